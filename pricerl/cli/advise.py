@@ -83,7 +83,7 @@ def test(words: Sequence[str]) -> int:
 def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | None = None) -> Run:
     """Run a command by `pricerl.cli.train.run_command`, without Lightning's log lines."""
     warnings.filterwarnings("ignore", module="lightning")
-    from pricerl.training.lightning_import import import_lightning
+    from pricerl.training import import_lightning
 
     import_lightning()  # before anything else imports it, and more of it
     from pricerl.cli.train import run_command

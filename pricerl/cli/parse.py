@@ -50,8 +50,7 @@ from pricerl.training.loggers import TrackingConfig, build_loggers
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
-from pricerl.training.resuming import find_resumed, resumed_place
-from pricerl.training.run import Run
+from pricerl.training.run import Run, find_resumed, resumed_place
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 2000,

@@ -20,7 +20,7 @@ from pricerl.cli.parse import PricingCLI, wanted_details
 from pricerl.cli.usage import help_topics
 from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
-from pricerl.operations.backtests import start_backtests
+from pricerl.operations.backtests import find_backtests, start_backtests
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.log.orders import ADVICE, RETRAIN
 from pricerl.operations.log.provenance import differing, fingerprint, other_versions
@@ -31,8 +31,7 @@ from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, LAST, METRICS_FILE, Generation, RunFolder
 from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import own_saver
-from pricerl.training.resuming import has_nothing_left, is_first_process, open_generation
-from pricerl.training.run import Run
+from pricerl.training.run import Run, has_nothing_left, is_first_process, open_generation
 
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
@@ -248,6 +247,8 @@ def _score(cli: PricingCLI, run: Run) -> Run:
     """Run the evaluation episodes."""
     trainer = cli.build_trainer(run)
     evaluate = trainer.validate if run.command == "validate" else trainer.test
+    if run.advises:
+        run.pricing.backtests = find_backtests(run)
     scores = evaluate(run.module, datamodule=run.data, verbose=False)[0]
     return replace(run, scores=scores, is_global_zero=trainer.is_global_zero)
 

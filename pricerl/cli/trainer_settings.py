@@ -50,9 +50,7 @@ def check_trainer(trainer: Any) -> None:
         if not any(_is_same(value, item) for item in accepted):
             raise UsageError(f"--trainer.{name} {value} is not supported: {remedy}")
     if isinstance(trainer.overfit_batches, float) and trainer.overfit_batches:
-        raise UsageError(
-            f"--trainer.overfit_batches {trainer.overfit_batches} is no share of a stream; name a number of batches"
-        )
+        raise UsageError(f"--trainer.overfit_batches must name a number of batches; found {trainer.overfit_batches}")
     if trainer.max_steps == 0 or trainer.max_steps < -1:
         raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
     if (trainer.log_every_n_steps or 0) < 0:

@@ -18,8 +18,8 @@ from pricerl.sac.replay import Transition
 class SACAgent(nn.Module):
     """Networks and temperature of Soft Actor-Critic (arXiv:1812.05905), and their losses.
 
-    Actor, critic and target_critic share one set of input statistics. Critics may see a truth that the actor does not,
-    in the last columns of an observation: an asymmetric actor-critic (Pinto et al. 2018, arXiv:1710.06542).
+    Actor, critic and target_critic share one set of input statistics. Critics may see a truth that the actor does not:
+    an asymmetric actor-critic (arXiv:1710.06542).
 
     Args:
         observation_dim: ``O``, with the privileged columns.

@@ -44,8 +44,7 @@ def clone(agent: SACAgent, shown: Demonstrations, generator: torch.Generator) ->
         shown: demonstrations on the agent's device.
         generator: random numbers of the batches.
     """
-    sizes = {"N": len(shown.value)}
-    check_shapes(*zip(Demonstrations._fields, shown, ("NO", "NA", "NA", "N"), strict=True), sizes=sizes)
+    check_shapes(*zip(Demonstrations._fields, shown, ("NO", "NA", "NA", "N"), strict=True))
     agent.observe(shown.observation)
     limit = agent.config.max_grad_norm
     actor = Adam(agent.actor.parameters(), LEARNING_RATE, limit)

@@ -40,19 +40,8 @@ class InputNormalization(nn.Module):
         self.register_buffer("count", torch.zeros(()))
 
     @torch.no_grad()
-    def reset(self) -> None:
-        """Forget all observations."""
-        self.mean.zero_()
-        self.var.fill_(1.0)
-        self.count.zero_()
-
-    @torch.no_grad()
     def update(self, observation: Tensor) -> None:
-        """Merge a batch into the statistics.
-
-        Args:
-            observation: ``(B, O)``; an empty batch changes nothing.
-        """
+        """Merge observations ``(B, O)`` into the statistics; an empty batch changes nothing."""
         rows = len(observation)
         check_shapes(("observation", observation, "BO"), sizes={"B": rows, "O": len(self.mean)})
         if rows == 0:
@@ -82,11 +71,7 @@ class InputNormalization(nn.Module):
         self.count.copy_(total)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return the normalized observation, of the same shape, within plus and minus `NORMALIZED_LIMIT`.
-
-        Args:
-            observation: ``(B, O)``, or its first columns only.
-        """
+        """Return normalized observations ``(B, O)``, or their first columns, clipped at `NORMALIZED_LIMIT`."""
         columns = observation.shape[-1]
         variance = F.threshold(self.var[:columns], CONSTANT_VARIANCE, 1.0)
         normalized = F.batch_norm(observation, self.mean[:columns], variance, eps=CONSTANT_VARIANCE)
@@ -139,16 +124,10 @@ class EnsembleHead(nn.Module):
 
 
 class EnsembleLayerNorm(nn.Module):
-    """Layer normalization over the features, with a scale and shift per member (arXiv:1607.06450, Eq. 4).
-
-    Raises:
-        ValueError: if there are fewer than two features.
-    """
+    """Layer normalization over the features, with a scale and shift per member (arXiv:1607.06450, Eq. 4)."""
 
     def __init__(self, num_members: int, dim: int) -> None:
         super().__init__()
-        if dim < 2:
-            raise ValueError(f"dim must be at least 2: normalizing a single feature gives a constant; found {dim}")
         self.weight = nn.Parameter(torch.ones(num_members, 1, dim))
         self.bias = nn.Parameter(torch.zeros(num_members, 1, dim))
 
@@ -160,8 +139,8 @@ class EnsembleLayerNorm(nn.Module):
 def drop(features: Tensor, rate: float, rescale: bool = True) -> Tensor:
     """Apply dropout: zero units at random and scale the others up so that means are preserved (arXiv:1207.0580).
 
-    The places of the dropped units are drawn with replacement, as many as give each unit the probability ``rate``. At
-    small rates that is five times as fast as one random byte per unit, and the number of dropped units hardly varies.
+    The places of the dropped units are drawn with replacement, as many as give each unit the probability ``rate``: at
+    small rates that is five times as fast as one random byte per unit.
 
     Args:
         features: tensor of any shape, changed in place.

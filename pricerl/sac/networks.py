@@ -94,8 +94,6 @@ class Actor(nn.Module):
         privileged_dim: int = 0,
     ) -> None:
         super().__init__()
-        if not 0 <= privileged_dim < observation_dim:
-            raise ValueError(f"privileged_dim must be from 0 to {observation_dim - 1}; found {privileged_dim}")
         self.observation_dim = observation_dim
         self.config = config
         self.normalization = normalization
@@ -109,21 +107,15 @@ class Actor(nn.Module):
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log standard deviation, ``(B, A)`` each, of the action before the tanh.
 
-        The latter is squashed by another tanh into the config's limits.
-
-        Args:
-            observation: ``(B, O)``, or ``(B, O - P)`` without the privileged columns; so below.
+        The latter is squashed by another tanh into the config's limits. Observations are ``(B, O)``, or ``(B, O - P)``
+        without the privileged columns; so below.
         """
         return self._gaussian(observation, dropout=self.training)
 
     def sample(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw an action ``(B, A)`` by reparameterization (arXiv:1812.05905, Eq. 8).
+        """Draw actions ``(B, A)`` by reparameterization (arXiv:1812.05905, Eq. 8); return their log probabilities too.
 
-        Args:
-            observation: ``(B, O)``.
-
-        Returns:
-            The action and its log probability ``(B,)``; gradients flow through both.
+        Gradients flow through actions and log probabilities ``(B,)``.
         """
         mean, log_std = self(observation)
         pre_tanh = _draw(mean, log_std)
@@ -131,12 +123,7 @@ class Actor(nn.Module):
 
     @torch.no_grad()
     def act(self, observation: Tensor, deterministic: bool) -> Tensor:
-        """Return actions ``(B, A)`` in [-1, 1], without gradients.
-
-        Args:
-            observation: ``(B, O)``.
-            deterministic: whether to return ``tanh(mean)``, without dropout in any mode, instead of a sample.
-        """
+        """Return actions ``(B, A)`` in [-1, 1] without gradients: samples, or ``tanh(mean)`` without dropout."""
         mean, log_std = self._gaussian(observation, dropout=self.training and not deterministic)
         return torch.tanh(mean if deterministic else _draw(mean, log_std))
 
@@ -165,9 +152,6 @@ class Critic(nn.Module):
         config: widths and switches.
         bounds: lowest and highest possible value, see `pricerl.sac.losses.value_bounds`; None for unbounded values.
         normalization: input statistics, shared with the actor; None for raw observations.
-
-    Raises:
-        ValueError: if the bounds are not in order.
     """
 
     def __init__(
@@ -179,8 +163,6 @@ class Critic(nn.Module):
         normalization: InputNormalization | None = None,
     ) -> None:
         super().__init__()
-        if bounds is not None and not bounds[0] < bounds[1]:
-            raise ValueError(f"the lower value bound must be below the upper one; found {bounds}")
         self.observation_dim = observation_dim
         self.action_dim = action_dim
         self.config = config
@@ -197,12 +179,7 @@ class Critic(nn.Module):
         self.head = EnsembleHead(members, config.hidden[-1], init_scale=config.small_init)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        """Return every critic's value, ``q (N, B)``, of an action given an observation.
-
-        Args:
-            observation: ``(B, O)``.
-            action: ``(B, A)``.
-        """
+        """Return every critic's value, ``q (N, B)``, of actions ``(B, A)`` given observations ``(B, O)``."""
         sizes = {"B": len(observation), "O": self.observation_dim, "A": self.action_dim}
         check_shapes(("observation", observation, "BO"), ("action", action, "BA"), sizes=sizes)
         normalized = observation if self.normalization is None else self.normalization(observation)

@@ -37,14 +37,12 @@ class Transition(NamedTuple):
 class ReplayBuffer:
     """A ring of transitions in one preallocated float32 tensor; the newest overwrite the oldest.
 
-    Each row of the tensor ``(capacity, 2 O + A + 2)`` holds one transition contiguously: adding it is one copy, and
-    sampling reads one row per transition. Sampling is uniform with replacement, from the buffer's own generator.
+    Each row of the tensor ``(capacity, 2 O + A + 2)`` holds one transition. Sampling is uniform with replacement, from
+    the buffer's own generator. Transitions are numbered from 0 in the order in which they are added; ``added``, the
+    rows and the generator's state are everything that later samples depend on.
 
-    The tensor is allocated at once: 51 MB for 100,000 transitions of 63 observation columns and one action, 5.12 GB for
-    10 million. Above ``memory_limit``, a buffer on the CPU is mapped to an unnamed file in the temporary folder, which
-    the system caches as far as memory allows; samples do not change. The file is sparse, grows as transitions are
-    added, and disappears with the buffer, even if the process crashes. If other files later fill the disk, the system
-    kills the process.
+    Above ``memory_limit`` a buffer on the CPU is mapped to a sparse, unnamed file in the temporary folder, which
+    disappears with the buffer. Samples do not change. If other files later fill the disk, the system kills the process.
 
     Args:
         capacity: largest number of transitions.
@@ -54,16 +52,14 @@ class ReplayBuffer:
         seed: seed of the sampling generator.
         memory_limit: bytes above which a CPU buffer is mapped to a file; None for no limit. Ignored on other devices.
 
-    Transitions are numbered from 0 in the order in which they are added. ``added``, the rows and the generator's state
-    are everything that later samples depend on: `restore` makes another buffer continue exactly.
-
     Attributes:
         added: transitions added so far, also those that have been overwritten.
         is_memory_mapped: whether the rows are in a file rather than in memory.
+        nbytes: size of the tensor in bytes.
 
     Raises:
-        ValueError: if a size is below 1, or ``memory_limit`` below 0.
-        UsageError: if the temporary folder cannot be used, or its disk has too little space.
+        ValueError: a size is below 1.
+        UsageError: the temporary folder cannot be used, or its disk has too little space.
     """
 
     def __init__(
@@ -78,19 +74,16 @@ class ReplayBuffer:
         sizes = capacity, observation_dim, action_dim
         if min(sizes) < 1:
             raise ValueError(f"capacity, observation_dim and action_dim must be 1 or more; found {sizes}")
-        if memory_limit is not None and memory_limit < 0:
-            raise ValueError(f"memory_limit must be 0 bytes or more, or None; found {memory_limit}")
         self.capacity = capacity
         self.device = torch.device(device)
         self._widths = [observation_dim, action_dim, 1, 1, observation_dim]
         shape = capacity, sum(self._widths)
-        nbytes = shape[0] * shape[1] * torch.float32.itemsize
-        self.is_memory_mapped = self.device.type == "cpu" and memory_limit is not None and nbytes > memory_limit
-        self._rows = (
-            torch.frombuffer(_map_file(nbytes), dtype=torch.float32).view(shape)
-            if self.is_memory_mapped
-            else torch.zeros(shape, dtype=torch.float32, device=self.device)
-        )
+        self.nbytes = shape[0] * shape[1] * torch.float32.itemsize
+        self.is_memory_mapped = self.device.type == "cpu" and memory_limit is not None and self.nbytes > memory_limit
+        if self.is_memory_mapped:
+            self._rows = torch.frombuffer(_map_file(self.nbytes), dtype=torch.float32).view(shape)
+        else:
+            self._rows = torch.zeros(shape, dtype=torch.float32, device=self.device)
         # Reused by every sample: a new allocation can cost more than the sampling.
         self._drawn = torch.empty(0, device=self.device)
         self._generator = torch.Generator(self.device).manual_seed(seed)
@@ -102,11 +95,6 @@ class ReplayBuffer:
         """Return the number of transitions in the buffer."""
         return self._size
 
-    @property
-    def nbytes(self) -> int:
-        """Size of the tensor in bytes, in memory or on disk: ``4 * capacity * (2 O + A + 2)``."""
-        return self._rows.nbytes
-
     def add(self, transition: Transition) -> None:
         """Store ``B`` transitions in order; if they exceed the capacity, only the last ones are kept.
 
@@ -116,7 +104,8 @@ class ReplayBuffer:
         Raises:
             ValueError: if a shape is not as `Transition` documents; then nothing is stored.
         """
-        self._check(transition)
+        named = zip(Transition._fields, transition, ("BO", "BA", "B", "B", "BO"), strict=True)
+        check_shapes(*named, sizes={"O": self._widths[0], "A": self._widths[1]})
         observation, action, reward, discount, next_observation = transition
         columns = observation, action, reward.unsqueeze(1), discount.unsqueeze(1), next_observation
         self._write(torch.cat(columns, 1).detach())
@@ -141,18 +130,13 @@ class ReplayBuffer:
         if shift := (oldest - self._first_number) % self.capacity:
             index = (index + shift) % self.capacity
         rows = torch.index_select(self._rows, 0, index, out=self._drawn.resize_(batch_size, self._rows.shape[1]))
-        # Copies, although views would do for a linear layer: a compiled update relies on all batches having the same
-        # strides.
-        return Transition(*(field.clone(memory_format=torch.contiguous_format) for field in self._unpack(rows)))
+        observation, action, reward, discount, next_observation = rows.split_with_sizes(self._widths, 1)
+        fields = observation, action, reward.squeeze(1), discount.squeeze(1), next_observation
+        # Copies: a compiled update relies on all batches having the same strides.
+        return Transition(*(field.clone(memory_format=torch.contiguous_format) for field in fields))
 
     def sample_many(self, num_batches: int, batch_size: int) -> list[Transition]:
-        """Draw several batches at once, by splitting one long `sample`.
-
-        Raises:
-            ValueError: if the buffer is empty or a number is below 1.
-        """
-        if min(num_batches, batch_size) < 1:
-            raise ValueError(f"num_batches and batch_size must be 1 or more; found {num_batches} and {batch_size}")
+        """Draw several batches at once, by splitting one long `sample`."""
         rows = self.sample(num_batches * batch_size)
         return [Transition(*batch) for batch in zip(*(field.chunk(num_batches) for field in rows), strict=True)]
 
@@ -184,18 +168,17 @@ class ReplayBuffer:
     def restore(self, chunks: Iterable[Tensor], added: int, generator_state: Tensor) -> None:
         """Continue another buffer from its `rows`, even if device, capacity or storage have changed.
 
-        With the same capacity, and all of its rows, the buffer continues exactly. A smaller buffer keeps the newest
-        transitions. On another type of device the generator keeps its own state.
+        With the same capacity the buffer continues exactly. A smaller buffer keeps the newest transitions. On another
+        type of device the generator keeps its own state. After an error the buffer is empty.
 
         Args:
-            chunks: results of `rows`, oldest first and without a gap, up to the last transition added. Each is copied
-                before the next is taken, so they can be read one by one.
+            chunks: results of `rows`, oldest first and without a gap, up to the last transition added, which can be
+                read one by one.
             added: transitions added so far.
             generator_state: state of the sampling generator.
 
         Raises:
-            ValueError: if a chunk does not have this buffer's columns, or there are more rows than were added. The
-                buffer is then empty; so it is if ``chunks`` raises an error.
+            ValueError: a chunk has other columns than this buffer, or there are more rows than were added.
         """
         self._empty()
         try:
@@ -233,15 +216,6 @@ class ReplayBuffer:
             self._rows[: end - self.capacity].copy_(new[before_end:])
         self.added += count
         self._size = min(self._size + count, self.capacity)
-
-    def _unpack(self, rows: Tensor) -> Transition:
-        """Return the fields of ``(B, 2 O + A + 2)`` rows as views."""
-        observation, action, reward, discount, next_observation = rows.split_with_sizes(self._widths, 1)
-        return Transition(observation, action, reward.squeeze(1), discount.squeeze(1), next_observation)
-
-    def _check(self, transition: Transition) -> None:
-        named = zip(Transition._fields, transition, ("BO", "BA", "B", "B", "BO"), strict=True)
-        check_shapes(*named, sizes={"O": self._widths[0], "A": self._widths[1]})
 
 
 def _map_file(nbytes: int) -> mmap.mmap:

@@ -84,44 +84,37 @@ class SACUpdate:
         """Update critics, actor, temperature and target network; return also the gradients."""
         critic_gradients, critic_loss, q_mean = self.differentiate_critic(batch)
         critic_gradients, critic_norm = self.optimizers.critic.descend(critic_gradients)
-        actor_gradients, actor_loss, log_prob = self.differentiate_actor(batch)
-        alpha_gradients, alpha_loss = self.differentiate_temperature(log_prob)
+        actor_gradients, alpha_gradients, actor_loss, alpha_loss, entropy = self.differentiate_actor(batch)
         actor_gradients, actor_norm = self.optimizers.actor.descend(actor_gradients)
-        alpha_gradients = self.update_temperature(alpha_gradients)
-        self.update_target()
-        alpha, entropy = self.agent.log_alpha.detach().exp(), -log_prob.mean()
+        alpha_gradients, alpha = self.update_temperature_and_target(alpha_gradients)
         metrics = UpdateMetrics(critic_loss, q_mean, critic_norm, actor_loss, entropy, actor_norm, alpha_loss, alpha)
         return metrics, Gradients(critic_gradients, actor_gradients, alpha_gradients)
 
     def differentiate_critic(self, batch: Transition) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return gradients of the critics, their loss and the mean of q, ``()`` each."""
         loss, q_mean = self.agent.critic_loss(batch)
-        return self._differentiate(loss, self.optimizers.critic), loss.detach(), q_mean
+        return _differentiate(loss, self.optimizers.critic), loss.detach(), q_mean
 
-    def differentiate_actor(self, batch: Transition) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Return gradients of the actor, the loss ``()`` and log probabilities ``(B,)``."""
+    def differentiate_actor(self, batch: Transition) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor, Tensor]:
+        """Return gradients of actor and temperature, their losses and the entropy, ``()`` each.
+
+        A constant temperature has neither gradient nor loss.
+        """
         loss, log_prob = self.agent.actor_loss(batch)
-        return self._differentiate(loss, self.optimizers.actor), loss.detach(), log_prob
+        gradients = _differentiate(loss, self.optimizers.actor)
+        alpha_gradients: list[Tensor] = []
+        alpha_loss = torch.zeros_like(loss)
+        if self.config.learn_alpha:
+            alpha_loss = self.agent.temperature_loss(log_prob)
+            alpha_gradients = _differentiate(alpha_loss, self.optimizers.alpha)
+        return gradients, alpha_gradients, loss.detach(), alpha_loss.detach(), -log_prob.mean()
 
-    def differentiate_temperature(self, log_prob: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return the gradient of the temperature, or nothing if it is constant, and the loss ``()``."""
-        if not self.config.learn_alpha:
-            return [], log_prob.new_zeros(())
-        loss = self.agent.temperature_loss(log_prob)
-        return self._differentiate(loss, self.optimizers.alpha), loss.detach()
-
-    def update_temperature(self, gradients: list[Tensor]) -> list[Tensor]:
-        """Move the temperature so that the policy's entropy approaches the target entropy, unless it is constant."""
-        return self.optimizers.alpha.descend(gradients)[0] if gradients else []
-
-    def update_target(self) -> None:
-        """Move the target network towards the critics."""
+    def update_temperature_and_target(self, gradients: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Update temperature, unless it is constant, and target network; return gradients as applied and alpha."""
+        if gradients:
+            gradients, _ = self.optimizers.alpha.descend(gradients)
         polyak_update(self.agent.target_critic, self.agent.critic, self.config.tau)
-
-    @staticmethod
-    def _differentiate(loss: Tensor, optimizer: Adam) -> list[Tensor]:
-        """Return gradients only for the optimizer's own parameters."""
-        return list(torch.autograd.grad(loss, optimizer.params))
+        return gradients, self.agent.log_alpha.detach().exp()
 
 
 class SharedUpdate(SACUpdate):
@@ -154,7 +147,7 @@ class SharedUpdate(SACUpdate):
         """Update critics, actor, temperature and target network; return also the gradients."""
         message, critic_loss, q_mean = self._begin(batch)
         self.average(message)
-        critic, message, actor_loss, entropy, alpha_loss = self._continue(batch, message)
+        critic, message, actor_loss, alpha_loss, entropy = self._continue(batch, message)
         self.average(message)
         actor, alpha_gradients, alpha = self._finish(message)
         metrics = UpdateMetrics(critic_loss, q_mean, critic[1], actor_loss, entropy, actor[1], alpha_loss, alpha)
@@ -166,18 +159,20 @@ class SharedUpdate(SACUpdate):
 
     def _between(self, batch: Transition, message: Tensor) -> tuple[Descent, Tensor, Tensor, Tensor, Tensor]:
         critic = self.optimizers.critic.descend(_unflatten(message, self.optimizers.critic.params))
-        gradients, loss, log_prob = self.differentiate_actor(batch)
-        alpha_gradients, alpha_loss = self.differentiate_temperature(log_prob)
-        return critic, _flatten([*gradients, *alpha_gradients]), loss, -log_prob.mean(), alpha_loss
+        gradients, alpha_gradients, loss, alpha_loss, entropy = self.differentiate_actor(batch)
+        return critic, _flatten([*gradients, *alpha_gradients]), loss, alpha_loss, entropy
 
     def _after(self, message: Tensor) -> tuple[Descent, list[Tensor], Tensor]:
         params = self.optimizers.actor.params
         alpha = self.optimizers.alpha.params if self.config.learn_alpha else []
         gradients = _unflatten(message, [*params, *alpha])
         actor = self.optimizers.actor.descend(gradients[: len(params)])
-        alpha_gradients = self.update_temperature(gradients[len(params) :])
-        self.update_target()
-        return actor, alpha_gradients, self.agent.log_alpha.detach().exp()
+        return actor, *self.update_temperature_and_target(gradients[len(params) :])
+
+
+def _differentiate(loss: Tensor, optimizer: Adam) -> list[Tensor]:
+    """Return gradients only for the optimizer's own parameters."""
+    return list(torch.autograd.grad(loss, optimizer.params))
 
 
 def _flatten(tensors: list[Tensor]) -> Tensor:

@@ -34,17 +34,8 @@ class CollectingEnv(Protocol):
         """Return observation, reward, terminated, truncated and info, including ``final_obs`` if any row finished."""
 
 
-def refuse(finding: str) -> NoReturn:
-    """Raise the error of a policy whose actions are not finite.
-
-    Raises:
-        NonFiniteError: always.
-    """
-    raise NonFiniteError(finding)
-
-
 class Collector:
-    """Collector that steps a vector env and stores each transition with its discount.
+    """Collector that steps a vector env, stores each transition with its discount, and samples batches.
 
     Collector and updates take turns: some env steps, then as many batches as ``utd_ratio`` requires.
 
@@ -56,13 +47,11 @@ class Collector:
         env: vector env.
         config: buffer size and warm-up.
         seed: seed of the env, the random actions and the sampling.
-        stop: called with a sentence once an action of the policy is not finite, on the CPU.
     """
 
-    def __init__(
-        self, env: CollectingEnv, config: ReplayConfig, seed: int, stop: Callable[[str], NoReturn] = refuse
-    ) -> None:
-        self.env, self.config, self._stop = env, config, stop
+    def __init__(self, env: CollectingEnv, config: ReplayConfig, seed: int) -> None:
+        self.env = env
+        self.config = config
         self._observation, _ = env.reset(seed=seed)
         device = self._observation.device
         self._action_dim = flatdim(env.single_action_space)
@@ -116,7 +105,7 @@ class Collector:
         """Return the batch of the next update; the first of a turn takes the env steps before.
 
         Raises:
-            NonFiniteError: the buffer holds NaN or infinity.
+            NonFiniteError: the buffer, or an action of the policy, holds NaN or infinity.
         """
         if not self._batches:
             self.collect(policy, self._vector_steps)
@@ -134,7 +123,7 @@ class Collector:
                 check_finite(f"{name} in the replay buffer after {self.env_steps} env steps", tensor)
 
     def counts(self) -> dict[str, int]:
-        """Return the counters."""
+        """Return the numbers of env steps and episodes."""
         return {"env_steps": self.env_steps, "episodes": self.episodes}
 
     def load_counts(self, counts: Mapping[str, Any]) -> None:
@@ -145,9 +134,9 @@ class Collector:
     def state_dict(self) -> dict[str, Any]:
         """Return the state, without the rows of the buffer, as a nested dict of contiguous tensors and plain values.
 
-        ``buffer`` contains the arguments ``added`` and ``generator_state`` of ``ReplayBuffer.restore``, and ``size``,
-        the number of newest rows in the buffer. ``batches`` is the number of batches left in this turn, which that
-        generator samples again. ``env`` is None if the env cannot be saved.
+        ``buffer`` contains the arguments of ``ReplayBuffer.restore``, and ``size``, the number of newest rows in the
+        buffer. ``batches`` is the number of batches left in this turn, which its generator samples again. ``env`` is
+        None if the env cannot be saved.
         """
         observation = self._observation.clone()
         sampled = self._before_sampling if self._batches else self.buffer.generator_state
@@ -159,11 +148,7 @@ class Collector:
             "last_return": self.last_return.clone(),
             "mean_price": None if self.mean_price is None else self.mean_price.clone(),
             "random": self._random.get_state(),
-            "buffer": {
-                "added": self.buffer.added,
-                "size": len(self.buffer),
-                "generator_state": sampled,
-            },
+            "buffer": {"added": self.buffer.added, "size": len(self.buffer), "generator_state": sampled},
             "batches": len(self._batches),
             "env": self.env.state_dict() if hasattr(self.env, "state_dict") else None,
         }
@@ -177,7 +162,8 @@ class Collector:
             Whether the collector continues exactly: the env was restored, and the random numbers are of this device.
         """
         self.load_counts(state["counts"])
-        device, mean_price = self._observation.device, state["mean_price"]
+        device = self._observation.device
+        mean_price = state["mean_price"]
         self.last_return = state["last_return"].to(device)
         self.mean_price = None if mean_price is None else mean_price.to(device)
         same_random = bool(state["random"].shape == self._random.get_state().shape)
@@ -186,7 +172,9 @@ class Collector:
         if left := state.get("batches", 0):
             self._sample()
             self._batches = deque(list(self._batches)[-left:])
-        if not self._load_env(state):
+        load = getattr(self.env, "load_state_dict", None)
+        fits = state["env"] is not None and state["observation"].shape == self._observation.shape
+        if load is None or not fits or not load(state["env"]):
             seed = int(torch.randint(2**31, (), generator=self._random, device=device))
             self._observation, _ = self.env.reset(seed=seed)
             self._returns.zero_()
@@ -198,17 +186,10 @@ class Collector:
         self._returns.copy_(state["returns"])
         return same_random
 
-    def _load_env(self, state: Mapping[str, Any]) -> bool:
-        """Restore the env; return whether that was possible."""
-        if state["env"] is None or state["observation"].shape != self._observation.shape:
-            return False
-        load = getattr(self.env, "load_state_dict", None)
-        return False if load is None else bool(load(state["env"]))
-
     def _act(self, policy: Algorithm) -> Tensor:
         action = policy.act(self._observation)
         if action.device.type == "cpu" and not action.isfinite().all():
-            self._stop("an action of the policy is not finite")
+            raise NonFiniteError("an action of the policy is not finite")
         return action
 
     def _step(self, policy: Algorithm, action: Tensor) -> None:
@@ -219,16 +200,13 @@ class Collector:
         self._observation = next_observation
         self.env_steps += self.env.num_envs
         self._returns += reward
-        if "final_obs" in info:
-            self._count_episodes(terminated | truncated)
+        if "final_obs" in info:  # without synchronizing with the device
+            finished = terminated | truncated
+            count = finished.sum()
+            self.last_return = (self._returns * finished).sum() / count
+            self._returns *= ~finished
+            self._episodes += count
         self.mean_price = info["price"].mean() if "price" in info else None
-
-    def _count_episodes(self, finished: Tensor) -> None:
-        """Record the returns of finished rows without synchronizing with the device."""
-        count = finished.sum()
-        self.last_return = (self._returns * finished).sum() / count
-        self._returns *= ~finished
-        self._episodes += count
 
     def _random_action(self) -> Tensor:
         shape = (self.env.num_envs, self._action_dim)
@@ -243,6 +221,7 @@ class SampleStream:
         policy: learner that acts.
         updates: gradient updates of the epoch. Without any, the epoch has one item, None, for which Lightning makes no
             ``training_step``, but evaluates.
+        stop: called with the finding if transitions or actions are not finite.
         share: share of the items that the trainer takes, of which there are as many more.
         repeated: batches of earlier epochs to repeat, so that a model overfits; None to sample new ones.
     """
@@ -252,10 +231,15 @@ class SampleStream:
         start: Callable[[Algorithm], Collector],
         policy: Algorithm,
         updates: int,
-        share: float = 1.0,
-        repeated: list[Transition] | None = None,
+        stop: Callable[[str], NoReturn],
+        share: float,
+        repeated: list[Transition] | None,
     ) -> None:
-        self._start, self._policy, self._updates, self._share = start, policy, updates, share
+        self._start = start
+        self._policy = policy
+        self._updates = updates
+        self._stop = stop
+        self._share = share
         self._repeated = repeated
 
     def __len__(self) -> int:
@@ -263,23 +247,24 @@ class SampleStream:
         return items if self._share == 1.0 else math.ceil((items + 1e-6) / self._share)
 
     def __iter__(self) -> Iterator[Any]:
-        collector, per_item = self._start(self._policy), self._policy.updates_per_item
+        collector = self._start(self._policy)
+        per_item = self._policy.updates_per_item
+        batches = islice(self._batches(collector), self._updates)
         if not self._updates:
             yield None
-            return
-        batches = islice(self._sample(collector), self._updates)
-        if per_item == 1:
+        elif per_item == 1:
             yield from batches
-            return
-        for _ in range(len(self)):
-            yield islice(batches, per_item)
+        else:
+            for _ in range(len(self)):
+                yield islice(batches, per_item)
 
-    def _sample(self, collector: Collector) -> Iterator[Transition]:
-        known = iter(self._repeated or ())
+    def _batches(self, collector: Collector) -> Iterator[Transition]:
+        yield from self._repeated or ()
         while True:
-            batch = next(known, None)
-            if batch is None:
+            try:
                 batch = collector.next_batch(self._policy)
-                if self._repeated is not None:
-                    self._repeated.append(batch)
+            except NonFiniteError as error:
+                self._stop(str(error))
+            if self._repeated is not None:
+                self._repeated.append(batch)
             yield batch

@@ -22,8 +22,7 @@ from pricerl.sac.cloning import Demonstrations
 from pricerl.sac.config import SACConfig
 from pricerl.sac.replay import Transition
 from pricerl.terminal import print_notes
-from pricerl.training.algorithm import Algorithm, ForeignLearner, TaskSpec
-from pricerl.training.arguments import KeepsArguments
+from pricerl.training.algorithm import Algorithm, ForeignLearner, KeepsArguments, TaskSpec
 from pricerl.training.callbacks.attached import attach
 from pricerl.training.callbacks.checkpoint import raise_diverged
 from pricerl.training.callbacks.metrics import RunMetrics
@@ -64,7 +63,9 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         super().__init__()
         if num_envs < 1 or eval_every < 1:
             raise UsageError(f"data.num_envs and data.eval_every must be positive, found {num_envs} and {eval_every}")
-        self.num_envs, self.eval_every, self.seed = num_envs, eval_every, seed
+        self.num_envs = num_envs
+        self.eval_every = eval_every
+        self.seed = seed
         self.collector: Collector | None = None
         self.epoch_end = 0
         """Update at which this epoch ends."""
@@ -83,11 +84,8 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
     ) -> Self:
         """Return the data of a checkpoint, with its settings and, of a seller, with the history.
 
-        Args:
-            checkpoint_path: a checkpoint of pricerl.
-            map_location: accepted as Lightning has it; data are on the trainer's device.
-            weights_only: accepted as Lightning has it; nothing in a checkpoint is ever executed.
-            changes: arguments of the constructor that replace stored ones.
+        Arguments are Lightning's: ``changes`` are arguments of the constructor that replace stored ones, data are on
+        the trainer's device in any case, and nothing in a checkpoint is ever executed.
 
         Raises:
             CheckpointError: the file is not a usable checkpoint, or one of other data.
@@ -121,15 +119,10 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
 
     @abstractmethod
     def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
-        """Run this rank's share of the deterministic evaluation episodes.
-
-        Args:
-            learner: owner of the deterministic policy.
-            rank: index of the share.
-            num_ranks: number of shares.
+        """Run this rank's share of the learner's deterministic evaluation episodes.
 
         Returns:
-            Metrics ``(E,)`` by name, one value per episode, including ``episode_return`` and ``monitor``.
+            Scores ``(E,)`` by name, one value per episode, including ``episode_return`` and ``monitor``.
         """
 
     def demonstrate(self, learner: Algorithm) -> Demonstrations:
@@ -162,8 +155,13 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         module = self._learner(trainer.lightning_module)
         done = trainer.global_step
         trainer.reload_dataloaders_every_n_epochs = 1  # epochs differ in length
-        if self._resumed is not None and not trainer.fast_dev_run:
-            _refuse_other_evaluations(trainer)
+        moved = [name for name in counts_batches(trainer) if name != "limit_train_batches"]
+        if self._resumed is not None and moved and not trainer.fast_dev_run:
+            setting = f"Trainer({moved[0]}={getattr(trainer, moved[0])})"
+            raise UsageError(
+                f"a run with {setting} is not resumed: its evaluations or batches would be others than those of an "
+                "undisturbed run; use eval_every of the DataModule instead"
+            )
         limit = trainer.limit_train_batches
         share = limit if isinstance(limit, float) else 1.0
         longest = max(1, int(self.eval_every * share)) if isinstance(limit, float) else min(self.eval_every, limit)
@@ -174,9 +172,8 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         else:
             updates = updates_per_epoch(longest, trainer.max_steps - done)
         self.epoch_end = done + updates
-        return SampleStream(
-            self.start_collector, module, updates, share, self._repeated if trainer.overfit_batches else None
-        )
+        repeated = self._repeated if trainer.overfit_batches else None
+        return SampleStream(self.start_collector, module, updates, self._stop_diverged, share, repeated)
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return the loader of this rank's evaluation episodes."""
@@ -192,28 +189,27 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counters and the place in the epoch; before collection starts, the counters of the checkpoint."""
-        counts = None if self._resumed is None else self._resumed["counts"]
-        counts = counts if self.collector is None else self.collector.counts()
+        resumed = None if self._resumed is None else self._resumed["counts"]
+        counts = resumed if self.collector is None else self.collector.counts()
         return {"counts": counts, "epoch_end": self.epoch_end, "evaluated": self.evaluated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the counters of a saved run."""
         self._resumed = state_dict
-        self.epoch_end, self.evaluated = state_dict["epoch_end"], state_dict["evaluated"]
+        self.epoch_end = state_dict["epoch_end"]
+        self.evaluated = state_dict["evaluated"]
 
     def start_collector(self, policy: Algorithm) -> Collector:
         """Build env and buffer and warm up at the first call; a resumed run continues its own.
 
-        If its env or buffer cannot be restored, it says so, the policy refills the buffer, and these steps are not
-        counted.
+        If that cannot be restored, it says so, and the policy refills the buffer with steps that do not count.
         """
         if self.collector is not None:
             return self.collector
         resumed = self._resumed
         done = 0 if self.trainer is None or resumed is None else self.trainer.global_step
-        self.collector = collector = Collector(
-            self.build_env(), policy.algorithm, self.rank_seed + done, self._stop_diverged
-        )
+        seed = self.seed + RANK_SEED_STRIDE * self._rank + done
+        self.collector = collector = Collector(self.build_env(), policy.algorithm, seed)
         if resumed is None or resumed["counts"] is None:
             collector.warm_up(policy, random=not policy.starts_from_plan)
             return collector
@@ -227,7 +223,6 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
 
     def _stop_diverged(self, finding: str) -> NoReturn:
         """Stop training: a loss that is not finite is named rather than its consequence."""
-        assert self.trainer is not None
         trainer: Any = self.trainer
         for callback in trainer.callbacks:
             if isinstance(callback, RunMetrics):
@@ -250,11 +245,6 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         return {}
 
     @property
-    def rank_seed(self) -> int:
-        """Seed of this rank."""
-        return self.seed + RANK_SEED_STRIDE * self._rank
-
-    @property
     def _rank(self) -> int:
         return 0 if self.trainer is None else self.trainer.global_rank
 
@@ -267,16 +257,3 @@ def updates_per_epoch(longest: int, left: int) -> int:
         left: updates until the end of the run; 0 or less without a limit.
     """
     return longest if left <= 0 else math.ceil(left / math.ceil(left / longest))
-
-
-def _refuse_other_evaluations(trainer: Any) -> None:
-    """Refuse to resume a run whose evaluations, or repeated batches, would be others.
-
-    Raises:
-        UsageError: the trainer evaluates within epochs or repeats batches.
-    """
-    for name in set(counts_batches(trainer)) - {"limit_train_batches"}:
-        raise UsageError(
-            f"a run with Trainer({name}={getattr(trainer, name)}) is not resumed: its evaluations or repeated batches "
-            "would be others than those of an undisturbed run; use eval_every of the DataModule instead"
-        )

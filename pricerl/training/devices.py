@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,10 @@ from pricerl.runtime import usable_cores
 from pricerl.terminal import write_lines
 
 ANSWER_WITHIN = timedelta(seconds=20)
-"""Time within which every rank must answer a message of training. Ranks collect and update in step, so they wait for
-each other for milliseconds; 20 s are enough for a disk to be slow. Naming the loss and ending the others takes another
-4 s, and all should have ended within 30 s."""
+"""Time within which every rank must answer a message of training; 20 s are enough for a disk to be slow."""
 
 START_WITHIN = timedelta(minutes=10)
-"""Time within which every rank must answer any other message: fitting markets, planning, compiling, evaluations and
-saves may take minutes, and longer on some ranks than on others."""
+"""Time within which every rank must answer any other message: fitting markets, compiling or saving takes minutes."""
 
 NOTICED_WITHIN = 20.0
 """Seconds after a rank's end that the others have to notice it in their next message."""
@@ -44,14 +42,14 @@ _PARENT = os.getppid()
 class Ranks:
     """Messages of training between all ranks of an initialized process group.
 
-    Messages wait for the other ranks for `START_WITHIN` until `settle` is called, and for `ANSWER_WITHIN` from then on.
+    A message that fails because a rank has ended or does not answer raises a ``LostRankError``.
 
     Args:
         children: processes of the other ranks that this one has started.
     """
 
     def __init__(self, children: list[subprocess.Popen[bytes]]) -> None:
-        self._children, self.size = children, torch.distributed.get_world_size()
+        self._children = children
         self._group: torch.distributed.ProcessGroup | None = None
 
     @property
@@ -60,26 +58,18 @@ class Ranks:
         return self._group is not None
 
     def settle(self) -> None:
-        """Wait less long for the other ranks in messages of training: all have planned and compiled by now."""
+        """Wait for `ANSWER_WITHIN` instead of `START_WITHIN`: all ranks have planned and compiled by now."""
         self._group = torch.distributed.new_group(timeout=ANSWER_WITHIN)
 
     def average(self, tensor: Tensor) -> None:
-        """Replace a tensor by its mean over the ranks, in one message, the same to the last bit on all.
-
-        Raises:
-            LostRankError: a rank has ended or does not answer.
-        """
+        """Replace a tensor by its mean over the ranks, in one message, the same to the last bit on all."""
         with lost_ranks_named(self._children):
             torch.distributed.all_reduce(tensor, group=self._group)
-        tensor.div_(self.size)
+        tensor.div_(torch.distributed.get_world_size())
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Return the tensors of all ranks, of one shape, in order, in one message.
-
-        Raises:
-            LostRankError: a rank has ended or does not answer.
-        """
-        found = [torch.empty_like(tensor) for _ in range(self.size)]
+        """Return the tensors of all ranks, of one shape, in order, in one message."""
+        found = [torch.empty_like(tensor) for _ in range(torch.distributed.get_world_size())]
         with lost_ranks_named(self._children):
             torch.distributed.all_gather(found, tensor, group=self._group)
         return found
@@ -131,9 +121,9 @@ def _ended(children: list[subprocess.Popen[bytes]], patience: float = 2.0) -> st
     end = time.monotonic() + patience
     while not any(child.poll() is not None for child in children) and children and time.monotonic() < end:
         time.sleep(0.05)
-    codes = {rank: child.poll() for rank, child in enumerate(children, start=1)}
-    killed = [f"rank {rank} was killed by {_name(-code)}" for rank, code in codes.items() if code and code < 0]
-    left = [f"rank {rank} ended with exit code {code}" for rank, code in codes.items() if code is not None]
+    codes = {rank: child.returncode for rank, child in enumerate(children, start=1) if child.poll() is not None}
+    killed = [f"rank {rank} was killed by {signal.Signals(-code).name}" for rank, code in codes.items() if code < 0]
+    left = [f"rank {rank} ended with exit code {code}" for rank, code in codes.items()]
     return " and ".join(killed or left)
 
 
@@ -142,7 +132,8 @@ def _other_reason(error: RuntimeError) -> str:
         return f"another rank has not answered within {ANSWER_WITHIN.seconds} s"
     if int(os.environ.get("LOCAL_RANK", "0")) and _parent_ended():
         return "rank 0 has ended"
-    return f"the connection to another rank broke ({_first_line(error)})"
+    sentence = str(error).partition("\n")[0].partition(". ")[0]  # gloo's errors go on with advice for programmers
+    return f"the connection to another rank broke ({sentence})"
 
 
 def _parent_ended(patience: float = 2.0) -> bool:
@@ -151,16 +142,6 @@ def _parent_ended(patience: float = 2.0) -> bool:
     while os.getppid() == _PARENT and time.monotonic() < end:
         time.sleep(0.05)
     return os.getppid() != _PARENT
-
-
-def _name(number: int) -> str:
-    """Return a signal's name."""
-    return signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
-
-
-def _first_line(error: RuntimeError) -> str:
-    """Return the first sentence of an error; gloo's go on with advice for programmers."""
-    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
 
 
 class RankLauncher:
@@ -208,6 +189,17 @@ class RankLauncher:
             self.children.append(subprocess.Popen([sys.executable, *program, *sys.argv[1:]], env=variables))
 
 
+def _named(method: Callable[..., Any]) -> Any:
+    """Return a method of a strategy whose failure names the lost rank."""
+
+    @wraps(method)
+    def call(self: ReplicatedStrategy, *args: Any, **options: Any) -> Any:
+        with lost_ranks_named(self.children):
+            return method(self, *args, **options)
+
+    return call
+
+
 class ReplicatedStrategy(DDPStrategy):
     """DDP with its process group, but without its model wrapper, which expects one backward pass per step.
 
@@ -216,7 +208,6 @@ class ReplicatedStrategy(DDPStrategy):
     """
 
     _own_launcher: RankLauncher | None = None
-    _ranks: Ranks | None = None
 
     @property
     def launcher(self) -> Any:
@@ -230,12 +221,10 @@ class ReplicatedStrategy(DDPStrategy):
         """Processes of other ranks that this one has started."""
         return [] if self._own_launcher is None else self._own_launcher.children
 
-    @property
+    @cached_property
     def ranks(self) -> Ranks:
         """Messages between the ranks."""
-        if self._ranks is None:
-            self._ranks = Ranks(self.children)
-        return self._ranks
+        return Ranks(self.children)
 
     def configure_ddp(self) -> None:
         """Copy rank 0's parameters and buffers."""
@@ -244,42 +233,24 @@ class ReplicatedStrategy(DDPStrategy):
             torch.distributed.broadcast(tensor.detach(), src=0)
 
     def post_backward(self, closure_loss: Tensor) -> None:
-        """Average the gradients that there are over the ranks, in one message."""
+        """Average the gradients of the optimizer that is toggled on over the ranks, in one message."""
         assert self.lightning_module is not None
-        gradients = [param.grad for param in self.lightning_module.parameters() if param.grad is not None]
+        learned = (param for param in self.lightning_module.parameters() if param.requires_grad)
+        gradients = [param.grad for param in learned if param.grad is not None]
         message = torch.cat([gradient.reshape(-1) for gradient in gradients])
         self.ranks.average(message)
         for gradient, part in zip(gradients, torch.split(message, [item.numel() for item in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def barrier(self, name: str | None = None) -> None:
-        """Wait for all ranks."""
-        with lost_ranks_named(self.children):
-            super().barrier(name)
-
-    def broadcast(self, obj: Any, src: int = 0) -> Any:
-        """Return an object of one rank."""
-        with lost_ranks_named(self.children):
-            return super().broadcast(obj, src)
-
-    def reduce(self, tensor: Any, group: Any = None, reduce_op: Any = "mean") -> Any:
-        """Return a tensor reduced over the ranks."""
-        with lost_ranks_named(self.children):
-            return super().reduce(tensor, group, reduce_op)
-
-    def all_gather(self, tensor: Tensor, group: Any = None, sync_grads: bool = False) -> Tensor:
-        """Return the tensors of all ranks."""
-        with lost_ranks_named(self.children):
-            return super().all_gather(tensor, group, sync_grads)
+    barrier = _named(DDPStrategy.barrier)
+    broadcast = _named(DDPStrategy.broadcast)
+    reduce = _named(DDPStrategy.reduce)
+    all_gather = _named(DDPStrategy.all_gather)
+    reduce_boolean_decision = _named(DDPStrategy.reduce_boolean_decision)
 
     def gather(self, tensor: Tensor, group: Any = None) -> list[Tensor]:
         """Return the tensors of all ranks as a list, as metrics want them."""
         return list(self.all_gather(tensor))
-
-    def reduce_boolean_decision(self, decision: bool, all: bool = True) -> bool:
-        """Return whether all ranks, or any, decide so."""
-        with lost_ranks_named(self.children):
-            return super().reduce_boolean_decision(decision, all)
 
 
 def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:

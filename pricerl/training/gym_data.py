@@ -43,7 +43,9 @@ class GymDataModule(ReplayDataModule):
         super().__init__(num_envs, eval_every, seed)
         if eval_episodes < 1:
             raise UsageError(f"data.eval_episodes must be positive, found {eval_episodes}")
-        self.env_id, self.env_settings, self.eval_episodes = env_id, env_settings, eval_episodes
+        self.env_id = env_id
+        self.env_settings = env_settings
+        self.eval_episodes = eval_episodes
         env = GymVectorEnv(env_id, settings=env_settings)
         env.close()
         self._task = TaskSpec(env.observation_dim, env.action_dim)  # no bounds are known of its rewards

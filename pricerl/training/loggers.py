@@ -27,9 +27,6 @@ from pricerl.writing import naming, write_file
 WANDB_FILE = "wandb.json"
 """File in a generation with the id of its run in Weights & Biases."""
 
-ID_BYTES = 4
-"""Random bytes of an id: eight digits, as many as the service's own ids have."""
-
 
 @dataclass(frozen=True)
 class TrackingConfig:
@@ -56,11 +53,9 @@ class TrackedRun:
     """Facts about a run that Weights & Biases shows."""
 
     name: str
-    """Name of the run."""
     folder: Path
     """Folder of the service's own files; ``WANDB_DIR`` has priority."""
     id: str
-    """Id of the run in the service."""
     monitor: str
     """Metric whose highest value makes the best evaluation."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -91,10 +86,14 @@ def build_loggers(
 
 def best_evaluation(path: Path, monitor: str) -> dict[str, float]:
     """Return the evaluation with the highest value of a metric in a file of metrics; empty if there is none."""
-    rows = _read_rows(path) if path.exists() else []
-    found = [{name: float(value) for name, value in row.items() if value} for row in rows if row.get(monitor)]
-    best = max(found, key=lambda row: row[monitor], default={})
-    return {name: value for name, value in best.items() if name.startswith("eval/") or name in ("updates", "env_steps")}
+    found = [_scores(row) for row in _read_rows(path) if row.get(monitor)]
+    return max(found, key=lambda row: row[monitor], default={})
+
+
+def _scores(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the scores of an evaluation with their place in the run."""
+    known = {name: value for name, value in row.items() if name.startswith("eval/") or name in ("updates", "env_steps")}
+    return {name: float(value) for name, value in known.items() if value != ""}
 
 
 class Resumed(NamedTuple):
@@ -151,7 +150,7 @@ class MetricsLogger(Logger):
         rows = [{name: str(value) for name, value in row.items()} for row in self._rows]
         with naming(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            before = _read_rows(self._path) if self._path.exists() else []
+            before = _read_rows(self._path)
             known = self._columns or list(before[0] if before else ())
             columns = sorted({*known, *(name for row in rows for name in row)})
             if columns != known:
@@ -178,9 +177,9 @@ def _keep_rows(run_dir: Path, resumed: Resumed | None) -> None:
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the complete rows of a file of metrics, without remains of interrupted writes."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    complete = lines if not lines or lines[-1].endswith("\n") else lines[:-1]
+    """Return the complete rows of a file of metrics, without remains of interrupted writes; none of an absent file."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    complete = (line for line in lines if line.endswith("\n"))
     return [row for row in csv.DictReader(complete) if None not in row and None not in row.values()]
 
 
@@ -223,7 +222,9 @@ class RunLogger(WandbLogger):
             group=config.group,
             tags=list(config.tags) or None,
         )
-        self._monitor, self._facts, self._best = run.monitor, dict(run.facts), dict(run.best)
+        self._monitor = run.monitor
+        self._facts = dict(run.facts)
+        self._best = dict(run.best)
 
     @rank_zero_only
     def start(self) -> None:
@@ -238,8 +239,7 @@ class RunLogger(WandbLogger):
         super().log_metrics(metrics, step)
         value = metrics.get(self._monitor)
         if value is not None and float(value) > self._best.get(self._monitor, -math.inf):
-            names = [name for name in metrics if name.startswith("eval/") or name in ("updates", "env_steps")]
-            self._best = {name: float(metrics[name]) for name in names}
+            self._best = _scores(metrics)
             self._summarize()
 
     @rank_zero_only
@@ -261,11 +261,8 @@ def keep_id(folder: Path, source: Path | None) -> str:
         folder: the generation's folder.
         source: generation that a resumed run comes from.
     """
-    for place in filter(None, (folder, source)):
-        if found := stored_id(place / WANDB_FILE):
-            break
-    else:
-        found = os.environ.get("WANDB_RUN_ID") or secrets.token_hex(ID_BYTES)
+    known = stored_id(folder / WANDB_FILE) or (source and stored_id(source / WANDB_FILE))
+    found = known or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)
     if getattr(rank_zero_only, "rank", 0) == 0 and stored_id(folder / WANDB_FILE) != found:
         write_file(folder / WANDB_FILE, (json.dumps({"id": found}) + "\n").encode())
     return found

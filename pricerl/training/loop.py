@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import LightningModule
 from torch import Tensor
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 from typing_extensions import Self
 
 from pricerl.errors import UsageError
@@ -20,57 +20,24 @@ from pricerl.sac.cloning import Demonstrations
 from pricerl.sac.config import ReplayConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.sac.replay import Transition
-from pricerl.sac.update import Gradients
 from pricerl.terminal import print_notes
-from pricerl.training.algorithm import Algorithm
-from pricerl.training.arguments import KeepsArguments
-from pricerl.training.callbacks.plan_stopping import PlanStopping
+from pricerl.training.algorithm import Algorithm, KeepsArguments
 from pricerl.training.devices import Ranks
 from pricerl.training.speed import (
-    COMPILE_FROM,
-    COMPILE_PLANNED_FROM,
     UPDATES_PER_ITEM,
     FastUpdates,
     Update,
     Wrap,
     counts_batches,
-    is_too_short,
+    is_long_enough,
+    show_gradients,
 )
-
-PATIENCE = 1
-"""Evaluations without improvement after which a run that began with a plan ends."""
 
 COMPILED = "updates_are_compiled"
 """Key of a checkpoint: whether the run's updates are compiled."""
 
 Episodes = Callable[[Algorithm], Mapping[str, Tensor]]
 """Function that runs one rank's evaluation episodes with a learner's policy and returns scores ``(E,)`` by name."""
-
-
-class MeanScore(Metric):
-    """Mean of one score over the rows of all ranks; 0 without any, NaN if one is NaN.
-
-    Args:
-        gather: messages between ranks; torch's own if absent.
-    """
-
-    full_state_update = False
-    total: Tensor
-    count: Tensor
-
-    def __init__(self, gather: Callable[..., list[Tensor]] | None = None) -> None:
-        super().__init__(dist_sync_fn=gather)
-        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(()), dist_reduce_fx="sum")
-
-    def update(self, scores: Tensor) -> None:
-        """Add the scores ``(E,)`` of further rows, of any type."""
-        self.total += scores.float().sum()
-        self.count += len(scores)
-
-    def compute(self) -> Tensor:
-        """Return the mean ``()``."""
-        return self.total / self.count.clamp(min=1.0)
 
 
 class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
@@ -99,12 +66,10 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         warm_start: Literal["planner", "none"] = "none",
     ) -> None:
         super().__init__()
-        for name, value, choices in (
-            ("compile", compile, ("auto", "off", "on")),
-            ("warm_start", warm_start, ("planner", "none")),
-        ):
-            if value not in choices:
-                raise UsageError(f"model.{name} must be one of {', '.join(choices)}; found {value!r}")
+        if compile not in ("auto", "off", "on"):
+            raise UsageError(f"model.compile must be one of auto, off, on; found {compile!r}")
+        if warm_start not in ("planner", "none"):
+            raise UsageError(f"model.warm_start must be one of planner, none; found {warm_start!r}")
         self.automatic_optimization = False
         self.algorithm = algorithm
         self.step_discount = step_discount
@@ -132,14 +97,10 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         weights_only: bool | None = None,
         **changes: Any,
     ) -> Self:
-        """Return the module in a checkpoint, with its weights.
+        """Return the module in a checkpoint, with its weights, on the CPU unless ``map_location`` is given.
 
-        Args:
-            checkpoint_path: a checkpoint of pricerl.
-            map_location: device of the module; the CPU if absent.
-            strict: whether all weights must be there, as by default.
-            weights_only: accepted as Lightning has it; nothing in a checkpoint is ever executed.
-            changes: hyperparameters that replace stored ones.
+        Arguments are Lightning's: ``changes`` are hyperparameters that replace stored ones, and nothing in a checkpoint
+        is ever executed, with or without ``weights_only``.
 
         Raises:
             CheckpointError: the file is not a usable checkpoint.
@@ -165,10 +126,6 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
     def setup(self, stage: str) -> None:
         """Decide anew whether the run compiles."""
         self._compiles = None
-
-    def configure_callbacks(self) -> list[Callback]:
-        """Stop a run that began with a plan once it no longer improves."""
-        return [PlanStopping(f"eval/{self._data.monitor}", PATIENCE)] if self.follows_plan else []
 
     def on_train_start(self) -> None:
         """Prepare the updates once weights and optimizers are restored and on their device."""
@@ -201,23 +158,18 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
             self.ranks.settle()
 
     def make_fast_updates(self, batches: Iterator[Transition]) -> dict[str, Tensor]:
-        """Make one accelerated update per batch, and call the gradient hooks for the last.
+        """Make one accelerated update per batch; return metrics by name, one value per update, ``(N,)`` each.
 
-        Returns:
-            Metrics by name, one value per update, ``(N,)`` each.
+        Hooks of callbacks and module see the gradients of the last update, as applied.
         """
         assert self.fast is not None
-        done = self.trainer.global_step
         rows: list[Any] = []
-        gradients: Gradients | None = None
-        try:
-            for row, found in self.fast.run(batches, lambda made: self.decay_learning_rates(done + made)):
-                rows.append(row)
-                gradients = found
-        finally:  # also after an error: every update is counted
-            self.count_updates(done + len(rows))
-        assert gradients is not None
-        self._call_gradient_hooks(gradients, rows[-1].critic_loss)
+        for batch in self.fast.draw(batches):
+            self.decay_learning_rates(self.trainer.global_step)
+            row, gradients = self.fast.update(batch)
+            rows.append(row)
+            self.count_updates(self.trainer.global_step + 1)
+        show_gradients(self, gradients, rows[-1].critic_loss)
         columns = zip(rows[0]._fields, zip(*rows, strict=True), strict=True)
         return {f"train/{name}": torch.stack(values) for name, values in columns}
 
@@ -253,9 +205,9 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         with torch.autocast(self.device.type, enabled=False):
             scores = episodes(self)
         metrics = getattr(self, "evaluation", None)
-        if metrics is None:
+        if metrics is None or scores.keys() != metrics.keys(keep_base=True):
             gather = getattr(self.trainer.strategy, "gather", None)
-            means: dict[str, Any] = {name: MeanScore(gather) for name in scores}
+            means: dict[str, Any] = {name: MeanMetric("disable", dist_sync_fn=gather) for name in scores}
             metrics = MetricCollection(means, prefix="eval/", compute_groups=False).to(self.device)
             self.evaluation = metrics
         for name, values in scores.items():
@@ -292,32 +244,27 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
     def compiles(self) -> bool:
         """Whether this run compiles its updates.
 
-        A resumed run does what it did before: compiled and plain updates differ in rounding. Several processes compile
-        only on request.
+        A resumed run does what it did before, because compiled and plain updates differ in rounding. Several processes
+        compile only on request.
 
         Raises:
             UsageError: compiling is requested together with a setting that counts batches.
         """
         if self._compiles is None:
-            self._compiles = self._find_compiles()
+            trainer: Any = self.trainer
+            mode = self.compile_mode
+            if counting := counts_batches(trainer):
+                if mode == "on" and not trainer.fast_dev_run:
+                    remedy = "which compiled runs do not; set model.compile to off"
+                    raise UsageError(f"trainer.{counting[0]} counts batches, {remedy}")
+                self._compiles = False
+            elif mode != "auto" or trainer.world_size > 1:
+                self._compiles = mode == "on"
+            elif self._compiled_before is not None:
+                self._compiles = self._compiled_before
+            else:
+                self._compiles = is_long_enough(trainer, self.follows_plan)
         return self._compiles
-
-    def _find_compiles(self) -> bool:
-        trainer: Any = self.trainer
-        counting = counts_batches(trainer)
-        if self.compile_mode == "on" and counting and not trainer.fast_dev_run:
-            raise UsageError(
-                f"trainer.{counting[0]} counts batches, which compiled runs do not; set model.compile to off"
-            )
-        if counting or self.compile_mode != "auto" or trainer.world_size > 1:
-            return self.compile_mode == "on" and not counting
-        if self._compiled_before is not None:
-            return self._compiled_before
-        if is_too_short(trainer.callbacks):
-            return False
-        left = trainer.max_steps - trainer.global_step
-        fewest = COMPILE_PLANNED_FROM if self.follows_plan else COMPILE_FROM
-        return bool(trainer.max_steps < 0 or left >= fewest)
 
     @property
     def follows_plan(self) -> bool:
@@ -332,23 +279,3 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
     @property
     def _data(self) -> Any:
         return self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
-
-    def _call_gradient_hooks(self, gradients: Gradients, loss: Tensor) -> None:
-        """Call the gradient hooks of callbacks and module, with an update's gradients in ``.grad``.
-
-        The update has been made: a hook sees the gradients, averaged over the ranks and clipped, and changes nothing.
-        """
-        optimizers = self.trainer.optimizers
-        for optimizer, values in zip(optimizers, gradients, strict=True):
-            for parameter, gradient in zip(optimizer.param_groups[0]["params"], values, strict=False):
-                parameter.grad = gradient  # a constant alpha has none
-        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]  # set in its constructor
-            callback.on_before_backward(self.trainer, self, loss)
-            callback.on_after_backward(self.trainer, self)
-            for optimizer in optimizers:
-                callback.on_before_optimizer_step(self.trainer, self, optimizer)
-        self.on_before_backward(loss)
-        self.on_after_backward()
-        for optimizer in optimizers:
-            self.on_before_optimizer_step(optimizer)
-            optimizer.zero_grad()

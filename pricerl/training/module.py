@@ -57,8 +57,7 @@ class SACModule(OffPolicyModule):
         low, high = task.reward_low, task.reward_high
         bounded = math.isfinite(low) and math.isfinite(high)
         bounds = value_bounds(low, high, discount, MAX_ENTROPY_BONUS) if bounded else None
-        sizes = task.observation_dim, task.action_dim
-        self.agent = SACAgent(*sizes, algorithm, network, bounds, task.privileged_dim)
+        self.agent = SACAgent(task.observation_dim, task.action_dim, algorithm, network, bounds, task.privileged_dim)
 
     @classmethod
     def from_hyperparameters(cls, values: Mapping[str, Any]) -> SACModule:
@@ -84,30 +83,33 @@ class SACModule(OffPolicyModule):
         """
         if self.fast is not None:
             return self.make_fast_updates(iter(batch))  # type: ignore[arg-type]  # see `batch`
-        updates, agent = self.trainer.global_step, self.agent
+        updates = self.trainer.global_step
+        agent = self.agent
         self.decay_learning_rates(updates)
         critic_optimizer, actor_optimizer, alpha_optimizer = self.optimizers()  # type: ignore[attr-defined]  # a list
 
         self.toggle_optimizer(critic_optimizer)
         critic_loss, q_mean = agent.critic_loss(batch)
+        critic_optimizer.zero_grad()
         self.manual_backward(critic_loss)
         critic_optimizer.step()
-        critic_optimizer.zero_grad()
         self.untoggle_optimizer(critic_optimizer)
 
         self.toggle_optimizer(actor_optimizer)
         actor_loss, log_prob = agent.actor_loss(batch)
+        actor_optimizer.zero_grad()
         self.manual_backward(actor_loss)
         actor_optimizer.step()
-        actor_optimizer.zero_grad()
         self.untoggle_optimizer(actor_optimizer)
 
         alpha_loss = torch.zeros_like(actor_loss)
         if self.algorithm.learn_alpha:
+            self.toggle_optimizer(alpha_optimizer)
             alpha_loss = agent.temperature_loss(log_prob)
+            alpha_optimizer.zero_grad()
             self.manual_backward(alpha_loss)
             alpha_optimizer.step()
-            alpha_optimizer.zero_grad()
+            self.untoggle_optimizer(alpha_optimizer)
 
         polyak_update(agent.target_critic, agent.critic, self.algorithm.tau)
         self.count_updates(updates + 1)

@@ -20,6 +20,7 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.errors import UsageError
+from pricerl.evaluation.backtest import Backtest, run_backtests
 from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.evaluation.scores import score_episodes, score_paths
@@ -41,7 +42,7 @@ LARGEST_SHORTFALL = 0.01
 """Shortfall of a clone, as a share of profit, above which the log says so."""
 
 TAUGHT_ROWS = 512
-"""Rows of the vector env that shows the plan: half of them follow it, half decide at random."""
+"""Rows of the vector env that shows the plan."""
 
 TAUGHT_DECISIONS = 28
 """Decisions of each of these rows."""
@@ -67,7 +68,8 @@ class PricingDataModule(ReplayDataModule):
         seed: seed of the posterior draws, the env and the sampling.
     """
 
-    monitor, has_plan = "over_plan", True
+    monitor = "over_plan"
+    has_plan = True
 
     def __init__(
         self,
@@ -86,9 +88,14 @@ class PricingDataModule(ReplayDataModule):
     ) -> None:
         super().__init__(num_envs, eval_every, seed)
         self.path = path[0] if isinstance(path, list) and len(path) == 1 else path
-        self.reading, self.seller = reading, seller
-        self.market_config, self.cost, self.reward = market, cost, reward
-        self.guardrails, self.currency, self._env = guardrails, currency, env
+        self.reading = reading
+        self.seller = seller
+        self.market_config = market
+        self.cost = cost
+        self.reward = reward
+        self.guardrails = guardrails
+        self.currency = currency
+        self._env = env
         self._plan: DynamicPlan | None = None
         self._benchmark: PlanBenchmark | None = None
         self.portable = False
@@ -97,6 +104,8 @@ class PricingDataModule(ReplayDataModule):
         """Evidence on the elasticities of the products trained on, by name; empty before a checkpoint is read."""
         self.problems: tuple[Problem, ...] = ()
         """Problems of products that were skipped and of days that are unknown for their rows."""
+        self.backtests: Mapping[str, Backtest] | None = None
+        """Backtests of the products by name; unless given, validation and test compute them."""
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
         self._found_currency = ""
         self._known_name: str | None = None
@@ -161,6 +170,9 @@ class PricingDataModule(ReplayDataModule):
     def _build_dynamics(self, device: torch.device) -> Dynamics:
         return Dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
 
+    def _build_env(self, num_envs: int) -> PricingVectorEnv:
+        return PricingVectorEnv(num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
+
     def setup(self, stage: str) -> None:
         """Read the file early, so that problems in it are reported before training starts.
 
@@ -172,15 +184,10 @@ class PricingDataModule(ReplayDataModule):
 
     def build_env(self) -> PricingVectorEnv:
         """Return a vector env whose rows start on training days, each in a posterior draw."""
-        return PricingVectorEnv(self.num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
+        return self._build_env(self.num_envs)
 
     def plan(self, step_discount: float, dynamics: Dynamics | None = None) -> DynamicPlan:
-        """Return the plan of all products for the discount of one decision, solved once.
-
-        Args:
-            step_discount: discount of one decision.
-            dynamics: market to plan for; the one of training if absent.
-        """
+        """Return the plan of a market, that of training if absent, for the discount of one decision, solved once."""
         dynamics = dynamics or self.dynamics
         if self._plan is None or self._plan.dynamics is not dynamics:
             with stage("planning the prices"):
@@ -196,17 +203,29 @@ class PricingDataModule(ReplayDataModule):
             self._benchmark = PlanBenchmark(plan, learner.step_discount, share)
         return self._benchmark
 
+    @torch.no_grad()
     def demonstrate(self, learner: Algorithm) -> Demonstrations:
-        """Return demonstrations of the plan, the same on every rank."""
-        settings = self.dynamics.market, self.reward, self.guardrails, self.env_config
-        return demonstrations_of(self.plan(learner.step_discount), PricingVectorEnv(TAUGHT_ROWS, *settings), self.seed)
+        """Return demonstrations of the plan, in states with the day's noise, the same on every rank.
+
+        Half of the rows follow the plan, half decide at random.
+        """
+        plan = self.plan(learner.step_discount)
+        env = self._build_env(TAUGHT_ROWS)
+        observation, _ = env.reset(seed=self.seed)
+        generator = torch.Generator(observation.device).manual_seed(self.seed)
+        follows = torch.arange(env.num_envs, device=observation.device) % 2 == 0
+        shown = []
+        for _ in range(TAUGHT_DECISIONS):
+            state = env.state
+            taught = env.dynamics.find_action(state, plan(state))
+            tried = 2 * torch.rand(taught.shape, generator=generator, device=generator.device) - 1
+            value = plan.value_at(state, env.dynamics.decide(state, tried))
+            shown.append(Demonstrations(state.observation, taught[:, None], tried[:, None], value))
+            env.step(torch.where(follows, taught, tried)[:, None])
+        return Demonstrations(*map(torch.cat, zip(*shown, strict=True)))
 
     def judge_clone(self, advantage: float) -> str:
-        """Return a sentence if the clone of the plan earns much less than the plan, else nothing.
-
-        Args:
-            advantage: daily reward of the clone minus that of the plan.
-        """
+        """Return a sentence if the clone's daily reward misses that of the plan by much, else nothing."""
         share = self.reward.resolved().profit_share
         if -advantage * (share or UNIT) <= LARGEST_SHORTFALL:
             return ""
@@ -214,14 +233,28 @@ class PricingDataModule(ReplayDataModule):
         return f"the clone of the plan earns {size} less than the plan; training goes on, and the planner speaks"
 
     def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
-        """Compare the policy with the plan, run held-out episodes in the posterior mean and the path in all draws."""
-        share, policy = (rank, num_ranks), learner.policy
-        episodes, paths = score_episodes(policy, self.dynamics, share=share), score_paths(policy, self.dynamics, share)
+        """Compare the policy with the plan, run held-out episodes in the posterior mean and the path in all draws.
+
+        Validation and test add the errors of forecasts one day ahead, and the coverage of their 90 % intervals.
+        """
+        share = (rank, num_ranks)
+        policy = learner.policy
+        episodes = score_episodes(policy, self.dynamics, share=share)
+        paths = score_paths(policy, self.dynamics, share)
         gain = self.benchmark(learner, share).measure(policy)
         harmed = paths.policy_gain_mean < 0.0
         found = {**episodes._asdict(), **paths._asdict(), "harmed_share": harmed, self.monitor: gain}
         unit = self.reward.resolved().profit_share
-        return found if unit is None else {**found, "plan_share": 1.0 + unit * gain}
+        if unit is not None:
+            found["plan_share"] = 1.0 + unit * gain
+        if self.trainer is not None and self.trainer.state.fn != "fit":  # no update changes the forecasts
+            if self.backtests is None:
+                settings = self.preprocessor, self.market_config, self.cost, self.seed
+                self.backtests = run_backtests(*settings, pool=self.pool)
+            nearest = [item.scores[0] for item in self.backtests.values()][rank::num_ranks]
+            found["forecast_error"] = torch.tensor([score.wape_market for score in nearest])
+            found["interval_coverage"] = torch.tensor([score.coverage for score in nearest])
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Return the preprocessor with its history, and the counters, as plain values."""
@@ -261,18 +294,14 @@ class PricingDataModule(ReplayDataModule):
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:
         """Mark the days whose price pricerl set, in this history and any restored later; call before fitting a market.
 
-        Args:
-            find: function from a product's history to these days, ``(D_p,)``; None if there are none.
+        ``find`` returns these days ``(D_p,)`` of a product's history, None if there are none.
         """
         self._find_own_prices = find
         if "preprocessor" in vars(self):
             self.preprocessor = self._marked(self.preprocessor)
 
     def name_product(self, name: str) -> None:
-        """Give the product of a file without a ``Product`` column, which has the file's name, the one it had before.
-
-        Files of one product are often named after their day; orders and track record are found by the product's name.
-        """
+        """Keep the name that the product of a file without a ``Product`` column had before; files change theirs."""
         self._known_name = name
         if "preprocessor" in vars(self) and self._unnamed:
             self.preprocessor = self.preprocessor.renamed(name)
@@ -295,26 +324,3 @@ class PricingDataModule(ReplayDataModule):
         self._check_currency(str(list_sources(self.path)[0]))
         self._unnamed = history.unnamed
         return history if self._known_name is None or not history.unnamed else history.renamed(self._known_name)
-
-
-@torch.no_grad()
-def demonstrations_of(plan: DynamicPlan, env: PricingVectorEnv, seed: int) -> Demonstrations:
-    """Return ``N`` demonstrations of a plan, in states with the day's noise.
-
-    Args:
-        plan: the teacher.
-        env: vector env of an even number of rows in the plan's market.
-        seed: of the env and of the random actions.
-    """
-    observation, _ = env.reset(seed=seed)
-    generator = torch.Generator(observation.device).manual_seed(seed)
-    follows = torch.arange(env.num_envs, device=observation.device) % 2 == 0
-    shown = []
-    for _ in range(TAUGHT_DECISIONS):
-        state = env.state
-        taught = env.dynamics.find_action(state, plan(state))
-        tried = 2 * torch.rand(taught.shape, generator=generator, device=generator.device) - 1
-        value = plan.value_at(state, env.dynamics.decide(state, tried))
-        shown.append(Demonstrations(state.observation, taught[:, None], tried[:, None], value))
-        env.step(torch.where(follows, taught, tried)[:, None])
-    return Demonstrations(*map(torch.cat, zip(*shown, strict=True)))

@@ -156,7 +156,7 @@ def test_a_loaded_policy_and_a_worker_of_a_catalogue_import_no_compiler(trained_
 
 IMPORT = """
 import sys
-from pricerl.training.lightning_import import import_lightning
+from pricerl.training import import_lightning
 import_lightning()
 assert not {"torch._dynamo", "scipy.signal"} & set(sys.modules)
 import torch, scipy.signal

@@ -104,11 +104,6 @@ def test_layers_treat_members_apart():
     assert torch.equal(before[[0, 2]], after[[0, 2]]) and not torch.equal(before[1], after[1])
 
 
-def test_layer_norm_over_one_feature_is_refused():
-    with pytest.raises(ValueError, match="constant"):
-        EnsembleLayerNorm(2, 1)
-
-
 @pytest.mark.parametrize("rate", [0.05, 0.5, 0.9])
 def test_dropout_drops_each_unit_at_the_rate_and_preserves_the_mean(rate):
     torch.manual_seed(0)

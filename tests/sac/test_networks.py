@@ -249,12 +249,6 @@ def test_values_far_from_the_bounds_are_left_alone():
     torch.testing.assert_close(bounded(observation, action), free(observation, action))
 
 
-@pytest.mark.parametrize("bounds", [(1.0, 1.0), (2.0, 1.0)])
-def test_bounds_must_be_in_order(bounds):
-    with pytest.raises(ValueError, match="the lower value bound must be below the upper one"):
-        make_critic(FULL, bounds)
-
-
 def test_wrong_shapes_are_refused_and_named():
     actor, critic = make_actor(FULL), make_critic(FULL)
     with pytest.raises(ValueError, match=r"observation must have shape \(B, O\) = \(6, 6\); found \(6,\)"):

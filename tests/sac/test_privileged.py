@@ -65,8 +65,3 @@ def test_an_update_learns_a_reward_that_only_the_truth_explains(agent: SACAgent)
 def test_other_numbers_of_columns_are_refused(agent: SACAgent, columns: int) -> None:
     with pytest.raises(ValueError, match="observation must have shape"):
         agent.act(torch.randn(ROWS, columns))
-
-
-def test_the_actor_must_see_something() -> None:
-    with pytest.raises(ValueError, match="privileged_dim must be from 0 to 4; found 5"):
-        SACAgent(O_DIM, 1, SACConfig(), NetworkConfig(), privileged_dim=O_DIM)

@@ -26,8 +26,7 @@ from pricerl.market.reward import RewardConfig
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.replay import Transition
 from pricerl.simulation.seller import SellerConfig
-from pricerl.training.algorithm import TaskSpec
-from pricerl.training.arguments import settings_of
+from pricerl.training.algorithm import TaskSpec, settings_of
 from pricerl.training.callbacks.attached import attach
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.devices import ReplicatedStrategy

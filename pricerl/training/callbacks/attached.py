@@ -5,18 +5,27 @@ from __future__ import annotations
 from types import MethodType
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from pricerl.errors import UsageError
-from pricerl.training.arguments import settings_of
+from pricerl.training.algorithm import settings_of
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.devices import ReplicatedStrategy
 from pricerl.training.loop import OffPolicyModule
 
 
+class PlanStopping(EarlyStopping):
+    """Early stopping of a run that began with a plan, at its first evaluation that is no better than the best."""
+
+    state_key = "PlanStopping"
+
+
 def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule, monitor: str) -> None:
     """Add the writer of metrics and the saver, unless the trainer has them or saves nothing, and evaluations.
+
+    A run that begins with a plan also gets its early stopping, first of all, so that the saver sees its decision.
 
     Args:
         trainer: trainer that is about to fit.
@@ -34,6 +43,9 @@ def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule,
             "pass per step, and an update has three; use pricerl.training.devices.ReplicatedStrategy"
         )
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
+    stops = any(isinstance(item, PlanStopping) for item in callbacks)
+    if isinstance(module, OffPolicyModule) and module.follows_plan and not stops:
+        callbacks.insert(0, PlanStopping(monitor, patience=1, mode="max", check_on_train_epoch_end=False))
     if not any(isinstance(item, RunMetrics) for item in callbacks):
         callbacks.append(RunMetrics())
     if trainer.checkpoint_callbacks and not any(isinstance(item, RunCheckpoint) for item in callbacks):

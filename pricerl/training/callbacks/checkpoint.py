@@ -62,7 +62,7 @@ class TreeCheckpointIO(CheckpointIO):
 
 
 class RunCheckpoint(CheckpointCallback):
-    """Saves with every evaluation; ``last.ckpt`` is the newest one, ``best.ckpt`` that of the highest metric.
+    """Saver of a run at every evaluation: ``last.ckpt`` is the newest, ``best.ckpt`` that of the highest metric.
 
     A run that has to stop (SIGTERM, Ctrl-C, a time limit, another callback) saves after the current item of the
     train loader. A diverged run saves nothing, so that it never replaces a good one.
@@ -103,7 +103,8 @@ class RunCheckpoint(CheckpointCallback):
         """Write checkpoints in pricerl's format, and open a generation unless one is given."""
         if not isinstance(trainer.strategy.checkpoint_io, TreeCheckpointIO):
             trainer.strategy.checkpoint_io = TreeCheckpointIO()
-        if stage != "fit" or _is_trial(trainer):
+        is_trial: bool = trainer.fast_dev_run  # type: ignore[attr-defined]  # Lightning sets it in its constructor
+        if stage != "fit" or is_trial:
             return
         if self.generation is None:
             run = RunFolder(Path(trainer.default_root_dir) / RUNS / _data(trainer).run_name)
@@ -148,7 +149,8 @@ class RunCheckpoint(CheckpointCallback):
                 self.generation.name_save(BEST, trainer.global_step)
             return
         if known is not None and is_best:
-            self.best_score, self.best_update = float(known), trainer.global_step
+            self.best_score = float(known)
+            self.best_update = trainer.global_step
         self._save(trainer, evaluated=True)
         if self._should_stop(trainer):
             self._stop(trainer)
@@ -175,7 +177,8 @@ class RunCheckpoint(CheckpointCallback):
         """Restore what `state_dict` returned; a best save that this generation lacks is forgotten."""
         update = state_dict["best_update"]
         if update is not None and self.generation is not None and self.generation.save_folder(update).exists():
-            self.best_score, self.best_update = state_dict["best_score"], update
+            self.best_score = state_dict["best_score"]
+            self.best_update = update
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store format, version, settings and fingerprints; leave out absolute paths."""
@@ -219,10 +222,9 @@ class RunCheckpoint(CheckpointCallback):
         finally:
             self._saving = False
         self.last_update = update
-        kept = {update, *([] if self.best_update is None else [self.best_update])}
         self._rank.keep(self.best_update)
         if trainer.is_global_zero:
-            self.generation.keep_saves(kept)
+            self.generation.keep_saves({update} if self.best_update is None else {update, self.best_update})
             RunFolder(self.generation.path.parent).show(self.generation)
 
     def stands(self) -> str:
@@ -248,10 +250,8 @@ class RunCheckpoint(CheckpointCallback):
 
     def _stop(self, trainer: Trainer) -> NoReturn:
         number = self._signal or int(signal.SIGTERM)
-        saved = f"{self.last} is saved, resume with fit --ckpt_path last"
-        raise InterruptedRunError(
-            f"{signal.Signals(number).name} after {trainer.global_step:,} updates; {saved}", number
-        )
+        done = f"{signal.Signals(number).name} after {trainer.global_step:,} updates"
+        raise InterruptedRunError(f"{done}; {self.last} is saved, resume with fit --ckpt_path last", number)
 
     def _release(self) -> None:
         for number, handler in self._handlers.items():
@@ -263,11 +263,6 @@ def own_saver(trainer: Trainer) -> RunCheckpoint | None:
     """Return the callback that saves the run's checkpoints, None if it is turned off."""
     savers: list[Any] = trainer.checkpoint_callbacks
     return next((saver for saver in savers if isinstance(saver, RunCheckpoint)), None)
-
-
-def first_bad_weight(module: LightningModule) -> str | None:
-    """Return the name of the first parameter that contains a NaN or an infinity."""
-    return next((name for name, value in module.named_parameters() if not value.isfinite().all()), None)
 
 
 def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
@@ -292,19 +287,14 @@ def _is_out_of_time(trainer: Trainer) -> bool:
     return any(seconds is not None and seconds <= 0 for seconds in left)
 
 
-def _is_trial(trainer: Trainer) -> bool:
-    trial: bool = trainer.fast_dev_run  # type: ignore[attr-defined]  # Lightning sets it while it is constructed
-    return trial
-
-
 def _data(trainer: Trainer) -> Any:
     return trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
 
 
 def _refuse_diverged(trainer: Trainer, module: LightningModule) -> None:
-    bad = first_bad_weight(module)
-    if bad is not None:
-        raise_diverged(trainer, trainer.global_step, f"{bad} contains NaN or infinity")
+    for name, value in module.named_parameters():
+        if not value.isfinite().all():
+            raise_diverged(trainer, trainer.global_step, f"{name} contains NaN or infinity")
 
 
 def _start_at_epoch(loop: dict[str, Any], epochs: int) -> None:

@@ -55,10 +55,11 @@ class RunMetrics(Callback):
         """Log a row whenever it is due, for loggers and for callbacks that monitor a metric."""
         if self._mark is None:
             self._mark = _clock(trainer)
-        for name, values in (outputs if isinstance(outputs, Mapping) else {}).items():
+        for name, values in outputs.items() if isinstance(outputs, Mapping) else ():
             if name.startswith("train/"):
                 self._recent[name].append(values.detach().reshape(-1))
-        every, before = _log_every(trainer), self._rows
+        every = _log_every(trainer)
+        before = self._rows
         self._rows = trainer.global_step // (every or ROW_EVERY)
         due = self._rows > before
         if not (due or trainer.is_last_batch):
@@ -66,7 +67,8 @@ class RunMetrics(Callback):
         means = self.take_means(trainer)  # before an evaluation in any case
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in means.items()})
         if due:
-            rates = _learning_rates(trainer, pl_module)
+            named = zip(getattr(pl_module, "learning_rates", ()), trainer.optimizers, strict=False)
+            rates = {f"train/{name}_lr": float(optimizer.param_groups[0]["lr"]) for name, optimizer in named}
             self.latest = {**_counters(trainer), **means, **rates, **self._speed(trainer)}
             if every:
                 _write_row(trainer, self.latest)
@@ -79,9 +81,10 @@ class RunMetrics(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the row of an evaluation."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            known, counters = trainer.callback_metrics, _counters(trainer)
-            scores = {name: float(value) for name, value in known.items() if name.startswith("eval/")}
+            counters = _counters(trainer)
             place = {"epoch": trainer.current_epoch, **{name: counters[name] for name in COUNTERS}}
+            found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            scores = {name: value for name, value in found.items() if name.startswith("eval/")}
             _write_row(trainer, {**place, **scores})
 
     def take_means(self, trainer: Trainer) -> dict[str, float]:
@@ -101,7 +104,8 @@ class RunMetrics(Callback):
 
     def _speed(self, trainer: Trainer) -> dict[str, float]:
         """Return updates and env steps per second since the last row or the start of this epoch."""
-        before, self._mark = self._mark, _clock(trainer)
+        before = self._mark
+        self._mark = _clock(trainer)
         if before is None or before[1] == self._mark[1]:
             return {}
         elapsed, updates, env_steps = (now - then for now, then in zip(self._mark, before, strict=True))
@@ -119,15 +123,6 @@ def _write_row(trainer: Trainer, row: Mapping[str, float]) -> None:
         logger.save()
 
 
-def _learning_rates(trainer: Trainer, module: LightningModule) -> dict[str, float]:
-    """Return the learning rate of each optimizer of one of our learners."""
-    names = getattr(module, "learning_rates", {})
-    return {
-        f"train/{name}_lr": float(optimizer.param_groups[0]["lr"])
-        for name, optimizer in zip(names, trainer.optimizers, strict=False)
-    }
-
-
 def _collector(trainer: Trainer) -> Any:
     """Return the collector of the run's data, None before collection starts."""
     return trainer.datamodule.collector  # type: ignore[attr-defined]  # Lightning sets it in every run
@@ -139,13 +134,14 @@ def _clock(trainer: Trainer) -> tuple[float, int, int]:
 
 
 def _counters(trainer: Trainer) -> dict[str, float]:
-    collector, ranks = _collector(trainer), trainer.world_size
+    collector = _collector(trainer)
+    ranks = trainer.world_size
     counters = {
         "env_steps": float(collector.env_steps * ranks),
         "updates": float(trainer.global_step),
         "episodes": float(collector.episodes * ranks),
+        "train/buffer_size": float(len(collector.buffer) * ranks),
     }
-    counters["train/buffer_size"] = float(len(collector.buffer) * ranks)
     if collector.episodes:
         counters["train/episode_return"] = float(collector.last_return)
     if collector.mean_price is not None:

@@ -12,7 +12,6 @@ from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextCol
 
 from pricerl.terminal import write_lines
 from pricerl.training.callbacks.metrics import RunMetrics
-from pricerl.training.callbacks.plan_stopping import stoppers
 
 REDRAWS_PER_SECOND = 2
 """Redraws of the progress bar; each takes some milliseconds of training time."""
@@ -28,7 +27,9 @@ class TrainingBar(RichProgressBar):
 
     def __init__(self, metrics: RunMetrics, details: bool = True) -> None:
         super().__init__(refresh_rate=REDRAWS_PER_SECOND, leave=False, console_kwargs={"stderr": True})
-        self._metrics, self._details, self._updated_at = metrics, details, 0.0
+        self._metrics = metrics
+        self._details = details
+        self._updated_at = 0.0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -48,15 +49,15 @@ class TrainingBar(RichProgressBar):
 
     def configure_columns(self, trainer: Trainer) -> list[ProgressColumn]:
         """Return label, bar, percentage and time left."""
-        left = TextColumn("left at most" if stoppers(trainer) else "left", style="dim")
+        left = TextColumn("left at most" if trainer.early_stopping_callbacks else "left", style="dim")
         return [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), left]
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say why a run ended early."""
         super().on_train_end(trainer, pl_module)
-        if any(stopper.wait_count >= stopper.patience for stopper in stoppers(trainer)):
-            done, limit = f"{trainer.global_step:,}", f"{trainer.max_steps:,}"
-            write_lines([f"training: {done} of {limit} updates, as evaluations no longer improved"], problems=True)
+        if any(stopper.wait_count >= stopper.patience for stopper in trainer.early_stopping_callbacks):
+            done = f"{trainer.global_step:,} of {trainer.max_steps:,} updates"
+            write_lines([f"training: {done}, as evaluations no longer improved"], problems=True)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Return the numbers next to the bar: return and price of the last evaluation, if there is one."""
