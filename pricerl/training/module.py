@@ -54,9 +54,8 @@ class SACModule(OffPolicyModule):
         super().__init__(algorithm, discount, rates, algorithm.final_lr_share, compile, warm_start)
         settings = {"algorithm": asdict(algorithm), "network": asdict(network), "compile": compile}
         self.save_hyperparameters({"task": task._asdict(), **settings, "warm_start": warm_start}, logger=False)
-        low, high = task.reward_low, task.reward_high
-        bounded = math.isfinite(low) and math.isfinite(high)
-        bounds = value_bounds(low, high, discount, MAX_ENTROPY_BONUS) if bounded else None
+        rewards = task.reward_low, task.reward_high
+        bounds = value_bounds(*rewards, discount, MAX_ENTROPY_BONUS) if all(map(math.isfinite, rewards)) else None
         self.agent = SACAgent(task.observation_dim, task.action_dim, algorithm, network, bounds, task.privileged_dim)
 
     @classmethod

@@ -320,7 +320,8 @@ class PricingDataModule(ReplayDataModule):
             if self.path is None:
                 return simulated_history(self.seller, self.reading)
             history = read_history(self.path, self.reading)
-            self.problems, self._found_currency = history.problems, history.currency
+            self.problems = history.problems
+            self._found_currency = history.currency
         self._check_currency(str(list_sources(self.path)[0]))
         self._unnamed = history.unnamed
         return history if self._known_name is None or not history.unnamed else history.renamed(self._known_name)

@@ -25,7 +25,8 @@ from pricerl.training.loop import OffPolicyModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
-GENERATION, RESUMED = "PRICERL_GENERATION", "PRICERL_RESUMED"
+GENERATION = "PRICERL_GENERATION"
+RESUMED = "PRICERL_RESUMED"
 """Environment variables with the generation and the checkpoint of a run, from its first process to the others."""
 
 
@@ -124,9 +125,9 @@ def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Ch
     named = folder if given in (None, "last", "best") else RunFolder.of(Path(given))
     with contextlib.suppress(UsageError):  # a copy that may only be read: its checkpoint is one on its own
         named.restore_links()
-    if resume is not None:
-        return _newest(folder)
     newest = folder.generations()[-1:]
+    if resume is not None:
+        return _last_usable(newest[0]) if newest else None
     if given is not None and newest and (given == "last" or Path(given) == folder.path / LAST):
         if not newest[0].saves() and not newest[0].is_complete:
             raise CheckpointError(
@@ -137,15 +138,14 @@ def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Ch
     return None if given is None else Checkpoint.read(given, folder.path)
 
 
-def _newest(folder: RunFolder) -> Checkpoint | None:
-    """Return the newest usable save of the newest generation, None if it has none."""
-    for generation in folder.generations()[-1:]:
-        for save in (generation.path / LAST, *(item / RUN_FILE for item in reversed(generation.saves()))):
-            with contextlib.suppress(CheckpointError):
-                found = Checkpoint.read(save)
-                if found.save is not None:
-                    verify_save(found.save)
-                    return found
+def _last_usable(generation: Generation) -> Checkpoint | None:
+    """Return the newest usable save of a generation, None if it has none."""
+    for save in (generation.path / LAST, *(item / RUN_FILE for item in reversed(generation.saves()))):
+        with contextlib.suppress(CheckpointError):
+            found = Checkpoint.read(save)
+            if found.save is not None:
+                verify_save(found.save)
+                return found
     return None
 
 

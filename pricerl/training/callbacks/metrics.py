@@ -41,16 +41,16 @@ class RunMetrics(Callback):
         """Restore what `state_dict` returned."""
         self._recent.update({name: [values] for name, values in state_dict["recent"].items()})
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
         """Continue with the next row in a resumed run."""
-        self._rows = trainer.global_step // (_log_every(trainer) or ROW_EVERY)
+        self._rows = trainer.global_step // (trainer.log_every_n_steps or ROW_EVERY)
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Any, pl_module: LightningModule) -> None:
         """Restart the clock: warm-up and evaluation do not count as training time."""
-        self._mark = None if _collector(trainer) is None else _clock(trainer)
+        self._mark = None if trainer.datamodule.collector is None else _clock(trainer)
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Any, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Log a row whenever it is due, for loggers and for callbacks that monitor a metric."""
         if self._mark is None:
@@ -58,7 +58,7 @@ class RunMetrics(Callback):
         for name, values in outputs.items() if isinstance(outputs, Mapping) else ():
             if name.startswith("train/"):
                 self._recent[name].append(values.detach().reshape(-1))
-        every = _log_every(trainer)
+        every = trainer.log_every_n_steps
         before = self._rows
         self._rows = trainer.global_step // (every or ROW_EVERY)
         due = self._rows > before
@@ -112,29 +112,19 @@ class RunMetrics(Callback):
         return {"time/updates_per_second": updates / elapsed, "time/env_steps_per_second": env_steps / elapsed}
 
 
-def _log_every(trainer: Trainer) -> int:
-    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set while it is constructed
-    return every
-
-
 def _write_row(trainer: Trainer, row: Mapping[str, float]) -> None:
     for logger in trainer.loggers:
         logger.log_metrics(dict(row), step=trainer.global_step)
         logger.save()
 
 
-def _collector(trainer: Trainer) -> Any:
-    """Return the collector of the run's data, None before collection starts."""
-    return trainer.datamodule.collector  # type: ignore[attr-defined]  # Lightning sets it in every run
-
-
-def _clock(trainer: Trainer) -> tuple[float, int, int]:
+def _clock(trainer: Any) -> tuple[float, int, int]:
     """Return seconds, updates and env steps so far."""
-    return time.perf_counter(), trainer.global_step, _collector(trainer).env_steps * trainer.world_size
+    return time.perf_counter(), trainer.global_step, trainer.datamodule.collector.env_steps * trainer.world_size
 
 
-def _counters(trainer: Trainer) -> dict[str, float]:
-    collector = _collector(trainer)
+def _counters(trainer: Any) -> dict[str, float]:
+    collector = trainer.datamodule.collector
     ranks = trainer.world_size
     counters = {
         "env_steps": float(collector.env_steps * ranks),

@@ -21,7 +21,9 @@ class RunConfig(Callback):
     """
 
     def __init__(self, parser: LightningArgumentParser, config: Any, generation: Generation) -> None:
-        self.parser, self.config, self.generation = parser, config, generation
+        self.parser = parser
+        self.config = config
+        self.generation = generation
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the configuration, in the first process."""
