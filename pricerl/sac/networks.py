@@ -36,14 +36,9 @@ class HiddenLayer(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Hidden layers of one network or of a whole ensemble.
+    """Hidden layers of one network or, with the factories ``linear`` and ``norm`` of one, of a whole ensemble.
 
-    Args:
-        in_dim: number of inputs.
-        config: widths, and whether layers are normalized.
-        linear: factory of linear layers from ``(in_dim, out_dim)``, for one network or an ensemble.
-        norm: factory of matching LayerNorms from ``dim``.
-        residual: whether layers after the first add their input to their output where both have the same width.
+    With ``residual``, layers after the first add their input to their output where both have the same width.
     """
 
     def __init__(

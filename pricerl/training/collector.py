@@ -80,12 +80,9 @@ class Collector:
 
     @torch.no_grad()
     def warm_up(self, policy: Algorithm, random: bool, observe: bool = True) -> None:
-        """Fill the buffer with ``warmup_steps`` transitions.
+        """Fill the buffer with ``warmup_steps`` transitions, of random actions or the policy's.
 
-        Args:
-            policy: actor.
-            random: whether actions are random rather than the policy's.
-            observe: whether input statistics are updated; those of a resumed run have seen as many observations before.
+        A resumed run does not ``observe``: its input statistics have seen as many observations before.
         """
         while len(self.buffer) < min(self.config.warmup_steps, self.config.buffer_capacity):
             if observe:
@@ -154,12 +151,9 @@ class Collector:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Restore a saved state; restore the buffer before with ``ReplayBuffer.restore``.
+        """Restore a saved state, and the buffer before with ``ReplayBuffer.restore``; return whether that is exact.
 
-        Where the env was not saved, or differs in its rows, episodes start anew from a seed of their own.
-
-        Returns:
-            Whether the collector continues exactly: the env was restored, and the random numbers are of this device.
+        It is if the env was restored and the random numbers are of this device. Otherwise episodes start anew.
         """
         self.load_counts(state["counts"])
         device = self._observation.device

@@ -40,12 +40,9 @@ _PARENT = os.getppid()
 
 
 class Ranks:
-    """Messages of training between all ranks of an initialized process group.
+    """Messages of training between all ranks, of which this process has started the children.
 
     A message that fails because a rank has ended or does not answer raises a ``LostRankError``.
-
-    Args:
-        children: processes of the other ranks that this one has started.
     """
 
     def __init__(self, children: list[subprocess.Popen[bytes]]) -> None:
@@ -77,15 +74,9 @@ class Ranks:
 
 @contextmanager
 def lost_ranks_named(children: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Replace the error of a message by a sentence that names the rank that was lost.
+    """Replace the error of a message by a ``LostRankError`` that names the rank that was lost.
 
-    The other children are killed: without all ranks no training is possible, and a rank that hangs ignores requests.
-
-    Args:
-        children: processes of the ranks from 1 on that this process has started.
-
-    Raises:
-        LostRankError: a message failed.
+    The other children, processes of the ranks from 1 on, are killed: a rank that hangs ignores requests.
     """
     try:
         yield
@@ -145,13 +136,7 @@ def _parent_ended(patience: float = 2.0) -> bool:
 
 
 class RankLauncher:
-    """Starts this program once more for each further device of this machine.
-
-    Args:
-        environment: addresses and numbers of the ranks.
-        num_processes: ranks on this machine.
-        num_nodes: machines.
-    """
+    """Starter of this program for each further device of this machine, as Lightning's strategies expect it."""
 
     is_interactive_compatible = False
 
@@ -254,12 +239,7 @@ class ReplicatedStrategy(DDPStrategy):
 
 
 def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
-    """Return the training strategy.
-
-    Args:
-        strategy: the trainer's setting: a name or a strategy.
-        devices: a number, ``auto``, -1 or a list of devices.
-        num_nodes: number of machines.
+    """Return the training strategy of a trainer's settings; ``strategy`` is a name or a strategy.
 
     Raises:
         UsageError: the strategy shards or wraps the model in a way that manual optimization does not allow.

@@ -69,11 +69,8 @@ def build_loggers(
 ) -> list[Logger]:
     """Return the loggers of a run, with that of ``metrics.csv`` first because its folder is the run's.
 
-    Args:
-        run_dir: the run's folder.
-        resumed: place from which the run goes on; earlier rows are kept.
-        tracked: facts for Weights & Biases; None to leave it alone.
-        tracking: place of the run in Weights & Biases.
+    Rows before ``resumed``, the place from which the run goes on, are kept. Without ``tracked`` nothing goes to Weights
+    & Biases.
     """
     _keep_rows(run_dir, resumed)
     loggers: list[Logger] = [MetricsLogger(run_dir)]
@@ -106,11 +103,7 @@ class Resumed(NamedTuple):
 
 
 class MetricsLogger(Logger):
-    """Logger of ``metrics.csv``: rows that were written stay, whenever the process dies.
-
-    Args:
-        folder: folder of the file, which may exist.
-    """
+    """Logger of ``metrics.csv`` in a folder: rows that were written stay, whenever the process dies."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -202,10 +195,6 @@ class RunLogger(WandbLogger):
     """Logger of a run with its settings, the summary of its best evaluation, and an alert when it diverges.
 
     It works offline without a known key, so that it neither prompts nor fails.
-
-    Args:
-        run: facts about the run.
-        config: its place in the service.
     """
 
     def __init__(self, run: TrackedRun, config: TrackingConfig) -> None:
@@ -255,12 +244,7 @@ class RunLogger(WandbLogger):
 
 
 def keep_id(folder: Path, source: Path | None) -> str:
-    """Return the id of a generation's run in the service, and store it in the generation.
-
-    Args:
-        folder: the generation's folder.
-        source: generation that a resumed run comes from.
-    """
+    """Return the id of a generation's run in the service, that of ``source`` if resumed from there, and store it."""
     known = stored_id(folder / WANDB_FILE) or (source and stored_id(source / WANDB_FILE))
     found = known or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4)
     if getattr(rank_zero_only, "rank", 0) == 0 and stored_id(folder / WANDB_FILE) != found:

@@ -41,11 +41,10 @@ Episodes = Callable[[Algorithm], Mapping[str, Tensor]]
 
 
 class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
-    """LightningModule of an `Algorithm` with manual optimization.
+    """LightningModule of an `Algorithm` with manual optimization; ``trainer.global_step`` counts gradient updates.
 
-    A subclass supplies networks, optimizers of `pricerl.sac.Adam`, and a ``training_step`` that makes one update with
-    one batch. To be compiled it also has ``make_update``, and to learn from a plan ``imitate``.
-    ``trainer.global_step``, and with it ``trainer.max_steps``, counts gradient updates.
+    A subclass supplies networks, optimizers of `pricerl.sac.optimizer.Adam`, and a ``training_step`` that makes one
+    update with one batch. To be compiled it also has ``make_update``, and to learn from a plan ``imitate``.
 
     Args:
         algorithm: settings of the updates.

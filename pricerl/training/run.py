@@ -110,10 +110,9 @@ def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Ch
     Args:
         folder: the run's folder.
         given: value of ``--ckpt_path``.
-        resume: value of ``--resume``.
+        resume: value of ``--resume``, which excludes it.
 
     Raises:
-        UsageError: the options contradict each other.
         CheckpointError: the checkpoint cannot be used.
     """
     if resume not in (None, "auto"):
@@ -168,13 +167,8 @@ def resumed_place(checkpoint: Checkpoint | None) -> Resumed | None:
 def open_generation(folder: RunFolder, resumed: Checkpoint | None, ended: bool) -> tuple[Generation, Checkpoint | None]:
     """Return the generation that a training writes, and the checkpoint in it that it goes on from.
 
-    An unfinished generation that is resumed from its last save goes on, and so does an ended one that is not yet
-    published; everything else begins a new one.
-
-    Args:
-        folder: the run's folder.
-        resumed: checkpoint to go on from.
-        ended: whether training has ended at that checkpoint.
+    An unfinished generation that is resumed from its last save goes on, and so does one whose training has ended at the
+    checkpoint and that is not yet published; everything else begins a new one.
     """
     if not is_first_process():
         return Generation(Path(os.environ[GENERATION])), resumed

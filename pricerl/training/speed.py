@@ -42,13 +42,7 @@ Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class FastUpdates:
-    """Updates of a learner, compiled, recorded as a CUDA graph or both.
-
-    Args:
-        make: function that builds the update; it wraps the parts between messages of several ranks.
-        compiles: whether updates are compiled.
-        device: device of the weights; on a GPU updates are recorded.
-    """
+    """Updates of a learner that ``make`` builds from wrapped parts: compiled, recorded as a CUDA graph or both."""
 
     def __init__(self, make: Callable[[Wrap], Update], compiles: bool, device: torch.device) -> None:
         self._compiles = compiles

@@ -35,8 +35,7 @@ ASK_RANKS_EVERY = 10
 class TreeCheckpointIO(CheckpointIO):
     """Reader and writer of checkpoints for Lightning: safetensors and JSON instead of pickles.
 
-    Args:
-        given: checkpoint to resume from, which the command has read already.
+    ``given`` is a checkpoint to resume from, which the command has read already.
     """
 
     def __init__(self, given: Checkpoint | None = None) -> None:
@@ -134,11 +133,7 @@ class RunCheckpoint(CheckpointCallback):
             self._stop(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save, and note whether this evaluation is the best so far.
-
-        Raises:
-            NonFiniteError: a weight is NaN or infinite; nothing is saved.
-        """
+        """Save, unless a weight is NaN or infinite, and note whether this evaluation is the best so far."""
         if self.generation is None or trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         _refuse_diverged(trainer, pl_module)
@@ -188,12 +183,9 @@ class RunCheckpoint(CheckpointCallback):
             _start_at_epoch(checkpoint["loops"]["fit_loop"], self._epochs)
 
     def _save(self, trainer: Trainer, evaluated: bool, epochs: int | None = None) -> None:
-        """Save the state after the current update; all processes take part.
+        """Save the state after the current update, which was evaluated or not; all processes take part.
 
-        Args:
-            trainer: trainer of the run.
-            evaluated: whether the current update was evaluated.
-            epochs: number of complete epochs, if the trainer has counted this one.
+        ``epochs`` is the number of complete epochs, if the trainer has counted this one.
         """
         assert self.generation is not None and self._rank is not None
         data = _data(trainer)

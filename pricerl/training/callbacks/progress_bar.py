@@ -18,12 +18,7 @@ REDRAWS_PER_SECOND = 2
 
 
 class TrainingBar(RichProgressBar):
-    """Rich progress bar on stderr: share of ``max_steps``, time left, and details for engineers.
-
-    Args:
-        metrics: writer of the run's metrics, whose last row is shown.
-        details: whether return, price and speed are shown.
-    """
+    """Rich progress bar on stderr: share of ``max_steps``, time left and, for engineers, details of the last row."""
 
     def __init__(self, metrics: RunMetrics, details: bool = True) -> None:
         super().__init__(refresh_rate=REDRAWS_PER_SECOND, leave=False, console_kwargs={"stderr": True})

@@ -12,13 +12,7 @@ from pricerl.writing import write_file
 
 
 class RunConfig(Callback):
-    """Writes ``config.yaml`` into the generation when ``fit`` starts.
-
-    Args:
-        parser: parser that prints the configuration.
-        config: the resolved configuration.
-        generation: the run's generation.
-    """
+    """Writer of the resolved configuration as ``config.yaml`` into the generation when ``fit`` starts."""
 
     def __init__(self, parser: LightningArgumentParser, config: Any, generation: Generation) -> None:
         self.parser = parser
