@@ -36,7 +36,7 @@ from pricerl.evaluation.rollout import Choice, roll_out
 from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
 from pricerl.simulation.seller import SellerConfig, simulated_history
-from pricerl.training import module as sac_module
+from pricerl.training.callbacks import attached
 from pricerl.training.pricing_data import PricingDataModule
 
 UNITS = (2.0, 8.0, 30.0, 120.0)
@@ -126,7 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     claim_compute(1)
-    sac_module.PATIENCE = 10**9
+    attached.PATIENCE = 10**9
     data = PricingDataModule(seller=SellerConfig(products=options.products), reward=RewardConfig(options.preset))
     data.preprocessor = DataPreprocessor.fit(join(options.products, options.days), DataConfig())
     for start in options.starts:

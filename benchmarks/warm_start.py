@@ -41,7 +41,7 @@ from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
 from pricerl.sac.config import NetworkConfig
 from pricerl.simulation.seller import SellerConfig
-from pricerl.training import module as sac_module
+from pricerl.training.callbacks import attached
 from pricerl.training.pricing_data import PricingDataModule
 
 NETWORK = NetworkConfig(hidden=(128, 128))
@@ -90,7 +90,7 @@ def train(
     data: PricingDataModule, warm_start: Literal["planner", "none"], updates: int, every: int = 250
 ) -> tuple[Any, Curve]:
     """Train without early stopping; return the module with its last weights, and its curve."""
-    sac_module.PATIENCE = 10**9
+    attached.PATIENCE = 10**9
     discount = 0.97**data.dynamics.days_per_step
     curve = Curve(PlanBenchmark(data.plan(discount), discount), every)
     return train_policy(data, updates, network=NETWORK, callbacks=[curve], warm_start=warm_start), curve

@@ -15,9 +15,12 @@ from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.devices import ReplicatedStrategy
 from pricerl.training.loop import OffPolicyModule
 
+PATIENCE = 1
+"""Evaluations without improvement after which a run that began with a plan ends."""
+
 
 class PlanStopping(EarlyStopping):
-    """Early stopping of a run that began with a plan, at its first evaluation that is no better than the best."""
+    """Early stopping of a run that began with a plan."""
 
     state_key = "PlanStopping"
 
@@ -45,7 +48,7 @@ def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule,
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
     stops = any(isinstance(item, PlanStopping) for item in callbacks)
     if isinstance(module, OffPolicyModule) and module.follows_plan and not stops:
-        callbacks.insert(0, PlanStopping(monitor, patience=1, mode="max", check_on_train_epoch_end=False))
+        callbacks.insert(0, PlanStopping(monitor, patience=PATIENCE, mode="max", check_on_train_epoch_end=False))
     if not any(isinstance(item, RunMetrics) for item in callbacks):
         callbacks.append(RunMetrics())
     if trainer.checkpoint_callbacks and not any(isinstance(item, RunCheckpoint) for item in callbacks):
