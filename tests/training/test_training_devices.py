@@ -35,6 +35,17 @@ def test_two_ranks_end_with_identical_weights_and_their_own_experience(tmp_path)
     assert first[4] == "1", "ranks may be slow until they have made, and so compiled, their first updates"
 
 
+@pytest.mark.slow
+def test_compiled_ranks_end_with_the_weights_of_eager_ones(tmp_path):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    found = []
+    for mode in ("eager", "compiled"):
+        command = [sys.executable, str(SCRIPT), str(tmp_path), "60", mode]
+        subprocess.run(command, check=True, capture_output=True, timeout=150, env=environment)
+        found.append((tmp_path / "rank1.txt").read_text().splitlines()[:2])
+    assert found[0] == found[1], "the sum of the weights, in all digits, and the experience"
+
+
 @pytest.mark.parametrize(
     ("devices", "count"), [(1, 1), ("1", 1), (2, 2), ("2", 2), ([0, 1], 2), ("0,1", 2), ("0,", 1), ("auto", 1)]
 )

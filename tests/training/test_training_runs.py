@@ -133,7 +133,9 @@ def test_validate_and_test_score_a_checkpoint(run, capsys, monkeypatch):
     monkeypatch.chdir(run.parent.parent)
     for command in ("validate", "test"):
         assert main([command, "--ckpt_path", str(run / "best.ckpt")]) == 0
-        assert "eval/planner_gap" in capsys.readouterr().out
+        scores = dict(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("eval/"))
+        assert {"eval/planner_gap", "eval/plan_share", "eval/harmed_share"} <= scores.keys()
+        assert float(scores["eval/forecast_error"]) > 0.0 and 0.0 <= float(scores["eval/interval_coverage"]) <= 1.0
     assert (run / "metrics.csv").exists()
 
 
