@@ -6,7 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock, call
@@ -204,11 +204,18 @@ def alerts(service: MagicMock) -> list[tuple[str, str, str]]:
     return [(*call.args, call.kwargs["level"]) for call in service.alert.call_args_list]
 
 
-def test_training_that_diverges_sends_one_alert(service: MagicMock, tmp_path: Path) -> None:
-    done = run(tmp_path, "fit", *FAST, "--run_name", "w", "--wandb", "true", "--model.algorithm.critic_lr", "1e30")
+ENVIRONMENT = ("--data.env_id=Pendulum-v1", "--model.algorithm.warmup_steps=300", "--trainer.max_steps=50")
+
+
+@pytest.mark.parametrize("words", [FAST, ENVIRONMENT], ids=["seller", "environment"])
+def test_training_that_diverges_sends_one_alert_and_keeps_its_folder(
+    service: MagicMock, words: Sequence[str], tmp_path: Path
+) -> None:
+    done = run(tmp_path, "fit", *words, "--run_name", "w", "--wandb", "true", "--model.algorithm.critic_lr", "1e30")
     ((title, text, level),) = alerts(service)
     assert done.code == 1 and (title, level) == ("training diverged", "ERROR")
     assert text.startswith("training stopped at update") and "Lower model.algorithm.critic_lr" in text
+    assert (tmp_path / "checkpoints" / "w" / "gen-0001" / "config.yaml").exists()
 
 
 def test_a_kill_switch_sends_one_alert_with_the_product_and_the_last_good_price(
