@@ -111,9 +111,6 @@ class SellerConfig:
 def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Simulate a seller.
 
-    Args:
-        config: the seller.
-
     Returns:
         The seller's file, oldest day first, and its truth: ``family``, ``parameters``, ``unit_cost``, ``share_kept``,
         ``fixed_cost``, ``weekday_demand`` (multipliers, Monday first), ``current_price``, ``optimal_price``,
@@ -122,23 +119,19 @@ def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
     """
     seeds = np.random.SeedSequence(config.seed).spawn(config.products)
     drawn = [config.simulate_product(np.random.default_rng(seed)) for seed in seeds]
-    sold = {f"product-{number}": product for number, product in enumerate(drawn, 1)}
     if config.products == 1:
         return drawn[0]
-    frames = [frame.assign(**{columns.PRODUCT: name}) for name, (frame, _) in sold.items()]
-    truths = {name: truth for name, (_, truth) in sold.items()}
+    frames = []
+    truths = {}
+    for number, (frame, truth) in enumerate(drawn, 1):
+        name = f"product-{number}"
+        frames.append(frame.assign(**{columns.PRODUCT: name}))
+        truths[name] = truth
     return pd.concat(frames, ignore_index=True), {"family": config.market, "products": truths}
 
 
 def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
-    """Write a simulated seller's file and its truth, ``<out>.truth.json``.
-
-    Args:
-        config: the seller.
-        out: CSV file to write; its folder is created if absent.
-
-    Returns:
-        The truth.
+    """Write a simulated seller's CSV file and its truth, ``<out>.truth.json``, and return the truth.
 
     Raises:
         UsageError: the file cannot be written.
@@ -154,13 +147,6 @@ def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
 
 def simulated_history(config: SellerConfig, data: DataConfig) -> History:
     """Return the history of a simulated seller, read and cleaned like a file.
-
-    Args:
-        config: the seller.
-        data: settings of reading and cleaning.
-
-    Returns:
-        The history, with the source ``simulated seller``.
 
     Raises:
         DataError: too few sales for a history.
@@ -208,13 +194,8 @@ def write_days(
 ) -> pd.DataFrame:
     """Return the rows of a product's file, with noisy conversions, profit and forecast.
 
-    Args:
-        config: the seller.
-        truth: the product's truth.
-        price: ``(D,)`` money charged.
-        sold: units ``(D,)`` and sales ``(D,)``, money.
-        reach: ``(D,)`` multiplier of the ad conversion.
-        generator: source of randomness.
+    ``price (D,)`` is what was charged, money, ``sold`` units and sales ``(D,)``, money, and ``reach (D,)`` a multiplier
+    of the ad conversion.
     """
     units, sales = sold
     organic, ad = draw_conversions(truth, price, reach, generator)
@@ -237,22 +218,15 @@ def write_days(
 def draw_conversions(
     truth: Mapping[str, Any], price: FloatArray, reach: FloatArray, generator: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Draw the percentages of organic and of advertised visitors who buy, ``(D,)`` each.
+    """Draw the percentages of organic and of advertised visitors who buy at a price ``(D,)``, ``(D,)`` each.
 
-    Args:
-        truth: one product's truth, with family and parameters.
-        price: ``(D,)`` money charged.
-        reach: ``(D,)`` multiplier of the ad conversion.
-        generator: source of randomness.
+    ``reach (D,)`` multiplies the ad conversion. The mean units imply the number of visitors.
     """
     units = truth["parameters"]["units"]
     appeal = np.sqrt(expected_units(truth, price) / units)
-    organic = _draw_conversion(ORGANIC_RATE * appeal, units, generator)
-    return organic, _draw_conversion(AD_RATE * appeal * reach, units, generator)
-
-
-def _draw_conversion(rate: FloatArray, units: float, generator: np.random.Generator) -> FloatArray:
-    """Draw the percentage of visitors who buy, with the number of visitors implied by the mean units."""
-    visitors = 1 + generator.poisson(units / ORGANIC_RATE, len(rate))
-    buyers = generator.binomial(visitors, np.clip(rate, 0.0, 1.0))
-    return np.asarray(np.round(100 * buyers / visitors, 2), dtype=np.float64)
+    drawn = []
+    for rate in (ORGANIC_RATE * appeal, AD_RATE * appeal * reach):
+        visitors = 1 + generator.poisson(units / ORGANIC_RATE, len(rate))
+        buyers = generator.binomial(visitors, np.clip(rate, 0.0, 1.0))
+        drawn.append(np.round(100 * buyers / visitors, 2))
+    return drawn[0], drawn[1]

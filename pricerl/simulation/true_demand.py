@@ -27,9 +27,6 @@ KINK_BELOW = 0.75
 KINK_ABOVE = 1.5
 """Factor on the elasticity above the kink: buyers respond more to a rise than to a cut."""
 
-SEARCH_RANGE = 3.0
-"""Upper end of the search for the best price, over the larger of unit cost (after fees) and starting price."""
-
 GRID_PRICES = 1_001
 """Grid size before the search is refined: a linear curve is flat beyond its end and would mislead a local search."""
 
@@ -64,16 +61,9 @@ class Habits:
 
 
 def draw_truth(market: str, units: float, habits: Habits, generator: np.random.Generator) -> dict[str, Any]:
-    """Draw curve and costs; the unit cost ``c = k p (1 + 1/e)`` makes the drawn price ratio the best one.
+    """Draw a product's truth, as `pricerl.simulation.seller.simulate` returns it, but for its best price.
 
-    Args:
-        market: family of demand.
-        units: mean daily units at the starting price.
-        habits: ranges of the other numbers.
-        generator: source of randomness.
-
-    Returns:
-        The truth of `pricerl.simulation.seller.simulate`, without what `add_best_price` adds.
+    The unit cost ``c = k p (1 + 1/e)`` makes the drawn price ratio the best one.
     """
     start_price = round(generator.uniform(*habits.start_prices), 2)
     elasticity = round(generator.uniform(*habits.elasticities), 3)
@@ -104,42 +94,36 @@ def add_best_price(truth: dict[str, Any]) -> None:
 
 
 def expected_units(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:
-    """Return the mean daily units at a price, averaged over weekdays.
-
-    Args:
-        truth: one product's truth, with ``family`` and ``parameters``.
-        price: positive money per unit, any shape.
-
-    Returns:
-        Units of the price's shape; never negative.
-    """
+    """Return the mean daily units of a product at prices of any shape, averaged over weekdays; never negative."""
+    family = truth["family"]
     parameters = truth["parameters"]
+    elasticity = parameters["elasticity"]
     ratio = np.asarray(price, dtype=np.float64) / parameters["start_price"]
-    return np.asarray(parameters["units"] * _shape(truth["family"], parameters, ratio), dtype=np.float64)
+    if family == "linear":
+        curve = np.maximum(0.0, 1 + elasticity * (ratio - 1))
+    elif family == "exponential":
+        curve = np.exp(elasticity * (ratio - 1))
+    elif family == "logit":
+        curve = _logit_share(elasticity, ratio) / LOGIT_START_SHARE
+    elif family == "kinked":
+        kink = parameters["kink"]
+        curve = _kinked(elasticity, kink, ratio) / _kinked(elasticity, kink, np.asarray(1.0))
+    else:
+        curve = ratio**elasticity
+    return np.asarray(parameters["units"] * curve, dtype=np.float64)
 
 
 def expected_profit(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:
-    """Return the mean daily profit at a price: ``(k p - c) * units(p) - A``.
-
-    Args:
-        truth: one product's truth, with costs, family and parameters.
-        price: positive money per unit, any shape.
-
-    Returns:
-        Money of the price's shape.
-    """
+    """Return the mean daily profit of a product at prices of any shape, money: ``(k p - c) * units(p) - A``."""
     margin = truth["share_kept"] * np.asarray(price, dtype=np.float64) - truth["unit_cost"]
     return np.asarray(margin * expected_units(truth, price) - truth["fixed_cost"])
 
 
 def find_optimal_price(truth: Mapping[str, Any]) -> float:
-    """Return the price with the highest expected profit, money per unit, found numerically.
-
-    Args:
-        truth: one product's truth, with costs, family and parameters.
-    """
+    """Return the price with the highest expected profit, money per unit, found numerically."""
     break_even = truth["unit_cost"] / truth["share_kept"]
-    grid = np.linspace(break_even, SEARCH_RANGE * max(break_even, truth["parameters"]["start_price"]), GRID_PRICES)
+    highest = 3.0 * max(break_even, truth["parameters"]["start_price"])
+    grid = np.linspace(break_even, highest, GRID_PRICES)
     best = int(np.argmax(expected_profit(truth, grid)))
     found = minimize_scalar(
         lambda price: -float(expected_profit(truth, price)),
@@ -151,13 +135,7 @@ def find_optimal_price(truth: Mapping[str, Any]) -> float:
 
 
 def local_elasticity(family: str, parameters: Mapping[str, float], ratio: float) -> float:
-    """Return the elasticity (negative) at ``ratio`` times the starting price; at a kink, one between its two sides.
-
-    Args:
-        family: name of the curve.
-        parameters: parameters of the curve.
-        ratio: price over starting price.
-    """
+    """Return the elasticity (negative) at ``ratio`` times the starting price; at a kink, one between its two sides."""
     elasticity = parameters["elasticity"]
     if family == "linear":
         return elasticity * ratio / (1 + elasticity * (ratio - 1))
@@ -169,20 +147,6 @@ def local_elasticity(family: str, parameters: Mapping[str, float], ratio: float)
     return elasticity
 
 
-def _shape(family: str, parameters: Mapping[str, float], ratio: FloatArray) -> FloatArray:
-    """Return demand relative to that at the starting price."""
-    elasticity = parameters["elasticity"]
-    if family == "linear":
-        return np.maximum(0.0, 1 + elasticity * (ratio - 1))
-    if family == "exponential":
-        return np.exp(elasticity * (ratio - 1))
-    if family == "logit":
-        return _logit_share(elasticity, ratio) / LOGIT_START_SHARE
-    if family == "kinked":
-        return _kinked(elasticity, parameters["kink"], ratio)
-    return ratio**elasticity
-
-
 def _logit_share(elasticity: float, ratio: FloatArray) -> FloatArray:
     slope = elasticity / (1 - LOGIT_START_SHARE)
     start = math.log(LOGIT_START_SHARE / (1 - LOGIT_START_SHARE))
@@ -190,10 +154,6 @@ def _logit_share(elasticity: float, ratio: FloatArray) -> FloatArray:
 
 
 def _kinked(elasticity: float, kink: float, ratio: FloatArray) -> FloatArray:
-    """Return two constant elasticities joined at the kink, relative to the starting price."""
-
-    def curve(at: FloatArray) -> FloatArray:
-        side = np.where(at <= kink, KINK_BELOW, KINK_ABOVE)
-        return np.asarray((at / kink) ** (elasticity * side))
-
-    return curve(ratio) / curve(np.asarray(1.0))
+    """Return two constant elasticities joined at the kink, relative to demand there."""
+    side = np.where(ratio <= kink, KINK_BELOW, KINK_ABOVE)
+    return np.asarray((ratio / kink) ** (elasticity * side))
