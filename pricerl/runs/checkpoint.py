@@ -6,17 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import msgspec
-from torch import Tensor
+from torch import Tensor, nn
 
 from pricerl.errors import CheckpointError
 from pricerl.runs import tree_file
 from pricerl.runs.folder import BEST, LAST, SAVES, Generation, RunFolder
-
-if TYPE_CHECKING:
-    from torch import nn
 
 FORMAT = 6
 """Version of the format; no other is read."""
@@ -29,8 +26,6 @@ USUAL_CLASSES = {
     "data": "pricerl.training.pricing_data.PricingDataModule",
 }
 """Default classes of model and data; their settings are stored without the class."""
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Settings(msgspec.Struct):
@@ -47,7 +42,6 @@ class About(msgspec.Struct):
 
     format: Literal[6]
     version: str
-    """Version of pricerl."""
     settings: Settings | None = None
     """None if the run was started from Python with objects that no command can make."""
     history: str | None = None
@@ -57,13 +51,12 @@ class About(msgspec.Struct):
     code: str | None = None
     """Hash of pricerl's source."""
     versions: dict[str, str] = {}
-    """Versions of pricerl, torch and numpy."""
     limits: dict[str, int | None] = {}
     """Limits of the training."""
 
 
 class OptimizerState(msgspec.Struct):
-    """State of one optimizer, as torch has it."""
+    """State of one optimizer."""
 
     state: dict[int, dict[str, Any]]
     param_groups: list[dict[str, Any]]
@@ -73,9 +66,9 @@ class Content(msgspec.Struct):
     """Content of a checkpoint. Parts of Lightning and of users' own classes are free."""
 
     state_dict: dict[str, Tensor]
-    global_step: Count
+    global_step: Annotated[int, msgspec.Meta(ge=0)]
     """Gradient updates made."""
-    epoch: Count
+    epoch: Annotated[int, msgspec.Meta(ge=0)]
     pricerl: About
     loops: dict[str, Any] = {}
     callbacks: dict[str, Any] = {}
@@ -83,29 +76,17 @@ class Content(msgspec.Struct):
     hyper_parameters: dict[str, Any] = {}
 
 
-class Restorable(Protocol):
-    """DataModule whose state a checkpoint holds."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the state."""
-
-
 @dataclass(frozen=True)
 class Checkpoint:
     """Checkpoint of pricerl, read once and passed on."""
 
     path: Path
-    """Checkpoint file."""
     content: dict[str, Any]
     """Weights, states and settings."""
 
     @classmethod
     def read(cls, given: str | Path, folder: Path = Path()) -> Checkpoint:
-        """Load a file onto the CPU; nothing in it is executed.
-
-        Args:
-            given: a path, or ``last`` or ``best`` in the run's folder.
-            folder: the run's folder.
+        """Load a file onto the CPU: a path, or ``last`` or ``best`` in a run's folder. Nothing in it is executed.
 
         Raises:
             CheckpointError: the file is missing, unreadable, damaged or not a pricerl checkpoint.
@@ -202,8 +183,8 @@ class Checkpoint:
                 "data.reading.window of its run, or start a new run without --ckpt_path"
             ) from error
 
-    def restore_data(self, data: Restorable) -> None:
-        """Load the DataModule's state as stored by Lightning: a seller's history and its scaler.
+    def restore_data(self, data: Any) -> None:
+        """Load a DataModule's state as stored by Lightning: a seller's history and its scaler.
 
         Raises:
             CheckpointError: the checkpoint is of another kind of data, or damaged.

@@ -45,10 +45,15 @@ try:
 except ImportError:  # pragma: no cover  # not on Windows, where nothing keeps two processes apart
     fcntl = None  # type: ignore[assignment]  # checked before every use
 
-LAST, BEST, CONFIG, METRICS_FILE = "last.ckpt", "best.ckpt", "config.yaml", "metrics.csv"
-SAVES, REPLAY, RUN_FILE = "saves", "replay", "run.ckpt"
-LOCK, RUN_LOG = ".lock", "run.log"
-MANIFEST_FORMAT = 1
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+CONFIG = "config.yaml"
+METRICS_FILE = "metrics.csv"
+SAVES = "saves"
+REPLAY = "replay"
+RUN_FILE = "run.ckpt"
+LOCK = ".lock"
+RUN_LOG = "run.log"
 
 LATER = (MANIFEST, PUBLISHED, "wandb")
 """Names in a generation that its manifest leaves out: advice is added later, in sets with manifests of their own."""
@@ -93,15 +98,15 @@ class Generation:
         with explained(self.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
             for part in self.path.rglob(".*.part"):
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
-            links = [name for name in (BEST, LAST) if (self.path / name).is_symlink()]
-            files: dict[str, dict[str, str | int]] = {
-                name: {"link": str((self.path / name).readlink())} for name in links
-            }
+            files: dict[str, dict[str, str | int]] = {}
+            for link in (self.path / BEST, self.path / LAST):
+                if link.is_symlink():
+                    files[link.name] = {"link": str(link.readlink())}
             for file in sorted(self.path.rglob("*")):
                 name = file.relative_to(self.path)
                 if file.is_file() and not file.is_symlink() and name.parts[0] not in LATER:
                     files[name.as_posix()] = {"bytes": file.stat().st_size, "sha256": hash_file(file)}
-            content = {"format": MANIFEST_FORMAT, "generation": self.name, "files": files}
+            content = {"format": 1, "generation": self.name, "files": files}
             write_file(self.path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
 
     def verify(self) -> None:
@@ -139,9 +144,7 @@ class Generation:
     def saving(self, update: int, leads: bool = True) -> Iterator[Path]:
         """Yield the folder of a new save, which appears under its name once all processes have filled it.
 
-        Args:
-            update: number of gradient updates made.
-            leads: whether this process moves the folder into place; the others only write into it.
+        The process that leads moves it into place; the others only write into it.
         """
         folder = self.save_folder(update)
         part = folder.with_name(f".{folder.name}.part")
@@ -189,9 +192,8 @@ class Generation:
     def discard(self) -> None:
         """Remove a generation that holds no save and no metrics."""
         metrics = self.path / METRICS_FILE
-        if self.saves() or self.is_complete or (metrics.exists() and metrics.stat().st_size):
-            return
-        shutil.rmtree(self.path, ignore_errors=True)
+        if not (self.saves() or self.is_complete or (metrics.exists() and metrics.stat().st_size)):
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def keep_saves(self, updates: Collection[int]) -> None:
         """Remove all saves but those of these updates."""
@@ -323,19 +325,14 @@ class RunFolder:
     @property
     def is_linked(self) -> bool:
         """Whether the run's own names lead to all files in use and to no others; an interruption may leave some out."""
-        for name in LINKED:
-            link = self.path / name
-            wanted = (self.path / CURRENT / name).exists() or link.is_symlink()
-            if wanted and not link.exists():
-                return False
-        return True
+        links = [self.path / name for name in LINKED]
+        wanted = [link for link in links if link.is_symlink() or (self.path / CURRENT / link.name).exists()]
+        return all(link.exists() for link in wanted)
 
     def remove_old(self, keep: int, named: Collection[str]) -> None:
-        """Keep the newest generations and the current one; of older ones keep the weights behind decisions.
+        """Keep the newest ``keep`` generations and the current one whole, and remove the older ones.
 
-        Args:
-            keep: number of generations to keep whole.
-            named: names of generations that the decision log refers to; of these, ``best.ckpt`` stays.
+        Of those that the decision log has ``named``, the weights stay.
         """
         current = self.current
         for generation in self.generations()[:-keep]:
@@ -377,11 +374,7 @@ class RunFolder:
                 yield
             finally:
                 file.truncate(0)
-                self._remove_if_empty()
-
-    def _remove_if_empty(self) -> None:
-        """Remove a folder in which no training wrote anything, and that of the runs if it holds no others."""
-        if {path.name for path in self.path.iterdir()} <= {LOCK, RUN_LOG}:
-            shutil.rmtree(self.path)
-            with contextlib.suppress(OSError):  # holds other runs
-                self.path.parent.rmdir()
+                if {path.name for path in self.path.iterdir()} <= {LOCK, RUN_LOG}:  # no training wrote anything
+                    shutil.rmtree(self.path)
+                    with contextlib.suppress(OSError):  # holds other runs
+                        self.path.parent.rmdir()

@@ -12,7 +12,6 @@ from pricerl.terminal import shown
 
 RUNS = Path("checkpoints")
 """Folder of the runs, relative to the working directory; one folder per run."""
-
 MOST_LISTED = 10
 """Most runs that a message lists."""
 
@@ -55,11 +54,7 @@ def needed_name(folder: Path, file: str) -> str:
 
 
 def find_run(name: str | None, holding: str) -> RunFolder:
-    """Return the folder of a run, by default that of the only one.
-
-    Args:
-        name: name of the run.
-        holding: file that distinguishes the runs to choose from if no name is given.
+    """Return the folder of a run, by default that of the only one holding a file.
 
     Raises:
         UsageError: it does not exist, or there are several to choose from.

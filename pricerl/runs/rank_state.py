@@ -10,7 +10,7 @@ import contextlib
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,19 +24,6 @@ OTHER_SAVE = "go on with another save, as --resume auto does"
 """Remedy for a damaged state."""
 
 
-class Resumable(Protocol):
-    """Collector of a process, `pricerl.training.collector.Collector`."""
-
-    buffer: Any
-    """Its replay buffer, `pricerl.sac.replay.ReplayBuffer`."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return its state without the transitions."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> bool:
-        """Restore its state; return whether the env goes on exactly."""
-
-
 class Segment(NamedTuple):
     """Transitions ``first`` to ``last - 1`` of a process, counted from 0 in the order in which they were added."""
 
@@ -46,11 +33,9 @@ class Segment(NamedTuple):
 
 
 class RankState:
-    """Files of one process in a generation.
+    """Files of the process ``rank`` in the folder of a generation.
 
-    Args:
-        generation: folder of the generation.
-        rank: index of the process.
+    It writes and restores a `pricerl.training.collector.Collector`.
     """
 
     def __init__(self, generation: Path, rank: int) -> None:
@@ -59,7 +44,7 @@ class RankState:
         self.rank = rank
         self._segments: list[Segment] = []
 
-    def write(self, folder: Path, collector: Resumable, world_size: int) -> None:
+    def write(self, folder: Path, collector: Any, world_size: int) -> None:
         """Write the state into the folder of a save, and the new transitions into a segment.
 
         Raises:
@@ -92,13 +77,8 @@ class RankState:
             if path.name not in needed:
                 path.unlink(missing_ok=True)
 
-    def restore(self, save: Path, collector: Resumable, world_size: int) -> str:
+    def restore(self, save: Path, collector: Any, world_size: int) -> str:
         """Restore the state of a save into a new collector, and the process's global generators.
-
-        Args:
-            save: folder of the save; its segments lie in its generation.
-            collector: collector as it was built.
-            world_size: number of processes of this run.
 
         Returns:
             Why the run is not continued exactly, as the end of a sentence; empty if it is.
@@ -174,10 +154,9 @@ def verify_save(save: Path) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """Return the state of the global generators as a nested dict of tensors and plain values.
+    """Return the state of the global generators of torch, numpy and Python as tensors and plain values.
 
-    Keys: ``torch``, the CPU's generator; ``cuda``, one per GPU by its index, empty before the first use of a GPU;
-    ``numpy`` and ``python``, the generators behind ``np.random`` and ``random``.
+    Under ``cuda`` there is one per GPU by its index, and none before the first use of a GPU.
     """
     in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     gpus = torch.cuda.get_rng_state_all() if in_use else []
@@ -197,11 +176,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Restore the global generators; states of GPUs that this machine lacks are skipped.
-
-    Args:
-        state: as returned by `random_state`; its tensors may be on any device.
-    """
+    """Restore what `random_state` returned, from any device; states of GPUs that this machine lacks are skipped."""
     torch.set_rng_state(state["torch"].cpu())
     for index in range(torch.cuda.device_count() if state["cuda"] else 0):
         if str(index) in state["cuda"]:

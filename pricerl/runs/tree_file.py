@@ -22,13 +22,17 @@ from torch import Tensor
 from pricerl.errors import CheckpointError
 from pricerl.writing import write_file
 
-TENSOR, ARRAY, FLOAT, ITEMS = "$tensor", "$array", "$float", "$items"
-"""Marks of values that JSON cannot hold: tensors and arrays by name, numbers that are not finite, other keys than
-texts."""
+TENSOR = "$tensor"
+"""Mark of a value that JSON cannot hold: a tensor, by its name."""
+ARRAY = "$array"
+FLOAT = "$float"
+"""Mark of a number that is not finite."""
+ITEMS = "$items"
+"""Mark of a mapping with other keys than texts."""
 
-TREE, CHECKSUM = "pricerl", "sha256"
-"""Keys of the metadata."""
-
+TREE = "pricerl"
+"""Key of the metadata, as is ``CHECKSUM``."""
+CHECKSUM = "sha256"
 BLANK = "0" * 64
 """Checksum in a file whose checksum is computed."""
 
