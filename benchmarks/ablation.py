@@ -34,7 +34,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from price_training import KnownMarketData, train_policy
 
 from pricerl.env.config import EnvConfig
-from pricerl.evaluation.planner import best_constant_price
+from pricerl.evaluation.pricing_rules import best_constant_price
 from pricerl.evaluation.scores import holdout_states, score_episodes
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.runtime import claim_compute

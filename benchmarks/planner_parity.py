@@ -37,7 +37,7 @@ from torch import Tensor
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.state import State
 from pricerl.evaluation.dynamic_planner import plan_dynamically
-from pricerl.evaluation.planner import best_constant_price
+from pricerl.evaluation.pricing_rules import best_constant_price
 from pricerl.evaluation.rollout import Choice, roll_out
 from pricerl.guardrails.projection import project
 from pricerl.market.demand.reference_price import PriceMemory

@@ -25,8 +25,7 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.planner import best_constant_price
-from pricerl.evaluation.pricing_rules import candidate_prices
+from pricerl.evaluation.pricing_rules import best_constant_price, candidate_prices
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig

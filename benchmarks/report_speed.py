@@ -21,8 +21,7 @@ from pricerl.advice.result import DayAdvice, ProductAdvice, ProposedPath
 from pricerl.arrays import Interval
 from pricerl.decide.decision import Decision
 from pricerl.evaluation.backtest import Backtest, HorizonScore
-from pricerl.evaluation.planner import BaselineRow
-from pricerl.evaluation.pricing_rules import RULES
+from pricerl.evaluation.pricing_rules import RULES, BaselineRow
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Uplift
 from pricerl.formatting import Formatter

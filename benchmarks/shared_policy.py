@@ -108,7 +108,7 @@ class Parity(Callback):
         owner = torch.arange(len(product)).repeat_interleave(DRAWS)
         noise = torch.Generator().manual_seed(TEST_SEED)
         state = dynamics.start(product[owner], last[owner], draw)
-        outcome = roll_out(choose, dynamics, state, DAYS, noise).outcome
+        _, outcome = roll_out(choose, dynamics, state, DAYS, noise)
         hold = dynamics.days_per_step
         weight = 0.97 ** (torch.arange(outcome.reward.shape[1]) // hold * hold)
         reward = (outcome.reward * weight).sum(1) / weight.sum()

@@ -61,7 +61,7 @@ def main() -> None:
     module = train_policy(data, UPDATES)
     prepared, product = data.preprocessor, data.preprocessor.products[0]
     product_of_file = Product(data.dynamics, 0)
-    best = best_for_profit(Candidates(product_of_file, product_of_file.counted, GATE))
+    best = best_for_profit(Candidates(product_of_file, GATE))
     most = profit_at(data.dynamics, torch.tensor([best]))
     print(f"best constant price for profit alone {best:.2f}, {most:.2f} per day")
     print("current price  next price  daily profit  daily cost")

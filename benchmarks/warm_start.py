@@ -146,7 +146,7 @@ def earn(choose: Choice, data: PricingDataModule) -> tuple[float, float]:
     product = torch.zeros_like(draw)
     state: State = dynamics.start(product, dynamics.history.num_days[product] - 1, draw)
     noise = torch.Generator().manual_seed(TEST_SEED)
-    outcome = roll_out(choose, dynamics, state, DAYS, noise).outcome
+    _, outcome = roll_out(choose, dynamics, state, DAYS, noise)
     weight: Tensor = 0.97 ** (torch.arange(outcome.reward.shape[1]) // dynamics.days_per_step * dynamics.days_per_step)
     return float((outcome.reward * weight).sum(1).mean() / weight.sum()), float(outcome.profit.mean())
 

@@ -145,7 +145,7 @@ def price_shop_set(
     dynamics = Dynamics(shop_set.market, reward)
     for index, ((cell, seed), truth) in enumerate(zip(shop_set.addresses, shop_set.truths, strict=True)):
         product = Product(dynamics, index)
-        candidates = Candidates(product, product.counted, GATE)
+        candidates = Candidates(product, GATE)
         judge = _Judge(candidates, truth)
         best = judge.best(_paths_to(_targets(product), product))
         covered = judge.covers(STEP)

@@ -29,7 +29,7 @@ from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.forecast import PathForecast, forecast_path
 from pricerl.evaluation.off_policy import estimate_off_policy
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
-from pricerl.evaluation.planner import BaselineRow, compare_baselines, planner_gaps
+from pricerl.evaluation.pricing_rules import BaselineRow, compare_baselines, planner_gaps
 from pricerl.evaluation.rollout import Policy
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.decide.standing import Alarm, Order, PreviousAdvice, TrackRecord
     from pricerl.evaluation.backtest import Backtest
     from pricerl.evaluation.off_policy import OffPolicyValue
-    from pricerl.evaluation.planner import BaselineRow
+    from pricerl.evaluation.pricing_rules import BaselineRow
     from pricerl.evaluation.sensitivity import Sensitivity
     from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
     from pricerl.market.cost import Measure

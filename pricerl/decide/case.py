@@ -82,7 +82,7 @@ class Case:
     @cached_property
     def candidates(self) -> Candidates:
         """Prices inside the guardrails, with the probability that a change needs."""
-        return Candidates(self.product, self.product.counted, self.config.min_chance)
+        return Candidates(self.product, self.config.min_chance)
 
     @cached_property
     def zeros(self) -> UnlikelyZeros | None:

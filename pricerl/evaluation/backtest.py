@@ -22,8 +22,7 @@ from pricerl.market.fitting import fit_market
 DAYS_AHEAD = (1, 7, 14)
 """Forecast horizons in days; the first day after the origin is one day ahead."""
 MOST_ORIGINS = 32
-"""Most markets fitted per product. A fit takes 0.05 to 0.1 s per year of history, so the number falls with the number
-of products and years."""
+"""Most markets fitted per product; the number falls with that of products and years, as a fit takes 0.1 s per year."""
 FEWEST_ORIGINS = 4
 """Fewest markets fitted per product: fewer than four scores would mean nothing."""
 MOST_TESTED = 100
@@ -36,18 +35,15 @@ def steps_ahead(step_days: int) -> tuple[int, ...]:
 
 
 class Forecasts(NamedTuple):
-    """Forecasts of a product's units, ``(N,)`` each, made at several origins."""
+    """Forecasts of a product's units, ``(N,)`` each, made at several origins, with 90 % limits."""
 
     origin: IntArray
     """Number of known days of history."""
     day: IntArray
     """Index of the forecast day: ``origin + days_ahead - 1``."""
     mean: FloatArray
-    """Units, mean over the posterior draws."""
     low: FloatArray
-    """Lower 90 % limit of units."""
     high: FloatArray
-    """Upper 90 % limit of units."""
 
 
 class HorizonScore(NamedTuple):
@@ -106,7 +102,7 @@ def run_backtests(
         pool: evidence on the elasticities of the whole catalogue; None without a pooled prior.
 
     Returns:
-        One entry per product name, without products whose forecast days were all unobserved or without sales.
+        One entry per product with a forecast day on which it sold.
     """
     found = {}
     tested = tested_products(preprocessor) if tested is None else tested
@@ -164,9 +160,8 @@ def forecast_units(
     generator = torch.Generator().manual_seed(seed)
     parts = []
     for origin in origins:
-        day = np.array(
-            [origin + ahead - 1 for ahead in steps_ahead(product.step_days) if origin + ahead <= len(product.dates)]
-        )
+        days = origin + np.array(steps_ahead(product.step_days)) - 1
+        day = days[days < len(product.dates)]
         prior = None if pool is None else pool.with_history(product.first_days(origin)).prior(product.product)
         known = preprocessor.first_days(index, origin)
         market = fit_market(known, demand, cost, seed, conversions=False, priors=[prior])
@@ -176,36 +171,36 @@ def forecast_units(
 
 def score_forecasts(product: ProductHistory, forecasts: Forecasts) -> tuple[HorizonScore, ...]:
     """Score a product's forecasts on observed days, per horizon with any sale on these days."""
-    ahead = forecasts.day - forecasts.origin + 1
     scores = []
     for steps in steps_ahead(product.step_days):
-        kept = (ahead == steps) & product.observed[forecasts.day]
-        if product.units[forecasts.day[kept]].sum() > 0:
-            scores.append(_score(product, Forecasts(*(array[kept] for array in forecasts)), steps * product.step_days))
+        kept = (forecasts.day - forecasts.origin + 1 == steps) & product.observed[forecasts.day]
+        origin, day, mean, low, high = (array[kept] for array in forecasts)
+        units = product.units[day]
+        if units.sum() == 0:
+            continue
+        mean_7 = np.array([product.units[max(first - WEEK, 0) : first].mean() for first in origin])
+        error = _wape(mean, units)
+        error_mean_7 = _wape(mean_7, units)
+        supplied = product.predicted[day] / product.price[day]
+        given = np.isfinite(supplied)
+        rival = None
+        skill = None
+        if units[given].sum() > 0:
+            rival = _wape(supplied[given], units[given])
+            skill = _skill(_wape(mean[given], units[given]), rival)
+        scores.append(
+            HorizonScore(
+                days_ahead=steps * product.step_days,
+                days=len(units),
+                wape_market=error,
+                wape_mean_7=error_mean_7,
+                coverage=float(((units >= low) & (units <= high)).mean()),
+                wape_supplied=rival,
+                skill_supplied=skill,
+                skill=_skill(error, error_mean_7),
+            )
+        )
     return tuple(scores)
-
-
-def _score(product: ProductHistory, forecasts: Forecasts, days_ahead: int) -> HorizonScore:
-    units = product.units[forecasts.day]
-    error = _wape(forecasts.mean, units)
-    mean_7 = np.array([product.units[max(origin - WEEK, 0) : origin].mean() for origin in forecasts.origin])
-    supplied = product.predicted[forecasts.day] / product.price[forecasts.day]
-    given = np.isfinite(supplied)
-    rival = None
-    skill = None
-    if units[given].sum() > 0:
-        rival = _wape(supplied[given], units[given])
-        skill = _skill(_wape(forecasts.mean[given], units[given]), rival)
-    return HorizonScore(
-        days_ahead=days_ahead,
-        days=len(units),
-        wape_market=error,
-        wape_mean_7=_wape(mean_7, units),
-        coverage=float(((units >= forecasts.low) & (units <= forecasts.high)).mean()),
-        wape_supplied=rival,
-        skill_supplied=skill,
-        skill=_skill(error, _wape(mean_7, units)),
-    )
 
 
 def _wape(forecast: FloatArray, units: FloatArray) -> float:

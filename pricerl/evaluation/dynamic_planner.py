@@ -18,8 +18,7 @@ from torch import Tensor
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.state import State
-from pricerl.evaluation.planner import best_constant_price
-from pricerl.evaluation.pricing_rules import candidate_prices
+from pricerl.evaluation.pricing_rules import best_constant_price, candidate_prices
 from pricerl.guardrails.limits import is_small
 from pricerl.guardrails.projection import project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
@@ -35,9 +34,6 @@ RISES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.13, 0.2, 0.35)
 """Log rises above (and below) the reference price at which rewards are computed; linear in between. Far ones are seldom
 reached under caps on a change, and plans end at 0, which is exact."""
 
-NOT_FINITE = "rewards of the plan are not finite, so the best constant price replaces it"
-MOST_REWARDS = 50_000
-"""Most rewards computed at once, which bounds the memory."""
 CONVERGED = 1e-6
 """Change of the values, in rewards, at which the iteration ends."""
 
@@ -58,10 +54,6 @@ class Grids(NamedTuple):
         distance = (log_price - self.log_price[product, 0].view(shape)) / self.step[product].view(shape)
         left = distance.floor().clamp(min=0).minimum(self.size[product].view(shape) - 2)
         return left.long(), (distance - left).clamp(0, 1)
-
-    def select(self, products: Tensor) -> Grids:
-        """Return the grids of some products ``(N,)``, all of one size."""
-        return Grids(self.log_price[products, : int(self.size[products[0]])], self.step[products], self.size[products])
 
 
 @dataclass(frozen=True)
@@ -134,18 +126,20 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
     value = grids.log_price.new_zeros(len(grids.step), width, width)
     for size in sorted(set(grids.size.tolist())):
         products = (grids.size == size).nonzero()[:, 0]
-        alike = grids.select(products)
+        alike = Grids(grids.log_price[products, :size], grids.step[products], grids.size[products])
         rewards = [_rewards(dynamics, *pair) for pair in zip(products.tolist(), alike.log_price, strict=True)]
         reward = torch.stack(rewards)
-        odd = products[~reward.isfinite().all((1, 2))].tolist()
-        failures |= {row: NOT_FINITE for row in odd if row not in failures}
+        for row in products[~reward.isfinite().all((1, 2))].tolist():
+            failures.setdefault(row, "rewards of the plan are not finite, so the best constant price replaces it")
         solved = _iterate(dynamics, products, alike, reward.nan_to_num(0.0, 0.0, 0.0), step_discount).mT
         edges = torch.arange(width, device=solved.device).clamp(max=size - 1)
         value[products] = solved[:, edges][:, :, edges]
     constant = torch.full_like(grids.step, torch.nan, dtype=dynamics.history.price.dtype)
     if failures:
         rows = torch.tensor(list(failures), device=constant.device)
-        constant[rows] = _constant_prices(dynamics)[rows]
+        best = best_constant_price(dynamics)
+        price = torch.where(best.value.isfinite(), best.price, dynamics.history.current_price())
+        constant[rows] = price[rows]
     names = [history.product for history in dynamics.market.preprocessor.products]
     notes = tuple(f"{names[row]}: {why}" for row, why in sorted(failures.items()))
     return DynamicPlan(dynamics, grids, value, constant, notes)
@@ -153,10 +147,10 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
 
 def _price_grids(dynamics: Dynamics) -> Grids:
     """Return evenly spaced log prices over each product's feasible and latest prices and its reference price."""
-    history = dynamics.history
     lows = []
     highs = []
     sizes = []
+    history = dynamics.history
     remembered = history.log_reference_price[history.offset + history.num_days - 1].exp()
     for product in (Product(dynamics, index) for index in range(dynamics.market.num_products)):
         latest = product.money(product.history.prices_in_force[-14:])
@@ -213,7 +207,7 @@ def _sum_rewards(dynamics: Dynamics, product: int, log_price: Tensor, chosen: Te
     position = market.grid_position(price, rows.market)
     level = market.average_day_at(price, position, rows.market)
     sums = []
-    for some in torch.split(price.new_tensor(rises), max(1, MOST_REWARDS // level.sales.numel())):
+    for some in torch.split(price.new_tensor(rises), max(1, 50_000 // level.sales.numel())):  # bounds the memory
         lifted = lift(some[:, None, None], rows.market.memory_gain, rows.market.memory_loss)
         day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
         score = dynamics.score(rows, price, position, day, day.sales / rows.references.sales)
@@ -224,15 +218,9 @@ def _sum_rewards(dynamics: Dynamics, product: int, log_price: Tensor, chosen: Te
 def _iterate(dynamics: Dynamics, products: Tensor, grids: Grids, reward: Tensor, step_discount: float) -> Tensor:
     """Return the discounted reward ``(N, G, G)`` of each next price and reference price, then of the best plan.
 
-    Every product stops at its own convergence. The middle of the changes is extrapolated to all later iterations, so
-    that only differences between states take time to converge (MacQueen 1966; Porteus 1971).
-
-    Args:
-        dynamics: market and guardrails.
-        products: ``(N,)`` product indices.
-        grids: their grids, of one size.
-        reward: ``(N, G, G)`` of one decision.
-        step_discount: discount of one decision.
+    ``products (N,)`` have grids of one size and the ``reward (N, G, G)`` of one decision. Every product stops at its
+    own convergence. The middle of the changes is extrapolated to all later iterations, so that only differences between
+    states take time to converge (MacQueen 1966; Porteus 1971).
     """
     kept = REFERENCE_MEMORY ** (dynamics.days_per_step * dynamics.history.step_days)
     rows = torch.arange(len(reward), device=reward.device)
@@ -257,12 +245,7 @@ def _iterate(dynamics: Dynamics, products: Tensor, grids: Grids, reward: Tensor,
 
 
 def _best_within(worth: Tensor, reachable: Tensor) -> Tensor:
-    """Return the highest value within reach of each current price, ``(P, G, G)``.
-
-    Args:
-        worth: ``(P, G, G)`` value of a next price (axis 1).
-        reachable: ``(P, 2 M + 1)`` whether a decision can move by ``-M`` to ``M`` grid prices.
-    """
+    """Return the highest value ``worth (P, G, G)`` of a next price (axis 1) within reach of each current price."""
     most = reachable.shape[1] // 2
     best = torch.full_like(worth, -torch.inf)
     for move in range(-most, most + 1):
@@ -275,7 +258,7 @@ def _best_within(worth: Tensor, reachable: Tensor) -> Tensor:
 
 
 def _reachable(dynamics: Dynamics, products: Tensor, grids: Grids) -> Tensor | None:
-    """Return how many grid prices one decision on ``products (N,)`` can move, ``(N, 2 M + 1)`` bool; None if any."""
+    """Return whether one decision can move by ``-M`` to ``M`` grid prices, ``(N, 2 M + 1)`` bool; None if by any."""
     if dynamics.config.action == "absolute":
         return None
     most = grids.log_price.shape[1] - 1
@@ -297,7 +280,7 @@ def _find_infeasible(dynamics: Dynamics, grids: Grids) -> dict[int, str]:
     start = dynamics.start(product, last)
     feasible = dynamics.band(start).feasible | dynamics.waits(start)
     for row, step in enumerate(grids.step.tolist()):
-        rails = dynamics.guardrails.of(dynamics.market.preprocessor.products[row].product)
+        rails = dynamics.guarded[row].config
         largest = math.log1p(max(rails.rise, rails.drop))
         if not feasible[row]:
             found[row] = "the planner finds no allowed price within one step (data.guardrails), so it keeps the price"
@@ -307,9 +290,3 @@ def _find_infeasible(dynamics: Dynamics, grids: Grids) -> dict[int, str]:
                 f"{math.expm1(largest):.2%} (data.guardrails), so the best constant price replaces the plan"
             )
     return found
-
-
-def _constant_prices(dynamics: Dynamics) -> Tensor:
-    """Return each product's best constant price, or its current price if no reward is finite, ``(P,)`` money."""
-    best = best_constant_price(dynamics)
-    return torch.where(best.value.isfinite(), best.price, dynamics.history.current_price())

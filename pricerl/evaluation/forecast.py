@@ -23,47 +23,42 @@ samples by 1.7 % of the interval's width; with 64 samples by 1.2 %, in three tim
 
 
 class PathForecast(NamedTuple):
-    """Forecast of every day of a price path, ``(3, H)`` each: mean, 5 % and 95 % limit."""
+    """Forecast of every day of a price path, ``(3, H)`` each: mean, 5 % and 95 % limit.
+
+    The limits of units, sales and profit, money, include the daily noise; those of the conversions, percent, do not.
+    """
 
     units: FloatArray
-    """With predictive limits, which include the daily noise; so have sales and profit."""
     sales: FloatArray
-    """Money."""
     profit: FloatArray
-    """Money."""
     organic: FloatArray
-    """Organic conversion, percent; limits over the posterior draws, without daily noise, as for ``ad``."""
     ad: FloatArray
     market_sd: FloatArray
     """Posterior sds of the expected units, sales and profit of each day, ``(3, H)``."""
     sampled_units: FloatArray
     """Units of each day with the daily noise, ``(N, H)``, over posterior draws and noise samples."""
     value: PathValue
-    """Value of the path per day."""
 
 
 @torch.no_grad()
 def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
-    """Forecast every day of a path ``price (H,)``, money, from the first day after the history on.
-
-    The seed is that of the daily noise.
-    """
+    """Forecast every day of a path ``price (H,)``, money, after the history; the seed is that of the daily noise."""
     days = expect_paths(product, price[None])
     market = product.market
     expected = Response(*(values[0] for values in days))
+    mean = expected.expected_units
     draw = torch.arange(market.num_draws, device=market.device)[:, None]
     generator = torch.Generator(market.device).manual_seed(seed)
-    units = sample_units(expected.expected_units.repeat(NOISE_SAMPLES, 1, 1), market.size[product.index], generator)
+    units = sample_units(mean.repeat(NOISE_SAMPLES, 1, 1), market.size[product.index], generator)
     profit = market.profit(units * price, units, product.rows()[None], draw)
-    units_limits = _with_limits(expected.expected_units, units.flatten(0, 1))
-    measures = (expected.expected_units, expected.sales, expected.profit)
+    units_limits = _with_limits(mean, units.flatten(0, 1))
     return PathForecast(
         units=units_limits,
         sales=units_limits * _numpy(price),  # each day has one price
         profit=_with_limits(expected.profit, profit.flatten(0, 1)),
         organic=intervals_of(_numpy(expected.organic)),
         ad=intervals_of(_numpy(expected.ad)),
-        market_sd=np.stack([_numpy(values).std(0) for values in measures]),
+        market_sd=np.stack([_numpy(values).std(0) for values in (mean, expected.sales, expected.profit)]),
         sampled_units=np.asarray(units.flatten(0, 1).cpu()),
         value=path_values(product, days)[0],
     )

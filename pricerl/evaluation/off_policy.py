@@ -46,16 +46,13 @@ class OffPolicyValue(NamedTuple):
 
 
 class LoggedDays(NamedTuple):
-    """Recorded days, ``(D,)`` each."""
+    """Recorded days, ``(D,)`` each, with their contribution at the mean costs, money."""
 
     log_price: FloatArray
-    """Log money."""
     weekday: IntArray
-    """Monday 0 to Sunday 6."""
     week: IntArray
     """Index of the week, from 0 on without gaps."""
     contribution: FloatArray
-    """Money."""
 
 
 def estimate_off_policy(
@@ -68,28 +65,25 @@ def estimate_off_policy(
     """
     if not market.cost.known:
         return OffPolicyValue(price, None, None, 0.0, "costs are unknown")
-    days = log_days(history, market)
+    seen = history.observed
+    day = history.dates[seen].astype(np.int64)
+    logged = history.price[seen]
+    _, week = np.unique((day - day[0]) // WEEK, return_inverse=True)
+    earned = market.cost.mean_margin(logged) * history.units[seen]
+    days = LoggedDays(np.log(logged), weekday_of(day), week, earned)
     weight, effective = similarity(days, np.log(price))
     weeks = len(np.unique(days.week[weight > 0]))
     if effective < MIN_EFFECTIVE_DAYS or weeks < MIN_WEEKS:
-        seen = f"{effective:.0f} effective days in {weeks} {'week' if weeks == 1 else 'weeks'} at similar prices"
-        reason = f"{seen}; {MIN_EFFECTIVE_DAYS} days and {MIN_WEEKS} weeks are needed"
+        reason = (
+            f"{effective:.0f} effective days in {weeks} {'week' if weeks == 1 else 'weeks'} at similar prices; "
+            f"{MIN_EFFECTIVE_DAYS} days and {MIN_WEEKS} weeks are needed"
+        )
         return OffPolicyValue(price, None, None, effective, reason)
     expected = _expected(market, np.full_like(days.log_price, np.log(price)), days.weekday)
     surprise = days.contribution - _expected(market, days.log_price, days.weekday)
     value = float(expected.mean() + (weight * surprise).sum() / weight.sum())
     low, high = limits_of(_resampled(days.week, expected, weight, surprise, rng))
     return OffPolicyValue(price, Interval(value, float(low), float(high)), float(expected.mean()), effective, "")
-
-
-def log_days(history: ProductHistory, market: ProductMarket) -> LoggedDays:
-    """Return the recorded days with their contribution at the mean costs."""
-    seen = history.observed
-    day = history.dates[seen].astype(np.int64)
-    price = history.price[seen]
-    units = history.units[seen]
-    _, week = np.unique((day - day[0]) // WEEK, return_inverse=True)
-    return LoggedDays(np.log(price), weekday_of(day), week, market.cost.mean_margin(price) * units)
 
 
 def similarity(days: LoggedDays, log_price: float) -> tuple[FloatArray, float]:

@@ -23,8 +23,6 @@ FEWEST_DRAWS = 16
 """Fewest posterior draws per product."""
 NOISE_SEED = 0
 """Seed of the noise, common to all policies and products (common random numbers)."""
-ERRORS = 2.0
-"""Standard errors by which a policy must exceed the plan to replace it."""
 
 
 class Comparison(NamedTuple):
@@ -36,8 +34,8 @@ class Comparison(NamedTuple):
 
     @property
     def is_better(self) -> Tensor:
-        """Whether the policy earns more than the plan beyond chance, ``(P,)`` bool."""
-        return self.advantage > ERRORS * self.error
+        """Whether the policy earns more than the plan beyond two standard errors, ``(P,)`` bool; False for NaN."""
+        return self.advantage > 2 * self.error
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,6 @@ class PlanBenchmark:
 
     plan: DynamicPlan
     step_discount: float
-    """Discount of one decision."""
     share: tuple[int, int] = (0, 1)
     """Share ``(k, n)`` of the rows: every n-th, from the k-th on."""
     catalogue: int = 0
@@ -62,30 +59,23 @@ class PlanBenchmark:
 
     @cached_property
     def start(self) -> State:
-        """Initial state of the rows: each product in all posterior draws several times, or in evenly spaced ones."""
+        """Initial state of the rows ``(B,)``, product by product."""
         product, last = self.dynamics.history.latest()
-        draw = self._draws.repeat(self._repeats).to(product.device)
-        owner = self._rows // len(draw)
-        return self.dynamics.start(product[owner], last[owner], draw[self._rows % len(draw)])
+        owner = self._rows // len(self._draws)
+        return self.dynamics.start(product[owner], last[owner], self._draws[self._rows % len(self._draws)])
 
     @cached_property
     def _rows(self) -> Tensor:
-        """Numbers of the share's rows ``(B,)`` among all of them, product by product."""
-        count = self.dynamics.market.num_products * len(self._draws) * self._repeats
+        count = self.dynamics.market.num_products * len(self._draws)
         return torch.arange(count, device=self.dynamics.market.device)[self.share[0] :: self.share[1]]
 
-    @property
+    @cached_property
     def _draws(self) -> Tensor:
-        num_draws = self.dynamics.market.num_draws
-        return torch.linspace(0, num_draws - 1, min(num_draws, self._rows_per_product)).long()
-
-    @property
-    def _repeats(self) -> int:
-        return self._rows_per_product // len(self._draws)
-
-    @property
-    def _rows_per_product(self) -> int:
-        return max(FEWEST_DRAWS, MOST_ROWS // (self.catalogue or self.dynamics.market.num_products))
+        """Draws of a product's rows: all posterior draws several times, or evenly spaced ones."""
+        market = self.dynamics.market
+        rows = max(FEWEST_DRAWS, MOST_ROWS // (self.catalogue or market.num_products))
+        draws = torch.linspace(0, market.num_draws - 1, min(market.num_draws, rows)).long()
+        return draws.repeat(rows // len(draws)).to(market.device)
 
     @cached_property
     def planned(self) -> Tensor:
@@ -93,31 +83,26 @@ class PlanBenchmark:
         return self._score(self.plan)
 
     def measure(self, policy: Policy) -> Tensor:
-        """Return a deterministic policy's mean daily reward minus the plan's in every row, ``(B,)``.
-
-        It is NaN in rows with an action that is not finite.
-        """
+        """Return a policy's mean daily reward minus the plan's per row, ``(B,)``; NaN if an action is not finite."""
         watched = WatchedPolicy(policy)
         gain = self._score(lambda now: self.dynamics.decide(now, watched(now.observation)[:, 0])) - self.planned
         return gain if watched.failed is None else gain.masked_fill(watched.failed, torch.nan)
 
     def measure_draws(self, policy: Policy) -> Tensor:
         """Return a policy's mean daily reward minus the plan's per product and posterior draw, ``(P, K)``."""
-        return self.measure(policy).view(self.dynamics.market.num_products, self._repeats, -1).mean(1)
+        market = self.dynamics.market
+        return self.measure(policy).view(market.num_products, -1, min(market.num_draws, len(self._draws))).mean(1)
 
     def compare(self, policy: Policy) -> Comparison:
-        """Compare a deterministic policy with the plan, product by product; the share must be all rows.
-
-        A policy that earns NaN is not better.
-        """
+        """Compare a deterministic policy with the plan, product by product; the share must be all rows."""
         gain = self.measure_draws(policy)
         return Comparison(gain.mean(1), gain.std(1) / gain.shape[1] ** 0.5)
 
     def _score(self, choose: Choice) -> Tensor:
         generator = torch.Generator(self.start.price.device).manual_seed(NOISE_SEED)
-        count = len(self._draws) * self._repeats
-        noise = CommonNoise(generator, self._rows % count, count)
-        reward = roll_out(choose, self.dynamics, self.start, DAYS, noise).outcome.reward
+        noise = CommonNoise(generator, self._rows % len(self._draws), len(self._draws))
+        _, outcome = roll_out(choose, self.dynamics, self.start, DAYS, noise)
+        reward = outcome.reward
         decision = torch.arange(reward.shape[1], device=reward.device) // self.dynamics.days_per_step
         weight = self.step_discount**decision
         return (reward * weight).sum(1) / weight.sum()

@@ -1,4 +1,7 @@
-"""Pricing rules: functions from a product's candidate prices to one of them, baselines of SAC and of the decision."""
+"""Pricing rules: functions from a product's candidate prices to one of them, baselines of SAC and of the decision.
+
+The best constant price under the objective is the planner's; all rules are valued in the same posterior draws.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,33 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import FloatArray, Share
 from pricerl.data.days import WEEK, weekday_of
+from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.rule_names import BEST_FOR_PROFIT, KEEP
-from pricerl.evaluation.valuation import log_units_at, margins_at, value_average_day
-from pricerl.guardrails.projection import lasting_band, spread_prices
+from pricerl.evaluation.rollout import approach_prices
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT, KEEP
+from pricerl.evaluation.valuation import (
+    DailyOutcome,
+    PathValue,
+    log_units_at,
+    margins_at,
+    value_average_day,
+    value_paths,
+)
+from pricerl.guardrails.projection import lasting_band, project, spread_prices
 from pricerl.market.demand.regression import Prior, fit_regression
 from pricerl.market.market import ProductMarket
 
 MIN_DAYS_AT_PRICE = 3
 """Fewest recorded days at a past price for it to count."""
-
-NUM_PRICES = 201
-"""Candidate prices that planner and rules compare."""
-
 GATE = 0.90
 """Share of the posterior draws in which a change must earn more."""
 HARM = 0.01
@@ -38,7 +49,7 @@ def candidate_prices(product: Product) -> Tensor:
     among these prices, and rules' prices are projected onto them, so every price shown obeys the guardrails.
     """
     limits = product.dynamics.limits.rows(product.rows())
-    return spread_prices(lasting_band(limits, product.money([product.current_price])), NUM_PRICES)
+    return spread_prices(lasting_band(limits, product.money([product.current_price])), 201)
 
 
 @dataclass(frozen=True)
@@ -46,10 +57,13 @@ class Candidates:
     """Prices that one product may be given, each valued in every posterior draw of its market."""
 
     product: Product
-    market: ProductMarket
-    """With the costs that count: none if revenue is the objective."""
     gate: float = GATE
     """Share of the posterior draws in which a change must earn more."""
+
+    @property
+    def market(self) -> ProductMarket:
+        """Market with the costs that count: none if revenue is the objective."""
+        return self.product.counted
 
     @property
     def current_price(self) -> float:
@@ -64,18 +78,13 @@ class Candidates:
 
     @cached_property
     def prices(self) -> FloatArray:
-        """Candidate prices including the current one, ascending, ``(G,)`` money."""
+        """``(G,)`` candidate prices including the current one, ascending, money."""
         return np.unique(np.append(candidate_prices(self.product).cpu().double().numpy(), self.current_price))
 
     @cached_property
     def profit(self) -> FloatArray:
         """``(K, G)`` profit before fixed cost of an average day at ``prices`` in every posterior draw."""
         return margins_at(self.market, self.prices) * np.exp(log_units_at(self.market, self.prices))
-
-    @property
-    def mean_margin(self) -> FloatArray:
-        """``(G,)`` profit of a unit at ``prices`` and mean costs, money."""
-        return self.market.cost.mean_margin(self.prices)
 
     @cached_property
     def objective(self) -> FloatArray:
@@ -93,13 +102,13 @@ class Candidates:
         """``(K,)`` profit before fixed cost of an average day at the current price."""
         return self.profit[:, self.at_current_price]
 
-    def probability_better(self, price: float) -> float:
-        """Return the share of the posterior draws in which ``price`` earns more than the current price."""
-        return float((self.at(price) > self.profit_now).mean())
-
     def at(self, price: float) -> FloatArray:
         """Return the profit before fixed cost of an average day at ``price`` in every posterior draw, ``(K,)``."""
         return np.asarray([np.interp(price, self.prices, row) for row in self.profit])
+
+    def probability_better(self, price: float) -> float:
+        """Return the share of the posterior draws in which ``price`` earns more than the current price."""
+        return float((self.at(price) > self.profit_now).mean())
 
     def best(self, value: FloatArray) -> float:
         """Return the candidate of the highest ``value (G,)``."""
@@ -136,7 +145,7 @@ def similar_lookup(candidates: Candidates) -> float:
     price, units = candidates.sold
     closeness = np.exp(-0.5 * ((np.log(candidates.prices)[:, None] - np.log(price)) / 0.03) ** 2)
     sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
-    earned = candidates.mean_margin * sold
+    earned = candidates.market.cost.mean_margin(candidates.prices) * sold
     return candidates.best(np.where(closeness.sum(1) >= MIN_DAYS_AT_PRICE, earned, -np.inf))
 
 
@@ -159,15 +168,15 @@ def glm_plug_in(candidates: Candidates) -> float:
     price, units = candidates.sold
     if np.ptp(price) == 0:
         return candidates.current_price
+    history = candidates.product.history
     log_price = np.log(price)
-    weekday = np.eye(WEEK)[
-        weekday_of(candidates.product.history.dates[candidates.product.history.observed].astype(np.int64))
-    ]
+    weekday = np.eye(WEEK)[weekday_of(history.dates[history.observed].astype(np.int64))]
     design = np.column_stack([np.ones_like(log_price), log_price - log_price.mean(), weekday])
     weekday_sd = 3.0  # in logs: weak, but enough for a weekday without any sale
     prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[weekday_sd] * WEEK]))
     elasticity = fit_regression(units, design, prior, size=np.inf).mode[1]
-    return candidates.best(candidates.mean_margin * candidates.prices**elasticity)
+    margin = candidates.market.cost.mean_margin(candidates.prices)
+    return candidates.best(margin * candidates.prices**elasticity)
 
 
 def best_for_profit(candidates: Candidates) -> float:
@@ -232,3 +241,80 @@ RULES: dict[str, Rule] = {
 
 WITHOUT_COSTS = (KEEP, "median price", "best past price")
 """Rules that need no costs, the only ones shown if costs are unknown."""
+
+
+class Plan(NamedTuple):
+    """Best constant price per product, money, and the posterior-mean daily reward there, ``(P,)`` each."""
+
+    price: Tensor
+    value: Tensor
+
+
+_PLANS: WeakKeyDictionary[Dynamics, Plan] = WeakKeyDictionary()
+"""Plans found so far: every evaluation during training needs the same one."""
+
+
+@torch.no_grad()
+def best_constant_price(dynamics: Dynamics) -> Plan:
+    """Search each product's candidate prices for the highest posterior-mean reward, once per dynamics.
+
+    Without demand memory no policy can earn more per day than this price; it is the benchmark for SAC.
+    """
+    if dynamics not in _PLANS:
+        products = [Product(dynamics, index) for index in range(dynamics.market.num_products)]
+        prices = torch.stack([candidate_prices(product) for product in products])
+        rewards = [value_average_day(*pair)[0].mean(0) for pair in zip(products, prices, strict=True)]
+        value, best = torch.stack(rewards).max(1, keepdim=True)
+        _PLANS[dynamics] = Plan(prices.gather(1, best)[:, 0], value[:, 0])
+    return _PLANS[dynamics]
+
+
+def planner_gaps(
+    dynamics: Dynamics, best: Tensor, product: Tensor, draw: Tensor, price: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the gaps of a kept price to the best constant price, in profit and in reward, ``(B,)`` like the arguments.
+
+    Profit, or revenue if that is the measure, is taken before fixed cost and relative to that at the best price. Its
+    gap can be negative, as the best price maximises the reward.
+    """
+    rows = dynamics.market.rows(product, draw)
+    reward, response = dynamics.constant_price(price, product, draw)
+    best_reward, best_response = dynamics.constant_price(best, product, draw)
+    earned, best_earned = (rows.contribution(day.sales, day.expected_units) for day in (response, best_response))
+    return (best_earned - earned) / best_earned.abs().clamp(min=1e-9), best_reward - reward
+
+
+class BaselineRow(NamedTuple):
+    """Price of a rule, and the value of approaching it as fast as the guardrails allow."""
+
+    rule: str
+    """Name of the rule."""
+    price: float
+    """Money, inside the guardrails."""
+    outcome: DailyOutcome
+    """Per day over the forecast horizon."""
+    probability_better: Share | None
+    """Share of the posterior draws in which it earns more than keeping the price; None if it keeps the price or costs
+    are unknown."""
+
+
+def compare_baselines(product: Product, candidates: Candidates, keep: PathValue, days: int) -> list[BaselineRow]:
+    """Value the prices of all other rules in the same posterior draws and over the same days as keeping the price.
+
+    Each rule's price is projected onto the guardrails and approached as fast as they allow. If costs are unknown, only
+    rules that need none are compared. If revenue is the measure, all rules seek it, and none profit.
+    """
+    names = RULES if candidates.market.cost.known else WITHOUT_COSTS
+    left_out = (KEEP,) if product.market.measure == "profit" else (KEEP, BEST_FOR_PROFIT)
+    rules = {name: RULES[name] for name in names if name not in left_out}
+    rules[BEST_FOR_OBJECTIVE] = best_for_objective
+    asked = product.money([rule(candidates) for rule in rules.values()])
+    now = torch.full_like(asked, product.current_price)
+    limits = product.dynamics.limits.rows(product.rows(len(asked)))
+    prices = project(asked, now, lasting_band(limits, now))
+    values = value_paths(product, approach_prices(prices, product, days))
+    rows = []
+    for rule, price, value in zip(rules, prices.double().tolist(), values, strict=True):
+        better = None if (value.units == keep.units).all() else value.over(keep).probability_better
+        rows.append(BaselineRow(rule, round(price, 4), value.outcome(), better))
+    return rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,11 +25,7 @@ Policy = Callable[[Tensor], Tensor]
 
 
 class WatchedPolicy:
-    """Policy that remembers which rows of its roll-out got an action that is NaN or infinite.
-
-    Args:
-        policy: deterministic policy, asked about the same rows in every step.
-    """
+    """Deterministic policy that remembers which rows of its roll-out got an action that is NaN or infinite."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -45,21 +40,14 @@ class WatchedPolicy:
         return action
 
 
-class Rollout(NamedTuple):
-    """Prices and outcomes of a roll-out of ``T`` decisions."""
-
-    price: Tensor
-    """``(B, T)`` money."""
-    outcome: Outcome
-    """Each ``(B, days)``."""
-
-
 @torch.no_grad()
-def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise: Noise | None = None) -> Rollout:
-    """Roll out a choice of prices for at least ``days`` days.
+def roll_out(
+    choose: Choice, dynamics: Dynamics, state: State, days: int, noise: Noise | None = None
+) -> tuple[Tensor, Outcome]:
+    """Roll out a choice of prices for ``days`` days, rounded up to ``T`` whole decisions.
 
-    Days are rounded up to whole decisions. Outcomes are expectations given the prices; noise affects only the units
-    that later states observe, which are the expected ones without it.
+    Outcomes are expectations given the prices; noise affects only the units that later states observe, which are the
+    expected ones without it. Prices are ``(B, T)`` money, outcomes ``(B, days)``.
     """
     prices = []
     outcomes = []
@@ -68,7 +56,7 @@ def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise:
         state, outcome = dynamics.advance(state, price, dynamics.days_per_step, noise)
         prices.append(price)
         outcomes.append(outcome)
-    return Rollout(torch.stack(prices, 1), Outcome(*(torch.cat(values, 1) for values in zip(*outcomes, strict=True))))
+    return torch.stack(prices, 1), Outcome(*(torch.cat(values, 1) for values in zip(*outcomes, strict=True)))
 
 
 @torch.no_grad()
@@ -77,13 +65,8 @@ def roll_path(
 ) -> tuple[Tensor, Tensor]:
     """Roll out the projections of proposals onto the guardrails, without noise.
 
-    Args:
-        propose: proposes the price of each decision.
-        dynamics: market and guardrails.
-        state: initial state, ``B`` rows.
-        days: length of the paths.
-        wait: days for which the current price must still be held before the first decision.
-        observes: whether proposals depend on observations; without, sales are not computed.
+    The initial state of ``B`` rows is held for ``wait`` days before the first decision. Without ``observes``, proposals
+    depend on past prices alone, and sales are not computed.
 
     Returns:
         Prices charged and prices proposed, ``(B, days)`` money each; during the minimum hold both are the price held.
@@ -92,7 +75,8 @@ def roll_path(
     def after(now: State, price: Tensor, days: int) -> State:
         return dynamics.advance(now, price, days, None)[0] if observes else dynamics.charge(now, price, days)
 
-    asked, charged = ([state.price] * min(wait, days) for _ in range(2))
+    charged = [state.price] * min(wait, days)
+    asked = charged.copy()
     if charged:
         state = after(state, state.price, len(charged))
     while len(charged) < days:

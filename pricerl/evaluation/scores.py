@@ -14,8 +14,8 @@ from pricerl.data.days import WEEK
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.env.product import Product
-from pricerl.env.state import Outcome, State
-from pricerl.evaluation.planner import best_constant_price, planner_gaps
+from pricerl.env.state import State
+from pricerl.evaluation.pricing_rules import best_constant_price, planner_gaps
 from pricerl.evaluation.rollout import Policy, propose_by, roll_out, roll_path
 from pricerl.evaluation.valuation import value_at_risk, value_paths
 
@@ -26,9 +26,8 @@ MAX_PRODUCTS = 16
 
 MAX_STEPS = 10_000
 """Time limit of environments without one, in steps: ten times the common limit."""
-
 POLICY_ROWS = 16
-"""Fixed batch size of the policy, because a network's rounding depends on the batch size."""
+"""Fixed batch size of the policy, padded with zeros, because a network's rounding depends on the batch size."""
 
 
 class EpisodeScores(NamedTuple):
@@ -37,7 +36,7 @@ class EpisodeScores(NamedTuple):
     episode_return: Tensor
     """Sum of rewards."""
     price_mean: Tensor
-    """Mean price over all days, money."""
+    """Money."""
     profit_uplift: Tensor
     """Profit before fixed cost relative to keeping the initial price, minus 1."""
     sales_ratio: Tensor
@@ -60,17 +59,20 @@ def score_episodes(
     state = holdout_states(dynamics, share)
     length = days or dynamics.config.horizon
     price, outcome = roll_out(lambda now: dynamics.decide(now, policy(now.observation)[:, 0]), dynamics, state, length)
-    kept = roll_out(lambda now: now.price, dynamics, state, length)
+    _, kept = roll_out(lambda now: now.price, dynamics, state, length)
     settled = price[:, -max(1, WEEK // dynamics.days_per_step) :].mean(1)
-    earned = _totals(dynamics, state, outcome)
-    baseline = _totals(dynamics, state, kept.outcome)
+    sales = outcome.sales.sum(1)
+    kept_sales = kept.sales.sum(1)
+    contribution = state.rows.market.contribution
+    earned = contribution(sales, outcome.expected_units.sum(1))
+    baseline = contribution(kept_sales, kept.expected_units.sum(1))
     best = best_constant_price(dynamics).price[state.product]
     planner_gap, reward_gap = planner_gaps(dynamics, best, state.product, state.draw, settled)
     return EpisodeScores(
         episode_return=outcome.reward.sum(1),
         price_mean=price.mean(1),
-        profit_uplift=(earned[1] - baseline[1]) / baseline[1].abs().clamp(min=1e-9),
-        sales_ratio=earned[0] / baseline[0].clamp(min=1e-9),
+        profit_uplift=(earned - baseline) / baseline.abs().clamp(min=1e-9),
+        sales_ratio=sales / kept_sales.clamp(min=1e-9),
         planner_gap=planner_gap,
         reward_gap=reward_gap,
     )
@@ -88,27 +90,19 @@ def _spread(days: tuple[Tensor, Tensor], most: int, share: tuple[int, int]) -> t
     return days[0][rows], days[1][rows]
 
 
-def _totals(dynamics: Dynamics, state: State, outcome: Outcome) -> tuple[Tensor, Tensor]:
-    """Return sales and profit before fixed cost, or revenue if that is the measure, over the episode, ``(B,)`` each."""
-    sales = outcome.sales.sum(1)
-    return sales, state.rows.market.contribution(sales, outcome.expected_units.sum(1))
-
-
 class PathScores(NamedTuple):
-    """One number per product, each ``(P,)``: money per day, and probabilities."""
+    """Gain per day over keeping the price and over the log, the seller's latest prices, each ``(P,)``, money.
+
+    Of both: mean and 90 % limits over the posterior draws, the share of them in which the gain is positive, and the
+    conditional value at risk, its mean over their worst tenth.
+    """
 
     policy_gain_mean: Tensor
-    """Posterior-mean profit minus that of keeping the price."""
     policy_gain_low: Tensor
-    """5 % limit."""
     policy_gain_high: Tensor
-    """95 % limit."""
     policy_gain_chance: Tensor
-    """Share of the posterior draws in which the gain is positive."""
     policy_gain_cvar: Tensor
-    """Conditional value at risk: mean over the worst tenth of the posterior draws."""
     log_gain_mean: Tensor
-    """Posterior-mean profit minus that of repeating the seller's latest prices; the other fields as above."""
     log_gain_low: Tensor
     log_gain_high: Tensor
     log_gain_chance: Tensor
@@ -149,7 +143,6 @@ class ReturnScores(NamedTuple):
     """One number per episode, each ``(E,)``."""
 
     episode_return: Tensor
-    """Sum of rewards."""
     episode_length: Tensor
     """Steps."""
 
@@ -162,10 +155,10 @@ def score_returns(
     seeds: Sequence[int],
     device: torch.device | str,
 ) -> ReturnScores:
-    """Run one episode per seed, if any, in a ``GymVectorEnv``, whose errors it raises.
+    """Run one episode of a deterministic policy per seed, if any, in a ``GymVectorEnv``, whose errors it raises.
 
-    An episode ends when it is first terminated or truncated. The policy is deterministic, with rows independent of each
-    other. Scores are independent of the other seeds, so the seeds may be split among calls.
+    An episode ends when it is first terminated or truncated. Scores are independent of the other seeds, which may be
+    split among calls.
     """
     episode_return = torch.zeros(len(seeds), device=device)
     episode_length = torch.zeros(len(seeds), dtype=torch.int64, device=device)
@@ -176,7 +169,9 @@ def score_returns(
         observation, _ = env.reset(seed=list(seeds))
         running = torch.ones(len(seeds), dtype=torch.bool, device=device)
         for _ in range(env.max_episode_steps or MAX_STEPS):
-            observation, reward, terminated, truncated, _ = env.step(_act(policy, observation))
+            padded = torch.nn.functional.pad(observation, (0, 0, 0, -len(seeds) % POLICY_ROWS))
+            action = torch.cat([policy(block) for block in torch.split(padded, POLICY_ROWS)])[: len(seeds)]
+            observation, reward, terminated, truncated, _ = env.step(action)
             episode_return += reward * running
             episode_length += running
             running &= ~(terminated | truncated)
@@ -185,10 +180,3 @@ def score_returns(
     finally:
         env.close()
     return ReturnScores(episode_return, episode_length)
-
-
-def _act(policy: Policy, observation: Tensor) -> Tensor:
-    """Return actions ``(B, A)``, computed in blocks of ``POLICY_ROWS`` rows; the last block is padded with zeros."""
-    rows = len(observation)
-    filled = torch.nn.functional.pad(observation, (0, 0, 0, -rows % POLICY_ROWS))
-    return torch.cat([policy(block) for block in torch.split(filled, POLICY_ROWS)])[:rows]

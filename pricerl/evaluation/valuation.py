@@ -23,9 +23,6 @@ from pricerl.market.cost import Measure
 from pricerl.market.market import Market, ProductMarket, Response
 from pricerl.market.utility import TAIL_PROBABILITY
 
-LEAST_PROBABILITY = 0.5
-"""Smallest share of the posterior draws in which any published change earns more than keeping the price."""
-
 DAYS_TO_UNDO = 35
 """Days until a losing change is seen in sales and undone."""
 DAYS_PER_QUARTER = 91
@@ -57,21 +54,20 @@ class Uplift(DailyOutcome):
 
 @dataclass(frozen=True)
 class PathValue:
-    """Expected outcome per day of a price path in every posterior draw, ``(K,)`` each."""
+    """Expected outcome per day of a price path in every posterior draw, ``(K,)`` each.
+
+    Sales and profit are money. Conversions are percent, None where never reported.
+    """
 
     units: FloatArray
     sales: FloatArray
-    """Money."""
     profit: FloatArray
-    """Money."""
     costs_known: bool
     """Whether profit can be shown."""
     measure: Measure
     """Measure of comparisons."""
     organic: FloatArray | None
-    """Organic conversion, percent; None where never reported."""
     ad: FloatArray | None
-    """Ad conversion, percent; None where never reported."""
 
     @property
     def earned(self) -> FloatArray:
@@ -88,7 +84,7 @@ class PathValue:
         units = interval_of(self.units - other.units)
         sales = interval_of(self.sales - other.sales)
         profit = interval_of(self.profit - other.profit) if self.costs_known else None
-        if not (self.costs_known or self.measure == "sales"):
+        if self.measure == "profit" and not self.costs_known:
             return Uplift(units, sales, None, None, None)
         return Uplift(units, sales, profit, self.beats(other), value_at_risk(self.earned - other.earned))
 
@@ -108,8 +104,7 @@ class PathValue:
 
     def pays_over(self, other: PathValue) -> bool:
         """Return whether this path is expected to earn more, and does in at least half of the posterior draws."""
-        gain = float((self.earned - other.earned).mean())
-        return gain > 0 and self.beats(other) >= LEAST_PROBABILITY
+        return float((self.earned - other.earned).mean()) > 0 and self.beats(other) >= 0.5
 
 
 def value_at_risk(gain: FloatArray) -> float:
@@ -128,10 +123,8 @@ def expect_days(market: Market, product: int, prices: Tensor, dates: DateArray, 
     of the buyers' memory of earlier prices on demand; None if there is none.
     """
     holidays = market.preprocessor.products[product].holidays
-    weekday, day_type = (
-        torch.as_tensor(values, device=market.device)
-        for values in (weekday_of(dates.astype(np.int64)), day_types(dates, holidays))
-    )
+    weekday = torch.as_tensor(weekday_of(dates.astype(np.int64)), device=market.device)
+    day_type = torch.as_tensor(day_types(dates, holidays), device=market.device)
     draw = torch.arange(market.num_draws, device=market.device)[:, None]
     row = torch.full((1, 1), product, device=market.device)
     lift = 1.0 if lifts is None else torch.as_tensor(lifts, dtype=torch.float32, device=market.device)
@@ -144,11 +137,10 @@ def expect_paths(product: Product, prices: Tensor, horizon: int | None = None) -
     Prices ``(N, 1)`` stay for the whole ``horizon``, by default the number of prices.
     """
     history = product.history
-    memory = product.fitted.memory
     horizon = horizon or prices.shape[1]
     dates = history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, horizon + 1)
     lifts = None
-    if memory is not None:
+    if (memory := product.fitted.memory) is not None:
         paths = np.broadcast_to(prices.cpu().double().numpy(), (len(prices), horizon))
         lifts = memory.lifts_after(history.price, paths)
     return expect_days(product.market, product.index, prices, dates, lifts)
@@ -165,13 +157,13 @@ def value_paths(product: Product, prices: Tensor, horizon: int | None = None) ->
 def path_values(product: Product, days: Response) -> list[PathValue]:
     """Average the days ``(N, K, H)`` of ``N`` paths of a product."""
     fitted = product.fitted
-    measure = product.market.measure
-    known = fitted.cost.known
-    has_organic = fitted.organic is not None
-    has_ad = fitted.ad is not None
     paths = zip(*(values.mean(2, dtype=torch.float64).cpu().numpy() for values in days), strict=True)
     return [
-        PathValue(units, sales, profit, known, measure, organic if has_organic else None, ad if has_ad else None)
+        PathValue(
+            *(units, sales, profit, fitted.cost.known, product.market.measure),
+            organic=None if fitted.organic is None else organic,
+            ad=None if fitted.ad is None else ad,
+        )
         for units, sales, profit, organic, ad in paths
     ]
 
@@ -203,32 +195,20 @@ def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
 def gains_over(
     history: ProductHistory, fitted: ProductMarket, day: IntArray, kept: float, measure: Measure
 ) -> FloatArray:
-    """Return the gain of the prices of past days over a kept one, money ``(K, N)``.
+    """Return the gain of the prices of past days ``day (N,)`` over a kept one, money ``(K, N)``.
 
     Both prices count at the level of demand of the day: the units sold over those expected at the price charged, in the
-    mean of the posterior draws. The units at the kept price were not observed. The buyers' memory of earlier prices is
-    left out: simulated gains are estimated worse with it, also where it exists (docs/decisions.md).
-
-    Args:
-        history: history of the product.
-        fitted: market fitted to it.
-        day: ``(N,)`` rows of the history.
-        kept: the price that would have been kept, money.
-        measure: profit, at the costs as estimated even if they are unknown, or revenue.
+    mean of the posterior draws. The buyers' memory of earlier prices is left out, which estimates simulated gains
+    better (docs/decisions.md). Costs count as estimated even if they are unknown.
     """
     price = history.price[day]
     stays = np.array([kept])
-    own, other = (np.exp(log_units_at(fitted, prices)) for prices in (price, stays))
+    own = np.exp(log_units_at(fitted, price))
+    other = np.exp(log_units_at(fitted, stays))
     level = history.units[day] / own.mean(0)
     if measure == "sales":
         return np.asarray((price * own - kept * other) * level)
     return np.asarray((margins_at(fitted, price) * own - margins_at(fitted, stays) * other) * level)
-
-
-def elasticity_between(product: ProductMarket, low: float, high: float) -> FloatArray:
-    """Return the price elasticity of demand between two prices in every posterior draw, ``(K,)``, mostly negative."""
-    ends = np.array([low, high])
-    return np.asarray(np.diff(log_units_at(product, ends), axis=1)[:, 0] / np.diff(np.log(ends)))
 
 
 class Raising(NamedTuple):
@@ -242,7 +222,8 @@ class Raising(NamedTuple):
 
 def elasticity_at(product: ProductMarket, price: float) -> FloatArray:
     """Return the price elasticity of demand from 5 % below to 5 % above a price in every posterior draw, ``(K,)``."""
-    return elasticity_between(product, price * (1 - 0.05), price * (1 + 0.05))
+    ends = np.array([price * (1 - 0.05), price * (1 + 0.05)])
+    return np.asarray(np.diff(log_units_at(product, ends), axis=1)[:, 0] / np.diff(np.log(ends)))
 
 
 def would_raising_pay(product: ProductMarket, price: float) -> Raising | None:
@@ -259,14 +240,8 @@ def break_even_costs(kept: FloatArray, elasticity: FloatArray) -> FloatArray:
     """Return the unit cost above which a slightly higher price pays and below which a lower one does, money ``(K,)``.
 
     ``d/dp (k p - c) q(p) > 0`` if and only if ``|e| < k p / (k p - c)`` (Lerner 1934), that is ``c > k p (1 - 1/|e|)``,
-    with ``k`` the share kept, ``c`` the unit cost and ``e`` the elasticity.
-
-    Args:
-        kept: ``(K,)`` what is left of the price after fees, ``k p``, money.
-        elasticity: ``(K,)``.
-
-    Returns:
-        0 where ``|e| <= 1``: a higher price brings more revenue, so that it pays at any cost.
+    with ``k`` the share kept, ``c`` the unit cost and ``e`` the elasticity ``(K,)``; ``kept (K,)`` is ``k p``, money.
+    0 where ``|e| <= 1``: a higher price brings more revenue, so that it pays at any cost.
     """
     return kept * (1 - 1 / np.maximum(-elasticity, 1))
 

@@ -11,7 +11,7 @@ from pricerl.advice.result import DayAdvice, ProductAdvice, ProposedPath
 from pricerl.advice.sentences import verdict
 from pricerl.arrays import Interval
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED, Decision
-from pricerl.evaluation.planner import BaselineRow
+from pricerl.evaluation.pricing_rules import BaselineRow
 from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
 from pricerl.formatting import PLAIN, Formatter, price_digits, safe_text
 

@@ -67,7 +67,7 @@ def daily_and_weekly() -> tuple[Dynamics, Dynamics]:
 def direction(dynamics: Dynamics, steps: int) -> int:
     """1 if a rise is decided, -1 if a drop is, 0 if the price is kept: for the path to the best price for profit."""
     product = Product(dynamics, 0)
-    path = approach_path(best_for_profit(Candidates(product, product.counted)), product, steps)
+    path = approach_path(best_for_profit(Candidates(product)), product, steps)
     course = decide_price(Case(product, lambda *asked: Proposed("policy", path), DecisionConfig(), steps))
     return int(np.sign(course.prices[-1] - product.current_price))
 

@@ -16,8 +16,7 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.env.product import Product
-from pricerl.evaluation.planner import best_constant_price
-from pricerl.evaluation.pricing_rules import candidate_prices
+from pricerl.evaluation.pricing_rules import best_constant_price, candidate_prices
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.market import Market

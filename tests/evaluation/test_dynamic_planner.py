@@ -11,7 +11,7 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
-from pricerl.evaluation.planner import best_constant_price
+from pricerl.evaluation.pricing_rules import best_constant_price
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig

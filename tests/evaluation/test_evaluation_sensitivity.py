@@ -40,7 +40,7 @@ def history_of(make_product, weekend=1.0, season=0.0, seed=0):
 
 def candidates_of(prepared, market):
     product = Product(Dynamics(assemble(prepared, [market]), RewardConfig("profit"), WIDE), 0)
-    return Candidates(product, market)
+    return Candidates(product)
 
 
 def shop_of(history, prepare, *elasticities):

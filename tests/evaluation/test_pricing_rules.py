@@ -28,7 +28,7 @@ def build(prepare):
 
     def candidates(history, market, guardrails=WIDE):
         product = Product(Dynamics(assemble(prepare(history), [market]), RewardConfig("profit"), guardrails), 0)
-        return Candidates(product, market)
+        return Candidates(product)
 
     return candidates
 

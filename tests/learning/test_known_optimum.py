@@ -7,7 +7,7 @@ from known_market_runs import ABSOLUTE, BEST_PRICE, WIDE_BOX, constant_elasticit
 
 from pricerl.env.config import EnvConfig
 from pricerl.evaluation.dynamic_planner import plan_dynamically
-from pricerl.evaluation.planner import best_constant_price
+from pricerl.evaluation.pricing_rules import best_constant_price
 from pricerl.evaluation.rollout import roll_out
 from pricerl.evaluation.scores import holdout_states, score_episodes
 from pricerl.guardrails.config import GuardrailConfig

@@ -13,8 +13,7 @@ from pricerl.decide.price_path import propose_path
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.planner import best_constant_price
-from pricerl.evaluation.pricing_rules import candidate_prices
+from pricerl.evaluation.pricing_rules import best_constant_price, candidate_prices
 from pricerl.evaluation.valuation import value_average_day
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.reward import RewardConfig

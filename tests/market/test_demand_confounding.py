@@ -28,7 +28,7 @@ def shop(price, units):
     product = replace(history.products[0], **sold)
     known = DataPreprocessor.fit(replace(history, products=(product,)), DataConfig())
     alone = Product(Dynamics(fit_market(known)), 0)
-    return Candidates(alone, alone.counted)
+    return Candidates(alone)
 
 
 @pytest.mark.parametrize("seed", range(3))
