@@ -54,10 +54,5 @@ class EnvConfig:
         return self if self.describe is not None else replace(self, describe=num_products > 1)
 
     def days_per_step(self, guardrails: GuardrailConfig, step_days: int = 1) -> int:
-        """Return the days per decision, weeks for weekly rows: the minimum hold, or 1 for absolute actions.
-
-        Args:
-            guardrails: with the minimum hold in days, rounded up to whole weeks for weekly rows.
-            step_days: days from row to row.
-        """
+        """Return days per decision, or weeks if ``step_days`` is 7: the minimum hold, 1 for absolute actions."""
         return steps_in(guardrails.min_hold_days, step_days) if self.action == "step" else 1

@@ -44,6 +44,11 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
     cost = market.counted_cost[:, draws].mean(1)
     units = references.sales[:, market.mean_draw] / references.price
     lowest = history.bias[:, 0]  # minus the lowest price over the scaler's span
+    seasons = []
+    for product in market.preprocessor.products:
+        daily = product.units[product.observed]
+        recent = daily[-steps_in(RECENT_DAYS, product.step_days) :]
+        seasons.append(np.log(max(recent.mean(), 1e-3) / max(daily.mean(), 1e-3)))
     columns = [
         below,
         at_median,
@@ -52,7 +57,7 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
         market.memory_loss[:, draws].mean(1) / 4,
         1 - cost / (kept * references.price),
         (units.clamp(min=1e-6).log10() + 1) / 5,
-        0.5 + 0.5 * _recent_season(market),
+        0.5 + 0.5 * torch.tensor(seasons, dtype=torch.float32, device=market.device),
         history.gain[:, 0] * references.price + lowest,
         ((1 - lowest) / -lowest).log(),
     ]
@@ -69,13 +74,3 @@ def _elasticity(market: Market, price: Tensor) -> Tensor:
         for side in (-1, 1)
     )
     return (above - below) / (2 * step)
-
-
-def _recent_season(market: Market) -> Tensor:
-    """Return the log of mean units of the last weeks over those of the whole history, ``(P,)``."""
-    ratios = []
-    for product in market.preprocessor.products:
-        units = product.units[product.observed]
-        recent = units[-steps_in(RECENT_DAYS, product.step_days) :]
-        ratios.append(np.log(max(recent.mean(), 1e-3) / max(units.mean(), 1e-3)))
-    return torch.tensor(ratios, dtype=torch.float32, device=market.device)

@@ -13,20 +13,18 @@ import torch
 from torch import Tensor
 
 from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
-from pricerl.data.history import ProductHistory
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
 from pricerl.env.history_tensors import LOOK_BACK_DAYS, HistoryTensors
 from pricerl.env.noise import Noise, UnitQuantiles, draw_z, tabulate_units
-from pricerl.env.references import find_references, find_spans, find_spread
-from pricerl.env.state import Expected, Outcome, Rows, State, gather
+from pricerl.env.references import References, find_references, find_spans, find_spread
+from pricerl.env.state import Outcome, Rows, State
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, recent_prices, support_box
 from pricerl.guardrails.projection import PriceBand, feasible_band, price_box, project, waits_for_pace
-from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.market import GridPosition, Market, Response
-from pricerl.market.reward import RewardConfig, RewardInputs
+from pricerl.market.reward import RewardConfig, RewardInputs, Spans
 
 
 class Dynamics:
@@ -45,10 +43,11 @@ class Dynamics:
         self.config = (config or EnvConfig()).resolved(market.num_products)
         self.history = HistoryTensors(market.preprocessor, market.device)
         self.remembers = market.remembers  # read once, outside compiled steps: torch cannot trace its first use
-        self.guarded = [
-            guard_product(history, product.cost, self.guardrails.of(history.product))
-            for history, product in zip(market.preprocessor.products, market.products, strict=True)
-        ]
+        self.guarded = []
+        for history, product in zip(market.preprocessor.products, market.products, strict=True):
+            rails = self.guardrails.of(history.product)
+            costs = UnitCosts(*product.cost.means, product.cost.known)
+            self.guarded.append(GuardedProduct(rails, support_box(history.price[history.observed], rails), costs))
         self.limits = price_limits(self.guarded, market.device)
         median = self.history.median_price(not self.reward.rewards_profit)
         self.references = find_references(market, median, self.history.current_price())
@@ -76,11 +75,12 @@ class Dynamics:
 
     def rows(self, product: Tensor, draw: Tensor) -> Rows:
         """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``."""
+        reference = self.references
         return Rows(
             market=self.market.rows(product, draw),
             limits=self.limits.rows(product),
-            references=gather(self.references, product, draw),
-            spans=gather(self.spans, product),
+            references=References(reference.price[product], *(values[product, draw] for values in reference[1:])),
+            spans=Spans(*(values[product] for values in self.spans)),
             gain=self.history.gain.T[:, product],
             bias=self.history.bias.T[:, product],
             description=self.description.T[:, product],
@@ -97,9 +97,8 @@ class Dynamics:
         window = history.scaled.index_select(0, days[-history.window :].flatten())
         window = window.view(history.window, len(product), -1)
         recent = days[-LOOK_BACK_DAYS:].flatten()
-        prices, sales = (
-            past.index_select(0, recent).view(LOOK_BACK_DAYS, -1) for past in (history.price, history.sales)
-        )
+        prices = history.price.index_select(0, recent).view(LOOK_BACK_DAYS, -1)
+        sales = history.sales.index_select(0, recent).view(LOOK_BACK_DAYS, -1)
         week = prices[-WEEK:]
         level = self.market.average_day_at(week, self.market.grid_position(week, rows.market), rows.market)
         reference = history.log_reference_price.index_select(0, days[-WEEK - 1 :].flatten()).view(WEEK + 1, -1)
@@ -148,41 +147,33 @@ class Dynamics:
 
     def advance(self, state: State, price: Tensor, days: int, noise: Noise | None) -> tuple[State, Outcome]:
         """Charge ``price (B,)`` for ``days`` days; observed sales are as expected without noise."""
-        expected = self.expect(state, price, days)
-        units = expected.units
-        if noise is not None:
-            units = self.quantiles.units(units, draw_z(days, len(price), noise), state.product)
-        return self.record(state, expected, units)
+        return self.hold(state, price, days, None if noise is None else draw_z(days, len(price), noise))
 
     def charge(self, state: State, price: Tensor, days: int) -> State:
         """Return the state after ``days`` days at ``price (B,)`` with new prices only: sales and window stay old."""
-        prices, trail = (
-            None if past is None else torch.cat([past, price.expand(days, -1)])[days:]
-            for past in (state.prices, state.trail)
-        )
-        assert prices is not None
-        reference = self._next_log_reference(state, price, days)
+        prices = torch.cat([state.prices, price.expand(days, -1)])[days:]
+        trail = None if state.trail is None else torch.cat([state.trail, price.expand(days, -1)])[days:]
+        reference = state.log_reference_price
+        if self.remembers:
+            reference = torch.lerp(price.log(), reference, REFERENCE_MEMORY ** (days * self.history.step_days))
         return state._replace(day=state.day + days, prices=prices, log_reference_price=reference, trail=trail)
 
-    def expect(self, state: State, price: Tensor, days: int) -> Expected:
-        """Return the expectation of ``price (B,)`` over the next ``days`` days.
+    def hold(self, state: State, price: Tensor, days: int, z_cell: Tensor | None) -> tuple[State, Outcome]:
+        """Charge ``price (B,)`` for ``days`` days with the noise ``z_cell (n, B)`` from ``draw_z``, or without.
 
-        The price is constant, so the curves are read once; days differ by date, noise and reference price.
-        """
-        position = self.market.grid_position(price, state.rows.market)
-        level = self.market.average_day_at(price, position, state.rows.market)
-        dates = self._dates(state, days)
-        lifted = self._lift(state, price, days)
-        return Expected(price, position, level, dates, level.expected_units * dates[0] * lifted, lifted)
-
-    def record(self, state: State, expected: Expected, units: Tensor) -> tuple[State, Outcome]:
-        """Return the state and outcome after the days on which ``units (n, B)`` were sold.
-
-        Days are the first axis, ``(n, B)``, so that the rows of one day are contiguous.
+        The price is constant, so the curves are read once; days differ by date, noise and reference price. Days are the
+        first axis, ``(n, B)``, so that the rows of one day are contiguous.
         """
         rows = state.rows
-        days = len(units)
-        price, position, level, dates, _, lifted = expected
+        position = self.market.grid_position(price, rows.market)
+        level = self.market.average_day_at(price, position, rows.market)
+        dates = self._dates(state, days)
+        lifted = price.new_ones(1, 1)
+        if self.remembers:
+            rise = (price.log() - state.log_reference_price) * fade(days, price.device, self.history.step_days)
+            lifted = lift(rise, rows.market.memory_gain, rows.market.memory_loss)
+        expected_units = level.expected_units * dates[0] * lifted
+        units = expected_units if z_cell is None else self.quantiles.units(expected_units, z_cell, state.product)
         day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
         prices = torch.cat([state.prices, price.expand(days, -1)])
         sales = torch.cat([state.sales, units * price])
@@ -194,27 +185,11 @@ class Dynamics:
         if self.config.describe:
             features = torch.cat([features, rows.description.expand(days, -1, -1)], 1)
         window = torch.cat([state.window, features.flatten(0, 1)])[-len(state.window) :]
-        recent = prices[days:], sales[days:], ratios[days:]
-        reference = self._next_log_reference(state, price, days)
-        trail = None if state.trail is None else torch.cat([state.trail, price.expand(days, -1)])[days:]
-        after = State(state.product, state.draw, state.day + days, rows, window, *recent, reference, trail)
+        after = self.charge(state, price, days)._replace(window=window, sales=sales[days:], ratios=ratios[days:])
         expected_sales = day.sales * dates[0]
-        expected_profit = rows.market.profit(expected_sales, expected.units)
-        outcome = (reward, expected.units, expected_sales, expected_profit, level.organic, level.ad)
+        expected_profit = rows.market.profit(expected_sales, expected_units)
+        outcome = (reward, expected_units, expected_sales, expected_profit, level.organic, level.ad)
         return after, Outcome(*(value.expand(days, -1).T for value in outcome))
-
-    def _lift(self, state: State, price: Tensor, days: int) -> Tensor:
-        """Return the demand multiplier of ``days`` days at ``price (B,)``, ``(n, B)``; ``(1, 1)`` without memory."""
-        if not self.remembers:
-            return price.new_ones(1, 1)
-        rise = (price.log() - state.log_reference_price) * fade(days, price.device, self.history.step_days)
-        return lift(rise, state.rows.market.memory_gain, state.rows.market.memory_loss)
-
-    def _next_log_reference(self, state: State, price: Tensor, days: int) -> Tensor:
-        """Return the log reference price after ``days`` days at ``price (B,)``."""
-        if not self.remembers:
-            return state.log_reference_price
-        return torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY ** (days * self.history.step_days))
 
     def _dates(self, state: State, days: int) -> Tensor:
         """Return the calendar of the next days, ``(3 or 4, n, B)``; see ``HistoryTensors.build_calendar``."""
@@ -225,10 +200,10 @@ class Dynamics:
     def _features(
         self, rows: Rows, dates: Tensor, prices: Tensor, sales: Tensor, outcomes: tuple[Tensor, Tensor, Tensor]
     ) -> Tensor:
-        """Return the scaled features ``(n, F, B)`` of ``n`` days.
+        """Return the scaled features ``(n, F, B)`` of the days of ``dates (3 or 4, n, B)``.
 
-        They are those of ``dates (3 or 4, n, B)``; prices and sales ``(14 + n, B)`` end on the last of them. Outcomes
-        are organic conversion, ad conversion and observed profit.
+        Prices and sales ``(14 + n, B)`` end on the last of them. Outcomes are organic conversion, ad conversion and
+        observed profit.
         """
         days = dates.shape[1]
         price = prices[LOOK_BACK_DAYS:]
@@ -271,6 +246,8 @@ class Dynamics:
         """
         reference = rows.references
         contribution = rows.market.contribution(level.sales, level.expected_units)
+        left = rows.first_spread + position.left
+        spread = self.spread.flatten()
         day = RewardInputs(
             sales_ratio=level.sales / reference.sales,
             profit_gain=(contribution - reference.profit) / reference.profit_unit,
@@ -279,23 +256,12 @@ class Dynamics:
             organic_ratio=level.organic / reference.organic,
             ad_ratio=level.ad / reference.ad,
             mean_sales_ratio=mean_sales_ratio,
-            spread=self._spread_at(rows, position),
+            spread=torch.lerp(spread.take(left), spread.take(left + 1), position.share.clamp(0, 1)),
         )
         reward = self.reward.evaluate(day)
         return reward if reward.shape == mean_sales_ratio.shape else reward.expand_as(level.sales + mean_sales_ratio)
-
-    def _spread_at(self, rows: Rows, position: GridPosition) -> Tensor:
-        left = rows.first_spread + position.left
-        spread = self.spread.flatten()
-        return torch.lerp(spread.take(left), spread.take(left + 1), position.share.clamp(0, 1))
 
 
 def _week_means(series: Tensor, first: int, count: int) -> Tensor:
     """Return ``count`` 7-day means of ``series (D, B)``, starting on day ``first``, ``first + 1``, ..."""
     return series[first : first + count + WEEK - 1].unfold(0, WEEK, 1).mean(-1)
-
-
-def guard_product(history: ProductHistory, cost: CostPosterior, config: GuardrailConfig) -> GuardedProduct:
-    """Return a product's constants for the guardrails: its own limits, tried prices and mean costs."""
-    costs = UnitCosts(*cost.means, cost.known)
-    return GuardedProduct(config, support_box(history.price[history.observed], config), costs)

@@ -75,10 +75,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         spec = self._envs.envs[0].spec
         self.max_episode_steps = spec.max_episode_steps if spec else None
         self.closed = False
-        self._define_spaces()
         self._steps = 0
-
-    def _define_spaces(self) -> None:
         observed = self._envs.single_observation_space
         acted = self._envs.single_action_space
         assert isinstance(observed, spaces.Box) and isinstance(acted, spaces.Box)
@@ -99,9 +96,8 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     ) -> tuple[Tensor, dict[str, Any]]:
         """Reset all rows; return observation ``(B, O)`` and an empty info.
 
-        Args:
-            seed: one per row, or a number ``n`` for ``n, n + 1, …``; without one the rows' generators continue.
-            options: passed to every row's ``reset``.
+        Seeds are one per row, or a number ``n`` for ``n, n + 1, …``; without one the rows' generators continue. Every
+        row's ``reset`` gets the options.
 
         Raises:
             NonFiniteError: if an observation is NaN or infinite.
@@ -127,8 +123,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             )
         self._steps += 1
         chosen = actions.detach().to("cpu", torch.float32).numpy()
-        if not np.isfinite(chosen).all():
-            raise NonFiniteError(f"{self.env_id} was given {_first_bad(chosen, 'action')} {self._when()}")
+        self._check_finite("action", chosen, "was given")
         chosen = chosen.astype(self._action_dtype, copy=False).reshape(self._action_shape)
         following, rewards, terminated, truncated, raw = self._envs.step(chosen)
         info: dict[str, Any] = {}
@@ -148,15 +143,18 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     def _finite(self, name: str, values: Array) -> Tensor:
         """Return a checked copy of ``values (B, …)`` as float32 on the device."""
         copied = torch.from_numpy(values).to(torch.float32, copy=True)
-        if not np.isfinite(copied.numpy()).all():
-            raise NonFiniteError(
-                f"{self.env_id} returned {_first_bad(copied.numpy(), name)} {self._when()}; "
-                "change the environment or its settings so that it stays finite in float32"
-            )
+        remedy = "; change the environment or its settings so that it stays finite in float32"
+        self._check_finite(name, copied.numpy(), "returned", remedy)
         return copied.to(self.device)
 
-    def _when(self) -> str:
-        return f"in step {self._steps} after the reset" if self._steps else "at the reset"
+    def _check_finite(self, name: str, values: Array, verb: str, remedy: str = "") -> None:
+        if not np.isfinite(values).all():
+            first = np.argwhere(~np.isfinite(values))[0]
+            row, *place = first.tolist()
+            element = f"element {place[0]} of the {name}" if place else f"the {name}"
+            when = f"in step {self._steps} after the reset" if self._steps else "at the reset"
+            found = f"{values[tuple(first)]} as {element} of row {row} {when}"
+            raise NonFiniteError(f"{self.env_id} {verb} {found}{remedy}")
 
 
 class _PlainEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -191,23 +189,8 @@ def _registered_name(env_id: str) -> str:
 
 def _wrapped(name: str, settings: Mapping[str, Any]) -> Env:
     """Make one row with flat observations and actions in [-1, 1]."""
-    made = _made(name, settings)
     try:
-        box = _check_spaces(name, made)
-    except UsageError:
-        made.close()
-        raise
-    env: Env = _PlainEnv(made)
-    if len(made.observation_space.shape or ()) != 1:
-        env = FlattenObservation(env)
-    # Rescaling may round past a bound, and environments assert theirs.
-    env = TransformAction(env, lambda action: np.asarray(np.minimum(np.maximum(action, box.low), box.high)), box)
-    return RescaleAction(env, -1.0, 1.0)  # type: ignore[arg-type] # it accepts floats, contrary to its annotation
-
-
-def _made(name: str, settings: Mapping[str, Any]) -> Env:
-    try:
-        return gymnasium.make(name, **{"disable_env_checker": True, **settings})
+        made = gymnasium.make(name, **{"disable_env_checker": True, **settings})
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         package = getattr(error.__cause__ or error, "name", None)
         if package is None:
@@ -222,6 +205,17 @@ def _made(name: str, settings: Mapping[str, Any]) -> Env:
             f"{name} cannot be made with settings {dict(settings)} ({type(error).__name__}: {reason}); "
             "correct, remove or add what it names"
         ) from error
+    try:
+        box = _check_spaces(name, made)
+    except UsageError:
+        made.close()
+        raise
+    env: Env = _PlainEnv(made)
+    if len(made.observation_space.shape or ()) != 1:
+        env = FlattenObservation(env)
+    # Rescaling may round past a bound, and environments assert theirs.
+    env = TransformAction(env, lambda action: np.asarray(np.minimum(np.maximum(action, box.low), box.high)), box)
+    return RescaleAction(env, -1.0, 1.0)  # type: ignore[arg-type] # it accepts floats, contrary to its annotation
 
 
 def _check_spaces(name: str, env: Env) -> spaces.Box:
@@ -253,10 +247,3 @@ def _check_spaces(name: str, env: Env) -> spaces.Box:
             "one of them without elements; choose another environment"
         )
     return acted
-
-
-def _first_bad(values: Array, name: str) -> str:
-    """Describe the first NaN or infinity in ``(B, …)`` and its position."""
-    at = tuple(int(place) for place in np.argwhere(~np.isfinite(values))[0])
-    place = f"element {at[1]} of the {name}" if len(at) > 1 else f"the {name}"
-    return f"{values[at]} as {place} of row {at[0]}"

@@ -71,8 +71,14 @@ class HistoryTensors:
         types = self._integers([day_types(dates, product.holidays) for product in self._products])
         demand = factor[:, weekday] * holiday.gather(1, types)
         columns = [demand, *(row.expand(len(factor), -1) for row in (weekday.to(factor.dtype), month))]
-        predicted = self._predicted_sales()
-        return torch.stack(columns if predicted is None else [*columns, predicted]).flatten(1)
+        predicted = np.full(demand.shape, np.nan)
+        for row, forecast, first_day in zip(predicted, self._forecasts, self.first_day.tolist(), strict=True):
+            values = np.concatenate([forecast.past, forecast.future])
+            known = row[first_day - self._first :][: len(values)]
+            known[:] = values[: len(known)]
+        if np.isfinite(predicted).any():
+            columns.append(self._floats(predicted))
+        return torch.stack(columns).flatten(1)
 
     def median_price(self, over_whole_history: bool) -> Tensor:
         """Return the median price ``(P,)`` of the last ``RECENT_DAYS`` days, or of the whole history."""
@@ -101,15 +107,6 @@ class HistoryTensors:
     def latest(self) -> tuple[Tensor, Tensor]:
         """Return product and day index of each product's last day, ``(P,)`` each."""
         return torch.arange(len(self._products), device=self.device), self.num_days - 1
-
-    def _predicted_sales(self) -> Tensor | None:
-        """Return the sales forecast of every product and date ``(P, dates)``; NaN means the trailing 7-day mean."""
-        table = np.full((len(self._products), len(self._dates)), np.nan)
-        for row, forecast, first_day in zip(table, self._forecasts, self.first_day.tolist(), strict=True):
-            values = np.concatenate([forecast.past, forecast.future])
-            known = row[first_day - self._first :][: len(values)]
-            known[:] = values[: len(known)]
-        return self._floats(table) if np.isfinite(table).any() else None
 
     def _floats(self, values: object) -> Tensor:
         return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self.device)

@@ -40,9 +40,6 @@ Z_CELLS = round(2 * MAX_Z / Z_STEP)
 LOG_SIZE_STEP = 0.125
 """Distance between two sizes whose tables are computed, in logs: a table takes 35 ms, and products share them."""
 
-INSIDE = 1e-3
-"""Distance, in cells, that means keep from the far edge of the table, so that every one of them is in a cell."""
-
 
 class UnitQuantiles(NamedTuple):
     """Quantiles of a day's units for ``P`` products."""
@@ -56,14 +53,9 @@ class UnitQuantiles(NamedTuple):
     """Cells from the smallest mean to a mean of 1."""
 
     def units(self, mean: Tensor, z_cell: Tensor, product: Tensor) -> Tensor:
-        """Return the units ``(n, B)`` of ``n`` days with expectation ``mean (n, B)``.
-
-        Args:
-            mean: expected units.
-            z_cell: ``(n, B)`` from ``draw_z``.
-            product: ``(B,)`` product index.
-        """
-        mean_cell = torch.addcmul(self.origin, mean.log(), self.scale).clamp(0, MEAN_CELLS - INSIDE)
+        """Return the units of ``n`` days with expectation ``mean (n, B)`` and ``z_cell (n, B)`` from ``draw_z``."""
+        largest = MEAN_CELLS - 1e-3  # inside the last cell
+        mean_cell = torch.addcmul(self.origin, mean.log(), self.scale).clamp(0, largest)
         row = mean_cell.long()
         column = z_cell.long()
         cell = torch.add(torch.add(column, row, alpha=Z_CELLS), product, alpha=MEAN_CELLS * Z_CELLS)
@@ -77,9 +69,8 @@ class CommonNoise(NamedTuple):
 
     generator: torch.Generator
     number: Tensor
-    """``(B,)`` number of each row among those of its product, from 0 on."""
+    """``(B,)`` number of each row among the ``rows`` of its product, from 0 on."""
     rows: int
-    """Rows per product."""
 
 
 Noise = torch.Generator | CommonNoise
@@ -97,11 +88,8 @@ def draw_z(days: int, num_rows: int, noise: Noise) -> Tensor:
 def tabulate_units(size: Tensor) -> UnitQuantiles:
     """Return the quantiles of products with negative-binomial size ``size (P,)``, on its device."""
     corners = np.concatenate([_interpolate_corners(value) for value in size.tolist()], 1)
-    table, scale, origin = (
-        torch.as_tensor(value, dtype=torch.float32, device=size.device)
-        for value in (corners, 1 / LOG_MEAN_STEP, -math.log(MEAN_RANGE[0]) / LOG_MEAN_STEP)
-    )
-    return UnitQuantiles(table, scale, origin)
+    values = (corners, 1 / LOG_MEAN_STEP, -math.log(MEAN_RANGE[0]) / LOG_MEAN_STEP)
+    return UnitQuantiles(*(torch.as_tensor(value, dtype=torch.float32, device=size.device) for value in values))
 
 
 def _interpolate_corners(size: float) -> FloatArray:
@@ -133,10 +121,7 @@ def _corners(point: int) -> FloatArray:
 def sample_units(mean: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
     """Draw units exactly from NegativeBinomial(mean, size): a Poisson with a gamma-distributed rate.
 
-    Args:
-        mean: expected units, any shape.
-        size: negative-binomial size, in a shape that expands to that of ``mean``.
-        generator: source of the draws.
+    The mean has any shape, to which that of the size expands.
     """
     rate = torch._standard_gamma(size.expand_as(mean).contiguous(), generator=generator) * (mean / size)
     return torch.poisson(rate, generator=generator)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -17,16 +17,18 @@ from pricerl.data.config import DataConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.episodes import Draws, EpisodeBatch
 from pricerl.env.history_tensors import Starts
+from pricerl.env.noise import draw_z
 from pricerl.env.state import State
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.runtime import CompiledFunction, GraphedFunction, keep_freed_memory
 from pricerl.simulation.seller import SellerConfig, simulated_history
 
 Space = spaces.Space[NDArray[np.float32]]
+Draws = Literal["posterior", "mean"]
 
 
 def default_market() -> Market:
@@ -35,40 +37,136 @@ def default_market() -> Market:
     return fit_market(preprocessor)
 
 
-class _Batched:
-    """An env's batch of rows."""
+class _Episodes:
+    """Rows that step through episodes together: their state, random numbers and elapsed days."""
 
-    _batch: EpisodeBatch
     dynamics: Dynamics
     """The transition dynamics."""
+    state: State
+    """State of all rows; ``PricingEnv`` has only one."""
 
     def _open(self, num_rows: int, dynamics: Dynamics, starts: Starts, draws: Draws) -> tuple[Space, Space]:
-        """Open the batch; return a row's observation space and action space."""
+        """Prepare the rows; return a row's observation space and action space."""
         self.dynamics = dynamics
-        self._batch = EpisodeBatch(dynamics, num_rows, starts, draws)
+        self._num_rows = num_rows
+        self._starts: Starts = starts
+        self._draws = draws
+        self._generator = torch.Generator(dynamics.market.device)
+        self._generator.manual_seed(int(torch.randint(2**31, ()).item()))
+        self._elapsed = 0
+        if dynamics.config.noise:
+            _ = dynamics.quantiles  # read once, outside compiled steps
+        self._step = self._decide_and_hold
+        if dynamics.config.compile:
+            self._step = CompiledFunction(self._step, "env steps")
+        if dynamics.market.device.type == "cuda":
+            self._step = GraphedFunction(self._step, "env steps")
+        if num_rows >= 4096:  # from here on, glibc would return freed batches of observations to the system
+            keep_freed_memory()
         observed = spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)
         return observed, spaces.Box(-1.0, 1.0, (1,), np.float32)
 
-    def _reset(self, seed: int | None, options: dict[str, Any] | None) -> None:
+    def _begin(self, seed: int | None, options: Mapping[str, Any]) -> None:
+        """Start an episode in every row; ``options`` as in ``PricingEnv.reset``."""
         if seed is not None:
-            self._batch.generator.manual_seed(seed)
-        self._batch.reset(options or {})
+            self._generator.manual_seed(seed)
+        known = ("product", "index", "draw")
+        if unknown := [name for name in options if name not in known]:
+            raise ValueError(f"unknown reset option {unknown[0]!r}; known are {', '.join(known)}")
+        market = self.dynamics.market
+        history = self.dynamics.history
+        product = self._chosen(options, "product", market.num_products)
+        if product is None:
+            product = self._below(market.num_products)
+        draw = self._chosen(options, "draw", market.num_draws + 1)
+        if draw is None:
+            draw = torch.full_like(product, market.mean_draw)
+            if self._draws == "posterior":
+                draw = self._below(market.num_draws)
+        index = self._chosen(options, "index", history.num_days[product])
+        if index is None:
+            first, last = history.start_range(self._starts, product)
+            index = first + self._below(last - first + 1)
+        self.state = self.dynamics.start(product, index, draw)
+        self._elapsed = 0
 
-    @property
-    def state(self) -> State:
-        """State of all rows; ``PricingEnv`` has only one."""
-        return self._batch.state
+    def _chosen(self, options: Mapping[str, Any], name: str, count: int | Tensor) -> Tensor | None:
+        """Return an option ``(B,)``, checked to lie in 0 to ``count - 1``; None if it is not given."""
+        if name not in options:
+            return None
+        device = self.dynamics.market.device
+        value = torch.as_tensor(options[name], device=device).expand(self._num_rows)
+        count = torch.as_tensor(count, device=device).expand(self._num_rows)
+        outside = (value < 0) | (value >= count)
+        if outside.any():
+            row = int(outside.nonzero()[0])
+            raise ValueError(f"reset option {name!r} must be 0 to {int(count[row]) - 1}, found {int(value[row])}")
+        return value
+
+    def _below(self, count: int | Tensor) -> Tensor:
+        """Draw an integer from 0 to ``count - 1`` for each row, ``(B,)``."""
+        device = self._generator.device
+        return (torch.rand(self._num_rows, generator=self._generator, device=device) * count).long()
+
+    def _advance(self, action: Tensor) -> tuple[Tensor, bool, dict[str, Tensor]]:
+        """Decide and hold; return reward ``(B,)``, whether the horizon is reached, and the info of ``PricingEnv``."""
+        if action.shape != (self._num_rows, 1):
+            raise ValueError(f"actions must have shape ({self._num_rows}, 1), found {tuple(action.shape)}")
+        days = self.dynamics.days_per_step
+        z_cell = draw_z(days, self._num_rows, self._generator) if self.dynamics.config.noise else None
+        self.state, reward, info = self._step(self.state, action, z_cell)
+        self._elapsed += days
+        return reward, self._elapsed >= self.dynamics.config.horizon, {"price": self.state.price, **info}
+
+    def _decide_and_hold(
+        self, state: State, action: Tensor, z_cell: Tensor | None
+    ) -> tuple[State, Tensor, dict[str, Tensor]]:
+        """Return the state, the reward and the info of ``PricingEnv`` but the price, with the noise of ``draw_z``."""
+        days = self.dynamics.days_per_step
+        after, outcome = self.dynamics.hold(state, self.dynamics.decide(state, action[:, 0]), days, z_cell)
+        reward = outcome.reward.sum(1)
+        sums = {name: getattr(outcome, name).sum(1) for name in ("expected_units", "sales", "profit")}
+        return after, reward, {"days": torch.full_like(reward, days), **sums, "reward_per_day": reward / days}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that later steps depend on as a nested dict of tensors and plain values."""
-        return self._batch.state_dict()
+        """Return all that later steps depend on as a nested dict of tensors and plain values.
+
+        The rows' constants are left out: product and draw determine them.
+        """
+        tensors = {name: value.clone() for name, value in _varying(self.state).items()}
+        return {"generator": self._generator.get_state(), "elapsed": self._elapsed, "state": tensors}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Restore a state saved in the same market; return False, and change nothing, if it does not fit."""
-        return self._batch.load_state_dict(state)
+        """Restore a state saved in the same market; return False, and change nothing, if it does not fit.
+
+        It does not fit if the number of rows, the products, the window or the limits differ, or the type of device.
+        """
+        saved = {name: value.to(self._generator.device) for name, value in state["state"].items()}
+        product = saved["product"]
+        draw = saved["draw"]
+        market = self.dynamics.market
+        same_device = state["generator"].shape == self._generator.get_state().shape
+        if not same_device or not (self._num_rows,) == product.shape == draw.shape:
+            return False
+        if ((product < 0) | (product >= market.num_products) | (draw < 0) | (draw > market.num_draws)).any():
+            return False
+        start = self.dynamics.start(product, torch.zeros_like(product), draw)
+        restored = State(**{"trail": None, **saved}, rows=start.rows)
+        shapes = [{name: value.shape for name, value in _varying(item).items()} for item in (restored, start)]
+        if shapes[0] != shapes[1]:
+            return False
+        self._elapsed = int(state["elapsed"])
+        self.state = restored
+        self._generator.set_state(state["generator"].cpu())
+        return True
 
 
-class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+def _varying(state: State) -> dict[str, Tensor]:
+    """Return the fields of a state that change during an episode, product and draw included."""
+    return {name: value for name, value in state._asdict().items() if isinstance(value, Tensor)}
+
+
+class PricingEnv(_Episodes, gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """Charge a price, see what sells, decide again.
 
     ## Description
@@ -139,7 +237,7 @@ class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start an episode; ``options`` may fix ``product``, ``index`` (day of its history) and ``draw``."""
         super().reset(seed=seed)
-        self._reset(seed, options)
+        self._begin(seed, options or {})
         return self.state.observation[0].numpy().copy(), {"price": float(self.state.price[0])}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -147,12 +245,12 @@ class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32
         chosen = torch.as_tensor(np.asarray(action, dtype=np.float32))
         if chosen.shape != (1,):
             raise ValueError(f"action must have shape (1,), found {tuple(chosen.shape)}")
-        reward, truncated, info = self._batch.step(chosen[None])
+        reward, truncated, info = self._advance(chosen[None])
         observation = self.state.observation[0].numpy().copy()
         return observation, float(reward[0]), False, truncated, {name: float(value[0]) for name, value in info.items()}
 
 
-class PricingVectorEnv(_Batched, VectorEnv[Tensor, Tensor, Tensor]):
+class PricingVectorEnv(_Episodes, VectorEnv[Tensor, Tensor, Tensor]):
     """``PricingEnv`` for ``num_envs`` rows as one torch batch, on any device.
 
     Rows differ in product, starting day and posterior draw. All are truncated at the same time and restart in the same
@@ -184,14 +282,14 @@ class PricingVectorEnv(_Batched, VectorEnv[Tensor, Tensor, Tensor]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Reset all rows; ``options`` may fix ``product``, ``index`` and ``draw``, each ``(B,)`` or one number."""
-        self._reset(seed, options)
+        self._begin(seed, options or {})
         return self.state.observation, {"price": self.state.price}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Step all rows with ``actions (B, 1)``; observation ``(B, O)``, the rest ``(B,)``."""
-        reward, truncated, info = self._batch.step(actions)
+        reward, truncated, info = self._advance(actions)
         if truncated:
             info["final_obs"] = self.state.observation
-            self._batch.reset({})
+            self._begin(None, {})
         flags = torch.full_like(reward, truncated, dtype=torch.bool)
         return self.state.observation, reward, torch.zeros_like(flags), flags, info

@@ -27,7 +27,6 @@ class Product:
     dynamics: Dynamics
     """Market, reward and guardrails of all products."""
     index: int
-    """Position of the product."""
 
     @property
     def market(self) -> Market:

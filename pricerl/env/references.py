@@ -35,18 +35,10 @@ class References(NamedTuple):
 MIN_MARGIN = 0.10
 """Smallest margin, as a share of sales, by which profit gains are divided. The default step of 5 % adds at most 5 % of
 sales, so that it counts as a gain of at most one half, however thin the margin is."""
-MIN_SPAN = 0.05
-"""Smallest span of a history, as a share of its reference."""
 
 
 def find_references(market: Market, median: Tensor, current: Tensor) -> References:
-    """Return the outcomes at two prices on an average weekday, for every product and draw.
-
-    Args:
-        market: responses to prices.
-        median: ``(P,)`` median price, money.
-        current: ``(P,)`` current price, money.
-    """
+    """Return the outcomes at the median and the current price ``(P,)``, for every product and draw."""
     indices = (torch.arange(count, device=market.device) for count in market.share_kept.shape)
     product, draw = torch.meshgrid(*indices, indexing="ij")
     usual, now = (market.average_day(price[product], product, draw) for price in (median, current))
@@ -56,7 +48,7 @@ def find_references(market: Market, median: Tensor, current: Tensor) -> Referenc
 
 
 def find_spans(market: Market, reference: References) -> Spans:
-    """Return 5th to 95th percentile of each history over its reference in the mean market, ``(P,)`` each."""
+    """Return 5th to 95th percentile of each history over its reference in the mean market, ``(P,)``, at least 5 %."""
     rows = []
     for product in market.preprocessor.products:
         series = (product.price, product.sales, product.organic, product.ad)
@@ -65,7 +57,7 @@ def find_spans(market: Market, reference: References) -> Spans:
     spans = torch.tensor(np.stack(rows), dtype=torch.float32, device=market.device).T
     in_mean = (value[:, market.mean_draw] for value in (reference.sales, reference.organic, reference.ad))
     scales = zip(spans, (reference.price, *in_mean), strict=True)
-    return Spans(*((span / scale).clamp(min=MIN_SPAN) for span, scale in scales))
+    return Spans(*((span / scale).clamp(min=0.05) for span, scale in scales))
 
 
 def find_spread(market: Market, reference: References) -> Tensor:

@@ -1,14 +1,14 @@
-"""Batched records of an episode: constants of the rows, the state, the expectation of a decision and its outcome."""
+"""Batched records of an episode: constants of the rows, the state, and the outcome of a decision."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from torch import Tensor
 
 from pricerl.env.references import References
 from pricerl.guardrails.limits import PriceLimits
-from pricerl.market.market import GridPosition, MarketRows, Response
+from pricerl.market.market import MarketRows
 from pricerl.market.reward import Spans
 
 
@@ -23,9 +23,8 @@ class Rows(NamedTuple):
     spans: Spans
     """Historical spans over the references, each ``(B,)``."""
     gain: Tensor
-    """``(F, B)`` gain of the feature scaler."""
     bias: Tensor
-    """``(F, B)`` bias of the feature scaler."""
+    """``(F, B)`` bias of the feature scaler, as is its gain."""
     description: Tensor
     """``(M, B)`` description of the market in [0, 1]; ``M`` is 0 if observations have none."""
     first_spread: Tensor
@@ -38,13 +37,11 @@ class State(NamedTuple):
     """Everything the next day depends on, for ``B`` rows."""
 
     product: Tensor
-    """``(B,)`` product index."""
     draw: Tensor
-    """``(B,)`` index of the row's posterior draw."""
+    """``(B,)`` index of the row's posterior draw, as is that of its product."""
     day: Tensor
     """``(B,)`` last known day in steps since 1970-01-01: days, or weeks for weekly rows."""
     rows: Rows
-    """Constants of the rows."""
     window: Tensor
     """``(W * F, B)`` scaled features in [0, 1], oldest day first; ``F`` includes the description of the market."""
     prices: Tensor
@@ -69,42 +66,15 @@ class State(NamedTuple):
         return self.prices[-1]
 
 
-class Expected(NamedTuple):
-    """Expectation of the days at one price, before any noise."""
-
-    price: Tensor
-    """``(B,)`` money."""
-    position: GridPosition
-    """Position of the price on the grid."""
-    level: Response
-    """Response on an average weekday."""
-    dates: Tensor
-    """``(3 or 4, n, B)`` columns of the calendar for those days."""
-    units: Tensor
-    """``(n, B)`` expected units."""
-    lift: Tensor
-    """``(n, B)`` demand multiplier of the reference-price effect, or ``(1, 1)`` without one."""
-
-
 class Outcome(NamedTuple):
-    """Outcome of the days of one decision, each ``(B, n)`` for ``n`` days, expectations under the row's draw."""
+    """Outcome of the ``n`` days of one decision, each ``(B, n)``: expectations under the row's draw.
+
+    Sales and profit are money, conversions percent.
+    """
 
     reward: Tensor
     expected_units: Tensor
     sales: Tensor
-    """Money."""
     profit: Tensor
-    """Money."""
     organic: Tensor
-    """Percent."""
     ad: Tensor
-    """Percent."""
-
-
-Fields = TypeVar("Fields", References, Spans)
-
-
-def gather(values: Fields, product: Tensor, draw: Tensor | None = None) -> Fields:
-    """Pick each row's entry of every field: ``(P,)`` by product ``(B,)``, ``(P, K + 1)`` by product and draw."""
-    picked = [value[product] if value.dim() == 1 else value[product, draw] for value in values]
-    return type(values)(*picked)

@@ -124,7 +124,7 @@ def test_a_step_of_the_env_is_a_week_of_the_calendar(daily_and_weekly: tuple[Dyn
     dynamics = daily_and_weekly[1]
     history, row = dynamics.market.preprocessor.products[0], torch.tensor([0])
     state = dynamics.start(row, dynamics.history.num_days - 1, row)
-    months = dynamics.expect(state, state.price, 9).dates[2, :, 0]
+    months = dynamics._dates(state, 9)[2, :, 0]
     ahead = (history.dates[-1] + 7 * np.arange(1, 10)).astype("datetime64[M]").astype(int) % 12 + 1
     assert months.tolist() == ahead.tolist()
 

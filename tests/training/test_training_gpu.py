@@ -45,14 +45,14 @@ def test_recorded_updates_and_env_steps_are_those_of_plain_calls():
         env = PricingVectorEnv(64, market)
         agent = SACAgent(flatdim(env.single_observation_space), 1, SACConfig(), NetworkConfig()).to("cuda")
         update = SACUpdate(agent, make_optimizers(agent)).update
-        step = env._batch._decide_and_record
-        env._batch._step = GraphedFunction(step, "env steps") if graphed else step
+        step = env._decide_and_hold
+        env._step = GraphedFunction(step, "env steps") if graphed else step
         update = GraphedFunction(update, "updates") if graphed else update
         collector = Collector(env, SACConfig(warmup_steps=640), seed=0)
         collector.warm_up(agent, random=True)
         for batch in collector.buffer.sample_many(10, 256):
             update(batch)
-        assert not graphed or (update.is_recorded and env._batch._step.is_recorded)
+        assert not graphed or (update.is_recorded and env._step.is_recorded)
         rewards.append(collector.buffer.sample_many(1, 256)[0].reward)
         weights.append(torch.nn.utils.parameters_to_vector(agent.parameters()))
     torch.testing.assert_close(rewards[1], rewards[0])
