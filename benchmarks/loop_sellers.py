@@ -11,7 +11,7 @@ from loop_kinds import KINDS, Kind
 from scipy.stats import nbinom
 from shops.confounders import CROSS_ELASTICITY as CROSS
 from shops.confounders import reference_effect
-from shops.habits import habits_of
+from shops.ranges import ranges_of
 from shops.records import MORNING_STOCK, STOCK_SPREAD, average_share, fill_orders
 from shops.sellers import ShopConfig
 
@@ -71,7 +71,7 @@ class Shop:
     @property
     def size(self) -> float:
         """Size of the negative binomial of units."""
-        return habits_of(self.kind.market).noise_size
+        return ranges_of(self.kind.market).noise_size
 
     def demand(self, prices: FloatArray) -> FloatArray:
         """Return expected units demanded on the first days of the loop at price paths ``(N, H)``."""

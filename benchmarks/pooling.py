@@ -32,7 +32,7 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import find_priors, fit_market
 from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import SellerConfig, simulate
-from pricerl.simulation.true_demand import Habits, expected_profit
+from pricerl.simulation.true_demand import ShopRanges, expected_profit
 
 DAYS, THIN_DAYS = 365, 40
 AROUND = {"-1.4": (1.3, 1.5), "-1.8": (1.7, 1.9), "-2.2": (2.0, 2.4), "-3": (2.8, 3.2), "-4": (3.6, 4.4)}
@@ -46,9 +46,9 @@ class SellerAround(SellerConfig):
     elasticities: tuple[float, float] = (-2.6, -1.8)
 
     @property
-    def habits(self) -> Habits:
+    def ranges(self) -> ShopRanges:
         """Ranges from which the shop is drawn."""
-        return Habits(elasticities=self.elasticities)
+        return ShopRanges(elasticities=self.elasticities)
 
 
 def draw_products(around: list[str], count: int, seed: int, units: float) -> list[tuple[pd.DataFrame, dict[str, Any]]]:

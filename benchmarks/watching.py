@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import stats
-from shops.habits import EARLY_WEEK, SATURDAYS
+from shops.ranges import EARLY_WEEK, SATURDAYS
 
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig

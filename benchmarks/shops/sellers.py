@@ -17,9 +17,9 @@ from pricerl.data.days import weekday_of
 from pricerl.data.reading import columns
 from pricerl.simulation import seller
 from pricerl.simulation.seller import SellerConfig
-from pricerl.simulation.true_demand import Habits, add_best_price, draw_truth, expected_units
+from pricerl.simulation.true_demand import ShopRanges, add_best_price, draw_truth, expected_units
 from shops.confounders import Disturbing, disturb
-from shops.habits import habits_of, weekday_demand
+from shops.ranges import ranges_of, weekday_demand
 from shops.records import average_share, censor, closed_weekdays, fill_orders, shown_days
 
 KINDS: tuple[str, ...] = get_args(Disturbing)
@@ -41,22 +41,22 @@ class ShopConfig(SellerConfig):
     markets: ClassVar[tuple[str, ...]] = MARKETS
 
     @property
-    def habits(self) -> Habits:
+    def ranges(self) -> ShopRanges:
         """Ranges from which a shop of this kind is drawn."""
-        return habits_of(self.market)
+        return ranges_of(self.market)
 
     def simulate_product(self, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Draw the rows and the truth of one product."""
         kind: str = self.market
-        truth = draw_truth(kind, self.units, self.habits, generator)
+        truth = draw_truth(kind, self.units, self.ranges, generator)
         if kind == "thin":
             _thin_margin(truth, generator)
         truth["weekday_demand"] = weekday_demand(kind, closed_weekdays(kind, generator)).tolist()
         add_best_price(truth)
-        price = seller.draw_prices(truth["current_price"], self.days, self.habits, generator)
+        price = seller.draw_prices(truth["current_price"], self.days, self.ranges, generator)
         weekday = np.array(truth["weekday_demand"])[weekday_of(self.dates.astype(np.int64))]
         price, swing, reach, reported = disturb(kind, price, generator)
-        units = seller.draw_units(expected_units(truth, price) * weekday * swing, self.habits, generator)
+        units = seller.draw_units(expected_units(truth, price) * weekday * swing, self.ranges, generator)
         units = censor(kind, units, self.units, generator)
         sales, shown = np.round(units * price, 2), price
         if kind == "averages":

@@ -20,7 +20,7 @@ from pricerl.data.history import History
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.simulation.true_demand import Habits, add_best_price, draw_truth, expected_units
+from pricerl.simulation.true_demand import ShopRanges, add_best_price, draw_truth, expected_units
 from pricerl.writing import explained, write_text
 
 MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "optimal"]
@@ -88,9 +88,9 @@ class SellerConfig:
             raise UsageError("; ".join(problems))
 
     @property
-    def habits(self) -> Habits:
+    def ranges(self) -> ShopRanges:
         """Ranges from which a shop is drawn."""
-        return Habits()
+        return ShopRanges()
 
     @property
     def dates(self) -> DateArray:
@@ -99,11 +99,11 @@ class SellerConfig:
 
     def simulate_product(self, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Draw the rows and the truth of one product; subclasses draw other sellers."""
-        truth = draw_truth(self.market, self.units, self.habits, generator)
+        truth = draw_truth(self.market, self.units, self.ranges, generator)
         add_best_price(truth)
-        price = draw_prices(truth["current_price"], self.days, self.habits, generator)
+        price = draw_prices(truth["current_price"], self.days, self.ranges, generator)
         weekday = np.array(truth["weekday_demand"])[weekday_of(self.dates.astype(np.int64))]
-        units = draw_units(expected_units(truth, price) * weekday, self.habits, generator)
+        units = draw_units(expected_units(truth, price) * weekday, self.ranges, generator)
         sold = units, np.round(units * price, 2)
         return write_days(self, truth, price, sold, np.ones(self.days), generator), truth
 
@@ -166,21 +166,21 @@ def _to_csv(frame: pd.DataFrame) -> str:
     return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
-def draw_prices(start_price: float, num_days: int, habits: Habits, generator: np.random.Generator) -> FloatArray:
+def draw_prices(start_price: float, num_days: int, ranges: ShopRanges, generator: np.random.Generator) -> FloatArray:
     """Draw piecewise constant prices in whole cents that begin and end at the starting price."""
     price = np.full(num_days, start_price)
-    day, last_hold = (int(hold) for hold in generator.integers(*habits.hold_days, size=2, endpoint=True))
+    day, last_hold = (int(hold) for hold in generator.integers(*ranges.hold_days, size=2, endpoint=True))
     while day < num_days - last_hold:
-        hold = int(generator.integers(*habits.hold_days, endpoint=True))
+        hold = int(generator.integers(*ranges.hold_days, endpoint=True))
         after = min(day + hold, num_days - last_hold)
-        price[day:after] = start_price * np.exp(generator.uniform(-1, 1) * habits.price_range)
+        price[day:after] = start_price * np.exp(generator.uniform(-1, 1) * ranges.price_range)
         day += hold
     return np.round(price, 2)
 
 
-def draw_units(mean: FloatArray, habits: Habits, generator: np.random.Generator) -> FloatArray:
+def draw_units(mean: FloatArray, ranges: ShopRanges, generator: np.random.Generator) -> FloatArray:
     """Draw daily units around ``mean (D,)``."""
-    size = habits.noise_size
+    size = ranges.noise_size
     return generator.negative_binomial(size, size / (size + mean)).astype(np.float64)
 
 

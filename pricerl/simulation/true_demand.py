@@ -32,7 +32,7 @@ GRID_PRICES = 1_001
 
 
 @dataclass(frozen=True)
-class Habits:
+class ShopRanges:
     """Ranges from which a seller's shop is drawn, lower and upper end."""
 
     start_prices: tuple[float, float] = (8.0, 40.0)
@@ -60,27 +60,27 @@ class Habits:
     """Daily fixed cost as a share of the mean revenue at the starting price."""
 
 
-def draw_truth(market: str, units: float, habits: Habits, generator: np.random.Generator) -> dict[str, Any]:
+def draw_truth(market: str, units: float, ranges: ShopRanges, generator: np.random.Generator) -> dict[str, Any]:
     """Draw a product's truth, as `pricerl.simulation.seller.simulate` returns it, but for its best price.
 
     The unit cost ``c = k p (1 + 1/e)`` makes the drawn price ratio the best one.
     """
-    start_price = round(generator.uniform(*habits.start_prices), 2)
-    elasticity = round(generator.uniform(*habits.elasticities), 3)
-    step = generator.uniform(*habits.optimum_steps) * generator.choice([-1, 1])
+    start_price = round(generator.uniform(*ranges.start_prices), 2)
+    elasticity = round(generator.uniform(*ranges.elasticities), 3)
+    step = generator.uniform(*ranges.optimum_steps) * generator.choice([-1, 1])
     ratio = 1.0 if market == "optimal" else round(float(np.exp(step)), 3)
     share_kept = round(generator.uniform(*SHARES_KEPT), 3)
     parameters = {"elasticity": elasticity, "start_price": start_price, "units": float(units)}
     if market == "kinked":
         parameters["kink"] = ratio
     cost = share_kept * ratio * (1 + 1 / local_elasticity(market, parameters, ratio))
-    weekdays = np.array(habits.weekdays)
+    weekdays = np.array(ranges.weekdays)
     return {
         "family": market,
         "parameters": parameters,
         "unit_cost": round(start_price * cost, 6),
         "share_kept": share_kept,
-        "fixed_cost": round(habits.fixed_cost * start_price * units, 2),
+        "fixed_cost": round(ranges.fixed_cost * start_price * units, 2),
         "weekday_demand": (weekdays / weekdays.mean()).tolist(),
         "current_price": start_price,
     }
