@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pricerl.errors import CheckpointError
 from pricerl.runs import tree_file
-from pricerl.runs.folder import BEST, LAST, SAVES, Generation, RunFolder
+from pricerl.runs.folder import BEST, LAST, SAVES, Generation, RunFolder, generation_of
 
 FORMAT = 6
 """Version of the format; no other is read."""
@@ -154,8 +154,8 @@ class Checkpoint:
     @property
     def generation(self) -> Generation | None:
         """Generation that holds the file; None for a file on its own."""
-        names = [folder.name for folder in self.path.resolve().parents[:3] if folder.name.startswith("gen-")]
-        return Generation(RunFolder.of(self.path).path / names[0]) if names else None
+        found = generation_of(self.path.resolve())
+        return None if found is None else Generation(RunFolder.of(self.path).path / found.name)
 
     @property
     def name(self) -> str:

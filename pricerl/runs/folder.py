@@ -212,6 +212,14 @@ class Generation:
             self.complete()
 
 
+def generation_of(checkpoint: Path) -> Generation | None:
+    """Return the generation that a checkpoint lies in; a run of such a name holds generations of its own."""
+    for folder in checkpoint.parents[:3]:
+        if GENERATION.fullmatch(folder.name) and not any(folder.glob("gen-*")):
+            return Generation(folder)
+    return None
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Folder of a run."""
@@ -221,10 +229,8 @@ class RunFolder:
     @classmethod
     def of(cls, checkpoint: Path) -> RunFolder:
         """Return the folder of the run that a checkpoint belongs to: above its generation, if it lies in one."""
-        for folder in checkpoint.parents[:3]:
-            if GENERATION.fullmatch(folder.name):
-                return cls(folder.parent)
-        return cls(checkpoint.parent)
+        generation = generation_of(checkpoint)
+        return cls(checkpoint.parent if generation is None else generation.path.parent)
 
     def generations(self) -> list[Generation]:
         """Return all generations, the newest last."""

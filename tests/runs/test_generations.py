@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pricerl.errors import CheckpointError, UsageError
+from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import check_name
 
@@ -131,6 +132,15 @@ def test_old_generations_go_but_the_weights_behind_decisions_stay(run):
 @pytest.mark.parametrize("path", ["best.ckpt", "gen-0003/best.ckpt", "gen-0003/saves/00000020/run.ckpt"])
 def test_the_run_of_a_checkpoint_is_found_from_every_path(path):
     assert RunFolder.of(Path("checkpoints/shop") / path).path == Path("checkpoints/shop")
+
+
+def test_a_run_named_like_a_generation_is_found_from_every_path(tmp_path):
+    run = RunFolder(tmp_path / "gen-2024")
+    made = fill(run, "one")
+    run.use(made)
+    for path in (run.path / "best.ckpt", made.path / "best.ckpt", made.path / "saves" / "00000020" / "run.ckpt"):
+        assert RunFolder.of(path) == run and Checkpoint(path, {}).generation == made
+        assert Checkpoint(path, {}).name.startswith("gen-0001/")
 
 
 @pytest.mark.parametrize("name", ["sales-balanced", "Läden 2025", "a", "HalfCheetah-v4", "x+y=z,1@2"])
