@@ -145,7 +145,7 @@ def test_where_nothing_is_claimed_nothing_can_be_undone(make_product, prepare):
     history = history_of(make_product)
     shop, causes = shop_of(history, prepare, -2.0), observe_causes(history)
     assert find_sensitivity(shop, shop.current_price, causes) is None
-    blind = replace(shop, market=replace(shop.market, cost=replace(shop.market.cost, known=False)))
-    assert find_sensitivity(blind, 11.0, causes) is None
+    blind = replace(shop.market, cost=replace(shop.market.cost, known=False))
+    assert find_sensitivity(candidates_of(prepare(history), blind), 11.0, causes) is None
     constant = make_product(np.full(60, 10.0), np.full(60, 5.0))
     assert find_sensitivity(candidates_of(prepare(constant), shop.market), 11.0, observe_causes(constant)) is None

@@ -158,7 +158,7 @@ def test_a_path_is_no_name(name):
 
 def test_a_second_process_is_refused_and_the_first_one_named(run, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from pricerl.runs import RunFolder\n"
+        "import sys; from pathlib import Path; from pricerl.runs.folder import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])).locked(): print('held')"
     )
     words = [sys.executable, "-c", code, str(run.path)]
