@@ -24,7 +24,7 @@ class Rows(NamedTuple):
     """Historical spans over the references, each ``(B,)``."""
     gain: Tensor
     bias: Tensor
-    """``(F, B)`` bias of the feature scaler, as is its gain."""
+    """Gain and bias of the feature scaler, ``(F, B)`` each."""
     description: Tensor
     """``(M, B)`` description of the market in [0, 1]; ``M`` is 0 if observations have none."""
     first_spread: Tensor
@@ -38,7 +38,7 @@ class State(NamedTuple):
 
     product: Tensor
     draw: Tensor
-    """``(B,)`` index of the row's posterior draw, as is that of its product."""
+    """Indices of the row's product and of its posterior draw, ``(B,)`` each."""
     day: Tensor
     """``(B,)`` last known day in steps since 1970-01-01: days, or weeks for weekly rows."""
     rows: Rows

@@ -92,14 +92,8 @@ def run_backtests(
     therefore judge demand at a known price, not the seller's pricing. A pooled prior excludes the product's own later
     days; the elasticities of the other products come from their whole histories.
 
-    Args:
-        preprocessor: the histories.
-        demand: model of demand and its settings.
-        cost: costs supplied by the seller.
-        seed: seed of the draws.
-        tested: names of the products to test; those of `tested_products` if absent.
-        catalogue: number of products of the whole catalogue, if these are some of them.
-        pool: evidence on the elasticities of the whole catalogue; None without a pooled prior.
+    Only the products named in ``tested`` are tested, by default those of `tested_products`. If they are part of a
+    larger catalogue, ``catalogue`` is its number of products and ``pool`` its evidence on elasticities.
 
     Returns:
         One entry per product with a forecast day on which it sold.

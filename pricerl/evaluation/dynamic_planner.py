@@ -30,7 +30,7 @@ one size are planned in one batch, so that a product's plan does not depend on t
 SMALLEST_RANGE = 1e-6
 """Smallest range of log prices, so that a product with one allowed price has a grid, too."""
 
-RISES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.13, 0.2, 0.35)
+RISES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.13, 0.2, 0.35)
 """Log rises above (and below) the reference price at which rewards are computed; linear in between. Far ones are seldom
 reached under caps on a change, and plans end at 0, which is exact."""
 
@@ -114,11 +114,8 @@ class DynamicPlan:
 def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
     """Solve for the plan of the highest posterior-mean reward by value iteration, for all products at once.
 
-    The best constant price replaces the plan of a product for which that fails.
-
-    Args:
-        dynamics: market, reward and guardrails.
-        step_discount: discount of one decision; its days are not discounted against each other, as in SAC.
+    The best constant price replaces the plan of a product for which that fails. ``step_discount`` is that of one
+    decision; its days are not discounted against each other, as in SAC.
     """
     grids = _price_grids(dynamics)
     width = grids.log_price.shape[1]
@@ -180,12 +177,12 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     level = _sum_rewards(dynamics, product, log_price, torch.ones_like(gain, dtype=torch.bool), [0.0])
     left = fade(dynamics.days_per_step, log_price.device, dynamics.history.step_days)
     farthest = max(RISES[-1] + 0.1, float(log_price[-1] - log_price[0]))
-    rises = [*RISES[1:], farthest]
-    columns = [level]
+    rises = [*RISES, farthest]
+    sides = []
     for sign, moved in ((-1, gain > 0), (1, loss > 0)):  # in other draws, prices on that side change no demand
         same = _sum_rewards(dynamics, product, log_price, ~moved, [0.0])
-        columns.append(same + _sum_rewards(dynamics, product, log_price, moved, [sign * rise for rise in rises]))
-    table = torch.cat([columns[1].flip(0), level, columns[2]]).T / len(gain)
+        sides.append(same + _sum_rewards(dynamics, product, log_price, moved, [sign * rise for rise in rises]))
+    table = torch.cat([sides[0].flip(0), level, sides[1]]).T / len(gain)
     points = torch.tensor([*(-rise for rise in rises[::-1]), 0.0, *rises], device=table.device, dtype=table.dtype)
     total = table.new_zeros(len(log_price), len(log_price))
     for share in left.flatten().tolist():
