@@ -1,7 +1,7 @@
 """Transition dynamics: pure functions over batched state, shared by both envs and by the advice.
 
 A row is one product in one posterior draw. ``decide`` turns an action into a price inside today's feasible band;
-``advance`` charges it for a number of days and returns the new state with the outcome of those days.
+``hold`` charges it for a number of days and returns the new state with the outcome of those days.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pricerl.market.reward import RewardConfig, RewardInputs, Spans
 
 
 class Dynamics:
-    """Market, reward, guardrails and calendar: the constants of ``decide`` and ``advance``, on the market's device."""
+    """Market, reward, guardrails and calendar: the constants of ``decide`` and ``hold``, on the market's device."""
 
     def __init__(
         self,
@@ -145,10 +145,6 @@ class Dynamics:
         band = self.band(state)
         return project(self.propose(state, action, band), state.price, band)
 
-    def advance(self, state: State, price: Tensor, days: int, noise: Noise | None) -> tuple[State, Outcome]:
-        """Charge ``price (B,)`` for ``days`` days; observed sales are as expected without noise."""
-        return self.hold(state, price, days, None if noise is None else draw_z(days, len(price), noise))
-
     def charge(self, state: State, price: Tensor, days: int) -> State:
         """Return the state after ``days`` days at ``price (B,)`` with new prices only: sales and window stay old."""
         prices = torch.cat([state.prices, price.expand(days, -1)])[days:]
@@ -157,6 +153,10 @@ class Dynamics:
         if self.remembers:
             reference = torch.lerp(price.log(), reference, REFERENCE_MEMORY ** (days * self.history.step_days))
         return state._replace(day=state.day + days, prices=prices, log_reference_price=reference, trail=trail)
+
+    def advance(self, state: State, price: Tensor, days: int, noise: Noise | None) -> tuple[State, Outcome]:
+        """Draw the noise in observed sales, if any, and ``hold``."""
+        return self.hold(state, price, days, None if noise is None else draw_z(days, len(price), noise))
 
     def hold(self, state: State, price: Tensor, days: int, z_cell: Tensor | None) -> tuple[State, Outcome]:
         """Charge ``price (B,)`` for ``days`` days with the noise ``z_cell (n, B)`` from ``draw_z``, or without.
