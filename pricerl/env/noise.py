@@ -119,9 +119,6 @@ def _corners(point: int) -> FloatArray:
 
 
 def sample_units(mean: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw units exactly from NegativeBinomial(mean, size): a Poisson with a gamma-distributed rate.
-
-    The mean has any shape, to which that of the size expands.
-    """
+    """Draw units of the shape of ``mean`` exactly from NegativeBinomial(mean, size): a Poisson with a gamma rate."""
     rate = torch._standard_gamma(size.expand_as(mean).contiguous(), generator=generator) * (mean / size)
     return torch.poisson(rate, generator=generator)

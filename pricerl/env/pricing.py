@@ -129,10 +129,7 @@ class _Episodes:
         return after, reward, {"days": torch.full_like(reward, days), **sums, "reward_per_day": reward / days}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that later steps depend on as a nested dict of tensors and plain values.
-
-        The rows' constants are left out: product and draw determine them.
-        """
+        """Return all that later steps depend on, as tensors and plain values; the rows' constants follow from it."""
         tensors = {name: value.clone() for name, value in _varying(self.state).items()}
         return {"generator": self._generator.get_state(), "elapsed": self._elapsed, "state": tensors}
 

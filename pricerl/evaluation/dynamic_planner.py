@@ -168,10 +168,7 @@ def _price_grids(dynamics: Dynamics) -> Grids:
 
 
 def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
-    """Return the posterior-mean reward of a decision, ``(G, G)``, per next price (row) and reference price (column).
-
-    A day's reward is computed at some distances of the two prices, and is linear in between.
-    """
+    """Return the posterior-mean reward of a decision per next price and reference price, ``(G, G)``; see ``RISES``."""
     market = dynamics.market
     gain, loss = (values[product, : market.num_draws] for values in (market.memory_gain, market.memory_loss))
     level = _sum_rewards(dynamics, product, log_price, torch.ones_like(gain, dtype=torch.bool), [0.0])

@@ -89,7 +89,7 @@ def predict_units(market: Market, product: ProductHistory, day: IntArray, genera
 def score_units(market: Market, index: int, product: ProductHistory, day: IntArray) -> FloatArray:
     """Return the log predictive density of the units on the days ``day (N,)`` at the prices charged, ``(N,)``.
 
-    It is the log of the mean over the posterior draws of their negative binomials, a proper score (Good 1952).
+    It averages the draws' negative binomials, and is a proper score (Good 1952).
     """
     mean = _numpy(respond_on(market, index, product, day).expected_units)
     size = float(market.size[index])

@@ -147,10 +147,7 @@ def expect_paths(product: Product, prices: Tensor, horizon: int | None = None) -
 
 
 def value_paths(product: Product, prices: Tensor, horizon: int | None = None) -> list[PathValue]:
-    """Value the paths ``prices (N, H)``, money, per day from the first day after the history on, in the same draws.
-
-    Prices ``(N, 1)`` stay for the whole ``horizon``.
-    """
+    """Value the paths ``prices (N, H)``, money, per day after the history in the same draws; see `expect_paths`."""
     return path_values(product, expect_paths(product, prices, horizon))
 
 

@@ -126,11 +126,7 @@ def list_segments(save: Path, rank: int) -> list[Segment]:
 
 
 def _read_rows(save: Path, segments: Iterable[Segment], oldest: int = 0) -> Iterator[Tensor]:
-    """Yield the transitions of segments from ``oldest`` on.
-
-    Raises:
-        CheckpointError: a segment is damaged, or holds other transitions than those listed.
-    """
+    """Yield the transitions of segments from ``oldest`` on; refuse a segment that is damaged or holds others."""
     for segment in segments:
         if Path(segment.file).name != segment.file:
             raise CheckpointError(f"{segment.file!r} is not a name of a segment")
