@@ -41,10 +41,8 @@ class Bounds(NamedTuple):
 
     start: IntArray
     """First row with a price and positive sales."""
-
     end: IntArray
     """Last row of history."""
-
     padding: IntArray
     """Number of trailing rows with a price and zero sales, treated as future days."""
 
@@ -54,29 +52,18 @@ class DayMasks(NamedTuple):
 
     present: BoolArray
     """The file has a row for the day."""
-
     refund: BoolArray
     """Sales are negative."""
-
     gap: BoolArray
     """Price and sales are blank (or sales are 0) in a run longer than ``max_gap_days``: the product was not on sale."""
-
     unpriced_sale: BoolArray
     """Sales are positive and the price is blank."""
-
     stock_out: BoolArray
     """The product was out of stock, so sales are a lower bound of demand."""
-
     sold_out: BoolArray
     """The same, by the sales alone."""
-
     no_sale: BoolArray
     """The file has no row for the day because nothing was sold."""
-
-    @property
-    def observed(self) -> BoolArray:
-        """Days that count as observations of demand."""
-        return ~self.unknown & ~self.unpriced_sale
 
     @property
     def missing(self) -> BoolArray:
@@ -88,21 +75,18 @@ class DayMasks(NamedTuple):
         """Days whose sales are imputed."""
         return self.missing | self.refund | self.gap | self.stock_out | self.sold_out
 
+    @property
+    def observed(self) -> BoolArray:
+        """Days that count as observations of demand."""
+        return ~self.unknown & ~self.unpriced_sale
+
 
 def find_bounds(price: FloatArray, sales: FloatArray, products: Segments) -> Bounds:
-    """Find where history starts and ends.
+    """Find where history starts and ends, in rows ``(N,)`` by date; one of each product has a price and sales.
 
     History ends at the last row with a price and sales. Rows with a price and zero sales right after it
     belong to the history unless such a run is improbable: ``z ** n < 0.001`` with ``z`` the share of zero-sales rows
     before it.
-
-    Args:
-        price: ``(N,)`` rows in date order, NaN where blank; at least one of each product has a price and sales.
-        sales: ``(N,)`` sales, NaN where blank.
-        products: rows of each product.
-
-    Returns:
-        First and last row of history, and the number of trailing zero rows assigned to the future.
     """
     priced = np.isfinite(price)
     start = products.first(priced & (sales > 0))
@@ -128,12 +112,12 @@ def find_runs(flags: BoolArray) -> IntArray:
 def mask_days(
     grid: Mapping[str, FloatArray], present: BoolArray, no_sale: BoolArray, longest_gap: IntArray, days: Segments
 ) -> DayMasks:
-    """Classify the days of the calendars of ``P`` products, which all start with a sale.
+    """Classify the days ``(D,)`` of the calendars of ``P`` products, which all start with a sale.
 
     Args:
-        grid: ``(D,)`` price, sales and stock (0 on days out of stock) by column, NaN where blank.
-        present: ``(D,)`` True where the file has a row.
-        no_sale: ``(D,)`` True where it has none because nothing was sold.
+        grid: price, sales and stock (0 on days out of stock) by column, NaN where blank.
+        present: where the file has a row.
+        no_sale: where it has none because nothing was sold.
         longest_gap: ``(P,)`` longest run of blank days counted as zero sales; days without a row do not end a run.
         days: days of each product.
     """
@@ -174,15 +158,9 @@ def fill_prices(price: FloatArray, no_sale: BoolArray) -> FloatArray:
 
 
 def impute_trailing_mean(values: FloatArray, unknown: BoolArray, days: Segments) -> FloatArray:
-    """Impute each unknown day by the mean of the product's seven preceding days, imputed ones included.
+    """Impute each unknown day ``(D,)`` by the mean of the product's seven preceding days, imputed ones included.
 
-    Args:
-        values: ``(D,)`` values; ignored on unknown days.
-        unknown: ``(D,)`` True where the value is unknown; the first day of each product is known.
-        days: days of each product.
-
-    Returns:
-        ``(D,)`` values without NaN.
+    The first day of each product is known.
     """
     whole = values.copy()
     at = np.flatnonzero(unknown)

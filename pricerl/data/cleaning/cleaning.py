@@ -10,19 +10,11 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import DateArray, FloatArray, IntArray
-from pricerl.data.cleaning.calendar import (
-    Bounds,
-    DayMasks,
-    carry_forward,
-    fill_prices,
-    find_bounds,
-    find_steps,
-    mask_days,
-)
+from pricerl.arrays import DateArray, IntArray
+from pricerl.data.cleaning.calendar import Bounds, carry_forward, fill_prices, find_bounds, find_steps, mask_days
 from pricerl.data.cleaning.findings import CleaningFindings, build_histories, recorded_sales
 from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale, find_missing_days
-from pricerl.data.cleaning.product_rows import Calendar, ProductRows, Segments, lay_out, split_products
+from pricerl.data.cleaning.product_rows import ProductRows, Segments, lay_out, split_products
 from pricerl.data.cleaning.quality_checks import summarize
 from pricerl.data.cleaning.sales_unit import count_units, find_measures
 from pricerl.data.cleaning.zero_sales import StockOuts, find_stock_outs
@@ -53,9 +45,6 @@ def clean(
         skipped: problems of products of the file that are not in ``frame``.
         lost: days by product whose rows the file has, but not in a form that can be read: they are unknown.
 
-    Returns:
-        The cleaned history.
-
     Raises:
         DataError: no product has a sale and enough days, or one has not and ``config.strict`` is set; names each.
     """
@@ -67,12 +56,14 @@ def clean(
     missing = find_missing_days(frame, config.missing_days, lost)
     holidays = None if config.country is None else find_holidays(config.country, days.min(), days.max())
     for rows in split_products(frame):
-        histories, findings, refused = _clean_products(rows, config, missing, holidays)
+        findings, refused = _find(rows, config, missing, holidays)
+        histories = build_histories(findings, holidays)
         products += histories
-        reports += summarize(histories, findings) if findings else []
+        reports += summarize(histories, findings)
         problems += [
             Problem(0, "", f"product {name!r}: {reason}" if several else reason, name)
             for name, reason in refused.items()
+            if reason
         ]
     if problems and (config.strict or not products):
         refuse(source, problems)
@@ -82,36 +73,26 @@ def clean(
     return History(source, tuple(products), tuple(reports), tuple(sorted(problems)))
 
 
-def _clean_products(
+def _find(
     rows: ProductRows, config: DataConfig, missing: MissingDays, holidays: DateArray | None
-) -> tuple[list[ProductHistory], CleaningFindings | None, dict[str, str]]:
-    """Return histories and findings of the products with enough rows, and the reason for each of the others."""
-    reasons = dict.fromkeys(rows.names, "")
-    charged = rows.cells[columns.PRODUCT_PRICE]
-    total = rows.cells[columns.TOTAL_SALES]
-    unsold = ~rows.segments.any(np.isfinite(charged) & (total > 0))
-    for name in compress(rows.names, unsold):
-        reasons[name] = "no day has both a price and sales; at least one is needed"
-    rows = rows.select(~unsold)
-    if not rows.names:
-        return [], None, reasons
-    charged = rows.cells[columns.PRODUCT_PRICE]
-    total = rows.cells[columns.TOTAL_SALES]
-    bounds = find_bounds(charged, total, rows.segments)
+) -> tuple[CleaningFindings, dict[str, str]]:
+    """Return the findings on the products with enough rows, and by product the reason why it has too few, if so."""
+    refused = dict.fromkeys(rows.names, "")
+    sold = rows.segments.any(np.isfinite(rows.cells[columns.PRODUCT_PRICE]) & (rows.cells[columns.TOTAL_SALES] > 0))
+    for name in compress(rows.names, ~sold):
+        refused[name] = "no day has both a price and sales; at least one is needed"
+    rows = rows.select(sold)
+    bounds = find_bounds(rows.cells[columns.PRODUCT_PRICE], rows.cells[columns.TOTAL_SALES], rows.segments)
     step = find_steps(rows.days, rows.segments)
     num_days = _count_days(rows, bounds, step, missing)
     needed = config.window + 1
     for name, known, period in zip(rows.names, num_days.tolist(), step.tolist(), strict=True):
         if known < needed:
             found = f"{plural(known, STEP_WORDS[period])} of history"
-            reasons[name] = f"{found}; at least {needed} are needed, from the first sale to the last"
+            refused[name] = f"{found}; at least {needed} are needed, from the first sale to the last"
     long = num_days >= needed
-    findings = None
-    if long.any():
-        kept = Bounds(*(values[long] for values in bounds))
-        findings = _find(rows.select(long), kept, step[long], num_days[long], config, missing, holidays)
-    histories = [] if findings is None else build_histories(findings, holidays)
-    return histories, findings, {name: reason for name, reason in reasons.items() if reason}
+    bounds = Bounds(*(values[long] for values in bounds))
+    return _find_days(rows.select(long), bounds, step[long], num_days[long], config, missing, holidays), refused
 
 
 def _count_days(rows: ProductRows, bounds: Bounds, step: IntArray, missing: MissingDays) -> IntArray:
@@ -132,7 +113,7 @@ def _count_days(rows: ProductRows, bounds: Bounds, step: IntArray, missing: Miss
     return num_days
 
 
-def _find(
+def _find_days(
     rows: ProductRows,
     bounds: Bounds,
     step: IntArray,
@@ -147,8 +128,13 @@ def _find(
     sold = np.isfinite(charged) & (total > 0)
     counted = Segments(rows.segments.count(sold))
     measures = find_measures(charged[sold], total[sold], rows.cells[columns.UNITS][sold], counted, config.sales)
-    first = rows.segments.starts + bounds.start
-    calendar = lay_out(rows, first, step, num_days, np.zeros_like(num_days))
+    first = rows.days[rows.segments.starts + bounds.start]
+    last = rows.days[rows.segments.edges[1:] - 1]
+    calendar = lay_out(rows, first, step, num_days)
+    forecast = rows._replace(cells={columns.PREDICTED_SALES: rows.cells[columns.PREDICTED_SALES]})
+    left = np.maximum((last - first).astype(np.int64) // step + 1 - num_days, 0)
+    future = lay_out(forecast, first + step * num_days, step, left)
+    dates = calendar.dates
     grid = calendar.grid
     days = calendar.days
     longest_gap = config.max_gap_days // step
@@ -159,31 +145,17 @@ def _find(
     for product in np.flatnonzero(absent).tolist():
         part = days.part(product)
         own = missing.of(rows.names[product])
-        no_sale[part] = find_days_without_sale(
-            calendar.dates[part], units[part], calendar.present[part], own, int(longest_gap[product])
-        )
+        gap = int(longest_gap[product])
+        no_sale[part] = find_days_without_sale(dates[part], units[part], calendar.present[part], own, gap)
         price[part] = fill_prices(grid[columns.PRODUCT_PRICE][part], no_sale[part])
     masks = mask_days(grid, calendar.present, no_sale, longest_gap, days)
-    masks, stock_outs = _mask_stock_outs(masks, calendar, price, units, holidays, step)
-    return CleaningFindings(rows, bounds, step, calendar, measures, price, units, masks, stock_outs, missing)
-
-
-def _mask_stock_outs(
-    masks: DayMasks,
-    calendar: Calendar,
-    price: FloatArray,
-    units: FloatArray,
-    holidays: DateArray | None,
-    step: IntArray,
-) -> tuple[DayMasks, StockOuts]:
-    """Add unreported stock-outs to the masks. Public holidays are not tested, as their effect is estimated."""
-    days = calendar.days
-    tested = masks.observed & (calendar.grid[columns.IN_STOCK] != 1)
-    if holidays is not None:
-        tested &= ~(np.isin(calendar.dates, holidays) & days.spread(step == 1))
-    found = StockOuts(np.zeros_like(tested), np.zeros_like(tested), np.zeros(days.rows))
+    tested = masks.observed & (grid[columns.IN_STOCK] != 1)
+    if holidays is not None:  # their effect is estimated
+        tested &= ~(np.isin(dates, holidays) & days.spread(step == 1))
+    outs = StockOuts(np.zeros_like(tested), np.zeros_like(tested), np.zeros(days.rows))
     for part in days.parts(days.any(tested & (units == 0) | masks.stock_out)):
-        own = find_stock_outs(calendar.dates[part], price[part], units[part], tested[part], masks.stock_out[part])
-        for whole, values in zip(found, own, strict=True):
+        found = find_stock_outs(dates[part], price[part], units[part], tested[part], masks.stock_out[part])
+        for whole, values in zip(outs, found, strict=True):
             whole[part] = values
-    return masks._replace(sold_out=found.empty | found.short), found
+    masks = masks._replace(sold_out=outs.empty | outs.short)
+    return CleaningFindings(rows, bounds, step, calendar, future, measures, price, units, masks, outs, missing)

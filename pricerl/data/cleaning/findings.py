@@ -10,7 +10,7 @@ from pricerl.arrays import DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import Bounds, DayMasks, carry_forward, fill_conversion, impute_trailing_mean
 from pricerl.data.cleaning.missing_days import MissingDays
 from pricerl.data.cleaning.price_in_force import find_changing, find_prices_in_force
-from pricerl.data.cleaning.product_rows import Calendar, ProductRows, lay_out
+from pricerl.data.cleaning.product_rows import Calendar, ProductRows
 from pricerl.data.cleaning.sales_unit import Measure
 from pricerl.data.cleaning.zero_sales import StockOuts
 from pricerl.data.history import ProductHistory
@@ -21,41 +21,23 @@ class CleaningFindings(NamedTuple):
     """Findings of cleaning in the rows of ``P`` products, with the days of all of them one after another."""
 
     rows: ProductRows
-    """Rows of the file."""
-
     bounds: Bounds
-    """Range of the rows that form the history."""
-
     step: IntArray
     """``(P,)`` days from row to row."""
-
     calendar: Calendar
     """Days of the history with the cells of the file, before filling."""
-
+    future: Calendar
+    """Days from the end of each history to the product's last row, with the file's forecast."""
     measures: list[Measure]
-    """Meaning of each product's ``Total Sales``."""
-
     price: FloatArray
     """``(D,)`` money per unit, without NaN."""
-
     units: FloatArray
     """``(D,)`` units sold, before unknown days are imputed."""
-
     masks: DayMasks
-    """Properties of each day."""
-
     stock_outs: StockOuts
     """Stock-outs that no column reports."""
-
     missing: MissingDays
     """Meaning of the days without a row in the whole file."""
-
-    @property
-    def future_days(self) -> IntArray:
-        """``(P,)`` days from the end of each history to the product's last row."""
-        rows = self.rows.segments
-        span = self.rows.days[rows.edges[1:] - 1] - self.rows.days[rows.starts + self.bounds.start]
-        return np.asarray(np.maximum(span.astype(np.int64) // self.step + 1 - self.calendar.days.sizes, 0))
 
 
 def recorded_sales(grid: dict[str, FloatArray]) -> FloatArray:
@@ -65,66 +47,51 @@ def recorded_sales(grid: dict[str, FloatArray]) -> FloatArray:
 
 def build_histories(findings: CleaningFindings, holidays: DateArray | None) -> list[ProductHistory]:
     """Return the history of each product; absent columns are all NaN."""
-    grid, days, masks = findings.calendar.grid, findings.calendar.days, findings.masks
-    price, units, step = findings.price, findings.units, findings.step.tolist()
-    are_units = np.array([measure.kind == "units" for measure in findings.measures])
-    to_revenue = np.where(days.spread(are_units), price, 1.0)
-    sales = np.where(days.spread(are_units), units * price, recorded_sales(grid))
-    observed, profit = masks.observed, grid[columns.TOTAL_PROFIT]
+    rows = findings.rows
+    grid = findings.calendar.grid
+    days = findings.calendar.days
+    price = findings.price
+    masks = findings.masks
+    are_units = days.spread([measure.kind == "units" for measure in findings.measures])
+    to_revenue = np.where(are_units, price, 1.0)
+    sales = np.where(are_units, findings.units * price, recorded_sales(grid))
+    profit = grid[columns.TOTAL_PROFIT]
     known = {
         "dates": findings.calendar.dates,
         "price": price,
-        "units": impute_trailing_mean(units, masks.unknown, days),
+        "units": impute_trailing_mean(findings.units, masks.unknown, days),
         "sales": impute_trailing_mean(sales, masks.unknown, days),
         "profit": np.where(np.isfinite(profit), profit, 0.0),
         "organic": fill_conversion(grid[columns.ORGANIC_CONVERSION], days),
         "ad": fill_conversion(grid[columns.AD_CONVERSION], days),
         "predicted": grid[columns.PREDICTED_SALES] * to_revenue,
-        "observed": observed,
-        "profit_known": np.isfinite(profit) & observed,
+        "observed": masks.observed,
+        "profit_known": np.isfinite(profit) & masks.observed,
     }
     reported = {name: days.any(np.isfinite(grid[name])) for name in (columns.COMPETITOR_PRICE, *columns.FLAGS)}
-    competitor = grid[columns.COMPETITOR_PRICE].copy()
-    for part in days.parts(reported[columns.COMPETITOR_PRICE]):
-        competitor[part] = carry_forward(competitor[part])
-    in_force, future = _prices_in_force(findings), _lay_out_future(findings)
-    costs = findings.rows.cells[columns.UNIT_COST]
-    last_cost = findings.rows.segments.last(np.isfinite(costs))
-    has_cost = last_cost >= findings.rows.segments.starts
+    recorded = grid[columns.PRODUCT_PRICE]
+    changing = find_changing(recorded, days, findings.step)
+    future = findings.future
+    costs = rows.cells[columns.UNIT_COST]
+    last_cost = rows.segments.last(np.isfinite(costs))
     histories = []
-    for product, name in enumerate(findings.rows.names):
-        part, ahead = days.part(product), future.days.part(product)
-        forecast = future.grid[columns.PREDICTED_SALES][ahead]
+    for product, (name, step) in enumerate(zip(rows.names, findings.step.tolist(), strict=True)):
+        part = days.part(product)
+        ahead = future.days.part(product)
+        cells = {name: grid[name][part] for name, found in reported.items() if found[product]}
         history = ProductHistory(
             product=name,
             **{field: values[part] for field, values in known.items()},
             future_dates=future.dates[ahead],
-            future_predicted=forecast * to_revenue[part.stop - 1],
-            unit_cost=float(costs[last_cost[product]]) if has_cost[product] else None,
-            competitor=competitor[part] if reported[columns.COMPETITOR_PRICE][product] else None,
-            promotion=grid[columns.PROMOTION][part] == 1 if reported[columns.PROMOTION][product] else None,
-            in_stock=grid[columns.IN_STOCK][part] == 1 if reported[columns.IN_STOCK][product] else None,
-            step_days=step[product],
-            group=findings.rows.groups[product],
-            in_force=in_force.get(product),
-            holidays=holidays if step[product] == 1 else None,
+            future_predicted=future.grid[columns.PREDICTED_SALES][ahead] * to_revenue[part.stop - 1],
+            unit_cost=float(costs[last_cost[product]]) if last_cost[product] >= rows.segments.starts[product] else None,
+            competitor=carry_forward(cells[columns.COMPETITOR_PRICE]) if columns.COMPETITOR_PRICE in cells else None,
+            promotion=cells[columns.PROMOTION] == 1 if columns.PROMOTION in cells else None,
+            in_stock=cells[columns.IN_STOCK] == 1 if columns.IN_STOCK in cells else None,
+            step_days=step,
+            group=rows.groups[product],
+            in_force=find_prices_in_force(recorded[part], step) if changing[product] else None,
+            holidays=holidays if step == 1 else None,
         )
         histories.append(history)
     return histories
-
-
-def _prices_in_force(findings: CleaningFindings) -> dict[int, FloatArray | None]:
-    """Return the prices in force of the products whose prices keep changing, by product."""
-    recorded, days = findings.calendar.grid[columns.PRODUCT_PRICE], findings.calendar.days
-    return {
-        product: find_prices_in_force(recorded[days.part(product)], int(findings.step[product]))
-        for product in np.flatnonzero(find_changing(recorded, days, findings.step)).tolist()
-    }
-
-
-def _lay_out_future(findings: CleaningFindings) -> Calendar:
-    """Return the days from the end of each history to the product's last row, with the file's forecast."""
-    rows, num_days = findings.rows, findings.calendar.days.sizes
-    first = rows.segments.starts + findings.bounds.start
-    forecast = {columns.PREDICTED_SALES: rows.cells[columns.PREDICTED_SALES]}
-    return lay_out(rows._replace(cells=forecast), first, findings.step, findings.future_days, num_days)

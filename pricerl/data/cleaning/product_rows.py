@@ -14,16 +14,11 @@ from pricerl.data.reading import columns
 
 
 class Segments:
-    """Rows of ``P`` products, stored one product after another.
-
-    Args:
-        sizes: ``(P,)`` number of rows of each product.
-    """
+    """Rows of ``P`` products, stored one product after another; ``sizes (P,)`` are the numbers of their rows."""
 
     def __init__(self, sizes: IntArray | Sequence[int]) -> None:
         self.sizes: IntArray = np.asarray(sizes, dtype=np.int64)
-        """``(P,)`` number of rows of each product."""
-        self.edges: IntArray = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.sizes)])
+        self.edges: IntArray = np.append(0, np.cumsum(self.sizes))
         """``(P + 1,)`` first row of each product, and the number of all rows."""
 
     def __len__(self) -> int:
@@ -75,22 +70,16 @@ PART_ROWS = 2**16
 
 
 class ProductRows(NamedTuple):
-    """Rows of several products, one product after another, oldest first."""
+    """Rows of ``P`` products, one product after another, oldest first."""
 
     names: list[str]
-    """``P`` names of the products."""
-
     segments: Segments
-    """Rows of each product."""
-
     days: DateArray
     """``(N,)`` days, unit D, all different within a product."""
-
     cells: dict[str, FloatArray]
     """``(N,)`` cells by column, NaN where blank; all columns of numbers and flags, all NaN where the file lacks one."""
-
     groups: list[str]
-    """``P`` groups, each that of the product's newest row that has one; empty if none has."""
+    """Group of each product's newest row that has one; empty if none has."""
 
     def select(self, chosen: BoolArray) -> ProductRows:
         """Return the rows of the products that are chosen, ``(P,)``."""
@@ -110,14 +99,9 @@ class Calendar(NamedTuple):
     """Rows of several products on contiguous calendars, ``(D,)`` days of all of them one after another."""
 
     days: Segments
-    """Days of each product."""
-
     dates: DateArray
-    """``(D,)`` days, unit D."""
-
     present: BoolArray
     """``(D,)`` True where the file has a row."""
-
     grid: dict[str, FloatArray]
     """``(D,)`` cells by column, NaN where blank or without a row."""
 
@@ -130,7 +114,6 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     order = order_rows(codes, days)
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     edges = np.append(starts, len(order))
-    names = products.categories.tolist()
     known = {name: frame[name].to_numpy() for name in (*columns.NUMERIC, *columns.FLAGS) if name in frame}
     first = 0
     while first < len(starts):
@@ -138,12 +121,18 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
         rows = order[edges[first] : edges[after]]
         segments = Segments(np.diff(edges[first : after + 1]))
         absent = np.full(len(rows), np.nan)
+        groups = [""] * len(segments)
+        if columns.GROUP in frame:
+            group = frame[columns.GROUP].array[rows]
+            newest = segments.last(group.codes >= 0)
+            found = zip(newest, segments.starts, strict=True)
+            groups = [group[row] if row >= start else "" for row, start in found]
         yield ProductRows(
-            [str(names[code]) for code in codes[order[starts[first:after]]]],
+            products.categories[codes[order[starts[first:after]]]].astype(str).tolist(),
             segments,
             days[rows],
             {name: known[name][rows] if name in known else absent for name in (*columns.NUMERIC, *columns.FLAGS)},
-            _newest_groups(frame, rows, segments),
+            groups,
         )
         first = after
 
@@ -157,41 +146,27 @@ def order_rows(codes: IntArray, days: DateArray) -> IntArray:
     return np.lexsort((days, codes))
 
 
-def _newest_groups(frame: pd.DataFrame, rows: IntArray, segments: Segments) -> list[str]:
-    """Return the group of the newest row of each product that has one; ``rows (N,)`` are those of the frame."""
-    if columns.GROUP not in frame:
-        return [""] * len(segments)
-    column = frame[columns.GROUP].array
-    names = column.categories.tolist()
-    codes = np.asarray(column.codes)[rows]
-    newest = segments.last(codes >= 0)
-    return [names[codes[row]] if row >= start else "" for row, start in zip(newest, segments.starts, strict=True)]
-
-
-def lay_out(rows: ProductRows, first: IntArray, step: IntArray, sizes: IntArray, skipped: IntArray) -> Calendar:
+def lay_out(rows: ProductRows, start: DateArray, step: IntArray, sizes: IntArray) -> Calendar:
     """Return rows on contiguous calendars; rows before and after them are left out.
 
     Args:
         rows: rows of ``P`` products, which are whole steps apart.
-        first: ``(P,)`` row of the day from which each calendar counts.
+        start: ``(P,)`` first day of each calendar.
         step: ``(P,)`` days from row to row.
         sizes: ``(P,)`` days of each calendar.
-        skipped: ``(P,)`` days from that day to the first one of the calendar.
     """
-    calendar = Segments(sizes)
-    owner_step = rows.segments.spread(step)
-    place = (rows.days - rows.segments.spread(rows.days[first])).astype(np.int64) // owner_step
-    place -= rows.segments.spread(skipped)
-    kept = (place >= 0) & (place < rows.segments.spread(sizes))
-    if kept.all() and calendar.rows == len(place):
-        return Calendar(calendar, rows.days, np.ones(len(place), dtype=bool), dict(rows.cells))
-    target = (place + rows.segments.spread(calendar.starts))[kept]
-    present = np.zeros(calendar.rows, dtype=bool)
+    days = Segments(sizes)
+    spread = rows.segments.spread
+    place = (rows.days - spread(start)).astype(np.int64) // spread(step)
+    kept = (place >= 0) & (place < spread(sizes))
+    if kept.all() and days.rows == len(place):
+        return Calendar(days, rows.days, np.ones(len(place), dtype=bool), dict(rows.cells))
+    target = (place + spread(days.starts))[kept]
+    present = np.zeros(days.rows, dtype=bool)
     present[target] = True
     grid = {}
     for name, values in rows.cells.items():
-        grid[name] = np.full(calendar.rows, np.nan)
+        grid[name] = np.full(days.rows, np.nan)
         grid[name][target] = values[kept]
-    start = rows.days[first].astype(np.int64) + step * (skipped - calendar.starts)
-    dates = calendar.spread(start) + calendar.spread(step) * np.arange(calendar.rows)
-    return Calendar(calendar, dates.astype("datetime64[D]"), present, grid)
+    dates = days.spread(start - step * days.starts) + days.spread(step) * np.arange(days.rows)
+    return Calendar(days, dates, present, grid)

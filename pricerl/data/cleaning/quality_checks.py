@@ -91,7 +91,7 @@ def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
         "rows": rows.sizes,
         "history_rows": findings.bounds.end + 1,
         "history_days": days.sizes,
-        "future_days": findings.future_days,
+        "future_days": findings.future.days.sizes,
         "usable_days": days.count(observed),
         "priced_days": days.count(priced),
         "zero_sale_days": days.count(nothing_sold),

@@ -84,11 +84,11 @@ def count_units(
 
     They are whole numbers if revenue fits whole units, and then at least 1 on days with sales.
     """
-    are_units = np.array([measure.kind == "units" for measure in measures])
-    are_whole = ~are_units & np.array([measure.whole_share >= WHOLE_SHARE for measure in measures])
-    counted = np.where(days.spread(are_units), sales, sales / price)
+    are_units = days.spread([measure.kind == "units" for measure in measures])
+    are_whole = days.spread([measure.kind == "revenue" and measure.whole_share >= WHOLE_SHARE for measure in measures])
+    counted = np.where(are_units, sales, sales / price)
     whole = np.where(sales > 0, np.maximum(np.round(counted), 1.0), 0.0)
-    counted = np.where(days.spread(are_whole), whole, counted)
+    counted = np.where(are_whole, whole, counted)
     return np.where((sales > 0) & (units > 0), units, counted)
 
 
