@@ -22,6 +22,7 @@ from price_training import train_policy
 from torch import Tensor
 
 from pricerl.data.history import History, ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import GATE, Candidates, best_for_profit
@@ -67,7 +68,7 @@ def main() -> None:
     print("current price  next price  daily profit  daily cost")
     for price in options.prices:
         history = History(prepared.source, (with_price(product, price),), prepared.reports)
-        market = replace(data.market, preprocessor=prepared.with_history(history))
+        market = replace(data.market, preprocessor=DataPreprocessor.refit(history, prepared.trained_state()))
         dynamics = Dynamics(market, data.reward, data.guardrails, data.env_config)
         where, index = dynamics.history.latest()
         state = dynamics.start(where, index, torch.full_like(where, market.mean_draw))

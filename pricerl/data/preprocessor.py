@@ -32,28 +32,18 @@ class DataPreprocessor:
 
     source: str
     """Name of the file as the user wrote it."""
-
     config: DataConfig
     """Settings with which the history was read."""
-
     products: tuple[ProductHistory, ...]
     """Products; all other tuples are in the same order."""
-
     reports: tuple[ProductReport, ...]
-    """Data report of each product."""
-
     forecasts: tuple[PredictedSales, ...]
-    """Forecast used for each product's feature "predicted sales"."""
-
     features: tuple[FloatArray, ...]
     """``(D_p, F)`` raw features of each product."""
-
     train_days: tuple[int, ...]
     """Number of training days of each product, from the first; the others are held out."""
-
     scaler: MinMaxScaler
     """Fitted on the training days."""
-
     numbers: tuple[int, ...]
     """Number of each product in the training file, from 0 on. It seeds the product's random draws, so that they do not
     depend on the other products of a fresh file."""
@@ -75,9 +65,9 @@ class DataPreprocessor:
         Raises:
             UsageError: the forecaster needs a package that is not installed.
         """
-        train_days = _all_train_days(history, config)
+        train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
         forecasts = _choose_forecasts(history, config, chosen)
-        features = _all_features(history.products, forecasts)
+        features = tuple(map(build_features, history.products, [found.past for found in forecasts]))
         training = list(map(_scaled_days, history.products, features, train_days))
         return cls(
             source=history.source,
@@ -106,41 +96,41 @@ class DataPreprocessor:
         """Current price of every product, money."""
         return {product.product: product.current_price for product in self.products}
 
-    def with_history(self, fresh: History) -> DataPreprocessor:
+    @classmethod
+    def refit(cls, fresh: History, trained: Mapping[str, Any]) -> DataPreprocessor:
         """Return a preprocessor of a newer history of some or all products, with the scaler and choice of forecasts.
 
-        The forecasts themselves and the split into training and held-out days are recomputed.
+        The forecasts themselves and the split into training and held-out days are recomputed. A product that has the
+        name of its file takes that of the only product trained on.
+
+        Args:
+            fresh: the newer history.
+            trained: state of the earlier preprocessor, see `trained_state`.
 
         Raises:
             DataError: the fresh file has products that were not trained on, all of which are listed, or its rows are
                 weeks and those trained on days, or the reverse.
         """
-        return self.refit(fresh, self.trained_state())
-
-    @classmethod
-    def refit(cls, fresh: History, trained: Mapping[str, Any]) -> DataPreprocessor:
-        """Return a preprocessor of a newer history from the state of an earlier one, see `trained_state`.
-
-        A product that has the name of its file takes that of the only product trained on.
-
-        Raises:
-            DataError: as in `with_history`.
-        """
         names = trained["names"]
-        step_days = trained["step_days"]
         if fresh.unnamed and len(names) == 1:
             fresh = fresh.renamed(names[0])
         fresh_names = [product.product for product in fresh.products]
         strangers = [name for name in fresh_names if name not in names]
         if strangers:
-            raise DataError(fresh.source, [_unknown_product(name, names) for name in strangers])
-        if (step := fresh.products[0].step_days) != step_days:
-            differ = f"rows are {STEP_WORDS[step]}s, the policy was trained on {STEP_WORDS[step_days]}s; run fit"
+            known = ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+            found = f"is not in the checkpoint; it has {known}"
+            raise DataError(
+                fresh.source, [f"product {name!r} {found}{did_you_mean(name, names)}" for name in strangers]
+            )
+        step = fresh.products[0].step_days
+        trained_step = trained["step_days"]
+        if step != trained_step:
+            differ = f"rows are {STEP_WORDS[step]}s, the policy was trained on {STEP_WORDS[trained_step]}s; run fit"
             raise DataError(fresh.source, [differ])
         order = [names.index(name) for name in fresh_names]
         scaler = MinMaxScaler(np.array(trained["gain"]), np.array(trained["bias"]))
         chosen = [trained["chosen"][index] for index in order]
-        return cls.fit(fresh, cls.trained_config(trained), chosen, scaler.select(order), order)
+        return cls.fit(fresh, DataConfig(**trained["config"]), chosen, scaler.select(order), order)
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> DataPreprocessor:
         """Return a preprocessor whose histories have the own prices ``(D_p,)`` that ``find`` returns for them."""
@@ -176,11 +166,6 @@ class DataPreprocessor:
         chosen: dict[str, Any] = {name: tuple(getattr(self, name)[row] for row in products) for name in per_product}
         return replace(self, **chosen, scaler=self.scaler.select(products))
 
-    @staticmethod
-    def trained_config(trained: Mapping[str, Any]) -> DataConfig:
-        """Return the settings of reading in a state of `trained_state`."""
-        return DataConfig(**trained["config"])
-
     def trained_state(self) -> dict[str, Any]:
         """Return what a newer history needs, without this one: names, last days, settings, forecasts and scaler."""
         return {
@@ -215,7 +200,7 @@ class DataPreprocessor:
             products=products,
             reports=tuple(ProductReport.from_dict(values) for values in state["reports"]),
             forecasts=forecasts,
-            features=_all_features(products, forecasts),
+            features=tuple(map(build_features, products, [found.past for found in forecasts])),
             train_days=tuple(state["train_days"]),
             scaler=MinMaxScaler(np.array(state["gain"]), np.array(state["bias"])),
             numbers=tuple(range(len(products))),
@@ -241,30 +226,15 @@ def count_train_days(num_days: int, config: DataConfig) -> int:
     return max(num_days - holdout, config.window)
 
 
-def _unknown_product(name: str, names: Sequence[str]) -> str:
-    listed = ", ".join(repr(known) for known in names[:10])
-    more = len(names) - 10
-    trained = f"{listed} and {more} more" if more > 0 else listed
-    return f"product {name!r} is not in the checkpoint; it has {trained}{did_you_mean(name, names)}"
-
-
-def _all_train_days(history: History, config: DataConfig) -> tuple[int, ...]:
-    return tuple(count_train_days(len(product.dates), config) for product in history.products)
-
-
 def _choose_forecasts(
     history: History, config: DataConfig, chosen: Sequence[str | None] = ()
 ) -> tuple[PredictedSales, ...]:
     """Return each product's forecast, those that ``chosen`` names regardless of their errors."""
     names = chosen or (None,) * len(history.products)
     return tuple(
-        choose_forecast(product, days, config.forecaster, name)
-        for product, days, name in zip(history.products, _all_train_days(history, config), names, strict=True)
+        choose_forecast(product, count_train_days(len(product.dates), config), config.forecaster, name)
+        for product, name in zip(history.products, names, strict=True)
     )
-
-
-def _all_features(products: Sequence[ProductHistory], forecasts: Sequence[PredictedSales]) -> tuple[FloatArray, ...]:
-    return tuple(map(build_features, products, [forecast.past for forecast in forecasts]))
 
 
 def _scaled_days(product: ProductHistory, features: FloatArray, days: int) -> FloatArray:
@@ -280,11 +250,11 @@ def _scaled_days(product: ProductHistory, features: FloatArray, days: int) -> Fl
 
 def _to_state(record: ProductHistory | PredictedSales) -> dict[str, Any]:
     """Return the fields of a record that are not None; dates as days since 1970-01-01."""
-    state = {name: value for name, value in vars(record).items() if value is not None}
-    for name, value in state.items():
-        if isinstance(value, np.ndarray) and value.dtype.kind == "M":
-            state[name] = value.astype(np.int64)
-    return state
+    return {
+        name: value.astype(np.int64) if isinstance(value, np.ndarray) and value.dtype.kind == "M" else value
+        for name, value in vars(record).items()
+        if value is not None
+    }
 
 
 def _from_state(state: Mapping[str, Any]) -> dict[str, Any]:

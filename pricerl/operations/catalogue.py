@@ -17,6 +17,7 @@ import pandas as pd
 
 from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
+from pricerl.data.config import DataConfig
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
@@ -279,7 +280,7 @@ class Catalogue:
         Raises:
             DataError: the rows cannot be used, or are of several products or of an unknown one.
         """
-        config = DataPreprocessor.trained_config(self.trained)
+        config = DataConfig(**self.trained["config"])
         history = history_from_text(frame.to_csv(index=False), "frame", config)
         if len(history.products) != 1:
             raise DataError("frame", [f"must hold one product, found {len(history.products)}; group it by Product"])

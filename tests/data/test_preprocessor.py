@@ -108,7 +108,7 @@ def test_state_is_plain_values_and_arrays_and_comes_back(three: DataPreprocessor
 
 def test_fresh_history_keeps_the_fitted_scaler(three: DataPreprocessor) -> None:
     fresh = simulated_history(SellerConfig(days=90, products=3, seed=5), DataConfig())
-    moved = three.with_history(fresh)
+    moved = DataPreprocessor.refit(fresh, three.trained_state())
     np.testing.assert_array_equal(moved.scaler.gain, three.scaler.gain)
     assert every_window(moved, 2).shape == (84, 84)
     expected = three.scaler.transform(build_features(fresh.products[2], moved.forecasts[2].past), 2)
@@ -118,7 +118,7 @@ def test_fresh_history_keeps_the_fitted_scaler(three: DataPreprocessor) -> None:
 def test_a_fresh_file_may_have_some_products_in_any_order(three: DataPreprocessor) -> None:
     fresh = simulated_history(SellerConfig(days=60, products=3), DataConfig())
     some = History("fresh.csv", (fresh.products[2], fresh.products[0]), (fresh.reports[2], fresh.reports[0]))
-    moved = three.with_history(some)
+    moved = DataPreprocessor.refit(some, three.trained_state())
     assert moved.names == ("product-3", "product-1") and moved.source == "fresh.csv"
     np.testing.assert_array_equal(every_window(moved, 0), every_window(three, 2))
     np.testing.assert_array_equal(every_window(moved, 1), every_window(three, 0))
@@ -127,7 +127,7 @@ def test_a_fresh_file_may_have_some_products_in_any_order(three: DataPreprocesso
 def test_fresh_product_without_training_is_refused_with_the_closest_name(three: DataPreprocessor) -> None:
     fresh = simulated_history(SellerConfig(days=60, products=4), DataConfig())
     with pytest.raises(DataError) as caught:
-        three.with_history(fresh)
+        DataPreprocessor.refit(fresh, three.trained_state())
     assert caught.value.problems == (
         "product 'product-4' is not in the checkpoint; it has 'product-1', 'product-2', 'product-3'"
         "; did you mean 'product-3'?",
@@ -139,6 +139,6 @@ def test_fresh_history_keeps_the_choice_of_forecast(read: Read, daily: Daily) ->
     units = np.random.default_rng(0).integers(1, 20, 60)
     good = read(daily([f"10,{10 * count},{10 * count + 1}" for count in units], header))
     bad = read(daily([f"10,{10 * count},900" for count in units], header))
-    moved = DataPreprocessor.fit(good, DataConfig()).with_history(bad)
+    moved = DataPreprocessor.refit(bad, DataPreprocessor.fit(good, DataConfig()).trained_state())
     assert moved.forecasts[0].source == moved.reports[0].forecast_used == "supplied"
     np.testing.assert_array_equal(moved.features[0][:, 5], bad.products[0].predicted)
