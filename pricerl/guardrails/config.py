@@ -21,12 +21,13 @@ from pricerl.guardrails.price_grid import (
     is_multiple,
     ladder_menu,
 )
-from pricerl.guardrails.relations import Relation, check_relations, read_relations
+from pricerl.guardrails.relations import Relation, read_relations
 
 SHARES = ("max_change", "max_rise", "max_drop", "max_week_change", "min_change", "min_margin", "support_margin")
 PERCENTAGES = (*SHARES, "max_above_median")
 """Settings displayed as percent."""
 
+POSITIVE = ("ceiling", "max_change", "max_week_change", "price_step")
 LISTS = ("price_ladder", "charm_endings")
 SHARED_BY_ALL = {
     "price_step": "all products share one price grid",
@@ -96,11 +97,13 @@ class GuardrailConfig:
     """Relations between the prices of several products: ``size_order``, ``multipack`` and ``one_price``."""
 
     def __post_init__(self) -> None:
-        for name in LISTS:
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-        _check_kinds(self)
-        _check_ranges(self)
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name in LISTS and isinstance(value, list):
+                value = tuple(value)
+                object.__setattr__(self, item.name, value)
+            if not (value is None and item.default is None) and (wanted := _wanted(item.name, value)):
+                raise UsageError(f"guardrails.{item.name} must {wanted}, found {value!r}")
         _check_crossings(self)
         _check_menu(self)
         _ = self.related
@@ -175,54 +178,41 @@ class GuardrailConfig:
             UsageError: naming every unknown product.
         """
         known = list(known)
-        unknown = [name for name in self.products or {} if name not in known]
-        if unknown:
-            hints = [f"{name!r}{did_you_mean(name, known)}" for name in unknown]
-            raise UsageError(f"guardrails.products: the history has no product {', and none '.join(hints)}")
-        check_relations(self.related, known)
+        related = (name for item in self.related for name in item.products)
+        for setting, names in (("products", self.products or {}), ("relations", related)):
+            unknown = [name for name in dict.fromkeys(names) if name not in known]
+            if unknown:
+                hints = [f"{name!r}{did_you_mean(name, known)}" for name in unknown]
+                raise UsageError(f"guardrails.{setting}: the history has no product {', and none '.join(hints)}")
 
 
-def _check_kinds(config: GuardrailConfig) -> None:
-    """Refuse values of the wrong type and non-finite numbers; a setting without a default may be absent."""
-    for item in fields(config):
-        value = getattr(config, item.name)
-        name = f"guardrails.{item.name}"
-        if value is None and item.default is None:
-            continue
-        if item.name == "pause":
-            if not isinstance(value, bool):
-                raise UsageError(f"{name} must be true or false, found {value!r}")
-        elif item.name == "relations":
-            continue  # read_relations checks them
-        elif item.name == "products":
-            if not isinstance(value, dict):
-                raise UsageError(f"{name} must hold products by their name, found {value!r}")
-        elif item.name in LISTS:
-            if not isinstance(value, tuple) or not value or not all(map(_is_number, value)):
-                raise UsageError(f"{name} must be a list of prices such as [9.99, 12.99], found {value!r}")
-        elif not _is_number(value):
-            raise UsageError(f"{name} must be a finite number, found {value}")
+def _wanted(setting: str, value: Any) -> str:
+    """Return what the value of a setting must be, empty if it is that or is checked elsewhere."""
+    if setting == "pause":
+        return "" if isinstance(value, bool) else "be true or false"
+    if setting == "products":
+        return "" if isinstance(value, dict) else "hold products by their name"
+    if setting == "relations":
+        return ""
+    if setting in LISTS:
+        listed = isinstance(value, tuple) and value and all(map(_is_number, value))
+        return "" if listed else "be a list of prices such as [9.99, 12.99]"
+    if not _is_number(value):
+        return "be a finite number"
+    if setting in POSITIVE and value <= 0:
+        return "be positive"
+    if setting in SHARES and not 0 <= value < 1:
+        return "be at least 0 and below 1"
+    if setting == "max_above_median" and value < 0:
+        return "be 0 or more"
+    if setting == "min_hold_days" and (value < 1 or value != int(value)):
+        return "be at least 1 and whole"
+    return ""
 
 
 def _is_number(value: object) -> bool:
     """Return whether a value is a finite number; booleans are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_ranges(config: GuardrailConfig) -> None:
-    """Refuse numbers outside their range."""
-    for name in ("ceiling", "max_change", "max_week_change", "price_step"):
-        value = getattr(config, name)
-        if value is not None and not value > 0:
-            raise UsageError(f"guardrails.{name} must be positive, found {value}")
-    for name in SHARES:
-        value = getattr(config, name)
-        if value is not None and not 0 <= value < 1:
-            raise UsageError(f"guardrails.{name} must be at least 0 and below 1, found {value}")
-    if config.max_above_median is not None and config.max_above_median < 0:
-        raise UsageError(f"guardrails.max_above_median must be 0 or more, found {config.max_above_median}")
-    if config.min_hold_days < 1 or config.min_hold_days != int(config.min_hold_days):
-        raise UsageError(f"guardrails.min_hold_days must be at least 1 and whole, found {config.min_hold_days}")
 
 
 def _check_crossings(config: GuardrailConfig) -> None:

@@ -105,8 +105,7 @@ def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
     """Return the prices that one product can reach over time: the alternatives to its current price, ``(1,)`` money.
 
     The fixed rules hold, and a largest rise or drop of 0 closes its direction; any other largest change only delays a
-    price. ``project`` moves a price into the band, ``spread_prices`` lists candidates. The current price may stay
-    outside the band unless a hard rule forbids it.
+    price. The current price may stay outside the band unless a hard rule forbids it.
     """
     keep = _on_grid(limits.floor, limits.ceiling, current_price, limits).keep
     low = torch.maximum(limits.floor, current_price) if limits.max_drop == 0 else limits.floor

@@ -207,15 +207,3 @@ def span_between(relations: Iterable[Relation], product: str, current: Mapping[s
         else:
             high = min(high, item.count * before[0])
     return low, high
-
-
-def check_relations(relations: Iterable[Relation], known: Sequence[str]) -> None:
-    """Refuse relations of products whose names are not in the history.
-
-    Raises:
-        UsageError: naming every unknown product.
-    """
-    unknown = dict.fromkeys(name for item in relations for name in item.products if name not in known)
-    if unknown:
-        hints = [f"{name!r}{did_you_mean(name, known)}" for name in unknown]
-        raise UsageError(f"guardrails.relations: the history has no product {', and none '.join(hints)}")

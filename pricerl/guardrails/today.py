@@ -168,15 +168,41 @@ class Today:
 
     @cached_property
     def bounds(self) -> tuple[Bound, ...]:
-        """Each rule's limits in the order in which they are applied."""
-        fixed = tuple(self._bounds_of(FIXED, self._product))
-        if not self.log.moves_in_steps:
-            return fixed
-        return (*fixed, *self._bounds_of(MOVING, self.band.limits, self.recent))
+        """Each rule's limits in the order in which they are applied.
+
+        Soft ones are widened to the current price if prices move in steps, and fixed soft ones to the hard limits.
+        """
+        limits = self.band.limits
+        rules: list[tuple[Rule, tuple[object, ...]]] = [(rule, (self._product,)) for rule in FIXED]
+        if self.log.moves_in_steps:
+            rules += [(rule, (limits, self.recent)) for rule in MOVING]
+        found = []
+        for rule, facts in rules:
+            lowest, highest = rule.bounds(*facts)
+            if lowest is None and highest is None:
+                continue
+            low = 0.0 if lowest is None else float(lowest)
+            high = math.inf if highest is None else float(highest)
+            beyond = False
+            if rule.soft and rule in FIXED:
+                low = min(low, float(limits.ceiling))
+                high = max(high, float(limits.floor))
+            if rule.soft and self.log.moves_in_steps:
+                beyond = not self.same(min(max(self.now, low), high), self.now)
+                low = min(low, self.now)
+                high = max(high, self.now)
+            if math.isnan(low) or math.isnan(high):
+                raise ValueError(f"{rule.setting} is no number")
+            found.append(Bound(self.config.in_force(rule.setting), low, high, rule.why, beyond))
+        return tuple(found)
 
     def explain(self, bound: Bound) -> str:
         """Return the reason for an edit by one of the bounds."""
-        return bound.template.format(**self._words)
+        settings = {**vars(self.config), "max_rise": self.config.rise, "max_drop": self.config.drop}
+        numbers = {name: value for name, value in settings.items() if isinstance(value, (int, float))}
+        words = {name: f"{100 * value if name in PERCENTAGES else value:g}" for name, value in numbers.items()}
+        words |= {name: f"{float(price):g}" for name, price in self.recent._asdict().items()}
+        return bound.template.format(**words)
 
     @property
     def tightest(self) -> tuple[Bound, Bound]:
@@ -191,8 +217,12 @@ class Today:
     @cached_property
     def walks(self) -> bool:
         """Whether the current price is beyond a hard limit that one step does not reach."""
-        beyond = self.log.moves_in_steps and bool(is_beyond(self.band.limits, self.recent))
-        return beyond and (self.waits or (bool(self.band.feasible) and not self._reaches))
+        limits = self.band.limits
+        if not self.log.moves_in_steps or not is_beyond(limits, self.recent):
+            return False
+        tolerance = slack(self.now, self.config.price_step)
+        reaches = self.band.high >= limits.floor - tolerance and self.band.low <= limits.ceiling + tolerance
+        return self.waits or (bool(self.band.feasible) and not reaches)
 
     @property
     def hard_limit(self) -> float:
@@ -206,14 +236,6 @@ class Today:
         """Setting of the hard limit that the current price is beyond."""
         lowest, highest = self.tightest
         return lowest.rule if lowest.low > self.now else highest.rule
-
-    @property
-    def _reaches(self) -> bool:
-        """Whether a price of the band is inside the hard limits."""
-        tolerance = slack(self.now, self.config.price_step)
-        limits = self.band.limits
-        band = self.band
-        return bool(band.high >= limits.floor - tolerance) and bool(band.low <= limits.ceiling + tolerance)
 
     def is_step(self, price: float) -> bool:
         """Return whether a price is the next step of a walk to the hard limits."""
@@ -261,38 +283,6 @@ class Today:
     @cached_property
     def _product(self) -> GuardedProduct:
         return GuardedProduct(self.config, self.log.support, self.costs)
-
-    @cached_property
-    def _words(self) -> dict[str, str]:
-        """Settings in force, shares as percent, and recent prices, as they appear in reasons."""
-        settings = {**vars(self.config), "max_rise": self.config.rise, "max_drop": self.config.drop}
-        numbers = {name: value for name, value in settings.items() if isinstance(value, (int, float))}
-        words = {name: f"{100 * value if name in PERCENTAGES else value:g}" for name, value in numbers.items()}
-        return words | {name: f"{float(price):g}" for name, price in self.recent._asdict().items()}
-
-    def _bounds_of(self, rules: list[Rule], *facts: object) -> Iterator[Bound]:
-        """Yield the bounds of rules; soft ones are widened, fixed ones also to the hard limits.
-
-        All are widened to the current price if prices move in steps.
-        """
-        for rule in rules:
-            lowest, highest = rule.bounds(*facts)
-            if lowest is None and highest is None:
-                continue
-            low = 0.0 if lowest is None else float(lowest)
-            high = math.inf if highest is None else float(highest)
-            beyond = False
-            if rule.soft and rules is FIXED:
-                limits = self.band.limits
-                low = min(low, float(limits.ceiling))
-                high = max(high, float(limits.floor))
-            if rule.soft and self.log.moves_in_steps:
-                beyond = not self.same(min(max(self.now, low), high), self.now)
-                low = min(low, self.now)
-                high = max(high, self.now)
-            if math.isnan(low) or math.isnan(high):
-                raise ValueError(f"{rule.setting} is no number")
-            yield Bound(self.config.in_force(rule.setting), low, high, rule.why, beyond)
 
 
 def row(price: float) -> Tensor:

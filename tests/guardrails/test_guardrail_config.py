@@ -66,7 +66,7 @@ def test_limits_that_exclude_each_other_are_refused_naming_both(settings: dict[s
     [
         ("ceiling", 0.0, "must be positive"),
         ("ceiling", float("nan"), "must be a finite number, found nan"),
-        ("floor", "ten", "must be a finite number, found ten"),
+        ("floor", "ten", "must be a finite number, found 'ten'"),
         ("floor", True, "must be a finite number"),
         ("max_change", 0.0, "must be positive"),
         ("max_change", None, "must be a finite number, found None"),
