@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 
 from pricerl.arrays import DateArray, IntArray
-from pricerl.data.cleaning.calendar import Bounds, carry_forward, fill_prices, find_bounds, find_steps, mask_days
+from pricerl.data.cleaning.calendar import (
+    IMPROBABLE_RUN,
+    Bounds,
+    carry_forward,
+    fill_prices,
+    find_bounds,
+    find_steps,
+    mask_days,
+)
 from pricerl.data.cleaning.findings import CleaningFindings, build_histories, recorded_sales
 from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale, find_missing_days
 from pricerl.data.cleaning.product_rows import ProductRows, Segments, lay_out, split_products
@@ -109,7 +117,9 @@ def _count_days(rows: ProductRows, bounds: Bounds, step: IntArray, missing: Miss
     inside = (row >= rows.segments.spread(first)) & (row <= rows.segments.spread(last))
     zero_share = 1 - rows.segments.count(inside & (rows.cells[columns.TOTAL_SALES] > 0)) / num_days
     for product in np.flatnonzero((bounds.end == rows.segments.sizes - 1) & (step == 1)):
-        num_days[product] += missing.days_after(rows.days[last[product]], float(zero_share[product]))
+        left = max(int((missing.last_day - rows.days[last[product]]).astype(np.int64)), 0)
+        if zero_share[product] ** left >= IMPROBABLE_RUN:  # else the product is no longer on sale
+            num_days[product] += left
     return num_days
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
-from pricerl.data.cleaning.calendar import IMPROBABLE_RUN, find_step_days
+from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.zero_sales import improbable_runs
 from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.reading import columns
@@ -59,20 +59,14 @@ class MissingDays(NamedTuple):
     """Meaning of the days without a row in one file."""
 
     meaning: Meaning
-    """Meaning of a day without a row."""
-
     evidence: str = ""
     """Evidence for the meaning; empty if no day is missing, or if a setting gives the meaning."""
-
     uncovered: DateArray = np.array([], dtype="datetime64[D]")
     """Days without a row of any product that are unlikely to be days without a sale."""
-
     doubt: str = ""
     """Reason for a review, or an empty string."""
-
     lost: Mapping[str, DateArray] = MappingProxyType({})
     """Days by product of which a row exists that cannot be read."""
-
     last_day: np.datetime64 | None = None
     """Last day with a sale of any product, if a day without a row is one without a sale."""
 
@@ -80,18 +74,6 @@ class MissingDays(NamedTuple):
         """Return the same for one product, with its lost days among those that are not covered."""
         own = self.lost.get(product)
         return self if own is None else self._replace(uncovered=np.union1d(self.uncovered, own))
-
-    def days_after(self, day: np.datetime64, zero_share: float) -> int:
-        """Return the number of days without a sale from a product's last row to the file's last day.
-
-        None are counted if that many are improbable: the product is no longer on sale.
-
-        Args:
-            day: day of the last row.
-            zero_share: share of days without a sale in the product's history up to then.
-        """
-        left = 0 if self.last_day is None else max(int((self.last_day - day).astype(np.int64)), 0)
-        return 0 if zero_share**left < IMPROBABLE_RUN else left
 
 
 class _Tally(NamedTuple):
@@ -122,7 +104,7 @@ def find_missing_days(
     unknown. If it has none although several are expected, it lists sales only.
 
     Args:
-        frame: checked rows of the file, with one row per product and day.
+        frame: checked rows, one per product and day.
         setting: ``auto``, or the meaning as the seller knows it.
         lost: days by product of which a row exists that cannot be read; they are no evidence.
     """
@@ -152,21 +134,12 @@ def find_missing_days(
 def find_days_without_sale(
     dates: DateArray, units: FloatArray, present: BoolArray, missing: MissingDays, longest_gap: int
 ) -> BoolArray:
-    """Return the days ``(D,)`` of one product that have no row because nothing was sold.
+    """Return the days ``(D,)`` of one product without a row on which nothing was sold, in a file that lists sales only.
 
     Runs of days too long for chance are left out: the product was not on sale, or the file does not cover them. If a
-    setting gives the meaning, only those longer than ``longest_gap`` days are.
-
-    Args:
-        dates: ``(D,)`` days, unit D.
-        units: ``(D,)`` units sold, 0 on days without a row.
-        present: ``(D,)`` True where the file has a row.
-        missing: meaning of the days without a row.
-        longest_gap: longest run, in rows.
+    setting gives the meaning, only those longer than ``longest_gap`` rows are.
     """
     no_sale = ~present & ~np.isin(dates, missing.uncovered)
-    if missing.meaning != "zero" or not no_sale.any():
-        return np.zeros_like(present)
     for first, after in improbable_runs(units, present | no_sale):
         no_sale[first:after] &= not missing.evidence and after - first <= longest_gap
     return no_sale
@@ -205,7 +178,10 @@ def _count(code: IntArray, days: DateArray, units: FloatArray, products: int) ->
         np.bincount(cell[mask], minlength=products * WEEK).reshape(products, WEEK) for mask in (inside, inside & sold)
     )
     span = np.maximum(last - first + 1, 0) * (first <= last)
-    calendar = _calendar_days(first, span) if step == 1 else np.pad(span[:, None], ((0, 0), (0, WEEK - 1)))
+    calendar = np.pad(span[:, None], ((0, 0), (0, WEEK - 1)))
+    if step == 1:  # days of each weekday, Monday first
+        offset = (np.arange(WEEK) - weekday_of(first)[:, None]) % WEEK
+        calendar = (span[:, None] - offset + WEEK - 1) // WEEK
     share = sales / np.maximum(calendar, 1)
     opened = share >= CLOSED_SHARE * share.max(axis=1, keepdims=True)
     counted = inside & opened[code, group]
@@ -220,12 +196,6 @@ def _count(code: IntArray, days: DateArray, units: FloatArray, products: int) ->
     zero = np.bincount(code[counted & (units == 0)], minlength=products).astype(np.float64)
     missing = ((calendar - rows) * opened).sum(axis=1).astype(np.float64)
     return _Tally(numbers, zero, missing, mean, square, smallest)
-
-
-def _calendar_days(first: IntArray, span: IntArray) -> IntArray:
-    """Return the number of days of each weekday ``(P, 7)``, Monday first, in spans from a first day."""
-    offset = (np.arange(WEEK)[None, :] - weekday_of(first)[:, None]) % WEEK
-    return np.asarray((span[:, None] - offset + WEEK - 1) // WEEK)
 
 
 def _decide(tally: _Tally) -> tuple[Meaning, str]:
@@ -255,18 +225,13 @@ def _least_zero_share(tally: _Tally) -> FloatArray:
     Poisson numbers with that mean the probability of zero is larger. With orders of several units, their rate is at
     most the one at which all orders have the smallest number: ``x / (exp(x) - 1)`` is then the share of such days.
     """
-    mean = np.maximum(tally.mean, 1.01)
-    share = np.clip(tally.smallest, 1e-9, 0.99)
-    rate = mean + _lambert(mean, 0)
-    orders = -share - _lambert(share, -1)
-    return np.where(tally.sold > 0, np.exp(-np.minimum(rate, orders)), 0.0)
-
-
-def _lambert(value: FloatArray, branch: int) -> FloatArray:
-    """Return ``W(-x exp(-x))``, the solution of ``w exp(w) = -x exp(-x)``."""
     from scipy.special import lambertw  # imported late, as most files list every day
 
-    return np.real(lambertw(-value * np.exp(-value), branch))
+    mean = np.maximum(tally.mean, 1.01)
+    share = np.clip(tally.smallest, 1e-9, 0.99)
+    rate = mean + np.real(lambertw(-mean * np.exp(-mean), 0))
+    orders = -share - np.real(lambertw(-share * np.exp(-share), -1))
+    return np.where(tally.sold > 0, np.exp(-np.minimum(rate, orders)), 0.0)
 
 
 def _usual_zero_share(tally: _Tally) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,22 @@ NOTED = (*columns.CONVERSIONS, columns.TOTAL_PROFIT, columns.PREDICTED_SALES)
 RUNS_SHOWN = 5
 """Maximum number of zero-sales runs listed; the rest are counted."""
 
+EXCLUDED = {
+    "stock_out": "{Day}s out of stock, excluded from demand",
+    "short": "{Day}s before stock-outs or on weekdays that often sell out, excluded from demand",
+    "refund_days": "Refund {day}s, included in profit and excluded from demand",
+    "unpriced_sale": "{Day}s with sales but no price, excluded from demand",
+    "padding": "Trailing priced {day}s without sales, taken for future {day}s",
+    "gap_days": "{Day}s in long runs without price and sales, excluded from demand",
+}
+"""Notes on days that are excluded from demand, by their count."""
+
 LARGEST_MISSING_SHARE = 0.25
 LARGEST_REFUND_SHARE = 0.05
 """Thresholds above which the file needs a manual review before its advice can be trusted."""
 
 Counts = dict[str, Any]
-"""Counts of one product, by field of the data report, and by the marks of `_count_marked`."""
+"""Counts of one product, by field of the data report or by the day's mark in `_count_marked`."""
 
 
 def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:
@@ -41,21 +51,22 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
 
     Forecasts are scored later, when training days are known.
     """
-    fields = _by_product(_count_days(findings))
-    marked = _by_product(_count_marked(findings))
-    filled = _by_product(_count_filled(findings))
+    counted, marked, filled = (
+        [dict(zip(numbers, row, strict=True)) for row in zip(*map(np.ndarray.tolist, numbers.values()), strict=True)]
+        for numbers in (_count_days(findings), _count_marked(findings), _count_filled(findings))
+    )
     remarks = _note_columns(findings)
     reports = []
     for product, history in enumerate(histories):
         measure = findings.measures[product]
-        counts = fields[product] | marked[product]
+        counts = counted[product] | marked[product]
         zeros = unlikely_zeros(history) if counts["nothing_sold"] else None
         notes = [*([measure.note] if measure.note else []), *remarks[product]]
         report = ProductReport(
             product=history.product,
             first_day=str(history.dates[0]),
             last_day=str(history.dates[-1]),
-            **fields[product],
+            **counted[product],
             filled=filled[product],
             sales_measure=measure.kind,
             whole_unit_share=measure.whole_share,
@@ -69,30 +80,21 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
     return reports
 
 
-def _by_product(numbers: Mapping[str, NDArray[Any]]) -> list[Counts]:
-    """Return the numbers ``(P,)`` of each product, by name."""
-    rows = zip(*(values.tolist() for values in numbers.values()), strict=True)
-    return [dict(zip(numbers, row, strict=True)) for row in rows]
-
-
 def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
     """Return the numbers of days, rows and prices, and the range of these, ``(P,)`` by field of the data report."""
     days = findings.calendar.days
-    grid = findings.calendar.grid
     masks = findings.masks
-    rows = findings.rows.segments
-    price = grid[columns.PRODUCT_PRICE]
-    sales = grid[columns.TOTAL_SALES]
-    observed = masks.observed
+    price = findings.calendar.grid[columns.PRODUCT_PRICE]
+    sales = findings.calendar.grid[columns.TOTAL_SALES]
     priced = np.isfinite(price) & np.isfinite(sales)
-    nothing_sold = observed & ~(sales > 0)
+    nothing_sold = masks.observed & ~(sales > 0)
     charged = np.where(np.isfinite(sales), price, np.nan)
     return {
-        "rows": rows.sizes,
+        "rows": findings.rows.segments.sizes,
         "history_rows": findings.bounds.end + 1,
         "history_days": days.sizes,
         "future_days": findings.future.days.sizes,
-        "usable_days": days.count(observed),
+        "usable_days": days.count(masks.observed),
         "priced_days": days.count(priced),
         "zero_sale_days": days.count(nothing_sold),
         "blank_price_days": days.count(nothing_sold & np.isnan(price) & masks.present),
@@ -151,8 +153,7 @@ def _note_columns(findings: CleaningFindings) -> list[list[str]]:
     for name in columns.CONVERSIONS:
         highest = np.fmax.reduceat(grid[name], days.starts)
         for product in np.flatnonzero((highest > 0) & (highest <= 1)):
-            remedy = "Multiply by 100 if these are shares."
-            notes[product].append(f"{name}: no value above 1; read as percent. {remedy}")
+            notes[product].append(f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares.")
     for name in columns.CONVERSIONS:
         above = days.count(grid[name] > HIGHEST_CONVERSION)
         for product in np.flatnonzero(above):
@@ -166,20 +167,24 @@ def _note_days(
     """Return notes on the days that are excluded from demand, or that have no sales."""
     part = findings.calendar.days.part(product)
     period = STEP_WORDS[history.step_days]
-    word = period.capitalize()
-    excluded = {
-        f"{word}s out of stock, excluded from demand": "stock_out",
-        f"{word}s before stock-outs or on weekdays that often sell out, excluded from demand": "short",
-        f"Refund {period}s, included in profit and excluded from demand": "refund_days",
-        f"{word}s with sales but no price, excluded from demand": "unpriced_sale",
-        f"Trailing priced {period}s without sales, taken for future {period}s": "padding",
-        f"{word}s in long runs without price and sales, excluded from demand": "gap_days",
-    }
-    notes = [f"{words}: {counts[name]}." for words, name in excluded.items() if counts[name]]
+    words = {"Day": period.capitalize(), "day": period}
+    notes = [f"{text.format(**words)}: {counts[name]}." for name, text in EXCLUDED.items() if counts[name]]
     notes += _missing_days(counts, findings.missing, period)
-    notes += _price_in_force(history, findings.calendar.grid[columns.PRODUCT_PRICE][part])
+    if history.in_force is not None:
+        recorded = findings.calendar.grid[columns.PRODUCT_PRICE][part]
+        last = float(recorded[np.isfinite(recorded)][-1])
+        now = history.current_price
+        last_row = f"; the last row has {last:.10g}" if abs(last - now) > 1e-9 else ""
+        averages = f"{columns.PRODUCT_PRICE}: averages of what buyers paid."
+        notes.append(f"{averages} The current price is {now:.10g}{last_row}.")
     if counts["empty"]:
-        notes.append(_stock_outs(history, findings, part))
+        empty = findings.stock_outs.empty[part]
+        expected = float(np.median(findings.stock_outs.expected[part][empty]))
+        notes.append(
+            f"Nothing sold on {plural(counts['empty'], period)} at about {expected:.0f} expected units: "
+            f"{_listed(history, find_runs(empty))}. Taken for stock-outs and excluded from demand. Mark them in an "
+            f"{columns.IN_STOCK} column: no to confirm, yes if there was stock."
+        )
     if counts["nothing_sold"] and (runs := improbable_runs(history.units, history.stock_unknown)):
         notes.append(
             f"Nothing sold from {_listed(history, runs)}: too long for chance. Mark days out of stock or off "
@@ -187,7 +192,13 @@ def _note_days(
         )
     if zeros is not None and zeros.share <= LARGEST_SHARE:
         notes.append(f"{str(zeros).capitalize()}. Mark days out of stock or off sale in an {columns.IN_STOCK} column.")
-    return [*notes, *_holidays(history)]
+    if history.holidays is not None:
+        on_holidays = day_types(history.dates, history.holidays) == HOLIDAY
+        known = int((on_holidays & history.observed).sum())
+        few = "" if known >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to estimate their effect"
+        counted = f"{on_holidays.sum()}, {known} of them with known price and sales"
+        notes.append(f"Public holidays in the history: {counted}{few}.")
+    return notes
 
 
 def _missing_days(counts: Counts, missing: MissingDays, word: str) -> list[str]:
@@ -205,43 +216,11 @@ def _missing_days(counts: Counts, missing: MissingDays, word: str) -> list[str]:
     return []
 
 
-def _price_in_force(history: ProductHistory, recorded: FloatArray) -> list[str]:
-    """Return a note on the current price where the recorded prices are averages; none where they are posted."""
-    if history.in_force is None:
-        return []
-    last = float(recorded[np.isfinite(recorded)][-1])
-    now = history.current_price
-    last_row = f"; the last row has {last:.10g}" if abs(last - now) > 1e-9 else ""
-    return [f"{columns.PRODUCT_PRICE}: averages of what buyers paid. The current price is {now:.10g}{last_row}."]
-
-
-def _stock_outs(history: ProductHistory, findings: CleaningFindings, part: slice) -> str:
-    """Return a note on the days taken for stock-outs, at least one."""
-    empty = findings.stock_outs.empty[part]
-    days = int(empty.sum())
-    expected = float(np.median(findings.stock_outs.expected[part][empty]))
-    return (
-        f"Nothing sold on {plural(days, STEP_WORDS[history.step_days])} at about {expected:.0f} expected units: "
-        f"{_listed(history, find_runs(empty))}. Taken for stock-outs and excluded from demand. Mark them in an "
-        f"{columns.IN_STOCK} column: no to confirm, yes if there was stock."
-    )
-
-
 def _listed(history: ProductHistory, runs: Iterable[Sequence[int]]) -> str:
     """Return the dates of the first runs, each from its first day to the one before its second entry."""
     spans = [(history.dates[first], history.dates[after - 1]) for first, after in runs]
     listed = [f"{first} to {last}" if last > first else str(first) for first, last in spans[:RUNS_SHOWN]]
     return ", ".join([*listed, *([f"{len(spans) - RUNS_SHOWN} more"] if len(spans) > RUNS_SHOWN else [])])
-
-
-def _holidays(history: ProductHistory) -> list[str]:
-    """Return a note on the number of public holidays in the history; none without a country."""
-    if history.holidays is None:
-        return []
-    on_holidays = day_types(history.dates, history.holidays) == HOLIDAY
-    known = int((on_holidays & history.observed).sum())
-    few = "" if known >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to estimate their effect"
-    return [f"Public holidays in the history: {on_holidays.sum()}, {known} of them with known price and sales{few}."]
 
 
 def _doubts(
