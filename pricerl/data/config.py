@@ -79,9 +79,10 @@ class DataConfig:
             choices = get_args(kind)
             if get_origin(kind) is Literal and (value := getattr(self, name)) not in choices:
                 listed = ", ".join(map(repr, choices))
-                close = did_you_mean(str(value), choices)
-                raise UsageError(f"{name} must be one of {listed}, found {value!r}{close}")
-        _check_date_format(self.date_format)
+                raise UsageError(f"{name} must be one of {listed}, found {value!r}{did_you_mean(str(value), choices)}")
+        if self.date_format is not None and not _gives_a_date(self.date_format):
+            wanted = "must give day, month and year, such as '%d.%m.%Y'"
+            raise UsageError(f"date_format {wanted}; found {self.date_format!r}")
         if self.columns:
             from pricerl.data.reading.header import check_renames
 
@@ -99,12 +100,8 @@ class DataConfig:
             raise UsageError(f"window must be 1 to {LONGEST_WINDOW} days, found {self.window}")
 
 
-def _check_date_format(date_format: str | None) -> None:
-    if date_format is None:
-        return
+def _gives_a_date(date_format: str) -> bool:
     try:
-        complete = datetime.strptime(_PROBE_DATE.strftime(date_format), date_format) == _PROBE_DATE
+        return datetime.strptime(_PROBE_DATE.strftime(date_format), date_format) == _PROBE_DATE
     except ValueError:
-        complete = False
-    if not complete:
-        raise UsageError(f"date_format must give day, month and year, such as '%d.%m.%Y'; found {date_format!r}")
+        return False

@@ -43,10 +43,7 @@ YEARS_AHEAD = 4
 
 
 def check_country(country: str) -> None:
-    """Refuse a country without a holiday calendar.
-
-    Args:
-        country: ISO code such as ``GB``, or with a subdivision such as ``DE-BY``; case-insensitive.
+    """Refuse a country without a holiday calendar; codes are ISO such as ``GB`` or ``DE-BY``, in any case.
 
     Raises:
         UsageError: the code is unknown, or the library is not installed.
@@ -64,13 +61,7 @@ def check_country(country: str) -> None:
 
 
 def find_holidays(country: str, first: np.datetime64, last: np.datetime64) -> DateArray:
-    """Return the public holidays ``(N,)`` from the year of ``first`` to ``YEARS_AHEAD`` after ``last``, ascending.
-
-    Args:
-        country: a code that ``check_country`` accepts.
-        first: first day of the file.
-        last: its last day.
-    """
+    """Return the public holidays ``(N,)`` from the year of a file's first day to ``YEARS_AHEAD`` after its last."""
     begin, end = (int(str(day.astype("datetime64[Y]"))) for day in (first, last))
     code, _, part = country.upper().partition("-")
     found = _library().country_holidays(code, subdiv=part or None, years=range(begin, end + YEARS_AHEAD + 1))

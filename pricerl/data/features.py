@@ -40,6 +40,9 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
     price = history.prices_in_force
     price_mean = shifted_mean(price, price[0])
     sales_mean = shifted_mean(history.sales, 0.0)
+    last_week = sales_mean.copy()
+    last_week[WEEK + 1 :] = sales_mean[1:-WEEK]
+    total = sales_mean + last_week  # the trend is 0 without a last week or sales
     forecast = np.full_like(sales_mean, np.nan) if predicted is None else predicted
     columns = [
         price,
@@ -49,9 +52,9 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
         history.dates.astype("datetime64[M]").astype(np.int64) % 12 + 1,
         np.where(np.isfinite(forecast), forecast, sales_mean),
         price / price_mean - 1.0,
-        _sales_trend(sales_mean),
-        np.where(np.isnan(history.organic), 0.0, history.organic),
-        np.where(np.isnan(history.ad), 0.0, history.ad),
+        np.divide(sales_mean - last_week, total, out=np.zeros_like(total), where=total != 0),
+        np.nan_to_num(history.organic),
+        np.nan_to_num(history.ad),
         history.profit,
         history.sales,
     ]
@@ -59,14 +62,9 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
 
 
 def shifted_mean(values: FloatArray, first: float) -> FloatArray:
-    """Return the mean of the seven days before each day, of fewer at the start.
+    """Return the mean of the seven ``values (D,)`` before each day, of fewer at the start.
 
-    Args:
-        values: ``(D,)`` without NaN.
-        first: value for the first day, which has no predecessor.
-
-    Returns:
-        ``(D,)`` means; element ``t`` averages ``values[t - 7 .. t - 1]``.
+    The first day has no predecessor and takes the value ``first``.
     """
     padded = np.concatenate([np.zeros(WEEK), values])
     days = len(values)
@@ -76,11 +74,3 @@ def shifted_mean(values: FloatArray, first: float) -> FloatArray:
     means: FloatArray = sums / np.minimum(np.maximum(np.arange(days), 1), WEEK)
     means[0] = first
     return means
-
-
-def _sales_trend(sales_mean: FloatArray) -> FloatArray:
-    """Return ``(m1 - m0) / (m1 + m0)`` of this week's mean m1 and last week's m0; 0 without a last week or sales."""
-    last_week = sales_mean.copy()
-    last_week[WEEK + 1 :] = sales_mean[1:-WEEK]
-    total = sales_mean + last_week
-    return np.asarray(np.divide(sales_mean - last_week, total, out=np.zeros_like(total), where=total != 0))

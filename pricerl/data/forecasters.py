@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -22,6 +22,12 @@ from pricerl.errors import UsageError, did_you_mean, import_extra
 OWN_MEAN = "mean_7"
 """Name of the trailing 7-day mean, the baseline of all other forecasts."""
 
+SUPPLIED = "supplied"
+"""Name of the forecast supplied in the file."""
+
+FUTURE_DAYS = 365
+"""Days forecast, the longest horizon of any advice; beyond them and in gaps the trailing 7-day mean is used."""
+
 LEVEL_WEEKS = 4
 PATTERN_WEEKS = 8
 PRIOR_WEEKS = 4.0
@@ -38,7 +44,6 @@ class SalesForecast(NamedTuple):
 
     past: FloatArray
     """``(D,)`` money for every day of history, based on earlier days only."""
-
     future: FloatArray
     """``(H,)`` money for the days after the history."""
 
@@ -80,10 +85,8 @@ def forecast_statistically(sales: FloatArray, days: int, week: int = WEEK, *, mo
 
     The forecast is never negative; it is NaN in the first four weeks, and for the future if the history is shorter.
     """
-    needed = (
-        "this forecaster needs the package statsforecast, which is not installed; "
-        "pip install 'pricerl[forecast]' or set data.reading.forecaster to weekday_mean"
-    )
+    remedy = "pip install 'pricerl[forecast]' or set data.reading.forecaster to weekday_mean"
+    needed = f"this forecaster needs the package statsforecast, which is not installed; {remedy}"
     kind = getattr(import_extra("statsforecast.models", needed), model)
     past = np.full(len(sales), np.nan)
     future = np.full(days, np.nan)
@@ -116,27 +119,17 @@ def find_forecaster(name: str) -> Forecaster:
     return FORECASTERS[name]
 
 
-SUPPLIED = "supplied"
-"""Name of the forecast supplied in the file."""
-
-FUTURE_DAYS = 365
-"""Days forecast, the longest horizon of any advice; beyond them and in gaps the trailing 7-day mean is used."""
-
-
 @dataclass(frozen=True, eq=False)
 class PredictedSales:
     """Forecast used for a product."""
 
     source: str
     """``mean_7``, ``supplied`` or the name of a forecaster."""
-
     past: FloatArray
     """``(D,)`` predicted revenue of each day of history; NaN where the trailing 7-day mean is used. For ``mean_7`` that
     is everywhere: an episode averages its simulated sales."""
-
     future: FloatArray
     """``(H,)`` the same for the days after the history."""
-
     errors: dict[str, float]
     """Mean absolute error on training days of every forecast scored, by name, money per day."""
 
@@ -153,8 +146,7 @@ def choose_forecast(
         chosen: name of the forecast chosen in training, used regardless of its error; None to choose.
 
     Returns:
-        The forecast, with the errors of all that are available on at least a week of scored days. The 7-day mean wins
-        ties.
+        The forecast, with the errors of all that exist on a week of scored days. The 7-day mean wins ties.
 
     Raises:
         UsageError: the forecaster is unknown, or needs a package that is not installed.
@@ -181,8 +173,7 @@ def choose_forecast(
 
 def report_forecast(report: ProductReport, forecast: PredictedSales) -> ProductReport:
     """Return the data report with the forecast used, all errors, and a note if the supplied one lost."""
-    lost = SUPPLIED in forecast.errors and forecast.source != SUPPLIED
-    note = f"{PREDICTED_SALES}: not used; on the training days {forecast.source} was closer."
-    notes = (*report.notes, note) if lost else report.notes
-    changed = {"forecast_used": forecast.source, "forecast_errors": forecast.errors, "notes": notes}
-    return ProductReport(**{**vars(report), **changed})  # faster than dataclasses.replace
+    notes = report.notes
+    if SUPPLIED in forecast.errors and forecast.source != SUPPLIED:
+        notes = (*notes, f"{PREDICTED_SALES}: not used; on the training days {forecast.source} was closer.")
+    return replace(report, forecast_used=forecast.source, forecast_errors=forecast.errors, notes=notes)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from pricerl.arrays import to_plain
 from pricerl.data.days import STEP_WORDS
 from pricerl.formatting import plural
 
@@ -116,42 +117,27 @@ class ProductReport:
     """Days from row to row: 1, or 7 for weekly rows, whose counts above are weeks."""
 
     def judge(self, min_days: int = MIN_USABLE_DAYS) -> Verdict:
-        """Return the verdict on the data, as the text report, ``advice.json`` and the page show it.
+        """Return the verdict on the data: FAIL with too few days or a single price, REVIEW with any other doubt.
 
-        Args:
-            min_days: usable days required by the setting in force, ``decision.min_days``.
-
-        Returns:
-            FAIL with fewer usable days or a single price, REVIEW with any other doubt, else PASS; and the reasons.
+        ``min_days`` are the usable days required by the setting in force, ``decision.min_days``.
         """
         failures = []
-        doubts = list(self.doubts)
+        doubts = []
+        if self.usable_days < min_days:
+            failures.append(f"only {plural(self.usable_days, 'usable ' + self.period)}; at least {min_days} are needed")
+        elif self.priced_days < FEWEST_PRICED_DAYS:
+            doubts.append(f"only {plural(self.priced_days, self.period)} with a price and sales")
         if self.distinct_prices < MIN_PRICES:
             failures.append("only 1 price was tried; at least 2 different prices are needed")
         elif self.distinct_prices < FEWEST_PRICES:
-            doubts.insert(0, f"only {self.distinct_prices} different prices were tried")
-        if self.usable_days < min_days:
-            failures.insert(
-                0, f"only {plural(self.usable_days, 'usable ' + self.period)}; at least {min_days} are needed"
-            )
-        elif self.priced_days < FEWEST_PRICED_DAYS:
-            doubts.insert(0, f"only {plural(self.priced_days, self.period)} with a price and sales")
+            doubts.append(f"only {self.distinct_prices} different prices were tried")
+        doubts += self.doubts
         return Verdict("FAIL" if failures else "REVIEW" if doubts else "PASS", (*failures, *doubts))
 
     @property
     def period(self) -> str:
         """Word for a row: day or week."""
         return STEP_WORDS[self.step_days]
-
-    def lines(self) -> list[str]:
-        """Return the report as text, one line per entry: verdict, reasons, counts, notes."""
-        quality, reasons = self.judge()
-        return [
-            f"{self.product}: {quality}",
-            *(f"  {reason}" for reason in reasons),
-            *(f"  {label:<16} {value}" for label, value in self._facts().items()),
-            *(f"  note: {note}" for note in self.notes),
-        ]
 
     def summary(self) -> str:
         """Return the report on one line: verdict, length of the history, number of prices and reasons."""
@@ -162,8 +148,7 @@ class ProductReport:
     def to_dict(self, min_days: int = MIN_USABLE_DAYS) -> dict[str, Any]:
         """Return the report and its verdict as plain Python values, ready for JSON."""
         quality, reasons = self.judge(min_days)
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {**plain, "min_days": min_days, "quality": quality, "reasons": list(reasons)}
+        return {**to_plain(self), "min_days": min_days, "quality": quality, "reasons": list(reasons)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ProductReport:
@@ -171,11 +156,13 @@ class ProductReport:
         own = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         return cls(**{**own, "notes": tuple(own["notes"]), "doubts": tuple(own["doubts"])})
 
-    def _facts(self) -> dict[str, str]:
+    def lines(self) -> list[str]:
+        """Return the report as text, one line per entry: verdict, reasons, counts, notes."""
+        quality, reasons = self.judge()
         word = self.period
         errors = ", ".join(f"{name} {error:,.2f}" for name, error in self.forecast_errors.items())
         score = f"mean absolute error on training {word}s: {errors}" if errors else f"too few {word}s to score it"
-        return {
+        facts = {
             "history": f"{self.first_day} to {self.last_day}, {plural(self.history_days, word)}",
             "rows": f"{self.rows}: {self.history_rows} history, {self.rows - self.history_rows} future",
             f"future {word}s": str(self.future_days),
@@ -191,3 +178,9 @@ class ProductReport:
             "forecast": f"{self.forecast_used}; {score}",
             "filled cells": ", ".join(f"{name} {count}" for name, count in self.filled.items() if count) or "none",
         }
+        return [
+            f"{self.product}: {quality}",
+            *(f"  {reason}" for reason in reasons),
+            *(f"  {label:<16} {value}" for label, value in facts.items()),
+            *(f"  note: {note}" for note in self.notes),
+        ]

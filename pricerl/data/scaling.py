@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pricerl.arrays import FloatArray, IntArray
+from pricerl.arrays import FloatArray
 from pricerl.data.features import FEATURES
 
 FIXED_BOUNDS = {"day_of_week": (0.0, 6.0), "month": (1.0, 12.0)}
@@ -28,22 +28,27 @@ class MinMaxScaler:
 
     gain: FloatArray
     """``(P, F)`` inverse of the training range; 0 for a constant column."""
-
     bias: FloatArray
     """``(P, F)`` negative training minimum, divided by the range; 0.5 for a constant column."""
 
     @classmethod
     def fit(cls, per_product_features: Sequence[FloatArray]) -> MinMaxScaler:
-        """Fit a scaler to the ``(D_p, F)`` training days of each product; with a single day every column is constant.
-
-        Raises:
-            ValueError: there is no product, no day, or the number of columns is not that of `FEATURES`.
-        """
-        if not per_product_features:
-            raise ValueError("at least one product is needed to fit a scaler")
-        ranges = np.array([_find_range(np.asarray(features, dtype=np.float64)) for features in per_product_features])
-        days = np.array([len(features) for features in per_product_features])
-        return cls(*_fit_ranges(ranges[:, 0], ranges[:, 1], days))
+        """Fit a scaler to the ``(D_p, F)`` training days of each product; a single day makes every column constant."""
+        low = np.array([features.min(axis=0) for features in per_product_features])
+        high = np.array([features.max(axis=0) for features in per_product_features])
+        several_days = np.array([len(features) > 1 for features in per_product_features])
+        constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
+        fixed_weekday = several_days & constant[:, FEATURES.index("day_of_week")]  # rows of weeks
+        prices = [FEATURES.index(name) for name in PRICE_FEATURES]
+        low[:, prices] -= 0.1 * np.abs(low[:, prices])
+        high[:, prices] += 0.1 * np.abs(high[:, prices])
+        constant[:, prices] = (high - low)[:, prices] <= CONSTANT_RANGE
+        calendar = [FEATURES.index(name) for name in FIXED_BOUNDS]
+        low[:, calendar], high[:, calendar] = np.transpose(list(FIXED_BOUNDS.values()))
+        constant[:, calendar] = False
+        constant[:, FEATURES.index("day_of_week")] = fixed_weekday
+        spread = np.where(constant, 1.0, high - low)
+        return cls(np.where(constant, 0.0, 1.0 / spread), np.where(constant, 0.5, -low / spread))
 
     def transform(self, features: FloatArray, product: int) -> NDArray[np.float32]:
         """Scale one product's raw ``features (D, F)`` to [0, 1], clipped outside the training range."""
@@ -59,28 +64,3 @@ class MinMaxScaler:
     def select(self, products: Sequence[int]) -> MinMaxScaler:
         """Return the scaler of some of the products, in the order given."""
         return MinMaxScaler(self.gain[list(products)], self.bias[list(products)])
-
-
-def _find_range(features: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the lowest and highest value of each feature ``(F,)`` in ``features (D, F)``."""
-    if features.ndim != 2 or features.shape[1] != len(FEATURES) or not len(features):
-        raise ValueError(
-            f"features must have shape (days, {len(FEATURES)}) with at least one day, got {features.shape}"
-        )
-    return features.min(axis=0), features.max(axis=0)
-
-
-def _fit_ranges(low: FloatArray, high: FloatArray, days: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return gain and bias ``(P, F)`` of products with values from ``low`` to ``high (P, F)`` in ``days (P,)``."""
-    constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
-    prices, calendar = ([FEATURES.index(name) for name in names] for names in (PRICE_FEATURES, FIXED_BOUNDS))
-    low[:, prices] -= 0.1 * np.abs(low[:, prices])
-    high[:, prices] += 0.1 * np.abs(high[:, prices])
-    constant[:, prices] = (high - low)[:, prices] <= CONSTANT_RANGE
-    low[:, calendar], high[:, calendar] = np.transpose(list(FIXED_BOUNDS.values()))
-    fixed_weekday = (days > 1) & constant[:, FEATURES.index("day_of_week")]  # rows of weeks
-    constant[:, calendar] = False
-    constant[:, FEATURES.index("day_of_week")] = fixed_weekday
-    spread = np.where(constant, 1.0, high - low)
-    gain = np.where(constant, 0.0, 1.0 / spread)
-    return gain, np.where(constant, 0.5, -low / spread)

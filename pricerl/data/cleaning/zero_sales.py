@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, DateArray, FloatArray
+from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.days import STEP_WORDS, WEEK, weekday_of
 from pricerl.data.history import ProductHistory
@@ -106,7 +106,7 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     zero = history.units == 0
     if not (known & zero).any():
         return None
-    known = known & _open_days(history.dates, known, zero)
+    known = known & _open_days(weekday_of(history.dates.astype(np.int64)), known, zero)
     sold = known & ~zero
     empty = known & zero
     if sold.sum() < FEWEST_SALE_DAYS or len(find_runs(empty)) < FEWEST_SPELLS:
@@ -123,52 +123,54 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
 def find_stock_outs(
     dates: DateArray, price: FloatArray, units: FloatArray, tested: BoolArray, out: BoolArray
 ) -> StockOuts:
-    """Find zero-sales days that usual demand cannot explain, on weekdays on which the seller is open.
+    """Find zero-sales days ``(D,)`` that usual demand cannot explain, on weekdays on which the seller is open.
 
     Usual demand is the negative binomial of ``unlikely_zeros``, without the days before zero sales, less on slow
     weekdays, and not more than sold on average at the same price and above: demand falls with the price.
 
     Args:
-        dates: ``(D,)`` days, unit D.
-        price: ``(D,)`` money per unit.
-        units: ``(D,)`` units sold.
-        tested: ``(D,)`` True on days with known sales that are not reported as in stock.
-        out: ``(D,)`` True on days reported as out of stock.
+        dates: days, unit D.
+        price: money per unit.
+        units: units sold.
+        tested: True on days with known sales that are not reported as in stock.
+        out: True on days reported as out of stock.
     """
     zero = tested & (units == 0)
     expected = np.zeros(len(units))
     empty = np.zeros(len(units), dtype=bool)
     if not (zero.any() or out.any()):
         return StockOuts(empty, empty.copy(), expected)
-    tested = tested & _open_days(dates, tested, zero)
+    weekday = weekday_of(dates.astype(np.int64))
+    tested = tested & _open_days(weekday, tested, zero)
     zero &= tested
     sold = tested & ~zero & ~np.append(zero[1:], False)
     share = zero.sum() / max(tested.sum(), 1)
     if sold.sum() >= FEWEST_SALE_DAYS and 0 < share <= LARGEST_EMPTY_SHARE:
-        usual = _usual_demand(units, sold)
+        mean, overdispersion = _usual_demand(units, sold)
         order = np.argsort(-price[sold])
         sums = np.cumsum(np.append(0.0, units[sold][order]))
         paying = np.searchsorted(-price[sold][order], -price, side="right")
         at_price = sums[paying] / np.maximum(paying, 1)
-        expected = np.minimum(usual.mean, at_price) * _slow_weekdays(dates, units, sold)
-        chance = _chance_of_zero(expected, usual.overdispersion)
-        empty = zero & (chance <= CHANCE_SHARE * _zero_shares(dates, tested, zero))
+        expected = np.minimum(mean, at_price) * _slow_weekdays(weekday, units, sold)
+        chance = _chance_of_zero(expected, overdispersion)
+        zeros, count = (np.bincount(weekday[days], minlength=WEEK) for days in (zero, tested))
+        of_weekday = np.where(zeros >= FEWEST_SHORT_DAYS, zeros / np.maximum(count, 1), share)
+        empty = zero & (chance <= CHANCE_SHARE * of_weekday[weekday])
         empty &= (expected >= FEWEST_EXPECTED) & (paying >= FEWEST_PAYING_DAYS)
-        rest = tested & ~empty & ~_short_days(dates, units, empty | out)
+        rest = tested & ~empty & ~_short_days(weekday, units, empty | out)
         unexplained = float((zero[rest] - chance[rest]).sum())
         if unexplained > LARGEST_REST * zero.sum():
             empty[:] = False
         elif unexplained > LARGEST_REST * zero[rest].sum():
             empty |= zero & rest
-    return StockOuts(empty, _short_days(dates, units, empty | out), expected)
+    return StockOuts(empty, _short_days(weekday, units, empty | out), expected)
 
 
-def _slow_weekdays(dates: DateArray, units: FloatArray, sold: BoolArray) -> FloatArray:
+def _slow_weekdays(weekday: IntArray, units: FloatArray, sold: BoolArray) -> FloatArray:
     """Return the upper quartile of each day's weekday over that of all days with sales, ``(D,)``, at most 1.
 
     The upper quartile hardly depends on days whose stock ran out.
     """
-    weekday = weekday_of(dates.astype(np.int64))
     usual = np.quantile(units[sold], 0.75)
     factor = [
         np.quantile(units[days], 0.75) / usual if (days := sold & (weekday == day)).any() else 1.0
@@ -177,15 +179,7 @@ def _slow_weekdays(dates: DateArray, units: FloatArray, sold: BoolArray) -> Floa
     return np.asarray(np.minimum(factor, 1.0)[weekday])
 
 
-def _zero_shares(dates: DateArray, tested: BoolArray, zero: BoolArray) -> FloatArray:
-    """Return the share of zero-sales days ``(D,)``: of the day's weekday if it has several, else of all days."""
-    weekday = weekday_of(dates.astype(np.int64))
-    zeros, count = (np.bincount(weekday[days], minlength=WEEK) for days in (zero, tested))
-    share = np.where(zeros >= FEWEST_SHORT_DAYS, zeros / np.maximum(count, 1), zero.sum() / tested.sum())
-    return np.asarray(share[weekday])
-
-
-def _short_days(dates: DateArray, units: FloatArray, out: BoolArray) -> BoolArray:
+def _short_days(weekday: IntArray, units: FloatArray, out: BoolArray) -> BoolArray:
     """Return the days ``(D,)`` whose sales stock-outs biased, without the stock-outs ``out (D,)`` themselves.
 
     Stock ran out on the day before zero sales. Where weekly deliveries sell out, the last weekdays before a delivery
@@ -197,7 +191,6 @@ def _short_days(dates: DateArray, units: FloatArray, out: BoolArray) -> BoolArra
     affected = out | short
     for first, after in find_runs(affected):
         affected[first:after] &= after - first <= WEEK  # longer runs do not end with the next delivery
-    weekday = weekday_of(dates.astype(np.int64))
     count = np.bincount(weekday, minlength=WEEK)
     cut = np.bincount(weekday[affected], minlength=WEEK)
     if (cut < FULL_SHARE * count).sum() >= FEWEST_FULL_WEEKDAYS:
@@ -206,29 +199,21 @@ def _short_days(dates: DateArray, units: FloatArray, out: BoolArray) -> BoolArra
     return np.asarray(short & ~out)
 
 
-def _open_days(dates: DateArray, known: BoolArray, zero: BoolArray) -> BoolArray:
+def _open_days(weekday: IntArray, known: BoolArray, zero: BoolArray) -> BoolArray:
     """Return the days ``(D,)`` on weekdays that have sales on more than one known day in ten."""
-    weekday = weekday_of(dates.astype(np.int64))
     count = np.maximum(np.bincount(weekday[known], minlength=WEEK), 1)
     closed = np.bincount(weekday[known & zero], minlength=WEEK) >= 0.9 * count
     return np.asarray(~closed[weekday])
-
-
-class _Usual(NamedTuple):
-    """Negative binomial of usual demand: variance ``= m + overdispersion m^2``."""
-
-    mean: FloatArray
-    overdispersion: float
 
 
 def _chance_of_zero(mean: FloatArray, overdispersion: float) -> FloatArray:
     return np.asarray((1 + overdispersion * mean) ** (-1 / overdispersion))
 
 
-def _usual_demand(units: FloatArray, sold: BoolArray) -> _Usual:
-    """Return the negative binomial of all days ``(D,)``, fitted to the days with sales.
+def _usual_demand(units: FloatArray, sold: BoolArray) -> tuple[FloatArray, float]:
+    """Return mean ``m (D,)`` and overdispersion ``v`` of the negative binomial of variance ``m + v m^2``.
 
-    Mean and overdispersion are corrected for the truncation alternately until they converge.
+    Fitted to the days with sales, both are corrected for the truncation alternately until they converge.
     """
     sums, counts = (np.cumsum(np.append(0.0, values)) for values in (units * sold, sold))
     day = np.arange(len(units))
@@ -250,7 +235,7 @@ def _usual_demand(units: FloatArray, sold: BoolArray) -> _Usual:
         overdispersion = min(max(float(excess.sum() / moment.sum()), 1e-3), 10.0)  # from nearly Poisson
         if overdispersion == before[1] and (whole == before[0]).all():
             break  # converged to the last bit
-    return _Usual(whole, overdispersion)
+    return whole, overdispersion
 
 
 def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]]:
@@ -263,21 +248,19 @@ def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]
     Returns:
         First day of each run and the day after its last one.
     """
-    runs = [(int(first), int(after)) for first, after in find_runs(known & (units == 0))]
-    return [run for run in runs if _expected_runs(*run, units, known) < LARGEST_PROBABILITY]
-
-
-def _expected_runs(first: int, after: int, units: FloatArray, known: BoolArray) -> float:
-    """Return the expected number of runs as long as this one; 1 if there are too few sales to estimate it."""
-    outside = known.copy()
-    outside[first:after] = False
-    position = np.flatnonzero(outside)
-    split = int(np.searchsorted(position, first))
-    near = position[max(0, split - NEAR_DAYS) : split + NEAR_DAYS]
-    if (units[position] > 0).sum() < FEWEST_SALE_DAYS:
-        return 1.0
-    zero = max(_zero_share(units[days]) for days in (position, near))
-    return float(len(units) * (1 - zero) * zero ** (after - first))
+    found = []
+    for first, after in find_runs(known & (units == 0)).tolist():
+        outside = known.copy()
+        outside[first:after] = False
+        position = np.flatnonzero(outside)
+        split = int(np.searchsorted(position, first))
+        near = position[max(0, split - NEAR_DAYS) : split + NEAR_DAYS]
+        if (units[position] > 0).sum() < FEWEST_SALE_DAYS:
+            continue
+        zero = max(_zero_share(units[days]) for days in (position, near))
+        if float(len(units) * (1 - zero) * zero ** (after - first)) < LARGEST_PROBABILITY:
+            found.append((first, after))
+    return found
 
 
 def _zero_share(units: FloatArray) -> float:
