@@ -82,12 +82,8 @@ def deal_windows(step_days: int) -> tuple[int, ...]:
 def regular_prices(log_price: FloatArray, window: int) -> FloatArray:
     """Return the log regular price of each day ``(D,)``: the grey closing of the log price.
 
-    ``r_t = min over s in [t - K + 1, t] of max over j in [s, s + K - 1] of p_j`` bridges dips shorter than K days. The
-    last price counts as regular once it has lasted longer than any dip before it.
-
-    Args:
-        log_price: ``(D,)`` oldest first.
-        window: K, days.
+    ``r_t = min over s in [t - K + 1, t] of max over j in [s, s + K - 1] of p_j`` bridges dips shorter than the window
+    of K days. The last price counts as regular once it has lasted longer than any dip before it.
     """
     days = len(log_price)
     changed = np.flatnonzero(np.abs(np.diff(log_price)) > CHANGE)

@@ -24,7 +24,7 @@ from pricerl.data.cleaning.findings import CleaningFindings, build_histories, re
 from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale, find_missing_days
 from pricerl.data.cleaning.product_rows import ProductRows, Segments, lay_out, split_products
 from pricerl.data.cleaning.quality_checks import summarize
-from pricerl.data.cleaning.sales_unit import count_units, find_measures
+from pricerl.data.cleaning.sales_unit import count_units, find_measure
 from pricerl.data.cleaning.zero_sales import StockOuts, find_stock_outs
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, find_holidays
@@ -133,11 +133,12 @@ def _find_days(
     holidays: DateArray | None,
 ) -> CleaningFindings:
     """Lay the rows on calendars and find the properties of each day."""
-    charged = rows.cells[columns.PRODUCT_PRICE]
-    total = rows.cells[columns.TOTAL_SALES]
-    sold = np.isfinite(charged) & (total > 0)
-    counted = Segments(rows.segments.count(sold))
-    measures = find_measures(charged[sold], total[sold], rows.cells[columns.UNITS][sold], counted, config.sales)
+    sold = np.isfinite(rows.cells[columns.PRODUCT_PRICE]) & (rows.cells[columns.TOTAL_SALES] > 0)
+    charged, total, given = (
+        rows.cells[name][sold] for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS)
+    )
+    parts = map(Segments(rows.segments.count(sold)).part, range(len(rows.names)))
+    measures = [find_measure(charged[part], total[part], given[part], config.sales) for part in parts]
     first = rows.days[rows.segments.starts + bounds.start]
     last = rows.days[rows.segments.edges[1:] - 1]
     calendar = lay_out(rows, first, step, num_days)

@@ -50,11 +50,11 @@ def find_prices_in_force(recorded: FloatArray, step_days: int = 1) -> FloatArray
     known = np.flatnonzero(np.isfinite(recorded))
     price = recorded[known]
     recent = known > known[-1] - LOOK_BACK_DAYS / step_days
-    if not find_changing(recorded, Segments([len(recorded)]), np.array([step_days])).any():
-        return None
-    coin = _coin(price)
+    # below prices of 1 the smallest coin is a hundredth of the price's leading digit
+    coin = min(COIN, float(10.0 ** (math.floor(math.log10(np.median(price))) - 2)))
     coins = np.round(price / coin)
-    if not (_has_fractions(price, coins * coin) or _scatters(coins[recent])):
+    below_coin = float((np.abs(price - coins * coin) > 1e-6 * price).mean())
+    if not (_keeps_changing(price) and below_coin >= SUB_COIN_SHARE) and not _scatters(coins[recent]):
         return None
     found = np.full(len(recorded), np.nan)
     for place, row in enumerate(known):
@@ -65,12 +65,9 @@ def find_prices_in_force(recorded: FloatArray, step_days: int = 1) -> FloatArray
 
 
 def find_changing(recorded: FloatArray, rows: Segments, step_days: IntArray) -> BoolArray:
-    """Return the products ``(P,)`` whose recorded prices change on most rows, of all or of the last 56 days.
+    """Return the products ``(P,)`` whose ``recorded (N,)`` prices change on most rows, of all or of the last 56 days.
 
-    Args:
-        recorded: ``(N,)`` prices by row, NaN where the file has none.
-        rows: rows of each product.
-        step_days: ``(P,)`` days from row to row.
+    Rows without a price are NaN; those of each product are ``step_days (P,)`` apart.
     """
     known = np.flatnonzero(np.isfinite(recorded))
     price = recorded[known]
@@ -83,16 +80,6 @@ def find_changing(recorded: FloatArray, rows: Segments, step_days: IntArray) -> 
         count = ends[1:] - first
         found |= _are_most(count, changes[np.maximum(ends[1:] - 1, 0)] - changes[np.minimum(first, len(price))])
     return found
-
-
-def _coin(price: FloatArray) -> float:
-    """Return the smallest coin; below prices of 1 it is a hundredth of the price's leading digit."""
-    return min(COIN, float(10.0 ** (math.floor(math.log10(np.median(price))) - 2)))
-
-
-def _has_fractions(price: FloatArray, rounded: FloatArray) -> bool:
-    """Return whether prices change on most rows and many have digits below the smallest coin."""
-    return _keeps_changing(price) and float((np.abs(price - rounded) > 1e-6 * price).mean()) >= SUB_COIN_SHARE
 
 
 def _scatters(coins: FloatArray) -> bool:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray, count_true
+from pricerl.arrays import FloatArray, count_true
 from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.quality import SalesMeasure
 
@@ -21,42 +21,32 @@ class Measure(NamedTuple):
     """Interpretation of the file's sales."""
 
     kind: SalesMeasure
-    """Revenue in money, or units."""
-
     whole_share: float
     """Share of days on which this yields whole units."""
-
     note: str = ""
     """Caveat, or an empty string."""
 
 
 def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
-    """Decide whether the sales of one product, or of a whole file, are revenue or units, as `find_measures` does."""
-    return find_measures(price, sales, units, Segments([len(price)]), setting)[0]
+    """Decide whether the sales of one product, or of a whole file, are revenue or units.
 
-
-def find_measures(
-    price: FloatArray, sales: FloatArray, units: FloatArray, products: Segments, setting: SalesSetting
-) -> list[Measure]:
-    """Decide for each product whether its sales are revenue or units.
+    Units are whole up to the rounding of prices to cents: half a cent per unit, at least 0.05 and at most 0.2 units.
 
     Args:
         price: ``(N,)`` prices of the days with a price and positive sales.
         sales: ``(N,)`` sales on these days.
         units: ``(N,)`` units reported in the file, NaN where blank.
-        products: these days of each product, at least one.
         setting: ``auto``, ``revenue`` or ``units``; the latter two are taken as given.
     """
-    revenue, whole = (
-        products.count(near) / products.sizes for near in (_near_whole(sales / price, price), sales == np.round(sales))
-    )
-    measures = []
-    for product, shares in enumerate(zip(revenue.tolist(), whole.tolist(), strict=True)):
-        share: dict[SalesMeasure, float] = dict(zip(("revenue", "units"), shares, strict=True))
-        rows = products.part(product)
-        found = _find_kind(price[rows], sales[rows], units[rows], share) if setting == "auto" else (setting, "")
-        measures.append(Measure(found[0], share[found[0]], found[1]))
-    return measures
+    ratio = sales / price
+    whole = np.round(ratio)
+    near_whole = (np.abs(ratio - whole) <= np.clip(ratio * 0.005 / price, 0.05, 0.2)) & (whole >= 1)
+    shares: dict[SalesMeasure, float] = {
+        "revenue": count_true(near_whole) / len(price),
+        "units": count_true(sales == np.round(sales)) / len(price),
+    }
+    kind, note = _find_kind(price, sales, units, shares) if setting == "auto" else (setting, "")
+    return Measure(kind, shares[kind], note)
 
 
 def _find_kind(
@@ -90,13 +80,3 @@ def count_units(
     whole = np.where(sales > 0, np.maximum(np.round(counted), 1.0), 0.0)
     counted = np.where(are_whole, whole, counted)
     return np.where((sales > 0) & (units > 0), units, counted)
-
-
-def _near_whole(ratio: FloatArray, price: FloatArray) -> BoolArray:
-    """Return where ``ratio (N,)`` is near a whole number of units, up to the rounding of prices to cents.
-
-    Half a cent per unit is tolerated, but at least 0.05 and at most 0.2 units.
-    """
-    tolerance = np.clip(ratio * 0.005 / price, 0.05, 0.2)
-    whole = np.round(ratio)
-    return np.asarray((np.abs(ratio - whole) <= tolerance) & (whole >= 1))
