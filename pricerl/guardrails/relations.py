@@ -63,11 +63,6 @@ class AdvisedPrices(NamedTuple):
         """The current price on every day."""
         return (self.current,) * len(self.prices)
 
-    @property
-    def moves(self) -> bool:
-        """Whether any price differs from the current one."""
-        return self.prices != self.kept
-
 
 class Bound(NamedTuple):
     """Prices that relations leave to a product."""

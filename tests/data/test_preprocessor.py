@@ -8,10 +8,9 @@ import pytest
 from observation_windows import every_window
 
 from pricerl.data.config import DataConfig
-from pricerl.data.features import FEATURES, build_features
+from pricerl.data.features import FEATURES, MinMaxScaler, build_features
 from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor, count_train_days
-from pricerl.data.scaling import MinMaxScaler
 from pricerl.errors import DataError
 from pricerl.simulation.seller import SellerConfig, simulated_history
 

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from pricerl.data.features import FEATURES
-from pricerl.data.scaling import MinMaxScaler
+from pricerl.data.features import FEATURES, MinMaxScaler
 
 F = len(FEATURES)
 

@@ -20,10 +20,9 @@ from pricerl.data.cleaning.calendar import (
     find_steps,
     mask_days,
 )
-from pricerl.data.cleaning.findings import CleaningFindings, build_histories, recorded_sales
+from pricerl.data.cleaning.findings import CleaningFindings, build_histories, recorded_sales, summarize
 from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale, find_missing_days
 from pricerl.data.cleaning.product_rows import ProductRows, Segments, lay_out, split_products
-from pricerl.data.cleaning.quality_checks import summarize
 from pricerl.data.cleaning.sales_unit import count_units, find_measure
 from pricerl.data.cleaning.zero_sales import StockOuts, find_stock_outs
 from pricerl.data.config import DataConfig

@@ -1,20 +1,57 @@
-"""Findings of cleaning in the rows of several products, and the histories that they yield."""
+"""Findings of cleaning in the rows of several products, with the histories and the data reports that they yield."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pricerl.arrays import DateArray, FloatArray, IntArray
-from pricerl.data.cleaning.calendar import Bounds, DayMasks, carry_forward, fill_conversion, impute_trailing_mean
-from pricerl.data.cleaning.missing_days import MissingDays
+from pricerl.data.cleaning.calendar import (
+    HIGHEST_CONVERSION,
+    Bounds,
+    DayMasks,
+    carry_forward,
+    fill_conversion,
+    find_runs,
+    impute_trailing_mean,
+)
+from pricerl.data.cleaning.missing_days import SETTING, MissingDays
 from pricerl.data.cleaning.price_in_force import find_changing, find_prices_in_force
-from pricerl.data.cleaning.product_rows import Calendar, ProductRows
-from pricerl.data.cleaning.sales_unit import Measure
-from pricerl.data.cleaning.zero_sales import StockOuts
+from pricerl.data.cleaning.product_rows import Calendar, ProductRows, Segments
+from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
+from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, StockOuts, UnlikelyZeros, improbable_runs, unlikely_zeros
+from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
+from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
+from pricerl.data.quality import ProductReport
 from pricerl.data.reading import columns
+from pricerl.formatting import plural
+
+NOTED = (*columns.CONVERSIONS, columns.TOTAL_PROFIT, columns.PREDICTED_SALES)
+"""Columns whose absence is noted."""
+
+RUNS_SHOWN = 5
+"""Maximum number of zero-sales runs listed; the rest are counted."""
+
+EXCLUDED = {
+    "stock_out": "{Day}s out of stock, excluded from demand",
+    "short": "{Day}s before stock-outs or on weekdays that often sell out, excluded from demand",
+    "refund_days": "Refund {day}s, included in profit and excluded from demand",
+    "unpriced_sale": "{Day}s with sales but no price, excluded from demand",
+    "padding": "Trailing priced {day}s without sales, taken for future {day}s",
+    "gap_days": "{Day}s in long runs without price and sales, excluded from demand",
+}
+"""Notes on days that are excluded from demand, by their count."""
+
+LARGEST_MISSING_SHARE = 0.25
+LARGEST_REFUND_SHARE = 0.05
+"""Thresholds above which the file needs a manual review before its advice can be trusted."""
+
+Counts = dict[str, Any]
+"""Counts of one product, by field of the data report or by the day's mark in `_count_marked`."""
 
 
 class CleaningFindings(NamedTuple):
@@ -95,3 +132,209 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None) -> l
         )
         histories.append(history)
     return histories
+
+
+def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:
+    """Return the data report of each product.
+
+    Forecasts are scored later, when training days are known.
+    """
+    counted, marked, filled = (
+        [dict(zip(numbers, row, strict=True)) for row in zip(*map(np.ndarray.tolist, numbers.values()), strict=True)]
+        for numbers in (_count_days(findings), _count_marked(findings), _count_filled(findings))
+    )
+    remarks = _note_columns(findings)
+    reports = []
+    for product, history in enumerate(histories):
+        measure = findings.measures[product]
+        counts = counted[product] | marked[product]
+        zeros = unlikely_zeros(history) if counts["nothing_sold"] else None
+        notes = [*([measure.note] if measure.note else []), *remarks[product]]
+        report = ProductReport(
+            product=history.product,
+            first_day=str(history.dates[0]),
+            last_day=str(history.dates[-1]),
+            **counted[product],
+            filled=filled[product],
+            sales_measure=measure.kind,
+            whole_unit_share=measure.whole_share,
+            forecast_used=OWN_MEAN,
+            forecast_errors={},
+            notes=(*notes, *_note_days(product, history, findings, counts, zeros)),
+            doubts=tuple(_doubts(findings.missing, measure, counts, zeros, history)),
+            step_days=history.step_days,
+        )
+        reports.append(report)
+    return reports
+
+
+def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
+    """Return the numbers of days, rows and prices, and the range of these, ``(P,)`` by field of the data report."""
+    days = findings.calendar.days
+    masks = findings.masks
+    price = findings.calendar.grid[columns.PRODUCT_PRICE]
+    sales = findings.calendar.grid[columns.TOTAL_SALES]
+    priced = np.isfinite(price) & np.isfinite(sales)
+    nothing_sold = masks.observed & ~(sales > 0)
+    charged = np.where(np.isfinite(sales), price, np.nan)
+    return {
+        "rows": findings.rows.segments.sizes,
+        "history_rows": findings.bounds.end + 1,
+        "history_days": days.sizes,
+        "future_days": findings.future.days.sizes,
+        "usable_days": days.count(masks.observed),
+        "priced_days": days.count(priced),
+        "zero_sale_days": days.count(nothing_sold),
+        "blank_price_days": days.count(nothing_sold & np.isnan(price) & masks.present),
+        "refund_days": days.count(masks.refund),
+        "missing_days": days.count(masks.missing),
+        "dropped_leading_days": findings.bounds.start,
+        "gap_days": days.count(masks.gap),
+        "distinct_prices": _count_different(price[priced], Segments(days.count(priced))),
+        "price_min": np.fmin.reduceat(charged, days.starts),
+        "price_max": np.fmax.reduceat(charged, days.starts),
+    }
+
+
+def _count_different(values: FloatArray, products: Segments) -> IntArray:
+    """Return the number of different values of each product ``(P,)``, which has at least one; sorts the values."""
+    for product in range(len(products)):
+        values[products.part(product)].sort()
+    new = np.append(True, values[1:] != values[:-1])
+    new[products.starts] = True
+    return products.count(new)
+
+
+def _count_marked(findings: CleaningFindings) -> dict[str, IntArray]:
+    """Return the numbers of days so marked in `DayMasks` and `StockOuts`, ``(P,)`` each.
+
+    On days of ``nothing_sold`` the file does not report stock; ``padding`` are trailing rows taken for future days.
+    """
+    days = findings.calendar.days
+    masks = findings.masks
+    outs = findings.stock_outs
+    idle = masks.observed & (findings.calendar.grid[columns.IN_STOCK] != 1) & (findings.units == 0)
+    marked = {"nothing_sold": idle, "short": outs.short, "empty": outs.empty}
+    marked |= {name: getattr(masks, name) for name in ("stock_out", "unpriced_sale", "no_sale")}
+    return {name: days.count(flags) for name, flags in marked.items()} | {"padding": findings.bounds.padding}
+
+
+def _count_filled(findings: CleaningFindings) -> dict[str, IntArray]:
+    """Return the blank cells that were filled, ``(P,)`` by column: none in a column without a value."""
+    days = findings.calendar.days
+    grid = findings.calendar.grid
+    present = findings.masks.present
+    return {
+        name: np.where(days.any(np.isfinite(grid[name])), days.count(present & np.isnan(grid[name])), 0)
+        for name in columns.FILLED
+    }
+
+
+def _note_columns(findings: CleaningFindings) -> list[list[str]]:
+    """Return notes on each product's columns without a value, and on unusual conversions."""
+    days = findings.calendar.days
+    grid = findings.calendar.grid
+    notes: list[list[str]] = [[] for _ in range(len(days))]
+    for name in NOTED:
+        for product in np.flatnonzero(~days.any(np.isfinite(grid[name]))):
+            notes[product].append(f"{name}: absent or blank throughout the history; not used.")
+    for name in columns.CONVERSIONS:
+        highest = np.fmax.reduceat(grid[name], days.starts)
+        for product in np.flatnonzero((highest > 0) & (highest <= 1)):
+            notes[product].append(f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares.")
+    for name in columns.CONVERSIONS:
+        above = days.count(grid[name] > HIGHEST_CONVERSION)
+        for product in np.flatnonzero(above):
+            notes[product].append(f"{name}: values above 100, counted as 100: {above[product]}.")
+    return notes
+
+
+def _note_days(
+    product: int, history: ProductHistory, findings: CleaningFindings, counts: Counts, zeros: UnlikelyZeros | None
+) -> list[str]:
+    """Return notes on the days that are excluded from demand, or that have no sales."""
+    part = findings.calendar.days.part(product)
+    period = STEP_WORDS[history.step_days]
+    words = {"Day": period.capitalize(), "day": period}
+    notes = [f"{text.format(**words)}: {counts[name]}." for name, text in EXCLUDED.items() if counts[name]]
+    notes += _missing_days(counts, findings.missing, period)
+    if history.in_force is not None:
+        recorded = findings.calendar.grid[columns.PRODUCT_PRICE][part]
+        last = float(recorded[np.isfinite(recorded)][-1])
+        now = history.current_price
+        last_row = f"; the last row has {last:.10g}" if abs(last - now) > 1e-9 else ""
+        averages = f"{columns.PRODUCT_PRICE}: averages of what buyers paid."
+        notes.append(f"{averages} The current price is {now:.10g}{last_row}.")
+    if counts["empty"]:
+        empty = findings.stock_outs.empty[part]
+        expected = float(np.median(findings.stock_outs.expected[part][empty]))
+        notes.append(
+            f"Nothing sold on {plural(counts['empty'], period)} at about {expected:.0f} expected units: "
+            f"{_listed(history, find_runs(empty))}. Taken for stock-outs and excluded from demand. Mark them in an "
+            f"{columns.IN_STOCK} column: no to confirm, yes if there was stock."
+        )
+    if counts["nothing_sold"] and (runs := improbable_runs(history.units, history.stock_unknown)):
+        notes.append(
+            f"Nothing sold from {_listed(history, runs)}: too long for chance. Mark days out of stock or off "
+            f"sale in an {columns.IN_STOCK} column; until then they count as days without demand."
+        )
+    if zeros is not None and zeros.share <= LARGEST_SHARE:
+        notes.append(f"{str(zeros).capitalize()}. Mark days out of stock or off sale in an {columns.IN_STOCK} column.")
+    if history.holidays is not None:
+        on_holidays = day_types(history.dates, history.holidays) == HOLIDAY
+        known = int((on_holidays & history.observed).sum())
+        few = "" if known >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to estimate their effect"
+        counted = f"{on_holidays.sum()}, {known} of them with known price and sales"
+        notes.append(f"Public holidays in the history: {counted}{few}.")
+    return notes
+
+
+def _missing_days(counts: Counts, missing: MissingDays, word: str) -> list[str]:
+    """Return a note on the product's days without a row; none without any."""
+    sale = counts["no_sale"]
+    left = counts["missing_days"]
+    reason = f", because {missing.evidence}" if missing.evidence else ""
+    if sale:
+        rest = f" ({left} more in longer gaps: as unknown)" if left else ""
+        remedy = f" If they are unknown, set {SETTING} unknown." if reason else ""
+        return [f"{plural(sale, word)} without a row: read as {word}s without a sale{rest}{reason}.{remedy}"]
+    if left and reason:
+        remedy = f"If nothing was sold on them, set {SETTING} zero."
+        return [f"{plural(left, word)} without a row: read as unknown{reason}. {remedy}"]
+    return []
+
+
+def _listed(history: ProductHistory, runs: Iterable[Sequence[int]]) -> str:
+    """Return the dates of the first runs, each from its first day to the one before its second entry."""
+    spans = [(history.dates[first], history.dates[after - 1]) for first, after in runs]
+    listed = [f"{first} to {last}" if last > first else str(first) for first, last in spans[:RUNS_SHOWN]]
+    return ", ".join([*listed, *([f"{len(spans) - RUNS_SHOWN} more"] if len(spans) > RUNS_SHOWN else [])])
+
+
+def _doubts(
+    missing: MissingDays, measure: Measure, counts: Counts, zeros: UnlikelyZeros | None, history: ProductHistory
+) -> list[str]:
+    """Return the findings that require a review under any settings."""
+    days = counts["history_days"]
+    word = STEP_WORDS[history.step_days]
+    absent = counts["missing_days"] / days
+    refund = counts["refund_days"] / days
+    gap = counts["gap_days"]
+    empty = counts["empty"]
+    checks = [
+        (absent > LARGEST_MISSING_SHARE, f"{absent:.0%} of {days} calendar {word}s have no row"),
+        (bool(missing.doubt) and absent > 0, missing.doubt),
+        (refund > LARGEST_REFUND_SHARE, f"{refund:.0%} of {days} {word}s are refunds"),
+        (gap > 0, f"{plural(gap, word)} in long gaps; was the product on sale?"),
+        (
+            zeros is not None and zeros.share > LARGEST_SHARE,
+            f"{zeros}; add an {columns.IN_STOCK} column if it was out of stock",
+        ),
+        (
+            empty / days > LARGEST_SHARE,
+            f"{plural(empty, word)} without sales are taken for stock-outs; confirm them in an "
+            f"{columns.IN_STOCK} column",
+        ),
+        (measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
+    ]
+    return [doubt for failed, doubt in checks if failed]
