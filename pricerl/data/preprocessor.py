@@ -67,7 +67,6 @@ class DataPreprocessor:
         train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
         forecasts = _choose_forecasts(history, config, chosen)
         features = tuple(map(build_features, history.products, [found.past for found in forecasts]))
-        training = list(map(_scaled_days, history.products, features, train_days))
         return cls(
             source=history.source,
             config=config,
@@ -76,7 +75,7 @@ class DataPreprocessor:
             forecasts=forecasts,
             features=features,
             train_days=train_days,
-            scaler=scaler or MinMaxScaler.fit(training),
+            scaler=scaler or MinMaxScaler.fit(list(map(_scaled_days, history.products, features, train_days))),
             numbers=tuple(range(len(history.products)) if numbers is None else numbers),
         )
 
@@ -147,16 +146,14 @@ class DataPreprocessor:
         Scaler and choice of forecast are kept. Features are not recomputed, because they depend on no later day. Future
         days are dropped, because their forecast was made later.
         """
-        forecast = self.forecasts[product]
+        one = self.select([product])
+        forecast = one.forecasts[0]
         return replace(
-            self,
-            products=(self.products[product].first_days(days),),
-            reports=(self.reports[product],),
+            one,
+            products=(one.products[0].first_days(days),),
             forecasts=(replace(forecast, past=forecast.past[:days], future=forecast.future[:0]),),
-            features=(self.features[product][:days],),
-            train_days=(min(self.train_days[product], days),),
-            scaler=self.scaler.select([product]),
-            numbers=(self.numbers[product],),
+            features=(one.features[0][:days],),
+            train_days=(min(one.train_days[0], days),),
         )
 
     def select(self, products: Sequence[int]) -> DataPreprocessor:

@@ -114,9 +114,9 @@ def resolve(relations: Sequence[Relation], advised: Mapping[str, AdvisedPrices])
     relation keep their prices. Products that are absent are left out.
     """
     bound: dict[str, Bound] = {}
-    lines = [item for item in relations if item.kind == "one_price"]
-    for line in lines:
-        bound |= _share_smallest_change(line, advised)
+    for item in relations:
+        if item.kind == "one_price":
+            bound |= _share_smallest_change(item, advised)
     while True:
         now = {name: bound[name].prices if name in bound else item.prices for name, item in advised.items()}
         held = next((found for found in (_hold(item, advised, now) for item in relations) if found), None)
@@ -159,11 +159,8 @@ def _hold(
 def broken_by(relations: Iterable[Relation], product: str, price: float, current: Mapping[str, float]) -> list[str]:
     """Return why a price of one product breaks relations while the others keep theirs, one reason per relation.
 
-    Args:
-        relations: all relations.
-        product: name of the product.
-        price: its price, money. Its current price breaks none: a relation never makes a price move.
-        current: current prices by product, money; products that are absent are left out.
+    The current price breaks none, as a relation never makes a price move. ``current`` are the current prices by
+    product, money; products that are absent are left out.
     """
     if price == current[product]:
         return []
@@ -180,7 +177,7 @@ def broken_by(relations: Iterable[Relation], product: str, price: float, current
 def span_between(relations: Iterable[Relation], product: str, current: Mapping[str, float]) -> tuple[float, float]:
     """Return the lowest and the highest price that relations leave to one product while the others keep theirs, money.
 
-    Arguments as for `broken_by`. The lowest is above the highest if there is no such price.
+    The lowest is above the highest if there is no such price.
     """
     low = 0.0
     high = math.inf
@@ -191,14 +188,11 @@ def span_between(relations: Iterable[Relation], product: str, current: Mapping[s
         at = related.products.index(product)
         before = [current[name] for name in related.products[:at]]
         after = [current[name] for name in related.products[at + 1 :]]
-        if item.kind == "size_order":
-            low = max([low, *before])
-            high = min([high, *after])
-        elif item.kind == "one_price":
-            low = max([low, *before, *after])
-            high = min([high, *before, *after])
-        elif at == 0:
-            low = max(low, after[0] / item.count)
-        else:
-            high = min(high, item.count * before[0])
+        lowest, highest = {
+            "size_order": (before, after),
+            "one_price": (before + after, before + after),
+            "multipack": ([price / item.count for price in after], [price * item.count for price in before]),
+        }[item.kind]
+        low = max([low, *lowest])
+        high = min([high, *highest])
     return low, high

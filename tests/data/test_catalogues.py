@@ -103,4 +103,4 @@ def test_segments_count_and_search_each_product() -> None:
     assert products.first(flags).tolist() == [1, 3, 5, 5]
     assert products.last(flags).tolist() == [2, 2, 2, 5]
     assert products.spread([1, 2, 3, 4]).tolist() == [1, 1, 1, 3, 3, 4]
-    assert list(products.parts(products.any(flags))) == [slice(0, 3), slice(5, 6)]
+    assert list(products) == [slice(0, 3), slice(3, 3), slice(3, 5), slice(5, 6)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -25,15 +26,6 @@ def find_step_days(days: DateArray) -> int:
         return 1
     steps = np.diff(np.unique(days)).astype(np.int64)
     return WEEK if len(steps) and np.median(steps) == WEEK else 1
-
-
-def find_steps(days: DateArray, products: Segments) -> IntArray:
-    """Return `find_step_days` of each product ``(P,)`` from the dates of all of them ``(N,)``, one after another."""
-    steps = np.ones(len(products), dtype=np.int64)
-    since = (days - products.spread(days[products.starts])).astype(np.int64)
-    for product in np.flatnonzero(~products.any(since % WEEK != 0)).tolist():
-        steps[product] = find_step_days(days[products.part(product)])
-    return steps
 
 
 class Bounds(NamedTuple):
@@ -174,6 +166,6 @@ def fill_conversion(percent: FloatArray, days: Segments) -> FloatArray:
     """Return conversions ``(D,)`` capped at 100 percent, NaN replaced by the product's median; all NaN without any."""
     capped = np.minimum(percent, HIGHEST_CONVERSION)
     known = np.isfinite(capped)
-    for part in days.parts(days.any(known) & days.any(~known)):
+    for part in compress(days, days.any(known) & days.any(~known)):
         capped[part] = np.where(known[part], capped[part], np.median(capped[part][known[part]]))
     return capped

@@ -17,7 +17,7 @@ from pricerl.data.cleaning.calendar import (
     carry_forward,
     fill_prices,
     find_bounds,
-    find_steps,
+    find_step_days,
     mask_days,
 )
 from pricerl.data.cleaning.findings import CleaningFindings, build_histories, recorded_sales, summarize
@@ -90,7 +90,7 @@ def _find(
         refused[name] = "no day has both a price and sales; at least one is needed"
     rows = rows.select(sold)
     bounds = find_bounds(rows.cells[columns.PRODUCT_PRICE], rows.cells[columns.TOTAL_SALES], rows.segments)
-    step = find_steps(rows.days, rows.segments)
+    step = np.array([find_step_days(rows.days[part]) for part in rows.segments], dtype=np.int64)
     num_days = _count_days(rows, bounds, step, missing)
     needed = config.window + 1
     for name, known, period in zip(rows.names, num_days.tolist(), step.tolist(), strict=True):
@@ -136,8 +136,8 @@ def _find_days(
     charged, total, given = (
         rows.cells[name][sold] for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS)
     )
-    parts = map(Segments(rows.segments.count(sold)).part, range(len(rows.names)))
-    measures = [find_measure(charged[part], total[part], given[part], config.sales) for part in parts]
+    counted = Segments(rows.segments.count(sold))
+    measures = [find_measure(charged[part], total[part], given[part], config.sales) for part in counted]
     first = rows.days[rows.segments.starts + bounds.start]
     last = rows.days[rows.segments.edges[1:] - 1]
     calendar = lay_out(rows, first, step, num_days)
@@ -163,7 +163,7 @@ def _find_days(
     if holidays is not None:  # their effect is estimated
         tested &= ~(np.isin(dates, holidays) & days.spread(step == 1))
     outs = StockOuts(np.zeros_like(tested), np.zeros_like(tested), np.zeros(days.rows))
-    for part in days.parts(days.any(tested & (units == 0) | masks.stock_out)):
+    for part in compress(days, days.any(tested & (units == 0) | masks.stock_out)):
         found = find_stock_outs(dates[part], price[part], units[part], tested[part], masks.stock_out[part])
         for whole, values in zip(outs, found, strict=True):
             whole[part] = values

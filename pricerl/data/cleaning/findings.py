@@ -198,8 +198,8 @@ def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
 
 def _count_different(values: FloatArray, products: Segments) -> IntArray:
     """Return the number of different values of each product ``(P,)``, which has at least one; sorts the values."""
-    for product in range(len(products)):
-        values[products.part(product)].sort()
+    for part in products:
+        values[part].sort()
     new = np.append(True, values[1:] != values[:-1])
     new[products.starts] = True
     return products.count(new)

@@ -24,6 +24,9 @@ class Segments:
     def __len__(self) -> int:
         return len(self.sizes)
 
+    def __iter__(self) -> Iterator[slice]:
+        return map(slice, self.starts.tolist(), self.edges[1:].tolist())
+
     @property
     def starts(self) -> IntArray:
         """``(P,)`` first row of each product."""
@@ -41,10 +44,6 @@ class Segments:
     def part(self, product: int) -> slice:
         """Return the rows of one product."""
         return slice(int(self.edges[product]), int(self.edges[product + 1]))
-
-    def parts(self, chosen: BoolArray) -> Iterator[slice]:
-        """Yield the rows of each product that is chosen, ``(P,)``."""
-        return map(self.part, np.flatnonzero(chosen).tolist())
 
     def count(self, flags: BoolArray) -> IntArray:
         """Return the number of True in ``flags (N,)`` by product, ``(P,)``."""
