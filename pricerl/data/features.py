@@ -39,17 +39,11 @@ CONSTANT_RANGE = 1e-9
 
 
 def build_features(history: ProductHistory, predicted: FloatArray | None = None) -> FloatArray:
-    """Return the features of every day.
+    """Return the features of every day, ``(D, 12)`` in the order of `FEATURES`, unscaled.
 
     Rolling means end the day before. Only ``profit``, ``sales`` and the conversions of a row depend on that day's own
-    outcome; a decision uses rows up to the previous day.
-
-    Args:
-        history: one product, ``D`` days.
-        predicted: ``(D,)`` revenue forecast; the trailing 7-day mean replaces NaN or an absent forecast.
-
-    Returns:
-        ``(D, 12)`` in the order of `FEATURES`, unscaled.
+    outcome; a decision uses rows up to the previous day. In the revenue forecast ``predicted (D,)`` the trailing 7-day
+    mean replaces NaN, and an absent forecast.
     """
     price = history.prices_in_force
     price_mean = shifted_mean(price, price[0])

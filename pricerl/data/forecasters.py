@@ -139,14 +139,8 @@ def choose_forecast(
 ) -> PredictedSales:
     """Choose the most accurate of three forecasts: the forecaster, the supplied column and the trailing 7-day mean.
 
-    Args:
-        history: one product, ``D`` days.
-        train_days: number of training days; the observed ones, except the first, are scored.
-        forecaster: name of the competing forecaster.
-        chosen: name of the forecast chosen in training, used regardless of its error; None to choose.
-
-    Returns:
-        The forecast, with the errors of all that exist on a week of scored days. The 7-day mean wins ties.
+    Scored are the observed training days except the first; the 7-day mean wins ties. A forecast chosen in training is
+    used regardless of its error.
 
     Raises:
         UsageError: the forecaster is unknown, or needs a package that is not installed.

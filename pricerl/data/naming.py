@@ -12,9 +12,6 @@ from pricerl.errors import UsageError
 Sources = str | Path | Sequence[str | Path]
 """A file, folder, pattern or database, or several: the sales report first, then the reports to join to it."""
 
-COMPRESSED = (".gz", ".zip", ".bz2", ".xz", ".zst")
-"""Endings after which a file's own ending comes, as in ``sales.csv.gz``."""
-
 SECRET = re.compile(
     r"(?i)://([^:/]*:[^@]*@|.*(pass(?!file)|pwd|secret|token|credential|(api|access|account|private)_?key)\w*\s*=)"
 )
@@ -49,15 +46,12 @@ def name_after(sources: Sources | None) -> str:
 
     >>> name_after("exports/soapnuts 2025.csv.gz")
     'soapnuts 2025'
-
-    Args:
-        sources: files, folders or other sources, as the user wrote them; None for a simulated seller.
     """
     if sources is None:
         return "simulated"
     source = list_sources(sources)[0]
     name = Path(source).resolve().name if Path(source).name in ("", "..") else Path(source).name
-    for ending in COMPRESSED:
+    for ending in (".gz", ".zip", ".bz2", ".xz", ".zst"):
         name = name.removesuffix(ending)
     name = re.sub(r"[^\w .@+=,-]+", "-", Path(name).stem).strip(" .-_")
     return name[:LONGEST_NAME].rstrip(" .-_") or "file"

@@ -57,15 +57,21 @@ class PriceSetting(NamedTuple):
 
 
 def classify_prices(price: FloatArray, step_days: int = 1) -> PriceSetting:
-    """Classify how prices were set, averages before repricers before promotions.
+    """Classify how the prices ``(D,)`` of observed days, oldest first, were set.
 
-    Args:
-        price: ``(D,)`` money, on observed days, oldest first.
-        step_days: days between rows, 1 or 7; weekly prices change too rarely to recognise a repricer.
+    Averages come before repricers, and these before promotions. Weekly prices, ``step_days`` 7 apart, change too rarely
+    to recognise a repricer.
     """
-    move = np.diff(np.log(price))
+    log_price = np.log(price)
+    move = np.diff(log_price)
     changes = float((np.abs(move) > CHANGE).mean()) if len(move) else 0.0
-    promoted = _is_promoted(np.log(price), deal_windows(step_days)[1])
+    window = deal_windows(step_days)[1]
+    near = float((np.abs(log_price - regular_prices(log_price, window)) <= REGULAR_BAND).mean())
+    falls, fallen = _returns(log_price, window)
+    _, risen = _returns(-log_price, window)
+    # promotions are falls that return to where they began, more often than rises do
+    returning = falls >= FEWEST_FALLS and fallen >= max(RETURNING_SHARE, risen + EXCESS)
+    promoted = returning and near >= REGULAR_SHARE
     coins = price / COIN
     if np.mean(np.abs(coins - np.round(coins)) > 1e-3) >= SUB_COIN_SHARE:
         return PriceSetting("averages", promoted, changes)
@@ -100,15 +106,6 @@ def _closing(values: FloatArray, window: int) -> FloatArray:
 
     ahead = maximum_filter1d(values, window, mode="nearest", origin=-((window - 1) // 2))
     return np.asarray(minimum_filter1d(ahead, window, mode="nearest", origin=(window - 1) // 2))
-
-
-def _is_promoted(log_price: FloatArray, window: int) -> bool:
-    """Return whether falls of the price return to where they began, more often than rises do."""
-    regular = regular_prices(log_price, window)
-    falls, fallen = _returns(log_price, window)
-    _, risen = _returns(-log_price, window)
-    near = float((np.abs(log_price - regular) <= REGULAR_BAND).mean())
-    return falls >= FEWEST_FALLS and near >= REGULAR_SHARE and fallen >= max(RETURNING_SHARE, risen + EXCESS)
 
 
 def _returns(log_price: FloatArray, window: int) -> tuple[int, float]:

@@ -16,9 +16,6 @@ SalesMeasure = Literal["revenue", "units"]
 MIN_USABLE_DAYS = 28
 """Default of ``decision.min_days``: with fewer usable days nothing is estimated."""
 
-MIN_PRICES = 2
-"""Minimum number of distinct prices: a single price contains no information about others."""
-
 FEWEST_PRICED_DAYS = 30
 FEWEST_PRICES = 3
 """Thresholds below which the file needs a manual review before its advice can be trusted."""
@@ -127,7 +124,7 @@ class ProductReport:
             failures.append(f"only {plural(self.usable_days, 'usable ' + self.period)}; at least {min_days} are needed")
         elif self.priced_days < FEWEST_PRICED_DAYS:
             doubts.append(f"only {plural(self.priced_days, self.period)} with a price and sales")
-        if self.distinct_prices < MIN_PRICES:
+        if self.distinct_prices < 2:  # which contains no information about others
             failures.append("only 1 price was tried; at least 2 different prices are needed")
         elif self.distinct_prices < FEWEST_PRICES:
             doubts.append(f"only {self.distinct_prices} different prices were tried")
