@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from pricerl.arrays import FloatArray
-from pricerl.data.cleaning.price_in_force import find_prices_in_force
 from pricerl.data.config import DataConfig
 from pricerl.data.features import build_features
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.price_setting import find_prices_in_force
 from pricerl.data.reading.reader import history_from_text, read_history
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product

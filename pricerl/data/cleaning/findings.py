@@ -19,13 +19,13 @@ from pricerl.data.cleaning.calendar import (
     impute_trailing_mean,
 )
 from pricerl.data.cleaning.missing_days import SETTING, MissingDays
-from pricerl.data.cleaning.price_in_force import find_changing, find_prices_in_force
 from pricerl.data.cleaning.product_rows import Calendar, ProductRows, Segments
 from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, StockOuts, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
+from pricerl.data.price_setting import find_changing, find_prices_in_force
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
