@@ -16,10 +16,6 @@ Frame = pd.DataFrame
 def write_frame(frame: object, path: Path) -> None:
     """Write a frame with the columns of a seller's file as CSV; a named index becomes a column.
 
-    Args:
-        frame: one row per product and day or week.
-        path: file to write; its folder is made if absent.
-
     Raises:
         UsageError: it is not a frame, or the file cannot be written.
     """

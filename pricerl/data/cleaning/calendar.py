@@ -42,8 +42,8 @@ class Bounds(NamedTuple):
 class DayMasks(NamedTuple):
     """Properties of each calendar day of one or several products, ``(D,)`` each."""
 
-    present: BoolArray
-    """The file has a row for the day."""
+    missing: BoolArray
+    """The file has no row for the day, and nothing is known of it."""
     refund: BoolArray
     """Sales are negative."""
     gap: BoolArray
@@ -56,11 +56,6 @@ class DayMasks(NamedTuple):
     """The same, by the sales alone."""
     no_sale: BoolArray
     """The file has no row for the day because nothing was sold."""
-
-    @property
-    def missing(self) -> BoolArray:
-        """Days without a row of which nothing is known."""
-        return ~self.present & ~self.no_sale
 
     @property
     def unknown(self) -> BoolArray:
@@ -123,7 +118,9 @@ def mask_days(
         gap[at] &= np.repeat(after - first, after - first) > days.spread(longest_gap)[at]
     out = grid[IN_STOCK] == 0
     out[days.starts] = False
-    return DayMasks(present, sales < 0, gap, np.isnan(price) & (sales > 0), out, np.zeros_like(out), no_sale)
+    return DayMasks(
+        ~present & ~no_sale, sales < 0, gap, np.isnan(price) & (sales > 0), out, np.zeros_like(out), no_sale
+    )
 
 
 def carry_forward(values: FloatArray) -> FloatArray:

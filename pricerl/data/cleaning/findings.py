@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,10 +139,9 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
 
     Forecasts are scored later, when training days are known.
     """
-    counted, marked, filled = (
-        [dict(zip(numbers, row, strict=True)) for row in zip(*map(np.ndarray.tolist, numbers.values()), strict=True)]
-        for numbers in (_count_days(findings), _count_marked(findings), _count_filled(findings))
-    )
+    counted = _by_product(_count_days(findings))
+    marked = _by_product(_count_marked(findings))
+    filled = _by_product(_count_filled(findings))
     remarks = _note_columns(findings)
     reports = []
     for product, history in enumerate(histories):
@@ -168,6 +167,12 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
     return reports
 
 
+def _by_product(numbers: Mapping[str, NDArray[Any]]) -> list[Counts]:
+    """Return the numbers ``(P,)`` of each product, by name."""
+    rows = zip(*(values.tolist() for values in numbers.values()), strict=True)
+    return [dict(zip(numbers, row, strict=True)) for row in rows]
+
+
 def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
     """Return the numbers of days, rows and prices, and the range of these, ``(P,)`` by field of the data report."""
     days = findings.calendar.days
@@ -185,7 +190,7 @@ def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
         "usable_days": days.count(masks.observed),
         "priced_days": days.count(priced),
         "zero_sale_days": days.count(nothing_sold),
-        "blank_price_days": days.count(nothing_sold & np.isnan(price) & masks.present),
+        "blank_price_days": days.count(nothing_sold & np.isnan(price) & findings.calendar.present),
         "refund_days": days.count(masks.refund),
         "missing_days": days.count(masks.missing),
         "dropped_leading_days": findings.bounds.start,
@@ -223,7 +228,7 @@ def _count_filled(findings: CleaningFindings) -> dict[str, IntArray]:
     """Return the blank cells that were filled, ``(P,)`` by column: none in a column without a value."""
     days = findings.calendar.days
     grid = findings.calendar.grid
-    present = findings.masks.present
+    present = findings.calendar.present
     return {
         name: np.where(days.any(np.isfinite(grid[name])), days.count(present & np.isnan(grid[name])), 0)
         for name in columns.FILLED
