@@ -89,8 +89,6 @@ def find_bounds(price: FloatArray, sales: FloatArray, products: Segments) -> Bou
 
 def find_runs(flags: BoolArray) -> IntArray:
     """Return the runs of True in ``flags (D,)`` as ``(R, 2)``: first day and the day after the last."""
-    if not flags.any():
-        return np.empty((0, 2), dtype=np.int64)
     padded = np.zeros(len(flags) + 2, dtype=bool)
     padded[1:-1] = flags
     return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
