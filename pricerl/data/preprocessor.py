@@ -99,11 +99,8 @@ class DataPreprocessor:
         """Return a preprocessor of a newer history of some or all products, with the scaler and choice of forecasts.
 
         The forecasts themselves and the split into training and held-out days are recomputed. A product that has the
-        name of its file takes that of the only product trained on.
-
-        Args:
-            fresh: the newer history.
-            trained: state of the earlier preprocessor, see `trained_state`.
+        name of its file takes that of the only product trained on. ``trained`` is the `trained_state` of the earlier
+        preprocessor.
 
         Raises:
             DataError: the fresh file has products that were not trained on, all of which are listed, or its rows are

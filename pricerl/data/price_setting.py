@@ -147,11 +147,7 @@ def find_prices_in_force(recorded: FloatArray, step_days: int = 1) -> FloatArray
 
     Among averages it is the most frequent price of the last 56 days, recent days counting more, if at least three rows
     and a tenth of them have it; otherwise the weighted median of these days. Both are rounded to the smallest coin
-    and depend on no later row.
-
-    Args:
-        recorded: ``(D,)`` prices by row, money, NaN where the file has none; at least one is known.
-        step_days: days from row to row.
+    and depend on no later row. Of the ``recorded (D,)`` prices, NaN where the file has none, at least one is known.
     """
     known = np.flatnonzero(np.isfinite(recorded))
     price = recorded[known]

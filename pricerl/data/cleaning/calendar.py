@@ -99,12 +99,7 @@ def mask_days(
 ) -> DayMasks:
     """Classify the days ``(D,)`` of the calendars of ``P`` products, which all start with a sale.
 
-    Args:
-        grid: price, sales and stock (0 on days out of stock) by column, NaN where blank.
-        present: where the file has a row.
-        no_sale: where it has none because nothing was sold.
-        longest_gap: ``(P,)`` longest run of blank days counted as zero sales; days without a row do not end a run.
-        days: days of each product.
+    Runs of blank days up to ``longest_gap (P,)`` count as zero sales; days without a row do not end a run.
     """
     price = grid[PRODUCT_PRICE]
     sales = grid[TOTAL_SALES]

@@ -101,12 +101,8 @@ def find_missing_days(
     A product's rows with sales determine how many days without a sale to expect: at least as many as a Poisson number
     truncated at zero has, as any variation of demand adds more; and about as many as a truncated negative binomial of
     the same mean and variance has. If the file has such days as rows, its rows are complete, and a missing one is
-    unknown. If it has none although several are expected, it lists sales only.
-
-    Args:
-        frame: checked rows, one per product and day.
-        setting: ``auto``, or the meaning as the seller knows it.
-        lost: days by product of which a row exists that cannot be read; they are no evidence.
+    unknown. If it has none although several are expected, it lists sales only. Days of rows that cannot be read,
+    ``lost`` by product, are no evidence.
     """
     products = frame[columns.PRODUCT].astype("category").array
     code = np.asarray(products.codes).astype(np.int64)

@@ -146,13 +146,9 @@ def order_rows(codes: IntArray, days: DateArray) -> IntArray:
 
 
 def lay_out(rows: ProductRows, start: DateArray, step: IntArray, sizes: IntArray) -> Calendar:
-    """Return rows on contiguous calendars; rows before and after them are left out.
+    """Return rows, whole steps apart, on contiguous calendars; rows before and after them are left out.
 
-    Args:
-        rows: rows of ``P`` products, which are whole steps apart.
-        start: ``(P,)`` first day of each calendar.
-        step: ``(P,)`` days from row to row.
-        sizes: ``(P,)`` days of each calendar.
+    Each product's calendar has its own first day, step from row to row and number of rows, ``(P,)`` each.
     """
     days = Segments(sizes)
     spread = rows.segments.spread

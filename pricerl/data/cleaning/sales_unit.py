@@ -31,12 +31,7 @@ def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, settin
     """Decide whether the sales of one product, or of a whole file, are revenue or units.
 
     Units are whole up to the rounding of prices to cents: half a cent per unit, at least 0.05 and at most 0.2 units.
-
-    Args:
-        price: ``(N,)`` prices of the days with a price and positive sales.
-        sales: ``(N,)`` sales on these days.
-        units: ``(N,)`` units reported in the file, NaN where blank.
-        setting: ``auto``, ``revenue`` or ``units``; the latter two are taken as given.
+    Rows ``(N,)`` have a price and positive sales; ``units`` are those reported in the file, NaN where blank.
     """
     ratio = sales / price
     whole = np.round(ratio)

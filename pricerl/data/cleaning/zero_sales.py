@@ -126,14 +126,8 @@ def find_stock_outs(
     """Find zero-sales days ``(D,)`` that usual demand cannot explain, on weekdays on which the seller is open.
 
     Usual demand is the negative binomial of ``unlikely_zeros``, without the days before zero sales, less on slow
-    weekdays, and not more than sold on average at the same price and above: demand falls with the price.
-
-    Args:
-        dates: days, unit D.
-        price: money per unit.
-        units: units sold.
-        tested: True on days with known sales that are not reported as in stock.
-        out: True on days reported as out of stock.
+    weekdays, and not more than sold on average at the same price and above: demand falls with the price. Tested are
+    days with known sales that are not reported as in stock; ``out`` are those reported as out of stock.
     """
     zero = tested & (units == 0)
     expected = np.zeros(len(units))
