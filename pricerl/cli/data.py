@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def check(words: Sequence[str]) -> int:
     files = options.path or options.files
     if not files:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
-    from pricerl.data.preprocessor import report_history
+    from pricerl.data.preprocessor import DataPreprocessor
     from pricerl.data.reading.problems import problem_table
     from pricerl.data.reading.reader import read_history
 
@@ -88,7 +89,8 @@ def check(words: Sequence[str]) -> int:
         raise
     _write_problems(options.problems, problem_table(history.problems))
     full = len(history.products) if options.verbose else FULL_REPORTS
-    _print_reports(history.products[:full], report_history(history, config, full), history.reports[full:])
+    few = replace(history, products=history.products[:full], reports=history.reports[:full])
+    _print_reports(few.products, DataPreprocessor.fit(few, config).reports, history.reports[full:])
     write_lines(_skipped_lines([str(problem) for problem in history.problems], files))
     return EXIT_OK
 

@@ -65,7 +65,11 @@ class DataPreprocessor:
             UsageError: the forecaster needs a package that is not installed.
         """
         train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
-        forecasts = _choose_forecasts(history, config, chosen)
+        names = chosen or (None,) * len(history.products)
+        forecasts = tuple(
+            choose_forecast(product, days, config.forecaster, name)
+            for product, days, name in zip(history.products, train_days, names, strict=True)
+        )
         features = tuple(map(build_features, history.products, [found.past for found in forecasts]))
         return cls(
             source=history.source,
@@ -200,16 +204,6 @@ class DataPreprocessor:
         )
 
 
-def report_history(history: History, config: DataConfig, first: int) -> tuple[ProductReport, ...]:
-    """Return the data reports of the ``first`` products with their forecasts, as `DataPreprocessor.fit` does.
-
-    Raises:
-        UsageError: the forecaster needs a package that is not installed.
-    """
-    few = replace(history, products=history.products[:first], reports=history.reports[:first])
-    return tuple(map(report_forecast, few.reports, _choose_forecasts(few, config)))
-
-
 def count_train_days(num_days: int, config: DataConfig) -> int:
     """Return the number of training days, at least one window; ``num_days`` of history are more than that.
 
@@ -217,17 +211,6 @@ def count_train_days(num_days: int, config: DataConfig) -> int:
     """
     holdout = max(round(config.holdout * num_days), WEEK if num_days >= 4 * WEEK else 1)
     return max(num_days - holdout, config.window)
-
-
-def _choose_forecasts(
-    history: History, config: DataConfig, chosen: Sequence[str | None] = ()
-) -> tuple[PredictedSales, ...]:
-    """Return each product's forecast, those that ``chosen`` names regardless of their errors."""
-    names = chosen or (None,) * len(history.products)
-    return tuple(
-        choose_forecast(product, count_train_days(len(product.dates), config), config.forecaster, name)
-        for product, name in zip(history.products, names, strict=True)
-    )
 
 
 def _scaled_days(product: ProductHistory, features: FloatArray, days: int) -> FloatArray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -39,8 +38,8 @@ def clean(
     source: str,
     config: DataConfig,
     notes: Sequence[str],
-    skipped: Sequence[Problem] = (),
-    lost: Mapping[str, DateArray] = MappingProxyType({}),
+    skipped: Sequence[Problem],
+    lost: Mapping[str, DateArray],
 ) -> History:
     """Clean every product of a checked file.
 
