@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pricerl.advice.files import About, render_files
 from pricerl.advice.report_data import Details, OwnDays, PriceCurves
-from pricerl.advice.result import DayAdvice, ProductAdvice, ProposedPath
+from pricerl.advice.result import DayAdvice, MarketFacts, ProductAdvice, ProposalChecks, ProposedPath, Recommendation
 from pricerl.arrays import Interval
 from pricerl.decide.decision import Decision
 from pricerl.evaluation.backtest import Backtest, HorizonScore
@@ -39,31 +39,34 @@ def made_up_advice(index: int) -> ProductAdvice:
     keep, outcome = _outcome(units, now), _outcome(units, new)
     change = Interval(3.0, 1.0, 5.0)
     uplift = Uplift(change, change, change, 1.0, 0.5)
+    decision = Decision("path", "B", "policy", False, "a model estimate, not yet tested")
+    days = tuple(_day(day, new, units) for day in range(HORIZON))
+    break_even = BreakEven(Interval(4.0, 2.0, 6.0), Interval(0.6, 0.4, 0.8), False, 0.0)
+    scores = tuple(HorizonScore(days, 28, 0.4, 0.5, 0.9, None, None, 0.2) for days in (1, 7, 14))
     return ProductAdvice(
         product=f"Product {index:03d}",
         current_price=now,
-        recommended_price=new,
-        settled_price=new,
-        decision=Decision("path", "B", "policy", False, "a model estimate, not yet tested"),
-        num_draws=NUM_DRAWS,
-        measure="profit",
-        keep=keep,
-        recommended=outcome,
-        uplift=uplift,
-        proposal=ProposedPath((new,) * HORIZON, outcome, uplift, uplift),
-        baselines=tuple(BaselineRow(rule, new, outcome, 0.9) for rule in [*RULES, BEST_FOR_OBJECTIVE]),
-        elasticity=Interval(-2.0, -3.0, -1.0),
-        raising=None,
-        break_even=BreakEven(Interval(4.0, 2.0, 6.0), Interval(0.6, 0.4, 0.8), False, 0.0),
-        days=tuple(_day(day, new, units) for day in range(HORIZON)),
-        off_policy={},
-        sensitivity=None,
-        planner_gap=0.001,
-        backtest=Backtest(28, tuple(HorizonScore(days, 28, 0.4, 0.5, 0.9, None, None, 0.2) for days in (1, 7, 14))),
-        costs="80 % of sales kept",
-        data_quality=_quality(now),
-        effective_days=90.0,
+        recommendation=Recommendation(new, new, decision, outcome, uplift, days),
         reason="Raise the price: a model estimate, not yet tested.",
+        keep=keep,
+        proposal=ProposedPath((new,) * HORIZON, outcome, uplift, uplift),
+        market=MarketFacts(
+            num_draws=NUM_DRAWS,
+            measure="profit",
+            elasticity=Interval(-2.0, -3.0, -1.0),
+            raising=None,
+            break_even=break_even,
+            effective_days=90.0,
+            costs="80 % of sales kept",
+        ),
+        checks=ProposalChecks(
+            baselines=tuple(BaselineRow(rule, new, outcome, 0.9) for rule in [*RULES, BEST_FOR_OBJECTIVE]),
+            off_policy={},
+            sensitivity=None,
+            planner_gap=0.001,
+            backtest=Backtest(28, scores),
+        ),
+        data_quality=_quality(now),
         details=_details(rng, now, new, units),
     )
 

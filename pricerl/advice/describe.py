@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import torch
 
 from pricerl.advice.report_data import gather_details
-from pricerl.advice.result import CostMeans, DayAdvice, ModelAdvice, ProductAdvice, ProposedPath
+from pricerl.advice.result import (
+    CostMeans,
+    DayAdvice,
+    MarketFacts,
+    ProductAdvice,
+    ProposalChecks,
+    ProposedPath,
+    Recommendation,
+)
 from pricerl.advice.sentences.verdict import explain
 from pricerl.advice.stop_rule import StopRule, find_stop_rule
 from pricerl.arrays import Interval, interval_of
@@ -103,81 +110,78 @@ def describe_advice(
 
     ``current`` has the current prices of related products of other markets, by name, money.
     """
-    forecast = _forecast(case, course)
-    fitted = case.product.fitted
-    recommended = course.recommends(case.product.current_price)
-    asked = course.gated.asked
-    facts: dict[str, Any] = {
-        **_facts_of_product(case),
-        **_facts_of_model(case, course.own, current),
-        **vars(_outcome(case, course, forecast)),
-        "backtest": skill,
-        "effective_days": float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
-        "stop_rule": _stop_rule(case, course, forecast),
-        "account": course.account,
-        "random_prices": course.drawn,
-        "offered_explore_share": course.offered,
-        "asked_price": None if asked is None else money(asked),
-        "guardrails": course.gated.edits,
-        "orders": orders_after(case, course),
-        "alarm": course.alarm,
-        "model": None if course.model is None else _outcome(case, course.model, _forecast(case, course.model)),
-        "previous": case.standing.previous,
-        "track_record": case.standing.track_record,
-    }
-    advice = ProductAdvice(**facts, reason="")
-    return replace(advice, reason=explain(replace(advice, details=None).to_dict(), case.formatter))
-
-
-def _facts_of_product(case: Case) -> dict[str, Any]:
-    """Return the fields that do not depend on any decision."""
     product = case.product
-    now = case.product.current_price
-    market = product.market
+    forecast = _forecast(case, course)
+    asked = course.gated.asked
+    model = course.own
+    advice = ProductAdvice(
+        product=product.name,
+        current_price=money(product.current_price),
+        recommendation=_recommend(case, course, forecast),
+        reason="",
+        keep=case.keep.outcome(),
+        proposal=_proposal(case, model),
+        market=_market_facts(case, course),
+        checks=_check_proposal(case, model, skill),
+        data_quality=product.market.preprocessor.reports[product.index].to_dict(case.config.min_days),
+        stop_rule=_stop_rule(case, course, forecast),
+        account=course.account,
+        random_prices=course.drawn,
+        offered_explore_share=course.offered,
+        asked_price=None if asked is None else money(asked),
+        guardrails=course.gated.edits,
+        orders=orders_after(case, course),
+        alarm=course.alarm,
+        model=None if course.model is None else _recommend(case, course.model, _forecast(case, course.model)),
+        previous=case.standing.previous,
+        track_record=case.standing.track_record,
+    )
+    details = gather_details(product, model.path.price.cpu().double().numpy(), _plan_test(case, model, current))
+    return replace(advice, reason=explain(advice.to_dict(), case.formatter), details=details)
+
+
+def _market_facts(case: Case, course: Course) -> MarketFacts:
+    product = case.product
+    now = product.current_price
     fitted = product.fitted
-    report = product.market.preprocessor.reports[product.index]
-    return {
-        "product": product.name,
-        "current_price": money(now),
-        "num_draws": market.num_draws,
-        "measure": market.measure,
-        "keep": case.keep.outcome(),
-        "elasticity": interval_of(elasticity_at(fitted, now)),
-        "raising": would_raising_pay(product.counted, now),
-        "break_even": find_break_even(fitted, now),
-        "costs": fitted.cost.describe(),
-        "cost_means": CostMeans(*fitted.cost.means) if fitted.cost.known else None,
-        "data_quality": report.to_dict(case.config.min_days),
-    }
+    recommended = np.log(course.recommends(now))
+    return MarketFacts(
+        num_draws=product.market.num_draws,
+        measure=product.market.measure,
+        elasticity=interval_of(elasticity_at(fitted, now)),
+        raising=would_raising_pay(product.counted, now),
+        break_even=find_break_even(fitted, now),
+        effective_days=float(np.interp(recommended, fitted.log_grid, fitted.units.effective_days)),
+        costs=fitted.cost.describe(),
+        cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
+    )
 
 
-def _facts_of_model(case: Case, model: Course, current: Mapping[str, float] | None) -> dict[str, Any]:
-    """Return the fields that depend on the model's own course, whoever overruled it."""
+def _check_proposal(case: Case, model: Course, skill: Backtest | None) -> ProposalChecks:
     product = case.product
     settled = float(model.aim.price[-1])
     rng = [case.seed, product.market.preprocessor.numbers[product.index]]
     baselines = tuple(compare_baselines(product, case.candidates, case.keep, case.horizon))
-    return {
-        "proposal": _proposal(case, model),
-        "baselines": baselines,
-        "off_policy": {
+    return ProposalChecks(
+        baselines=baselines,
+        off_policy={
             name: estimate_off_policy(product.history, product.counted, price, np.random.default_rng(rng))
             for name, price in (("settled", settled), ("current", product.current_price))
         },
-        "sensitivity": find_sensitivity(case.candidates, settled, case.causes),
-        "planner_gap": _planner_gap(product, baselines, model),
-        "details": gather_details(product, model.path.price.cpu().double().numpy(), _plan_test(case, model, current)),
-    }
+        sensitivity=find_sensitivity(case.candidates, settled, case.causes),
+        planner_gap=_planner_gap(product, baselines, model),
+        backtest=skill,
+    )
 
 
 def _forecast(case: Case, course: Course) -> PathForecast | None:
     return forecast_path(case.product, course.path.price, case.seed) if course.known else None
 
 
-def _outcome(case: Case, course: Course, forecast: PathForecast | None) -> ModelAdvice:
+def _recommend(case: Case, course: Course, forecast: PathForecast | None) -> Recommendation:
     """Return prices, decision and forecast of a course; nothing is forecast without the latter."""
     uplift = None if forecast is None or course.decision.follow == "hold" else forecast.value.over(case.keep)
-    return ModelAdvice(
+    return Recommendation(
         recommended_price=money(course.recommends(case.product.current_price)),
         settled_price=money(float(course.aim.price[-1])),
         decision=course.decision,

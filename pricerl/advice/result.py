@@ -58,21 +58,21 @@ class DayAdvice:
 
 
 @dataclass(frozen=True)
-class ModelAdvice:
-    """Advice of the model, if a person or the kill switch overruled it."""
+class Recommendation:
+    """Prices of a decided course with their decision and forecast."""
 
     recommended_price: float
-    """Money."""
+    """The price after the path's first change, or the current price, money."""
     settled_price: float
-    """Last price of the evaluated path, money."""
+    """Last price of the evaluated path, money: the proposed one, or the approach to the lower bound."""
     decision: Decision
-    """The model's own decision."""
+    """Recommendation with its grade."""
     recommended: DailyOutcome | None
-    """Outcome of its path."""
+    """Outcome of the path; None if a person ordered a price outside the tried ones."""
     uplift: Uplift | None
-    """Of its path over keeping the price."""
+    """Of the path over keeping the price; None if the price is kept or nothing is forecast."""
     days: tuple[DayAdvice, ...]
-    """Its prices and their forecasts."""
+    """The next days."""
 
 
 @dataclass(frozen=True)
@@ -101,41 +101,33 @@ class CostMeans(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ProductAdvice:
-    """Advice on one product, as all outputs show it."""
+class MarketFacts:
+    """Estimates of the fitted market around the current price."""
 
-    product: str
-    """Name of the product."""
-    current_price: float
-    """Money."""
-    recommended_price: float
-    """The price after the recommended path's first change, or the current price."""
-    settled_price: float
-    """Last price of the evaluated path: the proposed one, or the approach to the lower bound."""
-    decision: Decision
-    """Recommendation with its grade."""
     num_draws: int
     """Number of posterior draws behind every interval and probability."""
     measure: Measure
     """Measure of comparisons and probabilities: profit, or sales if revenue is the objective."""
-    keep: DailyOutcome
-    """Outcome of keeping the price over the forecast horizon."""
-    recommended: DailyOutcome | None
-    """Outcome of the recommended path; None if a person ordered a price outside the tried ones."""
-    uplift: Uplift | None
-    """Of the recommended path over keeping the price; None if the price is kept or nothing is forecast."""
-    proposal: ProposedPath
-    """Path that was decided on."""
-    baselines: tuple[BaselineRow, ...]
-    """Prices of the other rules."""
     elasticity: Interval
     """Price elasticity of demand around the current price: percent of units per percent of price, mostly negative."""
     raising: Raising | None
     """Whether a slightly higher price than the current one earns more; None if costs are unknown."""
     break_even: BreakEven
     """Cost at which neither a higher nor a lower price than the current one earns more; known without costs, too."""
-    days: tuple[DayAdvice, ...]
-    """The next days."""
+    effective_days: float
+    """Effective days at prices similar to the recommended one."""
+    costs: str
+    """Costs in force, in words."""
+    cost_means: CostMeans | None = None
+    """None where costs are unknown."""
+
+
+@dataclass(frozen=True)
+class ProposalChecks:
+    """Comparisons that test the proposed path and the forecast behind it."""
+
+    baselines: tuple[BaselineRow, ...]
+    """Prices of the other rules."""
     off_policy: dict[str, OffPolicyValue]
     """Off-policy estimates of the ``settled`` and of the ``current`` price."""
     sensitivity: Sensitivity | None
@@ -144,15 +136,34 @@ class ProductAdvice:
     """Relative loss of profit before fixed cost at the last price proposed, against the best constant price."""
     backtest: Backtest | None
     """Forecast skill on this product's history; None if no day could be scored."""
-    costs: str
-    """Costs in force, in words."""
-    data_quality: dict[str, Any]
-    effective_days: float
-    """Effective days at prices similar to the recommended one."""
+
+
+PARTS = ("recommendation", "market", "checks")
+"""Records whose fields are keys of the product in ``advice.json``."""
+
+
+@dataclass(frozen=True)
+class ProductAdvice:
+    """Advice on one product, as all outputs show it."""
+
+    product: str
+    """Name of the product."""
+    current_price: float
+    """Money."""
+    recommendation: Recommendation
+    """Prices, decision and forecast."""
     reason: str
     """Recommendation and reasons, in sentences."""
-    cost_means: CostMeans | None = None
-    """None where costs are unknown."""
+    keep: DailyOutcome
+    """Outcome of keeping the price over the forecast horizon."""
+    proposal: ProposedPath
+    """Path that was decided on."""
+    market: MarketFacts
+    """Estimates around the current price."""
+    checks: ProposalChecks
+    """Comparisons with the proposed path."""
+    data_quality: dict[str, Any]
+    """Report on the data of the product."""
     stop_rule: StopRule | None = None
     """Rule to take the recommended change back; None if the price is kept or sales are too few."""
     account: AccountPlan | None = None
@@ -161,8 +172,6 @@ class ProductAdvice:
     """Distributions that prices with a random part were drawn from, oldest first."""
     offered_explore_share: float | None = None
     """Value of ``decision.explore_share`` that would show what a hold lacks; None where it is set or would not help."""
-    details: Details | None = None
-    """Data that only the report shows."""
     asked_price: float | None = None
     """Proposed price on the first day on which a guardrail changed something; None if none did."""
     guardrails: tuple[DayEdit, ...] = ()
@@ -171,12 +180,34 @@ class ProductAdvice:
     """Orders for this product, oldest first, with their status."""
     alarm: Alarm | None = None
     """Alarm that stopped the model."""
-    model: ModelAdvice | None = None
-    """Advice of the model, if it was overruled."""
+    model: Recommendation | None = None
+    """Advice of the model, if a person or the kill switch overruled it."""
     previous: PreviousAdvice | None = None
     """None if this is the first."""
     track_record: TrackRecord | None = None
     """Past predictions compared with outcomes; None if there are none."""
+    details: Details | None = None
+    """Data that only the report shows."""
+
+    @property
+    def recommended_price(self) -> float:
+        """The price after the first change, or the current price, money."""
+        return self.recommendation.recommended_price
+
+    @property
+    def decision(self) -> Decision:
+        """Recommendation with its grade."""
+        return self.recommendation.decision
+
+    @property
+    def uplift(self) -> Uplift | None:
+        """Gain over keeping the price; None if the price is kept or nothing is forecast."""
+        return self.recommendation.uplift
+
+    @property
+    def days(self) -> tuple[DayAdvice, ...]:
+        """The next days."""
+        return self.recommendation.days
 
     @property
     def order(self) -> Order | None:
@@ -184,8 +215,11 @@ class ProductAdvice:
         return active_of(self.orders)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain Python values for ``advice.json``."""
-        plain = {**to_plain(self), "chain": list(self.decision.chain)}
+        """Return plain Python values for ``advice.json``, in which the parts are one level with the product."""
+        plain: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            plain |= to_plain(value) if name in PARTS else {name: to_plain(value)}
+        plain["chain"] = list(self.decision.chain)
         for decided in filter(None, (plain, plain["model"])):
             for field, key in KEYS.items():
                 decided["decision"][key] = decided["decision"].pop(field)

@@ -319,7 +319,7 @@ def advise_product(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, Any]:
         "date": item.days[0].date,
         "current_price": item.current_price,
         "recommended_price": item.recommended_price,
-        "settled_price": item.settled_price,
+        "settled_price": item.recommendation.settled_price,
         "grade": item.decision.grade,
         "source": item.decision.source,
         "profit_gain": mean,

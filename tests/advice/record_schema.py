@@ -12,21 +12,22 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from pricerl import evaluation
 from pricerl.advice import report_data, result, stop_rule
 from pricerl.advice.files import FORMAT, About
-from pricerl.advice.result import KEYS, ProductAdvice
+from pricerl.advice.result import KEYS, PARTS, MarketFacts, ProductAdvice, ProposalChecks, Recommendation
 from pricerl.arrays import Interval
 from pricerl.data import quality
 from pricerl.decide import account, decision, exploration, price_path, proposer, standing
+from pricerl.evaluation import backtest, off_policy, planner, sensitivity, valuation
 from pricerl.formatting import Formatter
 from pricerl.market import cost
 
+RECORDS = (account, backtest, cost, decision, exploration, off_policy, planner, price_path, proposer, quality)
+RECORDS += (report_data, result, sensitivity, standing, stop_rule, valuation)
 NAMES: dict[str, Any] = {}
 """Everything that annotations of the records name; some is imported for type checkers only."""
-for module in (report_data, result, stop_rule, quality, account, decision, exploration, price_path, proposer, standing):
+for module in RECORDS:
     NAMES |= vars(module)
-NAMES |= {name: getattr(evaluation, name) for name in evaluation.__all__} | {"Measure": cost.Measure}
 
 PLAIN = {str: "string", float: "number", int: "integer", bool: "boolean"}
 
@@ -116,7 +117,8 @@ def make_advice_schema() -> dict[str, Any]:
     """Return the JSON schema of ``advice.json``, the content of ``advice.schema.json``."""
     schemas = Schemas()
     keys = schemas.object(About, Formatter)
-    product = schemas.object(ProductAdvice, skipped=frozenset({"data_quality"}))
+    parts = (Recommendation, MarketFacts, ProposalChecks)
+    product = schemas.object(ProductAdvice, *parts, skipped=frozenset({"data_quality", *PARTS}))
     report = schemas.object(quality.ProductReport, quality.Verdict)
     report["properties"]["min_days"] = {"type": "integer", "description": "Usable days that are required."}
     product["required"].append("data_quality")

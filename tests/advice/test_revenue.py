@@ -78,17 +78,21 @@ def test_a_cut_that_brings_revenue_and_loses_profit_is_followed_for_revenue_alon
     assert by_revenue.uplift is not None and by_revenue.uplift.profit is not None
     assert by_revenue.uplift.profit.mean < 0 < by_revenue.uplift.sales.mean
     assert f"Effect on profit: −{-by_revenue.uplift.profit.mean:.2f} profit per day" in by_revenue.reason
-    assert by_revenue.planner_gap is not None and by_revenue.planner_gap >= 0
+    assert by_revenue.checks.planner_gap is not None and by_revenue.checks.planner_gap >= 0
 
 
 def test_every_comparison_is_in_revenue(shop: Known) -> None:
     advice = advise_on(shop(-2.0), "revenue", -1.0)
     now = advice.current_price
-    assert advice.measure == "sales" and advice.raising is not None and advice.raising.probability_better == 0.0
+    assert (
+        advice.market.measure == "sales"
+        and advice.market.raising is not None
+        and advice.market.raising.probability_better == 0.0
+    )
     assert advice.details is not None and advice.details.curves.sales is not None
     assert advice.details.beyond == "below" and advice.details.curves.profit is None
-    assert "planner, profit alone" not in {row.rule for row in advice.baselines}
-    for row in advice.baselines:
+    assert "planner, profit alone" not in {row.rule for row in advice.checks.baselines}
+    for row in advice.checks.baselines:
         assert row.probability_better in ((1.0,) if row.price < now else (0.0, None))
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pricerl.advice.result import DayAdvice, ProductAdvice, ProposedPath
-from pricerl.advice.sentences import verdict
-from pricerl.arrays import Interval
+from pricerl.advice.result import DayAdvice, MarketFacts, ProductAdvice, ProposalChecks, ProposedPath, Recommendation
+from pricerl.advice.sentences.verdict import explain
+from pricerl.arrays import Interval, to_plain
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED, Decision
 from pricerl.evaluation.pricing_rules import BaselineRow
 from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
@@ -36,39 +36,27 @@ def _policy(mean: float, over_keep: Uplift = UPLIFT) -> ProposedPath:
     return ProposedPath((10.5, 12.0), _outcome(mean), over_keep, UPLIFT)
 
 
-def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
+def _advice(decision: Decision, **changes: Any) -> dict[str, Any]:
+    """An entry of ``products``, with other values of some keys."""
     new = 10.0 if decision.follow == "hold" else 10.5
+    held = decision.follow == "hold"
+    days = (_day("2025-04-01", 10.0), _day("2025-04-02", new))
+    cost = Interval(5.0, 2.0, 6.7)
+    break_even = BreakEven(cost, Interval(0.5, 0.33, 0.8), fees_known=False, raises_revenue=0.0)
+    raising = Raising(probability_better=0.875, break_even=2.5)
+    profit_alone = BaselineRow("planner, profit alone", 13.0, _outcome(58.0), 1.0)
     advice = ProductAdvice(
         product="Mug",
         current_price=10.0,
-        recommended_price=new,
-        settled_price=12.0,
-        decision=decision,
-        num_draws=64,
-        measure="profit",
-        keep=_outcome(50.0),
-        recommended=_outcome(52.5),
-        uplift=None if decision.follow == "hold" else UPLIFT,
-        proposal=_policy(52.5),
-        baselines=(BaselineRow("planner, profit alone", 13.0, _outcome(58.0), 1.0),),
-        elasticity=Interval(-2.0, -3.0, -1.0),
-        raising=Raising(probability_better=0.875, break_even=2.5),
-        break_even=BreakEven(Interval(5.0, 2.0, 6.7), Interval(0.5, 0.33, 0.8), fees_known=False, raises_revenue=0.0),
-        days=(_day("2025-04-01", 10.0), _day("2025-04-02", new)),
-        off_policy={},
-        sensitivity=None,
-        planner_gap=0.0,
-        backtest=None,
-        costs="",
-        data_quality={"distinct_prices": 4},
-        effective_days=44.4,
+        recommendation=Recommendation(new, 12.0, decision, _outcome(52.5), None if held else UPLIFT, days),
         reason="",
+        keep=_outcome(50.0),
+        proposal=_policy(52.5),
+        market=MarketFacts(64, "profit", Interval(-2.0, -3.0, -1.0), raising, break_even, 44.4, costs=""),
+        checks=ProposalChecks((profit_alone,), off_policy={}, sensitivity=None, planner_gap=0.0, backtest=None),
+        data_quality={"distinct_prices": 4},
     )
-    return replace(advice, **changes)
-
-
-def explain(advice: ProductAdvice, formatter: Formatter) -> str:
-    return verdict.explain(advice.to_dict(), formatter)
+    return advice.to_dict() | to_plain(changes)
 
 
 def test_a_hold_names_the_policys_own_path_and_its_probability() -> None:
@@ -129,9 +117,9 @@ def test_a_seller_who_lost_no_units_to_a_rise_is_not_given_a_negative_cost() -> 
 NO_COSTS_HOLD = Decision("hold", "C", "hold", True, NO_COSTS)
 
 
-def _without_costs(**found: Any) -> ProductAdvice:
+def _without_costs(**found: Any) -> dict[str, Any]:
     advice = _advice(NO_COSTS_HOLD, raising=None, proposal=_policy(45.0, UNKNOWN))
-    return replace(advice, break_even=advice.break_even._replace(**found))
+    return advice | {"break_even": advice["break_even"] | found}
 
 
 def test_without_costs_the_reason_states_the_unit_cost_above_which_a_rise_pays() -> None:
@@ -190,8 +178,8 @@ DOUBTFUL = replace(UPLIFT, probability_better=0.75)
 
 
 def _unsure(rise_pays: float, **changes: Any) -> str:
-    advice = _advice(UNSURE, proposal=_policy(52.5, DOUBTFUL), raising=Raising(rise_pays, 2.5))
-    return explain(replace(advice, **changes), PLAIN)
+    known = {"proposal": _policy(52.5, DOUBTFUL), "raising": Raising(rise_pays, 2.5)}
+    return explain(_advice(UNSURE, **{**known, **changes}), PLAIN)
 
 
 def test_a_clear_direction_and_an_unclear_size_are_set_apart() -> None:

@@ -101,8 +101,8 @@ def test_advice_on_weeks_counts_weeks(daily_and_weekly: tuple[Dynamics, Dynamics
     assert [day.date for day in advice.days] == [str(last + 7), str(last + 14)]
     assert "profit per week" in advice.reason and "weeks of your history" in advice.reason
     assert "per day" not in advice.reason
-    assert advice.backtest is not None
-    assert [score.days_ahead for score in advice.backtest.scores] == [7, 14]
+    assert advice.checks.backtest is not None
+    assert [score.days_ahead for score in advice.checks.backtest.scores] == [7, 14]
     assert advice.details is not None and advice.details.price_test is not None
     days = advice.details.price_test.days
     assert days is None or days % 7 == 0
