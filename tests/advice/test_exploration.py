@@ -12,7 +12,6 @@ from torch import Tensor
 
 from pricerl.advice.describe import advise
 from pricerl.advice.sentences.next_steps import what_would_change
-from pricerl.arrays import to_plain
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.decision import DecisionConfig
@@ -105,7 +104,7 @@ def test_a_history_set_by_a_repricer_is_varied_with_consent(repriced: Market) ->
     now = varied.current_price
     assert all(abs(day.recommended_price / now - 1) < 0.025 for day in varied.days)
     assert (plain.offered_explore_share, varied.offered_explore_share) == (0.02, None)
-    assert what_would_change(to_plain(plain), PLAIN)[-1] == (
+    assert what_would_change(plain.to_dict(), PLAIN)[-1] == (
         "Or set decision.explore_share to 0.02: the price then varies at random, 2 % up or down, which shows how "
         "buyers respond."
     )
