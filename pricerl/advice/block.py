@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from pricerl.advice.report.work_list import KINDS, kind_of, stake_of
+from pricerl.advice.report.work_list import KINDS, kind_of, known_gains, stake_of
 from pricerl.advice.sentences.grounds import active_order_words, edit_words, order_lines, proposer_lines, track_lines
 from pricerl.advice.sentences.next_steps import (
     Place,
@@ -25,11 +25,10 @@ from pricerl.advice.sentences.verdict import (
     better_words,
     demand_words,
     exception_words,
-    measure_of,
     tested_words,
 )
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
-from pricerl.formatting import MEASURES, UNKNOWN, Formatter, plural, sentence, unit_digits
+from pricerl.formatting import MEASURES, Formatter, plural, sentence, unit_digits
 from pricerl.terminal import shown
 
 WIDTH = 72
@@ -66,12 +65,11 @@ def block_lines(products: Sequence[Record], f: Formatter, place: Place) -> list[
 
 
 def _folded(line: str) -> list[str]:
-    """Return a line that is too wide, because of large numbers, in parts broken at spaces."""
+    """Break a line that is too wide, because of large numbers, at spaces."""
     if cell_len(line) <= WIDTH:
         return [line]
     words = line.split()
-    indent = min(len(line) - len(line.lstrip()), LABEL)
-    parts = [" " * indent + words[0]]
+    parts = [" " * min(len(line) - len(line.lstrip()), LABEL) + words[0]]
     for part in (part for word in words[1:] for part in chop_cells(word, WIDTH - LABEL)):
         if cell_len(parts[-1]) + 1 + cell_len(part) <= WIDTH:
             parts[-1] += f" {part}"
@@ -98,9 +96,8 @@ def wrapped(text: str, label: str = "") -> list[str]:
 
 def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     quality = product["data_quality"]
-    decision = product["decision"]
     span = f"{plural(quality['history_days'], f.period)}, last {f.period} {f.date(quality['last_day'])}"
-    yield from _heading(shown(product["product"]), span, f"grade {decision['grade']}")
+    yield from _heading(shown(product["product"]), span, f"grade {product['decision']['grade']}")
     yield from _verdict(product, f, place)
     yield ""
     yield from _comparison(product, f)
@@ -110,7 +107,14 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     for label, text in _reasons(product, f):
         yield from wrapped(text, label)
     yield ""
-    yield from _next(product, f, place)
+    yield from wrapped(f"open {place.report}", "Next")
+    if product["recommended_price"] != product["current_price"] and not place.is_late(product):
+        yield from wrapped(f"pricerl approve{place.option}")
+        yield from wrapped(override_command(product, f, place))
+    for command in cost_commands(product, place.option):
+        yield from wrapped(command)
+    best = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
+    yield from wrapped(f"pricerl what-if {typed_price(best, f)}{place.option}")
 
 
 def _heading(name: str, about: str, end: str) -> Iterator[str]:
@@ -146,29 +150,23 @@ def _comparison(product: Record, f: Formatter) -> Iterator[str]:
     charged = product["recommended"]
     change = product["uplift"]
     money = f", {f.currency}" if f.currency else ""
-    head = ("", "keep", "change", "difference (90 %)") if change else ("", "keep", "", "")
-    rows: list[tuple[str, ...]] = [head]
+    rows = [("", "keep", "change", "difference (90 %)") if change else ("", "keep", "", "")]
     for name in ("profit", "sales", "units"):
-        sides = [None if side is None else side[name] for side in (kept, charged, change)]
-        if sides[0] is None:
+        if kept[name] is None:
             continue
-        means = [None if values is None else values[0] for values in sides]
+        means = [side[name][0] for side in (kept, charged, change) if side is not None]
         digits = unit_digits(*means) if name == "units" else f.money_digits(*means)
-        cells = [f.number(mean, digits) for mean in means[:2]] if change else [f.number(means[0], digits), ""]
-        gain = sides[2]
-        if gain is not None:
-            cells.append(f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}")
         label = f"{name} per {f.period}{'' if name == 'units' else money}"
-        rows.append((label, *cells, *[UNKNOWN if change else ""] * (3 - len(cells))))
-    yield from _aligned(rows)
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Yield the rows of a table: names on the left, numbers on the right."""
-    label, *columns = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    for name, *cells in rows:
-        padded = (" " * (width - cell_len(cell)) + cell for cell, width in zip(cells, columns, strict=True))
-        yield "   ".join(["  " + set_cell_size(name, label), *padded])
+        after = difference = ""
+        if change is not None:
+            gain, low, high = change[name]
+            after = f.number(charged[name][0], digits)
+            difference = f"{f.number(gain, digits, '+')}{f.limits(low, high, digits, '+')}"
+        rows.append((label, f.number(kept[name][0], digits), after, difference))
+    width, *widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for label, *cells in rows:
+        padded = (" " * (room - cell_len(cell)) + cell for cell, room in zip(cells, widths, strict=True))
+        yield "   ".join(["  " + set_cell_size(label, width), *padded])
 
 
 def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
@@ -188,39 +186,18 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     for order in product["orders"]:
         if order["status"] == "active":
             yield "Your order", active_order_words(order, f)
-    for line in order_lines(product["orders"], f):
-        yield "Your order", line
+    yield from (("Your order", line) for line in order_lines(product["orders"], f))
     if product["track_record"] is not None:
         yield "So far", " ".join(track_lines(product["track_record"], f)[:2]).removeprefix("Track record: ")
     if product["account"] is not None:
-        yield "Quarter", " ".join(account_words(product["account"], f, measure_of(product)))
+        yield "Quarter", " ".join(account_words(product["account"], f, product["measure"]))
     over_plan = product["proposal"]["policy_over_plan"]
-    if over_plan is not None and over_plan["advantage"] is None:  # no finite price
-        yield "Check", " ".join(proposer_lines(product, f))
-    if contradiction := contradiction_words(product):
-        yield "Check", contradiction
+    checks = proposer_lines(product, f) if over_plan is not None and over_plan["advantage"] is None else []
     doubts = product["data_quality"]["reasons"]
-    for text in doubts[:MOST_CHECKS]:
+    for text in filter(None, [*checks, contradiction_words(product), *doubts[:MOST_CHECKS]]):
         yield "Check", text
     if len(doubts) > MOST_CHECKS:
         yield "", f"and {len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"
-
-
-def _next(product: Record, f: Formatter, place: Place) -> Iterator[str]:
-    """Yield what to do next: the page and the commands on this advice."""
-    yield from wrapped(f"open {place.report}", "Next")
-    if product["recommended_price"] != product["current_price"] and not place.is_late(product):
-        yield from wrapped(f"pricerl approve{place.option}")
-        yield from wrapped(override_command(product, f, place))
-    for command in cost_commands(product, place.option):
-        yield from wrapped(command)
-    yield from wrapped(f"pricerl what-if {typed_price(_asked(product), f)}{place.option}")
-
-
-def _asked(product: Record) -> float:
-    """Return the price of the question: the best constant one, if it is neither kept nor recommended."""
-    best = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
-    return float(best)
 
 
 def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterator[str]:
@@ -241,9 +218,7 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
         yield f" … and {len(products) - MOST_PRODUCTS} more on the page"
     yield ""
     for measure, words in MEASURES.items():
-        gains = [item["uplift"][measure] for item in products if item["uplift"] and measure_of(item) == measure]
-        known = [values for values in gains if values is not None]
-        if known:
+        if known := known_gains(products, measure):
             total = [sum(values) for values in zip(*known, strict=True)]
             yield from wrapped(f.estimate(total, f" {words} per {f.period}", "+"), "Together")
     yield from wrapped(f"open {place.report}", "Next")
@@ -258,7 +233,7 @@ def _overview_cells(product: Record, f: Formatter) -> tuple[str, str, str, str]:
     now = product["current_price"]
     new = product["recommended_price"]
     change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
-    gain = None if product["uplift"] is None else product["uplift"][measure_of(product)]
+    gain = None if product["uplift"] is None else product["uplift"][product["measure"]]
     earned = exception_words(product)
     if gain is not None and not earned:
         digits = f.money_digits(*gain)

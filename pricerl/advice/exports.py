@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pricerl.advice.sentences.verdict import Record, measure_of
+from pricerl.advice.sentences.verdict import Record
 from pricerl.errors import UsageError
 
 DOCUMENT = "advice.json"
@@ -85,7 +85,7 @@ def _sheets(document: Record) -> Iterator[tuple[str, list[Sequence[Any]]]]:
 
 
 def _product_row(product: Record) -> Sequence[Any]:
-    gain = (product["uplift"] or {}).get(measure_of(product)) or (None, None, None)
+    gain = (product["uplift"] or {}).get(product["measure"]) or (None, None, None)
     prices = (product["product"], product["current_price"], product["recommended_price"])
     return *prices, *gain, product["decision"]["grade"], product["reason"]
 

@@ -20,7 +20,7 @@ from pricerl.advice.sentences.grounds import (
     proposer_lines,
     track_lines,
 )
-from pricerl.advice.sentences.verdict import Record, measure_of
+from pricerl.advice.sentences.verdict import Record
 from pricerl.cli.imports import with_found_configs
 from pricerl.cli.usage import with_costs, with_file, with_nulls
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
@@ -262,7 +262,7 @@ def _summary(product: Record, f: Formatter) -> list[str]:
     best = next(row for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
     less = ""
     if (gap := product["planner_gap"]) is not None:
-        what = "profit before fixed cost" if measure_of(product) == "profit" else "revenue"
+        what = "profit before fixed cost" if product["measure"] == "profit" else "revenue"
         less = f": {f.percent(abs(gap), 2)} {'less' if gap >= 0 else 'more'} {what}"
     lines = [
         *table(
@@ -307,7 +307,7 @@ def print_scores(products: Sequence[Record], num_products: int, formatter: Forma
 def score_lines(product: Record, formatter: Formatter) -> list[str]:
     """Return the rules, the proposed path's value, the off-policy estimates and the sensitivity of one product."""
     draws, days = product["num_draws"], plural(len(product["days"]), formatter.period)
-    measure = measure_of(product)
+    measure = product["measure"]
     head = ("rule", "price", "units", "sales", MEASURES[measure], "90 %", "beats keeping")
     sentences = [
         *judge_proposal(product, formatter),

@@ -16,8 +16,7 @@ from pricerl import __version__
 from pricerl.advice.report import svg
 from pricerl.advice.report.charts import Figure
 from pricerl.advice.report.render import fill_template
-from pricerl.advice.report.sanitize import shorten
-from pricerl.advice.report.view import Cell
+from pricerl.advice.report.view import Cell, shorten
 from pricerl.advice.sentences.verdict import review_words
 from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.decide.standing import Check

@@ -351,7 +351,7 @@ PAYLOADS = (
     "x" * 5000,
 )
 SETTLED = {"date", "first_day", "last_day", "grade", "follow", "beyond", "quality", "locale"}
-SETTLED |= {"currency", "sales_measure", "today"}
+SETTLED |= {"currency", "measure", "sales_measure", "today"}
 """Keys whose texts are ours and choose what is shown."""
 
 

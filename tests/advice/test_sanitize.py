@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pricerl.advice.report.sanitize import MOST_SLUG, page_name, shorten
+from pricerl.advice.report.render import MOST_SLUG, page_name
+from pricerl.advice.report.view import shorten
 
 
 def test_long_names_are_cut_and_empty_ones_get_a_stand_in() -> None:

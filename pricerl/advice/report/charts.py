@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pricerl.advice.report import svg
 from pricerl.advice.report.svg import LEFT, WIDTH, Frame
-from pricerl.advice.sentences.verdict import Record, measure_of
+from pricerl.advice.sentences.verdict import Record
 from pricerl.formatting import MEASURES, Formatter, unit_digits
 
 MOST_PAST_DAYS = 45
@@ -36,7 +36,7 @@ class Figure(NamedTuple):
 def draw_figures(product: Record, formatter: Formatter) -> tuple[list[Figure], list[Figure]]:
     """Draw the charts of an entry of ``products`` in ``advice.json``: the first two, and those for the evidence."""
     curves = product["details"]["curves"]
-    shown = [what for what in (measure_of(product), "units") if curves[what] is not None]
+    shown = [what for what in (product["measure"], "units") if curves[what] is not None]
     first, *others = [_by_price(what, product, formatter) for what in shown]
     return [first, _prices(product, formatter)], [*others, _units(product, formatter)]
 

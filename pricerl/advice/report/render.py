@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -13,17 +15,20 @@ from markupsafe import Markup
 
 from pricerl.advice.report.charts import draw_figures
 from pricerl.advice.report.first_screen import lay_out
-from pricerl.advice.report.sanitize import finalize, page_name, shorten
-from pricerl.advice.report.view import View
+from pricerl.advice.report.view import MOST_DAYS, View, shorten
 from pricerl.advice.report.work_list import make_work_list, needs_page
 from pricerl.advice.sentences import grounds
-from pricerl.advice.sentences.next_steps import Place
+from pricerl.advice.sentences.next_steps import Place, account_words
 from pricerl.advice.sentences.verdict import Record
-from pricerl.formatting import Formatter
+from pricerl.formatting import MEASURES, Formatter
+from pricerl.terminal import clean
 
 INDEX = "report.html"
 FOLDER = "report"
 """Folder of the pages, next to the index."""
+
+MOST_SLUG = 40
+"""Most characters of a product's name in a file name."""
 
 
 def render_pages(document: Record) -> Iterator[tuple[str, str]]:
@@ -81,6 +86,10 @@ def render_page(document: Record, product: Record, back: str = "") -> str:
             ],
             "skill": grounds.judge_backtest(product["backtest"], view.f) if product["backtest"] else "",
             "to_do": grounds.list_remedies(product),
+            "measure": MEASURES[product["measure"]],
+            "track": grounds.track_lines(product["track_record"], view.f)[1:] if product["track_record"] else [],
+            "quarter": account_words(product["account"], view.f, product["measure"]) if product["account"] else [],
+            "most": MOST_DAYS,
         },
     )
 
@@ -90,6 +99,13 @@ def _render_index(document: Record, links: list[str]) -> str:
     work = make_work_list(document["products"], links, _formatter_of(document))
     option = Place(run=document.get("run", "")).option
     return fill_template("index.html", document, {"list": work, "on_demand": "" in links, "option": option})
+
+
+def page_name(index: int, product: str) -> str:
+    """Return the name of a product's page: its position, which keeps names unique, and the plain part of its name."""
+    plain = unicodedata.normalize("NFKD", product).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain)[:MOST_SLUG].strip("-")
+    return f"{index + 1:03d}-{slug or 'product'}.html"
 
 
 def _formatter_of(document: Record) -> Formatter:
@@ -114,9 +130,16 @@ def _environment() -> tuple[Environment, Markup]:
         loader=PackageLoader("pricerl.advice.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=finalize,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     assert environment.loader is not None
     return environment, Markup(environment.loader.get_source(environment, "style.css")[0])
+
+
+def _finalize(value: object) -> object:
+    """Clean a value that a template prints and bind percent signs to their numbers; markup is unchanged."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return clean(value).replace(" %", "\N{NO-BREAK SPACE}%")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from pricerl.advice.report.sanitize import shorten
-from pricerl.advice.report.view import Cell, View
-from pricerl.advice.sentences.verdict import Record, exception_words, measure_of, since_words
+from pricerl.advice.report.view import Cell, View, shorten
+from pricerl.advice.sentences.verdict import Record, exception_words, since_words
 from pricerl.formatting import MEASURES, Formatter, plural
 
 MOST_PAGES = 20
@@ -14,8 +15,6 @@ MOST_PAGES = 20
 
 KINDS = ("exception", "change", "keep")
 """Kinds of tasks, in the order of work."""
-
-GRADES = ("A", "B", "B-", "C", "D")
 
 
 class Task(NamedTuple):
@@ -40,9 +39,9 @@ class Task(NamedTuple):
 class WorkList(NamedTuple):
     """Index of many products: totals, and the tasks in three orders."""
 
-    totals: tuple[tuple[str, str], ...]
+    totals: list[tuple[str, str]]
     """Values with their labels."""
-    orders: tuple[tuple[str, str, tuple[Task, ...]], ...]
+    orders: tuple[tuple[str, str, list[Task]], ...]
     """Name, label and tasks of each order."""
 
 
@@ -50,7 +49,8 @@ def kind_of(product: Record) -> str:
     """Return whether a product is an exception, a change, or neither."""
     if exception_words(product):
         return "exception"
-    return "change" if _changes(product) else "keep"
+    moves = any(day["recommended_price"] != product["current_price"] for day in product["days"])
+    return "change" if moves else "keep"
 
 
 def needs_page(product: Record, num_products: int) -> bool:
@@ -61,31 +61,37 @@ def needs_page(product: Record, num_products: int) -> bool:
 def make_work_list(products: list[Record], links: list[str], f: Formatter) -> WorkList:
     """Return the work list of the ``products`` of ``advice.json``, with the addresses of their pages."""
     tasks = [_task(product, link, f) for product, link in zip(products, links, strict=True)]
-    urgent = sorted(tasks, key=lambda task: (KINDS.index(task.kind), -task.stake, GRADES.index(task.grade)))
+    urgent = sorted(tasks, key=lambda task: (KINDS.index(task.kind), -task.stake, task.grade))
     by_gain = sorted(tasks, key=lambda task: -task.stake)
     by_name = sorted(tasks, key=lambda task: task.name.casefold())
-    orders = (
-        ("priority", "what to do first", tuple(urgent)),
-        ("gain", "money at stake", tuple(by_gain)),
-        ("name", "name", tuple(by_name)),
-    )
-    return WorkList(_totals(products, tasks, f), orders)
-
-
-def _changes(product: Record) -> bool:
-    return any(day["recommended_price"] != product["current_price"] for day in product["days"])
+    counts = Counter(task.kind for task in tasks)
+    totals = [
+        (str(counts["exception"]), "need a person first"),
+        (str(counts["change"]), "changes advised"),
+        (str(counts["keep"]), "prices to keep"),
+    ]
+    for measure, words in MEASURES.items():
+        if gains := known_gains(products, measure):
+            mean, low, high = (sum(ends) for ends in zip(*gains, strict=True))
+            label = f"{words} per {f.period} from {plural(len(gains), 'change')}{f.limits(low, high, 0, '+', '90 %: ')}"
+            totals.append((f.money(mean, plus="+"), label))
+    orders = (("priority", "what to do first", urgent), ("gain", "money at stake", by_gain), ("name", "name", by_name))
+    return WorkList(totals, orders)
 
 
 def _task(product: Record, link: str, f: Formatter) -> Task:
     view = View.of(product, f)
-    measure = measure_of(product)
+    now = product["current_price"]
+    new = product["recommended_price"]
+    measure = product["measure"]
+    verb = "Keep" if view.change_day is None else "Raise to" if new > now else "Lower to"
     return Task(
         name=shorten(product["product"]),
         link=link,
         kind=kind_of(product),
-        verdict=view.headline(),
+        verdict=f"{verb} {f.price(new)}",
         note=exception_words(product),
-        now=f.price(product["current_price"]),
+        now=f.price(now),
         gain=view.cell(measure, product["uplift"] or {measure: None}, "+"),
         grade=product["decision"]["grade"],
         since=since_words(product, f),
@@ -95,28 +101,12 @@ def _task(product: Record, link: str, f: Formatter) -> Task:
 
 def stake_of(product: Record) -> float:
     """Return the gain of a change, or of one that was weighed; of an exception, all that the product earns."""
-    measure = measure_of(product)
     outcome = product["keep"] if exception_words(product) else product["uplift"] or product["proposal"]["over_keep"]
-    found = outcome[measure] or outcome["sales"]
+    found = outcome[product["measure"]] or outcome["sales"]
     return float(abs(found[0]))
 
 
-def _totals(products: list[Record], tasks: list[Task], f: Formatter) -> tuple[tuple[str, str], ...]:
-    counts = {kind: sum(task.kind == kind for task in tasks) for kind in KINDS}
-    totals = [
-        (str(counts["exception"]), "need a person first"),
-        (str(counts["change"]), "changes advised"),
-        (str(counts["keep"]), "prices to keep"),
-    ]
-    for measure, words in MEASURES.items():
-        gains = [product["uplift"][measure] for product in products if _counts(product, measure)]
-        if gains:
-            mean, low, high = (sum(ends) for ends in zip(*gains, strict=True))
-            gain = f.money(mean, plus="+")
-            label = f"{words} per {f.period} from {plural(len(gains), 'change')}{f.limits(low, high, 0, '+', '90 %: ')}"
-            totals.append((gain, label))
-    return tuple(totals)
-
-
-def _counts(product: Record, measure: str) -> bool:
-    return measure_of(product) == measure and product["uplift"] is not None and product["uplift"][measure] is not None
+def known_gains(products: Sequence[Record], measure: str) -> list[Sequence[float]]:
+    """Return the known gains of the products whose ``measure`` it is, mean and 90 % limits each."""
+    gains = [product["uplift"][measure] for product in products if product["uplift"] and product["measure"] == measure]
+    return [gain for gain in gains if gain is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pricerl.advice.sentences.verdict import Record, gain_words, measure_of
+from pricerl.advice.sentences.verdict import Record, gain_words
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
 from pricerl.formatting import MEASURES, Formatter, counted, plural, unit_digits
 from pricerl.terminal import clean, shown
@@ -61,17 +61,16 @@ def beyond_tried(product: Record, f: Formatter) -> str:
     if not side or quality["price_min"] == quality["price_max"]:
         return ""
     edge, price = ("highest", quality["price_max"]) if side == "above" else ("lowest", quality["price_min"])
-    measure = MEASURES[measure_of(product)]
     return (
-        f"Expected {measure} still rises at the {edge} price you tried ({f.price(price)}). The best price may lie "
-        f"{side} it, where your history contains nothing."
+        f"Expected {MEASURES[product['measure']]} still rises at the {edge} price you tried ({f.price(price)}). The "
+        f"best price may lie {side} it, where your history contains nothing."
     )
 
 
 def list_alternatives(product: Record) -> list[Record]:
     """Return keeping the price, the other rules and the proposed path of an entry of ``products`` as table rows."""
     path = product["proposal"]
-    better = product["proposal"]["over_keep"]["probability_better"]
+    better = path["over_keep"]["probability_better"]
     keep = {"rule": KEEP, "price": product["current_price"], "outcome": product["keep"], "probability_better": None}
     rule = PLANNER if product["decision"]["speaker"] == "planner" else POLICY
     own = {"rule": rule, "price": path["prices"][-1], "outcome": path["outcome"], "probability_better": better}
@@ -82,46 +81,44 @@ def proposer_lines(product: Record, f: Formatter) -> list[str]:
     """Return which of planner and policy proposes a product's path, and why; empty if only the policy may."""
     if (found := product["proposal"]["policy_over_plan"]) is None:
         return []
-    gain = found["advantage"]
-    error = found["error"]
-    if gain is None:
+    if (gain := found["advantage"]) is None:
         return ["The policy returns no finite price, so the planner proposes the path."]
     more = "more" if gain >= 0 else "less"
     if found["unit"] == "share":
-        size = f"{f.percent(abs(gain), 2)} {more} {MEASURES[measure_of(product)]}"
-        size += f" than the planner (standard error {f.percent(error, 2)})"
+        size = f"{f.percent(abs(gain), 2)} {more} {MEASURES[product['measure']]}"
+        error = f.percent(found["error"], 2)
     else:
-        size = f"{f.number(abs(gain), 3)} rewards per {f.period} {more} than the planner (standard error "
-        size += f"{f.number(error, 3)})"
-    return [f"The policy earns {size}, so the {product['decision']['speaker']} proposes the path."]
+        size = f"{f.number(abs(gain), 3)} rewards per {f.period} {more}"
+        error = f.number(found["error"], 3)
+    proposer = product["decision"]["speaker"]
+    return [f"The policy earns {size} than the planner (standard error {error}), so the {proposer} proposes the path."]
 
 
 def judge_proposal(product: Record, f: Formatter) -> list[str]:
     """Return how the proposed path compares with keeping the price and with the seller's latest prices."""
-    measure = measure_of(product)
+    measure = product["measure"]
     over_keep = product["proposal"]["over_keep"]
-    over_log = product["proposal"]["over_log"][measure]
     proposer = product["decision"]["speaker"]
     if (gain := over_keep[measure]) is None:
         return [f"The {proposer} cannot be compared with keeping the price, because costs are unknown."]
-    own = f"Compared with your own last prices, charged again: {gain_words(over_log, f, measure)}."
+    over_log = gain_words(product["proposal"]["over_log"][measure], f, measure)
+    own = f"Compared with your own last prices, charged again: {over_log}."
     if not any(abs(value) > 1e-9 for value in gain):
         return [f"The {proposer} keeps the price as well: it is not better than keeping the price.", own]
     mean, low, _ = gain
     verdict = "is better" if low > 0 else "is not shown to be better" if mean > 0 else "is not better"
     better = counted(over_keep["probability_better"], product["num_draws"])
-    worst = f.money(over_keep["cvar"], plus="+")
     return [
-        f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. "
-        f"It earns more in {better} plausible scenarios; the mean of the worst tenth is {worst}.",
+        f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. It earns more in "
+        f"{better} plausible scenarios; the mean of the worst tenth is {f.money(over_keep['cvar'], plus='+')}.",
         own,
         *proposer_lines(product, f),
     ]
 
 
 def describe_off_policy(product: Record, f: Formatter) -> list[str]:
-    """Return the off-policy estimates, based on the seller's recorded days."""
-    money = "before fixed cost" if measure_of(product) == "profit" else "revenue"
+    """Return the off-policy estimates, based on the seller's recorded days; keeping and settled price may be one."""
+    money = "before fixed cost" if product["measure"] == "profit" else "revenue"
     sentences = []
     for found in product["off_policy"].values():
         start = f"Your own {f.period}s at prices near {f.price(found['price'])}"
@@ -131,7 +128,7 @@ def describe_off_policy(product: Record, f: Formatter) -> list[str]:
         days = f.number(found["effective_days"], 0)
         value = f.estimate(found["value"], f" per {f.period} {money}")
         sentences.append(f"{start}: {value}, from {days} effective {f.period}s.")
-    return list(dict.fromkeys(sentences))  # keeping and the settled price may be one
+    return list(dict.fromkeys(sentences))
 
 
 def describe_sensitivity(product: Record, f: Formatter) -> list[str]:
@@ -146,9 +143,10 @@ def describe_sensitivity(product: Record, f: Formatter) -> list[str]:
     if found["robustness"] > 0:
         sentences.append(f"{f.percent(found['robustness'])} would already leave the gain too uncertain for a change.")
     if found["strength"] is not None:
-        times = f.number(found["strength"])
-        cause = f"the strongest known cause, the {found['strongest']}"
-        sentences.append(f"To undo the gain, it would have to be {times} times as strong as {cause}.")
+        sentences.append(
+            f"To undo the gain, it would have to be {f.number(found['strength'])} times as strong as the strongest "
+            f"known cause, the {found['strongest']}."
+        )
     return sentences
 
 
@@ -162,7 +160,7 @@ def backtest_line(backtest: Record, f: Formatter) -> str:
 
 def judge_backtest(backtest: Record, f: Formatter) -> str:
     """Return the horizons at which the forecast beat the mean of seven rows, and the coverage of its intervals."""
-    scores: Sequence[Record] = backtest["scores"]
+    scores = backtest["scores"]
     days = sum(row["days"] for row in scores)
     inside = round(sum(row["days"] * row["coverage"] for row in scores))
     lost = [str(row["days_ahead"]) for row in scores if row["skill"] <= 0]
@@ -196,23 +194,33 @@ def active_order_words(order: Record, f: Formatter) -> str:
 
 def track_lines(record: Record, f: Formatter) -> list[str]:
     """Return predictions, outcomes and coverage of a ``track_record`` of ``advice.json``."""
-    held = ", ".join(f"{name} {inside} of {days}" for name, (inside, days) in record["inside"].items() if days)
-    passed = plural(len(record["days"]), f"advised {f.period}")
+    days = record["days"]
+    held = ", ".join(f"{name} {inside} of {tested}" for name, (inside, tested) in record["inside"].items() if tested)
+    passed = plural(len(days), f"advised {f.period}")
     lines = [f"Track record: {passed} passed, {record['followed']} at the advised price."]
     lines += [f"Inside the 90 % interval: {held}."] if held else []
     for name, check in record["total"].items():
         if check is not None:
             lines += _total_lines(name, check, record["inside"][name][1], f)
-    return [*lines, *_deviations(record["days"], f), *_overruled(record["overruled"], f)]
+    off = [
+        f"{f.date(day['date'])} ({f.price(day['advised_price'])} advised, {f.price(day['charged_price'])} charged)"
+        for day in days
+        if day["outcome"] == "not followed"
+    ]
+    if off:
+        more = f" and {len(off) - MOST_DAYS} more" if len(off) > MOST_DAYS else ""
+        lines.append(f"Not followed, so no test of the forecast: {', '.join(off[:MOST_DAYS])}{more}.")
+    if blank := sum(day["outcome"] == "not observed" for day in days):
+        lines.append(f"Without recorded sales: {plural(blank, f.period)}.")
+    return lines + _overruled_lines(record["overruled"], f)
 
 
 def _total_lines(name: str, check: Record, days: int, f: Formatter) -> Iterator[str]:
-    keys = ("predicted", "low", "high", "actual")
     where = "inside" if check["inside"] else "outside"
+    show = f.number if name == "units" else f.money
     for words, share in [("in total", 1), *([(f"per {f.period}", days)] if days > 1 else [])]:
-        predicted, low, high, actual = (check[key] / share for key in keys)
+        predicted, low, high, actual = (check[key] / share for key in ("predicted", "low", "high", "actual"))
         digits = unit_digits(predicted, actual) if name == "units" else f.money_digits(predicted, actual)
-        show = f.number if name == "units" else f.money
         limits = f.limits(low, high, digits, label="90 %: ")
         yield (
             f"{name.capitalize()} {words}: predicted {show(predicted, digits)}{limits}, "
@@ -220,55 +228,39 @@ def _total_lines(name: str, check: Record, days: int, f: Formatter) -> Iterator[
         )
 
 
-def _deviations(days: Sequence[Record], f: Formatter) -> Iterator[str]:
-    off = [day for day in days if day["outcome"] == "not followed"]
-    if off:
-        listed = ", ".join(
-            f"{f.date(day['date'])} ({f.price(day['advised_price'])} advised, {f.price(day['charged_price'])} charged)"
-            for day in off[:MOST_DAYS]
-        )
-        more = f" and {len(off) - MOST_DAYS} more" if len(off) > MOST_DAYS else ""
-        yield f"Not followed, so no test of the forecast: {listed}{more}."
-    blank = sum(day["outcome"] == "not observed" for day in days)
-    if blank:
-        yield f"Without recorded sales: {plural(blank, f.period)}."
-
-
-def _overruled(found: Record | None, f: Formatter) -> Iterator[str]:
+def _overruled_lines(found: Record | None, f: Formatter) -> list[str]:
     if found is None:
-        return
-    yield (
+        return []
+    lines = [
         f"The model was overruled on {plural(found['days'], f.period)}: it wanted {f.price(found['model_price'])} on "
         f"average, {f.price(found['charged_price'])} was charged."
-    )
+    ]
     expected = found["model_profit"]
     actual = found["actual_profit"]
     if expected is not None and actual is not None:
-        yield (
+        lines.append(
             f"Profit per {f.period} was {f.money(actual)}, against {f.money(expected)} that the model expected of its "
             f"own price ({f.money(actual - expected, plus='+')})."
         )
+    return lines
 
 
 def edit_words(product: Record, f: Formatter) -> str:
     """Return what the limits changed, else that none was hit, with those on changes; a clause."""
     bounds = product["details"]["bounds"]
-    edits = product["guardrails"]
-    if edits:
+    if edits := product["guardrails"]:
         edit = edits[0]
         asked = "" if edit["before"] is None else f"{f.price(edit['before'])} became {f.price(edit['after'])}: "
         more = f" (and {plural(len(edits) - 1, 'more change')})" if len(edits) > 1 else ""
         return f"{asked}{edit['why']}{more}"
-    rise = bounds["max_rise"]
-    week = bounds["max_week_change"]
-    hold = bounds["min_hold_days"]
-    known = [
-        "" if not rise else f"{f.percent(rise, 0)} per change",
-        "" if week is None else f"{f.percent(week, 0)} per week",
-        "" if hold < 2 else f"{hold} days' hold",
-    ]
-    listed = ", ".join(filter(None, known))
-    return f"none was hit ({listed})" if listed else "none was hit"
+    known = []
+    if bounds["max_rise"]:
+        known.append(f"{f.percent(bounds['max_rise'], 0)} per change")
+    if bounds["max_week_change"] is not None:
+        known.append(f"{f.percent(bounds['max_week_change'], 0)} per week")
+    if bounds["min_hold_days"] >= 2:
+        known.append(f"{bounds['min_hold_days']} days' hold")
+    return f"none was hit ({', '.join(known)})" if known else "none was hit"
 
 
 def describe_limits(product: Record, f: Formatter) -> str:
@@ -280,7 +272,7 @@ def describe_limits(product: Record, f: Formatter) -> str:
     if bounds["conflict"]:
         return f"The limits leave no price ({bounds['conflict']}): the current price, {now}, is held."
     lowest, highest = (f"{f.price(bounds[end])} ({bounds[f'{end}_rule']})" for end in ("lowest", "highest"))
-    if bounds.get("walks_to") is not None:
+    if bounds["walks_to"] is not None:
         rule = bounds["lowest_rule"] if bounds["walks_to"] > product["current_price"] else bounds["highest_rule"]
         return (
             f"The current price, {now}, lies beyond a hard limit ({rule}). It moves to {f.price(bounds['walks_to'])} "

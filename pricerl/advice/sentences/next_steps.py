@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pricerl.advice.sentences.grounds import percent_of
-from pricerl.advice.sentences.verdict import Record, break_even_words, measure_of
+from pricerl.advice.sentences.verdict import Record, break_even_words
 from pricerl.formatting import MEASURES, Formatter, plural, sentence, unit_digits
 from pricerl.terminal import shown
 
@@ -84,7 +84,7 @@ def late_words(product: Record, f: Formatter) -> str:
 
 def contradiction_words(product: Record) -> str:
     """Return how a history contradicts the last advice, and what follows, as sentences; empty if it does not."""
-    found = (product.get("previous") or {}).get("contradiction")
+    found = (product["previous"] or {}).get("contradiction")
     if not found:
         return ""
     ends = "The account of the quarter begins anew, and earlier orders have ended."
@@ -94,12 +94,9 @@ def contradiction_words(product: Record) -> str:
 def stop_rule_words(rule: Record, f: Formatter) -> str:
     """Return a ``stop_rule`` of ``advice.json`` as a sentence."""
     few = "no unit is sold" if rule["units"] == 1 else f"fewer than {plural(rule['units'], 'unit')} are sold"
-    run = (
-        f"on one {f.period}"
-        if rule["days"] == 1
-        else f"on {COUNTS.get(rule['days'], rule['days'])} {f.period}s running"
-    )
-    return f"Go back to {f.price(rule['price'])} if {few} {run}."
+    days = rule["days"]
+    run = f"one {f.period}" if days == 1 else f"{COUNTS.get(days, days)} {f.period}s running"
+    return f"Go back to {f.price(rule['price'])} if {few} on {run}."
 
 
 def false_alarm_words(rule: Record, f: Formatter) -> str:
@@ -108,65 +105,49 @@ def false_alarm_words(rule: Record, f: Formatter) -> str:
 
 
 def price_test_words(test: Record, current_price: float, f: Formatter, measure: str = "profit") -> list[str]:
-    """Return a ``price_test`` of ``advice.json`` as sentences.
-
-    Args:
-        test: the test.
-        current_price: money.
-        f: locale, currency and price digits.
-        measure: field that counts.
-    """
-    at = f.price(test["price"])
-    now = f.price(current_price)
-    days = plural(test["days"], "day")
+    """Return a ``price_test`` of ``advice.json`` as sentences; ``measure`` is the field that counts."""
     if not test["affordable"]:
         need = f.number(test["arm_days"], 0)
         return [f"A price test would take too long: {need} days at each price to see a 5 % difference."]
+    at = f.price(test["price"])
+    blocks = f"blocks of {test['block']} days at {at} and at {f.price(current_price)} in random order"
     cost = f"costs at most {f.money(test['cost'])} {MEASURES[measure]}" if test["cost"] > 0 else "costs nothing"
-    effect = f.money(abs(test["effect"]))
-    power = f.percent(min(test["power"], 0.99), 0)
+    effect = f"{f.money(abs(test['effect']))} per {f.period}"
     return [
-        f"Test {at}: {days}, blocks of {test['block']} days at {at} and at {now} in random order (price-test plan).",
+        f"Test {at}: {plural(test['days'], 'day')}, {blocks} (price-test plan).",
         f"In 19 of 20 plausible scenarios that {cost}.",
-        f"It finds a difference of {effect} per {f.period} with a probability of {power}.",
+        f"It finds a difference of {effect} with a probability of {f.percent(min(test['power'], 0.99), 0)}.",
     ]
 
 
 def account_words(account: Record, f: Formatter, measure: str = "profit") -> list[str]:
     """Return an ``account`` of ``advice.json`` as sentences: what prices have earned, what the plan expects and risks.
 
-    Args:
-        account: the account.
-        f: locale, currency and price digits.
-        measure: field that counts.
+    ``measure`` is the field that counts.
     """
-    opened = f.date(account["account"]["opened"])
-    kept = f.price(account["account"]["price"])
+    kept = account["account"]
     so_far, at_end = (f.estimate(account[name], f" {MEASURES[measure]}", "+") for name in ("so_far", "at_end"))
-    lost = f.percent(account["probability_loss"], 0)
     budget = f.money(account["budget"])
-    weight = account.get("loss_weight")
-    worst = f"Worst case (90 %): {budget} less than if you had kept the price."
-    weighed = []
-    if not account.get("inside_budget", True):
-        worst = f"No price within reach limits the loss to {budget} (90 %), so the plan risks the least."
+    sentences = [
+        f"Since {f.date(kept['opened'])} your prices have earned {so_far} over keeping {f.price(kept['price'])}.",
+        f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
+        f"Worst case (90 %): {budget} less than if you had kept the price.",
+        f"It ends more than 1 % below in {f.percent(account['probability_loss'], 0)} of the plausible scenarios.",
+    ]
+    weight = account["loss_weight"]
+    if not account["inside_budget"]:
+        sentences[2] = f"No price within reach limits the loss to {budget} (90 %), so the plan risks the least."
     elif weight is not None:
         gained = f.number(weight, 0 if weight >= 10 else 1)
-        weighed = [f"The plan avoids losses: 1 lost counts as much as {gained} gained."]
-    return [
-        f"Since {opened} your prices have earned {so_far} over keeping {kept}.",
-        f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
-        worst,
-        f"It ends more than 1 % below in {lost} of the plausible scenarios.",
-        *weighed,
-    ]
+        sentences.append(f"The plan avoids losses: 1 lost counts as much as {gained} gained.")
+    return sentences
 
 
 def what_would_change(product: Record, f: Formatter) -> list[str]:
     """Return what would change the answer of advice that keeps the price: data, a number to look up, or a test."""
     quality = product["data_quality"]
     test = product["details"]["price_test"]
-    measure = measure_of(product)
+    measure = product["measure"]
     helps = []
     if quality["usable_days"] < quality["min_days"]:
         helps.append(f"Record at least {plural(quality['min_days'], f.period)}; {quality['usable_days']} are usable.")
@@ -176,72 +157,45 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
         helps.append("Write what a unit costs you, and which share of the price fees leave, into costs.csv.")
     helps += break_even_words(product, f)
     helps += price_test_words(test, product["current_price"], f, measure) if test else []
-    return helps + exploration_words(product.get("offered_explore_share"), f)
+    if (share := product["offered_explore_share"]) is not None:
+        helps.append(
+            f"Or set decision.explore_share to {share:g}: the price then varies at random, {f.percent(share, 0)} up or "
+            "down, which shows how buyers respond."
+        )
+    return helps
 
 
 def cost_commands(product: Record, option: str = "") -> list[str]:
     """Return the commands that end a hold for lack of costs; empty for other advice.
 
-    Args:
-        product: entry of ``products`` of ``advice.json``.
-        option: option that names the run, after a space.
+    ``option`` names the run, after a space.
     """
-    known = product["keep"][measure_of(product)] is not None or product["data_quality"]["distinct_prices"] < 2
+    known = product["keep"][product["measure"]] is not None or product["data_quality"]["distinct_prices"] < 2
     if known or product["decision"]["follow"] != "hold":
         return []
     return [f"pricerl init{option}", f"pricerl predict --costs costs.csv{option}"]
 
 
-def exploration_words(share: float | None, f: Formatter) -> list[str]:
-    """Return the offer of random prices as a sentence; empty without an offer.
-
-    Args:
-        share: value of ``decision.explore_share`` that is offered.
-        f: locale.
-    """
-    if share is None:
-        return []
-    step = f.percent(share, 0)
-    return [
-        f"Or set decision.explore_share to {share:g}: the price then varies at random, {step} up or down, which shows "
-        "how buyers respond."
-    ]
-
-
-def expected_gain(curves: Record, price: float) -> dict[str, tuple[float, float, float]]:
-    """Return mean and 90 % limits of profit, sales and units per day at a price, money, minus those of keeping.
-
-    Values between the points of the curves are interpolated. Empty for a price beyond the curves, and for advice that
-    lacks them.
-    """
-    prices: Sequence[float] = curves["price"]
-    gains: Mapping[str, Sequence[Sequence[float]] | None] = curves.get("gain") or {}
-    if not prices[0] <= price <= prices[-1]:
-        return {}
-    right = min(bisect_right(prices, price), len(prices) - 1)
-    share = (price - prices[right - 1]) / (prices[right] - prices[right - 1])
-    found = {}
-    for name, rows in gains.items():
-        if rows is not None:
-            pairs = zip(rows[right - 1], rows[right], strict=True)
-            mean, low, high = (left + share * (other - left) for left, other in pairs)
-            found[name] = (mean, low, high)
-    return found
-
-
 def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
-    """Return the expected effect of charging a price, money, instead of keeping the current one, as lines."""
-    gains = expected_gain(product["details"]["curves"], price)
-    if not gains:
+    """Return the expected effect of charging a price, money, instead of keeping the current one, as lines.
+
+    Values between the points of the curves are interpolated; beyond the curves nothing is known.
+    """
+    curves = product["details"]["curves"]
+    prices: Sequence[float] = curves["price"]
+    if not prices[0] <= price <= prices[-1]:
         return [f"Nothing is forecast at {f.price(price)}."]
     lines = [f"Expected per {f.period}, against keeping {f.price(product['current_price'])}:"]
+    right = min(bisect_right(prices, price), len(prices) - 1)
+    share = (price - prices[right - 1]) / (prices[right] - prices[right - 1])
     for name in ("profit", "sales", "units"):
-        if name in gains:
-            mean, low, high = gains[name]
-            word = "sales" if name == "sales" else MEASURES.get(name, name)
-            digits = unit_digits(mean, low, high) if name == "units" else f.money_digits(mean, low, high)
-            shown = f.number(mean, digits, "+") if name == "units" else f.money(mean, digits, "+")
-            lines.append(f"  {word:<7} {shown}{f.limits(low, high, digits, '+', '90 %: ')}")
+        if (rows := curves["gain"][name]) is None:
+            continue
+        pairs = zip(rows[right - 1], rows[right], strict=True)
+        mean, low, high = (left + share * (other - left) for left, other in pairs)
+        digits = unit_digits(mean, low, high) if name == "units" else f.money_digits(mean, low, high)
+        gain = f.number(mean, digits, "+") if name == "units" else f.money(mean, digits, "+")
+        lines.append(f"  {name:<7} {gain}{f.limits(low, high, digits, '+', '90 %: ')}")
     return lines
 
 
@@ -252,20 +206,13 @@ def objection_words(product: Record, price: float, f: Formatter) -> list[str]:
     if bounds["paused"] or bounds["conflict"]:
         why = "the product is paused" if bounds["paused"] else bounds["conflict"]
         return [f"Your limits would keep {now}: {why}."]
-    low = bounds["lowest"]
-    high = bounds["highest"]
-    if low - 1e-6 <= price <= high + 1e-6:
+    if bounds["lowest"] - 1e-6 <= price <= bounds["highest"] + 1e-6:
         return ["Inside your limits."]
-    side, nearest = ("highest", high) if price > high else ("lowest", low)
-    return [f"{_broken(bounds, side, f)}; next allowed: {f.price(nearest)}."]
-
-
-def _broken(bounds: Record, side: str, f: Formatter) -> str:
-    """Return the start of a sentence on the limit that determines the highest or the lowest next price."""
+    side, change = ("highest", "max_rise") if price > bounds["highest"] else ("lowest", "max_drop")
     rule = bounds[f"{side}_rule"]
-    share = bounds["max_rise" if side == "highest" else "max_drop"]
-    if rule in ("max_change", "max_rise", "max_drop") and share is not None:
-        return f"Over your limit of {percent_of(share, f)} per change"
-    if rule == "max_week_change":
-        return f"Over your limit of {percent_of(bounds['max_week_change'], f)} within a week"
-    return BROKEN.get(rule, f"Not allowed by {rule}")
+    broken = BROKEN.get(rule, f"Not allowed by {rule}")
+    if rule in ("max_change", "max_rise", "max_drop"):
+        broken = f"Over your limit of {percent_of(bounds[change], f)} per change"
+    elif rule == "max_week_change":
+        broken = f"Over your limit of {percent_of(bounds['max_week_change'], f)} within a week"
+    return [f"{broken}; next allowed: {f.price(bounds[side])}."]

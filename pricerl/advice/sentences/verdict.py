@@ -23,11 +23,6 @@ SCENARIO = "Each scenario is one way that demand and costs can be, given your hi
 Record = Mapping[str, Any]
 
 
-def measure_of(product: Record) -> str:
-    """Return the field that counts in an entry of ``products``: ``sales`` where revenue counts, else ``profit``."""
-    return "sales" if product.get("measure") == "sales" else "profit"
-
-
 def gain_words(uplift: Sequence[float], f: Formatter, measure: str = "profit") -> str:
     """Return a difference with its 90 % limits: ``+26.00 profit per day (90 %: +12.00 to +42.00)``."""
     return f.estimate(uplift, f" {MEASURES[measure]} per {f.period}", "+")
@@ -47,10 +42,9 @@ def explain(product: Record, f: Formatter) -> str:
     """
     decision = product["decision"]
     why = decision["why"]
-    held = decision["follow"] == "hold"
     sentences = [
         _verdict(product, f),
-        "" if held or why == UNTESTED else sentence(why),
+        "" if decision["follow"] == "hold" or why == UNTESTED else sentence(why),
         *_evidence(product, f),
         _cost_of_leaning(product, f),
         *_response(product, f),
@@ -65,26 +59,26 @@ def _verdict(product: Record, f: Formatter) -> str:
     decision = product["decision"]
     if decision["follow"] == "hold":
         return sentence(f"Keep {f.price(now)}: {decision['why']}")
-    verb = "Raise" if new > now else "Lower"
     first = next(day["date"] for day in product["days"] if day["recommended_price"] != now)
+    verb = "Raise" if new > now else "Lower"
     change = f"{verb} to {f.price(new)} on {f.weekday_date(first)} ({f.percent(new / now - 1, plus='+')})"
     walks = decision["follow"] == "limit"
-    last = product["days"][-1]["recommended_price"] if walks else product["settled_price"]
-    if (walks or decision["follow"] == "path") and f.price(last) != f.price(new):
-        change += f", then in steps to {f.price(last)}"
+    last = f.price(product["days"][-1]["recommended_price"] if walks else product["settled_price"])
+    if (walks or decision["follow"] == "path") and last != f.price(new):
+        change += f", then in steps to {last}"
     return f"{change}."
 
 
 def _evidence(product: Record, f: Formatter) -> Iterator[str]:
     decision = product["decision"]
     proposal = product["proposal"]["over_keep"]
-    measure = measure_of(product)
-    if decision["follow"] != "hold":
-        if (uplift := product["uplift"]) is not None:
-            forced = decision["source"] == "limits"
-            yield _expected(product, uplift, f, f"The limits cost {MEASURES[measure]}" if forced else "Expected")
-            if measure == "sales" and uplift["profit"] is not None:
-                yield f"Effect on profit: {gain_words(uplift['profit'], f)}."
+    uplift = product["uplift"]
+    measure = product["measure"]
+    if decision["follow"] != "hold" and uplift is not None:
+        forced = decision["source"] == "limits"
+        yield _expected(product, uplift, f, f"The limits cost {MEASURES[measure]}" if forced else "Expected")
+        if measure == "sales" and uplift["profit"] is not None:
+            yield f"Effect on profit: {gain_words(uplift['profit'], f)}."
     elif decision["lacks_evidence"] and decision["grade"] != "D" and proposal[measure]:
         settled = f.price(product["settled_price"])
         back = settled == f.price(product["current_price"])
@@ -93,29 +87,28 @@ def _evidence(product: Record, f: Formatter) -> Iterator[str]:
 
 
 def _expected(product: Record, uplift: Record, f: Formatter, if_lost: str = "Expected") -> str:
-    gain = uplift[measure_of(product)]
-    if gain is None or uplift["probability_better"] is None:
+    gain = uplift[product["measure"]]
+    if gain is None:
         return ""
     start = if_lost if gain[0] < 0 else "Expected"
     better = better_words(uplift["probability_better"], product)
-    return f"{start}: {gain_words(gain, f, measure_of(product))}, {better}."
+    return f"{start}: {gain_words(gain, f, product['measure'])}, {better}."
 
 
 def _cost_of_leaning(product: Record, f: Formatter) -> str:
     """Return the daily cost of following the objective without the gate; empty with the gate."""
     proposal = product["proposal"]
-    own = proposal["outcome"]["profit"]
-    uplift = proposal["over_keep"]["profit"]
+    gain = proposal["over_keep"]["profit"]
     best = next((row for row in product["baselines"] if row["rule"] == BEST_FOR_PROFIT), None)
-    if product["decision"]["gated"] or own is None or uplift is None or best is None:
+    if product["decision"]["gated"] or gain is None or best is None:
         return ""
-    if (most := best["outcome"]["profit"]) is None:
-        return ""
+    own = proposal["outcome"]["profit"][0]
+    over_keep = f.money(gain[0], plus="+")
+    over_best = f.money(own - best["outcome"]["profit"][0], plus="+")
     return (
-        f"On the way to {f.price(proposal['prices'][-1])}, expected profit per {f.period} is {f.money(own[0])}: "
-        f"{f.money(uplift[0], plus='+')} against keeping {f.price(product['current_price'])} and "
-        f"{f.money(own[0] - most[0], plus='+')} against going to {f.price(best['price'])}, the best price for profit "
-        "alone."
+        f"On the way to {f.price(proposal['prices'][-1])}, expected profit per {f.period} is {f.money(own)}: "
+        f"{over_keep} against keeping {f.price(product['current_price'])} and {over_best} against going to "
+        f"{f.price(best['price'])}, the best price for profit alone."
     )
 
 
@@ -141,9 +134,9 @@ def demand_words(product: Record, f: Formatter) -> str:
     effect = f"cost {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
     words = f"1 % more price has {effect} sales volume{f.limits(low, high, 1, label='90 %: ')}"
     limit = None if product["raising"] is None else product["raising"]["break_even"]
-    return (
-        words if limit is None else f"{words}; a rise earns more as long as it costs less than {f.number(limit, 1)} %"
-    )
+    if limit is None:
+        return words
+    return f"{words}; a rise earns more as long as it costs less than {f.number(limit, 1)} %"
 
 
 def near_words(product: Record, f: Formatter) -> str:
@@ -157,13 +150,13 @@ def direction_words(product: Record, f: Formatter) -> Iterator[str]:
     """Yield whether a small rise pays; where that is clear but no change is, set direction and size apart."""
     rise_pays = product["raising"]["probability_better"]
     draws = product["num_draws"]
-    decision = product["decision"]
     own = product["proposal"]["over_keep"]["probability_better"]
     way, pays = ("rise", rise_pays) if rise_pays >= 0.5 else ("cut", 1 - rise_pays)
-    if not decision["unsure"] or pays < CLEAR or own is None or own >= CLEAR:
-        yield f"A small {way} would pay in {counted(pays, draws)} plausible scenarios."
+    small = f"small {way} would pay in {counted(pays, draws)} plausible scenarios."
+    if not product["decision"]["unsure"] or pays < CLEAR or own is None or own >= CLEAR:
+        yield f"A {small}"
         return
-    yield f"The direction is clear: a small {way} would pay in {counted(pays, draws)} plausible scenarios."
+    yield f"The direction is clear: a {small}"
     settled = product["settled_price"]
     same_way = (settled > product["current_price"]) == (way == "rise")
     step = f"going to {f.price(settled)} would pay in {counted(own, draws)}"
@@ -173,7 +166,7 @@ def direction_words(product: Record, f: Formatter) -> Iterator[str]:
 def break_even_words(product: Record, f: Formatter) -> list[str]:
     """Return the unit cost above which a rise pays, as sentences; empty where demand is not estimated."""
     found = product["break_even"]
-    own = product.get("cost_means")
+    own = product["cost_means"]
     if product["decision"]["grade"] == "D":
         return []
     if found["raises_revenue"] >= CLEAR:
@@ -186,8 +179,7 @@ def break_even_words(product: Record, f: Formatter) -> list[str]:
     words = [f"If your unit cost is above {f.estimate(found['cost'])}, a higher price probably earns more.{paid}"]
     if own is None and not found["fees_known"]:
         lower = f.money(found["cost"][0] * (1 - EXAMPLE_FEES))
-        fees = f.percent(EXAMPLE_FEES, 0)
-        words.append(f"That is without fees; with fees of {fees} it is {lower}.")
+        words.append(f"That is without fees; with fees of {f.percent(EXAMPLE_FEES, 0)} it is {lower}.")
     return words
 
 
@@ -215,54 +207,48 @@ def tested_words(product: Record) -> str:
 def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, list[str]]:
     """Return how certain a gain is: a title, the share of the plausible scenarios in which it is one, and sentences."""
     gain = product["uplift"]
-    weighed = product["proposal"]["over_keep"]
     decision = product["decision"]
     if gain is not None and (better := gain["probability_better"]) is not None:
-        worst = [] if gain["cvar"] is None else [_worst_tenth(gain["cvar"], f)]
-        return sentence(better_words(better, product))[:-1], better, [SCENARIO, *worst, sentence(tested_words(product))]
-    if decision["unsure"] and (better := weighed["probability_better"]) is not None:
+        mean = gain["cvar"]
+        found = f"you lose {f.money(-mean)}" if mean < 0 else f"you still gain {f.money(mean)}"
+        worst = f"In the worst tenth of them {found} per {f.period} on average."
+        return sentence(better_words(better, product))[:-1], better, [SCENARIO, worst, sentence(tested_words(product))]
+    better = product["proposal"]["over_keep"]["probability_better"]
+    if decision["unsure"] and better is not None:
         title = f"Only in {counted(better, product['num_draws'])} plausible scenarios a change is better"
         return title, better, [SCENARIO, sentence(decision["why"])]
-    if decision["grade"] == "D" or product["keep"][measure_of(product)] is None:
+    if decision["grade"] == "D" or product["keep"][product["measure"]] is None:
         return "Cannot say yet", None, [sentence(decision["why"])]
     return "Nothing changes", None, ["Keeping the price risks nothing new."]
 
 
-def _worst_tenth(mean: float, f: Formatter) -> str:
-    found = f"you lose {f.money(-mean)}" if mean < 0 else f"you still gain {f.money(mean)}"
-    return f"In the worst tenth of them {found} per {f.period} on average."
-
-
 def exception_words(product: Record) -> str:
     """Return why a person should look at a product, as a clause; empty if nobody need."""
-    refused = any(order["status"] == "refused" for order in product["orders"])
-    manual = product["decision"]["source"] == "manual" and product["decision"]["grade"] == "D"
+    decision = product["decision"]
     found = {
         "sales fell below their prediction": product["alarm"] is not None,
-        "an order breaks a hard limit": refused,
-        "no advice, set the price by hand": manual,
+        "an order breaks a hard limit": any(order["status"] == "refused" for order in product["orders"]),
+        "no advice, set the price by hand": decision["source"] == "manual" and decision["grade"] == "D",
         "the limits contradict each other": bool(product["details"]["bounds"]["conflict"]),
         "the data fail their checks": product["data_quality"]["quality"] == "FAIL",
-        "a hard limit forces a change": product["decision"]["follow"] == "limit",
+        "a hard limit forces a change": decision["follow"] == "limit",
     }
     return next((words for words, holds in found.items() if holds), "")
 
 
 def since_words(product: Record, f: Formatter) -> str:
     """Return the difference from the product's last advice."""
-    last = product.get("previous")
-    now = product["current_price"]
-    if last is None:
+    if (last := product["previous"]) is None:
         return "new"
-    advised = last["recommended_price"]
-    price = f.price
+    now = f.price(product["current_price"])
+    before = f.price(last["current_price"])
+    advised = f.price(last["recommended_price"])
     grade = f"; grade {last['grade']} before" if last["grade"] != product["decision"]["grade"] else ""
-    if price(now) != price(last["current_price"]):
-        done = "followed" if price(now) == price(advised) else f"not followed ({price(advised)})"
-        return f"{done}: {price(last['current_price'])} to {price(now)}{grade}"
-    if price(advised) == price(product["recommended_price"]):
+    if now != before:
+        return f"{'followed' if now == advised else f'not followed ({advised})'}: {before} to {now}{grade}"
+    if advised == f.price(product["recommended_price"]):
         return f"as before{grade}"
-    return f"{price(advised)} advised before{grade}"
+    return f"{advised} advised before{grade}"
 
 
 def review_words(gain: Sequence[float], days: int, measure: str, f: Formatter) -> tuple[str, str]:
