@@ -17,9 +17,6 @@ from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.formatting import PLAIN_DIGITS, Formatter
 
-FRAME = '<iframe srcdoc="{page}" title="price report" style="width: 100%; height: 60em; border: 0"></iframe>'
-"""The page inside a notebook, where its styles stay apart from the notebook's."""
-
 
 @dataclass(frozen=True, repr=False)
 class Advice(Sequence[ProductAdvice]):
@@ -48,18 +45,15 @@ class Advice(Sequence[ProductAdvice]):
         """Return the number of products."""
         return len(self.products)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """Return the text that ``pricerl advise`` prints."""
         records = [item.to_dict() for item in self.products]
         return "\n".join(block_lines(records, self.formatter, Place(self.files.report)))
 
-    def __repr__(self) -> str:
-        """Return the text that ``pricerl advise`` prints."""
-        return str(self)
-
     def _repr_html_(self) -> str:
-        """Return the page for a notebook."""
-        return FRAME.format(page=html.escape(self.report().read_text(encoding="utf-8")))
+        """Return the page in a frame, where its styles stay apart from those of the notebook."""
+        page = html.escape(self.report().read_text(encoding="utf-8"))
+        return f'<iframe srcdoc="{page}" title="price report" style="width: 100%; height: 60em; border: 0"></iframe>'
 
     def report(self) -> Path:
         """Return the path of the page; of several products, that of their index."""

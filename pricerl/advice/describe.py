@@ -20,7 +20,7 @@ from pricerl.advice.result import (
     Recommendation,
 )
 from pricerl.advice.sentences.verdict import explain
-from pricerl.advice.stop_rule import StopRule, find_stop_rule
+from pricerl.advice.stop_rule import find_stop_rule
 from pricerl.arrays import Interval, interval_of
 from pricerl.data.days import steps_in
 from pricerl.decide.case import Case, Course
@@ -36,22 +36,18 @@ from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.forecast import PathForecast, forecast_path
 from pricerl.evaluation.off_policy import estimate_off_policy
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
-from pricerl.evaluation.pricing_rules import BaselineRow, compare_baselines, planner_gaps
+from pricerl.evaluation.pricing_rules import compare_baselines, planner_gaps
 from pricerl.evaluation.rollout import Policy
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.sensitivity import find_sensitivity
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, value_paths, would_raising_pay
-from pricerl.experiments.plan import PriceTest, plan_price_test
+from pricerl.experiments.plan import plan_price_test
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.today import DIGITS
 
 MAX_HORIZON = 365
 """Longest horizon in days, well inside the calendar."""
-
-NOT_FORECAST = "not forecast: outside tried prices"
-
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def advise(
@@ -78,8 +74,7 @@ def advise(
         seed: of the daily noise.
         most: number of products, the first ones; all if absent.
         formatter: of the reasons.
-        benchmark: plan that proposes the path of every product for which the policy is not better; the policy
-            always does if absent.
+        benchmark: plan that proposes where the policy is not better; the policy always proposes if absent.
         standings: facts of log and shop by product.
         current: current prices of related products of other markets, by name, money.
 
@@ -106,25 +101,34 @@ def check_horizon(horizon: int) -> None:
 def describe_advice(
     case: Case, course: Course, skill: Backtest | None = None, current: Mapping[str, float] | None = None
 ) -> ProductAdvice:
-    """Return the record of a product's decided course, with the forecast skill on its history.
-
-    ``current`` has the current prices of related products of other markets, by name, money.
-    """
+    """Return the record of a product's decided course; the other arguments are those of `advise` for one product."""
     product = case.product
-    forecast = _forecast(case, course)
-    asked = course.gated.asked
     model = course.own
+    path = model.proposed.path.price
+    own, keep, log = value_paths(product, with_rivals(product, path))
+    forecast = _forecast(case, course)
+    stop_rule = None
+    if forecast is not None:
+        trades = np.array([product.fitted.trades_on[day.weekday()] for day in case.days], bool)
+        stop_rule = find_stop_rule(forecast.sampled_units, course.prices, product.current_price, trades)
+    asked = course.gated.asked
     advice = ProductAdvice(
         product=product.name,
         current_price=money(product.current_price),
         recommendation=_recommend(case, course, forecast),
         reason="",
         keep=case.keep.outcome(),
-        proposal=_proposal(case, model),
+        proposal=ProposedPath(
+            prices=tuple(map(money, path.tolist())),
+            outcome=own.outcome(),
+            over_keep=own.over(keep),
+            over_log=own.over(log),
+            policy_over_plan=model.proposed.over_plan,
+        ),
         market=_market_facts(case, course),
         checks=_check_proposal(case, model, skill),
         data_quality=product.market.preprocessor.reports[product.index].to_dict(case.config.min_days),
-        stop_rule=_stop_rule(case, course, forecast),
+        stop_rule=stop_rule,
         account=course.account,
         random_prices=course.drawn,
         offered_explore_share=course.offered,
@@ -136,7 +140,9 @@ def describe_advice(
         previous=case.standing.previous,
         track_record=case.standing.track_record,
     )
-    details = gather_details(product, model.path.price.cpu().double().numpy(), _plan_test(case, model, current))
+    planned = plan_price_test(product, seed=case.seed, current=current) if model.decision.unsure else None
+    test = None if planned is None else planned.test
+    details = gather_details(product, model.path.price.cpu().double().numpy(), test)
     return replace(advice, reason=explain(advice.to_dict(), case.formatter), details=details)
 
 
@@ -162,6 +168,13 @@ def _check_proposal(case: Case, model: Course, skill: Backtest | None) -> Propos
     settled = float(model.aim.price[-1])
     rng = [case.seed, product.market.preprocessor.numbers[product.index]]
     baselines = tuple(compare_baselines(product, case.candidates, case.keep, case.horizon))
+    gap = None
+    if product.counted.cost.known:
+        price = model.proposed.path.price[-1:]
+        best = next(row.price for row in baselines if row.rule == BEST_FOR_OBJECTIVE)
+        rows = product.rows()
+        draw = torch.full_like(rows, product.market.mean_draw)
+        gap = float(planner_gaps(product.dynamics, torch.full_like(price, best), rows, draw, price)[0])
     return ProposalChecks(
         baselines=baselines,
         off_policy={
@@ -169,7 +182,7 @@ def _check_proposal(case: Case, model: Course, skill: Backtest | None) -> Propos
             for name, price in (("settled", settled), ("current", product.current_price))
         },
         sensitivity=find_sensitivity(case.candidates, settled, case.causes),
-        planner_gap=_planner_gap(product, baselines, model),
+        planner_gap=gap,
         backtest=skill,
     )
 
@@ -179,7 +192,6 @@ def _forecast(case: Case, course: Course) -> PathForecast | None:
 
 
 def _recommend(case: Case, course: Course, forecast: PathForecast | None) -> Recommendation:
-    """Return prices, decision and forecast of a course; nothing is forecast without the latter."""
     uplift = None if forecast is None or course.decision.follow == "hold" else forecast.value.over(case.keep)
     return Recommendation(
         recommended_price=money(course.recommends(case.product.current_price)),
@@ -191,71 +203,32 @@ def _recommend(case: Case, course: Course, forecast: PathForecast | None) -> Rec
     )
 
 
-def _proposal(case: Case, model: Course) -> ProposedPath:
-    """Return the record of the path that was decided on."""
-    path = model.proposed.path.price
-    own, keep, log = value_paths(case.product, with_rivals(case.product, path))
-    prices = tuple(map(money, path.tolist()))
-    return ProposedPath(prices, own.outcome(), own.over(keep), own.over(log), model.proposed.over_plan)
-
-
-def _plan_test(case: Case, model: Course, current: Mapping[str, float] | None) -> PriceTest | None:
-    """Return the price test of a change that only the uncertainty of its gain prevents."""
-    if not model.decision.unsure:
-        return None
-    planned = plan_price_test(case.product, seed=case.seed, current=current)
-    return None if planned is None else planned.test
-
-
-def _stop_rule(case: Case, course: Course, forecast: PathForecast | None) -> StopRule | None:
-    """Return the stop rule of a path; None without a forecast."""
-    if forecast is None:
-        return None
-    trades = np.array([case.product.fitted.trades_on[day.weekday()] for day in case.days], bool)
-    return find_stop_rule(forecast.sampled_units, course.prices, case.product.current_price, trades)
-
-
-def _planner_gap(product: Product, baselines: Sequence[BaselineRow], model: Course) -> float | None:
-    if not product.counted.cost.known:
-        return None
-    price = model.proposed.path.price[-1:]
-    best = next(row.price for row in baselines if row.rule == BEST_FOR_OBJECTIVE)
-    rows = product.rows()
-    draw = torch.full_like(rows, product.market.mean_draw)
-    return float(planner_gaps(product.dynamics, torch.full_like(price, best), rows, draw, price)[0])
-
-
 def _day_rows(case: Case, course: Course, forecast: PathForecast | None) -> Iterator[DayAdvice]:
     """Yield the rows of the next days; unknown values stay None, and all of them without a forecast."""
-    product = case.product
-    path = course.path
     fitted = case.product.fitted
+    order = course.order
     known = {"units": True, "sales": True, "profit": fitted.cost.known}
     known |= {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
-    notes = _walking_notes(product, course.prices, case.formatter)
+    walking = _walking_notes(case.product, course.prices, case.formatter)
     for row, (day, price) in enumerate(zip(case.days, course.prices, strict=True)):
-        open_day = bool(fitted.trades_on[day.weekday()])
-        measures = {
-            name: Interval(*getattr(forecast, name)[:, row].tolist()) if forecast and open_day and shown else None
-            for name, shown in known.items()
-        }
+        date = day.isoformat()
+        values: dict[str, Interval | None] = dict.fromkeys(known)
         sd = None
-        if forecast and open_day:
+        notes = []
+        if not fitted.trades_on[day.weekday()]:
+            notes.append(f"no {day:%A} was ever recorded")
+        elif forecast is not None:
+            values |= {name: Interval(*getattr(forecast, name)[:, row].tolist()) for name in known if known[name]}
             units, sales, profit = forecast.market_sd[:, row].tolist()
             sd = units, sales, profit if fitted.cost.known else None
-        closed = "" if open_day else f"no {WEEKDAYS[day.weekday()]} was ever recorded"
-        note = "; ".join(filter(None, [closed, notes[row], *_order_notes(course, day.isoformat(), case.formatter)]))
-        low = money(float(path.low[row]))
-        high = money(float(path.high[row]))
-        yield DayAdvice(day.isoformat(), money(price), low, high, **measures, note=note, market_sd=sd)
-
-
-def _order_notes(course: Course, date: str, formatter: Formatter) -> Iterator[str]:
-    """Yield that a day's price is not forecast, and that the order that set it has ended."""
-    if not course.known:
-        yield NOT_FORECAST
-    if course.order is not None and date > course.order.until:
-        yield f"after the {course.order.kind.replace('_', ' ')} ends on {formatter.date(course.order.until)}"
+        notes += filter(None, [walking[row]])
+        if not course.known:
+            notes.append("not forecast: outside tried prices")
+        if order is not None and date > order.until:
+            notes.append(f"after the {order.kind.replace('_', ' ')} ends on {case.formatter.date(order.until)}")
+        low = money(float(course.path.low[row]))
+        high = money(float(course.path.high[row]))
+        yield DayAdvice(date, money(price), low, high, **values, note="; ".join(notes), market_sd=sd)
 
 
 def _walking_notes(product: Product, prices: Sequence[float], formatter: Formatter) -> list[str]:

@@ -57,9 +57,8 @@ def write_workbook(document: Record, prices: Sequence[Sequence[str]], path: Path
         for name, rows in [*_sheets(document), ("Prices", prices)]:
             sheet = book.add_worksheet(name)
             for number, row in enumerate(rows):
-                sheet.write_row(
-                    number, 0, ["" if cell is None else cell for cell in row], bold if number == 0 else None
-                )
+                cells = ["" if cell is None else cell for cell in row]
+                sheet.write_row(number, 0, cells, None if number else bold)
             sheet.freeze_panes(1, 0)
             sheet.autofit()
 
@@ -68,7 +67,12 @@ def _sheets(document: Record) -> Iterator[tuple[str, list[Sequence[Any]]]]:
     """Yield name and rows of each sheet, the header first."""
     products = document["products"]
     head = ("Product", "Current Price", "Recommended Price", "Gain Per Day", "Gain Low", "Gain High", "Grade", "Reason")
-    yield "Products", [head, *map(_product_row, products)]
+    rows: list[Sequence[Any]] = [head]
+    for product in products:
+        gain = (product["uplift"] or {}).get(product["measure"]) or (None, None, None)
+        prices = (product["product"], product["current_price"], product["recommended_price"])
+        rows.append((*prices, *gain, product["decision"]["grade"], product["reason"]))
+    yield "Products", rows
     limits = [f"{name.capitalize()}{end}" for name in OUTCOMES for end in ("", " Low", " High")]
     days = [
         (product["product"], day["date"], day["recommended_price"], *_values(day), day["note"])
@@ -82,12 +86,6 @@ def _sheets(document: Record) -> Iterator[tuple[str, list[Sequence[Any]]]]:
         for row in product["baselines"]
     ]
     yield "Rules", [("Product", "Rule", "Price", *limits), *rules]
-
-
-def _product_row(product: Record) -> Sequence[Any]:
-    gain = (product["uplift"] or {}).get(product["measure"]) or (None, None, None)
-    prices = (product["product"], product["current_price"], product["recommended_price"])
-    return *prices, *gain, product["decision"]["grade"], product["reason"]
 
 
 def _values(outcome: Record) -> Iterator[float | None]:

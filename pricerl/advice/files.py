@@ -15,10 +15,9 @@ from rich.console import Console
 from rich.progress import track
 
 from pricerl import __version__
-from pricerl.advice.exports import DOCUMENT, PRICES, WORKBOOK
+from pricerl.advice.exports import DOCUMENT, OUTCOMES, PRICES, WORKBOOK
 from pricerl.advice.report.render import INDEX, render_pages
-from pricerl.advice.result import DayAdvice, ProductAdvice
-from pricerl.arrays import Interval
+from pricerl.advice.result import ProductAdvice
 from pricerl.errors import PROBLEMS, UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter, safe_text
 from pricerl.writing import refuse_folders
@@ -89,8 +88,8 @@ def render_files(
         formatter: locale, currency and price digits.
         problems: ``problems.csv`` of the products that were skipped; empty if none were.
     """
-    keys = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
-    content = {**keys, "products": [item.to_dict() for item in advice]}
+    content = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
+    content["products"] = [item.to_dict() for item in advice]
     document = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=float)
     pages = dict(_with_progress(render_pages(json.loads(document)), len(advice)))
     tables = {TABLE: render_csv(advice, max(PLAIN_DIGITS, formatter.price_decimals))}
@@ -107,8 +106,25 @@ def _with_progress(pages: Iterable[tuple[str, str]], products: int) -> Iterable[
 def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
     """Return ``advice.csv``: one row per product and day, unknown cells empty."""
     text = io.StringIO(newline="")
-    rows = (_row(product, day, decimals) for product in advice for day in product.days)
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS.split(","), *rows])
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS.split(","))
+    for item in advice:
+        better = None if item.uplift is None else item.uplift.probability_better
+        for day in item.days:
+            prices = (item.current_price, day.recommended_price, day.price_low, day.price_high)
+            outcomes = [value for name in OUTCOMES for value in getattr(day, name) or (None, None, None)]
+            conversions = [None if share is None else share.mean for share in (day.organic, day.ad)]
+            row = [
+                safe_text(item.product),
+                day.date,
+                *(f"{price:.{decimals}f}" for price in prices),
+                *("" if value is None else f"{value:.2f}" for value in (*outcomes, *conversions)),
+                "" if better is None else f"{better:.3f}",
+                item.decision.grade,
+                item.decision.source,
+                safe_text(f"{item.reason} ({day.note})" if day.note else item.reason),
+            ]
+            table.writerow(row)
     return text.getvalue()
 
 
@@ -124,29 +140,6 @@ def check_folder(folder: Path, role: str = "") -> None:
     if not os.access(above, os.W_OK | os.X_OK):
         raise UsageError(f"{role}{folder} cannot be written: no permission")
     refuse_folders(folder, (TABLE, DOCUMENT, PRICES, INDEX, WORKBOOK, PROBLEMS))
-
-
-def _row(product: ProductAdvice, day: DayAdvice, decimals: int) -> list[str]:
-    prices = (product.current_price, day.recommended_price, day.price_low, day.price_high)
-    better = None if product.uplift is None else product.uplift.probability_better
-    reason = f"{product.reason} ({day.note})" if day.note else product.reason
-    return [
-        safe_text(product.product),
-        day.date,
-        *(f"{price:.{decimals}f}" for price in prices),
-        *_cells(day.units),
-        *_cells(day.sales),
-        *_cells(day.profit),
-        *("" if value is None else f"{value.mean:.2f}" for value in (day.organic, day.ad)),
-        "" if better is None else f"{better:.3f}",
-        product.decision.grade,
-        product.decision.source,
-        safe_text(reason),
-    ]
-
-
-def _cells(values: Interval | None) -> list[str]:
-    return ["", "", ""] if values is None else [f"{value:.2f}" for value in values]
 
 
 def read_advice(folder: Path) -> dict[str, Any] | None:

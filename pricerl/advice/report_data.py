@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pricerl.arrays import FloatArray, Interval, intervals_of
-from pricerl.data.history import ProductHistory
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import value_paths
 from pricerl.experiments.plan import PriceTest
@@ -69,14 +68,23 @@ class Details:
 
 def gather_details(product: Product, path: FloatArray, price_test: PriceTest | None = None) -> Details:
     """Return the data of one product, whose recommended prices are ``path (H,)``, money."""
-    tried = product.history.tried_prices
+    history = product.history
+    tried = history.tried_prices
     shown = np.concatenate([tried, [product.current_price], path])
     # The curves reach 4 % beyond the tried, current and advised prices; 41 points make a smooth line.
     prices = np.linspace(0.96 * shown.min(), 1.04 * shown.max(), 41)
     curves = draw_curves(product, prices, len(path))
+    recorded = np.flatnonzero(history.observed)
+    latest = recorded[-365:]  # more would make the page large
     return Details(
         curves=curves,
-        own_days=_own_days(product.history),
+        own_days=OwnDays(
+            date=tuple(str(day) for day in history.dates[latest].astype("datetime64[D]")),
+            price=tuple(_short(value) for value in history.price[latest]),
+            units=tuple(_short(value) for value in history.units[latest]),
+            profit=tuple(_short(history.profit[day]) if history.profit_known[day] else None for day in latest),
+            total=len(recorded),
+        ),
         bounds=product.today.describe(),
         beyond=find_beyond(curves, *tried),
         price_test=price_test,
@@ -94,13 +102,13 @@ def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurv
         units=units,
         profit=profit if keep.costs_known else None,
         sales=sales if product.market.measure == "sales" else None,
-        gain={name: None if name == "profit" and not keep.costs_known else gains[name] for name in MEASURED},
+        gain={**gains, "profit": gains["profit"] if keep.costs_known else None},
     )
 
 
 def _along(draws: Sequence[FloatArray]) -> tuple[Interval, ...]:
     """Return mean and 90 % limits of draws ``(K,)`` at each price."""
-    return tuple(_rounded(Interval(*ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
+    return tuple(Interval(*map(_short, ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
 
 
 def find_beyond(curves: PriceCurves, tried_low: float, tried_high: float) -> str:
@@ -112,22 +120,6 @@ def find_beyond(curves: PriceCurves, tried_low: float, tried_high: float) -> str
     return "above" if best >= tried_high else "below" if best <= tried_low else ""
 
 
-def _rounded(values: Interval) -> Interval:
-    return Interval(*map(_short, values))
-
-
 def _short(value: float) -> float:
     """Round to 6 significant digits, enough for a chart."""
     return float(f"{value:.6g}")
-
-
-def _own_days(history: ProductHistory) -> OwnDays:
-    recorded = np.flatnonzero(history.observed)
-    shown = recorded[-365:]  # more would make the page large
-    return OwnDays(
-        date=tuple(str(day) for day in history.dates[shown].astype("datetime64[D]")),
-        price=tuple(_short(value) for value in history.price[shown]),
-        units=tuple(_short(value) for value in history.units[shown]),
-        profit=tuple(_short(history.profit[day]) if history.profit_known[day] else None for day in shown),
-        total=len(recorded),
-    )
