@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -33,25 +33,44 @@ class Figure(NamedTuple):
     caption: str
 
 
-def draw_figures(product: Record, formatter: Formatter) -> tuple[list[Figure], list[Figure]]:
+def draw_figures(product: Record, f: Formatter) -> tuple[list[Figure], list[Figure]]:
     """Draw the charts of an entry of ``products`` in ``advice.json``: the first two, and those for the evidence."""
     curves = product["details"]["curves"]
     shown = [what for what in (product["measure"], "units") if curves[what] is not None]
-    first, *others = [_by_price(what, product, formatter) for what in shown]
-    return [first, _prices(product, formatter)], [*others, _units(product, formatter)]
+    first, *others = [_by_price(what, product, f) for what in shown]
+    days = product["days"]
+    last = product["details"]["own_days"]["date"][-1]
+    prices = [(day["recommended_price"], day["price_low"], day["price_high"]) for day in days]
+    words = (
+        f"Thin line: your price, {f.price(product['current_price'])} on {f.date(last)}. Thick: advised price, "
+        f"{f.price(prices[-1][0])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the proposed price over the "
+        "plausible scenarios."
+    )
+    by_day = _by_day("price", product, words, prices, "Thin: your price. Thick: the advised one.", f)
+    units = [day["units"] for day in days]
+    ahead = next((f", first {_triple(values, 'units', f)}" for values in units if values is not None), "")
+    band = f"with the noise of each {f.period}."
+    words = f"Dots: units you sold. Line: expected units{ahead}. Band: 90 % limits, {band}"
+    legend = f"Dots: units you sold. Band: 90 %, {band}"
+    return [first, by_day], [*others, _by_day("units", product, words, units, legend, f)]
 
 
 def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     """Draw a curve with its band over the prices, and dots for the recorded days."""
     details = product["details"]
     quality = product["data_quality"]
-    curve = details["curves"][what]
-    own = own_days(details["own_days"], what)
+    own = details["own_days"]
     prices = details["curves"]["price"]
+    curve = details["curves"][what]
     mean, low, high = zip(*curve, strict=True)
-    known = [(at, value) for at, value in zip(details["own_days"]["price"], own, strict=True) if value is not None]
-    at = [pair[0] for pair in known]
-    values = [pair[1] for pair in known]
+    sold = own["units"] if what == "sales" else own[what]
+    known = [
+        (price, price * value if what == "sales" else value)
+        for price, value in zip(own["price"], sold, strict=True)
+        if value is not None
+    ]
+    at = [price for price, _ in known]
+    values = [value for _, value in known]
     bottom, top = _reach(values, low, high)
     frame = svg.frame_of(prices, [bottom, top])
     parts = [
@@ -63,30 +82,30 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
         *_marks(frame, product["current_price"], product["recommended_price"]),
         svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
     ]
-    name = "demand" if what == "units" else what
-    title = f"{MEASURES.get(what, what).capitalize()} per {f.period}"
+    word = MEASURES.get(what, what)
+    ends = [f"{_triple(curve[end], what, f)} at {f.price(prices[end])}" for end in (0, -1)]
     outside = sum(not bottom <= value <= top for value in values)
-    drawn = svg.chart(name, f"{title} by price", _describe(product, what, len(values), outside, f), parts)
+    far = f", {outside} of them beyond the edge" if outside else ""
+    dotted = f" Dots: {len(values)} of your {f.period}s{far}." if values else ""
+    words = (
+        f"Line: expected {word} per {f.period}, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} Dotted: "
+        f"current price. Hatched, never tried: below {f.price(quality['price_min'])} and above "
+        f"{f.price(quality['price_max'])}."
+    )
+    name = "demand" if what == "units" else what
+    title = f"{word.capitalize()} per {f.period}"
+    drawn = svg.chart(name, f"{title} by price", words, parts)
     return Figure(name, f"{title} at each price", drawn, f"Dots: your {f.period}s. Band: 90 %. Hatched: never tried.")
-
-
-def own_days(days: Record, what: str) -> list[Any]:
-    """Return units, sales or profit of the recorded days of ``details``."""
-    if what != "sales":
-        return list(days[what])
-    return [price * units for price, units in zip(days["price"], days["units"], strict=True)]
 
 
 def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
     """Return the range shown: the band, and the dots within 3 ranges of the middle 80 % from the median."""
-    bottom = min(low)
-    top = max(high)
-    if not values:
-        return bottom, top
-    small, middle, large = np.quantile(values, [0.1, 0.5, 0.9])
-    reach = max(3 * (large - small), 1e-9)
-    near = [value for value in values if middle - reach <= value <= middle + reach]
-    return min([bottom, *near]), max([top, *near])
+    near: list[float] = []
+    if values:
+        small, middle, large = np.quantile(values, [0.1, 0.5, 0.9])
+        reach = max(3 * (large - small), 1e-9)
+        near = [value for value in values if middle - reach <= value <= middle + reach]
+    return min([*low, *near]), max([*high, *near])
 
 
 def _marks(frame: Frame, now: float, advised: float) -> list[str]:
@@ -107,50 +126,12 @@ def _marks(frame: Frame, now: float, advised: float) -> list[str]:
     ]
 
 
-def _describe(product: Record, what: str, days: int, outside: int, f: Formatter) -> str:
-    curves = product["details"]["curves"]
-    quality = product["data_quality"]
-    ends = [f"{_triple(curves[what][end], what, f)} at {f.price(curves['price'][end])}" for end in (0, -1)]
-    far = f", {outside} of them beyond the edge" if outside else ""
-    dotted = f" Dots: {days} of your {f.period}s{far}." if days else ""
-    word = MEASURES.get(what, what)
-    return (
-        f"Line: expected {word} per {f.period}, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} "
-        f"Dotted: current price. Hatched, never tried: below {f.price(quality['price_min'])} and above "
-        f"{f.price(quality['price_max'])}."
-    )
-
-
-def _prices(product: Record, f: Formatter) -> Figure:
-    days = product["days"]
-    last = product["details"]["own_days"]["date"][-1]
-    prices = [(day["recommended_price"], day["price_low"], day["price_high"]) for day in days]
-    words = (
-        f"Thin line: your price, {f.price(product['current_price'])} on {f.date(last)}. Thick: advised price, "
-        f"{f.price(prices[-1][0])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the proposed price over the "
-        "plausible scenarios."
-    )
-    heading = f"Price, last weeks and next {f.period}s"
-    legend = "Thin: your price. Thick: the advised one."
-    return Figure("prices", heading, _by_day("prices", product, words, prices, f), legend)
-
-
-def _units(product: Record, f: Formatter) -> Figure:
-    units = [day["units"] for day in product["days"]]
-    known = [values for values in units if values is not None]
-    first = f", first {_triple(known[0], 'units', f)}" if known else ""
-    noise = f"with the noise of each {f.period}"
-    words = f"Dots: units you sold. Line: expected units{first}. Band: 90 % limits, {noise}."
-    heading = f"Units, last weeks and next {f.period}s"
-    legend = f"Dots: units you sold. Band: 90 %, {noise}."
-    return Figure("units", heading, _by_day("units", product, words, units, f), legend)
-
-
-def _by_day(name: str, product: Record, words: str, ahead: Sequence[Sequence[float] | None], f: Formatter) -> Markup:
+def _by_day(
+    what: str, product: Record, words: str, ahead: Sequence[Sequence[float] | None], legend: str, f: Formatter
+) -> Figure:
     """Draw the last days of the history, then those of the advice ``ahead``: line, lower and upper limit."""
     own = product["details"]["own_days"]
-    sold = name == "units"
-    what = "units" if sold else "price"
+    sold = what == "units"
     start = _ordinal(product["days"][0]["date"])
     past = {(_ordinal(day) - start) // f.step_days: value for day, value in zip(own["date"], own[what], strict=True)}
     days = [day for day in past if day >= -MOST_PAST_DAYS]
@@ -158,17 +139,26 @@ def _by_day(name: str, product: Record, words: str, ahead: Sequence[Sequence[flo
     at = [index for index, triple in enumerate(ahead) if triple is not None]
     mean, low, high = ([triple[place] for triple in ahead if triple is not None] for place in range(3))
     frame = svg.frame_of([-MOST_PAST_DAYS, len(ahead)], [*([0.0] if sold else []), *low, *high, *values])
-    corners, lower = svg.steps(at, low)
+    dots = svg.dots(frame, [day + 0.5 for day in days], values)
     parts = [
-        svg.band(frame, corners, lower, svg.steps(at, high)[1]) if at else "",
-        svg.dots(frame, [day + 0.5 for day in days], values)
-        if sold
-        else svg.line(frame, *svg.steps(days, values), "past"),
-        svg.line(frame, *svg.steps(at, mean), "curve" if sold else "advised") if at else "",
-        *_today(frame, len(ahead)),
-        svg.axes(frame, _date_ticks(start, len(ahead), f), f.period.capitalize(), f),
+        svg.band(frame, svg.steps(at), svg.twice(low), svg.twice(high)) if at else "",
+        dots if sold else svg.line(frame, svg.steps(days), svg.twice(values), "past"),
+        svg.line(frame, svg.steps(at), svg.twice(mean), "curve" if sold else "advised") if at else "",
+        svg.upright(frame, 0, "now"),
+        svg.text(frame.x(0) - GAP, LABEL_Y, "your history", "end", "mark"),
     ]
-    return svg.chart(name, f"{what.capitalize()} by {f.period}", words, parts)
+    if frame.x(len(ahead)) - frame.x(0) > LETTER * len("ahead"):
+        parts.append(svg.text(frame.x(0) + GAP, LABEL_Y, "ahead", "start", "mark"))
+    # Ticks are sparse enough for their labels not to overlap.
+    every = 14 if len(ahead) <= 21 else 14 * -(-(len(ahead) + MOST_PAST_DAYS) // 70)
+    ticks = [
+        (float(day), f.day_of_month(datetime.date.fromordinal(start + day * f.step_days).isoformat()))
+        for day in range(-42, len(ahead), every)
+    ]
+    parts.append(svg.axes(frame, ticks, f.period.capitalize(), f))
+    name = "units" if sold else "prices"
+    title = f"{what.capitalize()}, last weeks and next {f.period}s"
+    return Figure(name, title, svg.chart(name, f"{what.capitalize()} by {f.period}", words, parts), legend)
 
 
 def _triple(values: Sequence[float], what: str, f: Formatter) -> str:
@@ -177,22 +167,6 @@ def _triple(values: Sequence[float], what: str, f: Formatter) -> str:
     mean, low, high = values
     digits = unit_digits(*values)
     return f"{f.number(mean, digits)}{f.limits(low, high, digits, label='90 %: ')}"
-
-
-def _today(frame: Frame, ahead: int) -> list[str]:
-    marks = [svg.upright(frame, 0, "now"), svg.text(frame.x(0) - GAP, LABEL_Y, "your history", "end", "mark")]
-    if frame.x(ahead) - frame.x(0) > LETTER * len("ahead"):
-        marks.append(svg.text(frame.x(0) + GAP, LABEL_Y, "ahead", "start", "mark"))
-    return marks
-
-
-def _date_ticks(start: int, ahead: int, f: Formatter) -> list[tuple[float, str]]:
-    """Return ticks sparse enough for their labels not to overlap."""
-    every = 14 if ahead <= 21 else 14 * -(-(ahead + MOST_PAST_DAYS) // 70)
-    days = [day for day in range(-42, ahead, every) if day > -MOST_PAST_DAYS]
-    return [
-        (float(day), f.day_of_month(datetime.date.fromordinal(start + day * f.step_days).isoformat())) for day in days
-    ]
 
 
 def _ordinal(day: str) -> int:

@@ -41,12 +41,16 @@ def render_pages(document: Record) -> Iterator[tuple[str, str]]:
     if len(products) == 1:
         yield INDEX, render_page(document, products[0])
         return
-    links = [f"{FOLDER}/{page_name(index, product['product'])}" for index, product in enumerate(products)]
-    made = [link if needs_page(product, len(products)) else "" for link, product in zip(links, products, strict=True)]
-    for link, product in zip(made, products, strict=True):
+    links = [
+        f"{FOLDER}/{page_name(index, product['product'])}" if needs_page(product, len(products)) else ""
+        for index, product in enumerate(products)
+    ]
+    for link, product in zip(links, products, strict=True):
         if link:
             yield link, render_page(document, product, f"../{INDEX}")
-    yield INDEX, _render_index(document, made)
+    work = make_work_list(products, links, _formatter_of(document))
+    option = Place(run=document["run"]).option
+    yield INDEX, fill_template("index.html", document, {"list": work, "on_demand": "" in links, "option": option})
 
 
 def page_of(document: Record, name: str) -> tuple[str, str]:
@@ -55,50 +59,37 @@ def page_of(document: Record, name: str) -> tuple[str, str]:
     if len(products) == 1:
         return INDEX, render_page(document, products[0])
     index = next(index for index, product in enumerate(products) if product["product"] == name)
-    page = render_page(document, products[index], f"../{INDEX}")
-    return f"{FOLDER}/{page_name(index, name)}", page
+    return f"{FOLDER}/{page_name(index, name)}", render_page(document, products[index], f"../{INDEX}")
 
 
 def render_page(document: Record, product: Record, back: str = "") -> str:
     """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
-    several = len(document["products"]) > 1
-    place = Place(run=document.get("run", ""), today=document.get("today", ""))
-    view = View.of(product, _formatter_of(document), place._replace(product=product["product"] if several else ""))
-    first, others = draw_figures(product, view.f)
-    return fill_template(
-        "report.html",
-        document,
-        {
-            "back": back,
-            "item": product,
-            "name": shorten(product["product"]),
-            "view": view,
-            "screen": lay_out(view),
-            "figures": first,
-            "other_figures": others,
-            "origin": grounds.SOURCES.get(product["decision"]["source"], product["decision"]["source"]),
-            "beyond": grounds.beyond_tried(product, view.f),
-            "limits": grounds.describe_limits(product, view.f),
-            "verdict": grounds.judge_proposal(product, view.f),
-            "doubts": [
-                *grounds.describe_off_policy(product, view.f),
-                *grounds.describe_sensitivity(product, view.f),
-            ],
-            "skill": grounds.judge_backtest(product["backtest"], view.f) if product["backtest"] else "",
-            "to_do": grounds.list_remedies(product),
-            "measure": MEASURES[product["measure"]],
-            "track": grounds.track_lines(product["track_record"], view.f)[1:] if product["track_record"] else [],
-            "quarter": account_words(product["account"], view.f, product["measure"]) if product["account"] else [],
-            "most": MOST_DAYS,
-        },
-    )
-
-
-def _render_index(document: Record, links: list[str]) -> str:
-    """Render the index, with the address of each product's page or an empty one."""
-    work = make_work_list(document["products"], links, _formatter_of(document))
-    option = Place(run=document.get("run", "")).option
-    return fill_template("index.html", document, {"list": work, "on_demand": "" in links, "option": option})
+    named = product["product"] if len(document["products"]) > 1 else ""
+    view = View.of(product, _formatter_of(document), Place(run=document["run"], product=named, today=document["today"]))
+    f = view.f
+    first, others = draw_figures(product, f)
+    source = product["decision"]["source"]
+    values = {
+        "back": back,
+        "item": product,
+        "name": shorten(product["product"]),
+        "view": view,
+        "screen": lay_out(view),
+        "figures": first,
+        "other_figures": others,
+        "measure": MEASURES[product["measure"]],
+        "origin": grounds.SOURCES.get(source, source),
+        "beyond": grounds.beyond_tried(product, f),
+        "limits": grounds.describe_limits(product, f),
+        "verdict": grounds.judge_proposal(product, f),
+        "doubts": [*grounds.describe_off_policy(product, f), *grounds.describe_sensitivity(product, f)],
+        "skill": grounds.judge_backtest(product["backtest"], f) if product["backtest"] else "",
+        "to_do": grounds.list_remedies(product),
+        "track": grounds.track_lines(product["track_record"], f)[1:] if product["track_record"] else [],
+        "quarter": account_words(product["account"], f, product["measure"]) if product["account"] else [],
+        "most": MOST_DAYS,
+    }
+    return fill_template("report.html", document, values)
 
 
 def page_name(index: int, product: str) -> str:

@@ -96,8 +96,8 @@ def axes(frame: Frame, x_ticks: Sequence[tuple[float, str]], x_title: str, f: Fo
 def number_ticks(low: float, high: float, f: Formatter) -> list[tuple[float, str]]:
     """Return the ticks of an axis of numbers with their labels, which have no more digits than their step needs."""
     power = math.floor(math.log10(tick_step(low, high)) + 1e-9)
-    thousands = 1 if max(abs(low), abs(high)) >= WIDEST else 0
-    scale = 10 ** (3 * (math.floor(math.log10(max(abs(low), abs(high))) / 3) if thousands else 0))
+    largest = max(abs(low), abs(high))
+    scale = 10 ** (3 * math.floor(math.log10(largest) / 3)) if largest >= WIDEST else 1
     digits = max(0, math.floor(math.log10(scale)) - power)
     return [(value, f"{f.number(value / scale, digits)}{SUFFIXES.get(scale, '')}") for value in ticks(low, high)]
 
@@ -142,10 +142,14 @@ def grey(frame: Frame, low: float, high: float, words: str) -> str:
     return box + (text((left + right) / 2, HEIGHT - BOTTOM - 6, words, "middle", "tick") if room else "")
 
 
-def steps(x: Points, y: Points) -> tuple[list[float], list[float]]:
-    """Return the corners of a line that holds each value until the next day begins."""
-    corners_x = [at for value in x for at in (value, value + 1)]
-    return corners_x, [value for value in y for _ in range(2)]
+def steps(days: Sequence[int]) -> list[float]:
+    """Return begin and end of each day, for a line that holds each value (`twice`) until the next day begins."""
+    return [float(at) for day in days for at in (day, day + 1)]
+
+
+def twice(values: Points) -> list[float]:
+    """Return each value two times."""
+    return [value for value in values for _ in range(2)]
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:
