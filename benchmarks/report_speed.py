@@ -16,8 +16,17 @@ import time
 from pathlib import Path
 
 from pricerl.advice.files import About, render_files
-from pricerl.advice.report_data import Details, OwnDays, PriceCurves
-from pricerl.advice.result import DayAdvice, MarketFacts, ProductAdvice, ProposalChecks, ProposedPath, Recommendation
+from pricerl.advice.result import (
+    DayAdvice,
+    Details,
+    MarketFacts,
+    OwnDays,
+    PriceCurves,
+    ProductAdvice,
+    ProposalChecks,
+    ProposedPath,
+    Recommendation,
+)
 from pricerl.arrays import Interval
 from pricerl.decide.decision import Decision
 from pricerl.evaluation.backtest import Backtest, HorizonScore

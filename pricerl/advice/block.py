@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from pricerl.advice.report.work_list import KINDS, kind_of, known_gains, stake_of
-from pricerl.advice.sentences.grounds import active_order_words, edit_words, order_lines, proposer_lines, track_lines
+from pricerl.advice.sentences.grounds import edit_words, order_lines, proposer_lines, track_lines
 from pricerl.advice.sentences.next_steps import (
     Place,
     account_words,
@@ -61,37 +61,31 @@ def block_lines(products: Sequence[Record], f: Formatter, place: Place) -> list[
         place: page and run.
     """
     lines = _block(products[0], f, place) if len(products) == 1 else _overview(products, f, place)
-    return [part for line in lines for part in _folded(line.rstrip())]
+    return [part for line in map(str.rstrip, lines) for part in ([line] if cell_len(line) <= WIDTH else _folded(line))]
 
 
 def _folded(line: str) -> list[str]:
     """Break a line that is too wide, because of large numbers, at spaces."""
-    if cell_len(line) <= WIDTH:
-        return [line]
-    words = line.split()
-    parts = [" " * min(len(line) - len(line.lstrip()), LABEL) + words[0]]
-    for part in (part for word in words[1:] for part in chop_cells(word, WIDTH - LABEL)):
-        if cell_len(parts[-1]) + 1 + cell_len(part) <= WIDTH:
-            parts[-1] += f" {part}"
-        else:
-            parts.append(" " * LABEL + part)
-    return parts
+    first, *words = line.split()
+    return _filled(" " * min(len(line) - len(line.lstrip()), LABEL) + first, words, " ")
 
 
 def wrapped(text: str, label: str = "") -> list[str]:
     """Return a text in lines of at most ``WIDTH`` columns, with a label in front of the first."""
-    room = WIDTH - LABEL
-    lines = []
-    line = ""
     words = " ".join(text.split()).replace(" %", f"{NO_BREAK}%").split(" ")
-    for part in (part for word in words for part in chop_cells(word, room)):
-        joined = f"{line} {part}" if line else part
-        if cell_len(joined) > room:
-            lines.append(line)
-            joined = part
-        line = joined
-    heads = [set_cell_size(f" {label}", LABEL), *[" " * LABEL] * len(lines)]
-    return [head + part.replace(NO_BREAK, " ") for head, part in zip(heads, [*lines, line], strict=True)]
+    return [line.replace(NO_BREAK, " ") for line in _filled(set_cell_size(f" {label}", LABEL), words, "")]
+
+
+def _filled(head: str, words: Sequence[str], gap: str) -> list[str]:
+    """Fill lines of at most ``WIDTH`` columns with words; ``gap`` stands between the head and the first word."""
+    lines = [head]
+    for part in (part for word in words for part in chop_cells(word, WIDTH - LABEL)):
+        if cell_len(lines[-1] + gap + part) <= WIDTH:
+            lines[-1] += gap + part
+        else:
+            lines.append(" " * LABEL + part)
+        gap = " "
+    return lines
 
 
 def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
@@ -185,7 +179,9 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
         yield "To decide", " ".join(helps)
     for order in product["orders"]:
         if order["status"] == "active":
-            yield "Your order", active_order_words(order, f)
+            price = "price kept" if order["price"] is None else f.price(order["price"])
+            given = f"until {f.date(order['until'])}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
+            yield "Your order", f"{'price test' if order['schedule'] else price} {given}"
     yield from (("Your order", line) for line in order_lines(product["orders"], f))
     if product["track_record"] is not None:
         yield "So far", " ".join(track_lines(product["track_record"], f)[:2]).removeprefix("Track record: ")

@@ -9,11 +9,13 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from pricerl.advice.report_data import gather_details
 from pricerl.advice.result import (
     CostMeans,
     DayAdvice,
+    Details,
     MarketFacts,
+    OwnDays,
+    PriceCurves,
     ProductAdvice,
     ProposalChecks,
     ProposedPath,
@@ -21,7 +23,7 @@ from pricerl.advice.result import (
 )
 from pricerl.advice.sentences.verdict import explain
 from pricerl.advice.stop_rule import find_stop_rule
-from pricerl.arrays import Interval, interval_of
+from pricerl.arrays import FloatArray, Interval, interval_of, intervals_of
 from pricerl.data.days import steps_in
 from pricerl.decide.case import Case, Course
 from pricerl.decide.chain import decide_price
@@ -42,12 +44,14 @@ from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.sensitivity import find_sensitivity
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, value_paths, would_raising_pay
-from pricerl.experiments.plan import plan_price_test
+from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.today import DIGITS
 
 MAX_HORIZON = 365
 """Longest horizon in days, well inside the calendar."""
+
+MEASURED = ("units", "sales", "profit")
 
 
 def advise(
@@ -57,7 +61,6 @@ def advise(
     horizon: int,
     backtests: Mapping[str, Backtest],
     seed: int = 0,
-    most: int | None = None,
     formatter: Formatter = PLAIN,
     benchmark: PlanBenchmark | None = None,
     standings: Mapping[str, Standing] = MappingProxyType({}),
@@ -72,7 +75,6 @@ def advise(
         horizon: days to plan, rounded up to whole weeks for weekly rows.
         backtests: forecast skill by product.
         seed: of the daily noise.
-        most: number of products, the first ones; all if absent.
         formatter: of the reasons.
         benchmark: plan that proposes where the policy is not better; the policy always proposes if absent.
         standings: facts of log and shop by product.
@@ -85,10 +87,10 @@ def advise(
     steps = steps_in(horizon, dynamics.market.step_days)
     proposer = Proposer(policy, dynamics, benchmark)
     advice = []
-    for index, name in enumerate(dynamics.market.preprocessor.names[:most]):
+    for index, name in enumerate(dynamics.market.preprocessor.names):
         standing = standings.get(name, FIRST)
         case = Case(Product(dynamics, index), proposer.propose, config, steps, standing, seed, formatter)
-        advice.append(describe_advice(case, decide_price(case), backtests.get(name), current))
+        advice.append(_describe(case, decide_price(case), backtests.get(name), current))
     return advice
 
 
@@ -98,9 +100,7 @@ def check_horizon(horizon: int) -> None:
         raise UsageError(f"--horizon: must be 1 to {MAX_HORIZON} days, found {horizon}")
 
 
-def describe_advice(
-    case: Case, course: Course, skill: Backtest | None = None, current: Mapping[str, float] | None = None
-) -> ProductAdvice:
+def _describe(case: Case, course: Course, skill: Backtest | None, current: Mapping[str, float] | None) -> ProductAdvice:
     """Return the record of a product's decided course; the other arguments are those of `advise` for one product."""
     product = case.product
     model = course.own
@@ -239,6 +239,65 @@ def _walking_notes(product: Product, prices: Sequence[float], formatter: Formatt
     note = f"on the way to {formatter.price(target)} ({today.hard_rule})" if moves else ""
     inside = [today.same(price, target) or (price > target) != (today.now > target) for price in prices]
     return ["" if arrived else note for arrived in inside]
+
+
+def gather_details(product: Product, path: FloatArray, price_test: PriceTest | None = None) -> Details:
+    """Return the data of one product, whose recommended prices are ``path (H,)``, money."""
+    history = product.history
+    tried = history.tried_prices
+    shown = np.concatenate([tried, [product.current_price], path])
+    # The curves reach 4 % beyond the tried, current and advised prices; 41 points make a smooth line.
+    prices = np.linspace(0.96 * shown.min(), 1.04 * shown.max(), 41)
+    curves = draw_curves(product, prices, len(path))
+    recorded = np.flatnonzero(history.observed)
+    latest = recorded[-365:]  # more would make the page large
+    return Details(
+        curves=curves,
+        own_days=OwnDays(
+            date=tuple(str(day) for day in history.dates[latest].astype("datetime64[D]")),
+            price=tuple(_short(value) for value in history.price[latest]),
+            units=tuple(_short(value) for value in history.units[latest]),
+            profit=tuple(_short(history.profit[day]) if history.profit_known[day] else None for day in latest),
+            total=len(recorded),
+        ),
+        bounds=product.today.describe(),
+        beyond=find_beyond(curves, *tried),
+        price_test=price_test,
+    )
+
+
+def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurves:
+    """Return units and profit of each constant price ``(G,)``, money, over the forecast horizon, days."""
+    money = product.money(np.append(prices, product.current_price))
+    *values, keep = value_paths(product, money[:, None], horizon)
+    units, sales, profit = (_along([getattr(value, name) for value in values]) for name in MEASURED)
+    gains = {name: _along([getattr(value, name) - getattr(keep, name) for value in values]) for name in MEASURED}
+    return PriceCurves(
+        price=tuple(round(float(price), DIGITS) for price in prices),
+        units=units,
+        profit=profit if keep.costs_known else None,
+        sales=sales if product.market.measure == "sales" else None,
+        gain={**gains, "profit": gains["profit"] if keep.costs_known else None},
+    )
+
+
+def _along(draws: Sequence[FloatArray]) -> tuple[Interval, ...]:
+    """Return mean and 90 % limits of draws ``(K,)`` at each price."""
+    return tuple(Interval(*map(_short, ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
+
+
+def find_beyond(curves: PriceCurves, tried_low: float, tried_high: float) -> str:
+    """Return the edge of the tried prices beyond which the mean gain still rises; empty if it peaks inside."""
+    earned = curves.profit if curves.sales is None else curves.sales
+    if earned is None:
+        return ""
+    best = curves.price[int(np.argmax([mean for mean, *_ in earned]))]
+    return "above" if best >= tried_high else "below" if best <= tried_low else ""
+
+
+def _short(value: float) -> float:
+    """Round to 6 significant digits, enough for a chart."""
+    return float(f"{value:.6g}")
 
 
 def money(value: float) -> float:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pricerl.arrays import Day, Interval, to_plain
 from pricerl.decide.standing import active_of
 
 if TYPE_CHECKING:  # keeps torch out of the commands about orders
-    from pricerl.advice.report_data import Details
     from pricerl.advice.stop_rule import StopRule
     from pricerl.decide.account import AccountPlan
     from pricerl.decide.decision import Decision
@@ -22,11 +22,9 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.evaluation.pricing_rules import BaselineRow
     from pricerl.evaluation.sensitivity import Sensitivity
     from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
+    from pricerl.experiments.plan import PriceTest
+    from pricerl.guardrails.limits_in_force import LimitsInForce
     from pricerl.market.cost import Measure
-
-
-KEYS = {"proposed_by": "speaker"}
-"""Keys of ``advice.json`` that differ from the names of their fields, both of a decision."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +136,55 @@ class ProposalChecks:
     """Forecast skill on this product's history; None if no day could be scored."""
 
 
+@dataclass(frozen=True)
+class PriceCurves:
+    """Units and profit per day by the price charged over the forecast horizon, ``(G,)`` each, with 90 % limits."""
+
+    price: tuple[float, ...]
+    """Money, ascending."""
+    units: tuple[Interval, ...]
+    """Units."""
+    profit: tuple[Interval, ...] | None
+    """None where costs are unknown."""
+    sales: tuple[Interval, ...] | None = None
+    """Money; None unless revenue is the objective."""
+    gain: Mapping[str, tuple[Interval, ...] | None] = field(default_factory=dict)
+    """Units, sales and profit minus those of keeping the current price, paired over the posterior draws."""
+
+
+@dataclass(frozen=True)
+class OwnDays:
+    """The seller's latest recorded days, oldest first."""
+
+    date: tuple[str, ...]
+    """ISO format."""
+    price: tuple[float, ...]
+    """Money."""
+    units: tuple[float, ...]
+    """Units sold."""
+    profit: tuple[float | None, ...]
+    """Profit as reported in the file, None if absent."""
+    total: int
+    """Number of recorded days in the whole history."""
+
+
+@dataclass(frozen=True)
+class Details:
+    """Data of one product that only the report shows."""
+
+    curves: PriceCurves
+    """Outcome per day by price."""
+    own_days: OwnDays
+    """Recorded days."""
+    bounds: LimitsInForce
+    """Limits on the next price and on later changes."""
+    beyond: str
+    """``above`` or ``below``: edge of the tried prices at which profit, or revenue if that is the objective, still
+    rises; the best price may be beyond it."""
+    price_test: PriceTest | None
+    """None unless a test can make clear whether the proposed change pays."""
+
+
 PARTS = ("recommendation", "market", "checks")
 """Records whose fields are keys of the product in ``advice.json``."""
 
@@ -221,6 +268,5 @@ class ProductAdvice:
             plain |= to_plain(value) if name in PARTS else {name: to_plain(value)}
         plain["chain"] = list(self.decision.chain)
         for decided in filter(None, (plain, plain["model"])):
-            for field, key in KEYS.items():
-                decided["decision"][key] = decided["decision"].pop(field)
+            decided["decision"]["speaker"] = decided["decision"].pop("proposed_by")
         return plain

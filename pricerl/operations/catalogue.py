@@ -137,7 +137,7 @@ class Advisor:
             plan = plan_dynamically(dynamics, self.step_discount)
             benchmark = PlanBenchmark(plan, self.step_discount, catalogue=self.catalogue)
         standings = find_standings(entries, dynamics, self.today, bound, self.formatter.currency)
-        settings = self.decision, self.horizon, backtests, self.seed, None, self.formatter, benchmark
+        settings = self.decision, self.horizon, backtests, self.seed, self.formatter, benchmark
         advice = advise(self.policy, dynamics, *settings, standings, self.current)
         return Advised(advice, [], backtests, () if benchmark is None else benchmark.plan.notes)
 

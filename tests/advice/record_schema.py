@@ -12,22 +12,27 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from pricerl.advice import report_data, result, stop_rule
+from pricerl.advice import result, stop_rule
 from pricerl.advice.files import FORMAT, About
-from pricerl.advice.result import KEYS, PARTS, MarketFacts, ProductAdvice, ProposalChecks, Recommendation
+from pricerl.advice.result import PARTS, MarketFacts, ProductAdvice, ProposalChecks, Recommendation
 from pricerl.arrays import Interval
 from pricerl.data import quality
 from pricerl.decide import account, decision, exploration, price_path, proposer, standing
 from pricerl.evaluation import backtest, off_policy, planner, sensitivity, valuation
+from pricerl.experiments import plan
 from pricerl.formatting import Formatter
+from pricerl.guardrails import limits_in_force
 from pricerl.market import cost
 
 RECORDS = (account, backtest, cost, decision, exploration, off_policy, planner, price_path, proposer, quality)
-RECORDS += (report_data, result, sensitivity, standing, stop_rule, valuation)
+RECORDS += (limits_in_force, plan, result, sensitivity, standing, stop_rule, valuation)
 NAMES: dict[str, Any] = {}
 """Everything that annotations of the records name; some is imported for type checkers only."""
 for module in RECORDS:
     NAMES |= vars(module)
+
+KEYS = {"proposed_by": "speaker"}
+"""Keys of the document that differ from the names of their fields, both of a decision."""
 
 PLAIN = {str: "string", float: "number", int: "integer", bool: "boolean"}
 

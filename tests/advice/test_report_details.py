@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.advice.report_data import Details, PriceCurves, draw_curves, find_beyond, gather_details
+from pricerl.advice.describe import draw_curves, find_beyond, gather_details
+from pricerl.advice.result import Details, PriceCurves
 from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.arrays import Interval
 from pricerl.decide.price_path import approach_path

@@ -229,7 +229,7 @@ def test_one_quantity_has_one_value_on_a_page(document: Document) -> None:
     outcomes = {name: {cell.label: cell for cell in cells} for name, cells in view.comparison_rows()}
     kept = outcomes[f"Keep {product['current_price']:.2f}"]
     assert alternatives["keep the price"]["Profit"] == kept["Profit"]
-    first = {label: cells[0] for label, cells in lay_out(view).table.rows}
+    first = {label: cells[0] for label, cells in lay_out(view)["rows"]}
     assert [first[name].value for name in ("Profit", "Sales", "Units")] == [kept[name].value for name in first]
     better = alternatives["policy (SAC)"]["Beats keeping"].value
     moves = any(product["proposal"]["over_keep"]["profit"])
@@ -238,7 +238,7 @@ def test_one_quantity_has_one_value_on_a_page(document: Document) -> None:
     gain = product["uplift"]
     if gain is not None:
         shown = view.f.money(gain["profit"][0], plus="+")
-        assert shown in page_of(document).text and lay_out(view).lead.strong.startswith(shown.lstrip("+−"))
+        assert shown in page_of(document).text and lay_out(view)["lead"][1].startswith(shown.lstrip("+−"))
 
 
 @pytest.mark.parametrize(("side", "words"), [("above", "the highest price you tried ("), ("below", "the lowest price")])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from typing import NamedTuple
+from typing import Any
 
 from babel.dates import format_interval
 
-from pricerl.advice.report.view import Cell, View
+from pricerl.advice.report.view import Row, View
 from pricerl.advice.sentences.grounds import BADGES
 from pricerl.advice.sentences.next_steps import (
     contradiction_words,
@@ -28,59 +28,29 @@ from pricerl.advice.sentences.verdict import (
 )
 from pricerl.formatting import MEASURES, plural, sentence
 
+Line = tuple[str, str, str]
+"""A text whose middle part is emphasised."""
 
-class Line(NamedTuple):
-    """A text with one emphasised part."""
-
-    before: str
-    strong: str = ""
-    after: str = ""
+Step = tuple[str, str]
+"""Something to do, and the command for it; empty if there is none."""
 
 
-class Step(NamedTuple):
-    """Something to do, and the command for it."""
-
-    words: str
-    command: str = ""
-
-
-class Table(NamedTuple):
-    """Measures of keeping the price and of a change, per day."""
-
-    columns: list[str]
-    rows: list[tuple[str, list[Cell]]]
-
-
-class FirstScreen(NamedTuple):
-    """Everything above the charts."""
-
-    context: str
-    headline: Line
-    lead: Line
-    badges: list[str]
-    table: Table
-    certainty: tuple[str, float | None, list[str]]
-    """Title, share of the plausible scenarios in which a change earns more, and sentences."""
-    why: list[str]
-    steps: list[Step]
-    other: str
-    """Command for those who disagree."""
-
-
-def lay_out(view: View) -> FirstScreen:
-    """Return the first screen of a product."""
+def lay_out(view: View) -> dict[str, Any]:
+    """Return everything above the charts of a product's page, by the names in the template."""
     late = view.change_day is None or view.place.is_late(view.product)
-    return FirstScreen(
-        context=_context(view),
-        headline=_headline(view),
-        lead=_lead(view),
-        badges=_badges(view),
-        table=_table(view),
-        certainty=certainty_words(view.product, view.f),
-        why=_why(view),
-        steps=_steps(view),
-        other="" if late else override_command(view.product, view.f, view.place),
-    )
+    columns, rows = _table(view)
+    return {
+        "context": _context(view),
+        "headline": _headline(view),
+        "lead": _lead(view),
+        "badges": _badges(view),
+        "columns": columns,
+        "rows": rows,
+        "certainty": certainty_words(view.product, view.f),
+        "why": _why(view),
+        "steps": _steps(view),
+        "other": "" if late else override_command(view.product, view.f, view.place),
+    }
 
 
 def _context(view: View) -> str:
@@ -99,9 +69,9 @@ def _headline(view: View) -> Line:
     now = product["current_price"]
     new = product["recommended_price"]
     if (day := view.change_day) is None:
-        return Line("Keep the price at ", price(now), " for now" if product["decision"]["lacks_evidence"] else "")
+        return "Keep the price at ", price(now), " for now" if product["decision"]["lacks_evidence"] else ""
     verb = "Raise" if new > now else "Lower"
-    return Line(f"{verb} the price from {price(now)} to ", price(new), f" on {view.f.weekday_date(day)}")
+    return f"{verb} the price from {price(now)} to ", price(new), f" on {view.f.weekday_date(day)}"
 
 
 def _lead(view: View) -> Line:
@@ -113,17 +83,17 @@ def _lead(view: View) -> Line:
     if view.change_day is None or product["uplift"] is None or product["uplift"][measure] is None:
         weighed = product["proposal"]["over_keep"][measure]
         if not product["decision"]["unsure"] or weighed is None or not any(weighed):
-            return Line(sentence(product["decision"]["why"]))
+            return sentence(product["decision"]["why"]), "", ""
         goal = f.price(product["proposal"]["prices"][-1])
         gain = f"{f.money(weighed[1], plus='+')} to {f.money(weighed[2], plus='+')} {per}"
-        return Line(f"Your history does not decide: going to {goal} could bring ", gain, ".")
+        return f"Your history does not decide: going to {goal} could bring ", gain, "."
     mean, low, high = product["uplift"][measure]
     ends = [f.money(end, plus="+" if low < 0 else "") for end in (low, high)]
     likely = f", likely between {ends[0]} and {ends[1]}" if ends[0] != ends[1] else ""
     units = product["uplift"]["units"][0]
     fewer = f"{f.number(abs(units), view.digits['units'])} {'fewer' if units < 0 else 'more'} units"
     gain = f"{f.money(abs(mean))} {'more' if mean >= 0 else 'less'} {per}"
-    return Line(f"{_later(view)}We expect about ", gain, f"{likely}, and about {fewer}.")
+    return f"{_later(view)}We expect about ", gain, f"{likely}, and about {fewer}."
 
 
 def _later(view: View) -> str:
@@ -155,7 +125,7 @@ def _badges(view: View) -> list[str]:
     return [*badges, "nothing is changed until you do it"]
 
 
-def _table(view: View) -> Table:
+def _table(view: View) -> tuple[list[str], list[Row]]:
     """Return profit, sales and units of keeping and changing; a price that was weighed takes the change's place."""
     product = view.product
     price = view.f.price
@@ -178,7 +148,7 @@ def _table(view: View) -> Table:
             both = [view.cell(name, outcome)._replace(notes=()) for outcome in (keep, other)]
             cells = [*both, view.cell(name, gain, "+")]
         rows.append(("Revenue" if name == product["measure"] == "sales" else name.capitalize(), cells))
-    return Table([f"keep {price(product['current_price'])}", *([column, "difference (90 %)"] if changed else [])], rows)
+    return [f"keep {price(product['current_price'])}", *([column, "difference (90 %)"] if changed else [])], rows
 
 
 def _why(view: View) -> list[str]:
@@ -200,22 +170,22 @@ def _steps(view: View) -> list[Step]:
     again = f"Export the new {f.period}s and ask again:"
     predict = f"pricerl predict{option}"
     if view.place.is_late(product):
-        return [Step(late_words(product, f), predict)]
+        return [(late_words(product, f), predict)]
     contradiction = contradiction_words(product)
-    doubts = [Step(contradiction)] if contradiction else []
+    doubts = [(contradiction, "")] if contradiction else []
     if view.change_day is None:
+        helps = [(line, "") for line in what_would_change(product, f)]
         headings = ("List your products in costs.csv:", "Fill it in and ask again:")
-        costs = map(Step, headings, cost_commands(product, option))
-        helps = [*map(Step, what_would_change(product, f)), *costs]
-        keep = Step(f"Leave the price at {f.price(product['current_price'])}.")
-        return [keep, *doubts, *helps, Step(again, predict)]
+        helps += zip(headings, cost_commands(product, option), strict=False)  # either none or both
+        return [(f"Leave the price at {f.price(product['current_price'])}.", ""), *doubts, *helps, (again, predict)]
     change = sentence(f"Set {f.price(product['recommended_price'])} in your shop on {f.weekday_date(view.change_day)}")
     hold = plural(max(product["details"]["bounds"]["min_hold_days"], 1), "day")
-    rule = product["stop_rule"]
     last = "Look again after two weeks: sales are too few, or not forecast, for a stop rule."
+    if (rule := product["stop_rule"]) is not None:
+        last = f"{stop_rule_words(rule, f)} {false_alarm_words(rule, f)}"
     return [
         *doubts,
-        Step(change, f"pricerl approve{view.place.options}"),
-        Step(f"Leave it {hold} or more. {again}", predict),
-        Step(last if rule is None else f"{stop_rule_words(rule, f)} {false_alarm_words(rule, f)}"),
+        (change, f"pricerl approve{view.place.options}"),
+        (f"Leave it {hold} or more. {again}", predict),
+        (last, ""),
     ]

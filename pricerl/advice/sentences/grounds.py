@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pricerl.advice.sentences.verdict import Record, gain_words
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
 from pricerl.formatting import MEASURES, Formatter, counted, plural, unit_digits
-from pricerl.terminal import clean, shown
+from pricerl.terminal import clean
 
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
@@ -183,13 +183,6 @@ def order_lines(orders: Sequence[Record], f: Formatter) -> list[str]:
         elif order["status"] == "refused":
             lines.append(f"{start} is not followed: {order['refusal']}.")
     return lines
-
-
-def active_order_words(order: Record, f: Formatter) -> str:
-    """Return the price of an order in force, its last day, and who gave it for which reason."""
-    price = "price kept" if order["price"] is None else f.price(order["price"])
-    price = "price test" if order["schedule"] else price
-    return f"{price} until {f.date(order['until'])}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
 
 
 def track_lines(record: Record, f: Formatter) -> list[str]:
