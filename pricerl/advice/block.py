@@ -17,7 +17,6 @@ from pricerl.advice.sentences.next_steps import (
     late_words,
     override_command,
     stop_rule_words,
-    typed_price,
     what_would_change,
 )
 from pricerl.advice.sentences.verdict import (
@@ -108,7 +107,7 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     for command in cost_commands(product, place.option):
         yield from wrapped(command)
     best = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
-    yield from wrapped(f"pricerl what-if {typed_price(best, f)}{place.option}")
+    yield from wrapped(f"pricerl what-if {best:.{f.price_decimals}f}{place.option}")
 
 
 def _heading(name: str, about: str, end: str) -> Iterator[str]:

@@ -51,8 +51,6 @@ from pricerl.guardrails.today import DIGITS
 MAX_HORIZON = 365
 """Longest horizon in days, well inside the calendar."""
 
-MEASURED = ("units", "sales", "profit")
-
 
 def advise(
     policy: Policy,
@@ -268,10 +266,11 @@ def gather_details(product: Product, path: FloatArray, price_test: PriceTest | N
 
 def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurves:
     """Return units and profit of each constant price ``(G,)``, money, over the forecast horizon, days."""
-    money = product.money(np.append(prices, product.current_price))
-    *values, keep = value_paths(product, money[:, None], horizon)
-    units, sales, profit = (_along([getattr(value, name) for value in values]) for name in MEASURED)
-    gains = {name: _along([getattr(value, name) - getattr(keep, name) for value in values]) for name in MEASURED}
+    paths = product.money(np.append(prices, product.current_price))[:, None]
+    *values, keep = value_paths(product, paths, horizon)
+    measured = ("units", "sales", "profit")
+    units, sales, profit = (_along([getattr(value, name) for value in values]) for name in measured)
+    gains = {name: _along([getattr(value, name) - getattr(keep, name) for value in values]) for name in measured}
     return PriceCurves(
         price=tuple(round(float(price), DIGITS) for price in prices),
         units=units,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -77,16 +76,14 @@ class View:
     def day_rows(self) -> list[tuple[str, str, list[Cell]]]:
         """Return the rows of the next days: date, note, cells."""
         days = self.product["days"][:MOST_DAYS]
-        known = {name for name in (*self.digits, "organic", "ad") if any(day[name] is not None for day in days)}
+        known = [name for name in (*self.digits, "organic", "ad") if any(day[name] is not None for day in days)]
         rows = []
         for day in days:
             limits: tuple[str, ...] = ()
             if self.change_day is not None:
                 limits = self._limits(day["price_low"], day["price_high"], self.f.price_decimals)
-            cells = [Cell("Price", self.f.price(day["recommended_price"]), limits)]
-            cells += [self.cell(name, day) for name in self.digits if name in known]
-            shares = (("Organic", "organic"), ("Ads", "ad"))
-            cells += [self._share_cell(label, day[name]) for label, name in shares if name in known]
+            price = Cell("Price", self.f.price(day["recommended_price"]), limits)
+            cells = [price, *(self.cell(name, day) for name in known)]
             rows.append((self.f.weekday_date(day["date"]), day["note"], cells))
         return rows
 
@@ -96,20 +93,16 @@ class View:
         return () if same else (self.f.span(low, high, digits, plus),)
 
     def cell(self, name: str, outcome: Record, plus: str = "") -> Cell:
-        """Return units, sales or profit of an outcome, with its 90 % limits as a note."""
-        label = name.capitalize()
+        """Return units, sales, profit or a conversion of an outcome, with its 90 % limits as a note."""
+        label = "Ads" if name == "ad" else name.capitalize()
         if outcome[name] is None:
             return Cell(label, UNKNOWN)
         mean, low, high = outcome[name]
+        if name in ("organic", "ad"):
+            return Cell(label, self.f.percent(mean / 100), self._limits(low, high, 1))
         digits = self.digits[name]
         show = self.f.number if name == "units" else self.f.money
         return Cell(label, show(mean, digits, plus), self._limits(low, high, digits, plus))
-
-    def _share_cell(self, label: str, values: Sequence[float] | None) -> Cell:
-        if values is None:
-            return Cell(label, UNKNOWN)
-        mean, low, high = values
-        return Cell(label, self.f.percent(mean / 100), self._limits(low, high, 1))
 
     def comparison_rows(self) -> list[Row]:
         """Return keeping the price and, if a change is advised, the recommendation with their 90 % limits."""

@@ -66,14 +66,8 @@ ANYWHERE = Place()
 
 def override_command(product: Record, f: Formatter, place: Place) -> str:
     """Return the command that orders the recommended price for the days of an advice; the reason is the seller's."""
-    price = typed_price(product["recommended_price"], f)
-    last = product["days"][-1]["date"]
-    return f"pricerl override {price} --until {last} --reason …{place.options}"
-
-
-def typed_price(price: float, f: Formatter) -> str:
-    """Return a price as an option takes it."""
-    return f"{price:.{f.price_decimals}f}"
+    price = f"{product['recommended_price']:.{f.price_decimals}f}"
+    return f"pricerl override {price} --until {product['days'][-1]['date']} --reason …{place.options}"
 
 
 def late_words(product: Record, f: Formatter) -> str:
