@@ -210,16 +210,17 @@ def _day_rows(case: Case, course: Course, forecast: PathForecast | None) -> Iter
     walking = _walking_notes(case.product, course.prices, case.formatter)
     for row, (day, price) in enumerate(zip(case.days, course.prices, strict=True)):
         date = day.isoformat()
+        notes = []
         values: dict[str, Interval | None] = dict.fromkeys(known)
         sd = None
-        notes = []
         if not fitted.trades_on[day.weekday()]:
             notes.append(f"no {day:%A} was ever recorded")
         elif forecast is not None:
             values |= {name: Interval(*getattr(forecast, name)[:, row].tolist()) for name in known if known[name]}
             units, sales, profit = forecast.market_sd[:, row].tolist()
             sd = units, sales, profit if fitted.cost.known else None
-        notes += filter(None, [walking[row]])
+        if walking[row]:
+            notes.append(walking[row])
         if not course.known:
             notes.append("not forecast: outside tried prices")
         if order is not None and date > order.until:

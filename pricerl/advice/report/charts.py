@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from pricerl.advice.report import svg
 from pricerl.advice.report.svg import LEFT, WIDTH, Frame
-from pricerl.advice.sentences.verdict import Record
-from pricerl.formatting import MEASURES, Formatter, unit_digits
+from pricerl.advice.sentences.verdict import Record, outcome_words
+from pricerl.formatting import MEASURES, Formatter
 
 MOST_PAST_DAYS = 45
 """Most days of history in the charts by day."""
@@ -48,7 +48,7 @@ def draw_figures(product: Record, f: Formatter) -> tuple[list[Figure], list[Figu
     )
     by_day = _by_day("price", product, words, prices, "Thin: your price. Thick: the advised one.", f)
     units = [day["units"] for day in days]
-    ahead = next((f", first {_triple(values, 'units', f)}" for values in units if values is not None), "")
+    ahead = next((f", first {outcome_words('units', values, f)}" for values in units if values is not None), "")
     band = f"with the noise of each {f.period}."
     words = f"Dots: units you sold. Line: expected units{ahead}. Band: 90 % limits, {band}"
     legend = f"Dots: units you sold. Band: 90 %, {band}"
@@ -83,7 +83,7 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
         svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
     ]
     word = MEASURES.get(what, what)
-    ends = [f"{_triple(curve[end], what, f)} at {f.price(prices[end])}" for end in (0, -1)]
+    ends = [f"{outcome_words(what, curve[end], f)} at {f.price(prices[end])}" for end in (0, -1)]
     outside = sum(not bottom <= value <= top for value in values)
     far = f", {outside} of them beyond the edge" if outside else ""
     dotted = f" Dots: {len(values)} of your {f.period}s{far}." if values else ""
@@ -159,14 +159,6 @@ def _by_day(
     name = "units" if sold else "prices"
     title = f"{what.capitalize()}, last weeks and next {f.period}s"
     return Figure(name, title, svg.chart(name, f"{what.capitalize()} by {f.period}", words, parts), legend)
-
-
-def _triple(values: Sequence[float], what: str, f: Formatter) -> str:
-    if what != "units":
-        return f.estimate(values)
-    mean, low, high = values
-    digits = unit_digits(*values)
-    return f"{f.number(mean, digits)}{f.limits(low, high, digits, label='90 %: ')}"
 
 
 def _ordinal(day: str) -> int:

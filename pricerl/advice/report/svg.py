@@ -1,8 +1,4 @@
-"""Charts as hand-written SVG: text stays text, and equal numbers give equal bytes.
-
-The four charts of a page take 14 ms and 21 kB, with matplotlib 0.22 s and 134 kB. Matplotlib would also read ``$…$`` in
-a seller's text as a formula.
-"""
+"""Charts as hand-written SVG: text stays text, equal numbers give equal bytes; four charts take 14 ms and 21 kB."""
 
 from __future__ import annotations
 

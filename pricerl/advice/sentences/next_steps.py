@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pricerl.advice.sentences.grounds import percent_of
-from pricerl.advice.sentences.verdict import Record, break_even_words
-from pricerl.formatting import MEASURES, Formatter, plural, sentence, unit_digits
+from pricerl.advice.sentences.verdict import Record, break_even_words, outcome_words
+from pricerl.formatting import MEASURES, Formatter, plural, sentence
 from pricerl.terminal import shown
 
 COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
@@ -186,10 +186,8 @@ def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
         if (rows := curves["gain"][name]) is None:
             continue
         pairs = zip(rows[right - 1], rows[right], strict=True)
-        mean, low, high = (left + share * (other - left) for left, other in pairs)
-        digits = unit_digits(mean, low, high) if name == "units" else f.money_digits(mean, low, high)
-        gain = f.number(mean, digits, "+") if name == "units" else f.money(mean, digits, "+")
-        lines.append(f"  {name:<7} {gain}{f.limits(low, high, digits, '+', '90 %: ')}")
+        gain = [left + share * (other - left) for left, other in pairs]
+        lines.append(f"  {name:<7} {outcome_words(name, gain, f, '+')}")
     return lines
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pricerl.decide.decision import UNTESTED
 from pricerl.evaluation.rule_names import BEST_FOR_PROFIT
-from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence
+from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence, unit_digits
 
 CLEAR = 0.9
 """Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
@@ -26,6 +26,15 @@ Record = Mapping[str, Any]
 def gain_words(uplift: Sequence[float], f: Formatter, measure: str = "profit") -> str:
     """Return a difference with its 90 % limits: ``+26.00 profit per day (90 %: +12.00 to +42.00)``."""
     return f.estimate(uplift, f" {MEASURES[measure]} per {f.period}", "+")
+
+
+def outcome_words(name: str, values: Sequence[float], f: Formatter, plus: str = "") -> str:
+    """Return units, sales or profit with their 90 % limits."""
+    if name != "units":
+        return f.estimate(values, plus=plus)
+    mean, low, high = values
+    digits = unit_digits(*values)
+    return f"{f.number(mean, digits, plus)}{f.limits(low, high, digits, plus, '90 %: ')}"
 
 
 def better_words(share: float, product: Record) -> str:
