@@ -111,6 +111,13 @@ def check_width(
         assert all(line == line.rstrip() for line in lines)
 
 
+def test_a_limit_of_half_a_percent_keeps_its_digit(change: dict[str, Any]) -> None:
+    bounds = {**change["details"]["bounds"], "max_rise": 0.025, "max_week_change": 0.05, "min_hold_days": 3}
+    free = {**change, "guardrails": [], "details": {**change["details"], "bounds": bounds}}
+    text = " ".join("\n".join(block_lines([free], Formatter(), PAGE)).split())
+    assert "none was hit (2.5 % per change, 5 % per week, 3 days' hold)" in text
+
+
 def test_several_products_are_a_line_each_with_the_largest_change_first(
     change: dict[str, Any], held: dict[str, Any]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from babel.dates import format_interval
 
 from pricerl.advice.report.view import Row, View
-from pricerl.advice.sentences.grounds import BADGES
+from pricerl.advice.sentences.grounds import BADGES, percent_of
 from pricerl.advice.sentences.next_steps import (
     contradiction_words,
     cost_commands,
@@ -118,8 +118,7 @@ def _badges(view: View) -> list[str]:
         badges.append("held back by your limits")
     elif bounds["max_rise"] is not None and view.change_day is not None:
         largest = bounds["max_rise"] if product["recommended_price"] > product["current_price"] else bounds["max_drop"]
-        most = view.f.percent(largest, 0 if largest * 100 % 1 < 0.05 else 1)
-        badges.append(f"within your limits (max {most} per change)")
+        badges.append(f"within your limits (max {percent_of(largest, view.f)} per change)")
     if quality != "PASS":
         badges.append(f"check your data: {quality}")
     return [*badges, "nothing is changed until you do it"]

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from pricerl.advice.report.charts import draw_figures
 from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.view import MOST_DAYS, View, shorten
-from pricerl.advice.report.work_list import make_work_list, needs_page
+from pricerl.advice.report.work_list import MOST_PAGES, kind_of, make_work_list
 from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place, account_words
 from pricerl.advice.sentences.verdict import Record
@@ -41,13 +41,11 @@ def render_pages(document: Record) -> Iterator[tuple[str, str]]:
     if len(products) == 1:
         yield INDEX, render_page(document, products[0])
         return
-    links = [
-        f"{FOLDER}/{page_name(index, product['product'])}" if needs_page(product, len(products)) else ""
-        for index, product in enumerate(products)
-    ]
-    for link, product in zip(links, products, strict=True):
-        if link:
-            yield link, render_page(document, product, f"../{INDEX}")
+    links = [""] * len(products)
+    for index, product in enumerate(products):
+        if len(products) <= MOST_PAGES or kind_of(product) != "keep":
+            links[index] = f"{FOLDER}/{page_name(index, product['product'])}"
+            yield links[index], render_page(document, product, f"../{INDEX}")
     work = make_work_list(products, links, _formatter_of(document))
     option = Place(run=document["run"]).option
     yield INDEX, fill_template("index.html", document, {"list": work, "on_demand": "" in links, "option": option})

@@ -53,11 +53,6 @@ def kind_of(product: Record) -> str:
     return "change" if moves else "keep"
 
 
-def needs_page(product: Record, num_products: int) -> bool:
-    """Return whether a page is made with the index, and not on demand."""
-    return num_products <= MOST_PAGES or kind_of(product) != "keep"
-
-
 def make_work_list(products: list[Record], links: list[str], f: Formatter) -> WorkList:
     """Return the work list of the ``products`` of ``advice.json``, with the addresses of their pages."""
     tasks = [_task(product, link, f) for product, link in zip(products, links, strict=True)]

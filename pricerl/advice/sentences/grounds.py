@@ -32,11 +32,9 @@ SOURCES = {
     "price test": "the schedule of your price test",
 }
 
-RECORD_EVERY_DAY = "Record every day; the advice becomes more certain with them."
-
 TO_DO = {
-    "with a price and sales": RECORD_EVERY_DAY,
-    "usable day": RECORD_EVERY_DAY,
+    "with a price and sales": "Record every day; the advice becomes more certain with them.",
+    "usable day": "Record every day; the advice becomes more certain with them.",
     "tried": "Charge another price for two weeks to learn its effect.",
     "have no row": "Export every calendar day, including days without a sale.",
     "are refunds": "Book refunds separately from the sales of the day.",
@@ -248,9 +246,9 @@ def edit_words(product: Record, f: Formatter) -> str:
         return f"{asked}{edit['why']}{more}"
     known = []
     if bounds["max_rise"]:
-        known.append(f"{f.percent(bounds['max_rise'], 0)} per change")
+        known.append(f"{percent_of(bounds['max_rise'], f)} per change")
     if bounds["max_week_change"] is not None:
-        known.append(f"{f.percent(bounds['max_week_change'], 0)} per week")
+        known.append(f"{percent_of(bounds['max_week_change'], f)} per week")
     if bounds["min_hold_days"] >= 2:
         known.append(f"{bounds['min_hold_days']} days' hold")
     return f"none was hit ({', '.join(known)})" if known else "none was hit"
@@ -264,13 +262,13 @@ def describe_limits(product: Record, f: Formatter) -> str:
         return f"The product is paused: its price stays at {now}."
     if bounds["conflict"]:
         return f"The limits leave no price ({bounds['conflict']}): the current price, {now}, is held."
-    lowest, highest = (f"{f.price(bounds[end])} ({bounds[f'{end}_rule']})" for end in ("lowest", "highest"))
     if bounds["walks_to"] is not None:
         rule = bounds["lowest_rule"] if bounds["walks_to"] > product["current_price"] else bounds["highest_rule"]
         return (
             f"The current price, {now}, lies beyond a hard limit ({rule}). It moves to {f.price(bounds['walks_to'])} "
             "in the largest steps that the limits on changes allow."
         )
+    lowest, highest = (f"{f.price(bounds[end])} ({bounds[f'{end}_rule']})" for end in ("lowest", "highest"))
     text = f"The next price lies between {lowest} and {highest}"
     if bounds["beyond"]:
         text += f"; the current price lies beyond {' and '.join(bounds['beyond'])} and may stay"
