@@ -203,11 +203,20 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
     about = f"{raised} to raise, {lowered} to lower, {len(products) - raised - lowered} to keep"
     yield from _heading(plural(len(products), "product"), about, "grade")
     rows = [("", "", f"gain per {f.period} (90 %)", "")]
-    rows += [_overview_cells(product, f) for product in ordered[:MOST_PRODUCTS]]
-    change, gain = (max(cell_len(row[column]) for row in rows) for column in (1, 2))
-    room = max(SHORTEST_NAME, WIDTH - 9 - change - gain)
-    for name, price, earned, grade in rows:
-        cells = (_fitted(name, room), set_cell_size(price, change), " " * (gain - cell_len(earned)) + earned, grade)
+    for product in ordered[:MOST_PRODUCTS]:
+        now = product["current_price"]
+        new = product["recommended_price"]
+        change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
+        gain = None if product["uplift"] is None else product["uplift"][product["measure"]]
+        earned = exception_words(product)
+        if gain is not None and not earned:
+            digits = f.money_digits(*gain)
+            earned = f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}"
+        rows.append((shown(product["product"]), change, earned, f"{product['decision']['grade']:<2}"))
+    changes, gains = (max(cell_len(row[column]) for row in rows) for column in (1, 2))
+    room = max(SHORTEST_NAME, WIDTH - 9 - changes - gains)
+    for name, change, earned, grade in rows:
+        cells = (_fitted(name, room), set_cell_size(change, changes), " " * (gains - cell_len(earned)) + earned, grade)
         yield " " + "  ".join(cells)
     if len(products) > MOST_PRODUCTS:
         yield f" … and {len(products) - MOST_PRODUCTS} more on the page"
@@ -222,18 +231,6 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
     first = place._replace(product=ordered[0]["product"])
     if not first.is_late(ordered[0]):
         yield from wrapped(f"pricerl approve{first.options}")
-
-
-def _overview_cells(product: Record, f: Formatter) -> tuple[str, str, str, str]:
-    now = product["current_price"]
-    new = product["recommended_price"]
-    change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
-    gain = None if product["uplift"] is None else product["uplift"][product["measure"]]
-    earned = exception_words(product)
-    if gain is not None and not earned:
-        digits = f.money_digits(*gain)
-        earned = f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}"
-    return shown(product["product"]), change, earned, f"{product['decision']['grade']:<2}"
 
 
 def _fitted(text: str, room: int) -> str:

@@ -17,6 +17,7 @@ from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.render import render_page, render_pages
 from pricerl.advice.report.view import View
 from pricerl.advice.sentences.grounds import judge_proposal
+from pricerl.advice.sentences.next_steps import Place
 from pricerl.formatting import PLAIN
 
 Document = dict[str, Any]
@@ -224,7 +225,7 @@ def test_that_the_policy_is_no_better_than_keeping_the_price_is_printed(
 
 def test_one_quantity_has_one_value_on_a_page(document: Document) -> None:
     product = document["products"][0]
-    view = View.of(product, PLAIN)
+    view = View.of(product, PLAIN, Place())
     alternatives = {rule: {cell.label: cell for cell in cells} for rule, cells in view.baseline_rows()}
     outcomes = {name: {cell.label: cell for cell in cells} for name, cells in view.comparison_rows()}
     kept = outcomes[f"Keep {product['current_price']:.2f}"]

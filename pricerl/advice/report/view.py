@@ -8,7 +8,7 @@ from typing import NamedTuple
 from babel.numbers import get_currency_precision
 
 from pricerl.advice.sentences.grounds import list_alternatives
-from pricerl.advice.sentences.next_steps import ANYWHERE, Place
+from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
 from pricerl.formatting import PLAIN_DIGITS, UNKNOWN, Formatter, counted, unit_digits
 from pricerl.terminal import clean
@@ -52,11 +52,11 @@ class View:
     f: Formatter
     digits: dict[str, int]
     """Digits after the decimal mark of units, sales and profit."""
-    place: Place = ANYWHERE
+    place: Place
     """Names that commands need, and the day on which the page was made."""
 
     @classmethod
-    def of(cls, product: Record, f: Formatter, place: Place = ANYWHERE) -> View:
+    def of(cls, product: Record, f: Formatter, place: Place) -> View:
         """Choose digits by the largest expected number of each measure; three digits are enough for an estimate."""
         outcomes = [product["keep"], product["recommended"] or product["keep"], *product["days"]]
         money = get_currency_precision(f.currency) if f.currency else PLAIN_DIGITS

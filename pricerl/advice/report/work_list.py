@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pricerl.advice.report.view import Cell, View, shorten
+from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record, exception_words, since_words
 from pricerl.formatting import MEASURES, Formatter, plural
 
@@ -75,7 +76,7 @@ def make_work_list(products: list[Record], links: list[str], f: Formatter) -> Wo
 
 
 def _task(product: Record, link: str, f: Formatter) -> Task:
-    view = View.of(product, f)
+    view = View.of(product, f, Place())
     now = product["current_price"]
     new = product["recommended_price"]
     measure = product["measure"]

@@ -60,10 +60,6 @@ class Place(NamedTuple):
         return bool(product["days"][-1]["date"] < self.today)
 
 
-ANYWHERE = Place()
-"""Place of an advice whose commands name nothing."""
-
-
 def override_command(product: Record, f: Formatter, place: Place) -> str:
     """Return the command that orders the recommended price for the days of an advice; the reason is the seller's."""
     price = f"{product['recommended_price']:.{f.price_decimals}f}"
