@@ -167,7 +167,7 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     decision = product["decision"]
     uplift = product["uplift"]
     if uplift is not None and uplift["probability_better"] is not None:
-        yield "Certainty", f"{better_words(uplift['probability_better'], product)}; {tested_words(product)}"
+        yield "Certainty", f"{better_words(uplift['probability_better'], product)}; {tested_words(product, f)}"
     why = "" if decision["grade"] in ("A", "B", "B-") else SETTING.sub("", decision["why"])
     effect = demand_words(product, f)
     yield "Why", f"{sentence(why)} {sentence(effect)}" if why and effect else why or effect

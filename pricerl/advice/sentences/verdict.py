@@ -202,15 +202,15 @@ def cost_words(product: Record, f: Formatter) -> str:
     return f"You keep {kept} of the price and pay {f.price(costs['unit_cost'])} per unit{end}."
 
 
-def tested_words(product: Record) -> str:
+def tested_words(product: Record, f: Formatter) -> str:
     """Return whether the shop has tested the advice, as a clause."""
     if product["decision"]["grade"] == "A":
         return "measured in a price test in your shop"
     record = product["track_record"]
-    tested = next(((inside, days) for inside, days in record["inside"].values() if days), None) if record else None
-    if tested is None:
-        return UNTESTED
-    return f"earlier advice: {tested[0]} of {plural(tested[1], 'day')} inside its 90 % interval"
+    for inside, days in record["inside"].values() if record else ():
+        if days:
+            return f"earlier advice: {inside} of {plural(days, f.period)} inside its 90 % interval"
+    return UNTESTED
 
 
 def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, list[str]]:
@@ -221,7 +221,11 @@ def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, l
         mean = gain["cvar"]
         found = f"you lose {f.money(-mean)}" if mean < 0 else f"you still gain {f.money(mean)}"
         worst = f"In the worst tenth of them {found} per {f.period} on average."
-        return sentence(better_words(better, product))[:-1], better, [SCENARIO, worst, sentence(tested_words(product))]
+        return (
+            sentence(better_words(better, product))[:-1],
+            better,
+            [SCENARIO, worst, sentence(tested_words(product, f))],
+        )
     better = product["proposal"]["over_keep"]["probability_better"]
     if decision["unsure"] and better is not None:
         title = f"Only in {counted(better, product['num_draws'])} plausible scenarios a change is better"
