@@ -73,7 +73,7 @@ def test_a_value_that_is_not_identifiable_is_no_number() -> None:
     found = OffPolicyValue(12.0, None, None, 3.2, "3 effective days in 1 weeks at similar prices")
     line = "Your own days at prices near 12.00: not identifiable, 3 effective days in 1 weeks at similar prices."
     both = {"settled": found._asdict(), "current": found._asdict()}
-    assert describe_off_policy({"off_policy": both}, PLAIN) == [line]
+    assert describe_off_policy({"measure": "profit", "off_policy": both}, PLAIN) == [line]
 
 
 def test_an_unobserved_cause_is_described_by_its_shares_and_by_the_strongest_observed_one() -> None:

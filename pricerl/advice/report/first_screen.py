@@ -180,7 +180,7 @@ def _steps(view: View) -> list[Step]:
     change = sentence(f"Set {f.price(product['recommended_price'])} in your shop on {f.weekday_date(view.change_day)}")
     hold = plural(max(product["details"]["bounds"]["min_hold_days"], 1), "day")
     last = "Look again after two weeks: sales are too few, or not forecast, for a stop rule."
-    if (rule := product["stop_rule"]) is not None:
+    if (rule := product.get("stop_rule")) is not None:
         last = f"{stop_rule_words(rule, f)} {false_alarm_words(rule, f)}"
     return [
         *doubts,

@@ -47,7 +47,7 @@ def render_pages(document: Record) -> Iterator[tuple[str, str]]:
             links[index] = f"{FOLDER}/{page_name(index, product['product'])}"
             yield links[index], render_page(document, product, f"../{INDEX}")
     work = make_work_list(products, links, _formatter_of(document))
-    option = Place(run=document["run"]).option
+    option = Place(run=document.get("run", "")).option
     yield INDEX, fill_template("index.html", document, {"list": work, "on_demand": "" in links, "option": option})
 
 
@@ -63,7 +63,8 @@ def page_of(document: Record, name: str) -> tuple[str, str]:
 def render_page(document: Record, product: Record, back: str = "") -> str:
     """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
     named = product["product"] if len(document["products"]) > 1 else ""
-    view = View.of(product, _formatter_of(document), Place(run=document["run"], product=named, today=document["today"]))
+    place = Place(run=document.get("run", ""), product=named, today=document.get("today", ""))
+    view = View.of(product, _formatter_of(document), place)
     f = view.f
     first, others = draw_figures(product, f)
     source = product["decision"]["source"]

@@ -262,7 +262,7 @@ def describe_limits(product: Record, f: Formatter) -> str:
         return f"The product is paused: its price stays at {now}."
     if bounds["conflict"]:
         return f"The limits leave no price ({bounds['conflict']}): the current price, {now}, is held."
-    if bounds["walks_to"] is not None:
+    if bounds.get("walks_to") is not None:
         rule = bounds["lowest_rule"] if bounds["walks_to"] > product["current_price"] else bounds["highest_rule"]
         return (
             f"The current price, {now}, lies beyond a hard limit ({rule}). It moves to {f.price(bounds['walks_to'])} "

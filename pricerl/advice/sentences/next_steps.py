@@ -74,7 +74,7 @@ def late_words(product: Record, f: Formatter) -> str:
 
 def contradiction_words(product: Record) -> str:
     """Return how a history contradicts the last advice, and what follows, as sentences; empty if it does not."""
-    found = (product["previous"] or {}).get("contradiction")
+    found = (product.get("previous") or {}).get("contradiction")
     if not found:
         return ""
     ends = "The account of the quarter begins anew, and earlier orders have ended."
@@ -124,8 +124,8 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
         f"Worst case (90 %): {budget} less than if you had kept the price.",
         f"It ends more than 1 % below in {f.percent(account['probability_loss'], 0)} of the plausible scenarios.",
     ]
-    weight = account["loss_weight"]
-    if not account["inside_budget"]:
+    weight = account.get("loss_weight")
+    if not account.get("inside_budget", True):
         sentences[2] = f"No price within reach limits the loss to {budget} (90 %), so the plan risks the least."
     elif weight is not None:
         gained = f.number(weight, 0 if weight >= 10 else 1)
@@ -147,7 +147,7 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
         helps.append("Write what a unit costs you, and which share of the price fees leave, into costs.csv.")
     helps += break_even_words(product, f)
     helps += price_test_words(test, product["current_price"], f, measure) if test else []
-    if (share := product["offered_explore_share"]) is not None:
+    if (share := product.get("offered_explore_share")) is not None:
         helps.append(
             f"Or set decision.explore_share to {share:g}: the price then varies at random, {f.percent(share, 0)} up or "
             "down, which shows how buyers respond."
@@ -173,13 +173,14 @@ def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
     """
     curves = product["details"]["curves"]
     prices: Sequence[float] = curves["price"]
-    if not prices[0] <= price <= prices[-1]:
+    gains = curves.get("gain")
+    if not gains or not prices[0] <= price <= prices[-1]:
         return [f"Nothing is forecast at {f.price(price)}."]
     lines = [f"Expected per {f.period}, against keeping {f.price(product['current_price'])}:"]
     right = min(bisect_right(prices, price), len(prices) - 1)
     share = (price - prices[right - 1]) / (prices[right] - prices[right - 1])
     for name in ("profit", "sales", "units"):
-        if (rows := curves["gain"][name]) is None:
+        if (rows := gains[name]) is None:
             continue
         pairs = zip(rows[right - 1], rows[right], strict=True)
         gain = [left + share * (other - left) for left, other in pairs]

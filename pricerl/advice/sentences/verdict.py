@@ -175,7 +175,7 @@ def direction_words(product: Record, f: Formatter) -> Iterator[str]:
 def break_even_words(product: Record, f: Formatter) -> list[str]:
     """Return the unit cost above which a rise pays, as sentences; empty where demand is not estimated."""
     found = product["break_even"]
-    own = product["cost_means"]
+    own = product.get("cost_means")
     if product["decision"]["grade"] == "D":
         return []
     if found["raises_revenue"] >= CLEAR:
@@ -194,7 +194,7 @@ def break_even_words(product: Record, f: Formatter) -> list[str]:
 
 def cost_words(product: Record, f: Formatter) -> str:
     """Return what the seller keeps of a price and pays for a unit, as a sentence; empty where costs are unknown."""
-    if (costs := product["cost_means"]) is None:
+    if (costs := product.get("cost_means")) is None:
         return ""
     kept = "all" if costs["share_kept"] > 0.995 else f.percent(costs["share_kept"], 0)
     loss = product["raising"] is not None and product["raising"]["break_even"] is None
@@ -251,7 +251,7 @@ def exception_words(product: Record) -> str:
 
 def since_words(product: Record, f: Formatter) -> str:
     """Return the difference from the product's last advice."""
-    if (last := product["previous"]) is None:
+    if (last := product.get("previous")) is None:
         return "new"
     now = f.price(product["current_price"])
     before = f.price(last["current_price"])
