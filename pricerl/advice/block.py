@@ -143,19 +143,19 @@ def _comparison(product: Record, f: Formatter) -> Iterator[str]:
     charged = product["recommended"]
     change = product["uplift"]
     money = f", {f.currency}" if f.currency else ""
-    rows = [("", "keep", "change", "difference (90 %)") if change else ("", "keep", "", "")]
+    rows: list[tuple[str, ...]] = [("", "keep", "change", "difference (90 %)") if change else ("", "keep", "", "")]
     for name in ("profit", "sales", "units"):
         if kept[name] is None:
             continue
         means = [side[name][0] for side in (kept, charged, change) if side is not None]
         digits = unit_digits(*means) if name == "units" else f.money_digits(*means)
         label = f"{name} per {f.period}{'' if name == 'units' else money}"
-        after = difference = ""
+        cells = ["", ""]
         if change is not None:
             gain, low, high = change[name]
-            after = f.number(charged[name][0], digits)
             difference = f"{f.number(gain, digits, '+')}{f.limits(low, high, digits, '+')}"
-        rows.append((label, f.number(kept[name][0], digits), after, difference))
+            cells = [f.number(charged[name][0], digits), difference]
+        rows.append((label, f.number(kept[name][0], digits), *cells))
     width, *widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for label, *cells in rows:
         padded = (" " * (room - cell_len(cell)) + cell for cell, room in zip(cells, widths, strict=True))

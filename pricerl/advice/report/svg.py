@@ -139,7 +139,7 @@ def grey(frame: Frame, low: float, high: float, words: str) -> str:
 
 
 def steps(days: Sequence[int]) -> list[float]:
-    """Return begin and end of each day, for a line that holds each value (`twice`) until the next day begins."""
+    """Return begin and end of each day, for a line that holds each value, given `twice`, until the next day begins."""
     return [float(at) for day in days for at in (day, day + 1)]
 
 

@@ -207,10 +207,11 @@ def tested_words(product: Record, f: Formatter) -> str:
     if product["decision"]["grade"] == "A":
         return "measured in a price test in your shop"
     record = product["track_record"]
-    for inside, days in record["inside"].values() if record else ():
-        if days:
-            return f"earlier advice: {inside} of {plural(days, f.period)} inside its 90 % interval"
-    return UNTESTED
+    tested = [] if record is None else [pair for pair in record["inside"].values() if pair[1] > 0]
+    if not tested:
+        return UNTESTED
+    inside, days = tested[0]
+    return f"earlier advice: {inside} of {plural(days, f.period)} inside its 90 % interval"
 
 
 def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, list[str]]:
