@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pricerl.advice.result import DayAdvice, MarketFacts, ProductAdvice, ProposalChecks, ProposedPath, Recommendation
-from pricerl.advice.sentences.verdict import explain, tested_words
+from pricerl.advice.sentences import verdict
+from pricerl.advice.sentences.verdict import explain
 from pricerl.arrays import Interval, to_plain
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED, Decision
 from pricerl.evaluation.pricing_rules import BaselineRow
@@ -215,7 +216,7 @@ def test_one_price_alone_asks_for_another() -> None:
 @pytest.mark.parametrize(("step", "words"), [(1, "3 of 4 days"), (7, "3 of 4 weeks")])
 def test_earlier_advice_is_counted_in_the_rows_of_the_history(step: int, words: str) -> None:
     record = {"inside": {"units": [0, 0], "sales": [3, 4]}}
-    text = tested_words(_advice(STEP, track_record=record), Formatter(step_days=step))
+    text = verdict.tested_words(_advice(STEP, track_record=record), Formatter(step_days=step))
     assert text == f"earlier advice: {words} inside its 90 % interval"
 
 
