@@ -9,13 +9,12 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow.compute as pc
 from babel.numbers import list_currencies
 
 from pricerl.data.reading import columns
 from pricerl.data.reading.numbers import CURRENCY_WORDS, WORDED
 from pricerl.data.reading.problems import Problem
-from pricerl.data.reading.texts import Cells, TextColumn, as_flags
+from pricerl.data.reading.texts import Cells, TextColumn, match_texts
 
 CODES = {
     "€": "EUR",
@@ -50,12 +49,6 @@ SHARED = {
 USUAL = {"$": frozenset(("USD",)), "¥": frozenset(("JPY",)), "RS": frozenset(("INR",))}
 """Those for which it may stand among cells that name the currency."""
 
-LONGEST_NAME = 100
-"""Characters of a column's name in which a currency is looked for."""
-
-_WORDS_OF_HEADERS = frozenset(("ALL", "TOP"))
-"""Codes that are English words in the name of a column."""
-
 _SIGN = r"[$£¥฿\u20a0-\u20cf]"
 _MARK = rf"{CURRENCY_WORDS}|[a-z]{{3}}|[Ee]uros?|{_SIGN}"
 _AT_END = re.compile(
@@ -83,8 +76,13 @@ def currency_of(text: str) -> str:
     return _code_of(worded["before"] or worded["after"] or "" if worded else signs)
 
 
+def _code_of(mark: str) -> str:
+    bare = mark.upper().rstrip(".")
+    return CODES.get(bare, bare)
+
+
 def split_currency(name: str) -> NamedColumn:
-    """Split the currency off a column's name, at its end or its start.
+    """Split the currency off a column's name of at most 100 characters, at its end or its start.
 
     >>> split_currency("Umsatz in EUR")
     NamedColumn(name='Umsatz', currency='EUR')
@@ -92,34 +90,23 @@ def split_currency(name: str) -> NamedColumn:
     NamedColumn(name='Sales', currency='GBP')
     """
     text = name.strip()
-    for pattern in (_AT_END, _AT_START) if len(text) <= LONGEST_NAME else ():
+    for pattern in (_AT_END, _AT_START) if len(text) <= 100 else ():
         if found := pattern.fullmatch(text):
-            mark = next(part for key, part in found.groupdict().items() if part and key != "name")
-            code = _code_of(mark)
-            if code in SHARED or (code in list_currencies() and code not in _WORDS_OF_HEADERS):
+            code = _code_of(next(part for key, part in found.groupdict().items() if part and key != "name"))
+            if code in SHARED or (code in list_currencies() and code not in ("ALL", "TOP")):  # English words
                 return NamedColumn(found["name"].strip(), code)
     return NamedColumn(name, "")
 
 
-def agree(currencies: Collection[str], shared: Mapping[str, frozenset[str]] = SHARED) -> bool:
-    """Return whether currencies, as `currency_of` returns them, can all be the same one.
-
-    Args:
-        currencies: different codes and signs.
-        shared: codes that each sign may stand for.
-    """
+def _agree(currencies: Collection[str], shared: Mapping[str, frozenset[str]] = SHARED) -> bool:
+    """Return whether currencies can all be the same one, with the codes that each sign may stand for."""
     signs = set(currencies) & set(SHARED)
     codes = set(currencies) - set(SHARED)
     return len(signs) <= 1 and len(codes) <= 1 and all(codes <= shared.get(sign, frozenset()) for sign in signs)
 
 
-def _code_of(mark: str) -> str:
-    bare = mark.upper().rstrip(".")
-    return CODES.get(bare, bare)
-
-
 class Mention(NamedTuple):
-    """A place at which a file names a currency, the first one."""
+    """First place at which a file names a currency."""
 
     line: int
     column: str
@@ -131,16 +118,6 @@ class Mention(NamedTuple):
     def __str__(self) -> str:
         column = "" if self.in_header else f" in {self.column}"
         return f"{self.text}{column}" + (f" on line {self.line}" if self.line else "")
-
-
-def currencies_of_names(names: Mapping[str, str]) -> dict[str, str]:
-    """Return the currency in the file's name of each column of money; columns whose name has none are left out.
-
-    Args:
-        names: name in the file by known column.
-    """
-    found = {name: split_currency(names[name]).currency for name in columns.MONEY if name in names}
-    return {name: currency for name, currency in found.items() if currency}
 
 
 def check_currencies(
@@ -156,23 +133,23 @@ def check_currencies(
     """
     problems: list[Problem] = []
     seen: dict[str, Mention] = {}
-    stated = currencies_of_names(names)
     for name in columns.MONEY:
         cells = _first_cells(name, texts[name], lines) if name in texts else {}
+        stated = split_currency(names.get(name, "")).currency
         one, other = (*sorted(cells.values()), None, None)[:2]
-        if one and other and not agree(cells, USUAL):
+        if one and other and not _agree(cells, USUAL):
             text = f"{other.text} and {one.text} on line {one.line} are two currencies; use one"
             problems.append(Problem(other.line, name, text, everywhere=True))
-        elif one and name in stated and not agree({*cells, stated[name]}):
+        elif one and stated and not _agree({*cells, stated}):
             text = f"{one.text} contradicts the name of the column, {names[name]!r}; correct the name, or convert"
             problems.append(Problem(one.line, name, f"{text} the amounts", everywhere=True))
-        if name in stated:
-            seen.setdefault(stated[name], Mention(header_line, name, repr(names[name]), in_header=True))
+        if stated:
+            seen.setdefault(stated, Mention(header_line, name, repr(names[name]), in_header=True))
         seen = {**cells, **seen}
-    if problems or agree(seen):
+    if problems or _agree(seen):
         return problems
-    pairs = combinations(sorted(seen, key=lambda currency: columns.MONEY.index(seen[currency].column)), 2)
-    here, there = next(pair for pair in pairs if not agree(pair))
+    ordered = sorted(seen, key=lambda currency: columns.MONEY.index(seen[currency].column))
+    here, there = next(pair for pair in combinations(ordered, 2) if not _agree(pair))
     words = f"{seen[there].text} and {seen[here]} are two currencies; convert all amounts to one"
     return [Problem(seen[there].line, seen[there].column, words, everywhere=True)]
 
@@ -187,7 +164,7 @@ def find_currency(texts: Mapping[str, Cells], names: Mapping[str, str]) -> str:
     Returns:
         The code, or an empty string if there is none.
     """
-    stated = set(currencies_of_names(names).values()) & list_currencies()
+    stated = {split_currency(names.get(name, "")).currency for name in columns.MONEY} & list_currencies()
     if stated or columns.PRODUCT_PRICE not in texts:
         return min(stated, default="")
     prices = TextColumn(texts[columns.PRODUCT_PRICE])
@@ -203,11 +180,11 @@ def _first_cells(name: str, cells: Cells, lines: Sequence[int]) -> dict[str, Men
     column = TextColumn(cells)
     if not _has_words(column):
         return {}
-    found = np.array(list(column.judge(currency_of).values()), dtype=object)
+    found = np.array(list(column.map(currency_of).values()), dtype=object)
     first = column.first_rows({currency: found == currency for currency in sorted(set(found) - {""})})
     return {currency: Mention(lines[row], name, column.text_of(row)) for currency, row in first.items()}
 
 
 def _has_words(column: TextColumn) -> bool:
     """Return whether a column has more than plain numbers."""
-    return bool(as_flags(pc.match_substring_regex(column.texts, r"[^0-9.,+\-\s]")).any())
+    return bool(match_texts(column.texts, r"[^0-9.,+\-\s]").any())

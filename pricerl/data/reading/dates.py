@@ -17,7 +17,7 @@ from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.reading.columns import REPORT_DATE
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
-from pricerl.data.reading.texts import Cells, TextColumn, as_floats
+from pricerl.data.reading.texts import Cells, TextColumn
 
 _TIME = r"(?:[T ]+(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(?:Z|UTC|[+-]\d{2}:?\d{2})?)?"
 _ISO = re.compile(r"(?P<year>\d{4})(?P<mark>[-/])(?P<second>\d{1,2})(?P=mark)(?P<third>\d{1,2})" + _TIME)
@@ -28,7 +28,6 @@ _DAY_NAME = re.compile(
 )
 _NAME_DAY = re.compile(r"(?P<month>[^\W\d]+)\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4})")
 _DASHED = re.compile(r"(?<=[\w.])[-/](?=\w)")
-_LANGUAGES = ("en", "de", "fr", "es", "it", "pt")
 _SETTING = "set --data.reading.date_format"
 
 CENTURY = 2000
@@ -45,37 +44,29 @@ def read_dates(cells: Cells, lines: Sequence[int], date_format: str | None) -> t
     """
     column = TextColumn(cells)
     order, problems = (None, []) if date_format else _decide_order(column, lines)
-    outcomes = column.judge(lambda text: _read_one(text.strip(), date_format, order))
+    outcomes = column.map(lambda text: _read_one(text.strip(), date_format, order))
     faulty = np.array([isinstance(outcome, str) for outcome in outcomes.values()], dtype=bool)
     days = [outcome if isinstance(outcome, date) else "NaT" for outcome in outcomes.values()]
     problems += column.find_problems(REPORT_DATE, lines, faulty, lambda text: str(outcomes[text]))
     return column.spread(np.array(days, dtype="datetime64[D]")), problems
 
 
-def note_forms(cells: Cells) -> tuple[str, ...]:
+def note_forms(cells: Cells) -> list[str]:
     """Return a note if the dates of a column have several forms, of which each reveals the order of day and month."""
-    column = TextColumn(cells)
+    patterns = {"year first": _ISO, "digits only": _COMPACT, "year last": _NUMERIC}
     first: dict[str, str] = {}
-    for text in column.texts.to_pylist() if len(column) else ():
-        first.setdefault(_form_of(text.strip()), text.strip())
-    first.pop("", None)
+    for text in map(str.strip, TextColumn(cells).texts.to_pylist()):
+        if not is_blank(text):
+            forms = (form for form, pattern in patterns.items() if pattern.fullmatch(text))
+            first.setdefault(next(forms, "name of a month"), text)
     listed = " and ".join(map(quote, first.values()))
-    return (
-        (f"{REPORT_DATE}: dates have {len(first)} forms, such as {listed}; all were read.",) if len(first) > 1 else ()
-    )
-
-
-def _form_of(text: str) -> str:
-    """Return the form of a date; an empty string for a cell without one."""
-    if is_blank(text):
-        return ""
-    forms = {"year first": _ISO, "digits only": _COMPACT, "year last": _NUMERIC}
-    return next((form for form, pattern in forms.items() if pattern.fullmatch(text)), "name of a month")
+    several = f"{REPORT_DATE}: dates have {len(first)} forms, such as {listed}; all were read."
+    return [several] if len(first) > 1 else []
 
 
 def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None, list[Problem]]:
     """Return whether day or month comes first, based on the values that allow only one order."""
-    orders = list(column.judge(_order_in).values())
+    orders = list(column.map(_order_in).values())
     kinds = {kind: np.array([order == kind for order in orders], dtype=bool) for kind in ("day", "month", "open")}
     first = {kind: (lines[row], column.text_of(row)) for kind, row in column.first_rows(kinds).items()}
     if "day" in first and "month" in first:
@@ -83,32 +74,27 @@ def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None,
         other_line, other = first["day"]
         found = f"{text} has the month first, {other} on line {other_line} the day; use one order"
         return None, [Problem(line, REPORT_DATE, found, everywhere=True)]
-    if "open" in first and not {"day", "month"} & set(first):
-        line, text = first["open"]
-        return None, [Problem(line, REPORT_DATE, _two_ways(text), everywhere=True)]
-    return "month" if "month" in first else "day", []
+    if "open" not in first or len(first) > 1:
+        return "month" if "month" in first else "day", []
+    line, text = first["open"]
+    one, two = (int(number) for number in re.split(r"\D", text)[:2])
+    found = f"{text} is not a day of the calendar"
+    if max(one, two) <= 12 and min(one, two) >= 1:
+        day_first, month_first = (f"{day} {date(2000, month, 1):%b}" for day, month in ((one, two), (two, one)))
+        found = f"{text} can be {day_first} or {month_first}; {_SETTING}"
+    return None, [Problem(line, REPORT_DATE, found, everywhere=True)]
 
 
 def _order_in(text: str) -> str | None:
-    match = _NUMERIC.fullmatch(text.strip())
-    return _order_of(match) if match else None
-
-
-def _order_of(match: re.Match[str]) -> str:
     """Return ``day`` or ``month`` for the one that must come first, ``either`` if they are equal, else ``open``."""
+    match = _NUMERIC.fullmatch(text.strip())
+    if match is None:
+        return None
     first = int(match["first"])
     second = int(match["second"])
     if first == second:
         return "either"
     return "day" if first > 12 >= second else "month" if second > 12 >= first else "open"
-
-
-def _two_ways(text: str) -> str:
-    first, second = (int(number) for number in re.split(r"\D", text)[:2])
-    if max(first, second) > 12 or min(first, second) < 1:
-        return f"{text} is not a day of the calendar"
-    names = [date(2000, month, 1).strftime("%b") for month in (second, first)]
-    return f"{text} can be {first} {names[0]} or {second} {names[1]}; {_SETTING}"
 
 
 def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
@@ -122,52 +108,43 @@ def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
             # A year-first format could disagree with ISO about day and month, so ISO is no fallback for it.
             if not iso or date_format.startswith("%Y"):
                 return f"{quote(text)!r} does not fit the date format {date_format!r}"
+    numeric = _NUMERIC.fullmatch(text)
     if iso:
-        return _calendar_day(text, iso, int(iso["second"]), int(iso["third"]))
-    match = _NUMERIC.fullmatch(text)
-    if not match:
-        return _read_names(text)
-    if order is None:
-        return None
-    first = int(match["first"])
-    second = int(match["second"])
-    month, day = (second, first) if order == "day" else (first, second)
-    return _calendar_day(text, match, month, day)
+        return _calendar_day(text, int(iso["year"]), int(iso["second"]), int(iso["third"]), iso["time"])
+    if numeric:
+        if order is None:
+            return None
+        first = int(numeric["first"])
+        second = int(numeric["second"])
+        month, day = (second, first) if order == "day" else (first, second)
+        return _calendar_day(text, int(numeric["year"]), month, day, numeric["time"])
+    bare = " ".join(_DASHED.sub(" ", text).split())
+    named = _DAY_NAME.fullmatch(bare) or _NAME_DAY.fullmatch(bare)
+    month_named = _months().get(named["month"].casefold()) if named else None
+    if named is None or month_named is None:
+        return f"{quote(text)!r} is not a date; write YYYY-MM-DD or {_SETTING}"
+    return _calendar_day(text, int(named["year"]), month_named, int(named["day"]), "")
+
+
+def _calendar_day(text: str, year: int, month: int, day: int, time: str | None) -> date | str:
+    if time and re.search(r"[1-9]", time):
+        return f"{text} has a time of day; give one row per day, with the date alone"
+    try:
+        return date(year + CENTURY if year < 100 else year, month, day)
+    except ValueError:
+        return f"{text} is not a day of the calendar"
 
 
 @cache
 def _months() -> dict[str, int]:
     """Return the number of each month by its names and abbreviations in six languages, where they agree."""
     found: dict[str, set[int]] = {}
-    for language in _LANGUAGES:
+    for language in ("en", "de", "fr", "es", "it", "pt"):
         for width in ("wide", "abbreviated"):
             for form in ("format", "stand-alone"):
                 for number, name in get_month_names(width, form, language).items():
                     found.setdefault(name.casefold().rstrip("."), set()).add(number)
     return {name: numbers.pop() for name, numbers in found.items() if len(numbers) == 1} | {"sept": 9}
-
-
-def _read_names(text: str) -> Outcome:
-    """Read a day with the name of its month, such as ``Sep 01, 2024`` or ``1. September 2024``."""
-    bare = " ".join(_DASHED.sub(" ", text).split())
-    match = _DAY_NAME.fullmatch(bare) or _NAME_DAY.fullmatch(bare)
-    month = _months().get(match["month"].casefold()) if match else None
-    if match is None or month is None:
-        return f"{quote(text)!r} is not a date; write YYYY-MM-DD or {_SETTING}"
-    try:
-        return date(int(match["year"]), month, int(match["day"]))
-    except ValueError:
-        return f"{text} is not a day of the calendar"
-
-
-def _calendar_day(text: str, match: re.Match[str], month: int, day: int) -> Outcome:
-    if match["time"] and re.search(r"[1-9]", match["time"]):
-        return f"{text} has a time of day; give one row per day, with the date alone"
-    try:
-        year = int(match["year"])
-        return date(year + CENTURY if year < 100 else year, month, day)
-    except ValueError:
-        return f"{text} is not a day of the calendar"
 
 
 _STAMP = (
@@ -214,13 +191,15 @@ def read_days(
     days, problems = read_dates(pd.Categorical.from_codes(places, categories=known), lines, chosen)
     zones = np.where(timed, pc.struct_field(parts, "zone").fill_null("").to_pandas(), "")
     zones = np.where(timed & (zones == ""), written_zone, zones)
-    offsets = {name: _seconds(name) for name in np.unique(zones[np.unique(column.codes)])}
+    ahead = {name: _seconds_ahead(name) for name in np.unique(zones[np.unique(column.codes)])}
     if zone is None:
-        in_utc = set(offsets.values()) == {0.0}
+        in_utc = set(ahead.values()) == {0.0}
         return days, problems, ["Days are those of UTC; data.reading.time_zone sets another zone."] if in_utc else []
-    ahead = np.array([offsets.get(name, np.nan) for name in zones])
-    clock = np.where(timed, _clock(parts), np.nan)
-    return _move(days, column.spread(clock - ahead), zone), problems, [f"Days are those of {zone}."]
+    moments = column.spread(_seconds_of_day(parts) - np.array([ahead.get(name, np.nan) for name in zones]))
+    exact = ~np.isnan(moments) & ~np.isnat(days)
+    utc = pd.DatetimeIndex(days[exact].astype("datetime64[s]") + moments[exact].astype("timedelta64[s]"), tz="UTC")
+    days[exact] = utc.tz_convert(zone).tz_localize(None).to_numpy().astype("datetime64[D]")
+    return days, problems, [f"Days are those of {zone}."]
 
 
 def _fits(date: str, form: str) -> bool:
@@ -231,30 +210,20 @@ def _fits(date: str, form: str) -> bool:
     return True
 
 
-def _clock(parts: pa.StructArray) -> FloatArray:
-    """Return the seconds since midnight of each text."""
+def _seconds_of_day(parts: pa.StructArray) -> FloatArray:
+    """Return the seconds since midnight of texts with a time."""
     hour, minute, second = (
-        as_floats(pc.cast(pc.replace_substring_regex(pc.struct_field(parts, name), "^$", "0"), pa.float64()))
+        np.asarray(pc.cast(pc.replace_substring_regex(pc.struct_field(parts, name), "^$", "0"), pa.float64()))
         for name in ("hour", "minute", "second")
     )
     half = np.asarray(pc.utf8_lower(pc.struct_field(parts, "half")).fill_null("").to_pandas())
     hour = np.where(half == "", hour, hour % 12 + 12 * (half == "p"))
-    return hour * 3600 + minute * 60 + second
+    return np.asarray(hour * 3600 + minute * 60 + second)
 
 
-def _seconds(zone: str) -> float:
+def _seconds_ahead(zone: str) -> float:
     """Return the seconds ahead of UTC of ``+02:00``, ``GMT+9`` or an abbreviation; NaN for an unknown one."""
     if match := re.fullmatch(r"([+-])(\d{2}):?(\d{2})", zone):
         return (int(match[2]) * 3600 + int(match[3]) * 60) * (-1 if match[1] == "-" else 1)
     match = re.fullmatch(r"([A-Z]+)([+-]\d+)?", zone)
     return (_HOURS.get(match[1], np.nan) + int(match[2] or 0)) * 3600.0 if match else np.nan
-
-
-def _move(days: DateArray, seconds: FloatArray, zone: str) -> DateArray:
-    """Return the days in a time zone of moments ``seconds`` after midnight UTC; days without a moment stay."""
-    moved = days.copy()
-    known = ~np.isnan(seconds) & ~np.isnat(days)
-    moments = days[known].astype("datetime64[s]") + seconds[known].astype("timedelta64[s]")
-    local = pd.DatetimeIndex(moments).tz_localize("UTC").tz_convert(zone).tz_localize(None)
-    moved[known] = local.to_numpy().astype("datetime64[D]")
-    return moved

@@ -12,70 +12,61 @@ import numpy as np
 import pandas as pd
 
 from pricerl.arrays import FloatArray
-from pricerl.data.reading.columns import (
-    MONEY,
-    OPTIONAL,
-    PRODUCT,
-    PRODUCT_PRICE,
-    REQUIRED,
-    TOTAL_PROFIT,
-    TOTAL_SALES,
-    UNITS,
-    fold,
-)
+from pricerl.data.reading import columns
+from pricerl.data.reading.columns import fold
 from pricerl.data.reading.currencies import split_currency
 from pricerl.data.reading.problems import Problem
 from pricerl.errors import UsageError, did_you_mean
 
-_FILE = Path(__file__).parents[1] / "column_names.yaml"
-
-ALIASES = msgspec.yaml.decode(_FILE.read_bytes(), type=dict[str, tuple[str, ...]])
+ALIASES = msgspec.yaml.decode(
+    (Path(__file__).parents[1] / "column_names.yaml").read_bytes(), type=dict[str, tuple[str, ...]]
+)
 """Other names by column; an unknown name that is one of them is read as that column if no other cell can be it."""
 
 VAGUE_COSTS = ALIASES.pop("Vague Costs")
 """Names of a column that may hold the cost of one unit, of all units of a row, or of something else."""
 
-_KNOWN = {fold(name): name for name in (*REQUIRED, *OPTIONAL)}
+_KNOWN = {fold(name): name for name in (*columns.REQUIRED, *columns.OPTIONAL)}
 _ALIASES = {fold(alias): name for name, aliases in ALIASES.items() for alias in aliases}
-_SETTING = "set --data.reading.columns"
 
 
 def count_known(cells: Sequence[str]) -> int:
     """Return the number of cells that name a known column, by its own or another name."""
-    return sum(fold(cell) in _KNOWN or _find_alias(cell) is not None for cell in cells)
+    return sum(_find_column(cell) is not None for cell in cells)
 
 
 def has_required(cells: Sequence[str]) -> bool:
     """Return whether a header names every required column, by its own or another name."""
-    return {_KNOWN.get(fold(cell), _find_alias(cell)) for cell in cells} >= set(REQUIRED)
+    return set(map(_find_column, cells)) >= set(columns.REQUIRED)
 
 
-def _find_alias(cell: str) -> str | None:
-    """Return the column that has a cell as another name, such as its own or another name with a currency."""
-    if (found := _ALIASES.get(fold(cell))) is not None:
-        return found
+def _find_column(cell: str) -> str | None:
+    """Return the column that has a cell as its own or another name, of money also with a currency."""
+    folded = fold(cell)
+    if name := _KNOWN.get(folded, _ALIASES.get(folded)):
+        return name
     bare = split_currency(cell)
     name = _KNOWN.get(fold(bare.name), _ALIASES.get(fold(bare.name))) if bare.currency else None
-    return name if name in MONEY else None
+    return name if name in columns.MONEY else None
 
 
 def check_renames(renames: Mapping[str, str]) -> None:
     """Raise a ``UsageError`` unless the values of ``renames`` are different known columns."""
+    known = _KNOWN.values()
+    counts = Counter(renames.values())
     problems = [
-        f"columns: {ours!r} is no column of ours{did_you_mean(str(ours), _KNOWN.values())}"
+        f"columns: {ours!r} is no column of ours{did_you_mean(str(ours), known)}"
         for ours in renames.values()
-        if ours not in _KNOWN.values()
+        if ours not in known
     ]
-    problems += [
-        f"columns: {ours!r} stands for several columns" for ours, n in Counter(renames.values()).items() if n > 1
-    ]
+    problems += [f"columns: {ours!r} stands for several columns" for ours, count in counts.items() if count > 1]
     if problems:
         raise UsageError("; ".join(problems))
 
 
 def match_header(
     cells: Sequence[str], line: int, renames: Mapping[str, str] | None = None
-) -> tuple[dict[str, int], tuple[str, ...], list[Problem]]:
+) -> tuple[dict[str, int], list[str], list[Problem]]:
     """Match the cells of the header, on ``line`` of the file, with the known columns.
 
     Args:
@@ -91,14 +82,14 @@ def match_header(
     named = [(position, cell.strip(), fold(cell)) for position, cell in enumerate(cells) if fold(cell)]
     folded_names = [folded for _, _, folded in named]
     renamed = {fold(theirs): ours for theirs, ours in (renames or {}).items()}
-    positions = {renamed[folded]: position for position, _, folded in reversed(named) if folded in renamed}
-    own = {_KNOWN[folded]: position for position, _, folded in reversed(named) if folded in _KNOWN}
-    positions = {**own, **positions}
+    positions = {_KNOWN[folded]: position for position, _, folded in reversed(named) if folded in _KNOWN}
+    positions |= {renamed[folded]: position for position, _, folded in reversed(named) if folded in renamed}
     aliases, ambiguous = _match_aliases(named, positions)
     positions |= {name: position for name, (position, _) in aliases.items()}
     used = {*positions.values(), *(position for places in ambiguous.values() for position, _ in places)}
     unknown = [cell for position, cell, folded in named if position not in used and (folded not in _KNOWN or renamed)]
-    absent = [name for name in (*REQUIRED, *OPTIONAL) if name not in positions and name not in ambiguous]
+    every = (*columns.REQUIRED, *columns.OPTIONAL)
+    absent = [name for name in every if name not in positions and name not in ambiguous]
     misspelt = {cell: close for cell in unknown if (close := _misspelt(cell, absent))}
     texts = [
         f"column {cell!r} appears more than once; keep one"
@@ -111,17 +102,20 @@ def match_header(
         if fold(theirs) not in folded_names
     ]
     texts += [
-        f"columns {' and '.join(repr(cell) for _, cell in places)} can both be {name!r}; {_SETTING} or remove one"
+        f"columns {' and '.join(repr(cell) for _, cell in places)} can both be {name!r}; "
+        "set --data.reading.columns or remove one"
         for name, places in ambiguous.items()
     ]
     header = f"; the header has: {', '.join(cell.strip() for cell in cells[:12])}"
     texts += [
-        f"column {name!r} is missing{did_you_mean(name, unknown) or header}" for name in absent if name in REQUIRED
+        f"column {name!r} is missing{did_you_mean(name, unknown) or header}"
+        for name in absent
+        if name in columns.REQUIRED
     ]
     texts += [
         f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [close])}"
         for cell, close in misspelt.items()
-        if close not in REQUIRED
+        if close not in columns.REQUIRED
     ]
     notes = [f"Column {cell!r} was read as {name}." for name, (_, cell) in aliases.items()]
     notes += [
@@ -129,7 +123,7 @@ def match_header(
         for cell in unknown
         if cell not in misspelt
     ]
-    return positions, tuple(notes), [Problem(line, "", text) for text in texts]
+    return positions, notes, [Problem(line, "", text) for text in texts]
 
 
 Place = tuple[int, str]
@@ -142,7 +136,7 @@ def _match_aliases(
     """Return the cells that are other names of columns without a position, and those of which several can be one."""
     found: dict[str, list[Place]] = {}
     for position, cell, _ in named:
-        name = _find_alias(cell)
+        name = _find_column(cell)
         if name is not None and name not in positions and position not in positions.values():
             found.setdefault(name, []).append((position, cell))
     single = {name: places[0] for name, places in found.items() if len({fold(cell) for _, cell in places}) == 1}
@@ -171,9 +165,9 @@ ROUNDING = 0.02
 def find_vague_cost(header: Sequence[str], used: Collection[int]) -> int | None:
     """Return the place of the only such column that is not ``used``; None next to columns of ads."""
     names = [fold(split_currency(name).name) for name in header]
-    vague = {fold(name) for name in VAGUE_COSTS}
+    vague = set(map(fold, VAGUE_COSTS))
     found = [at for at, name in enumerate(names) if name in vague and at not in used]
-    return found[0] if len(found) == 1 and not ADS & {*names} else None
+    return found[0] if len(found) == 1 and ADS.isdisjoint(names) else None
 
 
 def unit_costs(cost: FloatArray, frame: pd.DataFrame) -> FloatArray | None:
@@ -185,17 +179,17 @@ def unit_costs(cost: FloatArray, frame: pd.DataFrame) -> FloatArray | None:
         cost: ``(N,)`` values of the column, NaN where blank.
         frame: the other columns, parsed.
     """
-    if not {PRODUCT_PRICE, TOTAL_SALES} <= {*frame.columns} or (cost < 0).any():
+    if not {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= {*frame.columns} or (cost < 0).any():
         return None
-    price = frame[PRODUCT_PRICE].to_numpy()
-    sales = frame[TOTAL_SALES].to_numpy()
-    units = frame[UNITS].to_numpy() if UNITS in frame else sales / price
+    price = frame[columns.PRODUCT_PRICE].to_numpy()
+    sales = frame[columns.TOTAL_SALES].to_numpy()
+    units = frame[columns.UNITS].to_numpy() if columns.UNITS in frame else sales / price
     known = (cost > 0) & (units > 0) & (price > 0)
     shares = np.where(known, cost, np.nan) / np.where(known, units, np.nan)
-    owners = frame[PRODUCT].array.codes
+    owners = frame[columns.PRODUCT].array.codes
     if _scatter(shares, owners) < _scatter(np.where(known, cost, np.nan), owners):
-        cost = shares.round(6) if UNITS in frame else shares * np.nan
-    profit = frame[TOTAL_PROFIT].fillna(-np.inf).to_numpy() if TOTAL_PROFIT in frame else -np.inf
+        cost = shares.round(6) if columns.UNITS in frame else shares * np.nan
+    profit = frame[columns.TOTAL_PROFIT].fillna(-np.inf).to_numpy() if columns.TOTAL_PROFIT in frame else -np.inf
     fits = (cost < price) & (profit + cost * units <= (1 + ROUNDING) * sales)
     return cost if known.any() and fits[known].mean() >= LEAST_FITTING else None
 

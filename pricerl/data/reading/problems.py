@@ -14,19 +14,13 @@ from pricerl.formatting import plural, safe_text
 KEEP = "if it is right, set --data.reading.suspicious keep"
 """Remedy for values that cannot be meant."""
 
-LONGEST_QUOTE = 80
-"""Characters of a cell that messages quote."""
-
-COLUMNS = ("Line", "Column", "Product", "Value", "Problem")
-"""First line of a table of problems."""
-
 FILE_STEP = 10**9
 """Larger than any line: of several files read as one, line ``n`` of the ``k``-th one is ``k * FILE_STEP + n``."""
 
 _LINE_OF_FILE = re.compile(r"\bline (\d{10,})")
-
-NAMES_SHOWN = 5
-"""Products that a message names."""
+_LONGEST_QUOTE = 80
+_NAMES_SHOWN = 5
+"""Characters of a cell, and products, that a message shows."""
 
 
 class Problem(NamedTuple):
@@ -66,7 +60,7 @@ class Problem(NamedTuple):
 def quote(cell: str) -> str:
     """Return a cell without surrounding spaces, cut to 80 characters."""
     bare = cell.strip()
-    return bare if len(bare) <= LONGEST_QUOTE else f"{bare[: LONGEST_QUOTE - 1]}…"
+    return bare if len(bare) <= _LONGEST_QUOTE else f"{bare[: _LONGEST_QUOTE - 1]}…"
 
 
 def name_files(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]:
@@ -84,26 +78,27 @@ def name_files(problems: Iterable[Problem], files: Sequence[str]) -> list[Proble
     return list(map(place, sorted(problems))) if files else sorted(problems)
 
 
-def refuse(source: str, problems: Iterable[Problem], files: Sequence[str] = ()) -> NoReturn:
+def refuse(source: str, problems: Iterable[Problem | str], files: Sequence[str] = ()) -> NoReturn:
     """Raise a ``DataError`` on ``source``, a file as the user wrote it, that lists every problem in order of lines.
 
-    ``files`` are the names of several files read as one.
+    Problems of the whole file can be given as their texts; ``files`` are the names of several files read as one.
     """
-    ordered = name_files(problems, files)
+    known = [Problem(0, "", problem) if isinstance(problem, str) else problem for problem in problems]
+    ordered = name_files(known, files)
     raise DataError(source, [str(problem) for problem in ordered], problem_table(ordered))
 
 
 def problem_table(problems: Iterable[Problem]) -> str:
     """Return problems as a CSV whose cells no spreadsheet reads as formulas."""
     text = io.StringIO(newline="")
-    rows = (list(map(safe_text, (item.where, item.column, item.product, item.value, item.text))) for item in problems)
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    rows = (map(safe_text, (item.where, item.column, item.product, item.value, item.text)) for item in problems)
+    csv.writer(text, lineterminator="\n").writerows([("Line", "Column", "Product", "Value", "Problem"), *rows])
     return text.getvalue()
 
 
 def describe_skipped(problems: Iterable[Problem], num_used: int) -> tuple[str, ...]:
     """Return a note on the products that were skipped for their problems, in addition to those used; or none."""
-    names = list(dict.fromkeys(problem.product for problem in problems))
+    names = {problem.product: None for problem in problems}
     if not names:
         return ()
     of = f"{len(names)} of {plural(num_used + len(names), 'product')}"
@@ -113,25 +108,5 @@ def describe_skipped(problems: Iterable[Problem], num_used: int) -> tuple[str, .
 def list_names(names: Iterable[str]) -> str:
     """Return the first names in quotes, and the number of the others."""
     different = list(dict.fromkeys(names))
-    more = f" and {len(different) - NAMES_SHOWN} more" if len(different) > NAMES_SHOWN else ""
-    return ", ".join(map(repr, different[:NAMES_SHOWN])) + more
-
-
-def set_aside(
-    problems: Iterable[Problem], lines: Sequence[int], products: Sequence[str], strict: bool
-) -> list[Problem] | None:
-    """Return the problems with the product of each if skipping these solves them and leaves others, otherwise None.
-
-    Args:
-        problems: all problems of a file.
-        lines: ``(N,)`` line of each row in the seller's file.
-        products: ``(N,)`` product of each row.
-        strict: whether any problem stops everything.
-    """
-    found = list(problems)
-    wanted = {item.line for item in found}
-    owners = {line: name for line, name in zip(lines, products, strict=True) if line in wanted}
-    named = [item._replace(product=item.product or owners.get(item.line, "")) for item in found]
-    bad = {item.product for item in named}
-    solved = all(item.product and not item.everywhere for item in named) and bool(set(products) - bad)
-    return sorted(named) if solved and not strict else None
+    more = f" and {len(different) - _NAMES_SHOWN} more" if len(different) > _NAMES_SHOWN else ""
+    return ", ".join(map(repr, different[:_NAMES_SHOWN])) + more

@@ -1,35 +1,92 @@
-"""Columns of text: each different text once, and the rows that have it."""
+"""Tables and columns of text: each different text once, and the rows that have it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.arrays import BoolArray, IntArray
 from pricerl.data.reading.problems import Problem, quote
 
 Cells = Sequence[str] | pd.Series | pd.Categorical
 """Cells of one column: a plain sequence of texts, or a categorical of them."""
 
-Key = TypeVar("Key")
+Result = TypeVar("Result")
+
+
+class RaggedRow(NamedTuple):
+    """Row whose number of cells is not that of the header, with its line in the seller's file."""
+
+    line: int
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TextTable:
+    """Rows of a file, as text."""
+
+    frame: pd.DataFrame
+    """One categorical column of text per column of the file, under the names in its header, which may repeat."""
+
+    source: str
+    """Name of the file as the user wrote it."""
+
+    separator: str
+
+    lines: Sequence[int]
+    """``(N,)`` line on which each row starts in the seller's file; of several files, with `FILE_STEP` per file."""
+
+    header_line: int = 1
+
+    notes: tuple[str, ...] = ()
+    """Notes on how the file was read."""
+
+    ragged: tuple[RaggedRow, ...] = ()
+    """Rows that the frame does not hold, as they have another number of cells than the header."""
+
+    files: tuple[str, ...] = ()
+    """Names of several files that were read as one; the first has number 1."""
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Names in the header."""
+        return tuple(map(str, self.frame.columns))
+
+
+def text_frame(names: Sequence[str], columns: Iterable[Cells]) -> pd.DataFrame:
+    """Return a frame of categorical columns of text, whose names may repeat."""
+    frame = pd.DataFrame(dict(enumerate(map(as_categorical, columns))))
+    frame.columns = pd.Index(list(names), dtype=object)
+    return frame
+
+
+def as_categorical(cells: Cells) -> pd.Categorical[Any]:
+    """Return the cells of a column as a categorical."""
+    known = cells.array if isinstance(cells, pd.Series) else cells
+    return known if isinstance(known, pd.Categorical) else pd.Categorical(pd.Series(list(known), dtype="str"))
+
+
+def match_texts(texts: pa.Array, pattern: str) -> BoolArray:
+    """Return in which texts ``(U,)`` a regular expression is found."""
+    return np.asarray(pc.match_substring_regex(texts, pattern), dtype=np.bool_)
 
 
 class TextColumn:
-    """Cells of one column, so that each different text is judged once.
+    """Cells of one column, so that each different text is read once.
 
     Args:
         cells: ``N`` texts. Categories of a categorical that no row has are ignored by all methods.
     """
 
     def __init__(self, cells: Cells) -> None:
-        known = cells.array if isinstance(cells, pd.Series) else cells
-        if not isinstance(known, pd.Categorical):
-            known = pd.Categorical(pd.Series(list(known), dtype=object))
+        known = as_categorical(cells)
         self.texts: pa.Array = pa.array(known.categories, type=pa.large_string())
         """``(U,)`` different texts."""
         self.codes: NDArray[np.integer[Any]] = np.asarray(known.codes)
@@ -46,9 +103,9 @@ class TextColumn:
         """Return the values ``(N,)`` of the rows from those of the different texts ``(U,)``."""
         return np.asarray(values)[self.codes] if len(self.texts) else np.asarray(values)[:0]
 
-    def judge(self, judge: Callable[[str], Key]) -> dict[str, Key]:
+    def map(self, read: Callable[[str], Result]) -> dict[str, Result]:
         """Return what a function makes of each different text."""
-        return {text: judge(text) for text in self.texts.to_pylist()}
+        return {text: read(text) for text in self.texts.to_pylist()}
 
     def rows(self, marked: BoolArray) -> IntArray:
         """Return the rows whose text is marked, in ascending order; ``marked (U,)``."""
@@ -70,17 +127,7 @@ class TextColumn:
             marked: ``(U,)`` True for texts with a problem.
             explain: returns finding and remedy for a text.
         """
-        at = np.flatnonzero(marked)
-        texts = {int(code): self.texts[int(code)].as_py() for code in at if len(self.codes)}
+        rows = self.rows(marked)
+        texts = {int(code): self.texts[int(code)].as_py() for code in np.unique(self.codes[rows])}
         reasons = {code: (explain(text), "", quote(text)) for code, text in texts.items()}
-        return [Problem(lines[int(row)], column, *reasons[int(self.codes[row])]) for row in self.rows(marked)]
-
-
-def as_floats(values: pa.Array | pa.ChunkedArray) -> FloatArray:
-    """Return numbers as float64, NaN where there is none."""
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def as_flags(values: pa.Array | pa.ChunkedArray) -> BoolArray:
-    """Return the answers of a test of texts."""
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.bool_)
+        return [Problem(lines[int(row)], column, *reasons[int(self.codes[row])]) for row in rows]

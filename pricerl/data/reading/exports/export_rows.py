@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,10 @@ from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading.columns import fold, fold_product
 from pricerl.data.reading.currencies import split_currency
-from pricerl.data.reading.exports.preset_fields import ANY, OrderDiscount, Preset, Split, Status
+from pricerl.data.reading.exports.preset_fields import ANY, FillDown, OrderDiscount, Preset, Split, Status
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
+from pricerl.data.reading.texts import as_categorical
 from pricerl.formatting import plural
 
 
@@ -48,12 +48,10 @@ class ExportRows:
 
     def counts(self, column: str) -> Counter[str]:
         """Return the number of rows by text, without spaces around it."""
-        cells = self.frame[column].array
-        numbers = np.bincount(cells.codes, minlength=len(cells.categories))
+        numbers = self.frame[column].value_counts(sort=False)
         found: Counter[str] = Counter()
-        for text, number in zip(cells.categories, numbers, strict=True):
-            if number:
-                found[str(text).strip()] += int(number)
+        for text, number in numbers[numbers > 0].items():
+            found[str(text).strip()] += int(number)
         return found
 
     def first_line(self, column: str, text: str) -> int:
@@ -67,31 +65,27 @@ class ExportRows:
 
 def count_sales(preset: Preset, rows: ExportRows) -> tuple[ExportRows, list[str], list[Problem]]:
     """Return the rows that count as sales, notes on the others, and problems of status and currency."""
-    rows = _fill_down(preset, _drop_marked(preset, rows))
-    notes = []
-    problems = []
-    for rule in preset.status:
-        if rule.column in rows:
-            rows, remarks, trouble = _judge_status(preset, rule, rows)
-            notes += remarks
-            problems += trouble
-    if preset.currency in rows:
-        problems += _check_currency(str(preset.currency), rows)
-    return rows, notes, problems
-
-
-def _drop_marked(preset: Preset, rows: ExportRows) -> ExportRows:
-    """Drop totals and descriptions."""
     marked = np.zeros(len(rows), dtype=bool)
     for column, pattern in preset.skip.items():
         if column in rows:
             marked |= rows.where(column, re.compile(pattern, re.IGNORECASE).search)
-    return rows.keep(~marked)
+    rows = _fill_down(preset.fill_down, rows.keep(~marked))
+    notes = []
+    problems = []
+    for rule in preset.status:
+        if rule.column in rows:
+            rows, remarks, trouble = _apply_status(preset, rule, rows)
+            notes += remarks
+            problems += trouble
+    if preset.currency in rows and len(counts := _count_currencies(preset.currency, rows)) > 1:
+        listed = ", ".join(f"{name} ({count:,} rows)" for name, count in counts.most_common(4))
+        found = f"has {len(counts)} currencies: {listed}; export each currency on its own"
+        problems.append(Problem(0, str(preset.currency), found))
+    return rows, notes, problems
 
 
-def _fill_down(preset: Preset, rows: ExportRows) -> ExportRows:
+def _fill_down(rule: FillDown | None, rows: ExportRows) -> ExportRows:
     """Copy cells from a line to later ones of the same order, or of the same file."""
-    rule = preset.fill_down
     if rule is None or (rule.by and rule.by not in rows):
         return rows
     every = np.arange(len(rows))
@@ -104,19 +98,19 @@ def _fill_down(preset: Preset, rows: ExportRows) -> ExportRows:
     return ExportRows(frame, rows.lines)
 
 
-def _judge_status(preset: Preset, rule: Status, rows: ExportRows) -> tuple[ExportRows, list[str], list[Problem]]:
+def _apply_status(preset: Preset, rule: Status, rows: ExportRows) -> tuple[ExportRows, list[str], list[Problem]]:
     """Return the rows whose status counts as a sale, notes, and a problem per unknown status."""
     keep = _matcher(rule.keep)
     drop = _matcher(rule.drop)
     others = ANY in rule.keep
     counted = rows.where(rule.column, lambda text: keep(text) or (others and not drop(text)))
     left = rows.keep(~counted).counts(rule.column) if not counted.all() else Counter()
-    unknown = [] if ANY in rule.drop else [text for text in left if not drop(text)]
-    problems = []
-    for text in unknown:
-        line = rows.first_line(rule.column, text)
-        remedy = f"list it in keep or drop of a copy of preset {preset.name}, or remove such rows"
-        problems.append(Problem(line, rule.column, f"{text!r} is not a known status; {remedy}"))
+    remedy = f"list it in keep or drop of a copy of preset {preset.name}, or remove such rows"
+    problems = [
+        Problem(rows.first_line(rule.column, text), rule.column, f"{text!r} is not a known status; {remedy}")
+        for text in left
+        if ANY not in rule.drop and not drop(text)
+    ]
     notes = [f"{_number(left)} not counted as sales: {rule.column} {_few(left)}."] if left else []
     unpaid = rows.keep(rows.where(rule.column, _matcher(rule.unpaid)) & counted).counts(rule.column)
     if unpaid:
@@ -137,8 +131,7 @@ def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _number(counts: Counter[str]) -> str:
-    number = sum(counts.values())
-    return f"{plural(number, 'row')} {'is' if number == 1 else 'are'}"
+    return f"{plural(counts.total(), 'row')} {'is' if counts.total() == 1 else 'are'}"
 
 
 def _few(counts: Counter[str]) -> str:
@@ -169,58 +162,34 @@ def _count_currencies(column: str | None, rows: ExportRows) -> Counter[str]:
     return Counter({text: count for text, count in rows.counts(str(column)).items() if not is_blank(text)})
 
 
-def _check_currency(column: str, rows: ExportRows) -> list[Problem]:
-    counts = _count_currencies(column, rows)
-    if len(counts) < 2:
-        return []
-    listed = ", ".join(f"{name} ({count:,} rows)" for name, count in counts.most_common(4))
-    return [Problem(0, column, f"has {len(counts)} currencies: {listed}; export each currency on its own")]
-
-
-def name_products(preset: Preset, candidates: Sequence[str], rows: ExportRows) -> tuple[pd.Categorical, list[Problem]]:
+def name_products(
+    preset: Preset, candidates: Sequence[str], rows: ExportRows
+) -> tuple[pd.Categorical[str], list[Problem]]:
     """Return the product of each row ``(N,)``: the first column that names one in every row; and problems."""
-    nobody = _categorical(np.zeros(len(rows), np.int64), [UNNAMED_PRODUCT])
+    nobody = pd.Categorical.from_codes(np.zeros(len(rows), np.int64), categories=pd.Index([UNNAMED_PRODUCT]))
     if not candidates:
         return nobody, []
-    present = [name for name in candidates if name in rows]
-    if not present:
+    instead = f"; {preset.instead}" if preset.instead else ""
+    blanks = {name: rows.blanks(name) for name in candidates if name in rows}
+    if not blanks:
         wanted = " or ".join(map(repr, candidates))
-        return nobody, [Problem(0, "", f"{preset.title}, needs a column {wanted}{_instead(preset)}")]
-    blanks = {name: rows.blanks(name) for name in present}
-    column = min(present, key=lambda name: (bool(blanks[name].any()), present.index(name)))
+        return nobody, [Problem(0, "", f"{preset.title}, needs a column {wanted}{instead}")]
+    column = min(blanks, key=lambda name: int(blanks[name].sum()))
     if blanks[column].any():
-        column = min(present, key=lambda name: int(blanks[name].sum()))
         line = int(rows.lines[np.argmax(blanks[column])])
-        return nobody, [Problem(line, column, f"is blank; every sale needs a product{_instead(preset)}")]
+        return nobody, [Problem(line, column, f"is blank; every sale needs a product{instead}")]
     cells = rows.frame[column].array.remove_unused_categories()
-    names, odd = _match_names(preset, map(str, cells.categories))
-    if odd is not None:
-        line = rows.first_line(column, odd.strip())
-        return nobody, [Problem(line, column, f"{odd.strip()!r} is not one product{_instead(preset)}")]
+    names = []
+    for text in map(str, cells.categories):
+        match = re.fullmatch(preset.product_pattern or "(.*)", text.strip(), re.DOTALL)
+        if match is None:
+            line = rows.first_line(column, text.strip())
+            return nobody, [Problem(line, column, f"{text.strip()!r} is not one product{instead}")]
+        names.append(match[1].strip())
     alike, _ = pd.factorize(np.array([fold_product(name) for name in names], dtype=object))
     codes, order = pd.factorize(alike[cells.codes])
     first = np.unique(alike, return_index=True)[1]
-    return _categorical(codes, [names[int(at)] for at in first[order]]), []
-
-
-def _categorical(codes: IntArray, names: Sequence[str]) -> pd.Categorical:
-    categories: Any = pd.Index(names, dtype=object)
-    return pd.Categorical.from_codes(codes, categories=categories)
-
-
-def _match_names(preset: Preset, texts: Iterable[str]) -> tuple[list[str], str | None]:
-    """Return the product in each text, or the first text that does not name one product."""
-    names = []
-    for text in texts:
-        match = re.fullmatch(preset.product_pattern or "(.*)", text.strip(), re.DOTALL)
-        if match is None:
-            return [], text
-        names.append(match[1].strip())
-    return names, None
-
-
-def _instead(preset: Preset) -> str:
-    return f"; {preset.instead}" if preset.instead else ""
+    return pd.Categorical.from_codes(codes, categories=pd.Index([names[int(at)] for at in first[order]])), []
 
 
 def split_cells(rule: Split | None, rows: ExportRows) -> tuple[ExportRows, list[Problem]]:
@@ -230,17 +199,15 @@ def split_cells(rule: Split | None, rows: ExportRows) -> tuple[ExportRows, list[
     cells = rows.frame[rule.column].array
     used = set(np.unique(cells.codes))
     lines = [_split(rule, str(text)) if code in used else [] for code, text in enumerate(cells.categories)]
-    empty = np.array([not found for found in lines], dtype=bool)[cells.codes] & ~rows.blanks(rule.column)
+    repeats = np.array([len(found) for found in lines], dtype=np.int64)[cells.codes]
     problems = [
         Problem(int(rows.lines[at]), rule.column, f"{quote(str(cells[at]))!r} does not start with {rule.fields[0]!r}")
-        for at in np.flatnonzero(empty)
+        for at in np.flatnonzero((repeats == 0) & ~rows.blanks(rule.column))
     ]
-    repeats = np.array([len(found) for found in lines], dtype=np.int64)[cells.codes]
     frame = rows.frame.take(np.repeat(np.arange(len(rows)), repeats))
     values = [line for code in cells.codes for line in lines[code]]
     for place, name in enumerate(rule.fields):
-        texts = pd.Series([line[place] for line in values], dtype=object)
-        frame[name] = pd.Categorical(texts)
+        frame[name] = as_categorical([line[place] for line in values])
     return ExportRows(frame, np.repeat(rows.lines, repeats)), problems
 
 
@@ -272,12 +239,18 @@ def spread_discount(
     orders = cells.codes
     size = len(cells.categories)
     total = np.bincount(orders, revenue, size)
-    discount = _largest(orders, numbers[rule.column], ~rows.blanks(rule.column), size)
+
+    def largest(column: str) -> FloatArray:
+        """Return the largest given value of each order, 0 without any."""
+        given = ~rows.blanks(column)
+        found = np.zeros(size)
+        np.maximum.at(found, orders[given], np.nan_to_num(numbers[column][given]))
+        return found
+
+    discount = largest(rule.column)
     if rule.subtotal in rows:
-        given = ~rows.blanks(str(rule.subtotal))
-        after = _largest(orders, numbers[str(rule.subtotal)], given, size)
-        known = np.bincount(orders, given, size) > 0
-        discount = np.where(known, np.minimum(discount, total - after), discount)
+        known = np.bincount(orders, ~rows.blanks(str(rule.subtotal)), size) > 0
+        discount = np.where(known, np.minimum(discount, total - largest(str(rule.subtotal))), discount)
     discount = np.clip(np.round(discount, 6), 0, np.maximum(total, 0))
     discount[[is_blank(str(text)) for text in cells.categories]] = 0
     reduced = int((discount > 0).sum())
@@ -287,10 +260,3 @@ def spread_discount(
     of = f"{rule.column} of {plural(reduced, 'order')}, {discount.sum():,.2f} in total"
     note = f"{of}: spread over the lines of the order in proportion to their value."
     return revenue * (1 - share[orders]), [note]
-
-
-def _largest(orders: np.ndarray, values: FloatArray, given: np.ndarray, size: int) -> FloatArray:
-    """Return the largest given value of each order; 0 without any."""
-    largest = np.zeros(size)
-    np.maximum.at(largest, orders[given], np.nan_to_num(values[given]))
-    return largest

@@ -3,50 +3,47 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
-from pricerl.data.reading.columns import CONVERSIONS, REQUIRED, fold
-from pricerl.data.reading.columns import OPTIONAL_NUMBERS as OPTIONAL
-from pricerl.data.reading.exports.preset_fields import Expression, Preset
+from pricerl.data.reading.columns import CONVERSIONS, OPTIONAL_NUMBERS, REQUIRED, fold
+from pricerl.data.reading.exports.preset_fields import Preset
 from pricerl.errors import UsageError, did_you_mean
 
-FOLDER = Path(__file__).parents[2] / "presets"
 AUTO = "auto"
 NONE = "none"
 
 
-def locate(preset: Preset, cells: tuple[str, ...]) -> dict[str, str]:
+def locate(preset: Preset, cells: Sequence[str]) -> dict[str, str]:
     """Return the name in the file, with these header cells, of each column of the preset that it has."""
     own = {fold(cell): cell for cell in reversed(cells)}
-    wanted = dict.fromkeys((*preset.header, *preset.used()))
-    found = {
-        name: next((own[fold(other)] for other in preset.other_names(name) if fold(other) in own), None)
-        for name in wanted
-    }
-    return {name: cell for name, cell in found.items() if cell is not None}
+    found: dict[str, str] = {}
+    for name in preset.used():
+        names = [own[fold(other)] for other in (name, *preset.names.get(name, ())) if fold(other) in own]
+        found |= {name: names[0]} if names else {}
+    return found
 
 
-def find_missing(preset: Preset, header: tuple[str, ...]) -> list[str]:
+def find_missing(preset: Preset, header: Sequence[str]) -> list[str]:
     """Return the columns that identify an export and are not in a header."""
     found = locate(preset, header)
     return [name for name in preset.header if name not in found]
 
 
-def recognise(header: Sequence[str], presets: Iterable[Preset]) -> Preset | None:
-    """Return the preset whose columns are all in a header; of several, one that can be used, with most columns."""
-    cells = tuple(header)
-    fitting = [preset for preset in presets if set(preset.header) <= set(locate(preset, cells))]
+def recognise(header: Sequence[str]) -> Preset | None:
+    """Return the package's preset whose columns are all in a header; of several, a usable one with most columns."""
+    fitting = [preset for preset in own_presets() if not find_missing(preset, header)]
     return max(fitting, key=lambda preset: (bool(preset.sums), len(preset.header)), default=None)
 
 
 @cache
 def own_presets() -> tuple[Preset, ...]:
     """Return the presets of the package, by name."""
-    return tuple(read_preset(path) for path in sorted(FOLDER.glob("*.yaml")))
+    folder = Path(__file__).parents[2] / "presets"
+    return tuple(read_preset(path) for path in sorted(folder.glob("*.yaml")))
 
 
 def find_preset(name: str) -> Preset:
@@ -86,7 +83,7 @@ def _check(preset: Preset) -> None:
     Raises:
         ValueError: a field contradicts another; the message names it.
     """
-    for pattern in (*preset.skip.values(), *([preset.product_pattern] if preset.product_pattern else [])):
+    for pattern in (*preset.skip.values(), preset.product_pattern or ""):
         re.compile(pattern)
     if not preset.header:
         raise ValueError("header must name the columns that identify the export")
@@ -96,16 +93,6 @@ def _check(preset: Preset) -> None:
         return
     if preset.date is None or preset.date.column not in preset.header:
         raise ValueError("date must name the column with the day, one of the header")
-    _check_rows(preset)
-    _check_sums(preset)
-    stray = [name for name in preset.columns if name not in (*REQUIRED[1:], *OPTIONAL)]
-    if stray:
-        raise ValueError(f"columns: {stray[0]!r} is not a column of a history{did_you_mean(stray[0], OPTIONAL)}")
-    if preset.kind == "ads" and not set(preset.columns) <= set(CONVERSIONS):
-        raise ValueError("columns of an ads report can be conversions only")
-
-
-def _check_rows(preset: Preset) -> None:
     for rule in preset.status:
         if stray := sorted(set(rule.unpaid) - set(rule.keep)):
             raise ValueError(f"status: {stray[0]!r} of unpaid must be in keep")
@@ -113,25 +100,28 @@ def _check_rows(preset: Preset) -> None:
         raise ValueError("split needs a separator and the fields of a line")
     if preset.order_discount is not None and preset.kind != "sales":
         raise ValueError("order_discount is for sales reports only")
+    _check_expressions(preset)
+    history = (*REQUIRED[1:], *OPTIONAL_NUMBERS)
+    if stray := [name for name in preset.columns if name not in history]:
+        close = did_you_mean(stray[0], OPTIONAL_NUMBERS)
+        raise ValueError(f"columns: {stray[0]!r} is not a column of a history{close}")
+    if preset.kind == "ads" and not set(preset.columns) <= set(CONVERSIONS):
+        raise ValueError("columns of an ads report can be conversions only")
 
 
-def _check_sums(preset: Preset) -> None:
-    needed = {"units", "revenue"} - set(preset.sums) if preset.kind == "sales" else set()
-    if needed:
-        raise ValueError(f"sums must define {' and '.join(sorted(needed))}")
-    summed = {name for expression in preset.expressions().values() for name in expression.columns}
+def _check_expressions(preset: Preset) -> None:
+    if preset.kind == "sales" and (lacking := sorted({"units", "revenue"} - set(preset.sums))):
+        raise ValueError(f"sums must define {' and '.join(lacking)}")
+    sums = preset.expressions()
     split = preset.split.fields if preset.split else ()
-    if stray := sorted(summed - {*preset.header, *preset.optional, *split}):
+    known = {*preset.header, *preset.optional, *split}
+    if stray := sorted({name for expression in sums.values() for name in expression.columns} - known):
         raise ValueError(f"sums: column {stray[0]!r} must be in header, optional or split")
-    for place, expressions in _placed(preset).items():
-        for name, expression in expressions.items():
-            wrong = (
-                expression.sums if place == "sums" else (*expression.columns, *set(expression.sums) - {*preset.sums})
-            )
-            if wrong:
-                rule = "names of columns need quotes" if place == "sums" else "it may use the names of sums only"
-                raise ValueError(f"{place}: {name}: {wrong[0]!r} in {expression.text!r} is not defined; {rule}")
-
-
-def _placed(preset: Preset) -> Mapping[str, Mapping[str, Expression]]:
-    return {"sums": preset.expressions(), "columns": preset.derived()}
+    for name, expression in sums.items():
+        if expression.sums:
+            found = f"{expression.sums[0]!r} in {expression.text!r} is not defined"
+            raise ValueError(f"sums: {name}: {found}; names of columns need quotes")
+    for name, expression in preset.derived().items():
+        if wrong := [*expression.columns, *(used for used in expression.sums if used not in sums)]:
+            found = f"{wrong[0]!r} in {expression.text!r} is not defined"
+            raise ValueError(f"columns: {name}: {found}; it may use the names of sums only")

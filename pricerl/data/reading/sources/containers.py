@@ -20,10 +20,11 @@ from pricerl.arrays import IntArray
 from pricerl.data.reading.columns import fold
 from pricerl.data.reading.problems import FILE_STEP
 from pricerl.data.reading.sources import sizes
-from pricerl.data.reading.sources.csv_file import TextTable, split_rows, text_frame, to_utf8
+from pricerl.data.reading.sources.csv_file import split_rows, to_utf8
 from pricerl.data.reading.sources.database import is_url, read_query
 from pricerl.data.reading.sources.sizes import check_bytes, check_size
 from pricerl.data.reading.sources.typed_files import read_json, read_parquet, read_workbook, starts_json
+from pricerl.data.reading.texts import TextTable, text_frame
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.formatting import plural
 
@@ -69,10 +70,11 @@ def _open(source: str, query: str | None) -> TextTable:
             files = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
             if not files:
                 raise DataError(source, ["is a folder without files"])
-            return _open_files(source, files)
-        if not path.exists() and (files := _matches(source)):
-            return _open_files(source, files)
-        return _open_bytes(_read_file(source, path), source)
+        else:
+            files = [] if path.exists() else _matches(source)
+        if not files:
+            return _open_bytes(_read_file(source, path), source)
+        return join_files(source, {file.name: _open_bytes(_read_file(str(file), file), str(file)) for file in files})
     except PermissionError:
         raise DataError(source, ["permission denied; ask for read permission or copy the file"]) from None
     except (OSError, ValueError) as error:
@@ -86,10 +88,6 @@ def _matches(pattern: str) -> list[Path]:
     path = Path(pattern)
     found = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
     return sorted(entry for entry in found if entry.is_file())
-
-
-def _open_files(source: str, files: Iterable[Path]) -> TextTable:
-    return join_files(source, {file.name: _open_bytes(_read_file(str(file), file), str(file)) for file in files})
 
 
 def _read_file(source: str, path: Path) -> bytes:
@@ -143,14 +141,13 @@ def _open_archive(data: bytes, source: str, depth: int) -> TextTable:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [item for item in archive.infolist() if not item.is_dir()]
             if {"[Content_Types].xml", "mimetype"} & {item.filename for item in members}:
-                _measure(archive, members, source)
+                _check_unpacked(archive, members, source)
                 return read_workbook(data, source)
             files = [item for item in members if not item.filename.startswith(("__MACOSX/", "."))]
             if len(files) != 1:
                 listed = ", ".join(repr(item.filename) for item in files[:5]) or "none"
-                raise DataError(
-                    source, [f"is a zip archive of {len(files)} files ({listed}); one is needed: unpack it"]
-                )
+                found = f"is a zip archive of {len(files)} files ({listed})"
+                raise DataError(source, [f"{found}; one is needed: unpack it"])
             unpacked = archive.open(files[0]).read(sizes.MAX_BYTES + 1)
     except (zipfile.BadZipFile, EOFError, zlib.error):
         raise DataError(source, ["is not a whole zip archive or Excel workbook; export or copy it again"]) from None
@@ -160,8 +157,8 @@ def _open_archive(data: bytes, source: str, depth: int) -> TextTable:
     return _open_bytes(unpacked, source, depth + 1)
 
 
-def _measure(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], source: str) -> None:
-    """Unpack an archive without keeping anything, as the sizes stated in it may be wrong; refuse it if too large."""
+def _check_unpacked(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], source: str) -> None:
+    """Refuse an archive that is too large; it is unpacked in parts, as the sizes stated in it may be wrong."""
     size = 0
     for item in members:
         with archive.open(item) as file:
@@ -181,23 +178,23 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
     """
     parts = list(tables.values())
     files = [name for file, part in tables.items() for name in part.files or [file]]
-    before = [0, *accumulate(max(len(part.files), 1) for part in parts)]  # files before those of each part
     names = parts[0].header
     places = {file: _places(names, table) for file, table in tables.items()}
     if other := [file for file, found in places.items() if found is None]:
         first = f"has other columns than {files[0]}; read files of one report together"
         raise DataError(source, [f"{file} {first}" for file in other])
     check_size(source, sum(len(part.lines) for part in parts), len(names))
+    before = [0, *accumulate(max(len(part.files), 1) for part in parts)]  # files before those of each part
+    shifts = [(count + (not part.files)) * FILE_STEP for count, part in zip(before, parts, strict=False)]
+    lines = [shift + np.asarray(part.lines) for shift, part in zip(shifts, parts, strict=True)]
+    ragged = [
+        row._replace(line=shift + row.line) for shift, part in zip(shifts, parts, strict=True) for row in part.ragged
+    ]
     columns = [
         pd.api.types.union_categoricals(
             [part.frame.iloc[:, found[at]] for part, found in zip(parts, places.values(), strict=True) if found]
         )
         for at in range(len(names))
-    ]
-    shifts = [(count + (not part.files)) * FILE_STEP for count, part in zip(before, parts, strict=False)]
-    lines = [shift + np.asarray(part.lines) for shift, part in zip(shifts, parts, strict=True)]
-    ragged = [
-        row._replace(line=shift + row.line) for shift, part in zip(shifts, parts, strict=True) for row in part.ragged
     ]
     owner = np.repeat(np.arange(len(parts)), [len(part.lines) for part in parts])
     kept = _first_copies(columns, owner)
@@ -210,7 +207,6 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
         ";" if any(part.separator == ";" for part in parts) else parts[0].separator,
         np.concatenate(lines)[kept].tolist(),
         shifts[0] + parts[0].header_line,
-        parts[0].preamble,
         tuple(dict.fromkeys(chain(notes, *(part.notes for part in parts)))),
         tuple(ragged),
         tuple(files),
@@ -223,9 +219,7 @@ def _places(names: Sequence[str], table: TextTable) -> list[int] | None:
     wanted = list(map(fold, names))
     if own == wanted:
         return list(range(len(own)))
-    if len(set(own)) < len(own) or set(own) != set(wanted):
-        return None
-    return [own.index(name) for name in wanted]
+    return [own.index(name) for name in wanted] if len(set(own)) == len(own) and set(own) == set(wanted) else None
 
 
 def _first_copies(columns: Sequence[pd.Categorical], owner: IntArray) -> IntArray:

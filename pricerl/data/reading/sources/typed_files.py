@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pricerl.data.reading.exports.preset_files import own_presets, recognise
+from pricerl.data.reading.exports.preset_files import recognise
 from pricerl.data.reading.header import has_required
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.data.reading.sources import sizes
-from pricerl.data.reading.sources.csv_file import Record, TextTable, split_records, text_frame
+from pricerl.data.reading.sources.csv_file import Record, split_records
 from pricerl.data.reading.sources.sizes import check_bytes, check_size
 from pricerl.data.reading.sources.workbooks import read_sheets
+from pricerl.data.reading.texts import Cells, TextTable, as_categorical, text_frame
 from pricerl.errors import DataError
 
 MOST_PROBLEMS = 100_000
@@ -56,7 +57,7 @@ def to_text(value: Any) -> str:
 def table_of(
     source: str,
     names: Sequence[str],
-    columns: Sequence[Sequence[str] | pd.Categorical[str]],
+    columns: Sequence[Cells],
     notes: Sequence[str] = (),
     lines: Sequence[int] | None = None,
 ) -> TextTable:
@@ -65,12 +66,10 @@ def table_of(
     Raises:
         DataError: there are no rows.
     """
-    if not columns or not columns[0]:
+    if not columns or not len(columns[0]):
         raise DataError(source, [NO_ROWS])
-    texts = [cells if isinstance(cells, pd.Categorical) else pd.Series(list(cells), dtype=object) for cells in columns]
-    frame = text_frame(names, list(map(pd.Categorical, texts)))
     known = range(1, len(columns[0]) + 1) if lines is None else lines
-    return TextTable(frame, source, ",", known, header_line=0, notes=tuple(notes))
+    return TextTable(text_frame(names, columns), source, ",", known, header_line=0, notes=tuple(notes))
 
 
 def read_workbook(data: bytes, source: str) -> TextTable:
@@ -82,27 +81,23 @@ def read_workbook(data: bytes, source: str) -> TextTable:
     tables = {}
     errors = []
     for name, rows in read_sheets(data, source).items():
+        texts = ([to_text(cell) for cell in row] for row in rows)
+        records = (Record(line, line + 1, row) for line, row in enumerate(texts, 1) if any(map(str.strip, row)))
         try:
-            tables[name] = split_records(_records(rows), source)
+            tables[name] = split_records(records, source)
         except DataError as error:
             errors.append(error)
     if not tables:
         raise errors[0]
+    if len(tables) == 1:
+        return next(iter(tables.values()))
     fitting = {name: table for name, table in tables.items() if has_required(table.header)}
-    fitting = fitting or {name: table for name, table in tables.items() if recognise(table.header, own_presets())}
-    if len(tables) > 1 and len(fitting) != 1:
+    fitting = fitting or {name: table for name, table in tables.items() if recognise(table.header)}
+    if len(fitting) != 1:
         listed = ", ".join(map(repr, fitting or tables))
         raise DataError(source, [f"has several sheets ({listed}); keep the one with the sales, or save it as CSV"])
-    ((name, table),) = (fitting if len(tables) > 1 else tables).items()
-    note = () if len(tables) == 1 else (f"Sheet {name!r} was read, the others were not.",)
-    return replace(table, notes=note)
-
-
-def _records(rows: Sequence[Sequence[Any]]) -> Iterator[Record]:
-    for line, row in enumerate(rows, 1):
-        cells = list(map(to_text, row))
-        if any(cell.strip() for cell in cells):
-            yield Record(line, line + 1, cells)
+    ((name, table),) = fitting.items()
+    return replace(table, notes=(f"Sheet {name!r} was read, the others were not.",))
 
 
 def read_parquet(data: bytes, source: str) -> TextTable:
@@ -113,7 +108,7 @@ def read_parquet(data: bytes, source: str) -> TextTable:
     """
     import pyarrow.parquet  # here, as few files need it
 
-    columns = {}
+    columns: dict[str, Cells] = {}
     notes = []
     try:
         about = pyarrow.parquet.read_metadata(io.BytesIO(data))
@@ -121,7 +116,8 @@ def read_parquet(data: bytes, source: str) -> TextTable:
         if not about.num_rows:
             raise DataError(source, [NO_ROWS])
         schema = about.schema.to_arrow_schema()
-        texts = [field.name for field in schema if _is_text(field.type)]
+        is_text = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string)
+        texts = [field.name for field in schema if any(fits(field.type) for fits in is_text)]
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data), read_dictionary=texts)  # repeated texts are held once
         check_bytes(source, _unpacked_bytes(pyarrow.parquet.ParquetFile(io.BytesIO(data))), " unpacked")
         for field in schema:
@@ -133,10 +129,6 @@ def read_parquet(data: bytes, source: str) -> TextTable:
         reason = str(error).splitlines()[0]
         raise DataError(source, [f"is not a whole Parquet file ({reason}); export or copy it again"]) from None
     return table_of(source, list(columns), list(columns.values()), notes)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return any(is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string))
 
 
 def _unpacked_bytes(file: Any) -> int:
@@ -161,14 +153,14 @@ def _unpacked_bytes(file: Any) -> int:
     return int(max(total, about.num_rows * max(column.length for column in columns)))
 
 
-def _texts_of(column: pa.ChunkedArray, source: str, name: str) -> pd.Categorical[str]:
+def _texts_of(column: pa.ChunkedArray, source: str, name: str) -> pd.Categorical[Any]:
     """Return the texts of a pyarrow column; each different value is converted once.
 
     Raises:
         DataError: a text is too long.
     """
     if pa.types.is_null(column.type):
-        return pd.Categorical([""] * len(column))
+        return as_categorical([""] * len(column))
     if pa.types.is_float32(column.type) or pa.types.is_float16(column.type):
         column = column.cast(pa.string())  # in the digits that such a number has
     if not pa.types.is_dictionary(column.type):
@@ -200,7 +192,10 @@ def read_json(text: bytes, source: str) -> TextTable:
     lines: list[int] = []
     problems = []
     for line, found in _parse_json(text, source):
-        row = _texts_of_object(found)
+        try:
+            row = {name: to_text(value) for name, value in found.items()} if isinstance(found, dict) else None
+        except RecursionError:
+            row = None
         if row is None:
             problems.append(Problem(line, "", "is not a JSON object; write one object per line"))
             if len(problems) == MOST_PROBLEMS:
@@ -216,14 +211,6 @@ def read_json(text: bytes, source: str) -> TextTable:
         refuse(source, problems)
     full = [column + [""] * (len(lines) - len(column)) for column in columns.values()]
     return table_of(source, list(columns), full, lines=lines)
-
-
-def _texts_of_object(found: Any) -> dict[str, str] | None:
-    """Return the values of a JSON object as texts; None for any other value, and for one that is nested too deeply."""
-    try:
-        return {name: to_text(value) for name, value in found.items()} if isinstance(found, dict) else None
-    except RecursionError:
-        return None
 
 
 def _parse_json(text: bytes, source: str) -> Iterator[tuple[int, Any]]:
