@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pricerl.data.reading import numbers
 from pricerl.data.reading.sources import csv_file
 from pricerl.data.reading.sources.csv_file import read_fast, split_rows
-from pricerl.data.reading.texts import TextColumn, TextTable
+from pricerl.data.reading.tables import TextColumn, TextTable
 from pricerl.errors import DataError
 
 NUMBERS = st.text("0123456789.,-+ %$€()eE'\u00a0", max_size=9)

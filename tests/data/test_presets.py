@@ -11,7 +11,7 @@ from shop_samples import SAMPLES
 
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History, ProductHistory
-from pricerl.data.reading.exports.preset_files import own_presets
+from pricerl.data.reading.exports.presets import own_presets
 from pricerl.data.reading.reader import read_history
 from pricerl.errors import DataError
 

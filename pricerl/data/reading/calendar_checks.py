@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray, IntArray
 from pricerl.data.cleaning.calendar import find_step_days
@@ -14,6 +13,7 @@ from pricerl.data.cleaning.product_rows import Segments, order_rows
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.tables import Parsed
 
 LONGEST_SPAN_DAYS = 20_000
 """A span of more than 54 years is a typo in a year."""
@@ -33,14 +33,9 @@ FEWEST_WEEKS = 8
 """Fewest rows whole weeks apart that are surely weeks in a file of days."""
 
 
-def check_calendar(frame: pd.DataFrame, lines: Sequence[int], setting: Setting) -> list[Problem]:
-    """Check each product's dates. Rows may be far apart where the file lists sales only.
-
-    Args:
-        frame: parsed columns, products as a categorical.
-        lines: line of each row in the seller's file.
-        setting: meaning of days without a row, or ``auto``.
-    """
+def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
+    """Check each product's dates; rows may be far apart where the file lists sales only, as ``setting`` says."""
+    frame = parsed.frame
     if columns.REPORT_DATE not in frame.columns:
         return []
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
@@ -61,7 +56,7 @@ def check_calendar(frame: pd.DataFrame, lines: Sequence[int], setting: Setting) 
         part = segments.part(place)
         name = str(products.categories[codes[part.start]])
         whose = f" of product {name!r}" if len(segments) > 1 else ""
-        problems += [item._replace(product=name) for item in _check_days(days[part], rows[part], lines, whose)]
+        problems += [item._replace(product=name) for item in _check_days(days[part], rows[part], parsed.lines, whose)]
         spacing = [item._replace(product=name) for item in _check_spacing(days[part], whose)]
         if setting != "zero" and _are_regular(days[part]):
             problems += spacing

@@ -14,7 +14,7 @@ from babel.numbers import list_currencies
 from pricerl.data.reading import columns
 from pricerl.data.reading.numbers import CURRENCY_WORDS, WORDED
 from pricerl.data.reading.problems import Problem
-from pricerl.data.reading.texts import Cells, TextColumn, match_texts
+from pricerl.data.reading.tables import Cells, TextColumn, match_texts
 
 CODES = {
     "€": "EUR",
@@ -181,8 +181,8 @@ def _first_cells(name: str, cells: Cells, lines: Sequence[int]) -> dict[str, Men
     if not _has_words(column):
         return {}
     found = np.array(list(column.map(currency_of).values()), dtype=object)
-    first = column.first_rows({currency: found == currency for currency in sorted(set(found) - {""})})
-    return {currency: Mention(lines[row], name, column.text_of(row)) for currency, row in first.items()}
+    first = column.first_cells({currency: found == currency for currency in sorted(set(found) - {""})}, lines)
+    return {currency: Mention(line, name, text) for currency, (line, text) in first.items()}
 
 
 def _has_words(column: TextColumn) -> bool:

@@ -17,7 +17,7 @@ from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.reading.columns import REPORT_DATE
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
-from pricerl.data.reading.texts import Cells, TextColumn
+from pricerl.data.reading.tables import Cells, TextColumn
 
 _TIME = r"(?:[T ]+(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(?:Z|UTC|[+-]\d{2}:?\d{2})?)?"
 _ISO = re.compile(r"(?P<year>\d{4})(?P<mark>[-/])(?P<second>\d{1,2})(?P=mark)(?P<third>\d{1,2})" + _TIME)
@@ -68,7 +68,7 @@ def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None,
     """Return whether day or month comes first, based on the values that allow only one order."""
     orders = list(column.map(_order_in).values())
     kinds = {kind: np.array([order == kind for order in orders], dtype=bool) for kind in ("day", "month", "open")}
-    first = {kind: (lines[row], column.text_of(row)) for kind, row in column.first_rows(kinds).items()}
+    first = column.first_cells(kinds, lines)
     if "day" in first and "month" in first:
         line, text = first["month"]
         other_line, other = first["day"]

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.reading.columns import IN_STOCK, LARGEST_NUMBER, PROMOTION
 from pricerl.data.reading.problems import Problem, quote
-from pricerl.data.reading.texts import Cells, TextColumn, match_texts
+from pricerl.data.reading.tables import Cells, TextColumn, match_texts
 
 BLANK_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "–", "—"})
 
@@ -153,7 +153,7 @@ def _find_kinds(column: TextColumn, point: FloatArray, comma: FloatArray, lines:
         "open comma": is_open & has_comma,
         "open point": is_open & ~has_comma,
     }
-    return {kind: (lines[row], column.text_of(row)) for kind, row in column.first_rows(kinds).items()}
+    return column.first_cells(kinds, lines)
 
 
 def _has_hundreds(column: TextColumn) -> bool:

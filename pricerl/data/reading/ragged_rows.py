@@ -6,16 +6,15 @@ import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold_product
 from pricerl.data.reading.problems import Problem
-from pricerl.data.reading.texts import Cells, RaggedRow, TextColumn, TextTable
+from pricerl.data.reading.tables import Cells, LostRow, Parsed, RaggedRow, TextColumn, TextTable
 from pricerl.formatting import plural
 
 LARGEST_SHARE = 0.05
@@ -25,20 +24,6 @@ few."""
 
 SEPARATORS = (",", ";", "\t", "|")
 NO_DAY = np.datetime64("NaT", "D")
-
-
-class LostRow(NamedTuple):
-    """Ragged row, with what is known of it."""
-
-    line: int
-    finding: str
-    """Its number of cells, in words."""
-
-    day: np.datetime64
-    """Its day; NaT if that is not clear."""
-
-    names: tuple[str, ...]
-    """Texts that can be its product, likeliest first."""
 
 
 @dataclass(frozen=True)
@@ -153,17 +138,15 @@ def _form_of(text: str) -> str:
     return re.sub(r"\d+", "0", re.sub(r"[^\W\d_]+", "a", text.strip()))
 
 
-def settle(lost: Sequence[LostRow], frame: pd.DataFrame, summed: bool) -> Losses:
+def settle(parsed: Parsed, summed: bool) -> Losses:
     """Decide which days of which products are unknown because their rows are ragged.
 
     A row of an unknown product makes its day unknown for all products, except those that have their one row of the
-    day.
-
-    Args:
-        lost: ragged rows.
-        frame: the other rows, products as a categorical.
-        summed: whether rows are sums of several of the file, so that a day may lack a part.
+    day. If rows are ``summed`` from several of the file, a day may lack a part.
     """
+    if not parsed.lost:
+        return Losses()
+    frame = parsed.frame
     products = frame[columns.PRODUCT].astype(object).to_numpy()
     dates = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     used = list(frame[columns.PRODUCT].cat.remove_unused_categories().cat.categories)
@@ -171,7 +154,7 @@ def settle(lost: Sequence[LostRow], frame: pd.DataFrame, summed: bool) -> Losses
     unknown: dict[str, list[np.datetime64]] = {}
     reported = []
     open_ = []
-    for row in lost:
+    for row in parsed.lost:
         known = list(dict.fromkeys(folded[fold_product(text)] for text in row.names if fold_product(text) in folded))
         whole = row.names and fold_product(row.names[0]) in folded
         product = known[0] if len(known) == 1 or (known and whole) else ""

@@ -17,15 +17,15 @@ from pricerl.data.reading import columns
 from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.currencies import check_currencies, find_currency
 from pricerl.data.reading.dates import note_forms, read_dates
-from pricerl.data.reading.exports.export_sums import Parsed, sum_up
+from pricerl.data.reading.exports.export_sums import sum_up
 from pricerl.data.reading.exports.sales_reports import join_ads, sort_reports
 from pricerl.data.reading.header import find_vague_cost, match_header, unit_costs
 from pricerl.data.reading.numbers import is_blank, read_flags, read_number_columns
 from pricerl.data.reading.problems import Problem, name_files, refuse
-from pricerl.data.reading.ragged_rows import Losses, check_share, find_lost, settle
+from pricerl.data.reading.ragged_rows import check_share, find_lost, settle
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.data.reading.sources.csv_file import split_rows
-from pricerl.data.reading.texts import Cells, TextColumn, TextTable
+from pricerl.data.reading.tables import Cells, Parsed, TextColumn, TextTable
 from pricerl.data.reading.value_checks import check_plausibility, check_values, merge_products
 from pricerl.errors import DataError
 from pricerl.formatting import plural
@@ -75,18 +75,16 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     for report, joined in ads if not parsed.problems else ():
         parsed = join_ads(parsed, report, joined, config)
     frame = parsed.frame
-    lines = parsed.lines
     blanked = _blank_zero_prices(frame)
-    merged, alike = merge_products(frame, lines)
-    problems = {*parsed.problems, *alike, *check_values(frame, parsed.cells, lines)}
-    problems |= set() if alike else {*check_calendar(frame, lines, config.missing_days)}
-    problems |= {*check_plausibility(frame, parsed.cells, lines, config)}
-    problems |= {*check_currencies(parsed.cells, lines, parsed.names, table.header_line)}
-    losses = settle(parsed.lost, frame, summed=preset is not None) if parsed.lost else Losses()
+    merged, alike = merge_products(parsed)
+    problems = {*parsed.problems, *alike, *check_values(parsed), *check_plausibility(parsed, config)}
+    problems |= set() if alike else {*check_calendar(parsed, config.missing_days)}
+    problems |= {*check_currencies(parsed.cells, parsed.lines, parsed.names, table.header_line)}
+    losses = settle(parsed, summed=preset is not None)
     problems |= {*losses.open}
     every = {*problems, *losses.reported}
     products = frame[columns.PRODUCT]
-    skipped = _set_aside(problems, lines, products) if problems else []
+    skipped = _set_aside(problems, parsed.lines, products) if problems else []
     usable = frame[~products.isin([problem.product for problem in skipped or ()]).to_numpy() & losses.kept]
     if skipped is None or (config.strict and every) or not len(usable):
         refuse(table.source, every, table.files)

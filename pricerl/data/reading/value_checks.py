@@ -6,7 +6,7 @@ a price that stays, a promotion or a repricer triggers none of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,28 +18,23 @@ from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold_product
 from pricerl.data.reading.problems import KEEP, Problem
-from pricerl.data.reading.texts import Cells, TextColumn, match_texts
+from pricerl.data.reading.tables import Parsed, TextColumn, match_texts
 
 
-def check_values(frame: pd.DataFrame, texts: Mapping[str, Cells], lines: Sequence[int]) -> list[Problem]:
-    """Return a problem per cell outside its range, from all columns at once.
-
-    Args:
-        frame: parsed columns.
-        texts: the columns as written in the file, to quote in messages; computed ones are absent.
-        lines: line of each row in the seller's file.
-    """
+def check_values(parsed: Parsed) -> list[Problem]:
+    """Return a problem per cell outside its range, from all columns at once."""
+    frame = parsed.frame
     problems = []
     for name in frame.columns.intersection([*columns.NUMERIC, columns.REPORT_DATE], sort=False):
         faults = _find_faults(name, frame[name])
         rows = np.flatnonzero(np.logical_or.reduce(list(faults.values())))
         if not len(rows):
             continue
-        column = TextColumn(texts[name] if name in texts else list(map(str, frame[name])))
+        column = TextColumn(parsed.cells[name] if name in parsed.cells else list(map(str, frame[name])))
         for row in map(int, rows):
             rule = next(rule for rule, broken in faults.items() if broken[row])
             found = column.text_of(row)
-            problems.append(Problem(lines[row], name, f"{rule}, found {found}", "", found))
+            problems.append(Problem(parsed.lines[row], name, f"{rule}, found {found}", "", found))
     return problems
 
 
@@ -59,12 +54,13 @@ def _find_faults(name: str, cells: pd.Series) -> dict[str, BoolArray]:
     return faults
 
 
-def merge_products(frame: pd.DataFrame, lines: Sequence[int]) -> tuple[list[str], list[Problem]]:
+def merge_products(parsed: Parsed) -> tuple[list[str], list[Problem]]:
     """Merge, in place, products whose names differ in case, spaces or Unicode form only.
 
     Returns:
         A note per merged name, and a problem per name whose rows share days with those of the other one.
     """
+    frame = parsed.frame
     names = frame[columns.PRODUCT].array
     folded, _ = pd.factorize(np.array([fold_product(str(name)) for name in names.categories], dtype=object))
     codes = np.asarray(names.codes).astype(np.int64)
@@ -79,7 +75,7 @@ def merge_products(frame: pd.DataFrame, lines: Sequence[int]) -> tuple[list[str]
         rows = np.flatnonzero(((codes == code) | (codes == kept[code])) & twice)
         if len(rows):
             found = f"{pair} differ in case, spaces or Unicode form only; write one product alike, or rename one of two"
-            problems.append(Problem(lines[int(rows[0])], columns.PRODUCT, found, everywhere=True))
+            problems.append(Problem(parsed.lines[int(rows[0])], columns.PRODUCT, found, everywhere=True))
         else:
             notes.append(f"Products {pair} differ in case, spaces or Unicode form only; read as one.")
     if not problems:
@@ -87,20 +83,13 @@ def merge_products(frame: pd.DataFrame, lines: Sequence[int]) -> tuple[list[str]
     return notes, problems
 
 
-def check_plausibility(
-    frame: pd.DataFrame, texts: Mapping[str, Cells], lines: Sequence[int], config: DataConfig
-) -> list[Problem]:
-    """Return the values that cannot be meant.
-
-    Args:
-        frame: parsed columns, products as a categorical.
-        texts: the same columns as written in the file.
-        lines: line of each row in the seller's file.
-        config: settings; ``suspicious`` keeps all but percent signs in money.
-    """
+def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
+    """Return the values that cannot be meant; the setting ``suspicious`` keeps all but percent signs in money."""
+    frame = parsed.frame
+    lines = parsed.lines
     problems = []
-    for name in (name for name in columns.MONEY if name in texts):
-        column = TextColumn(texts[name])
+    for name in (name for name in columns.MONEY if name in parsed.cells):
+        column = TextColumn(parsed.cells[name])
         problems += column.find_problems(name, lines, match_texts(column.texts, "%"), _explain_percent)
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
@@ -231,13 +220,7 @@ AMOUNTS = {
 
 
 def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSetting) -> list[Problem]:
-    """Return sales and profits that cannot be meant.
-
-    Args:
-        frame: parsed columns, products as a categorical; with prices and sales.
-        lines: line of each row in the seller's file.
-        setting: whether sales are revenue or units, as `find_measure` takes it.
-    """
+    """Return sales and profits that cannot be meant; the setting says whether sales are revenue or units."""
     amounts = frame.reindex(columns=list(AMOUNTS)).rename(columns=AMOUNTS)
     priced = amounts["price"].between(columns.SMALLEST_PRICE, columns.LARGEST_NUMBER, inclusive="neither")
     sold = amounts[priced & amounts["sales"].between(0, columns.LARGEST_NUMBER, inclusive="neither")]

@@ -16,10 +16,10 @@ from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading.columns import fold, fold_product
 from pricerl.data.reading.currencies import split_currency
-from pricerl.data.reading.exports.preset_fields import ANY, FillDown, OrderDiscount, Preset, Split, Status
+from pricerl.data.reading.exports.presets import ANY, FillDown, OrderDiscount, Preset, Split, Status
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
-from pricerl.data.reading.texts import as_categorical
+from pricerl.data.reading.tables import as_categorical
 from pricerl.formatting import plural
 
 

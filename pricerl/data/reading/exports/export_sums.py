@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -20,45 +19,15 @@ from pricerl.data.reading.exports.export_rows import (
     split_cells,
     spread_discount,
 )
-from pricerl.data.reading.exports.preset_fields import Preset
-from pricerl.data.reading.exports.preset_files import locate
+from pricerl.data.reading.exports.presets import Preset, locate
 from pricerl.data.reading.numbers import read_number_columns, read_texts
 from pricerl.data.reading.problems import FILE_STEP, Problem, refuse
-from pricerl.data.reading.ragged_rows import LostRow, check_share, find_lost
-from pricerl.data.reading.texts import Cells, RaggedRow, TextColumn, TextTable
+from pricerl.data.reading.ragged_rows import check_share, find_lost
+from pricerl.data.reading.tables import Parsed, RaggedRow, TextColumn, TextTable
 from pricerl.formatting import plural
 
 DECIMALS = 6
 """Sums are rounded to a millionth, so that equal prices stay equal."""
-
-
-@dataclass(frozen=True, eq=False)
-class Parsed:
-    """Columns of a history as numbers and dates, before they are judged."""
-
-    frame: pd.DataFrame
-    """Canonical columns, products as a categorical."""
-
-    lines: Sequence[int]
-    """``(N,)`` line of each row in the seller's file; of sums, the line of the first row of each product and day."""
-
-    notes: Sequence[str]
-    """Notes on how the file was read."""
-
-    problems: Sequence[Problem] = ()
-    """Problems of header and cells."""
-
-    lost: Sequence[LostRow] = ()
-    """Rows whose number of cells is not that of the header."""
-
-    cells: Mapping[str, Cells] = field(default_factory=dict)
-    """The columns that the file has as texts."""
-
-    names: Mapping[str, str] = field(default_factory=dict)
-    """Name in the file by column."""
-
-    currency: str = ""
-    """ISO 4217 code in the currency column of an export, or in the name of its column of prices; empty without any."""
 
 
 def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str]) -> Parsed:

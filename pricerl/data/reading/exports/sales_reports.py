@@ -11,11 +11,11 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
-from pricerl.data.reading.exports.export_sums import Parsed, sum_up
-from pricerl.data.reading.exports.preset_fields import Preset
-from pricerl.data.reading.exports.preset_files import (
+from pricerl.data.reading.exports.export_sums import sum_up
+from pricerl.data.reading.exports.presets import (
     AUTO,
     NONE,
+    Preset,
     find_missing,
     find_preset,
     locate,
@@ -25,7 +25,7 @@ from pricerl.data.reading.exports.preset_files import (
 from pricerl.data.reading.header import has_required, match_header
 from pricerl.data.reading.problems import Problem, list_names, refuse
 from pricerl.data.reading.sources.containers import join_files
-from pricerl.data.reading.texts import TextTable
+from pricerl.data.reading.tables import Parsed, TextTable
 from pricerl.formatting import plural
 
 LEAST_PART = 0.75

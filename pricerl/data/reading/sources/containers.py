@@ -24,7 +24,7 @@ from pricerl.data.reading.sources.csv_file import split_rows, to_utf8
 from pricerl.data.reading.sources.database import is_url, read_query
 from pricerl.data.reading.sources.sizes import check_bytes, check_size
 from pricerl.data.reading.sources.typed_files import read_json, read_parquet, read_workbook, starts_json
-from pricerl.data.reading.texts import TextTable, text_frame
+from pricerl.data.reading.tables import TextTable, text_frame
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.formatting import plural
 

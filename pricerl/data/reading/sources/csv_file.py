@@ -24,7 +24,7 @@ from pricerl.data.reading.problems import refuse
 from pricerl.data.reading.ragged_rows import SEPARATORS, check_share
 from pricerl.data.reading.sources import sizes
 from pricerl.data.reading.sources.sizes import check_cells, check_size
-from pricerl.data.reading.texts import RaggedRow, TextTable, match_texts, text_frame
+from pricerl.data.reading.tables import RaggedRow, TextTable, text_frame
 from pricerl.errors import DataError
 
 HEAD_BYTES = 2**16
@@ -262,9 +262,7 @@ def _blank_rows(arrays: Sequence[pa.DictionaryArray]) -> BoolArray:
     """Return which rows have no cell with text."""
     blank = np.ones(len(arrays[0]), dtype=bool)
     for array in arrays:
-        empty = match_texts(array.dictionary, "^[^!-~]*$").copy()  # without a visible ASCII character
-        for place in np.flatnonzero(empty):
-            empty[place] = not array.dictionary[int(place)].as_py().strip()
+        empty = np.asarray(pc.equal(pc.utf8_trim_whitespace(array.dictionary), ""))
         blank &= empty[array.indices.to_numpy()] if empty.any() else False
         if not blank.any():
             break

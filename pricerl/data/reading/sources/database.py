@@ -9,7 +9,7 @@ from typing import Any
 
 from pricerl.data.reading.sources.sizes import MAX_SINGLE_CELLS, check_size
 from pricerl.data.reading.sources.typed_files import table_of, to_text
-from pricerl.data.reading.texts import TextTable
+from pricerl.data.reading.tables import TextTable
 from pricerl.errors import DataError, UsageError, import_extra
 
 _URL = re.compile(r"[A-Za-z][\w+.-]*://")

@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pricerl.data.reading.exports.preset_files import recognise
+from pricerl.data.reading.exports.presets import recognise
 from pricerl.data.reading.header import has_required
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.data.reading.sources import sizes
 from pricerl.data.reading.sources.csv_file import Record, split_records
 from pricerl.data.reading.sources.sizes import check_bytes, check_size
 from pricerl.data.reading.sources.workbooks import read_sheets
-from pricerl.data.reading.texts import Cells, TextTable, as_categorical, text_frame
+from pricerl.data.reading.tables import Cells, TextTable, as_categorical, text_frame
 from pricerl.errors import DataError
 
 MOST_PROBLEMS = 100_000

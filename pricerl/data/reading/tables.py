@@ -1,9 +1,9 @@
-"""Tables and columns of text: each different text once, and the rows that have it."""
+"""Tables of a seller's file as text and as parsed columns, and columns that hold each different text once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -60,6 +60,48 @@ class TextTable:
         return tuple(map(str, self.frame.columns))
 
 
+class LostRow(NamedTuple):
+    """Ragged row, with what is known of it."""
+
+    line: int
+    finding: str
+    """Its number of cells, in words."""
+
+    day: np.datetime64
+    """Its day; NaT if that is not clear."""
+
+    names: tuple[str, ...]
+    """Texts that can be its product, likeliest first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parsed:
+    """Columns of a history as numbers and dates, before they are checked."""
+
+    frame: pd.DataFrame
+    """Canonical columns, products as a categorical."""
+
+    lines: Sequence[int]
+    """``(N,)`` line of each row in the seller's file; of sums, the line of the first row of each product and day."""
+
+    notes: Sequence[str]
+    """Notes on how the file was read."""
+
+    problems: Sequence[Problem] = ()
+    """Problems of header and cells."""
+
+    lost: Sequence[LostRow] = ()
+
+    cells: Mapping[str, Cells] = field(default_factory=dict)
+    """Columns as written in the file; computed ones are absent."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Name in the file by column."""
+
+    currency: str = ""
+    """ISO 4217 code in the currency column of an export, or in the name of its column of prices; empty without any."""
+
+
 def text_frame(names: Sequence[str], columns: Iterable[Cells]) -> pd.DataFrame:
     """Return a frame of categorical columns of text, whose names may repeat."""
     frame = pd.DataFrame(dict(enumerate(map(as_categorical, columns))))
@@ -111,10 +153,10 @@ class TextColumn:
         """Return the rows whose text is marked, in ascending order; ``marked (U,)``."""
         return np.flatnonzero(marked[self.codes]) if marked.any() else np.empty(0, np.int64)
 
-    def first_rows(self, kinds: Mapping[str, BoolArray]) -> dict[str, int]:
-        """Return the first row of each kind that occurs, from the marked texts ``(U,)`` of each kind."""
+    def first_cells(self, kinds: Mapping[str, BoolArray], lines: Sequence[int]) -> dict[str, tuple[int, str]]:
+        """Return line and text of the first row of each kind that occurs, from the marked texts ``(U,)`` of each."""
         found = {kind: self.rows(marked) for kind, marked in kinds.items()}
-        return {kind: int(rows[0]) for kind, rows in found.items() if len(rows)}
+        return {kind: (lines[int(rows[0])], self.text_of(int(rows[0]))) for kind, rows in found.items() if len(rows)}
 
     def find_problems(
         self, column: str, lines: Sequence[int], marked: BoolArray, explain: Callable[[str], str]
