@@ -155,15 +155,7 @@ def check_currencies(
 
 
 def find_currency(texts: Mapping[str, Cells], names: Mapping[str, str]) -> str:
-    """Return the ISO 4217 code in the names of columns, else that with which every price of the file is written.
-
-    Args:
-        texts: columns as written in the file, of one currency.
-        names: name in the file by known column.
-
-    Returns:
-        The code, or an empty string if there is none.
-    """
+    """Return the ISO 4217 code in the file's names of columns, else that of every price as written, or ""."""
     stated = {split_currency(names.get(name, "")).currency for name in columns.MONEY} & list_currencies()
     if stated or columns.PRODUCT_PRICE not in texts:
         return min(stated, default="")

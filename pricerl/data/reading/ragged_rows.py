@@ -14,7 +14,7 @@ from pricerl.arrays import BoolArray, DateArray
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold_product
 from pricerl.data.reading.problems import Problem
-from pricerl.data.reading.tables import Cells, LostRow, Parsed, RaggedRow, TextColumn, TextTable
+from pricerl.data.reading.tables import Cells, LostRow, Parsed, TextColumn, TextTable
 from pricerl.formatting import plural
 
 LARGEST_SHARE = 0.05
@@ -23,7 +23,6 @@ FEW = 2
 few."""
 
 SEPARATORS = (",", ";", "\t", "|")
-NO_DAY = np.datetime64("NaT", "D")
 
 
 @dataclass(frozen=True)
@@ -43,34 +42,31 @@ class Losses:
     """Problems of rows whose day is not clear."""
 
 
-def check_share(ragged: Sequence[RaggedRow], num_rows: int, width: int, separator: str) -> list[Problem]:
-    """Return a problem if too many rows are ragged, or all of them, with the likely reason.
-
-    Args:
-        ragged: rows with another number of cells than the header.
-        num_rows: number of the other rows.
-        width: number of cells of the header.
-        separator: separator of the cells.
-    """
-    every = num_rows + len(ragged)
-    if not ragged or (num_rows and len(ragged) <= max(FEW, LARGEST_SHARE * every)):
+def check_share(table: TextTable) -> list[Problem]:
+    """Return a problem if too many rows of a table are ragged, or all of them, with the likely reason."""
+    ragged = table.ragged
+    every = len(table.lines) + len(ragged)
+    if not ragged or (len(table.lines) and len(ragged) <= max(FEW, LARGEST_SHARE * every)):
         return []
+    width = len(table.header)
     found = f"{len(ragged):,} of {plural(every, 'row')} do not have as many cells as the header, {width}"
-    first = f"this one has {len(ragged[0].cells)}; {_likely_reason(ragged, width, separator)}"
+    first = (
+        f"this one has {len(ragged[0].cells)}; {_likely_reason([row.cells for row in ragged], width, table.separator)}"
+    )
     return [Problem(ragged[0].line, "", f"{found}: {first}", everywhere=True)]
 
 
-def _likely_reason(ragged: Sequence[RaggedRow], width: int, separator: str) -> str:
+def _likely_reason(rows: Sequence[Sequence[str]], width: int, separator: str) -> str:
     def mostly(flags: Sequence[bool]) -> bool:
         return 2 * sum(flags) > len(flags)
 
     for other in SEPARATORS:
-        if other != separator and mostly([len(separator.join(row.cells).split(other)) == width for row in ragged]):
+        if other != separator and mostly([len(separator.join(cells).split(other)) == width for cells in rows]):
             return f"they are separated by {other!r}, the header by {separator!r}: use one separator"
-    long = [row.cells for row in ragged if len(row.cells) > width]
+    long = [cells for cells in rows if len(cells) > width]
     if separator == "," and mostly([_count_split_numbers(cells) >= len(cells) - width for cells in long]):
         return "numbers with a comma seem to have no quotes: separate the cells by ';', or quote such numbers"
-    if 2 * len(long) > len(ragged):
+    if 2 * len(long) > len(rows):
         return f"texts with {separator!r} seem to have no quotes: quote them, or use another separator"
     return "cells at their ends are missing: export the file again"
 
@@ -82,55 +78,50 @@ def _count_split_numbers(cells: Sequence[str]) -> int:
 
 
 def find_lost(
-    table: TextTable,
-    ragged: Sequence[RaggedRow],
-    date: int,
-    product: int | None,
-    dates: Cells,
-    read: Callable[[Sequence[str]], DateArray],
+    table: TextTable, date: int, product: int | None, dates: Cells, read: Callable[[Sequence[str]], DateArray]
 ) -> list[LostRow]:
-    """Return day and possible product of each ragged row.
+    """Return day and possible product of each ragged row of a table.
 
     Texts of another form than all dates of the column are no days, and none is if they change how it is read.
 
     Args:
-        table: the other rows.
-        ragged: rows with another number of cells than the header.
+        table: ragged rows and the others.
         date: place of the column with the day.
         product: place of the column with the product, if products are wanted.
         dates: days of the rows that count.
         read: reads the days of texts ``(N,)`` that are judged together, NaT where they are no dates.
     """
-    if not ragged:
+    if not table.ragged:
         return []
     width = len(table.header)
-    candidates = [_texts_at(row, date, width, table.separator) for row in ragged]
+    candidates = [_texts_at(row.cells, date, width, table.separator) for row in table.ragged]
     column = TextColumn(dates)
     own = [str(text) for text in column.texts.take(np.unique(column.codes)).to_pylist()]
     forms = set(map(_form_of, own))
-    fitting = [text for found in candidates for text in found if _form_of(text) in forms]
+    fitting = [text for texts in candidates for text in texts if _form_of(text) in forms]
     together = read([*own, *fitting])
     unchanged = np.array_equal(together[: len(own)], read(own), equal_nan=True)
     days = dict(zip(fitting, together[len(own) :], strict=True)) if unchanged else {}
     lost = []
-    for row, texts in zip(ragged, candidates, strict=True):
+    for row, texts in zip(table.ragged, candidates, strict=True):
         found = {days[text] for text in texts if text in days and not np.isnat(days[text])}
-        names = () if product is None else tuple(_texts_at(row, product, width, table.separator))
+        day = found.pop() if len(found) == 1 else np.datetime64("NaT", "D")
+        names = [] if product is None else _texts_at(row.cells, product, width, table.separator)
         finding = f"has {plural(len(row.cells), 'cell')} where the header has {width}"
-        lost.append(LostRow(row.line, finding, found.pop() if len(found) == 1 else NO_DAY, names))
+        lost.append(LostRow(row.line, finding, day, names))
     return lost
 
 
-def _texts_at(row: RaggedRow, place: int, width: int, separator: str) -> list[str]:
+def _texts_at(cells: Sequence[str], place: int, width: int, separator: str) -> list[str]:
     """Return the texts that a ragged row can have in the column at ``place`` of ``width``, likeliest first.
 
     The last cell of a short row may be cut; a long row has its additional separators before, in or after the column.
     """
-    extra = len(row.cells) - width
+    extra = len(cells) - width
     if extra < 0:
-        found = list(row.cells[place : place + 1]) if place < len(row.cells) - 1 else []
+        found = list(cells[place : place + 1]) if place < len(cells) - 1 else []
     else:
-        found = [separator.join(row.cells[place : place + extra + 1]), row.cells[place], row.cells[place + extra]]
+        found = [separator.join(cells[place : place + extra + 1]), cells[place], cells[place + extra]]
     return [text.strip() for text in found]
 
 

@@ -125,13 +125,12 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
             name = f"Column {header[place].strip()!r}"
             ignored = [note for note in ignored if not note.startswith(f"{name} ")]
             ignored.append(f"{name} was read as {columns.UNIT_COST}{how}.")
-    too_many = check_share(table.ragged, len(table.lines), len(header), table.separator)
+    too_many = check_share(table)
     forms = [] if config.date_format else note_forms(cells.get(columns.REPORT_DATE, ()))
     lost = []
     if columns.REPORT_DATE in positions and not too_many:
         lost = find_lost(
             table,
-            table.ragged,
             positions[columns.REPORT_DATE],
             positions.get(columns.PRODUCT),
             cells[columns.REPORT_DATE],

@@ -70,7 +70,7 @@ class LostRow(NamedTuple):
     day: np.datetime64
     """Its day; NaT if that is not clear."""
 
-    names: tuple[str, ...]
+    names: Sequence[str]
     """Texts that can be its product, likeliest first."""
 
 
@@ -102,7 +102,7 @@ class Parsed:
     """ISO 4217 code in the currency column of an export, or in the name of its column of prices; empty without any."""
 
 
-def text_frame(names: Sequence[str], columns: Iterable[Cells]) -> pd.DataFrame:
+def text_frame(names: Sequence[Any], columns: Iterable[Cells]) -> pd.DataFrame:
     """Return a frame of categorical columns of text, whose names may repeat."""
     frame = pd.DataFrame(dict(enumerate(map(as_categorical, columns))))
     frame.columns = pd.Index(list(names), dtype=object)
@@ -161,14 +161,7 @@ class TextColumn:
     def find_problems(
         self, column: str, lines: Sequence[int], marked: BoolArray, explain: Callable[[str], str]
     ) -> list[Problem]:
-        """Return a problem per row whose text is marked.
-
-        Args:
-            column: name of the column.
-            lines: line of each of the ``N`` rows in the seller's file.
-            marked: ``(U,)`` True for texts with a problem.
-            explain: returns finding and remedy for a text.
-        """
+        """Return a problem per row whose text is marked, ``marked (U,)``; ``explain`` returns finding and remedy."""
         rows = self.rows(marked)
         texts = {int(code): self.texts[int(code)].as_py() for code in np.unique(self.codes[rows])}
         reasons = {code: (explain(text), "", quote(text)) for code, text in texts.items()}

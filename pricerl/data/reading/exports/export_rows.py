@@ -1,18 +1,20 @@
-"""Rows of an export: those that count as sales, the product of each, and the lines of an order."""
+"""Rows of an export: those that count as sales, the product of each, and the lines of an order.
+
+Rows are a frame of categorical texts under the preset's names; its index is the line of each row in the file.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
 import pandas as pd
 from babel.numbers import list_currencies
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading.columns import fold, fold_product
 from pricerl.data.reading.currencies import split_currency
@@ -23,53 +25,28 @@ from pricerl.data.reading.tables import as_categorical
 from pricerl.formatting import plural
 
 
-@dataclass(frozen=True, eq=False)
-class ExportRows:
-    """Columns of an export under the preset's names, as categorical texts, and the line of each row."""
-
-    frame: pd.DataFrame
-    lines: IntArray
-
-    def __contains__(self, column: object) -> bool:
-        return column in self.frame.columns
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def where(self, column: str, choose: Callable[[str], object]) -> BoolArray:
-        """Return the rows ``(N,)`` whose cell is chosen."""
-        cells = self.frame[column].array
-        chosen = np.array([bool(choose(str(text))) for text in cells.categories], dtype=bool)
-        return chosen[cells.codes] if len(chosen) else np.zeros(len(self), dtype=bool)
-
-    def blanks(self, column: str) -> BoolArray:
-        """Return the rows ``(N,)`` whose cell is blank."""
-        return self.where(column, is_blank)
-
-    def counts(self, column: str) -> Counter[str]:
-        """Return the number of rows by text, without spaces around it."""
-        numbers = self.frame[column].value_counts(sort=False)
-        found: Counter[str] = Counter()
-        for text, number in numbers[numbers > 0].items():
-            found[str(text).strip()] += int(number)
-        return found
-
-    def first_line(self, column: str, text: str) -> int:
-        """Return the line of the first row with a text, without spaces around it."""
-        return int(self.lines[np.argmax(self.where(column, lambda cell: cell.strip() == text))])
-
-    def keep(self, rows: BoolArray) -> ExportRows:
-        """Return some of the rows."""
-        return self if rows.all() else ExportRows(self.frame[rows], self.lines[rows])
+def choose_rows(cells: pd.Series, choose: Callable[[str], object]) -> BoolArray:
+    """Return the rows ``(N,)`` whose cell is chosen; each different text is judged once."""
+    known = cells.array
+    chosen = np.array([bool(choose(str(text))) for text in known.categories], dtype=bool)
+    return chosen[known.codes] if len(chosen) else np.zeros(len(cells), dtype=bool)
 
 
-def count_sales(preset: Preset, rows: ExportRows) -> tuple[ExportRows, list[str], list[Problem]]:
+def _count(cells: pd.Series) -> Counter[str]:
+    """Return the number of rows by text, without spaces around it."""
+    numbers = cells.value_counts(sort=False)
+    found: Counter[str] = Counter()
+    for text, number in numbers[numbers > 0].items():
+        found[str(text).strip()] += int(number)
+    return found
+
+
+def count_sales(preset: Preset, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[Problem]]:
     """Return the rows that count as sales, notes on the others, and problems of status and currency."""
-    marked = np.zeros(len(rows), dtype=bool)
     for column, pattern in preset.skip.items():
         if column in rows:
-            marked |= rows.where(column, re.compile(pattern, re.IGNORECASE).search)
-    rows = _fill_down(preset.fill_down, rows.keep(~marked))
+            rows = rows[~choose_rows(rows[column], re.compile(pattern, re.IGNORECASE).search)]
+    rows = _fill_down(preset.fill_down, rows)
     notes = []
     problems = []
     for rule in preset.status:
@@ -77,45 +54,51 @@ def count_sales(preset: Preset, rows: ExportRows) -> tuple[ExportRows, list[str]
             rows, remarks, trouble = _apply_status(preset, rule, rows)
             notes += remarks
             problems += trouble
-    if preset.currency in rows and len(counts := _count_currencies(preset.currency, rows)) > 1:
+    counts = _count_currencies(preset, rows)
+    if len(counts) > 1:
         listed = ", ".join(f"{name} ({count:,} rows)" for name, count in counts.most_common(4))
         found = f"has {len(counts)} currencies: {listed}; export each currency on its own"
         problems.append(Problem(0, str(preset.currency), found))
     return rows, notes, problems
 
 
-def _fill_down(rule: FillDown | None, rows: ExportRows) -> ExportRows:
+def _fill_down(rule: FillDown | None, rows: pd.DataFrame) -> pd.DataFrame:
     """Copy cells from a line to later ones of the same order, or of the same file."""
     if rule is None or (rule.by and rule.by not in rows):
         return rows
     every = np.arange(len(rows))
-    order = rows.frame[rule.by].array.codes if rule.by else np.zeros(len(rows), np.int64)
-    frame = rows.frame.copy()
-    for column in rule.columns:
-        if column in rows:
-            above = np.maximum.accumulate(np.where(rows.blanks(column), 0, every))
-            frame[column] = frame[column].array[np.where(order[above] == order, above, every)]
-    return ExportRows(frame, rows.lines)
+    order = rows[rule.by].array.codes if rule.by else np.zeros(len(rows), np.int64)
+    filled = rows.copy()
+    for column in rows.columns.intersection(list(rule.columns)):
+        above = np.maximum.accumulate(np.where(choose_rows(rows[column], is_blank), 0, every))
+        filled[column] = rows[column].array[np.where(order[above] == order, above, every)]
+    return filled
 
 
-def _apply_status(preset: Preset, rule: Status, rows: ExportRows) -> tuple[ExportRows, list[str], list[Problem]]:
+def _apply_status(preset: Preset, rule: Status, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[Problem]]:
     """Return the rows whose status counts as a sale, notes, and a problem per unknown status."""
     keep = _matcher(rule.keep)
     drop = _matcher(rule.drop)
     others = ANY in rule.keep
-    counted = rows.where(rule.column, lambda text: keep(text) or (others and not drop(text)))
-    left = rows.keep(~counted).counts(rule.column) if not counted.all() else Counter()
+    cells = rows[rule.column]
+    counted = choose_rows(cells, lambda text: keep(text) or (others and not drop(text)))
+    left = _count(cells[~counted])
     remedy = f"list it in keep or drop of a copy of preset {preset.name}, or remove such rows"
     problems = [
-        Problem(rows.first_line(rule.column, text), rule.column, f"{text!r} is not a known status; {remedy}")
+        Problem(_first_line(cells, text), rule.column, f"{text!r} is not a known status; {remedy}")
         for text in left
         if ANY not in rule.drop and not drop(text)
     ]
     notes = [f"{_number(left)} not counted as sales: {rule.column} {_few(left)}."] if left else []
-    unpaid = rows.keep(rows.where(rule.column, _matcher(rule.unpaid)) & counted).counts(rule.column)
+    unpaid = _count(cells[choose_rows(cells, _matcher(rule.unpaid)) & counted])
     if unpaid:
         notes += [f"{_number(unpaid)} not paid yet and counted as demand: {rule.column} {_few(unpaid)}."]
-    return rows.keep(counted), notes, problems
+    return rows[counted], notes, problems
+
+
+def _first_line(cells: pd.Series, text: str) -> int:
+    """Return the line of the first row with a text, without spaces around it."""
+    return int(cells.index[int(np.argmax(choose_rows(cells, lambda cell: cell.strip() == text)))])
 
 
 def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
@@ -140,51 +123,43 @@ def _few(counts: Counter[str]) -> str:
     return few + (" and others" if len(counts) > 3 else "")
 
 
-def find_code(preset: Preset, rows: ExportRows, names: Mapping[str, str]) -> str:
-    """Return the ISO 4217 code of an export's rows: the only one in the currency column, else that of revenue's names.
-
-    Args:
-        preset: how to read the export.
-        rows: the rows that count.
-        names: name in the file by column of the preset.
-
-    Returns:
-        The code, or an empty string if there is none.
-    """
+def find_code(preset: Preset, rows: pd.DataFrame, names: Mapping[str, str]) -> str:
+    """Return the ISO 4217 code in the currency column, else in the file's ``names`` of the columns of revenue, or ""."""
     revenue = preset.expressions()["revenue"].columns if "revenue" in preset.sums else ()
     stated = {split_currency(names[name]).currency for name in revenue if name in names}
-    found = {text.upper() for text in _count_currencies(preset.currency, rows)} if preset.currency in rows else stated
+    found = {text.upper() for text in _count_currencies(preset, rows)} if preset.currency in rows else stated
     codes = found & list_currencies() if len(found - {""}) == 1 else set()
     return min(codes, default="")
 
 
-def _count_currencies(column: str | None, rows: ExportRows) -> Counter[str]:
-    return Counter({text: count for text, count in rows.counts(str(column)).items() if not is_blank(text)})
+def _count_currencies(preset: Preset, rows: pd.DataFrame) -> Counter[str]:
+    counts = _count(rows[preset.currency]) if preset.currency in rows else Counter()
+    return Counter({text: count for text, count in counts.items() if not is_blank(text)})
 
 
 def name_products(
-    preset: Preset, candidates: Sequence[str], rows: ExportRows
+    preset: Preset, candidates: Sequence[str], rows: pd.DataFrame
 ) -> tuple[pd.Categorical[str], list[Problem]]:
     """Return the product of each row ``(N,)``: the first column that names one in every row; and problems."""
     nobody = pd.Categorical.from_codes(np.zeros(len(rows), np.int64), categories=pd.Index([UNNAMED_PRODUCT]))
     if not candidates:
         return nobody, []
     instead = f"; {preset.instead}" if preset.instead else ""
-    blanks = {name: rows.blanks(name) for name in candidates if name in rows}
+    blanks = {name: choose_rows(rows[name], is_blank) for name in candidates if name in rows}
     if not blanks:
         wanted = " or ".join(map(repr, candidates))
         return nobody, [Problem(0, "", f"{preset.title}, needs a column {wanted}{instead}")]
     column = min(blanks, key=lambda name: int(blanks[name].sum()))
     if blanks[column].any():
-        line = int(rows.lines[np.argmax(blanks[column])])
+        line = int(rows.index[int(np.argmax(blanks[column]))])
         return nobody, [Problem(line, column, f"is blank; every sale needs a product{instead}")]
-    cells = rows.frame[column].array.remove_unused_categories()
+    cells = rows[column].array.remove_unused_categories()
     names = []
-    for text in map(str, cells.categories):
-        match = re.fullmatch(preset.product_pattern or "(.*)", text.strip(), re.DOTALL)
+    for text in map(str.strip, cells.categories):
+        match = re.fullmatch(preset.product_pattern or "(.*)", text, re.DOTALL)
         if match is None:
-            line = rows.first_line(column, text.strip())
-            return nobody, [Problem(line, column, f"{text.strip()!r} is not one product{instead}")]
+            line = _first_line(rows[column], text)
+            return nobody, [Problem(line, column, f"{text!r} is not one product{instead}")]
         names.append(match[1].strip())
     alike, _ = pd.factorize(np.array([fold_product(name) for name in names], dtype=object))
     codes, order = pd.factorize(alike[cells.codes])
@@ -192,23 +167,24 @@ def name_products(
     return pd.Categorical.from_codes(codes, categories=pd.Index([names[int(at)] for at in first[order]])), []
 
 
-def split_cells(rule: Split | None, rows: ExportRows) -> tuple[ExportRows, list[Problem]]:
+def split_cells(rule: Split | None, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
     """Return a row per line of an order that a cell lists, with a column per field, and the cells that list none."""
     if rule is None or rule.column not in rows:
         return rows, []
-    cells = rows.frame[rule.column].array
+    cells = rows[rule.column].array
     used = set(np.unique(cells.codes))
     lines = [_split(rule, str(text)) if code in used else [] for code, text in enumerate(cells.categories)]
     repeats = np.array([len(found) for found in lines], dtype=np.int64)[cells.codes]
+    start = f"does not start with {rule.fields[0]!r}"
     problems = [
-        Problem(int(rows.lines[at]), rule.column, f"{quote(str(cells[at]))!r} does not start with {rule.fields[0]!r}")
-        for at in np.flatnonzero((repeats == 0) & ~rows.blanks(rule.column))
+        Problem(int(rows.index[at]), rule.column, f"{quote(str(cells[at]))!r} {start}")
+        for at in map(int, np.flatnonzero((repeats == 0) & ~choose_rows(rows[rule.column], is_blank)))
     ]
-    frame = rows.frame.take(np.repeat(np.arange(len(rows)), repeats))
+    split = rows.take(np.repeat(np.arange(len(rows)), repeats))
     values = [line for code in cells.codes for line in lines[code]]
     for place, name in enumerate(rule.fields):
-        frame[name] = as_categorical([line[place] for line in values])
-    return ExportRows(frame, np.repeat(rows.lines, repeats)), problems
+        split[name] = as_categorical([line[place] for line in values])
+    return split, problems
 
 
 def _split(rule: Split, cell: str) -> list[tuple[str, ...]]:
@@ -223,33 +199,26 @@ def _split(rule: Split, cell: str) -> list[tuple[str, ...]]:
 
 
 def spread_discount(
-    rule: OrderDiscount | None, rows: ExportRows, revenue: FloatArray, numbers: Mapping[str, FloatArray]
+    rule: OrderDiscount | None, rows: pd.DataFrame, revenue: FloatArray, numbers: Mapping[str, FloatArray]
 ) -> tuple[FloatArray, list[str]]:
-    """Return the revenue of each row ``(N,)`` after its share of the discount on its order, and a note.
-
-    Args:
-        rule: the discount; None if the export has none.
-        rows: rows that count as sales.
-        revenue: ``(N,)`` revenue before the discount.
-        numbers: ``(N,)`` values of the discount's columns, by name; 0 where blank.
-    """
+    """Return the revenue of each row ``(N,)`` after its share of the discount on its order, and a note."""
     if rule is None or rule.by not in rows or rule.column not in rows:
         return revenue, []
-    cells = rows.frame[rule.by].array
+    cells = rows[rule.by].array
     orders = cells.codes
     size = len(cells.categories)
     total = np.bincount(orders, revenue, size)
 
     def largest(column: str) -> FloatArray:
         """Return the largest given value of each order, 0 without any."""
-        given = ~rows.blanks(column)
+        given = ~choose_rows(rows[column], is_blank)
         found = np.zeros(size)
         np.maximum.at(found, orders[given], np.nan_to_num(numbers[column][given]))
         return found
 
     discount = largest(rule.column)
     if rule.subtotal in rows:
-        known = np.bincount(orders, ~rows.blanks(str(rule.subtotal)), size) > 0
+        known = np.bincount(orders, ~choose_rows(rows[rule.subtotal], is_blank), size) > 0
         discount = np.where(known, np.minimum(discount, total - largest(str(rule.subtotal))), discount)
     discount = np.clip(np.round(discount, 6), 0, np.maximum(total, 0))
     discount[[is_blank(str(text)) for text in cells.categories]] = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
 from pricerl.data.reading.dates import read_days
 from pricerl.data.reading.exports.export_rows import (
-    ExportRows,
+    choose_rows,
     count_sales,
     find_code,
     name_products,
@@ -20,7 +21,7 @@ from pricerl.data.reading.exports.export_rows import (
     spread_discount,
 )
 from pricerl.data.reading.exports.presets import Preset, locate
-from pricerl.data.reading.numbers import read_number_columns, read_texts
+from pricerl.data.reading.numbers import is_blank, read_number_columns, read_texts
 from pricerl.data.reading.problems import FILE_STEP, Problem, refuse
 from pricerl.data.reading.ragged_rows import check_share, find_lost
 from pricerl.data.reading.tables import Parsed, RaggedRow, TextColumn, TextTable
@@ -33,12 +34,6 @@ DECIMALS = 6
 def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str]) -> Parsed:
     """Sum the rows of an export that count as sales per product and day; the frame has the sums and the columns.
 
-    Args:
-        preset: how to read the export; all columns of its header are in the table.
-        table: the export as text.
-        config: decimal sign, date format and time zone.
-        products: columns that can name the product.
-
     Raises:
         DataError: the export cannot be used.
     """
@@ -48,64 +43,64 @@ def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Seque
     assert preset.date is not None
     names = locate(preset, table.header)
     places = [table.header.index(cell) for cell in names.values()]
-    frame = table.frame.iloc[:, places].set_axis(list(names), axis=1)
-    rows, notes, problems = count_sales(preset, ExportRows(frame, np.asarray(table.lines, dtype=np.int64)))
+    every = table.frame.iloc[:, places].set_axis(list(names), axis=1).set_axis(pd.Index(table.lines), axis=0)
+    rows, notes, problems = count_sales(preset, every)
     rows, unlisted = split_cells(preset.split, rows)
     problems += unlisted
     if not problems and not len(rows):
-        problems = [Problem(0, "", f"{preset.title}: none of {plural(len(frame), 'row')} counts as a sale")]
+        problems = [Problem(0, "", f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale")]
     named, trouble = name_products(preset, products, rows)
-    ragged = _without_footer(preset, table)
-    if problems := [*check_share(ragged, len(frame), len(table.header), table.separator), *problems, *trouble]:
+    table = _without_footer(preset, table)
+    if problems := [*check_share(table), *problems, *trouble]:
         refuse(table.source, problems, table.files)
     values, spread, problems = _read_values(preset, rows, config, table.separator)
     settings = (preset.date.formats, config.date_format, config.time_zone, preset.date.zone)
-    dates = rows.frame[preset.date.column]
-    days, trouble, remarks = read_days(dates, rows.lines.data, *settings)
+    dates = rows[preset.date.column]
+    days, trouble, remarks = read_days(dates, rows.index.to_list(), *settings)
     if problems := [*problems, *(problem._replace(column=preset.date.column) for problem in trouble)]:
         refuse(table.source, problems, table.files)
     date = table.header.index(names[preset.date.column])
-    lost = find_lost(table, ragged, date, None, dates, lambda texts: read_days(texts, range(len(texts)), *settings)[0])
+    lost = find_lost(table, date, None, dates, lambda texts: read_days(texts, range(len(texts)), *settings)[0])
     frame, first = _group(preset, named, days, values)
     counted = f"{plural(len(rows), preset.grain)} of {plural(len(named.categories), 'product')}"
     read = f"Read as {preset.title} (preset {preset.name}): {counted}."
     caution = [preset.caution] if preset.caution else []
     notes = [*table.notes, read, *notes, *spread, *remarks, *caution]
-    return Parsed(frame, rows.lines[first].data, notes, lost=lost, currency=find_code(preset, rows, names))
+    return Parsed(frame, rows.index[first].to_list(), notes, lost=lost, currency=find_code(preset, rows, names))
 
 
-def _without_footer(preset: Preset, table: TextTable) -> list[RaggedRow]:
-    """Return the ragged rows, but for lines around the rows of each file that belong to the export."""
+def _without_footer(preset: Preset, table: TextTable) -> TextTable:
+    """Return a table without the ragged rows around those of each file that belong to the export."""
     lines = np.asarray(table.lines)
-    ragged = []
+    ragged: list[RaggedRow] = []
     for file in {row.line // FILE_STEP for row in table.ragged}:
         rows = lines[lines // FILE_STEP == file]
         found = [row for row in table.ragged if row.line // FILE_STEP == file]
         around = [row for row in found if len(rows) and not rows[0] < row.line < rows[-1]]
         ragged += [row for row in found if row not in around or len(around) > preset.footer]
-    return ragged
+    return replace(table, ragged=tuple(ragged))
 
 
 def _read_values(
-    preset: Preset, rows: ExportRows, config: DataConfig, separator: str
+    preset: Preset, rows: pd.DataFrame, config: DataConfig, separator: str
 ) -> tuple[dict[str, FloatArray], list[str], list[Problem]]:
     """Return the expression of each sum for each row ``(N,)``, notes, and the problems of its cells."""
     expressions = preset.expressions()
     used = dict.fromkeys(name for expression in expressions.values() for name in expression.columns)
     amounts = preset.order_discount.amounts if preset.order_discount else ()
     every = dict.fromkeys([*used, *amounts])
-    present = {name: rows.frame[name] for name in every if name in rows}
+    present = {name: rows[name] for name in every if name in rows}
     decimal = _find_decimal(present, preset.decimal) if config.decimal == "auto" else config.decimal
-    numbers, problems = read_number_columns(present, rows.lines.data, decimal, separator)
+    numbers, problems = read_number_columns(present, rows.index.to_list(), decimal, separator)
     for name in every:
         if name not in present:
             numbers[name] = np.zeros(len(rows))
             continue
-        blank = rows.blanks(name)
+        blank = choose_rows(rows[name], is_blank)
         numbers[name] = np.where(blank, 0.0, numbers[name])
         if name in used and name not in preset.optional:
             text = f"is blank in a row that counts as a sale; {preset.title}, always fills it"
-            problems += [Problem(int(line), name, text) for line in rows.lines[blank]]
+            problems += [Problem(int(line), name, text) for line in rows.index[blank]]
     values = {name: expression(numbers) for name, expression in expressions.items()}
     if problems or preset.kind != "sales":
         return values, [], problems

@@ -52,11 +52,7 @@ class Expression:
     tree: ast.expr
 
     def __call__(self, values: Mapping[str, FloatArray]) -> FloatArray:
-        """Return the value for each row; NaN where an operand is NaN or a divisor is 0.
-
-        Args:
-            values: an array ``(N,)`` for every name.
-        """
+        """Return the value for each row ``(N,)``; NaN where an operand is NaN or a divisor is 0."""
         shape = next(iter(values.values())).shape
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             result = np.broadcast_to(np.asarray(_evaluate(self.tree, values), dtype=np.float64), shape)

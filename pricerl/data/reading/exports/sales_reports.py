@@ -75,10 +75,6 @@ def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> tuple[TextT
 def choose_preset(table: TextTable, setting: str) -> Preset | None:
     """Return the preset for a table; None if its columns are those of a history already, or not known.
 
-    Args:
-        table: the file as text.
-        setting: name of a preset or YAML file, ``auto`` or ``none``.
-
     Raises:
         UsageError: the setting names no valid preset.
         DataError: the preset's columns are not in the file, or only nearly all of them.
@@ -120,13 +116,7 @@ def _refuse_part(table: TextTable) -> None:
 def _refuse_strangers(
     parts: Mapping[str, Mapping[str, TextTable]], presets: Mapping[str, Preset | None], config: DataConfig
 ) -> None:
-    """Refuse a file whose columns are those of no report, next to one with sales; name the columns that it lacks.
-
-    Args:
-        parts: tables by preset and file; those without a preset under an empty name.
-        presets: presets by name.
-        config: names of columns.
-    """
+    """Refuse a file whose columns are those of no report, next to one with sales; name the columns that it lacks."""
     unnamed = parts.get("", {}).values()
     strangers = [
         table
@@ -148,12 +138,6 @@ def _refuse_strangers(
 
 def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfig) -> Parsed:
     """Add the columns of an ads report to those of a history, by product and day; NaN on days without ads.
-
-    Args:
-        parsed: columns of a history, by product and day.
-        table: the ads report as text.
-        preset: how to read the ads report.
-        config: decimal sign, date format and time zone.
 
     Raises:
         DataError: the ads report cannot be used, or is about other products or days.

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import IntArray
 from pricerl.data.reading.columns import fold
 from pricerl.data.reading.problems import FILE_STEP
 from pricerl.data.reading.sources import sizes
@@ -197,12 +196,14 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
         for at in range(len(names))
     ]
     owner = np.repeat(np.arange(len(parts)), [len(part.lines) for part in parts])
-    kept = _first_copies(columns, owner)
+    frame = text_frame(range(len(names)), columns)
+    copy = frame.groupby([*frame, owner], observed=True, sort=False).cumcount()  # number of a row's copy in its file
+    kept = np.flatnonzero(~frame.assign(copy=copy).duplicated())
     notes = [f"{plural(len(files), 'file')} were read as one: {files[0]} to {files[-1]}."] if len(files) > 1 else []
     if dropped := len(owner) - len(kept):
         notes.append(f"Rows that files have in common, read once: {dropped}.")
     return TextTable(
-        text_frame(names, [column[kept] for column in columns]),
+        frame.iloc[kept].reset_index(drop=True).set_axis(list(names), axis=1),
         source,
         ";" if any(part.separator == ";" for part in parts) else parts[0].separator,
         np.concatenate(lines)[kept].tolist(),
@@ -220,18 +221,3 @@ def _places(names: Sequence[str], table: TextTable) -> list[int] | None:
     if own == wanted:
         return list(range(len(own)))
     return [own.index(name) for name in wanted] if len(set(own)) == len(own) and set(own) == set(wanted) else None
-
-
-def _first_copies(columns: Sequence[pd.Categorical], owner: IntArray) -> IntArray:
-    """Return the rows to keep: the ``n``-th copy of a row, if no earlier file has ``n`` copies of it.
-
-    Args:
-        columns: ``(N,)`` cells of each column.
-        owner: ``(N,)`` number of each row's file, ascending.
-    """
-    same = np.zeros(len(owner), dtype=np.int64)
-    for column in columns:
-        same, _ = pd.factorize(same * (len(column.categories) + 1) + column.codes)
-    copy = pd.Series(same).groupby([same, owner]).cumcount().to_numpy()
-    twice = pd.DataFrame({"same": same, "copy": copy}).duplicated().to_numpy()
-    return np.flatnonzero(~twice)

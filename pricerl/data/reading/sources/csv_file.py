@@ -95,13 +95,7 @@ def split_rows(data: bytes, source: str, notes: tuple[str, ...] = ()) -> TextTab
 
 
 def split_records(records: Iterator[Record], source: str, separator: str = ",", data: bytes | None = None) -> TextTable:
-    """Return the table of records that are not blank.
-
-    Args:
-        records: all of them, in their order.
-        source: name of the file as the user wrote it.
-        separator: the cell separator, if there is one.
-        data: text of the records, from which their rows are read if possible.
+    """Return the table of records that are not blank; their rows are read from ``data`` if that is possible.
 
     Raises:
         DataError: there is no row, or there are too many rows, columns or cells.
@@ -118,10 +112,10 @@ def split_records(records: Iterator[Record], source: str, separator: str = ",", 
     found = read_fast(data, separator, header.after, len(names)) if data is not None else None
     columns, lines, ragged = found or _read_exactly(chain(first[at + 1 :], records), len(names), source)
     check_size(source, len(lines), len(names))
+    table = TextTable(text_frame(names, columns), source, separator, lines, header.line, ragged=tuple(ragged))
     if not len(lines):
-        nothing = "has a header but no rows; one row per day is needed"
-        refuse(source, check_share(ragged, 0, len(names), separator) or [nothing])
-    return TextTable(text_frame(names, columns), source, separator, lines, header.line, ragged=tuple(ragged))
+        refuse(source, check_share(table) or ["has a header but no rows; one row per day is needed"])
+    return table
 
 
 def _sniff_separator(head: str) -> str:
@@ -193,14 +187,7 @@ def _read_exactly(records: Iterator[Record], width: int, source: str) -> Rows:
 
 
 def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows | None:
-    """Return the rows from a line on, none of another width; None if the exact reader must read them.
-
-    Args:
-        data: text of a file, in UTF-8.
-        separator: the cell separator.
-        first_line: line after the header.
-        width: number of cells of the header, which every row must have.
-    """
+    """Return the rows from a line on, each of ``width`` cells; None if the exact reader must read them."""
     ends = [end.end() for end in islice(_LINE_END.finditer(data), first_line - 1)]
     start = ends[-1] if len(ends) == first_line - 1 else len(data)
     has_quotes = data.find(b'"', start) >= 0
