@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -79,77 +80,55 @@ def match_header(
         Position of each known column, a note per ignored or translated one, and the problems of missing, duplicated,
         ambiguous and misspelt ones; a file without problems has every required column exactly once.
     """
-    named = [(position, cell.strip(), fold(cell)) for position, cell in enumerate(cells) if fold(cell)]
-    folded_names = [folded for _, _, folded in named]
+    names = {place: cell.strip() for place, cell in enumerate(cells) if fold(cell)}
+    folded = {place: fold(name) for place, name in names.items()}
+    first = {name: place for place, name in reversed(folded.items())}
     renamed = {fold(theirs): ours for theirs, ours in (renames or {}).items()}
-    positions = {_KNOWN[folded]: position for position, _, folded in reversed(named) if folded in _KNOWN}
-    positions |= {renamed[folded]: position for position, _, folded in reversed(named) if folded in renamed}
-    aliases, ambiguous = _match_aliases(named, positions)
-    positions |= {name: position for name, (position, _) in aliases.items()}
-    used = {*positions.values(), *(position for places in ambiguous.values() for position, _ in places)}
-    unknown = [cell for position, cell, folded in named if position not in used and (folded not in _KNOWN or renamed)]
-    every = (*columns.REQUIRED, *columns.OPTIONAL)
-    absent = [name for name in every if name not in positions and name not in ambiguous]
-    misspelt = {cell: close for cell in unknown if (close := _misspelt(cell, absent))}
-    texts = [
-        f"column {cell!r} appears more than once; keep one"
-        for at, (_, cell, folded) in enumerate(named)
-        if folded in folded_names[:at]
-    ]
+    positions = {_KNOWN[name]: place for name, place in first.items() if name in _KNOWN}
+    positions |= {renamed[name]: place for name, place in first.items() if name in renamed}
+    others = _match_aliases(names, positions)
+    ambiguous = {name: places for name, places in others.items() if len({folded[place] for place in places}) > 1}
+    aliases = {name: places[0] for name, places in others.items() if name not in ambiguous}
+    positions |= aliases
+    used = {*positions.values(), *chain(*ambiguous.values())}
+    unknown = [names[place] for place in names if place not in used and (folded[place] not in _KNOWN or renamed)]
+    absent = [name for name in (*columns.REQUIRED, *columns.OPTIONAL) if name not in {*positions, *ambiguous}]
+    by_fold = {fold(name): name for name in absent}
+    close = {cell: get_close_matches(fold(cell), by_fold, 1, 0.85) for cell in unknown if len(cell) <= 100}
+    misspelt = {cell: by_fold[found[0]] for cell, found in close.items() if found}
+    twice = [names[place] for place in names if first[folded[place]] != place]
+    texts = [f"column {cell!r} appears more than once; keep one" for cell in twice]
     texts += [
         f"column {theirs!r}, named by data.reading.columns, is missing{did_you_mean(theirs, unknown)}"
         for theirs in renames or {}
-        if fold(theirs) not in folded_names
+        if fold(theirs) not in first
     ]
-    texts += [
-        f"columns {' and '.join(repr(cell) for _, cell in places)} can both be {name!r}; "
-        "set --data.reading.columns or remove one"
-        for name, places in ambiguous.items()
-    ]
+    for name, places in ambiguous.items():
+        listed = " and ".join(repr(names[place]) for place in places)
+        texts.append(f"columns {listed} can both be {name!r}; set --data.reading.columns or remove one")
     header = f"; the header has: {', '.join(cell.strip() for cell in cells[:12])}"
+    lacking = [name for name in absent if name in columns.REQUIRED]
+    texts += [f"column {name!r} is missing{did_you_mean(name, unknown) or header}" for name in lacking]
     texts += [
-        f"column {name!r} is missing{did_you_mean(name, unknown) or header}"
-        for name in absent
-        if name in columns.REQUIRED
+        f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [name])}"
+        for cell, name in misspelt.items()
+        if name not in columns.REQUIRED
     ]
-    texts += [
-        f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [close])}"
-        for cell, close in misspelt.items()
-        if close not in columns.REQUIRED
-    ]
-    notes = [f"Column {cell!r} was read as {name}." for name, (_, cell) in aliases.items()]
-    notes += [
-        f"Column {cell!r} is {'not known' if fold(cell) not in _KNOWN else 'another by the setting'} and was ignored."
-        for cell in unknown
-        if cell not in misspelt
-    ]
+    notes = [f"Column {names[place]!r} was read as {name}." for name, place in aliases.items()]
+    for cell in (cell for cell in unknown if cell not in misspelt):
+        why = "not known" if fold(cell) not in _KNOWN else "another by the setting"
+        notes.append(f"Column {cell!r} is {why} and was ignored.")
     return positions, notes, [Problem(line, "", text) for text in texts]
 
 
-Place = tuple[int, str]
-"""Position and text of a cell of the header."""
-
-
-def _match_aliases(
-    named: Sequence[tuple[int, str, str]], positions: Mapping[str, int]
-) -> tuple[dict[str, Place], dict[str, list[Place]]]:
-    """Return the cells that are other names of columns without a position, and those of which several can be one."""
-    found: dict[str, list[Place]] = {}
-    for position, cell, _ in named:
+def _match_aliases(names: Mapping[int, str], positions: Mapping[str, int]) -> dict[str, list[int]]:
+    """Return the places of cells that are other names of columns without a position, by column."""
+    found: dict[str, list[int]] = {}
+    for place, cell in names.items():
         name = _find_column(cell)
-        if name is not None and name not in positions and position not in positions.values():
-            found.setdefault(name, []).append((position, cell))
-    single = {name: places[0] for name, places in found.items() if len({fold(cell) for _, cell in places}) == 1}
-    return single, {name: places for name, places in found.items() if name not in single}
-
-
-def _misspelt(cell: str, absent: Sequence[str]) -> str | None:
-    """Return the absent column that an unknown one of at most 100 characters seems to be."""
-    if len(cell) > 100:
-        return None
-    scores = {name: difflib.SequenceMatcher(None, fold(cell), fold(name)).ratio() for name in absent}
-    best = max(scores, key=lambda name: scores[name], default=None)
-    return best if best is not None and scores[best] >= 0.85 else None
+        if name is not None and name not in positions and place not in positions.values():
+            found.setdefault(name, []).append(place)
+    return found
 
 
 ADS = frozenset(("clicks", "impressions", "spend", "acos", "roas", "cpc", "ctr", "klicks", "impressionen"))

@@ -124,7 +124,7 @@ def _few(counts: Counter[str]) -> str:
 
 
 def find_code(preset: Preset, rows: pd.DataFrame, names: Mapping[str, str]) -> str:
-    """Return the ISO 4217 code in the currency column, else in the file's ``names`` of the columns of revenue, or ""."""
+    """Return the ISO 4217 code in the currency column, else in the file's ``names`` of revenue's columns, or ""."""
     revenue = preset.expressions()["revenue"].columns if "revenue" in preset.sums else ()
     stated = {split_currency(names[name]).currency for name in revenue if name in names}
     found = {text.upper() for text in _count_currencies(preset, rows)} if preset.currency in rows else stated

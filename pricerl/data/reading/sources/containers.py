@@ -10,12 +10,13 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, chain
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from pricerl.arrays import IntArray
 from pricerl.data.reading.columns import fold
 from pricerl.data.reading.problems import FILE_STEP
 from pricerl.data.reading.sources import sizes
@@ -23,7 +24,7 @@ from pricerl.data.reading.sources.csv_file import split_rows, to_utf8
 from pricerl.data.reading.sources.database import is_url, read_query
 from pricerl.data.reading.sources.sizes import check_bytes, check_size
 from pricerl.data.reading.sources.typed_files import read_json, read_parquet, read_workbook, starts_json
-from pricerl.data.reading.tables import TextTable, text_frame
+from pricerl.data.reading.tables import RaggedRow, TextTable, text_frame
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.formatting import plural
 
@@ -65,12 +66,11 @@ def _open(source: str, query: str | None) -> TextTable:
         return _open_bytes(_read_stdin(), "standard input")
     path = Path(source)
     try:
+        files = [] if path.exists() else _matches(source)
         if path.is_dir():
             files = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
             if not files:
                 raise DataError(source, ["is a folder without files"])
-        else:
-            files = [] if path.exists() else _matches(source)
         if not files:
             return _open_bytes(_read_file(source, path), source)
         return join_files(source, {file.name: _open_bytes(_read_file(str(file), file), str(file)) for file in files})
@@ -175,40 +175,38 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
     Raises:
         DataError: files have other columns than the first one; names them.
     """
-    parts = list(tables.values())
-    files = [name for file, part in tables.items() for name in part.files or [file]]
-    names = parts[0].header
-    places = {file: _places(names, table) for file, table in tables.items()}
-    if other := [file for file, found in places.items() if found is None]:
-        first = f"has other columns than {files[0]}; read files of one report together"
-        raise DataError(source, [f"{file} {first}" for file in other])
-    check_size(source, sum(len(part.lines) for part in parts), len(names))
-    before = [0, *accumulate(max(len(part.files), 1) for part in parts)]  # files before those of each part
-    shifts = [(count + (not part.files)) * FILE_STEP for count, part in zip(before, parts, strict=False)]
-    lines = [shift + np.asarray(part.lines) for shift, part in zip(shifts, parts, strict=True)]
-    ragged = [
-        row._replace(line=shift + row.line) for shift, part in zip(shifts, parts, strict=True) for row in part.ragged
-    ]
-    columns = [
-        pd.api.types.union_categoricals(
-            [part.frame.iloc[:, found[at]] for part, found in zip(parts, places.values(), strict=True) if found]
-        )
-        for at in range(len(names))
-    ]
-    owner = np.repeat(np.arange(len(parts)), [len(part.lines) for part in parts])
-    frame = text_frame(range(len(names)), columns)
+    first = next(iter(tables.values()))
+    files: list[str] = []
+    frames: list[pd.DataFrame] = []
+    lines: list[IntArray] = []
+    ragged: list[RaggedRow] = []
+    problems = []
+    for name, part in tables.items():
+        shift = (len(files) + (not part.files)) * FILE_STEP
+        files += part.files or [name]
+        if (places := _places(first.header, part)) is None:
+            problems.append(f"{name} has other columns than {files[0]}; read files of one report together")
+            continue
+        frames.append(part.frame.iloc[:, places].set_axis(range(len(places)), axis=1))
+        lines.append(shift + np.asarray(part.lines))
+        ragged += [row._replace(line=shift + row.line) for row in part.ragged]
+    if problems:
+        raise DataError(source, problems)
+    check_size(source, sum(map(len, frames)), len(first.header))
+    columns = [pd.api.types.union_categoricals([part[at] for part in frames]) for at in frames[0]]
+    owner = np.repeat(np.arange(len(frames)), [len(part) for part in frames])
+    frame = text_frame(list(frames[0]), columns)
     copy = frame.groupby([*frame, owner], observed=True, sort=False).cumcount()  # number of a row's copy in its file
-    kept = np.flatnonzero(~frame.assign(copy=copy).duplicated())
+    kept = ~frame.assign(copy=copy).duplicated().to_numpy()
     notes = [f"{plural(len(files), 'file')} were read as one: {files[0]} to {files[-1]}."] if len(files) > 1 else []
-    if dropped := len(owner) - len(kept):
-        notes.append(f"Rows that files have in common, read once: {dropped}.")
+    notes += [f"Rows that files have in common, read once: {(~kept).sum()}."] if not kept.all() else []
     return TextTable(
-        frame.iloc[kept].reset_index(drop=True).set_axis(list(names), axis=1),
+        frame[kept].reset_index(drop=True).set_axis(list(first.header), axis=1),
         source,
-        ";" if any(part.separator == ";" for part in parts) else parts[0].separator,
+        ";" if any(part.separator == ";" for part in tables.values()) else first.separator,
         np.concatenate(lines)[kept].tolist(),
-        shifts[0] + parts[0].header_line,
-        tuple(dict.fromkeys(chain(notes, *(part.notes for part in parts)))),
+        first.header_line + (not first.files) * FILE_STEP,
+        tuple(dict.fromkeys(chain(notes, *(part.notes for part in tables.values())))),
         tuple(ragged),
         tuple(files),
     )
@@ -220,4 +218,5 @@ def _places(names: Sequence[str], table: TextTable) -> list[int] | None:
     wanted = list(map(fold, names))
     if own == wanted:
         return list(range(len(own)))
-    return [own.index(name) for name in wanted] if len(set(own)) == len(own) and set(own) == set(wanted) else None
+    same = len(set(own)) == len(own) and set(own) == set(wanted)
+    return [own.index(name) for name in wanted] if same else None

@@ -13,8 +13,6 @@ from pricerl.data.reading.tables import TextTable
 from pricerl.errors import DataError, UsageError, import_extra
 
 _URL = re.compile(r"[A-Za-z][\w+.-]*://")
-_FILES = ("sqlite", "duckdb")
-"""Databases that are one file, which their drivers would create."""
 _READ_ONLY = {
     "sqlite": "PRAGMA query_only = on",
     "postgresql": "SET default_transaction_read_only = on",
@@ -24,8 +22,6 @@ _READ_ONLY = {
 """Statement by which a connection becomes read-only."""
 _LOCKED = {"enable_external_access": "false", "lock_configuration": "true"}
 """Settings by which DuckDB opens no other file and no network connection, for good."""
-_ROWS = 10_000
-"""Rows fetched at a time."""
 
 
 def is_url(source: str) -> bool:
@@ -49,10 +45,8 @@ def read_query(url: str, query: str | None) -> TextTable:
     try:
         address = alchemy.make_url(url)
         if query is None:
-            raise UsageError(
-                "a database needs its query in every command, as no checkpoint holds it: set --data.reading.query, "
-                "such as 'select * from sales'"
-            )
+            why = "a database needs its query in every command, as no checkpoint holds it"
+            raise UsageError(f"{why}: set --data.reading.query, such as 'select * from sales'")
         engine = _open_read_only(alchemy, address, url)
     except (alchemy.exc.NoSuchModuleError, ImportError) as error:
         raise UsageError(f"{error}; {remedy}") from error
@@ -65,7 +59,7 @@ def read_query(url: str, query: str | None) -> TextTable:
                 raise DataError(url, ["the query returns no rows; it must select them"])
             names: list[str] = list(result.keys())
             columns: list[list[str]] = [[] for _ in names]
-            while rows := result.fetchmany(_ROWS):
+            while rows := result.fetchmany(10_000):
                 for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
                     column += map(to_text, cells)
                 check_size(url, len(columns[0]), len(names), MAX_SINGLE_CELLS)
@@ -86,7 +80,7 @@ def _open_read_only(alchemy: Any, address: Any, url: str) -> Any:
     kind = address.get_backend_name()
     file = Path(address.database or "")
     settings = {}
-    if kind in _FILES:
+    if kind in ("sqlite", "duckdb"):  # one file, which the driver would create
         if not file.is_file():
             raise DataError(url, [f"there is no database file {address.database!r}"])
         address = address.set(query={})
