@@ -58,7 +58,9 @@ def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
         whose = f" of product {name!r}" if len(segments) > 1 else ""
         problems += [item._replace(product=name) for item in _check_days(days[part], rows[part], parsed.lines, whose)]
         spacing = [item._replace(product=name) for item in _check_spacing(days[part], whose)]
-        if setting != "zero" and _are_regular(days[part]):
+        gaps = np.diff(days[part]).astype(np.int64)
+        regular = len(gaps) >= FEWEST_STEPS and gaps.std() < LARGEST_VARIATION * gaps.mean()
+        if setting != "zero" and regular:
             problems += spacing
         else:
             apart += spacing
@@ -107,12 +109,6 @@ def _check_days(days: DateArray, rows: IntArray, lines: Sequence[int], whose: st
         far = f"is {gap:,} days from the nearest row, {days[other]} on line {lines[rows[other]]}; is the year right?"
         found.append((odd, f"{days[odd]}{whose} {far} Otherwise keep the rows after the gap"))
     return [Problem(lines[rows[at]], columns.REPORT_DATE, text) for at, text in found]
-
-
-def _are_regular(days: DateArray) -> bool:
-    """Return whether one product's rows are as regular as those of ten days or months, and sales are not."""
-    steps = np.diff(days).astype(np.int64)
-    return len(steps) >= FEWEST_STEPS and float(steps.std()) < LARGEST_VARIATION * float(steps.mean())
 
 
 def _check_spacing(days: DateArray, whose: str) -> list[Problem]:

@@ -121,7 +121,9 @@ def read_number_columns(
         point, comma, blank = readings[name]
         sign: str | None = decimal
         if decimal == "auto":
-            doubt = doubt_point or ("open point" in kinds[name] and _has_hundreds(column))
+            doubt = doubt_point
+            if "open point" in kinds[name]:  # beside whole numbers of three digits, a lone 1.234 may be the next size
+                doubt |= column.rows(match_texts(column.texts, r"^\s*[1-9][0-9]{2}\s*$")).size > 0
             sign, undecided = _decide(kinds[name], doubt)
             problems += [Problem(undecided[0], name, undecided[1], everywhere=True)] if undecided else []
         picked = {".": point, ",": comma, None: np.full_like(point, math.nan)}[sign]
@@ -154,11 +156,6 @@ def _find_kinds(column: TextColumn, point: FloatArray, comma: FloatArray, lines:
         "open point": is_open & ~has_comma,
     }
     return column.first_cells(kinds, lines)
-
-
-def _has_hundreds(column: TextColumn) -> bool:
-    """Return whether the column has whole numbers of three digits, so that a lone ``1.234`` may be the next size."""
-    return bool(column.rows(match_texts(column.texts, r"^\s*[1-9][0-9]{2}\s*$")).size)
 
 
 def _decide(first: Mapping[str, Place], doubt_point: bool) -> tuple[str | None, Place | None]:

@@ -134,9 +134,6 @@ class TextColumn:
         self.codes: NDArray[np.integer[Any]] = np.asarray(known.codes)
         """``(N,)`` place of each row's text among the different ones."""
 
-    def __len__(self) -> int:
-        return len(self.codes)
-
     def text_of(self, row: int) -> str:
         """Return the text of a row, without surrounding spaces and cut to 80 characters."""
         return quote(str(self.texts[int(self.codes[row])].as_py()))

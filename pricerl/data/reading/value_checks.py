@@ -90,17 +90,18 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
     problems = []
     for name in (name for name in columns.MONEY if name in parsed.cells):
         column = TextColumn(parsed.cells[name])
-        problems += column.find_problems(name, lines, match_texts(column.texts, "%"), _explain_percent)
+        problems += column.find_problems(
+            name,
+            lines,
+            match_texts(column.texts, "%"),
+            lambda text: f"{text.strip()} is a percentage, but this column is money; is it another column?",
+        )
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
     problems += _price_typos(frame, lines)
     for name in (name for name in columns.CONVERSIONS if name in frame.columns):
         problems += _mixed_shares(name, frame, lines)
     return [*problems, *_check_amounts(frame, lines, config.sales)]
-
-
-def _explain_percent(text: str) -> str:
-    return f"{text.strip()} is a percentage, but this column is money; is it another column?"
 
 
 TYPO = 7.0

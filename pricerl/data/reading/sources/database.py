@@ -97,12 +97,9 @@ def _open_read_only(alchemy: Any, address: Any, url: str) -> Any:
             cursor.close()
             connection.commit()
         if kind == "sqlite":
-            connection.set_authorizer(_allow)
+            # no other file is opened, or made by "vacuum into"
+            attach = sqlite3.SQLITE_ATTACH
+            connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action == attach else sqlite3.SQLITE_OK)
 
     alchemy.event.listen(engine, "connect", restrict)
     return engine
-
-
-def _allow(action: int, *_: str | None) -> int:
-    """Return SQLite's answer to an action of a query: no other file is opened, or made by ``vacuum into``."""
-    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
