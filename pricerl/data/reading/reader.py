@@ -17,7 +17,7 @@ from pricerl.data.reading import columns
 from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.currencies import check_currencies, find_currency
 from pricerl.data.reading.dates import note_forms, read_dates
-from pricerl.data.reading.exports.export_sums import sum_up
+from pricerl.data.reading.exports.aggregation import aggregate
 from pricerl.data.reading.exports.sales_reports import join_ads, sort_reports
 from pricerl.data.reading.header import find_vague_cost, match_header, unit_costs
 from pricerl.data.reading.numbers import is_blank, read_flags, read_number_columns
@@ -68,7 +68,7 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     if preset is None:
         parsed = _parse_table(table, config)
     else:
-        parsed = sum_up(preset, table, config, preset.product)
+        parsed = aggregate(preset, table, config, preset.product)
         parsed = replace(parsed, frame=parsed.frame.drop(columns=list(preset.sums)))
         if preset.lists_sales_only and config.missing_days == "auto":
             config = replace(config, missing_days="zero")

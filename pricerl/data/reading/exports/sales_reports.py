@@ -11,7 +11,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
-from pricerl.data.reading.exports.export_sums import sum_up
+from pricerl.data.reading.exports.aggregation import aggregate
 from pricerl.data.reading.exports.presets import (
     AUTO,
     NONE,
@@ -149,7 +149,7 @@ def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfi
     known = set(frame[columns.PRODUCT].cat.categories)
     candidates = [()] if known == {UNNAMED_PRODUCT} else [(name,) for name in preset.product]
     present = locate(preset, table.header)
-    reports = [sum_up(preset, table, config, names) for names in candidates if set(names) <= set(present)]
+    reports = [aggregate(preset, table, config, names) for names in candidates if set(names) <= set(present)]
     shared = [len(known & set(report.frame[columns.PRODUCT].cat.categories)) for report in reports]
     if not any(shared):
         named = " or ".join(map(repr, preset.product))

@@ -1,4 +1,4 @@
-"""Sums of a recognised export per product and day, as the columns of a history."""
+"""Aggregation of a recognised export: its sums per product and day, as the columns of a history."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DECIMALS = 6
 """Sums are rounded to a millionth, so that equal prices stay equal."""
 
 
-def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str]) -> Parsed:
+def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str]) -> Parsed:
     """Sum the rows of an export that count as sales per product and day; the frame has the sums and the columns.
 
     Raises:
