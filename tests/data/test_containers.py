@@ -126,6 +126,13 @@ def test_dated_files_are_read_as_one_and_rows_in_common_once(pattern: str, tmp_p
     )
 
 
+def test_dated_files_of_several_formats_are_read_as_one(tmp_path: Path) -> None:
+    write_months(tmp_path, ROWS[:8])
+    (tmp_path / "sales-02.jsonl").write_bytes(json_of(ROWS[8:14]))
+    (tmp_path / "sales-03.parquet").write_bytes(parquet_of(FRAME[14:]))
+    check_equal(read_history(tmp_path))
+
+
 def test_contradicting_rows_of_two_files_are_named_with_their_files(tmp_path: Path) -> None:
     write_months(tmp_path, ROWS[:8], [(ROWS[7][0], 99.0, 99.0, "Café"), *ROWS[8:]])
     assert refuse(tmp_path).endswith(
@@ -184,6 +191,7 @@ def test_problems_of_json_lines_have_their_lines(tmp_path: Path) -> None:
         ("a.zip", lambda: zip_of({"a.csv": csv_of().encode()})[:-30], "is not a whole zip archive"),
         ("a.parquet", lambda: parquet_of(FRAME)[:200], "is not a whole Parquet file"),
         ("a.parquet", lambda: parquet_of(FRAME[:0]), "has no rows"),
+        ("a.jsonl", lambda: json_of(ROWS[:3]) + b'\n{"Product": "\\ud800"}', "line 4: is not a JSON object"),
         ("a.xlsx", lambda: zip_of({"[Content_Types].xml": b"<x/>"}), "is not an Excel workbook that can be read"),
         ("a.xlsx", lambda: workbook_of({"S": []}), "is empty"),
     ],

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.cleaning.product_rows import order_rows
 from pricerl.data.cleaning.sales_unit import SalesSetting, find_measure
 from pricerl.data.config import DataConfig
@@ -88,14 +88,11 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
     frame = parsed.frame
     lines = parsed.lines
     problems = []
+    remedy = "is a percentage, but this column is money; is it another column?"
     for name in (name for name in columns.MONEY if name in parsed.cells):
         column = TextColumn(parsed.cells[name])
-        problems += column.find_problems(
-            name,
-            lines,
-            match_texts(column.texts, "%"),
-            lambda text: f"{text.strip()} is a percentage, but this column is money; is it another column?",
-        )
+        marked = match_texts(column.texts, "%")
+        problems += column.find_problems(name, lines, marked, lambda text: f"{text.strip()} {remedy}")
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
     problems += _price_typos(frame, lines)
@@ -118,42 +115,31 @@ def _price_typos(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     codes = np.asarray(frame[columns.PRODUCT].array.codes)
     order = order_rows(codes, frame[columns.REPORT_DATE].to_numpy())
     order = order[price[order] > 0]
-    if len(order) < 3:
-        return []
     level = np.log(price[order])
     owner = codes[order]
+    jumps = np.flatnonzero((np.abs(np.diff(level)) > np.log(TYPO)) & (owner[1:] == owner[:-1]))
     problems = []
-    for at in np.flatnonzero((np.abs(np.diff(level)) > np.log(TYPO)) & (owner[1:] == owner[:-1])):
-        places = _find_odd(int(at), level, owner)
-        if places is None:
-            continue
-        odd, near = places
-        times = float(np.exp(abs(level[odd] - level[near])))
+    for at in map(int, jumps if len(order) > 2 else ()):
+        window = range(at - 1, at + 3)
+        before, here, there, after = (
+            level[place] if 0 <= place < len(owner) and owner[place] == owner[at] else np.nan for place in window
+        )
+        last_is_odd = np.isnan(after) and abs(here - before) < np.log(STEADY)
+        if abs(here - after) < np.log(STEADY) or last_is_odd:
+            odd = at + 1
+        elif np.isnan(before) and abs(there - after) < np.log(STEADY):
+            odd = at
+        elif abs(there - before) < np.log(STEADY) or abs(there - here) <= np.log(JUMP):
+            continue  # reported with the jump before, or a change that shops make
+        else:
+            odd = at + 1
+        near = at if odd > at else at + 1
+        times = float(np.exp(abs(there - here)))
         factor = f"{times:.3g} times" if level[odd] > level[near] else f"1/{times:.3g} of"
         found = f"{np.exp(level[odd]):.10g} is {factor} {np.exp(level[near]):.10g} on line {lines[int(order[near])]}"
         text = f"{found}; is a decimal sign or the currency wrong? Otherwise, {KEEP}"
         problems.append(Problem(lines[int(order[odd])], columns.PRODUCT_PRICE, text))
     return problems
-
-
-def _find_odd(at: int, level: FloatArray, owner: IntArray) -> tuple[int, int] | None:
-    """Return the places of the odd price and its neighbour in the jump from price ``at`` to the next one."""
-
-    def same(*places: int) -> bool:
-        return all(0 <= place < len(owner) and owner[place] == owner[at] for place in places)
-
-    def steady(one: int, other: int) -> bool:
-        return same(one, other) and abs(level[one] - level[other]) < np.log(STEADY)
-
-    here = at
-    there = at + 1
-    if steady(here, there + 1) or (not same(there + 1) and steady(here, here - 1)):
-        return there, here
-    if not same(here - 1) and steady(there, there + 1):
-        return here, there
-    if steady(there, here - 1):
-        return None  # reported with the jump before
-    return (there, here) if abs(level[there] - level[here]) > np.log(JUMP) else None
 
 
 SHARE_GAP = 5.0
@@ -272,14 +258,11 @@ def _contradictions(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     if np.mean(np.abs(ratio - 1) <= AGREEING) < MOSTLY:
         return []
     off = (np.abs(ratio - 1) > CONTRADICTING) & (np.abs(sales - price * units) > price)
-    return [
-        Problem(
-            lines[rows[at]],
-            columns.UNITS,
-            f"{units[at]:.10g} × {price[at]:.10g} is not {sales[at]:.10g}; {KEEP}",
-        )
-        for at in np.flatnonzero(off)
-    ]
+    problems = []
+    for at in np.flatnonzero(off):
+        found = f"{units[at]:.10g} × {price[at]:.10g} is not {sales[at]:.10g}"
+        problems.append(Problem(lines[rows[at]], columns.UNITS, f"{found}; {KEEP}"))
+    return problems
 
 
 def _fits(price: FloatArray, sales: FloatArray, factor: float = 1.0) -> BoolArray:

@@ -89,10 +89,9 @@ def _apply_status(preset: Preset, rule: Status, rows: pd.DataFrame) -> tuple[pd.
         for text in left
         if ANY not in rule.drop and not drop(text)
     ]
-    notes = [f"{_number(left)} not counted as sales: {rule.column} {_few(left)}."] if left else []
+    notes = _describe(left, "not counted as sales", rule)
     unpaid = _count(cells[choose_rows(cells, _matcher(rule.unpaid)) & counted])
-    if unpaid:
-        notes += [f"{_number(unpaid)} not paid yet and counted as demand: {rule.column} {_few(unpaid)}."]
+    notes += _describe(unpaid, "not paid yet and counted as demand", rule)
     return rows[counted], notes, problems
 
 
@@ -113,14 +112,14 @@ def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
     return matches
 
 
-def _number(counts: Counter[str]) -> str:
-    return f"{plural(counts.total(), 'row')} {'is' if counts.total() == 1 else 'are'}"
-
-
-def _few(counts: Counter[str]) -> str:
-    """Return the three most frequent texts with their numbers of rows."""
+def _describe(counts: Counter[str], what: str, rule: Status) -> list[str]:
+    """Return a note on rows, with the three most frequent texts of a status; none without rows."""
+    if not counts:
+        return []
     few = ", ".join(f"{text or 'blank'} ({count:,})" for text, count in counts.most_common(3))
-    return few + (" and others" if len(counts) > 3 else "")
+    more = " and others" if len(counts) > 3 else ""
+    verb = "is" if counts.total() == 1 else "are"
+    return [f"{plural(counts.total(), 'row')} {verb} {what}: {rule.column} {few}{more}."]
 
 
 def find_code(preset: Preset, rows: pd.DataFrame, names: Mapping[str, str]) -> str:

@@ -223,9 +223,12 @@ def _parse_json(text: bytes, source: str) -> Iterator[tuple[int, Any]]:
 
     def decode(part: bytes) -> Any:
         try:
-            return decoder.decode(part.decode().strip())
+            found = decoder.decode(part.decode().strip())
+            if b"\\ud" in part.lower():
+                json.dumps(found, ensure_ascii=False).encode()  # fails at half of a surrogate pair
         except (ValueError, RecursionError):
             return None
+        return found
 
     if text[:1024].lstrip().startswith(b"["):
         if len(text) > sizes.LONGEST_LIST:
