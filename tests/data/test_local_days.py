@@ -3,13 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pricerl.data.config import DataConfig
 from pricerl.data.reading.dates import read_days
+from pricerl.data.reading.exports.presets import Dates
 
 FORMATS = ("%b %d, %Y", "%m/%d/%y", "%d/%m/%y", "%Y%m%d")
 
 
 def days_of(*texts: str, zone: str | None = None, date_format: str | None = None) -> list[str]:
-    days, problems, _ = read_days(list(texts), range(2, 2 + len(texts)), FORMATS, date_format, zone)
+    config = DataConfig(date_format=date_format, time_zone=zone)
+    days, problems, _ = read_days(list(texts), range(2, 2 + len(texts)), Dates("day", FORMATS), config)
     assert problems == []
     return [str(day) for day in days]
 
@@ -41,7 +44,7 @@ def test_zone_knows_summer_time() -> None:
 def test_order_of_day_and_month_is_that_of_the_only_format_that_fits_all() -> None:
     assert days_of("09/05/24", "09/13/24") == ["2024-09-05", "2024-09-13"]
     assert days_of("05/09/24", "13/09/24") == ["2024-09-05", "2024-09-13"]
-    _, problems, _ = read_days(["09/05/24", "09/06/24"], [2, 3], FORMATS, None, None)
+    _, problems, _ = read_days(["09/05/24", "09/06/24"], [2, 3], Dates("day", FORMATS), DataConfig())
     assert problems
 
 
@@ -50,13 +53,13 @@ def test_format_of_the_user_overrides_those_of_the_preset() -> None:
 
 
 def test_time_stamps_in_utc_are_noted() -> None:
-    assert read_days(["2024-09-02T02:30:00Z"], [2], (), None, None)[2] == [
+    assert read_days(["2024-09-02T02:30:00Z"], [2], Dates("day"), DataConfig())[2] == [
         "Days are those of UTC; data.reading.time_zone sets another zone."
     ]
-    assert read_days(["2024-09-02T02:30:00+02:00"], [2], (), None, None)[2] == []
+    assert read_days(["2024-09-02T02:30:00+02:00"], [2], Dates("day"), DataConfig())[2] == []
 
 
 def test_impossible_time_is_a_problem() -> None:
-    days, problems, _ = read_days(["2024-09-02 25:30"], [2], (), None, None)
+    days, problems, _ = read_days(["2024-09-02 25:30"], [2], Dates("day"), DataConfig())
     assert np.isnat(days).all()
     assert [problem.line for problem in problems] == [2]

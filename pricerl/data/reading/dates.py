@@ -14,7 +14,9 @@ import pyarrow.compute as pc
 from babel.dates import get_month_names
 
 from pricerl.arrays import DateArray, FloatArray
+from pricerl.data.config import DataConfig
 from pricerl.data.reading.columns import REPORT_DATE
+from pricerl.data.reading.exports.presets import Dates
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
 from pricerl.data.reading.tables import Cells, TextColumn
@@ -151,7 +153,7 @@ _STAMP = (
     r"^\s*(?P<date>.*?\d),?[T ]+(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:\.\d+)?)?"
     r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?| hs?\.?)?(?: ?(?P<zone>Z|[+-]\d{2}:?\d{2}|[A-Z]{3,4}(?:[+-]\d{1,2})?))?\s*$"
 )
-"""Date, time and zone; the date itself is left to the judge of dates."""
+"""Date, time and zone; the date itself is read as those of a history are."""
 
 _HOURS = {
     **{"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "BST": 1, "WEST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "EET": 2},
@@ -162,23 +164,9 @@ _HOURS = {
 
 
 def read_days(
-    cells: Cells,
-    lines: Sequence[int],
-    formats: Sequence[str],
-    date_format: str | None,
-    zone: str | None,
-    written_zone: str = "",
+    cells: Cells, lines: Sequence[int], rule: Dates, config: DataConfig
 ) -> tuple[DateArray, list[Problem], list[str]]:
-    """Return the days ``(N,)`` of a column of dates or time stamps, the problems and notes.
-
-    Args:
-        cells: the column.
-        lines: line of each row in the seller's file.
-        formats: strptime formats of the date without its time; the only one that fits every cell is used.
-        date_format: the user's own format, which overrides them.
-        zone: time zone of the days; None keeps the dates as written.
-        written_zone: zone of time stamps that do not write theirs, such as ``UTC``.
-    """
+    """Return the days ``(N,)`` of an export's dates or time stamps in the seller's zone, the problems and notes."""
     column = TextColumn(cells)
     parts = pc.extract_regex(column.texts, _STAMP)
     timed = np.asarray(parts.is_valid())
@@ -186,20 +174,20 @@ def read_days(
     known = pd.Index(dates.to_pandas().unique())
     places = known.get_indexer(pd.Index(dates.to_pandas()))[column.codes]
     used = known[np.unique(places)]
-    fitting = [form for form in formats if all(_fits(date, form) for date in used)]
-    chosen = date_format or (fitting[0] if len(fitting) == 1 else None)
+    fitting = [form for form in rule.formats if all(_fits(date, form) for date in used)]
+    chosen = config.date_format or (fitting[0] if len(fitting) == 1 else None)
     days, problems = read_dates(pd.Categorical.from_codes(places, categories=known), lines, chosen)
     zones = np.where(timed, pc.struct_field(parts, "zone").fill_null("").to_pandas(), "")
-    zones = np.where(timed & (zones == ""), written_zone, zones)
+    zones = np.where(timed & (zones == ""), rule.zone, zones)
     ahead = {name: _seconds_ahead(name) for name in np.unique(zones[np.unique(column.codes)])}
-    if zone is None:
+    if config.time_zone is None:
         in_utc = set(ahead.values()) == {0.0}
         return days, problems, ["Days are those of UTC; data.reading.time_zone sets another zone."] if in_utc else []
     moments = column.spread(_seconds_of_day(parts) - np.array([ahead.get(name, np.nan) for name in zones]))
     exact = ~np.isnan(moments) & ~np.isnat(days)
     utc = pd.DatetimeIndex(days[exact].astype("datetime64[s]") + moments[exact].astype("timedelta64[s]"), tz="UTC")
-    days[exact] = utc.tz_convert(zone).tz_localize(None).to_numpy().astype("datetime64[D]")
-    return days, problems, [f"Days are those of {zone}."]
+    days[exact] = utc.tz_convert(config.time_zone).tz_localize(None).to_numpy().astype("datetime64[D]")
+    return days, problems, [f"Days are those of {config.time_zone}."]
 
 
 def _fits(date: str, form: str) -> bool:

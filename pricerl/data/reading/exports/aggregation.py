@@ -54,13 +54,13 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
     if problems := [*check_share(table), *problems, *trouble]:
         refuse(table.source, problems, table.files)
     values, spread, problems = _read_values(preset, rows, config, table.separator)
-    settings = (preset.date.formats, config.date_format, config.time_zone, preset.date.zone)
-    dates = rows[preset.date.column]
-    days, trouble, remarks = read_days(dates, rows.index.to_list(), *settings)
-    if problems := [*problems, *(problem._replace(column=preset.date.column) for problem in trouble)]:
+    rule = preset.date
+    dates = rows[rule.column]
+    days, trouble, remarks = read_days(dates, rows.index.to_list(), rule, config)
+    if problems := [*problems, *(problem._replace(column=rule.column) for problem in trouble)]:
         refuse(table.source, problems, table.files)
-    date = table.header.index(names[preset.date.column])
-    lost = find_lost(table, date, None, dates, lambda texts: read_days(texts, range(len(texts)), *settings)[0])
+    date = table.header.index(names[rule.column])
+    lost = find_lost(table, date, None, dates, lambda texts: read_days(texts, range(len(texts)), rule, config)[0])
     frame, first = _group(preset, named, days, values)
     counted = f"{plural(len(rows), preset.grain)} of {plural(len(named.categories), 'product')}"
     read = f"Read as {preset.title} (preset {preset.name}): {counted}."
