@@ -11,17 +11,9 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
+from pricerl.data.reading.exports import presets
 from pricerl.data.reading.exports.aggregation import aggregate
-from pricerl.data.reading.exports.presets import (
-    AUTO,
-    NONE,
-    Preset,
-    find_missing,
-    find_preset,
-    locate,
-    own_presets,
-    recognise,
-)
+from pricerl.data.reading.exports.presets import Preset
 from pricerl.data.reading.header import has_required, match_header
 from pricerl.data.reading.problems import Problem, list_names, refuse
 from pricerl.data.reading.sources.containers import join_files
@@ -45,21 +37,21 @@ def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> tuple[TextT
         UsageError: the setting names no valid preset.
         DataError: the tables are not one sales report and its ads reports.
     """
-    setting = NONE if config.preset == AUTO and config.columns else config.preset
-    presets: dict[str, Preset | None] = {}
+    setting = presets.NONE if config.preset == presets.AUTO and config.columns else config.preset
+    chosen: dict[str, Preset | None] = {}
     parts: dict[str, dict[str, TextTable]] = {}
     for table in tables:
         preset = choose_preset(table, setting)
         name = preset.name if preset else ""
-        presets[name] = preset
+        chosen[name] = preset
         parts.setdefault(name, {})[table.source] = table
-    _refuse_strangers(parts, presets, config)
+    _refuse_strangers(parts, chosen, config)
     sales: list[tuple[TextTable, Preset | None]] = []
     ads: list[Report] = []
     for name, files in parts.items():
         first = next(iter(files))
         table = files[first] if len(files) == 1 else join_files(first, files)
-        preset = presets[name]
+        preset = chosen[name]
         if preset is not None and preset.kind == "ads":
             ads.append((table, preset))
         else:
@@ -80,15 +72,17 @@ def choose_preset(table: TextTable, setting: str) -> Preset | None:
         DataError: the preset's columns are not in the file, or only nearly all of them.
     """
     header = table.header
-    if setting == NONE or (setting == AUTO and set(map(fold, columns.REQUIRED)) <= set(map(fold, header))):
+    if setting == presets.NONE or (
+        setting == presets.AUTO and set(map(fold, columns.REQUIRED)) <= set(map(fold, header))
+    ):
         return None
-    known = recognise(header)
-    if setting == AUTO:
+    known = presets.recognise(header)
+    if setting == presets.AUTO:
         if known is None and not has_required(header):
             _refuse_part(table)
         return known
-    preset = find_preset(setting)
-    missing = find_missing(preset, header)
+    preset = presets.find_preset(setting)
+    missing = presets.find_missing(preset, header)
     if missing and (known is None or known.kind != "ads"):
         text = f"preset {preset.name} needs column {missing[0]!r}; the header has: {', '.join(header[:12])}"
         refuse(table.source, [text])
@@ -99,22 +93,20 @@ def _refuse_part(table: TextTable) -> None:
     """Raise a ``DataError`` if a header has nearly all columns of a preset, such as one with columns removed."""
     best = None
     fewest = list(table.header)
-    for preset in own_presets():
-        missing = find_missing(preset, table.header)
+    for preset in presets.own_presets():
+        missing = presets.find_missing(preset, table.header)
         part = len(preset.header) - len(missing)
         if part >= max(LEAST_PART * len(preset.header), LEAST_COLUMNS) and len(missing) < len(fewest):
             best = preset
             fewest = missing
     if best is not None:
         named = " and ".join(map(repr, fewest))
-        refuse(
-            table.source,
-            [f"looks like {best.title}, but has no column {named}; download it with all columns: {best.download}"],
-        )
+        remedy = f"download it with all columns: {best.download}"
+        refuse(table.source, [f"looks like {best.title}, but has no column {named}; {remedy}"])
 
 
 def _refuse_strangers(
-    parts: Mapping[str, Mapping[str, TextTable]], presets: Mapping[str, Preset | None], config: DataConfig
+    parts: Mapping[str, Mapping[str, TextTable]], chosen: Mapping[str, Preset | None], config: DataConfig
 ) -> None:
     """Refuse a file whose columns are those of no report, next to one with sales; name the columns that it lacks."""
     unnamed = parts.get("", {}).values()
@@ -123,14 +115,13 @@ def _refuse_strangers(
         for table in unnamed
         if not set(columns.REQUIRED) <= set(match_header(table.header, table.header_line, config.columns)[0])
     ]
-    has_sales = len(strangers) < len(unnamed) or any(preset and preset.kind == "sales" for preset in presets.values())
+    has_sales = len(strangers) < len(unnamed) or any(preset and preset.kind == "sales" for preset in chosen.values())
     if not strangers or not has_sales:
         return  # the reader says which columns of the only candidate are missing
     header = strangers[0].header
-    near = max(
-        (preset for preset in own_presets() if preset.kind == "ads"), key=lambda preset: len(locate(preset, header))
-    )
-    missing = ", ".join(map(repr, find_missing(near, header)))
+    ads = [preset for preset in presets.own_presets() if preset.kind == "ads"]
+    near = max(ads, key=lambda preset: len(presets.locate(preset, header)))
+    missing = ", ".join(map(repr, presets.find_missing(near, header)))
     lack = f"of {near.title}, which could be joined, it lacks {missing}"
     text = f"joins nothing: it is neither a sales report nor one of ads; {lack} (docs/presets.md lists the reports)"
     refuse(strangers[0].source, [text])
@@ -148,7 +139,7 @@ def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfi
         refuse(table.source, [text], table.files)
     known = set(frame[columns.PRODUCT].cat.categories)
     candidates = [()] if known == {UNNAMED_PRODUCT} else [(name,) for name in preset.product]
-    present = locate(preset, table.header)
+    present = presets.locate(preset, table.header)
     reports = [aggregate(preset, table, config, names) for names in candidates if set(names) <= set(present)]
     shared = [len(known & set(report.frame[columns.PRODUCT].cat.categories)) for report in reports]
     if not any(shared):

@@ -72,9 +72,11 @@ def to_utf8(source: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 def _is_utf8(data: bytes) -> bool:
     """Return whether bytes are UTF-8; large files are not copied at once."""
+    if data.isascii():
+        return True
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        for start in range(0, 0 if data.isascii() else len(data), 2**24):
+        for start in range(0, len(data), 2**24):
             decoder.decode(data[start : start + 2**24])
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
