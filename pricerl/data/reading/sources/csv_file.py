@@ -207,9 +207,10 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
     except pa.ArrowInvalid:
         return None
     arrays = [column.unify_dictionaries().combine_chunks() for column in table.columns]
+    if max(pc.max(pc.utf8_length(array.dictionary)).as_py() or 0 for array in arrays) > sizes.LONGEST_CELL:
+        return None
     lines = _lines_of(data, start, separator, first_line, table.num_rows)
-    longest = max(pc.max(pc.utf8_length(array.dictionary)).as_py() or 0 for array in arrays)
-    if lines is None or longest > sizes.LONGEST_CELL:
+    if lines is None:
         return None
     filled = ~_blank_rows(arrays)
     if not filled.all():
