@@ -70,11 +70,8 @@ def match_header(
 ) -> tuple[dict[str, int], list[str], list[Problem]]:
     """Match the cells of the header, on ``line`` of the file, with the known columns.
 
-    Args:
-        cells: names in the file.
-        line: line of the header, 0 if the names stand on no line.
-        renames: known column by name in the file; it comes before the known columns' own names, and these before their
-            aliases.
+    The names of ``renames``, known column by name in the file, come before the known columns' own names, and these
+    before their aliases.
 
     Returns:
         Position of each known column, a note per ignored or translated one, and the problems of missing, duplicated,
@@ -150,13 +147,9 @@ def find_vague_cost(header: Sequence[str], used: Collection[int]) -> int | None:
 
 
 def unit_costs(cost: FloatArray, frame: pd.DataFrame) -> FloatArray | None:
-    """Return the cost of one unit on each row ``(N,)``; None if the column holds something else.
+    """Return the cost of one unit on each row ``(N,)``; None if the column ``cost (N,)`` holds something else.
 
     The cost of one unit hardly varies with the units of a row, that of all units is proportional to them.
-
-    Args:
-        cost: ``(N,)`` values of the column, NaN where blank.
-        frame: the other columns, parsed.
     """
     if not {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= {*frame.columns} or (cost < 0).any():
         return None

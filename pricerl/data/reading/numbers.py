@@ -122,7 +122,7 @@ def read_number_columns(
         sign: str | None = decimal
         if decimal == "auto":
             doubt = doubt_point
-            if "open point" in kinds[name]:  # beside whole numbers of three digits, a lone 1.234 may be the next size
+            if "open point" in kinds[name]:  # after whole numbers of three digits, a lone 1.234 may be the next size
                 doubt |= column.rows(match_texts(column.texts, r"^\s*[1-9][0-9]{2}\s*$")).size > 0
             sign, undecided = _decide(kinds[name], doubt)
             problems += [Problem(undecided[0], name, undecided[1], everywhere=True)] if undecided else []

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,23 +21,6 @@ FEW = 2
 few."""
 
 SEPARATORS = (",", ";", "\t", "|")
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Days that ragged rows make unknown, and their problems."""
-
-    kept: BoolArray | Literal[True] = True
-    """``(N,)`` rows that are not of an unknown day."""
-
-    days: Mapping[str, DateArray] = field(default_factory=dict)
-    """Unknown days by product."""
-
-    reported: Sequence[Problem] = ()
-    """Problems of rows whose day is unknown; the other days can be used."""
-
-    open: Sequence[Problem] = ()
-    """Problems of rows whose day is not clear."""
 
 
 def check_share(table: TextTable) -> list[Problem]:
@@ -129,22 +110,29 @@ def _form_of(text: str) -> str:
     return re.sub(r"\d+", "0", re.sub(r"[^\W\d_]+", "a", text.strip()))
 
 
-def settle(parsed: Parsed, summed: bool) -> Losses:
+def settle(
+    parsed: Parsed, summed: bool
+) -> tuple[BoolArray, dict[str, DateArray], list[Problem], list[Problem]]:
     """Decide which days of which products are unknown because their rows are ragged.
 
     A row of an unknown product makes its day unknown for all products, except those that have their one row of the
     day. If rows are ``summed`` from several of the file, a day may lack a part.
+
+    Returns:
+        The rows ``(N,)`` that are not of an unknown day, the unknown days by product, and the problems of rows whose
+        day is unknown, so that the other days can be used, and of those whose day is not clear.
     """
-    if not parsed.lost:
-        return Losses()
     frame = parsed.frame
+    gone = np.zeros(len(frame), dtype=bool)
+    if not parsed.lost:
+        return ~gone, {}, [], []
     products = frame[columns.PRODUCT].astype(object).to_numpy()
     dates = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     used = list(frame[columns.PRODUCT].cat.remove_unused_categories().cat.categories)
     folded = {fold_product(name): str(name) for name in used}
     unknown: dict[str, list[np.datetime64]] = {}
     reported = []
-    open_ = []
+    unclear = []
     for row in parsed.lost:
         known = list(dict.fromkeys(folded[fold_product(text)] for text in row.names if fold_product(text) in folded))
         whole = row.names and fold_product(row.names[0]) in folded
@@ -152,7 +140,7 @@ def settle(parsed: Parsed, summed: bool) -> Losses:
         owner = product if len(used) > 1 else ""
         if np.isnat(row.day):
             text = f"{row.finding}, and its day is not clear; check quotes and separators"
-            open_.append(Problem(row.line, "", text, owner))
+            unclear.append(Problem(row.line, "", text, owner))
             continue
         there = set() if summed else set(products[dates == row.day])
         for name in [product] if product else [name for name in used if name not in there]:
@@ -160,7 +148,6 @@ def settle(parsed: Parsed, summed: bool) -> Losses:
         of = f" of {product!r}" if owner else ""
         text = f"{row.finding}; {row.day}{of} counts as unknown; check quotes and separators"
         reported.append(Problem(row.line, "", text, owner))
-    gone = np.zeros(len(frame), dtype=bool)
     for name, days in unknown.items():
         gone |= (products == name) & np.isin(dates, days)
-    return Losses(~gone, {name: np.unique(days) for name, days in unknown.items()}, reported, open_)
+    return ~gone, {name: np.unique(days) for name, days in unknown.items()}, reported, unclear

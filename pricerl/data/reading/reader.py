@@ -80,19 +80,19 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     problems = {*parsed.problems, *alike, *check_values(parsed), *check_plausibility(parsed, config)}
     problems |= set() if alike else {*check_calendar(parsed, config.missing_days)}
     problems |= {*check_currencies(parsed.cells, parsed.lines, parsed.names, table.header_line)}
-    losses = settle(parsed, summed=preset is not None)
-    problems |= {*losses.open}
-    every = {*problems, *losses.reported}
+    kept, unknown_days, lost, unclear = settle(parsed, summed=preset is not None)
+    problems |= {*unclear}
+    every = {*problems, *lost}
     products = frame[columns.PRODUCT]
     skipped = _set_aside(problems, parsed.lines, products) if problems else []
-    usable = frame[~products.isin([problem.product for problem in skipped or ()]).to_numpy() & losses.kept]
+    usable = frame[~products.isin([problem.product for problem in skipped or ()]).to_numpy() & kept]
     if skipped is None or (config.strict and every) or not len(usable):
         refuse(table.source, every, table.files)
     aside = name_files(skipped, table.files)
-    rows = f"{plural(len(losses.reported), 'row')}, whose day counts as unknown. check FILE lists them."
-    ragged = [f"Wrong number of cells: {rows}"] if losses.reported else []
-    history = clean(usable, table.source, config, (*ragged, *parsed.notes, *blanked, *merged), aside, losses.days)
-    found = sorted([*history.problems, *name_files(losses.reported, table.files)])
+    rows = f"{plural(len(lost), 'row')}, whose day counts as unknown. check FILE lists them."
+    ragged = [f"Wrong number of cells: {rows}"] if lost else []
+    history = clean(usable, table.source, config, (*ragged, *parsed.notes, *blanked, *merged), aside, unknown_days)
+    found = sorted([*history.problems, *name_files(lost, table.files)])
     currency = parsed.currency or find_currency(parsed.cells, parsed.names)
     history = replace(history, currency=currency, problems=tuple(found))
     named = columns.PRODUCT in parsed.cells or list(products.cat.categories) != [UNNAMED_PRODUCT]

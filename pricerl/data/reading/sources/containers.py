@@ -40,10 +40,8 @@ _DEEPEST = 2
 def open_tables(paths: Sequence[str | Path], query: str | None = None) -> list[TextTable]:
     """Read each source as one table of text; nothing is parsed yet.
 
-    Args:
-        paths: for each source, a file, a folder or pattern of files, ``-`` for standard input, or the URL of a
-            database; errors name it as written here.
-        query: SQL query of a database.
+    A source is a file, a folder or pattern of files, ``-`` for standard input, or the URL of a database, which needs a
+    query in SQL. Errors name it as written here.
 
     Raises:
         DataError: a source is missing, damaged, too large or no table.
@@ -117,39 +115,32 @@ def _open_bytes(data: bytes, source: str, depth: int = 0) -> TextTable:
         return read_workbook(data, source)
     if data.startswith(_PARQUET):
         return read_parquet(data, source)
-    if data.startswith(_GZIP) and depth < _DEEPEST:
-        return _open_bytes(_unpack_gzip(data, source), source, depth + 1)
-    if data.startswith(_ZIP) and depth < _DEEPEST:
-        return _open_archive(data, source, depth)
+    if data.startswith((_GZIP, _ZIP)) and depth < _DEEPEST:
+        return _open_packed(data, source, depth)
     text, notes = to_utf8(source, data)
     return read_json(text, source) if starts_json(text) else split_rows(text, source, notes)
 
 
-def _unpack_gzip(data: bytes, source: str) -> bytes:
+def _open_packed(data: bytes, source: str, depth: int) -> TextTable:
+    """Read a compressed file, a workbook, or the only file of a zip archive."""
+    kind = "compressed file (gzip)" if data.startswith(_GZIP) else "zip archive or Excel workbook"
     try:
-        unpacked = gzip.GzipFile(fileobj=io.BytesIO(data)).read(sizes.MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error):
-        raise DataError(source, ["is not a whole compressed file (gzip); export or copy it again"]) from None
-    check_bytes(source, len(unpacked), " unpacked")
-    return unpacked
-
-
-def _open_archive(data: bytes, source: str, depth: int) -> TextTable:
-    """Read a workbook, or the only file of a zip archive."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [item for item in archive.infolist() if not item.is_dir()]
-            if {"[Content_Types].xml", "mimetype"} & {item.filename for item in members}:
-                _check_unpacked(archive, members, source)
-                return read_workbook(data, source)
-            files = [item for item in members if not item.filename.startswith(("__MACOSX/", "."))]
-            if len(files) != 1:
-                listed = ", ".join(repr(item.filename) for item in files[:5]) or "none"
-                found = f"is a zip archive of {len(files)} files ({listed})"
-                raise DataError(source, [f"{found}; one is needed: unpack it"])
-            unpacked = archive.open(files[0]).read(sizes.MAX_BYTES + 1)
-    except (zipfile.BadZipFile, EOFError, zlib.error):
-        raise DataError(source, ["is not a whole zip archive or Excel workbook; export or copy it again"]) from None
+        if data.startswith(_GZIP):
+            unpacked = gzip.GzipFile(fileobj=io.BytesIO(data)).read(sizes.MAX_BYTES + 1)
+        else:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                members = [item for item in archive.infolist() if not item.is_dir()]
+                if {"[Content_Types].xml", "mimetype"} & {item.filename for item in members}:
+                    _check_unpacked(archive, members, source)
+                    return read_workbook(data, source)
+                files = [item for item in members if not item.filename.startswith(("__MACOSX/", "."))]
+                if len(files) != 1:
+                    listed = ", ".join(repr(item.filename) for item in files[:5]) or "none"
+                    found = f"is a zip archive of {len(files)} files ({listed})"
+                    raise DataError(source, [f"{found}; one is needed: unpack it"])
+                unpacked = archive.open(files[0]).read(sizes.MAX_BYTES + 1)
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error):
+        raise DataError(source, [f"is not a whole {kind}; export or copy it again"]) from None
     except (RuntimeError, NotImplementedError) as error:
         raise DataError(source, [f"cannot be unpacked: {error}"]) from None
     check_bytes(source, len(unpacked), " unpacked")

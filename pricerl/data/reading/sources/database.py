@@ -30,11 +30,7 @@ def is_url(source: str) -> bool:
 
 
 def read_query(url: str, query: str | None) -> TextTable:
-    """Return the result of a query.
-
-    Args:
-        url: SQLAlchemy URL; `list_sources` has refused passwords in it.
-        query: SQL query; it can read the database only, and neither write nor reach other files.
+    """Return the result of an SQL query, which can read the database only, and neither write nor reach other files.
 
     Raises:
         DataError: the database cannot be opened, or the query fails.
