@@ -104,12 +104,11 @@ def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
         return "is blank; every row needs a date"
     iso = _ISO.fullmatch(text) or _COMPACT.fullmatch(text)
     if date_format:
-        try:
-            return datetime.strptime(text, date_format).date()
-        except ValueError:
-            # A year-first format could disagree with ISO about day and month, so ISO is no fallback for it.
-            if not iso or date_format.startswith("%Y"):
-                return f"{quote(text)!r} does not fit the date format {date_format!r}"
+        if day_written := _read_form(text, date_format):
+            return day_written
+        # A year-first format could disagree with ISO about day and month, so ISO is no fallback for it.
+        if not iso or date_format.startswith("%Y"):
+            return f"{quote(text)!r} does not fit the date format {date_format!r}"
     numeric = _NUMERIC.fullmatch(text)
     if iso:
         return _calendar_day(text, int(iso["year"]), int(iso["second"]), int(iso["third"]), iso["time"])
@@ -174,7 +173,7 @@ def read_days(
     known = pd.Index(dates.to_pandas().unique())
     places = known.get_indexer(pd.Index(dates.to_pandas()))[column.codes]
     used = known[np.unique(places)]
-    fitting = [form for form in rule.formats if all(_fits(date, form) for date in used)]
+    fitting = [form for form in rule.formats if all(_read_form(text, form) for text in used)]
     chosen = config.date_format or (fitting[0] if len(fitting) == 1 else None)
     days, problems = read_dates(pd.Categorical.from_codes(places, categories=known), lines, chosen)
     zones = np.where(timed, pc.struct_field(parts, "zone").fill_null("").to_pandas(), "")
@@ -190,12 +189,11 @@ def read_days(
     return days, problems, [f"Days are those of {config.time_zone}."]
 
 
-def _fits(date: str, form: str) -> bool:
+def _read_form(text: str, form: str) -> date | None:
     try:
-        datetime.strptime(date, form)
+        return datetime.strptime(text, form).date()
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _seconds_of_day(parts: pa.StructArray) -> FloatArray:

@@ -110,9 +110,7 @@ def _form_of(text: str) -> str:
     return re.sub(r"\d+", "0", re.sub(r"[^\W\d_]+", "a", text.strip()))
 
 
-def settle(
-    parsed: Parsed, summed: bool
-) -> tuple[BoolArray, dict[str, DateArray], list[Problem], list[Problem]]:
+def settle(parsed: Parsed, summed: bool) -> tuple[BoolArray, dict[str, DateArray], list[Problem], list[Problem]]:
     """Decide which days of which products are unknown because their rows are ragged.
 
     A row of an unknown product makes its day unknown for all products, except those that have their one row of the

@@ -197,18 +197,11 @@ FEWEST_PROFITS = 10
 SAMPLE = 4000
 """Rows in which taxes are searched for."""
 
-AMOUNTS = {
-    columns.PRODUCT: "product",
-    columns.PRODUCT_PRICE: "price",
-    columns.TOTAL_SALES: "sales",
-    columns.UNITS: "units",
-    columns.TOTAL_PROFIT: "profit",
-}
-
 
 def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSetting) -> list[Problem]:
     """Return sales and profits that cannot be meant; the setting says whether sales are revenue or units."""
-    amounts = frame.reindex(columns=list(AMOUNTS)).rename(columns=AMOUNTS)
+    names = [columns.PRODUCT, columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS, columns.TOTAL_PROFIT]
+    amounts = frame.reindex(columns=names).set_axis(["product", "price", "sales", "units", "profit"], axis=1)
     priced = amounts["price"].between(columns.SMALLEST_PRICE, columns.LARGEST_NUMBER, inclusive="neither")
     sold = amounts[priced & amounts["sales"].between(0, columns.LARGEST_NUMBER, inclusive="neither")]
     if not len(sold):
