@@ -10,8 +10,14 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import IO, Any
 
 from pricerl.errors import UsageError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  # not on Windows, where nothing keeps two writers apart
+    fcntl = None  # type: ignore[assignment]  # checked before every use
 
 PART = "part"
 """Ending of files and folders that are being written; a leftover one may be deleted."""
@@ -116,6 +122,16 @@ def sync_folder(folder: Path) -> None:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+def lock(file: IO[Any], shared: bool = False, waits: bool = True) -> None:
+    """Lock an open file until it is closed; readers may share it.
+
+    Raises:
+        OSError: another process holds it, and this one does not wait.
+    """
+    if fcntl is not None:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if waits else fcntl.LOCK_NB))
 
 
 @contextlib.contextmanager

@@ -11,11 +11,9 @@ from pricerl.decide.standing import active_of
 
 if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.advice.stop_rule import StopRule
-    from pricerl.decide.account import AccountPlan
+    from pricerl.decide.case import AccountPlan, PolicyOverPlan, RandomPrice
     from pricerl.decide.decision import Decision
-    from pricerl.decide.exploration import RandomPrice
     from pricerl.decide.price_path import DayEdit
-    from pricerl.decide.proposer import PolicyOverPlan
     from pricerl.decide.standing import Alarm, Order, PreviousAdvice, TrackRecord
     from pricerl.evaluation.backtest import Backtest
     from pricerl.evaluation.off_policy import OffPolicyValue

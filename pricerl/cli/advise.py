@@ -239,7 +239,7 @@ def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) ->
         approval_required=run.configs["decision"].require_approval,
         run=run.folder.name,
         today=origin["today"],
-        decision_log=head._asdict(),
+        decision_log={"entries": head.entries, "hash": head.hash},
     )
     with stage("writing the report"):
         return render_files(advice, about, run.formatter, problem_table(data.problems) if data.problems else "")

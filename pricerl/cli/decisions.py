@@ -58,7 +58,7 @@ def resume(words: Sequence[str]) -> int:
     add_author_options(parser)
     options = parser.parse_args(words)
     shop = shop_of(options)
-    (*_, entry), after = shop.record(lambda entries: [_draft_resumption(shop.at(entries), options)])
+    (*_, entry), after = shop.record(lambda shop: [_draft_resumption(shop, options)])
     done = f"{shown(entry['product'])}: the order of entry {entry['ends']} has ended (entry {entry['id']} of "
     write_lines([f"{done}{shop.log_path})", "the next advice follows the model again", *outbox_lines(after)])
     return EXIT_OK
@@ -88,7 +88,7 @@ def approve(words: Sequence[str]) -> int:
     add_author_options(parser)
     options = parser.parse_args(words)
     shop = shop_of(options)
-    (*_, entry), after = shop.record(lambda entries: [_draft_approval(shop.at(entries), options)])
+    (*_, entry), after = shop.record(lambda shop: [_draft_approval(shop, options)])
     name, price = shown(entry["product"]), entry["price"]
     advice = shop.log.entries[entry["approves"] - 1]
     change = f"the change from {advice['current_price']:g} to {price:g} on {entry['date']}"
@@ -179,7 +179,7 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
         parser.add_argument("--force", action="store_true", help="charge a price beyond that, or one never tried")
     options = parser.parse_args(with_first(words, "--price") if kind == OVERRIDE else words)
     shop = shop_of(options)
-    (*_, entry), after = shop.record(lambda entries: [_draft_order(kind, shop.at(entries), options)])
+    (*_, entry), after = shop.record(lambda shop: [_draft_order(kind, shop, options)])
     effect = f"you charge {entry['price']:g}" if kind == OVERRIDE else "the price is kept"
     done = f"{shown(entry['product'])}: until {entry['until']} {effect} (entry {entry['id']} of {shop.log_path})"
     expected = _expected_lines(shop.folder.path, entry["product"], entry["price"]) if kind == OVERRIDE else []

@@ -132,7 +132,7 @@ def _start(words: Sequence[str]) -> int:
     if options.product not in (None, order["product"]):
         raise UsageError(f"--product: the plan is for {shown(order['product'])}, not for {shown(options.product)}")
     draft = stamp(PRICE_TEST, actor_of(options.by), typed_text(options.reason) or "to measure which price is better")
-    (*_, entry), after = shop.record(lambda entries: [_checked(shop.at(entries), order | draft, options)])
+    (*_, entry), after = shop.record(lambda shop: [_checked(shop, order | draft, options)])
     blocks = entry["schedule"][-1]["block"]
     about = f"{entry['test_price']:g} against {entry['regular_price']:g} from {entry['first_day']} to {entry['until']}"
     write_lines(

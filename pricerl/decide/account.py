@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import FloatArray, Interval, interval_of
-from pricerl.decide.case import Case, Course
+from pricerl.arrays import FloatArray, interval_of
+from pricerl.decide.case import AccountPlan, Case, Course
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.evidence import at_worse_price
 from pricerl.decide.price_path import approach_path
@@ -33,31 +33,6 @@ NUM_TARGETS = 41
 """Prices within reach that a plan compares."""
 
 PERCENT = 0.01
-
-
-class AccountPlan(NamedTuple):
-    """State of an account and the price that its plan aims at; all amounts are money."""
-
-    account: Account
-    """The account."""
-    target: float
-    """The current price if no change is worth its risk."""
-    proposed: bool
-    """Whether the best candidate is the path that planner or policy proposed, rather than the way to another price."""
-    so_far: Interval
-    """Gain over keeping of the prices charged since it was opened."""
-    at_end: Interval
-    """The same at its end, if the plan is followed."""
-    budget: float
-    """Largest loss that the account may show at its end with 90 % confidence."""
-    probability_loss: float
-    """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
-    days_left: int
-    """Days until it ends."""
-    inside_budget: bool
-    """Whether the budget holds, as it does for no price within reach if not: then the plan risks the least."""
-    loss_weight: float
-    """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``."""
 
 
 class Targets(NamedTuple):
@@ -108,7 +83,6 @@ def plan_account(
     floor = floor_of(total[None], weight)
     budget = config.loss_budget / PERCENT * targets.percent
     best = int(choose_plan(utility, floor, budget, floor.argmax(-1)))
-    inside = bool(floor[0, best] >= -budget)
     at_end = total[best].numpy()
     kept = float(targets.percent) / PERCENT
     return AccountPlan(
@@ -120,7 +94,7 @@ def plan_account(
         budget=config.loss_budget * kept,
         probability_loss=float((at_end < -HARM * kept).mean()),
         days_left=left,
-        inside_budget=inside,
+        inside_budget=bool(floor[0, best] >= -budget),
         loss_weight=config.loss_weight,
     )
 
@@ -128,14 +102,15 @@ def plan_account(
 def value_targets(account: Account, proposed: Tensor, product: Product, left: int) -> Targets:
     """Value the prices that an account with some days left may aim at; other arguments as in `plan_account`."""
     step = product.history.step_days
-    measure = product.market.measure
-    target = _targets(product, proposed[-1])
+    allowed = candidate_prices(product)
+    spaced = allowed[torch.linspace(0, len(allowed) - 1, NUM_TARGETS, device=allowed.device).round().long()]
+    target = torch.cat([spaced.new_tensor([product.current_price]), proposed[-1:], spaced])
     days = max(left, DAYS_TO_UNDO) // step
     paths = approach_prices(target, product, days)
     paths[0] = product.current_price
     paths[1, : len(proposed)] = proposed[:days]
     outcome = expect_paths(product, torch.cat([torch.full_like(paths[:1], account.price), paths]))
-    earned = (outcome.profit if measure == "profit" else outcome.sales).double().sum(-1).cpu()
+    earned = (outcome.profit if product.market.measure == "profit" else outcome.sales).double().sum(-1).cpu()
     daily = float(earned[0].mean()) / days
     scale = max(daily, MIN_MARGIN * float(outcome.sales[0].mean()), 1e-9) * DAYS_PER_QUARTER / step
     so_far = torch.as_tensor(gain_so_far(account, product))
@@ -145,14 +120,6 @@ def value_targets(account: Account, proposed: Tensor, product: Product, left: in
 def gain_so_far(account: Account, product: Product) -> FloatArray:
     """Return what the prices since an account was opened have earned over keeping, ``(K,)`` money in all draws."""
     history = product.history
-    measure = product.market.measure
     own = history.dates.astype("datetime64[D]") > np.datetime64(account.opened)
     days = np.flatnonzero(history.observed & own)
-    return np.asarray(gains_over(history, product.fitted, days, account.price, measure).sum(1))
-
-
-def _targets(product: Product, proposed: Tensor) -> Tensor:
-    """Return the prices that a plan may aim at, money: the current price, the proposed one, and some within reach."""
-    allowed = candidate_prices(product)
-    spaced = allowed[torch.linspace(0, len(allowed) - 1, NUM_TARGETS, device=allowed.device).round().long()]
-    return torch.cat([spaced.new_tensor([product.current_price]), proposed[None], spaced])
+    return np.asarray(gains_over(history, product.fitted, days, account.price, product.market.measure).sum(1))

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from pricerl.arrays import Interval
 from pricerl.data.cleaning.zero_sales import UnlikelyZeros, unlikely_zeros
 from pricerl.decide.decision import Decision, DecisionConfig, ProposedBy
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
-from pricerl.decide.standing import FIRST, Alarm, Order, Standing
+from pricerl.decide.standing import FIRST, Account, Alarm, Order, Standing
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.sensitivity import Causes, observe_causes
@@ -21,10 +22,16 @@ from pricerl.evaluation.valuation import PathValue, value_paths
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import same_price
 
-if TYPE_CHECKING:
-    from pricerl.decide.account import AccountPlan
-    from pricerl.decide.exploration import RandomPrice
-    from pricerl.decide.proposer import PolicyOverPlan
+
+class PolicyOverPlan(NamedTuple):
+    """Reward per day of the learned policy minus the planner's, with the day's noise in all posterior draws."""
+
+    advantage: float | None
+    """In the unit below; None if the policy returned an action that is not finite."""
+    error: float | None
+    """Standard error of the advantage."""
+    unit: Literal["share", "reward"]
+    """Share of the measure at the current price; rewards per day if the objective does not reward the measure."""
 
 
 class Proposed(NamedTuple):
@@ -103,6 +110,40 @@ class Case:
         """Return the value of a path ``(H,)``, money."""
         (value,) = value_paths(self.product, price[None])
         return value
+
+
+class AccountPlan(NamedTuple):
+    """State of an account and the price that its plan aims at; all amounts are money."""
+
+    account: Account
+    """The account."""
+    target: float
+    """The current price if no change is worth its risk."""
+    proposed: bool
+    """Whether the best candidate is the path that planner or policy proposed, rather than the way to another price."""
+    so_far: Interval
+    """Gain over keeping of the prices charged since it was opened."""
+    at_end: Interval
+    """The same at its end, if the plan is followed."""
+    budget: float
+    """Largest loss that the account may show at its end with 90 % confidence."""
+    probability_loss: float
+    """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
+    days_left: int
+    """Days until it ends."""
+    inside_budget: bool
+    """Whether the budget holds, as it does for no price within reach if not: then the plan risks the least."""
+    loss_weight: float
+    """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``."""
+
+
+class RandomPrice(NamedTuple):
+    """Distribution that a price was drawn from; it applies until the next one."""
+
+    date: str
+    """First day, ISO format."""
+    prices: tuple[float, float]
+    """Money, each with a probability of one half."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ Grade = Literal["A", "B", "B-", "C", "D"]
 """Grade of the evidence. A: measured in a randomised price test of these two prices; B: clear and inside tried prices,
 but not tested; B-: enough for a cautious step; C: not enough for a change; D: no estimate is possible."""
 
-
 ProposedBy = Literal["planner", "policy"]
 """Proposer of a path: the planner, or the learned policy where it earns more."""
 
@@ -138,13 +137,10 @@ class Evidence:
     """Evidence on the change proposed for one product."""
 
     proposed_by: ProposedBy
-    """Proposer of the change."""
     proposes_change: bool
-    """Whether the proposed path leaves the current price."""
     probability_better: float
     """Share of posterior draws in which the path earns more than keeping the price."""
     inside_tried_prices: bool
-    """Whether the path stays between the lowest and the highest price ever charged."""
     usable_days: int
     """Usable days, or weeks for weekly rows."""
     distinct_prices: int
@@ -163,11 +159,9 @@ class Evidence:
     entangled_with: str = ""
     """Observed cause too collinear with the price to separate their effects; empty if there is none."""
     unlikely_zeros: UnlikelyZeros | None = None
-    """Zero-sales days too frequent to be chance, if any."""
     period: str = "day"
     """Word for a row of the history: day or week."""
     paused: bool = False
-    """Whether the seller keeps the price as it is."""
     measure: str = "profit"
     """Word for what a change must increase: profit or revenue."""
     risk: float = 0.0
@@ -218,12 +212,9 @@ class Decision:
 
 
 def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Replace the policy's path with a more cautious price if only the latter passes the gate.
+    """Replace a decision on the policy's path by one on a more cautious price if only the latter passes the gate.
 
-    Args:
-        decision: for the policy's path.
-        evidence: for the path to the best price at the 20 % quantile over posterior draws.
-        config: required probabilities.
+    The evidence is that on the path to the best price at the 20 % quantile over posterior draws.
     """
     if not (decision.unsure and evidence.proposes_change):
         return decision
@@ -236,23 +227,20 @@ def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) ->
 
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Return the decision of the first rule that applies. A hold never keeps a price that the limits forbid."""
-    return replace(_decide(evidence, config), proposed_by=evidence.proposed_by)
-
-
-def _decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     if evidence.paused:
-        return Decision("hold", "C", "hold", False, PAUSED)
-    if not evidence.feasible:
-        return replace(_hold("D", NO_PRICE_ALLOWED), source="manual")
-    if evidence.hold_lasts:
-        return Decision("hold", "C", "hold", False, HOLD_LASTS)
-    if not evidence.movable:
-        return Decision("hold", "C", "hold", False, NO_OTHER_PRICE)
-    decision = _weigh(evidence, config)
-    if decision.follow == "hold" and not evidence.keep_allowed:
-        why = f"{KEEP_NOT_ALLOWED}. {sentence(FAILED)}" if evidence.failed else KEEP_NOT_ALLOWED
-        return Decision("limit", "C", "limits", False, why)
-    return decision
+        decision = Decision("hold", "C", "hold", False, PAUSED)
+    elif not evidence.feasible:
+        decision = replace(_hold("D", NO_PRICE_ALLOWED), source="manual")
+    elif evidence.hold_lasts:
+        decision = Decision("hold", "C", "hold", False, HOLD_LASTS)
+    elif not evidence.movable:
+        decision = Decision("hold", "C", "hold", False, NO_OTHER_PRICE)
+    else:
+        decision = _weigh(evidence, config)
+        if decision.follow == "hold" and not evidence.keep_allowed:
+            why = f"{KEEP_NOT_ALLOWED}. {sentence(FAILED)}" if evidence.failed else KEEP_NOT_ALLOWED
+            decision = Decision("limit", "C", "limits", False, why)
+    return replace(decision, proposed_by=evidence.proposed_by)
 
 
 def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
@@ -282,7 +270,8 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if not evidence.proposes_change:
         why = ACCOUNT_KEEPS if evidence.planned else f"the {evidence.proposed_by} proposes no other price"
         return Decision("hold", "C", evidence.proposed_by, False, why, gated=gated)
-    clear = _is_clear(evidence, config)
+    unbiased = not evidence.set_by and evidence.inside_tried_prices
+    clear = unbiased and evidence.probability_better >= max(config.claim_chance, config.min_chance)
     if not gated:
         why = "the objective is followed without a check on profit"
         return Decision("path", "B" if clear else "C", evidence.proposed_by, False, why, gated=gated)
@@ -310,12 +299,6 @@ def _objection(evidence: Evidence, config: DecisionConfig) -> str:
         scale = f"a quarter's {evidence.measure}"
         return f"a change may risk {allowed} of {scale} (decision.loss_budget), and this one risks {risk}"
     return ""
-
-
-def _is_clear(evidence: Evidence, config: DecisionConfig) -> bool:
-    """Return whether the gain of the whole path can be claimed."""
-    unbiased = not evidence.set_by and evidence.inside_tried_prices
-    return unbiased and evidence.probability_better >= max(config.claim_chance, config.min_chance)
 
 
 def _hold(grade: Grade, why: str) -> Decision:

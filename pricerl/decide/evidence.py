@@ -61,14 +61,23 @@ def take_lower_bound(case: Case, course: Course) -> Course | None:
 
 
 def _weigh(case: Case, course: Course, path: PricePath, value: PathValue) -> tuple[PricePath, Evidence]:
-    """Return a path with its evidence or, where it cannot be claimed, its allowed part that earns most."""
+    """Return a path with its evidence or, where it cannot be claimed, its allowed part that earns most.
+
+    A part stops at one of the path's prices.
+    """
     evidence = _find_evidence(case, course, path, value)
     decision = decide(evidence, case.config)
     best = 0.0
     chosen = (path, evidence)
     if evidence.planned or not (decision.unsure or decision.follow == "step"):
         return chosen
-    parts = _parts_of(path, case.product.current_price)
+    now = case.product.current_price
+    parts = []
+    for stop in dict.fromkeys(path.price.tolist()):
+        price = path.price.clamp(min(now, stop), max(now, stop))
+        asked = path.asked.where(price == path.price, price)
+        low = path.low.minimum(price)
+        parts.append(path._replace(price=price, low=low, high=path.high.maximum(price), asked=asked))
     values = value_paths(case.product, torch.stack([part.price for part in parts]))
     for part, part_value in zip(parts, values, strict=True):
         gain = float((part_value.earned - case.keep.earned).mean())
@@ -80,7 +89,6 @@ def _weigh(case: Case, course: Course, path: PricePath, value: PathValue) -> tup
 
 
 def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathValue) -> Evidence:
-    """Return the evidence on a path."""
     product = case.product
     limits = proposed.limits
     path = proposed.price.tolist()
@@ -127,9 +135,7 @@ def is_suspect(product: Product) -> bool:
 def own_precision(history: ProductHistory, size: float) -> float:
     """Return the precision of the elasticity from days at advised prices: one over the variance of its estimate.
 
-    Args:
-        history: history of the product.
-        size: negative-binomial size of its daily units.
+    ``size`` is the negative-binomial size of daily units.
     """
     own = history.own_days
     if not own.any():
@@ -147,17 +153,3 @@ def _find_measured(pair: MeasuredPair | None, now: float, settled: float) -> Lit
         return "better"
     stays_or_leads_back = same_price(settled, now) or same_price(settled, pair.worse)
     return "worse" if same_price(now, pair.better) and stays_or_leads_back else ""
-
-
-def _parts_of(proposed: PricePath, now: float) -> list[PricePath]:
-    """Return the path stopped at each of its prices."""
-    parts = []
-    for stop in dict.fromkeys(proposed.price.tolist()):
-        price = proposed.price.clamp(min(now, stop), max(now, stop))
-        asked = proposed.asked.where(price == proposed.price, price)
-        parts.append(
-            proposed._replace(
-                price=price, low=proposed.low.minimum(price), high=proposed.high.maximum(price), asked=asked
-            )
-        )
-    return parts

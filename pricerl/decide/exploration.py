@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.decide.case import Case, Course
+from pricerl.decide.case import Case, Course, RandomPrice
 from pricerl.decide.decision import EXPLORED
 from pricerl.decide.evidence import is_suspect
 from pricerl.decide.price_path import GatedPath
@@ -26,16 +25,7 @@ OFFERED = 0.02
 """Share of the price that is offered to sellers who have not consented yet."""
 
 STRONG = 0.5
-"""Fall of log units per rise of the log price above the remembered one, from which on buyers mind price changes."""
-
-
-class RandomPrice(NamedTuple):
-    """Distribution that a price was drawn from; it applies until the next one."""
-
-    date: str
-    """First day, ISO format."""
-    prices: tuple[float, float]
-    """Money, each with a probability of one half."""
+"""Median fall of log units per rise of the log price above the remembered one, above which buyers mind changes."""
 
 
 def vary_at_random(case: Case, course: Course) -> Course | None:
@@ -87,7 +77,9 @@ def explore(gated: GatedPath, product: Product, share: float, seed: int) -> tupl
             if low < high:
                 date = log.dates[-1] + np.timedelta64(log.step_days, "D")
                 drawn.append(RandomPrice(str(date), (low, high)))
-                price = high if _coin(seed, product.name, date) else low
+                day = int(date.astype("datetime64[D]").astype(np.int64))
+                coin = np.random.default_rng([seed, zlib.crc32(product.name.encode()), day]).integers(2)
+                price = high if coin else low
         log = log.charge(price)
         left = left - 1
         prices.append(price)
@@ -97,9 +89,3 @@ def explore(gated: GatedPath, product: Product, share: float, seed: int) -> tupl
 def mind_changes(memory: PriceMemory | None) -> bool:
     """Return whether buyers mind rises: the median effect of remembered prices is strong."""
     return memory is not None and float(np.median(memory.loss)) > STRONG
-
-
-def _coin(seed: int, product: str, date: np.datetime64) -> bool:
-    """Return a fair coin that is thrown once for a seed, a product and a date."""
-    key = [seed, zlib.crc32(product.encode()), int(date.astype("datetime64[D]").astype(np.int64))]
-    return bool(np.random.default_rng(key).integers(2))

@@ -22,9 +22,6 @@ WORDS = {"override": "override", "pause": "paused", "price_test": "price test"}
 SOURCES: dict[str, Source] = {"override": "override", "pause": "manual", "price_test": "price test"}
 """Words and source of an advice that follows an order, by the kind of the order."""
 
-RELATIONS = "relations"
-"""Rule of the edits that relations between products make."""
-
 
 def stop_model(case: Case, course: Course) -> Course | None:
     """Replace the model's path by the way back to the last good price if that pays, else keep the price."""
@@ -123,8 +120,8 @@ def _obey(case: Case, course: Course, order: Order) -> Course:
 
     A price test has one for each of its days, and the regular price after it.
     """
-    product = case.product
     f = case.formatter
+    product = case.product
     now = product.current_price
     prices = case.settle([order.price_on(day.isoformat(), now) for day in case.days])
     why = (
@@ -178,5 +175,5 @@ def keep_relations(case: Case, course: Course) -> Course | None:
     if first is not None:
         old = round(before[first], DIGITS)
         new = round(prices[first], DIGITS)
-        edits = (*edits, DayEdit(RELATIONS, old, new, why, case.days[first].isoformat()))
+        edits = (*edits, DayEdit("relations", old, new, why, case.days[first].isoformat()))
     return course.overruled(prices, decision, course.gated.asked, edits)

@@ -15,6 +15,7 @@ from pricerl.env.product import Product
 from pricerl.env.state import State
 from pricerl.evaluation.dynamic_planner import DynamicPlan
 from pricerl.evaluation.rollout import Policy, Proposal, hold_left, propose_by, roll_path
+from pricerl.guardrails.projection import PriceBand
 from pricerl.guardrails.today import Edit
 
 
@@ -71,9 +72,23 @@ class GatedPath:
         return path._replace(price=price, low=path.low.minimum(price), high=path.high.maximum(price))
 
 
+@torch.no_grad()
 def propose_path(policy: Policy, product: Product, horizon: int) -> PricePath:
-    """Roll a deterministic policy forward for a horizon, days, from the end of the product's history."""
-    return _roll(propose_by(policy, product.dynamics), product, horizon)
+    """Roll a deterministic policy forward for a horizon, days, from the end of the product's history.
+
+    It decides in every posterior draw and in the posterior-mean market, whose prices are advised; projection and
+    ``advance`` are the same as in training. The first decision is made after the minimum hold of the last price change.
+    """
+    dynamics = product.dynamics
+    market = product.market
+    draw = torch.arange(market.num_draws + 1, device=market.device)
+    rows = product.rows(len(draw))
+    state = dynamics.start(rows, dynamics.history.num_days[rows] - 1, draw)
+    limits = _limits(dynamics, state)[0]
+    by_draw, asked = roll_path(propose_by(policy, dynamics), dynamics, state, horizon, limits.wait)
+    chosen = by_draw[market.mean_draw]
+    low, high = chosen.new_tensor(limits_of(by_draw.cpu().numpy()))
+    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), asked[market.mean_draw], limits)
 
 
 def plan_paths(plan: DynamicPlan, products: Sequence[int], horizon: int) -> list[PricePath]:
@@ -83,29 +98,11 @@ def plan_paths(plan: DynamicPlan, products: Sequence[int], horizon: int) -> list
 
 def approach_path(target: float, product: Product, horizon: int) -> PricePath:
     """Return the path that approaches a price, money, as fast as the guardrails allow and stays there."""
-    (path,) = _roll_alike(
-        lambda state, band: torch.full_like(state.price, target), product.dynamics, [product.index], horizon
-    )
-    return path
 
+    def propose(state: State, band: PriceBand) -> Tensor:
+        return torch.full_like(state.price, target)
 
-@torch.no_grad()
-def _roll(propose: Proposal, product: Product, horizon: int) -> PricePath:
-    """Roll out a proposal in every posterior draw and in the posterior-mean market, whose prices are advised.
-
-    Projection and ``advance`` are the same as in training. The first decision is made after the minimum hold of the
-    last price change.
-    """
-    dynamics = product.dynamics
-    market = product.market
-    draw = torch.arange(market.num_draws + 1, device=market.device)
-    rows = product.rows(len(draw))
-    state = dynamics.start(rows, dynamics.history.num_days[rows] - 1, draw)
-    limits = _limits(dynamics, state)[0]
-    by_draw, asked = roll_path(propose, dynamics, state, horizon, limits.wait)
-    chosen = by_draw[market.mean_draw]
-    low, high = chosen.new_tensor(limits_of(by_draw.cpu().numpy()))
-    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), asked[market.mean_draw], limits)
+    return _roll_alike(propose, product.dynamics, [product.index], horizon)[0]
 
 
 @torch.no_grad()

@@ -5,26 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from pricerl.decide.case import Case, Course, Proposed
+from pricerl.decide.case import Case, Course, PolicyOverPlan, Proposed
 from pricerl.decide.decision import Decision
 from pricerl.decide.price_path import GatedPath, PricePath, plan_paths, propose_path
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.plan_benchmark import Comparison, PlanBenchmark
 from pricerl.evaluation.rollout import Policy, WatchedPolicy
-
-
-class PolicyOverPlan(NamedTuple):
-    """Reward per day of the learned policy minus the planner's, with the day's noise in all posterior draws."""
-
-    advantage: float | None
-    """In the unit below; None if the policy returned an action that is not finite."""
-    error: float | None
-    """Standard error of the advantage."""
-    unit: Literal["share", "reward"]
-    """Share of the measure at the current price; rewards per day if the objective does not reward the measure."""
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from datetime import date
+from typing import Literal, NamedTuple
 
+from pricerl.arrays import FloatArray
 from pricerl.guardrails.price_grid import same_price
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from pricerl.arrays import FloatArray
-    from pricerl.guardrails.relations import Bound
+from pricerl.guardrails.relations import Bound
 
 
 class MeasuredPair(NamedTuple):
@@ -76,7 +74,7 @@ class Order:
         return dict(self.schedule).get(day, current_price if self.price is None else self.price)
 
 
-def active_of(orders: tuple[Order, ...]) -> Order | None:
+def active_of(orders: Iterable[Order]) -> Order | None:
     """Return the order in force, if any."""
     return next((order for order in orders if order.status == "active"), None)
 

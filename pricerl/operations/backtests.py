@@ -37,7 +37,7 @@ BACKTESTS_FILE = "backtests.json"
 
 
 class BacktestTask(NamedTuple):
-    """Arguments of `run_backtests`, and the settings of the processor that its last bits depend on."""
+    """Everything that backtests depend on, the settings of the processor included."""
 
     preprocessor: DataPreprocessor
     demand: DemandConfig
@@ -85,7 +85,7 @@ def start_backtests(run: Run) -> Mapping[str, Callable[[], Mapping[str, Backtest
 
 
 def backtest_task(run: Run) -> BacktestTask:
-    """Return everything that a run's backtests depend on."""
+    """Return the task of a run."""
     data = run.pricing
     options = run.options
     settings = data.market_config, data.cost, data.seed, options.threads, options.matmul_precision
@@ -94,6 +94,10 @@ def backtest_task(run: Run) -> BacktestTask:
 
 def fingerprint(task: BacktestTask) -> str:
     """Hash the histories, the settings, the code, a user's own included, and the libraries that determine backtests."""
+    model: Any = DEMAND_MODELS[task.demand.demand]
+    while isinstance(model, partial):
+        model = model.func
+    modules = {model.__module__, *(type(item).__module__ for item in (task.preprocessor, task.demand, task.cost))}
     return hash_settings(
         {
             "history": hash_history(task.preprocessor.products),
@@ -104,18 +108,10 @@ def fingerprint(task: BacktestTask) -> str:
             "evidence": {name: list(item) for name, item in task.evidence.items()},
             "compute": [task.threads, task.precision],
             "code": hash_code(),
-            "own_code": hash_own_code(_modules(task)),
+            "own_code": hash_own_code(modules),
             "versions": [python_version(), np.__version__, scipy.__version__, str(torch.__version__)],
         }
     )
-
-
-def _modules(task: BacktestTask) -> set[str]:
-    """Return the modules that define the demand model, the settings and the history of a task."""
-    model: Any = DEMAND_MODELS[task.demand.demand]
-    while isinstance(model, partial):
-        model = model.func
-    return {model.__module__, *(type(item).__module__ for item in (task.preprocessor, task.demand, task.cost))}
 
 
 def write_backtests(path: Path, key: str, backtests: Mapping[str, Backtest]) -> None:
@@ -124,13 +120,11 @@ def write_backtests(path: Path, key: str, backtests: Mapping[str, Backtest]) -> 
     Raises:
         UsageError: the file cannot be written.
     """
-    content = {
-        "fingerprint": key,
-        "backtests": {
-            name: {"origins": item.origins, "scores": [score._asdict() for score in item.scores]}
-            for name, item in backtests.items()
-        },
+    found = {
+        name: {"origins": item.origins, "scores": [score._asdict() for score in item.scores]}
+        for name, item in backtests.items()
     }
+    content = {"fingerprint": key, "backtests": found}
     write_text(path, json.dumps({**content, "hash": hash_settings(content)}, indent=1) + "\n")
 
 

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 CHUNK = 25
 """Products advised together: some 60 MB of markets and plans."""
 
+MOST_ROUNDS = 20
+"""Most rounds in which relations between products are settled; each makes at least one product keep its price."""
+
 
 class Advised(NamedTuple):
     """Advice on some products."""
@@ -111,9 +114,7 @@ class Advisor:
             today=day_of(run.options.today, data),
         )
 
-    def dynamics(
-        self, preprocessor: DataPreprocessor, pool: Pool | None = None, market: Market | None = None
-    ) -> Dynamics:
+    def dynamics(self, preprocessor: DataPreprocessor, pool: Pool | None, market: Market | None = None) -> Dynamics:
         """Return the market of some products with reward and guardrails, fitted unless it is given."""
         if market is None:
             priors = [None if pool is None else pool.prior(name) for name in preprocessor.names]
@@ -137,8 +138,18 @@ class Advisor:
             plan = plan_dynamically(dynamics, self.step_discount)
             benchmark = PlanBenchmark(plan, self.step_discount, catalogue=self.catalogue)
         standings = find_standings(entries, dynamics, self.today, bound, self.formatter.currency)
-        settings = self.decision, self.horizon, backtests, self.seed, self.formatter, benchmark
-        advice = advise(self.policy, dynamics, *settings, standings, self.current)
+        advice = advise(
+            self.policy,
+            dynamics,
+            self.decision,
+            self.horizon,
+            backtests,
+            self.seed,
+            formatter=self.formatter,
+            benchmark=benchmark,
+            standings=standings,
+            current=self.current,
+        )
         return Advised(advice, [], backtests, () if benchmark is None else benchmark.plan.notes)
 
 
@@ -161,22 +172,21 @@ class Chunk(NamedTuple):
     """Products to backtest, if that was not done before."""
     origin: Entry | None
     """Origin of the decisions for their log entries; None if they are not recorded."""
-    bound: Mapping[str, Bound] | None = None
+    bound: Mapping[str, Bound] = MappingProxyType({})
     """Prices that relations to other products leave."""
 
     def run(self) -> Advised:
         """Advise on the products."""
         advisor = self.advisor
-        prepared = self.preprocessor
         backtests = self.backtests
         if backtests is None:
             settings = advisor.demand, advisor.cost, advisor.seed
-            rows = self.tested, advisor.catalogue, self.pool
-            backtests = run_backtests(prepared, *settings, *rows)
-        dynamics = (
-            advisor.dynamics(prepared, self.pool, self.market) if self.benchmark is None else self.benchmark.dynamics
-        )
-        advised = advisor.advise(dynamics, self.entries, backtests, self.benchmark, self.bound or {})
+            backtests = run_backtests(self.preprocessor, *settings, self.tested, advisor.catalogue, self.pool)
+        if self.benchmark is None:
+            dynamics = advisor.dynamics(self.preprocessor, self.pool, self.market)
+        else:
+            dynamics = self.benchmark.dynamics
+        advised = advisor.advise(dynamics, self.entries, backtests, self.benchmark, self.bound)
         if self.origin is None:
             return advised
         items = enumerate(advised.advice)
@@ -226,10 +236,6 @@ def split(
         market = data.market.select(rows).to("cpu") if fitted else None
         scores = None if backtests is None else {name: backtests[name] for name in prepared.names if name in backtests}
         yield Chunk(advisor, prepared, pool, market, benchmark, known, scores, tested, origin)
-
-
-MOST_ROUNDS = 20
-"""Most rounds in which relations between products are settled; each makes at least one product keep its price."""
 
 
 def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], workers: Workers) -> list[Advised]:

@@ -14,21 +14,18 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from pricerl.decide.standing import Order
+from pricerl.decide.standing import Order, active_of
 from pricerl.formatting import PLAIN_DIGITS, safe_text
 from pricerl.guardrails.hard_limits import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
-from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry
 from pricerl.operations.log.log_head import Head
 from pricerl.operations.log.orders import ADVICE, APPROVAL, PAUSE, judged_orders
 from pricerl.terminal import shown
 
 COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
 """First line of ``prices.csv``."""
-
-HEAD_DIGITS = 12
-"""Digits of the log's head in each row: enough to find the entry with ``audit verify --anchor``."""
 
 
 class Row(NamedTuple):
@@ -63,7 +60,7 @@ class Outbox(NamedTuple):
 
     def table(self) -> list[tuple[str, ...]]:
         """Return the header and one line of texts per price."""
-        last = self.head.hash[:HEAD_DIGITS]
+        last = self.head.hash[:FEWEST_DIGITS]
         lines = [
             (safe_text(row.product), row.date, f"{row.price:.{self.decimals}f}", self.currency, row.last_day, last)
             for row in self.rows
@@ -72,16 +69,14 @@ class Outbox(NamedTuple):
 
 
 def newest_advice(entries: Sequence[Entry], generation: str) -> list[Entry]:
-    """Return the advice of the last command that advised with a generation, one entry per product.
+    """Return the advice of the last command that advised with the generation in force, one entry per product.
 
-    Args:
-        entries: entries of the decision log, oldest first.
-        generation: name of the generation in force; empty for a run without generations.
+    The name of the generation is empty for a run without generations.
     """
     found: dict[str, Entry] = {}
-    for entry in reversed(entries):
-        if entry["kind"] != ADVICE or generation_of(entry) not in (generation, ""):
-            if found and entry["kind"] == ADVICE:
+    for entry in (entry for entry in reversed(entries) if entry["kind"] == ADVICE):
+        if generation_of(entry) not in (generation, ""):
+            if found:
                 break
             continue
         first = next(iter(found.values()), entry)
@@ -98,39 +93,28 @@ def generation_of(advice: Entry) -> str:
 
 
 def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: date) -> Outbox:
-    """Return the prices that are charged from today on.
-
-    Args:
-        entries: entries of the decision log, oldest first.
-        head: number and hash of the last entry.
-        generation: name of the generation in force.
-        today: day on which the prices are read.
-    """
+    """Return the prices that are charged from today on, given a log's entries, oldest first, and its head."""
     newest = newest_advice(entries, generation)
     rows: list[Row] = []
     notes: list[str] = []
     for advice in newest:
         row, note = _row_of(advice, entries, today)
-        if row is not None and (objection := _object(row.price, advice)):
-            row = None
-            note = objection
-        if row is not None:
-            rows.append(row)
-        elif note:
+        note = note if row is None else _object(row.price, advice)
+        if note:
             notes.append(f"{shown(advice['product'])}: {note}")
+        elif row is not None:
+            rows.append(row)
     kept, broken = _keep_relations(rows, newest)
-    usual = {"currency": "", "price_decimals": PLAIN_DIGITS}
-    terms: Mapping[str, Any] = newest[0]["terms"] if newest else usual
+    terms: Entry = newest[0]["terms"] if newest else {"currency": "", "price_decimals": PLAIN_DIGITS}
     decimals = max(PLAIN_DIGITS, terms["price_decimals"])
     return Outbox(tuple(kept), (*notes, *broken), head, terms["currency"], decimals)
 
 
 def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row | None, str]:
     """Return the row of one product, or None with the reason."""
-    days = advice["days"]
-    day = max(today.isoformat(), days[0]["date"])
+    day = max(today.isoformat(), advice["days"][0]["date"])
     judged = orders_on(advice, entries, day)
-    order = next((order for order in judged if order.status == "active"), None)
+    order = active_of(judged)
     if order is not None and order.kind == PAUSE:
         return None, f"no price, it is paused until {order.until} (entry {order.id})"
     if order is not None and order.schedule:

@@ -33,12 +33,8 @@ Result = TypeVar("Result")
 class Workers:
     """Processes that help this one; they start with the first calls and end with this object or this process.
 
-    Each is a fresh interpreter with the processor's settings of this one, on which the last bits of results depend.
-
-    Args:
-        threads: CPU threads of torch in each.
-        precision: precision of matrix products.
-        demand: name of the demand model, which its package registers only where a command imports it.
+    Each is a fresh interpreter with this one's threads of torch, precision of matrix products, on which the last bits
+    of results depend, and demand model, which its package registers only where a command imports it.
     """
 
     def __init__(self, threads: int, precision: MatmulPrecision, demand: str) -> None:
@@ -74,13 +70,9 @@ class Workers:
         running: dict[Future[Result], tuple[int, Item]],
         helpers: int,
     ) -> list[Result]:
-        """Make all calls and return their results by number; a call that fails in its process is made here.
+        """Make all numbered calls and return their results in order; a call that fails in its process is made here.
 
-        Args:
-            function: what to call.
-            calls: number and item of each call to make.
-            running: calls that a process makes already.
-            helpers: number of processes that take calls, one at a time.
+        Processes make those ``running`` already; ``helpers`` of them take others, one at a time.
         """
         left = deque(calls)
         found: dict[int, Result] = {}
@@ -133,12 +125,12 @@ class Workers:
 def _prepare(threads: int, precision: MatmulPrecision, demand: str, model: Any, parent: int) -> None:
     """Make the settings of this process those of its parent, end with it, and leave warnings to it."""
     warnings.simplefilter("ignore")
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+    def end_with_parent() -> NoReturn:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
     claim_compute(threads, precision)
     DEMAND_MODELS[demand] = model
-
-
-def _end_with(parent: int) -> NoReturn:
-    while os.getppid() == parent:
-        time.sleep(WATCH_SECONDS)
-    os._exit(0)

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pricerl.advice.exports import PRICES
 from pricerl.data.naming import list_sources
 from pricerl.data.reading.sources.containers import is_present
-from pricerl.decide.standing import Order
+from pricerl.decide.standing import Order, active_of
 from pricerl.errors import DataError, UsageError, did_you_mean
-from pricerl.operations.log.decision_log import LOG_FILE, Drafts, Entry, Log, append, publish_again, read_log
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, publish_again, read_log
 from pricerl.operations.log.orders import ADVICE, ROLLBACK, orders_of
 from pricerl.operations.outbox import Outbox, fill_outbox, generation_of, newest_advice, orders_on
 from pricerl.runs.folder import Generation, RunFolder
@@ -58,9 +58,7 @@ class Shop:
     def open(cls, folder: RunFolder, today: str | None = None) -> Shop:
         """Open the shop of a run, and bring its outbox up to date if a command was interrupted or days have passed.
 
-        Args:
-            folder: of the run.
-            today: value of ``--today``.
+        ``today`` is the value of ``--today``.
 
         Raises:
             UsageError: ``today`` is no day.
@@ -131,12 +129,9 @@ class Shop:
                 raise DataError(source, [f"is gone: {known}; name a newer export with --data.path"])
 
     def refuse_older(self, products: Sequence[ProductHistory], source: str, named: bool) -> None:
-        """Refuse a history that ends before that of the newest advice, or that was cut.
+        """Refuse histories that end before those of the newest advice, or that were cut.
 
-        Args:
-            products: histories that were read.
-            source: where they come from.
-            named: whether the user named the source, rather than that of the newest advice being read again.
+        The user has ``named`` their source, or that of the newest advice was read again.
 
         Raises:
             DataError: with the day and the remedy.
@@ -146,12 +141,9 @@ class Shop:
         remedy = "name a newer export with --data.path, or take this one all the same with --accept_changes history"
         last = str(max(product.dates[-1] for product in products))
         if last < self._last_day:
-            raise DataError(
-                source, [f"ends on {last}, but the last advice knew the days up to {self._last_day}; {remedy}"]
-            )
-        for product in products:
-            if product.product not in self.newest:
-                continue
+            found = f"ends on {last}, but the last advice knew the days up to {self._last_day}"
+            raise DataError(source, [f"{found}; {remedy}"])
+        for product in (product for product in products if product.product in self.newest):
             known = self.newest[product.product]["known"]
             days = int(product.observed.sum())
             if days < known["days"] and (last == self._last_day or not named):
@@ -162,10 +154,6 @@ class Shop:
     @property
     def _last_day(self) -> str:
         return str(max(entry["history_end"] for entry in self.newest.values()))
-
-    def at(self, entries: Sequence[Entry]) -> Shop:
-        """Return the shop with the entries and the generation that it has under the lock."""
-        return self._at(self.log._replace(entries=entries))
 
     def advice_on(self, product: str | None) -> Entry:
         """Return the newest advice on a product, by default the only one.
@@ -190,10 +178,13 @@ class Shop:
 
     def order_on(self, product: str) -> Order | None:
         """Return the order in force on a product."""
-        return next((order for order in self.orders_on(product) if order.status == "active"), None)
+        return active_of(self.orders_on(product))
 
     def record(
-        self, drafts: Drafts, prepared: Prepared | None = None, uses: Generation | None = None
+        self,
+        drafts: Sequence[Entry] | Callable[[Shop], Sequence[Entry]],
+        prepared: Prepared | None = None,
+        uses: Generation | None = None,
     ) -> tuple[list[Entry], Shop]:
         """Append entries to the log and publish the outbox that follows from them, under one lock.
 
@@ -201,7 +192,7 @@ class Shop:
         them after an interruption.
 
         Args:
-            drafts: entries without number and hashes; a function is called inside the lock.
+            drafts: entries without number and hashes, or a function of the shop as it is under the lock.
             prepared: files of a new advice, published together with its outbox.
             uses: generation that is in force from here on; the present one if absent.
 
@@ -224,7 +215,8 @@ class Shop:
         day = {} if self.given_day is None else {"today": self.given_day.isoformat()}
 
         def dated(entries: Sequence[Entry]) -> list[Entry]:
-            return [{**day, **draft} for draft in (drafts(entries) if callable(drafts) else drafts)]
+            made = drafts(self._at(self.log._replace(entries=entries))) if callable(drafts) else drafts
+            return [{**day, **draft} for draft in made]
 
         return append(self.log_path, dated, publish), states[-1]
 
@@ -234,7 +226,10 @@ class Shop:
         switched = self.generation != ("" if used is None else used.name)
         ready = self._ready
         incomplete = not self.folder.is_linked or (ready is not None and not is_shown(self.home, ready))
-        if switched or (self.newest and (incomplete or self._published(PRICES) != self.outbox.render())):
+        published = ""
+        with contextlib.suppress(OSError, ValueError):
+            published = (self.folder.path / PRICES).read_bytes().decode()
+        if switched or (self.newest and (incomplete or published != self.outbox.render())):
             publish_again(self.log_path, lambda log: self._at(log)._prepare())
 
     def publish_copy(self, prepared: Prepared) -> None:
@@ -286,22 +281,11 @@ class Shop:
 
         return stage_set(prepared.home, {**prepared.files, **prices}, finish, mark, source)
 
-    def _published(self, name: str) -> str:
-        """Return the text of a file in force; empty if there is none."""
-        try:
-            return (self.folder.path / name).read_bytes().decode()
-        except (OSError, ValueError):
-            return ""
-
 
 def name_in_force(folder: RunFolder, entries: Sequence[Entry]) -> str:
-    """Return the name of the generation in force; empty for a run without generations.
+    """Return the name of the generation in force in a run's folder; empty for a run without generations.
 
     It is the one that the log names last; the link leads to another one if a command was interrupted before it moved.
-
-    Args:
-        folder: of the run.
-        entries: entries of its log.
     """
     for entry in reversed(entries):
         trained = entry["kind"] == ADVICE and entry["command"] == "fit"
@@ -342,12 +326,7 @@ def read_day(text: str) -> date:
 
 
 def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
-    """Return the product named by ``--product``, or the only one.
-
-    Args:
-        names: known products.
-        wanted: value of ``--product``.
-        place: holder of the products, for the message.
+    """Return the product named by ``--product``, or the only one of those that a place, named in the message, holds.
 
     Raises:
         UsageError: the name is unknown, or missing although there are several products.

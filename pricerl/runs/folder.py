@@ -34,16 +34,12 @@ from pricerl.writing import (
     PUBLISHED,
     explained,
     hash_file,
+    lock,
     point,
     sync_folder,
     take_over,
     write_file,
 )
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  # not on Windows, where nothing keeps two processes apart
-    fcntl = None  # type: ignore[assignment]  # checked before every use
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"
@@ -356,15 +352,12 @@ class RunFolder:
         Raises:
             UsageError: another process holds it; the message names it.
         """
-        if fcntl is None:  # pragma: no cover  # on Windows
-            yield  # type: ignore[unreachable]
-            return
         with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             file = (self.path / LOCK).open("a+", encoding="utf-8")
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(file, waits=False)
                 (self.path / LOCK).stat()  # the folder may just have been removed by its last holder
             except OSError as error:
                 file.seek(0)

@@ -55,7 +55,7 @@ def rows(table, catalogue):
 
 def test_a_frame_gives_the_advice_of_its_catalogue(catalogue, rows):
     known, prepared = catalogue
-    for item in known.advisor.advise(known.advisor.dynamics(prepared)).advice:
+    for item in known.advisor.advise(known.advisor.dynamics(prepared, None)).advice:
         row = rows[item.product]
         assert (row["recommended_price"], row["reason"]) == (item.recommended_price, item.reason)
         assert row["date"] == item.days[0].date and row["grade"] == item.decision.grade

@@ -19,20 +19,8 @@ from typing import IO, Any, NamedTuple, overload
 from pricerl.entry_parts import FORMAT
 from pricerl.errors import DataError, UsageError
 from pricerl.operations.log.log_entries import parse_entry, read_entry
-from pricerl.operations.log.log_head import (
-    BEFORE_THE_FIRST,
-    Head,
-    check_head,
-    head_path,
-    moving_head,
-    read_head,
-)
-from pricerl.writing import naming, sync_folder
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  # not on Windows, where users must avoid concurrent writers
-    fcntl = None  # type: ignore[assignment]  # checked before every use
+from pricerl.operations.log.log_head import BEFORE_THE_FIRST, Head, check_head, head_path, moving_head, read_head
+from pricerl.writing import lock, naming, sync_folder
 
 LOG_FILE = "decisions.jsonl"
 FEWEST_DIGITS = 12
@@ -42,11 +30,7 @@ Entry = dict[str, Any]
 
 
 class Entries(Sequence[Entry]):
-    """Validated entries of a log, each parsed when it is first used.
-
-    Args:
-        lines: lines of the log without their ends.
-    """
+    """Validated entries of a log, given as lines without their ends, each parsed when it is first used."""
 
     def __init__(self, lines: Sequence[bytes]) -> None:
         self._lines = lines
@@ -73,11 +57,10 @@ class Entries(Sequence[Entry]):
         collects = gc.isenabled()
         gc.disable()
         try:
-            found = self[:]
+            return iter(self[:])
         finally:
             if collects:
                 gc.enable()
-        return iter(found)
 
 
 class Log(NamedTuple):
@@ -119,8 +102,8 @@ def read_log(path: Path) -> Log:
     """
     if not path.exists() and _never_existed(path):
         return Log((), b"")
-    with _opened(path, "rb") as file:
-        return _check(file.read(), path)
+    with _opened(path, "rb") as (_, log):
+        return log
 
 
 def verify(path: Path) -> Log:
@@ -154,10 +137,7 @@ def _never_existed(path: Path) -> bool:
 
 
 def _check(content: bytes, path: Path) -> Log:
-    """Check every complete line of the content of a log, name the first wrong one, and compare the rest with the head.
-
-    The log is locked, so that content and head belong together.
-    """
+    """Check every complete line of a log, name the first wrong one, and compare the rest with the head."""
     *lines, torn = content.split(b"\n")
     hashes: list[str] = []
     for number, line in enumerate(lines, 1):
@@ -177,14 +157,9 @@ Publish = Callable[[Log], Callable[[], object]]
 def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[Entry]:
     """Append drafts to a log, created if absent, and return the new entries.
 
-    All or none are written. Reading, checking, writing and moving the head are one transaction under a lock. An
-    incomplete last line moves into a repair entry.
-
-    Args:
-        path: the log.
-        drafts: entries without number and hashes; a function is called inside the transaction.
-        publish: called under the same lock with the log as it will be, before it is written; what it returns is called
-            after that. If it fails, nothing is written.
+    All or none are written. Reading, checking, calling ``drafts``, writing and moving the head are one transaction
+    under a lock. An incomplete last line moves into a repair entry. ``publish`` is called under the same lock with the
+    log as it will be, before it is written; what it returns is called after that. If it fails, nothing is written.
 
     Raises:
         DataError: the log is broken.
@@ -196,10 +171,7 @@ def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[E
         raise UsageError(f"{path.parent} cannot be created: {error.strerror}") from error
     if not path.exists() and _never_existed(path) and callable(drafts):
         drafts(())  # its errors, before a file is made
-    with _opened(path, "ab+") as file:
-        file.seek(0)
-        content = file.read()
-        log = _check(content, path)
+    with _opened(path, "ab+") as (file, log):
         drafts = drafts(log.entries) if callable(drafts) else drafts
         if log.torn:
             why = "the previous line was incomplete: a write was interrupted; it is ignored"
@@ -218,7 +190,7 @@ def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[E
             with moving_head(path, log.head):
                 pass
         text = "".join(f"{canonical(entry)}\n" for entry in entries)
-        _write_whole(path, file, len(content) - len(log.torn), text, Head(len(log.entries) + len(entries), previous))
+        _write_whole(path, file, file.tell() - len(log.torn), text, after.head)
         try:
             sync_folder(path.parent)
             if show is not None:
@@ -235,38 +207,24 @@ def stamp(kind: str, actor: str, reason: str) -> Entry:
 
 
 def _examine(line: bytes, number: int, previous: str) -> tuple[str, str]:
-    """Return the hash of a line and its fault, if any.
-
-    Hashing the stored bytes avoids a second serialization.
-    """
-    found: Any
-    before: Any
-    place: Any
+    """Return the hash of a line and its fault, if any."""
+    found: Any = None
     wrong = ""
     try:
         entry = read_entry(line)
-        found = entry.hash
-        before = entry.previous
-        place = entry.id
+        found = {"hash": entry.hash, "previous": entry.previous, "id": entry.id}
     except ValueError as error:
-        content = _parse(line)
-        if not isinstance(content, dict) or "hash" not in content:
-            return "", "is not a log entry"
-        found, before, place = map(content.get, ("hash", "previous", "id"))
         wrong = f"is not a valid entry: {error}"
-    mark = f'"hash":"{found}",'.encode("ascii", "replace")
-    if line.count(mark) != 1 or hashlib.sha256(line.replace(mark, b"")).hexdigest() != found:
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(line)
+    if not isinstance(found, dict) or "hash" not in found:
+        return "", "is not a log entry"
+    mark = f'"hash":"{found["hash"]}",'.encode("ascii", "replace")
+    if line.count(mark) != 1 or hashlib.sha256(line.replace(mark, b"")).hexdigest() != found["hash"]:
         return "", "was changed after it was written; its hash does not match"
-    if before != previous or place != number:
+    if found.get("previous") != previous or found.get("id") != number:
         return "", "does not follow the previous line; a line was removed, inserted or moved"
-    return found, wrong
-
-
-def _parse(line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
+    return found["hash"], wrong
 
 
 def _write_whole(path: Path, file: IO[bytes], size: int, text: str, head: Head) -> None:
@@ -291,19 +249,18 @@ def publish_again(path: Path, publish: Publish) -> None:
         DataError: the log is broken.
         UsageError: the file cannot be opened.
     """
-    with _opened(path, "ab+") as file:
-        file.seek(0)
-        publish(_check(file.read(), path))()
+    with _opened(path, "ab+") as (_, log):
+        publish(log)()
 
 
 @contextlib.contextmanager
-def _opened(path: Path, mode: str) -> Iterator[IO[bytes]]:
-    """Open a file under a lock, which readers share."""
+def _opened(path: Path, mode: str) -> Iterator[tuple[IO[bytes], Log]]:
+    """Open a log under a lock, which readers share, so that content and head belong together; read and check it."""
     try:
         file = path.open(mode, buffering=0)
     except OSError as error:
         raise UsageError(f"{path} cannot be opened: {error.strerror}") from error
     with file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_SH if mode == "rb" else fcntl.LOCK_EX)
-        yield file
+        lock(file, shared=mode == "rb")
+        file.seek(0)
+        yield file, _check(file.read(), path)

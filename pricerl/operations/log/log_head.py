@@ -11,29 +11,26 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+import msgspec
+
+from pricerl.entry_parts import Count
 from pricerl.errors import DataError
-
-HEAD_FILE = "decisions.head"
-"""File of the head of ``decisions.jsonl``, in the same folder."""
 
 BEFORE_THE_FIRST = "0" * 64
 """Previous hash of the first entry, and hash of the head of an empty log."""
 
-REMEDY = "restore {log} and {head} from a copy, or move both away to start a new log"
 
-
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True):
     """Number and hash of the last entry of a log."""
 
-    entries: int
+    entries: Count
     hash: str
 
 
 def head_path(log: Path) -> Path:
     """Return the path of the head of a log."""
-    return log.with_suffix(Path(HEAD_FILE).suffix)
+    return log.with_suffix(".head")
 
 
 def read_head(log: Path) -> Head | None:
@@ -44,36 +41,27 @@ def read_head(log: Path) -> Head | None:
     """
     path = head_path(log)
     try:
-        content = json.loads(path.read_bytes())
-        head = Head(content["entries"], content["hash"])
+        return msgspec.json.decode(path.read_bytes(), type=Head)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(str(path), [f"is not the head of a decision log; {_remedy(log)}"]) from error
-    if type(head.entries) is not int or head.entries < 0 or not isinstance(head.hash, str):
-        raise DataError(str(path), [f"is not the head of a decision log; {_remedy(log)}"])
-    return head
 
 
 def check_head(log: Path, hashes: Sequence[str]) -> None:
-    """Compare a log with its head.
-
-    Args:
-        log: the log's path.
-        hashes: hashes of its entries, a chain.
+    """Compare a log, given by its path and the chain of hashes of its entries, with its head.
 
     Raises:
         DataError: entries are missing, or another one stands where the head's was, or the head is missing.
     """
     head = read_head(log)
-    found = len(hashes)
     if head is None:
         if hashes:
             problem = f"{head_path(log).name} is missing, so that entries cut off at the end would go unnoticed"
             raise DataError(str(log), [f"{problem}; {_remedy(log)}"])
         return
-    if head.entries > found:
-        what = "was emptied" if not found else f"was cut after entry {found}"
+    if head.entries > len(hashes):
+        what = f"was cut after entry {len(hashes)}" if hashes else "was emptied"
         what = what if log.exists() else "is missing"
         raise DataError(str(log), [f"{what}; {head_path(log).name} names {head.entries} entries; {_remedy(log)}"])
     if head.hash != (hashes[head.entries - 1] if head.entries else BEFORE_THE_FIRST):
@@ -91,7 +79,7 @@ def moving_head(log: Path, head: Head) -> Iterator[None]:
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("w", encoding="ascii") as file:
-            json.dump(head._asdict(), file)
+            json.dump(msgspec.structs.asdict(head), file)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
@@ -103,4 +91,4 @@ def moving_head(log: Path, head: Head) -> Iterator[None]:
 
 
 def _remedy(log: Path) -> str:
-    return REMEDY.format(log=log.name, head=head_path(log).name)
+    return f"restore {log.name} and {head_path(log).name} from a copy, or move both away to start a new log"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pricerl.decide.standing import Order, Status
+from pricerl.decide.standing import Order, Status, active_of
 from pricerl.guardrails.hard_limits import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside, same_price
 from pricerl.operations.log.decision_log import Entry
@@ -45,15 +45,12 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
             status: Status = "expired" if late else "replaced" if entry is not found[-1] else "active"
             status = "ended" if entry["id"] in ended and status == "active" else status
             suspended = entry["kind"] == PRICE_TEST and any(order.status == "active" for order in orders)
-            orders.append(_read_order(entry, "suspended" if suspended and status == "active" else status))
+            status = "suspended" if suspended and status == "active" else status
+            days = tuple((day["date"], day["price"]) for day in entry.get("schedule", ()))
+            price = entry["regular_price"] if days else entry.get("price")
+            about = (entry["id"], entry["kind"], price, entry["until"], entry["actor"], entry["reason"], status)
+            orders.append(Order(*about, schedule=days))
     return sorted(orders, key=lambda order: order.id)
-
-
-def _read_order(entry: Entry, status: Status) -> Order:
-    days = tuple((day["date"], day["price"]) for day in entry.get("schedule", ()))
-    price = entry["regular_price"] if days else entry.get("price")
-    about = (entry["id"], entry["kind"], price, entry["until"], entry["actor"], entry["reason"], status)
-    return Order(*about, schedule=days)
 
 
 def judged_orders(
@@ -78,30 +75,28 @@ def judged_orders(
     """
     currencies = {entry["id"]: entry.get("currency") for entry in entries if entry["kind"] == OVERRIDE}
     contradicted = [entry["id"] for entry in entries if entry.get("restarts") and entry["product"] == product]
-    judged = []
-    for order in orders_of(entries, product, first_day):
-        refusal = ""
-        given = currencies.get(order.id)
-        if order.status == "active" and None not in (given, currency) and given != currency:
-            refusal = f"the {order.kind} is in {given or 'no currency'}, the file in {currency or 'no currency'}"
-        elif order.status == "active" and (restarts or any(order.id < number for number in contradicted)):
-            refusal = f"the {order.kind.replace('_', ' ')} was ordered before the prices in the file changed their unit"
-        elif order.status == "active":
-            prices = sorted({price for _, price in order.schedule} or {order.price or current_price})
-            refusals = (refuse_price(price, limits, order.kind.replace("_", " ")) for price in prices)
-            refusal = next(filter(None, refusals), "")
-        judged.append(replace(order, status="refused", refusal=refusal) if refusal else order)
-    return judged
+    orders = orders_of(entries, product, first_day)
+    order = active_of(orders)
+    if order is None:
+        return orders
+    kind = order.kind.replace("_", " ")
+    given = currencies.get(order.id)
+    if None not in (given, currency) and given != currency:
+        refusal = f"the {kind} is in {given or 'no currency'}, the file in {currency or 'no currency'}"
+    elif restarts or any(order.id < number for number in contradicted):
+        refusal = f"the {kind} was ordered before the prices in the file changed their unit"
+    else:
+        prices = sorted({price for _, price in order.schedule} or {order.price or current_price})
+        refusal = next(filter(None, (refuse_price(price, limits, kind) for price in prices)), "")
+    refused = replace(order, status="refused", refusal=refusal) if refusal else order
+    return [refused if other is order else other for other in orders]
 
 
 def doubt_price(price: float, current_price: float, tried: Sequence[float], tolerance: float = TOLERANCE) -> str:
     """Return why a person must confirm an ordered price, money, as a sentence; empty if nobody need.
 
-    Args:
-        price: the ordered price.
-        current_price: the price in force.
-        tried: lowest and highest price ever charged, money.
-        tolerance: largest difference from the current price, as a share of it.
+    ``tried`` is the lowest and the highest price ever charged, ``tolerance`` the largest difference from the current
+    price, as a share of it.
     """
     doubts = []
     change = price / current_price - 1
@@ -116,13 +111,9 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
 
 
 def explain_price(test: Entry, day: str, price: float | None, entries: Sequence[Entry]) -> str:
-    """Return why a day had another price than its price test scheduled, as far as the log shows.
+    """Return why a day, in ISO format, had another price than its price test scheduled, as far as the log shows.
 
-    Args:
-        test: start of the test.
-        day: in ISO format.
-        price: the recorded price, money; None without recorded sales.
-        entries: entries of the decision log.
+    The recorded price, money, is None without recorded sales; ``test`` is the entry that started it.
     """
     if price is None:
         return "no recorded sales, or out of stock"

@@ -45,13 +45,12 @@ def describe_origin(run: Run, today: date) -> Entry:
     options = run.options
     data = run.pricing
     checkpoint = run.checkpoint
-    formatter = run.formatter
     return {
         "today": today.isoformat(),
         "terms": {
             "approval_required": run.configs["decision"].require_approval,
-            "currency": formatter.currency,
-            "price_decimals": formatter.price_decimals,
+            "currency": run.formatter.currency,
+            "price_decimals": run.formatter.price_decimals,
             "relations": list(data.guardrails.relations or ()),
         },
         "command": run.command,
@@ -64,7 +63,7 @@ def describe_origin(run: Run, today: date) -> Entry:
         "settings": differing(run.settings, {} if checkpoint is None else checkpoint.settings),
         "hashes": {
             "data": hash_history(data.preprocessor.products),
-            "file": hash_files(list_sources(data.path)),
+            "file": _hash_files(list(map(Path, list_sources(data.path)))),
             "config": hash_settings({**run.settings, "horizon": options.horizon}),
             "model": hash_weights(run.module.state_dict()),
             "code": hash_code(),
@@ -73,9 +72,8 @@ def describe_origin(run: Run, today: date) -> Entry:
     }
 
 
-def hash_files(sources: Sequence[str]) -> str | None:
+def _hash_files(files: Sequence[Path]) -> str | None:
     """Hash the content of files, that of several by their hashes; None unless all are files."""
-    files = list(map(Path, sources))
     if not files or not all(file.is_file() for file in files):
         return None
     hashes = list(map(hash_file, files))
@@ -104,8 +102,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
     """Draft the entry of one product's advice, with its origin from `describe_origin`."""
     history = product.history
     next_ = product.today.describe()
-    terms = origin["terms"]
-    named = [relation for relation in terms["relations"] if item.product in relation["products"]]
+    named = [relation for relation in origin["terms"]["relations"] if item.product in relation["products"]]
     draft = {
         **stamp(ADVICE, "pricerl", item.reason),
         **origin,
@@ -114,7 +111,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
         "current_price": item.current_price,
         "limits": {**asdict(product.hard_limits), "lowest": next_.lowest, "highest": next_.highest},
         "known": describe_history(history),
-        "terms": {**terms, "relations": named},
+        "terms": {**origin["terms"], "relations": named},
         "tried": [round(price, 6) for price in history.tried_prices],
         "grade": item.decision.grade,
         "source": item.decision.source,
@@ -195,27 +192,19 @@ def combine(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
 
 def list_differences(entry: Entry, origin: Entry, added: Mapping[str, Any]) -> list[str]:
     """Return what may make a replay differ from its entry: code, versions of libraries, settings added since."""
-    then = entry["hashes"]["code"]
-    now = origin["hashes"]["code"]
-    found = [] if then == now else [f"code {shorten(then)} then and {shorten(now)} now"]
-    versions = entry["versions"]
-    present = origin["versions"]
-    for name in sorted({*versions, *present}):
-        old = versions.get(name, "none")
-        new = present.get(name, "none")
-        if old != new:
-            found.append(f"{name} {old} then and {new} now")
+    then, now = (
+        {"code": shorten(item["hashes"]["code"]), **dict(sorted(item["versions"].items()))} for item in (entry, origin)
+    )
+    found = [
+        f"{name} {then.get(name, 'none')} then and {now.get(name, 'none')} now"
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
+    ]
     return [*found, f"new settings {json.dumps(added, sort_keys=True)}"] if added else found
 
 
 def compare(entry: Entry, advice: Sequence[ProductAdvice], differences: Sequence[str], log: Path) -> str:
-    """Compare a replayed decision with its entry, and return the result in words.
-
-    Args:
-        entry: an advice of the log.
-        advice: the replayed advice.
-        differences: what else differs, in words.
-        log: the log's path.
+    """Compare a replayed advice with its entry in a log, and return the result with the other differences in words.
 
     Raises:
         DataError: the prices differ; the message says what else does.
