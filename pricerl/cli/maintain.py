@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ from pricerl.operations.watching.alerts import (
     Message,
     alerts_of,
     apprise_channels,
-    present,
     read_addresses,
     send_alerts,
 )
@@ -113,7 +112,7 @@ def _watch(folder: RunFolder, options: argparse.Namespace, rest: Sequence[str], 
 def _deliver(folder: Path, monitor: Monitor, channels: Sequence[Channel], options: argparse.Namespace) -> list[Alert]:
     """Write the document and send the alerts that are due; return these."""
     write_text(folder / MONITOR_FILE, to_json(monitor))
-    sent, failures = send_alerts(folder, alerts_of(monitor), channels, options.cool_down, present())
+    sent, failures = send_alerts(folder, alerts_of(monitor), channels, options.cool_down, datetime.now(timezone.utc))
     print_notes(failures)
     return sent
 
@@ -125,7 +124,7 @@ def _test(folder: RunFolder, channels: Sequence[Channel]) -> int:
         UsageError: a channel failed.
     """
     alert = Alert(TEST, "", "ok", "this is a test: alerts arrive here")
-    _, failures = send_alerts(folder.path, [alert], channels, 0.0, present())
+    _, failures = send_alerts(folder.path, [alert], channels, 0.0, datetime.now(timezone.utc))
     if failures:
         raise UsageError("; ".join(failures))
     write_lines([f"test alert written to {folder.path}, and sent to {len(channels)} addresses"])

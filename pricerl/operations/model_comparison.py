@@ -50,18 +50,10 @@ def check_days(run: Run, champion: Checkpoint, config: GateConfig) -> None:
 
 
 def judge(run: Run, champion: Checkpoint, entries: Sequence[Entry], config: GateConfig) -> Verdict:
-    """Compare a trained challenger with the champion of its run.
-
-    Args:
-        run: run with the challenger's weights and the fresh history.
-        champion: checkpoint of the champion.
-        entries: entries of the decision log.
-        config: settings of the gate.
-    """
+    """Compare the challenger that a run has trained on a fresh history with the champion."""
     with stage("comparing with the model in use"):
-        step = run.pricing.preprocessor.step_days
-        difference = score_differences(run, champion, entries, config)
-        forecast = compare_scores(difference, steps_in(WEEK, step), config.confidence)
+        block = steps_in(WEEK, run.pricing.preprocessor.step_days)
+        forecast = compare_scores(score_differences(run, champion, entries, config), block, config.confidence)
         profit = compare_policies(run, champion, config)
     return Verdict(forecast, profit, config.holdout_days, config.confidence)
 
@@ -73,7 +65,7 @@ def score_differences(run: Run, champion: Checkpoint, entries: Sequence[Entry], 
     which no product was observed are NaN.
     """
     data = run.pricing
-    fresh = run.pricing.preprocessor
+    fresh = data.preprocessor
     old = trained_history(run, champion, entries)
     days = steps_in(config.holdout_days, fresh.step_days)
     settings = data.market_config, data.cost, data.seed
@@ -82,7 +74,7 @@ def score_differences(run: Run, champion: Checkpoint, entries: Sequence[Entry], 
         if product.product not in old.names:
             continue
         known = len(product.dates) - days
-        day = np.arange(len(product.dates) - days, len(product.dates))
+        day = np.arange(known, len(product.dates))
         before = old.select([old.names.index(product.product)])
         markets = (
             fit_market(prepared, *settings, conversions=False) for prepared in (fresh.first_days(index, known), before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
@@ -84,15 +84,13 @@ class Verdict(NamedTuple):
 
     def reason(self) -> str:
         """Return the verdict as a sentence."""
-        share = f"{100 * self.confidence:g} % confidence"
-        percent = 100.0
         forecast = (
             f"its forecasts of {self.holdout_days} held-out days score {self.forecast.mean:+.3f} per day against the "
-            f"champion's (at least {self.forecast.low:+.3f} with {share})"
+            f"champion's (at least {self.forecast.low:+.3f} with {100 * self.confidence:g} % confidence)"
         )
         profit = (
-            f"its policy earns {percent * self.profit.mean:+.2f} % in its own market (at least "
-            f"{percent * self.profit.low:+.2f} %)"
+            f"its policy earns {100.0 * self.profit.mean:+.2f} % in its own market (at least "
+            f"{100.0 * self.profit.low:+.2f} %)"
         )
         if self.promoted:
             return f"promoted: {forecast}, and {profit}"
@@ -101,31 +99,18 @@ class Verdict(NamedTuple):
 
     def to_json(self) -> str:
         """Return the verdict as the content of ``gate.json``."""
-        content = {
-            "promoted": self.promoted,
-            "reason": self.reason(),
-            "forecast": _finite(self.forecast),
-            "profit": _finite(self.profit),
-            "holdout_days": self.holdout_days,
-            "confidence": self.confidence,
-        }
+        content: dict[str, Any] = {"promoted": self.promoted, "reason": self.reason(), **self._asdict()}
+        for name in ("forecast", "profit"):
+            values = content[name]._asdict().items()
+            content[name] = {key: value if isfinite(value) else None for key, value in values}
         return json.dumps(content, indent=1) + "\n"
-
-
-def _finite(test: Comparison) -> dict[str, float | None]:
-    return {name: value if isfinite(value) else None for name, value in test._asdict().items()}
 
 
 def compare_scores(difference: FloatArray, block: int, confidence: float) -> Comparison:
     """Test whether a challenger's forecasts are not worse, from its differences of daily log scores ``(N,)``.
 
     Days are averaged in blocks, as differences of neighbouring days are alike, and the blocks get Student's t: a
-    Diebold-Mariano test (1995) for few days. Days that were not observed are NaN.
-
-    Args:
-        difference: challenger minus champion; the last whole blocks count.
-        block: days per block.
-        confidence: one-sided confidence.
+    Diebold-Mariano test (1995) for few days. The last whole blocks count; days that were not observed are NaN.
     """
     count = len(difference) // block
     parts = difference[len(difference) - count * block :].reshape(count, block)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ class Reviewed(NamedTuple):
     """Price before the first advice, money; None for totals of products."""
     predicted: Check | None
     """Prediction and outcome of profit, or of sales where profit is unknown; None on days that do not test it."""
-    happened: float | None
+    happened: float
     """Profit, or sales where profit is unknown, money."""
     gain: Interval
     """Gain over the kept price, money, of profit, or of sales if costs are unknown."""
@@ -50,52 +51,59 @@ class Reviewed(NamedTuple):
 
 
 def review_products(market: Market, entries: Sequence[Entry], seed: int) -> list[Reviewed]:
-    """Review the advice in a decision log, by product, month and whether it was followed, in this order.
+    """Review the advice in a decision log by product, whether it was followed, and month, in this order.
 
-    Args:
-        market: market fitted to a history that reaches beyond the advice.
-        entries: entries of the log.
-        seed: seed of the noise of units.
+    The market is fitted to a history that reaches beyond the advice; the seed is that of the noise of units.
     """
     found = []
     for index, history in enumerate(market.preprocessor.products):
         predictions = find_predictions(entries, history)
-        if not predictions:
+        record = keep_record(predictions, history)
+        if record is None:
             continue
         rng = np.random.default_rng([seed, index])
         kept = min((entry for entry, _ in predictions.values()), key=lambda entry: int(entry["id"]))["current_price"]
-        record = keep_record(predictions, history)
-        days_of = () if record is None else record.days
-        outcomes = {at: day.outcome for at, day in zip(predictions, days_of, strict=True)}
-        for followed, outcome in ((True, "followed"), (False, "not followed")):
-            days = [at for at, name in outcomes.items() if name == outcome]
-            for month in sorted({str(history.dates[at])[:7] for at in days}):
-                part = {at: predictions[at] for at in days if str(history.dates[at])[:7] == month}
-                found.append(_review(market, index, part, (month, followed, float(kept)), rng))
+        parts: dict[tuple[bool, str], Predictions] = {}
+        for (at, prediction), day in zip(predictions.items(), record.days, strict=True):
+            if day.outcome != "not observed":
+                parts.setdefault((day.outcome == "not followed", day.date[:7]), {})[at] = prediction
+        for other, month in sorted(parts):
+            found.append(_review(market, index, parts[other, month], month, not other, float(kept), rng))
     return found
 
 
 def _review(
-    market: Market, index: int, part: Predictions, place: tuple[str, bool, float], rng: np.random.Generator
+    market: Market,
+    index: int,
+    part: Predictions,
+    month: str,
+    followed: bool,
+    kept: float,
+    rng: np.random.Generator,
 ) -> Reviewed:
-    """Review some days of a product; the place is month, whether the advice was followed, and the kept price."""
     history = market.preprocessor.products[index]
     fitted = market.products[index]
-    month, followed, kept = place
     at = np.array(list(part))
     gains = gains_over(history, fitted, at, kept, "profit" if fitted.cost.known else "sales")
     record = keep_record(part, history)
     known = fitted.cost.known and bool(history.profit_known[at].all())
     measure = MEASURES[2] if known else MEASURES[1]
-    happened = float(getattr(history, measure)[at].sum())
     sold = float(history.units[at].sum())
     size = float(market.size[index])
     weight = max(sold / (1 + sold / len(at) / size), 1.0)
     cumulated = gains.cumsum(1) * rng.gamma(weight, 1 / weight, (len(gains), 1))
-    predicted = None if record is None or not followed else record.total[measure]
-    dates = tuple(map(str, history.dates[at]))
-    gain = interval_of(cumulated[:, -1])
-    return Reviewed(history.product, month, followed, len(at), kept, predicted, happened, gain, cumulated, dates)
+    return Reviewed(
+        product=history.product,
+        month=month,
+        followed=followed,
+        days=len(at),
+        kept_price=kept,
+        predicted=None if record is None or not followed else record.total[measure],
+        happened=float(getattr(history, measure)[at].sum()),
+        gain=interval_of(cumulated[:, -1]),
+        cumulated=cumulated,
+        dates=tuple(map(str, history.dates[at])),
+    )
 
 
 def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
@@ -114,13 +122,17 @@ def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
             sum(getattr(item, name) for item in checks) for name in ("predicted", "low", "high", "actual")
         )
         predicted = Check(mean, low, high, actual, low <= actual <= high)
-    known = [row.happened for row in parts if row.happened is not None]
     draws = sum((row.cumulated[:, -1] for row in parts), np.zeros(len(parts[0].cumulated)))
-    days = sum(row.days for row in parts)
-    happened = sum(known) if known else None
-    kept = parts[0].kept_price if product else None
-    return Reviewed(
-        product, "", parts[0].followed, days, kept, predicted, happened, interval_of(draws), draws[:, None], ()
+    return parts[0]._replace(
+        product=product,
+        month="",
+        days=sum(row.days for row in parts),
+        kept_price=parts[0].kept_price if product else None,
+        predicted=predicted,
+        happened=sum(row.happened for row in parts),
+        gain=interval_of(draws),
+        cumulated=draws[:, None],
+        dates=(),
     )
 
 
@@ -179,19 +191,13 @@ def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter) -> Revi
         totals.append((str(total.days), f"{f.period}s at the advised price"))
         totals.append((f.estimate(total.gain, plus="+"), f"{measure} over the kept price"))
     if apart is not None:
-        gain = f.estimate(apart.gain, plus="+")
         lead.append(f"On {plural(apart.days, f.period)} another price was charged; they are counted apart.")
-        totals += [
-            (str(apart.days), f"{f.period}s at another price"),
-            (gain, f"{measure} on these over the kept price"),
-        ]
+        totals.append((str(apart.days), f"{f.period}s at another price"))
+        totals.append((f.estimate(apart.gain, plus="+"), f"{measure} on these over the kept price"))
+    note = "The gain on these days is that of the prices charged, not of advice."
     tables = (
         ("At the advised price", "These days test predictions and advice.", _rows(followed, f)),
-        (
-            "At another price",
-            "The gain on these days is that of the prices charged, not of advice.",
-            _rows(other, f),
-        ),
+        ("At another price", note, _rows(other, f)),
     )
     figure = _figure(followed, measure, f) if followed else None
     return ReviewPage(headline, tuple(lead), tuple(totals), figure, tuple(table for table in tables if table[2]))
@@ -199,13 +205,7 @@ def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter) -> Revi
 
 def render_review(page: ReviewPage, source: str, f: Formatter) -> str:
     """Return the page as HTML."""
-    document: dict[str, str | int] = {
-        "source": source,
-        "pricerl": __version__,
-        "locale": f.locale,
-        "currency": f.currency,
-    }
-    document |= {"price_decimals": f.price_decimals, "step_days": f.step_days}
+    document = {"source": source, "pricerl": __version__, **asdict(f)}
     return fill_template("review.html", document, {"review": page})
 
 
@@ -233,15 +233,14 @@ def _rows(rows: Sequence[Reviewed], f: Formatter) -> list[tuple[str, list[Cell]]
 
 
 def _cells(row: Reviewed, f: Formatter) -> list[Cell]:
-    predicted: Check | None = row.predicted
-    said = Cell(COLUMNS[3], UNKNOWN)
-    if predicted is not None:
-        said = _cell(COLUMNS[3], Interval(predicted.predicted, predicted.low, predicted.high), f, "")
+    predicted = Cell(COLUMNS[3], UNKNOWN)
+    if (found := row.predicted) is not None:
+        predicted = _cell(COLUMNS[3], Interval(found.predicted, found.low, found.high), f, "")
     return [
         Cell(COLUMNS[0], row.month or "total"),
         Cell(COLUMNS[1], str(row.days)),
         Cell(COLUMNS[2], f.price(row.kept_price)),
-        said,
+        predicted,
         Cell(COLUMNS[4], f.money(row.happened)),
         _cell(COLUMNS[5], row.gain, f, "+"),
     ]

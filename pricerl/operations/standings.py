@@ -23,9 +23,8 @@ MEASURED_DAYS = 182
 def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date | None = None) -> Account | None:
     """Return the account of a product that is open after a history; None if the next advice opens one.
 
-    An advice opens an account if none is open on its last day of data, at the price of that day.
-    Entries are those of the decision log, oldest first; the last day that has ``passed`` is that of the history if
-    absent.
+    An advice opens an account if none is open on its last day of data, at the price of that day. The last day that has
+    ``passed`` is that of the history if absent.
     """
     account = None
     end = history.last_day
@@ -53,23 +52,20 @@ def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[floa
 def find_measured(
     entries: Sequence[Entry], products: Sequence[ProductHistory], measure: str
 ) -> dict[str, MeasuredPair]:
-    """Return the pairs of prices of which the last decided price test measured the better one, by product.
+    """Return the pairs of prices of which the last price test of a measure found the better one, by product.
 
-    Args:
-        entries: entries of the decision log.
-        products: histories; a test counts for ``MEASURED_DAYS`` after its last day.
-        measure: what must have been compared, ``profit`` or ``sales``.
+    A result counts for ``MEASURED_DAYS`` after the last day of the test.
     """
-    last = {item.product: item.last_day for item in products}
-    found: dict[str, MeasuredPair] = {}
-    for entry in entries:
-        if entry["kind"] != TEST_RESULT or entry["product"] not in last or entry["question"] != measure:
-            continue
-        age = (last[entry["product"]] - date.fromisoformat(entry["last_day"])).days
-        found.pop(entry["product"], None)
-        pair = (entry["test_price"], entry["regular_price"])
+    last = {
+        entry["product"]: entry for entry in entries if entry["kind"] == TEST_RESULT and entry["question"] == measure
+    }
+    found = {}
+    for history in (history for history in products if history.product in last):
+        entry = last[history.product]
+        age = (history.last_day - date.fromisoformat(entry["last_day"])).days
         if entry["verdict"] != "undecided" and age <= MEASURED_DAYS:
-            found[entry["product"]] = MeasuredPair(*(pair if entry["verdict"] == "higher" else pair[::-1]))
+            pair = (entry["test_price"], entry["regular_price"])
+            found[history.product] = MeasuredPair(*(pair if entry["verdict"] == "higher" else pair[::-1]))
     return found
 
 
@@ -80,19 +76,20 @@ def find_standings(
     bound: Mapping[str, Bound] = MappingProxyType({}),
     currency: str | None = None,
 ) -> dict[str, Standing]:
-    """Return what a log says about the products of a market for their next prices, by name.
+    """Return what the entries of a log, oldest first, say about the products of a market for their next prices.
 
     Args:
-        entries: entries of the decision log, oldest first.
+        entries: entries of the decision log.
         dynamics: market of the fresh history.
         today: the clock; no earlier than the first day after each history, which it is if absent.
         bound: prices that relations leave, by product.
         currency: of the file; None if unknown.
     """
-    measured = find_measured(entries, dynamics.market.preprocessor.products, dynamics.market.measure)
+    histories = dynamics.market.preprocessor.products
+    measured = find_measured(entries, histories, dynamics.market.measure)
     found = {}
-    for index, history in enumerate(dynamics.market.preprocessor.products):
-        product = Product(dynamics, index)
+    for product in (Product(dynamics, index) for index in range(len(histories))):
+        history = product.history
         name = history.product
         day = max(today or product.first_day, product.first_day)
         predictions = find_predictions(entries, history)

@@ -95,25 +95,17 @@ def find_contradiction(entry: Entry, history: ProductHistory) -> str:
         return ""
     price = float(history.price[seen].mean()) / known["price"]
     units = float(history.units[seen].sum()) / known["units"] if known["units"] >= FEWEST_COMPARED else 1.0
-    if not 1 / SAME_PRICES <= price <= SAME_PRICES:
-        return f"the prices from {known['since']} to {end} are {price:.3g} times those that the last advice knew"
-    if not 1 / SAME_UNITS <= units <= SAME_UNITS:
-        return f"the units sold from {known['since']} to {end} are {units:.3g} times those that the last advice knew"
+    for name, ratio, most in (("prices", price, SAME_PRICES), ("units sold", units, SAME_UNITS)):
+        if not 1 / most <= ratio <= most:
+            return f"the {name} from {known['since']} to {end} are {ratio:.3g} times those that the last advice knew"
     return ""
 
 
 def find_own_prices(entries: Iterable[Entry], history: ProductHistory) -> BoolArray | None:
-    """Return the days whose price the model set, as its last advice on each of them states; None if there are none.
+    """Return the days ``(D,)`` whose price the model set, as its last advice on each states; None if there are none.
 
     They count in runs of a week or more: a seller whose own rule returns to the same few prices charges the advised
-    one now and then, on days that demand chose.
-
-    Args:
-        entries: entries of the decision log.
-        history: history of one product.
-
-    Returns:
-        ``(D,)``, False on days that were not observed; those neither count nor end a run.
+    one now and then, on days that demand chose. Days that were not observed neither count nor end a run.
     """
     own = np.zeros(len(history.dates), dtype=bool)
     for at, (entry, day) in find_predictions(entries, history).items():
@@ -129,10 +121,6 @@ def advised_low(predictions: Predictions, history: ProductHistory) -> FloatArray
     """Return the predicted 5 % limits of sales on days at a price that the model advised, ``(D,)`` money.
 
     NaN on all other days: those at another price, at a person's price, or without a prediction of sales.
-
-    Args:
-        predictions: entries and forecasts, by day of the history.
-        history: history of the product.
     """
     low = np.full(len(history.dates), np.nan)
     for at, (entry, day) in predictions.items():
@@ -143,13 +131,17 @@ def advised_low(predictions: Predictions, history: ProductHistory) -> FloatArray
 
 def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) -> TrackDay:
     charged = float(history.price[at])
-    observed = bool(history.observed[at])
+    known = {"units": history.observed[at], "sales": history.observed[at], "profit": history.profit_known[at]}
+    happened = {name: float(getattr(history, name)[at]) for name in MEASURES if known[name]}
     outcome: Outcome = "not observed"
-    if observed:
+    checks: dict[str, Check | None] = dict.fromkeys(MEASURES)
+    if history.observed[at]:
         outcome = "followed" if same_price(charged, day["price"]) else "not followed"
-    happened = {name: float(getattr(history, name)[at]) if observed else None for name in ("units", "sales")}
-    happened["profit"] = float(history.profit[at]) if history.profit_known[at] else None
-    tested = {name: happened[name] if outcome == "followed" else None for name in MEASURES}
+    if outcome == "followed":
+        for name, actual in happened.items():
+            if day[name] is not None:
+                mean, low, high = day[name]
+                checks[name] = Check(mean, low, high, actual, low <= actual <= high)
     model = next((row for row in entry.get("model_days", ()) if row["date"] == day["date"]), None)
     return TrackDay(
         date=day["date"],
@@ -158,18 +150,11 @@ def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) 
         advised_price=day["price"],
         charged_price=charged,
         outcome=outcome,
-        **{name: _check(day[name], tested[name]) for name in MEASURES},
+        **checks,
         model_price=None if model is None else model["price"],
         model_profit=None if model is None or model["profit"] is None else model["profit"][0],
-        actual_profit=happened["profit"],
+        actual_profit=happened.get("profit"),
     )
-
-
-def _check(predicted: Sequence[float] | None, actual: float | None) -> Check | None:
-    if predicted is None or actual is None:
-        return None
-    mean, low, high = predicted
-    return Check(mean, low, high, actual, low <= actual <= high)
 
 
 def _total(tested: Sequence[tuple[TrackDay, dict[str, Any]]], measure: int) -> Check | None:

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +40,7 @@ UNUSED_GROUPS = ("tracking", "config")
 def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation | None) -> TrackedRun:
     """Return the facts about a run for Weights & Biases, with the id that its generation keeps.
 
-    Args:
-        run: a run with a generation.
-        settings: all parsed settings, nested, as plain values.
-        source: generation that a resumed run comes from.
+    ``settings`` are all parsed ones, nested, as plain values; a resumed run comes from the generation ``source``.
     """
     assert run.generation is not None
     facts = {key: value for key, value in _flatten(settings) if key.partition(".")[0] not in UNUSED_GROUPS}
@@ -54,13 +50,8 @@ def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation |
     facts |= {"pricerl": __version__, "generation": run.generation.name, "history": fingerprint(run)}
     facts["commit"] = find_commit(Path(__file__))
     folder = run.generation.path
-    return TrackedRun(
-        run.folder.name,
-        folder,
-        keep_id(folder, None if source is None else source.path),
-        f"eval/{run.data.monitor}",
-        facts,
-    )
+    known = keep_id(folder, None if source is None else source.path)
+    return TrackedRun(run.folder.name, folder, known, f"eval/{run.data.monitor}", facts)
 
 
 def resume_tracked(run: Run) -> None:
@@ -86,12 +77,9 @@ def find_ignored(run: Run) -> list[str]:
     usual = TrackingConfig()
     if run.options.wandb:
         return [] if run.command in ("fit", "predict") else [f"--wandb has no effect: {run.command} logs nothing"]
-    names = [
-        f"--tracking.{item.name}" for item in fields(given) if getattr(given, item.name) != getattr(usual, item.name)
-    ]
-    return (
-        [f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect without --wandb true"] if names else []
-    )
+    names = [f"--tracking.{name}" for name, value in vars(given).items() if value != getattr(usual, name)]
+    verb = "has" if len(names) == 1 else "have"
+    return [f"{', '.join(names)} {verb} no effect without --wandb true"] if names else []
 
 
 def find_commit(file: Path) -> str | None:

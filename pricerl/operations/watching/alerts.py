@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,10 +92,13 @@ def send_alerts(
     due = [alert for alert in alerts if not _is_cooling(alert, known, cool_down, now)]
     if not due:
         return [], []
-    message = _message(folder.name, due)
-    faults = [channel(message) for channel in channels]
-    failures = [fault for fault in faults if fault]
-    counts = {"time": now.isoformat(timespec="seconds"), "sent": len(faults) - len(failures), "failed": len(failures)}
+    severity = max((alert.severity for alert in due), key=SEVERITIES.index)
+    lines = [clean(alert.line) for alert in due[:MOST_LINES]]
+    more = [f"and {len(due) - MOST_LINES} more"] if len(due) > MOST_LINES else []
+    message = Message(clean(f"pricerl {severity}: {folder.name}"), "\n".join([*lines, *more]), severity)
+    failures = [fault for channel in channels if (fault := channel(message))]
+    sent = len(channels) - len(failures)
+    counts = {"time": now.isoformat(timespec="seconds"), "sent": sent, "failed": len(failures)}
     text = "".join(f"{json.dumps({**alert._asdict(), **counts}, sort_keys=True)}\n" for alert in due)
     with explained(path), naming(path), path.open("ab") as file:
         file.write(text.encode())
@@ -103,13 +106,6 @@ def send_alerts(
         os.fsync(file.fileno())
     sync_folder(folder)
     return due, failures
-
-
-def _message(run: str, alerts: Sequence[Alert]) -> Message:
-    severity = max((alert.severity for alert in alerts), key=SEVERITIES.index)
-    lines = [clean(alert.line) for alert in alerts[:MOST_LINES]]
-    more = [f"and {len(alerts) - MOST_LINES} more"] if len(alerts) > MOST_LINES else []
-    return Message(clean(f"pricerl {severity}: {run}"), "\n".join([*lines, *more]), severity)
 
 
 def read_alerts(path: Path) -> list[dict[str, Any]]:
@@ -181,8 +177,3 @@ def _apprise_channel(apprise: Any, address: str, number: int) -> Channel:
         return "" if done else f"alert address {number} did not take the message"
 
     return send
-
-
-def present() -> datetime:
-    """Return the present time in UTC."""
-    return datetime.now(timezone.utc)

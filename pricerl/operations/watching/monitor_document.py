@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from pricerl import __version__
+
 MONITOR_FILE = "monitor.json"
 """Document of the last watch, in the run's folder."""
-MONITOR_FORMAT = 1
-"""Version of the document's schema."""
 MONITOR_SCHEMA = Path(__file__).parent / "monitor.schema.json"
 """JSON schema of the document."""
 
@@ -55,11 +55,6 @@ class WatchedProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     findings: list[Finding]
     track_record: Kept | None
 
-    @property
-    def severity(self) -> Severity:
-        """The most severe finding."""
-        return worst(self.findings)
-
 
 class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Document of a watch."""
@@ -74,16 +69,21 @@ class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Findings about the file and the model."""
     products: list[WatchedProduct]
 
+    @classmethod
+    def of(
+        cls, run: str, generation: str | None, today: date, findings: list[Finding], products: list[WatchedProduct]
+    ) -> Monitor:
+        """Return the document, in the present format and with the highest severity of its findings."""
+        listed = [*findings, *(finding for item in products for finding in item.findings)]
+        severities: list[Severity] = ["ok", *(finding.severity for finding in listed)]
+        severity = max(severities, key=SEVERITIES.index)
+        return cls(1, __version__, run, generation, today.isoformat(), severity, findings, products)
+
     def listed(self) -> list[tuple[str, Finding]]:
         """Return all findings with their product, an empty one for those about the file, the most severe first."""
         found = [("", finding) for finding in self.findings]
         found += [(product.product, finding) for product in self.products for finding in product.findings]
         return sorted(found, key=lambda pair: -SEVERITIES.index(pair[1].severity))
-
-
-def worst(findings: Iterable[Finding]) -> Severity:
-    """Return the highest severity; ``unknown`` counts as nothing found."""
-    return max((finding.severity for finding in findings), key=SEVERITIES.index, default="ok")
 
 
 def to_json(monitor: Monitor) -> str:

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pricerl import __version__
 from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.decide.standing import TrackRecord
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.track_record import find_own_prices, find_predictions, keep_record
-from pricerl.operations.watching.monitor_document import MONITOR_FORMAT, Finding, Kept, Monitor, WatchedProduct, worst
+from pricerl.operations.watching.monitor_document import Finding, Kept, Monitor, WatchedProduct
 from pricerl.operations.watching.new_days import NewDays, WatchSettings, check_age, check_delay, check_product
 from pricerl.progress import stage
 
@@ -29,21 +27,18 @@ if TYPE_CHECKING:
 
 
 def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today: date) -> Monitor:
-    """Check the days of a run's fresh file that its model has not seen.
-
-    Args:
-        run: run with its checkpoint and the fresh history.
-        entries: entries of its decision log.
-        settings: limits.
-        today: day of the watch.
+    """Check the days of a run's fresh file that the model of its checkpoint has not seen.
 
     Raises:
         DataError: the checkpoint is portable, and the file lacks the days it was fitted to.
     """
     assert run.checkpoint is not None
-    fresh = run.pricing.preprocessor
+    data = run.pricing
+    fresh = data.preprocessor
     trained = trained_history(run, run.checkpoint, entries)
-    market = fit_stored(run, trained)
+    with stage("fitting the market of the model's own days"):
+        market = fit_market(trained, data.market_config, data.cost, data.seed)
+    skipped = sorted({problem.product for problem in data.problems if problem.product})
     last_fitted = max(str(product.dates[-1]) for product in trained.products)
     last_day = max(str(product.dates[-1]) for product in fresh.products)
     findings = [
@@ -54,20 +49,17 @@ def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today
             for name in preprocessor_state(run, run.checkpoint)["names"]
             if name not in fresh.names
         ),
-        *(Finding("data", "warning", f"{name} is skipped: its rows cannot be used") for name in _skipped(run)),
+        *(Finding("data", "warning", f"{name} is skipped: its rows cannot be used") for name in skipped),
     ]
     with stage("checking the new days"):
         products = [_watch(run, index, market, entries, settings) for index in range(len(fresh.products))]
     generation = None if run.generation is None else run.generation.name
-    severity = worst([*findings, *(finding for item in products for finding in item.findings)])
-    about = (MONITOR_FORMAT, __version__, run.folder.name, generation, today.isoformat())
-    return Monitor(*about, severity, findings, products)
+    return Monitor.of(run.folder.name, generation, today, findings, products)
 
 
 def failed_watch(run: str, today: date, problem: str) -> Monitor:
     """Return the document of a watch whose file could not be read."""
-    finding = Finding("data", "alarm", f"the file cannot be used: {problem}")
-    return Monitor(MONITOR_FORMAT, __version__, run, None, today.isoformat(), "alarm", [finding], [])
+    return Monitor.of(run, None, today, [Finding("data", "alarm", f"the file cannot be used: {problem}")], [])
 
 
 def trained_history(run: Run, checkpoint: Checkpoint, entries: Sequence[Entry]) -> DataPreprocessor:
@@ -112,17 +104,6 @@ def preprocessor_state(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
     return found
 
 
-def fit_stored(run: Run, history: DataPreprocessor) -> Market:
-    """Fit a market to a history with the settings and the seed of a run."""
-    data = run.pricing
-    with stage("fitting the market of the model's own days"):
-        return fit_market(history, data.market_config, data.cost, data.seed)
-
-
-def _skipped(run: Run) -> list[str]:
-    return sorted({problem.product for problem in run.pricing.problems if problem.product})
-
-
 def _watch(run: Run, index: int, market: Market, entries: Sequence[Entry], settings: WatchSettings) -> WatchedProduct:
     history = run.pricing.preprocessor.products[index]
     known = market.preprocessor.names.index(history.product)
@@ -131,8 +112,5 @@ def _watch(run: Run, index: int, market: Market, entries: Sequence[Entry], setti
     record = keep_record(find_predictions(entries, history), history)
     new = NewDays(history, market, known, day, record, settings, run.formatter)
     findings = check_product(new) if len(day) else [Finding("drift", "unknown", f"no day after {last} to judge")]
-    return WatchedProduct(history.product, str(history.dates[-1]), len(day), findings, _kept(record))
-
-
-def _kept(record: TrackRecord | None) -> Kept | None:
-    return None if record is None else Kept(len(record.days), record.followed, dict(record.inside))
+    kept = None if record is None else Kept(len(record.days), record.followed, dict(record.inside))
+    return WatchedProduct(history.product, str(history.dates[-1]), len(day), findings, kept)

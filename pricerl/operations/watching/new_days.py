@@ -19,7 +19,7 @@ from pricerl.guardrails.price_grid import is_outside
 from pricerl.market.market import Market
 from pricerl.operations.track_record import Z90
 from pricerl.operations.watching.demand_drift import CHANGE, DriftDays, find_drift
-from pricerl.operations.watching.monitor_document import Finding, Severity
+from pricerl.operations.watching.monitor_document import Finding
 
 LATEST_DAYS = 14
 """Days at the end of the file on which a finding counts as present."""
@@ -68,10 +68,14 @@ class NewDays:
     formatter: Formatter
 
     @property
+    def num_latest(self) -> int:
+        """Number of rows of the file that count as the latest."""
+        return steps_in(LATEST_DAYS, self.history.step_days)
+
+    @property
     def latest(self) -> IntArray:
         """Positions of those new days that are among the latest of the file."""
-        first = len(self.history.dates) - steps_in(LATEST_DAYS, self.history.step_days)
-        return self.day[self.day >= first]
+        return self.day[self.day >= len(self.history.dates) - self.num_latest]
 
     @property
     def counted(self) -> BoolArray:
@@ -79,10 +83,28 @@ class NewDays:
         observed = self.history.observed[self.day]
         return observed if self.history.promotion is None else observed & ~self.history.promotion[self.day]
 
+    @property
+    def few(self) -> str:
+        """Words for too few new days."""
+        return f"{plural(int(self.counted.sum()), f'new {self.formatter.period}')}: too few"
+
+    def date(self, day: int) -> str:
+        """Return a day, given by its position in the history, in words."""
+        return self.formatter.date(str(self.history.dates[day]))
+
+    def expect(self, day: IntArray) -> FloatArray:
+        """Return the units that the market expects on days, ``(K, N)`` in every posterior draw."""
+        response = respond_on(self.market, self.index, self.history, day)
+        return response.expected_units.cpu().double().numpy()
+
 
 def check_product(new: NewDays) -> list[Finding]:
     """Return the findings about one product."""
-    drift = drift_of(new)
+    expected = new.expect(new.day)
+    size = new.market.size[new.index : new.index + 1].cpu().double().numpy()
+    units = new.history.units[new.day][None]
+    due = np.maximum(expected.mean(0), 1e-6)[None]
+    drift = find_drift(units, due, new.counted[None], size, *doubts_of(expected))
     return [
         check_gaps(new),
         check_drift(new, drift),
@@ -98,9 +120,9 @@ def check_delay(last_day: str, today: date, step_days: int, settings: WatchSetti
     """Report data that end too long ago; a row of a week is expected when the week has passed."""
     age = (today - date.fromisoformat(last_day)).days
     limit = settings.late_after + (step_days if step_days > 1 else 0)
-    text = f"the file ends on {last_day}, {plural(max(age, 0), 'day')} ago"
     if age < 0:
         return Finding("data", "warning", f"the file ends on {last_day}, after today", float(age), 0.0)
+    text = f"the file ends on {last_day}, {plural(age, 'day')} ago"
     return Finding("data", "alarm" if age > limit else "ok", text, float(age), float(limit))
 
 
@@ -114,19 +136,10 @@ def check_age(last_fitted: str, today: date, settings: WatchSettings) -> Finding
 
 def check_gaps(new: NewDays) -> Finding:
     """Report latest days without price or sales."""
-    observed = new.history.observed[-steps_in(LATEST_DAYS, new.history.step_days) :]
+    observed = new.history.observed[-new.num_latest :]
     share = float(observed.mean())
     text = f"{int(observed.sum())} of the last {plural(len(observed), new.formatter.period)} have price and sales"
     return Finding("data", "ok" if share >= FEWEST_OBSERVED else "warning", text, share, FEWEST_OBSERVED)
-
-
-def drift_of(new: NewDays) -> DriftDays:
-    """Return the drift of demand on the new days, in one row."""
-    expected = respond_on(new.market, new.index, new.history, new.day).expected_units.cpu().double().numpy()
-    size = new.market.size[new.index : new.index + 1].cpu().double().numpy()
-    units = new.history.units[new.day][None]
-    counted = new.counted[None]
-    return find_drift(units, np.maximum(expected.mean(0), 1e-6)[None], counted, size, *doubts_of(expected))
 
 
 def doubts_of(expected: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -139,43 +152,36 @@ def doubts_of(expected: FloatArray) -> tuple[FloatArray, FloatArray]:
 def check_drift(new: NewDays, drift: DriftDays) -> Finding:
     """Report a drop or a rise of demand found on the latest days."""
     if new.counted.sum() < FEWEST_DAYS:
-        return Finding("drift", "unknown", f"{_few(new)} to judge demand")
+        return Finding("drift", "unknown", f"{new.few} to judge demand")
     alarms = np.flatnonzero(drift.alarm[0])
     latest = alarms[np.isin(new.day[alarms], new.latest)]
+    if len(latest):
+        found = int(latest[-1])
+        way = int(drift.alarm[0, found])
+        start = int(drift.start[0, found])
+        size = _size_of(new, drift, start)
+        text = f"demand {'fell' if way < 0 else 'rose'} by about {size} around {new.date(new.day[start])}"
+        text = f"{text}, found on {new.date(new.day[found])}"
+        return Finding("drift", "alarm" if way < 0 else "warning", text, float(way), 1.0)
+    level = float(drift.level[0, -1])
+    if len(alarms) and abs(level - 1) > max(CHANGE / 2, Z90 * float(drift.level_sd[0, -1]) * level):
+        since = new.date(new.day[alarms[-1]])
+        text = f"demand is {100 * level:.0f} % of what the model expects since the change found on {since}"
+        return Finding("drift", "warning", f"{text}; retrain it", level, 1.0)
     evidence = float(drift.evidence[0, -1])
-    if not len(latest):
-        level = float(drift.level[0, -1])
-        sd = float(drift.level_sd[0, -1])
-        if len(alarms) and abs(level - 1) > max(CHANGE / 2, Z90 * sd * level):
-            since = _date(new, int(new.day[alarms[-1]]))
-            text = f"demand is {100 * level:.0f} % of what the model expects since the change found on {since}"
-            return Finding("drift", "warning", f"{text}; retrain it", level, 1.0)
-        text = f"demand is as expected; evidence of a change: {100 * evidence:.0f} % of the threshold"
-        return Finding("drift", "ok", text, evidence, 1.0)
-    day = int(latest[-1])
-    dates = new.history.dates[new.day]
-    way = int(drift.alarm[0, day])
-    start = int(drift.start[0, day])
-    what = "fell" if way < 0 else "rose"
-    since = new.formatter.date(str(dates[start]))
-    found = new.formatter.date(str(dates[day]))
-    text = f"demand {what} by about {_size_of(new, drift, start)} around {since}, found on {found}"
-    return Finding("drift", "alarm" if way < 0 else "warning", text, float(way), 1.0)
+    text = f"demand is as expected; evidence of a change: {100 * evidence:.0f} % of the threshold"
+    return Finding("drift", "ok", text, evidence, 1.0)
 
 
 def _size_of(new: NewDays, drift: DriftDays, start: int) -> str:
     """Return the change of demand since a day in percent, with 90 % limits."""
     rows = new.day[start:]
     counted = new.counted[start:]
-    due = respond_on(new.market, new.index, new.history, rows).expected_units.cpu().double().numpy().mean(0)
-    level = float(drift.level[0, start])
-    sd = float(drift.level_sd[0, start])
-    due = due[counted] * level
-    sold = new.history.units[rows][counted]
+    due = new.expect(rows).mean(0)[counted] * float(drift.level[0, start])
     total = max(float(due.sum()), 1e-9)
     noise = float(np.sqrt((due + due**2 / float(new.market.size[new.index])).sum())) / total
-    change = float(sold.sum()) / total - 1
-    reach = Z90 * float(np.hypot(noise, sd))
+    change = float(new.history.units[rows][counted].sum()) / total - 1
+    reach = Z90 * float(np.hypot(noise, float(drift.level_sd[0, start])))
     ends = sorted((abs(change) - reach, abs(change) + reach))
     return f"{100 * abs(change):.0f} % (90 %: {100 * max(ends[0], 0):.0f} to {100 * ends[1]:.0f})"
 
@@ -185,70 +191,63 @@ def check_coverage(new: NewDays, drift: DriftDays) -> Finding:
     scores = drift.score[0][-steps_in(COVERAGE_DAYS, new.history.step_days) :]
     scores = scores[np.isfinite(scores)]
     if len(scores) < 2 * FEWEST_DAYS:
-        return Finding("coverage", "unknown", f"{_few(new)} to judge the intervals")
+        return Finding("coverage", "unknown", f"{new.few} to judge the intervals")
     inside = int((np.abs(scores) <= Z90).sum())
-    probability = float(bdtr(inside, len(scores), LIMITS[1] - LIMITS[0]))
+    planned = LIMITS[1] - LIMITS[0]
+    few = float(bdtr(inside, len(scores), planned)) < COVERAGE_LEVEL
     text = f"{inside} of {plural(len(scores), new.formatter.period)} inside their 90 % interval, one day ahead"
-    severity: Severity = "warning" if probability < COVERAGE_LEVEL else "ok"
-    return Finding("coverage", severity, text, inside / len(scores), LIMITS[1] - LIMITS[0])
+    return Finding("coverage", "warning" if few else "ok", text, inside / len(scores), planned)
 
 
 def check_conversions(new: NewDays) -> Iterator[Finding]:
     """Report conversions that dropped against the weeks before, given the prices."""
     history = new.history
     fitted = new.market.products[new.index]
-    known = {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
-    recent = steps_in(LATEST_DAYS, history.step_days)
-    day = np.arange(
-        max(0, len(history.dates) - recent - steps_in(REFERENCE_DAYS, history.step_days)), len(history.dates)
-    )
+    first = len(history.dates) - new.num_latest
+    day = np.arange(max(0, first - steps_in(REFERENCE_DAYS, history.step_days)), len(history.dates))
     day = day[history.observed[day]]
-    for name in (name for name, is_known in known.items() if is_known):
-        actual = getattr(history, name)[day]
-        if not np.isfinite(actual).all():
+    limit = -new.settings.conversion_drop
+    for name in ("organic", "ad"):
+        if getattr(fitted, name) is None or not np.isfinite(actual := getattr(history, name)[day]).all():
             continue
         response = respond_on(new.market, new.index, history, day)
         ratio = actual / np.maximum(getattr(response, name).cpu().double().numpy().mean(0), 1e-9)
-        latest = day >= len(history.dates) - recent
-        yield _compare_conversion(name, ratio[latest], ratio[~latest], new)
-
-
-def _compare_conversion(name: str, latest: FloatArray, before: FloatArray, new: NewDays) -> Finding:
-    if min(len(latest), len(before)) < FEWEST_DAYS or before.mean() <= 0:
-        return Finding("conversion", "unknown", f"{_few(new)} to judge the {name} conversion")
-    change = float(latest.mean() / before.mean() - 1)
-    error = float(np.hypot(*(part.std(ddof=1) / np.sqrt(len(part)) for part in (latest, before))) / before.mean())
-    limit = -new.settings.conversion_drop
-    dropped = change <= limit and change < -CONVERSION_SDS * error
-    text = f"{name} conversion {new.formatter.percent(change, plus='+')} against the weeks before, given the prices"
-    return Finding("conversion", "warning" if dropped else "ok", text, change, limit)
+        latest = ratio[day >= first]
+        before = ratio[day < first]
+        if min(len(latest), len(before)) < FEWEST_DAYS or before.mean() <= 0:
+            yield Finding("conversion", "unknown", f"{new.few} to judge the {name} conversion")
+            continue
+        change = float(latest.mean() / before.mean() - 1)
+        error = float(np.hypot(*(part.std(ddof=1) / np.sqrt(len(part)) for part in (latest, before))) / before.mean())
+        dropped = change <= limit and change < -CONVERSION_SDS * error
+        text = f"{name} conversion {new.formatter.percent(change, plus='+')} against the weeks before, given the prices"
+        yield Finding("conversion", "warning" if dropped else "ok", text, change, limit)
 
 
 def check_tried(new: NewDays) -> Finding:
     """Report prices outside those that the model was fitted to."""
-    tried = new.market.preprocessor.products[new.index].tried_prices
+    f = new.formatter
+    low, high = new.market.preprocessor.products[new.index].tried_prices
     latest = new.latest[new.history.observed[new.latest]]
-    outside = [day for day in latest if is_outside(float(new.history.price[day]), *tried)]
-    span = f"{new.formatter.price(tried[0])} to {new.formatter.price(tried[1])}"
+    outside = [day for day in latest if is_outside(float(new.history.price[day]), low, high)]
+    span = f"{f.price(low)} to {f.price(high)}"
     if not outside:
         return Finding("untried price", "ok", f"all latest prices lie within those tried, {span}")
     price = float(new.history.price[outside[-1]])
-    text = f"{new.formatter.price(price)} on {_date(new, outside[-1])} is outside the prices tried, {span}"
-    return Finding("untried price", "warning", text, price, tried[0] if price < tried[0] else tried[1])
+    text = f"{f.price(price)} on {new.date(outside[-1])} is outside the prices tried, {span}"
+    return Finding("untried price", "warning", text, price, low if price < low else high)
 
 
 def check_followed(new: NewDays) -> Iterator[Finding]:
     """Report latest days on which another price than the advised one was charged."""
-    if new.record is None:
-        return
-    first = str(new.history.dates[-steps_in(LATEST_DAYS, new.history.step_days) :][0])
-    days = [day for day in new.record.days if day.date >= first and day.outcome != "not observed"]
-    other = [day for day in days if day.outcome == "not followed"]
+    first = str(new.history.dates[-new.num_latest :][0])
+    past = () if new.record is None else new.record.days
+    days = [day for day in past if day.date >= first and day.outcome != "not observed"]
     if not days:
         return
+    other = [day for day in days if day.outcome == "not followed"]
     f = new.formatter
-    kept = len(days) - len(other)
-    text = f"{kept} of the last {plural(len(days), f'advised {f.period}')} at the advised price"
+    text = f"{len(days) - len(other)} of the last {plural(len(days), f'advised {f.period}')} at the advised price"
     if other:
         last = other[-1]
         text += f"; on {f.date(last.date)} {f.price(last.charged_price)} instead of {f.price(last.advised_price)}"
@@ -258,24 +257,11 @@ def check_followed(new: NewDays) -> Iterator[Finding]:
 def check_competitor(new: NewDays) -> Iterator[Finding]:
     """Report a competitor's price that has moved."""
     prices = new.history.competitor
-    if prices is None:
+    if prices is None or len(prices) < 2:
         return
-    before = prices[-1 - steps_in(RECENT_DAYS, new.history.step_days) : -1]
-    if not len(before):
-        return
-    usual = float(np.median(before))
     last = float(prices[-1])
-    change = last / usual - 1
+    change = last / float(np.median(prices[-1 - steps_in(RECENT_DAYS, new.history.step_days) : -1])) - 1
     limit = new.settings.competitor_move
-    text = (
-        f"the competitor charges {new.formatter.price(last)}, {new.formatter.percent(change, plus='+')} in four weeks"
-    )
+    f = new.formatter
+    text = f"the competitor charges {f.price(last)}, {f.percent(change, plus='+')} in four weeks"
     yield Finding("competitor", "warning" if abs(change) >= limit else "ok", text, change, limit)
-
-
-def _few(new: NewDays) -> str:
-    return f"{plural(int(new.counted.sum()), f'new {new.formatter.period}')}: too few"
-
-
-def _date(new: NewDays, day: int) -> str:
-    return new.formatter.date(str(new.history.dates[day]))
