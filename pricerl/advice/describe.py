@@ -26,10 +26,9 @@ from pricerl.advice.stop_rule import find_stop_rule
 from pricerl.arrays import FloatArray, Interval, interval_of, intervals_of
 from pricerl.data.days import steps_in
 from pricerl.decide.case import Case, Course
-from pricerl.decide.chain import decide_price
+from pricerl.decide.chain import Proposer, decide_price
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.overruled import orders_after
-from pricerl.decide.proposer import Proposer
 from pricerl.decide.standing import FIRST, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pricerl.advice.result import ProductAdvice
     from pricerl.evaluation.backtest import Backtest
     from pricerl.operations.catalogue import Advised
-    from pricerl.operations.log.log_head import Head
+    from pricerl.operations.log.decision_log import Head
     from pricerl.operations.shop import Shop
     from pricerl.training.run import Run
 

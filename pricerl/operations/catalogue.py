@@ -131,8 +131,8 @@ class Advisor:
     ) -> Advised:
         """Advise on the products of a market, subject to kill switch, orders and track record in a log's entries.
 
-        The plan that the policy competes with is made here unless its ``benchmark`` is given. Products that are
-        ``bound`` by relations to others get those prices.
+        The plan that the policy competes with is made unless its ``benchmark`` is given. Products that are ``bound``
+        by relations to others get those prices.
         """
         if self.step_discount is not None and benchmark is None:
             plan = plan_dynamically(dynamics, self.step_discount)
@@ -222,11 +222,10 @@ def split(
     """Split a run's products, or the first ``most`` of them, into chunks; the other arguments are those of `Chunk`."""
     advisor = Advisor.of(run)
     data = run.pricing
-    count = len(data.preprocessor.products)
     fitted = "market" in vars(data)
     benchmark = None
-    wanted = count if most is None else min(most, count)
-    if fitted and wanted == count <= CHUNK and advisor.step_discount is not None:
+    wanted = advisor.catalogue if most is None else min(most, advisor.catalogue)
+    if fitted and wanted == advisor.catalogue <= CHUNK and advisor.step_discount is not None:
         benchmark = data.benchmark(run.module, dynamics=data.dynamics_on_cpu)
     for first in range(0, wanted, CHUNK):
         rows = range(first, min(first + CHUNK, wanted))
@@ -278,14 +277,7 @@ class Catalogue:
         return cls(Advisor.of(run), data.preprocessor.trained_state(), data.pool)
 
     def advise(self, frame: pd.DataFrame) -> ProductAdvice:
-        """Advise on the days after the history of one product.
-
-        Args:
-            frame: rows of one product that was trained on, with the columns of a seller's file.
-
-        Raises:
-            DataError: the rows cannot be used, or are of several products or of an unknown one.
-        """
+        """Advise on the days after the history of one product; arguments and errors are those of `advise_product`."""
         config = DataConfig(**self.trained["config"])
         history = history_from_text(frame.to_csv(index=False), "frame", config)
         if len(history.products) != 1:

@@ -19,8 +19,7 @@ from pricerl.formatting import PLAIN_DIGITS, safe_text
 from pricerl.guardrails.hard_limits import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
-from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry
-from pricerl.operations.log.log_head import Head
+from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head
 from pricerl.operations.log.orders import ADVICE, APPROVAL, PAUSE, judged_orders
 from pricerl.terminal import shown
 

@@ -154,13 +154,6 @@ REVIEW_FILE = "review.html"
 """Page of a review, in the run's folder."""
 
 COLUMNS = ("Month", "Days", "Kept price", "Predicted", "Happened", "Gain over keeping")
-METHOD = (
-    "Nobody knows what would have been sold at the kept price, which is the one before the first advice. The estimate "
-    "takes the units that were sold and the response to prices of the market fitted to all days, with its uncertainty, "
-    "that of the costs, and the noise of sales. It cannot see causes that no column contains: if something else "
-    "changed demand whenever the price did, the gain is wrong. Predictions of several months are added as if they "
-    "were wrong together, so that their intervals are wide."
-)
 
 
 class ReviewPage(NamedTuple):
@@ -173,8 +166,6 @@ class ReviewPage(NamedTuple):
     figure: Figure | None
     tables: tuple[tuple[str, str, list[tuple[str, list[Cell]]]], ...]
     """Title, note and rows of each table."""
-    columns: tuple[str, ...] = COLUMNS
-    method: str = METHOD
 
 
 def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter) -> ReviewPage:
@@ -206,7 +197,7 @@ def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter) -> Revi
 def render_review(page: ReviewPage, source: str, f: Formatter) -> str:
     """Return the page as HTML."""
     document = {"source": source, "pricerl": __version__, **asdict(f)}
-    return fill_template("review.html", document, {"review": page})
+    return fill_template("review.html", document, {"review": page, "columns": COLUMNS})
 
 
 def review_lines(page: ReviewPage) -> list[tuple[str, list[tuple[str, ...]]]]:

@@ -234,7 +234,7 @@ class Shop:
 
     def publish_copy(self, prepared: Prepared) -> None:
         """Publish files of an advice and the outbox in a folder of the user's choice, made if absent."""
-        show_set(prepared.home, self._write(prepared, {PRICES: self.outbox.render()}, self.log.head.hash))
+        show_set(prepared.home, self._write(prepared))
 
     def publish_page(self, name: str, html: str) -> None:
         """Add a page to the files in force, or replace it."""
@@ -253,15 +253,12 @@ class Shop:
         self, prepared: Prepared | None = None, pages: Mapping[str, str] = MappingProxyType({})
     ) -> Callable[[], object]:
         """Write the set of files with the outbox, and return a function that shows it and the generation in force."""
-        mark = self.log.head.hash
-        prices = {PRICES: self.outbox.render()}
-        shows = [] if prepared is None else [(prepared.home, self._write(prepared, prices, mark))]
+        shows = [] if prepared is None else [(prepared.home, self._write(prepared))]
         ready = self._ready or CURRENT
         source = self.home / PUBLISHED / ready
         if (prepared is None or prepared.home != self.home) and source.exists():
-            if pages or ready == CURRENT or (source / PRICES).read_bytes().decode() != prices[PRICES]:
-                renewed = Prepared(self.home, {**pages}, (source / "advice.xlsx").exists())
-                ready = self._write(renewed, prices, mark, ready)
+            if pages or ready == CURRENT or (source / PRICES).read_bytes().decode() != self.outbox.render():
+                ready = self._write(Prepared(self.home, pages, (source / "advice.xlsx").exists()), ready)
             shows.append((self.home, ready))
 
         def show() -> None:
@@ -272,14 +269,17 @@ class Shop:
 
         return show
 
-    def _write(self, prepared: Prepared, prices: Mapping[str, str], mark: str, source: str = "") -> str:
+    def _write(self, prepared: Prepared, source: str = "") -> str:
+        """Write the set of files with the outbox, and other files of the set ``source``, and return its name."""
+
         def finish(folder: Path) -> None:
             if prepared.excel:
                 from pricerl.advice.exports import rewrite_workbook
 
                 rewrite_workbook(folder, self.outbox.table())
 
-        return stage_set(prepared.home, {**prepared.files, **prices}, finish, mark, source)
+        files = {**prepared.files, PRICES: self.outbox.render()}
+        return stage_set(prepared.home, files, finish, self.log.head.hash, source)
 
 
 def name_in_force(folder: RunFolder, entries: Sequence[Entry]) -> str:
@@ -308,9 +308,9 @@ def day_of(given: str | None, data: PricingDataModule) -> date:
 
     A simulated seller's is the first day after their history.
     """
-    if given is not None or data.path is not None:
-        return system_day() if given is None else read_day(given)
-    return max(history.next_day for history in data.preprocessor.products)
+    if given is not None:
+        return read_day(given)
+    return max(history.next_day for history in data.preprocessor.products) if data.path is None else system_day()
 
 
 def read_day(text: str) -> date:

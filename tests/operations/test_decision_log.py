@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.log.decision_log import append, read_log, stamp, verify
-from pricerl.operations.log.log_head import BEFORE_THE_FIRST, Head, moving_head
+from pricerl.operations.log.decision_log import BEFORE_THE_FIRST, Head, append, moving_head, read_log, stamp, verify
 
 NASTY = {
     "line breaks": "one\ntwo\r\nthree\u2028four\u0085five",

@@ -13,9 +13,8 @@ import pytest
 
 from pricerl.entry_parts import FORMAT
 from pricerl.errors import DataError
-from pricerl.operations.log.decision_log import Entry, append, canonical, read_log, stamp, verify
+from pricerl.operations.log.decision_log import BEFORE_THE_FIRST, Entry, append, canonical, read_log, stamp, verify
 from pricerl.operations.log.log_entries import SCHEMA_FILE, make_schema, parse_entry, read_entry
-from pricerl.operations.log.log_head import BEFORE_THE_FIRST
 
 LINES = (Path(__file__).parent / "decisions.jsonl").read_bytes().splitlines()
 """Advice, override and advice."""

@@ -13,8 +13,19 @@ from pathlib import Path
 import pytest
 
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.log.decision_log import Entry, append, canonical, read_log, stamp, verify
-from pricerl.operations.log.log_head import BEFORE_THE_FIRST, Head, head_path, moving_head, read_head
+from pricerl.operations.log.decision_log import (
+    BEFORE_THE_FIRST,
+    Entry,
+    Head,
+    append,
+    canonical,
+    head_path,
+    moving_head,
+    read_head,
+    read_log,
+    stamp,
+    verify,
+)
 
 
 def pause(reason: str = "x") -> Entry:

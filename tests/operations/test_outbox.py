@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pricerl.formatting import safe_text
-from pricerl.operations.log.log_head import Head
+from pricerl.operations.log.decision_log import Head
 from pricerl.operations.outbox import COLUMNS, Outbox, Row, fill_outbox, newest_advice
 
 HEAD = Head(3, "ab" * 32)
