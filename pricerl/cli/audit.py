@@ -85,13 +85,7 @@ def _replay(options: argparse.Namespace) -> int:
     if options.target is None or not options.target.isdecimal():
         raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
     from pricerl.cli.advise import make_advice, run_lightning
-    from pricerl.operations.log.provenance import (
-        compare,
-        describe_origin,
-        list_differences,
-        new_settings,
-        refuse_changed,
-    )
+    from pricerl.operations.log.provenance import check_replay, compare, describe_origin
 
     log = shop_of(options).log_path
     entries = verify(log).entries
@@ -100,8 +94,7 @@ def _replay(options: argparse.Namespace) -> int:
     settings = {**_replay_settings(entry, log.parent, options.path), "allow": options.allow}
     run = run_lightning("predict", option_words(settings), seen)
     origin = describe_origin(run, date.fromisoformat(entry.get("today") or entry["days"][0]["date"]))
-    refuse_changed(entry, run, origin, log)
-    differences = list_differences(entry, origin, new_settings(entry, run) or {})
+    differences = check_replay(entry, run, origin, log)
     write_lines([compare(entry, make_advice(run, seen, None).advice, differences, log)])
     return EXIT_OK
 

@@ -115,11 +115,7 @@ def fingerprint(task: BacktestTask) -> str:
 
 
 def write_backtests(path: Path, key: str, backtests: Mapping[str, Backtest]) -> None:
-    """Write backtests with their fingerprint and a hash of the content.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
+    """Write backtests with their fingerprint and a hash of the content, or raise a ``UsageError``."""
     found = {
         name: {"origins": item.origins, "scores": [score._asdict() for score in item.scores]}
         for name, item in backtests.items()

@@ -27,11 +27,7 @@ FEWEST_BLOCKS = 4
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Settings of the gate.
-
-    Raises:
-        UsageError: a setting is outside its range.
-    """
+    """Settings of the gate; one outside its range raises a ``UsageError``."""
 
     holdout_days: int = 28
     """Last days of the file, which neither market is fitted to and both forecast; whole weeks."""

@@ -103,10 +103,7 @@ class Shop:
 
     @cached_property
     def today(self) -> date:
-        """The day that every command takes as today.
-
-        It is the day of ``--today``, else the clock's; a simulated seller's is the first day after their history.
-        """
+        """Day of ``--today``, else the clock's; a simulated seller's is the first day after their history."""
         if self.given_day is not None:
             return self.given_day
         firsts = [entry["days"][0]["date"] for entry in self.newest.values()]
@@ -118,23 +115,16 @@ class Shop:
         return fill_outbox(self.log.entries, self.log.head, self.generation, self.today)
 
     def refuse_missing(self) -> None:
-        """Refuse sources of the newest advice that are gone.
-
-        Raises:
-            DataError: naming the first of them.
-        """
+        """Refuse sources of the newest advice that are gone with a ``DataError`` that names the first of them."""
         for source in self.sources:
             if not is_present(source):
                 known = f"the last advice read it, up to {self._last_day}"
                 raise DataError(source, [f"is gone: {known}; name a newer export with --data.path"])
 
     def refuse_older(self, products: Sequence[ProductHistory], source: str, named: bool) -> None:
-        """Refuse histories that end before those of the newest advice, or that were cut.
+        """Refuse histories that end before those of the newest advice, or that were cut, with a ``DataError``.
 
         The user has ``named`` their source, or that of the newest advice was read again.
-
-        Raises:
-            DataError: with the day and the remedy.
         """
         if not self.newest:
             return
@@ -156,12 +146,7 @@ class Shop:
         return str(max(entry["history_end"] for entry in self.newest.values()))
 
     def advice_on(self, product: str | None) -> Entry:
-        """Return the newest advice on a product, by default the only one.
-
-        Raises:
-            DataError: the shop has no advice yet.
-            UsageError: the product is unknown, or none is named and there are several.
-        """
+        """Return the newest advice on a product, by default the only one; errors are those of `choose_product`."""
         if not self.newest:
             raise DataError(str(self.log_path), ["has no advice yet; run fit or predict first"])
         return self.newest[choose_product(list(self.newest), product, "this run")]
@@ -314,11 +299,7 @@ def day_of(given: str | None, data: PricingDataModule) -> date:
 
 
 def read_day(text: str) -> date:
-    """Return the value of ``--today``.
-
-    Raises:
-        UsageError: it is no day.
-    """
+    """Return the value of ``--today``, or raise a ``UsageError`` if it is not a day."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -326,10 +307,9 @@ def read_day(text: str) -> date:
 
 
 def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
-    """Return the product named by ``--product``, or the only one of those that a place, named in the message, holds.
+    """Return the product named by ``--product``, or the only one of those that a place holds.
 
-    Raises:
-        UsageError: the name is unknown, or missing although there are several products.
+    A name that is unknown, or missing although there are several products, is a ``UsageError``.
     """
     listed = ", ".join(map(shown, names[:10]))
     if wanted is None and len(names) > 1:

@@ -71,13 +71,12 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
 
 def last_advice(entries: Sequence[Entry], history: ProductHistory) -> PreviousAdvice | None:
     """Return the last advice on the product of a history among the entries of the decision log, None without one."""
-    own = (entry for entry in reversed(entries) if entry.get("kind") == ADVICE and entry["product"] == history.product)
-    entry = next(own, None)
-    if entry is None:
-        return None
-    now = entry["current_price"]
-    recommended = next((day["price"] for day in entry["days"] if day["price"] != now), now)
-    return PreviousAdvice(entry["id"], now, recommended, entry["grade"], find_contradiction(entry, history))
+    for entry in reversed(entries):
+        if entry["kind"] == ADVICE and entry["product"] == history.product:
+            now = entry["current_price"]
+            recommended = next((day["price"] for day in entry["days"] if day["price"] != now), now)
+            return PreviousAdvice(entry["id"], now, recommended, entry["grade"], find_contradiction(entry, history))
+    return None
 
 
 def find_contradiction(entry: Entry, history: ProductHistory) -> str:

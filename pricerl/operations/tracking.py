@@ -55,11 +55,7 @@ def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation |
 
 
 def resume_tracked(run: Run) -> None:
-    """Go on with the checkpoint's run in Weights & Biases, so that new advice is added to it.
-
-    Raises:
-        UsageError: its training was not tracked.
-    """
+    """Go on with the checkpoint's run in Weights & Biases, or raise a ``UsageError`` if it was not tracked."""
     assert run.checkpoint is not None
     known = None if run.generation is None else stored_id(run.generation.path / WANDB_FILE)
     if run.generation is None or known is None:

@@ -120,12 +120,7 @@ def read_log(path: Path) -> Log:
 
 
 def verify(path: Path) -> Log:
-    """Read a log that must exist, with a complete last line.
-
-    Raises:
-        DataError: as `read_log`, or the last line is incomplete; the message names the line.
-        UsageError: the file does not exist or cannot be read.
-    """
+    """Read a log as `read_log` does, and refuse one that does not exist or whose last line is incomplete."""
     log = read_log(path)
     if not path.exists():
         raise UsageError(f"{path} does not exist; fit and predict create it")
@@ -136,11 +131,7 @@ def verify(path: Path) -> Log:
 
 
 def _never_existed(path: Path) -> bool:
-    """Return whether an absent log has no head that names entries, or a first writer has just made it.
-
-    Raises:
-        DataError: it was deleted.
-    """
+    """Refuse an absent log that was deleted; return False if a first writer has just made it."""
     head = read_head(path)
     if path.exists():  # writers make the log before its head
         return False
@@ -256,12 +247,7 @@ def _write_whole(path: Path, file: IO[bytes], size: int, text: str, head: Head) 
 
 
 def publish_again(path: Path, publish: Publish) -> None:
-    """Show what follows from a log that exists, under its lock.
-
-    Raises:
-        DataError: the log is broken.
-        UsageError: the file cannot be opened.
-    """
+    """Show what follows from a log that exists, under its lock; errors are those of `read_log`."""
     with _opened(path, "ab+") as (_, log):
         publish(log)()
 
@@ -285,11 +271,7 @@ def head_path(log: Path) -> Path:
 
 
 def read_head(log: Path) -> Head | None:
-    """Return the head that was kept for a log, None if there is none.
-
-    Raises:
-        DataError: its file cannot be read or is damaged.
-    """
+    """Return the head that was kept for a log, None if there is none; a damaged one is a ``DataError``."""
     path = head_path(log)
     try:
         return msgspec.json.decode(path.read_bytes(), type=Head)
@@ -300,11 +282,7 @@ def read_head(log: Path) -> Head | None:
 
 
 def check_head(log: Path, hashes: Sequence[str]) -> None:
-    """Compare a log, given by its path and the chain of hashes of its entries, with its head.
-
-    Raises:
-        DataError: entries are missing, or another one stands where the head's was, or the head is missing.
-    """
+    """Refuse a log, given by its path and the hashes of its entries, that does not contain its head."""
     head = read_head(log)
     if head is None:
         if hashes:

@@ -66,15 +66,12 @@ class Known(Part):
     """Facts of the history, by which a file that was cut or is in another unit is recognised."""
 
     first: date
-    """First day."""
     days: Count
     """Observed days."""
     since: date
-    """First of the last 28 days, of which the other values are."""
+    """First of the last 28 days, of which mean price and units are."""
     price: Money
-    """Mean price of the observed days."""
     units: float
-    """Units sold."""
 
 
 class Hashes(Part):
@@ -179,7 +176,7 @@ class OverrideEntry(LogEntry, tag="override", kw_only=True):
     until: date
     price: Money
     currency: str
-    """Currency of the price; empty if unknown."""
+    """Empty if unknown."""
     forced: bool = False
     """Whether the person confirmed a price far from the current one, or outside the prices tried."""
 
@@ -192,11 +189,10 @@ class PauseEntry(LogEntry, tag="pause", kw_only=True):
 
 
 class ResumeEntry(LogEntry, tag="resume", kw_only=True):
-    """End of an order before its last day."""
+    """End of an order, given by its number, before its last day."""
 
     product: str
     ends: Count
-    """Number of the order."""
 
 
 class ApprovalEntry(LogEntry, tag="approval", kw_only=True):
@@ -209,11 +205,10 @@ class ApprovalEntry(LogEntry, tag="approval", kw_only=True):
 
 
 class PriceTestResultEntry(LogEntry, tag="price_test_result", kw_only=True):
-    """Result of a price test that has ended, by its stop rule."""
+    """Result of a price test, given by its number, that has ended by its stop rule."""
 
     product: str
     test: Count
-    """Number of the test."""
     verdict: Literal["higher", "lower", "undecided"]
     """Whether the outcome is higher or lower at the test price."""
     question: Question
@@ -239,21 +234,17 @@ class RepairEntry(LogEntry, tag="repair", kw_only=True):
 
 
 class RollbackEntry(LogEntry, tag="rollback", kw_only=True):
-    """Return to another generation of weights."""
+    """Return to another generation of weights, in use from here on instead of the one before."""
 
     generation: str
-    """Generation in use from here on."""
     instead_of: str | None
-    """Generation in use before."""
 
 
 class RetrainEntry(LogEntry, tag="retrain", kw_only=True):
-    """Verdict on a challenger of the model in use."""
+    """Verdict on a challenger's generation instead of that of the model in use."""
 
     generation: str
-    """Generation of the challenger."""
     instead_of: str
-    """Generation of the champion."""
     promoted: bool
     confidence: float
     holdout_days: Count
@@ -282,11 +273,7 @@ _decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 
 
 def read_entry(line: bytes) -> AnyEntry:
-    """Parse and validate a line of the log.
-
-    Raises:
-        ValueError: it is not JSON, or not an entry; the message names the key.
-    """
+    """Parse and validate a line of the log; a ``ValueError`` names the wrong key."""
     try:
         return _decoder.decode(line)
     except RecursionError as error:
@@ -296,11 +283,7 @@ def read_entry(line: bytes) -> AnyEntry:
 
 
 def parse_entry(line: bytes) -> dict[str, Any]:
-    """Return the content of a line.
-
-    Raises:
-        ValueError: it is not a JSON object.
-    """
+    """Return the content of a line, or raise a ``ValueError`` if it is not a JSON object."""
     try:
         content = msgspec.json.decode(line)
     except ValueError:  # half of a character pair

@@ -149,18 +149,16 @@ def describe_history(history: ProductHistory) -> dict[str, Any]:
     }
 
 
-def refuse_changed(entry: Entry, run: Run, origin: Entry, log: Path) -> None:
-    """Refuse to replay an entry of a log from other data, settings or weights, by the hashes of the replay.
-
-    Settings that a newer version has added, at their defaults, are no change.
+def check_replay(entry: Entry, run: Run, origin: Entry, log: Path) -> list[str]:
+    """Return what may make a replay of an entry of a log differ: code, versions of libraries, settings added since.
 
     Raises:
-        DataError: hashes differ; the message names them all.
+        DataError: data, settings or weights are others, by their hashes; the message names them all. Settings that a
+            newer version has added, at their defaults, are no change.
     """
+    added = new_settings(entry, run)
     then = entry["hashes"]
-    now = dict(origin["hashes"])
-    if new_settings(entry, run) is not None:
-        now["config"] = then["config"]
+    now = origin["hashes"] if added is None else {**origin["hashes"], "config": then["config"]}
     changed = [
         f"entry {entry['id']}: {words} changed, {name} hash {shorten(then[name])} then and {shorten(now[name])} now"
         for name, words in HASHED.items()
@@ -168,6 +166,13 @@ def refuse_changed(entry: Entry, run: Run, origin: Entry, log: Path) -> None:
     ]
     if changed:
         raise DataError(str(log), changed)
+    old, new = ({"code": shorten(item["hashes"]["code"]), **item["versions"]} for item in (entry, origin))
+    found = [
+        f"{name} {old.get(name, 'none')} then and {new.get(name, 'none')} now"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+    return [*found, f"new settings {json.dumps(added, sort_keys=True)}"] if added else found
 
 
 def new_settings(entry: Entry, run: Run) -> dict[str, Any] | None:
@@ -190,25 +195,8 @@ def combine(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
     return found
 
 
-def list_differences(entry: Entry, origin: Entry, added: Mapping[str, Any]) -> list[str]:
-    """Return what may make a replay differ from its entry: code, versions of libraries, settings added since."""
-    then, now = (
-        {"code": shorten(item["hashes"]["code"]), **dict(sorted(item["versions"].items()))} for item in (entry, origin)
-    )
-    found = [
-        f"{name} {then.get(name, 'none')} then and {now.get(name, 'none')} now"
-        for name in {**then, **now}
-        if then.get(name) != now.get(name)
-    ]
-    return [*found, f"new settings {json.dumps(added, sort_keys=True)}"] if added else found
-
-
 def compare(entry: Entry, advice: Sequence[ProductAdvice], differences: Sequence[str], log: Path) -> str:
-    """Compare a replayed advice with its entry in a log, and return the result with the other differences in words.
-
-    Raises:
-        DataError: the prices differ; the message says what else does.
-    """
+    """Return that a replayed advice has the prices of its entry in a log, in words, or raise a ``DataError``."""
     (item,) = (item for item in advice if item.product == entry["product"])
     pairs = list(zip(entry["days"], item.days, strict=True))
     other = [(then, again) for then, again in pairs if again.recommended_price != then["price"]]
@@ -229,17 +217,16 @@ def shorten(digest: str | None) -> str:
 
 
 def _day(day: DayAdvice) -> dict[str, Any]:
-    return {
-        "date": day.date,
-        "price": day.recommended_price,
-        **{name: _round(getattr(day, name)) for name in ("units", "sales", "profit")},
-        "sd": _round(day.market_sd),
+    """Return a day's price with all digits, and its forecasts rounded to 7 significant ones."""
+    forecasts: dict[str, tuple[float | None, ...] | None] = {
+        **{name: getattr(day, name) for name in ("units", "sales", "profit")},
+        "sd": day.market_sd,
     }
-
-
-def _round(values: tuple[float | None, ...] | None) -> list[float | None] | None:
-    """Round forecasts to 7 significant digits; prices keep all digits."""
-    return None if values is None else [None if value is None else float(f"{value:.7g}") for value in values]
+    rounded = {
+        name: values and [None if value is None else float(f"{value:.7g}") for value in values]
+        for name, values in forecasts.items()
+    }
+    return {"date": day.date, "price": day.recommended_price, **rounded}
 
 
 def hash_history(products: Iterable[ProductHistory]) -> str:
@@ -280,8 +267,7 @@ def hash_code() -> str:
 def hash_own_code(modules: Iterable[str]) -> str:
     """Hash the source of the users' packages that imported modules belong to; pricerl's own is left out.
 
-    Returns:
-        The hash; a new text at every call if a module has no source file, as in a notebook.
+    It is a new text at every call if a module has no source file, as in a notebook.
     """
     names = sorted({name.partition(".")[0] for name in modules} - {__name__.partition(".")[0]})
     roots: list[Path] = []

@@ -76,16 +76,13 @@ def send_alerts(
 
     Args:
         folder: the run's folder.
-        alerts: what was found.
-        channels: where to send it, in addition to the file.
+        alerts: findings.
+        channels: where to send them, in addition to the file.
         cool_down: days without a second alert of the same kind on the same product.
         now: time of the watch, with a zone.
 
     Returns:
         Alerts that were sent or written, and the failures of channels.
-
-    Raises:
-        UsageError: the file cannot be written.
     """
     path = folder / ALERT_FILE
     known = read_alerts(path)
@@ -136,11 +133,7 @@ def _is_cooling(alert: Alert, known: Sequence[dict[str, Any]], cool_down: float,
 
 
 def read_addresses(file: str | None) -> list[str]:
-    """Return the addresses in a file, one per line with ``#`` for comments, or else in the environment variable.
-
-    Raises:
-        UsageError: the file cannot be read.
-    """
+    """Return the addresses in a file, one per line with ``#`` for comments, or else in the environment variable."""
     if file is None:
         return os.environ.get(ADDRESSES, "").split()
     try:
@@ -151,11 +144,7 @@ def read_addresses(file: str | None) -> list[str]:
 
 
 def apprise_channels(addresses: Sequence[str]) -> list[Channel]:
-    """Return one channel per address.
-
-    Raises:
-        UsageError: apprise is not installed, or does not know an address; the message gives its number only.
-    """
+    """Return one channel per address; a ``UsageError`` names one that apprise does not know by its number only."""
     if not addresses:
         return []
     apprise = import_extra("apprise", "alerts need apprise: pip install 'pricerl[alerts]'")

@@ -107,8 +107,9 @@ def find_drift(
             first = max(0, day + 1 - RELEARNED_DAYS)
             last = np.s_[:, first : day + 1]
             since = observed[last] & (np.arange(first, day + 1) >= found.start[:, day, None])
-            again = _relearned(units[last], expected[last], since, size)
-            shape, rate = (np.where(fired, new, old) for new, old in zip(again, (shape, rate), strict=True))
+            noises = 1 + expected[last] / size[:, None]
+            shape = np.where(fired, np.where(since, units[last] / noises, 0.0).sum(1) + 1.0, shape)
+            rate = np.where(fired, np.where(since, expected[last] / noises, 0.0).sum(1) + 1.0, rate)
     return found
 
 
@@ -124,11 +125,8 @@ def threshold(information: FloatArray, days: float | FloatArray) -> FloatArray:
     """Return the threshold of a CUSUM of log likelihood ratios with a mean time between false alarms, ``(R,)``.
 
     Siegmund (1985, Sequential Analysis, equation 2.57), for normal scores: with the shift ``d`` in sds and the
-    threshold ``h``, the time is ``2 (exp(y) - 1 - y) / d^2`` with ``y = h + 1.166 d``.
-
-    Args:
-        information: squared shift, ``(R,)``.
-        days: mean time between false alarms.
+    threshold ``h``, the time is ``2 (exp(y) - 1 - y) / d^2`` with ``y = h + 1.166 d``. The information ``(R,)`` is
+    ``d^2``.
     """
     wanted = days * information / 2
     y = np.log1p(wanted)
@@ -152,12 +150,3 @@ def _add(
     for way in sums:
         sums[way] = np.where(alarm != 0, 0.0, sums[way])
     return alarm, evidence
-
-
-def _relearned(
-    units: FloatArray, expected: FloatArray, observed: BoolArray, size: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return shape and rate of the level as the last days alone suggest it."""
-    noise = 1 + expected / size[:, None]
-    shape, rate = (np.where(observed, values / noise, 0.0).sum(1) + 1.0 for values in (units, expected))
-    return shape, rate

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pricerl.data.history import History
+from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.errors import DataError
-from pricerl.formatting import plural
+from pricerl.formatting import Formatter, plural
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry
@@ -27,11 +27,7 @@ if TYPE_CHECKING:
 
 
 def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today: date) -> Monitor:
-    """Check the days of a run's fresh file that the model of its checkpoint has not seen.
-
-    Raises:
-        DataError: the checkpoint is portable, and the file lacks the days it was fitted to.
-    """
+    """Check the days of a run's fresh file that the model of its checkpoint has not seen."""
     assert run.checkpoint is not None
     data = run.pricing
     fresh = data.preprocessor
@@ -52,7 +48,7 @@ def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today
         *(Finding("data", "warning", f"{name} is skipped: its rows cannot be used") for name in skipped),
     ]
     with stage("checking the new days"):
-        products = [_watch(run, index, market, entries, settings) for index in range(len(fresh.products))]
+        products = [_watch(history, market, entries, settings, run.formatter) for history in fresh.products]
     generation = None if run.generation is None else run.generation.name
     return Monitor.of(run.folder.name, generation, today, findings, products)
 
@@ -104,13 +100,14 @@ def preprocessor_state(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
     return found
 
 
-def _watch(run: Run, index: int, market: Market, entries: Sequence[Entry], settings: WatchSettings) -> WatchedProduct:
-    history = run.pricing.preprocessor.products[index]
+def _watch(
+    history: ProductHistory, market: Market, entries: Sequence[Entry], settings: WatchSettings, formatter: Formatter
+) -> WatchedProduct:
     known = market.preprocessor.names.index(history.product)
     last = market.preprocessor.products[known].dates[-1]
     day = np.flatnonzero(history.dates > last)
     record = keep_record(find_predictions(entries, history), history)
-    new = NewDays(history, market, known, day, record, settings, run.formatter)
+    new = NewDays(history, market, known, day, record, settings, formatter)
     findings = check_product(new) if len(day) else [Finding("drift", "unknown", f"no day after {last} to judge")]
     kept = None if record is None else Kept(len(record.days), record.followed, dict(record.inside))
     return WatchedProduct(history.product, str(history.dates[-1]), len(day), findings, kept)
