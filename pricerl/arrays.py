@@ -72,11 +72,13 @@ def interval_of(draws: ArrayLike) -> Interval:
 
 
 def to_plain(value: Any) -> Any:
-    """Convert dataclasses and named tuples to dictionaries, and tuples to lists, at any depth."""
+    """Convert dataclasses, structs and named tuples to dictionaries, and tuples to lists, at any depth."""
     if isinstance(value, Interval):
         return list(value)
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
+    elif isinstance(value, msgspec.Struct):
+        value = msgspec.structs.asdict(value)
     elif is_dataclass(value):
         value = vars(value)
     if isinstance(value, dict):

@@ -11,10 +11,10 @@ from pricerl.decide.standing import active_of
 
 if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.advice.stop_rule import StopRule
-    from pricerl.decide.case import AccountPlan, PolicyOverPlan, RandomPrice
+    from pricerl.decide.case import PolicyOverPlan
     from pricerl.decide.decision import Decision
     from pricerl.decide.price_path import DayEdit
-    from pricerl.decide.standing import Alarm, Order, PreviousAdvice, TrackRecord
+    from pricerl.decide.standing import AccountPlan, Alarm, Order, PreviousAdvice, RandomPrice, TrackRecord
     from pricerl.evaluation.backtest import Backtest
     from pricerl.evaluation.off_policy import OffPolicyValue
     from pricerl.evaluation.pricing_rules import BaselineRow

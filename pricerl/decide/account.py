@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, interval_of
-from pricerl.decide.case import AccountPlan, Case, Course
+from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.evidence import at_worse_price
 from pricerl.decide.price_path import approach_path
-from pricerl.decide.standing import Account
+from pricerl.decide.standing import Account, AccountPlan
 from pricerl.env.product import Product
 from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.pricing_rules import HARM, candidate_prices

@@ -10,11 +10,10 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-from pricerl.arrays import Interval
 from pricerl.data.cleaning.zero_sales import UnlikelyZeros, unlikely_zeros
 from pricerl.decide.decision import Decision, DecisionConfig, ProposedBy
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
-from pricerl.decide.standing import FIRST, Account, Alarm, Order, Standing
+from pricerl.decide.standing import FIRST, AccountPlan, Alarm, Order, RandomPrice, Standing
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.sensitivity import Causes, observe_causes
@@ -110,40 +109,6 @@ class Case:
         """Return the value of a path ``(H,)``, money."""
         (value,) = value_paths(self.product, price[None])
         return value
-
-
-class AccountPlan(NamedTuple):
-    """State of an account and the price that its plan aims at; all amounts are money."""
-
-    account: Account
-    """The account."""
-    target: float
-    """The current price if no change is worth its risk."""
-    proposed: bool
-    """Whether the best candidate is the path that planner or policy proposed, rather than the way to another price."""
-    so_far: Interval
-    """Gain over keeping of the prices charged since it was opened."""
-    at_end: Interval
-    """The same at its end, if the plan is followed."""
-    budget: float
-    """Largest loss that the account may show at its end with 90 % confidence."""
-    probability_loss: float
-    """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
-    days_left: int
-    """Days until it ends."""
-    inside_budget: bool
-    """Whether the budget holds, as it does for no price within reach if not: then the plan risks the least."""
-    loss_weight: float
-    """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``."""
-
-
-class RandomPrice(NamedTuple):
-    """Distribution that a price was drawn from; it applies until the next one."""
-
-    date: str
-    """First day, ISO format."""
-    prices: tuple[float, float]
-    """Money, each with a probability of one half."""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from pricerl.decide.case import Case, Course, RandomPrice
+from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import EXPLORED
 from pricerl.decide.evidence import is_suspect
 from pricerl.decide.price_path import GatedPath
+from pricerl.decide.standing import RandomPrice
 from pricerl.env.product import Product
 from pricerl.formatting import sentence
 from pricerl.guardrails.gate import pass_gate

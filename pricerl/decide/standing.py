@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, NamedTuple
 
-from pricerl.arrays import FloatArray
+import msgspec
+
+from pricerl.arrays import Day, FloatArray, Interval
+from pricerl.entry_parts import Count, Money
 from pricerl.guardrails.price_grid import same_price
 from pricerl.guardrails.relations import Bound
 
@@ -19,13 +22,46 @@ class MeasuredPair(NamedTuple):
     worse: float
 
 
-class Account(NamedTuple):
+class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Account of one product."""
 
-    opened: str
+    opened: Day
     """Last day of the history when it was opened, ISO format; it counts the days after."""
-    price: float
+    price: Money
     """Price that would have been kept, money."""
+
+
+class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """State of an account and the price that its plan aims at; all amounts are money."""
+
+    account: Account
+    target: Money
+    """The current price if no change is worth its risk."""
+    proposed: bool
+    """Whether the best candidate is the path that planner or policy proposed, rather than the way to another price."""
+    so_far: Interval
+    """Gain over keeping of the prices charged since it was opened."""
+    at_end: Interval
+    """The same at its end, if the plan is followed."""
+    budget: float
+    """Largest loss that the account may show at its end with 90 % confidence."""
+    probability_loss: float
+    """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
+    days_left: Count
+    """Days until it ends."""
+    inside_budget: bool
+    """Whether the budget holds, as it does for no price within reach if not: then the plan risks the least."""
+    loss_weight: float
+    """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``."""
+
+
+class RandomPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Distribution that a price was drawn from; it applies until the next one."""
+
+    date: Day
+    """First day, ISO format."""
+    prices: tuple[Money, Money]
+    """Money, each with a probability of one half."""
 
 
 class Alarm(NamedTuple):

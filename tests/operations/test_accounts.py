@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -153,7 +154,7 @@ def test_a_loss_that_no_price_makes_good_is_named(
     words = [" ".join(account_words(to_plain(plan), Formatter())) for plan in (kept, lost)]
     assert "Worst case (90 %): " in words[0] and "No price within reach limits the loss to" in words[1]
     assert "1 lost counts as much as 1.0 gained." in words[0] and "1 lost" not in words[1]
-    bold = " ".join(account_words(to_plain(kept._replace(loss_weight=10.0)), Formatter()))
+    bold = " ".join(account_words(to_plain(msgspec.structs.replace(kept, loss_weight=10.0)), Formatter()))
     assert bold.endswith("as much as 10 gained.")
 
 

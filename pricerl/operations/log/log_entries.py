@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from pricerl.decide.standing import AccountPlan, RandomPrice
 from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
 from pricerl.experiments.schedule import PriceTestEntry, Question
 
@@ -94,35 +95,6 @@ class Edit(Part):
     date: date
 
 
-class RandomPart(Part):
-    """Distribution of a price: two with a probability of one half each, in force until the next one."""
-
-    date: date
-    prices: tuple[Money, Money]
-
-
-class OpenAccount(Part):
-    """Account of a quarter."""
-
-    opened: date
-    price: Money
-
-
-class AccountState(Part):
-    """Account of a quarter when an advice was made; intervals are mean, 5 % and 95 % limit, money."""
-
-    account: OpenAccount
-    target: Money
-    proposed: bool
-    so_far: tuple[float, float, float]
-    at_end: tuple[float, float, float]
-    budget: float
-    probability_loss: float
-    days_left: Count
-    inside_budget: bool = True
-    loss_weight: float | None = None
-
-
 class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     """Advice on one product, with everything needed to make it again."""
 
@@ -155,9 +127,9 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     model_source: str = ""
     elasticity: tuple[float, float, float]
     """Believed price elasticity at the current price, mean and 90 % limits."""
-    random_prices: list[RandomPart] = []  # noqa: RUF012  # msgspec copies it
+    random_prices: list[RandomPrice] = []  # noqa: RUF012  # msgspec copies it
     """Distributions of prices with a random part, known before their days."""
-    account: AccountState | None = None
+    account: AccountPlan | None = None
     """Account of the quarter; absent in the advice that opens it."""
     terms: Terms
     known: Known
