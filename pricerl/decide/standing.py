@@ -35,6 +35,7 @@ class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """State of an account and the price that its plan aims at; all amounts are money."""
 
     account: Account
+    """The account."""
     target: Money
     """The current price if no change is worth its risk."""
     proposed: bool

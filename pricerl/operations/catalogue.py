@@ -114,44 +114,6 @@ class Advisor:
             today=day_of(run.options.today, data),
         )
 
-    def dynamics(self, preprocessor: DataPreprocessor, pool: Pool | None, market: Market | None = None) -> Dynamics:
-        """Return the market of some products with reward and guardrails, fitted unless it is given."""
-        if market is None:
-            priors = [None if pool is None else pool.prior(name) for name in preprocessor.names]
-            market = fit_market(preprocessor, self.demand, self.cost, self.seed, priors=priors)
-        return Dynamics(market, self.reward, self.guardrails, self.env)
-
-    def advise(
-        self,
-        dynamics: Dynamics,
-        entries: Sequence[Entry] = (),
-        backtests: Mapping[str, Backtest] = MappingProxyType({}),
-        benchmark: PlanBenchmark | None = None,
-        bound: Mapping[str, Bound] = MappingProxyType({}),
-    ) -> Advised:
-        """Advise on the products of a market, subject to kill switch, orders and track record in a log's entries.
-
-        The plan that the policy competes with is made unless its ``benchmark`` is given. Products that are ``bound``
-        by relations to others get those prices.
-        """
-        if self.step_discount is not None and benchmark is None:
-            plan = plan_dynamically(dynamics, self.step_discount)
-            benchmark = PlanBenchmark(plan, self.step_discount, catalogue=self.catalogue)
-        standings = find_standings(entries, dynamics, self.today, bound, self.formatter.currency)
-        advice = advise(
-            self.policy,
-            dynamics,
-            self.decision,
-            self.horizon,
-            backtests,
-            self.seed,
-            formatter=self.formatter,
-            benchmark=benchmark,
-            standings=standings,
-            current=self.current,
-        )
-        return Advised(advice, [], backtests, () if benchmark is None else benchmark.plan.notes)
-
 
 class Chunk(NamedTuple):
     """Some products of a catalogue, with everything that their advice depends on."""
@@ -160,38 +122,60 @@ class Chunk(NamedTuple):
     preprocessor: DataPreprocessor
     pool: Pool | None
     """Evidence on the elasticities of the whole catalogue; None without a pooled prior."""
-    market: Market | None
+    market: Market | None = None
     """The market, if it is fitted already."""
-    benchmark: PlanBenchmark | None
+    benchmark: PlanBenchmark | None = None
     """Plan in the market of all products, if it is made already and these are all."""
-    entries: Sequence[Entry]
+    entries: Sequence[Entry] = ()
     """Log entries that may concern the products."""
-    backtests: Mapping[str, Backtest] | None
+    backtests: Mapping[str, Backtest] | None = None
     """Backtests by product, if they are known."""
-    tested: frozenset[str]
+    tested: frozenset[str] = frozenset()
     """Products to backtest, if that was not done before."""
-    origin: Entry | None
+    origin: Entry | None = None
     """Origin of the decisions for their log entries; None if they are not recorded."""
     bound: Mapping[str, Bound] = MappingProxyType({})
     """Prices that relations to other products leave."""
 
     def run(self) -> Advised:
-        """Advise on the products."""
+        """Advise on the products, subject to kill switch, orders and track record in the log's entries."""
         advisor = self.advisor
         backtests = self.backtests
         if backtests is None:
             settings = advisor.demand, advisor.cost, advisor.seed
             backtests = run_backtests(self.preprocessor, *settings, self.tested, advisor.catalogue, self.pool)
-        if self.benchmark is None:
-            dynamics = advisor.dynamics(self.preprocessor, self.pool, self.market)
-        else:
-            dynamics = self.benchmark.dynamics
-        advised = advisor.advise(dynamics, self.entries, backtests, self.benchmark, self.bound)
-        if self.origin is None:
-            return advised
-        items = enumerate(advised.advice)
-        drafts = [draft_advice(item, self.origin, Product(dynamics, index)) for index, item in items]
-        return advised._replace(drafts=drafts)
+        benchmark = self.benchmark
+        dynamics = self._fit() if benchmark is None else benchmark.dynamics
+        if advisor.step_discount is not None and benchmark is None:
+            plan = plan_dynamically(dynamics, advisor.step_discount)
+            benchmark = PlanBenchmark(plan, advisor.step_discount, catalogue=advisor.catalogue)
+        standings = find_standings(self.entries, dynamics, advisor.today, self.bound, advisor.formatter.currency)
+        advice = advise(
+            advisor.policy,
+            dynamics,
+            advisor.decision,
+            advisor.horizon,
+            backtests,
+            advisor.seed,
+            formatter=advisor.formatter,
+            benchmark=benchmark,
+            standings=standings,
+            current=advisor.current,
+        )
+        drafts = []
+        if self.origin is not None:
+            products = (Product(dynamics, index) for index in range(len(advice)))
+            drafts = [draft_advice(item, self.origin, product) for item, product in zip(advice, products, strict=True)]
+        return Advised(advice, drafts, backtests, () if benchmark is None else benchmark.plan.notes)
+
+    def _fit(self) -> Dynamics:
+        """Return the market with reward and guardrails, fitted unless it is given."""
+        advisor = self.advisor
+        market = self.market
+        if market is None:
+            priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
+            market = fit_market(self.preprocessor, advisor.demand, advisor.cost, advisor.seed, priors=priors)
+        return Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
 
 
 def gather_pool(
@@ -283,7 +267,7 @@ class Catalogue:
         if len(history.products) != 1:
             raise DataError("frame", [f"must hold one product, found {len(history.products)}; group it by Product"])
         prepared = DataPreprocessor.refit(history, self.trained)
-        (advice,) = self.advisor.advise(self.advisor.dynamics(prepared, self.pool)).advice
+        (advice,) = Chunk(self.advisor, prepared, self.pool, backtests={}).run().advice
         return advice
 
 

@@ -21,7 +21,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig
-from pricerl.operations.catalogue import Advisor, Catalogue, advise_product
+from pricerl.operations.catalogue import Advisor, Catalogue, Chunk, advise_product
 from pricerl.simulation.seller import SellerConfig, simulate
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/catalogue.py"
@@ -55,7 +55,7 @@ def rows(table, catalogue):
 
 def test_a_frame_gives_the_advice_of_its_catalogue(catalogue, rows):
     known, prepared = catalogue
-    for item in known.advisor.advise(known.advisor.dynamics(prepared, None)).advice:
+    for item in Chunk(known.advisor, prepared, None, backtests={}).run().advice:
         row = rows[item.product]
         assert (row["recommended_price"], row["reason"]) == (item.recommended_price, item.reason)
         assert row["date"] == item.days[0].date and row["grade"] == item.decision.grade
