@@ -75,7 +75,14 @@ class Proposer:
 
     def propose(self, product: Product, horizon: int) -> Proposed:
         """Return who proposes a product's path over a horizon, rows, and the path."""
-        over_plan = self._over_plan(product.index)
+        over_plan = None
+        if self.comparison is not None:
+            share = self.dynamics.reward.profit_share
+            unit: Literal["share", "reward"] = "share" if share else "reward"
+            advantage, error = (float(values[product.index]) * (share or 1.0) for values in self.comparison)
+            over_plan = PolicyOverPlan(advantage, error, unit)
+            if not math.isfinite(advantage):
+                over_plan = PolicyOverPlan(None, None, unit)
         if self.benchmark is None or self.comparison is None or self.comparison.is_better[product.index]:
             watched = WatchedPolicy(self.policy)
             path = propose_path(watched, product, horizon)
@@ -86,12 +93,3 @@ class Proposer:
             products = range(self.dynamics.market.num_products)
             self._planned[horizon] = plan_paths(self.benchmark.plan, products, horizon)
         return Proposed("planner", self._planned[horizon][product.index], False, over_plan)
-
-    def _over_plan(self, product: int) -> PolicyOverPlan | None:
-        """Return the policy's advantage over the plan; None if only the policy may propose."""
-        if self.comparison is None:
-            return None
-        share = self.dynamics.reward.profit_share
-        advantage, error = (float(values[product]) * (share or 1.0) for values in self.comparison)
-        unit: Literal["share", "reward"] = "share" if share else "reward"
-        return PolicyOverPlan(advantage, error, unit) if math.isfinite(advantage) else PolicyOverPlan(None, None, unit)

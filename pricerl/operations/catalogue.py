@@ -145,10 +145,17 @@ class Chunk(NamedTuple):
             settings = advisor.demand, advisor.cost, advisor.seed
             backtests = run_backtests(self.preprocessor, *settings, self.tested, advisor.catalogue, self.pool)
         benchmark = self.benchmark
-        dynamics = self._fit() if benchmark is None else benchmark.dynamics
-        if advisor.step_discount is not None and benchmark is None:
-            plan = plan_dynamically(dynamics, advisor.step_discount)
-            benchmark = PlanBenchmark(plan, advisor.step_discount, catalogue=advisor.catalogue)
+        if benchmark is not None:
+            dynamics = benchmark.dynamics
+        else:
+            market = self.market
+            if market is None:
+                priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
+                market = fit_market(self.preprocessor, advisor.demand, advisor.cost, advisor.seed, priors=priors)
+            dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
+            if advisor.step_discount is not None:
+                plan = plan_dynamically(dynamics, advisor.step_discount)
+                benchmark = PlanBenchmark(plan, advisor.step_discount, catalogue=advisor.catalogue)
         standings = find_standings(self.entries, dynamics, advisor.today, self.bound, advisor.formatter.currency)
         advice = advise(
             advisor.policy,
@@ -167,15 +174,6 @@ class Chunk(NamedTuple):
             products = (Product(dynamics, index) for index in range(len(advice)))
             drafts = [draft_advice(item, self.origin, product) for item, product in zip(advice, products, strict=True)]
         return Advised(advice, drafts, backtests, () if benchmark is None else benchmark.plan.notes)
-
-    def _fit(self) -> Dynamics:
-        """Return the market with reward and guardrails, fitted unless it is given."""
-        advisor = self.advisor
-        market = self.market
-        if market is None:
-            priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
-            market = fit_market(self.preprocessor, advisor.demand, advisor.cost, advisor.seed, priors=priors)
-        return Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
 
 
 def gather_pool(
@@ -222,12 +220,21 @@ def split(
 
 
 def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], workers: Workers) -> list[Advised]:
-    """Return the advice of all chunks with relations between products kept; only the chunks concerned run again."""
+    """Return the advice of all chunks with relations between products kept; only the chunks concerned run again.
+
+    Prices that a person ordered or a hard limit forces are fixed.
+    """
     parts = list(parts)
     bound: dict[str, Bound] = {}
     relations = chunks[0].advisor.guardrails.related if chunks else ()
     for _ in range(MOST_ROUNDS if relations else 0):
-        found = resolve(relations, {item.product: _advised_prices(item) for part in parts for item in part.advice})
+        advised = {}
+        for item in (item for part in parts for item in part.advice):
+            decision = item.decision
+            fixed = item.order is not None or decision.follow == "limit" or decision.source in ("limits", "manual")
+            prices = tuple(day.recommended_price for day in item.days)
+            advised[item.product] = AdvisedPrices(item.current_price, prices, fixed)
+        found = resolve(relations, advised)
         if not found:
             break
         bound |= found
@@ -236,12 +243,6 @@ def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], workers: Workers) 
         for row, part in zip(rows, workers.map(Chunk.run, again), strict=True):
             parts[row] = part
     return parts
-
-
-def _advised_prices(item: ProductAdvice) -> AdvisedPrices:
-    """Return the prices advised for a product; those that a person ordered or a hard limit forces are fixed."""
-    fixed = item.order is not None or item.decision.follow == "limit" or item.decision.source in ("limits", "manual")
-    return AdvisedPrices(item.current_price, tuple(day.recommended_price for day in item.days), fixed)
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,13 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
     notes: list[str] = []
     for advice in newest:
         row, note = _row_of(advice, entries, today)
-        note = note if row is None else _object(row.price, advice)
+        if row is not None:
+            limits = limits_of(advice)
+            now = advice["current_price"]
+            # a current price beyond a limit walks there in steps: the prices on its way are no breach
+            walks = now < row.price < limits.floor or (limits.ceiling is not None and limits.ceiling < row.price < now)
+            refusal = "" if walks else refuse_price(row.price, limits, "price")
+            note = f"no price, {refusal}" if refusal else ""
         if note:
             notes.append(f"{shown(advice['product'])}: {note}")
         elif row is not None:
@@ -209,18 +215,6 @@ def _row_end(first: str, advice: Entry) -> date:
     days = [date.fromisoformat(row["date"]) for row in advice["days"][:2]]
     step = (days[1] - days[0]).days if len(days) > 1 else 1
     return date.fromisoformat(first) + timedelta(days=step - 1)
-
-
-def _object(price: float, advice: Entry) -> str:
-    """Return why a hard limit in force forbids a price, money; empty if none does.
-
-    A current price beyond a limit walks there in steps: the prices on its way are no breach.
-    """
-    limits = limits_of(advice)
-    now = advice["current_price"]
-    walks = now < price < limits.floor or (limits.ceiling is not None and limits.ceiling < price < now)
-    refusal = "" if walks else refuse_price(price, limits, "price")
-    return f"no price, {refusal}" if refusal else ""
 
 
 def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[Row], list[str]]:

@@ -136,20 +136,6 @@ def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
     )
 
 
-def cumulate(rows: Iterable[Reviewed]) -> tuple[list[str], FloatArray]:
-    """Return the days of rows, ascending, and mean and 90 % limits of the gain until each of them, ``(3, N)`` money."""
-    parts = list(rows)
-    dates = sorted({date for row in parts for date in row.dates})
-    total = np.zeros((len(parts[0].cumulated), len(dates)))
-    place = {date: at for at, date in enumerate(dates)}
-    for row in parts:
-        daily = np.diff(row.cumulated, prepend=0.0)
-        for column, date in enumerate(row.dates):
-            total[:, place[date]] += daily[:, column]
-    sums = total.cumsum(1)
-    return dates, np.array([interval_of(column) for column in sums.T]).T
-
-
 REVIEW_FILE = "review.html"
 """Page of a review, in the run's folder."""
 
@@ -244,7 +230,11 @@ def _cell(label: str, values: Interval, f: Formatter, plus: str) -> Cell:
 
 def _figure(rows: Sequence[Reviewed], measure: str, f: Formatter) -> Figure:
     """Draw the gain over the kept price, added up over the days at the advised price."""
-    dates, (mean, low, high) = cumulate(rows)
+    dates = sorted({date for row in rows for date in row.dates})
+    total = np.zeros((len(rows[0].cumulated), len(dates)))
+    for row in rows:
+        total[:, np.searchsorted(dates, row.dates)] += np.diff(row.cumulated, prepend=0.0)
+    mean, low, high = np.array([interval_of(column) for column in total.cumsum(1).T]).T
     first = datetime.date.fromisoformat(dates[0])
     at = [float((datetime.date.fromisoformat(day) - first).days) for day in dates]
     frame = svg.frame_of([0.0, max(at[-1], 1.0)], [0.0, *low, *high])

@@ -103,7 +103,11 @@ def track_advice(run: Run, advice: Sequence[ProductAdvice], files: AdviceFiles) 
 
     with files.table.open(newline="", encoding="utf-8") as file:
         content: list[Any] = list(csv.reader(file))
-    curves = wandb.Table(columns=["Product", "Price", "Units", "Units Low", "Units High"], data=_curve_rows(advice))
+    rows: list[Any] = []
+    for item, found in ((item, item.details.curves) for item in advice if item.details is not None):
+        pairs = zip(found.price, found.units, strict=True)
+        rows += [[item.product, *map(float, (price, *units))] for price, units in pairs]
+    curves = wandb.Table(columns=["Product", "Price", "Units", "Units Low", "Units High"], data=rows)
     report = wandb.Html(files.report.read_text(encoding="utf-8"), inject=False)
     plot = wandb.plot.line(curves, "Price", "Units", stroke="Product", title="Demand curve")
     table = wandb.Table(columns=content[0], data=content[1:])
@@ -141,17 +145,6 @@ def track_generation(run: Run) -> None:
 def _active_run() -> Any:
     """Return the process's run in Weights & Biases, None if the library was not even imported."""
     return getattr(sys.modules.get("wandb"), "run", None)
-
-
-def _curve_rows(advice: Sequence[ProductAdvice]) -> list[Any]:
-    """Return product, price and mean, low and high units per day of every demand curve."""
-    rows: list[Any] = []
-    for item in advice:
-        details = item.to_dict()["details"]
-        if details is not None and (units := details["curves"]["units"]) is not None:
-            for price, values in zip(details["curves"]["price"], units, strict=True):
-                rows.append([item.product, *map(float, (price, *values))])
-    return rows
 
 
 def _flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

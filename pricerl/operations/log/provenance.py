@@ -45,6 +45,9 @@ def describe_origin(run: Run, today: date) -> Entry:
     options = run.options
     data = run.pricing
     checkpoint = run.checkpoint
+    files = list(map(Path, list_sources(data.path)))
+    hashes = [hash_file(file) for file in files] if all(file.is_file() for file in files) else []
+    several = hashlib.sha256("".join(hashes).encode()).hexdigest()
     return {
         "today": today.isoformat(),
         "terms": {
@@ -63,21 +66,13 @@ def describe_origin(run: Run, today: date) -> Entry:
         "settings": differing(run.settings, {} if checkpoint is None else checkpoint.settings),
         "hashes": {
             "data": hash_history(data.preprocessor.products),
-            "file": _hash_files(list(map(Path, list_sources(data.path)))),
+            "file": several if len(hashes) > 1 else next(iter(hashes), None),
             "config": hash_settings({**run.settings, "horizon": options.horizon}),
             "model": hash_weights(run.module.state_dict()),
             "code": hash_code(),
         },
         "versions": current_versions(),
     }
-
-
-def _hash_files(files: Sequence[Path]) -> str | None:
-    """Hash the content of files, that of several by their hashes; None unless all are files."""
-    if not files or not all(file.is_file() for file in files):
-        return None
-    hashes = list(map(hash_file, files))
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def current_versions() -> dict[str, str]:
