@@ -112,7 +112,6 @@ def make_advice(
         most: largest number of products; all if absent.
         origin: origin of the decisions for the log; None if they are not to be recorded.
     """
-    from pricerl.evaluation.backtest import tested_products
     from pricerl.operations.backtests import backtest_task
     from pricerl.operations.catalogue import CHUNK, Advised, Chunk, gather_pool, relate, split
     from pricerl.operations.processes import Workers
@@ -124,7 +123,7 @@ def make_advice(
     with stage("deciding on the prices"):
         if "market" not in vars(data):
             data.pool = gather_pool(prepared.products, data.market_config, data.evidence, workers)
-        chunks = list(split(run, data.pool, entries, backtests, tested_products(prepared), most, origin))
+        chunks = list(split(run, entries, backtests, most, origin))
         parts = relate(chunks, workers.map(Chunk.run, chunks), workers)
     advice, drafts = ([item for part in parts for item in getattr(part, name)] for name in ("advice", "drafts"))
     scores = backtests or {name: score for part in parts for name, score in part.backtests.items()}

@@ -61,7 +61,6 @@ class Case:
     seed: int = 0
     """Seed of the random parts of prices, and of the daily noise of forecasts."""
     formatter: Formatter = PLAIN
-    """Formatter of the reasons."""
 
     @property
     def passed(self) -> date:
@@ -131,7 +130,6 @@ class Course:
     offered: float | None = None
     """Value of ``decision.explore_share`` to offer; None where it is set or would not help."""
     alarm: Alarm | None = None
-    """Alarm that stopped the model."""
     order: Order | None = None
     """Order that is followed."""
     known: bool = True

@@ -231,9 +231,7 @@ class Standing(NamedTuple):
     bound: Bound | None = None
     """Prices that relations to other products leave."""
     track_record: TrackRecord | None = None
-    """Past predictions compared with outcomes."""
     previous: PreviousAdvice | None = None
-    """Last advice."""
 
     def centre(self, price: float) -> float:
         """Return the price that the current price varies around: itself unless it was drawn at random, money."""

@@ -44,9 +44,7 @@ class BacktestTask(NamedTuple):
     cost: CostConfig
     seed: int
     threads: int
-    """CPU threads of torch."""
     precision: MatmulPrecision
-    """Precision of matrix products."""
     evidence: Mapping[str, Evidence]
     """Evidence on the elasticities of the catalogue's products that are not in this history, by name."""
 

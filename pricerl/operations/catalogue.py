@@ -26,7 +26,7 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.errors import DataError
-from pricerl.evaluation.backtest import Backtest, run_backtests
+from pricerl.evaluation.backtest import Backtest, run_backtests, tested_products
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.evaluation.rollout import Policy
@@ -68,10 +68,9 @@ class Advised(NamedTuple):
 
 @dataclass(frozen=True)
 class Advisor:
-    """Policy and settings of an advice, the same for all products."""
+    """Policy, on the CPU, and settings of an advice, the same for all products."""
 
     policy: Policy
-    """Deterministic policy on the CPU."""
     step_discount: float | None
     """Discount of one decision in the plan that the policy competes with; None if only the policy may propose."""
     demand: DemandConfig
@@ -194,16 +193,15 @@ def _gather(products: Sequence[ProductHistory], settings: DemandSettings) -> dic
 
 def split(
     run: Run,
-    pool: Pool | None,
     entries: Sequence[Entry],
     backtests: Mapping[str, Backtest] | None,
-    tested: frozenset[str],
     most: int | None = None,
     origin: Entry | None = None,
 ) -> Iterator[Chunk]:
     """Split a run's products, or the first ``most`` of them, into chunks; the other arguments are those of `Chunk`."""
     advisor = Advisor.of(run)
     data = run.pricing
+    tested = tested_products(data.preprocessor)
     fitted = "market" in vars(data)
     benchmark = None
     wanted = advisor.catalogue if most is None else min(most, advisor.catalogue)
@@ -216,7 +214,7 @@ def split(
         known = [entry for entry in entries if entry.get("product") is None or entry["product"] in names]
         market = data.market.select(rows).to("cpu") if fitted else None
         scores = None if backtests is None else {name: backtests[name] for name in prepared.names if name in backtests}
-        yield Chunk(advisor, prepared, pool, market, benchmark, known, scores, tested, origin)
+        yield Chunk(advisor, prepared, data.pool, market, benchmark, known, scores, tested, origin)
 
 
 def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], workers: Workers) -> list[Advised]:
