@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,19 +34,6 @@ NUM_TARGETS = 41
 PERCENT = 0.01
 
 
-class Targets(NamedTuple):
-    """Prices to approach and hold for the rest of an account, on the CPU, with their gains over keeping, money."""
-
-    price: Tensor
-    """``(J,)`` the current one, the last one of the proposed path, and some within reach."""
-    so_far: Tensor
-    """``(K,)`` gain since the account was opened, per posterior draw."""
-    future: Tensor
-    """``(J, K)`` gain over the days left."""
-    percent: Tensor
-    """``()`` a percent of what keeping the first price earns in a quarter."""
-
-
 def plan_quarter(case: Case, course: Course) -> Course | None:
     """Plan the rest of an open account instead of judging the proposal alone, unless the gate is off."""
     account = case.standing.account
@@ -70,37 +56,12 @@ def days_left(account: Account, passed: date) -> int:
 def plan_account(
     account: Account, proposed: Tensor, product: Product, config: DecisionConfig, passed: date | None = None
 ) -> AccountPlan:
-    """Choose the price that a product approaches for the rest of its account.
+    """Choose the price that a product approaches and holds for the rest of its account.
 
-    The last price of the path ``proposed (H,)``, money, is taken to stay. The last day that has ``passed`` is that of
-    the history if absent.
+    It is the current price, the last one of the path ``proposed (H,)``, money, which is taken to stay, or one within
+    reach. The last day that has ``passed`` is that of the history if absent.
     """
     left = days_left(account, passed or product.history.last_day)
-    targets = value_targets(account, proposed, product, left)
-    total = targets.so_far + targets.future
-    weight = torch.full_like(total[:1], 1 / total.shape[1])
-    utility = value_plans(total[None], weight).utility(torch.tensor([[config.loss_weight]]))
-    floor = floor_of(total[None], weight)
-    budget = config.loss_budget / PERCENT * targets.percent
-    best = int(choose_plan(utility, floor, budget, floor.argmax(-1)))
-    at_end = total[best].numpy()
-    kept = float(targets.percent) / PERCENT
-    return AccountPlan(
-        account=account,
-        target=float(targets.price[best]),
-        proposed=best == 1,
-        so_far=interval_of(targets.so_far.numpy()),
-        at_end=interval_of(at_end),
-        budget=config.loss_budget * kept,
-        probability_loss=float((at_end < -HARM * kept).mean()),
-        days_left=left,
-        inside_budget=bool(floor[0, best] >= -budget),
-        loss_weight=config.loss_weight,
-    )
-
-
-def value_targets(account: Account, proposed: Tensor, product: Product, left: int) -> Targets:
-    """Value the prices that an account with some days left may aim at; other arguments as in `plan_account`."""
     step = product.history.step_days
     allowed = candidate_prices(product)
     spaced = allowed[torch.linspace(0, len(allowed) - 1, NUM_TARGETS, device=allowed.device).round().long()]
@@ -113,8 +74,28 @@ def value_targets(account: Account, proposed: Tensor, product: Product, left: in
     earned = (outcome.profit if product.market.measure == "profit" else outcome.sales).double().sum(-1).cpu()
     daily = float(earned[0].mean()) / days
     scale = max(daily, MIN_MARGIN * float(outcome.sales[0].mean()), 1e-9) * DAYS_PER_QUARTER / step
+    percent = torch.tensor(PERCENT * scale)
     so_far = torch.as_tensor(gain_so_far(account, product))
-    return Targets(target.cpu(), so_far, earned[1:] - earned[:1], torch.tensor(PERCENT * scale))
+    total = so_far + (earned[1:] - earned[:1])
+    weight = torch.full_like(total[:1], 1 / total.shape[1])
+    utility = value_plans(total[None], weight).utility(torch.tensor([[config.loss_weight]]))
+    floor = floor_of(total[None], weight)
+    budget = config.loss_budget / PERCENT * percent
+    best = int(choose_plan(utility, floor, budget, floor.argmax(-1)))
+    at_end = total[best].numpy()
+    kept = float(percent) / PERCENT
+    return AccountPlan(
+        account=account,
+        target=float(target[best]),
+        proposed=best == 1,
+        so_far=interval_of(so_far.numpy()),
+        at_end=interval_of(at_end),
+        budget=config.loss_budget * kept,
+        probability_loss=float((at_end < -HARM * kept).mean()),
+        days_left=left,
+        inside_budget=bool(floor[0, best] >= -budget),
+        loss_weight=config.loss_weight,
+    )
 
 
 def gain_so_far(account: Account, product: Product) -> FloatArray:

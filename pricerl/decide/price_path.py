@@ -130,8 +130,6 @@ def _limits(dynamics: Dynamics, state: State) -> list[Limits]:
     limits = state.rows.limits
     nearest = state.price.maximum(limits.floor).minimum(limits.ceiling)
     movable = (band.low < state.price) | (state.price < band.high) | waits
-    room = zip(band.feasible | waits, band.keep, movable, nearest, state.product.tolist(), strict=True)
-    return [
-        Limits(bool(feasible), bool(keep), bool(moves), float(price), hold_left(Product(dynamics, product)))
-        for feasible, keep, moves, price, product in room
-    ]
+    left = [hold_left(Product(dynamics, product)) for product in state.product.tolist()]
+    room = (column.tolist() for column in (band.feasible | waits, band.keep, movable, nearest))
+    return [Limits(*row) for row in zip(*room, left, strict=True)]

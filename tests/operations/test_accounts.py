@@ -17,7 +17,7 @@ from pricerl.advice.sentences.next_steps import account_words
 from pricerl.arrays import to_plain
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.decide.account import gain_so_far, plan_account, value_targets
+from pricerl.decide.account import gain_so_far, plan_account
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.standing import Account, Standing
 from pricerl.env.dynamics import Dynamics
@@ -158,16 +158,16 @@ def test_a_loss_that_no_price_makes_good_is_named(
     assert bold.endswith("as much as 10 gained.")
 
 
-def test_targets_are_valued_as_by_hand(prepare: Callable[..., DataPreprocessor], doubled: ProductHistory) -> None:
+def test_a_kept_price_is_valued_as_by_hand(prepare: Callable[..., DataPreprocessor], doubled: ProductHistory) -> None:
     dynamics = Dynamics(_knows(prepare, doubled), RewardConfig())
     account = Account(str(doubled.dates[149]), 10.0)
-    targets = value_targets(account, torch.full((14,), 12.0), Product(dynamics, 0), 61)
-    assert float(targets.price[0]) == doubled.current_price == 12.0
-    daily = float(targets.percent) / 0.91  # what keeping 10 earns
+    plan = plan_account(account, torch.full((14,), 12.0), Product(dynamics, 0), _weighing(1.0, 0.005))
+    assert plan.target == doubled.current_price == 12.0 and plan.days_left == 61
+    daily = plan.budget / 0.005 / 91  # what keeping 10 earns
     np.testing.assert_allclose(daily, 2000.0 * (10 - 6.0), rtol=0.02)
     gain = (12 - 6.0) / 1.44 / 4.0 - 1
-    np.testing.assert_allclose(targets.future[0].numpy(), 61 * daily * gain, rtol=0.02)
-    np.testing.assert_allclose(targets.so_far.numpy(), 2 * 30 * daily * gain, rtol=0.02)
+    np.testing.assert_allclose(plan.so_far, 2 * 30 * daily * gain, rtol=0.02)
+    np.testing.assert_allclose(plan.at_end, (2 * 30 + 61) * daily * gain, rtol=0.02)
 
 
 def test_later_advice_says_what_the_account_holds(
