@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -62,16 +62,13 @@ class Proposer:
     dynamics: Dynamics
     benchmark: PlanBenchmark | None
     """Plan with its rewards; None if only the policy may propose."""
+    planned: dict[int, list[PricePath]] = field(default_factory=dict)
+    """Planned paths of all products by horizon, made in one batch when the first one is needed."""
 
     @cached_property
     def comparison(self) -> Comparison | None:
         """Policy minus plan, per product."""
         return None if self.benchmark is None else self.benchmark.compare(self.policy)
-
-    @cached_property
-    def _planned(self) -> dict[int, list[PricePath]]:
-        """Planned paths of all products by horizon, made in one batch when the first one is needed."""
-        return {}
 
     def propose(self, product: Product, horizon: int) -> Proposed:
         """Return who proposes a product's path over a horizon, rows, and the path."""
@@ -89,7 +86,7 @@ class Proposer:
             failed = watched.failed is not None and bool(watched.failed.any())
             if self.benchmark is None or not failed:
                 return Proposed("policy", path, failed, over_plan)
-        if horizon not in self._planned:
+        if horizon not in self.planned:
             products = range(self.dynamics.market.num_products)
-            self._planned[horizon] = plan_paths(self.benchmark.plan, products, horizon)
-        return Proposed("planner", self._planned[horizon][product.index], False, over_plan)
+            self.planned[horizon] = plan_paths(self.benchmark.plan, products, horizon)
+        return Proposed("planner", self.planned[horizon][product.index], False, over_plan)
