@@ -80,15 +80,12 @@ def find_ignored(run: Run) -> list[str]:
 
 def find_commit(file: Path) -> str | None:
     """Return the commit of the checkout that a file belongs to; None outside of one, or without git."""
-    found = ""
-    for words in (["ls-files", "--error-unmatch", file.name], ["rev-parse", "HEAD"]):
-        command = ["git", "-C", str(file.parent), *words]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)
-        except (OSError, subprocess.SubprocessError):
-            return None
-        found = done.stdout.strip()
-    return found
+    command = ["git", "-C", str(file.parent), "rev-parse", "HEAD", f"HEAD:./{file.name}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.split()[0]
 
 
 def track_advice(run: Run, advice: Sequence[ProductAdvice], files: AdviceFiles) -> None:
