@@ -56,7 +56,8 @@ def measure(products: int, days: int) -> None:
     before, clock = peak_memory(resource.RUSAGE_SELF), time.perf_counter()
     pool, tested = gather_pool(prepared.products, demand, {}, workers), tested_products(prepared)
     rows = [range(first, min(first + CHUNK, products)) for first in range(0, products, CHUNK)]
-    chunks = [Chunk(advisor, prepared.select(row), pool, None, None, (), None, tested, {"seen": 0}) for row in rows]
+    origin = {"seen": 0, "terms": {"relations": []}}
+    chunks = [Chunk(advisor, prepared.select(row), pool, tested=tested, origin=origin) for row in rows]
     parts = workers.map(Chunk.run, chunks)
     del workers  # processes are counted when they have ended
     wall, computed = time.perf_counter() - clock, cpu_seconds() - started - reading
