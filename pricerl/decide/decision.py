@@ -147,11 +147,9 @@ class Evidence:
     costs_known: bool
     """Whether the measure of a gain is known: costs, unless revenue is the objective."""
     feasible: bool
-    """Whether any price satisfies all guardrails."""
+    """Whether the guardrails allow any price, as in `Limits` of the path; so are the next two."""
     keep_allowed: bool
-    """Whether floor, ceiling and margin allow the current price."""
     movable: bool
-    """Whether any other price satisfies all guardrails."""
     hold_lasts: bool
     """Whether the minimum hold of the last change outlasts the horizon."""
     familiar: bool
