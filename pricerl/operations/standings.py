@@ -76,14 +76,10 @@ def find_standings(
     bound: Mapping[str, Bound] = MappingProxyType({}),
     currency: str | None = None,
 ) -> dict[str, Standing]:
-    """Return what the entries of a log, oldest first, say about the products of a market for their next prices.
+    """Return all in a log's entries, oldest first, that the next prices of a market's products depend on, by name.
 
-    Args:
-        entries: entries of the decision log.
-        dynamics: market of the fresh history.
-        today: the clock; no earlier than the first day after each history, which it is if absent.
-        bound: prices that relations leave, by product.
-        currency: of the file; None if unknown.
+    ``today`` counts from the first day after each history, which it is if absent. Relations leave the products that are
+    ``bound`` those prices. ``currency`` is that of the file, None if unknown.
     """
     histories = dynamics.market.preprocessor.products
     measured = find_measured(entries, histories, dynamics.market.measure)

@@ -64,14 +64,9 @@ def judged_orders(
 ) -> list[Order]:
     """Return all orders on a product, oldest first, the active one refused if its price may not be charged any more.
 
-    Args:
-        entries: entries of the decision log.
-        product: name of the product.
-        current_price: money.
-        limits: hard limits in force, which can change after the order.
-        first_day: first day after the data, in ISO format.
-        currency: of the file in force; None if unknown.
-        restarts: how the file contradicts the one that the last advice knew; empty if it does not.
+    The hard limits in force can have changed since the order. ``first_day`` is the one after the data, in ISO format,
+    ``currency`` that of the file, None if unknown. ``restarts`` states how the file contradicts the one that the last
+    advice knew; it is empty if it does not.
     """
     currencies = {entry["id"]: entry.get("currency") for entry in entries if entry["kind"] == OVERRIDE}
     contradicted = [entry["id"] for entry in entries if entry.get("restarts") and entry["product"] == product]

@@ -70,19 +70,10 @@ def alerts_of(monitor: Monitor) -> list[Alert]:
 def send_alerts(
     folder: Path, alerts: Iterable[Alert], channels: Sequence[Channel], cool_down: float, now: datetime
 ) -> tuple[list[Alert], list[str]]:
-    """Send alerts that are not in their cool-down, and write them to the run's file.
+    """Send alerts to all channels, write them to the run's file, and return them with the failures of channels.
 
-    An alert that reached no channel, although there are some, is sent again by the next watch.
-
-    Args:
-        folder: the run's folder.
-        alerts: findings.
-        channels: where to send them, in addition to the file.
-        cool_down: days without a second alert of the same kind on the same product.
-        now: time of the watch, with a zone.
-
-    Returns:
-        Alerts that were sent or written, and the failures of channels.
+    Those of a kind and product that had one within ``cool_down`` days are left out. An alert that reached no channel,
+    although there are some, is sent again by the next watch. The time ``now`` has a zone.
     """
     path = folder / ALERT_FILE
     known = read_alerts(path)
