@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
 from pricerl.data.quality import MIN_USABLE_DAYS
@@ -132,6 +132,21 @@ class DecisionConfig:
             raise UsageError(f"decision.kill_days must be 0 (off) or more, found {self.kill_days}")
 
 
+class Limits(NamedTuple):
+    """Room that the guardrails leave around the current price."""
+
+    feasible: bool
+    """Whether they allow any price, now or on a later day; False if they exclude each other."""
+    keep_allowed: bool
+    """Whether the limits allow the current price."""
+    movable: bool
+    """Whether they allow a price other than the current one."""
+    nearest: float
+    """The price inside the hard limits that is nearest to the current one, money; several steps may lead there."""
+    wait: int
+    """Days until the minimum hold of the last change is over."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Evidence on the change proposed for one product."""
@@ -146,10 +161,7 @@ class Evidence:
     distinct_prices: int
     costs_known: bool
     """Whether the measure of a gain is known: costs, unless revenue is the objective."""
-    feasible: bool
-    """Whether the guardrails allow any price, as in `Limits` of the path; so are the next two."""
-    keep_allowed: bool
-    movable: bool
+    limits: Limits
     hold_lasts: bool
     """Whether the minimum hold of the last change outlasts the horizon."""
     familiar: bool
@@ -227,15 +239,15 @@ def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Return the decision of the first rule that applies. A hold never keeps a price that the limits forbid."""
     if evidence.paused:
         decision = Decision("hold", "C", "hold", False, PAUSED)
-    elif not evidence.feasible:
+    elif not evidence.limits.feasible:
         decision = replace(_hold("D", NO_PRICE_ALLOWED), source="manual")
     elif evidence.hold_lasts:
         decision = Decision("hold", "C", "hold", False, HOLD_LASTS)
-    elif not evidence.movable:
+    elif not evidence.limits.movable:
         decision = Decision("hold", "C", "hold", False, NO_OTHER_PRICE)
     else:
         decision = _weigh(evidence, config)
-        if decision.follow == "hold" and not evidence.keep_allowed:
+        if decision.follow == "hold" and not evidence.limits.keep_allowed:
             why = f"{KEEP_NOT_ALLOWED}. {sentence(FAILED)}" if evidence.failed else KEEP_NOT_ALLOWED
             decision = Decision("limit", "C", "limits", False, why)
     return replace(decision, proposed_by=evidence.proposed_by)

@@ -90,7 +90,6 @@ def _weigh(case: Case, course: Course, path: PricePath, value: PathValue) -> tup
 
 def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathValue) -> Evidence:
     product = case.product
-    limits = proposed.limits
     path = proposed.price.tolist()
     history = product.history
     market = product.counted
@@ -109,10 +108,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         distinct_prices=len(np.unique(history.price[history.observed])),
         costs_known=market.cost.known,
         measure=MEASURES[value.measure],
-        feasible=limits.feasible,
-        keep_allowed=limits.keep_allowed,
-        movable=limits.movable,
-        hold_lasts=limits.wait >= len(path),
+        limits=proposed.limits,
+        hold_lasts=proposed.limits.wait >= len(path),
         paused=product.today.config.pause,
         familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
         entangled_with=case.causes.entangled,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import limits_of
+from pricerl.decide.decision import Limits
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.state import State
@@ -32,21 +33,6 @@ class PricePath(NamedTuple):
     """Proposed prices in the posterior-mean market, before guardrails; during the minimum hold, the price held."""
     limits: Limits
     """Limits of the first change."""
-
-
-class Limits(NamedTuple):
-    """Room that the guardrails leave around the current price."""
-
-    feasible: bool
-    """Whether they allow any price, now or on a later day; False if they exclude each other."""
-    keep_allowed: bool
-    """Whether the limits allow the current price."""
-    movable: bool
-    """Whether they allow a price other than the current one."""
-    nearest: float
-    """The price inside the hard limits that is nearest to the current one, money; several steps may lead there."""
-    wait: int
-    """Days until the minimum hold of the last change is over."""
 
 
 @dataclass(frozen=True)

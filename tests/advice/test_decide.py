@@ -5,9 +5,13 @@ from dataclasses import replace
 import pytest
 
 from pricerl.data.cleaning.zero_sales import UnlikelyZeros
-from pricerl.decide.decision import CAUTIOUS, SET_BY, UNTESTED, DecisionConfig, Evidence, decide, fall_back
+from pricerl.decide.decision import CAUTIOUS, SET_BY, UNTESTED, DecisionConfig, Evidence, Limits, decide, fall_back
 from pricerl.errors import UsageError
 
+FREE = Limits(feasible=True, keep_allowed=True, movable=True, nearest=10.0, wait=0)
+SHUT = FREE._replace(feasible=False)
+FORBIDDEN = FREE._replace(keep_allowed=False)
+STUCK = FREE._replace(movable=False)
 CLEAR = Evidence(
     proposed_by="policy",
     proposes_change=True,
@@ -16,9 +20,7 @@ CLEAR = Evidence(
     usable_days=90,
     distinct_prices=5,
     costs_known=True,
-    feasible=True,
-    keep_allowed=True,
-    movable=True,
+    limits=FREE,
     hold_lasts=False,
     familiar=True,
 )
@@ -68,7 +70,7 @@ def test_few_unlikely_zeros_or_another_limit_decide_nothing() -> None:
 
 
 def test_where_no_price_satisfies_the_limits_a_person_must_set_one() -> None:
-    decision = decide(replace(CLEAR, feasible=False), DecisionConfig())
+    decision = decide(replace(CLEAR, limits=SHUT), DecisionConfig())
     assert (decision.follow, decision.grade, decision.source, decision.lacks_evidence) == ("hold", "D", "manual", True)
     assert "no price within one step satisfies floor, ceiling, minimum margin" in decision.why
 
@@ -78,8 +80,8 @@ def test_where_no_price_satisfies_the_limits_a_person_must_set_one() -> None:
     [
         ({}, ("policy",)),
         ({"probability_better": 0.5}, ("policy", "lower bound", "hold")),
-        ({"feasible": False}, ("policy", "lower bound", "hold", "manual")),
-        ({"keep_allowed": False, "usable_days": 3}, ("limits",)),
+        ({"limits": SHUT}, ("policy", "lower bound", "hold", "manual")),
+        ({"limits": FORBIDDEN, "usable_days": 3}, ("limits",)),
     ],
 )
 def test_a_decision_names_the_fallbacks_down_to_its_own(change: dict[str, object], chain: tuple[str, ...]) -> None:
@@ -98,20 +100,20 @@ def test_fewer_than_no_days_cannot_stop_the_model() -> None:
 
 @pytest.mark.parametrize("weak", [{"probability_better": 0.1}, {"usable_days": 3}, {"costs_known": False}])
 def test_a_hold_never_keeps_a_price_that_the_limits_forbid(weak: dict[str, object]) -> None:
-    decision = decide(replace(CLEAR, keep_allowed=False, **weak), DecisionConfig())
+    decision = decide(replace(CLEAR, limits=FORBIDDEN, **weak), DecisionConfig())
     assert (decision.follow, decision.grade, decision.source) == ("limit", "C", "limits")
     assert not decision.lacks_evidence and "do not allow the current price" in decision.why
 
 
 def test_a_clear_gain_is_followed_from_a_forbidden_price_too() -> None:
-    assert decide(replace(CLEAR, keep_allowed=False), DecisionConfig()).follow == "path"
+    assert decide(replace(CLEAR, limits=FORBIDDEN), DecisionConfig()).follow == "path"
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"movable": False}, "price_step (data.guardrails) leave no other price"),
-        ({"hold_lasts": True, "keep_allowed": False}, "the minimum hold of its last change is longer than these days"),
+        ({"limits": STUCK}, "price_step (data.guardrails) leave no other price"),
+        ({"hold_lasts": True, "limits": FORBIDDEN}, "the minimum hold of its last change is longer than these days"),
     ],
 )
 def test_what_the_guardrails_forbid_is_no_lack_of_evidence(change: dict[str, object], why: str) -> None:
@@ -143,13 +145,13 @@ def test_without_the_gate_the_policy_is_followed_and_the_grade_stays_honest(
     assert (decision.follow, decision.grade, decision.gated) == ("path", grade, False)
 
 
-@pytest.mark.parametrize("change", [{"feasible": False}, {"distinct_prices": 1}, {"usable_days": 3}])
+@pytest.mark.parametrize("change", [{"limits": SHUT}, {"distinct_prices": 1}, {"usable_days": 3}])
 def test_without_the_gate_a_history_without_evidence_still_holds(change: dict[str, object]) -> None:
     assert decide(replace(CLEAR, **change), OPEN).follow == "hold"
 
 
 def test_infeasible_guardrails_come_first() -> None:
-    nothing = replace(CLEAR, feasible=False, familiar=False, distinct_prices=1, usable_days=0, costs_known=False)
+    nothing = replace(CLEAR, limits=SHUT, familiar=False, distinct_prices=1, usable_days=0, costs_known=False)
     assert "satisfies floor" in decide(nothing, DecisionConfig()).why
 
 
@@ -219,10 +221,8 @@ def test_only_a_lack_of_certainty_falls_back(change: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        *(
-            {name: False}
-            for name in ("feasible", "keep_allowed", "movable", "familiar", "costs_known", "proposes_change")
-        ),
+        *({"limits": limits} for limits in (SHUT, FORBIDDEN, STUCK)),
+        *({name: False} for name in ("familiar", "costs_known", "proposes_change")),
         {"paused": True},
         {"hold_lasts": True},
         {"entangled_with": "competitor price"},
