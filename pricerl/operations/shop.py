@@ -56,13 +56,9 @@ class Shop:
 
     @classmethod
     def open(cls, folder: RunFolder, today: str | None = None) -> Shop:
-        """Open the shop of a run, and bring its outbox up to date if a command was interrupted or days have passed.
+        """Open the shop of a run with the value of ``--today``; a broken decision log is a ``DataError``.
 
-        ``today`` is the value of ``--today``.
-
-        Raises:
-            UsageError: ``today`` is no day.
-            DataError: the decision log is broken.
+        Its outbox is brought up to date if a command was interrupted or days have passed.
         """
         day = None if today is None else read_day(today)
         with contextlib.suppress(OSError, UsageError):  # a folder that may only be read, here and below

@@ -62,10 +62,7 @@ def trained_history(run: Run, checkpoint: Checkpoint, entries: Sequence[Entry]) 
     """Return the history that a checkpoint of a run was fitted to, with the days marked whose price pricerl had set.
 
     A portable checkpoint holds no history. Its days are those of the run's fresh file up to the last one it was fitted
-    to, so that products that the file lacks are missing.
-
-    Raises:
-        DataError: the checkpoint is portable, and the file lacks the days it was fitted to.
+    to, so that products that the file lacks are missing. A file that lacks those days is a ``DataError``.
     """
     state = preprocessor_state(run, checkpoint)
     trained = DataPreprocessor.from_state_dict(state) if "products" in state else _cut_trained(run, state)
