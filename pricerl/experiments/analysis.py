@@ -20,8 +20,7 @@ probability of at most 5 %, and the effects that neither rejects form a 95 % int
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -30,45 +29,40 @@ from pricerl.experiments.schedule import TEST
 
 MOST_EXACT = 16
 """Most pairs whose ``2^n`` orders are all counted."""
-
 MONTE_CARLO = 19_999
 """Random orders of more pairs; with the one that happened, the p-value is valid (Phipson and Smyth 2010)."""
-
 TIE = 1e-12
 """Relative difference up to which two sums count as equal."""
-
 BETS = np.geomspace(0.1, 3.2, 12)
 """Bets in units of one over the planned sd of a difference, fixed before the test; small ones suit small effects."""
-
 HALVINGS = 48
 """Steps of the bisection for a limit."""
-
-ANYTIME, FINAL = 0.01, 0.04
-"""Levels of the confidence sequence and of the test at the planned end."""
+POWER = 0.80
+"""Probability with which a test finds the effect that it is planned for."""
+ANYTIME = 0.01
+"""Level of the confidence sequence."""
+FINAL = 0.04
+"""Level of the randomisation test at the planned end."""
+LEVEL = 0.05
+"""Level of two-sided tests and intervals that decide nothing."""
 
 Verdict = Literal["higher", "lower", "undecided", "running"]
 """Whether the test price has the higher or the lower outcome, neither at the planned end, or the test goes on."""
 
 
 def pair_differences(means: FloatArray, arms: IntArray) -> FloatArray:
-    """Return the mean at the test price minus that at the regular one in each pair, ``(..., n)``.
+    """Return the mean at the test price minus that at the regular one in each pair, ``(n,)``.
 
-    Args:
-        means: ``(..., 2 n)`` mean of the outcome over the rows of each block that count.
-        arms: ``(2 n,)`` arm of each block.
+    The mean outcome of each block and its arm are ``(2 n,)``.
     """
-    sign = np.where(arms == TEST, 1.0, -1.0)
-    signed = np.asarray(means, dtype=np.float64) * sign
-    return np.asarray(signed.reshape(*signed.shape[:-1], -1, 2).sum(axis=-1))
+    signed = means * np.where(arms == TEST, 1.0, -1.0)
+    return np.asarray(signed.reshape(-1, 2).sum(axis=1))
 
 
 def list_turns(pairs: int, generator: np.random.Generator, exact: int = MOST_EXACT) -> BoolArray:
-    """Return which pairs are turned, ``(M, n)``: all subsets if they are few, else random ones; the first turns none.
+    """Return which pairs are turned, ``(M, n)``: all subsets of up to ``exact`` pairs, else random ones.
 
-    Args:
-        pairs: n.
-        generator: source of the random subsets.
-        exact: most pairs whose subsets are all listed.
+    The first turns none.
     """
     if pairs <= exact:
         return np.asarray((np.arange(2**pairs)[:, None] >> np.arange(pairs)) % 2 == 1)
@@ -78,15 +72,12 @@ def list_turns(pairs: int, generator: np.random.Generator, exact: int = MOST_EXA
 
 
 def randomisation_p(differences: FloatArray, turns: BoolArray) -> FloatArray:
-    """Return two-sided p-values of no effect, ``(R,)``: twice the smaller of the two one-sided ones.
+    """Return two-sided p-values of no effect, ``(R,)``, of differences ``(R, n)`` and turns ``(M, n)``.
 
-    Turning a subset of the pairs leaves the sum at least as large if and only if the subset's own sum is not positive.
-
-    Args:
-        differences: ``(R, n)`` of R tests.
-        turns: ``(M, n)``.
+    They are twice the smaller of the two one-sided ones. Turning a subset of the pairs leaves the sum at least as large
+    if and only if the subset's own sum is not positive.
     """
-    sums = np.asarray(differences, dtype=np.float64) @ turns.T.astype(np.float64)
+    sums = differences @ turns.T.astype(np.float64)
     tie = TIE * np.abs(differences).sum(axis=1, keepdims=True)
     above = (sums <= tie).mean(axis=1)
     below = (sums >= -tie).mean(axis=1)
@@ -94,14 +85,9 @@ def randomisation_p(differences: FloatArray, turns: BoolArray) -> FloatArray:
 
 
 def randomisation_limits(differences: FloatArray, turns: BoolArray, alpha: float) -> tuple[float, float]:
-    """Return the limits of the constant effects that the test does not reject at level ``alpha``.
+    """Return the limits of the constant effects that the two-sided test does not reject at level ``alpha``.
 
-    They are infinite if so few pairs cannot reject anything.
-
-    Args:
-        differences: ``(n,)``.
-        turns: ``(M, n)``, the first of which turns none.
-        alpha: level of the two-sided test.
+    They are infinite if so few pairs cannot reject anything. Differences are ``(n,)``, turns ``(M, n)``.
     """
     moved = turns[turns.any(axis=1)]
     means = np.sort(moved @ differences / moved.sum(axis=1))
@@ -115,25 +101,19 @@ def randomisation_limits(differences: FloatArray, turns: BoolArray, alpha: float
 def log_wealth(differences: FloatArray, scale: float) -> FloatArray:
     """Return the log of the mean of the martingales after each pair, ``(..., n)``, betting on positive differences.
 
-    ``exp(b x) / cosh(b x) = 2 / (1 + exp(-2 b x))``.
-
-    Args:
-        differences: ``(..., n)`` minus the effect in question.
-        scale: planned sd of a difference, in its unit.
+    ``exp(b x) / cosh(b x) = 2 / (1 + exp(-2 b x))``, where x is a difference ``(..., n)`` minus the effect in question
+    and the bets are in units of one over ``scale``, the planned sd of a difference.
     """
-    bet = np.asarray(differences, dtype=np.float64)[..., None] * (BETS / scale)
+    bet = differences[..., None] * (BETS / scale)
     wealth = np.cumsum(np.log(2.0) - np.logaddexp(0.0, -2 * bet), axis=-2)
     top = wealth.max(axis=-1)
     return np.asarray(top + np.log(np.exp(wealth - top[..., None]).mean(axis=-1)))
 
 
 def first_crossing(differences: FloatArray, scale: float, alpha: float) -> FloatArray:
-    """Return the pair after which an effect above 0 is certain at level ``alpha``, ``(R,)``; infinite if after none.
+    """Return the pair of ``(R, n)`` after which an effect above 0 is certain, ``(R,)``; infinite if after none.
 
-    Args:
-        differences: ``(R, n)``.
-        scale: planned sd of a difference.
-        alpha: probability that an effect of 0 is ever rejected on either side; each side has half of it.
+    An effect of 0 is ever rejected on either side with probability ``alpha``; each side has half of it.
     """
     past = log_wealth(differences, scale) >= np.log(2 / alpha)
     return np.where(past.any(axis=-1), past.argmax(axis=-1) + 1.0, np.inf)
@@ -142,12 +122,8 @@ def first_crossing(differences: FloatArray, scale: float, alpha: float) -> Float
 def confidence_sequence(differences: FloatArray, scale: float, alpha: float) -> FloatArray:
     """Return the limits of the effect after each pair, ``(n, 2)``, each inside those before.
 
-    They are infinite as long as so few pairs cannot reject anything.
-
-    Args:
-        differences: ``(n,)``.
-        scale: planned sd of a difference.
-        alpha: probability that the limits ever exclude a constant effect.
+    They are infinite as long as so few pairs cannot reject anything. The probability that they ever exclude a constant
+    effect is ``alpha``.
     """
     low = _lower_limits(differences, scale, alpha)
     high = -_lower_limits(-differences, scale, alpha)
@@ -168,13 +144,11 @@ def _lower_limits(differences: FloatArray, scale: float, alpha: float) -> FloatA
     return np.where((count + 1) * np.log(2.0) <= np.log(2 / alpha), -np.inf, low)
 
 
-@dataclass(frozen=True)
-class InterimAnalysis:
-    """State of a test after some pairs."""
+class InterimAnalysis(NamedTuple):
+    """State of a test after some complete pairs."""
 
     verdict: Verdict
     pairs: int
-    """Complete pairs."""
     estimate: float
     """Mean difference, test price minus regular one, per row; NaN without a pair."""
     low: float
@@ -187,10 +161,10 @@ class InterimAnalysis:
 def analyse_pairs(
     differences: FloatArray, planned: int, scale: float, generator: np.random.Generator, ended: bool = False
 ) -> InterimAnalysis:
-    """Apply the stop rule to the complete pairs of a test.
+    """Apply the stop rule to the differences ``(n,)`` of the complete pairs of a test, in their order.
 
     Args:
-        differences: ``(n,)`` test price minus regular one, of the complete pairs in their order.
+        differences: test price minus regular one.
         planned: planned number of pairs.
         scale: planned sd of a difference.
         generator: source of the random orders of many pairs.
@@ -212,13 +186,7 @@ def analyse_pairs(
 
 
 def decide_many(differences: FloatArray, scale: float, turns: BoolArray) -> FloatArray:
-    """Apply the stop rule to R whole tests: return each verdict, ``(R,)``, 1 higher, -1 lower or 0 undecided.
-
-    Args:
-        differences: ``(R, n)`` of all planned pairs.
-        scale: planned sd of a difference.
-        turns: ``(M, n)``, the first of which turns none.
-    """
+    """Apply the stop rule to R whole tests ``(R, n)``: return each verdict, 1 higher, -1 lower or 0 undecided."""
     up = first_crossing(differences, scale, ANYTIME)
     down = first_crossing(-differences, scale, ANYTIME)
     early = np.where(up < down, 1.0, np.where(down < up, -1.0, 0.0))
@@ -229,12 +197,7 @@ def decide_many(differences: FloatArray, scale: float, turns: BoolArray) -> Floa
 def check_carry_over(first: FloatArray, later: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
     """Return how much larger the effect is on the first counted row than on later ones, and a p-value of no difference.
 
-    Buyers who remember the last price, or who bought ahead of it, make the two differ.
-
-    Args:
-        first: ``(n,)`` differences of the pairs on the first counted row of their blocks.
-        later: ``(n,)`` the same on the later rows.
-        generator: source of the random orders of many pairs.
+    Buyers who remember the last price, or who bought ahead of it, make the differences of the pairs ``(n,)`` differ.
     """
     gap = first - later
     p_value = randomisation_p(gap[None], list_turns(len(gap), generator))

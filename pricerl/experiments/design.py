@@ -10,27 +10,21 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from pricerl.arrays import BoolArray, FloatArray
-from pricerl.experiments.analysis import FINAL, decide_many, list_turns
+from pricerl.experiments.analysis import FINAL, LEVEL, POWER, decide_many, list_turns
 from pricerl.experiments.schedule import FEWEST_PAIRS, Switchback
-
-POWER = 0.80
-"""Probability with which a test finds the effect that it is planned for."""
 
 SIMULATED = 2000
 """Simulated tests: a power of 0.80 has a standard error of 0.009."""
-
-EXACT, MOST_TURNS = 10, 1024
-"""Most pairs whose orders are all counted in simulated tests, and the number of random ones of more pairs."""
-
+EXACT = 10
+"""Most pairs whose orders are all counted in simulated tests."""
+MOST_TURNS = 1024
+"""Number of random orders of more pairs."""
 MOST_STEPS = 6
 """Most numbers of pairs that are tried."""
-
-LIFT, LEVEL = 0.05, 0.05
-"""Lift of units, and level of a two-sided test, for the days that an ordinary test would need."""
-
+LIFT = 0.05
+"""Lift of units for the days that an ordinary test would need."""
 PRIOR_PAIRS = 8
 """Pairs of blocks that the absence of drift counts for: few pairs show some drift by chance."""
-
 _Z_POWER = float(ndtri(POWER))
 _Z_FINAL = float(ndtri(1 - FINAL / 2))
 
@@ -56,13 +50,11 @@ class Sales:
     @property
     def effect(self) -> float:
         """Expected outcome at the test price minus that at the regular one."""
-        regular, test = self.outcomes
-        return test - regular
+        return self.outcomes[1] - self.outcomes[0]
 
     def with_effect(self, effect: float) -> Sales:
         """Return the same sales with such units at the test price that the effect is another one."""
-        units = max((self.outcomes[0] + effect) / self.values[1], 1e-9)
-        return replace(self, units=(self.units[0], units))
+        return replace(self, units=(self.units[0], max((self.outcomes[0] + effect) / self.values[1], 1e-9)))
 
     def difference_sd(self, kept: int) -> float:
         """Return the sd of a pair's difference with blocks of ``kept`` rows."""
@@ -135,15 +127,8 @@ def find_pairs(
 ) -> tuple[Switchback, SimulatedTests]:
     """Return the shortest design that finds the effect of ``sales`` with a probability of ``POWER``.
 
-    Its number of pairs is that of a normal approximation, corrected by simulation; at most ``most``.
-
-    Args:
-        block: rows of a block.
-        washout: rows of it that do not count.
-        sales: sales with the effect to be found.
-        most: most pairs.
-        seed: of the simulation.
-        tests: number of simulated tests.
+    Its number of pairs is that of a normal approximation, corrected by simulation; at most ``most``. The first
+    ``washout`` rows of a ``block`` do not count.
     """
     pairs = min(approximate_pairs(sales, block - washout), most)
     tried = dict[int, tuple[SimulatedTests, float]]()
@@ -152,16 +137,15 @@ def find_pairs(
         simulated = simulate_tests(Switchback(pairs, block, washout), sales, rng, tests)
         power = simulated.power(sales.effect)
         tried[pairs] = (simulated, power)
-        pairs = min(max(pairs - 1 if power >= POWER else _enough(pairs, power), FEWEST_PAIRS), most)
+        if power >= POWER:
+            wanted = pairs - 1
+        else:  # about as many as the power asks for
+            reach = max(float(ndtri(min(max(power, 0.001), 0.999))) + _Z_FINAL, 0.5)
+            wanted = max(pairs + 1, math.floor(pairs * ((_Z_POWER + _Z_FINAL) / reach) ** 2))
+        pairs = min(max(wanted, FEWEST_PAIRS), most)
     powerful = [number for number, (_, power) in tried.items() if power >= POWER]
     number = min(powerful) if powerful else max(tried)
     return Switchback(number, block, washout), tried[number][0]
-
-
-def _enough(pairs: int, power: float) -> int:
-    """Return more pairs, about as many as a power above ``POWER`` needs where ``pairs`` have a smaller one."""
-    found = max(float(ndtri(min(max(power, 0.001), 0.999))) + _Z_FINAL, 0.5)
-    return max(pairs + 1, math.floor(pairs * ((_Z_POWER + _Z_FINAL) / found) ** 2))
 
 
 def approximate_pairs(sales: Sales, kept: int) -> int:
@@ -173,7 +157,7 @@ def approximate_pairs(sales: Sales, kept: int) -> int:
 def rows_per_arm(units: float, size: float) -> int:
     """Return the rows at each price that an ordinary two-sided test of ``LIFT`` of the units needs, without blocks.
 
-    ``n = 2 (z_{1 - level / 2} + z_power)^2 (1 / units + 1 / size) / lift^2`` with ``lift = LIFT``.
+    ``n = 2 (z_{1 - level / 2} + z_power)^2 (1 / units + 1 / size) / lift^2``.
     """
     needed = (float(ndtri(1 - LEVEL / 2)) + _Z_POWER) ** 2
     return math.ceil(2 * needed * (1 / units + 1 / size) / LIFT**2)
@@ -184,20 +168,13 @@ def measure_drift(
 ) -> float:
     """Return the sd of the log ratio of demand in two neighbouring blocks beyond negative-binomial noise.
 
-    The squared differences of all neighbouring blocks of the design, relative to their mean, less those that the noise
-    of the units explains; shrunk towards none.
-
-    Args:
-        units: ``(D,)`` units.
-        expected: ``(D,)`` units expected at the prices charged, up to a level that may drift.
-        observed: ``(D,)`` whether the units are known.
-        size: negative-binomial size.
-        block: rows of a block.
-        washout: rows of it that do not count.
+    It follows from the squared differences of all neighbouring blocks of the design, relative to their mean, less those
+    that the noise of the units explains; it is shrunk towards none. The units ``(D,)`` are known where ``observed``;
+    those ``expected`` at the prices charged are right up to a level that may drift.
     """
-    known = observed & (expected > 0)
-    ratio = np.where(known, units / np.where(known, expected, 1.0), np.nan)
-    inverse = np.where(known, 1 / np.where(known, expected, 1.0), np.nan)
+    expected = np.where(observed & (expected > 0), expected, np.nan)
+    ratio = units / expected
+    inverse = 1 / expected
     starts = np.arange(len(units) - 2 * block + 1)[:, None]
     kept = starts + np.arange(washout, block)
     first = ratio[kept].mean(axis=1)

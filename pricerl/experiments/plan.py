@@ -14,8 +14,8 @@ import torch
 from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
+from pricerl.experiments.analysis import POWER
 from pricerl.experiments.design import (
-    POWER,
     Sales,
     SimulatedTests,
     approximate_pairs,
@@ -30,28 +30,22 @@ from pricerl.market.demand.reference_price import REFERENCE_MEMORY
 
 MOST_DAYS = 182
 """Days of the longest test: demand would change during a longer one."""
-
 MOST_COST = 0.05
 """Largest cost of a test, as a share of what keeping the price earns meanwhile."""
-
-BLOCKS, WEEKLY_BLOCKS = (7, 14), (1, 2, 4)
-"""Days, or weeks, of a block: whole weeks, so that all weekdays count alike at both prices."""
-
+BLOCKS = (7, 14)
+"""Days of a block: whole weeks, so that all weekdays count alike at both prices."""
+WEEKLY_BLOCKS = (1, 2, 4)
+"""Weeks of a block where the history has weekly rows."""
 FEWEST_KEPT = 3
 """Fewest days of a block that count."""
-
 CARRY_OVER = 0.15
 """Largest mean effect of the buyers' memory of the last price on the days that count, as a share of the effect."""
-
 DEARER = 1.25
 """A shorter test may cost this much more than the cheapest one."""
-
 WEEKS = 4
 """Weeks over which the prices of a test are compared."""
-
 QUICK = 250
 """Simulated tests where the plan is only a suggestion."""
-
 MOST_EXTRA = 3
 """Most further rows of a block that are dropped because the gate has no scheduled price ready before."""
 
@@ -163,7 +157,8 @@ def plan_price_test(
     """Return the test that shows at the least cost which of two prices is better.
 
     All candidates are as long as a power of ``POWER`` needs, so they yield equal information and the cheapest yields
-    most per unit of money. If none is inside the limits, the one that comes closest is returned, marked as such.
+    most per unit of money. If none is inside the limits, the one that comes closest is returned, marked as such. There
+    is none if the guardrails allow no other price with a way back, or costs are needed and unknown.
 
     Args:
         product: with its guardrails.
@@ -173,9 +168,6 @@ def plan_price_test(
         seed: of the simulation.
         more_washout: further rows of a block that do not count.
         current: current prices of related products of other markets, by name, money.
-
-    Returns:
-        None if the guardrails allow no other price with a way back, or costs are needed and unknown.
     """
     step = product.history.step_days
     question = question or product.market.measure
@@ -185,21 +177,17 @@ def plan_price_test(
     candidates = list(_propose(product, question, more_washout, ways)) if ways else []
     if not candidates:
         return None
-    chosen = _choose(candidates, step, budget)
+    inside = [item for item in candidates if item.fits(item.pairs, step, budget)]
+    if inside:  # the shortest of the cheap ones
+        cheapest = min(item.cost(item.pairs) for item in inside)
+        near = [item for item in inside if item.cost(item.pairs) <= DEARER * cheapest + 1e-9]
+        chosen = min(near, key=lambda item: (item.pairs * item.block, item.cost(item.pairs)))
+    else:
+        chosen = min(candidates, key=lambda item: item.pairs * item.block)
     most_pairs = max(budget.days // step // (2 * chosen.block), 1)
     design, simulated = find_pairs(chosen.block, chosen.washout, chosen.sales, most_pairs, seed, tests)
     test = _describe(chosen, design, simulated, question, step, budget)
     return PlannedTest(test, design, chosen.sales, simulated.scale, chosen.way.wait)
-
-
-def _choose(candidates: list[_Candidate], step: int, budget: Budget) -> _Candidate:
-    """Return the shortest of the cheap candidates inside the limits, or else the shortest of all."""
-    inside = [item for item in candidates if item.fits(item.pairs, step, budget)]
-    if not inside:
-        return min(candidates, key=lambda item: item.pairs * item.block)
-    cheapest = min(item.cost(item.pairs) for item in inside)
-    near = [item for item in inside if item.cost(item.pairs) <= DEARER * cheapest + 1e-9]
-    return min(near, key=lambda item: (item.pairs * item.block, item.cost(item.pairs)))
 
 
 def _describe(
@@ -209,6 +197,7 @@ def _describe(
     rows = design.pairs * design.block
     power = simulated.power(sales.effect)
     effects = chosen.gain if question != "units" else np.full(1, sales.effect)
+    needed = max(chosen.pairs, design.pairs if power >= POWER else design.pairs + 1)
     return PriceTest(
         question=question,
         price=chosen.way.price,
@@ -224,131 +213,39 @@ def _describe(
         worst_cost=max(0.0, -float(chosen.gain.min())) * rows,
         expected_cost=-float(chosen.gain.mean()) * rows,
         uplift=interval_of(chosen.gain),
-        needed_days=2 * max(chosen.pairs, design.pairs if power >= POWER else design.pairs + 1) * design.block * step,
+        needed_days=2 * needed * design.block * step,
         arm_days=rows_per_arm(sales.units[0], sales.size) * step,
         units=sales.units[0],
         affordable=power >= POWER and chosen.fits(design.pairs, step, budget),
     )
 
 
-def plan_schedule(
-    product: Product,
-    question: Question | None,
-    budget: Budget,
-    tests: int,
-    seed: int,
-    first: date | None = None,
-) -> tuple[PlannedTest | None, list[dict[str, Any]]]:
-    """Return the planned test and its schedule, one row per day or week.
-
-    Args:
-        product: with its guardrails.
-        question: outcome to compare; the market's measure if absent.
-        budget: limits on days and money.
-        tests: number of simulated tests.
-        seed: of the simulation, and of the random order of the blocks.
-        first: first day; the earliest possible one if absent.
-
-    Returns:
-        No schedule if no test is affordable, or if the gate changes a price that should count in each of them.
-    """
-    planned = None
-    for extra in range(MOST_EXTRA + 1):
-        planned = plan_price_test(product, question, budget, tests, seed, extra)
-        if planned is None or not planned.test.affordable:
-            break
-        if schedule := gate_schedule(planned, product, seed, first):
-            return planned, schedule
-    return planned, []
-
-
-def gate_schedule(planned: PlannedTest, product: Product, seed: int, first: date | None = None) -> list[dict[str, Any]]:
-    """Return the schedule of a test at the prices that pass the gate; empty if it changes a price that should count.
-
-    Args:
-        planned: the test.
-        product: with its guardrails.
-        seed: of the random order of the blocks.
-        first: first day; the earliest possible one if absent.
-    """
-    step = product.history.step_days
-    earliest = product.first_day
-    wait = planned.wait if first is None else max(planned.wait, (first - earliest).days // step)
-    prices = (planned.test.regular_price, planned.test.price)
-    schedule = lay_out(planned.design, seed, earliest + timedelta(days=wait * step), step, prices)
-    charged = gate_blocks(product, wait, [row["price"] for row in schedule])
-    for row, price in zip(schedule, charged, strict=True):
-        if not row["washout"] and not same_price(price, row["price"]):
-            return []
-        row["price"] = price
-    return schedule
-
-
-def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Product, seed: int) -> dict[str, Any]:
-    """Return a planned test as an order, the content of its plan and of its log entry.
-
-    Args:
-        planned: the test.
-        schedule: its rows.
-        product: the tested product.
-        seed: of the random order of the blocks.
-    """
-    test = planned.test
-    known = product.fitted.cost.known
-    return {
-        "product": product.name,
-        "first_day": schedule[0]["date"],
-        "until": schedule[-1]["date"],
-        "question": test.question,
-        "regular_price": test.regular_price,
-        "test_price": test.price,
-        "propensity": PROPENSITY,
-        "seed": seed,
-        "schedule": schedule,
-        "schedule_hash": hash_schedule(schedule),
-        "values": list(planned.sales.values),
-        "profits": list(_unit_values(product, "profit", (test.regular_price, test.price))) if known else None,
-        "scale": planned.scale,
-        "effect": test.effect,
-        "power": test.power,
-        "cost": test.cost,
-        "expected_cost": test.expected_cost,
-    }
-
-
 @torch.no_grad()
 def _propose(product: Product, question: Question, more: int, ways: list[ReachablePrice]) -> Iterator[_Candidate]:
-    """Yield every price that the guardrails let a test charge, with every length of its blocks."""
+    """Yield every price that the guardrails let a test charge, with every length of its blocks.
+
+    The effect has the median size over the posterior draws, in the probable direction; the units that count at the test
+    price follow from it.
+    """
     step = product.history.step_days
     prices = [ways[0].current, *(way.price for way in ways)]
     keep, *values = value_paths(product, product.money(prices)[:, None].expand(-1, WEEKS * 7 // step))
-    blocks = BLOCKS if step == 1 else WEEKLY_BLOCKS
+    size = float(product.market.size[product.index])
     drifts: dict[tuple[int, int], float] = {}
     for way, value in zip(ways, values, strict=True):
         gain = value.earned - keep.earned
-        for block in blocks:
+        counted = value.units - keep.units if question == "units" else gain
+        effect = math.copysign(float(np.median(np.abs(counted))), float(np.median(counted)))
+        units = (float(keep.units.mean()), float(value.units.mean()))
+        worth = _unit_values(product, question, (way.current, way.price))
+        for block in BLOCKS if step == 1 else WEEKLY_BLOCKS:
             washout = _washout(product, way, block, value, keep) + more
             if block - washout < (FEWEST_KEPT if step == 1 else 1):
                 continue
             if (block, washout) not in drifts:
                 drifts[block, washout] = _drift(product, block, washout)
-            sales = _sales(product, question, way, (keep, value), drifts[block, washout])
+            sales = Sales(units, worth, size, drifts[block, washout]).with_effect(effect)
             yield _Candidate(way, block, washout, sales, gain, float(keep.earned.mean()))
-
-
-def _sales(
-    product: Product, question: Question, way: ReachablePrice, values: tuple[PathValue, PathValue], drift: float
-) -> Sales:
-    """Return the sales of a test whose effect has the median size over the posterior draws, in the probable direction.
-
-    The units that count at the test price follow from the effect.
-    """
-    keep, other = values
-    units = (float(keep.units.mean()), float(other.units.mean()))
-    worth = _unit_values(product, question, (way.current, way.price))
-    sales = Sales(units, worth, float(product.market.size[product.index]), drift)
-    gain = other.units - keep.units if question == "units" else other.earned - keep.earned
-    return sales.with_effect(math.copysign(float(np.median(np.abs(gain))), float(np.median(gain))))
 
 
 def _unit_values(product: Product, question: Question, prices: tuple[float, float]) -> tuple[float, float]:
@@ -390,3 +287,68 @@ def _drift(product: Product, block: int, washout: int) -> float:
     expected = days.expected_units[0].double().mean(0).cpu().numpy()
     known = history.observed if history.in_stock is None else history.observed & history.in_stock
     return measure_drift(history.units, expected, known, float(market.size[product.index]), block, washout)
+
+
+def plan_schedule(
+    product: Product,
+    question: Question | None,
+    budget: Budget,
+    tests: int,
+    seed: int,
+    first: date | None = None,
+) -> tuple[PlannedTest | None, list[dict[str, Any]]]:
+    """Return the planned test and its schedule, one row per day or week.
+
+    There is no schedule if no test is affordable, or if the gate changes a price that should count in each of them.
+    """
+    planned = None
+    for extra in range(MOST_EXTRA + 1):
+        planned = plan_price_test(product, question, budget, tests, seed, extra)
+        if planned is None or not planned.test.affordable:
+            break
+        if schedule := gate_schedule(planned, product, seed, first):
+            return planned, schedule
+    return planned, []
+
+
+def gate_schedule(planned: PlannedTest, product: Product, seed: int, first: date | None = None) -> list[dict[str, Any]]:
+    """Return the schedule of a test at the prices that pass the gate; empty if it changes a price that should count.
+
+    The ``seed`` is that of the random order of the blocks, the ``first`` day the earliest possible one if absent.
+    """
+    step = product.history.step_days
+    earliest = product.first_day
+    wait = planned.wait if first is None else max(planned.wait, (first - earliest).days // step)
+    prices = (planned.test.regular_price, planned.test.price)
+    schedule = lay_out(planned.design, seed, earliest + timedelta(days=wait * step), step, prices)
+    charged = gate_blocks(product, wait, [row["price"] for row in schedule])
+    for row, price in zip(schedule, charged, strict=True):
+        if not row["washout"] and not same_price(price, row["price"]):
+            return []
+        row["price"] = price
+    return schedule
+
+
+def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Product, seed: int) -> dict[str, Any]:
+    """Return a planned test as an order, the content of its plan and of its log entry."""
+    test = planned.test
+    known = product.fitted.cost.known
+    return {
+        "product": product.name,
+        "first_day": schedule[0]["date"],
+        "until": schedule[-1]["date"],
+        "question": test.question,
+        "regular_price": test.regular_price,
+        "test_price": test.price,
+        "propensity": PROPENSITY,
+        "seed": seed,
+        "schedule": schedule,
+        "schedule_hash": hash_schedule(schedule),
+        "values": list(planned.sales.values),
+        "profits": list(_unit_values(product, "profit", (test.regular_price, test.price))) if known else None,
+        "scale": planned.scale,
+        "effect": test.effect,
+        "power": test.power,
+        "cost": test.cost,
+        "expected_cost": test.expected_cost,
+    }

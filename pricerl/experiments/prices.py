@@ -15,13 +15,12 @@ from pricerl.guardrails.today import DIGITS, PriceLog, Today
 
 LONGEST_WAY = 5
 """Most rows on the way from one price of a test to the other: two steps under the default hold."""
-
 LONGEST_WAIT = 10
 """Most rows for which the minimum hold of the last change may delay a test."""
-
-FARTHEST, NEAREST = 0.20, 0.02
-"""Largest and smallest distance of a tested price from the current one, as shares. The largest is that of an order
-without --force; nearer prices hardly differ in units."""
+FARTHEST = 0.20
+"""Largest distance of a tested price from the current one, as a share: that of an order without --force."""
+NEAREST = 0.02
+"""Smallest such distance: nearer prices hardly differ in units."""
 
 
 class ReachablePrice(NamedTuple):
@@ -41,11 +40,8 @@ def find_reachable_prices(product: Product, current: Mapping[str, float] | None 
     """Return every price that a few steps towards a lower or a higher price reach, with a way back.
 
     Prices beyond those tried, or that would break a relation to products that keep their prices, give way to the
-    nearest ones that are neither. Those too near to the current price are left out.
-
-    Args:
-        product: with its guardrails.
-        current: current prices of products of other markets, by name, money.
+    nearest ones that are neither. Those too near to the current price are left out. Products of other markets have
+    their ``current`` prices, money, by name.
     """
     today = product.today
     if today.config.pause:
@@ -54,7 +50,10 @@ def find_reachable_prices(product: Product, current: Mapping[str, float] | None 
     related = product.dynamics.guardrails.related
     kept = {**(current or {}), **product.market.preprocessor.current_prices}
     lowest, highest = product.history.tried_prices
-    first, last = _on_grid(span_between(related, name, kept), today.config.price_step)
+    step = today.config.price_step
+    low, high = span_between(related, name, kept)
+    first = _round_up(low, step)
+    last = _round_down(high, step) if math.isfinite(high) else high
     found = list[ReachablePrice]()
     for wanted in _wanted_prices(today):
         wait, way = _walk_out(today, min(max(wanted, lowest, first), highest, last))
@@ -73,10 +72,7 @@ def find_reachable_prices(product: Product, current: Mapping[str, float] | None 
 def gate_blocks(product: Product, wait: int, wanted: Sequence[float]) -> list[float]:
     """Return the price of each row that the gate lets pass, money, after ``wait`` more rows at the current price.
 
-    Args:
-        product: with its guardrails.
-        wait: rows between the end of the history and the first of ``wanted``.
-        wanted: price of the block that each row belongs to, money.
+    The ``wanted`` price of a row, money, is that of its block.
     """
     today = product.today
     charged = _walk(today, today.log, [today.now] * wait + list(wanted))
@@ -92,12 +88,6 @@ def _walk(today: Today, log: PriceLog, wanted: Sequence[float]) -> Iterator[floa
         yield charged
 
 
-def _on_grid(span: tuple[float, float], step: float) -> tuple[float, float]:
-    """Return the lowest and the highest price of a span that are whole price steps, money."""
-    low, high = span
-    return _round_up(low, step), _round_down(high, step) if math.isfinite(high) else high
-
-
 def _round_up(price: float, step: float) -> float:
     return from_steps(math.ceil(in_steps(price, step) - WHOLE), step)
 
@@ -109,15 +99,17 @@ def _round_down(price: float, step: float) -> float:
 def _wanted_prices(today: Today) -> list[float]:
     """Return prices one and two steps away from which the same number of steps lead back, money."""
     config = today.config
-    rise, drop, week = (1 + config.rise, 1 - config.drop, config.max_week_change)
+    rise = 1 + config.rise
+    drop = 1 - config.drop
+    week = config.max_week_change
     lowest = max(1 - week, 1 / (1 + week), 1 - FARTHEST)
     highest = min(1 + week, 1 / (1 - week), 1 + FARTHEST)
-    factors = list[float]()
+    prices = list[float]()
     for lower, higher in ((drop, rise), (drop**2, rise**2)):
-        factors += (max(lower, 1 / higher, lowest), min(higher, 1 / lower, highest))
-    # rounded towards the current price, so that rounding makes no step too long
-    rounded = ((_round_up if factor < 1 else _round_down, today.now * factor) for factor in factors)
-    return [to_grid(price, config.price_step) for to_grid, price in rounded]
+        # rounded towards the current price, so that rounding makes no step too long
+        prices.append(_round_up(today.now * max(lower, 1 / higher, lowest), config.price_step))
+        prices.append(_round_down(today.now * min(higher, 1 / lower, highest), config.price_step))
+    return prices
 
 
 def _walk_out(today: Today, wanted: float) -> tuple[int, list[float]]:

@@ -11,6 +11,7 @@ import numpy as np
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.history import ProductHistory
 from pricerl.experiments.analysis import (
+    LEVEL,
     InterimAnalysis,
     analyse_pairs,
     check_carry_over,
@@ -23,9 +24,6 @@ from pricerl.guardrails.price_grid import same_price
 
 FEWEST_SHARE = 0.5
 """Smallest share of a block's days that must be left for the block to count."""
-
-LEVEL = 0.05
-"""Level of the interval of the effect on other products."""
 
 
 class LostDay(NamedTuple):
@@ -42,9 +40,8 @@ class Interference(NamedTuple):
     own: float
     """Effect on the sales of the tested product."""
     others: float
-    """Effect on the sum of all others."""
+    """Effect on the sum of all others, with its 95 % limits."""
     low: float
-    """Lower 95 % limit."""
     high: float
     opposite: tuple[str, ...]
     """Products whose sales moved the other way."""
@@ -61,8 +58,7 @@ class Interference(NamedTuple):
         return max(0.0, away) / abs(self.own) if self.own and np.isfinite(away) else 0.0
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """Reading of a test at some day."""
 
     question: InterimAnalysis
@@ -74,7 +70,7 @@ class Reading:
     passed: int
     """Scheduled days in the file."""
     last_day: str
-    """Last scheduled day in the file; empty before the first."""
+    """Last of them in ISO format; empty if none."""
     carry_over: tuple[float, float] | None
     """Difference of the effect on units on the first day that counts minus later ones, and its p-value."""
     interference: Interference | None
@@ -126,13 +122,14 @@ def read_test(test: Mapping[str, Any], products: Sequence[ProductHistory], produ
         product: index of the tested one.
     """
     history = products[product]
-    design = design_of(test)
-    blocks, lost, passed = _match(test, history)
+    pairs = design_of(test).pairs
+    blocks, lost = _match(test, history)
+    passed = int((blocks.place >= 0).sum())
     ended = passed == len(test["schedule"])
 
     def analysed(worth: Sequence[float], scale: float) -> InterimAnalysis:
         found = blocks.differences(history.units, worth)
-        return analyse_pairs(found, design.pairs, scale, np.random.default_rng(test["seed"]), ended)
+        return analyse_pairs(found, pairs, scale, np.random.default_rng(test["seed"]), ended)
 
     in_units = test["scale"] / float(np.mean(np.abs(test["values"])))
     profits = test["profits"]
@@ -148,37 +145,34 @@ def read_test(test: Mapping[str, Any], products: Sequence[ProductHistory], produ
         passed=passed,
         last_day=test["schedule"][passed - 1]["date"] if passed else "",
         carry_over=check_carry_over(early[both], late[both], generator) if both.any() else None,
-        interference=_interference(blocks, products, product, test["seed"]) if blocks.complete.any() else None,
+        interference=_interference(blocks, products, product, test["seed"]),
     )
 
 
-def _match(test: Mapping[str, Any], history: ProductHistory) -> tuple[_Blocks, list[LostDay], int]:
+def _match(test: Mapping[str, Any], history: ProductHistory) -> tuple[_Blocks, list[LostDay]]:
     """Find the rows of a schedule in a history; days at another price or without recorded sales are lost."""
     design = design_of(test)
-    row_of = {str(day): row for row, day in enumerate(history.dates.astype("datetime64[D]"))}
+    row_of = {str(day): row for row, day in enumerate(history.dates)}
     known = history.observed if history.in_stock is None else history.observed & history.in_stock
-    rows = list[int]()
+    rows = [row_of.get(day["date"], -1) for day in test["schedule"]]
     counts = list[bool]()
     lost = list[LostDay]()
-    for day in test["schedule"]:
-        row = row_of.get(day["date"], -1)
-        good = row >= 0 and not day["washout"]
-        if good and not (known[row] and same_price(history.price[row], day["price"])):
+    for row, day in zip(rows, test["schedule"], strict=True):
+        due = row >= 0 and not day["washout"]
+        good = due and bool(known[row]) and same_price(history.price[row], day["price"])
+        if due and not good:
             lost.append(LostDay(day["date"], float(history.price[row]) if known[row] else None))
-            good = False
-        rows.append(row)
         counts.append(good)
-    place = np.array(rows).reshape(-1, design.block)
     kept = np.array(counts).reshape(-1, design.block)
     enough = kept.sum(axis=1) >= FEWEST_SHARE * design.kept
     arms = np.array([ARMS.index(day["arm"]) for day in test["schedule"][:: design.block]])
-    blocks = _Blocks(place, kept, arms, enough.reshape(-1, 2).all(axis=1))
-    return blocks, lost, int((place >= 0).sum())
+    blocks = _Blocks(np.array(rows).reshape(kept.shape), kept, arms, enough.reshape(-1, 2).all(axis=1))
+    return blocks, lost
 
 
 def _interference(blocks: _Blocks, products: Sequence[ProductHistory], product: int, seed: int) -> Interference | None:
     """Return the effect of the test price on the other products of the file, on the same days."""
-    if len(products) < 2:
+    if len(products) < 2 or not blocks.complete.any():
         return None
     tested = products[product]
     own = float(blocks.differences(tested.sales).mean())

@@ -28,25 +28,22 @@ from pricerl.guardrails.price_grid import RECORDED, same_price
 
 TEST = 1
 """Arm of the test price; that of the regular price is 0."""
-
 ARMS = ("regular", "test")
 
 PROPENSITY = 0.5
 """Probability with which a block has the test price: each pair is put in order by the toss of a coin."""
-
 FEWEST_PAIRS = 6
 """Fewest pairs that can decide: the smallest two-sided p-value of n pairs is ``2 / 2^n``, 0.031 of six."""
-
-PLAN, SCHEDULE = "price_test.json", "price_test.csv"
-"""Plan and schedule that ``price-test plan`` writes and ``price-test start`` reads."""
-
-COLUMNS = ("Date", "Block", "Arm", "Price", "Washout")
-
+PLAN = "price_test.json"
+"""Plan that ``price-test plan`` writes and ``price-test start`` reads."""
+SCHEDULE = "price_test.csv"
+"""Its schedule."""
 FORMAT = 1
 """Format of the plan."""
-
-LOGGED = {"kind": "price_test", "id": 1, "time": "2025-01-01T00:00:00Z", "actor": "", "reason": ""}
-LOGGED |= {"format": ENTRY_FORMAT, "previous": "0" * 64, "hash": "0" * 64}
+LOGGED = {
+    **{"kind": "price_test", "id": 1, "time": "2025-01-01T00:00:00Z", "actor": "", "reason": ""},
+    **{"format": ENTRY_FORMAT, "previous": "0" * 64, "hash": "0" * 64},
+}
 """Valid values for the keys that the log adds to the order of a plan."""
 
 Question = Literal["profit", "sales", "units"]
@@ -135,36 +132,28 @@ def draw_arms(pairs: int, generator: np.random.Generator) -> IntArray:
 def lay_out(
     design: Switchback, seed: int, first_day: date, step_days: int, prices: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    """Return the rows of a schedule, each at the price of its arm.
+    """Return the rows of a schedule, each at the price of its arm: the regular or the test price, money.
 
-    Args:
-        design: the blocks.
-        seed: of the random order of the blocks.
-        first_day: day of the first row.
-        step_days: days from row to row.
-        prices: regular and test price, money.
+    The ``seed`` is that of the random order of the blocks.
     """
-    arms = draw_arms(design.pairs, np.random.default_rng(seed))
-    rows = []
-    for row in range(design.rows):
-        block, place = divmod(row, design.block)
-        arm = int(arms[block])
-        about = {
+    arms = draw_arms(design.pairs, np.random.default_rng(seed)).repeat(design.block).tolist()
+    return [
+        {
             "date": (first_day + timedelta(days=row * step_days)).isoformat(),
-            "block": block + 1,
+            "block": row // design.block + 1,
             "arm": ARMS[arm],
             "price": prices[arm],
-            "washout": place < design.washout,
+            "washout": row % design.block < design.washout,
         }
-        rows.append(about)
-    return rows
+        for row, arm in enumerate(arms)
+    ]
 
 
 def render_schedule(schedule: Iterable[Mapping[str, Any]]) -> str:
     """Return a schedule as CSV."""
     text = io.StringIO(newline="")
     rows = ([row["date"], row["block"], row["arm"], f"{row['price']:.10g}", int(row["washout"])] for row in schedule)
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    csv.writer(text, lineterminator="\n").writerows([["Date", "Block", "Arm", "Price", "Washout"], *rows])
     return text.getvalue()
 
 
@@ -175,8 +164,7 @@ def hash_schedule(schedule: Iterable[Mapping[str, Any]]) -> str:
 
 def render_plan(order: Mapping[str, Any], promised: Mapping[str, Any]) -> str:
     """Return the plan of a test as JSON: its order, and the numbers that were promised."""
-    document = {"format": FORMAT, "order": order, "test": promised}
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    return json.dumps({"format": FORMAT, "order": order, "test": promised}, indent=1, allow_nan=False) + "\n"
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
@@ -199,9 +187,8 @@ def read_plan(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{folder / PLAN} is no plan of a price test of this version ({error}); {again}") from None
     if {hash_schedule(order["schedule"]), hashlib.sha256(text).hexdigest()} != {order["schedule_hash"]}:
-        raise UsageError(
-            f"{folder / SCHEDULE} is not the schedule that was planned: one of the files was changed; {again}"
-        )
+        changed = "is not the schedule that was planned: one of the files was changed"
+        raise UsageError(f"{folder / SCHEDULE} {changed}; {again}")
     if wrong := _contradiction(order):
         raise UsageError(f"{folder / PLAN} contradicts itself: {wrong}; {again}")
     return order

@@ -12,7 +12,7 @@ from pricerl.advice.sentences.next_steps import price_test_words
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.experiments.design import POWER
+from pricerl.experiments.analysis import POWER
 from pricerl.experiments.plan import MOST_DAYS, Budget, plan_price_test
 from pricerl.experiments.prices import find_reachable_prices, gate_blocks
 from pricerl.formatting import PLAIN
