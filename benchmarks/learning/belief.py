@@ -15,9 +15,15 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
-from pricerl.market.demand.config import LogNormal
-from pricerl.market.demand.families import LOG_SD, draw_prior
-from pricerl.market.demand.own_price import INFORMED_SD, USUAL_ELASTICITY, USUAL_MEAN, own_price_log_ratio
+from pricerl.market.demand.families import draw_prior
+from pricerl.market.demand.priors import (
+    INFORMED_SD,
+    LOG_SD,
+    USUAL_ELASTICITY,
+    USUAL_MEAN,
+    LogNormal,
+    own_price_log_ratio,
+)
 
 GRID_STEP = 0.025
 """Distance of two prices in logs."""
@@ -52,7 +58,7 @@ class LearningConfig:
     """Weight of the true elasticity in that one: 0 for costs that say nothing about demand, 1 for sellers whose first
     price is the best but for ``cost_sd``. Beliefs do not know it, see ``prior_informed``."""
     prior_informed: float = 0.0
-    """Prior probability of beliefs that the seller chose the first price well (`pricerl.market.demand.own_price`)."""
+    """Prior probability of beliefs that the seller chose the first price well (`pricerl.market.demand.priors`)."""
 
 
 class DemandCurves:

@@ -14,7 +14,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.env.noise import sample_units
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import PathValue, expect_days, expect_paths, path_values
-from pricerl.market.demand.demand_level import log_probability
+from pricerl.market.demand.curves import log_probability
 from pricerl.market.market import Market, Response
 
 NOISE_SAMPLES = 16
@@ -50,7 +50,7 @@ def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
     draw = torch.arange(market.num_draws, device=market.device)[:, None]
     generator = torch.Generator(market.device).manual_seed(seed)
     units = sample_units(mean.repeat(NOISE_SAMPLES, 1, 1), market.size[product.index], generator)
-    profit = market.profit(units * price, units, product.rows()[None], draw)
+    profit = market.rows(product.rows()[None], draw).profit(units * price, units)
     units_limits = _with_limits(mean, units.flatten(0, 1))
     return PathForecast(
         units=units_limits,

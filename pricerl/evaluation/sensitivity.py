@@ -22,8 +22,7 @@ from pricerl.evaluation.valuation import log_units_at, margins_at
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market.demand.averaging import fit_demand_regression
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import gather_covariates
-from pricerl.market.demand.regression_data import REFERENCE
+from pricerl.market.demand.covariates import REFERENCE, gather_covariates
 
 ENTANGLED = 0.97
 """Largest share of the price that a cause may explain for their effects to be separable. The season explains 0.5 to

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -19,23 +19,17 @@ Price = TypeVar("Price", float, FloatArray)
 
 Measure = Literal["profit", "sales"]
 """Measure of a gain: profit, or revenue, which needs no costs."""
-
 MIN_PROFIT_DAYS = 15
 """Minimum number of days with a reported profit for fitting three parameters."""
-
 PRIOR_SHARE = (0.85, 0.10)
 """Prior mean and sd of the share of revenue left after a marketplace's fees."""
-
 PRIOR_COST_TO_PRICE = (0.35, 0.20)
 """Prior mean and sd of landed unit cost over price, wide enough for most retail goods."""
-
 PRIOR_FIXED_TO_SALES = (0.05, 0.15)
 """Prior mean and sd of daily fixed cost (ads, storage) over mean daily sales."""
-
 MAX_MISFIT = 0.10
 """Largest median error of the profit over median sales on days with sales. Beyond it the costs count as unknown: the
 column contains zeros, amounts of other days, or something other than profit."""
-
 NUM_PROPOSALS = 4096
 """Draws from the untruncated posterior, of which those inside the truncation are used."""
 HUBER_STEPS = 8
@@ -53,13 +47,10 @@ class CostConfig:
 
     unit_cost: float | None = None
     """Landed cost of one unit, in money."""
-
     share_kept: float | None = None
     """Share of revenue kept after fees, between 0.5 and 1."""
-
     fixed_cost: float | None = None
     """Ad spend and other cost per day that does not depend on units, in money."""
-
     products: list | None = None  # type: ignore[type-arg]  # jsonargparse copies the list per element of a typed one
     """Costs of single products, as ``--costs FILE`` reads them. A row has ``product`` (absent if there is only one),
     ``from``, the first day in ISO format (the first of all if absent), and any of the three costs above."""
@@ -107,7 +98,7 @@ class CostConfig:
 
 @dataclass(frozen=True)
 class CostPosterior:
-    """Draws of ``profit = share_kept * sales - unit_cost * units - fixed_cost``, each ``(K,)``."""
+    """Draws of ``profit = share_kept * sales - unit_cost * units - fixed_cost`` per row, each ``(K,)``."""
 
     share_kept: FloatArray
     unit_cost: FloatArray
@@ -117,7 +108,6 @@ class CostPosterior:
     profit_days: int
     """Days with a reported profit that entered the fit."""
     step_days: int = 1
-    """Days from row to row; the fixed cost is that of a row."""
     fees_known: bool = True
     """Whether the file or the seller determines the share kept."""
 
@@ -155,36 +145,19 @@ class CostPosterior:
 
 
 def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng: np.random.Generator) -> CostPosterior:
-    """Fit share kept, unit cost and fixed cost to the reported profit.
+    """Fit share kept, unit cost and fixed cost to the reported profit, as ``K`` draws.
 
     The model is ``profit = -A + k * sales - c * units`` with a Gaussian prior, k in [0.5, 1], c >= 0 and A >= 0. Noise
     is estimated from the residuals, and outlying days are down-weighted (Huber 1964). Draws come from the posterior
     truncated to these ranges. A cost that ``config.products`` holds for a day enters that day as known, so that a cost
     that changed does not bias the others. Values for all products and of the file's column replace the estimate only
-    after the fit.
-
-    Args:
-        product: one product's history; only days with ``profit_known`` enter.
-        config: values supplied by the seller, which replace the estimated ones.
-        num_draws: K.
-        rng: random number generator.
-
-    Returns:
-        ``K`` draws of share kept, unit cost and fixed cost.
+    after the fit. Only days with ``profit_known`` enter.
     """
-    return _decode(product, config, num_draws, _normals(rng))
-
-
-def _decode(
-    product: ProductHistory, config: CostConfig, num_draws: int, normals: Iterator[FloatArray]
-) -> CostPosterior:
-    """Fit costs as `decode_cost` does; ``normals`` yields standard normal numbers ``(NUM_PROPOSALS, 3)``."""
     used = product.profit_known
     price = float(np.median(product.price))
-    mean_sales = float(product.sales[product.observed].mean())
-    mean_sales = max(mean_sales, 1e-6 * price)
-    mean = np.array([PRIOR_FIXED_TO_SALES[0] * mean_sales, PRIOR_SHARE[0], PRIOR_COST_TO_PRICE[0] * price])
-    sd = np.array([PRIOR_FIXED_TO_SALES[1] * mean_sales, PRIOR_SHARE[1], PRIOR_COST_TO_PRICE[1] * price])
+    mean_sales = max(float(product.sales[product.observed].mean()), 1e-6 * price)
+    scale = [mean_sales, 1.0, price]
+    mean, sd = np.array([PRIOR_FIXED_TO_SALES, PRIOR_SHARE, PRIOR_COST_TO_PRICE]).T * scale
     prior = mean, np.diag(sd**2)
     identified = int(used.sum()) >= MIN_PROFIT_DAYS
     own = config.daily(product) * [product.step_days, 1, 1]
@@ -194,10 +167,12 @@ def _decode(
         design = np.column_stack([-np.ones(used.sum()), sales, -product.units[used]])
         profit = product.profit[used] - np.nansum(design * given, axis=1)
         design = np.where(np.isnan(given), design, 0.0)
-        draws = _truncated_draws(*_linear_posterior(design, profit, *prior), num_draws, next(normals))
-        identified = _explains(draws.mean(0), design, profit, sales)
+        normals = rng.standard_normal((NUM_PROPOSALS, 3))
+        draws = _truncated_draws(*_linear_posterior(design, profit, *prior), num_draws, normals)
+        missed = (design @ draws.mean(0) - profit)[sales > 0]  # money by which the costs miss the profit
+        identified = not missed.size or abs(float(np.median(missed))) <= MAX_MISFIT * float(np.median(sales[sales > 0]))
     if not identified:
-        draws = _truncated_draws(*prior, num_draws, next(normals))
+        draws = _truncated_draws(*prior, num_draws, rng.standard_normal((NUM_PROPOSALS, 3)))
     fixed = None if config.fixed_cost is None else config.fixed_cost * product.step_days
     general = fixed, config.share_kept, product.unit_cost if config.unit_cost is None else config.unit_cost
     supplied = [every if np.isnan(last) else last for last, every in zip(own[-1], general, strict=True)]
@@ -210,19 +185,7 @@ def _decode(
 
 def describe_costs(product: ProductHistory, config: CostConfig) -> str:
     """Estimate a product's costs and return them as one sentence."""
-    return _decode(product, config, NUM_PROPOSALS // 8, iter(_fixed_normals())).describe()
-
-
-def _normals(rng: np.random.Generator) -> Iterator[FloatArray]:
-    while True:
-        yield rng.standard_normal((NUM_PROPOSALS, 3))
-
-
-@cache
-def _fixed_normals() -> tuple[FloatArray, FloatArray]:
-    """Return standard normal numbers for both draws of a fit, the same for every product."""
-    normals = _normals(np.random.default_rng(0))
-    return next(normals), next(normals)
+    return decode_cost(product, config, NUM_PROPOSALS // 8, np.random.default_rng(0)).describe()
 
 
 def _linear_posterior(
@@ -231,13 +194,7 @@ def _linear_posterior(
     """Return the Gaussian posterior of the coefficients with Huber weights, ``(3,)`` and ``(3, 3)``.
 
     Coefficients are scaled by their prior sds: under a price that never changed, sales and units are collinear, and
-    only the prior separates them.
-
-    Args:
-        design: ``(D, 3)``.
-        profit: ``(D,)`` money.
-        prior_mean: ``(3,)``.
-        prior_covariance: ``(3, 3)`` diagonal.
+    only the prior separates them. The design is ``(D, 3)``, the profit ``(D,)`` money, the prior covariance diagonal.
     """
     sd = np.sqrt(np.diag(prior_covariance))
     scaled = design * sd
@@ -254,28 +211,15 @@ def _linear_posterior(
     return prior_mean + sd * moved, np.asarray(np.linalg.inv(precision) * np.outer(sd, sd), dtype=np.float64)
 
 
-def _explains(costs: FloatArray, design: FloatArray, profit: FloatArray, sales: FloatArray) -> bool:
-    """Return whether costs ``(3,)`` explain the profit of the median day with sales."""
-    sold = sales > 0
-    if not sold.any():
-        return True
-    missed = float(np.median((design @ costs - profit)[sold]))
-    return abs(missed) <= MAX_MISFIT * float(np.median(sales[sold]))
-
-
 def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, normals: FloatArray) -> FloatArray:
-    """Draw (fixed, share, cost) inside the truncation, ``(K, 3)``; clip draws if too few are inside.
-
-    The first draws suffice if enough of them are inside.
-    """
+    """Draw (fixed, share, cost) inside the truncation, ``(K, 3)``; clip draws if too few are inside."""
     variances, axes = np.linalg.eigh(covariance)
     factor = (axes * np.sqrt(np.abs(variances))).T
     low = np.array([0, MIN_SHARE_KEPT, 0])
     high = np.array([np.inf, 1, np.inf])
-    for proposals in (normals[: 2 * num_draws], normals):
+    for proposals in (normals[: 2 * num_draws], normals):  # the first ones usually suffice
         draws = mean + proposals @ factor
-        fixed, share, cost = draws.T
-        inside = (fixed >= 0) & (share >= MIN_SHARE_KEPT) & (share <= 1) & (cost >= 0)
+        inside = ((draws >= low) & (draws <= high)).all(1)
         if np.count_nonzero(inside) >= num_draws:
             return np.asarray(draws[inside][:num_draws])
     return np.asarray(np.clip(draws, low, high)[:num_draws])

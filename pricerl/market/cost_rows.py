@@ -22,10 +22,8 @@ from pricerl.formatting import safe_text
 
 Row = Mapping[str, Any]
 """Values by the keys of `ROW`, at least one of `COSTS`."""
-
 COSTS = ("fixed_cost", "share_kept", "unit_cost")
 """Costs in the order in which they are fitted."""
-
 ROW = {
     "product": PRODUCT,
     "unit_cost": UNIT_COST,
@@ -34,7 +32,6 @@ ROW = {
     "fixed_cost": "Fixed Cost",
 }
 """Columns of ``costs.csv`` by the key of a row."""
-
 OTHER_NAMES = {
     "product": ALIASES[PRODUCT],
     "unit_cost": (*ALIASES[UNIT_COST], *VAGUE_COSTS),
@@ -43,10 +40,8 @@ OTHER_NAMES = {
 
 FIRST_DAY = f"{FIRST_YEAR}-01-01"
 """First day that a history may have, from which costs without a day are in force."""
-
 MIN_SHARE_KEPT = 0.5
 """No marketplace keeps more than half of revenue."""
-
 _SETTING = re.compile(r"(?:write YYYY-MM-DD or )?set --data\.reading\.\w+")
 """Remedy of a history's file, which does not apply to this one."""
 

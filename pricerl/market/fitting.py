@@ -15,23 +15,19 @@ from pricerl.data.days import weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.market.cost import CostConfig, decode_cost
-from pricerl.market.demand.config import DemandConfig, ElasticityPrior
-from pricerl.market.demand.curves import CurveDraws
-from pricerl.market.demand.demand_level import draw_levels
-from pricerl.market.demand.families import settings_of_prior
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.curves import CurveDraws, draw_levels
 from pricerl.market.demand.models import DEMAND_MODELS
-from pricerl.market.demand.own_price import find_own_price
 from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence, Pool, find_evidence
+from pricerl.market.demand.priors import ElasticityPrior, find_own_price, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.similar_prices import fit_curves, fit_similar, plain_days
 from pricerl.market.market import Market, ProductMarket
 
 GRID_MARGIN = 1.35
 """The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""
-
 MIN_VALUE = 1e-12
 """Smallest expected value, so that its log is finite: an unreported conversion counts as this."""
-
 MIN_CONVERSION_DAYS = 7
 """Minimum number of days with a reported conversion for fitting it; it is not fitted if it was never above 0."""
 
@@ -77,10 +73,7 @@ def find_pool(
 ) -> Pool | None:
     """Return the evidence on the elasticities of a catalogue; None if it gets no pooled prior.
 
-    Args:
-        products: histories of all its products, or of some of them.
-        config: model of demand and its settings.
-        known: earlier evidence by product name, which counts for the products without a history here.
+    Evidence ``known`` from earlier, by product name, counts for the products without a history here.
     """
     if not pools(len({*known, *(product.product for product in products)}), config):
         return None
@@ -102,7 +95,9 @@ def _fit_product(
     prior: ElasticityPrior | None,
 ) -> ProductMarket:
     usable = product.observed
-    log_grid = _log_grid(product, config.grid_size)
+    low = product.price.min() / GRID_MARGIN
+    high = product.price.max() * GRID_MARGIN
+    log_grid = np.linspace(np.log(low), np.log(high), config.grid_size)
     settings = config.resolved()
     if prior is not None:
         elasticity, sd = settings_of_prior(prior.mean, prior.sd)
@@ -135,33 +130,20 @@ def _fit_product(
     )
 
 
-def _log_grid(product: ProductHistory, size: int) -> FloatArray:
-    low = product.price.min() / GRID_MARGIN
-    high = product.price.max() * GRID_MARGIN
-    return np.linspace(np.log(low), np.log(high), size)
-
-
-def _with_mean(draws: FloatArray) -> FloatArray:
-    """Append the mean over the draws (first axis) as the last draw."""
-    return np.concatenate([draws, draws.mean(0, keepdims=True)])
-
-
 def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) -> Market:
-    """Assemble fitted products with equal numbers of draws and grid points into one market.
-
-    Args:
-        preprocessor: histories of the products, in the same order.
-        products: one or more.
-    """
+    """Assemble fitted products with equal numbers of draws and grid points, in the order of their histories."""
 
     def stack(arrays: list[FloatArray]) -> Tensor:
         return torch.as_tensor(np.stack(arrays), dtype=torch.float32)
+
+    def with_mean(draws: FloatArray) -> FloatArray:
+        return np.concatenate([draws, draws.mean(0, keepdims=True)])
 
     curves = []
     for item in products:
         unreported = np.full_like(item.units.log_value, -np.inf)
         logs = [unreported if part is None else part.log_value for part in (item.units, item.organic, item.ad)]
-        values = np.stack([_with_mean(np.exp(part)) for part in logs], axis=-1)
+        values = np.stack([with_mean(np.exp(part)) for part in logs], axis=-1)
         curves.append(np.log(np.maximum(values, MIN_VALUE)))
     none = np.zeros(len(products[0].cost.share_kept))
     memories = [item.memory or PriceMemory(none, none) for item in products]
@@ -173,10 +155,10 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         log_curves=stack(curves),
         weekday=stack([item.weekday for item in products]),
         holiday=stack([item.holiday for item in products]),
-        share_kept=stack([_with_mean(item.cost.share_kept) for item in products]),
-        unit_cost=stack([_with_mean(item.cost.unit_cost) for item in products]),
-        fixed_cost=stack([_with_mean(item.cost.fixed_cost) for item in products]),
+        share_kept=stack([with_mean(item.cost.share_kept) for item in products]),
+        unit_cost=stack([with_mean(item.cost.unit_cost) for item in products]),
+        fixed_cost=stack([with_mean(item.cost.fixed_cost) for item in products]),
         size=stack([np.asarray(item.units.size) for item in products]),
-        memory_gain=stack([_with_mean(memory.gain) for memory in memories]),
-        memory_loss=stack([_with_mean(memory.loss) for memory in memories]),
+        memory_gain=stack([with_mean(memory.gain) for memory in memories]),
+        memory_loss=stack([with_mean(memory.loss) for memory in memories]),
     )

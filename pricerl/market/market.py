@@ -5,7 +5,7 @@ A row is one product in one posterior draw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,27 +21,21 @@ from pricerl.market.cost import CostPosterior, Measure
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.reference_price import PriceMemory
 
-UNITS = 0
-"""Position of the units along the last axis of ``Market.log_curves``."""
-ORGANIC = 1
-"""Position of organic conversion along that axis; ad conversion is the last."""
-
 MAX_CONVERSION = 100
 """Percent."""
 
 
 class Response(NamedTuple):
-    """Expected outcome of one day, or week, at a price, each ``(B,)``."""
+    """Expected outcome of one day, or week, at a price, each ``(B,)``.
+
+    Sales and profit are money, conversions percent, 0 if never reported.
+    """
 
     expected_units: Tensor
     sales: Tensor
-    """Expected revenue, money."""
     profit: Tensor
-    """Expected profit, money."""
     organic: Tensor
-    """Organic conversion, percent; 0 if never reported."""
     ad: Tensor
-    """Ad conversion, percent; 0 if never reported."""
 
 
 class GridPosition(NamedTuple):
@@ -73,10 +67,7 @@ class MarketRows(NamedTuple):
     counted_cost: Tensor
 
     def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
-        """Return the contribution of sales, money: the share kept less unit costs.
-
-        If revenue is the measure, it is the sales. The result has the shape of ``sales``, ``(B,)`` or ``(n, B)``.
-        """
+        """Return the share kept of sales less unit costs, money, ``(B,)`` or ``(n, B)``; all if revenue counts."""
         return self.counted_share * sales - self.counted_cost * units
 
     def profit(self, sales: Tensor, units: Tensor) -> Tensor:
@@ -104,7 +95,6 @@ class ProductMarket:
     holiday: FloatArray = field(default_factory=lambda: np.ones(3))
     """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
     price_setting: Kind = "plain"
-    """How the prices of the history were set."""
 
 
 @dataclass(frozen=True)
@@ -188,17 +178,18 @@ class Market:
 
     def to(self, device: torch.device | str) -> Market:
         """Return the same market on another device."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
-        return replace(self, **moved)
+        return replace(self, **self._tensors(lambda value: value.to(device)))
 
     def select(self, products: Sequence[int]) -> Market:
         """Return the market of some of the products, in the order given."""
         rows = list(products)
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        chosen: dict[str, Any] = {name: value[rows] for name, value in values.items() if isinstance(value, Tensor)}
         known = tuple(self.products[row] for row in rows)
+        chosen = self._tensors(lambda value: value[rows])
         return replace(self, preprocessor=self.preprocessor.select(rows), products=known, **chosen)
+
+    def _tensors(self, change: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
 
     def respond(
         self,
@@ -235,10 +226,6 @@ class Market:
         rows = self.rows(product, draw)
         return self.average_day_at(price, self.grid_position(price, rows), rows)
 
-    def profit(self, sales: Tensor, units: Tensor, product: Tensor, draw: Tensor) -> Tensor:
-        """Return a day's profit, money: share kept of its sales less unit costs and fixed cost."""
-        return self.rows(product, draw).profit(sales, units)
-
     def rows(self, product: Tensor, draw: Tensor) -> MarketRows:
         """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``, for evaluating many prices."""
         num_draws, grid = self.log_curves.shape[1:3]
@@ -260,9 +247,9 @@ class Market:
         below = self._curves.index_select(1, left)
         above = self._curves.index_select(1, left + 1)
         values = torch.lerp(below, above, share).exp_().view(3, *points.shape)
-        units = values[UNITS]
-        sales = values[UNITS] * price
-        organic, ad = values[ORGANIC:].clamp(max=MAX_CONVERSION)
+        units = values[0]
+        sales = units * price
+        organic, ad = values[1:].clamp(max=MAX_CONVERSION)
         return Response(units, sales, rows.profit(sales, units), organic, ad)
 
     @cached_property

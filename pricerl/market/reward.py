@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,20 +20,16 @@ from pricerl.market.cost import Measure
 
 TERM_BOUND = 3.0
 """Terms are in [-3, 3], except for the profit gain; squashed instead of clipped."""
-
 UNIT = 0.10
 """Unit of the terms: 10 % of their reference."""
 
+# torch converts a Python number in every operation, which with 64 rows takes longer than the operation itself
 _BOUND = torch.tensor(TERM_BOUND)
-"""``TERM_BOUND`` as a tensor: torch converts a Python number in every operation, which with 64 rows takes longer than
-the operation itself."""
 _UNIT = torch.tensor(UNIT)
-"""``UNIT`` as a tensor, for the same reason."""
 
 MAX_GAIN = 1000.0
 """Largest profit gain, relative, that the reward distinguishes: far beyond any attainable one, so that value bounds are
 known before the market is."""
-
 TOLERANCES = ("sales_tolerance", "conversion_tolerance")
 """Settings of the maintenance terms, which only presets that reward profit have."""
 
@@ -46,31 +42,22 @@ class RewardConfig:
     """Objective of the advice. ``balanced``: profit while sales and conversions are maintained; ``profit``: profit
     alone; ``revenue``: revenue alone, which needs no costs. ``upward``: prices and sales above their medians, at a cost
     that the report prints."""
-
     sales_weight: float | None = None
     """Weight of the sales term."""
-
     price_weight: float | None = None
     """Weight of the price term (gain in profit or revenue; in ``upward``, the price above its median)."""
-
     organic_weight: float | None = None
     """Weight of the organic-conversion term."""
-
     ad_weight: float | None = None
     """Weight of the ad-conversion term."""
-
     sales_tolerance: float | None = None
     """Share of sales that may be lost before the sales term turns negative; not read by ``upward``."""
-
     conversion_tolerance: float | None = None
     """Share of a conversion that may be lost before its term turns negative; not read by ``upward``."""
-
     drop_threshold: float | None = None
     """Share of reference sales below which the 7-day mean of sales is penalised."""
-
     drop_weight: float | None = None
     """Weight of that penalty."""
-
     exploration: float | None = None
     """Weight of the exploration bonus; negative is pessimism, which avoids prices with uncertain gains."""
 
@@ -78,22 +65,22 @@ class RewardConfig:
         if self.preset not in PRESETS:
             close = did_you_mean(str(self.preset), PRESETS)
             raise UsageError(f"data.reward.preset must be one of {', '.join(PRESETS)}, found {self.preset!r}{close}")
-        for name in ("sales_weight", "price_weight", "organic_weight", "ad_weight", "drop_weight", "exploration"):
-            value = getattr(self, name)
-            if value is not None and not math.isfinite(value):
+        for name, value in self._chosen().items():
+            if name in (*TOLERANCES, "drop_threshold"):
+                if not 0 <= value <= 1:
+                    raise UsageError(f"data.reward.{name} must lie between 0 and 1, found {value}")
+            elif not math.isfinite(value):
                 raise UsageError(f"data.reward.{name} must be a finite number, found {value}")
-        for name in (*TOLERANCES, "drop_threshold"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise UsageError(f"data.reward.{name} must lie between 0 and 1, found {value}")
-            if value is not None and name in TOLERANCES and not PRESETS[self.preset].rewards_profit:
+            if name in TOLERANCES and not PRESETS[self.preset].rewards_profit:
                 readers = ", ".join(preset for preset, numbers in PRESETS.items() if numbers.rewards_profit)
                 raise UsageError(f"data.reward.{name} is not read by the preset {self.preset!r}, only by {readers}")
 
     def resolved(self) -> ResolvedReward:
         """Return the preset's values, overridden by those that were set."""
-        chosen = {name: value for name, value in vars(self).items() if name != "preset" and value is not None}
-        return replace(PRESETS[self.preset], **chosen)
+        return replace(PRESETS[self.preset], **self._chosen())
+
+    def _chosen(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "preset" and value is not None}
 
 
 @dataclass(frozen=True)

@@ -26,24 +26,14 @@ class Plans(NamedTuple):
     """Part of the expected account that losing accounts contribute, at most 0."""
 
     def utility(self, loss_weight: Tensor | float) -> Tensor:
-        """Return the expected utility ``(B, J)``: losses weigh ``loss_weight`` times as much as gains.
-
-        Args:
-            loss_weight: how much worse losing 1 is than missing a gain of 1; a number or ``(B, 1)``.
-        """
+        """Return the expected utility ``(B, J)``: losses weigh ``loss_weight``, maybe ``(B, 1)``, times gains."""
         return self.mean + (loss_weight - 1) * self.losing
 
 
 def weighted_quantile(values: Tensor, weight: Tensor, probability: float) -> Tensor:
     """Return the smallest value at which the cumulated weight reaches a probability, along the last dimension.
 
-    Args:
-        values: ``(..., K)``.
-        weight: ``(..., K)``, of sum 1.
-        probability: in (0, 1).
-
-    Returns:
-        ``(...)``.
+    Values and weights, of sum 1, are ``(..., K)``; the result is ``(...)``.
     """
     ordered, order = values.sort(-1)
     reached = weight.expand_as(values).gather(-1, order).cumsum(-1) < probability

@@ -10,7 +10,7 @@ from command_line import run
 
 from pricerl.errors import UsageError
 from pricerl.market.demand.config import MODEL_NAMES, POSITIVE, DemandConfig
-from pricerl.market.demand.families import LOG_SD, log_normal_prior
+from pricerl.market.demand.priors import LOG_SD, log_normal_prior
 from pricerl.market.fitting import fit_market
 from pricerl.simulation.seller import SellerConfig
 

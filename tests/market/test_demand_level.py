@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.market.demand.curves import CurveDraws
-from pricerl.market.demand.demand_level import draw_levels
-from pricerl.market.demand.similar_prices import DailyValues
+from pricerl.market.demand.curves import CurveDraws, DailyValues, draw_levels
 
 NOON = 20.0
 LOG_GRID = np.linspace(np.log(5), np.log(20), 33)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.market.demand.families import FAMILIES, CurveSet, draw_prior, log_normal_prior
-from pricerl.market.demand.mixture import NUM_CURVES, bin_prices, draw_curves
+from pricerl.market.demand.families import FAMILIES, NUM_CURVES, CurveSet, bin_prices, draw_curves, draw_prior
+from pricerl.market.demand.priors import log_normal_prior
 
 PRIOR = log_normal_prior(-2.2, 1.5)
 X = np.linspace(-0.3, 0.3, 121)

@@ -46,7 +46,7 @@ def test_the_size_is_the_one_statsmodels_finds_likeliest(days):
 def test_counts_without_extra_spread_are_poisson():
     rng = np.random.default_rng(1)
     mean = np.full(2000, 5.0)
-    assert likeliest_size(rng.poisson(mean).astype(float), mean) > 50
+    assert likeliest_size(rng.poisson(mean).astype(float), mean, SIZE) > 50
 
 
 def test_a_tight_prior_wins_over_the_days_and_a_wide_one_does_not(days):

@@ -77,7 +77,7 @@ def test_a_repricer_that_follows_demand_leaves_a_wide_posterior(make_product, pr
 def test_the_information_of_a_biased_history_is_that_of_its_bias(make_product):
     _, parts, _ = fit_parts(make_product(*repriced_shop(0)), DemandSettings())
     for part in parts:
-        free = part.posterior.without_prior([1], price_prior(part.data, DemandSettings()), 10.0)
+        free = part.posterior.without_prior([1], price_prior(part.data, DemandSettings()))
         assert free.covariance[1, 1] ** -1 - 0.01 == pytest.approx(0.25, abs=0.05), "a bias of sd 2"
 
 

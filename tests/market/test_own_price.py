@@ -9,9 +9,8 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from pricerl.market.cost import CostConfig, CostPosterior
-from pricerl.market.demand.config import DemandConfig, Tabulated
-from pricerl.market.demand.families import log_normal_prior
-from pricerl.market.demand.own_price import INFORMED_SD, find_own_price, own_price_log_ratio
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.priors import INFORMED_SD, Tabulated, find_own_price, log_normal_prior, own_price_log_ratio
 from pricerl.market.fitting import fit_market
 
 COST = CostConfig(unit_cost=6.0, share_kept=1.0)

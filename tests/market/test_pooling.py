@@ -11,8 +11,8 @@ from scipy.special import ndtr
 from pricerl.evaluation.backtest import forecast_units
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.families import log_normal_prior, settings_of_prior
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
+from pricerl.market.demand.priors import log_normal_prior, settings_of_prior
 from pricerl.market.fitting import find_priors, fit_market
 
 SETTINGS = DemandConfig().resolved()

@@ -16,9 +16,8 @@ from pricerl.data.history import ProductHistory
 from pricerl.data.reading.reader import read_history
 from pricerl.market.demand.averaging import price_prior, regress
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import Terms, gather_covariates
+from pricerl.market.demand.covariates import RegressionData, Terms, gather_covariates
 from pricerl.market.demand.regression import SIZE_RANGE, RegressionPosterior
-from pricerl.market.demand.regression_data import RegressionData
 from pricerl.simulation.seller import simulated_history
 
 SETTINGS = DemandSettings()

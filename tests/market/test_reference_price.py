@@ -113,7 +113,7 @@ def test_the_effect_is_estimated_from_a_history_with_one(fitted):
     assert np.mean(gains) < 2 * GAIN
 
 
-@pytest.mark.parametrize("shape", [(1,), (2,), (366,), (3, 100), (2, 3, 40)])
-def test_smoothing_equals_scipys_filter_to_the_last_bit(shape):
-    values = np.random.default_rng(0).normal(size=shape)
+@pytest.mark.parametrize("days", [1, 2, 366])
+def test_smoothing_equals_scipys_filter_to_the_last_bit(days):
+    values = np.random.default_rng(0).normal(size=days)
     assert np.array_equal(smooth(values, 0.9), lfilter([0.0, 1 - 0.9], [1.0, -0.9], values))

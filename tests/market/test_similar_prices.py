@@ -8,8 +8,8 @@ import torch
 
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig, DemandSettings
-from pricerl.market.demand.curves import SLOPE_RANGE, shape_curves
-from pricerl.market.demand.similar_prices import DailyValues, fit_curves, weekday_factors
+from pricerl.market.demand.curves import SLOPE_RANGE, DailyValues, shape_curves
+from pricerl.market.demand.similar_prices import fit_curves, weekday_factors
 from pricerl.market.fitting import fit_market
 from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import expected_units

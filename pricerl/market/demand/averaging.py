@@ -12,16 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit, softmax
 
-from pricerl.arrays import BoolArray, FloatArray
+from pricerl.arrays import BoolArray
 from pricerl.data.days import WEEK, steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import CHANGE, PriceSetting, classify_prices, deal_windows
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import Terms, gather_covariates
-from pricerl.market.demand.outliers import find_inliers, winsorise
+from pricerl.market.demand.covariates import REFERENCE, RegressionData, Terms, gather_covariates
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.demand.regression import Prior, RegressionPosterior, fit_regression
-from pricerl.market.demand.regression_data import RegressionData
+from pricerl.market.demand.regression import Prior, RegressionPosterior, find_inliers, fit_regression, winsorise
 
 PRICE_TERMS = 3
 """Number of regression columns before the covariates: level, log price and its square."""
@@ -51,6 +49,9 @@ FOLLOWING_T = 3.0
 FOLLOWING_CHANGES = 0.25
 """Smallest share of days with a price change for that test."""
 
+FEWEST_ALIKE = 3
+"""Minimum number of days for a group, such as promotions, to have its own median."""
+
 
 class Part(NamedTuple):
     """One regression of the average."""
@@ -62,32 +63,30 @@ class Part(NamedTuple):
     everything: RegressionData
     """All days of the history."""
     posterior: RegressionPosterior
-    remembers: bool
-    """Whether there are reference prices among the covariates."""
 
     def draw_memory(self, count: int, rng: np.random.Generator) -> PriceMemory:
         """Draw the reference-price effect, ``(count,)``; 0 without one."""
-        if not self.remembers:
+        columns = _reference_columns(self.data)
+        if columns is None:
             return PriceMemory(np.zeros(count), np.zeros(count), self.data.step_days)
-        mode = self.posterior.mode
-        covariance = self.posterior.covariance
-        drawn = rng.multivariate_normal(mode, covariance, size=count, method="eigh")
-        return self.data.price_memory(drawn[:, PRICE_TERMS:])
+        drawn = rng.multivariate_normal(self.posterior.mode, self.posterior.covariance, size=count, method="eigh")
+        gain, further = np.maximum(drawn[:, columns], 0).T
+        return PriceMemory(gain, gain + further, self.data.step_days)
 
 
 def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceSetting, list[Part], int]:
     """Fit the regressions that the way the prices were set allows.
 
-    Args:
-        product: its whole history.
-        settings: prior of the price's coefficients, and the robust sds beyond which a day is an outlier.
-
     Returns:
         How the prices were set, the regressions with weights that sum to 1, and the number of outliers.
     """
     observed = product.observed
-    others = product.observed & ~product.own_days
-    setting = _classify(product, others)
+    others = observed & ~product.own_days
+    setting = classify_prices(product.price[observed], product.step_days)
+    if product.own_days.any() and others.any():
+        # pricerl's few changes would hide a repricer, and prices that it kept are the regular ones between promotions
+        found = classify_prices(product.price[others], product.step_days)
+        setting = setting._replace(changes=found.changes) if found.kind == "plain" else found
     first = _candidates(product, setting)[0]
     everything = gather_covariates(product, first)
     data, posterior, outliers = fit_demand_regression(everything.keep(observed), settings)
@@ -102,22 +101,10 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
             everything = gather_covariates(product, terms)
             data = everything.keep(observed).keep(inliers)
             posterior = regress(data, settings, posterior)
-        fitted += _split_memory(data, everything, posterior)
+        fitted += _split_memory(Part(posterior.log_evidence, data, everything, posterior))
     weights = softmax([part.weight for part in fitted])
     parts = [part._replace(weight=float(weight)) for part, weight in zip(fitted, weights, strict=True)]
     return setting, parts, outliers
-
-
-def _classify(product: ProductHistory, others: BoolArray) -> PriceSetting:
-    """Classify how prices were set on days that pricerl did not price ``(D,)``, or, if those are plain, on all days.
-
-    Pricerl's few changes would hide a repricer, and prices that it kept are the regular ones between promotions.
-    """
-    setting = classify_prices(product.price[product.observed], product.step_days)
-    if not product.own_days.any() or not others.any():
-        return setting
-    found = classify_prices(product.price[others], product.step_days)
-    return setting._replace(changes=found.changes) if found.kind == "plain" else found
 
 
 def _candidates(product: ProductHistory, setting: PriceSetting) -> list[Terms]:
@@ -133,24 +120,34 @@ def _candidates(product: ProductHistory, setting: PriceSetting) -> list[Terms]:
     return [Terms(sd, window, bias, setting.kind == "repricer") for sd in sds[::-1]]
 
 
-def _split_memory(data: RegressionData, everything: RegressionData, posterior: RegressionPosterior) -> list[Part]:
-    """Return a regression with and without reference prices, their log evidence as the weight."""
-    if not data.has_reference:
-        return [Part(posterior.log_evidence, data, everything, posterior, False)]
-    columns = slice(PRICE_TERMS + data.reference.start, PRICE_TERMS + data.reference.stop)
-    share = expit(logit(NO_MEMORY) + posterior.log_odds_of_zero(columns, data.prior.sd[data.reference]))
-    without = Part(0.0, data.without_reference(), everything.without_reference(), posterior.given_zero(columns), False)
-    evidence = posterior.log_evidence
-    return [
-        without._replace(weight=evidence + float(np.log(share))),
-        Part(evidence + float(np.log1p(-share)), data, everything, posterior, True),
-    ]
+def _reference_columns(data: RegressionData) -> slice | None:
+    """Return the regression's two columns of the reference price; None without one."""
+    if REFERENCE not in data.names:
+        return None
+    first = PRICE_TERMS + data.names.index(REFERENCE)
+    return slice(first, first + 2)
+
+
+def _split_memory(part: Part) -> list[Part]:
+    """Return a regression without and with reference prices, their log evidence as the weight."""
+    columns = _reference_columns(part.data)
+    if columns is None:
+        return [part]
+    prior_sd = part.data.prior.sd[columns.start - PRICE_TERMS : columns.stop - PRICE_TERMS]
+    share = expit(logit(NO_MEMORY) + part.posterior.log_odds_of_zero(columns, prior_sd))
+    without = Part(
+        part.weight + float(np.log(share)),
+        part.data.without_reference(),
+        part.everything.without_reference(),
+        part.posterior.given_zero(columns),
+    )
+    return [without, part._replace(weight=part.weight + float(np.log1p(-share)))]
 
 
 def _follows_demand(data: RegressionData, posterior: RegressionPosterior, tested: BoolArray) -> bool:
-    """Return whether price changes follow the unexplained demand of the week before (White 1980 standard errors).
+    """Return whether price changes on the days ``tested (D,)`` follow the unexplained demand of the week before.
 
-    Only changes on the days ``tested (D,)`` count.
+    The standard errors are those of White (1980).
     """
     mean = np.exp(posterior.log_mean)
     surprise = np.cumsum(np.append(0.0, (data.units - mean) / np.sqrt(mean + mean**2 / posterior.size)))
@@ -170,14 +167,20 @@ def fit_demand_regression(
 ) -> tuple[RegressionData, RegressionPosterior, int]:
     """Fit the regression twice: to winsorised units, then without the outliers of the first fit.
 
-    Args:
-        data: data of one product.
-        settings: prior of the price's coefficients, and the robust sds beyond which a day is an outlier.
+    Groups of days by their optional flags, such as promotions, are winsorised around their own median.
 
     Returns:
         The days kept, the posterior, and the number of outliers.
     """
-    first = regress(replace(data, units=_cut_spikes(data, settings.outlier_sds)), settings)
+    optional = data.covariates[:, data.covariates.shape[1] - len(data.optional) :]
+    flags = optional[:, ((optional == 0) | (optional == 1)).all(0)].astype(np.int64)
+    group = flags @ 2 ** np.arange(flags.shape[1])
+    count = np.bincount(group)
+    group = np.where(count[group] < FEWEST_ALIKE, count.argmax(), group)
+    units = data.units.copy()
+    for item in np.unique(group):
+        units[group == item] = winsorise(units[group == item], settings.outlier_sds)
+    first = regress(replace(data, units=units), settings)
     inliers = find_inliers(data.units, np.exp(first.log_mean), settings.outlier_sds)
     kept = data.keep(inliers)
     return kept, regress(kept, settings, first), int((~inliers).sum())
@@ -197,12 +200,3 @@ def price_prior(data: RegressionData, settings: DemandSettings) -> Prior:
     mean = [0.0, settings.prior_elasticity, settings.prior_curvature]
     sd = [np.inf, settings.prior_elasticity_sd, settings.prior_curvature_sd]
     return Prior(np.concatenate([mean, data.prior.mean]), np.concatenate([sd, data.prior.sd]))
-
-
-def _cut_spikes(data: RegressionData, outlier_sds: float) -> FloatArray:
-    """Return units ``(D,)`` without spikes; groups of days, such as promotions, have their own median."""
-    units = data.units.copy()
-    groups = data.groups()
-    for group in np.unique(groups):
-        units[groups == group] = winsorise(units[groups == group], outlier_sds)
-    return units

@@ -2,77 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
-import numpy as np
-
-from pricerl.arrays import FloatArray
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.market.demand.own_price import INFORMED, USUAL_ELASTICITY, OwnPrice, normal_log_density
+from pricerl.market.demand.priors import INFORMED, USUAL_ELASTICITY, USUAL_ELASTICITY_SD, ElasticityPrior, OwnPrice
 
 MIN_GRID = 9
 """Minimum number of grid prices of a curve: its smoothing spans several of them."""
-
-CONVERSION_PRIOR: dict[str, Any] = {
-    "prior_elasticity": -1.0,
-    "prior_elasticity_sd": 0.75,
-    "prior_curvature": 0.0,
-    "prior_curvature_sd": 1.0,
-}
-"""Prior of a conversion rate's price elasticity and curvature."""
-
 POSITIVE = ("num_draws", "grid_size", "outlier_sds", "prior_elasticity_sd")
 """Settings that must be positive."""
-
 MIXTURE = "mixture"
 """Name of pricerl's own demand model."""
 MODEL_NAMES = [MIXTURE]
 """Names that ``data.market.demand`` accepts; ``register_demand_model`` appends more."""
-OTHERS = "; --allow PACKAGE imports the package that registers another one"
-
-
-class LogNormal(NamedTuple):
-    """Log-normal prior of minus the elasticity at the current price."""
-
-    mean: float
-    """Of the log."""
-    sd: float
-    """Of the log."""
-
-    def at(self, normal: FloatArray) -> FloatArray:
-        """Return the log of minus the elasticity at standard normal numbers, of their shape."""
-        return np.asarray(self.mean + self.sd * normal)
-
-    def log_density(self, log_elasticity: FloatArray) -> FloatArray:
-        """Return the log density of logs of minus the elasticity, of their shape."""
-        return normal_log_density(log_elasticity, self.mean, self.sd)
-
-
-class Tabulated(NamedTuple):
-    """Prior of any shape of minus the elasticity at the current price."""
-
-    mean: float
-    """Of the log."""
-    sd: float
-    """Of the log."""
-    normal: FloatArray
-    """``(N,)`` standard normal numbers, ascending."""
-    quantiles: FloatArray
-    """``(N,)`` log of minus the elasticity that is as probable to be exceeded as each of them."""
-
-    def at(self, normal: FloatArray) -> FloatArray:
-        """Return the log of minus the elasticity at standard normal numbers, of their shape."""
-        return np.interp(normal, self.normal, self.quantiles)
-
-    def log_density(self, log_elasticity: FloatArray) -> FloatArray:
-        """Return the log density of logs of minus the elasticity, of their shape; beyond the table, that of its end."""
-        normal = np.interp(log_elasticity, self.quantiles, self.normal)
-        slope = np.interp(log_elasticity, self.quantiles, np.gradient(self.normal, self.quantiles))
-        return np.asarray(normal_log_density(normal, 0.0, 1.0) + np.log(slope))
-
-
-ElasticityPrior = LogNormal | Tabulated
 
 
 @dataclass(frozen=True)
@@ -82,15 +24,12 @@ class CommonSettings:
     num_draws: int = 256
     """Number of posterior draws of the market; SAC trains on all of them. A probability has a standard error of about
     two points, five with 64."""
-
     outlier_sds: float = 4.0
     """Days further than this many robust sds (MAD) from their expected demand are excluded."""
-
     prior_elasticity: float = USUAL_ELASTICITY
     """Prior median of the elasticity at the current price (Bijmolt et al. 2005 report a mean of -2.62 over 1,851
     estimates)."""
-
-    prior_elasticity_sd: float = 1.5
+    prior_elasticity_sd: float = USUAL_ELASTICITY_SD
     """Its prior sd; 1.5 is a log-normal with half of all products between -1.6 and -3.1."""
 
 
@@ -118,18 +57,14 @@ class DemandConfig(CommonSettings):
 
     grid_size: int = 97
     """Number of prices at which a curve is stored; between them it is interpolated in logs."""
-
     pool: bool = True
     """Whether the prior of each product's elasticity follows from the other products, those of its ``Group`` first, if
     at least 8 have evidence."""
-
     prior_informed: float = INFORMED
     """Prior probability that the seller chose the price well for these buyers and costs. At 0 the price is no evidence
     on the elasticity."""
-
     demand: str = MIXTURE
     """Demand model, by its name in ``pricerl.market.demand.models.DEMAND_MODELS``: ``mixture``, or one of your own."""
-
     similar_prices: bool = False
     """Whether the units of the next state are an average of the days at similar prices, as conversions always are,
     instead of a draw from the demand families. The price that the seller chose is then no evidence."""
@@ -137,35 +72,27 @@ class DemandConfig(CommonSettings):
     def __post_init__(self) -> None:
         if self.demand not in MODEL_NAMES:
             known = ", ".join(MODEL_NAMES)
-            close = did_you_mean(self.demand, MODEL_NAMES)
-            raise UsageError(f"data.market.demand must be one of {known}, found {self.demand!r}{close or OTHERS}")
-        problems = [*self._out_of_range(), *self._unread()]
-        if problems:
-            raise UsageError("; ".join(problems))
+            remedy = did_you_mean(self.demand, MODEL_NAMES) or "; --allow PACKAGE imports the package of another one"
+            raise UsageError(f"data.market.demand must be one of {known}, found {self.demand!r}{remedy}")
+        values = {name: getattr(self, name) for name in POSITIVE}
+        faults = [f"{name} must be positive, found {value}" for name, value in values.items() if not value > 0]
+        if not 0 <= self.prior_informed < 1:
+            faults.append(f"prior_informed must be at least 0 and below 1, found {self.prior_informed}")
+        if not self.prior_elasticity < 0:
+            faults.append(f"prior_elasticity must be below 0, found {self.prior_elasticity}")
+        if 0 < self.grid_size < MIN_GRID:
+            faults.append(f"grid_size must be at least {MIN_GRID}, found {self.grid_size}")
+        unread = {"demand": self.demand != MIXTURE, "prior_informed": self.prior_informed != INFORMED}
+        for name, changed in unread.items():
+            if changed and self.similar_prices:
+                faults.append(f"{name} is not read with data.market.similar_prices; leave out one of both")
+        if faults:
+            raise UsageError("; ".join(f"data.market.{fault}" for fault in faults))
 
     def resolved(self) -> DemandSettings:
         """Return the settings of a product of which nothing else is known."""
         return DemandSettings(self.num_draws, self.outlier_sds, self.prior_elasticity, self.prior_elasticity_sd)
 
     def for_conversions(self) -> DemandSettings:
-        """Return the settings for conversion rates, which are fitted by similar prices under every demand model."""
-        return replace(self.resolved(), **CONVERSION_PRIOR)
-
-    def _out_of_range(self) -> list[str]:
-        values = {name: getattr(self, name) for name in POSITIVE}
-        wrong = {name: value for name, value in values.items() if not value > 0}
-        problems = [f"data.market.{name} must be positive, found {value}" for name, value in wrong.items()]
-        if not 0 <= self.prior_informed < 1:
-            problems.append(f"data.market.prior_informed must be at least 0 and below 1, found {self.prior_informed}")
-        if not self.prior_elasticity < 0:
-            problems.append(f"data.market.prior_elasticity must be below 0, found {self.prior_elasticity}")
-        if 0 < self.grid_size < MIN_GRID:
-            problems.append(f"data.market.grid_size must be at least {MIN_GRID}, found {self.grid_size}")
-        return problems
-
-    def _unread(self) -> list[str]:
-        """Describe each setting of the demand families that similar prices do not read."""
-        changed = {"demand": self.demand != MIXTURE, "prior_informed": self.prior_informed != INFORMED}
-        wrong = [name for name, differs in changed.items() if differs and self.similar_prices]
-        remedy = "is not read with data.market.similar_prices; leave out one of both"
-        return [f"data.market.{name} {remedy}" for name in wrong]
+        """Return the settings for conversion rates, with their own prior of price elasticity and curvature."""
+        return DemandSettings(self.num_draws, self.outlier_sds, -1.0, 0.75, 0.0, 1.0)

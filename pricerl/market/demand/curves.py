@@ -1,4 +1,4 @@
-"""Posterior draws of one product's demand curve, from any demand model."""
+"""Posterior draws of one product's demand curve, from any demand model, and of the level that it starts from."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import isotonic_regression
+from scipy.special import gammaincinv, gammaln
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.price_setting import Kind
 from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.demand.regression import find_inliers
 
 SLOPE_RANGE = (-40.0, -0.05)
 """Elasticity bounds on the whole grid: demand falls with price, at most as steeply as in price-comparison shops."""
-
 SHAPED_RANGE = (-8.0, -0.05)
 """The same for averages of days at similar prices, whose noise looks like cliffs."""
-
 SMOOTHING_SHARE = 0.04
 """Width of the Gaussian that smooths a curve's slopes, as a share of the grid."""
-
 BANDWIDTH = 0.06
 """Sd of the kernel over log prices: a day at a 6 % higher price has weight exp(-1/2)."""
-
 HALF_LIFE_DAYS = 180.0
 """Age in days at which a day's weight is halved."""
+LEVEL_PRIOR = 10.0
+"""Prior pseudo-sales at the long-run level."""
+LOOK_BACK_DAYS = 120
+"""Days over which the level is filtered; earlier ones have negligible weight under any discount."""
+DISCOUNTS = np.array([0.995, 0.99, 0.98, 0.965, 0.94, 0.9, 0.85, 0.75])
+"""Discount factors per day, equally likely a priori: from a memory of 200 days to one of four."""
+AHEAD_DAYS = 14
+"""Days ahead for which the level's uncertainty is evaluated: the default forecast horizon."""
+NEAR_DAYS = 3
+"""Days on each side of a day that form the median with which it is compared."""
+LOWEST_LEVEL = 1e-3
+"""Smallest level, as a share of the curves' demand."""
 
 
 @dataclass(frozen=True)
@@ -100,19 +110,11 @@ def smooth_slopes(
 ) -> FloatArray:
     """Clip the slopes of curves ``(K, G)`` to ``bounds`` and smooth them; the first value becomes 0.
 
-    Args:
-        log_value: ``(K, G)``.
-        step: distance of grid points in log price, a number or ``(G - 1,)``.
-        bounds: steepest and flattest slope.
+    The ``step`` is the distance of grid points in log price, a number or ``(G - 1,)``.
     """
     slope = np.clip(np.diff(log_value, axis=1) / step, *bounds)
     slope = gaussian_filter1d(slope, SMOOTHING_SHARE * log_value.shape[1], axis=1, mode="nearest")
-    return integrate(slope * step)
-
-
-def integrate(rises: FloatArray) -> FloatArray:
-    """Return curves ``(K, G)`` that start at 0 from their increments ``(K, G - 1)``."""
-    return np.concatenate([np.zeros((len(rises), 1)), np.cumsum(rises, axis=1)], axis=1)
+    return np.pad(np.cumsum(slope * step, axis=1), ((0, 0), (1, 0)))
 
 
 def recency_of(age: FloatArray) -> FloatArray:
@@ -128,11 +130,69 @@ def closeness(log_price: FloatArray, log_grid: FloatArray) -> FloatArray:
 def effective_days(log_price: FloatArray, recency: FloatArray, log_grid: FloatArray) -> FloatArray:
     """Return the effective number of days ``(G,)`` at prices similar to ``log_grid``: ``(sum w)^2 / sum w^2`` (Kish).
 
-    Args:
-        log_price: ``(D,)``.
-        recency: ``(D,)`` weight of each day by its age.
-        log_grid: ``(G,)``.
+    Days have log prices and weights by their age, ``(D,)`` each.
     """
     kernel = recency[:, None] * closeness(log_price, log_grid)
     kish = kernel.sum(0) ** 2 / np.maximum((kernel**2).sum(0), 1e-300)
     return np.asarray(np.minimum(kish, kernel.sum(0)))
+
+
+def draw_levels(
+    days: DailyValues, curves: CurveDraws, log_grid: FloatArray, outlier_sds: float, rng: np.random.Generator
+) -> FloatArray:
+    """Draw the log ratio of upcoming demand to the curves' expectation, ``(K,)``, one per curve.
+
+    A Poisson-gamma filter with discounting (West and Harrison 1997, section 10.8; Harvey and Fernandes 1989) tracks the
+    level day by day; discount factors are weighted by their one-day-ahead predictive likelihood. Days far from their
+    neighbours are excluded: a bulk order is not a new level. The days are the usable ones, at least one.
+    """
+    days = days.keep(days.age <= max(LOOK_BACK_DAYS - 1, days.age.min()))
+    mean = np.log(np.exp(curves.log_value).mean(0))
+    expected = np.exp(np.interp(days.log_price, log_grid, mean)) * days.offset
+    padded = np.pad(days.value / expected, NEAR_DAYS, constant_values=np.nan)
+    nearby = np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, 2 * NEAR_DAYS + 1), axis=1)
+    inliers = find_inliers(days.value, expected * nearby, outlier_sds)
+    oldest_first = np.flatnonzero(inliers)[np.argsort(-days.age[inliers], kind="stable")]
+    age = days.age[oldest_first]
+    sold, due = (values[oldest_first] / curves.dispersion for values in (days.value, expected))
+    kept = DISCOUNTS ** np.diff(-age, prepend=-age[:1])[:, None]
+    shape, rate = (_filtered(kept, seen) for seen in (sold, due))
+    fit = log_probability(sold[:, None], due[:, None], shape[:-1], rate[:-1]).sum(0)
+    weight = np.exp(fit - fit.max())
+    ahead = 1 / (1 + AHEAD_DAYS * (1 / DISCOUNTS - 1))  # the variance grows by as much on each day ahead
+    count = len(curves.log_value)
+    quantiles = (np.arange(count) + 0.5) / count
+    pace = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), quantiles), len(weight) - 1)
+    level = gammaincinv((ahead * shape[-1])[pace], rng.permutation(quantiles)) / (ahead * rate[-1])[pace]
+    return rng.permutation(np.log(np.maximum(level, LOWEST_LEVEL)))
+
+
+def _filtered(kept: FloatArray, seen: FloatArray) -> FloatArray:
+    """Return discounted sums of the amounts ``seen (D,)`` before each day and after the last one, ``(D + 1, F)``.
+
+    They start at the prior; the share ``kept (D, F)`` of the day before is left, per discount factor.
+    """
+    sums = np.empty((len(seen) + 1, kept.shape[1]))
+    total = np.full(kept.shape[1], LEVEL_PRIOR)
+    for day, amount in enumerate(seen.tolist()):
+        sums[day] = kept[day] * total
+        total = sums[day] + amount
+    sums[-1] = total
+    return sums
+
+
+def log_probability(
+    units: FloatArray, exposure: FloatArray, shape: FloatArray | float, rate: FloatArray | float
+) -> FloatArray:
+    """Return the log probability of ``units`` under a gamma-distributed level: a negative binomial.
+
+    Shapes broadcast. The ``exposure`` is the expected units at level 1; with the shape of the level as its rate,
+    ``exposure`` is the mean and ``shape`` the size.
+    """
+    return np.asarray(
+        gammaln(shape + units)
+        - gammaln(shape)
+        - gammaln(units + 1)
+        + shape * np.log(rate / (rate + exposure))
+        + units * np.log(exposure / (rate + exposure))
+    )

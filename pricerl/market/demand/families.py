@@ -1,43 +1,53 @@
-"""Families of demand curves and their prior.
+"""Families of demand curves: their prior, and their posterior by sequential Monte Carlo.
 
 A curve is log demand relative to that at the current price, as a function of the log price over the current price. To
 add a family, write its curve and add it to ``FAMILIES``: a missing family harms safety, an unnecessary one costs almost
 nothing.
+
+Hundreds of curves start as draws from the prior and reach the posterior through a sequence of tempered likelihoods:
+they are reweighted, resampled and moved (Del Moral, Doucet and Jasra 2006). With little data this is plain importance
+weighting; with much, the curves concentrate where the likelihood is high.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
-from pricerl.market.demand.config import DemandSettings, ElasticityPrior, LogNormal
+from pricerl.arrays import FloatArray, IntArray
+from pricerl.market.demand.priors import ElasticityPrior, OwnPrice, own_price_log_ratio
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
 """Log demand ``(M, G)`` at log price ratios ``x (G,)``. The other arguments, ``(M, 1)`` each, are minus the elasticity
 at the current price and two shape parameters in [0, 1]."""
-
-LOG_SD = 0.5
-"""Sd of the log of minus the elasticity under the default prior: half of all products lie between -1.6 and -3.1."""
-
 LARGEST_LOG = 5.0
 """Largest log of minus the elasticity: an elasticity of -148, steeper than any curve is kept."""
-
 NO_DEMAND = 1e-4
 """Smallest demand relative to that at the current price: a linear curve beyond its choke price."""
-
 SLOPE_REACH = 0.01
 """Log price to either side over which the slope of a curve is its elasticity."""
 FLATTEST = -0.01
 """Largest elasticity, so that its log is finite where demand has ended."""
-
 STEPPED_SHARE = 0.5
 """Share of the curves that also have steps at whole prices (price-ending effects)."""
 MAX_STEP = 0.08
 """Largest log step of demand at a whole price."""
+NUM_CURVES = 600
+"""Curves (particles) of the sampler for a whole posterior, a multiple of the number of families."""
+FEWEST_CURVES = 120
+"""Fewest curves for a part of a posterior, also such a multiple."""
+NUM_BINS = 160
+"""Bins of log price between the lowest and the highest tried price."""
+KEPT_SHARE = 0.5
+"""Effective sample size after a tempering step, as a share of the curves."""
+MOVES = 6
+"""Metropolis steps after each resampling."""
+MOVE_SCALE = 0.4
+"""Initial step size of a move, in prior sds; adapted to an acceptance between a fifth and a half."""
+MAX_TEMPERATURES = 60
 
 
 def logit(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
@@ -72,28 +82,6 @@ elasticity that changes with the log price, by -8 to 3 per unit; logit demand; d
 price."""
 
 
-def log_normal_prior(elasticity: float, sd: float) -> LogNormal:
-    """Return the log-normal prior with its median at minus ``elasticity`` and a spread proportional to ``sd``.
-
-    Args:
-        elasticity: prior median, negative.
-        sd: sd of the regression's Gaussian prior; its default corresponds to ``LOG_SD`` at the default elasticity.
-    """
-    default = DemandSettings()
-    relative_sd = (sd / default.prior_elasticity_sd) * (default.prior_elasticity / elasticity)
-    return LogNormal(float(np.log(-elasticity)), LOG_SD * relative_sd)
-
-
-def settings_of_prior(mean: float, sd: float) -> tuple[float, float]:
-    """Return the settings ``prior_elasticity`` and ``prior_elasticity_sd`` of a log-normal prior.
-
-    The inverse of `log_normal_prior`, for the mean and sd of the log of minus the elasticity.
-    """
-    default = DemandSettings()
-    elasticity = -float(np.exp(mean))
-    return elasticity, sd / LOG_SD * default.prior_elasticity_sd * elasticity / default.prior_elasticity
-
-
 @dataclass(frozen=True)
 class CurveSet:
     """``M`` curves from several families, in parameters with a simple prior."""
@@ -112,8 +100,13 @@ class CurveSet:
         return -np.exp(np.minimum(self.prior.at(self.standardized), LARGEST_LOG))
 
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
-        """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""
-        values = MAX_STEP * self.shares[:, 2:] * _beyond_whole(x, current_price) + self._smooth(x)
+        """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``.
+
+        Whole prices are multiples of 1 for prices from 10 to 100, of 0.1 from 1 to 10, of 10 from 100 to 1000, etc.
+        """
+        unit = 10.0 ** (np.floor(np.log10(current_price)) - 1)
+        beyond = np.mod(current_price * np.exp(np.append(x, 0.0)) / unit + 1e-6, 1.0)  # the next lower whole price
+        values = MAX_STEP * self.shares[:, 2:] * (beyond[:-1] - beyond[-1]) + self._smooth(x)
         return np.asarray(np.minimum.accumulate(values, axis=1))
 
     def elasticity_at(self, x: float) -> FloatArray:
@@ -144,12 +137,6 @@ class CurveSet:
         reflected[:, 2] *= self.shares[:, 2] > 0
         return CurveSet(self.prior, self.family, standardized, reflected)
 
-    def replaced(self, accepted: BoolArray, proposed: CurveSet) -> CurveSet:
-        """Return the curves with those of ``accepted (M,)`` taken from ``proposed``."""
-        standardized = np.where(accepted, proposed.standardized, self.standardized)
-        shares = np.where(accepted[:, None], proposed.shares, self.shares)
-        return CurveSet(self.prior, self.family, standardized, shares)
-
     def log_prior(self) -> FloatArray:
         """Return the log density ``(M,)`` up to a constant."""
         return -0.5 * self.standardized**2
@@ -162,12 +149,113 @@ def draw_prior(count: int, prior: ElasticityPrior, rng: np.random.Generator) -> 
     return CurveSet(prior, np.arange(count) % len(FAMILIES), rng.normal(size=count), shares)
 
 
-def _beyond_whole(x: FloatArray, current_price: float) -> FloatArray:
-    """Return the distance of prices from the next lower whole price, less that of the current price, ``(G,)``.
+@dataclass(frozen=True)
+class PriceBins:
+    """Units by price in ``J`` bins, with the effects of the covariates as exposure."""
 
-    Whole prices are multiples of 1 for prices from 10 to 100, of 0.1 from 1 to 10, of 10 from 100 to 1000, and so on.
+    x: FloatArray
+    """``(J,)`` ascending log price over the current price."""
+    units: FloatArray
+    """``(J,)`` units sold."""
+    exposure: FloatArray
+    """``(J,)`` sum of the days' multipliers from weekday, season and the other covariates."""
+    weight: float
+    """Factor of log likelihoods, for overdispersion and for the information that the covariates leave."""
+    elasticity: float = 0.0
+    """Elasticity at the current price according to evidence outside the bins, such as deals."""
+    precision: float = 0.0
+    """Precision of that evidence; 0 for none."""
+    own_price: OwnPrice | None = None
+    """Evidence of the price that the seller chose; None for none."""
+
+    def log_likelihood(self, curves: CurveSet, current_price: float) -> FloatArray:
+        """Return the log likelihood ``(M,)`` of curves, the level of demand profiled out."""
+        log_demand = curves.at(self.x, current_price)
+        total = self.units.sum()
+        fit = self.weight * (log_demand @ self.units - total * np.log(np.exp(log_demand) @ self.exposure))
+        elsewhere = -0.5 * self.precision * np.square(curves.elasticity - self.elasticity)
+        if (own := self.own_price) is not None:
+            steepness = np.log(-curves.elasticity_at(np.log(own.price / current_price)))
+            ratio = own_price_log_ratio(own.log_elasticity, steepness, curves.prior, own.sd, own.informed)
+            elsewhere = elsewhere + ratio
+        return np.asarray(fit + elsewhere)
+
+    def slope_information(self, elasticity: float) -> float:
+        """Return the Fisher information about the elasticity at a weight of 1 (Poisson, level profiled out)."""
+        expected = self.exposure * np.exp(elasticity * self.x)
+        expected *= self.units.sum() / expected.sum()
+        centre = np.average(self.x, weights=expected) if expected.sum() > 0 else 0.0
+        return float(expected @ np.square(self.x - centre))
+
+    def log_level(self, log_demand: FloatArray) -> FloatArray:
+        """Return the log of the likeliest average units at the current price, ``(M,)``, of curves ``(M, J)``."""
+        return np.asarray(np.log(max(self.units.sum(), 0.5) / (np.exp(log_demand) @ self.exposure)))
+
+
+def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, weight: float) -> PriceBins:
+    """Sum the days ``(D,)`` in bins of similar log price over the current price.
+
+    The ``multiplier`` is the effect of the covariates on each day, 1 for an average one.
     """
-    unit = 10.0 ** (np.floor(np.log10(current_price)) - 1)
-    steps = current_price * np.exp(np.append(x, 0.0)) / unit
-    beyond = np.mod(steps + 1e-6, 1.0)
-    return np.asarray(beyond[:-1] - beyond[-1])
+    width = max(float(np.ptp(x)), 1e-9) / NUM_BINS
+    _, chosen = np.unique(np.floor((x - x.min()) / width), return_inverse=True)
+    total, sold, exposure = (np.bincount(chosen, value).astype(np.float64) for value in (x, units, multiplier))
+    return PriceBins(total / np.bincount(chosen), sold, exposure, weight)
+
+
+def draw_curves(
+    bins: PriceBins, prior: ElasticityPrior, current_price: float, rng: np.random.Generator, probability: float = 1.0
+) -> CurveSet:
+    """Draw equally likely curves from the posterior.
+
+    The current price, money, determines which prices are whole. The smaller the ``probability`` of the part of the
+    posterior that the curves represent, the fewer they are.
+    """
+    count = max(FEWEST_CURVES, len(FAMILIES) * round(NUM_CURVES * probability / len(FAMILIES)))
+    curves = draw_prior(count, prior, rng)
+    fit = bins.log_likelihood(curves, current_price)
+    temperature = 0.0
+    scale = MOVE_SCALE
+    for _ in range(MAX_TEMPERATURES):
+        rise = _next_rise(fit, 1.0 - temperature)
+        weight = np.exp(rise * (fit - fit.max()))
+        # systematic resampling (Carpenter, Clifford and Fearnhead 1999), shuffled
+        quantiles = (np.arange(count) + rng.random()) / count
+        reached = np.searchsorted(np.cumsum(weight / weight.sum()), quantiles)
+        chosen = rng.permutation(np.minimum(reached, count - 1))
+        curves = curves.take(chosen)
+        fit = fit[chosen]
+        temperature = temperature + rise
+        for _ in range(MOVES):
+            proposed = curves.move(scale, rng)
+            proposed_fit = bins.log_likelihood(proposed, current_price)
+            gain = temperature * (proposed_fit - fit) + proposed.log_prior() - curves.log_prior()
+            accepted = np.log(rng.random(count)) < gain
+            standardized = np.where(accepted, proposed.standardized, curves.standardized)
+            shares = np.where(accepted[:, None], proposed.shares, curves.shares)
+            curves = replace(curves, standardized=standardized, shares=shares)
+            fit = np.where(accepted, proposed_fit, fit)
+            scale *= 1.2 if accepted.mean() > 0.5 else 0.7 if accepted.mean() < 0.2 else 1.0
+        if temperature >= 1.0:
+            break
+    return curves
+
+
+def _next_rise(fit: FloatArray, left: float) -> float:
+    """Return the largest tempering step, at most ``left``, after which ``KEPT_SHARE`` of the curves are effective."""
+
+    def is_small(rise: float) -> bool:
+        weight = np.exp(rise * (fit - fit.max()))
+        return bool(weight.sum() ** 2 / (weight**2).sum() >= KEPT_SHARE * len(fit))
+
+    if is_small(left):
+        return left
+    low = 0.0
+    high = left
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        if is_small(middle):
+            low = middle
+        else:
+            high = middle
+    return max(low, 1e-12)

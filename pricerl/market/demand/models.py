@@ -10,7 +10,6 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.days import weekday_of
 from pricerl.data.history import ProductHistory
-from pricerl.data.price_setting import Kind
 from pricerl.errors import UsageError
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior
 from pricerl.market.demand.config import MIXTURE, MODEL_NAMES, DemandSettings
@@ -23,17 +22,15 @@ from pricerl.market.demand.curves import (
     recency_of,
     smooth_slopes,
 )
-from pricerl.market.demand.families import LOG_SD, log_normal_prior, settings_of_prior
-from pricerl.market.demand.mixture import bin_prices, curves_for, draw_curves
+from pricerl.market.demand.families import bin_prices, draw_curves
+from pricerl.market.demand.priors import LOG_SD, log_normal_prior, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.demand.regression import LOOSE_SD
 
 MAX_LEVEL_SD = 2.0
 """Largest sd of the log level, a factor of seven; with almost no sales, larger ones would overflow."""
 NEGLIGIBLE = 1e-3
 """Smallest information about the elasticity that counts: an sd of 30."""
-LOOSE_SD = 10.0
-"""Sd of the elasticity where it should have no prior; finite, because the price may never have varied."""
-
 
 DemandModel = Callable[[ProductHistory, FloatArray, DemandSettings, np.random.Generator], DemandPosterior]
 """Function from a product's history to its demand posterior.
@@ -46,46 +43,39 @@ def fit_mixture(
     product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
     """Draw curves from several families; the effects of the covariates come from regressions averaged by evidence."""
-    slope = settings.prior_elasticity, settings.prior_elasticity_sd
+    stage = settings
     if settings.pooled is not None:  # the curves have it; the regressions must not exclude another elasticity
-        slope = settings_of_prior(settings.pooled.mean, max(settings.pooled.sd, LOG_SD))
-    stage = replace(settings, prior_elasticity=slope[0], prior_elasticity_sd=slope[1])
+        elasticity, sd = settings_of_prior(settings.pooled.mean, max(settings.pooled.sd, LOG_SD))
+        stage = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd)
     setting, parts, outliers = fit_parts(product, stage)
     likeliest = max(parts, key=lambda part: part.weight)
-    regular_price = float(np.exp(likeliest.data.regular[-1]))
-    current_price = regular_price if product.in_force is None else product.current_price
-    counts = np.diff(np.round(np.cumsum([0.0] + [part.weight for part in parts]) * settings.num_draws)).astype(int)
-    drawn = list(zip(parts, counts.tolist(), strict=True))
-    log_value = [_mixture_curves(part, stage, count, current_price, log_grid, rng) for part, count in drawn]
+    data = likeliest.data
+    posterior = likeliest.posterior
+    current_price = float(np.exp(data.regular[-1])) if product.in_force is None else product.current_price
+    reached = np.cumsum([0.0] + [part.weight for part in parts]) * settings.num_draws
+    drawn = list(zip(parts, np.diff(np.round(reached)).astype(int).tolist(), strict=True))
+    log_units = [_draw_log_units(part, stage, count, current_price, log_grid, rng) for part, count in drawn]
     memories = [part.draw_memory(count, rng) for part, count in drawn]
-    gain, loss = (np.concatenate([getattr(memory, name) for memory in memories]) for name in ("gain", "loss"))
+    gain = np.concatenate([memory.gain for memory in memories])
+    loss = np.concatenate([memory.loss for memory in memories])
     memory = PriceMemory(gain, loss, product.step_days)
-    values = np.concatenate(log_value)
-    return _demand(product, likeliest, memory, values, log_grid, outliers, setting.kind)
+    effects = posterior.mode[PRICE_TERMS:]
+    weekday = data.weekday_factors(effects)
+    everything = likeliest.everything
+    multiplier = everything.past_multiplier(posterior.mode[1], effects) * memory.lifts(product.price).mean(0)
+    offset = weekday[weekday_of(product.dates.astype(np.int64))] * multiplier
+    known = effective_days(data.regular, recency_of(data.age), log_grid)
+    return DemandPosterior(
+        curves=CurveDraws(np.concatenate(log_units), known, posterior.dispersion(data.units), posterior.size, outliers),
+        weekday=weekday,
+        days=DailyValues(everything.regular, product.units, offset, everything.age),
+        memory=memory,
+        holiday=holiday_factors(data.effects(effects)),
+        kind=setting.kind,
+    )
 
 
-DEMAND_MODELS: dict[str, DemandModel] = {MIXTURE: fit_mixture}
-"""Demand models by name."""
-
-
-def register_demand_model(name: str, model: DemandModel) -> None:
-    """Add a demand model, which ``data.market.demand`` then accepts.
-
-    Args:
-        name: name of the model; it replaces another model of this name only if that was registered here.
-        model: function that fits it; a function of a module, so that a second process can import it.
-
-    Raises:
-        UsageError: the name belongs to a model of pricerl.
-    """
-    if name == MIXTURE:
-        raise UsageError(f"the demand model {name!r} is pricerl's own; register yours by another name")
-    if name not in MODEL_NAMES:
-        MODEL_NAMES.append(name)
-    DEMAND_MODELS[name] = model
-
-
-def _mixture_curves(
+def _draw_log_units(
     part: Part,
     settings: DemandSettings,
     count: int,
@@ -102,9 +92,10 @@ def _mixture_curves(
     if count == 0:
         return np.zeros((0, len(log_grid)))
     data = part.data
-    prior = price_prior(part.data, settings)
+    prior = price_prior(data, settings)
     deals = [PRICE_TERMS + column for column, name in enumerate(data.names) if name == DEAL_DEPTH_NAME]
-    linked, free = (part.posterior.without_prior([1, *extra], prior, LOOSE_SD) for extra in ([], deals))
+    linked = part.posterior.without_prior([1], prior)
+    free = part.posterior.without_prior([1, *deals], prior)
     log_current = np.log(current_price)
     log_multiplier = (data.covariates - data.ahead) @ free.mode[PRICE_TERMS:]
     multiplier = np.exp(log_multiplier + free.mode[1] * (data.log_price - data.regular))
@@ -116,43 +107,34 @@ def _mixture_curves(
         elasticity = (known * linked.mode[1] - alone * free.mode[1]) / from_deals
         bins = replace(bins, elasticity=elasticity, precision=from_deals)
     prior_curves = settings.pooled or log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
-    curves = draw_curves(bins, prior_curves, current_price, rng, curves_for(part.weight))
+    curves = draw_curves(bins, prior_curves, current_price, rng, part.weight)
     curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
-    level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * _level_sd(part)
-    return np.asarray(level[:, None] + _bounded(curves.at(log_grid - log_current, current_price), log_grid))
+    ahead = np.concatenate([[1.0, 0.0, 0.0], data.ahead])  # the level over the horizon, the season's included
+    level_sd = min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead)), MAX_LEVEL_SD)
+    level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * level_sd
+    log_demand = curves.at(log_grid - log_current, current_price)
+    smoothed = smooth_slopes(log_demand, np.diff(log_grid))
+    anchor = np.abs(log_demand).argmin(1, keepdims=True)  # the value nearest to 0 stays unchanged
+    offset = np.take_along_axis(log_demand, anchor, 1) - np.take_along_axis(smoothed, anchor, 1)
+    return np.asarray(level[:, None] + (smoothed + offset))
 
 
-def _level_sd(part: Part) -> float:
-    """Return the sd of the log level over the forecast horizon at the median price, including the season's."""
-    ahead = np.concatenate([[1.0, 0.0, 0.0], part.data.ahead])
-    return min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead)), MAX_LEVEL_SD)
+DEMAND_MODELS: dict[str, DemandModel] = {MIXTURE: fit_mixture}
+"""Demand models by name."""
 
 
-def _bounded(log_demand: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Bound and smooth the slopes of curves ``(K, G)``; the value nearest to 0 stays unchanged."""
-    rebuilt = smooth_slopes(log_demand, np.diff(log_grid))
-    anchor = np.abs(log_demand).argmin(1)
-    rows = np.arange(len(rebuilt))
-    return np.asarray(rebuilt + (log_demand[rows, anchor] - rebuilt[rows, anchor])[:, None])
+def register_demand_model(name: str, model: DemandModel) -> None:
+    """Add a demand model, which ``data.market.demand`` then accepts.
 
+    Args:
+        name: name of the model.
+        model: function of a module, so that a second process can import it.
 
-def _demand(
-    product: ProductHistory,
-    part: Part,
-    memory: PriceMemory,
-    log_value: FloatArray,
-    log_grid: FloatArray,
-    outliers: int,
-    kind: Kind,
-) -> DemandPosterior:
-    data = part.data
-    posterior = part.posterior
-    mode = posterior.mode[PRICE_TERMS:]
-    known = effective_days(data.regular, recency_of(data.age), log_grid)
-    curves = CurveDraws(log_value, known, posterior.dispersion(data.units), posterior.size, outliers)
-    weekday = data.weekday_factors(mode)
-    everything = part.everything
-    multiplier = everything.past_multiplier(posterior.mode[1], mode) * memory.lifts(product.price).mean(0)
-    offset = weekday[weekday_of(product.dates.astype(np.int64))] * multiplier
-    days = DailyValues(everything.regular, product.units, offset, everything.age)
-    return DemandPosterior(curves, weekday, days, memory, holiday_factors(data.effects(mode)), kind)
+    Raises:
+        UsageError: the name belongs to a model of pricerl.
+    """
+    if name == MIXTURE:
+        raise UsageError(f"the demand model {name!r} is pricerl's own; register yours by another name")
+    if name not in MODEL_NAMES:
+        MODEL_NAMES.append(name)
+    DEMAND_MODELS[name] = model

@@ -22,15 +22,14 @@ from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import classify_prices
 from pricerl.market.demand.averaging import fit_demand_regression
-from pricerl.market.demand.config import DemandSettings, Tabulated
+from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import gather_covariates
-from pricerl.market.demand.families import log_normal_prior
+from pricerl.market.demand.priors import Tabulated, log_normal_prior
+from pricerl.market.demand.regression import LOOSE_SD
 
 FEWEST_POOLED = 8
 """Fewest products with evidence for a pooled prior; fewer hardly show how much products differ."""
 
-LOOSE_SD = 10.0
-"""Sd of the elasticity where it should have no prior."""
 WIDEST_ERROR = 3.0
 """Largest standard error of an elasticity that counts as evidence."""
 
@@ -103,14 +102,17 @@ class Pool:
         own = self.evidence.get(product, NO_EVIDENCE)
         general = self._general
         likelihood = _likelihood([own], self._eta)[0] if own.known else None
-        density = self._catalogue.without(product, likelihood, general)
+        density = self._level("").without(product, likelihood, general)
         if own.group:
-            density = self._group(own.group).without(product, likelihood, density)
+            density = self._level(own.group).without(product, likelihood, density)
         density = self._kernel @ density
         weight = 1.0 - GENERAL_WEIGHT
         if likelihood is not None:  # disagreement counts here in addition to the likelihood itself
             weight *= min(1.0, float(likelihood @ density / (likelihood @ general)) / AGREEMENT) ** 2
-        return _tabulate(self._eta, weight * density + (1 - weight) * general)
+        density = weight * density + (1 - weight) * general
+        mean = float(density @ self._eta)
+        sd = float(np.sqrt(density @ (self._eta - mean) ** 2))
+        return Tabulated(mean, sd, ndtri(np.cumsum(density) - 0.5 * density), self._eta)
 
     def with_history(self, product: ProductHistory) -> Pool:
         """Return the pool with the evidence of another history of a product, such as its first days."""
@@ -135,18 +137,24 @@ class Pool:
         return np.asarray(weight / weight.sum(0))
 
     @cached_property
-    def _catalogue(self) -> _Level:
-        return _find_level(self.evidence, self._eta, self._general, FORERUNNERS)
-
-    @cached_property
-    def _groups(self) -> dict[str, _Level]:
+    def _levels(self) -> dict[str, _Level]:
+        """Densities that were asked for so far, by group; that of the catalogue under an empty name."""
         return {}
 
-    def _group(self, name: str) -> _Level:
-        if name not in self._groups:
-            members = {product: item for product, item in self.evidence.items() if item.group == name}
-            self._groups[name] = _find_level(members, self._eta, self._catalogue.density, GROUP_FORERUNNERS)
-        return self._groups[name]
+    def _level(self, group: str) -> _Level:
+        """Return the density of a group, or of the catalogue, by expectation maximisation from the wider one."""
+        if group not in self._levels:
+            start = self._level("").density if group else self._general
+            forerunners = GROUP_FORERUNNERS if group else FORERUNNERS
+            known = sorted(name for name, item in self.evidence.items() if item.known and group in ("", item.group))
+            known = known[:: -(-len(known) // MOST_POOLED) or 1]
+            likelihood = _likelihood([self.evidence[name] for name in known], self._eta)
+            density = start
+            for _ in range(STEPS):
+                density = (forerunners * start + _sum_posteriors(likelihood, density)) / (forerunners + len(known))
+            total = _sum_posteriors(likelihood, density)
+            self._levels[group] = _Level(frozenset(known), forerunners, density, total)
+        return self._levels[group]
 
 
 class _Level(NamedTuple):
@@ -169,17 +177,6 @@ class _Level(NamedTuple):
         return np.asarray(density / density.sum())
 
 
-def _find_level(evidence: Mapping[str, Evidence], eta: FloatArray, start: FloatArray, forerunners: float) -> _Level:
-    """Return the density of products with evidence by expectation maximisation from ``start (GRID,)``."""
-    known = sorted(name for name, item in evidence.items() if item.known)
-    known = known[:: -(-len(known) // MOST_POOLED) or 1]
-    likelihood = _likelihood([evidence[name] for name in known], eta)
-    density = start
-    for _ in range(STEPS):
-        density = (forerunners * start + _sum_posteriors(likelihood, density)) / (forerunners + len(known))
-    return _Level(frozenset(known), forerunners, density, _sum_posteriors(likelihood, density))
-
-
 def _likelihood(items: Sequence[Evidence], eta: FloatArray) -> FloatArray:
     """Return the likelihood of products ``(N, GRID)``, of each up to a factor."""
     elasticity, error = (np.array([item[place] for item in items]).reshape(-1, 1) for place in (0, 1))
@@ -190,10 +187,3 @@ def _likelihood(items: Sequence[Evidence], eta: FloatArray) -> FloatArray:
 def _sum_posteriors(likelihood: FloatArray, density: FloatArray) -> FloatArray:
     """Return the sum of the posteriors of products, ``(GRID,)``, whose prior is a density ``(GRID,)``."""
     return np.asarray(density * ((1 / (likelihood @ density)) @ likelihood))
-
-
-def _tabulate(eta: FloatArray, density: FloatArray) -> Tabulated:
-    """Return the prior with a density ``(GRID,)`` that sums to 1."""
-    mean = float(density @ eta)
-    below = np.cumsum(density) - 0.5 * density
-    return Tabulated(mean, float(np.sqrt(density @ (eta - mean) ** 2)), ndtri(below), eta)

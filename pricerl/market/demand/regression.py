@@ -1,4 +1,4 @@
-"""Negative-binomial regression of daily units on price and covariates.
+"""Negative-binomial regression of daily units on price and covariates, and the outliers that it leaves out.
 
 ``units_t ~ NegativeBinomial(mean lambda_t, size r)`` with ``log lambda_t = a + b x + q x^2 + covariates``, where ``x``
 is the log price over its median. The posterior of the coefficients is a Gaussian around its mode (Laplace).
@@ -14,7 +14,7 @@ from scipy.linalg.lapack import dposv
 from scipy.optimize import minimize_scalar
 from scipy.special import gammaln, psi, zeta
 
-from pricerl.arrays import FloatArray, IntArray
+from pricerl.arrays import BoolArray, FloatArray
 
 NEWTON_STEPS = 50
 LARGEST_STEP = 2.0
@@ -32,6 +32,14 @@ LONGEST_JUMP = 0.5
 """Largest change of the log size that Newton's method may make before a search of the whole range replaces it."""
 
 LOG_MEAN_RANGE = (-30.0, 30.0)
+
+LOOSE_SD = 10.0
+"""Sd of a coefficient that should have no prior; finite, because the price may never have varied."""
+
+ROOT_SHIFT = 0.375
+"""Shift of Poisson counts after which their square root has about the sd ``ROOT_SD`` (Anscombe 1948)."""
+ROOT_SD = 0.5
+"""Sd of the square root of shifted Poisson counts, whatever their mean."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +65,12 @@ class RegressionPosterior:
     log_evidence: float
     """Log marginal likelihood, up to a constant that only depends on the days (Laplace; Tierney and Kadane 1986)."""
 
-    def without_prior(self, columns: Sequence[int], prior: Prior, loose_sd: float) -> RegressionPosterior:
-        """Return the posterior with the priors of some coefficients replaced by ones of sd ``loose_sd``, same mean."""
+    def without_prior(self, columns: Sequence[int], prior: Prior) -> RegressionPosterior:
+        """Return the posterior with the priors of some coefficients replaced by ones of `LOOSE_SD`, same mean."""
         chosen = list(columns)
         precision = np.linalg.inv(self.covariance)
         moved = precision @ self.mode
-        change = 1 / loose_sd**2 - 1 / prior.sd[chosen] ** 2
+        change = 1 / LOOSE_SD**2 - 1 / prior.sd[chosen] ** 2
         precision[chosen, chosen] += change
         moved[chosen] += change * prior.mean[chosen]
         covariance = np.linalg.inv(precision)
@@ -73,11 +81,9 @@ class RegressionPosterior:
         out = np.arange(len(self.mode))[columns]
         kept = np.setdiff1d(np.arange(len(self.mode)), out)
         gain = np.linalg.solve(self.covariance[np.ix_(out, out)], self.covariance[np.ix_(out, kept)]).T
-        return replace(
-            self,
-            mode=self.mode[kept] - gain @ self.mode[out],
-            covariance=self.covariance[np.ix_(kept, kept)] - gain @ self.covariance[np.ix_(out, kept)],
-        )
+        mode = self.mode[kept] - gain @ self.mode[out]
+        covariance = self.covariance[np.ix_(kept, kept)] - gain @ self.covariance[np.ix_(out, kept)]
+        return replace(self, mode=mode, covariance=covariance)
 
     def log_odds_of_zero(self, columns: slice, prior_sd: FloatArray) -> float:
         """Return the log Bayes factor for coefficients of 0 in ``columns`` against their prior around 0.
@@ -110,54 +116,66 @@ def fit_regression(
         prior: prior of the coefficients.
         size: negative-binomial size, if known.
         start: posterior of a similar regression on the same columns, which saves iterations.
-
-    Returns:
-        The posterior.
     """
-    precision = 1.0 / np.square(prior.sd)
     if start is None:
         coefficients = np.where(np.isfinite(prior.sd), prior.mean, 0.0)
         coefficients[0] = np.log(max(float(units.mean()), 1e-3)) - float(design[:, 1:].mean(0) @ coefficients[1:])
     else:
         coefficients = start.mode
     current = size or (SIZE_RANGE[1] if start is None else start.size)
-    counted = np.unique(units, return_counts=True)
     for _ in range(SIZE_ROUNDS if size is None else 1):
-        coefficients, log_mean = _find_mode(units, design, prior.mean, precision, coefficients, current)
+        coefficients, log_mean = _find_mode(units, design, prior, coefficients, current)
         if size is None:
             before = current
-            current = _likeliest_size(units, np.exp(log_mean), current, counted)
+            current = likeliest_size(units, np.exp(log_mean), current)
             if abs(np.log(current / before)) < SIZE_TOLERANCE:
                 break
     mean = np.exp(log_mean)
-    information = (design.T * (mean / (1 + mean / current))) @ design + np.diag(precision)
-    evidence = log_likelihood(units, mean, current) + _log_prior_over_posterior(coefficients, information, prior)
+    information = (design.T * (mean / (1 + mean / current))) @ design + np.diag(1.0 / np.square(prior.sd))
+    proper = np.isfinite(prior.sd)
+    standardized = (coefficients[proper] - prior.mean[proper]) / prior.sd[proper]
+    log_prior = -0.5 * (standardized @ standardized) - np.log(prior.sd[proper]).sum()
+    evidence = _log_likelihood(units, mean, current) + float(log_prior - 0.5 * np.linalg.slogdet(information)[1])
     return RegressionPosterior(coefficients, np.asarray(np.linalg.inv(information)), current, log_mean, evidence)
 
 
-def likeliest_size(units: FloatArray, mean: FloatArray) -> float:
-    """Return the maximum-likelihood negative-binomial size of ``units (D,)`` around ``mean (D,)``."""
-    distinct, counts = np.unique(units, return_counts=True)
+def _find_mode(
+    units: FloatArray, design: FloatArray, prior: Prior, start: FloatArray, size: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the mode ``(C,)`` and the log means ``(D,)`` at it. The log posterior is concave."""
+    low, high = LOG_MEAN_RANGE
 
-    def negative_log_likelihood(log_size: float) -> float:
-        size = float(np.exp(log_size))
-        gammas = counts @ gammaln(distinct + size) - len(units) * gammaln(size)
-        return float((size + units) @ np.log1p(mean / size) + log_size * units.sum() - gammas)
+    def log_mean(coefficients: FloatArray) -> FloatArray:
+        return np.asarray(np.minimum(np.maximum(design @ coefficients, low), high))
 
-    low, high = np.log(SIZE_RANGE)
-    return float(np.exp(minimize_scalar(negative_log_likelihood, bounds=(low, high), method="bounded").x))
+    coefficients = start
+    precision = 1.0 / np.square(prior.sd)
+    penalty = np.diag(precision)
+    anchor = np.where(precision > 0, prior.mean, 0.0)
+    for _ in range(NEWTON_STEPS):
+        expected = np.exp(log_mean(coefficients))
+        spread = 1 + expected / size
+        weight = expected * (1 + units / size) / spread**2
+        curvature = (design.T * weight) @ design + penalty
+        gradient = (units - expected) / spread @ design - precision * (coefficients - anchor)
+        _, step, failed = dposv(curvature, gradient)
+        if failed:
+            step = np.linalg.solve(curvature, gradient)
+        largest = float(np.abs(step).max())
+        if largest > LARGEST_STEP:
+            step = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+        coefficients = coefficients + step
+        if largest < LAST_STEP:
+            break
+    return coefficients, log_mean(coefficients)
 
 
-def _likeliest_size(units: FloatArray, mean: FloatArray, start: float, counted: tuple[FloatArray, IntArray]) -> float:
-    """Return ``likeliest_size`` by Newton's method from a start nearby, or by a search if that leads too far.
+def likeliest_size(units: FloatArray, mean: FloatArray, start: float) -> float:
+    """Return the maximum-likelihood negative-binomial size of ``units (D,)`` around ``mean (D,)``.
 
-    Args:
-        units: ``(D,)``.
-        mean: ``(D,)``.
-        start: size.
-        counted: distinct units and how often each occurs.
+    Newton's method finds it from a size nearby; if that leads too far, a search of the whole range does.
     """
-    distinct, counts = counted
+    distinct, counts = np.unique(units, return_counts=True)
     size = start
     for _ in range(NEWTON_STEPS):
         total = size + mean
@@ -174,50 +192,40 @@ def _likeliest_size(units: FloatArray, mean: FloatArray, start: float, counted: 
             break
         if abs(step) < SIZE_TOLERANCE:
             return size
-    return likeliest_size(units, mean)
+
+    def negative_log_likelihood(log_size: float) -> float:
+        size = float(np.exp(log_size))
+        gammas = counts @ gammaln(distinct + size) - len(units) * gammaln(size)
+        return float((size + units) @ np.log1p(mean / size) + log_size * units.sum() - gammas)
+
+    low, high = np.log(SIZE_RANGE)
+    return float(np.exp(minimize_scalar(negative_log_likelihood, bounds=(low, high), method="bounded").x))
 
 
-def log_likelihood(units: FloatArray, mean: FloatArray, size: float) -> float:
-    """Return the log likelihood of ``units (D,)`` around ``mean (D,)``, without the term of ``units`` alone."""
+def _log_likelihood(units: FloatArray, mean: FloatArray, size: float) -> float:
+    """Return the log likelihood without the term of ``units`` alone; an infinite size is Poisson."""
     if not np.isfinite(size):
         return float((units * np.log(mean) - mean).sum())
     share = np.log1p(mean / size)
     return float((gammaln(units + size) - gammaln(size) - size * share + units * (np.log(mean / size) - share)).sum())
 
 
-def _log_prior_over_posterior(mode: FloatArray, information: FloatArray, prior: Prior) -> float:
-    """Return the log ratio of prior to posterior density at the mode; free coefficients have a prior density of 1."""
-    proper = np.isfinite(prior.sd)
-    standardized = (mode[proper] - prior.mean[proper]) / prior.sd[proper]
-    log_prior = -0.5 * (standardized @ standardized) - np.log(prior.sd[proper]).sum()
-    return float(log_prior - 0.5 * np.linalg.slogdet(information)[1])
+def winsorise(value: FloatArray, sds: float) -> FloatArray:
+    """Winsorise counts ``(D,)`` at ``sds`` robust sds of their square root above the median, for a first fit."""
+    root = np.sqrt(value + ROOT_SHIFT)
+    return np.asarray(np.minimum(value, (float(np.median(root)) + sds * _robust_sd(root)) ** 2 - ROOT_SHIFT))
 
 
-def _find_mode(
-    units: FloatArray, design: FloatArray, mean: FloatArray, precision: FloatArray, start: FloatArray, size: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return the mode ``(C,)`` and the log means ``(D,)`` at it. The log posterior is concave."""
-    coefficients = start
-    penalty = np.diag(precision)
-    anchor = np.where(precision > 0, mean, 0.0)
-    for _ in range(NEWTON_STEPS):
-        expected = np.exp(_log_mean(design, coefficients))
-        spread = 1 + expected / size
-        weight = expected * (1 + units / size) / spread**2
-        curvature = (design.T * weight) @ design + penalty
-        gradient = (units - expected) / spread @ design - precision * (coefficients - anchor)
-        _, step, failed = dposv(curvature, gradient)
-        if failed:
-            step = np.linalg.solve(curvature, gradient)
-        largest = float(np.abs(step).max())
-        if largest > LARGEST_STEP:
-            step = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
-        coefficients = coefficients + step
-        if largest < LAST_STEP:
-            break
-    return coefficients, _log_mean(design, coefficients)
+def find_inliers(value: FloatArray, expected: FloatArray, sds: float) -> BoolArray:
+    """Return the days ``(D,)`` whose square-root residual is within ``sds`` robust sds of the median."""
+    residual = np.sqrt(value + ROOT_SHIFT) - np.sqrt(expected + ROOT_SHIFT)
+    return np.asarray(np.abs(residual - np.median(residual)) <= sds * _robust_sd(residual))
 
 
-def _log_mean(design: FloatArray, coefficients: FloatArray) -> FloatArray:
-    low, high = LOG_MEAN_RANGE
-    return np.asarray(np.minimum(np.maximum(design @ coefficients, low), high))
+def _robust_sd(roots: FloatArray) -> float:
+    """Return 1.4826 times the median absolute deviation, at least the sd of Poisson counts.
+
+    If most days are equal, such as days without a sale, that deviation is nearly 0 and every other day would be an
+    outlier.
+    """
+    return max(1.4826 * float(np.median(np.abs(roots - np.median(roots)))), ROOT_SD)

@@ -26,25 +26,20 @@ from pricerl.market.demand.curves import (
     recency_of,
     shape_curves,
 )
-from pricerl.market.demand.outliers import find_inliers, winsorise
-from pricerl.market.demand.regression import LAST_STEP, LOG_MEAN_RANGE, SIZE_RANGE
+from pricerl.market.demand.regression import LAST_STEP, LOG_MEAN_RANGE, SIZE_RANGE, find_inliers, winsorise
 
 NEWTON_STEPS = 12
 INTERCEPT_RIDGE = 1e-4
 """Prior precision of the log level: negligible, but it keeps an all-zero history finite."""
-
 BOOTSTRAP_SHAPE = 0.7
 """Gamma shape of a week's weight. 1 is the Bayesian bootstrap (Rubin 1981); shaping and smoothing the curves reduces
 their spread, and at 0.7 the 90 % intervals of a profit gain cover nine in ten simulated truths instead of eight."""
-
 SEASON_DEGREE = 3
 """Polynomial degree of the slow season, which competes with the price to explain demand."""
 SEASON_SD = 0.5
 """Prior sd of each coefficient of the season, in logs."""
-
 TREND_TRUST = 0.15
 """Prior relative sd of the correction by similar prices around the trend."""
-
 WEEKDAY_PRIOR_DAYS = 4.0
 """Prior weight of equal weekdays, in average days. Weekdays differ by about a fifth, too little to detect in a few
 sales."""
@@ -74,30 +69,38 @@ def plain_days(product: ProductHistory) -> DailyValues:
 def fit_curves(
     days: DailyValues, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> CurveDraws:
-    """Draw ``K`` curves: remove outliers, average days at similar prices, project and smooth.
+    """Draw ``K`` curves of usable days, at least one: remove outliers, average days at similar prices, shape.
 
-    Args:
-        days: the product's usable days, at least one.
-        log_grid: ``(G,)`` ascending log prices.
-        settings: number of draws, priors and outliers.
-        rng: random number generator.
-
-    Returns:
-        Decreasing curves with slopes inside ``SLOPE_RANGE``, finite everywhere.
+    The curves fall, with slopes inside ``SHAPED_RANGE``, and are finite at all log prices of the grid ``(G,)``.
     """
     recency = recency_of(days.age)
     provisional = replace(days, value=winsorise(days.value, settings.outlier_sds))
-    expected, _, trend = _expected(provisional, recency, log_grid, settings)
+    expected, _, likeliest = _expected(provisional, recency, log_grid, settings)
     inliers = find_inliers(days.value, expected, settings.outlier_sds)
-    outliers = int((~inliers).sum())
     days = days.keep(inliers)
     recency = recency[inliers]
-    expected, dispersion, trend = _expected(days, recency, log_grid, settings, trend)
-    log_value = _draw_curves(days, recency, log_grid, dispersion, trend, settings, rng)
+    expected, dispersion, likeliest = _expected(days, recency, log_grid, settings, likeliest)
+
+    num_draws = settings.num_draws
+    _, week = np.unique((days.age // WEEK).astype(int), return_inverse=True)
+    bootstrap = rng.gamma(BOOTSTRAP_SHAPE, 1 / BOOTSTRAP_SHAPE, (num_draws, int(week.max()) + 1))
+    weights = recency * bootstrap[:, week]
+    centre, design, prior_mean, prior_sd = _trend_design(days, recency, settings)
+    prior = prior_mean + rng.normal(size=(num_draws, len(prior_mean))) * prior_sd
+    trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2, likeliest)
+    mean = np.exp(_log_mean(trend, design)) * days.offset
+    kernel = closeness(days.log_price, log_grid)
+    strength = dispersion / TREND_TRUST**2
+    ratio = ((weights * days.value) @ kernel + strength) / ((weights * mean) @ kernel + strength)
+    recent = design[:, 3:][days.age <= max(RECENT_DAYS, days.age.min())].mean(0)
+    on_grid = _price_design(log_grid - centre, np.broadcast_to(recent, (len(log_grid), len(recent))))
+    log_value = _log_mean(trend, on_grid) + np.log(ratio)
+    shaped = shape_curves(log_value, (recency[:, None] * kernel).sum(0), log_grid)
+
     excess = float(np.mean((days.value - expected) ** 2 - expected))
-    size = float(np.mean(expected**2)) / max(excess, 1e-6)
+    size = float(np.clip(float(np.mean(expected**2)) / max(excess, 1e-6), *SIZE_RANGE))
     known = effective_days(days.log_price, recency, log_grid)
-    return CurveDraws(log_value, known, dispersion, float(np.clip(size, *SIZE_RANGE)), outliers)
+    return CurveDraws(shaped, known, dispersion, size, int((~inliers).sum()))
 
 
 def weekday_factors(units: FloatArray, weekday: IntArray) -> FloatArray:
@@ -117,7 +120,7 @@ def _expected(
 ) -> tuple[FloatArray, float, FloatArray]:
     """Return the expected value of each day ``(D,)`` under trend and correction, the dispersion, and the trend.
 
-    It is found from a ``trend (1, C)`` nearby, if there is one.
+    A ``trend (1, C)`` nearby saves iterations.
     """
     dispersion = 1.0
     kernel = recency[:, None] * closeness(days.log_price, log_grid)
@@ -133,58 +136,28 @@ def _expected(
     return expected, dispersion, trend
 
 
-def _draw_curves(
-    days: DailyValues,
-    recency: FloatArray,
-    log_grid: FloatArray,
-    dispersion: float,
-    likeliest: FloatArray,
-    settings: DemandSettings,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Draw ``K`` shaped curves ``(K, G)`` by weekly bootstrap and randomised priors, from the likeliest trend."""
-    num_draws = settings.num_draws
-    _, block = np.unique((days.age // WEEK).astype(int), return_inverse=True)
-    size = (num_draws, int(block.max()) + 1)
-    weights = recency * rng.gamma(BOOTSTRAP_SHAPE, 1 / BOOTSTRAP_SHAPE, size)[:, block]
-    centre, design, prior_mean, prior_sd = _trend_design(days, recency, settings)
-    prior = prior_mean + rng.normal(size=(num_draws, len(prior_mean))) * prior_sd
-    trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2, likeliest)
-    mean = np.exp(_log_mean(trend, design)) * days.offset
-    kernel = closeness(days.log_price, log_grid)
-    strength = dispersion / TREND_TRUST**2
-    ratio = ((weights * days.value) @ kernel + strength) / ((weights * mean) @ kernel + strength)
-    recent = design[:, 3:][days.age <= max(RECENT_DAYS, days.age.min())].mean(0)
-    on_grid = price_design(log_grid - centre, np.broadcast_to(recent, (len(log_grid), len(recent))))
-    log_value = _log_mean(trend, on_grid) + np.log(ratio)
-    return shape_curves(log_value, (recency[:, None] * kernel).sum(0), log_grid)
-
-
-def season_columns(age: FloatArray) -> FloatArray:
-    """Return the season's columns ``(D, S)``: Legendre polynomials over the history, yearly waves beyond a year."""
-    span = max(float(age.max()), 1.0)
-    slow = np.polynomial.legendre.legvander(1 - 2 * age / span, SEASON_DEGREE)[:, 1:]
-    if span < DAYS_PER_YEAR:
-        return np.asarray(slow)
-    phase = 2 * np.pi * age[:, None] / DAYS_PER_YEAR * np.arange(1, YEARLY_HARMONICS + 1)
-    return np.concatenate([slow, np.sin(phase), np.cos(phase)], axis=1)
-
-
 def _trend_design(
     days: DailyValues, recency: FloatArray, settings: DemandSettings
 ) -> tuple[float, FloatArray, FloatArray, FloatArray]:
-    """Return the central log price, the trend's columns ``(D, C)``, and prior mean and sd of all but the first."""
+    """Return the central log price, the trend's columns ``(D, C)``, and prior mean and sd of all but the first.
+
+    The season is Legendre polynomials over the history, and yearly waves if that is longer than a year.
+    """
     centre = float(np.average(days.log_price, weights=recency))
-    season = season_columns(days.age)
+    span = max(float(days.age.max()), 1.0)
+    season: FloatArray = np.asarray(np.polynomial.legendre.legvander(1 - 2 * days.age / span, SEASON_DEGREE)[:, 1:])
+    if span >= DAYS_PER_YEAR:
+        phase = 2 * np.pi * days.age[:, None] / DAYS_PER_YEAR * np.arange(1, YEARLY_HARMONICS + 1)
+        season = np.concatenate([season, np.sin(phase), np.cos(phase)], axis=1)
     none = np.zeros(season.shape[1])
     mean = np.concatenate([[settings.prior_elasticity, settings.prior_curvature], none])
     sd = np.concatenate([[settings.prior_elasticity_sd, settings.prior_curvature_sd], none + SEASON_SD])
-    return centre, price_design(days.log_price - centre, season), mean, sd
+    return centre, _price_design(days.log_price - centre, season), mean, sd
 
 
-def price_design(x: FloatArray, covariates: FloatArray) -> FloatArray:
-    """Return the columns 1, x, x squared and the covariates ``(D, C)``, ``(D, 3 + C)``; ``x (D,)`` is a log price."""
-    return np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), covariates], axis=1)
+def _price_design(x: FloatArray, season: FloatArray) -> FloatArray:
+    """Return the columns 1, x, x squared and the season ``(D, C)``; ``x (D,)`` is a log price."""
+    return np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), season], axis=1)
 
 
 def _log_mean(trend: FloatArray, design: FloatArray) -> FloatArray:
@@ -208,7 +181,7 @@ def _fit_trends(
         design: ``(D, C)``, the level first.
         prior: ``(K, C - 1)`` prior means of all coefficients but the level.
         precision: ``(C - 1,)`` prior precision times dispersion.
-        start: ``(1 or K, C)`` trends nearby, which save iterations; the prior means if absent.
+        start: ``(1, C)`` trend nearby, which saves iterations; the prior means if absent.
     """
     level = (weights * days.value).sum(1) / (weights * days.offset).sum(1)
     anchor = np.column_stack([np.log(np.maximum(level, 1e-3)), prior])

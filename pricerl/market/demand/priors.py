@@ -1,0 +1,148 @@
+"""Priors of a product's elasticity, and the evidence that the seller's own price adds to them.
+
+The best price of a product has a margin of one over the elasticity (Lerner 1934), so a seller who knows the buyers
+reveals the elasticity by the price. Some do and some do not: the prior probability that a price was chosen well is a
+setting. A history that disagrees outweighs this evidence, which never rules an elasticity out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pricerl.arrays import FloatArray
+from pricerl.data.history import ProductHistory
+from pricerl.data.price_setting import classify_prices, deal_windows, regular_prices
+from pricerl.market.cost import CostPosterior
+
+USUAL_ELASTICITY = -2.2
+"""Median of the default prior of the elasticity, at which usual margins are the best."""
+USUAL_ELASTICITY_SD = 1.5
+"""Sd of the regression's default prior, which corresponds to ``LOG_SD`` at that elasticity."""
+LOG_SD = 0.5
+"""Sd of the log of minus the elasticity under the default prior: half of all products lie between -1.6 and -3.1."""
+
+INFORMED = 0.5
+"""Prior probability that a seller chose the price well."""
+INFORMED_SD = 0.35
+"""Sd of the log of minus the elasticity around the one at which a well-chosen price would be the best."""
+USUAL_MEAN = float(np.log(-USUAL_ELASTICITY))
+"""Mean of minus the log of the margin of prices that were not chosen well."""
+USUAL_SD = 1.0
+"""Sd of that log: half of these margins are between 23 and 89 %."""
+SMALLEST_MARGIN = 0.02
+"""Margin over revenue after fees below which a price is not chosen for its profit."""
+
+
+class LogNormal(NamedTuple):
+    """Log-normal prior of minus the elasticity at the current price; mean and sd are those of the log."""
+
+    mean: float
+    sd: float
+
+    def at(self, normal: FloatArray) -> FloatArray:
+        """Return the log of minus the elasticity at standard normal numbers, of their shape."""
+        return np.asarray(self.mean + self.sd * normal)
+
+    def log_density(self, log_elasticity: FloatArray) -> FloatArray:
+        """Return the log density of logs of minus the elasticity, of their shape."""
+        return _normal_log_density(log_elasticity, self.mean, self.sd)
+
+
+class Tabulated(NamedTuple):
+    """Prior of any shape of minus the elasticity at the current price; mean and sd are those of the log."""
+
+    mean: float
+    sd: float
+    normal: FloatArray
+    """``(N,)`` standard normal numbers, ascending."""
+    quantiles: FloatArray
+    """``(N,)`` log of minus the elasticity that is as probable to be exceeded as each of them."""
+
+    def at(self, normal: FloatArray) -> FloatArray:
+        """Return the log of minus the elasticity at standard normal numbers, of their shape."""
+        return np.interp(normal, self.normal, self.quantiles)
+
+    def log_density(self, log_elasticity: FloatArray) -> FloatArray:
+        """Return the log density of logs of minus the elasticity, of their shape; beyond the table, that of its end."""
+        normal = np.interp(log_elasticity, self.quantiles, self.normal)
+        slope = np.interp(log_elasticity, self.quantiles, np.gradient(self.normal, self.quantiles))
+        return np.asarray(_normal_log_density(normal, 0.0, 1.0) + np.log(slope))
+
+
+ElasticityPrior = LogNormal | Tabulated
+
+
+def log_normal_prior(elasticity: float, sd: float) -> LogNormal:
+    """Return the log-normal prior with its median at minus ``elasticity``, for the sd of a regression's prior."""
+    relative_sd = (sd / USUAL_ELASTICITY_SD) * (USUAL_ELASTICITY / elasticity)
+    return LogNormal(float(np.log(-elasticity)), LOG_SD * relative_sd)
+
+
+def settings_of_prior(mean: float, sd: float) -> tuple[float, float]:
+    """Return prior elasticity and sd of a regression for mean and sd of a log: the inverse of `log_normal_prior`."""
+    elasticity = -float(np.exp(mean))
+    return elasticity, sd / LOG_SD * USUAL_ELASTICITY_SD * elasticity / USUAL_ELASTICITY
+
+
+class OwnPrice(NamedTuple):
+    """Price that a seller chose, as evidence."""
+
+    price: float
+    """Money per unit."""
+    log_elasticity: float
+    """Log of minus the elasticity at which it earns the most."""
+    sd: float
+    """Sd of that log for a price that was chosen well, including the uncertainty of the costs."""
+    informed: float
+    """Prior probability that it was chosen well."""
+
+
+def find_own_price(product: ProductHistory, cost: CostPosterior, informed: float) -> OwnPrice | None:
+    """Return the evidence of the latest regular price that the seller chose, on days that pricerl did not price.
+
+    There is none if a repricer chose, costs are unknown, or they leave no margin.
+    """
+    chosen = product.observed & ~product.own_days
+    if not cost.known or informed == 0 or not chosen.any():
+        return None
+    log_price = np.log(product.prices_in_force[chosen])
+    setting = classify_prices(product.price[chosen], product.step_days)
+    if setting.kind == "repricer":
+        return None
+    if setting.promoted:
+        log_price = regular_prices(log_price, deal_windows(product.step_days)[-1])
+    price = float(np.exp(log_price[-1]))
+    margin = 1 - cost.unit_cost / (cost.share_kept * price)
+    if np.median(margin) <= SMALLEST_MARGIN:
+        return None
+    best = -np.log(np.maximum(margin, SMALLEST_MARGIN))
+    return OwnPrice(price, float(best.mean()), float(np.hypot(INFORMED_SD, best.std())), informed)
+
+
+def own_price_log_ratio(
+    best: FloatArray | float, log_elasticity: FloatArray, prior: ElasticityPrior, sd: float, informed: float
+) -> FloatArray:
+    """Return the log of the density of elasticities with the evidence of a price over that without it.
+
+    With it, the density is a mixture of the prior and of a normal one around ``best``. The probability of the latter
+    follows from ``informed`` and the margin: a price that no plausible elasticity explains was not chosen well.
+    Shapes broadcast.
+
+    Args:
+        best: log of minus the elasticity at which the price would be the best.
+        log_elasticity: log of minus the elasticity.
+        prior: of that log without the price.
+        sd: of that log around ``best`` if the price was chosen well.
+        informed: prior probability that it was, below 1.
+    """
+    plausible = np.exp(_normal_log_density(best, prior.mean, float(np.hypot(prior.sd, sd))))
+    usual = np.exp(_normal_log_density(best, USUAL_MEAN, USUAL_SD))
+    probability = informed * plausible / (informed * plausible + (1 - informed) * usual)
+    ratio = np.exp(_normal_log_density(log_elasticity, best, sd) - prior.log_density(log_elasticity))
+    return np.asarray(np.log(1 - probability + probability * ratio))
+
+
+def _normal_log_density(value: FloatArray | float, mean: FloatArray | float, sd: float) -> FloatArray:
+    return np.asarray(-0.5 * np.square((value - mean) / sd) - np.log(sd * np.sqrt(2 * np.pi)))
