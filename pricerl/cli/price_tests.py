@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pricerl.cli.decisions import actor_of, add_run_options, outbox_lines, shop_of, typed_text
 from pricerl.cli.usage import Parser, add_author_options, option_words, with_first
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
-from pricerl.experiments.analysis import ANYTIME, FINAL, POWER, InterimAnalysis
-from pricerl.experiments.reading import Interference, Reading, read_test
+from pricerl.experiments.analysis import ANYTIME, FINAL, POWER, Interference, InterimAnalysis, Reading, read_test
 from pricerl.experiments.schedule import PLAN, SCHEDULE, read_plan, render_plan, render_schedule
 from pricerl.formatting import Formatter, plural, unit_digits
 from pricerl.guardrails.hard_limits import refuse_price

@@ -72,7 +72,6 @@ class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
     regular_price: Money
     test_price: Money
     propensity: Annotated[float, msgspec.Meta(gt=0, lt=1)]
-    """Probability with which a block has the test price."""
     seed: Count
     """Seed of the random order of the blocks."""
     schedule: Annotated[list[ScheduledDay], msgspec.Meta(min_length=1)]
@@ -85,9 +84,8 @@ class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
     scale: Money
     """Planned sd of the difference within a pair of blocks."""
     effect: float
-    """Difference per row that the test is planned for."""
+    """Difference per row that the test is planned for, which it finds with the probability ``power``."""
     power: Annotated[float, msgspec.Meta(ge=0, le=1)]
-    """Probability with which it finds that effect."""
     cost: Annotated[float, msgspec.Meta(ge=0)]
     """Cost of the whole test, money, exceeded in one of 20 plausible scenarios."""
     expected_cost: float

@@ -24,8 +24,8 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.errors import UsageError
+from pricerl.experiments.analysis import read_test
 from pricerl.experiments.plan import Budget, gate_schedule, make_order, plan_price_test
-from pricerl.experiments.reading import read_test
 from pricerl.experiments.schedule import (
     PLAN,
     SCHEDULE,

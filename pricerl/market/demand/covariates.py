@@ -108,25 +108,22 @@ class Covariate(NamedTuple):
     ahead: float
     """Value on an average weekday of the forecast horizon."""
     mean: float
-    """Prior mean of the coefficient."""
+    """Prior mean of the coefficient, with its sd."""
     sd: float
-    """Prior sd of the coefficient."""
 
 
 @dataclass(frozen=True)
 class RegressionData:
-    """Response, price and covariates of one product on ``D`` days, newest last."""
+    """Units ``(D,)``, log price ``(D,)`` and ``C`` covariates of one product on ``D`` days, newest last."""
 
     log_price: FloatArray
-    """``(D,)`` log money."""
     regular: FloatArray
     """``(D,)`` log regular price, money; without promotions the log price."""
     units: FloatArray
-    """``(D,)`` units sold."""
     age: FloatArray
     """``(D,)`` days before the end of history."""
     covariates: FloatArray
-    """``(D, C)`` covariates of demand."""
+    """``(D, C)``."""
     ahead: FloatArray
     """``(C,)`` the covariates on an average weekday of the forecast horizon."""
     prior: Prior
@@ -136,7 +133,6 @@ class RegressionData:
     optional: tuple[str, ...]
     """Names of the last columns, the optional covariates."""
     step_days: int
-    """Days from row to row."""
 
     def keep(self, mask: BoolArray) -> RegressionData:
         """Return the days selected by ``mask``."""

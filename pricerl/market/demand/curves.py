@@ -51,7 +51,7 @@ class CurveDraws:
     size: float
     """Negative-binomial size ``r``: variance ``= m + m^2 / r``."""
     outliers: int
-    """Number of days excluded as outliers."""
+    """Number of days excluded."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,15 @@ class DemandPosterior:
 
 @dataclass(frozen=True)
 class DailyValues:
-    """A quantity of one product on its ``D`` usable days."""
+    """A quantity of one product on ``D`` days, each ``(D,)``."""
 
     log_price: FloatArray
-    """``(D,)`` log price."""
     value: FloatArray
-    """``(D,)`` units or a conversion percentage, not negative."""
+    """Units or a conversion percentage, not negative."""
     offset: FloatArray
-    """``(D,)`` known multiplier of each day (weekday factor)."""
+    """Known multiplier of each day (weekday factor)."""
     age: FloatArray
-    """``(D,)`` days before the end of history, at least 0."""
+    """Days before the end of history, at least 0."""
 
     def keep(self, mask: BoolArray) -> DailyValues:
         """Return the days selected by ``mask``."""

@@ -151,12 +151,11 @@ def draw_prior(count: int, prior: ElasticityPrior, rng: np.random.Generator) -> 
 
 @dataclass(frozen=True)
 class PriceBins:
-    """Units by price in ``J`` bins, with the effects of the covariates as exposure."""
+    """Units ``(J,)`` by price in ``J`` bins, with the effects of the covariates as exposure."""
 
     x: FloatArray
     """``(J,)`` ascending log price over the current price."""
     units: FloatArray
-    """``(J,)`` units sold."""
     exposure: FloatArray
     """``(J,)`` sum of the days' multipliers from weekday, season and the other covariates."""
     weight: float

@@ -87,10 +87,9 @@ def settings_of_prior(mean: float, sd: float) -> tuple[float, float]:
 
 
 class OwnPrice(NamedTuple):
-    """Price that a seller chose, as evidence."""
+    """Price that a seller chose, money, as evidence."""
 
     price: float
-    """Money per unit."""
     log_elasticity: float
     """Log of minus the elasticity at which it earns the most."""
     sd: float
