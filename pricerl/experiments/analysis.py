@@ -169,12 +169,7 @@ def analyse_pairs(
 ) -> InterimAnalysis:
     """Apply the stop rule to the differences ``(n,)`` of the complete pairs of a test, in their order.
 
-    Args:
-        differences: test price minus regular one.
-        planned: planned number of pairs.
-        scale: planned sd of a difference.
-        generator: source of the random orders of many pairs.
-        ended: whether all planned days have passed, so that lost pairs will not come.
+    The ``scale`` is the planned sd of a difference. If the test has ``ended``, pairs that were lost will not come.
     """
     count = len(differences)
     if count == 0:
@@ -298,13 +293,7 @@ class _Blocks:
 
 
 def read_test(test: Mapping[str, Any], products: Sequence[ProductHistory], product: int) -> Reading:
-    """Read a test in a fresh history.
-
-    Args:
-        test: its order, as its plan or the log holds it.
-        products: all products of the file.
-        product: index of the tested one.
-    """
+    """Read a test, its order as the plan or the log holds it, in a fresh history of all products of the file."""
     history = products[product]
     pairs = design_of(test).pairs
     blocks, lost = _match(test, history)

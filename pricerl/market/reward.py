@@ -152,9 +152,8 @@ class RewardInputs(NamedTuple):
     spans: Spans
     """Historical spans over the references."""
     organic_ratio: Tensor
-    """Organic conversion over that at the median price; 1 if never reported."""
+    """Organic conversion over that at the median price; 1 if never reported, as is ad conversion."""
     ad_ratio: Tensor
-    """Ad conversion over that at the median price; 1 if never reported."""
     mean_sales_ratio: Tensor
     """Mean of ``sales_ratio`` over the last 7 days."""
     spread: Tensor

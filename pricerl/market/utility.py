@@ -53,13 +53,10 @@ def floor_of(total: Tensor, weight: Tensor, low: float = TAIL_PROBABILITY) -> Te
 
 
 def choose_plan(value: Tensor, floor: Tensor, budget: Tensor | float, keep: int | Tensor) -> Tensor:
-    """Return the index ``(B,)`` of the plan of the highest value among those inside the budget.
+    """Return the index ``(B,)`` of the plan of the highest value ``(B, J)`` among those inside the budget.
 
-    Args:
-        value: ``(B, J)``, such as the expected utility.
-        floor: ``(B, J)`` low quantile of the account at its end.
-        budget: largest loss that this quantile may show, a number or ``(B, 1)``.
-        keep: index of the plan that risks least, chosen where no plan is inside the budget; one for all or ``(B,)``.
+    The ``floor (B, J)``, a low quantile of the account at its end, may show a loss of at most ``budget``, a number or
+    ``(B, 1)``. Where none is inside, the plan ``keep`` that risks least is chosen; one for all or ``(B,)``.
     """
     allowed = floor >= -torch.as_tensor(budget)
     best = value.masked_fill(~allowed, -torch.inf).argmax(-1)

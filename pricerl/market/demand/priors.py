@@ -127,14 +127,8 @@ def own_price_log_ratio(
 
     With it, the density is a mixture of the prior and of a normal one around ``best``. The probability of the latter
     follows from ``informed`` and the margin: a price that no plausible elasticity explains was not chosen well.
-    Shapes broadcast.
-
-    Args:
-        best: log of minus the elasticity at which the price would be the best.
-        log_elasticity: log of minus the elasticity.
-        prior: of that log without the price.
-        sd: of that log around ``best`` if the price was chosen well.
-        informed: prior probability that it was, below 1.
+    At ``best``, a log of minus the elasticity, the price would be the best; ``sd`` is that of the log around it if the
+    price was chosen well, which has the prior probability ``informed``, below 1. Shapes broadcast.
     """
     plausible = np.exp(_normal_log_density(best, prior.mean, float(np.hypot(prior.sd, sd))))
     usual = np.exp(_normal_log_density(best, USUAL_MEAN, USUAL_SD))

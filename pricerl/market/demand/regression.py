@@ -108,14 +108,10 @@ def fit_regression(
     size: float | None = None,
     start: RegressionPosterior | None = None,
 ) -> RegressionPosterior:
-    """Find the mode by Newton's method, alternating with the maximum-likelihood size.
+    """Find the mode by Newton's method, alternating with the maximum-likelihood size if it is not known.
 
-    Args:
-        units: ``(D,)`` not negative.
-        design: ``(D, C)``.
-        prior: prior of the coefficients.
-        size: negative-binomial size, if known.
-        start: posterior of a similar regression on the same columns, which saves iterations.
+    Units are ``(D,)``, not negative, and the design ``(D, C)``. The posterior of a similar regression on the same
+    columns, ``start``, saves iterations.
     """
     if start is None:
         coefficients = np.where(np.isfinite(prior.sd), prior.mean, 0.0)

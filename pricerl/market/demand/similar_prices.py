@@ -173,15 +173,10 @@ def _fit_trends(
     precision: FloatArray,
     start: FloatArray | None = None,
 ) -> FloatArray:
-    """Fit quasi-Poisson log-linear trends by Newton's method, ``(K, C)``.
+    """Fit quasi-Poisson log-linear trends ``(K, C)`` by Newton's method, the level first.
 
-    Args:
-        days: ``D`` days.
-        weights: ``(K, D)`` weight of each day in each draw.
-        design: ``(D, C)``, the level first.
-        prior: ``(K, C - 1)`` prior means of all coefficients but the level.
-        precision: ``(C - 1,)`` prior precision times dispersion.
-        start: ``(1, C)`` trend nearby, which saves iterations; the prior means if absent.
+    Days have weights ``(K, D)`` and columns ``(D, C)``. All coefficients but the level have prior means ``(K, C - 1)``
+    and a prior precision times dispersion ``(C - 1,)``. A ``start (1, C)`` nearby saves iterations.
     """
     level = (weights * days.value).sum(1) / (weights * days.offset).sum(1)
     anchor = np.column_stack([np.log(np.maximum(level, 1e-3)), prior])
