@@ -192,7 +192,7 @@ def test_callbacks_find_metrics_rates_and_the_number_of_the_update(tmp_path: Pat
     found = rows(tmp_path)
     assert max(int(row["step"]) for row in found) == 20, "alpha falls, so that its second evaluation is no better"
     rates = {int(row["step"]): float(row["lr-Adam"]) for row in found if row["lr-Adam"]}
-    assert set(rates) == {9, 19} and rates[19] < rates[9]
+    assert set(rates) == {0, 9, 10, 19} and rates[19] < rates[9] < rates[0], "epochs begin at 0 and 10"
     assert {path.name for path in (tmp_path / "own").iterdir()} >= {"step=10.ckpt", "step=20.ckpt"}
     assert {path.name for path in (tmp_path / "checkpoints" / "run").iterdir()} >= {"best.ckpt", "last.ckpt"}
 
