@@ -25,8 +25,8 @@ CONSTANT_VARIANCE = 1e-8
 class InputNormalization(nn.Module):
     """Observations centered and scaled by the running mean and variance of all observations so far.
 
-    Before the first update observations are only clipped. A constant column is centered but not scaled: if it
-    first changes after training, its output moves by that change, not by a thousand standard deviations.
+    A constant column is centered but not scaled: if it first changes after training, its output moves by that change,
+    not by a thousand standard deviations.
     """
 
     mean: Tensor
@@ -51,12 +51,9 @@ class InputNormalization(nn.Module):
 
     @torch.no_grad()
     def merge(self, rows: int | Tensor, batch_mean: Tensor, batch_var: Tensor) -> None:
-        """Merge the statistics of further rows by Chan, Golub and LeVeque's parallel update (STAN-CS-79-773).
+        """Merge mean and variance ``(O,)`` of further rows by Chan, Golub and LeVeque's update (STAN-CS-79-773).
 
-        Args:
-            rows: number of rows, an int or ``()``; if it is 0, the other statistics remain.
-            batch_mean: their mean ``(O,)``.
-            batch_var: their variance ``(O,)``, the mean square of deviations.
+        The variance is the mean square of deviations. Without rows the other statistics remain.
         """
         total = self.count + rows
         delta = batch_mean - self.mean

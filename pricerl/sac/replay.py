@@ -96,13 +96,10 @@ class ReplayBuffer:
         return self._size
 
     def add(self, transition: Transition) -> None:
-        """Store ``B`` transitions in order; if they exceed the capacity, only the last ones are kept.
-
-        Args:
-            transition: float tensors of any precision, all on one device, not necessarily the buffer's.
+        """Store ``B`` transitions of any precision and device in order; of too many only the last ones are kept.
 
         Raises:
-            ValueError: if a shape is not as `Transition` documents; then nothing is stored.
+            ValueError: a shape is not as `Transition` documents; then nothing is stored.
         """
         named = zip(Transition._fields, transition, ("BO", "BA", "B", "B", "BO"), strict=True)
         check_shapes(*named, sizes={"O": self._widths[0], "A": self._widths[1]})
@@ -111,21 +108,17 @@ class ReplayBuffer:
         self._write(torch.cat(columns, 1).detach())
 
     def sample(self, batch_size: int) -> Transition:
-        """Draw ``batch_size`` transitions uniformly, with replacement.
-
-        Returns:
-            Contiguous copies on the buffer's device.
+        """Draw ``batch_size`` transitions uniformly, with replacement, as contiguous copies on the buffer's device.
 
         Raises:
-            ValueError: if the buffer is empty or ``batch_size`` below 1.
+            ValueError: the buffer is empty or ``batch_size`` below 1.
         """
         if self._size == 0:
             raise ValueError("the replay buffer is empty; add transitions before sampling")
         if batch_size < 1:
             raise ValueError(f"the number of transitions to sample must be 1 or more; found {batch_size}")
         index = torch.randint(self._size, (batch_size,), generator=self._generator, device=self.device)
-        # Number n is drawn as n % capacity once the ring is full, before that as n minus the oldest number. Only in a
-        # restored buffer do the rows start elsewhere.
+        # Number n is drawn as n % capacity once the ring is full, before that as n minus the oldest number.
         oldest = 0 if self._size == self.capacity else self.added - self._size
         if shift := (oldest - self._first_number) % self.capacity:
             index = (index + shift) % self.capacity
@@ -146,13 +139,10 @@ class ReplayBuffer:
         return self._generator.get_state()
 
     def rows(self, first: int, last: int) -> Tensor:
-        """Return transitions number ``first`` to ``last - 1``, one per row in the order of `Transition`.
-
-        Returns:
-            Float32 copies ``(last - first, 2 O + A + 2)`` on the buffer's device; only they are read, also from a file.
+        """Return copies of transitions number ``first`` to ``last - 1`` as rows ``(last - first, 2 O + A + 2)``.
 
         Raises:
-            ValueError: if a transition was not yet added or is no longer in the buffer.
+            ValueError: a transition was not yet added or is no longer in the buffer.
         """
         oldest = self.added - self._size
         if not oldest <= first <= last <= self.added:

@@ -71,11 +71,8 @@ class SACModule(OffPolicyModule):
     def training_step(self, batch: Transition, batch_idx: int) -> dict[str, Tensor]:
         """Make one update (arXiv:1812.05905, Algorithm 1): critics, actor, temperature, target network.
 
-        Each optimizer clips its gradients to ``max_grad_norm``.
-
-        Args:
-            batch: transitions; a stream of batches in an accelerated run, see `pricerl.training.speed`.
-            batch_idx: number of the batch in its epoch.
+        Each optimizer clips its gradients to ``max_grad_norm``. In an accelerated run ``batch`` is a stream of batches,
+        see `pricerl.training.speed`.
 
         Returns:
             Metrics by name, ``()`` each.

@@ -105,12 +105,7 @@ class Run:
 
 
 def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Checkpoint | None:
-    """Return the checkpoint that ``fit`` goes on from, None for a new training.
-
-    Args:
-        folder: the run's folder.
-        given: value of ``--ckpt_path``.
-        resume: value of ``--resume``, which excludes it.
+    """Return the checkpoint that ``fit`` goes on from for the values of ``--ckpt_path`` and ``--resume``, if any.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.

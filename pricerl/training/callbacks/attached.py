@@ -28,13 +28,8 @@ class PlanStopping(EarlyStopping):
 def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule, monitor: str) -> None:
     """Add the writer of metrics and the saver, unless the trainer has them or saves nothing, and evaluations.
 
-    A run that begins with a plan also gets its early stopping, first of all, so that the saver sees its decision.
-
-    Args:
-        trainer: trainer that is about to fit.
-        module: learner; one without a ``validation_step`` gets that of `OffPolicyModule`.
-        data: data that it learns from.
-        monitor: metric of the best checkpoint.
+    A run that begins with a plan also gets its early stopping, first of all, so that the saver sees its decision, and a
+    module without a ``validation_step`` that of `OffPolicyModule`. The metric ``monitor`` names the best checkpoint.
 
     Raises:
         UsageError: there are several processes, under a strategy that does not average the gradients of our learners.
