@@ -39,10 +39,9 @@ from pricerl.runs.folder import BEST, RunFolder
 from pricerl.runs.names import RUNS, USUAL_PRESET, check_name, find_run, name_run
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.terminal import write_lines
-from pricerl.training.callbacks.checkpoint import RunCheckpoint, TreeCheckpointIO
+from pricerl.training.callbacks.checkpoint import RunCheckpoint, RunConfig, TreeCheckpointIO
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
-from pricerl.training.callbacks.run_config import RunConfig
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.devices import choose_strategy
 from pricerl.training.gym_data import GymDataModule

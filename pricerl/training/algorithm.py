@@ -14,7 +14,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from pricerl.runs.checkpoint import USUAL_CLASSES, without_query
-from pricerl.sac.config import ReplayConfig
+from pricerl.sac.config import ReplayConfig, SACConfig
 
 OWN = "pricerl."
 """Beginning of the modules whose configs are rebuilt from their values alone."""
@@ -71,13 +71,13 @@ class Algorithm(Protocol):
 class ForeignLearner(Algorithm):
     """Learner of a user's own LightningModule, which has ``act`` and ``policy``, and ``observe`` if it wants to.
 
-    Its attributes ``algorithm`` and ``step_discount`` replace the given ones if it has them.
+    Its attributes ``algorithm`` and ``step_discount`` are read if it has them.
     """
 
-    def __init__(self, module: Any, step_discount: float) -> None:
+    def __init__(self, module: Any) -> None:
         self.module = module
         self.algorithm = getattr(module, "algorithm", ReplayConfig(updates_per_iteration=1))
-        self.step_discount = getattr(module, "step_discount", step_discount)
+        self.step_discount = getattr(module, "step_discount", SACConfig().gamma)
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Return the module's actions."""

@@ -19,7 +19,6 @@ from pricerl.errors import CheckpointError, UsageError
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.rank_state import RankState
 from pricerl.sac.cloning import Demonstrations
-from pricerl.sac.config import SACConfig
 from pricerl.sac.replay import Transition
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, ForeignLearner, KeepsArguments, TaskSpec
@@ -36,9 +35,6 @@ RANK_SEED_STRIDE = 1_000_003
 
 EVALUATION_SEED = 1_000_000
 """Seed of the first evaluation episode, the same in every run, so that all runs share their initial states."""
-
-STEP_DISCOUNT = SACConfig().gamma
-"""Discount of one env step for a module that has none of its own."""
 
 
 class EpisodeLoader(tuple[Episodes]):
@@ -146,7 +142,7 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
             attach(self.trainer, self.trainer.lightning_module, self, f"eval/{self.monitor}")
 
     def _learner(self, module: Any) -> Algorithm:
-        return module if isinstance(module, OffPolicyModule) else ForeignLearner(module, STEP_DISCOUNT)
+        return module if isinstance(module, OffPolicyModule) else ForeignLearner(module)
 
     def train_dataloader(self) -> SampleStream:
         """Return the next epoch's stream of collected and sampled batches."""

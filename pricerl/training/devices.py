@@ -34,6 +34,9 @@ START_WITHIN = timedelta(minutes=10)
 NOTICED_WITHIN = 20.0
 """Seconds after a rank's end that the others have to notice it in their next message."""
 
+PATIENCE = 2.0
+"""Seconds until a process whose connections have closed has ended, too."""
+
 REMEDY = "start again from the last checkpoint with fit --ckpt_path last"
 
 _PARENT = os.getppid()
@@ -104,12 +107,12 @@ def _watch(children: list[subprocess.Popen[bytes]]) -> None:
     os._exit(EXIT_BUG)
 
 
-def _ended(children: list[subprocess.Popen[bytes]], patience: float = 2.0) -> str:
-    """Return which children have ended, after up to ``patience`` seconds; nothing if none has.
+def _ended(children: list[subprocess.Popen[bytes]]) -> str:
+    """Return which children have ended, after up to `PATIENCE`; nothing if none has.
 
     Those killed by a signal are named alone, because the others end when they notice.
     """
-    end = time.monotonic() + patience
+    end = time.monotonic() + PATIENCE
     while not any(child.poll() is not None for child in children) and children and time.monotonic() < end:
         time.sleep(0.05)
     codes = {rank: child.returncode for rank, child in enumerate(children, start=1) if child.poll() is not None}
@@ -121,18 +124,14 @@ def _ended(children: list[subprocess.Popen[bytes]], patience: float = 2.0) -> st
 def _other_reason(error: RuntimeError) -> str:
     if "timed out" in str(error).lower() or "timeout" in str(error).lower():
         return f"another rank has not answered within {ANSWER_WITHIN.seconds} s"
-    if int(os.environ.get("LOCAL_RANK", "0")) and _parent_ended():
-        return "rank 0 has ended"
+    if int(os.environ.get("LOCAL_RANK", "0")):  # started by rank 0, whose connections close before it ends
+        end = time.monotonic() + PATIENCE
+        while os.getppid() == _PARENT and time.monotonic() < end:
+            time.sleep(0.05)
+        if os.getppid() != _PARENT:
+            return "rank 0 has ended"
     sentence = str(error).partition("\n")[0].partition(". ")[0]  # gloo's errors go on with advice for programmers
     return f"the connection to another rank broke ({sentence})"
-
-
-def _parent_ended(patience: float = 2.0) -> bool:
-    """Return whether the parent has ended, after up to ``patience`` seconds: its connections close before it does."""
-    end = time.monotonic() + patience
-    while os.getppid() == _PARENT and time.monotonic() < end:
-        time.sleep(0.05)
-    return os.getppid() != _PARENT
 
 
 class RankLauncher:

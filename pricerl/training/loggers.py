@@ -72,10 +72,13 @@ def build_loggers(
     Rows before ``resumed``, the place from which the run goes on, are kept. Without ``tracked`` nothing goes to Weights
     & Biases.
     """
-    _keep_rows(run_dir, resumed)
+    path = run_dir / METRICS_FILE
+    if path.exists() and getattr(rank_zero_only, "rank", 0) == 0:
+        rows = [] if resumed is None else [row for row in _read_rows(path) if _is_before(row, resumed)]
+        write_file(path, _render(list(rows[0]), rows)) if rows else path.unlink()
     loggers: list[Logger] = [MetricsLogger(run_dir)]
     if tracked is not None:
-        best = best_evaluation(run_dir / METRICS_FILE, tracked.monitor)
+        best = best_evaluation(path, tracked.monitor)
         loggers.append(logger := RunLogger(replace(tracked, best=best), tracking or TrackingConfig()))
         logger.start()
     return loggers
@@ -159,14 +162,6 @@ class MetricsLogger(Logger):
     def finalize(self, status: str) -> None:
         """Write what is left."""
         self.save()
-
-
-def _keep_rows(run_dir: Path, resumed: Resumed | None) -> None:
-    """Remove the rows after the place from which a run goes on; all of a new run."""
-    path = run_dir / METRICS_FILE
-    if path.exists() and getattr(rank_zero_only, "rank", 0) == 0:
-        rows = [] if resumed is None else [row for row in _read_rows(path) if _is_before(row, resumed)]
-        write_file(path, _render(list(rows[0]), rows)) if rows else path.unlink()
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

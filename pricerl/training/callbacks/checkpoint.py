@@ -1,4 +1,4 @@
-"""Callback that saves a run into its generation: the best evaluation and the last update, with all states."""
+"""Callbacks that save a run into its generation: its configuration, its best and its last update with all states."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from typing import Any, NoReturn
 
 import torch
 from lightning.fabric.plugins.io import CheckpointIO
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.callbacks import Timer
 
 from pricerl import __version__
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
 from pricerl.runs.checkpoint import CHECKPOINT_KEY, FORMAT, Checkpoint
-from pricerl.runs.folder import BEST, LAST, RUN_FILE, Generation, RunFolder
+from pricerl.runs.folder import BEST, CONFIG, LAST, RUN_FILE, Generation, RunFolder
 from pricerl.runs.names import RUNS
 from pricerl.runs.rank_state import RankState
 from pricerl.runs.tree_file import read_tree, write_tree
+from pricerl.writing import write_file
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 """Signals after which a run saves its state and ends."""
@@ -192,7 +193,12 @@ class RunCheckpoint(CheckpointCallback):
         update = trainer.global_step
         complete = evaluated and data.epoch_end <= update
         self._epochs = epochs if epochs is not None else trainer.current_epoch + complete
-        stopped = trainer.should_stop and not _is_out_of_time(trainer)
+        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
+        left = [callback.time_remaining() for callback in callbacks if isinstance(callback, Timer)]
+        out_of_time = any(
+            seconds is not None and seconds <= 0 for seconds in left
+        )  # ends the process, not the training
+        stopped = trainer.should_stop and not out_of_time
         self.finished = evaluated and (stopped or 0 < trainer.max_steps <= update)
         data.evaluated = evaluated
         for logger in trainer.loggers:
@@ -251,6 +257,21 @@ class RunCheckpoint(CheckpointCallback):
         self._handlers.clear()
 
 
+class RunConfig(Callback):
+    """Writer of the resolved configuration as ``config.yaml`` into the generation when ``fit`` starts."""
+
+    def __init__(self, parser: Any, config: Any, generation: Generation) -> None:
+        self.parser = parser
+        self.config = config
+        self.generation = generation
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the configuration, in the first process."""
+        if trainer.is_global_zero:
+            text = self.parser.dump(self.config, skip_unset=False, skip_validation=True)
+            write_file(self.generation.path / CONFIG, text.encode())
+
+
 def own_saver(trainer: Trainer) -> RunCheckpoint | None:
     """Return the callback that saves the run's checkpoints, None if it is turned off."""
     savers: list[Any] = trainer.checkpoint_callbacks
@@ -270,13 +291,6 @@ def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
     raise NonFiniteError(
         f"training stopped at update {update}: {finding}. Lower model.algorithm.critic_lr and actor_lr; {good}"
     )
-
-
-def _is_out_of_time(trainer: Trainer) -> bool:
-    """Return whether a time limit ends this process, though not the training."""
-    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
-    left = [callback.time_remaining() for callback in callbacks if isinstance(callback, Timer)]
-    return any(seconds is not None and seconds <= 0 for seconds in left)
 
 
 def _data(trainer: Trainer) -> Any:

@@ -83,8 +83,8 @@ class RunMetrics(Callback):
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             counters = _counters(trainer)
             place = {"epoch": trainer.current_epoch, **{name: counters[name] for name in COUNTERS}}
-            found = {name: float(value) for name, value in trainer.callback_metrics.items()}
-            scores = {name: value for name, value in found.items() if name.startswith("eval/")}
+            known = trainer.callback_metrics.items()
+            scores = {name: float(value) for name, value in known if name.startswith("eval/")}
             _write_row(trainer, {**place, **scores})
 
     def take_means(self, trainer: Trainer) -> dict[str, float]:
