@@ -90,12 +90,8 @@ def lost_ranks_named(children: list[subprocess.Popen[bytes]]) -> Iterator[None]:
         raise LostRankError(f"training stopped: {lost or _other_reason(error)}; {REMEDY}") from error
 
 
-def watch(children: list[subprocess.Popen[bytes]]) -> None:
-    """End this process if a child has failed and no message has noticed it for `NOTICED_WITHIN` seconds."""
-    threading.Thread(target=_watch, args=(children,), daemon=True, name="rank-watch").start()
-
-
 def _watch(children: list[subprocess.Popen[bytes]]) -> None:
+    """End this process if a child has failed and no message has noticed it for `NOTICED_WITHIN` seconds."""
     while not any(child.poll() for child in children):
         if all(child.poll() == 0 for child in children):
             return
@@ -150,7 +146,7 @@ class RankLauncher:
         self.environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.environment.creates_processes_externally:
             self._start()
-            watch(self.children)
+            threading.Thread(target=_watch, args=(self.children,), daemon=True, name="rank-watch").start()
         if "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(max(1, usable_cores() // self.num_processes))
         return function(*args)
