@@ -119,7 +119,8 @@ class PricingDataModule(ReplayDataModule):
     @cached_property
     def task(self) -> TaskSpec:
         """Dimensions and reward bounds for the networks; a file is read for the days from row to row."""
-        (low, high), env = self.reward.resolved().bounds(), self.env_config
+        low, high = self.reward.resolved().bounds()
+        env = self.env_config
         days = env.days_per_step(self.guardrails, 1 if self.path is None else self.preprocessor.step_days)
         return TaskSpec(self.reading.window * env.num_features, 1, low * days, high * days, days)
 
@@ -251,9 +252,10 @@ class PricingDataModule(ReplayDataModule):
             if self.backtests is None:
                 settings = self.preprocessor, self.market_config, self.cost, self.seed
                 self.backtests = run_backtests(*settings, pool=self.pool)
-            nearest = [item.scores[0] for item in self.backtests.values()][rank::num_ranks]
-            found["forecast_error"] = torch.tensor([score.wape_market for score in nearest])
-            found["interval_coverage"] = torch.tensor([score.coverage for score in nearest])
+            nearest = [item.scores[0] for item in self.backtests.values()]
+            if nearest:
+                found["forecast_error"] = torch.tensor([score.wape_market for score in nearest[rank::num_ranks]])
+                found["interval_coverage"] = torch.tensor([score.coverage for score in nearest[rank::num_ranks]])
         return found
 
     def state_dict(self) -> dict[str, Any]:
@@ -282,6 +284,7 @@ class PricingDataModule(ReplayDataModule):
             raise UsageError("the checkpoint is portable, it holds no history; name the file with --data.path")
         self.check_products(trained["names"], fitted.names)
         self.preprocessor = self._marked(fitted)
+        self.backtests = None
         for name in ("market", "dynamics", "pool"):
             self.__dict__.pop(name, None)
 
