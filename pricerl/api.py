@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 QUIET = {"trainer.enable_progress_bar": False}
 
-FRAME = "frame"
-"""Name of a frame's run, and of its product if that has none."""
-
 
 @dataclass(frozen=True)
 class TrainedPolicy:
@@ -127,12 +124,16 @@ def advise(
         DataError: the file cannot be used.
         UsageError: a setting is wrong.
     """
-    path, usual = _as_path(source, run_name)
-    run_name = run_name or (FRAME if usual else None)
+    usual: dict[str, Any] = {}
+    if not isinstance(source, (str, Path, list, tuple, type(None))):
+        run_name = check_name(run_name or "frame")
+        write_frame(source, path := RUNS / run_name / f"{run_name}.csv")
+        source = str(path)
+        usual = {"data.reading.decimal": "."}
     words = option_words(
         {
             **QUIET,
-            "data.path": path,
+            "data.path": source if isinstance(source, (str, Path)) else list_sources(source) or None,
             "data.reward.preset": preset,
             "trainer.max_steps": max_steps,
             "seed_everything": seed,
@@ -144,8 +145,8 @@ def advise(
     )
     run = run_lightning("fit", words)
     with run.held:
-        made = deliver(run)
-    return Advice(tuple(made.advice), made.files, run.formatter)
+        advice, files, _, _ = deliver(run)
+    return Advice(tuple(advice), files, run.formatter)
 
 
 def load(checkpoint: str | Path) -> TrainedPolicy:
@@ -207,17 +208,6 @@ def make_env(
     known = history if isinstance(history, History) else read_history(history, reading)
     market = fit_market(DataPreprocessor.fit(known, reading), demand, cost, seed)
     return PricingEnv(market, reward, guardrails, config)
-
-
-def _as_path(source: object, run_name: str | None) -> tuple[object, dict[str, Any]]:
-    """Return the path of a history, and the settings with which a frame, which is written to it, must be read."""
-    if source is None or isinstance(source, (str, Path)):
-        return source, {}
-    if isinstance(source, (list, tuple)):
-        return list_sources(source), {}
-    name = check_name(run_name or FRAME)
-    write_frame(source, path := RUNS / name / f"{name}.csv")
-    return path, {"data.reading.decimal": "."}
 
 
 def _load(checkpoint: str | Path, path: Sources | None = None, horizon: int = 14, command: str = "predict") -> Run:

@@ -46,15 +46,11 @@ class Formatter:
         try:
             _locale(self.locale)
         except (ValueError, UnknownLocaleError):
-            near = did_you_mean(self.locale, locale_identifiers())
-            raise UsageError(
-                f"--locale: must be a locale such as en_US or de_DE, found {self.locale!r}{near}"
-            ) from None
+            found = f"{self.locale!r}{did_you_mean(self.locale, locale_identifiers())}"
+            raise UsageError(f"--locale: must be a locale such as en_US or de_DE, found {found}") from None
         if self.currency and self.currency not in list_currencies():
-            near = did_you_mean(self.currency, list_currencies())
-            raise UsageError(
-                f"--data.currency: must be an ISO 4217 code such as EUR, or empty, found {self.currency!r}{near}"
-            )
+            found = f"{self.currency!r}{did_you_mean(self.currency, list_currencies())}"
+            raise UsageError(f"--data.currency: must be an ISO 4217 code such as EUR, or empty, found {found}")
 
     @property
     def period(self) -> str:

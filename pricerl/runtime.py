@@ -18,9 +18,8 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from pricerl.errors import UsageError
 
 MatmulPrecision = Literal["highest", "high", "medium"]
-"""Precisions by torch's names: ``highest`` is single precision, ``high`` allows TF32 in products, ``medium`` bfloat16.
-The latter two need processors with such units: GPUs, CPUs with matrix tiles, and for ``medium`` AVX-512 with bfloat16.
-Everything else is single precision."""
+"""Precisions of products by torch's names: ``highest`` is single precision, ``high`` allows TF32, ``medium`` bfloat16.
+The latter two need a GPU, a CPU with matrix tiles, or for ``medium`` AVX-512 with bfloat16."""
 
 EXACT = 1e-5
 """Relative error up to which a product counts as single precision; that of bfloat16 is a hundred times larger."""
@@ -45,8 +44,7 @@ Result = TypeVar("Result")
 
 def usable_cores() -> int:
     """Return the number of cores that this process may use: those on which it may run, up to a container's quota."""
-    cores: int = loky.cpu_count()
-    return cores
+    return int(loky.cpu_count())
 
 
 def idle_cores() -> int:
@@ -76,37 +74,29 @@ def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision(precision)
-    COMPUTE.rounds_factors = precision == "medium" and _multiplies_only_bfloat16_fast()
-    library = "oneDNN" if precision == "highest" and _prefers_onednn() and _use_onednn() else "torch's default"
+    flags = _cpu_flags()
+    # With AVX-512 for bfloat16 but no matrix tiles, torch ignores medium, and products of bfloat16 are twice as fast.
+    COMPUTE.rounds_factors = precision == "medium" and "avx512_bf16" in flags and "amx_tile" not in flags
+    # On AMD's CPUs MKL, torch's default, uses only half the width of AVX-512.
+    one_dnn = precision == "highest" and "AuthenticAMD" in flags and _use_onednn()
+    library = "oneDNN" if one_dnn else "torch's default"
     return f"{threads} CPU thread{'s' if threads > 1 else ''}, matrix products by {library} in {precision} precision"
 
 
 def keep_freed_memory() -> None:
-    """Make glibc keep the memory of freed tensors for the next ones.
+    """Make glibc keep the memory of freed tensors for the next ones, instead of returning large blocks to the system.
 
-    By default glibc returns large freed blocks to the system, and the next allocation of that size waits for fresh
-    pages. Freeing one large block, just under 32 MiB, raises its threshold as far as it goes. The block is never
-    written to, so it costs no memory; with other C libraries this has no effect.
+    Freeing one block of just under 32 MiB raises its threshold as far as it goes. The block is never written to, so it
+    costs no memory; other C libraries ignore it.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
-def _prefers_onednn() -> bool:
-    """Return whether this is an AMD CPU with AVX-512, where MKL, torch's default, uses only half the vector width."""
+def _cpu_flags() -> list[str]:
+    """Return words of the description of a CPU with AVX-512 that makes the matrix products; none for others."""
     if torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
-        return False
-    return "AuthenticAMD" in _cpu_info()
-
-
-def _multiplies_only_bfloat16_fast() -> bool:
-    """Return whether this CPU has AVX-512 with bfloat16, but no matrix tiles.
-
-    Then torch's products of single-precision factors ignore ``medium``, and those of bfloat16 run twice as fast.
-    """
-    if torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
-        return False
-    flags = _cpu_info().split()
-    return "avx512_bf16" in flags and "amx_tile" not in flags
+        return []
+    return _cpu_info().split()
 
 
 def _cpu_info() -> str:
@@ -182,10 +172,9 @@ class CompiledFunction(Generic[Arguments, Result]):
 
 
 def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Wrap ``function`` in a code object that no other wrapper shares.
+    """Wrap a function in a code object of its own, by which torch caches the graph.
 
-    torch caches compiled graphs by code object. Without guards, a second agent in the same process would run the
-    first one's graph, with its settings as constants.
+    Without guards, a second agent in the process would otherwise run the first one's graph, with its settings.
     """
 
     def call(*args: Any) -> Result:
@@ -197,8 +186,7 @@ def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments,
 def _options() -> dict[str, Any]:
     """Return the compiler's settings: torch's random numbers, and minimal overhead between kernels.
 
-    Calling kernels from C++ instead of Python saves 3 % of an update on one thread and 6 % on two. Guards are dropped,
-    because shapes, settings and modules are constant during a run, and checking them costs 5 %.
+    Calls from C++ save 3 % of an update on one thread and 6 % on two; no guards, as nothing changes in a run, 5 %.
     """
     return {
         "fallback_random": True,

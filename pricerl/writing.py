@@ -19,9 +19,6 @@ try:
 except ImportError:  # pragma: no cover  # not on Windows, where nothing keeps two writers apart
     fcntl = None  # type: ignore[assignment]  # checked before every use
 
-PART = "part"
-"""Ending of files and folders that are being written; a leftover one may be deleted."""
-
 PUBLISHED = "published"
 """Folder of published sets."""
 CURRENT = "current"
@@ -31,9 +28,6 @@ MANIFEST = "manifest.json"
 
 SETS_KEPT = 5
 """Number of published sets that stay."""
-
-BLOCK = 2**20
-"""Bytes read at a time."""
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -70,7 +64,7 @@ def point(link: Path, target: str) -> None:
         part.unlink(missing_ok=True)
         part.symlink_to(target)
         if is_folder:
-            copied = _sibling(link, "old")
+            copied = link.with_name(f".{link.name}.old")
             link.rename(copied)
             shutil.rmtree(copied, ignore_errors=True)
 
@@ -102,7 +96,7 @@ def refuse_folders(folder: Path, names: Iterable[str]) -> None:
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name in the same folder, and move what was made there into place; remove it on failure."""
-    part = _sibling(path, PART)
+    part = path.with_name(f".{path.name}.part")  # a leftover one may be deleted
     try:
         yield part
         part.replace(path)
@@ -148,9 +142,6 @@ def take_over(files: Iterable[Path], source: Path, target: Path) -> None:
     """Give files below ``source`` a second name below ``target``, or a copy on a file system without hard links.
 
     Files that exist there stay.
-
-    Raises:
-        OSError: a file cannot be written.
     """
     for path in files:
         copy = target / path.relative_to(source)
@@ -166,32 +157,23 @@ def hash_file(path: Path) -> str:
     """Return the SHA-256 checksum of a file."""
     found = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
+        while block := file.read(2**20):
             found.update(block)
     return found.hexdigest()
 
 
 @contextlib.contextmanager
 def explained(target: Path, remedy: str = "earlier files are untouched") -> Iterator[None]:
-    """Turn the errors of writing into one sentence.
-
-    Raises:
-        UsageError: a file cannot be written.
-    """
+    """Turn an error of writing into a ``UsageError`` of one sentence."""
     try:
         yield
     except OSError as error:
-        place = error.filename or target
         why = error.strerror or error
-        raise UsageError(f"{place} cannot be written: {why}; {remedy}") from error
+        raise UsageError(f"{error.filename or target} cannot be written: {why}; {remedy}") from error
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as `write_file` does; its folder is created if absent.
-
-    Raises:
-        UsageError: it cannot be written; an existing file is untouched.
-    """
+    """Write a text as `write_file` does, into a folder that is created if absent; raise a ``UsageError`` on failure."""
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, text.encode())
@@ -223,7 +205,16 @@ def stage_set(
     part = sets / f".{os.getpid()}.part"
     with explained(folder):
         try:
-            _fill(part, files)
+            shutil.rmtree(part, ignore_errors=True)
+            paths = [part / name for name in files]
+            for path, text in zip(paths, files.values(), strict=True):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="")
+            for path in paths:  # all of them after the last is written
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            for inside in {path.parent for path in paths}:
+                sync_folder(inside)
             if source:
                 earlier = (sets / source).resolve()
                 take_over((path for path in _files_below(earlier) if path.name != MANIFEST), earlier, part)
@@ -241,16 +232,16 @@ def stage_set(
 
 
 def show_set(folder: Path, name: str) -> None:
-    """Publish a set that `stage_set` wrote.
-
-    Raises:
-        UsageError: a link cannot be written; the earlier set stays published.
-    """
+    """Publish a set that `stage_set` wrote; the earlier one stays published on failure, a ``UsageError``."""
     sets = folder / PUBLISHED
     with explained(folder):
-        names = [path.relative_to(sets / name).as_posix() for path in _files_below(sets / name)]
+        names = {path.relative_to(sets / name).as_posix() for path in _files_below(sets / name)} - {MANIFEST}
         point(sets / CURRENT, name)
-        _link_names(folder, [inside for inside in names if inside != MANIFEST])
+        for inside in sorted(names):
+            (folder / inside).parent.mkdir(exist_ok=True)
+            point(folder / inside, f"{'../' * inside.count('/')}{PUBLISHED}/{CURRENT}/{inside}")
+        for path in _links_into_sets(folder) - {folder / inside for inside in names}:
+            path.unlink()
     for path in sorted(path for path in _numbered(sets) if (path / MANIFEST).is_file())[:-SETS_KEPT]:
         if path.name != name:
             shutil.rmtree(path, ignore_errors=True)
@@ -278,20 +269,6 @@ def _files_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _fill(part: Path, files: Mapping[str, str]) -> None:
-    """Write files into a new folder and flush them to the disk, all of them after the last is written."""
-    shutil.rmtree(part, ignore_errors=True)
-    for name, text in files.items():
-        path = part / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="")
-    for name in files:
-        with (part / name).open("rb") as file:
-            os.fsync(file.fileno())
-    for folder in {(part / name).parent for name in files}:
-        sync_folder(folder)
-
-
 def _place(part: Path, sets: Path) -> int:
     """Move a complete set under the next free number, and return that."""
     number = max((int(path.name) for path in _numbered(sets)), default=0) + 1
@@ -311,22 +288,8 @@ def _numbered(sets: Path) -> list[Path]:
     return [path for path in sets.iterdir() if path.name.isdecimal()]
 
 
-def _link_names(folder: Path, names: Iterable[str]) -> None:
-    """Link the names of files to the current set, and remove links to files that it does not hold."""
-    links = {folder / name: f"{'../' * name.count('/')}{PUBLISHED}/{CURRENT}/{name}" for name in names}
-    for link, target in links.items():
-        link.parent.mkdir(exist_ok=True)
-        point(link, target)
-    for path in _links_into_sets(folder) - links.keys():
-        path.unlink()
-
-
 def _links_into_sets(folder: Path) -> set[Path]:
     """Return the links in a folder, and in the folders directly below it, that lead into its current set."""
     inside = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink() and path.name != PUBLISHED]
     every = [*folder.iterdir(), *(item for sub in inside for item in sub.iterdir())]
     return {path for path in every if path.is_symlink() and f"{PUBLISHED}/{CURRENT}/" in str(path.readlink())}
-
-
-def _sibling(path: Path, ending: str) -> Path:
-    return path.with_name(f".{path.name}.{ending}")

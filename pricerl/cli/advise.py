@@ -7,8 +7,11 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from pricerl.advice.block import block_lines, wrapped
+from pricerl.advice.files import About, AdviceFiles, render_files
+from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.grounds import (
     backtest_line,
     describe_off_policy,
@@ -20,31 +23,39 @@ from pricerl.advice.sentences.grounds import (
     proposer_lines,
     track_lines,
 )
+from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
-from pricerl.cli.imports import with_found_configs
-from pricerl.cli.usage import with_costs, with_file, with_nulls
+from pricerl.advice.what_if import answer_lines, ask
+from pricerl.cli.decisions import outbox_lines
+from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_costs, with_file, with_first
+from pricerl.data.reading.problems import problem_table
+from pricerl.env.product import Product
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
+from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import MEASURES, UNKNOWN, Formatter, counted, plural, unit_digits
-from pricerl.operations.log.decision_log import LOG_FILE, Entry
+from pricerl.guardrails.hard_limits import refuse_price
+from pricerl.operations.backtests import backtest_task, find_backtests, keep_backtests
+from pricerl.operations.catalogue import CHUNK, Advised, Chunk, gather_pool, relate, split
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head
+from pricerl.operations.log.orders import doubt_price
+from pricerl.operations.log.provenance import describe_origin, shorten
+from pricerl.operations.processes import Workers
+from pricerl.operations.shop import Prepared, Shop, choose_product, day_of
 from pricerl.progress import stage
+from pricerl.runs.folder import RunFolder
+from pricerl.runs.names import needed_name
 from pricerl.terminal import print_notes, table, write_json, write_lines
 
 if TYPE_CHECKING:
-    from pricerl.advice.files import AdviceFiles
-    from pricerl.advice.result import ProductAdvice
-    from pricerl.evaluation.backtest import Backtest
-    from pricerl.operations.catalogue import Advised
-    from pricerl.operations.log.decision_log import Head
-    from pricerl.operations.shop import Shop
-    from pricerl.training.run import Run
+    from pricerl.training.run import Run  # imports Lightning
 
 
 MOST_SUMMARIES = 20
-"""Largest number of products whose summary is printed."""
+"""Products whose summary is printed at most."""
 
 MOST_SCORED = 10
-"""Largest number of products whose scores are printed."""
+"""Products whose scores are printed at most."""
 
 
 def fit(words: Sequence[str]) -> int:
@@ -80,6 +91,27 @@ def test(words: Sequence[str]) -> int:
     return _score(run_lightning("test", words))
 
 
+def what_if(words: Sequence[str]) -> int:
+    """Compare a PRICE with keeping the current one; all options of predict apply as well."""
+    parser = Parser(prog="pricerl what-if", description=what_if.__doc__)
+    parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
+    parser.add_argument("--product", help="product, if the file has several")
+    parser.add_argument("--ckpt_path", help="checkpoint written by fit; the best of the only run if absent")
+    add_files(parser, "the seller's CSV; the files of the newest advice if absent")
+    options, rest = parser.parse_known_args(with_first(words, "--price"))
+    price = positive_price(options.price)
+    run = run_lightning("predict", [*rest, *option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})])
+    names = run.pricing.preprocessor.names
+    index = names.index(choose_product(names, options.product, "the file"))
+    product = Product(run.pricing.dynamics_on_cpu, index)
+    write_lines(answer_lines(ask(product, price, run.options.horizon), run.formatter))
+    if refusal := refuse_price(price, product.hard_limits):
+        write_lines([f"  an override would be refused: {refusal}"])
+    elif doubt := doubt_price(price, product.current_price, product.history.tried_prices):
+        write_lines([f"  an override would need --force: {doubt}"])
+    return EXIT_OK
+
+
 def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | None = None) -> Run:
     """Run a command by `pricerl.cli.train.run_command`, without Lightning's log lines."""
     warnings.filterwarnings("ignore", module="lightning")
@@ -92,8 +124,7 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
         logging.getLogger(logger).setLevel(logging.ERROR)
     long = {"--excel": "--report.excel=true", "--verbose": "--verbose=true"}
     long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
-    found = with_found_configs(with_nulls(with_costs(words)))
-    return run_command([name, *(long.get(word, word) for word in found)], entries)
+    return run_command([name, *(long.get(word, word) for word in with_costs(words))], entries)
 
 
 def make_advice(
@@ -112,11 +143,9 @@ def make_advice(
         most: largest number of products; all if absent.
         origin: origin of the decisions for the log; None if they are not to be recorded.
     """
-    from pricerl.operations.backtests import backtest_task
-    from pricerl.operations.catalogue import CHUNK, Advised, Chunk, gather_pool, relate, split
-    from pricerl.operations.processes import Workers
-
-    data, prepared, workers = run.pricing, run.pricing.preprocessor, Workers.of(run)
+    data = run.pricing
+    prepared = data.preprocessor
+    workers = Workers.of(run)
     if backtests is None and len(prepared.products) <= CHUNK:
         with stage("testing the forecast on past days"):
             backtests = backtest_task(run).run()
@@ -125,42 +154,32 @@ def make_advice(
             data.pool = gather_pool(prepared.products, data.market_config, data.evidence, workers)
         chunks = list(split(run, entries, backtests, most, origin))
         parts = relate(chunks, workers.map(Chunk.run, chunks), workers)
-    advice, drafts = ([item for part in parts for item in getattr(part, name)] for name in ("advice", "drafts"))
+    advice = [item for part in parts for item in part.advice]
+    drafts = [item for part in parts for item in part.drafts]
     scores = backtests or {name: score for part in parts for name, score in part.backtests.items()}
     notes = tuple(note for part in parts for note in part.notes)
     print_notes(notes)
     return Advised(advice, drafts, scores, notes)
 
 
-class Delivered(NamedTuple):
-    """An advice that was recorded and published."""
+def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, Shop, str]:
+    """Advise, record the advice, and publish its files with the outbox.
 
-    advice: list[ProductAdvice]
-    files: AdviceFiles
-    shop: Shop
-    """State of the shop after it."""
-    recorded: str
-    """Sentence about its log entries."""
-
-
-def deliver(run: Run) -> Delivered:
-    """Advise, record the advice, and publish its files with the outbox."""
-    from pricerl.advice.files import AdviceFiles
-    from pricerl.cli.train import remove_old_generations
-    from pricerl.operations.backtests import find_backtests, keep_backtests
-    from pricerl.operations.log.provenance import describe_origin
-    from pricerl.operations.shop import Prepared, Shop, day_of
+    Returns:
+        The advice, its files, the shop after it, and a sentence about its log entries.
+    """
+    from pricerl.cli.train import remove_old_generations  # imports Lightning
     from pricerl.operations.tracking import track_advice
-    from pricerl.runs.folder import RunFolder
 
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     origin = describe_origin(run, day_of(run.options.today, run.pricing))
-    advised = make_advice(run, shop.log.entries, find_backtests(run), origin={**origin, "seen": len(shop.log.entries)})
+    entries = shop.log.entries
+    advised = make_advice(run, entries, find_backtests(run), origin={**origin, "seen": len(entries)})
     keep_backtests(run, advised.backtests)
     advice = advised.advice
     files = _render(run, advice, origin, shop.log.head)
     if not run.is_global_zero:
-        return Delivered(advice, AdviceFiles.of(run.folder), shop, "")
+        return advice, AdviceFiles.of(run.folder), shop, ""
     trained = run.generation if run.command == "fit" else None
     prepared = Prepared(run.home, files, run.configs["report"].excel)
     written, after = shop.record(advised.drafts, prepared, trained)
@@ -172,41 +191,35 @@ def deliver(run: Run) -> Delivered:
         after.publish_copy(prepared._replace(home=Path(run.options.out)))
         paths = AdviceFiles.of(Path(run.options.out))
     track_advice(run, advice, paths)
-    first, last = (written[at]["id"] for at in (-len(advice), -1))
-    entries = f"entry {first}" if first == last else f"entries {first} to {last}"
-    return Delivered(advice, paths, after, f"recorded: {entries} of {shop.log_path}")
+    first = written[-len(advice)]["id"]
+    last = written[-1]["id"]
+    named = f"entry {first}" if first == last else f"entries {first} to {last}"
+    return advice, paths, after, f"recorded: {named} of {shop.log_path}"
 
 
 def _score(run: Run) -> int:
+    """Print the scores of a run, and of a seller's products; write the advice to ``--out``, if named, but no entry."""
     write_lines(f"{score:<22} {value:>12.4f}" for score, value in sorted(run.scores.items()))
-    if run.advises and run.is_global_zero:
-        from pricerl.operations.backtests import find_backtests, keep_backtests
-        from pricerl.operations.log.provenance import describe_origin
-        from pricerl.operations.shop import Prepared, Shop, day_of
-        from pricerl.runs.folder import RunFolder
-
-        everything = run.options.out is not None
-        shop = Shop.open(RunFolder(run.folder), run.options.today)
+    if not run.advises or not run.is_global_zero:
+        return EXIT_OK
+    shop = Shop.open(RunFolder(run.folder), run.options.today)
+    advised = make_advice(run, shop.log.entries, find_backtests(run), None if run.options.out else MOST_SCORED)
+    number = len(run.pricing.preprocessor.products)
+    if len(advised.advice) == number:
+        keep_backtests(run, advised.backtests)
+    for item in advised.advice[:MOST_SCORED]:
+        write_lines(["", *score_lines(item.to_dict(), run.formatter)])
+    if number > MOST_SCORED:
+        write_lines(["", f"… and {number - MOST_SCORED} more products"])
+    if run.options.out:
         origin = describe_origin(run, day_of(run.options.today, run.pricing))
-        most = None if everything else MOST_SCORED
-        advised = make_advice(run, shop.log.entries, find_backtests(run), most)
-        advice = advised.advice
-        if len(advice) == len(run.pricing.preprocessor.products):
-            keep_backtests(run, advised.backtests)
-        print_scores([item.to_dict() for item in advice], len(run.pricing.preprocessor.products), run.formatter)
-        if everything:
-            files = _render(run, advice, origin, shop.log.head)
-            shop.publish_copy(Prepared(Path(run.options.out), files, run.configs["report"].excel))
+        files = _render(run, advised.advice, origin, shop.log.head)
+        shop.publish_copy(Prepared(Path(run.options.out), files, run.configs["report"].excel))
     return EXIT_OK
 
 
 def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
-    from pricerl.advice.block import block_lines, wrapped
-    from pricerl.advice.sentences.next_steps import Place
-    from pricerl.cli.decisions import outbox_lines
-    from pricerl.runs.names import needed_name
-
     advice, files, shop, recorded = deliver(run)
     if run.options.format == "json":
         write_json(json.loads(files.document.read_text(encoding="utf-8")))
@@ -215,8 +228,11 @@ def print_advice(run: Run) -> int:
         name = needed_name(run.folder, LOG_FILE)
         write_lines(block_lines(products, run.formatter, Place(files.report, name, today=shop.today.isoformat())))
         if run.options.verbose:
-            print_evidence(products, files, run.formatter)
-            write_lines([recorded])
+            for product in products[:MOST_SUMMARIES]:
+                write_lines(["", *_summary(product, run.formatter)])
+            if len(products) > MOST_SUMMARIES:
+                write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
+            write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
         if shop.outbox.rows or shop.outbox.notes:
             for at, line in enumerate(outbox_lines(shop)):
                 write_lines(wrapped(line, "" if at else "Prices"))
@@ -225,10 +241,6 @@ def print_advice(run: Run) -> int:
 
 def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) -> dict[str, str]:
     """Return the texts of table, document, page and problems of an advice by name."""
-    from pricerl.advice.files import About, render_files
-    from pricerl.data.reading.problems import problem_table
-    from pricerl.operations.log.provenance import shorten
-
     data = run.pricing
     about = About(
         source=Path(data.preprocessor.source).name,
@@ -244,17 +256,8 @@ def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) ->
         return render_files(advice, about, run.formatter, problem_table(data.problems) if data.problems else "")
 
 
-def print_evidence(products: Sequence[Record], files: AdviceFiles, formatter: Formatter) -> None:
-    """Print the evidence on every product, at most ``MOST_SUMMARIES``, and the files."""
-    for product in products[:MOST_SUMMARIES]:
-        write_lines(["", *_summary(product, formatter)])
-    if len(products) > MOST_SUMMARIES:
-        write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
-    write_lines([f"files: {files.table}, {files.document}, {files.report}"])
-
-
 def _summary(product: Record, f: Formatter) -> list[str]:
-    decision, data = product["decision"], product["data_quality"]
+    decision = product["decision"]
     held = decision["follow"] == "hold"
     *before, source = product["chain"]
     after = f" (after {', '.join(before)})" if before else ""
@@ -273,7 +276,7 @@ def _summary(product: Record, f: Formatter) -> list[str]:
             numbers=False,
         ),
         f"  {product['reason']}",
-        *(f"  check the data: {reason}" for reason in data["reasons"]),
+        *(f"  check the data: {reason}" for reason in product["data_quality"]["reasons"]),
         f"  per {f.period}, keeping the price: {_outcome(product['keep'], f)}",
         *([] if held else [f"  per {f.period}, recommended:       {_outcome(product['recommended'], f)}"]),
         f"  {decision['speaker']} settles at {f.price(product['proposal']['prices'][-1])}, best constant price for its "
@@ -295,17 +298,10 @@ def _outcome(day: Record | None, f: Formatter) -> str:
     return f"{f.number(day['units'][0], unit_digits(day['units'][0]))} units, sales {f.money(day['sales'][0])}, {money}"
 
 
-def print_scores(products: Sequence[Record], num_products: int, formatter: Formatter) -> None:
-    """Print rules, off-policy estimates and sensitivity for at most ``MOST_SCORED`` of ``num_products`` products."""
-    for product in products[:MOST_SCORED]:
-        write_lines(["", *score_lines(product, formatter)])
-    if num_products > MOST_SCORED:
-        write_lines(["", f"… and {num_products - MOST_SCORED} more products"])
-
-
 def score_lines(product: Record, formatter: Formatter) -> list[str]:
     """Return the rules, the proposed path's value, the off-policy estimates and the sensitivity of one product."""
-    draws, days = product["num_draws"], plural(len(product["days"]), formatter.period)
+    draws = product["num_draws"]
+    days = plural(len(product["days"]), formatter.period)
     measure = product["measure"]
     head = ("rule", "price", "units", "sales", MEASURES[measure], "90 %", "beats keeping")
     sentences = [
@@ -324,7 +320,8 @@ def _rule_cells(row: Record, measure: str, draws: int, f: Formatter) -> tuple[st
     (units, *_), (sales, *_), earned = (row["outcome"][name] for name in ("units", "sales", measure))
     money = (UNKNOWN, UNKNOWN, UNKNOWN)
     if earned is not None:
-        (mean, low, high), digits = earned, f.money_digits(*earned)
+        mean, low, high = earned
+        digits = f.money_digits(*earned)
         better = UNKNOWN if row["probability_better"] is None else counted(row["probability_better"], draws)
         money = (f.money(mean, digits), f.limits(low, high, digits)[2:-1] or UNKNOWN, better)
     return (row["rule"], f.price(row["price"]), f.number(units, unit_digits(units)), f.money(sales), *money)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pricerl.cli.imports import SHIPPED
-from pricerl.cli.usage import Parser, add_files
+from pricerl.cli.usage import Parser, add_files, add_settings
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.formatting import plural
 from pricerl.terminal import write_lines
@@ -18,10 +18,9 @@ from pricerl.writing import write_text
 
 if TYPE_CHECKING:
     from pricerl.data.config import DataConfig
-    from pricerl.data.history import ProductHistory
-    from pricerl.data.quality import ProductReport
 
-GUARDRAILS, COSTS = "guardrails.yaml", "costs.csv"
+GUARDRAILS = "guardrails.yaml"
+COSTS = "costs.csv"
 
 
 def _mapping(text: str) -> dict[str, str]:
@@ -39,11 +38,7 @@ READING: dict[str, dict[str, Any]] = {
     "date_format": {"help": "strptime format of Report Date, such as %%d.%%m.%%Y"},
     "decimal": {"choices": ("auto", ".", ","), "default": "auto", "help": "decimal mark of numbers"},
     "sales": {"choices": ("auto", "revenue", "units"), "default": "auto", "help": "unit of Total Sales"},
-    "missing_days": {
-        "choices": ("auto", "zero", "unknown"),
-        "default": "auto",
-        "help": "days without a row",
-    },
+    "missing_days": {"choices": ("auto", "zero", "unknown"), "default": "auto", "help": "days without a row"},
     "suspicious": {"choices": ("refuse", "keep"), "default": "refuse", "help": "values that look like typos"},
     "strict": {"choices": ("true", "false"), "default": "false", "help": "refuse a file with an unusable product"},
     "columns": {
@@ -57,7 +52,6 @@ READING: dict[str, dict[str, Any]] = {
     "country": {"help": "country of the public holidays, such as GB or DE-BY"},
 }
 """Options of ``check``; in ``fit`` they are ``--data.reading.NAME``."""
-
 
 FULL_REPORTS = 20
 """Products whose reports are printed in full without ``--verbose``."""
@@ -80,6 +74,7 @@ def check(words: Sequence[str]) -> int:
     from pricerl.data.preprocessor import DataPreprocessor
     from pricerl.data.reading.problems import problem_table
     from pricerl.data.reading.reader import read_history
+    from pricerl.market.cost import CostConfig, describe_costs
 
     config = _reading(options)
     try:
@@ -90,8 +85,13 @@ def check(words: Sequence[str]) -> int:
     _write_problems(options.problems, problem_table(history.problems))
     full = len(history.products) if options.verbose else FULL_REPORTS
     few = replace(history, products=history.products[:full], reports=history.reports[:full])
-    _print_reports(few.products, DataPreprocessor.fit(few, config).reports, history.reports[full:])
-    write_lines(_skipped_lines([str(problem) for problem in history.problems], files))
+    for product, report in zip(few.products, DataPreprocessor.fit(few, config).reports, strict=True):
+        write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
+    if short := history.reports[full:]:
+        rest = f"{plural(len(short), 'more product')}, a line each; check --verbose prints their reports:"
+        write_lines([rest, *(f"  {report.summary()}" for report in short)])
+    problems = list_problems([str(problem) for problem in history.problems], files)
+    write_lines(["problems of skipped products and unknown days:", *problems] if problems else [])
     return EXIT_OK
 
 
@@ -105,25 +105,8 @@ def _reading(options: argparse.Namespace) -> DataConfig:
     """Return the settings of reading that options name."""
     from pricerl.data.config import DataConfig
 
-    return DataConfig(**{**{name: getattr(options, name) for name in READING}, "strict": options.strict == "true"})
-
-
-def _print_reports(
-    products: Sequence[ProductHistory], reports: Sequence[ProductReport], short: Sequence[ProductReport]
-) -> None:
-    """Print the reports of some products in full, those of others on one line each."""
-    from pricerl.market.cost import CostConfig, describe_costs
-
-    for product, report in zip(products, reports, strict=True):
-        write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
-    if short:
-        rest = f"{plural(len(short), 'more product')}, a line each; check --verbose prints their reports:"
-        write_lines([rest, *(f"  {report.summary()}" for report in short)])
-
-
-def _skipped_lines(problems: Sequence[str], files: Sequence[str]) -> list[str]:
-    """Return the first problems of skipped products and unknown days, and the number of the others."""
-    return ["problems of skipped products and unknown days:", *list_problems(problems, files)] if problems else []
+    named = {name: getattr(options, name) for name in READING}
+    return DataConfig(**{**named, "strict": options.strict == "true"})
 
 
 def _write_problems(file: str | None, table: str) -> None:
@@ -145,7 +128,8 @@ def init(words: Sequence[str]) -> int:
 
         texts[COSTS] = costs_template(products)
         uses[COSTS] = "lists your products. Fill in what a unit costs you, then: pricerl advise FILE --costs"
-    written, kept = [], []
+    written = []
+    kept = []
     for name, text in texts.items():
         if Path(name).exists() or Path(name).is_symlink():
             option = uses[name].split()[-1]
@@ -178,14 +162,16 @@ def simulate(words: Sequence[str]) -> int:
     """Write a simulated seller, and its true demand in a file next to it."""
     from pricerl.simulation.seller import MARKETS, SellerConfig, write_seller
 
-    default = SellerConfig()
     parser = Parser(prog="pricerl simulate", description=simulate.__doc__)
     parser.add_argument("--out", required=True, help="CSV to write; the truth goes to FILE.truth.json")
-    parser.add_argument("--market", choices=MARKETS, default=default.market, help="family of demand")
-    parser.add_argument("--days", type=int, default=default.days, help="days of history")
-    parser.add_argument("--units", type=float, default=default.units, help="mean units per day at the initial price")
-    parser.add_argument("--seed", type=int, default=default.seed, help="seed of the simulation")
-    parser.add_argument("--products", type=int, default=default.products, help="number of products in the file")
+    parser.add_argument("--market", choices=MARKETS, default=SellerConfig().market, help="family of demand")
+    texts = {
+        "days": "days of history",
+        "units": "mean units per day at the initial price",
+        "seed": "seed of the simulation",
+        "products": "number of products in the file",
+    }
+    add_settings(parser, SellerConfig(), texts)
     options = vars(parser.parse_args(words))
     out = Path(options.pop("out"))
     write_seller(SellerConfig(**options), out)

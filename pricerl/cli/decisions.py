@@ -1,4 +1,4 @@
-"""Commands for people's decisions: ``override``, ``pause``, ``resume`` and ``approve``."""
+"""Commands for decisions of people: ``override``, ``pause``, ``resume``, ``approve``, ``rollback`` and ``history``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 
 from pricerl.advice.exports import PRICES
-from pricerl.cli.log import write_run_log
 from pricerl.cli.usage import Parser, add_author_options, positive_price, with_first
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter
@@ -22,22 +21,20 @@ from pricerl.operations.log.orders import (
     OVERRIDE,
     PAUSE,
     RESUME,
+    ROLLBACK,
+    TEST_RESULT,
     TOLERANCE,
     doubt_price,
 )
 from pricerl.operations.outbox import first_change, last_day_of, limits_of
-from pricerl.operations.shop import Shop
+from pricerl.operations.shop import Shop, choose_product
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
-from pricerl.terminal import shown, write_lines
+from pricerl.runs.run_log import write_run_log
+from pricerl.terminal import shown, table, write_lines
 
 MOST_NOTES = 10
 """Most sentences about prices that were left out."""
-
-RUN_OPTIONS = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
-
-KEPT_TO = {OVERRIDE: "change it in your shop; later advice keeps to it", PAUSE: "later advice keeps to it"}
-"""Effect of an order on later advice."""
 
 
 def override(words: Sequence[str]) -> int:
@@ -52,11 +49,7 @@ def pause(words: Sequence[str]) -> int:
 
 def resume(words: Sequence[str]) -> int:
     """End an override or a pause before its last day; the model decides again from the next advice on."""
-    parser = Parser(prog="pricerl resume", description=resume.__doc__)
-    add_run_options(parser)
-    parser.add_argument("--product", help="product, if the run has several")
-    add_author_options(parser)
-    options = parser.parse_args(words)
+    options = _author_parser("resume", resume.__doc__).parse_args(words)
     shop = shop_of(options)
     (*_, entry), after = shop.record(lambda shop: [_draft_resumption(shop, options)])
     done = f"{shown(entry['product'])}: the order of entry {entry['ends']} has ended (entry {entry['id']} of "
@@ -65,31 +58,24 @@ def resume(words: Sequence[str]) -> int:
 
 
 def _draft_resumption(shop: Shop, options: argparse.Namespace) -> Entry:
-    """Draft the end of the order in force on a product.
-
-    Raises:
-        UsageError: there is none.
-    """
+    """Draft the end of the order in force on a product."""
     advice = shop.advice_on(options.product)
     orders = shop.orders_on(advice["product"])
     order = next((order for order in reversed(orders) if order.status in ("active", "refused")), None)
     if order is None:
         raise UsageError(f"no override, pause or price test of {shown(advice['product'])} is in force (see history)")
-    draft = stamp(RESUME, actor_of(options.by), typed_text(options.reason))
-    return draft | {"product": advice["product"], "ends": order.id}
+    return _stamp(RESUME, options) | {"product": advice["product"], "ends": order.id}
 
 
 def approve(words: Sequence[str]) -> int:
     """Record the approval of a recommended change."""
-    parser = Parser(prog="pricerl approve", description=approve.__doc__)
-    add_run_options(parser)
+    parser = _author_parser("approve", approve.__doc__)
     parser.add_argument("id", nargs="?", type=int, help="entry to approve; the product's last advice if absent")
-    parser.add_argument("--product", help="product, if the run has several")
-    add_author_options(parser)
     options = parser.parse_args(words)
     shop = shop_of(options)
     (*_, entry), after = shop.record(lambda shop: [_draft_approval(shop, options)])
-    name, price = shown(entry["product"]), entry["price"]
+    name = shown(entry["product"])
+    price = entry["price"]
     advice = shop.log.entries[entry["approves"] - 1]
     change = f"the change from {advice['current_price']:g} to {price:g} on {entry['date']}"
     later = sorted({day["price"] for day in advice["days"]} - {price, advice["current_price"]})
@@ -99,11 +85,7 @@ def approve(words: Sequence[str]) -> int:
 
 
 def _draft_approval(shop: Shop, options: argparse.Namespace) -> Entry:
-    """Draft the approval of the newest advice on a product.
-
-    Raises:
-        UsageError: there is nothing to approve, or it was approved before.
-    """
+    """Draft the approval of the newest advice on a product."""
     if options.id is None:
         advice = shop.advice_on(options.product)
     else:
@@ -126,9 +108,22 @@ def _draft_approval(shop: Shop, options: argparse.Namespace) -> Entry:
         price = "keeps the price" if order.price is None else f"of {order.price:g}"
         rule = f"the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes precedence"
         raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
-    draft = stamp(APPROVAL, actor_of(options.by), typed_text(options.reason))
-    about = {"product": advice["product"], "approves": advice["id"]}
-    return draft | about | {"date": change["date"], "price": change["price"]}
+    about = {"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]}
+    return _stamp(APPROVAL, options) | about
+
+
+def _author_parser(command: str, purpose: str | None, needs_reason: bool = False) -> Parser:
+    """Return a parser of the options of a decision: run, product, reason and author."""
+    parser = Parser(prog=f"pricerl {command}", description=purpose)
+    add_run_options(parser)
+    parser.add_argument("--product", help="product, if the run has several")
+    add_author_options(parser, needs_reason)
+    return parser
+
+
+def _stamp(kind: str, options: argparse.Namespace) -> Entry:
+    """Draft an entry with the author and the reason of the options."""
+    return stamp(kind, actor_of(options.by), typed_text(options.reason))
 
 
 def add_run_options(parser: Parser) -> None:
@@ -139,25 +134,18 @@ def add_run_options(parser: Parser) -> None:
 
 
 def shop_of(options: argparse.Namespace) -> Shop:
-    """Return the shop of the run named by the options.
-
-    Raises:
-        UsageError: the run does not exist, or none is named and there are several.
-    """
+    """Return the shop of the run that the options name, or of the only run."""
     named = options.ckpt_path in (None, "last", "best")
     folder = find_run(options.run_name, LOG_FILE).path if named else RunFolder.of(Path(options.ckpt_path)).path
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder of a run; {RUN_OPTIONS}")
+        name = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
+        raise UsageError(f"{folder} is not a folder of a run; {name}")
     write_run_log(folder)
     return Shop.open(RunFolder(folder), options.today)
 
 
 def find_advice(entries: Sequence[Entry], number: int) -> Entry:
-    """Return an advice by its entry number.
-
-    Raises:
-        UsageError: there is no such entry, or it is not an advice.
-    """
+    """Return an advice by its entry number."""
     if not 1 <= number <= len(entries):
         raise UsageError(f"entry {number} does not exist; the log holds {len(entries)} entries (see history)")
     if entries[number - 1]["kind"] != ADVICE:
@@ -167,11 +155,8 @@ def find_advice(entries: Sequence[Entry], number: int) -> Entry:
 
 def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     """Append an order that refers to the product's last advice, and print its effect."""
-    parser = Parser(prog=f"pricerl {kind}", description=purpose)
-    add_run_options(parser)
-    parser.add_argument("--product", help="product, if the run has several")
+    parser = _author_parser(kind, purpose, needs_reason=True)
     parser.add_argument("--until", required=True, help="last day, such as 2026-01-31")
-    add_author_options(parser, needs_reason=True)
     if kind == OVERRIDE:
         parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
         tolerance = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"
@@ -183,7 +168,8 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     effect = f"you charge {entry['price']:g}" if kind == OVERRIDE else "the price is kept"
     done = f"{shown(entry['product'])}: until {entry['until']} {effect} (entry {entry['id']} of {shop.log_path})"
     expected = _expected_lines(shop.folder.path, entry["product"], entry["price"]) if kind == OVERRIDE else []
-    write_lines([done, *expected, KEPT_TO[kind], *outbox_lines(after)])
+    kept = f"{'change it in your shop; ' if kind == OVERRIDE else ''}later advice keeps to it"
+    write_lines([done, *expected, kept, *outbox_lines(after)])
     return EXIT_OK
 
 
@@ -192,19 +178,18 @@ def _expected_lines(folder: Path, product: str, price: float) -> list[str]:
     from pricerl.advice.files import read_advice
     from pricerl.advice.sentences.next_steps import expectation_words, objection_words
 
-    document = read_advice(folder)
-    found = (
-        None if document is None else next((item for item in document["products"] if item["product"] == product), None)
-    )
-    if document is None or found is None:
-        return []
-    f = Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
-    return [*expectation_words(found, price, f), *objection_words(found, price, f)]
+    document = read_advice(folder) or {"products": []}
+    for item in document["products"]:
+        if item["product"] == product:
+            f = Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
+            return [*expectation_words(item, price, f), *objection_words(item, price, f)]
+    return []
 
 
 def outbox_lines(shop: Shop) -> list[str]:
     """Return the content of the outbox in one line, and one per price that was left out."""
-    box, path = shop.outbox, shop.folder.path / PRICES
+    box = shop.outbox
+    path = shop.folder.path / PRICES
     names = {row.product: f"{shown(row.product)} " if len(shop.newest) > 1 else "" for row in box.rows}
     listed = ", ".join(f"{names[row.product]}{row.price:.{box.decimals}f} from {row.date}" for row in box.rows[:3])
     more = f" and {len(box.rows) - 3} more" if len(box.rows) > 3 else ""
@@ -215,17 +200,18 @@ def outbox_lines(shop: Shop) -> list[str]:
 
 
 def _draft_order(kind: str, shop: Shop, options: argparse.Namespace) -> Entry:
-    """Draft an order on the product of its last advice.
-
-    Raises:
-        UsageError: day, reason or price are not acceptable.
-    """
+    """Draft an order on the product of its last advice."""
     advice = shop.advice_on(options.product)
-    until = _read_day(options.until, shop.first_day_for(advice)).isoformat()
+    first = shop.first_day_for(advice)
+    try:
+        until = date.fromisoformat(options.until).isoformat()
+    except ValueError:
+        raise UsageError(f"--until: must be a day such as 2026-01-31, found {options.until!r}") from None
+    if until < first:
+        raise UsageError(f"--until: {until} is before {first}, the next day that has no price yet; choose a later day")
     if not shown(options.reason):
         raise UsageError("--reason: must be a text, found nothing")
-    draft = stamp(kind, actor_of(options.by), typed_text(options.reason))
-    draft |= {"product": advice["product"], "until": until}
+    draft = _stamp(kind, options) | {"product": advice["product"], "until": until}
     if kind == OVERRIDE:
         draft |= {"price": positive_price(options.price), "currency": advice["terms"]["currency"]}
         if refusal := refuse_price(draft["price"], limits_of(advice)):
@@ -237,16 +223,6 @@ def _draft_order(kind: str, shop: Shop, options: argparse.Namespace) -> Entry:
             raise UsageError(f"--price: {doubt}; add --force if you mean it")
         draft["forced"] = bool(doubt)
     return draft
-
-
-def _read_day(text: str, first: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--until: must be a day such as 2026-01-31, found {text!r}") from None
-    if day.isoformat() < first:
-        raise UsageError(f"--until: {day} is before {first}, the next day that has no price yet; choose a later day")
-    return day
 
 
 def typed_text(text: str) -> str:
@@ -262,3 +238,75 @@ def actor_of(name: str | None) -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # the user has no name, as in some containers
         return "unknown"
+
+
+def history(words: Sequence[str]) -> int:
+    """Print all decisions, overrides, pauses and approvals with author and reason."""
+    parser = Parser(prog="pricerl history", description=history.__doc__)
+    add_run_options(parser)
+    parser.add_argument("--product", help="this product only")
+    options = parser.parse_args(words)
+    shop = shop_of(options)
+    found = shop.log
+    if options.product is not None:
+        advised = dict.fromkeys(entry["product"] for entry in found.entries if entry["kind"] == ADVICE)
+        choose_product(list(advised), options.product, "this run")
+    shown_entries = [entry for entry in found.entries if options.product in (None, entry.get("product"))]
+    heads = table([_cells(entry, shop) for entry in shown_entries], numbers=False)
+    reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
+    write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
+    if found.torn:
+        write_lines([f"line {len(found.entries) + 1} is incomplete: a write was interrupted; the line is ignored"])
+    return EXIT_OK
+
+
+def rollback(words: Sequence[str]) -> int:
+    """Use an earlier generation of weights and advice again."""
+    parser = Parser(prog="pricerl rollback", description=rollback.__doc__)
+    add_run_options(parser)
+    parser.add_argument("--to", help="generation, such as gen-0003; the one before the current if absent")
+    add_author_options(parser)
+    options = parser.parse_args(words)
+    shop = shop_of(options)
+    folder = shop.folder
+    with folder.locked():
+        before = folder.current
+        chosen = folder.find(options.to)
+        chosen.verify()
+        draft = _stamp(ROLLBACK, options) | {
+            "generation": chosen.name,
+            "instead_of": None if before is None else before.name,
+        }
+        (*_, entry), after = shop.record([draft], uses=chosen)
+    instead = "" if before is None else f" instead of {before.name}"
+    done = f"{folder.path} uses {chosen.name}{instead} (entry {entry['id']} of {shop.log_path})"
+    write_lines([done, *outbox_lines(after)])
+    return EXIT_OK
+
+
+def _cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
+    """Return the table cells of an entry: number, time, kind, author and content."""
+    if entry["kind"] in ("repair", "rollback", "retrain"):
+        left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
+        content = "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
+    else:
+        content = f"{shown(entry['product'])}: {_describe_content(entry, shop)}"
+    as_of = f", as of {entry['today']}" if entry.get("today") and entry["today"] != entry["time"][:10] else ""
+    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", f"{content}{as_of}")
+
+
+def _describe_content(entry: Entry, shop: Shop) -> str:
+    if entry["kind"] == APPROVAL:
+        return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
+    if entry["kind"] == RESUME:
+        return f"the order of entry {entry['ends']} has ended"
+    if entry["kind"] == TEST_RESULT:
+        return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
+    if entry["kind"] == ADVICE:
+        change = first_change(entry)
+        now = f"{entry['current_price']:g}"
+        words = f"keep {now}" if change is None else f"{now} to {change['price']:g} on {change['date']}"
+        return f"{words}, grade {entry['grade']}, source {entry['source']}"
+    status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
+    price = "price kept" if entry["kind"] == PAUSE else f"{entry.get('test_price') or entry['price']:g}"
+    return f"{price} until {entry['until']}, {status}"

@@ -1,28 +1,29 @@
-"""Configurations that a command names, and the packages whose classes, functions and environments it may use.
+"""Configurations that a command names, and the classes and environments that it may import.
 
-A configuration is the user's own file, or one of the package, which is found by name. Only ``--allow`` on the command
-line allows further packages. Configurations, and settings stored in checkpoints, may name classes and environments of
-others, but these are refused before anything is imported.
+A configuration is the user's own file, or one of the package, found by its name. Only ``--allow`` on the command line
+allows further packages: classes of others are refused before anything is imported.
 """
 
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Collection, Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import yaml
 
-from pricerl.cli.usage import option_values
+from pricerl.cli.usage import CONFIG_OPTIONS, option_values, replace_options
 from pricerl.errors import UsageError, did_you_mean
+from pricerl.runs.names import USUAL_CLASSES
 
 SHIPPED = Path(__file__).parents[1] / "configs"
 """Folder of the configurations in the package; the one of this name in a checkout is a link to it."""
 
-CONFIG_OPTIONS = ("--config", "-c")
+GYM_CLASS = "pricerl.training.gym_data.GymDataModule"
 
 OWN = ("pricerl", "lightning")
 """Packages that are always allowed."""
@@ -53,31 +54,18 @@ def find_config(name: str) -> str:
     return str(shipped) if inside and shipped.is_file() else name
 
 
-def with_found_configs(words: Sequence[str]) -> list[str]:
-    """Return a command's words with the path of each configuration instead of its name."""
-    found = list(words)
-    for at, word in enumerate(words):
-        option, equals, value = word.partition("=")
-        if option in CONFIG_OPTIONS and equals:
-            found[at] = f"{option}={find_config(value)}"
-        elif at and words[at - 1] in CONFIG_OPTIONS:
-            found[at] = find_config(word)
-    return found
-
-
 def read_configs(words: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the settings of each ``--config``, a file, a name or inline YAML in braces.
-
-    Raises:
-        UsageError: a configuration is missing, a folder, not text or not a YAML mapping.
-    """
-    return [_read_config(name) for name in option_values(words, *CONFIG_OPTIONS)]
+    """Return the settings of each ``--config``, a file, a name or inline YAML in braces."""
+    return [read_config(name) for name in option_values(words, *CONFIG_OPTIONS)]
 
 
-def _read_config(name: str) -> dict[str, Any]:
+def read_config(name: str) -> dict[str, Any]:
+    """Return the settings of one configuration."""
+    from jsonargparse import get_loader
+
     path = Path(found := find_config(name))
     try:
-        content = yaml.safe_load(found if found.lstrip().startswith("{") else path.read_text(encoding="utf-8"))
+        content = get_loader("yaml")(found if found.lstrip().startswith("{") else path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         near = [*shipped_names(), *(str(item) for item in path.parent.glob("*.y*ml"))]
         raise UsageError(f"--config {name}: there is no such file{did_you_mean(name, near)}") from error
@@ -97,20 +85,8 @@ def _read_config(name: str) -> dict[str, Any]:
     return content or {}
 
 
-def names_a_class(words: Sequence[str]) -> bool:
-    """Return whether options or configurations choose a class for data or model."""
-    if any(word.partition("=")[0] in ("--data", "--model") or ".class_path" in word for word in words):
-        return True
-    files = [Path(find_config(name)) for name in option_values(words, *CONFIG_OPTIONS)]
-    return any("class_path" in path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file())
-
-
 def allowed_packages(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the packages that a command may import, in order: those of ``--allow``, repeated or separated by commas.
-
-    Raises:
-        UsageError: a name is not that of a package.
-    """
+    """Return the packages that a command may import: pricerl, Lightning and those of ``--allow``, in order."""
     given = [name.strip() for value in option_values(words, "--allow") for name in value.split(",")]
     for name in given:
         if not all(part.isidentifier() for part in name.split(".")):
@@ -120,17 +96,11 @@ def allowed_packages(words: Sequence[str]) -> tuple[str, ...]:
 
 def without_allow(words: Sequence[str]) -> list[str]:
     """Return a command's words without ``--allow``, which no configuration may set and no run stores."""
-    values = {number + 1 for number, (word, _) in enumerate(pairwise(words)) if word == "--allow"}
-    kept = [word for number, word in enumerate(words) if number not in values]
-    return [word for word in kept if word.partition("=")[0] != "--allow"]
+    return replace_options(words, ["--allow"], lambda option, packages: [])
 
 
 def import_allowed(packages: Sequence[str]) -> None:
-    """Let the parser import only the given packages, and import them, so that they can register what they add.
-
-    Raises:
-        UsageError: a package does not exist.
-    """
+    """Let the parser import only the given packages, and import them, so that they can register what they add."""
     from jsonargparse import set_parsing_settings
 
     _ever_allowed.update(packages)
@@ -158,6 +128,70 @@ def import_environment(env_id: str | None, settings: Any, packages: Collection[s
         _import(named[1], str(env_id))
 
 
+def take_classes(words: Sequence[str], packages: Collection[str], place: str = "") -> tuple[list[str], dict[str, str]]:
+    """Return a command's words without the classes that they choose for model and data, and their paths by group.
+
+    The settings of a class, ``init_args`` in a configuration, become those of its group. The setting ``env_id`` alone
+    chooses the data of a Gymnasium environment.
+
+    Args:
+        words: options and their values.
+        packages: packages that may be imported.
+        place: origin of the words, for messages.
+
+    Raises:
+        UsageError: a configuration cannot be read, or a class is unknown or in a package that is not allowed.
+    """
+    named: dict[str, str] = {}
+    env_ids: list[Any] = option_values(words, "--data.env_id")
+
+    def take_config(option: str, name: str) -> list[str]:
+        settings = read_config(name)
+        whole = dict(settings)
+        for group in [name for name in USUAL_CLASSES if name in settings]:
+            found = {"class_path": whole[group]} if isinstance(whole[group], str) else whole[group] or {}
+            if not isinstance(found, dict):
+                raise UsageError(f"{group} must hold settings such as '{group}: {{...}}', found {found!r:.40}")
+            plain = {key.removeprefix("init_args."): value for key, value in found.items() if key != "init_args"}
+            settings[group] = {**plain, **(found.get("init_args") or {})}
+            if chosen := settings[group].pop("class_path", None):
+                named[group] = str(chosen)
+            env_ids.append(settings[group].get("env_id"))
+        if settings == whole:
+            return [option, find_config(name)]
+        return [option, yaml.safe_dump(settings, default_flow_style=True, width=math.inf)]
+
+    def take_option(option: str, value: str) -> list[str]:
+        named[option.removeprefix("--").removesuffix(".class_path")] = value
+        return []
+
+    kept = replace_options(words, CONFIG_OPTIONS, take_config)
+    choices = [f"--{group}{ending}" for group in USUAL_CLASSES for ending in ("", ".class_path")]
+    kept = replace_options(kept, choices, take_option)
+    kept = [word.replace(".init_args.", ".", 1) if word.startswith("--") else word for word in kept]
+    if any(env_id is not None for env_id in env_ids):
+        named.setdefault("data", GYM_CLASS)
+    return kept, {group: _find_class(group, name, packages, place) for group, name in named.items()}
+
+
+def _find_class(group: str, name: str, packages: Collection[str], place: str) -> str:
+    """Import a class of an allowed package, and return its path; classes of pricerl are known by their names."""
+    from pricerl.training.datamodule import ReplayDataModule  # imports torch
+    from pricerl.training.loop import OffPolicyModule
+
+    place = place or f"--{group}: "
+    own = {path.rpartition(".")[2]: path for path in (*USUAL_CLASSES.values(), GYM_CLASS)}
+    path = own.get(name, name)
+    module, _, last = path.rpartition(".")
+    if module and not is_allowed(path, packages):
+        raise UsageError(refusal(path, path, place))
+    found = getattr(_import(module, place + path), last, None) if module else None
+    base = OffPolicyModule if group == "model" else ReplayDataModule
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise UsageError(f"{place}there is no subclass {name} of {base.__name__}")
+    return path
+
+
 def is_allowed(module: str, packages: Collection[str]) -> bool:
     """Return whether a module, or a class by its path, is in an allowed package."""
     return any(f"{module}.".startswith(f"{package}.") for package in packages)
@@ -168,9 +202,9 @@ def refusal(name: str, module: str, place: str = "") -> str:
     return f"{place}{name} is not imported without --allow {module.partition('.')[0]}"
 
 
-def _import(module: str, place: str) -> None:
+def _import(module: str, place: str) -> ModuleType:
     try:
-        importlib.import_module(module)
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise

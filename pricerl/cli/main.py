@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Any
 
 from pricerl import __version__
-from pricerl.cli.log import log_failure, logged_command
 from pricerl.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -30,6 +29,7 @@ from pricerl.errors import (
     did_you_mean,
 )
 from pricerl.progress import show_stages
+from pricerl.runs.run_log import log_failure, logged_command
 from pricerl.terminal import write_lines
 
 COMMANDS = {
@@ -41,7 +41,7 @@ COMMANDS = {
     "validate": "advise:validate",
     "test": "advise:test",
     "predict": "advise:predict",
-    "what-if": "what_if:compare_prices",
+    "what-if": "advise:what_if",
     "override": "decisions:override",
     "pause": "decisions:pause",
     "resume": "decisions:resume",
@@ -51,9 +51,9 @@ COMMANDS = {
     "retrain": "maintain:retrain",
     "review": "maintain:review",
     "price-test": "price_tests:price_test",
-    "history": "audit:history",
-    "rollback": "audit:rollback",
-    "audit": "audit:audit_log",
+    "history": "decisions:history",
+    "rollback": "decisions:rollback",
+    "audit": "maintain:audit_log",
 }
 """Module and function of each command in ``pricerl.cli``, imported only when the command runs."""
 
@@ -93,9 +93,6 @@ exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 not enough evidence (the advice 
             130 interrupted (SIGINT), 143 terminated (SIGTERM)
 """
 
-
-IMPORT_SYSTEM = "importlib._bootstrap"
-"""Part of the file name of Python's import system, as its frames have it."""
 
 SIGNALS = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
 """Message of a command that a signal ended."""
@@ -153,11 +150,10 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}{did_you_mean(name, COMMANDS)} (see --help)")
     module, _, function = COMMANDS[name].partition(":")
-    if module in ("advise", "what_if"):
-        from pricerl.cli.imports import names_a_class
+    if module == "advise":
         from pricerl.cli.usage import answer_early
 
-        if answer_early(name, rest, names_a_class(rest)):
+        if answer_early(name, rest):
             return EXIT_OK
     code: int = getattr(import_module(f"pricerl.cli.{module}"), function)(rest)
     return code
@@ -194,7 +190,7 @@ def ended_by_signals() -> Iterator[None]:
 def _end(number: int, frame: Any) -> None:
     """Raise an error that the command line prints; within an import, which may swallow errors, end at once."""
     while frame is not None:
-        if IMPORT_SYSTEM in frame.f_code.co_filename:
+        if "importlib._bootstrap" in frame.f_code.co_filename:  # the import system
             write_lines([f"error: {SIGNALS[number]}"], problems=True)
             os._exit(128 + number)
         frame = frame.f_back
@@ -214,15 +210,15 @@ def explain_failure(error: Exception, words: Sequence[str]) -> tuple[str, int] |
     """
     from pricerl.cli.imports import OWN, allowed_packages, is_allowed
 
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    lines = [line for _, line in traceback.walk_tb(error.__traceback__)]
+    walked = list(traceback.walk_tb(error.__traceback__))
     own = allowed_packages(words)[len(OWN) :]
-    for frame, line in zip(reversed(frames), reversed(lines), strict=True):
+    for frame, line in reversed(walked):
         if is_allowed(_module(frame), own):
             what = str(error).partition("\n")[0] or "without a message"
-            place = f"{_place(frame)} ({frame.f_code.co_filename}:{line})"
+            function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # Python 3.10 has no qualified names
+            place = f"{_module(frame)}.{function} ({frame.f_code.co_filename}:{line})"
             return f"error in {place}: {type(error).__name__}: {what}", EXIT_BUG
-    parts = _module(frames[-1]).split(".")
+    parts = _module(walked[-1][0]).split(".")
     if parts[0] == "lightning" and (isinstance(error, ImportError) or (parts[2:3] and parts[2] in REFUSING)):
         return f"error: trainer: {' '.join(str(error).split())}", EXIT_USAGE
     return None
@@ -230,9 +226,3 @@ def explain_failure(error: Exception, words: Sequence[str]) -> tuple[str, int] |
 
 def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
-
-
-def _place(frame: FrameType) -> str:
-    """Return module, class and function of a frame."""
-    name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # Python 3.10 has no qualified names
-    return f"{_module(frame)}.{name}"

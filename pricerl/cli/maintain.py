@@ -1,19 +1,24 @@
-"""Commands that maintain a run: ``watch`` new days, ``retrain`` and ``review`` past advice."""
+"""Commands that maintain a run: ``watch`` new days, ``retrain``, ``review`` past advice and ``audit`` the log."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pricerl.cli.advise import print_advice, run_lightning
-from pricerl.cli.usage import Parser, option_words, with_first
+import msgspec
+
+from pricerl.cli.decisions import add_run_options, find_advice, shop_of
+from pricerl.cli.usage import Parser, add_files, add_settings, option_words, with_first
+from pricerl.data.naming import list_sources
+from pricerl.data.reading.sources.containers import is_present
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
-from pricerl.operations.log.decision_log import LOG_FILE, read_log, stamp
+from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, read_log, stamp, verify
 from pricerl.operations.log.orders import RETRAIN
 from pricerl.operations.model_gate import GATE_FILE, Comparison, GateConfig, Verdict
 from pricerl.operations.shop import Shop
@@ -29,17 +34,33 @@ from pricerl.operations.watching.alerts import (
     send_alerts,
 )
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor, to_json
-from pricerl.runs.folder import BEST, RunFolder
+from pricerl.runs.folder import BEST
 from pricerl.runs.names import find_run
 from pricerl.terminal import print_notes, table, write_json, write_lines
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
-    from pricerl.runs.checkpoint import Checkpoint
     from pricerl.training.run import Run
 
 EXIT_CODES = {"ok": EXIT_OK, "unknown": EXIT_OK, "warning": EXIT_WARNING, "alarm": EXIT_ALARM}
 """Exit code by severity."""
+
+WATCH_TEXTS = {
+    "late_after": "days without data until it is late",
+    "old_after": "days until the model is old",
+    "conversion_drop": "smallest drop of a conversion that is reported, as a share",
+    "competitor_move": "smallest change of the competitor's price that is reported, as a share",
+}
+"""Help of the settings of ``watch``."""
+
+GATE_TEXTS = {
+    "holdout_days": "last days of the file that both models must forecast, whole weeks",
+    "confidence": "confidence with which the new model is not worse",
+    "profit_tolerance": "share of profit that the new policy may earn less in the new market",
+}
+"""Help of the settings of ``retrain``."""
+
+TEST_ALERT = Alert(TEST, "", "ok", "this is a test: alerts arrive here")
 
 MOST_FINDINGS = 40
 """Most rows of the table on the terminal; ``monitor.json`` has all findings."""
@@ -50,63 +71,53 @@ MOST_REVIEWED = 60
 
 def watch(words: Sequence[str]) -> int:
     """Check the new days of a RUN's fresh file, write monitor.json and send alerts; all options of predict apply."""
-    parser = _watch_parser()
+    from pricerl.cli.advise import run_lightning
+    from pricerl.operations.watching.monitoring import failed_watch, watch_run
+    from pricerl.operations.watching.new_days import WatchSettings
+
+    parser = _file_parser("watch", watch.__doc__)
+    add_settings(parser, WatchSettings(), WATCH_TEXTS)
+    parser.add_argument("--cool_down", type=float, default=7.0, help="days without a second alert of the same kind")
+    parser.add_argument("--alert_file", help=f"file of apprise addresses, one per line; else the variable {ADDRESSES}")
+    parser.add_argument("--test-alert", action="store_true", help="send a test alert and do nothing else")
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="output: text, or json for programs")
     options, rest = parser.parse_known_args(with_first(words, "--run_name"))
     folder = find_run(options.run_name, BEST)
     channels = apprise_channels(read_addresses(options.alert_file))
     if options.test_alert:
-        return _test(folder, channels)
+        _, failures = send_alerts(folder.path, [TEST_ALERT], channels, 0.0, datetime.now(timezone.utc))
+        if failures:
+            raise UsageError("; ".join(failures))
+        write_lines([f"test alert written to {folder.path}, and sent to {len(channels)} addresses"])
+        return EXIT_OK
     today = Shop.open(folder, options.today).today
+    given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
+    limits = WatchSettings(**{name: getattr(options, name) for name in WATCH_TEXTS})
     try:
-        run, monitor = _watch(folder, options, rest, today)
+        run = run_lightning("predict", [*rest, *given])
+        monitor = watch_run(run, read_log(folder.path / LOG_FILE).entries, limits, today)
     except DataError as error:
-        from pricerl.operations.watching.monitoring import failed_watch
-
-        monitor = failed_watch(folder.path.name, today, error.problems[0])
-        _deliver(folder.path, monitor, channels, options)
+        _deliver(folder.path, failed_watch(folder.path.name, today, error.problems[0]), channels, options)
         raise
     if run.options.wandb:
         channels = [*channels, _wandb_channel(monitor)]
     sent = _deliver(folder.path, monitor, channels, options)
     if run.options.wandb:
-        _active_run().finish()
+        sys.modules["wandb"].run.finish()
     if options.format == "json":
-        write_json(_plain(monitor))
+        write_json(msgspec.to_builtins(monitor))
     else:
         write_lines(monitor_lines(monitor, folder.path / MONITOR_FILE, sent))
     return EXIT_CODES[monitor.severity]
 
 
-def _watch_parser() -> Parser:
-    from pricerl.operations.watching.new_days import WatchSettings
-
-    parser, usual = Parser(prog="pricerl watch", description=watch.__doc__, allow_abbrev=False), WatchSettings()
+def _file_parser(command: str, purpose: str | None) -> Parser:
+    """Return a parser of the options that name a run, its fresh file and today; it leaves others to ``predict``."""
+    parser = Parser(prog=f"pricerl {command}", description=purpose, allow_abbrev=False)
     parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent; also the first word")
     parser.add_argument("--data.path", dest="path", help="the fresh file; the files of the newest advice if absent")
-    parser.add_argument(
-        "--late_after", type=int, default=usual.late_after, help="days without data until they are late"
-    )
-    parser.add_argument("--old_after", type=int, default=usual.old_after, help="days until the model is old")
-    drop = "smallest drop of a conversion that is reported, as a share"
-    parser.add_argument("--conversion_drop", type=float, default=usual.conversion_drop, help=drop)
-    move = "smallest change of the competitor's price that is reported, as a share"
-    parser.add_argument("--competitor_move", type=float, default=usual.competitor_move, help=move)
-    parser.add_argument("--cool_down", type=float, default=7.0, help="days without a second alert of the same kind")
-    parser.add_argument("--alert_file", help=f"file of apprise addresses, one per line; else the variable {ADDRESSES}")
-    parser.add_argument("--test-alert", action="store_true", help="send a test alert and do nothing else")
-    parser.add_argument("--today", help="day of the watch, such as 2026-01-31; today if absent")
-    parser.add_argument("--format", choices=["text", "json"], default="text", help="output: text, or json for programs")
+    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
     return parser
-
-
-def _watch(folder: RunFolder, options: argparse.Namespace, rest: Sequence[str], today: date) -> tuple[Run, Monitor]:
-    from pricerl.operations.watching.monitoring import watch_run
-    from pricerl.operations.watching.new_days import WatchSettings
-
-    limits = {name: getattr(options, name) for name in vars(WatchSettings())}
-    given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
-    run = run_lightning("predict", [*rest, *given])
-    return run, watch_run(run, read_log(folder.path / LOG_FILE).entries, WatchSettings(**limits), today)
 
 
 def _deliver(folder: Path, monitor: Monitor, channels: Sequence[Channel], options: argparse.Namespace) -> list[Alert]:
@@ -117,33 +128,21 @@ def _deliver(folder: Path, monitor: Monitor, channels: Sequence[Channel], option
     return sent
 
 
-def _test(folder: RunFolder, channels: Sequence[Channel]) -> int:
-    """Send a test alert to every channel.
-
-    Raises:
-        UsageError: a channel failed.
-    """
-    alert = Alert(TEST, "", "ok", "this is a test: alerts arrive here")
-    _, failures = send_alerts(folder.path, [alert], channels, 0.0, datetime.now(timezone.utc))
-    if failures:
-        raise UsageError("; ".join(failures))
-    write_lines([f"test alert written to {folder.path}, and sent to {len(channels)} addresses"])
-    return EXIT_OK
-
-
 def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert]) -> list[str]:
     """Return the table of findings, the most severe first, and the places of more."""
-    rows, several = monitor.listed(), len(monitor.products) > 1
+    several = len(monitor.products) > 1
     new = max((product.new_days for product in monitor.products), default=0)
     head = f"{monitor.run} on {monitor.today}: {monitor.severity}; {new} new days"
     cells = [
-        (item.severity, item.kind, f"{name}: {item.text}" if several and name else item.text) for name, item in rows
+        (item.severity, item.kind, f"{name}: {item.text}" if several and name else item.text)
+        for name, item in monitor.listed()
     ]
     more = [f"  … and {len(cells) - MOST_FINDINGS} more in {path}"] if len(cells) > MOST_FINDINGS else []
     records = [product.track_record for product in monitor.products if product.track_record is not None]
-    advised, followed = (sum(getattr(record, name) for record in records) for name in ("advised", "followed"))
-    inside = [record.inside["units"] for record in records]
-    held, tested = (sum(pair[place] for pair in inside) for place in (0, 1))
+    advised = sum(record.advised for record in records)
+    followed = sum(record.followed for record in records)
+    held = sum(record.inside["units"][0] for record in records)
+    tested = sum(record.inside["units"][1] for record in records)
     track = [f"  track record: {advised} advised days passed, {followed} at the advised price"] if records else []
     if tested:
         track.append(f"  units inside the 90 % interval of the advice on {held} of {tested} days")
@@ -153,7 +152,7 @@ def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert]) -> list[s
 
 def _wandb_channel(monitor: Monitor) -> Channel:
     """Log the numbers to the resumed run in Weights & Biases, and return the channel to it."""
-    active = _active_run()
+    active = sys.modules["wandb"].run
     for product in monitor.products:
         values = {f"watch/{item.kind}": item.value for item in product.findings if item.value is not None}
         active.log(values if len(monitor.products) == 1 else {f"{product.product}/{k}": v for k, v in values.items()})
@@ -168,23 +167,15 @@ def _wandb_channel(monitor: Monitor) -> Channel:
     return send
 
 
-def _active_run() -> Any:
-    """Return the resumed run in Weights & Biases."""
-    return sys.modules["wandb"].run
-
-
-def _plain(monitor: Monitor) -> Any:
-    import msgspec
-
-    return msgspec.to_builtins(monitor)
-
-
 def retrain(words: Sequence[str]) -> int:
     """Train a challenger of a RUN on a fresh file and use it if it is not worse; all options of fit apply."""
-    options, rest = _retrain_parser().parse_known_args(with_first(words, "--run_name"))
-    config = GateConfig(options.holdout_days, options.confidence, options.profit_tolerance)
+    parser = _file_parser("retrain", retrain.__doc__)
+    add_settings(parser, GateConfig(), GATE_TEXTS)
+    options, rest = parser.parse_known_args(with_first(words, "--run_name"))
+    config = GateConfig(**{name: getattr(options, name) for name in GATE_TEXTS})
     folder = find_run(options.run_name, BEST)
     shop = Shop.open(folder, options.today)
+    from pricerl.cli.advise import run_lightning
     from pricerl.operations.model_comparison import check_days, judge
     from pricerl.runs.checkpoint import Checkpoint, without_query
 
@@ -196,35 +187,17 @@ def retrain(words: Sequence[str]) -> int:
     path = options.path or json.dumps(shop.sources)
     given = option_words({"run_name": folder.path.name, "data.path": path, "today": options.today})
     check_days(run_lightning("predict", [*rest, *given]), champion, config)
-    kept = option_words({"config": json.dumps(without_query(shop.settings))})
-    run = run_lightning("fit", [*_settings_of(champion), *kept, *rest, *given])
+    kept = option_words(
+        {
+            "trainer.max_steps": (champion.about.get("limits") or {}).get("max_steps"),
+            "portable": "true" if champion.about.get("contains_history") is False else None,
+            "config": json.dumps(without_query(shop.settings)),
+        }
+    )
+    run = run_lightning("fit", [*champion.words, *kept, *rest, *given])
     with run.held:
         verdict = judge(run, champion, shop.log.entries, config)
         return _conclude(run, shop, folder.current.name, verdict)
-
-
-def _retrain_parser() -> Parser:
-    parser, usual = Parser(prog="pricerl retrain", description=retrain.__doc__, allow_abbrev=False), GateConfig()
-    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent")
-    parser.add_argument("--data.path", dest="path", help="the fresh file; the files of the newest advice if absent")
-    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
-    held = "last days of the file that both models must forecast, whole weeks"
-    parser.add_argument("--holdout_days", type=int, default=usual.holdout_days, help=held)
-    sure = "confidence with which the new model is not worse"
-    parser.add_argument("--confidence", type=float, default=usual.confidence, help=sure)
-    less = "share of profit that the new policy may earn less in the new market"
-    parser.add_argument("--profit_tolerance", type=float, default=usual.profit_tolerance, help=less)
-    return parser
-
-
-def _settings_of(champion: Checkpoint) -> list[str]:
-    """Return the champion's settings and length of training as options, which those of the command line follow.
-
-    A challenger of a portable champion is portable too.
-    """
-    limits = champion.about.get("limits") or {}
-    portable = "true" if champion.about.get("contains_history") is False else None
-    return [*champion.words, *option_words({"trainer.max_steps": limits.get("max_steps"), "portable": portable})]
 
 
 def _conclude(run: Run, shop: Shop, champion: str, verdict: Verdict) -> int:
@@ -233,6 +206,8 @@ def _conclude(run: Run, shop: Shop, champion: str, verdict: Verdict) -> int:
     code = EXIT_OK
     write_text(run.generation.path / GATE_FILE, verdict.to_json())
     if verdict.promoted:
+        from pricerl.cli.advise import print_advice
+
         code = print_advice(run)
     else:
         run.generation.complete()
@@ -259,16 +234,11 @@ def _pair(test: Comparison) -> list[float | None]:
 
 def review(words: Sequence[str]) -> int:
     """Compare all past advice of a RUN with what happened, and write review.html; all options of predict apply."""
-    parser = Parser(prog="pricerl review", description=review.__doc__, allow_abbrev=False)
-    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent")
-    parser.add_argument(
-        "--data.path",
-        dest="path",
-        help="a file that reaches beyond the advice; the files of the newest advice if absent",
-    )
-    options, rest = parser.parse_known_args(with_first(words, "--run_name"))
+    options, rest = _file_parser("review", review.__doc__).parse_known_args(with_first(words, "--run_name"))
     folder = find_run(options.run_name, BEST)
-    given = option_words({"run_name": folder.path.name, "data.path": options.path})
+    given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
+    from pricerl.cli.advise import run_lightning
+
     run = run_lightning("predict", [*rest, *given])
     from pricerl.operations.review import REVIEW_FILE, lay_out_review, render_review, review_lines, review_products
 
@@ -285,4 +255,72 @@ def review(words: Sequence[str]) -> int:
     for title, cells in review_lines(page):
         write_lines(["", title, *table(cells[:MOST_REVIEWED])])
     write_lines(["", f"open {path}"])
+    return EXIT_OK
+
+
+def audit_log(words: Sequence[str]) -> int:
+    """Check that the decision log is unbroken (verify), or repeat one of its decisions (replay)."""
+    parser = Parser(prog="pricerl audit", description=audit_log.__doc__, allow_abbrev=False)
+    parser.add_argument("action", choices=("verify", "replay"))
+    parser.add_argument("target", nargs="?", help="verify: a log file instead of a run; replay: an entry's number")
+    add_run_options(parser)
+    parser.add_argument("--anchor", help="verify: hash of an entry, as a report prints it, that the log must contain")
+    add_files(parser, "replay: the data file, if it has moved since")
+    parser.add_argument("--allow", help="replay: packages that may be imported, separated by commas")
+    options = parser.parse_args(words)
+    return _verify(options) if options.action == "verify" else _replay(options)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    path = shop_of(options).log_path if options.target is None else Path(options.target)
+    path = path / LOG_FILE if path.is_dir() else path
+    anchor = (options.anchor or "").strip().rstrip("….").lower()  # reports print the first twelve digits
+    if options.anchor is not None and not re.fullmatch(f"[0-9a-f]{{{FEWEST_DIGITS},64}}", anchor):
+        raise UsageError(f"--anchor: must be at least {FEWEST_DIGITS} digits of a hash, found {options.anchor!r}")
+    log = verify(path)
+    lines = [f"{path}: unbroken, {len(log.entries)} entries, last hash {log.head.hash}"]
+    if anchor:
+        number = log.find(anchor)
+        if number is None:
+            found = f"no entry has the hash {anchor}: the log was rewritten, cut, or belongs to another run"
+            raise DataError(str(path), [f"{found}; restore it from a copy"])
+        place = f"entry {number} of {len(log.entries)}" if number else "the head of an empty log"
+        lines.append(f"{anchor} is {place}")
+    write_lines(lines)
+    return EXIT_OK
+
+
+def _replay(options: argparse.Namespace) -> int:
+    """Repeat a recorded decision from the checkpoint and data named in its entry."""
+    if options.target is None or not options.target.isdecimal():
+        raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
+    from pricerl.cli.advise import make_advice, run_lightning
+    from pricerl.operations.log import provenance
+
+    log = shop_of(options).log_path
+    entries = verify(log).entries
+    entry = find_advice(entries, int(options.target))
+    seen = entries[: entry["seen"]]
+    if entry["checkpoint"] is None:
+        raise UsageError(f"entry {entry['id']} names no checkpoint: its run wrote none, so it cannot be replayed")
+    path = options.path or entry["path"]
+    for file in list_sources(path):
+        if not is_present(file):
+            missing = f"the data file of entry {entry['id']} does not exist here; name it with --data.path"
+            raise DataError(file, [missing])
+    today = entry.get("today") or entry["days"][0]["date"]
+    settings = {
+        "config": json.dumps(entry["settings"]),
+        "ckpt_path": log.parent / entry["checkpoint"],
+        **{name: entry[name] for name in ("horizon", "threads", "matmul_precision")},
+        "today": today,
+        "trainer.accelerator": "cpu",
+        "trainer.enable_progress_bar": False,
+        "data.path": path,
+        "allow": options.allow,
+    }
+    run = run_lightning("predict", option_words(settings), seen)
+    origin = provenance.describe_origin(run, date.fromisoformat(today))
+    differences = provenance.check_replay(entry, run, origin, log)
+    write_lines([provenance.compare(entry, make_advice(run, seen, None).advice, differences, log)])
     return EXIT_OK

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import set_parsing_settings
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
 from pricerl.cli.imports import allowed_packages, import_allowed, without_allow
-from pricerl.cli.log import write_run_log
-from pricerl.cli.parse import PricingCLI, wanted_details
-from pricerl.cli.usage import help_topics
+from pricerl.cli.parse import PricingCLI, list_plugins
 from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
 from pricerl.operations.backtests import find_backtests, start_backtests
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.log.orders import ADVICE, RETRAIN
-from pricerl.operations.log.provenance import differing, fingerprint, other_versions
+from pricerl.operations.log.provenance import describe_run, differing, fingerprint, other_versions
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
-from pricerl.operations.tracking import find_ignored, resume_tracked, track_generation
+from pricerl.operations.tracking import describe_tracked, find_ignored, flatten, resume_tracked, track_generation
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, LAST, METRICS_FILE, Generation, RunFolder
+from pricerl.runs.run_log import write_run_log
 from pricerl.terminal import print_notes, write_lines
-from pricerl.training.callbacks.checkpoint import own_saver
-from pricerl.training.run import Run, has_nothing_left, is_first_process, open_generation
+from pricerl.training.callbacks.checkpoint import RunCheckpoint, RunConfig, TreeCheckpointIO, own_saver
+from pricerl.training.callbacks.metrics import RunMetrics
+from pricerl.training.callbacks.progress_bar import TrainingBar
+from pricerl.training.devices import choose_strategy
+from pricerl.training.loggers import build_loggers
+from pricerl.training.run import Run, has_nothing_left, is_first_process, open_generation, resumed_place
 
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
@@ -39,6 +43,10 @@ HISTORY = "history"
 FREE = ("data.eval_every", "data.currency", "data.reading.query")
 """Settings of the data that a resumed run may change without a word: they do not change what is learned from, or the
 history shows it."""
+
+
+PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
+"""Profilers by name; each writes its table to the run's folder, as Lightning's log lines are not shown."""
 
 
 def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:
@@ -53,8 +61,6 @@ def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run
         CheckpointError: the checkpoint cannot be used.
         InterruptedRunError: Ctrl-C while training.
     """
-    helps = bool(help_topics(words)) or any(".help" in word for word in words)
-    set_parsing_settings(docstring_parse_attribute_docstrings=helps)  # the help texts, which take a second to read
     packages = allowed_packages(words)
     import_allowed(packages)
     cli = PricingCLI(without_allow(words), packages, replays=entries is not None)
@@ -79,26 +85,24 @@ def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run
 
 
 def refuse_older(run: Run, shop: Shop, named: bool) -> None:
-    """Refuse a file that is older than that of the newest advice, or that was cut, unless the user accepts it.
-
-    Raises:
-        DataError: with the day and the remedy.
-    """
+    """Refuse a file that is older than that of the newest advice, or that was cut, unless the user accepts it."""
     if run.pricing.path is not None and "history" not in (run.options.accept_changes or "").split(","):
         shop.refuse_older(run.pricing.preprocessor.products, list_sources(run.pricing.path)[0], named)
 
 
 def _fit(cli: PricingCLI) -> Run:
     """Train in a new generation or the resumed one, then load the best weights."""
-    run, folder = cli.built, RunFolder(cli.built.folder)
+    run = cli.built
+    folder = RunFolder(cli.built.folder)
     if run.options.keep < 1:
         raise UsageError(f"--keep must be 1 or more, found {run.options.keep}")
     trial = bool(run.options.trainer.fast_dev_run)
     held = ExitStack()
+    written: list[Generation] = []
     try:
         if is_first_process() and not trial:
             held.enter_context(folder.locked())
-        catcher = held.enter_context(caught_sigterm())
+        held.enter_context(caught_sigterm(written))
         if run.advises:
             run.pricing.check_products(run.pricing.preprocessor.names)
             run.pricing.portable = run.options.portable
@@ -118,11 +122,11 @@ def _fit(cli: PricingCLI) -> Run:
         if not trial:
             generation, resumed = open_generation(folder, run.checkpoint, ended)
             run = replace(run, generation=generation, checkpoint=resumed)
-            catcher.generation = generation
+            written.append(generation)
         return replace(_train(cli, run, ended), held=held)
     except BaseException as error:
-        if run.generation is not None and is_first_process() and not isinstance(error, NonFiniteError):
-            run.generation.discard()
+        if written and is_first_process() and not isinstance(error, NonFiniteError):
+            written[0].discard()
         held.close()
         raise
 
@@ -140,8 +144,8 @@ def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tu
     """
     stored = checkpoint.about.get("settings") or {}
     parts = ("seed_everything", "data", "model")
-    found = _flat(differing({name: run.settings[name] for name in parts if name in run.settings}, stored))
-    changed = [name for name in found if name not in FREE and not name.startswith("model.algorithm.")]
+    found = flatten(differing({name: run.settings[name] for name in parts if name in run.settings}, stored))
+    changed = [name for name, _ in found if name not in FREE and not name.startswith("model.algorithm.")]
     if run.advises and checkpoint.about.get(HISTORY) not in (None, fingerprint(run)):
         changed.insert(0, HISTORY)
     names = [name.strip() for name in (accepted or "").split(",") if name.strip()]
@@ -164,7 +168,8 @@ def is_delivered(generation: Generation, advises: bool) -> bool:
     A seller's advice is recorded last of all. A generation that a rollback has replaced was once the current one.
     """
     folder = RunFolder(generation.path.parent)
-    entries, current = read_log(folder.path / LOG_FILE).entries, folder.current
+    entries = read_log(folder.path / LOG_FILE).entries
+    current = folder.current
     if not generation.is_complete:
         return False
     if any(entry["kind"] == RETRAIN and entry["generation"] == generation.name for entry in entries):
@@ -175,15 +180,20 @@ def is_delivered(generation: Generation, advises: bool) -> bool:
     return replaced or (current is not None and current.number >= generation.number)
 
 
+def wants_details(run: Run) -> bool:
+    """Return whether the numbers of the training are shown: to engineers, and to sellers who ask for them."""
+    return bool(run.options.verbose) or not run.advises
+
+
 def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     """Train unless training has ended before, and return the run with the best weights."""
-    trainer = cli.build_trainer(run)
+    trainer = build_trainer(cli, run)
     write_run_log(run.folder)  # only now: settings that the trainer refuses leave no folder
     if run.advises and trainer.world_size == 1 and run.generation is not None:
         run = replace(run, backtests=start_backtests(run))
     if run.advises and run.checkpoint is None:
         _ = run.pricing.market  # before the progress bar appears
-    if trainer.is_global_zero and wanted_details(run) and run.options.trainer.enable_progress_bar is not False:
+    if trainer.is_global_zero and wants_details(run) and run.options.trainer.enable_progress_bar is not False:
         write_lines([cli.compute], problems=True)
     if not ended:
         given = None if run.checkpoint is None else run.checkpoint.path
@@ -211,6 +221,45 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     return replace(run, checkpoint=checkpoint)
 
 
+def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
+    """Return the Trainer with loggers and callbacks for the run's generation."""
+    wanted = cli.config.trainer
+    generation = run.generation
+    resumed = run.checkpoint
+    fitting = run.command == "fit"
+    callbacks: list[Any] = [metrics := RunMetrics()]
+    if wanted.enable_progress_bar is not False:
+        callbacks.append(TrainingBar(metrics, wants_details(run)))
+    if fitting and generation is not None:
+        callbacks.append(RunConfig(cli.dump_yaml(), generation))
+        if wanted.enable_checkpointing is not False:
+            monitor = f"eval/{cli.datamodule.monitor}"
+            callbacks.append(RunCheckpoint(monitor, generation, describe_run(run)))
+    cli.trainer_defaults["callbacks"] = callbacks
+    strategy = choose_strategy(cli.config_init.trainer.strategy, wanted.devices, wanted.num_nodes)
+    changed: dict[str, Any] = {"strategy": strategy}
+    if isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run:
+        changed["profiler"] = PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")
+    if fitting:
+        changed["plugins"] = [*list_plugins(cli.config_init.trainer.plugins), TreeCheckpointIO(resumed)]
+    own_loggers = wanted.logger in (None, True)
+    if own_loggers:
+        changed["logger"] = False
+    try:
+        trainer = cli.instantiate_trainer(**changed)
+    except (MisconfigurationException, ValueError, TypeError, ModuleNotFoundError) as error:
+        absent = wanted.accelerator not in ("auto", "cpu")
+        hint = "; --trainer.accelerator auto uses the devices of this machine" if absent else ""
+        raise UsageError(f"trainer: {' '.join(str(error).split())}{hint}") from error
+    if own_loggers and fitting and generation is not None:
+        tracked = None
+        if cli.config.wandb:
+            source = None if cli.given is None else cli.given.generation
+            tracked = describe_tracked(run, cli.dump(), source)
+        trainer.loggers = build_loggers(generation.path, resumed_place(resumed), tracked, run.configs["tracking"])
+    return trainer
+
+
 def remove_old_generations(run: Run) -> None:
     """Remove generations of the run that are neither among the newest nor named by its log."""
     entries = read_log(run.folder / LOG_FILE).entries
@@ -218,34 +267,28 @@ def remove_old_generations(run: Run) -> None:
     RunFolder(run.folder).remove_old(run.options.keep, named)
 
 
-class _Catcher:
-    """Handler of SIGTERM outside training, which knows what is saved."""
+@contextmanager
+def caught_sigterm(written: Sequence[Generation]) -> Iterator[None]:
+    """End the command with exit code 143 on SIGTERM, and say whether a generation that it writes is saved."""
 
-    generation: Generation | None = None
-
-    def __call__(self, number: int, frame: Any) -> None:
-        saved = self.generation is not None and self.generation.saves()
+    def end(number: int, frame: Any) -> None:
+        saved = any(generation.saves() for generation in written)
         stands = "go on with fit --ckpt_path last" if saved else "nothing was saved"
         raise InterruptedRunError(f"{signal.Signals(number).name}; {stands}", number)
 
-
-@contextmanager
-def caught_sigterm() -> Iterator[_Catcher]:
-    """End the command with one sentence and exit code 143 on SIGTERM."""
-    catcher = _Catcher()
     if threading.current_thread() is not threading.main_thread():
-        yield catcher
+        yield
         return
-    before = signal.signal(signal.SIGTERM, catcher)
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        yield catcher
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def _score(cli: PricingCLI, run: Run) -> Run:
     """Run the evaluation episodes."""
-    trainer = cli.build_trainer(run)
+    trainer = build_trainer(cli, run)
     evaluate = trainer.validate if run.command == "validate" else trainer.test
     if run.advises:
         run.pricing.backtests = find_backtests(run)
@@ -255,7 +298,9 @@ def _score(cli: PricingCLI, run: Run) -> Run:
 
 def _summarize(trainer: Trainer, run: Run) -> list[str]:
     """Return summary lines of training that leads to no advice."""
-    settings, metrics, saver = run.options.data, trainer.callback_metrics, own_saver(trainer)
+    settings = run.options.data
+    metrics = trainer.callback_metrics
+    saver = own_saver(trainer)
     lines = [str(settings.get("env_id") or run.folder.name)]
     if "eval/episode_return" in metrics:
         lines.append(
@@ -266,15 +311,6 @@ def _summarize(trainer: Trainer, run: Run) -> list[str]:
         lines.append(f"  best so far  {saver.best_score:.2f}")
     files = [run.folder / name for name in (LAST, BEST, METRICS_FILE) if (run.folder / name).exists()]
     return [*lines, f"files: {', '.join(map(str, files))}"]
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, value in settings.items():
-        full = f"{prefix}{name}"
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{full}.")
-        else:
-            yield full
 
 
 def _covers(name: str, changed: str) -> bool:

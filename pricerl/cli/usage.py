@@ -7,11 +7,12 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -21,7 +22,7 @@ from pricerl.terminal import print_notes, write_lines
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
 """Types in plain words."""
 
-FLAGS = ("--excel", "--verbose", "--strict", "-h", "--help")
+FLAGS = ("--excel", "--verbose", "--strict", "--print_config", "-h", "--help")
 """Options that take no value."""
 
 
@@ -76,27 +77,18 @@ STANDARD = {
 """Options from Lightning, ``--allow``, and short forms of settings of costs, report and reading."""
 
 
-class Setting(NamedTuple):
-    """Setting of a command."""
+CONFIG_OPTIONS = ("--config", "-c")
 
-    text: str
-    default: Any
-
-
-class Group(NamedTuple):
-    """Settings with a common prefix, by full name."""
-
-    text: str
-    settings: dict[str, Setting]
+FOREIGN = {*CONFIG_OPTIONS, "--allow", "--data", "--model", "--data.class_path", "--model.class_path"}
+"""Options that may bring a class of data or model whose settings only the parser knows."""
 
 
-def answer_early(command: str, words: Sequence[str], names_a_class: bool = False) -> bool:
+def answer_early(command: str, words: Sequence[str]) -> bool:
     """Print requested help or refuse unknown options, before anything heavy is imported.
 
     Args:
         command: a command that runs a policy.
         words: its options and their values.
-        names_a_class: whether they choose a class for data or model, whose settings only the parser knows.
 
     Returns:
         Whether help was printed.
@@ -106,44 +98,40 @@ def answer_early(command: str, words: Sequence[str], names_a_class: bool = False
     """
     topics = help_topics(words)
     if not topics:
-        _refuse_unknown(command, words, names_a_class)
+        _refuse_unknown(command, words)
     elif command != "what-if" and topics[-1] != "all":
         write_lines(help_text(command, topics[-1]).splitlines())
         return True
     return False
 
 
-def find_groups() -> dict[str, Group]:
-    """Return all settings by prefix; the empty prefix holds the options of a run."""
-    run = {name: Setting(text, None) for name, text in STANDARD.items()}
-    run |= {name: Setting(text, default) for name, (text, default) in RUN_OPTIONS.items()}
-    groups = {"": Group("the run", run)}
-    for prefix, group in _read_table()["groups"].items():
-        groups[prefix] = Group(group["text"], {name: Setting(**item) for name, item in group["settings"].items()})
-    return groups
+def find_groups() -> dict[str, Any]:
+    """Return title and settings of all groups by prefix; the empty prefix holds the options of a run."""
+    run: dict[str, Any] = {name: {"text": text, "default": None} for name, text in STANDARD.items()}
+    run |= {name: {"text": text, "default": default} for name, (text, default) in RUN_OPTIONS.items()}
+    return {"": {"text": "the run", "settings": run}, **_read_table()["groups"]}
 
 
 def help_text(command: str, topic: str) -> str:
-    """Return the help of a command, or of one of its groups if a topic such as ``data.guardrails`` is given.
-
-    Raises:
-        UsageError: there is no such group.
-    """
+    """Return the help of a command, or of one of its groups if a topic such as ``data.guardrails`` is given."""
     groups = find_groups()
     if topic and topic not in groups:
         raise UsageError(f"--help={topic}: there is no such group of settings{did_you_mean(topic, groups)}")
     page = argparse.HelpFormatter("", max_help_position=34, width=102)
     if topic:
-        settings = groups[topic].settings.items()
-        rows = {f"--{name}": f"{item.text} [{_as_typed(item.default)}]" for name, item in settings}
-        _add_rows(page, f"{topic}: {groups[topic].text.rstrip('.')}", rows)
+        rows = {}
+        for name, item in groups[topic]["settings"].items():
+            default = item["default"]
+            typed = default if isinstance(default, str) and default else json.dumps(default)
+            rows[f"--{name}"] = f"{item['text']} [{typed}]"
+        _add_rows(page, f"{topic}: {groups[topic]['text'].rstrip('.')}", rows)
         return page.format_help()
-    own = {**groups.pop("").settings, **groups.pop("data").settings}
+    own = {**groups.pop("")["settings"], **groups.pop("data")["settings"]}
     page.add_text(f"usage: pricerl {command} [--config FILE] [--OPTION VALUE ...]")
     page.add_text(_read_table()["commands"][command])
-    _add_rows(page, "options", {f"--{name}": _first_sentence(setting.text) for name, setting in own.items()})
+    _add_rows(page, "options", {f"--{name}": _first_sentence(setting["text"]) for name, setting in own.items()})
     title = "groups of settings, such as --data.guardrails.floor 9.90; --help=GROUP lists one with its defaults"
-    sizes = {name: f"{_first_sentence(group.text)} ({len(group.settings)})" for name, group in groups.items()}
+    sizes = {name: f"{_first_sentence(group['text'])} ({len(group['settings'])})" for name, group in groups.items()}
     _add_rows(page, title, sizes)
     page.add_text("A YAML file holds the same names, nested. --help=all prints everything.")
     return page.format_help()
@@ -154,39 +142,28 @@ def help_topics(words: Sequence[str]) -> list[str]:
     return [word.partition("=")[2] for word in words if word.partition("=")[0] in ("-h", "--help")]
 
 
-def _refuse_unknown(command: str, words: Sequence[str], names_a_class: bool) -> None:
-    """Refuse unknown options, except those that only the parser knows: of a named class, or of another Lightning."""
+def _refuse_unknown(command: str, words: Sequence[str]) -> None:
+    """Refuse unknown options, except those that only the parser knows: of another class, or of another Lightning."""
     groups = find_groups()
-    known = {name for group in groups.values() for name in group.settings}
+    known = {name for group in groups.values() for name in group["settings"]}
     known |= {"price", "product"} if command == "what-if" else set()
-    foreign = {"data", "model"} if names_a_class else set()
+    foreign = {"data", "model"} if any(word.partition("=")[0] in FOREIGN for word in words) else set()
     unknown = []
     for name in (word[2:].partition("=")[0] for word in words if word.startswith("--")):
         parts = name.rstrip("+").replace(".init_args", "").split(".")
         paths = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}  # a setting may hold further ones
         if not (paths & (known | foreign) or ".".join(parts) in groups or parts[-1] == "help"):
             unknown.append(f"--{name}")
-    if unknown and _lightning_version() != _read_table()["lightning"]:
+    if unknown and version("lightning") != _read_table()["lightning"]:
         unknown = [name for name in unknown if not name.startswith("--trainer.")]
     if unknown:
         raise UsageError(f"{unknown_options(unknown, known)} (see {command} --help)")
-
-
-def _lightning_version() -> str:
-    from importlib.metadata import version
-
-    return version("lightning")
 
 
 @cache
 def _read_table() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
     return table
-
-
-def _as_typed(value: Any) -> str:
-    """Return a default as a user types it."""
-    return value if isinstance(value, str) and value else json.dumps(value)
 
 
 def _add_rows(page: argparse.HelpFormatter, title: str, rows: Mapping[str, str]) -> None:
@@ -217,25 +194,25 @@ def explain_usage(message: str, options: Collection[str], words: Sequence[str] =
         options: all options of the command, without dashes.
         words: arguments of the command; an unknown setting that is not among them is one of a configuration.
     """
-    inside = re.match(r"Parser key \"(data|model)\":\s+Problem with given class_path '[^']+':\s+", message)
-    group, message = (f"{inside[1]}.", message[inside.end() :]) if inside else ("", message)
     head = re.match(r'(?:Parser key "([^"]+)"|argument (\S+)):\s*', message)
-    key, text = "", message
+    key = ""
+    text = message
     if head:
-        key, text = f"--{group}{head[1]}: " if head[1] else f"{head[2]}: ", message[head.end() :]
+        key = f"--{head[1]}: " if head[1] else f"{head[2]}: "
+        text = message[head.end() :]
     if found := re.search(r"Importing '([^']+)' is not allowed", text):
         return f"{key}{found[1]} is not imported without --allow {found[1].partition('.')[0]}"
     if found := re.search(r"Expected a path but (\S+) either", text):
         return f"{key}there is no class {found[1]}"
-    if inside and (found := re.match(r"the following arguments are required: (\S+)", text)):
-        return f"--{group}{found[1]} is required"
+    if found := re.match(r"the following arguments are required: ((?:data|model)\.\S+)", text):
+        return f"--{found[1]} is required"
     if found := re.search(r"(?:Group '([^']+)' does not accept option|^Option) '([^']+)'", text):
-        name = group + ".".join(filter(None, found.groups()))
+        name = ".".join(filter(None, found.groups()))
         if not any(word.partition("=")[0] == f"--{name}" for word in words):
             return f"unknown setting {name}{did_you_mean(name, options)}"
         return unknown_options([f"--{name}"], options)
     if found := re.search(r"unrecognized arguments: (.+)", text):
-        names = [word.partition("=")[0].replace("--", f"--{group}", 1) for word in found[1].split() if word[0] == "-"]
+        names = [word.partition("=")[0] for word in found[1].split() if word[0] == "-"]
         return unknown_options(names, options) if names else f"unexpected argument {found[1]!r}; options start with --"
     lines = [line.strip(" -") for line in text.splitlines() if line.strip(" -")]
     return key + (_explain_value(text) or "; ".join(lines[: 1 if key else 2]))
@@ -274,12 +251,19 @@ def option_values(words: Sequence[str], *names: str) -> list[str]:
     return values
 
 
-def with_first(words: Sequence[str], option: str) -> list[str]:
-    """Return a command's words with a value in the first place as that of an option, such as ``--price``.
+def replace_options(words: Sequence[str], names: Collection[str], new: Callable[[str, str], list[str]]) -> list[str]:
+    """Return a command's words with other ones instead of each option of some names and its value."""
+    replaced: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        following = value if equals else next(rest, None) if name in names else None
+        replaced += [word] if name not in names or following is None else new(name, following)
+    return replaced
 
-    Raises:
-        UsageError: two values are given.
-    """
+
+def with_first(words: Sequence[str], option: str) -> list[str]:
+    """Return a command's words with a value in the first place as that of an option, such as ``--price``."""
     if not words or words[0].startswith("--") or words[0] == "-h":
         return list(words)
     if named := option_values(words[1:], option):
@@ -288,23 +272,17 @@ def with_first(words: Sequence[str], option: str) -> list[str]:
 
 
 def positive_price(price: float) -> float:
-    """Return the value of ``--price``.
-
-    Raises:
-        UsageError: it is not a positive, finite number.
-    """
+    """Return the value of ``--price``; refuse one that is not positive and finite."""
     if not 0 < price < math.inf:
         raise UsageError(f"--price: must be a positive number, found {price:g}")
     return price
 
 
 def with_file(words: Sequence[str]) -> list[str]:
-    """Return a command's words with its files, the words that no option takes, as ``--data.path``.
-
-    Raises:
-        UsageError: no file is named.
-    """
-    files, others, taken = [], [], False
+    """Return a command's words with its files, the words that no option takes, as ``--data.path``."""
+    files = []
+    others = []
+    taken = False
     for word in words:
         option = word.startswith("-") and word != "-"
         if option or taken:
@@ -342,20 +320,11 @@ def add_author_options(parser: argparse.ArgumentParser, needs_reason: bool = Fal
     parser.add_argument("--by", help="person who decides; your user name if absent")
 
 
-def with_nulls(words: Sequence[str]) -> list[str]:
-    """Return a command's words with every option that is null as a configuration; the parser takes null there alone."""
-    found: list[str] = []
-    for word in words:
-        name, _, value = word.partition("=")
-        if word == "null" and found and found[-1].startswith("--") and "=" not in found[-1]:
-            name, value = found.pop(), word
-        if value == "null" and name.startswith("--"):
-            settings: Any = None
-            for key in reversed(name.removeprefix("--").split(".")):
-                settings = {key: settings}
-            word = f"--config={json.dumps(settings)}"
-        found.append(word)
-    return found
+def add_settings(parser: argparse.ArgumentParser, usual: object, texts: Mapping[str, str]) -> None:
+    """Add fields of a config object as options with their types and defaults; ``texts`` are their help by name."""
+    for name, text in texts.items():
+        default = getattr(usual, name)
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=text)
 
 
 def named_files(words: Sequence[str]) -> list[str]:
@@ -366,11 +335,7 @@ def named_files(words: Sequence[str]) -> list[str]:
 
 
 def with_costs(words: Sequence[str]) -> list[str]:
-    """Return a command's words with the rows of ``--costs FILE`` as the setting that stores them.
-
-    Raises:
-        DataError: the file lists no usable costs; all its problems with their lines.
-    """
+    """Return a command's words with the rows of ``--costs FILE`` as the setting that stores them."""
     parser = Parser(prog="pricerl", add_help=False, allow_abbrev=False)
     parser.add_argument("--costs")
     options, rest = parser.parse_known_args(list(words))

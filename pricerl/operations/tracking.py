@@ -43,7 +43,7 @@ def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation |
     ``settings`` are all parsed ones, nested, as plain values; a resumed run comes from the generation ``source``.
     """
     assert run.generation is not None
-    facts = {key: value for key, value in _flatten(settings) if key.partition(".")[0] not in UNUSED_GROUPS}
+    facts = {key: value for key, value in flatten(settings) if key.partition(".")[0] not in UNUSED_GROUPS}
     if facts.get("data.path"):
         # no folders of this computer
         facts["data.path"] = ", ".join(Path(source).name for source in list_sources(facts["data.path"]))
@@ -144,13 +144,13 @@ def _active_run() -> Any:
     return getattr(sys.modules.get("wandb"), "run", None)
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Return nested settings by their name on the command line."""
     found: list[tuple[str, Any]] = []
     for key, value in settings.items():
         name = prefix if key == "init_args" else f"{prefix}.{key}" if prefix else key
         if isinstance(value, Mapping) and value:
-            found += _flatten(value, name)
+            found += flatten(value, name)
         else:
             found.append((name, value))
     return found

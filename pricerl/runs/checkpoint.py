@@ -14,18 +14,13 @@ from torch import Tensor, nn
 from pricerl.errors import CheckpointError
 from pricerl.runs import tree_file
 from pricerl.runs.folder import BEST, LAST, SAVES, Generation, RunFolder, generation_of
+from pricerl.runs.names import USUAL_CLASSES
 
 FORMAT = 6
 """Version of the format; no other is read."""
 
 CHECKPOINT_KEY = "pricerl"
 """Key of format, version, settings and fingerprints in a checkpoint."""
-
-USUAL_CLASSES = {
-    "model": "pricerl.training.module.SACModule",
-    "data": "pricerl.training.pricing_data.PricingDataModule",
-}
-"""Default classes of model and data; their settings are stored without the class."""
 
 
 class Settings(msgspec.Struct):

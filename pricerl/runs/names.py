@@ -15,6 +15,12 @@ RUNS = Path("checkpoints")
 MOST_LISTED = 10
 """Most runs that a message lists."""
 
+USUAL_CLASSES = {
+    "model": "pricerl.training.module.SACModule",
+    "data": "pricerl.training.pricing_data.PricingDataModule",
+}
+"""Default classes of model and data; their settings are stored without the class."""
+
 USUAL_PRESET = "balanced"
 """Preset of the reward that is part of no run's name."""
 

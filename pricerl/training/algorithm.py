@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 from typing_extensions import Self
 
-from pricerl.runs.checkpoint import USUAL_CLASSES, without_query
+from pricerl.runs.checkpoint import without_query
+from pricerl.runs.names import USUAL_CLASSES
 from pricerl.sac.config import ReplayConfig, SACConfig
 
 OWN = "pricerl."

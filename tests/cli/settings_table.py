@@ -21,7 +21,8 @@ ORDER = ("", "data", "model", "decision", "report", "tracking", "trainer")
 def make_table() -> dict[str, Any]:
     """Return Lightning's version, the commands' purposes, and the settings by prefix, as the full help lists them."""
     found: list[LightningArgumentParser] = []
-    with patch("pricerl.cli.parse.print_help", lambda parser: found.extend([parser, *parse.class_parsers()])):
+    keep = parse.help_parsers
+    with patch("pricerl.cli.parse.help_parsers", lambda parser: found.extend(keep(parser)) or []):
         main(["fit", "--help=all"])
     groups: dict[str, Any] = {}
     for part in (group for parser in found for group in parser._action_groups):
@@ -42,7 +43,7 @@ def _purposes() -> dict[str, str]:
     found = {}
     for command, place in COMMANDS.items():
         module, _, function = place.partition(":")
-        if module == "advise":
+        if module == "advise" and command != "what-if":
             found[command] = getattr(import_module(f"pricerl.cli.{module}"), function).__doc__
     return found
 

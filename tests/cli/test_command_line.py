@@ -187,6 +187,22 @@ def test_predict_finds_the_best_checkpoint_of_a_named_run(trained: Path, tmp_pat
     assert (tmp_path / "advice.csv").read_bytes() == (trained / "advice.csv").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--model.nope", "unknown option --model.nope; did you"),
+        ("--trainer.max_steps", "--trainer.max_steps: must be a"),
+    ],
+)
+def test_a_mistyped_option_is_not_blamed_on_the_checkpoint(
+    option: str, message: str, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text("horizon: 7\n")
+    words = ["--run_name", "seller", "--config", str(tmp_path / "own.yaml"), option, "abc"]
+    result = run(trained.parents[1], "predict", *words)
+    assert (result.code, result.out) == (2, "") and result.err.startswith(f"error: {message}")
+
+
 @pytest.mark.parametrize("command", ["validate", "test"])
 def test_scores_are_printed_for_a_checkpoint(command: str, trained: Path, tmp_path: Path) -> None:
     result = run(tmp_path, command, "--ckpt_path", str(trained / "best.ckpt"))

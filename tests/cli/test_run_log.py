@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from command_line import run, train
 
-from pricerl.cli import log
-from pricerl.cli.log import RUN_LOG, without_folders, without_secrets
+from pricerl.runs import run_log
+from pricerl.runs.run_log import RUN_LOG, without_folders, without_secrets
 
 
 @pytest.fixture
@@ -44,11 +44,11 @@ def test_an_error_is_logged_with_its_traceback_and_no_absolute_path(
 
 
 def test_the_log_is_rotated(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "LOG_BYTES", 300)
+    monkeypatch.setattr(run_log, "LOG_BYTES", 300)
     for _ in range(12):
         assert run(shop, "history").code == 0
     names = {path.name for path in (shop / "checkpoints" / "seller").glob("run.log*")}
-    assert names == {RUN_LOG, *(f"{RUN_LOG}.{number}" for number in range(1, 1 + log.OLD_LOGS))}
+    assert names == {RUN_LOG, *(f"{RUN_LOG}.{number}" for number in range(1, 1 + run_log.OLD_LOGS))}
 
 
 def test_a_command_without_a_run_logs_nothing_and_no_handler_stays(tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ def test_with_another_lightning_flags_of_its_trainer_are_left_to_the_parser(monk
     assert not answer_early("fit", ["--trainer.max_steps=3"])
     with pytest.raises(UsageError, match=r"unknown option --trainer\.new; "):
         answer_early("fit", ["--trainer.new=3"])
-    monkeypatch.setattr("pricerl.cli.usage._lightning_version", lambda: "9.9")
+    monkeypatch.setattr("pricerl.cli.usage.version", lambda package: "9.9")
     assert not answer_early("fit", ["--trainer.new=3"])
     with pytest.raises(UsageError, match="unknown option --horizn"):
         answer_early("fit", ["--trainer.new=3", "--horizn=3"])

@@ -170,7 +170,7 @@ def test_the_best_evaluation_is_the_row_with_the_highest_value(tmp_path: Path) -
 
 def test_the_sweep_names_known_settings_and_a_folder_per_run() -> None:
     sweep = yaml.safe_load((ROOT / "configs" / "sweep.yaml").read_text(encoding="utf-8"))
-    known = {name for group in find_groups().values() for name in group.settings}
+    known = {name for group in find_groups().values() for name in group["settings"]}
     assert {*sweep["parameters"]} <= known
     assert any('--run_name "sweep-$WANDB_RUN_ID"' in word for word in sweep["command"])
     assert sweep["metric"]["name"] == "best/eval/profit_uplift"

@@ -66,6 +66,14 @@ def test_every_shipped_variant_trains_and_can_be_scored(variant, tmp_path):
     assert float(line.split()[1]) == pytest.approx(float(rows(tmp_path)[-1]["eval/episode_return"]), abs=1e-3)
 
 
+def test_a_run_goes_on_with_other_evaluations(tmp_path):
+    assert run(tmp_path, "fit", *PENDULUM, *SMALL).code == 0
+    more = ["--ckpt_path", "last", "--trainer.max_steps", "40"]
+    assert run(tmp_path, "fit", *PENDULUM, *SMALL, *more, "--data.eval_every", "10").code == 0
+    refused = run(tmp_path, "fit", *PENDULUM, *SMALL, *more, "--data.eval_episodes", "3")
+    assert refused.code == 2 and "data.eval_episodes differs from the run of" in refused.err
+
+
 CLASS = "class_path: pricerl.training.gym_data.GymDataModule"
 NAMED = {
     "class": f"data:\n  {CLASS}\n  init_args: {{env_id: Pendulum-v1, eval_episodes: 2}}\n",

@@ -260,16 +260,14 @@ class RunCheckpoint(CheckpointCallback):
 class RunConfig(Callback):
     """Writer of the resolved configuration as ``config.yaml`` into the generation when ``fit`` starts."""
 
-    def __init__(self, parser: Any, config: Any, generation: Generation) -> None:
-        self.parser = parser
-        self.config = config
+    def __init__(self, text: str, generation: Generation) -> None:
+        self.text = text
         self.generation = generation
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the configuration, in the first process."""
         if trainer.is_global_zero:
-            text = self.parser.dump(self.config, skip_unset=False, skip_validation=True)
-            write_file(self.generation.path / CONFIG, text.encode())
+            write_file(self.generation.path / CONFIG, self.text.encode())
 
 
 def own_saver(trainer: Trainer) -> RunCheckpoint | None:

@@ -1,24 +1,17 @@
-"""Command ``what-if``: a price compared with keeping the current one, in the same posterior draws."""
+"""Comparison of a price with keeping the current one, in the same posterior draws."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from pricerl.arrays import Interval, interval_of
-from pricerl.cli.advise import run_lightning
-from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_first
 from pricerl.data.days import steps_in
 from pricerl.decide.final_check import nearest_allowed, objections_to
 from pricerl.env.product import Product
-from pricerl.errors import EXIT_OK
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits
-from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.guardrails.relations import broken_by, span_between
-from pricerl.operations.log.orders import doubt_price
-from pricerl.operations.shop import choose_product
-from pricerl.terminal import table, write_lines
+from pricerl.terminal import table
 
 
 class WhatIf(NamedTuple):
@@ -48,27 +41,6 @@ class Answer(NamedTuple):
     """Objections of the guardrails, each with its reason."""
     allowed: float
     """Nearest price that all guardrails and relations to other products allow on the next day, money."""
-    refusal: str
-    """Reason for refusing an override at this price; usually empty."""
-    doubt: str
-    """Reason for which an override at this price needs ``--force``; usually empty."""
-
-
-def compare_prices(words: Sequence[str]) -> int:
-    """Compare a PRICE with keeping the current one; all options of predict apply as well."""
-    parser = Parser(prog="pricerl what-if", description=compare_prices.__doc__, allow_abbrev=False)
-    parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
-    parser.add_argument("--product", help="product, if the file has several")
-    parser.add_argument("--ckpt_path", help="checkpoint written by fit; the best of the only run if absent")
-    add_files(parser, "the seller's CSV; the files of the newest advice if absent")
-    options, rest = parser.parse_known_args(with_first(words, "--price"))
-    price = positive_price(options.price)
-    run = run_lightning("predict", [*rest, *option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})])
-    names = run.pricing.preprocessor.names
-    index = names.index(choose_product(names, options.product, "the file"))
-    answer = ask(Product(run.pricing.dynamics_on_cpu, index), price, run.options.horizon)
-    write_lines(answer_lines(answer, run.formatter))
-    return EXIT_OK
 
 
 def ask(product: Product, price: float, horizon: int) -> Answer:
@@ -79,7 +51,8 @@ def ask(product: Product, price: float, horizon: int) -> Answer:
         price: price to charge, money.
         horizon: length of the forecast horizon in days.
     """
-    now, steps = product.current_price, steps_in(horizon, product.history.step_days)
+    now = product.current_price
+    steps = steps_in(horizon, product.history.step_days)
     asked, kept = value_paths(product, product.money([price, now])[:, None].expand(2, steps))
     fields = {name: name for name in ("units", "sales", "profit")}
     fields |= {"organic conversion %": "organic", "ad conversion %": "ad"}
@@ -91,10 +64,8 @@ def ask(product: Product, price: float, horizon: int) -> Answer:
     )
     better = asked.over(kept).probability_better
     objections = (*objections_to(price, product), *relation_objections(price, product))
-    refusal = refuse_price(price, product.hard_limits)
-    doubt = doubt_price(price, now, product.history.tried_prices)
-    about = (product.name, price, now, steps, product.market.num_draws, measures, better, objections)
-    return Answer(*about, nearest_chargeable(price, product), refusal, doubt)
+    allowed = nearest_chargeable(price, product)
+    return Answer(product.name, price, now, steps, product.market.num_draws, measures, better, objections, allowed)
 
 
 def relation_objections(price: float, product: Product) -> list[str]:
@@ -107,7 +78,8 @@ def nearest_chargeable(price: float, product: Product) -> float:
     """Return the nearest price, money, that guardrails and relations allow on the next day; the current one if none."""
     guardrails = product.dynamics.guardrails
     low, high = span_between(guardrails.related, product.name, product.market.preprocessor.current_prices)
-    inside, step = max(min(price, high), low), guardrails.price_step
+    inside = max(min(price, high), low)
+    step = guardrails.price_step
     for wanted in (inside, inside + step, inside - step):  # the edge of a multipack may lie between two steps
         allowed = nearest_allowed(wanted, product)
         if not relation_objections(allowed, product):
@@ -117,7 +89,8 @@ def nearest_chargeable(price: float, product: Product) -> float:
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     """Return a table of both prices, the probability of a gain and the objections."""
-    asked, now = formatter.price(answer.price), formatter.price(answer.current_price)
+    asked = formatter.price(answer.price)
+    now = formatter.price(answer.current_price)
     head = (f"per {formatter.period}, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")
     rows = [head, *(_cells(row, formatter) for row in answer.measures)]
     better = "unknown without costs"
@@ -126,9 +99,6 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
     if answer.objections:
         objections.append(f"  the nearest price that they all allow next is {formatter.price(answer.allowed)}")
-    if answer.refusal or answer.doubt:
-        fate = f"be refused: {answer.refusal}" if answer.refusal else f"need --force: {answer.doubt}"
-        objections.append(f"  an override would {fate}")
     return [f"{answer.product}: {asked} instead of {now}", *table(rows), f"  earns more in  {better}", *objections]
 
 

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from pricerl.runs.folder import RUN_LOG
 
-LOG_BYTES, OLD_LOGS = 1_000_000, 3
-"""Largest size of the file in bytes, and the number of older ones that are kept: ``run.log.1`` and so on."""
+LOG_BYTES = 1_000_000
+"""Largest size of the file."""
+OLD_LOGS = 3
+"""Older files that are kept: ``run.log.1`` and so on."""
 MOST_WAITING = 1000
 """Most records in memory before the run is known."""
 
@@ -102,7 +104,8 @@ def write_run_log(folder: Path) -> None:
 @contextlib.contextmanager
 def logged_command(words: Sequence[str]) -> Iterator[None]:
     """Log a command from its words to its end; errors are logged by `log_failure`."""
-    log, start = logger(), time.monotonic()
+    log = logger()
+    start = time.monotonic()
     _folder.clear()
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -114,19 +117,15 @@ def logged_command(words: Sequence[str]) -> Iterator[None]:
         log.info("ended after %.1f s", time.monotonic() - start)
         if _folder:
             write_run_log(_folder[0])
-        _close(log)
+        if (file := _waiting.target) is not None:
+            log.removeHandler(file)
+            file.close()
+        _waiting.buffer.clear()
+        _waiting.setTarget(None)
+        log.removeHandler(_waiting)
+        log.propagate = True
 
 
 def log_failure(message: str, code: int, bug: bool) -> None:
     """Log why a command failed, with the traceback of the exception that is being handled."""
     logger().log(logging.CRITICAL if bug else logging.ERROR, "exit code %d: %s", code, message, exc_info=True)
-
-
-def _close(log: logging.Logger) -> None:
-    if (file := _waiting.target) is not None:
-        log.removeHandler(file)
-        file.close()
-    _waiting.buffer.clear()
-    _waiting.setTarget(None)
-    log.removeHandler(_waiting)
-    log.propagate = True
