@@ -86,8 +86,9 @@ def metric_names() -> set[str]:
                 names.add(str(node.value))
             if isinstance(node, ast.FunctionDef) and node.name in ("_counters", "score"):
                 keys = [key for inner in ast.walk(node) if isinstance(inner, ast.Dict) for key in inner.keys]
+                keys += [inner.slice for inner in ast.walk(node) if isinstance(inner, ast.Subscript)]
                 prefix = "eval/" if node.name == "score" else ""
-                names |= {f"{prefix}{key.value}" for key in keys if isinstance(key, ast.Constant)}
+                names |= {f"{prefix}{key.value}" for key in keys if isinstance(key, ast.Constant) and key.value != 0}
             if isinstance(node, ast.Dict) and path.name == "module.py":
                 rates = [str(key.value) for key in node.keys if isinstance(key, ast.Constant)]
                 names |= {f"train/{name}_lr" for name in rates if rates == ["critic", "actor", "alpha"]}

@@ -222,16 +222,16 @@ def test_a_bug_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _interrupt_after(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
-    real = SACModule.update
+    real = SACModule.training_step
 
-    def update(self: SACModule, batch: Transition, number: int) -> object:
-        if number > updates:
+    def step(self: SACModule, batch: Transition, batch_idx: int) -> object:
+        if self.trainer.global_step >= updates:
             if updates == 0:
                 raise KeyboardInterrupt
             signal.raise_signal(signal.SIGINT)
-        return real(self, batch, number)
+        return real(self, batch, batch_idx)
 
-    monkeypatch.setattr(SACModule, "update", update)
+    monkeypatch.setattr(SACModule, "training_step", step)
 
 
 def test_ctrl_c_saves_the_last_checkpoint_and_fit_goes_on_from_it(

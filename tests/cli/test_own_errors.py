@@ -25,7 +25,7 @@ FAILING = {
         "fail",
         "ValueError: no such thing",
     ),
-    "module": (["--model", f"{NAME}.parts.FailingModule"], "update", "RuntimeError: "),
+    "module": (["--model", f"{NAME}.parts.FailingModule"], "training_step", "RuntimeError: "),
     "data": (["--data", f"{NAME}.parts.FailingData"], "build_env", "KeyError: 'env'"),
 }
 
