@@ -225,9 +225,19 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
 
 def _has_plain_quotes(data: bytes, start: int, separator: str) -> bool:
     """Return whether quotes only enclose whole cells, doubled ones inside them, so that all readers agree on them."""
-    edge = rb"%s\r\n\"" % separator.encode()
-    cells = rb'(?:[^"]++|(?<![^%s])"[^"]*+"(?![^%s]))*+' % (edge, edge)
-    return re.compile(cells).fullmatch(data, start) is not None
+    text = np.frombuffer(data, np.uint8, offset=start)
+    edge = np.zeros(256, dtype=bool)
+    edge[[*b"\r\n", ord(separator), ord('"')]] = True
+    count = 0
+    for block in range(0, len(text), BLOCK_BYTES):
+        quotes = block + np.flatnonzero(text[block : block + BLOCK_BYTES] == ord('"'))
+        opening = (count + np.arange(len(quotes))) % 2 == 0
+        count += len(quotes)
+        opened = edge[text[np.maximum(quotes - 1, 0)]] | (quotes == 0)
+        closed = edge[text[np.minimum(quotes + 1, len(text) - 1)]] | (quotes == len(text) - 1)
+        if not np.where(opening, opened, closed).all():
+            return False
+    return count % 2 == 0
 
 
 def _lines_of(data: bytes, start: int, separator: str, first_line: int, num_rows: int) -> Sequence[int] | None:
