@@ -117,9 +117,10 @@ def log_wealth(differences: FloatArray, scale: float) -> FloatArray:
 
 
 def first_crossing(differences: FloatArray, scale: float, alpha: float) -> FloatArray:
-    """Return the pair of ``(R, n)`` after which an effect above 0 is certain, ``(R,)``; infinite if after none.
+    """Return the number of pairs after which an effect above 0 is certain, ``(R,)``; infinite if after none.
 
-    An effect of 0 is ever rejected on either side with probability ``alpha``; each side has half of it.
+    Differences of pairs are ``(R, n)``. An effect of 0 is ever rejected on either side with probability ``alpha``; each
+    side has half of it.
     """
     past = log_wealth(differences, scale) >= np.log(2 / alpha)
     return np.where(past.any(axis=-1), past.argmax(axis=-1) + 1.0, np.inf)
@@ -198,7 +199,8 @@ def decide_many(differences: FloatArray, scale: float, turns: BoolArray) -> Floa
 def check_carry_over(first: FloatArray, later: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
     """Return how much larger the effect is on the first counted row than on later ones, and a p-value of no difference.
 
-    Buyers who remember the last price, or who bought ahead of it, make the differences of the pairs ``(n,)`` differ.
+    Both are differences of the pairs, ``(n,)``. Buyers who remember the last price, or who bought ahead of it, make the
+    two differ.
     """
     gap = first - later
     p_value = randomisation_p(gap[None], list_turns(len(gap), generator))

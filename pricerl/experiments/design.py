@@ -139,7 +139,7 @@ def find_pairs(
         tried[pairs] = (simulated, power)
         if power >= POWER:
             wanted = pairs - 1
-        else:  # about as many as the power asks for
+        else:  # about as many as ``POWER`` needs
             reach = max(float(ndtri(min(max(power, 0.001), 0.999))) + _Z_FINAL, 0.5)
             wanted = max(pairs + 1, math.floor(pairs * ((_Z_POWER + _Z_FINAL) / reach) ** 2))
         pairs = min(max(wanted, FEWEST_PAIRS), most)

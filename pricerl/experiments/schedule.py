@@ -41,8 +41,14 @@ SCHEDULE = "price_test.csv"
 FORMAT = 1
 """Format of the plan."""
 LOGGED = {
-    **{"kind": "price_test", "id": 1, "time": "2025-01-01T00:00:00Z", "actor": "", "reason": ""},
-    **{"format": ENTRY_FORMAT, "previous": "0" * 64, "hash": "0" * 64},
+    "kind": "price_test",
+    "id": 1,
+    "time": "2025-01-01T00:00:00Z",
+    "actor": "",
+    "reason": "",
+    "format": ENTRY_FORMAT,
+    "previous": "0" * 64,
+    "hash": "0" * 64,
 }
 """Valid values for the keys that the log adds to the order of a plan."""
 

@@ -67,7 +67,10 @@ class MarketRows(NamedTuple):
     counted_cost: Tensor
 
     def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
-        """Return the share kept of sales less unit costs, money, ``(B,)`` or ``(n, B)``; all if revenue counts."""
+        """Return the share kept of sales less unit costs, money, ``(B,)`` or ``(n, B)``.
+
+        If revenue is the measure, these are the sales.
+        """
         return self.counted_share * sales - self.counted_cost * units
 
     def profit(self, sales: Tensor, units: Tensor) -> Tensor:

@@ -152,8 +152,9 @@ class RewardInputs(NamedTuple):
     spans: Spans
     """Historical spans over the references."""
     organic_ratio: Tensor
-    """Organic conversion over that at the median price; 1 if never reported, as is ad conversion."""
+    """Organic conversion over that at the median price; 1 if never reported."""
     ad_ratio: Tensor
+    """The same for ad conversion."""
     mean_sales_ratio: Tensor
     """Mean of ``sales_ratio`` over the last 7 days."""
     spread: Tensor

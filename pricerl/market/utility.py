@@ -26,7 +26,10 @@ class Plans(NamedTuple):
     """Part of the expected account that losing accounts contribute, at most 0."""
 
     def utility(self, loss_weight: Tensor | float) -> Tensor:
-        """Return the expected utility ``(B, J)``: losses weigh ``loss_weight``, maybe ``(B, 1)``, times gains."""
+        """Return the expected utility ``(B, J)``: losing 1 is ``loss_weight`` times as bad as missing a gain of 1.
+
+        The weight is a number or ``(B, 1)``.
+        """
         return self.mean + (loss_weight - 1) * self.losing
 
 

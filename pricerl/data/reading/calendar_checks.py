@@ -71,9 +71,9 @@ def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
             continue
         steps[step] = min(place, steps.get(step, place))
     if not problems and len(steps) > 1:
-        names = {step: products.categories[codes[segments.starts[place]]] for step, place in steps.items()}
-        order_of_rows = sorted(steps, key=steps.__getitem__)
-        listed = " and ".join(f"those of {names[step]!r} are {STEP_WORDS[step]}s" for step in order_of_rows)
+        firsts = sorted((place, step) for step, place in steps.items())
+        named = [(products.categories[codes[segments.starts[place]]], step) for place, step in firsts]
+        listed = " and ".join(f"those of {name!r} are {STEP_WORDS[step]}s" for name, step in named)
         problems.append(Problem(0, columns.REPORT_DATE, f"rows of products differ: {listed}; use one file for each"))
     meaning: str = setting
     if apart and setting == "auto" and {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns):

@@ -31,10 +31,9 @@ def check_share(table: TextTable) -> list[Problem]:
         return []
     width = len(table.header)
     found = f"{len(ragged):,} of {plural(every, 'row')} do not have as many cells as the header, {width}"
-    first = (
-        f"this one has {len(ragged[0].cells)}; {_likely_reason([row.cells for row in ragged], width, table.separator)}"
-    )
-    return [Problem(ragged[0].line, "", f"{found}: {first}", everywhere=True)]
+    why = _likely_reason([row.cells for row in ragged], width, table.separator)
+    text = f"{found}: this one has {len(ragged[0].cells)}; {why}"
+    return [Problem(ragged[0].line, "", text, everywhere=True)]
 
 
 def _likely_reason(rows: Sequence[Sequence[str]], width: int, separator: str) -> str:

@@ -72,7 +72,7 @@ class DemandConfig(CommonSettings):
     def __post_init__(self) -> None:
         if self.demand not in MODEL_NAMES:
             known = ", ".join(MODEL_NAMES)
-            remedy = did_you_mean(self.demand, MODEL_NAMES) or "; --allow PACKAGE imports the package of another one"
+            remedy = did_you_mean(self.demand, MODEL_NAMES) or "; --allow PACKAGE imports the package that registers it"
             raise UsageError(f"data.market.demand must be one of {known}, found {self.demand!r}{remedy}")
         values = {name: getattr(self, name) for name in POSITIVE}
         faults = [f"{name} must be positive, found {value}" for name, value in values.items() if not value > 0]
@@ -95,4 +95,11 @@ class DemandConfig(CommonSettings):
 
     def for_conversions(self) -> DemandSettings:
         """Return the settings for conversion rates, with their own prior of price elasticity and curvature."""
-        return DemandSettings(self.num_draws, self.outlier_sds, -1.0, 0.75, 0.0, 1.0)
+        return DemandSettings(
+            self.num_draws,
+            self.outlier_sds,
+            prior_elasticity=-1.0,
+            prior_elasticity_sd=0.75,
+            prior_curvature=0.0,
+            prior_curvature_sd=1.0,
+        )

@@ -108,7 +108,7 @@ class Covariate(NamedTuple):
     ahead: float
     """Value on an average weekday of the forecast horizon."""
     mean: float
-    """Prior mean of the coefficient, with its sd."""
+    """Mean and sd of the coefficient's prior."""
     sd: float
 
 
