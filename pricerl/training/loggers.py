@@ -146,11 +146,10 @@ class MetricsLogger(Logger):
         rows = [{name: str(value) for name, value in row.items()} for row in self._rows]
         with naming(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            before = _read_rows(self._path)
-            known = self._columns or list(before[0] if before else ())
+            known = self._columns or list(next(iter(_read_rows(self._path)), ()))
             columns = sorted({*known, *(name for row in rows for name in row)})
             if columns != known:
-                write_file(self._path, _render(columns, [*before, *rows]))
+                write_file(self._path, _render(columns, [*_read_rows(self._path), *rows]))
             else:
                 with self._path.open("a", newline="", encoding="utf-8") as file:
                     csv.DictWriter(file, columns).writerows(rows)

@@ -13,6 +13,7 @@ from pricerl.env.pricing import PricingVectorEnv
 from pricerl.runs import tree_file
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.training.datamodule import updates_per_epoch
+from pricerl.training.loggers import MetricsLogger
 from pricerl.training.module import SACModule
 
 SMALL = [
@@ -85,6 +86,16 @@ def test_metrics_carry_the_contract_s_names_and_finite_numbers(run):
     numbers = [float(value) for row in table for value in row.values() if value]
     assert all(math.isfinite(number) for number in numbers)
     assert all(row["env_steps"] for row in table), "every row has its x-axis"
+
+
+def test_rows_without_new_columns_are_appended_without_reading_the_file(tmp_path, monkeypatch):
+    logger = MetricsLogger(tmp_path)
+    for step, row in enumerate([{"loss": 1.0}, {"loss": 2.0, "eval": 3.0}, {"loss": 4.0}]):
+        if step == 2:
+            monkeypatch.setattr("pricerl.training.loggers._read_rows", None)
+        logger.log_metrics(row, step)
+        logger.save()
+    assert (tmp_path / "metrics.csv").read_text() == "eval,loss,step\n,1.0,0\n3.0,2.0,1\n,4.0,2\n"
 
 
 def test_env_steps_are_warm_up_plus_one_vector_step_an_update(run):
