@@ -93,7 +93,7 @@ def test(words: Sequence[str]) -> int:
 
 def what_if(words: Sequence[str]) -> int:
     """Compare a PRICE with keeping the current one; all options of predict apply as well."""
-    parser = Parser(prog="pricerl what-if", description=what_if.__doc__)
+    parser = Parser(prog="pricerl what-if", description=what_if.__doc__, allow_abbrev=False)
     parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
     parser.add_argument("--product", help="product, if the file has several")
     parser.add_argument("--ckpt_path", help="checkpoint written by fit; the best of the only run if absent")

@@ -46,7 +46,7 @@ EXIT_CODES = {"ok": EXIT_OK, "unknown": EXIT_OK, "warning": EXIT_WARNING, "alarm
 """Exit code by severity."""
 
 WATCH_TEXTS = {
-    "late_after": "days without data until it is late",
+    "late_after": "days without data until they are late",
     "old_after": "days until the model is old",
     "conversion_drop": "smallest drop of a conversion that is reported, as a share",
     "competitor_move": "smallest change of the competitor's price that is reported, as a share",

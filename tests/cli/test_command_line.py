@@ -72,6 +72,7 @@ WRONG_COMMANDS = {
     "fit --locale de_DEE": "--locale: must be a locale such as en_US or de_DE, found 'de_DEE'; did you mean 'de_DE'?",
     "fit --data.currency euro": "--data.currency: must be an ISO 4217 code such as EUR, or empty, found 'euro'; did",
     "predict --ckpt_path": "--ckpt_path: expected one argument",
+    "what-if 20 --data GymDataModule": "holds no run with best.ckpt yet; start with: pricerl advise FILE",
     "fit --config nosuch.yaml": "--config nosuch.yaml: there is no such file",
     "fit --config .": "--config . is a folder",
 }
