@@ -8,11 +8,13 @@ import time
 from ast import literal_eval
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from pricerl.errors import LostRankError, UsageError
+from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.devices import ReplicatedStrategy, choose_strategy, count_devices, lost_ranks_named
 
 SCRIPT = Path(__file__).with_name("two_ranks.py")
@@ -117,3 +119,13 @@ def test_a_message_that_fails_while_all_children_live_gives_the_reason():
         raise RuntimeError("Connection reset by peer")
     with pytest.raises(ValueError, match="of the body"), lost_ranks_named([]):
         raise ValueError("of the body")
+
+
+def test_ranks_ask_each_other_for_signals_every_ten_updates_wherever_an_epoch_begins():
+    asked = []
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda received, all: asked.append(received))
+    saver = RunCheckpoint("eval/episode_return")
+    for update in (1, 9, 10, 11, 33, 83, 133, 134):
+        before = len(asked)
+        saver._should_stop(SimpleNamespace(world_size=2, global_step=update, strategy=strategy))
+        assert (len(asked) > before) == (update in (10, 33, 83, 133))

@@ -86,6 +86,7 @@ class RunCheckpoint(CheckpointCallback):
         self._rank: RankState | None = None
         self._saving = False
         self._epochs = 0
+        self._turn = 0
         self._signal: int | None = None
         self._handlers: dict[int, Any] = {}
 
@@ -243,8 +244,9 @@ class RunCheckpoint(CheckpointCallback):
         received = self._signal is not None
         if trainer.world_size == 1:
             return received
-        asked = trainer.global_step % ASK_RANKS_EVERY == 0
-        return asked and trainer.strategy.reduce_boolean_decision(received, all=False)
+        before = self._turn
+        self._turn = trainer.global_step // ASK_RANKS_EVERY
+        return self._turn > before and trainer.strategy.reduce_boolean_decision(received, all=False)
 
     def _stop(self, trainer: Trainer) -> NoReturn:
         number = self._signal or int(signal.SIGTERM)
