@@ -52,9 +52,9 @@ class Algorithm(Protocol):
         return False
 
     @property
-    def updates_per_item(self) -> int:
-        """Gradient updates per item of the train loader: above 1 an item is a stream of batches."""
-        return 1
+    def updates_per_item(self) -> int | None:
+        """Gradient updates per item of the train loader, a stream of batches; None where an item is one batch."""
+        return None
 
     @abstractmethod
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:

@@ -237,7 +237,7 @@ class SampleStream:
         self._repeated = repeated
 
     def __len__(self) -> int:
-        items = max(1, math.ceil(self._updates / self._policy.updates_per_item))
+        items = max(1, math.ceil(self._updates / (self._policy.updates_per_item or 1)))
         return items if self._share == 1.0 else math.ceil((items + 1e-6) / self._share)
 
     def __iter__(self) -> Iterator[Any]:
@@ -246,7 +246,7 @@ class SampleStream:
         batches = islice(self._batches(collector), self._updates)
         if not self._updates:
             yield None
-        elif per_item == 1:
+        elif per_item is None:
             yield from batches
         else:
             for _ in range(len(self)):

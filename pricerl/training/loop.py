@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -133,8 +134,8 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         torch.set_autocast_cache_enabled(False)  # cached casts would outlive the updates that change the weights
         self.ranks = getattr(self.trainer.strategy, "ranks", None)
         self.decay_learning_rates(self.trainer.global_step)  # a restored optimizer has the rates of its own run
-        many = self.updates_per_item > 1
-        self.fast = FastUpdates(self.make_update, self.compiles, self.device) if many else None
+        plain = self.updates_per_item is None
+        self.fast = None if plain else FastUpdates(self.make_update, self.compiles, self.device)
         if self.starts_from_plan:
             generator = torch.Generator(self.device).manual_seed(self._data.seed)
             shown = self._data.demonstrate(self)
@@ -150,7 +151,7 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         Raises:
             UsageError: compiling failed on some ranks only: their weights would drift apart.
         """
-        if self.ranks is not None and not self.ranks.settled:
+        if self.ranks is not None and not self.ranks.settled and batch is not None:  # the first epoch may make none
             failed = torch.tensor([self.fast is not None and self.fast.failed], dtype=torch.uint8, device=self.device)
             if len({bool(found) for found in self.ranks.gather(failed)}) > 1:
                 raise UsageError("updates could be compiled on some ranks only; use --model.compile off")
@@ -163,7 +164,8 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         """
         assert self.fast is not None
         rows: list[Any] = []
-        for batch in self.fast.draw(batches):
+        left = self.trainer.max_steps - self.trainer.global_step  # a resumed run may end within an epoch
+        for batch in islice(self.fast.draw(batches), left if left > 0 else None):
             self.decay_learning_rates(self.trainer.global_step)
             row, gradients = self.fast.update(batch)
             rows.append(row)
@@ -233,11 +235,13 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         self._compiled_before = checkpoint.get(COMPILED)
 
     @property
-    def updates_per_item(self) -> int:
-        """Gradient updates per item of the train loader: 1, or many in an accelerated run."""
-        if not self.compiles and (self.device.type != "cuda" or self.compile_mode == "off"):
-            return 1
-        return 1 if counts_batches(self.trainer) else UPDATES_PER_ITEM
+    def updates_per_item(self) -> int | None:
+        """Gradient updates per item of the train loader in an accelerated run, up to those between rows of metrics."""
+        trainer: Any = self.trainer
+        plain = not self.compiles and (self.device.type != "cuda" or self.compile_mode == "off")
+        if plain or counts_batches(trainer):
+            return None
+        return min(UPDATES_PER_ITEM, trainer.log_every_n_steps or UPDATES_PER_ITEM)
 
     @property
     def compiles(self) -> bool:

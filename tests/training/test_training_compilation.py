@@ -37,6 +37,7 @@ def learner(left, mode="auto", world_size=1, has_plan=False, **settings):
         limit_train_batches=1.0,
         val_check_interval=1.0,
         overfit_batches=0.0,
+        log_every_n_steps=50,
     )
     return module
 
@@ -91,9 +92,11 @@ def test_ranks_of_which_some_failed_to_compile_do_not_train_on(failed, other, in
     module = learner(10, "on", world_size=2)
     make_one_update(module, FakeRanks(other))
     with pytest.raises(UsageError, match=r"on some ranks only; use --model\.compile off"):
-        module.on_train_batch_end(None, None, 0)
+        module.on_train_batch_end(None, iter(()), 0)
     module.ranks = FakeRanks(int(failed))
     module.on_train_batch_end(None, None, 0)
+    assert not module.ranks.settled, "the first epoch of a run that clones a plan makes no update, and compiles nothing"
+    module.on_train_batch_end(None, iter(()), 0)
     assert module.ranks.settled
 
 
@@ -181,10 +184,14 @@ def test_flags_that_count_batches_keep_a_run_eager_and_are_refused_where_compili
     module, ordered = learner(COMPILE_FROM), learner(1, "on")
     vars(module.trainer).update(flags)
     vars(ordered.trainer).update(flags)
-    assert not module.compiles and module.updates_per_item == 1
+    assert not module.compiles and module.updates_per_item is None
     with pytest.raises(UsageError, match=f"trainer.{next(iter(flags))} counts batches"):
         _ = ordered.compiles
 
 
 def test_a_compiled_run_has_many_updates_per_item():
-    assert learner(COMPILE_FROM).updates_per_item > 1 == learner(COMPILE_FROM - 1).updates_per_item
+    assert learner(COMPILE_FROM - 1).updates_per_item is None
+    module = learner(COMPILE_FROM)
+    for every, expected in ((0, 50), (1, 1), (20, 20), (100, 50)):  # an item ends where a row of metrics is due
+        module.trainer.log_every_n_steps = every
+        assert module.updates_per_item == expected

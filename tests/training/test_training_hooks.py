@@ -100,6 +100,12 @@ def test_a_compiled_run_ends_with_the_weights_of_an_eager_one(instant_compiler):
         torch.testing.assert_close(compiled.state_dict()[name], value, rtol=1e-5, atol=1e-6, msg=name)
 
 
+def test_a_compiled_run_ends_within_an_item_at_its_limit(instant_compiler, monkeypatch):
+    monkeypatch.setattr("pricerl.training.datamodule.updates_per_epoch", lambda longest, left: 130)
+    monkeypatch.setattr("pricerl.training.loop.UPDATES_PER_ITEM", 35)
+    assert train([], compile="on").trainer.global_step == 100
+
+
 def test_gradient_hooks_do_not_change_the_weights():
     seen, alone = train([Hooks()]), train([])
     assert all(map(torch.equal, seen.state_dict().values(), alone.state_dict().values()))

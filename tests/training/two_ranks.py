@@ -30,7 +30,7 @@ def count(name):
 
 
 class CountOneItem(Callback):
-    """Counts the messages of ten updates, and notes when the ranks settle."""
+    """Counts the messages of ten updates, and notes after how many the ranks have settled."""
 
     settled_at = None
     found = ""
@@ -40,14 +40,14 @@ class CountOneItem(Callback):
             self.shown = float(module.agent.normalization.count)
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        if module.ranks.settled and self.settled_at is None:
+            self.settled_at = trainer.global_step
         if trainer.current_epoch == 1 and batch_idx == 5:
             self.before = trainer.global_step
             for name in ("all_reduce", "all_gather", "barrier", "broadcast", "reduce"):
                 count(name)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        if module.ranks.settled and self.settled_at is None:
-            self.settled_at = trainer.global_step
         if trainer.global_rank == 1 and trainer.global_step > 60:
             (Path(sys.argv[1]) / "rank1.pid").write_text(str(os.getpid()))
         if trainer.current_epoch == 1 and batch_idx == 14:

@@ -56,7 +56,7 @@ class RunMetrics(Callback):
         if self._mark is None:
             self._mark = _clock(trainer)
         for name, values in outputs.items() if isinstance(outputs, Mapping) else ():
-            if name.startswith("train/"):
+            if name.startswith("train/") and isinstance(values, Tensor):
                 self._recent[name].append(values.detach().reshape(-1))
         every = trainer.log_every_n_steps
         before = self._rows
