@@ -24,7 +24,9 @@ from torch import nn
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.reward import RewardConfig
 from pricerl.market.reward import ResolvedReward
+from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.training.algorithm import TaskSpec
+from pricerl.training.gym_data import GymDataModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -79,6 +81,16 @@ class TanhModule(SACModule):
         super().__init__(task, **settings)
         self.agent.actor.trunk = Trunk(task.observation_dim, width)
         self.agent.actor.head = nn.Linear(width, 2 * task.action_dim)
+
+
+class PendulumModule(SACModule):
+    def __init__(self, width: int = 8) -> None:
+        super().__init__(TaskSpec(3, 1), SACConfig(warmup_steps=40, batch_size=16), NetworkConfig(hidden=(width,)))
+
+
+class PendulumData(GymDataModule):
+    def __init__(self, eval_every: int = 20) -> None:
+        super().__init__("Pendulum-v1", num_envs=2, eval_every=eval_every, eval_episodes=2)
 
 
 class StayAtMedian(ResolvedReward):

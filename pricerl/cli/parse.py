@@ -133,15 +133,18 @@ class PricingCLI(LightningCLI):
         self.parser = PARSERS[key]
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the run's options, and link the data's dimensions to the model."""
+        """Add the run's options, and link the seed to the data and their dimensions to the model, if they take them."""
         for name, (text, default) in RUN_OPTIONS.items():
             kind = CHOICES.get(name, str | None if default is None else type(default))
             parser.add_argument(f"--{name}", type=kind, default=default, help=text)
         for name, config in OWN_CONFIGS.items():
             parser.add_class_arguments(config, name)
         parser.add_argument("--print_config", action="store_true", help="Print all settings as YAML and exit.")
-        parser.link_arguments("data.task", "model.task", apply_on="instantiate")
-        parser.link_arguments("seed_everything", "data.seed")
+        known = parser.get_defaults()
+        if "model.task" in known:
+            parser.link_arguments("data.task", "model.task", apply_on="instantiate")
+        if "data.seed" in known:
+            parser.link_arguments("seed_everything", "data.seed")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command, with a given checkpoint's settings as defaults."""

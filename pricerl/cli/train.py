@@ -298,14 +298,13 @@ def _score(cli: PricingCLI, run: Run) -> Run:
 
 def _summarize(trainer: Trainer, run: Run) -> list[str]:
     """Return summary lines of training that leads to no advice."""
-    settings = run.options.data
     metrics = trainer.callback_metrics
     saver = own_saver(trainer)
-    lines = [str(settings.get("env_id") or run.folder.name)]
+    lines = [str(getattr(run.data, "env_id", run.folder.name))]
     if "eval/episode_return" in metrics:
         lines.append(
             f"  evaluation   {float(metrics['eval/episode_return']):.2f}, mean return of "
-            f"{settings.eval_episodes} deterministic episodes after {trainer.global_step:,} updates"
+            f"{getattr(run.data, 'eval_episodes', 'the')} deterministic episodes after {trainer.global_step:,} updates"
         )
     if saver is not None and saver.best_score is not None:
         lines.append(f"  best so far  {saver.best_score:.2f}")

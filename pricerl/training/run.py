@@ -71,9 +71,7 @@ class Run:
     @property
     def formatter(self) -> Formatter:
         """Formatter of the command's locale, currency and price grid."""
-        if not isinstance(self.data, PricingDataModule):
-            return self.formatter_for(1)
-        return self.formatter_for(self.data.preprocessor.step_days, self.data.shown_currency)
+        return self.formatter_for(self.pricing.preprocessor.step_days, self.pricing.shown_currency)
 
     def formatter_for(self, step_days: int, found: str = "") -> Formatter:
         """Return the formatter for rows ``step_days`` apart, without reading a file; ``found`` is the file's currency.
@@ -81,9 +79,8 @@ class Run:
         Raises:
             UsageError: the locale or the currency is unknown.
         """
-        data = self.options.data
-        currency = data.currency or found
-        digits = price_digits(data.guardrails.price_step, currency)
+        currency = self.pricing.currency or found
+        digits = price_digits(self.pricing.guardrails.price_step, currency)
         return Formatter(self.options.locale, currency, digits, step_days)
 
     @property

@@ -49,6 +49,15 @@ def test_own_module_reward_demand_model_and_callback_run_and_advise(tmp_path: Pa
     assert run(tmp_path, *predict, "--allow", NAME).code in (0, 4)
 
 
+@pytest.mark.usefixtures("package")
+def test_own_data_and_module_need_no_seed_and_no_task(tmp_path: Path) -> None:
+    words = ["--data", f"{NAME}.parts.PendulumData", "--model", f"{NAME}.parts.PendulumModule", "--model.width", "4"]
+    words += ["--allow", NAME, "--run_name", "run", "--trainer.max_steps", "20", "--data.eval_every", "10"]
+    result = run(tmp_path, "fit", *words)
+    assert result.code == 0 and "mean return of 2 deterministic episodes after 20 updates" in result.out, result.err
+    assert run(tmp_path, "test", "--run_name", "run", "--allow", NAME).code == 0
+
+
 def test_an_own_reward_is_the_one_that_the_market_pays(package: Path) -> None:
     sys.path.insert(0, str(package.parent))
     from my_shop_rl.parts import StayData
