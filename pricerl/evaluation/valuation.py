@@ -157,7 +157,11 @@ def path_values(product: Product, days: Response) -> list[PathValue]:
     paths = zip(*(values.mean(2, dtype=torch.float64).cpu().numpy() for values in days), strict=True)
     return [
         PathValue(
-            *(units, sales, profit, fitted.cost.known, product.market.measure),
+            units,
+            sales,
+            profit,
+            costs_known=fitted.cost.known,
+            measure=product.market.measure,
             organic=None if fitted.organic is None else organic,
             ad=None if fitted.ad is None else ad,
         )
