@@ -50,10 +50,10 @@ class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
     days_left: Count
     """Days until it ends."""
-    inside_budget: bool
+    inside_budget: bool = True
     """Whether the budget holds, as it does for no price within reach if not: then the plan risks the least."""
-    loss_weight: float
-    """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``."""
+    loss_weight: float | None = None
+    """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``; None if an entry lacks it."""
 
 
 class RandomPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -69,6 +69,17 @@ def test_entries_of_every_kind_obey_the_shipped_schema(kind: str) -> None:
     jsonschema.Draft202012Validator(schema).validate(json.loads(_seal(VALID[kind])))
 
 
+def test_the_account_of_an_entry_may_lack_budget_and_weight() -> None:
+    interval = [1.0, -2.0, 4.0]
+    opened = {"opened": "2025-01-01", "price": 10.0}
+    account: Entry = {"account": opened, "target": 10.5, "proposed": True, "so_far": interval, "at_end": interval}
+    account |= {"budget": 5.0, "probability_loss": 0.1, "days_left": 60}
+    for known in (account, {**account, "inside_budget": False, "loss_weight": None}):
+        assert read_entry(_seal({**_advice(), "account": known}))
+    with pytest.raises(ValueError, match="budget"):
+        read_entry(_seal({**_advice(), "account": {**account, "budget": "5"}}))
+
+
 @pytest.mark.parametrize("name", INVALID)
 def test_an_entry_that_breaks_the_schema_is_named_though_its_hash_fits(name: str, tmp_path: Path) -> None:
     kind, change, where = INVALID[name]
