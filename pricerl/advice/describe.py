@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
+from babel.dates import get_day_names
 
 from pricerl.advice.result import (
     CostMeans,
@@ -213,7 +214,7 @@ def _day_rows(case: Case, course: Course, forecast: PathForecast | None) -> Iter
         values: dict[str, Interval | None] = dict.fromkeys(known)
         sd = None
         if not fitted.trades_on[day.weekday()]:
-            notes.append(f"no {day:%A} was ever recorded")
+            notes.append(f"no {get_day_names(locale='en')[day.weekday()]} was ever recorded")
         elif forecast is not None:
             values |= {name: Interval(*getattr(forecast, name)[:, row].tolist()) for name in known if known[name]}
             units, sales, profit = forecast.market_sd[:, row].tolist()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import jsonschema
@@ -14,7 +16,7 @@ from test_report_schema import SCHEMA
 from torch import Tensor
 
 from pricerl.advice.describe import advise
-from pricerl.advice.result import ProductAdvice
+from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
@@ -120,6 +122,18 @@ def test_limits_that_no_walk_can_meet_keep_the_price_with_grade_d(limits: dict[s
     advice = _advise(varied, **limits)
     assert set(_prices(advice)) == {10.0} and (advice.decision.grade, advice.decision.source) == ("D", "manual")
     assert {day.note for day in advice.days} == {""}
+
+
+def test_a_weekday_without_any_history_is_named_and_not_forecast(varied: Market) -> None:
+    product = replace(varied.products[0], trades_on=np.arange(7) < 6)
+    closed, *open_days = sorted(_advise(replace(varied, products=(product,)), 7, floor=12.0).days, key=_is_open)
+    assert closed.note == "no Sunday was ever recorded; on the way to 12.00 (floor)"
+    assert (closed.units, closed.sales, closed.profit) == (None, None, None)
+    assert all(day.units is not None and "recorded" not in day.note for day in open_days)
+
+
+def _is_open(day: DayAdvice) -> bool:
+    return date.fromisoformat(day.date).weekday() != 6
 
 
 def test_a_pause_comes_before_the_walk(varied: Market) -> None:
