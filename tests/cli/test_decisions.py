@@ -488,6 +488,8 @@ def test_what_if_answers_beside_keeping_the_price(shop: Path) -> None:
     assert "at 10.40" in result.out and "guardrails: no objection" in result.out and "override" not in result.out
     assert "an override would need --force: 11.2 is outside the prices" in run(shop, *words, "11.20", *QUIET).out
     assert "guardrails object: max_change: at most 5 % above the current price" in run(shop, *words, "15", *QUIET).out
+    refused = run(shop, *words, "15", "--data.guardrails.ceiling", "12", *QUIET).out
+    assert "an override would be refused: " in refused and "need --force" not in refused
     assert len(_entries(shop)) == 1
     wrong = run(shop, *words, "10", "--product", "seler")
     assert wrong.code == 2 and "did you mean 'seller'?" in wrong.err
