@@ -106,7 +106,8 @@ def compare_scores(difference: FloatArray, block: int, confidence: float) -> Com
     """Test whether a challenger's forecasts are not worse, from its differences of daily log scores ``(N,)``.
 
     Days are averaged in blocks, as differences of neighbouring days are alike, and the blocks get Student's t: a
-    Diebold-Mariano test (1995) for few days. The last whole blocks count; days that were not observed are NaN.
+    Diebold-Mariano test (1995) for few days. The last whole blocks count; days that were not observed are NaN. The
+    confidence is one-sided.
     """
     count = len(difference) // block
     parts = difference[len(difference) - count * block :].reshape(count, block)

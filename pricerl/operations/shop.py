@@ -56,9 +56,9 @@ class Shop:
 
     @classmethod
     def open(cls, folder: RunFolder, today: str | None = None) -> Shop:
-        """Open the shop of a run with the value of ``--today``; a broken decision log is a ``DataError``.
+        """Open the shop of a run, and bring its outbox up to date if a command was interrupted or days have passed.
 
-        Its outbox is brought up to date if a command was interrupted or days have passed.
+        ``today`` is the value of ``--today``; one that is no day is a ``UsageError``, a broken log a ``DataError``.
         """
         day = None if today is None else read_day(today)
         with contextlib.suppress(OSError, UsageError):  # a folder that may only be read, here and below

@@ -76,10 +76,10 @@ def find_standings(
     bound: Mapping[str, Bound] = MappingProxyType({}),
     currency: str | None = None,
 ) -> dict[str, Standing]:
-    """Return all in a log's entries, oldest first, that the next prices of a market's products depend on, by name.
+    """Return the standing of every product of a market, by name, from the entries of a log, oldest first.
 
-    ``today`` counts from the first day after each history, which it is if absent. Relations leave the products that are
-    ``bound`` those prices. ``currency`` is that of the file, None if unknown.
+    ``today`` is the clock's day, no earlier than the first one after each history, which it is if absent. ``bound`` has
+    the prices that relations leave, ``currency`` is that of the file, None if unknown.
     """
     histories = dynamics.market.preprocessor.products
     measured = find_measured(entries, histories, dynamics.market.measure)

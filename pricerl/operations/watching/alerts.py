@@ -73,7 +73,8 @@ def send_alerts(
     """Send alerts to all channels, write them to the run's file, and return them with the failures of channels.
 
     Those of a kind and product that had one within ``cool_down`` days are left out. An alert that reached no channel,
-    although there are some, is sent again by the next watch. The time ``now`` has a zone.
+    although there are some, is sent again by the next watch. The time ``now`` has a zone. A file that cannot be written
+    is a ``UsageError``.
     """
     path = folder / ALERT_FILE
     known = read_alerts(path)
@@ -124,7 +125,10 @@ def _is_cooling(alert: Alert, known: Sequence[dict[str, Any]], cool_down: float,
 
 
 def read_addresses(file: str | None) -> list[str]:
-    """Return the addresses in a file, one per line with ``#`` for comments, or else in the environment variable."""
+    """Return the addresses in a file, one per line with ``#`` for comments, or else in the environment variable.
+
+    A file that cannot be read is a ``UsageError``.
+    """
     if file is None:
         return os.environ.get(ADDRESSES, "").split()
     try:
@@ -135,7 +139,11 @@ def read_addresses(file: str | None) -> list[str]:
 
 
 def apprise_channels(addresses: Sequence[str]) -> list[Channel]:
-    """Return one channel per address; a ``UsageError`` names one that apprise does not know by its number only."""
+    """Return one channel per address.
+
+    Raises:
+        UsageError: apprise is not installed, or does not know an address; the message gives its number only.
+    """
     if not addresses:
         return []
     apprise = import_extra("apprise", "alerts need apprise: pip install 'pricerl[alerts]'")

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today: date) -> Monitor:
-    """Check the days of a run's fresh file that the model of its checkpoint has not seen."""
+    """Check the days of a run's fresh file that the model of its checkpoint has not seen.
+
+    Errors are those of `trained_history`.
+    """
     assert run.checkpoint is not None
     data = run.pricing
     fresh = data.preprocessor
