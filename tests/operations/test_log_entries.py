@@ -6,19 +6,33 @@ import hashlib
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
+import msgspec
 import pytest
 
 from pricerl.entry_parts import FORMAT
 from pricerl.errors import DataError
 from pricerl.operations.log.decision_log import BEFORE_THE_FIRST, Entry, append, canonical, read_log, stamp, verify
-from pricerl.operations.log.log_entries import SCHEMA_FILE, make_schema, parse_entry, read_entry
+from pricerl.operations.log.log_entries import AnyEntry, parse_entry, read_entry
 
+SCHEMA_FILE = Path(__file__).parents[2] / "pricerl/operations/log/decisions.schema.json"
 LINES = (Path(__file__).parent / "decisions.jsonl").read_bytes().splitlines()
 """Advice, override and advice."""
 ORDER = {"product": "Mug", "until": "2025-04-30"}
+
+
+def make_schema() -> dict[str, Any]:
+    """Return the JSON schema of an entry, the content of ``decisions.schema.json``."""
+    kinds = get_args(AnyEntry)
+    _, parts = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Line of decisions.jsonl",
+        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in kinds],
+        "$defs": parts,
+    }
 
 
 def _seal(draft: Entry) -> bytes:

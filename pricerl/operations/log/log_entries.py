@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from pricerl.decide.standing import AccountPlan, RandomPrice
 from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
 from pricerl.experiments.schedule import PriceTestEntry, Question
-
-SCHEMA_FILE = Path(__file__).parent / "decisions.schema.json"
-"""JSON schema of a line, for readers in other languages."""
 
 Forecast = tuple[float, float, float] | None
 """Mean, 5 % and 95 % limit; None if unknown."""
@@ -239,8 +235,6 @@ AnyEntry = (
     | RetrainEntry
 )
 
-KINDS: tuple[type[LogEntry], ...] = get_args(AnyEntry)
-
 _decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 
 
@@ -265,14 +259,3 @@ def parse_entry(line: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError("not an object")
     return content
-
-
-def make_schema() -> dict[str, Any]:
-    """Return the JSON schema of an entry, the content of ``decisions.schema.json``."""
-    _, parts = msgspec.json.schema_components(KINDS, ref_template="#/$defs/{name}")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Line of decisions.jsonl",
-        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in KINDS],
-        "$defs": parts,
-    }

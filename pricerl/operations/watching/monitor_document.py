@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -12,8 +11,6 @@ from pricerl import __version__
 
 MONITOR_FILE = "monitor.json"
 """Document of the last watch, in the run's folder."""
-MONITOR_SCHEMA = Path(__file__).parent / "monitor.schema.json"
-"""JSON schema of the document."""
 
 Severity = Literal["ok", "unknown", "warning", "alarm"]
 SEVERITIES: tuple[Severity, ...] = ("ok", "unknown", "warning", "alarm")
@@ -89,14 +86,3 @@ class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def to_json(monitor: Monitor) -> str:
     """Return the document, indented."""
     return msgspec.json.format(msgspec.json.encode(monitor), indent=1).decode() + "\n"
-
-
-def make_monitor_schema() -> dict[str, Any]:
-    """Return the JSON schema of the document, the content of ``monitor.schema.json``."""
-    _, parts = msgspec.json.schema_components([Monitor], ref_template="#/$defs/{name}")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": MONITOR_FILE,
-        "$ref": "#/$defs/Monitor",
-        "$defs": parts,
-    }
