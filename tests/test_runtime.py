@@ -132,6 +132,7 @@ def test_a_function_that_cannot_be_compiled_runs_as_it_is_with_one_warning():
     assert function(torch.ones(3)) == 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.compiler
 def test_functions_of_other_settings_and_shapes_share_no_graph():
     for slope, size in ((2.0, 3), (5.0, 4), (2.0, 3)):

@@ -38,6 +38,7 @@ def expected_units(folder: Path, checkpoint: Path, lines: list[str]) -> float:
     return float(np.mean([float(row["Expected Units"]) for row in rows]))
 
 
+@pytest.mark.slow
 def test_advice_expects_fewer_units_where_the_competitor_has_just_cut_the_price(trained: Path, tmp_path: Path) -> None:
     kept, cut = (expected_units(tmp_path, trained / "best.ckpt", rivalled_lines(price)) for price in (11.0, 9.0))
     assert cut / kept == pytest.approx((9 / 11) ** CROSS, abs=0.04)

@@ -72,7 +72,9 @@ def direction(dynamics: Dynamics, steps: int) -> int:
     return int(np.sign(course.prices[-1] - product.current_price))
 
 
-@pytest.mark.parametrize(("elasticity", "unit_cost", "expected"), [(-1.3, 8.8, 1), (-5.5, 3.0, -1)])
+@pytest.mark.parametrize(
+    ("elasticity", "unit_cost", "expected"), [(-1.3, 8.8, 1), pytest.param(-5.5, 3.0, -1, marks=pytest.mark.slow)]
+)
 def test_days_summed_to_weeks_lead_to_the_same_direction(elasticity: float, unit_cost: float, expected: int) -> None:
     daily = daily_sales(elasticity, unit_cost)
     of_days, of_weeks = market_of(str(daily.to_csv(index=False))), market_of(weekly_text(daily))

@@ -135,6 +135,7 @@ def test_a_configuration_imports_no_foreign_class(text: str, tmp_path: Path, mon
     assert "foreign" not in sys.modules
 
 
+@pytest.mark.slow
 def test_lightnings_own_classes_are_allowed(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(
         "trainer:\n  logger:\n    class_path: lightning.pytorch.loggers.CSVLogger\n    init_args: {save_dir: logs}\n"

@@ -352,6 +352,7 @@ def test_a_replay_from_other_data_is_refused_and_says_which_hash_differs(shop: P
     assert run(shop, "audit", "replay", "1", *RUN, "--data.path", "moved.csv").code == 0
 
 
+@pytest.mark.slow
 def test_a_replay_with_other_code_compares_prices_and_names_what_differs(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,6 +373,7 @@ def test_a_replay_with_other_code_compares_prices_and_names_what_differs(
     assert alone.code == 3 and "; code and versions are the same" in alone.err
 
 
+@pytest.mark.slow
 def test_decisions_of_a_run_that_was_trained_again_can_be_replayed(shop: Path) -> None:
     words = ["--trainer.max_steps", "20", "--data.eval_every", "20", *QUIET, *SMALL_NETWORK]
     words += ["--data.market.num_draws", "16", "--data.num_envs", "16", "--seed_everything", "1"]
@@ -424,6 +426,7 @@ def test_every_command_marks_the_days_at_advised_prices(shop: Path, monkeypatch:
     assert run_lightning("predict", ["--ckpt_path", BEST, *given]).pricing.preprocessor.products[0].own_price is None
 
 
+@pytest.mark.slow
 def test_an_advice_on_own_days_is_made_again_from_the_entries_that_it_knew(shop: Path) -> None:
     advised = [day["price"] for day in _entries(shop)[0]["days"][:8]]
     lines = seller_lines(98)

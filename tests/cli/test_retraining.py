@@ -72,6 +72,7 @@ def shops(fits: Path, tmp_path: Path) -> list[Path]:
     return [shutil.copytree(fits / name, tmp_path / name, symlinks=True) for name in ("whole", "portable")]
 
 
+@pytest.mark.slow
 def test_a_portable_run_is_watched_as_one_with_its_history(shops: list[Path]) -> None:
     found = []
     for folder in shops:

@@ -373,7 +373,7 @@ def explore(trained: Path, examples: int, commands: int, derandomize: bool) -> N
 
 
 def test_whatever_commands_come_the_prices_follow_from_one_state(twice_trained: Path) -> None:
-    explore(twice_trained, 6, 8, True)
+    explore(twice_trained, 4, 8, True)
 
 
 @pytest.mark.slow

@@ -168,6 +168,7 @@ assert scipy.signal.lfilter([1.0], [1.0], [2.0]) == 2.0
 """
 
 
+@pytest.mark.slow
 def test_packages_left_out_of_lightning_work_when_they_are_needed() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr

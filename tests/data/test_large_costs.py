@@ -112,7 +112,11 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
 """Files that took gigabytes, minutes or the process."""
 
 
-@pytest.mark.parametrize("name", FILES)
+SLOW = ("many cells.parquet", "shared beginnings.parquet")
+"""Files that take seconds to make or to refuse."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in FILES])
 def test_a_small_file_of_large_cost_is_refused_in_bounded_memory_and_time(name: str, tmp_path: Path) -> None:
     make, said = FILES[name]
     path = tmp_path / name

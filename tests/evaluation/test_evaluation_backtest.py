@@ -117,6 +117,7 @@ def test_a_forecast_is_made_at_the_price_really_charged(simulated):
     assert changed.mean[2] == pytest.approx(kept.mean[2], rel=0.01), "a week later it is nearly forgotten"
 
 
+@pytest.mark.slow
 def test_the_market_forecasts_better_than_the_last_week_when_prices_vary(year_runs):
     for row in year_runs:
         assert [score.days_ahead for score in row.scores] == [1, 7, 14]

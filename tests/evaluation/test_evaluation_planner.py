@@ -283,6 +283,7 @@ def test_without_memory_dynamic_programming_settles_at_the_best_constant_price(k
     assert settled == pytest.approx(12.0, rel=0.01)
 
 
+@pytest.mark.slow
 def test_with_memory_dynamic_programming_beats_the_way_to_any_constant_price(make_product, prepare):
     dynamics = remembering(make_product, prepare, loss=1.0)
     planned, settled = discounted(plan_dynamically(dynamics, 0.97**dynamics.days_per_step), dynamics)

@@ -94,6 +94,7 @@ def test_looking_after_every_pair_raises_a_false_alarm_rarely_whatever_the_noise
         assert (np.isfinite(up) | np.isfinite(down)).mean() <= 0.05
 
 
+@pytest.mark.slow
 def test_the_limits_narrow_and_contain_the_effect_at_all_looks() -> None:
     rng, missed = RNG(6), 0
     for _ in range(150):

@@ -31,6 +31,7 @@ def test_curves_fall_and_are_finite(fitted, similar_prices):
     assert demand.weekday.mean() == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["constant", "linear", "logit"])
 def test_much_history_comes_close_to_the_true_curve(fitted, similar_prices, family):
     off = []

@@ -157,6 +157,7 @@ def die(*_: object) -> None:
     os._exit(3)
 
 
+@pytest.mark.slow
 def test_fit_survives_the_death_of_its_second_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pricerl.operations.processes.usable_cores", lambda: 2)
     monkeypatch.setattr("pricerl.operations.backtests.idle_cores", lambda: 2)

@@ -181,6 +181,7 @@ while last < 80:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_write_and_read_at_once_lose_nothing_and_see_no_loss(tmp_path: Path) -> None:
     path = tmp_path / "decisions.jsonl"
     calls = [[READER], [WRITER, "anna"], [WRITER, "ben"], [READER]]

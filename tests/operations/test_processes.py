@@ -109,6 +109,7 @@ def test_a_call_that_fails_in_its_process_is_made_here_with_one_warning(function
     assert len(warned) == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_start_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "usable_cores", lambda: 3)
     monkeypatch.setattr(processes, "_prepare", die)
@@ -129,7 +130,9 @@ def test_one_call_and_one_core_start_no_process(cores: int, monkeypatch: pytest.
     assert all(alone.map(here, [os.getpid()] * (3 - cores))) and alone._pool is None
 
 
-@pytest.mark.parametrize("end", ["del workers, finish", "os.kill(os.getpid(), 9)"])
+@pytest.mark.parametrize(
+    "end", [pytest.param("del workers, finish", marks=pytest.mark.slow), "os.kill(os.getpid(), 9)"]
+)
 def test_the_processes_of_a_script_end_in_silence_with_their_object_or_with_it(end: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-"]
     errors = tmp_path / "stderr"

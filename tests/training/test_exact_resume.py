@@ -206,6 +206,7 @@ def test_a_lone_checkpoint_is_resumed_statistically_and_says_so(tmp_path: Path) 
     assert resumed.code in (0, 4) and "statistical, not exact" in resumed.err
 
 
+@pytest.mark.slow
 def test_a_copy_that_followed_the_links_is_resumed_exactly(
     whole: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +224,7 @@ def test_a_copy_that_followed_the_links_is_resumed_exactly(
     assert longer.code in (0, 4) and "statistical" not in longer.err, longer.err
 
 
+@pytest.mark.slow
 def test_a_run_resumed_with_other_versions_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
     monkeypatch.setattr("pricerl.operations.log.provenance.hash_code", lambda: "0" * 64)

@@ -106,6 +106,7 @@ def test_a_compiled_run_ends_within_an_item_at_its_limit(instant_compiler, monke
     assert train([], compile="on").trainer.global_step == 100
 
 
+@pytest.mark.slow
 def test_gradient_hooks_do_not_change_the_weights():
     seen, alone = train([Hooks()]), train([])
     assert all(map(torch.equal, seen.state_dict().values(), alone.state_dict().values()))

@@ -213,6 +213,7 @@ def test_a_nan_from_the_env_is_named_if_finite_checks_are_on(tmp_path, monkeypat
     assert not (tmp_path / "checkpoints" / "run" / "advice.csv").exists()
 
 
+@pytest.mark.slow
 def test_several_products_train_one_policy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fit("--trainer.max_steps=20", "--data.seller.products=3")
@@ -221,6 +222,7 @@ def test_several_products_train_one_policy(tmp_path, monkeypatch):
     assert len({row["Product"] for row in table}) == 3
 
 
+@pytest.mark.slow
 def test_a_run_shorter_than_an_evaluation_interval_is_evaluated_all_the_same(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fit("--trainer.max_steps=30", "--data.eval_every=1000")
@@ -255,6 +257,7 @@ def test_a_command_reads_its_checkpoint_once(run, monkeypatch, command):
     assert [path.name for path in loaded] == ["best.ckpt"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_reads_the_last_checkpoint_once_and_its_own_best_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fit("--trainer.max_steps=20")
