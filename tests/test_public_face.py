@@ -29,7 +29,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", FACE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "advise" else ()) for name in FACE]
+)
 def test_the_example_of_a_function_runs_as_written(name: str, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shop)
     if name in READS_CHECKPOINT and not Path("checkpoints/sales/best.ckpt").exists():  # advise ran in another process

@@ -46,7 +46,12 @@ def test_a_seller_who_sells_nothing_on_many_days_is_asked_for_the_stock(tmp_path
 @pytest.mark.parametrize(
     ("price", "mean", "cause"),
     [
-        (lambda day: 12.0 if day % 7 >= 5 else 9.0, lambda day: 40 if day % 7 >= 5 else 10, "weekday"),
+        pytest.param(
+            lambda day: 12.0 if day % 7 >= 5 else 9.0,
+            lambda day: 40 if day % 7 >= 5 else 10,
+            "weekday",
+            marks=pytest.mark.slow,
+        ),
         (lambda day: 9 + day / 30, lambda day: 10 + day / 3, "season"),
     ],
     ids=["weekend prices", "prices that rise with demand"],

@@ -55,7 +55,7 @@ def test_a_shipped_configuration_trains_and_advises(path: Path, fit_shipped: Fit
 
 
 @pytest.mark.parametrize(
-    "name", ["profit", *(pytest.param(name, marks=pytest.mark.slow) for name in ("revenue", "upward"))]
+    "name", [pytest.param(name, marks=pytest.mark.slow) for name in ("profit", "revenue", "upward")]
 )
 def test_a_variant_counts_after_the_defaults_too(name: str, tmp_path: Path) -> None:
     words = ["--config", str(CONFIGS / "default.yaml"), "--config", str(CONFIGS / f"{name}.yaml")]

@@ -148,6 +148,7 @@ assert not set({UNUSED}) & set(sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_a_loaded_policy_and_a_worker_of_a_catalogue_import_no_compiler(trained_shop: Path) -> None:
     command = [sys.executable, "-c", LOAD]
     done = subprocess.run(command, capture_output=True, text=True, cwd=trained_shop, check=False, timeout=120)

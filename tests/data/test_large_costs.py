@@ -112,7 +112,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
 """Files that took gigabytes, minutes or the process."""
 
 
-SLOW = ("many cells.parquet", "shared beginnings.parquet")
+SLOW = ("many cells.parquet", "shared beginnings.parquet", "broken lines.jsonl", "one cell per row.jsonl")
 """Files that take seconds to make or to refuse."""
 
 

@@ -122,7 +122,7 @@ def test_a_large_delivery_that_sells_out_every_week_is_taken_out_of_demand(days,
 
 
 @pytest.mark.parametrize("market", ["constant", "reference", "seasonal", "ads", "promotions"])
-@pytest.mark.parametrize("units", [0.3, 1.5, 5.5, 50.0])
+@pytest.mark.parametrize("units", [0.3, *(pytest.param(units, marks=pytest.mark.slow) for units in (1.5, 50.0)), 5.5])
 def test_sellers_who_always_have_stock_are_not_reported(market, units):
     assert [unlikely_zeros(simulated(market, 365, units, seed).products[0]) for seed in range(5)] == [None] * 5
 

@@ -7,6 +7,7 @@ from pricerl.env.noise import MAX_Z, Z_STEP, draw_z, sample_units, tabulate_unit
 from pricerl.market.demand.regression import SIZE_RANGE
 
 MEANS = (0.05, 0.07, 0.4, 1.0, 1.3, 7.0, 8.2, 57.0, 200.0, 812.0, 5000.0)
+QUICK = (0.05, 1.3, 57.0, 5000.0)
 SIZES = (SIZE_RANGE[0], 1.0, 2.0, 5.0, 30.0, 300.0, SIZE_RANGE[1])
 
 
@@ -17,7 +18,9 @@ def tabulated(mean, size, z):
     return tabulate_units(torch.tensor([size])).units(torch.full(cell.shape, mean), cell, product)[0].double().numpy()
 
 
-@pytest.mark.parametrize("mean", MEANS)
+@pytest.mark.parametrize(
+    "mean", [pytest.param(mean, marks=() if mean in QUICK else pytest.mark.slow) for mean in MEANS]
+)
 @pytest.mark.parametrize("size", SIZES)
 def test_the_table_has_the_distribution_of_the_negative_binomial(mean, size):
     z = np.linspace(-6.5, 6.5, 200_001)

@@ -62,6 +62,7 @@ def test_a_product_alone_gets_the_advice_that_it_gets_in_its_catalogue(advisor, 
     assert item.to_dict() == together.advice[1].to_dict()
 
 
+@pytest.mark.slow
 def test_processes_give_the_advice_of_this_process(advisor, prepared, together, monkeypatch):
     monkeypatch.setattr(processes, "usable_cores", lambda: 2)
     parts = Workers(1, "highest", "mixture").map(Chunk.run, _chunks(advisor, prepared, [0], [2]))

@@ -66,6 +66,7 @@ def test_sac_finds_the_best_action_of_a_bandit(config, seed):
     assert (action - 0.3).abs().max() < 0.1
 
 
+@pytest.mark.slow
 def test_sac_finds_the_best_action_with_products_of_bfloat16(monkeypatch):
     monkeypatch.setattr(COMPUTE, "rounds_factors", True)
     test_sac_finds_the_best_action_of_a_bandit(FULL, seed=0)

@@ -240,6 +240,7 @@ def test_without_checkpoints_nobody_claims_that_something_was_saved(
     assert stopped.code == 143 and stopped.err == "error: SIGTERM; nothing was saved\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "option", ["--trainer.logger=false", pytest.param("--trainer.fast_dev_run=true", marks=pytest.mark.slow)]
 )

@@ -74,7 +74,7 @@ def check(hooks, module):
     assert seen == learned and hooks.norms["on_after_backward"] and hooks.loss != 0.0
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
 def test_gradient_hooks_are_lightnings_own_of_every_backward_pass_and_step(precision):
     hooks, steps = Hooks(), 3 * 100
     module = train([hooks], precision)
@@ -83,7 +83,7 @@ def test_gradient_hooks_are_lightnings_own_of_every_backward_pass_and_step(preci
     check(hooks, module)
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
 def test_gradient_hooks_of_a_compiled_run_see_the_last_gradients_of_each_item(precision, instant_compiler):
     hooks, items = Hooks(), 2  # of 50 updates
     module = train([hooks], precision, "on")
