@@ -11,6 +11,7 @@ page is made of them.
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,7 +57,8 @@ def make_example(name: str, example: Example) -> None:
         words = [word for option, value in seller.items() for word in (f"--{option}", str(value))]
         run(["simulate", "--out", f"{name}.csv", *words])
         _name_product(Path(f"{name}.csv"), example.product)
-        run(["fit", "--data.path", f"{name}.csv", "--run_name", name, "--trainer.max_steps", "1000", "--out", "."])
+        words = ["fit", "--data.path", f"{name}.csv", "--run_name", name, "--trainer.max_steps", "1000", "--out", "."]
+        run([*words, "--today", _day_after(Path(f"{name}.csv"))])
         for made, kept in (("advice.json", f"{name}.json"), ("report.html", f"{name}.html")):
             (HERE / kept).write_bytes(Path(made).read_bytes())
 
@@ -71,6 +74,13 @@ def _name_product(path: Path, product: str) -> None:
     head, *rows = path.read_text(encoding="utf-8").splitlines()
     lines = [f"Product,{head}", *(f"{product},{row}" for row in rows)]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _day_after(path: Path) -> str:
+    """Return the day after the last one of a file, ISO format."""
+    with path.open(newline="", encoding="utf-8") as file:
+        last = max(row["Report Date"] for row in csv.DictReader(file))
+    return str(date.fromisoformat(last) + timedelta(days=1))
 
 
 @contextlib.contextmanager

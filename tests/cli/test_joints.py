@@ -152,6 +152,8 @@ def test_an_old_file_gives_advice_but_no_price(shop: Path) -> None:
     assert "covers the days until 2025-04-14" in refused(shop, "approve", "--today", "2026-09-01")
     page = (shop / "checkpoints/seller/report.html").read_text(encoding="utf-8")
     assert "this advice is too old to change a price" in page and "pricerl approve" not in page
+    for text in (out, page):
+        assert "on Tue 1 Apr" in text and "on Tue 1 Sep" not in text
 
 
 def test_a_file_that_ended_some_days_ago_gives_the_price_of_today(shop: Path) -> None:

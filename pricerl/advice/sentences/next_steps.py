@@ -50,10 +50,13 @@ class Place(NamedTuple):
         return (f" --product {shlex.quote(shown(self.product))}" if self.product else "") + self.option
 
     def change_day(self, product: Record) -> str | None:
-        """Return the day of the next change: that of the path's first one, or today if it has passed."""
+        """Return the day of the next change: that of the path's first one, or today if it has passed.
+
+        Advice that is too old to be followed keeps the day that it gave.
+        """
         changes = (day["date"] for day in product["days"] if day["recommended_price"] != product["current_price"])
         first = next(changes, None)
-        return None if first is None else max(first, self.today)
+        return first if first is None or self.is_late(product) else max(first, self.today)
 
     def is_late(self, product: Record) -> bool:
         """Return whether all days of an advice have passed."""
