@@ -19,6 +19,7 @@ from pricerl.errors import CheckpointError, DataError, UsageError
 
 ROOT = Path(__file__).parents[1]
 READS_CHECKPOINT = ("load", "advise_product")
+TRAINS = ("advise", *READS_CHECKPOINT)
 FACE = ("advise", "load", "advise_product", "make_env", "read_history")
 
 
@@ -30,7 +31,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "advise" else ()) for name in FACE]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in TRAINS else ()) for name in FACE]
 )
 def test_the_example_of_a_function_runs_as_written(name: str, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shop)

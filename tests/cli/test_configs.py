@@ -19,7 +19,7 @@ WITHOUT_ACCOUNT = ("WANDB_API_KEY", "WANDB_MODE")
 Fit = Callable[[str], tuple[Result, Path]]
 
 
-QUICK = ("default", "upward")
+QUICK = ("default",)
 """Configurations that the default test run trains with."""
 
 
@@ -64,6 +64,7 @@ def test_a_variant_counts_after_the_defaults_too(name: str, tmp_path: Path) -> N
     assert _advice(tmp_path)["objective"] == name
 
 
+@pytest.mark.slow
 def test_guardrails_stand_beside_another_configuration_and_a_checkpoint_keeps_them(tmp_path: Path) -> None:
     words = ["--config", str(CONFIGS / "quickstart.yaml"), "--config", str(CONFIGS / "guardrails.yaml"), *FAST]
     result = run(tmp_path, "fit", *words, "--data.guardrails.products", "{simulated seller: {pause: true}}")
@@ -96,6 +97,7 @@ def test_a_configuration_is_found_by_name_in_any_folder(tmp_path: Path) -> None:
     assert find_config("../cli/x") == "../cli/x"
 
 
+@pytest.mark.slow
 def test_upward_turns_the_gate_off_and_prints_what_that_costs(fit_shipped: Fit) -> None:
     result, _ = fit_shipped("upward")
     assert result.code == 0

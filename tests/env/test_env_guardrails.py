@@ -91,7 +91,7 @@ def test_candidates_of_the_planner_are_prices_of_the_ladder(
 @pytest.mark.parametrize(
     "settings",
     [
-        {"charm_endings": (0.49, 0.99)},
+        pytest.param({"charm_endings": (0.49, 0.99)}, marks=pytest.mark.slow),
         pytest.param({"max_above_median": 0.05, "max_rise": 0.03}, marks=pytest.mark.slow),
     ],
     ids=str,

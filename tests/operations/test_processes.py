@@ -101,7 +101,11 @@ def test_a_process_computes_the_same_backtests_to_the_last_bit(workers: Workers,
 
 
 @pytest.mark.parametrize(
-    ("function", "reason"), [(fail_elsewhere, "ValueError: not here"), (die_elsewhere, "TerminatedWorkerError: ")]
+    ("function", "reason"),
+    [
+        (fail_elsewhere, "ValueError: not here"),
+        pytest.param(die_elsewhere, "TerminatedWorkerError: ", marks=pytest.mark.slow),
+    ],
 )
 def test_a_call_that_fails_in_its_process_is_made_here_with_one_warning(function, reason, workers: Workers) -> None:
     with pytest.warns(UserWarning, match=f"its own process failed: {reason}") as warned:

@@ -130,11 +130,11 @@ def test_log_every_n_steps_counts_updates(every: int, updates: list[int], tmp_pa
     ("words", "evaluated"),
     [
         (["--trainer.limit_train_batches", "8"], [8, 16, 24, 32, 40]),
-        (["--trainer.limit_train_batches", "0.5"], [10, 20, 30, 40]),
+        pytest.param(["--trainer.limit_train_batches", "0.5"], [10, 20, 30, 40], marks=pytest.mark.slow),
         (["--trainer.val_check_interval", "5"], [5, 10, 15, 20, 25, 30, 35, 40]),
-        (["--trainer.val_check_interval", "0.5"], [10, 20, 30, 40]),
-        (["--trainer.check_val_every_n_epoch", "2"], [40]),
-        (["--trainer.overfit_batches", "10"], [10, 20, 30, 40]),
+        pytest.param(["--trainer.val_check_interval", "0.5"], [10, 20, 30, 40], marks=pytest.mark.slow),
+        pytest.param(["--trainer.check_val_every_n_epoch", "2"], [40], marks=pytest.mark.slow),
+        pytest.param(["--trainer.overfit_batches", "10"], [10, 20, 30, 40], marks=pytest.mark.slow),
     ],
 )
 def test_flags_that_count_batches_count_updates(words: list[str], evaluated: list[int], tmp_path: Path) -> None:
