@@ -66,7 +66,7 @@ MAX_FOLDER_LINES = {
     "runs": 1160,
     "sac": 1420,
     "simulation": 400,
-    "training": 2410,
+    "training": 2420,
     "training/callbacks": 600,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""

@@ -250,8 +250,9 @@ class PricingDataModule(ReplayDataModule):
             found["plan_share"] = 1.0 + unit * gain
         if self.trainer is not None and self.trainer.state.fn != "fit":  # no update changes the forecasts
             if self.backtests is None:
-                settings = self.preprocessor, self.market_config, self.cost, self.seed
-                self.backtests = run_backtests(*settings, pool=self.pool)
+                self.backtests = run_backtests(
+                    self.preprocessor, self.market_config, self.cost, self.seed, pool=self.pool
+                )
             nearest = [item.scores[0] for item in self.backtests.values()]
             if nearest:
                 found["forecast_error"] = torch.tensor([score.wape_market for score in nearest[rank::num_ranks]])
