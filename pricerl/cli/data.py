@@ -39,6 +39,7 @@ READING: dict[str, dict[str, Any]] = {
     "decimal": {"choices": ("auto", ".", ","), "default": "auto", "help": "decimal mark of numbers"},
     "sales": {"choices": ("auto", "revenue", "units"), "default": "auto", "help": "unit of Total Sales"},
     "missing_days": {"choices": ("auto", "zero", "unknown"), "default": "auto", "help": "days without a row"},
+    "current_price": {"choices": ("ask", "regular", "last"), "default": "ask", "help": "price that is charged now"},
     "suspicious": {"choices": ("refuse", "keep"), "default": "refuse", "help": "values that look like typos"},
     "strict": {"choices": ("true", "false"), "default": "false", "help": "refuse a file with an unusable product"},
     "columns": {

@@ -12,6 +12,9 @@ from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading.problems import Problem
 
+PRICE_DOUBT = 0.01
+"""Largest difference between the last row's price and the price in force, as a share, that needs no confirmation."""
+
 UNNAMED_PRODUCT = "product"
 """Stands for the product of a file without a ``Product`` column until the history is named."""
 
@@ -79,7 +82,10 @@ class ProductHistory:
     """Days from row to row: 1, or 7 for weekly rows, which are dated as in the file."""
 
     in_force: FloatArray | None = None
-    """``(D,)`` price in force at the end of each day, money; None if ``price`` is posted, which is in force."""
+    """``(D,)`` price in force at the end of each day, money; None if it is ``price`` on all."""
+
+    asks: bool = False
+    """Whether a seller whose last row has another price than the one in force must confirm one of them."""
 
     holidays: DateArray | None = None
     """``(N,)`` public holidays from the first day to several years after the last; None without a country."""
@@ -97,8 +103,13 @@ class ProductHistory:
 
     @property
     def prices_in_force(self) -> FloatArray:
-        """``(D,)`` price in force at the end of each day, money; decisions and guardrails start from it."""
-        return self.price if self.in_force is None else self.in_force
+        """``(D,)`` price in force at the end of each day, money; decisions and guardrails start from it.
+
+        A price that pricerl set is, even where it looks like a promotion.
+        """
+        if self.in_force is None:
+            return self.price
+        return self.in_force if self.own_price is None else np.where(self.own_price, self.price, self.in_force)
 
     @property
     def next_day(self) -> date:
@@ -109,6 +120,16 @@ class ProductHistory:
     def current_price(self) -> float:
         """Price in force at the end of the history, money."""
         return float(self.prices_in_force[-1])
+
+    @property
+    def price_doubt(self) -> str:
+        """How the last row's price differs from the price in force, as a clause; empty up to 1 %."""
+        last = float(self.price[-1])
+        now = self.current_price
+        if abs(last / now - 1) <= PRICE_DOUBT:
+            return ""
+        taken = "a discount that ends" if last < now else "an average of several prices"
+        return f"the last row has {last:.10g}, taken for {taken}, and the price in force is {now:.10g}"
 
     @property
     def last_day(self) -> date:

@@ -1,7 +1,7 @@
 """How a history's prices were set: by hand, in promotions, by a repricer, or as averages of what buyers paid.
 
 Whatever moved the price biases the slope of demand on it. The demand model reads the kind to choose its terms, the
-decision to choose what it may claim. Among averages, the price in force is what the shop asked on each day.
+decision to choose what it may claim. The price in force is what the shop asked on each day outside promotions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray, count_true
+from pricerl.arrays import BoolArray, FloatArray, count_true
 from pricerl.data.cleaning.calendar import carry_forward, find_runs
 from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.days import RECENT_DAYS
@@ -43,6 +43,9 @@ RETURNING_SHARE = 0.33
 EXCESS = 0.15
 """Smallest share of falls that return, and its smallest excess over the share of rises that return."""
 
+SHALLOW = 0.5
+"""Share of the median depth of earlier deals below which a last fall is a new price: a cautious cut is no deal."""
+
 WINDOWS = (9, 15, 43)
 """Longest deals of the filters for the regular price, days."""
 WEEKLY_WINDOWS = (5, 9, 13)
@@ -60,6 +63,10 @@ FEWEST_PRICES = 8
 CHANGING_SHARE = 0.5
 """Smallest share of rows on which averages differ from the row before. Posted prices stay: the 120 priced days of a
 seller who changed them often changed on 49 %, the averages of two wholesalers on 94 and 97 %."""
+
+FEWEST_SCATTERED = 16
+"""Fewest recent rows that show averages by repetition alone. Of the eight weekly rows in 56 days, a high-low store may
+have a new deal on most."""
 
 REPEATED_SHARE = 0.10
 """Smallest share of recent rows at one price for it to be the posted price among averages. Those of two wholesalers
@@ -142,51 +149,71 @@ def _returns(log_price: FloatArray, window: int) -> tuple[int, float]:
     return len(falls), float(np.mean(back)) if back else 0.0
 
 
-def find_prices_in_force(recorded: FloatArray, step_days: int = 1) -> FloatArray | None:
-    """Return the price in force at the end of each row, ``(D,)`` money, or None if the recorded prices are posted.
+def find_prices_in_force(
+    recorded: FloatArray, step_days: int = 1, promotion: BoolArray | None = None
+) -> FloatArray | None:
+    """Return the price in force at the end of each row, ``(D,)`` money, or None if it is the recorded one on all.
 
-    Among averages it is the most frequent price of the last 56 days, recent days counting more, if at least three rows
-    and a tenth of them have it; otherwise the weighted median of these days. Both are rounded to the smallest coin
-    and depend on no later row. Of the ``recorded (D,)`` prices, NaN where the file has none, at least one is known.
+    A posted price is in force unless its row is a promotion: then the regular price is. Rows with a ``promotion (D,)``
+    are; where a file reports none, those below the regular price, if prices fall and return as in promotions.
+
+    Among averages it is the most frequent price of the last 56 days without promotions, recent days counting more, if
+    at least three rows and a tenth of them have it; otherwise the weighted median of these days. Both are rounded to
+    the smallest coin. Of the ``recorded (D,)`` prices, NaN where the file has none, at least one is known.
     """
     known = np.flatnonzero(np.isfinite(recorded))
     price = recorded[known]
+    if promotion is not None and promotion.any() and not promotion[known].all():
+        deal = promotion[known]
+    elif count_true(np.diff(np.log(price)) < -FALL) >= FEWEST_FALLS and classify_prices(price, step_days).promoted:
+        deal = _find_deals(np.log(price), deal_windows(step_days)[1])
+    else:
+        deal = np.zeros(len(known), dtype=bool)
     recent = known > known[-1] - LOOK_BACK_DAYS / step_days
     # below prices of 1 the smallest coin is a hundredth of the price's leading digit
     coin = min(COIN, float(10.0 ** (math.floor(math.log10(np.median(price))) - 2)))
     coins = np.round(price / coin)
     below_coin = float((np.abs(price - coins * coin) > 1e-6 * price).mean())
-    if not (_keeps_changing(price) and below_coin >= SUB_COIN_SHARE) and not _scatters(coins[recent]):
+    averages = (_keeps_changing(price) and below_coin >= SUB_COIN_SHARE) or _scatters(coins[recent & ~deal])
+    if not averages and not deal.any():
         return None
+    asked = np.round(coins * coin, 10) if averages else price
     found = np.full(len(recorded), np.nan)
-    for place, row in enumerate(known):
-        first = int(np.searchsorted(known, row - LOOK_BACK_DAYS / step_days, side="right"))
-        age = step_days * (row - known[first : place + 1])
-        found[row] = coin * _centre(coins[first : place + 1], 0.5 ** (age / HALF_LIFE_DAYS))
-    return np.round(carry_forward(found), 10)
+    rows = known[~deal]
+    found[rows] = price[~deal]
+    paid = coins[~deal]
+    for place, row in enumerate(rows if averages else ()):
+        first = int(np.searchsorted(rows, row - LOOK_BACK_DAYS / step_days, side="right"))
+        age = step_days * (row - rows[first : place + 1])
+        found[row] = coin * _centre(paid[first : place + 1], 0.5 ** (age / HALF_LIFE_DAYS))
+    found = np.round(carry_forward(found), 10)
+    found[known[deal]] = np.maximum(found[known[deal]], asked[deal])
+    return found
 
 
-def find_changing(recorded: FloatArray, rows: Segments, step_days: IntArray) -> BoolArray:
-    """Return the products ``(P,)`` whose ``recorded (N,)`` prices change on most rows, of all or of the last 56 days.
+def _find_deals(log_price: FloatArray, window: int) -> BoolArray:
+    """Return the rows ``(D,)`` of deals shorter than a window; a last fall that is shallow for a deal is none."""
+    depth = regular_prices(log_price, window) - log_price
+    deal = depth > DEAL_DEPTH
+    last = int(np.flatnonzero(~deal)[-1]) + 1
+    if deal[:last].any() and (depth[last:] < SHALLOW * np.median(depth[:last][deal[:last]])).all():
+        deal[last:] = False
+    return deal
 
-    Rows without a price are NaN; those of each product are ``step_days (P,)`` apart.
+
+def find_changing(recorded: FloatArray, rows: Segments) -> BoolArray:
+    """Return the products ``(P,)`` whose ``recorded (N,)`` prices changed often enough for promotions or averages.
+
+    Rows without a price are NaN.
     """
     known = np.flatnonzero(np.isfinite(recorded))
-    price = recorded[known]
-    changed = np.append(price[1:] != price[:-1], False)
-    found = np.zeros(len(rows), dtype=bool)
-    ends = np.searchsorted(known, rows.edges)
-    changes = np.append(0, np.cumsum(changed))
-    recent = rows.last(np.isfinite(recorded)) - LOOK_BACK_DAYS / step_days
-    for first in (ends[:-1], np.maximum(np.searchsorted(known, recent, side="right"), ends[:-1])):
-        count = ends[1:] - first
-        found |= _are_most(count, changes[np.maximum(ends[1:] - 1, 0)] - changes[np.minimum(first, len(price))])
-    return found
+    changed = known[1:][np.diff(recorded[known]) != 0]
+    return np.asarray(np.diff(np.searchsorted(changed, rows.edges)) >= FEWEST_FALLS)
 
 
 def _scatters(coins: FloatArray) -> bool:
     """Return whether prices change on most rows and scatter around one that repeats: averages rounded to a coin."""
-    if not _keeps_changing(coins):
+    if len(coins) < FEWEST_SCATTERED or not _keeps_changing(coins):
         return False
     _, where, count = np.unique(coins, return_inverse=True, return_counts=True)
     most = int(count.max())
@@ -200,12 +227,7 @@ def _least_repeats(rows: int) -> float:
 
 
 def _keeps_changing(price: FloatArray) -> bool:
-    return bool(_are_most(np.array(len(price)), np.array(count_true(price[1:] != price[:-1]))))
-
-
-def _are_most(rows: IntArray, changes: IntArray) -> BoolArray:
-    """Return where there are enough rows, and prices change on most of them."""
-    return np.asarray((rows >= FEWEST_PRICES) & (changes > CHANGING_SHARE * (rows - 1)))
+    return len(price) >= FEWEST_PRICES and count_true(np.diff(price) != 0) > CHANGING_SHARE * (len(price) - 1)
 
 
 def _centre(coins: FloatArray, weight: FloatArray) -> float:

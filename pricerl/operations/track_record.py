@@ -40,13 +40,14 @@ Predictions = dict[int, tuple[Entry, dict[str, Any]]]
 def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predictions:
     """Return the last earlier advice on each day of a product's history, from the entries of the decision log.
 
-    An entry counts only if its price on its last day of data matches the history.
+    An entry counts only if its price on its last day of data matches the history: in force, or in the row itself.
     """
     place = {str(date): at for at, date in enumerate(history.dates)}
     found: list[tuple[int, Entry]] = []
     for entry in entries:
         made = place.get(entry.get("history_end", "")) if entry.get("product") == history.product else None
-        if made is not None and same_price(float(history.prices_in_force[made]), entry["current_price"]):
+        known_as = () if made is None else (history.prices_in_force[made], history.price[made])
+        if made is not None and any(same_price(float(price), entry["current_price"]) for price in known_as):
             found.append((made, entry))
     found.sort(key=lambda pair: pair[0])  # of two made on the same day, the later entry counts
     known = {place[day["date"]]: (entry, day) for _, entry in found for day in entry["days"] if day["date"] in place}

@@ -54,7 +54,8 @@ def weekly_text(daily: pd.DataFrame) -> str:
 
 
 def market_of(text: str) -> Dynamics:
-    data = DataPreprocessor.fit(history_from_text(text, "file", DataConfig()), DataConfig())
+    config = DataConfig(current_price="last")
+    data = DataPreprocessor.fit(history_from_text(text, "file", config), config)
     return Dynamics(fit_market(data, DemandConfig(), conversions=False))
 
 

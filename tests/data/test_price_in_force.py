@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.features import build_features
 from pricerl.data.history import History, ProductHistory
@@ -92,6 +93,66 @@ def test_a_day_without_a_price_keeps_the_one_in_force_and_counts_for_none() -> N
     np.testing.assert_array_equal(found[2::2], found[1:-1:2])
 
 
+def high_low(end: list[float], weekly: bool = False) -> tuple[FloatArray, BoolArray]:
+    """Prices of a store with deals of various depths in two weeks of five, and a week per price at the end."""
+    deals = np.random.default_rng(0).choice([1.99, 2.19, 2.29], 24)
+    prices = np.concatenate([*([2.69, 2.69, 2.69, deal, deal] for deal in deals), end])
+    prices = prices if weekly else np.repeat(prices, 7)
+    return prices, prices < 2.5
+
+
+@pytest.mark.parametrize("reported", [True, False], ids=["column", "filter"])
+@pytest.mark.parametrize("weekly", [True, False], ids=["weekly", "daily"])
+@pytest.mark.parametrize(
+    ("end", "current"),
+    [([2.69, 1.99], 2.69), ([2.69, 1.99, 2.69], 2.69), ([2.69, 2.89], 2.89), ([2.69, 2.59], 2.59)],
+    ids=["deal", "regular", "rise", "small cut"],
+)
+def test_the_regular_price_is_in_force_in_a_store_with_deals(
+    end: list[float], current: float, weekly: bool, reported: bool
+) -> None:
+    prices, deal = high_low(end, weekly)
+    found = find_prices_in_force(prices, 7 if weekly else 1, deal if reported else None)
+    assert found is not None and found[-1] == current
+    np.testing.assert_array_equal(found, np.where(deal, 2.69, prices))
+
+
+def test_a_fall_that_outlasts_every_deal_is_in_force() -> None:
+    prices, _ = high_low([2.69, 1.99, 1.99, 1.99])
+    found = find_prices_in_force(prices)
+    assert found is not None and found[-1] == 1.99
+
+
+def test_averages_of_promoted_rows_do_not_count() -> None:
+    deal = np.arange(120) % 12 >= 5
+    prices = averages(np.where(deal, 1.99, 2.95), bulk=0.5)
+    found = find_prices_in_force(prices, promotion=deal)
+    assert found is not None and (found[20:] == 2.95).all()
+
+
+def test_a_repricer_has_its_last_price_in_force() -> None:
+    prices = np.round(20 * np.exp(0.1 * np.random.default_rng(0).normal(size=200)), 2)
+    assert find_prices_in_force(prices) is None
+
+
+def deal_file() -> str:
+    """Text of a file of a store with deals that ends in one."""
+    prices, deal = high_low([2.69, 1.99])
+    units = np.random.default_rng(6).poisson(np.where(deal, 40, 20))
+    days = np.datetime64("2025-01-01", "D") + np.arange(len(prices))
+    rows = [f"{day},{price},{price * count:.2f}" for day, price, count in zip(days, prices, units, strict=True)]
+    return "\n".join(["Report Date,Product Price,Total Sales", *rows])
+
+
+@pytest.mark.parametrize(("setting", "current", "shown"), [("ask", 2.69, 1), ("regular", 2.69, 1), ("last", 1.99, 0)])
+def test_the_seller_confirms_one_of_two_prices(setting: Any, current: float, shown: int) -> None:
+    history = history_from_text(deal_file(), "sales.csv", DataConfig(current_price=setting))
+    assert history.products[0].current_price == current
+    doubt = "the last row has 1.99, taken for a discount that ends, and the price in force is 2.69"
+    assert history.reports[0].doubts.count(doubt) == shown
+    assert history.products[0].asks == (setting == "ask")
+
+
 @pytest.fixture(scope="module")
 def averaged() -> DataPreprocessor:
     """A history of averages around 2.95 whose last row has 5.08, read from a file."""
@@ -105,8 +166,8 @@ def averaged() -> DataPreprocessor:
 
 
 def test_the_report_names_the_current_price_and_the_last_row(averaged: DataPreprocessor) -> None:
-    note = "Product Price: averages of what buyers paid. The current price is 2.95; the last row has 5.08."
-    assert note in averaged.reports[0].notes
+    doubt = "the last row has 5.08, taken for an average of several prices, and the price in force is 2.95"
+    assert doubt in averaged.reports[0].doubts
 
 
 def test_env_guardrails_and_hold_start_from_the_price_in_force(averaged: DataPreprocessor) -> None:

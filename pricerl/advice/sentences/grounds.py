@@ -33,6 +33,7 @@ SOURCES = {
 }
 
 TO_DO = {
+    "price in force": "Choose the right one of them: --data.reading.current_price regular, or last.",
     "with a price and sales": "Record every day; the advice becomes more certain with them.",
     "usable day": "Record every day; the advice becomes more certain with them.",
     "tried": "Charge another price for two weeks to learn its effect.",

@@ -63,7 +63,7 @@ def clean(
     holidays = None if config.country is None else find_holidays(config.country, days.min(), days.max())
     for rows in split_products(frame):
         findings, refused = _find(rows, config, missing, holidays)
-        histories = build_histories(findings, holidays)
+        histories = build_histories(findings, holidays, config.current_price)
         products += histories
         reports += summarize(histories, findings)
         problems += [

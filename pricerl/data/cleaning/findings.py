@@ -82,8 +82,8 @@ def recorded_sales(grid: dict[str, FloatArray]) -> FloatArray:
     return np.fmax(grid[columns.TOTAL_SALES], 0.0)
 
 
-def build_histories(findings: CleaningFindings, holidays: DateArray | None) -> list[ProductHistory]:
-    """Return the history of each product; absent columns are all NaN."""
+def build_histories(findings: CleaningFindings, holidays: DateArray | None, current_price: str) -> list[ProductHistory]:
+    """Return the history of each product; absent columns are all NaN. ``current_price`` is the setting."""
     rows = findings.rows
     grid = findings.calendar.grid
     days = findings.calendar.days
@@ -106,8 +106,7 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None) -> l
         "profit_known": np.isfinite(profit) & masks.observed,
     }
     reported = {name: days.any(np.isfinite(grid[name])) for name in (columns.COMPETITOR_PRICE, *columns.FLAGS)}
-    recorded = grid[columns.PRODUCT_PRICE]
-    changing = find_changing(recorded, days, findings.step)
+    in_force = _find_in_force(findings, current_price)
     future = findings.future
     costs = rows.cells[columns.UNIT_COST]
     last_cost = rows.segments.last(np.isfinite(costs))
@@ -127,11 +126,24 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None) -> l
             in_stock=cells[columns.IN_STOCK] == 1 if columns.IN_STOCK in cells else None,
             step_days=step,
             group=rows.groups[product],
-            in_force=find_prices_in_force(recorded[part], step) if changing[product] else None,
+            in_force=in_force[product],
+            asks=current_price == "ask",
             holidays=holidays if step == 1 else None,
         )
         histories.append(history)
     return histories
+
+
+def _find_in_force(findings: CleaningFindings, current_price: str) -> list[FloatArray | None]:
+    """Return each product's price in force on its days, None if it is the recorded one on all."""
+    days = findings.calendar.days
+    recorded = findings.calendar.grid[columns.PRODUCT_PRICE]
+    promoted = findings.calendar.grid[columns.PROMOTION] == 1
+    differs = (find_changing(recorded, days) | days.any(promoted)) & (current_price != "last")
+    return [
+        find_prices_in_force(recorded[part], step, promoted[part]) if differs[product] else None
+        for product, (part, step) in enumerate(zip(days, findings.step.tolist(), strict=True))
+    ]
 
 
 def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:
@@ -263,13 +275,6 @@ def _note_days(
     words = {"Day": period.capitalize(), "day": period}
     notes = [f"{text.format(**words)}: {counts[name]}." for name, text in EXCLUDED.items() if counts[name]]
     notes += _missing_days(counts, findings.missing, period)
-    if history.in_force is not None:
-        recorded = findings.calendar.grid[columns.PRODUCT_PRICE][part]
-        last = float(recorded[np.isfinite(recorded)][-1])
-        now = history.current_price
-        last_row = f"; the last row has {last:.10g}" if abs(last - now) > 1e-9 else ""
-        averages = f"{columns.PRODUCT_PRICE}: averages of what buyers paid."
-        notes.append(f"{averages} The current price is {now:.10g}{last_row}.")
     if counts["empty"]:
         empty = findings.stock_outs.empty[part]
         expected = float(np.median(findings.stock_outs.expected[part][empty]))
@@ -327,6 +332,7 @@ def _doubts(
     gap = counts["gap_days"]
     empty = counts["empty"]
     checks = [
+        (bool(history.price_doubt), history.price_doubt),
         (absent > LARGEST_MISSING_SHARE, f"{absent:.0%} of {days} calendar {word}s have no row"),
         (bool(missing.doubt) and absent > 0, missing.doubt),
         (refund > LARGEST_REFUND_SHARE, f"{refund:.0%} of {days} {word}s are refunds"),
