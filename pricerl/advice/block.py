@@ -47,6 +47,8 @@ MOST_CHECKS = 2
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
+CURRENT_PRICE = "--data.reading.current_price"
+"""Setting that a decision asks for."""
 SETTING = re.compile(r"\s*\((?:data|decision)\.[^)]*\)")
 """Name of a setting in parentheses, which only the evidence needs."""
 
@@ -106,6 +108,9 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
         yield from wrapped(override_command(product, f, place))
     for command in cost_commands(product, place.option):
         yield from wrapped(command)
+    if CURRENT_PRICE in product["decision"]["why"]:
+        for answer in ("regular", "last"):
+            yield from wrapped(f"pricerl predict {CURRENT_PRICE} {answer}{place.option}")
     best = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
     yield from wrapped(f"pricerl what-if {best:.{f.price_decimals}f}{place.option}")
 
@@ -188,7 +193,7 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
         yield "Quarter", " ".join(account_words(product["account"], f, product["measure"]))
     over_plan = product["proposal"]["policy_over_plan"]
     checks = proposer_lines(product, f) if over_plan is not None and over_plan["advantage"] is None else []
-    doubts = product["data_quality"]["reasons"]
+    doubts = [reason for reason in product["data_quality"]["reasons"] if reason not in decision["why"]]
     for text in filter(None, [*checks, contradiction_words(product), *doubts[:MOST_CHECKS]]):
         yield "Check", text
     if len(doubts) > MOST_CHECKS:

@@ -31,8 +31,6 @@ from pricerl.market.utility import choose_plan, floor_of, value_plans
 NUM_TARGETS = 41
 """Prices within reach that a plan compares."""
 
-PERCENT = 0.01
-
 
 def plan_quarter(case: Case, course: Course) -> Course | None:
     """Plan the rest of an open account instead of judging the proposal alone, unless the gate is off."""
@@ -73,24 +71,22 @@ def plan_account(
     outcome = expect_paths(product, torch.cat([torch.full_like(paths[:1], account.price), paths]))
     earned = (outcome.profit if product.market.measure == "profit" else outcome.sales).double().sum(-1).cpu()
     daily = float(earned[0].mean()) / days
-    scale = max(daily, MIN_MARGIN * float(outcome.sales[0].mean()), 1e-9) * DAYS_PER_QUARTER / step
-    percent = torch.tensor(PERCENT * scale)
+    kept = max(daily, MIN_MARGIN * float(outcome.sales[0].mean()), 1e-9) * DAYS_PER_QUARTER / step
+    budget = config.loss_budget * kept
     so_far = torch.as_tensor(gain_so_far(account, product))
     total = so_far + (earned[1:] - earned[:1])
     weight = torch.full_like(total[:1], 1 / total.shape[1])
     utility = value_plans(total[None], weight).utility(torch.tensor([[config.loss_weight]]))
     floor = floor_of(total[None], weight)
-    budget = config.loss_budget / PERCENT * percent
     best = int(choose_plan(utility, floor, budget, floor.argmax(-1)))
     at_end = total[best].numpy()
-    kept = float(percent) / PERCENT
     return AccountPlan(
         account=account,
         target=float(target[best]),
         proposed=best == 1,
         so_far=interval_of(so_far.numpy()),
         at_end=interval_of(at_end),
-        budget=config.loss_budget * kept,
+        budget=budget,
         probability_loss=float((at_end < -HARM * kept).mean()),
         days_left=left,
         inside_budget=bool(floor[0, best] >= -budget),

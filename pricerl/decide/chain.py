@@ -30,7 +30,7 @@ Decider = Callable[[Case, Course], Course | None]
 DECIDERS: tuple[Decider, ...] = (
     follow_measured_pair,  # from the worse price of a decided price test to the better one
     plan_quarter,  # the plan of an open account
-    weigh_evidence,  # as much of the proposal as the evidence allows, or the current price
+    weigh_evidence,  # the proposal if it can be claimed, one careful step towards it, or the current price
     take_lower_bound,  # a more cautious price, if only that passes
     publish,  # as it passes the gate, if it pays in that form
     vary_at_random,  # small random changes, with consent

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
 from pricerl.data.quality import MIN_USABLE_DAYS
 from pricerl.errors import UsageError
-from pricerl.formatting import sentence
+from pricerl.formatting import plural, sentence
 
 Grade = Literal["A", "B", "B-", "C", "D"]
 """Grade of the evidence. A: measured in a randomised price test of these two prices; B: clear and inside tried prices,
@@ -28,6 +28,10 @@ MEASURED_BETTER = "a price test in your shop measured that this price earns more
 MEASURED_WORSE = "a price test in your shop measured that the current price earns more than the other one"
 EXPLORED = (
     "the price is kept on average and varies at random by {share}, to show how buyers respond (decision.explore_share)"
+)
+CONFIRM = (
+    "{doubt}. Confirm that with pricerl predict --data.reading.current_price regular, or the last row's price with "
+    "last in its place"
 )
 UNTESTED = "not yet tested in your shop"
 ONE_STEP = "one careful step, then look again"
@@ -73,6 +77,15 @@ NO_COSTS = (
     "report Total Profit"
 )
 CAUTIOUS = "the proposed path goes further than your history supports, so a more cautious price is advised"
+
+TOO_FAR = "the limits allow no single change of at most 5 %, and your history does not support a larger one"
+
+LARGEST_STEP = 0.05
+"""Largest change of grade B-, as a share of the price: one that was wrong by a whole elasticity costs little."""
+
+FEWEST_SOLD = 10
+"""Fewest rows with sales for an estimate: even prices that vary by a third show the elasticity with a standard error
+of 1, about the prior's, from nine single sales on."""
 
 LARGEST_EXPLORED = 0.03
 """Largest random part of a price, as a share of it."""
@@ -189,6 +202,12 @@ class Evidence:
     """The last price of the path, in words."""
     planned: bool = False
     """Whether the path is the plan of an open account, whose utility and budget stand in for the gate."""
+    sold_days: int = FEWEST_SOLD
+    """Usable days, or weeks, with sales."""
+    price_doubt: str = ""
+    """How the last row's price differs from the current one, as a clause; empty once the seller has confirmed one."""
+    is_step: bool = True
+    """Whether the path is one change of at most `LARGEST_STEP`, or none."""
 
 
 @dataclass(frozen=True)
@@ -266,11 +285,16 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
         return _hold(
             "D", f"only {evidence.usable_days} usable {evidence.period}s; at least {config.min_days} are needed"
         )
+    if evidence.sold_days < FEWEST_SOLD:
+        found = f"only {plural(evidence.sold_days, evidence.period)} with sales; at least {FEWEST_SOLD} are needed"
+        return _hold("D", found)
     if gated and evidence.entangled_with:
         return _hold("D", f"the price moved with the {evidence.entangled_with}, so their effects cannot be separated")
     zeros = evidence.unlikely_zeros
     if gated and zeros is not None and zeros.share > config.max_unlikely_zeros:
         return _hold("D", f"{zeros}. These may be unmarked stock-outs or closed days; mark them in an In Stock column")
+    if gated and evidence.price_doubt:
+        return Decision("hold", "C", "hold", False, CONFIRM.format(doubt=evidence.price_doubt))
     if gated and not evidence.costs_known:
         return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
     if gated and evidence.measured == "better":
@@ -280,7 +304,7 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if not evidence.proposes_change:
         why = ACCOUNT_KEEPS if evidence.planned else f"the {evidence.proposed_by} proposes no other price"
         return Decision("hold", "C", evidence.proposed_by, False, why, gated=gated)
-    unbiased = not evidence.set_by and evidence.inside_tried_prices
+    unbiased = not evidence.set_by and not evidence.price_doubt and evidence.inside_tried_prices
     clear = unbiased and evidence.probability_better >= max(config.claim_chance, config.min_chance)
     if not gated:
         why = "the objective is followed without a check on profit"
@@ -294,6 +318,8 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
 
 def _objection(evidence: Evidence, config: DecisionConfig) -> str:
     """Return why even one careful step is refused, as a clause; empty if it is not."""
+    if not evidence.is_step:
+        return TOO_FAR
     if evidence.planned and not evidence.suspect:
         return ""
     needed = max(config.min_chance, config.claim_chance) if evidence.suspect else config.min_chance

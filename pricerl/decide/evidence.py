@@ -11,11 +11,12 @@ import torch
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.history import ProductHistory
 from pricerl.decide.case import Case, Course
-from pricerl.decide.decision import SET_BY, Evidence, decide, fall_back
+from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, decide, fall_back
 from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MeasuredPair
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import lower_bound
+from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import PathValue, value_paths
 from pricerl.formatting import MEASURES
 from pricerl.guardrails.price_grid import is_outside, same_price
@@ -23,6 +24,9 @@ from pricerl.guardrails.price_grid import is_outside, same_price
 ENOUGH_PRECISION = 1.0
 """Precision of the elasticity from advised-price days above which a confounded history is trusted (it never earns
 grade B). It is about that of the prior, whose sd is 1.1."""
+
+NUM_STEPS = 5
+"""Sizes of a careful step that are compared, equally spaced up to the largest."""
 
 FAMILIAR = 1.10
 """Largest factor by which the current price may exceed or undercut the prices of training."""
@@ -61,31 +65,39 @@ def take_lower_bound(case: Case, course: Course) -> Course | None:
 
 
 def _weigh(case: Case, course: Course, path: PricePath, value: PathValue) -> tuple[PricePath, Evidence]:
-    """Return a path with its evidence or, where it cannot be claimed, its allowed part that earns most.
+    """Return a path with its evidence or, where it cannot be claimed, its part or careful step that earns most.
 
-    A part stops at one of the path's prices.
+    The plan of an account takes its largest step, which is also the one that was weighed where none is advised.
     """
-    evidence = _find_evidence(case, course, path, value)
-    decision = decide(evidence, case.config)
+    chosen = (path, _find_evidence(case, course, path, value))
+    decision = decide(chosen[1], case.config)
+    parts = _parts_of(case, path) if decision.unsure or decision.follow == "step" else []
+    if parts and course.account is not None:
+        parts = parts[-1:]
     best = 0.0
-    chosen = (path, evidence)
-    if evidence.planned or not (decision.unsure or decision.follow == "step"):
-        return chosen
-    now = case.product.current_price
-    parts = []
-    for stop in dict.fromkeys(path.price.tolist()):
-        price = path.price.clamp(min(now, stop), max(now, stop))
-        asked = path.asked.where(price == path.price, price)
-        low = path.low.minimum(price)
-        parts.append(path._replace(price=price, low=low, high=path.high.maximum(price), asked=asked))
-    values = value_paths(case.product, torch.stack([part.price for part in parts]))
+    values = value_paths(case.product, torch.stack([part.price for part in parts])) if parts else []
     for part, part_value in zip(parts, values, strict=True):
         gain = float((part_value.earned - case.keep.earned).mean())
-        evidence = _find_evidence(case, course, part, part_value)
-        if gain > best and decide(evidence, case.config).follow in ("path", "step"):
-            best = gain
-            chosen = (part, evidence)
+        found = (part, _find_evidence(case, course, part, part_value))
+        advised = decide(found[1], case.config).follow in ("path", "step")
+        if (advised and gain > best) or (part is parts[-1] and best == 0.0):
+            chosen = found
+            best = max(gain, best)
     return chosen
+
+
+def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
+    """Return a path stopped at each of its prices, then single changes of at most 5 % towards its last one."""
+    now = case.kept[0]
+    change = (path.price[-1] / now - 1).clamp(-LARGEST_STEP, LARGEST_STEP)
+    targets = now * (1 + change * torch.arange(1, NUM_STEPS + 1, device=now.device) / NUM_STEPS)
+    found = []
+    for stop in dict.fromkeys(path.price.tolist()):
+        found.append(path.price.clamp(min(float(now), stop), max(float(now), stop)))
+    for row in approach_prices(targets, case.product, case.horizon):
+        if (moves := row != now).any():
+            found.append(torch.where(moves, row[moves][0], now))
+    return [path._replace(price=price, low=price, high=price, asked=price) for price in found]
 
 
 def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathValue) -> Evidence:
@@ -118,7 +130,17 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         period=STEP_WORDS[history.step_days],
         target=case.formatter.price(path[-1]),
         planned=course.account is not None,
+        sold_days=int((history.units[history.observed] > 0).sum()),
+        price_doubt=history.price_doubt if history.asks else "",
+        is_step=_is_step(path, now),
     )
+
+
+def _is_step(path: list[float], now: float) -> bool:
+    """Return whether the prices of a path, money, are one change of at most 5 % from the current one, or none."""
+    changed = [price for before, price in zip([now, *path], path, strict=False) if not same_price(price, before)]
+    largest = LARGEST_STEP * now
+    return len(changed) < 2 and not any(is_outside(price, now - largest, now + largest) for price in changed)
 
 
 def is_suspect(product: Product) -> bool:

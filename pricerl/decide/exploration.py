@@ -14,7 +14,6 @@ import numpy as np
 
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import EXPLORED
-from pricerl.decide.evidence import is_suspect
 from pricerl.decide.price_path import GatedPath
 from pricerl.decide.standing import RandomPrice
 from pricerl.env.product import Product
@@ -35,23 +34,19 @@ def vary_at_random(case: Case, course: Course) -> Course | None:
     Without consent, it is offered where the uncertainty of a gain keeps the price and prices would vary.
     """
     decision = course.decision
-    gated = course.gated
     product = case.product
     share = case.config.explore_share
     undecided = decision.follow == "hold" and (decision.unsure or decision.lacks_evidence) and decision.grade == "C"
-    helps = undecided or (decision.follow == "step" and is_suspect(product))
-    if not helps or mind_changes(product.fitted.memory):
+    if not undecided or mind_changes(product.fitted.memory):
         return None
-    if undecided:
-        gated = replace(gated, prices=(case.standing.centre(product.current_price),) * case.horizon)
+    gated = replace(course.gated, prices=(case.standing.centre(product.current_price),) * case.horizon)
     varied, drawn = explore(gated, product, share or OFFERED, case.seed)
     if not share:
         return replace(course, offered=OFFERED) if drawn and decision.unsure else None
     if not drawn:
         return None
-    if undecided:
-        why = f"{EXPLORED.format(share=f'{100 * share:.2g} %')}. {sentence(decision.why)}"
-        decision = replace(decision, follow="step", why=why)
+    why = f"{EXPLORED.format(share=f'{100 * share:.2g} %')}. {sentence(decision.why)}"
+    decision = replace(decision, follow="step", why=why)
     return replace(course, decision=decision, path=varied.onto(course.path), gated=varied, drawn=drawn)
 
 

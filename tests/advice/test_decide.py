@@ -45,6 +45,8 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
         ({"probability_better": 0.69}, "C", "in only 69 % of plausible scenarios; a change is advised from 70 %"),
         ({"familiar": False}, "D", "Run fit on this file"),
         ({"distinct_prices": 1}, "D", "the price never varied"),
+        ({"sold_days": 3}, "D", "only 3 days with sales; at least 10 are needed"),
+        ({"is_step": False, "probability_better": 0.9}, "C", "no single change of at most 5 %"),
         ({"usable_days": 27}, "D", "only 27 usable days; at least 28 are needed"),
         ({"costs_known": False}, "C", "Write them into costs.csv (pricerl init)"),
         ({"costs_known": False, "set_by": "prices are averages"}, "C", "or report Total Profit. Prices are averages."),
@@ -135,6 +137,7 @@ def test_a_policy_that_keeps_the_price_lacks_no_evidence() -> None:
         ({"probability_better": 0.1}, "C"),
         ({"inside_tried_prices": False}, "C"),
         ({"set_by": "a repricer"}, "C"),
+        ({"price_doubt": "the last row has 8"}, "C"),
         ({"costs_known": False, "probability_better": 0.5}, "C"),
     ],
 )
@@ -232,6 +235,9 @@ def test_only_a_lack_of_certainty_falls_back(change: dict[str, object]) -> None:
         {"unlikely_zeros": UnlikelyZeros(150, 20.0, 1000)},
         {"probability_better": 0.95},
         {"probability_better": 0.5},
+        {"is_step": False, "probability_better": 0.9},
+        {"sold_days": 1},
+        {"price_doubt": "the last row has 1.99, taken for a discount that ends, and the price in force is 2.69"},
     ],
 )
 def test_no_sentence_of_a_decision_has_more_than_thirty_words(change: dict[str, object]) -> None:

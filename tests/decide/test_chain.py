@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from pricerl.arrays import FloatArray
 from pricerl.decide import chain
 from pricerl.decide.case import Case, Course, Proposed
 from pricerl.decide.chain import decide_price
-from pricerl.decide.decision import DecisionConfig
+from pricerl.decide.decision import TOO_FAR, DecisionConfig
 from pricerl.decide.price_path import approach_path
 from pricerl.decide.standing import Account, Order, Standing
 from pricerl.env.config import EnvConfig
@@ -27,6 +29,8 @@ from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_standings
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
+LOW = np.repeat([9.0, 10.0, 9.0, 10.0], 15)
+"""Prices none of which is above the current one, so that no rise earns grade B."""
 HORIZON = 14
 
 
@@ -34,8 +38,8 @@ HORIZON = 14
 def build(known_demand: Callable[..., Market]) -> Callable[..., Product]:
     """Return a product with elasticity -2 and a unit cost of 6 at 10.00, so that 12.00 is the best price."""
 
-    def product(**guardrails: Any) -> Product:
-        return Product(Dynamics(known_demand(PRICES), RewardConfig(), GuardrailConfig(**guardrails), EnvConfig()), 0)
+    def product(prices: FloatArray = PRICES, **guardrails: Any) -> Product:
+        return Product(Dynamics(known_demand(prices), RewardConfig(), GuardrailConfig(**guardrails), EnvConfig()), 0)
 
     return product
 
@@ -83,6 +87,43 @@ def test_the_last_gate_stops_what_a_decider_lets_through(
     assert max(course.prices) == 10.3 and set(course.path.price.tolist()) == {
         float(torch.tensor(price)) for price in course.prices
     }
+
+
+@pytest.mark.parametrize("days_ago", [None, 30], ids=["first advice", "open account"])
+@pytest.mark.parametrize(
+    ("guardrails", "step"),
+    [({}, 10.5), ({"max_change": 0.2, "max_week_change": 0.3}, 10.5), ({"max_change": 0.02}, 10.2)],
+    ids=["default limits", "wide limits", "narrow limits"],
+)
+def test_grade_b_minus_is_one_change_of_at_most_five_percent(
+    guardrails: dict[str, Any], step: float, days_ago: int | None, build: Callable[..., Product]
+) -> None:
+    product = build(LOW, **guardrails)
+    account = None
+    if days_ago is not None:
+        account = Account((product.history.last_day - timedelta(days=days_ago)).isoformat(), 10.0)
+    course = decide_price(_case(product, 12.0, standing=Standing(account=account)))
+    assert (course.decision.grade, course.decision.follow) == ("B-", "step")
+    assert set(course.prices) - {10.0} == {step}
+
+
+def test_no_step_is_taken_where_the_limits_allow_only_larger_ones(build: Callable[..., Product]) -> None:
+    product = build(LOW, price_ladder=(9.0, 10.0, 10.8), max_change=0.2, max_week_change=0.2)
+    course = decide_price(_case(product, 12.0))
+    assert (course.decision.grade, course.decision.follow, course.decision.why) == ("C", "hold", TOO_FAR)
+    assert set(course.prices) == {10.0}
+
+
+def test_a_doubtful_current_price_is_kept_until_the_seller_confirms_it(build: Callable[..., Product]) -> None:
+    product = build()
+    for asks, grade in ((True, "C"), (False, "B")):
+        price = np.append(product.history.price[:-1], 8.0)
+        history = replace(product.history, price=price, in_force=PRICES, asks=asks)
+        data = replace(product.market.preprocessor, products=(history,))
+        dynamics = Dynamics(replace(product.market, preprocessor=data), RewardConfig(), GuardrailConfig(), EnvConfig())
+        decision = decide_price(_case(Product(dynamics, 0), 10.5)).decision
+        assert decision.grade == grade
+        assert ("the last row has 8" in decision.why and "current_price regular" in decision.why) == asks
 
 
 def test_a_persons_price_is_bound_by_the_hard_limits_alone(build: Callable[..., Product]) -> None:
