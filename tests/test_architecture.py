@@ -48,7 +48,7 @@ MAX_FOLDER_LINES = {
     "advice/report": 910,
     "advice/sentences": 790,
     "cli": 2990,
-    "data": 1460,
+    "data": 1430,
     "data/cleaning": 1460,
     "data/reading": 1900,
     "data/reading/exports": 860,

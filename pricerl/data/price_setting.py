@@ -13,7 +13,6 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, count_true
 from pricerl.data.cleaning.calendar import carry_forward, find_runs
-from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.days import RECENT_DAYS
 
 Kind = Literal["plain", "promotions", "averages", "repricer"]
@@ -99,12 +98,11 @@ def classify_prices(price: FloatArray, step_days: int = 1) -> PriceSetting:
     move = np.diff(log_price)
     changes = float((np.abs(move) > CHANGE).mean()) if len(move) else 0.0
     window = deal_windows(step_days)[1]
-    near = float((np.abs(log_price - regular_prices(log_price, window)) <= REGULAR_BAND).mean())
     falls, fallen = _returns(log_price, window)
-    _, risen = _returns(-log_price, window)
     # promotions are falls that return to where they began, more often than rises do
-    returning = falls >= FEWEST_FALLS and fallen >= max(RETURNING_SHARE, risen + EXCESS)
-    promoted = returning and near >= REGULAR_SHARE
+    returning = falls >= FEWEST_FALLS and fallen >= RETURNING_SHARE
+    promoted = returning and fallen >= _returns(-log_price, window)[1] + EXCESS
+    promoted = promoted and _share_at_regular(log_price, window) >= REGULAR_SHARE
     coins = price / COIN
     if np.mean(np.abs(coins - np.round(coins)) > 1e-3) >= SUB_COIN_SHARE:
         return PriceSetting("averages", promoted, changes)
@@ -132,6 +130,10 @@ def regular_prices(log_price: FloatArray, window: int) -> FloatArray:
     ongoing = last > 0 and days - last <= longest and before[-1] - log_price[-1] > DEAL_DEPTH
     padded = np.append(log_price, np.full(window, before[-1] if ongoing else log_price[-1]))
     return _closing(padded, window)[:days]
+
+
+def _share_at_regular(log_price: FloatArray, window: int) -> float:
+    return float((np.abs(log_price - regular_prices(log_price, window)) <= REGULAR_BAND).mean())
 
 
 def _closing(values: FloatArray, window: int) -> FloatArray:
@@ -163,9 +165,12 @@ def find_prices_in_force(
     """
     known = np.flatnonzero(np.isfinite(recorded))
     price = recorded[known]
-    if promotion is not None and promotion.any() and not promotion[known].all():
+    reported = promotion is not None and promotion[known].any() and not promotion[known].all()
+    if not reported and count_true(np.diff(price) != 0) < FEWEST_FALLS:
+        return None
+    if promotion is not None and reported:
         deal = promotion[known]
-    elif count_true(np.diff(np.log(price)) < -FALL) >= FEWEST_FALLS and classify_prices(price, step_days).promoted:
+    elif classify_prices(price, step_days).promoted:
         deal = _find_deals(np.log(price), deal_windows(step_days)[1])
     else:
         deal = np.zeros(len(known), dtype=bool)
@@ -199,16 +204,6 @@ def _find_deals(log_price: FloatArray, window: int) -> BoolArray:
     if deal[:last].any() and (depth[last:] < SHALLOW * np.median(depth[:last][deal[:last]])).all():
         deal[last:] = False
     return deal
-
-
-def find_changing(recorded: FloatArray, rows: Segments) -> BoolArray:
-    """Return the products ``(P,)`` whose ``recorded (N,)`` prices changed often enough for promotions or averages.
-
-    Rows without a price are NaN.
-    """
-    known = np.flatnonzero(np.isfinite(recorded))
-    changed = known[1:][np.diff(recorded[known]) != 0]
-    return np.asarray(np.diff(np.searchsorted(changed, rows.edges)) >= FEWEST_FALLS)
 
 
 def _scatters(coins: FloatArray) -> bool:

@@ -25,7 +25,7 @@ from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, StockOuts, UnlikelyZ
 from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
-from pricerl.data.price_setting import find_changing, find_prices_in_force
+from pricerl.data.price_setting import find_prices_in_force
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
@@ -88,7 +88,6 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
     grid = findings.calendar.grid
     days = findings.calendar.days
     price = findings.price
-    masks = findings.masks
     are_units = days.spread([measure.kind == "units" for measure in findings.measures])
     to_revenue = np.where(are_units, price, 1.0)
     sales = np.where(are_units, findings.units * price, recorded_sales(grid))
@@ -96,17 +95,18 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
     known = {
         "dates": findings.calendar.dates,
         "price": price,
-        "units": impute_trailing_mean(findings.units, masks.unknown, days),
-        "sales": impute_trailing_mean(sales, masks.unknown, days),
+        "units": impute_trailing_mean(findings.units, findings.masks.unknown, days),
+        "sales": impute_trailing_mean(sales, findings.masks.unknown, days),
         "profit": np.where(np.isfinite(profit), profit, 0.0),
         "organic": fill_conversion(grid[columns.ORGANIC_CONVERSION], days),
         "ad": fill_conversion(grid[columns.AD_CONVERSION], days),
         "predicted": grid[columns.PREDICTED_SALES] * to_revenue,
-        "observed": masks.observed,
-        "profit_known": np.isfinite(profit) & masks.observed,
+        "observed": findings.masks.observed,
+        "profit_known": np.isfinite(profit) & findings.masks.observed,
     }
     reported = {name: days.any(np.isfinite(grid[name])) for name in (columns.COMPETITOR_PRICE, *columns.FLAGS)}
-    in_force = _find_in_force(findings, current_price)
+    recorded = grid[columns.PRODUCT_PRICE]
+    promoted = grid[columns.PROMOTION] == 1
     future = findings.future
     costs = rows.cells[columns.UNIT_COST]
     last_cost = rows.segments.last(np.isfinite(costs))
@@ -122,28 +122,16 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
             future_predicted=future.grid[columns.PREDICTED_SALES][ahead] * to_revenue[part.stop - 1],
             unit_cost=float(costs[last_cost[product]]) if last_cost[product] >= rows.segments.starts[product] else None,
             competitor=carry_forward(cells[columns.COMPETITOR_PRICE]) if columns.COMPETITOR_PRICE in cells else None,
-            promotion=cells[columns.PROMOTION] == 1 if columns.PROMOTION in cells else None,
+            promotion=promoted[part] if columns.PROMOTION in cells else None,
             in_stock=cells[columns.IN_STOCK] == 1 if columns.IN_STOCK in cells else None,
             step_days=step,
             group=rows.groups[product],
-            in_force=in_force[product],
+            in_force=None if current_price == "last" else find_prices_in_force(recorded[part], step, promoted[part]),
             asks=current_price == "ask",
             holidays=holidays if step == 1 else None,
         )
         histories.append(history)
     return histories
-
-
-def _find_in_force(findings: CleaningFindings, current_price: str) -> list[FloatArray | None]:
-    """Return each product's price in force on its days, None if it is the recorded one on all."""
-    days = findings.calendar.days
-    recorded = findings.calendar.grid[columns.PRODUCT_PRICE]
-    promoted = findings.calendar.grid[columns.PROMOTION] == 1
-    differs = (find_changing(recorded, days) | days.any(promoted)) & (current_price != "last")
-    return [
-        find_prices_in_force(recorded[part], step, promoted[part]) if differs[product] else None
-        for product, (part, step) in enumerate(zip(days, findings.step.tolist(), strict=True))
-    ]
 
 
 def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:
