@@ -54,7 +54,7 @@ STEP_DISCOUNT = 0.97**3
 
 def product_of(shop: Shop, seed: int) -> Product:
     """Fit the market to a shop's file; days at advised prices carry no bias, unless the file has averages."""
-    history = history_from_text(shop.frame.to_csv(index=False), "loop", DataConfig())
+    history = history_from_text(shop.frame.to_csv(index=False), "loop", DataConfig(current_price="regular"))
     product = history.products[0]
     own = np.zeros(len(product.dates), dtype=bool)
     own[len(own) - len(shop.charged) :] = not shop.averages

@@ -41,6 +41,8 @@ UNITS = (5.5, 50.0, 500.0)
 
 HORIZON = 14
 """Days over which a path is valued."""
+CONFIRMED = DataConfig(current_price="regular")
+"""Reading of sellers who confirm the price in force, which averages of what buyers paid leave open."""
 STEP = 1.05
 """Relative price change whose predicted gain is checked for coverage."""
 CLAIM = 0.975
@@ -98,7 +100,7 @@ def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: DemandConfig) -
     truths, histories, fitted = [], [], []
     for cell, seed in addresses:
         seller = ShopConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]  # a str
-        history = simulated_history(seller, DataConfig())
+        history = simulated_history(seller, CONFIRMED)
         alone = DataPreprocessor.fit(history, DataConfig())
         truths.append(simulate(seller)[1])
         fitted.append(fit_market(alone, demand, seed=seed).products[0])

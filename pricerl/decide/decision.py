@@ -293,10 +293,10 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     zeros = evidence.unlikely_zeros
     if gated and zeros is not None and zeros.share > config.max_unlikely_zeros:
         return _hold("D", f"{zeros}. These may be unmarked stock-outs or closed days; mark them in an In Stock column")
-    if gated and evidence.price_doubt:
-        return Decision("hold", "C", "hold", False, CONFIRM.format(doubt=evidence.price_doubt))
     if gated and not evidence.costs_known:
         return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
+    if gated and evidence.price_doubt:
+        return Decision("hold", "C", "hold", False, CONFIRM.format(doubt=evidence.price_doubt))
     if gated and evidence.measured == "better":
         return Decision("path", "A", evidence.proposed_by, False, MEASURED_BETTER)
     if gated and evidence.measured == "worse":

@@ -37,7 +37,8 @@ def vary_at_random(case: Case, course: Course) -> Course | None:
     product = case.product
     share = case.config.explore_share
     undecided = decision.follow == "hold" and (decision.unsure or decision.lacks_evidence) and decision.grade == "C"
-    if not undecided or mind_changes(product.fitted.memory):
+    doubtful = product.history.asks and product.history.price_doubt
+    if not undecided or doubtful or mind_changes(product.fitted.memory):
         return None
     gated = replace(course.gated, prices=(case.standing.centre(product.current_price),) * case.horizon)
     varied, drawn = explore(gated, product, share or OFFERED, case.seed)
