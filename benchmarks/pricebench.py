@@ -4,6 +4,7 @@ Run from the repository root::
 
     python benchmarks/pricebench.py run --rules advice --no-sac --days 130 --units 5.5 50 --tuning
     python benchmarks/pricebench.py run --processes 2
+    python benchmarks/pricebench.py run --twins --rules advice --no-sac --days 130 --out checkpoints/twins.csv
     python benchmarks/pricebench.py table
 
 A cell is a truth, a number of days and a number of daily units; shop ``n`` of a cell is `shops.sellers.ShopConfig` with
@@ -14,6 +15,9 @@ seed ``n``. Seeds from 10,000 on (``--tuning``) are for choosing settings, those
 of all truths, each row of the vector env being a shop in one posterior draw of its market: ``SAC`` is its path, ``SAC,
 decided`` the product's decision on it. Observations describe the market, but not the truth. Rivals are those of
 ``rivals.py``.
+
+With ``--twins`` every kind of seller that hides something comes in pairs: a shop, and its twin with the same prices and
+noise whose demand ignores the cause. What the cause costs is the excess of the shop's errors over those of its twin.
 
 ``run`` writes ``checkpoints/pricebench.csv`` anew, or with ``--resume`` adds the shops that it lacks, and prints the
 tables.
@@ -39,16 +43,19 @@ from price_training import train_policy
 from rich.progress import track
 from rivals import BAYESIAN, NAMES, missing_packages, rival_rules
 from shops.pricebench import (
+    CLEAN,
     DAYS,
     HORIZON,
     PLAIN_TRUTHS,
     TRUTHS,
+    TWINNED,
     UNITS,
     Cell,
     PathRule,
     ShopPath,
     ShopSet,
     approach,
+    compare_twins,
     open_shop_set,
     price_shop_set,
     summarise,
@@ -79,6 +86,7 @@ SHOPS = 30
 
 ADVICE, PLANNER, SAC, DECIDED = "advice", "planner", "SAC", "SAC, decided"
 QUICK = (KEEP, PLANNER, "lower bound", ADVICE)
+TWINS = tuple(f"{kind}{end}" for kind in TWINNED for end in ("", CLEAN))
 BY_TRUTH = (PLANNER, "lower bound", ADVICE, SAC, DECIDED, BAYESIAN)
 
 LEGEND = """Over 14 days, percent; {shops} shops per cell, {seconds:.2f} s per shop.
@@ -86,6 +94,11 @@ share, se: sum of the gains over that of the best gains under the guardrails, in
 gain: over keeping the price; harmed: shops more than 1 % below it; moved; wrong: moved away from the best path
 claims, true: changes of grade B, those of them that gained; cover: 90 % intervals of a 5 % step that cover the truth
 oracle: profit over that of charging the optimal price at once; up: shops whose best path leads up
+"""
+
+TWIN_LEGEND = """Kinds of sellers and their clean twins, percent: same prices and noise, but demand ignores the cause
+elasticity: absolute log error at the current price; response: error of the predicted demand after a change of 10 %
+excess: by how much the error exceeds the clean twin's, with standard error; at most 20 is the goal
 """
 
 UPDATES = 2000
@@ -130,7 +143,8 @@ def decided(propose: Callable[[Product], PricePath]) -> PathRule:
     def follow(product: Product, candidates: Candidates) -> ShopPath:
         own = Proposed("policy", propose(product))
         course = decide_price(Case(product, lambda *asked: own, DecisionConfig(), HORIZON))
-        return ShopPath(course.path.price.double().numpy(), course.decision.grade == "B")
+        grade = course.decision.grade
+        return ShopPath(course.path.price.double().numpy(), grade == "B", grade)
 
     return follow
 
@@ -172,7 +186,7 @@ def run(options: argparse.Namespace) -> None:
     first = TUNING_SEEDS if options.tuning else 0
     jobs = []
     for days, units in itertools.product(options.days, options.units):
-        cells = [Cell(truth, days, units) for truth in options.truths]
+        cells = [Cell(truth, days, units) for truth in (TWINS if options.twins else options.truths)]
         sets = [cells] if options.sac else [[cell] for cell in cells]
         for members in sets:
             wanted = itertools.product(members, range(first, first + options.shops))
@@ -208,13 +222,20 @@ def table(options: argparse.Namespace) -> None:
         print(_show(summarise(plain, ("days", "units", "rule"))), "\n")
     print("By truth")
     print(_show(summarise(rows[rows["rule"].isin(BY_TRUTH)])))
+    if rows["truth"].str.endswith(CLEAN).any():
+        advised = rows[rows["rule"] == ADVICE]
+        print("", TWIN_LEGEND, _show(compare_twins(advised)), "", _show(compare_twins(advised, ["days"])), sep="\n")
 
 
 def _show(lines: pd.DataFrame) -> str:
     digits = {"gain": 2, "oracle": 1, "se": 1, "share": 1}
-    shown = lines.apply(
-        lambda column: column.map(lambda value: "-" if pd.isna(value) else f"{value:.{digits.get(column.name, 0)}f}")
-    )
+
+    def write(value: Any, column: str) -> str:
+        if isinstance(value, str):
+            return value
+        return "-" if pd.isna(value) else f"{value:.{digits.get(column, 0)}f}"
+
+    shown = lines.apply(lambda column: column.map(lambda value: write(value, str(column.name))))
     return str(shown.reset_index().to_string(index=False))
 
 
@@ -225,6 +246,7 @@ def main() -> None:
     running.add_argument("--shops", type=int, default=SHOPS, help="shops per cell")
     running.add_argument("--processes", type=int, default=1, help="at most the idle cores")
     running.add_argument("--truths", nargs="+", default=TRUTHS, choices=TRUTHS)
+    running.add_argument("--twins", action="store_true", help="kinds of sellers and their clean twins, not --truths")
     running.add_argument("--days", nargs="+", type=int, default=DAYS, choices=DAYS)
     running.add_argument("--units", nargs="+", type=float, default=UNITS, choices=UNITS)
     running.add_argument("--rules", nargs="+", default=["all"], choices=["all", *known_rules()])

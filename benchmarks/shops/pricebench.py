@@ -24,10 +24,10 @@ from pricerl.evaluation.rollout import approach_prices
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import assemble, fit_market
-from pricerl.market.market import Market
+from pricerl.market.market import Market, ProductMarket
 from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import simulate, simulated_history
-from pricerl.simulation.true_demand import expected_profit
+from pricerl.simulation.true_demand import expected_profit, expected_units
 from shops.sellers import KINDS, ShopConfig
 from shops.true_paths import expected_path_profit
 
@@ -36,6 +36,10 @@ PLAIN_TRUTHS = ("constant", "linear", "logit", "kinked")
 REPORTED = ("promotions", "competitor")
 """Kinds of sellers whose files report what moves demand."""
 TRUTHS = (*PLAIN_TRUTHS, "optimal", *(kind for kind in KINDS if kind not in REPORTED))
+CLEAN = ", clean"
+"""End of the name of a truth that is the twin of a kind of seller, without what obscures demand."""
+TWINNED = tuple(kind for kind in KINDS if kind not in ("closed", "thin"))
+"""Kinds of sellers with twins; the others hide nothing."""
 DAYS = (130, 365, 1000)
 UNITS = (5.5, 50.0, 500.0)
 
@@ -43,6 +47,10 @@ HORIZON = 14
 """Days over which a path is valued."""
 CONFIRMED = DataConfig(current_price="regular")
 """Reading of sellers who confirm the price in force, which averages of what buyers paid leave open."""
+NEAR = 1.01
+"""Relative price change over which an elasticity is measured."""
+CHANGES = (0.9, 1.1)
+"""Relative price changes whose predicted demand is compared with the true one."""
 STEP = 1.05
 """Relative price change whose predicted gain is checked for coverage."""
 CLAIM = 0.975
@@ -73,6 +81,8 @@ class ShopPath(NamedTuple):
     """``(H,)`` money, inside the guardrails."""
     claims: bool
     """Whether the rule claims that they earn more than the current price (grade B)."""
+    grade: str = ""
+    """Grade of the product's decision; empty for rules without one."""
 
 
 PathRule = Callable[[Product, Candidates], ShopPath]
@@ -99,7 +109,8 @@ def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: DemandConfig) -
     """
     truths, histories, fitted = [], [], []
     for cell, seed in addresses:
-        seller = ShopConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]  # a str
+        kind, clean = cell.truth.removesuffix(CLEAN), cell.truth.endswith(CLEAN)
+        seller = ShopConfig(kind, cell.days, cell.units, seed, clean=clean)  # type: ignore[arg-type]  # a str
         history = simulated_history(seller, CONFIRMED)
         alone = DataPreprocessor.fit(history, DataConfig())
         truths.append(simulate(seller)[1])
@@ -141,8 +152,8 @@ def price_shop_set(
         One row per shop and rule: the last price of its path; ``gain`` and ``best_gain``, the profit of the path and of
         the best path minus that of keeping the price, and ``keep``, all over 14 days and divided by the revenue of
         these days at the current price; ``oracle_share``, the profit over that at the optimal price; whether the rule
-        moved the price, in the wrong direction, or claimed a gain; whether the best path leads up; and whether the 90 %
-        interval of a 5 % step's gain covers the truth.
+        moved the price, in the wrong direction, or claimed a gain; its grade; whether the best path leads up; whether
+        the 90 % interval of a 5 % step's gain covers the truth; and the errors of `price_errors`.
     """
     dynamics = Dynamics(shop_set.market, reward)
     for index, ((cell, seed), truth) in enumerate(zip(shop_set.addresses, shop_set.truths, strict=True)):
@@ -150,10 +161,36 @@ def price_shop_set(
         candidates = Candidates(product, GATE)
         judge = _Judge(candidates, truth)
         best = judge.best(_paths_to(_targets(product), product))
-        covered = judge.covers(STEP)
+        known = {"covered": judge.covers(STEP), **price_errors(shop_set.market.products[index], product, truth)}
         for name, rule in rules.items():
             found = rule(product, candidates)
-            yield {**cell._asdict(), "seed": seed, "rule": name, **judge.score(found, best), "covered": covered}
+            yield {**cell._asdict(), "seed": seed, "rule": name, **judge.score(found, best), **known}
+
+
+def price_errors(fitted: ProductMarket, product: Product, truth: Mapping[str, Any]) -> dict[str, float]:
+    """Return the errors of a fitted market's response to the price.
+
+    Args:
+        fitted: market of one product.
+        product: the same product.
+        truth: its ground truth.
+
+    Returns:
+        ``elasticity_error``: absolute log ratio of the posterior median of the elasticity at the current price to the
+        true one; ``response_error``: mean over price changes of 10 % down and up of the absolute relative error of the
+        predicted ratio of demand after to before.
+    """
+    ratios = np.array([1 / NEAR, 1.0, NEAR, *CHANGES])
+    at = np.log(product.current_price * ratios)
+    draws = np.stack([np.interp(at, fitted.log_grid, row) for row in fitted.units.log_value])
+    true = expected_units(truth, truth["current_price"] * ratios)
+    slopes = draws[:, 2] - draws[:, 0]
+    units = np.exp(draws).mean(0)
+    response = (units[3:] / units[1]) / (true[3:] / true[1]) - 1
+    return {
+        "elasticity_error": float(abs(np.log(np.median(slopes) / np.log(true[2] / true[0])))),
+        "response_error": float(np.abs(response).mean()),
+    }
 
 
 @dataclass(frozen=True)
@@ -190,6 +227,7 @@ class _Judge:
             "moved": moved,
             "wrong": moved and bool(up != best_up or same_price(best[-1], now)),
             "claim": found.claims and moved,
+            "grade": found.grade,
             "up": bool(best_up),
         }
 
@@ -242,6 +280,41 @@ def summarise(rows: pd.DataFrame, by: Sequence[str] = ("days", "units", "truth",
     means = groups[["harmed", "moved", "wrong", "claims", "true", "cover", "oracle", "up"]].mean()
     heads = pd.DataFrame({"share": share, "se": error, "gain": sums["gain"] / sums["keep"]})
     return (PERCENT * heads.join(means)).assign(shops=sizes)
+
+
+def compare_twins(rows: pd.DataFrame, by: Sequence[str] = ("days", "units")) -> pd.DataFrame:
+    """Return one line per group of rows and kind of seller that compares its shops with their clean twins.
+
+    Args:
+        rows: of ``price_shop_set``, of one rule.
+        by: columns that define the groups, apart from the kind.
+
+    Returns:
+        ``elasticity`` and ``response``: mean errors, percent; ``clean elasticity``, ``clean response``: those of the
+        twins; ``excess`` and ``excess response``: how much larger the former are, percent, with standard errors
+        ``se`` and ``se response``; ``harmed`` and ``clean harmed``: shops whose profit is more than 1 % below keeping,
+        percent; ``grades`` and ``clean grades``: their counts; ``shops``: pairs.
+    """
+    clean = rows["truth"].str.endswith(CLEAN)
+    rows = rows.assign(kind=rows["truth"].str.removesuffix(CLEAN), harmed=rows["gain"] < -HARM * rows["keep"].abs())
+    paired = rows[~clean].merge(rows[clean], on=["kind", "days", "units", "seed", "rule"], suffixes=("", "_clean"))
+    groups = paired.groupby([*by, "kind"], sort=False)
+    return pd.DataFrame({group: _compare_pairs(shops) for group, shops in groups}).T.rename_axis([*by, "kind"])
+
+
+def _compare_pairs(shops: pd.DataFrame) -> dict[str, Any]:
+    """Return one line of `compare_twins`."""
+    line: dict[str, Any] = {}
+    for name, excess, error in (("elasticity", "excess", "se"), ("response", "excess response", "se response")):
+        own, twin = shops[f"{name}_error"], shops[f"{name}_error_clean"]
+        ratio = own.sum() / twin.sum()
+        line |= {name: PERCENT * own.mean(), f"clean {name}": PERCENT * twin.mean(), excess: PERCENT * (ratio - 1)}
+        line[error] = PERCENT * np.linalg.norm(own - ratio * twin) / twin.sum()
+    for name, end in (("", ""), ("clean ", "_clean")):
+        line[f"{name}harmed"] = PERCENT * shops[f"harmed{end}"].mean()
+        counts = shops[f"grade{end}"].value_counts().sort_index()
+        line[f"{name}grades"] = " ".join(f"{grade} {count}" for grade, count in counts.items())
+    return {**line, "shops": len(shops)}
 
 
 def _paths_to(targets: FloatArray, product: Product) -> FloatArray:
