@@ -1,0 +1,270 @@
+"""Simulation-based calibration: sellers whose truth is drawn from pricerl's own prior (Talts et al. 2018).
+
+Run from the repository root, several ranges of seeds at once if cores are idle::
+
+    python benchmarks/calibration.py run --first 0 --sellers 1000 --out checkpoints/calibration_0.csv
+    python benchmarks/calibration.py run --first 1000 --sellers 1000 --out checkpoints/calibration_1.csv
+    python benchmarks/calibration.py table checkpoints/calibration_*.csv
+
+If truths are drawn from the prior and histories from the model, the rank of each truth among its posterior draws is
+uniform. Everything with a prior is drawn from it: the curve and the evidence of the seller's own price
+(``market.demand.families`` and ``priors``), weekdays, season, trend and memory of prices (``covariates``). What has
+none is drawn widely: the spread of the units, and the price history by the habits of a plain seller. The level at the
+current price is that of the cell.
+
+A rank too often in the middle is a posterior too wide, one too often at both ends a posterior too narrow, and a mean
+away from a half a biased one. ``run`` appends the sellers that its file lacks, so it may be stopped at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chisquare
+
+from pricerl.arrays import FloatArray
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.price_setting import CHANGE
+from pricerl.data.reading import columns
+from pricerl.data.reading.reader import history_from_text
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.averaging import FEWEST_CHANGES, NO_MEMORY, SEASON_SDS
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.covariates import REFERENCE, WEEKDAY, RegressionData, Terms, gather_covariates
+from pricerl.market.demand.families import FAMILIES, CurveSet, draw_prior
+from pricerl.market.demand.priors import (
+    INFORMED,
+    INFORMED_SD,
+    USUAL_MEAN,
+    USUAL_SD,
+    LogNormal,
+    log_normal_prior,
+    own_price_log_ratio,
+)
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import ProductMarket
+from pricerl.runtime import claim_compute
+from pricerl.simulation.seller import draw_prices
+from pricerl.simulation.true_demand import ShopRanges
+
+DAYS, UNITS = (60, 130, 250), (5.5, 50.0, 500.0)
+"""Lengths of the histories, and daily units at the current price at the end of the history."""
+SIZES = (3.0, 100.0)
+"""Range of the negative-binomial size, log-uniform: units vary by 10 to 60 % beyond chance."""
+MARGINS = (0.03, 0.95)
+"""Range of the margin over the price: nobody charges less than the cost."""
+CANDIDATES = 6000
+"""Curves from the prior among which one is drawn, a multiple of the number of families."""
+STEP = 1.05
+"""Relative price change of the gain; the elasticity is that over as much up and down."""
+LOG_RATIOS = np.log([1 / STEP, 1.0, STEP])
+BINS = 20
+"""Bins of a histogram: 100 of 2,000 sellers each."""
+RANKS = ("elasticity", "gain", "money", "level")
+"""Quantities with ranks: elasticity; relative gain of the step; the same in money; daily units at the current price."""
+
+
+class Seller(NamedTuple):
+    """A seller drawn from the prior."""
+
+    history: History
+    """One product."""
+    log_units: FloatArray
+    """``(1, 3)`` log mean daily units of the days ahead a step below, at and a step above the current price."""
+    unit_cost: float
+    """Money."""
+    notes: dict[str, Any]
+    """Columns of the rows that describe its truth."""
+
+
+def draw_seller(days: int, units: float, informed: float, rng: np.random.Generator) -> Seller:
+    """Draw a seller from the prior and a history from the model.
+
+    Args:
+        days: length of the history.
+        units: daily units at the current price on a weekday of the mean log effect.
+        informed: prior probability that the seller chose the price well.
+        rng: source of randomness.
+    """
+    current_price = round(rng.uniform(*ShopRanges().start_prices), 2)
+    price = draw_prices(current_price, days, ShopRanges(), rng)
+    history = _read(price)
+    product = history.products[0]
+    changes = int((np.abs(np.diff(np.log(price))) > CHANGE).sum())
+    season_sd = float(rng.choice(SEASON_SDS if changes >= FEWEST_CHANGES else SEASON_SDS[-1:]))
+    data = gather_covariates(product, Terms(season_sd))
+    effects, remembers = _draw_effects(data, rng)
+    settings = DemandConfig()
+    prior = log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
+    curve, margin = _draw_curve(prior, informed, rng)
+    x = np.concatenate([data.regular - np.log(current_price), LOG_RATIOS])
+    ascending, place = np.unique(x, return_inverse=True)
+    log_demand = curve.at(ascending, current_price)[0][place]
+    mean = units * np.exp(log_demand[:days] + (data.covariates - data.ahead) @ effects)
+    size = float(np.exp(rng.uniform(*np.log(SIZES))))
+    sold = rng.negative_binomial(size, size / (size + mean)).astype(np.float64)
+    weekday = effects[np.array(data.names) == WEEKDAY]
+    notes = {
+        "family": list(FAMILIES)[int(curve.family[0])],
+        "season": season_sd,
+        "remembers": remembers,
+        "size": size,
+    }
+    level = np.log(units) + np.log(np.exp(weekday).mean()) - weekday.mean()
+    observed = replace(history, products=(replace(product, units=sold, sales=sold * price),))
+    return Seller(observed, log_demand[None, days:] + level, (1 - margin) * current_price, notes)
+
+
+def _read(price: FloatArray) -> History:
+    """Return the history of a file with these daily prices ``(D,)``, and a unit sold every day."""
+    dates = np.datetime64("2025-01-01") + np.arange(len(price))
+    text = io.StringIO()
+    frame = {columns.REPORT_DATE: dates.astype(str), columns.PRODUCT_PRICE: price, columns.UNITS: 1}
+    pd.DataFrame(frame).assign(**{columns.TOTAL_SALES: price}).to_csv(text, index=False)
+    return history_from_text(text.getvalue(), "calibration", DataConfig())
+
+
+def _draw_effects(data: RegressionData, rng: np.random.Generator) -> tuple[FloatArray, bool]:
+    """Draw the coefficients ``(C,)`` of the covariates, and whether buyers remember prices."""
+    effects = data.prior.mean + data.prior.sd * rng.normal(size=len(data.names))
+    remembers = bool(rng.random() >= NO_MEMORY)
+    if not remembers:
+        effects[np.array(data.names) == REFERENCE] = 0.0
+    return effects, remembers
+
+
+def _draw_curve(prior: LogNormal, informed: float, rng: np.random.Generator) -> tuple[CurveSet, float]:
+    """Draw a margin over the price, and a curve given what the margin says about it to the model."""
+    margin = 1.0
+    while not MARGINS[0] < margin < MARGINS[1]:  # out of range it says nothing
+        knows = rng.random() < informed
+        best = rng.normal(prior.mean, np.hypot(prior.sd, INFORMED_SD)) if knows else rng.normal(USUAL_MEAN, USUAL_SD)
+        margin = float(np.exp(-best))
+    curves = draw_prior(CANDIDATES, prior, rng)
+    steepness = np.log(-curves.elasticity_at(0.0))
+    weight = np.exp(own_price_log_ratio(-np.log(margin), steepness, prior, INFORMED_SD, informed))
+    return curves.take(rng.choice(CANDIDATES, 1, p=weight / weight.sum())), margin
+
+
+def rank(seed: int, informed: float) -> dict[str, Any]:
+    """Draw the seller of a seed, fit its market, and return the ranks of its truth, shares from 0 to 1."""
+    cells = [(days, units) for days in DAYS for units in UNITS]
+    days, units = cells[seed % len(cells)]
+    rng = np.random.default_rng([seed, len(cells)])
+    seller = draw_seller(days, units, informed, rng)
+    prepared = DataPreprocessor.fit(seller.history, DataConfig())
+    costs = CostConfig(unit_cost=seller.unit_cost, share_kept=1.0, fixed_cost=0.0)
+    fitted = fit_market(prepared, DemandConfig(prior_informed=informed), costs, seed, conversions=False).products[0]
+    now = prepared.products[0].current_price
+    true = _quantities(seller.log_units, now, seller.unit_cost)
+    drawn = _quantities(_log_units(fitted, now), now, seller.unit_cost)
+    row = {"seed": seed, "days": days, "units": units, **seller.notes, "kind": fitted.price_setting}
+    row["true_elasticity"] = float(true["elasticity"][0])
+    for name in RANKS:
+        below = int((drawn[name] < true[name]).sum())
+        row[f"rank_{name}"] = (below + rng.random()) / (len(drawn[name]) + 1)
+    logs = np.log(-drawn["elasticity"])
+    return {**row, "z": float((np.log(-true["elasticity"][0]) - logs.mean()) / logs.std()), "sd": float(logs.std())}
+
+
+def _log_units(fitted: ProductMarket, now: float) -> FloatArray:
+    """Return the log units ``(K, 3)`` of the posterior draws a step below, at and a step above the price ``now``."""
+    at = np.log(now) + LOG_RATIOS
+    return np.stack([np.interp(at, fitted.log_grid, draw) for draw in fitted.units.log_value])
+
+
+def _quantities(log_units: FloatArray, now: float, unit_cost: float) -> dict[str, FloatArray]:
+    """Return the `RANKS` of draws ``(K,)`` from log units ``(K, 3)`` a step below, at and a step above the price."""
+    keep, after = ((ratio * now - unit_cost) * np.exp(log_units[:, at]) for ratio, at in ((1.0, 1), (STEP, 2)))
+    return {
+        "elasticity": (log_units[:, 2] - log_units[:, 0]) / (2 * np.log(STEP)),
+        "gain": after / keep,
+        "money": after - keep,
+        "level": log_units[:, 1],
+    }
+
+
+def run(options: argparse.Namespace) -> None:
+    """Append the ranks of the sellers that the file lacks, and print the table."""
+    claim_compute(1)
+    done = set(pd.read_csv(options.out)["seed"]) if options.out.exists() else set()
+    options.out.parent.mkdir(exist_ok=True)
+    with options.out.open("a", newline="") as file:
+        writer: csv.DictWriter[str] | None = None
+        for seed in range(options.first, options.first + options.sellers):
+            if seed in done:
+                continue
+            row = rank(seed, options.informed)
+            if writer is None:
+                writer = csv.DictWriter(file, list(row))
+                if not done:
+                    writer.writeheader()
+            writer.writerow(row)
+            file.flush()
+    show([options.out])
+
+
+def show(files: list[Path]) -> None:
+    """Print the tests of uniform ranks, over all sellers and by groups of them."""
+    rows = pd.concat([pd.read_csv(file) for file in files]).drop_duplicates("seed")
+    print(f"{len(rows)} sellers; goal: p above .01 for elasticity and gain")
+    for name in RANKS:
+        counts = _counts(rows[f"rank_{name}"])
+        print(f"\n{name}: {' '.join(map(str, counts))}")
+        print(pd.DataFrame(_lines(rows, name)).to_string(index=False))
+
+
+def _lines(rows: pd.DataFrame, name: str) -> Iterator[dict[str, Any]]:
+    """Return one line per group of sellers: its test, mean rank, and the sd of its ranks over that of uniform ones.
+
+    Ranks are uniform in groups by what the model sees; in groups by the truth (from the family on) they need not be.
+    """
+    groups = {"all": rows}
+    for by in ("days", "units", "kind", "family", "season", "remembers"):
+        groups |= {f"{by} {value}": found for value, found in rows.groupby(by)}
+    for label, found in groups.items():
+        ranks = found[f"rank_{name}"]
+        spread = float(ranks.std() * np.sqrt(12))
+        yield {
+            "sellers": label,
+            "n": len(found),
+            "p": f"{chisquare(_counts(ranks)).pvalue:.4f}",
+            "mean rank": f"{ranks.mean():.3f} ± {1 / np.sqrt(12 * len(found)):.3f}",
+            "spread": f"{spread:.3f} ± {np.sqrt(0.2 / len(found)):.3f}",
+            "90 % covers": f"{100 * ranks.between(0.05, 0.95).mean():.1f}",
+        }
+
+
+def _counts(ranks: pd.Series) -> Any:
+    return np.histogram(ranks, BINS, (0.0, 1.0))[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run", help="rank sellers and print the tests")
+    running.add_argument("--first", type=int, default=0, help="first seed")
+    running.add_argument("--sellers", type=int, default=2000)
+    running.add_argument("--informed", type=float, default=INFORMED, help="see data.market.prior_informed")
+    running.add_argument("--out", type=Path, default=Path("checkpoints/calibration.csv"), help="file of the ranks")
+    showing = commands.add_parser("table", help="print the tests of the ranks in files")
+    showing.add_argument("files", type=Path, nargs="+")
+    options = parser.parse_args()
+    if options.command == "run":
+        run(options)
+    else:
+        show(options.files)
+
+
+if __name__ == "__main__":
+    main()
