@@ -35,7 +35,8 @@ PRINTED_WIDTH = 718
 """CSS pixels between the margins of A4 in ``style.css``: 190 mm."""
 
 MEASURE = """
-const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), boxes = [], outside = [], sizes = [];
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+const boxes = [], outside = [], sizes = [], squeezed = [];
 while (texts.nextNode()) {
   const node = texts.currentNode, parent = node.parentElement;
   if (!node.data.trim() || parent.closest('script, style, title, desc, .unseen')) continue;
@@ -51,6 +52,8 @@ while (texts.nextNode()) {
   }
   for (const box of inside ? [parent.getBoundingClientRect()] : range.getClientRects())
     if (box.right > 0 && box.width > 1) boxes.push([box.left, box.top, box.right, box.bottom, node.data.trim()]);
+  const lines = range.getClientRects().length;
+  if (lines > 2 && node.data.trim().length < 4 * lines) squeezed.push(node.data.trim());
 }
 const met = [], cut = boxes.filter(box => box[2] > innerWidth + 1 || box[0] < -1).map(box => box[4]);
 boxes.forEach((one, place) => boxes.slice(place + 1).forEach(other => {
@@ -59,7 +62,7 @@ boxes.forEach((one, place) => boxes.slice(place + 1).forEach(other => {
 }));
 parent.postMessage({name: window.name, width: innerWidth, scroll: document.documentElement.scrollWidth,
   texts: boxes.length, outside: outside, smallest: sizes.sort((one, other) => one[0] - other[0])[0],
-  met: met.slice(0, 5), cut: cut.slice(0, 5)}, '*');
+  met: met.slice(0, 5), cut: cut.slice(0, 5), squeezed: squeezed}, '*');
 """
 
 
@@ -90,7 +93,7 @@ def measure(html: str, widths: dict[str, int]) -> dict[str, Any]:
 
     Returns:
         By name of the width: the page's own and its scroll width, how many texts it has, which of them meet or are cut,
-        which leave their chart, and the smallest with its size in CSS pixels.
+        which leave their chart, which have fewer than four letters a line, and the smallest with its size in pixels.
     """
     frames = [
         f'<iframe name="{name}" style="width:{width}px;height:800px" srcdoc="{escape(_copy(html, name))}"></iframe>'
@@ -113,5 +116,5 @@ def _copy(html: str, name: str) -> str:
     """The page without its policy, which allows no script, and with a script that measures."""
     copied = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
     if name == "printed":
-        copied = copied.replace("@media print", "@media all").replace("@media screen", "@media not all")
+        copied = copied.replace("@media print", "@media all").replace("@media screen", "@media speech")
     return copied.replace("</body>", f"<script>addEventListener('load', () => {{{MEASURE}}})</script></body>")

@@ -14,7 +14,7 @@ from pricerl.advice.report.render import render_pages
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium")]
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-WIDTHS = {"desktop": 1280, "phone": 390, "printed": PRINTED_WIDTH}
+WIDTHS = {"desktop": 1280, "small phone": 320, "phone": 375, "large phone": 414, "printed": PRINTED_WIDTH}
 
 PAGE = '<!DOCTYPE html><html><head><meta name="viewport" content="width=device-width"></head><body>{}</body></html>'
 
@@ -40,7 +40,7 @@ def test_a_page_is_laid_out_at_every_width_without_overlaps_or_cuts(advice: str,
     for name, found in measured.items():
         assert found["width"] == WIDTHS[name] and found["texts"] > 20, name
         assert found["scroll"] <= found["width"], (name, found["cut"])
-        assert (found["met"], found["cut"], found["outside"]) == ([], [], []), name
+        assert (found["met"], found["cut"], found["outside"], found["squeezed"]) == ([], [], [], []), name
     assert measured["printed"]["smallest"][0] >= SMALLEST, measured["printed"]["smallest"]
 
 
@@ -99,3 +99,5 @@ def test_what_a_page_must_not_do_is_found() -> None:
     assert measure(PAGE.format(over), {"desktop": 1280})["desktop"]["met"] == [["below", "above"]]
     cut = '<p style="position:absolute;left:380px;white-space:nowrap">a text that runs off</p>'
     assert measure(PAGE.format(cut), {"phone": 390})["phone"]["cut"] == ["a text that runs off"]
+    thin = '<p style="width:1ch;overflow-wrap:anywhere">letters</p>'
+    assert measure(PAGE.format(thin), {"phone": 390})["phone"]["squeezed"] == ["letters"]
