@@ -43,7 +43,7 @@ from pricerl.evaluation.rollout import Policy
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.sensitivity import find_sensitivity
-from pricerl.evaluation.valuation import elasticity_at, find_break_even, value_paths, would_raising_pay
+from pricerl.evaluation.valuation import elasticity_at, find_break_even, log_units_at, value_paths, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.today import DIGITS
@@ -157,6 +157,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         break_even=find_break_even(fitted, now),
         effective_days=float(np.interp(recommended, fitted.log_grid, fitted.units.effective_days)),
         costs=fitted.cost.describe(),
+        price_setting=fitted.price_setting,
         cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
     )
 
@@ -250,6 +251,11 @@ def gather_details(product: Product, path: FloatArray, price_test: PriceTest | N
     curves = draw_curves(product, prices, len(path))
     recorded = np.flatnonzero(history.observed)
     latest = recorded[-365:]  # more would make the page large
+    level = np.empty(0)
+    if product.fitted.past is not None:
+        today = np.exp(log_units_at(product.fitted, prices)).mean(0)
+        ahead = np.array([mean for mean, *_ in curves.units]) / today
+        level = (product.fitted.past / np.interp(history.price, prices, ahead))[latest]
     return Details(
         curves=curves,
         own_days=OwnDays(
@@ -258,6 +264,7 @@ def gather_details(product: Product, path: FloatArray, price_test: PriceTest | N
             units=tuple(_short(value) for value in history.units[latest]),
             profit=tuple(_short(history.profit[day]) if history.profit_known[day] else None for day in latest),
             total=len(recorded),
+            level=tuple(float(f"{value:.3g}") for value in level),
         ),
         bounds=product.today.describe(),
         beyond=find_beyond(curves, *tried),

@@ -11,6 +11,7 @@ from pricerl.decide.standing import active_of
 
 if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.advice.stop_rule import StopRule
+    from pricerl.data.price_setting import Kind
     from pricerl.decide.case import PolicyOverPlan
     from pricerl.decide.decision import Decision
     from pricerl.decide.price_path import DayEdit
@@ -116,6 +117,8 @@ class MarketFacts:
     """Costs in force, in words."""
     cost_means: CostMeans | None = None
     """None where costs are unknown."""
+    price_setting: Kind = "plain"
+    """How the prices of the history were set."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,8 @@ class OwnDays:
     """Profit as reported in the file, None if absent."""
     total: int
     """Number of recorded days in the whole history."""
+    level: tuple[float, ...] = ()
+    """Demand of each day over that of the days ahead at the same price: by season, weekday, level and covariates."""
 
 
 @dataclass(frozen=True)

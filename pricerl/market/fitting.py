@@ -108,6 +108,10 @@ def _fit_product(
     demand = fit_units(product, log_grid, settings, rng)
     levels = draw_levels(demand.days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
     units = replace(demand.curves, log_value=demand.curves.log_value + levels[:, None])
+    expected = np.exp(demand.curves.log_value).mean(0)
+    past = demand.days.offset if demand.past is None else demand.past
+    past = past * np.interp(demand.days.log_price, log_grid, expected)
+    past = past / np.interp(np.log(product.price), log_grid, expected) / np.exp(levels).mean()
 
     def fit_conversion(percent: FloatArray) -> CurveDraws | None:
         reported = usable & np.isfinite(percent)
@@ -127,6 +131,7 @@ def _fit_product(
         memory=demand.memory,
         holiday=demand.holiday,
         price_setting=demand.kind,
+        past=past,
     )
 
 

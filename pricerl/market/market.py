@@ -98,6 +98,8 @@ class ProductMarket:
     holiday: FloatArray = field(default_factory=lambda: np.ones(3))
     """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
     price_setting: Kind = "plain"
+    past: FloatArray | None = None
+    """``(D,)`` demand of each day over an average one of today at the same price: by season, level and covariates."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pricerl.advice import result, stop_rule
 from pricerl.advice.files import FORMAT, About
 from pricerl.advice.result import PARTS, MarketFacts, ProductAdvice, ProposalChecks, Recommendation
 from pricerl.arrays import Interval
-from pricerl.data import quality
+from pricerl.data import price_setting, quality
 from pricerl.decide import case, decision, price_path, standing
 from pricerl.evaluation import backtest, off_policy, pricing_rules, sensitivity, valuation
 from pricerl.experiments import plan
@@ -24,8 +24,8 @@ from pricerl.formatting import Formatter
 from pricerl.guardrails import limits_in_force
 from pricerl.market import cost
 
-RECORDS = (backtest, case, cost, decision, off_policy, price_path, pricing_rules, quality, limits_in_force)
-RECORDS += (plan, result, sensitivity, standing, stop_rule, valuation)
+RECORDS = (backtest, case, cost, decision, off_policy, price_path, price_setting, pricing_rules, quality)
+RECORDS += (limits_in_force, plan, result, sensitivity, standing, stop_rule, valuation)
 NAMES: dict[str, Any] = {}
 """Everything that annotations of the records name; some is imported for type checkers only."""
 for module in RECORDS:

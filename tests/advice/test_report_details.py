@@ -13,6 +13,8 @@ from pricerl.advice.describe import draw_curves, find_beyond, gather_details
 from pricerl.advice.result import Details, PriceCurves
 from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.arrays import Interval
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.price_path import approach_path
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
@@ -21,6 +23,7 @@ from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import SellerConfig
@@ -54,6 +57,34 @@ def test_the_curves_are_the_markets_own(known: Product) -> None:
     np.testing.assert_allclose([row[0] for row in curves.units], units, rtol=1e-3)
     assert curves.profit is not None and curves.price == (9.0, 10.0, 12.0)
     np.testing.assert_allclose([row[0] for row in curves.profit], (prices - 6) * units, rtol=2e-3)
+
+
+SEASONS = {
+    "season": lambda day: np.exp(0.4 * np.sin(2 * np.pi * day / 365)),
+    "level": lambda day: np.where(day > 250, 0.5, 1.0),
+    "both": lambda day: np.exp(0.3 * np.sin(2 * np.pi * day / 365)) * np.where(day > 250, 0.6, 1.0),
+}
+"""Level of demand by day of 300 days."""
+
+
+@pytest.mark.parametrize("season", SEASONS)
+def test_the_curve_passes_through_the_days_at_todays_season_and_level(
+    season: str, make_product: Callable[..., ProductHistory], prepare: Callable[..., DataPreprocessor]
+) -> None:
+    rng = np.random.default_rng(7)
+    day = np.arange(300)
+    price = np.repeat(np.round(25 * np.exp(rng.normal(0, 0.06, 30)), 2), 10)
+    level = SEASONS[season](day) * np.array([0.8, 0.8, 0.9, 1.0, 1.1, 1.3, 1.1])[day % 7]
+    units = rng.poisson(30 * level * (price / 25) ** -1.8)
+    market = fit_market(prepare(make_product(price, units)), DemandConfig(num_draws=64), conversions=False)
+    details = _gather(_product(market), 25.0)
+    curve = np.interp(price, details.curves.price, [mean for mean, *_ in details.curves.units])
+    over = units / details.own_days.level / curve
+    assert np.median(over) == pytest.approx(1.0, abs=0.1)
+    assert all(np.median(over[part]) == pytest.approx(1.0, abs=0.15) for part in (day < 100, day > 250))
+    assert abs(np.median(units / curve) - 1) > 0.2, "as sold, the days are not at the curve"
+    known = np.log(details.own_days.level) - np.log(level / level[-14:].mean())
+    assert np.abs(known - known.mean()).mean() < 0.1
 
 
 def test_limits_enclose_the_curves_and_their_prices_reach_beyond_those_tried(drawn: Product) -> None:

@@ -320,6 +320,17 @@ def test_currency_and_locale_of_the_document_reach_every_amount(changed: Documen
     assert "Money is in the currency of your file" in page_of(changed).text
 
 
+def test_a_chart_says_at_which_level_its_days_are_drawn_and_why_the_line_need_not_follow_them(
+    changed: Document,
+) -> None:
+    level = "Dots: your days, at today's season and level of demand. Line: the average day"
+    assert level in page_of(changed).text and "need not follow" not in page_of(changed).text
+    changed["products"][0]["price_setting"] = "averages"
+    assert "The line need not follow the dots: their prices are averages" in page_of(changed).text
+    del changed["products"][0]["details"]["own_days"]["level"]
+    assert "Dots: your days. Line" in page_of(changed).text
+
+
 def test_a_page_stays_small_with_a_year_of_days_and_a_long_horizon(changed: Document) -> None:
     product = changed["products"][0]
     own = product["details"]["own_days"]
@@ -329,7 +340,7 @@ def test_a_page_stays_small_with_a_year_of_days_and_a_long_horizon(changed: Docu
         "price": [9.5 + day * 0.01 for day in range(365)],
         "units": [day * 1.37 for day in range(365)],
     }
-    own |= {"profit": [day * 3.3 for day in range(365)]}
+    own |= {"profit": [day * 3.3 for day in range(365)], "level": [1 + day * 0.001 for day in range(365)]}
     product["days"] = [product["days"][0]] * 365
     page = render_page(changed, product)
     assert len(page.encode()) < 150_000 and "Further days are in advice.csv." in page

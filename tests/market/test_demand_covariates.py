@@ -197,7 +197,7 @@ def test_past_days_are_compared_with_the_next_ones(make_product):
     ]:
         days = gather_covariates(columns)
         coefficients = np.array([effects.get(name, 0.0) for name in days.names])
-        assert days.past_multiplier(-2.0, coefficients)[[0, 1, 59]] == pytest.approx(expected)
+        assert days.past_multiplier(-2.0, coefficients, days.optional)[[0, 1, 59]] == pytest.approx(expected)
 
 
 def yearly_shop(seed, days):

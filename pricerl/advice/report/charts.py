@@ -17,6 +17,12 @@ from pricerl.formatting import MEASURES, Formatter
 MOST_PAST_DAYS = 45
 """Most days of history in the charts by day."""
 
+ASIDE = {
+    "repricer": " The line need not follow the dots: a repricer seems to have set the prices with demand in view.",
+    "averages": " The line need not follow the dots: their prices are averages of what buyers paid.",
+}
+"""Why the days do not show what a change of the price does, by ``price_setting``."""
+
 LABEL_Y = 14
 GAP = 5.0
 """Gap between two labels, in units of the view box."""
@@ -63,14 +69,7 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     prices = details["curves"]["price"]
     curve = details["curves"][what]
     mean, low, high = zip(*curve, strict=True)
-    sold = own["units"] if what == "sales" else own[what]
-    known = [
-        (price, price * value if what == "sales" else value)
-        for price, value in zip(own["price"], sold, strict=True)
-        if value is not None
-    ]
-    at = [price for price, _ in known]
-    values = [value for _, value in known]
+    at, values = _days_as_of_now(what, product)
     bottom, top = _reach(values, low, high)
     frame = svg.frame_of(prices, [bottom, top])
     parts = [
@@ -86,7 +85,8 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     ends = [f"{outcome_words(what, curve[end], f)} at {f.price(prices[end])}" for end in (0, -1)]
     outside = sum(not bottom <= value <= top for value in values)
     far = f", {outside} of them beyond the edge" if outside else ""
-    dotted = f" Dots: {len(values)} of your {f.period}s{far}." if values else ""
+    level = ", at today's season and level of demand" if own.get("level") else ""
+    dotted = f" Dots: {len(values)} of your {f.period}s{far}{level}." if values else ""
     words = (
         f"Line: expected {word} per {f.period}, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} Dotted: "
         f"current price. Hatched, never tried: below {f.price(quality['price_min'])} and above "
@@ -95,7 +95,28 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     name = "demand" if what == "units" else what
     title = f"{word.capitalize()} per {f.period}"
     drawn = svg.chart(name, f"{title} by price", words, parts)
-    return Figure(name, f"{title} at each price", drawn, f"Dots: your {f.period}s. Band: 90 %. Hatched: never tried.")
+    caption = (
+        f"Dots: your {f.period}s{level}. Line: the average {f.period}, band: its 90 % limits. Hatched: never tried."
+        f"{ASIDE.get(product.get('price_setting', ''), '')}"
+    )
+    return Figure(name, f"{title} at each price", drawn, caption)
+
+
+def _days_as_of_now(what: str, product: Record) -> tuple[list[float], list[float]]:
+    """Return prices and values of the recorded days, their units over the level of demand of the day."""
+    own = product["details"]["own_days"]
+    levels = own.get("level") or [1.0] * len(own["price"])
+    at = []
+    values = []
+    for price, units, profit, level in zip(own["price"], own["units"], own["profit"], levels, strict=True):
+        value = {"units": units / level, "sales": price * units / level, "profit": profit}[what]
+        if what == "profit" and profit is not None:
+            margin = product["cost_means"]["share_kept"] * price - product["cost_means"]["unit_cost"]
+            value = profit + margin * (units / level - units)
+        if value is not None:
+            at.append(price)
+            values.append(value)
+    return at, values
 
 
 def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:

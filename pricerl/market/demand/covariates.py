@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -32,6 +32,8 @@ REFERENCE = "reference"
 """Name of the two reference-price covariates: minus the rise above it, and the same again on days above it."""
 DEAL_DEPTH_NAME = "deal_depth"
 """Name of the covariate of a deal's depth."""
+BIAS = "bias"
+"""Name of the covariate of what moved the price."""
 HOLIDAY_TYPES = {"day_before_holiday": DAY_BEFORE, "holiday": HOLIDAY}
 """Covariates by the day types of ``data.day_types``."""
 
@@ -158,13 +160,13 @@ class RegressionData:
         regular = self.regular - centre
         return np.column_stack([np.ones_like(x), x, regular**2, self.covariates])
 
-    def past_multiplier(self, elasticity: float, coefficients: FloatArray) -> FloatArray:
-        """Return the ratio ``(D,)`` of each day's demand to that ahead due to the optional covariates.
+    def past_multiplier(self, elasticity: float, coefficients: FloatArray, names: Collection[str]) -> FloatArray:
+        """Return the ratio ``(D,)`` of each day's demand to that ahead due to the covariates of some names.
 
         The ``elasticity`` is the response to a discount from the regular price, in addition to the promotions' own.
         """
-        optional = slice(self.covariates.shape[1] - len(self.optional), None)
-        log_ratio = (self.covariates[:, optional] - self.ahead[optional]) @ coefficients[optional]
+        chosen = np.isin(self.names, [*names])
+        log_ratio = (self.covariates[:, chosen] - self.ahead[chosen]) @ coefficients[chosen]
         return np.asarray(np.exp(log_ratio + elasticity * (self.log_price - self.regular)))
 
     def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
@@ -243,7 +245,7 @@ def _past_prices(product: ProductHistory, log_price: FloatArray, terms: Terms) -
     if terms.bias is not None and others.any():
         centre = np.median(log_price if terms.window else log_price[others])
         moved = carry_forward(np.where(others, log_price - centre, np.nan if terms.follows else 0.0))
-        found.append(Covariate("bias", moved, 0.0 if others[-1] else float(moved[-1]), *terms.bias))
+        found.append(Covariate(BIAS, moved, 0.0 if others[-1] else float(moved[-1]), *terms.bias))
     return found
 
 

@@ -13,7 +13,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.errors import UsageError
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior
 from pricerl.market.demand.config import MIXTURE, MODEL_NAMES, DemandSettings
-from pricerl.market.demand.covariates import DEAL_DEPTH_NAME, holiday_factors
+from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, holiday_factors
 from pricerl.market.demand.curves import (
     CurveDraws,
     DailyValues,
@@ -62,7 +62,8 @@ def fit_mixture(
     effects = posterior.mode[PRICE_TERMS:]
     weekday = data.weekday_factors(effects)
     everything = likeliest.everything
-    multiplier = everything.past_multiplier(posterior.mode[1], effects) * memory.lifts(product.price).mean(0)
+    multiplier = everything.past_multiplier(posterior.mode[1], effects, everything.optional)
+    multiplier *= memory.lifts(product.price).mean(0)
     offset = weekday[weekday_of(product.dates.astype(np.int64))] * multiplier
     known = effective_days(data.regular, recency_of(data.age), log_grid)
     return DemandPosterior(
@@ -72,6 +73,7 @@ def fit_mixture(
         memory=memory,
         holiday=holiday_factors(data.effects(effects)),
         kind=setting.kind,
+        past=everything.past_multiplier(posterior.mode[1], effects, {*everything.names} - {BIAS}),
     )
 
 
