@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
@@ -20,11 +19,16 @@ from pricerl.advice.sentences.next_steps import (
     what_would_change,
 )
 from pricerl.advice.sentences.verdict import (
+    SCENARIO,
+    WRITE_COSTS,
     Record,
     better_words,
+    certainty_words,
+    compared,
     demand_words,
     exception_words,
     tested_words,
+    why_words,
 )
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import MEASURES, Formatter, plural, sentence, unit_digits
@@ -49,18 +53,9 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 CURRENT_PRICE = "--data.reading.current_price"
 """Setting that a decision asks for."""
-SETTING = re.compile(r"\s*\((?:data|decision)\.[^)]*\)")
-"""Name of a setting in parentheses, which only the evidence needs."""
-
 
 def block_lines(products: Sequence[Record], f: Formatter, place: Place) -> list[str]:
-    """Return the advice in lines of at most ``WIDTH`` columns: a block for one product, else a line per product.
-
-    Args:
-        products: entries of ``products`` of ``advice.json``.
-        f: locale, currency and price digits.
-        place: page and run.
-    """
+    """Return ``products`` of ``advice.json`` in lines of ``WIDTH`` columns: a block for one, else a line each."""
     lines = _block(products[0], f, place) if len(products) == 1 else _overview(products, f, place)
     return [part for line in map(str.rstrip, lines) for part in ([line] if cell_len(line) <= WIDTH else _folded(line))]
 
@@ -111,8 +106,11 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     if CURRENT_PRICE in product["decision"]["why"]:
         for answer in ("regular", "last"):
             yield from wrapped(f"pricerl predict {CURRENT_PRICE} {answer}{place.option}")
-    best = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
-    yield from wrapped(f"pricerl what-if {best:.{f.price_decimals}f}{place.option}")
+    asked = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
+    if product.get("weighed") is not None:
+        asked = product["settled_price"]
+    if f.price(asked) != f.price(product["current_price"]):
+        yield from wrapped(f"pricerl what-if {asked:.{f.price_decimals}f}{place.option}")
 
 
 def _heading(name: str, about: str, end: str) -> Iterator[str]:
@@ -145,21 +143,21 @@ def _verdict(product: Record, f: Formatter, place: Place) -> Iterator[str]:
 def _comparison(product: Record, f: Formatter) -> Iterator[str]:
     """Yield profit, sales and units per day at both prices; the label names the currency of amounts."""
     kept = product["keep"]
-    charged = product["recommended"]
-    change = product["uplift"]
+    change = compared(product)
     money = f", {f.currency}" if f.currency else ""
-    rows: list[tuple[str, ...]] = [("", "keep", "change", "difference (90 %)") if change else ("", "keep", "", "")]
+    new = "change" if product["uplift"] is not None else f"at {f.price(product['settled_price'])}"
+    rows: list[tuple[str, ...]] = [("", "keep", new, "difference (90 %)") if change else ("", "keep", "", "")]
     for name in ("profit", "sales", "units"):
         if kept[name] is None:
             continue
-        means = [side[name][0] for side in (kept, charged, change) if side is not None]
+        means = [side[name][0] for side in (kept, *(change or ()))]
         digits = unit_digits(*means) if name == "units" else f.money_digits(*means)
         label = f"{name} per {f.period}{'' if name == 'units' else money}"
         cells = ["", ""]
         if change is not None:
-            gain, low, high = change[name]
+            gain, low, high = change[1][name]
             difference = f"{f.number(gain, digits, '+')}{f.limits(low, high, digits, '+')}"
-            cells = [f.number(charged[name][0], digits), difference]
+            cells = [f.number(means[1], digits), difference]
         rows.append((label, f.number(kept[name][0], digits), *cells))
     width, *widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for label, *cells in rows:
@@ -173,14 +171,19 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     uplift = product["uplift"]
     if uplift is not None and uplift["probability_better"] is not None:
         yield "Certainty", f"{better_words(uplift['probability_better'], product)}; {tested_words(product, f)}"
-    why = "" if decision["grade"] in ("A", "B", "B-") else SETTING.sub("", decision["why"])
+    elif sure := [line for line in certainty_words(product, f)[2] if line != SCENARIO]:
+        yield "Certainty", " ".join(sure)
+    stated = product.get("weighed") is not None or decision["grade"] in ("A", "B", "B-")
+    why = "" if stated else sentence(why_words(product, f))
     effect = demand_words(product, f)
-    yield "Why", f"{sentence(why)} {sentence(effect)}" if why and effect else why or effect
+    yield "Why", f"{why} {sentence(effect)}" if why and effect else why or effect
     yield "Limits", edit_words(product, f)
     if product["stop_rule"] is not None:
         yield "Go back", stop_rule_words(product["stop_rule"], f).removeprefix("Go back ").rstrip(".")
-    if decision["follow"] == "hold" and (helps := what_would_change(product, f)):
-        yield "To decide", " ".join(helps)
+    if decision["follow"] == "hold":
+        costs = [f"{WRITE_COSTS}."] if cost_commands(product) else []
+        if helps := [*costs, *what_would_change(product, f)]:
+            yield "To decide", " ".join(helps)
     for order in product["orders"]:
         if order["status"] == "active":
             price = "price kept" if order["price"] is None else f.price(order["price"])

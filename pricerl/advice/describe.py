@@ -191,14 +191,16 @@ def _forecast(case: Case, course: Course) -> PathForecast | None:
 
 
 def _recommend(case: Case, course: Course, forecast: PathForecast | None) -> Recommendation:
-    uplift = None if forecast is None or course.decision.follow == "hold" else forecast.value.over(case.keep)
+    held = course.decision.follow == "hold"
+    unsure = held and course.decision.unsure
     return Recommendation(
         recommended_price=money(course.recommends(case.product.current_price)),
         settled_price=money(float(course.aim.price[-1])),
         decision=course.decision,
         recommended=None if forecast is None else forecast.value.outcome(),
-        uplift=uplift,
+        uplift=None if forecast is None or held else forecast.value.over(case.keep),
         days=tuple(_day_rows(case, course, forecast)),
+        weighed=case.value(course.aim.price).over(case.keep) if unsure else None,
     )
 
 

@@ -82,11 +82,7 @@ def render_files(
 ) -> dict[str, str]:
     """Return the texts of table, document and pages of an advice by name.
 
-    Args:
-        advice: on all products.
-        about: origin of the advice.
-        formatter: locale, currency and price digits.
-        problems: ``problems.csv`` of the products that were skipped; empty if none were.
+    The ``problems`` are the ``problems.csv`` of the products that were skipped; empty if none were.
     """
     content = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
     content["products"] = [item.to_dict() for item in advice]

@@ -70,6 +70,8 @@ class Recommendation:
     """Of the path over keeping the price; None if the price is kept or nothing is forecast."""
     days: tuple[DayAdvice, ...]
     """The next days."""
+    weighed: Uplift | None = None
+    """Of the way to ``settled_price`` over keeping the price, where its uncertainty keeps the price; None otherwise."""
 
 
 @dataclass(frozen=True)

@@ -44,13 +44,7 @@ class Answer(NamedTuple):
 
 
 def ask(product: Product, price: float, horizon: int) -> Answer:
-    """Compare charging a price over the forecast horizon with keeping the current price.
-
-    Args:
-        product: with its guardrails.
-        price: price to charge, money.
-        horizon: length of the forecast horizon in days.
-    """
+    """Compare charging a price, money, over the forecast horizon, days, with keeping the current price."""
     now = product.current_price
     steps = steps_in(horizon, product.history.step_days)
     asked, kept = value_paths(product, product.money([price, now])[:, None].expand(2, steps))

@@ -72,10 +72,7 @@ FAILED = (
     "the policy returned NaN or infinity instead of a price, which is an error: its weights or its input are damaged. "
     "Run fit again, or set the price by hand"
 )
-NO_COSTS = (
-    "unit cost and fees decide which change pays, and they are not known. Write them into costs.csv (pricerl init), or "
-    "report Total Profit"
-)
+NO_COSTS = "unit cost and fees decide which change pays, and they are not known"
 CAUTIOUS = "the proposed path goes further than your history supports, so a more cautious price is advised"
 
 TOO_FAR = "the limits allow no single change of at most 5 %, and your history does not support a larger one"

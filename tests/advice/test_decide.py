@@ -48,8 +48,8 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
         ({"sold_days": 3}, "D", "only 3 days with sales; at least 10 are needed"),
         ({"is_step": False, "probability_better": 0.9}, "C", "no single change of at most 5 %"),
         ({"usable_days": 27}, "D", "only 27 usable days; at least 28 are needed"),
-        ({"costs_known": False}, "C", "Write them into costs.csv (pricerl init)"),
-        ({"costs_known": False, "set_by": "prices are averages"}, "C", "or report Total Profit. Prices are averages."),
+        ({"costs_known": False}, "C", "which change pays, and they are not known"),
+        ({"costs_known": False, "set_by": "prices are averages"}, "C", "and they are not known. Prices are averages."),
         ({"costs_known": False, "distinct_prices": 1}, "D", "the price never varied"),
         (
             {"unlikely_zeros": UnlikelyZeros(15, 2.0, 100)},

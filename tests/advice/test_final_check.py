@@ -142,4 +142,4 @@ def test_the_advice_carries_what_the_guardrails_changed_and_the_report_shows_it(
 def test_a_paused_product_keeps_its_price_and_says_so(trained: Path) -> None:
     product = _predict(trained, "paused", "--data.guardrails.pause", "true")
     assert {day["recommended_price"] for day in product["days"]} == {product["current_price"]}
-    assert "the product is paused (data.guardrails.pause)" in product["reason"]
+    assert "the product is paused." in product["reason"] and "data.guardrails.pause" in product["decision"]["why"]

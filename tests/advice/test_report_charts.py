@@ -62,11 +62,11 @@ def test_a_day_far_out_does_not_flatten_the_others() -> None:
 def test_days_are_drawn_at_todays_level_of_demand_and_without_one_as_sold() -> None:
     own = {"price": [10.0, 12.0], "units": [8.0, 3.0], "profit": [20.0, None], "level": [2.0, 0.5]}
     product = {"details": {"own_days": own}, "cost_means": {"share_kept": 0.8, "unit_cost": 5.0}}
-    assert _days_as_of_now("units", product) == ([10.0, 12.0], [4.0, 6.0])
-    assert _days_as_of_now("sales", product) == ([10.0, 12.0], [40.0, 72.0])
-    assert _days_as_of_now("profit", product) == ([10.0], [8.0]), "4 units fewer at a margin of 3"
+    assert _days_as_of_now("units", product) == [(10.0, 4.0), (12.0, 6.0)]
+    assert _days_as_of_now("sales", product) == [(10.0, 40.0), (12.0, 72.0)]
+    assert _days_as_of_now("profit", product) == [(10.0, 8.0)], "4 units fewer at a margin of 3"
     own["level"] = []
-    assert _days_as_of_now("units", product) == ([10.0, 12.0], [8.0, 3.0])
+    assert _days_as_of_now("units", product) == [(10.0, 8.0), (12.0, 3.0)]
 
 
 @pytest.mark.parametrize(("now", "advised"), list(itertools.permutations([10.0, 10.01, 14.9, 20.0], 2)))

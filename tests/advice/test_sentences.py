@@ -12,7 +12,6 @@ from pricerl.advice.sentences import verdict
 from pricerl.advice.sentences.verdict import explain
 from pricerl.arrays import Interval, to_plain
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED, Decision
-from pricerl.evaluation.pricing_rules import BaselineRow
 from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
 from pricerl.formatting import PLAIN, Formatter, price_digits, safe_text
 
@@ -45,7 +44,6 @@ def _advice(decision: Decision, **changes: Any) -> dict[str, Any]:
     cost = Interval(5.0, 2.0, 6.7)
     break_even = BreakEven(cost, Interval(0.5, 0.33, 0.8), fees_known=False, raises_revenue=0.0)
     raising = Raising(probability_better=0.875, break_even=2.5)
-    profit_alone = BaselineRow("planner, profit alone", 13.0, _outcome(58.0), 1.0)
     advice = ProductAdvice(
         product="Mug",
         current_price=10.0,
@@ -54,23 +52,49 @@ def _advice(decision: Decision, **changes: Any) -> dict[str, Any]:
         keep=_outcome(50.0),
         proposal=_policy(52.5),
         market=MarketFacts(64, "profit", Interval(-2.0, -3.0, -1.0), raising, break_even, 44.4, costs=""),
-        checks=ProposalChecks((profit_alone,), off_policy={}, sensitivity=None, planner_gap=0.0, backtest=None),
+        checks=ProposalChecks((), off_policy={}, sensitivity=None, planner_gap=0.0, backtest=None),
         data_quality={"distinct_prices": 4},
     )
     return advice.to_dict() | to_plain(changes)
 
 
-def test_a_hold_names_the_policys_own_path_and_its_probability() -> None:
-    assert explain(_advice(HOLD), PLAIN) == (
-        "Keep 10.00: a change is advised from 96 %. The policy would go to 12.00. Expected: +2.50 profit per day "
-        "(90 %: −1.00 to +6.00), better in 61 of 64 plausible scenarios. 1 % more price has cost 2.0 % of sales "
-        "volume (90 %: 1.0 to 3.0); a rise earns more as long as it costs less than 2.5 %. A small rise would pay in "
-        "56 of 64 plausible scenarios. About 44 days of your history were near 10.00."
+UNSURE = replace(HOLD, unsure=True)
+DOUBTFUL = replace(UPLIFT, probability_better=0.75)
+TOO_FEW = "going to 12.00 would earn more in only 75 % of plausible scenarios; a change is advised from 80 %"
+
+
+def test_a_hold_names_the_change_that_was_weighed_and_one_probability() -> None:
+    response = (
+        "Expected of 12.00: +2.50 profit per day (90 %: −1.00 to +6.00). 1 % more price has cost 2.0 % of sales volume "
+        "(90 %: 1.0 to 3.0); a rise earns more as long as it costs less than 2.5 %."
     )
+    risky = explain(_advice(UNSURE, weighed=DOUBTFUL), PLAIN)
+    told = explain(_advice(replace(UNSURE, why=TOO_FEW), weighed=DOUBTFUL), PLAIN)
+    start = "Keep 10.00: going to 12.00 would earn more in 48 of 64 plausible scenarios. A change is advised from 96 %."
+    assert risky == f"{start} {response}"
+    assert told == f"Keep 10.00: {TOO_FEW}. {response}"
+    assert "bring more revenue in 48 of 64" in explain(_advice(UNSURE, weighed=DOUBTFUL, measure="sales"), PLAIN)
 
 
-def test_a_hold_does_not_send_the_policy_where_the_price_is() -> None:
-    assert "The policy would leave it and come back. Expected: " in explain(_advice(HOLD, settled_price=10.0), PLAIN)
+def test_how_certain_a_hold_is_follows_from_the_change_weighed_or_from_the_costs() -> None:
+    title, share, (told, scenario) = verdict.certainty_words(_advice(UNSURE, weighed=DOUBTFUL), PLAIN)
+    assert (title, share, scenario) == ("Not clear enough for a change", 0.75, verdict.SCENARIO)
+    assert told.startswith("Going to 12.00 would earn more in 48 of 64") and told.endswith(" 96 %.")
+    unknown = {"profit": None}
+    title, share, words = verdict.certainty_words(_without_costs() | {"keep": unknown}, PLAIN)
+    assert (title, share) == ("Your costs decide", None) and words[0].startswith("If your unit cost is above 5.00")
+    assert verdict.certainty_words(_advice(HOLD), PLAIN) == ("", None, [])
+
+
+def test_names_of_settings_are_left_out_of_the_reason() -> None:
+    why = "the product is paused (data.guardrails.pause)"
+    assert verdict.why_words(_advice(replace(HOLD, why=why)), PLAIN) == "the product is paused"
+
+
+def test_the_outcome_of_a_change_that_was_weighed_is_that_of_keeping_with_its_gain() -> None:
+    outcome, gain = verdict.compared(_advice(UNSURE, weighed=DOUBTFUL)) or ({}, {})
+    assert outcome["profit"][0] == 52.5 and gain["probability_better"] == 0.75
+    assert verdict.compared(_advice(HOLD)) is None
 
 
 def test_a_step_names_day_change_and_gain() -> None:
@@ -125,10 +149,10 @@ def _without_costs(**found: Any) -> dict[str, Any]:
 
 def test_without_costs_the_reason_states_the_unit_cost_above_which_a_rise_pays() -> None:
     assert explain(_without_costs(), PLAIN) == (
-        "Keep 10.00: unit cost and fees decide which change pays, and they are not known. Write them into costs.csv "
-        "(pricerl init), or report Total Profit. 1 % more price has cost 2.0 % of sales volume (90 %: 1.0 to 3.0). "
-        "If your unit cost is above 5.00 (90 %: 2.00 to 6.70), a higher price probably earns more. That is without "
-        "fees; with fees of 15 % it is 4.25."
+        "Keep 10.00: unit cost and fees decide which change pays, and they are not known. 1 % more price has cost "
+        "2.0 % of sales volume (90 %: 1.0 to 3.0). If your unit cost is above 5.00 (90 %: 2.00 to 6.70), a higher "
+        "price probably earns more. That is without fees; with fees of 15 % it is 4.25. Write what a unit costs you, "
+        "and which share of the price fees leave, into costs.csv."
     )
     assert "fees of" not in explain(_without_costs(fees_known=True), PLAIN)
 
@@ -136,7 +160,7 @@ def test_without_costs_the_reason_states_the_unit_cost_above_which_a_rise_pays()
 def test_where_a_rise_brings_more_revenue_it_pays_at_any_cost() -> None:
     text = explain(_without_costs(raises_revenue=60 / 64), PLAIN)
     assert "whatever a unit costs you: it brings more revenue in 60 of 64" in text
-    assert "If your unit cost" not in text and "The preset revenue" in text
+    assert "If your unit cost" not in text and "--data.reward.preset revenue" in text
     assert "If your unit cost" in explain(_without_costs(raises_revenue=30 / 64), PLAIN)
 
 
@@ -152,59 +176,19 @@ def test_no_sentence_has_more_than_thirty_words(decision: Decision) -> None:
     assert max(len(sentence.split()) for sentence in sentences) <= 30
 
 
-def test_without_the_gate_the_cost_of_leaning_is_stated_against_keeping_and_against_profit() -> None:
-    assert (
-        "On the way to 12.00, expected profit per day is 45.00: −5.00 against keeping 10.00 and −13.00 against "
-        "going to 13.00, the best price for profit alone."
-    ) in explain(_advice(LEANING, proposal=_policy(45.0, replace(UPLIFT, profit=Interval(-5.0, -8.0, -2.0)))), PLAIN)
-
-
-@pytest.mark.parametrize("decision", [STEP, PATH, HOLD])
-def test_with_the_gate_nothing_leans(decision: Decision) -> None:
-    assert "On the way" not in explain(_advice(decision), PLAIN)
-
-
 def test_unknown_costs_bring_no_money_into_the_reason() -> None:
     text = explain(_advice(LEANING, uplift=UNKNOWN, proposal=_policy(45.0, UNKNOWN), raising=None), PLAIN)
     assert "Expected" not in text and "profit per day" not in text
 
 
 def test_whether_a_rise_pays_is_stated_as_far_as_costs_are_known() -> None:
-    text = explain(_advice(HOLD, raising=Raising(1.0, None)), PLAIN)
-    assert "A small rise would pay in 64 of 64 plausible scenarios. About" in text and "as long as" not in text
+    assert "as long as" not in explain(_advice(HOLD, raising=Raising(1.0, None)), PLAIN)
 
 
-UNSURE = replace(HOLD, unsure=True)
-DOUBTFUL = replace(UPLIFT, probability_better=0.75)
-
-
-def _unsure(rise_pays: float, **changes: Any) -> str:
-    known = {"proposal": _policy(52.5, DOUBTFUL), "raising": Raising(rise_pays, 2.5)}
-    return explain(_advice(UNSURE, **{**known, **changes}), PLAIN)
-
-
-def test_a_clear_direction_and_an_unclear_size_are_set_apart() -> None:
-    assert (
-        "The direction is clear: a small rise would pay in 62 of 64 plausible scenarios. The size is not: going to "
-        "12.00 would pay in 48 of 64. About"
-    ) in _unsure(62 / 64)
-    assert (
-        "The direction is clear: a small cut would pay in 63 of 64 plausible scenarios. The size is not: going to "
-        "9.00 would pay in 48 of 64."
-    ) in _unsure(1 / 64, settled_price=9.0)
-
-
-def test_a_policy_that_goes_the_other_way_is_no_example_of_the_size() -> None:
-    assert "a small rise would pay in 62 of 64 plausible scenarios. The size is not: no step that" in _unsure(
-        62 / 64, settled_price=9.0
-    )
-
-
-def test_direction_and_size_are_one_sentence_where_they_do_not_contradict() -> None:
-    plain = "A small rise would pay in "
-    assert plain in _unsure(0.7), "the direction is not clear either"
-    assert plain in _unsure(62 / 64, proposal=_policy(52.5)), "another reason than the size decided"
-    assert plain in explain(_advice(STEP, raising=Raising(62 / 64, 2.5)), PLAIN)
+@pytest.mark.parametrize("decision", [STEP, PATH, UNSURE])
+def test_no_second_probability_stands_beside_that_of_the_change(decision: Decision) -> None:
+    weighed = DOUBTFUL if decision is UNSURE else None
+    assert explain(_advice(decision, weighed=weighed), PLAIN).count("plausible scenarios") == 1
 
 
 def test_one_price_alone_asks_for_another() -> None:
@@ -221,7 +205,7 @@ def test_earlier_advice_is_counted_in_the_rows_of_the_history(step: int, words: 
 
 
 def test_one_day_is_singular() -> None:
-    assert "About 1 day of your history was near" in explain(_advice(HOLD, effective_days=0.2), PLAIN)
+    assert "About 1 day of your history was near" in explain(_advice(STEP, effective_days=0.2), PLAIN)
 
 
 @pytest.mark.parametrize(("step", "digits"), [(0.01, 2), (1.0, 2), (0.05, 2), (0.001, 3), (0.0005, 4)])

@@ -71,7 +71,9 @@ def test_with_out_the_files_of_the_advice_are_written_too(printed: str, trained_
 
 def test_a_value_that_is_not_identifiable_is_no_number() -> None:
     found = OffPolicyValue(12.0, None, None, 3.2, "3 effective days in 1 weeks at similar prices")
-    line = "Your own days at prices near 12.00: not identifiable, 3 effective days in 1 weeks at similar prices."
+    line = (
+        "Your own days at prices near 12.00 do not show what it earns: 3 effective days in 1 weeks at similar prices."
+    )
     both = {"settled": found._asdict(), "current": found._asdict()}
     assert describe_off_policy({"measure": "profit", "off_policy": both}, PLAIN) == [line]
 

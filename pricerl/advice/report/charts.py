@@ -69,14 +69,15 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     prices = details["curves"]["price"]
     curve = details["curves"][what]
     mean, low, high = zip(*curve, strict=True)
-    at, values = _days_as_of_now(what, product)
+    days = _days_as_of_now(what, product)
+    values = [value for _, value in days]
     bottom, top = _reach(values, low, high)
     frame = svg.frame_of(prices, [bottom, top])
     parts = [
         svg.grey(frame, prices[0], quality["price_min"], "not tried"),
         svg.grey(frame, quality["price_max"], prices[-1], "not tried"),
         svg.band(frame, prices, low, high),
-        svg.dots(frame, at, values),
+        svg.dots(frame, [price for price, _ in days], values),
         svg.line(frame, prices, mean, "curve"),
         *_marks(frame, product["current_price"], product["recommended_price"]),
         svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
@@ -102,21 +103,19 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     return Figure(name, f"{title} at each price", drawn, caption)
 
 
-def _days_as_of_now(what: str, product: Record) -> tuple[list[float], list[float]]:
-    """Return prices and values of the recorded days, their units over the level of demand of the day."""
+def _days_as_of_now(what: str, product: Record) -> list[tuple[float, float]]:
+    """Return price and value of each recorded day, its units over the level of demand of the day."""
     own = product["details"]["own_days"]
     levels = own.get("level") or [1.0] * len(own["price"])
-    at = []
-    values = []
-    for price, units, profit, level in zip(own["price"], own["units"], own["profit"], levels, strict=True):
-        value = {"units": units / level, "sales": price * units / level, "profit": profit}[what]
-        if what == "profit" and profit is not None:
+    found = []
+    for price, sold, profit, level in zip(own["price"], own["units"], own["profit"], levels, strict=True):
+        units = sold / level
+        if what != "profit":
+            found.append((price, units if what == "units" else price * units))
+        elif profit is not None:
             margin = product["cost_means"]["share_kept"] * price - product["cost_means"]["unit_cost"]
-            value = profit + margin * (units / level - units)
-        if value is not None:
-            at.append(price)
-            values.append(value)
-    return at, values
+            found.append((price, profit + margin * (units - sold)))
+    return found
 
 
 def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:

@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
-
-from babel.dates import format_interval
 
 from pricerl.advice.report.view import Row, View
 from pricerl.advice.sentences.grounds import BADGES, percent_of
 from pricerl.advice.sentences.next_steps import (
     contradiction_words,
     cost_commands,
-    false_alarm_words,
     late_words,
     override_command,
     stop_rule_words,
     what_would_change,
 )
 from pricerl.advice.sentences.verdict import (
-    break_even_words,
+    WRITE_COSTS,
     certainty_words,
+    compared,
     cost_words,
     demand_words,
-    direction_words,
     near_words,
+    why_words,
 )
 from pricerl.formatting import MEASURES, plural, sentence
 
-Line = tuple[str, str, str]
-"""A text whose middle part is emphasised."""
-
-Step = tuple[str, str]
-"""Something to do, and the command for it; empty if there is none."""
+Line = tuple[str, str, str]  # the middle part is emphasised
+Step = tuple[str, str]  # something to do, and the command for it; empty if there is none
 
 
 def lay_out(view: View) -> dict[str, Any]:
     """Return everything above the charts of a product's page, by the names in the template."""
-    late = view.change_day is None or view.place.is_late(view.product)
+    held = view.change_day is None
+    late = view.place.is_late(view.product)
     columns, rows = _table(view)
     return {
         "context": _context(view),
@@ -48,19 +43,17 @@ def lay_out(view: View) -> dict[str, Any]:
         "rows": rows,
         "certainty": certainty_words(view.product, view.f),
         "why": _why(view),
+        "to_do": "What would decide" if held and not late else "What to do",
         "steps": _steps(view),
-        "other": "" if late else override_command(view.product, view.f, view.place),
+        "other": "" if held or late else override_command(view.product, view.f, view.place),
     }
 
 
 def _context(view: View) -> str:
-    f = view.f
     days = view.product["days"]
-    first, last = (datetime.date.fromisoformat(day["date"]) for day in (days[0], days[-1]))
-    locale = "en_GB" if f.locale.startswith("en") else f.locale.replace("-", "_")
-    ahead = format_interval(first, last, "yMMMd", locale=locale) if first != last else f.date(days[0]["date"])
-    past = plural(view.product["data_quality"]["history_days"], f.period)
-    return f"advice for {ahead} · from {past} of your sales"
+    first, last = (view.f.date(days[end]["date"]) for end in (0, -1))
+    past = plural(view.product["data_quality"]["history_days"], view.f.period)
+    return f"advice for {first}{'' if first == last else f' to {last}'} · from {past} of your sales"
 
 
 def _headline(view: View) -> Line:
@@ -81,11 +74,11 @@ def _lead(view: View) -> Line:
     measure = product["measure"]
     per = f"{MEASURES[measure]} per {f.period}"
     if view.change_day is None or product["uplift"] is None or product["uplift"][measure] is None:
-        weighed = product["proposal"]["over_keep"][measure]
-        if not product["decision"]["unsure"] or weighed is None or not any(weighed):
-            return sentence(product["decision"]["why"]), "", ""
-        goal = f.price(product["proposal"]["prices"][-1])
-        gain = f"{f.money(weighed[1], plus='+')} to {f.money(weighed[2], plus='+')} {per}"
+        if (weighed := product.get("weighed")) is None:
+            return sentence(why_words(product, f)), "", ""
+        goal = f.price(product["settled_price"])
+        _, low, high = weighed[measure]
+        gain = f"{f.money(low, plus='+')} to {f.money(high, plus='+')} {per}"
         return f"Your history does not decide: going to {goal} could bring ", gain, "."
     mean, low, high = product["uplift"][measure]
     ends = [f.money(end, plus="+" if low < 0 else "") for end in (low, high)]
@@ -129,37 +122,31 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
     product = view.product
     price = view.f.price
     keep = product["keep"]
-    other = product["recommended"]
-    gain = product["uplift"]
+    change = compared(product)
     new = price(product["recommended_price"])
     column = f"charge {new}" if price(product["days"][-1]["recommended_price"]) == new else "as advised"
-    if gain is None and product["decision"]["unsure"]:
-        other = product["proposal"]["outcome"]
-        gain = product["proposal"]["over_keep"]
-        column = f"go to {price(product['proposal']['prices'][-1])}"
-    changed = gain is not None and any(gain["units"])
+    if product["uplift"] is None:
+        column = f"go to {price(product['settled_price'])}"
+    changed = change is not None and any(change[1]["units"])
     rows = []
     for name in ("profit", "sales", "units"):
         if keep[name] is None:
             continue
         cells = [view.cell(name, keep)]
-        if changed:
-            both = [view.cell(name, outcome)._replace(notes=()) for outcome in (keep, other)]
-            cells = [*both, view.cell(name, gain, "+")]
+        if change is not None and changed:
+            both = [view.cell(name, outcome)._replace(notes=()) for outcome in (keep, change[0])]
+            cells = [*both, view.cell(name, change[1], "+")]
         rows.append(("Revenue" if name == product["measure"] == "sales" else name.capitalize(), cells))
     return [f"keep {price(product['current_price'])}", *([column, "difference (90 %)"] if changed else [])], rows
 
 
 def _why(view: View) -> list[str]:
-    """Return how buyers respond, whether a rise pays at the seller's costs, and how much of the history is near."""
+    """Return how buyers respond, the seller's costs, and how much of the history is near an advised price."""
     product = view.product
-    f = view.f
-    if not (effect := demand_words(product, f)):
-        return ["You have charged one price only, so the effect of another is unknown."]
-    pays = break_even_words(product, f)
-    if product["raising"] is not None:
-        pays = [" ".join([cost_words(product, f), *direction_words(product, f)])]
-    return [sentence(effect), *pays, near_words(product, f)]
+    if not (effect := demand_words(product, view.f)):
+        return []
+    near = "" if view.change_day is None else near_words(product, view.f)
+    return list(filter(None, [sentence(effect), cost_words(product, view.f), near]))
 
 
 def _steps(view: View) -> list[Step]:
@@ -174,14 +161,19 @@ def _steps(view: View) -> list[Step]:
     doubts = [(contradiction, "")] if contradiction else []
     if view.change_day is None:
         helps = [(line, "") for line in what_would_change(product, f)]
-        headings = ("List your products in costs.csv:", "Fill it in and ask again:")
-        helps += zip(headings, cost_commands(product, option), strict=False)  # either none or both
-        return [(f"Leave the price at {f.price(product['current_price'])}.", ""), *doubts, *helps, (again, predict)]
+        if product.get("weighed") is not None:
+            price = f"{product['settled_price']:.{f.price_decimals}f}"
+            helps.append((f"See what {price} could bring:", f"pricerl what-if {price}{view.place.options}"))
+        if commands := cost_commands(product, option):
+            headings = ("List your products in costs.csv:", f"{WRITE_COSTS}, and ask again:")
+            return [*doubts, *helps, *zip(headings, commands, strict=True)]
+        return [*doubts, *helps, (again, predict)]
     change = sentence(f"Set {f.price(product['recommended_price'])} in your shop on {f.weekday_date(view.change_day)}")
     hold = plural(max(product["details"]["bounds"]["min_hold_days"], 1), "day")
     last = "Look again after two weeks: sales are too few, or not forecast, for a stop rule."
     if (rule := product.get("stop_rule")) is not None:
-        last = f"{stop_rule_words(rule, f)} {false_alarm_words(rule, f)}"
+        alarm = f"If sales follow the forecast, that happens with a probability of {f.percent(rule['false_alarm'])}."
+        last = f"{stop_rule_words(rule, f)} {alarm}"
     return [
         *doubts,
         (change, f"pricerl approve{view.place.options}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pricerl.advice.sentences.verdict import Record, gain_words
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
@@ -122,11 +122,11 @@ def describe_off_policy(product: Record, f: Formatter) -> list[str]:
     for found in product["off_policy"].values():
         start = f"Your own {f.period}s at prices near {f.price(found['price'])}"
         if found["value"] is None:
-            sentences.append(f"{start}: not identifiable, {clean(found['reason'])}.")
+            sentences.append(f"{start} do not show what it earns: {clean(found['reason'])}.")
             continue
         days = f.number(found["effective_days"], 0)
         value = f.estimate(found["value"], f" per {f.period} {money}")
-        sentences.append(f"{start}: {value}, from {days} effective {f.period}s.")
+        sentences.append(f"{start} earned {value}, from about {days} {f.period}s.")
     return list(dict.fromkeys(sentences))
 
 
@@ -192,8 +192,15 @@ def track_lines(record: Record, f: Formatter) -> list[str]:
     lines = [f"Track record: {passed} passed, {record['followed']} at the advised price."]
     lines += [f"Inside the 90 % interval: {held}."] if held else []
     for name, check in record["total"].items():
-        if check is not None:
-            lines += _total_lines(name, check, record["inside"][name][1], f)
+        if check is None:
+            continue
+        tested = record["inside"][name][1]
+        predicted, low, high, actual = (check[key] / tested for key in ("predicted", "low", "high", "actual"))
+        digits = unit_digits(predicted, actual) if name == "units" else f.money_digits(predicted, actual)
+        said, got = ((f.number if name == "units" else f.money)(value, digits) for value in (predicted, actual))
+        limits = f.limits(low, high, digits, label="90 %: ")
+        where = "inside" if check["inside"] else "outside"
+        lines.append(f"{name.capitalize()} per {f.period}: predicted {said}{limits}, actual {got}, {where}.")
     off = [
         f"{f.date(day['date'])} ({f.price(day['advised_price'])} advised, {f.price(day['charged_price'])} charged)"
         for day in days
@@ -205,19 +212,6 @@ def track_lines(record: Record, f: Formatter) -> list[str]:
     if blank := sum(day["outcome"] == "not observed" for day in days):
         lines.append(f"Without recorded sales: {plural(blank, f.period)}.")
     return lines + _overruled_lines(record["overruled"], f)
-
-
-def _total_lines(name: str, check: Record, days: int, f: Formatter) -> Iterator[str]:
-    where = "inside" if check["inside"] else "outside"
-    show = f.number if name == "units" else f.money
-    for words, share in [("in total", 1), *([(f"per {f.period}", days)] if days > 1 else [])]:
-        predicted, low, high, actual = (check[key] / share for key in ("predicted", "low", "high", "actual"))
-        digits = unit_digits(predicted, actual) if name == "units" else f.money_digits(predicted, actual)
-        limits = f.limits(low, high, digits, label="90 %: ")
-        yield (
-            f"{name.capitalize()} {words}: predicted {show(predicted, digits)}{limits}, "
-            f"actual {show(actual, digits)}, {where}."
-        )
 
 
 def _overruled_lines(found: Record | None, f: Formatter) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pricerl.advice.sentences.grounds import percent_of
-from pricerl.advice.sentences.verdict import Record, break_even_words, outcome_words
+from pricerl.advice.sentences.verdict import Record, outcome_words
 from pricerl.formatting import MEASURES, Formatter, plural, sentence
 from pricerl.terminal import shown
 
@@ -92,11 +92,6 @@ def stop_rule_words(rule: Record, f: Formatter) -> str:
     return f"Go back to {f.price(rule['price'])} if {few} on {run}."
 
 
-def false_alarm_words(rule: Record, f: Formatter) -> str:
-    """Return how often a ``stop_rule`` stops a change without need, as a sentence."""
-    return f"If sales follow the forecast, that happens with a probability of {f.percent(rule['false_alarm'])}."
-
-
 def price_test_words(test: Record, current_price: float, f: Formatter, measure: str = "profit") -> list[str]:
     """Return a ``price_test`` of ``advice.json`` as sentences; ``measure`` is the field that counts."""
     if not test["affordable"]:
@@ -125,7 +120,7 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
         f"Since {f.date(kept['opened'])} your prices have earned {so_far} over keeping {f.price(kept['price'])}.",
         f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
         f"Worst case (90 %): {budget} less than if you had kept the price.",
-        f"It ends more than 1 % below in {f.percent(account['probability_loss'], 0)} of the plausible scenarios.",
+        f"It ends more than 1 % below that in {f.percent(account['probability_loss'], 0)} of plausible scenarios.",
     ]
     weight = account.get("loss_weight")
     if not account.get("inside_budget", True):
@@ -137,18 +132,17 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
 
 
 def what_would_change(product: Record, f: Formatter) -> list[str]:
-    """Return what would change the answer of advice that keeps the price: data, a number to look up, or a test."""
+    """Return what would change the answer of advice that keeps the price, in addition to costs: data or a test."""
     quality = product["data_quality"]
     test = product["details"]["price_test"]
     measure = product["measure"]
+    if product["details"]["bounds"]["paused"]:
+        return ["Take pause out of guardrails.yaml to price the product again."]
     helps = []
-    if quality["usable_days"] < quality["min_days"]:
-        helps.append(f"Record at least {plural(quality['min_days'], f.period)}; {quality['usable_days']} are usable.")
+    if (missing := quality["min_days"] - quality["usable_days"]) > 0:
+        helps.append(f"Record {plural(missing, f'more {f.period}')}.")
     if quality["distinct_prices"] < 2:
-        return [*helps, "Charge another price for two weeks: a single price shows no effect."]
-    if product["keep"][measure] is None:
-        helps.append("Write what a unit costs you, and which share of the price fees leave, into costs.csv.")
-    helps += break_even_words(product, f)
+        return [*helps, "Charge another price for two weeks."]
     helps += price_test_words(test, product["current_price"], f, measure) if test else []
     if (share := product.get("offered_explore_share")) is not None:
         helps.append(

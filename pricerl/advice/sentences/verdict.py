@@ -5,11 +5,11 @@ They are made from an entry of ``products`` of ``advice.json``; no claim is stro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pricerl.decide.decision import UNTESTED
-from pricerl.evaluation.rule_names import BEST_FOR_PROFIT
 from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence, unit_digits
 
 CLEAR = 0.9
@@ -18,7 +18,12 @@ CLEAR = 0.9
 EXAMPLE_FEES = 0.15
 """Fees of the example in a reason without fees, as a share of the price: a marketplace's usual commission."""
 
-SCENARIO = "Each scenario is one way that demand and costs can be, given your history."
+SCENARIO = "Each scenario is one way that demand and costs may be, given your history."
+
+WRITE_COSTS = "Write what a unit costs you, and which share of the price fees leave, into costs.csv"
+
+SETTING = re.compile(r"\s*\((?:data|decision|guardrails)\.[^)]*\)")
+"""Name of a setting in parentheses, which only the evidence needs."""
 
 Record = Mapping[str, Any]
 
@@ -39,23 +44,18 @@ def outcome_words(name: str, values: Sequence[float], f: Formatter, plus: str = 
 
 def better_words(share: float, product: Record) -> str:
     """Return the posterior draws in which a change earns more, as a clause."""
-    return f"better in {counted(share, product['num_draws'])} plausible scenarios"
+    what = "more revenue" if product["measure"] == "sales" else "better"
+    return f"{what} in {counted(share, product['num_draws'])} plausible scenarios"
 
 
 def explain(product: Record, f: Formatter) -> str:
-    """Return the recommendation and its reasons in a few short sentences, the ``reason`` of ``advice.json``.
-
-    Args:
-        product: entry of ``products``; reason and details are not read.
-        f: locale, currency and price digits.
-    """
+    """Return the recommendation and its reasons in short sentences, the ``reason`` of an entry of ``products``."""
     decision = product["decision"]
     why = decision["why"]
     sentences = [
         _verdict(product, f),
         "" if decision["follow"] == "hold" or why == UNTESTED else sentence(why),
         *_evidence(product, f),
-        _cost_of_leaning(product, f),
         *_response(product, f),
         sentence(UNTESTED) if decision["grade"] in ("B", "B-") else "",
     ]
@@ -67,7 +67,7 @@ def _verdict(product: Record, f: Formatter) -> str:
     new = product["recommended_price"]
     decision = product["decision"]
     if decision["follow"] == "hold":
-        return sentence(f"Keep {f.price(now)}: {decision['why']}")
+        return sentence(f"Keep {f.price(now)}: {why_words(product, f)}")
     first = next(day["date"] for day in product["days"] if day["recommended_price"] != now)
     verb = "Raise" if new > now else "Lower"
     change = f"{verb} to {f.price(new)} on {f.weekday_date(first)} ({f.percent(new / now - 1, plus='+')})"
@@ -80,7 +80,6 @@ def _verdict(product: Record, f: Formatter) -> str:
 
 def _evidence(product: Record, f: Formatter) -> Iterator[str]:
     decision = product["decision"]
-    proposal = product["proposal"]["over_keep"]
     uplift = product["uplift"]
     measure = product["measure"]
     if decision["follow"] != "hold" and uplift is not None:
@@ -88,11 +87,8 @@ def _evidence(product: Record, f: Formatter) -> Iterator[str]:
         yield _expected(product, uplift, f, f"The limits cost {MEASURES[measure]}" if forced else "Expected")
         if measure == "sales" and uplift["profit"] is not None:
             yield f"Effect on profit: {gain_words(uplift['profit'], f)}."
-    elif decision["lacks_evidence"] and decision["grade"] != "D" and proposal[measure]:
-        settled = f.price(product["settled_price"])
-        back = settled == f.price(product["current_price"])
-        yield f"The {decision['speaker']} would {'leave it and come back' if back else f'go to {settled}'}."
-        yield _expected(product, proposal, f)
+    elif (weighed := product.get("weighed")) is not None:
+        yield f"Expected of {f.price(product['settled_price'])}: {gain_words(weighed[measure], f, measure)}."
 
 
 def _expected(product: Record, uplift: Record, f: Formatter, if_lost: str = "Expected") -> str:
@@ -104,34 +100,15 @@ def _expected(product: Record, uplift: Record, f: Formatter, if_lost: str = "Exp
     return f"{start}: {gain_words(gain, f, product['measure'])}, {better}."
 
 
-def _cost_of_leaning(product: Record, f: Formatter) -> str:
-    """Return the daily cost of following the objective without the gate; empty with the gate."""
-    proposal = product["proposal"]
-    gain = proposal["over_keep"]["profit"]
-    best = next((row for row in product["baselines"] if row["rule"] == BEST_FOR_PROFIT), None)
-    if product["decision"]["gated"] or gain is None or best is None:
-        return ""
-    own = proposal["outcome"]["profit"][0]
-    over_keep = f.money(gain[0], plus="+")
-    over_best = f.money(own - best["outcome"]["profit"][0], plus="+")
-    return (
-        f"On the way to {f.price(proposal['prices'][-1])}, expected profit per {f.period} is {f.money(own)}: "
-        f"{over_keep} against keeping {f.price(product['current_price'])} and {over_best} against going to "
-        f"{f.price(best['price'])}, the best price for profit alone."
-    )
-
-
 def _response(product: Record, f: Formatter) -> Iterator[str]:
-    """Yield how buyers respond to the price, and whether a rise pays."""
+    """Yield how buyers respond to the price, the cost that decides where costs are unknown, and the days nearby."""
     yield sentence(demand_words(product, f) or "charge another price for two weeks to learn its effect")
     if product["data_quality"]["distinct_prices"] < 2:
         return
-    if product["raising"] is not None:
-        yield from direction_words(product, f)
-    elif product["decision"]["grade"] != "D":
+    if product["raising"] is None and product["decision"]["grade"] != "D":
         yield from break_even_words(product, f)
-        return
-    if product["recommended"] is not None:  # else the reason says that nothing is known there
+        yield f"{WRITE_COSTS}."
+    elif product["uplift"] is not None:
         yield near_words(product, f)
 
 
@@ -155,38 +132,19 @@ def near_words(product: Record, f: Formatter) -> str:
     return f"About {plural(days, f.period)} of your history {were} near {f.price(product['recommended_price'])}."
 
 
-def direction_words(product: Record, f: Formatter) -> Iterator[str]:
-    """Yield whether a small rise pays; where that is clear but no change is, set direction and size apart."""
-    rise_pays = product["raising"]["probability_better"]
-    draws = product["num_draws"]
-    own = product["proposal"]["over_keep"]["probability_better"]
-    way, pays = ("rise", rise_pays) if rise_pays >= 0.5 else ("cut", 1 - rise_pays)
-    small = f"small {way} would pay in {counted(pays, draws)} plausible scenarios."
-    if not product["decision"]["unsure"] or pays < CLEAR or own is None or own >= CLEAR:
-        yield f"A {small}"
-        return
-    yield f"The direction is clear: a {small}"
-    settled = product["settled_price"]
-    same_way = (settled > product["current_price"]) == (way == "rise")
-    step = f"going to {f.price(settled)} would pay in {counted(own, draws)}"
-    yield f"The size is not: {step if same_way else 'no step that was weighed pays as surely'}."
-
-
 def break_even_words(product: Record, f: Formatter) -> list[str]:
     """Return the unit cost above which a rise pays, as sentences; empty where demand is not estimated."""
     found = product["break_even"]
-    own = product.get("cost_means")
     if product["decision"]["grade"] == "D":
         return []
     if found["raises_revenue"] >= CLEAR:
         return [
             "A higher price earns more whatever a unit costs you: it brings more revenue in "
             f"{counted(found['raises_revenue'], product['num_draws'])} plausible scenarios.",
-            "The preset revenue (data.reward.preset) advises how far.",
+            "How far: ask pricerl advise again with --data.reward.preset revenue.",
         ]
-    paid = "" if own is None else f" Yours is {f.price(own['unit_cost'])}."
-    words = [f"If your unit cost is above {f.estimate(found['cost'])}, a higher price probably earns more.{paid}"]
-    if own is None and not found["fees_known"]:
+    words = [f"If your unit cost is above {f.estimate(found['cost'])}, a higher price probably earns more."]
+    if not found["fees_known"]:
         lower = f.money(found["cost"][0] * (1 - EXAMPLE_FEES))
         words.append(f"That is without fees; with fees of {f.percent(EXAMPLE_FEES, 0)} it is {lower}.")
     return words
@@ -215,25 +173,52 @@ def tested_words(product: Record, f: Formatter) -> str:
 
 
 def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, list[str]]:
-    """Return how certain a gain is: a title, the share of the plausible scenarios in which it is one, and sentences."""
+    """Return how certain a gain is: a title, the share of the plausible scenarios in which it is one, and sentences.
+
+    The title is empty where the reason says all there is to say.
+    """
     gain = product["uplift"]
-    decision = product["decision"]
     if gain is not None and (better := gain["probability_better"]) is not None:
         mean = gain["cvar"]
         found = f"you lose {f.money(-mean)}" if mean < 0 else f"you still gain {f.money(mean)}"
         worst = f"In the worst tenth of them {found} per {f.period} on average."
+        title = sentence(better_words(better, product))[:-1]
+        return title, better, [SCENARIO, worst, sentence(tested_words(product, f))]
+    if (weighed := product.get("weighed")) is not None:
         return (
-            sentence(better_words(better, product))[:-1],
-            better,
-            [SCENARIO, worst, sentence(tested_words(product, f))],
+            "Not clear enough for a change",
+            weighed["probability_better"],
+            [sentence(why_words(product, f)), SCENARIO],
         )
-    better = product["proposal"]["over_keep"]["probability_better"]
-    if decision["unsure"] and better is not None:
-        title = f"Only in {counted(better, product['num_draws'])} plausible scenarios a change is better"
-        return title, better, [SCENARIO, sentence(decision["why"])]
-    if decision["grade"] == "D" or product["keep"][product["measure"]] is None:
-        return "Cannot say yet", None, [sentence(decision["why"])]
-    return "Nothing changes", None, ["Keeping the price risks nothing new."]
+    if product["keep"][product["measure"]] is None and (words := break_even_words(product, f)):
+        return "Your costs decide", None, words
+    return "", None, []
+
+
+def why_words(product: Record, f: Formatter) -> str:
+    """Return the rule that decided, as a clause without names of settings; sentences may follow.
+
+    The change that was weighed and its probability come first, unless the rule itself states them.
+    """
+    why = SETTING.sub("", product["decision"]["why"])
+    weighed = product.get("weighed")
+    if weighed is None or "plausible scenarios" in why:
+        return why
+    verb = "bring more revenue" if product["measure"] == "sales" else "earn more"
+    share = counted(weighed["probability_better"], product["num_draws"])
+    return f"going to {f.price(product['settled_price'])} would {verb} in {share} plausible scenarios. {sentence(why)}"
+
+
+def compared(product: Record) -> tuple[Record, Record] | None:
+    """Return outcome and gain of the change that is advised or, where its uncertainty keeps the price, was weighed."""
+    gain = product["uplift"]
+    if gain is not None:
+        return product["recommended"], gain
+    if (gain := product.get("weighed")) is None:
+        return None
+    known = [name for name in ("units", "sales", "profit") if gain[name] is not None]
+    means = {name: product["keep"][name][0] + gain[name][0] for name in known}
+    return {name: [mean, mean, mean] for name, mean in means.items()}, gain
 
 
 def exception_words(product: Record) -> str:
@@ -268,18 +253,14 @@ def since_words(product: Record, f: Formatter) -> str:
 def review_words(gain: Sequence[float], days: int, measure: str, f: Formatter) -> tuple[str, str]:
     """Return headline and sentence of a review of the days at the advised price.
 
-    Args:
-        gain: over the kept price, mean and 90 % limits, money.
-        days: number of these days.
-        measure: profit or sales.
-        f: locale and currency.
+    The ``gain`` of the measure, profit or sales, over the kept price has mean and 90 % limits, money.
     """
     _, low, high = gain
     headline = f"Following the advice changed {measure} by {f.estimate(gain, plus='+')}"
-    what = "the sign is not yet clear, as the interval contains zero"
+    what = "whether that is a gain or a loss is not clear yet"
     if low == high == 0:
         headline = "The advice was to keep the price"
         what = "gains are measured against keeping it, so there is none"
     elif low > 0 or high < 0:
-        what = "the whole interval has one sign"
+        what = f"the whole range is a {'gain' if low > 0 else 'loss'}"
     return headline, f"On {plural(days, f.period)} at the advised price; {what}."
