@@ -100,7 +100,7 @@ def test_a_total_far_from_its_prediction_lies_outside(history: ProductHistory) -
     record = _record(history, _entry(1, "2025-02-04", *days))
     assert record.inside["units"] == (5, 5)
     assert record.total["units"] is not None and not record.total["units"].inside
-    assert "actual 100, outside." in "\n".join(track_lines(asdict(record), PLAIN))
+    assert "actual 20.0, outside." in "\n".join(track_lines(asdict(record), PLAIN))
 
 
 def test_unknown_profit_is_not_invented(history: ProductHistory) -> None:
