@@ -54,6 +54,7 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 CURRENT_PRICE = "--data.reading.current_price"
 """Setting that a decision asks for."""
 
+
 def block_lines(products: Sequence[Record], f: Formatter, place: Place) -> list[str]:
     """Return ``products`` of ``advice.json`` in lines of ``WIDTH`` columns: a block for one, else a line each."""
     lines = _block(products[0], f, place) if len(products) == 1 else _overview(products, f, place)
