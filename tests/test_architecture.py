@@ -55,7 +55,7 @@ MAX_FOLDER_LINES = {
     "data/reading/sources": 940,
     "decide": 1640,
     "env": 1450,
-    "evaluation": 1920,
+    "evaluation": 1990,
     "experiments": 1270,
     "guardrails": 1530,
     "market": 1100,

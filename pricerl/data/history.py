@@ -69,6 +69,9 @@ class ProductHistory:
     unit_cost: float | None = None
     """Money per unit: the last value of the ``Unit Cost`` column, None without one."""
 
+    costs: FloatArray | None = None
+    """``(D,)`` the column's money per unit on each day; blanks repeat the last known value; None without one."""
+
     competitor: FloatArray | None = None
     """``(D,)`` competitor's price, money per unit; blanks repeat the last known one; None if never reported."""
 

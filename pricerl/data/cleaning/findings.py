@@ -33,6 +33,8 @@ from pricerl.formatting import plural
 NOTED = (*columns.CONVERSIONS, columns.TOTAL_PROFIT, columns.PREDICTED_SALES)
 """Columns whose absence is noted."""
 
+BY_DAY = (columns.UNIT_COST, columns.COMPETITOR_PRICE, *columns.FLAGS)
+"""Optional columns whose value on each day is kept."""
 RUNS_SHOWN = 5
 """Maximum number of zero-sales runs listed; the rest are counted."""
 
@@ -104,7 +106,7 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
         "observed": findings.masks.observed,
         "profit_known": np.isfinite(profit) & findings.masks.observed,
     }
-    reported = {name: days.any(np.isfinite(grid[name])) for name in (columns.COMPETITOR_PRICE, *columns.FLAGS)}
+    reported = {name: days.any(np.isfinite(grid[name])) for name in BY_DAY}
     recorded = grid[columns.PRODUCT_PRICE]
     promoted = grid[columns.PROMOTION] == 1
     future = findings.future
@@ -121,6 +123,7 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
             future_dates=future.dates[ahead],
             future_predicted=future.grid[columns.PREDICTED_SALES][ahead] * to_revenue[part.stop - 1],
             unit_cost=float(costs[last_cost[product]]) if last_cost[product] >= rows.segments.starts[product] else None,
+            costs=carry_forward(cells[columns.UNIT_COST]) if columns.UNIT_COST in cells else None,
             competitor=carry_forward(cells[columns.COMPETITOR_PRICE]) if columns.COMPETITOR_PRICE in cells else None,
             promotion=promoted[part] if columns.PROMOTION in cells else None,
             in_stock=cells[columns.IN_STOCK] == 1 if columns.IN_STOCK in cells else None,
