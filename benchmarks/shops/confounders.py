@@ -26,6 +26,8 @@ Disturbing = Literal[
     "jump",
     "late_stockouts",
     "two_competitors",
+    "threshold",
+    "slight_threshold",
 ]
 """Kinds of sellers with a constant elasticity and something that obscures it."""
 

@@ -121,9 +121,12 @@ def init(words: Sequence[str]) -> int:
     parser.add_argument("files", nargs="*", metavar="FILE", help="the seller's file, whose products costs.csv lists")
     parser.add_argument("--run_name", help="run whose products it lists instead; the only one if absent")
     _add_reading(parser)
-    products = _products(parser.parse_intermixed_args(words))
+    products, endings = _products(parser.parse_intermixed_args(words))
     texts = {GUARDRAILS: (SHIPPED / GUARDRAILS).read_text(encoding="utf-8")}
     uses = {GUARDRAILS: "holds the limits on prices. Edit it, then: pricerl advise FILE --config"}
+    if endings:
+        offer = f"charm_endings: null  # most of your prices end in {list(endings)}: write that here to keep to it"
+        texts[GUARDRAILS] = texts[GUARDRAILS].replace("charm_endings: null", offer)
     if products:
         from pricerl.market.cost_rows import costs_template
 
@@ -140,23 +143,28 @@ def init(words: Sequence[str]) -> int:
             written.append(f"{name} {uses[name]} {name}")
     if not written:
         raise UsageError("; ".join(kept))
+    if endings and f"{GUARDRAILS} {uses[GUARDRAILS]} {GUARDRAILS}" in written:
+        written.append(f"Most of your prices end alike; charm_endings: {list(endings)} in {GUARDRAILS} keeps them so")
     write_lines([*kept, *written])
     return EXIT_OK
 
 
-def _products(options: argparse.Namespace) -> dict[str, float | None]:
-    """Return the products of the named files, or of the newest advice of a run, with their unit costs if known."""
+def _products(options: argparse.Namespace) -> tuple[dict[str, float | None], tuple[float, ...]]:
+    """Return the products of the named files, or of the newest advice of a run, with known unit costs and endings."""
     if options.files:
         from pricerl.data.reading.reader import read_history
+        from pricerl.guardrails.round_prices import usual_endings
 
-        return {item.product: item.unit_cost for item in read_history(options.files, _reading(options)).products}
+        found = read_history(options.files, _reading(options)).products
+        prices = [price for item in found for price in item.price[item.observed]]
+        return {item.product: item.unit_cost for item in found}, usual_endings(prices)
     from pricerl.advice.exports import DOCUMENT
     from pricerl.advice.files import read_advice
     from pricerl.runs.names import find_run, runs_with
 
     runs = runs_with(DOCUMENT) if options.run_name is None else [find_run(options.run_name, DOCUMENT)]
-    found = read_advice(runs[0].path) if len(runs) == 1 else None
-    return {} if found is None else {item["product"]: None for item in found["products"]}
+    advice = read_advice(runs[0].path) if len(runs) == 1 else None
+    return ({} if advice is None else {item["product"]: None for item in advice["products"]}), ()
 
 
 def simulate(words: Sequence[str]) -> int:

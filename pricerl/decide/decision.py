@@ -35,6 +35,8 @@ CONFIRM = (
 )
 UNTESTED = "not yet tested in your shop"
 ONE_STEP = "one careful step, then look again"
+STOPS_BELOW = "{step}. It stops below {price}: sales may drop at a round price, and only grade B crosses one"
+NOT_ACROSS = "sales may drop from {price} on, and the evidence is not clear enough to cross a round price"
 ACCOUNT = (
     "the plan for the rest of the quarter: of the prices within reach it promises the most, with losses weighed "
     "several times (decision.loss_weight) and the loss of the quarter limited (decision.loss_budget)"
@@ -205,6 +207,10 @@ class Evidence:
     """How the last row's price differs from the current one, as a clause; empty once the seller has confirmed one."""
     is_step: bool = True
     """Whether the path is one change of at most `LARGEST_STEP`, or none."""
+    round_price: str = ""
+    """Round price that the proposed path reaches or crosses, in words; empty if there is none."""
+    crosses: bool = False
+    """Whether the path itself does."""
 
 
 @dataclass(frozen=True)
@@ -310,7 +316,12 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
         return Decision("path", "B", evidence.proposed_by, False, UNTESTED)
     if objection := _objection(evidence, config):
         return replace(_hold("C", objection), unsure=True)
-    return Decision("step", "B-", evidence.proposed_by, False, ACCOUNT if evidence.planned else ONE_STEP)
+    if evidence.crosses:
+        return replace(_hold("C", NOT_ACROSS.format(price=evidence.round_price)), unsure=True)
+    why = ACCOUNT if evidence.planned else ONE_STEP
+    if evidence.round_price:
+        why = STOPS_BELOW.format(step=why, price=evidence.round_price)
+    return Decision("step", "B-", evidence.proposed_by, False, why)
 
 
 def _objection(evidence: Evidence, config: DecisionConfig) -> str:

@@ -19,7 +19,8 @@ from pricerl.evaluation.pricing_rules import lower_bound
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import PathValue, value_paths
 from pricerl.formatting import MEASURES
-from pricerl.guardrails.price_grid import is_outside, same_price
+from pricerl.guardrails.price_grid import EVERY_STEP, FLOAT32_SLACK, from_steps, in_steps, is_outside, same_price
+from pricerl.guardrails.round_prices import next_round_price
 
 ENOUGH_PRECISION = 1.0
 """Precision of the elasticity from advised-price days above which a confounded history is trusted (it never earns
@@ -67,10 +68,17 @@ def take_lower_bound(case: Case, course: Course) -> Course | None:
 def _weigh(case: Case, course: Course, path: PricePath, value: PathValue) -> tuple[PricePath, Evidence]:
     """Return a path with its evidence or, where it cannot be claimed, its part or careful step that earns most.
 
-    The plan of an account takes its largest step, which is also the one that was weighed where none is advised.
+    The plan of an account takes its largest step, which is also the one that was weighed where none is advised. Only
+    a claim crosses a round price.
     """
-    chosen = (path, _find_evidence(case, course, path, value))
-    decision = decide(chosen[1], case.config)
+    evidence = _find_evidence(case, course, path, value)
+    decision = decide(evidence, case.config)
+    if evidence.crosses and decision.follow != "path":
+        price = path.price.clamp(max=_last_before_round(case))
+        if not bool((price == case.product.current_price).all()):
+            stopped = path._replace(price=price, low=path.low.minimum(price), asked=path.asked.minimum(price))
+            return _weigh(case, course, stopped, case.value(price))
+    chosen = (path, evidence)
     parts = _parts_of(case, path) if decision.unsure or decision.follow == "step" else []
     if parts and course.account is not None:
         parts = parts[-1:]
@@ -106,6 +114,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
     history = product.history
     market = product.counted
     now = product.current_price
+    next_round = next_round_price(now) * (1 - FLOAT32_SLACK)
+    highest_proposed = max(*path, *course.proposed.path.price.tolist())
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
     return Evidence(
         proposed_by=course.proposed.by,
@@ -133,6 +143,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         sold_days=int((history.units[history.observed] > 0).sum()),
         price_doubt=history.price_doubt if history.asks else "",
         is_step=_is_step(path, now),
+        round_price=case.formatter.price(next_round) if highest_proposed >= next_round else "",
+        crosses=max(path) >= next_round,
     )
 
 
@@ -141,6 +153,17 @@ def _is_step(path: list[float], now: float) -> bool:
     changed = [price for before, price in zip([now, *path], path, strict=False) if not same_price(price, before)]
     largest = LARGEST_STEP * now
     return len(changed) < 2 and not any(is_outside(price, now - largest, now + largest) for price in changed)
+
+
+def _last_before_round(case: Case) -> float:
+    """Return the highest price, money, that the product may have below the next round one."""
+    product = case.product
+    step = product.today.config.price_step
+    below = next_round_price(product.current_price) - step
+    prices = case.candidates.prices  # with a ladder or endings, the only ones
+    if product.today.config.menu is not EVERY_STEP:
+        return float(prices[prices < below + step / 2].max(initial=product.current_price))
+    return max(from_steps(float(round(in_steps(below, step))), step), product.current_price)
 
 
 def is_suspect(product: Product) -> bool:

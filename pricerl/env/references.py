@@ -67,9 +67,8 @@ def find_spread(market: Market, reference: References) -> Tensor:
     units of the profit gain.
     """
     num_draws = market.num_draws
-    grid = market.log_curves.shape[2]
-    steps = torch.arange(grid, device=market.device)
-    price = (market.log_price_low[:, None] + market.log_step[:, None] * steps).exp()
+    log_price = np.stack([product.log_grid for product in market.products])
+    price = torch.as_tensor(np.exp(log_price), dtype=market.log_curves.dtype, device=market.device)
     units = market.log_curves[:, :num_draws, :, 0].exp()
     share = market.counted_share[:, :num_draws, None]
     cost = market.counted_cost[:, :num_draws, None]

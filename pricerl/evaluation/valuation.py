@@ -183,9 +183,10 @@ def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     """
     grid = product.log_grid
     curves = product.units.log_value
-    position = (np.log(prices) - grid[0]) / (grid[1] - grid[0])
-    left = np.clip(np.floor(position), 0, len(grid) - 2).astype(np.int64)
-    return np.asarray(curves[:, left] + (position - left) * (curves[:, left + 1] - curves[:, left]))
+    log_price = np.log(prices)
+    left = np.clip(np.searchsorted(grid, log_price, side="right") - 1, 0, len(grid) - 2)
+    share = (log_price - grid[left]) / (grid[left + 1] - grid[left])
+    return np.asarray(curves[:, left] + share * (curves[:, left + 1] - curves[:, left]))
 
 
 def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:

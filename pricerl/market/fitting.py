@@ -14,18 +14,21 @@ from pricerl.arrays import FloatArray
 from pricerl.data.days import weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import CostConfig, decode_cost
-from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.config import MIXTURE, DemandConfig
 from pricerl.market.demand.curves import CurveDraws, draw_levels
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence, Pool, find_evidence
-from pricerl.market.demand.priors import ElasticityPrior, find_own_price, settings_of_prior
+from pricerl.market.demand.priors import ElasticityPrior, find_own_price, find_round_prices, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.similar_prices import fit_curves, fit_similar, plain_days
-from pricerl.market.market import Market, ProductMarket
+from pricerl.market.market import NO_EDGE, Market, ProductMarket
 
 GRID_MARGIN = 1.35
 """The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""
+EDGE_GAP = 1e-9
+"""Log distance between the two points of a price grid at a price at which demand may fall at once."""
 MIN_VALUE = 1e-12
 """Smallest expected value, so that its log is finite: an unreported conversion counts as this."""
 MIN_CONVERSION_DAYS = 7
@@ -97,8 +100,10 @@ def _fit_product(
     usable = product.observed
     low = product.price.min() / GRID_MARGIN
     high = product.price.max() * GRID_MARGIN
-    log_grid = np.linspace(np.log(low), np.log(high), config.grid_size)
     settings = config.resolved()
+    if config.demand == MIXTURE and not config.similar_prices:
+        settings = replace(settings, rounds=find_round_prices(product))
+    edges, even, log_grid = _price_grids(low, high, config.grid_size, settings.rounds.around(product.current_price))
     if prior is not None:
         elasticity, sd = settings_of_prior(prior.mean, prior.sd)
         settings = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd, pooled=prior)
@@ -118,7 +123,9 @@ def _fit_product(
         if not conversions or reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
             return None
         known = replace(plain_days(product), value=np.nan_to_num(percent)).keep(reported)
-        return fit_curves(known, log_grid, config.for_conversions(), rng)
+        smooth = fit_curves(known, even, config.for_conversions(), rng)
+        point = np.searchsorted(even, log_grid - 0.5 * (even[1] - even[0]))  # both sides of an edge are one point
+        return replace(smooth, log_value=smooth.log_value[:, point], effective_days=smooth.effective_days[point])
 
     return ProductMarket(
         log_grid=log_grid,
@@ -132,7 +139,30 @@ def _fit_product(
         holiday=demand.holiday,
         price_setting=demand.kind,
         past=past,
+        edges=edges,
     )
+
+
+def _price_grids(low: float, high: float, size: int, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return edges, evenly spaced log prices from ``low`` to ``high``, money, and ``(size,)`` with both sides of edges.
+
+    The ``edges``, at most two prices at which demand may fall at once, become points of the first grid; of two that are
+    too close, the upper one.
+    """
+    if not len(edges):
+        even = np.linspace(np.log(low), np.log(high), size)
+        return np.full(2, NO_EDGE), even, even
+    place = np.log(edges)
+    step = np.log(high / low) / (size - 2 - len(edges))  # one step more than needed, to move the grid onto the edge
+    parts = int(np.ptp(place) / step)
+    if parts:
+        step = np.ptp(place) / parts
+    else:
+        place = place[-1:]
+    first = place[0] - np.ceil((place[0] - np.log(low)) / step) * step
+    even = first + step * np.arange(size - len(place))
+    edges = np.append(np.exp(place) * (1 - FLOAT32_SLACK), NO_EDGE)[:2]
+    return edges, even, np.sort(np.append(even, place - EDGE_GAP))
 
 
 def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) -> Market:
@@ -155,6 +185,8 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
     return Market(
         preprocessor=preprocessor,
         products=tuple(products),
+        lower_edge=stack([item.edges[0] for item in products]),
+        upper_edge=stack([item.edges[1] for item in products]),
         log_price_low=stack([item.log_grid[0] for item in products]),
         log_step=stack([item.log_grid[1] - item.log_grid[0] for item in products]),
         log_curves=stack(curves),

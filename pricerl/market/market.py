@@ -21,6 +21,8 @@ from pricerl.market.cost import CostPosterior, Measure
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.reference_price import PriceMemory
 
+NO_EDGE = 1e30
+"""Money above any price, in place of an edge that a product lacks."""
 MAX_CONVERSION = 100
 """Percent."""
 
@@ -55,6 +57,8 @@ class MarketRows(NamedTuple):
 
     first_point: Tensor
     """Position of the row's first grid point among the points of all curves."""
+    lower_edge: Tensor
+    upper_edge: Tensor
     log_price_low: Tensor
     log_step: Tensor
     share_kept: Tensor
@@ -100,6 +104,8 @@ class ProductMarket:
     price_setting: Kind = "plain"
     past: FloatArray | None = None
     """``(D,)`` demand of each day over an average one of today at the same price: by season, level and covariates."""
+    edges: FloatArray = field(default_factory=lambda: np.full(2, NO_EDGE))
+    """``(2,)`` prices at which demand may fall at once, money, ascending; there the grid has two points."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,10 @@ class Market:
 
     preprocessor: DataPreprocessor
     products: tuple[ProductMarket, ...]
+    lower_edge: Tensor
+    """``(P,)`` price at which demand may fall at once, money, where the grid has two points; or `NO_EDGE`."""
+    upper_edge: Tensor
+    """``(P,)`` another one above it."""
     log_price_low: Tensor
     """``(P,)`` first log price of the grid."""
     log_step: Tensor
@@ -240,7 +250,8 @@ class Market:
 
     def grid_position(self, price: Tensor, rows: MarketRows) -> GridPosition:
         """Return the position of ``price (B,)`` on the grid of its row."""
-        distance = (price.log() - rows.log_price_low) / rows.log_step
+        passed = (price >= rows.lower_edge).to(price.dtype) + (price >= rows.upper_edge)
+        distance = (price.log() - rows.log_price_low) / rows.log_step + passed
         left = distance.floor().clamp(0, self.log_curves.shape[2] - 2)
         return GridPosition(left.long(), distance - left)
 

@@ -110,6 +110,9 @@ def expected_units(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:
         curve = _kinked(elasticity, kink, ratio) / _kinked(elasticity, kink, np.asarray(1.0))
     else:
         curve = ratio**elasticity
+    if "jump" in parameters:
+        threshold = parameters["threshold"] / parameters["start_price"]
+        curve = curve * np.exp(parameters["jump"] * (float(threshold <= 1) - (ratio >= threshold)))
     return np.asarray(parameters["units"] * curve, dtype=np.float64)
 
 

@@ -154,6 +154,26 @@ def test_the_days_of_an_account_are_counted_from_today(build: Callable[..., Prod
     assert left == [61, 61, 41]
 
 
+@pytest.mark.parametrize(
+    ("highest", "guardrails", "last", "grade"),
+    [
+        (9.7, {}, 9.97, "B-"),  # the target is above all tried prices
+        (9.7, {"price_step": 0.05}, 9.95, "B-"),
+        (9.7, {"charm_endings": [0.79]}, 9.79, "B-"),
+        (11.0, {}, 10.6, "B"),
+    ],
+)
+def test_a_step_stops_below_a_round_price_that_only_a_claim_crosses(
+    known_demand: Callable[..., Market], highest: float, guardrails: dict[str, Any], last: float, grade: str
+) -> None:
+    market = known_demand(np.repeat([9.0, highest, 9.2, 9.5], 15))
+    product = Product(Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig()), 0)
+    course = decide_price(_case(product, 10.6))
+    assert course.decision.grade == grade
+    assert float(course.path.price.max()) == pytest.approx(last, abs=1e-4)
+    assert ("stops below 10" in course.decision.why) == (grade == "B-")
+
+
 def _entry(number: int, **content: Any) -> dict[str, Any]:
     return {"id": number, "product": "product", "actor": "anna", "reason": "sale", **content}
 

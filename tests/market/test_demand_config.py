@@ -64,7 +64,7 @@ def test_settings_of_the_families_are_refused_with_similar_prices(monkeypatch):
 
 @pytest.mark.parametrize("similar", [False, True])
 def test_the_prior_elasticity_leads_where_the_price_never_varied(prepare, make_product, similar):
-    history = prepare(make_product(10.0, np.random.default_rng(0).poisson(20, 120)))
+    history = prepare(make_product(13.0, np.random.default_rng(0).poisson(20, 120)))
     steep, flat, sure = (
         slopes(fit_market(history, DemandConfig(similar_prices=similar, prior_elasticity=mean, prior_elasticity_sd=sd)))
         for mean, sd in ((-3.5, 1.5), (-1.2, 1.5), (-2.2, 0.1))

@@ -32,7 +32,7 @@ def promoted_shop(seed):
     weeks = rng.random(DAYS // 7 + 1) < 0.4
     on, cut = (np.repeat(flags, 7)[:DAYS] for flags in (weeks, weeks & (rng.random(len(weeks)) < 0.8)))
     x = wandering(rng) - 0.12 * cut
-    return 10 * np.exp(x), sold(rng, SLOPE * x + PROMOTED * on), on
+    return 12.5 * np.exp(x), sold(rng, SLOPE * x + PROMOTED * on), on
 
 
 def rivalled_shop(seed, follow=0.5):
@@ -40,10 +40,10 @@ def rivalled_shop(seed, follow=0.5):
     rng = np.random.default_rng(seed)
     z = wandering(rng, swing=0.3)
     x = wandering(rng) + follow * z
-    return 10 * np.exp(x), sold(rng, SLOPE * x + CROSS * z), 11 * np.exp(z)
+    return 12.5 * np.exp(x), sold(rng, SLOPE * x + CROSS * z), 11 * np.exp(z)
 
 
-def slope_at(market, price=10.0):
+def slope_at(market, price=12.5):
     at = np.log(price * np.array([0.95, 1.05]))
     rows = np.stack([np.interp(at, market.log_grid, row) for row in market.units.log_value])
     return ((rows[:, 1] - rows[:, 0]) / np.diff(at)).mean()
@@ -91,7 +91,7 @@ def following_shop(seed, lag, noise):
     rng = np.random.default_rng(seed)
     x = wandering(rng)
     z = np.concatenate([np.full(lag, x[0]), x[: DAYS - lag]]) + noise * np.repeat(rng.normal(size=DAYS), 7)[:DAYS]
-    return 10 * np.exp(x), sold(rng, SLOPE * x + CROSS * z), 11 * np.exp(z)
+    return 12.5 * np.exp(x), sold(rng, SLOPE * x + CROSS * z), 11 * np.exp(z)
 
 
 @pytest.mark.parametrize("lag", [0, 3])
@@ -205,7 +205,7 @@ def yearly_shop(seed, days):
     rng = np.random.default_rng(seed)
     season = 0.35 * np.sin(2 * np.pi * (np.arange(days) / 365.25 + rng.random()))
     x = wandering(rng, days) + 0.3 * season
-    return 10 * np.exp(x), sold(rng, SLOPE * x + season)
+    return 12.5 * np.exp(x), sold(rng, SLOPE * x + season)
 
 
 def test_a_yearly_season_that_moves_the_price_is_not_credited_to_it(make_product, prepare):

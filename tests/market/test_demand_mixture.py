@@ -7,17 +7,32 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.market.demand.families import FAMILIES, NUM_CURVES, CurveSet, bin_prices, draw_curves, draw_prior
-from pricerl.market.demand.priors import log_normal_prior
+from pricerl.market.demand.families import (
+    FAMILIES,
+    LARGEST_JUMP,
+    NUM_CURVES,
+    CurveSet,
+    bin_prices,
+    draw_curves,
+    draw_prior,
+)
+from pricerl.market.demand.priors import NO_ROUND_PRICES, RoundPrices, log_normal_prior
 
 PRIOR = log_normal_prior(-2.2, 1.5)
 X = np.linspace(-0.3, 0.3, 121)
 PRICE = 14.0
 
 
-def one_curve(family, elasticity=2.2, shares=(0.5, 0.5, 0.0)):
+def one_curve(family, elasticity=2.2, shares=(0.5, 0.5, 0.0), jump_at=np.inf):
     level = (np.log(elasticity) - PRIOR.mean) / PRIOR.sd
-    return CurveSet(PRIOR, np.array([list(FAMILIES).index(family)]), np.array([level]), np.array([shares]))
+    return CurveSet(
+        prior=PRIOR,
+        rounds=NO_ROUND_PRICES,
+        family=np.array([list(FAMILIES).index(family)]),
+        standardized=np.array([level]),
+        shares=np.array([shares]),
+        jump_at=np.array([jump_at]),
+    )
 
 
 def history(log_demand, current_price=PRICE, days=400, units=50.0, seed=0):
@@ -32,8 +47,7 @@ def test_a_curve_passes_through_the_current_price_and_never_rises(family):
     curves = curves.take(np.flatnonzero(curves.family == list(FAMILIES).index(family)))
     values = curves.at(X, PRICE)
     assert (np.diff(values, axis=1) <= 0).all() and np.isfinite(values).all()
-    plain = replace(curves, shares=curves.shares * [1, 1, 0])
-    np.testing.assert_allclose(plain.at(np.array([-0.1, 0.0, 0.1]), PRICE)[:, 1], 0.0, atol=1e-12)
+    np.testing.assert_allclose(curves.at(np.array([-0.1, 0.0, 0.1]), PRICE)[:, 1], 0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("family", ["constant", "linear", "exponential", "log_quadratic", "logit"])
@@ -43,11 +57,34 @@ def test_the_elasticity_at_the_current_price_is_the_one_drawn(family):
     assert (high - low) / (2 * step) == pytest.approx(-1.7, rel=1e-3)
 
 
-def test_demand_drops_at_a_whole_price():
-    charmed = one_curve("constant", shares=(0.5, 0.5, 1.0))
-    below, above = charmed.at(np.log(np.array([14.99, 15.01]) / 14.5), 14.5)[0]
-    plain = np.diff(one_curve("constant").at(np.log(np.array([14.99, 15.01]) / 14.5), 14.5)[0])[0]
-    assert above - below < plain - 0.06
+@pytest.mark.parametrize("current_price", [14.5, 15.0, 15.5])
+def test_demand_falls_at_once_at_a_round_price(current_price):
+    x = np.log(np.array([14.0, 14.99, 15.0, 16.0]) / current_price)
+    jumping = one_curve("constant", shares=(0.5, 0.5, 1.0), jump_at=15.0).at(x, current_price)
+    fall = jumping - one_curve("constant").at(x, current_price)
+    np.testing.assert_allclose(np.diff(fall[0]), [0, -LARGEST_JUMP, 0], atol=1e-12)
+    assert fall[0, 0 if current_price < 15 else -1] == 0  # relative to the current price
+
+
+def test_a_history_shows_at_which_round_price_demand_falls():
+    rounds = RoundPrices(np.array([14.0, 15.0]), np.array([0.25, 0.25]))
+    x = np.log(np.tile([13.0, 13.99, 14.5, 14.99, 15.5, 16.0], 60) / PRICE)
+    units = np.random.default_rng(0).poisson(80 * np.exp(-1.5 * x - 0.3 * (x > np.log(15 / PRICE))))
+    bins = bin_prices(x, units.astype(float), np.ones(360), 1.0, np.log(rounds.price / PRICE))
+    curves = draw_curves(replace(bins, rounds=rounds), PRIOR, PRICE, np.random.default_rng(0))
+    assert (curves.jump_at == 15).mean() > 0.95
+    assert (LARGEST_JUMP * curves.shares[:, 2]).mean() == pytest.approx(0.3, abs=0.06)
+    smooth = bin_prices(x, np.round(80 * np.exp(-1.5 * x)), np.ones(360), 1.0, np.log(rounds.price / PRICE))
+    curves = draw_curves(replace(smooth, rounds=rounds), PRIOR, PRICE, np.random.default_rng(0))
+    jump = np.where(np.isfinite(curves.jump_at), LARGEST_JUMP * curves.shares[:, 2], 0)
+    assert jump.mean() < 0.05
+
+
+def test_no_bin_holds_prices_from_both_sides_of_a_round_one():
+    x = np.log(np.array([10.0, 14.99, 15.0, 20.0]))
+    bins = bin_prices(x, np.arange(4.0), np.ones(4), 1.0, np.log([15.0]))
+    np.testing.assert_allclose(bins.x, x)
+    assert len(bin_prices(x, np.arange(4.0), np.ones(4), 1.0).x) == 3
 
 
 def test_every_family_is_in_the_prior_alike():

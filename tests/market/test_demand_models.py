@@ -122,7 +122,7 @@ def test_days_out_of_stock_do_not_lower_demand(make_product, prepare):
     out = np.arange(140) % 7 >= 5
     units = np.where(out, 0, rng.poisson(10, 140))
     flagged, unflagged = (
-        fit_market(prepare(make_product(10.0, units, observed=observed)), DemandConfig(num_draws=16)).products[0]
+        fit_market(prepare(make_product(13.0, units, observed=observed)), DemandConfig(num_draws=16)).products[0]
         for observed in (~out, np.ones(140, dtype=bool))
     )
     levels = [np.exp(market.units.log_value[:, 48]).mean() for market in (flagged, unflagged)]

@@ -13,8 +13,8 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.priors import INFORMED_SD, Tabulated, find_own_price, log_normal_prior, own_price_log_ratio
 from pricerl.market.fitting import fit_market
 
-COST = CostConfig(unit_cost=6.0, share_kept=1.0)
-"""A price of 10 is the best at an elasticity of -2.5."""
+COST = CostConfig(unit_cost=7.8, share_kept=1.0)
+"""A price of 13 is the best at an elasticity of -2.5."""
 
 
 def known_costs(unit_cost, share_kept=1.0, known=True):
@@ -34,11 +34,11 @@ def elasticities(prepare, product, informed, cost=COST):
 @pytest.fixture
 def untried(make_product):
     """History of a price that never varied."""
-    return make_product(10.0, np.random.default_rng(0).poisson(20, 120))
+    return make_product(13.0, np.random.default_rng(0).poisson(20, 120))
 
 
 def test_without_a_varied_price_draws_move_to_the_elasticity_that_makes_it_the_best(prepare, untried):
-    for unit_cost, best in ((3.0, 1 / 0.7), (7.5, 4.0)):
+    for unit_cost, best in ((3.9, 1 / 0.7), (9.75, 4.0)):
         cost = CostConfig(unit_cost=unit_cost, share_kept=1.0)
         errors = [
             np.abs(np.log(-elasticities(prepare, untried, informed, cost)) - np.log(best)).mean()

@@ -9,6 +9,7 @@ import pytest
 from scipy.special import ndtr
 
 from pricerl.evaluation.backtest import forecast_units
+from pricerl.evaluation.valuation import log_units_at
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
@@ -130,8 +131,8 @@ def test_a_price_that_never_varied_is_no_evidence(make_product):
 
 def test_a_thin_product_borrows_and_one_with_much_evidence_hardly_does(make_product, prepare):
     rng = np.random.default_rng(3)
-    price = np.round(10 * np.exp(rng.uniform(-0.2, 0.2, 80).repeat(5)), 2)
-    product = make_product(price, rng.poisson(30 * (price / 10) ** -3.0).astype(float))
+    price = np.round(12.3 * np.exp(rng.uniform(-0.2, 0.2, 80).repeat(5)), 2)
+    product = make_product(price, rng.poisson(30 * (price / 12.3) ** -3.0).astype(float))
     prior = _pool([-1.5] * 12).prior("stranger")
     change = []
     for history in (product.first_days(28), product):
@@ -139,7 +140,8 @@ def test_a_thin_product_borrows_and_one_with_much_evidence_hardly_does(make_prod
             fit_market(prepare(history), DemandConfig(num_draws=64), CostConfig(), conversions=False, priors=[given])
             for given in (None, prior)
         ]
-        alone, pooled = (np.diff(fit.products[0].units.log_value.mean(0)[[40, 56]])[0] for fit in fits)
+        at = np.array([11.3, 13.3])
+        alone, pooled = (np.diff(log_units_at(fit.products[0], at).mean(0))[0] for fit in fits)
         change.append(abs(pooled - alone) / abs(alone))
     assert change[0] > 0.15 and change[1] < 0.1
 

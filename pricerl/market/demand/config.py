@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.market.demand.priors import INFORMED, USUAL_ELASTICITY, USUAL_ELASTICITY_SD, ElasticityPrior, OwnPrice
+from pricerl.market.demand.priors import (
+    INFORMED,
+    NO_ROUND_PRICES,
+    USUAL_ELASTICITY,
+    USUAL_ELASTICITY_SD,
+    ElasticityPrior,
+    OwnPrice,
+    RoundPrices,
+)
 
 MIN_GRID = 9
 """Minimum number of grid prices of a curve: its smoothing spans several of them."""
@@ -45,6 +53,8 @@ class DemandSettings(CommonSettings):
     """Prior from the other products, from which the prior elasticity and its sd follow; None if there is none."""
     own_price: OwnPrice | None = None
     """Evidence of the price that the seller chose; None if there is none."""
+    rounds: RoundPrices = NO_ROUND_PRICES
+    """Round prices at which demand may fall at once."""
 
 
 @dataclass(frozen=True)

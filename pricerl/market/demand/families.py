@@ -18,7 +18,13 @@ import numpy as np
 from scipy.special import expit
 
 from pricerl.arrays import FloatArray, IntArray
-from pricerl.market.demand.priors import ElasticityPrior, OwnPrice, own_price_log_ratio
+from pricerl.market.demand.priors import (
+    NO_ROUND_PRICES,
+    ElasticityPrior,
+    OwnPrice,
+    RoundPrices,
+    own_price_log_ratio,
+)
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
 """Log demand ``(M, G)`` at log price ratios ``x (G,)``. The other arguments, ``(M, 1)`` each, are minus the elasticity
@@ -31,10 +37,10 @@ SLOPE_REACH = 0.01
 """Log price to either side over which the slope of a curve is its elasticity."""
 FLATTEST = -0.01
 """Largest elasticity, so that its log is finite where demand has ended."""
-STEPPED_SHARE = 0.5
-"""Share of the curves that also have steps at whole prices (price-ending effects)."""
-MAX_STEP = 0.08
-"""Largest log step of demand at a whole price."""
+LARGEST_JUMP = 0.43
+"""Largest log fall of demand at a round price: 35 % of the buyers."""
+JUMP_MOVES = 0.3
+"""Share of the moves that draw the jump at a round price anew."""
 NUM_CURVES = 600
 """Curves (particles) of the sampler for a whole posterior, a multiple of the number of families."""
 FEWEST_CURVES = 120
@@ -48,6 +54,8 @@ MOVES = 6
 MOVE_SCALE = 0.4
 """Initial step size of a move, in prior sds; adapted to an acceptance between a fifth and a half."""
 MAX_TEMPERATURES = 60
+SAME = 1e-10
+"""Largest rounding error of a log price."""
 
 
 def logit(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
@@ -87,12 +95,15 @@ class CurveSet:
     """``M`` curves from several families, in parameters with a simple prior."""
 
     prior: ElasticityPrior
+    rounds: RoundPrices
     family: IntArray
     """``(M,)`` position in ``FAMILIES``."""
     standardized: FloatArray
     """``(M,)`` standard normal: probability of the elasticity at the current price under the prior, as a z score."""
     shares: FloatArray
-    """``(M, 3)`` uniform in [0, 1]: the two shape parameters, and the step at whole prices; 0 for none."""
+    """``(M, 3)`` uniform in [0, 1]: the two shape parameters, and the jump as a share of the largest."""
+    jump_at: FloatArray
+    """``(M,)`` round price from which on demand is lower, money; infinite for none."""
 
     @property
     def elasticity(self) -> FloatArray:
@@ -100,22 +111,17 @@ class CurveSet:
         return -np.exp(np.minimum(self.prior.at(self.standardized), LARGEST_LOG))
 
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
-        """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``.
+        """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""
+        return self.without_jumps(x) + self.jumps(x, current_price)
 
-        Whole prices are multiples of 1 for prices from 10 to 100, of 0.1 from 1 to 10, of 10 from 100 to 1000, etc.
-        """
-        unit = 10.0 ** (np.floor(np.log10(current_price)) - 1)
-        beyond = np.mod(current_price * np.exp(np.append(x, 0.0)) / unit + 1e-6, 1.0)  # the next lower whole price
-        values = MAX_STEP * self.shares[:, 2:] * (beyond[:-1] - beyond[-1]) + self._smooth(x)
-        return np.asarray(np.minimum.accumulate(values, axis=1))
+    def jumps(self, x: FloatArray, current_price: float) -> FloatArray:
+        """Return the fall of log demand at round prices, ``(M, G)``."""
+        place = np.log(self.jump_at / current_price)[:, None] - SAME
+        passed = (x >= place).astype(np.float64) - (place <= 0)
+        return -LARGEST_JUMP * self.shares[:, 2:] * passed
 
-    def elasticity_at(self, x: float) -> FloatArray:
-        """Return the elasticity at a log price ratio, ``(M,)``, at most -0.01, without steps at whole prices."""
-        ends = self._smooth(np.array([x - SLOPE_REACH, x + SLOPE_REACH]))
-        return np.minimum((ends[:, 1] - ends[:, 0]) / (2 * SLOPE_REACH), FLATTEST)
-
-    def _smooth(self, x: FloatArray) -> FloatArray:
-        """Return log demand ``(M, G)`` without steps at whole prices."""
+    def without_jumps(self, x: FloatArray) -> FloatArray:
+        """Return the smooth part of log demand ``(M, G)``."""
         elasticity = -self.elasticity[:, None]
         values = np.empty((len(self.family), len(x)))
         for index, shape in enumerate(FAMILIES.values()):
@@ -123,30 +129,40 @@ class CurveSet:
             first = self.shares[rows, 0:1]
             second = self.shares[rows, 1:2]
             values[rows] = shape(elasticity[rows], first, second, x)
-        return values
+        return np.asarray(np.minimum.accumulate(values, axis=1))
+
+    def elasticity_at(self, x: float) -> FloatArray:
+        """Return the elasticity at a log price ratio, ``(M,)``, at most -0.01, without jumps."""
+        ends = self.without_jumps(np.array([x - SLOPE_REACH, x + SLOPE_REACH]))
+        return np.minimum((ends[:, 1] - ends[:, 0]) / (2 * SLOPE_REACH), FLATTEST)
 
     def take(self, index: IntArray) -> CurveSet:
         """Return the curves at ``index``."""
-        return CurveSet(self.prior, self.family[index], self.standardized[index], self.shares[index])
+        at, shares, jump_at = (item[index] for item in (self.standardized, self.shares, self.jump_at))
+        return CurveSet(self.prior, self.rounds, self.family[index], at, shares, jump_at)
 
     def move(self, scale: float, rng: np.random.Generator) -> CurveSet:
-        """Propose a symmetric Metropolis move of every curve within its family."""
+        """Propose a move of every curve within its family: symmetric, or with the jump drawn anew from its prior."""
         standardized = self.standardized + scale * rng.normal(size=self.standardized.shape)
         moved = self.shares + scale * rng.normal(size=self.shares.shape)
         reflected = 1 - np.abs(1 - np.mod(moved, 2))
-        reflected[:, 2] *= self.shares[:, 2] > 0
-        return CurveSet(self.prior, self.family, standardized, reflected)
+        count = len(self.family)
+        anew = rng.random(count) < JUMP_MOVES
+        reflected[anew, 2] = rng.random(int(anew.sum()))
+        jump_at = np.where(anew, self.rounds.draw(count, rng), self.jump_at)
+        return replace(self, standardized=standardized, shares=reflected, jump_at=jump_at)
 
     def log_prior(self) -> FloatArray:
         """Return the log density ``(M,)`` up to a constant."""
         return -0.5 * self.standardized**2
 
 
-def draw_prior(count: int, prior: ElasticityPrior, rng: np.random.Generator) -> CurveSet:
+def draw_prior(
+    count: int, prior: ElasticityPrior, rng: np.random.Generator, rounds: RoundPrices = NO_ROUND_PRICES
+) -> CurveSet:
     """Draw ``count`` curves from the prior, equally many from each family."""
-    shares = rng.random((count, 3))
-    shares[:, 2] *= rng.random(count) < STEPPED_SHARE
-    return CurveSet(prior, np.arange(count) % len(FAMILIES), rng.normal(size=count), shares)
+    family = np.arange(count) % len(FAMILIES)
+    return CurveSet(prior, rounds, family, rng.normal(size=count), rng.random((count, 3)), rounds.draw(count, rng))
 
 
 @dataclass(frozen=True)
@@ -166,6 +182,8 @@ class PriceBins:
     """Precision of that evidence; 0 for none."""
     own_price: OwnPrice | None = None
     """Evidence of the price that the seller chose; None for none."""
+    rounds: RoundPrices = NO_ROUND_PRICES
+    """Prices at which demand may fall at once."""
 
     def log_likelihood(self, curves: CurveSet, current_price: float) -> FloatArray:
         """Return the log likelihood ``(M,)`` of curves, the level of demand profiled out."""
@@ -191,13 +209,16 @@ class PriceBins:
         return np.asarray(np.log(max(self.units.sum(), 0.5) / (np.exp(log_demand) @ self.exposure)))
 
 
-def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, weight: float) -> PriceBins:
-    """Sum the days ``(D,)`` in bins of similar log price over the current price.
+def bin_prices(
+    x: FloatArray, units: FloatArray, multiplier: FloatArray, weight: float, edges: FloatArray | None = None
+) -> PriceBins:
+    """Sum the days ``(D,)`` in bins of similar log price over the current price, none of which spans an edge.
 
     The ``multiplier`` is the effect of the covariates on each day, 1 for an average one.
     """
     width = max(float(np.ptp(x)), 1e-9) / NUM_BINS
-    _, chosen = np.unique(np.floor((x - x.min()) / width), return_inverse=True)
+    side = 0 if edges is None else np.searchsorted(edges - SAME, x, side="right")
+    _, chosen = np.unique(np.floor((x - x.min()) / width) + 2 * NUM_BINS * side, return_inverse=True)
     total, sold, exposure = (np.bincount(chosen, value).astype(np.float64) for value in (x, units, multiplier))
     return PriceBins(total / np.bincount(chosen), sold, exposure, weight)
 
@@ -211,7 +232,7 @@ def draw_curves(
     posterior that the curves represent, the fewer they are.
     """
     count = max(FEWEST_CURVES, len(FAMILIES) * round(NUM_CURVES * probability / len(FAMILIES)))
-    curves = draw_prior(count, prior, rng)
+    curves = draw_prior(count, prior, rng, bins.rounds)
     fit = bins.log_likelihood(curves, current_price)
     temperature = 0.0
     scale = MOVE_SCALE
@@ -232,7 +253,8 @@ def draw_curves(
             accepted = np.log(rng.random(count)) < gain
             standardized = np.where(accepted, proposed.standardized, curves.standardized)
             shares = np.where(accepted[:, None], proposed.shares, curves.shares)
-            curves = replace(curves, standardized=standardized, shares=shares)
+            jump_at = np.where(accepted, proposed.jump_at, curves.jump_at)
+            curves = replace(curves, standardized=standardized, shares=shares, jump_at=jump_at)
             fit = np.where(accepted, proposed_fit, fit)
             scale *= 1.2 if accepted.mean() > 0.5 else 0.7 if accepted.mean() < 0.2 else 1.0
         if temperature >= 1.0:

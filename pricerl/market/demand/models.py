@@ -101,10 +101,11 @@ def _draw_log_units(
     log_current = np.log(current_price)
     log_multiplier = (data.covariates - data.ahead) @ free.mode[PRICE_TERMS:]
     multiplier = np.exp(log_multiplier + free.mode[1] * (data.log_price - data.regular))
-    bins = bin_prices(data.regular - log_current, data.units, multiplier, 1.0)
+    edges = np.log(settings.rounds.price) - log_current
+    bins = bin_prices(data.regular - log_current, data.units, multiplier, 1.0, edges)
     known, alone = (max(1 / item.covariance[1, 1] - 1 / LOOSE_SD**2, 0.0) for item in (linked, free))
     weight = min(1.0, alone / max(bins.slope_information(free.mode[1]), 1e-9))
-    bins = replace(bins, weight=weight, own_price=settings.own_price)
+    bins = replace(bins, weight=weight, own_price=settings.own_price, rounds=settings.rounds)
     if (from_deals := known - alone) > NEGLIGIBLE:
         elasticity = (known * linked.mode[1] - alone * free.mode[1]) / from_deals
         bins = replace(bins, elasticity=elasticity, precision=from_deals)
@@ -114,11 +115,11 @@ def _draw_log_units(
     ahead = np.concatenate([[1.0, 0.0, 0.0], data.ahead])  # the level over the horizon, the season's included
     level_sd = min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead)), MAX_LEVEL_SD)
     level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * level_sd
-    log_demand = curves.at(log_grid - log_current, current_price)
+    log_demand = curves.without_jumps(log_grid - log_current)
     smoothed = smooth_slopes(log_demand, np.diff(log_grid))
     anchor = np.abs(log_demand).argmin(1, keepdims=True)  # the value nearest to 0 stays unchanged
     offset = np.take_along_axis(log_demand, anchor, 1) - np.take_along_axis(smoothed, anchor, 1)
-    return np.asarray(level[:, None] + (smoothed + offset))
+    return np.asarray(level[:, None] + (smoothed + offset) + curves.jumps(log_grid - log_current, current_price))
 
 
 DEMAND_MODELS: dict[str, DemandModel] = {MIXTURE: fit_mixture}

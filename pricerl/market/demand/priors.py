@@ -14,6 +14,7 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import classify_prices, deal_windows, regular_prices
+from pricerl.guardrails.round_prices import JUST_BELOW, ends_below_whole, next_round_price, rounds_between, whole_unit
 from pricerl.market.cost import CostPosterior
 
 USUAL_ELASTICITY = -2.2
@@ -31,6 +32,11 @@ USUAL_MEAN = float(np.log(-USUAL_ELASTICITY))
 """Mean of minus the log of the margin of prices that were not chosen well."""
 USUAL_SD = 1.0
 """Sd of that log: half of these margins are between 23 and 89 %."""
+JUMP, CHARMED_JUMP, SHUNNED_JUMP = 0.2, 0.15, 0.3
+"""Prior probability that demand falls at once at a round price near the tried ones; further ones for whole prices if
+most prices end just below one, and for the round price that the current one stays just below."""
+JUMP_REACH = 1.1
+"""Factor beyond the lowest and highest tried price up to which round prices count."""
 SMALLEST_MARGIN = 0.02
 """Margin over revenue after fees below which a price is not chosen for its profit."""
 
@@ -118,6 +124,48 @@ def find_own_price(product: ProductHistory, cost: CostPosterior, informed: float
         return None
     best = -np.log(np.maximum(margin, SMALLEST_MARGIN))
     return OwnPrice(price, float(best.mean()), float(np.hypot(INFORMED_SD, best.std())), informed)
+
+
+class RoundPrices(NamedTuple):
+    """Prices at which demand may fall at once."""
+
+    price: FloatArray
+    """``(N,)`` money, ascending."""
+    probability: FloatArray
+    """``(N,)`` prior probability that demand falls there, and nowhere else; the sum is below 1."""
+
+    def draw(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """Draw the round price at which each of ``count`` curves falls, money, infinite for none."""
+        reached = np.searchsorted(np.cumsum(self.probability), rng.random(count), side="right")
+        return np.append(self.price, np.inf)[reached]
+
+    def around(self, price: float) -> FloatArray:
+        """Return the last one at or below a price and the first above it, as far as there are any, money."""
+        above = int(np.searchsorted(self.price, price, side="right"))
+        return self.price[max(above - 1, 0) : above + 1]
+
+
+NO_ROUND_PRICES = RoundPrices(np.zeros(0), np.zeros(0))
+
+
+def find_round_prices(product: ProductHistory) -> RoundPrices:
+    """Return round prices near the tried ones, and those that the seller's endings point to; none for averages."""
+    price = product.price[product.observed]
+    now = product.current_price
+    if classify_prices(price, product.step_days).kind == "averages":
+        return NO_ROUND_PRICES
+    reach = price.min() / JUMP_REACH, price.max() * JUMP_REACH
+    found = [(JUMP, rounds_between(*reach))]
+    if ends_below_whole(price).mean() > 0.5:
+        unit = whole_unit(now)
+        found.append((CHARMED_JUMP, unit * np.arange(np.ceil(reach[0] / unit), np.floor(reach[1] / unit) + 1)))
+    if now >= (above := next_round_price(now)) * (1 - JUST_BELOW):
+        found.append((SHUNNED_JUMP, np.array([above])))
+    total: dict[float, float] = {}
+    for probability, prices in found:
+        for item in np.round(prices, 6).tolist():
+            total[item] = total.get(item, 0.0) + probability / len(prices)
+    return RoundPrices(np.array(sorted(total)), np.array([total[item] for item in sorted(total)]))
 
 
 def own_price_log_ratio(

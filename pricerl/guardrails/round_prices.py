@@ -1,0 +1,54 @@
+"""Round prices, such as 10, 15 or 20, at which demand may fall at once, and sellers who price just below them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pricerl.arrays import BoolArray, FloatArray
+
+ROUND = np.array([10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 70, 75, 80, 90])
+"""Round prices from 10 to 99; those of other sizes are the same times a power of ten."""
+CHARMS = np.array([0.001, 0.01, 0.02, 0.05, 0.1])
+"""Usual distances of a price just below a whole one, as a share of the unit: 19.99, 19.98, 19.95 and 19.90, or 199."""
+JUST_BELOW = 0.01
+"""Largest distance of a price just below a round one, as a share of it."""
+
+USUAL, MOST_ENDINGS = 0.8, 2
+"""Smallest share of the prices with a seller's usual endings, and the most endings that are usual."""
+
+
+def rounds_between(low: float, high: float) -> FloatArray:
+    """Return the round prices ``(N,)`` from ``low`` to ``high``, positive money, ascending."""
+    decades = np.arange(np.floor(np.log10(low)) - 1, np.floor(np.log10(high)))
+    found = np.concatenate([ROUND * 10.0**decade for decade in decades])
+    return np.asarray(found[(found >= low) & (found <= high)])
+
+
+def next_round_price(price: float) -> float:
+    """Return the lowest round price above a price, money."""
+    return float(rounds_between(price * (1 + 1e-6), 2 * price)[0])
+
+
+def whole_unit(price: FloatArray | float) -> FloatArray:
+    """Return the distance of whole prices, money: 0.1 for prices below 1, 1 below 100, 10 below 1,000."""
+    size = np.floor(np.log10(price))
+    return np.asarray(10.0 ** np.where(size >= 0, np.maximum(size - 1, 0), size))
+
+
+def ends_below_whole(price: FloatArray | float) -> BoolArray:
+    """Return whether prices, money, end just below a whole one."""
+    below = -np.asarray(price) / whole_unit(price) % 1.0
+    return np.asarray((np.abs(below[..., None] - CHARMS) < 1e-6).any(-1))
+
+
+def usual_endings(price: Sequence[float]) -> tuple[float, ...]:
+    """Return the one or two cents in which most prices, money, end, ascending; none if they differ or are 0."""
+    cents, count = np.unique(np.round(np.mod(price, 1.0), 2) % 1.0, return_counts=True)
+    often = np.argsort(-count, kind="stable")
+    for number in range(1, MOST_ENDINGS + 1):
+        endings = cents[often[:number]]
+        if count[often[:number]].sum() >= USUAL * len(price) and endings.all():
+            return tuple(sorted(endings.tolist()))
+    return ()

@@ -1,0 +1,38 @@
+"""Round prices, and sellers who price just below them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pricerl.guardrails.round_prices import (
+    ends_below_whole,
+    next_round_price,
+    rounds_between,
+    usual_endings,
+    whole_unit,
+)
+
+
+def test_round_prices_are_sparser_the_higher_they_are():
+    np.testing.assert_allclose(rounds_between(7, 27), [7, 7.5, 8, 9, 10, 15, 20, 25])
+    np.testing.assert_allclose(rounds_between(0.85, 1.6), [0.9, 1.0, 1.5])
+    assert len(rounds_between(10.2, 14.9)) == 0
+
+
+@pytest.mark.parametrize(("price", "above"), [(19.99, 20), (20, 25), (0.95, 1), (9.2, 10), (99, 100), (1250, 1500)])
+def test_the_next_round_price_is_above_the_price(price, above):
+    assert next_round_price(price) == pytest.approx(above)
+
+
+def test_endings_just_below_a_whole_price_are_found_at_every_size():
+    prices = np.array([9.99, 9.5, 14.95, 14.87, 129, 124, 0.79, 1990])
+    assert ends_below_whole(prices).tolist() == [True, False, True, False, True, False, True, True]
+    np.testing.assert_allclose(whole_unit(prices), [1, 1, 1, 1, 10, 10, 0.1, 100])
+
+
+def test_usual_endings_are_the_fewest_that_cover_most_prices():
+    assert usual_endings([9.99, 12.99, 14.49, 9.99, 12.99, 19.99, 4.49, 7.99, 8.99, 6.31]) == (0.49, 0.99)
+    assert usual_endings([9.99, 8.99]) == (0.99,)
+    assert usual_endings([9.11, 8.27, 7.63, 8.92]) == ()
+    assert usual_endings([10.0, 12.0, 9.0]) == ()  # whole prices are no endings
