@@ -29,6 +29,7 @@ from pricerl.data.days import steps_in
 from pricerl.decide.case import Case, Course
 from pricerl.decide.chain import Proposer, decide_price
 from pricerl.decide.decision import DecisionConfig
+from pricerl.decide.evidence import vary_prior
 from pricerl.decide.overruled import orders_after
 from pricerl.decide.standing import FIRST, Standing
 from pricerl.env.dynamics import Dynamics
@@ -183,6 +184,8 @@ def _check_proposal(case: Case, model: Course, skill: Backtest | None) -> Propos
         sensitivity=find_sensitivity(case.candidates, settled, case.causes),
         planner_gap=gap,
         backtest=skill,
+        prior=vary_prior(case, model),
+        card=case.card,
     )
 
 

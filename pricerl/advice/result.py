@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.decide.price_path import DayEdit
     from pricerl.decide.standing import AccountPlan, Alarm, Order, PreviousAdvice, RandomPrice, TrackRecord
     from pricerl.evaluation.backtest import Backtest
+    from pricerl.evaluation.card.evidence_card import CardLine
+    from pricerl.evaluation.card.prior_share import PriorPart
     from pricerl.evaluation.off_policy import OffPolicyValue
     from pricerl.evaluation.pricing_rules import BaselineRow
     from pricerl.evaluation.sensitivity import Sensitivity
@@ -137,6 +139,10 @@ class ProposalChecks:
     """Relative loss of profit before fixed cost at the last price proposed, against the best constant price."""
     backtest: Backtest | None
     """Forecast skill on this product's history; None if no day could be scored."""
+    prior: PriorPart | None = None
+    """Part of the prior in the estimate and in the decision; None where the demand model states none."""
+    card: tuple[CardLine, ...] = ()
+    """Card of evidence."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pricerl.writing import write_text
 
 if TYPE_CHECKING:
     from pricerl.data.config import DataConfig
+    from pricerl.data.preprocessor import DataPreprocessor
 
 GUARDRAILS = "guardrails.yaml"
 COSTS = "costs.csv"
@@ -67,6 +68,7 @@ def check(words: Sequence[str]) -> int:
     parser.add_argument(
         "--verbose", action="store_true", help=f"all reports in full, not only those of {FULL_REPORTS} products"
     )
+    parser.add_argument("--evidence", action="store_true", help="the card of evidence of each product as well")
     _add_reading(parser)
     options = parser.parse_intermixed_args(words)
     files = options.path or options.files
@@ -86,14 +88,33 @@ def check(words: Sequence[str]) -> int:
     _write_problems(options.problems, problem_table(history.problems))
     full = len(history.products) if options.verbose else FULL_REPORTS
     few = replace(history, products=history.products[:full], reports=history.reports[:full])
-    for product, report in zip(few.products, DataPreprocessor.fit(few, config).reports, strict=True):
-        write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
+    prepared = DataPreprocessor.fit(few, config)
+    cards = _cards(prepared) if options.evidence else [[]] * len(few.products)
+    for product, report, card in zip(few.products, prepared.reports, cards, strict=True):
+        write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}", *card])
     if short := history.reports[full:]:
         rest = f"{plural(len(short), 'more product')}, a line each; check --verbose prints their reports:"
         write_lines([rest, *(f"  {report.summary()}" for report in short)])
     problems = list_problems([str(problem) for problem in history.problems], files)
     write_lines(["problems of skipped products and unknown days:", *problems] if problems else [])
     return EXIT_OK
+
+
+def _cards(prepared: DataPreprocessor) -> list[list[str]]:
+    """Return the lines of the card of evidence of every product."""
+    from pricerl.advice.block import wrapped
+    from pricerl.advice.sentences.card_words import card_rows
+    from pricerl.evaluation.card.evidence_card import draw_card
+    from pricerl.evaluation.sensitivity import fit_demand
+    from pricerl.market.fitting import fit_market
+
+    cards = []
+    for product, fitted in zip(prepared.products, fit_market(prepared, conversions=False).products, strict=True):
+        card = draw_card(fit_demand(product), product, fitted, tested=False)
+        rows = card_rows([line._asdict() for line in card])
+        lines = (wrapped(f"{question}: {words}", verdict) for question, verdict, words in rows)
+        cards.append(["  evidence", *(line for part in lines for line in part)])
+    return cards
 
 
 def _add_reading(parser: Parser) -> None:

@@ -15,8 +15,9 @@ from pricerl.decide.decision import Decision, DecisionConfig, ProposedBy
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
 from pricerl.decide.standing import FIRST, AccountPlan, Alarm, Order, RandomPrice, Standing
 from pricerl.env.product import Product
+from pricerl.evaluation.card.evidence_card import CardLine, draw_card
 from pricerl.evaluation.pricing_rules import Candidates
-from pricerl.evaluation.sensitivity import Causes, observe_causes
+from pricerl.evaluation.sensitivity import Causes, WorkingFit, fit_demand, observe_causes
 from pricerl.evaluation.valuation import PathValue, value_paths
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import same_price
@@ -97,7 +98,17 @@ class Case:
     @cached_property
     def causes(self) -> Causes:
         """Observed causes of price and demand."""
-        return observe_causes(self.product.history)
+        return observe_causes(self.fit)
+
+    @cached_property
+    def fit(self) -> WorkingFit:
+        """Demand regression of the history."""
+        return fit_demand(self.product.history)
+
+    @cached_property
+    def card(self) -> tuple[CardLine, ...]:
+        """Card of evidence: what a sceptic would ask of the history."""
+        return draw_card(self.fit, self.product.history, self.product.fitted, self.standing.measured is not None)
 
     def settle(self, prices: Sequence[float]) -> tuple[float, ...]:
         """Return prices, money, with the current one in place of those that differ from it by rounding alone."""

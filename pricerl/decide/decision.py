@@ -34,6 +34,7 @@ CONFIRM = (
     "last in its place"
 )
 UNTESTED = "not yet tested in your shop"
+PRIOR_ALONE = "your history does not show how buyers react to the price; a price test can"
 ONE_STEP = "one careful step, then look again"
 STOPS_BELOW = "{step}. It stops below {price}: sales may drop at a round price, and only grade B crosses one"
 NOT_ACROSS = "sales may drop from {price} on, and the evidence is not clear enough to cross a round price"
@@ -211,6 +212,10 @@ class Evidence:
     """Round price that the proposed path reaches or crosses, in words; empty if there is none."""
     crosses: bool = False
     """Whether the path itself does."""
+    doubt: str = ""
+    """Finding of the card of evidence that lowers the grade by a step, as a clause; empty if there is none."""
+    prior_alone: bool = False
+    """Whether the history adds almost nothing to the prior of the elasticity."""
 
 
 @dataclass(frozen=True)
@@ -304,6 +309,8 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
         return Decision("path", "A", evidence.proposed_by, False, MEASURED_BETTER)
     if gated and evidence.measured == "worse":
         return Decision("hold", "A", "hold", False, MEASURED_WORSE)
+    if gated and evidence.prior_alone:
+        return _hold("D", PRIOR_ALONE)
     if not evidence.proposes_change:
         why = ACCOUNT_KEEPS if evidence.planned else f"the {evidence.proposed_by} proposes no other price"
         return Decision("hold", "C", evidence.proposed_by, False, why, gated=gated)
@@ -312,9 +319,9 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if not gated:
         why = "the objective is followed without a check on profit"
         return Decision("path", "B" if clear else "C", evidence.proposed_by, False, why, gated=gated)
-    if clear:
+    if clear and not evidence.doubt:
         return Decision("path", "B", evidence.proposed_by, False, UNTESTED)
-    if objection := _objection(evidence, config):
+    if objection := _objection(evidence, config) or ("" if clear else evidence.doubt):
         return replace(_hold("C", objection), unsure=True)
     if evidence.crosses:
         return replace(_hold("C", NOT_ACROSS.format(price=evidence.round_price)), unsure=True)

@@ -9,22 +9,19 @@ import numpy as np
 import torch
 
 from pricerl.data.days import STEP_WORDS
-from pricerl.data.history import ProductHistory
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, decide, fall_back
 from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MeasuredPair
 from pricerl.env.product import Product
+from pricerl.evaluation.card.evidence_card import find_doubt, shows_nothing
+from pricerl.evaluation.card.prior_share import ENOUGH_PRECISION, PriorPart, find_prior_share, own_precision, redraw
 from pricerl.evaluation.pricing_rules import lower_bound
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.valuation import PathValue, value_paths
+from pricerl.evaluation.valuation import PathValue, elasticity_at, value_paths
 from pricerl.formatting import MEASURES
 from pricerl.guardrails.price_grid import EVERY_STEP, FLOAT32_SLACK, from_steps, in_steps, is_outside, same_price
 from pricerl.guardrails.round_prices import next_round_price
-
-ENOUGH_PRECISION = 1.0
-"""Precision of the elasticity from advised-price days above which a confounded history is trusted (it never earns
-grade B). It is about that of the prior, whose sd is 1.1."""
 
 NUM_STEPS = 5
 """Sizes of a careful step that are compared, equally spaced up to the largest."""
@@ -63,6 +60,31 @@ def take_lower_bound(case: Case, course: Course) -> Course | None:
     part, evidence = _weigh(case, course, path, case.value(path.price))
     cautious = fall_back(course.decision, evidence, case.config)
     return None if cautious is course.decision else replace(course, decision=cautious, aim=part)
+
+
+def vary_prior(case: Case, course: Course) -> PriorPart | None:
+    """Return the part of the prior in the decision on a course, and the decision under other priors, without a refit.
+
+    None where the demand model states no prior.
+    """
+    fitted = case.product.fitted
+    share = find_prior_share(case.fit, case.product.history, fitted)
+    if fitted.prior is None or share is None:
+        return None
+    value = case.value(course.aim.price)
+    evidence = _find_evidence(case, course, course.aim, value)
+    decision = decide(evidence, case.config)
+    elasticity = elasticity_at(fitted, case.product.current_price)
+    found = []
+    for draws in redraw(fitted.prior, elasticity):
+        path, keep = value.draw_again(draws), case.keep.draw_again(draws)
+        better = path.beats(keep)
+        other = decide(replace(evidence, probability_better=better, risk=path.risk_over(keep)), case.config)
+        same = (other.follow, other.grade) == (decision.follow, decision.grade)
+        found.append((float(elasticity[draws].mean()), better, same))
+    means, probabilities, same_decisions = zip(*found, strict=True)
+    ranges = (min(means), max(means)), (min(probabilities), max(probabilities))
+    return PriorPart(share, evidence.prior_alone, fitted.prior.pooled, *ranges, all(same_decisions))
 
 
 def _weigh(case: Case, course: Course, path: PricePath, value: PathValue) -> tuple[PricePath, Evidence]:
@@ -145,6 +167,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         is_step=_is_step(path, now),
         round_price=case.formatter.price(next_round) if highest_proposed >= next_round else "",
         crosses=max(path) >= next_round,
+        doubt="" if own_precision(history, market.units.size) >= ENOUGH_PRECISION else find_doubt(case.card),
+        prior_alone=shows_nothing(case.card),
     )
 
 
@@ -172,19 +196,6 @@ def is_suspect(product: Product) -> bool:
     market = product.fitted
     biased = market.price_setting in SET_BY and history.step_days == 1
     return biased and own_precision(history, market.units.size) < ENOUGH_PRECISION
-
-
-def own_precision(history: ProductHistory, size: float) -> float:
-    """Return the precision of the elasticity from days at advised prices: one over the variance of its estimate.
-
-    ``size`` is the negative-binomial size of daily units.
-    """
-    own = history.own_days
-    if not own.any():
-        return 0.0
-    log_price = np.log(history.price[own])
-    units = float(history.units[own].mean())
-    return float(np.square(log_price - log_price.mean()).sum() * units / (1 + units / size))
 
 
 def _find_measured(pair: MeasuredPair | None, now: float, settled: float) -> Literal["", "better", "worse"]:

@@ -21,10 +21,10 @@ from pricerl.data.history import ProductHistory
 from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.valuation import log_units_at, margins_at
 from pricerl.guardrails.price_grid import same_price
-from pricerl.market.demand.averaging import fit_demand_regression
+from pricerl.market.demand.averaging import fit_demand_regression, price_prior
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import REFERENCE, RegressionData, gather_covariates
-from pricerl.market.demand.regression import RegressionPosterior
+from pricerl.market.demand.regression import LOOSE_SD
 
 FEWEST_COSTS = 4
 """Fewest different unit costs for them to be an instrument of the price."""
@@ -81,27 +81,60 @@ class Sensitivity(NamedTuple):
     """Observed causes, by strength."""
 
 
-def observe_causes(history: ProductHistory) -> Causes:
-    """Measure how strongly each observed cause moves the price and the units of a product.
+class WorkingFit(NamedTuple):
+    """Demand regression at its mode, as a weighted least-squares fit of its working response."""
 
-    At its mode, the demand regression is a weighted least-squares fit of its working response: the fitted log mean plus
-    the relative residual. The weight of a day is the Fisher information on its log mean.
-    """
-    days, posterior, _ = fit_demand_regression(gather_covariates(history).keep(history.observed), DemandSettings())
-    log_units, weight = _working_response(days, posterior)
-    # Reference prices are made of the seller's own prices, so they are no benchmark for a confounder.
-    kept = [column for column, name in enumerate(days.names) if name != REFERENCE]
-    causes = np.column_stack([days.covariates[:, kept], np.ones(len(weight))])
-    with_price = np.column_stack([causes, days.log_price])
-    price = _unexplained(days.log_price, causes, weight)
-    units = _unexplained(log_units, with_price, weight)
+    days: RegressionData
+    """``D`` days without outliers."""
+    log_units: FloatArray
+    """``(D,)`` working response: the fitted log mean plus the relative residual."""
+    weight: FloatArray
+    """``(D,)`` Fisher information of a day on its log mean."""
+    mean: FloatArray
+    """``(D,)`` fitted units."""
+    size: float
+    """Negative-binomial size of the units."""
+    elasticity: float
+    """Elasticity without a prior of its own."""
+    error: float
+    """Its standard error; infinite if the price never varied."""
+
+    @property
+    def causes(self) -> tuple[list[str], FloatArray]:
+        """Names of the observed causes, and their columns with a constant as the last, ``(D, C + 1)``.
+
+        Reference prices are made of the seller's own prices, so they are no cause of the price.
+        """
+        kept = [column for column, name in enumerate(self.days.names) if name != REFERENCE]
+        columns = np.column_stack([self.days.covariates[:, kept], np.ones(len(self.mean))])
+        return [self.days.names[column] for column in kept], columns
+
+
+def fit_demand(history: ProductHistory) -> WorkingFit:
+    """Fit the demand regression to the observed days of a history."""
+    settings = DemandSettings()
+    days, posterior, _ = fit_demand_regression(gather_covariates(history).keep(history.observed), settings)
+    mean = np.exp(posterior.log_mean)
+    log_units = posterior.log_mean + (days.units - mean) / mean
+    alone = posterior.without_prior([1], price_prior(days, settings))
+    information = max(1 / alone.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-12)
+    weight = mean / (1 + mean / posterior.size)
+    return WorkingFit(days, log_units, weight, mean, posterior.size, float(alone.mode[1]), float(information**-0.5))
+
+
+def observe_causes(fit: WorkingFit) -> Causes:
+    """Measure how strongly each observed cause moves the price and the units of a product."""
+    log_price = fit.days.log_price
+    names, causes = fit.causes
+    with_price = np.column_stack([causes, log_price])
+    price = _unexplained(log_price, causes, fit.weight)
+    units = _unexplained(fit.log_units, with_price, fit.weight)
     scale = float(np.sqrt(units / price)) if price > 0 else 0.0
-    names = [days.names[column] for column in kept]
     observed = []
     for name in dict.fromkeys(names):
         group = np.array([item == name for item in [*names, "constant", "price"]])
-        price_share = partial_share(days.log_price, causes, group[:-1], weight, price)
-        units_share = partial_share(log_units, with_price, group, weight, units)
+        price_share = partial_share(log_price, causes, group[:-1], fit.weight, price)
+        units_share = partial_share(fit.log_units, with_price, group, fit.weight, units)
         observed.append(ObservedCause(name, price_share, units_share, scale * bias(price_share, units_share)))
     return Causes(tuple(observed), scale)
 
@@ -120,8 +153,8 @@ class Instrumented(NamedTuple):
     """Elasticity from all price changes, given the same covariates."""
 
 
-def instrument_elasticity(history: ProductHistory) -> Instrumented | None:
-    """Estimate the elasticity with the unit cost of each day as an instrument of the price.
+def instrument_elasticity(history: ProductHistory, fit: WorkingFit) -> Instrumented | None:
+    """Estimate the elasticity with the unit cost of each day as an instrument of the price, given the demand regression.
 
     Price, cost and working response are taken given the covariates, whose priors count as further observations.
     Surprises may depend on each other within two weeks. None if the unit cost is unknown by day or hardly varied, or
@@ -129,13 +162,12 @@ def instrument_elasticity(history: ProductHistory) -> Instrumented | None:
     """
     if history.costs is None:
         return None
-    days, posterior, _ = fit_demand_regression(gather_covariates(history).keep(history.observed), DemandSettings())
+    days = fit.days
     kept = len(history.costs) - 1 - days.age.astype(np.int64) // history.step_days
     cost = history.costs[kept]
     if not (cost > 0).all() or len(np.unique(cost)) < FEWEST_COSTS or np.ptp(days.log_price) == 0:
         return None
-    log_units, weight = _working_response(days, posterior)
-    root = np.sqrt(weight)
+    root = np.sqrt(fit.weight)
     days = days.without_reference()
     precision = 1 / days.prior.sd
     rows = np.vstack([root[:, None] * days.covariates, np.diag(precision)])
@@ -149,7 +181,7 @@ def instrument_elasticity(history: ProductHistory) -> Instrumented | None:
     none = np.zeros(len(precision))
     moved = rest(np.log(cost), none)
     price = rest(days.log_price, none)
-    units = rest(log_units, days.prior.mean)
+    units = rest(fit.log_units, days.prior.mean)
     block = np.append(kept // steps_in(BLOCK_DAYS, history.step_days), len(history.costs) + np.arange(len(none)))
     _, block = np.unique(block, return_inverse=True)
     priced, sold, unmoved = (
@@ -166,12 +198,6 @@ def instrument_elasticity(history: ProductHistory) -> Instrumented | None:
         strength=float(priced.sum() ** 2 / (unmoved @ unmoved)),
         regression=float(price @ units / (price @ price)),
     )
-
-
-def _working_response(days: RegressionData, posterior: RegressionPosterior) -> tuple[FloatArray, FloatArray]:
-    """Return the working response of the regression, log units, and the weight of each day, ``(D,)`` each."""
-    mean = np.exp(posterior.log_mean)
-    return posterior.log_mean + (days.units - mean) / mean, mean / (1 + mean / posterior.size)
 
 
 def find_sensitivity(candidates: Candidates, price: float, causes: Causes) -> Sensitivity | None:
@@ -248,8 +274,16 @@ def partial_share(
 def _unexplained(values: FloatArray, design: FloatArray, weight: FloatArray) -> float:
     """Return the weighted residual variance of ``values (D,)`` given ``design (D, C)``, over its degrees of freedom."""
     root = np.sqrt(weight)
-    basis, singular, _ = np.linalg.svd(root[:, None] * design, full_matrices=False)
-    basis = basis[:, singular > 1e-8 * singular[0]]  # without collinear columns
-    rest = root * values
-    rest = rest - basis @ (basis.T @ rest)
-    return float(np.square(rest).sum() / max(len(values) - basis.shape[1], 1))
+    basis = span(root[:, None] * design)
+    return float(np.square(left_over(root * values, basis)).sum() / max(len(values) - basis.shape[1], 1))
+
+
+def span(design: FloatArray) -> FloatArray:
+    """Return orthonormal columns ``(D, R)`` that span those of a design ``(D, C)``, without collinear ones."""
+    basis, singular, _ = np.linalg.svd(design, full_matrices=False)
+    return np.asarray(basis[:, singular > 1e-8 * singular[0]])
+
+
+def left_over(values: FloatArray, basis: FloatArray) -> FloatArray:
+    """Return what an orthonormal basis ``(D, R)`` leaves of ``values (D,)`` or ``(D, N)``."""
+    return np.asarray(values - basis @ (basis.T @ values))

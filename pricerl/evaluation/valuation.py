@@ -7,7 +7,7 @@ are accustomed, which rules and planners maximise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +73,10 @@ class PathValue:
     def earned(self) -> FloatArray:
         """The measure, money ``(K,)``: profit, at the costs as estimated even if they are unknown, or revenue."""
         return self.profit if self.measure == "profit" else self.sales
+
+    def draw_again(self, draws: IntArray) -> PathValue:
+        """Return the value in other draws ``(K,)``, by index."""
+        return replace(self, units=self.units[draws], sales=self.sales[draws], profit=self.profit[draws])
 
     def outcome(self) -> DailyOutcome:
         """Return means and 90 % limits over the posterior draws."""

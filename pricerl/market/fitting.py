@@ -140,6 +140,7 @@ def _fit_product(
         price_setting=demand.kind,
         past=past,
         edges=edges,
+        prior=demand.prior,
     )
 
 

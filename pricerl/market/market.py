@@ -19,6 +19,7 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.price_setting import Kind
 from pricerl.market.cost import CostPosterior, Measure
 from pricerl.market.demand.curves import CurveDraws
+from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.demand.reference_price import PriceMemory
 
 NO_EDGE = 1e30
@@ -102,10 +103,13 @@ class ProductMarket:
     holiday: FloatArray = field(default_factory=lambda: np.ones(3))
     """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
     price_setting: Kind = "plain"
+    """How the prices of the history were set."""
     past: FloatArray | None = None
     """``(D,)`` demand of each day over an average one of today at the same price: by season, level and covariates."""
     edges: FloatArray = field(default_factory=lambda: np.full(2, NO_EDGE))
     """``(2,)`` prices at which demand may fall at once, money, ascending; there the grid has two points."""
+    prior: StatedPrior | None = None
+    """Prior of the elasticity; None where the demand model states none."""
 
 
 @dataclass(frozen=True)

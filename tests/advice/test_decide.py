@@ -5,7 +5,17 @@ from dataclasses import replace
 import pytest
 
 from pricerl.data.cleaning.zero_sales import UnlikelyZeros
-from pricerl.decide.decision import CAUTIOUS, SET_BY, UNTESTED, DecisionConfig, Evidence, Limits, decide, fall_back
+from pricerl.decide.decision import (
+    CAUTIOUS,
+    PRIOR_ALONE,
+    SET_BY,
+    UNTESTED,
+    DecisionConfig,
+    Evidence,
+    Limits,
+    decide,
+    fall_back,
+)
 from pricerl.errors import UsageError
 
 FREE = Limits(feasible=True, keep_allowed=True, movable=True, nearest=10.0, wait=0)
@@ -256,3 +266,19 @@ def test_no_sentence_of_a_decision_has_more_than_thirty_words(change: dict[str, 
     held = decide(replace(CLEAR, **change), DecisionConfig())
     for decision in (held, fall_back(held, CLEAR, DecisionConfig())):
         assert max(len(sentence.split()) for sentence in f"Keep 10.00: {decision.why}".split(". ")) <= 30
+
+
+def test_a_failed_check_of_the_card_lowers_the_grade_by_a_step() -> None:
+    doubt = "the largest days are smaller than expected"
+    clear = decide(replace(CLEAR, doubt=doubt), DecisionConfig())
+    assert (clear.follow, clear.grade) == ("step", "B-")
+    likely = decide(replace(CLEAR, doubt=doubt, probability_better=0.9), DecisionConfig())
+    assert (likely.follow, likely.grade, likely.why, likely.unsure) == ("hold", "C", doubt, True)
+    assert decide(replace(CLEAR, doubt=doubt, measured="better"), DecisionConfig()).grade == "A"
+    assert decide(replace(CLEAR, doubt=doubt), OPEN).follow == "path"
+
+
+def test_where_only_the_prior_speaks_nothing_can_be_estimated() -> None:
+    alone = decide(replace(CLEAR, prior_alone=True), DecisionConfig())
+    assert (alone.follow, alone.grade, alone.why) == ("hold", "D", PRIOR_ALONE)
+    assert decide(replace(CLEAR, prior_alone=True, measured="better"), DecisionConfig()).grade == "A"

@@ -14,7 +14,7 @@ from advice_outputs import Outputs, read_outputs
 from command_line import FAST, SHARED, run, seller_lines, write_lines
 
 from pricerl.data.history import ProductHistory
-from pricerl.decide.evidence import own_precision
+from pricerl.evaluation.card.prior_share import own_precision
 
 
 def _fit(folder: Path, lines: list[str], *words: str) -> tuple[int, Outputs]:

@@ -15,6 +15,7 @@ from pricerl.evaluation.sensitivity import (
     bias,
     elasticity_to_spare,
     find_sensitivity,
+    fit_demand,
     observe_causes,
     partial_share,
     robustness,
@@ -52,6 +53,10 @@ def shop_of(history, prepare, *elasticities):
     many = {name: np.repeat(getattr(cost, name), len(logs)) for name in ("share_kept", "unit_cost", "fixed_cost")}
     drawn = replace(market, units=replace(market.units, log_value=logs), cost=replace(cost, **many))
     return candidates_of(prepare(history), drawn)
+
+
+def causes_of(history):
+    return observe_causes(fit_demand(history))
 
 
 def by_name(causes):
@@ -99,30 +104,30 @@ def test_a_price_below_cost_has_nothing_to_spare(make_product, prepare):
 
 
 def test_a_weekend_that_sells_more_moves_units_and_not_the_price(make_product):
-    busy, even = (by_name(observe_causes(history_of(make_product, weekend)))["weekday"] for weekend in (1.6, 1.0))
+    busy, even = (by_name(causes_of(history_of(make_product, weekend)))["weekday"] for weekend in (1.6, 1.0))
     assert busy.units_share > 0.5 > 0.05 > even.units_share
     assert busy.price_share < 0.03 and even.price_share < 0.03
 
 
 def test_a_season_that_the_price_follows_is_seen_in_both(make_product):
-    turning, still = (by_name(observe_causes(history_of(make_product, season=size)))["season"] for size in (0.15, 0.0))
+    turning, still = (by_name(causes_of(history_of(make_product, season=size)))["season"] for size in (0.15, 0.0))
     assert turning.price_share > 0.4 and turning.units_share > 0.05 and turning.bias > 0.5
     assert still.price_share < 0.1 and still.bias < 0.1
 
 
 def test_a_weekly_rhythm_that_prices_do_not_follow_takes_no_trust_away(make_product, prepare):
     history = history_of(make_product, weekend=2.0)
-    found = find_sensitivity(shop_of(history, prepare, -1.0, -2.0, -2.2), 10.5, observe_causes(history))
+    found = find_sensitivity(shop_of(history, prepare, -1.0, -2.0, -2.2), 10.5, causes_of(history))
     assert found.strength is None or found.strength > 3
 
 
 def test_causes_made_of_prices_are_no_measure(make_product):
-    assert list(by_name(observe_causes(history_of(make_product)))) == ["weekday", "season"]
+    assert list(by_name(causes_of(history_of(make_product)))) == ["weekday", "season"]
 
 
 def test_strength_is_that_of_the_cause_that_undoes_the_gain(make_product, prepare):
     history = history_of(make_product, 1.3, 0.1)
-    shop, causes = shop_of(history, prepare, -1.0, -1.2, -2.0, -2.6), observe_causes(history)
+    shop, causes = shop_of(history, prepare, -1.0, -1.2, -2.0, -2.6), causes_of(history)
     found = find_sensitivity(shop, 10.5, causes)
     assert found.strongest == "season"
     season = by_name(causes)["season"]
@@ -136,16 +141,16 @@ def test_hidden_seasons_make_the_same_gain_less_trustworthy(make_product, prepar
     strengths = []
     for season in (0.0, 0.15):
         history = history_of(make_product, season=season)
-        found = find_sensitivity(shop_of(history, prepare, -1.0, -2.0, -2.2), 10.5, observe_causes(history))
+        found = find_sensitivity(shop_of(history, prepare, -1.0, -2.0, -2.2), 10.5, causes_of(history))
         strengths.append(np.inf if found.strength is None else found.strength)
     assert strengths[1] < 0.5 * strengths[0]
 
 
 def test_where_nothing_is_claimed_nothing_can_be_undone(make_product, prepare):
     history = history_of(make_product)
-    shop, causes = shop_of(history, prepare, -2.0), observe_causes(history)
+    shop, causes = shop_of(history, prepare, -2.0), causes_of(history)
     assert find_sensitivity(shop, shop.current_price, causes) is None
     blind = replace(shop.market, cost=replace(shop.market.cost, known=False))
     assert find_sensitivity(candidates_of(prepare(history), blind), 11.0, causes) is None
     constant = make_product(np.full(60, 10.0), np.full(60, 5.0))
-    assert find_sensitivity(candidates_of(prepare(constant), shop.market), 11.0, observe_causes(constant)) is None
+    assert find_sensitivity(candidates_of(prepare(constant), shop.market), 11.0, causes_of(constant)) is None

@@ -112,6 +112,11 @@ def _response(product: Record, f: Formatter) -> Iterator[str]:
         yield near_words(product, f)
 
 
+def shops_of(prior: Record) -> str:
+    """Return the shops or products that a ``prior`` of ``advice.json`` follows from."""
+    return "your other products" if prior["pooled"] else "comparable shops"
+
+
 def demand_words(product: Record, f: Formatter) -> str:
     """Return the effect of a rise on units and up to which effect it pays, as a clause; empty with a single price."""
     if product["data_quality"]["distinct_prices"] < 2:
@@ -119,6 +124,11 @@ def demand_words(product: Record, f: Formatter) -> str:
     mean, high, low = (-value for value in product["elasticity"])
     effect = f"cost {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
     words = f"1 % more price has {effect} sales volume{f.limits(low, high, 1, label='90 %: ')}"
+    if (prior := product.get("prior")) is not None:
+        part = f"{shops_of(prior)} count {f.percent(prior['share'], 0)}"
+        words = f"{words[:-1]}; {part})" if words.endswith(")") else f"{words} ({part})"
+        if prior["alone"]:
+            words = f"your history does not show how buyers react; in {words.replace(f'; {part}', '')}"
     limit = None if product["raising"] is None else product["raising"]["break_even"]
     if limit is None:
         return words

@@ -11,6 +11,7 @@ from scipy.special import gammaincinv, gammaln
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.price_setting import Kind
+from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import find_inliers
 
@@ -72,6 +73,8 @@ class DemandPosterior:
     """How the prices were set, which decides what may be claimed."""
     past: FloatArray | None = None
     """``(D,)`` demand of each day, at its regular price, over that ahead; None where the model has no season."""
+    prior: StatedPrior | None = None
+    """Prior of the elasticity; None where the model states none."""
 
 
 @dataclass(frozen=True)

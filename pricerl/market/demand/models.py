@@ -23,7 +23,7 @@ from pricerl.market.demand.curves import (
     smooth_slopes,
 )
 from pricerl.market.demand.families import bin_prices, draw_curves
-from pricerl.market.demand.priors import LOG_SD, log_normal_prior, settings_of_prior
+from pricerl.market.demand.priors import LOG_SD, StatedPrior, log_normal_prior, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import LOOSE_SD
 
@@ -53,8 +53,10 @@ def fit_mixture(
     posterior = likeliest.posterior
     current_price = float(np.exp(data.regular[-1])) if product.in_force is None else product.current_price
     reached = np.cumsum([0.0] + [part.weight for part in parts]) * settings.num_draws
+    others = settings.pooled or log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
+    prior = StatedPrior(others, settings.own_price)
     drawn = list(zip(parts, np.diff(np.round(reached)).astype(int).tolist(), strict=True))
-    log_units = [_draw_log_units(part, stage, count, current_price, log_grid, rng) for part, count in drawn]
+    log_units = [_draw_log_units(part, stage, prior, count, current_price, log_grid, rng) for part, count in drawn]
     memories = [part.draw_memory(count, rng) for part, count in drawn]
     gain = np.concatenate([memory.gain for memory in memories])
     loss = np.concatenate([memory.loss for memory in memories])
@@ -74,12 +76,14 @@ def fit_mixture(
         holiday=holiday_factors(data.effects(effects)),
         kind=setting.kind,
         past=everything.past_multiplier(posterior.mode[1], effects, {*everything.names} - {BIAS}),
+        prior=prior,
     )
 
 
 def _draw_log_units(
     part: Part,
     settings: DemandSettings,
+    stated: StatedPrior,
     count: int,
     current_price: float,
     log_grid: FloatArray,
@@ -105,12 +109,11 @@ def _draw_log_units(
     bins = bin_prices(data.regular - log_current, data.units, multiplier, 1.0, edges)
     known, alone = (max(1 / item.covariance[1, 1] - 1 / LOOSE_SD**2, 0.0) for item in (linked, free))
     weight = min(1.0, alone / max(bins.slope_information(free.mode[1]), 1e-9))
-    bins = replace(bins, weight=weight, own_price=settings.own_price, rounds=settings.rounds)
+    bins = replace(bins, weight=weight, own_price=stated.own_price, rounds=settings.rounds)
     if (from_deals := known - alone) > NEGLIGIBLE:
         elasticity = (known * linked.mode[1] - alone * free.mode[1]) / from_deals
         bins = replace(bins, elasticity=elasticity, precision=from_deals)
-    prior_curves = settings.pooled or log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
-    curves = draw_curves(bins, prior_curves, current_price, rng, part.weight)
+    curves = draw_curves(bins, stated.others, current_price, rng, part.weight)
     curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
     ahead = np.concatenate([[1.0, 0.0, 0.0], data.ahead])  # the level over the horizon, the season's included
     level_sd = min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead)), MAX_LEVEL_SD)

@@ -185,5 +185,27 @@ def own_price_log_ratio(
     return np.asarray(np.log(1 - probability + probability * ratio))
 
 
+class StatedPrior(NamedTuple):
+    """Assumptions about the elasticity at the current price, before the product's own sales count."""
+
+    others: ElasticityPrior
+    """From comparable shops, or from the seller's other products."""
+    own_price: OwnPrice | None = None
+
+    @property
+    def pooled(self) -> bool:
+        """Whether it follows from the seller's other products."""
+        return isinstance(self.others, Tabulated)
+
+    def log_density(self, log_elasticity: FloatArray, shift: float = 0.0) -> FloatArray:
+        """Return the log density of logs of minus the elasticity, of their shape, with ``others`` shifted upwards."""
+        moved = log_elasticity - shift
+        density = self.others.log_density(moved)
+        if (own := self.own_price) is None:
+            return density
+        best = own.log_elasticity - shift
+        return density + own_price_log_ratio(best, moved, self.others, own.sd, own.informed)
+
+
 def _normal_log_density(value: FloatArray | float, mean: FloatArray | float, sd: float) -> FloatArray:
     return np.asarray(-0.5 * np.square((value - mean) / sd) - np.log(sd * np.sqrt(2 * np.pi)))

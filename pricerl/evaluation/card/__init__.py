@@ -1,0 +1,1 @@
+"""Card of evidence: tests of what a history claims about demand."""

@@ -1,0 +1,158 @@
+"""Card of evidence: seven questions that a sceptic asks of a history, each answered PASS, REVIEW or FAIL.
+
+A test of a price that cannot have moved the sales (placebo; Rosenbaum 2010), of sales replayed from the fit (Gelman,
+Meng and Stern 1996), and of the estimate's place among 1,851 published ones (Bijmolt, van Heerde and Pieters 2005).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from pricerl.data.history import ProductHistory
+from pricerl.data.price_setting import Kind
+from pricerl.data.quality import Quality
+from pricerl.evaluation.card.placebos import Placebos, find_placebos
+from pricerl.evaluation.card.prior_share import ENOUGH_PRECISION, find_prior_share, own_precision
+from pricerl.evaluation.sensitivity import WorkingFit
+from pricerl.market.demand.priors import StatedPrior
+from pricerl.market.market import ProductMarket
+
+CHANCES = (0.02, 0.002)
+"""Probabilities of a chance result below which a line is REVIEW and FAIL."""
+LARGEST_SHARES = (0.5, 0.9)
+"""Shares of the prior above which that line is REVIEW and FAIL: above the latter the history adds almost nothing."""
+PUBLISHED_MEAN = -2.62
+"""Mean and sd of published elasticities. Those of regular prices lie between -2 and -0.3 (docs/method.md)."""
+PUBLISHED_SD = 2.0
+PRIOR_QUESTION = "prior share"
+TEST = "run a price test: pricerl price-test plan"
+COLUMN = (
+    f"Add what else moves your sales as a column (Promotion, Competitor Price, Ad Conversion Percentage), or {TEST}"
+)
+VARY = "Charge two prices in turns: pricerl price-test plan"
+STOCK = "Add a column In Stock with no on every day that sold out"
+
+UNUSUAL: dict[str, tuple[int, str, str]] = {
+    "spread": (-1, "days differ less than chance alone makes them differ, as if stock had capped sales", STOCK),
+    "busy days": (-1, "busy days sell less than price and weekday together suggest, as if stock had run out", STOCK),
+    "largest day": (-1, "the largest days are smaller than expected, as if stock had run out", STOCK),
+    "days without a sale": (1, "more days sell nothing than expected", STOCK),
+    "runs": (1, "good and bad weeks last longer than chance makes them", COLUMN),
+}
+"""Unusual sign, meaning and remedy of the features of replayed sales."""
+
+KINDS: dict[Kind, tuple[int, str, str]] = {
+    "plain": (0, "prices that stay for days, as a person sets them", ""),
+    "promotions": (1, "deals that return to a regular price, which is estimated apart from them", COLUMN),
+    "averages": (1, "prices are averages of what buyers paid, which their mix moves", "Report the posted price"),
+    "repricer": (2, "the price changes on most days, as if software followed demand", f"Pause the repricer and {TEST}"),
+}
+"""Verdict, finding and remedy by the way the prices were set."""
+
+
+VERDICTS: Sequence[Quality] = ("PASS", "REVIEW", "FAIL")
+EXPERIMENT = 0, "prices were tested, or varied enough by advice, to show how buyers react", ""
+NO_EXPERIMENT = 1, "no price was set at random or tested", f"To be certain, {TEST}"
+UNTESTED = 1, "cannot be tested: the price hardly varied apart from weekday and season", VARY
+
+
+class CardLine(NamedTuple):
+    """Question of the card of evidence."""
+
+    question: str
+    """Name of the question."""
+    verdict: Quality
+    """FAIL lowers the grade by a step; where it is the prior share that fails, nothing can be estimated."""
+    finding: str
+    """Finding, as a clause."""
+    remedy: str
+    """Next step; empty for PASS."""
+
+
+Finding = tuple[int, str, str]
+"""0, 1 or 2 for PASS, REVIEW or FAIL; finding; remedy."""
+
+
+def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, tested: bool) -> tuple[CardLine, ...]:
+    """Return the card of one product.
+
+    Args:
+        fit: demand regression of the history.
+        history: the history.
+        fitted: fitted market.
+        tested: whether a price test was decided.
+    """
+    precise = own_precision(history, fitted.units.size) >= ENOUGH_PRECISION
+    found = {
+        **_judge_placebos(find_placebos(fit)),
+        PRIOR_QUESTION: _judge_share(find_prior_share(fit, history, fitted), fitted.prior),
+        "published elasticities": _judge_place(fit),
+        "who set the prices": KINDS[fitted.price_setting],
+        "experiment": EXPERIMENT if tested or precise else NO_EXPERIMENT,
+    }
+    return tuple(
+        CardLine(name, VERDICTS[level], words, remedy if level else "")
+        for name, (level, words, remedy) in found.items()
+    )
+
+
+def shows_nothing(card: Sequence[CardLine]) -> bool:
+    """Return whether the history adds almost nothing to the prior of the elasticity."""
+    return any(line.question == PRIOR_QUESTION and line.verdict == "FAIL" for line in card)
+
+
+def find_doubt(card: Sequence[CardLine]) -> str:
+    """Return the finding of the first line that fails, as a clause; empty if none does."""
+    return next((line.finding for line in card if line.verdict == "FAIL"), "")
+
+
+def _judge_placebos(found: Placebos | None) -> dict[str, Finding]:
+    if found is None:
+        return dict.fromkeys(("next price", "shifted prices", "replayed sales"), UNTESTED)
+    worst = max(UNUSUAL, key=lambda name: UNUSUAL[name][0] * found.replayed[name])
+    sign, unusual, remedy = UNUSUAL[worst]
+    return {
+        "next price": _judge(
+            2 * ndtr(-abs(found.lead)),
+            "the price that came next does not explain sales before it",
+            "the price that came next explains sales before it, as if demand had moved the price",
+        ),
+        "shifted prices": _judge(
+            ndtr(-found.shifted),
+            "prices shifted to other days explain nothing",
+            "prices shifted to other days explain sales as well: something else lasts as long as a price",
+        ),
+        "replayed sales": _judge(  # Bonferroni
+            len(UNUSUAL) * ndtr(-sign * found.replayed[worst]),
+            "sales that are simulated from the estimate look like yours",
+            unusual,
+            remedy,
+        ),
+    }
+
+
+def _judge_place(fit: WorkingFit) -> Finding:
+    """Compare the history's own elasticity with the published ones, and with a demand that rises with the price."""
+    place = (fit.elasticity - PUBLISHED_MEAN) / float(np.hypot(PUBLISHED_SD, fit.error))
+    words = f"your history alone gives an elasticity of {fit.elasticity:.1f}, above {100 * ndtr(place):.0f} % of others"
+    return _judge(min(ndtr(place), ndtr(-fit.elasticity / fit.error)), words, words, f"Check the prices, or {TEST}")
+
+
+def _judge_share(share: float | None, prior: StatedPrior | None) -> Finding:
+    """Judge the prior's share; a prior from the seller's other products may outweigh a product's own history."""
+    if share is None or prior is None:
+        return 1, "this demand model states no prior", "Use the demand model mixture"
+    level = min(sum(share > limit for limit in LARGEST_SHARES), 1 if prior.pooled else 2)
+    source = "your other products" if prior.pooled else "comparable shops"
+    words = f"{source} count {100 * share:.0f} %, the product's own history {100 - 100 * share:.0f} %"
+    return level, words if level < 2 else f"your history does not show how buyers react: {words}", VARY
+
+
+def _judge(chance: float, expected: str, unusual: str, remedy: str = COLUMN) -> Finding:
+    """Judge by the probability of a chance result."""
+    level = sum(chance < limit for limit in CHANCES)
+    return level, unusual if level else expected, remedy

@@ -1,0 +1,85 @@
+"""Placebo tests of a demand regression, and its sales replayed: features of the real sales beyond chance.
+
+At its mode the regression is a weighted least-squares fit, so a further column is tested without a refit (score test;
+Rao 1948). Sales simulated from the fit go through the same projection and show what chance does.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pricerl.arrays import FloatArray
+from pricerl.data.days import WEEK, steps_in
+from pricerl.data.price_setting import CHANGE
+from pricerl.evaluation.sensitivity import ENTANGLED, WorkingFit, left_over, span
+
+REPLAYS = 128
+"""Simulated histories: enough for the mean and sd of a feature."""
+MOST_SHIFTS = 100
+"""Most circular shifts of the prices."""
+FEWEST_SHIFTED = 3
+"""Smallest shift, rows; prices that are shifted less resemble the real ones."""
+
+
+class Placebos(NamedTuple):
+    """Features of a history as z scores among simulated sales."""
+
+    lead: float
+    """Slope of the units on the next price that differs."""
+    shifted: float
+    """Mean square of the slopes on prices shifted in a circle, which keeps their runs."""
+    replayed: dict[str, float]
+    """Other features, by name."""
+
+
+def find_placebos(fit: WorkingFit) -> Placebos | None:
+    """Test a demand regression; None if the other causes explain the price, or there are too few days."""
+    x = fit.days.log_price - fit.days.log_price.mean()
+    days = len(x)
+    root = np.sqrt(fit.weight)
+    causes = fit.causes[1]
+    own = left_over(root * x, span(root[:, None] * causes))
+    basis = span(root[:, None] * np.column_stack([causes, x, x**2]))
+    free = days - basis.shape[1]
+    if free < WEEK or own @ own <= (1 - ENTANGLED) * (fit.weight @ x**2) or not np.ptp(x):
+        return None
+    drawn = np.random.default_rng(0).negative_binomial(fit.size, fit.size / (fit.size + fit.mean), (REPLAYS, days))
+    units = np.column_stack([fit.days.units, drawn.T])
+    noise = left_over((units - fit.mean[:, None]) * (root / fit.mean)[:, None], basis)
+    spread = np.square(noise).sum(0) / free
+    noise = noise / np.sqrt(spread)
+
+    def slopes(columns: FloatArray) -> FloatArray:
+        return np.asarray(_unit(left_over((root * columns.T).T, basis)).T @ noise)
+
+    changes = np.flatnonzero(np.abs(np.diff(x)) > CHANGE)
+    following = np.append(x[changes + 1], x[-1])[np.searchsorted(changes, np.arange(days))]
+    shifts = np.arange(FEWEST_SHIFTED, days - FEWEST_SHIFTED, -(-days // MOST_SHIFTS))
+    week = steps_in(WEEK, fit.days.step_days)
+    total = np.cumsum(noise, axis=0)
+    busy = np.square(np.log(fit.mean) - np.log(fit.mean).mean())
+    replayed = {
+        "spread": spread,
+        "runs": np.log(np.square(total[week:] - total[:-week]).mean(0)),
+        "busy days": slopes(busy),
+        "largest day": noise.max(0),
+        "days without a sale": (units == 0).mean(0),
+    }
+    return Placebos(
+        _score(slopes(following)),
+        _score(np.log(np.square(slopes(x[(np.arange(days)[:, None] - shifts) % days])).mean(0))),
+        {name: _score(values) for name, values in replayed.items()},
+    )
+
+
+def _score(values: FloatArray) -> float:
+    """Return the z score of the first of ``values (1 + N,)`` among the others; 0 if these are all equal."""
+    sd = float(values[1:].std())
+    return float(values[0] - values[1:].mean()) / sd if sd > 1e-9 else 0.0
+
+
+def _unit(values: FloatArray) -> FloatArray:
+    """Return columns scaled to length 1; those of length 0 stay."""
+    return np.asarray(values / np.maximum(np.sqrt(np.square(values).sum(0)), 1e-9))

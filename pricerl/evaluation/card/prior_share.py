@@ -1,0 +1,95 @@
+"""Part of a demand estimate that is the prior's, by power scaling of the posterior draws (Kallioinen et al. 2024).
+
+The draws are weighed by the ratio of another prior's density to that of their own and drawn again; nothing is refitted.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pricerl.arrays import FloatArray, IntArray, Share
+from pricerl.data.history import ProductHistory
+from pricerl.evaluation.sensitivity import WorkingFit
+from pricerl.evaluation.valuation import elasticity_at
+from pricerl.market.demand.averaging import BIASES
+from pricerl.market.demand.priors import StatedPrior
+from pricerl.market.market import ProductMarket
+
+POWERS = (0.8, 1.25)
+"""Powers of the prior's density; one is the inverse of the other."""
+SHIFTS = (-0.6745, 0.6745)
+"""Shifts of the prior in its sds: its centre moves to one of its quartiles."""
+ENOUGH_PRECISION = 1.0
+"""Precision of the elasticity from advised-price days above which a confounded history is trusted (it never earns
+grade B). It is about that of the prior, whose sd is 1.1."""
+
+PRIOR_REACH = 5.0
+"""Distance in sds from the prior's mean to the ends of the grid on which its variance is computed."""
+
+
+class PriorPart(NamedTuple):
+    """Part of an estimate that is the prior's, and ranges under other priors: weaker, stronger, flatter, steeper."""
+
+    share: Share
+    """Share of the precision of the elasticity."""
+    alone: bool
+    """Whether the history adds almost nothing to the prior."""
+    pooled: bool
+    """Whether the prior follows from the seller's other products, not from comparable shops."""
+    elasticity: tuple[float, float]
+    """Lowest and highest mean elasticity."""
+    probability_better: tuple[float, float]
+    """Lowest and highest probability that the change weighed earns more."""
+    same_decision: bool
+    """Whether price and grade stay the same."""
+
+
+def find_prior_share(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket) -> float | None:
+    """Return the share of the precision of the elasticity that is the prior's, 0 to 1.
+
+    The prior is that of the log of minus the elasticity; its sd counts at the estimate, or at its own median where
+    demand is flatter. What moved the price may bias the history, except on days at advised prices. None where the
+    demand model states no prior.
+    """
+    if (prior := fitted.prior) is None:
+        return None
+    grid = prior.others.mean + prior.others.sd * np.linspace(-PRIOR_REACH, PRIOR_REACH, 401)
+    density = np.exp(prior.log_density(grid))
+    centre = np.average(grid, weights=density)
+    sd = np.sqrt(np.average(np.square(grid - centre), weights=density))
+    steepness = -float(elasticity_at(fitted, history.current_price).mean())
+    own = 1 / (sd * max(steepness, float(np.exp(centre)))) ** 2
+    biased = BIASES[fitted.price_setting]
+    error = np.hypot(fit.error, 0.0 if biased is None else biased[1])
+    known = max(error**-2.0, own_precision(history, fitted.units.size))
+    return float(own / (own + known))
+
+
+def own_precision(history: ProductHistory, size: float) -> float:
+    """Return the precision of the elasticity from days at advised prices: one over the variance of its estimate.
+
+    ``size`` is the negative-binomial size of daily units.
+    """
+    own = history.own_days
+    if not own.any():
+        return 0.0
+    log_price = np.log(history.price[own])
+    units = float(history.units[own].mean())
+    return float(np.square(log_price - log_price.mean()).sum() * units / (1 + units / size))
+
+
+def redraw(prior: StatedPrior, elasticity: FloatArray) -> list[IntArray]:
+    """Return the draws ``(K,)`` that stand for the posterior under each other prior, by index.
+
+    The ``elasticity (K,)`` is that of the draws at hand, negative.
+    """
+    log_steepness = np.log(-elasticity)
+    own = prior.log_density(log_steepness)
+    others = [power * own for power in POWERS]
+    others += [prior.log_density(log_steepness, prior.others.sd * shift) for shift in SHIFTS]
+    quantiles = (np.arange(len(own)) + 0.5) / len(own)
+    weights = [np.exp(density - own - (density - own).max()) for density in others]
+    reached = [np.searchsorted(np.cumsum(weight / weight.sum()), quantiles) for weight in weights]
+    return [np.minimum(draws, len(own) - 1) for draws in reached]

@@ -1,0 +1,129 @@
+"""The card of evidence, on histories whose faults were put there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from pricerl.evaluation.card.evidence_card import draw_card, find_doubt, shows_nothing
+from pricerl.evaluation.card.placebos import find_placebos
+from pricerl.evaluation.card.prior_share import find_prior_share, redraw
+from pricerl.evaluation.sensitivity import fit_demand
+from pricerl.evaluation.valuation import elasticity_at
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.priors import StatedPrior, Tabulated, log_normal_prior
+from pricerl.market.fitting import fit_market
+
+DAYS = 364
+
+
+def prices(rng, hold=5, spread=0.1):
+    """Random prices around 10 that each stay for some days."""
+    return np.round(10 * np.exp(np.repeat(rng.normal(0, spread, -(-DAYS // hold)), hold)[:DAYS]), 2)
+
+
+def test_a_history_without_faults_passes_every_placebo(make_product):
+    rng = np.random.default_rng(0)
+    price = prices(rng)
+    fit = fit_demand(make_product(price, rng.poisson(40 * (price / 10) ** -2.0)))
+    found = find_placebos(fit)
+    assert max(abs(found.lead), found.shifted, *map(abs, found.replayed.values())) < 3
+    assert fit.elasticity == pytest.approx(-2, abs=3 * fit.error) and fit.error < 0.5
+
+
+def test_a_price_that_follows_yesterdays_demand_explains_the_sales_before_it(make_product):
+    rng = np.random.default_rng(1)
+    demand = rng.normal(0, 0.3, DAYS)
+    price = np.round(10 * np.exp(0.1 * np.append(0, demand[:-1]) + rng.normal(0, 0.02, DAYS)), 2)
+    assert find_placebos(fit_demand(make_product(price, rng.poisson(40 * np.exp(demand))))).lead > 4
+
+
+def test_shocks_that_last_as_long_as_prices_are_explained_by_prices_of_other_days(make_product):
+    rng = np.random.default_rng(2)
+    price = prices(rng, 7)
+    shock = np.repeat(rng.normal(0, 0.3, DAYS // 7), 7)
+    found = find_placebos(fit_demand(make_product(price, rng.poisson(60 * np.exp(shock)))))
+    assert found.shifted > 3 and found.replayed["runs"] > 3
+
+
+@pytest.mark.parametrize(("units", "feature"), [(6, "spread"), (200, "busy days")])
+def test_sales_that_stock_caps_differ_from_replayed_ones(make_product, units, feature):
+    rng = np.random.default_rng(3)
+    price = prices(rng)
+    week = np.tile([0.7, 0.8, 0.9, 1, 1.1, 1.4, 1.1], DAYS // 7)
+    stock = np.ceil(units * np.exp(rng.normal(0.1, 0.2, DAYS)))
+    sold = np.minimum(rng.poisson(units * week * (price / 10) ** -2.5), stock)
+    assert find_placebos(fit_demand(make_product(price, sold))).replayed[feature] < -3
+
+
+def test_a_price_that_moves_with_the_season_alone_cannot_be_tested(make_product):
+    price = np.round(10 * np.exp(0.2 * np.sin(np.arange(DAYS) / 60)), 4)
+    assert find_placebos(fit_demand(make_product(price, np.full(DAYS, 20.0)))) is None
+    assert find_placebos(fit_demand(make_product(10.0, np.full(DAYS, 20.0)))) is None
+
+
+@pytest.mark.parametrize("others", [log_normal_prior(-2.2, 1.5), log_normal_prior(-4.0, 1.5)])
+def test_draws_under_another_prior_are_those_of_its_posterior(others):
+    """With a log-normal prior and likelihood, both posteriors have a closed form."""
+    prior = StatedPrior(others)
+    own, likelihood = others.sd**-2, 0.3**-2
+    mean = (own * others.mean + likelihood * 1.0) / (own + likelihood)
+    quantiles = norm.ppf((np.arange(4000) + 0.5) / 4000)
+    found = redraw(prior, -np.exp(mean + quantiles / np.sqrt(own + likelihood)))
+    names = ("weaker", "stronger", "flatter", "steeper")
+    drawn = {
+        name: mean + quantiles[index] / np.sqrt(own + likelihood) for name, index in zip(names, found, strict=True)
+    }
+    for name, power in (("weaker", 0.8), ("stronger", 1.25)):
+        precision = power * own + likelihood
+        assert drawn[name].mean() == pytest.approx((power * own * others.mean + likelihood) / precision, abs=0.005)
+        assert drawn[name].std() == pytest.approx(precision**-0.5, rel=0.02)
+    shift = 0.6745 * others.sd * own / (own + likelihood)
+    assert drawn["steeper"].mean() - mean == pytest.approx(shift, abs=0.005)
+    assert mean - drawn["flatter"].mean() == pytest.approx(shift, abs=0.005)
+
+
+def test_a_pooled_prior_shifts_like_any_other():
+    normal = np.linspace(-4, 4, 401)
+    plain = log_normal_prior(-2.2, 1.5)
+    table = Tabulated(plain.mean, plain.sd, normal, plain.at(normal))
+    at = np.linspace(0, 1.5, 7)
+    assert StatedPrior(table).pooled and not StatedPrior(plain).pooled
+    assert StatedPrior(table).log_density(at, 0.3) == pytest.approx(StatedPrior(plain).log_density(at - 0.3), abs=1e-3)
+
+
+def fitted_to(prepare, product):
+    return fit_market(prepare(product), cost=CostConfig(unit_cost=4.0, share_kept=1.0), conversions=False).products[0]
+
+
+def test_three_sales_in_180_days_leave_the_prior_as_it_is(make_product, prepare):
+    units = np.zeros(180)
+    units[[20, 90, 150]] = 1
+    product = make_product(np.repeat([10.0, 11.0, 10.0], 60), units)
+    fitted = fitted_to(prepare, product)
+    assert find_prior_share(fit_demand(product), product, fitted) > 0.9
+    card = draw_card(fit_demand(product), product, fitted, False)
+    assert shows_nothing(card) and "does not show how buyers react" in find_doubt(card)
+
+
+def test_a_year_of_varied_prices_leaves_little_of_the_prior(make_product, prepare):
+    rng = np.random.default_rng(4)
+    price = prices(rng)
+    product = make_product(price, rng.poisson(60 * (price / 10) ** -2.0).astype(float))
+    fitted = fitted_to(prepare, product)
+    share = find_prior_share(fit_demand(product), product, fitted)
+    assert 0 < share < 0.2
+    elasticity = elasticity_at(fitted, product.current_price)
+    _, _, flatter, steeper = (elasticity[draws].mean() for draws in redraw(fitted.prior, elasticity))
+    assert flatter > elasticity.mean() > steeper
+    card = draw_card(fit_demand(product), product, fitted, False)
+    verdicts = {line.question: line.verdict for line in card}
+    assert len(card) == 7 and verdicts["prior share"] == "PASS" and verdicts["experiment"] == "REVIEW"
+    assert find_doubt(card) == "" and all(bool(line.remedy) == (line.verdict != "PASS") for line in card)
+    assert {line.question: line.verdict for line in draw_card(fit_demand(product), product, fitted, True)}[
+        "experiment"
+    ] == "PASS"
+    assert find_prior_share(fit_demand(product), product, replace(fitted, prior=None)) is None
