@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -103,7 +104,6 @@ def check(words: Sequence[str]) -> int:
 def _cards(prepared: DataPreprocessor) -> list[list[str]]:
     """Return the lines of the card of evidence of every product."""
     from pricerl.advice.block import wrapped
-    from pricerl.advice.sentences.card_words import card_rows
     from pricerl.evaluation.card.evidence_card import draw_card
     from pricerl.evaluation.sensitivity import fit_demand
     from pricerl.market.fitting import fit_market
@@ -111,9 +111,8 @@ def _cards(prepared: DataPreprocessor) -> list[list[str]]:
     cards = []
     for product, fitted in zip(prepared.products, fit_market(prepared, conversions=False).products, strict=True):
         card = draw_card(fit_demand(product), product, fitted, tested=False)
-        rows = card_rows([line._asdict() for line in card])
-        lines = (wrapped(f"{question}: {words}", verdict) for question, verdict, words in rows)
-        cards.append(["  evidence", *(line for part in lines for line in part)])
+        lines = [wrapped(f"{line.question.capitalize()}: {line.finding} {line.remedy}", line.verdict) for line in card]
+        cards.append(["  evidence", *itertools.chain.from_iterable(lines)])
     return cards
 
 

@@ -34,7 +34,7 @@ CONFIRM = (
     "last in its place"
 )
 UNTESTED = "not yet tested in your shop"
-PRIOR_ALONE = "your history does not show how buyers react to the price; a price test can"
+PRIOR_ALONE = "sales or price changes are too few to learn from; a price test can show more"
 ONE_STEP = "one careful step, then look again"
 STOPS_BELOW = "{step}. It stops below {price}: sales may drop at a round price, and only grade B crosses one"
 NOT_ACROSS = "sales may drop from {price} on, and the evidence is not clear enough to cross a round price"
@@ -213,7 +213,7 @@ class Evidence:
     crosses: bool = False
     """Whether the path itself does."""
     doubt: str = ""
-    """Finding of the card of evidence that lowers the grade by a step, as a clause; empty if there is none."""
+    """Finding of the card of evidence that lowers the grade by a step, as a sentence; empty if there is none."""
     prior_alone: bool = False
     """Whether the history adds almost nothing to the prior of the elasticity."""
 

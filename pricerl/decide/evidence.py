@@ -14,7 +14,7 @@ from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, decide, fall
 from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MeasuredPair
 from pricerl.env.product import Product
-from pricerl.evaluation.card.evidence_card import find_doubt, shows_nothing
+from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
 from pricerl.evaluation.card.prior_share import ENOUGH_PRECISION, PriorPart, find_prior_share, own_precision, redraw
 from pricerl.evaluation.pricing_rules import lower_bound
 from pricerl.evaluation.rollout import approach_prices
@@ -83,8 +83,9 @@ def vary_prior(case: Case, course: Course) -> PriorPart | None:
         same = (other.follow, other.grade) == (decision.follow, decision.grade)
         found.append((float(elasticity[draws].mean()), better, same))
     means, probabilities, same_decisions = zip(*found, strict=True)
-    ranges = (min(means), max(means)), (min(probabilities), max(probabilities))
-    return PriorPart(share, evidence.prior_alone, fitted.prior.pooled, *ranges, all(same_decisions))
+    better_range = (min(probabilities), max(probabilities)) if evidence.proposes_change else None
+    part = share, evidence.prior_alone, fitted.prior.pooled
+    return PriorPart(*part, (min(means), max(means)), better_range, all(same_decisions))
 
 
 def _weigh(case: Case, course: Course, path: PricePath, value: PathValue) -> tuple[PricePath, Evidence]:
@@ -138,6 +139,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
     now = product.current_price
     next_round = next_round_price(now) * (1 - FLOAT32_SLACK)
     highest_proposed = max(*path, *course.proposed.path.price.tolist())
+    failed = [line for line in case.card if line.verdict == "FAIL"]
+    trusted = own_precision(history, market.units.size) >= ENOUGH_PRECISION
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
     return Evidence(
         proposed_by=course.proposed.by,
@@ -167,8 +170,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         is_step=_is_step(path, now),
         round_price=case.formatter.price(next_round) if highest_proposed >= next_round else "",
         crosses=max(path) >= next_round,
-        doubt="" if own_precision(history, market.units.size) >= ENOUGH_PRECISION else find_doubt(case.card),
-        prior_alone=shows_nothing(case.card),
+        doubt="" if trusted or not failed or _leads_back(course, now, path[-1]) else failed[0].finding,
+        prior_alone=any(line.question == PRIOR_QUESTION for line in failed),
     )
 
 
@@ -188,6 +191,12 @@ def _last_before_round(case: Case) -> float:
     if product.today.config.menu is not EVERY_STEP:
         return float(prices[prices < below + step / 2].max(initial=product.current_price))
     return max(from_steps(float(round(in_steps(below, step))), step), product.current_price)
+
+
+def _leads_back(course: Course, now: float, last: float) -> bool:
+    """Return whether the last price of an account's plan is nearer to the kept price than the current one is."""
+    kept = None if course.account is None else course.account.account.price
+    return kept is not None and abs(last - kept) < abs(now - kept)
 
 
 def is_suspect(product: Product) -> bool:

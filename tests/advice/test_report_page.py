@@ -410,3 +410,13 @@ def test_names_of_products_are_inert_in_the_index_and_in_the_names_of_pages(payl
     assert all(re.fullmatch(r"report\.html|report/[a-z0-9-]+\.html", name) for name in pages)
     plain = {**changed, "products": [product, product]}
     assert Page(pages["report.html"]).tags == Page(dict(render_pages(plain))["report.html"]).tags
+
+
+def test_the_card_of_evidence_is_folded_on_the_page_and_absent_in_older_advice(document: Document) -> None:
+    (product,) = document["products"]
+    html = render_page(document, product)
+    passed = sum(line["verdict"] == "PASS" for line in product["card"])
+    assert f"<details><summary><strong>Evidence: {passed} of 7 checks passed" in html
+    assert "assumptions on comparable shops give elasticities of" in html
+    older = {key: value for key, value in product.items() if key not in ("card", "prior")}
+    assert "<details>" not in render_page(document, older)

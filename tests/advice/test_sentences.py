@@ -9,6 +9,7 @@ import pytest
 
 from pricerl.advice.result import DayAdvice, MarketFacts, ProductAdvice, ProposalChecks, ProposedPath, Recommendation
 from pricerl.advice.sentences import verdict
+from pricerl.advice.sentences.grounds import prior_words
 from pricerl.advice.sentences.verdict import explain
 from pricerl.arrays import Interval, to_plain
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED, Decision
@@ -137,6 +138,44 @@ def test_a_seller_who_lost_no_units_to_a_rise_is_not_given_a_negative_cost() -> 
     assert "has gone with 0.4 % more sales volume (90 %: −1.0 to 0.2)" in explain(
         _advice(HOLD, elasticity=Interval(0.4, -0.2, 1.0)), PLAIN
     )
+
+
+PRIOR = {
+    "share": 0.4,
+    "alone": False,
+    "pooled": False,
+    "elasticity": [-2.4, -1.8],
+    "probability_better": [0.5, 0.75],
+    "same_decision": False,
+}
+
+
+def test_a_statement_on_demand_says_how_much_comparable_shops_count() -> None:
+    text = explain(_advice(PATH, prior=PRIOR), PLAIN)
+    assert (
+        "1 % more price has cost 2.0 % of sales volume (90 %: 1.0 to 3.0; comparable shops count 40 %). A rise" in text
+    )
+    pooled = _advice(PATH, prior={**PRIOR, "pooled": True}, elasticity=Interval(-2.0, -2.0, -2.0))
+    assert "sales volume (your other products count 40 %). A rise" in explain(pooled, PLAIN)
+
+
+def test_a_history_that_shows_nothing_is_said_to_and_the_break_even_remains() -> None:
+    text = explain(_advice(HOLD, prior={**PRIOR, "share": 0.97, "alone": True}), PLAIN)
+    assert (
+        "Your history does not show how buyers react; in comparable shops 1 % more price has cost 2.0 % of sales "
+        "volume (90 %: 1.0 to 3.0). A rise earns more as long as it costs less than 2.5 %. About" in text
+    )
+    assert "small rise" not in text
+
+
+def test_the_moves_under_other_priors_are_named() -> None:
+    assert prior_words(_advice(PATH, prior=PRIOR), PLAIN) == [
+        "Weaker, stronger, flatter or steeper assumptions on comparable shops give elasticities of −2.4 to −1.8.",
+        "The change weighed is then better in 32 of 64 to 48 of 64 plausible scenarios.",
+        "The decision changes under one of them.",
+    ]
+    assert len(prior_words(_advice(HOLD, prior={**PRIOR, "probability_better": None}), PLAIN)) == 1
+    assert prior_words(_advice(PATH), PLAIN) == []
 
 
 NO_COSTS_HOLD = Decision("hold", "C", "hold", True, NO_COSTS)

@@ -37,6 +37,16 @@ def test_a_full_disk_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (result.code, result.err) == (2, "error: the output cannot be written: No space left on device\n")
 
 
+def test_check_prints_the_card_of_evidence(tmp_path: Path) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines(120))
+    result = run(tmp_path, "check", "sales.csv", "--evidence")
+    lines = result.out.splitlines()[result.out.splitlines().index("  evidence") + 1 :]
+    verdicts = [line.split()[0] for line in lines if line[1] != " "]
+    assert result.code == 0 and len(verdicts) == 7 and set(verdicts) <= {"PASS", "REVIEW", "FAIL"}
+    assert " REVIEW     Experiment: No price was set at random or tested." in result.out
+    assert "evidence" not in run(tmp_path, "check", "sales.csv").out
+
+
 WRONG_COMMANDS = {
     "fitt": "unknown command 'fitt'; did you mean 'fit'?",
     "--versoin": "unknown command '--versoin'",

@@ -18,7 +18,6 @@ from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.view import MOST_DAYS, View, shorten
 from pricerl.advice.report.work_list import MOST_PAGES, kind_of, make_work_list
 from pricerl.advice.sentences import grounds
-from pricerl.advice.sentences.card_words import card_rows, prior_words
 from pricerl.advice.sentences.next_steps import Place, account_words
 from pricerl.advice.sentences.verdict import Record
 from pricerl.formatting import MEASURES, Formatter
@@ -87,8 +86,8 @@ def render_page(document: Record, product: Record, back: str = "") -> str:
         "to_do": grounds.list_remedies(product),
         "track": grounds.track_lines(product["track_record"], f)[1:] if product["track_record"] else [],
         "quarter": account_words(product["account"], f, product["measure"]) if product["account"] else [],
-        "card": card_rows(product.get("card", ())),
-        "prior": prior_words(product, f),
+        "card": product.get("card", ()),
+        "prior": grounds.prior_words(product, f),
         "most": MOST_DAYS,
     }
     return fill_template("report.html", document, values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pricerl.advice.sentences.verdict import Record, gain_words
+from pricerl.advice.sentences.verdict import Record, gain_words, shops_of
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
 from pricerl.formatting import MEASURES, Formatter, counted, plural, unit_digits
 from pricerl.terminal import clean
@@ -147,6 +147,24 @@ def describe_sensitivity(product: Record, f: Formatter) -> list[str]:
             f"known cause, the {found['strongest']}."
         )
     return sentences
+
+
+def prior_words(product: Record, f: Formatter) -> list[str]:
+    """Return how far the estimate and the decision move under other priors, as sentences; empty without a prior."""
+    if (prior := product.get("prior")) is None:
+        return []
+    low, high = (f.number(value, 1) for value in prior["elasticity"])
+    start = (
+        f"Weaker, stronger, flatter or steeper assumptions on {shops_of(prior)} give elasticities of {low} to {high}."
+    )
+    if (better := prior["probability_better"]) is None:
+        return [start]
+    least, most = (counted(value, product["num_draws"]) for value in better)
+    return [
+        start,
+        f"The change weighed is then better in {least} to {most} plausible scenarios.",
+        f"The decision {'stays the same' if prior['same_decision'] else 'changes under one of them'}.",
+    ]
 
 
 def backtest_line(backtest: Record, f: Formatter) -> str:

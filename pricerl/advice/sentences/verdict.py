@@ -128,11 +128,14 @@ def demand_words(product: Record, f: Formatter) -> str:
         part = f"{shops_of(prior)} count {f.percent(prior['share'], 0)}"
         words = f"{words[:-1]}; {part})" if words.endswith(")") else f"{words} ({part})"
         if prior["alone"]:
-            words = f"your history does not show how buyers react; in {words.replace(f'; {part}', '')}"
+            words = (
+                f"your history does not show how buyers react; in {shops_of(prior)} {words.replace(f'; {part}', '')}"
+            )
     limit = None if product["raising"] is None else product["raising"]["break_even"]
     if limit is None:
         return words
-    return f"{words}; a rise earns more as long as it costs less than {f.number(limit, 1)} %"
+    joint = "; a" if prior is None else ". A"
+    return f"{words}{joint} rise earns more as long as it costs less than {f.number(limit, 1)} %"
 
 
 def near_words(product: Record, f: Formatter) -> str:

@@ -18,32 +18,24 @@ from pricerl.data.quality import Quality
 from pricerl.evaluation.card.placebos import Placebos, find_placebos
 from pricerl.evaluation.card.prior_share import ENOUGH_PRECISION, find_prior_share, own_precision
 from pricerl.evaluation.sensitivity import WorkingFit
+from pricerl.formatting import sentence
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.market import ProductMarket
 
-CHANCES = (0.02, 0.002)
-"""Probabilities of a chance result below which a line is REVIEW and FAIL."""
+CHANCES = (0.05, 0.005)
+"""Probabilities of a chance result below which a line is REVIEW and FAIL (benchmarks/evidence.py)."""
 LARGEST_SHARES = (0.5, 0.9)
 """Shares of the prior above which that line is REVIEW and FAIL: above the latter the history adds almost nothing."""
 PUBLISHED_MEAN = -2.62
 """Mean and sd of published elasticities. Those of regular prices lie between -2 and -0.3 (docs/method.md)."""
 PUBLISHED_SD = 2.0
 PRIOR_QUESTION = "prior share"
-TEST = "run a price test: pricerl price-test plan"
+TEST = "run a price test (pricerl price-test plan)"
 COLUMN = (
     f"Add what else moves your sales as a column (Promotion, Competitor Price, Ad Conversion Percentage), or {TEST}"
 )
-VARY = "Charge two prices in turns: pricerl price-test plan"
+VARY = "Charge two prices in turns (pricerl price-test plan)"
 STOCK = "Add a column In Stock with no on every day that sold out"
-
-UNUSUAL: dict[str, tuple[int, str, str]] = {
-    "spread": (-1, "days differ less than chance alone makes them differ, as if stock had capped sales", STOCK),
-    "busy days": (-1, "busy days sell less than price and weekday together suggest, as if stock had run out", STOCK),
-    "largest day": (-1, "the largest days are smaller than expected, as if stock had run out", STOCK),
-    "days without a sale": (1, "more days sell nothing than expected", STOCK),
-    "runs": (1, "good and bad weeks last longer than chance makes them", COLUMN),
-}
-"""Unusual sign, meaning and remedy of the features of replayed sales."""
 
 KINDS: dict[Kind, tuple[int, str, str]] = {
     "plain": (0, "prices that stay for days, as a person sets them", ""),
@@ -57,7 +49,7 @@ KINDS: dict[Kind, tuple[int, str, str]] = {
 VERDICTS: Sequence[Quality] = ("PASS", "REVIEW", "FAIL")
 EXPERIMENT = 0, "prices were tested, or varied enough by advice, to show how buyers react", ""
 NO_EXPERIMENT = 1, "no price was set at random or tested", f"To be certain, {TEST}"
-UNTESTED = 1, "cannot be tested: the price hardly varied apart from weekday and season", VARY
+UNTESTED = 1, "cannot be tested: sales are few, or the price hardly varied apart from weekday and season", VARY
 
 
 class CardLine(NamedTuple):
@@ -68,9 +60,9 @@ class CardLine(NamedTuple):
     verdict: Quality
     """FAIL lowers the grade by a step; where it is the prior share that fails, nothing can be estimated."""
     finding: str
-    """Finding, as a clause."""
+    """Finding, as a sentence."""
     remedy: str
-    """Next step; empty for PASS."""
+    """Next step, as a sentence; empty for PASS."""
 
 
 Finding = tuple[int, str, str]
@@ -86,35 +78,24 @@ def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, t
         fitted: fitted market.
         tested: whether a price test was decided.
     """
+    share = _judge_share(find_prior_share(fit, history, fitted), fitted.prior)
     precise = own_precision(history, fitted.units.size) >= ENOUGH_PRECISION
     found = {
-        **_judge_placebos(find_placebos(fit)),
-        PRIOR_QUESTION: _judge_share(find_prior_share(fit, history, fitted), fitted.prior),
+        **_judge_placebos(None if VERDICTS[share[0]] == "FAIL" else find_placebos(fit)),
+        PRIOR_QUESTION: share,
         "published elasticities": _judge_place(fit),
         "who set the prices": KINDS[fitted.price_setting],
         "experiment": EXPERIMENT if tested or precise else NO_EXPERIMENT,
     }
     return tuple(
-        CardLine(name, VERDICTS[level], words, remedy if level else "")
+        CardLine(name, VERDICTS[level], sentence(words), sentence(remedy) if level else "")
         for name, (level, words, remedy) in found.items()
     )
-
-
-def shows_nothing(card: Sequence[CardLine]) -> bool:
-    """Return whether the history adds almost nothing to the prior of the elasticity."""
-    return any(line.question == PRIOR_QUESTION and line.verdict == "FAIL" for line in card)
-
-
-def find_doubt(card: Sequence[CardLine]) -> str:
-    """Return the finding of the first line that fails, as a clause; empty if none does."""
-    return next((line.finding for line in card if line.verdict == "FAIL"), "")
 
 
 def _judge_placebos(found: Placebos | None) -> dict[str, Finding]:
     if found is None:
         return dict.fromkeys(("next price", "shifted prices", "replayed sales"), UNTESTED)
-    worst = max(UNUSUAL, key=lambda name: UNUSUAL[name][0] * found.replayed[name])
-    sign, unusual, remedy = UNUSUAL[worst]
     return {
         "next price": _judge(
             2 * ndtr(-abs(found.lead)),
@@ -126,20 +107,21 @@ def _judge_placebos(found: Placebos | None) -> dict[str, Finding]:
             "prices shifted to other days explain nothing",
             "prices shifted to other days explain sales as well: something else lasts as long as a price",
         ),
-        "replayed sales": _judge(  # Bonferroni
-            len(UNUSUAL) * ndtr(-sign * found.replayed[worst]),
+        "replayed sales": _judge(
+            min(ndtr(-found.capped), ndtr(found.busy)),
             "sales that are simulated from the estimate look like yours",
-            unusual,
-            remedy,
+            "your best days sell less than the estimate expects, as if stock had run out",
+            STOCK,
         ),
     }
 
 
 def _judge_place(fit: WorkingFit) -> Finding:
-    """Compare the history's own elasticity with the published ones, and with a demand that rises with the price."""
+    """Compare the history's own elasticity with the published ones; only demand that rises with the price fails."""
     place = (fit.elasticity - PUBLISHED_MEAN) / float(np.hypot(PUBLISHED_SD, fit.error))
     words = f"your history alone gives an elasticity of {fit.elasticity:.1f}, above {100 * ndtr(place):.0f} % of others"
-    return _judge(min(ndtr(place), ndtr(-fit.elasticity / fit.error)), words, words, f"Check the prices, or {TEST}")
+    level, _, remedy = _judge(ndtr(-fit.elasticity / fit.error), words, words, f"Check prices and units, or {TEST}")
+    return max(level, int(ndtr(place) < CHANCES[0])), words, remedy
 
 
 def _judge_share(share: float | None, prior: StatedPrior | None) -> Finding:

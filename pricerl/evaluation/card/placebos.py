@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data.days import WEEK, steps_in
+from pricerl.data.days import WEEK
 from pricerl.data.price_setting import CHANGE
 from pricerl.evaluation.sensitivity import ENTANGLED, WorkingFit, left_over, span
 
@@ -30,8 +30,10 @@ class Placebos(NamedTuple):
     """Slope of the units on the next price that differs."""
     shifted: float
     """Mean square of the slopes on prices shifted in a circle, which keeps their runs."""
-    replayed: dict[str, float]
-    """Other features, by name."""
+    busy: float
+    """Curvature of log sales in their expectation, apart from that in price: negative if busy days sell too little."""
+    capped: float
+    """Sum of too little spread, too small a largest day, and too little on busy days."""
 
 
 def find_placebos(fit: WorkingFit) -> Placebos | None:
@@ -46,8 +48,8 @@ def find_placebos(fit: WorkingFit) -> Placebos | None:
     if free < WEEK or own @ own <= (1 - ENTANGLED) * (fit.weight @ x**2) or not np.ptp(x):
         return None
     drawn = np.random.default_rng(0).negative_binomial(fit.size, fit.size / (fit.size + fit.mean), (REPLAYS, days))
-    units = np.column_stack([fit.days.units, drawn.T])
-    noise = left_over((units - fit.mean[:, None]) * (root / fit.mean)[:, None], basis)
+    units = np.column_stack([fit.days.units, drawn.T]) - fit.mean[:, None]
+    noise = left_over(units * (root / fit.mean)[:, None], basis)
     spread = np.square(noise).sum(0) / free
     noise = noise / np.sqrt(spread)
 
@@ -57,21 +59,10 @@ def find_placebos(fit: WorkingFit) -> Placebos | None:
     changes = np.flatnonzero(np.abs(np.diff(x)) > CHANGE)
     following = np.append(x[changes + 1], x[-1])[np.searchsorted(changes, np.arange(days))]
     shifts = np.arange(FEWEST_SHIFTED, days - FEWEST_SHIFTED, -(-days // MOST_SHIFTS))
-    week = steps_in(WEEK, fit.days.step_days)
-    total = np.cumsum(noise, axis=0)
-    busy = np.square(np.log(fit.mean) - np.log(fit.mean).mean())
-    replayed = {
-        "spread": spread,
-        "runs": np.log(np.square(total[week:] - total[:-week]).mean(0)),
-        "busy days": slopes(busy),
-        "largest day": noise.max(0),
-        "days without a sale": (units == 0).mean(0),
-    }
-    return Placebos(
-        _score(slopes(following)),
-        _score(np.log(np.square(slopes(x[(np.arange(days)[:, None] - shifts) % days])).mean(0))),
-        {name: _score(values) for name, values in replayed.items()},
-    )
+    shifted = slopes(x[(np.arange(days)[:, None] - shifts) % days])
+    busy = _score(slopes(np.square(np.log(fit.mean) - np.log(fit.mean).mean())))
+    capped = -(busy + _score(spread) + _score(noise.max(0))) / np.sqrt(3)
+    return Placebos(_score(slopes(following)), _score(np.log(np.square(shifted).mean(0))), busy, float(capped))
 
 
 def _score(values: FloatArray) -> float:

@@ -40,8 +40,8 @@ class PriorPart(NamedTuple):
     """Whether the prior follows from the seller's other products, not from comparable shops."""
     elasticity: tuple[float, float]
     """Lowest and highest mean elasticity."""
-    probability_better: tuple[float, float]
-    """Lowest and highest probability that the change weighed earns more."""
+    probability_better: tuple[float, float] | None
+    """Lowest and highest probability that the change weighed earns more; None if none was."""
     same_decision: bool
     """Whether price and grade stay the same."""
 
