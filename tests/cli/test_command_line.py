@@ -41,7 +41,7 @@ def test_check_prints_the_card_of_evidence(tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines(120))
     result = run(tmp_path, "check", "sales.csv", "--evidence")
     lines = result.out.splitlines()[result.out.splitlines().index("  evidence") + 1 :]
-    verdicts = [line.split()[0] for line in lines if line[1] != " "]
+    verdicts = [line.split()[0] for line in lines if line[1:2].strip()]
     assert result.code == 0 and len(verdicts) == 7 and set(verdicts) <= {"PASS", "REVIEW", "FAIL"}
     assert " REVIEW     Experiment: No price was set at random or tested." in result.out
     assert "evidence" not in run(tmp_path, "check", "sales.csv").out
