@@ -7,6 +7,7 @@ limits, the current price and the newest advice follow from them.
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -93,9 +94,13 @@ class Shop:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of the newest advice that differ from its checkpoint's."""
+        """Settings of the newest advice that differ from its checkpoint's; the last row's price counted once."""
         entry = next(iter(self.newest.values()), None)
-        return {} if entry is None else dict(entry["settings"])
+        kept = {} if entry is None else copy.deepcopy(entry["settings"])
+        reading = kept.get("data", {}).get("reading", {})
+        if reading.get("current_price") == "last":
+            del reading["current_price"]
+        return kept
 
     @cached_property
     def today(self) -> date:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from pricerl.formatting import safe_text
 from pricerl.operations.log.decision_log import Head
 from pricerl.operations.outbox import COLUMNS, Outbox, Row, fill_outbox, newest_advice
+from pricerl.operations.shop import Shop
+from pricerl.runs.folder import RunFolder
 
 HEAD = Head(3, "ab" * 32)
 FIRST = date(2026, 1, 1)
@@ -175,3 +178,12 @@ def test_a_name_that_a_spreadsheet_would_compute_is_escaped(start: str) -> None:
     escaped = [f"'{start}1+1", "2026-01-01", "9.50", "EUR", "2026-01-14", "ab" * 6]
     assert list(csv.reader(io.StringIO(text, newline=""))) == [list(COLUMNS), escaped]
     assert safe_text(f"a{start}") == f"a{start}"
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("regular", {"current_price": "regular"}), ("last", {})])
+def test_the_price_of_a_last_row_is_confirmed_for_one_advice_alone(
+    tmp_path: Path, answer: str, kept: dict[str, str]
+) -> None:
+    shop = Shop.open(RunFolder(tmp_path))
+    vars(shop)["newest"] = {"Mug": {"settings": {"data": {"reading": {"current_price": answer, "strict": True}}}}}
+    assert shop.settings == {"data": {"reading": {**kept, "strict": True}}}
