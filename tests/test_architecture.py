@@ -62,7 +62,7 @@ MAX_FOLDER_LINES = {
     "market/demand": 2100,
     "operations": 2100,
     "operations/log": 1030,
-    "operations/watching": 790,
+    "operations/watching": 930,
     "runs": 1160,
     "sac": 1420,
     "simulation": 400,

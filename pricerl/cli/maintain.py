@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime, timezone
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pricerl.advice.files import read_advice
 from pricerl.cli.decisions import add_run_options, find_advice, shop_of
 from pricerl.cli.usage import Parser, add_files, add_settings, option_words, with_first
 from pricerl.data.naming import list_sources
 from pricerl.data.reading.sources.containers import is_present
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
+from pricerl.formatting import sentence
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, read_log, stamp, verify
 from pricerl.operations.log.orders import RETRAIN
 from pricerl.operations.model_gate import GATE_FILE, Comparison, GateConfig, Verdict
@@ -95,7 +98,8 @@ def watch(words: Sequence[str]) -> int:
     limits = WatchSettings(**{name: getattr(options, name) for name in WATCH_TEXTS})
     try:
         run = run_lightning("predict", [*rest, *given])
-        monitor = watch_run(run, read_log(folder.path / LOG_FILE).entries, limits, today)
+        advice = read_advice(folder.path) or {"products": []}
+        monitor = watch_run(run, read_log(folder.path / LOG_FILE).entries, limits, today, advice)
     except DataError as error:
         _deliver(folder.path, failed_watch(folder.path.name, today, error.problems[0]), channels, options)
         raise
@@ -107,7 +111,8 @@ def watch(words: Sequence[str]) -> int:
     if options.format == "json":
         write_json(msgspec.to_builtins(monitor))
     else:
-        write_lines(monitor_lines(monitor, folder.path / MONITOR_FILE, sent))
+        again = shlex.join(["pricerl", "predict", *given])
+        write_lines(monitor_lines(monitor, folder.path / MONITOR_FILE, sent, again))
     return EXIT_CODES[monitor.severity]
 
 
@@ -128,11 +133,18 @@ def _deliver(folder: Path, monitor: Monitor, channels: Sequence[Channel], option
     return sent
 
 
-def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert]) -> list[str]:
-    """Return the table of findings, the most severe first, and the places of more."""
+def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert], again: str) -> list[str]:
+    """Return the most severe finding with what to do, the table of all, and the places of more.
+
+    ``again`` is the command that advises on the fresh file.
+    """
     several = len(monitor.products) > 1
     new = max((product.new_days for product in monitor.products), default=0)
     head = f"{monitor.run} on {monitor.today}: {monitor.severity}; {new} new days"
+    news = [(name, item) for name, item in monitor.listed() if item.severity in ("warning", "alarm")][:1]
+    lead = [sentence(f"{name}: {item.text}" if several and name else item.text) for name, item in news]
+    lead += [f"  {item.step}" for _, item in news if item.step]
+    lead += [f"  {again}" for _, item in news if item.kind == "drift"]
     cells = [
         (item.severity, item.kind, f"{name}: {item.text}" if several and name else item.text)
         for name, item in monitor.listed()
@@ -147,7 +159,7 @@ def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert]) -> list[s
     if tested:
         track.append(f"  units inside the 90 % interval of the advice on {held} of {tested} days")
     alerts = [f"  alerts: {len(sent)} sent"] if sent else []
-    return [head, *table(cells[:MOST_FINDINGS], numbers=False), *more, *track, *alerts]
+    return [*lead, head, *table(cells[:MOST_FINDINGS], numbers=False), *more, *track, *alerts]
 
 
 def _wandb_channel(monitor: Monitor) -> Channel:
@@ -240,18 +252,29 @@ def review(words: Sequence[str]) -> int:
     from pricerl.cli.advise import run_lightning
 
     run = run_lightning("predict", [*rest, *given])
-    from pricerl.operations.review import REVIEW_FILE, lay_out_review, render_review, review_lines, review_products
+    from pricerl.operations.review import (
+        REVIEW_FILE,
+        find_news,
+        lay_out_review,
+        render_review,
+        review_lines,
+        review_products,
+    )
 
     market = run.pricing.market
-    rows = review_products(market, read_log(folder.path / LOG_FILE).entries, run.pricing.seed)
+    entries = read_log(folder.path / LOG_FILE).entries
+    rows = review_products(market, entries, run.pricing.seed)
     if not rows:
         found = "no day of the file had been advised on before; come back with a fresher file"
         raise DataError(run.pricing.preprocessor.source, [found])
     known = all(product.cost.known for product in market.products)
-    page = lay_out_review(rows, "profit" if known else "sales", run.formatter)
+    advice = read_advice(folder.path) or {"products": []}
+    news = find_news(market.preprocessor.products, entries, advice, run.formatter)
+    page = lay_out_review(rows, "profit" if known else "sales", run.formatter, news)
     path = folder.path / REVIEW_FILE
     write_text(path, render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))
-    write_lines([page.headline, *(f"  {line}" for line in page.lead)])
+    again = [f"  {shlex.join(['pricerl', 'predict', *given])}"] if news else []
+    write_lines([page.headline, *(f"  {line}" for line in page.lead), *again])
     for title, cells in review_lines(page):
         write_lines(["", title, *table(cells[:MOST_REVIEWED])])
     write_lines(["", f"open {path}"])

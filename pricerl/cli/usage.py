@@ -20,6 +20,7 @@ from pricerl.errors import UsageError, did_you_mean
 from pricerl.terminal import print_notes, write_lines
 
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
+KINDS |= {"tuple": "a list in brackets", "list": "a list in brackets", "dict": "settings in braces"}
 """Types in plain words."""
 
 FLAGS = ("--excel", "--verbose", "--strict", "--print_config", "-h", "--help")
@@ -236,7 +237,8 @@ def _explain_value(text: str) -> str:
         return f"must be one of {', '.join(choices)}, found {found!r}{did_you_mean(found, choices)}"
     types = re.findall(r"(?<!type: )<class '(\w+)'>|invalid (\w+) value", text)
     kinds = dict.fromkeys(KINDS[name] for name in map("".join, types) if name in KINDS)
-    return f"must be {' or '.join(kinds)}, found {found!r}" if kinds else ""
+    ordered = sorted(kinds, key=lambda kind: kind == "null")
+    return f"must be {' or '.join(ordered)}, found {found!r}" if kinds else ""
 
 
 def option_values(words: Sequence[str], *names: str) -> list[str]:

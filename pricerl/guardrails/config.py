@@ -236,7 +236,7 @@ def _check_crossings(config: GuardrailConfig) -> None:
 def _check_menu(config: GuardrailConfig) -> None:
     """Refuse a ladder or endings off the price grid, or without a price between the lowest and the highest."""
     if config.price_ladder is not None and config.charm_endings is not None:
-        raise UsageError("guardrails.price_ladder and guardrails.charm_endings exclude each other; set one to null")
+        raise UsageError("guardrails.price_ladder and guardrails.charm_endings exclude each other; remove one of them")
     for name in LISTS:
         prices = getattr(config, name)
         if prices is None:

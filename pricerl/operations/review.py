@@ -7,9 +7,9 @@ the price response, the costs, and the noise of the units sold.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,12 +20,15 @@ from pricerl.advice.report.render import fill_template
 from pricerl.advice.report.view import Cell, shorten
 from pricerl.advice.sentences.verdict import review_words
 from pricerl.arrays import FloatArray, Interval, interval_of
+from pricerl.data.days import steps_in
+from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import Check
 from pricerl.evaluation.valuation import gains_over
-from pricerl.formatting import UNKNOWN, Formatter, plural
+from pricerl.formatting import UNKNOWN, Formatter, plural, sentence
 from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.track_record import MEASURES, Predictions, find_predictions, keep_record
+from pricerl.operations.watching.news import LATEST_DAYS, Cause, find_miss, find_stop
 
 
 class Reviewed(NamedTuple):
@@ -136,6 +139,8 @@ def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
     )
 
 
+MOST_NEWS = 5
+"""Most sentences of news."""
 REVIEW_FILE = "review.html"
 """Page of a review, in the run's folder."""
 
@@ -154,8 +159,29 @@ class ReviewPage(NamedTuple):
     """Title, note and rows of each table."""
 
 
-def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter) -> ReviewPage:
-    """Return the texts of the page of a review, whose amounts are profit, or sales."""
+def find_news(
+    products: Sequence[ProductHistory], entries: Sequence[Entry], advice: Mapping[str, Any], f: Formatter
+) -> list[Cause]:
+    """Return what happened on the latest days, as sentences, the worst product first; empty if all is as forecast.
+
+    ``advice`` is the last ``advice.json``, whose stop rules may have triggered.
+    """
+    advised = {product["product"]: product for product in advice["products"]}
+    found: list[tuple[float, Cause]] = []
+    for history in products:
+        start = f"{shorten(history.product)}: " if len(products) > 1 else ""
+        stop = find_stop(advised[history.product], history, f) if history.product in advised else None
+        latest = len(history.dates) - steps_in(LATEST_DAYS, history.step_days)
+        recent = {at: found for at, found in find_predictions(entries, history).items() if at >= latest}
+        miss = find_miss(keep_record(recent, history), history, f)
+        for change, news in ((-1.0, stop), miss or (0.0, None)):
+            if news is not None:
+                found.append((change, Cause(sentence(start + news.words), news.step)))
+    return [news for _, news in sorted(found, key=lambda pair: pair[0])]
+
+
+def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter, news: Sequence[Cause] = ()) -> ReviewPage:
+    """Return the texts of the page of a review, whose amounts are profit, or sales; it begins with the ``news``."""
     followed, other = ([row for row in rows if row.followed == wanted] for wanted in (True, False))
     total = total_of(followed)
     apart = total_of(other)
@@ -171,6 +197,12 @@ def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter) -> Revi
         lead.append(f"On {plural(apart.days, f.period)} another price was charged; they are counted apart.")
         totals.append((str(apart.days), f"{f.period}s at another price"))
         totals.append((f.estimate(apart.gain, plus="+"), f"{measure} on these over the kept price"))
+        if total is None:
+            lead.append("Change the price in your shop, or record your own with pricerl override.")
+    if news:
+        more = (f"{item.words} {item.step}" for item in news[1:MOST_NEWS])
+        lead = [news[0].step, *more, f"{headline}.", *lead]
+        headline = news[0].words
     note = "The gain on these days is that of the prices charged, not of advice."
     tables = (
         ("At the advised price", "These days test predictions and advice.", _rows(followed, f)),

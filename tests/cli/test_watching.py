@@ -69,7 +69,12 @@ def test_a_stable_shop_is_fine_and_a_lasting_drop_is_an_alarm_once(shop: Path) -
     write_lines(shop / "fresh.csv", dropped(seller_lines(150), 140, 0.4))
     words = ("watch", "--data.path", "fresh.csv", "--today", "2025-05-31")
     result = run(shop, *words)
-    assert result.code == 7 and "demand fell by about" in result.out, result.out + result.err
+    assert result.code == 7, result.out + result.err
+    first, step, command = result.out.splitlines()[:3]
+    assert first.startswith("Demand fell by about") and first.endswith("price and stock in the file do not explain it.")
+    assert "Ask for new advice" in step and command.startswith(
+        "  pricerl predict --run_name=seller --data.path=fresh.csv"
+    )
     assert findings(shop)["drift"] == "alarm"
     sent = read_alerts(shop / "checkpoints/seller" / ALERT_FILE)
     assert ("drift", "alarm") in [(line["kind"], line["severity"]) for line in sent]

@@ -16,7 +16,15 @@ from pricerl.data.history import ProductHistory
 from pricerl.formatting import PLAIN
 from pricerl.market.cost import CostConfig
 from pricerl.market.market import Market
-from pricerl.operations.review import lay_out_review, render_review, review_lines, review_products, total_of
+from pricerl.operations.review import (
+    find_news,
+    lay_out_review,
+    render_review,
+    review_lines,
+    review_products,
+    total_of,
+)
+from pricerl.operations.watching.news import find_cause, find_stop
 
 COST, SOLD = 6.0, 2000.0
 WIDTHS = {"desktop": 1280, "phone": 390, "printed": PRINTED_WIDTH}
@@ -98,3 +106,64 @@ def test_the_page_separates_days_at_another_price_and_contains_no_markup_of_a_na
     assert page.headline in html.replace("\N{NO-BREAK SPACE}%", " %")
     (_, cells), _ = review_lines(page)
     assert cells[1][1:3] == ("2025-02", "20") and html == render_review(page, "sales.csv", PLAIN)
+
+
+def test_a_review_leads_with_fewer_sales_their_cause_and_the_next_step(market: Market) -> None:
+    (history,) = market.preprocessor.products
+    due = [1.5 * SOLD / 1.44, 0.9 * 1.5 * SOLD / 1.44, 1.1 * 1.5 * SOLD / 1.44]
+    advised = entry()
+    advised["days"] = [{**day, "units": due, "sd": [20.0, 1.0, 1.0]} for day in advised["days"]]
+    advised["history_end"] = str(history.dates[34])
+    steady = replace(history, price=np.where(np.arange(55) < 30, 12.0, history.price))
+    (news,) = find_news([steady], [{**advised, "current_price": 12.0}], {"products": []}, PLAIN)
+    assert news.words.startswith("33 % fewer units than forecast were sold in 9 days: ")
+    assert news.step.startswith("Price and stock in the file do not explain it. Look at the listing")
+    page = lay_out_review(review_products(market, [entry()], 0), "profit", PLAIN, [news])
+    assert page.headline == news.words and page.lead[0] == news.step
+
+
+def _history(make_product: Callable[..., ProductHistory], units: list[float], **changes: Any) -> ProductHistory:
+    price = changes.pop("price", 10.0)
+    return make_product(price, np.array([20.0] * 42 + units), **changes)
+
+
+def test_the_cause_of_a_drop_is_the_first_that_the_file_shows(make_product: Callable[..., ProductHistory]) -> None:
+    rows, low = np.arange(42, 56), [12.0] * 14
+
+    def cause(history: ProductHistory) -> str:
+        return find_cause(history, rows, -0.4, PLAIN).words
+
+    assert cause(_history(make_product, low)) == "price and stock in the file do not explain it"
+    empty = _history(make_product, [20.0] * 8 + [0.0] * 6)
+    assert cause(empty) == "6 of 14 days had no stock or no sales"
+    dearer = _history(make_product, low, price=np.array([10.0] * 42 + [11.0] * 14))
+    reacts = "your price went from 10.00 to 11.00, and buyers may react more strongly than forecast"
+    assert cause(dearer) == reacts
+    little = _history(make_product, low, price=np.array([10.0] * 42 + [10.3] * 14))
+    assert cause(little) == "price and stock in the file do not explain it", "3 % more never costs 40 % of units"
+    rival = _history(make_product, low, competitor=np.array([10.0] * 42 + [8.0] * 14))
+    assert cause(rival) == "the competitor's price went from 10.00 to 8.00"
+    year = np.tile(np.array([20.0] * 350 + [12.0] * 14), 2)
+    season = make_product(10.0, year)
+    found = find_cause(season, np.arange(714, 728), -0.4, PLAIN)
+    assert found.words == "the same days of last year changed by \N{MINUS SIGN}40 %, too"
+    better = find_cause(_history(make_product, [28.0] * 14), rows, 0.4, PLAIN)
+    assert better.step == "Ask for new advice with this file."
+
+
+def test_a_stop_rule_that_has_triggered_says_what_to_charge(make_product: Callable[..., ProductHistory]) -> None:
+    rule = {"price": 10.0, "units": 15, "days": 3, "false_alarm": 0.04}
+    changed = np.array([10.0] * 42 + [11.0] * 14)
+    advice = {"stop_rule": rule, "data_quality": {"last_day": "2025-02-16"}, "days": [{"date": "2025-03-02"}]}
+    few = _history(make_product, [18.0] * 5 + [14.0, 14.0, 13.0] + [18.0] * 6, price=changed)
+    news = find_stop(advice, few, PLAIN)
+    assert news is not None
+    assert news.words == (
+        "the stop rule has triggered, fewer than 15 units on 3 days running until 24 Feb 2025: charge 10.00 again"
+    )
+    assert "pricerl override 10.00 --until 2025-03-02 --reason 'stop rule'" in news.step
+    interrupted = _history(make_product, [14.0, 14.0, 18.0] * 4 + [18.0] * 2, price=changed)
+    taken_back = _history(make_product, [14.0] * 14)
+    for history in (interrupted, taken_back):
+        assert find_stop(advice, history, PLAIN) is None
+    assert find_stop({**advice, "stop_rule": None}, few, PLAIN) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -16,7 +16,9 @@ Severity = Literal["ok", "unknown", "warning", "alarm"]
 SEVERITIES: tuple[Severity, ...] = ("ok", "unknown", "warning", "alarm")
 """Ascending. ``unknown`` means that too few days are there to judge."""
 
-Kind = Literal["data", "age", "drift", "coverage", "conversion", "untried price", "other price", "competitor"]
+Kind = Literal[
+    "stop rule", "drift", "data", "age", "coverage", "conversion", "untried price", "other price", "competitor"
+]
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,6 +32,8 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Number that was judged."""
     limit: float | None = None
     """Number beyond which it is reported."""
+    step: str = ""
+    """Next step, a sentence; empty if there is none."""
 
 
 class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,10 +81,14 @@ class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return cls(1, __version__, run, generation, today.isoformat(), severity, findings, products)
 
     def listed(self) -> list[tuple[str, Finding]]:
-        """Return all findings with their product, an empty one for those about the file, the most severe first."""
+        """Return all findings with their product, an empty one for those about the file, the most severe first.
+
+        Of findings of one severity those about demand come first, in the order of ``Kind``.
+        """
+        kinds = get_args(Kind)
         found = [("", finding) for finding in self.findings]
         found += [(product.product, finding) for product in self.products for finding in product.findings]
-        return sorted(found, key=lambda pair: -SEVERITIES.index(pair[1].severity))
+        return sorted(found, key=lambda pair: (-SEVERITIES.index(pair[1].severity), kinds.index(pair[1].kind)))
 
 
 def to_json(monitor: Monitor) -> str:

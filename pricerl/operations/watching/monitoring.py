@@ -19,6 +19,7 @@ from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.track_record import find_own_prices, find_predictions, keep_record
 from pricerl.operations.watching.monitor_document import Finding, Kept, Monitor, WatchedProduct
 from pricerl.operations.watching.new_days import NewDays, WatchSettings, check_age, check_delay, check_product
+from pricerl.operations.watching.news import find_stop
 from pricerl.progress import stage
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from pricerl.training.run import Run
 
 
-def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today: date) -> Monitor:
-    """Check the days of a run's fresh file that the model of its checkpoint has not seen.
+def watch_run(
+    run: Run, entries: Sequence[Entry], settings: WatchSettings, today: date, advice: Mapping[str, Any]
+) -> Monitor:
+    """Check the days of a run's fresh file that the model of its checkpoint has not seen, and its last ``advice``.
 
     Errors are those of `trained_history`.
     """
@@ -51,7 +54,11 @@ def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today
         *(Finding("data", "warning", f"{name} is skipped: its rows cannot be used") for name in skipped),
     ]
     with stage("checking the new days"):
-        products = [_watch(history, market, entries, settings, run.formatter) for history in fresh.products]
+        advised = {product["product"]: product for product in advice["products"]}
+        products = [
+            _watch(history, market, entries, settings, run.formatter, advised.get(history.product))
+            for history in fresh.products
+        ]
     generation = None if run.generation is None else run.generation.name
     return Monitor.of(run.folder.name, generation, today, findings, products)
 
@@ -101,7 +108,12 @@ def preprocessor_state(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _watch(
-    history: ProductHistory, market: Market, entries: Sequence[Entry], settings: WatchSettings, formatter: Formatter
+    history: ProductHistory,
+    market: Market,
+    entries: Sequence[Entry],
+    settings: WatchSettings,
+    formatter: Formatter,
+    advised: Mapping[str, Any] | None,
 ) -> WatchedProduct:
     known = market.preprocessor.names.index(history.product)
     last = market.preprocessor.products[known].dates[-1]
@@ -109,5 +121,7 @@ def _watch(
     record = keep_record(find_predictions(entries, history), history)
     new = NewDays(history, market, known, day, record, settings, formatter)
     findings = check_product(new) if len(day) else [Finding("drift", "unknown", f"no day after {last} to judge")]
+    if advised is not None and (stopped := find_stop(advised, history, formatter)) is not None:
+        findings.append(Finding("stop rule", "alarm", stopped.words, step=stopped.step))
     kept = None if record is None else Kept(len(record.days), record.followed, dict(record.inside))
     return WatchedProduct(history.product, str(history.dates[-1]), len(day), findings, kept)

@@ -20,9 +20,8 @@ from pricerl.market.market import Market
 from pricerl.operations.track_record import Z90
 from pricerl.operations.watching.demand_drift import CHANGE, DriftDays, find_drift
 from pricerl.operations.watching.monitor_document import Finding
+from pricerl.operations.watching.news import LATEST_DAYS, find_cause
 
-LATEST_DAYS = 14
-"""Days at the end of the file on which a finding counts as present."""
 FEWEST_DAYS = 7
 """Fewest observed new days from which demand is judged."""
 COVERAGE_DAYS = 91
@@ -123,7 +122,8 @@ def check_delay(last_day: str, today: date, step_days: int, settings: WatchSetti
     if age < 0:
         return Finding("data", "warning", f"the file ends on {last_day}, after today", float(age), 0.0)
     text = f"the file ends on {last_day}, {plural(age, 'day')} ago"
-    return Finding("data", "alarm" if age > limit else "ok", text, float(age), float(limit))
+    step = "Was nothing sold since then? If the shop was open and had stock, export a fresh file."
+    return Finding("data", "alarm" if age > limit else "ok", text, float(age), float(limit), step)
 
 
 def check_age(last_fitted: str, today: date, settings: WatchSettings) -> Finding:
@@ -159,10 +159,12 @@ def check_drift(new: NewDays, drift: DriftDays) -> Finding:
         found = int(latest[-1])
         way = int(drift.alarm[0, found])
         start = int(drift.start[0, found])
-        size = _size_of(new, drift, start)
+        change, size = _size_of(new, drift, start)
         text = f"demand {'fell' if way < 0 else 'rose'} by about {size} around {new.date(new.day[start])}"
-        text = f"{text}, found on {new.date(new.day[found])}"
-        return Finding("drift", "alarm" if way < 0 else "warning", text, float(way), 1.0)
+        rows = new.day[start:]
+        cause = find_cause(new.history, rows, change, new.formatter)
+        text = f"{text}, found on {new.date(new.day[found])}; {cause.words}"
+        return Finding("drift", "alarm" if way < 0 else "warning", text, float(way), 1.0, cause.step)
     level = float(drift.level[0, -1])
     if len(alarms) and abs(level - 1) > max(CHANGE / 2, Z90 * float(drift.level_sd[0, -1]) * level):
         since = new.date(new.day[alarms[-1]])
@@ -173,8 +175,8 @@ def check_drift(new: NewDays, drift: DriftDays) -> Finding:
     return Finding("drift", "ok", text, evidence, 1.0)
 
 
-def _size_of(new: NewDays, drift: DriftDays, start: int) -> str:
-    """Return the change of demand since a day in percent, with 90 % limits."""
+def _size_of(new: NewDays, drift: DriftDays, start: int) -> tuple[float, str]:
+    """Return the change of demand since a day, as a share, and in percent with 90 % limits."""
     rows = new.day[start:]
     counted = new.counted[start:]
     due = new.expect(rows).mean(0)[counted] * float(drift.level[0, start])
@@ -183,7 +185,7 @@ def _size_of(new: NewDays, drift: DriftDays, start: int) -> str:
     change = float(new.history.units[rows][counted].sum()) / total - 1
     reach = Z90 * float(np.hypot(noise, float(drift.level_sd[0, start])))
     ends = sorted((abs(change) - reach, abs(change) + reach))
-    return f"{100 * abs(change):.0f} % (90 %: {100 * max(ends[0], 0):.0f} to {100 * ends[1]:.0f})"
+    return change, f"{100 * abs(change):.0f} % (90 %: {100 * max(ends[0], 0):.0f} to {100 * ends[1]:.0f})"
 
 
 def check_coverage(new: NewDays, drift: DriftDays) -> Finding:

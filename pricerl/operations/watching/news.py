@@ -1,0 +1,112 @@
+"""News of the latest days: likely causes of a change of demand, and stop rules of an advice that have triggered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pricerl.arrays import BoolArray, IntArray
+from pricerl.data.cleaning.calendar import find_runs
+from pricerl.data.days import RECENT_DAYS, steps_in
+from pricerl.data.history import ProductHistory
+from pricerl.decide.standing import TrackRecord
+from pricerl.formatting import Formatter, plural, sentence
+from pricerl.guardrails.price_grid import same_price
+
+LATEST_DAYS = 14
+"""Days at the end of the file on which a finding counts as present."""
+STRONGEST = 5.0
+"""Strongest response that explains a change of demand: its share over that of a median price, own or competitor's."""
+FEWEST_EMPTY = 2
+"""Fewest days without sales that suggest a stock-out, if they are twice as frequent as before."""
+SHARE_OF_CHANGE = 0.5
+"""Smallest part of a change that last year's same days must show to call it the season."""
+YEAR = 364
+"""Days back to the same weekday of last year."""
+
+
+class Cause(NamedTuple):
+    """Cause or news, as a clause, and what to do, as a sentence."""
+
+    words: str
+    step: str
+
+
+def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Formatter) -> Cause:
+    """Return the likely cause of a ``change`` of demand, as a share, on some last rows: the first that the file shows.
+
+    They are a stock-out, the seller's own price, the competitor's price, and the season of the year before.
+    """
+    before = np.arange(max(0, rows[0] - steps_in(RECENT_DAYS, history.step_days)), rows[0])
+    again = "Ask for new advice with this file."
+    empty = empty_days(history)
+    count = int(empty[rows].sum())
+    if change < 0 and count >= FEWEST_EMPTY and empty[rows].mean() > 2 * empty[before].mean():
+        days = f"{count} of {plural(len(rows), f.period)} had no stock or no sales"
+        return Cause(days, "Restock, and mark such days with 0 in a column In Stock; no price is to blame for them.")
+    own = "your price", history.price, -1, ", and buyers may react more strongly than forecast"
+    for name, prices, helps, doubt in (own, ("the competitor's price", history.competitor, 1, "")):
+        if prices is None:
+            continue
+        old = float(np.median(prices[before]))
+        new = float(np.median(prices[rows]))
+        if STRONGEST * (new / old - 1) * helps * np.sign(change) >= abs(change):
+            return Cause(f"{name} went from {f.price(old)} to {f.price(new)}{doubt}", again)
+    if rows[0] - len(before) >= YEAR // history.step_days:
+        now, then = (history.units[part - YEAR // history.step_days].mean() for part in (rows, before))
+        if then > 0 and (now / then - 1) / change >= SHARE_OF_CHANGE:
+            return Cause(f"the same days of last year changed by {f.percent(now / then - 1, 0, '+')}, too", again)
+    known = "price, stock and competitor" if history.competitor is not None else "price and stock"
+    look = "Look at the listing, reviews, ads and delivery times first. " if change < 0 else ""
+    return Cause(f"{known} in the file do not explain it", look + again)
+
+
+def empty_days(history: ProductHistory) -> BoolArray:
+    """Return the days without stock or without a sale, ``(D,)``."""
+    empty = np.asarray(history.units == 0)
+    return empty if history.in_stock is None else empty | ~history.in_stock
+
+
+def find_stop(product: Mapping[str, Any], history: ProductHistory, f: Formatter) -> Cause | None:
+    """Return that the stop rule of an advice has triggered, and what to charge; None if it has not.
+
+    ``product`` is an entry of ``products`` of ``advice.json``.
+    """
+    rule = product["stop_rule"]
+    if rule is None:
+        return None
+    after = history.dates > np.datetime64(product["data_quality"]["last_day"])
+    rows = np.flatnonzero(after & history.observed)
+    moved = np.array([not same_price(history.price[row], rule["price"]) for row in rows], dtype=bool)
+    if not moved[-1:].any():
+        return None  # nothing was sold yet, or the price was taken back
+    for start, end in find_runs(moved & (history.units[rows] < rule["units"])):
+        if end - start >= rule["days"]:
+            last = f.date(str(history.dates[rows[start + rule["days"] - 1]]))
+            few = f"fewer than {plural(rule['units'], 'unit')} on {plural(rule['days'], f.period)} running until {last}"
+            until = f"--until {product['days'][-1]['date']} --reason 'stop rule'"
+            price = f"{rule['price']:.{f.price_decimals}f}"
+            return Cause(
+                f"the stop rule has triggered, {few}: charge {f.price(rule['price'])} again",
+                f"Change the price in your shop, and record it: pricerl override {price} {until}.",
+            )
+    return None
+
+
+def find_miss(record: TrackRecord | None, history: ProductHistory, f: Formatter) -> tuple[float, Cause] | None:
+    """Return how far units at advised prices were from their forecast, as a share, with words and the likely cause.
+
+    None if they were inside its 90 % limits, or if no advised price was charged.
+    """
+    found = None if record is None else record.total["units"]
+    if found is None or found.inside or record is None:
+        return None
+    change = found.actual / found.predicted - 1
+    first = np.datetime64(next(day.date for day in record.days if day.outcome == "followed"))
+    cause = find_cause(history, np.flatnonzero(history.dates >= first), change, f)
+    sold, due, low, high = (f.number(value, 0) for value in (found.actual, found.predicted, found.low, found.high))
+    more = f"{f.percent(abs(change), 0)} {'more' if change > 0 else 'fewer'} units than forecast were sold"
+    words = f"{more} in {plural(record.followed, f.period)}: {sold} instead of {due} (90 %: {low} to {high})"
+    return change, Cause(words, f"{sentence(cause.words)} {cause.step}")
