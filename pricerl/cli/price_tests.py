@@ -7,13 +7,14 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pricerl.cli.decisions import actor_of, add_run_options, outbox_lines, shop_of, typed_text
 from pricerl.cli.usage import Parser, add_author_options, option_words, with_first
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
-from pricerl.experiments.analysis import ANYTIME, FINAL, POWER, Interference, InterimAnalysis, Reading, read_test
+from pricerl.experiments.analysis import ANYTIME, FINAL, SURE, InterimAnalysis
+from pricerl.experiments.reading import Interference, Reading, read_test
 from pricerl.experiments.schedule import PLAN, SCHEDULE, read_plan, render_plan, render_schedule
 from pricerl.formatting import Formatter, plural, unit_digits
 from pricerl.guardrails.hard_limits import refuse_price
@@ -32,8 +33,8 @@ if TYPE_CHECKING:  # they need torch
     from pricerl.experiments.plan import PlannedTest
     from pricerl.training.run import Run
 
-MOST_LOST = 10
-"""Most lost days that are listed."""
+MOST_LISTED = 10
+"""Most lost days, and most products, that are listed."""
 
 CARRIES_OVER = 0.05
 """Largest p-value at which buyers seem to react to the switch itself."""
@@ -58,20 +59,20 @@ def _parser(action: str, purpose: str) -> Parser:
     return parser
 
 
-def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, Product]:
-    """Return the run with its file, and the product."""
+def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, list[Product]]:
+    """Return the run with its file, and the product that is named or else all."""
     from pricerl.cli.advise import run_lightning
     from pricerl.env.product import Product
 
     given = {"data.path": options.path, **{name: getattr(options, name) for name in ("run_name", "ckpt_path", "today")}}
     run = run_lightning("predict", [*rest, *option_words(given)])
     names = run.pricing.preprocessor.names
-    index = names.index(choose_product(names, options.product, "the file"))
-    return run, Product(run.pricing.dynamics_on_cpu, index)
+    chosen = names if options.product is None else [choose_product(names, options.product, "the file")]
+    return run, [Product(run.pricing.dynamics_on_cpu, names.index(name)) for name in chosen]
 
 
 def _plan(words: Sequence[str]) -> int:
-    """Choose prices, blocks and length of a test, and write its schedule."""
+    """Choose product, prices, blocks and length of the test that earns the most, and write its schedule."""
     parser = _parser("plan", "Plan a price test and write its schedule; all options of predict apply as well.")
     parser.add_argument("--data.path", dest="path", help="the seller's file; those of the newest advice if absent")
     parser.add_argument("--question", choices=("profit", "sales", "units"), help="what is compared; profit if absent")
@@ -81,30 +82,43 @@ def _plan(words: Sequence[str]) -> int:
     parser.add_argument("--test_seed", type=int, default=0, help="seed of the random order of the blocks")
     options, rest = parser.parse_known_args(words)
     first = _check(options)
-    run, product = _load(options, rest)
-    from pricerl.experiments.design import SIMULATED
-    from pricerl.experiments.plan import Budget, make_order, plan_price_test, plan_schedule
+    run, products = _load(options, rest)
+    from pricerl.experiments.plan import Budget, make_order, plan_schedule
 
-    if first is not None and first < product.first_day:
-        end = product.history.dates[-1]
-        raise UsageError(f"--from: {first} is in the history, which ends on {end}; choose a later day")
+    if first is not None and first < (earliest := max(product.first_day for product in products)):
+        raise UsageError(f"--from: {first} is in the history, which ends before {earliest}; choose a later day")
     budget = Budget(options.max_days, options.max_cost)
-    planned, schedule = plan_schedule(product, options.question, budget, SIMULATED, options.test_seed, first)
+    shop = Shop.open(RunFolder(run.folder), run.options.today)
+    free = [product for product in products if len(products) == 1 or shop.order_on(product.name) is None]
+    if not free:
+        raise UsageError("every product of the file has a test or another order in force; end one with resume first")
+    plans = [
+        (item, *plan_schedule(item, options.question, budget, options.test_seed, first, _keeps(shop, item.name)))
+        for item in free
+    ]
+    plans.sort(key=lambda found: (bool(found[2]), found[1].test.gain if found[1] else -math.inf), reverse=True)
+    product, planned, schedule = plans[0]
+    name = needed_name(run.folder, LOG_FILE)
     if planned is None or not schedule:
-        of_units = None
-        if options.question != "units":
-            of_units = plan_price_test(product, "units", budget, SIMULATED, options.test_seed)
-        write_lines(_refusal_lines(product.name, planned, of_units, run.formatter))
+        write_lines(_refusal_lines(product, planned, options.question, name, run.formatter))
         return EXIT_NOT_ENOUGH_EVIDENCE
     order = make_order(planned, schedule, product, options.test_seed)
     write_text(run.folder / SCHEDULE, render_schedule(schedule))
     write_text(run.folder / PLAN, render_plan(order, asdict(planned.test)))
     others = len(run.pricing.preprocessor.names) > 1
     write_lines(_plan_lines(planned, order, product.market.num_draws, others, run.formatter))
-    name = needed_name(run.folder, LOG_FILE)
     command = f"pricerl price-test start{f' {shlex.quote(name)}' if name else ''}"
     write_lines([f"  written    {run.folder / SCHEDULE}; start it with {command}"])
+    if more := [shown(item.name, 40) for item, _, found in plans[1:] if found]:
+        pays = f"tests of {', '.join(more[:MOST_LISTED])} pay as well"
+        write_lines([f"  also       {pays}: start this one, then plan again; several may run at once"])
     return EXIT_OK
+
+
+def _keeps(shop: Shop, product: str) -> bool:
+    """Return whether the last advice on a product, if there is one, is to keep its price."""
+    last = shop.newest.get(product)
+    return last is None or all(same_price(day["price"], last["current_price"]) for day in last["days"])
 
 
 def _check(options: argparse.Namespace) -> date | None:
@@ -125,53 +139,57 @@ def _plan_lines(
     planned: PlannedTest, order: Mapping[str, Any], draws: int, others: bool, f: Formatter
 ) -> Iterator[str]:
     test = planned.test
-    days = f"{plural(test.days, 'day')} from {f.date(order['first_day'])} to {f.date(order['until'])}"
+    days = f"up to {plural(test.days, 'day')}, from {f.date(order['first_day'])} to {f.date(order['until'])}"
     yield f"{shown(order['product'])}: {_against(test.price, test.regular_price, f)}, {days}"
+    if planned.rule is not None:
+        yield f"  worth      {f.money(test.gain)} within a year, net of its cost, over deciding now"
+    expected = f"expected: {'costs' if test.expected_cost >= 0 else 'earns'} {f.money(abs(test.expected_cost))}"
+    worst = f"{f.money(test.worst_cost)} in the worst of {draws}"
+    yield f"  cost       at most {f.money(test.cost)} in 19 of 20 plausible scenarios, {worst}; {expected}"
+    shares = f"a verdict in {f.percent(test.decides, 0)} of plausible scenarios, a wrong one in"
+    yield f"  expected   {shares} {f.percent(test.wrong, 0)}; it ends after {plural(test.mean_days, 'day')} on average"
     washout = f"the first {plural(test.washout, 'day')} of each not counted" if test.washout else "every day counts"
     blocks = f"{planned.design.pairs} pairs of blocks of {test.block} days"
     yield f"  design     {blocks} in random order, {washout}"
     yield f"  question   which price brings more {test.question}"
-    effect = _amount(abs(test.effect), test.question, f)
-    yield f"  power      finds a difference of {effect} per {f.period} with a probability of {f.percent(test.power, 0)}"
-    if test.detectable is not None:
-        smallest = _amount(test.detectable, test.question, f)
-        yield f"             smallest difference found with {f.percent(POWER, 0)}: {smallest} per {f.period}"
-    yield f"             averaged over the plausible scenarios it decides with {f.percent(test.decides, 0)}"
-    expected = f"expected: {'costs' if test.expected_cost >= 0 else 'earns'} {f.money(abs(test.expected_cost))}"
-    worst = f"{f.money(test.worst_cost)} in the worst of {draws}"
-    yield f"  cost       at most {f.money(test.cost)} in 19 of 20 plausible scenarios, {worst}; {expected}"
-    yield f"  stop rule  at every look the {f.percent(1 - ANYTIME, 0)} confidence sequence may decide;"
-    yield f"             at the end, once, the randomisation test at {f.percent(FINAL, 0)}: together at most 5 % errors"
+    if planned.rule is not None:
+        yield f"  stop rule  ends early when a choice is expected to lose at most {f.money(test.largest_loss)};"
+        yield f"             a price must be better with a probability of {f.percent(SURE, 0)} to be chosen"
+    yield f"  proof      {f.percent(1 - ANYTIME, 0)} confidence sequence at every look, randomisation test at"
+    yield f"             {f.percent(FINAL, 0)} at the end: together at most 5 % errors; only proof earns grade A"
     if others:
         yield "  others     if buyers switch to other products of the file, a test of one product overstates effects,"
         yield "             by up to 100 % (arXiv 2402.14538), or has the wrong sign (2310.17165); read measures that"
 
 
 def _refusal_lines(
-    product: str, planned: PlannedTest | None, of_units: PlannedTest | None, f: Formatter
+    product: Product, planned: PlannedTest | None, question: str | None, name: str, f: Formatter
 ) -> Iterator[str]:
-    """Yield why no test can decide, with the numbers, and the question that one can answer."""
-    if planned is None:
-        yield f"{shown(product)}: no test: the guardrails allow no other price with a way back, or costs are unknown"
-        yield "  name your costs (--costs costs.csv, made by init), widen data.guardrails, or ask --question units"
-    elif planned.test.affordable:
-        yield f"{shown(product)}: no schedule passes the guardrails; begin later with --from, or widen data.guardrails"
+    """Yield why no test is planned, with the numbers, and what shows the response of buyers instead."""
+    from pricerl.decide.exploration import OFFERED, mind_changes
+
+    start = shown(product.name)
+    if planned is None and (question or product.market.measure) == "profit" and not product.fitted.cost.known:
+        yield f"{start}: no test of profit, as your costs are unknown"
+        yield "  name your costs (--costs costs.csv, made by init), or test how units react (--question units)"
+    elif planned is None:
+        yield f"{start}: no test, as your limits leave no other price from which the price may also come back"
+        yield "  widen data.guardrails (guardrails.yaml, made by init) or end a pause"
+    elif planned.test.pays:
+        yield f"{start}: your limits allow no schedule of that test; widen data.guardrails, or try another --from"
     else:
         test = planned.test
-        volume = f"{f.number(test.units, unit_digits(test.units))} units per {f.period}"
-        lift = f"at {volume} a 5 % lift would need {f.number(test.arm_days, 0)} days per arm"
-        yield f"{shown(product)}: no affordable test can show which price brings more {test.question}; {lift}"
-        effect = _amount(abs(test.effect), test.question, f)
-        need = f"{f.number(test.needed_days, 0)} days and up to {f.money(test.cost * test.needed_days / test.days)}"
-        found = f"in {plural(test.days, 'day')} it is found with a probability of {f.percent(test.power, 0)}"
-        yield f"  {_against(test.price, test.regular_price, f)}: a difference of {effect} per {f.period}"
-        yield f"  would need {need}; {found}"
-    if of_units is not None and of_units.test.affordable:
-        test = of_units.test
-        prices = _against(test.price, test.regular_price, f)
-        found = f"find that with a probability of {f.percent(test.power, 0)}"
-        yield "  How strongly units react can be measured (price-test plan --question units):"
-        yield f"  {plural(test.days, 'day')} of {prices} {found}, at most {f.money(test.cost)}"
+        against = f"{_against(test.price, test.regular_price, f)}, up to {plural(test.days, 'day')}"
+        yield f"{start}: no price test pays; the best one: {against}, for up to {f.money(test.cost)}"
+        if planned.rule is None:
+            yield f"  it would find how units react with a probability of {f.percent(test.decides, 0)}"
+        else:
+            more = "more" if test.gain >= 0 else "less"
+            yield f"  within a year it is expected to earn {f.money(abs(test.gain))} {more} than deciding now"
+        if not mind_changes(product.fitted.memory):
+            run = f" --run_name {shlex.quote(name)}" if name else ""
+            yield f"  random prices, {f.percent(OFFERED, 0)} up or down, cost little and show how buyers respond:"
+            yield f"  pricerl predict{run} --decision.explore_share {OFFERED:g}"
 
 
 def _start(words: Sequence[str]) -> int:
@@ -233,40 +251,51 @@ def _checked(shop: Shop, draft: Entry, options: argparse.Namespace) -> Entry:
 
 
 def _read(words: Sequence[str]) -> int:
-    """Judge the last test by its stop rule from a fresh file."""
+    """Judge the last test of each product by its stop rule from a fresh file."""
     parser = _parser("read", "Judge the last price test of a product; all options of predict apply as well.")
     parser.add_argument("--data.path", dest="path", required=True, help="the seller's file with the days of the test")
     parser.add_argument("--by", help="person who reads; your user name if absent")
     options, rest = parser.parse_known_args(words)
-    run, product = _load(options, rest)
+    run, products = _load(options, rest)
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     log = shop.log_path
     entries = shop.log.entries
-    tests = [item for item in entries if item["kind"] == PRICE_TEST and item["product"] == product.name]
+    index = {product.name: product.index for product in products}
+    tests = [item for item in entries if item["kind"] == PRICE_TEST and item["product"] in index]
     if not tests:
-        missing = f"has no price test of {shown(product.name)}; start one with price-test plan and start"
-        raise DataError(str(log), [missing])
-    test = tests[-1]
-    reading = read_test(test, run.pricing.preprocessor.products, product.index)
-    write_lines(_reading_lines(test, reading, entries, run.formatter))
-    recorded = any(entry["kind"] == TEST_RESULT and entry.get("test") == test["id"] for entry in entries)
-    found = reading.question
-    if found.verdict != "running" and not recorded:
-        result = {
-            **{key: test[key] for key in ("product", "question", "regular_price", "test_price")},
-            "test": test["id"],
-            "verdict": found.verdict,
-            "pairs": found.pairs,
-            "estimate": found.estimate if found.pairs else 0.0,
-            "limits": [limit if math.isfinite(limit) else None for limit in (found.low, found.high)],
-            "p_value": found.p_value,
-            "last_day": reading.last_day,
-            "lost": [day.date for day in reading.lost],
-        }
-        draft = stamp(TEST_RESULT, actor_of(options.by), "by the stop rule of the test")
-        (*_, entry), after = shop.record([draft | result])
-        write_lines([f"  recorded   entry {entry['id']} of {log}; the test has ended", *outbox_lines(after)])
+        of = f" of {shown(options.product)}" if options.product else ""
+        raise DataError(str(log), [f"has no price test{of}; start one with price-test plan and start"])
+    for test in {item["product"]: item for item in tests}.values():
+        reading = read_test(test, run.pricing.preprocessor.products, index[test["product"]])
+        write_lines(_reading_lines(test, reading, entries, run.formatter))
+        now = next(item for item in products if item.name == test["product"]).current_price
+        if reading.question.verdict == "undecided" and not same_price(now, test["regular_price"]):
+            back = ["override", f"{test['regular_price']:g}", "--product", test["product"], "--reason", "price test"]
+            back += ["--until", str(shop.today + timedelta(days=13)), "--run_name", run.folder.name]
+            write_lines([f"  next       {shlex.join(['pricerl', *back])}"])
+        recorded = any(entry["kind"] == TEST_RESULT and entry.get("test") == test["id"] for entry in entries)
+        if reading.question.verdict != "running" and not recorded:
+            draft = stamp(TEST_RESULT, actor_of(options.by), "by the stop rule of the test")
+            (*_, entry), after = shop.record([draft | _result(test, reading)])
+            write_lines([f"  recorded   entry {entry['id']} of {log}; the test has ended", *outbox_lines(after)])
     return EXIT_OK
+
+
+def _result(test: Entry, reading: Reading) -> Entry:
+    """Return the content of the log's entry of a decided test."""
+    found = reading.question
+    return {
+        **{key: test[key] for key in ("product", "question", "regular_price", "test_price")},
+        "test": test["id"],
+        "verdict": found.verdict,
+        "pairs": found.pairs,
+        "estimate": found.estimate if found.pairs else 0.0,
+        "limits": [limit if math.isfinite(limit) else None for limit in (found.low, found.high)],
+        "p_value": found.p_value,
+        "proven": found.proven,
+        "last_day": reading.last_day,
+        "lost": [day.date for day in reading.lost],
+    }
 
 
 def _reading_lines(test: Entry, reading: Reading, entries: Sequence[Entry], f: Formatter) -> Iterator[str]:
@@ -292,24 +321,28 @@ def _reading_lines(test: Entry, reading: Reading, entries: Sequence[Entry], f: F
         yield from _interference_lines(reading.interference, f)
     if reading.lost:
         yield f"  lost       {plural(len(reading.lost), f.period)} not as scheduled, not counted:"
-        for day in reading.lost[:MOST_LOST]:
+        for day in reading.lost[:MOST_LISTED]:
             charged = "" if day.price is None else f" at {f.price(day.price)}"
             why = explain_price(test, day.date, day.price, entries)
             yield f"             {f.date(day.date)}{charged}: {why}"
-        if len(reading.lost) > MOST_LOST:
-            yield f"             and {len(reading.lost) - MOST_LOST} more"
+        if len(reading.lost) > MOST_LISTED:
+            yield f"             and {len(reading.lost) - MOST_LISTED} more"
 
 
 def _verdict(test: Entry, found: InterimAnalysis, f: Formatter) -> str:
+    regular = f.price(test["regular_price"])
+    loss = "" if found.loss is None or not math.isfinite(found.loss) else f.money(found.loss)
+    now = f"; to choose now is expected to lose {loss} in the rest of the year" if loss else ""
     if found.verdict == "running":
-        return "the test goes on: neither price is clearly better yet"
+        return f"the test goes on{now}"
     if found.verdict == "undecided":
-        return "not decided: no difference was found, and the test has ended"
+        return f"not decided, the test has ended: charge {regular}{now}"
     if test["question"] == "units":
         better = f"sells {'more' if found.verdict == 'higher' else 'fewer'} units"
     else:
         better = f"brings {'more' if found.verdict == 'higher' else 'less'} {test['question']}"
-    return f"decided: {f.price(test['test_price'])} {better} than {f.price(test['regular_price'])}"
+    sure = "proven" if found.proven else f"not proven, but it is expected to lose only {loss} in the rest of the year"
+    return f"decided: {f.price(test['test_price'])} {better} than {regular} ({sure})"
 
 
 def _effect(found: InterimAnalysis, question: str, f: Formatter) -> str:
@@ -336,10 +369,6 @@ def _interference_lines(found: Interference, f: Formatter) -> Iterator[str]:
 
 def _against(price: float, regular_price: float, f: Formatter) -> str:
     return f"{f.price(price)} against {f.price(regular_price)}"
-
-
-def _amount(value: float, question: str, f: Formatter) -> str:
-    return f"{f.number(value, unit_digits(value))} units" if question == "units" else f.money(value)
 
 
 def _signed(value: float, question: str, f: Formatter) -> str:

@@ -26,6 +26,7 @@ current price, a person."""
 
 MEASURED_BETTER = "a price test in your shop measured that this price earns more than the current one"
 MEASURED_WORSE = "a price test in your shop measured that the current price earns more than the other one"
+UNPROVEN = ". That is not proven, but the expected loss of the choice is small"
 EXPLORED = (
     "the price is kept on average and varies at random by {share}, to show how buyers respond (decision.explore_share)"
 )
@@ -195,7 +196,9 @@ class Evidence:
     """Whether the policy returned NaN or infinity, and nobody else proposes."""
     measured: Literal["", "better", "worse"] = ""
     """Result of a decided price test: the path leads to the better price of the pair, or to the worse one, or stays at
-    the better one; empty without such a test. Only this earns grade A."""
+    the better one; empty without such a test. Only this earns grade A, if proven."""
+    proven: bool = True
+    """Whether the test proved that; else the expected loss of the choice decided."""
     suspect: bool = False
     """Whether that cause is so strong that even a step must be as probable to gain as a claim."""
     target: str = "another price"
@@ -305,10 +308,12 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
         return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
     if gated and evidence.price_doubt:
         return Decision("hold", "C", "hold", False, CONFIRM.format(doubt=evidence.price_doubt))
+    tested: Grade = "A" if evidence.proven else "B-"
+    doubt = "" if evidence.proven else UNPROVEN
     if gated and evidence.measured == "better":
-        return Decision("path", "A", evidence.proposed_by, False, MEASURED_BETTER)
+        return Decision("path", tested, evidence.proposed_by, False, MEASURED_BETTER + doubt)
     if gated and evidence.measured == "worse":
-        return Decision("hold", "A", "hold", False, MEASURED_WORSE)
+        return Decision("hold", tested, "hold", False, MEASURED_WORSE + doubt)
     if gated and evidence.prior_alone:
         return _hold("D", PRIOR_ALONE)
     if not evidence.proposes_change:

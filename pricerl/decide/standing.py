@@ -20,6 +20,8 @@ class MeasuredPair(NamedTuple):
 
     better: float
     worse: float
+    proven: bool = True
+    """Whether the test proved it; else the better-looking price was chosen, at a small expected loss."""
 
 
 class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

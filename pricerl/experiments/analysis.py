@@ -1,4 +1,4 @@
-"""Analysis of a price test: its pairs in a fresh history, randomisation test, confidence sequence and stop rule.
+"""Analysis of the pairs of a price test: randomisation test, confidence sequence, stop rule on money, carry-over.
 
 **Randomisation test.** If the price had no effect, the other order of a pair would have turned the sign of its
 difference and nothing else. So the test compares the mean difference with those of all ``2^n`` turned signs (Fisher
@@ -13,23 +13,26 @@ the supermartingale of de la Peña 1999 behind the self-normalised bounds of How
 its mean over fixed bets exceeds ``1 / alpha`` at any time with probability at most alpha. For positive bets it falls in
 t, so that the effects not rejected form an interval.
 
-**Stop rule**, fixed before a test starts. At every look the confidence sequence may decide at level ``ANYTIME``; at the
-planned end, once, the randomisation test at level ``FINAL``. Together they find an effect where there is none with a
-probability of at most 5 %, and the effects that neither rejects form a 95 % interval at every time.
+**Proof**, by rules fixed before a test starts. At every look the confidence sequence may decide at level ``ANYTIME``;
+at the planned end, once, the randomisation test at level ``FINAL``. Together they find an effect where there is none
+with a probability of at most 5 %, and the effects that neither rejects form a 95 % interval at every time.
+
+**Stop rule on money.** A small shop need not prove a difference, only choose a price. The test also ends when the
+choice of the better-looking price is expected to lose no more than a sum in the rest of the year (expected opportunity
+cost: Chick and Inoue 2001, Operations Research 49), or at the planned end; that price is the verdict if it is better
+with a probability of ``SURE``. The effect has a normal prior around zero: the history gives its plausible size, and the
+test alone its direction, so that a biased history turns no verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
-from pricerl.data.history import ProductHistory
-from pricerl.experiments.schedule import ARMS, TEST, design_of
-from pricerl.guardrails.price_grid import same_price
+from pricerl.experiments.schedule import TEST
 
 MOST_EXACT = 16
 """Most pairs whose ``2^n`` orders are all counted."""
@@ -41,19 +44,60 @@ BETS = np.geomspace(0.1, 3.2, 12)
 """Bets in units of one over the planned sd of a difference, fixed before the test; small ones suit small effects."""
 HALVINGS = 48
 """Steps of the bisection for a limit."""
-POWER = 0.80
-"""Probability with which a test finds the effect that it is planned for."""
 ANYTIME = 0.01
 """Level of the confidence sequence."""
 FINAL = 0.04
 """Level of the randomisation test at the planned end."""
-LEVEL = 0.05
-"""Level of two-sided tests and intervals that decide nothing."""
-FEWEST_SHARE = 0.5
-"""Smallest share of a block's days that must be left for the block to count."""
+SURE = 0.70
+"""Smallest probability of a verdict by money, that of a change without a test (``decision.min_chance``): wrong ones
+stay below a tenth of tests (docs/price-tests.md)."""
+FEWEST_LOOKED = 3
+"""Fewest pairs after which money decides: fewer do not show whether sales are as noisy as planned."""
 
 Verdict = Literal["higher", "lower", "undecided", "running"]
 """Whether the test price has the higher or the lower outcome, neither at the planned end, or the test goes on."""
+
+
+class Choice(NamedTuple):
+    """Choice of the better-looking price after each pair, ``(..., n)``."""
+
+    loss: FloatArray
+    """Its expected loss in the rest of the year, money; infinite after too few pairs."""
+    sure: BoolArray
+    """Whether its probability of being better reaches ``SURE``."""
+
+
+class StopRule(NamedTuple):
+    """Stop rule on money."""
+
+    spread: float
+    """Plausible size of the effect per row, money: its root mean square over the posterior draws."""
+    loss: float
+    """Largest expected loss of a choice with which the test ends early, money."""
+    year: int
+    """Rows for which the choice counts, from the first one of the test."""
+    block: int
+    """Rows of a block."""
+
+    def rows_left(self, pairs: FloatArray | IntArray) -> FloatArray:
+        """Return the rows of the year that are left after some pairs of blocks."""
+        return np.maximum(self.year - 2.0 * self.block * pairs, 0.0)
+
+    def choose(self, differences: FloatArray, scale: float) -> Choice:
+        """Return the choice after each of the pairs, whose differences are ``(..., n)``.
+
+        They count as noisy as planned, ``scale``, or as they are, if that is more.
+        """
+        pairs = np.arange(1, differences.shape[-1] + 1)
+        mean = np.cumsum(differences, axis=-1) / pairs
+        found = np.cumsum(differences**2, axis=-1) - pairs * mean**2
+        noise = np.maximum(scale**2, found / np.maximum(pairs - 1, 1)) / pairs
+        weight = self.spread**2 / (self.spread**2 + noise)
+        doubt = np.maximum(self.spread * np.sqrt(1 - weight), 1e-12)
+        sds = np.abs(weight * mean) / doubt
+        losses = doubt * (np.exp(-(sds**2) / 2) / np.sqrt(2 * np.pi) - sds * ndtr(-sds)) * self.rows_left(pairs)
+        looked = pairs >= FEWEST_LOOKED
+        return Choice(np.where(looked, losses, np.inf), looked & (sds >= float(ndtri(SURE))))
 
 
 def pair_differences(means: FloatArray, arms: IntArray) -> FloatArray:
@@ -163,12 +207,24 @@ class InterimAnalysis(NamedTuple):
     high: float
     p_value: float
     """Of the randomisation test on these pairs; it decides at the planned end only."""
+    loss: float | None = None
+    """Expected loss of the better-looking price in the rest of the year, money; None without a stop rule on money."""
+
+    @property
+    def proven(self) -> bool:
+        """Whether the limits exclude that there is no difference."""
+        return self.low > 0 or self.high < 0
 
 
 def analyse_pairs(
-    differences: FloatArray, planned: int, scale: float, generator: np.random.Generator, ended: bool = False
+    differences: FloatArray,
+    planned: int,
+    scale: float,
+    generator: np.random.Generator,
+    ended: bool = False,
+    rule: StopRule | None = None,
 ) -> InterimAnalysis:
-    """Apply the stop rule to the differences ``(n,)`` of the complete pairs of a test, in their order.
+    """Analyse the differences ``(n,)`` of the complete pairs of a test, in their order.
 
     The ``scale`` is the planned sd of a difference. If the test has ``ended``, pairs that were lost will not come.
     """
@@ -183,17 +239,41 @@ def analyse_pairs(
         inner = randomisation_limits(differences, turns, FINAL)
         low = max(low, inner[0])
         high = min(high, inner[1])
-    verdict: Verdict = "higher" if low > 0 else "lower" if high < 0 else "undecided" if final else "running"
-    return InterimAnalysis(verdict, count, float(differences.mean()), float(low), float(high), p_value)
+    estimate = float(differences.mean())
+    found = InterimAnalysis("undecided", count, estimate, float(low), float(high), p_value)
+    sure = found.proven
+    if rule is not None:
+        losses, enough = rule.choose(differences, scale)
+        found = found._replace(loss=float(losses[-1]))
+        final = final or float(losses[-1]) <= rule.loss
+        sure = sure or bool(enough[-1])
+    if found.proven or (final and sure):
+        return found._replace(verdict="higher" if estimate > 0 else "lower")
+    return found if final else found._replace(verdict="running")
 
 
-def decide_many(differences: FloatArray, scale: float, turns: BoolArray) -> FloatArray:
-    """Apply the stop rule to R whole tests ``(R, n)``: return each verdict, 1 higher, -1 lower or 0 undecided."""
-    up = first_crossing(differences, scale, ANYTIME)
-    down = first_crossing(-differences, scale, ANYTIME)
-    early = np.where(up < down, 1.0, np.where(down < up, -1.0, 0.0))
-    late = np.where(randomisation_p(differences, turns) <= FINAL, np.sign(differences.mean(axis=1)), 0.0)
-    return np.where(early != 0, early, late)
+def decide_many(
+    differences: FloatArray, scale: float, turns: BoolArray, rule: StopRule | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Apply all rules to R whole tests ``(R, n)``: return each verdict and the pairs after which the test ends.
+
+    A verdict is 1 higher, -1 lower or 0 undecided.
+    """
+    tests, most = differences.shape
+    ends = np.minimum(*(first_crossing(sign * differences, scale, ANYTIME) for sign in (1, -1)))
+    sure = np.isfinite(ends) | (randomisation_p(differences, turns) <= FINAL)
+    if rule is not None:
+        losses, enough = rule.choose(differences, scale)
+        small = losses <= rule.loss
+        early = np.where(small.any(axis=1), small.argmax(axis=1) + 1.0, np.inf)
+        proven = ends <= np.minimum(early, most)
+        ends = np.minimum(ends, early)
+        last = np.minimum(ends, most).astype(np.int64) - 1
+        late = ~np.isfinite(ends) & sure
+        sure = proven | late | enough[np.arange(tests), last]
+    stops = np.minimum(ends, most)
+    mean = np.cumsum(differences, axis=1)[np.arange(tests), stops.astype(np.int64) - 1]
+    return np.where(sure, np.sign(mean), 0.0), stops
 
 
 def check_carry_over(first: FloatArray, later: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
@@ -205,161 +285,3 @@ def check_carry_over(first: FloatArray, later: FloatArray, generator: np.random.
     gap = first - later
     p_value = randomisation_p(gap[None], list_turns(len(gap), generator))
     return float(gap.mean()), float(p_value[0])
-
-
-class LostDay(NamedTuple):
-    """Day that should have counted but does not."""
-
-    date: str
-    price: float | None
-    """Recorded price, money; None without recorded sales."""
-
-
-class Interference(NamedTuple):
-    """Effect of the test price on the sales of the file's other products, money per row."""
-
-    own: float
-    """Effect on the sales of the tested product."""
-    others: float
-    """Effect on the sum of all others, with its 95 % limits."""
-    low: float
-    high: float
-    opposite: tuple[str, ...]
-    """Products whose sales moved the other way."""
-
-    @property
-    def bound(self) -> float:
-        """Largest bias of a test of one product alone, as a share of its effect on sales; 0 if others move alike.
-
-        What buyers take elsewhere in the same file counts as an effect of the price in such a test, up to all of it
-        (Roemheld and Rao 2024, arXiv 2402.14538), and more with dearer substitutes, so that even the sign may be wrong
-        (Dhaouadi, Johari, Page and Weintraub 2023, arXiv 2310.17165).
-        """
-        away = -self.low if self.own > 0 else self.high
-        return max(0.0, away) / abs(self.own) if self.own and np.isfinite(away) else 0.0
-
-
-class Reading(NamedTuple):
-    """Reading of a test at some day."""
-
-    question: InterimAnalysis
-    """Outcome on which the stop rule decides."""
-    units: InterimAnalysis
-    profit: InterimAnalysis | None
-    """None if costs are unknown."""
-    lost: tuple[LostDay, ...]
-    passed: int
-    """Scheduled days in the file."""
-    last_day: str
-    """Last of them in ISO format; empty if none."""
-    carry_over: tuple[float, float] | None
-    """Difference of the effect on units on the first day that counts minus later ones, and its p-value."""
-    interference: Interference | None
-    """None without other products, or without a complete pair."""
-
-
-@dataclass(frozen=True)
-class _Blocks:
-    """Rows of a test in one history, ``(2 n, block)``."""
-
-    place: IntArray
-    """Row of the history; -1 where it has none."""
-    counts: BoolArray
-    """Whether the row counts."""
-    arms: IntArray
-    """``(2 n,)`` arm of each block."""
-    complete: BoolArray
-    """``(n,)`` whether enough rows of both blocks of a pair count."""
-
-    def differences(
-        self, values: FloatArray, worth: Sequence[float] = (1.0, 1.0), first: bool | None = None
-    ) -> FloatArray:
-        """Return the difference of each complete pair, test price minus regular one.
-
-        Args:
-            values: one per row of the history.
-            worth: what a value counts at the regular and at the test price.
-            first: whether only the first row that a block keeps counts, or only the others; all of them if absent.
-        """
-        kept = np.array(self.counts)
-        if first is not None:
-            washout = int(np.argmax(kept.any(axis=0)))
-            kept[:, :washout] = False
-            kept[:, washout + 1 :] &= not first
-            kept[:, washout] &= first
-        total = np.where(kept, values[self.place], 0.0).sum(axis=1)
-        number = kept.sum(axis=1)
-        means = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-        valued = means * np.where(self.arms == TEST, worth[1], worth[0])
-        return np.asarray(pair_differences(valued, self.arms)[self.complete])
-
-
-def read_test(test: Mapping[str, Any], products: Sequence[ProductHistory], product: int) -> Reading:
-    """Read a test, its order as the plan or the log holds it, in a fresh history of all products of the file."""
-    history = products[product]
-    pairs = design_of(test).pairs
-    blocks, lost = _match(test, history)
-    passed = int((blocks.place >= 0).sum())
-    ended = passed == len(test["schedule"])
-
-    def analysed(worth: Sequence[float], scale: float) -> InterimAnalysis:
-        found = blocks.differences(history.units, worth)
-        return analyse_pairs(found, pairs, scale, np.random.default_rng(test["seed"]), ended)
-
-    in_units = test["scale"] / float(np.mean(np.abs(test["values"])))
-    profits = test["profits"]
-    early = blocks.differences(history.units, first=True)
-    late = blocks.differences(history.units, first=False)
-    both = np.isfinite(early) & np.isfinite(late)
-    generator = np.random.default_rng(test["seed"])
-    return Reading(
-        question=analysed(test["values"], test["scale"]),
-        units=analysed((1.0, 1.0), in_units),
-        profit=None if profits is None else analysed(profits, in_units * float(np.mean(np.abs(profits)))),
-        lost=tuple(lost),
-        passed=passed,
-        last_day=test["schedule"][passed - 1]["date"] if passed else "",
-        carry_over=check_carry_over(early[both], late[both], generator) if both.any() else None,
-        interference=_interference(blocks, products, product, test["seed"]),
-    )
-
-
-def _match(test: Mapping[str, Any], history: ProductHistory) -> tuple[_Blocks, list[LostDay]]:
-    """Find the rows of a schedule in a history; days at another price or without recorded sales are lost."""
-    design = design_of(test)
-    row_of = {str(day): row for row, day in enumerate(history.dates)}
-    known = history.observed if history.in_stock is None else history.observed & history.in_stock
-    rows = [row_of.get(day["date"], -1) for day in test["schedule"]]
-    counts = list[bool]()
-    lost = list[LostDay]()
-    for row, day in zip(rows, test["schedule"], strict=True):
-        due = row >= 0 and not day["washout"]
-        good = due and bool(known[row]) and same_price(history.price[row], day["price"])
-        if due and not good:
-            lost.append(LostDay(day["date"], float(history.price[row]) if known[row] else None))
-        counts.append(good)
-    kept = np.array(counts).reshape(-1, design.block)
-    enough = kept.sum(axis=1) >= FEWEST_SHARE * design.kept
-    arms = np.array([ARMS.index(day["arm"]) for day in test["schedule"][:: design.block]])
-    blocks = _Blocks(np.array(rows).reshape(kept.shape), kept, arms, enough.reshape(-1, 2).all(axis=1))
-    return blocks, lost
-
-
-def _interference(blocks: _Blocks, products: Sequence[ProductHistory], product: int, seed: int) -> Interference | None:
-    """Return the effect of the test price on the other products of the file, on the same days."""
-    if len(products) < 2 or not blocks.complete.any():
-        return None
-    tested = products[product]
-    own = float(blocks.differences(tested.sales).mean())
-    total = np.zeros(len(tested.dates))
-    opposite = []
-    for other in products:
-        if other.product != tested.product:
-            row = np.minimum(np.searchsorted(other.dates, tested.dates), len(other.dates) - 1)
-            sales = np.where(other.dates[row] == tested.dates, other.sales[row], 0.0)
-            total += sales
-            if float(blocks.differences(sales).mean()) * own < 0:
-                opposite.append(other.product)
-    found = blocks.differences(total)
-    low, high = randomisation_limits(found, list_turns(len(found), np.random.default_rng(seed)), LEVEL)
-    return Interference(own, float(found.mean()), low, high, tuple(opposite))

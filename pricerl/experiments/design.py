@@ -1,40 +1,34 @@
-"""Design of a price test by simulation of the test itself: its blocks, the noise of its sales, and its stop rule."""
+"""Design of a price test by the money that it is expected to earn: noise of its sales, its value, its simulation."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from pricerl.arrays import BoolArray, FloatArray
-from pricerl.experiments.analysis import FINAL, LEVEL, POWER, decide_many, list_turns
-from pricerl.experiments.schedule import FEWEST_PAIRS, Switchback
+from pricerl.arrays import BoolArray, FloatArray, IntArray, Share
+from pricerl.experiments.analysis import SURE, StopRule, decide_many, list_turns
+from pricerl.experiments.schedule import Switchback
 
 SIMULATED = 2000
-"""Simulated tests: a power of 0.80 has a standard error of 0.009."""
+"""Simulated tests, at least: a share of 0.20 has a standard error of 0.009."""
 EXACT = 10
 """Most pairs whose orders are all counted in simulated tests."""
 MOST_TURNS = 1024
 """Number of random orders of more pairs."""
-MOST_STEPS = 6
-"""Most numbers of pairs that are tried."""
-LIFT = 0.05
-"""Lift of units for the days that an ordinary test would need."""
 PRIOR_PAIRS = 8
 """Pairs of blocks that the absence of drift counts for: few pairs show some drift by chance."""
-_Z_POWER = float(ndtri(POWER))
-_Z_FINAL = float(ndtri(1 - FINAL / 2))
 
 
 @dataclass(frozen=True)
 class Sales:
     """Sales at the two prices of a test, per row (day, or week)."""
 
-    units: tuple[float, float]
-    """Expected units at the regular and at the test price."""
+    units: tuple[FloatArray, FloatArray]
+    """Expected units at the regular and at the test price, ``(K,)`` in every posterior draw."""
     values: tuple[float, float]
     """Worth of a unit at either price: its profit or its price, money, or 1 if units are measured."""
     size: float
@@ -43,124 +37,82 @@ class Sales:
     """Sd of the log ratio of demand in two neighbouring blocks beyond that noise."""
 
     @property
-    def outcomes(self) -> tuple[float, float]:
-        """Expected outcome at the regular and at the test price."""
-        return self.units[0] * self.values[0], self.units[1] * self.values[1]
+    def effects(self) -> FloatArray:
+        """Expected outcome at the test price minus that at the regular one, ``(K,)``."""
+        return self.units[1] * self.values[1] - self.units[0] * self.values[0]
 
     @property
-    def effect(self) -> float:
-        """Expected outcome at the test price minus that at the regular one."""
-        return self.outcomes[1] - self.outcomes[0]
-
-    def with_effect(self, effect: float) -> Sales:
-        """Return the same sales with such units at the test price that the effect is another one."""
-        return replace(self, units=(self.units[0], max((self.outcomes[0] + effect) / self.values[1], 1e-9)))
+    def spread(self) -> float:
+        """Plausible size of the effect: its root mean square over the draws."""
+        return math.sqrt(float(np.square(self.effects).mean()))
 
     def difference_sd(self, kept: int) -> float:
-        """Return the sd of a pair's difference with blocks of ``kept`` rows."""
-        pairs = zip(self.units, self.values, strict=True)
-        noise = sum((value * units) ** 2 * (1 / units + 1 / self.size) for units, value in pairs) / kept
-        return math.sqrt(noise + (self.drift * sum(map(abs, self.outcomes)) / 2) ** 2)
+        """Return the sd of a pair's difference with blocks of ``kept`` rows, at the mean units."""
+        means = [float(units.mean()) for units in self.units]
+        outcomes = [value * units for value, units in zip(self.values, means, strict=True)]
+        noise = sum(out**2 * (1 / units + 1 / self.size) for out, units in zip(outcomes, means, strict=True)) / kept
+        return math.sqrt(noise + (self.drift * sum(map(abs, outcomes)) / 2) ** 2)
 
 
-@dataclass(frozen=True)
-class SimulatedTests:
-    """Many simulated tests of one design, ``(R, n)`` differences."""
+class SimulatedTests(NamedTuple):
+    """Shares of many simulated tests of one design, whose true demand is that of the posterior draws in turn."""
 
-    differences: FloatArray
-    effect: float
-    """Effect with which they were simulated."""
-    scale: float
-    """Planned sd of a difference."""
-    turns: BoolArray
-    """``(M, n)`` orders of the randomisation test."""
-
-    def power(self, effect: float) -> float:
-        """Return the share of the tests that find an effect, in its direction; the noise is that of the simulation."""
-        verdicts = decide_many(self.differences + (effect - self.effect), self.scale, self.turns)
-        return float((verdicts * np.sign(effect) > 0).mean())
-
-    @cached_property
-    def detectable(self) -> float:
-        """Smallest effect found with a probability of ``POWER``, above 0; infinite if none is."""
-        found = self.power(self.effect)
-        if 0.2 < found < 0.98:  # on the curve of a normal test through this point
-            reach = float(ndtri(found)) + _Z_FINAL
-            return abs(self.effect) * (_Z_POWER + _Z_FINAL) / reach
-        low = 0.0
-        high = 8 * self.scale
-        if self.power(high) < POWER:
-            return math.inf
-        for _ in range(12):
-            middle = (low + high) / 2
-            if self.power(middle) >= POWER:
-                high = middle
-            else:
-                low = middle
-        return high
-
-    def assurance(self, effects: FloatArray) -> float:
-        """Return the mean power over plausible effects (O'Hagan, Stevens and Campbell 2005), on the same curve."""
-        if not math.isfinite(self.detectable):
-            return 0.0
-        reach = np.abs(effects) / self.detectable * (_Z_POWER + _Z_FINAL)
-        return float(ndtr(reach - _Z_FINAL).mean())
+    decided: Share
+    """Share that reach a verdict."""
+    wrong: Share
+    """Share whose verdict names the worse price."""
+    pairs: float
+    """Mean number of pairs until the test stops."""
+    chosen: FloatArray
+    """``(K,)`` rows of the year at the test price after a verdict for it, in each draw."""
 
 
-def simulate_tests(design: Switchback, sales: Sales, generator: np.random.Generator, tests: int) -> SimulatedTests:
+def expect_gains(sales: Sales, gain: FloatArray, kept: int, rule: StopRule, pairs: IntArray) -> FloatArray:
+    """Return what tests of ``pairs (N,)`` are expected to earn within the year over keeping the price, money ``(N,)``.
+
+    That is ``gain`` per row, ``(K,)`` in every posterior draw, in the rest of the year after a verdict for the test
+    price at the end: the expected value of sample information (Raiffa and Schlaifer 1961), net of what half of the rows
+    of the test are expected to cost. What they are expected to earn does not count: no test is run for that.
+    """
+    noise = sales.difference_sd(kept) / np.sqrt(pairs)
+    weight = rule.spread**2 / (rule.spread**2 + noise**2)
+    needed = ndtri(SURE) * rule.spread * np.sqrt(1 - weight) / weight
+    chosen = ndtr((sales.effects - needed[:, None]) / noise[:, None])
+    cost = min(float(gain.mean()), 0.0) * pairs * rule.block
+    return np.asarray(cost + rule.rows_left(pairs) * (gain * chosen).mean(axis=1))
+
+
+def simulate_tests(
+    design: Switchback, sales: Sales, rule: StopRule | None, generator: np.random.Generator
+) -> SimulatedTests:
     """Simulate tests with negative-binomial units and a level that differs from block to block.
 
     The sum of k rows with mean m and size s is again negative binomial, with mean ``k m`` and size ``k s``.
     """
-    shape = (tests, design.pairs)
+    draws = len(sales.effects)
+    draw = np.tile(np.arange(draws), math.ceil(SIMULATED / draws))
+    differences = draw_differences(design, sales, draw, generator)
+    turns = list_turns(design.pairs, generator, EXACT)[:MOST_TURNS]
+    verdicts, stops = decide_many(differences, sales.difference_sd(design.kept), turns, rule)
+    rows = np.zeros(len(stops)) if rule is None else np.where(verdicts > 0, rule.rows_left(stops), 0.0)
+    return SimulatedTests(
+        decided=float((verdicts != 0).mean()),
+        wrong=float((verdicts * sales.effects[draw] < 0).mean()),
+        pairs=float(stops.mean()),
+        chosen=rows.reshape(-1, draws).mean(axis=0),
+    )
+
+
+def draw_differences(design: Switchback, sales: Sales, draw: IntArray, generator: np.random.Generator) -> FloatArray:
+    """Return the differences of the pairs of tests, ``(R, n)``, whose true demand is that of ``draw (R,)``."""
+    shape = (len(draw), design.pairs)
     level = np.exp(sales.drift / 2 * generator.standard_normal(shape))
     means = []
     for side, units, value in zip((1 / level, level), sales.units, sales.values, strict=True):
         rate = generator.gamma(design.kept * sales.size, 1 / (design.kept * sales.size), shape)
-        means.append(value * generator.poisson(design.kept * units * side * rate) / design.kept)
-    turns = list_turns(design.pairs, generator, EXACT)[:MOST_TURNS]
-    return SimulatedTests(means[1] - means[0], sales.effect, sales.difference_sd(design.kept), turns)
-
-
-def find_pairs(
-    block: int, washout: int, sales: Sales, most: int, seed: int, tests: int = SIMULATED
-) -> tuple[Switchback, SimulatedTests]:
-    """Return the shortest design that finds the effect of ``sales`` with a probability of ``POWER``.
-
-    Its number of pairs is that of a normal approximation, corrected by simulation; at most ``most``. The first
-    ``washout`` rows of a ``block`` do not count.
-    """
-    pairs = min(approximate_pairs(sales, block - washout), most)
-    tried = dict[int, tuple[SimulatedTests, float]]()
-    while pairs not in tried and len(tried) < MOST_STEPS:
-        rng = np.random.default_rng((seed, pairs))
-        simulated = simulate_tests(Switchback(pairs, block, washout), sales, rng, tests)
-        power = simulated.power(sales.effect)
-        tried[pairs] = (simulated, power)
-        if power >= POWER:
-            wanted = pairs - 1
-        else:  # about as many as ``POWER`` needs
-            reach = max(float(ndtri(min(max(power, 0.001), 0.999))) + _Z_FINAL, 0.5)
-            wanted = max(pairs + 1, math.floor(pairs * ((_Z_POWER + _Z_FINAL) / reach) ** 2))
-        pairs = min(max(wanted, FEWEST_PAIRS), most)
-    powerful = [number for number, (_, power) in tried.items() if power >= POWER]
-    number = min(powerful) if powerful else max(tried)
-    return Switchback(number, block, washout), tried[number][0]
-
-
-def approximate_pairs(sales: Sales, kept: int) -> int:
-    """Return the pairs that a normal approximation asks for, at least ``FEWEST_PAIRS``."""
-    ratio = sales.difference_sd(kept) / max(abs(sales.effect), 1e-12)
-    return max(FEWEST_PAIRS, math.ceil(min((ratio * (_Z_FINAL + _Z_POWER)) ** 2 + 1, 1e6)))
-
-
-def rows_per_arm(units: float, size: float) -> int:
-    """Return the rows at each price that an ordinary two-sided test of ``LIFT`` of the units needs, without blocks.
-
-    ``n = 2 (z_{1 - level / 2} + z_power)^2 (1 / units + 1 / size) / lift^2``.
-    """
-    needed = (float(ndtri(1 - LEVEL / 2)) + _Z_POWER) ** 2
-    return math.ceil(2 * needed * (1 / units + 1 / size) / LIFT**2)
+        sold = generator.poisson(design.kept * units[draw][:, None] * side * rate)
+        means.append(value * sold / design.kept)
+    return np.asarray(means[1] - means[0])
 
 
 def measure_drift(

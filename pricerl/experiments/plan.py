@@ -1,4 +1,4 @@
-"""Plan of a price test: the price, blocks and length that show at the least cost whether a change pays."""
+"""Plan of a price test: the price, blocks and length that are expected to earn the most within a year."""
 
 from __future__ import annotations
 
@@ -10,21 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 
-from pricerl.arrays import FloatArray, Interval, interval_of
+from pricerl.arrays import FloatArray, Interval, Share, interval_of
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
-from pricerl.experiments.analysis import POWER
-from pricerl.experiments.design import (
-    Sales,
-    SimulatedTests,
-    approximate_pairs,
-    find_pairs,
-    measure_drift,
-    rows_per_arm,
-)
+from pricerl.experiments.analysis import FINAL, StopRule
+from pricerl.experiments.design import Sales, SimulatedTests, expect_gains, measure_drift, simulate_tests
 from pricerl.experiments.prices import ReachablePrice, find_reachable_prices, gate_blocks
-from pricerl.experiments.schedule import PROPENSITY, Question, Switchback, hash_schedule, lay_out
+from pricerl.experiments.schedule import FEWEST_PAIRS, PROPENSITY, Question, Switchback, hash_schedule, lay_out
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY
 
@@ -32,6 +26,13 @@ MOST_DAYS = 182
 """Days of the longest test: demand would change during a longer one."""
 MOST_COST = 0.05
 """Largest cost of a test, as a share of what keeping the price earns meanwhile."""
+YEAR = 364
+"""Days from the first one of a test for which its choice counts, whole weeks."""
+MATTERS = 0.001
+"""Money that matters, as a share of what keeping the price earns in a year: a test ends early when its choice is
+expected to lose less, and is worth its work if it is expected to earn more."""
+POWER = 0.80
+"""Probability with which a test of units finds the median effect over the posterior draws."""
 BLOCKS = (7, 14)
 """Days of a block: whole weeks, so that all weekdays count alike at both prices."""
 WEEKLY_BLOCKS = (1, 2, 4)
@@ -40,12 +41,8 @@ FEWEST_KEPT = 3
 """Fewest days of a block that count."""
 CARRY_OVER = 0.15
 """Largest mean effect of the buyers' memory of the last price on the days that count, as a share of the effect."""
-DEARER = 1.25
-"""A shorter test may cost this much more than the cheapest one."""
 WEEKS = 4
 """Weeks over which the prices of a test are compared."""
-QUICK = 250
-"""Simulated tests where the plan is only a suggestion."""
 MOST_EXTRA = 3
 """Most further rows of a block that are dropped because the gate has no scheduled price ready before."""
 
@@ -61,19 +58,22 @@ class PriceTest:
     regular_price: float
     """Current price, money."""
     days: int
-    """Days of the whole test, half of them at each price."""
+    """Most days of the test, half of them at each price."""
+    mean_days: int
+    """Expected days until it ends, over the posterior draws."""
     block: int
     """Days of a block."""
     washout: int
     """Days at the beginning of a block that do not count."""
-    effect: float
-    """Difference per row that the test is planned for, the median size over the posterior draws: money, or units."""
-    power: float
-    """Probability with which it finds that effect, by simulation of the test."""
-    detectable: float | None
-    """Smallest difference per row that it finds with a probability of ``POWER``; None if there is none."""
-    decides: float
-    """Mean of that probability over the posterior draws."""
+    gain: float
+    """Expected gain of the verdict within a year, net of the test's expected cost, over keeping the price or, where the
+    advice changes it, charging the other one at once, money; 0 of a test of units."""
+    largest_loss: float
+    """Expected loss of a choice in the rest of the year with which the test ends early, money."""
+    decides: Share
+    """Share of simulated tests that reach a verdict, over the posterior draws."""
+    wrong: Share
+    """Share of simulated tests whose verdict names the worse price."""
     cost: float
     """Largest cost of the whole test, money: it costs more in one of 20 plausible scenarios."""
     worst_cost: float
@@ -82,14 +82,8 @@ class PriceTest:
     """Mean cost over the posterior draws, money; negative if the test is expected to earn."""
     uplift: Interval
     """Measure per row at the test price minus that of keeping the price, money."""
-    needed_days: int
-    """Days that such a test of this effect would need, by a normal approximation."""
-    arm_days: int
-    """Days at each price that an ordinary test of a 5 % lift of units would need at this volume."""
-    units: float
-    """Expected units per row at the current price."""
-    affordable: bool
-    """Whether it finds the effect with a probability of ``POWER`` within the limits on days and money."""
+    pays: bool
+    """Whether it is inside the limits on days and money and, unless units are measured, expected to earn enough."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +98,8 @@ class PlannedTest:
     """Planned sd of the difference within a pair of blocks."""
     wait: int
     """Rows after the history before the test can begin."""
+    rule: StopRule | None
+    """Stop rule on money; None of a test of units."""
 
 
 class Budget(NamedTuple):
@@ -119,54 +115,51 @@ USUAL_BUDGET = Budget()
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A price and a block length."""
+    """A price, blocks, and the number of pairs that is expected to earn the most."""
 
     way: ReachablePrice
-    block: int
-    washout: int
+    design: Switchback
     sales: Sales
     gain: FloatArray
     """``(K,)`` measure per row minus that of keeping the price, money."""
     kept: float
     """Measure per row of keeping the price, money."""
+    rule: StopRule | None
+    value: float
+    """Expected gain within the year, money; of a test of units minus its length in rows."""
 
     @property
-    def pairs(self) -> int:
-        return approximate_pairs(self.sales, self.block - self.washout)
+    def cost(self) -> float:
+        """Cost that the test exceeds in one of 20 posterior draws, money."""
+        return max(0.0, -interval_of(self.gain).low) * self.design.rows / 2
 
-    def cost(self, pairs: int) -> float:
-        """Return the cost that the test exceeds in one of 20 posterior draws, money."""
-        return max(0.0, -interval_of(self.gain).low) * pairs * self.block
-
-    def fits(self, pairs: int, step: int, budget: Budget) -> bool:
-        """Return whether a number of pairs is inside the limits on days and money, with rows of ``step`` days."""
-        rows = 2 * pairs * self.block
-        limit = MOST_COST * self.kept * rows if budget.cost is None else budget.cost
-        return rows <= budget.days // step and self.cost(pairs) <= limit
+    def fits(self, step: int, budget: Budget) -> bool:
+        """Return whether it is inside the limits on days and money, with rows of ``step`` days."""
+        limit = MOST_COST * self.kept * self.design.rows if budget.cost is None else budget.cost
+        return self.design.rows * step <= budget.days and self.cost <= limit
 
 
 def plan_price_test(
     product: Product,
     question: Question | None = None,
     budget: Budget = USUAL_BUDGET,
-    tests: int = QUICK,
     seed: int = 0,
     more_washout: int = 0,
+    keeps: bool = True,
     current: Mapping[str, float] | None = None,
 ) -> PlannedTest | None:
-    """Return the test that shows at the least cost which of two prices is better.
+    """Return the test that is expected to earn the most within a year, net of its cost; of units, the shortest.
 
-    All candidates are as long as a power of ``POWER`` needs, so they yield equal information and the cheapest yields
-    most per unit of money. If none is inside the limits, the one that comes closest is returned, marked as such. There
-    is none if the guardrails allow no other price with a way back, or costs are needed and unknown.
+    If none is inside the limits or pays, the one that comes closest is returned, marked as such. There is none if the
+    guardrails allow no other price with a way back, or costs are needed and unknown.
 
     Args:
         product: with its guardrails.
         question: outcome to compare; the market's measure if absent.
         budget: limits on days and money.
-        tests: number of simulated tests.
         seed: of the simulation.
         more_washout: further rows of a block that do not count.
+        keeps: whether the advice without a test is to keep the price.
         current: current prices of related products of other markets, by name, money.
     """
     step = product.history.step_days
@@ -174,69 +167,63 @@ def plan_price_test(
     if question == "profit" and not product.fitted.cost.known:
         return None
     ways = find_reachable_prices(product, current)
-    candidates = list(_propose(product, question, more_washout, ways)) if ways else []
+    candidates = list(_propose(product, question, budget, more_washout, ways)) if ways else []
     if not candidates:
         return None
-    inside = [item for item in candidates if item.fits(item.pairs, step, budget)]
-    if inside:  # the shortest of the cheap ones
-        cheapest = min(item.cost(item.pairs) for item in inside)
-        near = [item for item in inside if item.cost(item.pairs) <= DEARER * cheapest + 1e-9]
-        chosen = min(near, key=lambda item: (item.pairs * item.block, item.cost(item.pairs)))
-    else:
-        chosen = min(candidates, key=lambda item: item.pairs * item.block)
-    most_pairs = max(budget.days // step // (2 * chosen.block), 1)
-    design, simulated = find_pairs(chosen.block, chosen.washout, chosen.sales, most_pairs, seed, tests)
-    test = _describe(chosen, design, simulated, question, step, budget)
-    return PlannedTest(test, design, chosen.sales, simulated.scale, chosen.way.wait)
+    chosen = max(candidates, key=lambda item: (item.fits(step, budget), item.value))
+    simulated = simulate_tests(chosen.design, chosen.sales, chosen.rule, np.random.default_rng(seed))
+    test = _describe(chosen, simulated, question, step, budget, keeps)
+    return PlannedTest(
+        test, chosen.design, chosen.sales, chosen.sales.difference_sd(chosen.design.kept), chosen.way.wait, chosen.rule
+    )
 
 
 def _describe(
-    chosen: _Candidate, design: Switchback, simulated: SimulatedTests, question: Question, step: int, budget: Budget
+    chosen: _Candidate, simulated: SimulatedTests, question: Question, step: int, budget: Budget, keeps: bool
 ) -> PriceTest:
-    sales = chosen.sales
-    rows = design.pairs * design.block
-    power = simulated.power(sales.effect)
-    effects = chosen.gain if question != "units" else np.full(1, sales.effect)
-    needed = max(chosen.pairs, design.pairs if power >= POWER else design.pairs + 1)
+    design = chosen.design
+    year = YEAR // step
+    gain = 0.0
+    enough = True
+    if chosen.rule is not None:
+        mean = float(chosen.gain.mean())
+        at_once = 0.0 if keeps else max(mean, 0.0) * year
+        cost = min(mean, 0.0) * simulated.pairs * design.block
+        gain = float((chosen.gain * simulated.chosen).mean()) + cost - at_once
+        enough = gain >= chosen.rule.loss
     return PriceTest(
         question=question,
         price=chosen.way.price,
         regular_price=chosen.way.current,
         days=design.rows * step,
+        mean_days=round(2 * simulated.pairs * design.block * step),
         block=design.block * step,
         washout=design.washout * step,
-        effect=sales.effect,
-        power=power,
-        detectable=simulated.detectable if math.isfinite(simulated.detectable) else None,
-        decides=simulated.assurance(effects),
-        cost=chosen.cost(design.pairs),
-        worst_cost=max(0.0, -float(chosen.gain.min())) * rows,
-        expected_cost=-float(chosen.gain.mean()) * rows,
+        gain=gain,
+        largest_loss=0.0 if chosen.rule is None else chosen.rule.loss,
+        decides=simulated.decided,
+        wrong=simulated.wrong,
+        cost=chosen.cost,
+        worst_cost=max(0.0, -float(chosen.gain.min())) * design.rows / 2,
+        expected_cost=-float(chosen.gain.mean()) * design.rows / 2,
         uplift=interval_of(chosen.gain),
-        needed_days=2 * needed * design.block * step,
-        arm_days=rows_per_arm(sales.units[0], sales.size) * step,
-        units=sales.units[0],
-        affordable=power >= POWER and chosen.fits(design.pairs, step, budget),
+        pays=enough and chosen.fits(step, budget),
     )
 
 
 @torch.no_grad()
-def _propose(product: Product, question: Question, more: int, ways: list[ReachablePrice]) -> Iterator[_Candidate]:
-    """Yield every price that the guardrails let a test charge, with every length of its blocks.
-
-    The effect has the median size over the posterior draws, in the probable direction; the units that count at the test
-    price follow from it.
-    """
+def _propose(
+    product: Product, question: Question, budget: Budget, more: int, ways: list[ReachablePrice]
+) -> Iterator[_Candidate]:
+    """Yield every price that the guardrails let a test charge, with every length of its blocks."""
     step = product.history.step_days
     prices = [ways[0].current, *(way.price for way in ways)]
     keep, *values = value_paths(product, product.money(prices)[:, None].expand(-1, WEEKS * 7 // step))
+    measure = product.market.measure if question == "units" else question
+    kept = float(getattr(keep, measure).mean())
     size = float(product.market.size[product.index])
     drifts: dict[tuple[int, int], float] = {}
     for way, value in zip(ways, values, strict=True):
-        gain = value.earned - keep.earned
-        counted = value.units - keep.units if question == "units" else gain
-        effect = math.copysign(float(np.median(np.abs(counted))), float(np.median(counted)))
-        units = (float(keep.units.mean()), float(value.units.mean()))
         worth = _unit_values(product, question, (way.current, way.price))
         for block in BLOCKS if step == 1 else WEEKLY_BLOCKS:
             washout = _washout(product, way, block, value, keep) + more
@@ -244,8 +231,26 @@ def _propose(product: Product, question: Question, more: int, ways: list[Reachab
                 continue
             if (block, washout) not in drifts:
                 drifts[block, washout] = _drift(product, block, washout)
-            sales = Sales(units, worth, size, drifts[block, washout]).with_effect(effect)
-            yield _Candidate(way, block, washout, sales, gain, float(keep.earned.mean()))
+            sales = Sales((keep.units, value.units), worth, size, drifts[block, washout])
+            gain = getattr(value, measure) - getattr(keep, measure)
+            if question == "units":
+                design = Switchback(_pairs_of_units(sales, block - washout), block, washout)
+                yield _Candidate(way, design, sales, gain, kept, None, -design.rows)
+                continue
+            rule = StopRule(sales.spread, MATTERS * abs(kept) * YEAR / step, YEAR // step, block)
+            most = max(budget.days // (2 * block * step), FEWEST_PAIRS)
+            pairs = np.arange(FEWEST_PAIRS, most + 1)
+            expected = expect_gains(sales, gain, block - washout, rule, pairs)
+            best = int(expected.argmax())
+            design = Switchback(int(pairs[best]), block, washout)
+            yield _Candidate(way, design, sales, gain, kept, rule, float(expected[best]))
+
+
+def _pairs_of_units(sales: Sales, kept: int) -> int:
+    """Return the pairs with which a test finds the median effect with a probability of ``POWER``."""
+    reach = float(ndtri(POWER) + ndtri(1 - FINAL / 2))
+    ratio = reach * sales.difference_sd(kept) / max(float(np.median(np.abs(sales.effects))), 1e-12)
+    return max(FEWEST_PAIRS, math.ceil(min(ratio**2 + 1, 1e6)))
 
 
 def _unit_values(product: Product, question: Question, prices: tuple[float, float]) -> tuple[float, float]:
@@ -293,18 +298,18 @@ def plan_schedule(
     product: Product,
     question: Question | None,
     budget: Budget,
-    tests: int,
     seed: int,
     first: date | None = None,
+    keeps: bool = True,
 ) -> tuple[PlannedTest | None, list[dict[str, Any]]]:
     """Return the planned test and its schedule, one row per day or week.
 
-    There is no schedule if no test is affordable, or if the gate changes a price that should count in each of them.
+    There is no schedule if no test pays, or if the gate changes a price that should count in each of them.
     """
     planned = None
     for extra in range(MOST_EXTRA + 1):
-        planned = plan_price_test(product, question, budget, tests, seed, extra)
-        if planned is None or not planned.test.affordable:
+        planned = plan_price_test(product, question, budget, seed, extra, keeps)
+        if planned is None or not planned.test.pays:
             break
         if schedule := gate_schedule(planned, product, seed, first):
             return planned, schedule
@@ -347,8 +352,11 @@ def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Pr
         "values": list(planned.sales.values),
         "profits": list(_unit_values(product, "profit", (test.regular_price, test.price))) if known else None,
         "scale": planned.scale,
-        "effect": test.effect,
-        "power": test.power,
+        "effect": test.uplift.mean,
+        "power": test.decides,
         "cost": test.cost,
         "expected_cost": test.expected_cost,
+        "stop": None
+        if planned.rule is None
+        else {key: getattr(planned.rule, key) for key in ("spread", "loss", "year")},
     }

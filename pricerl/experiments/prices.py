@@ -13,8 +13,8 @@ from pricerl.guardrails.price_grid import WHOLE, from_steps, in_steps
 from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.guardrails.today import DIGITS, PriceLog, Today
 
-LONGEST_WAY = 5
-"""Most rows on the way from one price of a test to the other: two steps under the default hold."""
+LONGEST_WAY = 12
+"""Most rows on the way from one price of a test to the other: four steps under the default hold and weekly limit."""
 LONGEST_WAIT = 10
 """Most rows for which the minimum hold of the last change may delay a test."""
 FARTHEST = 0.20
@@ -97,18 +97,18 @@ def _round_down(price: float, step: float) -> float:
 
 
 def _wanted_prices(today: Today) -> list[float]:
-    """Return prices one and two steps away from which the same number of steps lead back, money."""
+    """Return prices one, two and four steps away from which the same number of steps lead back, money."""
     config = today.config
     rise = 1 + config.rise
     drop = 1 - config.drop
     week = config.max_week_change
-    lowest = max(1 - week, 1 / (1 + week), 1 - FARTHEST)
-    highest = min(1 + week, 1 / (1 - week), 1 + FARTHEST)
     prices = list[float]()
-    for lower, higher in ((drop, rise), (drop**2, rise**2)):
+    for steps, weeks in ((1, 1), (2, 1), (4, 2)):
+        lowest = max((1 - week) ** weeks, (1 + week) ** -weeks, 1 - FARTHEST, drop**steps, rise**-steps)
+        highest = min((1 + week) ** weeks, (1 - week) ** -weeks, 1 + FARTHEST, rise**steps, drop**-steps)
         # rounded towards the current price, so that rounding makes no step too long
-        prices.append(_round_up(today.now * max(lower, 1 / higher, lowest), config.price_step))
-        prices.append(_round_down(today.now * min(higher, 1 / lower, highest), config.price_step))
+        prices.append(_round_up(today.now * lowest, config.price_step))
+        prices.append(_round_down(today.now * highest, config.price_step))
     return prices
 
 

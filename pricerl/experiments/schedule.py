@@ -68,6 +68,14 @@ class ScheduledDay(Part):
     """Whether the day does not count."""
 
 
+class StopTerms(Part):
+    """Terms of the stop rule on money, as of ``analysis.StopRule``."""
+
+    spread: Money
+    loss: Money
+    year: Annotated[int, msgspec.Meta(ge=1)]
+
+
 class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
     """Start of a price test: its schedule as an order of one price per day, and how it will be analysed."""
 
@@ -90,11 +98,14 @@ class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
     scale: Money
     """Planned sd of the difference within a pair of blocks."""
     effect: float
-    """Difference per row that the test is planned for, which it finds with the probability ``power``."""
+    """Expected difference per row; in tests without ``stop`` the one that is found with the probability ``power``."""
     power: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    """Probability of a verdict."""
     cost: Annotated[float, msgspec.Meta(ge=0)]
     """Cost of the whole test, money, exceeded in one of 20 plausible scenarios."""
     expected_cost: float
+    stop: StopTerms | None = None
+    """Stop rule on money; None where only proof ends the test early."""
     forced: bool = False
     """Whether the person confirmed prices far from the current one, or outside the prices tried."""
 

@@ -65,7 +65,8 @@ def find_measured(
         age = (history.last_day - date.fromisoformat(entry["last_day"])).days
         if entry["verdict"] != "undecided" and age <= MEASURED_DAYS:
             pair = (entry["test_price"], entry["regular_price"])
-            found[history.product] = MeasuredPair(*(pair if entry["verdict"] == "higher" else pair[::-1]))
+            better, worse = pair if entry["verdict"] == "higher" else pair[::-1]
+            found[history.product] = MeasuredPair(better, worse, entry.get("proven", True))
     return found
 
 

@@ -105,8 +105,8 @@ def test_a_history_set_by_a_repricer_is_varied_with_consent(repriced: Market) ->
     assert all(abs(day.recommended_price / now - 1) < 0.025 for day in varied.days)
     assert (plain.offered_explore_share, varied.offered_explore_share) == (0.02, None)
     assert what_would_change(plain.to_dict(), PLAIN)[-1] == (
-        "Or set decision.explore_share to 0.02: the price then varies at random, 2 % up or down, which shows how "
-        "buyers respond."
+        "Or let the price vary at random, 2 % up or down, which shows how buyers respond: "
+        "pricerl predict --decision.explore_share 0.02."
     )
 
 

@@ -156,14 +156,14 @@ def test_a_price_that_is_kept_for_lack_of_evidence_shows_the_weighed_change_and_
     weighed = {"weighed": product["uplift"], "settled_price": 11.0}
     product |= {**kept, **weighed, "days": [{**day, **kept} for day in product["days"]]}
     product |= {"uplift": None, "stop_rule": None}
-    test = {"price": 10.9, "days": 84, "block": 7, "effect": 3.0, "power": 0.84, "cost": 21.0, "affordable": True}
+    test = {"price": 10.9, "days": 84, "block": 7, "gain": 310.0, "cost": 21.0, "pays": True}
     product["details"]["price_test"] = test
     text = page_of(changed).text
     now = f"{product['current_price']:.2f}"
     assert f"Keep the price at {now} for now" in text and f"keep {now} go to 11.00 difference (90 %)" in text
     assert text.count("would earn more in") == 1 and "What would decide" in text and "pricerl what-if 11.00" in text
-    assert f"Test 10.90: 84 days, blocks of 7 days at 10.90 and at {now} in random order" in text
-    assert "with a probability of 84 %" in text and "Going to 11.00 would earn more in only 57 % of" in text
+    assert f"Test 10.90: up to 84 days, blocks of 7 days at 10.90 and at {now} in random order" in text
+    assert "310.00 profit more within a year" in text and "Going to 11.00 would earn more in only 57 % of" in text
     assert "pricerl approve" not in text and "Not convinced?" not in text
 
 

@@ -51,11 +51,25 @@ def test_a_mistake_gets_one_message(shop: Path, words: tuple[str, ...], said: st
     assert result.code == 2 and said in result.err and len(result.err.splitlines()) == 1
 
 
-def test_a_test_that_nobody_can_afford_is_refused_with_the_numbers(shop: Path) -> None:
+def test_a_test_that_does_not_pay_is_refused_with_the_numbers_and_the_random_prices(shop: Path) -> None:
     result = run(shop, "price-test", "plan", "seller", "--max_cost", "0", "--max_days", "60")
     assert result.code == 4, result.err
-    assert "no affordable test can show" in result.out and "a 5 % lift would need" in result.out
+    assert "no price test pays; the best one:" in result.out and "than deciding now" in result.out
+    assert "pricerl predict --decision.explore_share 0.02" in result.out
     assert not (shop / "checkpoints" / "seller" / "price_test.csv").exists()
+
+
+def test_whoever_asks_for_units_is_not_told_to_ask_for_units(shop: Path) -> None:
+    for words in (("--data.guardrails.pause", "true"), ("--max_cost", "0", "--max_days", "14")):
+        result = run(shop, *PLAN, *words)
+        assert result.code == 4 and "--question" not in result.out, result.out + result.err
+    paused = run(shop, *PLAN, "--data.guardrails.pause", "true")
+    assert "your limits leave no other price" in paused.out and "costs" not in paused.out
+
+
+def test_a_single_ending_where_a_list_is_needed_is_told_what_is_needed(shop: Path) -> None:
+    result = run(shop, *PLAN, "--data.guardrails.charm_endings", "0.99")
+    assert result.code == 2 and "charm_endings: must be a list in brackets or null, found '0.99'" in result.err
 
 
 def tampered(shop: Path, plan: Path, schedule: Path) -> Path:
@@ -74,7 +88,7 @@ def tampered(shop: Path, plan: Path, schedule: Path) -> Path:
 def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
     planned = run(shop, *PLAN, *LIMITS)
     assert planned.code == 0, planned.err + planned.out
-    for part in ("pairs of blocks", "with a probability of", "cost ", "stop rule", "price_test.csv"):
+    for part in ("pairs of blocks", "a verdict in", "cost ", "proof ", "price_test.csv"):
         assert part in planned.out
     rows = list(csv.DictReader((shop / "checkpoints/seller/price_test.csv").read_text().splitlines()))
     assert rows[0]["Date"] == "2025-04-01" and {row["Arm"] for row in rows} == {"regular", "test"}

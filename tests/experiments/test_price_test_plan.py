@@ -12,7 +12,6 @@ from pricerl.advice.sentences.next_steps import price_test_words
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.experiments.analysis import POWER
 from pricerl.experiments.plan import MOST_DAYS, Budget, plan_price_test
 from pricerl.experiments.prices import find_reachable_prices, gate_blocks
 from pricerl.formatting import PLAIN
@@ -99,28 +98,51 @@ def test_a_multipack_bounds_the_test_of_its_single_from_below(two_sizes: Market)
     assert min(way.price for way in find_reachable_prices(alone, {"L": 19.47})) == 9.74
 
 
-def test_the_plan_promises_its_power_within_its_limits_or_says_that_it_does_not(fitted_product: Product) -> None:
+def test_a_test_of_units_is_long_enough_for_its_effect_within_its_limits_or_says_that_it_is_not(
+    fitted_product: Product,
+) -> None:
     planned = plan_price_test(fitted_product, "units", Budget(730, 1e9))
     assert planned is not None
     test, design = planned.test, planned.design
-    assert test.affordable and test.power >= POWER and test.days == design.rows == 2 * design.pairs * design.block
+    assert test.pays and test.decides >= 0.5 and test.days == design.rows == 2 * design.pairs * design.block
     assert test.block % 7 == 0 and test.washout >= 1 and design.pairs >= 6
     assert test.cost <= test.worst_cost and test.expected_cost <= test.worst_cost
-    short = plan_price_test(fitted_product, "units", Budget(84, 1e9))
-    assert short is not None and short.test.days <= 84 and not short.test.affordable and short.test.needed_days > 84
+    short = plan_price_test(fitted_product, "units", Budget(28, 1e9))
+    assert short is not None and not short.test.pays
     poor = plan_price_test(fitted_product, "units", Budget(730, 0.0))
-    assert poor is not None and (poor.test.cost == 0 or not poor.test.affordable)
+    assert poor is not None and (poor.test.cost == 0 or not poor.test.pays)
 
 
-def test_where_demand_is_known_the_plan_finds_its_true_effect(known_demand: Callable[..., Market]) -> None:
-    """Elasticity -2 and unit cost 6: at 10.50 a unit earns 4.50 and 18.14 are sold, at 10.00 they are 4 and 20."""
-    planned = plan_price_test(_product(known_demand(TRIED)), "profit", Budget(10**5, 1e9))
+def test_the_plan_takes_the_price_and_the_length_that_earn_most_and_pays_only_above_what_matters(
+    fitted_product: Product,
+) -> None:
+    """Elasticity -1.8 to -2.6 and a best price 6 to 12 % away: a history of a year leaves little to be learned."""
+    planned = plan_price_test(fitted_product, "profit", Budget(182, 1e9))
+    assert planned is not None and planned.rule is not None
+    test = planned.test
+    assert test.pays == (test.gain >= planned.rule.loss) and planned.rule.year == 364
+    assert test.mean_days <= test.days <= 182 and test.wrong <= min(test.decides, 0.10)
+    assert 0.02 <= abs(test.price / test.regular_price - 1) <= 0.2
+    capped = plan_price_test(fitted_product, "profit", Budget(182, 0.0))
+    assert capped is not None and (capped.test.cost == 0 or not capped.test.pays)
+
+
+def test_where_demand_is_known_a_test_only_costs(known_demand: Callable[..., Market]) -> None:
+    """Elasticity -2 and unit cost 6: the best price is 12, and no draw doubts it, so that only waiting costs."""
+    planned = plan_price_test(_product(known_demand(TRIED)), "profit", Budget(182, 1e9), keeps=False)
     assert planned is not None
     test = planned.test
     earned = {price: (price - 6) * 20 * (price / 10) ** -2 for price in (test.price, test.regular_price)}
-    assert test.effect == pytest.approx(earned[test.price] - earned[test.regular_price], rel=0.02)
-    assert test.cost == pytest.approx(max(0.0, -test.effect) * test.days / 2, rel=0.05, abs=1e-6)
-    assert test.expected_cost == pytest.approx(-test.effect * test.days / 2, rel=0.05)
+    assert test.uplift.mean == pytest.approx(earned[test.price] - earned[test.regular_price], rel=0.02)
+    assert test.expected_cost == pytest.approx(-test.uplift.mean * test.days / 2, rel=0.05)
+    assert test.gain < 0 and not test.pays
+
+
+def test_limits_that_allow_larger_steps_let_the_test_take_them(known_demand: Callable[..., Market]) -> None:
+    market = known_demand(np.repeat([8.0, 10.0, 12.0, 10.0], 15))
+    steps = [abs(way.price / 10 - 1) for way in find_reachable_prices(_product(market))]
+    assert max(steps) > 0.15 and min(steps) == pytest.approx(0.05, abs=0.01)
+    assert max(abs(way.price / 10 - 1) for way in find_reachable_prices(_product(market, max_week_change=0.06))) < 0.13
 
 
 def test_without_costs_only_units_can_be_compared(
@@ -135,19 +157,15 @@ def test_without_costs_only_units_can_be_compared(
     assert planned is not None and planned.test.question == "units" and planned.sales.values == (1.0, 1.0)
 
 
-TEST = {
-    **{"price": 33.9, "days": 84, "block": 7, "effect": -10.2, "power": 0.84, "cost": 21.0, "affordable": True},
-    **{"units": 5.5, "arm_days": 1825},
-}
+TEST = {"price": 33.9, "days": 84, "block": 7, "cost": 21.0, "gain": 310.0, "pays": True}
 
 
-def test_a_test_in_words_states_days_cost_and_power_and_never_certainty() -> None:
+def test_a_test_in_words_states_length_worth_and_cost() -> None:
     assert price_test_words(TEST, 36.91, PLAIN) == [
-        "Test 33.90: 84 days, blocks of 7 days at 33.90 and at 36.91 in random order (price-test plan).",
-        "In 19 of 20 plausible scenarios that costs at most 21.00 profit.",
-        "It finds a difference of 10.20 per day with a probability of 84 %.",
+        "Test 33.90: up to 84 days, blocks of 7 days at 33.90 and at 36.91 in random order (price-test plan).",
+        "Net of its cost, it is expected to earn 310.00 profit more within a year than no test.",
+        "In 19 of 20 plausible scenarios it costs at most 21.00 profit.",
     ]
-    assert "99 %" in price_test_words({**TEST, "power": 1.0}, 36.91, PLAIN)[2]
-    assert price_test_words({**TEST, "affordable": False}, 36.91, PLAIN) == [
-        "A price test would take too long: 1,825 days at each price to see a 5 % difference."
+    assert price_test_words({**TEST, "pays": False, "gain": -12.0}, 36.91, PLAIN) == [
+        "No price test pays: within a year the best one, of 33.90, would earn 12.00 profit less than no test."
     ]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.stats import permutation_test
+from scipy.stats import norm, permutation_test
 
 from pricerl.experiments.analysis import (
     BETS,
+    SURE,
+    StopRule,
     analyse_pairs,
     check_carry_over,
     confidence_sequence,
@@ -22,7 +26,7 @@ from pricerl.experiments.analysis import (
     randomisation_limits,
     randomisation_p,
 )
-from pricerl.experiments.design import Sales, find_pairs, measure_drift, rows_per_arm, simulate_tests
+from pricerl.experiments.design import Sales, expect_gains, measure_drift, simulate_tests
 from pricerl.experiments.schedule import Switchback, draw_arms
 
 RNG = np.random.default_rng
@@ -105,41 +109,67 @@ def test_the_limits_narrow_and_contain_the_effect_at_all_looks() -> None:
     assert not np.isfinite(ends[3]).any()
 
 
-def test_single_and_many_judgements_agree() -> None:
+RULE = StopRule(spread=1.0, loss=4.0, year=364, block=7)
+
+
+@pytest.mark.parametrize("rule", [None, RULE])
+def test_single_and_many_judgements_agree(rule: StopRule | None) -> None:
     found = RNG(7).normal(0.6, 1.0, (30, 10))
     words = {1.0: "higher", -1.0: "lower", 0.0: "undecided"}
-    for row, verdict in zip(found, decide_many(found, 1.0, list_turns(10, RNG(0))), strict=True):
-        looks = (analyse_pairs(row[:pairs], 10, 1.0, RNG(0)).verdict for pairs in range(11))
-        assert next(look for look in looks if look != "running") == words[verdict]
+    for row, verdict, stop in zip(found, *decide_many(found, 1.0, list_turns(10, RNG(0)), rule), strict=True):
+        looks = [analyse_pairs(row[:pairs], 10, 1.0, RNG(0), rule=rule).verdict for pairs in range(11)]
+        first = next(at for at, look in enumerate(looks) if look != "running")
+        assert (looks[first], first) == (words[verdict], int(stop))
     assert analyse_pairs(found[0][:0], 10, 1.0, RNG(0)).verdict == "running"
     assert analyse_pairs(found[0][:0], 10, 1.0, RNG(0), ended=True).verdict == "undecided"
 
 
-def test_a_planned_test_finds_its_effect_with_four_fifths_and_none_with_a_twentieth() -> None:
-    sales = Sales((50.0, 50.0), (10.0, 11.0), 20.0, 0.05).with_effect(60.0)
-    design, simulated = find_pairs(7, 1, sales, 60, 0)
-    fresh = simulate_tests(design, sales, RNG(8), 3000)
-    assert 0.77 <= fresh.power(60.0) <= 0.86
-    assert fresh.power(-60.0) < 0.9 and simulated.detectable == pytest.approx(60.0, rel=0.08)
-    null = simulate_tests(design, sales.with_effect(0.0), RNG(9), 4000)
-    assert (decide_many(null.differences, null.scale, null.turns) != 0).mean() <= 0.05
-    shorter = simulate_tests(Switchback(design.pairs - 2, 7, 1), sales, RNG(8), 3000)
-    assert shorter.power(60.0) < fresh.power(60.0)
+def test_the_expected_loss_of_a_choice_is_that_of_the_posterior() -> None:
+    """Prior N(0, 1), differences of sd 1.5 with mean 0.5 after four pairs; 364 - 4 * 14 = 308 rows are left."""
+    found = np.array([0.5 - 1.0, 0.5 + 1.0, 0.5 - 1.0, 0.5 + 1.0])
+    choice = RULE.choose(found, 1.5)
+    weight = 1 / (1 + 1.5**2 / 4)
+    posterior = norm(0.5 * weight, np.sqrt(1 - weight))
+    lost = quad(lambda effect: max(0.0, -effect) * posterior.pdf(effect), -8, 8)[0]
+    assert choice.loss[3] == pytest.approx(308 * lost, rel=1e-4)
+    assert bool(choice.sure[3]) == (posterior.sf(0) >= SURE)
+    assert np.isinf(choice.loss[:2]).all() and not choice.sure[:2].any(), "two pairs do not show how noisy sales are"
+    noisier = RULE.choose(20 * found, 1.5)
+    assert noisier.loss[3] > choice.loss[3], "sales noisier than planned count as noisy as they are"
 
 
-def test_the_simulated_noise_has_the_planned_spread() -> None:
-    sales = Sales((6.0, 5.0), (3.0, 4.0), 9.0, 0.1)
-    found = simulate_tests(Switchback(8, 7, 2), sales, RNG(10), 4000)
-    assert found.differences.std() == pytest.approx(found.scale, rel=0.03)
-    assert found.differences.mean() == pytest.approx(sales.effect, abs=0.1) and sales.effect == 2.0
-    certain = np.array([1e6, -1e6])
-    assert found.assurance(certain) == pytest.approx(1.0) and found.assurance(np.zeros(2)) < 0.06
+def _sales(effects: Any) -> Sales:
+    units = np.full(len(effects), 20.0)
+    return Sales((units, units * (1 + np.asarray(effects))), (10.0, 10.0), 20.0, 0.02)
 
 
-def test_an_ordinary_test_of_five_percent_at_five_units_takes_years() -> None:
-    """(1.96 + 0.84)^2 * 2 * (1 / 5.5 + 1 / 9.09) / 0.05^2."""
-    assert rows_per_arm(5.5, 9.09) == pytest.approx(7.849 * 2 * (1 / 5.5 + 1 / 9.09) / 0.0025, abs=2)
-    assert rows_per_arm(5.5, 9.09) == pytest.approx(1832, abs=5)
+def test_money_decides_more_often_than_proof_and_is_rarely_wrong_whatever_the_history_believed() -> None:
+    """The rule knows the size of effects, not their sign: a history that believes in a gain turns no verdict."""
+    design = Switchback(6, 14, 4)
+    effects = RNG(8).normal(0, 0.08, 200)
+    rule = StopRule(_sales(effects).spread, 0.001 * 200 * 364, 364, 14)
+    money = simulate_tests(design, _sales(effects), rule, RNG(9))
+    proof = simulate_tests(design, _sales(effects), None, RNG(9))
+    assert money.decided > 1.5 * proof.decided and money.wrong <= 0.10 and money.pairs < 6
+    harmful = simulate_tests(design, _sales(-np.abs(effects)), rule, RNG(10))
+    assert harmful.wrong <= 0.10
+    none = simulate_tests(design, _sales(np.zeros(200)), None, RNG(11))
+    assert none.decided <= 0.05, "nothing is proven where there is nothing"
+
+
+def test_the_expected_gain_of_a_test_is_that_of_its_simulation() -> None:
+    sales = _sales(RNG(12).normal(-0.01, 0.1, 400))
+    rule = StopRule(sales.spread, 0.0, 364, 7)  # no early end
+    (expected,) = expect_gains(sales, sales.effects, 6, rule, np.array([10]))
+    simulated = simulate_tests(Switchback(10, 7, 1), sales, rule, RNG(13))
+    cost = sales.effects.mean() * simulated.pairs * 7
+    assert cost < 0 < expected
+    assert float((sales.effects * simulated.chosen).mean()) + cost == pytest.approx(expected, rel=0.1)
+    (earning,) = expect_gains(sales, sales.effects + 5.0, 6, rule, np.array([10]))
+    after = simulate_tests(Switchback(10, 7, 1), sales, rule, RNG(13)).chosen
+    assert earning == pytest.approx(float(((sales.effects + 5.0) * after).mean()), rel=0.1), "no test is run to earn"
+    useless = replace(sales, units=(sales.units[0], sales.units[0] * 0.9))
+    assert expect_gains(useless, useless.effects, 6, rule, np.array([3]))[0] < 0, "a test that can only lose costs"
 
 
 @pytest.mark.parametrize(("drift", "low", "high"), [(0.0, 0.0, 0.05), (0.15, 0.07, 0.17)])

@@ -94,17 +94,18 @@ def stop_rule_words(rule: Record, f: Formatter) -> str:
 
 def price_test_words(test: Record, current_price: float, f: Formatter, measure: str = "profit") -> list[str]:
     """Return a ``price_test`` of ``advice.json`` as sentences; ``measure`` is the field that counts."""
-    if not test["affordable"]:
-        need = f.number(test["arm_days"], 0)
-        return [f"A price test would take too long: {need} days at each price to see a 5 % difference."]
+    what = MEASURES[measure]
     at = f.price(test["price"])
+    gain = f"{f.money(abs(test['gain']))} {what}"
+    if not test["pays"]:
+        more = "more" if test["gain"] >= 0 else "less"
+        return [f"No price test pays: within a year the best one, of {at}, would earn {gain} {more} than no test."]
     blocks = f"blocks of {test['block']} days at {at} and at {f.price(current_price)} in random order"
-    cost = f"costs at most {f.money(test['cost'])} {MEASURES[measure]}" if test["cost"] > 0 else "costs nothing"
-    effect = f"{f.money(abs(test['effect']))} per {f.period}"
+    cost = f"costs at most {f.money(test['cost'])} {what}" if test["cost"] > 0 else "costs nothing"
     return [
-        f"Test {at}: {plural(test['days'], 'day')}, {blocks} (price-test plan).",
-        f"In 19 of 20 plausible scenarios that {cost}.",
-        f"It finds a difference of {effect} with a probability of {f.percent(min(test['power'], 0.99), 0)}.",
+        f"Test {at}: up to {plural(test['days'], 'day')}, {blocks} (price-test plan).",
+        f"Net of its cost, it is expected to earn {gain} more within a year than no test.",
+        f"In 19 of 20 plausible scenarios it {cost}.",
     ]
 
 
@@ -146,8 +147,8 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
     helps += price_test_words(test, product["current_price"], f, measure) if test else []
     if (share := product.get("offered_explore_share")) is not None:
         helps.append(
-            f"Or set decision.explore_share to {share:g}: the price then varies at random, {f.percent(share, 0)} up or "
-            "down, which shows how buyers respond."
+            f"Or let the price vary at random, {f.percent(share, 0)} up or down, which shows how buyers respond: "
+            f"pricerl predict --decision.explore_share {share:g}."
         )
     return helps
 

@@ -193,6 +193,8 @@ class PriceTestResultEntry(LogEntry, tag="price_test_result", kw_only=True):
     p_value: Annotated[float, msgspec.Meta(ge=0, le=1)]
     lost: list[date]
     """Days that should have counted but had another price, or no recorded sales."""
+    proven: bool = True
+    """Whether the limits exclude that there is no difference; else the expected loss of the choice decided."""
 
 
 class RepairEntry(LogEntry, tag="repair", kw_only=True):
