@@ -62,7 +62,7 @@ def test_units_that_contradict_sales_are_refused(problems: Problems, read: Read,
 
 def test_prices_with_and_without_tax_in_one_file_are_refused(problems: Problems, read: Read, daily: Daily) -> None:
     mixed = daily(["10,20,2"] * 10 + ["10,23.80,2"] * 10, UNITS)
-    assert "is 1.19 times price × units, but equal to it on line 2" in problems(mixed)[0]
+    assert "is 1.19 times price × units from 2025-01-11 on, but not so on line 2" in problems(mixed)[0]
     assert len(read(daily(["10,23.80,2"] * 20, UNITS)).products) == 1
 
 

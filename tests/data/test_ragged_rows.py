@@ -40,7 +40,7 @@ def test_the_day_of_a_ragged_row_is_unknown_and_the_row_is_reported(
         f"line 12: has {found} cells where the header has 3; 2025-01-11 counts as unknown; check quotes and separators"
     )
     assert str(problem) == text
-    note = "Wrong number of cells: 1 row, whose day counts as unknown. check FILE lists them."
+    note = "Wrong number of cells or no product: 1 row, whose day counts as unknown. check FILE lists them."
     assert history.reports[0].notes[0] == note
     assert problems(lines, STRICT) == (text,)
 

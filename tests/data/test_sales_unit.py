@@ -49,8 +49,9 @@ def test_doubtful_sales_are_revenue_with_fractional_units_and_a_note(read: Read,
     history = read(daily([f"10,{17.37 + day}" for day in range(20)]))
     assert history.reports[0].sales_measure == "revenue"
     assert history.products[0].units[0] == pytest.approx(1.737)
-    assert any("--data.reading.sales" in note for note in history.reports[0].notes)
-    assert "sales do not fit whole units; see Total Sales" in history.reports[0].doubts
+    (doubt,) = history.reports[0].doubts
+    assert doubt.startswith("sales are no whole units; do they hold coupons, returns, tax or shipping?")
+    assert "--data.reading.sales" in doubt
 
 
 def test_price_rounded_to_cents_still_gives_whole_units() -> None:
@@ -60,9 +61,12 @@ def test_price_rounded_to_cents_still_gives_whole_units() -> None:
     assert measure.kind == "revenue" and measure.whole_share > 0.99
 
 
-def test_cheap_product_whose_sales_could_be_units_is_noted() -> None:
-    measure = find_measure(np.full(20, 0.5), np.arange(1.0, 21.0), np.full(20, np.nan), "auto")
-    assert measure.kind == "revenue" and "--data.reading.sales" in measure.note
+def test_cheap_product_whose_sales_can_be_units_is_refused(
+    problems: Callable[..., tuple[str, ...]], daily: Daily
+) -> None:
+    (problem,) = problems(daily([f"0.5,{1 + day}" for day in range(25)]))
+    assert "can be units sold in packs as well as revenue; set --data.reading.sales" in problem
+    assert find_measure(np.full(20, 0.5), np.arange(1.0, 21.0), np.full(20, np.nan), "auto").kind == "revenue"
 
 
 def test_units_column_wins(read: Read, daily: Daily) -> None:

@@ -43,9 +43,10 @@ def test_price_of_zero_without_sales_is_blank(read: Callable[..., History], dail
     assert history.reports[0].blank_price_days == 2
 
 
-def test_blank_product_is_refused(problems: Problems, daily: Daily) -> None:
-    found = problems(daily(["10,20,A", "10,20,", *["10,20,A"] * 8], "Report Date,Product Price,Total Sales,Product"))
-    assert found == ("line 3, Product: is blank; every row needs a product",)
+def test_many_blank_products_are_refused(problems: Problems, daily: Daily) -> None:
+    cells = ["10,20,A", *["10,20,"] * 3, *["10,20,A"] * 8]
+    found = problems(daily(cells, "Report Date,Product Price,Total Sales,Product"))
+    assert found == tuple(f"line {line}, Product: is blank; every row needs a product" for line in (3, 4, 5))
 
 
 def test_every_problem_of_a_file_is_reported_at_once(problems: Problems, daily: Daily) -> None:

@@ -59,10 +59,9 @@ def test_rows_that_are_neither_days_nor_weeks_are_refused(spacing: tuple[int, ..
 def test_products_of_days_and_of_weeks_are_refused_in_one_file(problems: Problems) -> None:
     daily = [f"{np.datetime64('2025-01-01') + day},10,20" for day in range(40)]
     rows = [f"{row},weekly" for row in weeks(20, first="2024-12-01")[1:]] + [f"{row},daily" for row in daily]
-    (found,) = problems([f"{HEADER},Product", *rows])
-    assert found == (
-        "Report Date: rows of products differ: those of 'weekly' are weeks and those of 'daily' are days; "
-        "use one file for each"
+    assert problems([f"{HEADER},Product", *rows]) == tuple(
+        f"Report Date: rows of product {name!r} are {step}s, those of others are not; use a file of its own for it"
+        for name, step in (("daily", "day"), ("weekly", "week"))
     )
 
 

@@ -56,11 +56,13 @@ class DayMasks(NamedTuple):
     """The same, by the sales alone."""
     no_sale: BoolArray
     """The file has no row for the day because nothing was sold."""
+    unfinished: BoolArray
+    """The day was not over when the file was read."""
 
     @property
     def unknown(self) -> BoolArray:
         """Days whose sales are imputed."""
-        return self.missing | self.refund | self.gap | self.stock_out | self.sold_out
+        return self.missing | self.refund | self.gap | self.stock_out | self.sold_out | self.unfinished
 
     @property
     def observed(self) -> BoolArray:
@@ -111,9 +113,8 @@ def mask_days(
         gap[at] &= np.repeat(after - first, after - first) > days.spread(longest_gap)[at]
     out = grid[IN_STOCK] == 0
     out[days.starts] = False
-    return DayMasks(
-        ~present & ~no_sale, sales < 0, gap, np.isnan(price) & (sales > 0), out, np.zeros_like(out), no_sale
-    )
+    none = np.zeros_like(out)
+    return DayMasks(~present & ~no_sale, sales < 0, gap, np.isnan(price) & (sales > 0), out, none, no_sale, none)
 
 
 def carry_forward(values: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from itertools import compress
 
 import numpy as np
@@ -158,6 +159,7 @@ def _find_days(
         no_sale[part] = find_days_without_sale(dates[part], units[part], calendar.present[part], own, gap)
         price[part] = fill_prices(grid[columns.PRODUCT_PRICE][part], no_sale[part])
     masks = mask_days(grid, calendar.present, no_sale, longest_gap, days)
+    masks = masks._replace(unfinished=(dates == np.datetime64(date.today())) & days.spread(step == 1))
     tested = masks.observed & (grid[columns.IN_STOCK] != 1)
     if holidays is not None:  # their effect is estimated
         tested &= ~(np.isin(dates, holidays) & days.spread(step == 1))

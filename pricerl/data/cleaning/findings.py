@@ -20,7 +20,7 @@ from pricerl.data.cleaning.calendar import (
 )
 from pricerl.data.cleaning.missing_days import SETTING, MissingDays
 from pricerl.data.cleaning.product_rows import Calendar, ProductRows, Segments
-from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
+from pricerl.data.cleaning.sales_unit import Measure
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, StockOuts, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
 from pricerl.data.forecasters import OWN_MEAN
@@ -45,6 +45,7 @@ EXCLUDED = {
     "unpriced_sale": "{Day}s with sales but no price, excluded from demand",
     "padding": "Trailing priced {day}s without sales, taken for future {day}s",
     "gap_days": "{Day}s in long runs without price and sales, excluded from demand",
+    "unfinished": "{Day}s not over yet, as they are today, excluded from demand",
 }
 """Notes on days that are excluded from demand, by their count."""
 
@@ -151,7 +152,6 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
         measure = findings.measures[product]
         counts = counted[product] | marked[product]
         zeros = unlikely_zeros(history) if counts["nothing_sold"] else None
-        notes = [*([measure.note] if measure.note else []), *remarks[product]]
         report = ProductReport(
             product=history.product,
             first_day=str(history.dates[0]),
@@ -162,7 +162,7 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
             whole_unit_share=measure.whole_share,
             forecast_used=OWN_MEAN,
             forecast_errors={},
-            notes=(*notes, *_note_days(product, history, findings, counts, zeros)),
+            notes=(*remarks[product], *_note_days(product, history, findings, counts, zeros)),
             doubts=tuple(_doubts(findings.missing, measure, counts, zeros, history)),
             step_days=history.step_days,
         )
@@ -223,7 +223,7 @@ def _count_marked(findings: CleaningFindings) -> dict[str, IntArray]:
     outs = findings.stock_outs
     idle = masks.observed & (findings.calendar.grid[columns.IN_STOCK] != 1) & (findings.units == 0)
     marked = {"nothing_sold": idle, "short": outs.short, "empty": outs.empty}
-    marked |= {name: getattr(masks, name) for name in ("stock_out", "unpriced_sale", "no_sale")}
+    marked |= {name: getattr(masks, name) for name in ("stock_out", "unpriced_sale", "no_sale", "unfinished")}
     return {name: days.count(flags) for name, flags in marked.items()} | {"padding": findings.bounds.padding}
 
 
@@ -337,6 +337,6 @@ def _doubts(
             f"{plural(empty, word)} without sales are taken for stock-outs; confirm them in an "
             f"{columns.IN_STOCK} column",
         ),
-        (measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
+        (bool(measure.doubt), measure.doubt),
     ]
     return [doubt for failed, doubt in checks if failed]

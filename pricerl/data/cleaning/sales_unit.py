@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import FloatArray, count_true
+from pricerl.arrays import BoolArray, FloatArray, count_true
 from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.quality import SalesMeasure
 
@@ -17,14 +17,32 @@ WHOLE_SHARE = 0.8
 """Share of days with whole units above which a measure is accepted."""
 
 
+AGREEING = 0.05
+"""Largest relative difference of sales and price times units that agree."""
+MOSTLY = 0.90
+"""Share of rows that must agree for the others to be exceptions."""
+LEVEL_SPREAD = 0.004
+"""Relative spread of the ratio of prices with and without tax."""
+RATES = (5, 5.5, 6, 7, 7.7, 8, 8.1, 8.5, 9, 9.5, 10, 12, 13, 13.5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 27)
+"""Usual taxes on sales, percent; they are searched for where a file has no units."""
+DISCOUNTS = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
+FACTORS = (*DISCOUNTS, *(1 + rate / 100 for rate in RATES), *(1 / (1 + rate / 100) for rate in RATES if rate != 25))
+"""Usual ratios of sales to prices times units; without its tax, 25 % leave the same as a discount of 20 %."""
+CENTS = 0.0051
+COARSEST = 0.05
+"""Rounding of sales and prices to cents, money, and its largest share of a price that leaves whole units certain."""
+FEWEST_ON_GRID = 20
+"""Fewest days on a grid, beyond one per price, that are no chance."""
+
+
 class Measure(NamedTuple):
     """Interpretation of the file's sales."""
 
     kind: SalesMeasure
     whole_share: float
     """Share of days on which this yields whole units."""
-    note: str = ""
-    """Caveat, or an empty string."""
+    doubt: str = ""
+    """Finding that requires a review, or an empty string."""
 
 
 def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
@@ -40,26 +58,68 @@ def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, settin
         "revenue": count_true(near_whole) / len(price),
         "units": count_true(sales == np.round(sales)) / len(price),
     }
-    kind, note = _find_kind(price, sales, units, shares) if setting == "auto" else (setting, "")
-    return Measure(kind, shares[kind], note)
+    kind = _find_kind(price, sales, units, shares) if setting == "auto" else setting
+    doubt = ""
+    if shares[kind] < WHOLE_SHARE:
+        doubt = _doubt(price, sales, units) if kind == "revenue" else "sales do not fit whole units; see Total Sales"
+    return Measure(kind, shares[kind], doubt)
+
+
+def _doubt(price: FloatArray, sales: FloatArray, units: FloatArray) -> str:
+    """Return how revenue ``(N,)`` differs from price times units, those reported or whole ones; "" if it does not."""
+    given = units > 0
+    reported = count_true(given) >= 0.5 * len(given)
+    if reported:
+        ratio = (sales / (price * units))[given]
+        level = float(np.median(ratio))
+        if np.mean(np.abs(ratio - 1) <= AGREEING) >= MOSTLY and abs(level - 1) <= LEVEL_SPREAD:
+            return ""
+    else:
+        level, share = find_factor(price, sales)
+        if share < MOSTLY:
+            reason = "do they hold coupons, returns, tax or shipping"
+            return f"sales are no whole units; {reason}? Add a Units column, or set --data.reading.sales"
+    of = "price × units" if reported else "whole numbers of prices"
+    reason = "coupons or returns in them, or tax in the price alone" if level < 1 else "tax or shipping in them"
+    return f"sales are about {level:.3g} times {of}: {reason}? Give price and sales both as buyers paid them"
+
+
+def find_factor(price: FloatArray, sales: FloatArray) -> tuple[float, float]:
+    """Return the usual factor by which most sales ``(N,)`` are whole units at the price, and the share of these."""
+    shares = [float(fits_units(price, sales, factor).mean()) for factor in FACTORS]
+    return FACTORS[shares.index(max(shares))], max(shares)
+
+
+def fits_units(price: FloatArray, sales: FloatArray, factor: float = 1.0) -> BoolArray:
+    """Return where sales ``(N,)`` are ``factor`` times a whole number of units at the price, to the cent."""
+    charged = factor * price
+    count = np.round(sales / charged)
+    slack = CENTS * (1 + factor * count)
+    return np.asarray((count >= 1) & (np.abs(sales - count * charged) <= slack) & (slack <= COARSEST * charged))
+
+
+def can_be_packs(price: FloatArray, sales: FloatArray) -> bool:
+    """Return whether sales ``(N,)`` are whole, and multiples of prices on a grid such as 4, 8 and 12 prices.
+
+    Revenue of single units is on no grid, so that these sales may be units sold in packs.
+    """
+    count = np.round(sales / price)
+    whole = (sales == np.round(sales)) & (np.abs(sales - count * price) <= CENTS) & (price != 1)
+    if whole.mean() < MOSTLY:
+        return False
+    grids = [np.gcd.reduce(count[whole & (price == level)].astype(np.int64)) for level in np.unique(price[whole])]
+    enough = whole.sum() >= FEWEST_ON_GRID + len(grids) and len(np.unique(count[whole])) > 2
+    return bool(enough and min(grids) > 1)
 
 
 def _find_kind(
     price: FloatArray, sales: FloatArray, units: FloatArray, shares: dict[SalesMeasure, float]
-) -> tuple[SalesMeasure, str]:
-    remedy = "Set --data.reading.sales to decide."
+) -> SalesMeasure:
     given = np.isfinite(units)
     if count_true(given) >= 0.5 * len(given):
         revenue_error, units_error = (np.median(np.abs(sales - guess)[given]) for guess in (units * price, units))
-        return "revenue" if revenue_error <= units_error else "units", ""
-    if shares["revenue"] >= WHOLE_SHARE:
-        ambiguous = shares["units"] >= WHOLE_SHARE and np.median(price) < 1
-        note = f"Total Sales could be units as well as revenue; read as revenue. {remedy}"
-        return "revenue", note if ambiguous else ""
-    if shares["units"] >= WHOLE_SHARE:
-        return "units", ""
-    fractional = "Total Sales fit whole units neither as revenue nor as units; read as revenue with fractional units."
-    return "revenue", f"{fractional} {remedy}"
+        return "revenue" if revenue_error <= units_error else "units"
+    return "units" if shares["revenue"] < WHOLE_SHARE <= shares["units"] else "revenue"
 
 
 def count_units(

@@ -12,7 +12,7 @@ from pricerl.data.cleaning.missing_days import SETTING, Setting, find_missing_da
 from pricerl.data.cleaning.product_rows import Segments, order_rows
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.reading import columns
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.tables import Parsed
 
 LONGEST_SPAN_DAYS = 20_000
@@ -32,6 +32,9 @@ between days with sales."""
 FEWEST_WEEKS = 8
 """Fewest rows whole weeks apart that are surely weeks in a file of days."""
 
+ROWS_PER_PART = 5
+"""Fewest rows per text of a column that separates shops: the number of an order is on one or a few rows."""
+
 
 def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
     """Check each product's dates; rows may be far apart where the file lists sales only, as ``setting`` says."""
@@ -49,9 +52,9 @@ def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
     codes = codes[order]
     segments = Segments(np.diff(np.flatnonzero(np.diff(codes, prepend=-1, append=-1))))
     unusual = _unusual_products(days, segments)
-    problems: list[Problem] = []
+    problems = _find_repeats(parsed, rows, segments)
     apart: list[Problem] = []
-    steps = {} if unusual.all() else {1: int(np.argmin(unusual))}
+    steps = np.ones(len(segments), dtype=np.int64)
     for place in map(int, np.flatnonzero(unusual)):
         part = segments.part(place)
         name = str(products.categories[codes[part.start]])
@@ -64,17 +67,8 @@ def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
             problems += spacing
         else:
             apart += spacing
-        step = find_step_days(days[part])
-        if step > 1 and segments.sizes[place] < FEWEST_WEEKS and 1 in steps:
-            found = f"rows{whose} are too few to be {STEP_WORDS[step]}s, as those of other products are days"
-            problems.append(Problem(0, columns.REPORT_DATE, found, name))
-            continue
-        steps[step] = min(place, steps.get(step, place))
-    if not problems and len(steps) > 1:
-        firsts = sorted((place, step) for step, place in steps.items())
-        named = [(products.categories[codes[segments.starts[place]]], step) for place, step in firsts]
-        listed = " and ".join(f"those of {name!r} are {STEP_WORDS[step]}s" for name, step in named)
-        problems.append(Problem(0, columns.REPORT_DATE, f"rows of products differ: {listed}; use one file for each"))
+        steps[place] = find_step_days(days[part])
+    problems += _check_steps(steps, segments.sizes, [str(products.categories[codes[at]]) for at in segments.starts])
     meaning: str = setting
     if apart and setting == "auto" and {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns):
         meaning = find_missing_days(frame.iloc[dated], setting).meaning
@@ -91,13 +85,68 @@ def _unusual_products(days: DateArray, segments: Segments) -> BoolArray:
     return np.asarray(impossible | ((2 * wide >= segments.sizes - 1) & (wide > 0)))
 
 
+def _check_steps(steps: IntArray, sizes: IntArray, names: Sequence[str]) -> list[Problem]:
+    """Return a problem per product whose ``steps (P,)`` from row to row are not those of most, which have more rows."""
+    weekly = steps > 1
+    daily = ~weekly & (sizes > 1)
+    if not (weekly.any() and daily.any()):
+        return []
+    surely = weekly & (sizes >= FEWEST_WEEKS)
+    balance = int(surely.sum() - daily.sum())
+    odd = (weekly & ~surely) | (weekly & (balance <= 0)) | (daily & (balance >= 0))
+    places = [(names[place], STEP_WORDS[int(steps[place])]) for place in map(int, np.flatnonzero(odd))]
+    text = "rows of product {!r} are {}s, those of others are not; use a file of its own for it"
+    return [Problem(0, columns.REPORT_DATE, text.format(name, word), name) for name, word in places]
+
+
+def _find_repeats(parsed: Parsed, rows: IntArray, segments: Segments) -> list[Problem]:
+    """Return one problem on all rows that repeat a product and day, or one per product if most have none.
+
+    ``rows (N,)`` are those with a date: one product of ``segments`` after another, by day and then by line.
+    """
+    days = parsed.frame[columns.REPORT_DATE].to_numpy()[rows]
+    owner = segments.spread(np.arange(len(segments)))
+    second = np.flatnonzero((days[1:] == days[:-1]) & (owner[1:] == owner[:-1])) + 1
+    affected = np.unique(owner[second])
+    if 2 * len(affected) > len(segments):
+        return [_explain_repeats(parsed, rows, second)._replace(product="", everywhere=True)]
+    return [_explain_repeats(parsed, rows, second[owner[second] == place]) for place in affected]
+
+
+def _explain_repeats(parsed: Parsed, rows: IntArray, second: IntArray) -> Problem:
+    """Return the problem of the rows at ``second (R,)``, each of the same product and day as the one before."""
+    frame = parsed.frame.iloc[rows]
+    line, before = (parsed.lines[int(rows[place])] for place in (second[0], second[0] - 1))
+    name = str(frame[columns.PRODUCT].iloc[second[0]])
+    if len(second) == 1 or parsed.texts is None:
+        whose = f" of product {name!r}" if frame[columns.PRODUCT].nunique() > 1 else ""
+        found = f"{frame[columns.REPORT_DATE].iloc[second[0]].date()}{whose} is already on line {before}"
+        return Problem(line, columns.REPORT_DATE, f"{found}; keep one row per day", name)
+    texts = parsed.texts.iloc[rows]
+    same = (texts.iloc[second].to_numpy() == texts.iloc[second - 1].to_numpy()).all(axis=1)
+    negative = frame.reindex(columns=[columns.TOTAL_SALES]).to_numpy()[:, 0] < 0
+    known = {name for ours, name in parsed.names.items() if ours != columns.GROUP}
+    keys = frame[[columns.PRODUCT, columns.REPORT_DATE]]
+    apart = [
+        f"which column {title!r} separates ({list_names(map(str, part.unique()))}); split the file, or add them up"
+        for title, part in texts.items()
+        if title not in known and ROWS_PER_PART * part.nunique() <= len(rows)
+        if not keys.assign(part=part.to_numpy()).duplicated().any()
+    ]
+    if 2 * same.sum() > len(second):
+        why = "cell by cell; delete what is there twice"
+    elif 2 * (negative[second] != negative[second - 1]).sum() > len(second):
+        why = "with negative sales; leave returns out, or subtract them"
+    else:
+        why = (*apart, "which no column separates; add orders up, delete copies")[0]
+    found = f"{len(second):,} rows repeat product and day, such as line {line} those of line {before}, {why}"
+    return Problem(line, columns.REPORT_DATE, found, name)
+
+
 def _check_days(days: DateArray, rows: IntArray, lines: Sequence[int], whose: str) -> list[Problem]:
     """Check one product's rows, sorted by day and then by line."""
     steps = np.diff(days).astype(np.int64)
-    found = [
-        (at + 1, f"{days[at + 1]}{whose} is already on line {lines[rows[at]]}; keep one row per day")
-        for at in map(int, np.flatnonzero(steps == 0))
-    ]
+    found = []
     if (span := int(steps.sum())) > LONGEST_SPAN_DAYS:
         middle = days[len(days) // 2]  # the end farther from the middle row has the typo
         odd, other = (-1, 0) if days[-1] - middle > middle - days[0] else (0, -1)

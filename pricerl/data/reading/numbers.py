@@ -18,7 +18,9 @@ from pricerl.data.reading.columns import IN_STOCK, LARGEST_NUMBER, PROMOTION
 from pricerl.data.reading.problems import Problem, quote
 from pricerl.data.reading.tables import Cells, TextColumn, match_texts
 
-BLANK_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "–", "—"})
+NO_NAMES = frozenset({"", "#N/A", "-", "–", "—"})
+"""Cells without a name: a product may be called None or NA."""
+BLANK_WORDS = frozenset({*map(str.casefold, NO_NAMES), "na", "n/a", "nan", "null", "none"})
 
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _THOUSANDS_SPACE = re.compile(r"(?<=\d)[\s'’](?=\d{3}(?!\d))")

@@ -1,18 +1,30 @@
-"""Rows with too few or too many cells: which day, and of which product, is lost with each."""
+"""Rows that are none of a product and day: sums of others, and those that cost their day, cut or without a product."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold_product
+from pricerl.data.reading.numbers import NO_NAMES, is_blank
 from pricerl.data.reading.problems import Problem
-from pricerl.data.reading.tables import Cells, LostRow, Parsed, TextColumn, TextTable
+from pricerl.data.reading.tables import (
+    Cells,
+    LostRow,
+    Parsed,
+    RaggedRow,
+    TextColumn,
+    TextTable,
+    match_texts,
+    text_frame,
+)
 from pricerl.formatting import plural
 
 LARGEST_SHARE = 0.05
@@ -21,6 +33,12 @@ FEW = 2
 few."""
 
 SEPARATORS = (",", ";", "\t", "|")
+
+SUM_WORDS = (
+    r"(?i)\b((grand|sub)[ -]?)?(total|totals|totale|totales|totais|totaux|sum|suma|soma|somma|somme)\b"
+    r"|\b(zwischen|gesamt)?summe\b|\bgesamt(ergebnis)?\b"
+)
+"""Words of lines that are sums of others, in English, German, French, Spanish, Italian and Portuguese."""
 
 
 def check_share(table: TextTable) -> list[Problem]:
@@ -57,6 +75,29 @@ def _count_split_numbers(cells: Sequence[str]) -> int:
     return sum(bool(re.fullmatch(r"\D*\d{1,3}", a) and re.fullmatch(r"\d{2,3}(\.\d+)?\D*", b)) for a, b in pairs)
 
 
+def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTable, list[str]]:
+    """Return a table without lines called a sum in place of the date, or of the product if undated, and a note.
+
+    Rows without a product, unless there are many, become ragged ones. ``date`` and ``product`` are columns' places.
+    """
+    days = TextColumn(table.frame.iloc[:, date])
+    names = days if product is None else TextColumn(table.frame.iloc[:, product])
+    undated = days.spread([is_blank(text) for text in days.texts.to_pylist()])
+    sums = days.spread(match_texts(days.texts, SUM_WORDS)) | undated & names.spread(match_texts(names.texts, SUM_WORDS))
+    unnamed = names.spread([text.strip() in NO_NAMES for text in names.texts.to_pylist()]) & ~sums
+    unnamed &= product is not None and unnamed.sum() <= max(FEW, LARGEST_SHARE * len(unnamed))
+    kept = ~(sums | unnamed)
+    if kept.all() or not kept.any():
+        return table, []
+    notes = [f"{plural(int(sums.sum()), 'line')} of sums left out, such as line {table.lines[int(sums.argmax())]}."]
+    rows = map(int, np.flatnonzero(unnamed))
+    ragged = (*table.ragged, *(RaggedRow(table.lines[row], tuple(table.frame.iloc[row])) for row in rows))
+    parts = (table.frame.iloc[:, place][kept] for place in range(len(table.header)))
+    frame = text_frame(table.header, (part.cat.remove_unused_categories() for part in parts))
+    rest = replace(table, frame=frame, lines=list(compress(table.lines, kept)), ragged=ragged)
+    return rest, notes if sums.any() else []
+
+
 def find_lost(
     table: TextTable, date: int, product: int | None, dates: Cells, read: Callable[[Sequence[str]], DateArray]
 ) -> list[LostRow]:
@@ -88,7 +129,11 @@ def find_lost(
         day = found.pop() if len(found) == 1 else np.datetime64("NaT", "D")
         names = [] if product is None else _texts_at(row.cells, product, width, table.separator)
         finding = f"has {plural(len(row.cells), 'cell')} where the header has {width}"
-        lost.append(LostRow(row.line, finding, day, names))
+        remedy = "check quotes and separators"
+        if len(row.cells) == width:
+            finding = "has no product"
+            remedy = "fill it in"
+        lost.append(LostRow(row.line, finding, day, names, remedy))
     return lost
 
 
@@ -136,14 +181,14 @@ def settle(parsed: Parsed, summed: bool) -> tuple[BoolArray, dict[str, DateArray
         product = known[0] if len(known) == 1 or (known and whole) else ""
         owner = product if len(used) > 1 else ""
         if np.isnat(row.day):
-            text = f"{row.finding}, and its day is not clear; check quotes and separators"
+            text = f"{row.finding}, and its day is not clear; {row.remedy}"
             unclear.append(Problem(row.line, "", text, owner))
             continue
         there = set() if summed else set(products[dates == row.day])
         for name in [product] if product else [name for name in used if name not in there]:
             unknown.setdefault(name, []).append(row.day)
         of = f" of {product!r}" if owner else ""
-        text = f"{row.finding}; {row.day}{of} counts as unknown; check quotes and separators"
+        text = f"{row.finding}; {row.day}{of} counts as unknown; {row.remedy}"
         reported.append(Problem(row.line, "", text, owner))
     for name, days in unknown.items():
         gone |= (products == name) & np.isin(dates, days)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,9 +20,9 @@ from pricerl.data.reading.dates import note_forms, read_dates
 from pricerl.data.reading.exports.aggregation import aggregate
 from pricerl.data.reading.exports.sales_reports import join_ads, sort_reports
 from pricerl.data.reading.header import find_vague_cost, match_header, unit_costs
-from pricerl.data.reading.numbers import is_blank, read_flags, read_number_columns
+from pricerl.data.reading.numbers import NO_NAMES, is_blank, read_flags, read_number_columns
 from pricerl.data.reading.problems import Problem, name_files, refuse
-from pricerl.data.reading.ragged_rows import check_share, find_lost, settle
+from pricerl.data.reading.ragged_rows import check_share, find_lost, leave_out, settle
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.data.reading.sources.csv_file import split_rows
 from pricerl.data.reading.tables import Cells, Parsed, TextColumn, TextTable
@@ -90,7 +90,7 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
         refuse(table.source, every, table.files)
     aside = name_files(skipped, table.files)
     rows = f"{plural(len(lost), 'row')}, whose day counts as unknown. check FILE lists them."
-    ragged = [f"Wrong number of cells: {rows}"] if lost else []
+    ragged = [f"Wrong number of cells or no product: {rows}"] if lost else []
     history = clean(usable, table.source, config, (*ragged, *parsed.notes, *blanked, *merged), aside, unknown_days)
     found = sorted([*history.problems, *name_files(lost, table.files)])
     currency = parsed.currency or find_currency(parsed.cells, parsed.names)
@@ -111,6 +111,9 @@ def _set_aside(problems: Iterable[Problem], lines: Sequence[int], products: pd.S
 def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     header = table.header
     positions, ignored, problems = match_header(header, table.header_line, config.columns)
+    sums: list[str] = []
+    if columns.REPORT_DATE in positions:
+        table, sums = leave_out(table, positions[columns.REPORT_DATE], positions.get(columns.PRODUCT))
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
     if columns.UNIT_COST not in cells and (place := find_vague_cost(header, positions.values())) is not None:
@@ -137,8 +140,8 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
             lambda texts: read_dates(texts, range(len(texts)), config.date_format)[0],
         )
     names = {name: header[position] for name, position in positions.items()}
-    notes = [*table.notes, *ignored, *forms]
-    return Parsed(frame, table.lines, notes, [*problems, *too_many, *unreadable], lost, cells, names)
+    notes = [*sums, *table.notes, *ignored, *forms]
+    return Parsed(frame, table.lines, notes, [*problems, *too_many, *unreadable], lost, cells, names, table.frame)
 
 
 def _parse(
@@ -150,10 +153,10 @@ def _parse(
     frame = pd.DataFrame(values, index=pd.RangeIndex(len(lines)), copy=False)
     frame[columns.PRODUCT] = pd.Categorical([UNNAMED_PRODUCT]).repeat(len(lines))
     if columns.PRODUCT in cells:
-        frame[columns.PRODUCT], blank = _read_names(cells[columns.PRODUCT])
+        frame[columns.PRODUCT], blank = _read_names(cells[columns.PRODUCT], NO_NAMES.__contains__)
         problems += [Problem(lines[row], columns.PRODUCT, "is blank; every row needs a product") for row in blank]
     if columns.GROUP in cells:
-        groups, blank = _read_names(cells[columns.GROUP])
+        groups, blank = _read_names(cells[columns.GROUP], is_blank)
         groups[blank] = np.nan
         frame[columns.GROUP] = groups.remove_unused_categories()
     for name in columns.FLAGS:
@@ -167,11 +170,11 @@ def _parse(
     return frame, problems
 
 
-def _read_names(cells: Cells) -> tuple[pd.Categorical, IntArray]:
+def _read_names(cells: Cells, lacks_name: Callable[[str], bool]) -> tuple[pd.Categorical, IntArray]:
     """Return the names in a column, categories in their order of first appearance, and the rows without one."""
     column = TextColumn(cells)
     stripped = [text.strip() for text in column.texts.to_pylist()]
-    blank = np.array([is_blank(name) for name in stripped], dtype=bool)
+    blank = np.array([lacks_name(name) for name in stripped], dtype=bool)
     merged, names = pd.factorize(np.array(stripped, dtype=object))
     codes, order = pd.factorize(column.spread(merged))
     return pd.Categorical.from_codes(codes, categories=pd.Index(names[order].tolist())), column.rows(blank)

@@ -61,17 +61,18 @@ class TextTable:
 
 
 class LostRow(NamedTuple):
-    """Ragged row, with what is known of it."""
+    """Row that cannot be read, with what is known of it."""
 
     line: int
     finding: str
-    """Its number of cells, in words."""
 
     day: np.datetime64
     """Its day; NaT if that is not clear."""
 
     names: Sequence[str]
     """Texts that can be its product, likeliest first."""
+
+    remedy: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,9 @@ class Parsed:
 
     names: Mapping[str, str] = field(default_factory=dict)
     """Name in the file by column."""
+
+    texts: pd.DataFrame | None = None
+    """All columns as written in the file; None for sums of its rows."""
 
     currency: str = ""
     """ISO 4217 code in the currency column of an export, or in the name of its column of prices; empty without any."""

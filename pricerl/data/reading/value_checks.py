@@ -13,7 +13,19 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.cleaning.product_rows import order_rows
-from pricerl.data.cleaning.sales_unit import SalesSetting, find_measure
+from pricerl.data.cleaning.sales_unit import (
+    AGREEING,
+    CENTS,
+    DISCOUNTS,
+    LEVEL_SPREAD,
+    MOSTLY,
+    SalesSetting,
+    can_be_packs,
+    find_factor,
+    find_measure,
+    fits_units,
+)
+from pricerl.data.cleaning.tax_turns import find_common_change
 from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold_product
@@ -167,29 +179,24 @@ def _mixed_shares(name: str, frame: pd.DataFrame, lines: Sequence[int]) -> list[
     return problems
 
 
-AGREEING = 0.05
 CONTRADICTING = 0.30
-"""Largest relative difference of sales and price times units that agree, and smallest one that is a contradiction."""
-MOSTLY = 0.90
-"""Share of rows that must agree for the others to be contradictions."""
+"""Smallest relative difference of sales and price times units that is a contradiction on a row."""
+PLAUSIBLE = (0.5, 1.5)
+LARGEST_FAR_SHARE = 0.20
+"""Range of sales over price times units that coupons, tax and shipping explain, and the share of rows outside."""
 
 TAXES = (1.04, 1.28)
 """Range of the ratio of prices with and without tax."""
-TAX_SPREAD = 0.004
 TAX_SHARE = 0.10
-"""Relative spread of that ratio, and smallest share of rows at either of the two levels."""
-RATES = (5, 5.5, 6, 7, 7.7, 8, 8.1, 8.5, 9, 9.5, 10, 12, 13, 13.5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 27)
-"""Usual taxes on sales, percent; they are searched for where a file has no units."""
-ROUND_DISCOUNTS = (25.0,)
-"""Of these, taxes whose removal looks like a round discount: 25 % less its tax is 20 % off."""
-
-CENTS = 0.0051
-COARSEST = 0.05
-"""Rounding of sales and prices to cents, money, and its largest share of a price that leaves whole units certain."""
+FEWEST_TAXED = 7
+"""Smallest share of rows at either of the two levels where they take turns, and fewest rows."""
 FEWEST_SOLD = 20
 """Fewest days with sales of a product that show what is usual."""
 FAR = 7.0
 """Factor between a day's units and all others of the product that a moved decimal sign explains better than demand."""
+FARTHEST = 100.0
+BULK = 1000
+"""Factor and number of units that no order reaches."""
 SMALL = 2.0
 """The same for units below all others, if they are no whole number."""
 FEWEST_PROFITS = 10
@@ -200,21 +207,31 @@ SAMPLE = 4000
 
 def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSetting) -> list[Problem]:
     """Return sales and profits that cannot be meant; the setting says whether sales are revenue or units."""
-    names = [columns.PRODUCT, columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS, columns.TOTAL_PROFIT]
-    amounts = frame.reindex(columns=names).set_axis(["product", "price", "sales", "units", "profit"], axis=1)
+    names = [columns.PRODUCT, columns.REPORT_DATE, columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS]
+    amounts = frame.reindex(columns=[*names, columns.TOTAL_PROFIT])
+    amounts = amounts.set_axis(["product", "day", "price", "sales", "units", "profit"], axis=1)
     priced = amounts["price"].between(columns.SMALLEST_PRICE, columns.LARGEST_NUMBER, inclusive="neither")
+    priced &= amounts["day"].notna()
     sold = amounts[priced & amounts["sales"].between(0, columns.LARGEST_NUMBER, inclusive="neither")]
     if not len(sold):
         return []
     price = sold["price"].to_numpy()
     sales = sold["sales"].to_numpy()
-    are_units = find_measure(price, sales, sold["units"].to_numpy(), setting).kind == "units"
+    units = sold["units"].to_numpy()
+    are_units = find_measure(price, sales, units, setting).kind == "units"
+    counted = sales if are_units else sales / price
+    sold = sold.assign(units=np.where(units > 0, units, counted))
     problems = _profits(sold, sales * price if are_units else sales, lines)
-    if are_units:
-        return problems
-    if (sold["units"] > 0).any():
-        return [*problems, *_contradictions(sold[sold["units"] > 0], lines)]
-    return [*problems, *(_taxed_rows(sold, lines) or _moved_points(sold, lines))]
+    if (units > 0).any():
+        problems += _contradictions(sold[units > 0], are_units, lines)
+    elif not are_units:
+        problems += _taxed_rows(sold, lines) or _moved_points(sold, lines)
+        problems += _coarse_sales(sold, lines) if setting == "auto" else []
+    limit = _highest_other(sold["product"], sold["units"])
+    for row in map(int, np.flatnonzero((sold["units"] > FARTHEST * limit) & (sold["units"] > BULK) & (limit > 0))):
+        found = f"{sales[row]:.10g} is above {FARTHEST:.0f} times any other day of the product; {KEEP}"
+        problems.append(Problem(lines[int(sold.index[row])], columns.TOTAL_SALES, found))
+    return problems or _tax_in_prices(sold, lines)
 
 
 def _profits(sold: pd.DataFrame, revenue: FloatArray, lines: Sequence[int]) -> list[Problem]:
@@ -234,58 +251,96 @@ def _profits(sold: pd.DataFrame, revenue: FloatArray, lines: Sequence[int]) -> l
     return problems
 
 
-def _contradictions(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
-    """Return rows whose sales contradict price times units, or a problem if they mix prices with and without tax."""
-    price, sales, units = (sold[name].to_numpy() for name in ("price", "sales", "units"))
-    rows = sold.index.to_numpy()
-    ratio = sales / (price * units)
-    plain = np.abs(ratio - 1) <= TAX_SPREAD
-    taxed = (ratio > TAXES[0]) & (ratio < TAXES[1])
-    if plain.mean() >= TAX_SHARE and taxed.mean() >= TAX_SHARE and (plain | taxed).mean() >= MOSTLY:
-        factor = float(np.median(ratio[taxed]))
-        if np.mean(np.abs(ratio[taxed] / factor - 1) <= TAX_SPREAD) >= MOSTLY:
-            line, other = (lines[rows[np.argmax(mask)]] for mask in (taxed, plain))
-            found = f"is {factor:.3g} times price × units, but equal to it on line {other}"
-            text = f"{found}; are taxes in some rows only? Otherwise, {KEEP}"
-            return [Problem(line, columns.TOTAL_SALES, text, everywhere=True)]
-    if np.mean(np.abs(ratio - 1) <= AGREEING) < MOSTLY:
-        return []
-    off = (np.abs(ratio - 1) > CONTRADICTING) & (np.abs(sales - price * units) > price)
+def _contradictions(sold: pd.DataFrame, are_units: bool, lines: Sequence[int]) -> list[Problem]:
+    """Return products and rows whose sales contradict price times units, or a problem if they mix two levels of tax."""
+    due = sold["units"] * (1.0 if are_units else sold["price"])
+    ratio = sold["sales"] / due
+    apart = np.exp(np.abs(np.log(ratio.to_numpy())))
+    plain = apart <= 1 + LEVEL_SPREAD
+    taxed = (apart > TAXES[0]) & (apart < TAXES[1])
+    factor = float(ratio[taxed].median())
+    level = taxed & (np.abs(ratio.to_numpy() / factor - 1) <= LEVEL_SPREAD)
+    if level.sum() >= MOSTLY * taxed.sum() and (plain | level).mean() >= MOSTLY:
+        mixed = min(plain.mean(), level.mean()) >= TAX_SHARE and factor > 1
+        if levels := _two_levels(sold, plain, level, mixed, f"is {factor:.3g} times price × units", lines):
+            return levels
+    products = sold["product"]
+    agreeing = ((ratio - 1).abs() <= AGREEING).groupby(products, observed=True).transform("mean")
+    off = ((ratio - 1).abs() > CONTRADICTING) & ((sold["sales"] - due).abs() > sold["price"]) & (agreeing >= MOSTLY)
+    far = ~ratio.between(*((1 - AGREEING, 1 + AGREEING) if are_units else PLAUSIBLE))
+    shares = far.groupby(products, observed=True).agg(["size", "mean", "idxmax"])
+    wrong = shares[(shares["size"] >= FEWEST_PROFITS) & (shares["mean"] > LARGEST_FAR_SHARE)]
+    remedy = "does it count packs or visits, or do sales hold tax or shipping? Correct or remove it"
     problems = []
-    for at in np.flatnonzero(off):
-        found = f"{units[at]:.10g} × {price[at]:.10g} is not {sales[at]:.10g}"
-        problems.append(Problem(lines[rows[at]], columns.UNITS, f"{found}; {KEEP}"))
-    return problems
+    for row in [*sold.index[off], *wrong["idxmax"]]:
+        found = f"{sold['units'][row]:.10g} × {sold['price'][row]:.10g} is not {sold['sales'][row]:.10g}"
+        found = f"{found}, nor is {sold['units'][row]:.10g}" if are_units else found
+        text = f"{found}; {KEEP}" if off[row] else f"{found}, as on many other rows; {remedy}; {KEEP}"
+        problems.append(Problem(lines[row], columns.UNITS, text, str(products[row])))
+    return problems if off.any() else _one_if_most(problems, len(shares))
 
 
-def _fits(price: FloatArray, sales: FloatArray, factor: float = 1.0) -> BoolArray:
-    """Return where sales ``(N,)`` are ``factor`` times a whole number of units at the price, to the cent."""
-    charged = factor * price
-    count = np.round(sales / charged)
-    slack = CENTS * (1 + factor * count)
-    return np.asarray((count >= 1) & (np.abs(sales - count * charged) <= slack) & (slack <= COARSEST * charged))
+def _one_if_most(problems: list[Problem], num_products: int) -> list[Problem]:
+    """Return the first of problems of different products for the whole file if they concern most, else all."""
+    return [problems[0]._replace(product="", everywhere=True)] if 2 * len(problems) > num_products else problems
+
+
+def _two_levels(
+    sold: pd.DataFrame, plain: BoolArray, level: BoolArray, mixed: bool, found: str, lines: Sequence[int]
+) -> list[Problem]:
+    """Return the problem of rows at a second level: ``mixed`` with plain ones, or all rows from or until a day."""
+    taxed = level & ~plain
+    whole = plain & ~level
+    if min(taxed.sum(), whole.sum()) < FEWEST_TAXED:
+        return []
+    days = sold["day"].to_numpy()
+    first, last = (str(day)[:10] for day in (days[taxed].min(), days[taxed].max()))
+    spans = {f" from {first} on": days >= days[taxed].min(), f" until {last}": days <= days[taxed].max()}
+    when = next((text for text, span in spans.items() if level[span].mean() >= MOSTLY), "")
+    if not (mixed or when):
+        return []
+    line, other = (lines[int(sold.index.to_numpy()[mask][0])] for mask in (taxed, whole))
+    found = f"{found}{when}, but not so on line {other}"
+    text = f"{found}; is tax, or a discount, in the price or the sales alone on some days? Otherwise, {KEEP}"
+    return [Problem(line, columns.TOTAL_SALES, text, everywhere=True)]
 
 
 def _taxed_rows(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     """Return a problem if sales fit whole units on some rows and, with or without a usual tax, on the others."""
     price = sold["price"].to_numpy()
     sales = sold["sales"].to_numpy()
-    whole = _fits(price, sales)
+    whole = fits_units(price, sales)
     others = np.flatnonzero(~whole)[:SAMPLE]
-    if min(whole.mean(), 1 - whole.mean()) < TAX_SHARE or len(others) < FEWEST_PROFITS:
+    if whole.mean() < TAX_SHARE or len(others) < FEWEST_TAXED:
         return []
-    factors = [1 + rate / 100 for rate in RATES]
-    factors += [1 / factor for factor, rate in zip(factors, RATES, strict=True) if rate not in ROUND_DISCOUNTS]
-    fitting = [_fits(price[others], sales[others], factor) for factor in factors]
-    best = int(np.argmax([fits.sum() for fits in fitting]))
-    if fitting[best].mean() < MOSTLY:
+    factor, share = find_factor(price[others], sales[others])
+    level = fits_units(price, sales, factor)
+    if share < MOSTLY or factor in DISCOUNTS or level.mean() >= MOSTLY:
         return []
-    rows = sold.index.to_numpy()
-    line = lines[rows[others[np.argmax(fitting[best])]]]
-    other = lines[rows[np.argmax(whole)]]
-    found = f"is {factors[best]:.4g} times a whole number of prices, but a whole number itself on line {other}"
-    remedy = f"are taxes in some rows only? Otherwise, {KEEP}"
-    return [Problem(line, columns.TOTAL_SALES, f"{found}; {remedy}", everywhere=True)]
+    mixed = 1 - whole.mean() >= TAX_SHARE
+    return _two_levels(sold, whole, level, mixed, f"is {factor:.4g} times a whole number of prices", lines)
+
+
+def _coarse_sales(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
+    """Return a problem per product whose sales can be units in packs as well as revenue."""
+    text = "can be units sold in packs as well as revenue; set --data.reading.sales units or revenue"
+    problems = [
+        Problem(lines[int(rows.index[0])], columns.TOTAL_SALES, text, str(name))
+        for name, rows in sold.groupby("product", observed=True)
+        if can_be_packs(rows["price"].to_numpy(), rows["sales"].to_numpy())
+    ]
+    return _one_if_most(problems, sold["product"].nunique())
+
+
+def _tax_in_prices(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
+    """Return a problem if all prices change by a usual tax at once, and the units sold do not follow."""
+    found = find_common_change(sold)
+    if found is None:
+        return []
+    factor, row = found
+    text = f"on {sold['day'][row].date()} most prices became {factor:.4g} times as high and demand did not react"
+    remedy = f"does tax begin or end there? Give all prices alike. Otherwise, {KEEP}"
+    return [Problem(lines[row], columns.PRODUCT_PRICE, f"{text}; {remedy}", everywhere=True)]
 
 
 def _moved_points(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
@@ -294,7 +349,7 @@ def _moved_points(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     Products with other sales that are no whole units, such as those less returns, are not suspected of small ones.
     """
     rows = sold[["price", "sales"]].assign(product=sold["product"].cat.codes, count=sold["sales"] / sold["price"])
-    rows["whole"] = _fits(rows["price"].to_numpy(), rows["sales"].to_numpy())
+    rows["whole"] = fits_units(rows["price"].to_numpy(), rows["sales"].to_numpy())
     fitting = rows.groupby("product")["whole"]
     days = fitting.transform("size")
     rows["limit"] = _highest_other(rows["product"], rows["count"])
@@ -308,7 +363,7 @@ def _moved_points(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     problems = []
     for factor in (10, 100):
         small = ~whole & (SMALL * count < rows["least"]) & (factor * count <= limit)
-        small &= _fits(rows["price"].to_numpy(), factor * rows["sales"].to_numpy())
+        small &= fits_units(rows["price"].to_numpy(), factor * rows["sales"].to_numpy())
         small &= 2 * small.groupby(rows["product"]).transform("sum") >= unusual
         tens = (count / factor - (count / factor).round()).abs() <= CENTS
         large = whole & tens & (count > FAR * factor / 10 * limit) & (count / factor <= limit)
@@ -322,9 +377,9 @@ def _moved_points(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
 
 def _highest_other(products: pd.Series, values: pd.Series) -> FloatArray:
     """Return the highest of the other values of each row's product ``(N,)``, ``-inf`` without another row."""
-    highest = values.groupby(products).transform("max")
-    top = values.groupby(products).idxmax()
+    highest = values.groupby(products, observed=True).transform("max")
+    top = values.groupby(products, observed=True).idxmax()
     others = values.copy()
     others[top] = -np.inf
-    highest[top] = others.groupby(products).max().to_numpy()
+    highest[top] = others.groupby(products, observed=True).max().to_numpy()
     return highest.to_numpy()

@@ -1,0 +1,56 @@
+"""Days on which a tax enters or leaves the prices or the sales of a file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pricerl.data.cleaning.sales_unit import CENTS, RATES
+from pricerl.data.days import RECENT_DAYS, WEEK
+
+ALIKE = 0.75
+FEWEST_PRICES = 2
+"""Smallest share of products, and fewest different prices, that change alike; others change again on the same day."""
+WINDOW = 2 * RECENT_DAYS
+"""Days before and after the change that are compared."""
+CHANCE = 1.28
+"""Standard errors by which units sold must miss those at an elasticity of -1 to show that no buyer paid more."""
+
+
+def find_common_change(sold: pd.DataFrame) -> tuple[float, int] | None:
+    """Return factor and a row of a lasting change by a usual tax, of most prices at once, that buyers ignored.
+
+    Units must be sure to differ from those at an elasticity of -1. ``sold`` has product, day, price and units per row.
+    """
+    rows = sold.assign(product=sold["product"].cat.codes).sort_values(["product", "day"], kind="stable")
+    rows["before"] = rows.groupby("product")["price"].shift()
+    moved = rows[(rows["price"] != rows["before"]) & rows["before"].notna()]
+    lower = moved[["price", "before"]].min(axis=1)
+    higher = moved[["price", "before"]].max(axis=1)
+    for rate in RATES:
+        factor = 1 + rate / 100
+        exact = moved[(higher - factor * lower).abs() <= CENTS * (1 + factor)]
+        exact = exact[(exact["day"] - exact["day"].mode().min()).abs() <= pd.Timedelta(days=WEEK)]
+        turns = exact.groupby("product")["day"].first()
+        if len(turns) < ALIKE * rows["product"].nunique() or lower[exact.index].nunique() < FEWEST_PRICES:
+            continue
+        row = int(exact.index[0])
+        change = float(np.log(exact["price"][row] / exact["before"][row]))
+        rows["since"] = (rows["day"] - rows["product"].map(turns)).dt.days
+        spans = rows.groupby("product")["since"].agg(["min", "max"])
+        days = range(max(-WINDOW, int(spans["min"].max())), min(WINDOW, int(spans["max"].min())))
+        if min(-days.start, days.stop) >= WEEK and _is_ignored(rows[rows["since"].isin(days)], days, change):
+            return float(np.exp(np.copysign(np.log(factor), change))), row
+    return None
+
+
+def _is_ignored(rows: pd.DataFrame, days: range, change: float) -> bool:
+    """Return whether prices stay changed from day 0 of the column ``since`` on, but daily units are as before."""
+    levels = rows.groupby(["product", rows["since"] >= 0])["price"].median().unstack()
+    daily = rows.groupby("since")["units"].sum().reindex(days, fill_value=0.0).to_numpy()
+    sides = (daily[: -days.start], daily[-days.start :])
+    if abs(np.log((levels[True] / levels[False]).median()) - change) > abs(change) / 2:
+        return False
+    noise = np.sqrt(sum(side.var() / len(side) / side.mean() ** 2 for side in sides))
+    followed = np.sign(change) * np.log(sides[1].mean() / sides[0].mean())
+    return bool(followed - CHANCE * noise > -abs(change))
