@@ -65,7 +65,7 @@ MAX_FOLDER_LINES = {
     "operations/watching": 930,
     "runs": 1160,
     "sac": 1420,
-    "simulation": 400,
+    "simulation": 490,
     "training": 2420,
     "training/callbacks": 600,
 }

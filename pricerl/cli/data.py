@@ -189,11 +189,14 @@ def _products(options: argparse.Namespace) -> tuple[dict[str, float | None], tup
 
 def simulate(words: Sequence[str]) -> int:
     """Write a simulated seller, and its true demand in a file next to it."""
+    from pricerl.simulation.order_exports import PLATFORMS
     from pricerl.simulation.seller import MARKETS, SellerConfig, write_seller
 
     parser = Parser(prog="pricerl simulate", description=simulate.__doc__)
     parser.add_argument("--out", required=True, help="CSV to write; the truth goes to FILE.truth.json")
     parser.add_argument("--market", choices=MARKETS, default=SellerConfig().market, help="family of demand")
+    orders = "write the order export of a platform, with coupons, gifts, refunds and wholesale orders"
+    parser.add_argument("--as", dest="platform", choices=PLATFORMS, help=orders)
     texts = {
         "days": "days of history",
         "units": "mean units per day at the initial price",
@@ -203,7 +206,8 @@ def simulate(words: Sequence[str]) -> int:
     add_settings(parser, SellerConfig(), texts)
     options = vars(parser.parse_args(words))
     out = Path(options.pop("out"))
-    write_seller(SellerConfig(**options), out)
+    platform = options.pop("platform")
+    write_seller(SellerConfig(**options), out, platform)
     write_lines([f"{out}", f"{out}.truth.json"])
     return EXIT_OK
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray
+from pricerl.data.days import RECENT_DAYS
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading.problems import Problem
 
@@ -96,6 +97,9 @@ class ProductHistory:
     own_price: BoolArray | None = None
     """``(D,)`` True on days whose price pricerl set; None if there are none."""
 
+    coupons: FloatArray | None = None
+    """``(D,)`` share of sales at posted prices that buyers did not pay, such as coupons; None if never reported."""
+
     group: str = ""
     """Name in the ``Group`` column: products that demand is pooled with first; empty without one."""
 
@@ -113,6 +117,16 @@ class ProductHistory:
         if self.in_force is None:
             return self.price
         return self.in_force if self.own_price is None else np.where(self.own_price, self.price, self.in_force)
+
+    @property
+    def share_paid(self) -> float:
+        """Share of the posted price that buyers paid over the last four weeks, at most 1; 1 if no coupons are known."""
+        sold = self.observed & (self.units > 0)
+        if self.coupons is None or not sold.any():
+            return 1.0
+        recent = sold & (self.dates > self.dates[-1] - RECENT_DAYS)
+        counted = recent if recent.any() else sold
+        return min(float(self.sales[counted].sum() / (self.price * self.units)[counted].sum()), 1.0)
 
     @property
     def next_day(self) -> date:

@@ -42,7 +42,8 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
     draws = slice(0, market.num_draws)
     kept = market.counted_share[:, draws].mean(1)
     cost = market.counted_cost[:, draws].mean(1)
-    units = references.sales[:, market.mean_draw] / references.price
+    paid = market.share_paid * references.price
+    units = references.sales[:, market.mean_draw] / paid
     lowest = history.bias[:, 0]  # minus the lowest price over the scaler's span
     seasons = []
     for product in market.preprocessor.products:
@@ -55,7 +56,7 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
         above,
         slopes[1].std(1, correction=0) / 2,
         market.memory_loss[:, draws].mean(1) / 4,
-        1 - cost / (kept * references.price),
+        1 - cost / (kept * paid),
         (units.clamp(min=1e-6).log10() + 1) / 5,
         0.5 + 0.5 * torch.tensor(seasons, dtype=torch.float32, device=market.device),
         history.gain[:, 0] * references.price + lowest,

@@ -176,7 +176,7 @@ class Dynamics:
         units = expected_units if z_cell is None else self.quantiles.units(expected_units, z_cell, state.product)
         day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
         prices = torch.cat([state.prices, price.expand(days, -1)])
-        sales = torch.cat([state.sales, units * price])
+        sales = torch.cat([state.sales, units * price * rows.market.share_paid])
         ratio = day.sales / rows.references.sales
         ratios = torch.cat([state.ratios, ratio.expand(days, -1)])
         reward = self.score(rows, price, position, day, _week_means(ratios, 1, days))

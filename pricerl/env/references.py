@@ -72,7 +72,8 @@ def find_spread(market: Market, reference: References) -> Tensor:
     units = market.log_curves[:, :num_draws, :, 0].exp()
     share = market.counted_share[:, :num_draws, None]
     cost = market.counted_cost[:, :num_draws, None]
-    contribution = (share * price[:, None] - cost) * units
+    paid = market.share_paid[:, None, None]
+    contribution = (share * paid * price[:, None] - cost) * units
     sales, unit = (value[:, :num_draws, None] for value in (reference.sales, reference.profit_unit))
-    at_median = (share - cost / reference.price[:, None, None]) * sales
+    at_median = (share - cost / (paid * reference.price[:, None, None])) * sales
     return ((contribution - at_median) / unit).std(1, correction=0)

@@ -48,13 +48,14 @@ def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
     expected = Response(*(values[0] for values in days))
     mean = expected.expected_units
     draw = torch.arange(market.num_draws, device=market.device)[:, None]
+    paid = price * market.share_paid[product.index]
     generator = torch.Generator(market.device).manual_seed(seed)
     units = sample_units(mean.repeat(NOISE_SAMPLES, 1, 1), market.size[product.index], generator)
-    profit = market.rows(product.rows()[None], draw).profit(units * price, units)
+    profit = market.rows(product.rows()[None], draw).profit(units * paid, units)
     units_limits = _with_limits(mean, units.flatten(0, 1))
     return PathForecast(
         units=units_limits,
-        sales=units_limits * _numpy(price),  # each day has one price
+        sales=units_limits * _numpy(paid),  # each day has one price
         profit=_with_limits(expected.profit, profit.flatten(0, 1)),
         organic=intervals_of(_numpy(expected.organic)),
         ad=intervals_of(_numpy(expected.ad)),

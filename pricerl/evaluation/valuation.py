@@ -213,7 +213,7 @@ def gains_over(
     other = np.exp(log_units_at(fitted, stays))
     level = history.units[day] / own.mean(0)
     if measure == "sales":
-        return np.asarray((price * own - kept * other) * level)
+        return np.asarray(fitted.cost.share_paid * (price * own - kept * other) * level)
     return np.asarray((margins_at(fitted, price) * own - margins_at(fitted, stays) * other) * level)
 
 
@@ -270,6 +270,6 @@ def find_break_even(product: ProductMarket, price: float) -> BreakEven:
     """Return the break-even unit cost of a product around a price, money, over the posterior draws of its demand."""
     elasticity = elasticity_at(product, price)
     known = product.cost.fees_known
-    share = product.cost.share_kept if known else np.ones_like(elasticity)
+    share = product.cost.share_kept if known else np.full_like(elasticity, product.cost.share_paid)
     cost = break_even_costs(share * price, elasticity)
     return BreakEven(interval_of(cost), interval_of(share - cost / price), known, float((elasticity > -1).mean()))

@@ -62,6 +62,7 @@ class MarketRows(NamedTuple):
     upper_edge: Tensor
     log_price_low: Tensor
     log_step: Tensor
+    share_paid: Tensor
     share_kept: Tensor
     unit_cost: Tensor
     fixed_cost: Tensor
@@ -135,6 +136,8 @@ class Market:
     """``(P, 7)`` weekday factors."""
     holiday: Tensor
     """``(P, 3)`` factors by day type."""
+    share_paid: Tensor
+    """``(P,)`` share of the posted price that buyers pay after coupons."""
     share_kept: Tensor
     """``(P, K + 1)`` share of revenue kept after fees."""
     unit_cost: Tensor
@@ -268,7 +271,7 @@ class Market:
         above = self._curves.index_select(1, left + 1)
         values = torch.lerp(below, above, share).exp_().view(3, *points.shape)
         units = values[0]
-        sales = units * price
+        sales = units * price * rows.share_paid
         organic, ad = values[1:].clamp(max=MAX_CONVERSION)
         return Response(units, sales, rows.profit(sales, units), organic, ad)
 

@@ -20,6 +20,7 @@ from pricerl.data.history import History
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError, did_you_mean
+from pricerl.simulation.order_exports import write_orders
 from pricerl.simulation.true_demand import ShopRanges, add_best_price, draw_truth, expected_units
 from pricerl.writing import explained, write_text
 
@@ -130,8 +131,10 @@ def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
     return pd.concat(frames, ignore_index=True), {"family": config.market, "products": truths}
 
 
-def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
+def write_seller(config: SellerConfig, out: Path, platform: str | None = None) -> dict[str, Any]:
     """Write a simulated seller's CSV file and its truth, ``<out>.truth.json``, and return the truth.
+
+    The file is a table of days, or the order export of a platform, by its name in ``order_exports.PLATFORMS``.
 
     Raises:
         UsageError: the file cannot be written.
@@ -140,7 +143,8 @@ def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
     truth_file = Path(f"{out}.truth.json")
     with explained(truth_file):
         truth_file.unlink(missing_ok=True)  # so that no reader finds the truth of an earlier file
-    write_text(out, _to_csv(frame))
+    generator = np.random.default_rng([config.seed, 1])
+    write_text(out, write_orders(frame, platform, generator) if platform else _to_csv(frame))
     write_text(truth_file, json.dumps(truth, indent=2) + "\n")
     return truth
 

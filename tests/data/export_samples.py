@@ -84,6 +84,9 @@ class Sample(NamedTuple):
     key: str = "sku"
     """``sku``, ``name``, or ``mug`` for a file about the mug only, without a product column."""
 
+    coupons: float = 0.0
+    """Money that coupons and discounts took off the posted prices."""
+
 
 SAMPLES: dict[str, Callable[[], Sample]] = {}
 """Every sample, by name."""
@@ -119,7 +122,7 @@ def _amazon_rows() -> list[Row]:
                 "item-status": "Shipped",
                 "quantity": line.units,
                 "currency": "USD",
-                "item-price": f"{line.money + (2 if discount else 0):.2f}",
+                "item-price": f"{line.money:.2f}",
                 "item-promotion-discount": discount,
             }
         )
@@ -132,13 +135,13 @@ def _amazon_rows() -> list[Row]:
 
 @sample
 def amazon_all_orders() -> Sample:
-    return Sample("amazon-all-orders", write_table(AMAZON_ORDERS, _amazon_rows(), "\t"))
+    return Sample("amazon-all-orders", write_table(AMAZON_ORDERS, _amazon_rows(), "\t"), coupons=2.0)
 
 
 @sample
 def amazon_all_orders_with_business() -> Sample:
     header = AMAZON_ORDERS + ",is-business-order,purchase-order-number,price-designation"
-    return Sample("amazon-all-orders", write_table(header, _amazon_rows(), "\t"))
+    return Sample("amazon-all-orders", write_table(header, _amazon_rows(), "\t"), coupons=2.0)
 
 
 AMAZON_DAYS = ["Ordered Product Sales", "Units Ordered", "Total Order Items"]
@@ -208,7 +211,7 @@ def _payments(names: Sequence[str], order: str, stamp: Callable[[datetime], str]
                 sku: line.sku,
                 description: line.name,
                 quantity: line.units,
-                sales: money(line.money - rebate),
+                sales: money(line.money),
                 rebates: money(rebate),
                 total: money(line.money * 0.7),
             }
@@ -224,7 +227,7 @@ def amazon_payments() -> Sample:
     table = _payments(
         names.split(","), "Order", lambda time: f"{time:%b} {time.day}, {time:%Y %I:%M:%S %p} PDT", "{:,.2f}".format
     )
-    return Sample("amazon-payments", "\n".join([*PREAMBLE, table]))
+    return Sample("amazon-payments", "\n".join([*PREAMBLE, table]), coupons=2.0)
 
 
 GERMAN_PAYMENTS = (
@@ -243,7 +246,8 @@ def amazon_payments_in_german() -> Sample:
         lambda time: f"{time:%d.%m.%Y %H:%M:%S} UTC",
         lambda value: f"{value:,.2f}".translate(str.maketrans(",.", ".,")),
     )
-    return Sample("amazon-payments", f'"Alle Beträge in Euro, sofern nicht anders gekennzeichnet"\n{table}')
+    above = '"Alle Beträge in Euro, sofern nicht anders gekennzeichnet"'
+    return Sample("amazon-payments", f"{above}\n{table}", coupons=2.0)
 
 
 SHOPIFY_ORDERS = (

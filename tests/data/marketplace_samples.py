@@ -180,11 +180,12 @@ def otto_orders() -> Sample:
                         "positionItemId": f"{order}-{line.sku}-{unit}",
                         "fulfillmentStatus": "ANNOUNCED" if order == 1004 else "SENT",
                         "product.sku": line.sku,
-                        "itemValueGrossPrice.amount": f"{line.price + discount:.2f}",
+                        "itemValueGrossPrice.amount": f"{line.price:.2f}",
                         "itemValueGrossPrice.currency": "EUR",
                         "itemValueDiscount.amount": f"{discount:.2f}" if discount else "",
                     }
                 )
     lost = ["RETURNED", "CANCELLED_BY_PARTNER", "CANCELLED_BY_MARKETPLACE"]
     rows += [{**rows[0], "positionItemId": status, "fulfillmentStatus": status} for status in lost]
-    return Sample("otto-orders", write_table(OTTO, rows))
+    units = sum(line.units for line in orders()[4][2])
+    return Sample("otto-orders", write_table(OTTO, rows), coupons=2.5 * units)

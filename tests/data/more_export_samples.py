@@ -71,15 +71,14 @@ ETSY_LATER = ",InPerson Discount,InPerson Location,VAT Paid by Buyer,SKU"
 def _etsy_items(header: str, sku: bool) -> str:
     rows: list[Row] = []
     for at, line in enumerate(order_lines()):
-        discount = 3.0 if at == 7 else 0.0  # spread over the units, so that the paid price is the shop's
-        price = line.price + discount / line.units
+        discount = 3.0 if at == 7 else 0.0
         row: dict[str, object] = {
             "Sale Date": f"{line.time:%m/%d/%y}",
             "Item Name": line.name,
             "Quantity": line.units,
-            "Price": f"{price:.2f}",
+            "Price": f"{line.price:.2f}",
             "Discount Amount": f"{discount:.2f}",
-            "Item Total": f"{price * line.units:.2f}",
+            "Item Total": f"{line.money:.2f}",
             "Currency": "USD",
             "Transaction ID": 5031352290 + at,
             "Listing ID": line.sku if not sku else 4347345198,
@@ -90,12 +89,12 @@ def _etsy_items(header: str, sku: bool) -> str:
 
 @sample
 def etsy_sold_order_items() -> Sample:
-    return Sample("etsy-sold-order-items", _etsy_items(ETSY_ITEMS + ETSY_LATER, sku=True))
+    return Sample("etsy-sold-order-items", _etsy_items(ETSY_ITEMS + ETSY_LATER, sku=True), coupons=3.0)
 
 
 @sample
 def etsy_sold_order_items_of_older_version() -> Sample:
-    return Sample("etsy-sold-order-items", _etsy_items(ETSY_ITEMS, sku=False))
+    return Sample("etsy-sold-order-items", _etsy_items(ETSY_ITEMS, sku=False), coupons=3.0)
 
 
 ETSY_ORDERS = (
@@ -272,10 +271,10 @@ def _tiktok(line: Line) -> Row:
         "Product Name": line.name,
         "Quantity": line.units,
         "SKU Unit Original Price": f"{line.price + 2:.2f}",
-        "SKU Subtotal Before Discount": f"{line.money + 2 * line.units:.2f}",
+        "SKU Subtotal Before Discount": f"{line.money:.2f}",
         "SKU Platform Discount": "1.00",
-        "SKU Seller Discount": f"{2 * line.units:.2f}",
-        "SKU Subtotal After Discount": f"{line.money - 1:.2f}",
+        "SKU Seller Discount": f"{line.units:.2f}",
+        "SKU Subtotal After Discount": f"{line.money - 1 - line.units:.2f}",
         "Created Time": f"{line.time:%m/%d/%Y %I:%M:%S %p}\t",
     }
 
@@ -284,7 +283,8 @@ def _tiktok(line: Line) -> Row:
 def tiktok_orders() -> Sample:
     names = {"Order ID": "Platform unique order ID.", "Order Status": "Order status.", "Quantity": "SKU sold quantity."}
     rows = [names, *map(_tiktok, order_lines())]
-    return Sample("tiktok-orders", write_table(TIKTOK, [*rows, {**rows[1], "Order Status": "Canceled"}]))
+    text = write_table(TIKTOK, [*rows, {**rows[1], "Order Status": "Canceled"}])
+    return Sample("tiktok-orders", text, coupons=sum(line.units for line in order_lines()))
 
 
 SQUARE = (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import more_export_samples
 from export_samples import Line, Row, Sample, sample, write_table
-from marketplace_samples import orders
+from marketplace_samples import comma, orders
 
 SAMPLES = more_export_samples.SAMPLES
 
@@ -120,16 +122,48 @@ BIGCOMMERCE_LINES = (
 def bigcommerce_order_lines() -> Sample:
     rows: list[Row] = []
     for order, time, lines in orders():
-        half = order == 1003  # a coupon of half the order: each line was listed at twice the price paid
+        half = order == 1003  # a coupon of half the order
         for at, line in enumerate(lines):
             row: Row = {"Order ID": order, "Product ID": 70 + len(line.sku), "Product SKU": line.sku}
-            row |= {"Product Qty": line.units, "Product Unit Price": f"{line.price * (1 + half):.2f}"}
+            row |= {"Product Qty": line.units, "Product Unit Price": f"{line.price:.2f}"}
             if at == 0:
                 row |= {"Order Date": f"{time:%m/%d/%Y}", "Order Time": f"{time:%H:%M:%S}", "Order Status": "Completed"}
-                row["Coupon Value"] = f"{sum(other.money for other in lines):.2f}" if half else "0.00"
+                row["Coupon Value"] = f"{sum(other.money for other in lines) / 2:.2f}" if half else "0.00"
             rows.append(row)
     rows.append({**rows[0], "Order ID": 1, "Order Status": "Cancelled"})
-    return Sample("bigcommerce-order-lines", write_table(BIGCOMMERCE_LINES, rows))
+    half = sum(line.money for line in orders()[2][2]) / 2
+    return Sample("bigcommerce-order-lines", write_table(BIGCOMMERCE_LINES, rows), coupons=half)
+
+
+def _till(header: str, date: str, money: Callable[[float], str], separator: str) -> str:
+    """Write order lines under the given names: number, time, code, name, units, price and, if named, total."""
+    names = header.split(",")
+    rows: list[Row] = []
+    for order, time, lines in orders():
+        for line in lines:
+            cells = [order, f"{time:{date}}", line.sku, line.name, line.units, money(line.price), money(line.money)]
+            rows.append(dict(zip(names, cells, strict=False)))
+    return write_table(header, rows, separator)
+
+
+@sample
+def order_lines_of_a_wholesaler() -> Sample:
+    header = "InvoiceNo,InvoiceDate,StockCode,Description,Quantity,UnitPrice"
+    first, line, *others = _till(header, "%m/%d/%Y %H:%M", "{:.2f}".format, ",").splitlines()
+    returned = line.replace("1001,", "C1009,").replace(",1,", ",-1,")
+    return Sample("order-lines", "\n".join([first, line, returned, *others, ""]))
+
+
+@sample
+def order_lines_in_german() -> Sample:
+    header = "Bestellnummer,Bestelldatum,Artikelnummer,Bezeichnung,Menge,Einzelpreis,Gesamtpreis"
+    return Sample("order-lines", _till(header, "%d.%m.%Y", comma, ";"))
+
+
+@sample
+def order_lines_in_dutch_with_totals_alone() -> Sample:
+    header = "Factuurnummer,Besteldatum,Artikelcode,Omschrijving,Aantal,Opmerking,Regeltotaal"
+    return Sample("order-lines", _till(header, "%Y-%m-%d", "{:.2f}".format, ","))
 
 
 MAGENTO = (
@@ -149,8 +183,9 @@ def magento_order_items() -> Sample:
             row: Row = {"item_id": len(rows) + 1, "order_id": order, "sku": line.sku, "product_type": "configurable"}
             row |= {"created_at": f"{time:%Y-%m-%d %H:%M:%S}", "name": line.name, "qty_ordered": f"{ordered:.4f}"}
             row |= {"qty_canceled": f"{lost / 2:.4f}", "qty_refunded": f"{lost / 2:.4f}"}
-            row |= {"price": f"{line.price + discount:.4f}", "discount_amount": f"{discount * ordered:.4f}"}
-            rows.append({**row, "row_total": f"{(line.price + discount) * ordered:.4f}"})
+            row |= {"price": f"{line.price:.4f}", "discount_amount": f"{discount * ordered:.4f}"}
+            rows.append({**row, "row_total": f"{line.price * ordered:.4f}"})
             child = {"parent_item_id": row["item_id"], "product_type": "simple", "price": "0.0000"}
             rows.append({**row, "item_id": len(rows) + 1, **child, "row_total": "0.0000", "discount_amount": "0.0000"})
-    return Sample("magento-order-items", write_table(MAGENTO, rows))
+    units = sum(line.units for line in orders()[6][2])
+    return Sample("magento-order-items", write_table(MAGENTO, rows), coupons=1.0 * units)

@@ -45,17 +45,19 @@ def line(sku: str, units: int, price: float, **cells: object) -> Row:
 PLAIN = [[line("A", 1, 10.0), line("B", 2, 30.0)] for _ in range(9)]
 
 
-def prices(history: History, day: int = 0) -> dict[str, float]:
-    return {item.product: round(float(item.price[day]), 6) for item in history.products}
+def paid(history: History, day: int = 0) -> dict[str, float]:
+    """Return what buyers paid per unit on a day; the posted prices are those of the lines."""
+    assert all(set(item.price) == {{"A": 10.0, "B": 30.0}[item.product]} for item in history.products)
+    return {item.product: round(float(item.sales[day] / item.units[day]), 6) for item in history.products}
 
 
 def test_discount_on_an_order_is_spread_in_proportion_to_the_value_of_its_lines(tmp_path: Path) -> None:
     lines = [line("A", 1, 10.0, Discount_Amount=14, Subtotal=56), line("B", 2, 30.0)]
     history = read_text(tmp_path, shopify(lines, *PLAIN))
-    assert prices(history) == {"A": 8.0, "B": 24.0}  # 14 of 70: a fifth
-    assert prices(history, 1) == {"A": 10.0, "B": 30.0}
+    assert paid(history) == {"A": 8.0, "B": 24.0}  # 14 of 70: a fifth
+    assert paid(history, 1) == {"A": 10.0, "B": 30.0}
     notes = "\n".join(history.reports[0].lines())
-    assert "Discount Amount of 1 order, 14.00 in total: spread over the lines of the order in proportion" in notes
+    assert "Coupons and discounts took 2.0% of sales at posted prices; the price is the one before them." in notes
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_discount_spread_is_what_the_lines_exceed_the_subtotal(
     cells: Row, expected: dict[str, float], tmp_path: Path
 ) -> None:
     lines = [line("A", 1, 10.0, **cells), line("B", 2, 30.0)]
-    assert prices(read_text(tmp_path, shopify(lines, *PLAIN))) == pytest.approx(expected, abs=1e-5)
+    assert paid(read_text(tmp_path, shopify(lines, *PLAIN))) == pytest.approx(expected, abs=1e-5)
 
 
 def test_discount_of_the_whole_value_leaves_no_price(tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_cart_discount_of_woocommerce_is_spread_whether_repeated_on_each_line_or
         for at, (sku, units, price) in enumerate((("A", 1, 10), ("B", 2, 30))):
             cells = order if at == 0 or repeated else {"Order Number": day}
             rows.append({**cells, "SKU": sku, "Quantity (- Refund)": units, "Item Cost": price})
-    assert prices(read_text(tmp_path, write_table(WOO_PLUGIN, rows))) == {"A": 8.0, "B": 24.0}
+    assert paid(read_text(tmp_path, write_table(WOO_PLUGIN, rows))) == {"A": 8.0, "B": 24.0}
 
 
 def test_pending_orders_of_shopify_are_demand_with_a_note_and_voided_ones_are_not(tmp_path: Path) -> None:

@@ -137,7 +137,8 @@ def _find_days(
         rows.cells[name][sold] for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS)
     )
     counted = Segments(rows.segments.count(sold))
-    measures = [find_measure(charged[part], total[part], given[part], config.sales) for part in counted]
+    paid = (charged * (1 - np.nan_to_num(rows.cells[columns.COUPONS]) / 100))[sold]
+    measures = [find_measure(paid[part], total[part], given[part], config.sales) for part in counted]
     first = rows.days[rows.segments.starts + bounds.start]
     last = rows.days[rows.segments.edges[1:] - 1]
     calendar = lay_out(rows, first, step, num_days)
@@ -149,7 +150,8 @@ def _find_days(
     days = calendar.days
     longest_gap = config.max_gap_days // step
     price = carry_forward(grid[columns.PRODUCT_PRICE])  # each calendar starts with a price
-    units = count_units(price, recorded_sales(grid), grid[columns.UNITS], measures, days)
+    paid = price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100)
+    units = count_units(paid, recorded_sales(grid), grid[columns.UNITS], measures, days)
     no_sale = np.zeros(days.rows, dtype=bool)
     absent = days.any(~calendar.present) & (missing.meaning == "zero")
     for product in np.flatnonzero(absent).tolist():

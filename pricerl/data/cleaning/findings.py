@@ -33,8 +33,6 @@ from pricerl.formatting import plural
 NOTED = (*columns.CONVERSIONS, columns.TOTAL_PROFIT, columns.PREDICTED_SALES)
 """Columns whose absence is noted."""
 
-BY_DAY = (columns.UNIT_COST, columns.COMPETITOR_PRICE, *columns.FLAGS)
-"""Optional columns whose value on each day is kept."""
 RUNS_SHOWN = 5
 """Maximum number of zero-sales runs listed; the rest are counted."""
 
@@ -107,7 +105,7 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
         "observed": findings.masks.observed,
         "profit_known": np.isfinite(profit) & findings.masks.observed,
     }
-    reported = {name: days.any(np.isfinite(grid[name])) for name in BY_DAY}
+    reported = {name: days.any(np.isfinite(grid[name])) for name in columns.BY_DAY}
     recorded = grid[columns.PRODUCT_PRICE]
     promoted = grid[columns.PROMOTION] == 1
     future = findings.future
@@ -129,6 +127,7 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
             promotion=promoted[part] if columns.PROMOTION in cells else None,
             in_stock=cells[columns.IN_STOCK] == 1 if columns.IN_STOCK in cells else None,
             step_days=step,
+            coupons=_fill_coupons(cells[columns.COUPONS]) if columns.COUPONS in cells else None,
             group=rows.groups[product],
             in_force=None if current_price == "last" else find_prices_in_force(recorded[part], step, promoted[part]),
             asks=current_price == "ask",
@@ -136,6 +135,12 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
         )
         histories.append(history)
     return histories
+
+
+def _fill_coupons(percent: FloatArray) -> FloatArray:
+    """Return the share given away on each day ``(D,)``, the mean on days without a sale: 0 would mark these days."""
+    known = np.isfinite(percent)
+    return np.where(known, percent, percent[known].mean()) / 100
 
 
 def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:

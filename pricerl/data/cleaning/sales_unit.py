@@ -48,10 +48,10 @@ class Measure(NamedTuple):
 def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
     """Decide whether the sales of one product, or of a whole file, are revenue or units.
 
-    Units are whole up to the rounding of prices to cents: half a cent per unit, at least 0.05 and at most 0.2 units.
-    Rows ``(N,)`` have a price and positive sales; ``units`` are those reported in the file, NaN where blank.
+    Units that are not reported are whole up to the rounding of prices to cents: half a cent per unit, at least 0.05
+    and at most 0.2 units. Rows ``(N,)`` have a price and positive sales; ``units`` are reported ones, NaN where blank.
     """
-    ratio = sales / price
+    ratio = np.where(units > 0, units, sales / price)
     whole = np.round(ratio)
     near_whole = (np.abs(ratio - whole) <= np.clip(ratio * 0.005 / price, 0.05, 0.2)) & (whole >= 1)
     shares: dict[SalesMeasure, float] = {

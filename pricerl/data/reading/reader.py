@@ -18,6 +18,7 @@ from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.currencies import check_currencies, find_currency
 from pricerl.data.reading.dates import note_forms, read_dates
 from pricerl.data.reading.exports.aggregation import aggregate
+from pricerl.data.reading.exports.presets import PRICE
 from pricerl.data.reading.exports.sales_reports import join_ads, sort_reports
 from pricerl.data.reading.header import find_vague_cost, match_header, unit_costs
 from pricerl.data.reading.numbers import NO_NAMES, is_blank, read_flags, read_number_columns
@@ -69,7 +70,7 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
         parsed = _parse_table(table, config)
     else:
         parsed = aggregate(preset, table, config, preset.product)
-        parsed = replace(parsed, frame=parsed.frame.drop(columns=list(preset.sums)))
+        parsed = replace(parsed, frame=parsed.frame.drop(columns=[*preset.sums, PRICE], errors="ignore"))
         if preset.lists_sales_only and config.missing_days == "auto":
             config = replace(config, missing_days="zero")
     for report, joined in ads if not parsed.problems else ():

@@ -63,6 +63,8 @@ def _find_faults(name: str, cells: pd.Series) -> dict[str, BoolArray]:
         faults[f"must be at least {columns.SMALLEST_PRICE:.6f}"] = values < columns.SMALLEST_PRICE
     elif name in (*columns.CONVERSIONS, columns.UNITS, columns.UNIT_COST):
         faults["must not be negative"] = values < 0
+    elif name == columns.COUPONS:
+        faults["must be 0 or more and below 100"] = (values < 0) | (values >= 100)
     return faults
 
 
@@ -110,7 +112,8 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
     problems += _price_typos(frame, lines)
     for name in (name for name in columns.CONVERSIONS if name in frame.columns):
         problems += _mixed_shares(name, frame, lines)
-    return [*problems, *_check_amounts(frame, lines, config.sales)]
+    amounts = _check_amounts(frame, lines, config.sales) if parsed.cells else []  # an export's sums agree
+    return [*problems, *amounts]
 
 
 TYPO = 7.0
@@ -210,6 +213,7 @@ def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSett
     names = [columns.PRODUCT, columns.REPORT_DATE, columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS]
     amounts = frame.reindex(columns=[*names, columns.TOTAL_PROFIT])
     amounts = amounts.set_axis(["product", "day", "price", "sales", "units", "profit"], axis=1)
+    amounts["price"] *= 1 - frame.get(columns.COUPONS, pd.Series(0.0, amounts.index)).fillna(0) / 100
     priced = amounts["price"].between(columns.SMALLEST_PRICE, columns.LARGEST_NUMBER, inclusive="neither")
     priced &= amounts["day"].notna()
     sold = amounts[priced & amounts["sales"].between(0, columns.LARGEST_NUMBER, inclusive="neither")]

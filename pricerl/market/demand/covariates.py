@@ -44,6 +44,7 @@ PRIORS = {
     "advertising": (0.0, 0.2),
     "campaign": (0.0, 0.5),
     DEAL_DEPTH_NAME: (-1.0, 1.5),
+    "coupons": (-1.0, 1.5),
     "promotion": (0.2, 0.4),
     "stock_at_home": (0.0, 0.3),
     "competitor": (0.26, 0.5),
@@ -311,6 +312,9 @@ def optional_covariates(product: ProductHistory, deals: Sequence[Covariate] = ()
         found.append(Covariate("competitor", values, float(values[-1]), *PRIORS["competitor"]))
     if product.promotion is not None and not deals:
         found.append(Covariate("promotion", product.promotion.astype(np.float64), 0.0, *PRIORS["promotion"]))
+    if product.coupons is not None:
+        taken = np.log(1 - product.coupons)
+        found.append(Covariate("coupons", taken, float(taken[-RECENT_DAYS:].mean()), *PRIORS["coupons"]))
     types = day_types(product.dates, product.holidays)
     for name, day_type in HOLIDAY_TYPES.items():
         if (product.observed & (types == day_type)).sum() >= FEWEST_HOLIDAYS:

@@ -20,15 +20,22 @@ from pricerl.data.reading.exports.export_rows import (
     split_cells,
     spread_discount,
 )
-from pricerl.data.reading.exports.presets import Preset, locate
+from pricerl.data.reading.exports.posted_prices import find_line_prices, find_medians, note_prices, set_apart
+from pricerl.data.reading.exports.presets import ORDER_LINES, PRICE, Preset, locate
 from pricerl.data.reading.numbers import is_blank, read_number_columns, read_texts
 from pricerl.data.reading.problems import FILE_STEP, Problem, refuse
 from pricerl.data.reading.ragged_rows import check_share, find_lost
 from pricerl.data.reading.tables import Parsed, RaggedRow, TextColumn, TextTable
 from pricerl.formatting import plural
 
+LARGEST_SHARE_ABOVE = 0.1
+"""Largest share of lines whose total may exceed units at their price."""
+
 DECIMALS = 6
 """Sums are rounded to a millionth, so that equal prices stay equal."""
+
+LEAST_COUPONS = 0.5
+"""Smallest share of a day's sales that counts as given away, percent; less is the rounding of prices."""
 
 
 def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str]) -> Parsed:
@@ -53,19 +60,32 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
     table = _without_footer(preset, table)
     if problems := [*check_share(table), *problems, *trouble]:
         refuse(table.source, problems, table.files)
-    values, spread, problems = _read_values(preset, rows, config, table.separator)
+    values, problems = _read_values(preset, rows, config, table.separator)
     rule = preset.date
     dates = rows[rule.column]
     days, trouble, remarks = read_days(dates, rows.index.to_list(), rule, config)
     if problems := [*problems, *(problem._replace(column=rule.column) for problem in trouble)]:
-        refuse(table.source, problems, table.files)
+        renamed = [problem._replace(column=names.get(problem.column, problem.column)) for problem in problems]
+        refuse(table.source, renamed, table.files)
     date = table.header.index(names[rule.column])
     lost = find_lost(table, date, None, dates, lambda texts: read_days(texts, range(len(texts)), rule, config)[0])
-    frame, first = _group(preset, named, days, values)
+    if preset.has_lines:
+        kept, apart = set_apart(named, days, values)
+        notes += apart
+        if not kept.any():
+            text = f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale"
+            refuse(table.source, [text, *apart], table.files)
+        rows = rows[kept]
+        named = named[kept].remove_unused_categories()
+        days = days[kept]
+        values = {name: value[kept] for name, value in values.items()}
+    frame, first, remarked = _group(preset, named, days, values)
     counted = f"{plural(len(rows), preset.grain)} of {plural(len(named.categories), 'product')}"
     read = f"Read as {preset.title} (preset {preset.name}): {counted}."
+    if preset.name == ORDER_LINES:
+        read += f" Columns: {', '.join(names.values())}."
     caution = [preset.caution] if preset.caution else []
-    notes = [*table.notes, read, *notes, *spread, *remarks, *caution]
+    notes = [*table.notes, read, *notes, *remarked, *remarks, *caution]
     return Parsed(frame, rows.index[first].to_list(), notes, lost=lost, currency=find_code(preset, rows, names))
 
 
@@ -83,9 +103,13 @@ def _without_footer(preset: Preset, table: TextTable) -> TextTable:
 
 def _read_values(
     preset: Preset, rows: pd.DataFrame, config: DataConfig, separator: str
-) -> tuple[dict[str, FloatArray], list[str], list[Problem]]:
-    """Return the expression of each sum for each row ``(N,)``, notes, and the problems of its cells."""
+) -> tuple[dict[str, FloatArray], list[Problem]]:
+    """Return the expression of each sum for each row ``(N,)``, and the problems of its cells."""
     expressions = preset.expressions()
+    for name in {PRICE, "revenue"} & {*expressions}:  # price × units, or revenue over units, stand for the other
+        read = set(expressions[name].columns)
+        if not read & {*rows} or (name == PRICE and not read <= {*rows}):
+            del expressions[name]
     used = dict.fromkeys(name for expression in expressions.values() for name in expression.columns)
     amounts = preset.order_discount.amounts if preset.order_discount else ()
     every = dict.fromkeys([*used, *amounts])
@@ -103,9 +127,15 @@ def _read_values(
             problems += [Problem(int(line), name, text) for line in rows.index[blank]]
     values = {name: expression(numbers) for name, expression in expressions.items()}
     if problems or preset.kind != "sales":
-        return values, [], problems
-    values["revenue"], notes = spread_discount(preset.order_discount, rows, values["revenue"], numbers)
-    return values, notes, []
+        return values, problems
+    values.setdefault("revenue", values["units"] * values.get(PRICE, np.nan))
+    if preset.has_lines:
+        values[PRICE], above = find_line_prices(values)
+        if preset.name == ORDER_LINES and above > LARGEST_SHARE_ABOVE:
+            found = f"is above quantity × unit price on {above:.0%} of lines; does it hold taxes, shipping or orders?"
+            problems = [Problem(0, "Line Total", f"{found} Leave the column out, or rename it")]
+    values["revenue"] = spread_discount(preset.order_discount, rows, values["revenue"], numbers)
+    return values, problems
 
 
 def _find_decimal(cells: Mapping[str, pd.Series], usual: str | None) -> str:
@@ -120,8 +150,8 @@ def _find_decimal(cells: Mapping[str, pd.Series], usual: str | None) -> str:
 
 def _group(
     preset: Preset, products: pd.Categorical[str], days: DateArray, values: dict[str, FloatArray]
-) -> tuple[pd.DataFrame, IntArray]:
-    """Return the sums of values ``(N,)`` per product and day, next to the columns of a history; and first rows."""
+) -> tuple[pd.DataFrame, IntArray, list[str]]:
+    """Return the sums of values ``(N,)`` per product and day, next to the columns of a history; first rows; notes."""
     first = days.min()
     numbers = (days - first).astype(np.int64)
     span = int(numbers.max()) + 1
@@ -133,7 +163,13 @@ def _group(
     sums: dict[str, FloatArray] = {}
     for name, value in values.items():
         sums[name] = np.asarray(np.round(np.bincount(groups, value, len(keys)), DECIMALS), dtype=np.float64)
+    notes = []
+    if PRICE in values:
+        sums[PRICE] = np.round(find_medians(values[PRICE], values["units"], groups), DECIMALS)
+        notes = note_prices(products, values, sums[PRICE][groups])
     derived = {name: np.round(expression(sums), DECIMALS) for name, expression in preset.derived().items()}
     if (price := derived.get(columns.PRODUCT_PRICE)) is not None:
         price[~(price > 0)] = np.nan  # days of returns or gifts only have no price
-    return pd.DataFrame({columns.PRODUCT: named, columns.REPORT_DATE: dates, **sums, **derived}), rows
+    if columns.COUPONS in derived:
+        derived[columns.COUPONS] *= derived[columns.COUPONS] >= LEAST_COUPONS
+    return pd.DataFrame({columns.PRODUCT: named, columns.REPORT_DATE: dates, **sums, **derived}), rows, notes

@@ -18,7 +18,7 @@ from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading.columns import fold, fold_product
 from pricerl.data.reading.currencies import split_currency
-from pricerl.data.reading.exports.presets import ANY, FillDown, OrderDiscount, Preset, Split, Status
+from pricerl.data.reading.exports.presets import ANY, PRICE, FillDown, OrderDiscount, Preset, Split, Status
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
 from pricerl.data.reading.tables import as_categorical
@@ -124,8 +124,8 @@ def _describe(counts: Counter[str], what: str, rule: Status) -> list[str]:
 
 def find_code(preset: Preset, rows: pd.DataFrame, names: Mapping[str, str]) -> str:
     """Return the ISO 4217 code in the currency column, else in the file's ``names`` of revenue's columns, or ""."""
-    revenue = preset.expressions()["revenue"].columns if "revenue" in preset.sums else ()
-    stated = {split_currency(names[name]).currency for name in revenue if name in names}
+    money = [name for text in ("revenue", PRICE) if text in preset.sums for name in preset.expressions()[text].columns]
+    stated = {split_currency(names[name]).currency for name in money if name in names} - {""}
     found = {text.upper() for text in _count_currencies(preset, rows)} if preset.currency in rows else stated
     codes = found & list_currencies() if len(found - {""}) == 1 else set()
     return min(codes, default="")
@@ -199,10 +199,10 @@ def _split(rule: Split, cell: str) -> list[tuple[str, ...]]:
 
 def spread_discount(
     rule: OrderDiscount | None, rows: pd.DataFrame, revenue: FloatArray, numbers: Mapping[str, FloatArray]
-) -> tuple[FloatArray, list[str]]:
-    """Return the revenue of each row ``(N,)`` after its share of the discount on its order, and a note."""
+) -> FloatArray:
+    """Return the revenue of each row ``(N,)`` after its share, in proportion, of the discount on its order."""
     if rule is None or rule.by not in rows or rule.column not in rows:
-        return revenue, []
+        return revenue
     cells = rows[rule.by].array
     orders = cells.codes
     size = len(cells.categories)
@@ -221,10 +221,5 @@ def spread_discount(
         discount = np.where(known, np.minimum(discount, total - largest(str(rule.subtotal))), discount)
     discount = np.clip(np.round(discount, 6), 0, np.maximum(total, 0))
     discount[[is_blank(str(text)) for text in cells.categories]] = 0
-    reduced = int((discount > 0).sum())
-    if not reduced:
-        return revenue, []
     share = np.divide(discount, total, out=np.zeros(size), where=total > 0)
-    of = f"{rule.column} of {plural(reduced, 'order')}, {discount.sum():,.2f} in total"
-    note = f"{of}: spread over the lines of the order in proportion to their value."
-    return revenue * (1 - share[orders]), [note]
+    return np.asarray(revenue * (1 - share[orders]))

@@ -17,10 +17,15 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
+from pricerl.data.reading.currencies import split_currency
 from pricerl.errors import UsageError, did_you_mean
 
 AUTO = "auto"
 NONE = "none"
+ORDER_LINES = "order-lines"
+"""Name of the preset of no platform."""
+PRICE = "price"
+"""Name of the posted price of one unit among the sums of order lines; its median is taken, not its sum."""
 
 LONGEST_EXPRESSION = 500
 """Characters; keeps the syntax tree of a faulty preset small."""
@@ -99,6 +104,8 @@ ANY = "*"
 
 DERIVED = {columns.UNITS: "units", columns.TOTAL_SALES: "revenue", columns.PRODUCT_PRICE: "revenue / units"}
 """Columns of every sales preset, unless it defines them itself."""
+OF_LINES = {columns.PRODUCT_PRICE: PRICE, columns.COUPONS: f"100 - 100 * revenue / ({PRICE} * units)"}
+"""Those of order lines."""
 
 
 class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,13 +191,19 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Platform and report, as in messages."""
         return f"{self.platform}, {self.report}"
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether rows are order lines, each with a price."""
+        return self.kind == "sales" and self.grain == "order line"
+
     def expressions(self) -> dict[str, Expression]:
         """Return the expressions of the sums."""
         return {name: parse_expression(text) for name, text in self.sums.items()}
 
     def derived(self) -> dict[str, Expression]:
         """Return the expressions of the history's columns."""
-        texts = {**DERIVED, **self.columns} if self.kind == "sales" else self.columns
+        of_lines = OF_LINES if self.has_lines else {}
+        texts = {**DERIVED, **of_lines, **self.columns} if self.kind == "sales" else self.columns
         return {name: parse_expression(text) for name, text in texts.items()}
 
     def used(self) -> dict[str, None]:
@@ -209,6 +222,8 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def locate(preset: Preset, cells: Sequence[str]) -> dict[str, str]:
     """Return the name in the file, with these header cells, of each column of the preset that it has."""
     own = {fold(cell): cell for cell in reversed(cells)}
+    if preset.name == ORDER_LINES:
+        own = {fold(split_currency(cell).name): cell for cell in reversed(cells)} | own
     found: dict[str, str] = {}
     for name in preset.used():
         names = [own[fold(other)] for other in (name, *preset.names.get(name, ())) if fold(other) in own]
@@ -223,8 +238,8 @@ def find_missing(preset: Preset, header: Sequence[str]) -> list[str]:
 
 
 def recognise(header: Sequence[str]) -> Preset | None:
-    """Return the package's preset whose columns are all in a header; of several, a usable one with most columns."""
-    fitting = [preset for preset in own_presets() if not find_missing(preset, header)]
+    """Return the platform's preset whose columns are all in a header; of several, a usable one with most columns."""
+    fitting = [item for item in own_presets() if item.name != ORDER_LINES and not find_missing(item, header)]
     return max(fitting, key=lambda preset: (bool(preset.sums), len(preset.header)), default=None)
 
 
@@ -311,6 +326,6 @@ def _check_expressions(preset: Preset) -> None:
             found = f"{expression.sums[0]!r} in {expression.text!r} is not defined"
             raise ValueError(f"sums: {name}: {found}; names of columns need quotes")
     for name, expression in preset.derived().items():
-        if wrong := [*expression.columns, *(used for used in expression.sums if used not in sums)]:
+        if wrong := [*expression.columns, *(used for used in expression.sums if used not in (*sums, PRICE))]:
             found = f"{wrong[0]!r} in {expression.text!r} is not defined"
             raise ValueError(f"columns: {name}: {found}; it may use the names of sums only")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
 import numpy as np
+import pandas as pd
 
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT
@@ -17,7 +20,7 @@ from pricerl.data.reading.exports.presets import Preset
 from pricerl.data.reading.header import has_required, match_header
 from pricerl.data.reading.problems import Problem, list_names, refuse
 from pricerl.data.reading.sources.containers import join_files
-from pricerl.data.reading.tables import Parsed, TextTable
+from pricerl.data.reading.tables import Parsed, TextTable, as_categorical
 from pricerl.formatting import plural
 
 LEAST_PART = 0.75
@@ -80,13 +83,34 @@ def choose_preset(table: TextTable, setting: str) -> Preset | None:
     if setting == presets.AUTO:
         if known is None and not has_required(header):
             _refuse_part(table)
-        return known
+        return known or _find_order_lines(table)
     preset = presets.find_preset(setting)
     missing = presets.find_missing(preset, header)
     if missing and (known is None or known.kind != "ads"):
         text = f"preset {preset.name} needs column {missing[0]!r}; the header has: {', '.join(header[:12])}"
         refuse(table.source, [text])
     return known if missing else preset
+
+
+def _find_order_lines(table: TextTable) -> Preset | None:
+    """Return the preset of order lines if a table holds them; None for a table of days, or of anything else.
+
+    Where the columns of a history have other names too, only numbered or timed rows that share days are order lines.
+    """
+    preset = presets.find_preset(presets.ORDER_LINES)
+    header = table.header
+    found = presets.locate(preset, header)
+    product = found.get("SKU", found.get("Product"))
+    if not set(preset.header) <= set(found) or product is None or not {"Unit Price", "Line Total"} & set(found):
+        return None
+    dates, names = (as_categorical(table.frame.iloc[:, header.index(cell)]) for cell in (found["Date"], product))
+    days, _ = pd.factorize(np.array([re.split("[ T]", text.strip())[0] for text in dates.categories], dtype=object))
+    shared = pd.DataFrame({"product": names.codes, "day": days[dates.codes]}).duplicated().any()
+    numbered = not {*map(fold, preset.names["Order"])}.isdisjoint(map(fold, header))
+    timed = any(":" in text for text in dates.categories)
+    if has_required(header) and not (shared and (numbered or timed)):
+        return None
+    return preset if shared else msgspec.structs.replace(preset, lists_sales_only=False)
 
 
 def _refuse_part(table: TextTable) -> None:
