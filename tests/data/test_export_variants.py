@@ -110,8 +110,8 @@ FIRST_CELLS = {
 }
 """Column that is filled on the first line of an order only, by sample."""
 
-WITHOUT_CENTS = ("kaufland_sales", "bol_invoice_specification")
-"""Samples without a decimal point: one with cents, one with decimal commas of its own."""
+WITHOUT_CENTS = ("kaufland_sales", "bol_invoice_specification", "order_lines_in_german")
+"""Samples without a decimal point: one with cents, the others with decimal commas of their own."""
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -137,7 +137,7 @@ def _find_days(
         rows.cells[name][sold] for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS)
     )
     counted = Segments(rows.segments.count(sold))
-    paid = (charged * (1 - np.nan_to_num(rows.cells[columns.COUPONS]) / 100))[sold]
+    paid = charged * (1 - np.nan_to_num(rows.cells[columns.COUPONS][sold]) / 100)
     measures = [find_measure(paid[part], total[part], given[part], config.sales) for part in counted]
     first = rows.days[rows.segments.starts + bounds.start]
     last = rows.days[rows.segments.edges[1:] - 1]
