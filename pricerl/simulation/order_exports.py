@@ -43,11 +43,7 @@ PLATFORMS = msgspec.yaml.decode(Path(__file__).with_suffix(".yaml").read_bytes()
 
 
 def write_orders(frame: pd.DataFrame, platform: str, generator: np.random.Generator) -> str:
-    """Return a table of days as the text of a platform's order export.
-
-    The lines hold the units of each day at its price, and in addition coupons, gifts at 0.00, refunded orders and
-    wholesale orders.
-    """
+    """Return a table of days as a platform's order export, with coupons, gifts, refunds and wholesale orders."""
     form = PLATFORMS[platform]
     rows = []
     for number, line in enumerate(sorted(_draw_lines(frame, generator), key=lambda line: line["day"]), 10_001):
