@@ -18,6 +18,8 @@ from pricerl.data.reading.dates import read_dates
         "1 settembre 2024",
         "1 de setembro de 2024",
         "01-Sep-2024",
+        "01-Sep-24",
+        "01.Sep.24",
         "2024-09-01T00:00:00+02:00",
         "2024-09-01 00:00:00 UTC",
     ],

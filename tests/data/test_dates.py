@@ -130,7 +130,8 @@ def test_a_row_years_from_all_others_is_refused(problems: Problems, daily: Daily
 def test_typo_in_a_year_is_found(problems: Problems, daily: Daily) -> None:
     lines = daily(["10,20"] * 10)
     far = problems([*lines, "2099-01-01,10,20"])
-    assert far == ("line 12, Report Date: 2099-01-01 is 27,028 days from 2025-01-01 on line 2; is the year right?",)
+    found = "line 12, Report Date: 2099-01-01 is 27,019 days from the nearest row, 2025-01-10 on line 11"
+    assert far == (f"{found}; is the year right? Otherwise keep the rows after the gap",)
     assert problems([*lines, "2925-01-01,10,20"]) == (
         "line 12, Report Date: year must lie in 1970-2100, found 2925-01-01",
     )

@@ -15,9 +15,6 @@ from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.tables import Parsed
 
-LONGEST_SPAN_DAYS = 20_000
-"""A span of more than 54 years is a typo in a year."""
-
 LONGEST_GAP_DAYS = 1_000
 """A longer gap between two rows is a typo in a year, or separates the history from an outdated one."""
 
@@ -80,8 +77,7 @@ def _unusual_products(days: DateArray, segments: Segments) -> BoolArray:
     steps = np.diff(days, prepend=days[:1]).astype(np.int64)
     steps[segments.starts] = 1  # from product to product
     wide = segments.count(steps >= LARGEST_DAILY_SPACING)
-    span = (days[segments.edges[1:] - 1] - days[segments.starts]).astype(np.int64)
-    impossible = segments.any((steps == 0) | (steps > LONGEST_GAP_DAYS)) | (span > LONGEST_SPAN_DAYS)
+    impossible = segments.any((steps == 0) | (steps > LONGEST_GAP_DAYS))
     return np.asarray(impossible | ((2 * wide >= segments.sizes - 1) & (wide > 0)))
 
 
@@ -144,20 +140,15 @@ def _explain_repeats(parsed: Parsed, rows: IntArray, second: IntArray) -> Proble
 
 
 def _check_days(days: DateArray, rows: IntArray, lines: Sequence[int], whose: str) -> list[Problem]:
-    """Check one product's rows, sorted by day and then by line."""
-    steps = np.diff(days).astype(np.int64)
-    found = []
-    if (span := int(steps.sum())) > LONGEST_SPAN_DAYS:
-        middle = days[len(days) // 2]  # the end farther from the middle row has the typo
-        odd, other = (-1, 0) if days[-1] - middle > middle - days[0] else (0, -1)
-        far = f"is {span:,} days from {days[other]} on line {lines[rows[other]]}; is the year right?"
-        found.append((odd, f"{days[odd]}{whose} {far}"))
-    elif len(steps) and (gap := int(steps.max())) > LONGEST_GAP_DAYS:
-        at = int(steps.argmax())  # the side with fewer rows has the typo
-        odd, other = (at, at + 1) if at + 1 < len(days) / 2 else (at + 1, at)
-        far = f"is {gap:,} days from the nearest row, {days[other]} on line {lines[rows[other]]}; is the year right?"
-        found.append((odd, f"{days[odd]}{whose} {far} Otherwise keep the rows after the gap"))
-    return [Problem(lines[rows[at]], columns.REPORT_DATE, text) for at, text in found]
+    """Return a problem if one product's days, in order, have a gap that a typo in a year explains."""
+    gaps = np.diff(days).astype(np.int64)
+    if not len(gaps) or gaps.max() <= LONGEST_GAP_DAYS:
+        return []
+    at = int(gaps.argmax())  # the side with fewer rows has the typo
+    odd, other = (at, at + 1) if at + 1 < len(days) / 2 else (at + 1, at)
+    far = f"is {gaps[at]:,} days from the nearest row, {days[other]} on line {lines[rows[other]]}; is the year right?"
+    text = f"{days[odd]}{whose} {far} Otherwise keep the rows after the gap"
+    return [Problem(lines[rows[odd]], columns.REPORT_DATE, text)]
 
 
 def _check_spacing(days: DateArray, whose: str) -> list[Problem]:

@@ -29,7 +29,7 @@ _DAY_NAME = re.compile(
     r"(?P<day>\d{1,2})(?:\.|st|nd|rd|th|º|er)?(?: de)? (?P<month>[^\W\d]+)\.?,?(?: de)? (?P<year>\d{4}|\d{2})"
 )
 _NAME_DAY = re.compile(r"(?P<month>[^\W\d]+)\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4}|\d{2})")
-_DASHED = re.compile(r"(?<=[\w.])[-/](?=\w)")
+_DASHED = re.compile(r"(?<=[\w.])[-/](?=\w)|(?<=\w)\.(?=\w)")
 _SETTING = "set --data.reading.date_format"
 
 CENTURY = 2000
