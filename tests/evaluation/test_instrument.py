@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.evaluation.sensitivity import fit_demand, instrument_elasticity
+from pricerl.evaluation.card.evidence_card import draw_card
+from pricerl.evaluation.card.instrument import instrument_elasticity
+from pricerl.evaluation.sensitivity import fit_demand
+from pricerl.market.fitting import fit_market
 
 DAYS = 364
 TRUTH = -2.0
@@ -45,3 +48,11 @@ def test_without_costs_by_day_or_a_varied_cost_there_is_no_instrument(make_produ
     assert estimate(make_product(price, np.full(120, 20.0), costs=np.full(120, 5.0))) is None
     varied = np.tile([4.0, 5.0, 6.0, 7.0], 30)
     assert estimate(make_product(10.0, np.full(120, 20.0), costs=varied)) is None
+
+
+@pytest.mark.parametrize(("pass_through", "words"), [(0.8, "all price changes"), (0.0, "too loosely")])
+def test_the_card_states_the_instrument_next_to_the_regression(make_product, prepare, pass_through, words):
+    product = shop(make_product, 0, pass_through)
+    fitted = fit_market(prepare(product), conversions=False).products[0]
+    line = draw_card(fit_demand(product), product, fitted, False)[-1]
+    assert line.question == "unit cost as instrument" and line.verdict == "REVIEW" and words in line.finding
