@@ -48,6 +48,8 @@ from pricerl.market.demand.priors import (
     USUAL_MEAN,
     USUAL_SD,
     LogNormal,
+    RoundPrices,
+    find_round_prices,
     log_normal_prior,
     own_price_log_ratio,
 )
@@ -106,7 +108,7 @@ def draw_seller(days: int, units: float, informed: float, rng: np.random.Generat
     effects, remembers = _draw_effects(data, rng)
     settings = DemandConfig()
     prior = log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
-    curve, margin = _draw_curve(prior, informed, rng)
+    curve, margin = _draw_curve(prior, find_round_prices(product), informed, rng)
     x = np.concatenate([data.regular - np.log(current_price), LOG_RATIOS])
     ascending, place = np.unique(x, return_inverse=True)
     log_demand = curve.at(ascending, current_price)[0][place]
@@ -143,14 +145,16 @@ def _draw_effects(data: RegressionData, rng: np.random.Generator) -> tuple[Float
     return effects, remembers
 
 
-def _draw_curve(prior: LogNormal, informed: float, rng: np.random.Generator) -> tuple[CurveSet, float]:
+def _draw_curve(
+    prior: LogNormal, rounds: RoundPrices, informed: float, rng: np.random.Generator
+) -> tuple[CurveSet, float]:
     """Draw a margin over the price, and a curve given what the margin says about it to the model."""
     margin = 1.0
     while not MARGINS[0] < margin < MARGINS[1]:  # out of range it says nothing
         knows = rng.random() < informed
         best = rng.normal(prior.mean, np.hypot(prior.sd, INFORMED_SD)) if knows else rng.normal(USUAL_MEAN, USUAL_SD)
         margin = float(np.exp(-best))
-    curves = draw_prior(CANDIDATES, prior, rng)
+    curves = draw_prior(CANDIDATES, prior, rng, rounds)
     steepness = np.log(-curves.elasticity_at(0.0))
     weight = np.exp(own_price_log_ratio(-np.log(margin), steepness, prior, INFORMED_SD, informed))
     return curves.take(rng.choice(CANDIDATES, 1, p=weight / weight.sum())), margin

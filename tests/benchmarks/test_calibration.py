@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from calibration import RANKS, draw_seller, rank
 
-from pricerl.market.demand.priors import INFORMED, INFORMED_SD, log_normal_prior, own_price_log_ratio
+from pricerl.market.demand.priors import INFORMED, INFORMED_SD, NO_ROUND_PRICES, log_normal_prior, own_price_log_ratio
 
 PRIOR = log_normal_prior(-2.2, 1.5)
 
@@ -28,7 +28,7 @@ def test_a_seller_from_the_prior_has_its_demand_in_the_history():
 
 def test_curves_given_a_margin_are_distributed_as_the_model_takes_them():
     rng = np.random.default_rng(0)
-    drawn = [calibration._draw_curve(PRIOR, 0.8, rng) for _ in range(300)]
+    drawn = [calibration._draw_curve(PRIOR, NO_ROUND_PRICES, 0.8, rng) for _ in range(700)]
     grid = np.linspace(-3, 4, 2001)
     density = np.exp(PRIOR.log_density(grid))
     surprise = []

@@ -50,6 +50,13 @@ def test_a_curve_passes_through_the_current_price_and_never_rises(family):
     np.testing.assert_allclose(curves.at(np.array([-0.1, 0.0, 0.1]), PRICE)[:, 1], 0.0, atol=1e-12)
 
 
+def test_a_curve_is_the_same_at_tried_prices_on_a_wider_grid():
+    curves = draw_prior(600, log_normal_prior(-2.2, 1.5), np.random.default_rng(0))
+    wide = np.linspace(-0.8, 0.6, 281)
+    tried = np.abs(wide) < 0.15
+    assert curves.without_jumps(wide)[:, tried] == pytest.approx(curves.without_jumps(wide[tried]), abs=1e-9)
+
+
 @pytest.mark.parametrize("family", ["constant", "linear", "exponential", "log_quadratic", "logit"])
 def test_the_elasticity_at_the_current_price_is_the_one_drawn(family):
     step = 1e-4

@@ -121,7 +121,7 @@ class CurveSet:
         return -LARGEST_JUMP * self.shares[:, 2:] * passed
 
     def without_jumps(self, x: FloatArray) -> FloatArray:
-        """Return the smooth part of log demand ``(M, G)``."""
+        """Return the smooth part of log demand ``(M, G)``, which never rises to either side of the current price."""
         elasticity = -self.elasticity[:, None]
         values = np.empty((len(self.family), len(x)))
         for index, shape in enumerate(FAMILIES.values()):
@@ -129,7 +129,9 @@ class CurveSet:
             first = self.shares[rows, 0:1]
             second = self.shares[rows, 1:2]
             values[rows] = shape(elasticity[rows], first, second, x)
-        return np.asarray(np.minimum.accumulate(values, axis=1))
+        below = np.maximum.accumulate(np.where(x < 0, values, 0.0)[:, ::-1], axis=1)[:, ::-1]
+        above = np.minimum.accumulate(np.where(x < 0, 0.0, values), axis=1)
+        return np.where(x < 0, below, above)
 
     def elasticity_at(self, x: float) -> FloatArray:
         """Return the elasticity at a log price ratio, ``(M,)``, at most -0.01, without jumps."""
