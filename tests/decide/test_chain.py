@@ -159,7 +159,7 @@ def test_the_days_of_an_account_are_counted_from_today(build: Callable[..., Prod
     [
         (9.7, {}, 9.97, "B-"),  # the target is above all tried prices
         (9.7, {"price_step": 0.05}, 9.95, "B-"),
-        (9.7, {"charm_endings": [0.79]}, 9.79, "B-"),
+        (9.7, {"charm_endings": [0.19, 0.79]}, 9.79, "B-"),
         (11.0, {}, 10.6, "B"),
     ],
 )
