@@ -163,7 +163,7 @@ def test_a_history_that_shows_nothing_is_said_to_and_the_break_even_remains() ->
     text = explain(_advice(HOLD, prior={**PRIOR, "share": 0.97, "alone": True}), PLAIN)
     assert (
         "Your history does not show how buyers react; in comparable shops 1 % more price has cost 2.0 % of sales "
-        "volume (90 %: 1.0 to 3.0). A rise earns more as long as it costs less than 2.5 %. About" in text
+        "volume (90 %: 1.0 to 3.0). A rise earns more as long as it costs less than 2.5 %." in text
     )
     assert "small rise" not in text
 

@@ -101,7 +101,7 @@ def test_a_configuration_is_found_by_name_in_any_folder(tmp_path: Path) -> None:
 def test_upward_turns_the_gate_off_and_prints_what_that_costs(fit_shipped: Fit) -> None:
     result, _ = fit_shipped("upward")
     assert result.code == 0
-    assert "expected profit per day is" in result.out
+    assert "Expected: −" in result.out
     assert "the best price for profit alone" in result.out
 
 

@@ -34,6 +34,12 @@ LOW = np.repeat([9.0, 10.0, 9.0, 10.0], 15)
 HORIZON = 14
 
 
+@pytest.fixture(autouse=True)
+def _unquestioned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the card of evidence blank: these histories have no noise, which it would doubt."""
+    monkeypatch.setattr(Case, "card", ())
+
+
 @pytest.fixture
 def build(known_demand: Callable[..., Market]) -> Callable[..., Product]:
     """Return a product with elasticity -2 and a unit cost of 6 at 10.00, so that 12.00 is the best price."""
