@@ -28,7 +28,7 @@ from pricerl.market.market import Market, ProductMarket
 from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import simulate, simulated_history
 from pricerl.simulation.true_demand import expected_profit, expected_units
-from shops.sellers import KINDS, ShopConfig
+from shops.sellers import JUMPS_AT_ROUND, KINDS, ShopConfig
 from shops.true_paths import expected_path_profit
 
 PLAIN_TRUTHS = ("constant", "linear", "logit", "kinked")
@@ -38,7 +38,7 @@ REPORTED = ("promotions", "competitor")
 TRUTHS = (*PLAIN_TRUTHS, "optimal", *(kind for kind in KINDS if kind not in REPORTED))
 CLEAN = ", clean"
 """End of the name of a truth that is the twin of a kind of seller, without what obscures demand."""
-TWINNED = tuple(kind for kind in KINDS if kind not in ("closed", "thin"))
+TWINNED = tuple(kind for kind in KINDS if kind not in ("closed", "thin", *JUMPS_AT_ROUND))
 """Kinds of sellers with twins; the others hide nothing."""
 DAYS = (130, 365, 1000)
 UNITS = (5.5, 50.0, 500.0)

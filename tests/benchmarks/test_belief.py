@@ -23,8 +23,8 @@ QUARTER = LearningConfig()
 
 def sellers(count: int, config: LearningConfig = QUARTER, seed: int = 0) -> Sellers:
     """Sellers whose demand is drawn from the prior of their beliefs."""
-    generator, others = torch.Generator().manual_seed(seed), DemandCurves(600, seed=5)
-    chosen = torch.randint(0, 600, (count,), generator=generator)
+    generator, others = torch.Generator().manual_seed(seed), DemandCurves(3000, seed=5)
+    chosen = torch.randint(0, 3000, (count,), generator=generator)
     return open_accounts(config, CURVES, others.log_units[chosen], others.elasticity[chosen], generator)
 
 
