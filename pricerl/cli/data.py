@@ -173,7 +173,7 @@ def _products(options: argparse.Namespace) -> tuple[dict[str, float | None], tup
     """Return the products of the named files, or of the newest advice of a run, with known unit costs and endings."""
     if options.files:
         from pricerl.data.reading.reader import read_history
-        from pricerl.guardrails.round_prices import usual_endings
+        from pricerl.guardrails.price_grid import usual_endings
 
         found = read_history(options.files, _reading(options)).products
         prices = [price for item in found for price in item.price[item.observed]]

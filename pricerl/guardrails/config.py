@@ -18,6 +18,7 @@ from pricerl.guardrails.price_grid import (
     PriceMenu,
     ending_period,
     endings_menu,
+    in_steps,
     is_multiple,
     ladder_menu,
 )
@@ -148,6 +149,12 @@ class GuardrailConfig:
             return endings_menu(self.charm_endings, self.price_step)
         return EVERY_STEP
 
+    def has_price_between(self, low: float, high: float) -> bool:
+        """Return whether the grid or menu has a price between two, money; the higher one may be infinite."""
+        first = in_steps(low, self.price_step) * (1 - WHOLE)
+        last = in_steps(high, self.price_step) * (1 + WHOLE)
+        return math.isfinite(first) and self.menu.any_between(first, last)
+
     def of(self, product: str) -> GuardrailConfig:
         """Return the limits of one product: its own settings, otherwise those of all products.
 
@@ -249,9 +256,7 @@ def _check_menu(config: GuardrailConfig) -> None:
             raise UsageError(
                 f"guardrails.{name}: {off[0]} is no whole multiple of guardrails.price_step {config.price_step}"
             )
-        low = config.lowest / config.price_step
-        high = config.highest / config.price_step
-        if not config.menu.any_between(low * (1 - WHOLE), high * (1 + WHOLE)):
+        if not config.has_price_between(config.lowest, config.highest):
             raise UsageError(
                 f"guardrails.{name} has no price between {config.lowest} (the higher of guardrails.floor and "
                 f"guardrails.min_advertised_price) and {config.highest} (guardrails.ceiling); widen one of them"

@@ -20,9 +20,6 @@ from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.guardrails.projection import nearest_allowed
 from pricerl.guardrails.today import NEAREST, PAUSED, Edit, PriceLog, Today, row
 
-NO_PRICE = "the proposal is no positive, finite number; the current price is kept"
-NO_CURRENT_PRICE = "the current price is no price; the last one charged is kept"
-
 
 @dataclass(frozen=True)
 class Gated:
@@ -53,9 +50,11 @@ def pass_gate(
     now = _price_to_keep(current_price, log)
     try:
         if not is_price(current_price):
-            return Gated(now, (Edit("finite", None, now, NO_CURRENT_PRICE),))
+            why = "the current price is no price; the last one charged is kept"
+            return Gated(now, (Edit("finite", None, now, why),))
         if not is_price(proposed):
-            return Gated(now, (Edit("finite", None, now, NO_PRICE),))
+            why = "the proposal is no positive, finite number; the current price is kept"
+            return Gated(now, (Edit("finite", None, now, why),))
         _check_log(log, now)
         gated = _apply(Today(now, log, costs, config), float(proposed))
         if not is_price(gated.price):
@@ -112,9 +111,8 @@ def _apply(today: Today, proposed: float) -> Gated:
     if today.waits:
         return Gated(today.now, edits)
     if not today.band.feasible:
-        return _keep(
-            today, edits, price, "conflict", f"{today.conflict()}; the current price is kept, and someone should look"
-        )
+        why = f"{today.conflict()}; the current price is kept, and someone should look"
+        return _keep(today, edits, price, "conflict", why)
     allowed = float(nearest_allowed(row(price), today.band))
     if not today.same(allowed, price):
         edits = (*edits, Edit(today.grid_setting, price, allowed, NEAREST))

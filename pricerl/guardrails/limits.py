@@ -18,7 +18,7 @@ from torch import Tensor
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.price_grid import EVERY_STEP, WHOLE, PriceMenu, in_steps
+from pricerl.guardrails.price_grid import EVERY_STEP
 
 Value = float | Tensor
 """A number if it is equal for all products, else ``(B,)``."""
@@ -230,8 +230,7 @@ def price_limits(
 
     configs = [product.config for product in products]
     floor, ceiling, support_low, support_high = zip(*map(_intersect_fixed, products), strict=True)
-    ends = zip(configs, floor, ceiling, strict=True)
-    reachable = [_leave_price(config.menu, config.price_step, low, high) for config, low, high in ends]
+    reachable = map(GuardrailConfig.has_price_between, configs, floor, ceiling)
     above = [math.inf if config.max_above_median is None else config.max_above_median for config in configs]
     return PriceLimits(
         floor=column(floor),
@@ -245,7 +244,7 @@ def price_limits(
         min_change=share([config.min_change for config in configs]),
         menu=_menu_rows(configs, column),
         price_step=configs[0].price_step,
-        reachable=torch.tensor(reachable, device=device),
+        reachable=torch.tensor(list(reachable), device=device),
     )
 
 
@@ -262,10 +261,7 @@ def recent_prices(prices: Tensor, trail: Tensor | None, step_days: int = 1) -> R
 
 
 def _intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float]:
-    """Return floor and ceiling of the hard fixed rules, and lowest and highest price of the soft ones, money.
-
-    Hard limits win: soft limits are widened until they contain them.
-    """
+    """Return floor and ceiling of the hard fixed rules, then those of the soft ones, widened to contain them; money."""
 
     def fold(soft: bool) -> tuple[float, float]:
         lows, highs = zip(*(rule.bounds(product) for rule in FIXED if rule.soft == soft), strict=True)
@@ -275,13 +271,6 @@ def _intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, floa
     floor, ceiling = fold(soft=False)
     low, high = fold(soft=True)
     return floor, ceiling, min(low, ceiling), max(high, floor)
-
-
-def _leave_price(menu: PriceMenu, price_step: float, floor: float, ceiling: float) -> bool:
-    """Return whether hard limits, money, leave any price of a menu."""
-    low = in_steps(floor, price_step) * (1 - WHOLE)
-    high = in_steps(ceiling, price_step) * (1 + WHOLE)
-    return math.isfinite(low) and menu.any_between(low, high)
 
 
 def _menu_rows(configs: Sequence[GuardrailConfig], column: Callable[[Any], Tensor]) -> MenuRows | None:

@@ -125,10 +125,7 @@ def spread_prices(band: PriceBand, count: int) -> Tensor:
 
 
 def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimits, walks: bool = False) -> PriceBand:
-    """Round limits inward to the price grid or menu; hold the current price if no price is left.
-
-    A price that ``walks`` and is beyond a hard limit out of reach takes the largest step towards it instead.
-    """
+    """Round limits inward to grid or menu; without any, hold the current price or, if it ``walks``, step inward."""
     step = limits.price_step
     low = in_steps(low, step) * (1 - FLOAT32_SLACK) - ROUNDING_SLACK
     high = in_steps(high, step) * (1 + FLOAT32_SLACK) + ROUNDING_SLACK

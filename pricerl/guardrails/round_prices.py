@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray
@@ -14,9 +12,6 @@ CHARMS = np.array([0.001, 0.01, 0.02, 0.05, 0.1])
 """Usual distances of a price just below a whole one, as a share of the unit: 19.99, 19.98, 19.95 and 19.90, or 199."""
 JUST_BELOW = 0.01
 """Largest distance of a price just below a round one, as a share of it."""
-
-USUAL, MOST_ENDINGS = 0.8, 2
-"""Smallest share of the prices with a seller's usual endings, and the most endings that are usual."""
 
 
 def rounds_between(low: float, high: float) -> FloatArray:
@@ -41,14 +36,3 @@ def ends_below_whole(price: FloatArray | float) -> BoolArray:
     """Return whether prices, money, end just below a whole one."""
     below = -np.asarray(price) / whole_unit(price) % 1.0
     return np.asarray((np.abs(below[..., None] - CHARMS) < 1e-6).any(-1))
-
-
-def usual_endings(price: Sequence[float]) -> tuple[float, ...]:
-    """Return the one or two cents in which most prices, money, end, ascending; none if they differ or are 0."""
-    cents, count = np.unique(np.round(np.mod(price, 1.0), 2) % 1.0, return_counts=True)
-    often = np.argsort(-count, kind="stable")
-    for number in range(1, MOST_ENDINGS + 1):
-        endings = cents[often[:number]]
-        if count[often[:number]].sum() >= USUAL * len(price) and endings.all():
-            return tuple(sorted(endings.tolist()))
-    return ()

@@ -5,13 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.guardrails.round_prices import (
-    ends_below_whole,
-    next_round_price,
-    rounds_between,
-    usual_endings,
-    whole_unit,
-)
+from pricerl.guardrails.price_grid import usual_endings
+from pricerl.guardrails.round_prices import ends_below_whole, next_round_price, rounds_between, whole_unit
 
 
 def test_round_prices_are_sparser_the_higher_they_are():
