@@ -50,18 +50,15 @@ class InputNormalization(nn.Module):
         self.merge(rows, batch_mean, batch_var)
 
     @torch.no_grad()
-    def merge(self, rows: int | Tensor, batch_mean: Tensor, batch_var: Tensor) -> None:
-        """Merge mean and variance ``(O,)`` of further rows by Chan, Golub and LeVeque's update (STAN-CS-79-773).
+    def merge(self, rows: int, batch_mean: Tensor, batch_var: Tensor) -> None:
+        """Merge mean and variance ``(O,)`` of one or more rows by Chan, Golub and LeVeque's update (STAN-CS-79-773).
 
-        The variance is the mean square of deviations. Without rows the other statistics remain.
+        The variance is the mean square of deviations.
         """
         total = self.count + rows
         delta = batch_mean - self.mean
         new_share = rows / total
         old_share = self.count / total
-        if isinstance(rows, Tensor):  # no observation at all: 0 / 0
-            new_share = new_share.nan_to_num(0.0)
-            old_share = old_share.nan_to_num(1.0)
         spread = self.var * old_share + batch_var * new_share
         self.var.copy_(spread + delta.square() * old_share * new_share)
         self.mean.add_(delta * new_share)

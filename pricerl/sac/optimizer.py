@@ -41,6 +41,7 @@ class Adam(torch.optim.Adam):
     add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)
     state_dict = inspect.unwrap(torch.optim.Adam.state_dict)
     load_state_dict = inspect.unwrap(torch.optim.Adam.load_state_dict)
+    zero_grad = inspect.unwrap(torch.optim.Adam.zero_grad)
 
     @property
     def params(self) -> list[nn.Parameter]:
@@ -57,11 +58,6 @@ class Adam(torch.optim.Adam):
         result = None if closure is None else closure()
         _, self.grad_norm = self.descend([param.grad for param in self.params if param.grad is not None])
         return result
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
-        for param in self.params:
-            param.grad = None
 
     @torch.no_grad()
     def descend(self, gradients: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:

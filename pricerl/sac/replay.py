@@ -209,11 +209,7 @@ class ReplayBuffer:
 
 
 def _map_file(nbytes: int) -> mmap.mmap:
-    """Return zeros in a sparse file without a name.
-
-    Raises:
-        UsageError: if the temporary folder cannot be used or its disk has too little space.
-    """
+    """Return zeros in a sparse file without a name, or raise a ``UsageError`` if the temporary folder has no place."""
     folder = tempfile.gettempdir()
     remedy = "choose a smaller model.algorithm.buffer_capacity, or another folder with the environment variable TMPDIR"
     try:
