@@ -60,15 +60,9 @@ def intervals_of(draws: ArrayLike) -> FloatArray:
 
 
 def interval_of(draws: ArrayLike) -> Interval:
-    """Return mean and 90 % limits of ``draws (K,)``, as `intervals_of` does, in a fraction of its time."""
+    """Return mean and 90 % limits of ``draws (K,)``."""
     ordered = np.sort(np.asarray(draws, dtype=np.float64))
-    last = len(ordered) - 1
-    low, high = (
-        float(ordered[at] + (ordered[min(at + 1, last)] - ordered[at]) * (limit * last - at))
-        for limit in LIMITS
-        if (at := min(int(limit * last), max(last - 1, 0))) >= 0
-    )
-    return Interval(float(ordered.mean()), low, high)
+    return Interval(float(ordered.mean()), *limits_of(ordered).tolist())
 
 
 def to_plain(value: Any) -> Any:

@@ -106,13 +106,9 @@ def _cpu_info() -> str:
 
 
 def _use_onednn() -> bool:
-    """Route products to oneDNN and return True, provided that they stay single precision there.
-
-    torch uses oneDNN once bfloat16 arithmetic is allowed. On CPUs without matrix tiles oneDNN still computes
-    in full precision; a trial product verifies this.
-    """
+    """Route products to oneDNN and return True, provided that they stay single precision there."""
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
+    torch.set_float32_matmul_precision("medium")  # torch uses oneDNN once bfloat16 arithmetic is allowed
     factors = torch.linspace(-1.0, 1.0, 64 * 64).sin().view(64, 64)
     exact = factors.double() @ factors.double().T
     error = (factors @ factors.T - exact).abs().max() / exact.abs().max()
@@ -159,12 +155,20 @@ class CompiledFunction(Generic[Arguments, Result]):
                 warnings.simplefilter("ignore")  # torch's compiler warns about torch
                 import torch._dynamo.config  # slow to import, and only needed here
 
-                compiled = torch.compile(_with_own_code(self._plain), fullgraph=True, dynamic=False, options=_options())
+                options: dict[str, Any] = {
+                    "fallback_random": True,  # torch's own random numbers
+                    "guard_filter_fn": lambda guards: [False] * len(guards),  # nothing changes in a run; saves 5 %
+                    "size_asserts": False,
+                    "cpp_wrapper": not torch.cuda.is_available(),  # saves 3 % on one thread and 6 % on two
+                }
+                compiled = torch.compile(_with_own_code(self._plain), fullgraph=True, dynamic=False, options=options)
                 # Gradients are taken inside the graph, which torch traces only on request.
                 with torch._dynamo.config.patch(trace_autograd_ops=True):
                     result = compiled(*args, **kwargs)
         except Exception as error:  # a missing, old or broken compiler can raise anything
-            warnings.warn(f"{self._name} run uncompiled, which is slower: {_reason(error)}", stacklevel=3)
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            reason = next((line for line in lines if not line.endswith("raised:")), type(error).__name__)
+            warnings.warn(f"{self._name} run uncompiled, which is slower: {reason}", stacklevel=3)
             self._compiled = self._plain
             return self._plain(*args, **kwargs)
         self._compiled = compiled
@@ -172,34 +176,12 @@ class CompiledFunction(Generic[Arguments, Result]):
 
 
 def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Wrap a function in a code object of its own, by which torch caches the graph.
-
-    Without guards, a second agent in the process would otherwise run the first one's graph, with its settings.
-    """
+    """Wrap a function in a code object of its own, by which torch caches the graph: no other function shares it."""
 
     def call(*args: Any) -> Result:
         return function(*args)  # type: ignore[call-arg]  # the wrapper keeps no signature
 
     return FunctionType(call.__code__.replace(), call.__globals__, closure=call.__closure__)
-
-
-def _options() -> dict[str, Any]:
-    """Return the compiler's settings: torch's random numbers, and minimal overhead between kernels.
-
-    Calls from C++ save 3 % of an update on one thread and 6 % on two; no guards, as nothing changes in a run, 5 %.
-    """
-    return {
-        "fallback_random": True,
-        "guard_filter_fn": lambda guards: [False] * len(guards),
-        "size_asserts": False,
-        "cpp_wrapper": not torch.cuda.is_available(),
-    }
-
-
-def _reason(error: Exception) -> str:
-    """Return the line of an error message that names the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if not line.endswith("raised:")), type(error).__name__)
 
 
 class GraphedFunction(Generic[Arguments, Result]):
@@ -225,11 +207,6 @@ class GraphedFunction(Generic[Arguments, Result]):
         self._outputs: list[Any] = []
         self._structure: Any = None
 
-    @property
-    def is_recorded(self) -> bool:
-        """Whether calls launch a graph."""
-        return self._graph is not None
-
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """Call the function."""
         if self._graph is None and self._usable:
@@ -238,7 +215,8 @@ class GraphedFunction(Generic[Arguments, Result]):
                 self._record(args, kwargs)
         if self._graph is None:
             return self._function(*args, **kwargs)
-        torch._foreach_copy_(self._inputs, _tensors((args, kwargs)))
+        given = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor)]
+        torch._foreach_copy_(self._inputs, given)
         self._graph.replay()
         kept = [item.clone() if isinstance(item, Tensor) else item for item in self._outputs]
         result: Result = tree_unflatten(kept, self._structure)
@@ -262,7 +240,3 @@ class GraphedFunction(Generic[Arguments, Result]):
         self._graph = graph
         self._inputs = [leaf for leaf in fixed if isinstance(leaf, Tensor)]
         self._outputs, self._structure = tree_flatten(result)
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_flatten(tree)[0] if isinstance(leaf, Tensor)]

@@ -162,4 +162,3 @@ def test_a_function_that_cannot_be_recorded_runs_plainly_with_one_warning():
     graphed(ones, parts={"y": ones})
     assert torch.equal(result, torch.full((2,), 2.0))
     assert len(made) == PLAIN_CALLS + 2  # every call ran once
-    assert not graphed.is_recorded
