@@ -43,7 +43,7 @@ MAY_IMPORT = {
 MAX_FILES = 12
 MAX_FILE_LINES = 400
 MAX_FOLDER_LINES = {
-    ".": 1340,
+    ".": 1310,
     "advice": 1330,
     "advice/report": 930,
     "advice/sentences": 790,
@@ -58,17 +58,17 @@ MAX_FOLDER_LINES = {
     "evaluation": 1960,
     "evaluation/card": 410,
     "experiments": 1350,
-    "guardrails": 1580,
+    "guardrails": 1570,
     "market": 1160,
     "market/demand": 2210,
     "operations": 2140,
     "operations/log": 1030,
     "operations/watching": 930,
     "runs": 1160,
-    "sac": 1420,
+    "sac": 1410,
     "simulation": 490,
-    "training": 2420,
-    "training/callbacks": 600,
+    "training": 2400,
+    "training/callbacks": 560,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""
 

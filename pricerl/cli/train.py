@@ -27,15 +27,16 @@ from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
 from pricerl.operations.tracking import describe_tracked, find_ignored, flatten, resume_tracked, track_generation
 from pricerl.runs.checkpoint import Checkpoint
-from pricerl.runs.folder import BEST, LAST, METRICS_FILE, Generation, RunFolder
+from pricerl.runs.folder import BEST, CONFIG, LAST, METRICS_FILE, Generation, RunFolder
 from pricerl.runs.run_log import write_run_log
 from pricerl.terminal import print_notes, write_lines
-from pricerl.training.callbacks.checkpoint import RunCheckpoint, RunConfig, TreeCheckpointIO, own_saver
+from pricerl.training.callbacks.checkpoint import RunCheckpoint, TreeCheckpointIO, own_saver
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.devices import choose_strategy
 from pricerl.training.loggers import build_loggers
 from pricerl.training.run import Run, has_nothing_left, is_first_process, open_generation, resumed_place
+from pricerl.writing import write_file
 
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
@@ -187,6 +188,7 @@ def wants_details(run: Run) -> bool:
 
 def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     """Train unless training has ended before, and return the run with the best weights."""
+    settings = cli.dump_yaml()
     trainer = build_trainer(cli, run)
     write_run_log(run.folder)  # only now: settings that the trainer refuses leave no folder
     if run.advises and trainer.world_size == 1 and run.generation is not None:
@@ -196,6 +198,8 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     if trainer.is_global_zero and wants_details(run) and run.options.trainer.enable_progress_bar is not False:
         write_lines([cli.compute], problems=True)
     if not ended:
+        if run.generation is not None and is_first_process():
+            write_file(run.generation.path / CONFIG, settings.encode())
         given = None if run.checkpoint is None else run.checkpoint.path
         try:
             trainer.fit(run.module, datamodule=run.data, ckpt_path=given)
@@ -230,11 +234,8 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
     callbacks: list[Any] = [metrics := RunMetrics()]
     if wanted.enable_progress_bar is not False:
         callbacks.append(TrainingBar(metrics, wants_details(run)))
-    if fitting and generation is not None:
-        callbacks.append(RunConfig(cli.dump_yaml(), generation))
-        if wanted.enable_checkpointing is not False:
-            monitor = f"eval/{cli.datamodule.monitor}"
-            callbacks.append(RunCheckpoint(monitor, generation, describe_run(run)))
+    if fitting and generation is not None and wanted.enable_checkpointing is not False:
+        callbacks.append(RunCheckpoint(f"eval/{cli.datamodule.monitor}", generation, describe_run(run)))
     cli.trainer_defaults["callbacks"] = callbacks
     strategy = choose_strategy(cli.config_init.trainer.strategy, wanted.devices, wanted.num_nodes)
     changed: dict[str, Any] = {"strategy": strategy}

@@ -17,9 +17,6 @@ from pricerl.runs.checkpoint import without_query
 from pricerl.runs.names import USUAL_CLASSES
 from pricerl.sac.config import ReplayConfig, SACConfig
 
-OWN = "pricerl."
-"""Beginning of the modules whose configs are rebuilt from their values alone."""
-
 
 class TaskSpec(NamedTuple):
     """Task as seen by the networks; a named tuple, because jsonargparse cannot link into a nested dataclass."""
@@ -140,12 +137,8 @@ def _group(group: str, made: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as the command line has it.
-
-    Raises:
-        TypeError: it is an object that its values do not determine.
-    """
-    if is_dataclass(value) and type(value).__module__.startswith(OWN):
+    """Return a value as the command line has it, or raise a ``TypeError`` if it is an object of a user's."""
+    if is_dataclass(value) and type(value).__module__.startswith("pricerl."):
         return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -104,22 +104,14 @@ def _watch(children: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _ended(children: list[subprocess.Popen[bytes]]) -> str:
-    """Return which children have ended, after up to `PATIENCE`; nothing if none has.
-
-    Those killed by a signal are named alone, because the others end when they notice.
-    """
+    """Return which children have ended, after up to `PATIENCE`: only those killed by a signal, if there are any."""
     end = time.monotonic() + PATIENCE
     while not any(child.poll() is not None for child in children) and children and time.monotonic() < end:
         time.sleep(0.05)
     codes = {rank: child.returncode for rank, child in enumerate(children, start=1) if child.poll() is not None}
-    killed = [f"rank {rank} was killed by {_signal_name(-code)}" for rank, code in codes.items() if code < 0]
+    killed = [f"rank {rank} was killed by {signal.Signals(-code).name}" for rank, code in codes.items() if code < 0]
     left = [f"rank {rank} ended with exit code {code}" for rank, code in codes.items()]
     return " and ".join(killed or left)
-
-
-def _signal_name(number: int) -> str:
-    """Return the name of a signal; real-time signals have only a number."""
-    return signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
 
 
 def _other_reason(error: RuntimeError) -> str:

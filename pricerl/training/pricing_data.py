@@ -107,7 +107,8 @@ class PricingDataModule(ReplayDataModule):
         self.backtests: Mapping[str, Backtest] | None = None
         """Backtests of the products by name; unless given, validation and test compute them."""
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
-        self._found_currency = ""
+        self.found_currency = ""
+        """Currency that the file names, if it does."""
         self._known_name: str | None = None
         self._unnamed = False
 
@@ -130,11 +131,6 @@ class PricingDataModule(ReplayDataModule):
         if self._env.describe is not None:
             return self._env
         return self._env.resolved(self.seller.products if self.path is None else len(self.preprocessor.products))
-
-    @property
-    def shown_currency(self) -> str:
-        """Currency in which amounts are shown: the setting, or the one that the file names."""
-        return self.currency or self._found_currency
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -171,9 +167,6 @@ class PricingDataModule(ReplayDataModule):
     def _build_dynamics(self, device: torch.device) -> Dynamics:
         return Dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
 
-    def _build_env(self, num_envs: int) -> PricingVectorEnv:
-        return PricingVectorEnv(num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
-
     def setup(self, stage: str) -> None:
         """Read the file early, so that problems in it are reported before training starts.
 
@@ -183,9 +176,10 @@ class PricingDataModule(ReplayDataModule):
         if stage == "fit" or self.path is not None:
             _ = self.preprocessor
 
-    def build_env(self) -> PricingVectorEnv:
-        """Return a vector env whose rows start on training days, each in a posterior draw."""
-        return self._build_env(self.num_envs)
+    def build_env(self, num_envs: int | None = None) -> PricingVectorEnv:
+        """Return a vector env whose rows, ``num_envs`` by default, start on training days, each in a posterior draw."""
+        rows = num_envs or self.num_envs
+        return PricingVectorEnv(rows, self.dynamics.market, self.reward, self.guardrails, self.env_config)
 
     def plan(self, step_discount: float, dynamics: Dynamics | None = None) -> DynamicPlan:
         """Return the plan of a market, that of training if absent, for the discount of one decision, solved once."""
@@ -211,7 +205,7 @@ class PricingDataModule(ReplayDataModule):
         Half of the rows follow the plan, half decide at random.
         """
         plan = self.plan(learner.step_discount)
-        env = self._build_env(TAUGHT_ROWS)
+        env = self.build_env(TAUGHT_ROWS)
         observation, _ = env.reset(seed=self.seed)
         generator = torch.Generator(observation.device).manual_seed(self.seed)
         follows = torch.arange(env.num_envs, device=observation.device) % 2 == 0
@@ -266,14 +260,14 @@ class PricingDataModule(ReplayDataModule):
         pooled = {} if self.pool is None else self.pool.evidence
         evidence = {name: list(item) for name, item in pooled.items() if item.known}
         problems = [] if self.portable else list(map(list, self.problems))
-        own = {"preprocessor": state, "currency": self._found_currency, "evidence": evidence, "problems": problems}
+        own = {"preprocessor": state, "currency": self.found_currency, "evidence": evidence, "problems": problems}
         return {**super().state_dict(), **own}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the saved scaler, and the saved history unless a file is given."""
         super().load_state_dict(state_dict)
         trained = state_dict["preprocessor"]
-        self._found_currency = state_dict.get("currency", "")
+        self.found_currency = state_dict.get("currency", "")
         self.evidence = {name: Evidence(*item) for name, item in state_dict.get("evidence", {}).items()}
         self.problems = tuple(Problem(*item) for item in state_dict.get("problems", ()))
         if self.path is not None:
@@ -315,8 +309,8 @@ class PricingDataModule(ReplayDataModule):
 
     def _check_currency(self, source: str) -> None:
         """Raise a ``UsageError`` if the setting contradicts the currency of the file, or of a checkpoint's history."""
-        if self._found_currency and self.currency not in ("", self._found_currency):
-            own = f"{self._found_currency}, the currency of {source}, or be left out"
+        if self.found_currency and self.currency not in ("", self.found_currency):
+            own = f"{self.found_currency}, the currency of {source}, or be left out"
             raise UsageError(f"--data.currency: must be {own}, found {self.currency!r}")
 
     def _read(self) -> History:
@@ -325,7 +319,7 @@ class PricingDataModule(ReplayDataModule):
                 return simulated_history(self.seller, self.reading)
             history = read_history(self.path, self.reading)
             self.problems = history.problems
-            self._found_currency = history.currency
+            self.found_currency = history.currency
         self._check_currency(str(list_sources(self.path)[0]))
         self._unnamed = history.unnamed
         return history if self._known_name is None or not history.unnamed else history.renamed(self._known_name)

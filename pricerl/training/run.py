@@ -71,7 +71,7 @@ class Run:
     @property
     def formatter(self) -> Formatter:
         """Formatter of the command's locale, currency and price grid."""
-        return self.formatter_for(self.pricing.preprocessor.step_days, self.pricing.shown_currency)
+        return self.formatter_for(self.pricing.preprocessor.step_days, self.pricing.found_currency)
 
     def formatter_for(self, step_days: int, found: str = "") -> Formatter:
         """Return the formatter for rows ``step_days`` apart, without reading a file; ``found`` is the file's currency.

@@ -1,1 +1,1 @@
-"""Lightning callbacks: metrics, progress bar, checkpoints and configuration of a run."""
+"""Lightning callbacks: metrics, progress bar and checkpoints of a run."""

@@ -1,4 +1,4 @@
-"""Callbacks that save a run into its generation: its configuration, its best and its last update with all states."""
+"""Callbacks that save a run into its generation: its best and its last update with all states."""
 
 from __future__ import annotations
 
@@ -12,22 +12,20 @@ from typing import Any, NoReturn
 
 import torch
 from lightning.fabric.plugins.io import CheckpointIO
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.callbacks import Timer
 
 from pricerl import __version__
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
 from pricerl.runs.checkpoint import CHECKPOINT_KEY, FORMAT, Checkpoint
-from pricerl.runs.folder import BEST, CONFIG, LAST, RUN_FILE, Generation, RunFolder
+from pricerl.runs.folder import BEST, LAST, RUN_FILE, Generation, RunFolder
 from pricerl.runs.names import RUNS
 from pricerl.runs.rank_state import RankState
 from pricerl.runs.tree_file import read_tree, write_tree
-from pricerl.writing import write_file
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 """Signals after which a run saves its state and ends."""
-
 
 ASK_RANKS_EVERY = 10
 """Updates after which several ranks ask each other whether one received a signal, which takes a message."""
@@ -100,21 +98,20 @@ class RunCheckpoint(CheckpointCallback):
         """Path of the last checkpoint, None before the first save."""
         return None if self.generation is None or self.last_update < 0 else self.generation.path / LAST
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+    def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
         """Write checkpoints in pricerl's format, and open a generation unless one is given."""
         if not isinstance(trainer.strategy.checkpoint_io, TreeCheckpointIO):
             trainer.strategy.checkpoint_io = TreeCheckpointIO()
-        is_trial: bool = trainer.fast_dev_run  # type: ignore[attr-defined]  # Lightning sets it in its constructor
-        if stage != "fit" or is_trial:
+        if stage != "fit" or trainer.fast_dev_run:
             return
         if self.generation is None:
-            run = RunFolder(Path(trainer.default_root_dir) / RUNS / _data(trainer).run_name)
+            run = RunFolder(Path(trainer.default_root_dir) / RUNS / trainer.datamodule.run_name)
             made = str(run.start().path) if trainer.is_global_zero else ""
             self.generation = Generation(Path(trainer.strategy.broadcast(made)))
         self._rank = RankState(self.generation.path, trainer.global_rank)
-        _data(trainer).rank_state = self._rank
+        trainer.datamodule.rank_state = self._rank
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
         """Catch the signals to stop, from here on until training ends."""
         if self.generation is None or threading.current_thread() is not threading.main_thread():
             return
@@ -122,10 +119,10 @@ class RunCheckpoint(CheckpointCallback):
             self._handlers[number] = signal.signal(number, self._note_signal)
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Any, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save and stop if that was asked for; at the end of an epoch only after its evaluation."""
-        if self.generation is None or _data(trainer).epoch_end <= trainer.global_step:
+        if self.generation is None or trainer.datamodule.epoch_end <= trainer.global_step:
             return
         stopping = self._should_stop(trainer)
         if stopping or trainer.should_stop:
@@ -134,7 +131,7 @@ class RunCheckpoint(CheckpointCallback):
         if stopping:
             self._stop(trainer)
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Any, pl_module: LightningModule) -> None:
         """Save, unless a weight is NaN or infinite, and note whether this evaluation is the best so far."""
         if self.generation is None or trainer.state.fn != "fit" or trainer.sanity_checking:
             return
@@ -152,17 +149,17 @@ class RunCheckpoint(CheckpointCallback):
         if self._should_stop(trainer):
             self._stop(trainer)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
         """Save an epoch that had no evaluation."""
         if self.generation is not None and self.last_update < trainer.global_step:
             _refuse_diverged(trainer, pl_module)
             self._save(trainer, evaluated=True, epochs=trainer.current_epoch)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Any, pl_module: LightningModule) -> None:
         """Hand the signals back."""
         self._release()
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: Any, pl_module: LightningModule, exception: BaseException) -> None:
         """Hand the signals back; a failed run saves nothing."""
         self._release()
 
@@ -177,29 +174,23 @@ class RunCheckpoint(CheckpointCallback):
             self.best_score = state_dict["best_score"]
             self.best_update = update
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, trainer: Any, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store format, version, settings and fingerprints; leave out absolute paths."""
         checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, "version": __version__, **self.about}
         checkpoint["callbacks"] = {name: _relative(state) for name, state in checkpoint["callbacks"].items()}
         if self._saving:
             _start_at_epoch(checkpoint["loops"]["fit_loop"], self._epochs)
 
-    def _save(self, trainer: Trainer, evaluated: bool, epochs: int | None = None) -> None:
-        """Save the state after the current update, which was evaluated or not; all processes take part.
-
-        ``epochs`` is the number of complete epochs, if the trainer has counted this one.
-        """
+    def _save(self, trainer: Any, evaluated: bool, epochs: int | None = None) -> None:
+        """Save the state after the current update; ``epochs`` are complete, if the trainer has counted this one."""
         assert self.generation is not None and self._rank is not None
-        data = _data(trainer)
+        data = trainer.datamodule
         update = trainer.global_step
         complete = evaluated and data.epoch_end <= update
         self._epochs = epochs if epochs is not None else trainer.current_epoch + complete
-        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
-        left = [callback.time_remaining() for callback in callbacks if isinstance(callback, Timer)]
-        out_of_time = any(
-            seconds is not None and seconds <= 0 for seconds in left
-        )  # ends the process, not the training
-        stopped = trainer.should_stop and not out_of_time
+        left = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
+        out_of_time = any(seconds is not None and seconds <= 0 for seconds in left)
+        stopped = trainer.should_stop and not out_of_time  # a time limit ends the process, not the training
         self.finished = evaluated and (stopped or 0 < trainer.max_steps <= update)
         data.evaluated = evaluated
         for logger in trainer.loggers:
@@ -239,7 +230,7 @@ class RunCheckpoint(CheckpointCallback):
             raise InterruptedRunError(f"interrupted at once; {self.stands()}", number)
         self._signal = number
 
-    def _should_stop(self, trainer: Trainer) -> bool:
+    def _should_stop(self, trainer: Any) -> bool:
         """Return whether any process received a signal."""
         received = self._signal is not None
         if trainer.world_size == 1:
@@ -248,7 +239,7 @@ class RunCheckpoint(CheckpointCallback):
         self._turn = trainer.global_step // ASK_RANKS_EVERY
         return self._turn > before and trainer.strategy.reduce_boolean_decision(received, all=False)
 
-    def _stop(self, trainer: Trainer) -> NoReturn:
+    def _stop(self, trainer: Any) -> NoReturn:
         number = self._signal or int(signal.SIGTERM)
         done = f"{signal.Signals(number).name} after {trainer.global_step:,} updates"
         raise InterruptedRunError(f"{done}; {self.last} is saved, resume with fit --ckpt_path last", number)
@@ -259,26 +250,12 @@ class RunCheckpoint(CheckpointCallback):
         self._handlers.clear()
 
 
-class RunConfig(Callback):
-    """Writer of the resolved configuration as ``config.yaml`` into the generation when ``fit`` starts."""
-
-    def __init__(self, text: str, generation: Generation) -> None:
-        self.text = text
-        self.generation = generation
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the configuration, in the first process."""
-        if trainer.is_global_zero:
-            write_file(self.generation.path / CONFIG, self.text.encode())
-
-
-def own_saver(trainer: Trainer) -> RunCheckpoint | None:
+def own_saver(trainer: Any) -> RunCheckpoint | None:
     """Return the callback that saves the run's checkpoints, None if it is turned off."""
-    savers: list[Any] = trainer.checkpoint_callbacks
-    return next((saver for saver in savers if isinstance(saver, RunCheckpoint)), None)
+    return next((saver for saver in trainer.checkpoint_callbacks if isinstance(saver, RunCheckpoint)), None)
 
 
-def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
+def raise_diverged(trainer: Any, update: int, finding: str) -> NoReturn:
     """Stop a diverged training run.
 
     Raises:
@@ -293,21 +270,14 @@ def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
     )
 
 
-def _data(trainer: Trainer) -> Any:
-    return trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
-
-
-def _refuse_diverged(trainer: Trainer, module: LightningModule) -> None:
+def _refuse_diverged(trainer: Any, module: LightningModule) -> None:
     for name, value in module.named_parameters():
         if not value.isfinite().all():
             raise_diverged(trainer, trainer.global_step, f"{name} contains NaN or infinity")
 
 
 def _start_at_epoch(loop: dict[str, Any], epochs: int) -> None:
-    """Rewrite the counters of Lightning's loops, so that a resumed run begins an epoch instead of going back into one.
-
-    The DataModule makes that epoch as long as what was left of it.
-    """
+    """Rewrite the counters of Lightning's loops, so that a resumed run begins an epoch with what was left of one."""
     for counter in ("total", "current"):
         loop["epoch_progress"][counter].update(dict.fromkeys(("ready", "started", "processed", "completed"), epochs))
     batches = loop["epoch_loop.batch_progress"]

@@ -16,9 +16,6 @@ from pricerl.training.callbacks.checkpoint import raise_diverged
 ROW_EVERY = 50
 """Updates between two rows where ``log_every_n_steps`` is 0: loggers get none, but callbacks can read the metrics."""
 
-COUNTERS = ("env_steps", "updates", "episodes")
-"""Names of the counters in every row; the first is the x-axis."""
-
 
 class RunMetrics(Callback):
     """Callback that writes a row of metrics every ``trainer.log_every_n_steps`` updates, and one per evaluation.
@@ -82,10 +79,10 @@ class RunMetrics(Callback):
         """Write the row of an evaluation."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             counters = _counters(trainer)
-            place = {"epoch": trainer.current_epoch, **{name: counters[name] for name in COUNTERS}}
+            place = {name: counters[name] for name in ("env_steps", "updates", "episodes")}
             known = trainer.callback_metrics.items()
             scores = {name: float(value) for name, value in known if name.startswith("eval/")}
-            _write_row(trainer, {**place, **scores})
+            _write_row(trainer, {"epoch": trainer.current_epoch, **place, **scores})
 
     def take_means(self, trainer: Trainer) -> dict[str, float]:
         """Return the means of the metrics since the last call.
