@@ -98,8 +98,8 @@ def watch(words: Sequence[str]) -> int:
     limits = WatchSettings(**{name: getattr(options, name) for name in WATCH_TEXTS})
     try:
         run = run_lightning("predict", [*rest, *given])
-        advice = read_advice(folder.path) or {"products": []}
-        monitor = watch_run(run, read_log(folder.path / LOG_FILE).entries, limits, today, advice)
+        entries = read_log(folder.path / LOG_FILE).entries
+        monitor = watch_run(run, entries, limits, today, read_advice(folder.path))
     except DataError as error:
         _deliver(folder.path, failed_watch(folder.path.name, today, error.problems[0]), channels, options)
         raise
@@ -141,14 +141,12 @@ def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert], again: st
     several = len(monitor.products) > 1
     new = max((product.new_days for product in monitor.products), default=0)
     head = f"{monitor.run} on {monitor.today}: {monitor.severity}; {new} new days"
-    news = [(name, item) for name, item in monitor.listed() if item.severity in ("warning", "alarm")][:1]
-    lead = [sentence(f"{name}: {item.text}" if several and name else item.text) for name, item in news]
-    lead += [f"  {item.step}" for _, item in news if item.step]
-    lead += [f"  {again}" for _, item in news if item.kind == "drift"]
-    cells = [
-        (item.severity, item.kind, f"{name}: {item.text}" if several and name else item.text)
-        for name, item in monitor.listed()
-    ]
+    listed = [(item, f"{name}: {item.text}" if several and name else item.text) for name, item in monitor.listed()]
+    lead = []
+    for item, text in listed[:1] if monitor.severity in ("warning", "alarm") else []:
+        lead += [sentence(text), *([f"  {item.step}"] if item.step else [])]
+        lead += [f"  {again}"] if item.kind == "drift" else []
+    cells = [(item.severity, item.kind, text) for item, text in listed]
     more = [f"  … and {len(cells) - MOST_FINDINGS} more in {path}"] if len(cells) > MOST_FINDINGS else []
     records = [product.track_record for product in monitor.products if product.track_record is not None]
     advised = sum(record.advised for record in records)
@@ -268,8 +266,7 @@ def review(words: Sequence[str]) -> int:
         found = "no day of the file had been advised on before; come back with a fresher file"
         raise DataError(run.pricing.preprocessor.source, [found])
     known = all(product.cost.known for product in market.products)
-    advice = read_advice(folder.path) or {"products": []}
-    news = find_news(market.preprocessor.products, entries, advice, run.formatter)
+    news = find_news(market.preprocessor.products, entries, read_advice(folder.path), folder.path.name, run.formatter)
     page = lay_out_review(rows, "profit" if known else "sales", run.formatter, news)
     path = folder.path / REVIEW_FILE
     write_text(path, render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))

@@ -160,17 +160,20 @@ class ReviewPage(NamedTuple):
 
 
 def find_news(
-    products: Sequence[ProductHistory], entries: Sequence[Entry], advice: Mapping[str, Any], f: Formatter
+    products: Sequence[ProductHistory],
+    entries: Sequence[Entry],
+    advice: Mapping[str, Any] | None,
+    run: str,
+    f: Formatter,
 ) -> list[Cause]:
     """Return what happened on the latest days, as sentences, the worst product first; empty if all is as forecast.
 
-    ``advice`` is the last ``advice.json``, whose stop rules may have triggered.
+    ``advice`` is the last ``advice.json`` of a ``run``, whose stop rules may have triggered.
     """
-    advised = {product["product"]: product for product in advice["products"]}
     found: list[tuple[float, Cause]] = []
     for history in products:
         start = f"{shorten(history.product)}: " if len(products) > 1 else ""
-        stop = find_stop(advised[history.product], history, f) if history.product in advised else None
+        stop = find_stop(advice, history, run, f)
         latest = len(history.dates) - steps_in(LATEST_DAYS, history.step_days)
         recent = {at: found for at, found in find_predictions(entries, history).items() if at >= latest}
         miss = find_miss(keep_record(recent, history), history, f)

@@ -115,7 +115,7 @@ def test_a_review_leads_with_fewer_sales_their_cause_and_the_next_step(market: M
     advised["days"] = [{**day, "units": due, "sd": [20.0, 1.0, 1.0]} for day in advised["days"]]
     advised["history_end"] = str(history.dates[34])
     steady = replace(history, price=np.where(np.arange(55) < 30, 12.0, history.price))
-    (news,) = find_news([steady], [{**advised, "current_price": 12.0}], {"products": []}, PLAIN)
+    (news,) = find_news([steady], [{**advised, "current_price": 12.0}], None, "shop", PLAIN)
     assert news.words.startswith("33 % fewer units than forecast were sold in 9 days: ")
     assert news.step.startswith("Price and stock in the file do not explain it. Look at the listing")
     page = lay_out_review(review_products(market, [entry()], 0), "profit", PLAIN, [news])
@@ -154,16 +154,23 @@ def test_the_cause_of_a_drop_is_the_first_that_the_file_shows(make_product: Call
 def test_a_stop_rule_that_has_triggered_says_what_to_charge(make_product: Callable[..., ProductHistory]) -> None:
     rule = {"price": 10.0, "units": 15, "days": 3, "false_alarm": 0.04}
     changed = np.array([10.0] * 42 + [11.0] * 14)
-    advice = {"stop_rule": rule, "data_quality": {"last_day": "2025-02-16"}, "days": [{"date": "2025-03-02"}]}
+    advice = {
+        "product": "product",
+        "stop_rule": rule,
+        "data_quality": {"last_day": "2025-02-16"},
+        "days": [{"date": "2025-03-02"}],
+    }
     few = _history(make_product, [18.0] * 5 + [14.0, 14.0, 13.0] + [18.0] * 6, price=changed)
-    news = find_stop(advice, few, PLAIN)
+    news = find_stop({"products": [advice, {"product": "other"}]}, few, "shop", PLAIN)
     assert news is not None
     assert news.words == (
         "the stop rule has triggered, fewer than 15 units on 3 days running until 24 Feb 2025: charge 10.00 again"
     )
-    assert "pricerl override 10.00 --until 2025-03-02 --reason 'stop rule'" in news.step
+    command = "pricerl override 10.00 --reason 'stop rule' --until 2025-03-16 --run_name shop --product product"
+    assert news.step.endswith(command), "it names the product among several, and a day that is still to come"
     interrupted = _history(make_product, [14.0, 14.0, 18.0] * 4 + [18.0] * 2, price=changed)
     taken_back = _history(make_product, [14.0] * 14)
     for history in (interrupted, taken_back):
-        assert find_stop(advice, history, PLAIN) is None
-    assert find_stop({**advice, "stop_rule": None}, few, PLAIN) is None
+        assert find_stop({"products": [advice]}, history, "shop", PLAIN) is None
+    assert find_stop({"products": [{**advice, "stop_rule": None}]}, few, "shop", PLAIN) is None
+    assert find_stop(None, few, "shop", PLAIN) is None

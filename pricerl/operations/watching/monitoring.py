@@ -12,7 +12,7 @@ import numpy as np
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.errors import DataError
-from pricerl.formatting import Formatter, plural
+from pricerl.formatting import plural
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def watch_run(
-    run: Run, entries: Sequence[Entry], settings: WatchSettings, today: date, advice: Mapping[str, Any]
+    run: Run, entries: Sequence[Entry], settings: WatchSettings, today: date, advice: Mapping[str, Any] | None
 ) -> Monitor:
     """Check the days of a run's fresh file that the model of its checkpoint has not seen, and its last ``advice``.
 
@@ -54,11 +54,7 @@ def watch_run(
         *(Finding("data", "warning", f"{name} is skipped: its rows cannot be used") for name in skipped),
     ]
     with stage("checking the new days"):
-        advised = {product["product"]: product for product in advice["products"]}
-        products = [
-            _watch(history, market, entries, settings, run.formatter, advised.get(history.product))
-            for history in fresh.products
-        ]
+        products = [_watch(history, market, entries, settings, run, advice) for history in fresh.products]
     generation = None if run.generation is None else run.generation.name
     return Monitor.of(run.folder.name, generation, today, findings, products)
 
@@ -112,16 +108,16 @@ def _watch(
     market: Market,
     entries: Sequence[Entry],
     settings: WatchSettings,
-    formatter: Formatter,
-    advised: Mapping[str, Any] | None,
+    run: Run,
+    advice: Mapping[str, Any] | None,
 ) -> WatchedProduct:
     known = market.preprocessor.names.index(history.product)
     last = market.preprocessor.products[known].dates[-1]
     day = np.flatnonzero(history.dates > last)
     record = keep_record(find_predictions(entries, history), history)
-    new = NewDays(history, market, known, day, record, settings, formatter)
+    new = NewDays(history, market, known, day, record, settings, run.formatter)
     findings = check_product(new) if len(day) else [Finding("drift", "unknown", f"no day after {last} to judge")]
-    if advised is not None and (stopped := find_stop(advised, history, formatter)) is not None:
+    if (stopped := find_stop(advice, history, run.folder.name, run.formatter)) is not None:
         findings.append(Finding("stop rule", "alarm", stopped.words, step=stopped.step))
     kept = None if record is None else Kept(len(record.days), record.followed, dict(record.inside))
     return WatchedProduct(history.product, str(history.dates[-1]), len(day), findings, kept)

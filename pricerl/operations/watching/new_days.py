@@ -122,8 +122,10 @@ def check_delay(last_day: str, today: date, step_days: int, settings: WatchSetti
     if age < 0:
         return Finding("data", "warning", f"the file ends on {last_day}, after today", float(age), 0.0)
     text = f"the file ends on {last_day}, {plural(age, 'day')} ago"
+    if age <= limit:
+        return Finding("data", "ok", text, float(age), float(limit))
     step = "Was nothing sold since then? If the shop was open and had stock, export a fresh file."
-    return Finding("data", "alarm" if age > limit else "ok", text, float(age), float(limit), step)
+    return Finding("data", "alarm", text, float(age), float(limit), step)
 
 
 def check_age(last_fitted: str, today: date, settings: WatchSettings) -> Finding:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import TrackRecord
 from pricerl.formatting import Formatter, plural, sentence
 from pricerl.guardrails.price_grid import same_price
+from pricerl.terminal import shown
 
 LATEST_DAYS = 14
 """Days at the end of the file on which a finding counts as present."""
@@ -69,13 +72,15 @@ def empty_days(history: ProductHistory) -> BoolArray:
     return empty if history.in_stock is None else empty | ~history.in_stock
 
 
-def find_stop(product: Mapping[str, Any], history: ProductHistory, f: Formatter) -> Cause | None:
-    """Return that the stop rule of an advice has triggered, and what to charge; None if it has not.
+def find_stop(advice: Mapping[str, Any] | None, history: ProductHistory, run: str, f: Formatter) -> Cause | None:
+    """Return that the stop rule of a product's last advice has triggered, and what to charge; None if it has not.
 
-    ``product`` is an entry of ``products`` of ``advice.json``.
+    ``advice`` is the content of ``advice.json``, ``run`` the name of the run in the printed command.
     """
-    rule = product["stop_rule"]
-    if rule is None:
+    products = {} if advice is None else {item["product"]: item for item in advice["products"]}
+    product = products.get(history.product)
+    rule = None if product is None else product["stop_rule"]
+    if product is None or rule is None:
         return None
     after = history.dates > np.datetime64(product["data_quality"]["last_day"])
     rows = np.flatnonzero(after & history.observed)
@@ -86,11 +91,12 @@ def find_stop(product: Mapping[str, Any], history: ProductHistory, f: Formatter)
         if end - start >= rule["days"]:
             last = f.date(str(history.dates[rows[start + rule["days"] - 1]]))
             few = f"fewer than {plural(rule['units'], 'unit')} on {plural(rule['days'], f.period)} running until {last}"
-            until = f"--until {product['days'][-1]['date']} --reason 'stop rule'"
-            price = f"{rule['price']:.{f.price_decimals}f}"
+            words = ["pricerl", "override", f"{rule['price']:.{f.price_decimals}f}", "--reason", "stop rule"]
+            words += ["--until", str(history.last_day + timedelta(days=LATEST_DAYS)), "--run_name", run]
+            words += ["--product", shown(history.product)] if len(products) > 1 else []
             return Cause(
                 f"the stop rule has triggered, {few}: charge {f.price(rule['price'])} again",
-                f"Change the price in your shop, and record it: pricerl override {price} {until}.",
+                f"Change the price in your shop, and record it: {shlex.join(words)}",
             )
     return None
 
