@@ -198,7 +198,9 @@ def play_shop(truth: dict, planned: PlannedTest, rng: np.random.Generator) -> np
     prices = (planned.test.regular_price, planned.test.price)
     units = tuple(float(expected_units(truth, price)) for price in prices)
     differences, _ = play(SHOP, design, units, planned.sales.values, PLAYED, rng)
-    verdicts, stops = decide_many(differences, planned.scale, list_turns(design.pairs, rng, 10)[:1024], rule)
+    verdicts, stops = decide_many(
+        differences, planned.sales.difference_sd(design.kept), list_turns(design.pairs, rng, 10)[:1024], rule
+    )
     kept, other = (float(expected_profit(truth, price)) for price in prices)
     rows = stops * design.block + np.where(verdicts > 0, rule.rows_left(stops), 0.0)
     gain = (other - kept) * rows / (abs(kept) * rule.year)

@@ -347,18 +347,12 @@ def _verdict(test: Entry, found: InterimAnalysis, f: Formatter) -> str:
 
 def _effect(found: InterimAnalysis, question: str, f: Formatter) -> str:
     """Return an effect with its limits."""
-    size, low, high = (
-        _signed(value, question, f) if math.isfinite(value) else "unlimited"
-        for value in (found.estimate, found.low, found.high)
-    )
+    size, low, high = (_signed(value, question, f) for value in (found.estimate, found.low, found.high))
     return f"{size} per {f.period} (95 % at every look: {low} to {high})"
 
 
 def _interference_lines(found: Interference, f: Formatter) -> Iterator[str]:
-    own, others, low, high = (
-        _signed(value, "sales", f) if math.isfinite(value) else "unlimited"
-        for value in (found.own, found.others, found.low, found.high)
-    )
+    own, others, low, high = (_signed(value, "sales", f) for value in (found.own, found.others, found.low, found.high))
     span = f"(95 %: {low} to {high})"
     yield f"  others     sales of this product {own}, of all others {others} per {f.period} {span}"
     if found.opposite and found.bound > 0:
@@ -372,6 +366,8 @@ def _against(price: float, regular_price: float, f: Formatter) -> str:
 
 
 def _signed(value: float, question: str, f: Formatter) -> str:
+    if not math.isfinite(value):
+        return "unlimited"
     return f.number(value, unit_digits(value), "+") if question == "units" else f.money(value, plus="+")
 
 

@@ -58,15 +58,6 @@ Verdict = Literal["higher", "lower", "undecided", "running"]
 """Whether the test price has the higher or the lower outcome, neither at the planned end, or the test goes on."""
 
 
-class Choice(NamedTuple):
-    """Choice of the better-looking price after each pair, ``(..., n)``."""
-
-    loss: FloatArray
-    """Its expected loss in the rest of the year, money; infinite after too few pairs."""
-    sure: BoolArray
-    """Whether its probability of being better reaches ``SURE``."""
-
-
 class StopRule(NamedTuple):
     """Stop rule on money."""
 
@@ -83,10 +74,11 @@ class StopRule(NamedTuple):
         """Return the rows of the year that are left after some pairs of blocks."""
         return np.maximum(self.year - 2.0 * self.block * pairs, 0.0)
 
-    def choose(self, differences: FloatArray, scale: float) -> Choice:
-        """Return the choice after each of the pairs, whose differences are ``(..., n)``.
+    def choose(self, differences: FloatArray, scale: float) -> tuple[FloatArray, BoolArray]:
+        """Judge the better-looking price after each of the pairs, whose differences are ``(..., n)``.
 
-        They count as noisy as planned, ``scale``, or as they are, if that is more.
+        They count as noisy as planned, ``scale``, or as they are, if that is more. Returned are the expected loss of
+        choosing it in the rest of the year, money, infinite after too few pairs, and whether it reaches ``SURE``.
         """
         pairs = np.arange(1, differences.shape[-1] + 1)
         mean = np.cumsum(differences, axis=-1) / pairs
@@ -97,7 +89,7 @@ class StopRule(NamedTuple):
         sds = np.abs(weight * mean) / doubt
         losses = doubt * (np.exp(-(sds**2) / 2) / np.sqrt(2 * np.pi) - sds * ndtr(-sds)) * self.rows_left(pairs)
         looked = pairs >= FEWEST_LOOKED
-        return Choice(np.where(looked, losses, np.inf), looked & (sds >= float(ndtri(SURE))))
+        return np.where(looked, losses, np.inf), looked & (sds >= float(ndtri(SURE)))
 
 
 def pair_differences(means: FloatArray, arms: IntArray) -> FloatArray:
@@ -166,8 +158,12 @@ def first_crossing(differences: FloatArray, scale: float, alpha: float) -> Float
     Differences of pairs are ``(R, n)``. An effect of 0 is ever rejected on either side with probability ``alpha``; each
     side has half of it.
     """
-    past = log_wealth(differences, scale) >= np.log(2 / alpha)
-    return np.where(past.any(axis=-1), past.argmax(axis=-1) + 1.0, np.inf)
+    return _first_pair(log_wealth(differences, scale) >= np.log(2 / alpha))
+
+
+def _first_pair(reached: BoolArray) -> FloatArray:
+    """Return the number of pairs after which each test ``(R, n)`` first reached something; infinite if it never did."""
+    return np.where(reached.any(axis=-1), reached.argmax(axis=-1) + 1.0, np.inf)
 
 
 def confidence_sequence(differences: FloatArray, scale: float, alpha: float) -> FloatArray:
@@ -260,20 +256,15 @@ def decide_many(
     A verdict is 1 higher, -1 lower or 0 undecided.
     """
     tests, most = differences.shape
-    ends = np.minimum(*(first_crossing(sign * differences, scale, ANYTIME) for sign in (1, -1)))
-    sure = np.isfinite(ends) | (randomisation_p(differences, turns) <= FINAL)
+    proof = np.minimum(*(first_crossing(sign * differences, scale, ANYTIME) for sign in (1, -1)))
+    enough = np.zeros(differences.shape, dtype=bool)
+    stops = np.minimum(proof, most)
     if rule is not None:
         losses, enough = rule.choose(differences, scale)
-        small = losses <= rule.loss
-        early = np.where(small.any(axis=1), small.argmax(axis=1) + 1.0, np.inf)
-        proven = ends <= np.minimum(early, most)
-        ends = np.minimum(ends, early)
-        last = np.minimum(ends, most).astype(np.int64) - 1
-        late = ~np.isfinite(ends) & sure
-        sure = proven | late | enough[np.arange(tests), last]
-    stops = np.minimum(ends, most)
-    mean = np.cumsum(differences, axis=1)[np.arange(tests), stops.astype(np.int64) - 1]
-    return np.where(sure, np.sign(mean), 0.0), stops
+        stops = np.minimum(stops, _first_pair(losses <= rule.loss))
+    last = np.arange(tests), stops.astype(np.int64) - 1
+    proven = (proof <= stops) | ((stops == most) & (randomisation_p(differences, turns) <= FINAL))
+    return np.where(proven | enough[last], np.sign(np.cumsum(differences, axis=1)[last]), 0.0), stops
 
 
 def check_carry_over(first: FloatArray, later: FloatArray, generator: np.random.Generator) -> tuple[float, float]:

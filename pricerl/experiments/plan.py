@@ -94,8 +94,6 @@ class PlannedTest:
     design: Switchback
     """In rows of the history."""
     sales: Sales
-    scale: float
-    """Planned sd of the difference within a pair of blocks."""
     wait: int
     """Rows after the history before the test can begin."""
     rule: StopRule | None
@@ -173,9 +171,7 @@ def plan_price_test(
     chosen = max(candidates, key=lambda item: (item.fits(step, budget), item.value))
     simulated = simulate_tests(chosen.design, chosen.sales, chosen.rule, np.random.default_rng(seed))
     test = _describe(chosen, simulated, question, step, budget, keeps)
-    return PlannedTest(
-        test, chosen.design, chosen.sales, chosen.sales.difference_sd(chosen.design.kept), chosen.way.wait, chosen.rule
-    )
+    return PlannedTest(test, chosen.design, chosen.sales, chosen.way.wait, chosen.rule)
 
 
 def _describe(
@@ -351,7 +347,7 @@ def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Pr
         "schedule_hash": hash_schedule(schedule),
         "values": list(planned.sales.values),
         "profits": list(_unit_values(product, "profit", (test.regular_price, test.price))) if known else None,
-        "scale": planned.scale,
+        "scale": planned.sales.difference_sd(planned.design.kept),
         "effect": test.uplift.mean,
         "power": test.decides,
         "cost": test.cost,
