@@ -24,13 +24,14 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.data.config import DataConfig
+from pricerl.data.days import YEAR
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.experiments.analysis import StopRule, analyse_pairs, decide_many, list_turns
 from pricerl.experiments.design import Sales, measure_drift
-from pricerl.experiments.plan import MATTERS, YEAR, PlannedTest, plan_price_test
+from pricerl.experiments.plan import MATTERS, PlannedTest, plan_price_test
 from pricerl.experiments.schedule import TEST, Switchback, draw_arms
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig

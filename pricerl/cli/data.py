@@ -142,11 +142,13 @@ def init(words: Sequence[str]) -> int:
     parser.add_argument("--run_name", help="run whose products it lists instead; the only one if absent")
     _add_reading(parser)
     products, endings = _products(parser.parse_intermixed_args(words))
+    notes = []
     texts = {GUARDRAILS: (SHIPPED / GUARDRAILS).read_text(encoding="utf-8")}
     uses = {GUARDRAILS: "holds the limits on prices. Edit it, then: pricerl advise FILE --config"}
     if endings:
         offer = f"charm_endings: null  # most of your prices end in {list(endings)}: write that here to keep to it"
         texts[GUARDRAILS] = texts[GUARDRAILS].replace("charm_endings: null", offer)
+        notes = [f"Most of your prices end alike; charm_endings: {list(endings)} in {GUARDRAILS} keeps them so"]
     if products:
         from pricerl.market.cost_rows import costs_template
 
@@ -163,9 +165,7 @@ def init(words: Sequence[str]) -> int:
             written.append(f"{name} {uses[name]} {name}")
     if not written:
         raise UsageError("; ".join(kept))
-    if endings and f"{GUARDRAILS} {uses[GUARDRAILS]} {GUARDRAILS}" in written:
-        written.append(f"Most of your prices end alike; charm_endings: {list(endings)} in {GUARDRAILS} keeps them so")
-    write_lines([*kept, *written])
+    write_lines([*kept, *written, *notes])
     return EXIT_OK
 
 

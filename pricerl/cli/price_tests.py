@@ -100,6 +100,7 @@ def _plan(words: Sequence[str]) -> int:
     product, planned, schedule = plans[0]
     name = needed_name(run.folder, LOG_FILE)
     if planned is None or not schedule:
+        write_lines([f"none of {len(plans)} products has a test to start; the nearest to one:"] if plans[1:] else [])
         write_lines(_refusal_lines(product, planned, options.question, name, run.formatter))
         return EXIT_NOT_ENOUGH_EVIDENCE
     order = make_order(planned, schedule, product, options.test_seed)
@@ -277,7 +278,8 @@ def _read(words: Sequence[str]) -> int:
         if reading.question.verdict != "running" and not recorded:
             draft = stamp(TEST_RESULT, actor_of(options.by), "by the stop rule of the test")
             (*_, entry), after = shop.record([draft | _result(test, reading)])
-            write_lines([f"  recorded   entry {entry['id']} of {log}; the test has ended", *outbox_lines(after)])
+            done = f"entry {entry['id']} of {log}; the test has ended, and predict advises with its result"
+            write_lines([f"  recorded   {done}", *outbox_lines(after)])
     return EXIT_OK
 
 

@@ -12,6 +12,9 @@ from pricerl.errors import UsageError, did_you_mean, import_extra
 WEEK = 7
 """Days; averages over a week cancel the weekday pattern."""
 
+YEAR = 52 * WEEK
+"""Days of a year in whole weeks."""
+
 DAYS_PER_YEAR = 365.25
 """Mean length of a year, leap years included."""
 

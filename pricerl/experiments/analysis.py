@@ -42,8 +42,6 @@ TIE = 1e-12
 """Relative difference up to which two sums count as equal."""
 BETS = np.geomspace(0.1, 3.2, 12)
 """Bets in units of one over the planned sd of a difference, fixed before the test; small ones suit small effects."""
-HALVINGS = 48
-"""Steps of the bisection for a limit."""
 ANYTIME = 0.01
 """Level of the confidence sequence."""
 FINAL = 0.04
@@ -183,7 +181,7 @@ def _lower_limits(differences: FloatArray, scale: float, alpha: float) -> FloatA
     spread = float(np.ptp(differences)) + 100 * scale
     low = np.full(len(differences), float(differences.min()) - spread)
     high = np.full(len(differences), float(differences.max()))
-    for _ in range(HALVINGS):
+    for _ in range(48):  # bisection
         middle = (low + high) / 2
         rejected = log_wealth(differences - middle[:, None], scale)[count, count] >= np.log(2 / alpha)
         low = np.where(rejected, middle, low)

@@ -13,6 +13,7 @@ import torch
 from scipy.special import ndtri
 
 from pricerl.arrays import FloatArray, Interval, Share, interval_of
+from pricerl.data.days import YEAR
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
 from pricerl.experiments.analysis import FINAL, StopRule
@@ -26,8 +27,6 @@ MOST_DAYS = 182
 """Days of the longest test: demand would change during a longer one."""
 MOST_COST = 0.05
 """Largest cost of a test, as a share of what keeping the price earns meanwhile."""
-YEAR = 364
-"""Days from the first one of a test for which its choice counts, whole weeks."""
 MATTERS = 0.001
 """Money that matters, as a share of what keeping the price earns in a year: a test ends early when its choice is
 expected to lose less, and is worth its work if it is expected to earn more."""

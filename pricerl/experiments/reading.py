@@ -24,8 +24,6 @@ from pricerl.guardrails.price_grid import same_price
 
 FEWEST_SHARE = 0.5
 """Smallest share of a block's days that must be left for the block to count."""
-LEVEL = 0.05
-"""Level of the interval of the effect on other products."""
 
 
 class LostDay(NamedTuple):
@@ -185,5 +183,5 @@ def _interference(blocks: _Blocks, products: Sequence[ProductHistory], product: 
             if float(blocks.differences(sales).mean()) * own < 0:
                 opposite.append(other.product)
     found = blocks.differences(total)
-    low, high = randomisation_limits(found, list_turns(len(found), np.random.default_rng(seed)), LEVEL)
+    low, high = randomisation_limits(found, list_turns(len(found), np.random.default_rng(seed)), 0.05)
     return Interference(own, float(found.mean()), low, high, tuple(opposite))

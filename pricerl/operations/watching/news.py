@@ -11,7 +11,7 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, IntArray
 from pricerl.data.cleaning.calendar import find_runs
-from pricerl.data.days import RECENT_DAYS, steps_in
+from pricerl.data.days import RECENT_DAYS, YEAR, steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import TrackRecord
 from pricerl.formatting import Formatter, plural, sentence
@@ -26,8 +26,6 @@ FEWEST_EMPTY = 2
 """Fewest days without sales that suggest a stock-out, if they are twice as frequent as before."""
 SHARE_OF_CHANGE = 0.5
 """Smallest part of a change that last year's same days must show to call it the season."""
-YEAR = 364
-"""Days back to the same weekday of last year."""
 
 
 class Cause(NamedTuple):
