@@ -88,7 +88,7 @@ class _Blocks:
     arms: IntArray
     """``(2 n,)`` arm of each block."""
     complete: BoolArray
-    """``(n,)`` whether enough rows of both blocks of a pair count."""
+    """``(n,)`` whether both blocks of a pair have passed and enough of their rows count."""
 
     def differences(
         self, values: FloatArray, worth: Sequence[float] = (1.0, 1.0), first: bool | None = None
@@ -106,9 +106,7 @@ class _Blocks:
             kept[:, :washout] = False
             kept[:, washout + 1 :] &= not first
             kept[:, washout] &= first
-        total = np.where(kept, values[self.place], 0.0).sum(axis=1)
-        number = kept.sum(axis=1)
-        means = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+        means = np.ma.array(values[self.place], mask=~kept).mean(axis=1).filled(np.nan)
         valued = means * np.where(self.arms == TEST, worth[1], worth[0])
         return np.asarray(pair_differences(valued, self.arms)[self.complete])
 
@@ -161,10 +159,10 @@ def _match(test: Mapping[str, Any], history: ProductHistory) -> tuple[_Blocks, l
             lost.append(LostDay(day["date"], float(history.price[row]) if known[row] else None))
         counts.append(good)
     kept = np.array(counts).reshape(-1, design.block)
-    enough = kept.sum(axis=1) >= FEWEST_SHARE * design.kept
+    place = np.array(rows).reshape(kept.shape)
+    enough = (place[:, -1] >= 0) & (kept.sum(axis=1) >= FEWEST_SHARE * design.kept)
     arms = np.array([ARMS.index(day["arm"]) for day in test["schedule"][:: design.block]])
-    blocks = _Blocks(np.array(rows).reshape(kept.shape), kept, arms, enough.reshape(-1, 2).all(axis=1))
-    return blocks, lost
+    return _Blocks(place, kept, arms, enough.reshape(-1, 2).all(axis=1)), lost
 
 
 def _interference(blocks: _Blocks, products: Sequence[ProductHistory], product: int, seed: int) -> Interference | None:

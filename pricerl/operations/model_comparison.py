@@ -81,10 +81,8 @@ def score_differences(run: Run, champion: Checkpoint, entries: Sequence[Entry], 
         challenger, champion_scores = (score_units(market, 0, product, day) for market in markets)
         unseen = product.observed[day] & (product.dates[day] > before.products[0].dates[-1])
         found.append(np.where(unseen, challenger - champion_scores, np.nan))
-    values = np.array(found).reshape(-1, days)
-    seen = np.isfinite(values)
-    total = np.where(seen, values, 0.0).sum(0)
-    return np.where(seen.any(0), total / np.maximum(seen.sum(0), 1), np.nan)
+    values = np.ma.masked_invalid(np.array(found).reshape(-1, days))
+    return np.asarray(values.mean(axis=0).filled(np.nan))
 
 
 def compare_policies(run: Run, champion: Checkpoint, config: GateConfig) -> Comparison:

@@ -111,8 +111,7 @@ def compare_scores(difference: FloatArray, block: int, confidence: float) -> Com
     """
     count = len(difference) // block
     parts = difference[len(difference) - count * block :].reshape(count, block)
-    seen = np.isfinite(parts)
-    means = np.where(seen, parts, 0.0).sum(1)[seen.any(1)] / seen.sum(1)[seen.any(1)]
+    means = np.ma.masked_invalid(parts).mean(axis=1).compressed()
     return lower_bound(means, confidence, 0.0, ((1 + ALIKE) / (1 - ALIKE)) ** 0.5)
 
 

@@ -281,6 +281,13 @@ def test_a_whole_test_finds_the_better_price(order: Entry, make_product: Callabl
     assert reading.carry_over is not None and reading.carry_over[1] > 0.01
 
 
+def test_a_pair_counts_once_its_last_day_has_passed(order: Entry, make_product: Callable[..., ProductHistory]) -> None:
+    """Looks at half a block would let its chance decide, and change again."""
+    days = 2 * design_of(order).block
+    found = [_read(order, make_product, *_played(order, passed)).question.pairs for passed in (days - 1, days)]
+    assert found == [0, 1]
+
+
 def test_days_that_contradict_the_schedule_are_reported_and_do_not_count(
     order: Entry, make_product: Callable[..., ProductHistory]
 ) -> None:
