@@ -136,12 +136,8 @@ def make_advice(
 ) -> Advised:
     """Advise on the products of a run, subject to kill switch, orders and track record.
 
-    Args:
-        run: data, settings and weights.
-        entries: entries of the run's log before this advice.
-        backtests: of the run's products, by name; they are computed if absent.
-        most: largest number of products; all if absent.
-        origin: origin of the decisions for the log; None if they are not to be recorded.
+    The ``entries`` are those of its log before this advice. Backtests are computed if absent, ``most`` limits the
+    products, and ``origin`` is that of the decisions for the log; None if they are not to be recorded.
     """
     data = run.pricing
     prepared = data.preprocessor
@@ -165,8 +161,7 @@ def make_advice(
 def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, Shop, str]:
     """Advise, record the advice, and publish its files with the outbox.
 
-    Returns:
-        The advice, its files, the shop after it, and a sentence about its log entries.
+    Returned are the advice, its files, the shop after it, and a sentence about its log entries.
     """
     from pricerl.cli.train import remove_old_generations  # imports Lightning
     from pricerl.operations.tracking import track_advice

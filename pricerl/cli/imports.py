@@ -41,11 +41,9 @@ def shipped_names() -> list[str]:
 
 
 def find_config(name: str) -> str:
-    """Return the path of a configuration: the user's own file, else one of the package.
+    """Return the path of a configuration: the user's own file, else one of the package; inline YAML as it is.
 
-    Args:
-        name: file, or a name of `shipped_names`, also written ``quickstart.yaml`` or ``configs/quickstart.yaml``;
-            inline YAML in braces is returned as it is.
+    Names of `shipped_names` may also be written ``quickstart.yaml`` or ``configs/quickstart.yaml``.
     """
     if name.lstrip().startswith("{") or Path(name).is_file():
         return name
@@ -112,14 +110,8 @@ def import_allowed(packages: Sequence[str]) -> None:
 def import_environment(env_id: str | None, settings: Any, packages: Collection[str], place: str = "") -> None:
     """Import the module before the colon of an environment's id; refuse modules outside the allowed packages.
 
-    Args:
-        env_id: id of a Gymnasium environment, ``module:Id`` or plain.
-        settings: keyword arguments of the environment, which may name modules as well.
-        packages: allowed packages.
-        place: origin of the settings, for the message.
-
-    Raises:
-        UsageError: a module is not allowed, or does not exist.
+    The settings of the environment may name modules as well; the message about one that is not allowed, or that does
+    not exist, a ``UsageError``, begins with the ``place`` of the settings.
     """
     for text in [env_id or "", *_texts(settings)]:
         if (named := ENTRY_POINT.fullmatch(text)) and not is_allowed(named[1], packages):
@@ -132,15 +124,8 @@ def take_classes(words: Sequence[str], packages: Collection[str], place: str = "
     """Return a command's words without the classes that they choose for model and data, and their paths by group.
 
     The settings of a class, ``init_args`` in a configuration, become those of its group. The setting ``env_id`` alone
-    chooses the data of a Gymnasium environment.
-
-    Args:
-        words: options and their values.
-        packages: packages that may be imported.
-        place: origin of the words, for messages.
-
-    Raises:
-        UsageError: a configuration cannot be read, or a class is unknown or in a package that is not allowed.
+    chooses the data of a Gymnasium environment. A configuration that cannot be read, or a class that is unknown or in
+    none of the ``packages`` that may be imported, is a ``UsageError``, which begins with the ``place`` of the words.
     """
     named: dict[str, str] = {}
     env_ids: list[Any] = option_values(words, "--data.env_id")

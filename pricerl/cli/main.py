@@ -102,11 +102,7 @@ REFUSING = ("callbacks", "loggers", "profilers", "plugins", "accelerators", "str
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code.
-
-    Args:
-        args: command and options; those of the process if absent.
-    """
+    """Run a command and return its exit code; command and options are those of the process if absent."""
     words = list(sys.argv[1:] if args is None else args)
     # Regressions are small: on several threads numpy's algebra only keeps cores busy. torch has ``--threads``.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -203,10 +199,6 @@ def explain_failure(error: Exception, words: Sequence[str]) -> tuple[str, int] |
     """Return a line and the exit code for an exception of somebody else's making; None for a bug in pricerl.
 
     An exception is that of an allowed package if the innermost frame outside pricerl and the libraries is in it.
-
-    Args:
-        error: exception that ended a command.
-        words: the command and its options.
     """
     from pricerl.cli.imports import OWN, allowed_packages, is_allowed
 

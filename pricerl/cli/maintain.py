@@ -145,7 +145,7 @@ def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert], again: st
     lead = []
     for item, text in listed[:1] if monitor.severity in ("warning", "alarm") else []:
         lead += [sentence(text), *([f"  {item.step}"] if item.step else [])]
-        lead += [f"  {again}"] if item.kind == "drift" else []
+        lead += [f"  {again}"] if item.kind == "drift" and item.step else []
     cells = [(item.severity, item.kind, text) for item, text in listed]
     more = [f"  … and {len(cells) - MOST_FINDINGS} more in {path}"] if len(cells) > MOST_FINDINGS else []
     records = [product.track_record for product in monitor.products if product.track_record is not None]

@@ -220,11 +220,7 @@ def _start(words: Sequence[str]) -> int:
 
 
 def _checked(shop: Shop, draft: Entry, options: argparse.Namespace) -> Entry:
-    """Return the draft of a test if nothing stands in its way.
-
-    Raises:
-        UsageError: the plan is outdated, its prices break a hard limit or are doubtful, or another order is in force.
-    """
+    """Return the draft of a test, or raise a ``UsageError`` if plan, limits, doubts or another order forbid it."""
     product = draft["product"]
     if product not in shop.newest:
         raise UsageError(f"the run has no advice on {shown(product)} yet; run predict first")

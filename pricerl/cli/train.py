@@ -53,9 +53,7 @@ PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": Ad
 def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:
     """Run ``fit``, ``validate``, ``test`` or ``predict``, and return the run with the weights to advise with.
 
-    Args:
-        words: the command and its options.
-        entries: entries of the run's log that decide which prices are pricerl's own; all of them if absent.
+    The ``entries`` of the run's log decide which prices are pricerl's own; they are all of them if absent.
 
     Raises:
         UsageError: an option is wrong.
@@ -135,13 +133,7 @@ def _fit(cli: PricingCLI) -> Run:
 def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tuple[str, ...]:
     """Compare data and settings with those of the resumed run, and return the names of accepted differences.
 
-    Args:
-        run: run with its data.
-        checkpoint: checkpoint to go on from.
-        accepted: value of ``--accept_changes``, names separated by commas.
-
-    Raises:
-        UsageError: something changed that is not accepted; the message names all of it.
+    A change that ``--accept_changes``, ``accepted``, does not name is a ``UsageError``; the message names all of them.
     """
     stored = checkpoint.about.get("settings") or {}
     parts = ("seed_everything", "data", "model")

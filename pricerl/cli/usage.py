@@ -85,17 +85,9 @@ FOREIGN = {*CONFIG_OPTIONS, "--allow", "--data", "--model", "--data.class_path",
 
 
 def answer_early(command: str, words: Sequence[str]) -> bool:
-    """Print requested help or refuse unknown options, before anything heavy is imported.
+    """Print requested help or refuse unknown options, before anything heavy is imported; return whether help was asked.
 
-    Args:
-        command: a command that runs a policy.
-        words: its options and their values.
-
-    Returns:
-        Whether help was printed.
-
-    Raises:
-        UsageError: options or the help topic are unknown; the message names them all.
+    Options or a topic of help that are unknown are a ``UsageError``, which names them all.
     """
     topics = help_topics(words)
     if not topics:
@@ -190,10 +182,8 @@ class Parser(argparse.ArgumentParser):
 def explain_usage(message: str, options: Collection[str], words: Sequence[str] = ()) -> str:
     """Rewrite a message of jsonargparse or argparse with plain names of settings, without class names.
 
-    Args:
-        message: the parser's message.
-        options: all options of the command, without dashes.
-        words: arguments of the command; an unknown setting that is not among them is one of a configuration.
+    The options of the command are given without dashes. An unknown setting that is not among the command's ``words`` is
+    one of a configuration.
     """
     head = re.match(r'(?:Parser key "([^"]+)"|argument (\S+)):\s*', message)
     key = ""

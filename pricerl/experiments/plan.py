@@ -259,10 +259,7 @@ def _unit_values(product: Product, question: Question, prices: tuple[float, floa
 
 
 def _washout(product: Product, way: ReachablePrice, block: int, value: PathValue, keep: PathValue) -> int:
-    """Return the rows of a block that do not count: the way to its price, and those that buyers' memory distorts.
-
-    At least one day; a week of weekly rows cannot be split. Memory fades by the factor of the reference price per day.
-    """
+    """Return the rows of a block that do not count: its first day, the way to its price, and what memory distorts."""
     step = product.history.step_days
     memory = product.fitted.memory
     least = way.rows + (1 if step == 1 else 0)
