@@ -51,7 +51,7 @@ MAX_FOLDER_LINES = {
     "data": 1450,
     "data/cleaning": 1580,
     "data/reading": 2060,
-    "data/reading/exports": 1030,
+    "data/reading/exports": 1100,
     "data/reading/sources": 940,
     "decide": 1710,
     "env": 1450,

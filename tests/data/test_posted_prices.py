@@ -165,3 +165,29 @@ def test_returns_of_a_list_lower_neither_units_nor_price(tmp_path: Path) -> None
     assert set(item.units) == {4.0} and set(item.price) == {10.0}
     assert "Set apart: 1 line with returns, 2.5% of revenue." in notes(history)
     assert "Columns: Date, Quantity, Item, Unit Price." in notes(history)
+
+
+def test_an_export_that_holds_its_lines_twice_is_refused(tmp_path: Path) -> None:
+    text = order_lines(20.0)
+    for again in (text.splitlines()[1:], text.splitlines()[-6:]):
+        first = text.splitlines().index(again[0]) + 1
+        found = f"line 82: {len(again)} rows are in the file already, such as this one on line {first}, cell by cell"
+        assert refusal(tmp_path, "\n".join([text, *again])).startswith(found)
+    receipts = [f"{row}\n{row}" for row in text.splitlines()[1:]]  # a till scans each mug of a receipt
+    assert set(read_text(tmp_path, "\n".join([HEADER, *receipts])).products[0].units) == {8.0}
+
+
+def test_column_that_separates_the_prices_of_shops_is_named(tmp_path: Path) -> None:
+    header, *rows = order_lines(20.0, same_day=4).replace(",20.0", "").replace(",Total", ",Shop,Till").splitlines()
+    york = [f"{row},York,{at % 3}" for at, row in enumerate(rows)]
+    leeds = [f"9{row.replace(',10.0', ',11.0')},Leeds,{at % 2}" for at, row in enumerate(rows)]
+    history = read_text(tmp_path, "\n".join([header, *york, *leeds]))
+    assert "Of 'Mug' 50% have: column 'Shop' separates them. Read a file per shop, or give variants" in notes(history)
+
+
+def test_rows_without_numbers_that_share_days_name_the_preset_of_order_lines(tmp_path: Path) -> None:
+    text = order_lines(20.0, "Note,Date,Item,Quantity,Price,Sales", same_day=3)
+    text = text.replace("-0,", ",").replace("-1,", ",").replace("-2,", ",")
+    remedy = "if these are order lines, set --data.reading.preset order-lines, otherwise add orders up"
+    assert remedy in refusal(tmp_path, text)
+    assert set(read_text(tmp_path, text, preset="order-lines").products[0].units) == {6.0}

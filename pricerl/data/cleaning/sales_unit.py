@@ -16,7 +16,6 @@ SalesSetting = Literal["auto"] | SalesMeasure
 WHOLE_SHARE = 0.8
 """Share of days with whole units above which a measure is accepted."""
 
-
 AGREEING = 0.05
 """Largest relative difference of sales and price times units that agree."""
 MOSTLY = 0.90
@@ -48,27 +47,27 @@ class Measure(NamedTuple):
 def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
     """Decide whether the sales of one product, or of a whole file, are revenue or units.
 
-    Rows ``(N,)`` have a price and positive sales; ``units`` are reported ones, NaN where blank.
+    Units are whole up to the rounding of prices to cents: half a cent per unit, at least 0.05 and at most 0.2 units.
+    Rows ``(N,)`` have a price and positive sales; ``units`` are those reported in the file, NaN where blank.
     """
+    fitting = _whole_share(sales / price, price)
     shares: dict[SalesMeasure, float] = {
         "revenue": _whole_share(np.where(units > 0, units, sales / price), price),
         "units": count_true(sales == np.round(sales)) / len(price),
     }
     kind = _find_kind(price, sales, units, shares) if setting == "auto" else setting
     doubt = ""
-    if (_whole_share(sales / price, price) if kind == "revenue" else shares[kind]) < WHOLE_SHARE:
-        doubt = _doubt(price, sales, units) if kind == "revenue" else "sales do not fit whole units; see Total Sales"
+    if kind == "revenue" and fitting < WHOLE_SHARE:
+        doubt = _doubt(price, sales, units)
+    elif shares[kind] < WHOLE_SHARE:
+        doubt = "sales do not fit whole units; see Total Sales"
     return Measure(kind, shares[kind], doubt)
 
 
-def _whole_share(units: FloatArray, price: FloatArray) -> float:
-    """Return the share of days with whole units ``(N,)``, up to the rounding of prices to cents.
-
-    Half a cent per unit, at least 0.05 and at most 0.2 units.
-    """
-    whole = np.round(units)
-    near_whole = (np.abs(units - whole) <= np.clip(units * 0.005 / price, 0.05, 0.2)) & (whole >= 1)
-    return count_true(near_whole) / len(units)
+def _whole_share(count: FloatArray, price: FloatArray) -> float:
+    whole = np.round(count)
+    near = (np.abs(count - whole) <= np.clip(count * 0.005 / price, 0.05, 0.2)) & (whole >= 1)
+    return count_true(near) / len(count)
 
 
 def _doubt(price: FloatArray, sales: FloatArray, units: FloatArray) -> str:

@@ -12,6 +12,7 @@ from pricerl.data.cleaning.missing_days import SETTING, Setting, find_missing_da
 from pricerl.data.cleaning.product_rows import Segments, order_rows
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.reading import columns
+from pricerl.data.reading.exports.presets import ORDER_LINES, find_order_lines
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.tables import Parsed
 
@@ -129,12 +130,15 @@ def _explain_repeats(parsed: Parsed, rows: IntArray, second: IntArray) -> Proble
         if title not in known and ROWS_PER_PART * part.nunique() <= len(rows)
         if not keys.assign(part=part.to_numpy()).duplicated().any()
     ]
-    if 2 * same.sum() > len(second):
+    if keys.groupby(list(keys), observed=True).size().max() == 2 and 2 * same.sum() > len(second):
         why = "cell by cell; delete what is there twice"
     elif 2 * (negative[second] != negative[second - 1]).sum() > len(second):
         why = "with negative sales; leave returns out, or subtract them"
     else:
-        why = (*apart, "which no column separates; add orders up, delete copies")[0]
+        remedy = "add orders up, delete copies"
+        if find_order_lines([str(title) for title in texts]):
+            remedy = f"if these are order lines, set --data.reading.preset {ORDER_LINES}, otherwise {remedy}"
+        why = (*apart, f"which no column separates; {remedy}")[0]
     found = f"{len(second):,} rows repeat product and day, such as line {line} those of line {before}, {why}"
     return Problem(line, columns.REPORT_DATE, found, name)
 

@@ -23,13 +23,16 @@ from pricerl.data.reading.exports.export_rows import (
 from pricerl.data.reading.exports.posted_prices import find_line_prices, find_medians, note_prices, set_apart
 from pricerl.data.reading.exports.presets import ORDER_LINES, PRICE, Preset, locate
 from pricerl.data.reading.numbers import is_blank, read_number_columns, read_texts
-from pricerl.data.reading.problems import FILE_STEP, Problem, refuse
+from pricerl.data.reading.problems import FILE_STEP, KEEP, Problem, refuse
 from pricerl.data.reading.ragged_rows import check_share, find_lost
 from pricerl.data.reading.tables import Parsed, RaggedRow, TextColumn, TextTable
 from pricerl.formatting import plural
 
 LARGEST_SHARE_ABOVE = 0.1
 """Largest share of lines whose total may exceed units at their price."""
+
+LARGEST_SHARE_COPIED = 0.01
+"""Largest share of rows that may be there twice by chance."""
 
 DECIMALS = 6
 """Sums are rounded to a millionth, so that equal prices stay equal."""
@@ -67,8 +70,12 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
     if problems := [*problems, *(problem._replace(column=rule.column) for problem in trouble)]:
         renamed = [problem._replace(column=names.get(problem.column, problem.column)) for problem in problems]
         refuse(table.source, renamed, table.files)
+    cells = table.frame.set_axis(pd.Index(table.lines)).loc[rows.index]
+    if config.suspicious == "refuse" and (copies := _find_copies(cells, days)):
+        refuse(table.source, copies, table.files)
     date = table.header.index(names[rule.column])
     lost = find_lost(table, date, None, dates, lambda texts: read_days(texts, range(len(texts)), rule, config)[0])
+    cells = cells.drop(columns=list(names.values()))
     if preset.has_lines:
         kept, apart = set_apart(named, days, values)
         notes += apart
@@ -76,10 +83,11 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
             text = f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale"
             refuse(table.source, [text, *apart], table.files)
         rows = rows[kept]
+        cells = cells[kept]
         named = named[kept].remove_unused_categories()
         days = days[kept]
         values = {name: value[kept] for name, value in values.items()}
-    frame, first, remarked = _group(preset, named, days, values)
+    frame, first, remarked = _group(preset, named, days, values, cells)
     counted = f"{plural(len(rows), preset.grain)} of {plural(len(named.categories), 'product')}"
     read = f"Read as {preset.title} (preset {preset.name}): {counted}."
     if preset.name == ORDER_LINES:
@@ -99,6 +107,19 @@ def _without_footer(preset: Preset, table: TextTable) -> TextTable:
         around = [row for row in found if len(rows) and not rows[0] < row.line < rows[-1]]
         ragged += [row for row in found if row not in around or len(around) > preset.footer]
     return replace(table, ragged=tuple(ragged))
+
+
+def _find_copies(cells: pd.DataFrame, days: DateArray) -> list[Problem]:
+    """Return a problem if rows repeat earlier ones, cell by cell, with rows of other days ``(N,)`` in between."""
+    block = pd.Series(np.cumsum(np.diff(days, prepend=days[:1]).astype(np.int64) != 0), cells.index)
+    texts = pd.util.hash_pandas_object(cells, index=False).to_numpy()
+    copied = np.flatnonzero(block != block.groupby([texts, days]).transform("first"))
+    if len(copied) <= max(1, LARGEST_SHARE_COPIED * len(cells)):
+        return []
+    lines = cells.index.to_numpy()
+    line, before = (int(lines[row]) for row in (copied[0], np.argmax(texts == texts[copied[0]])))
+    found = f"{plural(len(copied), 'row')} are in the file already, such as this one on line {before}, cell by cell"
+    return [Problem(line, "", f"{found}; delete what is there twice. Otherwise, {KEEP}", everywhere=True)]
 
 
 def _read_values(
@@ -149,9 +170,12 @@ def _find_decimal(cells: Mapping[str, pd.Series], usual: str | None) -> str:
 
 
 def _group(
-    preset: Preset, products: pd.Categorical[str], days: DateArray, values: dict[str, FloatArray]
+    preset: Preset, products: pd.Categorical[str], days: DateArray, values: dict[str, FloatArray], cells: pd.DataFrame
 ) -> tuple[pd.DataFrame, IntArray, list[str]]:
-    """Return the sums of values ``(N,)`` per product and day, next to the columns of a history; first rows; notes."""
+    """Return the sums of values ``(N,)`` per product and day, next to the columns of a history; first rows; notes.
+
+    The ``cells`` are those of the file's other columns.
+    """
     first = days.min()
     numbers = (days - first).astype(np.int64)
     span = int(numbers.max()) + 1
@@ -166,7 +190,7 @@ def _group(
     notes = []
     if PRICE in values:
         sums[PRICE] = np.round(find_medians(values[PRICE], values["units"], groups), DECIMALS)
-        notes = note_prices(products, values, sums[PRICE][groups])
+        notes = note_prices(products, values, sums[PRICE], groups, cells)
     derived = {name: np.round(expression(sums), DECIMALS) for name, expression in preset.derived().items()}
     if (price := derived.get(columns.PRODUCT_PRICE)) is not None:
         price[~(price > 0)] = np.nan  # days of returns or gifts only have no price

@@ -29,6 +29,9 @@ SAME_PRICE = 0.005
 """Largest relative difference of a line's price from that of its day."""
 MIXED_SHARE = 0.25
 """Share of a product's lines at other prices from which it probably has variants."""
+MOST_PARTS = 6
+SEPARATED = 0.1
+"""Most texts of a column that separates shops or variants, and the share of other prices that it may leave."""
 
 
 def find_line_prices(values: Mapping[str, FloatArray]) -> tuple[FloatArray, float]:
@@ -93,15 +96,43 @@ def find_medians(values: FloatArray, weights: FloatArray, groups: IntArray) -> F
     return np.asarray(values[order][np.clip(middle, edges[:-1], edges[1:] - 1)])
 
 
-def note_prices(products: pd.Categorical[str], values: Mapping[str, FloatArray], posted: FloatArray) -> list[str]:
-    """Return notes on the lines ``(N,)`` at another price than the ``posted (N,)`` one of their day, and on coupons."""
+def note_prices(
+    products: pd.Categorical[str],
+    values: Mapping[str, FloatArray],
+    posted: FloatArray,
+    groups: IntArray,
+    cells: pd.DataFrame,
+) -> list[str]:
+    """Return notes on the lines ``(N,)`` at another price than the posted one of their group ``(G,)``, and on coupons.
+
+    The ``groups (N,)`` are those of the lines; ``cells`` are other columns, of which one may separate the prices.
+    """
     price = values["price"]
-    other = np.abs(price - posted) > SAME_PRICE * posted
+    other = _differ(price, posted[groups])
     found = f"Product Price is the posted one, the median of a day's lines; {other.mean():.1%} of lines have another."
     share = np.bincount(products.codes, other) / np.bincount(products.codes)
     most = int(share.argmax())
     if share[most] >= MIXED_SHARE:
-        found += f" Of {products.categories[most]!r} {share[most]:.0%} have: give variants names of their own."
+        mine = products.codes == most
+        title = _find_separating(pd.Series(price[mine]), groups[mine], cells[mine], SEPARATED * share[most])
+        remedy = "give variants names of their own."
+        if title is not None:
+            remedy = f"column {title!r} separates them. Read a file per shop, or {remedy}"
+        found += f" Of {products.categories[most]!r} {share[most]:.0%} have: {remedy}"
     taken = 1 - float(values["revenue"].sum() / (price * values["units"]).sum())
     coupons = f"Coupons and discounts took {taken:.1%} of sales at posted prices; the price is the one before them."
     return [found, coupons] if taken >= LEAST_SHARE else [found]
+
+
+def _differ(price: FloatArray, usual: FloatArray) -> BoolArray:
+    return np.asarray(np.abs(price - usual) > SAME_PRICE * usual)
+
+
+def _find_separating(price: pd.Series, groups: IntArray, cells: pd.DataFrame, most: float) -> str | None:
+    """Return the column of ``cells (N,)`` with few texts by which at most that share of a group's prices differ."""
+    for title, part in cells.items():
+        if 2 <= part.nunique() <= MOST_PARTS:
+            usual = price.groupby([groups, part.array.codes]).transform("median")
+            if _differ(price.to_numpy(), usual.to_numpy()).mean() <= most:
+                return str(title)
+    return None

@@ -237,6 +237,14 @@ def find_missing(preset: Preset, header: Sequence[str]) -> list[str]:
     return [name for name in preset.header if name not in found]
 
 
+def find_order_lines(header: Sequence[str]) -> dict[str, str]:
+    """Return the name in a header of each column of a list of order lines that it has; none if it lacks some."""
+    preset = find_preset(ORDER_LINES)
+    found = locate(preset, header)
+    whole = set(preset.header) <= set(found) and {*preset.product} & {*found} and {*preset.optional} & {*found}
+    return found if whole else {}
+
+
 def recognise(header: Sequence[str]) -> Preset | None:
     """Return the platform's preset whose columns are all in a header; of several, a usable one with most columns."""
     fitting = [item for item in own_presets() if item.name != ORDER_LINES and not find_missing(item, header)]

@@ -99,10 +99,10 @@ def _find_order_lines(table: TextTable) -> Preset | None:
     """
     preset = presets.find_preset(presets.ORDER_LINES)
     header = table.header
-    found = presets.locate(preset, header)
-    product = found.get("SKU", found.get("Product"))
-    if not set(preset.header) <= set(found) or product is None or not {"Unit Price", "Line Total"} & set(found):
+    found = presets.find_order_lines(header)
+    if not found:
         return None
+    product = next(found[name] for name in preset.product if name in found)
     dates, names = (as_categorical(table.frame.iloc[:, header.index(cell)]) for cell in (found["Date"], product))
     days, _ = pd.factorize(np.array([re.split("[ T]", text.strip())[0] for text in dates.categories], dtype=object))
     shared = pd.DataFrame({"product": names.codes, "day": days[dates.codes]}).duplicated().any()
