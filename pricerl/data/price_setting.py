@@ -102,7 +102,9 @@ def classify_prices(price: FloatArray, step_days: int = 1) -> PriceSetting:
     # promotions are falls that return to where they began, more often than rises do
     returning = falls >= FEWEST_FALLS and fallen >= RETURNING_SHARE
     promoted = returning and fallen >= _returns(-log_price, window)[1] + EXCESS
-    promoted = promoted and _share_at_regular(log_price, window) >= REGULAR_SHARE
+    if promoted:
+        regular = np.abs(log_price - regular_prices(log_price, window)) <= REGULAR_BAND
+        promoted = bool(regular.mean() >= REGULAR_SHARE)
     coins = price / COIN
     if np.mean(np.abs(coins - np.round(coins)) > 1e-3) >= SUB_COIN_SHARE:
         return PriceSetting("averages", promoted, changes)
@@ -130,10 +132,6 @@ def regular_prices(log_price: FloatArray, window: int) -> FloatArray:
     ongoing = last > 0 and days - last <= longest and before[-1] - log_price[-1] > DEAL_DEPTH
     padded = np.append(log_price, np.full(window, before[-1] if ongoing else log_price[-1]))
     return _closing(padded, window)[:days]
-
-
-def _share_at_regular(log_price: FloatArray, window: int) -> float:
-    return float((np.abs(log_price - regular_prices(log_price, window)) <= REGULAR_BAND).mean())
 
 
 def _closing(values: FloatArray, window: int) -> FloatArray:

@@ -149,3 +149,9 @@ def test_stated_format_reads_a_file(read: Callable[..., History]) -> None:
     config = DataConfig(date_format="%d/%m/%Y")
     product = read(["Report Date,Product Price,Total Sales", *rows], config).products[0]
     assert (str(product.dates[0]), str(product.dates[-1])) == ("2025-01-01", "2025-01-10")
+
+
+def test_a_column_without_any_date_is_one_problem(problems: Problems) -> None:
+    lines = ["Report Date,Product Price,Total Sales", *(f"{week},10,20" for week in range(30))]
+    (problem,) = problems(lines)
+    assert problem.startswith("line 2, Report Date: '0' is not a date") and "nor is any other cell" in problem

@@ -103,10 +103,7 @@ def _find(
 
 
 def _count_days(rows: ProductRows, bounds: Bounds, step: IntArray, missing: MissingDays) -> IntArray:
-    """Return each product's days of history ``(P,)``.
-
-    They end at the last row in bounds, or at the file's last day where it lists sales only.
-    """
+    """Return each product's days of history ``(P,)``, up to the file's last day where it lists sales only."""
     first = rows.segments.starts + bounds.start
     last = rows.segments.starts + bounds.end
     num_days: IntArray = (rows.days[last] - rows.days[first]).astype(np.int64) // step + 1

@@ -90,8 +90,8 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
     days = findings.calendar.days
     price = findings.price
     are_units = days.spread([measure.kind == "units" for measure in findings.measures])
-    to_revenue = np.where(are_units, price, 1.0)
-    sales = np.where(are_units, findings.units * price, recorded_sales(grid))
+    to_revenue = np.where(are_units, price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100), 1.0)
+    sales = np.where(are_units, findings.units * to_revenue, recorded_sales(grid))
     profit = grid[columns.TOTAL_PROFIT]
     known = {
         "dates": findings.calendar.dates,
@@ -122,12 +122,8 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
             future_dates=future.dates[ahead],
             future_predicted=future.grid[columns.PREDICTED_SALES][ahead] * to_revenue[part.stop - 1],
             unit_cost=float(costs[last_cost[product]]) if last_cost[product] >= rows.segments.starts[product] else None,
-            costs=carry_forward(cells[columns.UNIT_COST]) if columns.UNIT_COST in cells else None,
-            competitor=carry_forward(cells[columns.COMPETITOR_PRICE]) if columns.COMPETITOR_PRICE in cells else None,
-            promotion=promoted[part] if columns.PROMOTION in cells else None,
-            in_stock=cells[columns.IN_STOCK] == 1 if columns.IN_STOCK in cells else None,
+            **_fill_optional(cells),
             step_days=step,
-            coupons=_fill_coupons(cells[columns.COUPONS]) if columns.COUPONS in cells else None,
             group=rows.groups[product],
             in_force=None if current_price == "last" else find_prices_in_force(recorded[part], step, promoted[part]),
             asks=current_price == "ask",
@@ -137,10 +133,16 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
     return histories
 
 
-def _fill_coupons(percent: FloatArray) -> FloatArray:
-    """Return the share given away on each day ``(D,)``, the mean on days without a sale: 0 would mark these days."""
-    known = np.isfinite(percent)
-    return np.where(known, percent, percent[known].mean()) / 100
+def _fill_optional(cells: Mapping[str, FloatArray]) -> dict[str, Any]:
+    """Return the optional columns ``(D,)`` that a product has, by field of its history."""
+    carried = {"costs": columns.UNIT_COST, "competitor": columns.COMPETITOR_PRICE}
+    flags = {"promotion": columns.PROMOTION, "in_stock": columns.IN_STOCK}
+    found: dict[str, Any] = {field: carry_forward(cells[name]) for field, name in carried.items() if name in cells}
+    found |= {field: cells[name] == 1 for field, name in flags.items() if name in cells}
+    if columns.COUPONS in cells:  # on days without a sale the mean, as 0 would mark these days
+        share = cells[columns.COUPONS] / 100
+        found["coupons"] = np.where(np.isfinite(share), share, np.nanmean(share))
+    return found
 
 
 def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:
@@ -219,10 +221,7 @@ def _count_different(values: FloatArray, products: Segments) -> IntArray:
 
 
 def _count_marked(findings: CleaningFindings) -> dict[str, IntArray]:
-    """Return the numbers of days so marked in `DayMasks` and `StockOuts`, ``(P,)`` each.
-
-    On days of ``nothing_sold`` the file does not report stock; ``padding`` are trailing rows taken for future days.
-    """
+    """Return the numbers of days so marked in `DayMasks`, `StockOuts` and `Bounds`, or idle with stock unknown."""
     days = findings.calendar.days
     masks = findings.masks
     outs = findings.stock_outs

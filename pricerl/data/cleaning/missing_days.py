@@ -15,6 +15,7 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import find_step_days
+from pricerl.data.cleaning.sales_unit import near_whole
 from pricerl.data.cleaning.zero_sales import improbable_runs
 from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.reading import columns
@@ -147,7 +148,7 @@ def _units(frame: pd.DataFrame, code: IntArray, products: int) -> FloatArray:
     sales = np.nan_to_num(sales, nan=0.0)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         counted = np.where(price > 0, sales / price, np.nan)
-        whole = np.abs(counted - np.round(counted)) <= np.clip(counted * 0.005 / price, 0.05, 0.2)
+        whole = near_whole(counted, price)
     sold = (sales > 0) & np.isfinite(counted)
     share = np.bincount(code, sold & whole, products) / np.maximum(np.bincount(code, sold, products), 1)
     counted = np.where((share < 0.5)[code] & (sales == np.round(sales)), sales, counted)
@@ -231,10 +232,7 @@ def _least_zero_share(tally: _Tally) -> FloatArray:
 
 
 def _usual_zero_share(tally: _Tally) -> FloatArray:
-    """Return the share of days without a sale ``(P,)`` of the negative binomial that fits the days with sales.
-
-    Mean and overdispersion are corrected for the truncation at zero alternately.
-    """
+    """Return the share of days without a sale ``(P,)`` of the negative binomial that fits the days with sales."""
     mean = np.maximum(tally.mean, 1.01)
     whole = mean
     overdispersion = np.full(len(mean), 1e-3)

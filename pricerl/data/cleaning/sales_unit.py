@@ -47,27 +47,25 @@ class Measure(NamedTuple):
 def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
     """Decide whether the sales of one product, or of a whole file, are revenue or units.
 
-    Units are whole up to the rounding of prices to cents: half a cent per unit, at least 0.05 and at most 0.2 units.
     Rows ``(N,)`` have a price and positive sales; ``units`` are those reported in the file, NaN where blank.
     """
-    fitting = _whole_share(sales / price, price)
     shares: dict[SalesMeasure, float] = {
-        "revenue": _whole_share(np.where(units > 0, units, sales / price), price),
+        "revenue": float(near_whole(np.where(units > 0, units, sales / price), price).mean()),
         "units": count_true(sales == np.round(sales)) / len(price),
     }
     kind = _find_kind(price, sales, units, shares) if setting == "auto" else setting
     doubt = ""
-    if kind == "revenue" and fitting < WHOLE_SHARE:
+    if kind == "revenue" and near_whole(sales / price, price).mean() < WHOLE_SHARE:
         doubt = _doubt(price, sales, units)
     elif shares[kind] < WHOLE_SHARE:
         doubt = "sales do not fit whole units; see Total Sales"
     return Measure(kind, shares[kind], doubt)
 
 
-def _whole_share(count: FloatArray, price: FloatArray) -> float:
+def near_whole(count: FloatArray, price: FloatArray) -> BoolArray:
+    """Return where units ``(N,)`` are whole, up to half a cent of price per unit and 0.05 to 0.2 units."""
     whole = np.round(count)
-    near = (np.abs(count - whole) <= np.clip(count * 0.005 / price, 0.05, 0.2)) & (whole >= 1)
-    return count_true(near) / len(count)
+    return np.asarray((np.abs(count - whole) <= np.clip(count * 0.005 / price, 0.05, 0.2)) & (whole >= 1))
 
 
 def _doubt(price: FloatArray, sales: FloatArray, units: FloatArray) -> str:

@@ -161,10 +161,7 @@ def find_stock_outs(
 
 
 def _slow_weekdays(weekday: IntArray, units: FloatArray, sold: BoolArray) -> FloatArray:
-    """Return the upper quartile of each day's weekday over that of all days with sales, ``(D,)``, at most 1.
-
-    The upper quartile hardly depends on days whose stock ran out.
-    """
+    """Return the upper quartile, robust to stock-outs, of each day's weekday over that of all ``(D,)``, at most 1."""
     usual = np.quantile(units[sold], 0.75)
     factor = [
         np.quantile(units[days], 0.75) / usual if (days := sold & (weekday == day)).any() else 1.0
@@ -205,10 +202,7 @@ def _chance_of_zero(mean: FloatArray, overdispersion: float) -> FloatArray:
 
 
 def _usual_demand(units: FloatArray, sold: BoolArray) -> tuple[FloatArray, float]:
-    """Return mean ``m (D,)`` and overdispersion ``v`` of the negative binomial of variance ``m + v m^2``.
-
-    Fitted to the days with sales, both are corrected for the truncation alternately until they converge.
-    """
+    """Return mean ``m (D,)`` and overdispersion ``v``, variance ``m + v m^2``, before truncation to days with sales."""
     sums, counts = (np.cumsum(np.append(0.0, values)) for values in (units * sold, sold))
     day = np.arange(len(units))
     first = np.maximum(day - NEAR_DAYS, 0)

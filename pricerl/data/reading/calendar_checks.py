@@ -97,10 +97,7 @@ def _check_steps(steps: IntArray, sizes: IntArray, names: Sequence[str]) -> list
 
 
 def _find_repeats(parsed: Parsed, rows: IntArray, segments: Segments) -> list[Problem]:
-    """Return one problem on all rows that repeat a product and day, or one per product if most have none.
-
-    ``rows (N,)`` are those with a date: one product of ``segments`` after another, by day and then by line.
-    """
+    """Return one problem on all ``rows (N,)``, by product and day, that repeat these, or one per product if few do."""
     days = parsed.frame[columns.REPORT_DATE].to_numpy()[rows]
     owner = segments.spread(np.arange(len(segments)))
     second = np.flatnonzero((days[1:] == days[:-1]) & (owner[1:] == owner[:-1])) + 1

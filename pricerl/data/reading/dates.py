@@ -32,6 +32,9 @@ _NAME_DAY = re.compile(r"(?P<month>[^\W\d]+)\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?
 _DASHED = re.compile(r"(?<=[\w.])[-/](?=\w)|(?<=\w)\.(?=\w)")
 _SETTING = "set --data.reading.date_format"
 
+FEWEST_UNREADABLE = 20
+"""Fewest rows that are one problem, of another column perhaps, if none has a date."""
+
 CENTURY = 2000
 """Century of years of two digits: no seller's file is older."""
 
@@ -49,7 +52,10 @@ def read_dates(cells: Cells, lines: Sequence[int], date_format: str | None) -> t
     outcomes = column.map(lambda text: _read_one(text.strip(), date_format, order))
     faulty = np.array([isinstance(outcome, str) for outcome in outcomes.values()], dtype=bool)
     days = [outcome if isinstance(outcome, date) else "NaT" for outcome in outcomes.values()]
-    problems += column.find_problems(REPORT_DATE, lines, faulty, lambda text: str(outcomes[text]))
+    found = column.find_problems(REPORT_DATE, lines, faulty, lambda text: str(outcomes[text]))
+    if len(found) == len(lines) > FEWEST_UNREADABLE:
+        found = [found[0]._replace(text=f"{found[0].text}; nor is any other cell of the column", everywhere=True)]
+    problems += found
     return column.spread(np.array(days, dtype="datetime64[D]")), problems
 
 

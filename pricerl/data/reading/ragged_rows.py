@@ -138,10 +138,7 @@ def find_lost(
 
 
 def _texts_at(cells: Sequence[str], place: int, width: int, separator: str) -> list[str]:
-    """Return the texts that a ragged row can have in the column at ``place`` of ``width``, likeliest first.
-
-    The last cell of a short row may be cut; a long row has its additional separators before, in or after the column.
-    """
+    """Return the texts that a ragged row can have in the column at ``place`` of ``width``, likeliest first."""
     extra = len(cells) - width
     if extra < 0:
         found = list(cells[place : place + 1]) if place < len(cells) - 1 else []

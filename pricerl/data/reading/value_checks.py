@@ -348,10 +348,7 @@ def _tax_in_prices(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
 
 
 def _moved_points(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
-    """Return days whose sales are whole units, as on the others, only or more plausibly with the decimal sign moved.
-
-    Products with other sales that are no whole units, such as those less returns, are not suspected of small ones.
-    """
+    """Return days whose sales are whole units, as on the others, only or more plausibly with the decimal sign moved."""
     rows = sold[["price", "sales"]].assign(product=sold["product"].cat.codes, count=sold["sales"] / sold["price"])
     rows["whole"] = fits_units(rows["price"].to_numpy(), rows["sales"].to_numpy())
     fitting = rows.groupby("product")["whole"]

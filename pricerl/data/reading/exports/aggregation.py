@@ -54,11 +54,12 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
     names = locate(preset, table.header)
     places = [table.header.index(cell) for cell in names.values()]
     every = table.frame.iloc[:, places].set_axis(list(names), axis=1).set_axis(pd.Index(table.lines), axis=0)
+    nothing = f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale"
     rows, notes, problems = count_sales(preset, every)
     rows, unlisted = split_cells(preset.split, rows)
     problems += unlisted
     if not problems and not len(rows):
-        problems = [Problem(0, "", f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale")]
+        problems = [Problem(0, "", nothing)]
     named, trouble = name_products(preset, products, rows)
     table = _without_footer(preset, table)
     if problems := [*check_share(table), *problems, *trouble]:
@@ -80,8 +81,7 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
         kept, apart = set_apart(named, days, values)
         notes += apart
         if not kept.any():
-            text = f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale"
-            refuse(table.source, [text, *apart], table.files)
+            refuse(table.source, [nothing, *apart], table.files)
         rows = rows[kept]
         cells = cells[kept]
         named = named[kept].remove_unused_categories()
@@ -172,10 +172,7 @@ def _find_decimal(cells: Mapping[str, pd.Series], usual: str | None) -> str:
 def _group(
     preset: Preset, products: pd.Categorical[str], days: DateArray, values: dict[str, FloatArray], cells: pd.DataFrame
 ) -> tuple[pd.DataFrame, IntArray, list[str]]:
-    """Return the sums of values ``(N,)`` per product and day, next to the columns of a history; first rows; notes.
-
-    The ``cells`` are those of the file's other columns.
-    """
+    """Return the sums of values ``(N,)`` per product and day, next to the columns of a history; first rows; notes."""
     first = days.min()
     numbers = (days - first).astype(np.int64)
     span = int(numbers.max()) + 1

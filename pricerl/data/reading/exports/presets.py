@@ -290,11 +290,7 @@ def read_preset(path: Path) -> Preset:
 
 
 def _check(preset: Preset) -> None:
-    """Check what the types of the fields do not.
-
-    Raises:
-        ValueError: a field contradicts another; the message names it.
-    """
+    """Raise a ``ValueError`` that names a field if it contradicts another."""
     for pattern in (*preset.skip.values(), preset.product_pattern or ""):
         re.compile(pattern)
     if not preset.header:

@@ -68,11 +68,7 @@ def read_query(url: str, query: str | None) -> TextTable:
 
 
 def _open_read_only(alchemy: Any, address: Any, url: str) -> Any:
-    """Return an engine whose connections cannot write.
-
-    Raises:
-        DataError: the database is a file that does not exist.
-    """
+    """Return an engine whose connections cannot write; raise a ``DataError`` if the database's file does not exist."""
     kind = address.get_backend_name()
     file = Path(address.database or "")
     settings = {}

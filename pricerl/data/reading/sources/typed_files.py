@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pricerl.data.reading.exports.presets import recognise
+from pricerl.data.reading.exports.presets import find_order_lines, recognise
 from pricerl.data.reading.header import has_required
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.data.reading.sources import sizes
@@ -91,13 +91,14 @@ def read_workbook(data: bytes, source: str) -> TextTable:
         raise errors[0]
     if len(tables) == 1:
         return next(iter(tables.values()))
-    fitting = {name: table for name, table in tables.items() if has_required(table.header)}
-    fitting = fitting or {name: table for name, table in tables.items() if recognise(table.header)}
+    headers = {name: table.header for name, table in tables.items()}
+    fitting = [name for name, header in headers.items() if has_required(header)]
+    fitting = fitting or [name for name, header in headers.items() if recognise(header) or find_order_lines(header)]
     if len(fitting) != 1:
         listed = ", ".join(map(repr, fitting or tables))
         raise DataError(source, [f"has several sheets ({listed}); keep the one with the sales, or save it as CSV"])
-    ((name, table),) = fitting.items()
-    return replace(table, notes=(f"Sheet {name!r} was read, the others were not.",))
+    (name,) = fitting
+    return replace(tables[name], notes=(f"Sheet {name!r} was read, the others were not.",))
 
 
 def read_parquet(data: bytes, source: str) -> TextTable:
@@ -154,11 +155,7 @@ def _unpacked_bytes(file: Any) -> int:
 
 
 def _texts_of(column: pa.ChunkedArray, source: str, name: str) -> pd.Categorical[Any]:
-    """Return the texts of a pyarrow column; each different value is converted once.
-
-    Raises:
-        DataError: a text is too long.
-    """
+    """Return the texts of a pyarrow column, each different value converted once; none may be too long."""
     if pa.types.is_null(column.type):
         return as_categorical([""] * len(column))
     if pa.types.is_float32(column.type) or pa.types.is_float16(column.type):
@@ -214,11 +211,7 @@ def read_json(text: bytes, source: str) -> TextTable:
 
 
 def _parse_json(text: bytes, source: str) -> Iterator[tuple[int, Any]]:
-    """Yield line and value of each object, or number and value if the text is one list; None for malformed ones.
-
-    Raises:
-        DataError: a line or the list is too long to be parsed at once.
-    """
+    """Yield line and value of each object, or number and value if the text is one list; None for malformed ones."""
     decoder = json.JSONDecoder(parse_float=str, parse_int=str)
 
     def decode(part: bytes) -> Any:
