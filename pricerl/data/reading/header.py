@@ -83,7 +83,11 @@ def match_header(
     renamed = {fold(theirs): ours for theirs, ours in (renames or {}).items()}
     positions = {_KNOWN[name]: place for name, place in first.items() if name in _KNOWN}
     positions |= {renamed[name]: place for name, place in first.items() if name in renamed}
-    others = _match_aliases(names, positions)
+    others: dict[str, list[int]] = {}
+    for place, cell in names.items():
+        alias = _find_column(cell)
+        if alias is not None and alias not in positions and place not in positions.values():
+            others.setdefault(alias, []).append(place)
     ambiguous = {name: places for name, places in others.items() if len({folded[place] for place in places}) > 1}
     aliases = {name: places[0] for name, places in others.items() if name not in ambiguous}
     positions |= aliases
@@ -116,16 +120,6 @@ def match_header(
         why = "not known" if fold(cell) not in _KNOWN else "another by the setting"
         notes.append(f"Column {cell!r} is {why} and was ignored.")
     return positions, notes, [Problem(line, "", text) for text in texts]
-
-
-def _match_aliases(names: Mapping[int, str], positions: Mapping[str, int]) -> dict[str, list[int]]:
-    """Return the places of cells that are other names of columns without a position, by column."""
-    found: dict[str, list[int]] = {}
-    for place, cell in names.items():
-        name = _find_column(cell)
-        if name is not None and name not in positions and place not in positions.values():
-            found.setdefault(name, []).append(place)
-    return found
 
 
 ADS = frozenset(("clicks", "impressions", "spend", "acos", "roas", "cpc", "ctr", "klicks", "impressionen"))
