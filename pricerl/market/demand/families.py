@@ -27,8 +27,8 @@ from pricerl.market.demand.priors import (
 )
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
-"""Log demand ``(M, G)`` at log price ratios ``x (G,)``. The other arguments, ``(M, 1)`` each, are minus the elasticity
-at the current price and two shape parameters in [0, 1]."""
+"""Log demand ``(M, G)``, never rising, at log price ratios ``x (G,)``. The other arguments, ``(M, 1)`` each, are minus
+the elasticity at the current price and two shape parameters in [0, 1]."""
 LARGEST_LOG = 5.0
 """Largest log of minus the elasticity: an elasticity of -148, steeper than any curve is kept."""
 NO_DEMAND = 1e-4
@@ -58,6 +58,14 @@ SAME = 1e-10
 """Largest rounding error of a log price."""
 
 
+def log_quadratic(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
+    """Return demand whose elasticity changes by -8 to 3 per unit of log price, constant beyond the turning point."""
+    bend = 5.5 * first - 4
+    turn = np.abs(elasticity / (2 * bend))
+    falling = np.where(bend > 0, np.minimum(x, turn), np.maximum(x, -turn))
+    return np.asarray((bend * falling - elasticity) * falling)
+
+
 def logit(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
     """Return logit demand: each visitor buys with a logistic probability, 2 to 60 % at the current price."""
     bought = 0.02 + 0.58 * first
@@ -81,13 +89,12 @@ FAMILIES: dict[str, Shape] = {
     "constant": lambda elasticity, first, second, x: -elasticity * x,
     "linear": lambda elasticity, first, second, x: np.log(np.maximum(1 - elasticity * np.expm1(x), NO_DEMAND)),
     "exponential": lambda elasticity, first, second, x: -elasticity * np.expm1(x),
-    "log_quadratic": lambda elasticity, first, second, x: -elasticity * x + (5.5 * first - 4) * x**2,
+    "log_quadratic": log_quadratic,
     "logit": logit,
     "kinked": kinked,
 }
-"""Families of demand in order: constant elasticity; demand linear in price; log demand linear in price. Then an
-elasticity that changes with the log price, by -8 to 3 per unit; logit demand; demand with a kink near the current
-price."""
+"""Families of demand in order: constant elasticity; demand linear in price; log demand linear in price; an elasticity
+that changes with the log price; logit demand; demand with a kink near the current price."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ class CurveSet:
         return -LARGEST_JUMP * self.shares[:, 2:] * passed
 
     def without_jumps(self, x: FloatArray) -> FloatArray:
-        """Return the smooth part of log demand ``(M, G)``, which never rises to either side of the current price."""
+        """Return the smooth part of log demand ``(M, G)``."""
         elasticity = -self.elasticity[:, None]
         values = np.empty((len(self.family), len(x)))
         for index, shape in enumerate(FAMILIES.values()):
@@ -129,9 +136,7 @@ class CurveSet:
             first = self.shares[rows, 0:1]
             second = self.shares[rows, 1:2]
             values[rows] = shape(elasticity[rows], first, second, x)
-        below = np.maximum.accumulate(np.where(x < 0, values, 0.0)[:, ::-1], axis=1)[:, ::-1]
-        above = np.minimum.accumulate(np.where(x < 0, 0.0, values), axis=1)
-        return np.where(x < 0, below, above)
+        return values
 
     def elasticity_at(self, x: float) -> FloatArray:
         """Return the elasticity at a log price ratio, ``(M,)``, at most -0.01, without jumps."""
@@ -230,7 +235,7 @@ def draw_curves(
 ) -> CurveSet:
     """Draw equally likely curves from the posterior.
 
-    The current price, money, determines which prices are whole. The smaller the ``probability`` of the part of the
+    The current price, money, places the round prices. The smaller the ``probability`` of the part of the
     posterior that the curves represent, the fewer they are.
     """
     count = max(FEWEST_CURVES, len(FAMILIES) * round(NUM_CURVES * probability / len(FAMILIES)))
