@@ -163,62 +163,62 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence on the change proposed for one product."""
+    """Evidence on the change proposed for one product, in the order of the rules that use it."""
 
     proposed_by: ProposedBy
-    proposes_change: bool
-    probability_better: float
-    """Share of posterior draws in which the path earns more than keeping the price."""
-    inside_tried_prices: bool
-    usable_days: int
-    """Usable days, or weeks for weekly rows."""
-    distinct_prices: int
-    costs_known: bool
-    """Whether the measure of a gain is known: costs, unless revenue is the objective."""
+    measure: str
+    """Word for what a change must increase: profit or revenue."""
+    period: str
+    """Word for a row of the history: day or week."""
+    target: str
+    """The last price of the path, in words."""
+    paused: bool
     limits: Limits
     hold_lasts: bool
     """Whether the minimum hold of the last change outlasts the horizon."""
+    failed: bool
+    """Whether the policy returned NaN or infinity, and nobody else proposes."""
     familiar: bool
     """Whether the current price is near those the policy was trained on."""
-    entangled_with: str = ""
+    distinct_prices: int
+    usable_days: int
+    """Usable days, or weeks for weekly rows."""
+    sold_days: int
+    """Usable days, or weeks, with sales."""
+    entangled_with: str
     """Observed cause too collinear with the price to separate their effects; empty if there is none."""
-    unlikely_zeros: UnlikelyZeros | None = None
-    period: str = "day"
-    """Word for a row of the history: day or week."""
-    paused: bool = False
-    measure: str = "profit"
-    """Word for what a change must increase: profit or revenue."""
-    risk: float = 0.0
-    """Loss until the change is undone that is exceeded with a probability of 10 %, as a share of a quarter's profit."""
-    set_by: str = ""
-    """Cause of a bias of the elasticity, as a clause; empty if there is none."""
-    failed: bool = False
-    """Whether the policy returned NaN or infinity, and nobody else proposes."""
-    measured: Literal["", "better", "worse"] = ""
+    unlikely_zeros: UnlikelyZeros | None
+    costs_known: bool
+    """Whether the measure of a gain is known: costs, unless revenue is the objective."""
+    price_doubt: str
+    """How the last row's price differs from the current one, as a clause; empty once the seller has confirmed one."""
+    measured: Literal["", "better", "worse"]
     """Result of a decided price test: the path leads to the better price of the pair, or to the worse one, or stays at
     the better one; empty without such a test. Only this earns grade A, if proven."""
-    proven: bool = True
+    proven: bool
     """Whether the test proved that; else the expected loss of the choice decided."""
-    suspect: bool = False
-    """Whether that cause is so strong that even a step must be as probable to gain as a claim."""
-    target: str = "another price"
-    """The last price of the path, in words."""
-    planned: bool = False
-    """Whether the path is the plan of an open account, whose utility and budget stand in for the gate."""
-    sold_days: int = FEWEST_SOLD
-    """Usable days, or weeks, with sales."""
-    price_doubt: str = ""
-    """How the last row's price differs from the current one, as a clause; empty once the seller has confirmed one."""
-    is_step: bool = True
-    """Whether the path is one change of at most `LARGEST_STEP`, or none."""
-    round_price: str = ""
-    """Round price that the proposed path reaches or crosses, in words; empty if there is none."""
-    crosses: bool = False
-    """Whether the path itself does."""
-    doubt: str = ""
-    """Finding of the card of evidence that lowers the grade by a step, as a sentence; empty if there is none."""
-    prior_alone: bool = False
+    prior_alone: bool
     """Whether the history adds almost nothing to the prior of the elasticity."""
+    proposes_change: bool
+    planned: bool
+    """Whether the path is the plan of an open account, whose utility and budget stand in for the gate."""
+    probability_better: float
+    """Share of posterior draws in which the path earns more than keeping the price."""
+    inside_tried_prices: bool
+    set_by: str
+    """Cause of a bias of the elasticity, as a clause; empty if there is none."""
+    suspect: bool
+    """Whether that cause is so strong that even a step must be as probable to gain as a claim."""
+    doubt: str
+    """Finding of the card of evidence that lowers the grade by a step, as a sentence; empty if there is none."""
+    is_step: bool
+    """Whether the path is one change of at most `LARGEST_STEP`, or none."""
+    risk: float
+    """Loss until the change is undone that is exceeded with a probability of 10 %, as a share of a quarter's profit."""
+    round_price: str
+    """Round price at which a step towards the proposed price ends, in words; empty if there is none."""
+    crosses: bool
+    """Whether the path reaches or crosses it."""
 
 
 @dataclass(frozen=True)
@@ -284,62 +284,79 @@ def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
 
 
 def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Follow the policy or keep the price."""
+    """Apply the rules on evidence in their order: what is missing, what decides alone, then the gain.
+
+    Without the gate, the objective is followed wherever demand can be estimated.
+    """
     gated = config.min_chance > 0
     if evidence.failed:
         return replace(_hold("D", FAILED), source="manual")
-    if evidence.proposed_by == "policy" and not evidence.familiar:
-        return _hold("D", UNFAMILIAR)
-    if evidence.distinct_prices < 2:
-        return _hold("D", ONE_PRICE)
-    if evidence.usable_days < config.min_days:
-        return _hold(
-            "D", f"only {evidence.usable_days} usable {evidence.period}s; at least {config.min_days} are needed"
-        )
-    if evidence.sold_days < FEWEST_SOLD:
-        found = f"only {plural(evidence.sold_days, evidence.period)} with sales; at least {FEWEST_SOLD} are needed"
-        return _hold("D", found)
-    if gated and evidence.entangled_with:
-        return _hold("D", f"the price moved with the {evidence.entangled_with}, so their effects cannot be separated")
-    zeros = evidence.unlikely_zeros
-    if gated and zeros is not None and zeros.share > config.max_unlikely_zeros:
-        return _hold("D", f"{zeros}. These may be unmarked stock-outs or closed days; mark them in an In Stock column")
-    if gated and not evidence.costs_known:
-        return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
-    if gated and evidence.price_doubt:
-        return Decision("hold", "C", "hold", False, CONFIRM.format(doubt=evidence.price_doubt))
-    tested: Grade = "A" if evidence.proven else "B-"
-    doubt = "" if evidence.proven else UNPROVEN
-    if gated and evidence.measured == "better":
-        return Decision("path", tested, evidence.proposed_by, False, MEASURED_BETTER + doubt)
-    if gated and evidence.measured == "worse":
-        return Decision("hold", tested, "hold", False, MEASURED_WORSE + doubt)
-    if gated and evidence.prior_alone:
-        return _hold("D", PRIOR_ALONE)
+    if missing := _missing(evidence, config):
+        return _hold("D", missing)
+    if gated and (settled := _settle(evidence)) is not None:
+        return settled
     if not evidence.proposes_change:
         why = ACCOUNT_KEEPS if evidence.planned else f"the {evidence.proposed_by} proposes no other price"
         return Decision("hold", "C", evidence.proposed_by, False, why, gated=gated)
     unbiased = not evidence.set_by and not evidence.price_doubt and evidence.inside_tried_prices
     clear = unbiased and evidence.probability_better >= max(config.claim_chance, config.min_chance)
+    claimed = clear and not evidence.doubt
     if not gated:
         why = "the objective is followed without a check on profit"
-        return Decision("path", "B" if clear else "C", evidence.proposed_by, False, why, gated=gated)
-    if clear and not evidence.doubt:
+        return Decision("path", "B" if claimed else "C", evidence.proposed_by, False, why, gated=gated)
+    if claimed:
         return Decision("path", "B", evidence.proposed_by, False, UNTESTED)
-    if objection := _objection(evidence, config) or ("" if clear else evidence.doubt):
+    objections = (
+        "" if evidence.is_step else TOO_FAR,
+        _object_to_gain(evidence, config),
+        "" if clear else evidence.doubt,
+        NOT_ACROSS.format(price=evidence.round_price) if evidence.crosses else "",
+    )
+    if objection := next(filter(None, objections), ""):
         return replace(_hold("C", objection), unsure=True)
-    if evidence.crosses:
-        return replace(_hold("C", NOT_ACROSS.format(price=evidence.round_price)), unsure=True)
     why = ACCOUNT if evidence.planned else ONE_STEP
     if evidence.round_price:
         why = STOPS_BELOW.format(step=why, price=evidence.round_price)
     return Decision("step", "B-", evidence.proposed_by, False, why)
 
 
-def _objection(evidence: Evidence, config: DecisionConfig) -> str:
-    """Return why even one careful step is refused, as a clause; empty if it is not."""
-    if not evidence.is_step:
-        return TOO_FAR
+def _missing(evidence: Evidence, config: DecisionConfig) -> str:
+    """Return why nothing can be estimated, as a clause; empty if something can."""
+    period = evidence.period
+    if evidence.proposed_by == "policy" and not evidence.familiar:
+        return UNFAMILIAR
+    if evidence.distinct_prices < 2:
+        return ONE_PRICE
+    if evidence.usable_days < config.min_days:
+        return f"only {evidence.usable_days} usable {period}s; at least {config.min_days} are needed"
+    if evidence.sold_days < FEWEST_SOLD:
+        return f"only {plural(evidence.sold_days, period)} with sales; at least {FEWEST_SOLD} are needed"
+    if config.min_chance == 0:
+        return ""
+    if evidence.entangled_with:
+        return f"the price moved with the {evidence.entangled_with}, so their effects cannot be separated"
+    zeros = evidence.unlikely_zeros
+    if zeros is not None and zeros.share > config.max_unlikely_zeros:
+        return f"{zeros}. These may be unmarked stock-outs or closed days; mark them in an In Stock column"
+    return ""
+
+
+def _settle(evidence: Evidence) -> Decision | None:
+    """Return the decision that the gain cannot change: costs, current price, a price test, or the prior alone."""
+    if not evidence.costs_known:
+        return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
+    if evidence.price_doubt:
+        return Decision("hold", "C", "hold", False, CONFIRM.format(doubt=evidence.price_doubt))
+    if evidence.measured:
+        better = evidence.measured == "better"
+        why = (MEASURED_BETTER if better else MEASURED_WORSE) + ("" if evidence.proven else UNPROVEN)
+        source: Source = evidence.proposed_by if better else "hold"
+        return Decision("path" if better else "hold", "A" if evidence.proven else "B-", source, False, why)
+    return _hold("D", PRIOR_ALONE) if evidence.prior_alone else None
+
+
+def _object_to_gain(evidence: Evidence, config: DecisionConfig) -> str:
+    """Return why the gain of even one careful step is too uncertain, as a clause; empty if it is not."""
     if evidence.planned and not evidence.suspect:
         return ""
     needed = max(config.min_chance, config.claim_chance) if evidence.suspect else config.min_chance

@@ -13,14 +13,13 @@ from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, decide, fall_back
 from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MeasuredPair
-from pricerl.env.product import Product
 from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
-from pricerl.evaluation.card.prior_share import ENOUGH_PRECISION, PriorPart, find_prior_share, own_precision, redraw
+from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, redraw, shows_response
 from pricerl.evaluation.pricing_rules import lower_bound
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import PathValue, elasticity_at, value_paths
 from pricerl.formatting import MEASURES
-from pricerl.guardrails.price_grid import EVERY_STEP, FLOAT32_SLACK, from_steps, in_steps, is_outside, same_price
+from pricerl.guardrails.price_grid import EVERY_STEP, from_steps, in_steps, is_outside, same_price
 from pricerl.guardrails.round_prices import next_round_price
 
 NUM_STEPS = 5
@@ -47,8 +46,7 @@ def at_worse_price(case: Case) -> bool:
 
 def weigh_evidence(case: Case, course: Course) -> Course:
     """Grade the proposed path and decide whether it, a part of it, or no change is advised."""
-    path = course.proposed.path
-    aim, evidence = _weigh(case, course, path, case.value(path.price))
+    aim, evidence = _weigh(case, course, course.proposed.path)
     return replace(course, decision=decide(evidence, case.config), aim=aim)
 
 
@@ -57,7 +55,7 @@ def take_lower_bound(case: Case, course: Course) -> Course | None:
     if not course.decision.unsure:
         return None
     path = approach_path(lower_bound(case.candidates), case.product, case.horizon)
-    part, evidence = _weigh(case, course, path, case.value(path.price))
+    part, evidence = _weigh(case, course, path)
     cautious = fall_back(course.decision, evidence, case.config)
     return None if cautious is course.decision else replace(course, decision=cautious, aim=part)
 
@@ -75,46 +73,46 @@ def vary_prior(case: Case, course: Course) -> PriorPart | None:
     evidence = _find_evidence(case, course, course.aim, value)
     decision = decide(evidence, case.config)
     elasticity = elasticity_at(fitted, case.product.current_price)
-    found = []
+    means = []
+    others = []
     for draws in redraw(fitted.prior, elasticity):
         path, keep = value.draw_again(draws), case.keep.draw_again(draws)
-        better = path.beats(keep)
-        other = decide(replace(evidence, probability_better=better, risk=path.risk_over(keep)), case.config)
-        same = (other.follow, other.grade) == (decision.follow, decision.grade)
-        found.append((float(elasticity[draws].mean()), better, same))
-    means, probabilities, same_decisions = zip(*found, strict=True)
-    better_range = (min(probabilities), max(probabilities)) if evidence.proposes_change else None
-    part = share, evidence.prior_alone, fitted.prior.pooled
-    return PriorPart(*part, (min(means), max(means)), better_range, all(same_decisions))
+        means.append(float(elasticity[draws].mean()))
+        others.append(replace(evidence, probability_better=path.beats(keep), risk=path.risk_over(keep)))
+    chances = [other.probability_better for other in others]
+    found = [decide(other, case.config) for other in others]
+    return PriorPart(
+        share=share,
+        alone=evidence.prior_alone,
+        pooled=fitted.prior.pooled,
+        elasticity=(min(means), max(means)),
+        probability_better=(min(chances), max(chances)) if evidence.proposes_change else None,
+        same_decision={(decision.follow, decision.grade)} == {(other.follow, other.grade) for other in found},
+    )
 
 
-def _weigh(case: Case, course: Course, path: PricePath, value: PathValue) -> tuple[PricePath, Evidence]:
+def _weigh(case: Case, course: Course, path: PricePath) -> tuple[PricePath, Evidence]:
     """Return a path with its evidence or, where it cannot be claimed, its part or careful step that earns most.
 
     The plan of an account takes its largest step, which is also the one that was weighed where none is advised. Only
     a claim crosses a round price.
     """
-    evidence = _find_evidence(case, course, path, value)
+    evidence = _find_evidence(case, course, path, case.value(path.price))
     decision = decide(evidence, case.config)
     if evidence.crosses and decision.follow != "path":
         price = path.price.clamp(max=_last_before_round(case))
-        if not bool((price == case.product.current_price).all()):
+        if bool((price != path.price).any() and (price != case.kept).any()):
             stopped = path._replace(price=price, low=path.low.minimum(price), asked=path.asked.minimum(price))
-            return _weigh(case, course, stopped, case.value(price))
-    chosen = (path, evidence)
-    parts = _parts_of(case, path) if decision.unsure or decision.follow == "step" else []
-    if parts and course.account is not None:
-        parts = parts[-1:]
-    best = 0.0
-    values = value_paths(case.product, torch.stack([part.price for part in parts])) if parts else []
-    for part, part_value in zip(parts, values, strict=True):
-        gain = float((part_value.earned - case.keep.earned).mean())
-        found = (part, _find_evidence(case, course, part, part_value))
-        advised = decide(found[1], case.config).follow in ("path", "step")
-        if (advised and gain > best) or (part is parts[-1] and best == 0.0):
-            chosen = found
-            best = max(gain, best)
-    return chosen
+            return _weigh(case, course, stopped)
+    if not decision.unsure and decision.follow != "step":
+        return path, evidence
+    parts = _parts_of(case, path)[-1 if course.account is not None else 0 :]
+    values = value_paths(case.product, torch.stack([part.price for part in parts]))
+    found = [(part, _find_evidence(case, course, part, value)) for part, value in zip(parts, values, strict=True)]
+    gains = [float((value.earned - case.keep.earned).mean()) for value in values]
+    advised = [decide(item, case.config).follow in ("path", "step") for _, item in found]
+    worth = np.where(advised, gains, 0.0)
+    return found[int(worth.argmax())] if worth.max() > 0 else found[-1]
 
 
 def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
@@ -137,10 +135,11 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
     history = product.history
     market = product.counted
     now = product.current_price
-    next_round = next_round_price(now) * (1 - FLOAT32_SLACK)
-    highest_proposed = max(*path, *course.proposed.path.price.tolist())
+    next_round = next_round_price(now)
+    reached = min(max(*path, *course.proposed.path.price.tolist()), now * (1 + LARGEST_STEP))
+    edge = next_round - min(product.today.config.price_step, next_round - now) / 2
     failed = [line for line in case.card if line.verdict == "FAIL"]
-    trusted = own_precision(history, market.units.size) >= ENOUGH_PRECISION
+    trusted = shows_response(history, market.units.size)
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
     return Evidence(
         proposed_by=course.proposed.by,
@@ -149,7 +148,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         probability_better=value.beats(case.keep),
         risk=value.risk_over(case.keep),
         set_by=SET_BY.get(market.price_setting, ""),
-        suspect=is_suspect(product),
+        suspect=market.price_setting in SET_BY and history.step_days == 1 and not trusted,
         inside_tried_prices=not any(is_outside(price, *history.tried_prices) for price in path),
         usable_days=int(history.observed.sum()),
         distinct_prices=len(np.unique(history.price[history.observed])),
@@ -169,8 +168,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         sold_days=int((history.units[history.observed] > 0).sum()),
         price_doubt=history.price_doubt if history.asks else "",
         is_step=_is_step(path, now),
-        round_price=case.formatter.price(next_round) if highest_proposed >= next_round else "",
-        crosses=max(path) >= next_round,
+        round_price=case.formatter.price(next_round) if reached > edge else "",
+        crosses=max(path) > edge,
         doubt="" if trusted or not failed or _leads_back(course, now, path[-1]) else failed[0].finding,
         prior_alone=any(line.question == PRIOR_QUESTION for line in failed),
     )
@@ -198,14 +197,6 @@ def _leads_back(course: Course, now: float, last: float) -> bool:
     """Return whether the last price of an account's plan is nearer to the kept price than the current one is."""
     kept = None if course.account is None else course.account.account.price
     return kept is not None and abs(last - kept) < abs(now - kept)
-
-
-def is_suspect(product: Product) -> bool:
-    """Return whether whatever set the prices may have followed demand, and own prices varied too little to show it."""
-    history = product.history
-    market = product.fitted
-    biased = market.price_setting in SET_BY and history.step_days == 1
-    return biased and own_precision(history, market.units.size) < ENOUGH_PRECISION
 
 
 def _find_measured(pair: MeasuredPair | None, now: float, settled: float) -> Literal["", "better", "worse"]:

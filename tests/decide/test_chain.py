@@ -161,23 +161,24 @@ def test_the_days_of_an_account_are_counted_from_today(build: Callable[..., Prod
 
 
 @pytest.mark.parametrize(
-    ("highest", "guardrails", "last", "grade"),
+    ("highest", "now", "guardrails", "last", "grade"),
     [
-        (9.7, {}, 9.97, "B-"),  # the target is above all tried prices
-        (9.7, {"price_step": 0.05}, 9.95, "B-"),
-        (9.7, {"charm_endings": [0.19, 0.79]}, 9.79, "B-"),
-        (11.0, {}, 10.6, "B"),
+        (9.7, 9.6, {}, 9.99, "B-"),  # the target is above all tried prices
+        (9.7, 9.6, {"price_step": 0.05}, 9.95, "B-"),
+        (9.7, 9.6, {"charm_endings": [0.19, 0.79]}, 9.79, "B-"),
+        (9.7, 9.4, {}, 9.87, "B-"),  # 5 % end before the round price
+        (11.0, 9.5, {}, 10.6, "B"),
     ],
 )
 def test_a_step_stops_below_a_round_price_that_only_a_claim_crosses(
-    known_demand: Callable[..., Market], highest: float, guardrails: dict[str, Any], last: float, grade: str
+    known_demand: Callable[..., Market], highest: float, now: float, guardrails: dict[str, Any], last: float, grade: str
 ) -> None:
-    market = known_demand(np.repeat([9.0, highest, 9.2, 9.5], 15))
+    market = known_demand(np.repeat([9.0, highest, 9.2, now], 15))
     product = Product(Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig()), 0)
     course = decide_price(_case(product, 10.6))
     assert course.decision.grade == grade
     assert float(course.path.price.max()) == pytest.approx(last, abs=1e-4)
-    assert ("stops below 10" in course.decision.why) == (grade == "B-")
+    assert ("stops below 10" in course.decision.why) == (now == 9.6)
 
 
 def _entry(number: int, **content: Any) -> dict[str, Any]:

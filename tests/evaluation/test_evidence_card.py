@@ -110,6 +110,13 @@ def test_three_sales_in_180_days_leave_the_prior_as_it_is(make_product, prepare)
     assert "does not show how buyers react" in next(line.finding for line in card if line.verdict == "FAIL")
 
 
+def test_a_single_price_has_no_place_among_elasticities(make_product, prepare):
+    product = make_product(10.0, np.random.default_rng(5).poisson(8, 90).astype(float))
+    card = draw_card(fit_demand(product), product, fitted_to(prepare, product), False)
+    verdicts = {line.question: line.verdict for line in card}
+    assert verdicts["published elasticities"] == "REVIEW" and verdicts["prior share"] == "FAIL"
+
+
 def test_a_year_of_varied_prices_leaves_little_of_the_prior(make_product, prepare):
     rng = np.random.default_rng(4)
     price = prices(rng)

@@ -17,7 +17,7 @@ from pricerl.data.price_setting import Kind
 from pricerl.data.quality import Quality
 from pricerl.evaluation.card.instrument import Instrumented, instrument_elasticity
 from pricerl.evaluation.card.placebos import Placebos, find_placebos
-from pricerl.evaluation.card.prior_share import ENOUGH_PRECISION, find_prior_share, own_precision
+from pricerl.evaluation.card.prior_share import find_prior_share, shows_response
 from pricerl.evaluation.sensitivity import WorkingFit
 from pricerl.formatting import sentence
 from pricerl.market.demand.priors import StatedPrior
@@ -82,13 +82,12 @@ def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, t
         tested: whether a price test was decided.
     """
     share = _judge_share(find_prior_share(fit, history, fitted), fitted.prior)
-    precise = own_precision(history, fitted.units.size) >= ENOUGH_PRECISION
     found = {
         **_judge_placebos(None if VERDICTS[share[0]] == "FAIL" else find_placebos(fit)),
         PRIOR_QUESTION: share,
         "published elasticities": _judge_place(fit),
         "who set the prices": KINDS[fitted.price_setting],
-        "experiment": EXPERIMENT if tested or precise else NO_EXPERIMENT,
+        "experiment": EXPERIMENT if tested or shows_response(history, fitted.units.size) else NO_EXPERIMENT,
     }
     if instrument := instrument_elasticity(history, fit):
         found["unit cost as instrument"] = _judge_instrument(instrument)
@@ -123,6 +122,8 @@ def _judge_placebos(found: Placebos | None) -> dict[str, Finding]:
 
 def _judge_place(fit: WorkingFit) -> Finding:
     """Compare the history's own elasticity with the published ones; only demand that rises with the price fails."""
+    if not np.ptp(fit.days.log_price):
+        return UNTESTED
     place = (fit.elasticity - PUBLISHED_MEAN) / float(np.hypot(PUBLISHED_SD, fit.error))
     words = f"your history alone gives an elasticity of {fit.elasticity:.1f}, above {100 * ndtr(place):.0f} % of others"
     level, _, remedy = _judge(ndtr(-fit.elasticity / fit.error), words, words, f"Check prices and units, or {TEST}")

@@ -24,7 +24,6 @@ SHIFTS = (-0.6745, 0.6745)
 ENOUGH_PRECISION = 1.0
 """Precision of the elasticity from advised-price days above which a confounded history is trusted (it never earns
 grade B). It is about that of the prior, whose sd is 1.1."""
-
 PRIOR_REACH = 5.0
 """Distance in sds from the prior's mean to the ends of the grid on which its variance is computed."""
 
@@ -78,6 +77,11 @@ def own_precision(history: ProductHistory, size: float) -> float:
     log_price = np.log(history.price[own])
     units = float(history.units[own].mean())
     return float(np.square(log_price - log_price.mean()).sum() * units / (1 + units / size))
+
+
+def shows_response(history: ProductHistory, size: float) -> bool:
+    """Return whether days at advised prices alone show how buyers react; ``size`` is that of `own_precision`."""
+    return own_precision(history, size) >= ENOUGH_PRECISION
 
 
 def redraw(prior: StatedPrior, elasticity: FloatArray) -> list[IntArray]:
