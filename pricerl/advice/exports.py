@@ -38,18 +38,11 @@ def rewrite_workbook(folder: Path, prices: Sequence[Sequence[str]]) -> None:
 
 
 def write_workbook(document: Record, prices: Sequence[Sequence[str]], path: Path) -> None:
-    """Write the tables of ``advice.json`` into a workbook; texts are never read as formulas or links.
+    """Write the tables of ``advice.json`` and the lines of ``prices.csv``; texts are never formulas or links.
 
-    Args:
-        document: content of ``advice.json``.
-        prices: lines of ``prices.csv``, the header first.
-        path: of the workbook.
-
-    Raises:
-        UsageError: xlsxwriter is not installed.
+    A ``UsageError`` says that xlsxwriter is not installed.
     """
-    # Times of creation would make the same advice different files.
-    created = datetime.datetime(2000, 1, 1)
+    created = datetime.datetime(2000, 1, 1)  # the time of creation would make the same advice different files
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with check_workbook().Workbook(str(path), options) as book:
         book.set_properties({"created": created})

@@ -35,16 +35,10 @@ class StopRule:
 def find_stop_rule(
     units: FloatArray, prices: Sequence[float], current_price: float, trades: BoolArray
 ) -> StopRule | None:
-    """Return the stop rule of a path of prices, with the largest threshold whose false alarms are rare enough.
+    """Return the stop rule of a path of prices, money, with the largest threshold whose false alarms are rare enough.
 
-    Args:
-        units: ``(N, H)`` samples of the path's daily units, over posterior draws and daily noise.
-        prices: the path, money, one per day.
-        current_price: price before the path, money.
-        trades: ``(H,)`` days on which the shop is open.
-
-    Returns:
-        None if the price is kept, or if sales are so few that even a run without a sale is no alarm.
+    ``units (N, H)`` are samples over posterior draws and daily noise, ``trades (H,)`` the days on which the shop is
+    open. None if the price is kept, or if sales are so few that even a run without a sale is no alarm.
     """
     changed = [row for row, price in enumerate(prices) if not same_price(price, current_price)]
     if not changed:

@@ -26,7 +26,6 @@ current price, a person."""
 
 MEASURED_BETTER = "a price test in your shop measured that this price earns more than the current one"
 MEASURED_WORSE = "a price test in your shop measured that the current price earns more than the other one"
-UNPROVEN = ". That is not proven, but the expected loss of the choice is small"
 EXPLORED = (
     "the price is kept on average and varies at random by {share}, to show how buyers respond (decision.explore_share)"
 )
@@ -46,7 +45,6 @@ ACCOUNT = (
 ACCOUNT_KEEPS = (
     "no other price is worth its risk for the rest of the quarter (decision.loss_weight, decision.loss_budget)"
 )
-PAUSED = "the product is paused (data.guardrails.pause)"
 NO_PRICE_ALLOWED = (
     "no price within one step satisfies floor, ceiling, minimum margin and the other limits (data.guardrails). Change "
     "one of them or set the price by hand; it must at least cover fees and unit cost"
@@ -70,15 +68,12 @@ UNFAMILIAR = (
     "the current price is far from the prices the policy was trained on. Run fit on this file, or some weeks later if "
     "you just did: the newest days are held out of training"
 )
-HOLD_LASTS = "the minimum hold of its last change is longer than these days (data.guardrails.min_hold_days)"
-ONE_PRICE = "the price never varied, so the effect of another price is unknown"
 FAILED = (
     "the policy returned NaN or infinity instead of a price, which is an error: its weights or its input are damaged. "
     "Run fit again, or set the price by hand"
 )
 NO_COSTS = "unit cost and fees decide which change pays, and they are not known"
 CAUTIOUS = "the proposed path goes further than your history supports, so a more cautious price is advised"
-
 TOO_FAR = "the limits allow no single change of at most 5 %, and your history does not support a larger one"
 
 LARGEST_STEP = 0.05
@@ -268,11 +263,12 @@ def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) ->
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Return the decision of the first rule that applies. A hold never keeps a price that the limits forbid."""
     if evidence.paused:
-        decision = Decision("hold", "C", "hold", False, PAUSED)
+        decision = Decision("hold", "C", "hold", False, "the product is paused (data.guardrails.pause)")
     elif not evidence.limits.feasible:
         decision = replace(_hold("D", NO_PRICE_ALLOWED), source="manual")
     elif evidence.hold_lasts:
-        decision = Decision("hold", "C", "hold", False, HOLD_LASTS)
+        why = "the minimum hold of its last change is longer than these days (data.guardrails.min_hold_days)"
+        decision = Decision("hold", "C", "hold", False, why)
     elif not evidence.limits.movable:
         decision = Decision("hold", "C", "hold", False, NO_OTHER_PRICE)
     else:
@@ -326,7 +322,7 @@ def _missing(evidence: Evidence, config: DecisionConfig) -> str:
     if evidence.proposed_by == "policy" and not evidence.familiar:
         return UNFAMILIAR
     if evidence.distinct_prices < 2:
-        return ONE_PRICE
+        return "the price never varied, so the effect of another price is unknown"
     if evidence.usable_days < config.min_days:
         return f"only {evidence.usable_days} usable {period}s; at least {config.min_days} are needed"
     if evidence.sold_days < FEWEST_SOLD:
@@ -349,7 +345,9 @@ def _settle(evidence: Evidence) -> Decision | None:
         return Decision("hold", "C", "hold", False, CONFIRM.format(doubt=evidence.price_doubt))
     if evidence.measured:
         better = evidence.measured == "better"
-        why = (MEASURED_BETTER if better else MEASURED_WORSE) + ("" if evidence.proven else UNPROVEN)
+        why = MEASURED_BETTER if better else MEASURED_WORSE
+        if not evidence.proven:
+            why += ". That is not proven, but the expected loss of the choice is small"
         source: Source = evidence.proposed_by if better else "hold"
         return Decision("path" if better else "hold", "A" if evidence.proven else "B-", source, False, why)
     return _hold("D", PRIOR_ALONE) if evidence.prior_alone else None

@@ -139,6 +139,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
     reached = min(max(*path, *course.proposed.path.price.tolist()), now * (1 + LARGEST_STEP))
     edge = next_round - min(product.today.config.price_step, next_round - now) / 2
     failed = [line for line in case.card if line.verdict == "FAIL"]
+    kept = now if course.account is None else course.account.account.price
+    leads_back = abs(path[-1] - kept) < abs(now - kept)
     trusted = shows_response(history, market.units.size)
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
     return Evidence(
@@ -170,7 +172,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         is_step=_is_step(path, now),
         round_price=case.formatter.price(next_round) if reached > edge else "",
         crosses=max(path) > edge,
-        doubt="" if trusted or not failed or _leads_back(course, now, path[-1]) else failed[0].finding,
+        doubt="" if trusted or not failed or leads_back else failed[0].finding,
         prior_alone=any(line.question == PRIOR_QUESTION for line in failed),
     )
 
@@ -191,12 +193,6 @@ def _last_before_round(case: Case) -> float:
     if product.today.config.menu is not EVERY_STEP:
         return float(prices[prices < below + step / 2].max(initial=product.current_price))
     return max(from_steps(float(round(in_steps(below, step))), step), product.current_price)
-
-
-def _leads_back(course: Course, now: float, last: float) -> bool:
-    """Return whether the last price of an account's plan is nearer to the kept price than the current one is."""
-    kept = None if course.account is None else course.account.account.price
-    return kept is not None and abs(last - kept) < abs(now - kept)
 
 
 def _find_measured(pair: MeasuredPair | None, now: float, settled: float) -> Literal["", "better", "worse"]:

@@ -92,11 +92,9 @@ def run_backtests(
     therefore judge demand at a known price, not the seller's pricing. A pooled prior excludes the product's own later
     days; the elasticities of the other products come from their whole histories.
 
-    Only the products named in ``tested`` are tested, by default those of `tested_products`. If they are part of a
-    larger catalogue, ``catalogue`` is its number of products and ``pool`` its evidence on elasticities.
-
-    Returns:
-        One entry per product with a forecast day on which it sold.
+    Only the products named in ``tested`` are tested, by default those of `tested_products`, and only those with a
+    forecast day on which they sold get scores. If they are part of a larger catalogue, ``catalogue`` is its number of
+    products and ``pool`` its evidence on elasticities.
     """
     found = {}
     tested = tested_products(preprocessor) if tested is None else tested

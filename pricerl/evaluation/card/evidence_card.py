@@ -48,7 +48,6 @@ KINDS: dict[Kind, tuple[int, str, str]] = {
 }
 """Verdict, finding and remedy by the way the prices were set."""
 
-
 VERDICTS: Sequence[Quality] = ("PASS", "REVIEW", "FAIL")
 EXPERIMENT = 0, "prices were tested, or varied enough by advice, to show how buyers react", ""
 NO_EXPERIMENT = 1, "no price was set at random or tested", f"To be certain, {TEST}"
@@ -73,14 +72,7 @@ Finding = tuple[int, str, str]
 
 
 def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, tested: bool) -> tuple[CardLine, ...]:
-    """Return the card of one product.
-
-    Args:
-        fit: demand regression of the history.
-        history: the history.
-        fitted: fitted market.
-        tested: whether a price test was decided.
-    """
+    """Return the card of one product from its demand regression and its market; ``tested`` by a price test or not."""
     share = _judge_share(find_prior_share(fit, history, fitted), fitted.prior)
     found = {
         **_judge_placebos(None if VERDICTS[share[0]] == "FAIL" else find_placebos(fit)),

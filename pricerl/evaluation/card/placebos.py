@@ -54,7 +54,8 @@ def find_placebos(fit: WorkingFit) -> Placebos | None:
     noise = noise / np.sqrt(spread)
 
     def slopes(columns: FloatArray) -> FloatArray:
-        return np.asarray(_unit(left_over((root * columns.T).T, basis)).T @ noise)
+        rest = left_over((root * columns.T).T, basis)
+        return np.asarray((rest / np.maximum(np.linalg.norm(rest, axis=0), 1e-9)).T @ noise)
 
     changes = np.flatnonzero(np.abs(np.diff(x)) > CHANGE)
     following = np.append(x[changes + 1], x[-1])[np.searchsorted(changes, np.arange(days))]
@@ -69,8 +70,3 @@ def _score(values: FloatArray) -> float:
     """Return the z score of the first of ``values (1 + N,)`` among the others; 0 if these are all equal."""
     sd = float(values[1:].std())
     return float(values[0] - values[1:].mean()) / sd if sd > 1e-9 else 0.0
-
-
-def _unit(values: FloatArray) -> FloatArray:
-    """Return columns scaled to length 1; those of length 0 stay."""
-    return np.asarray(values / np.maximum(np.sqrt(np.square(values).sum(0)), 1e-9))
