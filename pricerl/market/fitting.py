@@ -17,7 +17,7 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import CostConfig, decode_cost
 from pricerl.market.demand.config import MIXTURE, DemandConfig
-from pricerl.market.demand.curves import CurveDraws, draw_levels
+from pricerl.market.demand.curves import CurveDraws, DemandPosterior, draw_levels
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import ElasticityPrior, find_own_price, find_round_prices, settings_of_prior
@@ -113,10 +113,6 @@ def _fit_product(
     demand = fit_units(product, log_grid, settings, rng)
     levels = draw_levels(demand.days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
     units = replace(demand.curves, log_value=demand.curves.log_value + levels[:, None])
-    expected = np.exp(demand.curves.log_value).mean(0)
-    past = demand.days.offset if demand.past is None else demand.past
-    past = past * np.interp(demand.days.log_price, log_grid, expected)
-    past = past / np.interp(np.log(product.price), log_grid, expected) / np.exp(levels).mean()
 
     def fit_conversion(percent: FloatArray) -> CurveDraws | None:
         reported = usable & np.isfinite(percent)
@@ -138,10 +134,18 @@ def _fit_product(
         memory=demand.memory,
         holiday=demand.holiday,
         price_setting=demand.kind,
-        past=past,
+        past=_past_demand(product, demand, log_grid) / np.exp(levels).mean(),
         edges=edges,
         prior=demand.prior,
     )
+
+
+def _past_demand(product: ProductHistory, demand: DemandPosterior, log_grid: FloatArray) -> FloatArray:
+    """Return demand of each day, ``(D,)``, over that of an average one at the same price, before today's level."""
+    expected = np.exp(demand.curves.log_value).mean(0)
+    past = demand.days.offset if demand.past is None else demand.past
+    regular, own = (np.interp(x, log_grid, expected) for x in (demand.days.log_price, np.log(product.price)))
+    return np.asarray(past * regular / own)
 
 
 def _price_grids(low: float, high: float, size: int, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -60,10 +60,10 @@ SAME = 1e-10
 
 def log_quadratic(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
     """Return demand whose elasticity changes by -8 to 3 per unit of log price, constant beyond the turning point."""
-    bend = 5.5 * first - 4
-    turn = np.abs(elasticity / (2 * bend))
-    falling = np.where(bend > 0, np.minimum(x, turn), np.maximum(x, -turn))
-    return np.asarray((bend * falling - elasticity) * falling)
+    curvature = 5.5 * first - 4
+    turn = np.abs(elasticity / (2 * curvature))
+    falling = np.where(curvature > 0, np.minimum(x, turn), np.maximum(x, -turn))
+    return np.asarray((curvature * falling - elasticity) * falling)
 
 
 def logit(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
