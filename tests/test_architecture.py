@@ -50,7 +50,7 @@ MAX_FOLDER_LINES = {
     "cli": 3020,
     "data": 1440,
     "data/cleaning": 1570,
-    "data/reading": 2050,
+    "data/reading": 2060,
     "data/reading/exports": 1090,
     "data/reading/sources": 930,
     "decide": 1710,

@@ -55,9 +55,9 @@ def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, settin
     }
     kind = _find_kind(price, sales, units, shares) if setting == "auto" else setting
     doubt = ""
-    if kind == "revenue" and near_whole(sales / price, price).mean() < WHOLE_SHARE:
+    if kind == "revenue" and setting == "auto" and near_whole(sales / price, price).mean() < WHOLE_SHARE:
         doubt = _doubt(price, sales, units)
-    elif shares[kind] < WHOLE_SHARE:
+    elif kind == "units" and shares[kind] < WHOLE_SHARE:
         doubt = "sales do not fit whole units; see Total Sales"
     return Measure(kind, shares[kind], doubt)
 

@@ -71,6 +71,7 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     else:
         parsed = aggregate(preset, table, config, preset.product)
         parsed = replace(parsed, frame=parsed.frame.drop(columns=[*preset.sums, PRICE], errors="ignore"))
+        config = replace(config, sales="revenue")
         if preset.lists_sales_only and config.missing_days == "auto":
             config = replace(config, missing_days="zero")
     for report, joined in ads if not parsed.problems else ():
