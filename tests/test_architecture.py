@@ -59,7 +59,7 @@ MAX_FOLDER_LINES = {
     "evaluation/card": 410,
     "experiments": 1330,
     "guardrails": 1570,
-    "market": 1160,
+    "market": 1170,
     "market/demand": 2220,
     "operations": 2140,
     "operations/log": 1030,

@@ -33,9 +33,6 @@ from pricerl.runs.names import find_run
 from pricerl.runs.run_log import write_run_log
 from pricerl.terminal import shown, table, write_lines
 
-MOST_NOTES = 10
-"""Most sentences about prices that were left out."""
-
 
 def override(words: Sequence[str]) -> int:
     """Charge a price until a day instead of the recommended one, within the hard limits."""
@@ -187,16 +184,22 @@ def _expected_lines(folder: Path, product: str, price: float) -> list[str]:
 
 
 def outbox_lines(shop: Shop) -> list[str]:
-    """Return the content of the outbox in one line, and one per price that was left out."""
+    """Return the content of the outbox in one line, and one per reason to leave prices out."""
     box = shop.outbox
     path = shop.folder.path / PRICES
     names = {row.product: f"{shown(row.product)} " if len(shop.newest) > 1 else "" for row in box.rows}
     listed = ", ".join(f"{names[row.product]}{row.price:.{box.decimals}f} from {row.date}" for row in box.rows[:3])
     more = f" and {len(box.rows) - 3} more" if len(box.rows) > 3 else ""
     said = f"{path}: {listed}{more}" if box.rows else f"{path}: no price to change"
-    notes = box.notes[:MOST_NOTES]
-    rest = [f"and {len(box.notes) - MOST_NOTES} more prices left out"] if len(box.notes) > MOST_NOTES else []
-    return [said, *notes, *rest]
+    left: dict[str, list[str]] = {}
+    for note in box.notes:
+        name, _, why = note.rpartition(": no price, ")
+        left.setdefault(why, []).append(name)
+    lines = [said]
+    for why, products in left.items():
+        others = f" and {len(products) - 3} more" if len(products) > 3 else ""
+        lines.append(f"{', '.join(products[:3])}{others}: no price, {why}")
+    return lines
 
 
 def _draft_order(kind: str, shop: Shop, options: argparse.Namespace) -> Entry:

@@ -26,7 +26,7 @@ ASIDE = {
 LABEL_Y = 14
 GAP = 5.0
 """Gap between two labels, in units of the view box."""
-LETTER = 7.0
+LETTER = 8.0
 """Upper estimate of the width of a letter, in units of the view box."""
 
 

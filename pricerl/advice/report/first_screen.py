@@ -141,12 +141,14 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
 
 
 def _why(view: View) -> list[str]:
-    """Return how buyers respond, the seller's costs, and how much of the history is near an advised price."""
+    """Return how buyers respond, the seller's costs, how much of the history is near an advised price, and a doubt."""
     product = view.product
+    doubts = [why for why in product["data_quality"]["reasons"] if why not in product["decision"]["why"]]
+    doubt = [sentence(doubts[0])] if doubts else []
     if not (effect := demand_words(product, view.f)):
-        return []
+        return doubt
     near = "" if view.change_day is None else near_words(product, view.f)
-    return list(filter(None, [sentence(effect), cost_words(product, view.f), near]))
+    return [*filter(None, [sentence(effect), cost_words(product, view.f), near]), *doubt]
 
 
 def _steps(view: View) -> list[Step]:

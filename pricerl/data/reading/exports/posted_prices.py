@@ -109,7 +109,8 @@ def note_prices(
     """
     price = values["price"]
     other = _differ(price, posted[groups])
-    found = f"Product Price is the posted one, the median of a day's lines; {other.mean():.1%} of lines have another."
+    others = f"; {other.mean():.1%} of lines have another" if other.any() else ""
+    found = f"Product Price is the posted one, the median of a day's lines{others}."
     share = np.bincount(products.codes, other) / np.bincount(products.codes)
     most = int(share.argmax())
     if share[most] >= MIXED_SHARE:
