@@ -225,7 +225,7 @@ class PricingDataModule(ReplayDataModule):
         if -advantage * (share or UNIT) <= LARGEST_SHORTFALL:
             return ""
         size = f"{-advantage:.3f} rewards per day" if share is None else f"{-advantage * share:.2%} of profit"
-        return f"the clone of the plan earns {size} less than the plan; training goes on, and the planner proposes the prices"
+        return f"the clone of the plan earns {size} less than the plan; training goes on, the planner proposes"
 
     def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
         """Compare the policy with the plan, run held-out episodes in the posterior mean and the path in all draws.
