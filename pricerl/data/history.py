@@ -100,6 +100,9 @@ class ProductHistory:
     coupons: FloatArray | None = None
     """``(D,)`` share of sales at posted prices that buyers did not pay, such as coupons; None if never reported."""
 
+    ad_spend: FloatArray | None = None
+    """``(D,)`` money spent on advertising, 0 on days without an entry; None if never reported."""
+
     group: str = ""
     """Name in the ``Group`` column: products that demand is pooled with first; empty without one."""
 

@@ -134,18 +134,18 @@ def _fit_product(
         memory=demand.memory,
         holiday=demand.holiday,
         price_setting=demand.kind,
-        past=_past_demand(product, demand, log_grid) / np.exp(levels).mean(),
+        past=_past_demand(demand, np.log(product.price), log_grid) / np.exp(levels).mean(),
         edges=edges,
         prior=demand.prior,
     )
 
 
-def _past_demand(product: ProductHistory, demand: DemandPosterior, log_grid: FloatArray) -> FloatArray:
-    """Return demand of each day, ``(D,)``, over that of an average one at the same price, before today's level."""
+def _past_demand(demand: DemandPosterior, log_price: FloatArray, log_grid: FloatArray) -> FloatArray:
+    """Return demand of each day over that of the curves at the same log price, ``(D,)`` each."""
     expected = np.exp(demand.curves.log_value).mean(0)
     past = demand.days.offset if demand.past is None else demand.past
-    regular, own = (np.interp(x, log_grid, expected) for x in (demand.days.log_price, np.log(product.price)))
-    return np.asarray(past * regular / own)
+    at_regular = np.interp(demand.days.log_price, log_grid, expected)
+    return np.asarray(past * at_regular / np.interp(log_price, log_grid, expected))
 
 
 def _price_grids(low: float, high: float, size: int, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

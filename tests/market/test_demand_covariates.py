@@ -222,3 +222,25 @@ def test_yearly_waves_need_two_years_and_are_not_extrapolated(make_product):
         assert cause.ahead == pytest.approx(cause.values[-28:].mean())
     yearly = np.stack([cause.values for cause in waves])
     np.testing.assert_allclose(yearly[:, :300], yearly[:, 365:665], atol=0.02)
+
+
+def advertised_shop(seed):
+    """Budgets change every one or two weeks, and with them the price."""
+    rng = np.random.default_rng(seed)
+    budget = np.repeat(rng.normal(0, 0.6, DAYS), rng.integers(7, 15, DAYS))[:DAYS]
+    before = np.log(np.convolve(np.exp(budget), np.ones(7) / 7)[:DAYS])
+    effect = 0.4 * np.append(0.0, before[:-1])
+    x = wandering(rng, swing=0.05) - 0.1 * budget
+    return 12.5 * np.exp(x), sold(rng, SLOPE * x + effect), 100 * np.exp(budget)
+
+
+def test_ad_spend_that_goes_with_the_price_is_not_credited_to_it(make_product):
+    slopes = []
+    for seed in range(4):
+        price, units, spend = advertised_shop(seed)
+        product = make_product(price, units)
+        told = replace(product, ad_spend=spend)
+        slopes.append([regression(item)[0].mode[1] for item in (told, product)])
+    told, untold = np.mean(slopes, axis=0)
+    assert told == pytest.approx(SLOPE, abs=0.25)
+    assert untold < told - 0.15

@@ -105,22 +105,20 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
         "observed": findings.masks.observed,
         "profit_known": np.isfinite(profit) & findings.masks.observed,
     }
-    reported = {name: days.any(np.isfinite(grid[name])) for name in columns.BY_DAY}
     recorded = grid[columns.PRODUCT_PRICE]
     promoted = grid[columns.PROMOTION] == 1
-    future = findings.future
     costs = rows.cells[columns.UNIT_COST]
     last_cost = rows.segments.last(np.isfinite(costs))
     histories = []
     for product, (name, step) in enumerate(zip(rows.names, findings.step.tolist(), strict=True)):
         part = days.part(product)
-        ahead = future.days.part(product)
-        cells = {name: grid[name][part] for name, found in reported.items() if found[product]}
+        ahead = findings.future.days.part(product)
+        cells = {name: grid[name][part] for name in columns.BY_DAY if np.isfinite(grid[name][part]).any()}
         history = ProductHistory(
             product=name,
             **{field: values[part] for field, values in known.items()},
-            future_dates=future.dates[ahead],
-            future_predicted=future.grid[columns.PREDICTED_SALES][ahead] * to_revenue[part.stop - 1],
+            future_dates=findings.future.dates[ahead],
+            future_predicted=findings.future.grid[columns.PREDICTED_SALES][ahead] * to_revenue[part.stop - 1],
             unit_cost=float(costs[last_cost[product]]) if last_cost[product] >= rows.segments.starts[product] else None,
             **_fill_optional(cells),
             step_days=step,
@@ -142,6 +140,8 @@ def _fill_optional(cells: Mapping[str, FloatArray]) -> dict[str, Any]:
     if columns.COUPONS in cells:  # on days without a sale the mean, as 0 would mark these days
         share = cells[columns.COUPONS] / 100
         found["coupons"] = np.where(np.isfinite(share), share, np.nanmean(share))
+    if columns.AD_SPEND in cells:
+        found["ad_spend"] = np.nan_to_num(cells[columns.AD_SPEND])
     return found
 
 

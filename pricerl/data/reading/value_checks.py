@@ -61,7 +61,7 @@ def _find_faults(name: str, cells: pd.Series) -> dict[str, BoolArray]:
     if name in (columns.PRODUCT_PRICE, columns.COMPETITOR_PRICE):
         faults["must be positive"] = values <= 0
         faults[f"must be at least {columns.SMALLEST_PRICE:.6f}"] = values < columns.SMALLEST_PRICE
-    elif name in (*columns.CONVERSIONS, columns.UNITS, columns.UNIT_COST):
+    elif name in (*columns.CONVERSIONS, columns.UNITS, columns.UNIT_COST, columns.AD_SPEND):
         faults["must not be negative"] = values < 0
     elif name == columns.COUPONS:
         faults["must be 0 or more and below 100"] = (values < 0) | (values >= 100)

@@ -41,6 +41,7 @@ PRIORS = {
     WEEKDAY: (0.0, 0.5),
     "trend": (0.0, 2.0),
     REFERENCE: (0.0, 0.5),
+    "ad_spend": (0.12, 0.2),
     "advertising": (0.0, 0.2),
     "campaign": (0.0, 0.5),
     DEAL_DEPTH_NAME: (-1.0, 1.5),
@@ -54,7 +55,8 @@ PRIORS = {
 """Prior means and sds of the covariates' coefficients, in logs.
 
 Those of weekdays and of the trend over the whole history are wide: with narrow ones, their effect would be attributed
-to a price that moves with them. A campaign is the ratio of ad to organic conversion. Promotions have a further
+to a price that moves with them. The mean short-term elasticity to advertising is 0.12 (Sethuraman, Tellis and Briesch
+2011). A campaign is the ratio of ad to organic conversion. Promotions have a further
 elasticity with respect to the depth of the discount, a step of demand at an unchanged price, and an effect of what
 buyers still have at home. The mean of 7,264 cross-price elasticities is 0.26, and most are between -0.5 and 1 (Auer and
 Papies 2020). A holiday, and the day before one, move demand by about a third; a yearly harmonic has the amplitude of a
@@ -251,32 +253,38 @@ def _past_prices(product: ProductHistory, log_price: FloatArray, terms: Terms) -
 
 
 def _advertising(product: ProductHistory, recent: BoolArray) -> list[Covariate]:
-    """Return the log ad conversion of the week before, and the log ratio of ad to organic conversion around each day.
+    """Return the log ad spend and conversion of the week before, and the log ratio of ad to organic conversion.
 
     A price moves both conversions, so it does not cause their ratio, while a campaign moves the former. Same-day ad
-    conversion alone would be a mediator of the price.
+    conversion alone would be a mediator of the price, and same-day spend on clicks or commissions follows the sales.
     """
 
-    def varies(conversion: FloatArray) -> bool:
-        return bool(np.isfinite(conversion).sum() >= MIN_AD_DAYS and np.ptp(conversion) > 0)
+    def varies(value: FloatArray) -> bool:
+        return bool(np.isfinite(value).sum() >= MIN_AD_DAYS and np.ptp(value) > 0)
 
-    if not varies(product.ad):
-        return []
-    total = np.concatenate([[0.0], np.cumsum(product.ad)])
-    last = np.arange(len(product.ad))
-    first = np.maximum(last - steps_in(WEEK, product.step_days), 0)
-    overall = max(float(product.ad.mean()), 1e-9)
-    before = (total[last] - total[first]) / np.maximum(last - first, 1)
-    ad = np.where(last > 0, np.log((before + overall) / (2 * overall)) * 2, 0.0)
-    found = [Covariate("ads", ad, float(ad[recent].mean()), *PRIORS["advertising"])]
-    if varies(product.organic):
+    found = []
+    for name, value in (("ad_spend", product.ad_spend), ("advertising", product.ad)):
+        if value is not None and varies(value):
+            before = _log_week_before(value, steps_in(WEEK, product.step_days))
+            found.append(Covariate(name, before, float(before[recent].mean()), *PRIORS[name]))
+    if varies(product.ad) and varies(product.organic):
         logs = [np.log(rate + LEAST_CONVERSION * rate.mean()) for rate in (product.ad, product.organic)]
         ratio = logs[0] - logs[1]
         days = CAMPAIGN_DAYS if product.step_days == 1 else 1
         padded = np.pad(ratio - np.median(ratio), days // 2, mode="edge")
         campaign = np.convolve(padded, np.full(days, 1 / days), mode="valid")
-        found.append(Covariate("ads", campaign, float(campaign[recent].mean()), *PRIORS["campaign"]))
+        found.append(Covariate("campaign", campaign, float(campaign[recent].mean()), *PRIORS["campaign"]))
     return found
+
+
+def _log_week_before(value: FloatArray, steps: int) -> FloatArray:
+    """Return the mean of the ``steps`` rows before each row over the overall mean, in logs that are finite at 0."""
+    total = np.concatenate([[0.0], np.cumsum(value)])
+    last = np.arange(len(value))
+    first = np.maximum(last - steps, 0)
+    overall = value.mean()
+    before = (total[last] - total[first]) / np.maximum(last - first, 1)
+    return np.where(last > 0, np.log((before + overall) / (2 * overall)) * 2, 0.0)
 
 
 def _promotions(product: ProductHistory, log_price: FloatArray, window: int) -> tuple[FloatArray, list[Covariate]]:
@@ -306,22 +314,22 @@ def optional_covariates(product: ProductHistory, deals: Sequence[Covariate] = ()
     promotions' covariates, the reported promotions count alone.
     """
     found = list(deals)
+    recent = steps_in(RECENT_DAYS, product.step_days)
     if product.competitor is not None and not _is_answer(product, np.log(product.competitor)):
         log_price = np.log(product.competitor)
-        values = log_price - np.median(log_price[-RECENT_DAYS:])
+        values = log_price - np.median(log_price[-recent:])
         found.append(Covariate("competitor", values, float(values[-1]), *PRIORS["competitor"]))
     if product.promotion is not None and not deals:
         found.append(Covariate("promotion", product.promotion.astype(np.float64), 0.0, *PRIORS["promotion"]))
     if product.coupons is not None:
         taken = np.log(1 - product.coupons)
-        found.append(Covariate("coupons", taken, float(taken[-RECENT_DAYS:].mean()), *PRIORS["coupons"]))
+        found.append(Covariate("coupons", taken, float(taken[-recent:].mean()), *PRIORS["coupons"]))
     types = day_types(product.dates, product.holidays)
     for name, day_type in HOLIDAY_TYPES.items():
         if (product.observed & (types == day_type)).sum() >= FEWEST_HOLIDAYS:
             found.append(Covariate(name, (types == day_type).astype(np.float64), 0.0, *PRIORS["holiday"]))
     rows = len(product.dates)
     if rows * product.step_days >= FEWEST_WAVE_DAYS:
-        recent = steps_in(RECENT_DAYS, product.step_days)
         phase = 2 * np.pi * (product.step_days * np.arange(1 - rows, 1)) / DAYS_PER_YEAR
         waves = [wave(turn * phase) for turn in range(1, YEARLY_HARMONICS + 1) for wave in (np.sin, np.cos)]
         for number, wave in enumerate(waves, start=1):
