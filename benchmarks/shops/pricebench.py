@@ -45,8 +45,8 @@ UNITS = (5.5, 50.0, 500.0)
 
 HORIZON = 14
 """Days over which a path is valued."""
-CONFIRMED = DataConfig(current_price="regular")
-"""Reading of sellers who confirm the price in force, which averages of what buyers paid leave open."""
+DEALS = ("averages", "promotions", "stockpiling")
+"""Kinds of sellers whose last row may hold another price than the one in force; all sellers confirm theirs."""
 NEAR = 1.01
 """Relative price change over which an elasticity is measured."""
 CHANGES = (0.9, 1.1)
@@ -111,7 +111,8 @@ def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: DemandConfig) -
     for cell, seed in addresses:
         kind, clean = cell.truth.removesuffix(CLEAN), cell.truth.endswith(CLEAN)
         seller = ShopConfig(kind, cell.days, cell.units, seed, clean=clean)  # type: ignore[arg-type]  # a str
-        history = simulated_history(seller, CONFIRMED)
+        confirmed = DataConfig(current_price="regular" if kind in DEALS else "last")
+        history = simulated_history(seller, confirmed)
         alone = DataPreprocessor.fit(history, DataConfig())
         truths.append(simulate(seller)[1])
         fitted.append(fit_market(alone, demand, seed=seed).products[0])
