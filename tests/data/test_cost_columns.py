@@ -33,10 +33,16 @@ def test_the_last_cost_of_a_unit_is_read_under_its_usual_names(read: Read, daily
     assert name == "Unit Cost" or f"Column {name!r} was read as Unit Cost." in history.reports[0].notes
 
 
-@pytest.mark.parametrize("name", ["Ad Cost", "Cost per click", "Ads Cost", "Shipping Cost", "Advertising Costs"])
-def test_other_costs_are_no_unit_cost(read: Read, daily: Daily, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        *((name, "was read as Ad Spend.") for name in ("Ad Cost", "Ads Cost", "Advertising Costs")),
+        *((name, "is not known and was ignored.") for name in ("Cost per click", "Shipping Cost")),
+    ],
+)
+def test_other_costs_are_no_unit_cost(read: Read, daily: Daily, name: str, words: str) -> None:
     history = read(daily(["10,50,2"] * 10, f"Date,Price,Revenue,{name}"))
-    assert unit_cost(history) is None and f"Column {name!r} is not known and was ignored." in history.reports[0].notes
+    assert unit_cost(history) is None and f"Column {name!r} {words}" in history.reports[0].notes
 
 
 def test_the_cost_of_all_units_is_divided_by_the_units(read: Read, daily: Daily) -> None:
