@@ -162,7 +162,10 @@ def _steps(view: View) -> list[Step]:
     contradiction = contradiction_words(product)
     doubts = [(contradiction, "")] if contradiction else []
     if view.change_day is None:
-        helps = [(line, "") for line in what_would_change(product, f)]
+        helps = []
+        for line in what_would_change(product, f):
+            words, named, command = line.partition(": pricerl ")
+            helps.append((f"{words}:", f"pricerl {command.rstrip('.')}{option}") if named else (line, ""))
         if product.get("weighed") is not None:
             price = f"{product['settled_price']:.{f.price_decimals}f}"
             helps.append((f"See what {price} could bring:", f"pricerl what-if {price}{view.place.options}"))
