@@ -25,11 +25,11 @@ from learning.belief import (
     Sellers,
     settled_variance,
 )
+from learning.utility import choose_plan, floor_of
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
-from pricerl.market.utility import choose_plan, floor_of
 
 MEAN = np.arange(-8.0, -0.39, 0.2)
 """Means of the slope in the table."""

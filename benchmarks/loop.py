@@ -19,11 +19,11 @@ import pandas as pd
 import torch
 from belief_planning import Rule, budgeted_dynamic, dynamic
 from learning.belief import GRID_STEP, REACH, DemandCurves, LearningConfig, Sellers, open_accounts
+from learning.utility import choose_plan, floor_of, value_plans
 from torch import Tensor
 
 from pricerl.market.demand.families import FAMILIES
 from pricerl.market.demand.priors import LOG_SD, USUAL_MEAN
-from pricerl.market.utility import choose_plan, floor_of, value_plans
 from pricerl.simulation.true_demand import expected_units
 
 TRUTHS = ("constant", "linear", "exponential", "logit", "kinked")

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.market.utility import TAIL_PROBABILITY, Plans, choose_plan, floor_of, value_plans, weighted_quantile
+from learning.utility import Plans, choose_plan, floor_of, value_plans, weighted_quantile
+from pricerl.evaluation.valuation import TAIL_PROBABILITY
 
 OBSERVATION_DIM = 16
 WIDEST = 10.0

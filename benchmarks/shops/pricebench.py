@@ -124,6 +124,16 @@ def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: DemandConfig) -
     return ShopSet(tuple(addresses), tuple(truths), assemble(prepared, fitted))
 
 
+def profit_at(candidates: Candidates, price: float) -> FloatArray:
+    """Return the profit before fixed cost of an average day at a price in every posterior draw, money ``(K,)``."""
+    return np.asarray([np.interp(price, candidates.prices, row) for row in candidates.profit])
+
+
+def probability_better(candidates: Candidates, price: float) -> float:
+    """Return the share of the posterior draws in which a price earns more than the current one."""
+    return float((profit_at(candidates, price) > profit_at(candidates, candidates.current_price)).mean())
+
+
 def approach(rule: Rule) -> PathRule:
     """Return the rule that approaches a rule's price as fast as the guardrails allow.
 
@@ -134,7 +144,7 @@ def approach(rule: Rule) -> PathRule:
         price = rule(candidates)
         path = _paths_to(np.array([price]), product)[0]
         moves = not same_price(price, product.current_price)
-        return ShopPath(path, moves and candidates.probability_better(price) >= CLAIM)
+        return ShopPath(path, moves and probability_better(candidates, price) >= CLAIM)
 
     return follow
 
@@ -238,7 +248,7 @@ class _Judge:
         true_now, true_then = (
             expected_profit(self.truth, price) + self.truth["fixed_cost"] for price in (now, step * now)
         )
-        low, high = limits_of(self.candidates.at(step * now) / self.candidates.profit_now)
+        low, high = limits_of(profit_at(self.candidates, step * now) / profit_at(self.candidates, now))
         return bool(low <= true_then / true_now <= high)
 
     @property

@@ -51,9 +51,6 @@ MOST_CHECKS = 2
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
-CURRENT_PRICE = "--data.reading.current_price"
-"""Setting that a decision asks for."""
-
 
 def block_lines(products: Sequence[Record], f: Formatter, place: Place) -> list[str]:
     """Return ``products`` of ``advice.json`` in lines of ``WIDTH`` columns: a block for one, else a line each."""
@@ -104,9 +101,8 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
         yield from wrapped(override_command(product, f, place))
     for command in cost_commands(product, place.option):
         yield from wrapped(command)
-    if CURRENT_PRICE in product["decision"]["why"]:
-        for answer in ("regular", "last"):
-            yield from wrapped(f"pricerl predict {CURRENT_PRICE} {answer}{place.option}")
+    for _, command in product["decision"].get("to_do", ()):
+        yield from wrapped(f"{command}{place.option}")
     asked = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
     if product.get("weighed") is not None:
         asked = product["settled_price"]

@@ -34,7 +34,7 @@ from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import MEASURES, UNKNOWN, Formatter, counted, plural, unit_digits
-from pricerl.guardrails.hard_limits import refuse_price
+from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.operations.backtests import backtest_task, find_backtests, keep_backtests
 from pricerl.operations.catalogue import CHUNK, Advised, Chunk, gather_pool, relate, split
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head

@@ -13,7 +13,7 @@ from pricerl.advice.exports import PRICES
 from pricerl.cli.usage import Parser, add_author_options, positive_price, with_first
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter
-from pricerl.guardrails.hard_limits import refuse_price
+from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
 from pricerl.operations.log.orders import (
     ADVICE,

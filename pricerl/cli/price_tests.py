@@ -17,7 +17,7 @@ from pricerl.experiments.analysis import ANYTIME, FINAL, SURE, InterimAnalysis
 from pricerl.experiments.reading import Interference, Reading, read_test
 from pricerl.experiments.schedule import PLAN, SCHEDULE, read_plan, render_plan, render_schedule
 from pricerl.formatting import Formatter, plural, unit_digits
-from pricerl.guardrails.hard_limits import refuse_price
+from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
 from pricerl.operations.log.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price, explain_price

@@ -1,13 +1,14 @@
 """Account of a quarter: the gain of a product's prices over keeping, and the plan for the days left.
 
 The first advice on a product opens an account that lasts 91 days. While it is open, later advice plans with it: among
-the prices within reach it aims at the one of the highest expected utility of the account's end, losses weighed several
-times (`pricerl.market.utility`), inside the loss budget. Each advice plans again, in a market fitted to all
-days so far, so that a losing change is undone once sales show it.
+the prices within reach it aims at the one of the highest expected utility of the account's end, inside the loss budget.
+Losses weigh several times as much as gains (Tversky and Kahneman 1992, with linear sides). Each advice plans again, in
+a market fitted to all days so far, so that a losing change is undone once sales show it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import date
 
@@ -25,8 +26,13 @@ from pricerl.env.product import Product
 from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.pricing_rules import HARM, candidate_prices
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, expect_paths, gains_over
-from pricerl.market.utility import choose_plan, floor_of, value_plans
+from pricerl.evaluation.valuation import (
+    DAYS_PER_QUARTER,
+    DAYS_TO_UNDO,
+    TAIL_PROBABILITY,
+    expect_paths,
+    gains_over,
+)
 
 NUM_TARGETS = 41
 """Prices within reach that a plan compares."""
@@ -54,10 +60,9 @@ def days_left(account: Account, passed: date) -> int:
 def plan_account(
     account: Account, proposed: Tensor, product: Product, config: DecisionConfig, passed: date | None = None
 ) -> AccountPlan:
-    """Choose the price that a product approaches and holds for the rest of its account.
+    """Choose the price to approach and hold for the rest of an account: the current, the proposed, or one within reach.
 
-    It is the current price, the last one of the path ``proposed (H,)``, money, which is taken to stay, or one within
-    reach. The last day that has ``passed`` is that of the history if absent.
+    The path ``proposed (H,)``, money, stays at its end. The last day that has ``passed`` is by default the history's.
     """
     left = days_left(account, passed or product.history.last_day)
     step = product.history.step_days
@@ -75,10 +80,10 @@ def plan_account(
     budget = config.loss_budget * kept
     so_far = torch.as_tensor(gain_so_far(account, product))
     total = so_far + (earned[1:] - earned[:1])
-    weight = torch.full_like(total[:1], 1 / total.shape[1])
-    utility = value_plans(total[None], weight).utility(torch.tensor([[config.loss_weight]]))
-    floor = floor_of(total[None], weight)
-    best = int(choose_plan(utility, floor, budget, floor.argmax(-1)))
+    utility = total.mean(1) + (config.loss_weight - 1) * total.clamp_max(0).mean(1)
+    floor = total.kthvalue(math.ceil(TAIL_PROBABILITY * total.shape[1]), 1).values
+    inside = floor >= -budget
+    best = int(utility.masked_fill(~inside, -torch.inf).argmax() if inside.any() else floor.argmax())
     at_end = total[best].numpy()
     return AccountPlan(
         account=account,
@@ -89,7 +94,7 @@ def plan_account(
         budget=budget,
         probability_loss=float((at_end < -HARM * kept).mean()),
         days_left=left,
-        inside_budget=bool(floor[0, best] >= -budget),
+        inside_budget=bool(inside[best]),
         loss_weight=config.loss_weight,
     )
 

@@ -18,7 +18,7 @@ from pricerl.decide.decision import Decision
 from pricerl.decide.evidence import follow_measured_pair, take_lower_bound, weigh_evidence
 from pricerl.decide.exploration import vary_at_random
 from pricerl.decide.final_check import pass_gate_last, publish
-from pricerl.decide.overruled import follow_price_test, keep_relations, obey_order, stop_model
+from pricerl.decide.overruled import keep_relations, obey_order, stop_model
 from pricerl.decide.price_path import GatedPath, PricePath, plan_paths, propose_path
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -35,8 +35,7 @@ DECIDERS: tuple[Decider, ...] = (
     publish,  # as it passes the gate, if it pays in that form
     vary_at_random,  # small random changes, with consent
     stop_model,  # the kill switch
-    follow_price_test,  # a running price test
-    obey_order,  # override and pause
+    obey_order,  # override, price test and pause
     keep_relations,  # to the prices of other products
     pass_gate_last,  # nothing leaves that the limits forbid
 )

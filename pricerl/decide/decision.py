@@ -21,18 +21,19 @@ ProposedBy = Literal["planner", "policy"]
 Source = Literal["planner", "policy", "lower bound", "hold", "manual", "limits", "override", "price test"]
 
 FALLBACKS: tuple[Source, ...] = ("lower bound", "hold", "manual")
-"""Sources of a price after planner or policy, in order: the best price at the 20 % quantile over posterior draws, the
-current price, a person."""
+"""Sources of a price after planner or policy, in order: the lower bound's, the current one, a person's."""
 
 MEASURED_BETTER = "a price test in your shop measured that this price earns more than the current one"
 MEASURED_WORSE = "a price test in your shop measured that the current price earns more than the other one"
 EXPLORED = (
     "the price is kept on average and varies at random by {share}, to show how buyers respond (decision.explore_share)"
 )
-CONFIRM = (
-    "{doubt}. Confirm that with pricerl predict --data.reading.current_price regular, or the last row's price with "
-    "last in its place"
+CONFIRM = "{doubt}. Confirm one of them before a price changes"
+ANSWERS = (
+    ("Confirm the price in force:", "pricerl predict --data.reading.current_price regular"),
+    ("Or confirm the price of the last row:", "pricerl predict --data.reading.current_price last"),
 )
+"""Answers to that, each with its command."""
 UNTESTED = "not yet tested in your shop"
 PRIOR_ALONE = "sales or price changes are too few to learn from; a price test can show more"
 ONE_STEP = "one careful step, then look again"
@@ -109,15 +110,10 @@ class DecisionConfig:
 
     explore_share: float = 0.0
     """Size of a random part of each price, as a share of it, where the history cannot decide: 0.01 to 0.02 shows how
-    buyers respond, at a small cost. 0 turns that off; it is your consent. Not used where buyers seem to mind
-    price changes."""
+    buyers respond, at a small cost. 0 is off; it is your consent. Not used where buyers seem to mind changes."""
 
     min_days: int = MIN_USABLE_DAYS
     """Fewest usable rows for a decision: days, or weeks for weekly rows."""
-
-    max_unlikely_zeros: float = LARGEST_SHARE
-    """Largest share of days with unexplained zero sales; above it the price is kept, as unmarked stock-outs hide the
-    effect of the price. 1 turns that off."""
 
     kill_days: int = 3
     """Consecutive days, or weekly rows, at the advised price with sales below the 5 % limit of their prediction that
@@ -127,7 +123,7 @@ class DecisionConfig:
     """Whether ``prices.csv`` contains a price only after a person has approved or ordered it."""
 
     def __post_init__(self) -> None:
-        for name in ("min_chance", "claim_chance", "loss_budget", "max_unlikely_zeros"):
+        for name in ("min_chance", "claim_chance", "loss_budget"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
         if not 1 <= self.loss_weight < float("inf"):
@@ -221,8 +217,7 @@ class Decision:
     """Recommendation with its grade."""
 
     follow: Literal["path", "step", "limit", "hold"]
-    """Whole path of the policy, as much of it as the evidence allows, the nearest allowed price, or the current
-    price."""
+    """Whole path, as much of it as the evidence allows, the nearest allowed price, or the current one."""
     grade: Grade
     """Grade of the evidence."""
     source: Source
@@ -237,6 +232,8 @@ class Decision:
     """Whether the gain of a change must pass the gate; if not, the reason states the cost of the policy."""
     proposed_by: ProposedBy = "policy"
     """Proposer of the path that was decided on."""
+    to_do: tuple[tuple[str, str], ...] = ()
+    """Steps to take before a price can change, such as a confirmation: words and a command, without the run."""
 
     @property
     def chain(self) -> tuple[Source, ...]:
@@ -247,10 +244,7 @@ class Decision:
 
 
 def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Replace a decision on the policy's path by one on a more cautious price if only the latter passes the gate.
-
-    The evidence is that on the path to the best price at the 20 % quantile over posterior draws.
-    """
+    """Replace a decision by one on the path to the lower bound, the evidence at hand, if only that passes the gate."""
     if not (decision.unsure and evidence.proposes_change):
         return decision
     cautious = _weigh(evidence, config)
@@ -280,10 +274,7 @@ def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
 
 
 def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Apply the rules on evidence in their order: what is missing, what decides alone, then the gain.
-
-    Without the gate, the objective is followed wherever demand can be estimated.
-    """
+    """Apply the rules on evidence in their order: what is missing, what decides alone, then the gain if gated."""
     gated = config.min_chance > 0
     if evidence.failed:
         return replace(_hold("D", FAILED), source="manual")
@@ -332,7 +323,7 @@ def _missing(evidence: Evidence, config: DecisionConfig) -> str:
     if evidence.entangled_with:
         return f"the price moved with the {evidence.entangled_with}, so their effects cannot be separated"
     zeros = evidence.unlikely_zeros
-    if zeros is not None and zeros.share > config.max_unlikely_zeros:
+    if zeros is not None and zeros.share > LARGEST_SHARE:
         return f"{zeros}. These may be unmarked stock-outs or closed days; mark them in an In Stock column"
     return ""
 
@@ -342,7 +333,8 @@ def _settle(evidence: Evidence) -> Decision | None:
     if not evidence.costs_known:
         return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
     if evidence.price_doubt:
-        return Decision("hold", "C", "hold", False, CONFIRM.format(doubt=evidence.price_doubt))
+        why = CONFIRM.format(doubt=evidence.price_doubt)
+        return Decision("hold", "C", "hold", False, why, to_do=ANSWERS)
     if evidence.measured:
         better = evidence.measured == "better"
         why = MEASURED_BETTER if better else MEASURED_WORSE

@@ -61,10 +61,7 @@ def take_lower_bound(case: Case, course: Course) -> Course | None:
 
 
 def vary_prior(case: Case, course: Course) -> PriorPart | None:
-    """Return the part of the prior in the decision on a course, and the decision under other priors, without a refit.
-
-    None where the demand model states no prior.
-    """
+    """Return the prior's part in a decision, and what others would decide; None if the demand model states no prior."""
     fitted = case.product.fitted
     share = find_prior_share(case.fit, case.product.history, fitted)
     if fitted.prior is None or share is None:
@@ -95,7 +92,7 @@ def _weigh(case: Case, course: Course, path: PricePath) -> tuple[PricePath, Evid
     """Return a path with its evidence or, where it cannot be claimed, its part or careful step that earns most.
 
     The plan of an account takes its largest step, which is also the one that was weighed where none is advised. Only
-    a claim crosses a round price.
+    a claim crosses a round price upwards; downwards buyers can only be won there, so a step is as safe as any other.
     """
     evidence = _find_evidence(case, course, path, case.value(path.price))
     decision = decide(evidence, case.config)

@@ -1,8 +1,7 @@
 """Small random price changes, with the seller's consent, that show how buyers respond.
 
-Where the history cannot show that, a kept price never shows it either. A price that varies at random by one or two
-percent does: demand did not choose it ("instrumenting while experimenting", Jiang and Li 2025,
-doi 10.1287/opre.2022.0157). The distribution of each price is known before its day and enters the decision log.
+A kept price never shows that. One that varies at random by one or two percent does: demand did not choose it
+("instrumenting while experimenting", Jiang and Li 2025, doi 10.1287/opre.2022.0157). Its distribution is known before.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from pricerl.decide.standing import RandomPrice
 from pricerl.env.product import Product
 from pricerl.formatting import sentence
 from pricerl.guardrails.gate import pass_gate
+from pricerl.guardrails.round_prices import next_round_price
 from pricerl.market.demand.reference_price import PriceMemory
 
 OFFERED = 0.02
@@ -29,10 +29,7 @@ STRONG = 0.5
 
 
 def vary_at_random(case: Case, course: Course) -> Course | None:
-    """Give prices a random part where that shows what the history does not, and the seller consents.
-
-    Without consent, it is offered where the uncertainty of a gain keeps the price and prices would vary.
-    """
+    """Give prices a random part where that shows what the history does not, or offer it before the seller consents."""
     decision = course.decision
     product = case.product
     share = case.config.explore_share
@@ -54,8 +51,8 @@ def vary_at_random(case: Case, course: Course) -> Course | None:
 def explore(gated: GatedPath, product: Product, share: float, seed: int) -> tuple[GatedPath, tuple[RandomPrice, ...]]:
     """Move each price of a path up or down by a share of it, at random, for as long as a price must be held.
 
-    Both prices pass the gate, and the path stays as it is where it leaves only one. A day's draw depends on seed,
-    product and date alone, so that a repetition of the advice, and a later one on the same day, draw the same.
+    Both prices pass the gate and stay below the next round price, where demand may fall; the path stays as it is where
+    that leaves only one. A day's draw depends on seed, product and date alone, so that a repetition draws the same.
     """
     today = product.today
     log = today.log
@@ -65,13 +62,14 @@ def explore(gated: GatedPath, product: Product, share: float, seed: int) -> tupl
     for base in gated.prices:
         price = float(log.prices[-1])
         if not left:
-            low, high = (
+            next_round = next_round_price(base)
+            part = min(share, (next_round - today.config.price_step) / base - 1)
+            low, price, high = (
                 pass_gate(base * factor, log.prices[-1], log, today.costs, today.config).price
-                for factor in (1 - share, 1 + share)
+                for factor in (1 - part, 1, 1 + part)
             )
-            price = low
             left = product.dynamics.days_per_step
-            if low < high:
+            if low < high < next_round:
                 date = log.dates[-1] + np.timedelta64(log.step_days, "D")
                 drawn.append(RandomPrice(str(date), (low, high)))
                 day = int(date.astype("datetime64[D]").astype(np.int64))

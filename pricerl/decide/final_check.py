@@ -9,7 +9,7 @@ from pricerl.decide.decision import KEEP_NOT_ALLOWED, Decision
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_path
 from pricerl.env.product import Product
 from pricerl.guardrails.gate import pass_gate
-from pricerl.guardrails.hard_limits import refuse_price
+from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.guardrails.today import DIGITS, Edit
 
 ROUNDING = 1.01
@@ -22,11 +22,7 @@ NOT_WORTH_IT = (
 
 
 def gate_path(product: Product, path: PricePath) -> GatedPath:
-    """Pass each day's price through the gate, given the prices of the days before.
-
-    The path already obeys the batched form of the same rules, so its prices usually stay. The gate's edits of the
-    proposed price name the rules that changed it.
-    """
+    """Pass each day's price through the gate, given the days before; the edits of the proposed price name the rules."""
     today = product.today
     log = today.log
     costs = today.costs
@@ -76,10 +72,8 @@ def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:
 def publish(case: Case, course: Course) -> Course:
     """Follow the decision as far as its prices pass the gate and pay in that form, else keep the current price.
 
-    Whatever led to a change, its expected gain in profit must be above zero and its probability at least one half.
-    Two changes are exempt: those that hard limits force, and those to which the gate is closed on purpose
-    (``decision.min_chance`` 0). Their reasons state the expected loss.
-    Where the limits do not allow the current price, the nearest allowed one is charged instead.
+    To pay, the expected gain must be above zero and its probability at least one half. Exempt are changes that hard
+    limits force, and those to which the gate is closed on purpose (``decision.min_chance`` 0).
     """
     aim = course.aim
     followed = aim
@@ -102,10 +96,7 @@ def publish(case: Case, course: Course) -> Course:
 
 
 def pass_gate_last(case: Case, course: Course) -> Course | None:
-    """Let no price out that the limits forbid: the gate's takes its place, and the current one that of an order.
-
-    A person's price is bound by the hard limits alone.
-    """
+    """Let no price out that the limits forbid; a person's is bound by the hard ones alone."""
     product = case.product
     order = course.order
     if order is not None:

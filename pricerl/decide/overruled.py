@@ -80,10 +80,8 @@ def _object_to(case: Case, path: PricePath, target: float) -> str:
 def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alarm | None:
     """Find consecutive days at the end of the history with sales below their predicted quantile.
 
-    Days that were not observed, such as those out of stock, neither count nor end the run. A day without a prediction,
-    such as one at a price of the seller's own choice, ends it.
-    ``low (D,)`` has the 5 % predictive quantiles of the sales, money, NaN without a prediction; 0 ``kill_days`` turn
-    the switch off.
+    Days that were not observed, such as those out of stock, neither count nor end the run. ``low (D,)`` has the 5 %
+    predictive quantiles of the sales, money; NaN without a prediction ends the run. 0 ``kill_days`` turn it off.
     """
     below = history.sales < low
     other = np.flatnonzero(history.observed & ~below)
@@ -101,25 +99,14 @@ def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alar
     )
 
 
-def follow_price_test(case: Case, course: Course) -> Course | None:
-    """Charge the prices of a running price test, unless the kill switch suspends it."""
-    order = active_of(case.standing.orders)
-    if order is None or order.kind != "price_test" or course.alarm is not None:
-        return None
-    return _obey(case, course, order)
-
-
 def obey_order(case: Case, course: Course) -> Course | None:
-    """Charge the price of an override, or keep the current one during a pause."""
-    order = active_of(case.standing.orders)
-    return None if order is None or order.kind == "price_test" else _obey(case, course, order)
+    """Charge the price of an override, of a price test that no alarm suspends, or the current one during a pause.
 
-
-def _obey(case: Case, course: Course, order: Order) -> Course:
-    """Charge the ordered price, which stays after the order's last day until the next advice.
-
-    A price test has one for each of its days, and the regular price after it.
+    It stays after the order's last day until the next advice; after a price test it is the regular price.
     """
+    order = active_of(case.standing.orders)
+    if order is None or (order.kind == "price_test" and course.alarm is not None):
+        return None
     f = case.formatter
     product = case.product
     now = product.current_price

@@ -62,8 +62,7 @@ class GatedPath:
 def propose_path(policy: Policy, product: Product, horizon: int) -> PricePath:
     """Roll a deterministic policy forward for a horizon, days, from the end of the product's history.
 
-    It decides in every posterior draw and in the posterior-mean market, whose prices are advised; projection and
-    ``advance`` are the same as in training. The first decision is made after the minimum hold of the last price change.
+    It decides in every posterior draw and in the posterior-mean market, whose prices are advised, as in training.
     """
     dynamics = product.dynamics
     market = product.market
@@ -93,10 +92,7 @@ def approach_path(target: float, product: Product, horizon: int) -> PricePath:
 
 @torch.no_grad()
 def _roll_alike(propose: Proposal, dynamics: Dynamics, products: Sequence[int], horizon: int) -> list[PricePath]:
-    """Roll out a proposal that depends on past prices alone, so that its path is the same in every draw.
-
-    Products whose minimum holds end on the same day are one batch.
-    """
+    """Roll out a proposal that depends on past prices alone; products whose minimum holds end alike are one batch."""
     waits = [hold_left(Product(dynamics, product)) for product in products]
     found = {}
     for wait in set(waits):

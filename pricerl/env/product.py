@@ -15,7 +15,7 @@ from pricerl.arrays import FloatArray
 from pricerl.data.days import RECENT_DAYS
 from pricerl.data.history import ProductHistory
 from pricerl.env.dynamics import Dynamics
-from pricerl.guardrails.hard_limits import HardLimits
+from pricerl.guardrails.limits_in_force import HardLimits
 from pricerl.guardrails.today import PriceLog, Today
 from pricerl.market.market import Market, ProductMarket
 

@@ -127,9 +127,8 @@ def count_origins(num_days: int, num_products: int) -> int:
 def choose_origins(num_days: int, fewest_known: int, most: int, latest: int = max(DAYS_AHEAD)) -> list[int]:
     """Return evenly spaced origins, ascending; an origin is a number of known days.
 
-    If the history is long enough, the origins are in its last third, as earlier ones leave too little to fit a market,
-    and leave room for the ``latest`` forecast. Their spacing is not a multiple of a week; otherwise all forecasts would
-    be for the same weekday.
+    In a long history they are in its last third, as earlier ones leave too little to fit a market, and leave room for
+    the ``latest`` forecast. Their spacing is no multiple of a week, so that forecasts are for different weekdays.
     """
     first = max(round(num_days * (1 - 1 / 3)), fewest_known)
     last = max(first, num_days - latest)

@@ -58,10 +58,7 @@ class Grids(NamedTuple):
 
 @dataclass(frozen=True)
 class DynamicPlan:
-    """Optimal next price of every product for every current price and reference price.
-
-    Called with states, it returns the prices to charge, ``(B,)`` money, inside the feasible band of each state.
-    """
+    """Optimal next price ``(B,)``, money, of states ``(B,)``, inside their feasible bands."""
 
     dynamics: Dynamics
     grids: Grids

@@ -88,10 +88,7 @@ def predict_units(market: Market, product: ProductHistory, day: IntArray, genera
 
 
 def score_units(market: Market, index: int, product: ProductHistory, day: IntArray) -> FloatArray:
-    """Return the log predictive density of the units on the days ``day (N,)`` at the prices charged, ``(N,)``.
-
-    It averages the draws' negative binomials, and is a proper score (Good 1952).
-    """
+    """Return the log density ``(N,)`` of the units on the days ``day (N,)`` over all draws; proper (Good 1952)."""
     mean = _numpy(respond_on(market, index, product, day).expected_units)
     size = float(market.size[index])
     log_density = log_probability(product.units[day], mean, size, size)

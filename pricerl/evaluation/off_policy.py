@@ -45,16 +45,6 @@ class OffPolicyValue(NamedTuple):
     """Reason why the value is not identifiable; empty if it is."""
 
 
-class LoggedDays(NamedTuple):
-    """Recorded days, ``(D,)`` each, with their contribution at the mean costs, money."""
-
-    log_price: FloatArray
-    weekday: IntArray
-    week: IntArray
-    """Index of the week, from 0 on without gaps."""
-    contribution: FloatArray
-
-
 def estimate_off_policy(
     history: ProductHistory, market: ProductMarket, price: float, rng: np.random.Generator
 ) -> OffPolicyValue:
@@ -69,35 +59,35 @@ def estimate_off_policy(
     day = history.dates[seen].astype(np.int64)
     logged = history.price[seen]
     _, week = np.unique((day - day[0]) // WEEK, return_inverse=True)
-    earned = market.cost.mean_margin(logged) * history.units[seen]
-    days = LoggedDays(np.log(logged), weekday_of(day), week, earned)
-    weight, effective = similarity(days, np.log(price))
-    weeks = len(np.unique(days.week[weight > 0]))
+    log_price = np.log(logged)
+    weekday = weekday_of(day)
+    weight, effective = similarity(log_price, weekday, np.log(price))
+    weeks = len(np.unique(week[weight > 0]))
     if effective < MIN_EFFECTIVE_DAYS or weeks < MIN_WEEKS:
         reason = (
             f"{effective:.0f} effective days in {weeks} {'week' if weeks == 1 else 'weeks'} at similar prices; "
             f"{MIN_EFFECTIVE_DAYS} days and {MIN_WEEKS} weeks are needed"
         )
         return OffPolicyValue(price, None, None, effective, reason)
-    expected = _expected(market, np.full_like(days.log_price, np.log(price)), days.weekday)
-    surprise = days.contribution - _expected(market, days.log_price, days.weekday)
+    expected = _expected(market, np.full_like(log_price, np.log(price)), weekday)
+    surprise = market.cost.mean_margin(logged) * history.units[seen] - _expected(market, log_price, weekday)
     value = float(expected.mean() + (weight * surprise).sum() / weight.sum())
-    low, high = limits_of(_resampled(days.week, expected, weight, surprise, rng))
+    low, high = limits_of(_resampled(week, expected, weight, surprise, rng))
     return OffPolicyValue(price, Interval(value, float(low), float(high)), float(expected.mean()), effective, "")
 
 
-def similarity(days: LoggedDays, log_price: float) -> tuple[FloatArray, float]:
-    """Return the weights ``w (D,)`` of the days for a target price, log money, and their effective sample size.
+def similarity(log_price: FloatArray, weekday: IntArray, target: float) -> tuple[FloatArray, float]:
+    """Return the weights ``w (D,)`` of days for a target price, log money, and their effective sample size.
 
     The density is that of log prices around the mean of their weekday. The effective sample size is Kish's, at most
     the sum of the kernel values, which are 1 at the price itself, as days at the edge of the kernel are uninformative.
     """
-    totals, counts = (np.bincount(days.weekday, weights, minlength=WEEK) for weights in (days.log_price, None))
-    weekday_mean = (totals / np.maximum(counts, 1))[days.weekday]
+    totals, counts = (np.bincount(weekday, weights, minlength=WEEK) for weights in (log_price, None))
+    weekday_mean = (totals / np.maximum(counts, 1))[weekday]
     # Silverman's rule for the Epanechnikov kernel, but at least 1 % of the price.
-    width = max(2.34 * float(days.log_price.std()) * len(weekday_mean) ** -0.2, 0.01)
-    density = mean_kernel(days.log_price - weekday_mean, width)
-    closeness = np.maximum(1 - ((days.log_price - log_price) / width) ** 2, 0)  # Epanechnikov, 1 at its centre
+    width = max(2.34 * float(log_price.std()) * len(weekday_mean) ** -0.2, 0.01)
+    density = mean_kernel(log_price - weekday_mean, width)
+    closeness = np.maximum(1 - ((log_price - target) / width) ** 2, 0)  # Epanechnikov, 1 at its centre
     weight = closeness / density
     kish = weight.sum() ** 2 / max(float((weight**2).sum()), 1e-300)
     return weight, float(min(kish, closeness.sum()))
@@ -126,8 +116,7 @@ def _resampled(
 def mean_kernel(values: FloatArray, width: float) -> FloatArray:
     """Return the mean Epanechnikov kernel of each of ``values (D,)`` to all of them, ``(D,)``, in ``D log D`` steps.
 
-    ``sum_j 1 - (x_i - x_j)^2 / h^2`` over the neighbours within ``h`` follows from running sums of the sorted values
-    and of their squares.
+    ``sum_j 1 - (x_i - x_j)^2 / h^2`` over neighbours follows from running sums of sorted values and their squares.
     """
     ordered = np.sort(values - values.mean())
     count, total, squares = (np.append(0.0, np.cumsum(ordered**power)) for power in (0, 1, 2))

@@ -40,10 +40,7 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True)
 class PlanBenchmark:
-    """Roll-outs from the last day of every product's history, to compare a policy with the plan in the same noise.
-
-    Rewards are expectations given the prices, so noise matters only through the sales that a policy observes.
-    """
+    """Roll-outs from the end of every history, to compare a policy with the plan in the same noise of sales."""
 
     plan: DynamicPlan
     step_discount: float

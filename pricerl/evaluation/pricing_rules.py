@@ -1,7 +1,4 @@
-"""Pricing rules: functions from a product's candidate prices to one of them, baselines of SAC and of the decision.
-
-The best constant price under the objective is the planner's; all rules are valued in the same posterior draws.
-"""
+"""Pricing rules: functions from a product's candidate prices to one of them, baselines of SAC and of the decision."""
 
 from __future__ import annotations
 
@@ -97,19 +94,6 @@ class Candidates:
         """Index of the current price among ``prices``."""
         return int(np.searchsorted(self.prices, self.current_price))
 
-    @property
-    def profit_now(self) -> FloatArray:
-        """``(K,)`` profit before fixed cost of an average day at the current price."""
-        return self.profit[:, self.at_current_price]
-
-    def at(self, price: float) -> FloatArray:
-        """Return the profit before fixed cost of an average day at ``price`` in every posterior draw, ``(K,)``."""
-        return np.asarray([np.interp(price, self.prices, row) for row in self.profit])
-
-    def probability_better(self, price: float) -> float:
-        """Return the share of the posterior draws in which ``price`` earns more than the current price."""
-        return float((self.at(price) > self.profit_now).mean())
-
     def best(self, value: FloatArray) -> float:
         """Return the candidate of the highest ``value (G,)``."""
         return float(self.prices[int(np.argmax(value))])
@@ -122,11 +106,6 @@ Rule = Callable[[Candidates], float]
 def keep(candidates: Candidates) -> float:
     """Return the current price."""
     return candidates.current_price
-
-
-def median_price(candidates: Candidates) -> float:
-    """Return the median price of the history."""
-    return float(np.median(candidates.product.history.price))
 
 
 def best_past(candidates: Candidates) -> float:
@@ -161,10 +140,7 @@ def log_log(candidates: Candidates) -> float:
 
 
 def glm_plug_in(candidates: Candidates) -> float:
-    """Return the best price on the curve of a Poisson regression of units on log price and weekday.
-
-    ``log E[units] = a + b log p + weekday`` (Nelder and Wedderburn 1972), with ``b`` unconstrained.
-    """
+    """Return the best price by a Poisson regression ``a + b log p + weekday`` (Nelder and Wedderburn 1972)."""
     price, units = candidates.sold
     if np.ptp(price) == 0:
         return candidates.current_price
@@ -190,11 +166,7 @@ def best_for_objective(candidates: Candidates) -> float:
 
 
 def lower_bound(candidates: Candidates) -> float:
-    """Return the price with the highest 20 % quantile of the gain, among those that pass the gate.
-
-    The gain is that of the objective over the current price, which is kept if no price gains in a share ``gate`` of
-    the posterior draws.
-    """
+    """Return the price with the highest 20 % quantile of the objective's gain, among those that pass the gate."""
     gain = candidates.objective - candidates.objective[:, [candidates.at_current_price]]
     passes = (gain > 0).mean(0) >= candidates.gate
     bound = np.zeros(gain.shape[1])
@@ -202,44 +174,25 @@ def lower_bound(candidates: Candidates) -> float:
     return candidates.best(bound) if bound.max() > 0 else candidates.current_price
 
 
-def gated(candidates: Candidates) -> float:
-    """Return the price of the highest mean profit if it passes the gate, else the current price."""
-    proposal = best_for_profit(candidates)
-    return proposal if candidates.probability_better(proposal) >= candidates.gate else candidates.current_price
-
-
-def mean_less_harm(candidates: Candidates) -> float:
-    """Return the price of the highest mean relative gain minus 0.3 times the probability of harm."""
-    scale = np.maximum(np.abs(candidates.profit_now), 1e-9)[:, None]
-    gain = (candidates.profit - candidates.profit_now[:, None]) / scale
-    return candidates.best(gain.mean(0) - 0.3 * (gain < -HARM).mean(0))
-
-
 def weekly_thompson(candidates: Candidates) -> float:
-    """Return the best price in one posterior draw: a step of weekly Thompson sampling (Thompson 1933).
-
-    The units sold seed the choice of the draw, so the same history gives the same price.
-    """
+    """Return the best price in a draw that the units sold choose: a step of Thompson sampling (Thompson 1933)."""
     rng = np.random.default_rng(zlib.crc32(candidates.product.history.units.tobytes()))
     return candidates.best(candidates.profit[rng.integers(len(candidates.profit))])
 
 
 RULES: dict[str, Rule] = {
     KEEP: keep,
-    "median price": median_price,
     "best past price": best_past,
     "similar-price lookup": similar_lookup,
     "log-log, closed form": log_log,
     "GLM plug-in": glm_plug_in,
     BEST_FOR_PROFIT: best_for_profit,
     "lower bound": lower_bound,
-    "gated": gated,
-    "mean less harm": mean_less_harm,
     "weekly Thompson": weekly_thompson,
 }
 """Rules by their names in tables."""
 
-WITHOUT_COSTS = (KEEP, "median price", "best past price")
+WITHOUT_COSTS = (KEEP, "best past price")
 """Rules that need no costs, the only ones shown if costs are unknown."""
 
 
@@ -256,10 +209,7 @@ _PLANS: WeakKeyDictionary[Dynamics, Plan] = WeakKeyDictionary()
 
 @torch.no_grad()
 def best_constant_price(dynamics: Dynamics) -> Plan:
-    """Search each product's candidate prices for the highest posterior-mean reward, once per dynamics.
-
-    Without demand memory no policy can earn more per day than this price; it is the benchmark for SAC.
-    """
+    """Search each product's candidate prices for the highest posterior-mean reward: the benchmark without memory."""
     if dynamics not in _PLANS:
         products = [Product(dynamics, index) for index in range(dynamics.market.num_products)]
         prices = torch.stack([candidate_prices(product) for product in products])
@@ -274,8 +224,7 @@ def planner_gaps(
 ) -> tuple[Tensor, Tensor]:
     """Return the gaps of a kept price to the best constant price, in profit and in reward, ``(B,)`` like the arguments.
 
-    Profit, or revenue if that is the measure, is taken before fixed cost and relative to that at the best price. Its
-    gap can be negative, as the best price maximises the reward.
+    Profit (or revenue, if that counts) is before fixed cost and relative to that at the best price.
     """
     rows = dynamics.market.rows(product, draw)
     reward, response = dynamics.constant_price(price, product, draw)
@@ -294,8 +243,7 @@ class BaselineRow(NamedTuple):
     outcome: DailyOutcome
     """Per day over the forecast horizon."""
     probability_better: Share | None
-    """Share of the posterior draws in which it earns more than keeping the price; None if it keeps the price or costs
-    are unknown."""
+    """Share of the posterior draws in which it earns more than keeping; None if it keeps or costs are unknown."""
 
 
 def compare_baselines(product: Product, candidates: Candidates, keep: PathValue, days: int) -> list[BaselineRow]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import FloatArray, interval_of
+from pricerl.arrays import interval_of
 from pricerl.data.days import WEEK
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.gym_adapter import GymVectorEnv
@@ -42,10 +42,9 @@ class EpisodeScores(NamedTuple):
     sales_ratio: Tensor
     """Sales relative to keeping the initial price."""
     planner_gap: Tensor
-    """1 minus the profit at the settled price over that at the best constant price, both before fixed cost. The settled
-    price is the mean of the last week."""
+    """1 minus the profit at the last week's mean price over that at the best constant one, both before fixed cost."""
     reward_gap: Tensor
-    """Daily reward at the planner's best constant price minus that at the settled price."""
+    """Daily reward at the planner's best constant price minus that at the last week's mean price."""
 
 
 @torch.no_grad()
@@ -91,22 +90,15 @@ def _spread(days: tuple[Tensor, Tensor], most: int, share: tuple[int, int]) -> t
 
 
 class PathScores(NamedTuple):
-    """Gain per day over keeping the price and over the log, the seller's latest prices, each ``(P,)``, money.
-
-    Of both: mean and 90 % limits over the posterior draws, the share of them in which the gain is positive, and the
-    conditional value at risk, its mean over their worst tenth.
-    """
+    """Gain per day over keeping the price in the posterior draws, each ``(P,)``, money: mean and 90 % limits."""
 
     policy_gain_mean: Tensor
     policy_gain_low: Tensor
     policy_gain_high: Tensor
     policy_gain_chance: Tensor
+    """Share of the draws in which it is positive."""
     policy_gain_cvar: Tensor
-    log_gain_mean: Tensor
-    log_gain_low: Tensor
-    log_gain_high: Tensor
-    log_gain_chance: Tensor
-    log_gain_cvar: Tensor
+    """Conditional value at risk: its mean over their worst tenth."""
 
 
 @torch.no_grad()
@@ -123,8 +115,9 @@ def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0,
     rows = []
     for index, path in zip(product.tolist(), paths, strict=True):
         item = Product(dynamics, index)
-        own, keep, log = value_paths(item, with_rivals(item, path))
-        rows.append([*_summary(own.earned - keep.earned), *_summary(own.earned - log.earned)])
+        own, keep, _ = value_paths(item, with_rivals(item, path))
+        gain = own.earned - keep.earned
+        rows.append([*interval_of(gain), float((gain > 0).mean()), value_at_risk(gain)])
     return PathScores(*paths.new_tensor(rows).T)
 
 
@@ -133,10 +126,6 @@ def with_rivals(product: Product, path: Tensor) -> Tensor:
     history = product.history
     replayed = path.new_tensor(np.resize(history.price[-len(path) :], len(path)))
     return torch.stack([path, torch.full_like(path, history.current_price), replayed])
-
-
-def _summary(gain: FloatArray) -> list[float]:
-    return [*interval_of(gain), float((gain > 0).mean()), value_at_risk(gain)]
 
 
 class ReturnScores(NamedTuple):
@@ -157,8 +146,7 @@ def score_returns(
 ) -> ReturnScores:
     """Run one episode of a deterministic policy per seed, if any, in a ``GymVectorEnv``, whose errors it raises.
 
-    An episode ends when it is first terminated or truncated. Scores are independent of the other seeds, which may be
-    split among calls.
+    An episode ends when it is first terminated or truncated. Scores are independent of the other seeds.
     """
     episode_return = torch.zeros(len(seeds), device=device)
     episode_length = torch.zeros(len(seeds), dtype=torch.int64, device=device)

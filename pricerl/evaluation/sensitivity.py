@@ -66,8 +66,7 @@ class Sensitivity(NamedTuple):
     undoing: float
     """Robustness value for a probability of one half instead of the gate."""
     strength: float | None
-    """Strength of the latter confounder relative to the strongest observed cause; None if no observed cause moves both
-    price and units."""
+    """Strength of the latter relative to the strongest observed cause; None if none moves both price and units."""
     strongest: str
     """Name of the strongest observed cause, by the bias of a confounder like it; empty if there is none."""
     observed: tuple[ObservedCause, ...]
@@ -163,10 +162,9 @@ def elasticity_to_spare(candidates: Candidates, price: float, quantiles: tuple[f
 
 
 def robustness(effect: float) -> float:
-    """Return the robustness value ``(sqrt(f^4 + 4 f^2) - f^2) / 2`` of an effect ``f``, 0 if negative.
+    """Return the robustness value ``(sqrt(f^4 + 4 f^2) - f^2) / 2`` of an effect ``f`` over the scale, at least 0.
 
-    The effect is relative to the scale of the bias. Cinelli and Hazlett 2020, section 4:
-    ``bias(robustness(f), robustness(f)) = f``.
+    Cinelli and Hazlett 2020, section 4: ``bias(robustness(f), robustness(f)) = f``.
     """
     if not np.isfinite(effect):
         return float(effect > 0)

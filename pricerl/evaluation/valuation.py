@@ -21,12 +21,13 @@ from pricerl.env.product import Product
 from pricerl.env.references import MIN_MARGIN
 from pricerl.market.cost import Measure
 from pricerl.market.market import Market, ProductMarket, Response
-from pricerl.market.utility import TAIL_PROBABILITY
 
 DAYS_TO_UNDO = 35
 """Days until a losing change is seen in sales and undone."""
 DAYS_PER_QUARTER = 91
 """Days of the quarter whose profit limits the loss of a change."""
+TAIL_PROBABILITY = 0.10
+"""Probability with which a change may cost more than its risk, and an account end below its loss budget."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,7 @@ class PathValue:
 
 
 def value_at_risk(gain: FloatArray) -> float:
-    """Return the conditional value at risk of ``gain (K,)``: its mean over the lowest tenth, at least one draw.
-
-    Rockafellar and Uryasev 2000.
-    """
+    """Return the conditional value at risk, mean of the lowest tenth of ``gain (K,)`` (Rockafellar, Uryasev 2000)."""
     return float(np.sort(gain)[: max(1, round(0.1 * len(gain)))].mean())
 
 
@@ -195,7 +193,7 @@ def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
 
 def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     """Return the profit of a unit at ``prices (G,)`` in every posterior draw, money ``(K, G)``."""
-    return np.asarray(product.cost.share_kept[:, None] * prices - product.cost.unit_cost[:, None])
+    return np.asarray(product.cost.price_kept[:, None] * prices - product.cost.unit_cost[:, None])
 
 
 def gains_over(
@@ -237,7 +235,7 @@ def would_raising_pay(product: ProductMarket, price: float) -> Raising | None:
     cost = product.cost
     if not cost.known:
         return None
-    pays = cost.unit_cost >= break_even_costs(cost.share_kept * price, elasticity_at(product, price))
+    pays = cost.unit_cost >= break_even_costs(cost.price_kept * price, elasticity_at(product, price))
     margin = cost.mean_margin(price)
     return Raising(float(pays.mean()), cost.means[0] * price / margin if margin > 0 else None)
 
@@ -270,6 +268,6 @@ def find_break_even(product: ProductMarket, price: float) -> BreakEven:
     """Return the break-even unit cost of a product around a price, money, over the posterior draws of its demand."""
     elasticity = elasticity_at(product, price)
     known = product.cost.fees_known
-    share = product.cost.share_kept if known else np.full_like(elasticity, product.cost.share_paid)
+    share = product.cost.price_kept if known else np.full_like(elasticity, product.cost.share_paid)
     cost = break_even_costs(share * price, elasticity)
     return BreakEven(interval_of(cost), interval_of(share - cost / price), known, float((elasticity > -1).mean()))

@@ -81,8 +81,7 @@ class PriceLimits(NamedTuple):
     """None if every multiple of the price step is allowed."""
     price_step: float
     reachable: Tensor
-    """Bool ``(B,)``; whether a price satisfies all hard limits at once. A current price beyond them then walks there,
-    in several steps if one does not reach."""
+    """Bool ``(B,)``; whether a price satisfies all hard limits. A current price beyond them then walks there."""
 
     def rows(self, product: Tensor) -> PriceLimits:
         """Pick the limits of each row's product ``(B,)``, once per episode."""
@@ -194,10 +193,7 @@ def is_small(price: Tensor, current_price: Tensor, limits: PriceLimits) -> Tenso
 
 
 def days_held(dates: DateArray, prices: FloatArray, step_days: int = 1) -> int:
-    """Return the number of days at the last of ``prices (D,)``, by ascending ``dates (D,)``, for ``min_hold_days``.
-
-    Each row lasts ``step_days`` days.
-    """
+    """Return the days at the last of ``prices (D,)``, by ascending ``dates (D,)``; a row lasts ``step_days``."""
     changed = np.flatnonzero(prices != prices[-1])
     first = changed[-1] + 1 if len(changed) else 0
     return int((dates[-1] - dates[first]) / np.timedelta64(1, "D")) + step_days

@@ -1,8 +1,10 @@
-"""Limits in force on one product's price, as reports state them."""
+"""Limits in force on one product's price, as reports state them, and the hard ones, which no order can break."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from pricerl.guardrails.price_grid import from_steps, in_steps, slack
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,26 @@ class LimitsInForce:
     """Whether the seller keeps the price as it is."""
     walks_to: float | None = None
     """Nearest price inside the hard limits, money, if it is more than one step away from the current price."""
+
+
+@dataclass(frozen=True)
+class HardLimits:
+    """Hard limits on a price, in money, which no order can break."""
+
+    floor: float
+    """Largest of ``guardrails.floor``, the price that leaves the minimum margin, and one price step."""
+    ceiling: float | None
+    price_step: float
+
+
+def refuse_price(price: float, limits: HardLimits, what: str = "override") -> str:
+    """Describe the hard limit that a price of an order (``what``), money, breaks; empty if it breaks none."""
+    tolerance = slack(price, limits.price_step)
+    if price < limits.floor - tolerance:
+        return f"the {what} of {price:g} is below the floor of {limits.floor:g} (floor, minimum margin or price step)"
+    if limits.ceiling is not None and price > limits.ceiling + tolerance:
+        return f"the {what} of {price:g} is above the ceiling of {limits.ceiling:g} (guardrails.ceiling)"
+    nearest = from_steps(round(in_steps(price, limits.price_step)), limits.price_step)
+    if what in ("override", "price") and abs(price - nearest) > tolerance:
+        return f"the {what} of {price:g} is not a multiple of the price step of {limits.price_step:g}"
+    return ""

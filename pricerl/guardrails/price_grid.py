@@ -24,10 +24,7 @@ FLOAT32_SLACK = 2.5e-7
 
 
 class PriceMenu(NamedTuple):
-    """Allowed prices as whole numbers of price steps: ``points + k * period`` for every whole ``k``.
-
-    A ladder has period 0, so it holds its points only; endings repeat, .99 once in every unit of money.
-    """
+    """Allowed prices in price steps: ``points + k * period`` for every whole ``k``, or the points of a ladder (0)."""
 
     points: tuple[int, ...]
     """Ascending."""

@@ -1,7 +1,4 @@
-"""Projection of proposed prices onto those that the guardrails allow, for prices of any precision.
-
-Total and fail-closed: the result is always finite, and if no price satisfies every limit the current price is held.
-"""
+"""Projection of proposed prices onto those that the guardrails allow, in any precision: total and fail-closed."""
 
 from __future__ import annotations
 
@@ -29,9 +26,8 @@ class PriceBand(NamedTuple):
 def feasible_band(limits: PriceLimits, recent: RecentPrices) -> PriceBand:
     """Intersect all limits around the current price.
 
-    A current price beyond a soft limit may stay or move inward: the end of a promotion is no reason to change the price
-    again. Beyond a hard limit it must move inside; if that is more than one step away, the largest step towards it is
-    the only price.
+    A current price beyond a soft limit may stay or move inward: the end of a promotion is no reason to change it again.
+    Beyond a hard limit it must move inside, and be the largest step towards it if one step does not reach.
     """
     low = limits.floor
     high = limits.ceiling
@@ -53,10 +49,7 @@ def feasible_band(limits: PriceLimits, recent: RecentPrices) -> PriceBand:
 
 
 def waits_for_pace(limits: PriceLimits, recent: RecentPrices) -> Tensor:
-    """Return whether only the limits on pace, which later days lift, keep a price from walking to the hard limits.
-
-    They are ``max_week_change`` and ``max_above_median``; ``(B,)`` bool.
-    """
+    """Return whether ``max_week_change`` or ``max_above_median`` alone delay a walk to the hard limits, ``(B,)``."""
     unpaced = limits._replace(max_week_change=torch.inf, max_above_median=None)
     return ~feasible_band(limits, recent).feasible & feasible_band(unpaced, recent).feasible & is_beyond(limits, recent)
 
@@ -108,17 +101,17 @@ def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
     price. The current price may stay outside the band unless a hard rule forbids it.
     """
     keep = _on_grid(limits.floor, limits.ceiling, current_price, limits).keep
-    low = torch.maximum(limits.floor, current_price) if limits.max_drop == 0 else limits.floor
-    high = torch.minimum(limits.ceiling, current_price) if limits.max_rise == 0 else limits.ceiling
+    drops, rises = (
+        torch.as_tensor(limit, device=current_price.device) > 0 for limit in (limits.max_drop, limits.max_rise)
+    )
+    low = torch.where(drops, limits.floor, torch.maximum(limits.floor, current_price))
+    high = torch.where(rises, limits.ceiling, torch.minimum(limits.ceiling, current_price))
     band = price_box(limits._replace(floor=low, ceiling=high, min_change=0.0), current_price)
     return band._replace(keep=keep)
 
 
 def spread_prices(band: PriceBand, count: int) -> Tensor:
-    """Return candidate prices ``(count,)`` from the lowest to the highest of one product's band, money, ascending.
-
-    They respect a ladder or charm endings and are repeated if there are fewer.
-    """
+    """Return ``(count,)`` prices of one product's band, money, ascending; the nearest ones of a ladder or endings."""
     shares = torch.linspace(0, 1, count, dtype=band.low.dtype, device=band.low.device)
     prices = torch.lerp(band.low, band.high, shares)
     return nearest_allowed(prices, band) if band.limits.menu is not None and bool(band.feasible) else prices

@@ -1,8 +1,7 @@
 """Relations between the prices of several products: sizes in order, multipacks no dearer per unit, lines of one price.
 
-They are checked across products after each product's own limits. A relation never makes a price move further: it holds
-back, or lets the products of a line take their smallest change together. It fails closed: products whose prices cannot
-be reconciled keep their current prices.
+They are checked after each product's own limits. A relation never makes a price move further: it holds back, or lets
+a line take its smallest change together. Products whose prices cannot be reconciled keep their current ones.
 """
 
 from __future__ import annotations
@@ -175,10 +174,7 @@ def broken_by(relations: Iterable[Relation], product: str, price: float, current
 
 
 def span_between(relations: Iterable[Relation], product: str, current: Mapping[str, float]) -> tuple[float, float]:
-    """Return the lowest and the highest price that relations leave to one product while the others keep theirs, money.
-
-    The lowest is above the highest if there is no such price.
-    """
+    """Return the lowest and highest price, money, that relations leave to one product; crossed if there is none."""
     low = 0.0
     high = math.inf
     for item in relations:

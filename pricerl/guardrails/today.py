@@ -108,10 +108,7 @@ class Today:
     """The product's own limits, ``GuardrailConfig.of``."""
 
     def objections(self, price: float) -> Iterator[Edit]:
-        """Yield each rule's objection to charging a price, positive and finite money, on the day after the log ends.
-
-        An edit leads from the price to the nearest that the rule allows, which is infinite if it allows none.
-        """
+        """Yield each rule's objection to a price, money, on the next day: an edit to the nearest that it allows."""
         moves = not self.same(price, self.now)
         if moves and self.config.pause:
             yield Edit("pause", price, self.now, PAUSED)
@@ -168,10 +165,7 @@ class Today:
 
     @cached_property
     def bounds(self) -> tuple[Bound, ...]:
-        """Each rule's limits in the order in which they are applied.
-
-        Soft ones are widened to the current price if prices move in steps, and fixed soft ones to the hard limits.
-        """
+        """Each rule's limits in their order; soft ones include the current price if prices move in steps."""
         limits = self.band.limits
         rules: list[tuple[Rule, tuple[object, ...]]] = [(rule, (self._product,)) for rule in FIXED]
         if self.log.moves_in_steps:

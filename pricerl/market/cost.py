@@ -98,10 +98,10 @@ class CostConfig:
 
 @dataclass(frozen=True)
 class CostPosterior:
-    """Draws of ``profit = share_kept * price * units - unit_cost * units - fixed_cost`` per row, each ``(K,)``."""
+    """Draws of ``profit = share_kept * sales - unit_cost * units - fixed_cost`` per row, each ``(K,)``."""
 
     share_kept: FloatArray
-    """Share of the posted price left after coupons and fees."""
+    """Share of revenue kept after fees."""
     unit_cost: FloatArray
     fixed_cost: FloatArray
     known: bool
@@ -115,9 +115,14 @@ class CostPosterior:
     """Share of the posted price that buyers pay after coupons."""
 
     @property
+    def price_kept(self) -> FloatArray:
+        """``(K,)`` share of the posted price left after coupons and fees."""
+        return self.share_kept * self.share_paid
+
+    @property
     def means(self) -> tuple[float, float]:
         """Mean share of the posted price kept after coupons and fees, and mean cost of a unit, money."""
-        return float(self.share_kept.mean()), float(self.unit_cost.mean())
+        return float(self.price_kept.mean()), float(self.unit_cost.mean())
 
     def mean_margin(self, price: Price) -> Price:
         """Return the profit of a unit at a price, or at each of several, at the mean costs, money."""
@@ -129,8 +134,7 @@ class CostPosterior:
         if measure == "profit":
             return self
         none = np.zeros_like(self.unit_cost)
-        paid = none + self.share_paid
-        return replace(self, share_kept=paid, unit_cost=none, fixed_cost=none, known=True, fees_known=True)
+        return replace(self, share_kept=none + 1, unit_cost=none, fixed_cost=none, known=True, fees_known=True)
 
     def describe(self) -> str:
         """Return one sentence on the estimated costs for the seller."""
@@ -140,9 +144,8 @@ class CostPosterior:
             if self.profit_days >= MIN_PROFIT_DAYS:
                 reason = "Total Profit follows from no share of sales, unit cost and fixed cost; check it, or "
             return f"unknown: {reason}fill in costs.csv (pricerl init) to get profit figures"
-        kept = self.share_kept / self.share_paid
         return (
-            f"{100 * kept.mean():.0f} % of sales kept (sd {100 * kept.std():.0f}), "
+            f"{100 * self.share_kept.mean():.0f} % of sales kept (sd {100 * self.share_kept.std():.0f}), "
             f"unit cost {self.unit_cost.mean():.2f} (sd {self.unit_cost.std():.2f}), "
             f"fixed cost per {word} {self.fixed_cost.mean():.2f} (sd {self.fixed_cost.std():.2f}), "
             f"from {self.profit_days} {word}s with a profit"
@@ -185,9 +188,9 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
         drawn if value is None else np.full_like(drawn, value) for value, drawn in zip(supplied, draws.T, strict=True)
     )
     fees_known, known = (identified or value is not None for value in supplied[1:])
-    paid = product.share_paid
     days = int(used.sum())
-    return CostPosterior(share_kept * paid, unit_cost, fixed_cost, known, days, product.step_days, fees_known, paid)
+    paid = product.share_paid
+    return CostPosterior(share_kept, unit_cost, fixed_cost, known, days, product.step_days, fees_known, paid)
 
 
 def describe_costs(product: ProductHistory, config: CostConfig) -> str:

@@ -74,10 +74,7 @@ def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> lis
 def find_pool(
     products: Sequence[ProductHistory], config: DemandConfig, known: Mapping[str, Evidence] = MappingProxyType({})
 ) -> Pool | None:
-    """Return the evidence on the elasticities of a catalogue; None if it gets no pooled prior.
-
-    Evidence ``known`` from earlier, by product name, counts for the products without a history here.
-    """
+    """Return the evidence on elasticities, that ``known`` by product included; None if there is no pooled prior."""
     if not pools(len({*known, *(product.product for product in products)}), config):
         return None
     settings = config.resolved()
@@ -151,8 +148,7 @@ def _past_demand(demand: DemandPosterior, log_price: FloatArray, log_grid: Float
 def _price_grids(low: float, high: float, size: int, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return edges, evenly spaced log prices from ``low`` to ``high``, money, and ``(size,)`` with both sides of edges.
 
-    The ``edges``, at most two prices at which demand may fall at once, become points of the first grid; of two that are
-    too close, the upper one.
+    At most two ``edges``, at which demand may fall, become points of the first grid; of two too close, the upper one.
     """
     if not len(edges):
         even = np.linspace(np.log(low), np.log(high), size)
@@ -198,7 +194,7 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         weekday=stack([item.weekday for item in products]),
         holiday=stack([item.holiday for item in products]),
         share_paid=stack([np.asarray(item.cost.share_paid) for item in products]),
-        share_kept=stack([with_mean(item.cost.share_kept / item.cost.share_paid) for item in products]),
+        share_kept=stack([with_mean(item.cost.share_kept) for item in products]),
         unit_cost=stack([with_mean(item.cost.unit_cost) for item in products]),
         fixed_cost=stack([with_mean(item.cost.fixed_cost) for item in products]),
         size=stack([np.asarray(item.units.size) for item in products]),

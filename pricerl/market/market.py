@@ -1,7 +1,4 @@
-"""The fitted market: expected units, sales, profit and conversions at a price, as tensors for thousands of env rows.
-
-A row is one product in one posterior draw.
-"""
+"""The fitted market: expected units, sales, profit and conversions at a price, as tensors for thousands of env rows."""
 
 from __future__ import annotations
 
@@ -29,10 +26,7 @@ MAX_CONVERSION = 100
 
 
 class Response(NamedTuple):
-    """Expected outcome of one day, or week, at a price, each ``(B,)``.
-
-    Sales and profit are money, conversions percent, 0 if never reported.
-    """
+    """Expected outcome of one row at a price, each ``(B,)``; money, and conversions in percent, 0 if never reported."""
 
     expected_units: Tensor
     sales: Tensor
@@ -51,10 +45,7 @@ class GridPosition(NamedTuple):
 
 
 class MarketRows(NamedTuple):
-    """Constants of ``B`` rows, each ``(B,)``: looked up once per episode instead of once per step.
-
-    All but the first are those of ``Market`` under the same name.
-    """
+    """Constants of ``B`` rows, each ``(B,)``, of the same name as in ``Market``: looked up once per episode."""
 
     first_point: Tensor
     """Position of the row's first grid point among the points of all curves."""
@@ -73,10 +64,7 @@ class MarketRows(NamedTuple):
     counted_cost: Tensor
 
     def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
-        """Return the share kept of sales less unit costs, money, ``(B,)`` or ``(n, B)``.
-
-        If revenue is the measure, these are the sales.
-        """
+        """Return the share that counts of sales less unit costs that count, money, ``(B,)`` or ``(n, B)``."""
         return self.counted_share * sales - self.counted_cost * units
 
     def profit(self, sales: Tensor, units: Tensor) -> Tensor:

@@ -28,10 +28,7 @@ _BOUND = torch.tensor(TERM_BOUND)
 _UNIT = torch.tensor(UNIT)
 
 MAX_GAIN = 1000.0
-"""Largest profit gain, relative, that the reward distinguishes: far beyond any attainable one, so that value bounds are
-known before the market is."""
-TOLERANCES = ("sales_tolerance", "conversion_tolerance")
-"""Settings of the maintenance terms, which only presets that reward profit have."""
+"""Largest relative profit gain that the reward distinguishes, so that value bounds are known before the market is."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,7 @@ class RewardConfig:
 
     preset: Literal["balanced", "profit", "revenue", "upward"] = "balanced"
     """Objective of the advice. ``balanced``: profit while sales and conversions are maintained; ``profit``: profit
-    alone; ``revenue``: revenue alone, which needs no costs. ``upward``: prices and sales above their medians, at a cost
-    that the report prints."""
+    alone; ``revenue``: revenue alone, without costs; ``upward``: prices and sales above their medians, at a cost."""
     sales_weight: float | None = None
     """Weight of the sales term."""
     price_weight: float | None = None
@@ -50,14 +46,8 @@ class RewardConfig:
     """Weight of the organic-conversion term."""
     ad_weight: float | None = None
     """Weight of the ad-conversion term."""
-    sales_tolerance: float | None = None
-    """Share of sales that may be lost before the sales term turns negative; not read by ``upward``."""
-    conversion_tolerance: float | None = None
-    """Share of a conversion that may be lost before its term turns negative; not read by ``upward``."""
-    drop_threshold: float | None = None
-    """Share of reference sales below which the 7-day mean of sales is penalised."""
     drop_weight: float | None = None
-    """Weight of that penalty."""
+    """Weight of the penalty on a 7-day mean of sales below 90 % of the reference."""
     exploration: float | None = None
     """Weight of the exploration bonus; negative is pessimism, which avoids prices with uncertain gains."""
 
@@ -66,14 +56,8 @@ class RewardConfig:
             close = did_you_mean(str(self.preset), PRESETS)
             raise UsageError(f"data.reward.preset must be one of {', '.join(PRESETS)}, found {self.preset!r}{close}")
         for name, value in self._chosen().items():
-            if name in (*TOLERANCES, "drop_threshold"):
-                if not 0 <= value <= 1:
-                    raise UsageError(f"data.reward.{name} must lie between 0 and 1, found {value}")
-            elif not math.isfinite(value):
+            if not math.isfinite(value):
                 raise UsageError(f"data.reward.{name} must be a finite number, found {value}")
-            if name in TOLERANCES and not PRESETS[self.preset].rewards_profit:
-                readers = ", ".join(preset for preset, numbers in PRESETS.items() if numbers.rewards_profit)
-                raise UsageError(f"data.reward.{name} is not read by the preset {self.preset!r}, only by {readers}")
 
     def resolved(self) -> ResolvedReward:
         """Return the preset's values, overridden by those that were set."""
@@ -145,8 +129,7 @@ class RewardInputs(NamedTuple):
     sales_ratio: Tensor
     """Expected sales over those at the median price."""
     profit_gain: Tensor
-    """Expected profit, or revenue if that is the measure, minus that at the current price, over the contribution
-    there; see ``env.references``."""
+    """Expected measure minus that at the current price, over the contribution there; see ``env.references``."""
     price_ratio: Tensor
     """Price over the median price."""
     spans: Spans

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from pricerl.decide.standing import Order, active_of
 from pricerl.formatting import PLAIN_DIGITS, safe_text
-from pricerl.guardrails.hard_limits import HardLimits, refuse_price
+from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head

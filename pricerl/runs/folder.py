@@ -138,10 +138,7 @@ class Generation:
 
     @contextlib.contextmanager
     def saving(self, update: int, leads: bool = True) -> Iterator[Path]:
-        """Yield the folder of a new save, which appears under its name once all processes have filled it.
-
-        The process that leads moves it into place; the others only write into it.
-        """
+        """Yield the folder of a new save; the leading process names it once all processes have filled it."""
         folder = self.save_folder(update)
         part = folder.with_name(f".{folder.name}.part")
         part.mkdir(parents=True, exist_ok=True)
@@ -235,10 +232,7 @@ class RunFolder:
 
     @property
     def current(self) -> Generation | None:
-        """The generation in use; None before the first training has ended.
-
-        Of a copy that followed the links it is the one with the same manifest.
-        """
+        """The generation in use, if a training has ended; in a copy without links, one of the same manifest."""
         link = self.path / CURRENT
         if link.is_symlink():
             return Generation(self.path / link.readlink())
@@ -332,10 +326,7 @@ class RunFolder:
         return all(link.exists() for link in wanted)
 
     def remove_old(self, keep: int, named: Collection[str]) -> None:
-        """Keep the newest ``keep`` generations and the current one whole, and remove the older ones.
-
-        Of those that the decision log has ``named``, the weights stay.
-        """
+        """Keep the newest ``keep`` generations and the current one whole; of others that are ``named``, the weights."""
         current = self.current
         for generation in self.generations()[:-keep]:
             if current is not None and generation.name == current.name:

@@ -1,7 +1,6 @@
 """State of one process of a run: its env, generators and replay buffer, written with every save.
 
-The buffer is written in segments, files of the transitions added since the previous save. A save lists the segments
-that hold its buffer, so a save costs as much as was added, however large the buffer is.
+The buffer is written in segments, files of what was added since the previous save; a save lists those that it needs.
 """
 
 from __future__ import annotations
@@ -33,10 +32,7 @@ class Segment(NamedTuple):
 
 
 class RankState:
-    """Files of the process ``rank`` in the folder of a generation.
-
-    It writes and restores a `pricerl.training.collector.Collector`.
-    """
+    """Files of the process ``rank`` in a generation, for a `pricerl.training.collector.Collector`."""
 
     def __init__(self, generation: Path, rank: int) -> None:
         self.generation = Generation(generation)

@@ -1,7 +1,4 @@
-"""Log of the commands of a run: ``run.log`` in its folder, rotated, without secrets and absolute paths.
-
-Records are kept in memory until the command knows its run; without one they are dropped.
-"""
+"""Log of the commands of a run: ``run.log`` in its folder, rotated, without secrets and absolute paths."""
 
 from __future__ import annotations
 

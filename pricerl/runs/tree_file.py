@@ -1,7 +1,6 @@
 """File format of checkpoints: one safetensors file whose metadata hold everything that is no tensor, as JSON.
 
-Nothing in it is executed when it is read: tensors are bytes with a name, a type and a shape, the rest is text. A
-checksum of the whole file is part of it.
+Nothing in it is executed when it is read: tensors are bytes with a name, the rest is text. It holds a checksum.
 """
 
 from __future__ import annotations

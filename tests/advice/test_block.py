@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from pricerl.advice.block import MOST_PRODUCTS, WIDTH, block_lines, wrapped
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.decide.decision import CONFIRM
+from pricerl.decide.decision import ANSWERS, CONFIRM
 from pricerl.formatting import Formatter
 
 NAMES = [
@@ -78,11 +78,12 @@ def test_one_product_is_a_block_with_verdict_certainty_reasons_and_next_steps(ch
 def test_a_doubtful_current_price_is_told_once_with_the_commands_that_settle_it(held: dict[str, Any]) -> None:
     doubt = "the last row has 1.99, taken for a discount that ends, and the price in force is 2.69"
     quality = {**held["data_quality"], "reasons": [doubt]}
-    decision = {**held["decision"], "why": CONFIRM.format(doubt=doubt)}
+    decision = {**held["decision"], "why": CONFIRM.format(doubt=doubt), "to_do": ANSWERS}
     text = "\n".join(block_lines([{**held, "decision": decision, "data_quality": quality}], Formatter(), PAGE))
     assert " ".join(text.split()).casefold().count(doubt) == 1
     for answer in ("regular", "last"):
         assert f"            pricerl predict --data.reading.current_price {answer}\n" in text
+    assert text.count("current_price regular") == text.count("current_price last") == 1
 
 
 def test_a_kept_price_has_no_table_of_differences_and_says_what_would_decide(held: dict[str, Any]) -> None:

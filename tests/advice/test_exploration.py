@@ -66,6 +66,13 @@ def test_every_price_passes_the_gate(shop: Dynamics) -> None:
         log = log.charge(price)
 
 
+def test_no_random_part_reaches_a_round_price(shop: Dynamics) -> None:
+    below = GatedPath((9.85,), None, ())
+    for part in explore(below, Product(shop, 0), 0.03, 3)[1]:
+        assert part.prices == pytest.approx((9.71, 9.99), abs=0.011)
+    assert explore(GatedPath((9.99,), None, ()), Product(shop, 0), 0.03, 3)[1] == ()
+
+
 def test_draws_repeat_and_are_fair(shop: Dynamics) -> None:
     first, again = (explore(FLAT, Product(shop, 0), 0.02, 3) for _ in range(2))
     assert first == again

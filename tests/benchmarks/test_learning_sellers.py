@@ -7,10 +7,10 @@ import torch
 from learning.account_view import OBSERVATION_DIM
 from learning.belief import NUM_PRICES, REACH, LearningConfig
 from learning.sellers_env import PRIVILEGED_DIM, LearningVectorEnv, expect_truth, scale_of, view_of
+from learning.utility import floor_of
 
 import pricerl.env  # noqa: F401 - registers the envs
 from pricerl.errors import UsageError
-from pricerl.market.utility import floor_of
 
 
 def test_an_episode_returns_the_utility_of_its_gain() -> None:

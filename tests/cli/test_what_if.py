@@ -15,7 +15,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.hard_limits import refuse_price
+from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig

@@ -122,7 +122,7 @@ def test_revenue_and_profit_of_the_market_are_those_after_a_steady_coupon(tmp_pa
     assert profit == pytest.approx(0.9 * sales - 4.0 * units - cost.fixed_cost.mean(), rel=1e-4)
     assert cost.mean_margin(10.0) == pytest.approx(0.9 * paid * 10.0 - 4.0)
     assert outcome(market(0.0))[1] == pytest.approx(10.0 * outcome(market(0.0))[0], rel=1e-6)
-    assert cost.counted("sales").share_kept.tolist() == pytest.approx([paid] * len(cost.share_kept))
+    assert cost.counted("sales").price_kept.tolist() == pytest.approx([paid] * len(cost.share_kept))
 
 
 HEADER = "Order ID,Date,Item,Quantity,Unit Price,Total"

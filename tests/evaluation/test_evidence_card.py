@@ -65,6 +65,17 @@ def test_a_price_that_moves_with_the_season_alone_cannot_be_tested(make_product)
     assert find_placebos(fit_demand(make_product(10.0, np.full(DAYS, 20.0)))) is None
 
 
+@pytest.mark.parametrize("units", [40, 4000])
+def test_sales_that_follow_from_the_price_without_chance_cannot_be_tested(units, make_product, prepare):
+    price = prices(np.random.default_rng(6))
+    product = make_product(price, np.round(units * (price / 10) ** -2.0))
+    fit = fit_demand(product)
+    assert find_placebos(fit) is None
+    card = draw_card(fit, product, fit_market(prepare(product), conversions=False).products[0], False)
+    assert len(card) == 7 and "FAIL" not in {line.verdict for line in card}
+    assert sum("sales are few" in line.finding for line in card) == 1
+
+
 @pytest.mark.parametrize("others", [log_normal_prior(-2.2, 1.5), log_normal_prior(-4.0, 1.5)])
 def test_draws_under_another_prior_are_those_of_its_posterior(others):
     """With a log-normal prior and likelihood, both posteriors have a closed form."""

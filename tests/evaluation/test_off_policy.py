@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shops.known_market import known_market
 
-from pricerl.evaluation.off_policy import LoggedDays, estimate_off_policy, mean_kernel, similarity
+from pricerl.evaluation.off_policy import estimate_off_policy, mean_kernel, similarity
 from pricerl.market.cost import CostConfig
 
 COST = 6.0
@@ -93,8 +93,7 @@ def test_days_without_sales_figures_do_not_count(log):
 def test_days_of_a_weekend_discount_weigh_alike():
     weekday = np.arange(70) % 7
     price = np.where(weekday >= 5, 9.0, 10.0)
-    days = LoggedDays(np.log(price), weekday, np.arange(70) // 7, np.ones(70))
-    weight, effective = similarity(days, np.log(9.0))
+    weight, effective = similarity(np.log(price), weekday, np.log(9.0))
     assert (weight > 0).tolist() == (weekday >= 5).tolist()
     assert effective == pytest.approx(20)
     assert np.ptp(weight[weekday >= 5]) == pytest.approx(0)
@@ -102,10 +101,10 @@ def test_days_of_a_weekend_discount_weigh_alike():
 
 def test_effective_days_by_hand():
     prices = np.log(np.repeat([10.0, 11.0], 14))
-    days = LoggedDays(prices, np.arange(28) % 7, np.arange(28) // 7, np.ones(28))
-    assert similarity(days, np.log(10.0))[1] == pytest.approx(14)
+    weekday = np.arange(28) % 7
+    assert similarity(prices, weekday, np.log(10.0))[1] == pytest.approx(14)
     width = 2.34 * prices.std() * 28**-0.2
-    assert similarity(days, np.log(10.0) - 0.5 * width)[1] == pytest.approx(14 * 0.75)
+    assert similarity(prices, weekday, np.log(10.0) - 0.5 * width)[1] == pytest.approx(14 * 0.75)
 
 
 @pytest.mark.parametrize("width", [0.01, 0.05, 1.0])

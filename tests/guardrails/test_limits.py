@@ -324,6 +324,13 @@ def test_alternatives_obey_the_limits_in_force(settings, edges, nearest):
     assert all(float(project(torch.tensor([price]).double(), now, band)) == found for price, found in nearest.items())
 
 
+def test_products_with_changes_of_their_own_have_alternatives():
+    config = GuardrailConfig(products={"mug": {"max_drop": 0.0}})
+    products = [GuardedProduct(config.of(name), (8.0, 12.0), NO_COSTS) for name in ("mug", "bowl")]
+    band = lasting_band(price_limits(products).rows(torch.tensor([0, 0, 1])), torch.full((3,), 10.0))
+    assert band.low.tolist() == [10.0, 10.0, 8.0] and band.high.tolist() == [12.0] * 3
+
+
 def test_a_current_price_beyond_the_prices_tried_stays_an_alternative():
     product, now = GuardedProduct(GuardrailConfig(), (5.5, 16.3), NO_COSTS), torch.tensor([17.3]).double()
     band = lasting_band(price_limits([product], dtype=torch.float64), now)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shops.pricebench import probability_better
 
 from pricerl.data.config import DataConfig
 from pricerl.data.preprocessor import DataPreprocessor
@@ -37,7 +38,7 @@ def test_dear_weekends_that_sell_four_times_as_much_do_not_make_a_rise_look_good
     usual = np.where(WEEKEND, 12.0, 9.0)
     price = np.where(rng.random(DAYS) < 0.1, rng.choice([9.0, 10.0, 11.0, 12.0], DAYS), usual)
     weekend = shop(price, rng.poisson(np.where(WEEKEND, 40, 10) * (price / usual) ** -2.0).astype(float))
-    assert weekend.probability_better(1.05 * weekend.current_price) < 0.6
+    assert probability_better(weekend, 1.05 * weekend.current_price) < 0.6
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -45,7 +46,7 @@ def test_a_price_that_rises_with_growing_demand_proves_nothing(seed):
     share = np.arange(DAYS) / DAYS
     growing = shop(np.round(9 + 4 * share, 2), np.random.default_rng(seed).poisson(10 + 40 * share).astype(float))
     for change in (0.95, 1.05):
-        assert growing.probability_better(change * growing.current_price) < 0.9
+        assert probability_better(growing, change * growing.current_price) < 0.9
 
 
 def test_random_price_changes_show_their_effect_despite_weekdays_and_growth():
@@ -53,7 +54,7 @@ def test_random_price_changes_show_their_effect_despite_weekdays_and_growth():
     price = np.repeat(rng.choice([9.0, 10.0, 11.0, 12.0], DAYS // 7), 7)
     mean = np.where(WEEKEND, 80, 40) * np.exp(np.arange(DAYS) / DAYS) * (price / 10) ** -4.0
     known = shop(price, rng.poisson(mean).astype(float))
-    assert known.probability_better(0.95 * known.current_price) > 0.95
+    assert probability_better(known, 0.95 * known.current_price) > 0.95
 
 
 def test_ad_over_organic_conversion_separates_campaigns_from_their_discounts(make_product):

@@ -88,9 +88,6 @@ CHANGED = {
     "price_weight": 0.6,
     "organic_weight": 0.4,
     "ad_weight": 0.4,
-    "sales_tolerance": 0.15,
-    "conversion_tolerance": 0.02,
-    "drop_threshold": 0.95,
     "drop_weight": 0.9,
     "exploration": 0.3,
 }
@@ -178,19 +175,11 @@ def test_an_unknown_preset_is_refused_with_the_list_and_a_guess():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("sales_tolerance", -0.1), ("drop_threshold", 1.2), ("price_weight", float("nan")), ("exploration", float("inf"))],
+    [("price_weight", float("nan")), ("exploration", float("inf"))],
 )
 def test_an_impossible_setting_is_refused_by_name(name, value):
     with pytest.raises(UsageError, match=f"reward.{name} must"):
         RewardConfig(**{name: value})
-
-
-@pytest.mark.parametrize("name", ["sales_tolerance", "conversion_tolerance"])
-def test_a_tolerance_that_upward_does_not_read_is_refused_by_name(name):
-    with pytest.raises(
-        UsageError, match=rf"data\.reward\.{name} is not read by the preset 'upward', only by balanced, profit, revenue"
-    ):
-        RewardConfig("upward", **{name: 0.1})
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pricerl.guardrails.hard_limits import HardLimits, refuse_price
+from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
 from pricerl.operations.log.orders import doubt_price, judged_orders, orders_of
 
 LIMITS = HardLimits(floor=8.235294, ceiling=20.0, price_step=0.05)

@@ -162,7 +162,7 @@ def _steps(view: View) -> list[Step]:
     contradiction = contradiction_words(product)
     doubts = [(contradiction, "")] if contradiction else []
     if view.change_day is None:
-        helps = []
+        helps = [(words, f"{command}{option}") for words, command in product["decision"].get("to_do", ())]
         for line in what_would_change(product, f):
             words, named, command = line.partition(": pricerl ")
             helps.append((f"{words}:", f"pricerl {command.rstrip('.')}{option}") if named else (line, ""))

@@ -51,7 +51,12 @@ KINDS: dict[Kind, tuple[int, str, str]] = {
 VERDICTS: Sequence[Quality] = ("PASS", "REVIEW", "FAIL")
 EXPERIMENT = 0, "prices were tested, or varied enough by advice, to show how buyers react", ""
 NO_EXPERIMENT = 1, "no price was set at random or tested", f"To be certain, {TEST}"
-UNTESTED = 1, "cannot be tested: sales are few, or the price hardly varied apart from weekday and season", VARY
+UNTESTED = (
+    1,
+    "cannot be tested: sales are few or free of chance, or the price hardly varied apart from weekday and season",
+    VARY,
+)
+UNTESTED_EITHER = 1, "cannot be tested either", "As above"
 
 
 class CardLine(NamedTuple):
@@ -91,7 +96,7 @@ def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, t
 
 def _judge_placebos(found: Placebos | None) -> dict[str, Finding]:
     if found is None:
-        return dict.fromkeys(("next price", "shifted prices", "replayed sales"), UNTESTED)
+        return {"next price": UNTESTED, "shifted prices": UNTESTED_EITHER, "replayed sales": UNTESTED_EITHER}
     return {
         "next price": _judge(
             2 * ndtr(-abs(found.lead)),
@@ -115,7 +120,7 @@ def _judge_placebos(found: Placebos | None) -> dict[str, Finding]:
 def _judge_place(fit: WorkingFit) -> Finding:
     """Compare the history's own elasticity with the published ones; only demand that rises with the price fails."""
     if not np.ptp(fit.days.log_price):
-        return UNTESTED
+        return UNTESTED_EITHER
     place = (fit.elasticity - PUBLISHED_MEAN) / float(np.hypot(PUBLISHED_SD, fit.error))
     words = f"your history alone gives an elasticity of {fit.elasticity:.1f}, above {100 * ndtr(place):.0f} % of others"
     level, _, remedy = _judge(ndtr(-fit.elasticity / fit.error), words, words, f"Check prices and units, or {TEST}")

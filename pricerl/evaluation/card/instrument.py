@@ -36,9 +36,8 @@ class Instrumented(NamedTuple):
 def instrument_elasticity(history: ProductHistory, fit: WorkingFit) -> Instrumented | None:
     """Estimate the elasticity with the unit cost of each day as an instrument of the price, given a regression.
 
-    Price, cost and working response are taken given the covariates, whose priors count as further observations.
-    Surprises may depend on each other within two weeks. None if the unit cost is unknown by day or hardly varied, or
-    the price never did.
+    Price, cost and working response are taken given the covariates, whose priors count as further observations. None
+    if the unit cost is unknown by day or hardly varied, or the price never did.
     """
     if history.costs is None:
         return None

@@ -21,6 +21,8 @@ MOST_SHIFTS = 100
 """Most circular shifts of the prices."""
 FEWEST_SHIFTED = 3
 """Smallest shift, rows; prices that are shifted less resemble the real ones."""
+LEAST_CHANCE = 0.1
+"""Smallest spread of the sales over that of simulated ones; what varies less was computed rather than sold."""
 
 
 class Placebos(NamedTuple):
@@ -37,7 +39,7 @@ class Placebos(NamedTuple):
 
 
 def find_placebos(fit: WorkingFit) -> Placebos | None:
-    """Test a demand regression; None if the other causes explain the price, or there are too few days."""
+    """Test a demand regression; None if other causes explain the price, days are few, or sales show no chance."""
     x = fit.days.log_price - fit.days.log_price.mean()
     days = len(x)
     root = np.sqrt(fit.weight)
@@ -51,6 +53,8 @@ def find_placebos(fit: WorkingFit) -> Placebos | None:
     units = np.column_stack([fit.days.units, drawn.T]) - fit.mean[:, None]
     noise = left_over(units * (root / fit.mean)[:, None], basis)
     spread = np.square(noise).sum(0) / free
+    if spread[0] < LEAST_CHANCE * spread[1:].mean():
+        return None
     noise = noise / np.sqrt(spread)
 
     def slopes(columns: FloatArray) -> FloatArray:

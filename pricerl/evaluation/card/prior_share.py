@@ -49,8 +49,7 @@ def find_prior_share(fit: WorkingFit, history: ProductHistory, fitted: ProductMa
     """Return the share of the precision of the elasticity that is the prior's, 0 to 1.
 
     The prior is that of the log of minus the elasticity; its sd counts at the estimate, or at its own median where
-    demand is flatter. What moved the price may bias the history, except on days at advised prices. None where the
-    demand model states no prior.
+    demand is flatter. None where the demand model states no prior.
     """
     if (prior := fitted.prior) is None:
         return None
@@ -67,10 +66,7 @@ def find_prior_share(fit: WorkingFit, history: ProductHistory, fitted: ProductMa
 
 
 def own_precision(history: ProductHistory, size: float) -> float:
-    """Return the precision of the elasticity from days at advised prices: one over the variance of its estimate.
-
-    ``size`` is the negative-binomial size of daily units.
-    """
+    """Return the precision of the elasticity from days at advised prices, given the size of daily units."""
     own = history.own_days
     if not own.any():
         return 0.0
@@ -85,10 +81,7 @@ def shows_response(history: ProductHistory, size: float) -> bool:
 
 
 def redraw(prior: StatedPrior, elasticity: FloatArray) -> list[IntArray]:
-    """Return the draws ``(K,)`` that stand for the posterior under each other prior, by index.
-
-    The ``elasticity (K,)`` is that of the draws at hand, negative.
-    """
+    """Return the draws ``(K,)`` that stand for the posterior under each other prior; the elasticity is ``(K,)``."""
     log_steepness = np.log(-elasticity)
     own = prior.log_density(log_steepness)
     others = [power * own for power in POWERS]

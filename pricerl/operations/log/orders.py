@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pricerl.decide.standing import Order, Status, active_of
-from pricerl.guardrails.hard_limits import HardLimits, refuse_price
+from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside, same_price
 from pricerl.operations.log.decision_log import Entry
 

@@ -3,7 +3,7 @@
 An account holds, per posterior draw, what the prices charged since it was opened have earned over keeping the price of
 that day. A plan adds the gain expected from a path of prices over the weeks that are left. Losses weigh several times
 as much as gains (Tversky and Kahneman 1992, with linear sides), and a plan may not push a low quantile of the account
-below the budget.
+below the budget. `pricerl.decide.account` chooses in the same way among the plans of one product.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-TAIL_PROBABILITY = 0.10
-"""Probability with which a change may cost more than its risk, and an account end below its loss budget."""
+from pricerl.evaluation.valuation import TAIL_PROBABILITY
 
 
 class Plans(NamedTuple):

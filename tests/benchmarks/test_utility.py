@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from learning.account_view import weigh_losses
-
-from pricerl.market.utility import choose_plan, floor_of, value_plans, weighted_quantile
+from learning.utility import choose_plan, floor_of, value_plans, weighted_quantile
 
 
 def test_losses_weigh_several_times_as_much_as_gains() -> None:
