@@ -195,7 +195,6 @@ def fit_shop(market: str, units: float, seed: int, kind: type[SellerConfig] = Se
 def play_shop(truth: dict, planned: PlannedTest, rng: np.random.Generator) -> np.ndarray:
     """Return mean days, shares with a verdict and with a wrong one, and the gain as a share of the year's profit."""
     design, rule = planned.design, planned.rule
-    assert rule is not None
     prices = (planned.test.regular_price, planned.test.price)
     units = tuple(float(expected_units(truth, price)) for price in prices)
     differences, _ = play(SHOP, design, units, planned.sales.values, PLAYED, rng)

@@ -75,7 +75,7 @@ def _plan(words: Sequence[str]) -> int:
     """Choose product, prices, blocks and length of the test that earns the most, and write its schedule."""
     parser = _parser("plan", "Plan a price test and write its schedule; all options of predict apply as well.")
     parser.add_argument("--data.path", dest="path", help="the seller's file; those of the newest advice if absent")
-    parser.add_argument("--question", choices=("profit", "sales", "units"), help="what is compared; profit if absent")
+    parser.add_argument("--question", choices=("profit", "sales"), help="what is compared; profit if absent")
     parser.add_argument("--max_days", type=int, default=182, help="most days of the test")
     parser.add_argument("--max_cost", type=float, help="largest cost, exceeded in one of 20 plausible scenarios, money")
     parser.add_argument("--from", dest="first", help="first day, such as 2026-01-31; the earliest possible if absent")
@@ -142,8 +142,7 @@ def _plan_lines(
     test = planned.test
     days = f"up to {plural(test.days, 'day')}, from {f.date(order['first_day'])} to {f.date(order['until'])}"
     yield f"{shown(order['product'])}: {_against(test.price, test.regular_price, f)}, {days}"
-    if planned.rule is not None:
-        yield f"  worth      {f.money(test.gain)} within a year, net of its cost, over deciding now"
+    yield f"  worth      {f.money(test.gain)} within a year, net of its cost, over deciding now"
     expected = f"expected: {'costs' if test.expected_cost >= 0 else 'earns'} {f.money(abs(test.expected_cost))}"
     worst = f"{f.money(test.worst_cost)} in the worst of {draws}"
     yield f"  cost       at most {f.money(test.cost)} in 19 of 20 plausible scenarios, {worst}; {expected}"
@@ -153,9 +152,8 @@ def _plan_lines(
     blocks = f"{planned.design.pairs} pairs of blocks of {test.block} days"
     yield f"  design     {blocks} in random order, {washout}"
     yield f"  question   which price brings more {test.question}"
-    if planned.rule is not None:
-        yield f"  stop rule  ends early when a choice is expected to lose at most {f.money(test.largest_loss)};"
-        yield f"             a price must be better with a probability of {f.percent(SURE, 0)} to be chosen"
+    yield f"  stop rule  ends early when a choice is expected to lose at most {f.money(test.largest_loss)};"
+    yield f"             a price must be better with a probability of {f.percent(SURE, 0)} to be chosen"
     yield f"  proof      a proven difference, with at most {f.percent(ANYTIME + FINAL, 0)} errors, earns grade A"
     if others:
         yield "  others     buyers who switch to your other products bias a test of one; read measures that"
@@ -170,7 +168,7 @@ def _refusal_lines(
     start = shown(product.name)
     if planned is None and (question or product.market.measure) == "profit" and not product.fitted.cost.known:
         yield f"{start}: no test of profit, as your costs are unknown"
-        yield "  name your costs (--costs costs.csv, made by init), or test how units react (--question units)"
+        yield "  name your costs (--costs costs.csv, made by init), or compare revenue (--question sales)"
     elif planned is None:
         yield f"{start}: no test, as your limits leave no other price from which the price may also come back"
         yield "  widen data.guardrails (guardrails.yaml, made by init) or end a pause"
@@ -180,11 +178,8 @@ def _refusal_lines(
         test = planned.test
         against = f"{_against(test.price, test.regular_price, f)}, up to {plural(test.days, 'day')}"
         yield f"{start}: no price test pays; the best one: {against}, for up to {f.money(test.cost)}"
-        if planned.rule is None:
-            yield f"  it would find how units react with a probability of {f.percent(test.decides, 0)}"
-        else:
-            more = "more" if test.gain >= 0 else "less"
-            yield f"  within a year it is expected to earn {f.money(abs(test.gain))} {more} than deciding now"
+        more = "more" if test.gain >= 0 else "less"
+        yield f"  within a year it is expected to earn {f.money(abs(test.gain))} {more} than deciding now"
         if not mind_changes(product.fitted.memory):
             run = f" --run_name {shlex.quote(name)}" if name else ""
             yield f"  random prices, {f.percent(OFFERED, 0)} up or down, cost little and show how buyers respond:"
@@ -333,10 +328,7 @@ def _verdict(test: Entry, found: InterimAnalysis, f: Formatter) -> str:
         return f"the test goes on{now}"
     if found.verdict == "undecided":
         return f"not decided, the test has ended: charge {regular}{now}"
-    if test["question"] == "units":
-        better = f"sells {'more' if found.verdict == 'higher' else 'fewer'} units"
-    else:
-        better = f"brings {'more' if found.verdict == 'higher' else 'less'} {test['question']}"
+    better = f"brings {'more' if found.verdict == 'higher' else 'less'} {test['question']}"
     sure = "proven" if found.proven else f"not proven, but it is expected to lose only {loss} in the rest of the year"
     return f"decided: {f.price(test['test_price'])} {better} than {regular} ({sure})"
 

@@ -30,7 +30,7 @@ class Sales:
     units: tuple[FloatArray, FloatArray]
     """Expected units at the regular and at the test price, ``(K,)`` in every posterior draw."""
     values: tuple[float, float]
-    """Worth of a unit at either price: its profit or its price, money, or 1 if units are measured."""
+    """Worth of a unit at either price: its profit or its price, money."""
     size: float
     """Negative-binomial size of a row's units."""
     drift: float
@@ -82,9 +82,7 @@ def expect_gains(sales: Sales, gain: FloatArray, kept: int, rule: StopRule, pair
     return np.asarray(cost + rule.rows_left(pairs) * (gain * chosen).mean(axis=1))
 
 
-def simulate_tests(
-    design: Switchback, sales: Sales, rule: StopRule | None, generator: np.random.Generator
-) -> SimulatedTests:
+def simulate_tests(design: Switchback, sales: Sales, rule: StopRule, generator: np.random.Generator) -> SimulatedTests:
     """Simulate tests with negative-binomial units and a level that differs from block to block.
 
     The sum of k rows with mean m and size s is again negative binomial, with mean ``k m`` and size ``k s``.
@@ -94,7 +92,7 @@ def simulate_tests(
     differences = draw_differences(design, sales, draw, generator)
     turns = list_turns(design.pairs, generator, EXACT)[:MOST_TURNS]
     verdicts, stops = decide_many(differences, sales.difference_sd(design.kept), turns, rule)
-    rows = np.zeros(len(stops)) if rule is None else np.where(verdicts > 0, rule.rows_left(stops), 0.0)
+    rows = np.where(verdicts > 0, rule.rows_left(stops), 0.0)
     return SimulatedTests(
         decided=float((verdicts != 0).mean()),
         wrong=float((verdicts * sales.effects[draw] < 0).mean()),

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 
 from pricerl.arrays import FloatArray, Interval, Share, interval_of
 from pricerl.data.days import YEAR
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
-from pricerl.experiments.analysis import FINAL, StopRule
+from pricerl.experiments.analysis import StopRule
 from pricerl.experiments.design import Sales, SimulatedTests, expect_gains, measure_drift, simulate_tests
 from pricerl.experiments.prices import ReachablePrice, find_reachable_prices, gate_blocks
 from pricerl.experiments.schedule import FEWEST_PAIRS, PROPENSITY, Question, Switchback, hash_schedule, lay_out
@@ -30,8 +29,6 @@ MOST_COST = 0.05
 MATTERS = 0.001
 """Money that matters, as a share of what keeping the price earns in a year: a test ends early when its choice is
 expected to lose less, and is worth its work if it is expected to earn more."""
-POWER = 0.80
-"""Probability with which a test of units finds the median effect over the posterior draws."""
 BLOCKS = (7, 14)
 """Days of a block: whole weeks, so that all weekdays count alike at both prices."""
 WEEKLY_BLOCKS = (1, 2, 4)
@@ -66,7 +63,7 @@ class PriceTest:
     """Days at the beginning of a block that do not count."""
     gain: float
     """Expected gain of the verdict within a year, net of the test's expected cost, over keeping the price or, where the
-    advice changes it, charging the other one at once, money; 0 of a test of units."""
+    advice changes it, charging the other one at once, money."""
     largest_loss: float
     """Expected loss of a choice in the rest of the year with which the test ends early, money."""
     decides: Share
@@ -82,7 +79,7 @@ class PriceTest:
     uplift: Interval
     """Measure per row at the test price minus that of keeping the price, money."""
     pays: bool
-    """Whether it is inside the limits on days and money and, unless units are measured, expected to earn enough."""
+    """Whether it is inside the limits on days and money, and expected to earn enough."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +92,7 @@ class PlannedTest:
     sales: Sales
     wait: int
     """Rows after the history before the test can begin."""
-    rule: StopRule | None
-    """Stop rule on money; None of a test of units."""
+    rule: StopRule
 
 
 class Budget(NamedTuple):
@@ -121,9 +117,9 @@ class _Candidate:
     """``(K,)`` measure per row minus that of keeping the price, money."""
     kept: float
     """Measure per row of keeping the price, money."""
-    rule: StopRule | None
+    rule: StopRule
     value: float
-    """Expected gain within the year, money; of a test of units minus its length in rows."""
+    """Expected gain within the year, money."""
 
     @property
     def cost(self) -> float:
@@ -145,7 +141,7 @@ def plan_price_test(
     keeps: bool = True,
     current: Mapping[str, float] | None = None,
 ) -> PlannedTest | None:
-    """Return the test that is expected to earn the most within a year, net of its cost; of units, the shortest.
+    """Return the test that is expected to earn the most within a year, net of its cost.
 
     If none is inside the limits or pays, the one that comes closest is returned, marked as such. There is none if the
     guardrails allow no other price with a way back, or costs are needed and unknown.
@@ -177,15 +173,10 @@ def _describe(
     chosen: _Candidate, simulated: SimulatedTests, question: Question, step: int, budget: Budget, keeps: bool
 ) -> PriceTest:
     design = chosen.design
-    year = YEAR // step
-    gain = 0.0
-    enough = True
-    if chosen.rule is not None:
-        mean = float(chosen.gain.mean())
-        at_once = 0.0 if keeps else max(mean, 0.0) * year
-        cost = min(mean, 0.0) * simulated.pairs * design.block
-        gain = float((chosen.gain * simulated.chosen).mean()) + cost - at_once
-        enough = gain >= chosen.rule.loss
+    mean = float(chosen.gain.mean())
+    at_once = 0.0 if keeps else max(mean, 0.0) * chosen.rule.year
+    cost = min(mean, 0.0) * simulated.pairs * design.block
+    gain = float((chosen.gain * simulated.chosen).mean()) + cost - at_once
     return PriceTest(
         question=question,
         price=chosen.way.price,
@@ -195,14 +186,14 @@ def _describe(
         block=design.block * step,
         washout=design.washout * step,
         gain=gain,
-        largest_loss=0.0 if chosen.rule is None else chosen.rule.loss,
+        largest_loss=chosen.rule.loss,
         decides=simulated.decided,
         wrong=simulated.wrong,
         cost=chosen.cost,
         worst_cost=max(0.0, -float(chosen.gain.min())) * design.rows / 2,
-        expected_cost=-float(chosen.gain.mean()) * design.rows / 2,
+        expected_cost=-mean * design.rows / 2,
         uplift=interval_of(chosen.gain),
-        pays=enough and chosen.fits(step, budget),
+        pays=gain >= chosen.rule.loss and chosen.fits(step, budget),
     )
 
 
@@ -214,8 +205,7 @@ def _propose(
     step = product.history.step_days
     prices = [ways[0].current, *(way.price for way in ways)]
     keep, *values = value_paths(product, product.money(prices)[:, None].expand(-1, WEEKS * 7 // step))
-    measure = product.market.measure if question == "units" else question
-    kept = float(getattr(keep, measure).mean())
+    kept = float(getattr(keep, question).mean())
     size = float(product.market.size[product.index])
     drifts: dict[tuple[int, int], float] = {}
     for way, value in zip(ways, values, strict=True):
@@ -227,11 +217,7 @@ def _propose(
             if (block, washout) not in drifts:
                 drifts[block, washout] = _drift(product, block, washout)
             sales = Sales((keep.units, value.units), worth, size, drifts[block, washout])
-            gain = getattr(value, measure) - getattr(keep, measure)
-            if question == "units":
-                design = Switchback(_pairs_of_units(sales, block - washout), block, washout)
-                yield _Candidate(way, design, sales, gain, kept, None, -design.rows)
-                continue
+            gain = getattr(value, question) - getattr(keep, question)
             rule = StopRule(sales.spread, MATTERS * abs(kept) * YEAR / step, YEAR // step, block)
             most = max(budget.days // (2 * block * step), FEWEST_PAIRS)
             pairs = np.arange(FEWEST_PAIRS, most + 1)
@@ -241,17 +227,8 @@ def _propose(
             yield _Candidate(way, design, sales, gain, kept, rule, float(expected[best]))
 
 
-def _pairs_of_units(sales: Sales, kept: int) -> int:
-    """Return the pairs with which a test finds the median effect with a probability of ``POWER``."""
-    reach = float(ndtri(POWER) + ndtri(1 - FINAL / 2))
-    ratio = reach * sales.difference_sd(kept) / max(float(np.median(np.abs(sales.effects))), 1e-12)
-    return max(FEWEST_PAIRS, math.ceil(min(ratio**2 + 1, 1e6)))
-
-
 def _unit_values(product: Product, question: Question, prices: tuple[float, float]) -> tuple[float, float]:
-    """Return what a unit counts at two prices: its profit at the mean costs, its price, or 1 if units are measured."""
-    if question == "units":
-        return 1.0, 1.0
+    """Return what a unit counts at two prices: its profit at the mean costs, or its price."""
     if question == "sales":
         return prices
     cost = product.fitted.cost
@@ -348,7 +325,5 @@ def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Pr
         "power": test.decides,
         "cost": test.cost,
         "expected_cost": test.expected_cost,
-        "stop": None
-        if planned.rule is None
-        else {key: getattr(planned.rule, key) for key in ("spread", "loss", "year")},
+        "stop": {key: getattr(planned.rule, key) for key in ("spread", "loss", "year")},
     }

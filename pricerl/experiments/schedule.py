@@ -53,7 +53,7 @@ LOGGED = {
 """Valid values for the keys that the log adds to the order of a plan."""
 
 Question = Literal["profit", "sales", "units"]
-"""Outcome that a test compares at the two prices; units where it cannot distinguish their profits."""
+"""Outcome that a test compares at the two prices; units in tests of older versions only."""
 
 
 class ScheduledDay(Part):
@@ -225,7 +225,7 @@ def _contradiction(order: Mapping[str, Any]) -> str:
     off = [max(min(span) - row["price"], row["price"] - max(span)) for row, span in zip(rows, spans, strict=True)]
     if max(off) > RECORDED or same_price(*prices):
         return "the prices of the schedule are not those of the test"
-    worth = {"units": [1, 1], "sales": [*prices], "profit": order["profits"] or order["values"]}
-    if order["values"] != worth[order["question"]]:
+    worth = {"sales": [*prices], "profit": order["profits"] or order["values"]}
+    if order["values"] != worth.get(order["question"]):
         return f"a unit does not count as in a test of {order['question']}"
     return ""

@@ -14,7 +14,7 @@ from command_line import run, seller_lines, train, write_lines
 from pricerl.experiments.schedule import PLAN as PLAN_FILE
 from pricerl.experiments.schedule import SCHEDULE, hash_schedule, render_schedule
 
-PLAN = ("price-test", "plan", "seller", "--question", "units")
+PLAN = ("price-test", "plan", "seller", "--question", "sales")
 LIMITS = ("--max_days", "2000", "--max_cost", "1000000")
 
 
@@ -59,7 +59,7 @@ def test_a_test_that_does_not_pay_is_refused_with_the_numbers_and_the_random_pri
     assert not (shop / "checkpoints" / "seller" / "price_test.csv").exists()
 
 
-def test_whoever_asks_for_units_is_not_told_to_ask_for_units(shop: Path) -> None:
+def test_whoever_asks_a_question_is_not_told_to_ask_it(shop: Path) -> None:
     for words in (("--data.guardrails.pause", "true"), ("--max_cost", "0", "--max_days", "14")):
         result = run(shop, *PLAN, *words)
         assert result.code == 4 and "--question" not in result.out, result.out + result.err
@@ -79,7 +79,8 @@ def tampered(shop: Path, plan: Path, schedule: Path) -> Path:
     higher = round(order["test_price"] * 1.6, 2)
     for row in order["schedule"]:
         row["price"] = higher if row["price"] == order["test_price"] else row["price"]
-    order.update(test_price=higher, schedule_hash=hash_schedule(order["schedule"]))
+    values = [order["regular_price"], higher]
+    order.update(test_price=higher, values=values, schedule_hash=hash_schedule(order["schedule"]))
     plan.write_text(json.dumps(document))
     schedule.write_text(render_schedule(order["schedule"]))
     return shop

@@ -77,7 +77,7 @@ def test_a_price_that_would_break_a_relation_gives_way_to_the_nearest_that_does_
         *(price for price in large if price > 10.3),
         10.0,
     }
-    planned = plan_price_test(ordered, "units", Budget(730, 1e9))
+    planned = plan_price_test(ordered, "sales", Budget(730, 1e9))
     assert planned is not None and planned.test.price <= 10.3
 
 
@@ -98,31 +98,21 @@ def test_a_multipack_bounds_the_test_of_its_single_from_below(two_sizes: Market)
     assert min(way.price for way in find_reachable_prices(alone, {"L": 19.47})) == 9.74
 
 
-def test_a_test_of_units_is_long_enough_for_its_effect_within_its_limits_or_says_that_it_is_not(
-    fitted_product: Product,
-) -> None:
-    planned = plan_price_test(fitted_product, "units", Budget(730, 1e9))
-    assert planned is not None
-    test, design = planned.test, planned.design
-    assert test.pays and test.decides >= 0.5 and test.days == design.rows == 2 * design.pairs * design.block
-    assert test.block % 7 == 0 and test.washout >= 1 and design.pairs >= 6
-    assert test.cost <= test.worst_cost and test.expected_cost <= test.worst_cost
-    short = plan_price_test(fitted_product, "units", Budget(28, 1e9))
-    assert short is not None and not short.test.pays
-    poor = plan_price_test(fitted_product, "units", Budget(730, 0.0))
-    assert poor is not None and (poor.test.cost == 0 or not poor.test.pays)
-
-
 def test_the_plan_takes_the_price_and_the_length_that_earn_most_and_pays_only_above_what_matters(
     fitted_product: Product,
 ) -> None:
     """Elasticity -1.8 to -2.6 and a best price 6 to 12 % away: a history of a year leaves little to be learned."""
     planned = plan_price_test(fitted_product, "profit", Budget(182, 1e9))
-    assert planned is not None and planned.rule is not None
-    test = planned.test
+    assert planned is not None
+    test, design = planned.test, planned.design
+    assert test.days == design.rows == 2 * design.pairs * design.block
+    assert test.block % 7 == 0 and test.washout >= 1 and design.pairs >= 6
+    assert test.cost <= test.worst_cost and test.expected_cost <= test.worst_cost
     assert test.pays == (test.gain >= planned.rule.loss) and planned.rule.year == 364
     assert test.mean_days <= test.days <= 182 and test.wrong <= min(test.decides, 0.10)
     assert 0.02 <= abs(test.price / test.regular_price - 1) <= 0.2
+    short = plan_price_test(fitted_product, "profit", Budget(28, 1e9))
+    assert short is not None and not short.test.pays
     capped = plan_price_test(fitted_product, "profit", Budget(182, 0.0))
     assert capped is not None and (capped.test.cost == 0 or not capped.test.pays)
 
@@ -145,7 +135,7 @@ def test_limits_that_allow_larger_steps_let_the_test_take_them(known_demand: Cal
     assert max(abs(way.price / 10 - 1) for way in find_reachable_prices(_product(market, max_week_change=0.06))) < 0.13
 
 
-def test_without_costs_only_units_can_be_compared(
+def test_without_costs_only_sales_can_be_compared(
     prepare: Callable[..., Any], make_product: Callable[..., Any]
 ) -> None:
     from pricerl.market.fitting import fit_market
@@ -153,8 +143,9 @@ def test_without_costs_only_units_can_be_compared(
     units = np.random.default_rng(1).poisson(400 * (TRIED / 10) ** -2.0).astype(float)
     dynamics = _product(fit_market(prepare(make_product(TRIED, units)), DemandConfig(num_draws=16)))
     assert plan_price_test(dynamics) is None
-    planned = plan_price_test(dynamics, "units", Budget(MOST_DAYS, 1e9))
-    assert planned is not None and planned.test.question == "units" and planned.sales.values == (1.0, 1.0)
+    planned = plan_price_test(dynamics, "sales", Budget(MOST_DAYS, 1e9))
+    assert planned is not None and planned.test.question == "sales"
+    assert planned.sales.values == (planned.test.regular_price, planned.test.price)
 
 
 TEST = {"price": 33.9, "days": 84, "block": 7, "cost": 21.0, "gain": 310.0, "pays": True}

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from torch import Tensor
@@ -27,8 +28,10 @@ from pricerl.errors import UsageError
 from pricerl.experiments.plan import Budget, gate_schedule, make_order, plan_price_test
 from pricerl.experiments.reading import read_test
 from pricerl.experiments.schedule import (
+    LOGGED,
     PLAN,
     SCHEDULE,
+    PriceTestEntry,
     design_of,
     hash_schedule,
     read_plan,
@@ -279,6 +282,17 @@ def test_a_whole_test_finds_the_better_price(order: Entry, make_product: Callabl
     assert reading.question.pairs == design_of(order).pairs and reading.interference is None
     assert reading.profit is not None and reading.units.estimate * (order["test_price"] - order["regular_price"]) < 0
     assert reading.carry_over is not None and reading.carry_over[1] > 0.01
+
+
+def test_a_test_of_units_in_an_older_log_is_still_read(
+    order: Entry, make_product: Callable[..., ProductHistory]
+) -> None:
+    old = {key: value for key, value in order.items() if key != "stop"}
+    old |= {"question": "units", "values": [1.0, 1.0], "scale": 100.0}
+    assert msgspec.convert({**old, **LOGGED}, type=PriceTestEntry).question == "units"
+    found = _read(old, make_product, *_played(old, len(old["schedule"]))).question
+    assert found.verdict != "running" and found.loss is None
+    assert found.estimate * (old["test_price"] - old["regular_price"]) < 0
 
 
 def test_a_pair_counts_once_its_last_day_has_passed(order: Entry, make_product: Callable[..., ProductHistory]) -> None:
