@@ -148,7 +148,9 @@ class ProductHistory:
         now = self.current_price
         if abs(last / now - 1) <= PRICE_DOUBT:
             return ""
-        taken = "a discount that ends" if last < now else "an average of several prices"
+        deal = self.promotion is not None and bool(self.promotion[-1])
+        above = self.observed & (self.price > (1 + PRICE_DOUBT) * self.prices_in_force)  # deals lie below, all of them
+        taken = "an average of several prices" if above.any() and not deal else "a discount that ends"
         return f"the last row has {last:.10g}, taken for {taken}, and the price in force is {now:.10g}"
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,13 @@ def averaged() -> DataPreprocessor:
 def test_the_report_names_the_current_price_and_the_last_row(averaged: DataPreprocessor) -> None:
     doubt = "the last row has 5.08, taken for an average of several prices, and the price in force is 2.95"
     assert doubt in averaged.reports[0].doubts
+
+
+def test_a_low_last_row_of_averages_is_called_an_average(averaged: DataPreprocessor) -> None:
+    product = averaged.products[0]
+    low = replace(product, price=np.append(product.price[:-1], 2.2))
+    doubt = "the last row has 2.2, taken for an average of several prices, and the price in force is 2.95"
+    assert low.price_doubt == doubt
 
 
 def test_env_guardrails_and_hold_start_from_the_price_in_force(averaged: DataPreprocessor) -> None:
