@@ -6,7 +6,6 @@ the price response, the costs, and the noise of the units sold.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -14,8 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pricerl import __version__
-from pricerl.advice.report import svg
-from pricerl.advice.report.charts import Figure
 from pricerl.advice.report.render import fill_template
 from pricerl.advice.report.view import Cell, shorten
 from pricerl.advice.sentences.verdict import review_words
@@ -48,9 +45,8 @@ class Reviewed(NamedTuple):
     """Profit, or sales where profit is unknown, money."""
     gain: Interval
     """Gain over the kept price, money, of profit, or of sales if costs are unknown."""
-    cumulated: FloatArray
-    """Gain until each of its days, in every posterior draw, ``(K, N)`` money."""
-    dates: tuple[str, ...]
+    draws: FloatArray
+    """Gain in every posterior draw, ``(K,)`` money."""
 
 
 def review_products(market: Market, entries: Sequence[Entry], seed: int) -> list[Reviewed]:
@@ -88,24 +84,23 @@ def _review(
     fitted = market.products[index]
     at = np.array(list(part))
     gains = gains_over(history, fitted, at, kept, "profit" if fitted.cost.known else "sales")
-    record = keep_record(part, history)
+    record = keep_record(part, history) if followed else None
     known = fitted.cost.known and bool(history.profit_known[at].all())
     measure = MEASURES[2] if known else MEASURES[1]
     sold = float(history.units[at].sum())
     size = float(market.size[index])
     weight = max(sold / (1 + sold / len(at) / size), 1.0)
-    cumulated = gains.cumsum(1) * rng.gamma(weight, 1 / weight, (len(gains), 1))
+    draws = gains.sum(1) * rng.gamma(weight, 1 / weight, len(gains))
     return Reviewed(
         product=history.product,
         month=month,
         followed=followed,
         days=len(at),
         kept_price=kept,
-        predicted=None if record is None or not followed else record.total[measure],
+        predicted=None if record is None or record.inside[measure][1] < len(at) else record.total[measure],
         happened=float(getattr(history, measure)[at].sum()),
-        gain=interval_of(cumulated[:, -1]),
-        cumulated=cumulated,
-        dates=tuple(map(str, history.dates[at])),
+        gain=interval_of(draws),
+        draws=draws,
     )
 
 
@@ -120,12 +115,12 @@ def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
         return None
     checks = [row.predicted for row in parts if row.predicted is not None]
     predicted = None
-    if checks:
+    if len(checks) == len(parts):
         mean, low, high, actual = (
             sum(getattr(item, name) for item in checks) for name in ("predicted", "low", "high", "actual")
         )
         predicted = Check(mean, low, high, actual, low <= actual <= high)
-    draws = sum((row.cumulated[:, -1] for row in parts), np.zeros(len(parts[0].cumulated)))
+    draws = sum((row.draws for row in parts), np.zeros(len(parts[0].draws)))
     return parts[0]._replace(
         product=product,
         month="",
@@ -134,8 +129,7 @@ def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
         predicted=predicted,
         happened=sum(row.happened for row in parts),
         gain=interval_of(draws),
-        cumulated=draws[:, None],
-        dates=(),
+        draws=draws,
     )
 
 
@@ -152,9 +146,6 @@ class ReviewPage(NamedTuple):
 
     headline: str
     lead: tuple[str, ...]
-    totals: tuple[tuple[str, str], ...]
-    """Values with their labels."""
-    figure: Figure | None
     tables: tuple[tuple[str, str, list[tuple[str, list[Cell]]]], ...]
     """Title, note and rows of each table."""
 
@@ -189,17 +180,12 @@ def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter, news: S
     total = total_of(followed)
     apart = total_of(other)
     lead: list[str] = []
-    totals: list[tuple[str, str]] = []
     headline = "No advised day has passed at the advised price yet"
     if total is not None:
         headline, about = review_words(total.gain, total.days, measure, f)
         lead.append(about)
-        totals.append((str(total.days), f"{f.period}s at the advised price"))
-        totals.append((f.estimate(total.gain, plus="+"), f"{measure} over the kept price"))
     if apart is not None:
         lead.append(f"On {plural(apart.days, f.period)} another price was charged; they are counted apart.")
-        totals.append((str(apart.days), f"{f.period}s at another price"))
-        totals.append((f.estimate(apart.gain, plus="+"), f"{measure} on these over the kept price"))
         if total is None:
             lead.append("Change the price in your shop, or record your own with pricerl override.")
     if news:
@@ -211,8 +197,7 @@ def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter, news: S
         ("At the advised price", "These days test predictions and advice.", _rows(followed, f)),
         ("At another price", note, _rows(other, f)),
     )
-    figure = _figure(followed, measure, f) if followed else None
-    return ReviewPage(headline, tuple(lead), tuple(totals), figure, tuple(table for table in tables if table[2]))
+    return ReviewPage(headline, tuple(lead), tuple(table for table in tables if table[2]))
 
 
 def render_review(page: ReviewPage, source: str, f: Formatter) -> str:
@@ -261,29 +246,3 @@ def _cells(row: Reviewed, f: Formatter) -> list[Cell]:
 def _cell(label: str, values: Interval, f: Formatter, plus: str) -> Cell:
     digits = f.money_digits(*values)
     return Cell(label, f.money(values.mean, digits, plus), (f"({f.span(values.low, values.high, digits, plus)})",))
-
-
-def _figure(rows: Sequence[Reviewed], measure: str, f: Formatter) -> Figure:
-    """Draw the gain over the kept price, added up over the days at the advised price."""
-    dates = sorted({date for row in rows for date in row.dates})
-    total = np.zeros((len(rows[0].cumulated), len(dates)))
-    for row in rows:
-        total[:, np.searchsorted(dates, row.dates)] += np.diff(row.cumulated, prepend=0.0)
-    mean, low, high = np.array([interval_of(column) for column in total.cumsum(1).T]).T
-    first = datetime.date.fromisoformat(dates[0])
-    at = [float((datetime.date.fromisoformat(day) - first).days) for day in dates]
-    frame = svg.frame_of([0.0, max(at[-1], 1.0)], [0.0, *low, *high])
-    ticks = [(at[place], f.day_of_month(dates[place])) for place in sorted({0, len(dates) // 2, len(dates) - 1})]
-    ticks = [tick for number, tick in enumerate(ticks) if not number or tick[0] - ticks[number - 1][0] > at[-1] / 5]
-    parts = [
-        svg.band(frame, at, low, high),
-        svg.line(frame, at, mean, "curve"),
-        svg.line(frame, [0.0, frame.x_high], [0.0, 0.0], "axis"),
-        svg.axes(frame, ticks, f.period.capitalize(), f),
-    ]
-    gain = f.estimate((mean[-1], low[-1], high[-1]), plus="+")
-    words = (
-        f"Line: gain in {measure} over the kept price, added up until {f.date(dates[-1])}: {gain}. Band: 90 % limits."
-    )
-    title = f"Gain in {measure}, added up"
-    return Figure("gain", title, svg.chart("gain", title, words, parts), "Days at the advised price. Band: 90 %.")

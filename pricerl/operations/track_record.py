@@ -14,7 +14,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import Check, Outcome, Overruled, PreviousAdvice, TrackDay, TrackRecord
 from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.log.orders import ADVICE
+from pricerl.operations.log.orders import ADVICE, PRICE_TEST, RESUME
 
 Z90 = 1.6449
 """Half-width of a normal distribution's 90 % interval, in standard deviations."""
@@ -40,18 +40,30 @@ Predictions = dict[int, tuple[Entry, dict[str, Any]]]
 def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predictions:
     """Return the last earlier advice on each day of a product's history, from the entries of the decision log.
 
-    An entry counts only if its price on its last day of data matches the history: in force, or in the row itself.
+    An entry counts only if its price on its last day of data matches the history: in force, or in the row itself. The
+    schedule of a price test counts as advice without a forecast, until a person ends the test or predict follows it.
     """
     place = {str(date): at for at, date in enumerate(history.dates)}
     found: list[tuple[int, Entry]] = []
-    for entry in entries:
-        made = place.get(entry.get("history_end", "")) if entry.get("product") == history.product else None
+    own = [entry for entry in entries if entry.get("product") == history.product]
+    ends = {entry["ends"]: entry.get("today") or entry["time"][:10] for entry in own if entry["kind"] == RESUME}
+    for entry in own:
+        made = place.get(entry.get("history_end", ""))
         known_as = () if made is None else (history.prices_in_force[made], history.price[made])
         if made is not None and any(same_price(float(price), entry["current_price"]) for price in known_as):
             found.append((made, entry))
+        elif found and entry["kind"] == PRICE_TEST:
+            found.append((found[-1][0], _as_advice(entry, str(ends.get(entry["id"], entry["until"])))))
     found.sort(key=lambda pair: pair[0])  # of two made on the same day, the later entry counts
     known = {place[day["date"]]: (entry, day) for _, entry in found for day in entry["days"] if day["date"] in place}
     return dict(sorted(known.items()))
+
+
+def _as_advice(test: Entry, last: str) -> Entry:
+    """Return the entry of a price test as one of advice without a forecast on its days up to the last one."""
+    unknown = dict.fromkeys((*MEASURES, "sd"))
+    days = [{"date": row["date"], "price": row["price"], **unknown} for row in test["schedule"] if row["date"] <= last]
+    return {"id": test["id"], "source": "price test", "current_price": test["regular_price"], "days": days}
 
 
 def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecord | None:

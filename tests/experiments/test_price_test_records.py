@@ -47,6 +47,7 @@ from pricerl.operations.log.decision_log import Entry, append, read_log, stamp
 from pricerl.operations.log.orders import explain_price, orders_of
 from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_measured, find_standings
+from pricerl.operations.track_record import find_predictions, keep_record
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 
@@ -311,6 +312,33 @@ def test_days_that_contradict_the_schedule_are_reported_and_do_not_count(
     reading = _read(order, make_product, price, units)
     assert [(day.date, day.price) for day in reading.lost] == [(order["schedule"][kept[2]]["date"], 10.2)]
     assert reading.passed == 40 and reading.question.verdict == "running"
+
+
+def test_days_of_a_started_test_are_no_days_at_another_price(
+    order: Entry, make_product: Callable[..., ProductHistory]
+) -> None:
+    """Nobody has run predict since the test was started."""
+    price, units = _played(order, 40)
+    start = np.datetime64(order["first_day"], "D") - 1
+    history = make_product(np.append(10.0, price), np.append(400.0, units), dates=start + np.arange(41))
+    days = [
+        {"date": str(day), "price": 10.0, "units": None, "sales": None, "profit": None, "sd": None}
+        for day in start + np.arange(1, 15)
+    ]
+    advised = {"kind": "advice", "id": 1, "product": "product", "history_end": str(start), "current_price": 10.0}
+    entries = [{**advised, "source": "hold", "days": days}, _test(order, 2)]
+    record = keep_record(find_predictions(entries, history), history)
+    assert record is not None and record.followed == 40 and {day.source for day in record.days} == {"price test"}
+    ended = {
+        "kind": "resume",
+        "id": 3,
+        "product": "product",
+        "ends": 2,
+        "time": f"{order['schedule'][9]['date']}T08:00",
+    }
+    assert len(find_predictions([*entries, ended], history)) == 14 and len(find_predictions(entries[1:], history)) == 0
+    before = find_predictions([*entries, ended], history)
+    assert [entry["source"] for entry, _ in before.values()] == ["price test"] * 10 + ["hold"] * 4
 
 
 def test_the_log_explains_the_price_of_a_lost_day(order: Entry) -> None:
