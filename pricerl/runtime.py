@@ -28,6 +28,10 @@ PLAIN_CALLS = 3
 """Calls before the recording: they load kernels and allocate what libraries keep."""
 
 
+CPU_INFO = Path("/proc/cpuinfo")
+"""Linux's description of the CPU."""
+
+
 @dataclass
 class Compute:
     """Settings of this process that torch does not hold; `claim_compute` sets them."""
@@ -94,15 +98,9 @@ def keep_freed_memory() -> None:
 
 def _cpu_flags() -> list[str]:
     """Return words of the description of a CPU with AVX-512 that makes the matrix products; none for others."""
-    if torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
+    if torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512" or not CPU_INFO.exists():
         return []
-    return _cpu_info().split()
-
-
-def _cpu_info() -> str:
-    """Return Linux's description of the CPU; empty on other systems."""
-    path = Path("/proc/cpuinfo")
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return CPU_INFO.read_text(encoding="utf-8", errors="replace").split()
 
 
 def _use_onednn() -> bool:

@@ -64,9 +64,10 @@ def test_products_in_medium_precision_err_no_more_than_bfloat16_does():
     ],
 )
 def test_factors_are_rounded_where_only_products_of_bfloat16_are_fast(
-    precision, capability, flags, rounds, monkeypatch
+    precision, capability, flags, rounds, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(runtime, "_cpu_info", lambda: f"vendor_id: GenuineIntel\nflags: {flags}\n")
+    (tmp_path / "cpuinfo").write_text(f"vendor_id: GenuineIntel\nflags: {flags}\n")
+    monkeypatch.setattr(runtime, "CPU_INFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     claim_compute(1, precision)

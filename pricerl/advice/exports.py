@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pricerl.advice.sentences.verdict import Record
-from pricerl.errors import UsageError
+from pricerl.errors import import_extra
 
 DOCUMENT = "advice.json"
 PRICES = "prices.csv"
@@ -19,29 +18,18 @@ OUTCOMES = ("units", "sales", "profit")
 
 
 def check_workbook() -> Any:
-    """Return the package that writes workbooks.
+    """Return the package that writes workbooks; one that is not installed is a ``UsageError``."""
+    return import_extra("xlsxwriter", '--excel needs xlsxwriter; run pip install "pricerl[excel]"')
 
-    Raises:
-        UsageError: it is not installed.
+
+def write_workbook(folder: Path, prices: Sequence[Sequence[str]]) -> None:
+    """Write the workbook of a folder's ``advice.json`` and the lines of ``prices.csv``, in place of an earlier one.
+
+    Texts are never formulas or links. A ``UsageError`` says that xlsxwriter is not installed.
     """
-    try:
-        return import_module("xlsxwriter")
-    except ImportError as error:
-        raise UsageError('--excel needs xlsxwriter; run pip install "pricerl[excel]"') from error
-
-
-def rewrite_workbook(folder: Path, prices: Sequence[Sequence[str]]) -> None:
-    """Write the workbook of the ``advice.json`` in a folder, a new file in place of an earlier one."""
     document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-    (folder / WORKBOOK).unlink(missing_ok=True)
-    write_workbook(document, prices, folder / WORKBOOK)
-
-
-def write_workbook(document: Record, prices: Sequence[Sequence[str]], path: Path) -> None:
-    """Write the tables of ``advice.json`` and the lines of ``prices.csv``; texts are never formulas or links.
-
-    A ``UsageError`` says that xlsxwriter is not installed.
-    """
+    path = folder / WORKBOOK
+    path.unlink(missing_ok=True)
     created = datetime.datetime(2000, 1, 1)  # the time of creation would make the same advice different files
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with check_workbook().Workbook(str(path), options) as book:

@@ -6,13 +6,10 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from rich.console import Console
-from rich.progress import track
 
 from pricerl import __version__
 from pricerl.advice.exports import DOCUMENT, OUTCOMES, PRICES, WORKBOOK
@@ -87,16 +84,9 @@ def render_files(
     content = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
     content["products"] = [item.to_dict() for item in advice]
     document = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=float)
-    pages = dict(_with_progress(render_pages(json.loads(document)), len(advice)))
+    pages = dict(render_pages(json.loads(document)))
     tables = {TABLE: render_csv(advice, max(PLAIN_DIGITS, formatter.price_decimals))}
     return {**tables, DOCUMENT: f"{document}\n", **pages, **({PROBLEMS: problems} if problems else {})}
-
-
-def _with_progress(pages: Iterable[tuple[str, str]], products: int) -> Iterable[tuple[str, str]]:
-    """Show a progress bar for the pages of 20 or more products, if standard error is a terminal."""
-    console = Console(stderr=True)
-    hidden = products < 20 or not console.is_terminal
-    return track(pages, "report", total=products + 1, console=console, transient=True, disable=hidden)
 
 
 def render_csv(advice: list[ProductAdvice], decimals: int) -> str:

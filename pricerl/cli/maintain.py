@@ -63,8 +63,6 @@ GATE_TEXTS = {
 }
 """Help of the settings of ``retrain``."""
 
-TEST_ALERT = Alert(TEST, "", "ok", "this is a test: alerts arrive here")
-
 MOST_FINDINGS = 40
 """Most rows of the table on the terminal; ``monitor.json`` has all findings."""
 
@@ -88,7 +86,8 @@ def watch(words: Sequence[str]) -> int:
     folder = find_run(options.run_name, BEST)
     channels = apprise_channels(read_addresses(options.alert_file))
     if options.test_alert:
-        _, failures = send_alerts(folder.path, [TEST_ALERT], channels, 0.0, datetime.now(timezone.utc))
+        alert = Alert(TEST, "", "ok", "this is a test: alerts arrive here")
+        _, failures = send_alerts(folder.path, [alert], channels, 0.0, datetime.now(timezone.utc))
         if failures:
             raise UsageError("; ".join(failures))
         write_lines([f"test alert written to {folder.path}, and sent to {len(channels)} addresses"])

@@ -172,7 +172,9 @@ class PricingCLI(LightningCLI):
         if not given and not any(config.get("ckpt_path") for config in read_configs(words)):
             words = [*words, "--ckpt_path", "best"]
             if not option_values(words, "--run_name"):
-                words += ["--run_name", _run_of(words)]
+                files = named_files(words)
+                own = name_run(files, USUAL_PRESET) if files else ""
+                words += ["--run_name", own if (RUNS / own / BEST).exists() else find_run(None, BEST).path.name]
         given = option_values(words, "--ckpt_path")
         if not given:
             return words
@@ -269,13 +271,6 @@ class PricingCLI(LightningCLI):
         """Return all settings as a configuration, with the version of Lightning above."""
         header, *_ = self.parser.dump_header or [""]
         return f"# {header}\n{yaml.safe_dump(self.dump(), sort_keys=False, allow_unicode=True)}"
-
-
-def _run_of(words: Sequence[str]) -> str:
-    """Return the name of the run of the data file, if it has one, else of the only run."""
-    files = named_files(words)
-    own = name_run(files, USUAL_PRESET) if files else ""
-    return own if own and (RUNS / own / BEST).exists() else find_run(None, BEST).path.name
 
 
 def help_parsers(parser: LightningArgumentParser) -> list[LightningArgumentParser]:

@@ -5,23 +5,15 @@ difference and nothing else. So the test compares the mean difference with those
 1935; Rosenbaum 2002, section 2). Inverted, its limits are order statistics of the means over subsets of the pairs
 (Hartigan 1969, "Using subsample values as typical values", theorem 1).
 
-**Confidence sequence**: limits of a constant effect that hold at every look, however often one looks. Under the effect
-``t`` each difference ``D_i - t`` of a randomised pair is symmetric around 0 whatever the demand does. So
-``exp(b x) / cosh(b x)`` with ``x = D_i - t`` has expectation 1, and its product over the pairs is a nonnegative
-martingale for every bet b (Ramdas, Ruf, Larsson and Koolen 2020, arXiv 2009.03167, on testing symmetry: it dominates
-the supermartingale of de la Peña 1999 behind the self-normalised bounds of Howard et al. 2021). By Ville's inequality
-its mean over fixed bets exceeds ``1 / alpha`` at any time with probability at most alpha. For positive bets it falls in
-t, so that the effects not rejected form an interval.
+**Confidence sequence**: limits of a constant effect ``t`` that hold at every look. Each difference ``D_i - t`` of a
+randomised pair is symmetric around 0 whatever the demand does. So the product of ``exp(b x) / cosh(b x)`` with
+``x = D_i - t`` over the pairs is a nonnegative martingale for every bet b (Ramdas, Ruf, Larsson and Koolen 2020, arXiv
+2009.03167). By Ville's inequality its mean over fixed bets exceeds ``1 / alpha`` at any time with probability at most
+alpha. For positive bets it falls in t, so that the effects not rejected form an interval.
 
-**Proof**, by rules fixed before a test starts. At every look the confidence sequence may decide at level ``ANYTIME``;
-at the planned end, once, the randomisation test at level ``FINAL``. Together they find an effect where there is none
-with a probability of at most 5 %, and the effects that neither rejects form a 95 % interval at every time.
-
-**Stop rule on money.** A small shop need not prove a difference, only choose a price. The test also ends when the
-choice of the better-looking price is expected to lose no more than a sum in the rest of the year (expected opportunity
-cost: Chick and Inoue 2001, Operations Research 49), or at the planned end; that price is the verdict if it is better
-with a probability of ``SURE``. The effect has a normal prior around zero: the history gives its plausible size, and the
-test alone its direction, so that a biased history turns no verdict.
+**Stop rule on money.** The test also ends when the choice of the better-looking price is expected to lose no more than
+a sum in the rest of the year (expected opportunity cost: Chick and Inoue 2001, Operations Research 49). The effect has
+a normal prior around zero: the history gives its plausible size, and the test alone its direction.
 """
 
 from __future__ import annotations
@@ -43,9 +35,9 @@ TIE = 1e-12
 BETS = np.geomspace(0.1, 3.2, 12)
 """Bets in units of one over the planned sd of a difference, fixed before the test; small ones suit small effects."""
 ANYTIME = 0.01
-"""Level of the confidence sequence."""
+"""Level of the confidence sequence, which may prove an effect at every look."""
 FINAL = 0.04
-"""Level of the randomisation test at the planned end."""
+"""Level of the randomisation test, once, at the planned end: together they err with a probability of at most 5 %."""
 SURE = 0.70
 """Smallest probability of a verdict by money, that of a change without a test (``decision.min_chance``): wrong ones
 stay below a tenth of tests (docs/price-tests.md)."""
@@ -150,15 +142,6 @@ def log_wealth(differences: FloatArray, scale: float) -> FloatArray:
     return np.asarray(top + np.log(np.exp(wealth - top[..., None]).mean(axis=-1)))
 
 
-def first_crossing(differences: FloatArray, scale: float, alpha: float) -> FloatArray:
-    """Return the number of pairs after which an effect above 0 is certain, ``(R,)``; infinite if after none.
-
-    Differences of pairs are ``(R, n)``. An effect of 0 is ever rejected on either side with probability ``alpha``; each
-    side has half of it.
-    """
-    return _first_pair(log_wealth(differences, scale) >= np.log(2 / alpha))
-
-
 def _first_pair(reached: BoolArray) -> FloatArray:
     """Return the number of pairs after which each test ``(R, n)`` first reached something; infinite if it never did."""
     return np.where(reached.any(axis=-1), reached.argmax(axis=-1) + 1.0, np.inf)
@@ -254,7 +237,8 @@ def decide_many(
     A verdict is 1 higher, -1 lower or 0 undecided.
     """
     tests, most = differences.shape
-    proof = np.minimum(*(first_crossing(sign * differences, scale, ANYTIME) for sign in (1, -1)))
+    certain = np.maximum(*(log_wealth(sign * differences, scale) for sign in (1, -1))) >= np.log(2 / ANYTIME)
+    proof = _first_pair(certain)  # each side has half of the level
     enough = np.zeros(differences.shape, dtype=bool)
     stops = np.minimum(proof, most)
     if rule is not None:

@@ -82,19 +82,6 @@ class PriceTest:
     """Whether it is inside the limits on days and money, and expected to earn enough."""
 
 
-@dataclass(frozen=True)
-class PlannedTest:
-    """A test with everything that its start and its analysis need."""
-
-    test: PriceTest
-    design: Switchback
-    """In rows of the history."""
-    sales: Sales
-    wait: int
-    """Rows after the history before the test can begin."""
-    rule: StopRule
-
-
 class Budget(NamedTuple):
     """Limits of a price test."""
 
@@ -103,15 +90,13 @@ class Budget(NamedTuple):
     """Largest cost, exceeded in one of 20 plausible scenarios, money; ``MOST_COST`` of the earnings if absent."""
 
 
-USUAL_BUDGET = Budget()
-
-
 @dataclass(frozen=True)
-class _Candidate:
+class Candidate:
     """A price, blocks, and the number of pairs that is expected to earn the most."""
 
     way: ReachablePrice
     design: Switchback
+    """In rows of the history."""
     sales: Sales
     gain: FloatArray
     """``(K,)`` measure per row minus that of keeping the price, money."""
@@ -132,10 +117,17 @@ class _Candidate:
         return self.design.rows * step <= budget.days and self.cost <= limit
 
 
+@dataclass(frozen=True)
+class PlannedTest(Candidate):
+    """A test with everything that its start and its analysis need."""
+
+    test: PriceTest
+
+
 def plan_price_test(
     product: Product,
     question: Question | None = None,
-    budget: Budget = USUAL_BUDGET,
+    budget: Budget | None = None,
     seed: int = 0,
     more_washout: int = 0,
     keeps: bool = True,
@@ -149,13 +141,14 @@ def plan_price_test(
     Args:
         product: with its guardrails.
         question: outcome to compare; the market's measure if absent.
-        budget: limits on days and money.
+        budget: limits on days and money; the usual ones if absent.
         seed: of the simulation.
         more_washout: further rows of a block that do not count.
         keeps: whether the advice without a test is to keep the price.
         current: current prices of related products of other markets, by name, money.
     """
     step = product.history.step_days
+    budget = budget or Budget()
     question = question or product.market.measure
     if question == "profit" and not product.fitted.cost.known:
         return None
@@ -166,11 +159,11 @@ def plan_price_test(
     chosen = max(candidates, key=lambda item: (item.fits(step, budget), item.value))
     simulated = simulate_tests(chosen.design, chosen.sales, chosen.rule, np.random.default_rng(seed))
     test = _describe(chosen, simulated, question, step, budget, keeps)
-    return PlannedTest(test, chosen.design, chosen.sales, chosen.way.wait, chosen.rule)
+    return PlannedTest(**vars(chosen), test=test)
 
 
 def _describe(
-    chosen: _Candidate, simulated: SimulatedTests, question: Question, step: int, budget: Budget, keeps: bool
+    chosen: Candidate, simulated: SimulatedTests, question: Question, step: int, budget: Budget, keeps: bool
 ) -> PriceTest:
     design = chosen.design
     mean = float(chosen.gain.mean())
@@ -200,7 +193,7 @@ def _describe(
 @torch.no_grad()
 def _propose(
     product: Product, question: Question, budget: Budget, more: int, ways: list[ReachablePrice]
-) -> Iterator[_Candidate]:
+) -> Iterator[Candidate]:
     """Yield every price that the guardrails let a test charge, with every length of its blocks."""
     step = product.history.step_days
     prices = [ways[0].current, *(way.price for way in ways)]
@@ -224,7 +217,7 @@ def _propose(
             expected = expect_gains(sales, gain, block - washout, rule, pairs)
             best = int(expected.argmax())
             design = Switchback(int(pairs[best]), block, washout)
-            yield _Candidate(way, design, sales, gain, kept, rule, float(expected[best]))
+            yield Candidate(way, design, sales, gain, kept, rule, float(expected[best]))
 
 
 def _unit_values(product: Product, question: Question, prices: tuple[float, float]) -> tuple[float, float]:
@@ -292,7 +285,7 @@ def gate_schedule(planned: PlannedTest, product: Product, seed: int, first: date
     """
     step = product.history.step_days
     earliest = product.first_day
-    wait = planned.wait if first is None else max(planned.wait, (first - earliest).days // step)
+    wait = planned.way.wait if first is None else max(planned.way.wait, (first - earliest).days // step)
     prices = (planned.test.regular_price, planned.test.price)
     schedule = lay_out(planned.design, seed, earliest + timedelta(days=wait * step), step, prices)
     charged = gate_blocks(product, wait, [row["price"] for row in schedule])

@@ -34,7 +34,7 @@ from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.relations import AdvisedPrices, Bound, resolve
 from pricerl.market.cost import CostConfig
-from pricerl.market.demand.config import DemandConfig, DemandSettings
+from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Evidence, Pool, find_evidence
 from pricerl.market.fitting import fit_market, pools
 from pricerl.market.market import Market
@@ -182,13 +182,8 @@ def gather_pool(
     if not pools(len({*known, *(product.product for product in products)}), demand):
         return None
     settings = demand.resolved()
-    groups = [products[first : first + CHUNK] for first in range(0, len(products), CHUNK)]
-    parts = workers.map(partial(_gather, settings=settings), groups)
-    return Pool({**known, **{name: item for part in parts for name, item in part.items()}}, settings)
-
-
-def _gather(products: Sequence[ProductHistory], settings: DemandSettings) -> dict[str, Evidence]:
-    return {product.product: find_evidence(product, settings) for product in products}
+    found = workers.map(partial(find_evidence, settings=settings), products)
+    return Pool({**known, **{product.product: item for product, item in zip(products, found, strict=True)}}, settings)
 
 
 def split(
@@ -259,16 +254,6 @@ class Catalogue:
         data = run.pricing
         return cls(Advisor.of(run), data.preprocessor.trained_state(), data.pool)
 
-    def advise(self, frame: pd.DataFrame) -> ProductAdvice:
-        """Advise on the days after the history of one product; arguments and errors are those of `advise_product`."""
-        config = DataConfig(**self.trained["config"])
-        history = history_from_text(frame.to_csv(index=False), "frame", config)
-        if len(history.products) != 1:
-            raise DataError("frame", [f"must hold one product, found {len(history.products)}; group it by Product"])
-        prepared = DataPreprocessor.refit(history, self.trained)
-        (advice,) = Chunk(self.advisor, prepared, self.pool, backtests={}).run().advice
-        return advice
-
 
 def advise_product(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, Any]:
     """Return the advice on one product as one flat row.
@@ -292,7 +277,11 @@ def advise_product(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, Any]:
     Raises:
         DataError: the rows cannot be used, or are of several products or of an unknown one.
     """
-    item = catalogue.advise(frame)
+    history = history_from_text(frame.to_csv(index=False), "frame", DataConfig(**catalogue.trained["config"]))
+    if len(history.products) != 1:
+        raise DataError("frame", [f"must hold one product, found {len(history.products)}; group it by Product"])
+    prepared = DataPreprocessor.refit(history, catalogue.trained)
+    (item,) = Chunk(catalogue.advisor, prepared, catalogue.pool, backtests={}).run().advice
     gain = None if item.uplift is None else item.uplift.profit
     low, mean, high = (None, None, None) if gain is None else (gain.low, gain.mean, gain.high)
     return {

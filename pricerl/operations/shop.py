@@ -260,9 +260,9 @@ class Shop:
 
         def finish(folder: Path) -> None:
             if prepared.excel:
-                from pricerl.advice.exports import rewrite_workbook
+                from pricerl.advice.exports import write_workbook
 
-                rewrite_workbook(folder, self.outbox.table())
+                write_workbook(folder, self.outbox.table())
 
         files = {**prepared.files, PRICES: self.outbox.render()}
         return stage_set(prepared.home, files, finish, self.log.head.hash, source)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from command_line import run
 
-from pricerl.advice import exports
-from pricerl.advice.exports import write_workbook
+from pricerl import errors
+from pricerl.advice.exports import check_workbook, write_workbook
 from pricerl.errors import UsageError
 from pricerl.operations.outbox import COLUMNS
 
@@ -25,10 +25,13 @@ def changed(moved: Path) -> dict[str, Any]:
 
 def test_the_workbook_holds_the_numbers_of_the_advice_and_no_formula(changed: dict[str, Any], tmp_path: Path) -> None:
     changed["products"][0]["product"] = '=HYPERLINK("http://x")'
-    for name in ("one.xlsx", "two.xlsx"):
-        write_workbook(changed, [COLUMNS, ("=1+1", "2026-01-01", "9.50", "EUR", "2026-01-14", "0")], tmp_path / name)
-    assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "two.xlsx").read_bytes()
-    with zipfile.ZipFile(tmp_path / "one.xlsx") as book:
+    (tmp_path / "advice.json").write_text(json.dumps(changed))
+    written = []
+    for _ in range(2):
+        write_workbook(tmp_path, [COLUMNS, ("=1+1", "2026-01-01", "9.50", "EUR", "2026-01-14", "0")])
+        written.append((tmp_path / "advice.xlsx").read_bytes())
+    assert written[0] == written[1]
+    with zipfile.ZipFile(tmp_path / "advice.xlsx") as book:
         sheets = [book.read(f"xl/worksheets/sheet{number}.xml").decode() for number in (1, 2, 3, 4)]
         assert "=HYPERLINK" in book.read("xl/sharedStrings.xml").decode()
     assert not any("<f>" in sheet or "<hyperlink" in sheet for sheet in sheets)
@@ -53,8 +56,8 @@ def test_excel_is_a_word_on_the_command_line_and_needs_its_package(
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(exports, "import_module", missing)
+    monkeypatch.setattr(errors, "import_module", missing)
     with pytest.raises(UsageError, match=r'pip install "pricerl\[excel\]"'):
-        exports.check_workbook()
+        check_workbook()
     refused = run(folder, *words)
     assert refused.code == 2 and "--excel needs xlsxwriter" in refused.err

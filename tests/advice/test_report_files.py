@@ -1,4 +1,4 @@
-"""The report's files: pages of earlier products go, and many products show on a terminal how far they are."""
+"""The report's files: pages of earlier products go."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from pricerl.advice.files import About, AdviceFiles, render_files
 from pricerl.formatting import Formatter
@@ -30,14 +29,3 @@ def test_pages_of_earlier_products_go_and_files_of_others_stay(tmp_path: Path, m
     assert AdviceFiles.of(tmp_path).report.read_text() == "page report.html"
     left = sorted(path.name for path in (tmp_path / "report").iterdir())
     assert left == ["001-mug.html", "001-x.txt", "002-plate.html", "1-x.html", "notes.html"]
-
-
-@pytest.mark.parametrize(("terminal", "products"), [(True, 500), (False, 500), (True, 3)])
-def test_only_many_products_on_a_terminal_show_progress(
-    terminal: bool, products: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(MODULE, "Console", lambda stderr: Console(stderr=stderr, force_terminal=terminal))
-    pages = [(f"{index}", "page") for index in range(products + 1)]
-    assert list(MODULE._with_progress(pages, products)) == pages
-    out, err = capsys.readouterr()
-    assert out == "" and ("report" in err) == (terminal and products == 500)

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, NamedTuple, overload
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
@@ -33,40 +33,6 @@ BEFORE_THE_FIRST = "0" * 64
 """Previous hash of the first entry, and hash of the head of an empty log."""
 
 Entry = dict[str, Any]
-
-
-class Entries(Sequence[Entry]):
-    """Validated entries of a log, given as lines without their ends, each parsed when it is first used."""
-
-    def __init__(self, lines: Sequence[bytes]) -> None:
-        self._lines = lines
-        self._parsed: dict[int, Entry] = {}
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    @overload
-    def __getitem__(self, index: int) -> Entry: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Entry]: ...
-    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
-        """Return one entry, or a list of them."""
-        positions = range(len(self._lines))[index]
-        if isinstance(positions, range):
-            return [self[position] for position in positions]
-        if positions not in self._parsed:
-            self._parsed[positions] = parse_entry(self._lines[positions])
-        return self._parsed[positions]
-
-    def __iter__(self) -> Iterator[Entry]:
-        """Yield all entries, parsed without the garbage collector, which takes most of the time and finds nothing."""
-        collects = gc.isenabled()
-        gc.disable()
-        try:
-            return iter(self[:])
-        finally:
-            if collects:
-                gc.enable()
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -144,14 +110,22 @@ def _check(content: bytes, path: Path) -> Log:
     """Check every complete line of a log, name the first wrong one, and compare the rest with the head."""
     *lines, torn = content.split(b"\n")
     hashes: list[str] = []
-    for number, line in enumerate(lines, 1):
-        digest, problem = _examine(line, number, hashes[-1] if hashes else BEFORE_THE_FIRST)
-        if problem:
-            remedy = "restore the file from a copy, or move it and its head away to start a new one"
-            raise DataError(str(path), [f"line {number}: {problem}; {remedy}"])
-        hashes.append(digest)
+    entries: list[Entry] = []
+    collects = gc.isenabled()
+    gc.disable()  # it would take most of the time, and find nothing
+    try:
+        for number, line in enumerate(lines, 1):
+            digest, problem = _examine(line, number, hashes[-1] if hashes else BEFORE_THE_FIRST)
+            if problem:
+                remedy = "restore the file from a copy, or move it and its head away to start a new one"
+                raise DataError(str(path), [f"line {number}: {problem}; {remedy}"])
+            hashes.append(digest)
+            entries.append(parse_entry(line))
+    finally:
+        if collects:
+            gc.enable()
     check_head(path, hashes)
-    return Log(Entries(lines), torn, hashes)
+    return Log(entries, torn, hashes)
 
 
 Publish = Callable[[Log], Callable[[], object]]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, IntArray
+from pricerl.arrays import IntArray
 from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.days import RECENT_DAYS, YEAR, steps_in
 from pricerl.data.history import ProductHistory
@@ -42,7 +42,9 @@ def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Format
     """
     before = np.arange(max(0, rows[0] - steps_in(RECENT_DAYS, history.step_days)), rows[0])
     again = "Ask for new advice with this file."
-    empty = empty_days(history)
+    empty = np.asarray(history.units == 0)
+    if history.in_stock is not None:
+        empty |= ~history.in_stock
     count = int(empty[rows].sum())
     if change < 0 and count >= FEWEST_EMPTY and empty[rows].mean() > 2 * empty[before].mean():
         days = f"{count} of {plural(len(rows), f.period)} had no stock or no sales"
@@ -62,12 +64,6 @@ def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Format
     known = "price, stock and competitor" if history.competitor is not None else "price and stock"
     look = "Look at the listing, reviews, ads and delivery times first. " if change < 0 else ""
     return Cause(f"{known} in the file do not explain it", look + again)
-
-
-def empty_days(history: ProductHistory) -> BoolArray:
-    """Return the days without stock or without a sale, ``(D,)``."""
-    empty = np.asarray(history.units == 0)
-    return empty if history.in_stock is None else empty | ~history.in_stock
 
 
 def find_stop(advice: Mapping[str, Any] | None, history: ProductHistory, run: str, f: Formatter) -> Cause | None:
