@@ -61,7 +61,7 @@ MAX_FOLDER_LINES = {
     "guardrails": 1540,
     "market": 1070,
     "market/demand": 2220,
-    "operations": 2110,
+    "operations": 2100,
     "operations/log": 1000,
     "operations/watching": 930,
     "runs": 1150,
