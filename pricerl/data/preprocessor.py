@@ -18,11 +18,8 @@ from pricerl.data.history import History, ProductHistory
 from pricerl.data.quality import ProductReport
 from pricerl.errors import DataError, did_you_mean
 
-_TYPES: dict[str, Any] = {
-    **dict.fromkeys(("observed", "profit_known", "promotion", "in_stock", "own_price"), np.bool_),
-    **dict.fromkeys(("dates", "future_dates", "holidays"), "datetime64[D]"),
-}
-"""Dtypes of a history's arrays that are not float64."""
+DATES = ("dates", "future_dates", "holidays")
+"""A history's arrays of days, which a state holds as days since 1970-01-01."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,17 +222,11 @@ def _scaled_days(product: ProductHistory, features: FloatArray, days: int) -> Fl
 
 
 def _to_state(record: ProductHistory | PredictedSales) -> dict[str, Any]:
-    """Return the fields of a record that are not None; dates as days since 1970-01-01."""
-    return {
-        name: value.astype(np.int64) if isinstance(value, np.ndarray) and value.dtype.kind == "M" else value
-        for name, value in vars(record).items()
-        if value is not None
-    }
+    """Return the fields of a record that are not None."""
+    known = {name: value for name, value in vars(record).items() if value is not None}
+    return {name: value.astype(np.int64) if name in DATES else value for name, value in known.items()}
 
 
 def _from_state(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that `_to_state` wrote."""
-    return {
-        name: value.astype(_TYPES.get(name, np.float64)) if isinstance(value, np.ndarray) else value
-        for name, value in state.items()
-    }
+    return {name: value.astype("datetime64[D]") if name in DATES else value for name, value in state.items()}

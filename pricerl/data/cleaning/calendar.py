@@ -107,10 +107,9 @@ def mask_days(
     sales = grid[TOTAL_SALES]
     gap = present & np.isnan(price) & (np.isnan(sales) | (sales == 0))
     idle = gap | ~present
-    if idle.any():
-        first, after = find_runs(idle).T
-        at = np.flatnonzero(idle)
-        gap[at] &= np.repeat(after - first, after - first) > days.spread(longest_gap)[at]
+    first, after = find_runs(idle).T
+    at = np.flatnonzero(idle)
+    gap[at] &= np.repeat(after - first, after - first) > days.spread(longest_gap)[at]
     out = grid[IN_STOCK] == 0
     out[days.starts] = False
     none = np.zeros_like(out)
@@ -120,8 +119,6 @@ def mask_days(
 def carry_forward(values: FloatArray) -> FloatArray:
     """Return ``(D,)`` values with NaN replaced by the last known value, leading NaN by the first one."""
     known = np.isfinite(values)
-    if known.all():
-        return values.copy()
     return values[np.maximum.accumulate(np.where(known, np.arange(len(values)), known.argmax()))]
 
 

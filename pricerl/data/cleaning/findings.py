@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pricerl.arrays import DateArray, FloatArray, IntArray
@@ -19,7 +20,7 @@ from pricerl.data.cleaning.calendar import (
     impute_trailing_mean,
 )
 from pricerl.data.cleaning.missing_days import SETTING, MissingDays
-from pricerl.data.cleaning.product_rows import Calendar, ProductRows, Segments
+from pricerl.data.cleaning.product_rows import Calendar, ProductRows
 from pricerl.data.cleaning.sales_unit import Measure
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, StockOuts, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
@@ -52,7 +53,7 @@ LARGEST_REFUND_SHARE = 0.05
 """Thresholds above which the file needs a manual review before its advice can be trusted."""
 
 Counts = dict[str, Any]
-"""Counts of one product, by field of the data report or by the day's mark in `_count_marked`."""
+"""Counts of one product, by field of the data report or by the name of the mark of its days."""
 
 
 class CleaningFindings(NamedTuple):
@@ -151,19 +152,18 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
     Forecasts are scored later, when training days are known.
     """
     counted = _by_product(_count_days(findings))
-    marked = _by_product(_count_marked(findings))
     filled = _by_product(_count_filled(findings))
     remarks = _note_columns(findings)
     reports = []
     for product, history in enumerate(histories):
         measure = findings.measures[product]
-        counts = counted[product] | marked[product]
+        counts = counted[product]
         zeros = unlikely_zeros(history) if counts["nothing_sold"] else None
         report = ProductReport(
             product=history.product,
             first_day=str(history.dates[0]),
             last_day=str(history.dates[-1]),
-            **counted[product],
+            **{name: count for name, count in counts.items() if name in ProductReport.__dataclass_fields__},
             filled=filled[product],
             sales_measure=measure.kind,
             whole_unit_share=measure.whole_share,
@@ -184,51 +184,44 @@ def _by_product(numbers: Mapping[str, NDArray[Any]]) -> list[Counts]:
 
 
 def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
-    """Return the numbers of days, rows and prices, and the range of these, ``(P,)`` by field of the data report."""
+    """Return the numbers of rows, prices and days so marked, ``(P,)``, and the range of prices."""
     days = findings.calendar.days
     masks = findings.masks
-    price = findings.calendar.grid[columns.PRODUCT_PRICE]
-    sales = findings.calendar.grid[columns.TOTAL_SALES]
+    outs = findings.stock_outs
+    grid = findings.calendar.grid
+    price = grid[columns.PRODUCT_PRICE]
+    sales = grid[columns.TOTAL_SALES]
     priced = np.isfinite(price) & np.isfinite(sales)
-    nothing_sold = masks.observed & ~(sales > 0)
+    zero = masks.observed & ~(sales > 0)
     charged = np.where(np.isfinite(sales), price, np.nan)
+    marked = {
+        "usable_days": masks.observed,
+        "priced_days": priced,
+        "zero_sale_days": zero,
+        "blank_price_days": zero & np.isnan(price) & findings.calendar.present,
+        "refund_days": masks.refund,
+        "missing_days": masks.missing,
+        "gap_days": masks.gap,
+        "nothing_sold": masks.observed & (grid[columns.IN_STOCK] != 1) & (findings.units == 0),
+        "short": outs.short,
+        "empty": outs.empty,
+        "stock_out": masks.stock_out,
+        "unpriced_sale": masks.unpriced_sale,
+        "no_sale": masks.no_sale,
+        "unfinished": masks.unfinished,
+    }
     return {
+        **{name: days.count(flags) for name, flags in marked.items()},
         "rows": findings.rows.segments.sizes,
         "history_rows": findings.bounds.end + 1,
         "history_days": days.sizes,
         "future_days": findings.future.days.sizes,
-        "usable_days": days.count(masks.observed),
-        "priced_days": days.count(priced),
-        "zero_sale_days": days.count(nothing_sold),
-        "blank_price_days": days.count(nothing_sold & np.isnan(price) & findings.calendar.present),
-        "refund_days": days.count(masks.refund),
-        "missing_days": days.count(masks.missing),
         "dropped_leading_days": findings.bounds.start,
-        "gap_days": days.count(masks.gap),
-        "distinct_prices": _count_different(price[priced], Segments(days.count(priced))),
+        "padding": findings.bounds.padding,
+        "distinct_prices": pd.Series(price).where(priced).groupby(days.spread(range(len(days)))).nunique().to_numpy(),
         "price_min": np.fmin.reduceat(charged, days.starts),
         "price_max": np.fmax.reduceat(charged, days.starts),
     }
-
-
-def _count_different(values: FloatArray, products: Segments) -> IntArray:
-    """Return the number of different values of each product ``(P,)``, which has at least one; sorts the values."""
-    for part in products:
-        values[part].sort()
-    new = np.append(True, values[1:] != values[:-1])
-    new[products.starts] = True
-    return products.count(new)
-
-
-def _count_marked(findings: CleaningFindings) -> dict[str, IntArray]:
-    """Return the numbers of days so marked in `DayMasks`, `StockOuts` and `Bounds`, or idle with stock unknown."""
-    days = findings.calendar.days
-    masks = findings.masks
-    outs = findings.stock_outs
-    idle = masks.observed & (findings.calendar.grid[columns.IN_STOCK] != 1) & (findings.units == 0)
-    marked = {"nothing_sold": idle, "short": outs.short, "empty": outs.empty}
-    marked |= {name: getattr(masks, name) for name in ("stock_out", "unpriced_sale", "no_sale", "unfinished")}
-    return {name: days.count(flags) for name, flags in marked.items()} | {"padding": findings.bounds.padding}
 
 
 def _count_filled(findings: CleaningFindings) -> dict[str, IntArray]:
@@ -254,7 +247,6 @@ def _note_columns(findings: CleaningFindings) -> list[list[str]]:
         highest = np.fmax.reduceat(grid[name], days.starts)
         for product in np.flatnonzero((highest > 0) & (highest <= 1)):
             notes[product].append(f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares.")
-    for name in columns.CONVERSIONS:
         above = days.count(grid[name] > HIGHEST_CONVERSION)
         for product in np.flatnonzero(above):
             notes[product].append(f"{name}: values above 100, counted as 100: {above[product]}.")
@@ -296,10 +288,9 @@ def _note_days(
 
 def _missing_days(counts: Counts, missing: MissingDays, word: str) -> list[str]:
     """Return a note on the product's days without a row; none without any."""
-    sale = counts["no_sale"]
     left = counts["missing_days"]
     reason = f", because {missing.evidence}" if missing.evidence else ""
-    if sale:
+    if sale := counts["no_sale"]:
         rest = f" ({left} more in longer gaps: as unknown)" if left else ""
         remedy = f" If they are unknown, set {SETTING} unknown." if reason else ""
         return [f"{plural(sale, word)} without a row: read as {word}s without a sale{rest}{reason}.{remedy}"]
@@ -324,23 +315,18 @@ def _doubts(
     word = STEP_WORDS[history.step_days]
     absent = counts["missing_days"] / days
     refund = counts["refund_days"] / days
-    gap = counts["gap_days"]
-    empty = counts["empty"]
-    checks = [
-        (bool(history.price_doubt), history.price_doubt),
-        (absent > LARGEST_MISSING_SHARE, f"{absent:.0%} of {days} calendar {word}s have no row"),
-        (bool(missing.doubt) and absent > 0, missing.doubt),
-        (refund > LARGEST_REFUND_SHARE, f"{refund:.0%} of {days} {word}s are refunds"),
-        (gap > 0, f"{plural(gap, word)} in long gaps; was the product on sale?"),
-        (
-            zeros is not None and zeros.share > LARGEST_SHARE,
-            f"{zeros}; add an {columns.IN_STOCK} column if it was out of stock",
-        ),
-        (
-            empty / days > LARGEST_SHARE,
-            f"{plural(empty, word)} without sales are taken for stock-outs; confirm them in an "
-            f"{columns.IN_STOCK} column",
-        ),
-        (bool(measure.doubt), measure.doubt),
-    ]
-    return [doubt for failed, doubt in checks if failed]
+    doubts = [history.price_doubt]
+    if absent > LARGEST_MISSING_SHARE:
+        doubts.append(f"{absent:.0%} of {days} calendar {word}s have no row")
+    if absent > 0:
+        doubts.append(missing.doubt)
+    if refund > LARGEST_REFUND_SHARE:
+        doubts.append(f"{refund:.0%} of {days} {word}s are refunds")
+    if gap := counts["gap_days"]:
+        doubts.append(f"{plural(gap, word)} in long gaps; was the product on sale?")
+    if zeros is not None and zeros.share > LARGEST_SHARE:
+        doubts.append(f"{zeros}; add an {columns.IN_STOCK} column if it was out of stock")
+    if counts["empty"] / days > LARGEST_SHARE:
+        taken = f"{plural(counts['empty'], word)} without sales are taken for stock-outs"
+        doubts.append(f"{taken}; confirm them in an {columns.IN_STOCK} column")
+    return [doubt for doubt in (*doubts, measure.doubt) if doubt]

@@ -16,7 +16,7 @@ import pandas as pd
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.sales_unit import near_whole
-from pricerl.data.cleaning.zero_sales import improbable_runs
+from pricerl.data.cleaning.zero_sales import chance_of_zero, fit_truncated, improbable_runs
 from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
@@ -77,23 +77,6 @@ class MissingDays(NamedTuple):
         return self if own is None else self._replace(uncovered=np.union1d(self.uncovered, own))
 
 
-class _Tally(NamedTuple):
-    """Numbers of rows and days by product, ``(P,)`` each."""
-
-    sold: FloatArray
-    """Rows with sales."""
-    zero: FloatArray
-    """Rows with zero or blank sales."""
-    missing: FloatArray
-    """Days without a row on open weekdays."""
-    mean: FloatArray
-    """Mean units of the rows with sales."""
-    square: FloatArray
-    """Mean square of the same."""
-    smallest: FloatArray
-    """Share of them that have the product's smallest number of units."""
-
-
 def find_missing_days(
     frame: pd.DataFrame, setting: Setting, lost: Mapping[str, DateArray] = MappingProxyType({})
 ) -> MissingDays:
@@ -113,14 +96,14 @@ def find_missing_days(
     last = days[units > 0].max(initial=days[0]) if len(days) else None
     if setting != "auto":
         return MissingDays(setting, lost=lost, last_day=last if setting == "zero" else None)
-    tally = _count(code, days, units, len(names))
+    tally = _count(code, days, units).reindex(range(len(names)), fill_value=0.0)
     unreadable = np.array([len(lost.get(str(name), ())) for name in names])
-    tally = tally._replace(missing=np.maximum(tally.missing - unreadable, 0))
-    missing = int(tally.missing.sum())
+    tally["missing"] = np.maximum(tally["missing"] - unreadable, 0)
+    missing = int(tally["missing"].sum())
     if not missing:
         return MissingDays("unknown")
     meaning, evidence = _decide(tally)
-    share = missing / float((tally.missing + tally.sold + tally.zero).sum())
+    share = missing / float(tally[["missing", "sold", "zero"]].to_numpy().sum())
     doubt = ""
     if meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE:
         doubt = f"{share:.0%} of days have no row: nothing sold, or unknown? Set {SETTING} zero or unknown"
@@ -159,50 +142,48 @@ def _units(frame: pd.DataFrame, code: IntArray, products: int) -> FloatArray:
     return np.asarray(counted)
 
 
-def _count(code: IntArray, days: DateArray, units: FloatArray, products: int) -> _Tally:
-    """Tally rows and missing days between each product's first and last sale, on the weekdays on which it sells."""
+def _count(code: IntArray, days: DateArray, units: FloatArray) -> pd.DataFrame:
+    """Tally each product's rows and missing days between its first and last sale, on the weekdays on which it sells.
+
+    Columns: rows ``sold`` and ``zero``, with sales and without, days ``missing``; of the units of rows with sales the
+    ``mean`` and mean ``square``, and the share of rows with the ``smallest`` number.
+    """
     step = find_step_days(days)
-    place = days.astype(np.int64) // step if step > 1 else days.astype(np.int64)
-    sold = units > 0
-    first = np.full(products, np.iinfo(np.int64).max)
-    last = np.full(products, np.iinfo(np.int64).min)
-    np.minimum.at(first, code[sold], place[sold])
-    np.maximum.at(last, code[sold], place[sold])
-    inside = (place >= first[code]) & (place <= last[code])
-    group = np.where(step > 1, 0, weekday_of(place))
-    cell = code * WEEK + group
-    rows, sales = (
-        np.bincount(cell[mask], minlength=products * WEEK).reshape(products, WEEK) for mask in (inside, inside & sold)
-    )
-    span = np.maximum(last - first + 1, 0) * (first <= last)
-    calendar = np.pad(span[:, None], ((0, 0), (0, WEEK - 1)))
-    if step == 1:  # days of each weekday, Monday first
-        offset = (np.arange(WEEK) - weekday_of(first)[:, None]) % WEEK
-        calendar = (span[:, None] - offset + WEEK - 1) // WEEK
-    share = sales / np.maximum(calendar, 1)
-    opened = share >= CLOSED_SHARE * share.max(axis=1, keepdims=True)
-    counted = inside & opened[code, group]
-    at_sale = counted & sold
-    numbers = np.bincount(code[at_sale], minlength=products).astype(np.float64)
-    mean, square = (
-        np.bincount(code[at_sale], values[at_sale], products) / np.maximum(numbers, 1) for values in (units, units**2)
-    )
-    least = np.full(products, np.inf)
-    np.minimum.at(least, code[at_sale], units[at_sale])
-    smallest = np.bincount(code[at_sale & (units == least[code])], minlength=products) / np.maximum(numbers, 1)
-    zero = np.bincount(code[counted & (units == 0)], minlength=products).astype(np.float64)
-    missing = ((calendar - rows) * opened).sum(axis=1).astype(np.float64)
-    return _Tally(numbers, zero, missing, mean, square, smallest)
+    rows = pd.DataFrame({"product": code, "place": days.astype(np.int64) // step, "units": units})
+    rows["sold"] = rows["units"] > 0
+    rows["weekday"] = weekday_of(rows["place"]) if step == 1 else 0
+    rows = rows.join(rows[rows["sold"]].groupby("product")["place"].agg(["min", "max"]), on="product")
+    rows = rows[rows["place"].between(rows["min"], rows["max"])]
+    keys = ["product", "weekday"]
+    cells = rows.groupby([*keys, "min", "max"], as_index=False)["sold"].agg(["size", "sum"])
+    cells["days"] = cells["max"] - cells["min"] + 1
+    if step == 1:  # days of each weekday
+        offset = (cells["weekday"] - weekday_of(cells["min"])) % WEEK
+        cells["days"] = (cells["days"] - offset + WEEK - 1) // WEEK
+    share = cells["sum"] / cells["days"]
+    cells = cells[share >= CLOSED_SHARE * share.groupby(cells["product"]).transform("max")]
+    rows = rows.merge(cells[keys])
+    at_sale = rows[rows["sold"]]
+    units_of = at_sale.groupby("product")["units"]
+    tally = {
+        "sold": units_of.size(),
+        "zero": (rows["units"] == 0).groupby(rows["product"]).sum(),
+        "missing": (cells["days"] - cells["size"]).groupby(cells["product"]).sum(),
+        "mean": units_of.mean(),
+        "square": (at_sale["units"] ** 2).groupby(at_sale["product"]).mean(),
+        "smallest": (at_sale["units"] == units_of.transform("min")).groupby(at_sale["product"]).mean(),
+    }
+    return pd.DataFrame(tally, dtype=np.float64)
 
 
-def _decide(tally: _Tally) -> tuple[Meaning, str]:
+def _decide(tally: pd.DataFrame) -> tuple[Meaning, str]:
     """Return the meaning that the rows of all products suggest, and the evidence in words."""
     least = _least_zero_share(tally)
     usual = _usual_zero_share(tally)
-    surely, about = (float((tally.sold * share / (1 - share)).sum()) for share in (least, usual))
-    found = float(tally.zero.sum())
-    missing = float(tally.missing.sum())
-    days = tally.sold + tally.zero + tally.missing
+    surely, about = (float((tally["sold"] * share / (1 - share)).sum()) for share in (least, usual))
+    found = float(tally["zero"].sum())
+    missing = float(tally["missing"].sum())
+    days = tally["sold"] + tally["zero"] + tally["missing"]
     fewest, explained = (float((days * share).sum()) for share in (least, usual))
     rows = plural(int(found), "row")
     if found > 0 and found >= COMPLETE_SHARE * about:
@@ -210,39 +191,29 @@ def _decide(tally: _Tally) -> tuple[Meaning, str]:
     for expected, enough, words in ((surely, fewest, "at least"), (about, explained, "about")):
         if expected >= FEWEST_EXPECTED and found <= LISTED_SHARE * expected and missing >= EXPLAINED[0] * enough:
             return "zero", f"the file has {rows} with zero sales where {words} {expected:.0f} are expected"
-        if missing > EXPLAINED[1] * explained + FEWEST_EXPECTED and tally.sold.sum() >= FEWEST_ROWS:
+        if missing > EXPLAINED[1] * explained + FEWEST_EXPECTED and tally["sold"].sum() >= FEWEST_ROWS:
             return "unknown", f"so many days without a sale are unlikely: about {explained:.0f} are expected"
     return "undecided", f"the file has {rows} with zero sales where about {about:.0f} are expected, which fits both"
 
 
-def _least_zero_share(tally: _Tally) -> FloatArray:
+def _least_zero_share(tally: pd.DataFrame) -> FloatArray:
     """Return the smallest share of days without a sale ``(P,)`` that fits the days with sales.
 
-    The rate of a Poisson number with mean ``m`` if positive solves ``x / (1 - exp(-x)) = m``; for any mixture of
-    Poisson numbers with that mean the probability of zero is larger. With orders of several units, their rate is at
-    most the one at which all orders have the smallest number: ``x / (exp(x) - 1)`` is then the share of such days.
+    Mixtures of Poisson numbers have more than one Poisson number of their mean; orders of several units are fewer.
     """
     from scipy.special import lambertw  # imported late, as most files list every day
 
-    mean = np.maximum(tally.mean, 1.01)
-    share = np.clip(tally.smallest, 1e-9, 0.99)
-    rate = mean + np.real(lambertw(-mean * np.exp(-mean), 0))
-    orders = -share - np.real(lambertw(-share * np.exp(-share), -1))
-    return np.where(tally.sold > 0, np.exp(-np.minimum(rate, orders)), 0.0)
+    mean = np.maximum(tally["mean"], 1.01)
+    share = np.clip(tally["smallest"], 1e-9, 0.99)
+    rate = mean + np.real(lambertw(-mean * np.exp(-mean), 0))  # x / (1 - exp(-x)) = mean
+    orders = -share - np.real(lambertw(-share * np.exp(-share), -1))  # x / (exp(x) - 1) = share of the smallest number
+    return np.where(tally["sold"] > 0, np.exp(-np.minimum(rate, orders)), 0.0)
 
 
-def _usual_zero_share(tally: _Tally) -> FloatArray:
+def _usual_zero_share(tally: pd.DataFrame) -> FloatArray:
     """Return the share of days without a sale ``(P,)`` of the negative binomial that fits the days with sales."""
-    mean = np.maximum(tally.mean, 1.01)
-    whole = mean
-    overdispersion = np.full(len(mean), 1e-3)
-    zero = np.zeros(len(mean))
-    for _ in range(50):
-        zero = (1 + overdispersion * whole) ** (-1 / overdispersion)
-        whole = mean * (1 - zero)
-        excess = (tally.square * (1 - zero) - whole) / whole**2 - 1
-        overdispersion = np.clip(excess, 1e-3, 10.0)
-    return np.where(tally.sold > 0, np.maximum(zero, _least_zero_share(tally)), 0.0)
+    zero = chance_of_zero(*fit_truncated(tally["mean"].to_numpy(), tally["square"].to_numpy()))
+    return np.where(tally["sold"] > 0, np.maximum(zero, _least_zero_share(tally)), 0.0)
 
 
 def _uncovered(code: IntArray, days: DateArray, zero_share: FloatArray) -> DateArray:
@@ -251,12 +222,9 @@ def _uncovered(code: IntArray, days: DateArray, zero_share: FloatArray) -> DateA
     absent = np.setdiff1d(np.arange(present[0], present[-1] + 1), present)
     if not len(absent) or find_step_days(present) > 1:
         return absent[:0]
-    products = len(zero_share)
-    first, last = (np.full(products, edge) for edge in (present[-1], present[0]))
-    np.minimum.at(first, code, days)
-    np.maximum.at(last, code, days)
-    log_share = np.log(np.clip(zero_share, 1e-12, 1.0))
-    chance = np.array([log_share[(first <= day) & (last >= day)].sum() for day in absent])
+    spans = pd.Series(days).groupby(code).agg(["min", "max"])
+    log_share = np.log(np.clip(zero_share, 1e-12, 1.0))[spans.index]
+    chance = np.array([log_share[(spans["min"] <= day) & (spans["max"] >= day)].sum() for day in absent])
     weekday = weekday_of(absent.astype(np.int64))
     closed = np.bincount(weekday, minlength=WEEK) > (1 - CLOSED_SHARE) * len(np.unique(days)) / WEEK
     return np.asarray(absent[(chance < np.log(UNCOVERED_CHANCE)) & ~closed[weekday]])

@@ -82,8 +82,6 @@ class ProductRows(NamedTuple):
 
     def select(self, chosen: BoolArray) -> ProductRows:
         """Return the rows of the products that are chosen, ``(P,)``."""
-        if chosen.all():
-            return self
         rows = self.segments.spread(chosen)
         return ProductRows(
             list(compress(self.names, chosen)),
@@ -154,8 +152,6 @@ def lay_out(rows: ProductRows, start: DateArray, step: IntArray, sizes: IntArray
     spread = rows.segments.spread
     place = (rows.days - spread(start)).astype(np.int64) // spread(step)
     kept = (place >= 0) & (place < spread(sizes))
-    if kept.all() and days.rows == len(place):
-        return Calendar(days, rows.days, np.ones(len(place), dtype=bool), dict(rows.cells))
     target = (place + spread(days.starts))[kept]
     present = np.zeros(days.rows, dtype=bool)
     present[target] = True

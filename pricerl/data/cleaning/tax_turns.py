@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from pricerl.data.cleaning.sales_unit import CENTS, RATES
 from pricerl.data.days import RECENT_DAYS, WEEK
+from pricerl.data.reading.columns import PRODUCT_PRICE
+from pricerl.data.reading.problems import KEEP, Problem
 
 ALIKE = 0.75
 FEWEST_PRICES = 2
@@ -17,10 +21,11 @@ CHANCE = 1.28
 """Standard errors by which units sold must miss those at an elasticity of -1 to show that no buyer paid more."""
 
 
-def find_common_change(sold: pd.DataFrame) -> tuple[float, int] | None:
-    """Return factor and a row of a lasting change by a usual tax, of most prices at once, that buyers ignored.
+def check_tax_turns(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
+    """Return a problem if most prices change by a usual tax at once, for good, and buyers surely ignore it.
 
-    Units must be sure to differ from those at an elasticity of -1. ``sold`` has product, day, price and units per row.
+    Units must be sure to differ from those at an elasticity of -1. ``sold`` has product, day, price and units per row,
+    and its index is the place of the row's line among ``lines (N,)``.
     """
     rows = sold.assign(product=sold["product"].cat.codes).sort_values(["product", "day"], kind="stable")
     rows["before"] = rows.groupby("product")["price"].shift()
@@ -40,8 +45,11 @@ def find_common_change(sold: pd.DataFrame) -> tuple[float, int] | None:
         spans = rows.groupby("product")["since"].agg(["min", "max"])
         days = range(max(-WINDOW, int(spans["min"].max())), min(WINDOW, int(spans["max"].min())))
         if min(-days.start, days.stop) >= WEEK and _is_ignored(rows[rows["since"].isin(days)], days, change):
-            return float(np.exp(np.copysign(np.log(factor), change))), row
-    return None
+            times = float(np.exp(np.copysign(np.log(factor), change)))
+            text = f"on {sold['day'][row].date()} most prices became {times:.4g} times as high and demand did not react"
+            remedy = f"does tax begin or end there? Give all prices alike. Otherwise, {KEEP}"
+            return [Problem(lines[row], PRODUCT_PRICE, f"{text}; {remedy}", everywhere=True)]
+    return []
 
 
 def _is_ignored(rows: pd.DataFrame, days: range, change: float) -> bool:

@@ -28,7 +28,6 @@ LARGEST_SHARE = 0.10
 delivery sells out, price changes harmed 30 % (130 to 1000 days, 5.5 to 500 units per day); refusing changes above this
 share reduced that to 1 % and affected no shop that is always in stock."""
 
-
 CHANCE_SHARE = 0.05
 """Largest share of chance among the zero-sales days of a weekday that are taken for stock-outs. With one such day in
 ten, eight or more units must be expected, with one in a hundred about fifteen."""
@@ -104,8 +103,6 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     """
     known = history.stock_unknown
     zero = history.units == 0
-    if not (known & zero).any():
-        return None
     known = known & _open_days(weekday_of(history.dates.astype(np.int64)), known, zero)
     sold = known & ~zero
     empty = known & zero
@@ -113,7 +110,7 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
         return None
     from scipy.special import pdtrc  # imported late, as few products get here
 
-    expected = float(_chance_of_zero(*_usual_demand(history.units, sold))[known].sum())
+    expected = float(chance_of_zero(*_usual_demand(history.units, sold))[known].sum())
     days = int(empty.sum())
     if pdtrc(days - 1, expected) >= LARGEST_PROBABILITY or days < 2 * expected:
         return None
@@ -132,8 +129,6 @@ def find_stock_outs(
     zero = tested & (units == 0)
     expected = np.zeros(len(units))
     empty = np.zeros(len(units), dtype=bool)
-    if not (zero.any() or out.any()):
-        return StockOuts(empty, empty.copy(), expected)
     weekday = weekday_of(dates.astype(np.int64))
     tested = tested & _open_days(weekday, tested, zero)
     zero &= tested
@@ -146,7 +141,7 @@ def find_stock_outs(
         paying = np.searchsorted(-price[sold][order], -price, side="right")
         at_price = sums[paying] / np.maximum(paying, 1)
         expected = np.minimum(mean, at_price) * _slow_weekdays(weekday, units, sold)
-        chance = _chance_of_zero(expected, overdispersion)
+        chance = chance_of_zero(expected, overdispersion)
         zeros, count = (np.bincount(weekday[days], minlength=WEEK) for days in (zero, tested))
         of_weekday = np.where(zeros >= FEWEST_SHORT_DAYS, zeros / np.maximum(count, 1), share)
         empty = zero & (chance <= CHANCE_SHARE * of_weekday[weekday])
@@ -171,13 +166,7 @@ def _slow_weekdays(weekday: IntArray, units: FloatArray, sold: BoolArray) -> Flo
 
 
 def _short_days(weekday: IntArray, units: FloatArray, out: BoolArray) -> BoolArray:
-    """Return the days ``(D,)`` whose sales stock-outs biased, without the stock-outs ``out (D,)`` themselves.
-
-    Stock ran out on the day before zero sales. Where weekly deliveries sell out, the last weekdays before a delivery
-    have stock in weeks of low demand only.
-    """
-    if not out.any():
-        return np.zeros_like(out)
+    """Return the days ``(D,)`` on which stock ran out, or on weekdays that often sell out, except ``out (D,)``."""
     short = np.append((out & (units == 0))[1:], False)
     affected = out | short
     for first, after in find_runs(affected):
@@ -197,31 +186,43 @@ def _open_days(weekday: IntArray, known: BoolArray, zero: BoolArray) -> BoolArra
     return np.asarray(~closed[weekday])
 
 
-def _chance_of_zero(mean: FloatArray, overdispersion: float) -> FloatArray:
+def chance_of_zero(mean: FloatArray, overdispersion: FloatArray) -> FloatArray:
+    """Return the probability of zero of negative binomials, of the same shape."""
     return np.asarray((1 + overdispersion * mean) ** (-1 / overdispersion))
 
 
-def _usual_demand(units: FloatArray, sold: BoolArray) -> tuple[FloatArray, float]:
-    """Return mean ``m (D,)`` and overdispersion ``v``, variance ``m + v m^2``, before truncation to days with sales."""
+def _usual_demand(units: FloatArray, sold: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean ``(D,)`` and overdispersion, before truncation to days with sales, of the units of each day."""
     sums, counts = (np.cumsum(np.append(0.0, values)) for values in (units * sold, sold))
     day = np.arange(len(units))
     first = np.maximum(day - NEAR_DAYS, 0)
     after = np.minimum(day + NEAR_DAYS + 1, len(units))
     near = counts[after] - counts[first]
     mean = np.where(near >= FEWEST_SALE_DAYS, sums[after] - sums[first], sums[-1])
-    mean = np.maximum(mean / np.where(near >= FEWEST_SALE_DAYS, near, counts[-1]), 1.01)  # each day sold at least one
+    mean = mean / np.where(near >= FEWEST_SALE_DAYS, near, counts[-1])
+    return fit_truncated(mean, units**2, sold)
+
+
+def fit_truncated(
+    mean: FloatArray, square: FloatArray, together: BoolArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean ``m (D,)`` and overdispersion ``v`` of negative binomials, variance ``m + v m^2``, before truncation.
+
+    ``mean`` and mean ``square (D,)`` are those of units where there are sales; ``v`` is one of all days ``together
+    (D,)``, or without them one each.
+    """
+    mean = np.maximum(mean, 1.01)  # each has at least one unit
     whole = mean
-    overdispersion = 1e-3
-    square = units[sold] ** 2
+    overdispersion = np.asarray(1e-3)
     for _ in range(50):
-        zero = _chance_of_zero(whole, overdispersion)
+        zero = chance_of_zero(whole, overdispersion)
         before = (whole, overdispersion)
         whole = mean * (1 - zero)
-        at_sale = whole[sold]
-        moment = at_sale**2
-        excess = square * (1 - zero[sold]) - at_sale - moment
-        overdispersion = min(max(float(excess.sum() / moment.sum()), 1e-3), 10.0)  # from nearly Poisson
-        if overdispersion == before[1] and (whole == before[0]).all():
+        moment = whole**2
+        excess = square * (1 - zero) - whole - moment
+        ratio = excess / moment if together is None else excess[together].sum() / moment[together].sum()
+        overdispersion = np.clip(ratio, 1e-3, 10.0)  # from nearly Poisson
+        if np.array_equal(overdispersion, before[1]) and np.array_equal(whole, before[0]):
             break  # converged to the last bit
     return whole, overdispersion
 

@@ -49,24 +49,27 @@ def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
     days = days[rows]
     codes = codes[order]
     segments = Segments(np.diff(np.flatnonzero(np.diff(codes, prepend=-1, append=-1))))
-    unusual = _unusual_products(days, segments)
+    names = products.categories[codes[segments.starts]].astype(str).tolist()
     problems = _find_repeats(parsed, rows, segments)
     apart: list[Problem] = []
     steps = np.ones(len(segments), dtype=np.int64)
-    for place in map(int, np.flatnonzero(unusual)):
+    for place in map(int, np.flatnonzero(_unusual_products(days, segments))):
         part = segments.part(place)
-        name = str(products.categories[codes[part.start]])
+        name = names[place]
         whose = f" of product {name!r}" if len(segments) > 1 else ""
-        problems += [item._replace(product=name) for item in _check_days(days[part], rows[part], parsed.lines, whose)]
-        spacing = [item._replace(product=name) for item in _check_spacing(days[part], whose)]
         gaps = np.diff(days[part]).astype(np.int64)
-        regular = len(gaps) >= FEWEST_STEPS and gaps.std() < LARGEST_VARIATION * gaps.mean()
-        if setting != "zero" and regular:
-            problems += spacing
-        else:
-            apart += spacing
         steps[place] = find_step_days(days[part])
-    problems += _check_steps(steps, segments.sizes, [str(products.categories[codes[at]]) for at in segments.starts])
+        problems += [item._replace(product=name) for item in _check_years(days[part], rows[part], parsed.lines, whose)]
+        usual = np.median(gaps[gaps > 0]) if gaps.any() else 1
+        if usual < LARGEST_DAILY_SPACING or steps[place] > 1:
+            continue
+        remedy = "export one row per day, or one per week with all dates on one weekday"
+        only = f"if the file has a row only for days with a sale, set {SETTING} zero"
+        text = f"rows{whose} are {usual:g} days apart (median); {remedy}; {only}"
+        regular = len(gaps) >= FEWEST_STEPS and gaps.std() < LARGEST_VARIATION * gaps.mean()
+        kind = problems if setting != "zero" and regular else apart
+        kind.append(Problem(0, columns.REPORT_DATE, text, name))
+    problems += _check_steps(steps, segments.sizes, names)
     meaning: str = setting
     if apart and setting == "auto" and {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns):
         meaning = find_missing_days(frame.iloc[dated], setting).meaning
@@ -140,7 +143,7 @@ def _explain_repeats(parsed: Parsed, rows: IntArray, second: IntArray) -> Proble
     return Problem(line, columns.REPORT_DATE, found, name)
 
 
-def _check_days(days: DateArray, rows: IntArray, lines: Sequence[int], whose: str) -> list[Problem]:
+def _check_years(days: DateArray, rows: IntArray, lines: Sequence[int], whose: str) -> list[Problem]:
     """Return a problem if one product's days, in order, have a gap that a typo in a year explains."""
     gaps = np.diff(days).astype(np.int64)
     if not len(gaps) or gaps.max() <= LONGEST_GAP_DAYS:
@@ -150,15 +153,3 @@ def _check_days(days: DateArray, rows: IntArray, lines: Sequence[int], whose: st
     far = f"is {gaps[at]:,} days from the nearest row, {days[other]} on line {lines[rows[other]]}; is the year right?"
     text = f"{days[odd]}{whose} {far} Otherwise keep the rows after the gap"
     return [Problem(lines[rows[odd]], columns.REPORT_DATE, text)]
-
-
-def _check_spacing(days: DateArray, whose: str) -> list[Problem]:
-    """Return a problem if one product's rows are neither days nor weeks, unless the file lists sales only."""
-    steps = np.diff(days).astype(np.int64)
-    gaps = steps[steps > 0]
-    if not len(gaps) or np.median(gaps) < LARGEST_DAILY_SPACING or find_step_days(days) > 1:
-        return []
-    found = f"rows{whose} are {np.median(gaps):g} days apart (median)"
-    remedy = "export one row per day, or one per week with all dates on one weekday"
-    only = f"if the file has a row only for days with a sale, set {SETTING} zero"
-    return [Problem(0, columns.REPORT_DATE, f"{found}; {remedy}; {only}")]

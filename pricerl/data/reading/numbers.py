@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -47,23 +46,16 @@ _PLAIN_GROUPS = r"^-?[1-9][0-9]{0,2}[.,][0-9]{3}$"
 _SETTING = "set --data.reading.decimal"
 
 
-class Reading(NamedTuple):
-    """Value of a cell under a decimal point and under a decimal comma; None where it is not a number."""
-
-    point: float | None
-    comma: float | None
-
-
 def is_blank(text: str) -> bool:
     """Return True for an empty cell and for the usual words for "no value"."""
     return text.strip().casefold() in BLANK_WORDS
 
 
-def read_number(text: str) -> Reading:
-    """Read one cell that is not blank, under both decimal signs."""
+def read_number(text: str) -> tuple[float | None, float | None]:
+    """Return the value of a cell, not blank, under a decimal point and under a comma; None where it is no number."""
     if inside := _SIGN_INSIDE.fullmatch(text.strip()):
         value = float(f"{inside['whole']}.{inside['cents']}")
-        return Reading(value, value)
+        return value, value
     if worded := WORDED.fullmatch(text.strip()):
         text = f"{worded['sign']}{worded['rest']}" if worded["before"] else worded["other"]
     bare = "".join(sign for sign in text if unicodedata.category(sign) != "Sc").replace("−", "-").strip()
@@ -72,13 +64,10 @@ def read_number(text: str) -> Reading:
         bare = "-" + bare[1:-1].strip()
     bare = _SIGN_SPACE.sub(r"\1", _THOUSANDS_SPACE.sub("", bare))
     if _INFINITE.fullmatch(bare):
-        return Reading(float(bare), float(bare))
-    has_point = _PATTERNS["."].fullmatch(bare)
-    has_comma = _PATTERNS[","].fullmatch(bare)
-    return Reading(
-        float(bare.replace(",", "")) if has_point else None,
-        float(bare.replace(".", "").replace(",", ".")) if has_comma else None,
-    )
+        return float(bare), float(bare)
+    point = float(bare.replace(",", "")) if _PATTERNS["."].fullmatch(bare) else None
+    comma = float(bare.replace(".", "").replace(",", ".")) if _PATTERNS[","].fullmatch(bare) else None
+    return point, comma
 
 
 def read_texts(texts: pa.Array) -> tuple[FloatArray, FloatArray, BoolArray]:
@@ -171,8 +160,8 @@ def _decide(first: Mapping[str, Place], doubt_point: bool) -> tuple[str | None, 
     unclear = ("open comma", "open point") if doubt_point else ("open comma",)
     if cells := [first[kind] for kind in unclear if kind in first]:
         line, text = min(cells)
-        reading = read_number(text)
-        return None, (line, f"{text} can be {reading.point:.10g} or {reading.comma:.10g}; {_SETTING}")
+        both = " or ".join(f"{value:.10g}" for value in read_number(text))
+        return None, (line, f"{text} can be {both}; {_SETTING}")
     return ".", None
 
 

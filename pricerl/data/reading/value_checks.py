@@ -25,7 +25,7 @@ from pricerl.data.cleaning.sales_unit import (
     find_measure,
     fits_units,
 )
-from pricerl.data.cleaning.tax_turns import find_common_change
+from pricerl.data.cleaning.tax_turns import check_tax_turns
 from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold_product
@@ -130,26 +130,18 @@ def _price_typos(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     codes = np.asarray(frame[columns.PRODUCT].array.codes)
     order = order_rows(codes, frame[columns.REPORT_DATE].to_numpy())
     order = order[price[order] > 0]
-    level = np.log(price[order])
-    owner = codes[order]
-    jumps = np.flatnonzero((np.abs(np.diff(level)) > np.log(TYPO)) & (owner[1:] == owner[:-1]))
+    level = pd.Series(np.log(price[order]))
+    earlier, before, after = (level.groupby(codes[order]).shift(rows) for rows in (2, 1, -1))
+    steady = np.log(STEADY)
+    alone = ((before - after).abs() < steady) | (after.isna() & ((earlier - before).abs() < steady))
+    first = ~alone & earlier.isna() & ((level - after).abs() < steady)  # the row before is the odd one
+    returns = (level - earlier).abs() < steady  # reported with the jump before
+    jump = (level - before).abs()
+    odd_rows = (jump > np.log(TYPO)) & (alone | first | (~returns & (jump > np.log(JUMP))))
     problems = []
-    for at in map(int, jumps if len(order) > 2 else ()):
-        window = range(at - 1, at + 3)
-        before, here, there, after = (
-            level[place] if 0 <= place < len(owner) and owner[place] == owner[at] else np.nan for place in window
-        )
-        last_is_odd = np.isnan(after) and abs(here - before) < np.log(STEADY)
-        if abs(here - after) < np.log(STEADY) or last_is_odd:
-            odd = at + 1
-        elif np.isnan(before) and abs(there - after) < np.log(STEADY):
-            odd = at
-        elif abs(there - before) < np.log(STEADY) or abs(there - here) <= np.log(JUMP):
-            continue  # reported with the jump before, or a change that shops make
-        else:
-            odd = at + 1
-        near = at if odd > at else at + 1
-        times = float(np.exp(abs(there - here)))
+    for at in map(int, np.flatnonzero(odd_rows) if len(order) > 2 else ()):
+        odd, near = (at - 1, at) if first[at] else (at, at - 1)
+        times = float(np.exp(jump[at]))
         factor = f"{times:.3g} times" if level[odd] > level[near] else f"1/{times:.3g} of"
         found = f"{np.exp(level[odd]):.10g} is {factor} {np.exp(level[near]):.10g} on line {lines[int(order[near])]}"
         text = f"{found}; is a decimal sign or the currency wrong? Otherwise, {KEEP}"
@@ -235,7 +227,7 @@ def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSett
     for row in map(int, np.flatnonzero((sold["units"] > FARTHEST * limit) & (sold["units"] > BULK) & (limit > 0))):
         found = f"{sales[row]:.10g} is above {FARTHEST:.0f} times any other day of the product; {KEEP}"
         problems.append(Problem(lines[int(sold.index[row])], columns.TOTAL_SALES, found))
-    return problems or _tax_in_prices(sold, lines)
+    return problems or check_tax_turns(sold, lines)
 
 
 def _profits(sold: pd.DataFrame, revenue: FloatArray, lines: Sequence[int]) -> list[Problem]:
@@ -334,17 +326,6 @@ def _coarse_sales(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
         if can_be_packs(rows["price"].to_numpy(), rows["sales"].to_numpy())
     ]
     return _one_if_most(problems, sold["product"].nunique())
-
-
-def _tax_in_prices(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
-    """Return a problem if all prices change by a usual tax at once, and the units sold do not follow."""
-    found = find_common_change(sold)
-    if found is None:
-        return []
-    factor, row = found
-    text = f"on {sold['day'][row].date()} most prices became {factor:.4g} times as high and demand did not react"
-    remedy = f"does tax begin or end there? Give all prices alike. Otherwise, {KEEP}"
-    return [Problem(lines[row], columns.PRODUCT_PRICE, f"{text}; {remedy}", everywhere=True)]
 
 
 def _moved_points(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:

@@ -132,8 +132,8 @@ def _read_values(
         if not read & {*rows} or (name == PRICE and not read <= {*rows}):
             del expressions[name]
     used = dict.fromkeys(name for expression in expressions.values() for name in expression.columns)
-    amounts = preset.order_discount.amounts if preset.order_discount else ()
-    every = dict.fromkeys([*used, *amounts])
+    rule = preset.order_discount
+    every = dict.fromkeys([*used, *([rule.column, rule.subtotal or rule.column] if rule else ())])
     present = {name: rows[name] for name in every if name in rows}
     decimal = _find_decimal(present, preset.decimal) if config.decimal == "auto" else config.decimal
     numbers, problems = read_number_columns(present, rows.index.to_list(), decimal, separator)
@@ -155,7 +155,7 @@ def _read_values(
         if preset.name == ORDER_LINES and above > LARGEST_SHARE_ABOVE:
             found = f"is above quantity × unit price on {above:.0%} of lines; does it hold taxes, shipping or orders?"
             problems = [Problem(0, "Line Total", f"{found} Leave the column out, or rename it")]
-    values["revenue"] = spread_discount(preset.order_discount, rows, values["revenue"], numbers)
+    values["revenue"] = spread_discount(rule, rows, values["revenue"], numbers)
     return values, problems
 
 

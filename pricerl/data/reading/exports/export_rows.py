@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -170,31 +171,20 @@ def split_cells(rule: Split | None, rows: pd.DataFrame) -> tuple[pd.DataFrame, l
     """Return a row per line of an order that a cell lists, with a column per field, and the cells that list none."""
     if rule is None or rule.column not in rows:
         return rows, []
-    cells = rows[rule.column].array
-    used = set(np.unique(cells.codes))
-    lines = [_split(rule, str(text)) if code in used else [] for code, text in enumerate(cells.categories)]
-    repeats = np.array([len(found) for found in lines], dtype=np.int64)[cells.codes]
-    start = f"does not start with {rule.fields[0]!r}"
+    names = list(map(re.escape, rule.fields))
+    cells = rows[rule.column].astype(object)
+    listed = cells.str.match(rf"\s*{names[0]}\s*:")
     problems = [
-        Problem(int(rows.index[at]), rule.column, f"{quote(str(cells[at]))!r} {start}")
-        for at in map(int, np.flatnonzero((repeats == 0) & ~choose_rows(rows[rule.column], is_blank)))
+        Problem(int(line), rule.column, f"{quote(cells[line])!r} does not start with {rule.fields[0]!r}")
+        for line in rows.index[~listed & ~choose_rows(rows[rule.column], is_blank)]
     ]
-    split = rows.take(np.repeat(np.arange(len(rows)), repeats))
-    values = [line for code in cells.codes for line in lines[code]]
-    for place, name in enumerate(rule.fields):
-        split[name] = as_categorical([line[place] for line in values])
+    start = rf"\s*{re.escape(rule.separator)}\s*(?={names[0]}\s*:)"
+    lines = cells[listed].str.split(start, regex=True).explode()
+    split = rows.loc[lines.index]
+    for field, name in zip(rule.fields, names, strict=True):
+        value = rf"(?s)(?:^|,)\s*{name}\s*:(.*?)(?=,\s*(?:{'|'.join(names)})\s*:|$)"
+        split[field] = as_categorical(lines.str.extract(value, expand=False).fillna("").str.strip().tolist())
     return split, problems
-
-
-def _split(rule: Split, cell: str) -> list[tuple[str, ...]]:
-    """Return the values of the fields of each line in a cell, an empty text for a field that a line does not have."""
-    names = "|".join(map(re.escape, rule.fields))
-    starts = rf"\s*{re.escape(rule.separator)}\s*(?={re.escape(rule.fields[0])}\s*:)"
-    pattern = re.compile(rf"(?:^|,)\s*({names})\s*:(.*?)(?=,\s*(?:{names})\s*:|$)", re.DOTALL)
-    if is_blank(cell) or not re.match(rf"\s*{re.escape(rule.fields[0])}\s*:", cell):
-        return []
-    found = [dict(pattern.findall(line)) for line in re.split(starts, cell)]
-    return [tuple(values.get(name, "").strip() for name in rule.fields) for values in found]
 
 
 def spread_discount(
@@ -203,23 +193,17 @@ def spread_discount(
     """Return the revenue of each row ``(N,)`` after its share, in proportion, of the discount on its order."""
     if rule is None or rule.by not in rows or rule.column not in rows:
         return revenue
-    cells = rows[rule.by].array
-    orders = cells.codes
-    size = len(cells.categories)
-    total = np.bincount(orders, revenue, size)
+    orders = rows[rule.by].array.codes
 
-    def largest(column: str) -> FloatArray:
-        """Return the largest given value of each order, 0 without any."""
-        given = ~choose_rows(rows[column], is_blank)
-        found = np.zeros(size)
-        np.maximum.at(found, orders[given], np.nan_to_num(numbers[column][given]))
-        return found
+    def of_order(values: FloatArray | BoolArray, how: Literal["sum", "max", "any"]) -> FloatArray:
+        return np.asarray(pd.Series(values).groupby(orders).transform(how))
 
-    discount = largest(rule.column)
+    total = of_order(revenue, "sum")
+    discount = of_order(numbers[rule.column], "max")
     if rule.subtotal in rows:
-        known = np.bincount(orders, ~choose_rows(rows[rule.subtotal], is_blank), size) > 0
-        discount = np.where(known, np.minimum(discount, total - largest(str(rule.subtotal))), discount)
+        known = of_order(~choose_rows(rows[rule.subtotal], is_blank), "any")
+        subtotal = np.maximum(of_order(numbers[str(rule.subtotal)], "max"), 0)
+        discount = np.where(known, np.minimum(discount, total - subtotal), discount)
     discount = np.clip(np.round(discount, 6), 0, np.maximum(total, 0))
-    discount[[is_blank(str(text)) for text in cells.categories]] = 0
-    share = np.divide(discount, total, out=np.zeros(size), where=total > 0)
-    return np.asarray(revenue * (1 - share[orders]))
+    discount[choose_rows(rows[rule.by], is_blank)] = 0
+    return np.asarray(revenue * (1 - np.divide(discount, total, out=np.zeros_like(total), where=total > 0)))

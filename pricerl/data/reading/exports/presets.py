@@ -139,11 +139,6 @@ class OrderDiscount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     column: str
     subtotal: str | None = None
 
-    @property
-    def amounts(self) -> tuple[str, ...]:
-        """Columns of money."""
-        return (self.column, self.subtotal) if self.subtotal else (self.column,)
-
 
 class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cell with all lines of an order, such as ``Product Qty: 1, Product SKU: A|Product Qty: 2, Product SKU: B``."""
@@ -208,15 +203,15 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def used(self) -> dict[str, None]:
         """Return the columns that identify the export and those that the preset reads, in order."""
-        names = [*self.header, *self.product, *(rule.column for rule in self.status), *self.skip]
+        names: list[str | None] = [*self.header, *self.product, *(rule.column for rule in self.status), *self.skip]
         names += [name for expression in self.expressions().values() for name in expression.columns]
         names += [rule.column for rule in (self.date, self.split) if rule]
-        names += [self.currency] if self.currency else []
+        names += [self.currency]
         if self.fill_down:
-            names += [*([self.fill_down.by] if self.fill_down.by else []), *self.fill_down.columns]
+            names += [self.fill_down.by, *self.fill_down.columns]
         if self.order_discount:
-            names += [self.order_discount.by, *self.order_discount.amounts]
-        return dict.fromkeys(names)
+            names += msgspec.structs.astuple(self.order_discount)
+        return dict.fromkeys(name for name in names if name)
 
 
 def locate(preset: Preset, cells: Sequence[str]) -> dict[str, str]:

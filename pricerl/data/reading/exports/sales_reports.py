@@ -115,16 +115,14 @@ def _find_order_lines(table: TextTable) -> Preset | None:
 
 def _refuse_part(table: TextTable) -> None:
     """Raise a ``DataError`` if a header has nearly all columns of a preset, such as one with columns removed."""
-    best = None
-    fewest = list(table.header)
+    near = []
     for preset in presets.own_presets():
         missing = presets.find_missing(preset, table.header)
-        part = len(preset.header) - len(missing)
-        if part >= max(LEAST_PART * len(preset.header), LEAST_COLUMNS) and len(missing) < len(fewest):
-            best = preset
-            fewest = missing
-    if best is not None:
-        named = " and ".join(map(repr, fewest))
+        if len(preset.header) - len(missing) >= max(LEAST_PART * len(preset.header), LEAST_COLUMNS):
+            near.append((missing, preset))
+    if near:
+        missing, best = min(near, key=lambda item: len(item[0]))
+        named = " and ".join(map(repr, missing))
         remedy = f"download it with all columns: {best.download}"
         refuse(table.source, [f"looks like {best.title}, but has no column {named}; {remedy}"])
 
@@ -174,8 +172,7 @@ def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfi
         refuse(table.source, [f"{preset.title}: {text}"], table.files)
     ads = reports[int(np.argmax(shared))]
     if ads.lost:
-        remedy = "check quotes and separators"
-        refuse(table.source, [Problem(row.line, "", f"{row.finding}; {remedy}") for row in ads.lost], table.files)
+        refuse(table.source, [Problem(row.line, "", f"{row.finding}; {row.remedy}") for row in ads.lost], table.files)
     keys = [columns.PRODUCT, columns.REPORT_DATE]
     added = ads.frame[[*keys, *preset.columns]].astype({columns.PRODUCT: object})
     joined = frame.astype({columns.PRODUCT: object}).merge(added, on=keys, how="left", indicator=True)

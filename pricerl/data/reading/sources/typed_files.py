@@ -133,11 +133,7 @@ def read_parquet(data: bytes, source: str) -> TextTable:
 
 
 def _unpacked_bytes(file: Any) -> int:
-    """Return the bytes of a Parquet file's content, as far as reading must hold them at once.
-
-    A column of fixed width counts it per row. Texts that share their beginnings with those before are decoded little by
-    little, as no page states how long they are.
-    """
+    """Return the bytes of a Parquet file's content, as far as reading must hold them at once."""
     about = file.metadata
     total = 0
     columns = list(map(about.schema.column, range(about.num_columns)))
@@ -145,7 +141,7 @@ def _unpacked_bytes(file: Any) -> int:
         total += group.total_byte_size
         for at, column in enumerate(columns):
             shares = "DELTA_BYTE_ARRAY" in group.column(at).encodings and not column.max_repetition_level
-            if shares and total <= sizes.MAX_BYTES:
+            if shares and total <= sizes.MAX_BYTES:  # no page states how long texts with shared beginnings are
                 rows = max(1, min(sizes.MAX_BYTES // 16 // (group.column(at).total_uncompressed_size + 1), 2**16))
                 for batch in file.iter_batches(rows, columns=[column.path]):
                     total += batch.nbytes
