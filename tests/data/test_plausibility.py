@@ -33,6 +33,12 @@ def test_a_price_ten_times_its_neighbours_is_refused(
     assert len(read(lines, KEEP).products[0].dates) == 20
 
 
+def test_a_price_of_a_competitor_ten_times_its_neighbours_is_refused(problems: Problems, daily: Daily) -> None:
+    lines = daily(["12.50,25,11.9"] * 10, "Report Date,Product Price,Total Sales,Competitor Price")
+    lines[5] = lines[5].replace("11.9", "119")
+    assert problems(lines)[0].startswith("line 6, Competitor Price: 119 is 10 times 11.9 on line 5")
+
+
 @pytest.mark.parametrize("cell", ["6,12", "3.20,16", "50,50", "24,24"])
 def test_a_deep_promotion_is_no_typo(read: Read, daily: Daily, cell: str) -> None:
     assert len(read(daily(["12.50,25"] * 10 + [cell] + ["12.50,25"] * 10)).products[0].dates) == 21

@@ -65,6 +65,25 @@ def test_a_profit_above_sales_on_most_days_skips_its_product(read: Read, problem
     assert read(daily(in_units, PROFIT), DataConfig(sales="units")).products[0].sales[0] == 30
 
 
+def test_a_unit_cost_above_the_price_on_most_days_is_refused(problems: Problems, read: Read, daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Unit Cost"
+    of_all_units = daily([f"9.95,{9.95 * count:.2f},{5.97 * count:.2f}" for count in COUNTS], header)
+    (problem,) = problems(of_all_units)
+    assert "Unit Cost: is above Product Price on 24 of 30 days with sales; is it the cost of all units" in problem
+    assert read(of_all_units, KEEP).products[0].unit_cost == 35.82
+    cleared = daily(["9.95,19.90,5.97"] * 16 + ["4.95,9.90,5.97"] * 14, header)
+    assert read(cleared).products[0].unit_cost == 5.97
+
+
+def test_coupons_that_may_be_shares_are_noted(read: Read, daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Coupon Percentage"
+    shares, percents = (
+        read(daily([f"10,{9 * count},{coupon}" for count in COUNTS], header)).reports[0].notes for coupon in (0.1, 10)
+    )
+    note = "Coupon Percentage: no value above 0.5; read as percent. Multiply by 100 if these are shares."
+    assert note in shares and note not in percents
+
+
 @pytest.mark.parametrize("tax", [1.19, 1.2, 1 / 1.21])
 def test_taxes_in_some_rows_only_are_refused_without_units(
     problems: Problems, read: Read, daily: Daily, tax: float

@@ -119,6 +119,8 @@ def mask_days(
 def carry_forward(values: FloatArray) -> FloatArray:
     """Return ``(D,)`` values with NaN replaced by the last known value, leading NaN by the first one."""
     known = np.isfinite(values)
+    if known.all():
+        return values.copy()
     return values[np.maximum.accumulate(np.where(known, np.arange(len(values)), known.argmax()))]
 
 

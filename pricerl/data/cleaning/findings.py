@@ -34,6 +34,9 @@ from pricerl.formatting import plural
 NOTED = (*columns.CONVERSIONS, columns.TOTAL_PROFIT, columns.PREDICTED_SALES)
 """Columns whose absence is noted."""
 
+HIGHEST_SHARES = {**dict.fromkeys(columns.CONVERSIONS, 1.0), columns.COUPONS: 0.5}
+"""Highest value of a column of percent that may be one of shares; coupons rarely take more than half."""
+
 RUNS_SHOWN = 5
 """Maximum number of zero-sales runs listed; the rest are counted."""
 
@@ -243,10 +246,12 @@ def _note_columns(findings: CleaningFindings) -> list[list[str]]:
     for name in NOTED:
         for product in np.flatnonzero(~days.any(np.isfinite(grid[name]))):
             notes[product].append(f"{name}: absent or blank throughout the history; not used.")
-    for name in columns.CONVERSIONS:
+    for name, most in HIGHEST_SHARES.items():
         highest = np.fmax.reduceat(grid[name], days.starts)
-        for product in np.flatnonzero((highest > 0) & (highest <= 1)):
-            notes[product].append(f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares.")
+        for product in np.flatnonzero((highest > 0) & (highest <= most)):
+            found = f"{name}: no value above {most:g}; read as percent."
+            notes[product].append(f"{found} Multiply by 100 if these are shares.")
+    for name in columns.CONVERSIONS:
         above = days.count(grid[name] > HIGHEST_CONVERSION)
         for product in np.flatnonzero(above):
             notes[product].append(f"{name}: values above 100, counted as 100: {above[product]}.")

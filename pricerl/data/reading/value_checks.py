@@ -109,7 +109,8 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
         problems += column.find_problems(name, lines, marked, lambda text: f"{text.strip()} {remedy}")
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
-    problems += _price_typos(frame, lines)
+    for name in frame.columns.intersection([columns.PRODUCT_PRICE, columns.COMPETITOR_PRICE], sort=False):
+        problems += _price_typos(name, frame, lines)
     for name in (name for name in columns.CONVERSIONS if name in frame.columns):
         problems += _mixed_shares(name, frame, lines)
     amounts = _check_amounts(frame, lines, config.sales) if parsed.cells else []  # an export's sums agree
@@ -124,9 +125,9 @@ JUMP = 40.0
 """Factor between two neighbours that no shop changes a price by: cents and whole coins, or another currency."""
 
 
-def _price_typos(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
+def _price_typos(name: str, frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     """Return prices a factor of about ten or more from both neighbours, and jumps that no shop makes."""
-    price = frame[columns.PRODUCT_PRICE].to_numpy()
+    price = frame[name].to_numpy()
     codes = np.asarray(frame[columns.PRODUCT].array.codes)
     order = order_rows(codes, frame[columns.REPORT_DATE].to_numpy())
     order = order[price[order] > 0]
@@ -145,7 +146,7 @@ def _price_typos(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
         factor = f"{times:.3g} times" if level[odd] > level[near] else f"1/{times:.3g} of"
         found = f"{np.exp(level[odd]):.10g} is {factor} {np.exp(level[near]):.10g} on line {lines[int(order[near])]}"
         text = f"{found}; is a decimal sign or the currency wrong? Otherwise, {KEEP}"
-        problems.append(Problem(lines[int(order[odd])], columns.PRODUCT_PRICE, text))
+        problems.append(Problem(lines[int(order[odd])], name, text))
     return problems
 
 
@@ -194,8 +195,8 @@ BULK = 1000
 """Factor and number of units that no order reaches."""
 SMALL = 2.0
 """The same for units below all others, if they are no whole number."""
-FEWEST_PROFITS = 10
-"""Fewest days with sales and a profit that show the profit to be above the sales."""
+FEWEST_COMPARED = 10
+"""Fewest days with sales that show a profit to be above the sales, a cost above the price, or units to be others."""
 SAMPLE = 4000
 """Rows in which taxes are searched for."""
 
@@ -203,8 +204,8 @@ SAMPLE = 4000
 def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSetting) -> list[Problem]:
     """Return sales and profits that cannot be meant; the setting says whether sales are revenue or units."""
     names = [columns.PRODUCT, columns.REPORT_DATE, columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS]
-    amounts = frame.reindex(columns=[*names, columns.TOTAL_PROFIT])
-    amounts = amounts.set_axis(["product", "day", "price", "sales", "units", "profit"], axis=1)
+    amounts = frame.reindex(columns=[*names, columns.TOTAL_PROFIT, columns.UNIT_COST])
+    amounts = amounts.set_axis(["product", "day", "price", "sales", "units", "profit", "cost"], axis=1)
     amounts["price"] *= 1 - frame.get(columns.COUPONS, pd.Series(0.0, amounts.index)).fillna(0) / 100
     priced = amounts["price"].between(columns.SMALLEST_PRICE, columns.LARGEST_NUMBER, inclusive="neither")
     priced &= amounts["day"].notna()
@@ -217,7 +218,11 @@ def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSett
     are_units = find_measure(price, sales, units, setting).kind == "units"
     counted = sales if are_units else sales / price
     sold = sold.assign(units=np.where(units > 0, units, counted))
-    problems = _profits(sold, sales * price if are_units else sales, lines)
+    revenue = sales * price if are_units else sales
+    swapped = f"is above {columns.TOTAL_SALES}", "are the columns swapped, or in two currencies?"
+    problems = _mostly_above(sold["profit"] - revenue, sold["product"], columns.TOTAL_PROFIT, swapped, lines)
+    whole = f"is above {columns.PRODUCT_PRICE}", "is it the cost of all units, or in another currency?"
+    problems += _mostly_above(sold["cost"] - price, sold["product"], columns.UNIT_COST, whole, lines)
     if (units > 0).any():
         problems += _contradictions(sold[units > 0], are_units, lines)
     elif not are_units:
@@ -230,20 +235,20 @@ def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSett
     return problems or check_tax_turns(sold, lines)
 
 
-def _profits(sold: pd.DataFrame, revenue: FloatArray, lines: Sequence[int]) -> list[Problem]:
-    """Return a problem per product whose profit is above its revenue ``(N,)`` on most days."""
-    known = np.isfinite(sold["profit"])
-    above = (sold["profit"] > revenue + CENTS)[known]
-    products = sold["product"][known]
+def _mostly_above(
+    excess: pd.Series, products: pd.Series, name: str, words: tuple[str, str], lines: Sequence[int]
+) -> list[Problem]:
+    """Return a problem per product with an ``excess (N,)`` on most days, in the words of its finding and question."""
+    above = excess.dropna() > CENTS
     counts = above.groupby(products, observed=True).agg(["size", "sum"])
     problems = []
-    for name, days, higher in counts.itertuples():
-        if days < FEWEST_PROFITS or 2 * higher <= days:
+    for product, days, higher in counts.itertuples():
+        if days < FEWEST_COMPARED or 2 * higher <= days:
             continue
-        row = int(above.index[above & (products == name)][0])
-        found = f"is above {columns.TOTAL_SALES} on {higher} of {days} days with sales"
-        remedy = f"are the columns swapped, or in two currencies? Otherwise, {KEEP}"
-        problems.append(Problem(lines[row], columns.TOTAL_PROFIT, f"{found}; {remedy}", str(name)))
+        row = int(above.index[above & (products[above.index] == product)][0])
+        found, question = words
+        text = f"{found} on {higher} of {days} days with sales; {question} Otherwise, {KEEP}"
+        problems.append(Problem(lines[row], name, text, str(product)))
     return problems
 
 
@@ -265,7 +270,7 @@ def _contradictions(sold: pd.DataFrame, are_units: bool, lines: Sequence[int]) -
     off = ((ratio - 1).abs() > CONTRADICTING) & ((sold["sales"] - due).abs() > sold["price"]) & (agreeing >= MOSTLY)
     far = ~ratio.between(*((1 - AGREEING, 1 + AGREEING) if are_units else PLAUSIBLE))
     shares = far.groupby(products, observed=True).agg(["size", "mean", "idxmax"])
-    wrong = shares[(shares["size"] >= FEWEST_PROFITS) & (shares["mean"] > LARGEST_FAR_SHARE)]
+    wrong = shares[(shares["size"] >= FEWEST_COMPARED) & (shares["mean"] > LARGEST_FAR_SHARE)]
     remedy = "does it count packs or visits, or do sales hold tax or shipping? Correct or remove it"
     problems = []
     for row in [*sold.index[off], *wrong["idxmax"]]:
