@@ -16,6 +16,7 @@ from pricerl.data.features import FEATURES, PRICE_FEATURES, MinMaxScaler, build_
 from pricerl.data.forecasters import PredictedSales, choose_forecast, report_forecast
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.quality import ProductReport
+from pricerl.data.reading.problems import list_names
 from pricerl.errors import DataError, did_you_mean
 
 DATES = ("dates", "future_dates", "holidays")
@@ -113,16 +114,12 @@ class DataPreprocessor:
         fresh_names = [product.product for product in fresh.products]
         strangers = [name for name in fresh_names if name not in names]
         if strangers:
-            known = ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-            found = f"is not in the checkpoint; it has {known}"
-            raise DataError(
-                fresh.source, [f"product {name!r} {found}{did_you_mean(name, names)}" for name in strangers]
-            )
-        step = fresh.products[0].step_days
-        trained_step = trained["step_days"]
-        if step != trained_step:
-            differ = f"rows are {STEP_WORDS[step]}s, the policy was trained on {STEP_WORDS[trained_step]}s; run fit"
-            raise DataError(fresh.source, [differ])
+            found = f"is not in the checkpoint; it has {list_names(names)}"
+            texts = [f"product {name!r} {found}{did_you_mean(name, names)}" for name in strangers]
+            raise DataError(fresh.source, texts)
+        new, known = (STEP_WORDS[days] for days in (fresh.products[0].step_days, trained["step_days"]))
+        if new != known:
+            raise DataError(fresh.source, [f"rows are {new}s, the policy was trained on {known}s; run fit"])
         order = [names.index(name) for name in fresh_names]
         scaler = MinMaxScaler(np.array(trained["gain"]), np.array(trained["bias"]))
         chosen = [trained["chosen"][index] for index in order]

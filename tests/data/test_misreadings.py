@@ -108,7 +108,7 @@ def test_units_that_count_something_else_are_refused_in_one_sentence(problems: P
     packs = [row | {"Units": str(12 * int(row["Units"]))} for row in shop()]
     (problem,) = problems(csv_of(packs))
     assert problem.startswith(
-        "line 32, Units: 24 × 12.99 is not 25.98, nor is 24, as on many other rows; does it count"
+        "line 32, Units: neither 24 × 12.99 nor 24 is 25.98, as on many other rows; does it count"
     )
     visits = [row | {"Units": str(70 + place % 17)} for place, row in enumerate(shop())]
     assert "as on many other rows" in problems(csv_of(visits))[0]

@@ -42,15 +42,10 @@ def clean(
     skipped: Sequence[Problem],
     lost: Mapping[str, DateArray],
 ) -> History:
-    """Clean every product of a checked file.
+    """Clean every product of a checked file, ``source``, whose ``frame`` has one row per product and day.
 
-    Args:
-        frame: checked columns, one row per product and day, in any order.
-        source: name of the file as the user wrote it.
-        config: gap length, measure of sales, window and country.
-        notes: notes about the file, repeated in each product's report.
-        skipped: problems of products of the file that are not in ``frame``.
-        lost: days by product whose rows the file has, but not in a form that can be read: they are unknown.
+    Each report has the ``notes``; ``skipped`` are problems of the file's other products, and ``lost`` the days by
+    product whose rows cannot be read, so that they are unknown.
 
     Raises:
         DataError: no product has a sale and enough days, or one has not and ``config.strict`` is set; names each.

@@ -112,24 +112,22 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     edges = np.append(starts, len(order))
     known = {name: frame[name].to_numpy() for name in (*columns.NUMERIC, *columns.FLAGS) if name in frame}
+    groups = pd.Series(dtype=object)
+    if columns.GROUP in frame:
+        groups = frame[columns.GROUP].astype(object).iloc[order].groupby(codes[order]).last()
     first = 0
     while first < len(starts):
         after = max(int(np.searchsorted(edges, edges[first] + PART_ROWS, side="right")) - 1, first + 1)
         rows = order[edges[first] : edges[after]]
         segments = Segments(np.diff(edges[first : after + 1]))
         absent = np.full(len(rows), np.nan)
-        groups = [""] * len(segments)
-        if columns.GROUP in frame:
-            group = frame[columns.GROUP].array[rows]
-            newest = segments.last(group.codes >= 0)
-            found = zip(newest, segments.starts, strict=True)
-            groups = [group[row] if row >= start else "" for row, start in found]
+        owners = codes[order[starts[first:after]]]
         yield ProductRows(
-            products.categories[codes[order[starts[first:after]]]].astype(str).tolist(),
+            products.categories[owners].astype(str).tolist(),
             segments,
             days[rows],
             {name: known[name][rows] if name in known else absent for name in (*columns.NUMERIC, *columns.FLAGS)},
-            groups,
+            groups.reindex(owners).fillna("").tolist(),
         )
         first = after
 

@@ -47,7 +47,7 @@ def check_tax_turns(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
         if min(-days.start, days.stop) >= WEEK and _is_ignored(rows[rows["since"].isin(days)], days, change):
             times = float(np.exp(np.copysign(np.log(factor), change)))
             text = f"on {sold['day'][row].date()} most prices became {times:.4g} times as high and demand did not react"
-            remedy = f"does tax begin or end there? Give all prices alike. Otherwise, {KEEP}"
+            remedy = f"does tax begin or end there? Give all prices with it, or all without. Otherwise, {KEEP}"
             return [Problem(lines[row], PRODUCT_PRICE, f"{text}; {remedy}", everywhere=True)]
     return []
 

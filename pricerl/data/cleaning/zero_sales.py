@@ -157,11 +157,9 @@ def find_stock_outs(
 
 def _slow_weekdays(weekday: IntArray, units: FloatArray, sold: BoolArray) -> FloatArray:
     """Return the upper quartile, robust to stock-outs, of each day's weekday over that of all ``(D,)``, at most 1."""
-    usual = np.quantile(units[sold], 0.75)
-    factor = [
-        np.quantile(units[days], 0.75) / usual if (days := sold & (weekday == day)).any() else 1.0
-        for day in range(WEEK)
-    ]
+    factor = np.ones(WEEK)
+    for day in np.unique(weekday[sold]):
+        factor[day] = np.quantile(units[sold & (weekday == day)], 0.75) / np.quantile(units[sold], 0.75)
     return np.asarray(np.minimum(factor, 1.0)[weekday])
 
 

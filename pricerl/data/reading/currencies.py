@@ -125,11 +125,7 @@ def check_currencies(
 ) -> list[Problem]:
     """Return a problem per column of money with two currencies, or one if the columns have different ones.
 
-    Args:
-        texts: columns as written in the file.
-        lines: line of each row in the seller's file.
-        names: name in the file by known column.
-        header_line: line of these names, 0 if they stand on no line.
+    ``texts`` are the columns as written, ``names`` their names in the file, on its ``header_line`` or, if 0, on none.
     """
     problems: list[Problem] = []
     seen: dict[str, Mention] = {}

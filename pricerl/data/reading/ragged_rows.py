@@ -101,16 +101,10 @@ def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTab
 def find_lost(
     table: TextTable, date: int, product: int | None, dates: Cells, read: Callable[[Sequence[str]], DateArray]
 ) -> list[LostRow]:
-    """Return day and possible product of each ragged row of a table.
+    """Return day and possible product of each ragged row of a table, from the columns at ``date`` and ``product``.
 
-    Texts of another form than all dates of the column are no days, and none is if they change how it is read.
-
-    Args:
-        table: ragged rows and the others.
-        date: place of the column with the day.
-        product: place of the column with the product, if products are wanted.
-        dates: days of the rows that count.
-        read: reads the days of texts ``(N,)`` that are judged together, NaT where they are no dates.
+    Texts of another form than all ``dates`` of the rows that count are no days, and none is if they change how these
+    are read. Texts ``(N,)`` are judged together by ``read``, which returns NaT where they are no dates.
     """
     if not table.ragged:
         return []

@@ -274,8 +274,10 @@ def _contradictions(sold: pd.DataFrame, are_units: bool, lines: Sequence[int]) -
     remedy = "does it count packs or visits, or do sales hold tax or shipping? Correct or remove it"
     problems = []
     for row in [*sold.index[off], *wrong["idxmax"]]:
-        found = f"{sold['units'][row]:.10g} × {sold['price'][row]:.10g} is not {sold['sales'][row]:.10g}"
-        found = f"{found}, nor is {sold['units'][row]:.10g}" if are_units else found
+        units, price, sales = (f"{sold[name][row]:.10g}" for name in ("units", "price", "sales"))
+        found = (
+            f"neither {units} × {price} nor {units} is {sales}" if are_units else f"{units} × {price} is not {sales}"
+        )
         text = f"{found}; {KEEP}" if off[row] else f"{found}, as on many other rows; {remedy}; {KEEP}"
         problems.append(Problem(lines[row], columns.UNITS, text, str(products[row])))
     return problems if off.any() else _one_if_most(problems, len(shares))
