@@ -135,10 +135,9 @@ def regular_prices(log_price: FloatArray, window: int) -> FloatArray:
 
 
 def _closing(values: FloatArray, window: int) -> FloatArray:
-    from scipy.ndimage import maximum_filter1d, minimum_filter1d  # imported late, as cleaning needs no filters
+    from scipy.ndimage import grey_closing  # imported late, as cleaning needs no filters
 
-    ahead = maximum_filter1d(values, window, mode="nearest", origin=-((window - 1) // 2))
-    return np.asarray(minimum_filter1d(ahead, window, mode="nearest", origin=(window - 1) // 2))
+    return np.asarray(grey_closing(values, (window,), mode="nearest", origin=(window - 1) // 2))
 
 
 def _returns(log_price: FloatArray, window: int) -> tuple[int, float]:

@@ -199,7 +199,8 @@ def _decide(tally: pd.DataFrame) -> tuple[Meaning, str]:
 def _least_zero_share(tally: pd.DataFrame) -> FloatArray:
     """Return the smallest share of days without a sale ``(P,)`` that fits the days with sales.
 
-    Mixtures of Poisson numbers have more than one Poisson number of their mean; orders of several units are fewer.
+    A mixture of Poisson numbers is zero more often than a Poisson number of the same mean. Orders of several units come
+    less often than units: at most as often as if all had the smallest number.
     """
     from scipy.special import lambertw  # imported late, as most files list every day
 

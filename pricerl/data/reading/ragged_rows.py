@@ -122,11 +122,9 @@ def find_lost(
         found = {days[text] for text in texts if text in days and not np.isnat(days[text])}
         day = found.pop() if len(found) == 1 else np.datetime64("NaT", "D")
         names = [] if product is None else _texts_at(row.cells, product, width, table.separator)
-        finding = f"has {plural(len(row.cells), 'cell')} where the header has {width}"
-        remedy = "check quotes and separators"
-        if len(row.cells) == width:
-            finding = "has no product"
-            remedy = "fill it in"
+        unnamed = len(row.cells) == width
+        finding = "has no product" if unnamed else f"has {plural(len(row.cells), 'cell')} where the header has {width}"
+        remedy = "fill it in" if unnamed else "check quotes and separators"
         lost.append(LostRow(row.line, finding, day, names, remedy))
     return lost
 

@@ -222,7 +222,8 @@ def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSett
     swapped = f"is above {columns.TOTAL_SALES}", "are the columns swapped, or in two currencies?"
     problems = _mostly_above(sold["profit"] - revenue, sold["product"], columns.TOTAL_PROFIT, swapped, lines)
     whole = f"is above {columns.PRODUCT_PRICE}", "is it the cost of all units, or in another currency?"
-    problems += _mostly_above(sold["cost"] - price, sold["product"], columns.UNIT_COST, whole, lines)
+    loss = sold["cost"] - frame[columns.PRODUCT_PRICE]
+    problems += _mostly_above(loss, sold["product"], columns.UNIT_COST, whole, lines)
     if (units > 0).any():
         problems += _contradictions(sold[units > 0], are_units, lines)
     elif not are_units:
