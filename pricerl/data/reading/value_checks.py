@@ -19,7 +19,6 @@ from pricerl.data.cleaning.sales_unit import (
     DISCOUNTS,
     LEVEL_SPREAD,
     MOSTLY,
-    SalesSetting,
     can_be_packs,
     find_factor,
     find_measure,
@@ -113,7 +112,7 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
         problems += _price_typos(name, frame, lines)
     for name in (name for name in columns.CONVERSIONS if name in frame.columns):
         problems += _mixed_shares(name, frame, lines)
-    amounts = _check_amounts(frame, lines, config.sales) if parsed.cells else []  # an export's sums agree
+    amounts = _check_amounts(frame, lines, config) if parsed.cells else []  # an export's sums agree
     return [*problems, *amounts]
 
 
@@ -201,8 +200,8 @@ SAMPLE = 4000
 """Rows in which taxes are searched for."""
 
 
-def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSetting) -> list[Problem]:
-    """Return sales and profits that cannot be meant; the setting says whether sales are revenue or units."""
+def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], config: DataConfig) -> list[Problem]:
+    """Return sales, profits and costs that cannot be meant; a unit cost that the settings name is meant."""
     names = [columns.PRODUCT, columns.REPORT_DATE, columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS]
     amounts = frame.reindex(columns=[*names, columns.TOTAL_PROFIT, columns.UNIT_COST])
     amounts = amounts.set_axis(["product", "day", "price", "sales", "units", "profit", "cost"], axis=1)
@@ -215,20 +214,21 @@ def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], setting: SalesSett
     price = sold["price"].to_numpy()
     sales = sold["sales"].to_numpy()
     units = sold["units"].to_numpy()
-    are_units = find_measure(price, sales, units, setting).kind == "units"
+    are_units = find_measure(price, sales, units, config.sales).kind == "units"
     counted = sales if are_units else sales / price
     sold = sold.assign(units=np.where(units > 0, units, counted))
     revenue = sales * price if are_units else sales
     swapped = f"is above {columns.TOTAL_SALES}", "are the columns swapped, or in two currencies?"
     problems = _mostly_above(sold["profit"] - revenue, sold["product"], columns.TOTAL_PROFIT, swapped, lines)
     whole = f"is above {columns.PRODUCT_PRICE}", "is it the cost of all units, or in another currency?"
-    loss = sold["cost"] - frame[columns.PRODUCT_PRICE]
-    problems += _mostly_above(loss, sold["product"], columns.UNIT_COST, whole, lines)
+    if columns.UNIT_COST not in (config.columns or {}).values():
+        loss = sold["cost"] - frame[columns.PRODUCT_PRICE]
+        problems += _mostly_above(loss, sold["product"], columns.UNIT_COST, whole, lines)
     if (units > 0).any():
         problems += _contradictions(sold[units > 0], are_units, lines)
     elif not are_units:
         problems += _taxed_rows(sold, lines) or _moved_points(sold, lines)
-        problems += _coarse_sales(sold, lines) if setting == "auto" else []
+        problems += _coarse_sales(sold, lines) if config.sales == "auto" else []
     limit = _highest_other(sold["product"], sold["units"])
     for row in map(int, np.flatnonzero((sold["units"] > FARTHEST * limit) & (sold["units"] > BULK) & (limit > 0))):
         found = f"{sales[row]:.10g} is above {FARTHEST:.0f} times any other day of the product; {KEEP}"
