@@ -14,6 +14,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.evaluation.sensitivity import WorkingFit
 from pricerl.evaluation.valuation import elasticity_at
 from pricerl.market.demand.averaging import BIASES
+from pricerl.market.demand.families import FLATTEST
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.market import ProductMarket
 
@@ -82,7 +83,7 @@ def shows_response(history: ProductHistory, size: float) -> bool:
 
 def redraw(prior: StatedPrior, elasticity: FloatArray) -> list[IntArray]:
     """Return the draws ``(K,)`` that stand for the posterior under each other prior; the elasticity is ``(K,)``."""
-    log_steepness = np.log(-elasticity)
+    log_steepness = np.log(np.maximum(-elasticity, FLATTEST))
     own = prior.log_density(log_steepness)
     others = [power * own for power in POWERS]
     others += [prior.log_density(log_steepness, prior.others.sd * shift) for shift in SHIFTS]

@@ -15,10 +15,8 @@ from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import find_inliers
 
-SLOPE_RANGE = (-40.0, -0.05)
-"""Elasticity bounds on the whole grid: demand falls with price, at most as steeply as in price-comparison shops."""
 SHAPED_RANGE = (-8.0, -0.05)
-"""The same for averages of days at similar prices, whose noise looks like cliffs."""
+"""Elasticity bounds for averages of days at similar prices, whose noise looks like cliffs."""
 SMOOTHING_SHARE = 0.04
 """Width of the Gaussian that smooths a curve's slopes, as a share of the grid."""
 BANDWIDTH = 0.06
@@ -104,21 +102,12 @@ def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArra
     projected = log_value.copy()
     for row in np.flatnonzero((np.diff(log_value, axis=1) > 0).any(axis=1)):
         projected[row] = isotonic_regression(log_value[row], weights=weights, increasing=False).x
-    rebuilt = smooth_slopes(projected, float(log_grid[1] - log_grid[0]), SHAPED_RANGE)
+    step = log_grid[1] - log_grid[0]
+    slope = np.clip(np.diff(projected, axis=1) / step, *SHAPED_RANGE)
+    slope = gaussian_filter1d(slope, SMOOTHING_SHARE * len(log_grid), axis=1, mode="nearest")
+    rebuilt = np.pad(np.cumsum(slope * step, axis=1), ((0, 0), (1, 0)))
     level = ((projected - rebuilt) * weights).sum(1, keepdims=True) / weights.sum()
     return np.asarray(rebuilt + level)
-
-
-def smooth_slopes(
-    log_value: FloatArray, step: float | FloatArray, bounds: tuple[float, float] = SLOPE_RANGE
-) -> FloatArray:
-    """Clip the slopes of curves ``(K, G)`` to ``bounds`` and smooth them; the first value becomes 0.
-
-    The ``step`` is the distance of grid points in log price, a number or ``(G - 1,)``.
-    """
-    slope = np.clip(np.diff(log_value, axis=1) / step, *bounds)
-    slope = gaussian_filter1d(slope, SMOOTHING_SHARE * log_value.shape[1], axis=1, mode="nearest")
-    return np.pad(np.cumsum(slope * step, axis=1), ((0, 0), (1, 0)))
 
 
 def recency_of(age: FloatArray) -> FloatArray:

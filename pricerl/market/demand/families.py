@@ -29,8 +29,8 @@ from pricerl.market.demand.priors import (
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
 """Log demand ``(M, G)``, never rising, at log price ratios ``x (G,)``. The other arguments, ``(M, 1)`` each, are minus
 the elasticity at the current price and two shape parameters in [0, 1]."""
-LARGEST_LOG = 5.0
-"""Largest log of minus the elasticity: an elasticity of -148, steeper than any curve is kept."""
+LARGEST_LOG = 3.7
+"""Largest log of minus the elasticity: one of -40, steeper than in price-comparison shops."""
 NO_DEMAND = 1e-4
 """Smallest demand relative to that at the current price: a linear curve beyond its choke price."""
 SLOPE_REACH = 0.01

@@ -20,7 +20,6 @@ from pricerl.market.demand.curves import (
     DemandPosterior,
     effective_days,
     recency_of,
-    smooth_slopes,
 )
 from pricerl.market.demand.families import bin_prices, draw_curves
 from pricerl.market.demand.priors import LOG_SD, StatedPrior, log_normal_prior, settings_of_prior
@@ -118,11 +117,7 @@ def _draw_log_units(
     ahead = np.concatenate([[1.0, 0.0, 0.0], data.ahead])  # the level over the horizon, the season's included
     level_sd = min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead)), MAX_LEVEL_SD)
     level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * level_sd
-    log_demand = curves.without_jumps(log_grid - log_current)
-    smoothed = smooth_slopes(log_demand, np.diff(log_grid))
-    anchor = np.abs(log_demand).argmin(1, keepdims=True)  # the value nearest to 0 stays unchanged
-    offset = np.take_along_axis(log_demand, anchor, 1) - np.take_along_axis(smoothed, anchor, 1)
-    return np.asarray(level[:, None] + (smoothed + offset) + curves.jumps(log_grid - log_current, current_price))
+    return np.asarray(level[:, None] + curves.at(log_grid - log_current, current_price))
 
 
 DEMAND_MODELS: dict[str, DemandModel] = {MIXTURE: fit_mixture}
