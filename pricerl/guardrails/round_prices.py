@@ -22,7 +22,9 @@ def rounds_between(low: float, high: float) -> FloatArray:
 
 
 def next_round_price(price: float) -> float:
-    """Return the lowest round price above a price, money."""
+    """Return the lowest round price above a price, money; a whole one if the price ends just below it."""
+    if ends_below_whole(price):
+        return float(np.ceil(price / whole_unit(price)) * whole_unit(price))
     return float(rounds_between(price * (1 + 1e-6), 2 * price)[0])
 
 

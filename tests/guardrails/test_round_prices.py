@@ -20,6 +20,11 @@ def test_the_next_round_price_is_above_the_price(price, above):
     assert next_round_price(price) == pytest.approx(above)
 
 
+@pytest.mark.parametrize(("price", "above"), [(11.99, 12), (17.9, 18), (0.69, 0.7), (129, 130), (11.85, 15), (12, 15)])
+def test_a_whole_price_is_the_next_round_one_for_a_price_that_ends_just_below_it(price, above):
+    assert next_round_price(price) == pytest.approx(above)
+
+
 def test_endings_just_below_a_whole_price_are_found_at_every_size():
     prices = np.array([9.99, 9.5, 14.95, 14.87, 129, 124, 0.79, 1990])
     assert ends_below_whole(prices).tolist() == [True, False, True, False, True, False, True, True]

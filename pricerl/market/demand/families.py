@@ -119,13 +119,9 @@ class CurveSet:
 
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
         """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""
-        return self.without_jumps(x) + self.jumps(x, current_price)
-
-    def jumps(self, x: FloatArray, current_price: float) -> FloatArray:
-        """Return the fall of log demand at round prices, ``(M, G)``."""
         place = np.log(self.jump_at / current_price)[:, None] - SAME
         passed = (x >= place).astype(np.float64) - (place <= 0)
-        return -LARGEST_JUMP * self.shares[:, 2:] * passed
+        return self.without_jumps(x) - LARGEST_JUMP * self.shares[:, 2:] * passed
 
     def without_jumps(self, x: FloatArray) -> FloatArray:
         """Return the smooth part of log demand ``(M, G)``."""
