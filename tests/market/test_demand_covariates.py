@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.market.demand.averaging import fit_demand_regression, regress
+from pricerl.market.demand.averaging import find_reported_bias, fit_demand_regression, fit_parts, regress
 from pricerl.market.demand.config import DemandConfig, DemandSettings
-from pricerl.market.demand.covariates import gather_covariates, optional_covariates
+from pricerl.market.demand.covariates import BIAS, gather_covariates, optional_covariates
 from pricerl.market.fitting import fit_market
 
 SLOPE, CROSS, PROMOTED = -2.0, 0.8, 0.4
@@ -84,6 +84,18 @@ def test_a_competitor_whom_we_follow_is_not_credited_to_the_price(make_product, 
 def test_without_its_column_a_cause_is_credited_to_the_price(make_product, make_shop, low, high):
     shops = [make_product(price, units) for price, units, _ in map(make_shop, range(4))]
     assert low < np.mean([regression(shop)[0].mode[1] for shop in shops]) < high
+
+
+def test_a_reported_rival_hints_at_others_that_may_bias_the_slope_half_as_much(make_product):
+    price, units, competitor = rivalled_shop(0)
+    reported, alone = (make_product(np.round(price, 2), units, competitor=column) for column in (competitor, None))
+    days = gather_covariates(reported).keep(reported.observed)
+    bias = find_reported_bias(days, regress(days, DemandSettings()))
+    assert 0.4 < bias < 1.4, "0.98 follows from the shop's numbers"
+    first, unbiased = (fit_parts(shop, DemandSettings())[1][0].data for shop in (reported, alone))
+    hidden = first.names.index(BIAS)
+    assert (first.prior.mean[hidden], first.prior.sd[hidden]) == pytest.approx((bias / 2, bias / 2), rel=0.3)
+    assert BIAS not in unbiased.names
 
 
 def following_shop(seed, lag, noise):

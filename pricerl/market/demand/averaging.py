@@ -44,6 +44,12 @@ BIASES: dict[str, tuple[float, float] | None] = {
 """Prior mean and sd of the bias of the elasticity, by the way the prices were set. A repricer raises the price when
 demand is high, so demand looks less elastic than it is; promotions look more elastic than a lasting change."""
 
+REPORTED = ("ad_spend", "advertising", "campaign", "competitor", "promotion", "coupons")
+"""Covariates whose cause a column of the seller's file reports."""
+HIDDEN_SHARE = 0.5
+"""Prior mean and sd of the bias by causes that no column reports, over that which the reported ones would leave: at
+most as much is hidden as is seen (Altonji, Elder and Taber 2005; Oster 2019)."""
+
 FOLLOWING_T = 3.0
 """Smallest t statistic of price changes on the unexplained demand of the week before for prices to follow demand."""
 FOLLOWING_CHANGES = 0.25
@@ -95,8 +101,9 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     if frequent and _follows_demand(data, posterior, others[kept]):
         setting = setting._replace(kind="repricer")
     inliers = np.isin(np.flatnonzero(observed), kept)
+    hidden = HIDDEN_SHARE * find_reported_bias(data, posterior)
     fitted: list[Part] = []
-    for terms in _candidates(product, setting):
+    for terms in _candidates(product, setting, hidden):
         if terms != first:
             everything = gather_covariates(product, terms)
             data = everything.keep(observed).keep(inliers)
@@ -107,9 +114,24 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     return setting, parts, outliers
 
 
-def _candidates(product: ProductHistory, setting: PriceSetting) -> list[Terms]:
+def find_reported_bias(data: RegressionData, posterior: RegressionPosterior) -> float:
+    """Return by how much leaving out the reported causes would raise the elasticity: the omitted-variable bias."""
+    price = [1, 2, *(PRICE_TERMS + at for at, name in enumerate(data.names) if name == REFERENCE)]
+    left_out = [PRICE_TERMS + at for at, name in enumerate(data.names) if name in REPORTED]
+    mean = np.exp(posterior.log_mean)
+    weighted = data.design * np.sqrt(mean / (1 + mean / posterior.size))[:, None]
+    others = np.delete(weighted, [*price, *left_out], axis=1)
+    log_price = weighted[:, 1]
+    own = log_price - others @ np.linalg.lstsq(others, log_price, rcond=None)[0]
+    return float(own @ weighted[:, left_out] @ posterior.mode[left_out]) / max(float(own @ own), 1e-9)
+
+
+def _candidates(product: ProductHistory, setting: PriceSetting, hidden: float = 0.0) -> list[Terms]:
     kind = "promoted averages" if setting.kind == "averages" and setting.promoted else setting.kind
     bias = BIASES[kind]
+    if hidden and setting.kind in ("plain", "promotions"):
+        mean, sd = bias or (0.0, 0.0)
+        bias = mean + hidden, float(np.hypot(sd, hidden))
     if setting.promoted and setting.kind != "repricer":
         windows = deal_windows(product.step_days)
         return [Terms(sd, window, bias) for sd in PROMOTED_SEASON_SDS[::-1] for window in windows]
