@@ -46,7 +46,7 @@ class Example(NamedTuple):
 
 EXAMPLES = {
     "clear": Example("Garlic press (simulated)", "linear", 365, 60.0, 1),
-    "unsure": Example("Wool felt balls (simulated)", "constant", 90, 3.0, 4),
+    "unsure": Example("Wool felt balls (simulated)", "constant", 90, 3.0, 7),
 }
 
 
