@@ -28,8 +28,9 @@ from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import find_pool
 from pricerl.market.reward import RewardConfig
-from pricerl.operations.catalogue import CHUNK, Advisor, Chunk, gather_pool
+from pricerl.operations.catalogue import CHUNK, Advisor, Chunk
 from pricerl.operations.processes import Workers
 from pricerl.runtime import usable_cores
 from pricerl.simulation.seller import SellerConfig, simulated_history
@@ -54,7 +55,7 @@ def measure(products: int, days: int) -> None:
     settings = demand, CostConfig(), RewardConfig(), GuardrailConfig(), EnvConfig(describe=True), DecisionConfig()
     advisor = Advisor(Rise(), 0.97**3, *settings, 14, 0, PLAIN, products)
     before, clock = peak_memory(resource.RUSAGE_SELF), time.perf_counter()
-    pool, tested = gather_pool(prepared.products, demand, {}, workers), tested_products(prepared)
+    pool, tested = find_pool(prepared.products, demand, {}, workers.map), tested_products(prepared)
     rows = [range(first, min(first + CHUNK, products)) for first in range(0, products, CHUNK)]
     origin = {"seen": 0, "terms": {"relations": []}}
     chunks = [Chunk(advisor, prepared.select(row), pool, tested=tested, origin=origin) for row in rows]

@@ -27,7 +27,6 @@ EXACT = 1e-5
 PLAIN_CALLS = 3
 """Calls before the recording: they load kernels and allocate what libraries keep."""
 
-
 CPU_INFO = Path("/proc/cpuinfo")
 """Linux's description of the CPU."""
 

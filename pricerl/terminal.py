@@ -30,9 +30,7 @@ def clean(text: str, most: int = MOST_CHARACTERS) -> str:
 
 def shown(text: str, most: int = 160) -> str:
     """Return a text that a person typed, cleaned and without repeated spaces, to be quoted in a sentence."""
-    visible = "".join(char if char.isprintable() else " " for char in text)
-    words = " ".join(visible.split())
-    return words if len(words) <= most else f"{words[: most - 1]}…"
+    return clean(" ".join(clean(text).split()), most)
 
 
 def write_lines(lines: Iterable[str], problems: bool = False) -> None:

@@ -38,10 +38,11 @@ def write_file(path: Path, content: bytes) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    with naming(path), _replacing(path) as part, part.open("wb") as file:
+    with naming(path), replacing(path) as part, part.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    sync_folder(path.parent)
 
 
 def point(link: Path, target: str) -> None:
@@ -60,13 +61,14 @@ def point(link: Path, target: str) -> None:
         return
     if (is_folder := link.is_dir() and not link.is_symlink()) and not _is_copy(link, link.parent / target):
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(link))
-    with _replacing(link) as part:
+    with replacing(link) as part:
         part.unlink(missing_ok=True)
         part.symlink_to(target)
         if is_folder:
             copied = link.with_name(f".{link.name}.old")
             link.rename(copied)
             shutil.rmtree(copied, ignore_errors=True)
+    sync_folder(link.parent)
 
 
 def _is_copy(folder: Path, target: Path) -> bool:
@@ -94,7 +96,7 @@ def refuse_folders(folder: Path, names: Iterable[str]) -> None:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name in the same folder, and move what was made there into place; remove it on failure."""
     part = path.with_name(f".{path.name}.part")  # a leftover one may be deleted
     try:
@@ -104,7 +106,6 @@ def _replacing(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -272,16 +273,9 @@ def _files_below(folder: Path) -> list[Path]:
 def _place(part: Path, sets: Path) -> int:
     """Move a complete set under the next free number, and return that."""
     number = max((int(path.name) for path in _numbered(sets)), default=0) + 1
-    while True:
-        try:
-            part.rename(sets / f"{number:04d}")
-        except OSError as error:  # another process was faster
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            number += 1
-        else:
-            sync_folder(sets)
-            return number
+    part.rename(sets / f"{number:04d}")
+    sync_folder(sets)
+    return number
 
 
 def _numbered(sets: Path) -> list[Path]:

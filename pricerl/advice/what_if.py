@@ -14,27 +14,16 @@ from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.terminal import table
 
 
-class WhatIf(NamedTuple):
-    """One measure per day over the forecast horizon, at the given and at the current price."""
-
-    name: str
-    asked: Interval
-    kept: Interval
-    difference: Interval
-    """Difference, paired over the posterior draws."""
-
-
 class Answer(NamedTuple):
     """Value of charging a price on all days of the forecast horizon."""
 
-    product: str
+    product: Product
     price: float
-    current_price: float
+    """Money."""
     days: int
     """Days, or weeks for weekly rows, of the forecast horizon."""
-    num_draws: int
-    measures: tuple[WhatIf, ...]
-    """Units, sales, profit and conversions, if known."""
+    measures: dict[str, tuple[Interval, Interval, Interval]]
+    """Units, sales, profit and conversions per day, if known: asked, kept, and their difference in the same draws."""
     probability_better: float | None
     """Share of the posterior draws in which the price earns more; None if costs are unknown."""
     objections: tuple[str, ...]
@@ -50,16 +39,15 @@ def ask(product: Product, price: float, horizon: int) -> Answer:
     asked, kept = value_paths(product, product.money([price, now])[:, None].expand(2, steps))
     fields = {name: name for name in ("units", "sales", "profit")}
     fields |= {"organic conversion %": "organic", "ad conversion %": "ad"}
-    measures = tuple(
-        WhatIf(name, interval_of(there), interval_of(here), interval_of(there - here))
+    measures = {
+        name: (interval_of(there), interval_of(here), interval_of(there - here))
         for name, field in fields.items()
         if (there := getattr(asked, field)) is not None and (here := getattr(kept, field)) is not None
         if field != "profit" or asked.costs_known
-    )
+    }
     better = asked.over(kept).probability_better
     objections = (*objections_to(price, product), *relation_objections(price, product))
-    allowed = nearest_chargeable(price, product)
-    return Answer(product.name, price, now, steps, product.market.num_draws, measures, better, objections, allowed)
+    return Answer(product, price, steps, measures, better, objections, nearest_chargeable(price, product))
 
 
 def relation_objections(price: float, product: Product) -> list[str]:
@@ -84,25 +72,24 @@ def nearest_chargeable(price: float, product: Product) -> float:
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     """Return a table of both prices, the probability of a gain and the objections."""
     asked = formatter.price(answer.price)
-    now = formatter.price(answer.current_price)
+    now = formatter.price(answer.product.current_price)
     head = (f"per {formatter.period}, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")
-    rows = [head, *(_cells(row, formatter) for row in answer.measures)]
+    rows = [head, *(_cells(name, *values, formatter) for name, values in answer.measures.items())]
     better = "unknown without costs"
     if answer.probability_better is not None:
-        better = f"{counted(answer.probability_better, answer.num_draws)} plausible scenarios"
+        better = f"{counted(answer.probability_better, answer.product.market.num_draws)} plausible scenarios"
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
     if answer.objections:
         objections.append(f"  the nearest price that they all allow next is {formatter.price(answer.allowed)}")
-    return [f"{answer.product}: {asked} instead of {now}", *table(rows), f"  earns more in  {better}", *objections]
+    return [f"{answer.product.name}: {asked} instead of {now}", *table(rows), f"  earns more in  {better}", *objections]
 
 
-def _cells(row: WhatIf, f: Formatter) -> tuple[str, ...]:
+def _cells(name: str, asked: Interval, kept: Interval, difference: Interval, f: Formatter) -> tuple[str, ...]:
     """Return name, both outcomes and their difference, each with its interval."""
-    money = row.name in ("sales", "profit")
-    sides = (row.asked.mean, row.kept.mean)
-    digits = f.money_digits(*sides) if money else unit_digits(*sides)
+    money = name in ("sales", "profit")
+    digits = f.money_digits(asked.mean, kept.mean) if money else unit_digits(asked.mean, kept.mean)
     show = f.money if money else f.number
-    mean, low, high = row.difference
-    change = f"{show(mean, digits, '+')}{f.limits(low, high, digits, '+')}" if any(row.difference) else "no change"
-    shown = (f"{show(side.mean, digits)}{f.limits(side.low, side.high, digits)}" for side in (row.asked, row.kept))
-    return (row.name, *shown, change)
+    mean, low, high = difference
+    change = f"{show(mean, digits, '+')}{f.limits(low, high, digits, '+')}" if any(difference) else "no change"
+    shown = (f"{show(side.mean, digits)}{f.limits(side.low, side.high, digits)}" for side in (asked, kept))
+    return (name, *shown, change)

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING
 
 from pricerl.advice.block import block_lines, wrapped
 from pricerl.advice.files import About, AdviceFiles, render_files
+from pricerl.advice.report.view import View
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.grounds import (
-    backtest_line,
     describe_off_policy,
     describe_sensitivity,
     judge_backtest,
     judge_proposal,
-    list_alternatives,
     order_lines,
-    proposer_lines,
     track_lines,
 )
 from pricerl.advice.sentences.next_steps import Place
@@ -32,11 +30,11 @@ from pricerl.data.reading.problems import problem_table
 from pricerl.env.product import Product
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.evaluation.backtest import Backtest
-from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
-from pricerl.formatting import MEASURES, UNKNOWN, Formatter, counted, plural, unit_digits
+from pricerl.formatting import Formatter, plural
 from pricerl.guardrails.limits_in_force import refuse_price
+from pricerl.market.fitting import find_pool
 from pricerl.operations.backtests import backtest_task, find_backtests, keep_backtests
-from pricerl.operations.catalogue import CHUNK, Advised, Chunk, gather_pool, relate, split
+from pricerl.operations.catalogue import CHUNK, Advised, Chunk, relate, split
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head
 from pricerl.operations.log.orders import doubt_price
 from pricerl.operations.log.provenance import describe_origin, shorten
@@ -147,7 +145,7 @@ def make_advice(
             backtests = backtest_task(run).run()
     with stage("deciding on the prices"):
         if "market" not in vars(data):
-            data.pool = gather_pool(prepared.products, data.market_config, data.evidence, workers)
+            data.pool = find_pool(prepared.products, data.market_config, data.evidence, workers.map)
         chunks = list(split(run, entries, backtests, most, origin))
         parts = relate(chunks, workers.map(Chunk.run, chunks), workers)
     advice = [item for part in parts for item in part.advice]
@@ -224,7 +222,7 @@ def print_advice(run: Run) -> int:
         write_lines(block_lines(products, run.formatter, Place(files.report, name, today=shop.today.isoformat())))
         if run.options.verbose:
             for product in products[:MOST_SUMMARIES]:
-                write_lines(["", *_summary(product, run.formatter)])
+                write_lines(["", *_evidence(product, run.formatter)])
             if len(products) > MOST_SUMMARIES:
                 write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
             write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
@@ -251,54 +249,26 @@ def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) ->
         return render_files(advice, about, run.formatter, problem_table(data.problems) if data.problems else "")
 
 
-def _summary(product: Record, f: Formatter) -> list[str]:
-    decision = product["decision"]
-    held = decision["follow"] == "hold"
-    *before, source = product["chain"]
-    after = f" (after {', '.join(before)})" if before else ""
-    best = next(row for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
-    less = ""
-    if (gap := product["planner_gap"]) is not None:
-        what = "profit before fixed cost" if product["measure"] == "profit" else "revenue"
-        less = f": {f.percent(abs(gap), 2)} {'less' if gap >= 0 else 'more'} {what}"
-    lines = [
-        *table(
-            [
-                ("current price", f.price(product["current_price"])),
-                ("recommended price", f.price(product["recommended_price"])),
-                ("grade", f"{decision['grade']}, source {source}{after}"),
-            ],
-            numbers=False,
-        ),
-        f"  {product['reason']}",
-        *(f"  check the data: {reason}" for reason in product["data_quality"]["reasons"]),
-        f"  per {f.period}, keeping the price: {_outcome(product['keep'], f)}",
-        *([] if held else [f"  per {f.period}, recommended:       {_outcome(product['recommended'], f)}"]),
-        f"  {decision['speaker']} settles at {f.price(product['proposal']['prices'][-1])}, best constant price for its "
-        f"objective {f.price(best['price'])}{less}",
-        *(f"  {line}" for line in proposer_lines(product, f)),
-        *(f"  {line}" for line in order_lines(product["orders"], f)),
-    ]
+def _evidence(product: Record, f: Formatter) -> list[str]:
+    """Return the scores of one product, who decided and why, and how forecasts and orders have fared."""
+    lines = [f"decided by {', then '.join(product['chain'])}: {product['reason']}"]
+    lines += [f"check the data: {reason}" for reason in product["data_quality"]["reasons"]]
+    lines += order_lines(product["orders"], f)
     if product["track_record"] is not None:
-        lines += [f"  {line}" for line in track_lines(product["track_record"], f)]
+        lines += track_lines(product["track_record"], f)
     if product["backtest"] is not None:
-        lines += [f"  {backtest_line(product['backtest'], f)}", f"  {judge_backtest(product['backtest'], f)}"]
-    return [product["product"], *lines]
-
-
-def _outcome(day: Record | None, f: Formatter) -> str:
-    if day is None:
-        return "not forecast"
-    money = "profit unknown" if day["profit"] is None else f"profit {f.money(day['profit'][0])}"
-    return f"{f.number(day['units'][0], unit_digits(day['units'][0]))} units, sales {f.money(day['sales'][0])}, {money}"
+        lines.append(judge_backtest(product["backtest"], f))
+    return [*score_lines(product, f), *(f"  {line}" for line in lines)]
 
 
 def score_lines(product: Record, formatter: Formatter) -> list[str]:
     """Return the rules, the proposed path's value, the off-policy estimates and the sensitivity of one product."""
-    draws = product["num_draws"]
     days = plural(len(product["days"]), formatter.period)
-    measure = product["measure"]
-    head = ("rule", "price", "units", "sales", MEASURES[measure], "90 %", "beats keeping")
+    rows = View.of(product, formatter, Place()).baseline_rows()
+    head = ("rule", *(cell.label.lower() for cell in rows[0][1]))
+    texts = []
+    for rule, cells in rows:
+        texts.append((rule, *(" ".join([cell.value, *(f"({note})" for note in cell.notes)]) for cell in cells)))
     sentences = [
         *judge_proposal(product, formatter),
         *describe_off_policy(product, formatter),
@@ -306,17 +276,6 @@ def score_lines(product: Record, formatter: Formatter) -> list[str]:
     ]
     return [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
-        *table([head, *(_rule_cells(row, measure, draws, formatter) for row in list_alternatives(product))]),
+        *table([head, *texts]),
         *(f"  {line}" for line in sentences),
     ]
-
-
-def _rule_cells(row: Record, measure: str, draws: int, f: Formatter) -> tuple[str, ...]:
-    (units, *_), (sales, *_), earned = (row["outcome"][name] for name in ("units", "sales", measure))
-    money = (UNKNOWN, UNKNOWN, UNKNOWN)
-    if earned is not None:
-        mean, low, high = earned
-        digits = f.money_digits(*earned)
-        better = UNKNOWN if row["probability_better"] is None else counted(row["probability_better"], draws)
-        money = (f.money(mean, digits), f.limits(low, high, digits)[2:-1] or UNKNOWN, better)
-    return (row["rule"], f.price(row["price"]), f.number(units, unit_digits(units)), f.money(sales), *money)

@@ -6,12 +6,12 @@ import argparse
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pricerl.cli.imports import SHIPPED
-from pricerl.cli.usage import Parser, add_files, add_settings
+from pricerl.cli.usage import Parser, add_files, add_settings, config_of, find_groups
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.formatting import plural
 from pricerl.terminal import write_lines
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 GUARDRAILS = "guardrails.yaml"
 COSTS = "costs.csv"
 
+READING = "data.reading"
+"""Group of the settings of reading a file."""
+
 
 def _mapping(text: str) -> dict[str, str]:
     """Return an option that is a JSON object of texts."""
@@ -35,26 +38,6 @@ def _mapping(text: str) -> dict[str, str]:
         raise argparse.ArgumentTypeError(f'must be a JSON object such as {{"Net paid": "Total Sales"}}, found {text!r}')
     return {str(name): str(column) for name, column in found.items()}
 
-
-READING: dict[str, dict[str, Any]] = {
-    "date_format": {"help": "strptime format of Report Date, such as %%d.%%m.%%Y"},
-    "decimal": {"choices": ("auto", ".", ","), "default": "auto", "help": "decimal mark of numbers"},
-    "sales": {"choices": ("auto", "revenue", "units"), "default": "auto", "help": "unit of Total Sales"},
-    "missing_days": {"choices": ("auto", "zero", "unknown"), "default": "auto", "help": "days without a row"},
-    "current_price": {"choices": ("ask", "regular", "last"), "default": "ask", "help": "price that is charged now"},
-    "suspicious": {"choices": ("refuse", "keep"), "default": "refuse", "help": "values that look like typos"},
-    "strict": {"choices": ("true", "false"), "default": "false", "help": "refuse a file with an unusable product"},
-    "columns": {
-        "type": _mapping,
-        "help": """columns by their names in the file, such as '{"Net paid": "Total Sales"}'""",
-    },
-    "query": {"help": "SQL query, if FILE is the URL of a database"},
-    "preset": {"default": "auto", "help": "preset of a platform's export, or a YAML file; see docs/presets.md"},
-    "time_zone": {"help": "time zone of an export's time stamps, such as Europe/Berlin"},
-    "forecaster": {"default": "mean_7", "help": "forecaster of sales, used where it beats the 7-day mean"},
-    "country": {"help": "country of the public holidays, such as GB or DE-BY"},
-}
-"""Options of ``check``; in ``fit`` they are ``--data.reading.NAME``."""
 
 FULL_REPORTS = 20
 """Products whose reports are printed in full without ``--verbose``."""
@@ -117,16 +100,21 @@ def _cards(prepared: DataPreprocessor) -> list[list[str]]:
 
 
 def _add_reading(parser: Parser) -> None:
-    """Add the settings of reading a file as options."""
-    for name, settings in READING.items():
-        parser.add_argument(f"--{name}", f"--data.reading.{name}", dest=name, **settings)
+    """Add the settings of reading a file as options, by their own names and by those of the other commands."""
+    for long, setting in find_groups()[READING]["settings"].items():
+        name = long.rpartition(".")[2]
+        usual = setting["default"]
+        choices = ("true", "false") if name == "strict" else None
+        kind = _mapping if name == "columns" else type(usual) if type(usual) in (int, float) else str
+        text = setting["text"].replace("%", "%%")
+        parser.add_argument(f"--{name}", f"--{long}", dest=name, type=kind, default=usual, choices=choices, help=text)
 
 
 def _reading(options: argparse.Namespace) -> DataConfig:
     """Return the settings of reading that options name."""
     from pricerl.data.config import DataConfig
 
-    named = {name: getattr(options, name) for name in READING}
+    named = {item.name: getattr(options, item.name) for item in fields(DataConfig)}
     return DataConfig(**{**named, "strict": options.strict == "true"})
 
 
@@ -142,13 +130,11 @@ def init(words: Sequence[str]) -> int:
     parser.add_argument("--run_name", help="run whose products it lists instead; the only one if absent")
     _add_reading(parser)
     products, endings = _products(parser.parse_intermixed_args(words))
-    notes = []
     texts = {GUARDRAILS: (SHIPPED / GUARDRAILS).read_text(encoding="utf-8")}
     uses = {GUARDRAILS: "holds the limits on prices. Edit it, then: pricerl advise FILE --config"}
     if endings:
         offer = f"charm_endings: null  # most of your prices end in {list(endings)}: write that here to keep to it"
         texts[GUARDRAILS] = texts[GUARDRAILS].replace("charm_endings: null", offer)
-        notes = [f"Most of your prices end alike; charm_endings: {list(endings)} in {GUARDRAILS} keeps them so"]
     if products:
         from pricerl.market.cost_rows import costs_template
 
@@ -165,7 +151,7 @@ def init(words: Sequence[str]) -> int:
             written.append(f"{name} {uses[name]} {name}")
     if not written:
         raise UsageError("; ".join(kept))
-    write_lines([*kept, *written, *notes])
+    write_lines([*kept, *written])
     return EXIT_OK
 
 
@@ -190,24 +176,16 @@ def _products(options: argparse.Namespace) -> tuple[dict[str, float | None], tup
 def simulate(words: Sequence[str]) -> int:
     """Write a simulated seller, and its true demand in a file next to it."""
     from pricerl.simulation.order_exports import PLATFORMS
-    from pricerl.simulation.seller import MARKETS, SellerConfig, write_seller
+    from pricerl.simulation.seller import SellerConfig, write_seller
 
     parser = Parser(prog="pricerl simulate", description=simulate.__doc__)
     parser.add_argument("--out", required=True, help="CSV to write; the truth goes to FILE.truth.json")
-    parser.add_argument("--market", choices=MARKETS, default=SellerConfig().market, help="family of demand")
     orders = "write the order export of a platform, with coupons, gifts, refunds and wholesale orders"
     parser.add_argument("--as", dest="platform", choices=PLATFORMS, help=orders)
-    texts = {
-        "days": "days of history",
-        "units": "mean units per day at the initial price",
-        "seed": "seed of the simulation",
-        "products": "number of products in the file",
-    }
-    add_settings(parser, SellerConfig(), texts)
-    options = vars(parser.parse_args(words))
-    out = Path(options.pop("out"))
-    platform = options.pop("platform")
-    write_seller(SellerConfig(**options), out, platform)
+    add_settings(parser, SellerConfig)
+    options = parser.parse_args(words)
+    out = Path(options.out)
+    write_seller(config_of(options, SellerConfig), out, options.platform)
     write_lines([f"{out}", f"{out}.truth.json"])
     return EXIT_OK
 

@@ -6,7 +6,6 @@ import argparse
 import getpass
 import math
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
 from pricerl.advice.exports import PRICES
@@ -27,7 +26,7 @@ from pricerl.operations.log.orders import (
     doubt_price,
 )
 from pricerl.operations.outbox import first_change, last_day_of, limits_of
-from pricerl.operations.shop import Shop, choose_product
+from pricerl.operations.shop import Shop, choose_product, read_day
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
 from pricerl.runs.run_log import write_run_log
@@ -171,15 +170,16 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
 
 
 def _expected_lines(folder: Path, product: str, price: float) -> list[str]:
-    """Return the expected effect of an ordered price, money, and the objections to it, from the last advice."""
+    """Return the expected effect of an ordered price, money, and the limits of the last advice."""
     from pricerl.advice.files import read_advice
-    from pricerl.advice.sentences.next_steps import expectation_words, objection_words
+    from pricerl.advice.sentences.grounds import describe_limits
+    from pricerl.advice.sentences.next_steps import expectation_words
 
     document = read_advice(folder) or {"products": []}
     for item in document["products"]:
         if item["product"] == product:
             f = Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
-            return [*expectation_words(item, price, f), *objection_words(item, price, f)]
+            return [*expectation_words(item, price, f), describe_limits(item, f)]
     return []
 
 
@@ -206,10 +206,7 @@ def _draft_order(kind: str, shop: Shop, options: argparse.Namespace) -> Entry:
     """Draft an order on the product of its last advice."""
     advice = shop.advice_on(options.product)
     first = shop.first_day_for(advice)
-    try:
-        until = date.fromisoformat(options.until).isoformat()
-    except ValueError:
-        raise UsageError(f"--until: must be a day such as 2026-01-31, found {options.until!r}") from None
+    until = read_day(options.until, "--until").isoformat()
     if until < first:
         raise UsageError(f"--until: {until} is before {first}, the next day that has no price yet; choose a later day")
     if not shown(options.reason):

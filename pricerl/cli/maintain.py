@@ -16,7 +16,7 @@ import msgspec
 
 from pricerl.advice.files import read_advice
 from pricerl.cli.decisions import add_run_options, find_advice, shop_of
-from pricerl.cli.usage import Parser, add_files, add_settings, option_words, with_first
+from pricerl.cli.usage import Parser, add_files, add_settings, config_of, option_words, with_first
 from pricerl.data.naming import list_sources
 from pricerl.data.reading.sources.containers import is_present
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
@@ -48,21 +48,6 @@ if TYPE_CHECKING:
 EXIT_CODES = {"ok": EXIT_OK, "unknown": EXIT_OK, "warning": EXIT_WARNING, "alarm": EXIT_ALARM}
 """Exit code by severity."""
 
-WATCH_TEXTS = {
-    "late_after": "days without data until they are late",
-    "old_after": "days until the model is old",
-    "conversion_drop": "smallest drop of a conversion that is reported, as a share",
-    "competitor_move": "smallest change of the competitor's price that is reported, as a share",
-}
-"""Help of the settings of ``watch``."""
-
-GATE_TEXTS = {
-    "holdout_days": "last days of the file that both models must forecast, whole weeks",
-    "confidence": "confidence with which the new model is not worse",
-    "profit_tolerance": "share of profit that the new policy may earn less in the new market",
-}
-"""Help of the settings of ``retrain``."""
-
 MOST_FINDINGS = 40
 """Most rows of the table on the terminal; ``monitor.json`` has all findings."""
 
@@ -77,7 +62,7 @@ def watch(words: Sequence[str]) -> int:
     from pricerl.operations.watching.new_days import WatchSettings
 
     parser = _file_parser("watch", watch.__doc__)
-    add_settings(parser, WatchSettings(), WATCH_TEXTS)
+    add_settings(parser, WatchSettings)
     parser.add_argument("--cool_down", type=float, default=7.0, help="days without a second alert of the same kind")
     parser.add_argument("--alert_file", help=f"file of apprise addresses, one per line; else the variable {ADDRESSES}")
     parser.add_argument("--test-alert", action="store_true", help="send a test alert and do nothing else")
@@ -94,7 +79,7 @@ def watch(words: Sequence[str]) -> int:
         return EXIT_OK
     today = Shop.open(folder, options.today).today
     given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
-    limits = WatchSettings(**{name: getattr(options, name) for name in WATCH_TEXTS})
+    limits = config_of(options, WatchSettings)
     try:
         run = run_lightning("predict", [*rest, *given])
         entries = read_log(folder.path / LOG_FILE).entries
@@ -147,16 +132,8 @@ def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert], again: st
         lead += [f"  {again}"] if item.kind == "drift" and item.step else []
     cells = [(item.severity, item.kind, text) for item, text in listed]
     more = [f"  … and {len(cells) - MOST_FINDINGS} more in {path}"] if len(cells) > MOST_FINDINGS else []
-    records = [product.track_record for product in monitor.products if product.track_record is not None]
-    advised = sum(record.advised for record in records)
-    followed = sum(record.followed for record in records)
-    held = sum(record.inside["units"][0] for record in records)
-    tested = sum(record.inside["units"][1] for record in records)
-    track = [f"  track record: {advised} advised days passed, {followed} at the advised price"] if records else []
-    if tested:
-        track.append(f"  units inside the 90 % interval of the advice on {held} of {tested} days")
     alerts = [f"  alerts: {len(sent)} sent"] if sent else []
-    return [*lead, head, *table(cells[:MOST_FINDINGS], numbers=False), *more, *track, *alerts]
+    return [*lead, head, *table(cells[:MOST_FINDINGS], numbers=False), *more, *alerts]
 
 
 def _wandb_channel(monitor: Monitor) -> Channel:
@@ -179,9 +156,9 @@ def _wandb_channel(monitor: Monitor) -> Channel:
 def retrain(words: Sequence[str]) -> int:
     """Train a challenger of a RUN on a fresh file and use it if it is not worse; all options of fit apply."""
     parser = _file_parser("retrain", retrain.__doc__)
-    add_settings(parser, GateConfig(), GATE_TEXTS)
+    add_settings(parser, GateConfig)
     options, rest = parser.parse_known_args(with_first(words, "--run_name"))
-    config = GateConfig(**{name: getattr(options, name) for name in GATE_TEXTS})
+    config = config_of(options, GateConfig)
     folder = find_run(options.run_name, BEST)
     shop = Shop.open(folder, options.today)
     from pricerl.cli.advise import run_lightning

@@ -55,7 +55,6 @@ CHOICES: dict[str, Any] = {"matmul_precision": MatmulPrecision, "format": Litera
 OWN_CONFIGS = {"decision": DecisionConfig, "report": ReportConfig, "tracking": TrackingConfig}
 """Groups of settings outside model, data and trainer."""
 
-
 REPLAY = "batches are sampled from a replay buffer"
 
 LIMITED: dict[str, tuple[tuple[Any, ...], str]] = {
@@ -302,7 +301,7 @@ def check_trainer(trainer: Any) -> None:
     """Refuse settings that would be without effect, or that updates from a replay buffer do not support."""
     for name, (accepted, remedy) in LIMITED.items():
         value = trainer[name]
-        if not any(_is_same(value, item) for item in accepted):
+        if value not in accepted:
             raise UsageError(f"--trainer.{name} {value} is not supported: {remedy}")
     if isinstance(trainer.overfit_batches, float) and trainer.overfit_batches:
         raise UsageError(f"--trainer.overfit_batches must name a number of batches; found {trainer.overfit_batches}")
@@ -310,12 +309,6 @@ def check_trainer(trainer: Any) -> None:
         raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
     if (trainer.log_every_n_steps or 0) < 0:
         raise UsageError(f"--trainer.log_every_n_steps must be 0 or more; found {trainer.log_every_n_steps}")
-
-
-def _is_same(value: Any, accepted: Any) -> bool:
-    """Return whether a value is an accepted one; a number of batches is no share of them, so 1 is not 1.0."""
-    counts = isinstance(value, int) and isinstance(accepted, float)
-    return value == accepted and isinstance(value, bool) == isinstance(accepted, bool) and not counts
 
 
 def list_plugins(plugins: Any) -> list[Any]:

@@ -20,9 +20,9 @@ from pricerl.formatting import Formatter, plural, unit_digits
 from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
-from pricerl.operations.log.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price, explain_price
+from pricerl.operations.log.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price
 from pricerl.operations.outbox import limits_of
-from pricerl.operations.shop import Shop, choose_product
+from pricerl.operations.shop import Shop, choose_product, read_day
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import needed_name
 from pricerl.terminal import shown, write_lines
@@ -130,10 +130,7 @@ def _check(options: argparse.Namespace) -> date | None:
         raise UsageError(f"--max_cost: must be an amount of money, 0 or more, found {options.max_cost:g}")
     if options.test_seed < 0:
         raise UsageError(f"--test_seed: must be 0 or more, found {options.test_seed}")
-    try:
-        return None if options.first is None else date.fromisoformat(options.first)
-    except ValueError:
-        raise UsageError(f"--from: must be a day such as 2026-01-31, found {options.first!r}") from None
+    return None if options.first is None else read_day(options.first, "--from")
 
 
 def _plan_lines(
@@ -257,7 +254,7 @@ def _read(words: Sequence[str]) -> int:
         raise DataError(str(log), [f"has no price test{of}; start one with price-test plan and start"])
     for test in {item["product"]: item for item in tests}.values():
         reading = read_test(test, run.pricing.preprocessor.products, index[test["product"]])
-        write_lines(_reading_lines(test, reading, entries, run.formatter))
+        write_lines(_reading_lines(test, reading, run.formatter))
         now = next(item for item in products if item.name == test["product"]).current_price
         if reading.question.verdict == "undecided" and not same_price(now, test["regular_price"]):
             back = ["override", f"{test['regular_price']:g}", "--product", test["product"], "--reason", "price test"]
@@ -289,7 +286,7 @@ def _result(test: Entry, reading: Reading) -> Entry:
     }
 
 
-def _reading_lines(test: Entry, reading: Reading, entries: Sequence[Entry], f: Formatter) -> Iterator[str]:
+def _reading_lines(test: Entry, reading: Reading, f: Formatter) -> Iterator[str]:
     found = reading.question
     rows = len(test["schedule"])
     prices = _against(test["test_price"], test["regular_price"], f)
@@ -313,9 +310,8 @@ def _reading_lines(test: Entry, reading: Reading, entries: Sequence[Entry], f: F
     if reading.lost:
         yield f"  lost       {plural(len(reading.lost), f.period)} not as scheduled, not counted:"
         for day in reading.lost[:MOST_LISTED]:
-            charged = "" if day.price is None else f" at {f.price(day.price)}"
-            why = explain_price(test, day.date, day.price, entries)
-            yield f"             {f.date(day.date)}{charged}: {why}"
+            charged = "no recorded sales, or out of stock" if day.price is None else f"at {f.price(day.price)}"
+            yield f"             {f.date(day.date)} {charged}"
         if len(reading.lost) > MOST_LISTED:
             yield f"             and {len(reading.lost) - MOST_LISTED} more"
 

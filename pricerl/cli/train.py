@@ -45,7 +45,6 @@ FREE = ("data.eval_every", "data.currency", "data.reading.query")
 """Settings of the data that a resumed run may change without a word: they do not change what is learned from, or the
 history shows it."""
 
-
 PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
 """Profilers by name; each writes its table to the run's folder, as Lightning's log lines are not shown."""
 

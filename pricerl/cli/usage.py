@@ -8,13 +8,15 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from docstring_parser import parse_from_object
 
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.terminal import print_notes, write_lines
@@ -25,7 +27,6 @@ KINDS |= {"tuple": "a list in brackets", "list": "a list in brackets", "dict": "
 
 FLAGS = ("--excel", "--verbose", "--strict", "--print_config", "-h", "--help")
 """Options that take no value."""
-
 
 TABLE = Path(__file__).with_name("settings.json")
 """Settings of model, data and trainer with text and default, as the parser has them, which takes seconds to build.
@@ -77,8 +78,9 @@ STANDARD = {
 }
 """Options from Lightning, ``--allow``, and short forms of settings of costs, report and reading."""
 
-
 CONFIG_OPTIONS = ("--config", "-c")
+
+Config = TypeVar("Config")
 
 FOREIGN = {*CONFIG_OPTIONS, "--allow", "--data", "--model", "--data.class_path", "--model.class_path"}
 """Options that may bring a class of data or model whose settings only the parser knows."""
@@ -312,11 +314,17 @@ def add_author_options(parser: argparse.ArgumentParser, needs_reason: bool = Fal
     parser.add_argument("--by", help="person who decides; your user name if absent")
 
 
-def add_settings(parser: argparse.ArgumentParser, usual: object, texts: Mapping[str, str]) -> None:
-    """Add fields of a config object as options with their types and defaults; ``texts`` are their help by name."""
-    for name, text in texts.items():
-        default = getattr(usual, name)
-        parser.add_argument(f"--{name}", type=type(default), default=default, help=text)
+def add_settings(parser: argparse.ArgumentParser, config: type) -> None:
+    """Add the fields of a config class as options with their defaults; their docstrings are the help."""
+    texts = {item.arg_name: item.description or "" for item in parse_from_object(config).params}
+    for item in fields(config):
+        text = " ".join(texts[item.name].split()).replace("%", "%%")
+        parser.add_argument(f"--{item.name}", type=type(item.default), default=item.default, help=text)
+
+
+def config_of(options: argparse.Namespace, config: type[Config]) -> Config:
+    """Return the object of a config class that options name."""
+    return config(**{item.name: getattr(options, item.name) for item in fields(config)})  # type: ignore[arg-type]
 
 
 def named_files(words: Sequence[str]) -> list[str]:

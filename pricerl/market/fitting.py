@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -72,18 +73,21 @@ def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> lis
 
 
 def find_pool(
-    products: Sequence[ProductHistory], config: DemandConfig, known: Mapping[str, Evidence] = MappingProxyType({})
+    products: Sequence[ProductHistory],
+    config: DemandConfig,
+    known: Mapping[str, Evidence] = MappingProxyType({}),
+    spread: Callable[[Callable[[ProductHistory], Evidence], Sequence[ProductHistory]], Iterable[Evidence]] = map,
 ) -> Pool | None:
-    """Return the evidence on elasticities, that ``known`` by product included; None if there is no pooled prior."""
-    if not pools(len({*known, *(product.product for product in products)}), config):
+    """Return the evidence on elasticities, that ``known`` by product included; None if there is no pooled prior.
+
+    ``spread`` calls a function with each product, in this process by default.
+    """
+    names = [product.product for product in products]
+    if not config.pool or len({*known, *names}) < FEWEST_POOLED:
         return None
     settings = config.resolved()
-    return Pool({**known, **{product.product: find_evidence(product, settings) for product in products}}, settings)
-
-
-def pools(products: int, config: DemandConfig) -> bool:
-    """Return whether a number of products get a pooled prior."""
-    return config.pool and products >= FEWEST_POOLED
+    found = spread(partial(find_evidence, settings=settings), products)
+    return Pool({**known, **dict(zip(names, found, strict=True))}, settings)
 
 
 def _fit_product(

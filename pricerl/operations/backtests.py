@@ -114,11 +114,7 @@ def fingerprint(task: BacktestTask) -> str:
 
 def write_backtests(path: Path, key: str, backtests: Mapping[str, Backtest]) -> None:
     """Write backtests with their fingerprint and a hash of the content, or raise a ``UsageError``."""
-    found = {
-        name: {"origins": item.origins, "scores": [score._asdict() for score in item.scores]}
-        for name, item in backtests.items()
-    }
-    content = {"fingerprint": key, "backtests": found}
+    content = {"fingerprint": key, "backtests": dict(backtests)}
     write_text(path, json.dumps({**content, "hash": hash_settings(content)}, indent=1) + "\n")
 
 
@@ -130,8 +126,8 @@ def read_backtests(path: Path, key: str) -> dict[str, Backtest] | None:
         if content["fingerprint"] != key or digest != hash_settings(content):
             return None
         return {
-            name: Backtest(item["origins"], tuple(HorizonScore(**score) for score in item["scores"]))
-            for name, item in content["backtests"].items()
+            name: Backtest(origins, tuple(HorizonScore(*score) for score in scores))
+            for name, (origins, scores) in content["backtests"].items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +17,6 @@ import pandas as pd
 from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
 from pricerl.data.config import DataConfig
-from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.decide.decision import DecisionConfig
@@ -35,8 +33,8 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.relations import AdvisedPrices, Bound, resolve
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.pooling import Evidence, Pool, find_evidence
-from pricerl.market.fitting import fit_market, pools
+from pricerl.market.demand.pooling import Pool
+from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.decision_log import Entry
@@ -173,17 +171,6 @@ class Chunk(NamedTuple):
             products = (Product(dynamics, index) for index in range(len(advice)))
             drafts = [draft_advice(item, self.origin, product) for item, product in zip(advice, products, strict=True)]
         return Advised(advice, drafts, backtests, () if benchmark is None else benchmark.plan.notes)
-
-
-def gather_pool(
-    products: Sequence[ProductHistory], demand: DemandConfig, known: Mapping[str, Evidence], workers: Workers
-) -> Pool | None:
-    """Return the same as `find_pool`, from several processes."""
-    if not pools(len({*known, *(product.product for product in products)}), demand):
-        return None
-    settings = demand.resolved()
-    found = workers.map(partial(find_evidence, settings=settings), products)
-    return Pool({**known, **{product.product: item for product, item in zip(products, found, strict=True)}}, settings)
 
 
 def split(

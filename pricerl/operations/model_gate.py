@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from scipy.special import stdtrit
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import FloatArray, to_plain
 from pricerl.data.days import WEEK
 from pricerl.errors import UsageError
 
@@ -95,11 +95,8 @@ class Verdict(NamedTuple):
 
     def to_json(self) -> str:
         """Return the verdict as the content of ``gate.json``."""
-        content: dict[str, Any] = {"promoted": self.promoted, "reason": self.reason(), **self._asdict()}
-        for name in ("forecast", "profit"):
-            values = content[name]._asdict().items()
-            content[name] = {key: value if isfinite(value) else None for key, value in values}
-        return json.dumps(content, indent=1) + "\n"
+        content = {"promoted": self.promoted, "reason": self.reason(), **to_plain(self)}
+        return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"  # what is not finite is null
 
 
 def compare_scores(difference: FloatArray, block: int, confidence: float) -> Comparison:

@@ -299,12 +299,12 @@ def day_of(given: str | None, data: PricingDataModule) -> date:
     return max(history.next_day for history in data.preprocessor.products) if data.path is None else system_day()
 
 
-def read_day(text: str) -> date:
-    """Return the value of ``--today``, or raise a ``UsageError`` if it is not a day."""
+def read_day(text: str, option: str = "--today") -> date:
+    """Return the value of an option, or raise a ``UsageError`` if it is not a day."""
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--today: must be a day such as 2026-01-31, found {text!r}") from None
+        raise UsageError(f"{option}: must be a day such as 2026-01-31, found {text!r}") from None
 
 
 def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:

@@ -38,9 +38,6 @@ BLANK = "0" * 64
 DAYS = "datetime64[D]"
 """Type of arrays that are stored as whole numbers."""
 
-PICKLES = (b"PK\x03\x04", *(b"\x80" + bytes([protocol]) for protocol in range(2, 6)))
-"""First bytes of torch's files and of pickles."""
-
 REMEDY = "run fit again or name another"
 
 
@@ -66,8 +63,6 @@ def read_tree(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is no ordinary file; {REMEDY}")
     damaged = CheckpointError(f"{path} is not a checkpoint, or it is damaged; {REMEDY}")
     try:
-        with path.open("rb") as file:
-            start = file.read(4)
         with safe_open(path, "pt") as header:  # refuses a file of another length than its header says
             metadata = header.metadata()
         text = metadata[TREE]
@@ -75,11 +70,6 @@ def read_tree(path: Path) -> dict[str, Any]:
         content = path.read_bytes()
         tensors = safetensors.torch.load(content)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        if start.startswith(PICKLES):
-            raise CheckpointError(
-                f"{path} is a torch file: a checkpoint of format 4 or older, or of another program; this version reads "
-                "no pickles: run fit again"
-            ) from error
         raise damaged from error
     except OSError as error:
         why = "no permission" if isinstance(error, PermissionError) else error.strerror

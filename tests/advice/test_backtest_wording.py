@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pricerl.advice.sentences.grounds import backtest_line, judge_backtest
+from pricerl.advice.sentences.grounds import judge_backtest
 from pricerl.evaluation.backtest import HorizonScore
 from pricerl.formatting import PLAIN
 
@@ -35,12 +35,6 @@ def test_a_forecast_no_better_than_the_mean_is_judged_so(errors: tuple[float, ..
     assert (
         judge_backtest(backtest_of(*errors), PLAIN)
         == f"{verdict}; its 90 % intervals contained {days * 9 // 10} of {days} days."
-    )
-
-
-def test_the_errors_of_all_horizons_share_a_line() -> None:
-    assert backtest_line(backtest_of(0.4, 0.6, 1.523), PLAIN) == (
-        "Backtest, days ahead 1, 7, 14: error 40.0 %, 60.0 %, 152.3 % of units, 7-day mean 50.0 %, 50.0 %, 50.0 %"
     )
 
 

@@ -114,8 +114,11 @@ BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
     "empty": (lambda path, good: path.touch(), "is not a checkpoint, or it is damaged"),
     "text": (lambda path, good: path.write_text("hello"), "is not a checkpoint, or it is damaged"),
     "truncated": (_truncate, "is not a checkpoint, or it is damaged"),
-    "torch file": (lambda path, good: torch.save({"a": 1}, path), "is a torch file: a checkpoint of format 4 or older"),
-    "pickle": (lambda path, good: path.write_bytes(pickle.dumps({"pricerl": 1})), "reads no pickles"),
+    "torch file": (lambda path, good: torch.save({"a": 1}, path), "is not a checkpoint, or it is damaged"),
+    "pickle": (
+        lambda path, good: path.write_bytes(pickle.dumps({"pricerl": 1})),
+        "is not a checkpoint, or it is damaged",
+    ),
     "plain safetensors": (lambda path, good: save_file({"a": torch.ones(1)}, path), "is not a checkpoint"),
     "other tree": (lambda path, good: write_tree(path, {"a": 1}), "not a pricerl checkpoint"),
     "odd key": (lambda path, good: write_tree(path, {"pricerl": 3}), "not a pricerl checkpoint"),

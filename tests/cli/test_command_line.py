@@ -53,7 +53,7 @@ WRONG_COMMANDS = {
     "check": "check needs a FILE",
     "check a --country XX": "country must be an ISO code such as GB",
     "fit --data.reading.country DE-XX": "known parts of DE are BB, BE",
-    "check a --decimal x": "--decimal/--data.reading.decimal: must be one of auto, ., ,, found 'x'",
+    "check a --decimal x": "decimal must be one of 'auto', '.', ',', found 'x'",
     "simulate --out x.csv --market lineer": "found 'lineer'; did you mean 'linear'?",
     "simulate --out x.csv --days abc": "--days: must be a whole number, found 'abc'",
     "simulate --out .": ". cannot be written: it is a folder",

@@ -77,7 +77,7 @@ def test_an_override_replaces_the_model_whose_advice_stays_on_record(shop: Path)
     result, product, rows = _predict(shop)
     assert {row["Source"] for row in rows} == {"override"} and {row["Recommended Price"] for row in rows} == {"12.50"}
     assert "Override by anna until 5 Apr 2025 (entry 3): “clearance”. The model alone: " in product["reason"]
-    assert "Raise to 12.50 on Tue 1 Apr" in result.out and "source override" in result.out
+    assert "Raise to 12.50 on Tue 1 Apr" in result.out and "decided by override: " in result.out
     assert "after the override ends on 5 Apr 2025" in rows[5]["Reason"] and "ends" not in rows[4]["Reason"]
     assert product["model"]["days"] == before["days"] and product["model"]["decision"] == before["decision"]
     last = _entries(shop)[-1]
@@ -476,7 +476,7 @@ def test_three_bad_days_at_the_advised_price_stop_the_model_and_name_the_last_go
     assert (rows[0]["Source"], rows[-1]["Recommended Price"]) == ("hold", f"{before:.2f}")
     assert "ales at the advised price were below the 5 % limit of their prediction on 3 days" in product["reason"]
     assert "The last good price was" in product["reason"] and product["model"] is not None
-    assert "source hold (after policy, lower bound)" in result.out
+    assert "decided by policy, then lower bound, then hold: " in result.out
     for name in ("decisions.jsonl", "decisions.head"):
         (shop / "checkpoints/seller" / name).unlink()
     assert _predict(shop, data="bad.csv")[1]["alarm"] is None, "nobody advised these prices"

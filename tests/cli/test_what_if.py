@@ -35,19 +35,19 @@ def _product(market: Market, **guardrails: Any) -> Product:
 
 def test_the_answer_is_the_known_markets(varied: Market) -> None:
     answer = ask(_product(varied), 12.0, 14)
-    found = {row.name: row for row in answer.measures}
+    found = answer.measures
     units = 20 * 1.2**-2
-    assert found["units"].asked.mean == pytest.approx(units, rel=1e-3)
-    assert found["units"].kept.mean == pytest.approx(20.0, rel=1e-3)
-    assert found["sales"].difference.mean == pytest.approx(12 * units - 200, rel=1e-2)
-    assert found["profit"].asked.mean == pytest.approx((12 - 6) * units, rel=1e-3)
+    assert found["units"][0].mean == pytest.approx(units, rel=1e-3)
+    assert found["units"][1].mean == pytest.approx(20.0, rel=1e-3)
+    assert found["sales"][2].mean == pytest.approx(12 * units - 200, rel=1e-2)
+    assert found["profit"][0].mean == pytest.approx((12 - 6) * units, rel=1e-3)
     assert set(found) == {"units", "sales", "profit"}  # conversions were never reported
-    assert answer.probability_better == 1.0 and answer.current_price == 10.0
+    assert answer.probability_better == 1.0 and answer.product.current_price == 10.0
 
 
 def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Market) -> None:
     answer = ask(_product(varied), 10.0, 7)
-    assert all(row.difference == (0.0, 0.0, 0.0) for row in answer.measures)
+    assert all(change == (0.0, 0.0, 0.0) for _, _, change in answer.measures.values())
     assert answer.probability_better == 0.0 and answer.objections == ()
     assert answer_lines(answer, PLAIN)[-1] == "  guardrails: no objection"
     rows = answer_lines(answer, PLAIN)[2:5]

@@ -44,7 +44,7 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.decision_log import Entry, append, read_log, stamp
-from pricerl.operations.log.orders import explain_price, orders_of
+from pricerl.operations.log.orders import orders_of
 from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_measured, find_standings
 from pricerl.operations.track_record import find_predictions, keep_record
@@ -339,23 +339,6 @@ def test_days_of_a_started_test_are_no_days_at_another_price(
     assert len(find_predictions([*entries, ended], history)) == 14 and len(find_predictions(entries[1:], history)) == 0
     before = find_predictions([*entries, ended], history)
     assert [entry["source"] for entry, _ in before.values()] == ["price test"] * 10 + ["hold"] * 4
-
-
-def test_the_log_explains_the_price_of_a_lost_day(order: Entry) -> None:
-    test, day = _test(order), order["schedule"][9]["date"]
-    overridden, resumed = _override(2, "2025-12-31"), {"id": 3, "kind": "resume", "product": "product", "ends": 2}
-    advised = {"id": 4, "kind": "advice", "product": "product", "source": "policy"}
-    advised["days"] = [{"date": day, "price": 10.2}]
-    for price, entries, why in (
-        (10.2, [test], "another price was charged"),
-        (None, [test], "no recorded sales, or out of stock"),
-        (10.2, [test, overridden], "override of entry 2"),
-        (10.3, [test, overridden], "another price was charged"),
-        (10.2, [test, overridden, resumed], "another price was charged"),
-        (10.2, [test, overridden, resumed, advised], "advice of entry 4, source policy"),
-        (10.2, [test, {**advised, "test": 1}], "another price was charged"),
-    ):
-        assert explain_price(test, day, price, entries) == why
 
 
 def test_products_that_move_the_other_way_bound_the_bias(

@@ -11,7 +11,7 @@ import torch
 
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import FEWEST_POOLED
-from pricerl.operations.catalogue import gather_pool
+from pricerl.market.fitting import find_pool
 from pricerl.operations.processes import Workers
 from pricerl.runs.tree_file import read_tree, write_tree
 from pricerl.simulation.seller import SellerConfig, simulate
@@ -45,7 +45,7 @@ def test_one_product_of_a_catalogue_gets_the_market_of_the_catalogue(
     torch.testing.assert_close(alone.market.log_curves[0], trained.market.log_curves[3])
     assert not torch.equal(alone.market.log_curves, unpooled)
     workers = Workers(1, "highest", "mixture")
-    gathered = gather_pool(alone.preprocessor.products, MARKET, alone.evidence, workers)
+    gathered = find_pool(alone.preprocessor.products, MARKET, alone.evidence, workers.map)
     assert trained.pool is not None and gathered is not None
     own, known = gathered.prior(name), trained.pool.prior(name)
     assert own is not None and known is not None

@@ -104,18 +104,6 @@ class View:
         show = self.f.number if name == "units" else self.f.money
         return Cell(label, show(mean, digits, plus), self._limits(low, high, digits, plus))
 
-    def comparison_rows(self) -> list[Row]:
-        """Return keeping the price and, if a change is advised, the recommendation with their 90 % limits."""
-        product = self.product
-        names = [name for name in ("profit", "sales", "units") if product["keep"][name] is not None]
-        outcomes = [("Keep", product["current_price"], product["keep"])]
-        if product["uplift"] is not None:
-            outcomes.append(("Charge", product["recommended_price"], product["recommended"]))
-        return [
-            (f"{verb} {self.f.price(price)}", [self.cell(name, found) for name in names])
-            for verb, price, found in outcomes
-        ]
-
     def baseline_rows(self) -> list[Row]:
         """Return every rule with its price, its gain and the scenarios in which it beats keeping the price."""
         rows = []

@@ -98,12 +98,13 @@ def judge_proposal(product: Record, f: Formatter) -> list[str]:
     measure = product["measure"]
     over_keep = product["proposal"]["over_keep"]
     proposer = product["decision"]["speaker"]
+    origin = proposer_lines(product, f)
     if (gain := over_keep[measure]) is None:
-        return [f"The {proposer} cannot be compared with keeping the price, because costs are unknown."]
+        return [f"The {proposer} cannot be compared with keeping the price, because costs are unknown.", *origin]
     over_log = gain_words(product["proposal"]["over_log"][measure], f, measure)
     own = f"Compared with your own last prices, charged again: {over_log}."
     if not any(abs(value) > 1e-9 for value in gain):
-        return [f"The {proposer} keeps the price as well: it is not better than keeping the price.", own]
+        return [f"The {proposer} keeps the price as well: it is not better than keeping the price.", own, *origin]
     mean, low, _ = gain
     verdict = "is better" if low > 0 else "is not shown to be better" if mean > 0 else "is not better"
     better = counted(over_keep["probability_better"], product["num_draws"])
@@ -111,7 +112,7 @@ def judge_proposal(product: Record, f: Formatter) -> list[str]:
         f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. It earns more in "
         f"{better} plausible scenarios; the mean of the worst tenth is {f.money(over_keep['cvar'], plus='+')}.",
         own,
-        *proposer_lines(product, f),
+        *origin,
     ]
 
 
@@ -165,14 +166,6 @@ def prior_words(product: Record, f: Formatter) -> list[str]:
         f"The change weighed is then better in {least} to {most} plausible scenarios.",
         f"The decision {'stays the same' if prior['same_decision'] else 'changes under one of them'}.",
     ]
-
-
-def backtest_line(backtest: Record, f: Formatter) -> str:
-    """Return the errors of every horizon of a backtest of ``advice.json``."""
-    scores = backtest["scores"]
-    ahead = ", ".join(str(row["days_ahead"]) for row in scores)
-    market, mean = (", ".join(f.percent(row[key]) for row in scores) for key in ("wape_market", "wape_mean_7"))
-    return f"Backtest, days ahead {ahead}: error {market} of units, 7-{f.period} mean {mean}"
 
 
 def judge_backtest(backtest: Record, f: Formatter) -> str:

@@ -8,23 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pricerl.advice.sentences.grounds import percent_of
 from pricerl.advice.sentences.verdict import Record, outcome_words
 from pricerl.formatting import MEASURES, Formatter, plural, sentence
 from pricerl.terminal import shown
 
 COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
 """Words for the lengths of runs."""
-
-BROKEN = {
-    "support_margin": "Too far from the prices you have tried",
-    "max_above_median": "Too far above your usual price",
-    "min_hold_days": "Within the minimum hold of the last change",
-    "min_margin": "Below your minimum margin",
-    "floor": "Below your floor",
-    "ceiling": "Above your ceiling",
-}
-"""Limits that a price breaks, by setting."""
 
 
 class Place(NamedTuple):
@@ -184,22 +173,3 @@ def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
         gain = [left + share * (other - left) for left, other in pairs]
         lines.append(f"  {name:<7} {outcome_words(name, gain, f, '+')}")
     return lines
-
-
-def objection_words(product: Record, price: float, f: Formatter) -> list[str]:
-    """Return which limit on the next price a price, money, breaks, and the nearest price that is allowed."""
-    bounds = product["details"]["bounds"]
-    now = f.price(product["current_price"])
-    if bounds["paused"] or bounds["conflict"]:
-        why = "the product is paused" if bounds["paused"] else bounds["conflict"]
-        return [f"Your limits would keep {now}: {why}."]
-    if bounds["lowest"] - 1e-6 <= price <= bounds["highest"] + 1e-6:
-        return ["Inside your limits."]
-    side, change = ("highest", "max_rise") if price > bounds["highest"] else ("lowest", "max_drop")
-    rule = bounds[f"{side}_rule"]
-    broken = BROKEN.get(rule, f"Not allowed by {rule}")
-    if rule in ("max_change", "max_rise", "max_drop"):
-        broken = f"Over your limit of {percent_of(bounds[change], f)} per change"
-    elif rule == "max_week_change":
-        broken = f"Over your limit of {percent_of(bounds['max_week_change'], f)} within a week"
-    return [f"{broken}; next allowed: {f.price(bounds[side])}."]

@@ -22,8 +22,8 @@ import msgspec
 
 from pricerl.entry_parts import FORMAT, Count
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.log.log_entries import parse_entry, read_entry
-from pricerl.writing import lock, naming, sync_folder
+from pricerl.operations.log.log_entries import check_entry, parse_entry
+from pricerl.writing import lock, naming, replacing, sync_folder
 
 LOG_FILE = "decisions.jsonl"
 FEWEST_DIGITS = 12
@@ -115,12 +115,12 @@ def _check(content: bytes, path: Path) -> Log:
     gc.disable()  # it would take most of the time, and find nothing
     try:
         for number, line in enumerate(lines, 1):
-            digest, problem = _examine(line, number, hashes[-1] if hashes else BEFORE_THE_FIRST)
+            entry, problem = _examine(line, number, hashes[-1] if hashes else BEFORE_THE_FIRST)
             if problem:
                 remedy = "restore the file from a copy, or move it and its head away to start a new one"
                 raise DataError(str(path), [f"line {number}: {problem}; {remedy}"])
-            hashes.append(digest)
-            entries.append(parse_entry(line))
+            hashes.append(entry["hash"])
+            entries.append(entry)
     finally:
         if collects:
             gc.enable()
@@ -161,7 +161,7 @@ def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[E
             entry = {**draft, "format": FORMAT, "id": number, "previous": previous}
             previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
             entries.append({**entry, "hash": previous})
-            read_entry(canonical(entries[-1]).encode())
+            check_entry(parse_entry(canonical(entries[-1]).encode()))
         after = Log([*log.entries, *entries], b"", [*log.hashes, *(entry["hash"] for entry in entries)])
         show = None if publish is None else publish(after)
         if not head_path(path).exists():  # a first entry that promises a head has one, whatever happens
@@ -184,25 +184,23 @@ def stamp(kind: str, actor: str, reason: str) -> Entry:
     return {"kind": kind, "time": time, "actor": actor, "reason": reason}
 
 
-def _examine(line: bytes, number: int, previous: str) -> tuple[str, str]:
-    """Return the hash of a line and its fault, if any."""
-    found: Any = None
-    wrong = ""
-    try:
-        entry = read_entry(line)
-        found = {"hash": entry.hash, "previous": entry.previous, "id": entry.id}
-    except ValueError as error:
-        wrong = f"is not a valid entry: {error}"
-        with contextlib.suppress(ValueError, RecursionError):
-            found = json.loads(line)
-    if not isinstance(found, dict) or "hash" not in found:
-        return "", "is not a log entry"
+def _examine(line: bytes, number: int, previous: str) -> tuple[Entry, str]:
+    """Return the entry of a line and its fault, if any."""
+    found: Entry = {}
+    with contextlib.suppress(ValueError):
+        found = parse_entry(line)
+    if "hash" not in found:
+        return {}, "is not a log entry"
     mark = f'"hash":"{found["hash"]}",'.encode("ascii", "replace")
     if line.count(mark) != 1 or hashlib.sha256(line.replace(mark, b"")).hexdigest() != found["hash"]:
-        return "", "was changed after it was written; its hash does not match"
+        return {}, "was changed after it was written; its hash does not match"
     if found.get("previous") != previous or found.get("id") != number:
-        return "", "does not follow the previous line; a line was removed, inserted or moved"
-    return found["hash"], wrong
+        return {}, "does not follow the previous line; a line was removed, inserted or moved"
+    try:
+        check_entry(found)
+    except ValueError as error:
+        return found, f"is not a valid entry: {error}"
+    return found, ""
 
 
 def _write_whole(path: Path, file: IO[bytes], size: int, text: str, head: Head) -> None:
@@ -278,19 +276,13 @@ def moving_head(log: Path, head: Head) -> Iterator[None]:
 
     Everything that can fail for lack of space or permission fails before the body or in it.
     """
-    path = head_path(log)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(head_path(log)) as part:
         with part.open("w", encoding="ascii") as file:
             json.dump(msgspec.structs.asdict(head), file)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
         yield
-        part.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _remedy(log: Path) -> str:

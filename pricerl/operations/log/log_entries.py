@@ -1,11 +1,12 @@
 """Entries of the decision log as types, from which their JSON schema is made and by which every line is validated.
 
-msgspec validates 20,000 advices of 14 days in 0.35 s; a JSON parser and a validator of the schema need 2 s.
+msgspec parses and validates 20,000 advices of 14 days in 1.2 s of CPU time.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -237,17 +238,10 @@ AnyEntry = (
     | RetrainEntry
 )
 
-_decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 
-
-def read_entry(line: bytes) -> AnyEntry:
-    """Parse and validate a line of the log; a ``ValueError`` names the wrong key."""
-    try:
-        return _decoder.decode(line)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    except ValueError:  # half of a character pair, as in a file name that is not UTF-8: msgspec does not read it
-        return msgspec.convert(parse_entry(line), type=AnyEntry)  # type: ignore[no-any-return]
+def check_entry(content: Mapping[str, Any]) -> None:
+    """Validate the content of an entry; a ``ValueError`` names the wrong key."""
+    msgspec.convert(content, type=AnyEntry)
 
 
 def parse_entry(line: bytes) -> dict[str, Any]:

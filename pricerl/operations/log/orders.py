@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pricerl.decide.standing import Order, Status, active_of
 from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
-from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside, same_price
+from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside
 from pricerl.operations.log.decision_log import Entry
 
 OVERRIDE = "override"
@@ -103,23 +103,3 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
         low, high = tried
         doubts.append(f"outside the prices tried, {low:g} to {high:g}, so nothing can be forecast there")
     return f"{price:g} is {' and '.join(doubts)}" if doubts else ""
-
-
-def explain_price(test: Entry, day: str, price: float | None, entries: Sequence[Entry]) -> str:
-    """Return why a day, in ISO format, had another price than its price test scheduled, as far as the log shows.
-
-    The recorded price, money, is None without recorded sales; ``test`` is the entry that started it.
-    """
-    if price is None:
-        return "no recorded sales, or out of stock"
-    own = [item for item in entries if item.get("product") == test["product"] and item["id"] > test["id"]]
-    ended = {item["ends"] for item in own if item["kind"] == RESUME}
-    for item in reversed(own):
-        orders = item["kind"] in (OVERRIDE, PAUSE) and day <= item["until"] and item["id"] not in ended
-        if orders and item.get("price", price) == price:
-            return f"{item['kind']} of entry {item['id']}"
-    for item in reversed(own):
-        rows = item["days"] if item["kind"] == ADVICE and not item.get("test") else ()
-        if any(row["date"] == day and same_price(row["price"], price) for row in rows):
-            return f"advice of entry {item['id']}, source {item['source']}"
-    return "another price was charged"
