@@ -51,7 +51,7 @@ def test_kept_backtests_are_the_same_to_the_last_bit(tmp_path: Path) -> None:
         lambda text: "[]",
         lambda text: "[" * 100_000,
         lambda text: text.replace("0.9", "0.8"),
-        lambda text: text.replace('"origins": 9', '"origins": 8'),
+        lambda text: text.replace("9,", "8,", 1),
         lambda text: json.dumps({**json.loads(text), "hash": None}),
     ],
 )
