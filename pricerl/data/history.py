@@ -10,6 +10,7 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.days import RECENT_DAYS
+from pricerl.data.price_setting import find_prices_in_force
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading.problems import Problem
 
@@ -171,11 +172,14 @@ class ProductHistory:
         return self.observed if self.in_stock is None else self.observed & ~self.in_stock
 
     def first_days(self, days: int) -> ProductHistory:
-        """Return the first ``days`` days of the history, without future days."""
+        """Return the first ``days`` days of the history, without future days: later prices say nothing about them."""
         cut: dict[str, Any] = {
             name: value[:days] for name, value in vars(self).items() if isinstance(value, np.ndarray)
         }
         cut |= {"future_dates": self.future_dates[:0], "future_predicted": self.future_predicted[:0]}
+        if self.in_force is not None:
+            promoted = None if self.promotion is None else self.promotion[:days]
+            cut["in_force"] = find_prices_in_force(self.price[:days], self.step_days, promoted)
         return replace(self, **{**cut, "holidays": self.holidays})
 
 

@@ -145,6 +145,18 @@ def deal_file() -> str:
     return "\n".join(["Report Date,Product Price,Total Sales", *rows])
 
 
+def test_first_days_have_the_price_that_was_in_force_without_the_later_ones() -> None:
+    text = deal_file()
+    days = 140  # before the first fall returned often enough for a store with deals
+    whole = history_from_text(text, "sales.csv", DAILY).products[0]
+    early = history_from_text("\n".join(text.splitlines()[: days + 1]), "sales.csv", DAILY).products[0]
+    for count in (14, 28, days):
+        np.testing.assert_array_equal(whole.first_days(count).prices_in_force, early.first_days(count).prices_in_force)
+    few = history_from_text("\n".join(text.splitlines()[:29]), "sales.csv", DAILY).products[0]
+    np.testing.assert_array_equal(whole.first_days(28).prices_in_force, few.prices_in_force)
+    assert (whole.first_days(28).prices_in_force != whole.prices_in_force[:28]).any()
+
+
 @pytest.mark.parametrize(("setting", "current", "shown"), [("ask", 2.69, 1), ("regular", 2.69, 1), ("last", 1.99, 0)])
 def test_the_seller_confirms_one_of_two_prices(setting: Any, current: float, shown: int) -> None:
     history = history_from_text(deal_file(), "sales.csv", DataConfig(current_price=setting))
