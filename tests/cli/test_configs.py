@@ -98,11 +98,12 @@ def test_a_configuration_is_found_by_name_in_any_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_upward_turns_the_gate_off_and_prints_what_that_costs(fit_shipped: Fit) -> None:
-    result, _ = fit_shipped("upward")
+def test_upward_turns_the_gate_off_and_prints_what_that_costs(tmp_path: Path) -> None:
+    words = [*FAST, "--model.warm_start", "planner", "--verbose", "--wandb", "false"]
+    result = run(tmp_path, "fit", "--config", str(CONFIGS / "upward.yaml"), *words)
     assert result.code == 0
-    assert "Expected: −" in result.out
-    assert "the best price for profit alone" in result.out
+    assert "The objective is followed without a check on profit. Expected: " in result.out
+    assert "planner, profit alone" in result.out
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
