@@ -4,6 +4,7 @@ Run from the repository root::
 
     pip install -e ".[gym]"
     python benchmarks/gym_returns.py run --envs HalfCheetah-v4 Hopper-v4 Walker2d-v4 --presets sac fast
+    python benchmarks/gym_returns.py run --presets normalized --seeds 0 1 2 3 4
     python benchmarks/gym_returns.py run --envs Pendulum-v1 --presets pendulum --seeds 0 1 2 3 4 --env_steps 20000
     python benchmarks/gym_returns.py table
 
@@ -35,7 +36,13 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "checkpoints"
 CURVES = ROOT / "docs" / "returns.csv"
 PREFIX = "returns"
-PRESETS = {"pendulum": ("pendulum",), "sac": ("sac",), "fast": ("sac", "fast"), "layernorm": ("sac", "layernorm")}
+PRESETS = {
+    "pendulum": ("pendulum",),
+    "sac": ("sac",),
+    "fast": ("sac", "fast"),
+    "layernorm": ("sac", "layernorm"),
+    "normalized": ("sac", "normalized"),
+}
 """Files in ``configs/gym``; later ones override earlier ones."""
 EPISODES = {"Pendulum-v1": 100}
 DEFAULT_EPISODES = 10
@@ -115,9 +122,12 @@ def train(run: Run, cores: SimpleQueue[int]) -> None:
     print(f"{run.name}: training from {run.reached:,} to {run.env_steps:,} env steps", flush=True)
     pin = ["taskset", "-c", str(core)] if sys.platform == "linux" else []
     with log.open("ab") as file:
-        code = subprocess.run([*pin, *run.words()], cwd=ROOT, stdout=file, stderr=file, check=False).returncode
+        process = subprocess.Popen([*pin, *run.words()], cwd=ROOT, stdout=file, stderr=file)
+        _, status, used = os.wait4(process.pid, 0)
+    code = process.returncode = os.waitstatus_to_exitcode(status)
     cores.put(core)
-    print(f"{run.name}: {'done' if code == 0 else f'failed with exit code {code}, see {log}'}", flush=True)
+    ended = "done" if code == 0 else f"failed with exit code {code}, see {log},"
+    print(f"{run.name}: {ended} after {(used.ru_utime + used.ru_stime) / 60:.1f} CPU-minutes", flush=True)
 
 
 def read_evaluations(folder: Path) -> pd.DataFrame:

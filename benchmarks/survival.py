@@ -1,6 +1,6 @@
 """Whether a run survives: kills at random moments, readers during publications, and the cost of saving.
 
-    python benchmarks/survival.py kills --count 50 --kind pricing    (or planner, or ranks for two processes)
+    python benchmarks/survival.py kills --count 50 --kind pricing    (or planner, normalized, ranks: two processes)
     python benchmarks/survival.py readers --publications 250
     python benchmarks/survival.py cost
 
@@ -43,9 +43,13 @@ SMALL = [
 KINDS = {
     "pricing": [*SMALL, "--data.seller.days=120", "--model.warm_start=none"],
     "planner": [*SMALL, "--data.seller.days=120"],
+    "normalized": [
+        *(*SMALL, "--data.seller.days=120", "--model.warm_start=none", "--model.network.normalized=true"),
+        *("--model.network.residual=false", "--model.network.value_bounds=false"),
+    ],
     "ranks": [*SMALL, "--data.seller.days=120", "--model.warm_start=none", "--trainer.devices=2"],
 }
-"""Short runs of each kind: a seller from random weights, a seller from the plan, two processes."""
+"""Short runs of each kind: a seller from random weights, from the plan, with normalized critics; two processes."""
 
 NOT_COMPARED = ("/loops", "/limits", "pytorch-lightning_version")
 """Parts of a checkpoint that differ by design: Lightning's counters of loops restart with every process."""
@@ -283,6 +287,9 @@ class _Still:
         return torch.zeros(len(observation), 1)
 
     def observe(self, observation: torch.Tensor) -> None:
+        """Learn nothing."""
+
+    def observe_returns(self, returns: torch.Tensor) -> None:
         """Learn nothing."""
 
 

@@ -68,7 +68,7 @@ LIMITED: dict[str, tuple[tuple[Any, ...], str]] = {
     "limit_predict_batches": ((None, 1), "predict advises on every product and has no batches"),
     "use_distributed_sampler": ((None, True), f"{REPLAY}, which has no sampler; every rank has its own"),
     "reload_dataloaders_every_n_epochs": ((0,), f"{REPLAY}, in a stream that every epoch renews"),
-    "sync_batchnorm": ((False,), "no network has batch normalization"),
+    "sync_batchnorm": ((False,), "batch statistics are averaged over the processes as they are"),
     "barebones": ((False,), "it leaves out checkpoints, which advice needs"),
     "default_root_dir": ((None,), "a run is written to checkpoints/RUN; set --run_name"),
     "model_registry": ((None,), "checkpoints stay in the run's folder; upload them from there"),

@@ -12,6 +12,7 @@ from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.sac.losses import actor_loss, critic_loss, td_target, temperature_loss
 from pricerl.sac.networks import Actor, Critic
+from pricerl.sac.optimizer import Adam
 from pricerl.sac.replay import Transition
 
 
@@ -30,6 +31,9 @@ class SACAgent(nn.Module):
         privileged_dim: ``P``, last columns of an observation that only the critics read.
     """
 
+    critic_optimizer = Adam
+    """Optimizer of the critics."""
+
     def __init__(
         self,
         observation_dim: int,
@@ -45,10 +49,19 @@ class SACAgent(nn.Module):
         self.value_bounds = value_bounds if network.value_bounds else None
         self.normalization = InputNormalization(observation_dim) if network.input_normalization else None
         self.actor = Actor(observation_dim, action_dim, network, self.normalization, privileged_dim)
-        self.critic = Critic(observation_dim, action_dim, network, self.value_bounds, self.normalization)
+        self.critic = self.make_critic(observation_dim, action_dim, network)
         not_copied = {id(self.normalization): self.normalization}
         self.target_critic = copy.deepcopy(self.critic, not_copied).requires_grad_(False)
         self.log_alpha = nn.Parameter(torch.tensor(math.log(config.alpha)))
+
+    def make_critic(self, observation_dim: int, action_dim: int, network: NetworkConfig) -> nn.Module:
+        """Return the ensemble of critics, which maps observations ``(B, O)`` and actions ``(B, A)`` to ``(N, B)``."""
+        return Critic(observation_dim, action_dim, network, self.value_bounds, self.normalization)
+
+    @property
+    def statistics(self) -> list[Tensor]:
+        """Statistics of batches that processes average after each update of the critics; plain ones have none."""
+        return []
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``, or ``(B, O - P)``."""

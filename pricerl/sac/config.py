@@ -35,6 +35,10 @@ class NetworkConfig:
     critic_dropout: float = 0.0
     """Dropout rate of the critics' hidden units in training."""
 
+    normalized: bool = False
+    """Whether critics are those of `pricerl.sac.normalized`: batch-normalized, of fixed width, with a histogram of the
+    value. Rewards are then scaled, and the target entropy of null is minus half the number of action dimensions."""
+
     num_critics: int = 2
     """Number of critics in the ensemble; updates use the minimum of their values."""
 
@@ -57,6 +61,7 @@ class NetworkConfig:
             object.__setattr__(self, "hidden", tuple(widths))
         counts = isinstance(self.hidden, tuple) and bool(self.hidden) and all(map(_is_count, self.hidden))
         constant = counts and self.layer_norm and 1 in self.hidden
+        unread = self.normalized and (self.residual or self.critic_dropout or self.value_bounds)
         ordered = -math.inf < self.log_std_min < self.log_std_max < math.inf
         _refuse(
             self,
@@ -66,6 +71,7 @@ class NetworkConfig:
                 ("hidden", not constant, "wider than 1 with layer_norm, which over one unit gives a constant"),
                 ("actor_dropout", 0.0 <= self.actor_dropout < 1.0, "at least 0 and below 1"),
                 ("critic_dropout", 0.0 <= self.critic_dropout < 1.0, "at least 0 and below 1"),
+                ("normalized", not unread, "off with residual, critic_dropout or value_bounds, which it does not read"),
                 ("num_critics", _is_count(self.num_critics), "a whole number of 1 or more"),
                 ("small_init", _is_positive(self.small_init), "above 0 (1.0 turns it off)"),
                 ("log_std_min", ordered, f"below log_std_max, which is {self.log_std_max!r}"),

@@ -90,15 +90,16 @@ class Linear(nn.Linear):
 class EnsembleLinear(nn.Module):
     """``N`` independent linear layers as one batched product, each initialized like a `torch.nn.Linear`."""
 
-    def __init__(self, num_members: int, in_dim: int, out_dim: int) -> None:
+    def __init__(self, num_members: int, in_dim: int, out_dim: int, bias: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(_default_init(in_dim, num_members, in_dim, out_dim))
-        self.bias = nn.Parameter(_default_init(in_dim, num_members, 1, out_dim))
+        self.bias = nn.Parameter(_default_init(in_dim, num_members, 1, out_dim)) if bias else None
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(N, B, I)`` to ``(N, B, H)``."""
         # Not baddbmm: it first copies the bias into its result, and a compiler cannot fuse it with the next operation.
-        return torch.bmm(_factor(inputs), _factor(self.weight)).to(inputs.dtype).add_(self.bias)
+        product = torch.bmm(_factor(inputs), _factor(self.weight)).to(inputs.dtype)
+        return product if self.bias is None else product.add_(self.bias)
 
 
 class EnsembleHead(nn.Module):

@@ -1,6 +1,7 @@
 """The mathematics of Soft Actor-Critic as pure functions.
 
-Shapes: ``B`` batch of transitions, ``N`` critics of the ensemble, ``A`` action dimensions, ``()`` a scalar tensor.
+Shapes: ``B`` batch of transitions, ``N`` critics of the ensemble, ``A`` action dimensions, ``K`` bins of a categorical
+critic, ``E`` their ``K + 1`` edges, ``()`` a scalar tensor.
 Every function raises a ValueError for shapes other than those it documents: ``(B,)`` is never broadcast against
 ``(B, 1)``.
 
@@ -9,6 +10,8 @@ Sources:
     arXiv:1801.01290  Haarnoja et al., Soft Actor-Critic (the tanh's change of variables)
     arXiv:1802.09477  Fujimoto et al., TD3 (clipped double Q-learning)
     arXiv:1509.02971  Lillicrap et al., DDPG (target networks)
+    arXiv:1806.04613  Imani and White, Improving Regression Performance with Distributional Losses (HL-Gauss)
+    arXiv:2403.03950  Farebrother et al., Stop Regressing: Training Value Functions via Classification
 """
 
 from __future__ import annotations
@@ -69,6 +72,36 @@ def critic_loss(q: Tensor, target: Tensor) -> Tensor:
     check_shapes(("target", target, "B"), ("q", q, "NB"))
     error = q - target.detach()
     return 0.5 * error.square().mean(dim=1).sum()
+
+
+def hl_gauss(target: Tensor, edges: Tensor, spread: float) -> Tensor:
+    """Return the histogram ``(B, K)`` of a Gaussian around each target, cut off at the outer edges.
+
+    ``p_k = (F(e_k+1) - F(e_k)) / (F(e_K) - F(e_0))`` with the Gaussian's distribution function F: arXiv:2403.03950,
+    section 3.1, after arXiv:1806.04613. Targets beyond the outer edges are moved to them.
+
+    Args:
+        target: TD targets, ``(B,)``.
+        edges: edges of the bins, ascending, ``(E,)``.
+        spread: standard deviation of the Gaussian, above 0.
+    """
+    check_shapes(("target", target, "B"), ("edges", edges, "E"))
+    center = target.clamp(edges[0], edges[-1]).unsqueeze(1)
+    below: Tensor = torch.special.ndtr((edges - center) / spread)
+    return below.diff(dim=1) / (below[:, -1:] - below[:, :1])
+
+
+def categorical_loss(logits: Tensor, histogram: Tensor) -> Tensor:
+    """Return the loss ``()`` of categorical critics: cross-entropy to the targets' histograms, summed over critics.
+
+    ``sum_n mean_b -sum_k p_bk log softmax(logits_nb)_k``: arXiv:2403.03950, Eq. 3, summed over the ensemble.
+
+    Args:
+        logits: of the ensemble's bins, ``(N, B, K)``.
+        histogram: probabilities of the targets, ``(B, K)``; held constant.
+    """
+    check_shapes(("histogram", histogram, "BK"), ("logits", logits, "NBK"))
+    return -(histogram.detach() * F.log_softmax(logits, dim=-1)).sum(dim=-1).mean(dim=1).sum()
 
 
 def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor) -> Tensor:

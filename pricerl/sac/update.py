@@ -42,7 +42,7 @@ def make_optimizers(agent: SACAgent) -> Optimizers:
     """Build the three optimizers of an agent that is already on its final device."""
     config = agent.config
     return Optimizers(
-        Adam(agent.critic.parameters(), config.critic_lr, config.max_grad_norm),
+        agent.critic_optimizer(agent.critic.parameters(), config.critic_lr, config.max_grad_norm),
         Adam(agent.actor.parameters(), config.actor_lr, config.max_grad_norm),
         Adam([agent.log_alpha], config.alpha_lr),
     )
@@ -155,10 +155,14 @@ class SharedUpdate(SACUpdate):
 
     def _before(self, batch: Transition) -> tuple[Tensor, Tensor, Tensor]:
         gradients, loss, q_mean = self.differentiate_critic(batch)
-        return _flatten(gradients), loss, q_mean
+        return _flatten([*gradients, *self.agent.statistics]), loss, q_mean
 
     def _between(self, batch: Transition, message: Tensor) -> tuple[Descent, Tensor, Tensor, Tensor, Tensor]:
-        critic = self.optimizers.critic.descend(_unflatten(message, self.optimizers.critic.params))
+        params = self.optimizers.critic.params
+        averaged = _unflatten(message, [*params, *self.agent.statistics])
+        critic = self.optimizers.critic.descend(averaged[: len(params)])
+        for statistic, value in zip(self.agent.statistics, averaged[len(params) :], strict=True):
+            statistic.copy_(value)
         gradients, alpha_gradients, loss, alpha_loss, entropy = self.differentiate_actor(batch)
         return critic, _flatten([*gradients, *alpha_gradients]), loss, alpha_loss, entropy
 

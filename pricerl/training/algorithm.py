@@ -61,6 +61,10 @@ class Algorithm(Protocol):
     def observe(self, observation: Tensor) -> None:
         """Update input statistics with observations ``(B, O)``."""
 
+    def observe_returns(self, returns: Tensor) -> None:
+        """Update statistics of the discounted sums ``(B,)`` of the rewards of each row's episode so far, if any."""
+        return
+
     def policy(self, observation: Tensor) -> Tensor:
         """Return deterministic actions ``(B, A)`` for evaluation and advice."""
         return self.act(observation, deterministic=True)

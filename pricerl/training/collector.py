@@ -70,6 +70,7 @@ class Collector:
         self.env_steps = 0
         self._episodes = torch.zeros((), dtype=torch.int64, device=device)
         self._returns = torch.zeros(env.num_envs, device=device)
+        self._discounted = torch.zeros(env.num_envs, device=device)
         self.last_return = torch.full((), torch.nan, device=device)
         self.mean_price: Tensor | None = None
 
@@ -87,16 +88,20 @@ class Collector:
         while len(self.buffer) < min(self.config.warmup_steps, self.config.buffer_capacity):
             if observe:
                 policy.observe(self._observation)
-            self._step(policy, self._random_action() if random else self._act(policy))
+            returns = self._step(policy, self._random_action() if random else self._act(policy))
+            if observe:
+                policy.observe_returns(returns)
 
     @torch.no_grad()
     def collect(self, policy: Algorithm, vector_steps: int) -> None:
         """Step all rows ``vector_steps`` times with the stochastic policy."""
         seen = []
+        returns = []
         for _ in range(vector_steps):
             seen.append(self._observation)
-            self._step(policy, self._act(policy))
+            returns.append(self._step(policy, self._act(policy)))
         policy.observe(torch.cat(seen))
+        policy.observe_returns(torch.cat(returns))
 
     def next_batch(self, policy: Algorithm) -> Transition:
         """Return the batch of the next update; the first of a turn takes the env steps before.
@@ -142,6 +147,7 @@ class Collector:
             "observation": observation.contiguous(),
             "observation_stride": list(observation.stride()),
             "returns": self._returns.clone(),
+            "discounted": self._discounted.clone(),
             "last_return": self.last_return.clone(),
             "mean_price": None if self.mean_price is None else self.mean_price.clone(),
             "random": self._random.get_state(),
@@ -172,12 +178,14 @@ class Collector:
             seed = int(torch.randint(2**31, (), generator=self._random, device=device))
             self._observation, _ = self.env.reset(seed=seed)
             self._returns.zero_()
+            self._discounted.zero_()
             return False
         # Matrix products round differently for another layout, so that of the env is kept.
         saved = state["observation"]
         kept = torch.empty_strided(saved.shape, state["observation_stride"], dtype=saved.dtype, device=device)
         self._observation = kept.copy_(saved)
         self._returns.copy_(state["returns"])
+        self._discounted.copy_(state.get("discounted", self._discounted))  # absent in older checkpoints
         return same_random
 
     def _act(self, policy: Algorithm) -> Tensor:
@@ -186,7 +194,8 @@ class Collector:
             raise NonFiniteError("an action of the policy is not finite")
         return action
 
-    def _step(self, policy: Algorithm, action: Tensor) -> None:
+    def _step(self, policy: Algorithm, action: Tensor) -> Tensor:
+        """Step the env, store the transitions, and return the discounted returns ``(B,)`` of the episodes so far."""
         next_observation, reward, terminated, truncated, info = self.env.step(action)
         last = info.get("final_obs", next_observation)
         discount = policy.step_discount * (~terminated).to(reward.dtype)
@@ -194,13 +203,17 @@ class Collector:
         self._observation = next_observation
         self.env_steps += self.env.num_envs
         self._returns += reward
+        discounted = policy.step_discount * self._discounted + reward
+        self._discounted = discounted
         if "final_obs" in info:  # without synchronizing with the device
             finished = terminated | truncated
             count = finished.sum()
             self.last_return = (self._returns * finished).sum() / count
             self._returns *= ~finished
+            self._discounted = discounted * ~finished
             self._episodes += count
         self.mean_price = info["price"].mean() if "price" in info else None
+        return discounted
 
     def _random_action(self) -> Tensor:
         shape = (self.env.num_envs, self._action_dim)

@@ -115,6 +115,11 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         """Input statistics of the networks, if they have any."""
         return None
 
+    @property
+    def returns(self) -> InputNormalization | None:
+        """Statistics of discounted returns, if the learner scales rewards by them."""
+        return None
+
     def make_update(self, wrap: Wrap) -> Update:
         """Return the update as a function of a batch, whose parts between messages of the ranks are wrapped."""
         raise NotImplementedError
@@ -191,14 +196,21 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
 
     def observe(self, observation: Tensor) -> None:
         """Merge observations ``(B, O)`` into the input statistics: those of all ranks, in the order of the ranks."""
-        if self.normalization is None:
+        self._merge(self.normalization, observation)
+
+    def observe_returns(self, returns: Tensor) -> None:
+        """Merge discounted returns ``(B,)`` into their statistics: those of all ranks, in the order of the ranks."""
+        self._merge(self.returns, returns.unsqueeze(1))
+
+    def _merge(self, statistics: InputNormalization | None, rows: Tensor) -> None:
+        if statistics is None:
             return
         if self.ranks is None:
-            self.normalization.update(observation)
+            statistics.update(rows)
             return
-        var, mean = torch.var_mean(observation, dim=0, correction=0)
+        var, mean = torch.var_mean(rows, dim=0, correction=0)
         for found in self.ranks.gather(torch.stack([mean, var])):
-            self.normalization.merge(len(observation), *found)
+            statistics.merge(len(rows), *found)
 
     @preserved_randomness()
     def validation_step(self, episodes: Episodes, batch_idx: int) -> None:

@@ -10,11 +10,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pricerl.errors import UsageError
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.cloning import Demonstrations, clone
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.sac.losses import polyak_update, value_bounds
+from pricerl.sac.normalized import NormalizedAgent
 from pricerl.sac.replay import Transition
 from pricerl.sac.update import Optimizers, SACUpdate, SharedUpdate, make_optimizers
 from pricerl.training.algorithm import TaskSpec
@@ -56,7 +58,8 @@ class SACModule(OffPolicyModule):
         self.save_hyperparameters({"task": task._asdict(), **settings, "warm_start": warm_start}, logger=False)
         rewards = task.reward_low, task.reward_high
         bounds = value_bounds(*rewards, discount, MAX_ENTROPY_BONUS) if all(map(math.isfinite, rewards)) else None
-        self.agent = SACAgent(task.observation_dim, task.action_dim, algorithm, network, bounds, task.privileged_dim)
+        kind = NormalizedAgent if network.normalized else SACAgent
+        self.agent = kind(task.observation_dim, task.action_dim, algorithm, network, bounds, task.privileged_dim)
 
     @classmethod
     def from_hyperparameters(cls, values: Mapping[str, Any]) -> SACModule:
@@ -90,6 +93,9 @@ class SACModule(OffPolicyModule):
         self.manual_backward(critic_loss)
         critic_optimizer.step()
         self.untoggle_optimizer(critic_optimizer)
+        if self.ranks is not None:
+            for statistic in agent.statistics:
+                self.ranks.average(statistic)
 
         self.toggle_optimizer(actor_optimizer)
         actor_loss, log_prob = agent.actor_loss(batch)
@@ -125,6 +131,11 @@ class SACModule(OffPolicyModule):
         """Input statistics of actor and critics."""
         return self.agent.normalization
 
+    @property
+    def returns(self) -> InputNormalization | None:
+        """Statistics of discounted returns, by which rewards are scaled."""
+        return self.agent.returns if isinstance(self.agent, NormalizedAgent) else None
+
     def make_update(self, wrap: Wrap) -> Update:
         """Return the same update as a function that compiles as a whole, or in the parts between messages of ranks."""
         optimizers = Optimizers(*self.trainer.optimizers)  # type: ignore[arg-type]  # those of `configure_optimizers`
@@ -133,7 +144,13 @@ class SACModule(OffPolicyModule):
         return SharedUpdate(self.agent, optimizers, self.ranks.average, wrap).trace
 
     def imitate(self, shown: Demonstrations, generator: torch.Generator) -> None:
-        """Clone a teacher into actor and critics."""
+        """Clone a teacher into actor and critics.
+
+        Raises:
+            UsageError: the critics are normalized ones, which have no clone.
+        """
+        if self.returns is not None:
+            raise UsageError("model.network.normalized learns without a plan; add --model.warm_start none")
         clone(self.agent, shown, generator)
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:

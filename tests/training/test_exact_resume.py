@@ -26,7 +26,10 @@ def fit(folder: Path, kind: str, *words: str) -> Any:
     return run(folder, "fit", *KINDS[kind], *SHORT, *words)
 
 
-@pytest.fixture(scope="module", params=["pricing", pytest.param("planner", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=["pricing", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("planner", "normalized"))],
+)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """Kind and folder of an undisturbed run."""
     folder = tmp_path_factory.mktemp("whole")

@@ -65,12 +65,16 @@ class Learner:
 
     def __init__(self):
         self.seen = []
+        self.returns = []
 
     def act(self, observation):
         return (observation.sum(1, keepdim=True) * 0.1 + torch.randn(len(observation), 1)).clamp(-1, 1)
 
     def observe(self, observation):
         self.seen.append((observation.stride(), observation.clone()))
+
+    def observe_returns(self, returns):
+        self.returns.append(returns.clone())
 
 
 class Networks(Learner):
@@ -124,6 +128,19 @@ def test_a_policy_of_networks_continues_bit_by_bit(steps, fitted):
         torch.manual_seed(7)
         found.append(follow(each, 8, learner))
     assert exact and found[0] == found[1]
+
+
+def test_learners_see_the_discounted_return_of_every_row_since_its_episode_began():
+    collector, learner = Collector(Walk(), CONFIG, 1), Learner()
+    collector.warm_up(learner, random=True)
+    collector.collect(learner, 4)
+    rows = collector.buffer.rows(0, collector.buffer.added)
+    reward, discount = rows[:, 3].view(-1, 3), rows[:, 4].view(-1, 3)
+    assert (discount == 0).any(), "an episode ends among these steps"
+    expected = [reward[0]]
+    for step in range(1, len(reward)):
+        expected.append(discount[step - 1] * expected[-1] + reward[step])
+    torch.testing.assert_close(torch.cat(learner.returns), torch.cat(expected))
 
 
 @pytest.mark.parametrize("steps", [0, 3, 15])

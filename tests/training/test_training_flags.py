@@ -68,7 +68,7 @@ FLAGS: dict[str, dict[str, str]] = {
     "detect_anomaly": {"true": WORKS},
     "barebones": {"true": "it leaves out checkpoints"},
     "plugins": {"LightningEnvironment": WORKS, "AsyncCheckpointIO": "checkpoints have a format of their own"},
-    "sync_batchnorm": {"true": "no network has batch normalization"},
+    "sync_batchnorm": {"true": "batch statistics are averaged over the processes as they are"},
     "reload_dataloaders_every_n_epochs": {"1": "sampled from a replay buffer"},
     "default_root_dir": {"elsewhere": "set --run_name"},
     "enable_autolog_hparams": {"false": WORKS},

@@ -62,7 +62,12 @@ if __name__ == "__main__":
     if "compiled" in sys.argv:  # by a compiler that returns the function itself
         torch.compile = lambda function, **_: function
         mode = "on"
-    module = SACModule(data.task, SACConfig(warmup_steps=64, batch_size=32), NetworkConfig(hidden=(32, 32)), mode)
+    network = NetworkConfig(hidden=(32, 32))
+    start = "planner"
+    if "normalized" in sys.argv:
+        network = NetworkConfig(hidden=(32, 32), residual=False, value_bounds=False, normalized=True)
+        start = "none"
+    module = SACModule(data.task, SACConfig(warmup_steps=64, batch_size=32), network, mode, start)
     trainer = Trainer(
         accelerator="cpu",
         devices=2,
