@@ -37,7 +37,8 @@ class NetworkConfig:
 
     normalized: bool = False
     """Whether critics are those of `pricerl.sac.normalized`: batch-normalized, of fixed width, with a histogram of the
-    value. Rewards are then scaled, and the target entropy of null is minus half the number of action dimensions."""
+    value. Rewards are then scaled, a target entropy of null is minus half the number of action dimensions, and the
+    other settings here, except ``num_critics``, are the actor's."""
 
     num_critics: int = 2
     """Number of critics in the ensemble; updates use the minimum of their values."""

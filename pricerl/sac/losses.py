@@ -77,8 +77,8 @@ def critic_loss(q: Tensor, target: Tensor) -> Tensor:
 def hl_gauss(target: Tensor, edges: Tensor, spread: float) -> Tensor:
     """Return the histogram ``(B, K)`` of a Gaussian around each target, cut off at the outer edges.
 
-    ``p_k = (F(e_k+1) - F(e_k)) / (F(e_K) - F(e_0))`` with the Gaussian's distribution function F: arXiv:2403.03950,
-    section 3.1, after arXiv:1806.04613. Targets beyond the outer edges are moved to them.
+    ``p_k = (F(e_k+1) - F(e_k)) / (F(e_K) - F(e_0))`` with the Gaussian's distribution function F: HL-Gauss of
+    arXiv:2403.03950, section 3, after arXiv:1806.04613. Targets beyond the outer edges are moved to them.
 
     Args:
         target: TD targets, ``(B,)``.
@@ -94,7 +94,8 @@ def hl_gauss(target: Tensor, edges: Tensor, spread: float) -> Tensor:
 def categorical_loss(logits: Tensor, histogram: Tensor) -> Tensor:
     """Return the loss ``()`` of categorical critics: cross-entropy to the targets' histograms, summed over critics.
 
-    ``sum_n mean_b -sum_k p_bk log softmax(logits_nb)_k``: arXiv:2403.03950, Eq. 3, summed over the ensemble.
+    ``sum_n mean_b -sum_k p_bk log softmax(logits_nb)_k``: the loss of arXiv:2403.03950, section 3, summed over the
+    ensemble.
 
     Args:
         logits: of the ensemble's bins, ``(N, B, K)``.

@@ -38,7 +38,7 @@ BLUR = 0.75
 """Spread of a target's histogram in bins, as arXiv:2403.03950 recommends."""
 
 MOMENTUM = 0.1
-"""Weight of a batch in the running statistics."""
+"""Weight of a batch in the running statistics: they follow weights that turn by a hundredth per step."""
 
 EPSILON = 1e-5
 """Variance added before a division."""
@@ -152,7 +152,7 @@ def _join(linear: EnsembleLinear, norm: BatchNorm, rows: Tensor, constant: Tenso
 
 @torch.no_grad()
 def project_rows(parameters: Sequence[Tensor]) -> None:
-    """Scale the weights of every unit to norm 1 (arXiv:2509.25174, section 4), in place.
+    """Scale the weights of every unit to norm 1 (arXiv:2509.25174), in place.
 
     Weights are ``(N, I, H)``; parameters of other shapes, and ``(N, 1, H)`` ones, are left alone.
     """

@@ -174,6 +174,15 @@ class SharedUpdate(SACUpdate):
         return actor, *self.update_temperature_and_target(gradients[len(params) :])
 
 
+def average_together(tensors: Sequence[Tensor], average: Callable[[Tensor], None]) -> None:
+    """Replace tensors of any shapes by what ``average`` makes of them, in one message; without tensors in none."""
+    if tensors:
+        message = _flatten(list(tensors))
+        average(message)
+        for tensor, found in zip(tensors, _unflatten(message, tensors), strict=True):
+            tensor.copy_(found)
+
+
 def _differentiate(loss: Tensor, optimizer: Adam) -> list[Tensor]:
     """Return gradients only for the optimizer's own parameters."""
     return list(torch.autograd.grad(loss, optimizer.params))

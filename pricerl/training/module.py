@@ -18,7 +18,7 @@ from pricerl.sac.layers import InputNormalization
 from pricerl.sac.losses import polyak_update, value_bounds
 from pricerl.sac.normalized import NormalizedAgent
 from pricerl.sac.replay import Transition
-from pricerl.sac.update import Optimizers, SACUpdate, SharedUpdate, make_optimizers
+from pricerl.sac.update import Optimizers, SACUpdate, SharedUpdate, average_together, make_optimizers
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.speed import Update, Wrap
@@ -94,8 +94,7 @@ class SACModule(OffPolicyModule):
         critic_optimizer.step()
         self.untoggle_optimizer(critic_optimizer)
         if self.ranks is not None:
-            for statistic in agent.statistics:
-                self.ranks.average(statistic)
+            average_together(agent.statistics, self.ranks.average)
 
         self.toggle_optimizer(actor_optimizer)
         actor_loss, log_prob = agent.actor_loss(batch)

@@ -1,11 +1,14 @@
 """SAC with normalized, categorical critics."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import tensor
 
 from pricerl.errors import UsageError
+from pricerl.runtime import CompiledFunction
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.losses import categorical_loss, hl_gauss
 from pricerl.sac.normalized import MOMENTUM, BatchNorm, NormalizedAgent, NormalizedCritic
@@ -170,3 +173,15 @@ def test_processes_average_gradients_and_statistics_in_two_messages():
 def test_settings_that_these_critics_do_not_read_are_refused():
     with pytest.raises(UsageError, match="normalized must be off with residual, critic_dropout or value_bounds, which"):
         NetworkConfig(normalized=True)
+
+
+@pytest.mark.slow
+@pytest.mark.compiler
+def test_compiled_updates_give_the_numbers_of_plain_ones():
+    found = []
+    for wrap in (lambda function: function, partial(CompiledFunction, name="updates")):
+        update = make_update()
+        step = wrap(update.update)
+        torch.manual_seed(1)
+        found.append(torch.tensor([step(make_batch(seed=number)) for number in range(3)]))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-5)

@@ -16,6 +16,7 @@ from lightning.pytorch import Trainer, seed_everything
 from pricerl.advice.describe import advise
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
+from pricerl.errors import UsageError
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.market.demand.config import DemandConfig
@@ -23,8 +24,10 @@ from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.sac.agent import SACAgent
+from pricerl.sac.cloning import Demonstrations
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.simulation.seller import SellerConfig
+from pricerl.training.algorithm import TaskSpec
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -45,6 +48,13 @@ def _clone(preset: str, **seller: int) -> tuple[SACModule, PricingDataModule]:
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     Trainer(accelerator="cpu", max_steps=1, max_epochs=1, enable_model_summary=False, **quiet).fit(module, data)
     return module.eval(), data
+
+
+def test_normalized_critics_refuse_to_clone_a_plan() -> None:
+    network = NetworkConfig(hidden=(8,), residual=False, value_bounds=False, normalized=True)
+    shown = Demonstrations(torch.zeros(4, 3), torch.zeros(4, 1), torch.zeros(4, 1), torch.zeros(4))
+    with pytest.raises(UsageError, match="learns without a plan"):
+        SACModule(TaskSpec(3, 1), network=network).imitate(shown, torch.Generator())
 
 
 @pytest.mark.parametrize(
