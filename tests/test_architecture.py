@@ -65,9 +65,9 @@ MAX_FOLDER_LINES = {
     "operations/log": 970,
     "operations/watching": 930,
     "runs": 1140,
-    "sac": 1410,
+    "sac": 1710,
     "simulation": 490,
-    "training": 2400,
+    "training": 2440,
     "training/callbacks": 560,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""
