@@ -47,9 +47,11 @@ KINDS = {
         *(*SMALL, "--data.seller.days=120", "--model.warm_start=none", "--model.network.normalized=true"),
         *("--model.network.residual=false", "--model.network.value_bounds=false"),
     ],
+    "ahead": [*SMALL, "--data.seller.days=120", "--model.warm_start=none", "--model.algorithm.actor_horizon=2"],
     "ranks": [*SMALL, "--data.seller.days=120", "--model.warm_start=none", "--trainer.devices=2"],
 }
-"""Short runs of each kind: a seller from random weights, from the plan, with normalized critics; two processes."""
+"""Short runs of each kind: a seller from random weights, from the plan, with normalized critics, by gradients through
+the market; two processes."""
 
 NOT_COMPARED = ("/loops", "/limits", "pytorch-lightning_version")
 """Parts of a checkpoint that differ by design: Lightning's counters of loops restart with every process."""

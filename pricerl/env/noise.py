@@ -53,7 +53,13 @@ class UnitQuantiles(NamedTuple):
     """Cells from the smallest mean to a mean of 1."""
 
     def units(self, mean: Tensor, z_cell: Tensor, product: Tensor) -> Tensor:
-        """Return the units of ``n`` days with expectation ``mean (n, B)`` and ``z_cell (n, B)`` from ``draw_z``."""
+        """Return the units of ``n`` days with expectation ``mean (n, B)`` and ``z_cell (n, B)`` from ``draw_z``.
+
+        Their gradient is that of units in proportion to the expectation.
+        """
+        if mean.requires_grad:
+            known = mean.detach()
+            return mean * (self.units(known, z_cell, product) / known)
         largest = MEAN_CELLS - 1e-3  # inside the last cell
         mean_cell = torch.addcmul(self.origin, mean.log(), self.scale).clamp(0, largest)
         row = mean_cell.long()

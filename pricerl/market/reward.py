@@ -199,6 +199,8 @@ def compress(term: Tensor) -> Tensor:
     is ``sign(x) log(1 + |x| + x^2 / (1 + sqrt(1 + x^2)))``, which takes a fifth of the time of ``torch.asinh``.
     """
     ratio = term / _BOUND
+    if ratio.requires_grad:  # the other form has no slope at 0, the price in force
+        return _BOUND * torch.asinh(ratio)
     square = ratio.square()
     return _BOUND * (ratio.abs() + square / (1 + (1 + square).sqrt())).log1p().copysign(ratio)
 

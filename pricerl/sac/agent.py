@@ -14,6 +14,7 @@ from pricerl.sac.losses import actor_loss, critic_loss, td_target, temperature_l
 from pricerl.sac.networks import Actor, Critic
 from pricerl.sac.optimizer import Adam
 from pricerl.sac.replay import Transition
+from pricerl.sac.value_gradient import DifferentiableEnv, roll_out_actor
 
 
 class SACAgent(nn.Module):
@@ -52,6 +53,7 @@ class SACAgent(nn.Module):
         self.critic = self.make_critic(observation_dim, action_dim, network)
         not_copied = {id(self.normalization): self.normalization}
         self.target_critic = copy.deepcopy(self.critic, not_copied).requires_grad_(False)
+        self.env: DifferentiableEnv | None = None
         self.log_alpha = nn.Parameter(torch.tensor(math.log(config.alpha)))
 
     def make_critic(self, observation_dim: int, action_dim: int, network: NetworkConfig) -> nn.Module:
@@ -84,6 +86,9 @@ class SACAgent(nn.Module):
 
     def actor_loss(self, batch: Transition) -> tuple[Tensor, Tensor]:
         """Return the loss ``()`` of newly sampled actions, and their log probabilities ``(B,)`` as constants."""
+        if self.env is not None:
+            horizon = self.config.actor_horizon
+            return roll_out_actor(self.actor, self.critic, self.env, horizon, self.log_alpha.exp())
         action, log_prob = self.actor.sample(batch.observation)
         q = self.critic(batch.observation, action)
         return actor_loss(log_prob, q, self.log_alpha.detach().exp()), log_prob.detach()

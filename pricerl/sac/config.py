@@ -141,6 +141,10 @@ class SACConfig(ReplayConfig):
     target_entropy: float | None = -2.0
     """Target entropy in nats; null means minus the number of action dimensions."""
 
+    actor_horizon: int = 0
+    """Decisions over which the actor's gradient passes through the market; 0 is plain SAC, and the only choice for
+    environments without differentiable dynamics."""
+
     max_grad_norm: float = 10.0
     """Norm to which gradients of the actor and of the critics are clipped; 0 turns clipping off."""
 
@@ -161,6 +165,7 @@ class SACConfig(ReplayConfig):
                 ("max_grad_norm", 0.0 <= self.max_grad_norm < math.inf, "0 (off) or more"),
                 *((name, _is_count(getattr(self, name)), "a whole number of 1 or more") for name in counts),
                 ("buffer_memory_gb", 0.0 <= self.buffer_memory_gb < math.inf, "0 or more"),
+                ("actor_horizon", _is_count(self.actor_horizon, at_least=0), "a whole number of 0 or more"),
                 ("warmup_steps", _is_count(self.warmup_steps, at_least=0), "a whole number of 0 or more"),
             ],
         )

@@ -20,6 +20,7 @@ from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.rank_state import RankState
 from pricerl.sac.cloning import Demonstrations
 from pricerl.sac.replay import Transition
+from pricerl.sac.value_gradient import DifferentiableEnv
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, ForeignLearner, KeepsArguments, TaskSpec
 from pricerl.training.callbacks.attached import attach
@@ -120,6 +121,16 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         Returns:
             Scores ``(E,)`` by name, one value per episode, including ``episode_return`` and ``monitor``.
         """
+
+    def build_differentiable_env(self, step_discount: float) -> DifferentiableEnv:
+        """Return rows that carry gradients, for a discount of one decision; only data that have such dynamics do.
+
+        Raises:
+            UsageError: these data have none.
+        """
+        raise UsageError(
+            f"model.algorithm.actor_horizon must be 0 for {self.run_name}, whose steps carry no gradients; leave it out"
+        )
 
     def demonstrate(self, learner: Algorithm) -> Demonstrations:
         """Return demonstrations of a plan for the learner's discount; only for data with a plan."""

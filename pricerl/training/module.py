@@ -135,6 +135,12 @@ class SACModule(OffPolicyModule):
         """Statistics of discounted returns, by which rewards are scaled."""
         return self.agent.returns if isinstance(self.agent, NormalizedAgent) else None
 
+    def on_train_start(self) -> None:
+        """Take the differentiable environment of the data if the actor looks ahead."""
+        if self.algorithm.actor_horizon:
+            self.agent.env = self._data.build_differentiable_env(self.step_discount)
+        super().on_train_start()
+
     def make_update(self, wrap: Wrap) -> Update:
         """Return the same update as a function that compiles as a whole, or in the parts between messages of ranks."""
         optimizers = Optimizers(*self.trainer.optimizers)  # type: ignore[arg-type]  # those of `configure_optimizers`

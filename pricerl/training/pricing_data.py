@@ -19,6 +19,7 @@ from pricerl.data.reading.reader import read_history
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.pricing import PricingVectorEnv
+from pricerl.env.simulator import DifferentiableMarket
 from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest, run_backtests
 from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
@@ -180,6 +181,10 @@ class PricingDataModule(ReplayDataModule):
         """Return a vector env whose rows, ``num_envs`` by default, start on training days, each in a posterior draw."""
         rows = num_envs or self.num_envs
         return PricingVectorEnv(rows, self.dynamics.market, self.reward, self.guardrails, self.env_config)
+
+    def build_differentiable_env(self, step_discount: float) -> DifferentiableMarket:
+        """Return ``num_envs`` rows of the market for gradients."""
+        return DifferentiableMarket(self.dynamics, self.num_envs, step_discount)
 
     def plan(self, step_discount: float, dynamics: Dynamics | None = None) -> DynamicPlan:
         """Return the plan of a market, that of training if absent, for the discount of one decision, solved once."""

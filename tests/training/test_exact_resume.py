@@ -94,6 +94,19 @@ def test_a_resumed_run_is_the_undisturbed_one(
     assert differences(undisturbed, tmp_path) == []
 
 
+def test_a_run_with_gradients_through_the_market_resumes_as_the_undisturbed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = ("--trainer.max_steps=40", "--data.eval_every=20")
+    assert fit(tmp_path / "whole", "ahead", *few).code in (0, 4)
+    with monkeypatch.context() as patched:
+        at_update(patched, 27, lambda: signal.raise_signal(signal.SIGTERM))
+        assert fit(tmp_path / "cut", "ahead", *few).code == 143
+    resumed = fit(tmp_path / "cut", "ahead", *few, "--ckpt_path=last")
+    assert resumed.code in (0, 4) and "statistical" not in resumed.err, resumed.err
+    assert differences(tmp_path / "whole", tmp_path / "cut") == []
+
+
 @pytest.mark.slow
 def test_a_time_limit_ends_a_run_that_goes_on_exactly(
     whole: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

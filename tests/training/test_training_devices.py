@@ -38,12 +38,14 @@ def test_two_ranks_end_with_identical_weights_and_their_own_experience(tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("critics", ["plain", "normalized"])
-def test_compiled_ranks_end_with_the_weights_of_eager_ones(critics, tmp_path):
+@pytest.mark.parametrize(
+    "words", [("60",), ("60", "normalized"), ("200", "ahead")], ids=["plain", "normalized", "through the market"]
+)
+def test_compiled_ranks_end_with_the_weights_of_eager_ones(tmp_path, words):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     found = []
     for mode in ("eager", "compiled"):
-        command = [sys.executable, str(SCRIPT), str(tmp_path), "60", mode, critics]
+        command = [sys.executable, str(SCRIPT), str(tmp_path), *words, mode]
         subprocess.run(command, check=True, capture_output=True, timeout=150, env=environment)
         found.append([(tmp_path / f"rank{rank}.txt").read_text().splitlines()[:2] for rank in (0, 1)])
     assert found[0] == found[1], "the sum of the weights and statistics, in all digits, and the experience"

@@ -133,6 +133,7 @@ def test_updates_per_env_step_follow_utd_ratio(tmp_path):
         ([*PENDULUM, "--data.path", "sales.csv"], "unknown option --data.path"),
         ([*PENDULUM, "--data.eval_episodes", "0"], "data.eval_episodes must be positive, found 0"),
         ([*PENDULUM, "--trainer.accelerator", "gpu"], "gpu" if not torch.cuda.is_available() else ""),
+        ([*PENDULUM, "--model.algorithm.actor_horizon", "8"], "actor_horizon must be 0 for Pendulum-v1, whose steps"),
         ([*PENDULUM, "--model.compile", "perhaps"], "must be one of auto, off, on"),
         ([*PENDULUM, "--model.network.block", "simba"], "unknown option --model.network.block"),
         ([*PENDULUM, "--model.algorithm.actor_interval", "4"], "unknown option --model.algorithm.actor_interval"),

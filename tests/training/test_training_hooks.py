@@ -51,13 +51,14 @@ class Module(SACModule):
         self.own += 1
 
 
-def train(hooks, precision="32-true", compile="off"):
+def train(hooks, precision="32-true", compile="off", updates=100, horizon=0):
     seed_everything(0, verbose=False)
     data = PricingDataModule(seller=SellerConfig(days=60), num_envs=8)
     network = NetworkConfig(hidden=(32, 32))
-    module = Module(data.task, SACConfig(warmup_steps=64, batch_size=32), network, compile, warm_start="none")
+    settings = SACConfig(warmup_steps=64, batch_size=32, actor_horizon=horizon)
+    module = Module(data.task, settings, network, compile, warm_start="none")
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = Trainer(accelerator="cpu", max_steps=100, max_epochs=-1, precision=precision, callbacks=hooks, **off)
+    trainer = Trainer(accelerator="cpu", max_steps=updates, max_epochs=-1, precision=precision, callbacks=hooks, **off)
     trainer.fit(module, data)
     return module
 
@@ -94,8 +95,9 @@ def test_gradient_hooks_of_a_compiled_run_see_the_last_gradients_of_each_item(pr
     assert all(value.grad is None for value in module.parameters())
 
 
-def test_a_compiled_run_ends_with_the_weights_of_an_eager_one(instant_compiler):
-    compiled, eager = train([], compile="on"), train([])
+@pytest.mark.parametrize(("updates", "horizon"), [(100, 0), (20, 2), pytest.param(200, 2, marks=pytest.mark.slow)])
+def test_a_compiled_run_ends_with_the_weights_of_an_eager_one(instant_compiler, updates, horizon):
+    compiled, eager = (train([], compile=mode, updates=updates, horizon=horizon) for mode in ("on", "off"))
     for name, value in eager.state_dict().items():
         torch.testing.assert_close(compiled.state_dict()[name], value, rtol=1e-5, atol=1e-6, msg=name)
 
