@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pricerl.advice.block import block_lines, wrapped
+from pricerl.advice.block import block_lines, plan_lines, wrapped
 from pricerl.advice.files import About, AdviceFiles, render_files
 from pricerl.advice.report.view import View
 from pricerl.advice.result import ProductAdvice
@@ -58,7 +59,7 @@ MOST_SCORED = 10
 
 def fit(words: Sequence[str]) -> int:
     """Train a policy, evaluate it, and advise with its best weights."""
-    run = run_lightning("fit", words)
+    run = run_lightning("fit", words, before=show_plan)
     with run.held:
         if run.nothing_left:
             assert run.checkpoint is not None
@@ -67,6 +68,24 @@ def fit(words: Sequence[str]) -> int:
             return EXIT_OK
         trains_only = run.options.trainer.fast_dev_run or not run.advises
         return EXIT_OK if trains_only or not run.is_global_zero else print_advice(run)
+
+
+def show_plan(run: Run) -> None:
+    """Print what the plan alone advises, on standard error, before a policy is trained and compared with it.
+
+    It is the advice of a run whose weights are still random. Backtests, which may lower a grade, are not waited for.
+    """
+    products = run.pricing.preprocessor.products
+    if run.module.warm_start != "planner" or len(products) > MOST_SUMMARIES or not run.is_global_zero:
+        return
+    from pricerl.runs.rank_state import preserved_randomness  # imports torch
+
+    shop = Shop.open(RunFolder(run.folder), run.options.today)
+    with preserved_randomness():
+        advised = make_advice(run, shop.log.entries, {})
+    place = Place(today=shop.today.isoformat())
+    verdicts = [plan_lines(item.to_dict(), run.formatter, place, len(products) > 1) for item in advised.advice]
+    write_lines(["the plan, before a policy is trained and compared with it:", *chain(*verdicts)], problems=True)
 
 
 def train_and_advise(words: Sequence[str]) -> int:
@@ -110,7 +129,12 @@ def what_if(words: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | None = None) -> Run:
+def run_lightning(
+    name: str,
+    words: Sequence[str],
+    entries: Sequence[Entry] | None = None,
+    before: Callable[[Run], None] | None = None,
+) -> Run:
     """Run a command by `pricerl.cli.train.run_command`, without Lightning's log lines."""
     warnings.filterwarnings("ignore", module="lightning")
     from pricerl.training import import_lightning
@@ -122,7 +146,7 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
         logging.getLogger(logger).setLevel(logging.ERROR)
     long = {"--excel": "--report.excel=true", "--verbose": "--verbose=true"}
     long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
-    return run_command([name, *(long.get(word, word) for word in with_costs(words))], entries)
+    return run_command([name, *(long.get(word, word) for word in with_costs(words))], entries, before)
 
 
 def make_advice(
@@ -226,6 +250,8 @@ def print_advice(run: Run) -> int:
             if len(products) > MOST_SUMMARIES:
                 write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
             write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
+        if run.command == "fit" and len(products) <= MOST_SUMMARIES:
+            print_notes(chain.from_iterable(proposer_lines(product, run.formatter) for product in products))
         if shop.outbox.rows or shop.outbox.notes:
             for at, line in enumerate(outbox_lines(shop)):
                 write_lines(wrapped(line, "" if at else "Prices"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -49,10 +49,13 @@ PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": Ad
 """Profilers by name; each writes its table to the run's folder, as Lightning's log lines are not shown."""
 
 
-def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:
+def run_command(
+    words: list[str], entries: Sequence[Entry] | None = None, before: Callable[[Run], None] | None = None
+) -> Run:
     """Run ``fit``, ``validate``, ``test`` or ``predict``, and return the run with the weights to advise with.
 
-    The ``entries`` of the run's log decide which prices are pricerl's own; they are all of them if absent.
+    The ``entries`` of the run's log decide which prices are pricerl's own; they are all of them if absent. ``before``
+    is called with a seller's run before it is trained for the first time.
 
     Raises:
         UsageError: an option is wrong.
@@ -70,7 +73,7 @@ def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run
             cli.built.pricing.name_product(*names)  # before days are marked, which are found by the product's name
         cli.built.pricing.mark_own_prices(partial(find_own_prices, known))
     if words[0] == "fit":
-        return _fit(cli)
+        return _fit(cli, before)
     run = cli.built
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
@@ -88,7 +91,7 @@ def refuse_older(run: Run, shop: Shop, named: bool) -> None:
         shop.refuse_older(run.pricing.preprocessor.products, list_sources(run.pricing.path)[0], named)
 
 
-def _fit(cli: PricingCLI) -> Run:
+def _fit(cli: PricingCLI, before: Callable[[Run], None] | None) -> Run:
     """Train in a new generation or the resumed one, then load the best weights."""
     run = cli.built
     folder = RunFolder(cli.built.folder)
@@ -121,7 +124,7 @@ def _fit(cli: PricingCLI) -> Run:
             generation, resumed = open_generation(folder, run.checkpoint, ended)
             run = replace(run, generation=generation, checkpoint=resumed)
             written.append(generation)
-        return replace(_train(cli, run, ended), held=held)
+        return replace(_train(cli, run, ended, before), held=held)
     except BaseException as error:
         if written and is_first_process() and not isinstance(error, NonFiniteError):
             written[0].discard()
@@ -177,7 +180,7 @@ def wants_details(run: Run) -> bool:
     return bool(run.options.verbose) or not run.advises
 
 
-def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
+def _train(cli: PricingCLI, run: Run, ended: bool, before: Callable[[Run], None] | None) -> Run:
     """Train unless training has ended before, and return the run with the best weights."""
     settings = cli.dump_yaml()
     trainer = build_trainer(cli, run)
@@ -186,6 +189,8 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
         run = replace(run, backtests=start_backtests(run))
     if run.advises and run.checkpoint is None:
         _ = run.pricing.market  # before the progress bar appears
+        if before is not None and trainer.is_global_zero and run.generation is not None:
+            before(run)
     if trainer.is_global_zero and wants_details(run) and run.options.trainer.enable_progress_bar is not False:
         write_lines([cli.compute], problems=True)
     if not ended:

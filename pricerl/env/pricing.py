@@ -19,7 +19,7 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.history_tensors import Starts
 from pricerl.env.noise import draw_z
-from pricerl.env.state import State
+from pricerl.env.state import State, varying
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
@@ -130,7 +130,7 @@ class _Episodes:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that later steps depend on, as tensors and plain values; the rows' constants follow from it."""
-        tensors = {name: value.clone() for name, value in _varying(self.state).items()}
+        tensors = {name: value.clone() for name, value in varying(self.state).items()}
         return {"generator": self._generator.get_state(), "elapsed": self._elapsed, "state": tensors}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
@@ -149,18 +149,13 @@ class _Episodes:
             return False
         start = self.dynamics.start(product, torch.zeros_like(product), draw)
         restored = State(**{"trail": None, **saved}, rows=start.rows)
-        shapes = [{name: value.shape for name, value in _varying(item).items()} for item in (restored, start)]
+        shapes = [{name: value.shape for name, value in varying(item).items()} for item in (restored, start)]
         if shapes[0] != shapes[1]:
             return False
         self._elapsed = int(state["elapsed"])
         self.state = restored
         self._generator.set_state(state["generator"].cpu())
         return True
-
-
-def _varying(state: State) -> dict[str, Tensor]:
-    """Return the fields of a state that change during an episode, product and draw included."""
-    return {name: value for name, value in state._asdict().items() if isinstance(value, Tensor)}
 
 
 class PricingEnv(_Episodes, gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):

@@ -7,12 +7,18 @@ from torch import Tensor
 
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import MAX_Z, Z_STEP
-from pricerl.env.state import State
-from pricerl.guardrails.projection import project
+from pricerl.env.state import State, varying
+from pricerl.guardrails.projection import price_box, project
+
+SETTLING_DAYS = 14
+"""Days, or weeks, at a random price before a start: the window then holds that price, and buyers are used to it."""
 
 
 class DifferentiableMarket:
-    """Batch of rows that start on training days, each in a posterior draw, and carry gradients.
+    """Batch of rows that carry gradients, each in a posterior draw.
+
+    Half of them start on training days, as the env does. The others have charged a random allowed price for two weeks:
+    roll-outs are short, and the policy must know settled prices far from those of the history.
 
     Prices are those that the guardrails allow, but their gradient is that of the proposal, as if no rule had changed
     it: limits, price grid and smallest change pass it straight through (arXiv:1308.3432). Observed units vary in
@@ -31,13 +37,19 @@ class DifferentiableMarket:
             _ = dynamics.quantiles  # read once, outside compiled updates
 
     def start(self) -> State:
-        """Return rows on random training days of random products, in random posterior draws."""
+        """Return rows of random products and posterior draws, on random training days or settled after them."""
         dynamics = self.dynamics
-        share = torch.rand(3, len(self._discount), device=self._discount.device)
+        share = torch.rand(5, len(self._discount), device=self._discount.device)
         product = (share[0] * dynamics.market.num_products).long()
         first, last = dynamics.history.start_range("train", product)
         index = first + (share[1] * (last - first + 1)).long()
-        return dynamics.start(product, index, (share[2] * dynamics.market.num_draws).long())
+        state = dynamics.start(product, index, (share[2] * dynamics.market.num_draws).long())
+        box = price_box(state.rows.limits, state.price)
+        price = torch.lerp(box.low, box.high, share[3])
+        settled, _ = dynamics.hold(state, price, SETTLING_DAYS, self._draw_z(SETTLING_DAYS))
+        after = varying(settled)
+        stays = share[4] < 0.5
+        return state._replace(**{name: torch.where(stays, now, after[name]) for name, now in varying(state).items()})
 
     def step(self, state: State, action: Tensor) -> tuple[State, Tensor, Tensor]:
         """Charge the prices of actions ``(B, 1)`` until the next decision; return states, rewards and discounts."""
@@ -47,8 +59,11 @@ class DifferentiableMarket:
         proposal = dynamics.propose(state, action[:, 0], band)
         allowed = project(proposal, state.price, band).detach()
         price = proposal + (allowed - proposal).detach()
-        z_cell = None
-        if dynamics.config.noise:
-            z_cell = (torch.randn(days, len(price), device=price.device) + MAX_Z) / Z_STEP
-        after, outcome = dynamics.hold(state, price, days, z_cell)
+        after, outcome = dynamics.hold(state, price, days, self._draw_z(days))
         return after, outcome.reward.sum(1), self._discount
+
+    def _draw_z(self, days: int) -> Tensor | None:
+        """Return the noise of ``draw_z`` from the global generator, or None without noise."""
+        if not self.dynamics.config.noise:
+            return None
+        return (torch.randn(days, len(self._discount), device=self._discount.device) + MAX_Z) / Z_STEP

@@ -78,3 +78,8 @@ class Outcome(NamedTuple):
     profit: Tensor
     organic: Tensor
     ad: Tensor
+
+
+def varying(state: State) -> dict[str, Tensor]:
+    """Return the fields of a state that change during an episode, product and draw included."""
+    return {name: value for name, value in state._asdict().items() if isinstance(value, Tensor)}

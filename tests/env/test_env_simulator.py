@@ -11,7 +11,7 @@ from torch import Tensor
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import draw_z
-from pricerl.env.simulator import DifferentiableMarket
+from pricerl.env.simulator import SETTLING_DAYS, DifferentiableMarket
 from pricerl.env.state import State
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
@@ -97,14 +97,21 @@ def test_a_step_is_that_of_the_env_with_the_same_noise(market: Market) -> None:
     assert torch.equal(discount, torch.full((ROWS,), 0.9)) and after.sales.requires_grad
 
 
-def test_starts_are_random_training_days_in_posterior_draws(market: Market) -> None:
+def test_rows_start_on_training_days_or_after_two_weeks_at_a_random_price_within_the_limits(market: Market) -> None:
     simulator = simulate(market)
     torch.manual_seed(0)
     state, other = simulator.start(), simulator.start()
-    first, last = simulator.dynamics.history.start_range("train", state.product)
-    index = state.day - simulator.dynamics.history.first_day[state.product]
-    assert ((index >= first) & (index <= last)).all() and (state.draw < market.num_draws).all()
-    assert len(index.unique()) > ROWS / 2 and not torch.equal(state.day, other.day)
+    history, limits = simulator.dynamics.history, state.rows.limits
+    days = history.num_days[0] + SETTLING_DAYS
+    known = {round(float(price), 4) for price in history.price}
+    settled = torch.tensor([round(float(price), 4) not in known for price in state.price])
+    assert 3 < settled.sum() < ROWS - 3
+    assert (state.prices[:, settled] == state.price[settled]).all(), "all 14 days"
+    assert ((state.price >= limits.support_low) & (state.price <= limits.support_high)).all()
+    index = state.day - history.first_day[state.product]
+    first, last = history.start_range("train", state.product)
+    assert ((index >= first) & (index <= torch.where(settled, days, last))).all()
+    assert (state.draw < market.num_draws).all() and not torch.equal(state.day, other.day)
 
 
 def test_the_reward_of_a_gain_has_slope_1_at_the_price_in_force() -> None:

@@ -14,11 +14,13 @@ from command_line import FAST, Result, run, seller_lines, write_lines
 from lightning.pytorch import Trainer, seed_everything
 
 from pricerl.advice.describe import advise
+from pricerl.advice.sentences.grounds import proposer_lines
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.errors import UsageError
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
+from pricerl.formatting import Formatter
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
@@ -108,6 +110,21 @@ def test_the_outputs_name_who_proposes_and_by_how_much_the_two_differ(warm: tupl
     assert f"so the {speaker} proposes the path." in result.out
     html = (folder / "checkpoints" / "warm" / "report.html").read_text(encoding="utf-8")
     assert f"so the {speaker} proposes the path." in html
+
+
+def test_the_plan_is_on_the_screen_before_training_and_the_comparison_after_it(warm: tuple[Path, Result]) -> None:
+    folder, result = warm
+    document = json.loads((folder / "checkpoints" / "warm" / "advice.json").read_text(encoding="utf-8"))
+    (product,) = document["products"]
+    before, _, after = result.err.partition("training: ")
+    head, verdict = before.split("the plan, before a policy is trained and compared with it:\n")
+    assert "cloning" not in head and "price" in verdict.splitlines()[0]
+    (compared,) = (line for line in after.splitlines() if line.startswith("note: "))
+    assert compared.removeprefix("note: ") in proposer_lines(product, Formatter())
+    near = {"advantage": -0.0009, "error": 0.0001, "unit": "share"}
+    product["proposal"]["policy_over_plan"], product["decision"]["speaker"] = near, "planner"
+    agreed = "Policy and plan agree within 0.1 % of profit, so the planner proposes the path."
+    assert proposer_lines(product, Formatter()) == [agreed]
 
 
 def test_predict_plans_anew_and_may_be_told_to_follow_the_policy(warm: tuple[Path, Result]) -> None:

@@ -9,6 +9,9 @@ from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
 from pricerl.formatting import MEASURES, Formatter, counted, plural, unit_digits
 from pricerl.terminal import clean
 
+AGREEMENT = 0.001
+"""Difference between policy and plan, as a share of profit, up to which they agree: no shop could see it."""
+
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
 
@@ -83,13 +86,16 @@ def proposer_lines(product: Record, f: Formatter) -> list[str]:
     if (gain := found["advantage"]) is None:
         return ["The policy returns no finite price, so the planner proposes the path."]
     more = "more" if gain >= 0 else "less"
+    proposer = product["decision"]["speaker"]
+    if found["unit"] == "share" and abs(gain) <= AGREEMENT and proposer == "planner":
+        within = f"{f.percent(AGREEMENT, 1)} of {MEASURES[product['measure']]}"
+        return [f"Policy and plan agree within {within}, so the planner proposes the path."]
     if found["unit"] == "share":
         size = f"{f.percent(abs(gain), 2)} {more} {MEASURES[product['measure']]}"
         error = f.percent(found["error"], 2)
     else:
         size = f"{f.number(abs(gain), 3)} rewards per {f.period} {more}"
         error = f.number(found["error"], 3)
-    proposer = product["decision"]["speaker"]
     return [f"The policy earns {size} than the planner (standard error {error}), so the {proposer} proposes the path."]
 
 

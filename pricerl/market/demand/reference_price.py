@@ -76,7 +76,7 @@ def smooth(values: FloatArray, kept: float) -> FloatArray:
 
 def lift(rise: Tensor, gain: Tensor, loss: Tensor) -> Tensor:
     """Return the demand multiplier at a log price ``rise`` above the reference price; shapes broadcast."""
-    return (-(loss * rise.clamp(min=0) + gain * rise.clamp(max=0))).exp()
+    return (-(torch.where(rise > 0, loss, gain) * rise)).exp()
 
 
 def fade(days: int, device: torch.device, step_days: int = 1) -> Tensor:
