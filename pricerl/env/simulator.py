@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -49,7 +51,8 @@ class DifferentiableMarket:
         settled, _ = dynamics.hold(state, price, SETTLING_DAYS, self._draw_z(SETTLING_DAYS))
         after = varying(settled)
         stays = share[4] < 0.5
-        return state._replace(**{name: torch.where(stays, now, after[name]) for name, now in varying(state).items()})
+        mixed: dict[str, Any] = {name: torch.where(stays, now, after[name]) for name, now in varying(state).items()}
+        return state._replace(**mixed)
 
     def step(self, state: State, action: Tensor) -> tuple[State, Tensor, Tensor]:
         """Charge the prices of actions ``(B, 1)`` until the next decision; return states, rewards and discounts."""
