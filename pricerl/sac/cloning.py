@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,8 @@ BATCH_SIZE = 256
 """Demonstrations per update."""
 LEARNING_RATE = 3e-3
 """Initial learning rate, which falls linearly to 0."""
+ALPHA = 1e-3
+"""Highest temperature after cloning, in rewards, if gradients pass through the market: more noise undoes the clone."""
 
 
 class Demonstrations(NamedTuple):
@@ -37,7 +40,8 @@ class Demonstrations(NamedTuple):
 def clone(agent: SACAgent, shown: Demonstrations, generator: torch.Generator) -> None:
     """Fit the actor's deterministic actions and the critics' values to a teacher's (Pomerleau 1991).
 
-    Input statistics are those of the demonstrations. The spread of the actor's random actions is not changed.
+    Input statistics are those of the demonstrations. The spread of the actor's random actions is not changed, nor is
+    plain SAC's temperature; it falls to `ALPHA` where the actor's gradient passes through an environment.
 
     Args:
         agent: networks to train.
@@ -59,3 +63,6 @@ def clone(agent: SACAgent, shown: Demonstrations, generator: torch.Generator) ->
         for optimizer, loss in zip((actor, critic), losses, strict=True):
             optimizer.descend(torch.autograd.grad(loss, optimizer.params))
     polyak_update(agent.target_critic, agent.critic, tau=1.0)
+    if agent.env is not None:
+        with torch.no_grad():
+            agent.log_alpha.clamp_(max=math.log(ALPHA))

@@ -36,7 +36,7 @@ class SACModule(OffPolicyModule):
         network: architecture of actor and critics.
         compile: whether updates are compiled into one graph. ``auto`` compiles in a single process if the run is long
             enough to pay for it. Without a compiler, updates run uncompiled, with a warning. On a GPU, ``auto`` and
-            ``on`` also record updates as a CUDA graph.
+            ``on`` also record updates as a CUDA graph. ``auto`` leaves runs with an ``actor_horizon`` uncompiled.
         warm_start: ``planner`` clones the plan of data that have one (a seller's) into actor and critics before the
             first update, and stops once SAC no longer improves on it; ``none`` trains from random weights.
     """
@@ -53,7 +53,8 @@ class SACModule(OffPolicyModule):
     ) -> None:
         rates = {"critic": algorithm.critic_lr, "actor": algorithm.actor_lr, "alpha": algorithm.alpha_lr}
         discount = algorithm.gamma**task.days_per_step
-        super().__init__(algorithm, discount, rates, algorithm.final_lr_share, compile, warm_start)
+        mode: Literal["auto", "off", "on"] = "off" if compile == "auto" and algorithm.actor_horizon else compile
+        super().__init__(algorithm, discount, rates, algorithm.final_lr_share, mode, warm_start)
         settings = {"algorithm": asdict(algorithm), "network": asdict(network), "compile": compile}
         self.save_hyperparameters({"task": task._asdict(), **settings, "warm_start": warm_start}, logger=False)
         rewards = task.reward_low, task.reward_high

@@ -49,6 +49,10 @@ TAUGHT_DECISIONS = 28
 """Decisions of each of these rows."""
 
 
+GRADIENT_ROWS = 256
+"""Rows of the market through which the actor's gradient passes: hardly slower than 64, with half the noise."""
+
+
 class PricingDataModule(ReplayDataModule):
     """DataModule of a seller: reads a history, fits its market and streams batches from the env's replay buffer.
 
@@ -183,8 +187,8 @@ class PricingDataModule(ReplayDataModule):
         return PricingVectorEnv(rows, self.dynamics.market, self.reward, self.guardrails, self.env_config)
 
     def build_differentiable_env(self, step_discount: float) -> DifferentiableMarket:
-        """Return ``num_envs`` rows of the market for gradients."""
-        return DifferentiableMarket(self.dynamics, self.num_envs, step_discount)
+        """Return `GRADIENT_ROWS` rows of the market for gradients."""
+        return DifferentiableMarket(self.dynamics, GRADIENT_ROWS, step_discount)
 
     def plan(self, step_discount: float, dynamics: Dynamics | None = None) -> DynamicPlan:
         """Return the plan of a market, that of training if absent, for the discount of one decision, solved once."""

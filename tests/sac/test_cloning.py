@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 import torch
 
 from pricerl.sac.agent import SACAgent
-from pricerl.sac.cloning import Demonstrations, clone
+from pricerl.sac.cloning import ALPHA, Demonstrations, clone
 from pricerl.sac.config import NetworkConfig, SACConfig
 
 NETWORK = NetworkConfig(hidden=(64, 64))
@@ -51,6 +53,13 @@ def test_the_target_network_begins_as_the_critics_and_inputs_are_normalized_by_w
 
 def test_the_temperature_is_left_to_sac(cloned: SACAgent) -> None:
     assert cloned.log_alpha.item() == _agent().log_alpha.item()
+
+
+def test_it_falls_where_gradients_pass_through_an_environment_so_that_noise_does_not_undo_the_clone() -> None:
+    agent = _agent()
+    agent.env = Mock()
+    clone(agent, _shown(), torch.Generator().manual_seed(0))
+    assert agent.log_alpha.exp().item() == pytest.approx(ALPHA)
 
 
 def test_the_same_generator_gives_the_same_clone(cloned: SACAgent) -> None:

@@ -115,6 +115,12 @@ def test_auto_compiles_long_runs_in_one_process(mode, world_size, left, compiles
     assert learner(left, mode, world_size).compiles is compiles
 
 
+def test_auto_leaves_a_run_with_gradients_through_the_market_uncompiled():
+    ahead = SACConfig(actor_horizon=2)
+    assert not learner(COMPILE_FROM, algorithm=ahead).compiles
+    assert learner(1, "on", algorithm=ahead).compiles
+
+
 def test_a_run_that_follows_a_plan_compiles_later_because_it_ends_early():
     assert not learner(COMPILE_PLANNED_FROM - 1, has_plan=True).compiles
     assert learner(COMPILE_PLANNED_FROM, has_plan=True).compiles
