@@ -52,6 +52,8 @@ class SACModule(OffPolicyModule):
         warm_start: Literal["planner", "none"] = "planner",
     ) -> None:
         rates = {"critic": algorithm.critic_lr, "actor": algorithm.actor_lr, "alpha": algorithm.alpha_lr}
+        if network.normalized and algorithm.actor_horizon:
+            raise UsageError("model.network.normalized values scaled rewards; leave out model.algorithm.actor_horizon")
         discount = algorithm.gamma**task.days_per_step
         mode: Literal["auto", "off", "on"] = "off" if compile == "auto" and algorithm.actor_horizon else compile
         super().__init__(algorithm, discount, rates, algorithm.final_lr_share, mode, warm_start)

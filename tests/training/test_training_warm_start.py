@@ -52,6 +52,12 @@ def _clone(preset: str, **seller: int) -> tuple[SACModule, PricingDataModule]:
     return module.eval(), data
 
 
+def test_normalized_critics_refuse_the_markets_gradient() -> None:
+    network = NetworkConfig(hidden=(8,), residual=False, value_bounds=False, normalized=True)
+    with pytest.raises(UsageError, match="leave out model.algorithm.actor_horizon"):
+        SACModule(TaskSpec(3, 1), SACConfig(actor_horizon=2), network)
+
+
 def test_normalized_critics_refuse_to_clone_a_plan() -> None:
     network = NetworkConfig(hidden=(8,), residual=False, value_bounds=False, normalized=True)
     shown = Demonstrations(torch.zeros(4, 3), torch.zeros(4, 1), torch.zeros(4, 1), torch.zeros(4))
