@@ -43,6 +43,7 @@ MAY_IMPORT = {
 MAX_FILES = 12
 MAX_FILE_LINES = 400
 MAX_FOLDER_LINES = {
+<<<<<<< HEAD
     ".": 1300,
     "advice": 1280,
     "advice/report": 920,
@@ -63,6 +64,30 @@ MAX_FOLDER_LINES = {
     "market/demand": 2230,
     "operations": 2080,
     "operations/log": 970,
+=======
+    ".": 1310,
+    "advice": 1320,
+    "advice/report": 930,
+    "advice/sentences": 790,
+    "cli": 3020,
+    "data": 1450,
+    "data/cleaning": 1570,
+    "data/reading": 2060,
+    "data/reading/exports": 1090,
+    "data/reading/sources": 930,
+    "decide": 1710,
+    "env": 1470,
+    "env/stock": 440,
+    "evaluation": 1960,
+    "evaluation/card": 410,
+    "evaluation/stock": 220,
+    "experiments": 1330,
+    "guardrails": 1570,
+    "market": 1300,
+    "market/demand": 2220,
+    "operations": 2140,
+    "operations/log": 1030,
+>>>>>>> 3e19d7f (Add the environment PriceAndStock-v0 and a planner of price and order)
     "operations/watching": 930,
     "runs": 1140,
     "sac": 1800,

@@ -60,6 +60,10 @@ class UnitQuantiles(NamedTuple):
         if mean.requires_grad:
             known = mean.detach()
             return mean * (self.units(known, z_cell, product) / known)
+        return self.smooth_units(mean, z_cell, product).floor_()
+
+    def smooth_units(self, mean: Tensor, z_cell: Tensor, product: Tensor) -> Tensor:
+        """Return the units before the fraction is cut off, which have a derivative by their mean."""
         largest = MEAN_CELLS - 1e-3  # inside the last cell
         mean_cell = torch.addcmul(self.origin, mean.log(), self.scale).clamp(0, largest)
         row = mean_cell.long()
@@ -67,7 +71,7 @@ class UnitQuantiles(NamedTuple):
         cell = torch.add(torch.add(column, row, alpha=Z_CELLS), product, alpha=MEAN_CELLS * Z_CELLS)
         smaller, larger = self.corners.index_select(1, cell.flatten()).view(2, 2, *mean.shape)
         low, high = torch.lerp(smaller, larger, mean_cell.frac())
-        return torch.lerp(low, high, z_cell.frac()).exp_().mul_(mean).floor_()
+        return torch.lerp(low, high, z_cell.frac()).exp_().mul(mean)
 
 
 class CommonNoise(NamedTuple):
@@ -89,6 +93,11 @@ def draw_z(days: int, num_rows: int, noise: Noise) -> Tensor:
         return draw_z(days, noise.rows, noise.generator)[:, noise.number]
     numbers = torch.empty(days, num_rows, device=noise.device)
     return numbers.normal_(MAX_Z / Z_STEP, 1 / Z_STEP, generator=noise)
+
+
+def cell_of(z: Tensor) -> Tensor:
+    """Return standard normal numbers as positions among the cells of the table."""
+    return ((z + MAX_Z) / Z_STEP).clamp(0, Z_CELLS - 1e-3)
 
 
 def tabulate_units(size: Tensor) -> UnitQuantiles:

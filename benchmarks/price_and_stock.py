@@ -1,0 +1,170 @@
+"""Price and stock together: planning ahead against rules, on sellers that the env did not make.
+
+Run from the repository root::
+
+    python benchmarks/price_and_stock.py sellers --count 12 --futures 8
+    python benchmarks/price_and_stock.py own --count 4 --futures 8
+    python benchmarks/price_and_stock.py speed --products 1000
+
+``sellers`` plays 26 weeks of every seller of ``shops/stock_sellers.py``, in several futures with the same luck for each
+policy. Every policy sees the market fitted to a year of history, the guardrails of ``fit``, the shelf, and nothing of
+the truth. ``tuned`` is the best of 96 settings per seller in that fitted market. ``own`` plays in the fitted market
+itself, where a seller who foresees demand is a bound. ``speed`` times the first plan of many products.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from shops.stock_rules import SETTINGS, CoverRule, blind_price, foresee, tune_rules
+from shops.stock_sellers import KINDS, Futures, StockSeller, open_sellers
+from torch import Tensor
+
+from pricerl.arrays import FloatArray
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.stock.shelf import Shelf, ShelfState
+from pricerl.evaluation.stock.stock_planner import ShelfPolicy, StockPlanner, roll_shelf
+from pricerl.market.stock import MOST_WEEKS
+
+TUNED, PLANNED = "tuned rule", "MPC"
+SEED = 20_000
+"""First seed of the sellers."""
+
+LEGEND = """Percent. gain: of profit over the tuned rule's, mean over sellers, with standard error and worst seller
+harmed: sellers who lose more than 1 % of a quarter's profit; out: weeks with a stock-out; lost: units of those wanted
+"""
+
+
+@torch.no_grad()
+def play(shelf: Shelf, state: ShelfState, policy: ShelfPolicy, futures: Futures) -> tuple[FloatArray, ...]:
+    """Play a policy in the true futures; return profit, stock-outs, units lost and wanted, ``(B,)`` each."""
+    totals = np.zeros((4, len(state.product)))
+    stock = state.rows.stock
+    for week in range(MOST_WEEKS):
+        price, order = shelf.allow(state, *policy(state))
+        is_open = (stock.season_end > week).numpy()
+        wanted = futures.wanted(week, price.double().numpy()) * is_open
+        before = state.on_hand
+        demand = torch.as_tensor(wanted, dtype=torch.float32)
+        state, outcome = shelf.settle(state, price, order, demand)
+        left = before - outcome.sold
+        perished = torch.as_tensor(futures.perished(week, left.numpy(), stock.spoilage.numpy()), dtype=torch.float32)
+        arrived = state.on_hand - (left - outcome.spoiled)
+        inbound = torch.cat([arrived[None], state.inbound[:-1]])
+        delayed = torch.as_tensor(futures.delay(week, inbound.numpy()), dtype=torch.float32)
+        cost = state.rows.market.unit_cost + (stock.season_end == week + 1) * -stock.write_off(
+            state.rows.market.unit_cost
+        )
+        profit = outcome.profit - (perished - outcome.spoiled) * cost * torch.as_tensor(is_open)
+        state = state._replace(
+            on_hand=left - perished + delayed[0], inbound=torch.cat([delayed[1:], torch.zeros_like(delayed[:1])])
+        )
+        totals += np.stack([profit.numpy(), outcome.lost.numpy() > 0, outcome.lost.numpy(), wanted])
+    return tuple(totals)
+
+
+def policies(shelf: Shelf, state: ShelfState) -> dict[str, ShelfPolicy]:
+    """Return the policies by name; rules are tuned per product in the fitted market."""
+    generator = torch.Generator().manual_seed(1)
+    blind = blind_price(shelf, state)
+    best = tune_rules(shelf, generator)[:, state.product]
+    still = tune_rules(shelf, generator, SETTINGS[SETTINGS[:, 1] == 0])[:, state.product]
+    return {
+        "blind price, base stock": CoverRule(shelf, blind),
+        "blind price, capped base stock, tuned": CoverRule(shelf, blind, *still),
+        TUNED: CoverRule(shelf, blind, *best),
+        PLANNED: StockPlanner(shelf),
+    }
+
+
+def report(sellers: list[StockSeller], futures: int, found: dict[str, tuple[FloatArray, ...]]) -> None:
+    """Print a line per policy, and the plan's per kind of seller."""
+    tuned = found[TUNED][0].reshape(-1, futures).mean(1)
+    kinds = np.array([seller.kind for seller in sellers])
+    print(LEGEND)
+    print(f"{'policy':40s} {'gain':>6s} {'se':>5s} {'worst':>6s} {'harmed':>6s} {'out':>5s} {'lost':>5s}")
+    groups = [(name, np.ones(len(kinds), dtype=bool)) for name in found] + [(kind, kinds == kind) for kind in KINDS]
+    for name, rows in groups:
+        profit, out, lost, wanted = (values.reshape(-1, futures)[rows] for values in found.get(name, found[PLANNED]))
+        base = tuned[rows]
+        gain = 100 * (profit.mean(1) / base - 1)
+        harmed = 100 * (profit.mean(1) < base - 0.01 * np.abs(base) / 2).mean()
+        error = gain.std(ddof=1) / np.sqrt(len(gain))
+        line = f"{gain.mean():6.2f} {error:5.2f} {gain.min():6.2f} {harmed:6.1f}"
+        rule_out = found[TUNED][1].reshape(-1, futures)[rows].mean()
+        rest = f"{100 * out.mean() / MOST_WEEKS:5.1f} {100 * lost.sum() / wanted.sum():5.1f}"
+        label = name if name in found else f"{PLANNED}, {name}"
+        print(f"{label:40s} {line} {rest}  (tuned rule's stock-outs {100 * rule_out / MOST_WEEKS:.1f})")
+
+
+def open_shelf(options: argparse.Namespace) -> tuple[list[StockSeller], Shelf, ShelfState]:
+    """Return sellers, their shelf and the first state, with ``options.futures`` rows per seller."""
+    sellers, market = open_sellers(options.count, options.seed)
+    shelf = Shelf(Dynamics(market), [seller.stock for seller in sellers])
+    product = torch.arange(len(sellers)).repeat_interleave(options.futures)
+    return sellers, shelf, shelf.start(product, torch.full_like(product, market.mean_draw))
+
+
+def run_sellers(options: argparse.Namespace) -> None:
+    """Play the true futures and print the table."""
+    sellers, shelf, state = open_shelf(options)
+    futures = Futures(sellers, options.futures, options.seed)
+    found = {}
+    for name, policy in policies(shelf, state).items():
+        began = time.process_time()
+        found[name] = play(shelf, state, policy, futures)
+        print(f"{name}: {time.process_time() - began:.1f} s", flush=True)
+    report(sellers, options.futures, found)
+
+
+def run_own(options: argparse.Namespace) -> None:
+    """Play in the fitted market itself, in random posterior draws, and print the table with the bound."""
+    sellers, shelf, state = open_shelf(options)
+    generator = torch.Generator().manual_seed(options.seed)
+    draw = torch.randint(shelf.market.num_draws, state.product.shape, generator=generator)
+    state = shelf.start(state.product, draw)
+    noise = torch.randn(MOST_WEEKS, 2, len(draw), generator=generator)
+    rolled = {name: roll_shelf(shelf, state, policy, noise) for name, policy in policies(shelf, state).items()}
+
+    def numbers(profit: Tensor, lost: Tensor, sold: Tensor) -> tuple[FloatArray, ...]:
+        values = (profit, (lost > 0).float().sum(0), lost.sum(0), (sold + lost).sum(0))
+        return tuple(value.double().numpy() for value in values)
+
+    found = {name: numbers(item.profit, item.week.lost, item.week.sold) for name, item in rolled.items()}
+    bound = foresee(shelf, state, noise, list(rolled.values()))
+    found["foreseeing demand"] = numbers(bound, torch.zeros_like(noise[:, 0]), rolled[TUNED].week.sold)
+    report(sellers, options.futures, found)
+
+
+def run_speed(options: argparse.Namespace) -> None:
+    """Time the first plan of many products, the sellers repeated."""
+    sellers, market = open_sellers(options.count, options.seed)
+    rows = [number % len(sellers) for number in range(options.products)]
+    began = time.perf_counter()
+    shelf = Shelf(Dynamics(market.select(rows)), [sellers[row].stock for row in rows])
+    product = torch.arange(options.products)
+    state = shelf.start(product, torch.full_like(product, market.mean_draw))
+    opened = time.perf_counter() - began
+    planner = StockPlanner(shelf)
+    shelf.allow(state, *planner(state))
+    planned = time.perf_counter() - began - opened
+    threads = torch.get_num_threads()
+    print(f"{options.products} products: opened in {opened:.1f} s, planned in {planned:.1f} s on {threads} threads")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["sellers", "own", "speed"])
+    parser.add_argument("--count", type=int, default=12, help="sellers of each kind")
+    parser.add_argument("--futures", type=int, default=8, help="futures per seller")
+    parser.add_argument("--products", type=int, default=1000, help="products of the timing")
+    parser.add_argument("--seed", type=int, default=SEED)
+    options = parser.parse_args()
+    {"sellers": run_sellers, "own": run_own, "speed": run_speed}[options.command](options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The market with a shelf: price and stock together."""

@@ -1,0 +1,223 @@
+"""Dynamics of price and stock: pure functions over batched state, in the market of ``env.dynamics``.
+
+A row is one product in one posterior draw; steps are weeks. ``decide`` turns an action into a price and an order inside
+the guardrails, ``charge`` draws the week's demand, ``settle`` sells what the shelf holds. Projections and whole units
+pass gradients straight through, so profit has a derivative by every action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pricerl.data.days import RECENT_DAYS, WEEK
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.noise import cell_of, tabulate_units
+from pricerl.env.stock.level import update_level
+from pricerl.errors import UsageError
+from pricerl.guardrails.limits import PriceLimits, RecentPrices
+from pricerl.guardrails.projection import feasible_band, project
+from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
+from pricerl.market.market import MarketRows
+from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock, StockRows, project_order, stack_stocks
+
+LEVEL_DRIFT = 0.05
+"""Sd of the weekly change of the log demand level: 0.25 in half a year, as for goods whose fashion passes slowly."""
+SCALE_WEEKS = 4
+"""Weeks of demand, in addition to the lead time, that half of the largest order action covers."""
+
+
+class ShelfRows(NamedTuple):
+    """Constants of ``B`` rows, each ``(B,)`` unless stated."""
+
+    market: MarketRows
+    believed: MarketRows
+    """The same products in the mean draw, on which the seller's belief rests."""
+    limits: PriceLimits
+    stock: StockRows
+    price: Tensor
+    """Current price at the start, money."""
+    usual: Tensor
+    """Units that the mean draw expects in an average week at that price."""
+    factor: Tensor
+    """``(26, B)`` units of a week over those of an average row of the history; 0 after the season."""
+    size: Tensor
+    """Negative-binomial size of a week's demand."""
+
+
+class ShelfState(NamedTuple):
+    """Everything the next week depends on, for ``B`` rows, each ``(B,)`` unless stated."""
+
+    product: Tensor
+    rows: ShelfRows
+    week: int
+    """Weeks elapsed."""
+    on_hand: Tensor
+    inbound: Tensor
+    """``(6, B)`` units that arrive in one week, two weeks, and so on."""
+    prices: Tensor
+    """``(4, B)`` weekly prices, money, newest last."""
+    log_reference_price: Tensor
+    level: Tensor
+    """True log level of demand over the row's own draw, which no seller sees."""
+    mean: Tensor
+    variance: Tensor
+    """Belief over the log level of demand over the mean draw."""
+
+    @property
+    def price(self) -> Tensor:
+        """``(B,)`` price charged last, money."""
+        return self.prices[-1]
+
+    @property
+    def held(self) -> Tensor:
+        """``(B,)`` units on hand and on the way."""
+        return self.on_hand + self.inbound.sum(0)
+
+
+class Week(NamedTuple):
+    """Outcome of a week, each ``(B,)``: money, and units."""
+
+    profit: Tensor
+    """Contribution of the units sold, less storage, spoiled units at cost and, at the end, what leftovers lose."""
+    sold: Tensor
+    lost: Tensor
+    """Demand that the shelf could not serve."""
+    spoiled: Tensor
+
+
+class Shelf:
+    """Market, guardrails and stock of all products: the constants of the functions, on the market's device.
+
+    Raises:
+        UsageError: the number of stocks is not that of the products, or the objective leaves costs out.
+    """
+
+    def __init__(self, dynamics: Dynamics, stocks: Sequence[Stock]) -> None:
+        self.dynamics = dynamics
+        self.market = market = dynamics.market
+        if len(stocks) != market.num_products:
+            raise UsageError(f"stock: {market.num_products} products need as many stocks, found {len(stocks)}")
+        if market.measure != "profit":
+            raise UsageError("stock: orders need unit costs; choose an objective that counts profit")
+        self.stock = stack_stocks(stocks, market.device)
+        self.size = market.size * WEEK / market.step_days
+        self.quantiles = tabulate_units(self.size)
+        history = dynamics.history
+        rows = WEEK // market.step_days
+        product, _ = history.latest()
+        first = history.first_date(product) + history.first_day + history.num_days
+        column = first[:, None] + torch.arange(MOST_WEEKS * rows, device=market.device)
+        weeks = torch.arange(MOST_WEEKS, device=market.device)[:, None]
+        calendar = dynamics.calendar[0][column].view(-1, MOST_WEEKS, rows).sum(-1).T
+        self.factor = calendar * self.stock.season * (weeks < self.stock.season_end)
+
+    def start(self, product: Tensor, draw: Tensor) -> ShelfState:
+        """Return the state of ``product (B,)`` in ``draw (B,)`` at the end of its history; the belief is all draws'."""
+        market = self.market
+        history = self.dynamics.history
+        past = self.dynamics.start(product, history.num_days[product] - 1)
+        draws = torch.arange(market.num_draws + 1, device=market.device)
+        units = market.average_day(past.price[:, None], product[:, None], draws).expected_units
+        level = (units[:, :-1] / units[:, -1:]).log()
+        stock = self.stock.rows(product)
+        factor = self.factor[:, product]
+        rows = ShelfRows(
+            market=market.rows(product, draw),
+            believed=market.rows(product, torch.full_like(product, market.mean_draw)),
+            limits=self.dynamics.limits.rows(product),
+            stock=stock,
+            price=past.price,
+            usual=units[:, -1] * factor.sum(0) / stock.season_end,
+            factor=factor,
+            size=self.size[product],
+        )
+        return ShelfState(
+            product=product,
+            rows=rows,
+            week=0,
+            on_hand=stock.on_hand,
+            inbound=stock.inbound,
+            prices=past.price.expand(RECENT_DAYS // WEEK, -1),
+            log_reference_price=past.log_reference_price,
+            level=torch.zeros_like(past.price),
+            mean=level.mean(1),
+            variance=level.var(1) + LEVEL_DRIFT**2,
+        )
+
+    def decide(self, state: ShelfState, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Return price, money, and order, units, of an action ``(B, 2)`` in [-1, 1], projected by the guardrails."""
+        rows = state.rows
+        change, share = action.clamp(-1, 1).unbind(1)
+        largest = torch.minimum(2 * (rows.stock.lead_weeks + SCALE_WEEKS) * rows.usual, rows.stock.largest_order)
+        return self.allow(state, state.price * (1 + rows.limits.change(change)), (share + 1) / 2 * largest)
+
+    def allow(self, state: ShelfState, price: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
+        """Project a proposed price, money, and order, units, ``(B,)`` each, onto the guardrails."""
+        rows = state.rows
+        recent = RecentPrices(state.price, state.price, state.prices.sort(0).values[1:3].mean(0))
+        allowed = project(price, state.price, feasible_band(rows.limits, recent))
+        arrives = rows.stock.season_end > state.week + rows.stock.lead_weeks
+        ordered = project_order(order, state.held, rows.believed.unit_cost, rows.stock, arrives)
+        return pass_through(price, allowed), pass_through(order, ordered)
+
+    def expect(self, state: ShelfState, price: Tensor, rows: MarketRows) -> Tensor:
+        """Return the units ``(B,)`` that a draw expects this week at a price ``(B,)``, money, and level 1."""
+        units = self.market.average_day_at(price, self.market.grid_position(price, rows), rows).expected_units
+        if self.market.remembers:
+            step_days = self.market.step_days
+            rise = (price.log() - state.log_reference_price) * fade(WEEK // step_days, price.device, step_days)
+            units = units * lift(rise, rows.memory_gain, rows.memory_loss).mean(0)
+        return units * state.rows.factor[state.week]
+
+    def step(self, state: ShelfState, action: Tensor, noise: Tensor) -> tuple[ShelfState, Week]:
+        """Return the next state and the week after an action ``(B, 2)``, for standard normal ``noise (2, B)``."""
+        return self.charge(state, *self.decide(state, action), noise)
+
+    def charge(self, state: ShelfState, price: Tensor, order: Tensor, noise: Tensor) -> tuple[ShelfState, Week]:
+        """Draw demand at an allowed price, its level and units moved by ``noise (2, B)``, and settle it."""
+        level = state.level + LEVEL_DRIFT * noise[0]
+        expected = self.expect(state, price, state.rows.market) * level.exp()
+        smooth = self.quantiles.smooth_units(expected.clamp(min=1e-9)[None], cell_of(noise[1:]), state.product)[0]
+        demand = torch.where(expected > 0, pass_through(smooth, smooth.floor()), 0.0)
+        return self.settle(state._replace(level=level), price, order, demand)
+
+    def settle(self, state: ShelfState, price: Tensor, order: Tensor, demand: Tensor) -> tuple[ShelfState, Week]:
+        """Sell a week's ``demand`` from the shelf, place the ``order``, update the belief: ``(B,)`` each.
+
+        For a real week, ``demand`` is what was sold, or anything larger if the shelf emptied.
+        """
+        rows = state.rows
+        stock = rows.stock
+        sold = torch.minimum(demand, state.on_hand)
+        left = state.on_hand - sold
+        spoiled = stock.spoilage * left
+        slots = torch.arange(1, MOST_LEAD_WEEKS + 1, device=order.device)[:, None]
+        inbound = state.inbound + (slots == stock.lead_weeks) * order
+        remaining = left - spoiled + inbound.sum(0)
+        cost = rows.market.counted_cost
+        held = stock.storage_fee * left + cost * spoiled
+        loss = torch.where(stock.season_end == state.week + 1, stock.write_off(cost) * remaining, 0.0)
+        profit = rows.market.contribution(sold * price * rows.market.share_paid, sold) - held - loss
+        is_open = stock.season_end > state.week
+        expected = self.expect(state, price, rows.believed).clamp(min=1e-9)
+        sold_out = demand >= state.on_hand
+        mean, variance = update_level(state.mean, state.variance, sold, expected, rows.size, sold_out)
+        after = state._replace(
+            week=state.week + 1,
+            on_hand=left - spoiled + inbound[0],
+            inbound=torch.cat([inbound[1:], torch.zeros_like(inbound[:1])]),
+            prices=torch.cat([state.prices[1:], price[None]]),
+            log_reference_price=torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**WEEK),
+            mean=torch.where(is_open, mean, state.mean),
+            variance=torch.where(is_open, variance, state.variance) + LEVEL_DRIFT**2,
+        )
+        return after, Week(torch.where(is_open, profit, 0.0), sold, demand - sold, spoiled)
+
+
+def pass_through(value: Tensor, hard: Tensor) -> Tensor:
+    """Return ``hard`` with the gradient of ``value``, straight through (Bengio et al. 2013, arXiv:1308.3432)."""
+    return hard.detach() + (value - value.detach()).nan_to_num(0.0)

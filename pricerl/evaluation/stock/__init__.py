@@ -1,0 +1,1 @@
+"""Policies of price and stock."""

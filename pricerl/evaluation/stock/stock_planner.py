@@ -1,0 +1,212 @@
+"""Stochastic model-predictive control of price and order: replan every week over demand paths from the belief.
+
+Without spoilage the shelf is a walk reflected at zero, so a half-year of stock is a running sum and its running minimum
+(Lindley 1952); spoilage only rescales it. No loop over weeks is needed for the gradient by every price and order.
+
+A plan is a tensor ``(2, T, B)`` of the remaining weeks: price changes in shares of the largest, in [-1, 1], and orders
+in weeks of usual demand. Paths are units over those that the mean draw expects, ``(T, S, B)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pricerl.data.days import WEEK
+from pricerl.env.noise import cell_of
+from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, Week, pass_through
+from pricerl.guardrails.projection import price_box
+from pricerl.market.demand.reference_price import REFERENCE_MEMORY, lift
+from pricerl.market.stock import MOST_WEEKS
+
+COLD = 5
+"""Gradient steps of a first plan, in multiples of those of a replanned one."""
+PACE = 0.15
+"""Step of Adam: shares of the largest price change, and weeks of demand."""
+DECAYS = (0.8, 0.95)
+"""Decay of Adam's means of slopes and squares; shorter than usual, as a plan takes 20 steps."""
+
+ShelfPolicy = Callable[[ShelfState], tuple[Tensor, Tensor]]
+"""``state -> (price, order)`` before the guardrails, ``(B,)`` money and units."""
+
+
+class ShelfRollout(NamedTuple):
+    """Decisions and outcomes of ``T`` weeks, each ``(T, B)``."""
+
+    price: Tensor
+    order: Tensor
+    week: Week
+
+    @property
+    def profit(self) -> Tensor:
+        """``(B,)`` profit of all weeks, money."""
+        return self.week.profit.sum(0)
+
+
+@torch.no_grad()
+def roll_shelf(shelf: Shelf, state: ShelfState, policy: ShelfPolicy, noise: Tensor) -> ShelfRollout:
+    """Play a policy inside the guardrails for the ``T`` weeks of standard normal ``noise (T, 2, B)``."""
+    weeks = []
+    for shock in noise:
+        price, order = shelf.allow(state, *policy(state))
+        state, week = shelf.charge(state, price, order, shock)
+        weeks.append((price, order, *week))
+    price, order, *outcome = (torch.stack(values) for values in zip(*weeks, strict=True))
+    return ShelfRollout(price, order, Week(*outcome))
+
+
+def plan_prices(state: ShelfState, plan: Tensor) -> Tensor:
+    """Return the log prices ``(T, B)`` of a plan, inside the fixed guardrails."""
+    limits = state.rows.limits
+    box = price_box(limits, state.price)
+    low = torch.minimum(box.low, state.price).log()
+    high = torch.maximum(box.high, state.price).log()
+    return (state.price.log() + torch.log1p(limits.change(plan[0])).cumsum(0)).clamp(low, high)
+
+
+def plan_orders(state: ShelfState, plan: Tensor) -> Tensor:
+    """Return the orders ``(T, B)`` of a plan, units: its running sum in whole lots, while an order still arrives."""
+    stock = state.rows.stock
+    weeks = torch.arange(state.week, MOST_WEEKS, device=plan.device)[:, None]
+    wanted = torch.where(weeks + stock.lead_weeks < stock.season_end, plan[1] * state.rows.usual, 0.0)
+    lots = torch.round(wanted.cumsum(0) / stock.lot) * stock.lot
+    return pass_through(wanted, lots.diff(dim=0, prepend=torch.zeros_like(lots[:1])))
+
+
+def expect_units(shelf: Shelf, state: ShelfState, log_price: Tensor) -> Tensor:
+    """Return the units that the mean draw expects at log prices, ``(T, B)`` each, with buyers' memory at midweek."""
+    market = state.rows.believed
+    price = log_price.exp()
+    day = shelf.market.average_day_at(price, shelf.market.grid_position(price, market), market)
+    expected = day.expected_units * state.rows.factor[state.week :]
+    if not shelf.market.remembers:
+        return expected
+    kept = REFERENCE_MEMORY**WEEK
+    weeks = torch.arange(len(log_price), device=log_price.device)[:, None]
+    age = weeks - weeks.T - 1
+    weight = torch.where(age >= 0, (1 - kept) * kept ** age.clamp(min=0), 0.0)
+    reference = weight @ log_price + kept**weeks * state.log_reference_price
+    rise = (log_price - reference) * REFERENCE_MEMORY ** (WEEK // 2)
+    return expected * lift(rise, market.memory_gain, market.memory_loss)
+
+
+def draw_paths(shelf: Shelf, state: ShelfState, plan: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Draw an even number of demand paths from the belief, ``(T, S, B)``.
+
+    Levels of today are evenly spaced quantiles, later shocks of level and units antithetic.
+    """
+    shape = (plan.shape[1], count // 2, plan.shape[2])
+    half = torch.randn(2, *shape, generator=generator, device=plan.device)
+    shock = torch.cat([half, -half], 2)
+    places = (torch.rand(count, shape[2], generator=generator, device=plan.device).argsort(0) + 0.5) / count
+    start = state.mean + state.variance.sqrt() * torch.special.ndtri(places)
+    return count_units(shelf, state, plan, start + LEVEL_DRIFT * shock[0].cumsum(0), shock[1])
+
+
+def count_units(shelf: Shelf, state: ShelfState, plan: Tensor, level: Tensor, shock: Tensor) -> Tensor:
+    """Return paths ``(T, S, B)`` at log levels and shocks of that shape: units are whole at the prices of the plan."""
+    expected = expect_units(shelf, state, plan_prices(state, plan))[:, None].clamp(min=1e-9)
+    return shelf.quantiles.smooth_units(expected * level.exp(), cell_of(shock), state.product).floor() / expected
+
+
+def value_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor) -> Tensor:
+    """Return the profit of a plan on every path, money ``(S, B)``.
+
+    On a path, an order also replaces what sold beyond the mean in the week before, as base stock does.
+    """
+    stock = state.rows.stock
+    market = state.rows.believed
+    log_price = plan_prices(state, plan)
+    demand = expect_units(shelf, state, log_price)[:, None] * paths
+    order = plan_orders(state, plan)
+    weeks = torch.arange(len(order), device=order.device)[:, None]
+    surprise = (demand - demand.mean(1, keepdim=True)).roll(1, 0) * (weeks > 0)[:, None]
+    placed = (weeks - stock.lead_weeks).long()[:, None].expand_as(demand)
+    ordered = (order[:, None] + surprise).clamp(min=0).gather(0, placed.clamp(min=0)) * (placed >= 0)
+    known = torch.cat([torch.zeros_like(order[:1]), state.inbound, torch.zeros_like(order)])[: len(order)]
+    arriving = ordered + known[:, None]
+    fresh = 1 - stock.spoilage
+    kept = (fresh**weeks)[:, None]
+    walk = state.on_hand + ((arriving - demand) / kept).cumsum(0)
+    left = (walk - walk.cummin(0).values.clamp(max=0)) * kept
+    sold = torch.cat([state.on_hand.expand_as(left[:1]), fresh * left[:-1]]) + arriving - left
+    ends = weeks + state.week + 1
+    margin = market.share_kept * market.share_paid * log_price.exp() - market.unit_cost
+    held = stock.storage_fee + stock.spoilage * market.unit_cost
+    held = held + torch.where(ends == stock.season_end, fresh * stock.write_off(market.unit_cost), 0.0)
+    is_open = ends <= stock.season_end
+    return ((is_open * margin)[:, None] * sold - (is_open * held)[:, None] * left).sum(0)
+
+
+def first_plan(shelf: Shelf, state: ShelfState) -> Tensor:
+    """Return the plan to keep the price and to order what is expected to sell, with a fifth more on hand."""
+    rows = state.rows
+    factor = expect_units(shelf, state, state.price.log().expand(MOST_WEEKS - state.week, -1))
+    factor = factor * state.mean.exp() / rows.usual.clamp(min=1e-9)
+    weeks = torch.arange(len(factor), device=factor.device)[:, None]
+    arrival = (weeks + rows.stock.lead_weeks).long()
+    order = torch.where(arrival < len(factor), factor.gather(0, arrival.clamp(max=len(factor) - 1)), 0.0)
+    ahead = torch.where(weeks <= rows.stock.lead_weeks, factor, 0.0).sum(0)
+    order[0] = (1.2 * ahead - state.held / rows.usual.clamp(min=1e-9)).clamp(min=0)
+    return torch.stack([torch.zeros_like(order), order])
+
+
+@torch.enable_grad()
+def improve_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor, updates: int) -> Tensor:
+    """Climb the mean profit of the paths by Adam (Kingma and Ba 2015); return each row's best plan on the way."""
+    limits = state.rows.limits
+    largest = state.rows.stock.largest_order / state.rows.usual
+    best = plan
+    best_value = torch.full_like(state.price, -torch.inf)
+    slope = torch.zeros_like(plan)
+    square = torch.zeros_like(plan)
+    for step in range(1, updates + 1):
+        plan = plan.detach().requires_grad_()
+        value = value_plan(shelf, state, plan, paths).mean(0)
+        (gradient,) = torch.autograd.grad((value / (state.rows.usual * state.price)).sum(), plan)
+        with torch.no_grad():
+            best = torch.where(value > best_value, plan, best)
+            best_value = torch.maximum(value, best_value)
+            slope = torch.lerp(gradient, slope, DECAYS[0])
+            square = torch.lerp(gradient**2, square, DECAYS[1])
+            size = (square / (1 - DECAYS[1] ** step)).sqrt() + 1e-8
+            plan = plan + PACE * slope / (1 - DECAYS[0] ** step) / size
+            path = torch.cat([state.price.log()[None], plan_prices(state, plan.clamp(-1, 1))]).diff(dim=0).expm1()
+            change = path / limits.change(path.sign()).abs().clamp(min=1e-9)
+            plan = torch.stack([change, torch.minimum(plan[1].clamp(min=0), largest)])
+    return best
+
+
+class StockPlanner:
+    """A policy that plans price and order anew every week, starting from its plan of the week before.
+
+    Args:
+        shelf: market and stock.
+        paths: demand paths, an even number.
+        updates: gradient steps per week.
+        seed: of the paths.
+    """
+
+    def __init__(self, shelf: Shelf, paths: int = 16, updates: int = 20, seed: int = 0) -> None:
+        self.shelf = shelf
+        self.paths = paths
+        self.updates = updates
+        self._generator = torch.Generator(shelf.market.device).manual_seed(seed)
+        self.plan: Tensor | None = None
+        """Plan of the remaining weeks, after the first call."""
+
+    @torch.no_grad()
+    def __call__(self, state: ShelfState) -> tuple[Tensor, Tensor]:
+        """Return the price, money, and the order, units, of the first week of the plan, ``(B,)`` each."""
+        updates = self.updates
+        if self.plan is None or self.plan.shape[1] != MOST_WEEKS - state.week + 1:
+            plan = first_plan(self.shelf, state)
+            updates *= COLD
+        else:
+            plan = self.plan[:, 1:]
+        paths = draw_paths(self.shelf, state, plan, self.paths, self._generator)
+        self.plan = improve_plan(self.shelf, state, plan, paths, updates)
+        return plan_prices(state, self.plan)[0].exp(), plan_orders(state, self.plan)[0]
