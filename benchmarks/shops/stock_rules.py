@@ -69,7 +69,7 @@ class CoverRule:
 def tune_rules(shelf: Shelf, generator: torch.Generator, grid: Tensor = SETTINGS, paths: int = 32) -> Tensor:
     """Return the best settings ``(3, P)`` of a grid ``(N, 3)`` per product, by the mean profit over posterior draws."""
     draw = torch.arange(paths) % shelf.market.num_draws
-    noise = torch.randn(MOST_WEEKS, 2, paths, generator=generator).repeat(1, 1, len(grid))
+    noise = torch.randn(MOST_WEEKS, 3, paths, generator=generator).repeat(1, 1, len(grid))
     settings = grid.repeat_interleave(paths, 0).T
     found = []
     for index in range(shelf.market.num_products):
@@ -100,8 +100,8 @@ def foresee(shelf: Shelf, state: ShelfState, noise: Tensor, known: Sequence[Shel
     level = LEVEL_DRIFT * noise[:, :1].cumsum(0)
     best = profits.amax(0)
     for _ in range(rounds):
-        paths = count_units(shelf, truth, plan, level, noise[:, 1:])
-        plan = improve_plan(shelf, truth, plan, paths, 60)
+        paths = count_units(shelf, truth, plan, level, noise[:, 1:].movedim(1, 0)[:, :, None])
+        plan = improve_plan(shelf, truth, plan, paths, 60, 1)
         best = torch.maximum(best, roll_shelf(shelf, state, _follow(state, plan), noise).profit)
     return best
 

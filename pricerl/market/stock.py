@@ -31,6 +31,8 @@ class Stock:
     """Units that arrive in one week, two weeks, and so on, at most six."""
     lead_weeks: int = 2
     """Weeks from an order to its arrival, 1 to 6."""
+    late_share: float = 0.1
+    """Share of deliveries that come a week late."""
     storage_fee: float = 0.0
     """Money per unit left at the end of a week."""
     spoilage: float = 0.0
@@ -59,7 +61,7 @@ class Stock:
             if not all(math.isfinite(value) and value >= 0 for value in values)
         ]
         ranges = {"lead_weeks": (1, MOST_LEAD_WEEKS), "season_end": (1, MOST_WEEKS), "pack_size": (1, math.inf)}
-        ranges["spoilage"] = (0, 0.99)
+        ranges |= {"spoilage": (0, 0.99), "late_share": (0, 1)}
         for name, (low, high) in ranges.items():
             if not low <= named[name] <= high:
                 problems.append(f"{name} must be {low} to {high}, found {named[name]}")
@@ -76,6 +78,7 @@ class StockRows(NamedTuple):
     inbound: Tensor
     """``(6, B)``."""
     lead_weeks: Tensor
+    late_share: Tensor
     storage_fee: Tensor
     spoilage: Tensor
     leftover_value: Tensor

@@ -43,7 +43,7 @@ def start(shelf, rows=4):
 
 
 def shocks(rows, weeks=MOST_WEEKS, seed=0):
-    return torch.randn(weeks, 2, rows, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(weeks, 3, rows, generator=torch.Generator().manual_seed(seed))
 
 
 def actions(rows, seed=1):

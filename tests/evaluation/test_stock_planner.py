@@ -38,7 +38,7 @@ def opened(market, stock, seed=0):
     generator = torch.Generator().manual_seed(seed)
     draw = torch.randint(market.num_draws, (FUTURES,), generator=generator)
     state = shelf.start(torch.zeros_like(draw), draw)
-    return shelf, state, torch.randn(MOST_WEEKS, 2, FUTURES, generator=generator)
+    return shelf, state, torch.randn(MOST_WEEKS, 3, FUTURES, generator=generator)
 
 
 def policies(shelf, state):
@@ -52,16 +52,18 @@ def policies(shelf, state):
     }
 
 
-def test_the_value_of_a_plan_is_what_the_shelf_pays(market):
-    """On the path that the shelf lives through, with the truth in place of the belief; memory is counted at midweek."""
-    stock = Stock(300.0, (40.0, 60.0), lead_weeks=2, storage_fee=0.2, spoilage=0.1, leftover_value=3.0, season_end=20)
-    shelf, state, noise = opened(market, stock)
+@pytest.mark.parametrize("late", [0.0, 0.3])
+def test_the_value_of_a_plan_is_what_the_shelf_pays(market, late):
+    """On the path that the shelf lives through, the truth being believed; buyers' memory is a mean per week."""
+    terms = {"storage_fee": 0.2, "spoilage": 0.1, "leftover_value": 3.0, "season_end": 20}
+    shelf, state, noise = opened(market, Stock(300.0, (40.0, 60.0), lead_weeks=2, late_share=late, **terms))
     truth = state._replace(rows=state.rows._replace(believed=state.rows.market))
     plan = first_plan(shelf, truth)
     prices, orders = plan_prices(truth, plan).exp(), plan_orders(truth, plan)
     rolled = roll_shelf(shelf, state, lambda now: (prices[now.week], orders[now.week]), noise)
     level = 0.05 * noise[:, :1].cumsum(0)
-    valued = value_plan(shelf, truth, plan, count_units(shelf, truth, plan, level, noise[:, 1:]))[0]
+    paths = count_units(shelf, truth, plan, level, noise[:, 1:].movedim(1, 0)[:, :, None])
+    valued = value_plan(shelf, truth, plan, paths)[0]
     torch.testing.assert_close(valued, rolled.profit, rtol=2e-3, atol=1.0)
 
 

@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-NEWTON_STEPS = 3
-"""Steps to the mode from a start that weighs prior and sales: enough for four digits."""
 _POINTS, _WEIGHTS = (torch.as_tensor(part, dtype=torch.float32) for part in np.polynomial.hermite_e.hermegauss(9))
 
 
@@ -17,9 +15,10 @@ def update_level(
 ) -> tuple[Tensor, Tensor]:
     """Return mean and variance of the log level after a week, ``(B,)`` each, by nine-point Gauss-Hermite quadrature.
 
-    Demand is negative binomial around ``expected * exp(level)`` (Harvey and Fernandes 1989). A week that sold out
-    shows only that demand was at least as large; its probability is that of a Poisson number scaled to the same
-    variance, a regularized gamma function. The belief carries no gradient.
+    Its points lie around the prior or, if units were left, around prior and sales together. Demand is negative binomial
+    around ``expected * exp(level)`` (Harvey and Fernandes 1989). A week that sold out shows only that demand was at
+    least as large; its probability is that of a Poisson number scaled to the same variance, a regularized gamma
+    function. The belief carries no gradient.
 
     Args:
         mean: ``(B,)`` of the log level before the week.
@@ -30,15 +29,10 @@ def update_level(
         sold_out: ``(B,)`` bool.
     """
     spread = 1 / (sold + 0.5) + 1 / size
+    both = variance * spread / (variance + spread)
     seen = ((sold + 0.5) / expected).log()
-    mode = (mean * spread + seen * variance) / (spread + variance)
-    for _ in range(NEWTON_STEPS):
-        due = expected * mode.exp()
-        pull = sold - (sold + size) * due / (size + due) - (mode - mean) / variance
-        precision = (sold + size) * size * due / (size + due) ** 2 + 1 / variance
-        mode = mode + pull / precision
-    centre = torch.where(sold_out, mean, mode)
-    sd = torch.where(sold_out, variance, 1 / precision).sqrt()
+    centre = torch.where(sold_out, mean, both * (mean / variance + seen / spread))
+    sd = torch.where(sold_out, variance, both).sqrt()
     points = _POINTS.to(mean)[:, None]
     level = centre + sd * points
     due = expected * level.exp()

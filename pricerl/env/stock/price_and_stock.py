@@ -33,8 +33,8 @@ class PriceAndStockVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
     ## Description
     A seller's product sells from a shelf. Each week has one price and one order, which arrives after a lead time of one
-    to six weeks. Demand that finds the shelf empty is lost and is not seen. Demand follows the market of
-    ``pricerl/Pricing-v0``: the row's posterior draw, calendar, noise and buyers' memory of prices; in addition its
+    to six weeks, some a week late. Demand that finds the shelf empty is lost and is not seen. Demand follows the market
+    of ``pricerl/Pricing-v0``: the row's posterior draw, calendar, noise and buyers' memory of prices; in addition its
     level drifts by 5 % per week. Stock costs storage, may perish, and what is left at the end has a leftover value.
 
     ## Action space
@@ -101,7 +101,7 @@ class PriceAndStockVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Step all rows with ``actions (B, 2)``; observation ``(B, O)``, the rest ``(B,)``."""
         price, order = self.shelf.decide(self.state, actions)
-        noise = torch.randn(2, self.num_envs, generator=self._generator, device=price.device)
+        noise = torch.randn(3, self.num_envs, generator=self._generator, device=price.device)
         self.state, week = self.shelf.charge(self.state, price, order, noise)
         info: dict[str, Any] = {"price": price, "order": order, **week._asdict()}
         reward = week.profit / (self.state.rows.usual.clamp(min=1e-6) * self.state.rows.price)

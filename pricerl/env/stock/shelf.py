@@ -174,21 +174,25 @@ class Shelf:
         return units * state.rows.factor[state.week]
 
     def step(self, state: ShelfState, action: Tensor, noise: Tensor) -> tuple[ShelfState, Week]:
-        """Return the next state and the week after an action ``(B, 2)``, for standard normal ``noise (2, B)``."""
+        """Return the next state and the week after an action ``(B, 2)``, for standard normal ``noise (3, B)``."""
         return self.charge(state, *self.decide(state, action), noise)
 
     def charge(self, state: ShelfState, price: Tensor, order: Tensor, noise: Tensor) -> tuple[ShelfState, Week]:
-        """Draw demand at an allowed price, its level and units moved by ``noise (2, B)``, and settle it."""
+        """Settle demand at an allowed price, for ``noise (3, B)`` in the level, the units and the next delivery."""
         level = state.level + LEVEL_DRIFT * noise[0]
         expected = self.expect(state, price, state.rows.market) * level.exp()
-        smooth = self.quantiles.smooth_units(expected.clamp(min=1e-9)[None], cell_of(noise[1:]), state.product)[0]
+        smooth = self.quantiles.smooth_units(expected.clamp(min=1e-9)[None], cell_of(noise[1:2]), state.product)[0]
         demand = torch.where(expected > 0, pass_through(smooth, smooth.floor()), 0.0)
-        return self.settle(state._replace(level=level), price, order, demand)
+        late = torch.special.ndtr(noise[2]) < state.rows.stock.late_share
+        return self.settle(state._replace(level=level), price, order, demand, late)
 
-    def settle(self, state: ShelfState, price: Tensor, order: Tensor, demand: Tensor) -> tuple[ShelfState, Week]:
+    def settle(
+        self, state: ShelfState, price: Tensor, order: Tensor, demand: Tensor, late: Tensor | float = 0.0
+    ) -> tuple[ShelfState, Week]:
         """Sell a week's ``demand`` from the shelf, place the ``order``, update the belief: ``(B,)`` each.
 
-        For a real week, ``demand`` is what was sold, or anything larger if the shelf emptied.
+        The next delivery is put off by a week where it is ``late``. For a real week, ``demand`` is what was sold, or
+        anything larger if the shelf emptied.
         """
         rows = state.rows
         stock = rows.stock
@@ -197,6 +201,7 @@ class Shelf:
         spoiled = stock.spoilage * left
         slots = torch.arange(1, MOST_LEAD_WEEKS + 1, device=order.device)[:, None]
         inbound = state.inbound + (slots == stock.lead_weeks) * order
+        put_off = inbound[0] * late
         remaining = left - spoiled + inbound.sum(0)
         cost = rows.market.counted_cost
         held = stock.storage_fee * left + cost * spoiled
@@ -208,8 +213,8 @@ class Shelf:
         mean, variance = update_level(state.mean, state.variance, sold, expected, rows.size, sold_out)
         after = state._replace(
             week=state.week + 1,
-            on_hand=left - spoiled + inbound[0],
-            inbound=torch.cat([inbound[1:], torch.zeros_like(inbound[:1])]),
+            on_hand=left - spoiled + inbound[0] - put_off,
+            inbound=torch.cat([(inbound[1] + put_off)[None], inbound[2:], torch.zeros_like(inbound[:1])]),
             prices=torch.cat([state.prices[1:], price[None]]),
             log_reference_price=torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**WEEK),
             mean=torch.where(is_open, mean, state.mean),

@@ -4,7 +4,8 @@ Without spoilage the shelf is a walk reflected at zero, so a half-year of stock 
 (Lindley 1952); spoilage only rescales it. No loop over weeks is needed for the gradient by every price and order.
 
 A plan is a tensor ``(2, T, B)`` of the remaining weeks: price changes in shares of the largest, in [-1, 1], and orders
-in weeks of usual demand. Paths are units over those that the mean draw expects, ``(T, S, B)``.
+in weeks of usual demand. Paths ``(2, T, S, B)`` are units over those that the mean draw expects, and 1
+where a delivery comes a week late.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from pricerl.data.days import WEEK
 from pricerl.env.noise import cell_of
 from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, Week, pass_through
 from pricerl.guardrails.projection import price_box
-from pricerl.market.demand.reference_price import REFERENCE_MEMORY, lift
+from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.stock import MOST_WEEKS
 
 COLD = 5
 """Gradient steps of a first plan, in multiples of those of a replanned one."""
+BATCHES = 4
+"""Sets of paths that the steps use in turn: a plan fitted to one set would lack the stock for the others."""
 PACE = 0.15
-"""Step of Adam: shares of the largest price change, and weeks of demand."""
+"""First step of Adam, falling to 0: shares of the largest price change, and weeks of demand."""
 DECAYS = (0.8, 0.95)
 """Decay of Adam's means of slopes and squares; shorter than usual, as a plan takes 20 steps."""
 
@@ -48,7 +51,7 @@ class ShelfRollout(NamedTuple):
 
 @torch.no_grad()
 def roll_shelf(shelf: Shelf, state: ShelfState, policy: ShelfPolicy, noise: Tensor) -> ShelfRollout:
-    """Play a policy inside the guardrails for the ``T`` weeks of standard normal ``noise (T, 2, B)``."""
+    """Play a policy inside the guardrails for the ``T`` weeks of standard normal ``noise (T, 3, B)``."""
     weeks = []
     for shock in noise:
         price, order = shelf.allow(state, *policy(state))
@@ -77,7 +80,7 @@ def plan_orders(state: ShelfState, plan: Tensor) -> Tensor:
 
 
 def expect_units(shelf: Shelf, state: ShelfState, log_price: Tensor) -> Tensor:
-    """Return the units that the mean draw expects at log prices, ``(T, B)`` each, with buyers' memory at midweek."""
+    """Return the units that the mean draw expects at log prices, ``(T, B)`` each; buyers' memory is a mean per week."""
     market = state.rows.believed
     price = log_price.exp()
     day = shelf.market.average_day_at(price, shelf.market.grid_position(price, market), market)
@@ -89,27 +92,29 @@ def expect_units(shelf: Shelf, state: ShelfState, log_price: Tensor) -> Tensor:
     age = weeks - weeks.T - 1
     weight = torch.where(age >= 0, (1 - kept) * kept ** age.clamp(min=0), 0.0)
     reference = weight @ log_price + kept**weeks * state.log_reference_price
-    rise = (log_price - reference) * REFERENCE_MEMORY ** (WEEK // 2)
-    return expected * lift(rise, market.memory_gain, market.memory_loss)
+    step_days = shelf.market.step_days
+    faded = fade(WEEK // step_days, price.device, step_days).mean()  # over the days of a week
+    return expected * lift((log_price - reference) * faded, market.memory_gain, market.memory_loss)
 
 
 def draw_paths(shelf: Shelf, state: ShelfState, plan: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Draw an even number of demand paths from the belief, ``(T, S, B)``.
+    """Draw an even number of paths from the belief, ``(2, T, S, B)``.
 
-    Levels of today are evenly spaced quantiles, later shocks of level and units antithetic.
+    Levels of today are evenly spaced quantiles in random order, later shocks of level and units antithetic.
     """
     shape = (plan.shape[1], count // 2, plan.shape[2])
-    half = torch.randn(2, *shape, generator=generator, device=plan.device)
+    half = torch.randn(3, *shape, generator=generator, device=plan.device)
     shock = torch.cat([half, -half], 2)
     places = (torch.rand(count, shape[2], generator=generator, device=plan.device).argsort(0) + 0.5) / count
     start = state.mean + state.variance.sqrt() * torch.special.ndtri(places)
-    return count_units(shelf, state, plan, start + LEVEL_DRIFT * shock[0].cumsum(0), shock[1])
+    return count_units(shelf, state, plan, start + LEVEL_DRIFT * shock[0].cumsum(0), shock[1:])
 
 
 def count_units(shelf: Shelf, state: ShelfState, plan: Tensor, level: Tensor, shock: Tensor) -> Tensor:
-    """Return paths ``(T, S, B)`` at log levels and shocks of that shape: units are whole at the prices of the plan."""
+    """Return paths at log levels ``(T, S, B)`` and normal shocks ``(2, T, S, B)``, units whole at the plan's prices."""
     expected = expect_units(shelf, state, plan_prices(state, plan))[:, None].clamp(min=1e-9)
-    return shelf.quantiles.smooth_units(expected * level.exp(), cell_of(shock), state.product).floor() / expected
+    units = shelf.quantiles.smooth_units(expected * level.exp(), cell_of(shock[0]), state.product).floor()
+    return torch.stack([units / expected, (torch.special.ndtr(shock[1]) < state.rows.stock.late_share).float()])
 
 
 def value_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor) -> Tensor:
@@ -120,14 +125,19 @@ def value_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor) -> 
     stock = state.rows.stock
     market = state.rows.believed
     log_price = plan_prices(state, plan)
-    demand = expect_units(shelf, state, log_price)[:, None] * paths
+    demand = expect_units(shelf, state, log_price)[:, None] * paths[0]
     order = plan_orders(state, plan)
     weeks = torch.arange(len(order), device=order.device)[:, None]
     surprise = (demand - demand.mean(1, keepdim=True)).roll(1, 0) * (weeks > 0)[:, None]
     placed = (weeks - stock.lead_weeks).long()[:, None].expand_as(demand)
     ordered = (order[:, None] + surprise).clamp(min=0).gather(0, placed.clamp(min=0)) * (placed >= 0)
     known = torch.cat([torch.zeros_like(order[:1]), state.inbound, torch.zeros_like(order)])[: len(order)]
-    arriving = ordered + known[:, None]
+    due = ordered + known[:, None]
+    on_time = (paths[1].roll(1, 0) == 0) | (weeks == 0)[:, None]
+    last = torch.where(on_time, weeks[:, None], 0).cummax(0).values  # what is late comes with the next on time
+    total = due.cumsum(0)
+    arrived = total.gather(0, last)
+    arriving = arrived.diff(dim=0, prepend=torch.zeros_like(due[:1]))
     fresh = 1 - stock.spoilage
     kept = (fresh**weeks)[:, None]
     walk = state.on_hand + ((arriving - demand) / kept).cumsum(0)
@@ -136,9 +146,10 @@ def value_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor) -> 
     ends = weeks + state.week + 1
     margin = market.share_kept * market.share_paid * log_price.exp() - market.unit_cost
     held = stock.storage_fee + stock.spoilage * market.unit_cost
-    held = held + torch.where(ends == stock.season_end, fresh * stock.write_off(market.unit_cost), 0.0)
     is_open = ends <= stock.season_end
-    return ((is_open * margin)[:, None] * sold - (is_open * held)[:, None] * left).sum(0)
+    loss = torch.where(ends == stock.season_end, stock.write_off(market.unit_cost), 0.0)[:, None]
+    profit = (is_open * margin)[:, None] * sold - (is_open * held)[:, None] * left
+    return (profit - loss * (fresh * left + total - arrived)).sum(0)
 
 
 def first_plan(shelf: Shelf, state: ShelfState) -> Tensor:
@@ -155,29 +166,28 @@ def first_plan(shelf: Shelf, state: ShelfState) -> Tensor:
 
 
 @torch.enable_grad()
-def improve_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor, updates: int) -> Tensor:
-    """Climb the mean profit of the paths by Adam (Kingma and Ba 2015); return each row's best plan on the way."""
+def improve_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor, updates: int, batch: int) -> Tensor:
+    """Climb the mean profit by Adam (Kingma and Ba 2015), each step on the next ``batch`` paths, ever shorter."""
     limits = state.rows.limits
-    largest = state.rows.stock.largest_order / state.rows.usual
-    best = plan
-    best_value = torch.full_like(state.price, -torch.inf)
+    largest = state.rows.stock.largest_order / state.rows.usual.clamp(min=1e-9)
+    scale = (state.rows.usual * state.price).clamp(min=1e-9)
     slope = torch.zeros_like(plan)
     square = torch.zeros_like(plan)
     for step in range(1, updates + 1):
         plan = plan.detach().requires_grad_()
-        value = value_plan(shelf, state, plan, paths).mean(0)
-        (gradient,) = torch.autograd.grad((value / (state.rows.usual * state.price)).sum(), plan)
+        value = value_plan(shelf, state, plan, paths[:, :, :batch]).mean(0)
+        paths = paths.roll(-batch, 2)
+        (gradient,) = torch.autograd.grad((value / scale).sum(), plan)
         with torch.no_grad():
-            best = torch.where(value > best_value, plan, best)
-            best_value = torch.maximum(value, best_value)
             slope = torch.lerp(gradient, slope, DECAYS[0])
             square = torch.lerp(gradient**2, square, DECAYS[1])
             size = (square / (1 - DECAYS[1] ** step)).sqrt() + 1e-8
-            plan = plan + PACE * slope / (1 - DECAYS[0] ** step) / size
+            pace = PACE * (1 - (step - 1) / updates)
+            plan = plan + pace * slope / (1 - DECAYS[0] ** step) / size
             path = torch.cat([state.price.log()[None], plan_prices(state, plan.clamp(-1, 1))]).diff(dim=0).expm1()
             change = path / limits.change(path.sign()).abs().clamp(min=1e-9)
             plan = torch.stack([change, torch.minimum(plan[1].clamp(min=0), largest)])
-    return best
+    return plan.detach()
 
 
 class StockPlanner:
@@ -185,7 +195,7 @@ class StockPlanner:
 
     Args:
         shelf: market and stock.
-        paths: demand paths, an even number.
+        paths: demand paths per gradient step, an even number.
         updates: gradient steps per week.
         seed: of the paths.
     """
@@ -207,6 +217,6 @@ class StockPlanner:
             updates *= COLD
         else:
             plan = self.plan[:, 1:]
-        paths = draw_paths(self.shelf, state, plan, self.paths, self._generator)
-        self.plan = improve_plan(self.shelf, state, plan, paths, updates)
+        paths = draw_paths(self.shelf, state, plan, BATCHES * self.paths, self._generator)
+        self.plan = improve_plan(self.shelf, state, plan, paths, updates, self.paths)
         return plan_prices(state, self.plan)[0].exp(), plan_orders(state, self.plan)[0]
