@@ -19,14 +19,14 @@ import time
 
 import numpy as np
 import torch
-from shops.stock_rules import SETTINGS, CoverRule, blind_price, foresee, tune_rules
+from shops.stock_rules import SETTINGS, CoverRule, ShelfPolicy, blind_price, foresee, roll_shelf, tune_rules
 from shops.stock_sellers import KINDS, Futures, StockSeller, open_sellers
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.stock.shelf import Shelf, ShelfState
-from pricerl.evaluation.stock.stock_planner import ShelfPolicy, StockPlanner, roll_shelf
+from pricerl.evaluation.stock.stock_planner import StockPlanner
 from pricerl.market.stock import MOST_WEEKS
 
 TUNED, PLANNED = "tuned rule", "MPC"

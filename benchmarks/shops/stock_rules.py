@@ -7,20 +7,19 @@ and a week later, times a cushion.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState
+from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, Week
 from pricerl.evaluation.stock.stock_planner import (
-    ShelfRollout,
     count_units,
     improve_plan,
     plan_orders,
     plan_prices,
-    roll_shelf,
 )
 from pricerl.guardrails.projection import price_box
 from pricerl.market.stock import MOST_WEEKS
@@ -30,6 +29,35 @@ REACTIONS = (0.0, 0.1, 0.2, 0.4)
 CAPS = (1.2, 1.6, 2.5, float("inf"))
 SETTINGS = torch.tensor(list(itertools.product(CUSHIONS, REACTIONS, CAPS)))
 """96 settings: cushion, log price per log of the cover, largest order over a week's demand (capped base stock)."""
+
+
+ShelfPolicy = Callable[[ShelfState], tuple[Tensor, Tensor]]
+"""``state -> (price, order)`` before the guardrails, ``(B,)`` money and units."""
+
+
+class ShelfRollout(NamedTuple):
+    """Decisions and outcomes of ``T`` weeks, each ``(T, B)``."""
+
+    price: Tensor
+    order: Tensor
+    week: Week
+
+    @property
+    def profit(self) -> Tensor:
+        """``(B,)`` profit of all weeks, money."""
+        return self.week.profit.sum(0)
+
+
+@torch.no_grad()
+def roll_shelf(shelf: Shelf, state: ShelfState, policy: ShelfPolicy, noise: Tensor) -> ShelfRollout:
+    """Play a policy inside the guardrails for the ``T`` weeks of standard normal ``noise (T, 3, B)``."""
+    weeks = []
+    for shock in noise:
+        price, order = shelf.allow(state, *policy(state))
+        state, week = shelf.charge(state, price, order, shock)
+        weeks.append((price, order, *week))
+    price, order, *outcome = (torch.stack(values) for values in zip(*weeks, strict=True))
+    return ShelfRollout(price, order, Week(*outcome))
 
 
 @torch.no_grad()

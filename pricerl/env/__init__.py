@@ -8,11 +8,10 @@ STOCK_ENV_ID = "pricerl/PriceAndStock-v0"
 
 def register_envs() -> None:
     """Register both environments, also for ``gymnasium.make_vec``; a second call changes nothing."""
-    entries = {ENV_ID: "pricing:Pricing", STOCK_ENV_ID: "stock.price_and_stock:PriceAndStock"}
-    for name, place in entries.items():
-        if name not in gymnasium.registry:
-            entry = f"pricerl.env.{place}"
-            gymnasium.register(name, f"{entry}Env", vector_entry_point=f"{entry}VectorEnv")
+    if ENV_ID not in gymnasium.registry:
+        entry = "pricerl.env.pricing:Pricing"
+        gymnasium.register(ENV_ID, f"{entry}Env", vector_entry_point=f"{entry}VectorEnv")
+        gymnasium.register(STOCK_ENV_ID, "pricerl.env.stock.price_and_stock:PriceAndStockEnv")
 
 
 register_envs()

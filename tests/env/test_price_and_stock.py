@@ -13,8 +13,9 @@ from scipy.stats import nbinom
 
 from pricerl.env import STOCK_ENV_ID
 from pricerl.env.dynamics import Dynamics
+from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.env.stock.level import update_level
-from pricerl.env.stock.price_and_stock import PriceAndStockEnv, PriceAndStockVectorEnv
+from pricerl.env.stock.price_and_stock import PriceAndStockEnv
 from pricerl.env.stock.shelf import Shelf
 from pricerl.errors import UsageError
 from pricerl.guardrails.config import GuardrailConfig
@@ -132,7 +133,7 @@ def test_the_gradient_agrees_with_finite_differences_of_the_mean(market):
         state = first
         total = torch.zeros(rows)
         for week in range(4):
-            state, outcome = shelf.step(state, action[week].expand(rows, 2), noise[week])
+            state, outcome = shelf.charge(state, *shelf.decide(state, action[week].expand(rows, 2)), noise[week])
             total = total + outcome.profit
         return total.mean()
 
@@ -179,31 +180,33 @@ def test_the_env_passes_gymnasiums_own_checks(shelf):
     assert gymnasium.make_vec(STOCK_ENV_ID, num_envs=3, shelf=shelf).num_envs == 3
 
 
-def test_one_row_and_many_share_their_weeks_under_one_seed(shelf):
-    single = PriceAndStockEnv(shelf)
-    rows = PriceAndStockVectorEnv(1, shelf)
-    first, _ = single.reset(seed=4)
-    observation, _ = rows.reset(seed=4)
-    np.testing.assert_array_equal(first, observation[0].numpy())
-    for week, action in enumerate(actions(1)):
-        seen, reward, ended, *_ = single.step(action[0].numpy())
-        _, earned, terminated, _, info = rows.step(action)
-        assert reward == float(earned[0])
-        assert ended == bool(terminated[0]) == (week == MOST_WEEKS - 1)
-    np.testing.assert_array_equal(seen, info["final_obs"][0].numpy())
-    assert info["price"] > 0 and rows.state.week == 0
+def test_an_episode_lasts_half_a_year_and_repeats_under_its_seed(shelf):
+    env = PriceAndStockEnv(shelf)
+    played = []
+    for _ in range(2):
+        first, info = env.reset(seed=4)
+        weeks = [env.step(action[0].numpy()) for action in actions(1)]
+        assert [week[2] for week in weeks] == [False] * (MOST_WEEKS - 1) + [True]
+        played.append([first.tolist(), info, *((week[0].tolist(), week[1], week[4]) for week in weeks)])
+    assert played[0] == played[1]
 
 
-def test_rows_of_two_products_keep_their_own_stock(fitted):
+def test_copies_of_the_env_form_the_batch_that_sac_learns_from(shelf):
+    batch = GymVectorEnv(STOCK_ENV_ID, 2, settings={"shelf": shelf})
+    observation, _ = batch.reset(seed=0)
+    seen, reward, *_ = batch.step(actions(2)[0])
+    assert observation.shape == seen.shape == (2, 17) and reward.shape == (2,)
+
+
+def test_each_product_has_its_own_stock(fitted):
     pair = fitted(SellerConfig(days=130, units=10.0, products=2), DemandConfig(num_draws=8))
-    env = PriceAndStockVectorEnv(2, Shelf(Dynamics(pair), [STOCK, Stock(7.0, lead_weeks=6)]))
-    env.reset(seed=0, options={"product": torch.tensor([1, 0])})
-    assert env.state.on_hand.tolist() == [7.0, 500.0]
-    assert env.state.rows.stock.lead_weeks.tolist() == [6.0, 3.0]
+    env = PriceAndStockEnv(Shelf(Dynamics(pair), [STOCK, Stock(7.0, lead_weeks=6)]))
+    env.reset(seed=0, options={"product": 1})
+    assert env.state.on_hand.tolist() == [7.0] and env.state.rows.stock.lead_weeks.tolist() == [6.0]
 
 
 def test_a_product_or_draw_that_is_not_there_is_refused(shelf):
-    with pytest.raises(ValueError, match=r"'product' must be 0 to 0, found \[3\]"):
+    with pytest.raises(ValueError, match=r"'product' must be 0 to 0, found 3"):
         PriceAndStockEnv(shelf).reset(options={"product": 3})
 
 

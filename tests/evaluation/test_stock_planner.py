@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from shops.stock_rules import SETTINGS, CoverRule, blind_price, foresee, tune_rules
+from shops.stock_rules import SETTINGS, CoverRule, blind_price, foresee, roll_shelf, tune_rules
 
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.stock.shelf import Shelf
@@ -14,7 +14,6 @@ from pricerl.evaluation.stock.stock_planner import (
     first_plan,
     plan_orders,
     plan_prices,
-    roll_shelf,
     value_plan,
 )
 from pricerl.market.demand.config import DemandConfig

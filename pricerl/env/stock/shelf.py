@@ -18,7 +18,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import cell_of, tabulate_units
 from pricerl.env.stock.level import update_level
 from pricerl.errors import UsageError
-from pricerl.guardrails.limits import PriceLimits, RecentPrices
+from pricerl.guardrails.limits import PriceLimits, recent_prices
 from pricerl.guardrails.projection import feasible_band, project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.market import MarketRows
@@ -44,8 +44,6 @@ class ShelfRows(NamedTuple):
     """Units that the mean draw expects in an average week at that price."""
     factor: Tensor
     """``(26, B)`` units of a week over those of an average row of the history; 0 after the season."""
-    size: Tensor
-    """Negative-binomial size of a week's demand."""
 
 
 class ShelfState(NamedTuple):
@@ -133,7 +131,6 @@ class Shelf:
             price=past.price,
             usual=units[:, -1] * factor.sum(0) / stock.season_end,
             factor=factor,
-            size=self.size[product],
         )
         return ShelfState(
             product=product,
@@ -158,7 +155,7 @@ class Shelf:
     def allow(self, state: ShelfState, price: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
         """Project a proposed price, money, and order, units, ``(B,)`` each, onto the guardrails."""
         rows = state.rows
-        recent = RecentPrices(state.price, state.price, state.prices.sort(0).values[1:3].mean(0))
+        recent = recent_prices(state.prices, state.prices, WEEK)
         allowed = project(price, state.price, feasible_band(rows.limits, recent))
         arrives = rows.stock.season_end > state.week + rows.stock.lead_weeks
         ordered = project_order(order, state.held, rows.believed.unit_cost, rows.stock, arrives)
@@ -172,10 +169,6 @@ class Shelf:
             rise = (price.log() - state.log_reference_price) * fade(WEEK // step_days, price.device, step_days)
             units = units * lift(rise, rows.memory_gain, rows.memory_loss).mean(0)
         return units * state.rows.factor[state.week]
-
-    def step(self, state: ShelfState, action: Tensor, noise: Tensor) -> tuple[ShelfState, Week]:
-        """Return the next state and the week after an action ``(B, 2)``, for standard normal ``noise (3, B)``."""
-        return self.charge(state, *self.decide(state, action), noise)
 
     def charge(self, state: ShelfState, price: Tensor, order: Tensor, noise: Tensor) -> tuple[ShelfState, Week]:
         """Settle demand at an allowed price, for ``noise (3, B)`` in the level, the units and the next delivery."""
@@ -210,7 +203,7 @@ class Shelf:
         is_open = stock.season_end > state.week
         expected = self.expect(state, price, rows.believed).clamp(min=1e-9)
         sold_out = demand >= state.on_hand
-        mean, variance = update_level(state.mean, state.variance, sold, expected, rows.size, sold_out)
+        mean, variance = update_level(state.mean, state.variance, sold, expected, self.size[state.product], sold_out)
         after = state._replace(
             week=state.week + 1,
             on_hand=left - spoiled + inbound[0] - put_off,

@@ -10,15 +10,12 @@ where a delivery comes a week late.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from pricerl.data.days import WEEK
 from pricerl.env.noise import cell_of
-from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, Week, pass_through
+from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, pass_through
 from pricerl.guardrails.projection import price_box
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.stock import MOST_WEEKS
@@ -31,34 +28,6 @@ PACE = 0.15
 """First step of Adam, falling to 0: shares of the largest price change, and weeks of demand."""
 DECAYS = (0.8, 0.95)
 """Decay of Adam's means of slopes and squares; shorter than usual, as a plan takes 20 steps."""
-
-ShelfPolicy = Callable[[ShelfState], tuple[Tensor, Tensor]]
-"""``state -> (price, order)`` before the guardrails, ``(B,)`` money and units."""
-
-
-class ShelfRollout(NamedTuple):
-    """Decisions and outcomes of ``T`` weeks, each ``(T, B)``."""
-
-    price: Tensor
-    order: Tensor
-    week: Week
-
-    @property
-    def profit(self) -> Tensor:
-        """``(B,)`` profit of all weeks, money."""
-        return self.week.profit.sum(0)
-
-
-@torch.no_grad()
-def roll_shelf(shelf: Shelf, state: ShelfState, policy: ShelfPolicy, noise: Tensor) -> ShelfRollout:
-    """Play a policy inside the guardrails for the ``T`` weeks of standard normal ``noise (T, 3, B)``."""
-    weeks = []
-    for shock in noise:
-        price, order = shelf.allow(state, *policy(state))
-        state, week = shelf.charge(state, price, order, shock)
-        weeks.append((price, order, *week))
-    price, order, *outcome = (torch.stack(values) for values in zip(*weeks, strict=True))
-    return ShelfRollout(price, order, Week(*outcome))
 
 
 def plan_prices(state: ShelfState, plan: Tensor) -> Tensor:
