@@ -72,11 +72,10 @@ class Stock:
 
 
 class StockRows(NamedTuple):
-    """Fields of `Stock` for ``P`` products or ``B`` rows, the last axis; absent limits are infinite, values NaN."""
+    """Fields of `Stock`, rows last: inbound ``(6, B)``, season ``(26, B)``; absent limits are infinite, values NaN."""
 
     on_hand: Tensor
     inbound: Tensor
-    """``(6, B)``."""
     lead_weeks: Tensor
     late_share: Tensor
     storage_fee: Tensor
@@ -84,7 +83,6 @@ class StockRows(NamedTuple):
     leftover_value: Tensor
     season_end: Tensor
     season: Tensor
-    """``(26, B)``."""
     largest_order: Tensor
     smallest_order: Tensor
     pack_size: Tensor
@@ -121,14 +119,10 @@ def stack_stocks(stocks: Sequence[Stock], device: torch.device) -> StockRows:
 
 
 def project_order(order: Tensor, held: Tensor, unit_cost: Tensor, stock: StockRows, arrives: Tensor) -> Tensor:
-    """Return the allowed order nearest to a proposal, units ``(B,)``; total: none for NaN, or if none is allowed.
+    """Return the allowed order ``(B,)`` nearest to a proposed one, units; none for NaN, or if none is allowed.
 
-    Args:
-        order: ``(B,)`` proposed units.
-        held: ``(B,)`` units on hand and on the way before it.
-        unit_cost: ``(B,)`` money.
-        stock: limits of the rows.
-        arrives: ``(B,)`` bool, whether an order arrives before the season ends.
+    ``held`` counts units on hand and on the way, ``unit_cost`` is money, and ``arrives`` says whether an order arrives
+    before the season ends.
     """
     room = torch.minimum(stock.largest_order, stock.budget / unit_cost.clamp(min=1e-9) - held)
     most = torch.floor(room.clamp(min=0) / stock.pack_size) * stock.pack_size

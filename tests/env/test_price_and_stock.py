@@ -221,3 +221,12 @@ def test_stocks_must_match_products_and_count_profit(market):
         Shelf(Dynamics(market), [STOCK, STOCK])
     with pytest.raises(UsageError, match="orders need unit costs"):
         Shelf(Dynamics(market, RewardConfig("revenue")), [STOCK])
+    with pytest.raises(UsageError, match="min_hold_days to 7 or less, found 14"):
+        Shelf(Dynamics(market, guardrails=GuardrailConfig(min_hold_days=14)), [STOCK])
+
+
+def test_the_median_of_four_weeks_begins_with_the_history(market):
+    shelf = Shelf(Dynamics(market, guardrails=GuardrailConfig(max_above_median=0.5)), [STOCK])
+    charged = shelf.dynamics.history.price[-28:].view(4, 7)[:, -1]
+    assert len(charged.unique()) > 1
+    assert torch.equal(start(shelf, 1).prices[:, 0], charged)

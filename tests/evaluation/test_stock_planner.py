@@ -93,7 +93,7 @@ def test_every_policy_obeys_the_limits_on_price_and_order(market):
 
 def test_a_plan_is_the_same_again_and_starts_from_the_one_of_the_week_before(market):
     shelf, state, noise = opened(market, END_OF_LIFE)
-    first, again = (StockPlanner(shelf, paths=4, updates=3) for _ in range(2))
+    first, again = (StockPlanner(shelf) for _ in range(2))
     for planner in (first, again):
         price, order = shelf.allow(state, *planner(state))
         after, _ = shelf.charge(state, price, order, noise[0])

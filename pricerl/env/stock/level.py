@@ -16,17 +16,9 @@ def update_level(
     """Return mean and variance of the log level after a week, ``(B,)`` each, by nine-point Gauss-Hermite quadrature.
 
     Its points lie around the prior or, if units were left, around prior and sales together. Demand is negative binomial
-    around ``expected * exp(level)`` (Harvey and Fernandes 1989). A week that sold out shows only that demand was at
-    least as large; its probability is that of a Poisson number scaled to the same variance, a regularized gamma
-    function. The belief carries no gradient.
-
-    Args:
-        mean: ``(B,)`` of the log level before the week.
-        variance: ``(B,)`` before the week.
-        sold: ``(B,)`` units.
-        expected: ``(B,)`` units at level 1.
-        size: ``(B,)`` negative-binomial size of a week.
-        sold_out: ``(B,)`` bool.
+    of ``size`` around ``expected * exp(level)`` units (Harvey and Fernandes 1989). A week that sold out shows only that
+    demand was at least as large; its probability is that of a Poisson number scaled to the same variance, a regularized
+    gamma function. All arguments are ``(B,)``.
     """
     spread = 1 / (sold + 0.5) + 1 / size
     both = variance * spread / (variance + spread)

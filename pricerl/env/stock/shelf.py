@@ -91,7 +91,7 @@ class Shelf:
     """Market, guardrails and stock of all products: the constants of the functions, on the market's device.
 
     Raises:
-        UsageError: the number of stocks is not that of the products, or the objective leaves costs out.
+        UsageError: stocks and products differ in number, costs do not count, or prices must be held beyond a week.
     """
 
     def __init__(self, dynamics: Dynamics, stocks: Sequence[Stock]) -> None:
@@ -101,6 +101,9 @@ class Shelf:
             raise UsageError(f"stock: {market.num_products} products need as many stocks, found {len(stocks)}")
         if market.measure != "profit":
             raise UsageError("stock: orders need unit costs; choose an objective that counts profit")
+        hold = dynamics.guardrails.min_hold_days
+        if hold > WEEK:
+            raise UsageError(f"stock: prices change weekly; set guardrails.min_hold_days to 7 or less, found {hold}")
         self.stock = stack_stocks(stocks, market.device)
         self.size = market.size * WEEK / market.step_days
         self.quantiles = tabulate_units(self.size)
@@ -118,6 +121,9 @@ class Shelf:
         market = self.market
         history = self.dynamics.history
         past = self.dynamics.start(product, history.num_days[product] - 1)
+        prices = past.price.expand(RECENT_DAYS // WEEK, -1)
+        if past.trail is not None:
+            prices = past.trail.view(len(prices), -1, len(product))[:, -1]
         draws = torch.arange(market.num_draws + 1, device=market.device)
         units = market.average_day(past.price[:, None], product[:, None], draws).expected_units
         level = (units[:, :-1] / units[:, -1:]).log()
@@ -138,7 +144,7 @@ class Shelf:
             week=0,
             on_hand=stock.on_hand,
             inbound=stock.inbound,
-            prices=past.price.expand(RECENT_DAYS // WEEK, -1),
+            prices=prices,
             log_reference_price=past.log_reference_price,
             level=torch.zeros_like(past.price),
             mean=level.mean(1),

@@ -20,10 +20,13 @@ from pricerl.guardrails.projection import price_box
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.stock import MOST_WEEKS
 
-COLD = 5
-"""Gradient steps of a first plan, in multiples of those of a replanned one."""
+PATHS = 16
+"""Demand paths per gradient step, an even number."""
 BATCHES = 4
 """Sets of paths that the steps use in turn: a plan fitted to one set would lack the stock for the others."""
+FIRST_STEPS = 100
+STEPS = 20
+"""Gradient steps of a first plan, and of one that starts from the week before."""
 PACE = 0.15
 """First step of Adam, falling to 0: shares of the largest price change, and weeks of demand."""
 DECAYS = (0.8, 0.95)
@@ -135,14 +138,14 @@ def first_plan(shelf: Shelf, state: ShelfState) -> Tensor:
 
 
 @torch.enable_grad()
-def improve_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor, updates: int, batch: int) -> Tensor:
+def improve_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor, steps: int, batch: int) -> Tensor:
     """Climb the mean profit by Adam (Kingma and Ba 2015), each step on the next ``batch`` paths, ever shorter."""
     limits = state.rows.limits
     largest = state.rows.stock.largest_order / state.rows.usual.clamp(min=1e-9)
     scale = (state.rows.usual * state.price).clamp(min=1e-9)
     slope = torch.zeros_like(plan)
     square = torch.zeros_like(plan)
-    for step in range(1, updates + 1):
+    for step in range(1, steps + 1):
         plan = plan.detach().requires_grad_()
         value = value_plan(shelf, state, plan, paths[:, :, :batch]).mean(0)
         paths = paths.roll(-batch, 2)
@@ -151,7 +154,7 @@ def improve_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor, u
             slope = torch.lerp(gradient, slope, DECAYS[0])
             square = torch.lerp(gradient**2, square, DECAYS[1])
             size = (square / (1 - DECAYS[1] ** step)).sqrt() + 1e-8
-            pace = PACE * (1 - (step - 1) / updates)
+            pace = PACE * (1 - (step - 1) / steps)
             plan = plan + pace * slope / (1 - DECAYS[0] ** step) / size
             path = torch.cat([state.price.log()[None], plan_prices(state, plan.clamp(-1, 1))]).diff(dim=0).expm1()
             change = path / limits.change(path.sign()).abs().clamp(min=1e-9)
@@ -160,19 +163,10 @@ def improve_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor, u
 
 
 class StockPlanner:
-    """A policy that plans price and order anew every week, starting from its plan of the week before.
+    """A policy that plans price and order anew every week, starting from its plan of the week before."""
 
-    Args:
-        shelf: market and stock.
-        paths: demand paths per gradient step, an even number.
-        updates: gradient steps per week.
-        seed: of the paths.
-    """
-
-    def __init__(self, shelf: Shelf, paths: int = 16, updates: int = 20, seed: int = 0) -> None:
+    def __init__(self, shelf: Shelf, seed: int = 0) -> None:
         self.shelf = shelf
-        self.paths = paths
-        self.updates = updates
         self._generator = torch.Generator(shelf.market.device).manual_seed(seed)
         self.plan: Tensor | None = None
         """Plan of the remaining weeks, after the first call."""
@@ -180,12 +174,12 @@ class StockPlanner:
     @torch.no_grad()
     def __call__(self, state: ShelfState) -> tuple[Tensor, Tensor]:
         """Return the price, money, and the order, units, of the first week of the plan, ``(B,)`` each."""
-        updates = self.updates
         if self.plan is None or self.plan.shape[1] != MOST_WEEKS - state.week + 1:
             plan = first_plan(self.shelf, state)
-            updates *= COLD
+            steps = FIRST_STEPS
         else:
             plan = self.plan[:, 1:]
-        paths = draw_paths(self.shelf, state, plan, BATCHES * self.paths, self._generator)
-        self.plan = improve_plan(self.shelf, state, plan, paths, updates, self.paths)
+            steps = STEPS
+        paths = draw_paths(self.shelf, state, plan, BATCHES * PATHS, self._generator)
+        self.plan = improve_plan(self.shelf, state, plan, paths, steps, PATHS)
         return plan_prices(state, self.plan)[0].exp(), plan_orders(state, self.plan)[0]
