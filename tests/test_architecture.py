@@ -80,7 +80,7 @@ MAX_FOLDER_LINES = {
     "env/stock": 390,
     "evaluation": 1960,
     "evaluation/card": 410,
-    "evaluation/stock": 190,
+    "evaluation/stock": 170,
     "experiments": 1330,
     "guardrails": 1570,
     "market": 1300,

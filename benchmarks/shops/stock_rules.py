@@ -88,7 +88,7 @@ class CoverRule:
         factor = rows.factor[state.week :]
         weeks = torch.arange(len(factor), device=factor.device)[:, None]
         ahead = torch.where(weeks <= rows.stock.lead_weeks, factor, 0.0).sum(0)
-        weekly = self.shelf.expect(state, state.price, rows.believed) * state.mean.exp()
+        weekly = self.shelf.expect(state, state.price[None], rows.believed)[0] * state.mean.exp()
         target = self.cushion * weekly * ahead / factor[0].clamp(min=1e-9)
         cover = (state.held / target.clamp(min=1e-9)).clamp(0.25, 4)
         return self.price * cover**-self.reaction, torch.minimum(target - state.held, self.cap * weekly).clamp(min=0)

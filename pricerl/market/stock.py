@@ -65,6 +65,9 @@ class Stock:
         for name, (low, high) in ranges.items():
             if not low <= named[name] <= high:
                 problems.append(f"{name} must be {low} to {high}, found {named[name]}")
+        for name in ("lead_weeks", "season_end"):
+            if named[name] % 1:
+                problems.append(f"{name} must be whole weeks, found {named[name]}")
         if len(self.inbound) > MOST_LEAD_WEEKS or len(self.season) not in (0, MOST_WEEKS):
             problems.append(f"inbound lists at most {MOST_LEAD_WEEKS} weeks, season {MOST_WEEKS} or none")
         if problems:

@@ -53,7 +53,7 @@ def policies(shelf, state):
 
 @pytest.mark.parametrize("late", [0.0, 0.3])
 def test_the_value_of_a_plan_is_what_the_shelf_pays(market, late):
-    """On the path that the shelf lives through, the truth being believed; buyers' memory is a mean per week."""
+    """On the path that the shelf lives through, the truth being believed."""
     terms = {"storage_fee": 0.2, "spoilage": 0.1, "leftover_value": 3.0, "season_end": 20}
     shelf, state, noise = opened(market, Stock(300.0, (40.0, 60.0), lead_weeks=2, late_share=late, **terms))
     truth = state._replace(rows=state.rows._replace(believed=state.rows.market))

@@ -168,18 +168,23 @@ class Shelf:
         return pass_through(price, allowed), pass_through(order, ordered)
 
     def expect(self, state: ShelfState, price: Tensor, rows: MarketRows) -> Tensor:
-        """Return the units ``(B,)`` that a draw expects this week at a price ``(B,)``, money, and level 1."""
+        """Return the units ``(T, B)`` that a draw expects at level 1 and prices ``(T, B)`` of the next weeks, money."""
         units = self.market.average_day_at(price, self.market.grid_position(price, rows), rows).expected_units
         if self.market.remembers:
+            kept = REFERENCE_MEMORY**WEEK
+            weeks = torch.arange(len(price), device=price.device)[:, None]
+            age = weeks - weeks.T - 1
+            weight = torch.where(age >= 0, (1 - kept) * kept ** age.clamp(min=0), 0.0)
+            reference = weight @ price.log() + kept**weeks * state.log_reference_price
             step_days = self.market.step_days
-            rise = (price.log() - state.log_reference_price) * fade(WEEK // step_days, price.device, step_days)
-            units = units * lift(rise, rows.memory_gain, rows.memory_loss).mean(0)
-        return units * state.rows.factor[state.week]
+            faded = fade(WEEK // step_days, price.device, step_days)[..., None]
+            units = units * lift((price.log() - reference) * faded, rows.memory_gain, rows.memory_loss).mean(0)
+        return units * state.rows.factor[state.week : state.week + len(price)]
 
     def charge(self, state: ShelfState, price: Tensor, order: Tensor, noise: Tensor) -> tuple[ShelfState, Week]:
         """Settle demand at an allowed price, for ``noise (3, B)`` in the level, the units and the next delivery."""
         level = state.level + LEVEL_DRIFT * noise[0]
-        expected = self.expect(state, price, state.rows.market) * level.exp()
+        expected = self.expect(state, price[None], state.rows.market)[0] * level.exp()
         smooth = self.quantiles.smooth_units(expected.clamp(min=1e-9)[None], cell_of(noise[1:2]), state.product)[0]
         demand = torch.where(expected > 0, pass_through(smooth, smooth.floor()), 0.0)
         late = torch.special.ndtr(noise[2]) < state.rows.stock.late_share
@@ -207,7 +212,7 @@ class Shelf:
         loss = torch.where(stock.season_end == state.week + 1, stock.write_off(cost) * remaining, 0.0)
         profit = rows.market.contribution(sold * price * rows.market.share_paid, sold) - held - loss
         is_open = stock.season_end > state.week
-        expected = self.expect(state, price, rows.believed).clamp(min=1e-9)
+        expected = self.expect(state, price[None], rows.believed)[0].clamp(min=1e-9)
         sold_out = demand >= state.on_hand
         mean, variance = update_level(state.mean, state.variance, sold, expected, self.size[state.product], sold_out)
         after = state._replace(

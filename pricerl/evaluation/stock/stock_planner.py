@@ -13,11 +13,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pricerl.data.days import WEEK
 from pricerl.env.noise import cell_of
 from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, pass_through
 from pricerl.guardrails.projection import price_box
-from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.stock import MOST_WEEKS
 
 PATHS = 16
@@ -51,24 +49,6 @@ def plan_orders(state: ShelfState, plan: Tensor) -> Tensor:
     return pass_through(wanted, lots.diff(dim=0, prepend=torch.zeros_like(lots[:1])))
 
 
-def expect_units(shelf: Shelf, state: ShelfState, log_price: Tensor) -> Tensor:
-    """Return the units that the mean draw expects at log prices, ``(T, B)`` each; buyers' memory is a mean per week."""
-    market = state.rows.believed
-    price = log_price.exp()
-    day = shelf.market.average_day_at(price, shelf.market.grid_position(price, market), market)
-    expected = day.expected_units * state.rows.factor[state.week :]
-    if not shelf.market.remembers:
-        return expected
-    kept = REFERENCE_MEMORY**WEEK
-    weeks = torch.arange(len(log_price), device=log_price.device)[:, None]
-    age = weeks - weeks.T - 1
-    weight = torch.where(age >= 0, (1 - kept) * kept ** age.clamp(min=0), 0.0)
-    reference = weight @ log_price + kept**weeks * state.log_reference_price
-    step_days = shelf.market.step_days
-    faded = fade(WEEK // step_days, price.device, step_days).mean()  # over the days of a week
-    return expected * lift((log_price - reference) * faded, market.memory_gain, market.memory_loss)
-
-
 def draw_paths(shelf: Shelf, state: ShelfState, plan: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Draw an even number of paths from the belief, ``(2, T, S, B)``.
 
@@ -84,7 +64,7 @@ def draw_paths(shelf: Shelf, state: ShelfState, plan: Tensor, count: int, genera
 
 def count_units(shelf: Shelf, state: ShelfState, plan: Tensor, level: Tensor, shock: Tensor) -> Tensor:
     """Return paths at log levels ``(T, S, B)`` and normal shocks ``(2, T, S, B)``, units whole at the plan's prices."""
-    expected = expect_units(shelf, state, plan_prices(state, plan))[:, None].clamp(min=1e-9)
+    expected = shelf.expect(state, plan_prices(state, plan).exp(), state.rows.believed)[:, None].clamp(min=1e-9)
     units = shelf.quantiles.smooth_units(expected * level.exp(), cell_of(shock[0]), state.product).floor()
     return torch.stack([units / expected, (torch.special.ndtr(shock[1]) < state.rows.stock.late_share).float()])
 
@@ -96,8 +76,8 @@ def value_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor) -> 
     """
     stock = state.rows.stock
     market = state.rows.believed
-    log_price = plan_prices(state, plan)
-    demand = expect_units(shelf, state, log_price)[:, None] * paths[0]
+    price = plan_prices(state, plan).exp()
+    demand = shelf.expect(state, price, market)[:, None] * paths[0]
     order = plan_orders(state, plan)
     weeks = torch.arange(len(order), device=order.device)[:, None]
     surprise = (demand - demand.mean(1, keepdim=True)).roll(1, 0) * (weeks > 0)[:, None]
@@ -116,7 +96,7 @@ def value_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor) -> 
     left = (walk - walk.cummin(0).values.clamp(max=0)) * kept
     sold = torch.cat([state.on_hand.expand_as(left[:1]), fresh * left[:-1]]) + arriving - left
     ends = weeks + state.week + 1
-    margin = market.share_kept * market.share_paid * log_price.exp() - market.unit_cost
+    margin = market.share_kept * market.share_paid * price - market.unit_cost
     held = stock.storage_fee + stock.spoilage * market.unit_cost
     is_open = ends <= stock.season_end
     loss = torch.where(ends == stock.season_end, stock.write_off(market.unit_cost), 0.0)[:, None]
@@ -127,7 +107,7 @@ def value_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor) -> 
 def first_plan(shelf: Shelf, state: ShelfState) -> Tensor:
     """Return the plan to keep the price and to order what is expected to sell, with a fifth more on hand."""
     rows = state.rows
-    factor = expect_units(shelf, state, state.price.log().expand(MOST_WEEKS - state.week, -1))
+    factor = shelf.expect(state, state.price.expand(MOST_WEEKS - state.week, -1), rows.believed)
     factor = factor * state.mean.exp() / rows.usual.clamp(min=1e-9)
     weeks = torch.arange(len(factor), device=factor.device)[:, None]
     arrival = (weeks + rows.stock.lead_weeks).long()
