@@ -20,6 +20,7 @@ from pricerl.advice.sentences.grounds import (
     judge_backtest,
     judge_proposal,
     order_lines,
+    proposer_lines,
     track_lines,
 )
 from pricerl.advice.sentences.next_steps import Place

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pricerl.sac.networks import Actor, Critic
+from pricerl.sac.networks import Actor
 
 
 class Observed(Protocol):
@@ -37,7 +37,7 @@ class DifferentiableEnv(Protocol):
 
 
 def roll_out_actor(
-    actor: Actor, critic: Critic, env: DifferentiableEnv, horizon: int, alpha: Tensor
+    actor: Actor, critic: nn.Module, env: DifferentiableEnv, horizon: int, alpha: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the loss ``()`` of ``horizon`` decisions of the actor, and all their log probabilities, as constants.
 

@@ -54,7 +54,7 @@ def _clone(preset: str, **seller: int) -> tuple[SACModule, PricingDataModule]:
 
 def test_normalized_critics_refuse_the_markets_gradient() -> None:
     network = NetworkConfig(hidden=(8,), residual=False, value_bounds=False, normalized=True)
-    with pytest.raises(UsageError, match="leave out model.algorithm.actor_horizon"):
+    with pytest.raises(UsageError, match="values scaled rewards"):
         SACModule(TaskSpec(3, 1), SACConfig(actor_horizon=2), network)
 
 
