@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pricerl.arrays import check_shapes
 from pricerl.sac.agent import SACAgent
-from pricerl.sac.checks import check_shapes
 from pricerl.sac.losses import critic_loss, polyak_update
 from pricerl.sac.optimizer import Adam
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pricerl.arrays import check_shapes
 from pricerl.runtime import COMPUTE
-from pricerl.sac.checks import check_shapes
 
 NORMALIZED_LIMIT = 10.0
 """Normalized observations are clipped to plus and minus this many standard deviations."""

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pricerl.sac.checks import check_shapes
+from pricerl.arrays import check_shapes
 
 
 def td_target(

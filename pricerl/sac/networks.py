@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pricerl.sac.checks import check_shapes
+from pricerl.arrays import check_shapes
 from pricerl.sac.config import NetworkConfig
 from pricerl.sac.layers import EnsembleHead, EnsembleLayerNorm, EnsembleLinear, InputNormalization, Linear, drop
 from pricerl.sac.losses import tanh_gaussian_log_prob

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pricerl.arrays import check_shapes
 from pricerl.errors import UsageError
-from pricerl.sac.checks import check_shapes
 
 
 class Transition(NamedTuple):

@@ -13,8 +13,8 @@ import torch
 from gymnasium.spaces import flatdim
 from torch import Tensor
 
+from pricerl.arrays import check_finite
 from pricerl.errors import NonFiniteError
-from pricerl.sac.checks import check_finite
 from pricerl.sac.config import ReplayConfig
 from pricerl.sac.replay import ReplayBuffer, Transition
 from pricerl.training.algorithm import Algorithm

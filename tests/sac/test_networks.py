@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pricerl.arrays import check_finite
 from pricerl.errors import NonFiniteError
 from pricerl.sac.agent import SACAgent
-from pricerl.sac.checks import check_finite
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import EnsembleHead, EnsembleLinear, InputNormalization
 from pricerl.sac.losses import actor_loss, critic_loss
