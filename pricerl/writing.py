@@ -272,10 +272,17 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _place(part: Path, sets: Path) -> int:
     """Move a complete set under the next free number, and return that."""
-    number = max((int(path.name) for path in _numbered(sets)), default=0) + 1
-    part.rename(sets / f"{number:04d}")
-    sync_folder(sets)
-    return number
+    number = max((int(path.name) for path in _numbered(sets)), default=0)
+    while True:
+        number += 1
+        try:
+            part.rename(sets / f"{number:04d}")
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another process was faster
+                raise
+        else:
+            sync_folder(sets)
+            return number
 
 
 def _numbered(sets: Path) -> list[Path]:

@@ -60,7 +60,7 @@ MAX_FOLDER_LINES = {
     "evaluation/card": 410,
     "evaluation/stock": 170,
     "experiments": 1280,
-    "guardrails": 1540,
+    "guardrails": 1550,
     "market": 1210,
     "market/demand": 2230,
     "operations": 2080,

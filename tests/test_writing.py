@@ -103,6 +103,15 @@ def test_folders_of_the_users_among_published_sets_stay(tmp_path: Path) -> None:
     assert kept == ["2019", "2020 photos", "2023", "2024", "2025", "2026", "2027", "current"]
 
 
+def test_a_set_takes_the_next_number_if_another_process_was_faster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path)
+    monkeypatch.setattr("pricerl.writing._numbered", lambda sets: [])  # the other set came after this look
+    publish(tmp_path, "2\n")
+    assert {path.name for path in (tmp_path / "published").iterdir()} >= {"0001", "0002"}
+
+
 def test_a_copy_that_followed_the_links_is_published_into(tmp_path: Path) -> None:
     publish(tmp_path / "out", "old\n")
     shutil.copytree(tmp_path / "out", tmp_path / "copy")

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.noise import MAX_Z, Z_STEP
+from pricerl.env.noise import cell_of
 from pricerl.env.state import State, varying
-from pricerl.guardrails.projection import price_box, project
+from pricerl.guardrails.projection import pass_through, price_box, project
 
 SETTLING_DAYS = 14
 """Days, or weeks, at a random price before a start: the window then holds that price, and buyers are used to it."""
@@ -60,8 +60,7 @@ class DifferentiableMarket:
         days = dynamics.days_per_step
         band = dynamics.band(state)
         proposal = dynamics.propose(state, action[:, 0], band)
-        allowed = project(proposal, state.price, band).detach()
-        price = proposal + (allowed - proposal).detach()
+        price = pass_through(proposal, project(proposal, state.price, band))
         after, outcome = dynamics.hold(state, price, days, self._draw_z(days))
         return after, outcome.reward.sum(1), self._discount
 
@@ -69,4 +68,4 @@ class DifferentiableMarket:
         """Return the noise of ``draw_z`` from the global generator, or None without noise."""
         if not self.dynamics.config.noise:
             return None
-        return (torch.randn(days, len(self._discount), device=self._discount.device) + MAX_Z) / Z_STEP
+        return cell_of(torch.randn(days, len(self._discount), device=self._discount.device))

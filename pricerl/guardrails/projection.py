@@ -154,3 +154,8 @@ def _candidates(steps: Tensor, menu: MenuRows) -> Tensor:
     cycle = torch.floor(steps.clamp(-most, most) / menu.period.clamp(min=1))
     shifts = [menu.points + (menu.period * (cycle + shift))[:, None] for shift in (-1, 0, 1)]
     return torch.cat(shifts, 1)
+
+
+def pass_through(value: Tensor, hard: Tensor) -> Tensor:
+    """Return ``hard`` with the gradient of ``value``, straight through (Bengio et al. 2013, arXiv:1308.3432)."""
+    return hard.detach() + (value - value.detach()).nan_to_num(0.0)

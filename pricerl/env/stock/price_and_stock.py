@@ -101,7 +101,7 @@ def observe(state: ShelfState) -> Tensor:
     rows = state.rows
     usual = rows.usual.clamp(min=1e-6)
     factor = rows.factor[min(state.week, MOST_WEEKS - 1)]
-    margin = rows.believed.share_kept * rows.believed.share_paid - rows.believed.unit_cost / rows.price
+    margin = rows.believed.contribution(rows.believed.share_paid * rows.price, torch.ones_like(usual)) / rows.price
     elapsed = torch.full_like(usual, state.week / MOST_WEEKS)
     columns = [
         *(units / usual for units in (state.on_hand, *state.inbound)),

@@ -19,7 +19,7 @@ from pricerl.env.noise import cell_of, tabulate_units
 from pricerl.env.stock.level import update_level
 from pricerl.errors import UsageError
 from pricerl.guardrails.limits import PriceLimits, recent_prices
-from pricerl.guardrails.projection import feasible_band, project
+from pricerl.guardrails.projection import feasible_band, pass_through, project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.market import MarketRows
 from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock, StockRows, project_order, stack_stocks
@@ -225,8 +225,3 @@ class Shelf:
             variance=torch.where(is_open, variance, state.variance) + LEVEL_DRIFT**2,
         )
         return after, Week(torch.where(is_open, profit, 0.0), sold, demand - sold, spoiled)
-
-
-def pass_through(value: Tensor, hard: Tensor) -> Tensor:
-    """Return ``hard`` with the gradient of ``value``, straight through (Bengio et al. 2013, arXiv:1308.3432)."""
-    return hard.detach() + (value - value.detach()).nan_to_num(0.0)

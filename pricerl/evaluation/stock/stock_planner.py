@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from pricerl.env.noise import cell_of
-from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, pass_through
-from pricerl.guardrails.projection import price_box
+from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState
+from pricerl.guardrails.projection import pass_through, price_box
 from pricerl.market.stock import MOST_WEEKS
 
 PATHS = 16
@@ -96,7 +96,7 @@ def value_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor) -> 
     left = (walk - walk.cummin(0).values.clamp(max=0)) * kept
     sold = torch.cat([state.on_hand.expand_as(left[:1]), fresh * left[:-1]]) + arriving - left
     ends = weeks + state.week + 1
-    margin = market.share_kept * market.share_paid * price - market.unit_cost
+    margin = market.contribution(market.share_paid * price, torch.ones_like(price))
     held = stock.storage_fee + stock.spoilage * market.unit_cost
     is_open = ends <= stock.season_end
     loss = torch.where(ends == stock.season_end, stock.write_off(market.unit_cost), 0.0)[:, None]
