@@ -251,8 +251,8 @@ def test_ad_spend_that_goes_with_the_price_is_not_credited_to_it(make_product):
     for seed in range(4):
         price, units, spend = advertised_shop(seed)
         product = make_product(price, units)
-        told = replace(product, ad_spend=spend)
-        slopes.append([regression(item)[0].mode[1] for item in (told, product)])
-    told, untold = np.mean(slopes, axis=0)
-    assert told == pytest.approx(SLOPE, abs=0.25)
-    assert untold < told - 0.15
+        reported = replace(product, ad_spend=spend)
+        slopes.append([regression(item)[0].mode[1] for item in (reported, product)])
+    reported, unreported = np.mean(slopes, axis=0)
+    assert reported == pytest.approx(SLOPE, abs=0.25)
+    assert unreported < reported - 0.15
