@@ -61,7 +61,7 @@ MAX_FOLDER_LINES = {
     "evaluation/stock": 170,
     "experiments": 1280,
     "guardrails": 1550,
-    "market": 1210,
+    "market": 1220,
     "market/demand": 2230,
     "operations": 2080,
     "operations/log": 970,

@@ -18,6 +18,7 @@ from pricerl.market.cost import CostPosterior, Measure
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.stock import Stock
 
 NO_EDGE = 1e30
 """Money above any price, in place of an edge that a product lacks."""
@@ -99,6 +100,8 @@ class ProductMarket:
     """``(2,)`` prices at which demand may fall at once, money, ascending; there the grid has two points."""
     prior: StatedPrior | None = None
     """Prior of the elasticity; None where the demand model states none."""
+    stock: Stock | None = None
+    """Stock and terms of supply as the seller knows them; None if nothing about them is known."""
 
 
 @dataclass(frozen=True)
