@@ -84,11 +84,7 @@ class CostConfig:
         return found
 
     def check_products(self, known: Collection[str], count: int) -> None:
-        """Refuse costs of products whose names are not ``known``, and rows without a product unless ``count`` is 1.
-
-        Raises:
-            UsageError: naming every unknown product.
-        """
+        """Raise a ``UsageError`` on costs of products that are not ``known``, or of none if ``count`` is above 1."""
         if "" in self._rows and count > 1:
             raise UsageError(f"costs: the history has {count} products; name them in a column Product")
         unknown = [f"{name!r}{did_you_mean(name, known)}" for name in self._rows if name and name not in known]
@@ -155,18 +151,16 @@ class CostPosterior:
 def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng: np.random.Generator) -> CostPosterior:
     """Fit share kept, unit cost and fixed cost to the reported profit, as ``K`` draws.
 
-    The model is ``profit = -A + k * sales - c * units`` with a Gaussian prior, k in [0.5, 1], c >= 0 and A >= 0. Noise
-    is estimated from the residuals, and outlying days are down-weighted (Huber 1964). Draws come from the posterior
-    truncated to these ranges. A cost that ``config.products`` holds for a day enters that day as known, so that a cost
-    that changed does not bias the others. Values for all products and of the file's column replace the estimate only
-    after the fit. Only days with ``profit_known`` enter.
+    The model is ``profit = -A + k * sales - c * units`` with a Gaussian prior, truncated to k in [0.5, 1], c >= 0 and
+    A >= 0; outlying days are down-weighted (Huber 1964). A cost that ``config.products`` holds for a day enters it as
+    known, so that a cost that changed does not bias the others. Values for all products and of the file's column
+    replace the estimate only after the fit.
     """
     used = product.profit_known
     price = float(np.median(product.price))
     mean_sales = max(float(product.sales[product.observed].mean()), 1e-6 * price)
     scale = [mean_sales, 1.0, price]
     mean, sd = np.array([PRIOR_FIXED_TO_SALES, PRIOR_SHARE, PRIOR_COST_TO_PRICE]).T * scale
-    prior = mean, np.diag(sd**2)
     identified = int(used.sum()) >= MIN_PROFIT_DAYS
     own = config.daily(product) * [product.step_days, 1, 1]
     if identified:
@@ -176,11 +170,11 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
         profit = product.profit[used] - np.nansum(design * given, axis=1)
         design = np.where(np.isnan(given), design, 0.0)
         normals = rng.standard_normal((NUM_PROPOSALS, 3))
-        draws = _truncated_draws(*_linear_posterior(design, profit, *prior), num_draws, normals)
+        draws = _truncated_draws(*_linear_posterior(design, profit, mean, sd), num_draws, normals)
         missed = (design @ draws.mean(0) - profit)[sales > 0]  # money by which the costs miss the profit
         identified = not missed.size or abs(float(np.median(missed))) <= MAX_MISFIT * float(np.median(sales[sales > 0]))
     if not identified:
-        draws = _truncated_draws(*prior, num_draws, rng.standard_normal((NUM_PROPOSALS, 3)))
+        draws = _truncated_draws(mean, np.diag(sd**2), num_draws, rng.standard_normal((NUM_PROPOSALS, 3)))
     fixed = None if config.fixed_cost is None else config.fixed_cost * product.step_days
     general = fixed, config.share_kept, product.unit_cost if config.unit_cost is None else config.unit_cost
     supplied = [every if np.isnan(last) else last for last, every in zip(own[-1], general, strict=True)]
@@ -199,26 +193,24 @@ def describe_costs(product: ProductHistory, config: CostConfig) -> str:
 
 
 def _linear_posterior(
-    design: FloatArray, profit: FloatArray, prior_mean: FloatArray, prior_covariance: FloatArray
+    design: FloatArray, profit: FloatArray, prior_mean: FloatArray, prior_sd: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the Gaussian posterior of the coefficients with Huber weights, ``(3,)`` and ``(3, 3)``.
+    """Return mean and covariance of the coefficients ``(3,)`` of a design ``(D, 3)`` for profit ``(D,)``, money.
 
-    Coefficients are scaled by their prior sds: under a price that never changed, sales and units are collinear, and
-    only the prior separates them. The design is ``(D, 3)``, the profit ``(D,)`` money, the prior covariance diagonal.
+    Coefficients are scaled by their prior sds: under a price that never changed, only the prior separates them.
     """
-    sd = np.sqrt(np.diag(prior_covariance))
-    scaled = design * sd
+    scaled = design * prior_sd
     target = profit - design @ prior_mean
     least = max(1e-3 * float(np.abs(profit).max()), 1e-6)
     weights = np.ones(len(profit))
     noise = max(float(profit.std()), least)
     for _ in range(HUBER_STEPS):
-        precision = np.eye(len(sd)) + (scaled.T * weights) @ scaled / noise**2
+        precision = np.eye(len(prior_sd)) + (scaled.T * weights) @ scaled / noise**2
         moved = np.linalg.solve(precision, (scaled.T * weights) @ target / noise**2)
         residual = target - scaled @ moved
         noise = max(float(np.sqrt((weights * residual**2).sum() / weights.sum())), least)
         weights = np.minimum(1.0, HUBER_THRESHOLD * noise / np.maximum(np.abs(residual), 1e-12))
-    return prior_mean + sd * moved, np.asarray(np.linalg.inv(precision) * np.outer(sd, sd), dtype=np.float64)
+    return prior_mean + prior_sd * moved, np.asarray(np.linalg.inv(precision) * np.outer(prior_sd, prior_sd))
 
 
 def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, normals: FloatArray) -> FloatArray:
@@ -227,9 +219,6 @@ def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, n
     factor = (axes * np.sqrt(np.abs(variances))).T
     low = np.array([0, MIN_SHARE_KEPT, 0])
     high = np.array([np.inf, 1, np.inf])
-    for proposals in (normals[: 2 * num_draws], normals):  # the first ones usually suffice
-        draws = mean + proposals @ factor
-        inside = ((draws >= low) & (draws <= high)).all(1)
-        if np.count_nonzero(inside) >= num_draws:
-            return np.asarray(draws[inside][:num_draws])
-    return np.asarray(np.clip(draws, low, high)[:num_draws])
+    draws = mean + normals @ factor
+    inside = draws[((draws >= low) & (draws <= high)).all(1)]
+    return np.asarray((inside if len(inside) >= num_draws else np.clip(draws, low, high))[:num_draws])

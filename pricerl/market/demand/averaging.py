@@ -1,7 +1,6 @@
-"""Model averaging: the regressions that may explain one history, weighted by their evidence.
+"""Model averaging: the regressions that may explain one history, weighted by their evidence (Hoeting et al. 1999).
 
-The way the prices were set decides which terms a regression may have. The evidence decides which of them it has and how
-smooth the season is (Hoeting et al. 1999).
+The way the prices were set decides which terms a regression may have.
 """
 
 from __future__ import annotations
@@ -81,11 +80,7 @@ class Part(NamedTuple):
 
 
 def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceSetting, list[Part], int]:
-    """Fit the regressions that the way the prices were set allows.
-
-    Returns:
-        How the prices were set, the regressions with weights that sum to 1, and the number of outliers.
-    """
+    """Return how the prices were set, the weighted regressions that this allows, and the number of outliers."""
     observed = product.observed
     others = observed & ~product.own_days
     setting = classify_prices(product.price[observed], product.step_days)
@@ -167,10 +162,7 @@ def _split_memory(part: Part) -> list[Part]:
 
 
 def _follows_demand(data: RegressionData, posterior: RegressionPosterior, tested: BoolArray) -> bool:
-    """Return whether price changes on the days ``tested (D,)`` follow the unexplained demand of the week before.
-
-    The standard errors are those of White (1980).
-    """
+    """Return whether price changes on days ``tested (D,)`` follow the demand of the week before (White 1980)."""
     mean = np.exp(posterior.log_mean)
     surprise = np.cumsum(np.append(0.0, (data.units - mean) / np.sqrt(mean + mean**2 / posterior.size)))
     week = steps_in(WEEK, data.step_days)
@@ -187,12 +179,9 @@ def _follows_demand(data: RegressionData, posterior: RegressionPosterior, tested
 def fit_demand_regression(
     data: RegressionData, settings: DemandSettings
 ) -> tuple[RegressionData, RegressionPosterior, int]:
-    """Fit the regression twice: to winsorised units, then without the outliers of the first fit.
+    """Fit the regression twice, the second time without outliers; return days kept, posterior and number of outliers.
 
     Groups of days by their optional flags, such as promotions, are winsorised around their own median.
-
-    Returns:
-        The days kept, the posterior, and the number of outliers.
     """
     optional = data.covariates[:, data.covariates.shape[1] - len(data.optional) :]
     flags = optional[:, ((optional == 0) | (optional == 1)).all(0)].astype(np.int64)

@@ -54,13 +54,10 @@ PRIORS = {
 }
 """Prior means and sds of the covariates' coefficients, in logs.
 
-Those of weekdays and of the trend over the whole history are wide: with narrow ones, their effect would be attributed
-to a price that moves with them. The mean short-term elasticity to advertising is 0.12 (Sethuraman, Tellis and Briesch
-2011). A campaign is the ratio of ad to organic conversion. Promotions have a further
-elasticity with respect to the depth of the discount, a step of demand at an unchanged price, and an effect of what
-buyers still have at home. The mean of 7,264 cross-price elasticities is 0.26, and most are between -0.5 and 1 (Auer and
-Papies 2020). A holiday, and the day before one, move demand by about a third; a yearly harmonic has the amplitude of a
-knot of the season.
+Those of weekdays and trend are wide: with narrow ones, their effect would be attributed to a price that moves with
+them. The mean short-term elasticity to advertising is 0.12 (Sethuraman, Tellis and Briesch 2011), that of 7,264
+cross-price elasticities 0.26, most between -0.5 and 1 (Auer and Papies 2020). Promotions have a further elasticity to
+the depth of the discount, a step of demand at an unchanged price, and an effect of what buyers still have at home.
 """
 
 SEASON_SD = 0.3
@@ -164,10 +161,7 @@ class RegressionData:
         return np.column_stack([np.ones_like(x), x, regular**2, self.covariates])
 
     def past_multiplier(self, elasticity: float, coefficients: FloatArray, names: Collection[str]) -> FloatArray:
-        """Return the ratio ``(D,)`` of each day's demand to that ahead due to the covariates of some names.
-
-        The ``elasticity`` is the response to a discount from the regular price, in addition to the promotions' own.
-        """
+        """Return each day's demand over that ahead ``(D,)``, by some covariates and the response to discounts."""
         chosen = np.isin(self.names, [*names])
         log_ratio = (self.covariates[:, chosen] - self.ahead[chosen]) @ coefficients[chosen]
         return np.asarray(np.exp(log_ratio + elasticity * (self.log_price - self.regular)))
@@ -188,9 +182,8 @@ class RegressionData:
 def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> RegressionData:
     """Collect the covariates of all days: calendar, prices, advertising, and `optional_covariates`.
 
-    Lags are in calendar days, so days without sales count. Lagged units are excluded because, next to so flexible a
-    season, their coefficient is biased downwards (Nickell 1981), and the price's with it. With promotions there is no
-    reference price: both describe what a passing discount does.
+    Lagged units are excluded: next to so flexible a season, their coefficient is biased downwards (Nickell 1981), and
+    the price's with it. With promotions there is no reference price: both describe what a passing discount does.
     """
     terms = terms or Terms()
     age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
@@ -255,8 +248,7 @@ def _past_prices(product: ProductHistory, log_price: FloatArray, terms: Terms) -
 def _advertising(product: ProductHistory, recent: BoolArray) -> list[Covariate]:
     """Return the log ad spend and conversion of the week before, and the log ratio of ad to organic conversion.
 
-    A price moves both conversions, so it does not cause their ratio, while a campaign moves the former. Same-day ad
-    conversion alone would be a mediator of the price, and same-day spend on clicks or commissions follows the sales.
+    A price moves both conversions, a campaign only the former. Ads of the same day would follow price and sales.
     """
 
     def varies(value: FloatArray) -> bool:
@@ -288,10 +280,7 @@ def _log_week_before(value: FloatArray, steps: int) -> FloatArray:
 
 
 def _promotions(product: ProductHistory, log_price: FloatArray, window: int) -> tuple[FloatArray, list[Covariate]]:
-    """Return the log regular price ``(D,)``, and the promotions' covariates.
-
-    The further slope on the depth of a discount keeps the response to promotions apart from that to the regular price.
-    """
+    """Return the log regular price ``(D,)``, and covariates that keep the response to promotions apart from it."""
     reported = np.zeros(len(log_price), dtype=bool) if product.promotion is None else product.promotion
     usual = carry_forward(np.where(reported, np.nan, log_price)) if not reported.all() else log_price
     regular = regular_prices(log_price, window) if window else np.maximum(log_price, usual)
@@ -308,10 +297,9 @@ def _promotions(product: ProductHistory, log_price: FloatArray, window: int) -> 
 def optional_covariates(product: ProductHistory, deals: Sequence[Covariate] = ()) -> list[Covariate]:
     """Collect the covariates that only some histories have, unless they never varied.
 
-    A competitor who merely follows the seller's price is excluded: a rise then raises both prices, so the price's slope
-    must include both effects. Yearly harmonics absorb recurring seasons; over the forecast horizon they keep their mean
-    of the last weeks, because extrapolated harmonics mislead where there is no season. Without the ``deals``, the
-    promotions' covariates, the reported promotions count alone.
+    A competitor who follows the seller's price is excluded: the price's slope must include both effects. Yearly
+    harmonics keep their mean of the last weeks, as extrapolated ones mislead where there is no season. Without the
+    ``deals``, the promotions' covariates, the reported promotions count alone.
     """
     found = list(deals)
     recent = steps_in(RECENT_DAYS, product.step_days)

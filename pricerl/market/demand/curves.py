@@ -93,10 +93,9 @@ class DailyValues:
 
 
 def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Make curves ``(K, G)`` decrease in price: monotone projection, smoothing, bounded slope.
+    """Make curves ``(K, G)`` decrease in price: isotonic least squares by ``weights (G,)``, smoothing, bounded slope.
 
-    The projection is isotonic least squares weighted by ``weights (G,)``. Smoothing removes its steps, which a
-    policy would exploit. Slopes are then clipped to ``SHAPED_RANGE`` around the best-known price.
+    Smoothing removes steps, which a policy would exploit; slopes are clipped to ``SHAPED_RANGE``.
     """
     weights = weights + 1e-3 * weights.max() + 1e-9
     projected = log_value.copy()
@@ -121,10 +120,7 @@ def closeness(log_price: FloatArray, log_grid: FloatArray) -> FloatArray:
 
 
 def effective_days(log_price: FloatArray, recency: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Return the effective number of days ``(G,)`` at prices similar to ``log_grid``: ``(sum w)^2 / sum w^2`` (Kish).
-
-    Days have log prices and weights by their age, ``(D,)`` each.
-    """
+    """Return the effective number of days ``(G,)`` at prices similar to ``log_grid``; see `CurveDraws`."""
     kernel = recency[:, None] * closeness(log_price, log_grid)
     kish = kernel.sum(0) ** 2 / np.maximum((kernel**2).sum(0), 1e-300)
     return np.asarray(np.minimum(kish, kernel.sum(0)))

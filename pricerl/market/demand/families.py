@@ -1,12 +1,10 @@
 """Families of demand curves: their prior, and their posterior by sequential Monte Carlo.
 
-A curve is log demand relative to that at the current price, as a function of the log price over the current price. To
-add a family, write its curve and add it to ``FAMILIES``: a missing family harms safety, an unnecessary one costs almost
-nothing.
+A curve is log demand relative to that at the current price, as a function of the log price over the current price. A
+missing family harms safety, an unnecessary one costs almost nothing.
 
-Hundreds of curves start as draws from the prior and reach the posterior through a sequence of tempered likelihoods:
-they are reweighted, resampled and moved (Del Moral, Doucet and Jasra 2006). With little data this is plain importance
-weighting; with much, the curves concentrate where the likelihood is high.
+Curves start as draws from the prior and reach the posterior through tempered likelihoods: they are reweighted,
+resampled and moved (Del Moral, Doucet and Jasra 2006).
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import expit
 
 from pricerl.arrays import FloatArray, IntArray
@@ -155,10 +154,6 @@ class CurveSet:
         jump_at = np.where(anew, self.rounds.draw(count, rng), self.jump_at)
         return replace(self, standardized=standardized, shares=reflected, jump_at=jump_at)
 
-    def log_prior(self) -> FloatArray:
-        """Return the log density ``(M,)`` up to a constant."""
-        return -0.5 * self.standardized**2
-
 
 def draw_prior(
     count: int, prior: ElasticityPrior, rng: np.random.Generator, rounds: RoundPrices = NO_ROUND_PRICES
@@ -215,10 +210,7 @@ class PriceBins:
 def bin_prices(
     x: FloatArray, units: FloatArray, multiplier: FloatArray, weight: float, edges: FloatArray | None = None
 ) -> PriceBins:
-    """Sum the days ``(D,)`` in bins of similar log price over the current price, none of which spans an edge.
-
-    The ``multiplier`` is the effect of the covariates on each day, 1 for an average one.
-    """
+    """Sum days ``(D,)``, whose multiplier is 1 for an average one, by similar log price; no bin spans an edge."""
     width = max(float(np.ptp(x)), 1e-9) / NUM_BINS
     side = 0 if edges is None else np.searchsorted(edges - SAME, x, side="right")
     _, chosen = np.unique(np.floor((x - x.min()) / width) + 2 * NUM_BINS * side, return_inverse=True)
@@ -229,11 +221,7 @@ def bin_prices(
 def draw_curves(
     bins: PriceBins, prior: ElasticityPrior, current_price: float, rng: np.random.Generator, probability: float = 1.0
 ) -> CurveSet:
-    """Draw equally likely curves from the posterior.
-
-    The current price, money, places the round prices. The smaller the ``probability`` of the part of the
-    posterior that the curves represent, the fewer they are.
-    """
+    """Draw equally likely curves from the posterior, the fewer the smaller the ``probability`` of their part of it."""
     count = max(FEWEST_CURVES, len(FAMILIES) * round(NUM_CURVES * probability / len(FAMILIES)))
     curves = draw_prior(count, prior, rng, bins.rounds)
     fit = bins.log_likelihood(curves, current_price)
@@ -252,8 +240,8 @@ def draw_curves(
         for _ in range(MOVES):
             proposed = curves.move(scale, rng)
             proposed_fit = bins.log_likelihood(proposed, current_price)
-            gain = temperature * (proposed_fit - fit) + proposed.log_prior() - curves.log_prior()
-            accepted = np.log(rng.random(count)) < gain
+            prior_gain = 0.5 * (curves.standardized**2 - proposed.standardized**2)
+            accepted = np.log(rng.random(count)) < temperature * (proposed_fit - fit) + prior_gain
             standardized = np.where(accepted, proposed.standardized, curves.standardized)
             shares = np.where(accepted[:, None], proposed.shares, curves.shares)
             jump_at = np.where(accepted, proposed.jump_at, curves.jump_at)
@@ -268,18 +256,8 @@ def draw_curves(
 def _next_rise(fit: FloatArray, left: float) -> float:
     """Return the largest tempering step, at most ``left``, after which ``KEPT_SHARE`` of the curves are effective."""
 
-    def is_small(rise: float) -> bool:
+    def spare(rise: float) -> float:
         weight = np.exp(rise * (fit - fit.max()))
-        return bool(weight.sum() ** 2 / (weight**2).sum() >= KEPT_SHARE * len(fit))
+        return float(weight.sum() ** 2 / (weight**2).sum()) - KEPT_SHARE * len(fit)
 
-    if is_small(left):
-        return left
-    low = 0.0
-    high = left
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        if is_small(middle):
-            low = middle
-        else:
-            high = middle
-    return max(low, 1e-12)
+    return left if spare(left) >= 0 else max(float(brentq(spare, 0.0, left)), 1e-12)

@@ -14,13 +14,7 @@ from pricerl.errors import UsageError
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior
 from pricerl.market.demand.config import MIXTURE, MODEL_NAMES, DemandSettings
 from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, holiday_factors
-from pricerl.market.demand.curves import (
-    CurveDraws,
-    DailyValues,
-    DemandPosterior,
-    effective_days,
-    recency_of,
-)
+from pricerl.market.demand.curves import CurveDraws, DailyValues, DemandPosterior, effective_days, recency_of
 from pricerl.market.demand.families import bin_prices, draw_curves
 from pricerl.market.demand.priors import LOG_SD, StatedPrior, log_normal_prior, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
@@ -32,10 +26,7 @@ NEGLIGIBLE = 1e-3
 """Smallest information about the elasticity that counts: an sd of 30."""
 
 DemandModel = Callable[[ProductHistory, FloatArray, DemandSettings, np.random.Generator], DemandPosterior]
-"""Function from a product's history to its demand posterior.
-
-It draws ``settings.num_draws`` curves at the ascending log prices ``log_grid (G,)`` with the given generator.
-"""
+"""Function that draws ``settings.num_draws`` curves of a product at ascending log prices ``(G,)``."""
 
 
 def fit_mixture(

@@ -105,10 +105,7 @@ class OwnPrice(NamedTuple):
 
 
 def find_own_price(product: ProductHistory, cost: CostPosterior, informed: float) -> OwnPrice | None:
-    """Return the evidence of the latest regular price that the seller chose, on days that pricerl did not price.
-
-    There is none if a repricer chose, costs are unknown, or they leave no margin.
-    """
+    """Return the evidence of the seller's latest regular price; None without costs or margin, or with a repricer."""
     chosen = product.observed & ~product.own_days
     if not cost.known or informed == 0 or not chosen.any():
         return None
@@ -173,10 +170,9 @@ def own_price_log_ratio(
 ) -> FloatArray:
     """Return the log of the density of elasticities with the evidence of a price over that without it.
 
-    With it, the density is a mixture of the prior and of a normal one around ``best``. The probability of the latter
-    follows from ``informed`` and the margin: a price that no plausible elasticity explains was not chosen well.
-    At ``best``, a log of minus the elasticity, the price would be the best; ``sd`` is that of the log around it if the
-    price was chosen well, which has the prior probability ``informed``, below 1. Shapes broadcast.
+    With it, the density is a mixture of the prior and of a normal one around ``best``, the log of minus the elasticity
+    at which the price would be the best, with ``sd``. The probability of the latter follows from ``informed``, below 1,
+    and the margin: a price that no plausible elasticity explains was not chosen well. Shapes broadcast.
     """
     plausible = np.exp(_normal_log_density(best, prior.mean, float(np.hypot(prior.sd, sd))))
     usual = np.exp(_normal_log_density(best, USUAL_MEAN, USUAL_SD))

@@ -86,10 +86,7 @@ class RegressionPosterior:
         return replace(self, mode=mode, covariance=covariance)
 
     def log_odds_of_zero(self, columns: slice, prior_sd: FloatArray) -> float:
-        """Return the log Bayes factor for coefficients of 0 in ``columns`` against their prior around 0.
-
-        It is the density ratio of posterior over prior at 0 (Savage-Dickey; Dickey 1971).
-        """
+        """Return the log Bayes factor for coefficients of 0 against a prior around 0 (Savage-Dickey; Dickey 1971)."""
         mode = self.mode[columns]
         covariance = self.covariance[columns, columns]
         posterior = -0.5 * (mode @ np.linalg.solve(covariance, mode) + np.linalg.slogdet(covariance)[1])
@@ -110,8 +107,7 @@ def fit_regression(
 ) -> RegressionPosterior:
     """Find the mode by Newton's method, alternating with the maximum-likelihood size if it is not known.
 
-    Units are ``(D,)``, not negative, and the design ``(D, C)``. The posterior of a similar regression on the same
-    columns, ``start``, saves iterations.
+    Units are ``(D,)``, the design is ``(D, C)``; ``start`` is the posterior of a similar regression.
     """
     if start is None:
         coefficients = np.where(np.isfinite(prior.sd), prior.mean, 0.0)
@@ -167,10 +163,7 @@ def _find_mode(
 
 
 def likeliest_size(units: FloatArray, mean: FloatArray, start: float) -> float:
-    """Return the maximum-likelihood negative-binomial size of ``units (D,)`` around ``mean (D,)``.
-
-    Newton's method finds it from a size nearby; if that leads too far, a search of the whole range does.
-    """
+    """Return the likeliest size of ``units (D,)`` around ``mean (D,)``, by Newton's method nearby, or else a search."""
     distinct, counts = np.unique(units, return_counts=True)
     size = start
     for _ in range(NEWTON_STEPS):
@@ -219,9 +212,5 @@ def find_inliers(value: FloatArray, expected: FloatArray, sds: float) -> BoolArr
 
 
 def _robust_sd(roots: FloatArray) -> float:
-    """Return 1.4826 times the median absolute deviation, at least the sd of Poisson counts.
-
-    If most days are equal, such as days without a sale, that deviation is nearly 0 and every other day would be an
-    outlier.
-    """
+    """Return 1.4826 times the median absolute deviation, at least the sd of Poisson counts: most may be equal."""
     return max(1.4826 * float(np.median(np.abs(roots - np.median(roots)))), ROOT_SD)

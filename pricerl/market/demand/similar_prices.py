@@ -118,10 +118,7 @@ def _expected(
     settings: DemandSettings,
     trend: FloatArray | None = None,
 ) -> tuple[FloatArray, float, FloatArray]:
-    """Return the expected value of each day ``(D,)`` under trend and correction, the dispersion, and the trend.
-
-    A ``trend (1, C)`` nearby saves iterations.
-    """
+    """Return expected values ``(D,)`` under trend and correction, dispersion, and trend; the search starts at one."""
     dispersion = 1.0
     kernel = recency[:, None] * closeness(days.log_price, log_grid)
     _, design, prior_mean, prior_sd = _trend_design(days, recency, settings)
@@ -139,10 +136,7 @@ def _expected(
 def _trend_design(
     days: DailyValues, recency: FloatArray, settings: DemandSettings
 ) -> tuple[float, FloatArray, FloatArray, FloatArray]:
-    """Return the central log price, the trend's columns ``(D, C)``, and prior mean and sd of all but the first.
-
-    The season is Legendre polynomials over the history, and yearly waves if that is longer than a year.
-    """
+    """Return the central log price, the trend's columns ``(D, C)``, and prior mean and sd of all but the first."""
     centre = float(np.average(days.log_price, weights=recency))
     span = max(float(days.age.max()), 1.0)
     season: FloatArray = np.asarray(np.polynomial.legendre.legvander(1 - 2 * days.age / span, SEASON_DEGREE)[:, 1:])
@@ -173,10 +167,10 @@ def _fit_trends(
     precision: FloatArray,
     start: FloatArray | None = None,
 ) -> FloatArray:
-    """Fit quasi-Poisson log-linear trends ``(K, C)`` by Newton's method, the level first.
+    """Fit quasi-Poisson log-linear trends ``(K, C)`` by Newton's method from ``start (1, C)``, the level first.
 
     Days have weights ``(K, D)`` and columns ``(D, C)``. All coefficients but the level have prior means ``(K, C - 1)``
-    and a prior precision times dispersion ``(C - 1,)``. A ``start (1, C)`` nearby saves iterations.
+    and a prior precision times dispersion ``(C - 1,)``.
     """
     level = (weights * days.value).sum(1) / (weights * days.offset).sum(1)
     anchor = np.column_stack([np.log(np.maximum(level, 1e-3)), prior])
