@@ -46,11 +46,7 @@ YEARS_AHEAD = 4
 
 
 def check_country(country: str) -> None:
-    """Refuse a country without a holiday calendar; codes are ISO such as ``GB`` or ``DE-BY``, in any case.
-
-    Raises:
-        UsageError: the code is unknown, or the library is not installed.
-    """
+    """Raise a ``UsageError`` for a country without a holiday calendar; codes are ISO such as ``GB`` or ``DE-BY``."""
     known = _library().list_supported_countries()
     code, _, part = country.upper().partition("-")
     if code not in known:

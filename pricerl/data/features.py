@@ -41,9 +41,8 @@ CONSTANT_RANGE = 1e-9
 def build_features(history: ProductHistory, predicted: FloatArray | None = None) -> FloatArray:
     """Return the features of every day, ``(D, 12)`` in the order of `FEATURES`, unscaled.
 
-    Rolling means end the day before. Only ``profit``, ``sales`` and the conversions of a row depend on that day's own
-    outcome; a decision uses rows up to the previous day. In the revenue forecast ``predicted (D,)`` the trailing 7-day
-    mean replaces NaN, and an absent forecast.
+    Rolling means end the day before; ``profit``, ``sales`` and conversions are the day's own outcome. The mean of
+    sales replaces a revenue forecast ``predicted (D,)`` that is absent or NaN.
     """
     price = history.prices_in_force
     price_mean = shifted_mean(price, price[0])
@@ -70,16 +69,9 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
 
 
 def shifted_mean(values: FloatArray, first: float) -> FloatArray:
-    """Return the mean of the seven ``values (D,)`` before each day, of fewer at the start.
-
-    The first day has no predecessor and takes the value ``first``.
-    """
-    padded = np.concatenate([np.zeros(WEEK), values])
-    days = len(values)
-    sums = padded[:days].copy()
-    for lag in range(1, WEEK):
-        sums += padded[lag : lag + days]
-    means: FloatArray = sums / np.minimum(np.maximum(np.arange(days), 1), WEEK)
+    """Return the mean of the seven ``values (D,)`` before each day, of fewer at the start, ``first`` on the first."""
+    sums = np.convolve(values, np.ones(WEEK))[: len(values) - 1]
+    means = np.append(0.0, sums) / np.minimum(np.maximum(np.arange(len(values)), 1), WEEK)
     means[0] = first
     return means
 

@@ -81,10 +81,7 @@ def forecast_weekday_mean(sales: FloatArray, days: int, week: int = WEEK) -> Sal
 
 
 def forecast_statistically(sales: FloatArray, days: int, week: int = WEEK, *, model: str) -> SalesForecast:
-    """Predict with a model of the package ``statsforecast``, such as ``AutoETS``, refitted every four weeks.
-
-    The forecast is never negative; it is NaN in the first four weeks, and for the future if the history is shorter.
-    """
+    """Predict with a ``statsforecast`` model such as ``AutoETS``, refitted every four weeks, NaN before; at least 0."""
     remedy = "pip install 'pricerl[forecast]' or set data.reading.forecaster to weekday_mean"
     needed = f"this forecaster needs the package statsforecast, which is not installed; {remedy}"
     kind = getattr(import_extra("statsforecast.models", needed), model)

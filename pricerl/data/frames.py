@@ -14,11 +14,7 @@ Frame = pd.DataFrame
 
 
 def write_frame(frame: object, path: Path) -> None:
-    """Write a frame with the columns of a seller's file as CSV; a named index becomes a column.
-
-    Raises:
-        UsageError: it is not a frame, or the file cannot be written.
-    """
+    """Write a frame as a seller's CSV file, a named index as a column; raise a ``UsageError`` if it is none."""
     if not isinstance(frame, pd.DataFrame):
         raise UsageError(f"expected a path or a pandas DataFrame, found {type(frame).__name__}")
     named = any(name is not None for name in frame.index.names)

@@ -25,8 +25,7 @@ UNNAMED_PRODUCT = "product"
 class ProductHistory:
     """History of one product: ``D`` contiguous days or weeks, followed by ``H`` future ones of its file.
 
-    One row is one step: ``step_days`` is the only place that distinguishes daily from weekly rows, and a weekly row is
-    called a day wherever the distinction does not matter.
+    One row is one step; a weekly row is called a day wherever the distinction does not matter.
     """
 
     product: str
@@ -114,10 +113,7 @@ class ProductHistory:
 
     @property
     def prices_in_force(self) -> FloatArray:
-        """``(D,)`` price in force at the end of each day, money; decisions and guardrails start from it.
-
-        A price that pricerl set is, even where it looks like a promotion.
-        """
+        """``(D,)`` price in force at the end of each day, money; so is one that pricerl set, deal or not."""
         if self.in_force is None:
             return self.price
         return self.in_force if self.own_price is None else np.where(self.own_price, self.price, self.in_force)

@@ -22,11 +22,7 @@ LONGEST_NAME = 80
 
 
 def list_sources(sources: Sources | None) -> list[str]:
-    """Return each source as the user wrote it; none for a simulated seller.
-
-    Raises:
-        UsageError: the list is empty, or the URL of a database holds a password.
-    """
+    """Return each source as written, none for a simulated seller; raise a ``UsageError`` for no file, or a password."""
     if sources is None:
         return []
     listed = [sources] if isinstance(sources, str | Path) else list(sources)

@@ -56,11 +56,7 @@ class DataPreprocessor:
     ) -> DataPreprocessor:
         """Choose forecasts, build features and fit the scaler, all on the training days.
 
-        ``chosen`` names each product's forecast, if it is not to be chosen; ``scaler`` is one fitted before, and
-        ``numbers`` are those of the products then.
-
-        Raises:
-            UsageError: the forecaster needs a package that is not installed.
+        ``chosen`` forecasts by product, the ``scaler`` and the products' ``numbers`` may be those of an earlier fit.
         """
         train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
         names = chosen or (None,) * len(history.products)
@@ -100,13 +96,11 @@ class DataPreprocessor:
     def refit(cls, fresh: History, trained: Mapping[str, Any]) -> DataPreprocessor:
         """Return a preprocessor of a newer history of some or all products, with the scaler and choice of forecasts.
 
-        The forecasts themselves and the split into training and held-out days are recomputed. A product that has the
-        name of its file takes that of the only product trained on. ``trained`` is the `trained_state` of the earlier
-        preprocessor.
+        A product that has the name of its file takes that of the only product trained on. ``trained`` is the
+        `trained_state` of the earlier preprocessor.
 
         Raises:
-            DataError: the fresh file has products that were not trained on, all of which are listed, or its rows are
-                weeks and those trained on days, or the reverse.
+            DataError: names products that were not trained on, or weekly rows instead of daily ones, or the reverse.
         """
         names = trained["names"]
         if fresh.unnamed and len(names) == 1:
@@ -136,11 +130,7 @@ class DataPreprocessor:
         return replace(self, products=(replace(product, product=name),), reports=(replace(report, product=name),))
 
     def first_days(self, product: int, days: int) -> DataPreprocessor:
-        """Return a preprocessor of one product's first ``days`` days, at least one.
-
-        Scaler and choice of forecast are kept. Features are not recomputed, because they depend on no later day. Future
-        days are dropped, because their forecast was made later.
-        """
+        """Return a preprocessor of a product's first ``days`` days, with the same scaler and choice of forecast."""
         one = self.select([product])
         forecast = one.forecasts[0]
         return replace(

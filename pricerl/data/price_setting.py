@@ -91,8 +91,7 @@ class PriceSetting(NamedTuple):
 def classify_prices(price: FloatArray, step_days: int = 1) -> PriceSetting:
     """Classify how the prices ``(D,)`` of observed days, oldest first, were set.
 
-    Averages come before repricers, and these before promotions. Weekly prices, ``step_days`` 7 apart, change too rarely
-    to recognise a repricer.
+    Averages come before repricers, and these before promotions. Weekly prices change too rarely to show a repricer.
     """
     log_price = np.log(price)
     move = np.diff(log_price)

@@ -114,10 +114,7 @@ class ProductReport:
     """Days from row to row: 1, or 7 for weekly rows, whose counts above are weeks."""
 
     def judge(self, min_days: int = MIN_USABLE_DAYS) -> Verdict:
-        """Return the verdict on the data: FAIL with too few days or a single price, REVIEW with any other doubt.
-
-        ``min_days`` are the usable days required by the setting in force, ``decision.min_days``.
-        """
+        """Return the verdict: FAIL for one price or fewer than ``min_days`` usable days, REVIEW for other doubts."""
         failures = []
         doubts = []
         if self.usable_days < min_days:

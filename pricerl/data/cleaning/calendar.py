@@ -73,9 +73,8 @@ class DayMasks(NamedTuple):
 def find_bounds(price: FloatArray, sales: FloatArray, products: Segments) -> Bounds:
     """Find where history starts and ends, in rows ``(N,)`` by date; one of each product has a price and sales.
 
-    History ends at the last row with a price and sales. Rows with a price and zero sales right after it
-    belong to the history unless such a run is improbable: ``z ** n < 0.001`` with ``z`` the share of zero-sales rows
-    before it.
+    Rows with a price and zero sales after the last sale belong to the history unless such a run is improbable:
+    ``z ** n < 0.001`` with ``z`` the share of zero-sales rows before it.
     """
     priced = np.isfinite(price)
     start = products.first(priced & (sales > 0))
@@ -91,18 +90,14 @@ def find_bounds(price: FloatArray, sales: FloatArray, products: Segments) -> Bou
 
 def find_runs(flags: BoolArray) -> IntArray:
     """Return the runs of True in ``flags (D,)`` as ``(R, 2)``: first day and the day after the last."""
-    padded = np.zeros(len(flags) + 2, dtype=bool)
-    padded[1:-1] = flags
+    padded = np.concatenate([[False], flags, [False]])
     return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
 
 
 def mask_days(
     grid: Mapping[str, FloatArray], present: BoolArray, no_sale: BoolArray, longest_gap: IntArray, days: Segments
 ) -> DayMasks:
-    """Classify the days ``(D,)`` of the calendars of ``P`` products, which all start with a sale.
-
-    Runs of blank days up to ``longest_gap (P,)`` count as zero sales; days without a row do not end a run.
-    """
+    """Classify the days ``(D,)`` of ``P`` products; blank runs up to ``longest_gap (P,)`` count as zero sales."""
     price = grid[PRODUCT_PRICE]
     sales = grid[TOTAL_SALES]
     gap = present & np.isnan(price) & (np.isnan(sales) | (sales == 0))
@@ -125,25 +120,19 @@ def carry_forward(values: FloatArray) -> FloatArray:
 
 
 def fill_prices(price: FloatArray, no_sale: BoolArray) -> FloatArray:
-    """Return prices ``(D,)`` without NaN: a day takes the last known price, and a day without a row the nearest one.
-
-    A price that changed between two sales changed on an unknown day; on average that is halfway.
-    """
+    """Return prices ``(D,)`` without NaN: the last known one or, on days without a row, the nearest one."""
     forward = carry_forward(price)
     known = np.flatnonzero(np.isfinite(price))
     days = np.flatnonzero(no_sale)
     after = np.minimum(np.searchsorted(known, days), len(known) - 1)
     before = np.maximum(after - 1, 0)
-    nearer = (known[after] > days) & (known[after] - days < days - known[before])
+    nearer = (known[after] > days) & (known[after] - days < days - known[before])  # changes are halfway, on average
     forward[days[nearer]] = price[known[after[nearer]]]
     return forward
 
 
 def impute_trailing_mean(values: FloatArray, unknown: BoolArray, days: Segments) -> FloatArray:
-    """Impute each unknown day ``(D,)`` by the mean of the product's seven preceding days, imputed ones included.
-
-    The first day of each product is known.
-    """
+    """Impute each unknown day ``(D,)`` by the mean of its product's seven days before, imputed ones included."""
     whole = values.copy()
     at = np.flatnonzero(unknown)
     first = np.maximum(days.starts[np.searchsorted(days.starts, at, side="right") - 1], at - WEEK)

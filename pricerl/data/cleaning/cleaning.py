@@ -44,8 +44,7 @@ def clean(
 ) -> History:
     """Clean every product of a checked file, ``source``, whose ``frame`` has one row per product and day.
 
-    Each report has the ``notes``; ``skipped`` are problems of the file's other products, and ``lost`` the days by
-    product whose rows cannot be read, so that they are unknown.
+    Each report has the ``notes``; ``skipped`` are problems of other products, ``lost`` the unknown days by product.
 
     Raises:
         DataError: no product has a sale and enough days, or one has not and ``config.strict`` is set; names each.

@@ -150,10 +150,7 @@ def _fill_optional(cells: Mapping[str, FloatArray]) -> dict[str, Any]:
 
 
 def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:
-    """Return the data report of each product.
-
-    Forecasts are scored later, when training days are known.
-    """
+    """Return the data report of each product, forecasts not yet scored, as training days are not known."""
     counted = _by_product(_count_days(findings))
     filled = _by_product(_count_filled(findings))
     remarks = _note_columns(findings)

@@ -82,11 +82,9 @@ def find_missing_days(
 ) -> MissingDays:
     """Find out what a day without a row means in a file, from all of its products.
 
-    A product's rows with sales determine how many days without a sale to expect: at least as many as a Poisson number
-    truncated at zero has, as any variation of demand adds more; and about as many as a truncated negative binomial of
-    the same mean and variance has. If the file has such days as rows, its rows are complete, and a missing one is
-    unknown. If it has none although several are expected, it lists sales only. Days of rows that cannot be read,
-    ``lost`` by product, are no evidence.
+    Rows with sales show how many days without a sale to expect: at least those of a Poisson number truncated at zero,
+    and about those of a truncated negative binomial. A file that has such rows lists every day, so that a missing one
+    is unknown; one that lacks them lists sales only. Days ``lost`` by product are no evidence.
     """
     products = frame[columns.PRODUCT].astype("category").array
     code = np.asarray(products.codes).astype(np.int64)

@@ -142,10 +142,7 @@ def order_rows(codes: IntArray, days: DateArray) -> IntArray:
 
 
 def lay_out(rows: ProductRows, start: DateArray, step: IntArray, sizes: IntArray) -> Calendar:
-    """Return rows, whole steps apart, on contiguous calendars; rows before and after them are left out.
-
-    Each product's calendar has its own first day, step from row to row and number of rows, ``(P,)`` each.
-    """
+    """Return rows on contiguous calendars with a first day, step and number of rows per product, ``(P,)`` each."""
     days = Segments(sizes)
     spread = rows.segments.spread
     place = (rows.days - spread(start)).astype(np.int64) // spread(step)

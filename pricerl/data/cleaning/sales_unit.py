@@ -45,10 +45,7 @@ class Measure(NamedTuple):
 
 
 def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
-    """Decide whether the sales of one product, or of a whole file, are revenue or units.
-
-    Rows ``(N,)`` have a price and positive sales; ``units`` are those reported in the file, NaN where blank.
-    """
+    """Decide whether sales ``(N,)``, all positive, are revenue or units, from price and the file's own ``units``."""
     shares: dict[SalesMeasure, float] = {
         "revenue": float(near_whole(np.where(units > 0, units, sales / price), price).mean()),
         "units": count_true(sales == np.round(sales)) / len(price),
@@ -102,10 +99,7 @@ def fits_units(price: FloatArray, sales: FloatArray, factor: float = 1.0) -> Boo
 
 
 def can_be_packs(price: FloatArray, sales: FloatArray) -> bool:
-    """Return whether sales ``(N,)`` are whole, and multiples of prices on a grid such as 4, 8 and 12 prices.
-
-    Revenue of single units is on no grid, so that these sales may be units sold in packs.
-    """
+    """Return whether sales ``(N,)`` are whole and on a grid such as 4, 8 and 12 prices, as units in packs are."""
     count = np.round(sales / price)
     whole = (sales == np.round(sales)) & (np.abs(sales - count * price) <= CENTS) & (price != 1)
     if whole.mean() < MOSTLY:
@@ -128,10 +122,7 @@ def _find_kind(
 def count_units(
     price: FloatArray, sales: FloatArray, units: FloatArray, measures: Sequence[Measure], days: Segments
 ) -> FloatArray:
-    """Return the units sold ``(D,)`` from positive prices and sales of 0 or more; those reported are used if there are.
-
-    They are whole numbers if revenue fits whole units, and then at least 1 on days with sales.
-    """
+    """Return the units sold ``(D,)``: those reported, else from price and sales, whole if revenue fits whole units."""
     are_units = days.spread([measure.kind == "units" for measure in measures])
     are_whole = days.spread([measure.kind == "revenue" and measure.whole_share >= WHOLE_SHARE for measure in measures])
     counted = np.where(are_units, sales, sales / price)

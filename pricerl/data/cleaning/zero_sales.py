@@ -91,15 +91,11 @@ class UnlikelyZeros(NamedTuple):
 
 
 def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
-    """Test whether zero-sales days are too frequent and too scattered to be chance.
+    """Test whether zero-sales days are too frequent and too scattered to be chance; None if they are not.
 
     A zero-truncated negative binomial is fitted to the days with sales: its mean to the 28 days on each side, its
-    overdispersion to all of them. It gives the expected number of zero-sales days. Tested are the days whose stock the
-    file does not report, without weekdays of which nine in ten have no sale: the seller is closed then.
-
-    Returns:
-        The counts if they are improbable, at least twice as many as expected, as that number is only roughly known, and
-        spread over at least ``FEWEST_SPELLS`` runs; else None.
+    overdispersion to all of them. Tested are days whose stock the file does not report, on weekdays with sales. Their
+    number must be improbable, twice the expected one, and spread over at least ``FEWEST_SPELLS`` runs.
     """
     known = history.stock_unknown
     zero = history.units == 0
@@ -226,14 +222,11 @@ def fit_truncated(
 
 
 def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]]:
-    """Find runs of zero-sales days that are improbable under usual demand.
+    """Find runs of zero-sales days that are improbable under usual demand: first day, and the day after the last.
 
     A history of ``D`` days is expected to contain ``D (1 - z) z^n`` runs of ``n`` or more zero-sales days, with ``z``
     the probability of such a day: the larger of the estimates from the days around the run and from all days outside.
     Days that are not ``known (D,)``, with unknown sales or reported stock, end a run.
-
-    Returns:
-        First day of each run and the day after its last one.
     """
     found = []
     for first, after in find_runs(known & (units == 0)).tolist():

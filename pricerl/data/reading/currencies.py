@@ -125,7 +125,7 @@ def check_currencies(
 ) -> list[Problem]:
     """Return a problem per column of money with two currencies, or one if the columns have different ones.
 
-    ``texts`` are the columns as written, ``names`` their names in the file, on its ``header_line`` or, if 0, on none.
+    ``names`` are those of the columns in the file, on its ``header_line`` or, if 0, on none.
     """
     problems: list[Problem] = []
     seen: dict[str, Mention] = {}

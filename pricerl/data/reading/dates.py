@@ -43,10 +43,7 @@ Outcome = date | str | None
 
 
 def read_dates(cells: Cells, lines: Sequence[int], date_format: str | None) -> tuple[DateArray, list[Problem]]:
-    """Return the days ``(N,)`` of the date column, NaT where unreadable, and the problems found.
-
-    A strptime ``date_format`` is tried before ISO; without one, unambiguous orders of day and month are read, too.
-    """
+    """Return days ``(N,)``, NaT where unreadable, and problems; without ``date_format`` only clear orders are read."""
     column = TextColumn(cells)
     order, problems = (None, []) if date_format else _decide_order(column, lines)
     outcomes = column.map(lambda text: _read_one(text.strip(), date_format, order))

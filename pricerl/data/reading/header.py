@@ -70,8 +70,7 @@ def match_header(
 ) -> tuple[dict[str, int], list[str], list[Problem]]:
     """Match the cells of the header, on ``line`` of the file, with the known columns.
 
-    The names of ``renames``, known column by name in the file, come before the known columns' own names, and these
-    before their aliases.
+    The names of ``renames``, known column by name in the file, come before own names, and these before aliases.
 
     Returns:
         Position of each known column, a note per ignored or translated one, and the problems of missing, duplicated,

@@ -71,12 +71,7 @@ def read_number(text: str) -> tuple[float | None, float | None]:
 
 
 def read_texts(texts: pa.Array) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Read different texts ``(U,)``: plain numbers all at once, any other one by one.
-
-    Returns:
-        Values under a decimal point and under a decimal comma, NaN where there is none, and whether the text means "no
-        value".
-    """
+    """Read texts ``(U,)``: values under a decimal point and a decimal comma, NaN for none, and which are blank."""
     bare = pc.ascii_trim_whitespace(texts)
     plain = match_texts(bare, _PLAIN)
     grouped = match_texts(bare, _PLAIN_GROUPS)

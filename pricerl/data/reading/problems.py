@@ -79,10 +79,7 @@ def name_files(problems: Iterable[Problem], files: Sequence[str]) -> list[Proble
 
 
 def refuse(source: str, problems: Iterable[Problem | str], files: Sequence[str] = ()) -> NoReturn:
-    """Raise a ``DataError`` on ``source``, a file as the user wrote it, that lists every problem in order of lines.
-
-    Problems of the whole file can be given as their texts; ``files`` are the names of several files read as one.
-    """
+    """Raise a ``DataError`` with all problems of ``source`` by line; ``files`` names several files read as one."""
     known = [Problem(0, "", problem) if isinstance(problem, str) else problem for problem in problems]
     ordered = name_files(known, files)
     raise DataError(source, [str(problem) for problem in ordered], problem_table(ordered))

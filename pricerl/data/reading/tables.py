@@ -125,11 +125,7 @@ def match_texts(texts: pa.Array, pattern: str) -> BoolArray:
 
 
 class TextColumn:
-    """Cells of one column, so that each different text is read once.
-
-    Args:
-        cells: ``N`` texts. Categories of a categorical that no row has are ignored by all methods.
-    """
+    """Cells ``(N,)`` of one column, so that each different text is read once; unused categories are ignored."""
 
     def __init__(self, cells: Cells) -> None:
         known = as_categorical(cells)

@@ -68,11 +68,7 @@ def _find_faults(name: str, cells: pd.Series) -> dict[str, BoolArray]:
 
 
 def merge_products(parsed: Parsed) -> tuple[list[str], list[Problem]]:
-    """Merge, in place, products whose names differ in case, spaces or Unicode form only.
-
-    Returns:
-        A note per merged name, and a problem per name whose rows share days with those of the other one.
-    """
+    """Merge, in place, products whose names differ in form only; a note per name, a problem where they share days."""
     frame = parsed.frame
     names = frame[columns.PRODUCT].array
     folded, _ = pd.factorize(np.array([fold_product(str(name)) for name in names.categories], dtype=object))

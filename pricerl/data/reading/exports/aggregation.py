@@ -42,11 +42,7 @@ LEAST_COUPONS = 0.5
 
 
 def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str]) -> Parsed:
-    """Sum the rows of an export that count as sales per product and day; the frame has the sums and the columns.
-
-    Raises:
-        DataError: the export cannot be used.
-    """
+    """Sum the sales of an export per product and day, as columns of a history, or raise a ``DataError``."""
     if preset.grain == "period" or not preset.sums:
         lack = "has no dates" if preset.grain == "period" else "has no units and prices of products"
         refuse(table.source, [f"{preset.title}, {lack}; {preset.instead}"])

@@ -35,10 +35,7 @@ SEPARATED = 0.1
 
 
 def find_line_prices(values: Mapping[str, FloatArray]) -> tuple[FloatArray, float]:
-    """Return the posted price of each line ``(N,)``, revenue over units where it is unknown; share of lines above it.
-
-    The ``values (N,)`` are ``units``, ``revenue``, money, and perhaps the ``price``, money per unit.
-    """
+    """Return the posted price of each line ``(N,)``, or revenue over units, money; and the share of lines above it."""
     units = values["units"]
     net = np.divide(values["revenue"], units, out=np.zeros_like(units), where=units != 0)
     posted = values.get("price", net)
@@ -50,10 +47,7 @@ def find_line_prices(values: Mapping[str, FloatArray]) -> tuple[FloatArray, floa
 def set_apart(
     products: pd.Categorical[str], days: DateArray, values: Mapping[str, FloatArray]
 ) -> tuple[BoolArray, list[str]]:
-    """Return which lines ``(N,)`` are ordinary sales, and notes on the others: gifts, returns and wholesale orders.
-
-    The ``values (N,)`` are ``units``, ``revenue`` after discounts, money, and the posted ``price``, money per unit.
-    """
+    """Return which lines ``(N,)`` are ordinary sales, and notes on the others: gifts, returns and wholesale orders."""
     lines = pd.DataFrame({"product": products.codes, "day": days, **values})
     returned = (lines["units"] < 0) | (lines["revenue"] < 0)
     free = ~returned & ~((lines["units"] > 0) & (lines["revenue"] > 0))
@@ -103,10 +97,7 @@ def note_prices(
     groups: IntArray,
     cells: pd.DataFrame,
 ) -> list[str]:
-    """Return notes on the lines ``(N,)`` at another price than the posted one of their group ``(G,)``, and on coupons.
-
-    The ``groups (N,)`` are those of the lines; ``cells`` are other columns, of which one may separate the prices.
-    """
+    """Return notes on lines ``(N,)`` at other prices than their group's ``(G,)``, with a column that separates them."""
     price = values["price"]
     other = _differ(price, posted[groups])
     others = f"; {other.mean():.1%} of lines have another" if other.any() else ""

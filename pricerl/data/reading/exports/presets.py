@@ -65,11 +65,7 @@ class Expression:
 
 
 def parse_expression(text: str) -> Expression:
-    """Parse an expression.
-
-    Raises:
-        ValueError: the text is not arithmetic; the message quotes it.
-    """
+    """Parse an expression, or raise a ``ValueError`` that quotes a text that is not arithmetic."""
     try:
         if len(text) > LONGEST_EXPRESSION:
             raise ValueError
@@ -149,10 +145,7 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Export of a platform: how to recognise it, and how its columns become a history.
-
-    The table of fields in docs/presets.md has the meaning of each.
-    """
+    """Export of a platform: how to recognise it, and how its columns become a history; see docs/presets.md."""
 
     name: str
     platform: str
@@ -254,11 +247,7 @@ def own_presets() -> tuple[Preset, ...]:
 
 
 def find_preset(name: str) -> Preset:
-    """Return the preset with a name, or the one in a user's YAML file.
-
-    Raises:
-        UsageError: no such preset or file, or a faulty one; the message names the field.
-    """
+    """Return the preset with a name, or that of a YAML file, or raise a ``UsageError`` that names the fault."""
     if name.endswith((".yaml", ".yml")):
         return read_preset(Path(name))
     known = {preset.name: preset for preset in own_presets()}
@@ -269,11 +258,7 @@ def find_preset(name: str) -> Preset:
 
 
 def read_preset(path: Path) -> Preset:
-    """Read and check one preset.
-
-    Raises:
-        UsageError: the file cannot be read or is not a preset.
-    """
+    """Read and check one preset, or raise a ``UsageError`` that names the fault."""
     try:
         preset = msgspec.yaml.decode(path.read_bytes(), type=Preset)
         _check(preset)

@@ -31,10 +31,7 @@ Report = tuple[TextTable, Preset]
 
 
 def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> tuple[TextTable, Preset | None, list[Report]]:
-    """Sort tables by kind; dated files of one report are joined.
-
-    Returns:
-        The one sales report, its preset or None for the columns of a history, and the ads reports to join to it.
+    """Return the one sales report, its preset or None for a history's columns, and the ads reports to join to it.
 
     Raises:
         UsageError: the setting names no valid preset.
@@ -150,11 +147,7 @@ def _refuse_strangers(
 
 
 def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfig) -> Parsed:
-    """Add the columns of an ads report to those of a history, by product and day; NaN on days without ads.
-
-    Raises:
-        DataError: the ads report cannot be used, or is about other products or days.
-    """
+    """Add the columns of an ads report by product and day, NaN elsewhere; raise a ``DataError`` if none is shared."""
     frame = parsed.frame
     if twice := sorted(set(preset.columns) & set(frame.columns)):
         text = f"{preset.title}: the sales report has a column {twice[0]!r} already"

@@ -50,11 +50,7 @@ Rows = tuple[Sequence[Sequence[str] | pd.Categorical], Sequence[int], list[Ragge
 
 
 def to_utf8(source: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Return text as UTF-8 without byte order mark, and a note if it was not Unicode.
-
-    Raises:
-        DataError: the bytes are not text.
-    """
+    """Return text as UTF-8 without byte order mark, and a note on another encoding, or raise a ``DataError``."""
     text = data.removeprefix(codecs.BOM_UTF8)
     notes: tuple[str, ...] = ()
     try:
@@ -81,11 +77,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def split_rows(data: bytes, source: str, notes: tuple[str, ...] = ()) -> TextTable:
-    """Split the text of a file, in UTF-8, into cells, with the rows of another width; values are not checked.
-
-    Raises:
-        DataError: the text has no row, or too many lines, rows, columns or cells.
-    """
+    """Split the text of a file, in UTF-8, into cells, or raise a ``DataError`` if it has none or too much."""
     if len(data) > sizes.MAX_LINES and (lines := data.count(b"\n") + data.count(b"\r")) > sizes.MAX_LINES:
         raise DataError(source, [f"has {lines:,} lines; at most {sizes.MAX_LINES:,} are read; split the file"])
     separator = _sniff_separator(data[:HEAD_BYTES].decode(errors="ignore"))
@@ -93,11 +85,7 @@ def split_rows(data: bytes, source: str, notes: tuple[str, ...] = ()) -> TextTab
 
 
 def split_records(records: Iterator[Record], source: str, separator: str = ",", data: bytes | None = None) -> TextTable:
-    """Return the table of records that are not blank; their rows are read from ``data`` if that is possible.
-
-    Raises:
-        DataError: there is no row, or there are too many rows, columns or cells.
-    """
+    """Return the table of records, read from ``data`` if possible, or raise a ``DataError`` as `split_rows`."""
     first = list(islice(records, HEAD_ROWS))
     if not first:
         raise DataError(source, ["is empty; a header line and one row per day are needed"])

@@ -32,10 +32,7 @@ NO_ROWS = "has no rows; one row per day is needed"
 
 
 def to_text(value: Any) -> str:
-    """Return a cell's value as the text that a person would write: plain numbers, ISO dates, nothing for no value.
-
-    Numbers are rounded to 15 digits, which every decimal number of that many digits survives.
-    """
+    """Return a cell's value as a person would write it: numbers of 15 digits, ISO dates, nothing for no value."""
     if value is None or value is pd.NaT:
         return ""
     if isinstance(value, bool):
@@ -61,11 +58,7 @@ def table_of(
     notes: Sequence[str] = (),
     lines: Sequence[int] | None = None,
 ) -> TextTable:
-    """Return the table of columns of text; without ``lines``, a row's line is its number, the first being 1.
-
-    Raises:
-        DataError: there are no rows.
-    """
+    """Return the table of columns of text, rows numbered from 1 by default; raise a ``DataError`` without rows."""
     if not columns or not len(columns[0]):
         raise DataError(source, [NO_ROWS])
     known = range(1, len(columns[0]) + 1) if lines is None else lines
@@ -73,11 +66,7 @@ def table_of(
 
 
 def read_workbook(data: bytes, source: str) -> TextTable:
-    """Read the sheet of a workbook, or the only one with the required columns, or with those of a preset.
-
-    Raises:
-        DataError: the workbook is damaged, or there is no such sheet.
-    """
+    """Read the only sheet with the required columns or those of a preset, or raise a ``DataError``."""
     tables = {}
     errors = []
     for name, rows in read_sheets(data, source).items():
@@ -102,11 +91,7 @@ def read_workbook(data: bytes, source: str) -> TextTable:
 
 
 def read_parquet(data: bytes, source: str) -> TextTable:
-    """Read a Parquet file; nested columns are left out, with a note.
-
-    Raises:
-        DataError: the file is damaged or too large.
-    """
+    """Read a Parquet file without nested columns, which are noted, or raise a ``DataError``."""
     import pyarrow.parquet  # here, as few files need it
 
     columns: dict[str, Cells] = {}
@@ -176,11 +161,7 @@ def starts_json(text: bytes) -> bool:
 
 
 def read_json(text: bytes, source: str) -> TextTable:
-    """Read JSON lines, or a list of objects; numbers keep the digits that the file has.
-
-    Raises:
-        DataError: a line is no JSON object; names all such lines.
-    """
+    """Read JSON lines, or a list of objects, with all digits; raise a ``DataError`` that names other lines."""
     columns: dict[str, list[str]] = {}
     lines: list[int] = []
     problems = []

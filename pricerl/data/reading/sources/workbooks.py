@@ -1,7 +1,4 @@
-"""Excel workbooks and OpenDocument sheets, read by a process of its own that may take so much memory and time only.
-
-The reader allocates whatever a sheet spans, and aborts its process where that fails.
-"""
+"""Excel workbooks and OpenDocument sheets, read by a process with limits: the reader aborts it without memory."""
 
 from __future__ import annotations
 
@@ -22,11 +19,7 @@ SECONDS = 300
 
 
 def read_sheets(data: bytes, source: str) -> dict[str, list[list[Any]]]:
-    """Return the rows of cells of each sheet.
-
-    Raises:
-        DataError: the workbook is damaged, or takes too much memory or time.
-    """
+    """Return the rows of cells of each sheet, or raise a ``DataError`` if damaged or beyond memory or time."""
     found: dict[str, list[list[Any]]] | str = f"it is damaged, or takes more than {MEMORY // 2**30} GiB of memory"
     try:
         done = subprocess.run(
