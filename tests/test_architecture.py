@@ -69,8 +69,8 @@ MAX_FOLDER_LINES = {
     "runs": 1140,
     "sac": 1750,
     "simulation": 490,
-    "training": 2470,
-    "training/callbacks": 560,
+    "training": 2390,
+    "training/callbacks": 550,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""
 

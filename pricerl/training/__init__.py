@@ -40,8 +40,7 @@ def import_lightning() -> None:
     """Import Lightning, unless it is already imported, without two modules that no run needs at start-up.
 
     Lightning reads two names of torch's compiler while it is imported, and torchmetrics one of ``scipy.signal``. Both
-    modules take 1.9 of 4.6 CPU-seconds and 75 MB. Modules with only these names stand in for them until Lightning is
-    imported.
+    take 1.9 of 4.6 CPU-seconds and 75 MB. Modules with only these names stand in for them meanwhile.
     """
     if "lightning" in sys.modules:
         return

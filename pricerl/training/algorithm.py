@@ -71,10 +71,7 @@ class Algorithm(Protocol):
 
 
 class ForeignLearner(Algorithm):
-    """Learner of a user's own LightningModule, which has ``act`` and ``policy``, and ``observe`` if it wants to.
-
-    Its attributes ``algorithm`` and ``step_discount`` are read if it has them.
-    """
+    """Learner of a user's LightningModule, which has ``act`` and ``policy``, and perhaps the other attributes."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -114,11 +111,7 @@ class KeepsArguments:
 
 
 def settings_of(data: Any, module: Any) -> dict[str, Any] | None:
-    """Return the settings of a run from the arguments of its data and module, in the form that commands store.
-
-    Returns:
-        None if a command could not rebuild them: a class is not importable, or an argument is an object of a user's.
-    """
+    """Return a run's settings from its arguments, as commands store them; None if they cannot be rebuilt."""
     try:
         settings = {"data": _group("data", data), "model": _group("model", module)}
     except TypeError:

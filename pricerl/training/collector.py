@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NoReturn, Protocol
 
@@ -42,11 +43,6 @@ class Collector:
     Apart from the policy, everything that later transitions depend on is in ``state_dict`` and in the rows of
     ``buffer``, provided that the env has ``state_dict() -> dict`` and ``load_state_dict(state) -> bool``, False where
     the state does not fit. `pricerl.env.pricing.PricingVectorEnv` has them, Gymnasium's environments do not.
-
-    Args:
-        env: vector env.
-        config: buffer size and warm-up.
-        seed: seed of the env, the random actions and the sampling.
     """
 
     def __init__(self, env: CollectingEnv, config: ReplayConfig, seed: int) -> None:
@@ -81,10 +77,7 @@ class Collector:
 
     @torch.no_grad()
     def warm_up(self, policy: Algorithm, random: bool, observe: bool = True) -> None:
-        """Fill the buffer with ``warmup_steps`` transitions, of random actions or the policy's.
-
-        A resumed run does not ``observe``: its input statistics have seen as many observations before.
-        """
+        """Fill the buffer with ``warmup_steps`` random or own actions; a resumed run need not ``observe`` them."""
         while len(self.buffer) < min(self.config.warmup_steps, self.config.buffer_capacity):
             if observe:
                 policy.observe(self._observation)
@@ -104,11 +97,7 @@ class Collector:
         policy.observe_returns(torch.cat(returns))
 
     def next_batch(self, policy: Algorithm) -> Transition:
-        """Return the batch of the next update; the first of a turn takes the env steps before.
-
-        Raises:
-            NonFiniteError: the buffer, or an action of the policy, holds NaN or infinity.
-        """
+        """Return the next batch, after a turn's env steps; raise a ``NonFiniteError`` for NaN in buffer or actions."""
         if not self._batches:
             self.collect(policy, self._vector_steps)
             self._sample()
@@ -136,9 +125,8 @@ class Collector:
     def state_dict(self) -> dict[str, Any]:
         """Return the state, without the rows of the buffer, as a nested dict of contiguous tensors and plain values.
 
-        ``buffer`` contains the arguments of ``ReplayBuffer.restore``, and ``size``, the number of newest rows in the
-        buffer. ``batches`` is the number of batches left in this turn, which its generator samples again. ``env`` is
-        None if the env cannot be saved.
+        ``buffer`` contains the arguments of ``ReplayBuffer.restore``, and ``size``, its number of rows. ``batches`` is
+        the number of batches left in this turn, to be sampled again. ``env`` is None if the env cannot be saved.
         """
         observation = self._observation.clone()
         sampled = self._before_sampling if self._batches else self.buffer.generator_state
@@ -157,10 +145,7 @@ class Collector:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Restore a saved state, and the buffer before with ``ReplayBuffer.restore``; return whether that is exact.
-
-        It is if the env was restored and the random numbers are of this device. Otherwise episodes start anew.
-        """
+        """Restore a state after the buffer's; return False if episodes start anew or random numbers differ."""
         self.load_counts(state["counts"])
         device = self._observation.device
         mean_price = state["mean_price"]
@@ -220,44 +205,32 @@ class Collector:
         return 2 * torch.rand(shape, generator=self._random, device=self._random.device) - 1
 
 
+@dataclass(frozen=True, eq=False)
 class SampleStream:
-    """One epoch of the train loader: batches, between which env steps are taken.
+    """One epoch of the train loader: batches, between which env steps are taken."""
 
-    Args:
-        start: function from a policy to the collector, which is built and warmed up at the first call.
-        policy: learner that acts.
-        updates: gradient updates of the epoch. Without any, the epoch has one item, None, for which Lightning makes no
-            ``training_step``, but evaluates.
-        stop: called with the finding if transitions or actions are not finite.
-        share: share of the items that the trainer takes, of which there are as many more.
-        repeated: batches of earlier epochs to repeat, so that a model overfits; None to sample new ones.
-    """
-
-    def __init__(
-        self,
-        start: Callable[[Algorithm], Collector],
-        policy: Algorithm,
-        updates: int,
-        stop: Callable[[str], NoReturn],
-        share: float,
-        repeated: list[Transition] | None,
-    ) -> None:
-        self._start = start
-        self._policy = policy
-        self._updates = updates
-        self._stop = stop
-        self._share = share
-        self._repeated = repeated
+    start: Callable[[Algorithm], Collector]
+    """Function that returns the learner's collector, which is built and warmed up at the first call."""
+    policy: Algorithm
+    updates: int
+    """Gradient updates of the epoch. Without any, the epoch has one item, None, for which Lightning makes no
+    ``training_step``, but evaluates."""
+    stop: Callable[[str], NoReturn]
+    """Function that is called with the finding if transitions or actions are not finite."""
+    share: float
+    """Share of the items that the trainer takes, of which there are as many more."""
+    repeated: list[Transition] | None
+    """Batches of earlier epochs to repeat, so that a model overfits; None to sample new ones."""
 
     def __len__(self) -> int:
-        items = max(1, math.ceil(self._updates / (self._policy.updates_per_item or 1)))
-        return items if self._share == 1.0 else math.ceil((items + 1e-6) / self._share)
+        items = max(1, math.ceil(self.updates / (self.policy.updates_per_item or 1)))
+        return items if self.share == 1.0 else math.ceil((items + 1e-6) / self.share)
 
     def __iter__(self) -> Iterator[Any]:
-        collector = self._start(self._policy)
-        per_item = self._policy.updates_per_item
-        batches = islice(self._batches(collector), self._updates)
-        if not self._updates:
+        collector = self.start(self.policy)
+        per_item = self.policy.updates_per_item
+        batches = islice(self._batches(collector), self.updates)
+        if not self.updates:
             yield None
         elif per_item is None:
             yield from batches
@@ -266,12 +239,12 @@ class SampleStream:
                 yield islice(batches, per_item)
 
     def _batches(self, collector: Collector) -> Iterator[Transition]:
-        yield from self._repeated or ()
+        yield from self.repeated or ()
         while True:
             try:
-                batch = collector.next_batch(self._policy)
+                batch = collector.next_batch(self.policy)
             except NonFiniteError as error:
-                self._stop(str(error))
-            if self._repeated is not None:
-                self._repeated.append(batch)
+                self.stop(str(error))
+            if self.repeated is not None:
+                self.repeated.append(batch)
             yield batch

@@ -123,11 +123,7 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         """
 
     def build_differentiable_env(self, step_discount: float) -> DifferentiableEnv:
-        """Return rows that carry gradients, for a discount of one decision; only data that have such dynamics do.
-
-        Raises:
-            UsageError: these data have none.
-        """
+        """Return rows that carry gradients, for a decision's discount, or raise a ``UsageError``."""
         raise UsageError(
             f"model.algorithm.actor_horizon must be 0 for {self.run_name}, whose steps carry no gradients; leave it out"
         )
@@ -207,10 +203,7 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         self.evaluated = state_dict["evaluated"]
 
     def start_collector(self, policy: Algorithm) -> Collector:
-        """Build env and buffer and warm up at the first call; a resumed run continues its own.
-
-        If that cannot be restored, it says so, and the policy refills the buffer with steps that do not count.
-        """
+        """Build env and buffer and warm up at the first call; a resumed run continues its own, or says why not."""
         if self.collector is not None:
             return self.collector
         resumed = self._resumed
@@ -257,10 +250,5 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
 
 
 def updates_per_epoch(longest: int, left: int) -> int:
-    """Return the updates per epoch: at most ``longest``, evened out so that the last epoch ends the run.
-
-    Args:
-        longest: updates between two evaluations.
-        left: updates until the end of the run; 0 or less without a limit.
-    """
+    """Return the updates per epoch, at most ``longest``, the ``left`` ones split evenly; 0 or less is no limit."""
     return longest if left <= 0 else math.ceil(left / math.ceil(left / longest))

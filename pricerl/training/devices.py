@@ -43,10 +43,7 @@ _PARENT = os.getppid()
 
 
 class Ranks:
-    """Messages of training between all ranks, of which this process has started the children.
-
-    A message that fails because a rank has ended or does not answer raises a ``LostRankError``.
-    """
+    """Messages of training between all ranks; a rank that has ended or does not answer raises a ``LostRankError``."""
 
     def __init__(self, children: list[subprocess.Popen[bytes]]) -> None:
         self._children = children
@@ -77,10 +74,7 @@ class Ranks:
 
 @contextmanager
 def lost_ranks_named(children: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Replace the error of a message by a ``LostRankError`` that names the rank that was lost.
-
-    The other children, processes of the ranks from 1 on, are killed: a rank that hangs ignores requests.
-    """
+    """Replace the error of a message by a ``LostRankError`` with the lost rank; kill the others, which may hang."""
     try:
         yield
     except RuntimeError as error:
@@ -231,11 +225,7 @@ class ReplicatedStrategy(DDPStrategy):
 
 
 def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
-    """Return the training strategy of a trainer's settings; ``strategy`` is a name or a strategy.
-
-    Raises:
-        UsageError: the strategy shards or wraps the model in a way that manual optimization does not allow.
-    """
+    """Return the strategy of a trainer's setting, or raise a ``UsageError`` for one that shards or wraps the model."""
     if isinstance(strategy, Strategy):
         return strategy
     if strategy not in ("auto", "ddp"):

@@ -67,11 +67,7 @@ class TrackedRun:
 def build_loggers(
     run_dir: Path, resumed: Resumed | None, tracked: TrackedRun | None = None, tracking: TrackingConfig | None = None
 ) -> list[Logger]:
-    """Return the loggers of a run, with that of ``metrics.csv`` first because its folder is the run's.
-
-    Rows before ``resumed``, the place from which the run goes on, are kept. Without ``tracked`` nothing goes to Weights
-    & Biases.
-    """
+    """Return a run's loggers, that of ``metrics.csv`` first, which keeps its rows from before ``resumed``."""
     path = run_dir / METRICS_FILE
     if path.exists() and getattr(rank_zero_only, "rank", 0) == 0:
         rows = [] if resumed is None else [row for row in _read_rows(path) if _is_before(row, resumed)]
@@ -186,10 +182,7 @@ def _render(fieldnames: Sequence[str], rows: Iterable[Mapping[str, str]]) -> byt
 
 
 class RunLogger(WandbLogger):
-    """Logger of a run with its settings, the summary of its best evaluation, and an alert when it diverges.
-
-    It works offline without a known key, so that it neither prompts nor fails.
-    """
+    """Logger of settings, best evaluation and divergence; offline without a key, so that it never prompts."""
 
     def __init__(self, run: TrackedRun, config: TrackingConfig) -> None:
         os.environ.setdefault("WANDB_SILENT", "true")

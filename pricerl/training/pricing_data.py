@@ -173,10 +173,7 @@ class PricingDataModule(ReplayDataModule):
         return Dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
 
     def setup(self, stage: str) -> None:
-        """Read the file early, so that problems in it are reported before training starts.
-
-        Without a file, every stage except ``fit`` uses the history in the checkpoint.
-        """
+        """Read the file before training starts; without a file, all stages but ``fit`` use the checkpoint's history."""
         super().setup(stage)
         if stage == "fit" or self.path is not None:
             _ = self.preprocessor
@@ -209,10 +206,7 @@ class PricingDataModule(ReplayDataModule):
 
     @torch.no_grad()
     def demonstrate(self, learner: Algorithm) -> Demonstrations:
-        """Return demonstrations of the plan, in states with the day's noise, the same on every rank.
-
-        Half of the rows follow the plan, half decide at random.
-        """
+        """Return demonstrations of the plan, the same on every rank; half of the rows follow it, half are random."""
         plan = self.plan(learner.step_discount)
         env = self.build_env(TAUGHT_ROWS)
         observation, _ = env.reset(seed=self.seed)
@@ -237,10 +231,7 @@ class PricingDataModule(ReplayDataModule):
         return f"the clone of the plan earns {size} less than the plan; training goes on, the planner proposes"
 
     def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
-        """Compare the policy with the plan, run held-out episodes in the posterior mean and the path in all draws.
-
-        Validation and test add the errors of forecasts one day ahead, and the coverage of their 90 % intervals.
-        """
+        """Compare policy and plan, run held-out episodes and paths; outside ``fit`` add errors of forecasts."""
         share = (rank, num_ranks)
         policy = learner.policy
         episodes = score_episodes(policy, self.dynamics, share=share)
@@ -299,10 +290,7 @@ class PricingDataModule(ReplayDataModule):
         self.cost.check_products({*trained, *present, *skipped} - {""}, len(present or trained))
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:
-        """Mark the days whose price pricerl set, in this history and any restored later; call before fitting a market.
-
-        ``find`` returns these days ``(D_p,)`` of a product's history, None if there are none.
-        """
+        """Mark days whose price pricerl set, as ``find`` returns them ``(D_p,)``, in this history and later ones."""
         self._find_own_prices = find
         if "preprocessor" in vars(self):
             self.preprocessor = self._marked(self.preprocessor)

@@ -37,7 +37,6 @@ class Run:
     command: str
     """``fit``, ``validate``, ``test`` or ``predict``."""
     folder: Path
-    """The run's folder."""
     options: Any
     """All parsed options, as a namespace: ``horizon``, ``out``, ``data.path`` and so on."""
     settings: Mapping[str, Any]
@@ -45,7 +44,6 @@ class Run:
     checkpoint: Checkpoint | None
     """Given checkpoint; after ``fit``, the one with the weights in use."""
     data: ReplayDataModule
-    """DataModule of the run."""
     module: OffPolicyModule
     """Learner with the weights used for advice."""
     configs: Mapping[str, Any]
@@ -74,11 +72,7 @@ class Run:
         return self.formatter_for(self.pricing.preprocessor.step_days, self.pricing.found_currency)
 
     def formatter_for(self, step_days: int, found: str = "") -> Formatter:
-        """Return the formatter for rows ``step_days`` apart, without reading a file; ``found`` is the file's currency.
-
-        Raises:
-            UsageError: the locale or the currency is unknown.
-        """
+        """Return the formatter for rows ``step_days`` apart and a file's currency, or raise a ``UsageError``."""
         currency = self.pricing.currency or found
         digits = price_digits(self.pricing.guardrails.price_step, currency)
         return Formatter(self.options.locale, currency, digits, step_days)
@@ -102,11 +96,7 @@ class Run:
 
 
 def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Checkpoint | None:
-    """Return the checkpoint that ``fit`` goes on from for the values of ``--ckpt_path`` and ``--resume``, if any.
-
-    Raises:
-        CheckpointError: the checkpoint cannot be used.
-    """
+    """Return the checkpoint of ``--ckpt_path`` and ``--resume``, if any, or raise a ``CheckpointError``."""
     if resume not in (None, "auto"):
         raise UsageError(f"--resume must be auto, found {resume!r}; name a checkpoint with --ckpt_path")
     if resume is not None and given is not None:
@@ -159,8 +149,7 @@ def resumed_place(checkpoint: Checkpoint | None) -> Resumed | None:
 def open_generation(folder: RunFolder, resumed: Checkpoint | None, ended: bool) -> tuple[Generation, Checkpoint | None]:
     """Return the generation that a training writes, and the checkpoint in it that it goes on from.
 
-    An unfinished generation that is resumed from its last save goes on, and so does one whose training has ended at the
-    checkpoint and that is not yet published; everything else begins a new one.
+    A generation that is unfinished, or has ended unpublished at this checkpoint, goes on; else a new one begins.
     """
     if not is_first_process():
         return Generation(Path(os.environ[GENERATION])), resumed

@@ -32,10 +32,7 @@ ASK_RANKS_EVERY = 10
 
 
 class TreeCheckpointIO(CheckpointIO):
-    """Reader and writer of checkpoints for Lightning: safetensors and JSON instead of pickles.
-
-    ``given`` is a checkpoint to resume from, which the command has read already.
-    """
+    """Reader and writer of checkpoints as safetensors and JSON; ``given`` is one that the command has read."""
 
     def __init__(self, given: Checkpoint | None = None) -> None:
         self._given = given
@@ -256,11 +253,7 @@ def own_saver(trainer: Any) -> RunCheckpoint | None:
 
 
 def raise_diverged(trainer: Any, update: int, finding: str) -> NoReturn:
-    """Stop a diverged training run.
-
-    Raises:
-        NonFiniteError: always, with update, finding, remedy and the last good checkpoint.
-    """
+    """Raise a ``NonFiniteError`` with update, finding, remedy and the last good checkpoint."""
     saved = own_saver(trainer)
     good = "this run has saved no checkpoint yet"
     if saved is not None and saved.last_update > 0:

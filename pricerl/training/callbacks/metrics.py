@@ -85,11 +85,7 @@ class RunMetrics(Callback):
             _write_row(trainer, {"epoch": trainer.current_epoch, **place, **scores})
 
     def take_means(self, trainer: Trainer) -> dict[str, float]:
-        """Return the means of the metrics since the last call.
-
-        Raises:
-            NonFiniteError: a mean is NaN or infinite; the message names the update and the last good checkpoint.
-        """
+        """Return the means since the last call, or raise a ``NonFiniteError`` that names the update."""
         series = {name: torch.cat(values) for name, values in self._recent.items()}
         self._recent.clear()
         for name, values in series.items():
