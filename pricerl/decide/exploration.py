@@ -51,8 +51,8 @@ def vary_at_random(case: Case, course: Course) -> Course | None:
 def explore(gated: GatedPath, product: Product, share: float, seed: int) -> tuple[GatedPath, tuple[RandomPrice, ...]]:
     """Move each price of a path up or down by a share of it, at random, for as long as a price must be held.
 
-    Both prices pass the gate and stay below the next round price, where demand may fall; the path stays as it is where
-    that leaves only one. A day's draw depends on seed, product and date alone, so that a repetition draws the same.
+    Both prices pass the gate and stay below the next round price, else the path stays. A day's draw depends on seed,
+    product and date alone, so that a repetition draws the same.
     """
     today = product.today
     log = today.log

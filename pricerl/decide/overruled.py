@@ -100,10 +100,7 @@ def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alar
 
 
 def obey_order(case: Case, course: Course) -> Course | None:
-    """Charge the price of an override, of a price test that no alarm suspends, or the current one during a pause.
-
-    It stays after the order's last day until the next advice; after a price test it is the regular price.
-    """
+    """Charge the price of an order until the next advice: of an override, a pause, or a price test without an alarm."""
     order = active_of(case.standing.orders)
     if order is None or (order.kind == "price_test" and course.alarm is not None):
         return None

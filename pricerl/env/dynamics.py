@@ -161,8 +161,7 @@ class Dynamics:
     def hold(self, state: State, price: Tensor, days: int, z_cell: Tensor | None) -> tuple[State, Outcome]:
         """Charge ``price (B,)`` for ``days`` days with the noise ``z_cell (n, B)`` from ``draw_z``, or without.
 
-        The price is constant, so the curves are read once; days differ by date, noise and reference price. Days are the
-        first axis, ``(n, B)``, so that the rows of one day are contiguous.
+        Curves are read once, as the price is constant. Days are the first axis, so that a day's rows are contiguous.
         """
         rows = state.rows
         position = self.market.grid_position(price, rows.market)
@@ -227,10 +226,7 @@ class Dynamics:
         return torch.addcmul(rows.bias, raw, rows.gain).clamp_(0, 1)
 
     def constant_price(self, price: Tensor, product: Tensor, draw: Tensor) -> tuple[Tensor, Response]:
-        """Return reward and response of an average day after a week at a constant price, ``(B,)`` each.
-
-        The arguments broadcast, as in `Market.respond`.
-        """
+        """Return reward and response of an average day after a week at a price, ``(B,)`` each; arguments broadcast."""
         rows = self.rows(product, draw)
         position = self.market.grid_position(price, rows.market)
         level = self.market.average_day_at(price, position, rows.market)

@@ -41,7 +41,6 @@ class _Episodes:
     """Rows that step through episodes together: their state, random numbers and elapsed days."""
 
     dynamics: Dynamics
-    """The transition dynamics."""
     state: State
     """State of all rows; ``PricingEnv`` has only one."""
 
@@ -134,10 +133,7 @@ class _Episodes:
         return {"generator": self._generator.get_state(), "elapsed": self._elapsed, "state": tensors}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Restore a state saved in the same market; return False, and change nothing, if it does not fit.
-
-        It does not fit if the number of rows, the products, the window or the limits differ, or the type of device.
-        """
+        """Restore a state saved in the same market; return False, and change nothing, if it does not fit."""
         saved = {name: value.to(self._generator.device) for name, value in state["state"].items()}
         product = saved["product"]
         draw = saved["draw"]

@@ -67,10 +67,7 @@ class State(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Outcome of the ``n`` days of one decision, each ``(B, n)``: expectations under the row's draw.
-
-    Sales and profit are money, conversions percent.
-    """
+    """Outcome of ``n`` days, expectations under the row's draw, each ``(B, n)``: money, conversions in percent."""
 
     reward: Tensor
     expected_units: Tensor

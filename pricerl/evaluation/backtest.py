@@ -87,14 +87,12 @@ def run_backtests(
 ) -> dict[str, Backtest]:
     """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
 
-    At each origin the market is refitted to the days before it. Its forecast is given the price charged on the forecast
-    day, just as an advice knows the price it recommends; the 7-day mean and the supplied forecast are not. The scores
-    therefore judge demand at a known price, not the seller's pricing. A pooled prior excludes the product's own later
-    days; the elasticities of the other products come from their whole histories.
+    At each origin the market is refitted to the days before it and given the price charged on the forecast day, as an
+    advice knows its price; the 7-day mean and the supplied forecast are not. A pooled prior excludes the product's own
+    later days; the elasticities of the other products come from their whole histories.
 
-    Only the products named in ``tested`` are tested, by default those of `tested_products`, and only those with a
-    forecast day on which they sold get scores. If they are part of a larger catalogue, ``catalogue`` is its number of
-    products and ``pool`` its evidence on elasticities.
+    The products ``tested``, by default `tested_products`, get scores if they sold on a forecast day. If they are part
+    of a larger catalogue, ``catalogue`` is its number of products and ``pool`` its evidence on elasticities.
     """
     found = {}
     tested = tested_products(preprocessor) if tested is None else tested

@@ -23,10 +23,7 @@ samples by 1.7 % of the interval's width; with 64 samples by 1.2 %, in three tim
 
 
 class PathForecast(NamedTuple):
-    """Forecast of every day of a price path, ``(3, H)`` each: mean, 5 % and 95 % limit.
-
-    The limits of units, sales and profit, money, include the daily noise; those of the conversions, percent, do not.
-    """
+    """Forecast of the days of a path, ``(3, H)``: mean, 90 % limits with daily noise except in conversions, percent."""
 
     units: FloatArray
     sales: FloatArray
@@ -67,10 +64,7 @@ def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
 
 @torch.no_grad()
 def respond_on(market: Market, index: int, product: ProductHistory, day: IntArray) -> Response:
-    """Return the expected outcome of the days ``day (N,)`` of a history at the prices charged, ``(K, N)`` each.
-
-    The history may go on after that to which the market's product ``index`` was fitted.
-    """
+    """Return the expected outcome of fitted or later days ``day (N,)`` at the prices charged, ``(K, N)`` each."""
     price = torch.as_tensor(product.price[day], dtype=torch.float32, device=market.device)
     memory = market.products[index].memory
     lifts = None if memory is None else memory.lifts(product.price)[None, :, day]
@@ -79,10 +73,7 @@ def respond_on(market: Market, index: int, product: ProductHistory, day: IntArra
 
 @torch.no_grad()
 def predict_units(market: Market, product: ProductHistory, day: IntArray, generator: torch.Generator) -> FloatArray:
-    """Forecast units on the days ``day (N,)`` of a history at the prices charged, ``(3, N)``: mean and 90 % limits.
-
-    The market is fitted to this product alone, perhaps to its first days only; the generator is for the daily noise.
-    """
+    """Forecast units of days ``day (N,)`` in a market of one product, ``(3, N)``: mean and limits with daily noise."""
     units = respond_on(market, 0, product, day).expected_units
     return _with_limits(units, sample_units(units.repeat(NOISE_SAMPLES, 1), market.size, generator))
 

@@ -50,8 +50,8 @@ def estimate_off_policy(
 ) -> OffPolicyValue:
     """Estimate the daily contribution at ``price``, money, from the days on which similar prices were charged.
 
-    The model is the mean curve, weekdays and mean costs of the market fitted to the log. The bootstrap uses ``rng``.
-    If costs are unknown, or days or weeks at similar prices too few, the result has this reason instead of a value.
+    The model is the mean curve, weekdays and mean costs of the market. Unknown costs, or too few days or weeks at
+    similar prices, are the reason for no value.
     """
     if not market.cost.known:
         return OffPolicyValue(price, None, None, 0.0, "costs are unknown")

@@ -40,11 +40,7 @@ HARM = 0.01
 
 
 def candidate_prices(product: Product) -> Tensor:
-    """Return prices ``(201,)`` from the lowest to the highest that the product's guardrails allow in time, money.
-
-    With a price ladder or charm endings, they are the nearest such prices, with repetitions. Planners and rules choose
-    among these prices, and rules' prices are projected onto them, so every price shown obeys the guardrails.
-    """
+    """Return the prices ``(201,)`` that guardrails allow in time, money, ascending; on a ladder with repetitions."""
     limits = product.dynamics.limits.rows(product.rows())
     return spread_prices(lasting_band(limits, product.money([product.current_price])), 201)
 
@@ -222,10 +218,7 @@ def best_constant_price(dynamics: Dynamics) -> Plan:
 def planner_gaps(
     dynamics: Dynamics, best: Tensor, product: Tensor, draw: Tensor, price: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the gaps of a kept price to the best constant price, in profit and in reward, ``(B,)`` like the arguments.
-
-    Profit (or revenue, if that counts) is before fixed cost and relative to that at the best price.
-    """
+    """Return the gaps of a kept price to the best one, ``(B,)``: relative profit before fixed cost, and reward."""
     rows = dynamics.market.rows(product, draw)
     reward, response = dynamics.constant_price(price, product, draw)
     best_reward, best_response = dynamics.constant_price(best, product, draw)
@@ -237,7 +230,6 @@ class BaselineRow(NamedTuple):
     """Price of a rule, and the value of approaching it as fast as the guardrails allow."""
 
     rule: str
-    """Name of the rule."""
     price: float
     """Money, inside the guardrails."""
     outcome: DailyOutcome

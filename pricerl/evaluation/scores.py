@@ -115,7 +115,7 @@ def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0,
     rows = []
     for index, path in zip(product.tolist(), paths, strict=True):
         item = Product(dynamics, index)
-        own, keep, _ = value_paths(item, with_rivals(item, path))
+        own, keep = value_paths(item, with_rivals(item, path)[:2])
         gain = own.earned - keep.earned
         rows.append([*interval_of(gain), float((gain > 0).mean()), value_at_risk(gain)])
     return PathScores(*paths.new_tensor(rows).T)
@@ -144,10 +144,7 @@ def score_returns(
     seeds: Sequence[int],
     device: torch.device | str,
 ) -> ReturnScores:
-    """Run one episode of a deterministic policy per seed, if any, in a ``GymVectorEnv``, whose errors it raises.
-
-    An episode ends when it is first terminated or truncated. Scores are independent of the other seeds.
-    """
+    """Run one episode of a deterministic policy per seed in a ``GymVectorEnv``, independent of the other seeds."""
     episode_return = torch.zeros(len(seeds), device=device)
     episode_length = torch.zeros(len(seeds), dtype=torch.int64, device=device)
     if not seeds:

@@ -35,9 +35,7 @@ class DailyOutcome:
     """Expected units, sales and profit per day, in units and money, with 90 % limits over the posterior draws."""
 
     units: Interval
-    """Units."""
     sales: Interval
-    """Money."""
     profit: Interval | None
     """None where costs are unknown."""
 
@@ -55,10 +53,7 @@ class Uplift(DailyOutcome):
 
 @dataclass(frozen=True)
 class PathValue:
-    """Expected outcome per day of a price path in every posterior draw, ``(K,)`` each.
-
-    Sales and profit are money. Conversions are percent, None where never reported.
-    """
+    """Expected outcome of a path per day in all draws, ``(K,)`` each: money, conversions in percent or None."""
 
     units: FloatArray
     sales: FloatArray
@@ -100,8 +95,7 @@ class PathValue:
     def risk_over(self, other: PathValue) -> float:
         """Return the loss against another path until it is undone, as a share of what the other earns in a quarter.
 
-        It is the loss that is exceeded with a probability of 10 %, 0 if that is a gain. A quarter's profit counts as
-        at least the share of sales below which rewards do not measure gains either.
+        It is exceeded with a probability of 10 %. A quarter's profit counts as at least ``MIN_MARGIN`` of sales.
         """
         loss = max(0.0, -float(np.quantile(self.earned - other.earned, TAIL_PROBABILITY))) * DAYS_TO_UNDO
         scale = max(float(other.earned.mean()), MIN_MARGIN * float(other.sales.mean()), 1e-9)
@@ -134,10 +128,7 @@ def expect_days(market: Market, product: int, prices: Tensor, dates: DateArray, 
 
 
 def expect_paths(product: Product, prices: Tensor, horizon: int | None = None) -> Response:
-    """Return the expected outcome of every day of the paths ``prices (N, H)`` after the history, ``(N, K, H)`` each.
-
-    Prices ``(N, 1)`` stay for the whole ``horizon``, by default the number of prices.
-    """
+    """Return the outcome of all days of paths ``(N, H)``, or ``(N, 1)`` for the horizon, ``(N, K, H)`` each."""
     history = product.history
     horizon = horizon or prices.shape[1]
     dates = history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, horizon + 1)
@@ -179,10 +170,7 @@ def value_average_day(product: Product, prices: Tensor) -> tuple[Tensor, Respons
 
 
 def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
-    """Return log units of an average day at ``prices (G,)`` in every posterior draw, ``(K, G)``.
-
-    As in ``Market.average_day``: linear in logs, beyond the grid with the slope at its edge.
-    """
+    """Return log units of an average day at ``prices (G,)``, ``(K, G)``, interpolated as in ``Market.average_day``."""
     grid = product.log_grid
     curves = product.units.log_value
     log_price = np.log(prices)

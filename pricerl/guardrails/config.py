@@ -156,11 +156,7 @@ class GuardrailConfig:
         return math.isfinite(first) and self.menu.any_between(first, last)
 
     def of(self, product: str) -> GuardrailConfig:
-        """Return the limits of one product: its own settings, otherwise those of all products.
-
-        Raises:
-            UsageError: its own are unknown, out of range or contradict each other.
-        """
+        """Return a product's own limits, otherwise those of all; raise a ``UsageError`` on a contradiction."""
         own = (self.products or {}).get(product)
         if own is None:
             return replace(self, products=None, relations=None) if self.products or self.relations else self
@@ -179,11 +175,7 @@ class GuardrailConfig:
             raise UsageError(f"{where}: {error}") from error
 
     def check_products(self, known: Iterable[str]) -> None:
-        """Refuse limits and relations of products whose names are not in the history.
-
-        Raises:
-            UsageError: naming every unknown product.
-        """
+        """Raise a ``UsageError`` that names every product with limits or relations that is not ``known``."""
         known = list(known)
         related = (name for item in self.related for name in item.products)
         for setting, names in (("products", self.products or {}), ("relations", related)):

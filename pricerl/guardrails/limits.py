@@ -210,13 +210,7 @@ def price_limits(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> PriceLimits:
-    """Return the limits of all products, ``(P,)`` each.
-
-    Args:
-        products: all with the same price step.
-        device: of the tensors.
-        dtype: of the tensors; the fixed bounds are computed in double precision first.
-    """
+    """Return the limits of all products, ``(P,)`` each, of one price step; fixed ones are found in double precision."""
 
     def column(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=dtype, device=device)
@@ -245,13 +239,7 @@ def price_limits(
 
 
 def recent_prices(prices: Tensor, trail: Tensor | None, step_days: int = 1) -> RecentPrices:
-    """Return the past prices used by the moving rules.
-
-    Args:
-        prices: ``(D, B)`` money, newest last, at least 7 days.
-        trail: ``(28, B)`` money, newest last, or 4 weekly rows; None if no rule uses the median.
-        step_days: days from row to row; the price 7 days before a week is that of the week before.
-    """
+    """Return past prices for the moving rules from ``prices (D, B)`` and, for the median, a ``trail`` of four weeks."""
     median = None if trail is None else trail.sort(0).values[len(trail) // 2 - 1 :][:2].mean(0)
     return RecentPrices(prices[-1], prices[-steps_in(WEEK, step_days)], median)
 

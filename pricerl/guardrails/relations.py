@@ -71,11 +71,7 @@ class Bound(NamedTuple):
 
 
 def read_relations(given: object) -> tuple[Relation, ...]:
-    """Return the relations of the setting ``guardrails.relations``.
-
-    Raises:
-        UsageError: it is not a list of relations; the message names the first wrong one.
-    """
+    """Return the relations of the setting ``guardrails.relations``; raise a ``UsageError`` on the first wrong one."""
     if given is None:
         return ()
     if not isinstance(given, (list, tuple)):
@@ -156,11 +152,7 @@ def _hold(
 
 
 def broken_by(relations: Iterable[Relation], product: str, price: float, current: Mapping[str, float]) -> list[str]:
-    """Return why a price of one product breaks relations while the others keep theirs, one reason per relation.
-
-    The current price breaks none, as a relation never makes a price move. ``current`` are the current prices by
-    product, money; products that are absent are left out.
-    """
+    """Return why a price of one product breaks relations while others keep theirs; the current one breaks none."""
     if price == current[product]:
         return []
     found = []

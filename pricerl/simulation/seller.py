@@ -132,13 +132,7 @@ def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 def write_seller(config: SellerConfig, out: Path, platform: str | None = None) -> dict[str, Any]:
-    """Write a simulated seller's CSV file and its truth, ``<out>.truth.json``, and return the truth.
-
-    The file is a table of days, or the order export of a platform, by its name in ``order_exports.PLATFORMS``.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
+    """Write a seller's days or a platform's order export, and the truth; return it, or raise a ``UsageError``."""
     frame, truth = simulate(config)
     truth_file = Path(f"{out}.truth.json")
     with explained(truth_file):
@@ -150,11 +144,7 @@ def write_seller(config: SellerConfig, out: Path, platform: str | None = None) -
 
 
 def simulated_history(config: SellerConfig, data: DataConfig) -> History:
-    """Return the history of a simulated seller, read and cleaned like a file.
-
-    Raises:
-        DataError: too few sales for a history.
-    """
+    """Return the history of a simulated seller, read like a file; raise a ``DataError`` if sales are too few."""
     frame, _ = simulate(config)
     return history_from_text(_to_csv(frame), "simulated seller", data)
 
@@ -222,10 +212,7 @@ def write_days(
 def draw_conversions(
     truth: Mapping[str, Any], price: FloatArray, reach: FloatArray, generator: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Draw the percentages of organic and of advertised visitors who buy at a price ``(D,)``, ``(D,)`` each.
-
-    ``reach (D,)`` multiplies the ad conversion. The mean units imply the number of visitors.
-    """
+    """Draw percentages of organic and advertised visitors who buy, ``(D,)`` each; ``reach (D,)`` lifts the latter."""
     units = truth["parameters"]["units"]
     appeal = np.sqrt(expected_units(truth, price) / units)
     drawn = []

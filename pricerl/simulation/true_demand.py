@@ -61,10 +61,7 @@ class ShopRanges:
 
 
 def draw_truth(market: str, units: float, ranges: ShopRanges, generator: np.random.Generator) -> dict[str, Any]:
-    """Draw a product's truth, as `pricerl.simulation.seller.simulate` returns it, but for its best price.
-
-    The unit cost ``c = k p (1 + 1/e)`` makes the drawn price ratio the best one.
-    """
+    """Draw a product's truth but for its best price; the cost ``c = k p (1 + 1/e)`` makes the drawn ratio the best."""
     start_price = round(generator.uniform(*ranges.start_prices), 2)
     elasticity = round(generator.uniform(*ranges.elasticities), 3)
     step = generator.uniform(*ranges.optimum_steps) * generator.choice([-1, 1])

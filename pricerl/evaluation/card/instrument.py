@@ -9,7 +9,7 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.days import steps_in
 from pricerl.data.history import ProductHistory
-from pricerl.evaluation.sensitivity import WorkingFit
+from pricerl.evaluation.sensitivity import WorkingFit, left_over
 
 FEWEST_COSTS = 4
 """Fewest different unit costs for them to be an instrument of the price."""
@@ -54,8 +54,7 @@ def instrument_elasticity(history: ProductHistory, fit: WorkingFit) -> Instrumen
     basis = np.linalg.svd(np.column_stack([rows, level]), full_matrices=False)[0]
 
     def rest(values: FloatArray, mean: FloatArray) -> FloatArray:
-        whole = np.append(root * values, precision * mean)
-        return np.asarray(whole - basis @ (basis.T @ whole))
+        return left_over(np.append(root * values, precision * mean), basis)
 
     none = np.zeros(len(precision))
     moved = rest(np.log(cost), none)
