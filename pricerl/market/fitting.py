@@ -78,10 +78,7 @@ def find_pool(
     known: Mapping[str, Evidence] = MappingProxyType({}),
     spread: Callable[[Callable[[ProductHistory], Evidence], Sequence[ProductHistory]], Iterable[Evidence]] = map,
 ) -> Pool | None:
-    """Return the evidence on elasticities, that ``known`` by product included; None if there is no pooled prior.
-
-    ``spread`` calls a function with each product, in this process by default.
-    """
+    """Return the evidence on elasticities, ``known`` included, found by ``spread``; None without a pooled prior."""
     names = [product.product for product in products]
     if not config.pool or len({*known, *names}) < FEWEST_POOLED:
         return None

@@ -162,7 +162,7 @@ def _split_memory(part: Part) -> list[Part]:
 
 
 def _follows_demand(data: RegressionData, posterior: RegressionPosterior, tested: BoolArray) -> bool:
-    """Return whether price changes on days ``tested (D,)`` follow the demand of the week before (White 1980)."""
+    """Return whether price changes on days ``tested (D,)`` follow surprises of the week before (White 1980)."""
     mean = np.exp(posterior.log_mean)
     surprise = np.cumsum(np.append(0.0, (data.units - mean) / np.sqrt(mean + mean**2 / posterior.size)))
     week = steps_in(WEEK, data.step_days)

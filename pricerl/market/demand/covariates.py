@@ -246,10 +246,7 @@ def _past_prices(product: ProductHistory, log_price: FloatArray, terms: Terms) -
 
 
 def _advertising(product: ProductHistory, recent: BoolArray) -> list[Covariate]:
-    """Return the log ad spend and conversion of the week before, and the log ratio of ad to organic conversion.
-
-    A price moves both conversions, a campaign only the former. Ads of the same day would follow price and sales.
-    """
+    """Return log ad spend and conversion of the week before, and log ratio of conversions, as a price moves both."""
 
     def varies(value: FloatArray) -> bool:
         return bool(np.isfinite(value).sum() >= MIN_AD_DAYS and np.ptp(value) > 0)

@@ -157,10 +157,7 @@ def draw_levels(
 
 
 def _filtered(kept: FloatArray, seen: FloatArray) -> FloatArray:
-    """Return discounted sums of the amounts ``seen (D,)`` before each day and after the last one, ``(D + 1, F)``.
-
-    They start at the prior; the share ``kept (D, F)`` of the day before is left, per discount factor.
-    """
+    """Return discounted sums of ``seen (D,)`` from the prior on, before each day and after the last, ``(D + 1, F)``."""
     sums = np.empty((len(seen) + 1, kept.shape[1]))
     total = np.full(kept.shape[1], LEVEL_PRIOR)
     for day, amount in enumerate(seen.tolist()):

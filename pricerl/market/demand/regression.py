@@ -212,5 +212,5 @@ def find_inliers(value: FloatArray, expected: FloatArray, sds: float) -> BoolArr
 
 
 def _robust_sd(roots: FloatArray) -> float:
-    """Return 1.4826 times the median absolute deviation, at least the sd of Poisson counts: most may be equal."""
+    """Return 1.4826 times the median absolute deviation, at least the sd of Poisson counts: most days may be equal."""
     return max(1.4826 * float(np.median(np.abs(roots - np.median(roots)))), ROOT_SD)

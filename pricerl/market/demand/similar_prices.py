@@ -69,10 +69,7 @@ def plain_days(product: ProductHistory) -> DailyValues:
 def fit_curves(
     days: DailyValues, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> CurveDraws:
-    """Draw ``K`` curves of usable days, at least one: remove outliers, average days at similar prices, shape.
-
-    The curves fall, with slopes inside ``SHAPED_RANGE``, and are finite at all log prices of the grid ``(G,)``.
-    """
+    """Draw ``K`` falling, finite curves ``(K, G)`` from usable days, at least one, without outliers."""
     recency = recency_of(days.age)
     provisional = replace(days, value=winsorise(days.value, settings.outlier_sds))
     expected, _, likeliest = _expected(provisional, recency, log_grid, settings)
