@@ -112,12 +112,9 @@ def check_shapes(*tensors: tuple[str, Tensor, str], sizes: Mapping[str, int] | N
 
 
 def check_finite(name: str, tensor: Tensor) -> None:
-    """Raise an error if a tensor of any shape contains NaN or infinity.
+    """Raise a ``NonFiniteError`` if a tensor of any shape contains NaN or infinity; it names the first index.
 
     The check synchronizes with the device, so call it only once every few updates.
-
-    Raises:
-        NonFiniteError: naming the tensor, its shape, the number of non-finite elements and the first index.
     """
     bad = (~tensor.detach().isfinite()).nonzero()
     if len(bad):

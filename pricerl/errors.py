@@ -67,12 +67,7 @@ class CheckpointError(PricerlError):
 
 
 class InterruptedRunError(PricerlError):
-    """A signal ended the command; the message names the saved files.
-
-    Args:
-        message: what was reached and saved.
-        number: the signal's number; the exit code is 128 more, as in shells.
-    """
+    """A signal ended the command; the message states what is saved. The exit code is 128 + number, as in shells."""
 
     def __init__(self, message: str, number: int = EXIT_INTERRUPTED - 128) -> None:
         super().__init__(message)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import csv
 import datetime
+import io
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -24,21 +26,14 @@ PLAIN_DIGITS = 2
 
 @dataclass(frozen=True)
 class Formatter:
-    """Formatter of the values of one advice.
-
-    Raises:
-        UsageError: the locale or the currency is unknown.
-    """
+    """Formatter of the values of one advice; an unknown locale or currency is a ``UsageError``."""
 
     locale: str = "en_US"
     """Locale of numbers, money and dates, such as ``de_DE``; the words stay English."""
-
     currency: str = ""
     """ISO 4217 code, such as ``EUR``; money is a plain number without one."""
-
     price_decimals: int = PLAIN_DIGITS
     """Digits after the decimal mark of a price."""
-
     step_days: int = 1
     """Days to which amounts and units refer: 1, or 7 for a history of weeks."""
 
@@ -178,6 +173,13 @@ MEASURES = {"profit": "profit", "sales": "revenue"}
 
 PLAIN = Formatter()
 """Plain numbers in US English, with the digits of cents."""
+
+
+def csv_text(rows: Iterable[Sequence[object]], end: str = "\n") -> str:
+    """Return rows, the header first, as CSV with commas."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=end).writerows(rows)
+    return text.getvalue()
 
 
 def safe_text(text: str) -> str:

@@ -28,9 +28,7 @@ def stage(text: str) -> Iterator[None]:
     ...     pass
 
     On a terminal the line appears when the stage starts, elsewhere when it ends. A stage that fails leaves no line.
-
-    Args:
-        text: present participle with its object, in lower case.
+    The ``text`` is a present participle with its object, in lower case.
     """
     if _state["busy"]:
         yield

@@ -61,14 +61,7 @@ def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
 
     Denormal numbers are flushed to zero: Adam's averages for nearly constant weights become that small, and Intel
     processors handle them many times more slowly. Freed memory is kept: an eager update frees and allocates many
-    megabytes.
-
-    Args:
-        threads: threads per operation.
-        precision: precision of matrix products.
-
-    Raises:
-        UsageError: if the process may use fewer cores than ``threads``.
+    megabytes. More ``threads`` than the process may use cores are a ``UsageError``.
     """
     cores = usable_cores()
     if not 1 <= threads <= cores:

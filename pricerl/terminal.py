@@ -34,23 +34,13 @@ def shown(text: str, most: int = 160) -> str:
 
 
 def write_lines(lines: Iterable[str], problems: bool = False) -> None:
-    """Print lines, each of them cleaned.
-
-    Args:
-        lines: each is one line, whatever characters it contains.
-        problems: whether they go to standard error instead of standard output.
-    """
+    """Print lines, each of them cleaned, to standard output, or ``problems`` to standard error."""
     text = "\n".join(map(clean, lines))
     print(text, file=sys.stderr if problems else sys.stdout, flush=problems)
 
 
 def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
-    """Return rows as lines with aligned columns.
-
-    Args:
-        rows: cells, the header first; all rows have the same length.
-        numbers: whether the columns after the first contain numbers, to be right-aligned.
-    """
+    """Return rows of equal length, the header first, as lines with aligned columns: ``numbers`` to the right."""
     if not rows:
         return []
     first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -33,29 +33,28 @@ SETS_KEPT = 5
 def write_file(path: Path, content: bytes) -> None:
     """Write a file under a temporary name in its folder, flush it to the disk and move it into place.
 
-    Raises:
-        OSError: it cannot be written; an existing file is untouched.
+    If that fails, with an ``OSError``, an existing file is untouched.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    with naming(path), replacing(path) as part, part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    with naming(path), replacing(path) as part:
+        write_through(part, content)
     sync_folder(path.parent)
 
 
+def write_through(path: Path, content: bytes, mode: str = "wb") -> None:
+    """Write or append bytes to a file, and flush them to the disk."""
+    with path.open(mode) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def point(link: Path, target: str) -> None:
-    """Make a symbolic link, or move an existing one or a file of its name, in one step.
+    """Point a symbolic link to a target, relative to its folder, in one step; it replaces a link or file of its name.
 
-    A folder of its name is removed only if copying that follows links has certainly left it.
-
-    Args:
-        link: the link.
-        target: path that it leads to, relative to the link's folder.
-
-    Raises:
-        OSError: it cannot be written, or is another folder; what exists is untouched.
+    A folder of its name is removed only if copying that follows links has certainly left it. Any other, and a link that
+    cannot be written, is an ``OSError``; everything that exists is untouched then.
     """
     if link.is_symlink() and str(link.readlink()) == target:
         return
@@ -83,11 +82,7 @@ def _is_copy(folder: Path, target: Path) -> bool:
 
 
 def refuse_folders(folder: Path, names: Iterable[str]) -> None:
-    """Refuse to write files if a folder has the name of a file, or a file has the name of its folder.
-
-    Raises:
-        UsageError: the message names the first of them; nothing was changed.
-    """
+    """Refuse files whose name a folder has, or whose folder has the name of a file: the first is a ``UsageError``."""
     for path in map(folder.joinpath, names):
         if path.is_dir() and not path.is_symlink():
             raise UsageError(f"{path} is a folder, where a file is to be written; rename it, or choose another folder")
@@ -120,11 +115,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def lock(file: IO[Any], shared: bool = False, waits: bool = True) -> None:
-    """Lock an open file until it is closed; readers may share it.
-
-    Raises:
-        OSError: another process holds it, and this one does not wait.
-    """
+    """Lock an open file until it is closed; readers may share it. Without ``waits`` a holder is an ``OSError``."""
     if fcntl is not None:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if waits else fcntl.LOCK_NB))
 
@@ -193,14 +184,11 @@ def stage_set(
     ``published/current`` is a link to the newest, moved in one step, and the files' own names are links through it.
 
     Args:
-        folder: created if absent.
+        folder: created if absent; one that cannot be written is a ``UsageError``.
         files: texts by path below the folder.
         finish: called with the folder of the new set, to add files.
         mark: text that names the state that the set belongs to, kept in its manifest.
         source: set from which all other files are taken over; none if empty.
-
-    Raises:
-        UsageError: a file cannot be written.
     """
     sets = folder / PUBLISHED
     part = sets / f".{os.getpid()}.part"

@@ -7,29 +7,9 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from pricerl.advice.report.work_list import KINDS, kind_of, known_gains, stake_of
-from pricerl.advice.sentences.grounds import edit_words, order_lines, proposer_lines, track_lines
-from pricerl.advice.sentences.next_steps import (
-    Place,
-    account_words,
-    contradiction_words,
-    cost_commands,
-    late_words,
-    override_command,
-    stop_rule_words,
-    what_would_change,
-)
-from pricerl.advice.sentences.verdict import (
-    SCENARIO,
-    WRITE_COSTS,
-    Record,
-    better_words,
-    certainty_words,
-    compared,
-    demand_words,
-    exception_words,
-    tested_words,
-    why_words,
-)
+from pricerl.advice.sentences import grounds, next_steps, verdict
+from pricerl.advice.sentences.next_steps import Place
+from pricerl.advice.sentences.verdict import SCENARIO, WRITE_COSTS, Record
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import MEASURES, Formatter, plural, sentence, unit_digits
 from pricerl.terminal import shown
@@ -91,15 +71,15 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     yield from _comparison(product, f)
     yield ""
     if place.is_late(product):
-        yield from wrapped(late_words(product, f), "Too old")
+        yield from wrapped(next_steps.late_words(product, f), "Too old")
     for label, text in _reasons(product, f):
         yield from wrapped(text, label)
     yield ""
     yield from wrapped(f"open {place.report}", "Next")
     if product["recommended_price"] != product["current_price"] and not place.is_late(product):
         yield from wrapped(f"pricerl approve{place.option}")
-        yield from wrapped(override_command(product, f, place))
-    for command in cost_commands(product, place.option):
+        yield from wrapped(next_steps.override_command(product, f, place))
+    for command in next_steps.cost_commands(product, place.option):
         yield from wrapped(command)
     for _, command in product["decision"].get("to_do", ()):
         yield from wrapped(f"{command}{place.option}")
@@ -147,7 +127,7 @@ def plan_lines(product: Record, f: Formatter, place: Place, named: bool) -> list
 def _comparison(product: Record, f: Formatter) -> Iterator[str]:
     """Yield profit, sales and units per day at both prices; the label names the currency of amounts."""
     kept = product["keep"]
-    change = compared(product)
+    change = verdict.compared(product)
     money = f", {f.currency}" if f.currency else ""
     new = "change" if product["uplift"] is not None else f"at {f.price(product['settled_price'])}"
     rows: list[tuple[str, ...]] = [("", "keep", new, "difference (90 %)") if change else ("", "keep", "", "")]
@@ -174,34 +154,35 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     decision = product["decision"]
     uplift = product["uplift"]
     if uplift is not None and uplift["probability_better"] is not None:
-        yield "Certainty", f"{better_words(uplift['probability_better'], product)}; {tested_words(product, f)}"
-    elif sure := [line for line in certainty_words(product, f)[2] if line != SCENARIO]:
+        better = verdict.better_words(uplift["probability_better"], product)
+        yield "Certainty", f"{better}; {verdict.tested_words(product, f)}"
+    elif sure := [line for line in verdict.certainty_words(product, f)[2] if line != SCENARIO]:
         yield "Certainty", " ".join(sure)
     stated = product.get("weighed") is not None or decision["grade"] in ("A", "B", "B-")
-    why = "" if stated else sentence(why_words(product, f))
-    effect = demand_words(product, f)
+    why = "" if stated else sentence(verdict.why_words(product, f))
+    effect = verdict.demand_words(product, f)
     yield "Why", f"{why} {sentence(effect)}" if why and effect else why or effect
-    yield "Limits", edit_words(product, f)
+    yield "Limits", grounds.edit_words(product, f)
     if product["stop_rule"] is not None:
-        yield "Go back", stop_rule_words(product["stop_rule"], f).removeprefix("Go back ").rstrip(".")
+        yield "Go back", next_steps.stop_rule_words(product["stop_rule"], f).removeprefix("Go back ").rstrip(".")
     if decision["follow"] == "hold":
-        costs = [f"{WRITE_COSTS}."] if cost_commands(product) else []
-        if helps := [*costs, *what_would_change(product, f)]:
+        costs = [f"{WRITE_COSTS}."] if next_steps.cost_commands(product) else []
+        if helps := [*costs, *next_steps.what_would_change(product, f)]:
             yield "To decide", " ".join(helps)
     for order in product["orders"]:
         if order["status"] == "active":
             price = "price kept" if order["price"] is None else f.price(order["price"])
             given = f"until {f.date(order['until'])}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
             yield "Your order", f"{'price test' if order['schedule'] else price} {given}"
-    yield from (("Your order", line) for line in order_lines(product["orders"], f))
+    yield from (("Your order", line) for line in grounds.order_lines(product["orders"], f))
     if product["track_record"] is not None:
-        yield "So far", " ".join(track_lines(product["track_record"], f)[:2]).removeprefix("Track record: ")
+        yield "So far", " ".join(grounds.track_lines(product["track_record"], f)[:2]).removeprefix("Track record: ")
     if product["account"] is not None:
-        yield "Quarter", " ".join(account_words(product["account"], f, product["measure"]))
+        yield "Quarter", " ".join(next_steps.account_words(product["account"], f, product["measure"]))
     over_plan = product["proposal"]["policy_over_plan"]
-    checks = proposer_lines(product, f) if over_plan is not None and over_plan["advantage"] is None else []
+    checks = grounds.proposer_lines(product, f) if over_plan is not None and over_plan["advantage"] is None else []
     doubts = [reason for reason in product["data_quality"]["reasons"] if reason not in decision["why"]]
-    for text in filter(None, [*checks, contradiction_words(product), *doubts[:MOST_CHECKS]]):
+    for text in filter(None, [*checks, next_steps.contradiction_words(product), *doubts[:MOST_CHECKS]]):
         yield "Check", text
     if len(doubts) > MOST_CHECKS:
         yield "", f"and {len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"
@@ -220,7 +201,7 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
         new = product["recommended_price"]
         change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
         gain = None if product["uplift"] is None else product["uplift"][product["measure"]]
-        earned = exception_words(product)
+        earned = verdict.exception_words(product)
         if gain is not None and not earned:
             digits = f.money_digits(*gain)
             earned = f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}"
@@ -238,7 +219,7 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
             total = [sum(values) for values in zip(*known, strict=True)]
             yield from wrapped(f.estimate(total, f" {words} per {f.period}", "+"), "Together")
     yield from wrapped(f"open {place.report}", "Next")
-    for command in next(filter(None, (cost_commands(item, place.option) for item in ordered)), ()):
+    for command in next(filter(None, (next_steps.cost_commands(item, place.option) for item in ordered)), ()):
         yield from wrapped(command)
     first = place._replace(product=ordered[0]["product"])
     if not first.is_late(ordered[0]):

@@ -23,11 +23,7 @@ class Advice(Sequence[ProductAdvice]):
     """Advice on the products of a file, in their order of first appearance."""
 
     products: tuple[ProductAdvice, ...]
-    """One advice per product."""
-
     files: AdviceFiles
-    """Files of the advice."""
-
     formatter: Formatter
     """Locale, currency and price digits of the text."""
 

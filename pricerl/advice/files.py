@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +14,7 @@ from pricerl.advice.exports import DOCUMENT, OUTCOMES, PRICES, WORKBOOK
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.result import ProductAdvice
 from pricerl.errors import PROBLEMS, UsageError
-from pricerl.formatting import PLAIN_DIGITS, Formatter, safe_text
+from pricerl.formatting import PLAIN_DIGITS, Formatter, csv_text, safe_text
 from pricerl.writing import refuse_folders
 
 FORMAT = 5
@@ -91,16 +89,14 @@ def render_files(
 
 def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
     """Return ``advice.csv``: one row per product and day, unknown cells empty."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS.split(","))
+    rows: list[Sequence[str]] = [COLUMNS.split(",")]
     for item in advice:
         better = None if item.uplift is None else item.uplift.probability_better
         for day in item.days:
             prices = (item.current_price, day.recommended_price, day.price_low, day.price_high)
             outcomes = [value for name in OUTCOMES for value in getattr(day, name) or (None, None, None)]
             conversions = [None if share is None else share.mean for share in (day.organic, day.ad)]
-            row = [
+            texts = [
                 safe_text(item.product),
                 day.date,
                 *(f"{price:.{decimals}f}" for price in prices),
@@ -110,16 +106,12 @@ def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
                 item.decision.source,
                 safe_text(f"{item.reason} ({day.note})" if day.note else item.reason),
             ]
-            table.writerow(row)
-    return text.getvalue()
+            rows.append(texts)
+    return csv_text(rows)
 
 
 def check_folder(folder: Path, role: str = "") -> None:
-    """Check that files can be written into a folder, which need not exist; ``role`` precedes its name in the message.
-
-    Raises:
-        UsageError: it or a folder above it is a file, writing is not permitted, or a folder has the name of a file.
-    """
+    """Refuse a folder, which need not exist, that files cannot be written into; ``role`` precedes its name."""
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not above.is_dir():
         raise UsageError(f"{role}{above} is a file; name a folder")

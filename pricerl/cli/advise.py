@@ -14,15 +14,7 @@ from pricerl.advice.block import block_lines, plan_lines, wrapped
 from pricerl.advice.files import About, AdviceFiles, render_files
 from pricerl.advice.report.view import View
 from pricerl.advice.result import ProductAdvice
-from pricerl.advice.sentences.grounds import (
-    describe_off_policy,
-    describe_sensitivity,
-    judge_backtest,
-    judge_proposal,
-    order_lines,
-    proposer_lines,
-    track_lines,
-)
+from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
 from pricerl.advice.what_if import answer_lines, ask
@@ -252,7 +244,7 @@ def print_advice(run: Run) -> int:
                 write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
             write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
         if run.command == "fit" and len(products) <= MOST_SUMMARIES:
-            print_notes(chain.from_iterable(proposer_lines(product, run.formatter) for product in products))
+            print_notes(chain.from_iterable(grounds.proposer_lines(product, run.formatter) for product in products))
         if shop.outbox.rows or shop.outbox.notes:
             for at, line in enumerate(outbox_lines(shop)):
                 write_lines(wrapped(line, "" if at else "Prices"))
@@ -280,11 +272,11 @@ def _evidence(product: Record, f: Formatter) -> list[str]:
     """Return the scores of one product, who decided and why, and how forecasts and orders have fared."""
     lines = [f"decided by {', then '.join(product['chain'])}: {product['reason']}"]
     lines += [f"check the data: {reason}" for reason in product["data_quality"]["reasons"]]
-    lines += order_lines(product["orders"], f)
+    lines += grounds.order_lines(product["orders"], f)
     if product["track_record"] is not None:
-        lines += track_lines(product["track_record"], f)
+        lines += grounds.track_lines(product["track_record"], f)
     if product["backtest"] is not None:
-        lines.append(judge_backtest(product["backtest"], f))
+        lines.append(grounds.judge_backtest(product["backtest"], f))
     return [*score_lines(product, f), *(f"  {line}" for line in lines)]
 
 
@@ -297,9 +289,9 @@ def score_lines(product: Record, formatter: Formatter) -> list[str]:
     for rule, cells in rows:
         texts.append((rule, *(" ".join([cell.value, *(f"({note})" for note in cell.notes)]) for cell in cells)))
     sentences = [
-        *judge_proposal(product, formatter),
-        *describe_off_policy(product, formatter),
-        *describe_sensitivity(product, formatter),
+        *grounds.judge_proposal(product, formatter),
+        *grounds.describe_off_policy(product, formatter),
+        *grounds.describe_sensitivity(product, formatter),
     ]
     return [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",

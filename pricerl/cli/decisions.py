@@ -13,18 +13,8 @@ from pricerl.cli.usage import Parser, add_author_options, positive_price, with_f
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter
 from pricerl.guardrails.limits_in_force import refuse_price
+from pricerl.operations.log import orders
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
-from pricerl.operations.log.orders import (
-    ADVICE,
-    APPROVAL,
-    OVERRIDE,
-    PAUSE,
-    RESUME,
-    ROLLBACK,
-    TEST_RESULT,
-    TOLERANCE,
-    doubt_price,
-)
 from pricerl.operations.outbox import first_change, last_day_of, limits_of
 from pricerl.operations.shop import Shop, choose_product, read_day
 from pricerl.runs.folder import RunFolder
@@ -35,12 +25,12 @@ from pricerl.terminal import shown, table, write_lines
 
 def override(words: Sequence[str]) -> int:
     """Charge a price until a day instead of the recommended one, within the hard limits."""
-    return _order(OVERRIDE, override.__doc__, words)
+    return _order(orders.OVERRIDE, override.__doc__, words)
 
 
 def pause(words: Sequence[str]) -> int:
     """Keep the price until a day instead of following the model."""
-    return _order(PAUSE, pause.__doc__, words)
+    return _order(orders.PAUSE, pause.__doc__, words)
 
 
 def resume(words: Sequence[str]) -> int:
@@ -56,11 +46,11 @@ def resume(words: Sequence[str]) -> int:
 def _draft_resumption(shop: Shop, options: argparse.Namespace) -> Entry:
     """Draft the end of the order in force on a product."""
     advice = shop.advice_on(options.product)
-    orders = shop.orders_on(advice["product"])
-    order = next((order for order in reversed(orders) if order.status in ("active", "refused")), None)
+    given = shop.orders_on(advice["product"])
+    order = next((order for order in reversed(given) if order.status in ("active", "refused")), None)
     if order is None:
         raise UsageError(f"no override, pause or price test of {shown(advice['product'])} is in force (see history)")
-    return _stamp(RESUME, options) | {"product": advice["product"], "ends": order.id}
+    return _stamp(orders.RESUME, options) | {"product": advice["product"], "ends": order.id}
 
 
 def approve(words: Sequence[str]) -> int:
@@ -105,7 +95,7 @@ def _draft_approval(shop: Shop, options: argparse.Namespace) -> Entry:
         rule = f"the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes precedence"
         raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
     about = {"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]}
-    return _stamp(APPROVAL, options) | about
+    return _stamp(orders.APPROVAL, options) | about
 
 
 def _author_parser(command: str, purpose: str | None, needs_reason: bool = False) -> Parser:
@@ -144,7 +134,7 @@ def find_advice(entries: Sequence[Entry], number: int) -> Entry:
     """Return an advice by its entry number."""
     if not 1 <= number <= len(entries):
         raise UsageError(f"entry {number} does not exist; the log holds {len(entries)} entries (see history)")
-    if entries[number - 1]["kind"] != ADVICE:
+    if entries[number - 1]["kind"] != orders.ADVICE:
         raise UsageError(f"entry {number} is not an advice, but of kind {entries[number - 1]['kind']} (see history)")
     return entries[number - 1]
 
@@ -153,18 +143,18 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     """Append an order that refers to the product's last advice, and print its effect."""
     parser = _author_parser(kind, purpose, needs_reason=True)
     parser.add_argument("--until", required=True, help="last day, such as 2026-01-31")
-    if kind == OVERRIDE:
+    if kind == orders.OVERRIDE:
         parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
         tolerance = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"
-        parser.add_argument("--tolerance", type=float, default=TOLERANCE, help=tolerance)
+        parser.add_argument("--tolerance", type=float, default=orders.TOLERANCE, help=tolerance)
         parser.add_argument("--force", action="store_true", help="charge a price beyond that, or one never tried")
-    options = parser.parse_args(with_first(words, "--price") if kind == OVERRIDE else words)
+    options = parser.parse_args(with_first(words, "--price") if kind == orders.OVERRIDE else words)
     shop = shop_of(options)
     (*_, entry), after = shop.record(lambda shop: [_draft_order(kind, shop, options)])
-    effect = f"you charge {entry['price']:g}" if kind == OVERRIDE else "the price is kept"
+    effect = f"you charge {entry['price']:g}" if kind == orders.OVERRIDE else "the price is kept"
     done = f"{shown(entry['product'])}: until {entry['until']} {effect} (entry {entry['id']} of {shop.log_path})"
-    expected = _expected_lines(shop.folder.path, entry["product"], entry["price"]) if kind == OVERRIDE else []
-    kept = f"{'change it in your shop; ' if kind == OVERRIDE else ''}later advice keeps to it"
+    expected = _expected_lines(shop.folder.path, entry["product"], entry["price"]) if kind == orders.OVERRIDE else []
+    kept = f"{'change it in your shop; ' if kind == orders.OVERRIDE else ''}later advice keeps to it"
     write_lines([done, *expected, kept, *outbox_lines(after)])
     return EXIT_OK
 
@@ -212,13 +202,13 @@ def _draft_order(kind: str, shop: Shop, options: argparse.Namespace) -> Entry:
     if not shown(options.reason):
         raise UsageError("--reason: must be a text, found nothing")
     draft = _stamp(kind, options) | {"product": advice["product"], "until": until}
-    if kind == OVERRIDE:
+    if kind == orders.OVERRIDE:
         draft |= {"price": positive_price(options.price), "currency": advice["terms"]["currency"]}
         if refusal := refuse_price(draft["price"], limits_of(advice)):
             raise UsageError(f"--price: {refusal}; choose another price or change the limit")
         if not 0 <= options.tolerance < math.inf:
             raise UsageError(f"--tolerance: must be 0 or more, found {options.tolerance:g}")
-        doubt = doubt_price(draft["price"], advice["current_price"], advice["tried"], options.tolerance)
+        doubt = orders.doubt_price(draft["price"], advice["current_price"], advice["tried"], options.tolerance)
         if doubt and not options.force:
             raise UsageError(f"--price: {doubt}; add --force if you mean it")
         draft["forced"] = bool(doubt)
@@ -249,7 +239,7 @@ def history(words: Sequence[str]) -> int:
     shop = shop_of(options)
     found = shop.log
     if options.product is not None:
-        advised = dict.fromkeys(entry["product"] for entry in found.entries if entry["kind"] == ADVICE)
+        advised = dict.fromkeys(entry["product"] for entry in found.entries if entry["kind"] == orders.ADVICE)
         choose_product(list(advised), options.product, "this run")
     shown_entries = [entry for entry in found.entries if options.product in (None, entry.get("product"))]
     heads = table([_cells(entry, shop) for entry in shown_entries], numbers=False)
@@ -273,7 +263,7 @@ def rollback(words: Sequence[str]) -> int:
         before = folder.current
         chosen = folder.find(options.to)
         chosen.verify()
-        draft = _stamp(ROLLBACK, options) | {
+        draft = _stamp(orders.ROLLBACK, options) | {
             "generation": chosen.name,
             "instead_of": None if before is None else before.name,
         }
@@ -296,17 +286,17 @@ def _cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
 
 
 def _describe_content(entry: Entry, shop: Shop) -> str:
-    if entry["kind"] == APPROVAL:
+    if entry["kind"] == orders.APPROVAL:
         return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
-    if entry["kind"] == RESUME:
+    if entry["kind"] == orders.RESUME:
         return f"the order of entry {entry['ends']} has ended"
-    if entry["kind"] == TEST_RESULT:
+    if entry["kind"] == orders.TEST_RESULT:
         return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
-    if entry["kind"] == ADVICE:
+    if entry["kind"] == orders.ADVICE:
         change = first_change(entry)
         now = f"{entry['current_price']:g}"
         words = f"keep {now}" if change is None else f"{now} to {change['price']:g} on {change['date']}"
         return f"{words}, grade {entry['grade']}, source {entry['source']}"
     status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
-    price = "price kept" if entry["kind"] == PAUSE else f"{entry.get('test_price') or entry['price']:g}"
+    price = "price kept" if entry["kind"] == orders.PAUSE else f"{entry.get('test_price') or entry['price']:g}"
     return f"{price} until {entry['until']}, {status}"

@@ -92,11 +92,6 @@ def allowed_packages(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*OWN, *given)))
 
 
-def without_allow(words: Sequence[str]) -> list[str]:
-    """Return a command's words without ``--allow``, which no configuration may set and no run stores."""
-    return replace_options(words, ["--allow"], lambda option, packages: [])
-
-
 def import_allowed(packages: Sequence[str]) -> None:
     """Let the parser import only the given packages, and import them, so that they can register what they add."""
     from jsonargparse import set_parsing_settings

@@ -17,17 +17,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-from pricerl import __version__
-from pricerl.errors import (
-    EXIT_BUG,
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    EXIT_USAGE,
-    InterruptedRunError,
-    PricerlError,
-    UsageError,
-    did_you_mean,
-)
+from pricerl import __version__, errors
 from pricerl.progress import show_stages
 from pricerl.runs.run_log import log_failure, logged_command
 from pricerl.terminal import write_lines
@@ -114,23 +104,24 @@ def _run_explained(words: list[str], debug: bool) -> int:
     """Run a command; print its error, if it has one, as a sentence."""
     try:
         return _run(words)
-    except PricerlError as error:
+    except errors.PricerlError as error:
         return _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        return _fail(SIGNALS[EXIT_INTERRUPTED - 128], EXIT_INTERRUPTED, debug)
+        return _fail(SIGNALS[errors.EXIT_INTERRUPTED - 128], errors.EXIT_INTERRUPTED, debug)
     except SystemExit as leaving:  # --help of a parser
-        return leaving.code if isinstance(leaving.code, int) else EXIT_OK
+        return leaving.code if isinstance(leaving.code, int) else errors.EXIT_OK
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+        return errors.EXIT_OK
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # the disk is full
-            return _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror}", EXIT_USAGE, debug)
+            place = error.filename or "the output"
+            return _fail(f"{place} cannot be written: {error.strerror}", errors.EXIT_USAGE, debug)
         if (explained := explain_failure(error, words)) is not None:
             return _fail(*explained, debug, head="")
         if not debug:
             write_lines(traceback.format_exc().splitlines(), problems=True)
-        return _fail(f"a bug in pricerl, please report it: {type(error).__name__}: {error}", EXIT_BUG, debug)
+        return _fail(f"a bug in pricerl, please report it: {type(error).__name__}: {error}", errors.EXIT_BUG, debug)
     finally:
         show_stages(False)  # main may be called from a program
 
@@ -138,25 +129,25 @@ def _run_explained(words: list[str], debug: bool) -> int:
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         write_lines(HELP.splitlines())
-        return EXIT_OK if words else EXIT_USAGE
+        return errors.EXIT_OK if words else errors.EXIT_USAGE
     if words[0] == "--version":
         write_lines([__version__])
-        return EXIT_OK
+        return errors.EXIT_OK
     name, *rest = words
     if name not in COMMANDS:
-        raise UsageError(f"unknown command {name!r}{did_you_mean(name, COMMANDS)} (see --help)")
+        raise errors.UsageError(f"unknown command {name!r}{errors.did_you_mean(name, COMMANDS)} (see --help)")
     module, _, function = COMMANDS[name].partition(":")
     if module == "advise":
         from pricerl.cli.usage import answer_early
 
         if answer_early(name, rest):
-            return EXIT_OK
+            return errors.EXIT_OK
     code: int = getattr(import_module(f"pricerl.cli.{module}"), function)(rest)
     return code
 
 
 def _fail(message: str, code: int, debug: bool, head: str = "error: ") -> int:
-    log_failure(message, code, bug=code == EXIT_BUG)
+    log_failure(message, code, bug=code == errors.EXIT_BUG)
     trace = traceback.format_exc().splitlines() if debug else []
     write_lines([*trace, *f"{head}{message}".split("\n")], problems=True)
     return code
@@ -192,7 +183,7 @@ def _end(number: int, frame: Any) -> None:
         frame = frame.f_back
     if number == signal.SIGINT:
         raise KeyboardInterrupt
-    raise InterruptedRunError(SIGNALS[number], number)
+    raise errors.InterruptedRunError(SIGNALS[number], number)
 
 
 def explain_failure(error: Exception, words: Sequence[str]) -> tuple[str, int] | None:
@@ -209,10 +200,10 @@ def explain_failure(error: Exception, words: Sequence[str]) -> tuple[str, int] |
             what = str(error).partition("\n")[0] or "without a message"
             function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # Python 3.10 has no qualified names
             place = f"{_module(frame)}.{function} ({frame.f_code.co_filename}:{line})"
-            return f"error in {place}: {type(error).__name__}: {what}", EXIT_BUG
+            return f"error in {place}: {type(error).__name__}: {what}", errors.EXIT_BUG
     parts = _module(walked[-1][0]).split(".")
     if parts[0] == "lightning" and (isinstance(error, ImportError) or (parts[2:3] and parts[2] in REFUSING)):
-        return f"error: trainer: {' '.join(str(error).split())}", EXIT_USAGE
+        return f"error: trainer: {' '.join(str(error).split())}", errors.EXIT_USAGE
     return None
 
 

@@ -25,17 +25,8 @@ from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, read_lo
 from pricerl.operations.log.orders import RETRAIN
 from pricerl.operations.model_gate import GATE_FILE, Comparison, GateConfig, Verdict
 from pricerl.operations.shop import Shop
-from pricerl.operations.watching.alerts import (
-    ADDRESSES,
-    TEST,
-    Alert,
-    Channel,
-    Message,
-    alerts_of,
-    apprise_channels,
-    read_addresses,
-    send_alerts,
-)
+from pricerl.operations.watching import alerts
+from pricerl.operations.watching.alerts import Alert, Channel, Message
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor, to_json
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import find_run
@@ -64,15 +55,16 @@ def watch(words: Sequence[str]) -> int:
     parser = _file_parser("watch", watch.__doc__)
     add_settings(parser, WatchSettings)
     parser.add_argument("--cool_down", type=float, default=7.0, help="days without a second alert of the same kind")
-    parser.add_argument("--alert_file", help=f"file of apprise addresses, one per line; else the variable {ADDRESSES}")
+    addresses = f"file of apprise addresses, one per line; else the variable {alerts.ADDRESSES}"
+    parser.add_argument("--alert_file", help=addresses)
     parser.add_argument("--test-alert", action="store_true", help="send a test alert and do nothing else")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="output: text, or json for programs")
     options, rest = parser.parse_known_args(with_first(words, "--run_name"))
     folder = find_run(options.run_name, BEST)
-    channels = apprise_channels(read_addresses(options.alert_file))
+    channels = alerts.apprise_channels(alerts.read_addresses(options.alert_file))
     if options.test_alert:
-        alert = Alert(TEST, "", "ok", "this is a test: alerts arrive here")
-        _, failures = send_alerts(folder.path, [alert], channels, 0.0, datetime.now(timezone.utc))
+        alert = Alert(alerts.TEST, "", "ok", "this is a test: alerts arrive here")
+        _, failures = alerts.send_alerts(folder.path, [alert], channels, 0.0, datetime.now(timezone.utc))
         if failures:
             raise UsageError("; ".join(failures))
         write_lines([f"test alert written to {folder.path}, and sent to {len(channels)} addresses"])
@@ -112,7 +104,8 @@ def _file_parser(command: str, purpose: str | None) -> Parser:
 def _deliver(folder: Path, monitor: Monitor, channels: Sequence[Channel], options: argparse.Namespace) -> list[Alert]:
     """Write the document and send the alerts that are due; return these."""
     write_text(folder / MONITOR_FILE, to_json(monitor))
-    sent, failures = send_alerts(folder, alerts_of(monitor), channels, options.cool_down, datetime.now(timezone.utc))
+    now = datetime.now(timezone.utc)
+    sent, failures = alerts.send_alerts(folder, alerts.alerts_of(monitor), channels, options.cool_down, now)
     print_notes(failures)
     return sent
 
@@ -132,8 +125,8 @@ def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert], again: st
         lead += [f"  {again}"] if item.kind == "drift" and item.step else []
     cells = [(item.severity, item.kind, text) for item, text in listed]
     more = [f"  … and {len(cells) - MOST_FINDINGS} more in {path}"] if len(cells) > MOST_FINDINGS else []
-    alerts = [f"  alerts: {len(sent)} sent"] if sent else []
-    return [*lead, head, *table(cells[:MOST_FINDINGS], numbers=False), *more, *alerts]
+    sendings = [f"  alerts: {len(sent)} sent"] if sent else []
+    return [*lead, head, *table(cells[:MOST_FINDINGS], numbers=False), *more, *sendings]
 
 
 def _wandb_channel(monitor: Monitor) -> Channel:
@@ -226,29 +219,23 @@ def review(words: Sequence[str]) -> int:
     from pricerl.cli.advise import run_lightning
 
     run = run_lightning("predict", [*rest, *given])
-    from pricerl.operations.review import (
-        REVIEW_FILE,
-        find_news,
-        lay_out_review,
-        render_review,
-        review_lines,
-        review_products,
-    )
+    from pricerl.operations import review as past_advice
 
     market = run.pricing.market
     entries = read_log(folder.path / LOG_FILE).entries
-    rows = review_products(market, entries, run.pricing.seed)
+    rows = past_advice.review_products(market, entries, run.pricing.seed)
     if not rows:
         found = "no day of the file had been advised on before; come back with a fresher file"
         raise DataError(run.pricing.preprocessor.source, [found])
     known = all(product.cost.known for product in market.products)
-    news = find_news(market.preprocessor.products, entries, read_advice(folder.path), folder.path.name, run.formatter)
-    page = lay_out_review(rows, "profit" if known else "sales", run.formatter, news)
-    path = folder.path / REVIEW_FILE
-    write_text(path, render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))
+    products = market.preprocessor.products
+    news = past_advice.find_news(products, entries, read_advice(folder.path), folder.path.name, run.formatter)
+    page = past_advice.lay_out_review(rows, "profit" if known else "sales", run.formatter, news)
+    path = folder.path / past_advice.REVIEW_FILE
+    write_text(path, past_advice.render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))
     again = [f"  {shlex.join(['pricerl', 'predict', *given])}"] if news else []
     write_lines([page.headline, *(f"  {line}" for line in page.lead), *again])
-    for title, cells in review_lines(page):
+    for title, cells in past_advice.review_lines(page):
         write_lines(["", title, *table(cells[:MOST_REVIEWED])])
     write_lines(["", f"open {path}"])
     return EXIT_OK

@@ -15,8 +15,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
-from pricerl.cli.imports import allowed_packages, import_allowed, without_allow
+from pricerl.cli.imports import allowed_packages, import_allowed
 from pricerl.cli.parse import PricingCLI, list_plugins
+from pricerl.cli.usage import replace_options
 from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
 from pricerl.operations.backtests import find_backtests, start_backtests
@@ -56,15 +57,11 @@ def run_command(
 
     The ``entries`` of the run's log decide which prices are pricerl's own; they are all of them if absent. ``before``
     is called with a seller's run before it is trained for the first time.
-
-    Raises:
-        UsageError: an option is wrong.
-        CheckpointError: the checkpoint cannot be used.
-        InterruptedRunError: Ctrl-C while training.
     """
     packages = allowed_packages(words)
     import_allowed(packages)
-    cli = PricingCLI(without_allow(words), packages, replays=entries is not None)
+    stored = replace_options(words, ["--allow"], lambda option, value: [])  # no run stores what it may import
+    cli = PricingCLI(stored, packages, replays=entries is not None)
     write_run_log(cli.built.folder)
     print_notes(find_ignored(cli.built))
     known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries

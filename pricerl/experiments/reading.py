@@ -10,15 +10,8 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.history import ProductHistory
-from pricerl.experiments.analysis import (
-    InterimAnalysis,
-    StopRule,
-    analyse_pairs,
-    check_carry_over,
-    list_turns,
-    pair_differences,
-    randomisation_limits,
-)
+from pricerl.experiments import analysis
+from pricerl.experiments.analysis import InterimAnalysis, StopRule
 from pricerl.experiments.schedule import ARMS, TEST, design_of
 from pricerl.guardrails.price_grid import same_price
 
@@ -108,7 +101,7 @@ class _Blocks:
             kept[:, washout] &= first
         means = np.ma.array(values[self.place], mask=~kept).mean(axis=1).filled(np.nan)
         valued = means * np.where(self.arms == TEST, worth[1], worth[0])
-        return np.asarray(pair_differences(valued, self.arms)[self.complete])
+        return np.asarray(analysis.pair_differences(valued, self.arms)[self.complete])
 
 
 def read_test(test: Mapping[str, Any], products: Sequence[ProductHistory], product: int) -> Reading:
@@ -124,7 +117,7 @@ def read_test(test: Mapping[str, Any], products: Sequence[ProductHistory], produ
 
     def analysed(worth: Sequence[float], scale: float, rule: StopRule | None = None) -> InterimAnalysis:
         found = blocks.differences(history.units, worth)
-        return analyse_pairs(found, pairs, scale, np.random.default_rng(test["seed"]), ended, rule)
+        return analysis.analyse_pairs(found, pairs, scale, np.random.default_rng(test["seed"]), ended, rule)
 
     in_units = test["scale"] / float(np.mean(np.abs(test["values"])))
     profits = test["profits"]
@@ -139,7 +132,7 @@ def read_test(test: Mapping[str, Any], products: Sequence[ProductHistory], produ
         lost=tuple(lost),
         passed=passed,
         last_day=test["schedule"][passed - 1]["date"] if passed else "",
-        carry_over=check_carry_over(early[both], late[both], generator) if both.any() else None,
+        carry_over=analysis.check_carry_over(early[both], late[both], generator) if both.any() else None,
         interference=_interference(blocks, products, product, test["seed"]),
     )
 
@@ -181,5 +174,5 @@ def _interference(blocks: _Blocks, products: Sequence[ProductHistory], product: 
             if float(blocks.differences(sales).mean()) * own < 0:
                 opposite.append(other.product)
     found = blocks.differences(total)
-    low, high = randomisation_limits(found, list_turns(len(found), np.random.default_rng(seed)), 0.05)
+    low, high = analysis.randomisation_limits(found, analysis.list_turns(len(found), np.random.default_rng(seed)), 0.05)
     return Interference(own, float(found.mean()), low, high, tuple(opposite))

@@ -6,9 +6,7 @@ One product has one price at a time, so a test compares times, not customers (Bo
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from pricerl.data.days import WEEK
 from pricerl.entry_parts import FORMAT as ENTRY_FORMAT
 from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
 from pricerl.errors import UsageError
+from pricerl.formatting import csv_text
 from pricerl.guardrails.price_grid import RECORDED, same_price
 
 TEST = 1
@@ -166,10 +165,8 @@ def lay_out(
 
 def render_schedule(schedule: Iterable[Mapping[str, Any]]) -> str:
     """Return a schedule as CSV."""
-    text = io.StringIO(newline="")
     rows = ([row["date"], row["block"], row["arm"], f"{row['price']:.10g}", int(row["washout"])] for row in schedule)
-    csv.writer(text, lineterminator="\n").writerows([["Date", "Block", "Arm", "Price", "Washout"], *rows])
-    return text.getvalue()
+    return csv_text([["Date", "Block", "Arm", "Price", "Washout"], *rows])
 
 
 def hash_schedule(schedule: Iterable[Mapping[str, Any]]) -> str:
@@ -183,11 +180,7 @@ def render_plan(order: Mapping[str, Any], promised: Mapping[str, Any]) -> str:
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
-    """Return the order of the plan in a run's folder, if its schedule is as planned.
-
-    Raises:
-        UsageError: plan or schedule is missing, damaged, not the one that was planned, or contradicts itself.
-    """
+    """Return the order of the plan in a run's folder; a plan or schedule that is missing or changed is refused."""
     again = "make it again with price-test plan"
     try:
         document = json.loads((folder / PLAN).read_text(encoding="utf-8"))

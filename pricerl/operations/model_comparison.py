@@ -34,11 +34,7 @@ LEARNED_DAYS = 7
 
 
 def check_days(run: Run, champion: Checkpoint, config: GateConfig) -> None:
-    """Refuse a comparison for which the file has too few days after those of the champion.
-
-    Raises:
-        DataError: the message names the number of days; or one of `trained_history`.
-    """
+    """Refuse a file with too few days after those of the champion; errors of `trained_history` come first."""
     last = max(product.dates[-1] for product in trained_history(run, champion, ()).products)
     fresh = run.pricing.preprocessor
     new = max(int((product.dates > last).sum()) for product in fresh.products)

@@ -7,15 +7,13 @@ in double precision. Whatever is left out is said.
 
 from __future__ import annotations
 
-import csv
-import io
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from pricerl.decide.standing import Order, active_of
-from pricerl.formatting import PLAIN_DIGITS, safe_text
+from pricerl.formatting import PLAIN_DIGITS, csv_text, safe_text
 from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
@@ -53,9 +51,7 @@ class Outbox(NamedTuple):
 
     def render(self) -> str:
         """Return ``prices.csv`` as RFC 4180 has it, with a point as decimal mark."""
-        text = io.StringIO(newline="")
-        csv.writer(text).writerows(self.table())
-        return text.getvalue()
+        return csv_text(self.table(), "\r\n")
 
     def table(self) -> list[tuple[str, ...]]:
         """Return the header and one line of texts per price."""

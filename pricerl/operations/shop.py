@@ -172,22 +172,15 @@ class Shop:
         prepared: Prepared | None = None,
         uses: Generation | None = None,
     ) -> tuple[list[Entry], Shop]:
-        """Append entries to the log and publish the outbox that follows from them, under one lock.
+        """Append entries to the log and publish the outbox that follows, under one lock; return them and the new shop.
 
         Every file is written before the log is. What is left after it are links, each moved in one step; `renew` moves
-        them after an interruption.
+        them after an interruption. Errors are those of `append`.
 
         Args:
             drafts: entries without number and hashes, or a function of the shop as it is under the lock.
             prepared: files of a new advice, published together with its outbox.
             uses: generation that is in force from here on; the present one if absent.
-
-        Returns:
-            The new entries, and the shop after them.
-
-        Raises:
-            DataError: the log is broken.
-            UsageError: a file cannot be written; nothing is recorded then, unless the message says so.
         """
         states: list[Shop] = []
 
@@ -233,7 +226,7 @@ class Shop:
     def _ready(self) -> str | None:
         """Name of the newest set that holds the newest advice, whether or not it is shown; None if there is none."""
         first = max((entry["id"] for entry in self.newest.values()), default=0)
-        return find_set(self.home, self.log.hashes[first - 1 :]) if first else None
+        return find_set(self.home, [entry["hash"] for entry in self.log.entries[first - 1 :]]) if first else None
 
     def _prepare(
         self, prepared: Prepared | None = None, pages: Mapping[str, str] = MappingProxyType({})

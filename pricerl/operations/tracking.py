@@ -15,15 +15,7 @@ from pricerl.data.naming import list_sources
 from pricerl.errors import UsageError
 from pricerl.operations.log.provenance import fingerprint
 from pricerl.runs.folder import METRICS_FILE, Generation, RunFolder
-from pricerl.training.loggers import (
-    WANDB_FILE,
-    RunLogger,
-    TrackedRun,
-    TrackingConfig,
-    best_evaluation,
-    keep_id,
-    stored_id,
-)
+from pricerl.training import loggers
 from pricerl.training.run import Run
 
 if TYPE_CHECKING:
@@ -37,7 +29,7 @@ UNUSED_GROUPS = ("tracking", "config")
 """Groups of settings that say nothing about the run."""
 
 
-def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation | None) -> TrackedRun:
+def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation | None) -> loggers.TrackedRun:
     """Return the facts about a run for Weights & Biases, with the id that its generation keeps.
 
     ``settings`` are all parsed ones, nested, as plain values; a resumed run comes from the generation ``source``.
@@ -50,27 +42,27 @@ def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation |
     facts |= {"pricerl": __version__, "generation": run.generation.name, "history": fingerprint(run)}
     facts["commit"] = find_commit(Path(__file__))
     folder = run.generation.path
-    known = keep_id(folder, None if source is None else source.path)
-    return TrackedRun(run.folder.name, folder, known, f"eval/{run.data.monitor}", facts)
+    known = loggers.keep_id(folder, None if source is None else source.path)
+    return loggers.TrackedRun(run.folder.name, folder, known, f"eval/{run.data.monitor}", facts)
 
 
 def resume_tracked(run: Run) -> None:
     """Go on with the checkpoint's run in Weights & Biases, or raise a ``UsageError`` if it was not tracked."""
     assert run.checkpoint is not None
-    known = None if run.generation is None else stored_id(run.generation.path / WANDB_FILE)
+    known = None if run.generation is None else loggers.stored_id(run.generation.path / loggers.WANDB_FILE)
     if run.generation is None or known is None:
         raise UsageError(
             f"--wandb: there is no run in Weights & Biases to add this advice to, since the training of "
             f"{run.checkpoint.path} was not tracked; leave --wandb out, or train with fit --wandb true"
         )
-    tracked = TrackedRun(run.folder.name, run.generation.path, known, f"eval/{run.data.monitor}")
-    RunLogger(tracked, run.configs["tracking"]).start()
+    tracked = loggers.TrackedRun(run.folder.name, run.generation.path, known, f"eval/{run.data.monitor}")
+    loggers.RunLogger(tracked, run.configs["tracking"]).start()
 
 
 def find_ignored(run: Run) -> list[str]:
     """Return a sentence about settings of Weights & Biases that have no effect in a command, if there are any."""
     given = run.configs["tracking"]
-    usual = TrackingConfig()
+    usual = loggers.TrackingConfig()
     if run.options.wandb:
         return [] if run.command in ("fit", "predict") else [f"--wandb has no effect: {run.command} logs nothing"]
     names = [f"--tracking.{name}" for name, value in vars(given).items() if value != getattr(usual, name)]
@@ -133,7 +125,7 @@ def track_generation(run: Run) -> None:
             artifact.add_file(str(path), name.as_posix())
     monitor = f"eval/{run.data.monitor}"
     known = RunFolder(run.folder).generations()
-    evaluated = [(item, best_evaluation(item.path / METRICS_FILE, monitor)) for item in known]
+    evaluated = [(item, loggers.best_evaluation(item.path / METRICS_FILE, monitor)) for item in known]
     scores = {item.name: best[monitor] for item, best in evaluated if best}
     is_best = run.generation.name in scores and scores[run.generation.name] >= max(scores.values())
     active.log_artifact(artifact, aliases=[run.generation.name, "last", *(["best"] if is_best else [])])

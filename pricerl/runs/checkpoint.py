@@ -42,19 +42,11 @@ class About(msgspec.Struct):
     history: str | None = None
     """Fingerprint of the seller's history."""
     contains_history: bool = False
-    """Whether the checkpoint holds the seller's history."""
     code: str | None = None
     """Hash of pricerl's source."""
     versions: dict[str, str] = {}
     limits: dict[str, int | None] = {}
     """Limits of the training."""
-
-
-class OptimizerState(msgspec.Struct):
-    """State of one optimizer."""
-
-    state: dict[int, dict[str, Any]]
-    param_groups: list[dict[str, Any]]
 
 
 class Content(msgspec.Struct):
@@ -67,7 +59,7 @@ class Content(msgspec.Struct):
     pricerl: About
     loops: dict[str, Any] = {}
     callbacks: dict[str, Any] = {}
-    optimizer_states: list[OptimizerState] = []
+    optimizer_states: list[dict[str, Any]] = []
     hyper_parameters: dict[str, Any] = {}
 
 
@@ -83,8 +75,7 @@ class Checkpoint:
     def read(cls, given: str | Path, folder: Path = Path()) -> Checkpoint:
         """Load a file onto the CPU: a path, or ``last`` or ``best`` in a run's folder. Nothing in it is executed.
 
-        Raises:
-            CheckpointError: the file is missing, unreadable, damaged or not a pricerl checkpoint.
+        One that is missing, unreadable, damaged or not a pricerl checkpoint is a ``CheckpointError``.
         """
         path = {"last": folder / LAST, "best": folder / BEST}.get(str(given), Path(given))
         if path.is_dir():
@@ -114,11 +105,7 @@ class Checkpoint:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of the run that apply to later commands; no others, and no query, wherever the file comes from.
-
-        Raises:
-            CheckpointError: the checkpoint stores none.
-        """
+        """Settings of the run that apply to later commands, without a query; none at all are a ``CheckpointError``."""
         stored: dict[str, Any] | None = self.about.get("settings")
         if stored is None:
             raise CheckpointError(
@@ -162,11 +149,7 @@ class Checkpoint:
         return f"{self.generation.name}/{inside}"
 
     def restore_weights(self, module: nn.Module, strict: bool = True) -> None:
-        """Load the weights; all of them, if strict.
-
-        Raises:
-            CheckpointError: the weights do not fit the network, or are not finite.
-        """
+        """Load the weights; those that are not finite, or do not fit the network, are a ``CheckpointError``."""
         for name, value in self.content["state_dict"].items():
             if value.is_floating_point() and not value.isfinite().all():
                 raise CheckpointError(f"{self.path}: {name} contains NaN or infinity; name another checkpoint")
@@ -179,11 +162,7 @@ class Checkpoint:
             ) from error
 
     def restore_data(self, data: Any) -> None:
-        """Load a DataModule's state as stored by Lightning: a seller's history and its scaler.
-
-        Raises:
-            CheckpointError: the checkpoint is of another kind of data, or damaged.
-        """
+        """Load a DataModule's state as stored by Lightning; that of other data is a ``CheckpointError``."""
         try:
             data.load_state_dict(self.content[type(data).__qualname__])
         except (KeyError, TypeError, ValueError, AttributeError) as error:

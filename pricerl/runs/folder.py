@@ -27,19 +27,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from pricerl import writing
 from pricerl.errors import PROBLEMS, CheckpointError, UsageError
-from pricerl.writing import (
-    CURRENT,
-    MANIFEST,
-    PUBLISHED,
-    explained,
-    hash_file,
-    lock,
-    point,
-    sync_folder,
-    take_over,
-    write_file,
-)
+from pricerl.writing import CURRENT, MANIFEST, PUBLISHED, explained
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"
@@ -86,10 +76,9 @@ class Generation:
         return (self.path / MANIFEST).exists()
 
     def complete(self) -> None:
-        """Write the manifest, with a checksum of every file; unused saves and unfinished files are removed first.
+        """Remove unfinished files and write the manifest, with a checksum of every file.
 
-        Raises:
-            UsageError: it cannot be written; the generation stays incomplete.
+        A manifest that cannot be written is a ``UsageError``; the generation stays incomplete then.
         """
         with explained(self.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
             for part in self.path.rglob(".*.part"):
@@ -101,16 +90,12 @@ class Generation:
             for file in sorted(self.path.rglob("*")):
                 name = file.relative_to(self.path)
                 if file.is_file() and not file.is_symlink() and name.parts[0] not in LATER:
-                    files[name.as_posix()] = {"bytes": file.stat().st_size, "sha256": hash_file(file)}
+                    files[name.as_posix()] = {"bytes": file.stat().st_size, "sha256": writing.hash_file(file)}
             content = {"format": 1, "generation": self.name, "files": files}
-            write_file(self.path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
+            writing.write_file(self.path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
 
     def verify(self) -> None:
-        """Compare every file with the manifest.
-
-        Raises:
-            CheckpointError: the manifest is absent or damaged, or files are missing or changed; all are named.
-        """
+        """Compare every file with the manifest; missing, changed and damaged ones are a ``CheckpointError``."""
         path = self.path / MANIFEST
         try:
             files = json.loads(path.read_text(encoding="utf-8"))["files"]
@@ -129,7 +114,7 @@ class Generation:
             return "" if file.is_symlink() and str(file.readlink()) == entry["link"] else "is not the link it was"
         if not file.is_file():
             return "is missing"
-        return "" if hash_file(file) == entry["sha256"] else "was changed"
+        return "" if writing.hash_file(file) == entry["sha256"] else "was changed"
 
     def saves(self) -> list[Path]:
         """Return the folders of complete saves, the newest last."""
@@ -145,11 +130,11 @@ class Generation:
         try:
             yield part
             if leads:
-                sync_folder(part)
+                writing.sync_folder(part)
                 if folder.exists():  # left by a process that was killed before it could name it
                     shutil.rmtree(folder)
                 part.rename(folder)
-                sync_folder(folder.parent)
+                writing.sync_folder(folder.parent)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -160,27 +145,23 @@ class Generation:
 
     def name_save(self, name: str, update: int) -> None:
         """Point ``best.ckpt`` or ``last.ckpt`` to the save of an update."""
-        point(self.path / name, f"{SAVES}/{self.save_folder(update).name}/{RUN_FILE}")
+        writing.point(self.path / name, f"{SAVES}/{self.save_folder(update).name}/{RUN_FILE}")
 
     def restore_links(self) -> None:
         """Turn copies of ``best.ckpt`` and ``last.ckpt`` back into links to the saves that they are copies of."""
         for name in (BEST, LAST):
             file = self.path / name
             if file.is_file() and not file.is_symlink():
-                content = hash_file(file)
-                same = [save for save in self.saves() if hash_file(save / RUN_FILE) == content]
+                content = writing.hash_file(file)
+                same = [save for save in self.saves() if writing.hash_file(save / RUN_FILE) == content]
                 if same:
                     self.name_save(name, int(same[-1].name))
 
     def adopt(self, saves: Collection[Path]) -> None:
-        """Take saves of another generation over, with its replay buffer; files get a second name.
-
-        Raises:
-            OSError: a file cannot be written.
-        """
+        """Take saves of another generation over, with its replay buffer; files get a second name."""
         for save in saves:
             source = save.parent.parent
-            take_over((*save.iterdir(), *source.glob(f"{REPLAY}/*.rows")), source, self.path)
+            writing.take_over((*save.iterdir(), *source.glob(f"{REPLAY}/*.rows")), source, self.path)
 
     def discard(self) -> None:
         """Remove a generation that holds no save and no metrics."""
@@ -215,7 +196,7 @@ def generation_of(checkpoint: Path) -> Generation | None:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Folder of a run."""
+    """Folder of a run; a method that cannot write there raises a ``UsageError``."""
 
     path: Path
 
@@ -244,11 +225,7 @@ class RunFolder:
         return next(iter([*same, *complete[-1:]]), None)
 
     def restore_links(self) -> None:
-        """Turn a copy that followed the links, such as one from a bucket, back into links.
-
-        Raises:
-            UsageError: the folder cannot be written.
-        """
+        """Turn a copy that followed the links, such as one from a bucket, back into links."""
         with explained(self.path):
             known = self.generations()
             for generation in known:
@@ -260,11 +237,7 @@ class RunFolder:
                 self.show(known[-1])
 
     def find(self, name: str | None) -> Generation:
-        """Return a complete generation by its name, by default the one before the current one.
-
-        Raises:
-            UsageError: it does not exist or is unfinished; the message names those that can be chosen.
-        """
+        """Return a complete generation, by default the one before the current one; a ``UsageError`` lists them all."""
         complete = [item for item in self.generations() if item.is_complete]
         current = self.current
         if name is None and current is not None:
@@ -278,43 +251,36 @@ class RunFolder:
         raise UsageError(f"{self.path} has {wanted}; complete are {listed}")
 
     def start(self) -> Generation:
-        """Create the next generation.
-
-        Raises:
-            UsageError: the folder cannot be written.
-        """
+        """Create the next generation."""
         with explained(self.path):
             known = self.generations()
             made = Generation(self.path / f"gen-{known[-1].number + 1 if known else 1:04d}")
             (made.path / SAVES).mkdir(parents=True)
             (made.path / REPLAY).mkdir()
-            sync_folder(self.path)
+            writing.sync_folder(self.path)
         return made
 
     def use(self, generation: Generation) -> None:
-        """Make a generation the current one.
-
-        Raises:
-            UsageError: the link cannot be written; the earlier generation stays the current one.
-        """
+        """Make a generation the current one; on failure the earlier one stays it."""
         with explained(self.path):
             current = self.path / CURRENT
             if current.is_dir() and not current.is_symlink():  # a copy, which the names lead through until it goes
                 self.link(CURRENT)
-            point(current, generation.name)
+            writing.point(current, generation.name)
             self.link(CURRENT)
 
     def show(self, generation: Generation) -> None:
         """Let the run's own names lead to an unfinished generation as long as there is no current one."""
         if self.current is None:
-            self.link(generation.name)
+            with explained(self.path):
+                self.link(generation.name)
 
     def link(self, through: str) -> None:
         """Point the names of files that exist below ``through``, ``current`` or a generation, and drop dead links."""
         for name in LINKED:
             link = self.path / name
             if (self.path / through / name).exists():
-                point(link, f"{through}/{name}")
+                writing.point(link, f"{through}/{name}")
             elif link.is_symlink():
                 link.unlink()
 
@@ -338,17 +304,13 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run's lock, so that no second training writes here.
-
-        Raises:
-            UsageError: another process holds it; the message names it.
-        """
+        """Hold the run's lock, so that no second training writes here; its holder is named in a ``UsageError``."""
         with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             file = (self.path / LOCK).open("a+", encoding="utf-8")
         with file:
             try:
-                lock(file, waits=False)
+                writing.lock(file, waits=False)
                 (self.path / LOCK).stat()  # the folder may just have been removed by its last holder
             except OSError as error:
                 file.seek(0)

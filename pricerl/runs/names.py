@@ -29,11 +29,7 @@ NAME = re.compile(r"[^\W_][\w .@+=,-]{0,99}")
 
 
 def check_name(name: str) -> str:
-    """Return the name of a run.
-
-    Raises:
-        UsageError: it is not a name, but for example a path.
-    """
+    """Return the name of a run; one that is not a name, but for example a path, is a ``UsageError``."""
     if not NAME.fullmatch(name) or name.endswith((" ", ".")):
         raise UsageError(
             f"--run_name {name!r}: must be a name of at most 100 letters, digits and . _ - + @ = , not a path; runs "
@@ -60,11 +56,7 @@ def needed_name(folder: Path, file: str) -> str:
 
 
 def find_run(name: str | None, holding: str) -> RunFolder:
-    """Return the folder of a run, by default that of the only one holding a file.
-
-    Raises:
-        UsageError: it does not exist, or there are several to choose from.
-    """
+    """Return the folder of a run, by default that of the only one holding a file; ``UsageError`` without one."""
     if name is None:
         found = runs_with(holding)
         if len(found) == 1:

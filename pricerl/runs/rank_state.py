@@ -41,11 +41,7 @@ class RankState:
         self._segments: list[Segment] = []
 
     def write(self, folder: Path, collector: Any, world_size: int) -> None:
-        """Write the state into the folder of a save, and the new transitions into a segment.
-
-        Raises:
-            OSError: a file cannot be written.
-        """
+        """Write the state into the folder of a save, and the new transitions into a segment."""
         buffer = collector.buffer
         oldest = max(0, buffer.added - buffer.capacity)
         written = max(self._segments[-1].last if self._segments else 0, oldest)
@@ -76,11 +72,8 @@ class RankState:
     def restore(self, save: Path, collector: Any, world_size: int) -> str:
         """Restore the state of a save into a new collector, and the process's global generators.
 
-        Returns:
-            Why the run is not continued exactly, as the end of a sentence; empty if it is.
-
-        Raises:
-            CheckpointError: a file is damaged.
+        Return why the run is not continued exactly, as the end of a sentence; empty if it is. A damaged file is a
+        ``CheckpointError``.
         """
         if not (save / state_file(self.rank)).exists():
             return "the checkpoint lies outside its generation, without the state of the processes"
@@ -109,11 +102,7 @@ def state_file(rank: int) -> str:
 
 
 def list_segments(save: Path, rank: int) -> list[Segment]:
-    """Return the segments that a process lists in a save.
-
-    Raises:
-        CheckpointError: its state is missing or damaged.
-    """
+    """Return the segments that a process lists in a save; a missing or damaged state is a ``CheckpointError``."""
     path = save / state_file(rank)
     try:
         return [Segment(Path(file).name, first, last) for file, first, last in read_tree(path)["segments"]]
@@ -135,35 +124,24 @@ def _read_rows(save: Path, segments: Iterable[Segment], oldest: int = 0) -> Iter
 
 
 def verify_save(save: Path) -> None:
-    """Read the states of all processes and their segments.
-
-    Raises:
-        CheckpointError: one of them is missing or damaged.
-    """
+    """Read the states of all processes and their segments; a missing or damaged one is a ``CheckpointError``."""
     for rank in range(len(list(save.glob("rank-*.state")))):
         for _ in _read_rows(save, list_segments(save, rank)):
             pass
 
 
 def random_state() -> dict[str, Any]:
-    """Return the state of the global generators of torch, numpy and Python as tensors and plain values.
+    """Return the state of the global generators of torch, numpy and Python as a checkpoint holds it.
 
     Under ``cuda`` there is one per GPU by its index, and none before the first use of a GPU.
     """
     in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     gpus = torch.cuda.get_rng_state_all() if in_use else []
-    _, key, position, has_gauss, gauss = np.random.get_state()
-    version, words, next_gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": {str(index): state for index, state in enumerate(gpus)},
-        "numpy": {
-            "key": torch.from_numpy(np.asarray(key).astype(np.int64)),
-            "position": int(position),
-            "has_gauss": int(has_gauss),
-            "gauss": float(gauss),
-        },
-        "python": {"version": version, "words": torch.tensor(words), "gauss": next_gauss},
+        "numpy": np.random.get_state(legacy=False),
+        "python": random.getstate(),
     }
 
 
@@ -173,11 +151,9 @@ def restore_random_state(state: dict[str, Any]) -> None:
     for index in range(torch.cuda.device_count() if state["cuda"] else 0):
         if str(index) in state["cuda"]:
             torch.cuda.set_rng_state(state["cuda"][str(index)].cpu(), index)
-    saved = state["numpy"]
-    key = saved["key"].cpu().numpy().astype(np.uint32)
-    np.random.set_state(("MT19937", key, saved["position"], saved["has_gauss"], saved["gauss"]))
-    saved = state["python"]
-    random.setstate((saved["version"], tuple(saved["words"].tolist()), saved["gauss"]))
+    np.random.set_state(state["numpy"])
+    version, words, next_gauss = state["python"]
+    random.setstate((version, tuple(words), next_gauss))
 
 
 @contextlib.contextmanager

@@ -44,9 +44,7 @@ REMEDY = "run fit again or name another"
 def write_tree(path: Path, tree: Mapping[str, Any]) -> None:
     """Write nested dicts and lists of tensors, arrays, texts, numbers, booleans and None.
 
-    Raises:
-        TypeError: a value is of another type; the message names its place.
-        OSError: the file cannot be written; an existing one is untouched.
+    A value of another type is a ``TypeError`` that names its place; an existing file is untouched on failure.
     """
     tensors: dict[str, Tensor] = {}
     text = json.dumps(_encode(tree, "", tensors), separators=(",", ":"), allow_nan=False)
@@ -54,11 +52,7 @@ def write_tree(path: Path, tree: Mapping[str, Any]) -> None:
 
 
 def read_tree(path: Path) -> dict[str, Any]:
-    """Read what `write_tree` wrote, onto the CPU.
-
-    Raises:
-        CheckpointError: the file is missing, unreadable, of another format or damaged.
-    """
+    """Read what `write_tree` wrote, onto the CPU; a file that is none of these or damaged is a ``CheckpointError``."""
     if path.exists() and not path.is_file():  # a pipe or a device might never end
         raise CheckpointError(f"{path} is no ordinary file; {REMEDY}")
     damaged = CheckpointError(f"{path} is not a checkpoint, or it is damaged; {REMEDY}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 import netrc
@@ -21,8 +20,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from pricerl.errors import NonFiniteError
+from pricerl.formatting import csv_text
 from pricerl.runs.folder import METRICS_FILE
-from pricerl.writing import naming, write_file
+from pricerl.writing import naming, write_file, write_through
 
 WANDB_FILE = "wandb.json"
 """File in a generation with the id of its run in Weights & Biases."""
@@ -34,16 +34,12 @@ class TrackingConfig:
 
     project: str | None = None
     """Project; if absent that of ``WANDB_PROJECT``, else ``pricerl``."""
-
     entity: str | None = None
     """User or team; if absent that of ``WANDB_ENTITY``, else the account's default."""
-
     group: str | None = None
     """Group of runs; if absent that of ``WANDB_RUN_GROUP``."""
-
     tags: tuple[str, ...] = ()
     """Tags; if absent those of ``WANDB_TAGS``, separated by commas."""
-
     mode: Literal["online", "offline", "disabled"] | None = None
     """Whether anything is uploaded; if absent that of ``WANDB_MODE``, else online where a key is known."""
 
@@ -147,10 +143,7 @@ class MetricsLogger(Logger):
             if columns != known:
                 write_file(self._path, _render(columns, [*_read_rows(self._path), *rows]))
             else:
-                with self._path.open("a", newline="", encoding="utf-8") as file:
-                    csv.DictWriter(file, columns).writerows(rows)
-                    file.flush()
-                    os.fsync(file.fileno())
+                write_through(self._path, _render(columns, rows, headed=False), "ab")
         self._columns = columns
         self._rows.clear()
 
@@ -173,12 +166,9 @@ def _is_before(row: Mapping[str, str], resumed: Resumed) -> bool:
     return updates < resumed.update or (updates == resumed.update and (resumed.evaluated or not is_evaluation))
 
 
-def _render(fieldnames: Sequence[str], rows: Iterable[Mapping[str, str]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=fieldnames)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+def _render(columns: Sequence[str], rows: Iterable[Mapping[str, str]], headed: bool = True) -> bytes:
+    lines = [[row.get(name, "") for name in columns] for row in rows]
+    return csv_text([columns, *lines] if headed else lines, "\r\n").encode()
 
 
 class RunLogger(WandbLogger):

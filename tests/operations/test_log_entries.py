@@ -144,4 +144,4 @@ def test_20_000_advices_of_14_days_are_read_whole(tmp_path: Path) -> None:
     draft = {key: value for key, value in _advice().items() if key not in ("id", "previous", "hash")}
     append(path, [draft] * 20_000)
     log = verify(path)
-    assert len(log.entries) == 20_000 and log.entries[-1]["previous"] == log.hashes[-2]
+    assert len(log.entries) == 20_000 and log.entries[-1]["previous"] == log.entries[-2]["hash"]

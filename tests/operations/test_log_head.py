@@ -120,7 +120,7 @@ def test_a_crash_before_the_first_entry_is_no_loss(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         verify(path)
     append(path, [pause()])
-    assert read_head(path) == verify(path).head == Head(1, verify(path).hashes[0])
+    assert read_head(path) == verify(path).head == Head(1, verify(path).entries[0]["hash"])
 
 
 def test_moving_log_and_head_away_starts_a_new_log(log: Path, tmp_path: Path) -> None:

@@ -5,24 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pricerl.advice.report.view import Row, View
+from pricerl.advice.sentences import next_steps, verdict
 from pricerl.advice.sentences.grounds import BADGES, percent_of
-from pricerl.advice.sentences.next_steps import (
-    contradiction_words,
-    cost_commands,
-    late_words,
-    override_command,
-    stop_rule_words,
-    what_would_change,
-)
-from pricerl.advice.sentences.verdict import (
-    WRITE_COSTS,
-    certainty_words,
-    compared,
-    cost_words,
-    demand_words,
-    near_words,
-    why_words,
-)
+from pricerl.advice.sentences.verdict import WRITE_COSTS
 from pricerl.formatting import MEASURES, plural, sentence
 
 Line = tuple[str, str, str]  # the middle part is emphasised
@@ -41,11 +26,11 @@ def lay_out(view: View) -> dict[str, Any]:
         "badges": _badges(view),
         "columns": columns,
         "rows": rows,
-        "certainty": certainty_words(view.product, view.f),
+        "certainty": verdict.certainty_words(view.product, view.f),
         "why": _why(view),
         "to_do": "What would decide" if held and not late else "What to do",
         "steps": _steps(view),
-        "other": "" if held or late else override_command(view.product, view.f, view.place),
+        "other": "" if held or late else next_steps.override_command(view.product, view.f, view.place),
     }
 
 
@@ -75,7 +60,7 @@ def _lead(view: View) -> Line:
     per = f"{MEASURES[measure]} per {f.period}"
     if view.change_day is None or product["uplift"] is None or product["uplift"][measure] is None:
         if (weighed := product.get("weighed")) is None:
-            return sentence(why_words(product, f)), "", ""
+            return sentence(verdict.why_words(product, f)), "", ""
         goal = f.price(product["settled_price"])
         _, low, high = weighed[measure]
         gain = f"{f.money(low, plus='+')} to {f.money(high, plus='+')} {per}"
@@ -122,7 +107,7 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
     product = view.product
     price = view.f.price
     keep = product["keep"]
-    change = compared(product)
+    change = verdict.compared(product)
     new = price(product["recommended_price"])
     column = f"charge {new}" if price(product["days"][-1]["recommended_price"]) == new else "as advised"
     if product["uplift"] is None:
@@ -145,10 +130,10 @@ def _why(view: View) -> list[str]:
     product = view.product
     doubts = [why for why in product["data_quality"]["reasons"] if why not in product["decision"]["why"]]
     doubt = [sentence(doubts[0])] if doubts else []
-    if not (effect := demand_words(product, view.f)):
+    if not (effect := verdict.demand_words(product, view.f)):
         return doubt
-    near = "" if view.change_day is None else near_words(product, view.f)
-    return [*filter(None, [sentence(effect), cost_words(product, view.f), near]), *doubt]
+    near = "" if view.change_day is None else verdict.near_words(product, view.f)
+    return [*filter(None, [sentence(effect), verdict.cost_words(product, view.f), near]), *doubt]
 
 
 def _steps(view: View) -> list[Step]:
@@ -158,18 +143,18 @@ def _steps(view: View) -> list[Step]:
     again = f"Export the new {f.period}s and ask again:"
     predict = f"pricerl predict{option}"
     if view.place.is_late(product):
-        return [(late_words(product, f), predict)]
-    contradiction = contradiction_words(product)
+        return [(next_steps.late_words(product, f), predict)]
+    contradiction = next_steps.contradiction_words(product)
     doubts = [(contradiction, "")] if contradiction else []
     if view.change_day is None:
         helps = [(words, f"{command}{option}") for words, command in product["decision"].get("to_do", ())]
-        for line in what_would_change(product, f):
+        for line in next_steps.what_would_change(product, f):
             words, named, command = line.partition(": pricerl ")
             helps.append((f"{words}:", f"pricerl {command.rstrip('.')}{option}") if named else (line, ""))
         if product.get("weighed") is not None:
             price = f"{product['settled_price']:.{f.price_decimals}f}"
             helps.append((f"See what {price} could bring:", f"pricerl what-if {price}{view.place.options}"))
-        if commands := cost_commands(product, option):
+        if commands := next_steps.cost_commands(product, option):
             headings = ("List your products in costs.csv:", f"{WRITE_COSTS}, and ask again:")
             return [*doubts, *helps, *zip(headings, commands, strict=True)]
         return [*doubts, *helps, (again, predict)]
@@ -178,7 +163,7 @@ def _steps(view: View) -> list[Step]:
     last = "Look again after two weeks: sales are too few, or not forecast, for a stop rule."
     if (rule := product.get("stop_rule")) is not None:
         alarm = f"If sales follow the forecast, that happens with a probability of {f.percent(rule['false_alarm'])}."
-        last = f"{stop_rule_words(rule, f)} {alarm}"
+        last = f"{next_steps.stop_rule_words(rule, f)} {alarm}"
     return [
         *doubts,
         (change, f"pricerl approve{view.place.options}"),

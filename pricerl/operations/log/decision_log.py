@@ -23,7 +23,7 @@ import msgspec
 from pricerl.entry_parts import FORMAT, Count
 from pricerl.errors import DataError, UsageError
 from pricerl.operations.log.log_entries import check_entry, parse_entry
-from pricerl.writing import lock, naming, replacing, sync_folder
+from pricerl.writing import lock, naming, replacing, sync_folder, write_through
 
 LOG_FILE = "decisions.jsonl"
 FEWEST_DIGITS = 12
@@ -48,19 +48,17 @@ class Log(NamedTuple):
     entries: Sequence[Entry]
     torn: bytes
     """Bytes of an interrupted write after the last complete line; usually empty."""
-    hashes: Sequence[str] = ()
-    """Hashes of the entries."""
 
     @property
     def head(self) -> Head:
         """Number and hash of the last entry."""
-        return Head(len(self.hashes), self.hashes[-1] if self.hashes else BEFORE_THE_FIRST)
+        return Head(len(self.entries), _last_hash(self.entries))
 
     def find(self, digits: str) -> int | None:
         """Return the number of the entry whose hash begins with some digits, 0 before the first, None without one."""
         if BEFORE_THE_FIRST.startswith(digits):
             return 0
-        return next((number for number, found in enumerate(self.hashes, 1) if found.startswith(digits)), None)
+        return next((entry["id"] for entry in self.entries if entry["hash"].startswith(digits)), None)
 
 
 Drafts = Sequence[Entry] | Callable[[Sequence[Entry]], Sequence[Entry]]
@@ -75,9 +73,7 @@ def canonical(entry: Entry) -> str:
 def read_log(path: Path) -> Log:
     """Read a log; check its chain, each entry and its head. A missing file is an empty log.
 
-    Raises:
-        DataError: a line or the head is wrong; the message names the first wrong line.
-        UsageError: the file cannot be read.
+    The first wrong line, or the head, is a ``DataError``; a file that cannot be read is a ``UsageError``.
     """
     if not path.exists() and _never_existed(path):
         return Log((), b"")
@@ -109,23 +105,25 @@ def _never_existed(path: Path) -> bool:
 def _check(content: bytes, path: Path) -> Log:
     """Check every complete line of a log, name the first wrong one, and compare the rest with the head."""
     *lines, torn = content.split(b"\n")
-    hashes: list[str] = []
     entries: list[Entry] = []
     collects = gc.isenabled()
     gc.disable()  # it would take most of the time, and find nothing
     try:
         for number, line in enumerate(lines, 1):
-            entry, problem = _examine(line, number, hashes[-1] if hashes else BEFORE_THE_FIRST)
+            entry, problem = _examine(line, number, _last_hash(entries))
             if problem:
                 remedy = "restore the file from a copy, or move it and its head away to start a new one"
                 raise DataError(str(path), [f"line {number}: {problem}; {remedy}"])
-            hashes.append(entry["hash"])
             entries.append(entry)
     finally:
         if collects:
             gc.enable()
-    check_head(path, hashes)
-    return Log(entries, torn, hashes)
+    check_head(path, entries)
+    return Log(entries, torn)
+
+
+def _last_hash(entries: Sequence[Entry]) -> str:
+    return entries[-1]["hash"] if entries else BEFORE_THE_FIRST
 
 
 Publish = Callable[[Log], Callable[[], object]]
@@ -162,7 +160,7 @@ def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[E
             previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
             entries.append({**entry, "hash": previous})
             check_entry(parse_entry(canonical(entries[-1]).encode()))
-        after = Log([*log.entries, *entries], b"", [*log.hashes, *(entry["hash"] for entry in entries)])
+        after = Log([*log.entries, *entries], b"")
         show = None if publish is None else publish(after)
         if not head_path(path).exists():  # a first entry that promises a head has one, whatever happens
             with moving_head(path, log.head):
@@ -253,20 +251,19 @@ def read_head(log: Path) -> Head | None:
         raise DataError(str(path), [f"is not the head of a decision log; {_remedy(log)}"]) from error
 
 
-def check_head(log: Path, hashes: Sequence[str]) -> None:
-    """Refuse a log, given by its path and the hashes of its entries, that does not contain its head."""
+def check_head(log: Path, entries: Sequence[Entry]) -> None:
+    """Refuse a log, given by its path and its entries, that does not contain its head."""
     head = read_head(log)
+    name = head_path(log).name
+    problem = ""
     if head is None:
-        if hashes:
-            problem = f"{head_path(log).name} is missing, so that entries cut off at the end would go unnoticed"
-            raise DataError(str(log), [f"{problem}; {_remedy(log)}"])
-        return
-    if head.entries > len(hashes):
-        what = f"was cut after entry {len(hashes)}" if hashes else "was emptied"
-        what = what if log.exists() else "is missing"
-        raise DataError(str(log), [f"{what}; {head_path(log).name} names {head.entries} entries; {_remedy(log)}"])
-    if head.hash != (hashes[head.entries - 1] if head.entries else BEFORE_THE_FIRST):
-        problem = f"was rewritten; entry {head.entries} is not the one that {head_path(log).name} names"
+        problem = f"{name} is missing, so that entries cut off at the end would go unnoticed" if entries else ""
+    elif head.entries > len(entries):
+        what = f"was cut after entry {len(entries)}" if entries else "was emptied"
+        problem = f"{what if log.exists() else 'is missing'}; {name} names {head.entries} entries"
+    elif head.hash != _last_hash(entries[: head.entries]):
+        problem = f"was rewritten; entry {head.entries} is not the one that {name} names"
+    if problem:
         raise DataError(str(log), [f"{problem}; {_remedy(log)}"])
 
 
@@ -277,11 +274,7 @@ def moving_head(log: Path, head: Head) -> Iterator[None]:
     Everything that can fail for lack of space or permission fails before the body or in it.
     """
     with replacing(head_path(log)) as part:
-        with part.open("w", encoding="ascii") as file:
-            json.dump(msgspec.structs.asdict(head), file)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
+        write_through(part, f"{json.dumps(msgspec.structs.asdict(head))}\n".encode())
         yield
 
 

@@ -147,9 +147,8 @@ def describe_history(history: ProductHistory) -> dict[str, Any]:
 def check_replay(entry: Entry, run: Run, origin: Entry, log: Path) -> list[str]:
     """Return what may make a replay of an entry of a log differ: code, versions of libraries, settings added since.
 
-    Raises:
-        DataError: data, settings or weights are others, by their hashes; the message names them all. Settings that a
-            newer version has added, at their defaults, are no change.
+    Other data, settings or weights, by their hashes, are a ``DataError`` that names them all. Settings that a newer
+    version has added, at their defaults, are no change.
     """
     added = new_settings(entry, run)
     then = entry["hashes"]

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pricerl.errors import UsageError, import_extra
 from pricerl.operations.watching.monitor_document import SEVERITIES, Monitor, Severity
 from pricerl.terminal import clean
-from pricerl.writing import explained, naming, sync_folder
+from pricerl.writing import explained, naming, sync_folder, write_through
 
 ALERT_FILE = "alerts.jsonl"
 """Alerts in the run's folder, one JSON object per line, the newest last."""
@@ -89,10 +89,8 @@ def send_alerts(
     sent = len(channels) - len(failures)
     counts = {"time": now.isoformat(timespec="seconds"), "sent": sent, "failed": len(failures)}
     text = "".join(f"{json.dumps({**alert._asdict(), **counts}, sort_keys=True)}\n" for alert in due)
-    with explained(path), naming(path), path.open("ab") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    with explained(path), naming(path):
+        write_through(path, text.encode(), "ab")
     sync_folder(folder)
     return due, failures
 
@@ -139,11 +137,7 @@ def read_addresses(file: str | None) -> list[str]:
 
 
 def apprise_channels(addresses: Sequence[str]) -> list[Channel]:
-    """Return one channel per address.
-
-    Raises:
-        UsageError: apprise is not installed, or does not know an address; the message gives its number only.
-    """
+    """Return one channel per address; a ``UsageError`` gives the number only of one that apprise does not know."""
     if not addresses:
         return []
     apprise = import_extra("apprise", "alerts need apprise: pip install 'pricerl[alerts]'")

@@ -30,9 +30,7 @@ def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule,
 
     A run that begins with a plan also gets its early stopping, first of all, so that the saver sees its decision, and a
     module without a ``validation_step`` that of `OffPolicyModule`. The metric ``monitor`` names the best checkpoint.
-
-    Raises:
-        UsageError: there are several processes, under a strategy that does not average the gradients of our learners.
+    Several processes under a strategy that does not average our learners' gradients are a ``UsageError``.
     """
     several = trainer.world_size > 1 and isinstance(module, OffPolicyModule)
     if several and not isinstance(trainer.strategy, ReplicatedStrategy):
