@@ -67,17 +67,12 @@ class TrainedPolicy:
         return Catalogue.of(self.run)
 
     def advise(self, path: Sources | None = None, horizon: int = 14) -> list[ProductAdvice]:
-        """Advise on the days after a history; follow the orders in the run's log, but write nothing.
+        """Return one advice per product on the days after a history, under the orders in the run's log; write nothing.
 
         Args:
-            path: the seller's CSV, or a list with ads reports to join; the history of the checkpoint if absent.
+            path: the seller's CSV, or a list with ads reports to join; the history of the checkpoint if absent. One
+                that cannot be used is a ``DataError``.
             horizon: length of the forecast horizon in days.
-
-        Returns:
-            One advice per product.
-
-        Raises:
-            DataError: the file cannot be used.
         """
         assert self.run.checkpoint is not None
         run = _load(self.run.checkpoint.path, path, horizon)
@@ -152,6 +147,8 @@ def advise(
 def load(checkpoint: str | Path) -> TrainedPolicy:
     """Load a policy that ``fit`` or `advise` trained on a seller's history or in a Gymnasium environment.
 
+    The ``checkpoint`` is ``best.ckpt`` or ``last.ckpt`` of a run; a file that is none is a ``CheckpointError``.
+
     >>> trained = pricerl.load("checkpoints/sales/best.ckpt")
     >>> observation, info = pricerl.make_env("sales.csv").reset(seed=0)
     >>> trained.policy(torch.as_tensor(observation)[None]).shape
@@ -159,12 +156,6 @@ def load(checkpoint: str | Path) -> TrainedPolicy:
     >>> (advice,) = trained.advise("sales.csv", horizon=7)
     >>> len(advice.days)
     7
-
-    Args:
-        checkpoint: ``best.ckpt`` or ``last.ckpt`` of a run.
-
-    Raises:
-        CheckpointError: the file is not a checkpoint of pricerl.
     """
     return TrainedPolicy(_load(checkpoint, command="load"))
 
@@ -190,7 +181,7 @@ def make_env(
 
     Args:
         history: the seller's CSV, a list with ads reports to join, or the result of `read_history`; a simulated
-            seller if absent.
+            seller if absent. A file that cannot be used is a ``DataError``.
         reading: settings of reading and features.
         demand: demand model and its settings.
         cost: the seller's known costs.
@@ -198,9 +189,6 @@ def make_env(
         guardrails: price limits.
         config: horizon, type of action, observation noise.
         seed: seed of the posterior draws.
-
-    Raises:
-        DataError: the file cannot be used.
     """
     if history is None:
         return PricingEnv(None, reward, guardrails, config)

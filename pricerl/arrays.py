@@ -89,14 +89,11 @@ def to_plain(value: Any) -> Any:
 
 
 def check_shapes(*tensors: tuple[str, Tensor, str], sizes: Mapping[str, int] | None = None) -> None:
-    """Raise an error unless every axis letter has one size, which rules out broadcasting.
+    """Raise a ``ValueError`` with both shapes unless every axis letter has one size, which rules out broadcasting.
 
     Args:
         tensors: name in the message, tensor, and one letter per axis, such as ``"NB"``; no letter for a scalar.
         sizes: known sizes by letter; any other letter has the size of its first appearance.
-
-    Raises:
-        ValueError: naming the tensor, the shape expected and the shape found.
     """
     known = dict(sizes or {})
     for name, tensor, axes in tensors:

@@ -69,10 +69,7 @@ class Formatter:
         return self._laid_out(value, self.money_digits(value) if digits is None else digits, self.currency, plus)
 
     def estimate(self, values: Sequence[float], words: str = "", plus: str = "") -> str:
-        """Return an amount with its 90 % limits: ``26.00 per day (90 %: 12.00 to 42.00)`` with words ``" per day"``.
-
-        Limits that look the same are left out.
-        """
+        """Return an amount with its 90 % limits: ``26.00 per day (90 %: 12.00 to 42.00)`` with words ``" per day"``."""
         mean, low, high = values
         digits = self.money_digits(*values)
         amount = f"{self.money(mean, digits, plus)}{words}"

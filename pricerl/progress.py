@@ -24,11 +24,7 @@ def show_stages(shown: bool) -> None:
 def stage(text: str) -> Iterator[None]:
     """Show what a command is doing, and then how long it took.
 
-    >>> with stage("planning the prices"):
-    ...     pass
-
     On a terminal the line appears when the stage starts, elsewhere when it ends. A stage that fails leaves no line.
-    The ``text`` is a present participle with its object, in lower case.
     """
     if _state["busy"]:
         yield

@@ -113,11 +113,8 @@ class CompiledFunction(Generic[Arguments, Result]):
 
     The fallback emits one warning. Random numbers come from torch's own generators, so compiled and plain results agree
     up to rounding. Nothing is checked after the first call: arguments must keep their shapes, and apart from tensors,
-    everything else that the function reads must keep its values.
-
-    Args:
-        function: function from tensors to tensors, in any nesting of tuples.
-        name: subject of the warning, in the plural.
+    everything else that the function reads must keep its values. The ``function`` maps tensors, in any nesting of
+    tuples, to tensors; ``name`` is the subject of the warning, in the plural.
     """
 
     def __init__(self, function: Callable[Arguments, Result], name: str) -> None:
@@ -180,11 +177,8 @@ class GraphedFunction(Generic[Arguments, Result]):
     A small update consists of hundreds of short kernels, and launching them one by one takes longer than running them.
     The fallback emits one warning. Every call counts, and none is repeated. Arguments must keep shapes and nesting;
     tensors that the function reads otherwise must keep their memory, and everything else its value. The function must
-    not synchronize with the device, and may use torch's global generator only.
-
-    Args:
-        function: function from tensors to tensors, in any nesting of tuples and dicts.
-        name: subject of the warning, in the plural.
+    not synchronize with the device, and may use torch's global generator only. It maps tensors, in any nesting of
+    tuples and dicts, to tensors; ``name`` is the subject of the warning, in the plural.
     """
 
     def __init__(self, function: Callable[Arguments, Result], name: str) -> None:

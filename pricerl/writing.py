@@ -131,10 +131,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def take_over(files: Iterable[Path], source: Path, target: Path) -> None:
-    """Give files below ``source`` a second name below ``target``, or a copy on a file system without hard links.
-
-    Files that exist there stay.
-    """
+    """Give files below ``source`` a second name, or a copy without hard links, below ``target``; existing ones stay."""
     for path in files:
         copy = target / path.relative_to(source)
         if not copy.exists():

@@ -43,11 +43,11 @@ MAY_IMPORT = {
 MAX_FILES = 12
 MAX_FILE_LINES = 400
 MAX_FOLDER_LINES = {
-    ".": 1320,
+    ".": 1280,
     "advice": 1250,
     "advice/report": 900,
-    "advice/sentences": 760,
-    "cli": 2900,
+    "advice/sentences": 750,
+    "cli": 2880,
     "data": 1400,
     "data/cleaning": 1490,
     "data/reading": 1990,
@@ -59,18 +59,18 @@ MAX_FOLDER_LINES = {
     "evaluation": 1840,
     "evaluation/card": 410,
     "evaluation/stock": 170,
-    "experiments": 1260,
+    "experiments": 1240,
     "guardrails": 1520,
     "market": 1200,
     "market/demand": 2140,
-    "operations": 2060,
+    "operations": 2030,
     "operations/log": 960,
-    "operations/watching": 920,
+    "operations/watching": 910,
     "runs": 1040,
     "sac": 1750,
     "simulation": 480,
-    "training": 2380,
-    "training/callbacks": 550,
+    "training": 2360,
+    "training/callbacks": 540,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""
 

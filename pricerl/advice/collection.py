@@ -34,11 +34,9 @@ class Advice(Sequence[ProductAdvice]):
     def __getitem__(self, index: slice) -> tuple[ProductAdvice, ...]: ...
 
     def __getitem__(self, index: int | slice) -> ProductAdvice | tuple[ProductAdvice, ...]:
-        """Return the advice on one product, or on several."""
         return self.products[index]
 
     def __len__(self) -> int:
-        """Return the number of products."""
         return len(self.products)
 
     def __repr__(self) -> str:

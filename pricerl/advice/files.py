@@ -75,10 +75,7 @@ def render_files(
     formatter: Formatter,
     problems: str = "",
 ) -> dict[str, str]:
-    """Return the texts of table, document and pages of an advice by name.
-
-    The ``problems`` are the ``problems.csv`` of the products that were skipped; empty if none were.
-    """
+    """Return table, document, pages and, of products that were skipped, ``problems`` of an advice as texts by name."""
     content = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
     content["products"] = [item.to_dict() for item in advice]
     document = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=float)

@@ -174,10 +174,7 @@ def make_advice(
 
 
 def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, Shop, str]:
-    """Advise, record the advice, and publish its files with the outbox.
-
-    Returned are the advice, its files, the shop after it, and a sentence about its log entries.
-    """
+    """Record an advice and publish its files; return both, the shop after it, and a sentence about its log entries."""
     from pricerl.cli.train import remove_old_generations  # imports Lightning
     from pricerl.operations.tracking import track_advice
 

@@ -6,7 +6,7 @@ import argparse
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,8 +114,8 @@ def _reading(options: argparse.Namespace) -> DataConfig:
     """Return the settings of reading that options name."""
     from pricerl.data.config import DataConfig
 
-    named = {item.name: getattr(options, item.name) for item in fields(DataConfig)}
-    return DataConfig(**{**named, "strict": options.strict == "true"})
+    options.strict = options.strict == "true"
+    return config_of(options, DataConfig)
 
 
 def _write_problems(file: str | None, table: str) -> None:

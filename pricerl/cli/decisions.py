@@ -263,11 +263,8 @@ def rollback(words: Sequence[str]) -> int:
         before = folder.current
         chosen = folder.find(options.to)
         chosen.verify()
-        draft = _stamp(orders.ROLLBACK, options) | {
-            "generation": chosen.name,
-            "instead_of": None if before is None else before.name,
-        }
-        (*_, entry), after = shop.record([draft], uses=chosen)
+        about = {"generation": chosen.name, "instead_of": None if before is None else before.name}
+        (*_, entry), after = shop.record([_stamp(orders.ROLLBACK, options) | about], uses=chosen)
     instead = "" if before is None else f" instead of {before.name}"
     done = f"{folder.path} uses {chosen.name}{instead} (entry {entry['id']} of {shop.log_path})"
     write_lines([done, *outbox_lines(after)])

@@ -194,13 +194,9 @@ def _import(module: str, place: str) -> ModuleType:
 
 
 def _texts(settings: Any) -> Iterator[str]:
-    """Yield every text in nested settings."""
+    """Yield every text in nested settings, keys included."""
     if isinstance(settings, str):
         yield settings
-    elif isinstance(settings, dict):
-        for key, value in settings.items():
-            yield from _texts(key)
-            yield from _texts(value)
-    elif isinstance(settings, (list, tuple)):
-        for value in settings:
-            yield from _texts(value)
+    elif isinstance(settings, (dict, list, tuple)):
+        for part in settings.items() if isinstance(settings, dict) else settings:
+            yield from _texts(part)

@@ -111,10 +111,7 @@ def _deliver(folder: Path, monitor: Monitor, channels: Sequence[Channel], option
 
 
 def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert], again: str) -> list[str]:
-    """Return the most severe finding with what to do, the table of all, and the places of more.
-
-    ``again`` is the command that advises on the fresh file.
-    """
+    """Return the most severe finding with what to do, such as to advise ``again``, and the table of all."""
     several = len(monitor.products) > 1
     new = max((product.new_days for product in monitor.products), default=0)
     head = f"{monitor.run} on {monitor.today}: {monitor.severity}; {new} new days"

@@ -80,12 +80,9 @@ PARSERS: dict[tuple[object, ...], LightningArgumentParser] = {}
 
 
 class PricingCLI(LightningCLI):
-    """LightningCLI that parses a command and builds data and module without training.
+    """LightningCLI that parses a command, its name and options, and builds data and module without training.
 
-    Args:
-        words: the command and its options, without the program's name.
-        packages: packages that may be imported.
-        replays: whether everything but the checkpoint is named, to repeat a decision.
+    Only ``packages`` may be imported. One that ``replays`` a decision names everything but the checkpoint.
     """
 
     def __init__(self, words: list[str], packages: Sequence[str], replays: bool = False) -> None:

@@ -36,7 +36,7 @@ from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.devices import choose_strategy
 from pricerl.training.loggers import build_loggers
-from pricerl.training.run import Run, has_nothing_left, is_first_process, open_generation, resumed_place
+from pricerl.training.run import Run, has_nothing_left, is_first_process, open_generation
 from pricerl.writing import write_file
 
 HISTORY = "history"
@@ -130,10 +130,7 @@ def _fit(cli: PricingCLI, before: Callable[[Run], None] | None) -> Run:
 
 
 def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tuple[str, ...]:
-    """Compare data and settings with those of the resumed run, and return the names of accepted differences.
-
-    A change that ``--accept_changes``, ``accepted``, does not name is a ``UsageError``; the message names all of them.
-    """
+    """Return the names of ``accepted`` differences from the resumed run; a ``UsageError`` names all others."""
     stored = checkpoint.about.get("settings") or {}
     parts = ("seed_everything", "data", "model")
     found = flatten(differing({name: run.settings[name] for name in parts if name in run.settings}, stored))
@@ -250,7 +247,7 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
         if cli.config.wandb:
             source = None if cli.given is None else cli.given.generation
             tracked = describe_tracked(run, cli.dump(), source)
-        trainer.loggers = build_loggers(generation.path, resumed_place(resumed), tracked, run.configs["tracking"])
+        trainer.loggers = build_loggers(generation.path, resumed, tracked, run.configs["tracking"])
     return trainer
 
 

@@ -83,19 +83,13 @@ class StopRule(NamedTuple):
 
 
 def pair_differences(means: FloatArray, arms: IntArray) -> FloatArray:
-    """Return the mean at the test price minus that at the regular one in each pair, ``(n,)``.
-
-    The mean outcome of each block and its arm are ``(2 n,)``.
-    """
+    """Return the mean at the test price minus that at the regular one in each pair, ``(n,)``, of blocks ``(2 n,)``."""
     signed = means * np.where(arms == TEST, 1.0, -1.0)
     return np.asarray(signed.reshape(-1, 2).sum(axis=1))
 
 
 def list_turns(pairs: int, generator: np.random.Generator, exact: int = MOST_EXACT) -> BoolArray:
-    """Return which pairs are turned, ``(M, n)``: all subsets of up to ``exact`` pairs, else random ones.
-
-    The first turns none.
-    """
+    """Return which pairs are turned, ``(M, n)``, first none: all subsets of up to ``exact`` pairs, else random ones."""
     if pairs <= exact:
         return np.asarray((np.arange(2**pairs)[:, None] >> np.arange(pairs)) % 2 == 1)
     turns = np.asarray(generator.integers(0, 2, size=(MONTE_CARLO + 1, pairs)) == 1)
@@ -148,10 +142,9 @@ def _first_pair(reached: BoolArray) -> FloatArray:
 
 
 def confidence_sequence(differences: FloatArray, scale: float, alpha: float) -> FloatArray:
-    """Return the limits of the effect after each pair, ``(n, 2)``, each inside those before.
+    """Return the limits of the effect after each pair, ``(n, 2)``, each inside those before; infinite at first.
 
-    They are infinite as long as so few pairs cannot reject anything. The probability that they ever exclude a constant
-    effect is ``alpha``.
+    The probability that they ever exclude a constant effect is ``alpha``.
     """
     low = _lower_limits(differences, scale, alpha)
     high = -_lower_limits(-differences, scale, alpha)
@@ -232,10 +225,7 @@ def analyse_pairs(
 def decide_many(
     differences: FloatArray, scale: float, turns: BoolArray, rule: StopRule | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Apply all rules to R whole tests ``(R, n)``: return each verdict and the pairs after which the test ends.
-
-    A verdict is 1 higher, -1 lower or 0 undecided.
-    """
+    """Apply all rules to R tests ``(R, n)``: return verdicts (1 higher, -1 lower, 0 undecided) and the pairs used."""
     tests, most = differences.shape
     certain = np.maximum(*(log_wealth(sign * differences, scale) for sign in (1, -1))) >= np.log(2 / ANYTIME)
     proof = _first_pair(certain)  # each side has half of the level

@@ -264,10 +264,7 @@ def plan_schedule(
     first: date | None = None,
     keeps: bool = True,
 ) -> tuple[PlannedTest | None, list[dict[str, Any]]]:
-    """Return the planned test and its schedule, one row per day or week.
-
-    There is no schedule if no test pays, or if the gate changes a price that should count in each of them.
-    """
+    """Return the planned test and its schedule; empty if no test pays, or the gate changes a price that counts."""
     planned = None
     for extra in range(MOST_EXTRA + 1):
         planned = plan_price_test(product, question, budget, seed, extra, keeps)

@@ -70,10 +70,7 @@ def find_reachable_prices(product: Product, current: Mapping[str, float] | None 
 
 
 def gate_blocks(product: Product, wait: int, wanted: Sequence[float]) -> list[float]:
-    """Return the price of each row that the gate lets pass, money, after ``wait`` more rows at the current price.
-
-    The ``wanted`` price of a row, money, is that of its block.
-    """
+    """Return the price that the gate lets pass on each row, money, after ``wait`` more rows at the current price."""
     today = product.today
     charged = _walk(today, today.log, [today.now] * wait + list(wanted))
     return [round(price, DIGITS) for price in charged][wait:]

@@ -86,12 +86,10 @@ class _Blocks:
     def differences(
         self, values: FloatArray, worth: Sequence[float] = (1.0, 1.0), first: bool | None = None
     ) -> FloatArray:
-        """Return the difference of each complete pair, test price minus regular one.
+        """Return the difference of each complete pair in ``values``, one per row of the history, test minus regular.
 
-        Args:
-            values: one per row of the history.
-            worth: what a value counts at the regular and at the test price.
-            first: whether only the first row that a block keeps counts, or only the others; all of them if absent.
+        ``worth`` is what a value counts at the regular and at the test price. Only the ``first`` row that a block
+        keeps counts, or only the others; all of them if absent.
         """
         kept = np.array(self.counts)
         if first is not None:

@@ -146,10 +146,7 @@ def draw_arms(pairs: int, generator: np.random.Generator) -> IntArray:
 def lay_out(
     design: Switchback, seed: int, first_day: date, step_days: int, prices: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    """Return the rows of a schedule, each at the price of its arm: the regular or the test price, money.
-
-    The ``seed`` is that of the random order of the blocks.
-    """
+    """Return the rows of a schedule whose order ``seed`` draws, each at the regular or the test price, money."""
     arms = draw_arms(design.pairs, np.random.default_rng(seed)).repeat(design.block).tolist()
     return [
         {

@@ -200,10 +200,7 @@ def split(
 
 
 def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], workers: Workers) -> list[Advised]:
-    """Return the advice of all chunks with relations between products kept; only the chunks concerned run again.
-
-    Prices that a person ordered or a hard limit forces are fixed.
-    """
+    """Return the advice of all chunks with relations between products kept; only the chunks concerned run again."""
     parts = list(parts)
     bound: dict[str, Bound] = {}
     relations = chunks[0].advisor.guardrails.related if chunks else ()
@@ -243,7 +240,7 @@ class Catalogue:
 
 
 def advise_product(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, Any]:
-    """Return the advice on one product as one flat row.
+    """Return the advice on one product as one flat row: text, numbers, or None if unknown; gains are money per day.
 
     It depends on its arguments only, so that any engine can apply it to the groups of a table. Orders, kill switch and
     track record, which need the log of a run, are left out, and so is the backtest.
@@ -255,14 +252,9 @@ def advise_product(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, Any]:
     ('sales', True)
 
     Args:
-        frame: rows of one product that was trained on, with the columns of a seller's file.
+        frame: rows of one product that was trained on, with the columns of a seller's file; others, and those that
+            cannot be used, are a ``DataError``.
         catalogue: from ``pricerl.load(checkpoint).catalogue``.
-
-    Returns:
-        Values by name: text, numbers, or None if unknown; gains are money per day.
-
-    Raises:
-        DataError: the rows cannot be used, or are of several products or of an unknown one.
     """
     history = history_from_text(frame.to_csv(index=False), "frame", DataConfig(**catalogue.trained["config"]))
     if len(history.products) != 1:

@@ -113,10 +113,7 @@ def compare_scores(difference: FloatArray, block: int, confidence: float) -> Com
 
 
 def lower_bound(values: FloatArray, confidence: float, least: float, factor: float = 1.0) -> Comparison:
-    """Return the mean of values ``(N,)`` with the lower end of its one-sided t interval.
-
-    The standard error is that of independent values times a factor.
-    """
+    """Return the mean of values ``(N,)`` and the lower end of its one-sided t interval, its error times a factor."""
     if len(values) < FEWEST_BLOCKS or not np.isfinite(values).all():
         return Comparison(float(np.mean(values)) if len(values) else 0.0, -np.inf, least)
     mean = float(values.mean())

@@ -64,10 +64,7 @@ class Outbox(NamedTuple):
 
 
 def newest_advice(entries: Sequence[Entry], generation: str) -> list[Entry]:
-    """Return the advice of the last command that advised with the generation in force, one entry per product.
-
-    The name of the generation is empty for a run without generations.
-    """
+    """Return the advice of the last command that advised with the generation in force, one entry per product."""
     found: dict[str, Entry] = {}
     for entry in (entry for entry in reversed(entries) if entry["kind"] == ADVICE):
         if generation_of(entry) not in (generation, ""):

@@ -123,10 +123,7 @@ class Shop:
                 raise DataError(source, [f"is gone: {known}; name a newer export with --data.path"])
 
     def refuse_older(self, products: Sequence[ProductHistory], source: str, named: bool) -> None:
-        """Refuse histories that end before those of the newest advice, or that were cut, with a ``DataError``.
-
-        The user has ``named`` their source, or that of the newest advice was read again.
-        """
+        """Refuse histories that end before those of the newest advice, or that were cut, with a ``DataError``."""
         if not self.newest:
             return
         remedy = "name a newer export with --data.path, or take this one all the same with --accept_changes history"
@@ -283,10 +280,7 @@ def system_day() -> date:
 
 
 def day_of(given: str | None, data: PricingDataModule) -> date:
-    """Return today for a history that was read: the value of ``--today``, else the clock's day.
-
-    A simulated seller's is the first day after their history.
-    """
+    """Return the day of ``--today``, else the clock's; a simulated seller's is the first day after their history."""
     if given is not None:
         return read_day(given)
     return max(history.next_day for history in data.preprocessor.products) if data.path is None else system_day()

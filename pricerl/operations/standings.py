@@ -52,10 +52,7 @@ def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[floa
 def find_measured(
     entries: Sequence[Entry], products: Sequence[ProductHistory], measure: str
 ) -> dict[str, MeasuredPair]:
-    """Return the pairs of prices of which the last price test of a measure found the better one, by product.
-
-    A result counts for ``MEASURED_DAYS`` after the last day of the test.
-    """
+    """Return the pairs of prices of which the last price test of a measure found the better one, by product."""
     last = {
         entry["product"]: entry for entry in entries if entry["kind"] == TEST_RESULT and entry["question"] == measure
     }

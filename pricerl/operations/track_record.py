@@ -130,10 +130,7 @@ def find_own_prices(entries: Iterable[Entry], history: ProductHistory) -> BoolAr
 
 
 def advised_low(predictions: Predictions, history: ProductHistory) -> FloatArray:
-    """Return the predicted 5 % limits of sales on days at a price that the model advised, ``(D,)`` money.
-
-    NaN on all other days: those at another price, at a person's price, or without a prediction of sales.
-    """
+    """Return the predicted 5 % limits of sales on days at a price that the model advised, ``(D,)`` money; else NaN."""
     low = np.full(len(history.dates), np.nan)
     for at, (entry, day) in predictions.items():
         if day["sales"] is not None and _is_own(history.price[at], entry, day):

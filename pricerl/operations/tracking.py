@@ -81,10 +81,7 @@ def find_commit(file: Path) -> str | None:
 
 
 def track_advice(run: Run, advice: Sequence[ProductAdvice], files: AdviceFiles) -> None:
-    """Log published advice, after a training its generation as well, and send alerts.
-
-    Nothing happens without a run in Weights & Biases. That of an advice alone ends here.
-    """
+    """Log published advice to the run in Weights & Biases, if there is one, and after a training its generation."""
     trained = run.command == "fit"
     if (active := _active_run()) is None or not (trained or run.options.wandb):
         return

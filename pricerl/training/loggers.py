@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import Logger, WandbLogger
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pricerl.errors import NonFiniteError
 from pricerl.formatting import csv_text
+from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import METRICS_FILE
 from pricerl.writing import naming, write_file, write_through
 
@@ -61,7 +62,7 @@ class TrackedRun:
 
 
 def build_loggers(
-    run_dir: Path, resumed: Resumed | None, tracked: TrackedRun | None = None, tracking: TrackingConfig | None = None
+    run_dir: Path, resumed: Checkpoint | None, tracked: TrackedRun | None = None, tracking: TrackingConfig | None = None
 ) -> list[Logger]:
     """Return a run's loggers, that of ``metrics.csv`` first, which keeps its rows from before ``resumed``."""
     path = run_dir / METRICS_FILE
@@ -86,15 +87,6 @@ def _scores(row: Mapping[str, Any]) -> dict[str, float]:
     """Return the scores of an evaluation with their place in the run."""
     known = {name: value for name, value in row.items() if name.startswith("eval/") or name in ("updates", "env_steps")}
     return {name: float(value) for name, value in known.items() if value != ""}
-
-
-class Resumed(NamedTuple):
-    """Place in a run from which another process goes on."""
-
-    update: int
-    """Gradient updates made."""
-    evaluated: bool
-    """Whether this update was evaluated before the state was saved."""
 
 
 class MetricsLogger(Logger):
@@ -159,11 +151,13 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return [row for row in csv.DictReader(complete) if None not in row and None not in row.values()]
 
 
-def _is_before(row: Mapping[str, str], resumed: Resumed) -> bool:
-    """Return whether a row was written before the place from which a run goes on."""
+def _is_before(row: Mapping[str, str], resumed: Checkpoint) -> bool:
+    """Return whether a row was written before a checkpoint, which may have been saved before its evaluation."""
     updates = float(row["updates"] or 0.0)
     is_evaluation = any(value and name.startswith("eval/") for name, value in row.items())
-    return updates < resumed.update or (updates == resumed.update and (resumed.evaluated or not is_evaluation))
+    states = [state for state in resumed.content.values() if isinstance(state, dict) and "evaluated" in state]
+    evaluated = not states or states[0]["evaluated"]
+    return updates < resumed.update or (updates == resumed.update and (evaluated or not is_evaluation))
 
 
 def _render(columns: Sequence[str], rows: Iterable[Mapping[str, str]], headed: bool = True) -> bytes:

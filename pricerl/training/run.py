@@ -20,7 +20,6 @@ from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, LAST, METRICS_FILE, RUN_FILE, Generation, RunFolder
 from pricerl.runs.rank_state import verify_save
 from pricerl.training.datamodule import ReplayDataModule
-from pricerl.training.loggers import Resumed
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
@@ -136,14 +135,6 @@ def has_nothing_left(checkpoint: Checkpoint, max_steps: int) -> bool:
     stopped = saver.get("finished", False) and checkpoint.update < max_steps
     stored: Mapping[str, Any] = checkpoint.about.get("limits", {})
     return bool(stopped and stored.get("max_steps") == max_steps) or 0 < max_steps <= checkpoint.update
-
-
-def resumed_place(checkpoint: Checkpoint | None) -> Resumed | None:
-    """Return the place from which a run goes on."""
-    if checkpoint is None:
-        return None
-    states = [state for state in checkpoint.content.values() if isinstance(state, dict) and "evaluated" in state]
-    return Resumed(checkpoint.update, states[0]["evaluated"] if states else True)
 
 
 def open_generation(folder: RunFolder, resumed: Checkpoint | None, ended: bool) -> tuple[Generation, Checkpoint | None]:

@@ -32,11 +32,7 @@ MOST_SLUG = 40
 
 
 def render_pages(document: Record) -> Iterator[tuple[str, str]]:
-    """Render the content of ``advice.json`` as one page, or as an index with pages of the products that need a look.
-
-    Yields:
-        Path of a page inside the advice's folder, with ``/``, and its HTML; the first page to open comes last.
-    """
+    """Yield path and HTML of one page, or of a page for each product that needs a look and, last, of their index."""
     products = document["products"]
     if len(products) == 1:
         yield INDEX, render_page(document, products[0])

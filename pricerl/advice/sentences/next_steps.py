@@ -99,10 +99,7 @@ def price_test_words(test: Record, current_price: float, f: Formatter, measure: 
 
 
 def account_words(account: Record, f: Formatter, measure: str = "profit") -> list[str]:
-    """Return an ``account`` of ``advice.json`` as sentences: what prices have earned, what the plan expects and risks.
-
-    ``measure`` is the field that counts.
-    """
+    """Return an ``account`` of ``advice.json`` as sentences: what prices earned, what the plan expects and risks."""
     kept = account["account"]
     so_far, at_end = (f.estimate(account[name], f" {MEASURES[measure]}", "+") for name in ("so_far", "at_end"))
     budget = f.money(account["budget"])
@@ -143,10 +140,7 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
 
 
 def cost_commands(product: Record, option: str = "") -> list[str]:
-    """Return the commands that end a hold for lack of costs; empty for other advice.
-
-    ``option`` names the run, after a space.
-    """
+    """Return the commands that end a hold for lack of costs, with an ``option`` for the run; empty for other advice."""
     known = product["keep"][product["measure"]] is not None or product["data_quality"]["distinct_prices"] < 2
     if known or product["decision"]["follow"] != "hold":
         return []
@@ -154,10 +148,7 @@ def cost_commands(product: Record, option: str = "") -> list[str]:
 
 
 def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
-    """Return the expected effect of charging a price, money, instead of keeping the current one, as lines.
-
-    Values between the points of the curves are interpolated; beyond the curves nothing is known.
-    """
+    """Return the expected effect of a price, money, against the current one, as lines; unknown beyond the curves."""
     curves = product["details"]["curves"]
     prices: Sequence[float] = curves["price"]
     gains = curves.get("gain")

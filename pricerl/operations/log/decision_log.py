@@ -136,10 +136,8 @@ def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[E
     All or none are written. Reading, checking, calling ``drafts``, writing and moving the head are one transaction
     under a lock. An incomplete last line moves into a repair entry. ``publish`` is called under the same lock with the
     log as it will be, before it is written; what it returns is called after that. If it fails, nothing is written.
-
-    Raises:
-        DataError: the log is broken.
-        UsageError: the file cannot be written, or what follows from it; the message of the latter begins with recorded.
+    A broken log is a ``DataError``. One that cannot be written is a ``UsageError``, whose message begins with recorded
+    where only what follows from it failed.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -81,10 +81,7 @@ class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return cls(1, __version__, run, generation, today.isoformat(), severity, findings, products)
 
     def listed(self) -> list[tuple[str, Finding]]:
-        """Return all findings with their product, an empty one for those about the file, the most severe first.
-
-        Of findings of one severity those about demand come first, in the order of ``Kind``.
-        """
+        """Return all findings with their product, an empty one for those about the file, the most severe first."""
         kinds = get_args(Kind)
         found = [("", finding) for finding in self.findings]
         found += [(product.product, finding) for product in self.products for finding in product.findings]

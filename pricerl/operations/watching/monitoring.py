@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 def watch_run(
     run: Run, entries: Sequence[Entry], settings: WatchSettings, today: date, advice: Mapping[str, Any] | None
 ) -> Monitor:
-    """Check the days of a run's fresh file that the model of its checkpoint has not seen, and its last ``advice``.
-
-    Errors are those of `trained_history`.
-    """
+    """Check the days of a run's fresh file that the model of its checkpoint has not seen, and its last ``advice``."""
     assert run.checkpoint is not None
     data = run.pricing
     fresh = data.preprocessor

@@ -67,10 +67,7 @@ def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Format
 
 
 def find_stop(advice: Mapping[str, Any] | None, history: ProductHistory, run: str, f: Formatter) -> Cause | None:
-    """Return that the stop rule of a product's last advice has triggered, and what to charge; None if it has not.
-
-    ``advice`` is the content of ``advice.json``, ``run`` the name of the run in the printed command.
-    """
+    """Return that the stop rule of a product's last advice has triggered, and what to charge; None if it has not."""
     products = {} if advice is None else {item["product"]: item for item in advice["products"]}
     product = products.get(history.product)
     rule = None if product is None else product["stop_rule"]

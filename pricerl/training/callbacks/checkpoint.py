@@ -123,16 +123,14 @@ class RunCheckpoint(CheckpointCallback):
             return
         stopping = self._should_stop(trainer)
         if stopping or trainer.should_stop:
-            _refuse_diverged(trainer, pl_module)
             self._save(trainer, evaluated=False)
         if stopping:
             self._stop(trainer)
 
     def on_validation_end(self, trainer: Any, pl_module: LightningModule) -> None:
-        """Save, unless a weight is NaN or infinite, and note whether this evaluation is the best so far."""
+        """Save, and note whether this evaluation is the best so far."""
         if self.generation is None or trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        _refuse_diverged(trainer, pl_module)
         known = trainer.callback_metrics.get(self.monitor)
         is_best = known is not None and (self.best_score is None or float(known) > self.best_score)
         if self.last_update == trainer.global_step:  # saved before this evaluation, by a run that has to stop
@@ -149,7 +147,6 @@ class RunCheckpoint(CheckpointCallback):
     def on_train_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
         """Save an epoch that had no evaluation."""
         if self.generation is not None and self.last_update < trainer.global_step:
-            _refuse_diverged(trainer, pl_module)
             self._save(trainer, evaluated=True, epochs=trainer.current_epoch)
 
     def on_train_end(self, trainer: Any, pl_module: LightningModule) -> None:
@@ -183,6 +180,9 @@ class RunCheckpoint(CheckpointCallback):
         assert self.generation is not None and self._rank is not None
         data = trainer.datamodule
         update = trainer.global_step
+        for name, value in trainer.lightning_module.named_parameters():  # a diverged run saves nothing
+            if not value.isfinite().all():
+                raise_diverged(trainer, update, f"{name} contains NaN or infinity")
         complete = evaluated and data.epoch_end <= update
         self._epochs = epochs if epochs is not None else trainer.current_epoch + complete
         left = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
@@ -261,12 +261,6 @@ def raise_diverged(trainer: Any, update: int, finding: str) -> NoReturn:
     raise NonFiniteError(
         f"training stopped at update {update}: {finding}. Lower model.algorithm.critic_lr and actor_lr; {good}"
     )
-
-
-def _refuse_diverged(trainer: Any, module: LightningModule) -> None:
-    for name, value in module.named_parameters():
-        if not value.isfinite().all():
-            raise_diverged(trainer, trainer.global_step, f"{name} contains NaN or infinity")
 
 
 def _start_at_epoch(loop: dict[str, Any], epochs: int) -> None:
