@@ -102,22 +102,19 @@ def advise(
 
     Args:
         source: the seller's file, folder or database, a list with ads reports to join, or a frame with the same
-            columns, which is written to ``checkpoints/RUN/RUN.csv``; a simulated seller if absent.
+            columns, which is written to ``checkpoints/RUN/RUN.csv``; a simulated seller if absent. One that cannot be
+            used is a ``DataError``.
         preset: objective: ``balanced``, ``profit``, ``revenue`` or ``upward``.
         max_steps: gradient updates.
         seed: seed of all random numbers.
         horizon: length of the forecast horizon in days.
         run_name: name of the run; derived from file and preset if absent, ``frame`` for a frame.
         settings: further settings by their command-line names, such as ``{"data.guardrails.floor": 9.9}`` or
-            ``{"allow": "my_package"}``.
+            ``{"allow": "my_package"}``; a wrong one is a ``UsageError``.
 
     Returns:
         A sequence with one advice per product. ``table()`` returns the rows of ``advice.csv`` as a frame, ``report()``
         the path of the page, which notebooks show; printing it gives the text of the command line.
-
-    Raises:
-        DataError: the file cannot be used.
-        UsageError: a setting is wrong.
     """
     usual: dict[str, Any] = {}
     if not isinstance(source, (str, Path, list, tuple, type(None))):

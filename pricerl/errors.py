@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable, Sequence
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -80,6 +83,20 @@ class LostRankError(PricerlError):
 
 class NonFiniteError(PricerlError):
     """A tensor contains NaN or infinity; the message names the tensor and the place."""
+
+
+@contextmanager
+def signals_handled(handlers: Mapping[int, Any]) -> Iterator[None]:
+    """Handle signals by these functions until the body ends; outside the main thread nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

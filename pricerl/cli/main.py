@@ -9,10 +9,9 @@ import errno
 import os
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from types import FrameType
 from typing import Any
@@ -153,25 +152,15 @@ def _fail(message: str, code: int, debug: bool, head: str = "error: ") -> int:
     return code
 
 
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> AbstractContextManager[None]:
     """End the process with one sentence and exit code 130 or 143 on SIGINT and SIGTERM.
 
     Parts of a command that save something replace these handlers by their own. Signals whose handling the program
     that started this one has turned off, or changed, stay as they are.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     taken = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
-    for number in taken:
-        signal.signal(number, _end)
-    try:
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, usual[number])
+    return errors.signals_handled(dict.fromkeys(taken, _end))
 
 
 def _end(number: int, frame: Any) -> None:

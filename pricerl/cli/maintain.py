@@ -27,7 +27,7 @@ from pricerl.operations.model_gate import GATE_FILE, Comparison, GateConfig, Ver
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching import alerts
 from pricerl.operations.watching.alerts import Alert, Channel, Message
-from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor, to_json
+from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor, to_json
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import find_run
 from pricerl.terminal import print_notes, table, write_json, write_lines
@@ -49,7 +49,7 @@ MOST_REVIEWED = 60
 def watch(words: Sequence[str]) -> int:
     """Check the new days of a RUN's fresh file, write monitor.json and send alerts; all options of predict apply."""
     from pricerl.cli.advise import run_lightning
-    from pricerl.operations.watching.monitoring import failed_watch, watch_run
+    from pricerl.operations.watching.monitoring import watch_run
     from pricerl.operations.watching.new_days import WatchSettings
 
     parser = _file_parser("watch", watch.__doc__)
@@ -77,7 +77,8 @@ def watch(words: Sequence[str]) -> int:
         entries = read_log(folder.path / LOG_FILE).entries
         monitor = watch_run(run, entries, limits, today, read_advice(folder.path))
     except DataError as error:
-        _deliver(folder.path, failed_watch(folder.path.name, today, error.problems[0]), channels, options)
+        unusable = Finding("data", "alarm", f"the file cannot be used: {error.problems[0]}")
+        _deliver(folder.path, Monitor.of(folder.path.name, None, today, [unusable], []), channels, options)
         raise
     if run.options.wandb:
         channels = [*channels, _wandb_channel(monitor)]

@@ -247,16 +247,16 @@ def _read(words: Sequence[str]) -> int:
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     log = shop.log_path
     entries = shop.log.entries
-    index = {product.name: product.index for product in products}
-    tests = [item for item in entries if item["kind"] == PRICE_TEST and item["product"] in index]
+    named = {product.name: product for product in products}
+    tests = [item for item in entries if item["kind"] == PRICE_TEST and item["product"] in named]
     if not tests:
         of = f" of {shown(options.product)}" if options.product else ""
         raise DataError(str(log), [f"has no price test{of}; start one with price-test plan and start"])
     for test in {item["product"]: item for item in tests}.values():
-        reading = read_test(test, run.pricing.preprocessor.products, index[test["product"]])
+        product = named[test["product"]]
+        reading = read_test(test, run.pricing.preprocessor.products, product.index)
         write_lines(_reading_lines(test, reading, run.formatter))
-        now = next(item for item in products if item.name == test["product"]).current_price
-        if reading.question.verdict == "undecided" and not same_price(now, test["regular_price"]):
+        if reading.question.verdict == "undecided" and not same_price(product.current_price, test["regular_price"]):
             back = ["override", f"{test['regular_price']:g}", "--product", test["product"], "--reason", "price test"]
             back += ["--until", str(shop.today + timedelta(days=13)), "--run_name", run.folder.name]
             write_lines([f"  next       {shlex.join(['pricerl', *back])}"])

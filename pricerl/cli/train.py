@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from pricerl.cli.imports import allowed_packages, import_allowed
 from pricerl.cli.parse import PricingCLI, list_plugins
 from pricerl.cli.usage import replace_options
 from pricerl.data.naming import list_sources
-from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
+from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
 from pricerl.operations.backtests import find_backtests, start_backtests
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.log.orders import ADVICE, RETRAIN
@@ -258,8 +257,7 @@ def remove_old_generations(run: Run) -> None:
     RunFolder(run.folder).remove_old(run.options.keep, named)
 
 
-@contextmanager
-def caught_sigterm(written: Sequence[Generation]) -> Iterator[None]:
+def caught_sigterm(written: Sequence[Generation]) -> AbstractContextManager[None]:
     """End the command with exit code 143 on SIGTERM, and say whether a generation that it writes is saved."""
 
     def end(number: int, frame: Any) -> None:
@@ -267,14 +265,7 @@ def caught_sigterm(written: Sequence[Generation]) -> Iterator[None]:
         stands = "go on with fit --ckpt_path last" if saved else "nothing was saved"
         raise InterruptedRunError(f"{signal.Signals(number).name}; {stands}", number)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return signals_handled({signal.SIGTERM: end})
 
 
 def _score(cli: PricingCLI, run: Run) -> Run:

@@ -182,23 +182,22 @@ class RunLogger(WandbLogger):
             group=config.group,
             tags=list(config.tags) or None,
         )
-        self._monitor = run.monitor
-        self._facts = dict(run.facts)
+        self._tracked = run
         self._best = dict(run.best)
 
     @rank_zero_only
     def start(self) -> None:
         """Start or resume the run in the service."""
         self.experiment.define_metric("*", step_metric="env_steps", step_sync=True)
-        self.experiment.config.update(self._facts, allow_val_change=True)
+        self.experiment.config.update(dict(self._tracked.facts), allow_val_change=True)
         self._summarize()
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log a row, and note the best evaluation in the summary."""
         super().log_metrics(metrics, step)
-        value = metrics.get(self._monitor)
-        if value is not None and float(value) > self._best.get(self._monitor, -math.inf):
+        value = metrics.get(self._tracked.monitor)
+        if value is not None and float(value) > self._best.get(self._tracked.monitor, -math.inf):
             self._best = _scores(metrics)
             self._summarize()
 

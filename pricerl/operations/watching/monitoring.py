@@ -56,11 +56,6 @@ def watch_run(
     return Monitor.of(run.folder.name, generation, today, findings, products)
 
 
-def failed_watch(run: str, today: date, problem: str) -> Monitor:
-    """Return the document of a watch whose file could not be read."""
-    return Monitor.of(run, None, today, [Finding("data", "alarm", f"the file cannot be used: {problem}")], [])
-
-
 def trained_history(run: Run, checkpoint: Checkpoint, entries: Sequence[Entry]) -> DataPreprocessor:
     """Return the history that a checkpoint of a run was fitted to, with the days marked whose price pricerl had set.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.callbacks import Timer
 
 from pricerl import __version__
-from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
+from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
 from pricerl.runs.checkpoint import CHECKPOINT_KEY, FORMAT, Checkpoint
 from pricerl.runs.folder import BEST, LAST, RUN_FILE, Generation, RunFolder
 from pricerl.runs.names import RUNS
@@ -83,7 +83,7 @@ class RunCheckpoint(CheckpointCallback):
         self._epochs = 0
         self._turn = 0
         self._signal: int | None = None
-        self._handlers: dict[int, Any] = {}
+        self._catching = ExitStack()
 
     @property
     def best_model_path(self) -> str:
@@ -110,10 +110,8 @@ class RunCheckpoint(CheckpointCallback):
 
     def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
         """Catch the signals to stop, from here on until training ends."""
-        if self.generation is None or threading.current_thread() is not threading.main_thread():
-            return
-        for number in STOPPING:
-            self._handlers[number] = signal.signal(number, self._note_signal)
+        if self.generation is not None:
+            self._catching.enter_context(signals_handled(dict.fromkeys(STOPPING, self._note_signal)))
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -151,11 +149,11 @@ class RunCheckpoint(CheckpointCallback):
 
     def on_train_end(self, trainer: Any, pl_module: LightningModule) -> None:
         """Hand the signals back."""
-        self._release()
+        self._catching.close()
 
     def on_exception(self, trainer: Any, pl_module: LightningModule, exception: BaseException) -> None:
         """Hand the signals back; a failed run saves nothing."""
-        self._release()
+        self._catching.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Return score and update of the best evaluation, and whether training has ended."""
@@ -223,7 +221,7 @@ class RunCheckpoint(CheckpointCallback):
     def _note_signal(self, number: int, frame: Any) -> None:
         """Stop at the next opportunity; at once if the signal comes a second time."""
         if self._signal is not None:
-            self._release()
+            self._catching.close()
             raise InterruptedRunError(f"interrupted at once; {self.stands()}", number)
         self._signal = number
 
@@ -240,11 +238,6 @@ class RunCheckpoint(CheckpointCallback):
         number = self._signal or int(signal.SIGTERM)
         done = f"{signal.Signals(number).name} after {trainer.global_step:,} updates"
         raise InterruptedRunError(f"{done}; {self.last} is saved, resume with fit --ckpt_path last", number)
-
-    def _release(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers.clear()
 
 
 def own_saver(trainer: Any) -> RunCheckpoint | None:
