@@ -47,7 +47,7 @@ MAX_FOLDER_LINES = {
     "advice": 1250,
     "advice/report": 900,
     "advice/sentences": 750,
-    "cli": 2860,
+    "cli": 2870,
     "data": 1400,
     "data/cleaning": 1490,
     "data/reading": 1990,
@@ -61,7 +61,7 @@ MAX_FOLDER_LINES = {
     "evaluation/stock": 170,
     "experiments": 1240,
     "guardrails": 1520,
-    "market": 1200,
+    "market": 1360,
     "market/demand": 2140,
     "operations": 2030,
     "operations/log": 960,
@@ -69,7 +69,7 @@ MAX_FOLDER_LINES = {
     "runs": 1040,
     "sac": 1750,
     "simulation": 480,
-    "training": 2360,
+    "training": 2370,
     "training/callbacks": 540,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""

@@ -19,7 +19,7 @@ from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
 from pricerl.advice.what_if import answer_lines, ask
 from pricerl.cli.decisions import outbox_lines
-from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_costs, with_file, with_first
+from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_file, with_first, with_tables
 from pricerl.data.reading.problems import problem_table
 from pricerl.env.product import Product
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
@@ -139,7 +139,7 @@ def run_lightning(
         logging.getLogger(logger).setLevel(logging.ERROR)
     long = {"--excel": "--report.excel=true", "--verbose": "--verbose=true"}
     long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
-    return run_command([name, *(long.get(word, word) for word in with_costs(words))], entries, before)
+    return run_command([name, *(long.get(word, word) for word in with_tables(words))], entries, before)
 
 
 def make_advice(

@@ -136,9 +136,9 @@ def init(words: Sequence[str]) -> int:
         offer = f"charm_endings: null  # most of your prices end in {list(endings)}: write that here to keep to it"
         texts[GUARDRAILS] = texts[GUARDRAILS].replace("charm_endings: null", offer)
     if products:
-        from pricerl.market.cost_rows import costs_template
+        from pricerl.market.row_table import TABLES
 
-        texts[COSTS] = costs_template(products)
+        texts[COSTS] = TABLES["costs"].template(products)
         uses[COSTS] = "lists your products. Fill in what a unit costs you, then: pricerl advise FILE --costs"
     written = []
     kept = []

@@ -41,7 +41,7 @@ from pricerl.writing import write_file
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
 
-FREE = ("data.eval_every", "data.currency", "data.reading.query")
+FREE = ("data.eval_every", "data.currency", "data.reading.query", "data.stock")
 """Settings of the data that a resumed run may change without a word: they do not change what is learned from, or the
 history shows it."""
 
@@ -73,6 +73,7 @@ def run_command(
     run = cli.built
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
+    print_notes(run.pricing.check_stock() if run.advises else ())
     if cli.shop is not None:
         refuse_older(run, cli.shop, named=not cli.reads_again)
     run = replace(run, generation=run.checkpoint.generation)
@@ -102,6 +103,7 @@ def _fit(cli: PricingCLI, before: Callable[[Run], None] | None) -> Run:
         held.enter_context(caught_sigterm(written))
         if run.advises:
             run.pricing.check_products(run.pricing.preprocessor.names)
+            print_notes(run.pricing.check_stock())
             run.pricing.portable = run.options.portable
             if not trial:
                 refuse_older(run, Shop.open(folder, run.options.today), named=True)

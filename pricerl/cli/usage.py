@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
+from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
 from itertools import zip_longest
@@ -73,6 +74,7 @@ STANDARD = {
     "print_config": "Print all settings as YAML and exit.",
     "allow": "Package whose classes and environments may be imported; repeatable. It is imported as well.",
     "costs": "Unit costs of the products, from a day on: a CSV as init writes it. Kept in the run's checkpoint by fit.",
+    "stock": "Stock, deliveries and terms of supply of products: a CSV, or a platform's report. Kept like the costs.",
     "excel": "Also write the tables as an Excel workbook.",
     "strict": "Refuse a file if one of its products cannot be used.",
 }
@@ -334,18 +336,25 @@ def named_files(words: Sequence[str]) -> list[str]:
     return parser.parse_known_args(list(words))[0].path or []
 
 
-def with_costs(words: Sequence[str]) -> list[str]:
-    """Return a command's words with the rows of ``--costs FILE`` as the setting that stores them."""
+def with_tables(words: Sequence[str]) -> list[str]:
+    """Return a command's words with the rows of ``--costs FILE`` and ``--stock FILE`` as the settings that store them.
+
+    Counts without a day are those at the end of the day before ``--today``.
+    """
     parser = Parser(prog="pricerl", add_help=False, allow_abbrev=False)
     parser.add_argument("--costs")
+    parser.add_argument("--stock")
     options, rest = parser.parse_known_args(list(words))
-    if options.costs is None:
-        return rest
-    from pricerl.market.cost_rows import read_costs
+    for name, path in vars(options).items():
+        if path is not None:
+            from pricerl.market.row_table import TABLES
+            from pricerl.operations.shop import read_day, system_day
 
-    rows, notes = read_costs(options.costs)
-    print_notes(notes)
-    return [*rest, *option_words({"data.cost.products": rows})]
+            today = read_day(given[-1]) if (given := option_values(words, "--today")) else system_day()
+            rows, notes = TABLES[name].read(path, {} if name == "costs" else {"as_of": str(today - timedelta(1))})
+            print_notes(notes)
+            rest += option_words({"data.cost.products" if name == "costs" else "data.stock": rows})
+    return rest
 
 
 def option_words(settings: Mapping[str, Any]) -> list[str]:

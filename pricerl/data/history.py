@@ -82,6 +82,9 @@ class ProductHistory:
     in_stock: BoolArray | None = None
     """``(D,)`` True on days reported as in stock; None if never reported."""
 
+    stock_units: FloatArray | None = None
+    """``(D,)`` units in stock at the end of each day, NaN where blank; None without units in the file."""
+
     step_days: int = 1
     """Days from row to row: 1, or 7 for weekly rows, which are dated as in the file."""
 

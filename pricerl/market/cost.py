@@ -12,13 +12,16 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.history import ProductHistory
-from pricerl.errors import UsageError, did_you_mean
-from pricerl.market.cost_rows import COSTS, FIRST_DAY, MIN_SHARE_KEPT, Row, check_rows, find_fault
+from pricerl.errors import UsageError
+from pricerl.market.row_table import FIRST_DAY, TABLES, Row
 
 Price = TypeVar("Price", float, FloatArray)
 
 Measure = Literal["profit", "sales"]
 """Measure of a gain: profit, or revenue, which needs no costs."""
+COSTS = ("fixed_cost", "share_kept", "unit_cost")
+"""Costs in the order in which they are fitted."""
+TABLE = TABLES["costs"]
 MIN_PROFIT_DAYS = 15
 """Minimum number of days with a reported profit for fitting three parameters."""
 PRIOR_SHARE = (0.85, 0.10)
@@ -57,21 +60,14 @@ class CostConfig:
 
     def __post_init__(self) -> None:
         for name in COSTS:
-            if fault := find_fault(name, getattr(self, name)):
+            if fault := TABLE.columns[name].find_fault(getattr(self, name)):
                 raise UsageError(f"data.cost.{name} {fault}")
-        rows = self.products or ()
-        if not all(isinstance(row, dict) for row in rows):
-            raise UsageError("data.cost.products must list rows such as {product: Mug, unit_cost: 6.20}")
-        if problems := check_rows(rows, range(1, len(rows) + 1)):
-            raise UsageError(f"data.cost.products: {'; '.join(map(str, problems))}".replace("line ", "row "))
+        _ = self._rows
 
     @cached_property
     def _rows(self) -> dict[str, list[Row]]:
         """Rows by product, oldest first; those of the only product under an empty name."""
-        found: dict[str, list[Row]] = {}
-        for row in sorted(self.products or (), key=lambda row: row.get("from") or FIRST_DAY):
-            found.setdefault(row.get("product") or "", []).append(row)
-        return found
+        return TABLE.group("data.cost.products", self.products)
 
     def daily(self, product: ProductHistory) -> FloatArray:
         """Return the product's own `COSTS` in force on each day ``(D, 3)``, NaN where ``products`` holds none."""
@@ -84,11 +80,12 @@ class CostConfig:
         return found
 
     def check_products(self, known: Collection[str], count: int) -> None:
-        """Raise a ``UsageError`` on costs of products that are not ``known``, or of none if ``count`` is above 1."""
-        if "" in self._rows and count > 1:
-            raise UsageError(f"costs: the history has {count} products; name them in a column Product")
-        unknown = [f"{name!r}{did_you_mean(name, known)}" for name in self._rows if name and name not in known]
-        if unknown:
+        """Refuse costs of products whose names are not ``known``, and rows without a product unless ``count`` is 1.
+
+        Raises:
+            UsageError: naming every unknown product.
+        """
+        if unknown := TABLE.find_strangers(self._rows, known, count):
             raise UsageError(f"costs: the history has no product {', and none '.join(unknown)}")
 
 
@@ -217,7 +214,7 @@ def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, n
     """Draw (fixed, share, cost) inside the truncation, ``(K, 3)``; clip draws if too few are inside."""
     variances, axes = np.linalg.eigh(covariance)
     factor = (axes * np.sqrt(np.abs(variances))).T
-    low = np.array([0, MIN_SHARE_KEPT, 0])
+    low = np.array([0, TABLE.columns["share_kept"].low, 0])
     high = np.array([np.inf, 1, np.inf])
     draws = mean + normals @ factor
     inside = draws[((draws >= low) & (draws <= high)).all(1)]

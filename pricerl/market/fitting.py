@@ -15,6 +15,8 @@ from pricerl.arrays import FloatArray
 from pricerl.data.days import weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.problems import list_names
+from pricerl.errors import UsageError
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import CostConfig, decode_cost
 from pricerl.market.demand.config import MIXTURE, DemandConfig
@@ -25,6 +27,7 @@ from pricerl.market.demand.priors import ElasticityPrior, find_own_price, find_r
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.similar_prices import fit_curves, fit_similar, plain_days
 from pricerl.market.market import NO_EDGE, Market, ProductMarket
+from pricerl.market.stock_rows import Stocks, find_stock
 
 GRID_MARGIN = 1.35
 """The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""
@@ -43,6 +46,7 @@ def fit_market(
     seed: int = 0,
     conversions: bool = True,
     priors: Sequence[ElasticityPrior | None] | None = None,
+    stocks: Stocks = MappingProxyType({}),
 ) -> Market:
     """Fit every product's market to its whole history.
 
@@ -53,6 +57,7 @@ def fit_market(
         seed: seed of the draws; the same seed and history give the same market.
         conversions: whether to fit conversions, too; units alone take half the time.
         priors: pooled prior of each product; they follow from the products at hand if absent.
+        stocks: stock known to the seller; of a product without a known unit cost it is a ``UsageError``.
     """
     config = demand or DemandConfig()
     cost = cost or CostConfig()
@@ -63,7 +68,12 @@ def fit_market(
         _fit_product(product, config, cost, np.random.default_rng([seed, number]), conversions, prior)
         for number, product, prior in zip(numbers, products, pooled, strict=True)
     ]
-    return assemble(preprocessor, fitted)
+    held = [replace(item, stock=find_stock(stocks, product)[0]) for item, product in zip(fitted, products, strict=True)]
+    pairs = zip(products, held, strict=True)
+    if costless := [product.product for product, item in pairs if item.stock is not None and not item.cost.known]:
+        remedy = f"fill in costs.csv (pricerl init FILE) for {list_names(costless)}, and add --costs costs.csv"
+        raise UsageError(f"stock: orders need unit costs; {remedy}")
+    return assemble(preprocessor, held)
 
 
 def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[ElasticityPrior | None]:

@@ -37,6 +37,7 @@ from pricerl.market.demand.pooling import Pool
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.market.stock_rows import Stocks
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.provenance import draft_advice
 from pricerl.operations.processes import Workers
@@ -73,6 +74,7 @@ class Advisor:
     """Discount of one decision in the plan that the policy competes with; None if only the policy may propose."""
     demand: DemandConfig
     cost: CostConfig
+    stocks: Stocks
     reward: RewardConfig
     guardrails: GuardrailConfig
     env: EnvConfig
@@ -99,6 +101,7 @@ class Advisor:
             step_discount=run.module.step_discount if run.module.warm_start == "planner" else None,
             demand=data.market_config,
             cost=data.cost,
+            stocks=data.stocks,
             reward=data.reward,
             guardrails=data.guardrails,
             env=data.env_config,
@@ -148,7 +151,8 @@ class Chunk(NamedTuple):
             market = self.market
             if market is None:
                 priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
-                market = fit_market(self.preprocessor, advisor.demand, advisor.cost, advisor.seed, priors=priors)
+                settings = advisor.demand, advisor.cost, advisor.seed
+                market = fit_market(self.preprocessor, *settings, priors=priors, stocks=advisor.stocks)
             dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
             if advisor.step_discount is not None:
                 plan = plan_dynamically(dynamics, advisor.step_discount)

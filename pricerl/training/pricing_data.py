@@ -20,6 +20,7 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.env.simulator import DifferentiableMarket
+from pricerl.env.stock.shelf import check_settings
 from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest, run_backtests
 from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
@@ -32,6 +33,8 @@ from pricerl.market.demand.pooling import Evidence, Pool
 from pricerl.market.fitting import find_pool, fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import UNIT, RewardConfig
+from pricerl.market.row_table import TABLES
+from pricerl.market.stock_rows import find_notes
 from pricerl.progress import stage
 from pricerl.runs.names import name_run
 from pricerl.sac.cloning import Demonstrations
@@ -63,6 +66,7 @@ class PricingDataModule(ReplayDataModule):
         seller: the simulated seller that replaces a file.
         market: demand model and its settings.
         cost: the seller's known costs.
+        stock: rows of the seller's known stock, as ``--stock FILE`` reads them; docs/stock.md lists the keys.
         reward: objective.
         guardrails: price limits.
         env: settings of the episodes.
@@ -83,6 +87,7 @@ class PricingDataModule(ReplayDataModule):
         seller: SellerConfig = SellerConfig(),
         market: DemandConfig = DemandConfig(),
         cost: CostConfig = CostConfig(),
+        stock: list | None = None,  # type: ignore[type-arg]  # as the costs of products
         reward: RewardConfig = RewardConfig(),
         guardrails: GuardrailConfig = GuardrailConfig(),
         env: EnvConfig = EnvConfig(),
@@ -97,6 +102,7 @@ class PricingDataModule(ReplayDataModule):
         self.seller = seller
         self.market_config = market
         self.cost = cost
+        self.stocks = TABLES["stock"].group("data.stock", stock)
         self.reward = reward
         self.guardrails = guardrails
         self.currency = currency
@@ -152,7 +158,8 @@ class PricingDataModule(ReplayDataModule):
         """The market of the whole history, fitted at first use."""
         with stage("fitting the market"):
             priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
-            return fit_market(self.preprocessor, self.market_config, self.cost, self.seed, priors=priors)
+            settings = self.market_config, self.cost, self.seed
+            return fit_market(self.preprocessor, *settings, priors=priors, stocks=self.stocks)
 
     @cached_property
     def pool(self) -> Pool | None:
@@ -288,6 +295,12 @@ class PricingDataModule(ReplayDataModule):
         self.guardrails.check_products(trained)
         skipped = (problem.product for problem in self.problems)
         self.cost.check_products({*trained, *present, *skipped} - {""}, len(present or trained))
+
+    def check_stock(self) -> list[str]:
+        """Return notes on the stock, or raise a ``UsageError`` if products or settings do not fit it."""
+        if self.stocks:
+            check_settings(self.reward.resolved().measure, self.guardrails.min_hold_days)
+        return find_notes(self.stocks, self.preprocessor.products)
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:
         """Mark days whose price pricerl set, as ``find`` returns them ``(D_p,)``, in this history and later ones."""

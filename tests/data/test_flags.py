@@ -23,7 +23,7 @@ def promoted(daily, cells):
 @pytest.mark.parametrize(
     ("name", "yes", "no"),
     [
-        ("In Stock", ["Yes", "TRUE", "17", "0.5", "in stock"], ["no", "false", "0", "out"]),
+        ("In Stock", ["Yes", "TRUE", "1", "in stock"], ["no", "false", "0", "out"]),
         ("Promotion", ["Yes", "1", "TRUE", "on"], ["no", "0", "off"]),
     ],
 )

@@ -153,7 +153,7 @@ def _find_days(
         price[part] = fill_prices(grid[columns.PRODUCT_PRICE][part], no_sale[part])
     masks = mask_days(grid, calendar.present, no_sale, longest_gap, days)
     masks = masks._replace(unfinished=(dates == np.datetime64(date.today())) & days.spread(step == 1))
-    tested = masks.observed & (grid[columns.IN_STOCK] != 1)
+    tested = masks.observed & ~(grid[columns.IN_STOCK] > 0)
     if holidays is not None:  # their effect is estimated
         tested &= ~(np.isin(dates, holidays) & days.spread(step == 1))
     outs = StockOuts(np.zeros_like(tested), np.zeros_like(tested), np.zeros(days.rows))

@@ -140,10 +140,12 @@ def _fill_optional(cells: Mapping[str, FloatArray]) -> dict[str, Any]:
     carried = {"costs": columns.UNIT_COST, "competitor": columns.COMPETITOR_PRICE}
     flags = {"promotion": columns.PROMOTION, "in_stock": columns.IN_STOCK}
     found: dict[str, Any] = {field: carry_forward(cells[name]) for field, name in carried.items() if name in cells}
-    found |= {field: cells[name] == 1 for field, name in flags.items() if name in cells}
+    found |= {field: cells[name] > 0 for field, name in flags.items() if name in cells}
     if columns.COUPONS in cells:  # on days without a sale the mean, as 0 would mark these days
         share = cells[columns.COUPONS] / 100
         found["coupons"] = np.where(np.isfinite(share), share, np.nanmean(share))
+    if np.nanmax(cells.get(columns.IN_STOCK, 0)) > 1:
+        found["stock_units"] = cells[columns.IN_STOCK]
     if columns.AD_SPEND in cells:
         found["ad_spend"] = np.nan_to_num(cells[columns.AD_SPEND])
     return found
@@ -202,7 +204,7 @@ def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
         "refund_days": masks.refund,
         "missing_days": masks.missing,
         "gap_days": masks.gap,
-        "nothing_sold": masks.observed & (grid[columns.IN_STOCK] != 1) & (findings.units == 0),
+        "nothing_sold": masks.observed & ~(grid[columns.IN_STOCK] > 0) & (findings.units == 0),
         "short": outs.short,
         "empty": outs.empty,
         "stock_out": masks.stock_out,

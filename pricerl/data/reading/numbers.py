@@ -19,7 +19,7 @@ from pricerl.data.reading.tables import Cells, TextColumn, match_texts
 
 NO_NAMES = frozenset({"", "#N/A", "-", "–", "—"})
 """Cells without a name: a product may be called None or NA."""
-BLANK_WORDS = frozenset({*map(str.casefold, NO_NAMES), "na", "n/a", "nan", "null", "none"})
+BLANK_WORDS = frozenset({*map(str.casefold, NO_NAMES), "na", "n/a", "nan", "null", "none", "not stocked"})
 
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _THOUSANDS_SPACE = re.compile(r"(?<=\d)[\s'’](?=\d{3}(?!\d))")
@@ -168,7 +168,7 @@ _OWN_FLAGS = {
 
 
 def read_flags(name: str, cells: Cells, lines: Sequence[int]) -> tuple[FloatArray, list[Problem]]:
-    """Return ``(N,)`` 1 for yes, 0 for no, NaN for a blank cell of a flag column; and a problem per invalid cell."""
+    """Return ``(N,)`` 1 for yes, 0 for no, NaN for a blank cell, or units in stock; and a problem per invalid cell."""
     words = _FLAGS | _OWN_FLAGS[name]
     is_stock = name == IN_STOCK
 
@@ -183,7 +183,7 @@ def read_flags(name: str, cells: Cells, lines: Sequence[int]) -> tuple[FloatArra
         except ValueError:
             return None
         valid = 0 <= count <= LARGEST_NUMBER if is_stock else count in (0, 1)
-        return float(count > 0) if valid else None
+        return count if valid else None
 
     column = TextColumn(cells)
     found = column.map(read)

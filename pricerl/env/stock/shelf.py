@@ -30,6 +30,14 @@ SCALE_WEEKS = 4
 """Weeks of demand, in addition to the lead time, that half of the largest order action covers."""
 
 
+def check_settings(measure: str, hold: int) -> None:
+    """Raise a ``UsageError`` if the measure of a gain counts no costs, or prices must be held beyond a week."""
+    if measure != "profit":
+        raise UsageError("stock: orders need unit costs; choose an objective that counts profit")
+    if hold > WEEK:
+        raise UsageError(f"stock: prices change weekly; set guardrails.min_hold_days to 7 or less, found {hold}")
+
+
 class ShelfRows(NamedTuple):
     """Constants of ``B`` rows, each ``(B,)`` unless stated."""
 
@@ -99,11 +107,7 @@ class Shelf:
         self.market = market = dynamics.market
         if len(stocks) != market.num_products:
             raise UsageError(f"stock: {market.num_products} products need as many stocks, found {len(stocks)}")
-        if market.measure != "profit":
-            raise UsageError("stock: orders need unit costs; choose an objective that counts profit")
-        hold = dynamics.guardrails.min_hold_days
-        if hold > WEEK:
-            raise UsageError(f"stock: prices change weekly; set guardrails.min_hold_days to 7 or less, found {hold}")
+        check_settings(market.measure, dynamics.guardrails.min_hold_days)
         self.stock = stack_stocks(stocks, market.device)
         self.size = market.size * WEEK / market.step_days
         self.quantiles = tabulate_units(self.size)

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from pricerl.errors import DataError
-from pricerl.market.cost_rows import costs_template, read_costs
+from pricerl.market.row_table import TABLES
 
+COSTS = TABLES["costs"]
 Write = Callable[..., str]
 HEADER = "Product,Unit Cost,From,Share Kept,Fixed Cost"
 
@@ -31,13 +32,13 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 def refused(path: str) -> tuple[str, ...]:
     """Problems of a file that must be refused."""
     with pytest.raises(DataError) as caught:
-        read_costs(path)
+        COSTS.read(path, {})
     assert caught.value.source == path and "check" not in str(caught.value)
     return caught.value.problems
 
 
 def test_rows_hold_the_cells_that_are_filled(write: Write) -> None:
-    rows, notes = read_costs(write(HEADER, "Mug,6.20,,,", "Mug,6.50,2025-03-01,0.85,2", "Bowl,,2025-01-01,0.9,"))
+    rows, notes = COSTS.read(write(HEADER, "Mug,6.20,,,", "Mug,6.50,2025-03-01,0.85,2", "Bowl,,2025-01-01,0.9,"), {})
     assert rows == [
         {"product": "Mug", "unit_cost": 6.2},
         {"product": "Mug", "unit_cost": 6.5, "from": "2025-03-01", "share_kept": 0.85, "fixed_cost": 2.0},
@@ -49,28 +50,28 @@ def test_rows_hold_the_cells_that_are_filled(write: Write) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
 def test_semicolons_decimal_commas_currency_signs_and_encodings_are_read(write: Write, encoding: str) -> None:
     lines = ["Artikel;Einkaufspreis (EUR);Gültig ab;Share Kept", "Müsli, groß;6,20 €;28.02.2025;85 %", ";;;"]
-    rows, _ = read_costs(write(*lines, encoding=encoding))
+    rows, _ = COSTS.read(write(*lines, encoding=encoding), {})
     assert rows == [{"product": "Müsli, groß", "unit_cost": 6.2, "from": "2025-02-28", "share_kept": 0.85}]
 
 
 @pytest.mark.parametrize("name", ["Unit Cost", "COGS", "Cost per item", "Wareneinsatz", "Coût unitaire", "Kostprijs"])
 def test_one_product_needs_no_name(write: Write, name: str) -> None:
-    assert read_costs(write(name, "$6.20")) == ([{"unit_cost": 6.2}], [])
+    assert COSTS.read(write(name, "$6.20"), {}) == ([{"unit_cost": 6.2}], [])
 
 
 def test_a_workbook_is_read_like_the_csv(tmp_path: Path) -> None:
     pytest.importorskip("openpyxl")
     pd.DataFrame({"Product": ["Mug"], "Unit Cost": [6.2], "From": ["2025-03-01"]}).to_excel(tmp_path / "c.xlsx")
-    rows, _ = read_costs(str(tmp_path / "c.xlsx"))
+    rows, _ = COSTS.read(str(tmp_path / "c.xlsx"), {})
     assert rows == [{"product": "Mug", "unit_cost": 6.2, "from": "2025-03-01"}]
 
 
 def test_products_without_a_cost_and_unknown_columns_are_ignored_with_a_note(write: Write) -> None:
-    rows, notes = read_costs(write("Product,Unit Cost,Supplier", "Mug,,a", "Bowl,3,b", "Cup,n/a,c"))
+    rows, notes = COSTS.read(write("Product,Unit Cost,Supplier", "Mug,,a", "Bowl,3,b", "Cup,n/a,c"), {})
     assert rows == [{"product": "Bowl", "unit_cost": 3.0}]
     assert notes == [
-        "costs.csv: column 'Supplier' is not known and was ignored.",
-        "costs.csv: no cost is given for 'Mug', 'Cup'; it stays unknown.",
+        "costs.csv: not used: 'Supplier'.",
+        "costs.csv: nothing is given for 'Mug', 'Cup'.",
     ]
 
 
@@ -109,8 +110,8 @@ def test_what_cannot_be_read_is_refused(write: Write, lines: list[str], problem:
 
 def test_the_template_has_a_row_per_product_and_reads_back(write: Write) -> None:
     products: dict[str, Any] = {"Mug": 6.2, "Tea, green": None, "=SUM(1)": 3.0}
-    text = costs_template(products)
+    text = COSTS.template(products)
     assert text.splitlines() == [HEADER, "Mug,6.2,,,", '"Tea, green",,,,', "'=SUM(1),3,,,"]
-    rows, notes = read_costs(write(*text.splitlines()))
+    rows, notes = COSTS.read(write(*text.splitlines()), {})
     assert rows == [{"product": "Mug", "unit_cost": 6.2}, {"product": "=SUM(1)", "unit_cost": 3.0}]
-    assert notes == ["costs.csv: no cost is given for 'Tea, green'; it stays unknown."]
+    assert notes == ["costs.csv: nothing is given for 'Tea, green'."]

@@ -1,0 +1,215 @@
+"""Tables of what a seller knows about single products, ``costs.csv`` and ``stock.csv``: reading and checks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+
+from pricerl.data.reading.columns import FIRST_YEAR, PRODUCT, UNIT_COST, fold
+from pricerl.data.reading.currencies import check_currencies, split_currency
+from pricerl.data.reading.dates import read_dates
+from pricerl.data.reading.header import ALIASES, VAGUE_COSTS
+from pricerl.data.reading.numbers import is_blank, read_number_columns
+from pricerl.data.reading.problems import Problem, list_names
+from pricerl.data.reading.sources.containers import open_tables
+from pricerl.errors import DataError, UsageError, did_you_mean
+from pricerl.formatting import safe_text
+
+Row = Mapping[str, Any]
+"""Values by the keys of a table's columns, at least one number."""
+
+FIRST_DAY = f"{FIRST_YEAR}-01-01"
+"""First day that a history may have; it stands for a blank one."""
+MISSPELT = 0.8
+"""Least similarity of an unknown name to a column's that is taken for a mistake; columns of platforms have less."""
+_SETTING = re.compile(r"(?:write YYYY-MM-DD or )?set --data\.reading\.\w+")
+"""Remedy of a history's file, which does not apply to this one."""
+_NAMES = {**ALIASES, UNIT_COST: (*ALIASES[UNIT_COST], *VAGUE_COSTS)}
+"""Further names that columns have in a history, too."""
+_WEEKS = r"w|wks?|weeks?|wochen?|semaines?|semanas?|settiman[ae]"
+_UNIT = re.compile(rf"(?:\s+|(?<=\d))(?:(?P<weeks>{_WEEKS})|d|days?|tage?|jours?|d[ií]as?|giorn[io])$", re.IGNORECASE)
+"""Unit of a duration, after its number or in the name of its column."""
+_REMARK = re.compile(r"\s*\(.*\)$")
+"""Remark in a column's name, such as (weeks) or (not editable)."""
+
+
+class Column(msgspec.Struct, frozen=True):
+    """Column of a table with its further names, and its values.
+
+    Of ``several`` columns the one whose name comes first counts. A number lies between ``low`` and ``high``, or the
+    ``remedy`` is printed; a day lies ``after`` that of another key.
+    """
+
+    name: str
+    kind: Literal["name", "day", "number"] = "number"
+    others: tuple[str, ...] = ()
+    several: bool = False
+    low: float = 0.0
+    high: float = math.inf
+    remedy: str = ""
+    after: str = ""
+
+    def find_fault(self, value: Any) -> str:
+        """Return what is wrong with a value; empty if it is right or absent."""
+        if value is None:
+            return ""
+        if self.kind != "number":
+            try:
+                right = isinstance(value, str) and (self.kind == "name" or str(date.fromisoformat(value)) == value)
+            except ValueError:
+                right = False
+            form = "name" if self.kind == "name" else "day such as 2025-03-01"
+            return "" if right else f"must be a {form}, found {value!r}"
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return f"must be a finite number, found {value}"
+        span = f"be {self.low:g} or more" if self.high == math.inf else f"lie between {self.low:g} and {self.high:g}"
+        return "" if self.low <= value <= self.high else f"must {span}, found {value}{self.remedy}"
+
+
+class RowTable(NamedTuple):
+    """Table of products, with its columns by the keys of a row."""
+
+    name: str
+    columns: Mapping[str, Column]
+
+    def keys(self, kind: str = "number") -> list[str]:
+        """Return the keys of one kind of column."""
+        return [key for key, column in self.columns.items() if column.kind == kind]
+
+    def check(self, rows: Sequence[Row], lines: Sequence[int]) -> list[Problem]:
+        """Return unknown keys, wrong values, and costs of the same product and day; ``lines`` are the rows' places."""
+        problems = []
+        starts = dict[tuple[Any, Any], int]()
+        named = any("product" in row for row in rows)
+        for row, line in zip(rows, lines, strict=True):
+            for key, value in row.items():
+                column = self.columns.get(key, Column(str(key)))
+                fault = column.find_fault(value)
+                if key not in self.columns:
+                    fault = f"is not known{did_you_mean(str(key), self.columns)}"
+                elif column.after in row and value and str(value) <= str(row[column.after]):
+                    fault = f"{value} is not after {row[column.after]}, the day of the count; correct or clear it"
+                problems += [Problem(line, column.name, fault)] if fault else []
+            start = str(row.get("product")), str(row.get("from"))
+            if row and named and row.get("product") is None:
+                problems.append(Problem(line, PRODUCT, "is blank; every row needs a product"))
+            elif row and start in starts and "from" in self.columns:
+                problems.append(Problem(line, "", f"product and first day are those of line {starts[start]}; keep one"))
+            starts.setdefault(start, line)
+        return problems
+
+    def group(self, setting: str, rows: Sequence[Row] | None) -> dict[str, list[Row]]:
+        """Return a setting's rows by product, ``""`` for the only one, or a ``UsageError`` with all that is wrong."""
+        known = rows or ()
+        if not all(isinstance(row, dict) for row in known):
+            raise UsageError(f"{setting} must list rows such as {{product: Mug, {self.keys()[0]}: 6}}")
+        if problems := self.check(known, range(1, len(known) + 1)):
+            raise UsageError(f"{setting}: {'; '.join(map(str, problems))}".replace("line ", "row "))
+        found: dict[str, list[Row]] = {}
+        for row in sorted(known, key=lambda row: row.get("from") or FIRST_DAY):
+            given = {key: value for key, value in row.items() if value is not None}
+            found.setdefault(given.get("product", ""), []).append(given)
+        return found
+
+    def find_strangers(self, listed: Collection[str], known: Collection[str], count: int) -> list[str]:
+        """Return products that are not ``known``, with a hint; refuse rows without a product unless ``count`` is 1."""
+        if "" in listed and count > 1:
+            raise UsageError(f"{self.name}: the history has {count} products; name them in a column Product")
+        return [f"{name!r}{did_you_mean(name, known)}" for name in listed if name and name not in known]
+
+    def read(self, path: str, usual: Row) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return the rows with a number of a file in any format of a history, and notes on what was ignored.
+
+        A row has the ``usual`` values where it lacks them. A ``DataError`` lists every problem with its line.
+        """
+        (table,) = open_tables([path])
+        header = [str(name).strip() for name in table.frame.columns]
+        lines = table.lines
+        places, notes, problems = self._match(header, table.header_line)
+        cells = {key: [str(text).strip() for text in table.frame.iloc[:, place]] for key, place in places.items()}
+        values: dict[str, list[Any]] = {"product": [_plain(text) for text in cells.get("product", [""] * len(lines))]}
+        for key in (key for key in self.keys("day") if key in places):
+            days, undated = read_dates([FIRST_DAY if is_blank(text) else text for text in cells[key]], lines, None)
+            values[key] = [None if day in ("NaT", FIRST_DAY) else day for day in map(str, days)]
+            problems += [item._replace(column=self.columns[key].name) for item in undated]
+        doubtful = {item.line for item in problems}
+        amounts = [key for key in self.keys() if key in places]
+        texts = {self.columns[key].name: [_UNIT.sub("", text) for text in cells[key]] for key in amounts}
+        numbers, unreadable = read_number_columns(texts, lines, "auto", table.separator)
+        for key in amounts:
+            column = header[places[key]] if key == "lead_days" else ""
+            scaled = np.round(numbers[self.columns[key].name] * [_unit(text, column) for text in cells[key]], 9)
+            values[key] = [None if math.isnan(value) else value for value in scaled.tolist()]
+        found = [{key: values[key][at] for key in values if values[key][at] is not None} for at in range(len(lines))]
+        rows = [{**usual, **row} if row else row for row in found]
+        problems += [*unreadable, *(item for item in self.check(rows, lines) if item.line not in doubtful)]
+        names = {self.columns[key].name: header[place] for key, place in places.items()}
+        problems += check_currencies(texts, lines, names, table.header_line)
+        ragged = f"as many cells as the header, {len(header)}, are needed; a decimal comma needs quotes"
+        problems += [Problem(row.line, "", ragged) for row in table.ragged]
+        if problems:
+            remedy = "write it like 2025-03-01 or 1234.50"
+            raise DataError(path, [_SETTING.sub(remedy, str(problem)) for problem in sorted(problems)])
+        given = [row for row in rows if not row.keys().isdisjoint(amounts)]
+        named = {row.get("product") for row in given}
+        empty = [row["product"] for row in rows if "product" in row and row["product"] not in named]
+        notes += [f"nothing is given for {list_names(empty)}."] if empty else []
+        return given, [f"{path}: {note}" for note in notes]
+
+    def _match(self, header: Sequence[str], line: int) -> tuple[dict[str, int], list[str], list[Problem]]:
+        """Return the place of each column by key, a note on those ignored, and the problems of the header."""
+        forms = [{fold(cell), fold(split_currency(cell).name), fold(_REMARK.sub("", cell))} for cell in header]
+        places: dict[str, int] = {}
+        problems = []
+        for key, column in self.columns.items():
+            names = map(fold, (column.name, *column.others, *_NAMES.get(column.name, ())))
+            found = [place for name in names for place, own in enumerate(forms) if name in own]
+            if found:
+                places[key] = found[0]
+            if len({*found}) > 1 and not column.several:
+                problems.append(f"several columns can be {column.name!r}; keep one")
+        absent = {fold(column.name): column.name for key, column in self.columns.items() if key not in places}
+        unused = [cell for place, cell in enumerate(header) if cell and place not in places.values()]
+        for cell in unused:
+            for meant in get_close_matches(fold(cell), absent, 1, MISSPELT):
+                problems.append(f"column {cell!r} is not known; did you mean {absent[meant]!r}?")
+        if not problems and places.keys().isdisjoint(self.keys()):
+            needed = self.columns[self.keys()[0]].name
+            problems.append(f"column {needed!r} is missing; the header has: {', '.join(header[:12])}")
+        notes = [f"not used: {list_names(unused)}."] if unused else []
+        return places, notes, [Problem(line, "", text) for text in problems]
+
+    def template(self, products: Mapping[str, float | None]) -> str:
+        """Return a file to fill in: a row per product with its first number, blank where it is unknown."""
+        text = io.StringIO(newline="")
+        blank = [""] * (len(self.columns) - 2)
+        rows = ([safe_text(name), "" if it is None else f"{it:.10g}", *blank] for name, it in products.items())
+        csv.writer(text, lineterminator="\n").writerows([[column.name for column in self.columns.values()], *rows])
+        return text.getvalue()
+
+
+def _plain(text: str) -> str | None:
+    """Return a product's name without the sign that `safe_text` puts before a formula; None if blank."""
+    return None if is_blank(text) else text[1:] if text[0] == "'" and safe_text(text[1:]) == text else text
+
+
+def _unit(text: str, column: str) -> float:
+    """Return the unit of a cell's number, or that in its column's name: a percent, or the days of a duration."""
+    found = _UNIT.search(text) or _UNIT.search(column.replace("(", " ").rstrip(")"))
+    return 0.01 if "%" in text else 7.0 if found and found["weeks"] else 1.0
+
+
+_FILE = Path(__file__).with_name("tables.yaml")
+_COLUMNS = msgspec.yaml.decode(_FILE.read_bytes(), type=dict[str, dict[str, Column]])
+TABLES = {name: RowTable(name, columns) for name, columns in _COLUMNS.items()}
+"""Tables by the option that names their file."""

@@ -1,0 +1,250 @@
+"""The file ``stock.csv`` and platforms' reports: their rows, and the stock after a history that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pricerl.data.history import ProductHistory
+from pricerl.errors import DataError, UsageError
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.row_table import TABLES
+from pricerl.market.stock import Stock
+from pricerl.market.stock_rows import find_notes, find_stock
+
+STOCK = TABLES["stock"]
+COUNTED = {"as_of": "2025-03-01"}
+LAST = date(2025, 3, 1)
+"""Last day of the history."""
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """Read lines as a file of stock, and return its rows."""
+
+    def read_lines(*lines: str) -> list[dict[str, Any]]:
+        path = tmp_path / "stock.csv"
+        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        return [dict(row) for row in STOCK.read(str(path), COUNTED)[0]]
+
+    return read_lines
+
+
+@pytest.fixture
+def history(make_product: Callable[..., ProductHistory]) -> ProductHistory:
+    """55 days of five units each up to 2025-03-01."""
+    made = make_product(10.0, np.full(55, 5.0))
+    assert made.last_day == LAST
+    return replace(made, product="Mug")
+
+
+def held(history: ProductHistory, *rows: dict[str, Any]) -> Stock:
+    """Stock of a product from its rows, which count the last day of the history."""
+    found, _ = find_stock(STOCK.group("data.stock", [{**COUNTED, **row} for row in rows]), history)
+    assert found is not None
+    return found
+
+
+def remarks(history: ProductHistory, *rows: dict[str, Any]) -> str:
+    return " ".join(find_notes(STOCK.group("data.stock", [{**COUNTED, **row} for row in rows]), [history]))
+
+
+def day(after: int) -> str:
+    return str(LAST + timedelta(after))
+
+
+@pytest.mark.parametrize(
+    ("lines", "rows"),
+    [
+        (
+            [
+                "Country,Product Name,FNSKU,Merchant SKU,ASIN,Price,Total Units,Inbound,Available,Working,Shipped,"
+                "Receiving,Total Days of Supply (including units from open shipments),Recommended replenishment qty,"
+                "Unit storage size",
+                "US,Big mug,X1,MUG-RED,B1,24.90,400,300,100,0,300,0,50,150,0.2 ft3",
+            ],
+            [{"product": "MUG-RED", "in_stock": 100, "inbound": 300}],
+        ),
+        (
+            [
+                "sku\tfnsku\tasin\tproduct-name\tmfn-fulfillable-quantity\tafn-fulfillable-quantity\tafn-total-quantity\t"
+                "afn-inbound-working-quantity\tafn-inbound-shipped-quantity\tafn-inbound-receiving-quantity",
+                "MUG\tX1\tB1\tMug\t\t100\t410\t7\t250\t50",
+            ],
+            [{"product": "MUG", "in_stock": 100, "inbound": 250, "receiving": 50}],
+        ),
+        (
+            [
+                "snapshot-date,sku,asin,product-name,available,storage-type,inbound-quantity",
+                "2025-02-28,MUG,B1,Mug,9,S,0",
+            ],
+            [{"product": "MUG", "in_stock": 9, "inbound": 0, "as_of": "2025-02-28"}],
+        ),
+        (
+            [
+                "Handle,Title,SKU,Location,Incoming (not editable),Committed (not editable),Available (not editable),"
+                "On hand (current),On hand (new)",
+                "mug,Mug,MUG,Berlin,20,2,38,40,",
+                "mug,Mug,MUG,Paris,0,0,5,5,",
+                "mug,Mug,MUG,Rome,not stocked,not stocked,not stocked,not stocked,",
+            ],
+            [{"product": "MUG", "in_stock": 38, "inbound": 20}, {"product": "MUG", "in_stock": 5, "inbound": 0}],
+        ),
+        (
+            [
+                "Artikel;Bestand;Zulauf;Liefertermin;Lieferzeit (Wochen);Mindestbestellmenge;Saisonende",
+                "Müsli, groß;250;300;12.03.2025;3;100;31.05.2025",
+                "Müsli, groß;;200;26.03.2025;;;",
+                ";;;;;;",
+            ],
+            [
+                {
+                    "product": "Müsli, groß",
+                    "in_stock": 250,
+                    "inbound": 300,
+                    "arrives": "2025-03-12",
+                    "lead_days": 21,
+                    "smallest_order": 100,
+                    "season_end": "2025-05-31",
+                },
+                {"product": "Müsli, groß", "inbound": 200, "arrives": "2025-03-26"},
+            ],
+        ),
+        (
+            ["Product,In Stock,Lead Time,Late Share", "Mug,4,21 days,10 %", "Cup,0,2 weeks,0.2", "Jar,1,10,"],
+            [
+                {"product": "Mug", "in_stock": 4, "lead_days": 21, "late_share": 0.1},
+                {"product": "Cup", "in_stock": 0, "lead_days": 14, "late_share": 0.2},
+                {"product": "Jar", "in_stock": 1, "lead_days": 10},
+            ],
+        ),
+    ],
+    ids=[
+        "restock report",
+        "inventory in the marketplace",
+        "its health",
+        "shop system",
+        "German",
+        "units of the lead time",
+    ],
+)
+def test_reports_are_read_as_they_are(
+    read: Callable[..., list[dict[str, Any]]], lines: list[str], rows: list[dict[str, Any]]
+) -> None:
+    assert read(*lines) == [{**COUNTED, **row} for row in rows]
+
+
+def test_every_problem_is_listed_with_its_place(read: Callable[..., list[dict[str, Any]]]) -> None:
+    header = "Product,In Stock,Inbound,Arrives,Lead Time,Season End,Spoilage"
+    with pytest.raises(DataError) as caught:
+        read(header, "Mug,-4,30,2025-03-01,8 weeks,2025-02-01,1.5", "Bowl,abc,,,,,", ",4,,,,,")
+    assert caught.value.problems == (
+        "line 2, Arrives: 2025-03-01 is not after 2025-03-01, the day of the count; correct or clear it",
+        "line 2, In Stock: must be 0 or more, found -4.0",
+        "line 2, Lead Time: must lie between 0 and 42, found 56.0 days; longer ones cannot be planned yet: delete "
+        "the product's row",
+        "line 2, Season End: 2025-02-01 is not after 2025-03-01, the day of the count; correct or clear it",
+        "line 2, Spoilage: must lie between 0 and 0.99, found 1.5",
+        "line 3, In Stock: must be a number, found 'abc'",
+        "line 4, Product: is blank; every row needs a product",
+    )
+    with pytest.raises(DataError, match="column 'Lead Tmie' is not known; did you mean 'Lead Time"):
+        read("Product,In Stock,Lead Tmie", "Mug,4,3")
+
+
+def test_days_become_weeks_after_the_history(history: ProductHistory) -> None:
+    found = held(
+        history,
+        {"product": "Mug", "in_stock": 40.0, "inbound": 10.0, "arrives": day(1), "lead_days": 15.0, "pack_size": 6.0},
+        {"product": "Mug", "in_stock": 2.0, "inbound": 20.0, "arrives": day(2), "budget": 500.0},
+        {"product": "Mug", "inbound": 30.0, "arrives": day(8)},
+        {"product": "Mug", "inbound": 50.0, "arrives": day(9), "storage_fee": 0.05},
+    )
+    assert found.on_hand == 40 + 2 + 10  # due on the first day after the history
+    assert found.inbound == (50, 50, 0, 0, 0, 0)
+    assert (found.lead_weeks, found.pack_size, found.budget, found.storage_fee) == (3, 6, 500, 0.05)
+    assert (found.season_end, found.leftover_value) == (26, None)
+
+
+def test_units_on_the_way_without_a_day_arrive_after_the_lead_time(history: ProductHistory) -> None:
+    row = {"product": "Mug", "in_stock": 0.0, "inbound": 9.0, "receiving": 1.0, "lead_days": 14.0}
+    assert held(history, row).inbound == (0, 10, 0, 0, 0, 0)
+    assert "stock of 'Mug' on the way has no day in Arrives" in remarks(history, row)
+
+
+def test_a_delivery_that_is_far_away_does_not_count_yet(history: ProductHistory) -> None:
+    row = {"product": "Mug", "in_stock": 7.0, "inbound": 9.0, "arrives": day(60), "lead_days": 14.0}
+    assert held(history, row).inbound == (0,) * 6 and "does not count yet" in remarks(history, row)
+
+
+def test_a_season_ends_in_whole_weeks_and_values_what_is_left(history: ProductHistory) -> None:
+    row = {"product": "Mug", "in_stock": 7.0, "lead_days": 14.0, "leftover_value": 2.0}
+    ending = held(history, {**row, "season_end": day(50)})
+    assert (ending.season_end, ending.leftover_value) == (7, 2.0)
+    lasting = {**row, "season_end": day(400)}
+    assert (held(history, lasting).season_end, held(history, lasting).leftover_value) == (26, None)
+    assert "Leftover Value" in remarks(history, lasting) and remarks(history, {**row, "season_end": day(50)}) == ""
+
+
+def test_an_older_count_is_carried_forward_by_sales_and_deliveries(history: ProductHistory) -> None:
+    row = {"product": "Mug", "as_of": day(-4), "in_stock": 60.0, "inbound": 12.0, "arrives": day(-1), "lead_days": 14.0}
+    assert held(history, row).on_hand == 60 - 4 * 5 + 12
+    assert "is left out: more was sold since its count" in remarks(history, {**row, "in_stock": 3.0})
+    assert "was counted before the history ends" in remarks(history, row)
+    over = {**row, "season_end": day(-2)}
+    assert find_stock({"Mug": [over]}, history) == (None, ["is left out: its season is over"])
+
+
+def test_the_daily_column_gives_the_units_unless_the_file_counts_later(history: ProductHistory) -> None:
+    counts = np.full(55, np.nan)
+    counts[-3] = 17.0
+    daily = replace(history, stock_units=counts)
+    assert held(daily, {"product": "Mug", "lead_days": 14.0}).on_hand == 17 - 2 * 5
+    assert held(daily, {"product": "Mug", "lead_days": 14.0, "in_stock": 80.0}).on_hand == 80
+    old = {"product": "Mug", "lead_days": 14.0, "in_stock": 80.0, "as_of": day(-9), "inbound": 5.0, "arrives": day(-3)}
+    assert held(daily, old).on_hand == 17 - 2 * 5  # the delivery is in the count
+    assert "In Stock has no units" in remarks(history, {"product": "Mug", "lead_days": 14.0})
+
+
+def test_a_product_without_a_row_has_no_stock(history: ProductHistory) -> None:
+    bowl = replace(history, product="Bowl")
+    stocks = STOCK.group("data.stock", [{"product": "Mug", "in_stock": 4.0}, {"product": "Mgu", "in_stock": 4.0}])
+    assert find_stock(stocks, bowl) == (None, [])
+    assert find_notes(stocks, [history, bowl]) == [
+        "stock of 'Mgu' is left out: the history has no such product.",
+        "stock of 'Mug' has no Lead Time: 2 weeks are assumed.",
+    ]
+    with pytest.raises(UsageError, match="stock: the history has no product 'Mug', and none 'Mgu'"):
+        find_notes(stocks, [bowl])
+    alone = STOCK.group("data.stock", [{"in_stock": 4.0, "lead_days": 7.0}])
+    assert find_notes(alone, [history]) == [] and find_stock(alone, history)[0] == Stock(4.0, (0.0,) * 6, lead_weeks=1)
+    with pytest.raises(UsageError, match="stock: the history has 2 products; name them in a column Product"):
+        find_notes(alone, [history, bowl])
+
+
+def test_a_fitted_market_carries_stock_and_needs_unit_costs(
+    history: ProductHistory, prepare: Callable[..., Any]
+) -> None:
+    prepared = prepare(history, replace(history, product="Bowl"))
+    stocks = STOCK.group("data.stock", [{"product": "Mug", "in_stock": 4.0}])
+    settings = DemandConfig(num_draws=2), CostConfig(products=[{"product": "Mug", "unit_cost": 4.0}])
+    mug, bowl = fit_market(prepared, *settings, conversions=False, stocks=stocks).products
+    assert mug.stock == find_stock(stocks, history)[0] and bowl.stock is None
+    with pytest.raises(UsageError, match=r"orders need unit costs; fill in costs.csv .* for 'Mug'"):
+        fit_market(prepared, settings[0], conversions=False, stocks=stocks)
+
+
+@pytest.mark.parametrize(
+    "row", [{"product": "Mug", "in_stock": -1}, {"in_stock": True}, {"arrives": "soon"}, {"units": 3}]
+)
+def test_rows_of_a_configuration_are_checked(row: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"data\.stock: row 1, "):
+        STOCK.group("data.stock", [row])
