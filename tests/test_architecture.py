@@ -61,7 +61,7 @@ MAX_FOLDER_LINES = {
     "evaluation/stock": 170,
     "experiments": 1240,
     "guardrails": 1520,
-    "market": 1360,
+    "market": 1350,
     "market/demand": 2140,
     "operations": 2030,
     "operations/log": 960,

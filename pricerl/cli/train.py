@@ -19,6 +19,7 @@ from pricerl.cli.parse import PricingCLI, list_plugins
 from pricerl.cli.usage import replace_options
 from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
+from pricerl.market.stock_rows import find_notes
 from pricerl.operations.backtests import find_backtests, start_backtests
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.log.orders import ADVICE, RETRAIN
@@ -73,7 +74,7 @@ def run_command(
     run = cli.built
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
-    print_notes(run.pricing.check_stock() if run.advises else ())
+    print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products) if run.advises else ())
     if cli.shop is not None:
         refuse_older(run, cli.shop, named=not cli.reads_again)
     run = replace(run, generation=run.checkpoint.generation)
@@ -103,7 +104,7 @@ def _fit(cli: PricingCLI, before: Callable[[Run], None] | None) -> Run:
         held.enter_context(caught_sigterm(written))
         if run.advises:
             run.pricing.check_products(run.pricing.preprocessor.names)
-            print_notes(run.pricing.check_stock())
+            print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
             run.pricing.portable = run.options.portable
             if not trial:
                 refuse_older(run, Shop.open(folder, run.options.today), named=True)

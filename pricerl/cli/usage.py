@@ -337,24 +337,18 @@ def named_files(words: Sequence[str]) -> list[str]:
 
 
 def with_tables(words: Sequence[str]) -> list[str]:
-    """Return a command's words with the rows of ``--costs FILE`` and ``--stock FILE`` as the settings that store them.
+    """Return a command's words with the rows of ``--costs`` and ``--stock`` as settings; blank days are yesterday."""
 
-    Counts without a day are those at the end of the day before ``--today``.
-    """
-    parser = Parser(prog="pricerl", add_help=False, allow_abbrev=False)
-    parser.add_argument("--costs")
-    parser.add_argument("--stock")
-    options, rest = parser.parse_known_args(list(words))
-    for name, path in vars(options).items():
-        if path is not None:
-            from pricerl.market.row_table import TABLES
-            from pricerl.operations.shop import read_day, system_day
+    def read(option: str, path: str) -> list[str]:
+        from pricerl.market.row_table import TABLES
+        from pricerl.operations.shop import read_day, system_day
 
-            today = read_day(given[-1]) if (given := option_values(words, "--today")) else system_day()
-            rows, notes = TABLES[name].read(path, {} if name == "costs" else {"as_of": str(today - timedelta(1))})
-            print_notes(notes)
-            rest += option_words({"data.cost.products" if name == "costs" else "data.stock": rows})
-    return rest
+        today = read_day(given[-1]) if (given := option_values(words, "--today")) else system_day()
+        rows, notes = TABLES[option[2:]].read(path, {} if option == "--costs" else {"as_of": str(today - timedelta(1))})
+        print_notes(notes)
+        return option_words({"data.cost.products" if option == "--costs" else "data.stock": rows})
+
+    return replace_options(words, ("--costs", "--stock"), read)
 
 
 def option_words(settings: Mapping[str, Any]) -> list[str]:

@@ -80,13 +80,8 @@ class CostConfig:
         return found
 
     def check_products(self, known: Collection[str], count: int) -> None:
-        """Refuse costs of products whose names are not ``known``, and rows without a product unless ``count`` is 1.
-
-        Raises:
-            UsageError: naming every unknown product.
-        """
-        if unknown := TABLE.find_strangers(self._rows, known, count):
-            raise UsageError(f"costs: the history has no product {', and none '.join(unknown)}")
+        """Refuse costs of products that are not ``known``, all in one ``UsageError``; see `RowTable.check_products`."""
+        TABLE.check_products(self._rows, known, count, partly=False)
 
 
 @dataclass(frozen=True)

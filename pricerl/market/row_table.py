@@ -22,7 +22,7 @@ from pricerl.data.reading.header import ALIASES, VAGUE_COSTS
 from pricerl.data.reading.numbers import is_blank, read_number_columns
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.sources.containers import open_tables
-from pricerl.errors import DataError, UsageError, did_you_mean
+from pricerl.errors import MAX_PROBLEMS_SHOWN, DataError, UsageError, did_you_mean
 from pricerl.formatting import safe_text
 
 Row = Mapping[str, Any]
@@ -121,11 +121,18 @@ class RowTable(NamedTuple):
             found.setdefault(given.get("product", ""), []).append(given)
         return found
 
-    def find_strangers(self, listed: Collection[str], known: Collection[str], count: int) -> list[str]:
-        """Return products that are not ``known``, with a hint; refuse rows without a product unless ``count`` is 1."""
+    def check_products(self, listed: Collection[str], known: Collection[str], count: int, partly: bool) -> list[str]:
+        """Return products that are not ``known``, or refuse them unless ``partly`` and others are.
+
+        Rows without a product are refused unless the history has ``count`` 1.
+        """
         if "" in listed and count > 1:
             raise UsageError(f"{self.name}: the history has {count} products; name them in a column Product")
-        return [f"{name!r}{did_you_mean(name, known)}" for name in listed if name and name not in known]
+        strangers = [name for name in listed if name and name not in known]
+        if strangers and not (partly and len(strangers) < len(listed)):
+            hints = (f"{name!r}{did_you_mean(name, known)}" for name in strangers[:MAX_PROBLEMS_SHOWN])
+            raise UsageError(f"{self.name}: the history has no product {', and none '.join(hints)}")
+        return strangers
 
     def read(self, path: str, usual: Row) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the rows with a number of a file in any format of a history, and notes on what was ignored.

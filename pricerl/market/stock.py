@@ -53,21 +53,16 @@ class Stock:
     """Most money, at unit cost, in units on hand and on the way; an order beyond it is cut."""
 
     def __post_init__(self) -> None:
-        named = {name: value for name, value in vars(self).items() if value is not None}
-        listed = {name: value if isinstance(value, tuple) else (value,) for name, value in named.items()}
-        problems = [
-            f"{name} must be finite and 0 or more, found {named[name]}"
-            for name, values in listed.items()
-            if not all(math.isfinite(value) and value >= 0 for value in values)
-        ]
         ranges = {"lead_weeks": (1, MOST_LEAD_WEEKS), "season_end": (1, MOST_WEEKS), "pack_size": (1, math.inf)}
         ranges |= {"spoilage": (0, 0.99), "late_share": (0, 1)}
-        for name, (low, high) in ranges.items():
-            if not low <= named[name] <= high:
-                problems.append(f"{name} must be {low} to {high}, found {named[name]}")
-        for name in ("lead_weeks", "season_end"):
-            if named[name] % 1:
-                problems.append(f"{name} must be whole weeks, found {named[name]}")
+        problems = []
+        for name, value in vars(self).items():
+            low, high = ranges.get(name, (0, math.inf))
+            values = value if isinstance(value, tuple) else () if value is None else (value,)
+            if not all(math.isfinite(item) and low <= item <= high for item in values):
+                problems.append(f"{name} must be {low} to {high}, found {value}")
+        weeks = {"lead_weeks": self.lead_weeks, "season_end": self.season_end}
+        problems += [f"{name} must be whole weeks, found {value}" for name, value in weeks.items() if value % 1]
         if len(self.inbound) > MOST_LEAD_WEEKS or len(self.season) not in (0, MOST_WEEKS):
             problems.append(f"inbound lists at most {MOST_LEAD_WEEKS} weeks, season {MOST_WEEKS} or none")
         if problems:

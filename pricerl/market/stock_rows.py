@@ -13,7 +13,6 @@ import numpy as np
 from pricerl.data.days import WEEK
 from pricerl.data.history import ProductHistory
 from pricerl.data.reading.problems import list_names
-from pricerl.errors import UsageError
 from pricerl.market.row_table import TABLES, Row
 from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock
 
@@ -22,15 +21,10 @@ Stocks = Mapping[str, Sequence[Row]]
 
 
 def find_notes(stocks: Stocks, histories: Sequence[ProductHistory]) -> list[str]:
-    """Return what is assumed about the stock of some products, and what is left out.
-
-    Stock of none of the products is a ``UsageError``; reports of platforms also list others.
-    """
-    names = [history.product for history in histories]
-    strangers = TABLES["stock"].find_strangers(stocks, names, len(names))
-    if strangers and len(strangers) == len(stocks):
-        raise UsageError(f"stock: the history has no product {', and none '.join(strangers[:5])}")
-    found = {"is left out: the history has no such product": [name for name in stocks if name and name not in names]}
+    """Return what is assumed about stock, and what is left out; stock of none of the products is a ``UsageError``."""
+    names = {history.product for history in histories}
+    strangers = TABLES["stock"].check_products(stocks, names, len(names), partly=True)
+    found = {"is left out: the history has no such product": strangers}
     for history in histories:
         for remark in find_stock(stocks, history)[1]:
             found.setdefault(remark, []).append(history.product)

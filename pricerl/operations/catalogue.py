@@ -141,8 +141,8 @@ class Chunk(NamedTuple):
         """Advise on the products, subject to kill switch, orders and track record in the log's entries."""
         advisor = self.advisor
         backtests = self.backtests
+        settings = advisor.demand, advisor.cost, advisor.seed
         if backtests is None:
-            settings = advisor.demand, advisor.cost, advisor.seed
             backtests = run_backtests(self.preprocessor, *settings, self.tested, advisor.catalogue, self.pool)
         benchmark = self.benchmark
         if benchmark is not None:
@@ -151,7 +151,6 @@ class Chunk(NamedTuple):
             market = self.market
             if market is None:
                 priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
-                settings = advisor.demand, advisor.cost, advisor.seed
                 market = fit_market(self.preprocessor, *settings, priors=priors, stocks=advisor.stocks)
             dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
             if advisor.step_discount is not None:

@@ -34,7 +34,6 @@ from pricerl.market.fitting import find_pool, fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import UNIT, RewardConfig
 from pricerl.market.row_table import TABLES
-from pricerl.market.stock_rows import find_notes
 from pricerl.progress import stage
 from pricerl.runs.names import name_run
 from pricerl.sac.cloning import Demonstrations
@@ -103,6 +102,8 @@ class PricingDataModule(ReplayDataModule):
         self.market_config = market
         self.cost = cost
         self.stocks = TABLES["stock"].group("data.stock", stock)
+        if self.stocks:
+            check_settings(reward.resolved().measure, guardrails.min_hold_days)
         self.reward = reward
         self.guardrails = guardrails
         self.currency = currency
@@ -295,12 +296,6 @@ class PricingDataModule(ReplayDataModule):
         self.guardrails.check_products(trained)
         skipped = (problem.product for problem in self.problems)
         self.cost.check_products({*trained, *present, *skipped} - {""}, len(present or trained))
-
-    def check_stock(self) -> list[str]:
-        """Return notes on the stock, or raise a ``UsageError`` if products or settings do not fit it."""
-        if self.stocks:
-            check_settings(self.reward.resolved().measure, self.guardrails.min_hold_days)
-        return find_notes(self.stocks, self.preprocessor.products)
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:
         """Mark days whose price pricerl set, as ``find`` returns them ``(D_p,)``, in this history and later ones."""
