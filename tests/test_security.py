@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NAME = re.compile(r"[\w-]+\.(csv|jsonl?|head|ya?ml|ckpt|html)|\.lock")
-TEMPLATES = {"index.html", "column_names.yaml", "settings.json"}
+TEMPLATES = {"index.html", "column_names.yaml", "settings.json", "tables.yaml"}
 """Parts of the package that are no files of a user; the page made from the template is in the table."""
 
 

@@ -74,7 +74,6 @@ class Advisor:
     """Discount of one decision in the plan that the policy competes with; None if only the policy may propose."""
     demand: DemandConfig
     cost: CostConfig
-    stocks: Stocks
     reward: RewardConfig
     guardrails: GuardrailConfig
     env: EnvConfig
@@ -90,6 +89,7 @@ class Advisor:
     """Current prices of the products that relations name, money."""
     today: date | None = None
     """The clock; the first day after each history if absent."""
+    stocks: Stocks = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run) -> Advisor:
@@ -101,7 +101,6 @@ class Advisor:
             step_discount=run.module.step_discount if run.module.warm_start == "planner" else None,
             demand=data.market_config,
             cost=data.cost,
-            stocks=data.stocks,
             reward=data.reward,
             guardrails=data.guardrails,
             env=data.env_config,
@@ -112,6 +111,7 @@ class Advisor:
             catalogue=len(data.preprocessor.products),
             current={name: price for name, price in data.preprocessor.current_prices.items() if name in related},
             today=day_of(run.options.today, data),
+            stocks=data.stocks,
         )
 
 

@@ -259,7 +259,7 @@ def test_the_table_of_settings_is_that_of_the_parser(tmp_path: Path) -> None:
     made = json.loads(json.dumps(make_table()))
     options = made["groups"].pop("")["settings"]
     assert json.loads(TABLE.read_text(encoding="utf-8")) == made, "renew it with: python tests/cli/settings_table.py"
-    own = {"costs", "excel", "strict", "allow"}  # rewritten before the parser sees them
+    own = {"costs", "stock", "excel", "strict", "allow"}  # rewritten before the parser sees them
     assert {*RUN_OPTIONS, *STANDARD} - own == {*options}
     names = {*options, *(name for group in made["groups"].values() for name in group["settings"])}
     assert len(names) > 150 and not any(answer_early("fit", [f"--{name}=x"]) for name in names)

@@ -102,7 +102,7 @@ def test_a_price_test_heeds_relations_to_products_of_other_chunks(advisor, prepa
 def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(advisor, prepared):
     first, second, _ = prepared.products
     relation = {"kind": "size_order", "products": [first.product, second.product]}
-    settings = dict.fromkeys(("market_config", "cost", "reward", "env_config", "seed"))
+    settings = dict.fromkeys(("market_config", "cost", "stocks", "reward", "env_config", "seed"))
     run = SimpleNamespace(
         policy=None,
         module=SimpleNamespace(warm_start="none"),
