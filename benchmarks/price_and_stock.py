@@ -3,13 +3,15 @@
 Run from the repository root::
 
     python benchmarks/price_and_stock.py sellers --count 12 --futures 8
+    python benchmarks/price_and_stock.py advice --count 1 --futures 1
     python benchmarks/price_and_stock.py own --count 4 --futures 8
     python benchmarks/price_and_stock.py speed --products 1000
 
 ``sellers`` plays 26 weeks of every seller of ``shops/stock_sellers.py``, in several futures with the same luck for each
 policy. Every policy sees the market fitted to a year of history, the guardrails of ``fit``, the shelf, and nothing of
-the truth. ``tuned`` is the best of 96 settings per seller in that fitted market. ``own`` plays in the fitted market
-itself, where a seller who foresees demand is a bound. ``speed`` times the first plan of many products.
+the truth. ``tuned`` is the best of 96 settings per seller in that fitted market. ``advice`` plays the same with the
+product's own advice as one more policy, from a market that is fitted anew every week. ``own`` plays in the fitted
+market itself, where a seller who foresees demand is a bound. ``speed`` times the first plan of many products.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import time
 
 import numpy as np
 import torch
+from shops.advised_shelf import AdvisedShelf
 from shops.stock_rules import SETTINGS, CoverRule, ShelfPolicy, blind_price, foresee, roll_shelf, tune_rules
 from shops.stock_sellers import KINDS, Futures, StockSeller, open_sellers
 from torch import Tensor
@@ -30,7 +33,7 @@ from pricerl.env.stock.shelf import Shelf, ShelfState
 from pricerl.evaluation.stock.stock_planner import StockPlanner
 from pricerl.market.stock import MOST_WEEKS
 
-TUNED, PLANNED = "tuned rule", "MPC"
+TUNED, PLANNED, ADVISED = "tuned rule", "MPC", "advice, followed"
 SEED = 20_000
 """First seed of the sellers."""
 
@@ -114,7 +117,10 @@ def run_sellers(options: argparse.Namespace) -> None:
     sellers, shelf, state = open_shelf(options)
     futures = Futures(sellers, options.futures, options.seed)
     found = {}
-    for name, policy in policies(shelf, state).items():
+    played = policies(shelf, state)
+    if options.command == "advice":
+        played[ADVISED] = AdvisedShelf(sellers, shelf.market, futures, options.futures)
+    for name, policy in played.items():
         began = time.process_time()
         found[name] = play(shelf, state, policy, futures)
         print(f"{name}: {time.process_time() - began:.1f} s", flush=True)
@@ -159,13 +165,13 @@ def run_speed(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["sellers", "own", "speed"])
+    parser.add_argument("command", choices=["sellers", "advice", "own", "speed"])
     parser.add_argument("--count", type=int, default=12, help="sellers of each kind")
     parser.add_argument("--futures", type=int, default=8, help="futures per seller")
     parser.add_argument("--products", type=int, default=1000, help="products of the timing")
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
-    {"sellers": run_sellers, "own": run_own, "speed": run_speed}[options.command](options)
+    {"sellers": run_sellers, "advice": run_sellers, "own": run_own, "speed": run_speed}[options.command](options)
 
 
 if __name__ == "__main__":

@@ -139,9 +139,13 @@ class Futures:
 
     def wanted(self, week: int, price: FloatArray) -> FloatArray:
         """Return the units that buyers want in a week at prices ``(B,)``, money."""
+        return np.asarray(self.daily(week, price).sum(0))
+
+    def daily(self, week: int, price: FloatArray) -> FloatArray:
+        """Return the units that buyers want on each day of a week ``(7, B)`` at prices ``(B,)``, money."""
         daily = np.array([float(expected_units(row.truth, at)) for row, at in zip(self._rows, price, strict=True)])
         mean = np.maximum(daily * self._season[week] * np.exp(self._level[week]) * self._weekday, 1e-9)
-        return np.asarray(nbinom.ppf(self._luck[week], SHOP.noise_size, 1 / (1 + mean / SHOP.noise_size)).sum(0))
+        return np.asarray(nbinom.ppf(self._luck[week], SHOP.noise_size, 1 / (1 + mean / SHOP.noise_size)))
 
     def perished(self, week: int, left: FloatArray, share: FloatArray) -> FloatArray:
         """Return the units of those left that perish, ``(B,)``, each with its own luck."""

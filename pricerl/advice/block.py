@@ -67,6 +67,8 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     span = f"{plural(quality['history_days'], f.period)}, last {f.period} {f.date(quality['last_day'])}"
     yield from _heading(shown(product["product"]), span, f"grade {product['decision']['grade']}")
     yield from _verdict(product, f, place)
+    if order := verdict.stock_words(product, f)[1]:
+        yield f" {order[:-1]}"
     yield ""
     yield from _comparison(product, f)
     yield ""
@@ -105,7 +107,7 @@ def _verdict(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     new = product["recommended_price"]
     first_day = place.change_day(product)
     if first_day is None:
-        yield f" Keep the price   {f.price(now)}"
+        yield f" Keep the price   {f.price(now)}{verdict.stock_words(product, f)[0]}"
         return
     size = f.percent(new / now - 1, plus="+")
     first = f.weekday_date(first_day)
@@ -163,8 +165,12 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     effect = verdict.demand_words(product, f)
     yield "Why", f"{why} {sentence(effect)}" if why and effect else why or effect
     yield "Limits", grounds.edit_words(product, f)
+    if product.get("stock") is not None:
+        for label, lines in next_steps.stock_lines(product["stock"], f).items():
+            yield label, " ".join(lines)
     if product["stop_rule"] is not None:
-        yield "Go back", next_steps.stop_rule_words(product["stop_rule"], f).removeprefix("Go back ").rstrip(".")
+        rule = next_steps.stop_rule_words(product["stop_rule"], f, product.get("stock"))
+        yield "Go back", rule.removeprefix("Go back ").rstrip(".")
     if decision["follow"] == "hold":
         costs = [f"{WRITE_COSTS}."] if next_steps.cost_commands(product) else []
         if helps := [*costs, *next_steps.what_would_change(product, f)]:
@@ -218,6 +224,8 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
         if known := known_gains(products, measure):
             total = [sum(values) for values in zip(*known, strict=True)]
             yield from wrapped(f.estimate(total, f" {words} per {f.period}", "+"), "Together")
+    if names := [shown(item["product"]) for item in products if verdict.stock_words(item, f)[1]]:
+        yield from wrapped(f"{', '.join(names[:MOST_PRODUCTS])}{' …' * (len(names) > MOST_PRODUCTS)}", "Order for")
     yield from wrapped(f"open {place.report}", "Next")
     for command in next(filter(None, (next_steps.cost_commands(item, place.option) for item in ordered)), ()):
         yield from wrapped(command)

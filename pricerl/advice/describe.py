@@ -44,6 +44,7 @@ from pricerl.evaluation.rollout import Policy
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.sensitivity import find_sensitivity
+from pricerl.evaluation.stock.half_year import plan_half_years
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, log_units_at, value_paths, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import PLAIN, Formatter
@@ -85,10 +86,12 @@ def advise(
     check_horizon(horizon)
     steps = steps_in(horizon, dynamics.market.step_days)
     proposer = Proposer(policy, dynamics, benchmark)
+    stocked = plan_half_years(dynamics)
     advice = []
     for index, name in enumerate(dynamics.market.preprocessor.names):
         standing = standings.get(name, FIRST)
-        case = Case(Product(dynamics, index), proposer.propose, config, steps, standing, seed, formatter)
+        shelf = stocked.get(index)
+        case = Case(Product(dynamics, index), proposer.propose, config, steps, standing, seed, formatter, shelf)
         advice.append(_describe(case, decide_price(case), backtests.get(name), current))
     return advice
 
@@ -104,7 +107,7 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
     product = case.product
     model = course.own
     path = model.proposed.path.price
-    own, keep, log = value_paths(product, with_rivals(product, path))
+    own, keep, log = case.value_all(with_rivals(product, path))
     forecast = _forecast(case, course)
     stop_rule = None
     if forecast is not None:
@@ -138,6 +141,7 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
         model=None if course.model is None else _recommend(case, course.model, _forecast(case, course.model)),
         previous=case.standing.previous,
         track_record=case.standing.track_record,
+        stock=None if case.stocked is None else case.stocked.look_ahead(course.path.price),
     )
     planned = plan_price_test(product, seed=case.seed, current=current) if model.decision.unsure else None
     test = None if planned is None else planned.test
@@ -167,9 +171,9 @@ def _check_proposal(case: Case, model: Course, skill: Backtest | None) -> Propos
     product = case.product
     settled = float(model.aim.price[-1])
     rng = [case.seed, product.market.preprocessor.numbers[product.index]]
-    baselines = tuple(compare_baselines(product, case.candidates, case.keep, case.horizon))
+    baselines = tuple(compare_baselines(product, case.candidates, case.horizon, case.value_all))
     gap = None
-    if product.counted.cost.known:
+    if product.counted.cost.known and case.stocked is None:
         price = model.proposed.path.price[-1:]
         best = next(row.price for row in baselines if row.rule == BEST_FOR_OBJECTIVE)
         rows = product.rows()
@@ -196,12 +200,13 @@ def _forecast(case: Case, course: Course) -> PathForecast | None:
 def _recommend(case: Case, course: Course, forecast: PathForecast | None) -> Recommendation:
     held = course.decision.follow == "hold"
     unsure = held and course.decision.unsure
+    value = case.value(course.path.price)
     return Recommendation(
         recommended_price=money(course.recommends(case.product.current_price)),
         settled_price=money(float(course.aim.price[-1])),
         decision=course.decision,
-        recommended=None if forecast is None else forecast.value.outcome(),
-        uplift=None if forecast is None or held else forecast.value.over(case.keep),
+        recommended=None if forecast is None else value.outcome(),
+        uplift=None if forecast is None or held else value.over(case.keep),
         days=tuple(_day_rows(case, course, forecast)),
         weighed=case.value(course.aim.price).over(case.keep) if unsure else None,
     )

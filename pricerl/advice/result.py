@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.evaluation.off_policy import OffPolicyValue
     from pricerl.evaluation.pricing_rules import BaselineRow
     from pricerl.evaluation.sensitivity import Sensitivity
+    from pricerl.evaluation.stock.half_year import StockOutlook
     from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
     from pricerl.experiments.plan import PriceTest
     from pricerl.guardrails.limits_in_force import LimitsInForce
@@ -244,6 +245,8 @@ class ProductAdvice:
     """None if this is the first."""
     track_record: TrackRecord | None = None
     """Past predictions compared with outcomes; None if there are none."""
+    stock: StockOutlook | None = None
+    """None where no stock is known."""
     details: Details | None = None
     """Data that only the report shows."""
 

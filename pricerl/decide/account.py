@@ -39,10 +39,10 @@ NUM_TARGETS = 41
 
 
 def plan_quarter(case: Case, course: Course) -> Course | None:
-    """Plan the rest of an open account instead of judging the proposal alone, unless the gate is off."""
+    """Plan the rest of an open account instead of judging the proposal alone, unless the gate is off or stock known."""
     account = case.standing.account
     proposed = course.proposed
-    if account is None or proposed.failed or case.config.min_chance == 0 or at_worse_price(case):
+    if account is None or proposed.failed or case.config.min_chance == 0 or at_worse_price(case) or case.stocked:
         return None
     plan = plan_account(account, proposed.path.price, case.product, case.config, case.passed)
     if not plan.proposed:

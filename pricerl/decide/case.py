@@ -18,6 +18,7 @@ from pricerl.env.product import Product
 from pricerl.evaluation.card.evidence_card import CardLine, draw_card
 from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.sensitivity import Causes, WorkingFit, fit_demand, observe_causes
+from pricerl.evaluation.stock.half_year import StockedProduct
 from pricerl.evaluation.valuation import PathValue, value_paths
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import same_price
@@ -62,6 +63,8 @@ class Case:
     seed: int = 0
     """Seed of the random parts of prices, and of the daily noise of forecasts."""
     formatter: Formatter = PLAIN
+    stocked: StockedProduct | None = None
+    """Shelf and planned half-year, with which paths are valued; None without known stock."""
 
     @property
     def passed(self) -> date:
@@ -117,8 +120,12 @@ class Case:
 
     def value(self, price: Tensor) -> PathValue:
         """Return the value of a path ``(H,)``, money."""
-        (value,) = value_paths(self.product, price[None])
+        (value,) = self.value_all(price[None])
         return value
+
+    def value_all(self, prices: Tensor) -> list[PathValue]:
+        """Return the values of paths ``(N, H)``, money, in the same posterior draws."""
+        return value_paths(self.product, prices) if self.stocked is None else self.stocked.value(prices)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ from pricerl.decide.evidence import follow_measured_pair, take_lower_bound, weig
 from pricerl.decide.exploration import vary_at_random
 from pricerl.decide.final_check import pass_gate_last, publish
 from pricerl.decide.overruled import keep_relations, obey_order, stop_model
-from pricerl.decide.price_path import GatedPath, PricePath, plan_paths, propose_path
+from pricerl.decide.price_path import GatedPath, PricePath, approach_path, plan_paths, propose_path
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.plan_benchmark import Comparison, PlanBenchmark
 from pricerl.evaluation.rollout import Policy, WatchedPolicy
+from pricerl.evaluation.stock.half_year import StockedProduct
 
 Decider = Callable[[Case, Course], Course | None]
 
@@ -44,13 +45,20 @@ DECIDERS: tuple[Decider, ...] = (
 
 def decide_price(case: Case) -> Course:
     """Return what the deciders make of the path that planner or policy proposes for a product's next days."""
-    found = case.propose(case.product, case.horizon)
+    found = case.propose(case.product, case.horizon) if case.stocked is None else _plan_stock(case, case.stocked)
     decision = Decision("path", "C", found.by, False, f"the {found.by} proposes it", proposed_by=found.by)
     prices = tuple(found.path.price.tolist())
     course = Course(decision, found, found.path, found.path, GatedPath(prices, None, ()))
     for decider in DECIDERS:
         course = decider(case, course) or course
     return course
+
+
+def _plan_stock(case: Case, stocked: StockedProduct) -> Proposed:
+    """Return the planner's path for a shelf that may empty; it begins when the minimum hold of the last change ends."""
+    held = approach_path(case.product.current_price, case.product, case.horizon)
+    price = stocked.path(case.horizon, held.limits.wait)
+    return Proposed("planner", held._replace(price=price, low=price, high=price, asked=price))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
 from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, redraw, shows_response
 from pricerl.evaluation.pricing_rules import lower_bound
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.valuation import PathValue, elasticity_at, value_paths
+from pricerl.evaluation.valuation import PathValue, elasticity_at
 from pricerl.formatting import MEASURES
 from pricerl.guardrails.price_grid import EVERY_STEP, from_steps, in_steps, is_outside, same_price
 from pricerl.guardrails.round_prices import next_round_price
@@ -51,8 +51,8 @@ def weigh_evidence(case: Case, course: Course) -> Course:
 
 
 def take_lower_bound(case: Case, course: Course) -> Course | None:
-    """Lead to the lower bound's price if only the uncertainty of its gain prevents the proposed change."""
-    if not course.decision.unsure:
+    """Lead to the lower bound's price, unless stock counts, if only the uncertainty of its gain prevents a change."""
+    if not course.decision.unsure or case.stocked is not None:
         return None
     path = approach_path(lower_bound(case.candidates), case.product, case.horizon)
     part, evidence = _weigh(case, course, path)
@@ -104,7 +104,7 @@ def _weigh(case: Case, course: Course, path: PricePath) -> tuple[PricePath, Evid
     if not decision.unsure and decision.follow != "step":
         return path, evidence
     parts = _parts_of(case, path)[-1 if course.account is not None else 0 :]
-    values = value_paths(case.product, torch.stack([part.price for part in parts]))
+    values = case.value_all(torch.stack([part.price for part in parts]))
     found = [(part, _find_evidence(case, course, part, value)) for part, value in zip(parts, values, strict=True)]
     gains = [float((value.earned - case.keep.earned).mean()) for value in values]
     advised = [decide(item, case.config).follow in ("path", "step") for _, item in found]
@@ -122,7 +122,8 @@ def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
         found.append(path.price.clamp(min(float(now), stop), max(float(now), stop)))
     for row in approach_prices(targets, case.product, case.horizon):
         if (moves := row != now).any():
-            found.append(torch.where(moves, row[moves][0], now))
+            moves &= (path.price != now).cumsum(0) > 0  # a plan may wait, such as for a delivery
+            found.append(torch.where(moves, row[row != now][0], now))
     return [path._replace(price=price, low=price, high=price, asked=price) for price in found]
 
 

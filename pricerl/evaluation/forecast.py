@@ -13,7 +13,7 @@ from pricerl.arrays import FloatArray, IntArray, intervals_of, limits_of
 from pricerl.data.history import ProductHistory
 from pricerl.env.noise import sample_units
 from pricerl.env.product import Product
-from pricerl.evaluation.valuation import PathValue, expect_days, expect_paths, path_values
+from pricerl.evaluation.valuation import expect_days, expect_paths
 from pricerl.market.demand.curves import log_probability
 from pricerl.market.market import Market, Response
 
@@ -34,7 +34,6 @@ class PathForecast(NamedTuple):
     """Posterior sds of the expected units, sales and profit of each day, ``(3, H)``."""
     sampled_units: FloatArray
     """Units of each day with the daily noise, ``(N, H)``, over posterior draws and noise samples."""
-    value: PathValue
 
 
 @torch.no_grad()
@@ -58,7 +57,6 @@ def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
         ad=intervals_of(_numpy(expected.ad)),
         market_sd=np.stack([_numpy(values).std(0) for values in (mean, expected.sales, expected.profit)]),
         sampled_units=np.asarray(units.flatten(0, 1).cpu()),
-        value=path_values(product, days)[0],
     )
 
 

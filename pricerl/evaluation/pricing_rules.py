@@ -25,7 +25,6 @@ from pricerl.evaluation.valuation import (
     log_units_at,
     margins_at,
     value_average_day,
-    value_paths,
 )
 from pricerl.guardrails.projection import lasting_band, project, spread_prices
 from pricerl.market.demand.regression import Prior, fit_regression
@@ -238,7 +237,9 @@ class BaselineRow(NamedTuple):
     """Share of the posterior draws in which it earns more than keeping; None if it keeps or costs are unknown."""
 
 
-def compare_baselines(product: Product, candidates: Candidates, keep: PathValue, days: int) -> list[BaselineRow]:
+def compare_baselines(
+    product: Product, candidates: Candidates, days: int, value_all: Callable[[Tensor], list[PathValue]]
+) -> list[BaselineRow]:
     """Value the prices of all other rules in the same posterior draws and over the same days as keeping the price.
 
     Each rule's price is projected onto the guardrails and approached as fast as they allow. If costs are unknown, only
@@ -252,7 +253,7 @@ def compare_baselines(product: Product, candidates: Candidates, keep: PathValue,
     now = torch.full_like(asked, product.current_price)
     limits = product.dynamics.limits.rows(product.rows(len(asked)))
     prices = project(asked, now, lasting_band(limits, now))
-    values = value_paths(product, approach_prices(prices, product, days))
+    keep, *values = value_all(torch.cat([now[:1, None].expand(-1, days), approach_prices(prices, product, days)]))
     rows = []
     for rule, price, value in zip(rules, prices.double().tolist(), values, strict=True):
         better = None if (value.units == keep.units).all() else value.over(keep).probability_better

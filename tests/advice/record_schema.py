@@ -20,13 +20,25 @@ from pricerl.data import price_setting, quality
 from pricerl.decide import case, decision, price_path, standing
 from pricerl.evaluation import backtest, off_policy, pricing_rules, sensitivity, valuation
 from pricerl.evaluation.card import evidence_card, prior_share
+from pricerl.evaluation.stock import half_year
 from pricerl.experiments import plan
 from pricerl.formatting import Formatter
 from pricerl.guardrails import limits_in_force
 from pricerl.market import cost
 
 RECORDS = (backtest, case, cost, decision, off_policy, price_path, price_setting, pricing_rules, quality)
-RECORDS += (evidence_card, limits_in_force, plan, prior_share, result, sensitivity, standing, stop_rule, valuation)
+RECORDS += (
+    evidence_card,
+    half_year,
+    limits_in_force,
+    plan,
+    prior_share,
+    result,
+    sensitivity,
+    standing,
+    stop_rule,
+    valuation,
+)
 NAMES: dict[str, Any] = {}
 """Everything that annotations of the records name; some is imported for type checkers only."""
 for module in RECORDS:

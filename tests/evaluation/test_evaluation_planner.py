@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -167,8 +169,10 @@ def test_one_lucky_day_is_no_best_past_price(make_product, prepare):
 
 def baselines(dynamics, days=14):
     found = shop(dynamics)
-    (keep,) = value_paths(Product(dynamics, 0), torch.full((1, days), found.current_price))
-    return {row.rule: row for row in compare_baselines(Product(dynamics, 0), found, keep, days)}, keep
+    product = Product(dynamics, 0)
+    (keep,) = value_paths(product, torch.full((1, days), found.current_price))
+    rows = compare_baselines(product, found, days, partial(value_paths, product))
+    return {row.rule: row for row in rows}, keep
 
 
 def test_baselines_value_the_way_to_each_rules_price(known_demand):

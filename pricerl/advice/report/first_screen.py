@@ -28,6 +28,7 @@ def lay_out(view: View) -> dict[str, Any]:
         "rows": rows,
         "certainty": verdict.certainty_words(view.product, view.f),
         "why": _why(view),
+        "stock": next_steps.stock_lines(view.product["stock"], view.f) if view.product.get("stock") else {},
         "to_do": "What would decide" if held and not late else "What to do",
         "steps": _steps(view),
         "other": "" if held or late else next_steps.override_command(view.product, view.f, view.place),
@@ -46,10 +47,13 @@ def _headline(view: View) -> Line:
     price = view.f.price
     now = product["current_price"]
     new = product["recommended_price"]
+    until, order = verdict.stock_words(product, view.f)
+    order = f"; o{order.partition(' now')[0][1:]} now" if order else ""
     if (day := view.change_day) is None:
-        return "Keep the price at ", price(now), " for now" if product["decision"]["lacks_evidence"] else ""
+        until = until or (" for now" if product["decision"]["lacks_evidence"] else "")
+        return "Keep the price at ", price(now), f"{until}{order}"
     verb = "Raise" if new > now else "Lower"
-    return f"{verb} the price from {price(now)} to ", price(new), f" on {view.f.weekday_date(day)}"
+    return f"{verb} the price from {price(now)} to ", price(new), f" on {view.f.weekday_date(day)}{order}"
 
 
 def _lead(view: View) -> Line:
@@ -163,7 +167,7 @@ def _steps(view: View) -> list[Step]:
     last = "Look again after two weeks: sales are too few, or not forecast, for a stop rule."
     if (rule := product.get("stop_rule")) is not None:
         alarm = f"If sales follow the forecast, that happens with a probability of {f.percent(rule['false_alarm'])}."
-        last = f"{next_steps.stop_rule_words(rule, f)} {alarm}"
+        last = f"{next_steps.stop_rule_words(rule, f, product.get('stock'))} {alarm}"
     return [
         *doubts,
         (change, f"pricerl approve{view.place.options}"),

@@ -73,12 +73,12 @@ def contradiction_words(product: Record) -> str:
     return f"{sentence(found)} Was a tax, the currency or the unit changed? {ends} If not, correct the file."
 
 
-def stop_rule_words(rule: Record, f: Formatter) -> str:
-    """Return a ``stop_rule`` of ``advice.json`` as a sentence."""
+def stop_rule_words(rule: Record, f: Formatter, stock: Record | None = None) -> str:
+    """Return a ``stop_rule`` of ``advice.json`` as a sentence; where stock is known, a stock-out is no reason."""
     few = "no unit is sold" if rule["units"] == 1 else f"fewer than {plural(rule['units'], 'unit')} are sold"
     days = rule["days"]
     run = f"one {f.period}" if days == 1 else f"{COUNTS.get(days, days)} {f.period}s running"
-    return f"Go back to {f.price(rule['price'])} if {few} on {run}."
+    return f"Go back to {f.price(rule['price'])} if {few} on {run}{' with units in stock' if stock else ''}."
 
 
 def price_test_words(test: Record, current_price: float, f: Formatter, measure: str = "profit") -> list[str]:
@@ -116,6 +116,30 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
         gained = f.number(weight, 0 if weight >= 10 else 1)
         sentences.append(f"The plan avoids losses: 1 lost counts as much as {gained} gained.")
     return sentences
+
+
+def stock_lines(stock: Record, f: Formatter) -> dict[str, list[str]]:
+    """Return sentences on orders, on the units on hand, and on the weeks ahead, from ``stock`` of ``advice.json``."""
+    order = [f"Nothing now: {stock['no_order']}."] if stock["no_order"] else []
+    for ordered, units, arrives in stock["orders"][:1]:
+        order.append(f"Order {plural(round(units), 'unit')} on {f.date(ordered)}, to arrive on {f.date(arrives)}.")
+    if stock["order_by"] is not None:
+        order.append(f"Latest day to order before you probably sell out: {f.date(stock['order_by'])}.")
+    lasts = "are enough" if stock["cover"] is None else f"last about {f.number(stock['cover'], 1)} weeks"
+    on_hand = [f"{plural(round(stock['on_hand']), 'unit')} on hand {lasts}."]
+    if coming := [f"{f.number(units, 0)} on {f.day_of_month(day)}" for day, units in stock["inbound"]]:
+        on_hand.append(f"On the way: {', '.join(coming)}.")
+    chance = "more than 99 %" if stock["stock_out"] > 0.99 else f.percent(stock["stock_out"], 0)
+    on_hand.append(f"Chance of a stock-out before an order of today can arrive: {chance}.")
+    mean, most = (f.money(value, f.money_digits(*stock["cash"])) for value in stock["cash"])
+    lost, without, left = (f.number(units, 0) for units in (*stock["lost"], stock["left"]))
+    without = f"; without orders {without}" if stock["orders"] else ""
+    ahead = [
+        f"Units lost to stock-outs until {f.date(stock['ends'])}: {lost}{without}.",
+        f"Money in stock, at unit cost: {mean} on average, {most} at most.",
+        f"Profit: {f.estimate(stock['profit'])}. Units left at the end: {left}.",
+    ]
+    return {"Reorder": order, "Stock": on_hand, "Ahead": ahead}
 
 
 def what_would_change(product: Record, f: Formatter) -> list[str]:

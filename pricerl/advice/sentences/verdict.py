@@ -54,6 +54,7 @@ def explain(product: Record, f: Formatter) -> str:
     why = decision["why"]
     sentences = [
         _verdict(product, f),
+        stock_words(product, f)[1],
         "" if decision["follow"] == "hold" or why == UNTESTED else sentence(why),
         *_evidence(product, f),
         *_response(product, f),
@@ -67,7 +68,7 @@ def _verdict(product: Record, f: Formatter) -> str:
     new = product["recommended_price"]
     decision = product["decision"]
     if decision["follow"] == "hold":
-        return sentence(f"Keep {f.price(now)}: {why_words(product, f)}")
+        return sentence(f"Keep {f.price(now)}{stock_words(product, f)[0]}: {why_words(product, f)}")
     first = next(day["date"] for day in product["days"] if day["recommended_price"] != now)
     verb = "Raise" if new > now else "Lower"
     change = f"{verb} to {f.price(new)} on {f.weekday_date(first)} ({f.percent(new / now - 1, plus='+')})"
@@ -76,6 +77,19 @@ def _verdict(product: Record, f: Formatter) -> str:
     if (walks or decision["follow"] == "path") and last != f.price(new):
         change += f", then in steps to {last}"
     return f"{change}."
+
+
+def stock_words(product: Record, f: Formatter) -> tuple[str, str]:
+    """Return until which delivery a price is kept, after a space, and what to order now, a sentence; empty if none."""
+    stock = product.get("stock") or {"awaited": False, "no_order": "no stock is known"}
+    until = order = ""
+    if stock["awaited"]:
+        arrives, units = stock["inbound"][0]
+        until = f" until the {plural(round(units), 'unit')} of {f.day_of_month(arrives)} arrive"
+    if not stock["no_order"]:
+        units, low, high = stock["order"]
+        order = f"Order {plural(round(units), 'unit')} now{f.limits(low, high, 0, label='90 %: ')}."
+    return until, order
 
 
 def _evidence(product: Record, f: Formatter) -> Iterator[str]:

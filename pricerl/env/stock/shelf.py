@@ -102,7 +102,8 @@ class Shelf:
         UsageError: stocks and products differ in number, costs do not count, or prices must be held beyond a week.
     """
 
-    def __init__(self, dynamics: Dynamics, stocks: Sequence[Stock]) -> None:
+    def __init__(self, dynamics: Dynamics, stocks: Sequence[Stock], learns: bool = True) -> None:
+        self.learns = learns  # whether settle updates the belief
         self.dynamics = dynamics
         self.market = market = dynamics.market
         if len(stocks) != market.num_products:
@@ -216,16 +217,17 @@ class Shelf:
         loss = torch.where(stock.season_end == state.week + 1, stock.write_off(cost) * remaining, 0.0)
         profit = rows.market.contribution(sold * price * rows.market.share_paid, sold) - held - loss
         is_open = stock.season_end > state.week
-        expected = self.expect(state, price[None], rows.believed)[0].clamp(min=1e-9)
-        sold_out = demand >= state.on_hand
-        mean, variance = update_level(state.mean, state.variance, sold, expected, self.size[state.product], sold_out)
+        belief = state.mean, state.variance
+        if self.learns:
+            expected = self.expect(state, price[None], rows.believed)[0].clamp(min=1e-9)
+            belief = update_level(*belief, sold, expected, self.size[state.product], demand >= state.on_hand)
         after = state._replace(
             week=state.week + 1,
             on_hand=left - spoiled + inbound[0] - put_off,
             inbound=torch.cat([(inbound[1] + put_off)[None], inbound[2:], torch.zeros_like(inbound[:1])]),
             prices=torch.cat([state.prices[1:], price[None]]),
             log_reference_price=torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**WEEK),
-            mean=torch.where(is_open, mean, state.mean),
-            variance=torch.where(is_open, variance, state.variance) + LEVEL_DRIFT**2,
+            mean=torch.where(is_open, belief[0], state.mean),
+            variance=torch.where(is_open, belief[1], state.variance) + LEVEL_DRIFT**2,
         )
         return after, Week(torch.where(is_open, profit, 0.0), sold, demand - sold, spoiled)
