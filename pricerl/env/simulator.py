@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,13 +15,18 @@ from pricerl.guardrails.projection import pass_through, price_box, project
 
 SETTLING_DAYS = 14
 """Days, or weeks, at a random price before a start: the window then holds that price, and buyers are used to it."""
+GO_ON = 0.75
+"""Share of the rows that go on where the last roll-out ended: they show prices on the policy's own path."""
+LAST_DAY = 366
+"""Days, or weeks, after the end of its history from which a row starts anew: the calendar ends two years later."""
 
 
 class DifferentiableMarket:
     """Batch of rows that carry gradients, each in a posterior draw.
 
-    Half of them start on training days, as the env does. The others have charged a random allowed price for two weeks:
-    roll-outs are short, and the policy must know settled prices far from those of the history.
+    The first roll-out starts on the last days of the histories. Later, `GO_ON` of the rows go on where the last one
+    ended; half of the others start on training days, as the env does, and half after two weeks at a random allowed
+    price: roll-outs are short, and the policy must know settled prices far from those of the history.
 
     Prices are those that the guardrails allow, but their gradient is that of the proposal, as if no rule had changed
     it: limits, price grid and smallest change pass it straight through (arXiv:1308.3432). Observed units vary in
@@ -34,35 +40,66 @@ class DifferentiableMarket:
 
     def __init__(self, dynamics: Dynamics, num_rows: int, step_discount: float) -> None:
         self.dynamics = dynamics
-        self._discount = torch.full((num_rows,), step_discount, device=dynamics.market.device)
+        market = dynamics.market
+        self._discount = torch.full((num_rows,), step_discount, device=market.device)
+        row = torch.arange(num_rows, device=market.device)
+        product = row * market.num_products // num_rows
+        latest = dynamics.start(product, dynamics.history.num_days[product] - 1, row % market.num_draws)
+        self._kept = varying(latest)
         if dynamics.config.noise:
             _ = dynamics.quantiles  # read once, outside compiled updates
 
     def start(self) -> State:
-        """Return rows of random products and posterior draws, on random training days or settled after them."""
+        """Return the rows that go on, and the others in random products and posterior draws, newly started."""
         dynamics = self.dynamics
-        share = torch.rand(5, len(self._discount), device=self._discount.device)
-        product = (share[0] * dynamics.market.num_products).long()
-        first, last = dynamics.history.start_range("train", product)
-        index = first + (share[1] * (last - first + 1)).long()
-        state = dynamics.start(product, index, (share[2] * dynamics.market.num_draws).long())
+        history = dynamics.history
+        kept = self._kept
+        share = torch.rand(6, len(self._discount), device=self._discount.device)
+        end = history.first_day + history.num_days + LAST_DAY
+        goes_on = (share[5] < GO_ON) & (kept["day"] < end[kept["product"]])
+        product = torch.where(goes_on, kept["product"], (share[0] * dynamics.market.num_products).long())
+        draw = torch.where(goes_on, kept["draw"], (share[2] * dynamics.market.num_draws).long())
+        first, last = history.start_range("train", product)
+        state = dynamics.start(product, first + (share[1] * (last - first + 1)).long(), draw)
         box = price_box(state.rows.limits, state.price)
         price = torch.lerp(box.low, box.high, share[3])
         settled, _ = dynamics.hold(state, price, SETTLING_DAYS, self._draw_z(SETTLING_DAYS))
         after = varying(settled)
         stays = share[4] < 0.5
-        mixed: dict[str, Any] = {name: torch.where(stays, now, after[name]) for name, now in varying(state).items()}
+        new = {name: torch.where(stays, now, after[name]) for name, now in varying(state).items()}
+        mixed: dict[str, Any] = {name: torch.where(goes_on, kept[name], value) for name, value in new.items()}
         return state._replace(**mixed)
 
     def step(self, state: State, action: Tensor) -> tuple[State, Tensor, Tensor]:
         """Charge the prices of actions ``(B, 1)`` until the next decision; return states, rewards and discounts."""
         dynamics = self.dynamics
         days = dynamics.days_per_step
-        band = dynamics.band(state)
+        with torch.no_grad():  # the gradient passes straight through
+            band = dynamics.band(state)
         proposal = dynamics.propose(state, action[:, 0], band)
-        price = pass_through(proposal, project(proposal, state.price, band))
+        with torch.no_grad():
+            allowed = project(proposal, state.price, band)
+        price = pass_through(proposal, allowed)
         after, outcome = dynamics.hold(state, price, days, self._draw_z(days))
         return after, outcome.reward.sum(1), self._discount
+
+    def keep(self, state: State) -> None:
+        """Keep the last states of a roll-out, from which rows of the next one go on."""
+        for name, value in varying(state).items():
+            self._kept[name].copy_(value.detach())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the states kept; the rows' constants follow from them."""
+        return {name: value.clone() for name, value in self._kept.items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> bool:
+        """Restore states kept in the same market; return False, and change nothing, if they do not fit."""
+        shapes = [{name: value.shape for name, value in item.items()} for item in (state, self._kept)]
+        if shapes[0] != shapes[1]:
+            return False
+        for name, value in state.items():
+            self._kept[name].copy_(value)
+        return True
 
     def _draw_z(self, days: int) -> Tensor | None:
         """Return the noise of ``draw_z`` from the global generator, or None without noise."""

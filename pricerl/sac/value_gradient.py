@@ -7,6 +7,7 @@ Sources:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
@@ -30,43 +31,51 @@ class DifferentiableEnv(Protocol):
     """
 
     def start(self) -> Any:
-        """Return newly drawn first states of ``B`` rows, an `Observed`."""
+        """Return first states of ``B`` rows, an `Observed`: those that were kept, or newly drawn ones."""
 
     def step(self, state: Any, action: Tensor) -> tuple[Any, Tensor, Tensor]:
         """Return states after actions ``(B, A)``, rewards, and discounts of the values after them, ``(B,)`` each."""
+
+    def keep(self, state: Any) -> None:
+        """Keep the last states of a roll-out, from which later ones may go on."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the states kept."""
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> bool:
+        """Restore the states kept; return False, and change nothing, if they do not fit."""
 
 
 def roll_out_actor(
     actor: Actor, critic: nn.Module, env: DifferentiableEnv, horizon: int, alpha: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the loss ``()`` of ``horizon`` decisions of the actor, and all their log probabilities, as constants.
+    """Return the loss ``()`` of ``horizon`` decisions of the actor and one more, and the log probabilities of the last.
 
-    ``-mean_b [sum_{k<H} D_k (r_k - alpha log pi_k) + D_H (min_n Q_n(s_H, a_H) - alpha log pi_H)]`` with ``D_k`` the
-    product of the first ``k`` discounts: the soft value of SAC expanded by ``H`` steps. With ``H`` 0
-    it is the loss of `pricerl.sac.losses.actor_loss` in the first states.
+    ``-mean_b [sum_{k<H} D_k r(s_k, tanh mu(s_k)) + D_H (min_n Q_n(s_H, a_H) - alpha log pi(a_H | s_H))]`` with ``D_k``
+    the product of the first ``k`` discounts. The ``H`` decisions are those that are deployed, without noise, so that
+    the market's gradient is that of the deployed policy; only the action that the critics value is sampled, as in
+    plain SAC, and its entropy counts. With ``H`` 0 this is `pricerl.sac.losses.actor_loss` in the first states.
 
     Args:
-        actor: policy, whose actions are sampled by reparameterization.
+        actor: policy; its last action is sampled by reparameterization.
         critic: ensemble that values the last state; its weights are held constant by the caller.
-        env: environment, which draws the first states.
+        env: environment, which gives the first states and keeps the last ones.
         horizon: ``H``.
         alpha: temperature, ``()``; held constant.
 
     Returns:
-        Loss ``()`` and log probabilities ``((H + 1) B,)``.
+        Loss ``()`` and log probabilities of the last action ``(B,)``.
     """
     alpha = alpha.detach()
     state = env.start()
     value = torch.zeros((), device=alpha.device)
     weight = torch.ones((), device=alpha.device)
-    log_probs = []
     for _ in range(horizon):
-        action, log_prob = actor.sample(state.observation)
-        log_probs.append(log_prob.detach())
-        state, reward, discount = env.step(state, action)
-        value = value + weight * (reward - alpha * log_prob)
+        mean, _ = actor(state.observation)
+        state, reward, discount = env.step(state, torch.tanh(mean))
+        value = value + weight * reward
         weight = weight * discount
+    env.keep(state)
     action, log_prob = actor.sample(state.observation)
-    log_probs.append(log_prob.detach())
     value = value + weight * (critic(state.observation, action).amin(dim=0) - alpha * log_prob)
-    return -value.mean(), torch.cat(log_probs)
+    return -value.mean(), log_prob.detach()

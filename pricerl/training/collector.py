@@ -18,6 +18,7 @@ from pricerl.arrays import check_finite
 from pricerl.errors import NonFiniteError
 from pricerl.sac.config import ReplayConfig
 from pricerl.sac.replay import ReplayBuffer, Transition
+from pricerl.sac.value_gradient import DifferentiableEnv
 from pricerl.training.algorithm import Algorithm
 
 
@@ -69,6 +70,8 @@ class Collector:
         self._discounted = torch.zeros(env.num_envs, device=device)
         self.last_return = torch.full((), torch.nan, device=device)
         self.mean_price: Tensor | None = None
+        self.simulator: DifferentiableEnv | None = None
+        """Rows that carry gradients, saved with the collector."""
 
     @property
     def episodes(self) -> int:
@@ -142,6 +145,7 @@ class Collector:
             "buffer": {"added": self.buffer.added, "size": len(self.buffer), "generator_state": sampled},
             "batches": len(self._batches),
             "env": self.env.state_dict() if hasattr(self.env, "state_dict") else None,
+            "simulator": None if self.simulator is None else self.simulator.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
@@ -171,7 +175,9 @@ class Collector:
         self._observation = kept.copy_(saved)
         self._returns.copy_(state["returns"])
         self._discounted.copy_(state.get("discounted", self._discounted))  # absent in older checkpoints
-        return same_random
+        if self.simulator is None:
+            return same_random
+        return self.simulator.load_state_dict(state.get("simulator") or {}) and same_random
 
     def _act(self, policy: Algorithm) -> Tensor:
         action = policy.act(self._observation)

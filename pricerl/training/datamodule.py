@@ -64,6 +64,8 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         self.eval_every = eval_every
         self.seed = seed
         self.collector: Collector | None = None
+        self.simulator: DifferentiableEnv | None = None
+        """Rows that carry gradients, if the learner uses them."""
         self.epoch_end = 0
         """Update at which this epoch ends."""
         self.evaluated = False
@@ -210,6 +212,7 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         done = 0 if self.trainer is None or resumed is None else self.trainer.global_step
         seed = self.seed + RANK_SEED_STRIDE * self._rank + done
         self.collector = collector = Collector(self.build_env(), policy.algorithm, seed)
+        collector.simulator = self.simulator
         if resumed is None or resumed["counts"] is None:
             collector.warm_up(policy, random=not policy.starts_from_plan)
             return collector

@@ -142,6 +142,7 @@ class SACModule(OffPolicyModule):
         """Take the differentiable environment of the data if the actor looks ahead."""
         if self.algorithm.actor_horizon:
             self.agent.env = self._data.build_differentiable_env(self.step_discount)
+            self._data.simulator = self.agent.env
         super().on_train_start()
 
     def make_update(self, wrap: Wrap) -> Update:

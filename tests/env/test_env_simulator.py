@@ -11,8 +11,8 @@ from torch import Tensor
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import draw_z
-from pricerl.env.simulator import SETTLING_DAYS, DifferentiableMarket
-from pricerl.env.state import State
+from pricerl.env.simulator import LAST_DAY, SETTLING_DAYS, DifferentiableMarket
+from pricerl.env.state import State, varying
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
@@ -97,7 +97,48 @@ def test_a_step_is_that_of_the_env_with_the_same_noise(market: Market) -> None:
     assert torch.equal(discount, torch.full((ROWS,), 0.9)) and after.sales.requires_grad
 
 
-def test_rows_start_on_training_days_or_after_two_weeks_at_a_random_price_within_the_limits(market: Market) -> None:
+def test_the_first_rows_start_on_the_last_day_in_draws_that_are_evenly_spread(market: Market) -> None:
+    simulator = simulate(market)
+    torch.manual_seed(0)
+    state = simulator.start()
+    goes_on = state.day == simulator.dynamics.history.first_day[0] + simulator.dynamics.history.num_days[0] - 1
+    assert goes_on.sum() > ROWS / 2
+    assert torch.equal(state.draw[goes_on], (torch.arange(ROWS) % market.num_draws)[goes_on])
+
+
+def test_three_of_four_rows_go_on_where_the_last_roll_out_ended_up_to_a_year_after_the_history(market: Market) -> None:
+    simulator = DifferentiableMarket(Dynamics(market, RewardConfig("profit"), SMOOTH), 400, 0.9)
+    torch.manual_seed(0)
+    state = simulator.start()
+    marked = state._replace(window=state.window + 10)
+    simulator.keep(marked)
+    after = simulator.start()
+    goes_on = after.window.amin(0) > 5
+    assert 250 < goes_on.sum() < 350
+    assert torch.equal(after.observation[goes_on], marked.observation[goes_on])
+    rows = simulator.dynamics.rows(after.product, after.draw)
+    assert torch.equal(after.rows.market.first_point, rows.market.first_point)
+    simulator.keep(marked._replace(day=state.day + LAST_DAY + 130))
+    assert simulator.start().window.amax() < 5
+
+
+def test_restored_rows_go_on_as_the_saved_ones_and_others_are_refused(market: Market) -> None:
+    simulator, again = simulate(market), simulate(market)
+    torch.manual_seed(0)
+    simulator.keep(simulator.step(simulator.start(), torch.ones(ROWS, 1))[0])
+    assert again.load_state_dict(simulator.state_dict())
+    states = []
+    for restored in (simulator, again):
+        torch.manual_seed(1)
+        states.append(varying(restored.start()))
+    assert all(map(torch.equal, states[0].values(), states[1].values()))
+    assert not again.load_state_dict({name: value[..., :3] for name, value in simulator.state_dict().items()})
+
+
+def test_new_rows_start_on_training_days_or_after_two_weeks_at_a_random_price_within_the_limits(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pricerl.env.simulator.GO_ON", 0.0)
     simulator = simulate(market)
     torch.manual_seed(0)
     state, other = simulator.start(), simulator.start()
