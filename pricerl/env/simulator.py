@@ -13,6 +13,8 @@ from pricerl.env.noise import cell_of
 from pricerl.env.state import State, varying
 from pricerl.guardrails.projection import pass_through, price_box, project
 
+LATEST = 0.5
+"""Share of the other rows that start on the last day of a history, where the policy is deployed."""
 SETTLING_DAYS = 14
 """Days, or weeks, at a random price before a start: the window then holds that price, and buyers are used to it."""
 GO_ON = 0.75
@@ -25,8 +27,9 @@ class DifferentiableMarket:
     """Batch of rows that carry gradients, each in a posterior draw.
 
     The first roll-out starts on the last days of the histories. Later, `GO_ON` of the rows go on where the last one
-    ended; half of the others start on training days, as the env does, and half after two weeks at a random allowed
-    price: roll-outs are short, and the policy must know settled prices far from those of the history.
+    ended. `LATEST` of the others start on the last day again, a quarter on training days, as the env does, and a
+    quarter after two weeks at a random allowed price: roll-outs are short, and the policy must know settled prices far
+    from those of the history.
 
     Prices are those that the guardrails allow, but their gradient is that of the proposal, as if no rule had changed
     it: limits, price grid and smallest change pass it straight through (arXiv:1308.3432). Observed units vary in
@@ -60,12 +63,13 @@ class DifferentiableMarket:
         product = torch.where(goes_on, kept["product"], (share[0] * dynamics.market.num_products).long())
         draw = torch.where(goes_on, kept["draw"], (share[2] * dynamics.market.num_draws).long())
         first, last = history.start_range("train", product)
-        state = dynamics.start(product, first + (share[1] * (last - first + 1)).long(), draw)
+        day = first + (share[1] * (last - first + 1)).long()
+        state = dynamics.start(product, torch.where(share[4] < LATEST, history.num_days[product] - 1, day), draw)
         box = price_box(state.rows.limits, state.price)
         price = torch.lerp(box.low, box.high, share[3])
         settled, _ = dynamics.hold(state, price, SETTLING_DAYS, self._draw_z(SETTLING_DAYS))
         after = varying(settled)
-        stays = share[4] < 0.5
+        stays = share[4] < 0.5 * (1 + LATEST)
         new = {name: torch.where(stays, now, after[name]) for name, now in varying(state).items()}
         mixed: dict[str, Any] = {name: torch.where(goes_on, kept[name], value) for name, value in new.items()}
         return state._replace(**mixed)
