@@ -87,7 +87,7 @@ def train(options: argparse.Namespace, seed: int) -> Policy:
     data = kind(**settings["data"]["init_args"] | about, seed=seed)
     model = settings["model"]
     algorithm, network = SACConfig(**model["algorithm"]), NetworkConfig(**model["network"])
-    module = SACModule(data.task, algorithm, network, compile=model["compile"], warm_start="none")
+    module = SACModule(data.task, algorithm, network, compile=model["compile"])
     return fit_quietly(module, data, options.updates or settings["trainer"]["max_steps"]).policy
 
 

@@ -12,6 +12,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,11 @@ from group_plans import (
 )
 from gymnasium.spaces import Box
 from lightning.pytorch import seed_everything
-from price_training import fit_quietly
+from price_training import PLAIN, fit_quietly
 from torch import Tensor
 
 from pricerl.runtime import claim_compute
-from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.config import NetworkConfig
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.module import SACModule
@@ -171,9 +172,9 @@ def train(problem: Problem, base: JointGreedy | None, updates: int, seed: int) -
     seed_everything(seed, verbose=False)
     data = GroupData(GroupMarket(problem, 64, base), seed)
     entropy = -2.0 * data.env.size
-    algorithm = SACConfig(target_entropy=entropy, buffer_capacity=200_000, warmup_steps=64 * DAYS * 4)
+    algorithm = replace(PLAIN, target_entropy=entropy, buffer_capacity=200_000, warmup_steps=64 * DAYS * 4)
     network = NetworkConfig(hidden=[128, 128], value_bounds=False)
-    module = SACModule(data.task, algorithm, network, compile="off", warm_start="none")
+    module = SACModule(data.task, algorithm, network, compile="off")
     return fit_quietly(module, data, updates)
 
 

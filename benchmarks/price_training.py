@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from lightning.pytorch import Callback, Trainer, seed_everything
 from shops.known_market import known_market
@@ -23,6 +22,9 @@ from pricerl.simulation.seller import SellerConfig, simulated_history
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
+
+PLAIN = SACConfig(actor_horizon=0, actor_lr=1e-3, alpha=0.1)
+"""Plain SAC, tuned on price markets."""
 
 
 class KnownMarketData(PricingDataModule):
@@ -57,20 +59,18 @@ def train_policy(
     algorithm: SACConfig | None = None,
     network: NetworkConfig | None = None,
     callbacks: Sequence[Callback] = (),
-    warm_start: Literal["planner", "none"] = "none",
 ) -> SACModule:
     """Train and return the module, in evaluation mode.
 
     Args:
         data: market and seed.
         updates: gradient updates.
-        algorithm: settings of the updates; defaults if absent.
+        algorithm: settings of the updates; `PLAIN` if absent.
         network: settings of the networks; defaults if absent.
         callbacks: of the Trainer.
-        warm_start: start of training; random weights by default.
     """
     seed_everything(data.seed, verbose=False)
-    module = SACModule(data.task, algorithm or SACConfig(), network or NetworkConfig(), warm_start=warm_start)
+    module = SACModule(data.task, algorithm or PLAIN, network or NetworkConfig())
     return fit_quietly(module, data, updates, callbacks)
 
 

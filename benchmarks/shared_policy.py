@@ -5,12 +5,11 @@ Run from the repository root::
     python benchmarks/shared_policy.py --products 100
 
 Sellers of every plain demand family of PriceBench and of several volumes are simulated and joined to one history. One
-policy is trained on all products, from the clone of the plans and from random weights, with the settings of ``fit``
-except that it never stops early. Every ``--every`` updates, policy and plans are rolled out for 84 days from every
-product's last day, in 16 posterior draws with the day's noise in the observed units, the same for both and other than
-that of evaluations. A product is at parity if the policy earns at most 1 % of its profit less than its plan: once by
-the objective (the reward, converted to a share of profit) and once by profit itself, which ``balanced`` does not reward
-alone.
+policy is trained on all products, with gradients through the market and by plain SAC. Every ``--every`` updates, policy
+and plans are rolled out for 84 days from every product's last day, in 16 posterior draws with the day's noise in the
+observed units, the same for both and other than that of evaluations. A product is at parity if the policy earns at most
+1 % of its profit less than its plan: once by the objective (the reward, converted to a share of profit) and once by
+profit itself, which ``balanced`` does not reward alone.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from price_training import train_policy
+from price_training import PLAIN, train_policy
 from shops.pricebench import PLAIN_TRUTHS
 from torch import Tensor
 
@@ -35,8 +34,8 @@ from pricerl.evaluation.plan_benchmark import DAYS
 from pricerl.evaluation.rollout import Choice, roll_out
 from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
+from pricerl.sac.config import SACConfig
 from pricerl.simulation.seller import SellerConfig, simulated_history
-from pricerl.training.callbacks import attached
 from pricerl.training.pricing_data import PricingDataModule
 
 UNITS = (2.0, 8.0, 30.0, 120.0)
@@ -122,16 +121,15 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=2000)
     parser.add_argument("--every", type=int, default=250, help="updates between comparisons")
     parser.add_argument("--preset", default="balanced")
-    parser.add_argument("--starts", nargs="+", default=["planner", "none"], choices=["planner", "none"])
+    parser.add_argument("--horizons", nargs="+", type=int, default=[8, 0])
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     claim_compute(1)
-    attached.PATIENCE = 10**9
     data = PricingDataModule(seller=SellerConfig(products=options.products), reward=RewardConfig(options.preset))
     data.preprocessor = DataPreprocessor.fit(join(options.products, options.days), DataConfig())
-    for start in options.starts:
-        parity = Parity(data, options.every, start)
-        train_policy(data, options.updates, callbacks=[parity], warm_start=start)
+    for horizon in options.horizons:
+        parity = Parity(data, options.every, f"H {horizon}")
+        train_policy(data, options.updates, SACConfig(actor_horizon=horizon) if horizon else PLAIN, callbacks=[parity])
 
 
 if __name__ == "__main__":

@@ -40,18 +40,18 @@ SMALL = [
     *("--model.network.hidden=[32,32]", "--model.algorithm.warmup_steps=64", "--model.algorithm.batch_size=32"),
     *("--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"),
 ]
+PLAIN = [*SMALL, "--data.seller.days=120", "--decision.compare_plan=false", "--model.algorithm.actor_horizon=0"]
 KINDS = {
-    "pricing": [*SMALL, "--data.seller.days=120", "--model.warm_start=none"],
-    "planner": [*SMALL, "--data.seller.days=120"],
+    "pricing": PLAIN,
     "normalized": [
-        *(*SMALL, "--data.seller.days=120", "--model.warm_start=none", "--model.network.normalized=true"),
+        *(*PLAIN, "--model.network.normalized=true"),
         *("--model.network.residual=false", "--model.network.value_bounds=false"),
     ],
-    "ahead": [*SMALL, "--data.seller.days=120", "--model.warm_start=none", "--model.algorithm.actor_horizon=2"],
-    "ranks": [*SMALL, "--data.seller.days=120", "--model.warm_start=none", "--trainer.devices=2"],
+    "ahead": [*SMALL, "--data.seller.days=120", "--model.algorithm.actor_horizon=2"],
+    "ranks": [*PLAIN, "--trainer.devices=2"],
 }
-"""Short runs of each kind: a seller from random weights, from the plan, with normalized critics, by gradients through
-the market; two processes."""
+"""Short runs of each kind: a seller with plain SAC, with normalized critics, by gradients through the market and
+compared with a plan; two processes."""
 
 NOT_COMPARED = ("/loops", "/limits", "pytorch-lightning_version")
 """Parts of a checkpoint that differ by design: Lightning's counters of loops restart with every process."""
@@ -249,7 +249,7 @@ def run_cost() -> int:
     RunCheckpoint._save = timed  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as place:
         os.chdir(place)
-        words = ["fit", "--run_name=run", "--trainer.enable_progress_bar=false", "--model.warm_start=none"]
+        words = ["fit", "--run_name=run", "--trainer.enable_progress_bar=false", *PLAIN[-2:]]
         main_of_pricerl(words)
         total = time.perf_counter() - started
         sizes = [path.stat().st_size for path in Path(place).rglob("*") if path.is_file() and not path.is_symlink()]

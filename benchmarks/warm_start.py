@@ -1,18 +1,20 @@
-"""Gain of SAC over its teacher: the plan, its clone, and SAC from random weights and from the clone.
+"""SAC from random weights against the plan: plain, and with gradients through the market.
 
 Run from the repository root::
 
     python benchmarks/warm_start.py families --seeds 5 --units 50
     python benchmarks/warm_start.py times --seeds 3
+    python benchmarks/warm_start.py market
 
 ``families`` fits the market to a simulated seller of every plain demand family of PriceBench (130 days), with the
-buyers' memory of prices as fitted and without any. Plan, clone and SAC (its last weights and its best ones) are then
+buyers' memory of prices as fitted and without any. The plan and plain SAC (its last weights and its best ones) are then
 rolled out for 84 days from the last day, in every posterior draw, with the day's noise in the observed units, the same
 for all. Profit is the expectation given the prices. The best weights of SAC are those of the evaluation with the
 highest reward on other noise.
 
-``times`` measures the CPU seconds of training, without evaluations, until the policy's reward stays within 1 % and
-0.2 % of profit of the plan's, by preset.
+``times`` measures the CPU seconds of training plain SAC, without evaluations, until the policy's reward stays within
+1 % and 0.2 % of profit of the plan's, by preset. ``market`` does so for 0.2 % and `SELLERS` with gradients through the
+market.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,9 +41,8 @@ from pricerl.evaluation.rollout import Choice, roll_out
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
-from pricerl.sac.config import NetworkConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.simulation.seller import SellerConfig
-from pricerl.training.callbacks import attached
 from pricerl.training.pricing_data import PricingDataModule
 
 NETWORK = NetworkConfig(hidden=(128, 128))
@@ -49,6 +50,15 @@ UPDATES = 1500
 TEST_SEED = 12345
 """Seed of the noise of the comparison, which differs from that of the evaluations."""
 PRESETS = ("balanced", "profit", "revenue", "upward")
+SELLERS = (
+    *(("constant", 50.0, True, 1), ("linear", 50.0, True, 2), ("logit", 50.0, True, 3), ("kinked", 50.0, True, 4)),
+    *(("kinked", 50.0, False, 5), ("linear", 50.0, False, 6), ("constant", 5.5, True, 7), ("logit", 5.5, True, 8)),
+    *(("kinked", 500.0, True, 9), ("linear", 500.0, False, 10)),
+    *(("linear", 20.0, True, 31), ("logit", 200.0, False, 32), ("constant", 8.0, False, 33)),
+    *(("kinked", 25.0, True, 34), ("exponential", 100.0, True, 35), ("linear", 5.5, True, 36)),
+    *(("logit", 500.0, True, 37), ("optimal", 50.0, True, 38)),
+)
+"""Sellers of ``market``: family, units per day, memory, seed; the settings were chosen on the first ten."""
 
 
 class Curve(Callback):
@@ -62,15 +72,14 @@ class Curve(Callback):
     def __init__(self, benchmark: PlanBenchmark, every: int) -> None:
         self.benchmark, self.every, self.rows, self._seconds = benchmark, every, [], 0.0
         self.best: tuple[float, Any] = (-np.inf, None)
-        self.first: Any = None
         self._began = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock before the cloning."""
+        """Start the clock."""
         self._began = time.process_time()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
-        """Evaluate the clone, before any update, and then after every ``every`` updates."""
+        """Evaluate after every ``every`` updates."""
         if trainer.global_step % self.every == 0:
             self._evaluate(trainer, pl_module)
 
@@ -80,20 +89,24 @@ class Curve(Callback):
         gain = float(self.benchmark.measure(module.policy).mean())
         module.train()
         self.rows.append({"updates": trainer.global_step, "seconds": self._seconds, "gain": gain})
-        self.first = self.first or deepcopy(module.agent.state_dict())
         if gain > self.best[0]:
             self.best = gain, deepcopy(module.agent.state_dict())
         self._began = time.process_time()
 
+    def stays_within(self, gap: float) -> float:
+        """Return the CPU seconds after which no evaluation is more than ``gap`` below the plan; NaN if the last is."""
+        outside = [index for index, item in enumerate(self.rows) if -item["gain"] > gap]
+        first = outside[-1] + 1 if outside else 0
+        return float(self.rows[first]["seconds"]) if first < len(self.rows) else np.nan
+
 
 def train(
-    data: PricingDataModule, warm_start: Literal["planner", "none"], updates: int, every: int = 250
+    data: PricingDataModule, updates: int, every: int = 250, algorithm: SACConfig | None = None
 ) -> tuple[Any, Curve]:
-    """Train without early stopping; return the module with its last weights, and its curve."""
-    attached.PATIENCE = 10**9
+    """Train plain SAC, or by ``algorithm``; return the module with its last weights, and its curve."""
     discount = 0.97**data.dynamics.days_per_step
     curve = Curve(PlanBenchmark(data.plan(discount), discount), every)
-    return train_policy(data, updates, network=NETWORK, callbacks=[curve], warm_start=warm_start), curve
+    return train_policy(data, updates, algorithm, NETWORK, [curve]), curve
 
 
 def families(seeds: int, units: float, names: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -109,14 +122,11 @@ def families(seeds: int, units: float, names: Sequence[str]) -> Iterator[dict[st
                 plan = data.plan(0.97**data.dynamics.days_per_step)
                 planning = time.process_time() - began
                 found = {"plan": (*earn(plan, data), planning)}
-                for start, name in (("none", "SAC from random weights"), ("planner", "SAC from the clone")):
-                    module, curve = train(data, start, UPDATES)  # type: ignore[arg-type]
-                    spent = curve.rows[-1]["seconds"] + (planning if start == "planner" else 0.0)
-                    found[f"{name}, last"] = (*earn(follow(module, data), data), spent)
-                    module.agent.load_state_dict(curve.best[1])
-                    found[f"{name}, best"] = (*earn(follow(module, data), data), spent)
-                module.agent.load_state_dict(curve.first)
-                found["clone"] = (*earn(follow(module, data), data), planning + curve.rows[0]["seconds"])
+                module, curve = train(data, UPDATES)
+                spent = curve.rows[-1]["seconds"]
+                found["SAC from random weights, last"] = (*earn(follow(module, data), data), spent)
+                module.agent.load_state_dict(curve.best[1])
+                found["SAC from random weights, best"] = (*earn(follow(module, data), data), spent)
                 share = data.dynamics.reward.profit_share
                 for policy, (reward, profit, seconds) in found.items():
                     gap = share * (reward - found["plan"][0])
@@ -158,22 +168,33 @@ def times(seeds: int) -> Iterator[dict[str, Any]]:
             seller = SellerConfig(market="linear", units=60.0, seed=1)
             data = PricingDataModule(seller=seller, reward=RewardConfig(preset), seed=seed)  # type: ignore[arg-type]
             share = data.dynamics.reward.profit_share or 0.1
-            for start in ("none", "planner"):
-                _, curve = train(data, start, UPDATES, every=50)  # type: ignore[arg-type]
-                row: dict[str, Any] = {"preset": preset, "start": start, "seed": seed}
-                for limit in (0.01, 0.002):
-                    outside = [index for index, item in enumerate(curve.rows) if -share * item["gain"] > limit]
-                    first = outside[-1] + 1 if outside else 0
-                    reached = first < len(curve.rows)
-                    row[f"{limit:.1%}"] = curve.rows[first]["seconds"] if reached else np.nan
-                    ever = [item["seconds"] for item in curve.rows if -share * item["gain"] <= limit]
-                    row[f"first {limit:.1%}"] = ever[0] if ever else np.nan
-                yield row
+            _, curve = train(data, UPDATES, every=50)
+            row: dict[str, Any] = {"preset": preset, "seed": seed}
+            for limit in (0.01, 0.002):
+                row[f"{limit:.1%}"] = curve.stays_within(limit / share)
+                ever = [item["seconds"] for item in curve.rows if -share * item["gain"] <= limit]
+                row[f"first {limit:.1%}"] = ever[0] if ever else np.nan
+            yield row
+
+
+def market(seeds: int) -> Iterator[dict[str, Any]]:
+    """Yield a row per seller and seed: CPU seconds with gradients until within 0.2 %, and the gap in percent."""
+    for family, units, remembers, number in SELLERS:
+        for seed in range(seeds):
+            seller = SellerConfig(market=family, days=130, units=units, seed=300 + number)  # type: ignore[arg-type]
+            data = PricingDataModule(seller=seller, seed=number + 100 * seed)
+            if not remembers:
+                data.market = forget(data.market)
+            share = data.dynamics.reward.profit_share or 0.1
+            _, curve = train(data, 60, 10, SACConfig())
+            gaps = {f"after {item['updates']}": 100 * share * item["gain"] for item in curve.rows}
+            start = {"family": family, "units": units, "memory": remembers, "seed": seed}
+            yield {**start, "seconds": curve.stays_within(0.002 / share), **gaps, "all": curve.rows[-1]["seconds"]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=["families", "times"])
+    parser.add_argument("table", choices=["families", "times", "market"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--units", type=float, default=50.0, help="of the families, per day")
     parser.add_argument("--families", nargs="+", default=list(PLAIN_TRUTHS), choices=PLAIN_TRUTHS)
@@ -181,7 +202,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     claim_compute(1)
     rows = []
-    found = times(options.seeds)
+    found = market(options.seeds) if options.table == "market" else times(options.seeds)
     if options.table == "families":
         found = families(options.seeds, options.units, options.families)
     for row in found:
@@ -192,8 +213,10 @@ def main() -> None:
         grouped = table.groupby(["family", "memory", "policy"], sort=False)
         lines = grouped[["over_plan", "profit"]].agg(["mean", "min", "max"]) * 100
         lines["seconds"] = grouped["seconds"].mean()
+    elif options.table == "market":
+        lines = table
     else:
-        lines = table.groupby(["preset", "start"], sort=False).median(numeric_only=True).drop(columns="seed")
+        lines = table.groupby(["preset"], sort=False).median(numeric_only=True).drop(columns="seed")
     print(lines.round(2).to_string())
 
 

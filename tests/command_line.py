@@ -31,7 +31,8 @@ SMALL_NETWORK = ["--model.network.hidden", "[32,32]", "--model.algorithm.warmup_
 FAST = [
     *SMALL_NETWORK,
     *("--trainer.max_steps", "20", "--data.eval_every", "20", "--trainer.enable_progress_bar", "false"),
-    *("--data.market.num_draws", "16", "--data.num_envs", "16", "--model.warm_start", "none"),
+    *("--data.market.num_draws", "16", "--data.num_envs", "16"),
+    *("--decision.compare_plan", "false", "--model.algorithm.actor_horizon", "0"),
 ]
 OUTPUTS = ("advice.csv", "advice.json", "prices.csv", "report.html")
 

@@ -15,7 +15,7 @@ from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
 data = PricingDataModule(market=DemandConfig(num_draws=16), num_envs=16, eval_every=50)
-module = SACModule(data.task, SACConfig(warmup_steps=256), NetworkConfig(hidden=(64, 64)), warm_start="none")
+module = SACModule(data.task, SACConfig(warmup_steps=256), NetworkConfig(hidden=(64, 64)))
 
 # %% [markdown]
 # Training: it evaluates every 50 updates, writes `metrics.csv` and saves below `checkpoints`.

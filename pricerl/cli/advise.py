@@ -69,7 +69,7 @@ def show_plan(run: Run) -> None:
     It is the advice of a run whose weights are still random. Backtests, which may lower a grade, are not waited for.
     """
     products = run.pricing.preprocessor.products
-    if run.module.warm_start != "planner" or len(products) > MOST_SUMMARIES or not run.is_global_zero:
+    if not run.configs["decision"].compare_plan or len(products) > MOST_SUMMARIES or not run.is_global_zero:
         return
     from pricerl.runs.rank_state import preserved_randomness  # imports torch
 

@@ -119,6 +119,9 @@ class DecisionConfig:
     """Consecutive days, or weekly rows, at the advised price with sales below the 5 % limit of their prediction that
     stop the model and, if that pays, return the price to the last good one. 0 turns that off."""
 
+    compare_plan: bool = True
+    """Whether prices are also planned, and whichever earns more, plan or policy, proposes; else the policy proposes."""
+
     require_approval: bool = False
     """Whether ``prices.csv`` contains a price only after a person has approved or ordered it."""
 

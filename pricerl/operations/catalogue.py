@@ -98,7 +98,7 @@ class Advisor:
         related = {name for relation in data.guardrails.related for name in relation.products}
         return cls(
             policy=run.policy,
-            step_discount=run.module.step_discount if run.module.warm_start == "planner" else None,
+            step_discount=run.module.step_discount if run.configs["decision"].compare_plan else None,
             demand=data.market_config,
             cost=data.cost,
             reward=data.reward,

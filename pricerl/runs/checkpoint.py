@@ -16,7 +16,7 @@ from pricerl.runs import tree_file
 from pricerl.runs.folder import BEST, LAST, SAVES, Generation, RunFolder, generation_of
 from pricerl.runs.names import USUAL_CLASSES
 
-FORMAT = 6
+FORMAT = 7
 """Version of the format; no other is read."""
 
 CHECKPOINT_KEY = "pricerl"
@@ -35,7 +35,7 @@ class Settings(msgspec.Struct):
 class About(msgspec.Struct):
     """The run that a checkpoint belongs to."""
 
-    format: Literal[6]
+    format: Literal[7]
     version: str
     settings: Settings | None = None
     """None if the run was started from Python with objects that no command can make."""

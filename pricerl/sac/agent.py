@@ -54,6 +54,7 @@ class SACAgent(nn.Module):
         not_copied = {id(self.normalization): self.normalization}
         self.target_critic = copy.deepcopy(self.critic, not_copied).requires_grad_(False)
         self.env: DifferentiableEnv | None = None
+        self.horizon = config.actor_horizon or 0
         self.log_alpha = nn.Parameter(torch.tensor(math.log(config.alpha)))
 
     def make_critic(self, observation_dim: int, action_dim: int, network: NetworkConfig) -> nn.Module:
@@ -87,8 +88,7 @@ class SACAgent(nn.Module):
     def actor_loss(self, batch: Transition) -> tuple[Tensor, Tensor]:
         """Return the loss ``()`` of newly sampled actions, and their log probabilities ``(B,)`` as constants."""
         if self.env is not None:
-            horizon = self.config.actor_horizon
-            return roll_out_actor(self.actor, self.critic, self.env, horizon, self.log_alpha.exp())
+            return roll_out_actor(self.actor, self.critic, self.env, self.horizon, self.log_alpha.exp())
         action, log_prob = self.actor.sample(batch.observation)
         q = self.critic(batch.observation, action)
         return actor_loss(log_prob, q, self.log_alpha.detach().exp()), log_prob.detach()

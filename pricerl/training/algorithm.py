@@ -44,11 +44,6 @@ class Algorithm(Protocol):
     """Discount of one env step."""
 
     @property
-    def starts_from_plan(self) -> bool:
-        """Whether a plan teaches it before the first update."""
-        return False
-
-    @property
     def updates_per_item(self) -> int | None:
         """Gradient updates per item of the train loader, a stream of batches; None where an item is one batch."""
         return None

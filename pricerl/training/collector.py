@@ -219,8 +219,7 @@ class SampleStream:
     """Function that returns the learner's collector, which is built and warmed up at the first call."""
     policy: Algorithm
     updates: int
-    """Gradient updates of the epoch. Without any, the epoch has one item, None, for which Lightning makes no
-    ``training_step``, but evaluates."""
+    """Gradient updates of the epoch, at least one."""
     stop: Callable[[str], NoReturn]
     """Function that is called with the finding if transitions or actions are not finite."""
     share: float
@@ -229,16 +228,14 @@ class SampleStream:
     """Batches of earlier epochs to repeat, so that a model overfits; None to sample new ones."""
 
     def __len__(self) -> int:
-        items = max(1, math.ceil(self.updates / (self.policy.updates_per_item or 1)))
+        items = math.ceil(self.updates / (self.policy.updates_per_item or 1))
         return items if self.share == 1.0 else math.ceil((items + 1e-6) / self.share)
 
     def __iter__(self) -> Iterator[Any]:
         collector = self.start(self.policy)
         per_item = self.policy.updates_per_item
         batches = islice(self._batches(collector), self.updates)
-        if not self.updates:
-            yield None
-        elif per_item is None:
+        if per_item is None:
             yield from batches
         else:
             for _ in range(len(self)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing_extensions import Self
 from pricerl.errors import CheckpointError, UsageError
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.rank_state import RankState
-from pricerl.sac.cloning import Demonstrations
 from pricerl.sac.replay import Transition
 from pricerl.sac.value_gradient import DifferentiableEnv
 from pricerl.terminal import print_notes
@@ -53,8 +51,8 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
 
     monitor = "episode_return"
     """Metric of an evaluation that decides which weights are best."""
-    has_plan = False
-    """Whether a planner can teach the policy, see `demonstrate`."""
+    actor_horizon = 0
+    """Decisions over which an actor's gradient passes through the environment unless the learner chooses."""
 
     def __init__(self, num_envs: int, eval_every: int, seed: int) -> None:
         super().__init__()
@@ -130,14 +128,6 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
             f"model.algorithm.actor_horizon must be 0 for {self.run_name}, whose steps carry no gradients; leave it out"
         )
 
-    def demonstrate(self, learner: Algorithm) -> Demonstrations:
-        """Return demonstrations of a plan for the learner's discount; only for data with a plan."""
-        raise NotImplementedError
-
-    def judge_clone(self, advantage: float) -> str:
-        """Return a sentence if the clone scores much less than the plan, else nothing."""
-        return ""
-
     @property
     def device(self) -> torch.device:
         """The trainer's device; the CPU without a trainer."""
@@ -147,7 +137,6 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         """Attach what a run needs to a trainer that lacks it: metrics, checkpoints, evaluations."""
         if stage == "fit" and self.trainer is not None:
             self._repeated = []
-            warnings.filterwarnings("ignore", "train_dataloader yielded None")  # on purpose, see `SampleStream`
             attach(self.trainer, self.trainer.lightning_module, self, f"eval/{self.monitor}")
 
     def _learner(self, module: Any) -> Algorithm:
@@ -172,8 +161,6 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         longest = max(1, int(self.eval_every * share)) if isinstance(limit, float) else min(self.eval_every, limit)
         if self._resumed is not None and self.epoch_end > done:  # a resumed run ends the epoch that it was saved in
             updates = self.epoch_end - done
-        elif trainer.current_epoch == 0 and module.starts_from_plan:
-            updates = 0  # the clone of the plan is evaluated before the first update
         else:
             updates = updates_per_epoch(longest, trainer.max_steps - done)
         self.epoch_end = done + updates
@@ -214,7 +201,7 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         self.collector = collector = Collector(self.build_env(), policy.algorithm, seed)
         collector.simulator = self.simulator
         if resumed is None or resumed["counts"] is None:
-            collector.warm_up(policy, random=not policy.starts_from_plan)
+            collector.warm_up(policy, random=True)
             return collector
         if why := self._restore(collector):
             if self._rank == 0:

@@ -14,14 +14,11 @@ from torchmetrics import MeanMetric, MetricCollection
 from typing_extensions import Self
 
 from pricerl.errors import UsageError
-from pricerl.progress import stage
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.rank_state import preserved_randomness
-from pricerl.sac.cloning import Demonstrations
 from pricerl.sac.config import ReplayConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.sac.replay import Transition
-from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, KeepsArguments
 from pricerl.training.devices import Ranks
 from pricerl.training.speed import (
@@ -45,7 +42,7 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
     """LightningModule of an `Algorithm` with manual optimization; ``trainer.global_step`` counts gradient updates.
 
     A subclass supplies networks, optimizers of `pricerl.sac.optimizer.Adam`, and a ``training_step`` that makes one
-    update with one batch. To be compiled it also has ``make_update``, and to learn from a plan ``imitate``.
+    update with one batch. To be compiled it also has ``make_update``.
 
     Args:
         algorithm: settings of the updates.
@@ -53,7 +50,6 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         learning_rates: initial learning rate of each optimizer by its name, in their order.
         final_lr_share: share of the rates that is left at ``trainer.max_steps``, lowered linearly; 1.0 keeps them.
         compile: ``auto``, ``off`` or ``on``, see `pricerl.training.speed`.
-        warm_start: ``planner`` or ``none``: start from a clone of the data's plan or from random weights.
     """
 
     def __init__(
@@ -63,20 +59,16 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         learning_rates: Mapping[str, float],
         final_lr_share: float = 1.0,
         compile: Literal["auto", "off", "on"] = "off",
-        warm_start: Literal["planner", "none"] = "none",
     ) -> None:
         super().__init__()
         if compile not in ("auto", "off", "on"):
             raise UsageError(f"model.compile must be one of auto, off, on; found {compile!r}")
-        if warm_start not in ("planner", "none"):
-            raise UsageError(f"model.warm_start must be one of planner, none; found {warm_start!r}")
         self.automatic_optimization = False
         self.algorithm = algorithm
         self.step_discount = step_discount
         self.learning_rates = dict(learning_rates)
         self.final_lr_share = final_lr_share
         self.compile_mode = compile
-        self.warm_start = warm_start
         self.ranks: Ranks | None = None
         self.fast: FastUpdates | None = None
         self.evaluation: MetricCollection | None = None
@@ -124,9 +116,10 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         """Return the update as a function of a batch, whose parts between messages of the ranks are wrapped."""
         raise NotImplementedError
 
-    def imitate(self, shown: Demonstrations, generator: torch.Generator) -> None:
-        """Fit the networks to demonstrations."""
-        raise NotImplementedError
+    @property
+    def horizon(self) -> int:
+        """Decisions over which gradients pass through an environment; such updates take long to compile."""
+        return 0
 
     def setup(self, stage: str) -> None:
         """Decide anew whether the run compiles."""
@@ -141,14 +134,6 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         self.decay_learning_rates(self.trainer.global_step)  # a restored optimizer has the rates of its own run
         plain = self.updates_per_item is None
         self.fast = None if plain else FastUpdates(self.make_update, self.compiles, self.device)
-        if self.starts_from_plan:
-            generator = torch.Generator(self.device).manual_seed(self._data.seed)
-            shown = self._data.demonstrate(self)
-            with stage("cloning the plan"):
-                self.imitate(shown, generator)
-            if self.ranks is not None:  # all ranks make the same clone, up to the rounding of their processors
-                for tensor in (*self.parameters(), *self.buffers()):
-                    self.ranks.average(tensor.detach())
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Let ranks settle after their first updates, which may have compiled.
@@ -156,7 +141,7 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         Raises:
             UsageError: compiling failed on some ranks only: their weights would drift apart.
         """
-        if self.ranks is not None and not self.ranks.settled and batch is not None:  # the first epoch may make none
+        if self.ranks is not None and not self.ranks.settled:
             failed = torch.tensor([self.fast is not None and self.fast.failed], dtype=torch.uint8, device=self.device)
             if len({bool(found) for found in self.ranks.gather(failed)}) > 1:
                 raise UsageError("updates could be compiled on some ranks only; use --model.compile off")
@@ -230,13 +215,6 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
 
     test_step = validation_step
 
-    def on_validation_epoch_end(self) -> None:
-        """Say by how much the clone misses the plan if that is much."""
-        if self.trainer.state.fn == "fit" and self.trainer.global_step == 0 and self.starts_from_plan:
-            message = self._data.judge_clone(float(self.trainer.callback_metrics[f"eval/{self._data.monitor}"]))
-            if message and self.trainer.is_global_zero:
-                print_notes([message])
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store whether updates are compiled."""
         if self._compiles is not None:
@@ -278,18 +256,8 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
             elif self._compiled_before is not None:
                 self._compiles = self._compiled_before
             else:
-                self._compiles = is_long_enough(trainer, self.follows_plan)
+                self._compiles = not self.horizon and is_long_enough(trainer)
         return self._compiles
-
-    @property
-    def follows_plan(self) -> bool:
-        """Whether a plan teaches this run."""
-        return self.warm_start == "planner" and getattr(self._data, "has_plan", False)
-
-    @property
-    def starts_from_plan(self) -> bool:
-        """Whether this run begins with cloning a plan; a resumed run has done so."""
-        return self.follows_plan and self.trainer.ckpt_path is None
 
     @property
     def _data(self) -> Any:

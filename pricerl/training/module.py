@@ -12,7 +12,6 @@ from torch import Tensor
 
 from pricerl.errors import UsageError
 from pricerl.sac.agent import SACAgent
-from pricerl.sac.cloning import Demonstrations, clone
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.sac.losses import polyak_update, value_bounds
@@ -37,8 +36,6 @@ class SACModule(OffPolicyModule):
         compile: whether updates are compiled into one graph. ``auto`` compiles in a single process if the run is long
             enough to pay for it. Without a compiler, updates run uncompiled, with a warning. On a GPU, ``auto`` and
             ``on`` also record updates as a CUDA graph. ``auto`` leaves runs with an ``actor_horizon`` uncompiled.
-        warm_start: ``planner`` clones the plan of data that have one (a seller's) into actor and critics before the
-            first update, and stops once SAC no longer improves on it; ``none`` trains from random weights.
     """
 
     algorithm: SACConfig
@@ -49,16 +46,14 @@ class SACModule(OffPolicyModule):
         algorithm: SACConfig = SACConfig(),
         network: NetworkConfig = NetworkConfig(),
         compile: Literal["auto", "off", "on"] = "auto",
-        warm_start: Literal["planner", "none"] = "planner",
     ) -> None:
         rates = {"critic": algorithm.critic_lr, "actor": algorithm.actor_lr, "alpha": algorithm.alpha_lr}
         if network.normalized and algorithm.actor_horizon:
             raise UsageError("model.network.normalized values scaled rewards; leave out model.algorithm.actor_horizon")
         discount = algorithm.gamma**task.days_per_step
-        mode: Literal["auto", "off", "on"] = "off" if compile == "auto" and algorithm.actor_horizon else compile
-        super().__init__(algorithm, discount, rates, algorithm.final_lr_share, mode, warm_start)
+        super().__init__(algorithm, discount, rates, algorithm.final_lr_share, compile)
         settings = {"algorithm": asdict(algorithm), "network": asdict(network), "compile": compile}
-        self.save_hyperparameters({"task": task._asdict(), **settings, "warm_start": warm_start}, logger=False)
+        self.save_hyperparameters({"task": task._asdict(), **settings}, logger=False)
         rewards = task.reward_low, task.reward_high
         bounds = value_bounds(*rewards, discount, MAX_ENTROPY_BONUS) if all(map(math.isfinite, rewards)) else None
         kind = NormalizedAgent if network.normalized else SACAgent
@@ -138,9 +133,18 @@ class SACModule(OffPolicyModule):
         """Statistics of discounted returns, by which rewards are scaled."""
         return self.agent.returns if isinstance(self.agent, NormalizedAgent) else None
 
+    @property
+    def horizon(self) -> int:
+        """Decisions over which the actor's gradient passes through the data's environment."""
+        chosen = self.algorithm.actor_horizon
+        if chosen is not None:
+            return chosen
+        return 0 if self.returns is not None else getattr(self._data, "actor_horizon", 0)
+
     def on_train_start(self) -> None:
         """Take the differentiable environment of the data if the actor looks ahead."""
-        if self.algorithm.actor_horizon:
+        self.agent.horizon = self.horizon
+        if self.horizon:
             self.agent.env = self._data.build_differentiable_env(self.step_discount)
             self._data.simulator = self.agent.env
         super().on_train_start()
@@ -151,16 +155,6 @@ class SACModule(OffPolicyModule):
         if self.ranks is None:
             return wrap(SACUpdate(self.agent, optimizers).trace)
         return SharedUpdate(self.agent, optimizers, self.ranks.average, wrap).trace
-
-    def imitate(self, shown: Demonstrations, generator: torch.Generator) -> None:
-        """Clone a teacher into actor and critics.
-
-        Raises:
-            UsageError: the critics are normalized ones, which have no clone.
-        """
-        if self.returns is not None:
-            raise UsageError("model.network.normalized learns without a plan; add --model.warm_start none")
-        clone(self.agent, shown, generator)
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""

@@ -32,24 +32,13 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Evidence, Pool
 from pricerl.market.fitting import find_pool, fit_market
 from pricerl.market.market import Market
-from pricerl.market.reward import UNIT, RewardConfig
+from pricerl.market.reward import RewardConfig
 from pricerl.market.row_table import TABLES
 from pricerl.progress import stage
 from pricerl.runs.names import name_run
-from pricerl.sac.cloning import Demonstrations
 from pricerl.simulation.seller import SellerConfig, simulated_history
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
-
-LARGEST_SHORTFALL = 0.01
-"""Shortfall of a clone, as a share of profit, above which the log says so."""
-
-TAUGHT_ROWS = 512
-"""Rows of the vector env that shows the plan."""
-
-TAUGHT_DECISIONS = 28
-"""Decisions of each of these rows."""
-
 
 GRADIENT_ROWS = 256
 """Rows of the market through which the actor's gradient passes: hardly slower than 64, with half the noise."""
@@ -77,7 +66,7 @@ class PricingDataModule(ReplayDataModule):
     """
 
     monitor = "over_plan"
-    has_plan = True
+    actor_horizon = 8
 
     def __init__(
         self,
@@ -211,32 +200,6 @@ class PricingDataModule(ReplayDataModule):
         if self._benchmark is None or self._benchmark.plan is not plan or self._benchmark.share != share:
             self._benchmark = PlanBenchmark(plan, learner.step_discount, share)
         return self._benchmark
-
-    @torch.no_grad()
-    def demonstrate(self, learner: Algorithm) -> Demonstrations:
-        """Return demonstrations of the plan, the same on every rank; half of the rows follow it, half are random."""
-        plan = self.plan(learner.step_discount)
-        env = self.build_env(TAUGHT_ROWS)
-        observation, _ = env.reset(seed=self.seed)
-        generator = torch.Generator(observation.device).manual_seed(self.seed)
-        follows = torch.arange(env.num_envs, device=observation.device) % 2 == 0
-        shown = []
-        for _ in range(TAUGHT_DECISIONS):
-            state = env.state
-            taught = env.dynamics.find_action(state, plan(state))
-            tried = 2 * torch.rand(taught.shape, generator=generator, device=generator.device) - 1
-            value = plan.value_at(state, env.dynamics.decide(state, tried))
-            shown.append(Demonstrations(state.observation, taught[:, None], tried[:, None], value))
-            env.step(torch.where(follows, taught, tried)[:, None])
-        return Demonstrations(*map(torch.cat, zip(*shown, strict=True)))
-
-    def judge_clone(self, advantage: float) -> str:
-        """Return a sentence if the clone's daily reward misses that of the plan by much, else nothing."""
-        share = self.reward.resolved().profit_share
-        if -advantage * (share or UNIT) <= LARGEST_SHORTFALL:
-            return ""
-        size = f"{-advantage:.3f} rewards per day" if share is None else f"{-advantage * share:.2%} of profit"
-        return f"the clone of the plan earns {size} less than the plan; training goes on, the planner proposes"
 
     def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
         """Compare policy and plan, run held-out episodes and paths; outside ``fit`` add errors of forecasts."""

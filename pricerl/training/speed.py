@@ -25,9 +25,6 @@ UPDATES_PER_ITEM = 50
 COMPILE_FROM = 3_000
 """Number of updates from which compiling pays: it takes 10 to 20 s and saves about 5 ms per update."""
 
-COMPILE_PLANNED_FROM = 10_000
-"""The same for a run that follows a plan, which usually ends early, after far fewer updates than its limit."""
-
 COMPILE_FROM_SECONDS = 300.0
 """Time limit of a run, in seconds, from which compiling pays: it takes up to 20 s and saves a third of each update."""
 
@@ -84,13 +81,12 @@ def counts_batches(trainer: Any) -> list[str]:
     return [name for name, value, neutral in settings if value != neutral or (value == 1 and isinstance(value, int))]
 
 
-def is_long_enough(trainer: Any, follows_plan: bool) -> bool:
+def is_long_enough(trainer: Any) -> bool:
     """Return whether a run makes so many updates, and has so much time for them, that compiling pays."""
     timers = [timer.time_remaining() for timer in trainer.callbacks if isinstance(timer, Timer)]
     if any(seconds is not None and seconds < COMPILE_FROM_SECONDS for seconds in timers):
         return False
-    fewest = COMPILE_PLANNED_FROM if follows_plan else COMPILE_FROM
-    return bool(trainer.max_steps < 0 or trainer.max_steps - trainer.global_step >= fewest)
+    return bool(trainer.max_steps < 0 or trainer.max_steps - trainer.global_step >= COMPILE_FROM)
 
 
 def show_gradients(module: LightningModule, gradients: Gradients, loss: Tensor) -> None:

@@ -102,7 +102,7 @@ def test_terminal_page_and_documents_say_it_once_in_plain_words(
 ) -> None:
     monkeypatch.setattr("pricerl.training.run.Run.policy", property(lambda run: Scripted(NAN)))
     words = ("--data.path", "seller.csv", "--out", str(tmp_path))
-    words += ("--model.warm_start", "planner" if planner else "none")
+    words += ("--decision.compare_plan", "true" if planner else "false")
     result = run(trained.parents[1], "predict", "--ckpt_path", str(trained / "best.ckpt"), *words)
     said = "The policy returns no finite price, so the planner proposes the path." if planner else FAILED
     assert result.code in (0, 4) if planner else result.code == 4

@@ -14,7 +14,10 @@ import pricerl
 from pricerl.cli.usage import with_file
 from pricerl.errors import UsageError
 
-TRIAL = {"data.market.num_draws": 16, "data.num_envs": 16, "model.warm_start": "none", "model.network.hidden": [32, 32]}
+TRIAL = {
+    **{"data.market.num_draws": 16, "data.num_envs": 16, "model.network.hidden": [32, 32]},
+    **{"decision.compare_plan": False, "model.algorithm.actor_horizon": 0},
+}
 
 
 def advised_product(folder: Path, name: str) -> str:

@@ -285,7 +285,7 @@ def test_ctrl_c_outside_a_training_is_an_interruption(tmp_path: Path, monkeypatc
 @pytest.mark.slow
 def test_a_real_ctrl_c_ends_the_process_with_130(tmp_path: Path) -> None:
     words = [*SMALL_NETWORK, "--trainer.max_steps", "1000000", "--trainer.enable_progress_bar", "false"]
-    words += ["--model.warm_start", "none"]  # else it stops by itself
+    words += ["--model.algorithm.actor_horizon", "0"]
     process = subprocess.Popen(
         [sys.executable, str(MAIN), "fit", "--run_name", "r", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )

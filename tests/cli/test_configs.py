@@ -99,7 +99,7 @@ def test_a_configuration_is_found_by_name_in_any_folder(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_upward_turns_the_gate_off_and_prints_what_that_costs(tmp_path: Path) -> None:
-    words = [*FAST, "--model.warm_start", "planner", "--verbose", "--wandb", "false"]
+    words = [*FAST, "--decision.compare_plan", "true", "--verbose", "--wandb", "false"]
     result = run(tmp_path, "fit", "--config", str(CONFIGS / "upward.yaml"), *words)
     assert result.code == 0
     assert "The objective is followed without a check on profit. Expected: " in result.out

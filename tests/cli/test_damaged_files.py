@@ -90,7 +90,7 @@ def foreign_env(tree: dict[str, Any]) -> None:
 
 
 def a_pickle(path: Path, chance: random.Random) -> None:
-    value = {"state_dict": Executed(path.parents[5] / "executed"), "pricerl": {"format": 6}}
+    value = {"state_dict": Executed(path.parents[5] / "executed"), "pricerl": {"format": 7}}
     if chance.random() < 0.5:
         torch.save(value, path)
     else:

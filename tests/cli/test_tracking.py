@@ -62,7 +62,7 @@ def fit(folder: Path, *words: str, **environment: str) -> subprocess.CompletedPr
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a run in three parts: a first training, its resumption, and an advice."""
     folder = tmp_path_factory.mktemp("tracked")
-    plain = ("--model.warm_start", "none", "--data.eval_every", "50")
+    plain = ("--model.algorithm.actor_horizon", "0", "--data.eval_every", "50")
     first = fit(folder, *plain, "--trainer.max_steps", "100", "--tracking.tags", "[a,b]", WANDB_RUN_GROUP="g")
     assert first.returncode in (0, 4), first.stderr
     second = fit(folder, *plain, "--trainer.max_steps", "150", "--ckpt_path", "last", WANDB_PROJECT="mine")
@@ -293,7 +293,7 @@ def test_an_offline_run_holds_the_alert_of_a_watch_and_ends_well(tmp_path: Path)
     header, *rows = seller_lines(150)
     write_lines(tmp_path / "seller.csv", [header, *rows[:90]])
     write_lines(tmp_path / "fresh.csv", [header, *rows])
-    fast = ("--model.warm_start", "none", "--trainer.max_steps", "20", "--data.eval_every", "20")
+    fast = ("--model.algorithm.actor_horizon", "0", "--trainer.max_steps", "20", "--data.eval_every", "20")
     assert fit(tmp_path, *fast, "--data.path", "seller.csv").returncode in (0, 4)
     done = start(tmp_path, "watch", "--data.path", "fresh.csv", "--today", "2025-09-01")
     assert done.returncode == 7, done.stderr

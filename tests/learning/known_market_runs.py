@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from lightning.pytorch import Trainer, seed_everything
+from price_training import PLAIN
 from shops.known_market import known_market
 
 from pricerl.data.config import DataConfig
@@ -65,7 +66,7 @@ def train(
         logging.getLogger(name).setLevel(logging.ERROR)
     seed_everything(seed, verbose=False)
     data = KnownMarketData(market, reward, guardrails, env, seed)
-    module = SACModule(data.task, algorithm or SACConfig(), NetworkConfig(hidden=(128, 128)), warm_start="none")
+    module = SACModule(data.task, algorithm or PLAIN, NetworkConfig(hidden=(128, 128)))
     trainer = Trainer(
         accelerator="cpu",
         max_steps=updates,

@@ -1,9 +1,12 @@
 """SAC against optima known in closed form."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from known_market_runs import ABSOLUTE, BEST_PRICE, WIDE_BOX, constant_elasticity_market, train
+from price_training import PLAIN
 
 from pricerl.env.config import EnvConfig
 from pricerl.evaluation.dynamic_planner import plan_dynamically
@@ -13,7 +16,6 @@ from pricerl.evaluation.scores import holdout_states, score_episodes
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.reward import RewardConfig
-from pricerl.sac.config import SACConfig
 
 
 def settled_prices(run, days=28):
@@ -29,7 +31,9 @@ def settled_prices(run, days=28):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_sac_finds_the_closed_form_best_price(known, seed):
-    run = train(known, RewardConfig(preset="profit"), WIDE_BOX, ABSOLUTE, seed, algorithm=SACConfig(batch_size=512))
+    run = train(
+        known, RewardConfig(preset="profit"), WIDE_BOX, ABSOLUTE, seed, algorithm=replace(PLAIN, batch_size=512)
+    )
     price = settled_prices(run)[-1].mean()
     assert price == pytest.approx(BEST_PRICE, rel=0.0125)  # seeds 0 to 4: off by 0.0, 1.0, 0.2, 0.7 and 0.9 %
 
@@ -75,7 +79,7 @@ def test_the_action_depends_on_the_observation():
 
 
 def train_briefly(market, updates):
-    config = SACConfig(warmup_steps=256)
+    config = replace(PLAIN, warmup_steps=256)
     return train(market, RewardConfig(), WIDE_BOX, ABSOLUTE, seed=4, updates=updates, algorithm=config)
 
 
@@ -114,7 +118,7 @@ def test_with_buyers_who_remember_prices_sac_earns_what_dynamic_programming_earn
     memory = PriceMemory(gain=np.array([0.5]), loss=np.array([2.0]))
     market = constant_elasticity_market(current_price=9.0, memory=memory)
     profit = RewardConfig(preset="profit")
-    algorithm = SACConfig(gamma=gamma)
+    algorithm = replace(PLAIN, gamma=gamma)
     run = train(market, profit, GuardrailConfig(), EnvConfig(), seed=0, updates=2000, algorithm=algorithm)
     learned = earned(run, lambda now: run.dynamics.decide(now, run.module.policy(now.observation)[:, 0]))
     planned = earned(run, plan_dynamically(run.dynamics, 0.97**run.dynamics.days_per_step))

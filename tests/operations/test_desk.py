@@ -105,8 +105,8 @@ def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(advisor
     settings = dict.fromkeys(("market_config", "cost", "stocks", "reward", "env_config", "seed"))
     run = SimpleNamespace(
         policy=None,
-        module=SimpleNamespace(warm_start="none"),
-        configs={"decision": None},
+        module=SimpleNamespace(step_discount=0.9),
+        configs={"decision": DecisionConfig()},
         options=SimpleNamespace(horizon=14, today="2025-04-01"),
         formatter=None,
         pricing=SimpleNamespace(preprocessor=prepared, guardrails=GuardrailConfig(relations=[relation]), **settings),

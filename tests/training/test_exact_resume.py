@@ -28,7 +28,7 @@ def fit(folder: Path, kind: str, *words: str) -> Any:
 
 @pytest.fixture(
     scope="module",
-    params=["pricing", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("planner", "normalized"))],
+    params=["pricing", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("normalized",))],
 )
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """Kind and folder of an undisturbed run."""
@@ -76,8 +76,6 @@ def test_a_resumed_run_is_the_undisturbed_one(
 ) -> None:
     kind, undisturbed = whole
     number, what, code = STOPS[stop]
-    if kind == "planner":  # a run from a plan may end by itself before
-        number = min(number, 60)
     with monkeypatch.context() as patched:
         at_update(patched, number, what)
         if stop == "death":
@@ -228,7 +226,7 @@ def test_a_copy_that_followed_the_links_is_resumed_exactly(
 ) -> None:
     kind, undisturbed = whole
     with monkeypatch.context() as patched:
-        at_update(patched, 60 if kind == "planner" else 230, lambda: signal.raise_signal(signal.SIGTERM))
+        at_update(patched, 230, lambda: signal.raise_signal(signal.SIGTERM))
         assert fit(tmp_path / "stopped", kind).code == 143
     shutil.copytree(tmp_path / "stopped", tmp_path / "copy")
     assert not (tmp_path / "copy/checkpoints/run/gen-0001/last.ckpt").is_symlink()

@@ -67,9 +67,8 @@ def pricing() -> PricingDataModule:
     return PricingDataModule(seller=seller, market=market, num_envs=8, eval_every=20)
 
 
-def sac(data: PricingDataModule | GymDataModule, warm_start: str = "none") -> SACModule:
-    network = NetworkConfig(hidden=(16, 16))
-    return SACModule(data.task, SMALL, network, compile="off", warm_start=warm_start)  # type: ignore[arg-type]
+def sac(data: PricingDataModule | GymDataModule) -> SACModule:
+    return SACModule(data.task, SMALL, NetworkConfig(hidden=(16, 16)), compile="off")
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -99,9 +98,9 @@ def test_own_stopping_and_checkpoints_survive_next_to_those_of_the_run(tmp_path:
     data, own = pricing(), EarlyStopping("train/alpha", mode="max", patience=9, strict=False)
     saver = ModelCheckpoint(dirpath="own", filename="{step}", save_top_k=-1)
     trainer = Trainer(max_steps=40, logger=False, callbacks=[own, saver], **QUIET)
-    trainer.fit(sac(data, "planner"), datamodule=data)
+    trainer.fit(sac(data), datamodule=data)
     kinds = [type(item).__name__ for item in trainer.callbacks]  # type: ignore[attr-defined]
-    assert own in trainer.early_stopping_callbacks and {"PlanStopping", "RunMetrics", "RunCheckpoint"} <= set(kinds)
+    assert own in trainer.early_stopping_callbacks and {"RunMetrics", "RunCheckpoint"} <= set(kinds)
     assert list((tmp_path / "own").iterdir()) and list((tmp_path / "checkpoints").rglob("best.ckpt"))
 
 

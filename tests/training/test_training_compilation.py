@@ -17,11 +17,10 @@ from pricerl.training.module import SACModule
 from pricerl.training.speed import (
     COMPILE_FROM,
     COMPILE_FROM_SECONDS,
-    COMPILE_PLANNED_FROM,
 )
 
 
-def learner(left, mode="auto", world_size=1, has_plan=False, **settings):
+def learner(left, mode="auto", world_size=1, **settings):
     """A module that is about to make ``left`` updates."""
     module = SACModule(TaskSpec(2, 1), **{"network": NetworkConfig(hidden=(4,)), **settings}, compile=mode)
     module._trainer = SimpleNamespace(
@@ -31,7 +30,7 @@ def learner(left, mode="auto", world_size=1, has_plan=False, **settings):
         global_step=5,
         ckpt_path="last.ckpt",
         callbacks=[],
-        datamodule=SimpleNamespace(has_plan=has_plan),
+        datamodule=SimpleNamespace(actor_horizon=0),
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
         fast_dev_run=False,
         limit_train_batches=1.0,
@@ -94,8 +93,7 @@ def test_ranks_of_which_some_failed_to_compile_do_not_train_on(failed, other, in
     with pytest.raises(UsageError, match=r"on some ranks only; use --model\.compile off"):
         module.on_train_batch_end(None, iter(()), 0)
     module.ranks = FakeRanks(int(failed))
-    module.on_train_batch_end(None, None, 0)
-    assert not module.ranks.settled, "the first epoch of a run that clones a plan makes no update, and compiles nothing"
+    assert not module.ranks.settled
     module.on_train_batch_end(None, iter(()), 0)
     assert module.ranks.settled
 
@@ -119,11 +117,6 @@ def test_auto_leaves_a_run_with_gradients_through_the_market_uncompiled():
     ahead = SACConfig(actor_horizon=2)
     assert not learner(COMPILE_FROM, algorithm=ahead).compiles
     assert learner(1, "on", algorithm=ahead).compiles
-
-
-def test_a_run_that_follows_a_plan_compiles_later_because_it_ends_early():
-    assert not learner(COMPILE_PLANNED_FROM - 1, has_plan=True).compiles
-    assert learner(COMPILE_PLANNED_FROM, has_plan=True).compiles
 
 
 @pytest.mark.parametrize(("seconds", "compiles"), [(3, False), (COMPILE_FROM_SECONDS - 1, False), (301, True)])

@@ -56,7 +56,7 @@ def train(hooks, precision="32-true", compile="off", updates=100, horizon=0):
     data = PricingDataModule(seller=SellerConfig(days=60), num_envs=8)
     network = NetworkConfig(hidden=(32, 32))
     settings = SACConfig(warmup_steps=64, batch_size=32, actor_horizon=horizon)
-    module = Module(data.task, settings, network, compile, warm_start="none")
+    module = Module(data.task, settings, network, compile)
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(accelerator="cpu", max_steps=updates, max_epochs=-1, precision=precision, callbacks=hooks, **off)
     trainer.fit(module, data)

@@ -24,7 +24,8 @@ SMALL = [
     "--model.algorithm.warmup_steps=64",
     "--model.algorithm.batch_size=32",
     "--data.seller.days=120",
-    "--model.warm_start=none",
+    "--decision.compare_plan=false",
+    "--model.algorithm.actor_horizon=0",
 ]
 
 
@@ -105,7 +106,7 @@ def test_env_steps_are_warm_up_plus_one_vector_step_an_update(run):
 
 def test_a_checkpoint_describes_its_run_and_holds_no_absolute_path(run):
     about = Checkpoint.read(run / "best.ckpt").about
-    assert about["format"] == 6 and about["contains_history"]
+    assert about["format"] == 7 and about["contains_history"]
     assert about["settings"]["data"]["reward"]["preset"] == "balanced"
     assert str(run).encode() not in (run / "best.ckpt").read_bytes()
 

@@ -64,11 +64,9 @@ if __name__ == "__main__":
         mode = "on"
     network = NetworkConfig(hidden=(32, 32))
     settings = SACConfig(warmup_steps=64, batch_size=32, actor_horizon=2 if "ahead" in sys.argv else 0)
-    start = "planner"
     if "normalized" in sys.argv:
         network = NetworkConfig(hidden=(32, 32), residual=False, value_bounds=False, normalized=True)
-        start = "none"
-    module = SACModule(data.task, settings, network, mode, start)
+    module = SACModule(data.task, settings, network, mode)
     trainer = Trainer(
         accelerator="cpu",
         devices=2,

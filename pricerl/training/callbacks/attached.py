@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import MethodType
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from pricerl.errors import UsageError
@@ -15,22 +14,12 @@ from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.devices import ReplicatedStrategy
 from pricerl.training.loop import OffPolicyModule
 
-PATIENCE = 1
-"""Evaluations without improvement after which a run that began with a plan ends."""
-
-
-class PlanStopping(EarlyStopping):
-    """Early stopping of a run that began with a plan."""
-
-    state_key = "PlanStopping"
-
 
 def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule, monitor: str) -> None:
     """Add the writer of metrics and the saver, unless the trainer has them or saves nothing, and evaluations.
 
-    A run that begins with a plan also gets its early stopping, first of all, so that the saver sees its decision, and a
-    module without a ``validation_step`` that of `OffPolicyModule`. The metric ``monitor`` names the best checkpoint.
-    Several processes under a strategy that does not average our learners' gradients are a ``UsageError``.
+    A module without a ``validation_step`` gets that of `OffPolicyModule`. The metric ``monitor`` names the best
+    checkpoint. Several processes under a strategy that does not average our learners' gradients are a ``UsageError``.
     """
     several = trainer.world_size > 1 and isinstance(module, OffPolicyModule)
     if several and not isinstance(trainer.strategy, ReplicatedStrategy):
@@ -39,9 +28,6 @@ def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule,
             "pass per step, and an update has three; use pricerl.training.devices.ReplicatedStrategy"
         )
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
-    stops = any(isinstance(item, PlanStopping) for item in callbacks)
-    if isinstance(module, OffPolicyModule) and module.follows_plan and not stops:
-        callbacks.insert(0, PlanStopping(monitor, patience=PATIENCE, mode="max", check_on_train_epoch_end=False))
     if not any(isinstance(item, RunMetrics) for item in callbacks):
         callbacks.append(RunMetrics())
     if trainer.checkpoint_callbacks and not any(isinstance(item, RunCheckpoint) for item in callbacks):

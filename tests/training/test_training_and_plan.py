@@ -1,13 +1,11 @@
-"""Training that starts from the planner's prices."""
+"""Training by gradients through the market, and the plan with which its policy is compared."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from command_line import FAST, Result, run, seller_lines, write_lines
@@ -24,9 +22,6 @@ from pricerl.formatting import Formatter
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
-from pricerl.runs.checkpoint import Checkpoint
-from pricerl.sac.agent import SACAgent
-from pricerl.sac.cloning import Demonstrations
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.simulation.seller import SellerConfig
 from pricerl.training.algorithm import TaskSpec
@@ -34,11 +29,14 @@ from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
 SLOW, BAR = pytest.mark.slow, ("--trainer.enable_progress_bar", "true")
-PLANNER = ["--model.warm_start", "planner", "--model.network.hidden", "[64,64]"]
+PLANNER = [
+    *("--decision.compare_plan", "true", "--model.algorithm.actor_horizon", "null"),
+    *("--model.network.hidden", "[64,64]"),
+]
 
 
-def _clone(preset: str, **seller: int) -> tuple[SACModule, PricingDataModule]:
-    """Clone the plan without any update after it."""
+def _train(preset: str, **seller: int) -> tuple[SACModule, PricingDataModule]:
+    """Train from random weights with the default horizon."""
     seed_everything(0, verbose=False)
     data = PricingDataModule(
         seller=SellerConfig(days=130, units=30.0, seed=5, **seller),
@@ -46,9 +44,9 @@ def _clone(preset: str, **seller: int) -> tuple[SACModule, PricingDataModule]:
         reward=RewardConfig(preset),
         num_envs=16,
     )
-    module = SACModule(data.task, SACConfig(warmup_steps=64), NetworkConfig(hidden=(128, 128)))
+    module = SACModule(data.task, SACConfig(warmup_steps=256), NetworkConfig(hidden=(128, 128)))
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    Trainer(accelerator="cpu", max_steps=1, max_epochs=1, enable_model_summary=False, **quiet).fit(module, data)
+    Trainer(accelerator="cpu", max_steps=50, max_epochs=-1, enable_model_summary=False, **quiet).fit(module, data)
     return module.eval(), data
 
 
@@ -58,27 +56,20 @@ def test_normalized_critics_refuse_the_markets_gradient() -> None:
         SACModule(TaskSpec(3, 1), SACConfig(actor_horizon=2), network)
 
 
-def test_normalized_critics_refuse_to_clone_a_plan() -> None:
-    network = NetworkConfig(hidden=(8,), residual=False, value_bounds=False, normalized=True)
-    shown = Demonstrations(torch.zeros(4, 3), torch.zeros(4, 1), torch.zeros(4, 1), torch.zeros(4))
-    with pytest.raises(UsageError, match="learns without a plan"):
-        SACModule(TaskSpec(3, 1), network=network).imitate(shown, torch.Generator())
-
-
 @pytest.mark.parametrize(
-    "preset", ["balanced", "upward", pytest.param("profit", marks=SLOW), pytest.param("revenue", marks=SLOW)]
+    "preset",
+    ["balanced", pytest.param("upward", marks=SLOW), *(pytest.param(n, marks=SLOW) for n in ("profit", "revenue"))],
 )
-def test_a_clone_earns_nearly_what_the_plan_earns_under_every_preset(preset: str) -> None:
-    module, data = _clone(preset)
-    assert module.trainer.global_step == 0, "the first epoch only evaluates the clone"
+def test_fifty_updates_from_random_weights_earn_nearly_what_the_plan_earns_under_every_preset(preset: str) -> None:
+    module, data = _train(preset)
+    assert module.horizon == data.actor_horizon == 8
     gain = float(module.trainer.callback_metrics["eval/over_plan"])
-    keeping = data.benchmark(module).measure(lambda seen: torch.zeros(len(seen), 1)).mean()
-    assert gain > -0.1, "rewards per day: 1 % of profit"
-    assert gain > 0.5 * float(keeping) or float(keeping) > -0.02
+    assert gain > -0.06, "rewards per day: 0.6 % of profit"
 
 
-def test_one_policy_clones_the_plans_of_several_products() -> None:
-    module, data = _clone("balanced", products=3)
+@SLOW
+def test_one_policy_learns_the_prices_of_several_products() -> None:
+    module, data = _train("balanced", products=3)
     compared = data.benchmark(module).compare(module.policy)
     assert (compared.advantage > -0.2).all()
 
@@ -88,22 +79,9 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("warm")
     write_lines(folder / "seller.csv", seller_lines())
     words = ("--data.path", "seller.csv", "--run_name", "warm", *FAST, *PLANNER)
-    result = run(folder, "fit", *words, "--trainer.max_steps", "400", "--data.eval_every", "20", *BAR, "--verbose")
+    result = run(folder, "fit", *words, "--trainer.max_steps", "30", "--data.eval_every", "15", *BAR, "--verbose")
     assert result.code in (0, 4), result.err
     return folder, result
-
-
-def test_sac_stops_once_it_no_longer_improves_and_the_better_weights_are_best(warm: tuple[Path, Result]) -> None:
-    checkpoints = warm[0] / "checkpoints" / "warm"
-    with (checkpoints / "metrics.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["eval/over_plan"]]
-    gains = [float(row["eval/over_plan"]) for row in rows]
-    assert [float(row["updates"]) for row in rows] == [20.0 * count for count in range(len(rows))]
-    assert np.all(np.diff(gains[:-1]) > 0)
-    assert gains[-1] <= gains[-2] and len(gains) < 21, "it stopped before 400 updates"
-    best, last = (Checkpoint.read(checkpoints / name).content["global_step"] for name in ("best.ckpt", "last.ckpt"))
-    assert best == 20 * int(np.argmax(gains)) and last == 20 * (len(gains) - 1)
-    assert f"training: {last} of 400 updates, as evaluations no longer improved" in warm[1].err
 
 
 def test_the_outputs_name_who_proposes_and_by_how_much_the_two_differ(warm: tuple[Path, Result]) -> None:
@@ -122,9 +100,9 @@ def test_the_plan_is_on_the_screen_before_training_and_the_comparison_after_it(w
     folder, result = warm
     document = json.loads((folder / "checkpoints" / "warm" / "advice.json").read_text(encoding="utf-8"))
     (product,) = document["products"]
-    before, _, after = result.err.partition("training: ")
+    before, _, after = result.err.partition("training")
     head, verdict = before.split("the plan, before a policy is trained and compared with it:\n")
-    assert "cloning" not in head and "price" in verdict.splitlines()[0]
+    assert head and "price" in verdict.splitlines()[0]
     (compared,) = (line for line in after.splitlines() if line.startswith("note: "))
     assert compared.removeprefix("note: ") in proposer_lines(product, Formatter())
     near = {"advantage": -0.0009, "error": 0.0001, "unit": "share"}
@@ -138,34 +116,8 @@ def test_predict_plans_anew_and_may_be_told_to_follow_the_policy(warm: tuple[Pat
     words = ("predict", "--ckpt_path", "checkpoints/warm/best.ckpt", "--data.path", "seller.csv")
     planned = run(folder, *words, "--verbose")
     assert "proposes the path." in planned.out
-    alone = run(folder, *words, "--verbose", "--model.warm_start", "none")
+    alone = run(folder, *words, "--verbose", "--decision.compare_plan", "false")
     assert "The policy" in alone.out and "proposes the path" not in alone.out
-
-
-def test_a_resumed_run_is_not_cloned_again(warm: tuple[Path, Result]) -> None:
-    folder, _ = warm
-    before = Checkpoint.read(folder / "checkpoints" / "warm" / "last.ckpt").content
-    steps = before["global_step"]
-    words = ("--data.path", "seller.csv", "--run_name", "warm", *FAST, *PLANNER, "--ckpt_path", "last")
-    assert run(folder, "fit", *words, "--trainer.max_steps", str(steps + 20), "--data.eval_every", "20").code in (0, 4)
-    after = Checkpoint.read(folder / "checkpoints" / "warm" / "last.ckpt").content
-    assert after["global_step"] == steps + 20
-    optimizer = after["optimizer_states"][0]["state"]
-    assert float(next(iter(optimizer.values()))["step"]) == steps + 20
-
-
-def test_a_clone_far_from_the_plan_is_said_to_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def always_lower(agent: SACAgent, *arguments: object) -> None:
-        torch.nn.init.constant_(agent.actor.head.bias, -3.0)
-
-    monkeypatch.setattr("pricerl.training.module.clone", always_lower)
-    write_lines(tmp_path / "seller.csv", seller_lines())
-    words = ("--data.path", "seller.csv", "--run_name", "far", *FAST, *PLANNER, "--data.eval_every", "20")
-    result = run(tmp_path, "fit", *words)
-    assert "note: the clone of the plan earns " in result.err
-    assert "% of profit less than the plan; training goes on, the planner proposes" in result.err
 
 
 def test_a_policy_without_finite_actions_leaves_the_word_to_the_planner(fitted: Callable[..., Market]) -> None:
