@@ -42,7 +42,7 @@ class CountOneItem(Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         if module.ranks.settled and self.settled_at is None:
             self.settled_at = trainer.global_step
-        if trainer.current_epoch == 1 and batch_idx == 5:
+        if trainer.current_epoch == 0 and batch_idx == 5:
             self.before = trainer.global_step
             for name in ("all_reduce", "all_gather", "barrier", "broadcast", "reduce"):
                 count(name)
@@ -50,7 +50,7 @@ class CountOneItem(Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         if trainer.global_rank == 1 and trainer.global_step > 60:
             (Path(sys.argv[1]) / "rank1.pid").write_text(str(os.getpid()))
-        if trainer.current_epoch == 1 and batch_idx == 14:
+        if trainer.current_epoch == 0 and batch_idx == 14:
             self.found = f"{trainer.global_step - self.before} updates, {dict(sorted(MESSAGES.items()))}"
 
 
