@@ -31,6 +31,8 @@ Z_STEP = 1 / 8
 MEAN_RANGE = (1e-3, 1e6)
 """Smallest and largest mean of the table, units. Below the smallest there are almost no sales; above the largest the
 shape depends on the size alone."""
+LEAST_MEAN = 1e-30
+"""Mean in place of 0 where units are divided by it: a closed day."""
 LOG_MEAN_STEP = 0.25
 """Distance between two means, in logs."""
 
@@ -58,12 +60,8 @@ class UnitQuantiles(NamedTuple):
         Their gradient is that of units in proportion to the expectation.
         """
         if mean.requires_grad:
-            known = mean.detach()
+            known = mean.detach().clamp(min=LEAST_MEAN)
             return mean * (self.units(known, z_cell, product) / known)
-        return self.smooth_units(mean, z_cell, product).floor_()
-
-    def smooth_units(self, mean: Tensor, z_cell: Tensor, product: Tensor) -> Tensor:
-        """Return the units before the fraction is cut off, which have a derivative by their mean."""
         largest = MEAN_CELLS - 1e-3  # inside the last cell
         mean_cell = torch.addcmul(self.origin, mean.log(), self.scale).clamp(0, largest)
         row = mean_cell.long()
@@ -71,7 +69,7 @@ class UnitQuantiles(NamedTuple):
         cell = torch.add(torch.add(column, row, alpha=Z_CELLS), product, alpha=MEAN_CELLS * Z_CELLS)
         smaller, larger = self.corners.index_select(1, cell.flatten()).view(2, 2, *mean.shape)
         low, high = torch.lerp(smaller, larger, mean_cell.frac())
-        return torch.lerp(low, high, z_cell.frac()).exp_().mul(mean)
+        return torch.lerp(low, high, z_cell.frac()).exp_().mul(mean).floor_()
 
 
 class CommonNoise(NamedTuple):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import nbinom, norm
 
-from pricerl.env.noise import MAX_Z, Z_STEP, draw_z, sample_units, tabulate_units
+from pricerl.env.noise import MAX_Z, Z_STEP, cell_of, draw_z, sample_units, tabulate_units
 from pricerl.market.demand.regression import SIZE_RANGE
 
 MEANS = (0.05, 0.07, 0.4, 1.0, 1.3, 7.0, 8.2, 57.0, 200.0, 812.0, 5000.0)
@@ -79,3 +79,11 @@ def test_days_and_rows_draw_independently():
     z = (draw_z(3, 40_000, torch.Generator().manual_seed(0)) * Z_STEP - MAX_Z).view(6, 20_000)
     assert z.mean(1).tolist() == pytest.approx([0.0] * 6, abs=0.03)
     torch.testing.assert_close(torch.cov(z), torch.eye(6), rtol=0, atol=0.03)
+
+
+def test_the_gradient_of_units_is_that_of_a_share_of_their_mean():
+    mean = torch.tensor([[0.0, 20.0, 0.2]], requires_grad=True)
+    units = tabulate_units(torch.tensor([5.0])).units(mean, cell_of(torch.full((1, 3), 1.5)), torch.zeros(3).long())
+    units.sum().backward()
+    assert units[0, 0] == 0 and mean.grad[0, 0].isfinite()  # a closed day
+    torch.testing.assert_close(mean.grad[0, 1:], (units / mean).detach()[0, 1:])

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
-from scipy.stats import nbinom
+from scipy.stats import multivariate_normal, nbinom
 
 from pricerl.env import STOCK_ENV_ID
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.gym_adapter import GymVectorEnv
-from pricerl.env.stock.level import update_level
+from pricerl.env.stock.level import update_belief, update_level
 from pricerl.env.stock.price_and_stock import PriceAndStockEnv
 from pricerl.env.stock.shelf import Shelf
 from pricerl.errors import UsageError
@@ -164,6 +164,26 @@ def test_the_filter_agrees_with_a_numerical_integral(sold, sold_out, size):
     found = update_level(*(torch.tensor([value]) for value in values), torch.tensor([sold_out]))
     assert float(found[0]) == pytest.approx(after, abs=0.02)
     assert float(found[1]) == pytest.approx(spread, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("sold", "sold_out", "move"), [(9, False, 0.1), (31, False, -0.2), (25, True, 0.1), (9, False, 0)]
+)
+def test_the_slope_is_learned_as_by_a_numerical_integral(sold, sold_out, move):
+    mean, variance, slope, size, expected = 0.1, 0.02, (0.2, 0.25, -0.02), 12.0, 18.0
+    level, tilt = np.meshgrid(np.linspace(-1, 1.2, 401), np.linspace(-3, 3.4, 401), indexing="ij")
+    prior = multivariate_normal((mean, slope[0]), [[variance, slope[2]], [slope[2], slope[1]]])
+    now = level + move * tilt
+    due = expected * np.exp(now)
+    demand = nbinom(size, size / (size + due))
+    weight = (demand.sf(sold - 1) if sold_out else demand.pmf(sold)) * prior.pdf(np.stack([level, tilt], -1))
+    seen = np.cov(np.stack([now.ravel(), tilt.ravel()]), aweights=weight.ravel(), ddof=0)
+    means = [(weight * part).sum() / weight.sum() for part in (now, tilt)]
+    values = (torch.tensor([value]) for value in (mean, variance))
+    rest = (torch.tensor([value]) for value in (float(move), float(sold), expected, size))
+    found = update_belief(*values, torch.tensor(slope)[:, None], *rest, torch.tensor([sold_out]))
+    assert [float(found[0]), float(found[2][0])] == pytest.approx(means, abs=0.02)
+    assert [float(found[1]), *found[2][1:, 0].tolist()] == pytest.approx([seen[0, 0], seen[1, 1], seen[0, 1]], rel=0.1)
 
 
 def test_a_week_that_sold_out_never_lowers_the_belief(shelf):

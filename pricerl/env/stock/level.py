@@ -1,4 +1,4 @@
-"""Belief over the log level of demand, seen through sales that a stock-out cuts off."""
+"""Belief over the log level of demand and its slope, seen through sales that a stock-out cuts off."""
 
 from __future__ import annotations
 
@@ -35,3 +35,22 @@ def update_level(
     weight = (torch.where(sold_out, at_least, exactly) + prior + _WEIGHTS.to(mean)[:, None].log()).softmax(0)
     after = (weight * level).sum(0)
     return after, (weight * (level - after) ** 2).sum(0)
+
+
+@torch.no_grad()
+def update_belief(
+    mean: Tensor, variance: Tensor, slope: Tensor, move: Tensor, *seen: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean and variance of the log level at a new price, ``(B,)`` each, and its slope, after a week there.
+
+    The slope by the log price has mean, variance, and covariance with the level, ``(3, B)``; it is learned as in a
+    Kalman filter from what `update_level` learns. ``move (B,)`` is the log of the new price over the old one, and
+    ``seen`` is that function's sales, expectation, size and stock-out.
+    """
+    centre, spread, shared = slope
+    prior = mean + move * centre
+    wide = variance + move * (2 * shared + move * spread)
+    mean, variance = update_level(prior, wide, *seen)
+    gain = (shared + move * spread) / wide
+    learned = [centre + gain * (mean - prior), spread + gain**2 * (variance - wide), gain * variance]
+    return mean, variance, torch.stack(learned)

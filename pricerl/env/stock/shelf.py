@@ -16,7 +16,7 @@ from torch import Tensor
 from pricerl.data.days import RECENT_DAYS, WEEK
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import cell_of, tabulate_units
-from pricerl.env.stock.level import update_level
+from pricerl.env.stock.level import update_belief
 from pricerl.errors import UsageError
 from pricerl.guardrails.limits import PriceLimits, recent_prices
 from pricerl.guardrails.projection import feasible_band, pass_through, project
@@ -26,6 +26,8 @@ from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock, StockRows, 
 
 LEVEL_DRIFT = 0.05
 """Sd of the weekly change of the log demand level: 0.25 in half a year, as for goods whose fashion passes slowly."""
+SLOPE_RANGE = torch.tensor([1.1, 0.9, 1.0])
+"""Prices over today's between which the slope of every draw is taken, and today's."""
 SCALE_WEEKS = 4
 """Weeks of demand, in addition to the lead time, that half of the largest order action covers."""
 
@@ -71,7 +73,9 @@ class ShelfState(NamedTuple):
     """True log level of demand over the row's own draw, which no seller sees."""
     mean: Tensor
     variance: Tensor
-    """Belief over the log level of demand over the mean draw."""
+    """Belief over the log level of demand over the mean draw, at the price charged last."""
+    slope: Tensor
+    """``(3, B)`` how that level changes with the log price: mean, variance, and covariance with the level."""
 
     @property
     def price(self) -> Tensor:
@@ -130,8 +134,11 @@ class Shelf:
         if past.trail is not None:
             prices = past.trail.view(len(prices), -1, len(product))[:, -1]
         draws = torch.arange(market.num_draws + 1, device=market.device)
-        units = market.average_day(past.price[:, None], product[:, None], draws).expected_units
-        level = (units[:, :-1] / units[:, -1:]).log()
+        nearby = (SLOPE_RANGE.to(past.price)[:, None] * past.price)[..., None]
+        units = market.average_day(nearby, product[:, None], draws).expected_units
+        above, below, level = (units[..., :-1] / units[..., -1:]).log()
+        slope = (above - below) / (SLOPE_RANGE[0] / SLOPE_RANGE[1]).log()
+        covariance = ((slope - slope.mean(1, keepdim=True)) * level).sum(1) / (market.num_draws - 1)
         stock = self.stock.rows(product)
         factor = self.factor[:, product]
         rows = ShelfRows(
@@ -140,7 +147,7 @@ class Shelf:
             limits=self.dynamics.limits.rows(product),
             stock=stock,
             price=past.price,
-            usual=units[:, -1] * factor.sum(0) / stock.season_end,
+            usual=units[-1, :, -1] * factor.sum(0) / stock.season_end,
             factor=factor,
         )
         return ShelfState(
@@ -154,6 +161,7 @@ class Shelf:
             level=torch.zeros_like(past.price),
             mean=level.mean(1),
             variance=level.var(1) + LEVEL_DRIFT**2,
+            slope=torch.stack([torch.zeros_like(covariance), slope.var(1), covariance]),
         )
 
     def decide(self, state: ShelfState, action: Tensor) -> tuple[Tensor, Tensor]:
@@ -186,12 +194,16 @@ class Shelf:
             units = units * lift((price.log() - reference) * faded, rows.memory_gain, rows.memory_loss).mean(0)
         return units * state.rows.factor[state.week : state.week + len(price)]
 
+    def believe(self, state: ShelfState, price: Tensor) -> Tensor:
+        """Return what the mean draw expects at prices ``(T, B)``, money, at the believed slope of its level."""
+        return self.expect(state, price, state.rows.believed) * (price / state.price) ** state.slope[0]
+
     def charge(self, state: ShelfState, price: Tensor, order: Tensor, noise: Tensor) -> tuple[ShelfState, Week]:
         """Settle demand at an allowed price, for ``noise (3, B)`` in the level, the units and the next delivery."""
         level = state.level + LEVEL_DRIFT * noise[0]
         expected = self.expect(state, price[None], state.rows.market)[0] * level.exp()
-        smooth = self.quantiles.smooth_units(expected.clamp(min=1e-9)[None], cell_of(noise[1:2]), state.product)[0]
-        demand = torch.where(expected > 0, pass_through(smooth, smooth.floor()), 0.0)
+        units = self.quantiles.units(expected.clamp(min=1e-9)[None], cell_of(noise[1:2]), state.product)[0]
+        demand = torch.where(expected > 0, units, 0.0)
         late = torch.special.ndtr(noise[2]) < state.rows.stock.late_share
         return self.settle(state._replace(level=level), price, order, demand, late)
 
@@ -217,10 +229,12 @@ class Shelf:
         loss = torch.where(stock.season_end == state.week + 1, stock.write_off(cost) * remaining, 0.0)
         profit = rows.market.contribution(sold * price * rows.market.share_paid, sold) - held - loss
         is_open = stock.season_end > state.week
-        belief = state.mean, state.variance
+        belief = state.mean, state.variance, state.slope
         if self.learns:
             expected = self.expect(state, price[None], rows.believed)[0].clamp(min=1e-9)
-            belief = update_level(*belief, sold, expected, self.size[state.product], demand >= state.on_hand)
+            sold_out = demand >= state.on_hand
+            move = (price / state.price).log()
+            belief = update_belief(*belief, move, sold, expected, self.size[state.product], sold_out)
         after = state._replace(
             week=state.week + 1,
             on_hand=left - spoiled + inbound[0] - put_off,
@@ -229,5 +243,6 @@ class Shelf:
             log_reference_price=torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**WEEK),
             mean=torch.where(is_open, belief[0], state.mean),
             variance=torch.where(is_open, belief[1], state.variance) + LEVEL_DRIFT**2,
+            slope=torch.where(is_open, belief[2], state.slope),
         )
         return after, Week(torch.where(is_open, profit, 0.0), sold, demand - sold, spoiled)

@@ -64,8 +64,8 @@ def draw_paths(shelf: Shelf, state: ShelfState, plan: Tensor, count: int, genera
 
 def count_units(shelf: Shelf, state: ShelfState, plan: Tensor, level: Tensor, shock: Tensor) -> Tensor:
     """Return paths at log levels ``(T, S, B)`` and normal shocks ``(2, T, S, B)``, units whole at the plan's prices."""
-    expected = shelf.expect(state, plan_prices(state, plan).exp(), state.rows.believed)[:, None].clamp(min=1e-9)
-    units = shelf.quantiles.smooth_units(expected * level.exp(), cell_of(shock[0]), state.product).floor()
+    expected = shelf.believe(state, plan_prices(state, plan).exp())[:, None].clamp(min=1e-9)
+    units = shelf.quantiles.units(expected * level.exp(), cell_of(shock[0]), state.product)
     return torch.stack([units / expected, (torch.special.ndtr(shock[1]) < state.rows.stock.late_share).float()])
 
 
@@ -77,7 +77,7 @@ def value_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor) -> 
     stock = state.rows.stock
     market = state.rows.believed
     price = plan_prices(state, plan).exp()
-    demand = shelf.expect(state, price, market)[:, None] * paths[0]
+    demand = shelf.believe(state, price)[:, None] * paths[0]
     order = plan_orders(state, plan)
     weeks = torch.arange(len(order), device=order.device)[:, None]
     surprise = (demand - demand.mean(1, keepdim=True)).roll(1, 0) * (weeks > 0)[:, None]
