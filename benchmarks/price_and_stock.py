@@ -5,13 +5,16 @@ Run from the repository root::
     python benchmarks/price_and_stock.py sellers --count 12 --futures 8
     python benchmarks/price_and_stock.py advice --count 1 --futures 1
     python benchmarks/price_and_stock.py own --count 4 --futures 8
+    python benchmarks/price_and_stock.py network --horizon 26 --seconds 150
     python benchmarks/price_and_stock.py speed --products 1000
 
 ``sellers`` plays 26 weeks of every seller of ``shops/stock_sellers.py``, in several futures with the same luck for each
 policy. Every policy sees the market fitted to a year of history, the guardrails of ``fit``, the shelf, and nothing of
 the truth. ``tuned`` is the best of 96 settings per seller in that fitted market. ``advice`` plays the same with the
 product's own advice as one more policy, from a market that is fitted anew every week. ``own`` plays in the fitted
-market itself, where a seller who foresees demand is a bound. ``speed`` times the first plan of many products.
+market itself, where a seller who foresees demand is a bound. ``network`` trains one network for all sellers by SAC in
+the fitted markets of 36 other sellers of each kind, as a correction of their tuned rules, through the gradient of
+``--horizon`` weeks (0: plain SAC), and plays it in the true futures. ``speed`` times the first plan of many products.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import time
 import numpy as np
 import torch
 from shops.advised_shelf import AdvisedShelf
+from shops.stock_network import network_policy, train_network
 from shops.stock_rules import SETTINGS, CoverRule, ShelfPolicy, blind_price, foresee, roll_shelf, tune_rules
 from shops.stock_sellers import KINDS, Futures, StockSeller, open_sellers
 from torch import Tensor
@@ -34,8 +38,11 @@ from pricerl.evaluation.stock.stock_planner import StockPlanner
 from pricerl.market.stock import MOST_WEEKS
 
 TUNED, PLANNED, ADVISED = "tuned rule", "MPC", "advice, followed"
+NETWORK, MEAN = "network", "mean of network and MPC"
 SEED = 20_000
 """First seed of the sellers."""
+TRAINING_SEED, TRAINING_COUNT = 60_000, 36
+"""First seed, and number of each kind, of the sellers in whose markets networks are trained."""
 
 LEGEND = """Percent. gain: of profit over the tuned rule's, mean over sellers, with standard error and worst seller
 harmed: sellers who lose more than 1 % of a quarter's profit; out: weeks with a stock-out; lost: units of those wanted
@@ -82,6 +89,16 @@ def policies(shelf: Shelf, state: ShelfState) -> dict[str, ShelfPolicy]:
         TUNED: CoverRule(shelf, blind, *best),
         PLANNED: StockPlanner(shelf),
     }
+
+
+def mean_policy(one: ShelfPolicy, other: ShelfPolicy) -> ShelfPolicy:
+    """Return the policy of the geometric mean of two prices, and the mean of two orders."""
+
+    def decide(state: ShelfState) -> tuple[Tensor, Tensor]:
+        price, order = zip(one(state), other(state), strict=True)
+        return (price[0] * price[1]).sqrt(), (order[0] + order[1]) / 2
+
+    return decide
 
 
 def report(sellers: list[StockSeller], futures: int, found: dict[str, tuple[FloatArray, ...]]) -> None:
@@ -146,6 +163,31 @@ def run_own(options: argparse.Namespace) -> None:
     report(sellers, options.futures, found)
 
 
+def run_network(options: argparse.Namespace) -> None:
+    """Train a network in the markets of other sellers, play it in the true futures and print the table."""
+    others, market = open_sellers(TRAINING_COUNT, TRAINING_SEED)
+    training = Shelf(Dynamics(market), [seller.stock for seller in others])
+    best = tune_rules(training, torch.Generator().manual_seed(1))
+    print(f"{len(others)} sellers to train on: {time.process_time():.0f} CPU seconds", flush=True)
+    agent = train_network(training, best, options.horizon, options.seconds)
+    sellers, shelf, state = open_shelf(options)
+    futures = Futures(sellers, options.futures, options.seed)
+    chosen = policies(shelf, state)
+    rule, planner = chosen[TUNED], chosen[PLANNED]
+    network = network_policy(agent, shelf, state, rule)
+    plays = {TUNED: rule, PLANNED: planner, NETWORK: network, MEAN: mean_policy(network, StockPlanner(shelf))}
+    found = {name: play(shelf, state, policy, futures) for name, policy in plays.items()}
+    report(sellers, options.futures, found)
+    tuned, planned = (found[name][0].reshape(-1, options.futures).mean(1) for name in (TUNED, PLANNED))
+    kinds = np.array([seller.kind for seller in sellers])
+    for name in (NETWORK, MEAN):
+        ahead = 100 * (found[name][0].reshape(-1, options.futures).mean(1) - planned) / tuned
+        for kind in ("all", *KINDS):
+            rows = ahead[(kinds == kind) | (kind == "all")]
+            error = rows.std(ddof=1) / np.sqrt(len(rows))
+            print(f"{name} over {PLANNED}, {kind}: {rows.mean():+.2f} (se {error:.2f})")
+
+
 def run_speed(options: argparse.Namespace) -> None:
     """Time the first plan of many products, the sellers repeated."""
     sellers, market = open_sellers(options.count, options.seed)
@@ -165,13 +207,24 @@ def run_speed(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["sellers", "advice", "own", "speed"])
+    commands = {
+        "sellers": run_sellers,
+        "advice": run_sellers,
+        "own": run_own,
+        "network": run_network,
+        "speed": run_speed,
+    }
+    parser.add_argument("command", choices=list(commands))
     parser.add_argument("--count", type=int, default=12, help="sellers of each kind")
     parser.add_argument("--futures", type=int, default=8, help="futures per seller")
     parser.add_argument("--products", type=int, default=1000, help="products of the timing")
+    parser.add_argument(
+        "--horizon", type=int, default=MOST_WEEKS, help="weeks of gradient of the network; 0: plain SAC"
+    )
+    parser.add_argument("--seconds", type=float, default=150.0, help="CPU seconds of the network's training")
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
-    {"sellers": run_sellers, "advice": run_sellers, "own": run_own, "speed": run_speed}[options.command](options)
+    commands[options.command](options)
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ class StockedProduct:
         level = (LEVEL_DRIFT * drift.cumsum(0)).exp()
         known = torch.cat([torch.ones_like(level[:1]), level[:-1]])
         wanted = self.shelf.expect(state, price, state.rows.market)
-        units = self.shelf.quantiles.smooth_units((wanted * level).clamp(min=1e-9), cell_of(shock), state.product)
+        units = self.shelf.quantiles.units((wanted * level).clamp(min=1e-9), cell_of(shock), state.product)
         demand = torch.where((shock != 0) & (wanted > 0), units.floor(), wanted)
         late = torch.special.ndtr(delay) < stock.late_share
         target = self._base_stock(weeks, (demand / known).view(shape), late.view(shape))
