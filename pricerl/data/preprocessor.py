@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -96,28 +97,35 @@ class DataPreprocessor:
     def refit(cls, fresh: History, trained: Mapping[str, Any]) -> DataPreprocessor:
         """Return a preprocessor of a newer history of some or all products, with the scaler and choice of forecasts.
 
-        A product that has the name of its file takes that of the only product trained on. ``trained`` is the
-        `trained_state` of the earlier preprocessor.
+        A product that has the name of its file takes that of the only product trained on. Next to a product of a
+        trained catalogue, new ones are taken with their own scaler, as the policy reads their description. ``trained``
+        is the `trained_state` of the earlier preprocessor.
 
         Raises:
-            DataError: names products that were not trained on, or weekly rows instead of daily ones, or the reverse.
+            DataError: lists the products if none of a trained catalogue is there, or others than the only one trained
+                on; or rows are weeks instead of days, or the reverse.
         """
         names = trained["names"]
         if fresh.unnamed and len(names) == 1:
             fresh = fresh.renamed(names[0])
         fresh_names = [product.product for product in fresh.products]
         strangers = [name for name in fresh_names if name not in names]
-        if strangers:
+        if strangers and (len(names) == 1 or len(strangers) == len(fresh_names)):
             found = f"is not in the checkpoint; it has {list_names(names)}"
             texts = [f"product {name!r} {found}{did_you_mean(name, names)}" for name in strangers]
             raise DataError(fresh.source, texts)
         new, known = (STEP_WORDS[days] for days in (fresh.products[0].step_days, trained["step_days"]))
         if new != known:
             raise DataError(fresh.source, [f"rows are {new}s, the policy was trained on {known}s; run fit"])
-        order = [names.index(name) for name in fresh_names]
-        scaler = MinMaxScaler(np.array(trained["gain"]), np.array(trained["bias"]))
-        chosen = [trained["chosen"][index] for index in order]
-        return cls.fit(fresh, DataConfig(**trained["config"]), chosen, scaler.select(order), order)
+        config = DataConfig(**trained["config"])
+        order = [names.index(name) if name in names else len(names) + crc32(name.encode()) for name in fresh_names]
+        chosen = [trained["chosen"][index] if index < len(names) else None for index in order]
+        fitted = cls.fit(fresh, config, chosen, numbers=order)
+        for row, index in enumerate(order):
+            if index < len(names):
+                fitted.scaler.gain[row] = trained["gain"][index]
+                fitted.scaler.bias[row] = trained["bias"][index]
+        return fitted
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> DataPreprocessor:
         """Return a preprocessor whose histories have the own prices ``(D_p,)`` that ``find`` returns for them."""

@@ -14,7 +14,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.naming import list_sources
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.reader import read_history
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
@@ -37,6 +37,7 @@ from pricerl.market.row_table import TABLES
 from pricerl.progress import stage
 from pricerl.runs.names import name_run
 from pricerl.simulation.seller import SellerConfig, simulated_history
+from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 
@@ -243,6 +244,8 @@ class PricingDataModule(ReplayDataModule):
         self.problems = tuple(Problem(*item) for item in state_dict.get("problems", ()))
         if self.path is not None:
             fitted = DataPreprocessor.refit(self._read(), trained)
+            if new := [name for name in fitted.names if name not in trained["names"]]:
+                print_notes([f"{list_names(new)}: new since the training, advised all the same; fit learns from all"])
         elif "products" in trained:
             self._check_currency("the checkpoint's history")
             fitted = DataPreprocessor.from_state_dict(trained)

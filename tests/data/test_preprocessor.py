@@ -123,10 +123,21 @@ def test_a_fresh_file_may_have_some_products_in_any_order(three: DataPreprocesso
     np.testing.assert_array_equal(every_window(moved, 1), every_window(three, 0))
 
 
-def test_fresh_product_without_training_is_refused_with_the_closest_name(three: DataPreprocessor) -> None:
+def test_a_new_product_beside_trained_ones_has_its_own_scaler_and_number(three: DataPreprocessor) -> None:
+    fresh = simulated_history(SellerConfig(days=60, products=4), DataConfig())
+    moved = DataPreprocessor.refit(fresh, three.trained_state())
+    alone = DataPreprocessor.fit(fresh, DataConfig())
+    np.testing.assert_array_equal(moved.scaler.gain[:3], three.scaler.gain)
+    np.testing.assert_array_equal(moved.scaler.gain[3], alone.scaler.gain[3])
+    fewer = History("fresh.csv", fresh.products[2:], fresh.reports[2:])
+    assert moved.numbers[:3] == (0, 1, 2)
+    assert DataPreprocessor.refit(fewer, three.trained_state()).numbers == moved.numbers[2:]
+
+
+def test_a_file_of_new_products_alone_is_refused_with_the_closest_name(three: DataPreprocessor) -> None:
     fresh = simulated_history(SellerConfig(days=60, products=4), DataConfig())
     with pytest.raises(DataError) as caught:
-        DataPreprocessor.refit(fresh, three.trained_state())
+        DataPreprocessor.refit(History("fresh.csv", fresh.products[3:], fresh.reports[3:]), three.trained_state())
     assert caught.value.problems == (
         "product 'product-4' is not in the checkpoint; it has 'product-1', 'product-2', 'product-3'"
         "; did you mean 'product-3'?",
