@@ -137,9 +137,7 @@ def main() -> None:
     pricing_data.GRADIENT_ROWS = options.rows
     trained = open_catalogue(options.train, options.days, 1_000)
     gaps = Gaps({"trained": trained, "unseen": open_catalogue(options.unseen, options.days, 50_000)}, options.every)
-    algorithm = SACConfig(
-        actor_horizon=options.horizon, actor_lr=options.rate, alpha=0.01, final_lr_share=0.1, alpha_lr=3e-4
-    )
+    algorithm = SACConfig(actor_horizon=options.horizon, actor_lr=options.rate, alpha=0.01)
     network = NetworkConfig(hidden=(options.width, options.width))
     train_policy(trained, options.updates, algorithm, network, [gaps], options.start)
     gaps.print_kinds("unseen")
