@@ -25,17 +25,22 @@ DESCRIPTION = (
     "season",
     "median_price",
     "price_span",
+    "best_price",
 )
 """Features in order. Elasticity 10 % below, at and 10 % above the median price, and its sd over the posterior draws.
 Reference-price effect of a rise; margin after fees and unit cost; units per day; demand of the last weeks over the
-whole history's. Scaled median price, and span of the scaler's prices."""
+whole history's. Scaled median price, span of the scaler's prices, and scaled best constant price by the objective."""
+
+PRICES = 81
+"""Prices between the limits among which the best one is sought: about 1 % apart."""
 
 
 @torch.no_grad()
-def describe(market: Market, references: References, history: HistoryTensors) -> Tensor:
+def describe(market: Market, references: References, history: HistoryTensors, best_price: Tensor) -> Tensor:
     """Describe every product, ``(P, M)`` in [0, 1].
 
     An absolute elasticity of 8, its sd of 2 and a loss of 4 are scaled to 1, volumes of 0.1 and 10,000 to 0 and 1.
+    ``best_price (P,)`` is money.
     """
     slopes = torch.stack([_elasticity(market, ratio * references.price) for ratio in (0.9, 1.0, 1.1)])
     below, at_median, above = -slopes.mean(2) / 8
@@ -61,6 +66,7 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
         0.5 + 0.5 * torch.tensor(seasons, dtype=torch.float32, device=market.device),
         history.gain[:, 0] * references.price + lowest,
         ((1 - lowest) / -lowest).log(),
+        history.gain[:, 0] * best_price + lowest,
     ]
     return torch.stack(columns, 1).nan_to_num(0.5, 1.0, 0.0).clamp(0, 1)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
 from pricerl.env.config import EnvConfig
-from pricerl.env.description import describe
+from pricerl.env.description import PRICES, describe
 from pricerl.env.history_tensors import LOOK_BACK_DAYS, HistoryTensors
 from pricerl.env.noise import Noise, UnitQuantiles, draw_z, tabulate_units
 from pricerl.env.references import References, find_references, find_spans, find_spread
@@ -56,7 +56,21 @@ class Dynamics:
         self.calendar = self.history.build_calendar(market.weekday, market.holiday)
         self.description = market.size.new_zeros(market.num_products, 0)
         if self.config.describe:
-            self.description = describe(market, self.references, self.history)
+            self.description = describe(market, self.references, self.history, self._best_price())
+
+    @torch.no_grad()
+    def _best_price(self) -> Tensor:
+        """Return the constant price ``(P,)`` of the highest posterior-mean reward inside the fixed limits, money."""
+        product, _ = self.history.latest()
+        box = price_box(self.limits.rows(product), self.history.current_price())
+        share = torch.linspace(0, 1, PRICES, device=product.device)
+        draw = torch.arange(self.market.num_draws, device=product.device)[:, None]
+        found = []
+        for row, low, high in zip(product, box.low, box.high, strict=True):
+            price = torch.lerp(low, high, share)
+            reward, _ = self.constant_price(price[None], row.view(1, 1), draw)
+            found.append(price[reward.mean(0).argmax()])
+        return torch.stack(found)
 
     @cached_property
     def quantiles(self) -> UnitQuantiles:

@@ -13,6 +13,7 @@ from pricerl.env.description import DESCRIPTION
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.market.demand.config import DemandConfig
+from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import SellerConfig
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -40,6 +41,12 @@ def test_different_markets_have_different_descriptions(fitted):
     assert all(0 <= value <= 1 for row in (first, *others) for value in row.values())
     assert all(row["margin"] != first["margin"] and row["elasticity"] != first["elasticity"] for row in others)
     assert all(row["elasticity_sd"] > 0.01 for row in (first, *others))
+
+
+def test_the_best_price_of_a_known_market_is_inside_the_limits_nearest_to_the_optimum(known_demand):
+    dynamics = Dynamics(known_demand(price=10.0, elasticity=-2.0), RewardConfig("profit"), config=DESCRIBED)
+    price = dynamics._best_price()
+    assert price.item() == pytest.approx(min(12.0, float(dynamics.limits.support_high)), rel=0.01)
 
 
 def test_every_day_of_an_observation_carries_the_description(fitted):
