@@ -44,7 +44,7 @@ MAX_FILES = 12
 MAX_FILE_LINES = 400
 MAX_FOLDER_LINES = {
     ".": 1300,
-    "advice": 1260,
+    "advice": 1300,
     "advice/report": 900,
     "advice/sentences": 790,
     "cli": 2870,
@@ -58,7 +58,7 @@ MAX_FOLDER_LINES = {
     "env/stock": 430,
     "evaluation": 1840,
     "evaluation/card": 410,
-    "evaluation/stock": 420,
+    "evaluation/stock": 430,
     "experiments": 1240,
     "guardrails": 1520,
     "market": 1350,

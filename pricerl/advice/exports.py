@@ -14,6 +14,7 @@ from pricerl.errors import import_extra
 DOCUMENT = "advice.json"
 PRICES = "prices.csv"
 WORKBOOK = "advice.xlsx"
+REORDERS = "reorders.csv"
 OUTCOMES = ("units", "sales", "profit")
 
 

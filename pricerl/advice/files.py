@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pricerl import __version__
-from pricerl.advice.exports import DOCUMENT, OUTCOMES, PRICES, WORKBOOK
+from pricerl.advice.exports import DOCUMENT, OUTCOMES, PRICES, REORDERS, WORKBOOK
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.result import ProductAdvice
 from pricerl.errors import PROBLEMS, UsageError
@@ -75,13 +75,26 @@ def render_files(
     formatter: Formatter,
     problems: str = "",
 ) -> dict[str, str]:
-    """Return table, document, pages and, of products that were skipped, ``problems`` of an advice as texts by name."""
+    """Return table, document and pages of an advice as texts by name.
+
+    Products that were skipped add their ``problems``, products with stock their planned orders at the supplier.
+    """
     content = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
     content["products"] = [item.to_dict() for item in advice]
     document = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=float)
     pages = dict(render_pages(json.loads(document)))
     tables = {TABLE: render_csv(advice, max(PLAIN_DIGITS, formatter.price_decimals))}
-    return {**tables, DOCUMENT: f"{document}\n", **pages, **({PROBLEMS: problems} if problems else {})}
+    optional = {PROBLEMS: problems, REORDERS: _render_reorders(advice)}
+    return {**tables, DOCUMENT: f"{document}\n", **pages, **{name: text for name, text in optional.items() if text}}
+
+
+def _render_reorders(advice: list[ProductAdvice]) -> str:
+    """Return ``reorders.csv``: one row per planned order at the supplier; empty where no stock is known."""
+    stocks = [(item.product, item.stock) for item in advice if item.stock is not None]
+    rows = [
+        (safe_text(name), day, f"{units:g}", arrives) for name, stock in stocks for day, units, arrives in stock.orders
+    ]
+    return csv_text([("Product", "Order On", "Units", "Arrives"), *rows]) if stocks else ""
 
 
 def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
@@ -114,7 +127,7 @@ def check_folder(folder: Path, role: str = "") -> None:
         raise UsageError(f"{role}{above} is a file; name a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise UsageError(f"{role}{folder} cannot be written: no permission")
-    refuse_folders(folder, (TABLE, DOCUMENT, PRICES, INDEX, WORKBOOK, PROBLEMS))
+    refuse_folders(folder, (TABLE, DOCUMENT, PRICES, REORDERS, INDEX, WORKBOOK, PROBLEMS))
 
 
 def read_advice(folder: Path) -> dict[str, Any] | None:

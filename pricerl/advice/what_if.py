@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pricerl.arrays import Interval, interval_of
-from pricerl.data.days import steps_in
+from pricerl.data.days import WEEK, steps_in
 from pricerl.decide.final_check import nearest_allowed, objections_to
 from pricerl.env.product import Product
+from pricerl.evaluation.stock.half_year import StockOutlook, plan_half_years
 from pricerl.evaluation.valuation import value_paths
-from pricerl.formatting import Formatter, counted, unit_digits
+from pricerl.formatting import Formatter, counted, plural, unit_digits
 from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.terminal import table
 
 
 class Answer(NamedTuple):
-    """Value of charging a price on all days of the forecast horizon."""
+    """Value of charging a price on all days of the forecast horizon, or until the half-year or season of stock ends."""
 
     product: Product
     price: float
     """Money."""
     days: int
-    """Days, or weeks for weekly rows, of the forecast horizon."""
+    """Days, or weeks for weekly rows, over which the values are means."""
     measures: dict[str, tuple[Interval, Interval, Interval]]
     """Units, sales, profit and conversions per day, if known: asked, kept, and their difference in the same draws."""
     probability_better: float | None
@@ -30,13 +31,18 @@ class Answer(NamedTuple):
     """Objections of the guardrails, each with its reason."""
     allowed: float
     """Nearest price that all guardrails and relations to other products allow on the next day, money."""
+    outlooks: tuple[StockOutlook, ...]
+    """Outlook of the stock at the price and at the current one; empty where no stock is known."""
 
 
 def ask(product: Product, price: float, horizon: int) -> Answer:
     """Compare charging a price, money, over the forecast horizon, days, with keeping the current price."""
     now = product.current_price
     steps = steps_in(horizon, product.history.step_days)
-    asked, kept = value_paths(product, product.money([price, now])[:, None].expand(2, steps))
+    paths = product.money([price, now])[:, None].expand(2, steps)
+    stocked = plan_half_years(product.dynamics, [product.index]).get(product.index)
+    asked, kept = value_paths(product, paths) if stocked is None else stocked.value(paths)
+    outlooks = () if stocked is None else tuple(stocked.look_ahead(path) for path in paths)
     fields = {name: name for name in ("units", "sales", "profit")}
     fields |= {"organic conversion %": "organic", "ad conversion %": "ad"}
     measures = {
@@ -47,7 +53,8 @@ def ask(product: Product, price: float, horizon: int) -> Answer:
     }
     better = asked.over(kept).probability_better
     objections = (*objections_to(price, product), *relation_objections(price, product))
-    return Answer(product, price, steps, measures, better, objections, nearest_chargeable(price, product))
+    days = steps if stocked is None else stocked.stock.season_end * WEEK // product.history.step_days
+    return Answer(product, price, days, measures, better, objections, nearest_chargeable(price, product), outlooks)
 
 
 def relation_objections(price: float, product: Product) -> list[str]:
@@ -81,7 +88,19 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
     if answer.objections:
         objections.append(f"  the nearest price that they all allow next is {formatter.price(answer.allowed)}")
-    return [f"{answer.product.name}: {asked} instead of {now}", *table(rows), f"  earns more in  {better}", *objections]
+    title = f"{answer.product.name}: {asked} instead of {now}"
+    stock = [
+        f"  stock at {shown}: {_stock_words(outlook, formatter)}"
+        for shown, outlook in zip((asked, now), answer.outlooks, strict=False)
+    ]
+    return [title, *table(rows), f"  earns more in  {better}", *stock, *objections]
+
+
+def _stock_words(outlook: StockOutlook, f: Formatter) -> str:
+    """Return how long the units on hand last, what to order now, and what is lost all the same."""
+    lasts = "is enough" if outlook.cover is None else f"lasts about {f.number(outlook.cover, 1)} weeks"
+    order = f"order {plural(round(outlook.order.mean), 'unit')} now" if not outlook.no_order else "order nothing now"
+    return f"{lasts}; {order}; {f.number(outlook.lost[0], 0)} units lost to stock-outs until {f.date(outlook.ends)}"
 
 
 def _cells(name: str, asked: Interval, kept: Interval, difference: Interval, f: Formatter) -> tuple[str, ...]:

@@ -18,11 +18,13 @@ from pricerl.advice.describe import advise
 from pricerl.advice.files import About, render_files
 from pricerl.advice.report.render import render_page
 from pricerl.advice.sentences.next_steps import Place, stock_lines
+from pricerl.advice.what_if import answer_lines, ask
 from pricerl.data.config import DataConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.standing import Account, Order, Standing
 from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.errors import UsageError
 from pricerl.evaluation.stock.half_year import plan_half_years
 from pricerl.formatting import Formatter
@@ -249,3 +251,23 @@ def test_a_stop_rule_waits_for_units_in_stock(found):
 def test_a_minimum_hold_beyond_a_week_is_refused(market):
     with pytest.raises(UsageError, match="prices change weekly"):
         advised(market, PLENTY, min_hold_days=10)
+
+
+def test_what_if_keeps_the_price_as_the_advice_does_and_says_how_long_stock_lasts(market, found):
+    product = Product(stocked(market, PACKED), 0)
+    answer = ask(product, round(1.05 * product.current_price, 2), 14)
+    _, kept, gain = answer.measures["profit"]
+    assert kept.mean == pytest.approx(found["packed"].keep.profit.mean)
+    assert answer.days == 182 and gain.low <= gain.mean <= gain.high
+    higher, now = answer.outlooks
+    assert higher.cover > now.cover and now.order.mean == pytest.approx(found["packed"].stock.order.mean, rel=0.5)
+    lines = answer_lines(answer, EURO)
+    assert sum(" lasts about " in line and "units lost to stock-outs until" in line for line in lines) == 2
+
+
+def test_planned_orders_are_a_file_of_their_own_and_no_prices(found):
+    files, document = written(found["packed"])
+    rows = [line.split(",") for line in files["reorders.csv"].splitlines()]
+    planned = document["products"][0]["stock"]["orders"]
+    assert rows[0] == ["Product", "Order On", "Units", "Arrives"] and len(rows) == 1 + len(planned) > 1
+    assert rows[1][1:] == [planned[0][0], f"{planned[0][1]:g}", planned[0][2]]

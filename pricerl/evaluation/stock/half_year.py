@@ -7,6 +7,7 @@ the week before. Sales that will be lost before an order of today can arrive are
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -229,10 +230,14 @@ def _repeat(record: Any, times: int) -> Any:
 
 
 @torch.no_grad()
-def plan_half_years(dynamics: Dynamics) -> dict[int, StockedProduct]:
-    """Plan the half-year of every product that has stock, in one batch; return them by number. Errors are `Shelf`'s."""
+def plan_half_years(dynamics: Dynamics, products: Collection[int] | None = None) -> dict[int, StockedProduct]:
+    """Plan the half-year of every product with stock, or of some, in one batch; return them by number.
+
+    Errors are `Shelf`'s.
+    """
     market = dynamics.market
-    rows = [index for index, item in enumerate(market.products) if item.stock is not None]
+    chosen = range(market.num_products) if products is None else products
+    rows = [index for index in chosen if market.products[index].stock is not None]
     if not rows:
         return {}
     stocks = [item.stock or Stock(0.0) for item in market.products]
