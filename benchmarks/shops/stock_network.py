@@ -144,6 +144,9 @@ class SimulatedShelves:
         self.buffer.add(Transition(state.observation, action, reward, discount, self._now.observation))
         return self._now, reward, discount
 
+    def keep(self, state: ShelfView) -> None:
+        """Leave the rows as they are: each step has kept them."""
+
     def _open(self) -> ShelfView:
         market = self._shelf.market
         product = torch.randint(market.num_products, (self._rows,))

@@ -222,7 +222,9 @@ class Decision:
     follow: Literal["path", "step", "limit", "hold"]
     """Whole path, as much of it as the evidence allows, the nearest allowed price, or the current one."""
     grade: Grade
+    """Grade of the evidence."""
     source: Source
+    """Source of the price."""
     lacks_evidence: bool
     """Whether the price is kept because evidence is missing, not because it is good."""
     why: str

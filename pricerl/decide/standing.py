@@ -37,6 +37,7 @@ class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """State of an account and the price that its plan aims at; all amounts are money."""
 
     account: Account
+    """The account."""
     target: Money
     """The current price if no change is worth its risk."""
     proposed: bool
@@ -91,12 +92,15 @@ class Order:
     id: int
     """Number of its entry in the decision log."""
     kind: Literal["override", "pause", "price_test"]
+    """Kind of the order."""
     price: float | None
     """Money; None for a pause, which keeps the current price; the regular price of a price test."""
     until: str
     """Last day of the order."""
     actor: str
+    """Person who gave it."""
     reason: str
+    """Reason given."""
     status: Status
     """Status on the next day."""
     refusal: str = ""
@@ -122,9 +126,13 @@ class Check:
     """Outcome compared with the mean and the 90 % limits of its prediction."""
 
     predicted: float
+    """Mean of the prediction."""
     low: float
+    """5 % limit."""
     high: float
+    """95 % limit."""
     actual: float
+    """Outcome."""
     inside: bool
     """Whether the outcome lies inside the limits."""
 
@@ -138,14 +146,19 @@ class TrackDay:
     entry: int
     """Number of the last log entry before that day."""
     source: str
+    """Source of the advised price."""
     advised_price: float
+    """Money."""
     charged_price: float
+    """Money."""
     outcome: Outcome
     """Only days at the advised price test the forecast."""
     units: Check | None
     """None on days that do not test the forecast, like sales and profit."""
     sales: Check | None
+    """Money."""
     profit: Check | None
+    """Money."""
     model_price: float | None
     """Price of the model, if a person or the kill switch overruled it."""
     model_profit: float | None
@@ -159,8 +172,11 @@ class Overruled:
     """Days on which the model was overruled: its prices and those charged, daily means in money."""
 
     days: int
+    """Number of days."""
     model_price: float
+    """Money."""
     charged_price: float
+    """Money."""
     model_profit: float | None
     """Profit that the model expected at its price; None if profit is unknown."""
     actual_profit: float | None
@@ -172,6 +188,7 @@ class TrackRecord:
     """Past days of one product for which advice had been given in advance."""
 
     days: tuple[TrackDay, ...]
+    """The days, ascending."""
     followed: int
     """Number of days at the advised price."""
     inside: dict[str, tuple[int, int]]
@@ -186,9 +203,13 @@ class PreviousAdvice(NamedTuple):
     """Last advice on a product before this one, by the number of its entry in the log; prices are money."""
 
     entry: int
+    """Its number in the log."""
     current_price: float
+    """Money, as the next."""
     recommended_price: float
+    """Money."""
     grade: str
+    """Grade of the evidence."""
     contradiction: str = ""
     """How the history contradicts the one that it knew, as a clause; empty if it does not. Then nothing that refers to
     earlier prices goes on: neither the account nor orders."""

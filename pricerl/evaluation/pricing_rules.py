@@ -229,6 +229,7 @@ class BaselineRow(NamedTuple):
     """Price of a rule, and the value of approaching it as fast as the guardrails allow."""
 
     rule: str
+    """Name of the rule."""
     price: float
     """Money, inside the guardrails."""
     outcome: DailyOutcome

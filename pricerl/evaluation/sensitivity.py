@@ -34,6 +34,7 @@ class ObservedCause(NamedTuple):
     """An observed cause, and the bias from a confounder of the same strength."""
 
     name: str
+    """Name of the cause."""
     price_share: float
     """Partial R2 of the log price, given the other causes."""
     units_share: float

@@ -35,7 +35,9 @@ class DailyOutcome:
     """Expected units, sales and profit per day, in units and money, with 90 % limits over the posterior draws."""
 
     units: Interval
+    """Units."""
     sales: Interval
+    """Money."""
     profit: Interval | None
     """None where costs are unknown."""
 

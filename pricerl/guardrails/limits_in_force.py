@@ -16,7 +16,9 @@ class LimitsInForce:
     lowest_rule: str
     """Setting that determines it."""
     highest: float
+    """Highest next price, money."""
     highest_rule: str
+    """Setting that determines it."""
     conflict: str
     """The two conflicting rules; empty if there is no conflict."""
     beyond: tuple[str, ...]

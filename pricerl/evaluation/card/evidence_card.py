@@ -63,6 +63,7 @@ class CardLine(NamedTuple):
     """Question of the card of evidence."""
 
     question: str
+    """Name of the question."""
     verdict: Quality
     """FAIL lowers the grade by a step; where it is the prior share that fails, nothing can be estimated."""
     finding: str
