@@ -33,7 +33,6 @@ from pricerl.runtime import claim_compute
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.simulation.seller import simulated_history
 from pricerl.training import pricing_data
-from pricerl.training.callbacks import attached
 from pricerl.training.pricing_data import PricingDataModule
 
 KINDS = ("constant", "linear", "exponential", "logit", "kinked", "thin", "reference", "threshold")
@@ -77,7 +76,7 @@ class Gaps(Callback):
         for name, data in catalogues.items():
             discount = GAMMA**data.dynamics.days_per_step
             self.benchmarks[name] = PlanBenchmark(data.plan(discount), discount)
-        self._began, self._seconds, self._seen = 0.0, 0.0, False
+        self._began, self._seconds = 0.0, 0.0
         self.last: dict[str, torch.Tensor] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -85,9 +84,8 @@ class Gaps(Callback):
         self._began = time.process_time()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
-        """Compare the start after a cloning, and then every ``every`` updates."""
-        if not self._seen or trainer.global_step % self.every == 0:
-            self._seen = True
+        """Compare every ``every`` updates."""
+        if trainer.global_step % self.every == 0:
             self._seconds += time.process_time() - self._began
             pl_module.eval()
             self._compare(pl_module, trainer.global_step)
@@ -129,17 +127,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=256, help="rows with gradients")
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--rate", type=float, default=1e-3, help="initial learning rate of the actor")
-    parser.add_argument("--start", default="none", choices=["planner", "none"])
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     claim_compute(1)
-    attached.PATIENCE = 10**9
     pricing_data.GRADIENT_ROWS = options.rows
     trained = open_catalogue(options.train, options.days, 1_000)
     gaps = Gaps({"trained": trained, "unseen": open_catalogue(options.unseen, options.days, 50_000)}, options.every)
     algorithm = SACConfig(actor_horizon=options.horizon, actor_lr=options.rate, alpha=0.01)
     network = NetworkConfig(hidden=(options.width, options.width))
-    train_policy(trained, options.updates, algorithm, network, [gaps], options.start)
+    train_policy(trained, options.updates, algorithm, network, [gaps])
     gaps.print_kinds("unseen")
 
 

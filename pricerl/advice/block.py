@@ -131,7 +131,8 @@ def _comparison(product: Record, f: Formatter) -> Iterator[str]:
     kept = product["keep"]
     change = verdict.compared(product)
     money = f", {f.currency}" if f.currency else ""
-    new = "change" if product["uplift"] is not None else f"at {f.price(product['settled_price'])}"
+    weighed = "planned" if product.get("stock") else f"at {f.price(product['settled_price'])}"
+    new = "change" if product["uplift"] is not None else weighed
     rows: list[tuple[str, ...]] = [("", "keep", new, "difference (90 %)") if change else ("", "keep", "", "")]
     for name in ("profit", "sales", "units"):
         if kept[name] is None:

@@ -115,7 +115,7 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
     new = price(product["recommended_price"])
     column = f"charge {new}" if price(product["days"][-1]["recommended_price"]) == new else "as advised"
     if product["uplift"] is None:
-        column = f"go to {price(product['settled_price'])}"
+        column = "follow the plan" if product.get("stock") else f"go to {price(product['settled_price'])}"
     changed = change is not None and any(change[1]["units"])
     rows = []
     for name in ("profit", "sales", "units"):

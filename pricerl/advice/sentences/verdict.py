@@ -233,7 +233,9 @@ def why_words(product: Record, f: Formatter) -> str:
         return why
     verb = "bring more revenue" if product["measure"] == "sales" else "earn more"
     share = counted(weighed["probability_better"], product["num_draws"])
-    return f"going to {f.price(product['settled_price'])} would {verb} in {share} plausible scenarios. {sentence(why)}"
+    price = f.price(product["settled_price"])
+    change = f"the plan by way of {price}" if product.get("stock") else f"going to {price}"
+    return f"{change} would {verb} in {share} plausible scenarios. {sentence(why)}"
 
 
 def compared(product: Record) -> tuple[Record, Record] | None:
