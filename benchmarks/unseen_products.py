@@ -28,6 +28,7 @@ from shops.sellers import ShopConfig
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.env.config import EnvConfig
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.runtime import claim_compute
 from pricerl.sac.config import NetworkConfig, SACConfig
@@ -58,7 +59,7 @@ def simulate_catalogue(products: int, days: int, first: int) -> History:
 
 def open_catalogue(products: int, days: int, first: int) -> PricingDataModule:
     """Return the data of a simulated catalogue."""
-    data = PricingDataModule()
+    data = PricingDataModule(env=EnvConfig(describe=True))
     data.preprocessor = DataPreprocessor.fit(simulate_catalogue(products, days, first), DataConfig())
     return data
 

@@ -58,7 +58,7 @@ MAX_FOLDER_LINES = {
     "env/stock": 430,
     "evaluation": 1840,
     "evaluation/card": 410,
-    "evaluation/stock": 430,
+    "evaluation/stock": 440,
     "experiments": 1240,
     "guardrails": 1520,
     "market": 1350,

@@ -8,7 +8,7 @@ the week before. Sales that will be lost before an order of today can arrive are
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -87,6 +87,8 @@ class StockedProduct:
     shelf: Shelf
     weeks: Tensor
     """``(26,)`` money, inside the guardrails."""
+    valued: dict[tuple[float, ...], PathValue] = field(default_factory=dict)
+    """Values by weekly prices: those of the kept price and of the plan are needed again and again."""
 
     def path(self, horizon: int, wait: int = 0) -> Tensor:
         """Return the price of each of the next rows, money ``(H,)``, if the plan begins after some rows of ``wait``."""
@@ -108,11 +110,19 @@ class StockedProduct:
 
     def value(self, prices: Tensor) -> list[PathValue]:
         """Value the paths ``(R, H)``, money, per day until the season ends, each with orders to suit."""
+        weeks = self.weekly(prices)
+        keys = [tuple(row) for row in weeks.T.tolist()]
+        unknown = {key: row for row, key in enumerate(keys) if key not in self.valued}
+        if unknown:
+            self.valued.update(zip(unknown, self._value(weeks[:, [*unknown.values()]]), strict=True))
+        return [self.valued[key] for key in keys]
+
+    def _value(self, weeks: Tensor) -> list[PathValue]:
+        """Value prices ``(26, R)``, money."""
         market = self.product.market
         cost = self.product.fitted.cost
-        weeks = self.weekly(prices)
         played = self.play(weeks)
-        sales = played.sold * weeks[..., None] * market.share_paid[self.product.index]
+        sales = played.sold * weeks[: len(played.sold), :, None] * market.share_paid[self.product.index]
         sums = torch.stack([played.sold, sales, played.profit]).sum(1, dtype=torch.float64)[..., :-1]
         means = sums.view(*sums.shape[:2], PATHS, -1).mean(2).cpu().numpy()
         means *= market.step_days / (WEEK * self.stock.season_end)
@@ -131,10 +141,13 @@ class StockedProduct:
         return self.shelf.start(torch.full_like(draw, self.product.index), draw), luck.to(market.device)
 
     @torch.no_grad()
-    def play(self, weeks: Tensor, orders: bool = True) -> Played:
-        """Play prices ``(T, R)``, money, on the shelf with base-stock ``orders`` inside their limits, or with none."""
+    def play(self, weeks: Tensor, orders: Tensor | float = 1.0) -> Played:
+        """Play prices ``(26, R)``, money, until the season ends; base-stock ``orders`` are 1, or 0 in rows ``(R,)``."""
         start, luck = self._start
+        weeks = weeks[: self.stock.season_end]
+        luck = luck[:, : len(weeks)]
         shape = (*weeks.shape, luck.shape[2])
+        ordering = torch.as_tensor(orders, device=weeks.device).expand(shape[1]).repeat_interleave(shape[2])
         state = _repeat(start, shape[1])
         stock = state.rows.stock
         lead = int(stock.lead_weeks[0])
@@ -154,7 +167,7 @@ class StockedProduct:
             supply = torch.cat([state.on_hand[None], state.inbound]).cumsum(0)[:lead]
             ahead = mean[week : week + lead].cumsum(0) * known[week]
             goal = target[week] - (ahead - supply[: len(ahead)]).amax(0).clamp(min=0)
-            missing = (goal - state.held) * orders
+            missing = (goal - state.held) * ordering
             arrives = stock.season_end > week + lead
             order = project_order(missing, state.held, state.rows.believed.unit_cost, stock, arrives)
             state, outcome = self.shelf.settle(state, price[week], order, demand[week], late[week])
@@ -183,16 +196,16 @@ class StockedProduct:
         """Return the outlook from the end of the history at a path ``(H,)``, money."""
         start, _ = self._start
         stock = self.stock
-        plan, idle = (self.play(self.weekly(path[None]), orders) for orders in (True, False))
+        plan = self.play(self.weekly(path.expand(2, -1)), torch.tensor([1.0, 0.0], device=path.device))
         weeks = stock.season_end
         lead = stock.lead_weeks
 
         def day(week: int, before: int = 0) -> str:
             return (self.product.first_day + timedelta(WEEK * week - before)).isoformat()
 
-        empty = ((idle.lost[:weeks, 0, :-1] > 0).cumsum(0) > 0).float()
+        empty = ((plan.lost[:, 1, :-1] > 0).cumsum(0) > 0).float()
         likely = next((week for week, is_empty in enumerate(empty.median(1).values.tolist()) if is_empty), 0)
-        wanted = np.append(0.0, plan.wanted[:weeks, 0, -1].cumsum(0).cpu().numpy())
+        wanted = np.append(0.0, plan.wanted[:, 0, -1].cumsum(0).cpu().numpy())
         cover = float(np.interp(stock.on_hand, wanted, np.arange(weeks + 1)))
         inbound = [(week, units) for week, units in enumerate(stock.inbound, 1) if units]
         orders = plan.order[:, 0, -1].tolist()
@@ -200,7 +213,7 @@ class StockedProduct:
         missing = orders[0] + plan.target[0, 0] * (ahead / ahead[-1].clamp(min=1e-9) - 1)
         rows = start.rows
         drawn = project_order(missing, start.held, rows.believed.unit_cost, rows.stock, rows.stock.season_end > lead)
-        held = [stock.on_hand + sum(stock.inbound) + orders[0], *plan.held[:weeks, 0, :-1].mean(1).tolist()]
+        held = [stock.on_hand + sum(stock.inbound) + orders[0], *plan.held[:, 0, :-1].mean(1).tolist()]
         wants = float(plan.target[0, 0, -1]) - held[0] >= max(stock.smallest_order, stock.pack_size) / 2
         why = "your largest order or your budget leaves no room" if wants else "a later order is early enough"
         cost = self.product.fitted.cost.means[1]
@@ -214,7 +227,7 @@ class StockedProduct:
             orders=tuple((day(week), units, day(week + lead)) for week, units in enumerate(orders) if units),
             order_by=day(likely - lead) if likely >= lead else None,
             stock_out=float(empty[min(lead, weeks) - 1].mean()),
-            lost=(float(plan.lost[:, 0, :-1].sum(0).mean()), float(idle.lost[:, 0, :-1].sum(0).mean())),
+            lost=(float(plan.lost[:, 0, :-1].sum(0).mean()), float(plan.lost[:, 1, :-1].sum(0).mean())),
             cash=(cost * float(np.mean(held[1:])), cost * max(held)),
             profit=interval_of(self.value(path[None])[0].profit * weeks * WEEK / self.product.market.step_days),
             left=held[-1],
