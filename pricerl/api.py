@@ -83,7 +83,7 @@ def advise(
     source: Sources | Frame | None = None,
     *,
     preset: str = "balanced",
-    max_steps: int = 2000,
+    max_steps: int = 100,
     seed: int = 0,
     horizon: int = 14,
     run_name: str | None = None,
@@ -94,7 +94,7 @@ def advise(
     The files and log entry of ``fit`` are written to ``checkpoints/RUN``; `load` reads the policy from there.
 
     >>> import pricerl
-    >>> (advice,) = pricerl.advise("sales.csv", max_steps=20)  # a quick trial; 2,000 updates by default
+    >>> (advice,) = pricerl.advise("sales.csv", max_steps=20)  # a quick trial; 100 updates by default
     >>> advice.current_price, advice.decision.grade in ("A", "B", "B-", "C", "D")
     (10.0, True)
     >>> [day.recommended_price for day in advice.days][:3]
