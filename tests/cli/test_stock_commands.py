@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from command_line import FAST, run, seller_lines, write_lines
 
+TODAY = ("--today", "2025-05-01")
+"""The day after the history, so that a count without a day is that of its end."""
+
 
 @pytest.mark.slow
 def test_price_and_order_follow_the_newest_stock(tmp_path: Path) -> None:
@@ -15,14 +18,14 @@ def test_price_and_order_follow_the_newest_stock(tmp_path: Path) -> None:
     write_lines(tmp_path / "costs.csv", ["Product,Unit Cost", "Mug,4.00"])
     terms = "Lead Time,Storage Fee,Smallest Order,Pack Size"
     write_lines(tmp_path / "stock.csv", [f"Product,In Stock,{terms}", "Mug,10,3 weeks,0.05,24,12"])
-    made = run(tmp_path, "advise", "sales.csv", "--costs", "costs.csv", "--stock", "stock.csv", *FAST)
+    made = run(tmp_path, "advise", "sales.csv", "--costs", "costs.csv", "--stock", "stock.csv", *TODAY, *FAST)
     assert made.code in (0, 4), made.err
     scarce = stock_of(tmp_path)
     assert scarce["on_hand"] == 10 and scarce["order"][0] >= 24 and scarce["order"][0] % 12 == 0
     assert f" Order {scarce['order'][0]:.0f} units now" in made.out and "\n Stock      10 units on hand" in made.out
 
     write_lines(tmp_path / "stock.csv", [f"Product,In Stock,{terms}", "Mug,5000,3 weeks,0.05,24,12"])
-    again = run(tmp_path, "predict", "--stock", "stock.csv")
+    again = run(tmp_path, "predict", "--stock", "stock.csv", *TODAY)
     assert again.code in (0, 4), again.err
     plenty = stock_of(tmp_path)
     assert plenty["no_order"] == "a later order is early enough" and plenty["cover"] is None
