@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from shops.known_market import known_market
 
 from pricerl.data.config import DataConfig
@@ -51,6 +54,32 @@ class KnownMarketData(PricingDataModule):
         self.preprocessor = DataPreprocessor.fit(History("known", (scaled,), history.reports), DataConfig())
         cost = CostConfig(unit_cost=6.0)
         self.market = known_market(self.preprocessor, lambda price: 2000.0 * price**-2.0, cost, memory)
+
+
+class TimedComparison(Callback, ABC):
+    """Comparison of the policy every ``every`` updates, which ``seconds``, of CPU time, leave out."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.seconds = 0.0
+        self._began = 0.0
+
+    @abstractmethod
+    def compare(self, module: Any, updates: int) -> None:
+        """Compare a module, in evaluation mode, after some updates."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._began = time.process_time()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
+        """Compare, with the clock stopped."""
+        if trainer.global_step % self.every == 0:
+            self.seconds += time.process_time() - self._began
+            pl_module.eval()
+            self.compare(pl_module, trainer.global_step)
+            pl_module.train()
+            self._began = time.process_time()
 
 
 def train_policy(

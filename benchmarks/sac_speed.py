@@ -132,7 +132,7 @@ def bare_loop(tick: Tick) -> None:
     optimizers = make_optimizers(agent)
     update = CompiledFunction(SACUpdate(agent, optimizers).update, "updates")
     collector = Collector(env, config, seed=0)
-    collector.warm_up(agent, random=True)
+    collector.warm_up(agent)
     while True:
         collector.collect(agent, config.updates_per_iteration)
         for batch in collector.buffer.sample_many(config.updates_per_iteration, BATCH):

@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import time
 import warnings
 from dataclasses import replace
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from price_training import PLAIN, train_policy
+from price_training import PLAIN, TimedComparison, train_policy
 from shops.pricebench import PLAIN_TRUTHS
 from torch import Tensor
 
@@ -59,8 +57,8 @@ def join(products: int, days: int) -> History:
     return replace(histories[0], products=sold, reports=tuple(history.reports[0] for history in histories))
 
 
-class Parity(Callback):
-    """Comparison of policy and plans by product, before training and every ``every`` updates.
+class Parity(TimedComparison):
+    """Comparison of policy and plans by product, every ``every`` updates.
 
     Args:
         data: the products with their plans.
@@ -69,31 +67,18 @@ class Parity(Callback):
     """
 
     def __init__(self, data: PricingDataModule, every: int, start: str) -> None:
-        self.data, self.every, self.start = data, every, start
+        super().__init__(every)
+        self.data, self.start = data, start
         self.plan = data.plan(0.97**data.dynamics.days_per_step)
         self.planned = self._earn(self.plan)
-        self._began, self._seconds, self._seen = 0.0, 0.0, False
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock before the cloning."""
-        self._began = time.process_time()
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
-        """Compare the start after the cloning, and then every ``every`` updates."""
-        if not self._seen or trainer.global_step % self.every == 0:
-            self._seen = True
-            self._seconds += time.process_time() - self._began
-            pl_module.eval()
-            self._compare(pl_module, trainer.global_step)
-            pl_module.train()
-            self._began = time.process_time()
-
-    def _compare(self, module: Any, updates: int) -> None:
+    def compare(self, module: Any, updates: int) -> None:
+        """Print how many products are at parity."""
         dynamics = self.data.dynamics
         reward, profit = self._earn(lambda now: dynamics.decide(now, module.policy(now.observation)[:, 0]))
         objective = (reward - self.planned[0]) * (dynamics.reward.profit_share or 0.1)
         money = profit / self.planned[1] - 1
-        cells = [f"{self.start:>14} {updates:6} updates {self._seconds:7.1f} CPU s"]
+        cells = [f"{self.start:>14} {updates:6} updates {self.seconds:7.1f} CPU s"]
         for name, gap in (("objective", objective), ("profit", money)):
             parity, middle = (gap >= -PARITY).float().mean(), gap.median()
             cells.append(f"{name}: {parity:4.0%} at parity, median {middle:+.2%}, worst {gap.min():+.2%}")

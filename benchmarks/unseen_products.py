@@ -13,7 +13,6 @@ gap is the policy's reward minus that of the product's own plan, converted to a 
 from __future__ import annotations
 
 import argparse
-import time
 import warnings
 from collections import defaultdict
 from dataclasses import replace
@@ -21,8 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from price_training import train_policy
+from price_training import TimedComparison, train_policy
 from shops.sellers import ShopConfig
 
 from pricerl.data.config import DataConfig
@@ -64,7 +62,7 @@ def open_catalogue(products: int, days: int, first: int) -> PricingDataModule:
     return data
 
 
-class Gaps(Callback):
+class Gaps(TimedComparison):
     """Gaps of the policy to the plans of catalogues, every ``every`` updates.
 
     Args:
@@ -73,28 +71,16 @@ class Gaps(Callback):
     """
 
     def __init__(self, catalogues: dict[str, PricingDataModule], every: int) -> None:
-        self.every, self.benchmarks = every, {}
+        super().__init__(every)
+        self.benchmarks = {}
         for name, data in catalogues.items():
             discount = GAMMA**data.dynamics.days_per_step
             self.benchmarks[name] = PlanBenchmark(data.plan(discount), discount)
-        self._began, self._seconds = 0.0, 0.0
         self.last: dict[str, torch.Tensor] = {}
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
-        self._began = time.process_time()
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
-        """Compare every ``every`` updates."""
-        if trainer.global_step % self.every == 0:
-            self._seconds += time.process_time() - self._began
-            pl_module.eval()
-            self._compare(pl_module, trainer.global_step)
-            pl_module.train()
-            self._began = time.process_time()
-
-    def _compare(self, module: Any, updates: int) -> None:
-        cells = [f"{updates:6} updates {self._seconds:7.1f} CPU s"]
+    def compare(self, module: Any, updates: int) -> None:
+        """Print how many products each catalogue's policy serves."""
+        cells = [f"{updates:6} updates {self.seconds:7.1f} CPU s"]
         for name, benchmark in self.benchmarks.items():
             gap = benchmark.compare(module.policy).advantage * (benchmark.dynamics.reward.profit_share or 0.1)
             served = (gap >= -CLOSE).float().mean()
