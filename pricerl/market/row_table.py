@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +21,7 @@ from pricerl.data.reading.numbers import is_blank, read_number_columns
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.errors import MAX_PROBLEMS_SHOWN, DataError, UsageError, did_you_mean
-from pricerl.formatting import safe_text
+from pricerl.formatting import csv_text, safe_text
 
 Row = Mapping[str, Any]
 """Values by the keys of a table's columns, at least one number."""
@@ -198,11 +196,9 @@ class RowTable(NamedTuple):
 
     def template(self, products: Mapping[str, float | None]) -> str:
         """Return a file to fill in: a row per product with its first number, blank where it is unknown."""
-        text = io.StringIO(newline="")
         blank = [""] * (len(self.columns) - 2)
         rows = ([safe_text(name), "" if it is None else f"{it:.10g}", *blank] for name, it in products.items())
-        csv.writer(text, lineterminator="\n").writerows([[column.name for column in self.columns.values()], *rows])
-        return text.getvalue()
+        return csv_text([[column.name for column in self.columns.values()], *rows])
 
 
 def _plain(text: str) -> str | None:
