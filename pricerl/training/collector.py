@@ -79,13 +79,13 @@ class Collector:
         return int(self._episodes)
 
     @torch.no_grad()
-    def warm_up(self, policy: Algorithm, random: bool, observe: bool = True) -> None:
-        """Fill the buffer with ``warmup_steps`` random or own actions; a resumed run need not ``observe`` them."""
+    def warm_up(self, policy: Algorithm, resumed: bool = False) -> None:
+        """Fill the buffer with ``warmup_steps`` random actions; a resumed run takes its own, unobserved."""
         while len(self.buffer) < min(self.config.warmup_steps, self.config.buffer_capacity):
-            if observe:
+            if not resumed:
                 policy.observe(self._observation)
-            returns = self._step(policy, self._random_action() if random else self._act(policy))
-            if observe:
+            returns = self._step(policy, self._act(policy) if resumed else self._random_action())
+            if not resumed:
                 policy.observe_returns(returns)
 
     @torch.no_grad()

@@ -201,13 +201,13 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         self.collector = collector = Collector(self.build_env(), policy.algorithm, seed)
         collector.simulator = self.simulator
         if resumed is None or resumed["counts"] is None:
-            collector.warm_up(policy, random=True)
+            collector.warm_up(policy)
             return collector
         if why := self._restore(collector):
             if self._rank == 0:
                 print_notes([f"resumed at update {done:,}; statistical, not exact: {why}"])
             collector.load_counts(resumed["counts"])
-            collector.warm_up(policy, random=False, observe=False)
+            collector.warm_up(policy, resumed=True)
             collector.load_counts(resumed["counts"])
         return collector
 

@@ -119,7 +119,7 @@ def test_a_policy_of_networks_continues_bit_by_bit(steps, fitted):
     torch.manual_seed(0)
     learner = Networks(env)
     collector = Collector(env, CONFIG, 1)
-    collector.warm_up(learner, random=True)
+    collector.warm_up(learner)
     collector.collect(learner, steps)
     new, exact = restored(other, collector)
     found = []
@@ -132,7 +132,7 @@ def test_a_policy_of_networks_continues_bit_by_bit(steps, fitted):
 
 def test_learners_see_the_discounted_return_of_every_row_since_its_episode_began():
     collector, learner = Collector(Walk(), CONFIG, 1), Learner()
-    collector.warm_up(learner, random=True)
+    collector.warm_up(learner)
     collector.collect(learner, 4)
     rows = collector.buffer.rows(0, collector.buffer.added)
     reward, discount = rows[:, 3].view(-1, 3), rows[:, 4].view(-1, 3)
@@ -147,7 +147,7 @@ def test_learners_see_the_discounted_return_of_every_row_since_its_episode_began
 def test_a_restored_collector_sees_and_stores_the_same(steps):
     torch.manual_seed(0)
     collector = Collector(SavedWalk(), CONFIG, 1)
-    collector.warm_up(Learner(), random=True)
+    collector.warm_up(Learner())
     collector.collect(Learner(), 2 * steps + 1)
     torch.manual_seed(7)
     new, exact = restored(SavedWalk(), collector)
@@ -162,7 +162,7 @@ def test_a_restored_collector_sees_and_stores_the_same(steps):
 @pytest.mark.parametrize("taken", [1, 3, 10])
 def test_a_collector_saved_within_a_turn_continues_with_the_batches_left(taken):
     collector, learner = Collector(SavedWalk(), CONFIG, 1), Learner()
-    collector.warm_up(learner, random=True)
+    collector.warm_up(learner)
     for _ in range(taken):
         collector.next_batch(learner)
     torch.manual_seed(7)
@@ -192,7 +192,7 @@ def test_a_policy_whose_actions_are_not_finite_stops_collection():
 
 def test_a_restored_collector_that_warms_up_again_draws_the_next_random_actions():
     collector = Collector(SavedWalk(), CONFIG, 1)
-    collector.warm_up(Learner(), random=True)
+    collector.warm_up(Learner())
     new, _ = restored(SavedWalk(), collector)
     assert torch.equal(new._random_action(), collector._random_action())
 
@@ -215,7 +215,7 @@ def test_a_state_does_not_change_as_collection_goes_on():
 )
 def test_without_the_env_counters_continue_and_episodes_start_anew(saved, env):
     collector = Collector(saved, CONFIG, 1)
-    collector.warm_up(Learner(), random=True)
+    collector.warm_up(Learner())
     collector.collect(Learner(), 9)
     new, exact = restored(env, collector, seed=1)
     assert not exact and (new.counts(), new.buffer.added) == (collector.counts(), collector.buffer.added)

@@ -25,7 +25,7 @@ def test_collection_and_updates_never_synchronize_with_the_device():
     agent = SACAgent(flatdim(env.single_observation_space), 1, config, NetworkConfig()).to("cuda")
     agent.step_discount = config.gamma
     update, collector = SACUpdate(agent, make_optimizers(agent)).update, Collector(env, config, seed=0)
-    collector.warm_up(agent, random=True)
+    collector.warm_up(agent)
     for mode in ("default", "error"):  # the first round loads kernels
         torch.cuda.set_sync_debug_mode(mode)
         try:
@@ -49,7 +49,7 @@ def test_recorded_updates_and_env_steps_are_those_of_plain_calls():
         env._step = GraphedFunction(step, "env steps") if graphed else step
         update = GraphedFunction(update, "updates") if graphed else update
         collector = Collector(env, SACConfig(warmup_steps=640), seed=0)
-        collector.warm_up(agent, random=True)
+        collector.warm_up(agent)
         for batch in collector.buffer.sample_many(10, 256):
             update(batch)
         assert not graphed or None not in (update._graph, env._step._graph)
