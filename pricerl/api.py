@@ -83,7 +83,7 @@ def advise(
     source: Sources | Frame | None = None,
     *,
     preset: str = "balanced",
-    max_steps: int = 100,
+    max_steps: int | None = None,
     seed: int = 0,
     horizon: int = 14,
     run_name: str | None = None,
@@ -105,7 +105,7 @@ def advise(
             columns, which is written to ``checkpoints/RUN/RUN.csv``; a simulated seller if absent. One that cannot be
             used is a ``DataError``.
         preset: objective: ``balanced``, ``profit``, ``revenue`` or ``upward``.
-        max_steps: gradient updates.
+        max_steps: gradient updates; as many as the command makes if absent.
         seed: seed of all random numbers.
         horizon: length of the forecast horizon in days.
         run_name: name of the run; derived from file and preset if absent, ``frame`` for a frame.
