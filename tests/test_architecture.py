@@ -44,10 +44,10 @@ MAX_FILES = 12
 MAX_FILE_LINES = 400
 MAX_FOLDER_LINES = {
     ".": 1300,
-    "advice": 1300,
+    "advice": 1305,
     "advice/report": 900,
     "advice/sentences": 790,
-    "cli": 2870,
+    "cli": 2873,
     "data": 1410,
     "data/cleaning": 1490,
     "data/reading": 1990,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,7 @@ from pricerl.evaluation.valuation import elasticity_at, find_break_even, log_uni
 from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.today import DIGITS
+from pricerl.market.stock_rows import COSTLESS
 
 MAX_HORIZON = 365
 """Longest horizon in days, well inside the calendar."""
@@ -129,7 +131,7 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
         ),
         market=_market_facts(case, course),
         checks=_check_proposal(case, model, skill),
-        data_quality=product.market.preprocessor.reports[product.index].to_dict(case.config.min_days),
+        data_quality=_judge_data(case),
         stop_rule=stop_rule,
         account=course.account,
         random_prices=course.drawn,
@@ -147,6 +149,15 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
     test = None if planned is None else planned.test
     details = gather_details(product, model.path.price.cpu().double().numpy(), test)
     return replace(advice, reason=explain(advice.to_dict(), case.formatter), details=details)
+
+
+def _judge_data(case: Case) -> dict[str, Any]:
+    """Return the data report, with a doubt if stock is left out."""
+    product = case.product
+    report = product.market.preprocessor.reports[product.index]
+    if product.fitted.stock is not None and case.stocked is None:
+        report = replace(report, doubts=(*report.doubts, f"stock {COSTLESS}"))
+    return report.to_dict(case.config.min_days)
 
 
 def _market_facts(case: Case, course: Course) -> MarketFacts:

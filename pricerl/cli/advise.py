@@ -20,13 +20,14 @@ from pricerl.advice.sentences.verdict import Record
 from pricerl.advice.what_if import answer_lines, ask
 from pricerl.cli.decisions import outbox_lines
 from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_file, with_first, with_tables
-from pricerl.data.reading.problems import problem_table
+from pricerl.data.reading.problems import list_names, problem_table
 from pricerl.env.product import Product
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.evaluation.backtest import Backtest
 from pricerl.formatting import Formatter, plural
 from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.market.fitting import find_pool
+from pricerl.market.stock_rows import COSTLESS
 from pricerl.operations.backtests import backtest_task, find_backtests, keep_backtests
 from pricerl.operations.catalogue import CHUNK, Advised, Chunk, relate, split
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head
@@ -228,6 +229,8 @@ def _score(run: Run) -> int:
 def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
     advice, files, shop, recorded = deliver(run)
+    if costless := [item.product for item in advice if f"stock {COSTLESS}" in item.data_quality["reasons"]]:
+        print_notes([f"stock of {list_names(costless)} {COSTLESS}."])
     if run.options.format == "json":
         write_json(json.loads(files.document.read_text(encoding="utf-8")))
     else:

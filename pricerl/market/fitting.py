@@ -15,8 +15,6 @@ from pricerl.arrays import FloatArray
 from pricerl.data.days import weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.data.reading.problems import list_names
-from pricerl.errors import UsageError
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import CostConfig, decode_cost
 from pricerl.market.demand.config import MIXTURE, DemandConfig
@@ -57,7 +55,7 @@ def fit_market(
         seed: seed of the draws; the same seed and history give the same market.
         conversions: whether to fit conversions, too; units alone take half the time.
         priors: pooled prior of each product; they follow from the products at hand if absent.
-        stocks: stock known to the seller; of a product without a known unit cost it is a ``UsageError``.
+        stocks: stock known to the seller; it counts where the unit cost is known, too.
     """
     config = demand or DemandConfig()
     cost = cost or CostConfig()
@@ -69,10 +67,6 @@ def fit_market(
         for number, product, prior in zip(numbers, products, pooled, strict=True)
     ]
     held = [replace(item, stock=find_stock(stocks, product)[0]) for item, product in zip(fitted, products, strict=True)]
-    pairs = zip(products, held, strict=True)
-    if costless := [product.product for product, item in pairs if item.stock is not None and not item.cost.known]:
-        remedy = f"fill in costs.csv (pricerl init FILE) for {list_names(costless)}, and add --costs costs.csv"
-        raise UsageError(f"stock: orders need unit costs; {remedy}")
     return assemble(preprocessor, held)
 
 

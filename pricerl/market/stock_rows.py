@@ -19,6 +19,9 @@ from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock
 Stocks = Mapping[str, Sequence[Row]]
 """Rows by product, those of the only one under an empty name; units of several rows add up."""
 
+COSTLESS = "is left out: orders need its unit cost; fill in costs.csv (pricerl init), and add --costs costs.csv"
+"""Remark on the stock of a product without a known unit cost."""
+
 
 def find_notes(stocks: Stocks, histories: Sequence[ProductHistory]) -> list[str]:
     """Return what is assumed about stock, and what is left out; stock of none of the products is a ``UsageError``."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from html import unescape
 from pathlib import Path
 
 import pytest
 from command_line import FAST, inside, run, seller_lines, write_lines
 
+from pricerl.advice.block import block_lines
+from pricerl.advice.report.render import render_page
+from pricerl.advice.sentences.next_steps import Place
 from pricerl.cli.advise import run_lightning
+from pricerl.formatting import Formatter
 from pricerl.market.stock import Stock
 
 LINES = [*seller_lines(60, product="Mug"), *seller_lines(60, seed=2, product="Bowl")[1:]]
@@ -47,34 +53,45 @@ def test_the_newest_stock_is_kept_carried_forward_and_replaced(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("words", "columns", "problem"),
+    ("words", "problem"),
     [
         (
-            [],
-            3,
-            "stock: orders need unit costs; fill in costs.csv (pricerl init FILE) for 'Mug', and add --costs costs.csv",
-        ),
-        (
             ["--data.reward.preset", "revenue"],
-            6,
             "stock: orders need unit costs; choose an objective that counts profit",
         ),
         (
             ["--data.guardrails.min_hold_days", "14"],
-            6,
             "stock: prices change weekly; set guardrails.min_hold_days to 7",
         ),
-        (["--today", "soon"], 6, "--today: must be a day such as 2026-01-31, found 'soon'"),
+        (["--today", "soon"], "--today: must be a day such as 2026-01-31, found 'soon'"),
     ],
 )
-def test_stock_that_cannot_count_is_refused_before_training(
-    tmp_path: Path, words: list[str], columns: int, problem: str
-) -> None:
-    write_lines(tmp_path / "sales.csv", seller_lines(60, columns, product="Mug"))
+def test_stock_that_cannot_count_is_refused_before_training(tmp_path: Path, words: list[str], problem: str) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines(60, product="Mug"))
     write_lines(tmp_path / "stock.csv", ["Product,In Stock", "Mug,400"])
     refused = run(tmp_path, "advise", "sales.csv", "--stock", "stock.csv", *words, *FAST)
     assert refused.code == 2 and problem in refused.err
     assert not list(tmp_path.glob("checkpoints/*/*/best.ckpt"))
+
+
+def test_stock_without_a_unit_cost_is_left_out_with_a_note_and_other_stock_counts(tmp_path: Path) -> None:
+    blank = [f"{line}," for line in LINES[:61]]
+    known = [f"{line},4" for line in LINES[61:]]
+    lines = [f"{LINES[0]},Unit Cost", *blank[1:], *known]
+    cut = [",".join(cells[:4] + cells[5:]) for cells in (line.split(",") for line in lines)]  # without Total Profit
+    write_lines(tmp_path / "sales.csv", cut)
+    write_lines(tmp_path / "stock.csv", ["Product,In Stock,Lead Time", "Mug,400,14", "Bowl,70,14"])
+    made = run(tmp_path, "advise", "sales.csv", "--stock", "stock.csv", *FAST)
+    assert made.code in (0, 4), made.err
+    remedy = "is left out: orders need its unit cost; fill in costs.csv (pricerl init), and add --costs costs.csv"
+    assert made.err.count("stock of") == 1 and f"note: stock of 'Mug' {remedy}." in made.err
+    (folder,) = tmp_path.glob("checkpoints/*")
+    document = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
+    mug, bowl = document["products"]
+    assert mug["stock"] is None and f"stock {remedy}" in mug["data_quality"]["reasons"]
+    assert bowl["stock"]["on_hand"] == 70 and not any("unit cost" in why for why in bowl["data_quality"]["reasons"])
+    block = " ".join(" ".join(block_lines([mug], Formatter(), Place())).split())
+    assert f"Check stock {remedy}" in block and remedy in unescape(render_page(document, mug))
 
 
 def test_the_daily_column_of_units_gives_the_stock_and_censors_as_before(tmp_path: Path) -> None:

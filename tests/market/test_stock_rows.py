@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from pricerl.data.history import ProductHistory
+from pricerl.env.dynamics import Dynamics
 from pricerl.errors import DataError, UsageError
+from pricerl.evaluation.stock.half_year import plan_half_years
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
@@ -230,7 +232,7 @@ def test_a_product_without_a_row_has_no_stock(history: ProductHistory) -> None:
         find_notes(alone, [history, bowl])
 
 
-def test_a_fitted_market_carries_stock_and_needs_unit_costs(
+def test_a_fitted_market_carries_stock_that_counts_with_unit_costs(
     history: ProductHistory, prepare: Callable[..., Any]
 ) -> None:
     prepared = prepare(history, replace(history, product="Bowl"))
@@ -238,8 +240,8 @@ def test_a_fitted_market_carries_stock_and_needs_unit_costs(
     settings = DemandConfig(num_draws=2), CostConfig(products=[{"product": "Mug", "unit_cost": 4.0}])
     mug, bowl = fit_market(prepared, *settings, conversions=False, stocks=stocks).products
     assert mug.stock == find_stock(stocks, history)[0] and bowl.stock is None
-    with pytest.raises(UsageError, match=r"orders need unit costs; fill in costs.csv .* for 'Mug'"):
-        fit_market(prepared, settings[0], conversions=False, stocks=stocks)
+    costless = fit_market(prepared, settings[0], conversions=False, stocks=stocks)
+    assert costless.products[0].stock == mug.stock and plan_half_years(Dynamics(costless)) == {}
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ TO_DO = {
     "are refunds": "Book refunds separately from the sales of the day.",
     "long gaps": "Add a column In Stock, so that days off sale are not mistaken for days without buyers.",
     "whole units": "Check Total Sales and Product Price; add a column Units if prices vary within a day.",
+    "orders need its unit cost": "With it, the advice counts the stock and says what to order.",
     "usual demand": "Check whether the product was on sale on these days, and add a column In Stock.",
 }
 """Remedy by words of the reason."""

@@ -244,13 +244,13 @@ def _repeat(record: Any, times: int) -> Any:
 
 @torch.no_grad()
 def plan_half_years(dynamics: Dynamics, products: Collection[int] | None = None) -> dict[int, StockedProduct]:
-    """Plan the half-year of every product with stock, or of some, in one batch; return them by number.
+    """Plan the half-year of every product with stock and unit cost, or of some, in one batch; return them by number.
 
     Errors are `Shelf`'s.
     """
     market = dynamics.market
     chosen = range(market.num_products) if products is None else products
-    rows = [index for index in chosen if market.products[index].stock is not None]
+    rows = [row for row in chosen if market.products[row].stock is not None and market.products[row].cost.known]
     if not rows:
         return {}
     stocks = [item.stock or Stock(0.0) for item in market.products]
