@@ -55,7 +55,7 @@ MAX_FOLDER_LINES = {
     "data/reading/sources": 880,
     "decide": 1690,
     "env": 1590,
-    "env/stock": 430,
+    "env/stock": 441,
     "evaluation": 1840,
     "evaluation/card": 410,
     "evaluation/stock": 440,

@@ -24,6 +24,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.plan_benchmark import Comparison, PlanBenchmark
 from pricerl.evaluation.rollout import Policy, WatchedPolicy
+from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.stock.half_year import StockedProduct
 
 Decider = Callable[[Case, Course], Course | None]
@@ -58,6 +59,7 @@ def _plan_stock(case: Case, stocked: StockedProduct) -> Proposed:
     """Return the planner's path for a shelf that may empty; it begins when the minimum hold of the last change ends."""
     held = approach_path(case.product.current_price, case.product, case.horizon)
     price = stocked.path(case.horizon, held.limits.wait)
+    stocked.value(with_rivals(case.product, price))  # at once, since each is needed
     return Proposed("planner", held._replace(price=price, low=price, high=price, asked=price))
 
 

@@ -99,6 +99,31 @@ class Week(NamedTuple):
     spoiled: Tensor
 
 
+def move_units(
+    on_hand: Tensor, inbound: Tensor, order: Tensor, demand: Tensor, late: Tensor | float, stock: StockRows
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return units on hand ``(B,)`` and on the way ``(6, B)`` after a week, and those sold; see `Shelf.settle`."""
+    sold = torch.minimum(demand, on_hand)
+    slots = torch.arange(1, MOST_LEAD_WEEKS + 1, device=order.device)[:, None]
+    due = inbound + (slots == stock.lead_weeks) * order
+    put_off = due[0] * late
+    after = torch.cat([(due[1] + put_off)[None], due[2:], torch.zeros_like(due[:1])])
+    return (on_hand - sold) * (1 - stock.spoilage) + due[0] - put_off, after, sold
+
+
+def count_profit(
+    market: MarketRows, stock: StockRows, price: Tensor, sold: Tensor, left: Tensor, held: Tensor, week: int | Tensor
+) -> Tensor:
+    """Return `Week.profit` of an open week ``(B,)``, or of several ``(T, B)``, from its price, money, and units.
+
+    ``left`` units are on hand before any spoil or arrive, and ``held`` on hand and on the way after it.
+    """
+    cost = market.counted_cost
+    kept = stock.storage_fee + cost * stock.spoilage
+    loss = torch.where(stock.season_end == week + 1, stock.write_off(cost) * held, 0.0)
+    return market.contribution(sold * price * market.share_paid, sold) - kept * left - loss
+
+
 class Shelf:
     """Market, guardrails and stock of all products: the constants of the functions, on the market's device.
 
@@ -217,17 +242,9 @@ class Shelf:
         """
         rows = state.rows
         stock = rows.stock
-        sold = torch.minimum(demand, state.on_hand)
+        on_hand, inbound, sold = move_units(state.on_hand, state.inbound, order, demand, late, stock)
         left = state.on_hand - sold
-        spoiled = stock.spoilage * left
-        slots = torch.arange(1, MOST_LEAD_WEEKS + 1, device=order.device)[:, None]
-        inbound = state.inbound + (slots == stock.lead_weeks) * order
-        put_off = inbound[0] * late
-        remaining = left - spoiled + inbound.sum(0)
-        cost = rows.market.counted_cost
-        held = stock.storage_fee * left + cost * spoiled
-        loss = torch.where(stock.season_end == state.week + 1, stock.write_off(cost) * remaining, 0.0)
-        profit = rows.market.contribution(sold * price * rows.market.share_paid, sold) - held - loss
+        profit = count_profit(rows.market, stock, price, sold, left, on_hand + inbound.sum(0), state.week)
         is_open = stock.season_end > state.week
         belief = state.mean, state.variance, state.slope
         if self.learns:
@@ -237,12 +254,12 @@ class Shelf:
             belief = update_belief(*belief, move, sold, expected, self.size[state.product], sold_out)
         after = state._replace(
             week=state.week + 1,
-            on_hand=left - spoiled + inbound[0] - put_off,
-            inbound=torch.cat([(inbound[1] + put_off)[None], inbound[2:], torch.zeros_like(inbound[:1])]),
+            on_hand=on_hand,
+            inbound=inbound,
             prices=torch.cat([state.prices[1:], price[None]]),
             log_reference_price=torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**WEEK),
             mean=torch.where(is_open, belief[0], state.mean),
             variance=torch.where(is_open, belief[1], state.variance) + LEVEL_DRIFT**2,
             slope=torch.where(is_open, belief[2], state.slope),
         )
-        return after, Week(torch.where(is_open, profit, 0.0), sold, demand - sold, spoiled)
+        return after, Week(torch.where(is_open, profit, 0.0), sold, demand - sold, stock.spoilage * left)

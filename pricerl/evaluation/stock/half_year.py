@@ -22,7 +22,7 @@ from pricerl.data.days import WEEK
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import cell_of
 from pricerl.env.product import Product
-from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState
+from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, count_profit, move_units
 from pricerl.evaluation.stock.stock_planner import StockPlanner, plan_prices
 from pricerl.evaluation.valuation import PathValue
 from pricerl.market.stock import MOST_WEEKS, Stock, project_order
@@ -140,7 +140,7 @@ class StockedProduct:
         luck = torch.cat([half, -half, torch.zeros_like(half[..., :1])], 2)
         return self.shelf.start(torch.full_like(draw, self.product.index), draw), luck.to(market.device)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def play(self, weeks: Tensor, orders: Tensor | float = 1.0) -> Played:
         """Play prices ``(26, R)``, money, until the season ends; base-stock ``orders`` are 1, or 0 in rows ``(R,)``."""
         start, luck = self._start
@@ -149,31 +149,37 @@ class StockedProduct:
         shape = (*weeks.shape, luck.shape[2])
         ordering = torch.as_tensor(orders, device=weeks.device).expand(shape[1]).repeat_interleave(shape[2])
         state = _repeat(start, shape[1])
-        stock = state.rows.stock
-        lead = int(stock.lead_weeks[0])
+        rows = state.rows
+        stock = self.shelf.stock.rows(self.product.rows()[0])
+        lead = self.stock.lead_weeks
         price = weeks.repeat_interleave(shape[2], 1)
         drift, shock, delay = luck.repeat(1, 1, shape[1])
         level = (LEVEL_DRIFT * drift.cumsum(0)).exp()
         known = torch.cat([torch.ones_like(level[:1]), level[:-1]])
-        wanted = self.shelf.expect(state, price, state.rows.market)
+        wanted = self.shelf.expect(state, price, rows.market)
         units = self.shelf.quantiles.units((wanted * level).clamp(min=1e-9), cell_of(shock), state.product)
         demand = torch.where((shock != 0) & (wanted > 0), units.floor(), wanted)
         late = torch.special.ndtr(delay) < stock.late_share
         target = self._base_stock(weeks, (demand / known).view(shape), late.view(shape))
         target = target.repeat_interleave(shape[2], 1) * known
         mean = wanted.view(shape)[..., -1].repeat_interleave(shape[2], 1)
+        later = torch.cat([mean, mean.new_zeros(lead - 1, mean.shape[1])]).unfold(0, lead, 1)
+        ahead = later.cumsum(2).movedim(2, 1) * known[:, None]
+        week = torch.arange(len(weeks), device=weeks.device)[:, None]
+        arrives = stock.season_end > week + lead
+        on_hand, inbound, held = state.on_hand, state.inbound, state.held
         found = []
-        for week in range(shape[0]):
-            supply = torch.cat([state.on_hand[None], state.inbound]).cumsum(0)[:lead]
-            ahead = mean[week : week + lead].cumsum(0) * known[week]
-            goal = target[week] - (ahead - supply[: len(ahead)]).amax(0).clamp(min=0)
-            missing = (goal - state.held) * ordering
-            arrives = stock.season_end > week + lead
-            order = project_order(missing, state.held, state.rows.believed.unit_cost, stock, arrives)
-            state, outcome = self.shelf.settle(state, price[week], order, demand[week], late[week])
-            found.append((goal, order, outcome.sold, outcome.lost, state.held, outcome.profit))
-        played = (wanted, *(torch.stack(values) for values in zip(*found, strict=True)))
-        return Played(*(values.view(shape) for values in played))
+        for now in range(len(weeks)):
+            supply = torch.cat([on_hand[None], inbound]).cumsum(0)[:lead]
+            goal = target[now] - (ahead[now] - supply).amax(0).clamp(min=0)
+            order = project_order((goal - held) * ordering, held, rows.believed.unit_cost, stock, arrives[now])
+            before = on_hand
+            on_hand, inbound, sold = move_units(on_hand, inbound, order, demand[now], late[now], stock)
+            held = on_hand + inbound.sum(0)
+            found.append((goal, order, sold, before - sold, held))
+        goal, order, sold, left, held = (torch.stack(values) for values in zip(*found, strict=True))
+        profit = count_profit(rows.market, stock, price, sold, left, held, week)
+        return Played(*(values.view(shape) for values in (wanted, goal, order, sold, demand - sold, held, profit)))
 
     def _base_stock(self, weeks: Tensor, demand: Tensor, late: Tensor) -> Tensor:
         """Return the base stock ``(T, R)`` at prices ``(T, R)``; ``demand (T, R, M)`` is at today's level."""
