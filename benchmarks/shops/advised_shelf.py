@@ -57,7 +57,8 @@ class AdvisedShelf:
         if week >= known.season_end:
             return float(state.price[row]), 0.0
         season = np.array(known.season or (1.0,) * MOST_WEEKS)
-        ahead = np.append(season[week:], np.repeat(season[-1], week)) / season[week]
+        ahead = np.append(season[week:], np.repeat(season[-1], week))
+        history = _without_season(self._histories[row], season[:week])
         stock = replace(
             known,
             on_hand=max(float(state.on_hand[row]), 0.0),
@@ -65,14 +66,23 @@ class AdvisedShelf:
             season=tuple(ahead.tolist()),
             season_end=MOST_WEEKS if known.leftover_value is None else known.season_end - week,
         )
-        report = replace(self._market.preprocessor.reports[0], product=self._histories[row].product)
-        data = DataPreprocessor.fit(History("seller", (self._histories[row],), (report,)), DataConfig())
+        report = replace(self._market.preprocessor.reports[0], product=history.product)
+        data = DataPreprocessor.fit(History("seller", (history,), (report,)), DataConfig())
         costs = CostConfig(**{name: seller.truth[name] for name in ("unit_cost", "share_kept", "fixed_cost")})
         market = fit_market(data, DemandConfig(num_draws=64), costs, conversions=False)
         market = replace(market, products=(replace(market.products[0], stock=stock),))
         (item,) = advise(torch.zeros_like, Dynamics(market), DecisionConfig(), WEEK, {})
         assert item.stock is not None
         return item.days[0].recommended_price, item.stock.order.mean
+
+
+def _without_season(history: ProductHistory, season: FloatArray) -> ProductHistory:
+    """Return a history with the units of its last weeks as they would be in the first; ``season (W,)`` is expected.
+
+    Otherwise the level of demand, which the fit averages over past weeks, would lag behind a season that is known.
+    """
+    factor = np.append(np.ones(len(history.units) - WEEK * len(season)), season.repeat(WEEK))
+    return replace(history, units=history.units / factor, sales=history.sales / factor)
 
 
 def _extend(history: ProductHistory, price: float, wanted: FloatArray, on_hand: float) -> ProductHistory:

@@ -135,6 +135,7 @@ def stock_lines(stock: Record, f: Formatter) -> dict[str, list[str]]:
     lost, without, left = (f.number(units, 0) for units in (*stock["lost"], stock["left"]))
     without = f"; without orders {without}" if stock["orders"] else ""
     ahead = [
+        "Demand is taken to stay at its present level; a coming season is not foreseen.",
         f"Units lost to stock-outs until {f.date(stock['ends'])}: {lost}{without}.",
         f"Money in stock, at unit cost: {mean} on average, {most} at most.",
         f"Profit: {f.estimate(stock['profit'])}. Units left at the end: {left}.",
