@@ -60,15 +60,21 @@ def limits_of(draws: ArrayLike) -> FloatArray:
 
 
 def intervals_of(draws: ArrayLike) -> FloatArray:
-    """Return mean and 90 % limits over the first axis of ``draws (K, ...)``, ``(3, ...)``."""
+    """Return mean and 90 % limits over the first axis of ``draws (K, ...)``, ``(3, ...)``.
+
+    The median stands in for a mean outside the limits, which a few extreme draws would decide.
+    """
     values = np.asarray(draws, dtype=np.float64)
-    return np.concatenate([values.mean(axis=0)[None], limits_of(values)])
+    low, high = limits_of(values)
+    mean = values.mean(axis=0)
+    if (outside := (mean < low) | (mean > high)).any():
+        mean = np.where(outside, np.median(values, axis=0), mean)
+    return np.stack([mean, low, high])
 
 
 def interval_of(draws: ArrayLike) -> Interval:
-    """Return mean and 90 % limits of ``draws (K,)``."""
-    ordered = np.sort(np.asarray(draws, dtype=np.float64))
-    return Interval(float(ordered.mean()), *limits_of(ordered).tolist())
+    """Return mean and 90 % limits of ``draws (K,)``, as `intervals_of` does."""
+    return Interval(*intervals_of(draws).tolist())
 
 
 def to_plain(value: Any) -> Any:

@@ -30,3 +30,9 @@ def test_single_precision_draws_are_summarised_in_double_precision() -> None:
 def test_limits_are_numpys_quantiles(shape) -> None:
     draws = np.random.default_rng(1).normal(size=shape)
     np.testing.assert_allclose(limits_of(draws), np.quantile(draws, LIMITS, axis=0), rtol=1e-12)
+
+
+def test_the_median_stands_in_for_a_mean_outside_its_limits() -> None:
+    tail = np.append(np.arange(100.0), 1e6)
+    assert interval_of(tail).mean == 50.0
+    np.testing.assert_allclose(intervals_of(np.column_stack([tail, np.arange(101.0)]))[0], [50.0, 50.0])

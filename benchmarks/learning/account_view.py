@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from learning.utility import Plans, choose_plan, floor_of, value_plans, weighted_quantile
-from pricerl.evaluation.valuation import TAIL_PROBABILITY
+from pricerl.decide.account import TAIL_PROBABILITY
 
 OBSERVATION_DIM = 16
 WIDEST = 10.0

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.evaluation.valuation import TAIL_PROBABILITY
+from pricerl.decide.account import TAIL_PROBABILITY
 
 
 class Plans(NamedTuple):

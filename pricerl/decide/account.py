@@ -1,102 +1,165 @@
-"""Account of a quarter: the gain of a product's prices over keeping, and the plan for the days left.
+"""Value of prices by the end of a quarter: the one rule by which a change is planned, judged and published.
 
-The first advice on a product opens an account that lasts 91 days. While it is open, later advice plans with it: among
-the prices within reach it aims at the one of the highest expected utility of the account's end, inside the loss budget.
-Losses weigh several times as much as gains (Tversky and Kahneman 1992, with linear sides). Each advice plans again, in
-a market fitted to all days so far, so that a losing change is undone once sales show it.
+The first advice on a product opens an account that lasts 91 days. Its gain is that of the prices charged since then,
+and of a path for the days left, over the price that would have been kept. A path is judged by the expected utility of
+this gain, in which losses weigh more than gains (Tversky and Kahneman 1992, with linear sides), inside the loss budget.
+Each advice plans again, in a market fitted to all days so far. A plan therefore loses only until falling sales show
+that it does, which counts as `DAYS_TO_UNDO`: staying at a price is worth what will be learned there.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import FloatArray, interval_of
-from pricerl.decide.case import Case, Course
-from pricerl.decide.decision import DecisionConfig
-from pricerl.decide.evidence import at_worse_price
-from pricerl.decide.price_path import approach_path
+from pricerl.arrays import FloatArray, IntArray, interval_of
 from pricerl.decide.standing import Account, AccountPlan
 from pricerl.env.product import Product
 from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.pricing_rules import HARM, candidate_prices
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.valuation import (
-    DAYS_PER_QUARTER,
-    DAYS_TO_UNDO,
-    TAIL_PROBABILITY,
-    expect_paths,
-    gains_over,
-)
+from pricerl.evaluation.valuation import PathValue, gains_over
 
+DAYS_PER_QUARTER = 91
+"""Days that an account is open."""
+DAYS_TO_UNDO = 35
+"""Days until a losing change is seen in sales and undone."""
+TAIL_PROBABILITY = 0.10
+"""Probability with which an account may end below its loss budget."""
 NUM_TARGETS = 41
 """Prices within reach that a plan compares."""
+PROPOSAL_SHARE = 0.9
+"""Share of the best utility from which on the path that planner or policy proposes is followed."""
 
 
-def plan_quarter(case: Case, course: Course) -> Course | None:
-    """Plan the rest of an open account instead of judging the proposal alone, unless the gate is off or stock known."""
-    account = case.standing.account
-    proposed = course.proposed
-    if account is None or proposed.failed or case.config.min_chance == 0 or at_worse_price(case) or case.stocked:
+class Worth(NamedTuple):
+    """Worth of a path by the end of the quarter, as shares of what keeping the account's price earns in a quarter."""
+
+    utility: float
+    """Expected utility above that of keeping the current price."""
+    risk: float
+    """Loss that the account exceeds with a probability of 10 %."""
+    risk_of_keeping: float
+    """The same of keeping the current price."""
+
+
+@dataclass(frozen=True)
+class Quarter:
+    """Open account of a product and the paths that its last days may take."""
+
+    product: Product
+    account: Account
+    days_left: int
+    loss_weight: float
+    """How much worse losing 1 is than missing a gain of 1."""
+    value_all: Callable[[Tensor], list[PathValue]]
+    """Values paths ``(N, H)``, money, per row in the same posterior draws."""
+    lasting: bool = True
+    """Whether a path is valued with its last price on all days left, instead of as it is."""
+
+    @property
+    def rows(self) -> int:
+        """Rows left, at least as many as a losing change takes to be undone."""
+        return max(self.days_left, DAYS_TO_UNDO) // self.product.history.step_days
+
+    @cached_property
+    def so_far(self) -> FloatArray:
+        """Gain over keeping of the prices charged since the account was opened, ``(K,)`` money."""
+        return gain_so_far(self.account, self.product)
+
+    @cached_property
+    def _kept(self) -> PathValue:
+        (value,) = self.value_all(self.product.money([self.account.price])[:, None].expand(1, self.rows))
+        return value
+
+    @cached_property
+    def keeping(self) -> FloatArray:
+        """Gain of keeping the current price, ``(K,)`` money."""
+        (gain,) = self.gains(self.product.money([self.product.current_price])[:, None])
+        return gain
+
+    @cached_property
+    def scale(self) -> float:
+        """Money that keeping the account's price earns in a quarter, of at least ``MIN_MARGIN`` of its sales."""
+        daily = max(float(self._kept.earned.mean()), MIN_MARGIN * float(self._kept.sales.mean()), 1e-9)
+        return daily * DAYS_PER_QUARTER / self.product.history.step_days
+
+    def gains(self, prices: Tensor) -> list[FloatArray]:
+        """Return the account's gain at its end after each path ``(N, H)``, money, ``(K,)`` money each."""
+        if self.lasting:
+            prices = prices[:, : self.rows]
+            last = prices[:, -1:].expand(-1, self.rows - prices.shape[1])
+            prices = torch.cat([prices, last], 1)
+        found = (value.earned - self._kept.earned for value in self.value_all(prices))
+        undone = DAYS_TO_UNDO // self.product.history.step_days
+        return [self.so_far + gain * np.where(gain < 0, undone, self.rows) for gain in found]
+
+    def utility(self, gain: FloatArray) -> float:
+        """Return the expected utility of gains at the end ``(K,)``, money."""
+        return float(gain.mean() + (self.loss_weight - 1) * np.minimum(gain, 0).mean())
+
+    def weigh(self, gain: FloatArray, draws: IntArray | slice = slice(None)) -> Worth:
+        """Return the worth of a path by its gains ``(K,)``, money, in all posterior draws or some, by index."""
+        ends = (gain[draws], self.keeping[draws])
+        risk, risk_of_keeping = (max(0.0, -float(np.quantile(end, TAIL_PROBABILITY))) / self.scale for end in ends)
+        path, keep = map(self.utility, ends)
+        return Worth((path - keep) / self.scale, risk, risk_of_keeping)
+
+    def prefers(self, path: Tensor) -> bool:
+        """Return whether a path ``(H,)``, money, is worth more than keeping the current price."""
+        (gain,) = self.gains(path[None])
+        return self.utility(gain) > self.utility(self.keeping)
+
+    def describe(self, path: Tensor, loss_budget: float) -> AccountPlan:
+        """Return the account with its end after a path ``(H,)``, money."""
+        (gain,) = self.gains(path[None])
+        return AccountPlan(
+            account=self.account,
+            target=float(path[-1]),
+            so_far=interval_of(self.so_far),
+            at_end=interval_of(gain),
+            budget=loss_budget * self.scale,
+            probability_loss=float((gain < -HARM * self.scale).mean()),
+            days_left=self.days_left,
+            inside_budget=self.weigh(gain).risk <= loss_budget,
+            loss_weight=self.loss_weight,
+        )
+
+
+@torch.no_grad()
+def plan_quarter(quarter: Quarter, proposed: Tensor, loss_budget: float) -> float | None:
+    """Return the price within reach, money, that is worth the most for the days left.
+
+    None if that is the current price, or if the path ``proposed (H,)``, money, which stays at its end, is worth about
+    as much. ``loss_budget`` is the largest risk, as a share of a quarter's profit; a price that risks no more than the
+    current one is inside.
+    """
+    product = quarter.product
+    allowed = candidate_prices(product)
+    targets = allowed[torch.linspace(0, len(allowed) - 1, NUM_TARGETS, device=allowed.device).round().long()]
+    paths = approach_prices(targets, product, quarter.rows)
+    ahead = proposed[-1].expand(quarter.rows).clone()
+    ahead[: len(proposed)] = proposed[: quarter.rows]
+    ends = [quarter.keeping, *quarter.gains(torch.cat([ahead[None], paths]))]
+    floors = np.quantile(ends, TAIL_PROBABILITY, axis=1)
+    inside = floors >= min(-loss_budget * quarter.scale, floors[0])
+    utility = np.where(inside, [quarter.utility(end) for end in ends], -np.inf)
+    best = int(utility.argmax())
+    if best == 0 or utility[1] - utility[0] >= PROPOSAL_SHARE * (utility[best] - utility[0]):
         return None
-    plan = plan_account(account, proposed.path.price, case.product, case.config, case.passed)
-    if not plan.proposed:
-        path = approach_path(plan.target, case.product, case.horizon)
-        proposed = proposed._replace(by="planner", path=path)
-    return replace(course, proposed=proposed, aim=proposed.path, path=proposed.path, account=plan)
+    return float(targets[best - 2])
 
 
 def days_left(account: Account, passed: date) -> int:
     """Return the days of an account after a day that has passed."""
     return max(DAYS_PER_QUARTER - (passed - date.fromisoformat(account.opened)).days, 0)
-
-
-@torch.no_grad()
-def plan_account(
-    account: Account, proposed: Tensor, product: Product, config: DecisionConfig, passed: date | None = None
-) -> AccountPlan:
-    """Choose the price to approach and hold for the rest of an account: the current, the proposed, or one within reach.
-
-    The path ``proposed (H,)``, money, stays at its end. The last day that has ``passed`` is by default the history's.
-    """
-    left = days_left(account, passed or product.history.last_day)
-    step = product.history.step_days
-    allowed = candidate_prices(product)
-    spaced = allowed[torch.linspace(0, len(allowed) - 1, NUM_TARGETS, device=allowed.device).round().long()]
-    target = torch.cat([spaced.new_tensor([product.current_price]), proposed[-1:], spaced])
-    days = max(left, DAYS_TO_UNDO) // step
-    paths = approach_prices(target, product, days)
-    paths[0] = product.current_price
-    paths[1, : len(proposed)] = proposed[:days]
-    outcome = expect_paths(product, torch.cat([torch.full_like(paths[:1], account.price), paths]))
-    earned = (outcome.profit if product.market.measure == "profit" else outcome.sales).double().sum(-1).cpu()
-    daily = float(earned[0].mean()) / days
-    kept = max(daily, MIN_MARGIN * float(outcome.sales[0].mean()), 1e-9) * DAYS_PER_QUARTER / step
-    budget = config.loss_budget * kept
-    so_far = torch.as_tensor(gain_so_far(account, product))
-    total = so_far + (earned[1:] - earned[:1])
-    utility = total.mean(1) + (config.loss_weight - 1) * total.clamp_max(0).mean(1)
-    floor = total.kthvalue(math.ceil(TAIL_PROBABILITY * total.shape[1]), 1).values
-    inside = floor >= -budget
-    best = int(utility.masked_fill(~inside, -torch.inf).argmax() if inside.any() else floor.argmax())
-    at_end = total[best].numpy()
-    return AccountPlan(
-        account=account,
-        target=float(target[best]),
-        proposed=best == 1,
-        so_far=interval_of(so_far.numpy()),
-        at_end=interval_of(at_end),
-        budget=budget,
-        probability_loss=float((at_end < -HARM * kept).mean()),
-        days_left=left,
-        inside_budget=bool(inside[best]),
-        loss_weight=config.loss_weight,
-    )
 
 
 def gain_so_far(account: Account, product: Product) -> FloatArray:

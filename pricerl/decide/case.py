@@ -11,9 +11,10 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from pricerl.data.cleaning.zero_sales import UnlikelyZeros, unlikely_zeros
+from pricerl.decide.account import Quarter, days_left
 from pricerl.decide.decision import Decision, DecisionConfig, ProposedBy
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
-from pricerl.decide.standing import FIRST, AccountPlan, Alarm, Order, RandomPrice, Standing
+from pricerl.decide.standing import FIRST, Account, AccountPlan, Alarm, Order, RandomPrice, Standing
 from pricerl.env.product import Product
 from pricerl.evaluation.card.evidence_card import CardLine, draw_card
 from pricerl.evaluation.pricing_rules import Candidates
@@ -94,6 +95,14 @@ class Case:
         return Candidates(self.product, self.config.min_chance)
 
     @cached_property
+    def quarter(self) -> Quarter:
+        """The open account, or one that begins now, by which paths are judged; with known stock always the latter."""
+        account = None if self.stocked is not None else self.standing.account
+        account = account or Account(self.passed.isoformat(), self.product.current_price)
+        left = days_left(account, self.passed)
+        return Quarter(self.product, account, left, self.config.loss_weight, self.value_all, self.stocked is None)
+
+    @cached_property
     def zeros(self) -> UnlikelyZeros | None:
         """Zero-sales days too frequent to be chance."""
         return unlikely_zeros(self.product.history)
@@ -134,9 +143,11 @@ class Course:
 
     decision: Decision
     proposed: Proposed
-    """The path that was decided on: that of planner or policy, or of an account or a price test in its place."""
+    """The path of planner or policy, or of a price test in its place."""
     aim: PricePath
-    """The proposed path, or the one that the decision took in its place."""
+    """The proposed path, or the one that the quarter or the decision took in its place."""
+    aimed_by: ProposedBy
+    """Source of the aim: the proposer, or the planner for the quarter."""
     path: PricePath
     """The part of the aim that the decision follows."""
     gated: GatedPath

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from pricerl.decide.account import plan_quarter
 from pricerl.decide.case import Case, Course, PolicyOverPlan, Proposed
 from pricerl.decide.decision import Decision
-from pricerl.decide.evidence import follow_measured_pair, take_lower_bound, weigh_evidence
+from pricerl.decide.evidence import aim_for_quarter, follow_measured_pair, weigh_evidence
 from pricerl.decide.exploration import vary_at_random
 from pricerl.decide.final_check import pass_gate_last, publish
 from pricerl.decide.overruled import keep_relations, obey_order, stop_model
@@ -31,9 +30,8 @@ Decider = Callable[[Case, Course], Course | None]
 
 DECIDERS: tuple[Decider, ...] = (
     follow_measured_pair,  # from the worse price of a decided price test to the better one
-    plan_quarter,  # the plan of an open account
-    weigh_evidence,  # the proposal if it can be claimed, one careful step towards it, or the current price
-    take_lower_bound,  # a more cautious price, if only that passes
+    aim_for_quarter,  # to the price within reach that is worth the most by the end of the quarter
+    weigh_evidence,  # there if that can be claimed, one careful step towards it, or the current price
     publish,  # as it passes the gate, if it pays in that form
     vary_at_random,  # small random changes, with consent
     stop_model,  # the kill switch
@@ -49,7 +47,7 @@ def decide_price(case: Case) -> Course:
     found = case.propose(case.product, case.horizon) if case.stocked is None else _plan_stock(case, case.stocked)
     decision = Decision("path", "C", found.by, False, f"the {found.by} proposes it", proposed_by=found.by)
     prices = tuple(found.path.price.tolist())
-    course = Course(decision, found, found.path, found.path, GatedPath(prices, None, ()))
+    course = Course(decision, found, found.path, found.by, found.path, GatedPath(prices, None, ()))
     for decider in DECIDERS:
         course = decider(case, course) or course
     return course

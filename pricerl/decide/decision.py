@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
 from pricerl.data.quality import MIN_USABLE_DAYS
+from pricerl.decide.account import Worth
 from pricerl.errors import UsageError
 from pricerl.formatting import plural, sentence
 
@@ -18,10 +19,10 @@ but not tested; B-: enough for a cautious step; C: not enough for a change; D: n
 ProposedBy = Literal["planner", "policy"]
 """Proposer of a path: the planner, or the learned policy where it earns more."""
 
-Source = Literal["planner", "policy", "lower bound", "hold", "manual", "limits", "override", "price test"]
+Source = Literal["planner", "policy", "hold", "manual", "limits", "override", "price test"]
 
-FALLBACKS: tuple[Source, ...] = ("lower bound", "hold", "manual")
-"""Sources of a price after planner or policy, in order: the lower bound's, the current one, a person's."""
+FALLBACKS: tuple[Source, ...] = ("hold", "manual")
+"""Sources of a price after planner or policy, in order: the current one, a person's."""
 
 MEASURED_BETTER = "a price test in your shop measured that this price earns more than the current one"
 MEASURED_WORSE = "a price test in your shop measured that the current price earns more than the other one"
@@ -37,15 +38,9 @@ ANSWERS = (
 UNTESTED = "not yet tested in your shop"
 PRIOR_ALONE = "sales or price changes are too few to learn from; a price test can show more"
 ONE_STEP = "one careful step, then look again"
+ONE_STEP_BACK = "sales have not confirmed the last change: one step back limits what the quarter may lose"
 STOPS_BELOW = "{step}. It stops below {price}: sales may drop at a round price, and only grade B crosses one"
 NOT_ACROSS = "sales may drop from {price} on, and the evidence is not clear enough to cross a round price"
-ACCOUNT = (
-    "the plan for the rest of the quarter: of the prices within reach it promises the most, with losses weighed "
-    "several times (decision.loss_weight) and the loss of the quarter limited (decision.loss_budget)"
-)
-ACCOUNT_KEEPS = (
-    "no other price is worth its risk for the rest of the quarter (decision.loss_weight, decision.loss_budget)"
-)
 NO_PRICE_ALLOWED = (
     "no price within one step satisfies floor, ceiling, minimum margin and the other limits (data.guardrails). Change "
     "one of them or set the price by hand; it must at least cover fees and unit cost"
@@ -74,7 +69,6 @@ FAILED = (
     "Run fit again, or set the price by hand"
 )
 NO_COSTS = "unit cost and fees decide which change pays, and they are not known"
-CAUTIOUS = "the proposed path goes further than your history supports, so a more cautious price is advised"
 TOO_FAR = "the limits allow no single change of at most 5 %, and your history does not support a larger one"
 
 LARGEST_STEP = 0.05
@@ -92,18 +86,17 @@ LARGEST_EXPLORED = 0.03
 class DecisionConfig:
     """Evidence required to recommend a price change."""
 
-    min_chance: float = 0.70
-    """Smallest share of the posterior draws in which a recommended change earns more, in effect at least one half; 0
-    turns the gate off and follows the policy."""
+    loss_weight: float = 3.0
+    """How much worse losing 1 is to you than missing a gain of 1, at least 1: the dial between gain and harm. Below
+    about 2.6, changes may be advised that would lose on average if they were never undone."""
 
-    loss_budget: float = 0.005
-    """Largest loss that pricing may risk, as a share of a quarter's profit. The first advice: with 90 % confidence a
-    change costs less until falling sales show it and it is undone, within five weeks. Later advice: with 90 %
-    confidence the account of the quarter ends no further below keeping the price. 1 turns that off."""
+    loss_budget: float = 0.01
+    """Largest loss that a change may risk, as a share of a quarter's profit: with 90 % confidence the quarter ends no
+    further below keeping the price, if a losing change is undone within five weeks. 1 turns that off."""
 
-    loss_weight: float = 10.0
-    """How much worse losing 1 is than missing a gain of 1, when later advice plans the rest of the quarter; at least 1.
-    The first advice follows ``min_chance`` instead."""
+    min_chance: float = 0.60
+    """Smallest share of the posterior draws in which a change earns more, unless it leads back to the price at which
+    the quarter began; 0 turns the gate off and follows the policy."""
 
     claim_chance: float = 0.975
     """Smallest such share to recommend the whole path (grade B) instead of one step (grade B-)."""
@@ -160,6 +153,8 @@ class Evidence:
     """Evidence on the change proposed for one product, in the order of the rules that use it."""
 
     proposed_by: ProposedBy
+    aimed_by: ProposedBy
+    """Source of the path: the proposer, or the planner for the quarter."""
     measure: str
     """Word for what a change must increase: profit or revenue."""
     period: str
@@ -194,8 +189,6 @@ class Evidence:
     prior_alone: bool
     """Whether the history adds almost nothing to the prior of the elasticity."""
     proposes_change: bool
-    planned: bool
-    """Whether the path is the plan of an open account, whose utility and budget stand in for the gate."""
     probability_better: float
     """Share of posterior draws in which the path earns more than keeping the price."""
     inside_tried_prices: bool
@@ -207,8 +200,10 @@ class Evidence:
     """Finding of the card of evidence that lowers the grade by a step, as a sentence; empty if there is none."""
     is_step: bool
     """Whether the path is one change of at most `LARGEST_STEP`, or none."""
-    risk: float
-    """Loss until the change is undone that is exceeded with a probability of 10 %, as a share of a quarter's profit."""
+    worth: Worth
+    """Worth of the path by the end of the quarter."""
+    leads_back: bool
+    """Whether it leads back towards the price at which the quarter's account began."""
     round_price: str
     """Round price at which a step towards the proposed price ends, in words; empty if there is none."""
     crosses: bool
@@ -246,17 +241,6 @@ class Decision:
         return (self.proposed_by, *FALLBACKS[: FALLBACKS.index(self.source) + 1])
 
 
-def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Replace a decision by one on the path to the lower bound, the evidence at hand, if only that passes the gate."""
-    if not (decision.unsure and evidence.proposes_change):
-        return decision
-    cautious = _weigh(evidence, config)
-    if cautious.follow == "hold":
-        return decision
-    step = "" if cautious.why == UNTESTED else f". {sentence(cautious.why)}"
-    return replace(cautious, source="lower bound", proposed_by=evidence.proposed_by, why=CAUTIOUS + step)
-
-
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Return the decision of the first rule that applies. A hold never keeps a price that the limits forbid."""
     if evidence.paused:
@@ -286,16 +270,16 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if gated and (settled := _settle(evidence)) is not None:
         return settled
     if not evidence.proposes_change:
-        why = ACCOUNT_KEEPS if evidence.planned else f"the {evidence.proposed_by} proposes no other price"
-        return Decision("hold", "C", evidence.proposed_by, False, why, gated=gated)
+        why = f"the {evidence.aimed_by} proposes no other price"
+        return Decision("hold", "C", evidence.aimed_by, False, why, gated=gated)
     unbiased = not evidence.set_by and not evidence.price_doubt and evidence.inside_tried_prices
     clear = unbiased and evidence.probability_better >= max(config.claim_chance, config.min_chance)
     claimed = clear and not evidence.doubt
     if not gated:
         why = "the objective is followed without a check on profit"
-        return Decision("path", "B" if claimed else "C", evidence.proposed_by, False, why, gated=gated)
+        return Decision("path", "B" if claimed else "C", evidence.aimed_by, False, why, gated=gated)
     if claimed:
-        return Decision("path", "B", evidence.proposed_by, False, UNTESTED)
+        return Decision("path", "B", evidence.aimed_by, False, UNTESTED)
     objections = (
         "" if evidence.is_step else TOO_FAR,
         _object_to_gain(evidence, config),
@@ -304,16 +288,16 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     )
     if objection := next(filter(None, objections), ""):
         return replace(_hold("C", objection), unsure=True)
-    why = ACCOUNT if evidence.planned else ONE_STEP
+    why = ONE_STEP if not evidence.leads_back or evidence.probability_better >= 0.5 else ONE_STEP_BACK
     if evidence.round_price:
         why = STOPS_BELOW.format(step=why, price=evidence.round_price)
-    return Decision("step", "B-", evidence.proposed_by, False, why)
+    return Decision("step", "B-", evidence.aimed_by, False, why)
 
 
 def _missing(evidence: Evidence, config: DecisionConfig) -> str:
     """Return why nothing can be estimated, as a clause; empty if something can."""
     period = evidence.period
-    if evidence.proposed_by == "policy" and not evidence.familiar:
+    if evidence.aimed_by == "policy" and not evidence.familiar:
         return UNFAMILIAR
     if evidence.distinct_prices < 2:
         return "the price never varied, so the effect of another price is unknown"
@@ -343,27 +327,28 @@ def _settle(evidence: Evidence) -> Decision | None:
         why = MEASURED_BETTER if better else MEASURED_WORSE
         if not evidence.proven:
             why += ". That is not proven, but the expected loss of the choice is small"
-        source: Source = evidence.proposed_by if better else "hold"
+        source: Source = evidence.aimed_by if better else "hold"
         return Decision("path" if better else "hold", "A" if evidence.proven else "B-", source, False, why)
     return _hold("D", PRIOR_ALONE) if evidence.prior_alone else None
 
 
 def _object_to_gain(evidence: Evidence, config: DecisionConfig) -> str:
     """Return why the gain of even one careful step is too uncertain, as a clause; empty if it is not."""
-    if evidence.planned and not evidence.suspect:
-        return ""
     needed = max(config.min_chance, config.claim_chance) if evidence.suspect else config.min_chance
-    if evidence.probability_better < needed:
+    if evidence.probability_better < needed and (evidence.suspect or not evidence.leads_back):
         share = math.floor(100 * evidence.probability_better)
         found = f"in only {share} %" if share else "in fewer than 1 %"
         least = "if it does in all" if needed == 1 else f"from {100 * needed:.4g} %"
         why = f"going to {evidence.target} would earn more {found} of plausible scenarios; a change is advised {least}"
         return f"{evidence.set_by}. {sentence(why)}" if evidence.set_by else why
-    if evidence.risk > config.loss_budget:
+    utility, risk, risk_of_keeping = evidence.worth
+    if risk > max(config.loss_budget, risk_of_keeping):
         allowed = f"{100 * config.loss_budget:.4g} %"
-        risk = f"{100 * evidence.risk:.2g} %"
         scale = f"a quarter's {evidence.measure}"
-        return f"a change may risk {allowed} of {scale} (decision.loss_budget), and this one risks {risk}"
+        return f"a change may risk {allowed} of {scale} (decision.loss_budget), and this one risks {100 * risk:.2g} %"
+    if utility <= 0:
+        weight = f"losing 1 counts as much as gaining {config.loss_weight:.3g} (decision.loss_weight)"
+        return f"going to {evidence.target} is not worth its risk this quarter: {weight}"
     return ""
 
 

@@ -1,21 +1,23 @@
-"""Evidence on a proposed path, and the decision that it allows: follow it, a part of it, the lower bound, or keep."""
+"""Evidence on a proposed path, and the decision that it allows: follow it, a part of it, or keep the price."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import torch
 
+from pricerl.arrays import FloatArray
 from pricerl.data.days import STEP_WORDS
+from pricerl.decide.account import plan_quarter
 from pricerl.decide.case import Case, Course
-from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, decide, fall_back
+from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, decide
 from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MeasuredPair
 from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
 from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, redraw, shows_response
-from pricerl.evaluation.pricing_rules import lower_bound
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import PathValue, elasticity_at
 from pricerl.formatting import MEASURES
@@ -44,20 +46,26 @@ def at_worse_price(case: Case) -> bool:
     return pair is not None and same_price(case.product.current_price, pair.worse)
 
 
+def aim_for_quarter(case: Case, course: Course) -> Course | None:
+    """Aim at the price that is worth the most by the end of the quarter, unless the gate is off or stock known.
+
+    The proposal stays the aim if it is worth about as much, and to be weighed if no price is worth more than the
+    current one.
+    """
+    proposed = course.proposed
+    if proposed.failed or case.config.min_chance == 0 or at_worse_price(case) or case.stocked is not None:
+        return None
+    target = plan_quarter(case.quarter, proposed.path.price, case.config.loss_budget)
+    if target is None or same_price(target, case.product.current_price):
+        return None
+    path = approach_path(target, case.product, case.horizon)
+    return replace(course, aim=path, aimed_by="planner", path=path)
+
+
 def weigh_evidence(case: Case, course: Course) -> Course:
     """Grade the proposed path and decide whether it, a part of it, or no change is advised."""
-    aim, evidence = _weigh(case, course, course.proposed.path)
+    aim, evidence = _weigh(case, course, course.aim)
     return replace(course, decision=decide(evidence, case.config), aim=aim)
-
-
-def take_lower_bound(case: Case, course: Course) -> Course | None:
-    """Lead to the lower bound's price, unless stock counts, if only the uncertainty of its gain prevents a change."""
-    if not course.decision.unsure or case.stocked is not None:
-        return None
-    path = approach_path(lower_bound(case.candidates), case.product, case.horizon)
-    part, evidence = _weigh(case, course, path)
-    cautious = fall_back(course.decision, evidence, case.config)
-    return None if cautious is course.decision else replace(course, decision=cautious, aim=part)
 
 
 def vary_prior(case: Case, course: Course) -> PriorPart | None:
@@ -67,7 +75,8 @@ def vary_prior(case: Case, course: Course) -> PriorPart | None:
     if fitted.prior is None or share is None:
         return None
     value = case.value(course.aim.price)
-    evidence = _find_evidence(case, course, course.aim, value)
+    (gain,) = case.quarter.gains(course.aim.price[None])
+    evidence = _find_evidence(case, course, course.aim, value, gain)
     decision = decide(evidence, case.config)
     elasticity = elasticity_at(fitted, case.product.current_price)
     means = []
@@ -75,7 +84,8 @@ def vary_prior(case: Case, course: Course) -> PriorPart | None:
     for draws in redraw(fitted.prior, elasticity):
         path, keep = value.draw_again(draws), case.keep.draw_again(draws)
         means.append(float(elasticity[draws].mean()))
-        others.append(replace(evidence, probability_better=path.beats(keep), risk=path.risk_over(keep)))
+        worth = case.quarter.weigh(gain, draws)
+        others.append(replace(evidence, probability_better=path.beats(keep), worth=worth))
     chances = [other.probability_better for other in others]
     found = [decide(other, case.config) for other in others]
     return PriorPart(
@@ -89,12 +99,12 @@ def vary_prior(case: Case, course: Course) -> PriorPart | None:
 
 
 def _weigh(case: Case, course: Course, path: PricePath) -> tuple[PricePath, Evidence]:
-    """Return a path with its evidence or, where it cannot be claimed, its part or careful step that earns most.
+    """Return a path with its evidence or, where it cannot be claimed, its part or careful step that is worth most.
 
-    The plan of an account takes its largest step, which is also the one that was weighed where none is advised. Only
-    a claim crosses a round price upwards; downwards buyers can only be won there, so a step is as safe as any other.
+    Where none is advised, that is the largest step. Only a claim crosses a round price upwards; downwards buyers can
+    only be won there, so a step is as safe as any other.
     """
-    evidence = _find_evidence(case, course, path, case.value(path.price))
+    (evidence,) = _find_all(case, course, [path])
     decision = decide(evidence, case.config)
     if evidence.crosses and decision.follow != "path":
         price = path.price.clamp(max=_last_before_round(case))
@@ -103,13 +113,12 @@ def _weigh(case: Case, course: Course, path: PricePath) -> tuple[PricePath, Evid
             return _weigh(case, course, stopped)
     if not decision.unsure and decision.follow != "step":
         return path, evidence
-    parts = _parts_of(case, path)[-1 if course.account is not None else 0 :]
-    values = case.value_all(torch.stack([part.price for part in parts]))
-    found = [(part, _find_evidence(case, course, part, value)) for part, value in zip(parts, values, strict=True)]
-    gains = [float((value.earned - case.keep.earned).mean()) for value in values]
-    advised = [decide(item, case.config).follow in ("path", "step") for _, item in found]
-    worth = np.where(advised, gains, 0.0)
-    return found[int(worth.argmax())] if worth.max() > 0 else found[-1]
+    parts = _parts_of(case, path)
+    found = _find_all(case, course, parts)
+    advised = [decide(item, case.config).follow in ("path", "step") for item in found]
+    worth = np.where(advised, [item.worth.utility for item in found], -np.inf)
+    best = int(worth.argmax()) if any(advised) else len(parts) - 1
+    return parts[best], found[best]
 
 
 def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
@@ -127,26 +136,34 @@ def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
     return [path._replace(price=price, low=price, high=price, asked=price) for price in found]
 
 
-def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathValue) -> Evidence:
+def _find_all(case: Case, course: Course, paths: Sequence[PricePath]) -> list[Evidence]:
+    prices = torch.stack([path.price for path in paths])
+    rows = zip(paths, case.value_all(prices), case.quarter.gains(prices), strict=True)
+    return [_find_evidence(case, course, *row) for row in rows]
+
+
+def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathValue, gain: FloatArray) -> Evidence:
     product = case.product
     path = proposed.price.tolist()
     history = product.history
     market = product.counted
     now = product.current_price
     next_round = next_round_price(now)
-    reached = min(max(*path, *course.proposed.path.price.tolist()), now * (1 + LARGEST_STEP))
+    reached = min(max(*path, *course.aim.price.tolist()), now * (1 + LARGEST_STEP))
     edge = next_round - min(product.today.config.price_step, next_round - now) / 2
     failed = [line for line in case.card if line.verdict == "FAIL"]
-    kept = now if course.account is None else course.account.account.price
+    kept = case.quarter.account.price
     leads_back = abs(path[-1] - kept) < abs(now - kept)
     trusted = shows_response(history, market.units.size)
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
     return Evidence(
         proposed_by=course.proposed.by,
+        aimed_by=course.aimed_by,
         failed=course.proposed.failed,
         proposes_change=not all(same_price(price, now) for price in path),
         probability_better=value.beats(case.keep),
-        risk=value.risk_over(case.keep),
+        worth=case.quarter.weigh(gain),
+        leads_back=leads_back,
         set_by=SET_BY.get(market.price_setting, ""),
         suspect=market.price_setting in SET_BY and history.step_days == 1 and not trusted,
         inside_tried_prices=not any(is_outside(price, *history.tried_prices) for price in path),
@@ -164,7 +181,6 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         proven=case.standing.measured is None or case.standing.measured.proven,
         period=STEP_WORDS[history.step_days],
         target=case.formatter.price(path[-1]),
-        planned=course.account is not None,
         sold_days=int((history.units[history.observed] > 0).sum()),
         price_doubt=history.price_doubt if history.asks else "",
         is_step=_is_step(path, now),

@@ -15,10 +15,7 @@ from pricerl.guardrails.today import DIGITS, Edit
 ROUNDING = 1.01
 """Tolerance between prices rounded in single and in double precision, in price steps."""
 
-NOT_WORTH_IT = (
-    "the change that evidence and limits leave is not expected to pay, or pays in fewer than half of the plausible "
-    "scenarios"
-)
+NOT_WORTH_IT = "the change that evidence and limits leave is not worth its risk this quarter"
 
 
 def gate_path(product: Product, path: PricePath) -> GatedPath:
@@ -72,7 +69,7 @@ def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:
 def publish(case: Case, course: Course) -> Course:
     """Follow the decision as far as its prices pass the gate and pay in that form, else keep the current price.
 
-    To pay, the expected gain must be above zero and its probability at least one half. Exempt are changes that hard
+    To pay, a path must be worth more by the end of the quarter than keeping the price. Exempt are changes that hard
     limits force, and those to which the gate is closed on purpose (``decision.min_chance`` 0).
     """
     aim = course.aim
@@ -85,8 +82,10 @@ def publish(case: Case, course: Course) -> Course:
     path = gated.onto(followed)
     decision = confirm(course.decision, gated, case.product.current_price)
     exempt = decision.follow in ("hold", "limit") or not decision.gated
-    if exempt or case.value(path.price).pays_over(case.keep):
-        return replace(course, decision=decision, path=path, gated=gated)
+    if exempt or case.quarter.prefers(path.price):
+        open_now = case.standing.account is not None and case.stocked is None and case.config.min_chance > 0
+        account = case.quarter.describe(path.price, case.config.loss_budget) if open_now else None
+        return replace(course, decision=decision, path=path, gated=gated, account=account)
     refused = replace(decision, grade="C", lacks_evidence=False, unsure=False)
     if aim.limits.keep_allowed:
         refused = replace(refused, follow="hold", source="hold", why=NOT_WORTH_IT)

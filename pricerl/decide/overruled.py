@@ -68,9 +68,9 @@ def _object_to(case: Case, path: PricePath, target: float) -> str:
     lowest = float(path.price[path.price != case.kept].min())
     if product.counted.cost.mean_margin(lowest) <= 0:
         return f", but a unit sold at {f.price(lowest)} would earn nothing"
-    back = case.value(path.price)
-    if back.pays_over(case.keep):
+    if case.quarter.prefers(path.price):
         return ""
+    back = case.value(path.price)
     gain = f.money(float((back.earned - case.keep.earned).mean()), plus="+")
     what = MEASURES[product.market.measure]
     better = counted(back.beats(case.keep), product.market.num_draws)
@@ -146,7 +146,7 @@ def keep_relations(case: Case, course: Course) -> Course | None:
     if not bool((path == product.money(gated.prices)).all()):
         moves = False
         why = f"{why}; the product's own limits forbid that"
-    elif moves and course.decision.gated and not case.value(path).pays_over(case.keep):
+    elif moves and course.decision.gated and not case.quarter.prefers(path):
         moves = False
         why = f"{why}; it would not pay here"
     decision = replace(course.decision, why=why)

@@ -34,28 +34,28 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """State of an account and the price that its plan aims at; all amounts are money."""
+    """State of an account and its end if the advised prices last; all amounts are money."""
 
     account: Account
     """The account."""
     target: Money
-    """The current price if no change is worth its risk."""
-    proposed: bool
-    """Whether the best candidate is the path that planner or policy proposed, rather than the way to another price."""
+    """Last advised price."""
     so_far: Interval
     """Gain over keeping of the prices charged since it was opened."""
     at_end: Interval
-    """The same at its end, if the plan is followed."""
+    """The same at its end. A scenario in which the price loses counts until it is undone, within five weeks."""
     budget: float
-    """Largest loss that the account may show at its end with 90 % confidence."""
+    """Largest loss that a change may leave the account with, with 90 % confidence."""
     probability_loss: float
     """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
     days_left: Count
     """Days until it ends."""
     inside_budget: bool = True
-    """Whether the budget holds, as it does for no price within reach if not: then the plan risks the least."""
+    """Whether the budget holds; if not, the advised prices risk no more than the current one does."""
     loss_weight: float | None = None
     """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``; None if an entry lacks it."""
+    proposed: bool = False
+    """Of entries of older versions: whether planner or policy proposed the target."""
 
 
 class RandomPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,16 +18,8 @@ from pricerl.arrays import DateArray, FloatArray, IntArray, Interval, Share, int
 from pricerl.data.days import day_types, weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.env.product import Product
-from pricerl.env.references import MIN_MARGIN
 from pricerl.market.cost import Measure
 from pricerl.market.market import Market, ProductMarket, Response
-
-DAYS_TO_UNDO = 35
-"""Days until a losing change is seen in sales and undone."""
-DAYS_PER_QUARTER = 91
-"""Days of the quarter whose profit limits the loss of a change."""
-TAIL_PROBABILITY = 0.10
-"""Probability with which a change may cost more than its risk, and an account end below its loss budget."""
 
 
 @dataclass(frozen=True)
@@ -93,19 +85,6 @@ class PathValue:
     def beats(self, other: PathValue) -> float:
         """Return the share of the posterior draws in which this path earns more of the measure."""
         return float((self.earned - other.earned > 0).mean())
-
-    def risk_over(self, other: PathValue) -> float:
-        """Return the loss against another path until it is undone, as a share of what the other earns in a quarter.
-
-        It is exceeded with a probability of 10 %. A quarter's profit counts as at least ``MIN_MARGIN`` of sales.
-        """
-        loss = max(0.0, -float(np.quantile(self.earned - other.earned, TAIL_PROBABILITY))) * DAYS_TO_UNDO
-        scale = max(float(other.earned.mean()), MIN_MARGIN * float(other.sales.mean()), 1e-9)
-        return loss / (DAYS_PER_QUARTER * scale)
-
-    def pays_over(self, other: PathValue) -> bool:
-        """Return whether this path is expected to earn more, and does in at least half of the posterior draws."""
-        return float((self.earned - other.earned).mean()) > 0 and self.beats(other) >= 0.5
 
 
 def value_at_risk(gain: FloatArray) -> float:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from pricerl.data.cleaning.zero_sales import UnlikelyZeros
+from pricerl.decide.account import Worth
 from pricerl.decide.decision import (
-    CAUTIOUS,
     PRIOR_ALONE,
     SET_BY,
     UNTESTED,
@@ -14,7 +14,6 @@ from pricerl.decide.decision import (
     Evidence,
     Limits,
     decide,
-    fall_back,
 )
 from pricerl.errors import UsageError
 
@@ -24,6 +23,7 @@ FORBIDDEN = FREE._replace(keep_allowed=False)
 STUCK = FREE._replace(movable=False)
 CLEAR = Evidence(
     proposed_by="policy",
+    aimed_by="policy",
     measure="profit",
     period="day",
     target="another price",
@@ -43,14 +43,14 @@ CLEAR = Evidence(
     proven=True,
     prior_alone=False,
     proposes_change=True,
-    planned=False,
     probability_better=0.99,
     inside_tried_prices=True,
     set_by="",
     suspect=False,
     doubt="",
     is_step=True,
-    risk=0.0,
+    worth=Worth(0.01, 0.0, 0.0),
+    leads_back=False,
     round_price="",
     crosses=False,
 )
@@ -122,18 +122,13 @@ def test_where_no_price_satisfies_the_limits_a_person_must_set_one() -> None:
     ("change", "chain"),
     [
         ({}, ("policy",)),
-        ({"probability_better": 0.5}, ("policy", "lower bound", "hold")),
-        ({"limits": SHUT}, ("policy", "lower bound", "hold", "manual")),
+        ({"probability_better": 0.5}, ("policy", "hold")),
+        ({"limits": SHUT}, ("policy", "hold", "manual")),
         ({"limits": FORBIDDEN, "usable_days": 3}, ("limits",)),
     ],
 )
 def test_a_decision_names_the_fallbacks_down_to_its_own(change: dict[str, object], chain: tuple[str, ...]) -> None:
     assert decide(replace(CLEAR, **change), DecisionConfig()).chain == chain
-
-
-def test_a_cautious_price_is_the_second_of_the_chain() -> None:
-    unsure = decide(replace(CLEAR, probability_better=0.5), DecisionConfig())
-    assert fall_back(unsure, CLEAR, DecisionConfig()).chain == ("policy", "lower bound")
 
 
 def test_fewer_than_no_days_cannot_stop_the_model() -> None:
@@ -229,37 +224,34 @@ def test_a_history_that_somebody_biased_is_never_claimed_and_moves_only_if_clear
 
 
 def test_a_likely_gain_that_risks_too_much_is_refused() -> None:
-    likely = replace(CLEAR, probability_better=0.8, risk=0.006)
+    likely = replace(CLEAR, probability_better=0.8, worth=Worth(0.01, 0.012, 0.0))
     held = decide(likely, DecisionConfig())
     assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
-    assert "may risk 0.5 % of a quarter's profit (decision.loss_budget), and this one risks 0.6 %" in held.why
-    assert decide(likely, DecisionConfig(loss_budget=0.01)).grade == "B-"
+    assert "may risk 1 % of a quarter's profit (decision.loss_budget), and this one risks 1.2 %" in held.why
+    assert decide(likely, DecisionConfig(loss_budget=0.02)).grade == "B-"
     assert decide(replace(likely, probability_better=1.0), DecisionConfig()).grade == "B", "a claim needs no budget"
 
 
-UNSURE = replace(CLEAR, probability_better=0.6)
+def test_a_change_may_risk_what_keeping_the_price_risks() -> None:
+    lost = replace(CLEAR, probability_better=0.8, worth=Worth(0.01, 0.03, 0.03))
+    assert decide(lost, DecisionConfig()).grade == "B-"
+    assert decide(replace(lost, worth=Worth(0.01, 0.031, 0.03)), DecisionConfig()).grade == "C"
 
 
-def test_a_surer_price_stands_in_for_one_that_is_not_sure_enough() -> None:
-    held = decide(UNSURE, DecisionConfig())
-    assert held.unsure
-    cautious = fall_back(held, replace(CLEAR, probability_better=0.93), DecisionConfig())
-    assert (cautious.follow, cautious.grade, cautious.source) == ("step", "B-", "lower bound")
-    assert cautious.why == f"{CAUTIOUS}. One careful step, then look again." and not cautious.lacks_evidence
+def test_a_likely_gain_that_is_not_worth_its_risk_is_refused() -> None:
+    likely = replace(CLEAR, probability_better=0.8, worth=Worth(-0.001, 0.0, 0.0))
+    held = decide(likely, DecisionConfig())
+    assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
+    assert "is not worth its risk this quarter: losing 1 counts as much as gaining 3" in held.why
 
 
-@pytest.mark.parametrize("change", [{"probability_better": 0.69}, {"proposes_change": False}])
-def test_no_surer_price_leaves_the_hold_as_it_is(change: dict[str, object]) -> None:
-    held = decide(UNSURE, DecisionConfig())
-    assert fall_back(held, replace(CLEAR, **change), DecisionConfig()) is held
-
-
-@pytest.mark.parametrize(
-    "change", [{}, {"distinct_prices": 1}, {"usable_days": 3}, {"costs_known": False}, {"hold_lasts": True}]
-)
-def test_only_a_lack_of_certainty_falls_back(change: dict[str, object]) -> None:
-    decision = decide(replace(CLEAR, **change), DecisionConfig())
-    assert not decision.unsure and fall_back(decision, CLEAR, DecisionConfig()) is decision
+def test_the_way_back_needs_no_certainty_and_says_why() -> None:
+    back = replace(CLEAR, probability_better=0.4, leads_back=True)
+    step = decide(back, DecisionConfig())
+    assert (step.follow, step.grade) == ("step", "B-") and step.why.startswith("sales have not confirmed")
+    assert decide(replace(back, leads_back=False), DecisionConfig()).follow == "hold"
+    assert decide(replace(back, suspect=True), DecisionConfig()).follow == "hold"
+    assert decide(replace(back, worth=Worth(-0.001, 0.0, 0.0)), DecisionConfig()).follow == "hold"
 
 
 @pytest.mark.parametrize(
@@ -272,7 +264,9 @@ def test_only_a_lack_of_certainty_falls_back(change: dict[str, object]) -> None:
         {"entangled_with": "competitor price"},
         {"set_by": SET_BY["repricer"], "suspect": True, "probability_better": 0.9},
         {"set_by": SET_BY["averages"], "suspect": True, "probability_better": 0.9},
-        {"risk": 0.1, "probability_better": 0.9},
+        {"worth": Worth(0.01, 0.1, 0.0), "probability_better": 0.9},
+        {"worth": Worth(-0.01, 0.0, 0.0), "probability_better": 0.9},
+        {"leads_back": True, "probability_better": 0.4},
         {"unlikely_zeros": UnlikelyZeros(150, 20.0, 1000)},
         {"probability_better": 0.95},
         {"probability_better": 0.5},
@@ -282,9 +276,8 @@ def test_only_a_lack_of_certainty_falls_back(change: dict[str, object]) -> None:
     ],
 )
 def test_no_sentence_of_a_decision_has_more_than_thirty_words(change: dict[str, object]) -> None:
-    held = decide(replace(CLEAR, **change), DecisionConfig())
-    for decision in (held, fall_back(held, CLEAR, DecisionConfig())):
-        assert max(len(sentence.split()) for sentence in f"Keep 10.00: {decision.why}".split(". ")) <= 30
+    decision = decide(replace(CLEAR, **change), DecisionConfig())
+    assert max(len(sentence.split()) for sentence in f"Keep 10.00: {decision.why}".split(". ")) <= 30
 
 
 def test_a_failed_check_of_the_card_lowers_the_grade_by_a_step() -> None:

@@ -124,7 +124,7 @@ def test_an_expired_order_is_ignored_and_listed(shop: Path) -> None:
     assert _override(shop, "12.50", "2025-04-03").code == 0
     write_lines(shop / "later.csv", seller_lines(95))
     result, product, rows = _predict(shop, data="later.csv")
-    assert {row["Source"] for row in rows} <= {"planner", "policy", "lower bound", "hold"}
+    assert {row["Source"] for row in rows} <= {"planner", "policy", "hold"}
     assert "The override of entry 2 by anna (12.50 until 3 Apr 2025) has expired." in result.out
     assert [order["status"] for order in product["orders"]] == ["expired"]
     account = product["account"]
@@ -476,7 +476,7 @@ def test_three_bad_days_at_the_advised_price_stop_the_model_and_name_the_last_go
     assert (rows[0]["Source"], rows[-1]["Recommended Price"]) == ("hold", f"{before:.2f}")
     assert "ales at the advised price were below the 5 % limit of their prediction on 3 days" in product["reason"]
     assert "The last good price was" in product["reason"] and product["model"] is not None
-    assert "decided by policy, then lower bound, then hold: " in result.out
+    assert "decided by policy, then hold: " in result.out
     for name in ("decisions.jsonl", "decisions.head"):
         (shop / "checkpoints/seller" / name).unlink()
     assert _predict(shop, data="bad.csv")[1]["alarm"] is None, "nobody advised these prices"

@@ -17,11 +17,12 @@ from pricerl.advice.sentences.next_steps import account_words
 from pricerl.arrays import to_plain
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.decide.account import gain_so_far, plan_account
+from pricerl.decide.account import Quarter, days_left, gain_so_far, plan_quarter
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.standing import Account, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
+from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
@@ -51,8 +52,9 @@ def _market(prepare: Callable[..., DataPreprocessor], history: ProductHistory, u
     return Dynamics(market, RewardConfig())
 
 
-def _weighing(loss_weight: float, loss_budget: float = 0.005) -> DecisionConfig:
-    return DecisionConfig(loss_weight=loss_weight, loss_budget=loss_budget)
+def _quarter(account: Account, product: Product, loss_weight: float = 1.0) -> Quarter:
+    left = days_left(account, product.history.last_day)
+    return Quarter(product, account, left, loss_weight, lambda prices: value_paths(product, prices))
 
 
 def test_the_first_advice_opens_an_account_that_later_advice_finds(history: ProductHistory) -> None:
@@ -124,50 +126,60 @@ def test_a_plan_moves_toward_the_better_price_and_keeps_it_where_losses_weigh_to
 ) -> None:
     dynamics = _market(prepare, history, 7.5)  # best price 15 at elasticity -2
     account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
-    plan = plan_account(account, now, Product(dynamics, 0), _weighing(6.0))
-    assert plan.target > 10.0 and not plan.proposed and plan.days_left == 84
-    assert plan.at_end.mean > plan.so_far.mean and plan.budget > 0
-    unclear = _market(prepare, history, 5.0)  # the current price is about the best
-    assert plan_account(account, now, Product(unclear, 0), _weighing(1e6)).target == 10.0
+    quarter = _quarter(account, Product(dynamics, 0), 6.0)
+    target = plan_quarter(quarter, now, 0.005)
+    assert target is not None and target > 10.0 and quarter.days_left == 84
+    assert quarter.prefers(torch.full((14,), 10.2))
+    unclear = Product(_market(prepare, history, 5.0), 0)  # the current price is about the best
+    assert plan_quarter(_quarter(account, unclear, 1e6), now, 1.0) is None
 
 
-def test_a_smaller_budget_never_lets_the_account_end_lower(
-    prepare: Callable[..., DataPreprocessor], history: ProductHistory
-) -> None:
+def test_a_smaller_budget_never_risks_more(prepare: Callable[..., DataPreprocessor], history: ProductHistory) -> None:
     dynamics = _market(prepare, history, 5.2)
     account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
-    budgets, product = (1.0, 0.005, 0.0005), Product(dynamics, 0)
-    plans = [plan_account(account, now, product, _weighing(1.0, budget)) for budget in budgets]
-    ends = [plan.at_end.low for plan in plans]
-    assert ends == sorted(ends) and plans[0].at_end.mean >= plans[-1].at_end.mean
-    assert plans[0].inside_budget
+    quarter = _quarter(account, Product(dynamics, 0))
+    targets = [plan_quarter(quarter, now, budget) or 10.0 for budget in (1.0, 0.005, 0.0005)]
+    risks = [quarter.weigh(*quarter.gains(torch.full((1, 14), target))).risk for target in targets]
+    assert risks == sorted(risks, reverse=True) and risks[-1] <= 0.0005
 
 
-def test_a_loss_that_no_price_makes_good_is_named(
+def test_a_loss_that_the_advised_price_does_not_make_good_is_named(
     prepare: Callable[..., DataPreprocessor], doubled: ProductHistory
 ) -> None:
-    """The prices charged since then have lost more than the days left can bring back."""
+    """The prices charged since then have lost more than the budget allows."""
     dynamics, now = Dynamics(_knows(prepare, doubled), RewardConfig()), torch.full((14,), 12.0)
     opened = (str(doubled.dates[row]) for row in (119, 95))  # 12 earns the most; from row 96 to 119 less was charged
-    kept, lost = (plan_account(Account(day, 12.0), now, Product(dynamics, 0), _weighing(1.0, 0.001)) for day in opened)
+    accounts = (_quarter(Account(day, 12.0), Product(dynamics, 0)) for day in opened)
+    kept, lost = (quarter.describe(now, 0.001) for quarter in accounts)
     assert kept.inside_budget and not lost.inside_budget
     words = [" ".join(account_words(to_plain(plan), Formatter())) for plan in (kept, lost)]
-    assert "Worst case (90 %): " in words[0] and "No price within reach limits the loss to" in words[1]
+    assert "Worst case (90 %): " in words[0] and "no advised price adds to that risk" in words[1]
     assert "1 lost counts as much as 1.0 gained." in words[0] and "1 lost" not in words[1]
     bold = " ".join(account_words(to_plain(msgspec.structs.replace(kept, loss_weight=10.0)), Formatter()))
     assert bold.endswith("as much as 10 gained.")
 
 
 def test_a_kept_price_is_valued_as_by_hand(prepare: Callable[..., DataPreprocessor], doubled: ProductHistory) -> None:
-    dynamics = Dynamics(_knows(prepare, doubled), RewardConfig())
-    account = Account(str(doubled.dates[149]), 10.0)
-    plan = plan_account(account, torch.full((14,), 12.0), Product(dynamics, 0), _weighing(1.0, 0.005))
-    assert plan.target == doubled.current_price == 12.0 and plan.days_left == 61
+    product = Product(Dynamics(_knows(prepare, doubled), RewardConfig()), 0)
+    quarter = _quarter(Account(str(doubled.dates[149]), 10.0), product)
+    assert plan_quarter(quarter, torch.full((14,), 12.0), 0.005) is None and quarter.days_left == 61
+    plan = quarter.describe(torch.full((14,), 12.0), 0.005)
     daily = plan.budget / 0.005 / 91  # what keeping 10 earns
     np.testing.assert_allclose(daily, 2000.0 * (10 - 6.0), rtol=0.02)
     gain = (12 - 6.0) / 1.44 / 4.0 - 1
     np.testing.assert_allclose(plan.so_far, 2 * 30 * daily * gain, rtol=0.02)
     np.testing.assert_allclose(plan.at_end, (2 * 30 + 61) * daily * gain, rtol=0.02)
+
+
+def test_a_losing_change_counts_until_it_is_undone(
+    prepare: Callable[..., DataPreprocessor], doubled: ProductHistory
+) -> None:
+    product = Product(Dynamics(_knows(prepare, doubled), RewardConfig()), 0)
+    quarter = _quarter(Account(str(doubled.dates[-1]), 12.0), product)
+    (lost,) = quarter.gains(torch.full((1, 14), 10.0))
+    daily = 2000.0 * ((10 - 6.0) - (12 - 6.0) / 1.44)
+    np.testing.assert_allclose(lost, 35 * daily, rtol=0.02)
+    assert quarter.utility(lost) == pytest.approx(lost.mean()) and not quarter.prefers(torch.full((14,), 10.0))
 
 
 def test_later_advice_says_what_the_account_holds(
@@ -183,10 +195,10 @@ def test_later_advice_says_what_the_account_holds(
         advise(keeping, dynamics, DecisionConfig(), 14, {}, standings=standings)[0]
         for standings in ({}, {"product": Standing(account=account)})
     )
-    assert first.account is None and first.decision.follow == "hold"
+    assert first.account is None and first.recommended_price > 10.0
     assert later.account is not None and later.account.account == account
-    assert later.recommended_price > 10.0 and later.decision.proposed_by == "planner"
-    assert later.proposal.prices[-1] > 10.0, "the record has the prices whose value it states"
+    assert later.recommended_price > 10.0 and later.decision.source == "planner"
+    assert later.proposal.prices[-1] == 10.0 and later.proposal.over_keep.units.mean == 0.0
     known = {"product": Standing(account=account)}
     off = advise(keeping, dynamics, DecisionConfig(min_chance=0), 14, {}, standings=known)[0]
     assert off.account is None

@@ -99,7 +99,7 @@ def price_test_words(test: Record, current_price: float, f: Formatter, measure: 
 
 
 def account_words(account: Record, f: Formatter, measure: str = "profit") -> list[str]:
-    """Return an ``account`` of ``advice.json`` as sentences: what prices earned, what the plan expects and risks."""
+    """Return an ``account`` of ``advice.json`` as sentences: what prices earned, what is expected and risked."""
     kept = account["account"]
     so_far, at_end = (f.estimate(account[name], f" {MEASURES[measure]}", "+") for name in ("so_far", "at_end"))
     budget = f.money(account["budget"])
@@ -111,10 +111,10 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
     ]
     weight = account.get("loss_weight")
     if not account.get("inside_budget", True):
-        sentences[2] = f"No price within reach limits the loss to {budget} (90 %), so the plan risks the least."
+        sentences[2] = f"It may end more than {budget} below keeping (90 %); no advised price adds to that risk."
     elif weight is not None:
         gained = f.number(weight, 0 if weight >= 10 else 1)
-        sentences.append(f"The plan avoids losses: 1 lost counts as much as {gained} gained.")
+        sentences.append(f"The advice avoids losses: 1 lost counts as much as {gained} gained.")
     return sentences
 
 

@@ -36,7 +36,8 @@ def check_tax_turns(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
         factor = 1 + rate / 100
         exact = moved[(higher - factor * lower).abs() <= CENTS * (1 + factor)]
         exact = exact[(exact["day"] - exact["day"].mode().min()).abs() <= pd.Timedelta(days=WEEK)]
-        turns = exact.groupby("product")["day"].first()
+        exact = exact.groupby("product").head(1)
+        turns = exact.set_index("product")["day"]
         if len(turns) < ALIKE * rows["product"].nunique() or lower[exact.index].nunique() < FEWEST_PRICES:
             continue
         row = int(exact.index[0])
