@@ -34,6 +34,7 @@ FAST = [
     *("--data.market.num_draws", "16", "--data.num_envs", "16"),
     *("--decision.compare_plan", "false", "--model.algorithm.actor_horizon", "0"),
 ]
+CERTAIN = ("--decision.min_chance", "0.95")
 OUTPUTS = ("advice.csv", "advice.json", "prices.csv", "report.html")
 
 
@@ -86,12 +87,12 @@ def listing(folder: Path) -> dict[str, bytes]:
 
 
 def train(folder: Path) -> Path:
-    """Fit the 90-day seller once into ``folder`` and return its run's folder."""
+    """Fit the 90-day seller once into ``folder`` and return its run's folder; no change is certain enough."""
     done = folder / "checkpoints" / "seller"
     if not (done / "report.html").exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_lines(folder / "seller.csv", seller_lines())
-        result = run(folder, "fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST)
+        result = run(folder, "fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, *CERTAIN)
         assert result.code in (0, 4), result.err
     return done
 

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, IntArray, interval_of
+from pricerl.decide.decision import Worth
 from pricerl.decide.standing import Account, AccountPlan
 from pricerl.env.product import Product
 from pricerl.env.references import MIN_MARGIN
@@ -37,17 +37,6 @@ NUM_TARGETS = 41
 """Prices within reach that a plan compares."""
 PROPOSAL_SHARE = 0.9
 """Share of the best utility from which on the path that planner or policy proposes is followed."""
-
-
-class Worth(NamedTuple):
-    """Worth of a path by the end of the quarter, as shares of what keeping the account's price earns in a quarter."""
-
-    utility: float
-    """Expected utility above that of keeping the current price."""
-    risk: float
-    """Loss that the account exceeds with a probability of 10 %."""
-    risk_of_keeping: float
-    """The same of keeping the current price."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
 from pricerl.data.quality import MIN_USABLE_DAYS
-from pricerl.decide.account import Worth
 from pricerl.errors import UsageError
 from pricerl.formatting import plural, sentence
 
@@ -148,6 +147,17 @@ class Limits(NamedTuple):
     """Days until the minimum hold of the last change is over."""
 
 
+class Worth(NamedTuple):
+    """Worth of a path by the end of the quarter, as shares of what keeping the account's price earns in a quarter."""
+
+    utility: float
+    """Expected utility above that of keeping the current price."""
+    risk: float
+    """Loss that the account exceeds with a probability of 10 %."""
+    risk_of_keeping: float
+    """The same of keeping the current price."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Evidence on the change proposed for one product, in the order of the rules that use it."""
@@ -182,8 +192,8 @@ class Evidence:
     price_doubt: str
     """How the last row's price differs from the current one, as a clause; empty once the seller has confirmed one."""
     measured: Literal["", "better", "worse"]
-    """Result of a decided price test: the path leads to the better price of the pair, or to the worse one, or stays at
-    the better one; empty without such a test. Only this earns grade A, if proven."""
+    """Result of a decided price test: the path leads to the better price of the pair, or towards the worse one, or
+    stays at the better one; empty without such a test. Only this earns grade A, if proven."""
     proven: bool
     """Whether the test proved that; else the expected loss of the choice decided."""
     prior_alone: bool

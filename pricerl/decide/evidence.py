@@ -215,5 +215,5 @@ def _find_measured(pair: MeasuredPair | None, now: float, settled: float) -> Lit
         return ""
     if same_price(now, pair.worse) and same_price(settled, pair.better):
         return "better"
-    stays_or_leads_back = same_price(settled, now) or same_price(settled, pair.worse)
-    return "worse" if same_price(now, pair.better) and stays_or_leads_back else ""
+    stays = same_price(settled, now) or (settled < now) == (pair.worse < now)
+    return "worse" if same_price(now, pair.better) and stays else ""
