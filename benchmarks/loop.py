@@ -23,7 +23,7 @@ from learning.utility import choose_plan, floor_of, value_plans
 from torch import Tensor
 
 from pricerl.market.demand.families import FAMILIES
-from pricerl.market.demand.priors import LOG_SD, USUAL_MEAN
+from pricerl.market.demand.priors import LOG_SD, USUAL_ELASTICITY
 from pricerl.simulation.true_demand import expected_units
 
 TRUTHS = ("constant", "linear", "exponential", "logit", "kinked")
@@ -142,7 +142,7 @@ def history_sd(units: float) -> float:
 def draw_sellers(config: LearningConfig, curves: DemandCurves, truth: str, count: int, seed: int) -> Sellers:
     """Draw sellers whose demand comes from one family of the simulation, or from all in turns (`mixed`)."""
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    elasticity = -np.exp(USUAL_MEAN + LOG_SD * rng.normal(size=count))
+    elasticity = USUAL_ELASTICITY * np.exp(LOG_SD * rng.normal(size=count))
     price = np.exp(GRID_STEP * np.arange(-REACH, REACH + 1))
     families = [truth if truth != "mixed" else TRUTHS[number % len(TRUTHS)] for number in range(count)]
     kinks = np.exp(rng.uniform(-0.15, 0.15, count))

@@ -20,7 +20,6 @@ from pricerl.market.demand.priors import (
     INFORMED_SD,
     LOG_SD,
     USUAL_ELASTICITY,
-    USUAL_MEAN,
     LogNormal,
     own_price_log_ratio,
 )
@@ -73,7 +72,7 @@ class DemandCurves:
 
     def __init__(self, count: int, seed: int = 0) -> None:
         grid: FloatArray = GRID_STEP * np.arange(-REACH, REACH + 1, dtype=np.float64)
-        self.prior = LogNormal(USUAL_MEAN, LOG_SD)
+        self.prior = LogNormal(float(np.log(-USUAL_ELASTICITY)), LOG_SD)
         drawn = draw_prior(count, self.prior, np.random.default_rng(seed))
         self.log_units = torch.as_tensor(drawn.at(grid, 31.0), dtype=torch.float32)
         self.elasticity = torch.as_tensor(drawn.elasticity, dtype=torch.float32)
@@ -252,7 +251,7 @@ def open_accounts(
     count, num_curves = len(elasticity), len(curves.elasticity)
     normal = torch.randn((3, count), generator=generator)
     seen = elasticity + config.history_sd * normal[0]
-    log_known = config.informed * ((-elasticity).log() - USUAL_MEAN)
+    log_known = config.informed * (elasticity / USUAL_ELASTICITY).log()
     best_at = (-USUAL_ELASTICITY * (log_known + config.cost_sd * normal[1]).exp()).clamp_min(1.1)
     per_week = 7 * (torch.full((count,), config.units) if units is None else units)
     level_var = settled_variance(per_week, config)

@@ -136,6 +136,7 @@ def _fit_product(
         memory=demand.memory,
         holiday=demand.holiday,
         price_setting=demand.kind,
+        bias=demand.bias,
         past=_past_demand(demand, np.log(product.price), log_grid) / np.exp(levels).mean(),
         edges=edges,
         prior=demand.prior,

@@ -94,6 +94,8 @@ class ProductMarket:
     """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
     price_setting: Kind = "plain"
     """How the prices of the history were set."""
+    bias: tuple[float, float] | None = None
+    """Prior mean and sd of the bias of the elasticity that this brings; None for no bias."""
     past: FloatArray | None = None
     """``(D,)`` demand of each day over an average one of today at the same price: by season, level and covariates."""
     edges: FloatArray = field(default_factory=lambda: np.full(2, NO_EDGE))

@@ -82,7 +82,7 @@ def test_a_doubtful_current_price_is_told_once_with_the_commands_that_settle_it(
     text = "\n".join(block_lines([{**held, "decision": decision, "data_quality": quality}], Formatter(), PAGE))
     assert " ".join(text.split()).casefold().count(doubt) == 1
     for answer in ("regular", "last"):
-        assert f"            pricerl predict --data.reading.current_price {answer}\n" in text
+        assert f"            pricerl predict --data.reading.current_price {answer}\n" in f"{text}\n"
     assert text.count("current_price regular") == text.count("current_price last") == 1
 
 

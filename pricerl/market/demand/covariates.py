@@ -160,6 +160,14 @@ class RegressionData:
         regular = self.regular - centre
         return np.column_stack([np.ones_like(x), x, regular**2, self.covariates])
 
+    @property
+    def bias(self) -> tuple[float, float] | None:
+        """Prior mean and sd of the bias of the elasticity; None where pricerl set all prices."""
+        if BIAS not in self.names:
+            return None
+        column = self.names.index(BIAS)
+        return float(self.prior.mean[column]), float(self.prior.sd[column])
+
     def past_multiplier(self, elasticity: float, coefficients: FloatArray, names: Collection[str]) -> FloatArray:
         """Return each day's demand over that ahead ``(D,)``, by some covariates and the response to discounts."""
         chosen = np.isin(self.names, [*names])

@@ -69,6 +69,8 @@ class DemandPosterior:
     """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
     kind: Kind = "plain"
     """How the prices were set, which decides what may be claimed."""
+    bias: tuple[float, float] | None = None
+    """Prior mean and sd of the bias of the elasticity by what moved the prices; None for no bias."""
     past: FloatArray | None = None
     """``(D,)`` demand of each day, at its regular price, over that ahead; None where the model has no season."""
     prior: StatedPrior | None = None

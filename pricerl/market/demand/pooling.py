@@ -21,9 +21,9 @@ from scipy.special import ndtri
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import classify_prices
-from pricerl.market.demand.averaging import fit_demand_regression
+from pricerl.market.demand.averaging import bias_of, fit_demand_regression
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import gather_covariates
+from pricerl.market.demand.covariates import Terms, gather_covariates
 from pricerl.market.demand.priors import Tabulated, log_normal_prior
 from pricerl.market.demand.regression import LOOSE_SD
 
@@ -74,10 +74,12 @@ NO_EVIDENCE = Evidence(0.0, float("inf"))
 def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence:
     """Return the elasticity of a product without a prior; no evidence if something else may have moved its prices."""
     unknown = NO_EVIDENCE._replace(group=product.group)
-    if classify_prices(product.price[product.observed], product.step_days).kind != "plain":
+    setting = classify_prices(product.price[product.observed], product.step_days)
+    if setting.kind != "plain":
         return unknown
     prior = DemandSettings(prior_elasticity=settings.prior_elasticity, prior_elasticity_sd=LOOSE_SD)
-    data, posterior, _ = fit_demand_regression(gather_covariates(product).keep(product.observed), prior)
+    everything = gather_covariates(product, Terms(bias=bias_of(setting, product.step_days)))
+    data, posterior, _ = fit_demand_regression(everything.keep(product.observed), prior)
     if len(data.units) < len(posterior.mode) // 2 or not data.units.any():
         return unknown
     variance = 1 / max(1 / posterior.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-9)

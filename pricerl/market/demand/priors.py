@@ -17,19 +17,22 @@ from pricerl.data.price_setting import classify_prices, deal_windows, regular_pr
 from pricerl.guardrails.round_prices import JUST_BELOW, ends_below_whole, next_round_price, rounds_between, whole_unit
 from pricerl.market.cost import CostPosterior
 
-USUAL_ELASTICITY = -2.2
-"""Median of the default prior of the elasticity, at which usual margins are the best."""
+USUAL_ELASTICITY = -1.8
+"""Median of the default prior of the elasticity to a lasting change of the price. Short-term responses, promotions
+included, have a mean of -2.62 over 1,851 estimates (Bijmolt et al. 2005). Those to regular prices are weaker: -1.86 (sd
+0.87) of 88 accounts of a cheese (benchmarks/panels.py, 2026), -1.48 (sd 0.83) of 54 grocery products (2026), and -0.34
+in a field experiment of one chain (Bray, Sanders and Stamatopoulos 2024)."""
 USUAL_ELASTICITY_SD = 1.5
 """Sd of the regression's default prior, which corresponds to ``LOG_SD`` at that elasticity."""
-LOG_SD = 0.5
-"""Sd of the log of minus the elasticity under the default prior: half of all products lie between -1.6 and -3.1."""
+LOG_SD = 0.6
+"""Sd of the log of minus the elasticity under the default prior: half of all products lie between -1.2 and -2.7."""
 
 INFORMED = 0.5
 """Prior probability that a seller chose the price well."""
 INFORMED_SD = 0.35
 """Sd of the log of minus the elasticity around the one at which a well-chosen price would be the best."""
-USUAL_MEAN = float(np.log(-USUAL_ELASTICITY))
-"""Mean of minus the log of the margin of prices that were not chosen well."""
+USUAL_MEAN = float(np.log(2.2))
+"""Mean of minus the log of the margin of prices that were not chosen well: of a margin of 45 %."""
 USUAL_SD = 1.0
 """Sd of that log: half of these margins are between 23 and 89 %."""
 JUMP, CHARMED_JUMP, SHUNNED_JUMP = 0.2, 0.15, 0.3
