@@ -174,6 +174,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         effective_days=float(np.interp(recommended, fitted.log_grid, fitted.units.effective_days)),
         costs=fitted.cost.describe(),
         price_setting=fitted.price_setting,
+        bias=fitted.bias,
         cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
     )
 

@@ -124,6 +124,9 @@ class MarketFacts:
     """None where costs are unknown."""
     price_setting: Kind = "plain"
     """How the prices of the history were set."""
+    bias: tuple[float, float] | None = None
+    """Prior mean and sd of the bias of the history's elasticity, negative where it looks steeper than it is; None where
+    pricerl set all prices."""
 
 
 @dataclass(frozen=True)

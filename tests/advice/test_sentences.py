@@ -9,7 +9,7 @@ import pytest
 
 from pricerl.advice.result import DayAdvice, MarketFacts, ProductAdvice, ProposalChecks, ProposedPath, Recommendation
 from pricerl.advice.sentences import verdict
-from pricerl.advice.sentences.grounds import prior_words
+from pricerl.advice.sentences.grounds import bias_words, prior_words
 from pricerl.advice.sentences.verdict import explain
 from pricerl.arrays import Interval, to_plain
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED, Decision
@@ -176,6 +176,33 @@ def test_the_moves_under_other_priors_are_named() -> None:
     ]
     assert len(prior_words(_advice(HOLD, prior={**PRIOR, "probability_better": None}), PLAIN)) == 1
     assert prior_words(_advice(PATH), PLAIN) == []
+
+
+def test_the_bias_of_a_history_is_stated_with_what_an_experiments_gap_would_mean() -> None:
+    assert bias_words(_advice(PATH), PLAIN) == []
+    gap = "In a retail chain's experiment the history overstated it by 1.7."
+    why = "buyers' reaction, as its prices were not set at random: the estimate"
+    left = (
+        "If yours did, too, 1 % more price would cost 0.3 % of sales volume, and a higher price would still earn more."
+    )
+    assert bias_words(_advice(PATH, bias=(-0.1, 0.25)), PLAIN) == [
+        f"Your history may overstate {why} counts it weaker by 0.1 (90 %: −0.3 to 0.5).",
+        gap,
+        left,
+    ]
+    stronger, *_ = bias_words(_advice(PATH, bias=(1.0, 2.0)), PLAIN)
+    assert stronger == f"Your history may understate {why} counts it stronger by 1.0 (90 %: −2.3 to 4.3)."
+    either, *_ = bias_words(_advice(PATH, bias=(0.0, 2.0)), PLAIN)
+    assert either == f"Your history may misstate {why} allows for 3.3 either way."
+
+
+def test_an_experiments_gap_that_would_turn_the_direction_is_said_to() -> None:
+    steep = Interval(-3.0, -4.0, -2.0)
+    *_, last = bias_words(_advice(PATH, bias=(-0.1, 0.25), elasticity=steep), PLAIN)
+    assert last.endswith("cost 1.3 % of sales volume, and a higher price would earn more instead.")
+    lower = _advice(PATH, bias=(-0.1, 0.25), elasticity=Interval(-5.0, -6.0, -4.0))
+    assert bias_words(lower, PLAIN)[-1].endswith("cost 3.3 % of sales volume, and a lower price would still earn more.")
+    assert len(bias_words(_advice(PATH, bias=(-0.1, 0.25), raising=None), PLAIN)) == 1
 
 
 NO_COSTS_HOLD = Decision("hold", "C", "hold", True, NO_COSTS)

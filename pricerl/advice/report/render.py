@@ -83,7 +83,7 @@ def render_page(document: Record, product: Record, back: str = "") -> str:
         "track": grounds.track_lines(product["track_record"], f)[1:] if product["track_record"] else [],
         "quarter": account_words(product["account"], f, product["measure"]) if product["account"] else [],
         "card": product.get("card", ()),
-        "prior": grounds.prior_words(product, f),
+        "prior": [*grounds.prior_words(product, f), *grounds.bias_words(product, f)],
         "most": MOST_DAYS,
     }
     return fill_template("report.html", document, values)

@@ -12,6 +12,12 @@ from pricerl.terminal import clean
 AGREEMENT = 0.001
 """Difference between policy and plan, as a share of profit, up to which they agree: no shop could see it."""
 
+EXPERIMENT_GAP = 1.66
+"""Elasticity by which the history of a chain was steeper than its experiment with 389,890 random prices, -2.0 against
+-0.34 (Bray, Sanders and Stamatopoulos 2024)."""
+NORMAL_90 = 1.645
+"""Sds to either side within which 90 % of a Gaussian lies."""
+
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
 
@@ -172,6 +178,33 @@ def prior_words(product: Record, f: Formatter) -> list[str]:
         start,
         f"The change weighed is then better in {least} to {most} plausible scenarios.",
         f"The decision {'stays the same' if prior['same_decision'] else 'changes under one of them'}.",
+    ]
+
+
+def bias_words(product: Record, f: Formatter) -> list[str]:
+    """Return the stated bias of the history, and what a gap as in an experiment would mean; empty without a bias."""
+    if not (bias := product.get("bias")):
+        return []
+    mean, sd = bias
+    reach = NORMAL_90 * sd
+    why = "buyers' reaction, as its prices were not set at random"
+    if not mean:
+        words = [f"Your history may misstate {why}: the estimate allows for {f.number(reach, 1)} either way."]
+    else:
+        wrong, less = ("overstate", "weaker") if mean < 0 else ("understate", "stronger")
+        size = f"{f.number(abs(mean), 1)}{f.limits(abs(mean) - reach, abs(mean) + reach, 1, label='90 %: ')}"
+        words = [f"Your history may {wrong} {why}: the estimate counts it {less} by {size}."]
+    limit = None if product["raising"] is None else product["raising"]["break_even"]
+    if limit is None or product["decision"]["grade"] == "D":
+        return words
+    shown = -product["elasticity"][0]
+    left = max(shown - EXPERIMENT_GAP, 0.0)
+    turns = (left < limit) != (shown < limit)
+    return [
+        *words,
+        f"In a retail chain's experiment the history overstated it by {f.number(EXPERIMENT_GAP, 1)}.",
+        f"If yours did, too, 1 % more price would cost {f.number(left, 1)} % of sales volume, and a "
+        f"{'higher' if left < limit else 'lower'} price would {'earn more instead' if turns else 'still earn more'}.",
     ]
 
 
