@@ -44,9 +44,9 @@ MAX_FILES = 12
 MAX_FILE_LINES = 400
 MAX_FOLDER_LINES = {
     ".": 1300,
-    "advice": 1305,
+    "advice": 1309,
     "advice/report": 900,
-    "advice/sentences": 790,
+    "advice/sentences": 820,
     "cli": 2873,
     "data": 1410,
     "data/cleaning": 1490,
