@@ -106,15 +106,14 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
     sentences = [
         f"Since {f.date(kept['opened'])} your prices have earned {so_far} over keeping {f.price(kept['price'])}.",
         f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
-        f"Worst case (90 %): {budget} less than if you had kept the price.",
-        f"It ends more than 1 % below that in {f.percent(account['probability_loss'], 0)} of plausible scenarios.",
+        f"A change may leave it at most {budget} below keeping (90 %).",
+        f"It ends more than 1 % below keeping in {f.percent(account['probability_loss'], 0)} of plausible scenarios.",
     ]
     weight = account.get("loss_weight")
     if not account.get("inside_budget", True):
         sentences[2] = f"It may end more than {budget} below keeping (90 %); no advised price adds to that risk."
     elif weight is not None:
-        gained = f.number(weight, 0 if weight >= 10 else 1)
-        sentences.append(f"The advice avoids losses: 1 lost counts as much as {gained} gained.")
+        sentences.append(f"The advice avoids losses: 1 lost counts as much as {weight:.3g} gained.")
     return sentences
 
 
