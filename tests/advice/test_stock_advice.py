@@ -53,7 +53,8 @@ ALL = {"plenty": PLENTY, "scarce": SCARCE, "leftovers": LEFTOVERS, "broke": BROK
 def market():
     """About 10 units per day at 38, where a lower price earns more."""
     data = DataPreprocessor.fit(simulated_history(SellerConfig(days=365, units=10.0), DataConfig()), DataConfig())
-    return fit_market(data, DemandConfig(num_draws=48), CostConfig(unit_cost=COST, share_kept=0.85), conversions=False)
+    demand = DemandConfig(num_draws=48, prior_elasticity=-3.0)  # steep: the plan keeps the price until the delivery
+    return fit_market(data, demand, CostConfig(unit_cost=COST, share_kept=0.85), conversions=False)
 
 
 def stocked(market, stock, **guardrails):
