@@ -93,7 +93,7 @@ class DecisionConfig:
     """Largest loss that a change may risk, as a share of a quarter's profit: with 90 % confidence the quarter ends no
     further below keeping the price, if a losing change is undone within five weeks. 1 turns that off."""
 
-    min_chance: float = 0.60
+    min_chance: float = 0.70
     """Smallest share of the posterior draws in which a change earns more, unless it leads back to the price at which
     the quarter began; 0 turns the gate off and follows the policy."""
 

@@ -131,7 +131,7 @@ def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
         found.append(path.price.clamp(min(float(now), stop), max(float(now), stop)))
     for row in approach_prices(targets, case.product, case.horizon):
         if (moves := row != now).any():
-            moves &= (path.price != now).cumsum(0) > 0  # a plan may wait, such as for a delivery
+            moves &= ((path.price - now) * change > 0).cumsum(0) > 0  # a plan may wait, such as for a delivery
             found.append(torch.where(moves, row[row != now][0], now))
     return [path._replace(price=price, low=price, high=price, asked=price) for price in found]
 

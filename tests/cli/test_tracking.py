@@ -248,7 +248,7 @@ def test_advice_without_evidence_sends_one_alert_and_is_added_to_the_tracked_run
 def test_advice_with_evidence_sends_no_alert_and_without_wandb_nothing_is_logged(
     service: MagicMock, tracked: Path
 ) -> None:
-    assert predict(tracked, seller_lines(), "--wandb", "true", "--decision.min_chance", "0.6").code == 0
+    assert predict(tracked, seller_lines(), "--wandb", "true", "--decision.min_chance", "0.5").code == 0
     assert alerts(service) == []
     service.reset_mock()
     ignored = predict(tracked, seller_lines(), "--tracking.project", "mine", "--tracking.tags", "[a]")
