@@ -4,18 +4,25 @@
 
 Each week the sales of the last one are added to the file, which is read, cleaned and fitted anew; the planner proposes,
 and the decision with its gates, account and guardrails sets the price of the next week. `share` is the true gain over
-keeping the first price as a percentage of the gain of the best constant target, chosen with knowledge of demand;
-`harmed` sellers end more than 1 % below keeping. The demand level drifts by 2 % a week. `loop_kinds.py` lists the
-kinds of sellers, which take turns.
+keeping the first price as a percentage of the gain of the best constant target, chosen with knowledge of demand; `net`
+is the same with losses beyond 1 % counted four times; `harmed` sellers end more than 1 % below keeping. The demand
+level drifts by 2 % a week. `loop_kinds.py` lists the kinds of sellers, which take turns.
+
+The rules `tests` start the price test with the largest net value if it pays, at the latest in the fourth week, and end
+it early once its rest has none; its days count as own days. `tested` sellers have one, `cost` is what its days lost
+against the first price, in percent of what keeping earns in a quarter. `sd_first` and `sd_last` are the sds of the
+elasticity at the start and at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -35,13 +42,15 @@ from pricerl.decide.case import Case, Proposed
 from pricerl.decide.chain import decide_price
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.price_path import plan_paths
-from pricerl.decide.standing import FIRST, Account, Standing
+from pricerl.decide.standing import FIRST, Account, Order, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.valuation import elasticity_at
+from pricerl.evaluation.valuation import DAYS_PER_QUARTER, elasticity_at
+from pricerl.experiments.plan import Budget, make_order, plan_schedule, remaining_value
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
@@ -49,6 +58,10 @@ from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
 
 HARM = 0.01
+NET_WEIGHT = 3
+"""How much more losses beyond ``HARM`` count."""
+LAST_START = 4 * WEEK
+"""Days within which a test may begin."""
 STEP_DISCOUNT = 0.97**3
 
 
@@ -90,6 +103,34 @@ def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
     return decide
 
 
+def tests_rule(config: DecisionConfig, test_change: float | None = None) -> Decide:
+    """Return the product's decision with accounts, which may begin with a price test, for one seller."""
+    follow = product_rule(config, True)
+    started: list[dict[str, Any]] = []
+
+    def decide(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
+        first = product.first_day
+        opened = first if standing.account is None else date.fromisoformat(standing.account.opened)
+        if not started and (first - opened).days < LAST_START:
+            limits = GuardrailConfig(test_change=test_change)
+            guarded = Product(Dynamics(product.market, RewardConfig(), limits), product.index)
+            planned, schedule = plan_schedule(guarded, None, Budget(), seed=0, config=config)
+            if planned is not None and schedule:
+                started.append(make_order(planned, schedule, guarded, 0))
+                days = tuple((row["date"], row["price"]) for row in schedule)
+                until, price = schedule[-1]["date"], planned.test.regular_price
+                order = Order(1, "price_test", price, until, "", "", "active", schedule=days)
+                standing = standing._replace(orders=(order,))
+        if standing.orders:
+            passed = (first - date.fromisoformat(started[0]["first_day"])).days
+            ended = passed >= len(started[0]["schedule"])
+            if ended or (passed > 0 and remaining_value(product, started[0], passed, config) < 0):
+                standing = standing._replace(orders=())
+        return follow(product, standing)
+
+    return decide
+
+
 def greedy(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
     (path,) = plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), [0], WEEK)
     return path.price.double().numpy(), standing
@@ -104,14 +145,23 @@ def attainable(shop: Shop, days: int, seed: int) -> float:
     return float(total.max() - total[-1])
 
 
-RULES: dict[str, Decide] = {
-    "gate": product_rule(DecisionConfig(), False),
-    "account": product_rule(DecisionConfig(), True),
-    "account x6": product_rule(DecisionConfig(loss_weight=6, loss_budget=0.02), True),
-    "account x4": product_rule(DecisionConfig(loss_weight=4, loss_budget=0.02), True),
-    "account, random 2 %": product_rule(DecisionConfig(explore_share=0.02), True),
-    "greedy": greedy,
+RULES: dict[str, Callable[[], Decide]] = {
+    "gate": lambda: product_rule(DecisionConfig(), False),
+    "account": lambda: product_rule(DecisionConfig(), True),
+    "account x6": lambda: product_rule(DecisionConfig(loss_weight=6, loss_budget=0.02), True),
+    "account x4": lambda: product_rule(DecisionConfig(loss_weight=4, loss_budget=0.02), True),
+    "account, random 2 %": lambda: product_rule(DecisionConfig(explore_share=0.02), True),
+    "tests": lambda: tests_rule(DecisionConfig()),
+    "tests 10 %": lambda: tests_rule(DecisionConfig(), 0.10),
+    "tests x4 10 %": lambda: tests_rule(DecisionConfig(loss_weight=4, loss_budget=0.02), 0.10),
+    "greedy": lambda: greedy,
 }
+"""Functions that make a rule for one seller, by name."""
+
+
+def elasticity_sd(product: Product) -> float:
+    """Return the sd of the elasticity around the current price over the posterior draws."""
+    return float(elasticity_at(product.fitted, product.current_price).std())
 
 
 def covers(product: Product, shop: Shop) -> bool:
@@ -124,33 +174,49 @@ def covers(product: Product, shop: Shop) -> bool:
 def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
     """Follow a rule for some weeks; return gain and whether the last interval of the elasticity covers the truth."""
     standing, opened = FIRST, Account(str(shop.frame[columns.REPORT_DATE].iloc[-1]), shop.first)
-    for _ in range(weeks):
+    decide, tested, sd = RULES[rule](), [], math.nan
+    for week in range(weeks):
         product = product_of(shop, seed)
-        prices, standing = RULES[rule](product, standing)
+        sd = sd if week else elasticity_sd(product)
+        prices, standing = decide(product, standing)
         standing = standing._replace(account=opened)
+        tested += [bool(standing.orders)] * WEEK
         if shop.averages:  # the file does not show the posted price, which a kept one leaves as it is
             prices = np.where(prices == product.current_price, (shop.charged or [shop.first])[-1], prices)
         shop.sell(prices)
     gain, kept = shop.gains()
+    product = product_of(shop, seed)
+    only = np.where(tested, shop.charged, shop.first)
+    cost = shop.profit(np.full((1, len(only)), shop.first)) - shop.profit(only[None])
     return {
         "rule": rule.replace(" ", "_"),
         "gain": gain / kept,
         "kept": kept,
         "last": shop.charged[-1] / shop.first,
-        "covered": covers(product_of(shop, seed), shop),
+        "covered": covers(product, shop),
+        "tested": any(tested),
+        "cost": float(cost[0]) / kept * len(only) / DAYS_PER_QUARTER,
+        "sd_first": sd,
+        "sd_last": elasticity_sd(product),
     }
 
 
 def summarise(table: pd.DataFrame, by: list[str]) -> str:
     """Return a line per group: share of the attainable gain, harmed sellers, coverage, in percent."""
-    groups = table.groupby(by, sort=False)
+    net = table["gain"] - NET_WEIGHT * (-table["gain"] - HARM).clip(lower=0)
+    groups = table.assign(net=net).groupby(by, sort=False)
     found = {
         "share": 100 * groups["gain"].sum() / groups["best"].sum(),
+        "net": 100 * groups["net"].sum() / groups["best"].sum(),
         "harmed": 100 * groups["gain"].apply(lambda gain: (gain < -HARM).mean()),
         "covered": 100 * groups["covered"].mean(),
+        "tested": 100 * groups["tested"].mean(),
+        "cost": 100 * groups["cost"].mean(),
+        "sd_first": groups["sd_first"].mean(),
+        "sd_last": groups["sd_last"].mean(),
         "sellers": groups.size(),
     }
-    return pd.DataFrame(found).round(1).to_string()
+    return pd.DataFrame(found).round(2).to_string()
 
 
 def main() -> None:

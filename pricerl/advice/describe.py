@@ -145,7 +145,7 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
         track_record=case.standing.track_record,
         stock=None if case.stocked is None else case.stocked.look_ahead(course.path.price),
     )
-    planned = plan_price_test(product, seed=case.seed, current=current) if model.decision.unsure else None
+    planned = plan_price_test(product, current=current, config=case.config) if model.decision.unsure else None
     test = None if planned is None else planned.test
     details = gather_details(product, model.path.price.cpu().double().numpy(), test)
     return replace(advice, reason=explain(advice.to_dict(), case.formatter), details=details)

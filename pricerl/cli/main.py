@@ -64,8 +64,8 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   pause --until DAY --reason WHY               keep the price instead of following the model
   resume                                       end an override or a pause before its last day
   approve [ID] | history                       approve the newest advice; print decisions with author and reason
-  price-test plan|start|read RUN [--data.path FILE]
-                                               plan, start and judge a randomised test of two prices
+  price-test rank|plan|start|read RUN [--data.path FILE]
+                                               rank, plan, start and read randomised tests of two prices
   report [--product P]                         make the page of a product from the last advice
   watch [RUN] [--data.path FILE]               check new days, send alerts, exit code by severity
   retrain [RUN] [--data.path FILE]             train on a newer file; the new model is used if it is not worse

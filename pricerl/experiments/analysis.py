@@ -1,4 +1,4 @@
-"""Analysis of the pairs of a price test: randomisation test, confidence sequence, stop rule on money, carry-over.
+"""Analysis of the pairs of a price test: randomisation test, confidence sequence, carry-over.
 
 **Randomisation test.** If the price had no effect, the other order of a pair would have turned the sign of its
 difference and nothing else. So the test compares the mean difference with those of all ``2^n`` turned signs (Fisher
@@ -11,9 +11,8 @@ randomised pair is symmetric around 0 whatever the demand does. So the product o
 2009.03167). By Ville's inequality its mean over fixed bets exceeds ``1 / alpha`` at any time with probability at most
 alpha. For positive bets it falls in t, so that the effects not rejected form an interval.
 
-**Stop rule on money.** The test also ends when the choice of the better-looking price is expected to lose no more than
-a sum in the rest of the year (expected opportunity cost: Chick and Inoue 2001, Operations Research 49). The effect has
-a normal prior around zero: the history gives its plausible size, and the test alone its direction.
+A test proves, or it does not. Which price to charge is decided by the posterior of the next advice, for which its days
+count as days whose price demand did not move.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.experiments.schedule import TEST
@@ -38,48 +36,9 @@ ANYTIME = 0.01
 """Level of the confidence sequence, which may prove an effect at every look."""
 FINAL = 0.04
 """Level of the randomisation test, once, at the planned end: together they err with a probability of at most 5 %."""
-SURE = 0.70
-"""Smallest probability of a verdict by money, that of a change without a test (``decision.min_chance``): wrong ones
-stay below a tenth of tests (docs/price-tests.md)."""
-FEWEST_LOOKED = 3
-"""Fewest pairs after which money decides: fewer do not show whether sales are as noisy as planned."""
 
 Verdict = Literal["higher", "lower", "undecided", "running"]
 """Whether the test price has the higher or the lower outcome, neither at the planned end, or the test goes on."""
-
-
-class StopRule(NamedTuple):
-    """Stop rule on money."""
-
-    spread: float
-    """Plausible size of the effect per row, money: its root mean square over the posterior draws."""
-    loss: float
-    """Largest expected loss of a choice with which the test ends early, money."""
-    year: int
-    """Rows for which the choice counts, from the first one of the test."""
-    block: int
-    """Rows of a block."""
-
-    def rows_left(self, pairs: FloatArray | IntArray) -> FloatArray:
-        """Return the rows of the year that are left after some pairs of blocks."""
-        return np.maximum(self.year - 2.0 * self.block * pairs, 0.0)
-
-    def choose(self, differences: FloatArray, scale: float) -> tuple[FloatArray, BoolArray]:
-        """Judge the better-looking price after each of the pairs, whose differences are ``(..., n)``.
-
-        They count as noisy as planned, ``scale``, or as they are, if that is more. Returned are the expected loss of
-        choosing it in the rest of the year, money, infinite after too few pairs, and whether it reaches ``SURE``.
-        """
-        pairs = np.arange(1, differences.shape[-1] + 1)
-        mean = np.cumsum(differences, axis=-1) / pairs
-        found = np.cumsum(differences**2, axis=-1) - pairs * mean**2
-        noise = np.maximum(scale**2, found / np.maximum(pairs - 1, 1)) / pairs
-        weight = self.spread**2 / (self.spread**2 + noise)
-        doubt = np.maximum(self.spread * np.sqrt(1 - weight), 1e-12)
-        sds = np.abs(weight * mean) / doubt
-        losses = doubt * (np.exp(-(sds**2) / 2) / np.sqrt(2 * np.pi) - sds * ndtr(-sds)) * self.rows_left(pairs)
-        looked = pairs >= FEWEST_LOOKED
-        return np.where(looked, losses, np.inf), looked & (sds >= float(ndtri(SURE)))
 
 
 def pair_differences(means: FloatArray, arms: IntArray) -> FloatArray:
@@ -136,11 +95,6 @@ def log_wealth(differences: FloatArray, scale: float) -> FloatArray:
     return np.asarray(top + np.log(np.exp(wealth - top[..., None]).mean(axis=-1)))
 
 
-def _first_pair(reached: BoolArray) -> FloatArray:
-    """Return the number of pairs after which each test ``(R, n)`` first reached something; infinite if it never did."""
-    return np.where(reached.any(axis=-1), reached.argmax(axis=-1) + 1.0, np.inf)
-
-
 def confidence_sequence(differences: FloatArray, scale: float, alpha: float) -> FloatArray:
     """Return the limits of the effect after each pair, ``(n, 2)``, each inside those before; infinite at first.
 
@@ -177,8 +131,6 @@ class InterimAnalysis(NamedTuple):
     high: float
     p_value: float
     """Of the randomisation test on these pairs; it decides at the planned end only."""
-    loss: float | None = None
-    """Expected loss of the better-looking price in the rest of the year, money; None without a stop rule on money."""
 
     @property
     def proven(self) -> bool:
@@ -192,7 +144,6 @@ def analyse_pairs(
     scale: float,
     generator: np.random.Generator,
     ended: bool = False,
-    rule: StopRule | None = None,
 ) -> InterimAnalysis:
     """Analyse the differences ``(n,)`` of the complete pairs of a test, in their order.
 
@@ -211,32 +162,9 @@ def analyse_pairs(
         high = min(high, inner[1])
     estimate = float(differences.mean())
     found = InterimAnalysis("undecided", count, estimate, float(low), float(high), p_value)
-    sure = found.proven
-    if rule is not None:
-        losses, enough = rule.choose(differences, scale)
-        found = found._replace(loss=float(losses[-1]))
-        final = final or float(losses[-1]) <= rule.loss
-        sure = sure or bool(enough[-1])
-    if found.proven or (final and sure):
+    if found.proven:
         return found._replace(verdict="higher" if estimate > 0 else "lower")
     return found if final else found._replace(verdict="running")
-
-
-def decide_many(
-    differences: FloatArray, scale: float, turns: BoolArray, rule: StopRule | None = None
-) -> tuple[FloatArray, FloatArray]:
-    """Apply all rules to R tests ``(R, n)``: return verdicts (1 higher, -1 lower, 0 undecided) and the pairs used."""
-    tests, most = differences.shape
-    certain = np.maximum(*(log_wealth(sign * differences, scale) for sign in (1, -1))) >= np.log(2 / ANYTIME)
-    proof = _first_pair(certain)  # each side has half of the level
-    enough = np.zeros(differences.shape, dtype=bool)
-    stops = np.minimum(proof, most)
-    if rule is not None:
-        losses, enough = rule.choose(differences, scale)
-        stops = np.minimum(stops, _first_pair(losses <= rule.loss))
-    last = np.arange(tests), stops.astype(np.int64) - 1
-    proven = (proof <= stops) | ((stops == most) & (randomisation_p(differences, turns) <= FINAL))
-    return np.where(proven | enough[last], np.sign(np.cumsum(differences, axis=1)[last]), 0.0), stops
 
 
 def check_carry_over(first: FloatArray, later: FloatArray, generator: np.random.Generator) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Design of a price test by the money that it is expected to earn: noise of its sales, its value, its simulation."""
+"""Design of a price test: noise of its sales, and the value of the decision that follows it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray, Share
-from pricerl.experiments.analysis import SURE, StopRule, decide_many, list_turns
+from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.experiments.schedule import Switchback
 
-SIMULATED = 2000
-"""Simulated tests, at least: a share of 0.20 has a standard error of 0.009."""
-EXACT = 10
-"""Most pairs whose orders are all counted in simulated tests."""
-MOST_TURNS = 1024
-"""Number of random orders of more pairs."""
+NODES = np.array([-math.sqrt(3), 0, math.sqrt(3)])
+NODE_WEIGHTS = np.array([1, 4, 1]) / 6
+"""Outcomes of a test in one posterior draw, in sds of its noise, and their weights: Gauss-Hermite quadrature."""
 PRIOR_PAIRS = 8
 """Pairs of blocks that the absence of drift counts for: few pairs show some drift by chance."""
 
@@ -42,9 +37,14 @@ class Sales:
         return self.units[1] * self.values[1] - self.units[0] * self.values[0]
 
     @property
-    def spread(self) -> float:
-        """Plausible size of the effect: its root mean square over the draws."""
-        return math.sqrt(float(np.square(self.effects).mean()))
+    def log_ratio(self) -> FloatArray:
+        """Log of the expected units at the test price over those at the regular one, ``(K,)``."""
+        return np.log(self.units[1] / self.units[0])
+
+    def log_ratio_sd(self, design: Switchback) -> float:
+        """Return the sd of that log ratio as a whole test measures it, at the mean units."""
+        noise = sum(1 / float(units.mean()) + 1 / self.size for units in self.units) / design.kept
+        return math.sqrt((noise + self.drift**2) / design.pairs)
 
     def difference_sd(self, kept: int) -> float:
         """Return the sd of a pair's difference with blocks of ``kept`` rows, at the mean units."""
@@ -54,63 +54,31 @@ class Sales:
         return math.sqrt(noise + (self.drift * sum(map(abs, outcomes)) / 2) ** 2)
 
 
-class SimulatedTests(NamedTuple):
-    """Shares of many simulated tests of one design, whose true demand is that of the posterior draws in turn."""
+class Decided(NamedTuple):
+    """Decision after a test, before the test is made."""
 
-    decided: Share
-    """Share that reach a verdict."""
-    wrong: Share
-    """Share whose verdict names the worse price."""
-    pairs: float
-    """Mean number of pairs until the test stops."""
-    chosen: FloatArray
-    """``(K,)`` rows of the year at the test price after a verdict for it, in each draw."""
+    utility: float
+    """Expected utility, money."""
+    chosen: IntArray
+    """``(K, 3)`` choice in every posterior draw at each of the `NODES`."""
 
 
-def expect_gains(sales: Sales, gain: FloatArray, kept: int, rule: StopRule, pairs: IntArray) -> FloatArray:
-    """Return what tests of ``pairs (N,)`` are expected to earn within the year over keeping the price, money ``(N,)``.
+def utility(gain: FloatArray, loss_weight: float) -> FloatArray:
+    """Return the utility of a gain, money: a loss counts ``loss_weight`` times (Tversky and Kahneman 1992, linear)."""
+    return gain + (loss_weight - 1) * np.minimum(gain, 0)
 
-    That is ``gain`` per row, ``(K,)`` in every posterior draw, in the rest of the year after a verdict for the test
-    price at the end: the expected value of sample information (Raiffa and Schlaifer 1961), net of what half of the rows
-    of the test are expected to cost. What they are expected to earn does not count: no test is run for that.
+
+def decide_after(log_ratio: FloatArray, sd: float, gain: FloatArray, loss_weight: float) -> Decided:
+    """Return the best of N choices after a test has measured a log ratio ``(K,)`` of units with an error of ``sd``.
+
+    The test weighs the posterior draws anew, by the likelihood of what it measures: in every draw, at three nodes. The
+    ``gain (N, K)`` is that of test and choice together, money (Raiffa and Schlaifer 1961, preposterior analysis).
     """
-    noise = sales.difference_sd(kept) / np.sqrt(pairs)
-    weight = rule.spread**2 / (rule.spread**2 + noise**2)
-    needed = ndtri(SURE) * rule.spread * np.sqrt(1 - weight) / weight
-    chosen = ndtr((sales.effects - needed[:, None]) / noise[:, None])
-    cost = min(float(gain.mean()), 0.0) * pairs * rule.block
-    return np.asarray(cost + rule.rows_left(pairs) * (gain * chosen).mean(axis=1))
-
-
-def simulate_tests(design: Switchback, sales: Sales, rule: StopRule, generator: np.random.Generator) -> SimulatedTests:
-    """Simulate tests with negative-binomial units and a level that differs from block to block.
-
-    The sum of k rows with mean m and size s is again negative binomial, with mean ``k m`` and size ``k s``.
-    """
-    draws = len(sales.effects)
-    draw = np.tile(np.arange(draws), math.ceil(SIMULATED / draws))
-    differences = draw_differences(design, sales, draw, generator)
-    turns = list_turns(design.pairs, generator, EXACT)[:MOST_TURNS]
-    verdicts, stops = decide_many(differences, sales.difference_sd(design.kept), turns, rule)
-    rows = np.where(verdicts > 0, rule.rows_left(stops), 0.0)
-    return SimulatedTests(
-        decided=float((verdicts != 0).mean()),
-        wrong=float((verdicts * sales.effects[draw] < 0).mean()),
-        pairs=float(stops.mean()),
-        chosen=rows.reshape(-1, draws).mean(axis=0),
-    )
-
-
-def draw_differences(design: Switchback, sales: Sales, draw: IntArray, generator: np.random.Generator) -> FloatArray:
-    """Return the differences of the pairs of tests, ``(R, n)``, whose true demand is that of ``draw (R,)``."""
-    shape = (len(draw), design.pairs)
-    level = np.exp(sales.drift / 2 * generator.standard_normal(shape))
-    means = []
-    for side, units, value in zip((1 / level, level), sales.units, sales.values, strict=True):
-        rate = generator.gamma(design.kept * sales.size, 1 / (design.kept * sales.size), shape)
-        sold = generator.poisson(design.kept * units[draw][:, None] * side * rate)
-        means.append(value * sold / design.kept)
-    return np.asarray(means[1] - means[0])
+    seen = log_ratio[:, None] + sd * NODES
+    likelihood = np.exp(-0.5 * ((seen[..., None] - log_ratio) / sd) ** 2)
+    weights = likelihood / likelihood.sum(axis=-1, keepdims=True)
+    found = weights @ utility(gain, loss_weight).T
+    return Decided(float((found.max(axis=-1) @ NODE_WEIGHTS).mean()), found.argmax(axis=-1))
 
 
 def measure_drift(

@@ -1,11 +1,12 @@
-"""Plan of a price test: the price, blocks and length that are expected to earn the most within a year."""
+"""Plan of a price test: the prices, blocks and length with the largest net value within a year."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,26 +14,37 @@ import torch
 
 from pricerl.arrays import FloatArray, Interval, Share, interval_of
 from pricerl.data.days import YEAR
+from pricerl.decide.decision import DecisionConfig
 from pricerl.env.product import Product
-from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
-from pricerl.experiments.analysis import StopRule
-from pricerl.experiments.design import Sales, SimulatedTests, expect_gains, measure_drift, simulate_tests
-from pricerl.experiments.prices import ReachablePrice, find_reachable_prices, gate_blocks
-from pricerl.experiments.schedule import FEWEST_PAIRS, PROPENSITY, Question, Switchback, hash_schedule, lay_out
+from pricerl.evaluation.pricing_rules import candidate_prices
+from pricerl.evaluation.valuation import DAYS_PER_QUARTER, PathValue, expect_days, value_paths
+from pricerl.experiments.design import NODE_WEIGHTS, Sales, decide_after, measure_drift, utility
+from pricerl.experiments.prices import NEAREST, ArmPrices, find_arm_prices, gate_blocks
+from pricerl.experiments.schedule import (
+    PROPENSITY,
+    Question,
+    Switchback,
+    arm_prices,
+    design_of,
+    hash_schedule,
+    lay_out,
+)
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY
 
-MOST_DAYS = 182
-"""Days of the longest test: demand would change during a longer one."""
-MOST_COST = 0.05
-"""Largest cost of a test, as a share of what keeping the price earns meanwhile."""
+MOST_DAYS = 28
+"""Days of the longest test: what pays is wide and short, and early (docs/price-tests.md)."""
 MATTERS = 0.001
-"""Money that matters, as a share of what keeping the price earns in a year: a test ends early when its choice is
-expected to lose less, and is worth its work if it is expected to earn more."""
+"""Money that matters, as a share of what keeping the price earns in a year: a test is worth its work if it is expected
+to bring more."""
 BLOCKS = (7, 14)
 """Days of a block: whole weeks, so that all weekdays count alike at both prices."""
 WEEKLY_BLOCKS = (1, 2, 4)
 """Weeks of a block where the history has weekly rows."""
+FEWEST_PAIRS = 2
+"""Fewest pairs: a single change of the price is one more change of the season to the regression."""
+LENGTHS = 8
+"""Most lengths of a test that are compared, for each pair of prices and each block."""
 FEWEST_KEPT = 3
 """Fewest days of a block that count."""
 CARRY_OVER = 0.15
@@ -43,33 +55,35 @@ MOST_EXTRA = 3
 """Most further rows of a block that are dropped because the gate has no scheduled price ready before."""
 
 
+OFFERED = 0.10
+"""Value of ``guardrails.test_change`` to offer."""
+TARGETS = 20
+"""Every so many of the prices within reach may be charged after a test."""
+
+
 @dataclass(frozen=True)
 class PriceTest:
-    """Blocks at another price in turn with blocks at the current one, in random order."""
+    """Blocks at one price in turn with blocks at another, in random order."""
 
     question: Question
     """Outcome that it compares."""
     price: float
     """Money."""
+    against: float
+    """The other price, money: the current one, or one below it."""
     regular_price: float
     """Current price, money."""
     days: int
-    """Most days of the test, half of them at each price."""
-    mean_days: int
-    """Expected days until it ends, over the posterior draws."""
+    """Days of the test, half of them at each price."""
     block: int
     """Days of a block."""
     washout: int
     """Days at the beginning of a block that do not count."""
     gain: float
-    """Expected gain of the verdict within a year, net of the test's expected cost, over keeping the price or, where the
-    advice changes it, charging the other one at once, money."""
-    largest_loss: float
-    """Expected loss of a choice in the rest of the year with which the test ends early, money."""
+    """Net value: expected utility of the year with the test, its own prices charged, and of what its sales then advise,
+    minus that of the year without it, money. A loss counts ``decision.loss_weight`` times."""
     decides: Share
-    """Share of simulated tests that reach a verdict, over the posterior draws."""
-    wrong: Share
-    """Share of simulated tests whose verdict names the worse price."""
+    """Share of plausible scenarios after which another price is advised than without the test."""
     cost: float
     """Largest cost of the whole test, money: it costs more in one of 20 plausible scenarios."""
     worst_cost: float
@@ -77,9 +91,9 @@ class PriceTest:
     expected_cost: float
     """Mean cost over the posterior draws, money; negative if the test is expected to earn."""
     uplift: Interval
-    """Measure per row at the test price minus that of keeping the price, money."""
+    """Measure per row at the test price minus that at the other one, money."""
     pays: bool
-    """Whether it is inside the limits on days and money, and expected to earn enough."""
+    """Whether it is inside the limits on days and money, and its net value matters."""
 
 
 class Budget(NamedTuple):
@@ -87,53 +101,33 @@ class Budget(NamedTuple):
 
     days: int = MOST_DAYS
     cost: float | None = None
-    """Largest cost, exceeded in one of 20 plausible scenarios, money; ``MOST_COST`` of the earnings if absent."""
+    """Largest cost, exceeded in one of 20 plausible scenarios, money; if absent ``decision.loss_budget``, a share of
+    what keeping the price earns in a quarter."""
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A price, blocks, and the number of pairs that is expected to earn the most."""
+class PlannedTest:
+    """A test with everything that its start and its analysis need."""
 
-    way: ReachablePrice
+    arms: ArmPrices
     design: Switchback
     """In rows of the history."""
     sales: Sales
-    gain: FloatArray
-    """``(K,)`` measure per row minus that of keeping the price, money."""
-    kept: float
-    """Measure per row of keeping the price, money."""
-    rule: StopRule
-    value: float
-    """Expected gain within the year, money."""
-
-    @property
-    def cost(self) -> float:
-        """Cost that the test exceeds in one of 20 posterior draws, money."""
-        return max(0.0, -interval_of(self.gain).low) * self.design.rows / 2
-
-    def fits(self, step: int, budget: Budget) -> bool:
-        """Return whether it is inside the limits on days and money, with rows of ``step`` days."""
-        limit = MOST_COST * self.kept * self.design.rows if budget.cost is None else budget.cost
-        return self.design.rows * step <= budget.days and self.cost <= limit
-
-
-@dataclass(frozen=True)
-class PlannedTest(Candidate):
-    """A test with everything that its start and its analysis need."""
-
     test: PriceTest
+    fits: bool
+    """Whether it is inside the limits on days and money."""
 
 
 def plan_price_test(
     product: Product,
     question: Question | None = None,
     budget: Budget | None = None,
-    seed: int = 0,
     more_washout: int = 0,
-    keeps: bool = True,
     current: Mapping[str, float] | None = None,
+    config: DecisionConfig | None = None,
+    consent: float | None = None,
 ) -> PlannedTest | None:
-    """Return the test that is expected to earn the most within a year, net of its cost.
+    """Return the test with the largest net value within a year.
 
     If none is inside the limits or pays, the one that comes closest is returned, marked as such. There is none if the
     guardrails allow no other price with a way back, or costs are needed and unknown.
@@ -142,105 +136,146 @@ def plan_price_test(
         product: with its guardrails.
         question: outcome to compare; the market's measure if absent.
         budget: limits on days and money; the usual ones if absent.
-        seed: of the simulation.
         more_washout: further rows of a block that do not count.
-        keeps: whether the advice without a test is to keep the price.
         current: current prices of related products of other markets, by name, money.
+        config: how much losses count, and the loss budget; the usual ones if absent.
+        consent: value of ``guardrails.test_change`` to plan with instead of the seller's.
     """
-    step = product.history.step_days
     budget = budget or Budget()
     question = question or product.market.measure
     if question == "profit" and not product.fitted.cost.known:
         return None
-    ways = find_reachable_prices(product, current)
-    candidates = list(_propose(product, question, budget, more_washout, ways)) if ways else []
-    if not candidates:
+    arms = find_arm_prices(product, current, consent)
+    if not arms:
         return None
-    chosen = max(candidates, key=lambda item: (item.fits(step, budget), item.value))
-    simulated = simulate_tests(chosen.design, chosen.sales, chosen.rule, np.random.default_rng(seed))
-    test = _describe(chosen, simulated, question, step, budget, keeps)
-    return PlannedTest(**vars(chosen), test=test)
+    tests = _propose(_value_year(product, question, config or DecisionConfig(), arms), arms, budget, more_washout)
+    return max(tests, key=lambda item: (item.fits, item.test.gain), default=None)
 
 
-def _describe(
-    chosen: Candidate, simulated: SimulatedTests, question: Question, step: int, budget: Budget, keeps: bool
-) -> PriceTest:
-    design = chosen.design
-    mean = float(chosen.gain.mean())
-    at_once = 0.0 if keeps else max(mean, 0.0) * chosen.rule.year
-    cost = min(mean, 0.0) * simulated.pairs * design.block
-    gain = float((chosen.gain * simulated.chosen).mean()) + cost - at_once
-    return PriceTest(
-        question=question,
-        price=chosen.way.price,
-        regular_price=chosen.way.current,
-        days=design.rows * step,
-        mean_days=round(2 * simulated.pairs * design.block * step),
-        block=design.block * step,
-        washout=design.washout * step,
-        gain=gain,
-        largest_loss=chosen.rule.loss,
-        decides=simulated.decided,
-        wrong=simulated.wrong,
-        cost=chosen.cost,
-        worst_cost=max(0.0, -float(chosen.gain.min())) * design.rows / 2,
-        expected_cost=-mean * design.rows / 2,
-        uplift=interval_of(chosen.gain),
-        pays=gain >= chosen.rule.loss and chosen.fits(step, budget),
-    )
+def remaining_value(product: Product, test: Mapping[str, Any], passed: int, config: DecisionConfig) -> float:
+    """Return the net value of the rest of a started test, of which some rows have ``passed``, money."""
+    design = design_of(test)
+    arms = ArmPrices(product.current_price, *arm_prices(test), 0, 0)
+    left = max(math.ceil((design.rows - passed) / (2 * design.block)), 1)
+    year = _value_year(product, test["question"], config, [arms])
+    sales = _sales_of(year, arms, design.block, design.washout)
+    return _value_test(year, arms, replace(design, pairs=left), sales, Budget()).test.gain
+
+
+@dataclass(frozen=True)
+class _Year:
+    """Year of one product after today: what prices earn in it, in all posterior draws."""
+
+    product: Product
+    question: Question
+    config: DecisionConfig
+    rows: int
+    values: dict[float, PathValue]
+    """Values of the current price and of those of the tests, per row."""
+    targets: FloatArray
+    """``(N,)`` prices that may follow, the current one first, money."""
+    after: FloatArray
+    """``(N, K)`` gain of them per row over keeping the price, money."""
+
+    def earned(self, price: float) -> FloatArray:
+        """Return what counts per row at one of the prices, money ``(K,)``."""
+        return np.asarray(getattr(self.values[price], self.question))
+
+    @cached_property
+    def without(self) -> FloatArray:
+        """Utility of the year with each of the prices that may follow and no test, money ``(N,)``."""
+        return np.asarray(utility(self.rows * self.after, self.config.loss_weight).mean(axis=1))
 
 
 @torch.no_grad()
-def _propose(
-    product: Product, question: Question, budget: Budget, more: int, ways: list[ReachablePrice]
-) -> Iterator[Candidate]:
-    """Yield every price that the guardrails let a test charge, with every length of its blocks."""
+def _value_year(product: Product, question: Question, config: DecisionConfig, arms: Sequence[ArmPrices]) -> _Year:
+    """Value the prices of tests, and those that may follow them."""
     step = product.history.step_days
-    prices = [ways[0].current, *(way.price for way in ways)]
-    keep, *values = value_paths(product, product.money(prices)[:, None].expand(-1, WEEKS * 7 // step))
-    kept = float(getattr(keep, question).mean())
-    size = float(product.market.size[product.index])
-    drifts: dict[tuple[int, int], float] = {}
-    for way, value in zip(ways, values, strict=True):
-        worth = _unit_values(product, question, (way.current, way.price))
+    now = arms[0].current
+    tested = [now, *dict.fromkeys(price for item in arms for price in (item.against, item.price) if price != now)]
+    targets = [now, *candidate_prices(product)[::TARGETS].tolist()]
+    paths = product.money(tested + targets)[:, None].expand(-1, WEEKS * 7 // step)
+    values = value_paths(product, paths)
+    after = np.stack([getattr(value, question) for value in values[len(tested) :]])
+    by_price = dict(zip(tested, values, strict=False))
+    return _Year(product, question, config, YEAR // step, by_price, np.array(targets), after - after[0])
+
+
+def _propose(year: _Year, pairs_of_prices: Sequence[ArmPrices], budget: Budget, more: int) -> Iterator[PlannedTest]:
+    """Yield every pair of prices with every length, in blocks of either size."""
+    step = year.product.history.step_days
+    for arms in pairs_of_prices:
         for block in BLOCKS if step == 1 else WEEKLY_BLOCKS:
-            washout = _washout(product, way, block, value, keep) + more
-            if block - washout < (FEWEST_KEPT if step == 1 else 1):
-                continue
-            if (block, washout) not in drifts:
-                drifts[block, washout] = _drift(product, block, washout)
-            sales = Sales((keep.units, value.units), worth, size, drifts[block, washout])
-            gain = getattr(value, question) - getattr(keep, question)
-            rule = StopRule(sales.spread, MATTERS * abs(kept) * YEAR / step, YEAR // step, block)
-            most = max(budget.days // (2 * block * step), FEWEST_PAIRS)
-            pairs = np.arange(FEWEST_PAIRS, most + 1)
-            expected = expect_gains(sales, gain, block - washout, rule, pairs)
-            best = int(expected.argmax())
-            design = Switchback(int(pairs[best]), block, washout)
-            yield Candidate(way, design, sales, gain, kept, rule, float(expected[best]))
+            washout = _washout(year, arms, block) + more
+            if block - washout >= (FEWEST_KEPT if step == 1 else 1):
+                sales = _sales_of(year, arms, block, washout)
+                most = max(budget.days // (2 * block * step), FEWEST_PAIRS)
+                for pairs in sorted({round(count) for count in np.geomspace(FEWEST_PAIRS, most, LENGTHS)}):
+                    yield _value_test(year, arms, Switchback(pairs, block, washout), sales, budget)
 
 
-def _unit_values(product: Product, question: Question, prices: tuple[float, float]) -> tuple[float, float]:
-    """Return what a unit counts at two prices: its profit at the mean costs, or its price."""
+def _sales_of(year: _Year, arms: ArmPrices, block: int, washout: int) -> Sales:
+    """Return the sales of a test, with the drift between its blocks."""
+    product = year.product
+    units = (year.values[arms.against].units, year.values[arms.price].units)
+    size = float(product.market.size[product.index])
+    return Sales(units, _unit_values(product, year.question, arms), size, _drift(product, block, washout))
+
+
+def _value_test(year: _Year, arms: ArmPrices, design: Switchback, sales: Sales, budget: Budget) -> PlannedTest:
+    """Return one test with its net value and its cost."""
+    step = year.product.history.step_days
+    kept = year.earned(arms.current)
+    during = design.rows * ((year.earned(arms.against) + year.earned(arms.price)) / 2 - kept)
+    later = max(year.rows - design.rows, 0) * year.after
+    after = decide_after(sales.log_ratio, sales.log_ratio_sd(design), during + later, year.config.loss_weight)
+    gain = after.utility - float(year.without.max())
+    moves = np.abs(year.targets[after.chosen] / year.targets[year.without.argmax()] - 1) >= NEAREST
+    cost = max(0.0, -interval_of(during).low)
+    daily = max(float(kept.mean()), 0.0)
+    limit = year.config.loss_budget * daily * DAYS_PER_QUARTER / step if budget.cost is None else budget.cost
+    fits = design.rows * step <= budget.days and cost <= limit
+    test = PriceTest(
+        question=year.question,
+        price=arms.price,
+        against=arms.against,
+        regular_price=arms.current,
+        days=design.rows * step,
+        block=design.block * step,
+        washout=design.washout * step,
+        gain=gain,
+        decides=min(float((moves @ NODE_WEIGHTS).mean()), 1.0),
+        cost=cost,
+        worst_cost=max(0.0, -float(during.min())),
+        expected_cost=-float(during.mean()),
+        uplift=interval_of(year.earned(arms.price) - year.earned(arms.against)),
+        pays=fits and gain >= MATTERS * daily * year.rows,
+    )
+    return PlannedTest(arms, design, sales, test, fits)
+
+
+def _unit_values(product: Product, question: Question, arms: ArmPrices) -> tuple[float, float]:
+    """Return what a unit counts at the two prices of a test: its profit at the mean costs, or its price."""
     if question == "sales":
-        return prices
+        return arms.against, arms.price
     cost = product.fitted.cost
-    return cost.mean_margin(prices[0]), cost.mean_margin(prices[1])
+    return cost.mean_margin(arms.against), cost.mean_margin(arms.price)
 
 
-def _washout(product: Product, way: ReachablePrice, block: int, value: PathValue, keep: PathValue) -> int:
+def _washout(year: _Year, arms: ArmPrices, block: int) -> int:
     """Return the rows of a block that do not count: its first day, the way to its price, and what memory distorts."""
-    step = product.history.step_days
-    memory = product.fitted.memory
-    least = way.rows + (1 if step == 1 else 0)
+    step = year.product.history.step_days
+    memory = year.product.fitted.memory
+    least = arms.rows + (1 if step == 1 else 0)
     if memory is None:
         return least
     kept = REFERENCE_MEMORY**step
-    reaction = abs(math.log(float(value.units.mean()) / float(keep.units.mean())))
-    excess = float(memory.loss.mean()) * abs(math.log(way.price / way.current))
+    against, tested = (float(year.values[price].units.mean()) for price in (arms.against, arms.price))
+    reaction = abs(math.log(tested / against))
+    excess = float(memory.loss.mean()) * math.log(max(arms.price, arms.against) / min(arms.price, arms.against))
     most = max(block // 2, least)
     for washout in range(least, most):
-        left = excess * np.mean(kept ** np.arange(washout - way.rows, block - way.rows))
+        left = excess * np.mean(kept ** np.arange(washout - arms.rows, block - arms.rows))
         if left <= CARRY_OVER * reaction:
             return washout
     return most
@@ -262,12 +297,12 @@ def plan_schedule(
     budget: Budget,
     seed: int,
     first: date | None = None,
-    keeps: bool = True,
+    config: DecisionConfig | None = None,
 ) -> tuple[PlannedTest | None, list[dict[str, Any]]]:
     """Return the planned test and its schedule; empty if no test pays, or the gate changes a price that counts."""
     planned = None
     for extra in range(MOST_EXTRA + 1):
-        planned = plan_price_test(product, question, budget, seed, extra, keeps)
+        planned = plan_price_test(product, question, budget, extra, config=config)
         if planned is None or not planned.test.pays:
             break
         if schedule := gate_schedule(planned, product, seed, first):
@@ -282,8 +317,9 @@ def gate_schedule(planned: PlannedTest, product: Product, seed: int, first: date
     """
     step = product.history.step_days
     earliest = product.first_day
-    wait = planned.way.wait if first is None else max(planned.way.wait, (first - earliest).days // step)
-    prices = (planned.test.regular_price, planned.test.price)
+    arms = planned.arms
+    wait = arms.wait if first is None else max(arms.wait, (first - earliest).days // step)
+    prices = (arms.against, arms.price)
     schedule = lay_out(planned.design, seed, earliest + timedelta(days=wait * step), step, prices)
     charged = gate_blocks(product, wait, [row["price"] for row in schedule])
     for row, price in zip(schedule, charged, strict=True):
@@ -304,16 +340,17 @@ def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Pr
         "question": test.question,
         "regular_price": test.regular_price,
         "test_price": test.price,
+        "against": test.against,
         "propensity": PROPENSITY,
         "seed": seed,
         "schedule": schedule,
         "schedule_hash": hash_schedule(schedule),
         "values": list(planned.sales.values),
-        "profits": list(_unit_values(product, "profit", (test.regular_price, test.price))) if known else None,
+        "profits": list(_unit_values(product, "profit", planned.arms)) if known else None,
         "scale": planned.sales.difference_sd(planned.design.kept),
         "effect": test.uplift.mean,
         "power": test.decides,
         "cost": test.cost,
         "expected_cost": test.expected_cost,
-        "stop": {key: getattr(planned.rule, key) for key in ("spread", "loss", "year")},
+        "consent": product.today.config.test_change,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from pricerl.data.days import WEEK, steps_in
@@ -17,61 +18,100 @@ LONGEST_WAY = 12
 """Most rows on the way from one price of a test to the other: four steps under the default hold and weekly limit."""
 LONGEST_WAIT = 10
 """Most rows for which the minimum hold of the last change may delay a test."""
-FARTHEST = 0.20
-"""Largest distance of a tested price from the current one, as a share: that of an order without --force."""
+WIDTHS = (0.05, 0.10)
+"""Distances of tested prices from the current one, as shares of it."""
 NEAREST = 0.02
 """Smallest such distance: nearer prices hardly differ in units."""
+ALMOST = 0.99
+"""Largest share that a limit on changes may be."""
 
 
-class ReachablePrice(NamedTuple):
-    """A price that the guardrails let a test charge in turn with the current one."""
+class ArmPrices(NamedTuple):
+    """Two prices that the guardrails let a test charge in turn, around the current one or including it."""
 
     current: float
     """Current price, money."""
+    against: float
+    """Price of the regular arm, money: the current one, or one below it."""
     price: float
-    """Money."""
+    """Price of the test arm, money."""
     rows: int
-    """Rows of a block on which the price is still on its way, the longer of both directions."""
+    """Rows of a block on which the price is still on its way, the longest of all ways."""
     wait: int
     """Rows before the first change, during which the minimum hold of the last one lasts."""
 
 
-def find_reachable_prices(product: Product, current: Mapping[str, float] | None = None) -> list[ReachablePrice]:
-    """Return every price that a few steps towards a lower or a higher price reach, with a way back.
+def rules_of_test(product: Product, consent: float | None = None) -> Today:
+    """Return the rules on the prices of a product's test.
+
+    ``guardrails.test_change`` is the seller's consent to prices up to that far away: it takes the place of the largest
+    changes and widens the prices tried. Hard limits, a closed direction and a pause stay.
+    """
+    today = product.today
+    far = consent or today.config.test_change
+    if far is None:
+        return today
+    step = min((1 + far) ** 2 - 1, ALMOST)  # from the lower to the higher arm
+    rise, drop = (step if limit else 0.0 for limit in (today.config.rise, today.config.drop))
+    config = replace(today.config, max_rise=rise, max_drop=drop, max_week_change=step, test_change=far)
+    low, high = today.log.support
+    support = (min(low, today.now / (1 + far)), max(high, today.now * (1 + far)))
+    return replace(today, config=config, log=today.log._replace(support=support))
+
+
+def find_arm_prices(
+    product: Product, current: Mapping[str, float] | None = None, consent: float | None = None
+) -> list[ArmPrices]:
+    """Return all pairs of prices for a test: the current one with a higher or a lower one, and a lower with a higher.
 
     Prices beyond those tried, or that would break a relation to products that keep their prices, give way to the
     nearest ones that are neither. Those too near to the current price are left out. Products of other markets have
-    their ``current`` prices, money, by name.
+    their ``current`` prices, money, by name; a ``consent`` stands for ``guardrails.test_change``.
     """
-    today = product.today
+    today = rules_of_test(product, consent)
     if today.config.pause:
         return []
-    name = product.name
-    related = product.dynamics.guardrails.related
+    now = round(today.now, DIGITS)
+    found = dict[tuple[float, float], ArmPrices]()
+    far = today.config.test_change
+    for width in dict.fromkeys(min(width, far or width) for width in WIDTHS):
+        ends = [way for side in (1 / (1 + width), 1 + width) if (way := _reach(product, today, side, current))]
+        for first, second in [([today.now], way) for way in ends] + ([(ends[0], ends[1])] if len(ends) == 2 else []):
+            out = _rows_to(today, first, second[-1])
+            back = _rows_to(today, second, first[-1])
+            if out is not None and back is not None:
+                moving = [way for way in (first, second) if way[-1] != today.now]
+                waits = [next(row for row, price in enumerate(way) if price != today.now) for way in moving]
+                rows = max(out, back, *(len(way) - 1 - wait for way, wait in zip(moving, waits, strict=True)))
+                arms = (round(first[-1], DIGITS), round(second[-1], DIGITS))
+                found.setdefault(arms, ArmPrices(now, *arms, rows, max(waits)))
+    return list(found.values())
+
+
+def _reach(product: Product, today: Today, side: float, current: Mapping[str, float] | None) -> list[float]:
+    """Return the prices from today to the last change towards the current price times ``side``, money; empty if none.
+
+    The price reached is the nearest one that was tried, or has consent, and that no relation forbids.
+    """
     kept = {**(current or {}), **product.market.preprocessor.current_prices}
-    lowest, highest = product.history.tried_prices
+    related = product.dynamics.guardrails.related
+    tried = product.history.tried_prices
+    far = 1 + (today.config.test_change or 0.0)
+    lowest = min(tried[0], today.now / far)
+    highest = max(tried[1], today.now * far)
+    low, high = span_between(related, product.name, kept)
     step = today.config.price_step
-    low, high = span_between(related, name, kept)
-    first = _round_up(low, step)
     last = _round_down(high, step) if math.isfinite(high) else high
-    found = list[ReachablePrice]()
-    for wanted in _wanted_prices(today):
-        wait, way = _walk_out(today, min(max(wanted, lowest, first), highest, last))
-        near = (today.now, *(item.price for item in found))
-        if not way or any(abs(way[-1] / other - 1) < NEAREST for other in near):
-            continue
-        if broken_by(related, name, way[-1], kept):
-            continue
-        back = _walk_back(today, [today.now] * wait + way, today.now)
-        if back is not None:
-            rows = max(len(way) - 1, back)
-            found.append(ReachablePrice(round(today.now, DIGITS), round(way[-1], DIGITS), rows, wait))
-    return found
+    # rounded towards the current price, so that rounding makes no step too long
+    wanted = _round_up(today.now * side, step) if side < 1 else _round_down(today.now * side, step)
+    way = _walk_out(today, min(max(wanted, lowest, _round_up(low, step)), highest, last))
+    near = not way or abs(way[-1] / today.now - 1) < NEAREST or (way[-1] - today.now) * (side - 1) < 0
+    return [] if near or broken_by(related, product.name, way[-1], kept) else way
 
 
 def gate_blocks(product: Product, wait: int, wanted: Sequence[float]) -> list[float]:
     """Return the price that the gate lets pass on each row, money, after ``wait`` more rows at the current price."""
-    today = product.today
+    today = rules_of_test(product)
     charged = _walk(today, today.log, [today.now] * wait + list(wanted))
     return [round(price, DIGITS) for price in charged][wait:]
 
@@ -93,35 +133,19 @@ def _round_down(price: float, step: float) -> float:
     return from_steps(math.floor(in_steps(price, step) + WHOLE), step)
 
 
-def _wanted_prices(today: Today) -> list[float]:
-    """Return prices one, two and four steps away from which the same number of steps lead back, money."""
-    config = today.config
-    rise = 1 + config.rise
-    drop = 1 - config.drop
-    week = config.max_week_change
-    prices = list[float]()
-    for steps, weeks in ((1, 1), (2, 1), (4, 2)):
-        lowest = max((1 - week) ** weeks, (1 + week) ** -weeks, 1 - FARTHEST, drop**steps, rise**-steps)
-        highest = min((1 + week) ** weeks, (1 - week) ** -weeks, 1 + FARTHEST, rise**steps, drop**-steps)
-        # rounded towards the current price, so that rounding makes no step too long
-        prices.append(_round_up(today.now * lowest, config.price_step))
-        prices.append(_round_down(today.now * highest, config.price_step))
-    return prices
-
-
-def _walk_out(today: Today, wanted: float) -> tuple[int, list[float]]:
-    """Return the rows before the first change towards a price, and the prices from then on to the last change."""
+def _walk_out(today: Today, wanted: float) -> list[float]:
+    """Return the prices of the days from now to the last change towards a price; empty if there is none in time."""
     prices = list[float]()
     for price in _walk(today, today.log, [wanted] * (LONGEST_WAIT + LONGEST_WAY)):
         prices.append(price)
         wait = next((row for row, price in enumerate(prices) if price != today.now), len(prices))
         if wait >= LONGEST_WAIT or len(prices) - wait >= LONGEST_WAY or today.same(price, wanted):
             break
-    return (wait, prices[wait : prices.index(prices[-1]) + 1]) if wait < LONGEST_WAIT else (wait, [])
+    return prices[: prices.index(prices[-1]) + 1] if prices[-1] != today.now else []
 
 
-def _walk_back(today: Today, way: Sequence[float], target: float) -> int | None:
-    """Return the rows on the way back to a price after a week at the end of a way; None if it takes too long."""
+def _rows_to(today: Today, way: Sequence[float], target: float) -> int | None:
+    """Return the rows on the way to a price after a week at the end of another way; None if it takes too long."""
     log = today.log
     for price in (*way, *[way[-1]] * (steps_in(WEEK, log.step_days) - 1)):
         log = log.charge(price)

@@ -11,7 +11,7 @@ import numpy as np
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.history import ProductHistory
 from pricerl.experiments import analysis
-from pricerl.experiments.analysis import InterimAnalysis, StopRule
+from pricerl.experiments.analysis import InterimAnalysis
 from pricerl.experiments.schedule import ARMS, TEST, design_of
 from pricerl.guardrails.price_grid import same_price
 
@@ -55,7 +55,7 @@ class Reading(NamedTuple):
     """Reading of a test at some day."""
 
     question: InterimAnalysis
-    """Outcome on which the stop rule decides."""
+    """Outcome that the test compares."""
     units: InterimAnalysis
     profit: InterimAnalysis | None
     """None if costs are unknown."""
@@ -111,11 +111,9 @@ def read_test(test: Mapping[str, Any], products: Sequence[ProductHistory], produ
     passed = int((blocks.place >= 0).sum())
     ended = passed == len(test["schedule"])
 
-    rule = None if test.get("stop") is None else StopRule(**test["stop"], block=design.block)
-
-    def analysed(worth: Sequence[float], scale: float, rule: StopRule | None = None) -> InterimAnalysis:
+    def analysed(worth: Sequence[float], scale: float) -> InterimAnalysis:
         found = blocks.differences(history.units, worth)
-        return analysis.analyse_pairs(found, pairs, scale, np.random.default_rng(test["seed"]), ended, rule)
+        return analysis.analyse_pairs(found, pairs, scale, np.random.default_rng(test["seed"]), ended)
 
     in_units = test["scale"] / float(np.mean(np.abs(test["values"])))
     profits = test["profits"]
@@ -124,7 +122,7 @@ def read_test(test: Mapping[str, Any], products: Sequence[ProductHistory], produ
     both = np.isfinite(early) & np.isfinite(late)
     generator = np.random.default_rng(test["seed"])
     return Reading(
-        question=analysed(test["values"], test["scale"], rule),
+        question=analysed(test["values"], test["scale"]),
         units=analysed((1.0, 1.0), in_units),
         profit=None if profits is None else analysed(profits, in_units * float(np.mean(np.abs(profits)))),
         lost=tuple(lost),

@@ -24,6 +24,7 @@ from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
 from pricerl.errors import UsageError
 from pricerl.formatting import csv_text
 from pricerl.guardrails.price_grid import RECORDED, same_price
+from pricerl.writing import write_text
 
 TEST = 1
 """Arm of the test price; that of the regular price is 0."""
@@ -31,10 +32,8 @@ ARMS = ("regular", "test")
 
 PROPENSITY = 0.5
 """Probability with which a block has the test price: each pair is put in order by the toss of a coin."""
-FEWEST_PAIRS = 6
-"""Fewest pairs that can decide: the smallest two-sided p-value of n pairs is ``2 / 2^n``, 0.031 of six."""
 PLAN = "price_test.json"
-"""Plan that ``price-test plan`` writes and ``price-test start`` reads."""
+"""Plan that ``price-test plan`` and ``rank`` write and ``price-test start`` reads; further ones have a number."""
 SCHEDULE = "price_test.csv"
 """Its schedule."""
 FORMAT = 1
@@ -68,7 +67,7 @@ class ScheduledDay(Part):
 
 
 class StopTerms(Part):
-    """Terms of the stop rule on money, as of ``analysis.StopRule``."""
+    """Terms of the stop rule on money that ended tests of older versions."""
 
     spread: Money
     loss: Money
@@ -99,12 +98,16 @@ class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
     effect: float
     """Expected difference per row; in tests without ``stop`` the one that is found with the probability ``power``."""
     power: Annotated[float, msgspec.Meta(ge=0, le=1)]
-    """Probability of a verdict."""
+    """Probability that another price is advised after the test than without it."""
     cost: Annotated[float, msgspec.Meta(ge=0)]
     """Cost of the whole test, money, exceeded in one of 20 plausible scenarios."""
     expected_cost: float
+    against: Money | None = None
+    """Price of the regular arm, money; the regular price if absent."""
+    consent: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
+    """Consent to prices up to this far from the regular one, as a share: ``guardrails.test_change``."""
     stop: StopTerms | None = None
-    """Stop rule on money; None where only proof ends the test early."""
+    """In tests of older versions."""
     forced: bool = False
     """Whether the person confirmed prices far from the current one, or outside the prices tried."""
 
@@ -128,6 +131,11 @@ class Switchback:
     def rows(self) -> int:
         """Rows of the whole test."""
         return 2 * self.pairs * self.block
+
+
+def arm_prices(order: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the prices of the regular and of the test arm, money."""
+    return order.get("against") or order["regular_price"], order["test_price"]
 
 
 def design_of(order: Mapping[str, Any]) -> Switchback:
@@ -176,26 +184,53 @@ def render_plan(order: Mapping[str, Any], promised: Mapping[str, Any]) -> str:
     return json.dumps({"format": FORMAT, "order": order, "test": promised}, indent=1, allow_nan=False) + "\n"
 
 
-def read_plan(folder: Path) -> dict[str, Any]:
-    """Return the order of the plan in a run's folder; a plan or schedule that is missing or changed is refused."""
+def plan_files(folder: Path, number: int = 1) -> tuple[Path, Path]:
+    """Return plan and schedule of one of the planned tests in a run's folder, the first of which has no number."""
+    first, schedule = folder / PLAN, folder / SCHEDULE
+    if number == 1:
+        return first, schedule
+    return first.with_stem(f"{first.stem}_{number}"), schedule.with_stem(f"{schedule.stem}_{number}")
+
+
+def write_plans(folder: Path, plans: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
+    """Write the planned tests, each its order and the numbers that were promised, in place of earlier ones."""
+    earlier = Path(PLAN).stem
+    for old in (path for kind in ("json", "csv") for path in folder.glob(f"{earlier}*.{kind}")):
+        old.unlink()
+    for number, (order, promised) in enumerate(plans, start=1):
+        plan, schedule = plan_files(folder, number)
+        write_text(schedule, render_schedule(order["schedule"]))
+        write_text(plan, render_plan(order, promised))
+
+
+def read_plans(folder: Path) -> list[dict[str, Any]]:
+    """Return the orders of the plans in a run's folder; one that is missing or changed is refused."""
+    orders = [read_plan(*plan_files(folder))]
+    while (files := plan_files(folder, len(orders) + 1))[0].exists():
+        orders.append(read_plan(*files))
+    return orders
+
+
+def read_plan(plan: Path, schedule: Path) -> dict[str, Any]:
+    """Return the order of a plan; a plan or schedule that is missing or changed is refused."""
     again = "make it again with price-test plan"
     try:
-        document = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        document = json.loads(plan.read_text(encoding="utf-8"))
         json.dumps(document, allow_nan=False)  # refuses numbers that are not finite
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}")
         order: dict[str, Any] = document["order"]
         msgspec.convert({**order, **LOGGED}, type=PriceTestEntry)
-        text = (folder / SCHEDULE).read_bytes()
+        text = schedule.read_bytes()
     except FileNotFoundError as error:
         raise UsageError(f"{error.filename} is missing; plan the test first: price-test plan") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError(f"{folder / PLAN} is no plan of a price test of this version ({error}); {again}") from None
+        raise UsageError(f"{plan} is no plan of a price test of this version ({error}); {again}") from None
     if {hash_schedule(order["schedule"]), hashlib.sha256(text).hexdigest()} != {order["schedule_hash"]}:
         changed = "is not the schedule that was planned: one of the files was changed"
-        raise UsageError(f"{folder / SCHEDULE} {changed}; {again}")
+        raise UsageError(f"{schedule} {changed}; {again}")
     if wrong := _contradiction(order):
-        raise UsageError(f"{folder / PLAN} contradicts itself: {wrong}; {again}")
+        raise UsageError(f"{plan} contradicts itself: {wrong}; {again}")
     return order
 
 
@@ -203,7 +238,7 @@ def _contradiction(order: Mapping[str, Any]) -> str:
     """Return which parts of an order contradict each other, as a clause; empty if all fit."""
     rows = order["schedule"]
     design = design_of(order)
-    prices = (order["regular_price"], order["test_price"])
+    prices = arm_prices(order)
     first, last = (date.fromisoformat(order[name]) for name in ("first_day", "until"))
     step = ((last - first) / max(len(rows) - 1, 1)).days
     if len(rows) != design.rows or step not in (1, WEEK) or order["propensity"] != PROPENSITY:

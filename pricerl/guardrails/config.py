@@ -24,11 +24,14 @@ from pricerl.guardrails.price_grid import (
 )
 from pricerl.guardrails.relations import Relation, read_relations
 
-SHARES = ("max_change", "max_rise", "max_drop", "max_week_change", "min_change", "min_margin", "support_margin")
+SHARES = (
+    *("max_change", "max_rise", "max_drop", "max_week_change", "min_change", "min_margin", "support_margin"),
+    "test_change",
+)
 PERCENTAGES = (*SHARES, "max_above_median")
 """Settings displayed as percent."""
 
-POSITIVE = ("ceiling", "max_change", "max_week_change", "price_step")
+POSITIVE = ("ceiling", "max_change", "max_week_change", "price_step", "test_change")
 LISTS = ("price_ladder", "charm_endings")
 SHARED_BY_ALL = {
     "price_step": "all products share one price grid",
@@ -90,6 +93,10 @@ class GuardrailConfig:
 
     support_margin: float = 0.10
     """How far beyond the 5th and 95th percentile of the prices charged the price may go, as a share."""
+
+    test_change: float | None = None
+    """May I try prices up to this far from the current one in price tests, as a share: 0.10 for 10 %, for four weeks?
+    Beyond the largest changes and the prices tried, but never beyond a hard limit; null keeps tests inside them."""
 
     products: dict[str, dict[str, Any]] | None = None
     """Settings of single products that differ from those above, by the product's name."""

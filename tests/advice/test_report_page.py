@@ -156,13 +156,13 @@ def test_a_price_that_is_kept_for_lack_of_evidence_shows_the_weighed_change_and_
     weighed = {"weighed": product["uplift"], "settled_price": 11.0}
     product |= {**kept, **weighed, "days": [{**day, **kept} for day in product["days"]]}
     product |= {"uplift": None, "stop_rule": None}
-    test = {"price": 10.9, "days": 84, "block": 7, "gain": 310.0, "cost": 21.0, "pays": True}
+    test = {"price": 10.9, "against": 9.2, "days": 28, "block": 7, "gain": 310.0, "cost": 21.0, "pays": True}
     product["details"]["price_test"] = test
     text = page_of(changed).text
     now = f"{product['current_price']:.2f}"
     assert f"Keep the price at {now} for now" in text and f"keep {now} go to 11.00 difference (90 %)" in text
     assert text.count("would earn more in") == 1 and "What would decide" in text and "pricerl what-if 11.00" in text
-    assert f"Test 10.90: up to 84 days, blocks of 7 days at 10.90 and at {now} in random order" in text
+    assert f"Test 10.90: 28 days, blocks of 7 days at 10.90 and at {now} in random order" in text
     assert (
         "310 profit more within a year" in text.replace(".00", "")
         and "Going to 11.00 would earn more in only 57 % of" in text

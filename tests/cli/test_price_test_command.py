@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import run, seller_lines, train, write_lines
+from command_line import FAST, run, seller_lines, train, write_lines
 
 from pricerl.experiments.schedule import PLAN as PLAN_FILE
 from pricerl.experiments.schedule import SCHEDULE, hash_schedule, render_schedule
 
 PLAN = ("price-test", "plan", "seller", "--question", "sales")
-LIMITS = ("--max_days", "2000", "--max_cost", "1000000")
+LIMITS = ("--max_days", "182", "--max_cost", "1000000")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "the first word must be plan, start or read, found nothing"),
+        ((), "the first word must be rank, plan, start or read, found nothing"),
         (("plann",), "found 'plann'; did you mean 'plan'?"),
         (("start", "seller"), "price_test.json is missing; plan the test first: price-test plan"),
         (("start", "seller", "--run_name", "other"), "--run_name: found two values, seller in the first place"),
@@ -79,7 +79,7 @@ def tampered(shop: Path, plan: Path, schedule: Path) -> Path:
     higher = round(order["test_price"] * 1.6, 2)
     for row in order["schedule"]:
         row["price"] = higher if row["price"] == order["test_price"] else row["price"]
-    values = [order["regular_price"], higher]
+    values = [order["against"], higher]
     order.update(test_price=higher, values=values, schedule_hash=hash_schedule(order["schedule"]))
     plan.write_text(json.dumps(document))
     schedule.write_text(render_schedule(order["schedule"]))
@@ -89,7 +89,7 @@ def tampered(shop: Path, plan: Path, schedule: Path) -> Path:
 def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
     planned = run(shop, *PLAN, *LIMITS)
     assert planned.code == 0, planned.err + planned.out
-    for part in ("pairs of blocks", "a verdict in", "cost ", "proof ", "price_test.csv"):
+    for part in ("pairs of blocks", "another price than", "cost ", "proof ", "price_test.csv"):
         assert part in planned.out
     rows = list(csv.DictReader((shop / "checkpoints/seller/price_test.csv").read_text().splitlines()))
     assert rows[0]["Date"] == "2025-04-01" and {row["Arm"] for row in rows} == {"regular", "test"}
@@ -127,3 +127,35 @@ def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
     repeated = run(shop, "price-test", "read", "seller", "--data.path", "fresh.csv")
     assert "recorded" not in repeated.out
     assert run(shop, "audit", "verify", "--run_name", "seller").code == 0
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run of two products."""
+    folder = tmp_path_factory.mktemp("two")
+    lines = [*seller_lines(product="Soap"), *seller_lines(product="Mug")[1:]]
+    write_lines(folder / "two.csv", lines)
+    result = run(folder, "fit", "--data.path", "two.csv", "--run_name", "two", *FAST)
+    assert result.code in (0, 4), result.err
+    return folder
+
+
+def test_all_products_are_ranked_and_all_tests_that_pay_are_started_within_one_budget(two: Path) -> None:
+    home = two / "checkpoints" / "two"
+    words = ("--question", "sales", "--max_cost", "1000000", "--data.guardrails.test_change", "0.1")
+    ranked = run(two, "price-test", "rank", "two", *words)
+    assert ranked.code == 0, ranked.err + ranked.out
+    rows = [line.split() for line in ranked.out.splitlines() if line.split()[:1] in (["Soap"], ["Mug"])]
+    values = [float(row[-5].replace(",", "").replace("−", "-")) for row in rows]
+    assert len(rows) == 2 and values == sorted(values, reverse=True)
+    assert [row[-1] for row in rows] == ["yes", "yes"], ranked.out
+    assert (home / "price_test_2.json").exists() and (home / "price_test_2.csv").exists()
+    none = run(two, "price-test", "rank", "two", "--question", "sales", "--max_cost", "0", "--max_days", "7")
+    assert none.code == 4 and "no test pays" in none.out
+    run(two, "price-test", "rank", "two", *words)
+    started = run(two, "price-test", "start", "two")
+    assert started.code == 0 and started.out.count("Every block has the test price") == 2, started.err
+    entries = [json.loads(line) for line in (home / "decisions.jsonl").read_bytes().splitlines()]
+    assert {item["product"] for item in entries if item["kind"] == "price_test"} == {"Soap", "Mug"}
+    again = run(two, "price-test", "rank", "two")
+    assert again.code == 2 and "every product of the file has a test or another order in force" in again.err

@@ -226,7 +226,7 @@ class ShopMachine(RuleBasedStateMachine):
 
     @rule(name=NAMES, fault=FAULTS)
     def plan_price_test(self, name: str, fault: Fault | None) -> None:
-        words = ("--question", "sales", "--max_days", "2000", "--max_cost", "1000000", *QUIET)
+        words = ("--question", "sales", "--max_days", "182", "--max_cost", "1000000", *QUIET)
         self.call("price-test", "plan", "shop", "--product", name, *words, fault=fault)
 
     @precondition(lambda self: (self.run / "price_test.json").exists())

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from pricerl.advice.sentences.next_steps import price_test_words
+from pricerl.decide.decision import DecisionConfig
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.experiments.plan import MOST_DAYS, Budget, plan_price_test
-from pricerl.experiments.prices import find_reachable_prices, gate_blocks
+from pricerl.evaluation.pricing_rules import candidate_prices
+from pricerl.evaluation.valuation import value_paths
+from pricerl.experiments.plan import Budget, gate_schedule, make_order, plan_price_test, remaining_value
+from pricerl.experiments.prices import find_arm_prices, gate_blocks
 from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.gate import pass_gate
@@ -37,10 +41,10 @@ def fitted_product(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Pr
 
 def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_product: Product) -> None:
     today = fitted_product.today
-    ways = find_reachable_prices(fitted_product)
-    assert {way.price > today.now for way in ways} == {True, False}
+    ways = find_arm_prices(fitted_product)
+    assert {(way.against < today.now, way.price > today.now) for way in ways} == {(0, 1), (0, 0), (1, 1)}
     for way in ways:
-        wanted = [way.price] * 7 + [way.current] * 7
+        wanted = [way.price] * 7 + [way.against] * 7
         charged = gate_blocks(fitted_product, way.wait, wanted)
         assert charged[way.rows : 7] == wanted[way.rows : 7] and charged[7 + way.rows :] == wanted[7 + way.rows :]
         log = today.log
@@ -51,7 +55,7 @@ def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_product: Pr
 
 def test_no_price_has_a_way_between_tight_limits_or_when_paused(known_demand: Callable[..., Market]) -> None:
     market = known_demand(TRIED)
-    assert find_reachable_prices(_product(market))
+    assert find_arm_prices(_product(market))
     for guardrails in ({"floor": 9.9, "ceiling": 10.1}, {"pause": True}):
         assert plan_price_test(_product(market, **guardrails)) is None
 
@@ -68,71 +72,118 @@ def _relate(market: Market, kind: str, **more: Any) -> Product:
     return _product(market, relations=[{"kind": kind, "products": ["S", "L"], **more}])
 
 
+def _others(product: Product, current: dict[str, float] | None = None) -> set[float]:
+    """Prices of the product's tests other than the current one."""
+    found = find_arm_prices(product, current)
+    return {price for arms in found for price in (arms.against, arms.price)} - {product.current_price}
+
+
 def test_a_price_that_would_break_a_relation_gives_way_to_the_nearest_that_does_not(two_sizes: Market) -> None:
     free, ordered = _product(two_sizes), _relate(two_sizes, "size_order")
-    small, large = ([way.price for way in find_reachable_prices(Product(free.dynamics, index))] for index in (0, 1))
+    small, large = (_others(Product(free.dynamics, index)) for index in (0, 1))
     assert max(small) > 10.3 and min(large) < 10.0
-    assert {way.price for way in find_reachable_prices(ordered)} == {*(price for price in small if price < 10), 10.3}
-    assert {way.price for way in find_reachable_prices(Product(ordered.dynamics, 1))} == {
-        *(price for price in large if price > 10.3),
-        10.0,
-    }
-    planned = plan_price_test(ordered, "sales", Budget(730, 1e9))
+    assert _others(ordered) == {*(price for price in small if price < 10), 10.3}
+    assert _others(Product(ordered.dynamics, 1)) == {*(price for price in large if price > 10.3), 10.0}
+    planned = plan_price_test(ordered, "sales", Budget(182, 1e9))
     assert planned is not None and planned.test.price <= 10.3
 
 
 def test_prices_of_other_markets_count_and_a_line_of_one_price_has_no_test(two_sizes: Market) -> None:
     alone = _relate(two_sizes.select([0]), "size_order")
-    assert max(way.price for way in find_reachable_prices(alone)) > 10.3
-    assert max(way.price for way in find_reachable_prices(alone, {"L": 10.3})) == 10.3
-    assert max(way.price for way in find_reachable_prices(alone, {"L": 10.3049})) == 10.3  # the next price step inside
-    assert max(way.price for way in find_reachable_prices(alone, {"L": 10.1})) < 10  # 10.10 is too near to distinguish
+    assert max(_others(alone)) > 10.3
+    assert max(_others(alone, {"L": 10.3})) == 10.3
+    assert max(_others(alone, {"L": 10.3049})) == 10.3  # the next price step inside
+    assert max(_others(alone, {"L": 10.1})) < 10  # 10.10 is too near to distinguish
     line = _relate(two_sizes.select([0]), "one_price")
-    assert find_reachable_prices(line, {"L": 10.0}) == [] and plan_price_test(line, current={"L": 10.0}) is None
+    assert find_arm_prices(line, {"L": 10.0}) == [] and plan_price_test(line, current={"L": 10.0}) is None
 
 
 def test_a_multipack_bounds_the_test_of_its_single_from_below(two_sizes: Market) -> None:
     packed = _relate(two_sizes, "multipack", count=2)
-    assert min(way.price for way in find_reachable_prices(packed)) < 9.7
+    assert min(_others(packed)) < 9.7
     alone = _relate(two_sizes.select([0]), "multipack", count=2)
-    assert min(way.price for way in find_reachable_prices(alone, {"L": 19.47})) == 9.74
+    assert min(_others(alone, {"L": 19.47})) == 9.74
 
 
-def test_the_plan_takes_the_price_and_the_length_that_earn_most_and_pays_only_above_what_matters(
-    fitted_product: Product,
-) -> None:
-    """Elasticity -1.8 to -2.6 and a best price 6 to 12 % away: a history of a year leaves little to be learned."""
-    planned = plan_price_test(fitted_product, "profit", Budget(182, 1e9))
+def test_the_plan_is_short_and_wide_and_pays_only_inside_its_limits(fitted_product: Product) -> None:
+    planned = plan_price_test(fitted_product, "profit", Budget(cost=1e9))
     assert planned is not None
     test, design = planned.test, planned.design
-    assert test.days == design.rows == 2 * design.pairs * design.block
-    assert test.block % 7 == 0 and test.washout >= 1 and design.pairs >= 6
+    assert test.days == design.rows == 2 * design.pairs * design.block == 28
+    assert test.block % 7 == 0 and test.washout >= 1 and design.pairs >= 2 and 0 <= test.decides <= 1
     assert test.cost <= test.worst_cost and test.expected_cost <= test.worst_cost
-    assert test.pays == (test.gain >= planned.rule.loss) and planned.rule.year == 364
-    assert test.mean_days <= test.days <= 182 and test.wrong <= min(test.decides, 0.10)
-    assert 0.02 <= abs(test.price / test.regular_price - 1) <= 0.2
-    short = plan_price_test(fitted_product, "profit", Budget(28, 1e9))
-    assert short is not None and not short.test.pays
-    capped = plan_price_test(fitted_product, "profit", Budget(182, 0.0))
+    widths = [abs(price / test.regular_price - 1) for price in (test.price, test.against)]
+    assert 0.02 <= max(widths) <= 0.1
+    assert planned.fits and test.pays == (test.gain >= 0.001 * 364 * float(_kept(fitted_product)))
+    short = plan_price_test(fitted_product, "profit", Budget(14, 1e9))
+    assert short is not None and not short.fits and not short.test.pays
+    capped = plan_price_test(fitted_product, "profit", Budget(cost=0.0))
     assert capped is not None and (capped.test.cost == 0 or not capped.test.pays)
+
+
+def _kept(product: Product) -> float:
+    (value,) = value_paths(product, product.money([product.current_price])[:, None].expand(-1, 28))
+    return float(value.profit.mean())
+
+
+def test_the_net_value_is_that_of_the_year_with_the_test_minus_that_without_it(fitted_product: Product) -> None:
+    """Recomputed draw by draw: the test's own days at their prices, then the price that the weighed draws prefer."""
+    config = DecisionConfig(loss_weight=3.0)
+    planned = plan_price_test(fitted_product, "profit", Budget(cost=1e9), config=config)
+    assert planned is not None
+    test, now = planned.test, fitted_product.current_price
+    targets = [now, *candidate_prices(fitted_product)[::20].tolist()]
+    paths = fitted_product.money([test.against, test.price, *targets])[:, None].expand(-1, 28)
+    against, tested, keep, *others = value_paths(fitted_product, paths)
+    gains = np.stack([value.profit - keep.profit for value in (keep, *others)])
+    during = test.days / 2 * (against.profit + tested.profit - 2 * keep.profit)
+    ratio, sd = np.log(tested.units / against.units), planned.sales.log_ratio_sd(planned.design)
+    total = 0.0
+    for truth in ratio:
+        for node, chance in ((-(3**0.5), 1 / 6), (0.0, 4 / 6), (3**0.5, 1 / 6)):
+            weights = norm.pdf(truth + sd * node, ratio, sd)
+            ends = during + (364 - test.days) * gains
+            total += chance * max(np.average(np.where(end < 0, 3 * end, end), weights=weights) for end in ends)
+    without = max(np.where(gain < 0, 3 * gain, gain).mean() for gain in 364 * gains)
+    assert test.gain == pytest.approx(total / len(ratio) - without, rel=1e-3, abs=1e-3)
 
 
 def test_where_demand_is_known_a_test_only_costs(known_demand: Callable[..., Market]) -> None:
     """Elasticity -2 and unit cost 6: the best price is 12, and no draw doubts it, so that only waiting costs."""
-    planned = plan_price_test(_product(known_demand(TRIED)), "profit", Budget(182, 1e9), keeps=False)
+    planned = plan_price_test(_product(known_demand(TRIED)), "profit", Budget(cost=1e9))
     assert planned is not None
     test = planned.test
-    earned = {price: (price - 6) * 20 * (price / 10) ** -2 for price in (test.price, test.regular_price)}
-    assert test.uplift.mean == pytest.approx(earned[test.price] - earned[test.regular_price], rel=0.02)
-    assert test.expected_cost == pytest.approx(-test.uplift.mean * test.days / 2, rel=0.05)
+    earned = {at: (at - 6) * 20 * (at / 10) ** -2 for at in (test.price, test.against, test.regular_price)}
+    assert test.uplift.mean == pytest.approx(earned[test.price] - earned[test.against], rel=0.02)
+    lost = earned[test.regular_price] - (earned[test.price] + earned[test.against]) / 2
+    assert test.expected_cost == pytest.approx(lost * test.days, rel=0.05)
     assert test.gain < 0 and not test.pays
 
 
-def test_limits_that_allow_larger_steps_let_the_test_take_them(known_demand: Callable[..., Market]) -> None:
-    market = known_demand(np.repeat([8.0, 10.0, 12.0, 10.0], 15))
-    steps = [abs(way.price / 10 - 1) for way in find_reachable_prices(_product(market))]
-    assert max(steps) > 0.15 and min(steps) == pytest.approx(0.05, abs=0.01)
-    assert max(abs(way.price / 10 - 1) for way in find_reachable_prices(_product(market, max_week_change=0.06))) < 0.13
+def test_consent_lets_a_test_jump_beyond_steps_and_prices_tried_but_not_beyond_hard_limits(
+    known_demand: Callable[..., Market],
+) -> None:
+    market = known_demand(np.repeat([9.9, 10.0, 10.1, 10.0], 15))
+    assert _others(_product(market)) == set(), "nothing farther than 1 % was tried"
+    consent = _product(market, test_change=0.1, max_change=0.02, max_week_change=0.02)
+    assert _others(consent) == {9.1, 9.53, 10.5, 11.0} and {arms.rows for arms in find_arm_prices(consent)} == {0}
+    assert (9.1, 11.0) in {(arms.against, arms.price) for arms in find_arm_prices(consent)}
+    assert max(_others(_product(market, test_change=0.04))) == 10.4
+    assert min(_others(_product(market, test_change=0.1, floor=9.5))) == 9.5
+    assert _others(_product(market, test_change=0.1, max_rise=0)) == set(), "no way back from a lower price"
+    assert _others(_product(market, test_change=0.1, pause=True)) == set()
+    wider = find_arm_prices(_product(market), consent=0.1)
+    assert max(arms.price for arms in wider) == 11.0
+
+
+def test_the_rest_of_a_test_has_no_value_once_demand_is_known(known_demand: Callable[..., Market]) -> None:
+    product = _product(known_demand(TRIED))
+    planned = plan_price_test(product, "profit", Budget(cost=1e9))
+    assert planned is not None
+    schedule = gate_schedule(planned, product, 0)
+    order = make_order(planned, schedule, product, 0)
+    whole, half = (remaining_value(product, order, passed, DecisionConfig()) for passed in (0, 14))
+    assert whole == pytest.approx(planned.test.gain, rel=0.05) and whole < half < 0
 
 
 def test_without_costs_only_sales_can_be_compared(
@@ -143,20 +194,20 @@ def test_without_costs_only_sales_can_be_compared(
     units = np.random.default_rng(1).poisson(400 * (TRIED / 10) ** -2.0).astype(float)
     dynamics = _product(fit_market(prepare(make_product(TRIED, units)), DemandConfig(num_draws=16)))
     assert plan_price_test(dynamics) is None
-    planned = plan_price_test(dynamics, "sales", Budget(MOST_DAYS, 1e9))
+    planned = plan_price_test(dynamics, "sales", Budget(cost=1e9))
     assert planned is not None and planned.test.question == "sales"
-    assert planned.sales.values == (planned.test.regular_price, planned.test.price)
+    assert planned.sales.values == (planned.test.against, planned.test.price)
 
 
-TEST = {"price": 33.9, "days": 84, "block": 7, "cost": 21.0, "gain": 310.0, "pays": True}
+TEST = {"price": 33.9, "against": 36.91, "days": 84, "block": 7, "cost": 21.0, "gain": 310.0, "pays": True}
 
 
 def test_a_test_in_words_states_length_worth_and_cost() -> None:
-    assert price_test_words(TEST, 36.91, PLAIN) == [
-        "Test 33.90: up to 84 days, blocks of 7 days at 33.90 and at 36.91 in random order (price-test plan).",
+    assert price_test_words(TEST, PLAIN) == [
+        "Test 33.90: 84 days, blocks of 7 days at 33.90 and at 36.91 in random order (price-test plan).",
         "Net of its cost, it is expected to earn 310.00 profit more within a year than no test.",
         "In 19 of 20 plausible scenarios it costs at most 21.00 profit.",
     ]
-    assert price_test_words({**TEST, "pays": False, "gain": -12.0}, 36.91, PLAIN) == [
+    assert price_test_words({**TEST, "pays": False, "gain": -12.0}, PLAIN) == [
         "No price test pays: within a year the best one, of 33.90, would earn 12.00 profit less than no test."
     ]

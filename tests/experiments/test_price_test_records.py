@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,15 @@ from pricerl.errors import UsageError
 from pricerl.experiments.plan import Budget, gate_schedule, make_order, plan_price_test
 from pricerl.experiments.reading import read_test
 from pricerl.experiments.schedule import (
+    ARMS,
     LOGGED,
     PLAN,
     SCHEDULE,
     PriceTestEntry,
+    arm_prices,
     design_of,
     hash_schedule,
-    read_plan,
+    read_plans,
     render_plan,
     render_schedule,
 )
@@ -63,8 +66,9 @@ def dynamics(make_product: Callable[..., ProductHistory], prepare: Callable[...,
 @pytest.fixture(scope="module")
 def order(dynamics: Dynamics) -> Entry:
     """Order of a test, as its plan holds it."""
-    planned = plan_price_test(Product(dynamics, 0), "profit", Budget(400, 1e9))
+    planned = plan_price_test(Product(dynamics, 0), "profit", Budget(cost=1e9))
     assert planned is not None
+    planned = replace(planned, design=replace(planned.design, pairs=12))  # long enough for a proof
     schedule = gate_schedule(planned, Product(dynamics, 0), 3)
     assert schedule
     found: Entry = json.loads(render_plan(make_order(planned, schedule, Product(dynamics, 0), 3), {}))["order"]
@@ -111,23 +115,23 @@ def test_the_schedule_is_balanced_begins_after_the_history_and_its_hash_is_that_
     assert all({*arms[at : at + 2]} == {"regular", "test"} for at in range(0, len(arms), 2))
     assert order["propensity"] == 0.5 and len({*arms[::2]}) == 2
     for row in schedule:
-        assert row["washout"] or row["price"] == order[f"{row['arm']}_price"]
+        assert row["washout"] or row["price"] == dict(zip(ARMS, arm_prices(order), strict=True))[row["arm"]]
     assert hashlib.sha256(render_schedule(schedule).encode()).hexdigest() == order["schedule_hash"]
 
 
 def test_a_plan_is_read_only_with_the_schedule_that_was_planned(tmp_path: Path, order: Entry) -> None:
     with pytest.raises(UsageError, match="is missing; plan the test first"):
-        read_plan(tmp_path)
+        read_plans(tmp_path)
     (tmp_path / PLAN).write_text(json.dumps({"format": 1, "order": order}))
     (tmp_path / SCHEDULE).write_text(render_schedule(order["schedule"]))
-    assert read_plan(tmp_path) == order
+    assert read_plans(tmp_path) == [order]
     (tmp_path / SCHEDULE).write_text(render_schedule(order["schedule"][:-1]))
     with pytest.raises(UsageError, match="is not the schedule that was planned"):
-        read_plan(tmp_path)
+        read_plans(tmp_path)
     for text in ("{", "[]", '{"format": 1, "order": {"schedule": [1]}}', '{"format": 2, "order": {}}', "[" * 100_000):
         (tmp_path / PLAN).write_text(text)
         with pytest.raises(UsageError, match=r"is no plan of a price test of this version .*; make it again with"):
-            read_plan(tmp_path)
+            read_plans(tmp_path)
 
 
 def _times(factor: float) -> Callable[[Entry], None]:
@@ -147,15 +151,16 @@ def _swap_arms(order: Entry) -> None:
     for row in order["schedule"]:
         if row["block"] <= 2:
             row["arm"] = {"regular": "test", "test": "regular"}[row["arm"]]
-            row["price"] = order[f"{row['arm']}_price"]
+            row["price"] = dict(zip(ARMS, arm_prices(order), strict=True))[row["arm"]]
 
 
 TAMPERED: dict[str, tuple[Callable[[Entry], object], str]] = {
     "prices": (_times(1.6), "the prices of the schedule are not those of the test"),
     "a day on the way": (lambda order: order["schedule"][0].update(price=16.0), "the prices of the schedule"),
     "test price": (lambda order: order.update(test_price=16.0), "the prices of the schedule"),
-    "regular price": (lambda order: order.update(regular_price=9.0), "the prices of the schedule"),
-    "one price": (lambda order: order.update(test_price=order["regular_price"]), "the prices of the schedule"),
+    "other price": (lambda order: order.update(against=9.0), "the prices of the schedule"),
+    "one price": (lambda order: order.update(test_price=order["against"]), "the prices of the schedule"),
+    "consent": (lambda order: order.update(consent=1.5), "is no plan of a price test of this version .*consent"),
     "last day": (lambda order: order.update(until="2030-01-01"), "has other days, blocks or chances than the test"),
     "first day": (lambda order: order.update(first_day="2025-03-08"), "has other days, blocks"),
     "shorter": (lambda order: order["schedule"].pop(), "has other days, blocks"),
@@ -188,7 +193,7 @@ def test_a_plan_that_contradicts_itself_is_refused_although_its_hash_fits(
     (tmp_path / PLAN).write_text(json.dumps({"format": 1, "order": changed, "test": {}}))
     (tmp_path / SCHEDULE).write_text(render_schedule(changed["schedule"]))
     with pytest.raises(UsageError, match=said) as refused:
-        read_plan(tmp_path)
+        read_plans(tmp_path)
     assert str(refused.value).endswith("; make it again with price-test plan") and "\n" not in str(refused.value)
 
 
@@ -278,22 +283,22 @@ def _read(order: Entry, product: Callable[..., ProductHistory], price: Any, unit
 def test_a_whole_test_finds_the_better_price(order: Entry, make_product: Callable[..., ProductHistory]) -> None:
     price, units = _played(order, len(order["schedule"]))
     reading = _read(order, make_product, price, units)
-    better = "higher" if order["test_price"] > order["regular_price"] else "lower"
+    better = "higher" if order["test_price"] > order["against"] else "lower"
     assert reading.question.verdict == better and not reading.lost
     assert reading.question.pairs == design_of(order).pairs and reading.interference is None
-    assert reading.profit is not None and reading.units.estimate * (order["test_price"] - order["regular_price"]) < 0
+    assert reading.profit is not None and reading.units.estimate * (order["test_price"] - order["against"]) < 0
     assert reading.carry_over is not None and reading.carry_over[1] > 0.01
 
 
 def test_a_test_of_units_in_an_older_log_is_still_read(
     order: Entry, make_product: Callable[..., ProductHistory]
 ) -> None:
-    old = {key: value for key, value in order.items() if key != "stop"}
-    old |= {"question": "units", "values": [1.0, 1.0], "scale": 100.0}
+    stop = {"spread": 10.0, "loss": 5.0, "year": 364}
+    old = {**order, "stop": stop, "question": "units", "values": [1.0, 1.0], "scale": 100.0}
     assert msgspec.convert({**old, **LOGGED}, type=PriceTestEntry).question == "units"
     found = _read(old, make_product, *_played(old, len(old["schedule"]))).question
-    assert found.verdict != "running" and found.loss is None
-    assert found.estimate * (old["test_price"] - old["regular_price"]) < 0
+    assert found.verdict != "running"
+    assert found.estimate * (old["test_price"] - old["against"]) < 0
 
 
 def test_a_pair_counts_once_its_last_day_has_passed(order: Entry, make_product: Callable[..., ProductHistory]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -13,19 +14,15 @@ from scipy.stats import norm, permutation_test
 
 from pricerl.experiments.analysis import (
     BETS,
-    SURE,
-    StopRule,
-    analyse_pairs,
     check_carry_over,
     confidence_sequence,
-    decide_many,
     list_turns,
     log_wealth,
     pair_differences,
     randomisation_limits,
     randomisation_p,
 )
-from pricerl.experiments.design import Sales, draw_differences, expect_gains, measure_drift, simulate_tests
+from pricerl.experiments.design import Sales, decide_after, measure_drift, utility
 from pricerl.experiments.schedule import Switchback, draw_arms
 
 RNG = np.random.default_rng
@@ -108,73 +105,39 @@ def test_the_limits_narrow_and_contain_the_effect_at_all_looks() -> None:
     assert not np.isfinite(ends[3]).any()
 
 
-RULE = StopRule(spread=1.0, loss=4.0, year=364, block=7)
-
-
-@pytest.mark.parametrize("rule", [None, RULE])
-def test_single_and_many_judgements_agree(rule: StopRule | None) -> None:
-    found = RNG(7).normal(0.6, 1.0, (30, 10))
-    words = {1.0: "higher", -1.0: "lower", 0.0: "undecided"}
-    for row, verdict, stop in zip(found, *decide_many(found, 1.0, list_turns(10, RNG(0)), rule), strict=True):
-        looks = [analyse_pairs(row[:pairs], 10, 1.0, RNG(0), rule=rule).verdict for pairs in range(11)]
-        first = next(at for at, look in enumerate(looks) if look != "running")
-        assert (looks[first], first) == (words[verdict], int(stop))
-    assert analyse_pairs(found[0][:0], 10, 1.0, RNG(0)).verdict == "running"
-    assert analyse_pairs(found[0][:0], 10, 1.0, RNG(0), ended=True).verdict == "undecided"
-
-
-def test_the_expected_loss_of_a_choice_is_that_of_the_posterior() -> None:
-    """Prior N(0, 1), differences of sd 1.5 with mean 0.5 after four pairs; 364 - 4 * 14 = 308 rows are left."""
-    found = np.array([0.5 - 1.0, 0.5 + 1.0, 0.5 - 1.0, 0.5 + 1.0])
-    losses, sure = RULE.choose(found, 1.5)
-    weight = 1 / (1 + 1.5**2 / 4)
-    posterior = norm(0.5 * weight, np.sqrt(1 - weight))
-    lost = quad(lambda effect: max(0.0, -effect) * posterior.pdf(effect), -8, 8)[0]
-    assert losses[3] == pytest.approx(308 * lost, rel=1e-4)
-    assert bool(sure[3]) == (posterior.sf(0) >= SURE)
-    assert np.isinf(losses[:2]).all() and not sure[:2].any(), "two pairs do not show how noisy sales are"
-    noisier, _ = RULE.choose(20 * found, 1.5)
-    assert noisier[3] > losses[3], "sales noisier than planned count as noisy as they are"
-
-
 def _sales(effects: Any) -> Sales:
     units = np.full(len(effects), 20.0)
     return Sales((units, units * (1 + np.asarray(effects))), (10.0, 10.0), 20.0, 0.02)
 
 
-def _prove(design: Switchback, effects: Any) -> float:
-    """Share of tests that reach a verdict by proof alone."""
-    sales = _sales(effects)
-    differences = draw_differences(design, sales, np.tile(np.arange(200), 10), RNG(9))
-    turns = list_turns(design.pairs, RNG(9))
-    return float((decide_many(differences, sales.difference_sd(design.kept), turns)[0] != 0).mean())
+def test_a_test_that_shows_nothing_changes_nothing_and_one_that_shows_all_decides_as_if_the_truth_were_known() -> None:
+    """Two choices, keep and a price that gains or loses with the ratio of units, and a loss that counts twice."""
+    ratio = RNG(8).normal(0, 0.1, 200)
+    gain = np.stack([np.zeros(200), 50 * ratio])
+    blind, sharp = (decide_after(ratio, sd, gain, 2.0) for sd in (1e3, 1e-3))
+    assert blind.utility == pytest.approx(max(0.0, float(utility(gain[1], 2.0).mean()))) and not blind.chosen.any()
+    assert sharp.utility == pytest.approx(float(np.maximum(gain[1], 0).mean()), rel=1e-3)
+    assert (sharp.chosen == (ratio > 0)[:, None]).mean() > 0.99
+    assert utility(np.array([3.0, -2.0]), 4.0).tolist() == [3.0, -8.0]
 
 
-def test_money_decides_more_often_than_proof_and_is_rarely_wrong_whatever_the_history_believed() -> None:
-    """The rule knows the size of effects, not their sign: a history that believes in a gain turns no verdict."""
-    design = Switchback(6, 14, 4)
-    effects = RNG(8).normal(0, 0.08, 200)
-    rule = StopRule(_sales(effects).spread, 0.001 * 200 * 364, 364, 14)
-    money = simulate_tests(design, _sales(effects), rule, RNG(9))
-    assert money.decided > 1.5 * _prove(design, effects) and money.wrong <= 0.10 and money.pairs < 6
-    harmful = simulate_tests(design, _sales(-np.abs(effects)), rule, RNG(10))
-    assert harmful.wrong <= 0.10
-    assert _prove(design, np.zeros(200)) <= 0.05, "nothing is proven where there is nothing"
+def test_the_value_of_a_test_is_that_of_normal_theory() -> None:
+    """Prior N(m, s^2) of the gain, noise v: the preposterior mean is N(m, s^4 / (s^2 + v)), of which the positive part
+    counts (Raiffa and Schlaifer 1961, section 5.5)."""
+    m, s, v = -0.5, 1.0, 0.8
+    ratio = norm.ppf((np.arange(400) + 0.5) / 400, m, s)
+    found = decide_after(ratio, math.sqrt(v), np.stack([np.zeros(400), ratio]), 1.0)
+    spread = s**2 / math.sqrt(s**2 + v)
+    assert found.utility == pytest.approx(spread * norm.pdf(m / spread) + m * norm.cdf(m / spread), rel=0.03)
 
 
-def test_the_expected_gain_of_a_test_is_that_of_its_simulation() -> None:
-    sales = _sales(RNG(12).normal(-0.01, 0.1, 400))
-    rule = StopRule(sales.spread, 0.0, 364, 7)  # no early end
-    (expected,) = expect_gains(sales, sales.effects, 6, rule, np.array([10]))
-    simulated = simulate_tests(Switchback(10, 7, 1), sales, rule, RNG(13))
-    cost = sales.effects.mean() * simulated.pairs * 7
-    assert cost < 0 < expected
-    assert float((sales.effects * simulated.chosen).mean()) + cost == pytest.approx(expected, rel=0.1)
-    (earning,) = expect_gains(sales, sales.effects + 5.0, 6, rule, np.array([10]))
-    after = simulate_tests(Switchback(10, 7, 1), sales, rule, RNG(13)).chosen
-    assert earning == pytest.approx(float(((sales.effects + 5.0) * after).mean()), rel=0.1), "no test is run to earn"
-    useless = replace(sales, units=(sales.units[0], sales.units[0] * 0.9))
-    assert expect_gains(useless, useless.effects, 6, rule, np.array([3]))[0] < 0, "a test that can only lose costs"
+def test_the_log_ratio_of_whole_simulated_tests_has_the_sd_that_the_value_assumes() -> None:
+    rng, sales, design = RNG(13), replace(_sales([0.1]), drift=0.0), Switchback(2, 7, 1)
+    size, shape = 6 * sales.size, (4000, 2)
+    sold = [rng.poisson(6 * units[0] * rng.gamma(size, 1 / size, shape)) for units in sales.units]
+    found = np.log(sold[1] / sold[0]).mean(axis=1)
+    assert found.mean() == pytest.approx(sales.log_ratio[0], abs=0.01)
+    assert found.std() == pytest.approx(sales.log_ratio_sd(design), rel=0.05)
 
 
 @pytest.mark.parametrize(("drift", "low", "high"), [(0.0, 0.0, 0.05), (0.15, 0.07, 0.17)])

@@ -64,5 +64,6 @@ def test_the_page_lists_every_rule_in_the_order_in_which_it_is_applied() -> None
         "max_change",
         "products",
         "relations",
+        "test_change",
     }
     assert "`max_change`" in PAGE and "`products`" in PAGE and "`relations`" in PAGE

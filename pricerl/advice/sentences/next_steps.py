@@ -81,7 +81,7 @@ def stop_rule_words(rule: Record, f: Formatter, stock: Record | None = None) -> 
     return f"Go back to {f.price(rule['price'])} if {few} on {run}{' with units in stock' if stock else ''}."
 
 
-def price_test_words(test: Record, current_price: float, f: Formatter, measure: str = "profit") -> list[str]:
+def price_test_words(test: Record, f: Formatter, measure: str = "profit") -> list[str]:
     """Return a ``price_test`` of ``advice.json`` as sentences; ``measure`` is the field that counts."""
     what = MEASURES[measure]
     at = f.price(test["price"])
@@ -89,10 +89,10 @@ def price_test_words(test: Record, current_price: float, f: Formatter, measure: 
     if not test["pays"]:
         more = "more" if test["gain"] >= 0 else "less"
         return [f"No price test pays: within a year the best one, of {at}, would earn {gain} {more} than no test."]
-    blocks = f"blocks of {test['block']} days at {at} and at {f.price(current_price)} in random order"
+    blocks = f"blocks of {test['block']} days at {at} and at {f.price(test['against'])} in random order"
     cost = f"costs at most {f.money(test['cost'])} {what}" if test["cost"] > 0 else "costs nothing"
     return [
-        f"Test {at}: up to {plural(test['days'], 'day')}, {blocks} (price-test plan).",
+        f"Test {at}: {plural(test['days'], 'day')}, {blocks} (price-test plan).",
         f"Net of its cost, it is expected to earn {gain} more within a year than no test.",
         f"In 19 of 20 plausible scenarios it {cost}.",
     ]
@@ -154,7 +154,7 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
         helps.append(f"Record {plural(missing, f'more {f.period}')}.")
     if quality["distinct_prices"] < 2:
         return [*helps, "Charge another price for two weeks."]
-    helps += price_test_words(test, product["current_price"], f, measure) if test else []
+    helps += price_test_words(test, f, measure) if test else []
     if (share := product.get("offered_explore_share")) is not None:
         helps.append(
             f"Or let the price vary at random, {f.percent(share, 0)} up or down, which shows how buyers respond: "
