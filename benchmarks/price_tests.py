@@ -1,18 +1,19 @@
 """Price tests on demand that the planner does not assume, and what they earn in simulated shops.
 
-``--proof`` makes histories of 365 days of several kinds of demand, and tests of 13 pairs after them. The planner sees
-the histories: it estimates the dispersion from ordinary weeks and measures the drift between blocks.
+``--proof`` makes histories of 365 days of several kinds of demand, and tests of ``--pairs`` pairs after them. The
+planner sees the histories: it estimates the dispersion from ordinary weeks and measures the drift between blocks.
 
 - ``false``: tests without an effect that prove one, with a look after every pair;
-- ``cover``: tests whose 95 % limits contain the effect when the test stops, by proof or by money;
-- ``wrong``: tests whose verdict, by proof or by money, names the price that earns less.
+- ``cover``: tests whose 95 % limits contain the effect when the test stops;
+- ``proven``: tests that prove the effect that there is.
 
 Otherwise shops of all families of demand are drawn, one in six of which already has its best price, and fitted to 180
-days, in which prices varied by up to 20 % or, ``rarely``, by up to 8 % every month or two. Where the draws leave the
-best test unsure (``unsure``) and it pays (``pays``, of these), it is played in the true demand, whose level also drifts
-by 1 % per day. ``plan`` and ``stop`` are its most and its mean days, ``verdict`` and ``wrong`` shares of the tests;
-``gain`` is what test and verdict earn in a year over keeping the price, net of the test's cost, as a share of what
-keeping earns. What the plan promised is in brackets.
+days, in which prices varied by up to 20 % or, ``rarely``, by up to 8 % every month or two. Where a test pays (``pays``)
+it is played in the true demand, whose level also drifts by 1 % per day, and its sales weigh the posterior draws, which
+then advise, without any gate. ``wide`` has a test on both sides; ``cost`` is what the days of the test lose in truth,
+as a share of a quarter's profit, ``promised`` in brackets; ``gain`` is what test and advice earn over the advice
+without it, within the time that the plan counts, as a share of what keeping earns then; ``null`` are cost and gain in
+shops at their best price.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.data.config import DataConfig
-from pricerl.data.days import YEAR
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.decide.decision import DecisionConfig
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.experiments.analysis import StopRule, analyse_pairs, decide_many, list_turns
-from pricerl.experiments.design import Sales, measure_drift
-from pricerl.experiments.plan import MATTERS, PlannedTest, plan_price_test
+from pricerl.evaluation.valuation import DAYS_PER_QUARTER
+from pricerl.experiments.analysis import ANYTIME, FINAL, analyse_pairs, list_turns, log_wealth, randomisation_p
+from pricerl.experiments.design import Sales, measure_drift, utility, weigh_draws
+from pricerl.experiments.plan import Budget, PlannedTest, plan_price_test, value_prices
 from pricerl.experiments.schedule import TEST, Switchback, draw_arms
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
@@ -41,7 +43,7 @@ from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import MARKETS, SellerConfig, simulate, simulated_history
 from pricerl.simulation.true_demand import ShopRanges, expected_profit, expected_units
 
-DAYS, BLOCK, WASHOUT, PAIRS = 365, 7, 1, 13
+DAYS, BLOCK, WASHOUT = 365, 7, 1
 VALUES = (10.0, 11.0)
 """Profit per unit at the two prices, money."""
 CARRY_OVER = 0.10
@@ -50,10 +52,6 @@ HISTORY_DAYS = 180
 """Days of history of a simulated shop."""
 PLAYED = 40
 """Tests that are played in each shop."""
-WIDTHS = (6, 6, 6, 6, 6, 6, 6, 12, 14, 20, 12)
-"""Characters of the columns."""
-CLEAR = 0.70
-"""Share of the posterior draws from which advice changes a price without a test."""
 
 
 class Demand(NamedTuple):
@@ -121,14 +119,9 @@ def observe(kind: Demand, base: float, effect: float, seed: int) -> Sales:
 
 
 def play(
-    kind: Demand,
-    design: Switchback,
-    units: tuple[float, float],
-    values: tuple[float, float],
-    tests: int,
-    rng: np.random.Generator,
+    kind: Demand, design: Switchback, units: tuple[float, float], tests: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the differences ``(tests, n)`` of whole tests and the mean level ``(tests,)`` of the days that count."""
+    """Return units per counted day at the two prices in the pairs ``(2, tests, n)`` of whole tests, and mean levels."""
     level = level_of(kind, design.rows, tests, rng)
     level /= np.exp(kind.trend * design.rows / 730)  # the planned effect is that of the test's middle
     arms = np.array([draw_arms(design.pairs, rng) for _ in range(tests)])
@@ -142,31 +135,44 @@ def play(
         mean *= np.where(first, np.where(daily, 1 - CARRY_OVER, 1 + CARRY_OVER), 1.0)
     counted = slice(design.washout, None)
     sold = sell(kind, mean, rng).reshape(tests, -1, design.block)[:, :, counted].mean(axis=2)
-    outcome = np.where(arms == TEST, sold * values[1], -sold * values[0])
     kept = level.reshape(tests, -1, design.block)[:, :, counted].mean(axis=(1, 2))
-    return outcome.reshape(tests, -1, 2).sum(axis=2), kept
+    by_arm = [np.where(arms == arm, sold, 0.0).reshape(tests, -1, 2).sum(axis=2) for arm in (1 - TEST, TEST)]
+    return np.array(by_arm), kept
 
 
-def measure_proof(kind: Demand, base: float, effect: float, tests: int, histories: int, seed: int) -> list[float]:
+def judge(differences: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether tests ``(R, n)`` prove a difference at any look, and the pairs after which they stop."""
+    pairs = differences.shape[1]
+    wealth = np.maximum(*(log_wealth(sign * differences, scale) for sign in (1, -1)))
+    looks = wealth >= np.log(2 / ANYTIME)  # each side has half of the level
+    early = looks.any(axis=1)
+    turns = list_turns(pairs, np.random.default_rng(0), 12)[:4096]
+    proven = early | (randomisation_p(differences, turns) <= FINAL)
+    return proven, np.where(early, looks.argmax(axis=1) + 1, pairs)
+
+
+def measure_proof(
+    kind: Demand, base: float, effect: float, pairs: int, tests: int, histories: int, seed: int
+) -> list[float]:
     """Return the shares of one kind of demand, averaged over histories."""
     rows, rng = [], np.random.default_rng((seed, 2))
     each = tests // histories
-    design = Switchback(PAIRS, BLOCK, WASHOUT)
-    turns = list_turns(PAIRS, rng, 12)[:4096]
+    design = Switchback(pairs, BLOCK, WASHOUT)
     for history in range(histories):
         sales = observe(kind, base, effect, seed + history)
         scale = sales.difference_sd(design.kept)
-        rule = StopRule(sales.spread, MATTERS * base * VALUES[0] * YEAR, YEAR, BLOCK)
         same = base * VALUES[0] / VALUES[1]
-        null, _ = play(kind, design, (base, same), VALUES, each, rng)
-        found, level = play(kind, design, (base, same * (1 + effect)), VALUES, each, rng)
-        false = decide_many(null, scale, turns)[0] != 0
-        verdicts, stops = decide_many(found, scale, turns, rule)
+        null, found = [], []
+        for worth, into in ((same, null), (same * (1 + effect), found)):
+            sold, level = play(kind, design, (base, worth), each, rng)
+            into.append(VALUES[1] * sold[1] - VALUES[0] * sold[0])
+        false = judge(null[0], scale)[0]
+        proven, stops = judge(found[0], scale)
         covers = []
-        for row, stop, at in zip(found[: max(each // 8, 5)], stops, level, strict=False):
-            read = analyse_pairs(row[: int(stop)], PAIRS, scale, rng)
+        for row, stop, at in zip(found[0][: max(each // 8, 5)], stops, level, strict=False):
+            read = analyse_pairs(row[: int(stop)], pairs, scale, rng)
             covers.append(read.low <= effect * base * VALUES[0] * at <= read.high)
-        rows.append((false.mean(), np.mean(covers), (verdicts * effect < 0).mean()))
+        rows.append((false.mean(), np.mean(covers), proven.mean()))
     return np.mean(rows, axis=0).tolist()
 
 
@@ -192,57 +198,54 @@ def fit_shop(market: str, units: float, seed: int, kind: type[SellerConfig] = Se
     return truth, Product(Dynamics(fitted, RewardConfig(), GuardrailConfig(), EnvConfig()), 0)
 
 
-def play_shop(truth: dict, planned: PlannedTest, rng: np.random.Generator) -> np.ndarray:
-    """Return mean days, shares with a verdict and with a wrong one, and the gain as a share of the year's profit."""
-    design, rule = planned.design, planned.rule
-    prices = (planned.test.regular_price, planned.test.price)
-    units = tuple(float(expected_units(truth, price)) for price in prices)
-    differences, _ = play(SHOP, design, units, planned.sales.values, PLAYED, rng)
-    verdicts, stops = decide_many(
-        differences, planned.sales.difference_sd(design.kept), list_turns(design.pairs, rng, 10)[:1024], rule
+def play_shop(truth: dict, product: Product, planned: PlannedTest, rng: np.random.Generator) -> tuple[float, float]:
+    """Return the cost of the test as a share of a quarter's profit, and its gain as one of the time that counts."""
+    design, arms, config = planned.design, planned.arms, DecisionConfig()
+    units = tuple(float(expected_units(truth, price)) for price in (arms.against, arms.price))
+    sold, _ = play(SHOP, design, units, PLAYED, rng)
+    seen = np.log((sold[1] + 0.5 / design.kept) / (sold[0] + 0.5 / design.kept)).mean(axis=1)
+    prices = value_prices(product, "profit", config, [arms], Budget().counts)
+    during = design.rows * ((prices.earned(arms.against) + prices.earned(arms.price)) / 2 - prices.earned(arms.current))
+    total = during + (prices.rows - design.rows) * prices.after
+    weights = weigh_draws(seen, planned.sales.log_ratio, planned.sales.log_ratio_sd(design))
+    chosen = prices.targets[(weights @ utility(total, config.loss_weight).T).argmax(axis=1)]
+    kept, low, high, now = (
+        float(expected_profit(truth, price))
+        for price in (arms.current, arms.against, arms.price, prices.targets[prices.without.argmax()])
     )
-    kept, other = (float(expected_profit(truth, price)) for price in prices)
-    rows = stops * design.block + np.where(verdicts > 0, rule.rows_left(stops), 0.0)
-    gain = (other - kept) * rows / (abs(kept) * rule.year)
-    wrong = verdicts * (other - kept) < 0
-    return np.mean([2 * stops * design.block, verdicts != 0, wrong, gain], axis=1)
+    tested = design.rows * ((low + high) / 2 - kept)
+    after = (prices.rows - design.rows) * np.array([float(expected_profit(truth, price)) - kept for price in chosen])
+    gain = tested + after.mean() - prices.rows * (now - kept)
+    return -tested / (abs(kept) * DAYS_PER_QUARTER), gain / (abs(kept) * prices.rows)
 
 
-def measure_shops(name: str, units: float, shops: int, seed: int) -> str:
+def measure_shops(name: str, units: float, shops: int, seed: int, test_change: float | None) -> str:
     """Return the row of the table of one volume."""
-    rows, promised, days, steps = [], [], [], []
+    found, nulls, promised, wide = [], [], [], []
     for shop in range(shops):
-        truth, product = fit_shop(MARKETS[shop % len(MARKETS)], units, seed + shop, HISTORIES[name])
-        planned = plan_price_test(product)
-        if planned is not None and (planned.sales.effects > 0).mean() >= CLEAR:
-            continue
+        market = MARKETS[shop % len(MARKETS)]
+        truth, product = fit_shop(market, units, seed + shop, HISTORIES[name])
+        planned = plan_price_test(product, consent=test_change)
         if planned is None or not planned.test.pays:
-            rows.append(np.full(4, np.nan))
             continue
-        rows.append(play_shop(truth, planned, np.random.default_rng((seed, shop))))
-        days.append(planned.test.days)
-        steps.append(abs(planned.test.price / planned.test.regular_price - 1))
-        promised.append((planned.test.decides, planned.test.wrong, planned.test.gain / (planned.rule.loss / MATTERS)))
-    if not days:
+        found.append(play_shop(truth, product, planned, np.random.default_rng((seed, shop))))
+        nulls += found[-1:] if market == "optimal" else []
+        prices = value_prices(product, "profit", DecisionConfig(), [planned.arms], Budget().counts)
+        kept = float(prices.earned(planned.arms.current).mean())
+        test = planned.test
+        promised.append((test.expected_cost / (kept * DAYS_PER_QUARTER), test.gain / (kept * prices.rows)))
+        wide.append(planned.test.against < planned.test.regular_price)
+    if not found:
         return f"{name} {units:g}: no test pays"
-    stop, verdict, wrong, gain = np.nanmean(rows, axis=0)
-    error = np.nanstd([row[3] for row in rows]) / math.sqrt(max(len(days), 1))
-    losing = np.nanmean([row[3] < -0.01 for row in rows if np.isfinite(row[3])])
-    said = np.mean(promised, axis=0)
-    cells = [
-        name,
-        f"{units:g}",
-        f"{len(rows) / shops:.2f}",
-        f"{len(days) / len(rows):.2f}",
-        f"{np.median(days):.0f}",
-        f"{stop:.0f}",
-        f"{np.mean(steps):.3f}",
-        f"{verdict:.2f} ({said[0]:.2f})",
-        f"{wrong:.3f} ({said[1]:.3f})",
-        f"{100 * gain:.2f} +- {100 * error:.2f} ({100 * said[2]:.2f})",
-        f"{losing:.3f}",
-    ]
-    return " ".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
+    cost, gain = 100 * np.mean(found, axis=0)
+    error = 100 * np.std([row[1] for row in found]) / math.sqrt(len(found))
+    said = 100 * np.mean(promised, axis=0)
+    losing = np.mean([row[1] < -0.01 for row in found])
+    null = 100 * np.mean(nulls, axis=0) if nulls else (math.nan, math.nan)
+    return (
+        f"{name:>6} {units:>6g} {len(found) / shops:6.2f} {np.mean(wide):6.2f} {cost:6.2f} ({said[0]:5.2f})"
+        f" {gain:6.2f} +- {error:4.2f} ({said[1]:5.2f}) {losing:8.3f} {null[0]:6.2f} {null[1]:6.2f} of {len(nulls)}"
+    )
 
 
 def main() -> None:
@@ -254,22 +257,21 @@ def main() -> None:
     parser.add_argument("--shops", type=int, default=240)
     parser.add_argument("--units", type=float, nargs="+", default=[5.5, 18.0, 50.0, 500.0])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", type=int, default=13)
+    parser.add_argument("--test_change", type=float)
     options = parser.parse_args()
     if options.proof:
-        print(f"{'demand':<16} {'units':>6} {'effect':>7} {'false':>6} {'cover':>6} {'wrong':>6}")
+        print(f"{'demand':<16} {'units':>6} {'effect':>7} {'false':>6} {'cover':>6} {'proven':>6}")
         for name, kind in KINDS.items():
             for base, effect in ((5.5, 0.30), (50.0, 0.12), (500.0, -0.10)):
-                shares = measure_proof(kind, base, effect, options.tests, options.histories, options.seed)
-                print(
-                    f"{name:<16} {base:>6g} {effect:>7.2f} " + " ".join(f"{share:6.3f}" for share in shares), flush=True
-                )
+                about = (options.pairs, options.tests, options.histories, options.seed)
+                shares = [f"{share:6.3f}" for share in measure_proof(kind, base, effect, *about)]
+                print(f"{name:<16} {base:>6g} {effect:>7.2f} {' '.join(shares)}", flush=True)
         return
-    print(
-        " units unsure   pays   plan   stop   step verdict (promised) wrong (promised) gain, % (promised) losing > 1 %"
-    )
+    print("        units   pays   wide   cost, % (promised) gain, % (promised) lose > 1 %   null: cost, gain")
     for name in HISTORIES:
         for units in options.units:
-            print(measure_shops(name, units, options.shops, options.seed), flush=True)
+            print(measure_shops(name, units, options.shops, options.seed, options.test_change), flush=True)
 
 
 if __name__ == "__main__":

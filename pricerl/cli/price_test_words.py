@@ -40,7 +40,7 @@ def plan_lines(planned: PlannedTest, order: Mapping[str, Any], draws: int, other
     test = planned.test
     days = f"{plural(test.days, 'day')}, from {f.date(order['first_day'])} to {f.date(order['until'])}"
     yield f"{shown(order['product'])}: {_against(test.price, test.against, f)}, {days}"
-    yield f"  worth      {f.money(test.gain)} within a year, net of its cost, over deciding now"
+    yield f"  worth      {f.money(test.gain)} within a quarter, net of its cost, over deciding now"
     expected = f"expected: {'costs' if test.expected_cost >= 0 else 'earns'} {f.money(abs(test.expected_cost))}"
     worst = f"{f.money(test.worst_cost)} in the worst of {draws}"
     yield f"  cost       at most {f.money(test.cost)} in 19 of 20 plausible scenarios, {worst}; {expected}"
@@ -74,7 +74,7 @@ def refusal_lines(
         against = f"{_against(test.price, test.against, f)}, {plural(test.days, 'day')}"
         yield f"{start}: no price test pays; the best one: {against}, for up to {f.money(test.cost)}"
         more = "more" if test.gain >= 0 else "less"
-        yield f"  within a year it is expected to earn {f.money(abs(test.gain))} {more} than deciding now"
+        yield f"  within a quarter it is expected to earn {f.money(abs(test.gain))} {more} than deciding now"
         if not mind_changes(product.fitted.memory):
             run = f" --run_name {shlex.quote(name)}" if name else ""
             yield f"  random prices, {f.percent(OFFERED, 0)} up or down, cost little and show how buyers respond:"
@@ -115,9 +115,9 @@ def reading_lines(test: Entry, reading: Reading, f: Formatter) -> Iterator[str]:
 def worth_lines(value: float, product: str, run: str, f: Formatter) -> Iterator[str]:
     """Yield what the rest of a test is worth, and how to end one that is worth less than nothing."""
     if value >= 0:
-        yield f"  rest       worth {f.money(value)} within a year, net of its cost"
+        yield f"  rest       worth {f.money(value)}, net of its cost"
     else:
-        yield f"  rest       would lose {f.money(-value)} within a year, net of what it still shows; end the test:"
+        yield f"  rest       costs {f.money(-value)} more than what it still shows is worth; end the test:"
         yield f"             pricerl resume --product {shlex.quote(product)} --run_name {run}"
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # they need torch
 
 
 RANKED = ("product", "prices", "width", "weeks", "net value", "cost", "at most", "worst", "planned")
-"""Columns of a ranking: the net value is that within a year, the cost is expected, at most in 19 of 20 scenarios."""
+"""Columns of a ranking: the net value is that of a quarter, the cost is expected, and at most in 19 of 20 scenarios."""
 
 
 def price_test(words: Sequence[str]) -> int:

@@ -68,15 +68,19 @@ def utility(gain: FloatArray, loss_weight: float) -> FloatArray:
     return gain + (loss_weight - 1) * np.minimum(gain, 0)
 
 
+def weigh_draws(seen: FloatArray, log_ratio: FloatArray, sd: float) -> FloatArray:
+    """Return the weights ``(..., K)`` of draws with a ``log_ratio (K,)`` after tests have ``seen (...)`` one."""
+    likelihood = np.exp(-0.5 * ((seen[..., None] - log_ratio) / sd) ** 2)
+    return np.asarray(likelihood / likelihood.sum(axis=-1, keepdims=True))
+
+
 def decide_after(log_ratio: FloatArray, sd: float, gain: FloatArray, loss_weight: float) -> Decided:
     """Return the best of N choices after a test has measured a log ratio ``(K,)`` of units with an error of ``sd``.
 
     The test weighs the posterior draws anew, by the likelihood of what it measures: in every draw, at three nodes. The
     ``gain (N, K)`` is that of test and choice together, money (Raiffa and Schlaifer 1961, preposterior analysis).
     """
-    seen = log_ratio[:, None] + sd * NODES
-    likelihood = np.exp(-0.5 * ((seen[..., None] - log_ratio) / sd) ** 2)
-    weights = likelihood / likelihood.sum(axis=-1, keepdims=True)
+    weights = weigh_draws(log_ratio[:, None] + sd * NODES, log_ratio, sd)
     found = weights @ utility(gain, loss_weight).T
     return Decided(float((found.max(axis=-1) @ NODE_WEIGHTS).mean()), found.argmax(axis=-1))
 

@@ -1,4 +1,4 @@
-"""Plan of a price test: the prices, blocks and length with the largest net value within a year."""
+"""Plan of a price test: the prices, blocks and length with the largest net value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from pricerl.arrays import FloatArray, Interval, Share, interval_of
-from pricerl.data.days import YEAR
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import candidate_prices
@@ -35,8 +34,8 @@ from pricerl.market.demand.reference_price import REFERENCE_MEMORY
 MOST_DAYS = 28
 """Days of the longest test: what pays is wide and short, and early (docs/price-tests.md)."""
 MATTERS = 0.001
-"""Money that matters, as a share of what keeping the price earns in a year: a test is worth its work if it is expected
-to bring more."""
+"""Money that matters, as a share of what keeping the price earns in the time that counts: a test is worth its work if
+its net value is larger."""
 BLOCKS = (7, 14)
 """Days of a block: whole weeks, so that all weekdays count alike at both prices."""
 WEEKLY_BLOCKS = (1, 2, 4)
@@ -80,8 +79,8 @@ class PriceTest:
     washout: int
     """Days at the beginning of a block that do not count."""
     gain: float
-    """Net value: expected utility of the year with the test, its own prices charged, and of what its sales then advise,
-    minus that of the year without it, money. A loss counts ``decision.loss_weight`` times."""
+    """Net value: expected utility of the time that counts with the test, its own prices charged, and with what it makes
+    the advice do, minus that without it, money. A loss counts ``decision.loss_weight`` times."""
     decides: Share
     """Share of plausible scenarios after which another price is advised than without the test."""
     cost: float
@@ -103,6 +102,11 @@ class Budget(NamedTuple):
     cost: float | None = None
     """Largest cost, exceeded in one of 20 plausible scenarios, money; if absent ``decision.loss_budget``, a share of
     what keeping the price earns in a quarter."""
+
+    @property
+    def counts(self) -> int:
+        """Days in which a test and what follows it count: a quarter, as in an account, or twice a longer test."""
+        return max(DAYS_PER_QUARTER, 2 * self.days)
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def plan_price_test(
     config: DecisionConfig | None = None,
     consent: float | None = None,
 ) -> PlannedTest | None:
-    """Return the test with the largest net value within a year.
+    """Return the test with the largest net value, within a quarter or twice the longest test if that is longer.
 
     If none is inside the limits or pays, the one that comes closest is returned, marked as such. There is none if the
     guardrails allow no other price with a way back, or costs are needed and unknown.
@@ -148,7 +152,8 @@ def plan_price_test(
     arms = find_arm_prices(product, current, consent)
     if not arms:
         return None
-    tests = _propose(_value_year(product, question, config or DecisionConfig(), arms), arms, budget, more_washout)
+    prices = value_prices(product, question, config or DecisionConfig(), arms, budget.counts)
+    tests = _propose(prices, budget, more_washout)
     return max(tests, key=lambda item: (item.fits, item.test.gain), default=None)
 
 
@@ -157,19 +162,22 @@ def remaining_value(product: Product, test: Mapping[str, Any], passed: int, conf
     design = design_of(test)
     arms = ArmPrices(product.current_price, *arm_prices(test), 0, 0)
     left = max(math.ceil((design.rows - passed) / (2 * design.block)), 1)
-    year = _value_year(product, test["question"], config, [arms])
-    sales = _sales_of(year, arms, design.block, design.washout)
-    return _value_test(year, arms, replace(design, pairs=left), sales, Budget()).test.gain
+    budget = Budget(design.rows * product.history.step_days)
+    prices = value_prices(product, test["question"], config, [arms], budget.counts)
+    sales = _sales_of(prices, arms, design.block, design.washout)
+    return _value_test(prices, arms, replace(design, pairs=left), sales, budget).test.gain
 
 
 @dataclass(frozen=True)
-class _Year:
-    """Year of one product after today: what prices earn in it, in all posterior draws."""
+class ValuedPrices:
+    """Prices that may be tested, and that may follow a test, valued in all posterior draws of one product."""
 
     product: Product
     question: Question
     config: DecisionConfig
+    arms: tuple[ArmPrices, ...]
     rows: int
+    """Rows that count."""
     values: dict[float, PathValue]
     """Values of the current price and of those of the tests, per row."""
     targets: FloatArray
@@ -183,13 +191,15 @@ class _Year:
 
     @cached_property
     def without(self) -> FloatArray:
-        """Utility of the year with each of the prices that may follow and no test, money ``(N,)``."""
+        """Utility of each of the prices that may follow, without a test, money ``(N,)``."""
         return np.asarray(utility(self.rows * self.after, self.config.loss_weight).mean(axis=1))
 
 
 @torch.no_grad()
-def _value_year(product: Product, question: Question, config: DecisionConfig, arms: Sequence[ArmPrices]) -> _Year:
-    """Value the prices of tests, and those that may follow them."""
+def value_prices(
+    product: Product, question: Question, config: DecisionConfig, arms: Sequence[ArmPrices], days: int
+) -> ValuedPrices:
+    """Value the prices of tests, and those that may follow them, of which the next ``days`` count."""
     step = product.history.step_days
     now = arms[0].current
     tested = [now, *dict.fromkeys(price for item in arms for price in (item.against, item.price) if price != now)]
@@ -198,45 +208,46 @@ def _value_year(product: Product, question: Question, config: DecisionConfig, ar
     values = value_paths(product, paths)
     after = np.stack([getattr(value, question) for value in values[len(tested) :]])
     by_price = dict(zip(tested, values, strict=False))
-    return _Year(product, question, config, YEAR // step, by_price, np.array(targets), after - after[0])
+    about = (product, question, config, tuple(arms), days // step)
+    return ValuedPrices(*about, by_price, np.array(targets), after - after[0])
 
 
-def _propose(year: _Year, pairs_of_prices: Sequence[ArmPrices], budget: Budget, more: int) -> Iterator[PlannedTest]:
+def _propose(prices: ValuedPrices, budget: Budget, more: int) -> Iterator[PlannedTest]:
     """Yield every pair of prices with every length, in blocks of either size."""
-    step = year.product.history.step_days
-    for arms in pairs_of_prices:
+    step = prices.product.history.step_days
+    for arms in prices.arms:
         for block in BLOCKS if step == 1 else WEEKLY_BLOCKS:
-            washout = _washout(year, arms, block) + more
+            washout = _washout(prices, arms, block) + more
             if block - washout >= (FEWEST_KEPT if step == 1 else 1):
-                sales = _sales_of(year, arms, block, washout)
+                sales = _sales_of(prices, arms, block, washout)
                 most = max(budget.days // (2 * block * step), FEWEST_PAIRS)
                 for pairs in sorted({round(count) for count in np.geomspace(FEWEST_PAIRS, most, LENGTHS)}):
-                    yield _value_test(year, arms, Switchback(pairs, block, washout), sales, budget)
+                    yield _value_test(prices, arms, Switchback(pairs, block, washout), sales, budget)
 
 
-def _sales_of(year: _Year, arms: ArmPrices, block: int, washout: int) -> Sales:
+def _sales_of(prices: ValuedPrices, arms: ArmPrices, block: int, washout: int) -> Sales:
     """Return the sales of a test, with the drift between its blocks."""
-    product = year.product
-    units = (year.values[arms.against].units, year.values[arms.price].units)
+    product = prices.product
+    units = (prices.values[arms.against].units, prices.values[arms.price].units)
     size = float(product.market.size[product.index])
-    return Sales(units, _unit_values(product, year.question, arms), size, _drift(product, block, washout))
+    return Sales(units, _unit_values(product, prices.question, arms), size, _drift(product, block, washout))
 
 
-def _value_test(year: _Year, arms: ArmPrices, design: Switchback, sales: Sales, budget: Budget) -> PlannedTest:
+def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, sales: Sales, budget: Budget) -> PlannedTest:
     """Return one test with its net value and its cost."""
-    step = year.product.history.step_days
-    kept = year.earned(arms.current)
-    during = design.rows * ((year.earned(arms.against) + year.earned(arms.price)) / 2 - kept)
-    later = max(year.rows - design.rows, 0) * year.after
-    after = decide_after(sales.log_ratio, sales.log_ratio_sd(design), during + later, year.config.loss_weight)
-    gain = after.utility - float(year.without.max())
-    moves = np.abs(year.targets[after.chosen] / year.targets[year.without.argmax()] - 1) >= NEAREST
+    step = prices.product.history.step_days
+    kept = prices.earned(arms.current)
+    during = design.rows * ((prices.earned(arms.against) + prices.earned(arms.price)) / 2 - kept)
+    later = max(prices.rows - design.rows, 0) * prices.after
+    after = decide_after(sales.log_ratio, sales.log_ratio_sd(design), during + later, prices.config.loss_weight)
+    gain = after.utility - float(prices.without.max())
+    moves = np.abs(prices.targets[after.chosen] / prices.targets[prices.without.argmax()] - 1) >= NEAREST
     cost = max(0.0, -interval_of(during).low)
     daily = max(float(kept.mean()), 0.0)
-    limit = year.config.loss_budget * daily * DAYS_PER_QUARTER / step if budget.cost is None else budget.cost
+    limit = prices.config.loss_budget * daily * DAYS_PER_QUARTER / step if budget.cost is None else budget.cost
     fits = design.rows * step <= budget.days and cost <= limit
     test = PriceTest(
-        question=year.question,
+        question=prices.question,
         price=arms.price,
         against=arms.against,
         regular_price=arms.current,
@@ -248,8 +259,8 @@ def _value_test(year: _Year, arms: ArmPrices, design: Switchback, sales: Sales, 
         cost=cost,
         worst_cost=max(0.0, -float(during.min())),
         expected_cost=-float(during.mean()),
-        uplift=interval_of(year.earned(arms.price) - year.earned(arms.against)),
-        pays=fits and gain >= MATTERS * daily * year.rows,
+        uplift=interval_of(prices.earned(arms.price) - prices.earned(arms.against)),
+        pays=fits and gain >= MATTERS * daily * prices.rows,
     )
     return PlannedTest(arms, design, sales, test, fits)
 
@@ -262,15 +273,15 @@ def _unit_values(product: Product, question: Question, arms: ArmPrices) -> tuple
     return cost.mean_margin(arms.against), cost.mean_margin(arms.price)
 
 
-def _washout(year: _Year, arms: ArmPrices, block: int) -> int:
+def _washout(prices: ValuedPrices, arms: ArmPrices, block: int) -> int:
     """Return the rows of a block that do not count: its first day, the way to its price, and what memory distorts."""
-    step = year.product.history.step_days
-    memory = year.product.fitted.memory
+    step = prices.product.history.step_days
+    memory = prices.product.fitted.memory
     least = arms.rows + (1 if step == 1 else 0)
     if memory is None:
         return least
     kept = REFERENCE_MEMORY**step
-    against, tested = (float(year.values[price].units.mean()) for price in (arms.against, arms.price))
+    against, tested = (float(prices.values[price].units.mean()) for price in (arms.against, arms.price))
     reaction = abs(math.log(tested / against))
     excess = float(memory.loss.mean()) * math.log(max(arms.price, arms.against) / min(arms.price, arms.against))
     most = max(block // 2, least)

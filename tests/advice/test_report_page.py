@@ -164,7 +164,7 @@ def test_a_price_that_is_kept_for_lack_of_evidence_shows_the_weighed_change_and_
     assert text.count("would earn more in") == 1 and "What would decide" in text and "pricerl what-if 11.00" in text
     assert f"Test 10.90: 28 days, blocks of 7 days at 10.90 and at {now} in random order" in text
     assert (
-        "310 profit more within a year" in text.replace(".00", "")
+        "310 profit more within a quarter" in text.replace(".00", "")
         and "Going to 11.00 would earn more in only 57 % of" in text
     )
     assert "pricerl approve" not in text and "Not convinced?" not in text

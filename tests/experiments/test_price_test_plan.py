@@ -114,7 +114,7 @@ def test_the_plan_is_short_and_wide_and_pays_only_inside_its_limits(fitted_produ
     assert test.cost <= test.worst_cost and test.expected_cost <= test.worst_cost
     widths = [abs(price / test.regular_price - 1) for price in (test.price, test.against)]
     assert 0.02 <= max(widths) <= 0.1
-    assert planned.fits and test.pays == (test.gain >= 0.001 * 364 * float(_kept(fitted_product)))
+    assert planned.fits and test.pays == (test.gain >= 0.001 * 91 * float(_kept(fitted_product)))
     short = plan_price_test(fitted_product, "profit", Budget(14, 1e9))
     assert short is not None and not short.fits and not short.test.pays
     capped = plan_price_test(fitted_product, "profit", Budget(cost=0.0))
@@ -126,7 +126,7 @@ def _kept(product: Product) -> float:
     return float(value.profit.mean())
 
 
-def test_the_net_value_is_that_of_the_year_with_the_test_minus_that_without_it(fitted_product: Product) -> None:
+def test_the_net_value_is_that_of_the_quarter_with_the_test_minus_that_without_it(fitted_product: Product) -> None:
     """Recomputed draw by draw: the test's own days at their prices, then the price that the weighed draws prefer."""
     config = DecisionConfig(loss_weight=3.0)
     planned = plan_price_test(fitted_product, "profit", Budget(cost=1e9), config=config)
@@ -142,9 +142,9 @@ def test_the_net_value_is_that_of_the_year_with_the_test_minus_that_without_it(f
     for truth in ratio:
         for node, chance in ((-(3**0.5), 1 / 6), (0.0, 4 / 6), (3**0.5, 1 / 6)):
             weights = norm.pdf(truth + sd * node, ratio, sd)
-            ends = during + (364 - test.days) * gains
+            ends = during + (91 - test.days) * gains
             total += chance * max(np.average(np.where(end < 0, 3 * end, end), weights=weights) for end in ends)
-    without = max(np.where(gain < 0, 3 * gain, gain).mean() for gain in 364 * gains)
+    without = max(np.where(gain < 0, 3 * gain, gain).mean() for gain in 91 * gains)
     assert test.gain == pytest.approx(total / len(ratio) - without, rel=1e-3, abs=1e-3)
 
 
@@ -205,9 +205,9 @@ TEST = {"price": 33.9, "against": 36.91, "days": 84, "block": 7, "cost": 21.0, "
 def test_a_test_in_words_states_length_worth_and_cost() -> None:
     assert price_test_words(TEST, PLAIN) == [
         "Test 33.90: 84 days, blocks of 7 days at 33.90 and at 36.91 in random order (price-test plan).",
-        "Net of its cost, it is expected to earn 310.00 profit more within a year than no test.",
+        "Net of its cost, it is expected to earn 310.00 profit more within a quarter than no test.",
         "In 19 of 20 plausible scenarios it costs at most 21.00 profit.",
     ]
     assert price_test_words({**TEST, "pays": False, "gain": -12.0}, PLAIN) == [
-        "No price test pays: within a year the best one, of 33.90, would earn 12.00 profit less than no test."
+        "No price test pays: within a quarter the best one, of 33.90, would earn 12.00 profit less than no test."
     ]
