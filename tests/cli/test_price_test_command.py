@@ -121,6 +121,10 @@ def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
         units = rng.poisson(20 * (price / 10) ** -2)
         lines.append(f"{row['Date']},{price:.2f},{price * units:.2f},{0.85 * price * units - 4 * units:.2f},12,8")
     write_lines(shop / "fresh.csv", lines)
+    write_lines(shop / "part.csv", lines[: len(seller_lines()) + 16])
+    weight = ("--decision.loss_weight", "1000")
+    afraid = run(shop, "price-test", "read", "seller", "--data.path", "part.csv", *weight)
+    assert "end the test" in afraid.out and "pricerl resume --product seller" in afraid.out, afraid.err + afraid.out
     read = run(shop, "price-test", "read", "seller", "--data.path", "fresh.csv", "--by", "anna")
     assert read.code == 0 and "recorded   entry 3" in read.out and "verdict    " in read.out, read.err
     assert "units   " in read.out and "carry-over" in read.out and "lost" not in read.out
