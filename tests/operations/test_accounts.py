@@ -153,7 +153,11 @@ def test_a_loss_that_the_advised_price_does_not_make_good_is_named(
     kept, lost = (quarter.describe(now, 0.001) for quarter in accounts)
     assert kept.inside_budget and not lost.inside_budget
     words = [" ".join(account_words(to_plain(plan), Formatter())) for plan in (kept, lost)]
-    assert "at most " in words[0] and "below keeping (90 %)" in words[0] and "no advised price adds to that risk" in words[1]
+    assert (
+        "at most " in words[0]
+        and "below keeping (90 %)" in words[0]
+        and "no advised price adds to that risk" in words[1]
+    )
     assert "1 lost counts as much as 1 gained." in words[0] and "1 lost" not in words[1]
     bold = " ".join(account_words(to_plain(msgspec.structs.replace(kept, loss_weight=10.0)), Formatter()))
     assert bold.endswith("as much as 10 gained.")
