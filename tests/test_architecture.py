@@ -53,7 +53,7 @@ MAX_FOLDER_LINES = {
     "data/reading": 1990,
     "data/reading/exports": 1030,
     "data/reading/sources": 880,
-    "decide": 1760,
+    "decide": 1764,
     "env": 1590,
     "env/stock": 441,
     "evaluation": 1816,

@@ -92,7 +92,7 @@ class Quarter:
 
     def utility(self, gain: FloatArray) -> float:
         """Return the expected utility of gains at the end ``(K,)``, money."""
-        return float(gain.mean() + (self.loss_weight - 1) * np.minimum(gain, 0).mean())
+        return float(weigh_losses(gain, self.loss_weight).mean())
 
     def weigh(self, gain: FloatArray, draws: IntArray | slice = slice(None)) -> Worth:
         """Return the worth of a path by its gains ``(K,)``, money, in all posterior draws or some, by index."""
@@ -120,6 +120,11 @@ class Quarter:
             inside_budget=self.weigh(gain).risk <= loss_budget,
             loss_weight=self.loss_weight,
         )
+
+
+def weigh_losses(gain: FloatArray, loss_weight: float) -> FloatArray:
+    """Return the utility of gains, money, of their shape: losses count ``loss_weight`` times."""
+    return np.asarray(gain + (loss_weight - 1) * np.minimum(gain, 0))
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.decide.account import weigh_losses
 from pricerl.experiments.schedule import Switchback
 
 NODES = np.array([-math.sqrt(3), 0, math.sqrt(3)])
@@ -63,11 +64,6 @@ class Decided(NamedTuple):
     """``(K, 3)`` choice in every posterior draw at each of the `NODES`."""
 
 
-def utility(gain: FloatArray, loss_weight: float) -> FloatArray:
-    """Return the utility of a gain, money: a loss counts ``loss_weight`` times (Tversky and Kahneman 1992, linear)."""
-    return gain + (loss_weight - 1) * np.minimum(gain, 0)
-
-
 def weigh_draws(seen: FloatArray, log_ratio: FloatArray, sd: float) -> FloatArray:
     """Return the weights ``(..., K)`` of draws with a ``log_ratio (K,)`` after tests have ``seen (...)`` one."""
     likelihood = np.exp(-0.5 * ((seen[..., None] - log_ratio) / sd) ** 2)
@@ -81,7 +77,7 @@ def decide_after(log_ratio: FloatArray, sd: float, gain: FloatArray, loss_weight
     ``gain (N, K)`` is that of test and choice together, money (Raiffa and Schlaifer 1961, preposterior analysis).
     """
     weights = weigh_draws(log_ratio[:, None] + sd * NODES, log_ratio, sd)
-    found = weights @ utility(gain, loss_weight).T
+    found = weights @ weigh_losses(gain, loss_weight).T
     return Decided(float((found.max(axis=-1) @ NODE_WEIGHTS).mean()), found.argmax(axis=-1))
 
 

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from pricerl.arrays import FloatArray, Interval, Share, interval_of
+from pricerl.decide.account import DAYS_PER_QUARTER, weigh_losses
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import candidate_prices
-from pricerl.evaluation.valuation import DAYS_PER_QUARTER, PathValue, expect_days, value_paths
-from pricerl.experiments.design import NODE_WEIGHTS, Sales, decide_after, measure_drift, utility
+from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
+from pricerl.experiments.design import NODE_WEIGHTS, Sales, decide_after, measure_drift
 from pricerl.experiments.prices import NEAREST, ArmPrices, find_arm_prices, gate_blocks
 from pricerl.experiments.schedule import (
     PROPENSITY,
@@ -192,7 +193,7 @@ class ValuedPrices:
     @cached_property
     def without(self) -> FloatArray:
         """Utility of each of the prices that may follow, without a test, money ``(N,)``."""
-        return np.asarray(utility(self.rows * self.after, self.config.loss_weight).mean(axis=1))
+        return np.asarray(weigh_losses(self.rows * self.after, self.config.loss_weight).mean(axis=1))
 
 
 @torch.no_grad()
