@@ -12,6 +12,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm, permutation_test
 
+from pricerl.decide.account import weigh_losses
 from pricerl.experiments.analysis import (
     BETS,
     check_carry_over,
@@ -22,7 +23,7 @@ from pricerl.experiments.analysis import (
     randomisation_limits,
     randomisation_p,
 )
-from pricerl.experiments.design import Sales, decide_after, measure_drift, utility
+from pricerl.experiments.design import Sales, decide_after, measure_drift
 from pricerl.experiments.schedule import Switchback, draw_arms
 
 RNG = np.random.default_rng
@@ -115,10 +116,10 @@ def test_a_test_that_shows_nothing_changes_nothing_and_one_that_shows_all_decide
     ratio = RNG(8).normal(0, 0.1, 200)
     gain = np.stack([np.zeros(200), 50 * ratio])
     blind, sharp = (decide_after(ratio, sd, gain, 2.0) for sd in (1e3, 1e-3))
-    assert blind.utility == pytest.approx(max(0.0, float(utility(gain[1], 2.0).mean()))) and not blind.chosen.any()
+    assert blind.utility == pytest.approx(max(0.0, float(weigh_losses(gain[1], 2.0).mean()))) and not blind.chosen.any()
     assert sharp.utility == pytest.approx(float(np.maximum(gain[1], 0).mean()), rel=1e-3)
     assert (sharp.chosen == (ratio > 0)[:, None]).mean() > 0.99
-    assert utility(np.array([3.0, -2.0]), 4.0).tolist() == [3.0, -8.0]
+    assert weigh_losses(np.array([3.0, -2.0]), 4.0).tolist() == [3.0, -8.0]
 
 
 def test_the_value_of_a_test_is_that_of_normal_theory() -> None:
