@@ -38,6 +38,7 @@ from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
+from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.decide.case import Case, Proposed
 from pricerl.decide.chain import decide_price
 from pricerl.decide.decision import DecisionConfig
@@ -48,7 +49,7 @@ from pricerl.env.product import Product
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.valuation import DAYS_PER_QUARTER, elasticity_at
+from pricerl.evaluation.valuation import elasticity_at
 from pricerl.experiments.plan import Budget, make_order, plan_schedule, remaining_value
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig

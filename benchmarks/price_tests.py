@@ -26,12 +26,11 @@ import numpy as np
 
 from pricerl.data.config import DataConfig
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.decide.account import weigh_losses
+from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.valuation import DAYS_PER_QUARTER
 from pricerl.experiments.analysis import ANYTIME, FINAL, analyse_pairs, list_turns, log_wealth, randomisation_p
 from pricerl.experiments.design import Sales, measure_drift, weigh_draws
 from pricerl.experiments.plan import Budget, PlannedTest, plan_price_test, value_prices
@@ -207,9 +206,9 @@ def play_shop(truth: dict, product: Product, planned: PlannedTest, rng: np.rando
     seen = np.log((sold[1] + 0.5 / design.kept) / (sold[0] + 0.5 / design.kept)).mean(axis=1)
     prices = value_prices(product, "profit", config, [arms], Budget().counts)
     during = design.rows * ((prices.earned(arms.against) + prices.earned(arms.price)) / 2 - prices.earned(arms.current))
-    total = during + (prices.rows - design.rows) * prices.after
+    later = (prices.rows - design.rows) * prices.after
     weights = weigh_draws(seen, planned.sales.log_ratio, planned.sales.log_ratio_sd(design))
-    chosen = prices.targets[(weights @ weigh_losses(total, config.loss_weight).T).argmax(axis=1)]
+    chosen = prices.targets[prices.rule.utility(weights, during, later).argmax(axis=1)]
     kept, low, high, now = (
         float(expected_profit(truth, price))
         for price in (arms.current, arms.against, arms.price, prices.targets[prices.without.argmax()])

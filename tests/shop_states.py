@@ -84,7 +84,6 @@ def aiming(action: float) -> Iterator[None]:
         )
         for module in ("backtests", "catalogue"):
             stack.enter_context(patch(f"pricerl.operations.{module}.run_backtests", lambda *_, **__: {}))
-        stack.enter_context(patch("pricerl.experiments.design.SIMULATED", 200))
         yield
 
 

@@ -59,7 +59,7 @@ MAX_FOLDER_LINES = {
     "evaluation": 1816,
     "evaluation/card": 410,
     "evaluation/stock": 440,
-    "experiments": 1242,
+    "experiments": 1266,
     "guardrails": 1530,
     "market": 1350,
     "market/demand": 2165,

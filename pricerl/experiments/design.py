@@ -70,14 +70,35 @@ def weigh_draws(seen: FloatArray, log_ratio: FloatArray, sd: float) -> FloatArra
     return np.asarray(likelihood / likelihood.sum(axis=-1, keepdims=True))
 
 
-def decide_after(log_ratio: FloatArray, sd: float, gain: FloatArray, loss_weight: float) -> Decided:
+class Rule(NamedTuple):
+    """Rule by which a price is chosen after a test."""
+
+    loss_weight: float
+    """How much worse losing 1 is than missing a gain of 1."""
+    min_chance: float
+    """Probability with which any choice but the first, which keeps the price, must gain."""
+
+    def utility(self, weights: FloatArray, during: FloatArray | float, later: FloatArray) -> FloatArray:
+        """Return the utility ``(..., N)`` of choices, -inf if unsure, with draws of ``weights (..., K)``.
+
+        The gain of the test itself is ``during (K,)``, that of the choices after it ``later (N, K)``, money.
+        """
+        found = weights @ weigh_losses(during + later, self.loss_weight).T
+        unsure = weights @ (later > 0).T < self.min_chance
+        unsure[..., 0] = False
+        return np.where(unsure, -np.inf, found)
+
+
+def decide_after(
+    log_ratio: FloatArray, sd: float, during: FloatArray | float, later: FloatArray, rule: Rule
+) -> Decided:
     """Return the best of N choices after a test has measured a log ratio ``(K,)`` of units with an error of ``sd``.
 
-    The test weighs the posterior draws anew, by the likelihood of what it measures: in every draw, at three nodes. The
-    ``gain (N, K)`` is that of test and choice together, money (Raiffa and Schlaifer 1961, preposterior analysis).
+    The test weighs the posterior draws anew, by the likelihood of what it measures: in every draw, at three nodes
+    (Raiffa and Schlaifer 1961, preposterior analysis). Gains are those of `Rule.utility`.
     """
     weights = weigh_draws(log_ratio[:, None] + sd * NODES, log_ratio, sd)
-    found = weights @ weigh_losses(gain, loss_weight).T
+    found = rule.utility(weights, during, later)
     return Decided(float((found.max(axis=-1) @ NODE_WEIGHTS).mean()), found.argmax(axis=-1))
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from pricerl.arrays import FloatArray, Interval, Share, interval_of
-from pricerl.decide.account import DAYS_PER_QUARTER, weigh_losses
+from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
-from pricerl.experiments.design import NODE_WEIGHTS, Sales, decide_after, measure_drift
+from pricerl.experiments.design import NODE_WEIGHTS, Rule, Sales, decide_after, measure_drift
 from pricerl.experiments.prices import NEAREST, ArmPrices, find_arm_prices, gate_blocks
 from pricerl.experiments.schedule import (
     PROPENSITY,
@@ -190,10 +190,16 @@ class ValuedPrices:
         """Return what counts per row at one of the prices, money ``(K,)``."""
         return np.asarray(getattr(self.values[price], self.question))
 
+    @property
+    def rule(self) -> Rule:
+        """Rule by which one of the prices is chosen."""
+        return Rule(self.config.loss_weight, self.config.min_chance)
+
     @cached_property
     def without(self) -> FloatArray:
-        """Utility of each of the prices that may follow, without a test, money ``(N,)``."""
-        return np.asarray(weigh_losses(self.rows * self.after, self.config.loss_weight).mean(axis=1))
+        """Utility of each of the prices that may follow, without a test, money ``(N,)``; -inf of unsure changes."""
+        weights = np.full(self.after.shape[1], 1 / self.after.shape[1])
+        return self.rule.utility(weights, 0.0, self.rows * self.after)
 
 
 @torch.no_grad()
@@ -240,7 +246,7 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, sales
     kept = prices.earned(arms.current)
     during = design.rows * ((prices.earned(arms.against) + prices.earned(arms.price)) / 2 - kept)
     later = max(prices.rows - design.rows, 0) * prices.after
-    after = decide_after(sales.log_ratio, sales.log_ratio_sd(design), during + later, prices.config.loss_weight)
+    after = decide_after(sales.log_ratio, sales.log_ratio_sd(design), during, later, prices.rule)
     gain = after.utility - float(prices.without.max())
     moves = np.abs(prices.targets[after.chosen] / prices.targets[prices.without.argmax()] - 1) >= NEAREST
     cost = max(0.0, -interval_of(during).low)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import FAST, run, seller_lines, train, write_lines
+from command_line import CERTAIN, FAST, run, seller_lines, train, write_lines
 
 from pricerl.experiments.schedule import PLAN as PLAN_FILE
 from pricerl.experiments.schedule import SCHEDULE, hash_schedule, render_schedule
@@ -139,7 +139,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two")
     lines = [*seller_lines(product="Soap"), *seller_lines(product="Mug")[1:]]
     write_lines(folder / "two.csv", lines)
-    result = run(folder, "fit", "--data.path", "two.csv", "--run_name", "two", *FAST)
+    result = run(folder, "fit", "--data.path", "two.csv", "--run_name", "two", *FAST, *CERTAIN)
     assert result.code in (0, 4), result.err
     return folder
 

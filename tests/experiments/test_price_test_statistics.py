@@ -23,7 +23,7 @@ from pricerl.experiments.analysis import (
     randomisation_limits,
     randomisation_p,
 )
-from pricerl.experiments.design import Sales, decide_after, measure_drift
+from pricerl.experiments.design import Rule, Sales, decide_after, measure_drift
 from pricerl.experiments.schedule import Switchback, draw_arms
 
 RNG = np.random.default_rng
@@ -115,11 +115,13 @@ def test_a_test_that_shows_nothing_changes_nothing_and_one_that_shows_all_decide
     """Two choices, keep and a price that gains or loses with the ratio of units, and a loss that counts twice."""
     ratio = RNG(8).normal(0, 0.1, 200)
     gain = np.stack([np.zeros(200), 50 * ratio])
-    blind, sharp = (decide_after(ratio, sd, gain, 2.0) for sd in (1e3, 1e-3))
+    blind, sharp = (decide_after(ratio, sd, 0.0, gain, Rule(2.0, 0.0)) for sd in (1e3, 1e-3))
     assert blind.utility == pytest.approx(max(0.0, float(weigh_losses(gain[1], 2.0).mean()))) and not blind.chosen.any()
     assert sharp.utility == pytest.approx(float(np.maximum(gain[1], 0).mean()), rel=1e-3)
     assert (sharp.chosen == (ratio > 0)[:, None]).mean() > 0.99
     assert weigh_losses(np.array([3.0, -2.0]), 4.0).tolist() == [3.0, -8.0]
+    unsure = decide_after(ratio, 1e3, 0.0, np.stack([np.zeros(200), ratio + 0.05]), Rule(1.0, 0.9))
+    assert not unsure.chosen.any() and unsure.utility == 0.0
 
 
 def test_the_value_of_a_test_is_that_of_normal_theory() -> None:
@@ -127,7 +129,7 @@ def test_the_value_of_a_test_is_that_of_normal_theory() -> None:
     counts (Raiffa and Schlaifer 1961, section 5.5)."""
     m, s, v = -0.5, 1.0, 0.8
     ratio = norm.ppf((np.arange(400) + 0.5) / 400, m, s)
-    found = decide_after(ratio, math.sqrt(v), np.stack([np.zeros(400), ratio]), 1.0)
+    found = decide_after(ratio, math.sqrt(v), 0.0, np.stack([np.zeros(400), ratio]), Rule(1.0, 0.0))
     spread = s**2 / math.sqrt(s**2 + v)
     assert found.utility == pytest.approx(spread * norm.pdf(m / spread) + m * norm.cdf(m / spread), rel=0.03)
 
