@@ -162,7 +162,7 @@ def test_a_price_that_is_kept_for_lack_of_evidence_shows_the_weighed_change_and_
     now = f"{product['current_price']:.2f}"
     assert f"Keep the price at {now} for now" in text and f"keep {now} go to 11.00 difference (90 %)" in text
     assert text.count("would earn more in") == 1 and "What would decide" in text and "pricerl what-if 11.00" in text
-    assert "Test 10.90: 28 days, blocks of 7 days at 10.90 and at 10.00 in random order" in text
+    assert "Test 10.90: 28 days, blocks of 7 days at 10.90 and at 9.20 in random order" in text
     assert (
         "310 profit more within a quarter" in text.replace(".00", "")
         and "Going to 11.00 would earn more in only 57 % of" in text
