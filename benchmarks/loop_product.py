@@ -149,12 +149,9 @@ def attainable(shop: Shop, days: int, seed: int) -> float:
 RULES: dict[str, Callable[[], Decide]] = {
     "gate": lambda: product_rule(DecisionConfig(), False),
     "account": lambda: product_rule(DecisionConfig(), True),
-    "account x6": lambda: product_rule(DecisionConfig(loss_weight=6, loss_budget=0.02), True),
-    "account x4": lambda: product_rule(DecisionConfig(loss_weight=4, loss_budget=0.02), True),
     "account, random 2 %": lambda: product_rule(DecisionConfig(explore_share=0.02), True),
     "tests": lambda: tests_rule(DecisionConfig()),
     "tests 10 %": lambda: tests_rule(DecisionConfig(), 0.10),
-    "tests x4 10 %": lambda: tests_rule(DecisionConfig(loss_weight=4, loss_budget=0.02), 0.10),
     "greedy": lambda: greedy,
 }
 """Functions that make a rule for one seller, by name."""
