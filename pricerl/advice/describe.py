@@ -134,6 +134,7 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
         data_quality=_judge_data(case),
         stop_rule=stop_rule,
         account=course.account,
+        tests=case.standing.tests,
         random_prices=course.drawn,
         offered_explore_share=course.offered,
         asked_price=None if asked is None else money(asked),

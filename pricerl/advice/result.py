@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.decide.case import PolicyOverPlan
     from pricerl.decide.decision import Decision
     from pricerl.decide.price_path import DayEdit
-    from pricerl.decide.standing import AccountPlan, Alarm, Order, PreviousAdvice, RandomPrice, TrackRecord
+    from pricerl.decide.standing import AccountPlan, Alarm, EndedTest, Order, PreviousAdvice, RandomPrice, TrackRecord
     from pricerl.evaluation.backtest import Backtest
     from pricerl.evaluation.card.evidence_card import CardLine
     from pricerl.evaluation.card.prior_share import PriorPart
@@ -230,6 +230,8 @@ class ProductAdvice:
     """Rule to take the recommended change back; None if the price is kept or sales are too few."""
     account: AccountPlan | None = None
     """Account of the quarter; None if this advice opens it."""
+    tests: tuple[EndedTest, ...] = ()
+    """Price tests that have ended in this quarter."""
     random_prices: tuple[RandomPrice, ...] = ()
     """Distributions that prices with a random part were drawn from, oldest first."""
     offered_explore_share: float | None = None

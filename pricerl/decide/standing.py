@@ -24,6 +24,25 @@ class MeasuredPair(NamedTuple):
     """Whether the test proved it; else the better-looking price was chosen, at a small expected loss."""
 
 
+class EndedTest(NamedTuple):
+    """Price test that has ended in the open quarter; prices and amounts are money."""
+
+    price: float
+    """Money."""
+    against: float
+    """The other price, money."""
+    last_day: str
+    """Last day that counts, ISO format."""
+    question: Literal["profit", "sales"]
+    """Outcome that it compared."""
+    estimate: float
+    """Outcome per row at the price minus that at the other one, money."""
+    limits: tuple[float | None, float | None]
+    """Its 95 % limits, money; None if infinite."""
+    proven: bool
+    """Whether they exclude that there is no difference."""
+
+
 class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Account of one product."""
 
@@ -224,6 +243,8 @@ class Standing(NamedTuple):
     """Pair of prices of which a price test measured the better one."""
     account: Account | None = None
     """Open account of the quarter."""
+    tests: tuple[EndedTest, ...] = ()
+    """Price tests that have ended since the account was opened, oldest first."""
     varied: tuple[float, float] | None = None
     """Two prices of the latest random draw, money; None if no price had a random part."""
     advised_low: FloatArray | None = None

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from pricerl.data.history import ProductHistory
 from pricerl.decide.account import days_left
-from pricerl.decide.standing import Account, MeasuredPair, Standing
+from pricerl.decide.standing import Account, EndedTest, MeasuredPair, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.guardrails.relations import Bound
@@ -67,6 +67,25 @@ def find_measured(
     return found
 
 
+def find_tests(entries: Iterable[Entry], product: str, account: Account | None) -> tuple[EndedTest, ...]:
+    """Return the price tests of a product that have ended since its account was opened; empty without an account."""
+    if account is None:
+        return ()
+    return tuple(
+        EndedTest(
+            price=entry["test_price"],
+            against=entry["regular_price"],
+            last_day=entry["last_day"],
+            question=entry["question"],
+            estimate=entry["estimate"],
+            limits=tuple(entry["limits"]),
+            proven=entry.get("proven", True) and entry["verdict"] != "undecided",
+        )
+        for entry in entries
+        if entry["kind"] == TEST_RESULT and entry["product"] == product and entry["last_day"] > account.opened
+    )
+
+
 def find_standings(
     entries: Sequence[Entry],
     dynamics: Dynamics,
@@ -90,10 +109,12 @@ def find_standings(
         previous = last_advice(entries, history)
         restarts = "" if previous is None else previous.contradiction
         about = (product.current_price, product.hard_limits, day.isoformat(), currency, restarts)
+        account = None if restarts else find_account(entries, history, day - timedelta(days=history.step_days))
         found[name] = Standing(
             today=day,
             measured=measured.get(name),
-            account=None if restarts else find_account(entries, history, day - timedelta(days=history.step_days)),
+            account=account,
+            tests=find_tests(entries, name, account),
             varied=None if restarts else find_varied(entries, history),
             advised_low=advised_low(predictions, history),
             orders=tuple(judged_orders(entries, name, *about)),

@@ -18,10 +18,12 @@ from torch import Tensor
 
 from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
+from pricerl.advice.sentences.next_steps import ended_test_words
+from pricerl.arrays import to_plain
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.decision import DecisionConfig
-from pricerl.decide.standing import MeasuredPair, Standing
+from pricerl.decide.standing import Account, MeasuredPair, Standing
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -41,6 +43,7 @@ from pricerl.experiments.schedule import (
     render_plan,
     render_schedule,
 )
+from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
@@ -49,7 +52,7 @@ from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.decision_log import Entry, append, read_log, stamp
 from pricerl.operations.log.orders import orders_of
 from pricerl.operations.log.provenance import describe_history
-from pricerl.operations.standings import find_measured, find_standings
+from pricerl.operations.standings import find_measured, find_standings, find_tests
 from pricerl.operations.track_record import find_predictions, keep_record
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
@@ -255,6 +258,19 @@ def test_only_a_decided_and_fresh_test_measures_its_pair(dynamics: Dynamics, ord
     ):
         assert find_measured([entry], products, "profit") == {}
     assert find_measured([_result(order, "higher"), _result(order, "undecided")], products, "profit") == {}
+
+
+def test_the_page_says_what_a_test_of_the_quarter_has_shown(order: Entry) -> None:
+    result = _result(order, "undecided", estimate=12.5, limits=[None, None], proven=False)
+    (short,) = find_tests([result], "product", Account("2025-02-01", 10.0))
+    assert (short.price, short.against, short.proven) == (order["test_price"], order["regular_price"], False)
+    assert find_tests([result], "product", Account("2025-03-01", 10.0)) == find_tests([result], "product", None) == ()
+    proven = short._replace(limits=(3.0, 20.0), proven=True)
+    first, second, third = ended_test_words(list(map(to_plain, (short, proven, proven._replace(proven=False)))), PLAIN)
+    assert "until 1 Mar 2025: +12.50 profit per day at" in first and first.endswith("too short to prove a difference.")
+    assert second.endswith(", proven (95 %: +3.00 to +20.00).") and third.endswith(
+        ", not proven (95 %: +3.00 to +20.00)."
+    )
 
 
 def test_a_measured_pair_earns_grade_a_for_the_way_to_its_better_price_and_for_staying(dynamics: Dynamics) -> None:

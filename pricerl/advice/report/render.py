@@ -18,7 +18,7 @@ from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.view import MOST_DAYS, View, shorten
 from pricerl.advice.report.work_list import MOST_PAGES, kind_of, make_work_list
 from pricerl.advice.sentences import grounds
-from pricerl.advice.sentences.next_steps import Place, account_words
+from pricerl.advice.sentences.next_steps import Place, account_words, ended_test_words
 from pricerl.advice.sentences.verdict import Record
 from pricerl.formatting import MEASURES, Formatter
 from pricerl.terminal import clean
@@ -81,7 +81,10 @@ def render_page(document: Record, product: Record, back: str = "") -> str:
         "skill": grounds.judge_backtest(product["backtest"], f) if product["backtest"] else "",
         "to_do": grounds.list_remedies(product),
         "track": grounds.track_lines(product["track_record"], f)[1:] if product["track_record"] else [],
-        "quarter": account_words(product["account"], f, product["measure"]) if product["account"] else [],
+        "quarter": [
+            *(account_words(product["account"], f, product["measure"]) if product["account"] else []),
+            *ended_test_words(product.get("tests", ()), f),
+        ],
         "card": product.get("card", ()),
         "prior": [*grounds.prior_words(product, f), *grounds.bias_words(product, f)],
         "most": MOST_DAYS,

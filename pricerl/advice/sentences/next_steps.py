@@ -117,6 +117,22 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
     return sentences
 
 
+def ended_test_words(tests: Sequence[Record], f: Formatter) -> list[str]:
+    """Return what the ``tests`` of ``advice.json`` have shown, a sentence each; their days count in the account."""
+    sentences = []
+    for test in tests:
+        low, high = test["limits"]
+        price = f.price(test["price"])
+        digits = f.money_digits(test["estimate"], low, high)
+        shown = f"{f.money(test['estimate'], digits, '+')} {MEASURES[test['question']]} per {f.period} at {price}"
+        proof = "too short to prove a difference"
+        if low is not None and high is not None:
+            proof = f"{'' if test['proven'] else 'not '}proven (95 %: {f.span(low, high, digits, '+')})"
+        about = f"The test of {price} against {f.price(test['against'])} until {f.date(test['last_day'])}"
+        sentences.append(f"{about}: {shown}, {proof}.")
+    return sentences
+
+
 def stock_lines(stock: Record, f: Formatter) -> dict[str, list[str]]:
     """Return sentences on orders, on the units on hand, and on the weeks ahead, from ``stock`` of ``advice.json``."""
     order = [f"Nothing now: {stock['no_order']}."] if stock["no_order"] else []
