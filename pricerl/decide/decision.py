@@ -193,9 +193,7 @@ class Evidence:
     """How the last row's price differs from the current one, as a clause; empty once the seller has confirmed one."""
     measured: Literal["", "better", "worse"]
     """Result of a decided price test: the path leads to the better price of the pair, or towards the worse one, or
-    stays at the better one; empty without such a test. Only this earns grade A, if proven."""
-    proven: bool
-    """Whether the test proved that; else the expected loss of the choice decided."""
+    stays at the better one; empty without such a test. Only this earns grade A."""
     prior_alone: bool
     """Whether the history adds almost nothing to the prior of the elasticity."""
     proposes_change: bool
@@ -335,10 +333,8 @@ def _settle(evidence: Evidence) -> Decision | None:
     if evidence.measured:
         better = evidence.measured == "better"
         why = MEASURED_BETTER if better else MEASURED_WORSE
-        if not evidence.proven:
-            why += ". That is not proven, but the expected loss of the choice is small"
         source: Source = evidence.aimed_by if better else "hold"
-        return Decision("path" if better else "hold", "A" if evidence.proven else "B-", source, False, why)
+        return Decision("path" if better else "hold", "A", source, False, why)
     return _hold("D", PRIOR_ALONE) if evidence.prior_alone else None
 
 

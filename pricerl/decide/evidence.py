@@ -178,7 +178,6 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         entangled_with=case.causes.entangled,
         unlikely_zeros=case.zeros,
         measured=_find_measured(case.standing.measured, now, path[-1]),
-        proven=case.standing.measured is None or case.standing.measured.proven,
         period=STEP_WORDS[history.step_days],
         target=case.formatter.price(path[-1]),
         sold_days=int((history.units[history.observed] > 0).sum()),

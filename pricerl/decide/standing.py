@@ -16,12 +16,10 @@ from pricerl.guardrails.relations import Bound
 
 
 class MeasuredPair(NamedTuple):
-    """Two prices of which a decided price test measured the better one, money."""
+    """Two prices of which a price test proved the better one, money."""
 
     better: float
     worse: float
-    proven: bool = True
-    """Whether the test proved it; else the better-looking price was chosen, at a small expected loss."""
 
 
 class EndedTest(NamedTuple):

@@ -52,7 +52,7 @@ def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[floa
 def find_measured(
     entries: Sequence[Entry], products: Sequence[ProductHistory], measure: str
 ) -> dict[str, MeasuredPair]:
-    """Return the pairs of prices of which the last price test of a measure found the better one, by product."""
+    """Return the pairs of prices of which the last price test of a measure proved the better one, by product."""
     last = {
         entry["product"]: entry for entry in entries if entry["kind"] == TEST_RESULT and entry["question"] == measure
     }
@@ -60,10 +60,10 @@ def find_measured(
     for history in (history for history in products if history.product in last):
         entry = last[history.product]
         age = (history.last_day - date.fromisoformat(entry["last_day"])).days
-        if entry["verdict"] != "undecided" and age <= MEASURED_DAYS:
+        if entry["verdict"] != "undecided" and entry.get("proven", True) and age <= MEASURED_DAYS:
             pair = (entry["test_price"], entry["regular_price"])
             better, worse = pair if entry["verdict"] == "higher" else pair[::-1]
-            found[history.product] = MeasuredPair(better, worse, entry.get("proven", True))
+            found[history.product] = MeasuredPair(better, worse)
     return found
 
 

@@ -40,7 +40,6 @@ CLEAR = Evidence(
     costs_known=True,
     price_doubt="",
     measured="",
-    proven=True,
     prior_alone=False,
     proposes_change=True,
     probability_better=0.99,

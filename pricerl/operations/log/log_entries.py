@@ -195,7 +195,7 @@ class PriceTestResultEntry(LogEntry, tag="price_test_result", kw_only=True):
     lost: list[date]
     """Days that should have counted but had another price, or no recorded sales."""
     proven: bool = True
-    """Whether the limits exclude that there is no difference; else the expected loss of the choice decided."""
+    """Whether the limits exclude that there is no difference; only entries of older versions are a verdict without."""
 
 
 class RepairEntry(LogEntry, tag="repair", kw_only=True):
