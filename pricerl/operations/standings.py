@@ -68,9 +68,13 @@ def find_measured(
 
 
 def find_tests(entries: Iterable[Entry], product: str, account: Account | None) -> tuple[EndedTest, ...]:
-    """Return the price tests of a product that have ended since its account was opened; empty without an account."""
+    """Return the price tests of a product that have ended since its account was opened; empty without an account.
+
+    Tests of older versions that compared units are left out.
+    """
     if account is None:
         return ()
+    own = (entry for entry in entries if entry["kind"] == TEST_RESULT and entry["product"] == product)
     return tuple(
         EndedTest(
             price=entry["test_price"],
@@ -81,8 +85,8 @@ def find_tests(entries: Iterable[Entry], product: str, account: Account | None) 
             limits=tuple(entry["limits"]),
             proven=entry.get("proven", True) and entry["verdict"] != "undecided",
         )
-        for entry in entries
-        if entry["kind"] == TEST_RESULT and entry["product"] == product and entry["last_day"] > account.opened
+        for entry in own
+        if entry["question"] != "units" and entry["last_day"] > account.opened
     )
 
 
