@@ -28,6 +28,8 @@ Day = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 LIMITS = (0.05, 0.95)
 """Quantiles at the two ends of a 90 % interval."""
+LIMIT_SDS = 1.645
+"""Standard deviations from the middle of a Gaussian to the ends of its 90 % interval."""
 
 
 class Interval(NamedTuple):

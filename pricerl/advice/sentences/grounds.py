@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pricerl.advice.sentences.verdict import Record, gain_words, shops_of
+from pricerl.arrays import LIMIT_SDS
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
 from pricerl.formatting import MEASURES, Formatter, counted, plural, unit_digits
 from pricerl.terminal import clean
@@ -15,8 +16,6 @@ AGREEMENT = 0.001
 EXPERIMENT_GAP = 1.66
 """Elasticity by which the history of a chain was steeper than its experiment with 389,890 random prices, -2.0 against
 -0.34 (Bray, Sanders and Stamatopoulos 2024)."""
-NORMAL_90 = 1.645
-"""Sds to either side within which 90 % of a Gaussian lies."""
 
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
@@ -33,7 +32,6 @@ BADGES = {
 SOURCES = {
     "planner": "the planner",
     "policy": "the learned policy",
-    "lower bound": "a more cautious price than proposed",
     "limits": "the nearest price that the limits allow",
     "hold": "the current price is kept",
     "manual": "a person decides",
@@ -186,7 +184,7 @@ def bias_words(product: Record, f: Formatter) -> list[str]:
     if not (bias := product.get("bias")):
         return []
     mean, sd = bias
-    reach = NORMAL_90 * sd
+    reach = LIMIT_SDS * sd
     why = "buyers' reaction, as its prices were not set at random"
     if not mean:
         words = [f"Your history may misstate {why}: the estimate allows for {f.number(reach, 1)} either way."]

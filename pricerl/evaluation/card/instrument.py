@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import LIMIT_SDS, FloatArray
 from pricerl.data.days import steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.evaluation.sensitivity import WorkingFit, left_over
@@ -15,8 +15,6 @@ FEWEST_COSTS = 4
 """Fewest different unit costs for them to be an instrument of the price."""
 BLOCK_DAYS = 14
 """Days within which surprises of demand may depend on each other."""
-LIMIT = 1.645
-"""Standard errors from the middle to the ends of a 90 % interval."""
 
 
 class Instrumented(NamedTuple):
@@ -65,9 +63,9 @@ def instrument_elasticity(history: ProductHistory, fit: WorkingFit) -> Instrumen
     priced, sold, unmoved = (
         np.bincount(block, moved * item) for item in (price, units, price - moved * (moved @ price) / (moved @ moved))
     )
-    square = priced.sum() ** 2 - LIMIT**2 * (priced @ priced)
-    middle = priced.sum() * sold.sum() - LIMIT**2 * (priced @ sold)
-    spread = np.sqrt(max(middle**2 - square * (sold.sum() ** 2 - LIMIT**2 * (sold @ sold)), 0.0))
+    square = priced.sum() ** 2 - LIMIT_SDS**2 * (priced @ priced)
+    middle = priced.sum() * sold.sum() - LIMIT_SDS**2 * (priced @ sold)
+    spread = np.sqrt(max(middle**2 - square * (sold.sum() ** 2 - LIMIT_SDS**2 * (sold @ sold)), 0.0))
     low, high = ((middle - spread) / square, (middle + spread) / square) if square > 0 else (-np.inf, np.inf)
     return Instrumented(
         elasticity=float(sold.sum() / priced.sum()),
