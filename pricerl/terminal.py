@@ -35,8 +35,8 @@ def shown(text: str, most: int = 160) -> str:
 
 def write_lines(lines: Iterable[str], problems: bool = False) -> None:
     """Print lines, each of them cleaned, to standard output, or ``problems`` to standard error."""
-    text = "\n".join(map(clean, lines))
-    print(text, file=sys.stderr if problems else sys.stdout, flush=problems)
+    if cleaned := list(map(clean, lines)):
+        print("\n".join(cleaned), file=sys.stderr if problems else sys.stdout, flush=problems)
 
 
 def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
