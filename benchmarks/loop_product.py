@@ -84,11 +84,7 @@ Decide = Callable[[Product, Standing], tuple[FloatArray, Standing]]
 
 
 def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
-    """Return the product's decision, with accounts from the second week on or with the gate of the first each week.
-
-    The first advice keeps to the default loss budget, so that rules differ in their accounts only.
-    """
-    first = replace(config, loss_budget=DecisionConfig().loss_budget)
+    """Return the product's decision, with the account of the quarter or with a new one each week."""
 
     def propose(product: Product, horizon: int) -> Proposed:
         return Proposed("planner", plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), [0], horizon)[0])
@@ -96,8 +92,7 @@ def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
     def decide(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
         end = product.history.dates[-1].astype("datetime64[D]")
         known = standing if accounts else standing._replace(account=None)
-        settings = first if known.account is None else config
-        course = decide_price(Case(product, propose, settings, 2 * WEEK, known, seed=int(end.astype(int))))
+        course = decide_price(Case(product, propose, config, 2 * WEEK, known, seed=int(end.astype(int))))
         drawn = [part.prices for part in course.drawn if np.datetime64(part.date) <= end + WEEK]
         return np.asarray(course.prices[:WEEK]), standing._replace(varied=drawn[-1] if drawn else standing.varied)
 

@@ -64,7 +64,7 @@ class Recommendation:
     recommended_price: float
     """The price after the path's first change, or the current price, money."""
     settled_price: float
-    """Last price of the evaluated path, money: the proposed one, or the approach to the lower bound."""
+    """Last price of the path that was decided on, money."""
     decision: Decision
     """Recommendation with its grade."""
     recommended: DailyOutcome | None
@@ -219,7 +219,7 @@ class ProductAdvice:
     keep: DailyOutcome
     """Outcome of keeping the price over the forecast horizon."""
     proposal: ProposedPath
-    """Path that was decided on."""
+    """Path of planner or policy."""
     market: MarketFacts
     """Estimates around the current price."""
     checks: ProposalChecks
