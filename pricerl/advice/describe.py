@@ -176,6 +176,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         costs=fitted.cost.describe(),
         price_setting=fitted.price_setting,
         bias=fitted.bias,
+        bias_shown_by=0 if fitted.prior is None else fitted.prior.bias.products,
         cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
     )
 

@@ -127,6 +127,8 @@ class MarketFacts:
     bias: tuple[float, float] | None = None
     """Prior mean and sd of the bias of the history's elasticity, negative where it looks steeper than it is; None where
     pricerl set all prices."""
+    bias_shown_by: int = 0
+    """Number of other products whose price changes on advice count in these."""
 
 
 @dataclass(frozen=True)

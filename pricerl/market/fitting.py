@@ -21,7 +21,7 @@ from pricerl.market.demand.config import MIXTURE, DemandConfig
 from pricerl.market.demand.curves import CurveDraws, DemandPosterior, draw_levels
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence, Pool, find_evidence
-from pricerl.market.demand.priors import ElasticityPrior, find_own_price, find_round_prices, settings_of_prior
+from pricerl.market.demand.priors import Tabulated, find_own_price, find_round_prices, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.similar_prices import fit_curves, fit_similar, plain_days
 from pricerl.market.market import NO_EDGE, Market, ProductMarket
@@ -43,7 +43,7 @@ def fit_market(
     cost: CostConfig | None = None,
     seed: int = 0,
     conversions: bool = True,
-    priors: Sequence[ElasticityPrior | None] | None = None,
+    priors: Sequence[Tabulated | None] | None = None,
     stocks: Stocks = MappingProxyType({}),
 ) -> Market:
     """Fit every product's market to its whole history.
@@ -70,7 +70,7 @@ def fit_market(
     return assemble(preprocessor, held)
 
 
-def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[ElasticityPrior | None]:
+def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[Tabulated | None]:
     """Return the pooled prior of each product's elasticity; None if there are too few products or none is wanted."""
     pool = find_pool(products, config)
     return [None if pool is None else pool.prior(product.product) for product in products]
@@ -97,7 +97,7 @@ def _fit_product(
     cost: CostConfig,
     rng: np.random.Generator,
     conversions: bool,
-    prior: ElasticityPrior | None,
+    prior: Tabulated | None,
 ) -> ProductMarket:
     usable = product.observed
     low = product.price.min() / GRID_MARGIN

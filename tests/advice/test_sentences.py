@@ -192,6 +192,8 @@ def test_the_bias_of_a_history_is_stated_with_what_an_experiments_gap_would_mean
     ]
     stronger, *_ = bias_words(_advice(PATH, bias=(1.0, 2.0)), PLAIN)
     assert stronger == f"Your history may understate {why} counts it stronger by 1.0 (90 %: −2.3 to 4.3)."
+    shown = _advice(PATH, bias=(-0.4, 0.2), bias_shown_by=40)
+    assert bias_words(shown, PLAIN)[1] == "Price changes of 40 other products of yours, made on advice, count in this."
     either, *_ = bias_words(_advice(PATH, bias=(0.0, 2.0)), PLAIN)
     assert either == f"Your history may misstate {why} allows for 3.3 either way."
 

@@ -151,3 +151,29 @@ def test_a_thin_product_borrows_and_one_with_much_evidence_hardly_does(make_prod
 def test_without_pooling_no_product_gets_a_prior(make_product):
     products = [make_product(10.0, np.full(60, 20.0))] * FEWEST_POOLED
     assert find_priors(products, DemandConfig(pool=False)) == [None] * FEWEST_POOLED
+
+
+def _moved(make_product, gap, seed):
+    """A history of 25 prices that is steeper than buyers by ``-gap``, and 15 more prices that pricerl set."""
+    rng = np.random.default_rng(seed)
+    price = np.round(10 * np.exp(rng.uniform(-0.2, 0.2, 40).repeat(7)), 2)
+    own = np.arange(len(price)) >= 175
+    units = rng.poisson(40 * (price / 10) ** np.where(own, -2.0, -2.0 + gap)).astype(float)
+    return make_product(price, units, own_price=own)
+
+
+def test_prices_that_pricerl_set_show_the_common_bias_of_histories(make_product):
+    for gap, low, high in ((-1.0, -5.0, -1.0), (0.0, -1.0, 1.0)):
+        items = {f"p{seed}": find_evidence(_moved(make_product, gap, seed), SETTINGS) for seed in range(12)}
+        bias = Pool(items, SETTINGS).prior("stranger").bias
+        assert low < bias.mean < high and bias.sd < 0.9 and bias.products == 12
+        assert Pool(items, SETTINGS).prior("p3").bias.products == 11
+    alone = replace(_moved(make_product, -1.0, 0), own_price=None)
+    assert find_evidence(alone, SETTINGS).precision == 0
+
+
+def test_the_elasticities_of_others_are_freed_of_a_common_bias():
+    blind = {f"p{row}": Evidence(-3.0, 0.2, slope=-0.1) for row in range(10)}
+    shown = {f"s{row}": Evidence(-3.0, 0.2, "", -5.0, 1.0, -0.1) for row in range(10)}
+    medians = [float(np.exp(Pool(items, SETTINGS).prior("x").at(np.zeros(1))[0])) for items in (blind, blind | shown)]
+    assert medians[1] / medians[0] == pytest.approx((3.0 - 0.1 * 50 / 11) / 3.0, rel=0.03)

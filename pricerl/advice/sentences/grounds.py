@@ -17,6 +17,9 @@ EXPERIMENT_GAP = 1.66
 """Elasticity by which the history of a chain was steeper than its experiment with 389,890 random prices, -2.0 against
 -0.34 (Bray, Sanders and Stamatopoulos 2024)."""
 
+FEWEST_SHOWING = 8
+"""Fewest other products whose price changes are named as evidence on the bias."""
+
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
 
@@ -192,6 +195,8 @@ def bias_words(product: Record, f: Formatter) -> list[str]:
         wrong, less = ("overstate", "weaker") if mean < 0 else ("understate", "stronger")
         size = f"{f.number(abs(mean), 1)}{f.limits(abs(mean) - reach, abs(mean) + reach, 1, label='90 %: ')}"
         words = [f"Your history may {wrong} {why}: the estimate counts it {less} by {size}."]
+    if (shown_by := product.get("bias_shown_by", 0)) >= FEWEST_SHOWING:
+        words.append(f"Price changes of {shown_by} other products of yours, made on advice, count in this.")
     limit = None if product["raising"] is None else product["raising"]["break_even"]
     if limit is None or product["decision"]["grade"] == "D":
         return words

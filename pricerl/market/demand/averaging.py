@@ -17,6 +17,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import CHANGE, CHANGING_SHARE, PriceSetting, classify_prices, deal_windows
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import BIAS, REFERENCE, RegressionData, Terms, gather_covariates
+from pricerl.market.demand.priors import CommonBias
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import Prior, RegressionPosterior, find_inliers, fit_regression, winsorise
 
@@ -83,16 +84,24 @@ class Part(NamedTuple):
         return PriceMemory(gain, gain + further, self.data.step_days)
 
 
-def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceSetting, list[Part], int]:
-    """Return how the prices were set, the weighted regressions that this allows, and the number of outliers."""
-    observed = product.observed
-    others = observed & ~product.own_days
-    setting = classify_prices(product.price[observed], product.step_days)
+def find_setting(product: ProductHistory) -> PriceSetting:
+    """Return how the prices were set that pricerl did not set."""
+    others = product.observed & ~product.own_days
+    setting = classify_prices(product.price[product.observed], product.step_days)
     if product.own_days.any() and others.any():
         # pricerl's few changes would hide a repricer, and prices that it kept are the regular ones between promotions
         found = classify_prices(product.price[others], product.step_days)
         setting = setting._replace(changes=found.changes) if found.kind == "plain" else found
-    first = _candidates(product, setting)[0]
+    return setting
+
+
+def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceSetting, list[Part], int]:
+    """Return how the prices were set, the weighted regressions that this allows, and the number of outliers."""
+    observed = product.observed
+    others = observed & ~product.own_days
+    setting = find_setting(product)
+    common = CommonBias() if settings.pooled is None else settings.pooled.bias
+    first = _candidates(product, setting, common)[0]
     everything = gather_covariates(product, first)
     data, posterior, outliers = fit_demand_regression(everything.keep(observed), settings)
     kept = len(observed) - 1 - data.age.astype(int) // product.step_days
@@ -102,7 +111,7 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     inliers = np.isin(np.flatnonzero(observed), kept)
     hidden = HIDDEN_SHARE * find_reported_bias(data, posterior)
     fitted: list[Part] = []
-    for terms in _candidates(product, setting, hidden):
+    for terms in _candidates(product, setting, common, hidden):
         if terms != first:
             everything = gather_covariates(product, terms)
             data = everything.keep(observed).keep(inliers)
@@ -125,11 +134,11 @@ def find_reported_bias(data: RegressionData, posterior: RegressionPosterior) -> 
     return float(own @ weighted[:, left_out] @ posterior.mode[left_out]) / max(float(own @ own), 1e-9)
 
 
-def _candidates(product: ProductHistory, setting: PriceSetting, hidden: float = 0.0) -> list[Terms]:
-    bias = bias_of(setting, product.step_days)
+def _candidates(product: ProductHistory, setting: PriceSetting, common: CommonBias, hidden: float = 0.0) -> list[Terms]:
+    mean, sd = bias_of(setting, product.step_days)
+    bias = mean + sd * common.mean, sd * common.sd
     if hidden and setting.kind in ("plain", "promotions"):
-        mean, sd = bias
-        bias = mean + hidden, float(np.hypot(sd, hidden))
+        bias = bias[0] + hidden, float(np.hypot(bias[1], hidden))
     if setting.promoted and setting.kind != "repricer":
         windows = deal_windows(product.step_days)
         return [Terms(sd, window, bias) for sd in PROMOTED_SEASON_SDS[::-1] for window in windows]

@@ -10,9 +10,9 @@ from pricerl.market.demand.priors import (
     NO_ROUND_PRICES,
     USUAL_ELASTICITY,
     USUAL_ELASTICITY_SD,
-    ElasticityPrior,
     OwnPrice,
     RoundPrices,
+    Tabulated,
 )
 
 MIN_GRID = 9
@@ -49,7 +49,7 @@ class DemandSettings(CommonSettings):
     """Prior mean coefficient of squared log price: demand becomes more elastic as the price rises."""
     prior_curvature_sd: float = 4.0
     """Its prior sd: wide enough for linear, exponential and logit demand."""
-    pooled: ElasticityPrior | None = None
+    pooled: Tabulated | None = None
     """Prior from the other products, from which the prior elasticity and its sd follow; None if there is none."""
     own_price: OwnPrice | None = None
     """Evidence of the price that the seller chose; None if there is none."""

@@ -6,6 +6,10 @@ kinds of products. The density is found on a grid by expectation maximisation fr
 one more product (Laird 1978; Efron 2016); a group's density starts from the catalogue's in the same way. A product's
 prior is the density of all other products, mixed with the general prior: more of it, the less the product's own
 history agrees with the others (limited translation; Efron and Morris 1972).
+
+A part of the bias of histories is common to a catalogue. Products whose price pricerl moved show it, by the difference
+between their history's elasticity and that of their own days: the bias of product ``i`` is ``m + s (sqrt(rho) Z +
+sqrt(1 - rho) u_i)`` with its prior mean ``m`` and sd ``s``, and standard normal ``Z`` and ``u_i``.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import fsum
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +25,11 @@ from scipy.special import ndtri
 
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
-from pricerl.data.price_setting import classify_prices
-from pricerl.market.demand.averaging import bias_of, fit_demand_regression
+from pricerl.market.demand.averaging import PRICE_TERMS, bias_of, find_setting, fit_demand_regression
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import Terms, gather_covariates
-from pricerl.market.demand.priors import Tabulated, log_normal_prior
-from pricerl.market.demand.regression import LOOSE_SD
+from pricerl.market.demand.covariates import BIAS, RegressionData, Terms, gather_covariates
+from pricerl.market.demand.priors import CommonBias, Tabulated, log_normal_prior
+from pricerl.market.demand.regression import LOOSE_SD, RegressionPosterior
 
 FEWEST_POOLED = 8
 """Fewest products with evidence for a pooled prior; fewer hardly show how much products differ."""
@@ -51,6 +55,9 @@ GRID_REACH = 5.0
 """Distance from the general prior's mean to the ends of the grid, in its sds."""
 MOST_POOLED = 2_000
 """Most products that determine a density; more would not change it."""
+COMMON_SHARE = 1 / 3
+"""Share ``rho`` of the prior variance of the bias that products have in common: that of the categories in a panel of 54
+products and 77 stores (2026)."""
 
 
 class Evidence(NamedTuple):
@@ -61,6 +68,12 @@ class Evidence(NamedTuple):
     """Standard error; infinite without evidence."""
     group: str = ""
     """Name of the products that it is pooled with first; empty for the whole catalogue."""
+    common: float = 0.0
+    """Estimate of the common part ``Z`` of the bias."""
+    precision: float = 0.0
+    """Its precision; 0 without a price that pricerl set."""
+    slope: float = 0.0
+    """Change of the elasticity per ``Z``."""
 
     @property
     def known(self) -> bool:
@@ -74,7 +87,7 @@ NO_EVIDENCE = Evidence(0.0, float("inf"))
 def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence:
     """Return the elasticity of a product without a prior; no evidence if something else may have moved its prices."""
     unknown = NO_EVIDENCE._replace(group=product.group)
-    setting = classify_prices(product.price[product.observed], product.step_days)
+    setting = find_setting(product)
     if setting.kind != "plain":
         return unknown
     prior = DemandSettings(prior_elasticity=settings.prior_elasticity, prior_elasticity_sd=LOOSE_SD)
@@ -85,7 +98,26 @@ def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence
     variance = 1 / max(1 / posterior.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-9)
     own = variance * (posterior.mode[1] / posterior.covariance[1, 1] - settings.prior_elasticity / LOOSE_SD**2)
     error = float(np.sqrt(variance))
-    return Evidence(float(own), error, product.group) if error <= WIDEST_ERROR else unknown
+    if error > WIDEST_ERROR:
+        return unknown
+    return Evidence(float(own), error, product.group, *_find_common_bias(data, posterior))
+
+
+def _find_common_bias(data: RegressionData, posterior: RegressionPosterior) -> tuple[float, float, float]:
+    """Return a regression's estimate of the common part of the bias, its precision, and the slope of the elasticity."""
+    if data.bias is None:
+        return 0.0, 0.0, 0.0
+    mean, sd = data.bias
+    column = PRICE_TERMS + data.names.index(BIAS)
+    common_sd = sd * COMMON_SHARE**0.5
+    slope = common_sd * float(posterior.covariance[1, column]) / sd**2
+    variance = float(posterior.covariance[column, column])
+    known = 1 / variance - 1 / sd**2
+    if known < 1 / WIDEST_ERROR**2:
+        return 0.0, 0.0, slope
+    estimate = (float(posterior.mode[column]) / variance - mean / sd**2) / known
+    precision = common_sd**2 / (1 / known + sd**2 * (1 - COMMON_SHARE))
+    return (estimate - mean) / common_sd, precision, slope
 
 
 @dataclass(frozen=True)
@@ -114,11 +146,28 @@ class Pool:
         density = weight * density + (1 - weight) * general
         mean = float(density @ self._eta)
         sd = float(np.sqrt(density @ (self._eta - mean) ** 2))
-        return Tabulated(mean, sd, ndtri(np.cumsum(density) - 0.5 * density), self._eta)
+        quantiles = ndtri(np.cumsum(density) - 0.5 * density)
+        return Tabulated(mean, sd, quantiles, self._eta, self._common_bias(product))
+
+    def _common_bias(self, without: str) -> CommonBias:
+        """Return what all products but one show of the common part of the bias."""
+        own = self.evidence.get(without, NO_EVIDENCE)
+        precision, weighted, count = self._common
+        precision -= own.precision
+        weighted -= own.precision * own.common
+        sd = (COMMON_SHARE / precision + 1 - COMMON_SHARE) ** 0.5
+        return CommonBias(COMMON_SHARE**0.5 * weighted / precision, sd, count - (own.precision > 0))
 
     def with_history(self, product: ProductHistory) -> Pool:
         """Return the pool with the evidence of another history of a product, such as its first days."""
         return Pool({**self.evidence, product.product: find_evidence(product, self.settings)}, self.settings)
+
+    @cached_property
+    def _common(self) -> tuple[float, float, int]:
+        """Precision of the common part of the bias, its mean times that, and the number of products that show it."""
+        shown = [item for item in self.evidence.values() if item.precision]
+        precision = 1 + fsum(item.precision for item in shown)
+        return precision, fsum(item.precision * item.common for item in shown), len(shown)
 
     @cached_property
     def _eta(self) -> FloatArray:
@@ -150,7 +199,12 @@ class Pool:
             forerunners = GROUP_FORERUNNERS if group else FORERUNNERS
             known = sorted(name for name, item in self.evidence.items() if item.known and group in ("", item.group))
             known = known[:: -(-len(known) // MOST_POOLED) or 1]
-            likelihood = _likelihood([self.evidence[name] for name in known], self._eta)
+            precision, weighted, _ = self._common
+            items = (self.evidence[name] for name in known)
+            corrected = [
+                item._replace(elasticity=item.elasticity + item.slope * weighted / precision) for item in items
+            ]
+            likelihood = _likelihood(corrected, self._eta)
             density = start
             for _ in range(STEPS):
                 density = (forerunners * start + _sum_posteriors(likelihood, density)) / (forerunners + len(known))

@@ -59,6 +59,15 @@ class LogNormal(NamedTuple):
         return _normal_log_density(log_elasticity, self.mean, self.sd)
 
 
+class CommonBias(NamedTuple):
+    """Bias of a history by what other products show, in prior sds of the bias around its prior mean."""
+
+    mean: float = 0.0
+    sd: float = 1.0
+    products: int = 0
+    """Number of products that show it, by prices that pricerl set."""
+
+
 class Tabulated(NamedTuple):
     """Prior of any shape of minus the elasticity at the current price; mean and sd are those of the log."""
 
@@ -68,6 +77,7 @@ class Tabulated(NamedTuple):
     """``(N,)`` standard normal numbers, ascending."""
     quantiles: FloatArray
     """``(N,)`` log of minus the elasticity that is as probable to be exceeded as each of them."""
+    bias: CommonBias = CommonBias()
 
     def at(self, normal: FloatArray) -> FloatArray:
         """Return the log of minus the elasticity at standard normal numbers, of their shape."""
@@ -195,6 +205,11 @@ class StatedPrior(NamedTuple):
     def pooled(self) -> bool:
         """Whether it follows from the seller's other products."""
         return isinstance(self.others, Tabulated)
+
+    @property
+    def bias(self) -> CommonBias:
+        """Bias of the history by what other products of the seller show."""
+        return self.others.bias if isinstance(self.others, Tabulated) else CommonBias()
 
     def log_density(self, log_elasticity: FloatArray, shift: float = 0.0) -> FloatArray:
         """Return the log density of logs of minus the elasticity, of their shape, with ``others`` shifted upwards."""
