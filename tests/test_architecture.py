@@ -63,7 +63,7 @@ MAX_FOLDER_LINES = {
     "guardrails": 1530,
     "market": 1350,
     "market/demand": 2239,
-    "operations": 2052,
+    "operations": 2053,
     "operations/log": 960,
     "operations/watching": 910,
     "runs": 1040,

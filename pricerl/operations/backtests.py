@@ -87,7 +87,8 @@ def backtest_task(run: Run) -> BacktestTask:
     data = run.pricing
     options = run.options
     settings = data.market_config, data.cost, data.seed, options.threads, options.matmul_precision
-    return BacktestTask(data.preprocessor, *settings, data.evidence)
+    others = data.evidence.keys() - set(data.preprocessor.names)
+    return BacktestTask(data.preprocessor, *settings, {name: data.evidence[name] for name in others})
 
 
 def fingerprint(task: BacktestTask) -> str:

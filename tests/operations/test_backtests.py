@@ -8,7 +8,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from command_line import OUTPUTS, Result, run, seller_lines, train, write_lines
@@ -17,9 +17,18 @@ from own_package import own_package
 from pricerl.evaluation.backtest import Backtest, HorizonScore
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
-from pricerl.operations.backtests import BACKTESTS_FILE, BacktestTask, fingerprint, read_backtests, write_backtests
+from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence
+from pricerl.operations.backtests import (
+    BACKTESTS_FILE,
+    BacktestTask,
+    backtest_task,
+    fingerprint,
+    read_backtests,
+    write_backtests,
+)
 from pricerl.operations.log.provenance import hash_own_code
 from pricerl.simulation.seller import SellerConfig
+from pricerl.training.pricing_data import PricingDataModule
 
 SCORE = HorizonScore(1, 9, 0.1 + 0.2, 1 / 3, 0.9, None, None, 1e-17)
 FOUND = {"täglich \udcff": Backtest(9, (SCORE, SCORE._replace(wape_supplied=0.7, skill_supplied=-0.1)))}
@@ -125,6 +134,16 @@ def test_predict_and_validate_read_what_fit_computed(trained: Path, monkeypatch:
     assert (trained / BACKTESTS_FILE).read_bytes() == kept
     scored = run(trained.parents[1], "validate", "--ckpt_path", str(trained / "best.ckpt"))
     assert scored.code == 0, scored.err
+
+
+def test_a_catalogue_is_not_tested_again_though_its_checkpoint_holds_evidence(tmp_path: Path) -> None:
+    data = PricingDataModule(seller=SellerConfig(days=60, products=FEWEST_POOLED), market=DemandConfig(num_draws=8))
+    run = SimpleNamespace(pricing=data, options=SimpleNamespace(threads=1, matmul_precision="highest"))
+    before = fingerprint(backtest_task(run))
+    data.load_state_dict(data.state_dict())
+    assert len(data.evidence) == FEWEST_POOLED and fingerprint(backtest_task(run)) == before
+    data.evidence["another"] = Evidence(-2.0, 0.5)
+    assert fingerprint(backtest_task(run)) != before
 
 
 def test_a_newer_history_is_tested_anew_and_replaces_the_file(trained: Path) -> None:
