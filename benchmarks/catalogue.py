@@ -3,8 +3,8 @@
     python benchmarks/catalogue.py --products 50 100 200
 
 Simulated sellers with a year of days each are read once. Then each catalogue is advised in chunks on all cores that
-the process may use, as ``predict`` does: pooled prior, markets, plans, backtests of the 100 largest products, advice
-and log entries. A process per size keeps the peak memory of one size apart from that of the others.
+the process may use, as ``predict`` does: pooled prior, markets, plans, backtests of a sample of products, advice and
+log entries. A process per size keeps the peak memory of one size apart from that of the others.
 """
 
 from __future__ import annotations

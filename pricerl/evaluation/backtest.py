@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from hashlib import sha256
 from math import ceil
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from pricerl.arrays import FloatArray, IntArray
-from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK, steps_in
+from pricerl.data.days import DAYS_PER_YEAR, WEEK, steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.evaluation.forecast import predict_units
@@ -25,8 +26,12 @@ MOST_ORIGINS = 32
 """Most markets fitted per product; the number falls with that of products and years, as a fit takes 0.1 s per year."""
 FEWEST_ORIGINS = 4
 """Fewest markets fitted per product: fewer than four scores would mean nothing."""
-MOST_TESTED = 100
-"""Most products of a catalogue whose forecasts are tested: those with the highest revenue of the last weeks."""
+TESTED_SHARE = 0.1
+"""Share of a catalogue's products whose forecasts are tested; testing one takes half as long as advising on it."""
+FEWEST_TESTED = 8
+"""Fewest products tested: with ``FEWEST_ORIGINS`` each they need no more markets than a single product."""
+MOST_TESTED = 40
+"""Most products tested: with four origins each, the standard error of a coverage of 90 % is 2.4 % of the days."""
 
 
 def steps_ahead(step_days: int) -> tuple[int, ...]:
@@ -110,10 +115,10 @@ def run_backtests(
 
 
 def tested_products(preprocessor: DataPreprocessor) -> frozenset[str]:
-    """Return the names of the ``MOST_TESTED`` products with the highest revenue of the last weeks."""
-    recent = steps_in(RECENT_DAYS, preprocessor.step_days)
-    ranked = sorted(preprocessor.products, key=lambda product: -float(product.sales[-recent:].sum()))
-    return frozenset(product.product for product in ranked[:MOST_TESTED])
+    """Return the names of the products to test: a random sample that stays the same from day to day."""
+    drawn = sorted(preprocessor.names, key=lambda name: sha256(name.encode("utf-8", "backslashreplace")).digest())
+    wanted = min(MOST_TESTED, round(TESTED_SHARE * len(drawn)))
+    return frozenset(drawn[: max(FEWEST_TESTED, wanted)])
 
 
 def count_origins(num_days: int, num_products: int) -> int:

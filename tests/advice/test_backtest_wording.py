@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pricerl.advice.sentences.grounds import judge_backtest
+from pricerl.advice.sentences.grounds import judge_backtest, judge_backtests
 from pricerl.evaluation.backtest import HorizonScore
 from pricerl.formatting import PLAIN
 
@@ -42,3 +42,13 @@ def test_intervals_that_are_too_narrow_show_their_coverage() -> None:
     assert judge_backtest(backtest_of(0.4, 0.4, coverage=0.5), PLAIN).endswith(
         "its 90 % intervals contained 10 of 20 days."
     )
+
+
+def test_the_work_list_says_on_how_many_products_forecasts_were_tested() -> None:
+    good = {"backtest": backtest_of(0.4, 0.4, 0.4)}
+    poor = {"backtest": backtest_of(0.6, coverage=0.8)}
+    assert judge_backtests([good, poor, *[{"backtest": None}] * 1998], PLAIN) == (
+        "Forecasts of the past were tested on 2 of 2,000 products, a random sample. Their 90 % intervals contained 35 "
+        "of 40 days, and 1 of 2 products were forecast better than by the 7-day mean."
+    )
+    assert judge_backtests([good, poor], PLAIN) == "" == judge_backtests([{"backtest": None}] * 2, PLAIN)

@@ -114,12 +114,21 @@ def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(advisor
     assert Advisor.of(run).current == {item.product: item.current_price for item in (first, second)}
 
 
-def test_of_a_large_catalogue_the_products_with_the_most_revenue_are_backtested(prepared, monkeypatch):
-    monkeypatch.setattr(backtest, "MOST_TESTED", 1)
-    richest = max(prepared.products, key=lambda product: product.sales[-28:].sum()).product
-    assert backtest.tested_products(prepared) == {richest}
+def test_of_a_large_catalogue_a_sample_is_backtested_and_its_share_keeps_the_cost_low(prepared, monkeypatch):
+    def sample(count):
+        names = [f"product-{number}" for number in range(count)]
+        return backtest.tested_products(SimpleNamespace(names=names))
+
+    assert {count: len(sample(count)) for count in (1, 8, 9, 50, 200, 1000)} == dict(
+        zip((1, 8, 9, 50, 200, 1000), (1, 8, 8, 8, 20, 40), strict=True)
+    )
+    places = sorted(int(name.partition("-")[2]) for name in sample(1000))
+    assert 300 < sum(places) / 40 < 700 and len({place % 10 for place in places}) == 10, "no pattern of the names"
+    monkeypatch.setattr(backtest, "FEWEST_TESTED", 1)
+    (tested,) = backtest.tested_products(prepared)
+    assert backtest.tested_products(prepared.select([2, 0, 1])) == {tested}
     small = replace(DEMAND, num_draws=8)
-    assert list(run_backtests(prepared, small, CostConfig(), catalogue=1000)) == [richest]
+    assert list(run_backtests(prepared, small, CostConfig(), catalogue=1000)) == [tested]
 
 
 def test_a_fresh_file_in_another_order_gives_the_same_draws(prepared):

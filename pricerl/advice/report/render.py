@@ -44,7 +44,9 @@ def render_pages(document: Record) -> Iterator[tuple[str, str]]:
             yield links[index], render_page(document, product, f"../{INDEX}")
     work = make_work_list(products, links, _formatter_of(document))
     option = Place(run=document.get("run", "")).option
-    yield INDEX, fill_template("index.html", document, {"list": work, "on_demand": "" in links, "option": option})
+    tested = grounds.judge_backtests(products, _formatter_of(document))
+    values = {"list": work, "on_demand": "" in links, "option": option, "tested": tested}
+    yield INDEX, fill_template("index.html", document, values)
 
 
 def page_of(document: Record, name: str) -> tuple[str, str]:

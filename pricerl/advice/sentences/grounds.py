@@ -224,6 +224,22 @@ def judge_backtest(backtest: Record, f: Formatter) -> str:
     return f"{verdict}; its 90 % intervals contained {inside} of {days} {f.period}s."
 
 
+def judge_backtests(products: Sequence[Record], f: Formatter) -> str:
+    """Return how the forecasts fared on the tested products of a catalogue; empty if none were tested, or all."""
+    tested = [product["backtest"]["scores"] for product in products if product["backtest"]]
+    if not tested or len(tested) == len(products):
+        return ""
+    rows = [row for scores in tested for row in scores]
+    inside = round(sum(row["days"] * row["coverage"] for row in rows))
+    days = sum(row["days"] for row in rows)
+    better = sum(sum(row["skill"] for row in scores) > 0 for scores in tested)
+    return (
+        f"Forecasts of the past were tested on {len(tested):,} of {len(products):,} products, a random sample. Their "
+        f"90 % intervals contained {inside:,} of {days:,} {f.period}s, and {better:,} of {len(tested):,} products were "
+        f"forecast better than by the 7-{f.period} mean."
+    )
+
+
 def order_lines(orders: Sequence[Record], f: Formatter) -> list[str]:
     """Return one line per order that is not followed, expired or refused."""
     lines = []
