@@ -74,7 +74,7 @@ def refusal_lines(
         against = f"{_against(test.price, test.against, f)}, {plural(test.days, 'day')}"
         yield f"{start}: no price test pays; the best one: {against}, for up to {f.money(test.cost)}"
         more = "more" if test.gain >= 0 else "less"
-        yield f"  within a quarter it is expected to earn {f.money(abs(test.gain))} {more} than deciding now"
+        yield f"  within a quarter it is worth {f.money(abs(test.gain))} {more} than deciding now"
         if not mind_changes(product.fitted.memory):
             run = f" --run_name {shlex.quote(name)}" if name else ""
             yield f"  random prices, {f.percent(OFFERED, 0)} up or down, cost little and show how buyers respond:"

@@ -205,9 +205,9 @@ TEST = {"price": 33.9, "against": 36.91, "days": 84, "block": 7, "cost": 21.0, "
 def test_a_test_in_words_states_length_worth_and_cost() -> None:
     assert price_test_words(TEST, PLAIN) == [
         "Test 33.90: 84 days, blocks of 7 days at 33.90 and at 36.91 in random order (price-test plan).",
-        "Net of its cost, it is expected to earn 310.00 profit more within a quarter than no test.",
+        "Net of its cost, it is worth 310.00 profit more within a quarter than no test.",
         "In 19 of 20 plausible scenarios it costs at most 21.00 profit.",
     ]
     assert price_test_words({**TEST, "pays": False, "gain": -12.0}, PLAIN) == [
-        "No price test pays: within a quarter the best one, of 33.90, would earn 12.00 profit less than no test."
+        "No price test pays: within a quarter the best one, of 33.90, is worth 12.00 profit less than no test."
     ]

@@ -88,12 +88,12 @@ def price_test_words(test: Record, f: Formatter, measure: str = "profit") -> lis
     gain = f"{f.money(abs(test['gain']))} {what}"
     if not test["pays"]:
         more = "more" if test["gain"] >= 0 else "less"
-        return [f"No price test pays: within a quarter the best one, of {at}, would earn {gain} {more} than no test."]
+        return [f"No price test pays: within a quarter the best one, of {at}, is worth {gain} {more} than no test."]
     blocks = f"blocks of {test['block']} days at {at} and at {f.price(test['against'])} in random order"
     cost = f"costs at most {f.money(test['cost'])} {what}" if test["cost"] > 0 else "costs nothing"
     return [
         f"Test {at}: {plural(test['days'], 'day')}, {blocks} (price-test plan).",
-        f"Net of its cost, it is expected to earn {gain} more within a quarter than no test.",
+        f"Net of its cost, it is worth {gain} more within a quarter than no test.",
         f"In 19 of 20 plausible scenarios it {cost}.",
     ]
 
