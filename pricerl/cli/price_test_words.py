@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pricerl.advice.sentences.next_steps import losing_test_words
 from pricerl.data.days import WEEK
 from pricerl.experiments.analysis import ANYTIME, FINAL, InterimAnalysis
 from pricerl.experiments.reading import Interference, Reading
@@ -117,8 +118,9 @@ def worth_lines(value: float, product: str, run: str, f: Formatter) -> Iterator[
     if value >= 0:
         yield f"  rest       worth {f.money(value)}, net of its cost"
     else:
-        yield f"  rest       costs {f.money(-value)} more than what it still shows is worth; end the test:"
-        yield f"             pricerl resume --product {shlex.quote(product)} --run_name {run}"
+        why, command = losing_test_words(value, product, run, f)
+        yield f"  rest       {why}"
+        yield f"             {command}"
 
 
 def _verdict(test: Entry, found: InterimAnalysis, f: Formatter) -> str:

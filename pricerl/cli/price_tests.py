@@ -273,12 +273,12 @@ def _read(words: Sequence[str]) -> int:
         product = named[test["product"]]
         reading = read_test(test, run.pricing.preprocessor.products, product.index)
         write_lines(reading_lines(test, reading, run.formatter))
-        name = shlex.quote(run.folder.name)
+        name = run.folder.name
         if reading.question.verdict == "running" and reading.passed:
             worth = remaining_value(product, test, reading.passed, run.configs["decision"])
-            write_lines(worth_lines(worth, test["product"], name, run.formatter))
+            write_lines([] if worth is None else worth_lines(worth, test["product"], name, run.formatter))
         if reading.question.verdict == "undecided":
-            write_lines([f"  next       pricerl predict --run_name {name}"])
+            write_lines([f"  next       pricerl predict --run_name {shlex.quote(name)}"])
         recorded = any(entry["kind"] == TEST_RESULT and entry.get("test") == test["id"] for entry in entries)
         if reading.question.verdict != "running" and not recorded:
             draft = stamp(TEST_RESULT, actor_of(options.by), "by proof, or at the planned end")

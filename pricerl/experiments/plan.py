@@ -158,8 +158,13 @@ def plan_price_test(
     return max(tests, key=lambda item: (item.fits, item.test.gain), default=None)
 
 
-def remaining_value(product: Product, test: Mapping[str, Any], passed: int, config: DecisionConfig) -> float:
-    """Return the net value of the rest of a started test, of which some rows have ``passed``, money."""
+def remaining_value(product: Product, test: Mapping[str, Any], passed: int, config: DecisionConfig) -> float | None:
+    """Return the net value of the rest of a started test, of which some rows have ``passed``, money.
+
+    It is None if costs are needed and unknown.
+    """
+    if test["question"] == "profit" and not product.fitted.cost.known:
+        return None
     design = design_of(test)
     arms = ArmPrices(product.current_price, *arm_prices(test), 0, 0)
     left = max(math.ceil((design.rows - passed) / (2 * design.block)), 1)

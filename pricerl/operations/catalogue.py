@@ -16,10 +16,12 @@ import pandas as pd
 
 from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
+from pricerl.advice.sentences.next_steps import losing_test_words
 from pricerl.data.config import DataConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.decide.decision import DecisionConfig
+from pricerl.decide.standing import Standing, active_of
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -28,6 +30,7 @@ from pricerl.evaluation.backtest import Backtest, run_backtests, tested_products
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.evaluation.rollout import Policy
+from pricerl.experiments.plan import remaining_value
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.relations import AdvisedPrices, Bound, resolve
@@ -43,6 +46,7 @@ from pricerl.operations.log.provenance import draft_advice
 from pricerl.operations.processes import Workers
 from pricerl.operations.shop import day_of
 from pricerl.operations.standings import find_standings
+from pricerl.terminal import shown
 
 if TYPE_CHECKING:
     from pricerl.training.run import Run
@@ -62,7 +66,7 @@ class Advised(NamedTuple):
     """Entry of each advice for the decision log; none if they are not to be recorded."""
     backtests: Mapping[str, Backtest]
     notes: tuple[str, ...]
-    """One sentence per product without a plan."""
+    """One sentence per product without a plan, and per price test to end."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class Advisor:
     today: date | None = None
     """The clock; the first day after each history if absent."""
     stocks: Stocks = field(default_factory=dict)
+    run: str = ""
+    """Name of the run in commands."""
 
     @classmethod
     def of(cls, run: Run) -> Advisor:
@@ -112,6 +118,7 @@ class Advisor:
             current={name: price for name, price in data.preprocessor.current_prices.items() if name in related},
             today=day_of(run.options.today, data),
             stocks=data.stocks,
+            run=run.folder.name,
         )
 
 
@@ -169,11 +176,27 @@ class Chunk(NamedTuple):
             standings=standings,
             current=advisor.current,
         )
+        notes = [] if benchmark is None else [*benchmark.plan.notes]
+        notes += self._losing_tests(dynamics, standings)
         drafts = []
         if self.origin is not None:
             products = (Product(dynamics, index) for index in range(len(advice)))
             drafts = [draft_advice(item, self.origin, product) for item, product in zip(advice, products, strict=True)]
-        return Advised(advice, drafts, backtests, () if benchmark is None else benchmark.plan.notes)
+        return Advised(advice, drafts, backtests, tuple(notes))
+
+    def _losing_tests(self, dynamics: Dynamics, standings: Mapping[str, Standing]) -> Iterator[str]:
+        """Yield a sentence for each running price test whose rest is worth less than nothing."""
+        entries = {entry["id"]: entry for entry in self.entries}
+        for index, (name, standing) in enumerate(standings.items()):
+            order = active_of(standing.orders)
+            if order is None or order.kind != "price_test":
+                continue
+            product = Product(dynamics, index)
+            passed = sum(day <= product.history.last_day.isoformat() for day, _ in order.schedule)
+            worth = remaining_value(product, entries[order.id], passed, self.advisor.decision) if passed else None
+            if worth is not None and worth < 0:
+                words = losing_test_words(worth, name, self.advisor.run, self.advisor.formatter)
+                yield f"the rest of the price test of {shown(name)} {' '.join(words)}"
 
 
 def split(

@@ -98,6 +98,12 @@ def price_test_words(test: Record, f: Formatter, measure: str = "profit") -> lis
     ]
 
 
+def losing_test_words(value: float, product: str, run: str, f: Formatter) -> tuple[str, str]:
+    """Return why to end a price test whose rest is worth a negative ``value``, money, and the command."""
+    why = f"costs {f.money(-value)} more than what it still shows is worth; end the test:"
+    return why, f"pricerl resume --product {shlex.quote(product)} --run_name {shlex.quote(run)}"
+
+
 def account_words(account: Record, f: Formatter, measure: str = "profit") -> list[str]:
     """Return an ``account`` of ``advice.json`` as sentences: what prices earned, what is expected and risked."""
     kept = account["account"]
