@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pricerl.advice.collection import Advice
 from pricerl.cli.advise import deliver, make_advice, run_lightning
 from pricerl.cli.usage import option_words
 from pricerl.data.config import DataConfig
-from pricerl.data.frames import write_frame
 from pricerl.data.history import History
 from pricerl.data.naming import Sources, list_sources
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import read_history
+from pricerl.data.reading.sources.frames import Frame, write_frame
 from pricerl.env.config import EnvConfig
 from pricerl.env.pricing import PricingEnv
 from pricerl.guardrails.config import GuardrailConfig
@@ -31,7 +32,6 @@ from pricerl.runs.names import RUNS, check_name
 
 if TYPE_CHECKING:
     from pricerl.advice.result import ProductAdvice
-    from pricerl.data.frames import Frame
     from pricerl.env.dynamics import Dynamics
     from pricerl.evaluation.rollout import Policy
     from pricerl.training.run import Run
@@ -66,14 +66,18 @@ class TrainedPolicy:
         """Argument of `advise_product`: the policy without its files; it can be pickled and sent to other machines."""
         return Catalogue.of(self.run)
 
-    def advise(self, path: Sources | None = None, horizon: int = 14) -> list[ProductAdvice]:
+    def advise(self, path: Sources | Frame | None = None, horizon: int = 14) -> list[ProductAdvice]:
         """Return one advice per product on the days after a history, under the orders in the run's log; write nothing.
 
         Args:
-            path: the seller's CSV, or a list with ads reports to join; the history of the checkpoint if absent. One
-                that cannot be used is a ``DataError``.
+            path: the seller's CSV, or a list with ads reports to join, or a frame with the same columns; the history of
+                the checkpoint if absent. One that cannot be used is a ``DataError``.
             horizon: length of the forecast horizon in days.
         """
+        if isinstance(path, Frame):
+            with TemporaryDirectory() as folder:
+                write_frame(path, file := Path(folder) / "frame.csv")
+                return self.advise(file, horizon)
         assert self.run.checkpoint is not None
         run = _load(self.run.checkpoint.path, path, horizon)
         return make_advice(run, read_log(run.folder / LOG_FILE).entries, find_backtests(run)).advice
@@ -101,9 +105,9 @@ def advise(
     [10.0, 10.0, 10.0]
 
     Args:
-        source: the seller's file, folder or database, a list with ads reports to join, or a frame with the same
-            columns, which is written to ``checkpoints/RUN/RUN.csv``; a simulated seller if absent. One that cannot be
-            used is a ``DataError``.
+        source: the seller's file, folder or database, a list with ads reports to join, or a frame (pandas, Polars,
+            Arrow) with the same columns, which is written to ``checkpoints/RUN/RUN.csv``; a simulated seller if absent.
+            One that cannot be used is a ``DataError``.
         preset: objective: ``balanced``, ``profit``, ``revenue`` or ``upward``.
         max_steps: gradient updates; as many as the command makes if absent.
         seed: seed of all random numbers.
@@ -117,7 +121,7 @@ def advise(
         the path of the page, which notebooks show; printing it gives the text of the command line.
     """
     usual: dict[str, Any] = {}
-    if not isinstance(source, (str, Path, list, tuple, type(None))):
+    if isinstance(source, Frame):
         run_name = check_name(run_name or "frame")
         write_frame(source, path := RUNS / run_name / f"{run_name}.csv")
         source = str(path)
@@ -158,7 +162,7 @@ def load(checkpoint: str | Path) -> TrainedPolicy:
 
 
 def make_env(
-    history: Sources | History | None = None,
+    history: Sources | Frame | History | None = None,
     *,
     reading: DataConfig | None = None,
     demand: DemandConfig | None = None,
@@ -177,8 +181,8 @@ def make_env(
     ((84,), False)
 
     Args:
-        history: the seller's CSV, a list with ads reports to join, or the result of `read_history`; a simulated
-            seller if absent. A file that cannot be used is a ``DataError``.
+        history: the seller's CSV, a list with ads reports to join, a frame with the same columns, or the result of
+            `read_history`; a simulated seller if absent. One that cannot be used is a ``DataError``.
         reading: settings of reading and features.
         demand: demand model and its settings.
         cost: the seller's known costs.

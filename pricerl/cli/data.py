@@ -80,7 +80,7 @@ def check(words: Sequence[str]) -> int:
         rest = f"{plural(len(short), 'more product')}, a line each; check --verbose prints their reports:"
         write_lines([rest, *(f"  {report.summary()}" for report in short)])
     problems = list_problems([str(problem) for problem in history.problems], files)
-    write_lines(["problems of skipped products and unknown days:", *problems] if problems else [])
+    write_lines(["problems of skipped files and products and unknown days:", *problems] if problems else [])
     return EXIT_OK
 
 

@@ -75,7 +75,8 @@ class DataConfig:
     """Columns of ours by their names in the file, such as ``{"Net paid": "Total Sales"}``."""
 
     query: str | None = None
-    """SQL query whose result is the history, if the path is the URL of a database such as ``sqlite:///shop.db``."""
+    """SQL query whose result is the history, or name of a table, if the path is the URL of a database such as
+    ``sqlite:///shop.db``."""
 
     def __post_init__(self) -> None:
         find_forecaster(self.forecaster)

@@ -25,6 +25,8 @@ def list_sources(sources: Sources | None) -> list[str]:
     """Return each source as written, none for a simulated seller; raise a ``UsageError`` for no file, or a password."""
     if sources is None:
         return []
+    if not isinstance(sources, str | Path | Sequence):
+        raise UsageError(f"expected a file, folder, database or DataFrame, found {type(sources).__name__}")
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
     if not listed:
         raise UsageError("data.path: must name at least one file, found an empty list")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from shop_samples import SAMPLES
 
@@ -21,6 +22,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources import containers, sizes
+from pricerl.data.reading.sources.frames import write_frame
 from pricerl.data.reading.sources.typed_files import to_text
 from pricerl.errors import DataError, UsageError
 
@@ -147,6 +149,84 @@ def test_files_of_two_reports_in_a_folder_are_refused(tmp_path: Path) -> None:
     assert "no file fits this pattern" in refuse(f"{tmp_path}/*.txt")
 
 
+@pytest.mark.parametrize("column", ["Product", "Report Date"])
+@pytest.mark.parametrize("end", ["", "/*=*", "/*/*.parquet"])
+def test_folders_that_name_a_value_are_a_column_of_their_files(column: str, end: str, tmp_path: Path) -> None:
+    for value, rows in FRAME.groupby(column):
+        folder = tmp_path / f"{column.replace(' ', '%20')}={value}".replace("é", "%C3%A9")
+        folder.mkdir()
+        (folder / "part-0.parquet").write_bytes(parquet_of(rows.drop(columns=column)))
+    (tmp_path / "_SUCCESS").touch()
+    check_equal(read_history(f"{tmp_path}{end}"))
+
+
+def test_a_columns_own_values_come_before_that_of_its_folder_and_an_unnamed_value_is_blank(tmp_path: Path) -> None:
+    (tmp_path / "product=Tea").mkdir()
+    (tmp_path / "product=Tea" / "a.parquet").write_bytes(parquet_of(FRAME))
+    check_equal(read_history(tmp_path))
+    (tmp_path / "product=Tea").rename(tmp_path / "Units=__HIVE_DEFAULT_PARTITION__")
+    check_equal(read_history(tmp_path))
+
+
+BROKEN = {
+    "empty.csv": (b"", "is empty; a header line and one row per day are needed"),
+    "cut.parquet": (parquet_of(FRAME)[:200], "is not a whole Parquet file"),
+    "binary.csv": (bytes(range(256)), "byte 129 is not text; export the file as CSV in UTF-8"),
+    "page.csv": (b"<!DOCTYPE html>\n<p>Log in", "is a web page or XML, not a table; download it again, as CSV"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_read(name: str, tmp_path: Path) -> None:
+    data, finding = BROKEN[name]
+    write_months(tmp_path, ROWS[:8], ROWS[8:])
+    (tmp_path / name).write_bytes(data)
+    history = read_history(tmp_path)
+    check_equal(history)
+    (problem,) = history.problems
+    assert str(problem).startswith(f"{name}: {finding}") and problem.where == name
+    skipped = f"Skipped, as they cannot be read: 1 of 3 files ('{name}'). check FILE lists the problems."
+    assert skipped in history.reports[0].notes
+    assert f"{name}: {finding}" in refuse(tmp_path, DataConfig(strict=True))
+    (tmp_path / "sales-02.csv").unlink()
+    assert f"{name}: {finding}" in refuse(tmp_path)  # as many as can be read
+
+
+def test_files_of_one_name_in_several_folders_are_all_read(tmp_path: Path) -> None:
+    for month, rows in {"01": ROWS[:8], "02": ROWS[8:]}.items():
+        (tmp_path / month).mkdir()
+        (tmp_path / month / "sales.csv").write_text(csv_of(rows), encoding="utf-8")
+    history = read_history(f"{tmp_path}/*/sales.csv")
+    check_equal(history)
+    assert history.reports[0].notes[0] == "2 files were read as one: 01/sales.csv to 02/sales.csv."
+
+
+MIXED = FRAME.astype({"Product Price": object})
+MIXED.loc[3, "Product Price"] = str(MIXED.loc[3, "Product Price"])
+FRAMES = {
+    "pandas": FRAME,
+    "index": FRAME.set_index("Report Date"),
+    "times": FRAME.assign(**{"Report Date": pd.to_datetime(FRAME["Report Date"])}),
+    "mixed": MIXED,
+    "arrow": pa.Table.from_pandas(FRAME),
+    "batch": pa.RecordBatch.from_pandas(FRAME.astype({"Product": "category"})),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_frame_gives_the_same_history(name: str, tmp_path: Path) -> None:
+    check_equal(read_history(FRAMES[name]))
+    write_frame(FRAMES[name], tmp_path / "frame.csv")
+    check_equal(read_history(tmp_path / "frame.csv"))
+
+
+def test_what_is_no_source_is_refused() -> None:
+    with pytest.raises(UsageError, match="expected a file, folder, database or DataFrame, found int"):
+        read_history(5)
+    with pytest.raises(DataError, match="has no rows"):
+        read_history(FRAME[:0])
+
+
 def test_columns_of_files_may_have_another_order(tmp_path: Path) -> None:
     write_months(tmp_path, ROWS[:8])
     FRAME.iloc[8:, ::-1].to_csv(tmp_path / "sales-02.csv", index=False)
@@ -244,6 +324,9 @@ def test_the_result_of_a_query_gives_the_same_history(driver: str, tmp_path: Pat
         )
     engine.dispose()
     check_equal(read_history(url, config))
+    for table in ("sales", "main.sales"):
+        check_equal(read_history(url, DataConfig(query=table)))
+    assert "the query failed" in refuse(url, DataConfig(query="stock"))
     assert "the query failed" in refuse(url, DataConfig(query="select * from stock"))
     with pytest.raises(UsageError, match="needs its query"):
         read_history(url)

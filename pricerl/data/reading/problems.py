@@ -45,16 +45,16 @@ class Problem(NamedTuple):
     """Whether the problem concerns all rows, and the line is an example."""
 
     file: str = ""
-    """The file of the line, if several were read as one."""
+    """The file of the line, or with the problem, if several were read as one."""
 
     def __str__(self) -> str:
-        place = ", ".join([*([f"line {self.where}"] if self.line else []), *([self.column] if self.column else [])])
+        place = ", ".join(filter(None, (f"line {self.where}" if self.line else self.file, self.column)))
         return f"{place}: {self.text}" if place else self.text
 
     @property
     def where(self) -> str:
         """Line, and its file if there are several; empty for a problem of the whole file."""
-        return f"{self.line} of {self.file}" if self.file else str(self.line or "")
+        return " of ".join(filter(None, (str(self.line or ""), self.file)))
 
 
 def quote(cell: str) -> str:
@@ -72,7 +72,7 @@ def name_files(problems: Iterable[Problem], files: Sequence[str]) -> list[Proble
 
     def place(problem: Problem) -> Problem:
         number, line = divmod(problem.line, FILE_STEP)
-        file = files[number - 1] if number else ""
+        file = files[number - 1] if number else problem.file
         return problem._replace(line=line, text=_LINE_OF_FILE.sub(name, problem.text), file=file)
 
     return list(map(place, sorted(problems))) if files else sorted(problems)

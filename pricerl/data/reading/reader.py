@@ -26,13 +26,14 @@ from pricerl.data.reading.problems import Problem, name_files, refuse
 from pricerl.data.reading.ragged_rows import check_share, find_lost, leave_out, settle
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.data.reading.sources.csv_file import split_rows
+from pricerl.data.reading.sources.frames import Frame, read_frame
 from pricerl.data.reading.tables import Cells, Parsed, TextColumn, TextTable
 from pricerl.data.reading.value_checks import check_plausibility, check_values, merge_products
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 
 
-def read_history(path: Sources, config: DataConfig | None = None) -> History:
+def read_history(path: Sources | Frame, config: DataConfig | None = None) -> History:
     """Read, check and clean a seller's file.
 
     >>> history = pricerl.read_history("sales.csv")
@@ -42,7 +43,7 @@ def read_history(path: Sources, config: DataConfig | None = None) -> History:
     Args:
         path: file (CSV, Excel, Parquet or JSON lines, compressed or not), folder or pattern of dated files, ``-`` for
             standard input, or URL of a database; errors name it as written here. Or several of these: dated files
-            of one sales report, and the ads reports to join to it.
+            of one sales report, and the ads reports to join to it. Or a frame with the same columns.
         config: how to read ambiguous values.
 
     Returns:
@@ -52,6 +53,11 @@ def read_history(path: Sources, config: DataConfig | None = None) -> History:
         DataError: no product can be used; lists every problem with the line of the seller's own file.
     """
     config = config or DataConfig()
+    if isinstance(path, Frame):
+        table = read_frame(path, "frame")
+        return _history_from_tables(
+            [table], replace(config, decimal="." if config.decimal == "auto" else config.decimal)
+        )
     sources = list_sources(path)
     try:
         return _history_from_tables(open_tables(sources, config.query), config)
@@ -84,7 +90,7 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     problems |= {*check_currencies(parsed.cells, parsed.lines, parsed.names, table.header_line)}
     kept, unknown_days, lost, unclear = settle(parsed, summed=preset is not None)
     problems |= {*unclear}
-    every = {*problems, *lost}
+    every = {*problems, *lost, *table.unread}
     products = frame[columns.PRODUCT]
     skipped = _set_aside(problems, parsed.lines, products) if problems else []
     usable = frame[~products.isin([problem.product for problem in skipped or ()]).to_numpy() & kept]
@@ -94,7 +100,7 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     rows = f"{plural(len(lost), 'row')}, whose day counts as unknown. check FILE lists them."
     ragged = [f"Wrong number of cells or no product: {rows}"] if lost else []
     history = clean(usable, table.source, config, (*ragged, *parsed.notes, *blanked, *merged), aside, unknown_days)
-    found = sorted([*history.problems, *name_files(lost, table.files)])
+    found = sorted([*history.problems, *name_files({*lost, *table.unread}, table.files)])
     currency = parsed.currency or find_currency(parsed.cells, parsed.names)
     history = replace(history, currency=currency, problems=tuple(found))
     named = columns.PRODUCT in parsed.cells or list(products.cat.categories) != [UNNAMED_PRODUCT]

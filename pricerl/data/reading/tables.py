@@ -54,6 +54,9 @@ class TextTable:
     files: tuple[str, ...] = ()
     """Names of several files that were read as one; the first has number 1."""
 
+    unread: tuple[Problem, ...] = ()
+    """Problems of other files that could not be read."""
+
     @property
     def header(self) -> tuple[str, ...]:
         """Names in the header."""

@@ -6,25 +6,30 @@ import functools
 import glob
 import gzip
 import io
+import re
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain, takewhile
 from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 
 from pricerl.arrays import IntArray
 from pricerl.data.reading.columns import fold
-from pricerl.data.reading.problems import FILE_STEP
+from pricerl.data.reading.problems import FILE_STEP, Problem, list_names, refuse
 from pricerl.data.reading.sources import sizes
 from pricerl.data.reading.sources.csv_file import split_rows, to_utf8
 from pricerl.data.reading.sources.database import is_url, read_query
 from pricerl.data.reading.sources.sizes import check_bytes, check_size
 from pricerl.data.reading.sources.typed_files import read_json, read_parquet, read_workbook, starts_json
-from pricerl.data.reading.tables import RaggedRow, TextTable, text_frame
+from pricerl.data.reading.tables import Cells, RaggedRow, TextTable, as_categorical, text_frame
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.formatting import plural
 
@@ -33,6 +38,8 @@ _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PARQUET = b"PAR1"
+_MARKUP = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _DEEPEST = 2
 """Compressed files inside of compressed ones, such as a workbook in a zip archive."""
 
@@ -63,28 +70,70 @@ def _open(source: str, query: str | None) -> TextTable:
     if source == STANDARD_INPUT:
         return _open_bytes(_read_stdin(), "standard input")
     path = Path(source)
-    try:
-        files = [] if path.exists() else _matches(source)
-        if path.is_dir():
-            files = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
-            if not files:
-                raise DataError(source, ["is a folder without files"])
+    with _named(source):
+        files = _below(path, path) if path.is_dir() else {} if path.exists() else _matches(source)
         if not files:
+            if path.is_dir():
+                raise DataError(source, ["is a folder without files"])
             return _open_bytes(_read_file(source, path), source)
-        return join_files(source, {file.name: _open_bytes(_read_file(str(file), file), str(file)) for file in files})
+        tables = {}
+        unread = {}
+        for name, file in files.items():
+            try:
+                with _named(str(file)):
+                    table = _open_bytes(_read_file(str(file), file), str(file))
+                tables[name] = _add_partitions(table, name)
+            except DataError as error:
+                unread[name] = "; ".join(error.problems)
+        return join_files(source, tables, unread)
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Turn an error of the system into a ``DataError`` that names a source."""
+    try:
+        yield
     except PermissionError:
         raise DataError(source, ["permission denied; ask for read permission or copy the file"]) from None
     except (OSError, ValueError) as error:
         raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
 
 
-def _matches(pattern: str) -> list[Path]:
-    """Return the files that fit a pattern, by name; none for a plain name."""
-    if not glob.has_magic(pattern):
-        return []
-    path = Path(pattern)
-    found = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
-    return sorted(entry for entry in found if entry.is_file())
+def _below(folder: Path, base: Path) -> dict[str, Path]:
+    """Return the files of a folder, and of its partitions such as ``month=2025-01``, by their names below ``base``."""
+    found = {}
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith((".", "_")):  # not data: ``_SUCCESS``, ``_metadata``
+            continue
+        if entry.is_file():
+            found[entry.relative_to(base).as_posix()] = entry
+        elif "=" in entry.name:
+            found |= _below(entry, base)
+    return found
+
+
+def _matches(pattern: str) -> dict[str, Path]:
+    """Return the files that fit a pattern, or are in fitting folders, by their names below the pattern's own folder."""
+    parts = Path(pattern).parts
+    plain = list(takewhile(lambda part: not glob.has_magic(part), parts))
+    if len(plain) == len(parts):
+        return {}
+    base = Path(*plain)
+    found: dict[str, Path] = {}
+    for entry in sorted(base.glob(str(Path(*parts[len(plain) :])))):
+        found |= _below(entry, base) if entry.is_dir() else {entry.relative_to(base).as_posix(): entry}
+    return found
+
+
+def _add_partitions(table: TextTable, name: str) -> TextTable:
+    """Add the columns that a file's folders name, such as ``product=Mug``, and the file does not have itself."""
+    known = {fold(column) for column in table.header}
+    pairs = [unquote(part).partition("=") for part in name.split("/")[:-1]]
+    added = {key: "" if value == _NO_VALUE else value for key, mark, value in pairs if mark and fold(key) not in known}
+    columns: list[Cells] = [cells for _, cells in table.frame.items()]
+    columns += [as_categorical([value]).repeat(len(table.frame)) for value in added.values()]
+    ragged = tuple(row._replace(cells=(*row.cells, *added.values())) for row in table.ragged)
+    return replace(table, frame=text_frame([*table.header, *added], columns), ragged=ragged) if added else table
 
 
 def _read_file(source: str, path: Path) -> bytes:
@@ -118,6 +167,8 @@ def _open_bytes(data: bytes, source: str, depth: int = 0) -> TextTable:
     if data.startswith((_GZIP, _ZIP)) and depth < _DEEPEST:
         return _open_packed(data, source, depth)
     text, notes = to_utf8(source, data)
+    if _MARKUP.match(text):
+        raise DataError(source, ["is a web page or XML, not a table; download it again, as CSV"])
     return read_json(text, source) if starts_json(text) else split_rows(text, source, notes)
 
 
@@ -157,8 +208,12 @@ def _check_unpacked(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]
                 check_bytes(source, size, " unpacked")
 
 
-def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
+def join_files(
+    source: str, tables: Mapping[str, TextTable], unread: Mapping[str, str] = MappingProxyType({})
+) -> TextTable:
     """Join the tables of several files, by their names, in this order; one of them may be that of a folder.
+
+    Files that cannot be read, ``unread`` with their problems, are noted if they are fewer than the others.
 
     A row that two files have in common, equal in all columns, is kept once; one that a single file repeats is kept as
     often as that file has it.
@@ -166,6 +221,9 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
     Raises:
         DataError: files have other columns than the first one; names them.
     """
+    bad = [Problem(0, "", text, file=name) for name, text in unread.items()]
+    if len(bad) >= len(tables):
+        refuse(source, bad)
     first = next(iter(tables.values()))
     files: list[str] = []
     frames: list[pd.DataFrame] = []
@@ -190,6 +248,9 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
     copy = frame.groupby([*frame, owner], observed=True, sort=False).cumcount()  # number of a row's copy in its file
     kept = ~frame.assign(copy=copy).duplicated().to_numpy()
     notes = [f"{plural(len(files), 'file')} were read as one: {files[0]} to {files[-1]}."] if len(files) > 1 else []
+    if unread:
+        of = f"{len(unread)} of {plural(len(files) + len(unread), 'file')}"
+        notes.append(f"Skipped, as they cannot be read: {of} ({list_names(unread)}). check FILE lists the problems.")
     notes += [f"Rows that files have in common, read once: {(~kept).sum()}."] if not kept.all() else []
     return TextTable(
         frame[kept].reset_index(drop=True).set_axis(list(first.header), axis=1),
@@ -200,6 +261,7 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
         tuple(dict.fromkeys(chain(notes, *(part.notes for part in tables.values())))),
         tuple(ragged),
         tuple(files),
+        (*bad, *chain.from_iterable(part.unread for part in tables.values())),
     )
 
 

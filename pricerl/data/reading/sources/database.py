@@ -1,4 +1,4 @@
-"""Databases: the result of an SQL query as a table of text, by SQLAlchemy."""
+"""Databases: the result of an SQL query, or a table, as a table of text, by SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def is_url(source: str) -> bool:
 
 
 def read_query(url: str, query: str | None) -> TextTable:
-    """Return the result of an SQL query, which can read the database only, and neither write nor reach other files.
+    """Return the result of an SQL query, or a table, whose name takes the query's place.
+
+    It can read the database only, and neither write nor reach other files.
 
     Raises:
         DataError: the database cannot be opened, or the query fails.
@@ -50,7 +52,10 @@ def read_query(url: str, query: str | None) -> TextTable:
         raise DataError(url, [f"is not the URL of a database: {error}"]) from None
     try:
         with engine.connect().execution_options(stream_results=True) as connection:
-            result = connection.execute(alchemy.text(query))
+            schema, _, table = query.strip().rpartition(".")
+            is_name = re.fullmatch(r"\w+(\.\w+)?", query.strip())
+            every = alchemy.select(alchemy.text("*")).select_from(alchemy.table(table, schema=schema or None))
+            result = connection.execute(every if is_name else alchemy.text(query))
             if not result.returns_rows:
                 raise DataError(url, ["the query returns no rows; it must select them"])
             names: list[str] = list(result.keys())

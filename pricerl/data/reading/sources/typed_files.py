@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -33,7 +33,7 @@ NO_ROWS = "has no rows; one row per day is needed"
 
 def to_text(value: Any) -> str:
     """Return a cell's value as a person would write it: numbers of 15 digits, ISO dates, nothing for no value."""
-    if value is None or value is pd.NaT:
+    if value is None or value is pd.NaT or value is pd.NA:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -94,27 +94,29 @@ def read_parquet(data: bytes, source: str) -> TextTable:
     """Read a Parquet file without nested columns, which are noted, or raise a ``DataError``."""
     import pyarrow.parquet  # here, as few files need it
 
-    columns: dict[str, Cells] = {}
-    notes = []
     try:
         about = pyarrow.parquet.read_metadata(io.BytesIO(data))
         check_size(source, about.num_rows, about.num_columns)
-        if not about.num_rows:
-            raise DataError(source, [NO_ROWS])
         schema = about.schema.to_arrow_schema()
         is_text = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string)
         texts = [field.name for field in schema if any(fits(field.type) for fits in is_text)]
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data), read_dictionary=texts)  # repeated texts are held once
         check_bytes(source, _unpacked_bytes(pyarrow.parquet.ParquetFile(io.BytesIO(data))), " unpacked")
-        for field in schema:
-            if pa.types.is_nested(field.type):
-                notes.append(f"Column {field.name!r} holds nested values and was ignored.")
-            else:
-                columns[field.name] = _texts_of(file.read([field.name]).column(0), source, field.name)
+        return table_of_arrow(source, schema, lambda at: file.read([schema[at].name]).column(0))
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(source, [f"is not a whole Parquet file ({reason}); export or copy it again"]) from None
-    return table_of(source, list(columns), list(columns.values()), notes)
+
+
+def table_of_arrow(source: str, schema: pa.Schema, read: Callable[[int], pa.ChunkedArray]) -> TextTable:
+    """Return the table of the columns that ``read`` returns by place, but nested ones, which are noted."""
+    nested = [field.name for field in schema if pa.types.is_nested(field.type)]
+    kept = [at for at, field in enumerate(schema) if not pa.types.is_nested(field.type)]
+    names = [schema[at].name for at in kept]
+    columns = [_texts_of(read(at), source, name) for at, name in zip(kept, names, strict=True)]
+    return table_of(
+        source, names, columns, [f"Column {name!r} holds nested values and was ignored." for name in nested]
+    )
 
 
 def _unpacked_bytes(file: Any) -> int:
