@@ -61,9 +61,15 @@ MAX_FOLDER_LINES = {
     "evaluation/stock": 440,
     "experiments": 1271,
     "guardrails": 1530,
+<<<<<<< HEAD
     "market": 1342,
-    "market/demand": 2243,
+    "market/demand": 2264,
     "operations": 2076,
+=======
+    "market": 1342,
+    "market/demand": 2264,
+    "operations": 2076,
+>>>>>>> 5b69f6d (Let the season walk where pricerl set the price, so that a single step shows the slope)
     "operations/log": 960,
     "operations/watching": 910,
     "runs": 1040,

@@ -96,6 +96,9 @@ class Terms(NamedTuple):
     bias: tuple[float, float] | None = None
     """Prior mean and sd of the bias of the elasticity by what moved the price; None for no bias. Changes that pricerl
     made to the price have none."""
+    walk_sd: float | None = None
+    """Sd of the season's change from knot to knot, in logs, where pricerl set the price: a random walk from the last
+    knot before. None for independent knots throughout."""
     follows: bool = False
     """Whether the price followed demand. A day whose price pricerl set then has the bias of the last price before:
     pricerl began there, and demand is slow to change."""
@@ -122,6 +125,8 @@ class RegressionData:
     regular: FloatArray
     """``(D,)`` log regular price, money; without promotions the log price."""
     units: FloatArray
+    own: BoolArray
+    """``(D,)`` whether pricerl set the price."""
     age: FloatArray
     """``(D,)`` days before the end of history."""
     covariates: FloatArray
@@ -138,7 +143,7 @@ class RegressionData:
 
     def keep(self, mask: BoolArray) -> RegressionData:
         """Return the days selected by ``mask``."""
-        daily = ("log_price", "regular", "units", "age", "covariates")
+        daily = ("log_price", "regular", "units", "own", "age", "covariates")
         return replace(self, **{name: getattr(self, name)[mask] for name in daily})
 
     def without_reference(self) -> RegressionData:
@@ -154,8 +159,12 @@ class RegressionData:
 
     @property
     def design(self) -> FloatArray:
-        """Columns 1, log price, squared log regular price and the covariates, ``(D, 3 + C)``, prices over a median."""
-        centre = np.median(self.regular)
+        """Columns 1, log price, squared log regular price and the covariates, ``(D, 3 + C)``, prices over a median.
+
+        It is that of the prices that pricerl did not set: around one of its own, kept for weeks at the edge of those
+        tried, curvature would hide the slope.
+        """
+        centre = np.median(self.regular[~self.own] if not self.own.all() else self.regular)
         x = self.log_price - centre
         regular = self.regular - centre
         return np.column_stack([np.ones_like(x), x, regular**2, self.covariates])
@@ -203,7 +212,7 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
         regular, deals = _promotions(product, log_price, terms.window)
     optional = optional_covariates(product, deals)
     permanent = [
-        *_calendar(product, age, recent, terms.season_sd),
+        *_calendar(product, age, recent, terms),
         *_past_prices(product, log_price, terms),
         *_advertising(product, recent),
     ]
@@ -212,6 +221,7 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
         log_price=log_price,
         regular=regular,
         units=product.units,
+        own=product.own_days,
         age=age,
         covariates=np.stack(values, axis=1),
         ahead=np.array(ahead),
@@ -222,7 +232,7 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
     )
 
 
-def _calendar(product: ProductHistory, age: FloatArray, recent: BoolArray, season_sd: float) -> list[Covariate]:
+def _calendar(product: ProductHistory, age: FloatArray, recent: BoolArray, terms: Terms) -> list[Covariate]:
     """Return the weekdays, and the season: knots of a piecewise linear function, then the trend."""
     found = []
     if product.step_days < WEEK:
@@ -230,9 +240,15 @@ def _calendar(product: ProductHistory, age: FloatArray, recent: BoolArray, seaso
         found = [Covariate(WEEKDAY, column, 1 / WEEK, *PRIORS[WEEKDAY]) for column in weekday.T]
     oldest = float(age.max())
     spacing = max(SEASON_DAYS, oldest / MOST_KNOTS)
-    knots = np.maximum(1 - np.abs(age[:, None] - np.arange(0, oldest + spacing, spacing)) / spacing, 0)
+    places = np.arange(0, oldest + spacing, spacing)
+    knots = np.maximum(1 - np.abs(age[:, None] - places) / spacing, 0)
+    sds = np.full(len(places), terms.season_sd)
+    if terms.walk_sd is not None:
+        walked = int((places < age[product.own_days].max()).sum())  # each change lasts until today
+        knots[:, : walked + 1] = np.cumsum(knots[:, : walked + 1], axis=1)
+        sds[:walked] = terms.walk_sd
     season = np.column_stack([knots, 0.5 - age / max(oldest, spacing)])
-    priors = [(0.0, season_sd)] * knots.shape[1] + [PRIORS["trend"]]
+    priors = [*((0.0, sd) for sd in sds.tolist()), PRIORS["trend"]]
     return found + [
         Covariate("season", column, float(ahead), *prior)
         for column, ahead, prior in zip(season.T, season[recent].mean(0), priors, strict=True)
