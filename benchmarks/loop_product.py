@@ -11,7 +11,7 @@ level drifts by 2 % a week. `loop_kinds.py` lists the kinds of sellers, which ta
 The rules `tests` start the price test with the largest net value if it pays, at the latest in the fourth week, and end
 it early once its rest has none; its days count as own days. `tested` sellers have one, `cost` is what its days lost
 against the first price, in percent of what keeping earns in a quarter. `sd_first` and `sd_last` are the sds of the
-elasticity at the start and at the end.
+elasticity at the start and at the end, `sd_least` is the smallest that the prices charged could leave.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 import torch
 from loop_kinds import KINDS
-from loop_sellers import Shop, open_shop
+from loop_sellers import LEVEL_SD, Shop, open_shop
 
 from pricerl.arrays import FloatArray, limits_of
 from pricerl.data.config import DataConfig
@@ -164,6 +164,21 @@ def covers(product: Product, shop: Shop) -> bool:
     return bool(low <= shop.elasticity_at(price) <= high)
 
 
+def least_sd(shop: Shop, sd: float) -> float:
+    """Return the sd that the charged prices leave of an elasticity with ``sd`` before, if all but the level is known.
+
+    A Kalman filter of log level and elasticity; the level begins as it would be known at a constant price.
+    """
+    noise = 1 / shop.truth["parameters"]["units"] + 1 / shop.size
+    drift = LEVEL_SD**2 / WEEK
+    covariance = np.diag([(drift + math.sqrt(drift**2 + 4 * drift * noise)) / 2, sd**2])
+    for x in np.log(np.array(shop.charged) / shop.first):
+        covariance[0, 0] += drift
+        seen = covariance @ np.array([1.0, x])
+        covariance -= np.outer(seen, seen) / (seen[0] + x * seen[1] + noise)
+    return math.sqrt(covariance[1, 1])
+
+
 def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
     """Follow a rule for some weeks; return gain and whether the last interval of the elasticity covers the truth."""
     standing, opened = FIRST, Account(str(shop.frame[columns.REPORT_DATE].iloc[-1]), shop.first)
@@ -191,6 +206,7 @@ def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
         "cost": float(cost[0]) / kept * len(only) / DAYS_PER_QUARTER,
         "sd_first": sd,
         "sd_last": elasticity_sd(product),
+        "sd_least": least_sd(shop, sd),
     }
 
 
@@ -207,6 +223,7 @@ def summarise(table: pd.DataFrame, by: list[str]) -> str:
         "cost": 100 * groups["cost"].mean(),
         "sd_first": groups["sd_first"].mean(),
         "sd_last": groups["sd_last"].mean(),
+        "sd_least": groups["sd_least"].mean(),
         "sellers": groups.size(),
     }
     return pd.DataFrame(found).round(2).to_string()

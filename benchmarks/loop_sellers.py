@@ -10,7 +10,7 @@ import pandas as pd
 from loop_kinds import KINDS, Kind
 from scipy.stats import nbinom
 from shops.confounders import CROSS_ELASTICITY as CROSS
-from shops.confounders import reference_effect
+from shops.confounders import reference_effect, stockpiling_effect
 from shops.ranges import ranges_of
 from shops.records import MORNING_STOCK, STOCK_SPREAD, average_share, fill_orders
 from shops.sellers import ShopConfig
@@ -26,6 +26,9 @@ LEVEL_SD = 0.02
 
 STEEPEST_MARGIN = -1.1
 """Elasticity nearest to -1 that an informed seller believes in."""
+
+TEMPORARY = {"reference": reference_effect, "stockpiling": stockpiling_effect}
+"""Responses to changes of the price that pass, by market."""
 
 RETURNED = 0.15
 """Share of a week's units that buyers send back in one bundle."""
@@ -80,8 +83,8 @@ class Shop:
         weekday = weekday_of((last + 1 + np.arange(days)).astype(np.int64))
         units = expected_units(self.truth, prices * self.paid) * np.array(self.truth["weekday_demand"])[weekday]
         path = np.log(np.hstack([np.broadcast_to(self.past, (len(prices), past)), prices]))
-        if self.kind.market == "reference":
-            units = units * reference_effect(path)[:, past:]
+        if self.kind.market in TEMPORARY:
+            units = units * TEMPORARY[self.kind.market](path)[:, past:]
         units = units * np.exp(CROSS * _copied(path, self.kind.follow, self.first))[:, past:]
         return np.asarray(units * self.swing[past:][:days] * self.level[:days])
 

@@ -164,12 +164,17 @@ def _stockpiling(price: FloatArray, generator: np.random.Generator) -> Disturban
     while (end := start + int(generator.integers(*DEAL_DAYS, endpoint=True))) < days - WEEK:
         depth[start:end] = -generator.uniform(*DEAL_DEPTHS)
         start = end + int(generator.integers(*DEAL_GAPS, endpoint=True))
-    deal = np.exp(DEAL_ELASTICITY * depth + DEAL_APPEAL * (depth < 0))
-    stored, pantry = 0.0, np.empty(days)
-    for day in range(days):
-        pantry[day] = stored
-        stored = PANTRY_MEMORY * (stored + deal[day] - 1)
-    return Disturbance(np.round(price * np.exp(depth), 2), deal * np.exp(-PANTRY_WEIGHT * pantry), np.ones(days))
+    demand = _store(np.exp(DEAL_ELASTICITY * depth + DEAL_APPEAL * (depth < 0)))
+    return Disturbance(np.round(price * np.exp(depth), 2), demand, np.ones(days))
+
+
+def _store(deal: FloatArray) -> FloatArray:
+    """Return the demand multiplier of buyers who store what a ``deal (..., D)`` sells on top of their needs."""
+    stored, pantry = np.zeros(deal.shape[:-1]), np.empty(deal.shape)
+    for day in range(deal.shape[-1]):
+        pantry[..., day] = stored
+        stored = PANTRY_MEMORY * (stored + deal[..., day] - 1)
+    return np.asarray(deal * np.exp(-PANTRY_WEIGHT * pantry))
 
 
 def _jump(price: FloatArray, generator: np.random.Generator) -> Disturbance:
@@ -189,12 +194,22 @@ def _jump(price: FloatArray, generator: np.random.Generator) -> Disturbance:
 
 def reference_effect(x: FloatArray) -> FloatArray:
     """Return the demand multiplier of buyers who remember prices, for log prices ``x (..., D)`` from day 1 on."""
-    reference, effect = x[..., 0], np.empty(x.shape)
+    rise = _rises(x)
+    return np.exp(GAIN * np.maximum(-rise, 0) - LOSS * np.maximum(rise, 0))
+
+
+def stockpiling_effect(x: FloatArray) -> FloatArray:
+    """Return that of buyers who store what is cheaper than they remember, also if the price is to stay."""
+    return _store(np.exp(DEAL_ELASTICITY * np.minimum(_rises(x), 0)))
+
+
+def _rises(x: FloatArray) -> FloatArray:
+    """Return by how much log prices ``x (..., D)`` are above the remembered one."""
+    reference, rise = x[..., 0], np.empty(x.shape)
     for day in range(x.shape[-1]):
-        rise = x[..., day] - reference
-        effect[..., day] = GAIN * np.maximum(-rise, 0) - LOSS * np.maximum(rise, 0)
+        rise[..., day] = x[..., day] - reference
         reference = REFERENCE_MEMORY * reference + (1 - REFERENCE_MEMORY) * x[..., day]
-    return np.exp(effect)
+    return rise
 
 
 def _busy_weeks(days: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
