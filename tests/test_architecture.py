@@ -62,20 +62,20 @@ MAX_FOLDER_LINES = {
     "experiments": 1271,
     "guardrails": 1530,
 <<<<<<< HEAD
-    "market": 1342,
-    "market/demand": 2264,
-    "operations": 2076,
+    "market": 1347,
+    "market/demand": 2266,
+    "operations": 2083,
 =======
-    "market": 1342,
-    "market/demand": 2264,
-    "operations": 2076,
+    "market": 1347,
+    "market/demand": 2266,
+    "operations": 2083,
 >>>>>>> 5b69f6d (Let the season walk where pricerl set the price, so that a single step shows the slope)
     "operations/log": 960,
     "operations/watching": 910,
     "runs": 1040,
     "sac": 1690,
     "simulation": 480,
-    "training": 2280,
+    "training": 2282,
     "training/callbacks": 520,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""

@@ -82,13 +82,18 @@ def find_pool(
     known: Mapping[str, Evidence] = MappingProxyType({}),
     spread: Callable[[Callable[[ProductHistory], Evidence], Sequence[ProductHistory]], Iterable[Evidence]] = map,
 ) -> Pool | None:
-    """Return the evidence on elasticities, ``known`` included, found by ``spread``; None without a pooled prior."""
-    names = [product.product for product in products]
-    if not config.pool or len({*known, *names}) < FEWEST_POOLED:
+    """Return the evidence on elasticities, None without a pooled prior.
+
+    It is what is ``known`` from training, so that a product's prior does not change with the others' newest days, or
+    else that of the ``products``, found by ``spread``.
+    """
+    if not config.pool or len({*known, *(product.product for product in products)}) < FEWEST_POOLED:
         return None
     settings = config.resolved()
-    found = spread(partial(find_evidence, settings=settings), products)
-    return Pool({**known, **dict(zip(names, found, strict=True))}, settings)
+    new = [product for product in products if product.product not in known]
+    evidence = spread(partial(find_evidence, settings=settings), new)
+    found = {product.product: item for product, item in zip(new, evidence, strict=True)}
+    return Pool(known or found, settings, found)
 
 
 def _fit_product(

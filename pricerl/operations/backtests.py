@@ -21,8 +21,7 @@ from pricerl.evaluation.backtest import Backtest, HorizonScore, run_backtests
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.models import DEMAND_MODELS
-from pricerl.market.demand.pooling import Evidence
-from pricerl.market.fitting import find_pool
+from pricerl.market.demand.pooling import Pool
 from pricerl.operations.log.provenance import hash_code, hash_history, hash_own_code, hash_settings
 from pricerl.operations.processes import Workers
 from pricerl.progress import stage
@@ -45,13 +44,12 @@ class BacktestTask(NamedTuple):
     seed: int
     threads: int
     precision: MatmulPrecision
-    evidence: Mapping[str, Evidence]
-    """Evidence on the elasticities of the catalogue's products that are not in this history, by name."""
+    pool: Pool | None
+    """Evidence on the elasticities of the catalogue."""
 
     def run(self) -> Mapping[str, Backtest]:
         """Compute the backtests."""
-        pool = find_pool(self.preprocessor.products, self.demand, self.evidence)
-        return run_backtests(self.preprocessor, self.demand, self.cost, self.seed, pool=pool)
+        return run_backtests(self.preprocessor, self.demand, self.cost, self.seed, pool=self.pool)
 
 
 def find_backtests(run: Run) -> Mapping[str, Backtest] | None:
@@ -87,16 +85,12 @@ def backtest_task(run: Run) -> BacktestTask:
     data = run.pricing
     options = run.options
     settings = data.market_config, data.cost, data.seed, options.threads, options.matmul_precision
-    others = data.evidence.keys() - set(data.preprocessor.names)
-    return BacktestTask(data.preprocessor, *settings, {name: data.evidence[name] for name in others})
+    return BacktestTask(data.preprocessor, *settings, data.pool)
 
 
 def fingerprint(task: BacktestTask) -> str:
     """Hash the histories, the settings, the code, a user's own included, and the libraries that determine backtests."""
-    model: Any = DEMAND_MODELS[task.demand.demand]
-    while isinstance(model, partial):
-        model = model.func
-    modules = {model.__module__, *(type(item).__module__ for item in (task.preprocessor, task.demand, task.cost))}
+    modules = {type(item).__module__ for item in (task.preprocessor, task.demand, task.cost)}
     return hash_settings(
         {
             "history": hash_history(task.preprocessor.products),
@@ -104,13 +98,26 @@ def fingerprint(task: BacktestTask) -> str:
             "demand": asdict(task.demand),
             "cost": asdict(task.cost),
             "seed": task.seed,
-            "evidence": {name: list(item) for name, item in task.evidence.items()},
+            "evidence": describe_pool(task.pool),
             "compute": [task.threads, task.precision],
             "code": hash_code(),
-            "own_code": hash_own_code(modules),
+            "own_code": hash_own_code({find_module(task.demand), *modules}),
             "versions": [python_version(), np.__version__, scipy.__version__, str(torch.__version__)],
         }
     )
+
+
+def find_module(demand: DemandConfig) -> str:
+    """Return the name of the module of a demand model."""
+    model: Any = DEMAND_MODELS[demand.demand]
+    while isinstance(model, partial):
+        model = model.func
+    return str(model.__module__)
+
+
+def describe_pool(pool: Pool | None) -> dict[str, list[Any]]:
+    """Return the evidence of a catalogue as plain values, by product."""
+    return {} if pool is None else {name: list(item) for name, item in pool.evidence.items()}
 
 
 def write_backtests(path: Path, key: str, backtests: Mapping[str, Backtest]) -> None:

@@ -29,7 +29,7 @@ from pricerl.evaluation.scores import score_episodes, score_paths
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.pooling import Evidence, Pool
+from pricerl.market.demand.pooling import NO_EVIDENCE, Evidence, Pool
 from pricerl.market.fitting import find_pool, fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
@@ -103,7 +103,7 @@ class PricingDataModule(ReplayDataModule):
         self.portable = False
         """Whether checkpoints leave the history out."""
         self.evidence: dict[str, Evidence] = {}
-        """Evidence on the elasticities of the products trained on, by name; empty before a checkpoint is read."""
+        """Evidence on the elasticities of the products trained on, by name; empty while they are trained on."""
         self.problems: tuple[Problem, ...] = ()
         """Problems of products that were skipped and of days that are unknown for their rows."""
         self.backtests: Mapping[str, Backtest] | None = None
@@ -154,7 +154,7 @@ class PricingDataModule(ReplayDataModule):
 
     @cached_property
     def pool(self) -> Pool | None:
-        """Evidence on the elasticities of the catalogue: of this history, and of training for its other products."""
+        """Evidence on the elasticities of the catalogue: that of training."""
         return find_pool(self.preprocessor.products, self.market_config, self.evidence)
 
     @cached_property
@@ -240,7 +240,6 @@ class PricingDataModule(ReplayDataModule):
         super().load_state_dict(state_dict)
         trained = state_dict["preprocessor"]
         self.found_currency = state_dict.get("currency", "")
-        self.evidence = {name: Evidence(*item) for name, item in state_dict.get("evidence", {}).items()}
         self.problems = tuple(Problem(*item) for item in state_dict.get("problems", ()))
         if self.path is not None:
             fitted = DataPreprocessor.refit(self._read(), trained)
@@ -253,6 +252,12 @@ class PricingDataModule(ReplayDataModule):
             raise UsageError("the checkpoint is portable, it holds no history; name the file with --data.path")
         self.check_products(trained["names"], fitted.names)
         self.preprocessor = self._marked(fitted)
+        self.evidence = {}
+        if self.trainer is None and (stored := state_dict.get("evidence")):  # a training that goes on finds it again
+            known = set(trained["names"])
+            groups = {product.product: product.group for product in fitted.products if product.product in known}
+            self.evidence = {name: NO_EVIDENCE._replace(group=group) for name, group in groups.items()}
+            self.evidence |= {name: Evidence(*item) for name, item in stored.items()}
         self.backtests = None
         for name in ("market", "dynamics", "pool"):
             self.__dict__.pop(name, None)

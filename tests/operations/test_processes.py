@@ -94,7 +94,7 @@ def test_a_process_has_the_settings_and_the_demand_model_of_this_one_and_imports
 
 def test_a_process_computes_the_same_backtests_to_the_last_bit(workers: Workers, simulated) -> None:
     shop = simulated(SellerConfig(days=120))
-    task = BacktestTask(shop, DemandConfig(num_draws=16), CostConfig(), 3, 1, "highest", {})
+    task = BacktestTask(shop, DemandConfig(num_draws=16), CostConfig(), 3, 1, "highest", None)
     finish = workers.submit(BacktestTask.run, task)
     assert task.run()["simulated seller"].origins > 4
     assert finish() == task.run()

@@ -15,7 +15,7 @@ sqrt(1 - rho) u_i)`` with its prior mean ``m`` and sd ``s``, and standard normal
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import fsum
 from typing import NamedTuple
@@ -128,12 +128,14 @@ class Pool:
     """By product name."""
     settings: DemandSettings
     """Settings whose prior elasticity and sd are the general prior."""
+    own: Mapping[str, Evidence] = field(default_factory=dict)
+    """Evidence on products that came later, which counts for themselves only."""
 
     def prior(self, product: str) -> Tabulated | None:
         """Return the prior that the other products imply; None if fewer than ``FEWEST_POOLED`` have evidence."""
         if sum(item.known for item in self.evidence.values()) < FEWEST_POOLED:
             return None
-        own = self.evidence.get(product, NO_EVIDENCE)
+        own = self.evidence.get(product) or self.own.get(product, NO_EVIDENCE)
         general = self._general
         likelihood = _likelihood([own], self._eta)[0] if own.known else None
         density = self._level("").without(product, likelihood, general)
