@@ -80,7 +80,10 @@ def run_stages(path: Path, products: int, out: Path) -> None:
     with stage("advise", products):
         advice = advise(raise_prices, dynamics, decision, HORIZON, backtests)
     with stage("table, document, pages", products):
-        show_set(out, stage_set(out, render_files(advice, About(str(path), "balanced"), formatter)))
+        show_set(
+            out,
+            stage_set(out, render_files([item.to_dict() for item in advice], About(str(path), "balanced"), formatter)),
+        )
 
 
 def main() -> None:

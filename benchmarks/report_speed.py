@@ -135,7 +135,7 @@ def main() -> None:
     about = About("made-up.csv", "balanced", "0" * 12, "0" * 12)
     with tempfile.TemporaryDirectory() as folder:
         for count in dict.fromkeys((1, products)):
-            advice = [made_up_advice(index) for index in range(count)]
+            advice = [made_up_advice(index).to_dict() for index in range(count)]
             started = time.perf_counter()
             out = Path(folder) / str(count)
             show_set(out, stage_set(out, render_files(advice, about, Formatter())))

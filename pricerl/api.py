@@ -141,7 +141,7 @@ def advise(
     )
     run = run_lightning("fit", words)
     with run.held:
-        advice, files, _, _ = deliver(run)
+        advice, _, files, _, _ = deliver(run)
     return Advice(tuple(advice), files, run.formatter)
 
 

@@ -55,6 +55,6 @@ class Advice(Sequence[ProductAdvice]):
 
     def table(self) -> pd.DataFrame:
         """Return ``advice.csv`` as a frame: a row per product and day, unknown cells missing."""
-        text = render_csv(list(self.products), max(PLAIN_DIGITS, self.formatter.price_decimals))
+        text = render_csv([item.to_dict() for item in self.products], max(PLAIN_DIGITS, self.formatter.price_decimals))
         texts = {"Product": "string", "Grade": "string", "Source": "string", "Reason": "string"}
         return pd.read_csv(io.StringIO(text), parse_dates=["Date"], dtype=texts, keep_default_na=False, na_values=[""])

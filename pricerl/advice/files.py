@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pricerl import __version__
 from pricerl.advice.exports import DOCUMENT, OUTCOMES, PRICES, REORDERS, WORKBOOK
 from pricerl.advice.report.render import INDEX, render_pages
-from pricerl.advice.result import ProductAdvice
+from pricerl.advice.sentences.verdict import Record
 from pricerl.errors import PROBLEMS, UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter, csv_text, safe_text
 from pricerl.writing import refuse_folders
@@ -70,51 +70,50 @@ class ReportConfig:
 
 
 def render_files(
-    advice: list[ProductAdvice],
+    products: Sequence[Record],
     about: About,
     formatter: Formatter,
     problems: str = "",
 ) -> dict[str, str]:
     """Return table, document and pages of an advice as texts by name.
 
-    Products that were skipped add their ``problems``, products with stock their planned orders at the supplier.
+    The ``products`` are those of ``advice.json``. Products that were skipped add their ``problems``, products with
+    stock their planned orders at the supplier.
     """
     content = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
-    content["products"] = [item.to_dict() for item in advice]
+    content["products"] = products
     document = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=float)
     pages = dict(render_pages(json.loads(document)))
-    tables = {TABLE: render_csv(advice, max(PLAIN_DIGITS, formatter.price_decimals))}
-    optional = {PROBLEMS: problems, REORDERS: _render_reorders(advice)}
+    tables = {TABLE: render_csv(products, max(PLAIN_DIGITS, formatter.price_decimals))}
+    optional = {PROBLEMS: problems, REORDERS: _render_reorders(products)}
     return {**tables, DOCUMENT: f"{document}\n", **pages, **{name: text for name, text in optional.items() if text}}
 
 
-def _render_reorders(advice: list[ProductAdvice]) -> str:
+def _render_reorders(products: Sequence[Record]) -> str:
     """Return ``reorders.csv``: one row per planned order at the supplier; empty where no stock is known."""
-    stocks = [(item.product, item.stock) for item in advice if item.stock is not None]
-    rows = [
-        (safe_text(name), day, f"{units:g}", arrives) for name, stock in stocks for day, units, arrives in stock.orders
-    ]
+    stocks = [(item["product"], item["stock"]["orders"]) for item in products if item["stock"] is not None]
+    rows = [(safe_text(name), day, f"{units:g}", arrives) for name, orders in stocks for day, units, arrives in orders]
     return csv_text([("Product", "Order On", "Units", "Arrives"), *rows]) if stocks else ""
 
 
-def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
+def render_csv(products: Sequence[Record], decimals: int) -> str:
     """Return ``advice.csv``: one row per product and day, unknown cells empty."""
     rows: list[Sequence[str]] = [COLUMNS.split(",")]
-    for item in advice:
-        better = None if item.uplift is None else item.uplift.probability_better
-        for day in item.days:
-            prices = (item.current_price, day.recommended_price, day.price_low, day.price_high)
-            outcomes = [value for name in OUTCOMES for value in getattr(day, name) or (None, None, None)]
-            conversions = [None if share is None else share.mean for share in (day.organic, day.ad)]
+    for item in products:
+        better = None if item["uplift"] is None else item["uplift"]["probability_better"]
+        for day in item["days"]:
+            prices = (item["current_price"], *(day[name] for name in ("recommended_price", "price_low", "price_high")))
+            outcomes = [value for name in OUTCOMES for value in day[name] or (None, None, None)]
+            conversions = [None if day[name] is None else day[name][0] for name in ("organic", "ad")]
             texts = [
-                safe_text(item.product),
-                day.date,
+                safe_text(item["product"]),
+                day["date"],
                 *(f"{price:.{decimals}f}" for price in prices),
                 *("" if value is None else f"{value:.2f}" for value in (*outcomes, *conversions)),
                 "" if better is None else f"{better:.3f}",
-                item.decision.grade,
-                item.decision.source,
-                safe_text(f"{item.reason} ({day.note})" if day.note else item.reason),
+                item["decision"]["grade"],
+                item["decision"]["source"],
+                safe_text(f"{item['reason']} ({day['note']})" if day["note"] else item["reason"]),
             ]
             rows.append(texts)
     return csv_text(rows)

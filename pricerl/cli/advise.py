@@ -33,6 +33,7 @@ from pricerl.operations.catalogue import CHUNK, Advised, Chunk, relate, split
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head
 from pricerl.operations.log.orders import doubt_price
 from pricerl.operations.log.provenance import describe_origin, shorten
+from pricerl.operations.log.unchanged import find_bases, find_unchanged
 from pricerl.operations.processes import Workers
 from pricerl.operations.shop import Prepared, Shop, choose_product, day_of
 from pricerl.progress import stage
@@ -147,24 +148,24 @@ def make_advice(
     run: Run,
     entries: Sequence[Entry],
     backtests: Mapping[str, Backtest] | None,
-    most: int | None = None,
+    rows: Sequence[int] | None = None,
     origin: Entry | None = None,
 ) -> Advised:
-    """Advise on the products of a run, subject to kill switch, orders and track record.
+    """Advise on the products of a run, or on those in some ``rows``, subject to kill switch, orders and track record.
 
-    The ``entries`` are those of its log before this advice. Backtests are computed if absent, ``most`` limits the
-    products, and ``origin`` is that of the decisions for the log; None if they are not to be recorded.
+    The ``entries`` are those of its log before this advice. Backtests are computed if absent, and ``origin`` is that of
+    the decisions for the log; None if they are not to be recorded.
     """
     data = run.pricing
     prepared = data.preprocessor
     workers = Workers.of(run)
-    if backtests is None and len(prepared.products) <= CHUNK:
+    if backtests is None and len(prepared.products) <= CHUNK and (rows is None or len(rows) == len(prepared.products)):
         with stage("testing the forecast on past days"):
             backtests = backtest_task(run).run()
     with stage("deciding on the prices"):
         if "market" not in vars(data):
             data.pool = find_pool(prepared.products, data.market_config, data.evidence, workers.map)
-        chunks = list(split(run, entries, backtests, most, origin))
+        chunks = list(split(run, entries, backtests, rows, origin))
         parts = relate(chunks, workers.map(Chunk.run, chunks), workers)
     advice = [item for part in parts for item in part.advice]
     drafts = [item for part in parts for item in part.drafts]
@@ -174,23 +175,34 @@ def make_advice(
     return Advised(advice, drafts, scores, notes)
 
 
-def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, Shop, str]:
-    """Record an advice and publish its files; return both, the shop after it, and a sentence about its log entries."""
+def deliver(run: Run) -> tuple[list[ProductAdvice], Sequence[Record], AdviceFiles, Shop, str]:
+    """Advise on the products about which something is new, record the advice on all, and publish its files.
+
+    Return the new advice, the records of all products, the files, the shop after it, and a sentence about its entries.
+    """
     from pricerl.cli.train import remove_old_generations  # imports Lightning
     from pricerl.operations.tracking import track_advice
 
     shop = Shop.open(RunFolder(run.folder), run.options.today)
-    origin = describe_origin(run, day_of(run.options.today, run.pricing))
     entries = shop.log.entries
-    advised = make_advice(run, entries, find_backtests(run), origin={**origin, "seen": len(entries)})
-    keep_backtests(run, advised.backtests)
-    advice = advised.advice
-    files = _render(run, advice, origin, shop.log.head)
+    origin = {**describe_origin(run, day_of(run.options.today, run.pricing)), "seen": len(entries)}
+    bases = find_bases(run, origin)
+    kept = find_unchanged(run, shop, origin, bases)
+    rows = [row for row, name in enumerate(bases) if name not in kept]
+    advised = make_advice(run, entries, find_backtests(run) if rows else {}, rows, origin)
+    if kept:
+        print_notes([f"nothing is new for {len(kept):,} of {plural(len(bases), 'product')}: the last advice stands"])
+    else:
+        keep_backtests(run, advised.backtests)
+    for item, draft in zip(advised.advice, advised.drafts, strict=True):
+        kept[item.product] = (item.to_dict(), {**draft, "basis": bases[item.product]})
+    records, drafts = zip(*(kept[name] for name in bases), strict=True)
+    files = _render(run, records, origin, shop.log.head)
     if not run.is_global_zero:
-        return advice, AdviceFiles.of(run.folder), shop, ""
+        return advised.advice, records, AdviceFiles.of(run.folder), shop, ""
     trained = run.generation if run.command == "fit" else None
     prepared = Prepared(run.home, files, run.configs["report"].excel)
-    written, after = shop.record(advised.drafts, prepared, trained)
+    written, after = shop.record(drafts, prepared, trained)
     if trained is not None:
         remove_old_generations(run)
     in_force = run.home == after.home
@@ -198,11 +210,11 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, Shop, str]:
     if run.options.out:
         after.publish_copy(prepared._replace(home=Path(run.options.out)))
         paths = AdviceFiles.of(Path(run.options.out))
-    track_advice(run, advice, paths)
-    first = written[-len(advice)]["id"]
+    track_advice(run, records, paths)
+    first = written[-len(records)]["id"]
     last = written[-1]["id"]
     named = f"entry {first}" if first == last else f"entries {first} to {last}"
-    return advice, paths, after, f"recorded: {named} of {shop.log_path}"
+    return advised.advice, records, paths, after, f"recorded: {named} of {shop.log_path}"
 
 
 def _score(run: Run) -> int:
@@ -211,30 +223,31 @@ def _score(run: Run) -> int:
     if not run.advises or not run.is_global_zero:
         return EXIT_OK
     shop = Shop.open(RunFolder(run.folder), run.options.today)
-    advised = make_advice(run, shop.log.entries, find_backtests(run), None if run.options.out else MOST_SCORED)
     number = len(run.pricing.preprocessor.products)
+    rows = range(number if run.options.out else min(number, MOST_SCORED))
+    advised = make_advice(run, shop.log.entries, find_backtests(run), rows)
     if len(advised.advice) == number:
         keep_backtests(run, advised.backtests)
-    for item in advised.advice[:MOST_SCORED]:
-        write_lines(["", *score_lines(item.to_dict(), run.formatter)])
+    records = [item.to_dict() for item in advised.advice]
+    for record in records[:MOST_SCORED]:
+        write_lines(["", *score_lines(record, run.formatter)])
     if number > MOST_SCORED:
         write_lines(["", f"… and {number - MOST_SCORED} more products"])
     if run.options.out:
         origin = describe_origin(run, day_of(run.options.today, run.pricing))
-        files = _render(run, advised.advice, origin, shop.log.head)
+        files = _render(run, records, origin, shop.log.head)
         shop.publish_copy(Prepared(Path(run.options.out), files, run.configs["report"].excel))
     return EXIT_OK
 
 
 def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
-    advice, files, shop, recorded = deliver(run)
-    if costless := [item.product for item in advice if f"stock {COSTLESS}" in item.data_quality["reasons"]]:
+    _, products, files, shop, recorded = deliver(run)
+    if costless := [item["product"] for item in products if f"stock {COSTLESS}" in item["data_quality"]["reasons"]]:
         print_notes([f"stock of {list_names(costless)} {COSTLESS}."])
     if run.options.format == "json":
         write_json(json.loads(files.document.read_text(encoding="utf-8")))
     else:
-        products = [item.to_dict() for item in advice]
         name = needed_name(run.folder, LOG_FILE)
         write_lines(block_lines(products, run.formatter, Place(files.report, name, today=shop.today.isoformat())))
         if run.options.verbose:
@@ -248,10 +261,10 @@ def print_advice(run: Run) -> int:
         if shop.outbox.rows or shop.outbox.notes:
             for at, line in enumerate(outbox_lines(shop)):
                 write_lines(wrapped(line, "" if at else "Prices"))
-    return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
+    return EXIT_NOT_ENOUGH_EVIDENCE if all(item["decision"]["lacks_evidence"] for item in products) else EXIT_OK
 
 
-def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) -> dict[str, str]:
+def _render(run: Run, products: Sequence[Record], origin: Entry, head: Head) -> dict[str, str]:
     """Return the texts of table, document, page and problems of an advice by name."""
     data = run.pricing
     about = About(
@@ -265,7 +278,7 @@ def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) ->
         decision_log={"entries": head.entries, "hash": head.hash},
     )
     with stage("writing the report"):
-        return render_files(advice, about, run.formatter, problem_table(data.problems) if data.problems else "")
+        return render_files(products, about, run.formatter, problem_table(data.problems) if data.problems else "")
 
 
 def _evidence(product: Record, f: Formatter) -> list[str]:

@@ -203,24 +203,24 @@ def split(
     run: Run,
     entries: Sequence[Entry],
     backtests: Mapping[str, Backtest] | None,
-    most: int | None = None,
+    rows: Sequence[int] | None = None,
     origin: Entry | None = None,
 ) -> Iterator[Chunk]:
-    """Split a run's products, or the first ``most`` of them, into chunks; the other arguments are those of `Chunk`."""
+    """Split a run's products, or those in some ``rows``, into chunks; the other arguments are those of `Chunk`."""
     advisor = Advisor.of(run)
     data = run.pricing
     tested = tested_products(data.preprocessor)
     fitted = "market" in vars(data)
     benchmark = None
-    wanted = advisor.catalogue if most is None else min(most, advisor.catalogue)
-    if fitted and wanted == advisor.catalogue <= CHUNK and advisor.step_discount is not None:
+    wanted = range(advisor.catalogue) if rows is None else rows
+    if fitted and len(wanted) == advisor.catalogue <= CHUNK and advisor.step_discount is not None:
         benchmark = data.benchmark(run.module, dynamics=data.dynamics_on_cpu)
-    for first in range(0, wanted, CHUNK):
-        rows = range(first, min(first + CHUNK, wanted))
-        prepared = data.preprocessor.select(rows)
+    for first in range(0, len(wanted), CHUNK):
+        part = wanted[first : first + CHUNK]
+        prepared = data.preprocessor.select(part)
         names = set(prepared.names)
         known = [entry for entry in entries if entry.get("product") is None or entry["product"] in names]
-        market = data.market.select(rows).to("cpu") if fitted else None
+        market = data.market.select(part).to("cpu") if fitted else None
         scores = None if backtests is None else {name: backtests[name] for name in prepared.names if name in backtests}
         yield Chunk(advisor, prepared, data.pool, market, benchmark, known, scores, tested, origin)
 

@@ -20,7 +20,7 @@ from pricerl.training.run import Run
 
 if TYPE_CHECKING:
     from pricerl.advice.files import AdviceFiles
-    from pricerl.advice.result import ProductAdvice
+    from pricerl.advice.sentences.verdict import Record
 
 GIT_SECONDS = 5
 """Longest wait for the version control's answer, in seconds; it takes milliseconds."""
@@ -80,7 +80,7 @@ def find_commit(file: Path) -> str | None:
     return done.stdout.split()[0]
 
 
-def track_advice(run: Run, advice: Sequence[ProductAdvice], files: AdviceFiles) -> None:
+def track_advice(run: Run, advice: Sequence[Record], files: AdviceFiles) -> None:
     """Log published advice to the run in Weights & Biases, if there is one, and after a training its generation."""
     trained = run.command == "fit"
     if (active := _active_run()) is None or not (trained or run.options.wandb):
@@ -90,18 +90,18 @@ def track_advice(run: Run, advice: Sequence[ProductAdvice], files: AdviceFiles) 
     with files.table.open(newline="", encoding="utf-8") as file:
         content: list[Any] = list(csv.reader(file))
     rows: list[Any] = []
-    for item, found in ((item, item.details.curves) for item in advice if item.details is not None):
-        pairs = zip(found.price, found.units, strict=True)
-        rows += [[item.product, *map(float, (price, *units))] for price, units in pairs]
+    for item, found in ((item, item["details"]["curves"]) for item in advice if item["details"] is not None):
+        pairs = zip(found["price"], found["units"], strict=True)
+        rows += [[item["product"], *map(float, (price, *units))] for price, units in pairs]
     curves = wandb.Table(columns=["Product", "Price", "Units", "Units Low", "Units High"], data=rows)
     report = wandb.Html(files.report.read_text(encoding="utf-8"), inject=False)
     plot = wandb.plot.line(curves, "Price", "Units", stroke="Product", title="Demand curve")
     table = wandb.Table(columns=content[0], data=content[1:])
     active.log({"advice": table, "report": report, "demand_curves": curves, "demand_curve": plot})
     for item in advice:
-        if item.alarm is not None:
-            active.alert(f"kill switch: {item.product}", item.decision.why, level="WARN")
-    if all(item.decision.lacks_evidence for item in advice):
+        if item["alarm"] is not None:
+            active.alert(f"kill switch: {item['product']}", item["decision"]["why"], level="WARN")
+    if all(item["decision"]["lacks_evidence"] for item in advice):
         active.alert("not enough evidence", "The advice for every product is to keep the price.", level="WARN")
     if trained:
         track_generation(run)

@@ -48,7 +48,6 @@ def test_the_work_list_says_on_how_many_products_forecasts_were_tested() -> None
     good = {"backtest": backtest_of(0.4, 0.4, 0.4)}
     poor = {"backtest": backtest_of(0.6, coverage=0.8)}
     assert judge_backtests([good, poor, *[{"backtest": None}] * 1998], PLAIN) == (
-        "Forecasts of the past were tested on 2 of 2,000 products, a random sample. Their 90 % intervals contained 35 "
-        "of 40 days, and 1 of 2 products were forecast better than by the 7-day mean."
+        "The forecast was tested on 2 of 2,000 products, a random sample; its 90 % intervals contained 35 of 40 days."
     )
     assert judge_backtests([good, poor], PLAIN) == "" == judge_backtests([{"backtest": None}] * 2, PLAIN)

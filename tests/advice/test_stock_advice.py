@@ -73,7 +73,7 @@ def found(market):
 
 
 def written(item):
-    files = render_files([item], About("seller.csv", "profit"), EURO)
+    files = render_files([item.to_dict()], About("seller.csv", "profit"), EURO)
     return files, json.loads(files["advice.json"])
 
 

@@ -213,31 +213,27 @@ def bias_words(product: Record, f: Formatter) -> list[str]:
 
 def judge_backtest(backtest: Record, f: Formatter) -> str:
     """Return the horizons at which the forecast beat the mean of seven rows, and the coverage of its intervals."""
-    scores = backtest["scores"]
-    days = sum(row["days"] for row in scores)
-    inside = round(sum(row["days"] * row["coverage"] for row in scores))
-    lost = [str(row["days_ahead"]) for row in scores if row["skill"] <= 0]
+    lost = [str(row["days_ahead"]) for row in backtest["scores"] if row["skill"] <= 0]
     verdict = f"The forecast beat the 7-{f.period} mean at every horizon"
     if lost:
         listed = " and ".join([", ".join(lost[:-1]), lost[-1]] if len(lost) > 1 else lost)
         verdict = f"The forecast did not beat the 7-{f.period} mean {listed} {'day' if lost == ['1'] else 'days'} ahead"
-    return f"{verdict}; its 90 % intervals contained {inside} of {days} {f.period}s."
+    return f"{verdict}; {_coverage_words(backtest['scores'], f)}"
+
+
+def _coverage_words(scores: Sequence[Record], f: Formatter) -> str:
+    days = sum(row["days"] for row in scores)
+    inside = round(sum(row["days"] * row["coverage"] for row in scores))
+    return f"its 90 % intervals contained {inside:,} of {days:,} {f.period}s."
 
 
 def judge_backtests(products: Sequence[Record], f: Formatter) -> str:
-    """Return how the forecasts fared on the tested products of a catalogue; empty if none were tested, or all."""
+    """Return how the forecast fared on the tested products of a catalogue; empty if none were tested, or all."""
     tested = [product["backtest"]["scores"] for product in products if product["backtest"]]
     if not tested or len(tested) == len(products):
         return ""
-    rows = [row for scores in tested for row in scores]
-    inside = round(sum(row["days"] * row["coverage"] for row in rows))
-    days = sum(row["days"] for row in rows)
-    better = sum(sum(row["skill"] for row in scores) > 0 for scores in tested)
-    return (
-        f"Forecasts of the past were tested on {len(tested):,} of {len(products):,} products, a random sample. Their "
-        f"90 % intervals contained {inside:,} of {days:,} {f.period}s, and {better:,} of {len(tested):,} products were "
-        f"forecast better than by the 7-{f.period} mean."
-    )
+    words = f"The forecast was tested on {len(tested):,} of {len(products):,} products, a random sample"
+    return f"{words}; {_coverage_words([row for scores in tested for row in scores], f)}"
 
 
 def order_lines(orders: Sequence[Record], f: Formatter) -> list[str]:

@@ -136,6 +136,10 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     """Number of the order that the advice follows; 0 if there is none."""
     test: Count = 0
     """Number of the price test whose schedule the advice follows; 0 if there is none."""
+    basis: str = ""
+    """Hash of everything but log and day that the advice depends on; entries of older versions have none."""
+    kept: Count = 0
+    """Number of the advice that stands, as nothing about the product was new; 0 if this one was computed."""
 
 
 class OverrideEntry(LogEntry, tag="override", kw_only=True):

@@ -1,0 +1,115 @@
+"""Products about which nothing is new since their last advice, which therefore stands.
+
+An advice depends on what `find_bases` hashes, on the log's entries about the product and, while the account of its
+quarter is open, on the day. Prices that stand pass the limits in force through the outbox, as all others do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import date, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from pricerl.advice.files import read_advice
+from pricerl.decide.account import DAYS_TO_UNDO, days_left
+from pricerl.decide.standing import Account
+from pricerl.evaluation.backtest import tested_products
+from pricerl.evaluation.plan_benchmark import FEWEST_DRAWS, MOST_ROWS
+from pricerl.operations.backtests import describe_pool, find_module
+from pricerl.operations.log.decision_log import Entry, stamp
+from pricerl.operations.log.orders import ADVICE, OVERRIDE, PAUSE, PRICE_TEST
+from pricerl.operations.log.provenance import hash_history, hash_own_code, hash_settings
+from pricerl.operations.shop import Shop
+
+if TYPE_CHECKING:
+    from pricerl.training.run import Run
+
+Kept = tuple[dict[str, Any], Entry]
+"""Advice that stands: the product's record in ``advice.json``, and its entry for the log."""
+
+
+def find_bases(run: Run, origin: Entry) -> dict[str, str]:
+    """Hash all but log and day that each product's advice depends on; ``origin`` is that of `describe_origin`.
+
+    Of other products only relations count, the evidence of training, and up to some number how many there are.
+    """
+    data = run.pricing
+    prepared = data.preprocessor
+    modules = {find_module(data.market_config), type(run.module).__module__, type(data).__module__}
+    shared = hash_settings(
+        {
+            **{name: origin["hashes"][name] for name in ("config", "model", "code")},
+            **{name: origin[name] for name in ("versions", "threads", "matmul_precision")},
+            "own_code": hash_own_code(modules),
+            "formatter": asdict(run.formatter),
+            "pool": describe_pool(data.pool),
+            "products": min(len(prepared.names), MOST_ROWS // FEWEST_DRAWS),
+        }
+    )
+    tested = tested_products(prepared)
+    found = {}
+    for row, (product, report) in enumerate(zip(prepared.products, prepared.reports, strict=True)):
+        trained = (prepared.numbers[row], prepared.scaler.gain[row].tolist(), prepared.scaler.bias[row].tolist())
+        own = (shared, hash_history([product]), replace(report, notes=()), trained, product.product in tested)
+        found[product.product] = sha256(repr(own).encode("utf-8", "backslashreplace")).hexdigest()
+    return found
+
+
+def find_unchanged(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]) -> dict[str, Kept]:
+    """Return the advice of a ``predict`` that stands, by product."""
+    document = read_advice(shop.home) or {} if run.command == "predict" else {}
+    records = {item["product"]: item for item in document.get("products", ())}
+    seen = (document.get("decision_log") or {}).get("entries", 0)
+    touched = {entry.get("product") for entry in shop.log.entries[seen:] if entry["kind"] != ADVICE}
+    touched |= {name for relation in run.pricing.guardrails.related for name in relation.products}
+    ends: dict[str, str] = {}
+    for entry in (entry for entry in shop.log.entries if entry["kind"] in (OVERRIDE, PAUSE, PRICE_TEST)):
+        ends[entry["product"]] = max(entry["until"], ends.get(entry["product"], ""))
+    found = {}
+    for product, report in zip(run.pricing.preprocessor.products, run.pricing.preprocessor.reports, strict=True):
+        name = product.product
+        advice = shop.newest.get(name, {})
+        if name in touched or name not in records or (advice.get("seen"), advice.get("basis")) != (seen, bases[name]):
+            continue
+        record = {**records[name]}
+        record["data_quality"] = {**record["data_quality"], "notes": list(report.notes)}  # some are about the file
+        passed = max(date.fromisoformat(origin["today"]), product.next_day) - timedelta(days=product.step_days)
+        lasts = ends.get(name, "") < advice["days"][0]["date"] and _outlasts(advice, record, passed)
+        if (lasts or advice["today"] == origin["today"]) and _agree(advice, record):
+            found[name] = _take_over(advice, record, origin, passed)
+    return found
+
+
+def _agree(advice: Entry, record: Mapping[str, Any]) -> bool:
+    """Return whether a record has the prices of a log entry, which is not the first after their unit changed."""
+    prices = [(day["date"], day["recommended_price"]) for day in record["days"]]
+    return prices == [(day["date"], day["price"]) for day in advice["days"]] and "restarts" not in advice
+
+
+def _outlasts(advice: Entry, record: Mapping[str, Any], passed: date) -> bool:
+    """Return whether an advice without an order is the same on a later day, given the last one that has passed.
+
+    The day counts for the quarter's account alone. Its last days count like `DAYS_TO_UNDO`. With fewer days left a
+    change is worth less, and its risk is the same, so the account's price, once kept, stays until a new quarter begins.
+    """
+    if record["alarm"] or record["stock"]:
+        return False
+    if not (plan := advice.get("account")):
+        return True
+    left = days_left(Account(**plan["account"]), passed)
+    kept = advice["follow"] == "hold" and advice["current_price"] == plan["account"]["price"]
+    return left > 0 and (kept or max(left, DAYS_TO_UNDO) == max(plan["days_left"], DAYS_TO_UNDO))
+
+
+def _take_over(advice: Entry, record: dict[str, Any], origin: Entry, passed: date) -> Kept:
+    """Return a record and an entry with today's origin and account; the entry names the advice that was computed."""
+    own = {name: value for name, value in advice.items() if name not in ("format", "id", "previous", "hash")}
+    own |= {**stamp(ADVICE, "pricerl", advice["reason"]), **origin, "terms": advice["terms"]}
+    own["kept"] = advice.get("kept") or advice["id"]
+    if plan := advice.get("account"):
+        left = {"days_left": days_left(Account(**plan["account"]), passed)}
+        own["account"] = {**plan, **left}
+        record["account"] = {**record["account"], **left}
+    return record, own

@@ -1,0 +1,189 @@
+"""Products about which nothing is new keep their advice: it is what the whole computation would return."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import FAST, Result, run, seller_lines, write_lines
+
+from pricerl.decide.account import DAYS_PER_QUARTER
+from pricerl.operations.log import unchanged
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
+
+NAMES = ("mug", "bowl", "jug")
+LAST = date(2025, 3, 31)
+"""Last day of every history at first."""
+
+
+def predict(folder: Path, today: date, *words: str) -> Result:
+    result = run(folder, "predict", "--today", today.isoformat(), "--trainer.enable_progress_bar=false", *words)
+    assert result.code in (0, 4), result.err
+    return result
+
+
+def write_rows(folder: Path, days: dict[str, int]) -> None:
+    """Write a file with as many days of each product."""
+    parts = [seller_lines(days[name], product=name, seed=seed, columns=3) for seed, name in enumerate(NAMES)]
+    write_lines(folder / "shop.csv", [parts[0][0], *(line for part in parts for line in part[1:])])
+
+
+def newest(folder: Path) -> dict[str, Entry]:
+    return {
+        entry["product"]: entry for entry in read_log(folder / "checkpoints/shop" / LOG_FILE).entries[-len(NAMES) :]
+    }
+
+
+def kept(folder: Path) -> set[str]:
+    return {name for name, entry in newest(folder).items() if entry.get("kept")}
+
+
+def content(folder: Path) -> tuple[list[Any], list[str]]:
+    """Advice and charged prices, without what names log entries."""
+    published = folder / "checkpoints/shop"
+    products = json.loads((published / "advice.json").read_text(encoding="utf-8"))["products"]
+    rows = [line.rpartition(",")[0] for line in (published / "prices.csv").read_text().splitlines()]
+    return [{**product, "previous": None} for product in products], rows
+
+
+@pytest.fixture(scope="module")
+def advised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue that was trained and then advised with a day more, so that its accounts are open."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    write_rows(folder, dict.fromkeys(NAMES, 90))
+    words = ["--data.path", "shop.csv", "--run_name", "shop", "--data.cost.unit_cost", "4", *FAST]
+    result = run(folder, "fit", "--today", "2025-04-01", *words)
+    assert result.code in (0, 4), result.err
+    write_rows(folder, dict.fromkeys(NAMES, 91))
+    predict(folder, LAST + timedelta(days=2))
+    assert not kept(folder) and all("account" in entry for entry in newest(folder).values())
+    return folder
+
+
+@pytest.fixture
+def shop(advised: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(advised, tmp_path / "shop", symlinks=True))
+
+
+@pytest.fixture
+def computed() -> Iterator[Callable[[Path, date], tuple[list[Any], list[str]]]]:
+    """Function that advises on all products of a copy of a shop, whatever is new, and returns the content."""
+
+    def compute(folder: Path, today: date) -> tuple[list[Any], list[str]]:
+        whole = Path(shutil.copytree(folder, folder.parent / "whole", symlinks=True))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pricerl.cli.advise.find_unchanged", lambda *_: {})
+            predict(whole, today)
+        assert not kept(whole)
+        return content(whole)
+
+    yield compute
+
+
+def test_a_night_computes_the_products_with_new_rows_and_keeps_what_the_whole_computation_returns(
+    shop: Path, computed
+) -> None:
+    write_rows(shop, {**dict.fromkeys(NAMES, 91), "jug": 92})
+    before = newest(shop)
+    night = LAST + timedelta(days=3)
+    expected = computed(shop, night)
+    result = predict(shop, night)
+    after = newest(shop)
+    holds = {name for name in ("mug", "bowl") if before[name]["follow"] == "hold"}
+    assert holds and kept(shop) == holds
+    assert f"nothing is new for {len(holds)} of 3 products: the last advice stands" in result.err
+    products, rows = content(shop)
+    assert rows == expected[1]
+    pairs = list(zip(products, expected[0], strict=True))
+    assert {key for one, whole in pairs for key in whole if one[key] != whole[key]} <= {"account"}
+    for one, whole in ((one["account"], whole["account"]) for one, whole in pairs):
+        assert {key for key in whole if one[key] != whole[key]} <= {"budget"}, "an average of the days left"
+        assert one["budget"] == pytest.approx(whole["budget"], rel=0.01)
+    for name in holds:
+        entry = after[name]
+        assert (entry["kept"], entry["seen"], entry["today"]) == (before[name]["id"], 6, night.isoformat())
+        assert entry["account"]["days_left"] == before[name]["account"]["days_left"] - 1
+        assert entry["days"] == before[name]["days"]
+    replay = run(shop, "audit", "replay", str(after[min(holds)]["id"]))
+    assert replay.code == 0 and "is reproduced" in replay.out, replay.err
+
+
+def test_the_same_day_again_keeps_everything_and_names_the_advice_that_was_computed(shop: Path) -> None:
+    before, today = content(shop), LAST + timedelta(days=2)
+    first = newest(shop)
+    for _ in range(2):
+        predict(shop, today)
+        assert {name: entry["kept"] for name, entry in newest(shop).items()} == {
+            name: entry["id"] for name, entry in first.items()
+        }
+        assert content(shop) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "fresh"),
+    [
+        (["override", "--product", "mug", "--price", "10", "--until", "2025-04-09", "--reason", "try"], {"mug"}),
+        (["predict", "--decision.min_chance", "0.8", "--today", "2025-04-02"], set()),
+    ],
+    ids=["an order", "a setting"],
+)
+def test_an_order_is_new_and_a_changed_setting_only_once(shop: Path, change: list[str], fresh: set[str]) -> None:
+    assert run(shop, *change).code in (0, 4)
+    assert not kept(shop)
+    today = LAST + timedelta(days=2)
+    predict(shop, today)
+    assert kept(shop) == set(NAMES) - fresh
+    predict(shop, today)
+    assert kept(shop) == set(NAMES), "the order is part of the advice that stands on this day"
+    predict(shop, today + timedelta(days=1))
+    assert not fresh & kept(shop), "the order may end on any later day"
+
+
+def test_another_setting_and_a_related_product_are_computed(shop: Path) -> None:
+    today = LAST + timedelta(days=2)
+    predict(shop, today, "--decision.loss_weight", "2")
+    assert not kept(shop)
+    line = json.dumps([{"kind": "one_price", "products": ["mug", "jug"]}])
+    for _ in range(2):
+        predict(shop, today, "--data.guardrails.relations", line)
+        found = kept(shop)
+    assert found == {"bowl"}
+
+
+def test_a_new_quarter_is_computed(shop: Path) -> None:
+    predict(shop, LAST + timedelta(days=DAYS_PER_QUARTER))
+    assert kept(shop)
+    predict(shop, LAST + timedelta(days=DAYS_PER_QUARTER + 1))
+    assert not kept(shop)
+
+
+@pytest.mark.parametrize("damage", ['{"format": 5}', "[]", "", None])
+def test_a_published_document_that_is_damaged_or_not_of_the_log_is_not_trusted(shop: Path, damage: str | None) -> None:
+    path = shop / "checkpoints/shop/advice.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["products"][0]["days"][0]["recommended_price"] += 0.01
+    path.write_text(json.dumps(document) if damage is None else damage, encoding="utf-8")
+    predict(shop, LAST + timedelta(days=2))
+    assert kept(shop) == (set(NAMES) - {NAMES[0]} if damage is None else set())
+
+
+def test_an_advice_outlasts_days_that_its_quarter_does_not_count() -> None:
+    opened = {"opened": "2025-03-31", "price": 10.0}
+    hold = {"follow": "hold", "current_price": 10.0, "account": {"account": opened, "days_left": 80}}
+    path = {**hold, "follow": "path", "current_price": 9.5}
+    short = {**path, "account": {"account": opened, "days_left": 35}}
+    calm = {"alarm": None, "stock": None}
+    later = date(2025, 3, 31) + timedelta(days=12)
+    lasts = unchanged._outlasts
+    assert lasts(hold, calm, later) and not lasts({**hold, "current_price": 9.9}, calm, later)
+    assert not lasts(path, calm, later) and lasts(path, calm, later - timedelta(days=1))
+    assert lasts(short, calm, date(2025, 6, 20)) and not lasts(short, calm, date(2025, 6, 30))
+    assert lasts({**path, "account": None}, calm, later)
+    assert not lasts(hold, {**calm, "alarm": {"days": 3}}, later) and not lasts(
+        hold, {**calm, "stock": {"orders": []}}, later
+    )
