@@ -82,7 +82,7 @@ def run_stages(path: Path, products: int, out: Path) -> None:
     with stage("table, document, pages", products):
         show_set(
             out,
-            stage_set(out, render_files([item.to_dict() for item in advice], About(str(path), "balanced"), formatter)),
+            stage_set(out, render_files((item.to_dict() for item in advice), About(str(path), "balanced"), formatter)),
         )
 
 

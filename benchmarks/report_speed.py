@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pricerl.advice.files import About, render_files
 from pricerl.advice.result import (
+    CostMeans,
     DayAdvice,
     Details,
     MarketFacts,
@@ -67,6 +68,7 @@ def made_up_advice(index: int) -> ProductAdvice:
             break_even=break_even,
             effective_days=90.0,
             costs="80 % of sales kept",
+            cost_means=CostMeans(0.8, 10.0),
         ),
         checks=ProposalChecks(
             baselines=tuple(BaselineRow(rule, new, outcome, 0.9) for rule in [*RULES, BEST_FOR_OBJECTIVE]),

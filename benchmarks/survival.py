@@ -187,8 +187,8 @@ def publish_until_killed(folder: Path, first: int) -> None:
         made = run.start()
         text = f"{number} " * 20_000
         files = {"advice.csv": text, "advice.json": text, "report.html": text}
-        show_set(made.path, stage_set(made.path, {**files, "report/1.html": text}))
-        show_set(folder / "out", stage_set(folder / "out", files))
+        show_set(made.path, stage_set(made.path, {**files, "report/1.html": text}.items()))
+        show_set(folder / "out", stage_set(folder / "out", files.items()))
         made.complete()
         run.use(made)
         run.remove_old(5, ())

@@ -76,7 +76,7 @@ class TrainedPolicy:
         """
         if isinstance(path, Frame):
             with TemporaryDirectory() as folder:
-                write_frame(path, file := Path(folder) / "frame.csv")
+                write_frame(path, file := Path(folder) / "frame")
                 return self.advise(file, horizon)
         assert self.run.checkpoint is not None
         run = _load(self.run.checkpoint.path, path, horizon)
@@ -141,8 +141,8 @@ def advise(
     )
     run = run_lightning("fit", words)
     with run.held:
-        advice, _, files, _, _ = deliver(run)
-    return Advice(tuple(advice), files, run.formatter)
+        advice, files, _, _ = deliver(run)
+    return Advice(tuple(item for item in advice if isinstance(item, ProductAdvice)), files, run.formatter)
 
 
 def load(checkpoint: str | Path) -> TrainedPolicy:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -170,7 +170,7 @@ def write_text(path: Path, text: str) -> None:
 
 def stage_set(
     folder: Path,
-    files: Mapping[str, str],
+    files: Iterable[tuple[str, str | bytes]],
     finish: Callable[[Path], None] = lambda _: None,
     mark: str = "",
     source: str = "",
@@ -182,7 +182,7 @@ def stage_set(
 
     Args:
         folder: created if absent; one that cannot be written is a ``UsageError``.
-        files: texts by path below the folder.
+        files: path below the folder and content of each file, which may come in several pieces.
         finish: called with the folder of the new set, to add files.
         mark: text that names the state that the set belongs to, kept in its manifest.
         source: set from which all other files are taken over; none if empty.
@@ -192,14 +192,16 @@ def stage_set(
     with explained(folder):
         try:
             shutil.rmtree(part, ignore_errors=True)
-            paths = [part / name for name in files]
-            for path, text in zip(paths, files.values(), strict=True):
+            paths: dict[str, Path] = {}
+            for name, piece in files:
+                path = paths.setdefault(name, part / name)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8", newline="")
-            for path in paths:  # all of them after the last is written
+                with path.open("ab") as file:
+                    file.write(piece if isinstance(piece, bytes) else piece.encode())
+            for path in paths.values():  # all of them after the last is written
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
-            for inside in {path.parent for path in paths}:
+            for inside in {path.parent for path in paths.values()}:
                 sync_folder(inside)
             if source:
                 earlier = (sets / source).resolve()

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,14 @@ class Outputs(NamedTuple):
     rows: list[dict[str, str]]
     products: list[dict[str, Any]]
     html: str
+
+
+def joined(pieces: Iterable[tuple[str, str | bytes]]) -> dict[str, Any]:
+    """Content of files by name whose pieces come in any order."""
+    files: dict[str, Any] = {}
+    for name, piece in pieces:
+        files[name] = files[name] + piece if name in files else piece
+    return files
 
 
 def without_head(content: bytes) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-NAME = re.compile(r"[\w-]+\.(csv|jsonl?|head|ya?ml|ckpt|html)|\.lock")
+NAME = re.compile(r"[\w-]+\.(csv|jsonl?|head|ya?ml|ckpt|html|parquet)|\.lock")
 TEMPLATES = {"index.html", "column_names.yaml", "settings.json", "tables.yaml"}
 """Parts of the package that are no files of a user; the page made from the template is in the table."""
 

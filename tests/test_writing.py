@@ -72,7 +72,7 @@ def test_an_error_of_writing_names_the_file(tmp_path, monkeypatch):
 
 
 def publish(out: Path, text: str = "1\n") -> None:
-    show_set(out, stage_set(out, {"advice.csv": text, "report/mug.html": text}))
+    show_set(out, stage_set(out, {"advice.csv": text, "report/mug.html": text}.items()))
 
 
 @pytest.mark.parametrize("name", ["advice.csv", "report/mug.html"])

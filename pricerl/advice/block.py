@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from pricerl.advice.report.work_list import KINDS, kind_of, known_gains, stake_of
+from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences import grounds, next_steps, verdict
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import SCENARIO, WRITE_COSTS, Record
@@ -32,9 +32,10 @@ MOST_CHECKS = 2
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-def block_lines(products: Sequence[Record], f: Formatter, place: Place) -> list[str]:
+def block_lines(products: Iterable[Record], f: Formatter, place: Place) -> list[str]:
     """Return ``products`` of ``advice.json`` in lines of ``WIDTH`` columns: a block for one, else a line each."""
-    lines = _block(products[0], f, place) if len(products) == 1 else _overview(products, f, place)
+    work = WorkList(products)
+    lines = _block(work.listed[0][1], f, place) if len(work) == 1 else _overview(work, f, place)
     return [part for line in map(str.rstrip, lines) for part in ([line] if cell_len(line) <= WIDTH else _folded(line))]
 
 
@@ -195,15 +196,13 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
         yield "", f"and {len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"
 
 
-def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterator[str]:
+def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
     """Yield a line for each of the products that matter most, totals, and the place of the others."""
-    ordered = sorted(products, key=lambda product: (KINDS.index(kind_of(product)), -stake_of(product)))
-    raised = sum(item["recommended_price"] > item["current_price"] for item in products)
-    lowered = sum(item["recommended_price"] < item["current_price"] for item in products)
-    about = f"{raised} to raise, {lowered} to lower, {len(products) - raised - lowered} to keep"
-    yield from _heading(plural(len(products), "product"), about, "grade")
+    listed = [product for _, product in work.listed]
+    about = f"{work.moves[1]} to raise, {work.moves[-1]} to lower, {work.moves[0]} to keep"
+    yield from _heading(plural(len(work), "product"), about, "grade")
     rows = [("", "", f"gain per {f.period} (90 %)", "")]
-    for product in ordered[:MOST_PRODUCTS]:
+    for product in listed[:MOST_PRODUCTS]:
         now = product["current_price"]
         new = product["recommended_price"]
         change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
@@ -218,20 +217,21 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
     for name, change, earned, grade in rows:
         cells = (_fitted(name, room), set_cell_size(change, changes), " " * (gains - cell_len(earned)) + earned, grade)
         yield " " + "  ".join(cells)
-    if len(products) > MOST_PRODUCTS:
-        yield f" … and {len(products) - MOST_PRODUCTS} more on the page"
+    if len(listed) > MOST_PRODUCTS:
+        others = f", {len(work) - len(listed)} others in advice.csv" if len(work) > len(listed) else ""
+        yield f" … and {len(listed) - MOST_PRODUCTS} more on the page{others}"
     yield ""
     for measure, words in MEASURES.items():
-        if known := known_gains(products, measure):
+        if known := work.gains.get(measure):
             total = [sum(values) for values in zip(*known, strict=True)]
             yield from wrapped(f.estimate(total, f" {words} per {f.period}", "+"), "Together")
-    if names := [shown(item["product"]) for item in products if verdict.stock_words(item, f)[1]]:
+    if names := [shown(item["product"]) for item in listed if verdict.stock_words(item, f)[1]]:
         yield from wrapped(f"{', '.join(names[:MOST_PRODUCTS])}{' …' * (len(names) > MOST_PRODUCTS)}", "Order for")
     yield from wrapped(f"open {place.report}", "Next")
-    for command in next(filter(None, (next_steps.cost_commands(item, place.option) for item in ordered)), ()):
+    for command in next(filter(None, (next_steps.cost_commands(item, place.option) for item in listed)), ()):
         yield from wrapped(command)
-    first = place._replace(product=ordered[0]["product"])
-    if not first.is_late(ordered[0]):
+    first = place._replace(product=listed[0]["product"])
+    if not first.is_late(listed[0]):
         yield from wrapped(f"pricerl approve{first.options}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import overload
 import pandas as pd
 
 from pricerl.advice.block import block_lines
-from pricerl.advice.files import AdviceFiles, render_csv
+from pricerl.advice.files import AdviceFiles
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.formatting import PLAIN_DIGITS, Formatter
+from pricerl.formatting import Formatter
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +54,5 @@ class Advice(Sequence[ProductAdvice]):
 
     def table(self) -> pd.DataFrame:
         """Return ``advice.csv`` as a frame: a row per product and day, unknown cells missing."""
-        text = render_csv([item.to_dict() for item in self.products], max(PLAIN_DIGITS, self.formatter.price_decimals))
         texts = {"Product": "string", "Grade": "string", "Source": "string", "Reason": "string"}
-        return pd.read_csv(io.StringIO(text), parse_dates=["Date"], dtype=texts, keep_default_na=False, na_values=[""])
+        return pd.read_csv(self.files.table, parse_dates=["Date"], dtype=texts, keep_default_na=False, na_values=[""])

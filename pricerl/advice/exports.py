@@ -1,21 +1,54 @@
-"""The tables of ``advice.json`` and the outbox as an Excel workbook."""
+"""The products of ``advice.json`` as flat rows, and its tables with the outbox as an Excel workbook."""
 
 from __future__ import annotations
 
 import datetime
+import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pricerl.advice.sentences.verdict import Record
+from pricerl.data.reading.problems import Problem
 from pricerl.errors import import_extra
 
 DOCUMENT = "advice.json"
 PRICES = "prices.csv"
 WORKBOOK = "advice.xlsx"
 REORDERS = "reorders.csv"
+PARQUET = "advice.parquet"
 OUTCOMES = ("units", "sales", "profit")
+ROW = {
+    **{"product": "string", "date": "date32", "current_price": "double", "recommended_price": "double"},
+    **{"settled_price": "double", "grade": "string", "source": "string", "gain": "double", "gain_low": "double"},
+    **{"gain_high": "double", "probability_better": "double", "reason": "string", "problem": "string"},
+}
+"""Columns of ``advice.parquet`` with Arrow's types."""
+
+
+def flat_row(product: Record) -> dict[str, Any]:
+    """Return a product of ``advice.json`` as a row: first day, prices, gain per day of its measure with 90 % limits."""
+    uplift = product["uplift"] or {}
+    gain, low, high = uplift.get(product["measure"]) or (None, None, None)
+    known = {**product, **product["decision"], "date": product["days"][0]["date"], "problem": None}
+    known |= {"gain": gain, "gain_low": low, "gain_high": high, "probability_better": uplift.get("probability_better")}
+    return {name: known[name] for name in ROW}
+
+
+def render_parquet(rows: Iterable[Record], problems: Sequence[Problem]) -> bytes:
+    """Return ``advice.parquet``: a row per product, with its first problem; skipped products have nothing else."""
+    import pyarrow as pa  # here, as commands about orders import this module
+    import pyarrow.parquet
+
+    named = {row["product"]: row for row in rows}
+    for problem in reversed(problems):
+        if name := problem.product:
+            named[name] = {"product": name, **named.get(name, {}), "problem": str(problem)}
+    columns = {name: pa.array([row.get(name) for row in named.values()]).cast(kind) for name, kind in ROW.items()}
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table(columns), out)
+    return out.getvalue()
 
 
 def check_workbook() -> Any:
@@ -48,13 +81,8 @@ def write_workbook(folder: Path, prices: Sequence[Sequence[str]]) -> None:
 def _sheets(document: Record) -> Iterator[tuple[str, list[Sequence[Any]]]]:
     """Yield name and rows of each sheet, the header first."""
     products = document["products"]
-    head = ("Product", "Current Price", "Recommended Price", "Gain Per Day", "Gain Low", "Gain High", "Grade", "Reason")
-    rows: list[Sequence[Any]] = [head]
-    for product in products:
-        gain = (product["uplift"] or {}).get(product["measure"]) or (None, None, None)
-        prices = (product["product"], product["current_price"], product["recommended_price"])
-        rows.append((*prices, *gain, product["decision"]["grade"], product["reason"]))
-    yield "Products", rows
+    head = [name.replace("_", " ").title() for name in ROW]
+    yield "Products", [head, *(list(flat_row(product).values()) for product in products)]
     limits = [f"{name.capitalize()}{end}" for name in OUTCOMES for end in ("", " Low", " High")]
     days = [
         (product["product"], day["date"], day["recommended_price"], *_values(day), day["note"])

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from pricerl import __version__
-from pricerl.advice.exports import DOCUMENT, OUTCOMES, PRICES, REORDERS, WORKBOOK
+from pricerl.advice.exports import DOCUMENT, OUTCOMES, PARQUET, PRICES, REORDERS, WORKBOOK, flat_row, render_parquet
 from pricerl.advice.report.render import INDEX, render_pages
+from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences.verdict import Record
+from pricerl.data.reading.problems import Problem, problem_table
 from pricerl.errors import PROBLEMS, UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter, csv_text, safe_text
 from pricerl.writing import refuse_folders
@@ -70,53 +74,67 @@ class ReportConfig:
 
 
 def render_files(
-    products: Sequence[Record],
+    products: Iterable[Record],
     about: About,
     formatter: Formatter,
-    problems: str = "",
-) -> dict[str, str]:
-    """Return table, document and pages of an advice as texts by name.
+    problems: Sequence[Problem] = (),
+) -> Iterator[tuple[str, str | bytes]]:
+    """Yield the files of an advice piece by piece, each with the file's name; memory does not grow with the pages.
 
-    The ``products`` are those of ``advice.json``. Products that were skipped add their ``problems``, products with
-    stock their planned orders at the supplier.
+    The ``products`` are those of ``advice.json``. Those with stock add their planned orders at the supplier, products
+    and files that were skipped their ``problems``.
     """
-    content = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
-    content["products"] = products
-    document = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=float)
-    pages = dict(render_pages(json.loads(document)))
-    tables = {TABLE: render_csv(products, max(PLAIN_DIGITS, formatter.price_decimals))}
-    optional = {PROBLEMS: problems, REORDERS: _render_reorders(products)}
-    return {**tables, DOCUMENT: f"{document}\n", **pages, **{name: text for name, text in optional.items() if text}}
-
-
-def _render_reorders(products: Sequence[Record]) -> str:
-    """Return ``reorders.csv``: one row per planned order at the supplier; empty where no stock is known."""
-    stocks = [(item["product"], item["stock"]["orders"]) for item in products if item["stock"] is not None]
-    rows = [(safe_text(name), day, f"{units:g}", arrives) for name, orders in stocks for day, units, arrives in orders]
-    return csv_text([("Product", "Order On", "Units", "Arrives"), *rows]) if stocks else ""
-
-
-def render_csv(products: Sequence[Record], decimals: int) -> str:
-    """Return ``advice.csv``: one row per product and day, unknown cells empty."""
-    rows: list[Sequence[str]] = [COLUMNS.split(",")]
+    head = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
+    work = WorkList()
+    rows = []
+    orders = []
+    yield TABLE, f"{COLUMNS}\n"
+    yield DOCUMENT, f'{_json_of(head, 0)[:-2]},\n  "products": ['
     for item in products:
-        better = None if item["uplift"] is None else item["uplift"]["probability_better"]
-        for day in item["days"]:
-            prices = (item["current_price"], *(day[name] for name in ("recommended_price", "price_low", "price_high")))
-            outcomes = [value for name in OUTCOMES for value in day[name] or (None, None, None)]
-            conversions = [None if day[name] is None else day[name][0] for name in ("organic", "ad")]
-            texts = [
-                safe_text(item["product"]),
-                day["date"],
-                *(f"{price:.{decimals}f}" for price in prices),
-                *("" if value is None else f"{value:.2f}" for value in (*outcomes, *conversions)),
-                "" if better is None else f"{better:.3f}",
-                item["decision"]["grade"],
-                item["decision"]["source"],
-                safe_text(f"{item['reason']} ({day['note']})" if day["note"] else item["reason"]),
-            ]
-            rows.append(texts)
-    return csv_text(rows)
+        yield TABLE, csv_text(_day_rows(item, max(PLAIN_DIGITS, formatter.price_decimals)))
+        yield DOCUMENT, f"{',' if len(work) else ''}\n    {_json_of(item, 4)}"
+        work.add(item)
+        rows.append(flat_row(item))
+        if item["stock"] is not None:
+            orders.append((item["product"], item["stock"]["orders"]))
+    yield DOCUMENT, "\n  ]\n}\n"
+    yield from render_pages(head, work)
+    yield PARQUET, render_parquet(rows, problems)
+    if problems:
+        yield PROBLEMS, problem_table(problems)
+    if orders:
+        yield REORDERS, _render_reorders(orders)
+
+
+def _json_of(record: Mapping[str, Any], margin: int) -> str:
+    """Return JSON whose lines but the first have a left margin."""
+    text = msgspec.json.format(json.dumps(record, ensure_ascii=False, allow_nan=False, default=float), indent=2)
+    return text.replace("\n", "\n" + " " * margin)
+
+
+def _render_reorders(planned: Sequence[tuple[str, Sequence[Any]]]) -> str:
+    """Return ``reorders.csv``: one row per planned order at the supplier, from the orders of each product."""
+    rows = [(safe_text(name), day, f"{units:g}", arrives) for name, orders in planned for day, units, arrives in orders]
+    return csv_text([("Product", "Order On", "Units", "Arrives"), *rows])
+
+
+def _day_rows(item: Record, decimals: int) -> Iterator[Sequence[str]]:
+    """Yield the rows of a product in ``advice.csv``, unknown cells empty."""
+    better = None if item["uplift"] is None else item["uplift"]["probability_better"]
+    for day in item["days"]:
+        prices = (item["current_price"], *(day[name] for name in ("recommended_price", "price_low", "price_high")))
+        outcomes = [value for name in OUTCOMES for value in day[name] or (None, None, None)]
+        conversions = [None if day[name] is None else day[name][0] for name in ("organic", "ad")]
+        yield [
+            safe_text(item["product"]),
+            day["date"],
+            *(f"{price:.{decimals}f}" for price in prices),
+            *("" if value is None else f"{value:.2f}" for value in (*outcomes, *conversions)),
+            "" if better is None else f"{better:.3f}",
+            item["decision"]["grade"],
+            item["decision"]["source"],
+            safe_text(f"{item['reason']} ({day['note']})" if day["note"] else item["reason"]),
+        ]
 
 
 def check_folder(folder: Path, role: str = "") -> None:
@@ -126,7 +144,7 @@ def check_folder(folder: Path, role: str = "") -> None:
         raise UsageError(f"{role}{above} is a file; name a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise UsageError(f"{role}{folder} cannot be written: no permission")
-    refuse_folders(folder, (TABLE, DOCUMENT, PRICES, REORDERS, INDEX, WORKBOOK, PROBLEMS))
+    refuse_folders(folder, (TABLE, PARQUET, DOCUMENT, PRICES, REORDERS, INDEX, WORKBOOK, PROBLEMS))
 
 
 def read_advice(folder: Path) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +20,9 @@ from pricerl.advice.sentences.verdict import Record
 from pricerl.advice.what_if import answer_lines, ask
 from pricerl.cli.decisions import outbox_lines
 from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_file, with_first, with_tables
-from pricerl.data.reading.problems import list_names, problem_table
+from pricerl.data.reading.problems import list_names
 from pricerl.env.product import Product
-from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
+from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, PROBLEMS
 from pricerl.evaluation.backtest import Backtest
 from pricerl.formatting import Formatter, plural
 from pricerl.guardrails.limits_in_force import refuse_price
@@ -175,10 +175,11 @@ def make_advice(
     return Advised(advice, drafts, scores, notes)
 
 
-def deliver(run: Run) -> tuple[list[ProductAdvice], Sequence[Record], AdviceFiles, Shop, str]:
+def deliver(run: Run) -> tuple[Sequence[ProductAdvice | Record], AdviceFiles, Shop, str]:
     """Advise on the products about which something is new, record the advice on all, and publish its files.
 
-    Return the new advice, the records of all products, the files, the shop after it, and a sentence about its entries.
+    Return the advice on all products, its files, the shop after it, and a sentence about the log entries. Products
+    whose advice stands are entries of ``advice.json``.
     """
     from pricerl.cli.train import remove_old_generations  # imports Lightning
     from pricerl.operations.tracking import track_advice
@@ -194,15 +195,17 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], Sequence[Record], AdviceFile
         print_notes([f"nothing is new for {len(kept):,} of {plural(len(bases), 'product')}: the last advice stands"])
     else:
         keep_backtests(run, advised.backtests)
+    decided: dict[str, tuple[ProductAdvice | Record, Entry]] = {**kept}
     for item, draft in zip(advised.advice, advised.drafts, strict=True):
-        kept[item.product] = (item.to_dict(), {**draft, "basis": bases[item.product]})
-    records, drafts = zip(*(kept[name] for name in bases), strict=True)
-    files = _render(run, records, origin, shop.log.head)
+        decided[item.product] = item, {**draft, "basis": bases[item.product]}
+    products, drafts = zip(*(decided[name] for name in bases), strict=True)
+    files = _renderer(run, products, origin, shop.log.head)
     if not run.is_global_zero:
-        return advised.advice, records, AdviceFiles.of(run.folder), shop, ""
+        return products, AdviceFiles.of(run.folder), shop, ""
     trained = run.generation if run.command == "fit" else None
     prepared = Prepared(run.home, files, run.configs["report"].excel)
-    written, after = shop.record(drafts, prepared, trained)
+    with stage("writing the report"):
+        written, after = shop.record(drafts, prepared, trained)
     if trained is not None:
         remove_old_generations(run)
     in_force = run.home == after.home
@@ -210,11 +213,11 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], Sequence[Record], AdviceFile
     if run.options.out:
         after.publish_copy(prepared._replace(home=Path(run.options.out)))
         paths = AdviceFiles.of(Path(run.options.out))
-    track_advice(run, records, paths)
-    first = written[-len(records)]["id"]
+    track_advice(run, records_of(products), paths)
+    first = written[-len(products)]["id"]
     last = written[-1]["id"]
     named = f"entry {first}" if first == last else f"entries {first} to {last}"
-    return advised.advice, records, paths, after, f"recorded: {named} of {shop.log_path}"
+    return products, paths, after, f"recorded: {named} of {shop.log_path}"
 
 
 def _score(run: Run) -> int:
@@ -228,44 +231,59 @@ def _score(run: Run) -> int:
     advised = make_advice(run, shop.log.entries, find_backtests(run), rows)
     if len(advised.advice) == number:
         keep_backtests(run, advised.backtests)
-    records = [item.to_dict() for item in advised.advice]
-    for record in records[:MOST_SCORED]:
-        write_lines(["", *score_lines(record, run.formatter)])
+    for item in advised.advice[:MOST_SCORED]:
+        write_lines(["", *score_lines(item.to_dict(), run.formatter)])
     if number > MOST_SCORED:
         write_lines(["", f"… and {number - MOST_SCORED} more products"])
     if run.options.out:
         origin = describe_origin(run, day_of(run.options.today, run.pricing))
-        files = _render(run, records, origin, shop.log.head)
+        files = _renderer(run, advised.advice, origin, shop.log.head)
         shop.publish_copy(Prepared(Path(run.options.out), files, run.configs["report"].excel))
     return EXIT_OK
 
 
 def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
-    _, products, files, shop, recorded = deliver(run)
-    if costless := [item["product"] for item in products if f"stock {COSTLESS}" in item["data_quality"]["reasons"]]:
+    products, files, shop, recorded = deliver(run)
+    stocked = records_of(products if run.pricing.stocks else ())
+    if costless := [item["product"] for item in stocked if f"stock {COSTLESS}" in item["data_quality"]["reasons"]]:
         print_notes([f"stock of {list_names(costless)} {COSTLESS}."])
+    if problems := run.pricing.problems:
+        print_notes([f"{plural(len(problems), 'problem')} in {files.table.with_name(PROBLEMS)}, such as {problems[0]}"])
     if run.options.format == "json":
         write_json(json.loads(files.document.read_text(encoding="utf-8")))
     else:
         name = needed_name(run.folder, LOG_FILE)
-        write_lines(block_lines(products, run.formatter, Place(files.report, name, today=shop.today.isoformat())))
+        place = Place(files.report, name, today=shop.today.isoformat())
+        write_lines(block_lines(records_of(products), run.formatter, place))
+        first = list(records_of(products[:MOST_SUMMARIES]))
         if run.options.verbose:
-            for product in products[:MOST_SUMMARIES]:
+            for product in first:
                 write_lines(["", *_evidence(product, run.formatter)])
             if len(products) > MOST_SUMMARIES:
                 write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
             write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
         if run.command == "fit" and len(products) <= MOST_SUMMARIES:
-            print_notes(chain.from_iterable(grounds.proposer_lines(product, run.formatter) for product in products))
+            print_notes(chain.from_iterable(grounds.proposer_lines(product, run.formatter) for product in first))
         if shop.outbox.rows or shop.outbox.notes:
             for at, line in enumerate(outbox_lines(shop)):
                 write_lines(wrapped(line, "" if at else "Prices"))
-    return EXIT_NOT_ENOUGH_EVIDENCE if all(item["decision"]["lacks_evidence"] for item in products) else EXIT_OK
+    return (
+        EXIT_NOT_ENOUGH_EVIDENCE
+        if all(item["decision"]["lacks_evidence"] for item in records_of(products))
+        else EXIT_OK
+    )
 
 
-def _render(run: Run, products: Sequence[Record], origin: Entry, head: Head) -> dict[str, str]:
-    """Return the texts of table, document, page and problems of an advice by name."""
+def records_of(products: Iterable[ProductAdvice | Record]) -> Iterator[Record]:
+    """Yield entries of ``advice.json``, from new advice and from the entries of one that stands."""
+    return (item.to_dict() if isinstance(item, ProductAdvice) else item for item in products)
+
+
+def _renderer(
+    run: Run, products: Sequence[ProductAdvice | Record], origin: Entry, head: Head
+) -> Callable[[], Iterator[tuple[str, str | bytes]]]:
+    """Return a function that renders the files of an advice."""
     data = run.pricing
     about = About(
         source=Path(data.preprocessor.source).name,
@@ -277,8 +295,7 @@ def _render(run: Run, products: Sequence[Record], origin: Entry, head: Head) -> 
         today=origin["today"],
         decision_log={"entries": head.entries, "hash": head.hash},
     )
-    with stage("writing the report"):
-        return render_files(products, about, run.formatter, problem_table(data.problems) if data.problems else "")
+    return lambda: render_files(records_of(products), about, run.formatter, data.problems)
 
 
 def _evidence(product: Record, f: Formatter) -> list[str]:

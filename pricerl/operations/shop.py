@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,8 +39,8 @@ class Prepared(NamedTuple):
 
     home: Path
     """Folder of the generation that made the advice, or of the run if it has none."""
-    files: Mapping[str, str]
-    """Texts by name."""
+    files: Callable[[], Iterable[tuple[str, str | bytes]]]
+    """Renders name and content of each file, perhaps in several pieces."""
     excel: bool = False
     """Whether the tables are written into a workbook, too."""
 
@@ -234,7 +235,7 @@ class Shop:
         source = self.home / PUBLISHED / ready
         if (prepared is None or prepared.home != self.home) and source.exists():
             if pages or ready == CURRENT or (source / PRICES).read_bytes().decode() != self.outbox.render():
-                ready = self._write(Prepared(self.home, pages, (source / "advice.xlsx").exists()), ready)
+                ready = self._write(Prepared(self.home, pages.items, (source / "advice.xlsx").exists()), ready)
             shows.append((self.home, ready))
 
         def show() -> None:
@@ -254,7 +255,7 @@ class Shop:
 
                 write_workbook(folder, self.outbox.table())
 
-        files = {**prepared.files, PRICES: self.outbox.render()}
+        files = chain(prepared.files(), [(PRICES, self.outbox.render())])
         return stage_set(prepared.home, files, finish, self.log.head.hash, source)
 
 

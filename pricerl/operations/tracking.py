@@ -6,7 +6,7 @@ import csv
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,13 +80,14 @@ def find_commit(file: Path) -> str | None:
     return done.stdout.split()[0]
 
 
-def track_advice(run: Run, advice: Sequence[Record], files: AdviceFiles) -> None:
+def track_advice(run: Run, products: Iterable[Record], files: AdviceFiles) -> None:
     """Log published advice to the run in Weights & Biases, if there is one, and after a training its generation."""
     trained = run.command == "fit"
     if (active := _active_run()) is None or not (trained or run.options.wandb):
         return
     import wandb
 
+    advice = list(products)
     with files.table.open(newline="", encoding="utf-8") as file:
         content: list[Any] = list(csv.reader(file))
     rows: list[Any] = []

@@ -46,7 +46,8 @@ LATER = (MANIFEST, PUBLISHED, "wandb")
 
 LINKED = (
     *(BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt"),
-    *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", "reorders.csv", PROBLEMS, "report.html", "report"),
+    *("advice.csv", "advice.parquet", "advice.json", "advice.xlsx", "prices.csv", "reorders.csv", PROBLEMS),
+    *("report.html", "report"),
 )
 """Names in the folder of a run that lead through ``current``, if the generation holds them."""
 

@@ -11,6 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from advice_outputs import joined
 from test_report_schema import SCHEMA
 
 from pricerl.advice.block import block_lines
@@ -73,7 +74,7 @@ def found(market):
 
 
 def written(item):
-    files = render_files([item.to_dict()], About("seller.csv", "profit"), EURO)
+    files = joined(render_files([item.to_dict()], About("seller.csv", "profit"), EURO))
     return files, json.loads(files["advice.json"])
 
 

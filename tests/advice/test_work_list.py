@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from browser import CHROMIUM, browse
 
+from pricerl.advice.block import block_lines
 from pricerl.advice.report.render import page_of, render_pages
-from pricerl.advice.report.work_list import MOST_PAGES, make_work_list
+from pricerl.advice.report.work_list import MOST_LISTED, MOST_PAGES, WorkList
+from pricerl.advice.sentences.next_steps import Place
 from pricerl.formatting import PLAIN
 
 
@@ -38,8 +40,7 @@ def document(moved: Path, trained: Path) -> dict[str, Any]:
 
 
 def names_of(document: dict[str, Any], order: int) -> list[str]:
-    products = document["products"]
-    return [task.name for task in make_work_list(products, [""] * len(products), PLAIN).orders[order][2]]
+    return [task.name for task in WorkList(document["products"]).orders({}, PLAIN)[order][2]]
 
 
 def test_exceptions_come_first_then_changes_by_money_then_prices_that_stay(document: dict[str, Any]) -> None:
@@ -49,7 +50,7 @@ def test_exceptions_come_first_then_changes_by_money_then_prices_that_stay(docum
 
 
 def test_totals_count_the_work_and_sum_the_gains_with_their_limits(document: dict[str, Any]) -> None:
-    totals = make_work_list(document["products"], [""] * 4, PLAIN).totals
+    totals = WorkList(document["products"]).totals(PLAIN)
     assert [value for value, _ in totals] == ["1", "2", "1", "+120.00"]
     assert totals[-1][1] == "profit per day from 2 changes (90 %: +60 to +170)"
 
@@ -73,11 +74,11 @@ def test_the_list_says_what_changed_since_the_last_advice(
     if previous is not None:
         last = {"entry": 1, "current_price": previous[0], "recommended_price": previous[1], "grade": grade}
         product["previous"] = last
-    (task, *_) = make_work_list([product], [""], PLAIN).orders[0][2]
+    (task,) = WorkList([product]).orders({}, PLAIN)[0][2]
     assert task.since == words
     if previous is not None:
         product["previous"]["grade"] = "D"
-        assert make_work_list([product], [""], PLAIN).orders[0][2][0].since == f"{words}; grade D before"
+        assert WorkList([product]).orders({}, PLAIN)[0][2][0].since == f"{words}; grade D before"
 
 
 def test_of_many_products_only_those_that_need_a_look_get_a_page_and_the_others_on_demand(
@@ -94,6 +95,37 @@ def test_of_many_products_only_those_that_need_a_look_get_a_page_and_the_others_
     name, page = page_of(document, "kept 3")
     assert name == "report/008-kept-3.html" and "<bdi>kept 3</bdi>" in page and 'href="../report.html"' in page
     assert page_of(document, "plate") == ("report/003-plate.html", pages["report/003-plate.html"])
+
+
+def with_stakes(document: dict[str, Any], number: int) -> dict[str, Any]:
+    """As many changes, of which later ones gain more, after the four products."""
+    change = document["products"][1]
+    more = [
+        {**change, "product": f"change {gain}", "uplift": {**change["uplift"], "profit": [gain / 100, 0.0, gain / 50]}}
+        for gain in range(number)
+    ]
+    return {**document, "products": [*document["products"], *more]}
+
+
+def test_the_hundred_products_that_matter_most_are_listed_and_the_others_counted(document: dict[str, Any]) -> None:
+    many = with_stakes(document, 4 * MOST_LISTED)
+    names = names_of(many, 0)
+    assert names == ["jug", "plate", "Bowl", *(f"change {gain}" for gain in range(399, 302, -1))]
+    assert {*names} == {*names_of(many, 1)} == {*names_of(many, 2)} and len(names) == MOST_LISTED
+    work = WorkList(many["products"])
+    assert len(work) == 404
+    assert [value for value, _ in work.totals(PLAIN)][:3] == ["1", "402", "1"]
+    pages = dict(render_pages(many))
+    assert len(pages) == 1 + MOST_LISTED and "report/404-change-399.html" in pages
+    assert "Less is at stake in the other 304 products" in pages["report.html"]
+    assert "decide on: 404 products" in pages["report.html"]
+    assert "in the other" not in dict(render_pages(document))["report.html"]
+
+
+def test_the_terminal_says_how_many_products_are_on_no_list(document: dict[str, Any]) -> None:
+    lines = block_lines(with_stakes(document, 4 * MOST_LISTED)["products"], PLAIN, Place(Path("report.html")))
+    assert " … and 90 more on the page, 304 others in advice.csv" in lines
+    assert lines[0].startswith(" 404 products · 0 to raise, 402 to lower, 2 to keep")
 
 
 @pytest.mark.browser

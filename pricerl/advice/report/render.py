@@ -16,7 +16,7 @@ from markupsafe import Markup
 from pricerl.advice.report.charts import draw_figures
 from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.view import MOST_DAYS, View, shorten
-from pricerl.advice.report.work_list import MOST_PAGES, kind_of, make_work_list
+from pricerl.advice.report.work_list import MOST_PAGES, WorkList, kind_of
 from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place, account_words, ended_test_words
 from pricerl.advice.sentences.verdict import Record
@@ -31,21 +31,23 @@ MOST_SLUG = 40
 """Most characters of a product's name in a file name."""
 
 
-def render_pages(document: Record) -> Iterator[tuple[str, str]]:
-    """Yield path and HTML of one page, or of a page for each product that needs a look and, last, of their index."""
-    products = document["products"]
-    if len(products) == 1:
-        yield INDEX, render_page(document, products[0])
+def render_pages(document: Record, work: WorkList | None = None) -> Iterator[tuple[str, str]]:
+    """Yield path and HTML of one page, or of a page for each product that needs a look and, last, of their index.
+
+    The ``document`` needs no ``products`` if the work list of all is given; its memory does not grow with their number.
+    """
+    work = WorkList(document["products"]) if work is None else work
+    if len(work) == 1:
+        yield INDEX, render_page(document, work.listed[0][1])
         return
-    links = [""] * len(products)
-    for index, product in enumerate(products):
-        if len(products) <= MOST_PAGES or kind_of(product) != "keep":
+    links = {}
+    for index, product in work.listed:
+        if len(work) <= MOST_PAGES or kind_of(product) != "keep":
             links[index] = f"{FOLDER}/{page_name(index, product['product'])}"
             yield links[index], render_page(document, product, f"../{INDEX}")
-    work = make_work_list(products, links, _formatter_of(document))
     option = Place(run=document.get("run", "")).option
-    tested = grounds.judge_backtests(products, _formatter_of(document))
-    values = {"list": work, "on_demand": "" in links, "option": option, "tested": tested}
+    tested = grounds.judge_backtests(work.tested, len(work), _formatter_of(document))
+    values = {"list": work, "f": _formatter_of(document), "links": links, "option": option, "tested": tested}
     yield INDEX, fill_template("index.html", document, values)
 
 
@@ -60,7 +62,7 @@ def page_of(document: Record, name: str) -> tuple[str, str]:
 
 def render_page(document: Record, product: Record, back: str = "") -> str:
     """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
-    named = product["product"] if len(document["products"]) > 1 else ""
+    named = product["product"] if back else ""
     place = Place(run=document.get("run", ""), product=named, today=document.get("today", ""))
     view = View.of(product, _formatter_of(document), place)
     f = view.f

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from pricerl.advice.report.view import Cell, View, shorten
@@ -12,7 +14,10 @@ from pricerl.advice.sentences.verdict import Record, exception_words, since_word
 from pricerl.formatting import MEASURES, Formatter, plural
 
 MOST_PAGES = 20
-"""Most products of which every one gets a page; of more, only those that need a look."""
+"""Most products of which every one gets a page; of more, only listed ones that need a look."""
+
+MOST_LISTED = 100
+"""Most products with a row of their own."""
 
 KINDS = ("exception", "change", "keep")
 """Kinds of tasks, in the order of work."""
@@ -37,13 +42,63 @@ class Task(NamedTuple):
     """Money per day that the decision concerns."""
 
 
-class WorkList(NamedTuple):
-    """Index of many products: totals, and the tasks in three orders."""
+class WorkList:
+    """Totals over many products of ``advice.json``, added one by one, and those that matter most."""
 
-    totals: list[tuple[str, str]]
-    """Values with their labels."""
-    orders: tuple[tuple[str, str, list[Task]], ...]
-    """Name, label and tasks of each order."""
+    def __init__(self, products: Iterable[Record] = ()) -> None:
+        self.kinds: Counter[str] = Counter()
+        """Number of products by kind."""
+        self.moves: Counter[int] = Counter()
+        """Number of prices that go up (1), down (-1) or stay (0)."""
+        self.gains: dict[str, list[Sequence[float]]] = {}
+        """Known gains by measure, mean and 90 % limits each."""
+        self.tested: list[Sequence[Record]] = []
+        """Scores of each product with a backtest."""
+        self._ranked: list[tuple[tuple[int, float, str, int], Record]] = []
+        for product in products:
+            self.add(product)
+
+    def __len__(self) -> int:
+        """Return the number of products."""
+        return self.kinds.total()
+
+    def add(self, product: Record) -> None:
+        """Count a product, and keep it while it is one of those that matter most."""
+        kind = kind_of(product)
+        change = product["recommended_price"] - product["current_price"]
+        if gain := (product["uplift"] or {}).get(product["measure"]):
+            self.gains.setdefault(product["measure"], []).append(gain)
+        if product["backtest"]:
+            self.tested.append(product["backtest"]["scores"])
+        rank = KINDS.index(kind), -stake_of(product), product["decision"]["grade"], len(self)
+        insort(self._ranked, (rank, product), key=itemgetter(0))
+        del self._ranked[MOST_LISTED:]
+        self.kinds[kind] += 1
+        self.moves[(change > 0) - (change < 0)] += 1
+
+    @property
+    def listed(self) -> list[tuple[int, Record]]:
+        """Place among all products, and entry, of each of those that matter most, in the order of work."""
+        return [(place, product) for (*_, place), product in self._ranked]
+
+    def totals(self, f: Formatter) -> list[tuple[str, str]]:
+        """Return totals with their labels."""
+        labels = ("need a person first", "changes advised", "prices to keep")
+        found = [(f.number(self.kinds[kind], 0), label) for kind, label in zip(KINDS, labels, strict=True)]
+        for measure, words in MEASURES.items():
+            if gains := self.gains.get(measure):
+                mean, low, high = map(sum, zip(*gains, strict=True))
+                limits = f.limits(low, high, 0, "+", "90 %: ")
+                label = f"{words} per {f.period} from {plural(len(gains), 'change')}{limits}"
+                found.append((f.money(mean, plus="+"), label))
+        return found
+
+    def orders(self, links: Mapping[int, str], f: Formatter) -> tuple[tuple[str, str, list[Task]], ...]:
+        """Return name, label and tasks of each order, with the addresses of the products' pages by their place."""
+        tasks = [_task(product, links.get(place, ""), f) for place, product in self.listed]
+        by_gain = sorted(tasks, key=lambda task: -task.stake)
+        by_name = sorted(tasks, key=lambda task: task.name.casefold())
+        return ("priority", "what to do first", tasks), ("gain", "money at stake", by_gain), ("name", "name", by_name)
 
 
 def kind_of(product: Record) -> str:
@@ -52,27 +107,6 @@ def kind_of(product: Record) -> str:
         return "exception"
     moves = any(day["recommended_price"] != product["current_price"] for day in product["days"])
     return "change" if moves else "keep"
-
-
-def make_work_list(products: list[Record], links: list[str], f: Formatter) -> WorkList:
-    """Return the work list of the ``products`` of ``advice.json``, with the addresses of their pages."""
-    tasks = [_task(product, link, f) for product, link in zip(products, links, strict=True)]
-    urgent = sorted(tasks, key=lambda task: (KINDS.index(task.kind), -task.stake, task.grade))
-    by_gain = sorted(tasks, key=lambda task: -task.stake)
-    by_name = sorted(tasks, key=lambda task: task.name.casefold())
-    counts = Counter(task.kind for task in tasks)
-    totals = [
-        (str(counts["exception"]), "need a person first"),
-        (str(counts["change"]), "changes advised"),
-        (str(counts["keep"]), "prices to keep"),
-    ]
-    for measure, words in MEASURES.items():
-        if gains := known_gains(products, measure):
-            mean, low, high = (sum(ends) for ends in zip(*gains, strict=True))
-            label = f"{words} per {f.period} from {plural(len(gains), 'change')}{f.limits(low, high, 0, '+', '90 %: ')}"
-            totals.append((f.money(mean, plus="+"), label))
-    orders = (("priority", "what to do first", urgent), ("gain", "money at stake", by_gain), ("name", "name", by_name))
-    return WorkList(totals, orders)
 
 
 def _task(product: Record, link: str, f: Formatter) -> Task:
@@ -100,9 +134,3 @@ def stake_of(product: Record) -> float:
     outcome = product["keep"] if exception_words(product) else product["uplift"] or product["proposal"]["over_keep"]
     found = outcome[product["measure"]] or outcome["sales"]
     return float(abs(found[0]))
-
-
-def known_gains(products: Sequence[Record], measure: str) -> list[Sequence[float]]:
-    """Return the known gains of the products whose ``measure`` it is, mean and 90 % limits each."""
-    gains = [product["uplift"][measure] for product in products if product["uplift"] and product["measure"] == measure]
-    return [gain for gain in gains if gain is not None]

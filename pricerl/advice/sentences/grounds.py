@@ -227,12 +227,11 @@ def _coverage_words(scores: Sequence[Record], f: Formatter) -> str:
     return f"its 90 % intervals contained {inside:,} of {days:,} {f.period}s."
 
 
-def judge_backtests(products: Sequence[Record], f: Formatter) -> str:
-    """Return how the forecast fared on the tested products of a catalogue; empty if none were tested, or all."""
-    tested = [product["backtest"]["scores"] for product in products if product["backtest"]]
-    if not tested or len(tested) == len(products):
+def judge_backtests(tested: Sequence[Sequence[Record]], number: int, f: Formatter) -> str:
+    """Return how forecasts fared by the scores of the ``tested`` of some products; empty if none were tested, or all."""
+    if not tested or len(tested) == number:
         return ""
-    words = f"The forecast was tested on {len(tested):,} of {len(products):,} products, a random sample"
+    words = f"The forecast was tested on {len(tested):,} of {number:,} products, a random sample"
     return f"{words}; {_coverage_words([row for scores in tested for row in scores], f)}"
 
 

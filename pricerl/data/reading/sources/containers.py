@@ -61,7 +61,7 @@ def open_tables(paths: Sequence[str | Path], query: str | None = None) -> list[T
 
 def is_present(path: str) -> bool:
     """Return whether a source can be read again: a file, a folder or pattern of some, or a database."""
-    return is_url(path) or (path != STANDARD_INPUT and (Path(path).exists() or bool(_matches(path))))
+    return is_url(path) or (path != STANDARD_INPUT and (Path(path).exists() or bool(_files(path))))
 
 
 def _open(source: str, query: str | None) -> TextTable:
@@ -71,10 +71,10 @@ def _open(source: str, query: str | None) -> TextTable:
         return _open_bytes(_read_stdin(), "standard input")
     path = Path(source)
     with _named(source):
-        files = _below(path, path) if path.is_dir() else {} if path.exists() else _matches(source)
+        files = _files(source)
+        if not files and path.is_dir():
+            raise DataError(source, ["is a folder without files"])
         if not files:
-            if path.is_dir():
-                raise DataError(source, ["is a folder without files"])
             return _open_bytes(_read_file(source, path), source)
         tables = {}
         unread = {}
@@ -99,30 +99,23 @@ def _named(source: str) -> Iterator[None]:
         raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
 
 
-def _below(folder: Path, base: Path) -> dict[str, Path]:
-    """Return the files of a folder, and of its partitions such as ``month=2025-01``, by their names below ``base``."""
-    found = {}
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith((".", "_")):  # not data: ``_SUCCESS``, ``_metadata``
-            continue
-        if entry.is_file():
-            found[entry.relative_to(base).as_posix()] = entry
-        elif "=" in entry.name:
-            found |= _below(entry, base)
-    return found
+def _files(source: str) -> dict[str, Path]:
+    """Return the files of a folder or pattern, and of partitions such as ``month=2025-01``, by name; none for a file.
 
-
-def _matches(pattern: str) -> dict[str, Path]:
-    """Return the files that fit a pattern, or are in fitting folders, by their names below the pattern's own folder."""
-    parts = Path(pattern).parts
-    plain = list(takewhile(lambda part: not glob.has_magic(part), parts))
-    if len(plain) == len(parts):
+    Names inside of folders that begin with a point or an underscore, such as ``_SUCCESS``, are no data.
+    """
+    path = Path(source)
+    if path.is_file():
         return {}
-    base = Path(*plain)
-    found: dict[str, Path] = {}
-    for entry in sorted(base.glob(str(Path(*parts[len(plain) :])))):
-        found |= _below(entry, base) if entry.is_dir() else {entry.relative_to(base).as_posix(): entry}
-    return found
+    base = path if path.is_dir() else Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
+    found = {}
+    for entry in [path] if base == path else base.glob(str(path.relative_to(base))):
+        for file in entry.rglob("*") if entry.is_dir() else [entry]:
+            *folders, last = file.relative_to(entry).parts or [""]
+            hidden = any(part.startswith((".", "_")) for part in (*folders, last))
+            if file.is_file() and not hidden and all("=" in part for part in folders):
+                found[file.relative_to(base).as_posix()] = file
+    return dict(sorted(found.items()))
 
 
 def _add_partitions(table: TextTable, name: str) -> TextTable:

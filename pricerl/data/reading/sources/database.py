@@ -52,10 +52,10 @@ def read_query(url: str, query: str | None) -> TextTable:
         raise DataError(url, [f"is not the URL of a database: {error}"]) from None
     try:
         with engine.connect().execution_options(stream_results=True) as connection:
-            schema, _, table = query.strip().rpartition(".")
-            is_name = re.fullmatch(r"\w+(\.\w+)?", query.strip())
-            every = alchemy.select(alchemy.text("*")).select_from(alchemy.table(table, schema=schema or None))
-            result = connection.execute(every if is_name else alchemy.text(query))
+            statement = alchemy.text(query)
+            if name := re.fullmatch(r"(?:(\w+)\.)?(\w+)", query.strip()):
+                statement = alchemy.select(alchemy.text("*")).select_from(alchemy.table(name[2], schema=name[1]))
+            result = connection.execute(statement)
             if not result.returns_rows:
                 raise DataError(url, ["the query returns no rows; it must select them"])
             names: list[str] = list(result.keys())
