@@ -1,97 +1,129 @@
-"""Seconds and memory of the advice on catalogues of growing size, from histories to prices, without pages.
+"""Seconds and memory from a seller's CSV to ``prices.csv`` and the work list, beside statsforecast's AutoETS.
 
-    python benchmarks/catalogue.py --products 50 100 200
+    python benchmarks/catalogue.py --products 100 300
 
-Simulated sellers with a year of days each are read once. Then each catalogue is advised in chunks on all cores that
-the process may use, as ``predict`` does: pooled prior, markets, plans, backtests of a sample of products, advice and
-log entries. A process per size keeps the peak memory of one size apart from that of the others.
+A seller with a year of days per product is simulated. On it ``fit`` runs as a command, with few gradient updates, then
+``predict``, which reads the file again, advises and publishes. Further updates take the time that ``sac_speed.py``
+measures. If statsforecast is installed (extra ``forecast``), AutoETS with a weekly season then forecasts the sales of
+the same products for as many days, once each. All processes of a command are counted: their CPU time, and their
+memory, in which shared pages count once.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
+import tempfile
 import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import pandas as pd
 
-from pricerl.data.config import DataConfig
-from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.decide.decision import DecisionConfig
-from pricerl.env.config import EnvConfig
-from pricerl.evaluation.backtest import tested_products
-from pricerl.formatting import PLAIN
-from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
-from pricerl.market.demand.config import DemandConfig
-from pricerl.market.fitting import find_pool
-from pricerl.market.reward import RewardConfig
-from pricerl.operations.catalogue import CHUNK, Advisor, Chunk
-from pricerl.operations.processes import Workers
-from pricerl.runtime import usable_cores
-from pricerl.simulation.seller import SellerConfig, simulated_history
+MAIN = Path(__file__).resolve().parent.parent / "main.py"
+HORIZON = 14
+"""Days of advice and of the peer's forecasts."""
+INTERVAL = 0.1
+"""Seconds between two looks at the processes."""
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Rise(torch.nn.Module):
-    """Policy that raises every price by half the largest step."""
+class Cost(NamedTuple):
+    """What a command took."""
 
-    def forward(self, observation: Tensor) -> Tensor:
-        """Return the action, ``(B, 1)``."""
-        return observation.new_full((len(observation), 1), 0.5)
-
-
-def measure(products: int, days: int) -> None:
-    """Advise on one catalogue and print a row of the table."""
-    torch.set_num_threads(1)
-    started = cpu_seconds()
-    history = simulated_history(SellerConfig(days=days, products=products), DataConfig())
-    prepared = DataPreprocessor.fit(history, DataConfig())
-    reading = cpu_seconds() - started
-    demand, workers = DemandConfig(), Workers(1, "highest", "mixture")
-    settings = demand, CostConfig(), RewardConfig(), GuardrailConfig(), EnvConfig(describe=True), DecisionConfig()
-    advisor = Advisor(Rise(), 0.97**3, *settings, 14, 0, PLAIN, products)
-    before, clock = peak_memory(resource.RUSAGE_SELF), time.perf_counter()
-    pool, tested = find_pool(prepared.products, demand, {}, workers.map), tested_products(prepared)
-    rows = [range(first, min(first + CHUNK, products)) for first in range(0, products, CHUNK)]
-    origin = {"seen": 0, "terms": {"relations": []}}
-    chunks = [Chunk(advisor, prepared.select(row), pool, tested=tested, origin=origin) for row in rows]
-    parts = workers.map(Chunk.run, chunks)
-    del workers  # processes are counted when they have ended
-    wall, computed = time.perf_counter() - clock, cpu_seconds() - started - reading
-    assert sum(len(part.drafts) for part in parts) == products
-    own, helper = peak_memory(resource.RUSAGE_SELF), peak_memory(resource.RUSAGE_CHILDREN)
-    print(
-        f"| {products:,} | {usable_cores()} | {1000 * reading / products:.0f} | {wall:.1f} | {computed:.1f} | "
-        f"{1000 * computed / products:.0f} | {before:.0f} | {own:.0f} | {helper:.0f} |",
-        flush=True,
-    )
+    wall: float
+    """Seconds."""
+    cpu: float
+    """Seconds, of all its processes."""
+    memory: float
+    """Largest sum over its processes at a time, MB."""
 
 
-def cpu_seconds() -> float:
-    """Return the seconds computed so far by this process and by its children that have ended."""
-    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(used.ru_utime + used.ru_stime for used in both)
+def measure(command: list[str], folder: Path) -> Cost:
+    """Run a command of pricerl or Python in a folder, and return what it took."""
+    started = time.perf_counter()
+    with (folder / "log").open("ab") as log:
+        running = subprocess.Popen([sys.executable, *command], cwd=folder, stdout=log, stderr=log)
+    cpu: dict[int, float] = {}
+    peak = 0.0
+    while running.poll() is None:
+        memory = 0.0
+        for process in family(running.pid):
+            try:
+                cells = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+            except OSError:  # it has just ended
+                continue
+            cpu[process] = (int(cells[11]) + int(cells[12])) / TICKS
+            memory += next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+        peak = max(peak, memory)
+        time.sleep(INTERVAL)
+    if running.returncode not in (0, 4):  # 4: no product has enough evidence
+        raise SystemExit((folder / "log").read_text())
+    return Cost(time.perf_counter() - started, sum(cpu.values()), peak)
 
 
-def peak_memory(who: int) -> float:
-    """Return the peak memory of this process or of its largest child, MB."""
-    return resource.getrusage(who).ru_maxrss / 1024
+def family(process: int) -> list[int]:
+    """Return the ids of a process and of all that it started, directly or not."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        children = []
+    return [process, *(other for child in children for other in family(int(child)))]
+
+
+def forecast(path: str, cores: int) -> None:
+    """Forecast the sales of each product in a file with AutoETS."""
+    from statsforecast import StatsForecast
+    from statsforecast.models import AutoETS
+
+    names = {"Product": "unique_id", "Report Date": "ds", "Total Sales": "y"}
+    sales = pd.read_csv(path, usecols=list(names), parse_dates=["Report Date"]).rename(columns=names)
+    found = StatsForecast([AutoETS(season_length=7)], freq="D", n_jobs=cores).forecast(df=sales, h=HORIZON, level=[90])
+    assert len(found) == HORIZON * sales["unique_id"].nunique()
+
+
+def measure_catalogue(products: int, days: int, updates: int, cores: int) -> dict[str, Cost]:
+    """Return what each command took on a catalogue, by its name."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        size = ["--products", str(products), "--days", str(days)]
+        measure([str(MAIN), "simulate", "--out", "sales.csv", *size], folder)
+        today = pd.read_csv(folder / "sales.csv", usecols=["Report Date"], parse_dates=[0]).max().item()
+        words = ["--data.path", "sales.csv", "--horizon", str(HORIZON), "--today", f"{today + pd.Timedelta(days=1):%F}"]
+        found = {
+            "fit": measure([str(MAIN), "fit", *words, "--trainer.max_steps", str(updates)], folder),
+            "predict": measure([str(MAIN), "predict", *words], folder),
+        }
+        run = folder / "checkpoints" / "sales"
+        assert len(pd.read_csv(run / "prices.csv")) and f"{products} products" in (run / "report.html").read_text()
+        assert len(pd.read_parquet(run / "advice.parquet")) == products
+        if find_spec("statsforecast") is not None:
+            code = f"from catalogue import forecast; forecast({str(folder / 'sales.csv')!r}, {cores})"
+            found["AutoETS"] = measure(["-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"], folder)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--products", type=int, nargs="+", default=[50, 100, 200])
+    parser.add_argument("--products", type=int, nargs="+", default=[100, 300])
     parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--updates", type=int, default=50, help="gradient updates of fit")
+    parser.add_argument("--cores", type=int, default=2, help="cores that every command may use")
     options = parser.parse_args()
-    print("| products | cores | read, CPU ms each | wall s | CPU s | CPU ms each | MB read | MB peak | MB helper |")
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+    print("| products | command | wall s | CPU s | CPU ms per product | MB at most | CPU over AutoETS |")
+    print("|---|---|---|---|---|---|---|", flush=True)
     for products in options.products:
-        code = f"from catalogue import measure; measure({products}, {options.days})"  # helpers import the policy, too
-        subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
+        found = measure_catalogue(products, options.days, options.updates, options.cores)
+        peer = found.get("AutoETS")
+        for name, cost in found.items():
+            ratio = "–" if peer is None else f"{cost.cpu / peer.cpu:.1f}"
+            row = (f"{products:,}", name, f"{cost.wall:.1f}", f"{cost.cpu:.1f}", f"{1000 * cost.cpu / products:.0f}")
+            print("|", " | ".join((*row, f"{cost.memory:.0f}", ratio)), "|", flush=True)
 
 
 if __name__ == "__main__":

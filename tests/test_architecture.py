@@ -61,15 +61,9 @@ MAX_FOLDER_LINES = {
     "evaluation/stock": 440,
     "experiments": 1271,
     "guardrails": 1530,
-<<<<<<< HEAD
     "market": 1347,
     "market/demand": 2266,
     "operations": 2085,
-=======
-    "market": 1347,
-    "market/demand": 2266,
-    "operations": 2085,
->>>>>>> 5b69f6d (Let the season walk where pricerl set the price, so that a single step shows the slope)
     "operations/log": 1072,
     "operations/watching": 910,
     "runs": 1040,

@@ -228,7 +228,7 @@ def _coverage_words(scores: Sequence[Record], f: Formatter) -> str:
 
 
 def judge_backtests(tested: Sequence[Sequence[Record]], number: int, f: Formatter) -> str:
-    """Return how forecasts fared by the scores of the ``tested`` of some products; empty if none were tested, or all."""
+    """Return how forecasts fared by the scores of those ``tested`` of some products; empty if none or all were."""
     if not tested or len(tested) == number:
         return ""
     words = f"The forecast was tested on {len(tested):,} of {number:,} products, a random sample"
