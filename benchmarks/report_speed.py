@@ -140,7 +140,7 @@ def main() -> None:
             advice = [made_up_advice(index).to_dict() for index in range(count)]
             started = time.perf_counter()
             out = Path(folder) / str(count)
-            show_set(out, stage_set(out, render_files(advice, about, Formatter())))
+            show_set(out, stage_set(out, render_files((item.to_dict() for item in advice), about, Formatter())))
             seconds = time.perf_counter() - started
             pages = list(out.rglob("*.html"))
             largest = max(page.stat().st_size for page in pages)
