@@ -126,7 +126,8 @@ def work(job: Job) -> list[dict[str, Any]]:
     claim_compute(1)
     began = time.perf_counter()
     shop_set = open_shop_set(job.addresses, job.demand)
-    known = {**{name: approach(rule) for name, rule in RULES.items()}, PLANNER: approach(best_for_objective)}
+    named = {KEEP: lambda shop: shop.current_price, **RULES, PLANNER: best_for_objective}
+    known = {name: approach(rule) for name, rule in named.items()}
     known[ADVICE] = decided(_follow_plan())
     known |= rival_rules(shop_set.truths)
     rules = {name: known[name] for name in job.rules if name in known}
@@ -209,7 +210,7 @@ def run(options: argparse.Namespace) -> None:
 
 def known_rules() -> list[str]:
     """Return the names of all rules that need no training."""
-    return list(dict.fromkeys((*RULES, *NAMES, PLANNER, ADVICE)))
+    return list(dict.fromkeys((KEEP, *RULES, *NAMES, PLANNER, ADVICE)))
 
 
 def table(options: argparse.Namespace) -> None:

@@ -7,8 +7,9 @@ PriceBench approaches it under the same guardrails as every other price. EconML 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,8 +20,10 @@ from pricerl.arrays import FloatArray
 from pricerl.data.days import DAYS_PER_YEAR, WEEK, weekday_of
 from pricerl.data.features import shifted_mean
 from pricerl.env.product import Product
-from pricerl.evaluation.pricing_rules import GATE, Candidates, Rule, glm_plug_in, log_log
+from pricerl.evaluation.pricing_rules import GATE, MIN_DAYS_AT_PRICE, Candidates, Rule
+from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.regression import Prior, fit_regression
+from pricerl.market.market import ProductMarket
 
 LITERATURE_ELASTICITY, LITERATURE_SD = -2.62, 1.0
 """Prior of the elasticity: mean of 1,851 estimates (Bijmolt, van Heerde and Pieters 2005), and a wide sd."""
@@ -37,10 +40,11 @@ FOREST = {"n_estimators": 100, "min_samples_leaf": 5, "n_jobs": 1, "random_state
 TREES = {"objective": "poisson", "n_estimators": 200, "learning_rate": 0.05, "num_leaves": 15, "min_child_samples": 10}
 
 BAYESIAN, BAYESIAN_GATED = "Bayesian log-log", "Bayesian log-log, gated"
-CLOSED_FORM, GLM = "log-log, closed form", "GLM plug-in"
+LOOKUP, CLOSED_FORM, GLM = "similar-price lookup", "log-log, closed form", "GLM plug-in"
+THOMPSON = "weekly Thompson"
 DML, LIGHTGBM = "EconML DML", "LightGBM, monotone"
 PACKAGES = {DML: "econml", LIGHTGBM: "lightgbm"}
-NAMES = (BAYESIAN, BAYESIAN_GATED, CLOSED_FORM, GLM, DML, LIGHTGBM)
+NAMES = (BAYESIAN, BAYESIAN_GATED, LOOKUP, CLOSED_FORM, GLM, THOMPSON, DML, LIGHTGBM)
 
 
 def missing_packages() -> dict[str, str]:
@@ -57,14 +61,58 @@ def rival_rules(truths: tuple[Mapping[str, Any], ...]) -> dict[str, PathRule]:
     rules: dict[str, Rule] = {
         BAYESIAN: bayesian_log_log,
         BAYESIAN_GATED: gated_bayesian_log_log,
+        LOOKUP: similar_lookup,
         CLOSED_FORM: log_log,
         GLM: glm_plug_in,
+        THOMPSON: weekly_thompson,
         DML: double_machine_learning,
         LIGHTGBM: monotone_trees,
     }
     return {
         name: _at_true_costs(approach(rule), truths) for name, rule in rules.items() if name not in missing_packages()
     }
+
+
+def similar_lookup(candidates: Candidates) -> float:
+    """Return the price with the highest profit at the mean units of similar prices, by a kernel 3 % wide."""
+    price, units = candidates.sold
+    closeness = np.exp(-0.5 * ((np.log(candidates.prices)[:, None] - np.log(price)) / 0.03) ** 2)
+    sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
+    earned = candidates.market.cost.mean_margin(candidates.prices) * sold
+    return candidates.best(np.where(closeness.sum(1) >= MIN_DAYS_AT_PRICE, earned, -np.inf))
+
+
+def log_log(candidates: Candidates) -> float:
+    """Return the optimal price ``c e / (k (1 + e))`` of a log-log regression, with the elasticity at most -1.05."""
+    price, units = candidates.sold
+    if np.ptp(price) == 0:
+        return candidates.current_price
+    elasticity = min(float(np.polyfit(np.log(price), np.log(units + 0.5), 1)[0]), -1.05)
+    share, cost = candidates.market.cost.means
+    optimum = cost * elasticity / (1 + elasticity) / share
+    return float(np.clip(optimum, candidates.prices[0], candidates.prices[-1]))
+
+
+def glm_plug_in(candidates: Candidates) -> float:
+    """Return the best price by a Poisson regression ``a + b log p + weekday`` (Nelder and Wedderburn 1972)."""
+    price, units = candidates.sold
+    if np.ptp(price) == 0:
+        return candidates.current_price
+    history = candidates.product.history
+    log_price = np.log(price)
+    weekday = np.eye(WEEK)[weekday_of(history.dates[history.observed].astype(np.int64))]
+    design = np.column_stack([np.ones_like(log_price), log_price - log_price.mean(), weekday])
+    weekday_sd = 3.0  # in logs: weak, but enough for a weekday without any sale
+    prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[weekday_sd] * WEEK]))
+    elasticity = fit_regression(units, design, prior, size=np.inf).mode[1]
+    margin = candidates.market.cost.mean_margin(candidates.prices)
+    return candidates.best(margin * candidates.prices**elasticity)
+
+
+def weekly_thompson(candidates: Candidates) -> float:
+    """Return the best price in a draw that the units sold choose: a step of Thompson sampling (Thompson 1933)."""
+    rng = np.random.default_rng(zlib.crc32(candidates.product.history.units.tobytes()))
+    return candidates.best(candidates.profit[rng.integers(len(candidates.profit))])
 
 
 def bayesian_log_log(shop: Candidates) -> float:
@@ -93,7 +141,7 @@ def double_machine_learning(shop: Candidates) -> float:
     )
     model.fit(np.log(units + HALF_UNIT), np.log(price), X=None, W=controls)
     elasticity = float(np.clip(model.const_marginal_effect().item(), STEEPEST, FLATTEST))
-    return shop.best(shop.mean_margin * shop.prices**elasticity)
+    return shop.best(_margin(shop) * shop.prices**elasticity)
 
 
 def monotone_trees(shop: Candidates) -> float:
@@ -110,7 +158,7 @@ def monotone_trees(shop: Candidates) -> float:
     asked = np.column_stack(
         [np.repeat(np.log(shop.prices), HORIZON), np.tile(ahead, (len(shop.prices), 1))],
     )
-    return shop.best(shop.mean_margin * model.predict(asked).reshape(-1, HORIZON).mean(1))
+    return shop.best(_margin(shop) * model.predict(asked).reshape(-1, HORIZON).mean(1))
 
 
 def _bayesian_profit(shop: Candidates) -> FloatArray:
@@ -125,12 +173,18 @@ def _bayesian_profit(shop: Candidates) -> FloatArray:
     rng = np.random.default_rng(0)
     elasticity = rng.normal(found.mode[1], np.sqrt(found.covariance[1, 1]), NUM_DRAWS)
     ratio = shop.prices / shop.current_price
-    return np.asarray(shop.mean_margin * ratio ** np.clip(elasticity, STEEPEST, FLATTEST)[:, None])
+    return np.asarray(_margin(shop) * ratio ** np.clip(elasticity, STEEPEST, FLATTEST)[:, None])
+
+
+def _margin(shop: Candidates) -> FloatArray:
+    """Return the profit of a unit at the candidate prices, money ``(G,)``."""
+    return np.asarray(shop.market.cost.mean_margin(shop.prices))
 
 
 def _days(shop: Candidates) -> FloatArray:
     """Return the recorded days as days since 1970-01-01, ``(D,)``."""
-    return np.asarray(shop.history.dates[shop.history.observed].astype("datetime64[D]").astype(np.int64))
+    history = shop.product.history
+    return np.asarray(history.dates[history.observed].astype("datetime64[D]").astype(np.int64))
 
 
 def _calendar(days: FloatArray, history: FloatArray) -> FloatArray:
@@ -141,6 +195,18 @@ def _calendar(days: FloatArray, history: FloatArray) -> FloatArray:
         phase = 2 * np.pi * days / DAYS_PER_YEAR
         columns += [np.sin(phase), np.cos(phase)]
     return np.column_stack(columns)
+
+
+@dataclass(frozen=True)
+class _AtCost(Candidates):
+    """Candidates at another cost than the estimated one."""
+
+    cost: CostPosterior | None = None
+
+    @property
+    def market(self) -> ProductMarket:
+        """Market at that cost."""
+        return replace(self.product.counted, cost=self.cost or self.product.counted.cost)
 
 
 def _at_true_costs(rule: PathRule, truths: tuple[Mapping[str, Any], ...]) -> PathRule:
@@ -154,7 +220,6 @@ def _at_true_costs(rule: PathRule, truths: tuple[Mapping[str, Any], ...]) -> Pat
             unit_cost=np.full_like(cost.unit_cost, truth["unit_cost"]),
             known=True,
         )
-        seeing = replace(candidates, market=replace(candidates.market, cost=known))
-        return rule(product, seeing)._replace(claims=False)
+        return rule(product, _AtCost(product, candidates.gate, known))._replace(claims=False)
 
     return follow

@@ -56,7 +56,7 @@ MAX_FOLDER_LINES = {
     "decide": 1785,
     "env": 1592,
     "env/stock": 441,
-    "evaluation": 1821,
+    "evaluation": 1763,
     "evaluation/card": 410,
     "evaluation/stock": 440,
     "experiments": 1271,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +13,10 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, Share
-from pricerl.data.days import WEEK, weekday_of
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT, KEEP
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT
 from pricerl.evaluation.valuation import (
     DailyOutcome,
     PathValue,
@@ -27,7 +25,6 @@ from pricerl.evaluation.valuation import (
     value_average_day,
 )
 from pricerl.guardrails.projection import lasting_band, project, spread_prices
-from pricerl.market.demand.regression import Prior, fit_regression
 from pricerl.market.market import ProductMarket
 
 MIN_DAYS_AT_PRICE = 3
@@ -98,11 +95,6 @@ Rule = Callable[[Candidates], float]
 """Function from a product's candidate prices to a price, money."""
 
 
-def keep(candidates: Candidates) -> float:
-    """Return the current price."""
-    return candidates.current_price
-
-
 def best_past(candidates: Candidates) -> float:
     """Return the tried price, to the cent or price step, of the highest mean daily profit, or sales without costs."""
     price, units = candidates.sold
@@ -112,42 +104,6 @@ def best_past(candidates: Candidates) -> float:
     earned = np.bincount(which, margin * units) / days
     earned[days < min(MIN_DAYS_AT_PRICE, days.max())] = -np.inf
     return float(tried[earned.argmax()])
-
-
-def similar_lookup(candidates: Candidates) -> float:
-    """Return the price with the highest profit at the mean units of similar prices, by a kernel 3 % wide."""
-    price, units = candidates.sold
-    closeness = np.exp(-0.5 * ((np.log(candidates.prices)[:, None] - np.log(price)) / 0.03) ** 2)
-    sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
-    earned = candidates.market.cost.mean_margin(candidates.prices) * sold
-    return candidates.best(np.where(closeness.sum(1) >= MIN_DAYS_AT_PRICE, earned, -np.inf))
-
-
-def log_log(candidates: Candidates) -> float:
-    """Return the optimal price ``c e / (k (1 + e))`` of a log-log regression, with the elasticity at most -1.05."""
-    price, units = candidates.sold
-    if np.ptp(price) == 0:
-        return candidates.current_price
-    elasticity = min(float(np.polyfit(np.log(price), np.log(units + 0.5), 1)[0]), -1.05)
-    share, cost = candidates.market.cost.means
-    optimum = cost * elasticity / (1 + elasticity) / share
-    return float(np.clip(optimum, candidates.prices[0], candidates.prices[-1]))
-
-
-def glm_plug_in(candidates: Candidates) -> float:
-    """Return the best price by a Poisson regression ``a + b log p + weekday`` (Nelder and Wedderburn 1972)."""
-    price, units = candidates.sold
-    if np.ptp(price) == 0:
-        return candidates.current_price
-    history = candidates.product.history
-    log_price = np.log(price)
-    weekday = np.eye(WEEK)[weekday_of(history.dates[history.observed].astype(np.int64))]
-    design = np.column_stack([np.ones_like(log_price), log_price - log_price.mean(), weekday])
-    weekday_sd = 3.0  # in logs: weak, but enough for a weekday without any sale
-    prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[weekday_sd] * WEEK]))
-    elasticity = fit_regression(units, design, prior, size=np.inf).mode[1]
-    margin = candidates.market.cost.mean_margin(candidates.prices)
-    return candidates.best(margin * candidates.prices**elasticity)
 
 
 def best_for_profit(candidates: Candidates) -> float:
@@ -169,26 +125,12 @@ def lower_bound(candidates: Candidates) -> float:
     return candidates.best(bound) if bound.max() > 0 else candidates.current_price
 
 
-def weekly_thompson(candidates: Candidates) -> float:
-    """Return the best price in a draw that the units sold choose: a step of Thompson sampling (Thompson 1933)."""
-    rng = np.random.default_rng(zlib.crc32(candidates.product.history.units.tobytes()))
-    return candidates.best(candidates.profit[rng.integers(len(candidates.profit))])
-
-
 RULES: dict[str, Rule] = {
-    KEEP: keep,
     "best past price": best_past,
-    "similar-price lookup": similar_lookup,
-    "log-log, closed form": log_log,
-    "GLM plug-in": glm_plug_in,
     BEST_FOR_PROFIT: best_for_profit,
     "lower bound": lower_bound,
-    "weekly Thompson": weekly_thompson,
 }
-"""Rules by their names in tables."""
-
-WITHOUT_COSTS = (KEEP, "best past price")
-"""Rules that need no costs, the only ones shown if costs are unknown."""
+"""Rules by their names in tables; the first one alone needs no costs."""
 
 
 class Plan(NamedTuple):
@@ -246,9 +188,9 @@ def compare_baselines(
     Each rule's price is projected onto the guardrails and approached as fast as they allow. If costs are unknown, only
     rules that need none are compared. If revenue is the measure, all rules seek it, and none profit.
     """
-    names = RULES if candidates.market.cost.known else WITHOUT_COSTS
-    left_out = (KEEP,) if product.market.measure == "profit" else (KEEP, BEST_FOR_PROFIT)
-    rules = {name: RULES[name] for name in names if name not in left_out}
+    rules = dict(RULES if candidates.market.cost.known else [*RULES.items()][:1])
+    if product.market.measure != "profit":
+        rules.pop(BEST_FOR_PROFIT, None)
     rules[BEST_FOR_OBJECTIVE] = best_for_objective
     asked = product.money([rule(candidates) for rule in rules.values()])
     now = torch.full_like(asked, product.current_price)

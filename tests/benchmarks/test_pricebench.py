@@ -21,7 +21,8 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.simulation.seller import simulate
 
 MIXTURE, SIMILAR = DemandConfig(), DemandConfig(similar_prices=True)
-PATH_RULES = {name: approach(rule) for name, rule in RULES.items()}
+PATH_RULES = {"keep the price": approach(lambda shop: shop.current_price)}
+PATH_RULES |= {name: approach(rule) for name, rule in RULES.items()}
 
 
 def price(cell, seed, rules=PATH_RULES, demand=MIXTURE):
@@ -47,7 +48,7 @@ def row(**changes):
 
 def test_a_shop_is_priced_by_every_rule_and_no_path_beats_the_best():
     rows = price(Cell("linear", 130, 50.0), 3)
-    assert set(rows.index) == set(RULES)
+    assert set(rows.index) == set(PATH_RULES)
     assert (rows["gain"] <= rows["best_gain"] + 1e-4).all() and (rows["best_gain"] > 0.001).all()
     keep = rows.loc["keep the price"]
     assert keep["gain"] == pytest.approx(0, abs=1e-6) and not keep["moved"] and not keep["wrong"]

@@ -20,7 +20,7 @@ from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import gain_words
 from pricerl.evaluation.off_policy import OffPolicyValue
 from pricerl.evaluation.pricing_rules import RULES
-from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, POLICY
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, KEEP, POLICY
 from pricerl.evaluation.sensitivity import Sensitivity
 from pricerl.formatting import PLAIN
 from pricerl.terminal import table, write_lines
@@ -47,7 +47,7 @@ def test_every_rule_planner_and_the_policy_stand_in_one_table(printed: str, trai
             PLAIN.price(row["price"]),
             PLAIN.money(mean, digits),
         ]
-    assert {row["rule"] for row in list_alternatives(product)} == {*RULES, BEST_FOR_OBJECTIVE, POLICY}
+    assert {row["rule"] for row in list_alternatives(product)} == {KEEP, *RULES, BEST_FOR_OBJECTIVE, POLICY}
 
 
 def test_the_policys_value_is_that_of_the_document(printed: str, trained_once: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rivals import NAMES, glm_plug_in, log_log, rival_rules, similar_lookup, weekly_thompson
 from shops.known_market import known_market
 
 from pricerl.env.dynamics import Dynamics
@@ -18,8 +19,6 @@ from pricerl.market.reward import RewardConfig
 
 WIDE = GuardrailConfig(support_margin=0.6)
 """A box that reaches as far as the curves do."""
-
-CURVE_RULES = ("planner, profit alone", "weekly Thompson")
 
 
 @pytest.fixture
@@ -57,32 +56,32 @@ def multiply(shop, *factors):
     return replace(shop.market, units=replace(units, log_value=logs), cost=replace(cost, **many))
 
 
-@pytest.mark.parametrize("rule", [*CURVE_RULES, "lower bound"])
+@pytest.mark.parametrize("rule", [RULES["planner, profit alone"], RULES["lower bound"], weekly_thompson])
 def test_in_a_certain_market_every_rule_takes_the_best_price(shop, rule):
-    assert RULES[rule](shop) == pytest.approx(12.0, rel=0.01)
+    assert rule(shop) == pytest.approx(12.0, rel=0.01)
 
 
 def test_the_closed_form_is_exact_at_a_constant_elasticity(shop):
-    assert RULES["log-log, closed form"](shop) == pytest.approx(12.0, rel=0.03)
+    assert log_log(shop) == pytest.approx(12.0, rel=0.03)
 
 
 def test_the_poisson_regression_finds_the_closed_form_behind_a_weekend_that_sells_more(make_product, shop, build):
     price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 21)
     weekend = np.where(np.arange(len(price)) % 7 >= 5, 1.6, 1.0)
     busy = make_product(price, np.round(20000 * weekend * price**-2.0))
-    assert RULES["GLM plug-in"](build(busy, shop.market)) == pytest.approx(12.0, rel=0.01)
+    assert glm_plug_in(build(busy, shop.market)) == pytest.approx(12.0, rel=0.01)
 
 
 def test_the_poisson_regression_keeps_a_price_that_never_varied(make_product, shop, build):
     flat = make_product(np.full(60, 10.0), np.full(60, 5.0))
-    assert RULES["GLM plug-in"](build(flat, shop.market)) == 10.0
+    assert glm_plug_in(build(flat, shop.market)) == 10.0
 
 
 def test_the_poisson_regression_stands_a_weekday_on_which_nothing_sold(make_product, shop, build):
     price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 21)
     closed = np.where(np.arange(len(price)) % 7 == 6, 0.0, 1.0)
     busy = make_product(price, np.round(20000 * closed * price**-2.0))
-    assert RULES["GLM plug-in"](build(busy, shop.market)) == pytest.approx(12.0, rel=0.01)
+    assert glm_plug_in(build(busy, shop.market)) == pytest.approx(12.0, rel=0.01)
 
 
 def test_a_thompson_step_takes_the_best_price_of_one_market_and_takes_it_again(make_product, shop, in_markets, build):
@@ -91,20 +90,18 @@ def test_a_thompson_step_takes_the_best_price_of_one_market_and_takes_it_again(m
     assert len(best) == 2
     sold = shop.product.history.units
     chosen = [
-        RULES["weekly Thompson"](build(replace(shop.product.history, units=sold + more), apart.market))
-        for more in range(20)
+        weekly_thompson(build(replace(shop.product.history, units=sold + more), apart.market)) for more in range(20)
     ]
     assert set(chosen) == best
-    assert RULES["weekly Thompson"](apart) == RULES["weekly Thompson"](apart)
+    assert weekly_thompson(apart) == weekly_thompson(apart)
 
 
-def test_keep_and_best_past_are_prices_that_were_charged(shop):
-    assert RULES["keep the price"](shop) == 10.0
+def test_the_best_past_price_was_charged(shop):
     assert RULES["best past price"](shop) == 12.0
 
 
 def test_the_lookup_follows_what_was_sold_at_similar_prices(shop):
-    assert RULES["similar-price lookup"](shop) == pytest.approx(12.0, rel=0.07)
+    assert similar_lookup(shop) == pytest.approx(12.0, rel=0.07)
 
 
 def test_the_lower_bound_looks_at_the_worst_fifth_of_the_posterior_draws(shop, in_markets):
@@ -116,5 +113,13 @@ def test_the_lower_bound_looks_at_the_worst_fifth_of_the_posterior_draws(shop, i
 
 def test_no_rule_leaves_the_support_box(shop, build):
     narrow = build(shop.product.history, shop.market, GuardrailConfig(support_margin=0.0))
-    for rule in RULES.values():
+    for rule in (*RULES.values(), similar_lookup, log_log, glm_plug_in, weekly_thompson):
         assert 9.0 - 1e-9 <= rule(narrow) <= 12.0 + 1e-9
+
+
+def test_rivals_price_at_the_true_cost(shop):
+    truth = {"share_kept": 1.0, "unit_cost": 5.5}
+    rules = rival_rules((truth,))
+    assert set(rules) <= set(NAMES)
+    path = rules["log-log, closed form"](shop.product, shop)
+    assert path.price[-1] == pytest.approx(11.0, rel=0.03) and not path.claims
