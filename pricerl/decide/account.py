@@ -139,9 +139,7 @@ def plan_quarter(quarter: Quarter, proposed: Tensor, loss_budget: float) -> floa
     allowed = candidate_prices(product)
     targets = allowed[torch.linspace(0, len(allowed) - 1, NUM_TARGETS, device=allowed.device).round().long()]
     paths = approach_prices(targets, product, quarter.rows)
-    ahead = proposed[-1].expand(quarter.rows).clone()
-    ahead[: len(proposed)] = proposed[: quarter.rows]
-    ends = [quarter.keeping, *quarter.gains(torch.cat([ahead[None], paths]))]
+    ends = [quarter.keeping, *quarter.gains(proposed[None]), *quarter.gains(paths)]
     floors = np.quantile(ends, TAIL_PROBABILITY, axis=1)
     inside = floors >= min(-loss_budget * quarter.scale, floors[0])
     utility = np.where(inside, [quarter.utility(end) for end in ends], -np.inf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -20,7 +20,7 @@ from pricerl.evaluation.card.evidence_card import CardLine, draw_card
 from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.sensitivity import Causes, WorkingFit, fit_demand, observe_causes
 from pricerl.evaluation.stock.half_year import StockedProduct
-from pricerl.evaluation.valuation import PathValue, value_paths
+from pricerl.evaluation.valuation import PathValue, value_once, value_paths
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import same_price
 
@@ -66,6 +66,8 @@ class Case:
     formatter: Formatter = PLAIN
     stocked: StockedProduct | None = None
     """Shelf and planned half-year, with which paths are valued; None without known stock."""
+    valued: dict[tuple[float, ...], PathValue] = field(default_factory=dict)
+    """Values by path: deciders and record need those of the kept price and of the plan again and again."""
 
     @property
     def passed(self) -> date:
@@ -134,7 +136,10 @@ class Case:
 
     def value_all(self, prices: Tensor) -> list[PathValue]:
         """Return the values of paths ``(N, H)``, money, in the same posterior draws."""
-        return value_paths(self.product, prices) if self.stocked is None else self.stocked.value(prices)
+        if self.stocked is not None:
+            return self.stocked.value(prices)
+        keys = [tuple(path) for path in prices.tolist()]
+        return value_once(self.valued, keys, lambda rows: value_paths(self.product, prices[rows]))
 
 
 @dataclass(frozen=True)

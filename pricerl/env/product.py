@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.days import RECENT_DAYS
 from pricerl.data.history import ProductHistory
 from pricerl.env.dynamics import Dynamics
 from pricerl.guardrails.limits_in_force import HardLimits
 from pricerl.guardrails.today import PriceLog, Today
+from pricerl.market.demand.reference_price import reference_prices
 from pricerl.market.market import Market, ProductMarket
 
 
@@ -64,6 +65,12 @@ class Product:
         return self.market.counted(self.index)
 
     @cached_property
+    def log_reference_price(self) -> float:
+        """Log of the price that buyers remember at the end of the history."""
+        history = self.history
+        return float(reference_prices(np.log(history.price), history.step_days)[-1])
+
+    @cached_property
     def today(self) -> Today:
         """Rules around the current price."""
         history = self.history
@@ -83,6 +90,11 @@ class Product:
         floor = float(limits.floor[self.index])
         ceiling = float(limits.ceiling[self.index])
         return HardLimits(round(max(floor, step), 6), None if math.isinf(ceiling) else round(ceiling, 6), step)
+
+    def dates_ahead(self, days: int) -> DateArray:
+        """Return the next days, or weeks, after the history, ``(H,)``."""
+        history = self.history
+        return np.asarray(history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, days + 1))
 
     def rows(self, count: int = 1) -> Tensor:
         """Return the product's index in ``count`` rows, on the market's device."""

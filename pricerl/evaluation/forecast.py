@@ -13,7 +13,7 @@ from pricerl.arrays import FloatArray, IntArray, intervals_of, limits_of
 from pricerl.data.history import ProductHistory
 from pricerl.env.noise import sample_units
 from pricerl.env.product import Product
-from pricerl.evaluation.valuation import expect_days, expect_paths
+from pricerl.evaluation.valuation import expect_days, expect_path
 from pricerl.market.demand.curves import log_probability
 from pricerl.market.market import Market, Response
 
@@ -39,15 +39,13 @@ class PathForecast(NamedTuple):
 @torch.no_grad()
 def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
     """Forecast every day of a path ``price (H,)``, money, after the history; the seed is that of the daily noise."""
-    days = expect_paths(product, price[None])
+    expected = expect_path(product, price)
     market = product.market
-    expected = Response(*(values[0] for values in days))
     mean = expected.expected_units
-    draw = torch.arange(market.num_draws, device=market.device)[:, None]
     paid = price * market.share_paid[product.index]
     generator = torch.Generator(market.device).manual_seed(seed)
     units = sample_units(mean.repeat(NOISE_SAMPLES, 1, 1), market.size[product.index], generator)
-    profit = market.rows(product.rows()[None], draw).profit(units * paid, units)
+    profit = market.draws(product.index).profit(units * paid, units)
     units_limits = _with_limits(mean, units.flatten(0, 1))
     return PathForecast(
         units=units_limits,
@@ -65,8 +63,8 @@ def respond_on(market: Market, index: int, product: ProductHistory, day: IntArra
     """Return the expected outcome of fitted or later days ``day (N,)`` at the prices charged, ``(K, N)`` each."""
     price = torch.as_tensor(product.price[day], dtype=torch.float32, device=market.device)
     memory = market.products[index].memory
-    lifts = None if memory is None else memory.lifts(product.price)[None, :, day]
-    return Response(*(values[0] for values in expect_days(market, index, price[None], product.dates[day], lifts)))
+    lifts = 1.0 if memory is None else memory.lifts(product.price)[:, day]
+    return expect_days(market, index, price, product.dates[day], lifts)
 
 
 @torch.no_grad()

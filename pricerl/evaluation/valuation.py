@@ -7,6 +7,7 @@ are accustomed, which rules and planners maximise.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -93,54 +94,96 @@ def value_at_risk(gain: FloatArray) -> float:
 
 
 @torch.no_grad()
-def expect_days(market: Market, product: int, prices: Tensor, dates: DateArray, lifts: FloatArray | None) -> Response:
-    """Return the expected outcome of ``prices (N, H)``, money, on ``dates (H,)`` in all draws, ``(N, K, H)`` each.
+def expect_days(
+    market: Market, product: int, price: Tensor, dates: DateArray, lifts: FloatArray | float = 1.0
+) -> Response:
+    """Return the expected outcome of a path ``price (H,)``, money, on ``dates (H,)`` in all draws, ``(K, H)`` each.
 
-    Prices that never change may be ``(N, 1)``; conversions then are ``(N, K, 1)``. Lifts ``(N, K, H)`` are the effect
-    of the buyers' memory of earlier prices on demand; None if there is none.
+    Lifts ``(K, H)`` are the effect of the buyers' memory of earlier prices on demand.
     """
-    holidays = market.preprocessor.products[product].holidays
-    weekday = torch.as_tensor(weekday_of(dates.astype(np.int64)), device=market.device)
-    day_type = torch.as_tensor(day_types(dates, holidays), device=market.device)
-    draw = torch.arange(market.num_draws, device=market.device)[:, None]
-    row = torch.full((1, 1), product, device=market.device)
-    lift = 1.0 if lifts is None else torch.as_tensor(lifts, dtype=torch.float32, device=market.device)
-    return market.respond(prices[:, None], row, draw, weekday, day_type, lift)
+    rows = market.draws(product)
+    distinct, at = torch.unique(price, return_inverse=True)
+    level = market.average_day_at(distinct, market.grid_position(distinct, rows), rows)
+    units, sales, _, organic, ad = (values.index_select(1, at) for values in level)
+    demand = torch.as_tensor(_demand_on(market, product, dates) * lifts, dtype=torch.float32, device=market.device)
+    units = units * demand
+    sales = sales * demand
+    return Response(units, sales, rows.profit(sales, units), organic, ad)
 
 
-def expect_paths(product: Product, prices: Tensor, horizon: int | None = None) -> Response:
-    """Return the outcome of all days of paths ``(N, H)``, or ``(N, 1)`` for the horizon, ``(N, K, H)`` each."""
-    history = product.history
-    horizon = horizon or prices.shape[1]
-    dates = history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, horizon + 1)
-    lifts = None
-    if (memory := product.fitted.memory) is not None:
-        paths = np.broadcast_to(prices.cpu().double().numpy(), (len(prices), horizon))
-        lifts = memory.lifts_after(history.price, paths)
-    return expect_days(product.market, product.index, prices, dates, lifts)
+def expect_path(product: Product, price: Tensor) -> Response:
+    """Return the outcome of all days of a path ``(H,)``, money, after the history, ``(K, H)`` each."""
+    memory = product.fitted.memory
+    past = product.log_reference_price
+    lifts = 1.0 if memory is None else memory.lifts_after(past, price[None].cpu().numpy())[:, 0]
+    return expect_days(product.market, product.index, price, product.dates_ahead(len(price)), lifts)
 
 
+@torch.no_grad()
 def value_paths(product: Product, prices: Tensor, horizon: int | None = None) -> list[PathValue]:
-    """Value the paths ``prices (N, H)``, money, per day after the history in the same draws; see `expect_paths`."""
-    return path_values(product, expect_paths(product, prices, horizon))
+    """Value the paths ``(N, H)``, money, per day after the history in the same draws; ``(N, 1)`` last for the horizon.
 
-
-def path_values(product: Product, days: Response) -> list[PathValue]:
-    """Average the days ``(N, K, H)`` of ``N`` paths of a product."""
+    Demand is computed once per distinct price; days in a row at one price are summed before they are multiplied by it.
+    """
+    paths = prices.expand(-1, horizon or prices.shape[1]).cpu().numpy()
+    days = paths.shape[1]
+    distinct, at = np.unique(paths.ravel(), return_inverse=True)
+    market = product.market
     fitted = product.fitted
-    paths = zip(*(values.mean(2, dtype=torch.float64).cpu().numpy() for values in days), strict=True)
+    rows = market.draws(product.index)
+    price = product.money(distinct)
+    level = market.average_day_at(price, market.grid_position(price, rows), rows)
+    first_days = np.arange(0, at.size, days)
+    runs = np.union1d(first_days, np.flatnonzero(np.diff(at)) + 1)
+    first_runs = np.searchsorted(runs, first_days)
+    demand = np.tile(_demand_on(market, product.index, product.dates_ahead(days)), len(paths)).astype(np.float32)
+    demands = np.tile(np.add.reduceat(demand, runs, dtype=np.float64), (market.num_draws, 1))
+    if (memory := fitted.memory) is not None:
+        felt = memory.loss > 0
+        felt_memory = replace(memory, gain=memory.gain[felt], loss=memory.loss[felt])
+        lifted = felt_memory.lifts_after(product.log_reference_price, paths).reshape(-1, at.size)
+        demands[felt] = np.add.reduceat(np.multiply(lifted, demand, out=lifted), runs, axis=1, dtype=np.float64)
+
+    def average(values: Tensor, weights: FloatArray) -> FloatArray:
+        """Average quantities at the distinct prices ``(K, U)`` over the days of each path, ``(N, K)``."""
+        weighed = _numpy(values)[:, at[runs]] * weights
+        return np.ascontiguousarray(np.add.reduceat(weighed, first_runs, axis=1).T / days)
+
+    units = average(level.expected_units, demands)
+    sales = average(level.sales, demands)
+    kept, cost, fixed = (_numpy(values)[:, 0] for values in (rows.share_kept, rows.unit_cost, rows.fixed_cost))
+    profit = kept * sales - cost * units - fixed
+    lengths = np.diff(runs, append=at.size)
+    unknown = [None] * len(paths)
+    organic = unknown if fitted.organic is None else average(level.organic, lengths)
+    ad = unknown if fitted.ad is None else average(level.ad, lengths)
     return [
-        PathValue(
-            units,
-            sales,
-            profit,
-            costs_known=fitted.cost.known,
-            measure=product.market.measure,
-            organic=None if fitted.organic is None else organic,
-            ad=None if fitted.ad is None else ad,
-        )
-        for units, sales, profit, organic, ad in paths
+        PathValue(*values[:3], fitted.cost.known, market.measure, *values[3:])
+        for values in zip(units, sales, profit, organic, ad, strict=True)
     ]
+
+
+def _numpy(values: Tensor) -> FloatArray:
+    return np.asarray(values.double().cpu().numpy())
+
+
+def _demand_on(market: Market, product: int, dates: DateArray) -> FloatArray:
+    """Return the demand on dates ``(H,)``, by weekday and type of date, over that of an average day."""
+    weekday, holiday = _numpy(market.weekday[product]), _numpy(market.holiday[product])
+    types = day_types(dates, market.preprocessor.products[product].holidays)
+    return np.asarray(weekday[weekday_of(dates.astype(np.int64))] * holiday[types])
+
+
+def value_once(
+    valued: dict[tuple[float, ...], PathValue],
+    keys: Sequence[tuple[float, ...]],
+    value: Callable[[list[int]], list[PathValue]],
+) -> list[PathValue]:
+    """Return the values of paths by their keys; ``value`` computes those of the rows that are not known yet."""
+    unknown = {key: row for row, key in enumerate(keys) if key not in valued}
+    if unknown:
+        valued.update(zip(unknown, value([*unknown.values()]), strict=True))
+    return [valued[key] for key in keys]
 
 
 @torch.no_grad()

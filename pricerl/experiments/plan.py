@@ -308,8 +308,8 @@ def _drift(product: Product, block: int, washout: int) -> float:
     """Return the drift of demand between blocks of the history."""
     market = product.market
     history = product.history
-    days = expect_days(market, product.index, product.money(history.price)[None], history.dates, None)
-    expected = days.expected_units[0].double().mean(0).cpu().numpy()
+    days = expect_days(market, product.index, product.money(history.price), history.dates)
+    expected = days.expected_units.double().mean(0).cpu().numpy()
     known = history.observed if history.in_stock is None else history.observed & history.in_stock
     return measure_drift(history.units, expected, known, float(market.size[product.index]), block, washout)
 

@@ -206,38 +206,12 @@ class Market:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
 
-    def respond(
-        self,
-        price: Tensor,
-        product: Tensor,
-        draw: Tensor,
-        weekday: Tensor,
-        day_type: Tensor | int = 0,
-        lift: Tensor | float = 1.0,
-    ) -> Response:
-        """Return the expected outcome of charging ``price`` for one day.
+    def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
+        """Return the expected outcome of charging ``price``, positive money, on an average weekday.
 
         Curves are interpolated linearly in logs, so a constant elasticity is exact; off the grid they are
-        extrapolated at their edge slopes. The arguments broadcast, which saves a lookup per day: the days of one
-        product in all draws are a price of ``(H,)``, a product of ``(1, 1)`` and draws of ``(K, 1)``.
-
-        Args:
-            price: ``(B,)`` money, positive.
-            product: ``(B,)`` product index.
-            draw: ``(B,)`` index of the posterior draw, ``K`` for the mean.
-            weekday: ``(B,)`` Monday 0 to Sunday 6.
-            day_type: ``(B,)`` type of date by ``data.day_types``, 0 for ordinary days.
-            lift: ``(B,)`` multiplier of demand from the buyers' memory of earlier prices.
+        extrapolated at their edge slopes. The arguments ``(B,)`` broadcast; draw ``K`` is the mean.
         """
-        rows = self.rows(product, draw)
-        factor = self.weekday[product, weekday] * self.holiday[product, day_type]
-        level = self.average_day_at(price, self.grid_position(price, rows), rows)
-        units = level.expected_units * factor * lift
-        sales = level.sales * factor * lift
-        return Response(units, sales, rows.profit(sales, units), level.organic, level.ad)
-
-    def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
-        """Return the expected outcome of charging ``price`` on an average weekday; the arguments broadcast."""
         rows = self.rows(product, draw)
         return self.average_day_at(price, self.grid_position(price, rows), rows)
 
@@ -247,6 +221,14 @@ class Market:
         constants: list[Tensor] = [getattr(self, name) for name in MarketRows._fields[1:]]
         picked = (value[product] if value.dim() == 1 else value[product, draw] for value in constants)
         return MarketRows((product * num_draws + draw) * grid, *picked)
+
+    def draws(self, product: int) -> MarketRows:
+        """Return the constants of a product in all posterior draws, ``(K, 1)`` or ``(1, 1)`` each."""
+        num_draws, grid = self.log_curves.shape[1:3]
+        first_point = (product * num_draws + torch.arange(num_draws - 1, device=self.device)[:, None]) * grid
+        constants: list[Tensor] = [getattr(self, name) for name in MarketRows._fields[1:]]
+        picked = (value[product].view(-1, 1)[: num_draws - 1] for value in constants)
+        return MarketRows(first_point, *picked)
 
     def grid_position(self, price: Tensor, rows: MarketRows) -> GridPosition:
         """Return the position of ``price (B,)`` on the grid of its row."""

@@ -72,6 +72,12 @@ def test_the_documented_order_is_the_order_of_the_list_and_the_gate_is_last() ->
     assert documented == sorted(documented)
 
 
+def test_a_case_values_a_path_once(build: Callable[..., Product]) -> None:
+    case = _case(build())
+    twice = case.value_all(torch.stack([case.kept, case.kept]))
+    assert twice[0] is twice[1] is case.value(case.kept.clone()) is case.keep
+
+
 def test_a_decider_is_one_line_in_the_list(build: Callable[..., Product], monkeypatch: pytest.MonkeyPatch) -> None:
     def follow_moon(case: Case, course: Course) -> Course:
         return course.overruled((10.2,) * case.horizon, course.decision)

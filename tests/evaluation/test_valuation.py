@@ -14,6 +14,7 @@ from pricerl.env.product import Product
 from pricerl.evaluation.scores import score_paths, with_rivals
 from pricerl.evaluation.valuation import (
     elasticity_at,
+    expect_path,
     find_break_even,
     value_at_risk,
     value_average_day,
@@ -100,6 +101,19 @@ def test_a_constant_price_is_valued_like_the_path_that_repeats_it(fitted):
     for constant, path in zip(once, daily, strict=True):
         for name in ("units", "sales", "profit", "organic", "ad"):
             np.testing.assert_allclose(getattr(constant, name), getattr(path, name), rtol=1e-6)
+
+
+def test_paths_are_worth_the_mean_of_their_days_and_the_same_in_any_batch(fitted):
+    product = _product(fitted(ShopConfig(market="reference", days=200, units=30.0, seed=2), DemandConfig()))
+    factors = [[1.0] * 10, [1.0, 1.0, 1.04, 1.04, 1.04, 0.98, 0.98, 0.98, 1.0, 1.0], [0.97] * 5 + [0.94] * 5]
+    paths = product.current_price * torch.tensor(factors)
+    values = value_paths(product, paths)
+    for path, value in zip(paths, values, strict=True):
+        units, sales, profit, _, _ = (days.double().mean(1).numpy() for days in expect_path(product, path))
+        for found, expected in zip((value.units, value.sales, value.profit), (units, sales, profit), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
+        (alone,) = value_paths(product, path[None])
+        assert (alone.earned == value.earned).all()
 
 
 def test_unknown_costs_hide_profit_and_what_is_made_of_it(known_demand):

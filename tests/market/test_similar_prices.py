@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from pricerl.evaluation.valuation import expect_days
 from pricerl.guardrails.round_prices import rounds_between
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig, DemandSettings
@@ -207,7 +208,7 @@ def test_conversions_fall_with_the_price_as_they_did_in_the_history(make_product
 def test_a_conversion_never_reported_is_zero_at_every_price(make_product, prepare):
     market = fit_market(prepare(random_history(make_product)), SMALL)
     rows = torch.zeros(3, dtype=torch.long)
-    response = market.respond(torch.tensor([7.0, 10.0, 13.0]), rows, rows, rows)
+    response = market.average_day(torch.tensor([7.0, 10.0, 13.0]), rows, rows)
     assert response.organic.tolist() == pytest.approx([0, 0, 0], abs=1e-9)
     assert response.ad.tolist() == pytest.approx([0, 0, 0], abs=1e-9)
     assert market.products[0].organic is None and market.products[0].ad is None
@@ -224,7 +225,7 @@ def test_interpolation_is_exact_for_a_constant_elasticity(known_demand):
     market = known_demand(price=np.linspace(8, 12, 60), elasticity=-1.7)
     price = torch.linspace(4.0, 20.0, 101)
     rows = torch.zeros(101, dtype=torch.long)
-    response = market.respond(price, rows, rows, rows)
+    response = market.average_day(price, rows, rows)
     units = 20 * (price / 10) ** -1.7
     torch.testing.assert_close(response.expected_units, units, rtol=1e-4, atol=0)
     torch.testing.assert_close(response.profit, (price - 6) * units, rtol=1e-4, atol=1e-3)
@@ -234,11 +235,11 @@ def test_a_weekday_scales_units_sales_and_contribution(known_demand):
     market = replace(
         known_demand(), weekday=torch.tensor([[0.5, 1, 1, 1, 1, 1, 1.5]]), fixed_cost=torch.full((1, 2), 3.0)
     )
-    rows = torch.zeros(2, dtype=torch.long)
-    response = market.respond(torch.tensor([10.0, 10.0]), rows, rows, torch.tensor([0, 6]))
-    assert response.expected_units.tolist() == pytest.approx([10, 30], rel=1e-4)
-    assert response.sales.tolist() == pytest.approx([100, 300], rel=1e-4)
-    assert response.profit.tolist() == pytest.approx([37, 117], rel=1e-4)
+    monday_and_sunday = np.array(["2026-11-30", "2026-12-06"], dtype="datetime64[D]")
+    response = expect_days(market, 0, torch.tensor([10.0, 10.0]), monday_and_sunday)
+    assert response.expected_units[0].tolist() == pytest.approx([10, 30], rel=1e-4)
+    assert response.sales[0].tolist() == pytest.approx([100, 300], rel=1e-4)
+    assert response.profit[0].tolist() == pytest.approx([37, 117], rel=1e-4)
 
 
 def test_the_last_draw_is_the_mean_of_the_others(fitted):

@@ -24,7 +24,7 @@ from pricerl.env.noise import cell_of
 from pricerl.env.product import Product
 from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, count_profit, move_units
 from pricerl.evaluation.stock.stock_planner import StockPlanner, plan_prices
-from pricerl.evaluation.valuation import PathValue
+from pricerl.evaluation.valuation import PathValue, value_once
 from pricerl.market.stock import MOST_WEEKS, Stock, project_order
 
 PATHS = 2
@@ -112,10 +112,7 @@ class StockedProduct:
         """Value the paths ``(R, H)``, money, per day until the season ends, each with orders to suit."""
         weeks = self.weekly(prices)
         keys = [tuple(row) for row in weeks.T.tolist()]
-        unknown = {key: row for row, key in enumerate(keys) if key not in self.valued}
-        if unknown:
-            self.valued.update(zip(unknown, self._value(weeks[:, [*unknown.values()]]), strict=True))
-        return [self.valued[key] for key in keys]
+        return value_once(self.valued, keys, lambda rows: self._value(weeks[:, rows]))
 
     def _value(self, weeks: Tensor) -> list[PathValue]:
         """Value prices ``(26, R)``, money."""

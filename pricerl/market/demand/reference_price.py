@@ -38,21 +38,25 @@ class PriceMemory:
         log_price = np.log(price)
         return self._lifts_of(log_price - reference_prices(log_price, self.step_days)[:-1])
 
-    def lifts_after(self, past: FloatArray, paths: FloatArray) -> FloatArray:
-        """Return the multiplier of each day of paths ``(N, H)``, ``(N, K, H)``, after the prices ``(D,)``, money."""
-        log_price = np.log(paths)
+    def lifts_after(self, reference: float, paths: FloatArray) -> FloatArray:
+        """Return the multiplier of each day of paths ``(N, H)``, money, ``(K, N, H)``, after a log reference price."""
         kept = REFERENCE_MEMORY**self.step_days
-        reference = np.full(len(paths), reference_prices(np.log(past), self.step_days)[-1])
-        rise = np.empty_like(log_price)
-        for day, now in enumerate(log_price.T):
-            rise[:, day] = now - reference
-            reference = kept * reference + (1 - kept) * now
+        rise = np.log(paths, dtype=np.float64)
+        remembered = np.full(len(paths), reference)
+        for today in rise.T:
+            now = today.copy()
+            today -= remembered
+            remembered = kept * remembered + (1 - kept) * now
         return self._lifts_of(rise)
 
     def _lifts_of(self, rise: FloatArray) -> FloatArray:
-        """Return the multipliers ``(..., K, D)`` for log prices ``(..., D)`` above the reference price."""
-        rise = rise[..., None, :]
-        return np.exp(-np.where(rise > 0, self.loss[:, None], self.gain[:, None]) * rise)
+        """Return the multipliers ``(K, ...)`` for log prices ``(...)`` above the reference price.
+
+        One of the two products of a sum is 0. Single precision is enough, and four times as fast.
+        """
+        sides = np.stack([np.maximum(rise, 0), np.minimum(rise, 0)]).reshape(2, -1).astype(np.float32)
+        effect = -np.column_stack([self.loss, self.gain]).astype(np.float32) @ sides
+        return np.asarray(np.exp(effect, out=effect).reshape(-1, *rise.shape))
 
 
 def reference_prices(log_price: FloatArray, step_days: int = 1) -> FloatArray:
