@@ -19,6 +19,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.state import State
 from pricerl.evaluation.pricing_rules import best_constant_price, candidate_prices
+from pricerl.evaluation.valuation import value_average_day
 from pricerl.guardrails.limits import is_small
 from pricerl.guardrails.projection import project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
@@ -168,15 +169,16 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     """Return the posterior-mean reward of a decision per next price and reference price, ``(G, G)``; see ``RISES``."""
     market = dynamics.market
     gain, loss = (values[product, : market.num_draws] for values in (market.memory_gain, market.memory_loss))
-    level = _sum_rewards(dynamics, product, log_price, torch.ones_like(gain, dtype=torch.bool), [0.0])
+    prices = log_price.exp().to(gain.dtype)
+    level = value_average_day(Product(dynamics, product), prices)[0].double()
     left = fade(dynamics.days_per_step, log_price.device, dynamics.history.step_days)
     farthest = max(RISES[-1] + 0.1, float(log_price[-1] - log_price[0]))
     rises = [*RISES, farthest]
     sides = []
     for sign, moved in ((-1, gain > 0), (1, loss > 0)):  # in other draws, prices on that side change no demand
-        same = _sum_rewards(dynamics, product, log_price, ~moved, [0.0])
-        sides.append(same + _sum_rewards(dynamics, product, log_price, moved, [sign * rise for rise in rises]))
-    table = torch.cat([sides[0].flip(0), level, sides[1]]).T / len(gain)
+        lifted = _sum_rewards(dynamics, product, prices, moved, [sign * rise for rise in rises])
+        sides.append(level[~moved].sum(0) + lifted)
+    table = torch.cat([sides[0].flip(0), level.sum(0, keepdim=True), sides[1]]).T / len(gain)
     points = torch.tensor([*(-rise for rise in rises[::-1]), 0.0, *rises], device=table.device, dtype=table.dtype)
     total = table.new_zeros(len(log_price), len(log_price))
     for share in left.flatten().tolist():
@@ -187,14 +189,13 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     return total
 
 
-def _sum_rewards(dynamics: Dynamics, product: int, log_price: Tensor, chosen: Tensor, rises: list[float]) -> Tensor:
+def _sum_rewards(dynamics: Dynamics, product: int, price: Tensor, chosen: Tensor, rises: list[float]) -> Tensor:
     """Return a day's reward, summed over the draws ``chosen (K,)``, ``(R, G)`` at each log rise above the reference."""
     draw = chosen.nonzero()
     if not len(draw):
-        return log_price.new_zeros(len(rises), len(log_price))
+        return price.new_zeros(len(rises), len(price), dtype=torch.float64)
     rows = dynamics.rows(torch.full((1, 1), product, device=draw.device), draw)
     market = dynamics.market
-    price = log_price.exp().to(rows.references.price.dtype)[None]
     position = market.grid_position(price, rows.market)
     level = market.average_day_at(price, position, rows.market)
     sums = []
@@ -240,11 +241,13 @@ def _best_within(worth: Tensor, reachable: Tensor) -> Tensor:
     most = reachable.shape[1] // 2
     best = torch.full_like(worth, -torch.inf)
     for move in range(-most, most + 1):
-        if reachable[:, move + most].any():
+        allowed = reachable[:, move + most]
+        if allowed.any():
             moved = worth[:, max(move, 0) : worth.shape[1] + min(move, 0)]
-            allowed = torch.where(reachable[:, move + most, None, None], moved, -torch.inf)
+            if not allowed.all():
+                moved = torch.where(allowed[:, None, None], moved, -torch.inf)
             target = best[:, max(-move, 0) : worth.shape[1] - max(move, 0)]
-            torch.maximum(target, allowed, out=target)
+            torch.maximum(target, moved, out=target)
     return best
 
 

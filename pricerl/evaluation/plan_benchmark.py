@@ -13,7 +13,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import CommonNoise
 from pricerl.env.state import State
 from pricerl.evaluation.dynamic_planner import DynamicPlan
-from pricerl.evaluation.rollout import Choice, Policy, WatchedPolicy, roll_out
+from pricerl.evaluation.rollout import Choice, Policy, WatchedPolicy, roll_out, roll_path
 
 DAYS = 84
 """Days of a roll-out: enough to reach a price and to stay there for weeks."""
@@ -76,8 +76,12 @@ class PlanBenchmark:
 
     @cached_property
     def planned(self) -> Tensor:
-        """The plan's mean daily reward in every row, ``(B,)``."""
-        return self._score(self.plan)
+        """The plan's mean daily reward in every row, ``(B,)``; its prices are the same in all draws of a product."""
+        dynamics = self.dynamics
+        start = dynamics.start(*dynamics.history.latest())
+        prices, _ = roll_path(lambda now, band: self.plan(now), dynamics, start, DAYS, observes=False)
+        decided = iter(prices[:, :: dynamics.days_per_step].T)
+        return self._score(lambda now: next(decided)[self.start.product])
 
     def measure(self, policy: Policy) -> Tensor:
         """Return a policy's mean daily reward minus the plan's per row, ``(B,)``; NaN if an action is not finite."""

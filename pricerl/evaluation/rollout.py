@@ -61,12 +61,19 @@ def roll_out(
 
 @torch.no_grad()
 def roll_path(
-    propose: Proposal, dynamics: Dynamics, state: State, days: int, wait: int = 0, observes: bool = True
+    propose: Proposal,
+    dynamics: Dynamics,
+    state: State,
+    days: int,
+    wait: int = 0,
+    observes: bool = True,
+    fixed: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Roll out the projections of proposals onto the guardrails, without noise.
 
     The initial state of ``B`` rows is held for ``wait`` days before the first decision. Without ``observes``, proposals
-    depend on past prices alone, and sales are not computed.
+    depend on past prices alone, and sales are not computed; ``fixed`` ones depend on nothing, so that a price kept
+    after all remembered prices were equal is kept for good.
 
     Returns:
         Prices charged and prices proposed, ``(B, days)`` money each; during the minimum hold both are the price held.
@@ -83,9 +90,14 @@ def roll_path(
         band = dynamics.band(state)
         asked.append(propose(state, band))
         price = project(asked[-1], state.price, band)
-        state = after(state, price, dynamics.days_per_step)
         charged += [price] * dynamics.days_per_step
         asked += [price] * (dynamics.days_per_step - 1)
+        remembered = state.prices if state.trail is None else state.trail
+        if fixed and bool((remembered == price).all()):
+            charged += [price] * days
+            asked += asked[-dynamics.days_per_step :] * days
+        else:
+            state = after(state, price, dynamics.days_per_step)
     return torch.stack(charged[:days], 1), torch.stack(asked[:days], 1)
 
 
@@ -94,7 +106,7 @@ def approach_prices(targets: Tensor, product: Product, days: int) -> Tensor:
     dynamics = product.dynamics
     rows = product.rows(len(targets))
     state = dynamics.start(rows, dynamics.history.num_days[rows] - 1)
-    return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(product), observes=False)[0]
+    return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(product), False, fixed=True)[0]
 
 
 def propose_by(policy: Policy, dynamics: Dynamics) -> Proposal:

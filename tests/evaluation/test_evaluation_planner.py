@@ -23,7 +23,7 @@ from pricerl.evaluation.pricing_rules import (
     lower_bound,
     planner_gaps,
 )
-from pricerl.evaluation.rollout import approach_prices, roll_out
+from pricerl.evaluation.rollout import approach_prices, hold_left, roll_out, roll_path
 from pricerl.evaluation.scores import score_episodes
 from pricerl.evaluation.valuation import value_average_day, value_paths
 from pricerl.guardrails.config import GuardrailConfig
@@ -187,13 +187,24 @@ def test_baselines_value_the_way_to_each_rules_price(known_demand):
     assert rows["planner, this objective"].price == pytest.approx(10 / 0.95, abs=GRID_STEP)
 
 
+@pytest.mark.parametrize("rails", [{}, {"max_above_median": 0.03}, {"max_week_change": 0.02}])
+def test_an_approach_that_ends_early_is_the_one_played_to_its_end(rails, known_demand):
+    market = known_demand(price=np.repeat([11.0, 9.0, 10.0], [25, 10, 25]))
+    product = Product(Dynamics(market, RewardConfig("profit"), GuardrailConfig(**rails)), 0)
+    targets = torch.tensor([9.1, 10.0, 10.1, 10.9])
+    state = product.dynamics.start(product.rows(4), product.rows(4) + len(product.history.price) - 1)
+    whole, _ = roll_path(lambda now, band: targets, product.dynamics, state, 91, hold_left(product), observes=False)
+    found = approach_prices(targets, product, 91)
+    assert (found == whole).all() and found[:, -1].tolist() == pytest.approx(targets.tolist(), rel=0.01)
+
+
 @pytest.mark.parametrize("rails", [{"ceiling": 10.8}, {"floor": 9.7, "ceiling": 10.4}, {"price_ladder": (9.9, 10.9)}])
 def test_no_baseline_leaves_the_guardrails(rails, known_demand):
     market = known_demand(price=np.repeat([14.0, 9.0, 10.0], [25, 10, 25]))
     dynamics = Dynamics(market, RewardConfig("profit"), GuardrailConfig(support_margin=0.5, **rails))
     rows, _ = baselines(dynamics)
     low, high = rails.get("floor", 0.0), rails.get("ceiling", 11.0)
-    assert len(rows) == len(RULES) and all(low - 1e-4 <= row.price <= high + 1e-4 for row in rows.values())
+    assert len(rows) == len(RULES) + 1 and all(low - 1e-4 <= row.price <= high + 1e-4 for row in rows.values())
     if "price_ladder" in rails:
         assert {row.price for row in rows.values()} <= {9.9, 10.0, 10.9}
 
@@ -208,7 +219,7 @@ def test_every_price_of_the_table_of_rules_obeys_the_guardrails(limits, known_de
         "charm_endings": lambda price: price == 10.0 or abs(price % 1 - 0.99) < 1e-5,
     }[next(iter(limits))]
     prices = {rule: row.price for rule, row in baselines(dynamics)[0].items()}
-    assert len(prices) == len(RULES) and {rule: price for rule, price in prices.items() if not allowed(price)} == {}
+    assert len(prices) == len(RULES) + 1 and {rule: price for rule, price in prices.items() if not allowed(price)} == {}
 
 
 def test_without_costs_only_rules_that_need_none_are_compared(make_product, prepare):
