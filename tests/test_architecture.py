@@ -60,7 +60,7 @@ MAX_FOLDER_LINES = {
     "evaluation/card": 410,
     "evaluation/stock": 440,
     "experiments": 1271,
-    "guardrails": 1530,
+    "guardrails": 1542,
     "market": 1329,
     "market/demand": 2266,
     "operations": 2085,

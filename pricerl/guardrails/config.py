@@ -158,9 +158,8 @@ class GuardrailConfig:
 
     def has_price_between(self, low: float, high: float) -> bool:
         """Return whether the grid or menu has a price between two, money; the higher one may be infinite."""
-        first = in_steps(low, self.price_step) * (1 - WHOLE)
-        last = in_steps(high, self.price_step) * (1 + WHOLE)
-        return math.isfinite(first) and self.menu.any_between(first, last)
+        first = self.menu.above(in_steps(low, self.price_step) * (1 - WHOLE))
+        return math.isfinite(first) and first <= in_steps(high, self.price_step) * (1 + WHOLE)
 
     def of(self, product: str) -> GuardrailConfig:
         """Return a product's own limits, otherwise those of all; raise a ``UsageError`` on a contradiction."""

@@ -17,8 +17,7 @@ from pricerl.errors import NonFiniteError
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits import UnitCosts
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
-from pricerl.guardrails.projection import nearest_allowed
-from pricerl.guardrails.today import NEAREST, PAUSED, Edit, PriceLog, Today, row
+from pricerl.guardrails.today import NEAREST, PAUSED, Edit, PriceLog, Today
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def _check_log(log: PriceLog, now: float) -> None:
 
 def _apply(today: Today, proposed: float) -> Gated:
     """Apply every rule in order, unless a price is kept that all of them allow."""
-    if today.same(proposed, today.now) and today.may_stay:
+    if today.same(proposed, today.now) and today.band.keep:
         return Gated(today.now)
     if today.config.pause:
         return _keep(today, (), proposed, "pause", PAUSED)
@@ -113,7 +112,7 @@ def _apply(today: Today, proposed: float) -> Gated:
     if not today.band.feasible:
         why = f"{today.conflict()}; the current price is kept, and someone should look"
         return _keep(today, edits, price, "conflict", why)
-    allowed = float(nearest_allowed(row(price), today.band))
+    allowed = min(max(today.on_grid(price), today.band.low), today.band.high)
     if not today.same(allowed, price):
         edits = (*edits, Edit(today.grid_setting, price, allowed, NEAREST))
     if why := today.too_small(allowed):

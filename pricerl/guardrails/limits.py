@@ -1,8 +1,8 @@
 """Guardrails: each rule once, as a function of prices in any precision.
 
-``B`` rows in single precision are projected in training, evaluation and advice (``guardrails/projection.py``); one row
-in double precision is the last gate (``guardrails/gate.py``). A new rule is one function here, named after its setting
-in ``GuardrailConfig``; ``docs/guardrails.md`` has the order.
+``B`` rows in single precision are projected in training, evaluation and advice (``guardrails/projection.py``); one
+product's prices pass the last gate in double precision (``guardrails/gate.py``). A new rule is one function here, named
+after its setting in ``GuardrailConfig``; ``docs/guardrails.md`` has the order.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class GuardedProduct(NamedTuple):
 
 
 class RecentPrices(NamedTuple):
-    """Past prices used by the moving rules, each ``(B,)`` money."""
+    """Past prices used by the moving rules, money: each ``(B,)``, or a float for one product."""
 
-    current: Tensor
-    week_ago: Tensor
+    current: Any
+    week_ago: Any
     """Price charged 7 days before the next day."""
-    median: Tensor | None
+    median: Any
     """Median of the last 28 days; None if no rule uses it."""
 
 
@@ -71,8 +71,8 @@ class PriceLimits(NamedTuple):
     support_low: Tensor
     """Soft limit, widened until it contains the hard ones: a current price beyond it may stay."""
     support_high: Tensor
-    max_drop: Value
-    max_rise: Value
+    drop: Value
+    rise: Value
     max_week_change: Value
     max_above_median: Value | None
     """None if no product has such a limit."""
@@ -92,9 +92,9 @@ class PriceLimits(NamedTuple):
 
     def change(self, action: Tensor) -> Tensor:
         """Return the relative price change of an action ``(B,)``: -1 is the largest drop, 1 the largest rise."""
-        if isinstance(self.max_rise, float) and isinstance(self.max_drop, float) and self.max_rise == self.max_drop:
-            return action * self.max_rise
-        return action.clamp(min=0) * self.max_rise + action.clamp(max=0) * self.max_drop
+        if isinstance(self.rise, float) and isinstance(self.drop, float) and self.rise == self.drop:
+            return action * self.rise
+        return action.clamp(min=0) * self.rise + action.clamp(max=0) * self.drop
 
 
 class Rule(NamedTuple):
@@ -106,8 +106,8 @@ class Rule(NamedTuple):
     soft: bool
     """Whether a current price beyond the limit may stay; hard rules force it inside."""
     bounds: Callable[..., tuple[Any, Any]]
-    """Function that returns the lowest and highest price, money, or None for no limit: floats for a ``GuardedProduct``
-    or ``(B,)`` tensors for ``PriceLimits`` and ``RecentPrices``."""
+    """Function that returns the lowest and highest price, money, or None for no limit: of a ``GuardedProduct``, or of
+    limits, ``PriceLimits`` or one product's ``GuardrailConfig``, and ``RecentPrices``, ``(B,)`` or floats as these."""
 
 
 FIXED: list[Rule] = []
@@ -160,29 +160,28 @@ def _ceiling(product: GuardedProduct) -> Fixed:
     return None, product.config.ceiling
 
 
-Moving = tuple[Tensor | None, Tensor | None]
+Moving = tuple[Any, Any]
 
 
 @_rule(MOVING, f"at most {{max_above_median}} % above {{median}}, its median of {RECENT_DAYS} days", soft=True)
-def _max_above_median(limits: PriceLimits, recent: RecentPrices) -> Moving:
+def _max_above_median(limits: Any, recent: RecentPrices) -> Moving:
     if limits.max_above_median is None:
         return None, None
-    assert recent.median is not None
     return None, recent.median * (1 + limits.max_above_median)
 
 
 @_rule(MOVING, "at most {max_drop} % below the current price")
-def _max_drop(limits: PriceLimits, recent: RecentPrices) -> Moving:
-    return recent.current * (1 - limits.max_drop), None
+def _max_drop(limits: Any, recent: RecentPrices) -> Moving:
+    return recent.current * (1 - limits.drop), None
 
 
 @_rule(MOVING, "at most {max_rise} % above the current price")
-def _max_rise(limits: PriceLimits, recent: RecentPrices) -> Moving:
-    return None, recent.current * (1 + limits.max_rise)
+def _max_rise(limits: Any, recent: RecentPrices) -> Moving:
+    return None, recent.current * (1 + limits.rise)
 
 
 @_rule(MOVING, f"at most {{max_week_change}} % from {{week_ago}}, the price of {WEEK} days before", soft=True)
-def _max_week_change(limits: PriceLimits, recent: RecentPrices) -> Moving:
+def _max_week_change(limits: Any, recent: RecentPrices) -> Moving:
     change = limits.max_week_change
     return recent.week_ago * (1 - change), recent.week_ago * (1 + change)
 
@@ -219,7 +218,7 @@ def price_limits(
         return float(values[0]) if len(set(values)) == 1 else column(values)
 
     configs = [product.config for product in products]
-    floor, ceiling, support_low, support_high = zip(*map(_intersect_fixed, products), strict=True)
+    floor, ceiling, support_low, support_high = zip(*map(intersect_fixed, products), strict=True)
     reachable = map(GuardrailConfig.has_price_between, configs, floor, ceiling)
     above = [math.inf if config.max_above_median is None else config.max_above_median for config in configs]
     return PriceLimits(
@@ -227,8 +226,8 @@ def price_limits(
         ceiling=column(ceiling),
         support_low=column(support_low),
         support_high=column(support_high),
-        max_drop=share([config.drop for config in configs]),
-        max_rise=share([config.rise for config in configs]),
+        drop=share([config.drop for config in configs]),
+        rise=share([config.rise for config in configs]),
         max_week_change=share([config.max_week_change for config in configs]),
         max_above_median=None if min(above) == math.inf else share(above),
         min_change=share([config.min_change for config in configs]),
@@ -244,7 +243,7 @@ def recent_prices(prices: Tensor, trail: Tensor | None, step_days: int = 1) -> R
     return RecentPrices(prices[-1], prices[-steps_in(WEEK, step_days)], median)
 
 
-def _intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float]:
+def intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float]:
     """Return floor and ceiling of the hard fixed rules, then those of the soft ones, widened to contain them; money."""
 
     def fold(soft: bool) -> tuple[float, float]:

@@ -30,13 +30,17 @@ class PriceMenu(NamedTuple):
     """Ascending."""
     period: int
 
-    def any_between(self, low: float, high: float) -> bool:
-        """Return whether an allowed price is between ``low`` and ``high``, in price steps; ``high`` may be infinite."""
-        if self.period and math.isinf(high):
-            return True
-        cycles = (math.floor((high - point) / self.period) if self.period else 0 for point in self.points)
-        last = (point + self.period * cycle for point, cycle in zip(self.points, cycles, strict=True))
-        return any(low <= price <= high for price in last)
+    def below(self, high: float) -> float:
+        """Return the last allowed price at or below ``high``, in price steps; -inf if a ladder has none."""
+        if not self.period:
+            return max((point for point in self.points if point <= high), default=-math.inf)
+        if math.isinf(high):
+            return high
+        return max(point + self.period * math.floor((high - point) / self.period) for point in self.points)
+
+    def above(self, low: float) -> float:
+        """Return the first allowed price at or above ``low``, in price steps; infinite if a ladder has none."""
+        return -PriceMenu(tuple(-point for point in self.points), self.period).below(-low)
 
 
 EVERY_STEP = PriceMenu((0,), 1)

@@ -51,14 +51,10 @@ def feasible_band(limits: PriceLimits, recent: RecentPrices) -> PriceBand:
 def waits_for_pace(limits: PriceLimits, recent: RecentPrices) -> Tensor:
     """Return whether ``max_week_change`` or ``max_above_median`` alone delay a walk to the hard limits, ``(B,)``."""
     unpaced = limits._replace(max_week_change=torch.inf, max_above_median=None)
-    return ~feasible_band(limits, recent).feasible & feasible_band(unpaced, recent).feasible & is_beyond(limits, recent)
-
-
-def is_beyond(limits: PriceLimits, recent: RecentPrices) -> Tensor:
-    """Return whether the current price lies beyond hard limits that leave a price, ``(B,)`` bool."""
     tolerance = slack(recent.current, limits.price_step)
-    outside = (recent.current < limits.floor - tolerance) | (recent.current > limits.ceiling + tolerance)
-    return outside & limits.reachable
+    outside: Tensor = (recent.current < limits.floor - tolerance) | (recent.current > limits.ceiling + tolerance)
+    later = ~feasible_band(limits, recent).feasible & feasible_band(unpaced, recent).feasible
+    return later & outside & limits.reachable
 
 
 def price_box(limits: PriceLimits, current_price: Tensor) -> PriceBand:
@@ -82,16 +78,13 @@ def project(proposal: Tensor, current_price: Tensor, band: PriceBand) -> Tensor:
 
 def nearest_allowed(price: Tensor, band: PriceBand) -> Tensor:
     """Return the price on the grid or menu inside the band that is nearest to ``price (B,)``, money."""
-    return torch.minimum(torch.maximum(nearest_on_grid(price, band.limits), band.low), band.high)
-
-
-def nearest_on_grid(price: Tensor, limits: PriceLimits) -> Tensor:
-    """Return the price on the grid or menu nearest to ``price (B,)``; ties go to the lower one."""
-    steps = in_steps(price, limits.price_step)
-    if limits.menu is None:
-        return from_steps(torch.round(steps), limits.price_step)
-    below, above = _neighbours(steps, steps, limits.menu)
-    return from_steps(torch.where(steps - below <= above - steps, below, above), limits.price_step)
+    limits = band.limits
+    nearest = steps = in_steps(price, limits.price_step)
+    if limits.menu is not None:  # ties go to the lower one
+        below, above = _neighbours(steps, steps, limits.menu)
+        nearest = torch.where(steps - below <= above - steps, below, above)
+    allowed = from_steps(torch.round(nearest), limits.price_step)
+    return torch.minimum(torch.maximum(allowed, band.low), band.high)
 
 
 def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
@@ -101,9 +94,7 @@ def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
     price. The current price may stay outside the band unless a hard rule forbids it.
     """
     keep = _on_grid(limits.floor, limits.ceiling, current_price, limits).keep
-    drops, rises = (
-        torch.as_tensor(limit, device=current_price.device) > 0 for limit in (limits.max_drop, limits.max_rise)
-    )
+    drops, rises = (torch.as_tensor(limit, device=current_price.device) > 0 for limit in (limits.drop, limits.rise))
     low = torch.where(drops, limits.floor, torch.maximum(limits.floor, current_price))
     high = torch.where(rises, limits.ceiling, torch.minimum(limits.ceiling, current_price))
     band = price_box(limits._replace(floor=low, ceiling=high, min_change=0.0), current_price)

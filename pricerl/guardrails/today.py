@@ -9,11 +9,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from pricerl.arrays import DateArray, FloatArray
-from pricerl.data.days import RECENT_DAYS, steps_in
+from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
 from pricerl.guardrails.config import LISTS, PERCENTAGES, GuardrailConfig
 from pricerl.guardrails.limits import (
     FIXED,
@@ -23,20 +21,10 @@ from pricerl.guardrails.limits import (
     Rule,
     UnitCosts,
     days_held,
-    is_small,
-    price_limits,
-    recent_prices,
+    intersect_fixed,
 )
 from pricerl.guardrails.limits_in_force import LimitsInForce
-from pricerl.guardrails.price_grid import slack
-from pricerl.guardrails.projection import (
-    PriceBand,
-    feasible_band,
-    is_beyond,
-    nearest_on_grid,
-    price_box,
-    waits_for_pace,
-)
+from pricerl.guardrails.price_grid import EVERY_STEP, FLOAT32_SLACK, ROUNDING_SLACK, from_steps, in_steps, slack
 
 DIGITS = 4
 """Decimal places of reported prices: a hundredth of a cent."""
@@ -74,10 +62,10 @@ class PriceLog(NamedTuple):
     step_days: int = 1
     """Days from row to row."""
 
-    def charge(self, price: float) -> PriceLog:
-        """Return the log with one more day, or week, at ``price``."""
-        dates = np.append(self.dates, self.dates[-1] + self.step_days * DAY)
-        return self._replace(dates=dates, prices=np.append(self.prices, price))
+    def charge(self, *prices: float) -> PriceLog:
+        """Return the log with one more day, or week, at each of some ``prices``."""
+        dates = self.dates[-1] + np.arange(1, len(prices) + 1) * (self.step_days * DAY)
+        return self._replace(dates=np.append(self.dates, dates), prices=np.append(self.prices, prices))
 
 
 class Bound(NamedTuple):
@@ -94,6 +82,16 @@ class Bound(NamedTuple):
     def nearest(self, price: float) -> float:
         """Return the allowed price nearest to one, money; infinite if the rule allows none."""
         return min(max(price, self.low), self.high)
+
+
+class Band(NamedTuple):
+    """Prices that satisfy every limit, as ``projection.PriceBand`` holds them for a batch, money."""
+
+    low: float
+    high: float
+    feasible: bool
+    keep: bool
+    """Whether no bound forbids the current price."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class Today:
                 yield Edit(bound.rule, price, nearest, self.explain(bound))
         if moves and (why := self.too_young()):
             yield Edit("min_hold_days", price, self.now, why)
-        allowed = float(nearest_on_grid(row(price), self.band.limits))
+        allowed = self.on_grid(price)
         if moves and not self.same(allowed, price):
             yield Edit(self.grid_setting, price, allowed, NEAREST)
         if moves and (why := self.too_small(price)):
@@ -134,9 +132,9 @@ class Today:
         config = self.config
         in_steps = self.log.moves_in_steps
         return LimitsInForce(
-            lowest=round(float(self.band.low), DIGITS),
+            lowest=round(self.band.low, DIGITS),
             lowest_rule=lowest.rule,
-            highest=round(float(self.band.high), DIGITS),
+            highest=round(self.band.high, DIGITS),
             highest_rule=highest.rule,
             conflict="" if self.band.feasible or self.waits else self.conflict(),
             beyond=tuple(bound.rule for bound in self.bounds if bound.beyond),
@@ -150,26 +148,27 @@ class Today:
 
     @cached_property
     def recent(self) -> RecentPrices:
-        """Past prices used by the moving rules, in double precision; the first price holds before the log begins."""
+        """Past prices used by the moving rules; the first price holds before the log begins."""
         step = self.log.step_days
         dates = self.log.dates[-1] - np.arange(steps_in(RECENT_DAYS, step) - 1, -1, -1) * (step * DAY)
         position = np.searchsorted(self.log.dates, dates, "right") - 1
-        trail = torch.tensor(self.log.prices[np.maximum(position, 0)], dtype=torch.float64)[:, None]
-        return recent_prices(trail, trail, step)._replace(current=row(self.now))
+        trail = self.log.prices[np.maximum(position, 0)]
+        middle = np.sort(trail)[len(trail) // 2 - 1 :][:2]
+        return RecentPrices(self.now, float(trail[-steps_in(WEEK, step)]), float(middle.mean()))
 
     @cached_property
-    def band(self) -> PriceBand:
+    def band(self) -> Band:
         """Prices allowed on the next day."""
-        limits = price_limits([self._product], dtype=torch.float64)
-        return feasible_band(limits, self.recent) if self.log.moves_in_steps else price_box(limits, row(self.now))
+        return self._on_grid(max(bound.low for bound in self.bounds), min(bound.high for bound in self.bounds))
 
     @cached_property
     def bounds(self) -> tuple[Bound, ...]:
         """Each rule's limits in their order; soft ones include the current price if prices move in steps."""
-        limits = self.band.limits
-        rules: list[tuple[Rule, tuple[object, ...]]] = [(rule, (self._product,)) for rule in FIXED]
+        floor, ceiling, _ = self._hard
+        product = GuardedProduct(self.config, self.log.support, self.costs)
+        rules: list[tuple[Rule, tuple[object, ...]]] = [(rule, (product,)) for rule in FIXED]
         if self.log.moves_in_steps:
-            rules += [(rule, (limits, self.recent)) for rule in MOVING]
+            rules += [(rule, (self.config, self.recent)) for rule in MOVING]
         found = []
         for rule, facts in rules:
             lowest, highest = rule.bounds(*facts)
@@ -179,8 +178,8 @@ class Today:
             high = math.inf if highest is None else float(highest)
             beyond = False
             if rule.soft and rule in FIXED:
-                low = min(low, float(limits.ceiling))
-                high = max(high, float(limits.floor))
+                low = min(low, ceiling)
+                high = max(high, floor)
             if rule.soft and self.log.moves_in_steps:
                 beyond = not self.same(min(max(self.now, low), high), self.now)
                 low = min(low, self.now)
@@ -195,7 +194,7 @@ class Today:
         settings = {**vars(self.config), "max_rise": self.config.rise, "max_drop": self.config.drop}
         numbers = {name: value for name, value in settings.items() if isinstance(value, (int, float))}
         words = {name: f"{100 * value if name in PERCENTAGES else value:g}" for name, value in numbers.items()}
-        words |= {name: f"{float(price):g}" for name, price in self.recent._asdict().items()}
+        words |= {name: f"{price:g}" for name, price in self.recent._asdict().items()}
         return bound.template.format(**words)
 
     @property
@@ -206,24 +205,26 @@ class Today:
     @cached_property
     def waits(self) -> bool:
         """Whether only limits that later days lift keep the price from walking to the hard limits."""
-        return self.log.moves_in_steps and bool(waits_for_pace(self.band.limits, self.recent))
+        if not self._beyond_hard or self.band.feasible:
+            return False
+        lasting = [bound for bound in self.bounds if bound.rule not in ("max_week_change", "max_above_median")]
+        return self._on_grid(max(bound.low for bound in lasting), min(bound.high for bound in lasting)).feasible
 
     @cached_property
     def walks(self) -> bool:
         """Whether the current price is beyond a hard limit that one step does not reach."""
-        limits = self.band.limits
-        if not self.log.moves_in_steps or not is_beyond(limits, self.recent):
+        if not self._beyond_hard:
             return False
+        floor, ceiling, _ = self._hard
         tolerance = slack(self.now, self.config.price_step)
-        reaches = self.band.high >= limits.floor - tolerance and self.band.low <= limits.ceiling + tolerance
-        return self.waits or (bool(self.band.feasible) and not reaches)
+        reaches = self.band.high >= floor - tolerance and self.band.low <= ceiling + tolerance
+        return self.waits or (self.band.feasible and not reaches)
 
     @property
     def hard_limit(self) -> float:
         """Price of grid or menu inside the hard limits that is nearest to the current one, money."""
-        limits = self.band.limits
-        inside = price_box(limits._replace(support_low=limits.floor, support_high=limits.ceiling), row(self.now))
-        return min(max(self.now, float(inside.low)), float(inside.high))
+        inside = self._on_grid(*self._hard[:2])
+        return min(max(self.now, inside.low), inside.high)
 
     @property
     def hard_rule(self) -> str:
@@ -233,17 +234,12 @@ class Today:
 
     def is_step(self, price: float) -> bool:
         """Return whether a price is the next step of a walk to the hard limits."""
-        return self.walks and bool(self.band.feasible) and self.same(price, float(self.band.low))
+        return self.walks and self.band.feasible and self.same(price, self.band.low)
 
     @property
     def min_hold_days(self) -> int:
         """Days for which a price stays; absolute actions may change it every day."""
         return self.config.min_hold_days if self.log.moves_in_steps else 1
-
-    @property
-    def may_stay(self) -> bool:
-        """Whether no bound forbids the current price."""
-        return bool(self.band.keep)
 
     @property
     def grid_setting(self) -> str:
@@ -259,7 +255,7 @@ class Today:
     def too_small(self, price: float) -> str:
         """Return why a change to a price is skipped, empty unless it is smaller than ``min_change`` and not forced."""
         outward = price + math.copysign(slack(self.now, self.config.price_step), price - self.now)
-        small = self.may_stay and bool(is_small(row(outward), row(self.now), self.band.limits))
+        small = self.band.keep and abs(outward - self.now) < self.config.min_change * self.now
         return f"smaller than {100 * self.config.min_change:g} %" if small else ""
 
     def conflict(self) -> str:
@@ -274,11 +270,44 @@ class Today:
         """Return whether two prices differ by no more than the tolerance of a limit."""
         return abs(price - other) <= slack(other, self.config.price_step)
 
+    def on_grid(self, price: float) -> float:
+        """Return the price on the grid or menu nearest to one, money; ties go to the lower one of a menu."""
+        menu = self.config.menu
+        steps = in_steps(price, self.config.price_step)
+        below = menu.below(steps)
+        above = menu.above(steps)
+        nearest = np.rint(steps) if menu == EVERY_STEP else below if steps - below <= above - steps else above
+        return float(from_steps(nearest, self.config.price_step))
+
     @cached_property
-    def _product(self) -> GuardedProduct:
-        return GuardedProduct(self.config, self.log.support, self.costs)
+    def _hard(self) -> tuple[float, float, bool]:
+        """Lowest and highest price that the hard fixed rules allow, money, and whether they leave one."""
+        floor, ceiling, *_ = intersect_fixed(GuardedProduct(self.config, self.log.support, self.costs))
+        return floor, ceiling, self.config.has_price_between(floor, ceiling)
 
+    @cached_property
+    def _beyond_hard(self) -> bool:
+        """Whether the current price lies beyond hard limits that leave a price, to which it may walk."""
+        floor, ceiling, reachable = self._hard
+        tolerance = slack(self.now, self.config.price_step)
+        outside = self.now < floor - tolerance or self.now > ceiling + tolerance
+        return outside and self.log.moves_in_steps and reachable
 
-def row(price: float) -> Tensor:
-    """Return a price as a batch of one row in double precision, ``(1,)``."""
-    return torch.tensor([price], dtype=torch.float64)
+    def _on_grid(self, low: float, high: float) -> Band:
+        """Round limits, money, inward to grid or menu; if that leaves no price, hold the current one or step inward."""
+        step = self.config.price_step
+        low = in_steps(low, step) * (1 - FLOAT32_SLACK) - ROUNDING_SLACK
+        high = in_steps(high, step) * (1 + FLOAT32_SLACK) + ROUNDING_SLACK
+        now = in_steps(self.now, step)
+        keep = low <= now <= high
+        first = self.config.menu.above(low)
+        last = self.config.menu.below(high)
+        floor, ceiling, reachable = self._hard
+        if first > last and reachable and self.log.moves_in_steps:
+            if self.now < floor and last > now * (1 + FLOAT32_SLACK) + ROUNDING_SLACK:
+                first = last
+            elif self.now > ceiling and first < now * (1 - FLOAT32_SLACK) - ROUNDING_SLACK:
+                last = first
+        if math.isinf(first) or first > last:
+            return Band(self.now, self.now, False, keep)
+        return Band(float(from_steps(first, step)), float(from_steps(last, step)), True, keep)
