@@ -59,7 +59,7 @@ MAX_FOLDER_LINES = {
     "evaluation": 1823,
     "evaluation/card": 410,
     "evaluation/stock": 440,
-    "experiments": 1271,
+    "experiments": 1291,
     "guardrails": 1542,
     "market": 1329,
     "market/demand": 2266,

@@ -154,8 +154,9 @@ def plan_price_test(
     if not arms:
         return None
     prices = value_prices(product, question, config or DecisionConfig(), arms, budget.counts)
-    tests = _propose(prices, budget, more_washout)
-    return max(tests, key=lambda item: (item.fits, item.test.gain), default=None)
+    designs = list(_propose(prices, budget, more_washout))
+    fitting = [item for item in designs if _cost_of(prices, *item, budget)[1]] or designs
+    return max((_value_test(prices, *item, budget) for item in fitting), key=lambda item: item.test.gain, default=None)
 
 
 def remaining_value(product: Product, test: Mapping[str, Any], passed: int, config: DecisionConfig) -> float | None:
@@ -170,8 +171,7 @@ def remaining_value(product: Product, test: Mapping[str, Any], passed: int, conf
     left = max(math.ceil((design.rows - passed) / (2 * design.block)), 1)
     budget = Budget(design.rows * product.history.step_days)
     prices = value_prices(product, test["question"], config, [arms], budget.counts)
-    sales = _sales_of(prices, arms, design.block, design.washout)
-    return _value_test(prices, arms, replace(design, pairs=left), sales, budget).test.gain
+    return _value_test(prices, arms, replace(design, pairs=left), budget).test.gain
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,15 @@ class ValuedPrices:
         """Return what counts per row at one of the prices, money ``(K,)``."""
         return np.asarray(getattr(self.values[price], self.question))
 
+    def during(self, arms: ArmPrices, design: Switchback) -> FloatArray:
+        """Return what a test earns more than the current price while it lasts, money ``(K,)``."""
+        return design.rows * ((self.earned(arms.against) + self.earned(arms.price)) / 2 - self.earned(arms.current))
+
+    @cached_property
+    def daily(self) -> float:
+        """Mean of what keeping the price earns per day, money; 0 if it loses."""
+        return max(float(self.earned(self.arms[0].current).mean()), 0.0) / self.product.history.step_days
+
     @property
     def rule(self) -> Rule:
         """Rule by which one of the prices is chosen."""
@@ -205,6 +214,14 @@ class ValuedPrices:
         """Utility of each of the prices that may follow, without a test, money ``(N,)``; -inf of unsure changes."""
         weights = np.full(self.after.shape[1], 1 / self.after.shape[1])
         return self.rule.utility(weights, 0.0, self.rows * self.after)
+
+    @cached_property
+    def expected_units(self) -> FloatArray:
+        """Mean units of each row of the history at the prices charged, ``(D,)``."""
+        product = self.product
+        history = product.history
+        days = expect_days(product.market, product.index, product.money(history.price), history.dates)
+        return np.asarray(days.expected_units.double().mean(0).cpu().numpy())
 
 
 @torch.no_grad()
@@ -224,40 +241,39 @@ def value_prices(
     return ValuedPrices(*about, by_price, np.array(targets), after - after[0])
 
 
-def _propose(prices: ValuedPrices, budget: Budget, more: int) -> Iterator[PlannedTest]:
+def _propose(prices: ValuedPrices, budget: Budget, more: int) -> Iterator[tuple[ArmPrices, Switchback]]:
     """Yield every pair of prices with every length, in blocks of either size."""
     step = prices.product.history.step_days
     for arms in prices.arms:
         for block in BLOCKS if step == 1 else WEEKLY_BLOCKS:
             washout = _washout(prices, arms, block) + more
             if block - washout >= (FEWEST_KEPT if step == 1 else 1):
-                sales = _sales_of(prices, arms, block, washout)
                 most = max(budget.days // (2 * block * step), FEWEST_PAIRS)
                 for pairs in sorted({round(count) for count in np.geomspace(FEWEST_PAIRS, most, LENGTHS)}):
-                    yield _value_test(prices, arms, Switchback(pairs, block, washout), sales, budget)
+                    yield arms, Switchback(pairs, block, washout)
 
 
-def _sales_of(prices: ValuedPrices, arms: ArmPrices, block: int, washout: int) -> Sales:
-    """Return the sales of a test, with the drift between its blocks."""
+def _cost_of(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budget: Budget) -> tuple[float, bool]:
+    """Return the largest cost of a test, money, and whether it is inside the limits on days and money."""
+    days = design.rows * prices.product.history.step_days
+    cost = max(0.0, -interval_of(prices.during(arms, design)).low)
+    limit = prices.config.loss_budget * prices.daily * DAYS_PER_QUARTER if budget.cost is None else budget.cost
+    return cost, days <= budget.days and cost <= limit
+
+
+def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budget: Budget) -> PlannedTest:
+    """Return one test with its net value and its cost."""
     product = prices.product
+    step = product.history.step_days
     units = (prices.values[arms.against].units, prices.values[arms.price].units)
     size = float(product.market.size[product.index])
-    return Sales(units, _unit_values(product, prices.question, arms), size, _drift(product, block, washout))
-
-
-def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, sales: Sales, budget: Budget) -> PlannedTest:
-    """Return one test with its net value and its cost."""
-    step = prices.product.history.step_days
-    kept = prices.earned(arms.current)
-    during = design.rows * ((prices.earned(arms.against) + prices.earned(arms.price)) / 2 - kept)
+    sales = Sales(units, _unit_values(product, prices.question, arms), size, _drift(prices, design, size))
+    during = prices.during(arms, design)
     later = max(prices.rows - design.rows, 0) * prices.after
     after = decide_after(sales.log_ratio, sales.log_ratio_sd(design), during, later, prices.rule)
     gain = after.utility - float(prices.without.max())
     moves = np.abs(prices.targets[after.chosen] / prices.targets[prices.without.argmax()] - 1) >= NEAREST
-    cost = max(0.0, -interval_of(during).low)
-    daily = max(float(kept.mean()), 0.0)
-    limit = prices.config.loss_budget * daily * DAYS_PER_QUARTER / step if budget.cost is None else budget.cost
-    fits = design.rows * step <= budget.days and cost <= limit
+    cost, fits = _cost_of(prices, arms, design, budget)
     test = PriceTest(
         question=prices.question,
         price=arms.price,
@@ -272,7 +288,7 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, sales
         worst_cost=max(0.0, -float(during.min())),
         expected_cost=-float(during.mean()),
         uplift=interval_of(prices.earned(arms.price) - prices.earned(arms.against)),
-        pays=fits and gain >= MATTERS * daily * prices.rows,
+        pays=fits and gain >= MATTERS * prices.daily * prices.rows * step,
     )
     return PlannedTest(arms, design, sales, test, fits)
 
@@ -304,14 +320,11 @@ def _washout(prices: ValuedPrices, arms: ArmPrices, block: int) -> int:
     return most
 
 
-def _drift(product: Product, block: int, washout: int) -> float:
+def _drift(prices: ValuedPrices, design: Switchback, size: float) -> float:
     """Return the drift of demand between blocks of the history."""
-    market = product.market
-    history = product.history
-    days = expect_days(market, product.index, product.money(history.price), history.dates)
-    expected = days.expected_units.double().mean(0).cpu().numpy()
+    history = prices.product.history
     known = history.observed if history.in_stock is None else history.observed & history.in_stock
-    return measure_drift(history.units, expected, known, float(market.size[product.index]), block, washout)
+    return measure_drift(history.units, prices.expected_units, known, size, design.block, design.washout)
 
 
 def plan_schedule(

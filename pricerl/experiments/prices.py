@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pricerl.data.days import WEEK, steps_in
 from pricerl.env.product import Product
 from pricerl.guardrails.gate import pass_gate
+from pricerl.guardrails.limits import days_held
 from pricerl.guardrails.price_grid import WHOLE, from_steps, in_steps
 from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.guardrails.today import DIGITS, PriceLog, Today
@@ -120,7 +121,8 @@ def _walk(today: Today, log: PriceLog, wanted: Sequence[float]) -> Iterator[floa
     """Yield the price that the gate lets pass on each row after a log, money, as far as it is asked for."""
     for price in wanted:
         now = float(log.prices[-1])
-        charged = price if price == now else pass_gate(price, now, log, today.costs, today.config).price
+        young = days_held(log.dates, log.prices, log.step_days) < today.min_hold_days  # the gate keeps such a price
+        charged = now if young or price == now else pass_gate(price, now, log, today.costs, today.config).price
         log = log.charge(charged)
         yield charged
 
@@ -146,8 +148,6 @@ def _walk_out(today: Today, wanted: float) -> list[float]:
 
 def _rows_to(today: Today, way: Sequence[float], target: float) -> int | None:
     """Return the rows on the way to a price after a week at the end of another way; None if it takes too long."""
-    log = today.log
-    for price in (*way, *[way[-1]] * (steps_in(WEEK, log.step_days) - 1)):
-        log = log.charge(price)
+    log = today.log.charge(*way, *[way[-1]] * (steps_in(WEEK, today.log.step_days) - 1))
     prices = _walk(today, log, [target] * LONGEST_WAY)
     return next((rows for rows, price in enumerate(prices) if today.same(price, target)), None)
