@@ -68,7 +68,7 @@ def made_up_advice(index: int) -> ProductAdvice:
             break_even=break_even,
             effective_days=90.0,
             costs="80 % of sales kept",
-            cost_means=CostMeans(0.8, 10.0),
+            cost_means=CostMeans(0.8, 0.5 * now),
         ),
         checks=ProposalChecks(
             baselines=tuple(BaselineRow(rule, new, outcome, 0.9) for rule in [*RULES, BEST_FOR_OBJECTIVE]),

@@ -54,11 +54,11 @@ def limits_of(draws: ArrayLike) -> FloatArray:
     """
     values = np.asarray(draws, dtype=np.float64)
     last = len(values) - 1
-    position = [limit * last for limit in LIMITS]
-    left = [min(int(at), max(last - 1, 0)) for at in position]
-    ordered = np.partition(values, sorted({index for at in left for index in (at, min(at + 1, last))}), axis=0)
-    ends = [(ordered[at], ordered[min(at + 1, last)], where - at) for at, where in zip(left, position, strict=True)]
-    return np.stack([low + (high - low) * share for low, high, share in ends])
+    position = np.array(LIMITS) * last
+    left = np.minimum(position.astype(np.int64), max(last - 1, 0))
+    right = np.minimum(left + 1, last)
+    ordered = np.partition(values, np.concatenate([left, right]), axis=0)
+    return np.asarray(ordered[left] + ((ordered[right] - ordered[left]).T * (position - left)).T)
 
 
 def intervals_of(draws: ArrayLike) -> FloatArray:
@@ -81,6 +81,8 @@ def interval_of(draws: ArrayLike) -> Interval:
 
 def to_plain(value: Any) -> Any:
     """Convert dataclasses, structs and named tuples to dictionaries, and tuples to lists, at any depth."""
+    if type(value) in (float, str, int, bool):
+        return value
     if isinstance(value, Interval):
         return list(value)
     if isinstance(value, tuple) and hasattr(value, "_asdict"):

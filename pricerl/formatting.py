@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import datetime
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_skeleton
 from babel.localedata import locale_identifiers
-from babel.numbers import NumberPattern, get_currency_precision, list_currencies
+from babel.numbers import get_currency_precision, get_currency_symbol, list_currencies
 
 from pricerl.errors import UsageError, did_you_mean
 
@@ -107,9 +106,9 @@ class Formatter:
             return UNKNOWN
         rounded = f"{abs(value):.{digits}f}"
         sign = ("\N{MINUS SIGN}" if value < 0 else plus) if rounded.strip("0.") else ""
-        pattern = _pattern(self.locale, digits, bool(currency))
-        text = pattern.apply(Decimal(rounded), _locale(self.locale), currency=currency or None, currency_digits=False)
-        return sign + text.replace("\N{RIGHT-TO-LEFT MARK}", "")
+        before, group_ends, group, point, after = _marks(self.locale, currency)
+        whole, _, fraction = rounded.partition(".")
+        return f"{sign}{before}{group_ends.sub(group, whole)}{point if fraction else ''}{fraction}{after}"
 
 
 def counted(share: float, num_draws: int) -> str:
@@ -149,12 +148,17 @@ def _locale(name: str) -> Locale:
 
 
 @cache
-def _pattern(locale: str, digits: int, money: bool) -> NumberPattern:
-    """Return the locale's pattern for numbers or money with a fixed number of digits after the decimal mark."""
+def _marks(locale: str, currency: str) -> tuple[str, re.Pattern[str], str, str, str]:
+    """Return what a locale writes around, between groups of digits (and where) and before decimals of an amount."""
     known = _locale(locale)
-    pattern: NumberPattern = copy.copy(known.currency_formats["standard"] if money else known.decimal_formats[None])
-    pattern.frac_prec = digits, digits
-    return pattern
+    pattern = known.currency_formats["standard"] if currency else known.decimal_formats[None]
+    name = get_currency_symbol(currency, known) if currency else ""
+    around = (side[0].replace("¤", name) for side in (pattern.prefix, pattern.suffix))
+    before, after = (text.replace("\N{RIGHT-TO-LEFT MARK}", "") for text in around)
+    last, others = pattern.grouping
+    group_ends = re.compile(rf"\B(?=(\d{{{others}}})*\d{{{last}}}$)")
+    symbols = known.number_symbols["latn"]
+    return before, group_ends, symbols["group"], symbols["decimal"], after
 
 
 @cache

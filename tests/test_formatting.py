@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from babel.numbers import format_currency, format_decimal
 
 from pricerl.errors import UsageError
 from pricerl.formatting import PLAIN, Formatter, counted, price_digits, unit_digits
@@ -56,6 +57,18 @@ def test_money_carries_the_sign_of_its_currency_and_the_marks_of_its_locale() ->
         "12,34,567",
     )
     assert (PLAIN.price(31.78), PLAIN.money(26.0, plus="+")) == ("31.78", "+26.00")
+
+
+@pytest.mark.parametrize("locale", ["ar_EG", "de_AT", "de_CH", "en_IN", "es_ES", "fa_IR", "fr_FR", "sv_SE", "zh_CN"])
+def test_numbers_and_money_look_as_babel_writes_them(locale: str) -> None:
+    f = Formatter(locale, "EUR")
+    for value in (0.25, 98765.5, 123456.75):
+        money = format_currency(value, "EUR", locale=locale).replace("\N{RIGHT-TO-LEFT MARK}", "")
+        assert f.price(value) == money and f.number(value, 2).startswith(format_decimal(value, locale=locale))
+
+
+def test_swiss_amounts_keep_every_apostrophe() -> None:
+    assert Formatter("de_CH").number(1234567.5) == "1'234'567.50"
 
 
 def test_an_interval_leaves_the_currency_to_its_estimate() -> None:
