@@ -1,4 +1,4 @@
-"""Seconds and memory from a seller's CSV to ``prices.csv`` and the work list, beside statsforecast's AutoETS.
+"""Seconds and memory from a seller's CSV to ``prices.csv`` and the work list, next to statsforecast's AutoETS.
 
     python benchmarks/catalogue.py --products 100 300
 
@@ -32,7 +32,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Cost(NamedTuple):
-    """What a command took."""
+    """Time and memory of a command."""
 
     wall: float
     """Seconds."""
@@ -43,7 +43,7 @@ class Cost(NamedTuple):
 
 
 def measure(command: list[str], folder: Path) -> Cost:
-    """Run a command of pricerl or Python in a folder, and return what it took."""
+    """Run a command of pricerl or Python in a folder, and return its time and memory."""
     started = time.perf_counter()
     with (folder / "log").open("ab") as log:
         running = subprocess.Popen([sys.executable, *command], cwd=folder, stdout=log, stderr=log)
@@ -87,7 +87,7 @@ def forecast(path: str, cores: int) -> None:
 
 
 def measure_catalogue(products: int, days: int, updates: int, cores: int) -> dict[str, Cost]:
-    """Return what each command took on a catalogue, by its name."""
+    """Return time and memory of each command on a catalogue, by its name."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size = ["--products", str(products), "--days", str(days)]

@@ -13,6 +13,7 @@ import datetime
 import random
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 
 from pricerl.advice.files import About, render_files
@@ -36,7 +37,7 @@ from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Uplift
 from pricerl.formatting import Formatter
 from pricerl.guardrails.today import LimitsInForce
-from pricerl.writing import show_set, stage_set
+from pricerl.writing import CURRENT, PUBLISHED, show_set, stage_set
 
 OWN_DAYS, HORIZON, CURVE_PRICES, NUM_DRAWS = 365, 14, 41, 64
 FIRST_DAY = datetime.date(2025, 1, 1)
@@ -138,13 +139,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for count in dict.fromkeys((1, products)):
             advice = [made_up_advice(index).to_dict() for index in range(count)]
-            started = time.perf_counter()
             out = Path(folder) / str(count)
-            show_set(out, stage_set(out, render_files((item.to_dict() for item in advice), about, Formatter())))
-            seconds = time.perf_counter() - started
-            pages = list(out.rglob("*.html"))
-            largest = max(page.stat().st_size for page in pages)
-            print(f"{count} products: {seconds:.2f} s, {len(pages)} pages, the largest {largest / 1000:.0f} kB")
+            started = time.process_time()
+            show_set(out, stage_set(out, render_files(advice, about, Formatter())))
+            seconds = time.process_time() - started
+            tracemalloc.start()
+            stage_set(out, render_files(advice, about, Formatter()))
+            memory = tracemalloc.get_traced_memory()[1] / 2**20
+            tracemalloc.stop()
+            pages = list((out / PUBLISHED / CURRENT).resolve().rglob("*.html"))
+            largest = max(page.stat().st_size for page in pages) / 1000
+            made = f"{len(pages)} pages, the largest {largest:.0f} kB"
+            print(f"{count} products: {seconds:.2f} CPU s, {memory:.0f} MB at most, {made}")
 
 
 if __name__ == "__main__":

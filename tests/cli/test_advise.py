@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from command_line import CONFIGS, FAST, run, seller_lines, write_lines
 
@@ -78,5 +79,9 @@ def test_a_frame_is_advised_on_like_its_file(tmp_path: Path, monkeypatch: pytest
     assert str(made).startswith(" shop · 90 days")
     by_file = pricerl.advise(tmp_path / "sales.csv", run_name="file", max_steps=20, settings=TRIAL)
     assert [day.recommended_price for day in by_file[0].days] == [day.recommended_price for day in advice.days]
-    with pytest.raises(UsageError, match="expected a path or a pandas DataFrame, found dict"):
+    (again,) = pricerl.load("checkpoints/shop/best.ckpt").advise(pa.Table.from_pandas(frame))
+    assert [day.recommended_price for day in again.days] == [day.recommended_price for day in advice.days]
+    env = pricerl.make_env(pa.Table.from_pandas(frame))
+    assert env.dynamics.market.preprocessor.names == ("frame",)
+    with pytest.raises(UsageError, match="expected a file, folder, database or DataFrame, found dict"):
         pricerl.advise({"Report Date": []})  # type: ignore[arg-type]
