@@ -56,7 +56,7 @@ MAX_FOLDER_LINES = {
     "decide": 1785,
     "env": 1597,
     "env/stock": 441,
-    "evaluation": 1823,
+    "evaluation": 1827,
     "evaluation/card": 410,
     "evaluation/stock": 440,
     "experiments": 1291,

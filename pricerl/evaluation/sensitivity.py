@@ -116,17 +116,22 @@ def fit_demand(history: ProductHistory) -> WorkingFit:
 
 def observe_causes(fit: WorkingFit) -> Causes:
     """Measure how strongly each observed cause moves the price and the units of a product."""
-    log_price = fit.days.log_price
     names, causes = fit.causes
-    with_price = np.column_stack([causes, log_price])
-    price = _unexplained(log_price, causes, fit.weight)
-    units = _unexplained(fit.log_units, with_price, fit.weight)
+    columns = np.column_stack([causes, fit.days.log_price, fit.log_units])
+    # its triangular factor leaves the same residuals in as many rows as columns
+    rows = np.linalg.qr(np.sqrt(fit.weight)[:, None] * columns)[1]
+    causes = rows[:, :-2]
+    with_price = rows[:, :-1]
+    log_price, log_units = rows[:, -2:].T
+    days = len(columns)
+    price = _unexplained(log_price, causes, days)
+    units = _unexplained(log_units, with_price, days)
     scale = float(np.sqrt(units / price)) if price > 0 else 0.0
     observed = []
     for name in dict.fromkeys(names):
         group = np.array([item == name for item in [*names, "constant", "price"]])
-        price_share = partial_share(log_price, causes, group[:-1], fit.weight, price)
-        units_share = partial_share(fit.log_units, with_price, group, fit.weight, units)
+        price_share = partial_share(log_price, causes, group[:-1], days, price)
+        units_share = partial_share(log_units, with_price, group, days, units)
         observed.append(ObservedCause(name, price_share, units_share, scale * bias(price_share, units_share)))
     return Causes(tuple(observed), scale)
 
@@ -188,24 +193,23 @@ def _strength(effect: float, price_share: float, units_share: float) -> float | 
 
 
 def partial_share(
-    values: FloatArray, design: FloatArray, group: BoolArray, weight: FloatArray, left: float | None = None
+    values: FloatArray, design: FloatArray, group: BoolArray, days: int, left: float | None = None
 ) -> float:
-    """Return the partial R2 of the columns ``group (C,)`` of ``design (D, C)``, adjusted for their number; at least 0.
+    """Return the partial R2 of columns ``group (C,)`` of weighted ``design (D, C)``, adjusted for their number, from 0.
 
     ``1 - residual variance given all columns / given the others``, each over its degrees of freedom; at most 0.99. The
     former is ``left``, if known.
     """
-    without = _unexplained(values, design[:, ~group], weight)
-    left = _unexplained(values, design, weight) if left is None else left
+    without = _unexplained(values, design[:, ~group], days)
+    left = _unexplained(values, design, days) if left is None else left
     share = 1 - left / without if without > 0 else 0.0
     return float(np.clip(share, 0.0, 0.99))
 
 
-def _unexplained(values: FloatArray, design: FloatArray, weight: FloatArray) -> float:
-    """Return the weighted residual variance of ``values (D,)`` given ``design (D, C)``, over its degrees of freedom."""
-    root = np.sqrt(weight)
-    basis = span(root[:, None] * design)
-    return float(np.square(left_over(root * values, basis)).sum() / max(len(values) - basis.shape[1], 1))
+def _unexplained(values: FloatArray, design: FloatArray, days: int) -> float:
+    """Return the residual variance of weighted ``values (D,)`` given ``design (D, C)``, over the degrees of freedom."""
+    basis = span(design)
+    return float(np.square(left_over(values, basis)).sum() / max(days - basis.shape[1], 1))
 
 
 def span(design: FloatArray) -> FloatArray:

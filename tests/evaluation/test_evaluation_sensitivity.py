@@ -83,8 +83,8 @@ def test_the_formula_tells_how_a_regression_errs_that_leaves_a_cause_out():
     naive = np.linalg.lstsq(np.stack([price, ones], 1), units, rcond=None)[0]
     rest = units - naive[0] * price - naive[1]
     shares = (
-        partial_share(price, np.stack([hidden, ones], 1), np.array([True, False]), ones),
-        partial_share(units, np.stack([hidden, ones, price], 1), np.array([True, False, False]), ones),
+        partial_share(price, np.stack([hidden, ones], 1), np.array([True, False]), len(price)),
+        partial_share(units, np.stack([hidden, ones, price], 1), np.array([True, False, False]), len(price)),
     )
     assert bias(*shares) * rest.std() / price.std() == pytest.approx(naive[0] + 2.0, rel=0.03)
 
