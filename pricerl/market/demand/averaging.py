@@ -115,7 +115,10 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     fitted: list[Part] = []
     for terms in _candidates(product, setting, common, hidden):
         if terms != first:
-            everything = gather_covariates(product, terms)
+            if (terms.window, terms.follows) != (first.window, first.follows):  # other columns, too
+                everything = gather_covariates(product, terms)
+                first = terms
+            everything = everything.with_priors(terms)
             data = everything.keep(observed).keep(inliers)
             posterior = regress(data, settings, posterior)
         fitted += _split_memory(Part(posterior.log_evidence, data, everything, posterior))
@@ -132,7 +135,7 @@ def find_reported_bias(data: RegressionData, posterior: RegressionPosterior) -> 
     weighted = data.design * np.sqrt(mean / (1 + mean / posterior.size))[:, None]
     others = np.delete(weighted, [*price, *left_out], axis=1)
     log_price = weighted[:, 1]
-    own = log_price - others @ np.linalg.lstsq(others, log_price, rcond=None)[0]
+    own = log_price - others @ np.linalg.lstsq(others.T @ others, others.T @ log_price, rcond=None)[0]
     return float(own @ weighted[:, left_out] @ posterior.mode[left_out]) / max(float(own @ own), 1e-9)
 
 
@@ -145,7 +148,7 @@ def _candidates(product: ProductHistory, setting: PriceSetting, common: CommonBi
     if setting.promoted and setting.kind != "repricer":
         windows = deal_windows(product.step_days)
         return [
-            Terms(sd, window, bias, walk) for sd in PROMOTED_SEASON_SDS[::-1] for window in windows for walk in walks
+            Terms(sd, window, bias, walk) for window in windows for sd in PROMOTED_SEASON_SDS[::-1] for walk in walks
         ]
     price = product.price[product.observed]
     changes = int((np.abs(np.diff(np.log(price))) > CHANGE).sum())

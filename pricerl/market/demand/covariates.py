@@ -28,6 +28,8 @@ from pricerl.market.demand.regression import Prior
 
 WEEKDAY = "weekday"
 """Name of the seven weekday covariates."""
+SEASON = "season"
+"""Name of the knots of the season, and of the trend after them."""
 REFERENCE = "reference"
 """Name of the two reference-price covariates: minus the rise above it, and the same again on days above it."""
 DEAL_DEPTH_NAME = "deal_depth"
@@ -65,8 +67,10 @@ SEASON_SD = 0.3
 SEASON_DAYS = 21.0
 """Days between knots of the season, three weekly rows. With sparser knots, slow changes of demand would be attributed
 to a price that moves with them."""
-MOST_KNOTS = 120
-"""Maximum number of knots, which keeps the fit of long histories fast."""
+DENSE_DAYS = 35 * SEASON_DAYS
+"""Age in days, two years, up to which knots are that dense."""
+MOST_OLD_KNOTS = 24
+"""Maximum number of knots older than that, evenly spaced, which keeps the fit of long histories fast."""
 YEARLY_HARMONICS = 2
 """Number of yearly harmonics: one and two cycles per year."""
 FEWEST_WAVE_DAYS = 730
@@ -157,6 +161,17 @@ class RegressionData:
             names=tuple(self.names[column] for column in kept),
         )
 
+    def with_priors(self, terms: Terms) -> RegressionData:
+        """Return the data of all days with the priors of other terms that have the same columns."""
+        mean = self.prior.mean.copy()
+        sd = self.prior.sd.copy()
+        knots = [column for column, name in enumerate(self.names) if name == SEASON][:-1]
+        sd[knots] = _knot_sds(_place_knots(self.age), self.age[self.own], terms)
+        if terms.bias is not None and BIAS in self.names:
+            column = self.names.index(BIAS)
+            mean[column], sd[column] = terms.bias
+        return replace(self, prior=Prior(mean, sd))
+
     @property
     def design(self) -> FloatArray:
         """Columns 1, log price, squared log regular price and the covariates, ``(D, 3 + C)``, prices over a median.
@@ -233,26 +248,43 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
 
 
 def _calendar(product: ProductHistory, age: FloatArray, recent: BoolArray, terms: Terms) -> list[Covariate]:
-    """Return the weekdays, and the season: knots of a piecewise linear function, then the trend."""
+    """Return the weekdays, and the season: knots of a piecewise linear function, few for old years, then the trend."""
     found = []
     if product.step_days < WEEK:
         weekday = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))]
         found = [Covariate(WEEKDAY, column, 1 / WEEK, *PRIORS[WEEKDAY]) for column in weekday.T]
-    oldest = float(age.max())
-    spacing = max(SEASON_DAYS, oldest / MOST_KNOTS)
-    places = np.arange(0, oldest + spacing, spacing)
-    knots = np.maximum(1 - np.abs(age[:, None] - places) / spacing, 0)
-    sds = np.full(len(places), terms.season_sd)
+    places = _place_knots(age)
+    knots = np.stack([np.interp(age, places, alone) for alone in np.eye(len(places))], axis=1)
     if terms.walk_sd is not None:
-        walked = int((places < age[product.own_days].max()).sum())  # each change lasts until today
+        walked = _count_walked(places, age[product.own_days])
         knots[:, : walked + 1] = np.cumsum(knots[:, : walked + 1], axis=1)
-        sds[:walked] = terms.walk_sd
-    season = np.column_stack([knots, 0.5 - age / max(oldest, spacing)])
-    priors = [*((0.0, sd) for sd in sds.tolist()), PRIORS["trend"]]
+    season = np.column_stack([knots, 0.5 - age / max(float(age.max()), SEASON_DAYS)])
+    priors = [*((0.0, sd) for sd in _knot_sds(places, age[product.own_days], terms).tolist()), PRIORS["trend"]]
     return found + [
-        Covariate("season", column, float(ahead), *prior)
+        Covariate(SEASON, column, float(ahead), *prior)
         for column, ahead, prior in zip(season.T, season[recent].mean(0), priors, strict=True)
     ]
+
+
+def _place_knots(age: FloatArray) -> FloatArray:
+    """Return the ages of the season's knots, ascending, for days of ages ``(D,)``."""
+    oldest = float(age.max())
+    spacing = max(SEASON_DAYS, (oldest - DENSE_DAYS) / MOST_OLD_KNOTS)
+    dense = np.arange(0, min(oldest, DENSE_DAYS) + SEASON_DAYS, SEASON_DAYS)
+    return np.append(dense, np.arange(DENSE_DAYS + spacing, oldest + spacing, spacing))
+
+
+def _count_walked(places: FloatArray, own_age: FloatArray) -> int:
+    """Return how many of the newest knots are younger than the first of pricerl's days; their changes last."""
+    return int((places < own_age.max()).sum())
+
+
+def _knot_sds(places: FloatArray, own_age: FloatArray, terms: Terms) -> FloatArray:
+    """Return the prior sd of each knot, or of the change at it where the season walks."""
+    sds = np.full(len(places), terms.season_sd)
+    if terms.walk_sd is not None:
+        sds[: _count_walked(places, own_age)] = terms.walk_sd
+    return sds
 
 
 def _past_prices(product: ProductHistory, log_price: FloatArray, terms: Terms) -> list[Covariate]:

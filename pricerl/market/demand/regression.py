@@ -19,14 +19,14 @@ from pricerl.arrays import BoolArray, FloatArray
 NEWTON_STEPS = 50
 LARGEST_STEP = 2.0
 """Largest change of a coefficient in one step of Newton's method."""
-LAST_STEP = 1e-5
+LAST_STEP = 1e-4
 """Largest change of a coefficient in the last step of Newton's method, which converges quadratically."""
 
 SIZE_RANGE = (0.3, 1e4)
 """Smallest and largest negative-binomial size, from strong overdispersion to Poisson."""
 SIZE_ROUNDS = 4
 """Most rounds between mode and size."""
-SIZE_TOLERANCE = 1e-5
+SIZE_TOLERANCE = 1e-3
 """Change of the log size at which the rounds end."""
 LONGEST_JUMP = 0.5
 """Largest change of the log size that Newton's method may make before a search of the whole range replaces it."""
@@ -68,13 +68,12 @@ class RegressionPosterior:
     def without_prior(self, columns: Sequence[int], prior: Prior) -> RegressionPosterior:
         """Return the posterior with the priors of some coefficients replaced by ones of `LOOSE_SD`, same mean."""
         chosen = list(columns)
-        precision = np.linalg.inv(self.covariance)
-        moved = precision @ self.mode
         change = 1 / LOOSE_SD**2 - 1 / prior.sd[chosen] ** 2
-        precision[chosen, chosen] += change
-        moved[chosen] += change * prior.mean[chosen]
-        covariance = np.linalg.inv(precision)
-        return replace(self, mode=covariance @ moved, covariance=covariance)
+        joint = self.covariance[:, chosen]
+        kept = np.eye(len(chosen)) + change[:, None] * joint[chosen]
+        covariance = self.covariance - joint @ np.linalg.solve(kept, change[:, None] * joint.T)
+        mode = self.mode + covariance[:, chosen] @ (change * (prior.mean[chosen] - self.mode[chosen]))
+        return replace(self, mode=mode, covariance=covariance)
 
     def given_zero(self, columns: slice) -> RegressionPosterior:
         """Return the posterior given that the coefficients of ``columns`` are 0, without these columns."""
