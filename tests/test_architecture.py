@@ -62,7 +62,7 @@ MAX_FOLDER_LINES = {
     "experiments": 1291,
     "guardrails": 1542,
     "market": 1329,
-    "market/demand": 2301,
+    "market/demand": 2372,
     "operations": 2085,
     "operations/log": 1072,
     "operations/watching": 910,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -100,15 +101,21 @@ def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArra
     Smoothing removes steps, which a policy would exploit; slopes are clipped to ``SHAPED_RANGE``.
     """
     weights = weights + 1e-3 * weights.max() + 1e-9
-    projected = log_value.copy()
-    for row in np.flatnonzero((np.diff(log_value, axis=1) > 0).any(axis=1)):
-        projected[row] = isotonic_regression(log_value[row], weights=weights, increasing=False).x
+    below = (np.ptp(log_value) + 1) * np.arange(len(log_value))[:, None]  # each far below the last, for a single call
+    joined = isotonic_regression((log_value - below).ravel(), weights=np.tile(weights, len(below)), increasing=False)
+    projected = joined.x.reshape(log_value.shape) + below
     step = log_grid[1] - log_grid[0]
     slope = np.clip(np.diff(projected, axis=1) / step, *SHAPED_RANGE)
-    slope = gaussian_filter1d(slope, SMOOTHING_SHARE * len(log_grid), axis=1, mode="nearest")
-    rebuilt = np.pad(np.cumsum(slope * step, axis=1), ((0, 0), (1, 0)))
-    level = ((projected - rebuilt) * weights).sum(1, keepdims=True) / weights.sum()
-    return np.asarray(rebuilt + level)
+    rebuilt = slope @ _smoothed_sums(slope.shape[1]) * step
+    level = (projected - rebuilt) @ weights / weights.sum()
+    return np.asarray(rebuilt + level[:, None])
+
+
+@cache
+def _smoothed_sums(count: int) -> FloatArray:
+    """Return the matrix ``(S, S + 1)`` that smooths ``S`` slopes and sums them up from 0."""
+    smooth = gaussian_filter1d(np.eye(count), SMOOTHING_SHARE * (count + 1), axis=1, mode="nearest")
+    return np.pad(np.cumsum(smooth, axis=1), ((0, 0), (1, 0)))
 
 
 def recency_of(age: FloatArray) -> FloatArray:
@@ -121,11 +128,10 @@ def closeness(log_price: FloatArray, log_grid: FloatArray) -> FloatArray:
     return np.asarray(np.exp(-0.5 * ((log_price[:, None] - log_grid[None]) / BANDWIDTH) ** 2))
 
 
-def effective_days(log_price: FloatArray, recency: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Return the effective number of days ``(G,)`` at prices similar to ``log_grid``; see `CurveDraws`."""
-    kernel = recency[:, None] * closeness(log_price, log_grid)
-    kish = kernel.sum(0) ** 2 / np.maximum((kernel**2).sum(0), 1e-300)
-    return np.asarray(np.minimum(kish, kernel.sum(0)))
+def effective_days(kernel: FloatArray) -> FloatArray:
+    """Return the effective number of days ``(G,)`` by their recency times closeness ``(D, G)``; see `CurveDraws`."""
+    total = kernel.sum(0)
+    return np.asarray(np.minimum(total**2 / np.maximum(np.square(kernel).sum(0), 1e-300), total))
 
 
 def draw_levels(

@@ -9,12 +9,11 @@ resampled and moved (Del Moral, Doucet and Jasra 2006).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import expit
 
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.market.demand.priors import (
@@ -32,8 +31,10 @@ LARGEST_LOG = 3.7
 """Largest log of minus the elasticity: one of -40, steeper than in price-comparison shops."""
 NO_DEMAND = 1e-4
 """Smallest demand relative to that at the current price: a linear curve beyond its choke price."""
-SLOPE_REACH = 0.01
-"""Log price to either side over which the slope of a curve is its elasticity."""
+MOST_LOG_ODDS = 50.0
+"""Largest change of log odds; beyond it nobody buys."""
+SLOPE_ENDS = np.array([-0.01, 0.01])
+"""Log prices around one between which the slope of a curve is its elasticity, jumps apart."""
 FLATTEST = -0.01
 """Largest elasticity, so that its log is finite where demand has ended."""
 LARGEST_JUMP = 0.43
@@ -68,8 +69,8 @@ def log_quadratic(elasticity: FloatArray, first: FloatArray, second: FloatArray,
 def logit(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
     """Return logit demand: each visitor buys with a logistic probability, 2 to 60 % at the current price."""
     bought = 0.02 + 0.58 * first
-    log_odds = np.log(bought / (1 - bought)) - elasticity / (1 - bought) * np.expm1(x)
-    return np.asarray(np.log(np.maximum(expit(log_odds) / bought, NO_DEMAND)))
+    odds = np.exp(np.minimum(elasticity / (1 - bought) * np.expm1(x), MOST_LOG_ODDS))
+    return np.asarray(-np.log(np.minimum(bought + (1 - bought) * odds, 1 / NO_DEMAND)))
 
 
 def kinked(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
@@ -118,9 +119,15 @@ class CurveSet:
 
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
         """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""
-        place = np.log(self.jump_at / current_price)[:, None] - SAME
+        return self.add_jumps(self.without_jumps(x), x, current_price)
+
+    def add_jumps(self, values: FloatArray, x: FloatArray, current_price: float) -> FloatArray:
+        """Add the falls at round prices to the smooth part of log demand ``(M, G)``, in place."""
+        falling = np.flatnonzero(np.isfinite(self.jump_at))
+        place = np.log(self.jump_at[falling, None] / current_price) - SAME
         passed = (x >= place).astype(np.float64) - (place <= 0)
-        return self.without_jumps(x) - LARGEST_JUMP * self.shares[:, 2:] * passed
+        values[falling] -= LARGEST_JUMP * self.shares[falling, 2:] * passed
+        return values
 
     def without_jumps(self, x: FloatArray) -> FloatArray:
         """Return the smooth part of log demand ``(M, G)``."""
@@ -133,20 +140,15 @@ class CurveSet:
             values[rows] = shape(elasticity[rows], first, second, x)
         return values
 
-    def elasticity_at(self, x: float) -> FloatArray:
-        """Return the elasticity at a log price ratio, ``(M,)``, at most -0.01, without jumps."""
-        ends = self.without_jumps(np.array([x - SLOPE_REACH, x + SLOPE_REACH]))
-        return np.minimum((ends[:, 1] - ends[:, 0]) / (2 * SLOPE_REACH), FLATTEST)
-
     def take(self, index: IntArray) -> CurveSet:
         """Return the curves at ``index``."""
         at, shares, jump_at = (item[index] for item in (self.standardized, self.shares, self.jump_at))
         return CurveSet(self.prior, self.rounds, self.family[index], at, shares, jump_at)
 
-    def move(self, scale: float, rng: np.random.Generator) -> CurveSet:
-        """Propose a move of every curve within its family: symmetric, or with the jump drawn anew from its prior."""
+    def move(self, scale: FloatArray, rng: np.random.Generator) -> CurveSet:
+        """Propose a move of every curve within its family by ``scale (M,)`` sds: symmetric, or with a new jump."""
         standardized = self.standardized + scale * rng.normal(size=self.standardized.shape)
-        moved = self.shares + scale * rng.normal(size=self.shares.shape)
+        moved = self.shares + scale[:, None] * rng.normal(size=self.shares.shape)
         reflected = 1 - np.abs(1 - np.mod(moved, 2))
         count = len(self.family)
         anew = rng.random(count) < JUMP_MOVES
@@ -165,92 +167,106 @@ def draw_prior(
 
 @dataclass(frozen=True)
 class PriceBins:
-    """Units ``(J,)`` by price in ``J`` bins, with the effects of the covariates as exposure."""
+    """Units ``(J,)`` by price in ``J`` bins, with the effects of the covariates as exposure, by ``N`` regressions."""
 
     x: FloatArray
     """``(J,)`` ascending log price over the current price."""
     units: FloatArray
     exposure: FloatArray
-    """``(J,)`` sum of the days' multipliers from weekday, season and the other covariates."""
-    weight: float
-    """Factor of log likelihoods, for overdispersion and for the information that the covariates leave."""
-    elasticity: float = 0.0
-    """Elasticity at the current price according to evidence outside the bins, such as deals."""
-    precision: float = 0.0
-    """Precision of that evidence; 0 for none."""
+    """``(N, J)`` sum of the days' multipliers from weekday, season and the other covariates."""
+    weight: FloatArray
+    """``(N,)`` factor of log likelihoods, for overdispersion and for the information that the covariates leave."""
+    elasticity: FloatArray
+    """``(N,)`` elasticity at the current price according to evidence outside the bins, such as deals."""
+    precision: FloatArray
+    """``(N,)`` precision of that evidence; 0 for none."""
     own_price: OwnPrice | None = None
     """Evidence of the price that the seller chose; None for none."""
     rounds: RoundPrices = NO_ROUND_PRICES
     """Prices at which demand may fall at once."""
 
-    def log_likelihood(self, curves: CurveSet, current_price: float) -> FloatArray:
-        """Return the log likelihood ``(M,)`` of curves, the level of demand profiled out."""
-        log_demand = curves.at(self.x, current_price)
-        total = self.units.sum()
-        fit = self.weight * (log_demand @ self.units - total * np.log(np.exp(log_demand) @ self.exposure))
-        elsewhere = -0.5 * self.precision * np.square(curves.elasticity - self.elasticity)
+    def log_likelihood(self, curves: CurveSet, part: IntArray, current_price: float) -> FloatArray:
+        """Return the log likelihood ``(M,)`` of curves, each by its regression, the level of demand profiled out."""
+        ends = [] if self.own_price is None else np.log(self.own_price.price / current_price) + SLOPE_ENDS
+        smooth = curves.without_jumps(np.append(self.x, ends))
+        log_demand = curves.add_jumps(smooth[:, : len(self.x)], self.x, current_price)
+        exposed = (np.exp(log_demand) @ self.exposure.T)[np.arange(len(part)), part]
+        fit = self.weight[part] * (log_demand @ self.units - self.units.sum() * np.log(exposed))
+        if self.precision.any():
+            fit -= 0.5 * self.precision[part] * np.square(curves.elasticity - self.elasticity[part])
         if (own := self.own_price) is not None:
-            steepness = np.log(-curves.elasticity_at(np.log(own.price / current_price)))
-            ratio = own_price_log_ratio(own.log_elasticity, steepness, curves.prior, own.sd, own.informed)
-            elsewhere = elsewhere + ratio
-        return np.asarray(fit + elsewhere)
+            slope = (smooth[:, -1] - smooth[:, -2]) / np.ptp(SLOPE_ENDS)
+            steepness = np.log(-np.minimum(slope, FLATTEST))
+            fit += own_price_log_ratio(own.log_elasticity, steepness, curves.prior, own.sd, own.informed)
+        return np.asarray(fit)
 
-    def slope_information(self, elasticity: float) -> float:
-        """Return the Fisher information about the elasticity at a weight of 1 (Poisson, level profiled out)."""
-        expected = self.exposure * np.exp(elasticity * self.x)
-        expected *= self.units.sum() / expected.sum()
-        centre = np.average(self.x, weights=expected) if expected.sum() > 0 else 0.0
-        return float(expected @ np.square(self.x - centre))
-
-    def log_level(self, log_demand: FloatArray) -> FloatArray:
-        """Return the log of the likeliest average units at the current price, ``(M,)``, of curves ``(M, J)``."""
-        return np.asarray(np.log(max(self.units.sum(), 0.5) / (np.exp(log_demand) @ self.exposure)))
+    def slope_information(self, elasticity: FloatArray) -> FloatArray:
+        """Return the Fisher information ``(N,)`` about elasticities at a weight of 1 (Poisson, level profiled out)."""
+        expected = self.exposure * np.exp(elasticity[:, None] * self.x)
+        expected *= self.units.sum() / expected.sum(1, keepdims=True)
+        centre = expected @ self.x / np.maximum(expected.sum(1), 1e-300)
+        return np.asarray((expected * np.square(self.x - centre[:, None])).sum(1))
 
 
-def bin_prices(
-    x: FloatArray, units: FloatArray, multiplier: FloatArray, weight: float, edges: FloatArray | None = None
-) -> PriceBins:
-    """Sum days ``(D,)``, whose multiplier is 1 for an average one, by similar log price; no bin spans an edge."""
+def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, edges: FloatArray | None = None) -> PriceBins:
+    """Sum days ``(D,)`` with multipliers ``(N, D)``, 1 on average days, by similar log price, across no edge."""
     width = max(float(np.ptp(x)), 1e-9) / NUM_BINS
     side = 0 if edges is None else np.searchsorted(edges - SAME, x, side="right")
     _, chosen = np.unique(np.floor((x - x.min()) / width) + 2 * NUM_BINS * side, return_inverse=True)
-    total, sold, exposure = (np.bincount(chosen, value).astype(np.float64) for value in (x, units, multiplier))
-    return PriceBins(total / np.bincount(chosen), sold, exposure, weight)
+    total, sold, *exposure = (
+        np.bincount(chosen, item).astype(float) for item in (x, units, *np.atleast_2d(multiplier))
+    )
+    none = np.zeros(len(exposure))
+    return PriceBins(total / np.bincount(chosen), sold, np.stack(exposure), none + 1, none, none)
 
 
 def draw_curves(
-    bins: PriceBins, prior: ElasticityPrior, current_price: float, rng: np.random.Generator, probability: float = 1.0
-) -> CurveSet:
-    """Draw equally likely curves from the posterior, the fewer the smaller the ``probability`` of their part of it."""
-    count = max(FEWEST_CURVES, len(FAMILIES) * round(NUM_CURVES * probability / len(FAMILIES)))
-    curves = draw_prior(count, prior, rng, bins.rounds)
-    fit = bins.log_likelihood(curves, current_price)
-    temperature = 0.0
-    scale = MOVE_SCALE
+    bins: PriceBins,
+    prior: ElasticityPrior,
+    current_price: float,
+    rng: np.random.Generator,
+    probabilities: Sequence[float] = (1.0,),
+) -> list[CurveSet]:
+    """Draw equally likely curves from the posterior by each regression, fewer by one of smaller probability."""
+    shares = np.array(probabilities) / len(FAMILIES)
+    counts = np.maximum(FEWEST_CURVES, len(FAMILIES) * np.round(NUM_CURVES * shares).astype(int))
+    ends = np.cumsum(counts)
+    rows = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+    part = np.repeat(np.arange(len(counts)), counts)
+    curves = draw_prior(len(part), prior, rng, bins.rounds)
+    fit = bins.log_likelihood(curves, part, current_price)
+    temperature = np.zeros(len(counts))
+    scale = np.full(len(counts), MOVE_SCALE)
     for _ in range(MAX_TEMPERATURES):
-        rise = _next_rise(fit, 1.0 - temperature)
-        weight = np.exp(rise * (fit - fit.max()))
-        # systematic resampling (Carpenter, Clifford and Fearnhead 1999), shuffled
-        quantiles = (np.arange(count) + rng.random()) / count
-        reached = np.searchsorted(np.cumsum(weight / weight.sum()), quantiles)
-        chosen = rng.permutation(np.minimum(reached, count - 1))
+        rise = np.array([_next_rise(fit[own], left) for own, left in zip(rows, 1.0 - temperature, strict=True)])
+        tempered = rise[part] * fit
+        chosen = np.concatenate([own.start + _resample(tempered[own], rng) for own in rows])
         curves = curves.take(chosen)
         fit = fit[chosen]
         temperature = temperature + rise
         for _ in range(MOVES):
-            proposed = curves.move(scale, rng)
-            proposed_fit = bins.log_likelihood(proposed, current_price)
+            proposed = curves.move(scale[part], rng)
+            proposed_fit = bins.log_likelihood(proposed, part, current_price)
             prior_gain = 0.5 * (curves.standardized**2 - proposed.standardized**2)
-            accepted = np.log(rng.random(count)) < temperature * (proposed_fit - fit) + prior_gain
+            accepted = np.log(rng.random(len(part))) < temperature[part] * (proposed_fit - fit) + prior_gain
             standardized = np.where(accepted, proposed.standardized, curves.standardized)
             shares = np.where(accepted[:, None], proposed.shares, curves.shares)
             jump_at = np.where(accepted, proposed.jump_at, curves.jump_at)
             curves = replace(curves, standardized=standardized, shares=shares, jump_at=jump_at)
             fit = np.where(accepted, proposed_fit, fit)
-            scale *= 1.2 if accepted.mean() > 0.5 else 0.7 if accepted.mean() < 0.2 else 1.0
-        if temperature >= 1.0:
+            share = np.bincount(part, accepted) / counts
+            scale *= np.where(share > 0.5, 1.2, np.where(share < 0.2, 0.7, 1.0))
+        if (temperature >= 1.0).all():
             break
-    return curves
+    return [curves.take(np.arange(len(part))[own]) for own in rows]
+
+
+def _resample(log_weight: FloatArray, rng: np.random.Generator) -> IntArray:
+    """Return the curves ``(M,)``, ascending, of systematic resampling (Carpenter, Clifford and Fearnhead 1999)."""
+    weight = np.exp(log_weight - log_weight.max())
+    count = len(weight)
+    reached = np.searchsorted(np.cumsum(weight / weight.sum()), (np.arange(count) + rng.random()) / count)
+    return np.minimum(reached, count - 1)
 
 
 def _next_rise(fit: FloatArray, left: float) -> float:

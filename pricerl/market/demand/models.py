@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from pricerl.errors import UsageError
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior
 from pricerl.market.demand.config import MIXTURE, MODEL_NAMES, DemandSettings
 from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, holiday_factors
-from pricerl.market.demand.curves import CurveDraws, DailyValues, DemandPosterior, effective_days, recency_of
+from pricerl.market.demand.curves import CurveDraws, DailyValues, DemandPosterior, closeness, effective_days, recency_of
 from pricerl.market.demand.families import bin_prices, draw_curves
 from pricerl.market.demand.priors import LOG_SD, StatedPrior, log_normal_prior, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
@@ -45,8 +46,12 @@ def fit_mixture(
     reached = np.cumsum([0.0] + [part.weight for part in parts]) * settings.num_draws
     others = settings.pooled or log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
     prior = StatedPrior(others, settings.own_price)
-    drawn = list(zip(parts, np.diff(np.round(reached)).astype(int).tolist(), strict=True))
-    log_units = [_draw_log_units(part, stage, prior, count, current_price, log_grid, rng) for part, count in drawn]
+    counts = np.diff(np.round(reached)).astype(int).tolist()
+    drawn = [item for item in zip(parts, counts, strict=True) if item[1]]
+    drawn.sort(key=_regular_prices)
+    log_units = []
+    for _, alike in groupby(drawn, key=_regular_prices):
+        log_units += _draw_log_units(list(alike), stage, prior, current_price, log_grid, rng)
     memories = [part.draw_memory(count, rng) for part, count in drawn]
     gain = np.concatenate([memory.gain for memory in memories])
     loss = np.concatenate([memory.loss for memory in memories])
@@ -57,7 +62,7 @@ def fit_mixture(
     multiplier = everything.past_multiplier(posterior.mode[1], effects, everything.optional)
     multiplier *= memory.lifts(product.price).mean(0)
     offset = weekday[weekday_of(product.dates.astype(np.int64))] * multiplier
-    known = effective_days(data.regular, recency_of(data.age), log_grid)
+    known = effective_days(recency_of(data.age)[:, None] * closeness(data.regular, log_grid))
     return DemandPosterior(
         curves=CurveDraws(np.concatenate(log_units), known, posterior.dispersion(data.units), posterior.size, outliers),
         weekday=weekday,
@@ -71,45 +76,63 @@ def fit_mixture(
     )
 
 
+def _regular_prices(drawn: tuple[Part, int]) -> bytes:
+    """Return a key that regressions with the same regular prices share: their curves are drawn in one batch."""
+    return drawn[0].data.regular.tobytes()
+
+
 def _draw_log_units(
-    part: Part,
+    drawn: Sequence[tuple[Part, int]],
     settings: DemandSettings,
     stated: StatedPrior,
-    count: int,
     current_price: float,
     log_grid: FloatArray,
     rng: np.random.Generator,
-) -> FloatArray:
-    """Return log units of an average day, ``(count, G)``, on curves from all families, given one regression.
+) -> list[FloatArray]:
+    """Return log units of an average day, ``(count, G)`` by regression, on curves from all families.
 
-    The curves see regular prices. Their likelihood holds as much information about the elasticity as the regression,
-    around the elasticity that it finds without a prior of its own: the curves have that prior already. What the
-    regression learns from deals, through the prior of their further slope, is added as a Gaussian.
+    The curves see regular prices, which the regressions share. Their likelihood holds as much information about the
+    elasticity as the regression, around the elasticity that it finds without a prior of its own: the curves have that
+    prior already. What the regression learns from deals, through the prior of their further slope, is added as a
+    Gaussian.
     """
-    if count == 0:
-        return np.zeros((0, len(log_grid)))
-    data = part.data
-    prior = price_prior(data, settings)
-    deals = [PRICE_TERMS + column for column, name in enumerate(data.names) if name == DEAL_DEPTH_NAME]
-    linked = part.posterior.without_prior([1], prior)
-    free = part.posterior.without_prior([1, *deals], prior)
+    linked = []
+    free = []
+    multipliers = []
+    for part, _ in drawn:
+        data = part.data
+        prior = price_prior(data, settings)
+        deals = [PRICE_TERMS + column for column, name in enumerate(data.names) if name == DEAL_DEPTH_NAME]
+        linked.append(part.posterior.without_prior([1], prior))
+        free.append(part.posterior.without_prior([1, *deals], prior) if deals else linked[-1])
+        log_multiplier = (data.covariates - data.ahead) @ free[-1].mode[PRICE_TERMS:]
+        multipliers.append(np.exp(log_multiplier + free[-1].mode[1] * (data.log_price - data.regular)))
     log_current = np.log(current_price)
-    log_multiplier = (data.covariates - data.ahead) @ free.mode[PRICE_TERMS:]
-    multiplier = np.exp(log_multiplier + free.mode[1] * (data.log_price - data.regular))
     edges = np.log(settings.rounds.price) - log_current
-    bins = bin_prices(data.regular - log_current, data.units, multiplier, 1.0, edges)
-    known, alone = (max(1 / item.covariance[1, 1] - 1 / LOOSE_SD**2, 0.0) for item in (linked, free))
-    weight = min(1.0, alone / max(bins.slope_information(free.mode[1]), 1e-9))
-    bins = replace(bins, weight=weight, own_price=stated.own_price, rounds=settings.rounds)
-    if (from_deals := known - alone) > NEGLIGIBLE:
-        elasticity = (known * linked.mode[1] - alone * free.mode[1]) / from_deals
-        bins = replace(bins, elasticity=elasticity, precision=from_deals)
-    curves = draw_curves(bins, stated.others, current_price, rng, part.weight)
-    curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
-    ahead = np.concatenate([[1.0, 0.0, 0.0], data.ahead])  # the level over the horizon, the season's included
-    level_sd = min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead)), MAX_LEVEL_SD)
-    level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * level_sd
-    return np.asarray(level[:, None] + curves.at(log_grid - log_current, current_price))
+    bins = bin_prices(data.regular - log_current, data.units, np.stack(multipliers), edges)
+    variance, free_variance = (np.array([item.covariance[1, 1] for item in items]) for items in (linked, free))
+    known, alone = (np.maximum(1 / item - 1 / LOOSE_SD**2, 0.0) for item in (variance, free_variance))
+    slope, free_slope = (np.array([item.mode[1] for item in items]) for items in (linked, free))
+    from_deals = np.where(known - alone > NEGLIGIBLE, known - alone, 0.0)
+    bins = replace(
+        bins,
+        weight=np.minimum(1.0, alone / np.maximum(bins.slope_information(free_slope), 1e-9)),
+        elasticity=(known * slope - alone * free_slope) / np.maximum(from_deals, NEGLIGIBLE),
+        precision=from_deals,
+        own_price=stated.own_price,
+        rounds=settings.rounds,
+    )
+    found = []
+    sampled = draw_curves(bins, stated.others, current_price, rng, [part.weight for part, _ in drawn])
+    for (part, count), exposure, curves in zip(drawn, bins.exposure, sampled, strict=True):
+        chosen = curves.take(np.resize(rng.permutation(len(curves.family)), count))
+        ahead = np.concatenate([[1.0, 0.0, 0.0], part.data.ahead])  # the level over the horizon, the season's included
+        level_sd = min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead)), MAX_LEVEL_SD)
+        log_demand = chosen.at(np.append(bins.x, log_grid - log_current), current_price)
+        tried, at_grid = np.split(log_demand, [len(bins.x)], axis=1)
+        level = np.log(max(data.units.sum(), 0.5) / (np.exp(tried) @ exposure)) + rng.normal(size=count) * level_sd
+        found.append(level[:, None] + at_grid)
+    return found
 
 
 DEMAND_MODELS: dict[str, DemandModel] = {MIXTURE: fit_mixture}

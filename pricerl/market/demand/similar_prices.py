@@ -9,15 +9,18 @@ the history has no data; their disagreement is the interval.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+from scipy.special import gammaincinv
 
-from pricerl.arrays import FloatArray, IntArray
+from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK, weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import YEARLY_HARMONICS
 from pricerl.market.demand.curves import (
+    LOWEST_LEVEL,
     CurveDraws,
     DailyValues,
     DemandPosterior,
@@ -29,11 +32,15 @@ from pricerl.market.demand.curves import (
 from pricerl.market.demand.regression import LAST_STEP, LOG_MEAN_RANGE, SIZE_RANGE, find_inliers, winsorise
 
 NEWTON_STEPS = 12
-INTERCEPT_RIDGE = 1e-4
-"""Prior precision of the log level: negligible, but it keeps an all-zero history finite."""
+STEP_RANGE = (-2.0, 2.0)
+"""Range of a coefficient's change in one of them."""
+LEVEL_SD = 100.0
+"""Prior sd of the log level: negligible, but it keeps an all-zero history finite."""
 BOOTSTRAP_SHAPE = 0.7
 """Gamma shape of a week's weight. 1 is the Bayesian bootstrap (Rubin 1981); shaping and smoothing the curves reduces
 their spread, and at 0.7 the 90 % intervals of a profit gain cover nine in ten simulated truths instead of eight."""
+WEEK_WEIGHTS = gammaincinv(BOOTSTRAP_SHAPE, (np.arange(1024) + 0.5) / 1024) / BOOTSTRAP_SHAPE
+"""Equally likely weights of a week: quantiles, as gamma draws take ten times as long."""
 SEASON_DEGREE = 3
 """Polynomial degree of the slow season, which competes with the price to explain demand."""
 SEASON_SD = 0.5
@@ -66,38 +73,85 @@ def plain_days(product: ProductHistory) -> DailyValues:
     return DailyValues(np.log(product.price), product.units, np.ones(len(age)), age)
 
 
+class Trend(NamedTuple):
+    """Log-linear trend of ``D`` days with ``C`` columns: level, log price, its square, and the season."""
+
+    design: FloatArray
+    """``(D, C)``."""
+    on_grid: FloatArray
+    """``(G, C)`` the columns at each price of the grid, in the season of the last weeks."""
+    prior_mean: FloatArray
+    """Means and sds of the coefficients' prior, ``(C,)`` each."""
+    prior_sd: FloatArray
+    recency: FloatArray
+    """``(D,)`` weight of each day."""
+    kernel: FloatArray
+    """``(D, G)`` closeness of each day's price to the grid times that weight."""
+
+    def keep(self, mask: BoolArray) -> Trend:
+        """Return the days selected by ``mask``."""
+        return self._replace(design=self.design[mask], recency=self.recency[mask], kernel=self.kernel[mask])
+
+    def mean(self, coefficients: FloatArray) -> FloatArray:
+        """Return the mean ``(D,)`` at an offset of 1, finite."""
+        return np.asarray(np.exp(np.clip(self.design @ coefficients, *LOG_MEAN_RANGE)))
+
+
 def fit_curves(
     days: DailyValues, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> CurveDraws:
-    """Draw ``K`` falling, finite curves ``(K, G)`` from usable days, at least one, without outliers."""
-    recency = recency_of(days.age)
+    """Draw ``K`` falling, finite curves ``(K, G)`` from usable days, at least one, without outliers; oldest first."""
+    trend = _find_trend(days, log_grid, settings)
     provisional = replace(days, value=winsorise(days.value, settings.outlier_sds))
-    expected, _, likeliest = _expected(provisional, recency, log_grid, settings)
+    expected, _, likeliest = _expected(provisional, trend, log_grid, trend.prior_mean)
     inliers = find_inliers(days.value, expected, settings.outlier_sds)
     days = days.keep(inliers)
-    recency = recency[inliers]
-    expected, dispersion, likeliest = _expected(days, recency, log_grid, settings, likeliest)
-
-    num_draws = settings.num_draws
-    _, week = np.unique((days.age // WEEK).astype(int), return_inverse=True)
-    bootstrap = rng.gamma(BOOTSTRAP_SHAPE, 1 / BOOTSTRAP_SHAPE, (num_draws, int(week.max()) + 1))
-    weights = recency * bootstrap[:, week]
-    centre, design, prior_mean, prior_sd = _trend_design(days, recency, settings)
-    prior = prior_mean + rng.normal(size=(num_draws, len(prior_mean))) * prior_sd
-    trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2, likeliest)
-    mean = np.exp(_log_mean(trend, design)) * days.offset
-    kernel = closeness(days.log_price, log_grid)
-    strength = dispersion / TREND_TRUST**2
-    ratio = ((weights * days.value) @ kernel + strength) / ((weights * mean) @ kernel + strength)
-    recent = design[:, 3:][days.age <= max(RECENT_DAYS, days.age.min())].mean(0)
-    on_grid = _price_design(log_grid - centre, np.broadcast_to(recent, (len(log_grid), len(recent))))
-    log_value = _log_mean(trend, on_grid) + np.log(ratio)
-    shaped = shape_curves(log_value, (recency[:, None] * kernel).sum(0), log_grid)
-
+    trend = trend.keep(inliers)
+    expected, dispersion, likeliest = _expected(days, trend, log_grid, likeliest)
+    log_value = _draw_curves(days, trend, likeliest, dispersion, settings.num_draws, rng)
     excess = float(np.mean((days.value - expected) ** 2 - expected))
     size = float(np.clip(float(np.mean(expected**2)) / max(excess, 1e-6), *SIZE_RANGE))
-    known = effective_days(days.log_price, recency, log_grid)
-    return CurveDraws(shaped, known, dispersion, size, int((~inliers).sum()))
+    shaped = shape_curves(log_value, trend.kernel.sum(0), log_grid)
+    return CurveDraws(shaped, effective_days(trend.kernel), dispersion, size, int((~inliers).sum()))
+
+
+def _draw_curves(
+    days: DailyValues,
+    trend: Trend,
+    likeliest: FloatArray,
+    dispersion: float,
+    num_draws: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Draw log values ``(K, G)``: one step of Newton's method per bootstrap from the ``likeliest`` trend ``(C,)``.
+
+    The step starts at the level of the bootstrap (one-step bootstrap; Kline and Santos 2012), so all that it needs of
+    the days are sums by week.
+    """
+    week = np.flatnonzero(np.diff(days.age // WEEK, prepend=np.inf))
+    bootstrap = WEEK_WEIGHTS[rng.integers(len(WEEK_WEIGHTS), size=(num_draws, len(week)))]
+
+    def total(weight: FloatArray, columns: FloatArray) -> FloatArray:
+        return np.asarray(bootstrap @ np.add.reduceat(weight[:, None] * columns, week))
+
+    mean = trend.mean(likeliest) * days.offset
+    weighted = mean * trend.recency
+    sold = total(trend.recency * days.value, trend.design)
+    due = total(weighted, trend.design)
+    level = (np.maximum(sold[:, 0] / due[:, 0], LOWEST_LEVEL))[:, None]
+    precision = dispersion / trend.prior_sd**2
+    prior = trend.prior_mean + rng.normal(size=sold.shape) * trend.prior_sd
+    gradient = sold - level * due + (prior - likeliest) * precision
+    squares = (trend.design[:, :, None] * trend.design[:, None]).reshape(len(mean), -1)
+    hessian = (level * total(weighted, squares)).reshape(num_draws, *2 * likeliest.shape)
+    step = np.linalg.solve(hessian + np.diag(precision), gradient[..., None])[..., 0]
+    step = np.clip(step, *STEP_RANGE)
+    step[:, 0] += np.log(level[:, 0])
+    nearby = trend.kernel.T @ (mean[:, None] * trend.design) / np.maximum(mean @ trend.kernel, 1e-300)[:, None]
+    strength = dispersion / TREND_TRUST**2
+    at_prices = total(mean, trend.kernel) * np.exp(step @ nearby.T)
+    ratio = (total(days.value, trend.kernel) + strength) / (at_prices + strength)
+    return np.asarray(np.clip((likeliest + step) @ trend.on_grid.T, *LOG_MEAN_RANGE) + np.log(ratio))
 
 
 def weekday_factors(units: FloatArray, weekday: IntArray) -> FloatArray:
@@ -109,81 +163,53 @@ def weekday_factors(units: FloatArray, weekday: IntArray) -> FloatArray:
 
 
 def _expected(
-    days: DailyValues,
-    recency: FloatArray,
-    log_grid: FloatArray,
-    settings: DemandSettings,
-    trend: FloatArray | None = None,
+    days: DailyValues, trend: Trend, log_grid: FloatArray, start: FloatArray
 ) -> tuple[FloatArray, float, FloatArray]:
-    """Return expected values ``(D,)`` under trend and correction, dispersion, and trend; the search starts at one."""
+    """Return corrected expected values ``(D,)``, dispersion, and the trend ``(C,)``; the search starts at one."""
     dispersion = 1.0
-    kernel = recency[:, None] * closeness(days.log_price, log_grid)
-    _, design, prior_mean, prior_sd = _trend_design(days, recency, settings)
     for _ in range(2):
-        trend = _fit_trends(days, recency[None], design, prior_mean[None], dispersion / prior_sd**2, trend)
-        mean = np.exp(_log_mean(trend, design))[0] * days.offset
+        start = _fit_trend(days, trend, dispersion, start)
+        mean = trend.mean(start) * days.offset
         strength = dispersion / TREND_TRUST**2
-        ratio = (days.value @ kernel + strength) / (mean @ kernel + strength)
+        ratio = (days.value @ trend.kernel + strength) / (mean @ trend.kernel + strength)
         expected = np.maximum(mean * np.interp(days.log_price, log_grid, ratio), 1e-9)
-        dispersion = max(1.0, float(np.average((days.value - expected) ** 2 / expected, weights=recency)))
-    assert trend is not None
-    return expected, dispersion, trend
+        dispersion = max(1.0, float(np.average((days.value - expected) ** 2 / expected, weights=trend.recency)))
+    return expected, dispersion, start
 
 
-def _trend_design(
-    days: DailyValues, recency: FloatArray, settings: DemandSettings
-) -> tuple[float, FloatArray, FloatArray, FloatArray]:
-    """Return the central log price, the trend's columns ``(D, C)``, and prior mean and sd of all but the first."""
-    centre = float(np.average(days.log_price, weights=recency))
+def _find_trend(days: DailyValues, log_grid: FloatArray, settings: DemandSettings) -> Trend:
+    recency = recency_of(days.age)
+    level = float(recency @ days.value / (recency @ days.offset))
     span = max(float(days.age.max()), 1.0)
     season: FloatArray = np.asarray(np.polynomial.legendre.legvander(1 - 2 * days.age / span, SEASON_DEGREE)[:, 1:])
     if span >= DAYS_PER_YEAR:
         phase = 2 * np.pi * days.age[:, None] / DAYS_PER_YEAR * np.arange(1, YEARLY_HARMONICS + 1)
         season = np.concatenate([season, np.sin(phase), np.cos(phase)], axis=1)
+    recent = season[days.age <= max(RECENT_DAYS, days.age.min())].mean(0)
+    x = np.append(days.log_price, log_grid) - float(np.average(days.log_price, weights=recency))
+    columns = np.column_stack([np.ones_like(x), x, x**2, np.vstack([season, np.tile(recent, (len(log_grid), 1))])])
     none = np.zeros(season.shape[1])
-    mean = np.concatenate([[settings.prior_elasticity, settings.prior_curvature], none])
-    sd = np.concatenate([[settings.prior_elasticity_sd, settings.prior_curvature_sd], none + SEASON_SD])
-    return centre, _price_design(days.log_price - centre, season), mean, sd
+    known = np.log(max(level, 1e-3)), settings.prior_elasticity, settings.prior_curvature
+    return Trend(
+        design=columns[: len(days.age)],
+        on_grid=columns[len(days.age) :],
+        prior_mean=np.append(known, none),
+        prior_sd=np.append([LEVEL_SD, settings.prior_elasticity_sd, settings.prior_curvature_sd], none + SEASON_SD),
+        recency=recency,
+        kernel=recency[:, None] * closeness(days.log_price, log_grid),
+    )
 
 
-def _price_design(x: FloatArray, season: FloatArray) -> FloatArray:
-    """Return the columns 1, x, x squared and the season ``(D, C)``; ``x (D,)`` is a log price."""
-    return np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), season], axis=1)
-
-
-def _log_mean(trend: FloatArray, design: FloatArray) -> FloatArray:
-    """Return the log mean ``(K, D)`` of trends ``(K, C)``, clipped so that exp stays finite."""
-    return np.asarray(np.clip(trend @ design.T, *LOG_MEAN_RANGE))
-
-
-def _fit_trends(
-    days: DailyValues,
-    weights: FloatArray,
-    design: FloatArray,
-    prior: FloatArray,
-    precision: FloatArray,
-    start: FloatArray | None = None,
-) -> FloatArray:
-    """Fit quasi-Poisson log-linear trends ``(K, C)`` by Newton's method from ``start (1, C)``, the level first.
-
-    Days have weights ``(K, D)`` and columns ``(D, C)``. All coefficients but the level have prior means ``(K, C - 1)``
-    and a prior precision times dispersion ``(C - 1,)``.
-    """
-    level = (weights * days.value).sum(1) / (weights * days.offset).sum(1)
-    anchor = np.column_stack([np.log(np.maximum(level, 1e-3)), prior])
-    trend = anchor if start is None else np.broadcast_to(start, anchor.shape)
-    penalty = np.concatenate([[INTERCEPT_RIDGE], precision])
-    rows, columns = np.triu_indices(design.shape[1])
-    squares = design[:, rows] * design[:, columns]
-    exposure = weights * days.offset
-    target = (weights * days.value) @ design
-    hessian = np.empty((len(weights), *2 * design.shape[1:]))
+def _fit_trend(days: DailyValues, trend: Trend, dispersion: float, coefficients: FloatArray) -> FloatArray:
+    """Fit the quasi-Poisson trend ``(C,)`` by Newton's method from given coefficients."""
+    penalty = dispersion / trend.prior_sd**2
+    target = (trend.recency * days.value) @ trend.design
     for _ in range(NEWTON_STEPS):
-        weighted = exposure * np.exp(_log_mean(trend, design))
-        gradient = target - weighted @ design - (trend - anchor) * penalty
-        hessian[:, rows, columns] = hessian[:, columns, rows] = weighted @ squares
-        step = np.clip(np.linalg.solve(hessian + np.diag(penalty), gradient[..., None])[..., 0], -2, 2)
-        trend = trend + step
+        weighted = trend.recency * days.offset * trend.mean(coefficients)
+        gradient = target - weighted @ trend.design - (coefficients - trend.prior_mean) * penalty
+        hessian = (trend.design.T * weighted) @ trend.design + np.diag(penalty)
+        step = np.clip(np.linalg.solve(hessian, gradient), *STEP_RANGE)
+        coefficients = coefficients + step
         if np.abs(step).max() < LAST_STEP:
             break
-    return trend
+    return coefficients
