@@ -5,6 +5,5 @@ from .api import (
     make_env as make_env,
 )
 from .data.reading.reader import read_history as read_history
-from .operations.catalogue import advise_product as advise_product
 
 __version__: str

@@ -26,7 +26,6 @@ from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.operations.backtests import find_backtests
-from pricerl.operations.catalogue import Catalogue
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.runs.names import RUNS, check_name
 
@@ -60,11 +59,6 @@ class TrainedPolicy:
     def dynamics(self) -> Dynamics:
         """Market with reward and guardrails, on the CPU."""
         return self.run.pricing.dynamics
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """Argument of `advise_product`: the policy without its files; it can be pickled and sent to other machines."""
-        return Catalogue.of(self.run)
 
     def advise(self, path: Sources | Frame | None = None, horizon: int = 14) -> list[ProductAdvice]:
         """Return one advice per product on the days after a history, under the orders in the run's log; write nothing.

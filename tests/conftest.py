@@ -23,10 +23,10 @@ from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
-from pricerl.operations import processes
+from pricerl.operations import engine
 from pricerl.simulation.seller import SellerConfig, simulated_history
 
-processes.usable_cores = lambda: 1  # each process that helps takes seconds to start
+engine.usable_cores = lambda: 1  # each process that helps takes seconds to start
 torch.set_num_threads(1)  # two threads crawl as soon as anything else runs beside them
 
 COMPILER = next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)

@@ -22,19 +22,18 @@ from pricerl.cli.decisions import outbox_lines
 from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_file, with_first, with_tables
 from pricerl.data.reading.problems import list_names
 from pricerl.env.product import Product
-from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, PROBLEMS
+from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS
 from pricerl.evaluation.backtest import Backtest
 from pricerl.formatting import Formatter, plural
 from pricerl.guardrails.limits_in_force import refuse_price
-from pricerl.market.fitting import find_pool
 from pricerl.market.stock_rows import COSTLESS
-from pricerl.operations.backtests import backtest_task, find_backtests, keep_backtests
-from pricerl.operations.catalogue import CHUNK, Advised, Chunk, relate, split
+from pricerl.operations.backtests import BacktestTask, backtest_task, find_backtests, keep_backtests
+from pricerl.operations.catalogue import Advised, advise_chunks, split
+from pricerl.operations.engine import CHUNK, Engine, attempt
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head
 from pricerl.operations.log.orders import doubt_price
 from pricerl.operations.log.provenance import describe_origin, shorten
 from pricerl.operations.log.unchanged import find_bases, find_unchanged
-from pricerl.operations.processes import Workers
 from pricerl.operations.shop import Prepared, Shop, choose_product, day_of
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
@@ -47,6 +46,9 @@ if TYPE_CHECKING:
 
 MOST_SUMMARIES = 20
 """Products whose summary is printed at most."""
+
+MOST_FAILED = 0.1
+"""Share of products without advice above which the exit code is that of an alarm."""
 
 MOST_SCORED = 10
 """Products whose scores are printed at most."""
@@ -158,15 +160,14 @@ def make_advice(
     """
     data = run.pricing
     prepared = data.preprocessor
-    workers = Workers.of(run)
     if backtests is None and len(prepared.products) <= CHUNK and (rows is None or len(rows) == len(prepared.products)):
         with stage("testing the forecast on past days"):
-            backtests = backtest_task(run).run()
+            (found,) = attempt(BacktestTask.run, [backtest_task(run)])
+            backtests = None if isinstance(found, Exception) else found  # the others' follow product by product
     with stage("deciding on the prices"):
-        if "market" not in vars(data):
-            data.pool = find_pool(prepared.products, data.market_config, data.evidence, workers.map)
         chunks = list(split(run, entries, backtests, rows, origin))
-        parts = relate(chunks, workers.map(Chunk.run, chunks), workers)
+        parts, failed = advise_chunks(chunks, data.engine or Engine.of(run))
+    data.leave_out(failed)
     advice = [item for part in parts for item in part.advice]
     drafts = [item for part in parts for item in part.drafts]
     scores = backtests or {name: score for part in parts for name, score in part.backtests.items()}
@@ -198,7 +199,7 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | Record], AdviceFiles, Sh
     decided: dict[str, tuple[ProductAdvice | Record, Entry]] = {**kept}
     for item, draft in zip(advised.advice, advised.drafts, strict=True):
         decided[item.product] = item, {**draft, "basis": bases[item.product]}
-    products, drafts = zip(*(decided[name] for name in bases), strict=True)
+    products, drafts = zip(*(decided[name] for name in bases if name in decided), strict=True)
     files = _renderer(run, products, origin, shop.log.head)
     if not run.is_global_zero:
         return products, AdviceFiles.of(run.folder), shop, ""
@@ -268,11 +269,10 @@ def print_advice(run: Run) -> int:
         if shop.outbox.rows or shop.outbox.notes:
             for at, line in enumerate(outbox_lines(shop)):
                 write_lines(wrapped(line, "" if at else "Prices"))
-    return (
-        EXIT_NOT_ENOUGH_EVIDENCE
-        if all(item["decision"]["lacks_evidence"] for item in records_of(products))
-        else EXIT_OK
-    )
+    if failed := len(run.pricing.failed):
+        return EXIT_ALARM if failed > MOST_FAILED * (failed + len(products)) else EXIT_WARNING
+    unclear = all(item["decision"]["lacks_evidence"] for item in records_of(products))
+    return EXIT_NOT_ENOUGH_EVIDENCE if unclear else EXIT_OK
 
 
 def records_of(products: Iterable[ProductAdvice | Record]) -> Iterator[Record]:

@@ -78,7 +78,8 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   --version, --debug (show the traceback of an error)
 
 exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 not enough evidence (the advice is to keep the price),
-            5 bad checkpoint, 6 warning of watch, 7 alarm of watch,
+            5 bad checkpoint, 6 warning of watch, or a product has no advice,
+            7 alarm of watch, or more than 10 % of the products have no advice,
             130 interrupted (SIGINT), 143 terminated (SIGTERM)
 """
 

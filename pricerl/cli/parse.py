@@ -27,6 +27,7 @@ from pricerl.cli.imports import import_environment, read_configs, take_classes
 from pricerl.cli.usage import RUN_OPTIONS, explain_usage, help_topics, named_files, option_values
 from pricerl.decide.decision import DecisionConfig
 from pricerl.errors import UsageError
+from pricerl.operations.engine import connect
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages
@@ -293,6 +294,7 @@ def check_run(run: Run) -> None:
     if run.command in ("fit", "predict"):
         check_folder(run.folder, "the run's folder ")
     if run.advises:
+        connect(options.engine, options.threads)
         run.formatter_for(step_days=1)  # refuses an unknown locale or currency before a file is read
         read_log(run.folder / LOG_FILE)
         if options.report.excel:

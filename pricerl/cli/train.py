@@ -21,6 +21,7 @@ from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
 from pricerl.market.stock_rows import find_notes
 from pricerl.operations.backtests import find_backtests, start_backtests
+from pricerl.operations.engine import CHUNK, Engine
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.log.orders import ADVICE, RETRAIN
 from pricerl.operations.log.provenance import describe_run, differing, fingerprint, other_versions
@@ -65,6 +66,9 @@ def run_command(
     write_run_log(cli.built.folder)
     print_notes(find_ignored(cli.built))
     known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
+    if cli.built.advises and is_first_process():
+        cli.built.pricing.engine = engine = Engine.of(cli.built)
+        cli.built.pricing.spread = partial(engine.map, size=CHUNK)
     if cli.built.advises and known:
         if len(names := {entry["product"] for entry in known if entry["kind"] == ADVICE}) == 1:
             cli.built.pricing.name_product(*names)  # before days are marked, which are found by the product's name

@@ -52,6 +52,7 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
         "other processes run on them.",
         1,
     ),
+    "engine": ("Workers of a catalogue: local, dask, ray, spark or a cluster such as dask://HOST:PORT.", "local"),
     "matmul_precision": (
         "Precision of matrix products, in torch's terms. With medium they are made in bfloat16 and summed in single "
         "precision where the processor has units for that (GPUs, CPUs with matrix tiles or bfloat16 in AVX-512), which "

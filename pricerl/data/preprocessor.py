@@ -97,20 +97,18 @@ class DataPreprocessor:
     def refit(cls, fresh: History, trained: Mapping[str, Any]) -> DataPreprocessor:
         """Return a preprocessor of a newer history of some or all products, with the scaler and choice of forecasts.
 
-        A product that has the name of its file takes that of the only product trained on. Next to a product of a
-        trained catalogue, new ones are taken with their own scaler, as the policy reads their description. ``trained``
-        is the `trained_state` of the earlier preprocessor.
+        A product that has the name of its file takes that of the only product trained on. Next to one trained on, new
+        ones are taken with their own scaler. ``trained`` is the `trained_state` of the earlier preprocessor.
 
         Raises:
-            DataError: lists the products if none of a trained catalogue is there, or others than the only one trained
-                on; or rows are weeks instead of days, or the reverse.
+            DataError: lists the products if none was trained on; or rows are weeks instead of days, or the reverse.
         """
         names = trained["names"]
         if fresh.unnamed and len(names) == 1:
             fresh = fresh.renamed(names[0])
         fresh_names = [product.product for product in fresh.products]
         strangers = [name for name in fresh_names if name not in names]
-        if strangers and (len(names) == 1 or len(strangers) == len(fresh_names)):
+        if len(strangers) == len(fresh_names):
             found = f"is not in the checkpoint; it has {list_names(names)}"
             texts = [f"product {name!r} {found}{did_you_mean(name, names)}" for name in strangers]
             raise DataError(fresh.source, texts)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from pricerl.market.cost import CostConfig, decode_cost
 from pricerl.market.demand.config import MIXTURE, DemandConfig
 from pricerl.market.demand.curves import CurveDraws, DemandPosterior, draw_levels
 from pricerl.market.demand.models import DEMAND_MODELS
-from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence, Pool, find_evidence
+from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import Tabulated, find_own_price, find_round_prices, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.similar_prices import fit_curves, fit_similar, plain_days
@@ -36,6 +37,9 @@ MIN_VALUE = 1e-12
 MIN_CONVERSION_DAYS = 7
 """Minimum number of days with a reported conversion for fitting it; it is not fitted if it was never above 0."""
 
+Spread = Callable[[Callable[..., Any], Sequence[Any]], Iterable[Any]]
+"""Function that calls a function with each item, perhaps elsewhere, and returns the results in order, as ``map``."""
+
 
 def fit_market(
     preprocessor: DataPreprocessor,
@@ -45,6 +49,7 @@ def fit_market(
     conversions: bool = True,
     priors: Sequence[Tabulated | None] | None = None,
     stocks: Stocks = MappingProxyType({}),
+    spread: Spread = map,
 ) -> Market:
     """Fit every product's market to its whole history.
 
@@ -56,18 +61,19 @@ def fit_market(
         conversions: whether to fit conversions, too; units alone take half the time.
         priors: pooled prior of each product; they follow from the products at hand if absent.
         stocks: stock known to the seller; it counts where the unit cost is known, too.
+        spread: makes the calls; products for which it returns exceptions are left out, unless all are.
     """
     config = demand or DemandConfig()
     cost = cost or CostConfig()
-    products = preprocessor.products
-    numbers = preprocessor.numbers
-    pooled = find_priors(products, config) if priors is None else priors
-    fitted = [
-        _fit_product(product, config, cost, np.random.default_rng([seed, number]), conversions, prior)
-        for number, product, prior in zip(numbers, products, pooled, strict=True)
-    ]
-    held = [replace(item, stock=find_stock(stocks, product)[0]) for item, product in zip(fitted, products, strict=True)]
-    return assemble(preprocessor, held)
+    pooled = find_priors(preprocessor.products, config) if priors is None else priors
+    fit = partial(_fit_product, config=config, cost=cost, seed=seed, conversions=conversions)
+    found = list(spread(fit, list(zip(preprocessor.products, preprocessor.numbers, pooled, strict=True))))
+    rows = [row for row, item in enumerate(found) if not isinstance(item, Exception)]
+    if not rows:
+        raise found[0]
+    kept = preprocessor if len(rows) == len(found) else preprocessor.select(rows)
+    fitted = zip((found[row] for row in rows), kept.products, strict=True)
+    return assemble(kept, [replace(item, stock=find_stock(stocks, product)[0]) for item, product in fitted])
 
 
 def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[Tabulated | None]:
@@ -80,30 +86,32 @@ def find_pool(
     products: Sequence[ProductHistory],
     config: DemandConfig,
     known: Mapping[str, Evidence] = MappingProxyType({}),
-    spread: Callable[[Callable[[ProductHistory], Evidence], Sequence[ProductHistory]], Iterable[Evidence]] = map,
+    spread: Spread = map,
 ) -> Pool | None:
     """Return the evidence on elasticities, None without a pooled prior.
 
     It is what is ``known`` from training, so that a product's prior does not change with the others' newest days, or
-    else that of the ``products``, found by ``spread``.
+    else that of the ``products``, found by ``spread``. There is none from a product whose call returns an exception.
     """
     if not config.pool or len({*known, *(product.product for product in products)}) < FEWEST_POOLED:
         return None
     settings = config.resolved()
     new = [product for product in products if product.product not in known]
-    evidence = spread(partial(find_evidence, settings=settings), new)
+    called = spread(partial(find_evidence, settings=settings), new)
+    evidence = [NO_EVIDENCE if isinstance(item, Exception) else item for item in called]
     found = {product.product: item for product, item in zip(new, evidence, strict=True)}
     return Pool(known or found, settings, found)
 
 
 def _fit_product(
-    product: ProductHistory,
+    given: tuple[ProductHistory, int, Tabulated | None],
     config: DemandConfig,
     cost: CostConfig,
-    rng: np.random.Generator,
+    seed: int,
     conversions: bool,
-    prior: Tabulated | None,
 ) -> ProductMarket:
+    product, number, prior = given
+    rng = np.random.default_rng([seed, number])
     usable = product.observed
     low = product.price.min() / GRID_MARGIN
     high = product.price.max() * GRID_MARGIN

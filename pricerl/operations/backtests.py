@@ -22,8 +22,8 @@ from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.pooling import Pool
+from pricerl.operations.engine import Engine
 from pricerl.operations.log.provenance import hash_code, hash_history, hash_own_code, hash_settings
-from pricerl.operations.processes import Workers
 from pricerl.progress import stage
 from pricerl.runtime import MatmulPrecision, idle_cores
 from pricerl.writing import write_text
@@ -59,7 +59,8 @@ def find_backtests(run: Run) -> Mapping[str, Backtest] | None:
     if stored is not None or key not in run.backtests:
         return stored
     with stage("testing the forecast on past days"):
-        return run.backtests[key]()
+        found = run.backtests[key]()
+    return None if isinstance(found, Exception) else found
 
 
 def keep_backtests(run: Run, found: Mapping[str, Backtest]) -> None:
@@ -71,13 +72,12 @@ def keep_backtests(run: Run, found: Mapping[str, Backtest]) -> None:
             write_backtests(path, key, found)
 
 
-def start_backtests(run: Run) -> Mapping[str, Callable[[], Mapping[str, Backtest]]]:
+def start_backtests(run: Run) -> Mapping[str, Callable[[], Mapping[str, Backtest] | Exception]]:
     """Start a run's backtests in another process if they are not in its folder and there are idle cores."""
     task = backtest_task(run)
-    workers = Workers.of(run)
     key = fingerprint(task)
     known = read_backtests(run.folder / BACKTESTS_FILE, key) is not None
-    return {} if known or idle_cores() < 2 * task.threads else {key: workers.submit(BacktestTask.run, task)}
+    return {} if known or idle_cores() < 2 * task.threads else {key: Engine.of(run).submit(BacktestTask.run, task)}
 
 
 def backtest_task(run: Run) -> BacktestTask:

@@ -1,31 +1,28 @@
-"""Advice on a catalogue in chunks, and on one of its products from that product's rows alone.
+"""Advice on a catalogue in chunks of its products.
 
-The memory of a process does not grow with the catalogue; `operations.processes` spreads chunks over processes. A
-product's advice does not depend on the chunk that it is in.
+The memory of a worker does not grow with the catalogue; `operations.engine` spreads chunks over workers. A product's
+advice does not depend on the chunk that it is in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.next_steps import losing_test_words
-from pricerl.data.config import DataConfig
+from pricerl.data.days import steps_in
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.data.reading.reader import history_from_text
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.standing import Standing, active_of
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.errors import DataError
+from pricerl.errors import PricerlError
 from pricerl.evaluation.backtest import Backtest, run_backtests, tested_products
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
@@ -41,18 +38,15 @@ from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.market.stock_rows import Stocks
+from pricerl.operations.engine import CHUNK, Engine
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.provenance import draft_advice
-from pricerl.operations.processes import Workers
 from pricerl.operations.shop import day_of
 from pricerl.operations.standings import find_standings
 from pricerl.terminal import shown
 
 if TYPE_CHECKING:
     from pricerl.training.run import Run
-
-CHUNK = 25
-"""Products advised together: some 60 MB of markets and plans."""
 
 MOST_ROUNDS = 20
 """Most rounds in which relations between products are settled; each makes at least one product keep its price."""
@@ -198,6 +192,13 @@ class Chunk(NamedTuple):
                 words = losing_test_words(worth, name, self.advisor.run, self.advisor.formatter)
                 yield f"the rest of the price test of {shown(name)} {' '.join(words)}"
 
+    def split(self) -> list[Chunk]:
+        """Return a chunk per product."""
+        rows = range(len(self.preprocessor.names))
+        alone = [self._replace(preprocessor=self.preprocessor.select([row]), benchmark=None) for row in rows]
+        market = self.market
+        return alone if market is None else [alone[row]._replace(market=market.select([row])) for row in rows]
+
 
 def split(
     run: Run,
@@ -225,81 +226,58 @@ def split(
         yield Chunk(advisor, prepared, data.pool, market, benchmark, known, scores, tested, origin)
 
 
-def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], workers: Workers) -> list[Advised]:
-    """Return the advice of all chunks with relations between products kept; only the chunks concerned run again."""
-    parts = list(parts)
+def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised], dict[str, str]]:
+    """Return the advice on products in chunks, and by product the reasons why there is none, so that its price stays.
+
+    Relations between products are kept; only the chunks concerned run again. The first error is raised if it is that of
+    the whole catalogue.
+    """
+    order = {name: row for row, name in enumerate(name for chunk in chunks for name in chunk.preprocessor.names)}
+    done = _run(chunks, engine)
     bound: dict[str, Bound] = {}
     relations = chunks[0].advisor.guardrails.related if chunks else ()
     for _ in range(MOST_ROUNDS if relations else 0):
-        advised = {}
-        for item in (item for part in parts for item in part.advice):
+        found = resolve(relations, _prices_of(done))
+        if not found:
+            break
+        bound |= found
+        again = []
+        rest = []
+        for chunk, part in done:
+            if isinstance(part, Exception) or found.keys().isdisjoint(chunk.preprocessor.names):
+                rest.append((chunk, part))
+            else:
+                again.append(chunk._replace(bound=bound, backtests=part.backtests))
+        done = rest + _run(again, engine)
+    done.sort(key=lambda pair: order[pair[0].preprocessor.names[0]])
+    parts = [part for _, part in done if isinstance(part, Advised)]
+    failed = {chunk.preprocessor.names[0]: part for chunk, part in done if isinstance(part, Exception)}
+    if failed and len(failed) == chunks[0].advisor.catalogue:
+        raise next(iter(failed.values()))
+    return parts, {name: str(why) if isinstance(why, PricerlError) else repr(why) for name, why in failed.items()}
+
+
+def _prices_of(done: Iterable[tuple[Chunk, Advised | Exception]]) -> dict[str, AdvisedPrices]:
+    """Return the advised prices by product; those of products without advice must stay."""
+    advised = {}
+    for chunk, part in done:
+        if isinstance(part, Exception):
+            steps = steps_in(chunk.advisor.horizon, chunk.preprocessor.step_days)
+            for name, price in chunk.preprocessor.current_prices.items():
+                advised[name] = AdvisedPrices(price, (price,) * steps, fixed=True)
+            continue
+        for item in part.advice:
             decision = item.decision
             fixed = item.order is not None or decision.follow == "limit" or decision.source in ("limits", "manual")
             prices = tuple(day.recommended_price for day in item.days)
             advised[item.product] = AdvisedPrices(item.current_price, prices, fixed)
-        found = resolve(relations, advised)
-        if not found:
-            break
-        bound |= found
-        rows = [row for row, part in enumerate(parts) if any(item.product in found for item in part.advice)]
-        again = [chunks[row]._replace(bound=bound, backtests=parts[row].backtests) for row in rows]
-        for row, part in zip(rows, workers.map(Chunk.run, again), strict=True):
-            parts[row] = part
-    return parts
+    return advised
 
 
-@dataclass(frozen=True)
-class Catalogue:
-    """Everything but a product's own history that its advice depends on: it can be pickled, and reads no file."""
-
-    advisor: Advisor
-    trained: Mapping[str, Any]
-    """State of the training's preprocessor, by ``DataPreprocessor.trained_state``."""
-    pool: Pool | None
-    """Evidence on the elasticities of the products trained on; None without a pooled prior."""
-
-    @classmethod
-    def of(cls, run: Run) -> Catalogue:
-        """Return the catalogue of a run, with the history of its checkpoint or file."""
-        data = run.pricing
-        return cls(Advisor.of(run), data.preprocessor.trained_state(), data.pool)
-
-
-def advise_product(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, Any]:
-    """Return the advice on one product as one flat row: text, numbers, or None if unknown; gains are money per day.
-
-    It depends on its arguments only, so that any engine can apply it to the groups of a table. Orders, kill switch and
-    track record, which need the log of a run, are left out, and so is the backtest.
-
-    >>> import pandas
-    >>> catalogue = pricerl.load("checkpoints/sales/best.ckpt").catalogue
-    >>> row = pricerl.advise_product(pandas.read_csv("sales.csv"), catalogue)
-    >>> row["product"], row["recommended_price"] > 0
-    ('sales', True)
-
-    Args:
-        frame: rows of one product that was trained on, with the columns of a seller's file; others, and those that
-            cannot be used, are a ``DataError``.
-        catalogue: from ``pricerl.load(checkpoint).catalogue``.
-    """
-    history = history_from_text(frame.to_csv(index=False), "frame", DataConfig(**catalogue.trained["config"]))
-    if len(history.products) != 1:
-        raise DataError("frame", [f"must hold one product, found {len(history.products)}; group it by Product"])
-    prepared = DataPreprocessor.refit(history, catalogue.trained)
-    (item,) = Chunk(catalogue.advisor, prepared, catalogue.pool, backtests={}).run().advice
-    gain = None if item.uplift is None else item.uplift.profit
-    low, mean, high = (None, None, None) if gain is None else (gain.low, gain.mean, gain.high)
-    return {
-        "product": item.product,
-        "date": item.days[0].date,
-        "current_price": item.current_price,
-        "recommended_price": item.recommended_price,
-        "settled_price": item.recommendation.settled_price,
-        "grade": item.decision.grade,
-        "source": item.decision.source,
-        "profit_gain": mean,
-        "profit_gain_low": low,
-        "profit_gain_high": high,
-        "probability_better": None if item.uplift is None else item.uplift.probability_better,
-        "reason": item.reason,
-    }
+def _run(chunks: Sequence[Chunk], engine: Engine) -> list[tuple[Chunk, Advised | Exception]]:
+    """Return each chunk with its advice; one that failed as chunks of one product, some of them with an exception."""
+    done: list[tuple[Chunk, Advised | Exception]] = []
+    for chunk, part in zip(chunks, engine.map(Chunk.run, chunks), strict=True):
+        several = isinstance(part, Exception) and len(chunk.preprocessor.names) > 1
+        done += _run(chunk.split(), engine) if several else [(chunk, part)]
+    return done

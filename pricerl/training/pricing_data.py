@@ -21,7 +21,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.env.simulator import DifferentiableMarket
 from pricerl.env.stock.shelf import check_settings
-from pricerl.errors import UsageError
+from pricerl.errors import PROBLEMS, UsageError
 from pricerl.evaluation.backtest import Backtest, run_backtests
 from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
@@ -30,7 +30,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import NO_EVIDENCE, Evidence, Pool
-from pricerl.market.fitting import find_pool, fit_market
+from pricerl.market.fitting import Spread, find_pool, fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.market.row_table import TABLES
@@ -106,6 +106,11 @@ class PricingDataModule(ReplayDataModule):
         """Evidence on the elasticities of the products trained on, by name; empty while they are trained on."""
         self.problems: tuple[Problem, ...] = ()
         """Problems of products that were skipped and of days that are unknown for their rows."""
+        self.failed: set[str] = set()
+        """Products that have no market or no advice, as a computation failed."""
+        self.engine: Any = None
+        self.spread: Spread = map
+        """Engine of the command, if there is one, and its function that makes the calls of fits."""
         self.backtests: Mapping[str, Backtest] | None = None
         """Backtests of the products by name; unless given, validation and test compute them."""
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
@@ -150,12 +155,24 @@ class PricingDataModule(ReplayDataModule):
         with stage("fitting the market"):
             priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
             settings = self.market_config, self.cost, self.seed
-            return fit_market(self.preprocessor, *settings, priors=priors, stocks=self.stocks)
+            market = fit_market(self.preprocessor, *settings, True, priors, self.stocks, self.spread)
+        lost = {*self.preprocessor.names} - {*market.preprocessor.names}
+        self.leave_out(dict.fromkeys(lost, "its market cannot be fitted"))
+        self.preprocessor = market.preprocessor
+        return market
+
+    def leave_out(self, failed: Mapping[str, str]) -> None:
+        """Go on without products for which a computation failed, given with the reason, and say so once."""
+        new = sorted(failed.keys() - self.failed)
+        self.failed.update(new)
+        self.problems += tuple(Problem(0, "", f"no advice, the price stays: {failed[name]}", name) for name in new)
+        if new:
+            print_notes([f"{list_names(new)}: no advice, the price stays; {PROBLEMS} has the reasons"])
 
     @cached_property
     def pool(self) -> Pool | None:
         """Evidence on the elasticities of the catalogue: that of training."""
-        return find_pool(self.preprocessor.products, self.market_config, self.evidence)
+        return find_pool(self.preprocessor.products, self.market_config, self.evidence, self.spread)
 
     @cached_property
     def dynamics(self) -> Dynamics:

@@ -55,7 +55,7 @@ class Run:
     """Whether ``fit`` was to resume a training that has ended."""
     is_global_zero: bool = True
     """Whether this process prints and writes."""
-    backtests: Mapping[str, Callable[[], Mapping[str, Backtest]]] = field(default_factory=dict)
+    backtests: Mapping[str, Callable[[], Mapping[str, Backtest] | Exception]] = field(default_factory=dict)
     """Functions that wait for backtests of another process, by fingerprint."""
     held: ExitStack = field(default_factory=ExitStack)
     """The run's lock and the signals that are caught; close it when the command ends."""

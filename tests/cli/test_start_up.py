@@ -143,7 +143,7 @@ LOAD = f"""
 import sys
 import pricerl.operations.catalogue
 assert "lightning" not in sys.modules
-pricerl.load("checkpoints/seller/best.ckpt").catalogue
+pricerl.load("checkpoints/seller/best.ckpt").policy
 assert not set({UNUSED}) & set(sys.modules)
 """
 

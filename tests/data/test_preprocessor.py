@@ -132,6 +132,7 @@ def test_a_new_product_beside_trained_ones_has_its_own_scaler_and_number(three: 
     fewer = History("fresh.csv", fresh.products[2:], fresh.reports[2:])
     assert moved.numbers[:3] == (0, 1, 2)
     assert DataPreprocessor.refit(fewer, three.trained_state()).numbers == moved.numbers[2:]
+    assert DataPreprocessor.refit(fewer, three.select([2]).trained_state()).names == ("product-3", "product-4")
 
 
 def test_a_file_of_new_products_alone_is_refused_with_the_closest_name(three: DataPreprocessor) -> None:

@@ -163,7 +163,7 @@ def test_a_file_that_cannot_be_written_stops_nothing(trained: Path) -> None:
 def test_fit_with_a_second_process_writes_the_same_advice(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pricerl.operations.processes.usable_cores", lambda: 2)
+    monkeypatch.setattr("pricerl.operations.engine.usable_cores", lambda: 2)
     monkeypatch.setattr("pricerl.operations.backtests.idle_cores", lambda: 2)
     monkeypatch.setattr("pricerl.operations.backtests.run_backtests", refuse)
     second = train(tmp_path / "second")
@@ -179,9 +179,9 @@ def die(*_: object) -> None:
 
 @pytest.mark.slow
 def test_fit_survives_the_death_of_its_second_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pricerl.operations.processes.usable_cores", lambda: 2)
+    monkeypatch.setattr("pricerl.operations.engine.usable_cores", lambda: 2)
     monkeypatch.setattr("pricerl.operations.backtests.idle_cores", lambda: 2)
-    monkeypatch.setattr("pricerl.operations.processes._prepare", die)
+    monkeypatch.setattr("pricerl.operations.engine._prepare", die)
     with pytest.warns(UserWarning, match="its own process failed: TerminatedWorkerError"):
         folder = train(tmp_path / "shop")
     assert (folder / BACKTESTS_FILE).is_file() and (folder / "report.html").is_file()

@@ -16,13 +16,14 @@ from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig
-from pricerl.operations import processes
-from pricerl.operations.catalogue import Advisor, Chunk, relate
-from pricerl.operations.processes import Workers
+from pricerl.operations.catalogue import Advisor, Chunk, advise_chunks
+from pricerl.operations.engine import Engine
 from pricerl.simulation.seller import SellerConfig
 
 DEMAND = DemandConfig(num_draws=16)
+ALONE = Engine(1, "highest", "mixture")
 TRIO = SellerConfig(days=90, units=30.0, products=3, seed=5)
 
 
@@ -62,14 +63,35 @@ def test_a_product_alone_gets_the_advice_that_it_gets_in_its_catalogue(advisor, 
     assert item.to_dict() == together.advice[1].to_dict()
 
 
-@pytest.mark.slow
-def test_processes_give_the_advice_of_this_process(advisor, prepared, together, monkeypatch):
-    monkeypatch.setattr(processes, "usable_cores", lambda: 2)
-    parts = Workers(1, "highest", "mixture").map(Chunk.run, _chunks(advisor, prepared, [0], [2]))
-    expected = [together.advice[row] for row in (0, 2)]
-    assert [item.to_dict() for part in parts for item in part.advice] == [item.to_dict() for item in expected]
-    prices = [[day["price"] for day in draft["days"]] for part in parts for draft in part.drafts]
-    assert prices == [[day.recommended_price for day in item.days] for item in expected]
+@pytest.fixture
+def faulty(prepared, monkeypatch):
+    """Name of a product whose market cannot be fitted."""
+    name = prepared.names[1]
+
+    def fit(preprocessor, *settings, **others):
+        if name in preprocessor.names:
+            raise ValueError("no fit")
+        return fit_market(preprocessor, *settings, **others)
+
+    monkeypatch.setattr("pricerl.operations.catalogue.fit_market", fit)
+    return name
+
+
+def test_a_product_that_fails_leaves_the_advice_on_the_others_as_it_is(advisor, prepared, together, faulty):
+    parts, failed = advise_chunks(_chunks(advisor, prepared, [0, 1], [2]), ALONE)
+    assert failed == {faulty: "ValueError('no fit')"}
+    expected = [together.advice[row].to_dict() for row in (0, 2)]
+    assert [item.to_dict() for part in parts for item in part.advice] == expected
+    with pytest.raises(ValueError, match="no fit"):
+        advise_chunks(_chunks(advisor, prepared, [1]), ALONE)
+
+
+def test_a_product_that_fails_holds_back_those_related_to_it(advisor, prepared, together, faulty):
+    rising = together.advice[0]
+    assert rising.recommended_price != rising.current_price
+    line = GuardrailConfig(relations=[{"kind": "one_price", "products": [rising.product, faulty]}])
+    parts, failed = advise_chunks(_chunks(replace(advisor, guardrails=line), prepared, [0, 1, 2]), ALONE)
+    assert list(failed) == [faulty] and parts[0].advice[0].recommended_price == rising.current_price
 
 
 def test_a_relation_holds_back_the_products_that_break_it(advisor, prepared, together):
@@ -78,7 +100,8 @@ def test_a_relation_holds_back_the_products_that_break_it(advisor, prepared, tog
     relation = {"kind": "size_order", "products": [high, low]}  # broken today, so neither may move
     guarded = replace(advisor, guardrails=GuardrailConfig(relations=[relation]))
     chunks = _chunks(guarded, prepared, [0, 1, 2])
-    (part,) = relate(chunks, [together], Workers(1, "highest", "mixture"))
+    (part,), failed = advise_chunks(chunks, ALONE)
+    assert not failed
     for before, after in zip(together.advice, part.advice, strict=True):
         moves = {day.recommended_price for day in before.days} != {before.current_price}
         if after.product in (low, high) and moves:

@@ -12,7 +12,7 @@ import torch
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import FEWEST_POOLED
 from pricerl.market.fitting import find_pool
-from pricerl.operations.processes import Workers
+from pricerl.operations.engine import Engine
 from pricerl.runs.tree_file import read_tree, write_tree
 from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.training.pricing_data import PricingDataModule
@@ -44,7 +44,7 @@ def test_one_product_of_a_catalogue_gets_the_market_of_the_catalogue(
     alone.load_state_dict(read_tree(tmp_path / "state"))
     torch.testing.assert_close(alone.market.log_curves[0], trained.market.log_curves[3])
     assert not torch.equal(alone.market.log_curves, unpooled)
-    workers = Workers(1, "highest", "mixture")
+    workers = Engine(1, "highest", "mixture")
     gathered = find_pool(alone.preprocessor.products, MARKET, alone.evidence, workers.map)
     assert trained.pool is not None and gathered is not None
     own, known = gathered.prior(name), trained.pool.prior(name)

@@ -36,7 +36,8 @@ def watch_run(
     fresh = data.preprocessor
     trained = trained_history(run, run.checkpoint, entries)
     with stage("fitting the market of the model's own days"):
-        market = fit_market(trained, data.market_config, data.cost, data.seed)
+        market = fit_market(trained, data.market_config, data.cost, data.seed, spread=data.spread)
+    fitted = market.preprocessor.names
     skipped = sorted({problem.product for problem in data.problems if problem.product})
     last_fitted = max(str(product.dates[-1]) for product in trained.products)
     last_day = max(str(product.dates[-1]) for product in fresh.products)
@@ -49,9 +50,11 @@ def watch_run(
             if name not in fresh.names
         ),
         *(Finding("data", "warning", f"{name} is skipped: its rows cannot be used") for name in skipped),
+        *(Finding("data", "warning", f"{name} is not in the model") for name in fresh.names if name not in fitted),
     ]
     with stage("checking the new days"):
-        products = [_watch(history, market, entries, settings, run, advice) for history in fresh.products]
+        known = [history for history in fresh.products if history.product in fitted]
+        products = [_watch(history, market, entries, settings, run, advice) for history in known]
     generation = None if run.generation is None else run.generation.name
     return Monitor.of(run.folder.name, generation, today, findings, products)
 

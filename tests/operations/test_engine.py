@@ -1,4 +1,4 @@
-"""Calls spread over processes: the same results as here, no call lost, and no process left behind."""
+"""Calls spread over workers: the same results as here, no call lost, and no process left behind."""
 
 from __future__ import annotations
 
@@ -8,27 +8,35 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.models import DEMAND_MODELS, fit_mixture
-from pricerl.operations import processes
+from pricerl.operations import engine
 from pricerl.operations.backtests import BacktestTask
-from pricerl.operations.processes import Workers
+from pricerl.operations.engine import Engine
 from pricerl.simulation.seller import SellerConfig
 
 UNUSED = {"lightning", "torchmetrics", "torch._dynamo", "scipy.signal", "scipy.stats", "pyarrow.parquet"}
 
+ENDLESS = 10**6
+"""Item with which a call does not end."""
+
+NEEDS_DASK = pytest.mark.skipif(find_spec("distributed") is None, reason="no Dask")
+
 SCRIPT = """
 import os, time
-from pricerl.operations import processes
-processes.usable_cores = lambda: 2
-workers = processes.Workers(1, "highest", "mixture")
+from pricerl.operations import engine
+engine.usable_cores = lambda: 2
+workers = engine.Engine(1, "highest", "mixture")
 print(workers.submit(abs, -3)())
 print(workers.submit(eval, "__import__('os').getpid()")(), flush=True)
 finish = workers.submit(time.sleep, 60)
@@ -39,12 +47,12 @@ time.sleep(1)
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Workers]:
+def workers() -> Iterator[Engine]:
     """Workers on two cores with a demand model of the user's own."""
     DEMAND_MODELS["own"] = fit_mixture
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "usable_cores", lambda: 2)
-        yield Workers(1, "high", "own")
+        patch.setattr(engine, "usable_cores", lambda: 2)
+        yield Engine(1, "high", "own")
     del DEMAND_MODELS["own"]
 
 
@@ -65,34 +73,38 @@ def environment(_: None) -> dict[str, Any]:
     }
 
 
-def fail_elsewhere(parent: int) -> int:
-    if os.getpid() != parent:
-        raise ValueError("not here")
-    return parent
-
-
 def die_elsewhere(parent: int) -> int:
     if os.getpid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
     return parent
 
 
+def work(item: int) -> int:
+    while item == ENDLESS:
+        time.sleep(0.01)
+    return abs(item)
+
+
+def interrupt(_: int) -> None:
+    raise InterruptedRunError("terminated", signal.SIGTERM)
+
+
 def die(*_: object) -> None:
     os._exit(3)
 
 
-def test_calls_run_here_and_in_a_process_and_their_results_are_in_order(workers: Workers) -> None:
+def test_calls_run_here_and_in_a_process_and_their_results_are_in_order(workers: Engine) -> None:
     assert workers.submit(os.path.basename, "a/b")() == "b"  # the process has started
     assert set(workers.map(here, [os.getpid()] * 4)) == {True, False}
     assert workers.map(abs, range(-9, 0)) == list(range(9, 0, -1))
 
 
-def test_a_process_has_the_settings_and_the_demand_model_of_this_one_and_imports_little(workers: Workers) -> None:
+def test_a_process_has_the_settings_and_the_demand_model_of_this_one_and_imports_little(workers: Engine) -> None:
     expected = {"threads": 1, "precision": "high", "own": True, "unused": set()}
     assert workers.submit(environment, None)() == expected
 
 
-def test_a_process_computes_the_same_backtests_to_the_last_bit(workers: Workers, simulated) -> None:
+def test_a_process_computes_the_same_backtests_to_the_last_bit(workers: Engine, simulated) -> None:
     shop = simulated(SellerConfig(days=120))
     task = BacktestTask(shop, DemandConfig(num_draws=16), CostConfig(), 3, 1, "highest", None)
     finish = workers.submit(BacktestTask.run, task)
@@ -100,37 +112,68 @@ def test_a_process_computes_the_same_backtests_to_the_last_bit(workers: Workers,
     assert finish() == task.run()
 
 
-@pytest.mark.parametrize(
-    ("function", "reason"),
-    [
-        (fail_elsewhere, "ValueError: not here"),
-        pytest.param(die_elsewhere, "TerminatedWorkerError: ", marks=pytest.mark.slow),
-    ],
-)
-def test_a_call_that_fails_in_its_process_is_made_here_with_one_warning(function, reason, workers: Workers) -> None:
-    with pytest.warns(UserWarning, match=f"its own process failed: {reason}") as warned:
-        assert workers.submit(function, os.getpid())() == os.getpid()
+def test_a_call_whose_process_is_lost_is_made_here_with_one_warning(workers: Engine) -> None:
+    with pytest.warns(UserWarning, match="its own process failed: TerminatedWorkerError") as warned:
+        assert workers.submit(die_elsewhere, os.getpid())() == os.getpid()
     assert len(warned) == 1
 
 
 @pytest.mark.slow
 def test_a_process_that_cannot_start_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "usable_cores", lambda: 3)
-    monkeypatch.setattr(processes, "_prepare", die)
-    with pytest.warns(UserWarning, match="its own process failed: TerminatedWorkerError: ") as warned:
-        assert Workers(1, "highest", "mixture").map(abs, [-1, -2, -3, -4]) == [1, 2, 3, 4]
-    assert len(warned) == 1
+    monkeypatch.setattr(engine, "usable_cores", lambda: 3)
+    monkeypatch.setattr(engine, "_follow", die)
+    with pytest.warns(UserWarning, match="its own process failed: TerminatedWorkerError"):
+        assert Engine(1, "highest", "mixture").map(abs, [-1, -2, -3, -4]) == [1, 2, 3, 4]
 
 
-def test_an_error_of_a_call_is_raised_here(workers: Workers) -> None:
-    with pytest.raises(TypeError, match="bad operand"):
-        workers.map(abs, ["a"])
+def test_a_call_that_fails_or_takes_too_long_is_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MOST_SECONDS", 0.2)
+    first, failed, slow, last = Engine(1, "highest", "mixture").map(work, [1, "a", ENDLESS, 2], size=4)
+    assert (first, last) == (1, 2) and isinstance(failed, TypeError)
+    assert str(slow) == "took longer than 0.2 s; shorten the history"
+
+
+def test_an_interruption_is_no_failure_of_a_call() -> None:
+    with pytest.raises(InterruptedRunError):
+        Engine(1, "highest", "mixture").map(interrupt, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("dusk", r"must be local, dask, ray, spark or a cluster such as .*; found 'dusk'; did you mean 'dask'\?"),
+        ("local://x", "must be local, dask"),
+        pytest.param("dask://127.0.0.1:9", "check that it runs at this address", marks=NEEDS_DASK),
+    ],
+)
+def test_an_engine_that_is_unknown_or_out_of_reach_is_refused(
+    name: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(UsageError, match=words):
+        engine.connect(name, 1)
+
+
+@NEEDS_DASK
+def test_a_running_cluster_is_used_by_its_address(workers: Engine) -> None:
+    distributed = import_module("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
+        elsewhere = Engine(1, "high", "own", cluster.scheduler_address.replace("tcp", "dask"))
+        assert elsewhere.map(here, [os.getpid()] * 3) == [False] * 3
+        assert elsewhere.submit(environment, None)()["precision"] == "high"
+        distributed.default_client().close()
+
+
+def test_an_engine_whose_library_is_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r'--engine ray needs an extra: pip install "pricerl\[ray\]"'):
+        engine.connect("ray", 1)
 
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_one_call_and_one_core_start_no_process(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "usable_cores", lambda: cores)
-    alone = Workers(1, "highest", "mixture")
+    monkeypatch.setattr(engine, "usable_cores", lambda: cores)
+    alone = Engine(1, "highest", "mixture")
     assert all(alone.map(here, [os.getpid()] * (3 - cores))) and alone._pool is None
 
 

@@ -1,0 +1,141 @@
+"""A catalogue advised by every engine, in chunks of any size: the same files, though a worker is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
+from math import ceil
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pandas as pd
+import pytest
+from command_line import FAST, run
+
+from pricerl.operations import catalogue, engine
+from pricerl.operations.catalogue import Chunk
+from pricerl.simulation.seller import SellerConfig, simulate
+
+FILES = ("advice.csv", "advice.json", "prices.csv")
+CATALOGUE = ("--data.path", "sales.csv", "--run_name", "shop")
+
+
+ENGINES = {
+    "local": True,
+    "dask": find_spec("distributed"),
+    "ray": find_spec("ray"),
+    "spark": find_spec("pyspark") and shutil.which("java"),
+}
+"""Whether each engine is installed."""
+
+
+@contextlib.contextmanager
+def two_workers(name: str) -> Iterator[None]:
+    """Let an engine start two workers on this machine, and end them."""
+    engine.connect.cache_clear()
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(engine, "usable_cores", lambda: 2)
+        changed.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Spark's workers know nothing else
+        try:
+            yield
+        finally:
+            engine.connect.cache_clear()
+            if name == "dask":
+                client = import_module("distributed").default_client()
+                client.cluster.close()
+                client.close()
+            elif name == "ray":
+                import_module("ray").shutdown()
+            elif name == "spark":
+                import_module("pyspark").SparkContext.getOrCreate().stop()
+
+
+@contextlib.contextmanager
+def stopped_clock() -> Iterator[None]:
+    """Stop the clock of the decision log, whose head is in every row of ``prices.csv``."""
+    with patch("pricerl.operations.log.decision_log.datetime") as clock:
+        clock.now.return_value = datetime(2025, 3, 2, tzinfo=timezone.utc)
+        yield
+
+
+def killed_once(mark: Path, here: int, function: Callable[[Any], Any], item: Any) -> Any:
+    """Kill the first worker that gets here, and call the function in others."""
+    if os.getpid() != here:
+        with contextlib.suppress(FileNotFoundError):
+            mark.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+    with stopped_clock():
+        return function(item)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Function of a number of products: a run before and after this process alone has advised on a catalogue."""
+
+    @cache
+    def make(products: int) -> Path:
+        folder = tmp_path_factory.mktemp("catalogue")
+        table = simulate(SellerConfig(days=60, units=30.0, products=products, seed=5))[0]
+        (folder / "before").mkdir()
+        table.to_csv(folder / "before/sales.csv", index=False)
+        assert run(folder / "before", "fit", *FAST, *CATALOGUE, "--decision.min_chance", "0").code == 0
+        shutil.copytree(folder / "before", folder / "after", symlinks=True)
+        assert predict(folder / "after").code == 0
+        assert len(read(folder / "after")["prices.csv"].splitlines()) > products / 3
+        return folder
+
+    return make
+
+
+def predict(folder: Path, *words: str) -> Any:
+    """Advise with a floor at the median of the current prices, so that many products change theirs."""
+    prices = pd.read_csv(folder / "sales.csv").groupby("Product")["Product Price"].last()
+    limits = ("--data.guardrails.floor", f"{prices.median():.2f}")
+    with stopped_clock():
+        return run(folder, "predict", *CATALOGUE, *limits, "--today", "2025-03-02", *words)
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    return {file: (folder / "checkpoints/shop" / file).read_bytes() for file in FILES}
+
+
+@pytest.mark.parametrize(
+    ("name", "products"),
+    [
+        ("local", 8),
+        ("dask", 8),
+        *(pytest.param(name, 50, marks=pytest.mark.slow) for name in ENGINES),
+    ],
+)
+def test_every_engine_gives_the_same_files_for_any_partition(
+    name: str, products: int, shop: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not ENGINES[name]:
+        pytest.skip("not installed")
+    calls = engine.Engine.map
+
+    def map_killing(self: Any, function: Any, items: Any, size: int = 1) -> Any:
+        killing = partial(killed_once, mark, os.getpid(), function) if function is Chunk.run else function
+        return calls(self, killing, items, size)
+
+    monkeypatch.setattr(engine.Engine, "map", map_killing)
+    with two_workers(name):
+        for size in (products, ceil(products / 7), 1):
+            monkeypatch.setattr(catalogue, "CHUNK", size)
+            folder = tmp_path / str(size)
+            mark = folder / "kill"
+            shutil.copytree(shop(products) / "before", folder, symlinks=True)
+            mark.touch()
+            result = predict(folder, "--engine", name)
+            assert result.code == 0, result.err
+            assert mark.exists() == (name == "local" and size == products)  # one chunk needs no other process
+            assert read(folder) == read(shop(products) / "after"), size
