@@ -81,8 +81,9 @@ class Part(NamedTuple):
         columns = _reference_columns(self.data)
         if columns is None:
             return PriceMemory(np.zeros(count), np.zeros(count), self.data.step_days)
-        drawn = rng.multivariate_normal(self.posterior.mode, self.posterior.covariance, size=count, method="eigh")
-        gain, further = np.maximum(drawn[:, columns], 0).T
+        mode = self.posterior.mode[columns]
+        drawn = rng.multivariate_normal(mode, self.posterior.covariance[columns, columns], size=count, method="eigh")
+        gain, further = np.maximum(drawn, 0).T
         return PriceMemory(gain, gain + further, self.data.step_days)
 
 

@@ -21,7 +21,6 @@ from pricerl.market.demand.priors import (
     ElasticityPrior,
     OwnPrice,
     RoundPrices,
-    own_price_log_ratio,
 )
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
@@ -37,6 +36,8 @@ SLOPE_ENDS = np.array([-0.01, 0.01])
 """Log prices around one between which the slope of a curve is its elasticity, jumps apart."""
 FLATTEST = -0.01
 """Largest elasticity, so that its log is finite where demand has ended."""
+STEEPNESS = np.linspace(np.log(-FLATTEST), LARGEST_LOG + 2, 512)
+"""Logs of minus the elasticity at which the evidence of a price is tabulated."""
 LARGEST_JUMP = 0.43
 """Largest log fall of demand at a round price: 35 % of the buyers."""
 JUMP_MOVES = 0.3
@@ -182,6 +183,8 @@ class PriceBins:
     """``(N,)`` precision of that evidence; 0 for none."""
     own_price: OwnPrice | None = None
     """Evidence of the price that the seller chose; None for none."""
+    own_ratio: FloatArray | None = None
+    """``(S,)`` log ratio of the prior density with that evidence over the one without it at each `STEEPNESS`."""
     rounds: RoundPrices = NO_ROUND_PRICES
     """Prices at which demand may fall at once."""
 
@@ -194,10 +197,10 @@ class PriceBins:
         fit = self.weight[part] * (log_demand @ self.units - self.units.sum() * np.log(exposed))
         if self.precision.any():
             fit -= 0.5 * self.precision[part] * np.square(curves.elasticity - self.elasticity[part])
-        if (own := self.own_price) is not None:
+        if self.own_ratio is not None:
             slope = (smooth[:, -1] - smooth[:, -2]) / np.ptp(SLOPE_ENDS)
             steepness = np.log(-np.minimum(slope, FLATTEST))
-            fit += own_price_log_ratio(own.log_elasticity, steepness, curves.prior, own.sd, own.informed)
+            fit += np.interp(steepness, STEEPNESS, self.own_ratio)
         return np.asarray(fit)
 
     def slope_information(self, elasticity: FloatArray) -> FloatArray:

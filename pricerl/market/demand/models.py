@@ -16,8 +16,8 @@ from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_
 from pricerl.market.demand.config import MIXTURE, MODEL_NAMES, DemandSettings
 from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, holiday_factors
 from pricerl.market.demand.curves import CurveDraws, DailyValues, DemandPosterior, closeness, effective_days, recency_of
-from pricerl.market.demand.families import bin_prices, draw_curves
-from pricerl.market.demand.priors import LOG_SD, StatedPrior, log_normal_prior, settings_of_prior
+from pricerl.market.demand.families import STEEPNESS, bin_prices, draw_curves
+from pricerl.market.demand.priors import LOG_SD, StatedPrior, log_normal_prior, own_price_log_ratio, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import LOOSE_SD
 
@@ -119,9 +119,11 @@ def _draw_log_units(
         weight=np.minimum(1.0, alone / np.maximum(bins.slope_information(free_slope), 1e-9)),
         elasticity=(known * slope - alone * free_slope) / np.maximum(from_deals, NEGLIGIBLE),
         precision=from_deals,
-        own_price=stated.own_price,
         rounds=settings.rounds,
     )
+    if (own := stated.own_price) is not None:
+        ratio = own_price_log_ratio(own.log_elasticity, STEEPNESS, stated.others, own.sd, own.informed)
+        bins = replace(bins, own_price=own, own_ratio=ratio)
     found = []
     sampled = draw_curves(bins, stated.others, current_price, rng, [part.weight for part, _ in drawn])
     for (part, count), exposure, curves in zip(drawn, bins.exposure, sampled, strict=True):
