@@ -53,7 +53,7 @@ MAX_FOLDER_LINES = {
     "data/reading": 1998,
     "data/reading/exports": 1030,
     "data/reading/sources": 991,
-    "decide": 1785,
+    "decide": 1790,
     "env": 1597,
     "env/stock": 441,
     "evaluation": 1827,

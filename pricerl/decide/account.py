@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, IntArray, interval_of
+from pricerl.data.days import WEEK
 from pricerl.decide.decision import Worth
 from pricerl.decide.standing import Account, AccountPlan
 from pricerl.env.product import Product
@@ -55,8 +56,8 @@ class Quarter:
 
     @property
     def rows(self) -> int:
-        """Rows left, at least as many as a losing change takes to be undone."""
-        return max(self.days_left, DAYS_TO_UNDO) // self.product.history.step_days
+        """Rows in the days that count."""
+        return counted_days(self.days_left) // self.product.history.step_days
 
     @cached_property
     def so_far(self) -> FloatArray:
@@ -152,6 +153,14 @@ def plan_quarter(quarter: Quarter, proposed: Tensor, loss_budget: float) -> floa
 def days_left(account: Account, passed: date) -> int:
     """Return the days of an account after a day that has passed."""
     return max(DAYS_PER_QUARTER - (passed - date.fromisoformat(account.opened)).days, 0)
+
+
+def counted_days(left: int) -> int:
+    """Return the days for which a change counts: whole weeks, at least as many as a losing one takes to be undone.
+
+    In whole weeks, so that most decisions stay the same from day to day.
+    """
+    return max(-(-left // WEEK) * WEEK, DAYS_TO_UNDO)
 
 
 def gain_so_far(account: Account, product: Product) -> FloatArray:

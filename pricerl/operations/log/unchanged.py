@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pricerl.advice.files import read_advice
-from pricerl.decide.account import DAYS_TO_UNDO, days_left
+from pricerl.decide.account import counted_days, days_left
 from pricerl.decide.standing import Account
 from pricerl.evaluation.backtest import tested_products
 from pricerl.evaluation.plan_benchmark import FEWEST_DRAWS, MOST_ROWS
@@ -91,16 +91,14 @@ def _agree(advice: Entry, record: Mapping[str, Any]) -> bool:
 def _outlasts(advice: Entry, record: Mapping[str, Any], passed: date) -> bool:
     """Return whether an advice without an order is the same on a later day, given the last one that has passed.
 
-    The day counts for the quarter's account alone. Its last days count like `DAYS_TO_UNDO`. With fewer days left a
-    change is worth less, and its risk is the same, so the account's price, once kept, stays until a new quarter begins.
+    The day counts for the quarter's account alone, and that in whole weeks.
     """
     if record["alarm"] or record["stock"]:
         return False
     if not (plan := advice.get("account")):
         return True
     left = days_left(Account(**plan["account"]), passed)
-    kept = advice["follow"] == "hold" and advice["current_price"] == plan["account"]["price"]
-    return left > 0 and (kept or max(left, DAYS_TO_UNDO) == max(plan["days_left"], DAYS_TO_UNDO))
+    return left > 0 and counted_days(left) == counted_days(plan["days_left"])
 
 
 def _take_over(advice: Entry, record: dict[str, Any], origin: Entry, passed: date) -> Kept:
