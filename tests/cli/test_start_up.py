@@ -141,18 +141,32 @@ def test_a_policy_command_imports_no_package_that_it_does_not_use(line: str, wit
 
 LOAD = f"""
 import sys
-import pricerl.operations.catalogue
+from pathlib import Path
+from cloudpickle import dumps
+from pricerl.operations.catalogue import split
 assert "lightning" not in sys.modules
-pricerl.load("checkpoints/seller/best.ckpt").policy
+import pricerl
+trained = pricerl.load("checkpoints/seller/best.ckpt")
+trained.policy
 assert not set({UNUSED}) & set(sys.modules)
+chunk = next(split(trained.run, (), {{}}))._replace(market=None, benchmark=None)
+Path("chunk.pkl").write_bytes(dumps(chunk))
 """
+WORK = f"""
+import pickle, sys
+from pathlib import Path
+pickle.loads(Path("chunk.pkl").read_bytes()).run()
+assert not {{"lightning", *{UNUSED}}} & set(sys.modules)
+"""
+"""A process that loads a policy and packs the work of another, and that other process."""
 
 
 @pytest.mark.slow
 def test_a_loaded_policy_and_a_worker_of_a_catalogue_import_no_compiler(trained_shop: Path) -> None:
-    command = [sys.executable, "-c", LOAD]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=trained_shop, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
+    for code in (LOAD, WORK):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=trained_shop, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
 
 
 IMPORT = """
