@@ -113,8 +113,7 @@ def _fit_product(
     product, number, prior = given
     rng = np.random.default_rng([seed, number])
     usable = product.observed
-    low = product.price.min() / GRID_MARGIN
-    high = product.price.max() * GRID_MARGIN
+    low, high = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
     settings = config.resolved()
     if config.demand == MIXTURE and not config.similar_prices:
         settings = replace(settings, rounds=find_round_prices(product))

@@ -196,7 +196,7 @@ def _follow(parent: int) -> None:
 def connect(name: str, threads: int) -> tuple[Callable[..., Any] | None, int]:
     """Return ``submit(function, *arguments) -> future`` of an engine and its number of workers; None for ``local``.
 
-    ``dask``, ``ray`` and ``spark`` start workers of so many ``threads`` on this machine; with ``://HOST:PORT`` they are
+    ``dask``, ``ray`` and ``spark`` start workers with these ``threads`` on this machine; with ``://HOST:PORT`` they are
     those of a cluster with this version of pricerl. An unknown engine, or one out of reach, is a ``UsageError``.
     """
     kind = name.partition("://")[0]

@@ -234,7 +234,7 @@ def test_without_doubt_the_lower_bound_is_the_best_price(known_demand):
 
 
 def test_more_caution_stays_closer_to_the_current_price(fitted):
-    market = fitted(SellerConfig("linear", days=130, units=30.0, seed=3), DemandConfig())
+    market = fitted(SellerConfig("linear", days=130, units=30.0, seed=0), DemandConfig())
     dynamics = Dynamics(market, RewardConfig("profit"))
     now = float(dynamics.history.price[-1])
     moves = [abs(lower_bound(shop(dynamics, gate)) / now - 1) for gate in (0.5, 0.8, 0.95, 0.999)]
