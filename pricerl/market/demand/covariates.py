@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -269,9 +270,10 @@ def _calendar(product: ProductHistory, age: FloatArray, recent: BoolArray, terms
 def _place_knots(age: FloatArray) -> FloatArray:
     """Return the ages of the season's knots, ascending, for days of ages ``(D,)``."""
     oldest = float(age.max())
-    spacing = max(SEASON_DAYS, (oldest - DENSE_DAYS) / MOST_OLD_KNOTS)
+    old = max(oldest - DENSE_DAYS, 0.0)
     dense = np.arange(0, min(oldest, DENSE_DAYS) + SEASON_DAYS, SEASON_DAYS)
-    return np.append(dense, np.arange(DENSE_DAYS + spacing, oldest + spacing, spacing))
+    further = np.arange(1, min(math.ceil(old / SEASON_DAYS), MOST_OLD_KNOTS) + 1)
+    return np.append(dense, DENSE_DAYS + max(SEASON_DAYS, old / MOST_OLD_KNOTS) * further)
 
 
 def _count_walked(places: FloatArray, own_age: FloatArray) -> int:
