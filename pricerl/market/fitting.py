@@ -113,11 +113,11 @@ def _fit_product(
     product, number, prior = given
     rng = np.random.default_rng([seed, number])
     usable = product.observed
-    low, high = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
+    span = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
     settings = config.resolved()
     if config.demand == MIXTURE and not config.similar_prices:
         settings = replace(settings, rounds=find_round_prices(product))
-    edges, even, log_grid = _price_grids(low, high, config.grid_size, settings.rounds.around(product.current_price))
+    edges, even, log_grid = _price_grids(*span, config.grid_size, settings.rounds.around(product.current_price))
     if prior is not None:
         elasticity, sd = settings_of_prior(prior.mean, prior.sd)
         settings = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd, pooled=prior)

@@ -112,7 +112,6 @@ class Engine:
 
     def _start(self, function: Callable[[Item], Result], items: Sequence[Item], helpers: int) -> Future[Any]:
         """Start calls in a worker; the first ones on this machine start so many processes as ``helpers``."""
-        future: Future[Any] = Future()
         for _ in range(2):  # a pool that has lost a process is replaced
             try:
                 if self._submit is None and self._pool is None:
@@ -123,8 +122,8 @@ class Engine:
                 return submit(attempt, function, items, self._prepare)
             except (OSError, RuntimeError) as error:
                 self._end()
-                problem = error
-        future.set_exception(problem)
+                future: Future[Any] = Future()
+                future.set_exception(error)
         return future
 
     def _finish(
@@ -196,8 +195,9 @@ def _follow(parent: int) -> None:
 def connect(name: str, threads: int) -> tuple[Callable[..., Any] | None, int]:
     """Return ``submit(function, *arguments) -> future`` of an engine and its number of workers; None for ``local``.
 
-    ``dask``, ``ray`` and ``spark`` start workers with these ``threads`` on this machine; with ``://HOST:PORT`` they are
-    those of a cluster with this version of pricerl. An unknown engine, or one out of reach, is a ``UsageError``.
+    ``dask``, ``ray`` and ``spark`` start workers on this machine, each with ``threads`` cores; with ``://HOST:PORT``
+    they are those of a cluster with this version of pricerl. An unknown engine, or one out of reach, is a
+    ``UsageError``.
     """
     kind = name.partition("://")[0]
     if name == "local":

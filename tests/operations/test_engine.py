@@ -20,6 +20,7 @@ from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.models import DEMAND_MODELS, fit_mixture
+from pricerl.market.fitting import fit_market
 from pricerl.operations import engine
 from pricerl.operations.backtests import BacktestTask
 from pricerl.operations.engine import Engine
@@ -110,6 +111,13 @@ def test_a_process_computes_the_same_backtests_to_the_last_bit(workers: Engine, 
     finish = workers.submit(BacktestTask.run, task)
     assert task.run()["simulated seller"].origins > 4
     assert finish() == task.run()
+
+
+def test_processes_fit_the_same_markets_to_the_last_bit(workers: Engine, simulated) -> None:
+    shop = simulated(SellerConfig(days=60, products=3))
+    demand = DemandConfig(num_draws=16)
+    shared = fit_market(shop, demand, spread=workers.map)
+    assert torch.equal(shared.log_curves, fit_market(shop, demand).log_curves)
 
 
 def test_a_call_whose_process_is_lost_is_made_here_with_one_warning(workers: Engine) -> None:
