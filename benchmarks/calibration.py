@@ -155,7 +155,7 @@ def _draw_curve(
         best = rng.normal(prior.mean, np.hypot(prior.sd, INFORMED_SD)) if knows else rng.normal(USUAL_MEAN, USUAL_SD)
         margin = float(np.exp(-best))
     curves = draw_prior(CANDIDATES, prior, rng, rounds)
-    steepness = np.log(-curves.elasticity_at(0.0))
+    steepness = np.log(-curves.elasticity)
     weight = np.exp(own_price_log_ratio(-np.log(margin), steepness, prior, INFORMED_SD, informed))
     return curves.take(rng.choice(CANDIDATES, 1, p=weight / weight.sum())), margin
 

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pricerl.advice.collection import Advice
+from pricerl.advice.result import ProductAdvice
 from pricerl.cli.advise import deliver, make_advice, run_lightning
 from pricerl.cli.usage import option_words
 from pricerl.data.config import DataConfig
@@ -30,7 +31,6 @@ from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.runs.names import RUNS, check_name
 
 if TYPE_CHECKING:
-    from pricerl.advice.result import ProductAdvice
     from pricerl.env.dynamics import Dynamics
     from pricerl.evaluation.rollout import Policy
     from pricerl.training.run import Run

@@ -45,9 +45,8 @@ def test_intervals_that_are_too_narrow_show_their_coverage() -> None:
 
 
 def test_the_work_list_says_on_how_many_products_forecasts_were_tested() -> None:
-    good = {"backtest": backtest_of(0.4, 0.4, 0.4)}
-    poor = {"backtest": backtest_of(0.6, coverage=0.8)}
-    assert judge_backtests([good, poor, *[{"backtest": None}] * 1998], PLAIN) == (
+    tested = [backtest_of(0.4, 0.4, 0.4)["scores"], backtest_of(0.6, coverage=0.8)["scores"]]
+    assert judge_backtests(tested, 2000, PLAIN) == (
         "The forecast was tested on 2 of 2,000 products, a random sample; its 90 % intervals contained 35 of 40 days."
     )
-    assert judge_backtests([good, poor], PLAIN) == "" == judge_backtests([{"backtest": None}] * 2, PLAIN)
+    assert judge_backtests(tested, 2, PLAIN) == "" == judge_backtests([], 2, PLAIN)

@@ -104,7 +104,7 @@ def test_every_number_on_the_page_is_one_of_the_document(document: Document) -> 
 
 def test_every_number_on_the_page_moves_when_the_documents_numbers_do(document: Document) -> None:
     wordless = poisoned(document, "words")
-    moved = {**wordless, "products": with_floats(wordless["products"], 1.013)}
+    moved = {**wordless, "products": with_floats(wordless["products"], 0.987)}
     pairs = list(zip(*(decimals_of(page_of(item).text) for item in (wordless, moved)), strict=True))
     long = [pair for pair in pairs if len(pair[0].replace(".", "").lstrip("0")) >= 3]
     assert len(long) > 40

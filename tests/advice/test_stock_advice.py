@@ -54,7 +54,8 @@ ALL = {"plenty": PLENTY, "scarce": SCARCE, "leftovers": LEFTOVERS, "broke": BROK
 def market():
     """About 10 units per day at 38, where a lower price earns more."""
     data = DataPreprocessor.fit(simulated_history(SellerConfig(days=365, units=10.0), DataConfig()), DataConfig())
-    return fit_market(data, DemandConfig(num_draws=48), CostConfig(unit_cost=COST, share_kept=0.85), conversions=False)
+    costs = CostConfig(unit_cost=COST, share_kept=0.85)
+    return fit_market(data, DemandConfig(num_draws=48), costs, seed=1, conversions=False)
 
 
 def stocked(market, stock, **guardrails):

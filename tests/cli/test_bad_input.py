@@ -7,6 +7,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -214,10 +215,14 @@ def test_outputs_that_cannot_be_replaced_are_reported_and_kept(
     assert sorted(path.name for path in out.iterdir()) == sorted([*OUTPUTS, "published"])
     before = listing(tmp_path)
 
-    def refuse(self: Path, *args: object, **options: object) -> int:
-        raise OSError(28, "No space left on device", str(self))
+    opened = Path.open
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    def refuse(self: Path, *args: Any, **options: Any) -> Any:
+        if "ab" in args:
+            raise OSError(28, "No space left on device", str(self))
+        return opened(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
     result = run(tmp_path, *words, "--horizon", "5")
     assert result.code == 2
     assert "No space left on device" in result.err and "earlier files are untouched" in result.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_product_that_fails_leaves_the_advice_on_the_others_as_it_is(advisor, 
     expected = [together.advice[row].to_dict() for row in (0, 2)]
     assert [item.to_dict() for part in parts for item in part.advice] == expected
     with pytest.raises(ValueError, match="no fit"):
-        advise_chunks(_chunks(advisor, prepared, [1]), ALONE)
+        advise_chunks(_chunks(replace(advisor, catalogue=1), prepared, [1]), ALONE)
 
 
 def test_a_product_that_fails_holds_back_those_related_to_it(advisor, prepared, together, faulty):
@@ -127,6 +128,7 @@ def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(advisor
     relation = {"kind": "size_order", "products": [first.product, second.product]}
     settings = dict.fromkeys(("market_config", "cost", "stocks", "reward", "env_config", "seed"))
     run = SimpleNamespace(
+        folder=Path("checkpoints/run"),
         policy=None,
         module=SimpleNamespace(step_discount=0.9),
         configs={"decision": DecisionConfig()},

@@ -52,7 +52,7 @@ def test_the_files_of_a_run_lead_to_its_generation(run):
     generation = links.pop("current")
     assert generation == run.resolve() / "gen-0001"
     files = ("config.yaml", "last.ckpt", "best.ckpt", "metrics.csv", "advice.csv", "advice.json", "report.html")
-    assert set(links) == {*files, "prices.csv"}
+    assert set(links) == {*files, "advice.parquet", "prices.csv"}
     assert all(path.is_file() and generation in path.parents for path in links.values())
     assert {"decisions.jsonl", "backtests.json"} <= {path.name for path in run.iterdir() if path.is_file()}
 
