@@ -2,11 +2,11 @@
 
     python benchmarks/catalogue.py --products 100 300
 
-A seller with a year of days per product is simulated. On it ``fit`` runs as a command, with few gradient updates, then
-``predict``, which reads the file again, advises and publishes. Further updates take the time that ``sac_speed.py``
-measures. If statsforecast is installed (extra ``forecast``), AutoETS with a weekly season then forecasts the sales of
-the same products for as many days, once each. All processes of a command are counted: their CPU time, and their
-memory, in which shared pages count once.
+A seller with a year of days per product is simulated. On it ``fit`` runs as a command, with few gradient updates,
+then ``predict`` with one more day of all products, and once more with nothing new. Further updates take the time that
+``sac_speed.py`` measures. If statsforecast is installed (extra ``forecast``), AutoETS with a weekly season then
+forecasts the sales of the same products for as many days, once each. All processes of a command are counted: their
+CPU time, and their memory, in which shared pages count once.
 """
 
 from __future__ import annotations
@@ -90,14 +90,17 @@ def measure_catalogue(products: int, days: int, updates: int, cores: int) -> dic
     """Return time and memory of each command on a catalogue, by its name."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        size = ["--products", str(products), "--days", str(days)]
-        measure([str(MAIN), "simulate", "--out", "sales.csv", *size], folder)
-        today = pd.read_csv(folder / "sales.csv", usecols=["Report Date"], parse_dates=[0]).max().item()
-        words = ["--data.path", "sales.csv", "--horizon", str(HORIZON), "--today", f"{today + pd.Timedelta(days=1):%F}"]
-        found = {
-            "fit": measure([str(MAIN), "fit", *words, "--trainer.max_steps", str(updates)], folder),
-            "predict": measure([str(MAIN), "predict", *words], folder),
-        }
+        size = ["--products", str(products), "--days", str(days + 1)]
+        measure([str(MAIN), "simulate", "--out", "later.csv", *size], folder)
+        later = pd.read_csv(folder / "later.csv", dtype=str)
+        last = later["Report Date"].max()
+        later[later["Report Date"] < last].to_csv(folder / "sales.csv", index=False)
+        words = ["--horizon", str(HORIZON), "--run_name", "sales", "--data.path"]
+        fit = [str(MAIN), "fit", *words, "sales.csv", "--today", last, "--trainer.max_steps", str(updates)]
+        later_day = ["--today", f"{pd.Timestamp(last) + pd.Timedelta(days=1):%F}"]
+        predict = [str(MAIN), "predict", *words, "later.csv", *later_day]
+        found = {name: measure(command, folder) for name, command in (("fit", fit), ("predict", predict))}
+        found["predict, nothing new"] = measure(predict, folder)
         run = folder / "checkpoints" / "sales"
         assert len(pd.read_csv(run / "prices.csv")) and f"{products} products" in (run / "report.html").read_text()
         assert len(pd.read_parquet(run / "advice.parquet")) == products

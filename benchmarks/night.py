@@ -42,7 +42,6 @@ STAGES = {
     "hash": (advise, "find_bases"),
     "compare": (advise, "find_unchanged"),
     "advise": (advise, "make_advice"),
-    "files": (advise, "render_files"),
     "record": (shop.Shop, "record"),
 }
 """Functions whose CPU time is measured; reading includes features, recording the writing of the files."""
