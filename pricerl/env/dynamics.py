@@ -145,15 +145,6 @@ class Dynamics:
             return band.low + 0.5 * (action + 1) * (band.high - band.low)
         return state.price * (1 + band.limits.change(action.clamp(-1, 1)))
 
-    def find_action(self, state: State, price: Tensor) -> Tensor:
-        """Return the action ``(B,)`` in [-1, 1] that proposes a price ``(B,)`` or the nearest: inverts ``propose``."""
-        band = self.band(state)
-        if self.config.action == "absolute":
-            return (2 * (price - band.low) / (band.high - band.low).clamp(min=1e-9) - 1).clamp(-1, 1)
-        change = price / state.price - 1
-        largest = band.limits.change(change.sign()).abs()
-        return (change / largest.clamp(min=1e-9)).clamp(-1, 1)
-
     def decide(self, state: State, action: Tensor) -> Tensor:
         """Return the price of an action ``(B,)`` in [-1, 1], projected by the guardrails, money ``(B,)``."""
         band = self.band(state)

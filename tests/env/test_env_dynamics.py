@@ -186,17 +186,6 @@ def test_a_state_can_be_continued_twice_with_the_same_result(dynamics):
     assert torch.equal(first.observation, again.observation) and torch.equal(first.ratios, again.ratios)
 
 
-@pytest.mark.parametrize("action", ["step", "absolute"])
-def test_the_action_found_for_a_price_proposes_it(known_demand, action):
-    config, rails = EnvConfig(action=action), GuardrailConfig(support_margin=0.5, max_rise=0.08, max_drop=0.03)
-    dynamics = Dynamics(known_demand(10.0), RewardConfig("profit"), rails, config)
-    product, last = dynamics.history.latest()
-    state = dynamics.start(product, last)
-    for asked in (-1.0, -0.4, 0.0, 0.25, 1.0):
-        price = dynamics.propose(state, torch.tensor([asked]), dynamics.band(state))
-        assert float(dynamics.find_action(state, price)) == pytest.approx(asked, abs=1e-5)
-
-
 def test_charging_moves_prices_as_advancing_does_and_nothing_else(dynamics):
     state = latest(dynamics)
     price = 1.03 * state.price
