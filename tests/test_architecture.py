@@ -62,7 +62,7 @@ MAX_FOLDER_LINES = {
     "experiments": 1291,
     "guardrails": 1542,
     "market": 1337,
-    "market/demand": 2380,
+    "market/demand": 2355,
     "operations": 2171,
     "operations/log": 1072,
     "operations/watching": 910,

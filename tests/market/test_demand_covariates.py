@@ -268,28 +268,6 @@ def stepped_shop(make_product, days=200, own=91):
     return make_product(price, sold(np.random.default_rng(0), SLOPE * np.log(price / 12.5)), own_price=later)
 
 
-def test_the_season_of_own_days_walks_on_from_the_last_knot_before(make_product):
-    data = gather_covariates(stepped_shop(make_product), Terms(season_sd=0.3, walk_sd=0.05))
-    knots = [column for column, name in enumerate(data.names) if name == "season"][:-1]
-    scaled = data.covariates[:, knots] * data.prior.sd[knots]
-
-    def sd(weights):
-        return np.sqrt(np.square(weights).sum())
-
-    assert sd(scaled[-1]) == pytest.approx(np.hypot(0.3, 0.05 * np.sqrt(5))), "five knots after the first own day"
-    assert sd(scaled[-1] - scaled[-22]) == pytest.approx(0.05)
-    assert sd(scaled[-148] - scaled[-169]) == pytest.approx(0.3 * np.sqrt(2)), "independent knots before"
-
-
-def test_a_single_step_that_pricerl_made_shows_the_slope_if_the_season_walks(make_product):
-    product = stepped_shop(make_product)
-    sds = [
-        np.sqrt(regress(gather_covariates(product, terms), DemandSettings()).covariance[1, 1])
-        for terms in (Terms(), Terms(walk_sd=0.05))
-    ]
-    assert sds[1] < 0.8 * sds[0], sds
-
-
 def test_the_slope_is_that_at_the_prices_that_pricerl_did_not_set(make_product):
     data = gather_covariates(stepped_shop(make_product, days=150))
     np.testing.assert_allclose(data.design[~data.own, 1], 0, atol=1e-12)

@@ -31,8 +31,6 @@ SEASON_SDS = (0.1, 0.3)
 """Prior sds of the season's knots without promotions, in logs."""
 PROMOTED_SEASON_SDS = (0.03, 0.1, 0.3)
 """Prior sds of the season's knots with promotions, in logs."""
-WALK_SDS = (0.05, 0.2)
-"""Sds of the season's change from knot to knot where pricerl set the price, in logs."""
 FEWEST_CHANGES = 15
 """Fewest price changes for the evidence to choose among them; with fewer, the intervals would be too narrow."""
 
@@ -145,17 +143,14 @@ def _candidates(product: ProductHistory, setting: PriceSetting, common: CommonBi
     bias = mean + sd * common.mean, sd * common.sd
     if hidden and setting.kind in ("plain", "promotions"):
         bias = bias[0] + hidden, float(np.hypot(bias[1], hidden))
-    walks: tuple[float | None, ...] = WALK_SDS[::-1] if product.own_days.any() else (None,)
     if setting.promoted and setting.kind != "repricer":
         windows = deal_windows(product.step_days)
-        return [
-            Terms(sd, window, bias, walk) for window in windows for sd in PROMOTED_SEASON_SDS[::-1] for walk in walks
-        ]
+        return [Terms(sd, window, bias) for window in windows for sd in PROMOTED_SEASON_SDS[::-1]]
     price = product.price[product.observed]
     changes = int((np.abs(np.diff(np.log(price))) > CHANGE).sum())
     sds = SEASON_SDS if changes >= FEWEST_CHANGES else SEASON_SDS[-1:]
     window = 0 if product.promotion is not None else None
-    return [Terms(sd, window, bias, walk, setting.kind == "repricer") for sd in sds[::-1] for walk in walks]
+    return [Terms(sd, window, bias, setting.kind == "repricer") for sd in sds[::-1]]
 
 
 def bias_of(setting: PriceSetting, step_days: int) -> tuple[float, float]:

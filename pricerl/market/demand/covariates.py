@@ -101,9 +101,6 @@ class Terms(NamedTuple):
     bias: tuple[float, float] | None = None
     """Prior mean and sd of the bias of the elasticity by what moved the price; None for no bias. Changes that pricerl
     made to the price have none."""
-    walk_sd: float | None = None
-    """Sd of the season's change from knot to knot, in logs, where pricerl set the price: a random walk from the last
-    knot before. None for independent knots throughout."""
     follows: bool = False
     """Whether the price followed demand. A day whose price pricerl set then has the bias of the last price before:
     pricerl began there, and demand is slow to change."""
@@ -163,11 +160,11 @@ class RegressionData:
         )
 
     def with_priors(self, terms: Terms) -> RegressionData:
-        """Return the data of all days with the priors of other terms that have the same columns."""
+        """Return the data with the priors of other terms that have the same columns."""
         mean = self.prior.mean.copy()
         sd = self.prior.sd.copy()
         knots = [column for column, name in enumerate(self.names) if name == SEASON][:-1]
-        sd[knots] = _knot_sds(_place_knots(self.age), self.age[self.own], terms)
+        sd[knots] = terms.season_sd
         if terms.bias is not None and BIAS in self.names:
             column = self.names.index(BIAS)
             mean[column], sd[column] = terms.bias
@@ -228,7 +225,7 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
         regular, deals = _promotions(product, log_price, terms.window)
     optional = optional_covariates(product, deals)
     permanent = [
-        *_calendar(product, age, recent, terms),
+        *_calendar(product, age, recent, terms.season_sd),
         *_past_prices(product, log_price, terms),
         *_advertising(product, recent),
     ]
@@ -248,7 +245,7 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
     )
 
 
-def _calendar(product: ProductHistory, age: FloatArray, recent: BoolArray, terms: Terms) -> list[Covariate]:
+def _calendar(product: ProductHistory, age: FloatArray, recent: BoolArray, season_sd: float) -> list[Covariate]:
     """Return the weekdays, and the season: knots of a piecewise linear function, few for old years, then the trend."""
     found = []
     if product.step_days < WEEK:
@@ -256,11 +253,8 @@ def _calendar(product: ProductHistory, age: FloatArray, recent: BoolArray, terms
         found = [Covariate(WEEKDAY, column, 1 / WEEK, *PRIORS[WEEKDAY]) for column in weekday.T]
     places = _place_knots(age)
     knots = np.stack([np.interp(age, places, alone) for alone in np.eye(len(places))], axis=1)
-    if terms.walk_sd is not None:
-        walked = _count_walked(places, age[product.own_days])
-        knots[:, : walked + 1] = np.cumsum(knots[:, : walked + 1], axis=1)
     season = np.column_stack([knots, 0.5 - age / max(float(age.max()), SEASON_DAYS)])
-    priors = [*((0.0, sd) for sd in _knot_sds(places, age[product.own_days], terms).tolist()), PRIORS["trend"]]
+    priors = [(0.0, season_sd)] * len(places) + [PRIORS["trend"]]
     return found + [
         Covariate(SEASON, column, float(ahead), *prior)
         for column, ahead, prior in zip(season.T, season[recent].mean(0), priors, strict=True)
@@ -274,19 +268,6 @@ def _place_knots(age: FloatArray) -> FloatArray:
     dense = np.arange(0, min(oldest, DENSE_DAYS) + SEASON_DAYS, SEASON_DAYS)
     further = np.arange(1, min(math.ceil(old / SEASON_DAYS), MOST_OLD_KNOTS) + 1)
     return np.append(dense, DENSE_DAYS + max(SEASON_DAYS, old / MOST_OLD_KNOTS) * further)
-
-
-def _count_walked(places: FloatArray, own_age: FloatArray) -> int:
-    """Return how many of the newest knots are younger than the first of pricerl's days; their changes last."""
-    return int((places < own_age.max()).sum())
-
-
-def _knot_sds(places: FloatArray, own_age: FloatArray, terms: Terms) -> FloatArray:
-    """Return the prior sd of each knot, or of the change at it where the season walks."""
-    sds = np.full(len(places), terms.season_sd)
-    if terms.walk_sd is not None:
-        sds[: _count_walked(places, own_age)] = terms.walk_sd
-    return sds
 
 
 def _past_prices(product: ProductHistory, log_price: FloatArray, terms: Terms) -> list[Covariate]:

@@ -25,7 +25,7 @@ from scipy.special import ndtri
 
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
-from pricerl.market.demand.averaging import PRICE_TERMS, WALK_SDS, bias_of, find_setting, fit_demand_regression
+from pricerl.market.demand.averaging import PRICE_TERMS, bias_of, find_setting, fit_demand_regression
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import BIAS, RegressionData, Terms, gather_covariates
 from pricerl.market.demand.priors import CommonBias, Tabulated, log_normal_prior
@@ -91,8 +91,7 @@ def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence
     if setting.kind != "plain":
         return unknown
     prior = DemandSettings(prior_elasticity=settings.prior_elasticity, prior_elasticity_sd=LOOSE_SD)
-    walk = WALK_SDS[-1] if product.own_days.any() else None
-    everything = gather_covariates(product, Terms(bias=bias_of(setting, product.step_days), walk_sd=walk))
+    everything = gather_covariates(product, Terms(bias=bias_of(setting, product.step_days)))
     data, posterior, _ = fit_demand_regression(everything.keep(product.observed), prior)
     if len(data.units) < len(posterior.mode) // 2 or not data.units.any():
         return unknown
