@@ -27,7 +27,7 @@ MOST_ORIGINS = 32
 FEWEST_ORIGINS = 4
 """Fewest markets fitted per product: fewer than four scores would mean nothing."""
 TESTED_SHARE = 0.1
-"""Share of a catalogue's products whose forecasts are tested; testing one takes half as long as advising on it."""
+"""Share of a catalogue's products whose forecasts are tested; testing one costs three quarters of advising on it."""
 FEWEST_TESTED = 8
 """Fewest products tested: with ``FEWEST_ORIGINS`` each they need no more markets than a single product."""
 MOST_TESTED = 40
