@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import overload
 import pandas as pd
 
 from pricerl.advice.block import block_lines
-from pricerl.advice.files import AdviceFiles
+from pricerl.advice.files import COLUMNS, AdviceFiles, day_rows
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.formatting import Formatter
+from pricerl.formatting import Formatter, csv_text
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,4 +56,6 @@ class Advice(Sequence[ProductAdvice]):
     def table(self) -> pd.DataFrame:
         """Return ``advice.csv`` as a frame: a row per product and day, unknown cells missing."""
         texts = {"Product": "string", "Grade": "string", "Source": "string", "Reason": "string"}
-        return pd.read_csv(self.files.table, parse_dates=["Date"], dtype=texts, keep_default_na=False, na_values=[""])
+        rows = (row for item in self.products for row in day_rows(item.to_dict(), self.formatter))
+        text = io.StringIO(f"{COLUMNS}\n{csv_text(rows)}")
+        return pd.read_csv(text, parse_dates=["Date"], dtype=texts, keep_default_na=False, na_values=[""])

@@ -91,7 +91,7 @@ def render_files(
     yield TABLE, f"{COLUMNS}\n"
     yield DOCUMENT, f'{_json_of(head, 0)[:-2]},\n  "products": ['
     for item in products:
-        yield TABLE, csv_text(_day_rows(item, max(PLAIN_DIGITS, formatter.price_decimals)))
+        yield TABLE, csv_text(day_rows(item, formatter))
         yield DOCUMENT, f"{',' if len(work) else ''}\n    {_json_of(item, 4)}"
         work.add(item)
         rows.append(flat_row(item))
@@ -118,8 +118,9 @@ def _render_reorders(planned: Sequence[tuple[str, Sequence[Any]]]) -> str:
     return csv_text([("Product", "Order On", "Units", "Arrives"), *rows])
 
 
-def _day_rows(item: Record, decimals: int) -> Iterator[Sequence[str]]:
+def day_rows(item: Record, formatter: Formatter) -> Iterator[Sequence[str]]:
     """Yield the rows of a product in ``advice.csv``, unknown cells empty."""
+    decimals = max(PLAIN_DIGITS, formatter.price_decimals)
     better = None if item["uplift"] is None else item["uplift"]["probability_better"]
     for day in item["days"]:
         prices = (item["current_price"], *(day[name] for name in ("recommended_price", "price_low", "price_high")))

@@ -74,6 +74,8 @@ def test_a_frame_is_advised_on_like_its_file(tmp_path: Path, monkeypatch: pytest
     table = made.table()
     assert len(table) == 14 and table["Date"].iloc[0] == pd.Timestamp("2025-04-01")
     assert table["Recommended Price"].tolist() == [day.recommended_price for day in advice.days]
+    made.files.table.unlink()  # a later advice may have replaced it
+    assert made.table().equals(table)
     assert made.report() == Path("checkpoints/shop/report.html") and made.report().exists()
     assert made._repr_html_().startswith("<iframe srcdoc=") and "&lt;html" in made._repr_html_()
     assert str(made).startswith(" shop · 90 days")
