@@ -29,12 +29,11 @@ from shops.advised_shelf import AdvisedShelf
 from shops.stock_network import network_policy, train_network
 from shops.stock_rules import SETTINGS, CoverRule, ShelfPolicy, blind_price, foresee, roll_shelf, tune_rules
 from shops.stock_sellers import KINDS, Futures, StockSeller, open_sellers
+from shops.weekly_shelf import WeeklyPlanner, WeeklyShelf, WeeklyState
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.stock.shelf import Shelf, ShelfState
-from pricerl.evaluation.stock.stock_planner import StockPlanner
 from pricerl.market.stock import MOST_WEEKS
 
 TUNED, PLANNED, ADVISED = "tuned rule", "MPC", "advice, followed"
@@ -50,7 +49,7 @@ harmed: sellers who lose more than 1 % of a quarter's profit; out: weeks with a 
 
 
 @torch.no_grad()
-def play(shelf: Shelf, state: ShelfState, policy: ShelfPolicy, futures: Futures) -> tuple[FloatArray, ...]:
+def play(shelf: WeeklyShelf, state: WeeklyState, policy: ShelfPolicy, futures: Futures) -> tuple[FloatArray, ...]:
     """Play a policy in the true futures; return profit, stock-outs, units lost and wanted, ``(B,)`` each."""
     totals = np.zeros((4, len(state.product)))
     stock = state.rows.stock
@@ -77,7 +76,7 @@ def play(shelf: Shelf, state: ShelfState, policy: ShelfPolicy, futures: Futures)
     return tuple(totals)
 
 
-def policies(shelf: Shelf, state: ShelfState) -> dict[str, ShelfPolicy]:
+def policies(shelf: WeeklyShelf, state: WeeklyState) -> dict[str, ShelfPolicy]:
     """Return the policies by name; rules are tuned per product in the fitted market."""
     generator = torch.Generator().manual_seed(1)
     blind = blind_price(shelf, state)
@@ -87,14 +86,14 @@ def policies(shelf: Shelf, state: ShelfState) -> dict[str, ShelfPolicy]:
         "blind price, base stock": CoverRule(shelf, blind),
         "blind price, capped base stock, tuned": CoverRule(shelf, blind, *still),
         TUNED: CoverRule(shelf, blind, *best),
-        PLANNED: StockPlanner(shelf),
+        PLANNED: WeeklyPlanner(shelf),
     }
 
 
 def mean_policy(one: ShelfPolicy, other: ShelfPolicy) -> ShelfPolicy:
     """Return the policy of the geometric mean of two prices, and the mean of two orders."""
 
-    def decide(state: ShelfState) -> tuple[Tensor, Tensor]:
+    def decide(state: WeeklyState) -> tuple[Tensor, Tensor]:
         price, order = zip(one(state), other(state), strict=True)
         return (price[0] * price[1]).sqrt(), (order[0] + order[1]) / 2
 
@@ -121,10 +120,10 @@ def report(sellers: list[StockSeller], futures: int, found: dict[str, tuple[Floa
         print(f"{label:40s} {line} {rest}  (tuned rule's stock-outs {100 * rule_out / MOST_WEEKS:.1f})")
 
 
-def open_shelf(options: argparse.Namespace) -> tuple[list[StockSeller], Shelf, ShelfState]:
+def open_shelf(options: argparse.Namespace) -> tuple[list[StockSeller], WeeklyShelf, WeeklyState]:
     """Return sellers, their shelf and the first state, with ``options.futures`` rows per seller."""
     sellers, market = open_sellers(options.count, options.seed)
-    shelf = Shelf(Dynamics(market), [seller.stock for seller in sellers])
+    shelf = WeeklyShelf(Dynamics(market), [seller.stock for seller in sellers])
     product = torch.arange(len(sellers)).repeat_interleave(options.futures)
     return sellers, shelf, shelf.start(product, torch.full_like(product, market.mean_draw))
 
@@ -166,7 +165,7 @@ def run_own(options: argparse.Namespace) -> None:
 def run_network(options: argparse.Namespace) -> None:
     """Train a network in the markets of other sellers, play it in the true futures and print the table."""
     others, market = open_sellers(TRAINING_COUNT, TRAINING_SEED)
-    training = Shelf(Dynamics(market), [seller.stock for seller in others])
+    training = WeeklyShelf(Dynamics(market), [seller.stock for seller in others])
     best = tune_rules(training, torch.Generator().manual_seed(1))
     print(f"{len(others)} sellers to train on: {time.process_time():.0f} CPU seconds", flush=True)
     agent = train_network(training, best, options.horizon, options.seconds)
@@ -175,7 +174,7 @@ def run_network(options: argparse.Namespace) -> None:
     chosen = policies(shelf, state)
     rule, planner = chosen[TUNED], chosen[PLANNED]
     network = network_policy(agent, shelf, state, rule)
-    plays = {TUNED: rule, PLANNED: planner, NETWORK: network, MEAN: mean_policy(network, StockPlanner(shelf))}
+    plays = {TUNED: rule, PLANNED: planner, NETWORK: network, MEAN: mean_policy(network, WeeklyPlanner(shelf))}
     found = {name: play(shelf, state, policy, futures) for name, policy in plays.items()}
     report(sellers, options.futures, found)
     tuned, planned = (found[name][0].reshape(-1, options.futures).mean(1) for name in (TUNED, PLANNED))
@@ -193,11 +192,11 @@ def run_speed(options: argparse.Namespace) -> None:
     sellers, market = open_sellers(options.count, options.seed)
     rows = [number % len(sellers) for number in range(options.products)]
     marks = [(time.process_time(), time.perf_counter())]
-    shelf = Shelf(Dynamics(market.select(rows)), [sellers[row].stock for row in rows])
+    shelf = WeeklyShelf(Dynamics(market.select(rows)), [sellers[row].stock for row in rows])
     product = torch.arange(options.products)
     state = shelf.start(product, torch.full_like(product, market.mean_draw))
     marks.append((time.process_time(), time.perf_counter()))
-    shelf.allow(state, *StockPlanner(shelf)(state))
+    shelf.allow(state, *WeeklyPlanner(shelf)(state))
     marks.append((time.process_time(), time.perf_counter()))
     opened, planned = np.diff(marks, axis=0)
     print(f"{options.products} products, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")

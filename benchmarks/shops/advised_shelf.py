@@ -16,13 +16,13 @@ from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.stock.shelf import ShelfState
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.stock import MOST_WEEKS
 from shops.stock_sellers import Futures, StockSeller
+from shops.weekly_shelf import WeeklyState
 
 
 class AdvisedShelf:
@@ -33,11 +33,11 @@ class AdvisedShelf:
         self._market = market
         self._histories = [item for item in market.preprocessor.products for _ in range(count)]
         self._futures = futures
-        self._before: ShelfState | None = None
+        self._before: WeeklyState | None = None
         self.changed = 0
         """Weeks, over all rows, in which the price changed."""
 
-    def __call__(self, state: ShelfState) -> tuple[Tensor, Tensor]:
+    def __call__(self, state: WeeklyState) -> tuple[Tensor, Tensor]:
         """Return the advised price, money, and order, units, of every row."""
         if self._before is not None:
             wanted = self._futures.daily(state.week - 1, state.price.double().numpy())
@@ -50,7 +50,7 @@ class AdvisedShelf:
         self.changed += int(((price / state.price - 1).abs() > 1e-4).sum())
         return price, order
 
-    def _advise(self, row: int, state: ShelfState) -> tuple[float, float]:
+    def _advise(self, row: int, state: WeeklyState) -> tuple[float, float]:
         seller = self._sellers[row]
         week = state.week
         known = seller.stock

@@ -1,7 +1,7 @@
 """One network for price and stock of all sellers, trained by SAC through simulated shelves of other sellers.
 
-The network corrects the tuned rule: its two actions move the rule's log price and its order. It observes what
-``PriceAndStockEnv`` does, the rule's proposal, and what describes demand, cost, season and limits of the product.
+The network corrects the tuned rule: its two actions move the rule's log price and its order. It observes the state
+of the shelf, the rule's proposal, and what describes demand, cost, season and limits of the product.
 
 The gradient passes through the shelf, not through what the network observes on the way: with it, a correction that
 reacts to the stock it has itself ordered multiplies gradients to 1e12 within half a year, and nothing is learned.
@@ -17,14 +17,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.env.stock.price_and_stock import observe
-from pricerl.env.stock.shelf import Shelf, ShelfState
 from pricerl.market.stock import MOST_WEEKS
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.replay import ReplayBuffer, Transition
 from pricerl.sac.update import SACUpdate, make_optimizers
 from shops.stock_rules import CoverRule, ShelfPolicy, blind_price
+from shops.weekly_shelf import WeeklyShelf, WeeklyState, observe
 
 PRICE_REACH = 0.25
 """Largest correction of the log price."""
@@ -41,7 +40,7 @@ AHEAD = 8
 class Corrector:
     """Corrections of the tuned rule: what a network observes, and what its actions mean."""
 
-    def __init__(self, shelf: Shelf, state: ShelfState, settings: Tensor) -> None:
+    def __init__(self, shelf: WeeklyShelf, state: WeeklyState, settings: Tensor) -> None:
         rows = state.rows
         stock = rows.stock
         self.price = blind_price(shelf, state)
@@ -68,7 +67,7 @@ class Corrector:
             1,
         )
 
-    def observe(self, state: ShelfState, price: Tensor, order: Tensor) -> Tensor:
+    def observe(self, state: WeeklyState, price: Tensor, order: Tensor) -> Tensor:
         """Return observations ``(B, O)``, the rule's proposal included."""
         rows = state.rows
         padded = torch.cat([rows.factor[state.week :], torch.zeros(AHEAD, len(price))]) / rows.factor.mean(0)
@@ -85,14 +84,14 @@ class Corrector:
 class ShelfView(NamedTuple):
     """A state with the rule's proposal and what the network observes."""
 
-    shelf: ShelfState
+    shelf: WeeklyState
     corrector: Corrector
     price: Tensor
     order: Tensor
     observation: Tensor
 
 
-def view(state: ShelfState, corrector: Corrector) -> ShelfView:
+def view(state: WeeklyState, corrector: Corrector) -> ShelfView:
     """Return what the network needs of a state."""
     price, order = corrector.rule(state)
     return ShelfView(state, corrector, price, order, corrector.observe(state, price, order))
@@ -111,7 +110,7 @@ class SimulatedShelves:
     """
 
     def __init__(
-        self, shelf: Shelf, settings: Tensor, rows: int, horizon: int, buffer: Callable[[int], ReplayBuffer]
+        self, shelf: WeeklyShelf, settings: Tensor, rows: int, horizon: int, buffer: Callable[[int], ReplayBuffer]
     ) -> None:
         self._shelf = shelf
         self._settings = settings
@@ -157,7 +156,7 @@ class SimulatedShelves:
 
 
 def train_network(
-    shelf: Shelf, settings: Tensor, horizon: int, seconds: float, rows: int = 256, seed: int = 0
+    shelf: WeeklyShelf, settings: Tensor, horizon: int, seconds: float, rows: int = 256, seed: int = 0
 ) -> SACAgent:
     """Return an agent trained for some CPU seconds; ``horizon`` weeks of gradient, 0 for plain SAC.
 
@@ -197,11 +196,11 @@ def train_network(
     return agent.eval()
 
 
-def network_policy(agent: SACAgent, shelf: Shelf, start: ShelfState, rule: CoverRule) -> ShelfPolicy:
+def network_policy(agent: SACAgent, shelf: WeeklyShelf, start: WeeklyState, rule: CoverRule) -> ShelfPolicy:
     """Return the policy of the mean actions on shelves that begin in ``start``, as corrections of the rule."""
     corrector = Corrector(shelf, start, torch.stack([rule.cushion, rule.reaction, rule.cap]))
 
-    def decide(state: ShelfState) -> tuple[Tensor, Tensor]:
+    def decide(state: WeeklyState) -> tuple[Tensor, Tensor]:
         now = view(state, corrector)
         return corrector.correct(now.price, now.order, agent.act(now.observation, deterministic=True))
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, Week
+from pricerl.env.stock.shelf import LEVEL_DRIFT
 from pricerl.evaluation.stock.stock_planner import (
     count_units,
     improve_plan,
@@ -23,6 +23,7 @@ from pricerl.evaluation.stock.stock_planner import (
 )
 from pricerl.guardrails.projection import price_box
 from pricerl.market.stock import MOST_WEEKS
+from shops.weekly_shelf import Week, WeeklyShelf, WeeklyState
 
 CUSHIONS = (0.8, 1.0, 1.2, 1.5, 1.9, 2.4)
 REACTIONS = (0.0, 0.1, 0.2, 0.4)
@@ -31,7 +32,7 @@ SETTINGS = torch.tensor(list(itertools.product(CUSHIONS, REACTIONS, CAPS)))
 """96 settings: cushion, log price per log of the cover, largest order over a week's demand (capped base stock)."""
 
 
-ShelfPolicy = Callable[[ShelfState], tuple[Tensor, Tensor]]
+ShelfPolicy = Callable[[WeeklyState], tuple[Tensor, Tensor]]
 """``state -> (price, order)`` before the guardrails, ``(B,)`` money and units."""
 
 
@@ -49,7 +50,7 @@ class ShelfRollout(NamedTuple):
 
 
 @torch.no_grad()
-def roll_shelf(shelf: Shelf, state: ShelfState, policy: ShelfPolicy, noise: Tensor) -> ShelfRollout:
+def roll_shelf(shelf: WeeklyShelf, state: WeeklyState, policy: ShelfPolicy, noise: Tensor) -> ShelfRollout:
     """Play a policy inside the guardrails for the ``T`` weeks of standard normal ``noise (T, 3, B)``."""
     weeks = []
     for shock in noise:
@@ -61,7 +62,7 @@ def roll_shelf(shelf: Shelf, state: ShelfState, policy: ShelfPolicy, noise: Tens
 
 
 @torch.no_grad()
-def blind_price(shelf: Shelf, state: ShelfState) -> Tensor:
+def blind_price(shelf: WeeklyShelf, state: WeeklyState) -> Tensor:
     """Return the price of the highest expected contribution if the shelf never empties, money ``(B,)``."""
     rows = state.rows
     box = price_box(rows.limits, state.price)
@@ -75,14 +76,14 @@ def blind_price(shelf: Shelf, state: ShelfState) -> Tensor:
 class CoverRule:
     """Base stock, perhaps capped, with a price that reacts to the cover; settings are numbers or ``(B,)``."""
 
-    shelf: Shelf
+    shelf: WeeklyShelf
     price: Tensor
     """``(B,)`` price that is blind to stock, money."""
     cushion: Tensor | float = 1.5
     reaction: Tensor | float = 0.0
     cap: Tensor | float = torch.inf
 
-    def __call__(self, state: ShelfState) -> tuple[Tensor, Tensor]:
+    def __call__(self, state: WeeklyState) -> tuple[Tensor, Tensor]:
         """Return price and order."""
         rows = state.rows
         factor = rows.factor[state.week :]
@@ -94,7 +95,7 @@ class CoverRule:
         return self.price * cover**-self.reaction, torch.minimum(target - state.held, self.cap * weekly).clamp(min=0)
 
 
-def tune_rules(shelf: Shelf, generator: torch.Generator, grid: Tensor = SETTINGS, paths: int = 32) -> Tensor:
+def tune_rules(shelf: WeeklyShelf, generator: torch.Generator, grid: Tensor = SETTINGS, paths: int = 32) -> Tensor:
     """Return the best settings ``(3, P)`` of a grid ``(N, 3)`` per product, by the mean profit over posterior draws."""
     draw = torch.arange(paths) % shelf.market.num_draws
     noise = torch.randn(MOST_WEEKS, 3, paths, generator=generator).repeat(1, 1, len(grid))
@@ -109,7 +110,9 @@ def tune_rules(shelf: Shelf, generator: torch.Generator, grid: Tensor = SETTINGS
 
 
 @torch.no_grad()
-def foresee(shelf: Shelf, state: ShelfState, noise: Tensor, known: Sequence[ShelfRollout], rounds: int = 5) -> Tensor:
+def foresee(
+    shelf: WeeklyShelf, state: WeeklyState, noise: Tensor, known: Sequence[ShelfRollout], rounds: int = 5
+) -> Tensor:
     """Return the profit ``(B,)`` of a seller who foresees all demand, at least that of every known roll-out.
 
     The bound is climbed by gradient from each row's best roll-out, so it may lie below the exact one. Between rounds of
@@ -134,7 +137,7 @@ def foresee(shelf: Shelf, state: ShelfState, noise: Tensor, known: Sequence[Shel
     return best
 
 
-def _follow(state: ShelfState, plan: Tensor):  # type: ignore[no-untyped-def]
+def _follow(state: WeeklyState, plan: Tensor):  # type: ignore[no-untyped-def]
     prices = plan_prices(state, plan).exp()
     orders = plan_orders(state, plan)
     return lambda now: (prices[now.week], orders[now.week])

@@ -1,4 +1,4 @@
-"""Transition dynamics: pure functions over batched state, shared by both envs and by the advice.
+"""Transition dynamics: pure functions over batched state, shared by the env and the advice.
 
 A row is one product in one posterior draw. ``decide`` turns an action into a price inside today's feasible band;
 ``hold`` charges it for a number of days and returns the new state with the outcome of those days.

@@ -6,9 +6,9 @@ import pytest
 import torch
 from shops.stock_network import Corrector, SimulatedShelves, train_network, view
 from shops.stock_rules import roll_shelf
+from shops.weekly_shelf import WeeklyShelf
 
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.stock.shelf import Shelf
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.stock import MOST_WEEKS, Stock
 from pricerl.sac.replay import ReplayBuffer
@@ -21,7 +21,7 @@ SETTINGS = torch.tensor([[1.2], [0.2], [torch.inf]])
 @pytest.fixture(scope="module")
 def shelf(fitted):
     market = fitted(SellerConfig(days=130, units=10.0), DemandConfig(num_draws=8))
-    return Shelf(Dynamics(market), [Stock(300.0, (80.0,), lead_weeks=2, storage_fee=0.1, season_end=20)])
+    return WeeklyShelf(Dynamics(market), [Stock(300.0, (80.0,), lead_weeks=2, storage_fee=0.1, season_end=20)])
 
 
 def opened(shelf, horizon):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from shops.stock_rules import SETTINGS, CoverRule, blind_price, foresee, roll_shelf, tune_rules
+from shops.weekly_shelf import WeeklyPlanner, WeeklyShelf
 
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.stock.shelf import Shelf
 from pricerl.evaluation.stock.stock_planner import (
-    StockPlanner,
     count_units,
     first_plan,
     plan_orders,
@@ -33,7 +32,7 @@ def market(fitted):
 
 
 def opened(market, stock, seed=0):
-    shelf = Shelf(Dynamics(market), [stock])
+    shelf = WeeklyShelf(Dynamics(market), [stock])
     generator = torch.Generator().manual_seed(seed)
     draw = torch.randint(market.num_draws, (FUTURES,), generator=generator)
     state = shelf.start(torch.zeros_like(draw), draw)
@@ -47,7 +46,7 @@ def policies(shelf, state):
         "blind": CoverRule(shelf, blind),
         "capped": CoverRule(shelf, blind, 1.5, 0.0, 1.2),
         "reacting": CoverRule(shelf, blind, *tuned),
-        "planned": StockPlanner(shelf),
+        "planned": WeeklyPlanner(shelf),
     }
 
 
@@ -93,7 +92,7 @@ def test_every_policy_obeys_the_limits_on_price_and_order(market):
 
 def test_a_plan_is_the_same_again_and_starts_from_the_one_of_the_week_before(market):
     shelf, state, noise = opened(market, END_OF_LIFE)
-    first, again = (StockPlanner(shelf) for _ in range(2))
+    first, again = (WeeklyPlanner(shelf) for _ in range(2))
     for planner in (first, again):
         price, order = shelf.allow(state, *planner(state))
         after, _ = shelf.charge(state, price, order, noise[0])

@@ -1,8 +1,8 @@
-"""Dynamics of price and stock: pure functions over batched state, in the market of ``env.dynamics``.
+"""Price and stock: pure functions over batched state, in the market of ``env.dynamics``.
 
-A row is one product in one posterior draw; steps are weeks. ``decide`` turns an action into a price and an order inside
-the guardrails, ``charge`` draws the week's demand, ``settle`` sells what the shelf holds. Projections and whole units
-pass gradients straight through, so profit has a derivative by every action.
+A row is one product in one posterior draw; steps are weeks. ``allow`` projects a price and an order onto the
+guardrails, ``expect`` says what buyers want, `move_units` sells what the shelf holds. Projections pass gradients
+straight through.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from torch import Tensor
 
 from pricerl.data.days import RECENT_DAYS, WEEK
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.noise import cell_of, tabulate_units
-from pricerl.env.stock.level import update_belief
+from pricerl.env.noise import tabulate_units
 from pricerl.errors import UsageError
 from pricerl.guardrails.limits import PriceLimits, recent_prices
 from pricerl.guardrails.projection import feasible_band, pass_through, project
@@ -26,10 +25,6 @@ from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock, StockRows, 
 
 LEVEL_DRIFT = 0.05
 """Sd of the weekly change of the log demand level: 0.25 in half a year, as for goods whose fashion passes slowly."""
-SLOPE_RANGE = torch.tensor([1.1, 0.9, 1.0])
-"""Prices over today's between which the slope of every draw is taken, and today's."""
-SCALE_WEEKS = 4
-"""Weeks of demand, in addition to the lead time, that half of the largest order action covers."""
 
 
 def check_settings(measure: str, hold: int) -> None:
@@ -69,13 +64,9 @@ class ShelfState(NamedTuple):
     prices: Tensor
     """``(4, B)`` weekly prices, money, newest last."""
     log_reference_price: Tensor
-    level: Tensor
-    """True log level of demand over the row's own draw, which no seller sees."""
     mean: Tensor
     variance: Tensor
-    """Belief over the log level of demand over the mean draw, at the price charged last."""
-    slope: Tensor
-    """``(3, B)`` how that level changes with the log price: mean, variance, and covariance with the level."""
+    """Belief over the log level of demand over the mean draw."""
 
     @property
     def price(self) -> Tensor:
@@ -88,21 +79,13 @@ class ShelfState(NamedTuple):
         return self.on_hand + self.inbound.sum(0)
 
 
-class Week(NamedTuple):
-    """Outcome of a week, each ``(B,)``: money, and units."""
-
-    profit: Tensor
-    """Contribution of the units sold, less storage, spoiled units at cost and, at the end, what leftovers lose."""
-    sold: Tensor
-    lost: Tensor
-    """Demand that the shelf could not serve."""
-    spoiled: Tensor
-
-
 def move_units(
     on_hand: Tensor, inbound: Tensor, order: Tensor, demand: Tensor, late: Tensor | float, stock: StockRows
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return units on hand ``(B,)`` and on the way ``(6, B)`` after a week, and those sold; see `Shelf.settle`."""
+    """Return units on hand ``(B,)`` and on the way ``(6, B)`` after a week, and those sold of a ``demand (B,)``.
+
+    The next delivery is put off by a week where it is ``late``.
+    """
     sold = torch.minimum(demand, on_hand)
     slots = torch.arange(1, MOST_LEAD_WEEKS + 1, device=order.device)[:, None]
     due = inbound + (slots == stock.lead_weeks) * order
@@ -114,8 +97,9 @@ def move_units(
 def count_profit(
     market: MarketRows, stock: StockRows, price: Tensor, sold: Tensor, left: Tensor, held: Tensor, week: int | Tensor
 ) -> Tensor:
-    """Return `Week.profit` of an open week ``(B,)``, or of several ``(T, B)``, from its price, money, and units.
+    """Return the profit of an open week ``(B,)``, or of several ``(T, B)``, from its price, money, and units.
 
+    It is the contribution of the units sold, less storage, spoiled units at cost and, at the end, what leftovers lose.
     ``left`` units are on hand before any spoil or arrive, and ``held`` on hand and on the way after it.
     """
     cost = market.counted_cost
@@ -131,8 +115,7 @@ class Shelf:
         UsageError: stocks and products differ in number, costs do not count, or prices must be held beyond a week.
     """
 
-    def __init__(self, dynamics: Dynamics, stocks: Sequence[Stock], learns: bool = True) -> None:
-        self.learns = learns  # whether settle updates the belief
+    def __init__(self, dynamics: Dynamics, stocks: Sequence[Stock]) -> None:
         self.dynamics = dynamics
         self.market = market = dynamics.market
         if len(stocks) != market.num_products:
@@ -159,11 +142,8 @@ class Shelf:
         if past.trail is not None:
             prices = past.trail.view(len(prices), -1, len(product))[:, -1]
         draws = torch.arange(market.num_draws + 1, device=market.device)
-        nearby = (SLOPE_RANGE.to(past.price)[:, None] * past.price)[..., None]
-        units = market.average_day(nearby, product[:, None], draws).expected_units
-        above, below, level = (units[..., :-1] / units[..., -1:]).log()
-        slope = (above - below) / (SLOPE_RANGE[0] / SLOPE_RANGE[1]).log()
-        covariance = ((slope - slope.mean(1, keepdim=True)) * level).sum(1) / (market.num_draws - 1)
+        units = market.average_day(past.price[:, None], product[:, None], draws).expected_units
+        level = (units[:, :-1] / units[:, -1:]).log()
         stock = self.stock.rows(product)
         factor = self.factor[:, product]
         rows = ShelfRows(
@@ -172,7 +152,7 @@ class Shelf:
             limits=self.dynamics.limits.rows(product),
             stock=stock,
             price=past.price,
-            usual=units[-1, :, -1] * factor.sum(0) / stock.season_end,
+            usual=units[:, -1] * factor.sum(0) / stock.season_end,
             factor=factor,
         )
         return ShelfState(
@@ -183,18 +163,9 @@ class Shelf:
             inbound=stock.inbound,
             prices=prices,
             log_reference_price=past.log_reference_price,
-            level=torch.zeros_like(past.price),
             mean=level.mean(1),
             variance=level.var(1) + LEVEL_DRIFT**2,
-            slope=torch.stack([torch.zeros_like(covariance), slope.var(1), covariance]),
         )
-
-    def decide(self, state: ShelfState, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Return price, money, and order, units, of an action ``(B, 2)`` in [-1, 1], projected by the guardrails."""
-        rows = state.rows
-        change, share = action.clamp(-1, 1).unbind(1)
-        largest = torch.minimum(2 * (rows.stock.lead_weeks + SCALE_WEEKS) * rows.usual, rows.stock.largest_order)
-        return self.allow(state, state.price * (1 + rows.limits.change(change)), (share + 1) / 2 * largest)
 
     def allow(self, state: ShelfState, price: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
         """Project a proposed price, money, and order, units, ``(B,)`` each, onto the guardrails."""
@@ -220,46 +191,5 @@ class Shelf:
         return units * state.rows.factor[state.week : state.week + len(price)]
 
     def believe(self, state: ShelfState, price: Tensor) -> Tensor:
-        """Return what the mean draw expects at prices ``(T, B)``, money, at the believed slope of its level."""
-        return self.expect(state, price, state.rows.believed) * (price / state.price) ** state.slope[0]
-
-    def charge(self, state: ShelfState, price: Tensor, order: Tensor, noise: Tensor) -> tuple[ShelfState, Week]:
-        """Settle demand at an allowed price, for ``noise (3, B)`` in the level, the units and the next delivery."""
-        level = state.level + LEVEL_DRIFT * noise[0]
-        expected = self.expect(state, price[None], state.rows.market)[0] * level.exp()
-        units = self.quantiles.units(expected.clamp(min=1e-9)[None], cell_of(noise[1:2]), state.product)[0]
-        demand = torch.where(expected > 0, units, 0.0)
-        late = torch.special.ndtr(noise[2]) < state.rows.stock.late_share
-        return self.settle(state._replace(level=level), price, order, demand, late)
-
-    def settle(
-        self, state: ShelfState, price: Tensor, order: Tensor, demand: Tensor, late: Tensor | float = 0.0
-    ) -> tuple[ShelfState, Week]:
-        """Sell a week's ``demand`` from the shelf, place the ``order``, update the belief: ``(B,)`` each.
-
-        The next delivery is put off by a week where it is ``late``. For a real week, ``demand`` is what was sold, or
-        anything larger if the shelf emptied.
-        """
-        rows = state.rows
-        stock = rows.stock
-        on_hand, inbound, sold = move_units(state.on_hand, state.inbound, order, demand, late, stock)
-        left = state.on_hand - sold
-        profit = count_profit(rows.market, stock, price, sold, left, on_hand + inbound.sum(0), state.week)
-        is_open = stock.season_end > state.week
-        belief = state.mean, state.variance, state.slope
-        if self.learns:
-            expected = self.expect(state, price[None], rows.believed)[0].clamp(min=1e-9)
-            sold_out = demand >= state.on_hand
-            move = (price / state.price).log()
-            belief = update_belief(*belief, move, sold, expected, self.size[state.product], sold_out)
-        after = state._replace(
-            week=state.week + 1,
-            on_hand=on_hand,
-            inbound=inbound,
-            prices=torch.cat([state.prices[1:], price[None]]),
-            log_reference_price=torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**WEEK),
-            mean=torch.where(is_open, belief[0], state.mean),
-            variance=torch.where(is_open, belief[1], state.variance) + LEVEL_DRIFT**2,
-            slope=torch.where(is_open, belief[2], state.slope),
-        )
-        return after, Week(torch.where(is_open, profit, 0.0), sold, demand - sold, stock.spoilage * left)
+        """Return what the mean draw expects at prices ``(T, B)`` of the next weeks, money."""
+        return self.expect(state, price, state.rows.believed)

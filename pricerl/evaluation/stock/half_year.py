@@ -23,7 +23,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import cell_of
 from pricerl.env.product import Product
 from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, count_profit, move_units
-from pricerl.evaluation.stock.stock_planner import StockPlanner, plan_prices
+from pricerl.evaluation.stock.stock_planner import plan_prices, plan_weeks
 from pricerl.evaluation.valuation import PathValue, value_once
 from pricerl.market.stock import MOST_WEEKS, Stock, project_order
 
@@ -257,14 +257,12 @@ def plan_half_years(dynamics: Dynamics, products: Collection[int] | None = None)
     if not rows:
         return {}
     stocks = [item.stock or Stock(0.0) for item in market.products]
-    shelf = Shelf(dynamics, stocks, learns=False)
+    shelf = Shelf(dynamics, stocks)
     product = torch.tensor(rows, device=market.device)
     state = shelf.start(product, torch.full_like(product, market.mean_draw))
-    planner = StockPlanner(shelf)
-    planner(state)
-    assert planner.plan is not None
+    plan = plan_weeks(shelf, state, torch.Generator(market.device).manual_seed(0))
     weeks = []
-    for wanted in plan_prices(state, planner.plan).exp():
+    for wanted in plan_prices(state, plan).exp():
         weeks.append(shelf.allow(state, wanted, wanted)[0])
         state = state._replace(prices=torch.cat([state.prices[1:], weeks[-1][None]]))
     planned = zip(rows, torch.stack(weeks, 1), strict=True)

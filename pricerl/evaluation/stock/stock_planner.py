@@ -1,4 +1,4 @@
-"""Stochastic model-predictive control of price and order: replan every week over demand paths from the belief.
+"""Plan of price and order by stochastic model-predictive control, over demand paths from the belief.
 
 Without spoilage the shelf is a walk reflected at zero, so a half-year of stock is a running sum and its running minimum
 (Lindley 1952); spoilage only rescales it. No loop over weeks is needed for the gradient by every price and order.
@@ -23,8 +23,7 @@ PATHS = 16
 BATCHES = 4
 """Sets of paths that the steps use in turn: a plan fitted to one set would lack the stock for the others."""
 FIRST_STEPS = 100
-STEPS = 20
-"""Gradient steps of a first plan, and of one that starts from the week before."""
+"""Gradient steps of a first plan."""
 PACE = 0.15
 """First step of Adam, falling to 0: shares of the largest price change, and weeks of demand."""
 DECAYS = (0.8, 0.95)
@@ -142,24 +141,9 @@ def improve_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor, s
     return plan.detach()
 
 
-class StockPlanner:
-    """A policy that plans price and order anew every week, starting from its plan of the week before."""
-
-    def __init__(self, shelf: Shelf, seed: int = 0) -> None:
-        self.shelf = shelf
-        self._generator = torch.Generator(shelf.market.device).manual_seed(seed)
-        self.plan: Tensor | None = None
-        """Plan of the remaining weeks, after the first call."""
-
-    @torch.no_grad()
-    def __call__(self, state: ShelfState) -> tuple[Tensor, Tensor]:
-        """Return the price, money, and the order, units, of the first week of the plan, ``(B,)`` each."""
-        if self.plan is None or self.plan.shape[1] != MOST_WEEKS - state.week + 1:
-            plan = first_plan(self.shelf, state)
-            steps = FIRST_STEPS
-        else:
-            plan = self.plan[:, 1:]
-            steps = STEPS
-        paths = draw_paths(self.shelf, state, plan, BATCHES * PATHS, self._generator)
-        self.plan = improve_plan(self.shelf, state, plan, paths, steps, PATHS)
-        return plan_prices(state, self.plan)[0].exp(), plan_orders(state, self.plan)[0]
+@torch.no_grad()
+def plan_weeks(shelf: Shelf, state: ShelfState, generator: torch.Generator) -> Tensor:
+    """Return the plan of the remaining weeks, made from nothing; the generator draws the paths."""
+    plan = first_plan(shelf, state)
+    paths = draw_paths(shelf, state, plan, BATCHES * PATHS, generator)
+    return improve_plan(shelf, state, plan, paths, FIRST_STEPS, PATHS)

@@ -1,22 +1,16 @@
-"""The shelf keeps units, guardrails and gradient, the belief is the Bayesian one, and the env is Gymnasium's."""
+"""The shelf keeps units, guardrails and gradient, and the belief is the Bayesian one."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
 from scipy.stats import multivariate_normal, nbinom
+from shops.weekly_shelf import WeeklyShelf, observe, update_belief, update_level
 
-from pricerl.env import STOCK_ENV_ID
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.gym_adapter import GymVectorEnv
-from pricerl.env.stock.level import update_belief, update_level
-from pricerl.env.stock.price_and_stock import PriceAndStockEnv
-from pricerl.env.stock.shelf import Shelf
 from pricerl.errors import UsageError
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
@@ -36,7 +30,7 @@ def market(fitted):
 
 @pytest.fixture(scope="module")
 def shelf(market):
-    return Shelf(Dynamics(market), [STOCK])
+    return WeeklyShelf(Dynamics(market), [STOCK])
 
 
 def start(shelf, rows=4):
@@ -102,20 +96,20 @@ def test_nothing_sells_and_nothing_is_ordered_after_the_season(shelf):
     ],
 )
 def test_an_order_obeys_its_limits(market, limits, order, allowed):
-    shelf = Shelf(Dynamics(market), [Stock(0.0, **limits)])
+    shelf = WeeklyShelf(Dynamics(market), [Stock(0.0, **limits)])
     state = start(shelf, 1)
     assert float(shelf.allow(state, state.price, torch.tensor([order]))[1]) == allowed
 
 
 def test_the_budget_counts_what_is_on_hand_and_on_the_way(market):
     cost = float(market.unit_cost[0, market.mean_draw])
-    shelf = Shelf(Dynamics(market), [Stock(30.0, (20.0,), budget=100.5 * cost)])
+    shelf = WeeklyShelf(Dynamics(market), [Stock(30.0, (20.0,), budget=100.5 * cost)])
     state = start(shelf, 1)
     assert float(shelf.allow(state, state.price, torch.tensor([80.0]))[1]) == 50.0
 
 
 def test_a_price_obeys_the_guardrails_of_pricing(market):
-    shelf = Shelf(Dynamics(market, guardrails=GuardrailConfig(max_change=0.03, price_step=0.05)), [STOCK])
+    shelf = WeeklyShelf(Dynamics(market, guardrails=GuardrailConfig(max_change=0.03, price_step=0.05)), [STOCK])
     state = start(shelf, 1)
     price, _ = shelf.allow(state, state.price * 2, state.price)
     assert float(state.price) < float(price) <= float(state.price) * 1.0301
@@ -124,7 +118,9 @@ def test_a_price_obeys_the_guardrails_of_pricing(market):
 
 def test_the_gradient_agrees_with_finite_differences_of_the_mean(market):
     free = GuardrailConfig(min_change=0.0, max_change=0.2, max_week_change=0.3, support_margin=0.5)
-    shelf = Shelf(Dynamics(market, guardrails=free), [replace(STOCK, on_hand=100.0, inbound=(60.0,), lead_weeks=1)])
+    shelf = WeeklyShelf(
+        Dynamics(market, guardrails=free), [replace(STOCK, on_hand=100.0, inbound=(60.0,), lead_weeks=1)]
+    )
     rows = 20_000
     first = start(shelf, rows)
     noise = shocks(rows, 4)
@@ -195,39 +191,12 @@ def test_a_week_that_sold_out_never_lowers_the_belief(shelf):
     assert float(lower.mean) < float(state.mean) - 0.3
 
 
-def test_the_env_passes_gymnasiums_own_checks(shelf):
-    check_env(gymnasium.make(STOCK_ENV_ID, shelf=shelf).unwrapped)
-    assert gymnasium.make_vec(STOCK_ENV_ID, num_envs=3, shelf=shelf).num_envs == 3
-
-
-def test_an_episode_lasts_half_a_year_and_repeats_under_its_seed(shelf):
-    env = PriceAndStockEnv(shelf)
-    played = []
-    for _ in range(2):
-        first, info = env.reset(seed=4)
-        weeks = [env.step(action[0].numpy()) for action in actions(1)]
-        assert [week[2] for week in weeks] == [False] * (MOST_WEEKS - 1) + [True]
-        played.append([first.tolist(), info, *((week[0].tolist(), week[1], week[4]) for week in weeks)])
-    assert played[0] == played[1]
-
-
-def test_copies_of_the_env_form_the_batch_that_sac_learns_from(shelf):
-    batch = GymVectorEnv(STOCK_ENV_ID, 2, settings={"shelf": shelf})
-    observation, _ = batch.reset(seed=0)
-    seen, reward, *_ = batch.step(actions(2)[0])
-    assert observation.shape == seen.shape == (2, 17) and reward.shape == (2,)
-
-
 def test_each_product_has_its_own_stock(fitted):
     pair = fitted(SellerConfig(days=130, units=10.0, products=2), DemandConfig(num_draws=8))
-    env = PriceAndStockEnv(Shelf(Dynamics(pair), [STOCK, Stock(7.0, lead_weeks=6)]))
-    env.reset(seed=0, options={"product": 1})
-    assert env.state.on_hand.tolist() == [7.0] and env.state.rows.stock.lead_weeks.tolist() == [6.0]
-
-
-def test_a_product_or_draw_that_is_not_there_is_refused(shelf):
-    with pytest.raises(ValueError, match=r"'product' must be 0 to 0, found 3"):
-        PriceAndStockEnv(shelf).reset(options={"product": 3})
+    shelf = WeeklyShelf(Dynamics(pair), [STOCK, Stock(7.0, lead_weeks=6)])
+    state = shelf.start(torch.tensor([1]), torch.tensor([0]))
+    assert state.on_hand.tolist() == [7.0] and state.rows.stock.lead_weeks.tolist() == [6.0]
+    assert observe(state).shape == (1, 17)
 
 
 def test_every_wrong_field_is_named_at_once():
@@ -240,15 +209,15 @@ def test_every_wrong_field_is_named_at_once():
 
 def test_stocks_must_match_products_and_count_profit(market):
     with pytest.raises(UsageError, match="1 products need as many stocks, found 2"):
-        Shelf(Dynamics(market), [STOCK, STOCK])
+        WeeklyShelf(Dynamics(market), [STOCK, STOCK])
     with pytest.raises(UsageError, match="orders need unit costs"):
-        Shelf(Dynamics(market, RewardConfig("revenue")), [STOCK])
+        WeeklyShelf(Dynamics(market, RewardConfig("revenue")), [STOCK])
     with pytest.raises(UsageError, match="min_hold_days to 7 or less, found 14"):
-        Shelf(Dynamics(market, guardrails=GuardrailConfig(min_hold_days=14)), [STOCK])
+        WeeklyShelf(Dynamics(market, guardrails=GuardrailConfig(min_hold_days=14)), [STOCK])
 
 
 def test_the_median_of_four_weeks_begins_with_the_history(market):
-    shelf = Shelf(Dynamics(market, guardrails=GuardrailConfig(max_above_median=0.5)), [STOCK])
+    shelf = WeeklyShelf(Dynamics(market, guardrails=GuardrailConfig(max_above_median=0.5)), [STOCK])
     charged = shelf.dynamics.history.price[-28:].view(4, 7)[:, -1]
     assert len(charged.unique()) > 1
     assert torch.equal(start(shelf, 1).prices[:, 0], charged)

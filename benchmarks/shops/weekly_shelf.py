@@ -1,0 +1,232 @@
+"""Weeks of a shelf, one after another: an action becomes price and order, demand is drawn, the belief learns from it.
+
+Demand that finds the shelf empty is lost and is not seen. Its level drifts by 5 % per week. Projections and whole units
+pass gradients straight through, so profit has a derivative by every action; the belief has none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.env.noise import cell_of
+from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfRows, ShelfState, count_profit, move_units
+from pricerl.evaluation.stock.stock_planner import (
+    BATCHES,
+    PATHS,
+    draw_paths,
+    improve_plan,
+    plan_orders,
+    plan_prices,
+    plan_weeks,
+)
+from pricerl.market.demand.reference_price import REFERENCE_MEMORY
+from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS
+
+SLOPE_RANGE = torch.tensor([1.1, 0.9])
+"""Prices over today's between which the slope of every draw is taken."""
+SCALE_WEEKS = 4
+"""Weeks of demand, in addition to the lead time, that half of the largest order action covers."""
+STEPS = 20
+"""Gradient steps of a plan that starts from the one of the week before."""
+WIDEST = 100.0
+"""Bound of every observed number: stock for 100 weeks."""
+
+_POINTS, _WEIGHTS = (torch.as_tensor(part, dtype=torch.float32) for part in np.polynomial.hermite_e.hermegauss(9))
+
+
+class WeeklyState(NamedTuple):
+    """A `ShelfState` with the truth and the belief about the slope of demand, each ``(B,)`` unless stated."""
+
+    product: Tensor
+    rows: ShelfRows
+    week: int
+    on_hand: Tensor
+    inbound: Tensor
+    prices: Tensor
+    log_reference_price: Tensor
+    mean: Tensor
+    variance: Tensor
+    level: Tensor
+    """True log level of demand over the row's own draw, which no seller sees."""
+    slope: Tensor
+    """``(3, B)`` how the believed level changes with the log price: mean, variance, and covariance with the level."""
+
+    price = ShelfState.price
+    held = ShelfState.held
+
+
+class Week(NamedTuple):
+    """Outcome of a week, each ``(B,)``: money, and units."""
+
+    profit: Tensor
+    """Contribution of the units sold, less storage, spoiled units at cost and, at the end, what leftovers lose."""
+    sold: Tensor
+    lost: Tensor
+    """Demand that the shelf could not serve."""
+    spoiled: Tensor
+
+
+class WeeklyShelf(Shelf):
+    """A shelf whose weeks are played; arguments are those of `Shelf`."""
+
+    def start(self, product: Tensor, draw: Tensor) -> WeeklyState:
+        """Return the state of ``product (B,)`` in ``draw (B,)`` at the end of its history; the belief is all draws'."""
+        state = super().start(product, draw)
+        market = self.market
+        draws = torch.arange(market.num_draws + 1, device=market.device)
+        nearby = torch.cat([SLOPE_RANGE, torch.ones(1)]).to(state.price)[:, None] * state.price
+        units = market.average_day(nearby[..., None], product[:, None], draws).expected_units
+        above, below, level = (units[..., :-1] / units[..., -1:]).log()
+        slope = (above - below) / (SLOPE_RANGE[0] / SLOPE_RANGE[1]).log()
+        covariance = ((slope - slope.mean(1, keepdim=True)) * level).sum(1) / (market.num_draws - 1)
+        zero = torch.zeros_like(state.price)
+        return WeeklyState(*state, level=zero, slope=torch.stack([zero, slope.var(1), covariance]))
+
+    def decide(self, state: WeeklyState, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Return price, money, and order, units, of an action ``(B, 2)`` in [-1, 1], projected by the guardrails."""
+        rows = state.rows
+        change, share = action.clamp(-1, 1).unbind(1)
+        largest = torch.minimum(2 * (rows.stock.lead_weeks + SCALE_WEEKS) * rows.usual, rows.stock.largest_order)
+        return self.allow(state, state.price * (1 + rows.limits.change(change)), (share + 1) / 2 * largest)
+
+    def believe(self, state: WeeklyState, price: Tensor) -> Tensor:
+        """Return what the mean draw expects at prices ``(T, B)``, money, at the believed slope of its level."""
+        return super().believe(state, price) * (price / state.price) ** state.slope[0]
+
+    def charge(self, state: WeeklyState, price: Tensor, order: Tensor, noise: Tensor) -> tuple[WeeklyState, Week]:
+        """Settle demand at an allowed price, for ``noise (3, B)`` in the level, the units and the next delivery."""
+        level = state.level + LEVEL_DRIFT * noise[0]
+        expected = self.expect(state, price[None], state.rows.market)[0] * level.exp()
+        units = self.quantiles.units(expected.clamp(min=1e-9)[None], cell_of(noise[1:2]), state.product)[0]
+        demand = torch.where(expected > 0, units, 0.0)
+        late = torch.special.ndtr(noise[2]) < state.rows.stock.late_share
+        return self.settle(state._replace(level=level), price, order, demand, late)
+
+    def settle(
+        self, state: WeeklyState, price: Tensor, order: Tensor, demand: Tensor, late: Tensor | float = 0.0
+    ) -> tuple[WeeklyState, Week]:
+        """Sell a week's ``demand`` from the shelf, place the ``order``, update the belief: ``(B,)`` each.
+
+        The next delivery is put off by a week where it is ``late``. For a real week, ``demand`` is what was sold, or
+        anything larger if the shelf emptied.
+        """
+        rows = state.rows
+        stock = rows.stock
+        on_hand, inbound, sold = move_units(state.on_hand, state.inbound, order, demand, late, stock)
+        left = state.on_hand - sold
+        profit = count_profit(rows.market, stock, price, sold, left, on_hand + inbound.sum(0), state.week)
+        is_open = stock.season_end > state.week
+        expected = self.expect(state, price[None], rows.believed)[0].clamp(min=1e-9)
+        seen = (sold, expected, self.size[state.product], demand >= state.on_hand)
+        belief = update_belief(state.mean, state.variance, state.slope, (price / state.price).log(), *seen)
+        after = state._replace(
+            week=state.week + 1,
+            on_hand=on_hand,
+            inbound=inbound,
+            prices=torch.cat([state.prices[1:], price[None]]),
+            log_reference_price=torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**7),
+            mean=torch.where(is_open, belief[0], state.mean),
+            variance=torch.where(is_open, belief[1], state.variance) + LEVEL_DRIFT**2,
+            slope=torch.where(is_open, belief[2], state.slope),
+        )
+        return after, Week(torch.where(is_open, profit, 0.0), sold, demand - sold, stock.spoilage * left)
+
+
+@torch.no_grad()
+def update_level(
+    mean: Tensor, variance: Tensor, sold: Tensor, expected: Tensor, size: Tensor, sold_out: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of the log level after a week, ``(B,)`` each, by nine-point Gauss-Hermite quadrature.
+
+    Its points lie around the prior or, if units were left, around prior and sales together. Demand is negative binomial
+    of ``size`` around ``expected * exp(level)`` units (Harvey and Fernandes 1989). A week that sold out shows only that
+    demand was at least as large; its probability is that of a Poisson number scaled to the same variance, a regularized
+    gamma function. All arguments are ``(B,)``.
+    """
+    spread = 1 / (sold + 0.5) + 1 / size
+    both = variance * spread / (variance + spread)
+    seen = ((sold + 0.5) / expected).log()
+    centre = torch.where(sold_out, mean, both * (mean / variance + seen / spread))
+    sd = torch.where(sold_out, variance, both).sqrt()
+    points = _POINTS.to(mean)[:, None]
+    level = centre + sd * points
+    due = expected * level.exp()
+    dispersion = 1 + due / size
+    at_least = torch.special.gammainc((sold / dispersion).clamp(min=1e-6), due / dispersion).clamp(min=1e-30).log()
+    exactly = sold * level - (sold + size) * (size + due).log()
+    prior = points**2 / 2 - (level - mean) ** 2 / (2 * variance)
+    weight = (torch.where(sold_out, at_least, exactly) + prior + _WEIGHTS.to(mean)[:, None].log()).softmax(0)
+    after = (weight * level).sum(0)
+    return after, (weight * (level - after) ** 2).sum(0)
+
+
+@torch.no_grad()
+def update_belief(
+    mean: Tensor, variance: Tensor, slope: Tensor, move: Tensor, *seen: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean and variance of the log level at a new price, ``(B,)`` each, and its slope, after a week there.
+
+    The slope by the log price has mean, variance, and covariance with the level, ``(3, B)``; it is learned as in a
+    Kalman filter from what `update_level` learns. ``move (B,)`` is the log of the new price over the old one, and
+    ``seen`` is that function's sales, expectation, size and stock-out.
+    """
+    centre, spread, shared = slope
+    prior = mean + move * centre
+    wide = variance + move * (2 * shared + move * spread)
+    mean, variance = update_level(prior, wide, *seen)
+    gain = (shared + move * spread) / wide
+    learned = [centre + gain * (mean - prior), spread + gain**2 * (variance - wide), gain * variance]
+    return mean, variance, torch.stack(learned)
+
+
+def observe(state: WeeklyState) -> Tensor:
+    """Return what a policy sees, ``(B, 17)`` in [-100, 100].
+
+    Units on hand and arriving in each of six weeks, in weeks of usual demand; share of the half-year elapsed, weeks to
+    the season's end over 26; mean and variance of the believed log level; log price over that at the start; demand of
+    the next week over the average; lead time over 6; contribution, storage fee and loss per leftover over the price.
+    """
+    rows = state.rows
+    usual = rows.usual.clamp(min=1e-6)
+    factor = rows.factor[min(state.week, MOST_WEEKS - 1)]
+    margin = rows.believed.contribution(rows.believed.share_paid * rows.price, torch.ones_like(usual)) / rows.price
+    elapsed = torch.full_like(usual, state.week / MOST_WEEKS)
+    columns = [
+        *(units / usual for units in (state.on_hand, *state.inbound)),
+        elapsed,
+        rows.stock.season_end / MOST_WEEKS - elapsed,
+        state.mean,
+        state.variance,
+        (state.price / rows.price).log(),
+        factor / rows.factor.mean(0),
+        rows.stock.lead_weeks / MOST_LEAD_WEEKS,
+        margin,
+        rows.stock.storage_fee / rows.price,
+        rows.stock.write_off(rows.believed.unit_cost) / rows.price,
+    ]
+    return torch.stack(columns, 1).clamp(-WIDEST, WIDEST)
+
+
+class WeeklyPlanner:
+    """A policy that plans price and order anew every week, starting from its plan of the week before."""
+
+    def __init__(self, shelf: Shelf, seed: int = 0) -> None:
+        self.shelf = shelf
+        self._generator = torch.Generator(shelf.market.device).manual_seed(seed)
+        self.plan: Tensor | None = None
+        """Plan of the remaining weeks, after the first call."""
+
+    @torch.no_grad()
+    def __call__(self, state: WeeklyState) -> tuple[Tensor, Tensor]:
+        """Return the price, money, and the order, units, of the first week of the plan, ``(B,)`` each."""
+        if self.plan is None or self.plan.shape[1] != MOST_WEEKS - state.week + 1:
+            self.plan = plan_weeks(self.shelf, state, self._generator)
+        else:
+            plan = self.plan[:, 1:]
+            paths = draw_paths(self.shelf, state, plan, BATCHES * PATHS, self._generator)
+            self.plan = improve_plan(self.shelf, state, plan, paths, STEPS, PATHS)
+        return plan_prices(state, self.plan)[0].exp(), plan_orders(state, self.plan)[0]
