@@ -1,6 +1,6 @@
 """Order exports of simulated sellers in five formats: is the current price right, and the elasticity covered?
 
-Each export has coupons, gifts at 0.00, refunded orders and wholesale orders (``pricerl simulate --as``). Run
+Each export has coupons, gifts at 0.00, refunded orders and wholesale orders (``shops/platform_orders.py``). Run
 ``python benchmarks/order_exports.py``; ``--exports 5`` reads one of each format.
 """
 
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from shops.platform_orders import PLATFORMS, write_orders
 
 from pricerl.data.config import DataConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.evaluation.valuation import elasticity_at
 from pricerl.market.fitting import fit_market
-from pricerl.simulation.order_exports import PLATFORMS, write_orders
 from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import ShopRanges, expected_units
 

@@ -175,17 +175,14 @@ def _products(options: argparse.Namespace) -> tuple[dict[str, float | None], tup
 
 def simulate(words: Sequence[str]) -> int:
     """Write a simulated seller, and its true demand in a file next to it."""
-    from pricerl.simulation.order_exports import PLATFORMS
     from pricerl.simulation.seller import SellerConfig, write_seller
 
     parser = Parser(prog="pricerl simulate", description=simulate.__doc__)
     parser.add_argument("--out", required=True, help="CSV to write; the truth goes to FILE.truth.json")
-    orders = "write the order export of a platform, with coupons, gifts, refunds and wholesale orders"
-    parser.add_argument("--as", dest="platform", choices=PLATFORMS, help=orders)
     add_settings(parser, SellerConfig)
     options = parser.parse_args(words)
     out = Path(options.out)
-    write_seller(config_of(options, SellerConfig), out, options.platform)
+    write_seller(config_of(options, SellerConfig), out)
     write_lines([f"{out}", f"{out}.truth.json"])
     return EXIT_OK
 

@@ -20,7 +20,6 @@ from pricerl.data.history import History
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.simulation.order_exports import write_orders
 from pricerl.simulation.true_demand import ShopRanges, add_best_price, draw_truth, expected_units
 from pricerl.writing import explained, write_text
 
@@ -131,14 +130,13 @@ def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
     return pd.concat(frames, ignore_index=True), {"family": config.market, "products": truths}
 
 
-def write_seller(config: SellerConfig, out: Path, platform: str | None = None) -> dict[str, Any]:
-    """Write a seller's days or a platform's order export, and the truth; return it, or raise a ``UsageError``."""
+def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
+    """Write a seller's days, and the truth; return it, or raise a ``UsageError``."""
     frame, truth = simulate(config)
     truth_file = Path(f"{out}.truth.json")
     with explained(truth_file):
         truth_file.unlink(missing_ok=True)  # so that no reader finds the truth of an earlier file
-    generator = np.random.default_rng([config.seed, 1])
-    write_text(out, write_orders(frame, platform, generator) if platform else _to_csv(frame))
+    write_text(out, _to_csv(frame))
     write_text(truth_file, json.dumps(truth, indent=2) + "\n")
     return truth
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from shops.platform_orders import PLATFORMS, write_orders
 from test_order_lines import line, shopify
 from test_presets import read_text, refusal
 
@@ -21,7 +22,6 @@ from pricerl.data.reading.reader import history_from_text
 from pricerl.data.reading.sources.csv_file import split_rows
 from pricerl.market.cost import CostConfig
 from pricerl.market.fitting import fit_market
-from pricerl.simulation.order_exports import PLATFORMS, write_orders
 from pricerl.simulation.seller import SellerConfig, simulate
 
 Lines = list[list[dict[str, object]]]

@@ -28,7 +28,7 @@ WHOLESALE_PRICE = 0.65
 
 
 class Platform(msgspec.Struct, frozen=True):
-    """Form of a platform's order export, as order_exports.yaml describes it."""
+    """Form of a platform's order export, as platform_orders.yaml describes it."""
 
     time: str
     sold: str
