@@ -4,7 +4,7 @@
 
 A seller with a year of days per product is simulated. On it ``fit`` runs as a command, with few gradient updates,
 then ``predict`` with one more day of all products, and once more with nothing new. Further updates take the time that
-``sac_speed.py`` measures. If statsforecast is installed (extra ``forecast``), AutoETS with a weekly season then
+``sac_speed.py`` measures. If statsforecast is installed, AutoETS with a weekly season then
 forecasts the sales of the same products for as many days, once each. All processes of a command are counted: their
 CPU time, and their memory, in which shared pages count once.
 """

@@ -48,7 +48,7 @@ MAX_FOLDER_LINES = {
     "advice/report": 935,
     "advice/sentences": 860,
     "cli": 3018,
-    "data": 1388,
+    "data": 1356,
     "data/cleaning": 1490,
     "data/reading": 1998,
     "data/reading/exports": 1030,

@@ -65,8 +65,8 @@ class DataConfig:
 
     forecaster: str = OWN_MEAN
     """Forecaster for "predicted sales", by its name in ``pricerl.data.forecasters.FORECASTERS``: ``mean_7``,
-    ``last_week``, ``weekday_mean``; ``auto_ets`` and ``auto_theta`` need the extra ``forecast``. Used if it beats the
-    trailing 7-day mean and the supplied column on the training days."""
+    ``last_week`` or ``weekday_mean``. Used if it beats the trailing 7-day mean and the supplied column on the training
+    days."""
 
     country: str | None = None
     """Country whose public holidays affect demand, as an ISO code such as GB or with a subdivision such as DE-BY."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +15,7 @@ from pricerl.data.features import shifted_mean
 from pricerl.data.history import ProductHistory
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading.columns import PREDICTED_SALES
-from pricerl.errors import UsageError, did_you_mean, import_extra
+from pricerl.errors import UsageError, did_you_mean
 
 OWN_MEAN = "mean_7"
 """Name of the trailing 7-day mean, the baseline of all other forecasts."""
@@ -34,10 +32,6 @@ PRIOR_WEEKS = 4.0
 """Weeks averaged for the level and for the weekday pattern, which changes more slowly; and weight, in weeks, of the
 prior of equal weekdays, as a weekday's mean is mostly noise with few sales."""
 
-FIT_DAYS = 28
-"""Days before the first fit and between refits, in which the model is updated with each day's sales. With fewer than
-four weeks a weekly pattern cannot be separated from noise."""
-
 
 class SalesForecast(NamedTuple):
     """Predicted revenue of a product; NaN without a forecast."""
@@ -50,8 +44,7 @@ class SalesForecast(NamedTuple):
 
 Forecaster = Callable[[FloatArray, int, int], SalesForecast]
 """Function of the sales ``(D,)`` of a contiguous calendar, the number of days to forecast after it, and the rows per
-week: 7, or 1 for weekly rows. Each day of the history is predicted from earlier days. Raises ``UsageError`` if it needs
-a package that is not installed."""
+week: 7, or 1 for weekly rows. Each day of the history is predicted from earlier days."""
 
 
 def forecast_mean(sales: FloatArray, days: int, week: int = WEEK) -> SalesForecast:
@@ -80,30 +73,10 @@ def forecast_weekday_mean(sales: FloatArray, days: int, week: int = WEEK) -> Sal
     return SalesForecast(level[:-1] * share[:-1, 0], level[-1] * np.resize(share[-1], days))
 
 
-def forecast_statistically(sales: FloatArray, days: int, week: int = WEEK, *, model: str) -> SalesForecast:
-    """Predict with a ``statsforecast`` model such as ``AutoETS``, refitted every four weeks, NaN before; at least 0."""
-    remedy = "pip install 'pricerl[forecast]' or set data.reading.forecaster to weekday_mean"
-    needed = f"this forecaster needs the package statsforecast, which is not installed; {remedy}"
-    kind = getattr(import_extra("statsforecast.models", needed), model)
-    past = np.full(len(sales), np.nan)
-    future = np.full(days, np.nan)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):  # it divides by zero on all-zero series
-        warnings.simplefilter("ignore")
-        for first in range(FIT_DAYS, len(sales) + 1, FIT_DAYS):
-            fitted = kind(season_length=week).fit(sales[:first])
-            for day in range(first, min(first + FIT_DAYS, len(sales))):
-                past[day] = fitted.forward(sales[:day], h=1)["mean"][0]
-        if len(sales) >= FIT_DAYS:
-            future = kind(season_length=week).fit(sales).predict(h=days)["mean"]
-    return SalesForecast(np.maximum(past, 0.0), np.maximum(future, 0.0))
-
-
 FORECASTERS: dict[str, Forecaster] = {
     OWN_MEAN: forecast_mean,
     "last_week": forecast_last_week,
     "weekday_mean": forecast_weekday_mean,
-    "auto_ets": partial(forecast_statistically, model="AutoETS"),
-    "auto_theta": partial(forecast_statistically, model="AutoTheta"),
 }
 """Forecasters by name; add new ones here."""
 
@@ -137,10 +110,7 @@ def choose_forecast(
     """Choose the most accurate of three forecasts: the forecaster, the supplied column and the trailing 7-day mean.
 
     Scored are the observed training days except the first; the 7-day mean wins ties. A forecast chosen in training is
-    used regardless of its error.
-
-    Raises:
-        UsageError: the forecaster is unknown, or needs a package that is not installed.
+    used regardless of its error. An unknown forecaster is a ``UsageError``.
     """
     forecasts = {
         OWN_MEAN: SalesForecast(shifted_mean(history.sales, 0.0), np.empty(0)),

@@ -1,9 +1,6 @@
-"""Forecasters: what they predict, from which days, and what happens without their package."""
+"""Forecasters: what they predict, and from which days."""
 
 from __future__ import annotations
-
-import sys
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -13,24 +10,14 @@ from pricerl.data.features import shifted_mean
 from pricerl.data.forecasters import FORECASTERS, find_forecaster
 from pricerl.errors import UsageError
 
-STATISTICAL = ("auto_ets", "auto_theta")
 PATTERN = np.array([10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 140.0])
-
-
-def needs_package(name: str) -> object:
-    absent = find_spec("statsforecast") is None
-    skip = pytest.mark.skipif(absent, reason="statsforecast, the extra `forecast`, is not installed")
-    return pytest.param(name, marks=skip if name in STATISTICAL else ())
-
-
-EVERY = [needs_package(name) for name in FORECASTERS]
 
 
 def noisy_year(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).poisson(np.resize(PATTERN, 120)).astype(np.float64)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", FORECASTERS)
 @pytest.mark.parametrize("day", [8, 30, 61, 100])
 def test_a_forecast_reads_only_earlier_days(name: str, day: int) -> None:
     sales = noisy_year()
@@ -41,7 +28,7 @@ def test_a_forecast_reads_only_earlier_days(name: str, day: int) -> None:
     assert (before[day + 1 :] != after[day + 1 :]).any()
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", FORECASTERS)
 def test_the_first_future_day_is_forecast_like_the_day_after_a_shorter_history(name: str) -> None:
     sales = noisy_year()
     longer, shorter = (FORECASTERS[name](values, 14) for values in (sales, sales[:112]))
@@ -49,7 +36,7 @@ def test_the_first_future_day_is_forecast_like_the_day_after_a_shorter_history(n
     assert shorter.future[0] == pytest.approx(longer.past[112])
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", FORECASTERS)
 @pytest.mark.parametrize("sales", [np.zeros(60), *(np.arange(1.0, days + 1) for days in (3, 8, 27))], ids=len)
 def test_short_histories_and_products_that_never_sell_give_finite_forecasts(name: str, sales: np.ndarray) -> None:
     past, future = FORECASTERS[name](sales, 10)
@@ -85,24 +72,6 @@ def test_the_weekday_mean_is_the_level_times_a_shrunken_share() -> None:
 def test_the_weekday_mean_takes_its_level_from_the_last_four_weeks() -> None:
     sales = np.repeat([10.0, 20.0], [100, 28])
     assert FORECASTERS["weekday_mean"](sales, 1).future[0] == pytest.approx(20)
-
-
-@pytest.mark.parametrize("name", [needs_package(name) for name in STATISTICAL])
-def test_a_statistical_model_learns_the_weekdays(name: str) -> None:
-    sales = noisy_year()
-    past, future = FORECASTERS[name](sales, 14)
-    assert np.isnan(past[:28]).all() and np.isfinite(past[28:]).all()
-    own = np.abs(shifted_mean(sales, 0.0) - sales)[56:].mean()
-    assert np.abs(past - sales)[56:].mean() < 0.5 * own
-    np.testing.assert_allclose(future, np.resize(np.roll(PATTERN, -120 % 7), 14), rtol=0.35)
-
-
-@pytest.mark.parametrize("name", STATISTICAL)
-def test_a_missing_package_is_reported_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "statsforecast", None)
-    monkeypatch.setitem(sys.modules, "statsforecast.models", None)
-    with pytest.raises(UsageError, match=r"statsforecast, which is not installed; pip install"):
-        FORECASTERS[name](noisy_year(), 7)
 
 
 def test_an_unknown_forecaster_is_refused_with_the_closest_name() -> None:
