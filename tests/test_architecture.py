@@ -57,7 +57,7 @@ MAX_FOLDER_LINES = {
     "env": 1586,
     "env/stock": 196,
     "evaluation": 1827,
-    "evaluation/card": 410,
+    "evaluation/card": 306,
     "evaluation/stock": 419,
     "experiments": 1291,
     "guardrails": 1542,

@@ -15,7 +15,6 @@ from scipy.special import ndtr
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import Kind
 from pricerl.data.quality import Quality
-from pricerl.evaluation.card.instrument import Instrumented, instrument_elasticity
 from pricerl.evaluation.card.placebos import Placebos, find_placebos
 from pricerl.evaluation.card.prior_share import find_prior_share, shows_response
 from pricerl.evaluation.sensitivity import WorkingFit
@@ -23,8 +22,6 @@ from pricerl.formatting import sentence
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.market import ProductMarket
 
-STRONG = 10.0
-"""F statistic from which an instrument is strong (Staiger and Stock 1997)."""
 CHANCES = (0.05, 0.005)
 """Probabilities of a chance result below which a line is REVIEW and FAIL (benchmarks/evidence.py)."""
 LARGEST_SHARES = (0.5, 0.9)
@@ -86,8 +83,6 @@ def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, t
         "who set the prices": KINDS[fitted.price_setting],
         "experiment": EXPERIMENT if tested or shows_response(history, fitted.units.size) else NO_EXPERIMENT,
     }
-    if instrument := instrument_elasticity(history, fit):
-        found["unit cost as instrument"] = _judge_instrument(instrument)
     return tuple(
         CardLine(name, VERDICTS[level], sentence(words), sentence(remedy) if level else "")
         for name, (level, words, remedy) in found.items()
@@ -125,18 +120,6 @@ def _judge_place(fit: WorkingFit) -> Finding:
     words = f"your history alone gives an elasticity of {fit.elasticity:.1f}, above {100 * ndtr(place):.0f} % of others"
     level, _, remedy = _judge(ndtr(-fit.elasticity / fit.error), words, words, f"Check prices and units, or {TEST}")
     return max(level, int(ndtr(place) < CHANCES[0])), words, remedy
-
-
-def _judge_instrument(found: Instrumented) -> Finding:
-    """Compare the elasticity from price changes that followed the unit cost with that from all price changes."""
-    if found.strength < STRONG:
-        words = f"the price follows your unit cost too loosely to learn from it (F {found.strength:.1f})"
-        return 1, words, "Read the regression with care, as nothing else confirms it"
-    words = (
-        f"price changes that followed your unit cost give an elasticity of {found.elasticity:.1f} (90 %: "
-        f"{found.low:.1f} to {found.high:.1f}; F {found.strength:.0f}), all price changes {found.regression:.1f}"
-    )
-    return int(not found.low <= found.regression <= found.high), words, COLUMN
 
 
 def _judge_share(share: float | None, prior: StatedPrior | None) -> Finding:
