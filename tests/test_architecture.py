@@ -63,7 +63,7 @@ MAX_FOLDER_LINES = {
     "guardrails": 1542,
     "market": 1337,
     "market/demand": 2355,
-    "operations": 2171,
+    "operations": 2156,
     "operations/log": 1072,
     "operations/watching": 910,
     "runs": 1040,

@@ -90,11 +90,6 @@ class DynamicPlan:
         replaced = self.constant[state.product]
         return project(torch.where(replaced.isnan(), prices.gather(1, best)[:, 0], replaced), state.price, band)
 
-    @torch.no_grad()
-    def value_at(self, state: State, price: Tensor) -> Tensor:
-        """Return the discounted reward of charging prices ``(B,)`` money, then following the plan, ``(B,)``."""
-        return self._interpolate(state, self._values(state), price[:, None])[:, 0].to(price.dtype)
-
     def _values(self, state: State) -> Tensor:
         """Return the values ``(B, G)`` of all grid prices at the states' reference prices, by interpolation."""
         row, share = self.grids.find(state.product, state.log_reference_price.double())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from pricerl.advice.files import AdviceFiles
     from pricerl.advice.sentences.verdict import Record
 
-GIT_SECONDS = 5
-"""Longest wait for the version control's answer, in seconds; it takes milliseconds."""
-
 UNUSED_GROUPS = ("tracking", "config")
 """Groups of settings that say nothing about the run."""
 
@@ -40,7 +36,6 @@ def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation |
         # no folders of this computer
         facts["data.path"] = ", ".join(Path(source).name for source in list_sources(facts["data.path"]))
     facts |= {"pricerl": __version__, "generation": run.generation.name, "history": fingerprint(run)}
-    facts["commit"] = find_commit(Path(__file__))
     folder = run.generation.path
     known = loggers.keep_id(folder, None if source is None else source.path)
     return loggers.TrackedRun(run.folder.name, folder, known, f"eval/{run.data.monitor}", facts)
@@ -68,16 +63,6 @@ def find_ignored(run: Run) -> list[str]:
     names = [f"--tracking.{name}" for name, value in vars(given).items() if value != getattr(usual, name)]
     verb = "has" if len(names) == 1 else "have"
     return [f"{', '.join(names)} {verb} no effect without --wandb true"] if names else []
-
-
-def find_commit(file: Path) -> str | None:
-    """Return the commit of the checkout that a file belongs to; None outside of one, or without git."""
-    command = ["git", "-C", str(file.parent), "rev-parse", "HEAD", f"HEAD:./{file.name}"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.split()[0]
 
 
 def track_advice(run: Run, products: Iterable[Record], files: AdviceFiles) -> None:

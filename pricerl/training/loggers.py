@@ -56,7 +56,7 @@ class TrackedRun:
     monitor: str
     """Metric whose highest value makes the best evaluation."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Hyperparameters by name: every setting, data fingerprint, version, commit."""
+    """Hyperparameters by name: every setting, data fingerprint, version."""
     best: Mapping[str, float] = field(default_factory=dict)
     """Best evaluation so far, in a resumed run."""
 

@@ -17,7 +17,6 @@ import yaml
 from command_line import FAST, Result, run, seller_lines, write_lines
 
 from pricerl.cli.usage import find_groups
-from pricerl.operations.tracking import find_commit
 from pricerl.training.loggers import WANDB_FILE, best_evaluation, keep_id
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -115,7 +114,6 @@ def test_hyperparameters_are_flat_and_hold_the_data_and_the_version(parts: list[
     assert config["data.market.num_draws"] == 16
     assert config["pricerl"] == __version__
     assert len(config["history"]) == 64
-    assert config["commit"] == find_commit(ROOT / "main.py")
 
 
 @pytest.mark.slow
@@ -156,10 +154,6 @@ def test_an_id_is_kept_taken_over_and_replaced_if_it_is_none(tmp_path: Path, mon
     assert keep_id(second, first) == found
     (third / WANDB_FILE).write_text('{"id": "../../x"}')
     assert keep_id(third, None).isalnum()
-
-
-def test_without_a_checkout_there_is_no_commit(tmp_path: Path) -> None:
-    assert find_commit(tmp_path / "main.py") is None
 
 
 def test_the_best_evaluation_is_the_row_with_the_highest_value(tmp_path: Path) -> None:
