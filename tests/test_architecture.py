@@ -67,7 +67,7 @@ MAX_FOLDER_LINES = {
     "operations/log": 1072,
     "operations/watching": 910,
     "runs": 1040,
-    "sac": 1690,
+    "sac": 1675,
     "simulation": 381,
     "training": 2299,
     "training/callbacks": 520,

@@ -182,13 +182,13 @@ def train_network(
     began = time.process_time()
     count = 0
     while (spent := (time.process_time() - began) / seconds) < 1:
-        optimizers.actor.set_learning_rate(config.actor_lr * (1 - 0.98 * spent))
-        optimizers.critic.set_learning_rate(config.critic_lr * (1 - 0.98 * spent))
+        optimizers.actor.param_groups[0]["lr"].fill_(config.actor_lr * (1 - 0.98 * spent))
+        optimizers.critic.param_groups[0]["lr"].fill_(config.critic_lr * (1 - 0.98 * spent))
         if not horizon and count % 4 == 0:
             with torch.no_grad():
                 state = env.start()
                 env.step(state, agent.act(state.observation))
-        metrics = update.update(env.buffer.sample(config.batch_size))
+        metrics = update.trace(env.buffer.sample(config.batch_size))[0]
         count += 1
         if count % 500 == 0:
             print(f"{count} updates: {', '.join(f'{name} {float(x):.3f}' for name, x in metrics._asdict().items())}")

@@ -13,13 +13,14 @@ Shapes as in `pricerl.sac.networks`, and ``K`` bins, ``I`` inputs of a layer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pricerl.sac.agent import SACAgent
-from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.config import NetworkConfig
 from pricerl.sac.layers import EnsembleLinear, InputNormalization
 from pricerl.sac.losses import categorical_loss, hl_gauss, td_target
 from pricerl.sac.optimizer import Adam
@@ -182,19 +183,11 @@ class NormalizedAgent(SACAgent):
     target_critic: NormalizedCritic
     critic_optimizer = ProjectedAdam
 
-    def __init__(
-        self,
-        observation_dim: int,
-        action_dim: int,
-        config: SACConfig,
-        network: NetworkConfig,
-        value_bounds: tuple[float, float] | None = None,
-        privileged_dim: int = 0,
-    ) -> None:
-        super().__init__(observation_dim, action_dim, config, network, value_bounds, privileged_dim)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self.returns = InputNormalization(1)
-        if config.target_entropy is None:
-            self.target_entropy = -0.5 * action_dim
+        if self.config.target_entropy is None:
+            self.target_entropy *= 0.5
 
     def make_critic(self, observation_dim: int, action_dim: int, network: NetworkConfig) -> nn.Module:
         """Return the critics."""

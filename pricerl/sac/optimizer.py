@@ -49,10 +49,6 @@ class Adam(torch.optim.Adam):
         params: list[nn.Parameter] = self.param_groups[0]["params"]
         return params
 
-    def set_learning_rate(self, lr: float) -> None:
-        """Set the learning rate."""
-        self.param_groups[0]["lr"].fill_(lr)
-
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make one step with the gradients in ``.grad``, and return what the closure returns, which is called first."""
         result = None if closure is None else closure()

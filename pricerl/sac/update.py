@@ -76,10 +76,6 @@ class SACUpdate:
         self.optimizers = optimizers
         self.config = agent.config
 
-    def update(self, batch: Transition) -> UpdateMetrics:
-        """Update critics, actor, temperature and target network."""
-        return self.trace(batch)[0]
-
     def trace(self, batch: Transition) -> tuple[UpdateMetrics, Gradients]:
         """Update critics, actor, temperature and target network; return also the gradients."""
         critic_gradients, critic_loss, q_mean = self.differentiate_critic(batch)

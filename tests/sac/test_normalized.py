@@ -114,7 +114,7 @@ def test_every_unit_has_weights_of_norm_one_before_and_after_updates():
         critic = update.agent.critic
         for layer in (critic.first, critic.second, critic.head):
             torch.testing.assert_close(layer.weight.norm(dim=1), torch.ones_like(layer.weight[:, 0]))
-        update.update(make_batch())
+        update.trace(make_batch())
 
 
 def test_rewards_in_other_units_give_the_same_weights():
@@ -123,7 +123,7 @@ def test_rewards_in_other_units_give_the_same_weights():
         update = make_update()
         batch = make_batch(scale)
         update.agent.returns.update(batch.reward.unsqueeze(1))
-        metrics = update.update(batch)
+        metrics = update.trace(batch)[0]
         found.append((weights(update.agent), metrics.q_mean / scale))
     assert all(map(torch.equal, *found))
 
@@ -149,7 +149,7 @@ def test_normalized_sac_finds_the_best_action_of_a_bandit():
         batch = make_batch(seed=number)
         update.agent.observe(batch.observation)
         update.agent.returns.update(batch.reward.unsqueeze(1))
-        update.update(batch)
+        update.trace(batch)
     action = update.agent.act(torch.rand(100, OBSERVATION_DIM), deterministic=True)
     assert (action - 0.3).abs().mean() < 0.05
 
@@ -160,13 +160,13 @@ def test_processes_average_gradients_and_statistics_in_two_messages():
     shared = SharedUpdate(together.agent, together.optimizers, messages.append)
     for update in (alone, shared):
         torch.manual_seed(1)
-        update.update(make_batch())
+        update.trace(make_batch())
     assert torch.equal(weights(alone.agent), weights(together.agent))
     assert len(messages) == 2
     agent = together.agent
     statistics = sum(value.numel() for value in agent.statistics)
     assert len(messages[0]) == sum(value.numel() for value in agent.critic.parameters()) + statistics
-    SharedUpdate(agent, together.optimizers, torch.Tensor.zero_).update(make_batch())
+    SharedUpdate(agent, together.optimizers, torch.Tensor.zero_).trace(make_batch())
     assert all(not value.any() for value in agent.statistics), "they are those of the message"
 
 
@@ -181,7 +181,7 @@ def test_compiled_updates_give_the_numbers_of_plain_ones():
     found = []
     for wrap in (lambda function: function, partial(CompiledFunction, name="updates")):
         update = make_update()
-        step = wrap(update.update)
+        step = wrap(update.trace)
         torch.manual_seed(1)
-        found.append(torch.tensor([step(make_batch(seed=number)) for number in range(3)]))
+        found.append(torch.tensor([step(make_batch(seed=number))[0] for number in range(3)]))
     torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-5)

@@ -45,7 +45,7 @@ class Learner:
             self.collect(reward_of, random=True)
         for _ in range(updates):
             self.collect(reward_of, random=False)
-            self.updates.update(self.buffer.sample(BATCH))
+            self.updates.trace(self.buffer.sample(BATCH))
         return self
 
 
@@ -106,7 +106,7 @@ def test_gradients_are_averaged_before_they_are_used():
     averaged = Learner(FULL)
     averaged.collect(prefers_three_tenths, random=True)
     before = [value.clone() for value in averaged.agent.parameters() if value.requires_grad]
-    shared(averaged, Tensor.zero_).update(averaged.buffer.sample(BATCH))
+    shared(averaged, Tensor.zero_).trace(averaged.buffer.sample(BATCH))
     after = [value for value in averaged.agent.parameters() if value.requires_grad]
     assert all(map(torch.equal, before, after))
 
@@ -155,11 +155,11 @@ def test_compiled_updates_give_the_numbers_of_plain_ones(network, settings):
         learner = Learner(network, **settings)
         for _ in range(4):
             learner.collect(prefers_the_observation, random=True)
-        update = wrap(learner.updates.update)
-        learner.updates.optimizers.critic.set_learning_rate(1e-3)
-        first = [update(learner.buffer.sample(BATCH)) for _ in range(3)]
-        learner.updates.optimizers.critic.set_learning_rate(5e-4)
-        metrics = [*first, update(learner.buffer.sample(BATCH))]
+        update = wrap(learner.updates.trace)
+        learner.updates.optimizers.critic.param_groups[0]["lr"].fill_(1e-3)
+        first = [update(learner.buffer.sample(BATCH))[0] for _ in range(3)]
+        learner.updates.optimizers.critic.param_groups[0]["lr"].fill_(5e-4)
+        metrics = [*first, update(learner.buffer.sample(BATCH))[0]]
         runs.append(torch.tensor(metrics))
     assert update.is_compiled
     torch.testing.assert_close(runs[1], runs[0], rtol=1e-4, atol=1e-5)

@@ -108,6 +108,6 @@ def test_updates_with_a_horizon_walk_to_the_goal_and_train_critics_temperature_a
     before = [value.clone() for value in trained]
     update = SACUpdate(agent, make_optimizers(agent))
     for _ in range(100):
-        update.update(batch())
+        update.trace(batch())
     assert not any(map(torch.equal, before, trained))
     assert float(agent.act(torch.zeros(1, 1), deterministic=True)) == pytest.approx(0.5, abs=0.05)

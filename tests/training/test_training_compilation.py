@@ -163,7 +163,7 @@ def test_learning_rates_of_the_configuration_replace_restored_ones(max_steps):
     )
     module.trainer.optimizers = module.configure_optimizers()
     for optimizer in module.trainer.optimizers:
-        optimizer.set_learning_rate(0.7)  # that of the optimizer's state
+        optimizer.param_groups[0]["lr"].fill_(0.7)  # that of the optimizer's state
     module.on_train_start()
     rates = [float(optimizer.param_groups[0]["lr"]) for optimizer in module.trainer.optimizers]
     assert rates == pytest.approx([5e-4, 4e-4, 3e-4])
