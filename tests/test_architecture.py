@@ -47,7 +47,7 @@ MAX_FOLDER_LINES = {
     "advice": 1362,
     "advice/report": 935,
     "advice/sentences": 860,
-    "cli": 3018,
+    "cli": 3021,
     "data": 1356,
     "data/cleaning": 1490,
     "data/reading": 1998,
@@ -69,7 +69,7 @@ MAX_FOLDER_LINES = {
     "runs": 1040,
     "sac": 1675,
     "simulation": 381,
-    "training": 2299,
+    "training": 2305,
     "training/callbacks": 520,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""

@@ -306,13 +306,19 @@ class PricingDataModule(ReplayDataModule):
             own = f"{self.found_currency}, the currency of {source}, or be left out"
             raise UsageError(f"--data.currency: must be {own}, found {self.currency!r}")
 
-    def _read(self) -> History:
+    @cached_property
+    def _history(self) -> History:
         with stage("reading the history"):
             if self.path is None:
                 return simulated_history(self.seller, self.reading)
-            history = read_history(self.path, self.reading)
-            self.problems = history.problems
-            self.found_currency = history.currency
+            return read_history(self.path, self.reading)
+
+    def _read(self) -> History:
+        history = self._history
+        if self.path is None:
+            return history
+        self.problems = history.problems
+        self.found_currency = history.currency
         self._check_currency(str(list_sources(self.path)[0]))
         self._unnamed = history.unnamed
         return history if self._known_name is None or not history.unnamed else history.renamed(self._known_name)
