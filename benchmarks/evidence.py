@@ -54,7 +54,7 @@ def judge(shop_set: ShopSet) -> Iterator[dict[str, Any]]:
         def follow(product: Product, candidates: Candidates) -> ShopPath:
             if not plans:
                 plans.append(plan_dynamically(product.dynamics, SACConfig().gamma ** product.dynamics.days_per_step))
-            own = Proposed("planner", plan_paths(plans[0], [product.index], HORIZON)[0])
+            own = Proposed("planner", plan_paths(plans[0], HORIZON)[product.index])
             case = Case(product, lambda *asked: own, DecisionConfig(), HORIZON)
             if asks:
                 cards[product.index] = case.card

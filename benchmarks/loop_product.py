@@ -87,7 +87,7 @@ def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
     """Return the product's decision, with the account of the quarter or with a new one each week."""
 
     def propose(product: Product, horizon: int) -> Proposed:
-        return Proposed("planner", plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), [0], horizon)[0])
+        return Proposed("planner", plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), horizon)[0])
 
     def decide(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
         end = product.history.dates[-1].astype("datetime64[D]")
@@ -128,7 +128,7 @@ def tests_rule(config: DecisionConfig, test_change: float | None = None) -> Deci
 
 
 def greedy(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
-    (path,) = plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), [0], WEEK)
+    (path,) = plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), WEEK)
     return path.price.double().numpy(), standing
 
 

@@ -157,7 +157,7 @@ def _follow_plan() -> Callable[[Product], PricePath]:
     def plan(dynamics: Dynamics) -> DynamicPlan:
         return plan_dynamically(dynamics, SACConfig().gamma ** dynamics.days_per_step)
 
-    return lambda product: plan_paths(plan(product.dynamics), [product.index], HORIZON)[0]
+    return lambda product: plan_paths(plan(product.dynamics), HORIZON)[product.index]
 
 
 def learned_rules(shop_set: ShopSet, reward: RewardConfig) -> dict[str, PathRule]:

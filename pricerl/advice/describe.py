@@ -284,8 +284,8 @@ def gather_details(product: Product, path: FloatArray, price_test: PriceTest | N
         curves=curves,
         own_days=OwnDays(
             date=tuple(str(day) for day in history.dates[latest].astype("datetime64[D]")),
-            price=tuple(_short(value) for value in history.price[latest]),
-            units=tuple(_short(value) for value in history.units[latest]),
+            price=tuple(map(_short, history.price[latest].tolist())),
+            units=tuple(map(_short, history.units[latest].tolist())),
             profit=tuple(_short(history.profit[day]) if history.profit_known[day] else None for day in latest),
             total=len(recorded),
             level=tuple(float(f"{value:.3g}") for value in level),

@@ -9,7 +9,7 @@ from pricerl.data.days import WEEK, steps_in
 from pricerl.decide.final_check import nearest_allowed, objections_to
 from pricerl.env.product import Product
 from pricerl.evaluation.stock.half_year import StockOutlook, plan_half_years
-from pricerl.evaluation.valuation import value_paths
+from pricerl.evaluation.valuation import expect_path, value_paths
 from pricerl.formatting import Formatter, counted, plural, unit_digits
 from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.terminal import table
@@ -43,13 +43,16 @@ def ask(product: Product, price: float, horizon: int) -> Answer:
     stocked = plan_half_years(product.dynamics, [product.index]).get(product.index)
     asked, kept = value_paths(product, paths) if stocked is None else stocked.value(paths)
     outlooks = () if stocked is None else tuple(stocked.look_ahead(path) for path in paths)
-    fields = {name: name for name in ("units", "sales", "profit")}
-    fields |= {"organic conversion %": "organic", "ad conversion %": "ad"}
+    pairs = {name: (getattr(asked, name), getattr(kept, name)) for name in ("units", "sales", "profit")}
+    if not asked.costs_known:
+        del pairs["profit"]
+    for name in ("organic", "ad") if stocked is None else ():
+        if getattr(product.fitted, name) is not None:
+            there, here = (getattr(expect_path(product, path), name).double().mean(1).cpu().numpy() for path in paths)
+            pairs[f"{name} conversion %"] = there, here
     measures = {
         name: (interval_of(there), interval_of(here), interval_of(there - here))
-        for name, field in fields.items()
-        if (there := getattr(asked, field)) is not None and (here := getattr(kept, field)) is not None
-        if field != "profit" or asked.costs_known
+        for name, (there, here) in pairs.items()
     }
     better = asked.over(kept).probability_better
     objections = (*objections_to(price, product), *relation_objections(price, product))

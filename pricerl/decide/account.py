@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -22,10 +22,11 @@ from pricerl.arrays import FloatArray, IntArray, interval_of
 from pricerl.data.days import WEEK
 from pricerl.decide.decision import Worth
 from pricerl.decide.standing import Account, AccountPlan
+from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.pricing_rules import HARM, candidate_prices
-from pricerl.evaluation.rollout import approach_prices
+from pricerl.evaluation.rollout import approach_all
 from pricerl.evaluation.valuation import PathValue, gains_over
 
 DAYS_PER_QUARTER = 91
@@ -81,13 +82,12 @@ class Quarter:
         daily = max(float(self._kept.earned.mean()), MIN_MARGIN * float(self._kept.sales.mean()), 1e-9)
         return daily * DAYS_PER_QUARTER / self.product.history.step_days
 
-    def gains(self, prices: Tensor) -> list[FloatArray]:
+    def gains(self, *prices: Tensor) -> list[FloatArray]:
         """Return the account's gain at its end after each path ``(N, H)``, money, ``(K,)`` money each."""
         if self.lasting:
-            prices = prices[:, : self.rows]
-            last = prices[:, -1:].expand(-1, self.rows - prices.shape[1])
-            prices = torch.cat([prices, last], 1)
-        found = (value.earned - self._kept.earned for value in self.value_all(prices))
+            heads = (paths[:, : self.rows] for paths in prices)
+            prices = tuple(torch.cat([head, head[:, -1:].expand(-1, self.rows - head.shape[1])], 1) for head in heads)
+        found = (value.earned - self._kept.earned for value in self.value_all(torch.cat(prices)))
         undone = DAYS_TO_UNDO // self.product.history.step_days
         return [self.so_far + gain * np.where(gain < 0, undone, self.rows) for gain in found]
 
@@ -98,9 +98,9 @@ class Quarter:
     def weigh(self, gain: FloatArray, draws: IntArray | slice = slice(None)) -> Worth:
         """Return the worth of a path by its gains ``(K,)``, money, in all posterior draws or some, by index."""
         ends = (gain[draws], self.keeping[draws])
-        risk, risk_of_keeping = (max(0.0, -float(np.quantile(end, TAIL_PROBABILITY))) / self.scale for end in ends)
+        risks = np.maximum(-np.quantile(ends, TAIL_PROBABILITY, axis=1), 0.0) / self.scale
         path, keep = map(self.utility, ends)
-        return Worth((path - keep) / self.scale, risk, risk_of_keeping)
+        return Worth((path - keep) / self.scale, *risks.tolist())
 
     def prefers(self, path: Tensor) -> bool:
         """Return whether a path ``(H,)``, money, is worth more than keeping the current price."""
@@ -137,10 +137,8 @@ def plan_quarter(quarter: Quarter, proposed: Tensor, loss_budget: float) -> floa
     current one is inside.
     """
     product = quarter.product
-    allowed = candidate_prices(product)
-    targets = allowed[torch.linspace(0, len(allowed) - 1, NUM_TARGETS, device=allowed.device).round().long()]
-    paths = approach_prices(targets, product, quarter.rows)
-    ends = [quarter.keeping, *quarter.gains(proposed[None]), *quarter.gains(paths)]
+    targets, paths = (values[product.index] for values in find_reach(product.dynamics))
+    ends = quarter.gains(product.money([product.current_price])[:, None], proposed[None], paths)
     floors = np.quantile(ends, TAIL_PROBABILITY, axis=1)
     inside = floors >= min(-loss_budget * quarter.scale, floors[0])
     utility = np.where(inside, [quarter.utility(end) for end in ends], -np.inf)
@@ -148,6 +146,18 @@ def plan_quarter(quarter: Quarter, proposed: Tensor, loss_budget: float) -> floa
     if best == 0 or utility[1] - utility[0] >= PROPOSAL_SHARE * (utility[best] - utility[0]):
         return None
     return float(targets[best - 2])
+
+
+@lru_cache(maxsize=1)
+@torch.no_grad()
+def find_reach(dynamics: Dynamics) -> tuple[Tensor, Tensor]:
+    """Return the prices within reach that are compared ``(P, N)``, and the ways there ``(P, N, H)``, money, at once."""
+    count = dynamics.market.num_products
+    allowed = torch.stack([candidate_prices(Product(dynamics, index)) for index in range(count)])
+    targets = allowed[:, torch.linspace(0, allowed.shape[1] - 1, NUM_TARGETS, device=allowed.device).round().long()]
+    products = torch.arange(count, device=allowed.device).repeat_interleave(NUM_TARGETS)
+    paths = approach_all(targets.flatten(), dynamics, products, DAYS_PER_QUARTER // dynamics.history.step_days)
+    return targets, paths.view(count, NUM_TARGETS, -1)
 
 
 def days_left(account: Account, passed: date) -> int:

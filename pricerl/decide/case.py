@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
 from torch import Tensor
@@ -81,7 +81,7 @@ class Case:
         step = timedelta(days=self.product.history.step_days)
         return [self.product.first_day + row * step for row in range(self.horizon)]
 
-    @property
+    @cached_property
     def kept(self) -> Tensor:
         """The current price on every day, ``(H,)`` money."""
         return self.product.money([self.product.current_price]).expand(self.horizon)
@@ -134,12 +134,11 @@ class Case:
         (value,) = self.value_all(price[None])
         return value
 
-    def value_all(self, prices: Tensor) -> list[PathValue]:
-        """Return the values of paths ``(N, H)``, money, in the same posterior draws."""
-        if self.stocked is not None:
-            return self.stocked.value(prices)
-        keys = [tuple(path) for path in prices.tolist()]
-        return value_once(self.valued, keys, lambda rows: value_paths(self.product, prices[rows]))
+    @cached_property
+    def value_all(self) -> Callable[[Tensor], list[PathValue]]:
+        """Function that values paths ``(N, H)``, money, in the same posterior draws; it must not hold this case."""
+        once = partial(value_once, self.valued, partial(value_paths, self.product))
+        return once if self.stocked is None else self.stocked.value
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -18,7 +18,7 @@ from pricerl.decide.evidence import aim_for_quarter, follow_measured_pair, weigh
 from pricerl.decide.exploration import vary_at_random
 from pricerl.decide.final_check import pass_gate_last, publish
 from pricerl.decide.overruled import keep_relations, obey_order, stop_model
-from pricerl.decide.price_path import GatedPath, PricePath, approach_path, plan_paths, propose_path
+from pricerl.decide.price_path import GatedPath, approach_path, plan_paths, propose_path
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.plan_benchmark import Comparison, PlanBenchmark
@@ -69,8 +69,6 @@ class Proposer:
     dynamics: Dynamics
     benchmark: PlanBenchmark | None
     """Plan with its rewards; None if only the policy may propose."""
-    planned: dict[int, list[PricePath]] = field(default_factory=dict)
-    """Planned paths of all products by horizon, made in one batch when the first one is needed."""
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -93,7 +91,4 @@ class Proposer:
             failed = watched.failed is not None and bool(watched.failed.any())
             if self.benchmark is None or not failed:
                 return Proposed("policy", path, failed, over_plan)
-        if horizon not in self.planned:
-            products = range(self.dynamics.market.num_products)
-            self.planned[horizon] = plan_paths(self.benchmark.plan, products, horizon)
-        return Proposed("planner", self.planned[horizon][product.index], False, over_plan)
+        return Proposed("planner", plan_paths(self.benchmark.plan, horizon)[product.index], False, over_plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -15,8 +16,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.state import State
 from pricerl.evaluation.dynamic_planner import DynamicPlan
-from pricerl.evaluation.rollout import Policy, Proposal, hold_left, propose_by, roll_path
-from pricerl.guardrails.projection import PriceBand
+from pricerl.evaluation.rollout import Policy, Proposal, hold_left, propose_by, roll_path, starts
 from pricerl.guardrails.today import Edit
 
 
@@ -76,33 +76,29 @@ def propose_path(policy: Policy, product: Product, horizon: int) -> PricePath:
     return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), asked[market.mean_draw], limits)
 
 
-def plan_paths(plan: DynamicPlan, products: Sequence[int], horizon: int) -> list[PricePath]:
-    """Roll a plan forward for several products in one batch."""
+@lru_cache(maxsize=1)
+def plan_paths(plan: DynamicPlan, horizon: int) -> list[PricePath]:
+    """Roll a plan forward for all its products in one batch, when the first one is needed."""
+    products = range(plan.dynamics.market.num_products)
     return _roll_alike(lambda state, band: plan(state), plan.dynamics, products, horizon)
 
 
 def approach_path(target: float, product: Product, horizon: int) -> PricePath:
     """Return the path that approaches a price, money, as fast as the guardrails allow and stays there."""
-
-    def propose(state: State, band: PriceBand) -> Tensor:
-        return torch.full_like(state.price, target)
-
-    return _roll_alike(propose, product.dynamics, [product.index], horizon)[0]
+    return _roll_alike(product.money([target]), product.dynamics, [product.index], horizon)[0]
 
 
 @torch.no_grad()
-def _roll_alike(propose: Proposal, dynamics: Dynamics, products: Sequence[int], horizon: int) -> list[PricePath]:
+def _roll_alike(
+    propose: Proposal | Tensor, dynamics: Dynamics, products: Sequence[int], horizon: int
+) -> list[PricePath]:
     """Roll out a proposal that depends on past prices alone; products whose minimum holds end alike are one batch."""
-    waits = [hold_left(Product(dynamics, product)) for product in products]
     found = {}
-    for wait in set(waits):
-        alike = [product for product, own in zip(products, waits, strict=True) if own == wait]
-        rows = torch.tensor(alike, device=dynamics.market.device)
-        state = dynamics.start(rows, dynamics.history.num_days[rows] - 1)
+    for at, wait, state in starts(dynamics, torch.tensor(products, device=dynamics.market.device)):
         paths = roll_path(propose, dynamics, state, horizon, wait, observes=False)
-        for product, price, asked, limits in zip(alike, *paths, _limits(dynamics, state), strict=True):
-            found[product] = PricePath(price, price, price, asked, limits)
-    return [found[product] for product in products]
+        for row, price, asked, limits in zip(at.tolist(), *paths, _limits(dynamics, state), strict=True):
+            found[row] = PricePath(price, price, price, asked, limits)
+    return [found[row] for row in range(len(products))]
 
 
 def _limits(dynamics: Dynamics, state: State) -> list[Limits]:

@@ -18,7 +18,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.guardrails.limits_in_force import HardLimits
 from pricerl.guardrails.today import PriceLog, Today
 from pricerl.market.demand.reference_price import reference_prices
-from pricerl.market.market import Market, ProductMarket
+from pricerl.market.market import Market, MarketRows, ProductMarket
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,11 @@ class Product:
     def counted(self) -> ProductMarket:
         """The same with the costs that count: none if revenue is the objective."""
         return self.market.counted(self.index)
+
+    @cached_property
+    def draws(self) -> MarketRows:
+        """Constants of its posterior draws, ``(K, 1)`` or ``(1, 1)`` each."""
+        return self.market.draws(self.index)
 
     @cached_property
     def log_reference_price(self) -> float:

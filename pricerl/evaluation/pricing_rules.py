@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -140,20 +139,15 @@ class Plan(NamedTuple):
     value: Tensor
 
 
-_PLANS: WeakKeyDictionary[Dynamics, Plan] = WeakKeyDictionary()
-"""Plans found so far: every evaluation during training needs the same one."""
-
-
+@lru_cache(maxsize=2)  # every evaluation during training needs the same one
 @torch.no_grad()
 def best_constant_price(dynamics: Dynamics) -> Plan:
     """Search each product's candidate prices for the highest posterior-mean reward: the benchmark without memory."""
-    if dynamics not in _PLANS:
-        products = [Product(dynamics, index) for index in range(dynamics.market.num_products)]
-        prices = torch.stack([candidate_prices(product) for product in products])
-        rewards = [value_average_day(*pair)[0].mean(0) for pair in zip(products, prices, strict=True)]
-        value, best = torch.stack(rewards).max(1, keepdim=True)
-        _PLANS[dynamics] = Plan(prices.gather(1, best)[:, 0], value[:, 0])
-    return _PLANS[dynamics]
+    products = [Product(dynamics, index) for index in range(dynamics.market.num_products)]
+    prices = torch.stack([candidate_prices(product) for product in products])
+    rewards = [value_average_day(*pair)[0].mean(0) for pair in zip(products, prices, strict=True)]
+    value, best = torch.stack(rewards).max(1, keepdim=True)
+    return Plan(prices.gather(1, best)[:, 0], value[:, 0])
 
 
 def planner_gaps(

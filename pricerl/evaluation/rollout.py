@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -61,19 +61,18 @@ def roll_out(
 
 @torch.no_grad()
 def roll_path(
-    propose: Proposal,
+    propose: Proposal | Tensor,
     dynamics: Dynamics,
     state: State,
     days: int,
     wait: int = 0,
     observes: bool = True,
-    fixed: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Roll out the projections of proposals onto the guardrails, without noise.
 
     The initial state of ``B`` rows is held for ``wait`` days before the first decision. Without ``observes``, proposals
-    depend on past prices alone, and sales are not computed; ``fixed`` ones depend on nothing, so that a price kept
-    after all remembered prices were equal is kept for good.
+    depend on past prices alone, and sales are not computed. Where the same prices ``(B,)`` are proposed every day, a
+    price kept after all remembered prices were equal is kept for good.
 
     Returns:
         Prices charged and prices proposed, ``(B, days)`` money each; during the minimum hold both are the price held.
@@ -88,12 +87,12 @@ def roll_path(
         state = after(state, state.price, len(charged))
     while len(charged) < days:
         band = dynamics.band(state)
-        asked.append(propose(state, band))
+        asked.append(propose if isinstance(propose, Tensor) else propose(state, band))
         price = project(asked[-1], state.price, band)
         charged += [price] * dynamics.days_per_step
         asked += [price] * (dynamics.days_per_step - 1)
         remembered = state.prices if state.trail is None else state.trail
-        if fixed and bool((remembered == price).all()):
+        if isinstance(propose, Tensor) and bool((remembered == price).all()):
             charged += [price] * days
             asked += asked[-dynamics.days_per_step :] * days
         else:
@@ -103,10 +102,24 @@ def roll_path(
 
 def approach_prices(targets: Tensor, product: Product, days: int) -> Tensor:
     """Return paths ``(R, H)`` of H = ``days`` that approach ``targets (R,)`` as fast as the guardrails allow, money."""
-    dynamics = product.dynamics
-    rows = product.rows(len(targets))
-    state = dynamics.start(rows, dynamics.history.num_days[rows] - 1)
-    return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(product), False, fixed=True)[0]
+    return approach_all(targets, product.dynamics, product.rows(len(targets)), days)
+
+
+@torch.no_grad()
+def approach_all(targets: Tensor, dynamics: Dynamics, products: Tensor, days: int) -> Tensor:
+    """Return the same paths ``(B, H)`` for ``products (B,)``, by index, with ``targets (B,)`` of their own."""
+    paths = targets.new_empty(len(targets), days)
+    for at, wait, state in starts(dynamics, products):
+        paths[at], _ = roll_path(targets[at], dynamics, state, days, wait, observes=False)
+    return paths
+
+
+def starts(dynamics: Dynamics, products: Tensor) -> Iterator[tuple[Tensor, int, State]]:
+    """Yield the positions among ``products (B,)`` whose minimum holds end alike, the days until then, their states."""
+    left = [hold_left(Product(dynamics, index)) for index in products.tolist()]
+    for wait in sorted({*left}):
+        at = torch.tensor([row for row, own in enumerate(left) if own == wait], device=products.device)
+        yield at, wait, dynamics.start(products[at], dynamics.history.num_days[products[at]] - 1)
 
 
 def propose_by(policy: Policy, dynamics: Dynamics) -> Proposal:

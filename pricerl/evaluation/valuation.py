@@ -7,7 +7,7 @@ are accustomed, which rules and planners maximise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ class Uplift(DailyOutcome):
 
 @dataclass(frozen=True)
 class PathValue:
-    """Expected outcome of a path per day in all draws, ``(K,)`` each: money, conversions in percent or None."""
+    """Expected units, and money, of a path per day in all draws, ``(K,)`` each."""
 
     units: FloatArray
     sales: FloatArray
@@ -57,8 +57,6 @@ class PathValue:
     """Whether profit can be shown."""
     measure: Measure
     """Measure of comparisons."""
-    organic: FloatArray | None
-    ad: FloatArray | None
 
     @property
     def earned(self) -> FloatArray:
@@ -127,40 +125,33 @@ def value_paths(product: Product, prices: Tensor, horizon: int | None = None) ->
     """
     paths = prices.expand(-1, horizon or prices.shape[1]).cpu().numpy()
     days = paths.shape[1]
-    distinct, at = np.unique(paths.ravel(), return_inverse=True)
-    market = product.market
-    fitted = product.fitted
-    rows = market.draws(product.index)
-    price = product.money(distinct)
-    level = market.average_day_at(price, market.grid_position(price, rows), rows)
-    first_days = np.arange(0, at.size, days)
-    runs = np.union1d(first_days, np.flatnonzero(np.diff(at)) + 1)
+    first_days = np.arange(0, paths.size, days)
+    runs = np.union1d(first_days, np.flatnonzero(np.diff(paths.ravel())) + 1)
     first_runs = np.searchsorted(runs, first_days)
+    distinct, at = np.unique(paths.ravel()[runs], return_inverse=True)
+    market = product.market
+    rows = product.draws
+    price = product.money(distinct)
+    level = market.values_at(market.grid_position(price, rows), rows, 1)[0]
     demand = np.tile(_demand_on(market, product.index, product.dates_ahead(days)), len(paths)).astype(np.float32)
     demands = np.tile(np.add.reduceat(demand, runs, dtype=np.float64), (market.num_draws, 1))
-    if (memory := fitted.memory) is not None:
+    if (memory := product.fitted.memory) is not None:
         felt = memory.loss > 0
         felt_memory = replace(memory, gain=memory.gain[felt], loss=memory.loss[felt])
-        lifted = felt_memory.lifts_after(product.log_reference_price, paths).reshape(-1, at.size)
+        lifted = felt_memory.lifts_after(product.log_reference_price, paths).reshape(-1, paths.size)
         demands[felt] = np.add.reduceat(np.multiply(lifted, demand, out=lifted), runs, axis=1, dtype=np.float64)
 
     def average(values: Tensor, weights: FloatArray) -> FloatArray:
         """Average quantities at the distinct prices ``(K, U)`` over the days of each path, ``(N, K)``."""
-        weighed = _numpy(values)[:, at[runs]] * weights
+        weighed = _numpy(values)[:, at] * weights
         return np.ascontiguousarray(np.add.reduceat(weighed, first_runs, axis=1).T / days)
 
-    units = average(level.expected_units, demands)
-    sales = average(level.sales, demands)
+    units = average(level, demands)
+    sales = average(level * price * rows.share_paid, demands)
     kept, cost, fixed = (_numpy(values)[:, 0] for values in (rows.share_kept, rows.unit_cost, rows.fixed_cost))
     profit = kept * sales - cost * units - fixed
-    lengths = np.diff(runs, append=at.size)
-    unknown = [None] * len(paths)
-    organic = unknown if fitted.organic is None else average(level.organic, lengths)
-    ad = unknown if fitted.ad is None else average(level.ad, lengths)
-    return [
-        PathValue(*values[:3], fitted.cost.known, market.measure, *values[3:])
-        for values in zip(units, sales, profit, organic, ad, strict=True)
-    ]
+    known = product.fitted.cost.known
+    return [PathValue(*values, known, market.measure) for values in zip(units, sales, profit, strict=True)]
 
 
 def _numpy(values: Tensor) -> FloatArray:
@@ -175,14 +166,13 @@ def _demand_on(market: Market, product: int, dates: DateArray) -> FloatArray:
 
 
 def value_once(
-    valued: dict[tuple[float, ...], PathValue],
-    keys: Sequence[tuple[float, ...]],
-    value: Callable[[list[int]], list[PathValue]],
+    valued: dict[tuple[float, ...], PathValue], value: Callable[[Tensor], list[PathValue]], paths: Tensor
 ) -> list[PathValue]:
-    """Return the values of paths by their keys; ``value`` computes those of the rows that are not known yet."""
+    """Return the values of ``paths (N, H)``, money; ``value`` computes those that are not among the ``valued`` yet."""
+    keys = [tuple(path) for path in paths.tolist()]
     unknown = {key: row for row, key in enumerate(keys) if key not in valued}
     if unknown:
-        valued.update(zip(unknown, value([*unknown.values()]), strict=True))
+        valued.update(zip(unknown, value(paths[[*unknown.values()]]), strict=True))
     return [valued[key] for key in keys]
 
 

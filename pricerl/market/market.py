@@ -239,16 +239,20 @@ class Market:
 
     def average_day_at(self, price: Tensor, position: GridPosition, rows: MarketRows) -> Response:
         """Return the expected outcome of an average weekday at ``price (B,)`` with a known grid position."""
-        points = rows.first_point + position.left
-        left = points.flatten()
-        share = position.share.expand_as(points).flatten()
-        below = self._curves.index_select(1, left)
-        above = self._curves.index_select(1, left + 1)
-        values = torch.lerp(below, above, share).exp_().view(3, *points.shape)
+        values = self.values_at(position, rows)
         units = values[0]
         sales = units * price * rows.share_paid
         organic, ad = values[1:].clamp(max=MAX_CONVERSION)
         return Response(units, sales, rows.profit(sales, units), organic, ad)
+
+    def values_at(self, position: GridPosition, rows: MarketRows, count: int = 3) -> Tensor:
+        """Return the first ``count`` of expected units, organic and ad conversion at a position, ``(count, B)``."""
+        points = rows.first_point + position.left
+        left = points.flatten()
+        share = position.share.expand_as(points).flatten()
+        below = self._curves[:count].index_select(1, left)
+        above = self._curves[:count].index_select(1, left + 1)
+        return torch.lerp(below, above, share).exp_().view(count, *points.shape)
 
     @cached_property
     def _curves(self) -> Tensor:

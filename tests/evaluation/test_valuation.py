@@ -99,7 +99,7 @@ def test_a_constant_price_is_valued_like_the_path_that_repeats_it(fitted):
     prices = market.preprocessor.products[0].current_price * torch.tensor([[0.97], [1.0], [1.05]])
     once, daily = value_paths(_product(market), prices, 10), value_paths(_product(market), prices.expand(3, 10))
     for constant, path in zip(once, daily, strict=True):
-        for name in ("units", "sales", "profit", "organic", "ad"):
+        for name in ("units", "sales", "profit"):
             np.testing.assert_allclose(getattr(constant, name), getattr(path, name), rtol=1e-6)
 
 

@@ -110,9 +110,7 @@ class StockedProduct:
 
     def value(self, prices: Tensor) -> list[PathValue]:
         """Value the paths ``(R, H)``, money, per day until the season ends, each with orders to suit."""
-        weeks = self.weekly(prices)
-        keys = [tuple(row) for row in weeks.T.tolist()]
-        return value_once(self.valued, keys, lambda rows: self._value(weeks[:, rows]))
+        return value_once(self.valued, lambda weeks: self._value(weeks.T.contiguous()), self.weekly(prices).T)
 
     def _value(self, weeks: Tensor) -> list[PathValue]:
         """Value prices ``(26, R)``, money."""
@@ -124,7 +122,7 @@ class StockedProduct:
         means = sums.view(*sums.shape[:2], PATHS, -1).mean(2).cpu().numpy()
         means *= market.step_days / (WEEK * self.stock.season_end)
         return [
-            PathValue(units, earned, profit - cost.fixed_cost, cost.known, market.measure, None, None)
+            PathValue(units, earned, profit - cost.fixed_cost, cost.known, market.measure)
             for units, earned, profit in means.swapaxes(0, 1)
         ]
 

@@ -147,13 +147,15 @@ def draw_levels(
     mean = np.log(np.exp(curves.log_value).mean(0))
     expected = np.exp(np.interp(days.log_price, log_grid, mean)) * days.offset
     padded = np.pad(days.value / expected, NEAR_DAYS, constant_values=np.nan)
-    nearby = np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, 2 * NEAR_DAYS + 1), axis=1)
+    windows = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 2 * NEAR_DAYS + 1), axis=1)  # NaN is last
+    middle = np.isfinite(windows).sum(axis=1)[:, None] - 1
+    nearby = np.take_along_axis(windows, np.hstack([middle // 2, (middle + 1) // 2]), axis=1).mean(axis=1)
     inliers = find_inliers(days.value, expected * nearby, outlier_sds)
     oldest_first = np.flatnonzero(inliers)[np.argsort(-days.age[inliers], kind="stable")]
     age = days.age[oldest_first]
     sold, due = (values[oldest_first] / curves.dispersion for values in (days.value, expected))
     kept = DISCOUNTS ** np.diff(-age, prepend=-age[:1])[:, None]
-    shape, rate = (_filtered(kept, seen) for seen in (sold, due))
+    shape, rate = _filtered(kept, np.stack([sold, due], axis=1))
     fit = log_probability(sold[:, None], due[:, None], shape[:-1], rate[:-1]).sum(0)
     weight = np.exp(fit - fit.max())
     ahead = 1 / (1 + AHEAD_DAYS * (1 / DISCOUNTS - 1))  # the variance grows by as much on each day ahead
@@ -165,14 +167,14 @@ def draw_levels(
 
 
 def _filtered(kept: FloatArray, seen: FloatArray) -> FloatArray:
-    """Return discounted sums of ``seen (D,)`` from the prior on, before each day and after the last, ``(D + 1, F)``."""
-    sums = np.empty((len(seen) + 1, kept.shape[1]))
-    total = np.full(kept.shape[1], LEVEL_PRIOR)
-    for day, amount in enumerate(seen.tolist()):
-        sums[day] = kept[day] * total
-        total = sums[day] + amount
+    """Return the discounted sums of series ``seen (D, S)`` before each day and after the last, ``(S, D + 1, F)``."""
+    sums = np.empty((len(seen) + 1, seen.shape[1], kept.shape[1]))
+    total = np.full(sums.shape[1:], LEVEL_PRIOR)
+    for before, discount, amounts in zip(sums, kept, seen[:, :, None], strict=False):
+        np.multiply(discount, total, out=before)
+        total = before + amounts
     sums[-1] = total
-    return sums
+    return sums.swapaxes(0, 1)
 
 
 def log_probability(
