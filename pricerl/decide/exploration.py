@@ -33,16 +33,16 @@ def vary_at_random(case: Case, course: Course) -> Course | None:
     decision = course.decision
     product = case.product
     share = case.config.explore_share
-    undecided = decision.follow == "hold" and (decision.unsure or decision.lacks_evidence) and decision.grade == "C"
-    doubtful = product.history.asks and product.history.price_doubt
-    if not undecided or doubtful or mind_changes(product.fitted.memory):
+    unsure = decision.unsure or (decision.lacks_evidence and share)
+    undecided = decision.follow == "hold" and unsure and decision.grade == "C"
+    if not undecided or (product.history.asks and product.history.price_doubt) or mind_changes(product.fitted.memory):
         return None
     gated = replace(course.gated, prices=(case.standing.centre(product.current_price),) * case.horizon)
     varied, drawn = explore(gated, product, share or OFFERED, case.seed)
-    if not share:
-        return replace(course, offered=OFFERED) if drawn and decision.unsure else None
     if not drawn:
         return None
+    if not share:
+        return replace(course, offered=OFFERED)
     why = f"{EXPLORED.format(share=f'{100 * share:.2g} %')}. {sentence(decision.why)}"
     decision = replace(decision, follow="step", why=why)
     return replace(course, decision=decision, path=varied.onto(course.path), gated=varied, drawn=drawn)
