@@ -44,7 +44,6 @@ from pricerl.evaluation.pricing_rules import compare_baselines, planner_gaps
 from pricerl.evaluation.rollout import Policy
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
-from pricerl.evaluation.sensitivity import find_sensitivity
 from pricerl.evaluation.stock.half_year import plan_half_years
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, log_units_at, value_paths, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
@@ -199,7 +198,6 @@ def _check_proposal(case: Case, model: Course, skill: Backtest | None) -> Propos
             name: estimate_off_policy(product.history, product.counted, price, np.random.default_rng(rng))
             for name, price in (("settled", settled), ("current", product.current_price))
         },
-        sensitivity=find_sensitivity(case.candidates, settled, case.causes),
         planner_gap=gap,
         backtest=skill,
         prior=vary_prior(case, model),

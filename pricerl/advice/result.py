@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.evaluation.card.prior_share import PriorPart
     from pricerl.evaluation.off_policy import OffPolicyValue
     from pricerl.evaluation.pricing_rules import BaselineRow
-    from pricerl.evaluation.sensitivity import Sensitivity
     from pricerl.evaluation.stock.half_year import StockOutlook
     from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
     from pricerl.experiments.plan import PriceTest
@@ -139,8 +138,6 @@ class ProposalChecks:
     """Prices of the other rules."""
     off_policy: dict[str, OffPolicyValue]
     """Off-policy estimates of the ``settled`` and of the ``current`` price."""
-    sensitivity: Sensitivity | None
-    """Sensitivity of a change to the settled price to unobserved confounders; None without a change or known costs."""
     planner_gap: float | None
     """Relative loss of profit before fixed cost at the last price proposed, against the best constant price."""
     backtest: Backtest | None

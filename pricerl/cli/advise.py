@@ -311,7 +311,7 @@ def _evidence(product: Record, f: Formatter) -> list[str]:
 
 
 def score_lines(product: Record, formatter: Formatter) -> list[str]:
-    """Return the rules, the proposed path's value, the off-policy estimates and the sensitivity of one product."""
+    """Return the rules, the proposed path's value and the off-policy estimates of one product."""
     days = plural(len(product["days"]), formatter.period)
     rows = View.of(product, formatter, Place()).baseline_rows()
     head = ("rule", *(cell.label.lower() for cell in rows[0][1]))
@@ -321,7 +321,6 @@ def score_lines(product: Record, formatter: Formatter) -> list[str]:
     sentences = [
         *grounds.judge_proposal(product, formatter),
         *grounds.describe_off_policy(product, formatter),
-        *grounds.describe_sensitivity(product, formatter),
     ]
     return [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",

@@ -88,7 +88,7 @@ def _cards(prepared: DataPreprocessor) -> list[list[str]]:
     """Return the lines of the card of evidence of every product."""
     from pricerl.advice.block import wrapped
     from pricerl.evaluation.card.evidence_card import draw_card
-    from pricerl.evaluation.sensitivity import fit_demand
+    from pricerl.evaluation.working_fit import fit_demand
     from pricerl.market.fitting import fit_market
 
     cards = []

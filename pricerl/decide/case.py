@@ -18,9 +18,9 @@ from pricerl.decide.standing import FIRST, Account, AccountPlan, Alarm, Order, R
 from pricerl.env.product import Product
 from pricerl.evaluation.card.evidence_card import CardLine, draw_card
 from pricerl.evaluation.pricing_rules import Candidates
-from pricerl.evaluation.sensitivity import Causes, WorkingFit, fit_demand, observe_causes
 from pricerl.evaluation.stock.half_year import StockedProduct
 from pricerl.evaluation.valuation import PathValue, value_once, value_paths
+from pricerl.evaluation.working_fit import WorkingFit, find_entangled, fit_demand
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import same_price
 
@@ -110,9 +110,9 @@ class Case:
         return unlikely_zeros(self.product.history)
 
     @cached_property
-    def causes(self) -> Causes:
-        """Observed causes of price and demand."""
-        return observe_causes(self.fit)
+    def entangled_with(self) -> str:
+        """Cause whose effect cannot be separated from that of the price; empty if there is none."""
+        return find_entangled(self.fit)
 
     @cached_property
     def fit(self) -> WorkingFit:

@@ -175,7 +175,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         hold_lasts=proposed.limits.wait >= len(path),
         paused=product.today.config.pause,
         familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
-        entangled_with=case.causes.entangled,
+        entangled_with=case.entangled_with,
         unlikely_zeros=case.zeros,
         measured=_find_measured(case.standing.measured, now, path[-1]),
         period=STEP_WORDS[history.step_days],

@@ -18,7 +18,7 @@ from pricerl.advice.result import PARTS, MarketFacts, ProductAdvice, ProposalChe
 from pricerl.arrays import Interval
 from pricerl.data import price_setting, quality
 from pricerl.decide import case, decision, price_path, standing
-from pricerl.evaluation import backtest, off_policy, pricing_rules, sensitivity, valuation
+from pricerl.evaluation import backtest, off_policy, pricing_rules, valuation
 from pricerl.evaluation.card import evidence_card, prior_share
 from pricerl.evaluation.stock import half_year
 from pricerl.experiments import plan
@@ -34,7 +34,6 @@ RECORDS += (
     plan,
     prior_share,
     result,
-    sensitivity,
     standing,
     stop_rule,
     valuation,

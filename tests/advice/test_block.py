@@ -52,7 +52,7 @@ def scaled(value: Any, factor: float) -> Any:
     return value * factor if isinstance(value, float) else value
 
 
-KEPT = {"probability_better", "elasticity", "raising", "data_quality", "details", "proposal", "sensitivity", "backtest"}
+KEPT = {"probability_better", "elasticity", "raising", "data_quality", "details", "proposal", "backtest"}
 
 
 def test_one_product_is_a_block_with_verdict_certainty_reasons_and_next_steps(change: dict[str, Any]) -> None:

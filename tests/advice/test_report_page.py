@@ -257,7 +257,7 @@ def test_at_the_edge_of_the_tried_prices_the_best_may_lie_beyond(side: str, word
 
 def test_unknown_costs_show_no_profit_and_say_what_helps(changed: Document) -> None:
     product = changed["products"][0]
-    product |= {"raising": None, "sensitivity": None, "cost_means": None}
+    product |= {"raising": None, "cost_means": None}
     policy = product["proposal"]
     for outcome in (product["keep"], product["recommended"], policy["outcome"]):
         outcome["profit"] = None

@@ -12,7 +12,6 @@ from command_line import OUTPUTS, run
 from pricerl.advice.report.view import View
 from pricerl.advice.sentences.grounds import (
     describe_off_policy,
-    describe_sensitivity,
     judge_proposal,
     list_alternatives,
 )
@@ -21,7 +20,6 @@ from pricerl.advice.sentences.verdict import gain_words
 from pricerl.evaluation.off_policy import OffPolicyValue
 from pricerl.evaluation.pricing_rules import RULES
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, KEEP, POLICY
-from pricerl.evaluation.sensitivity import Sensitivity
 from pricerl.formatting import PLAIN
 from pricerl.terminal import table, write_lines
 
@@ -79,19 +77,6 @@ def test_a_value_that_is_not_identifiable_is_no_number() -> None:
     )
     both = {"settled": found._asdict(), "current": found._asdict()}
     assert describe_off_policy({"measure": "profit", "off_policy": both}, PLAIN) == [line]
-
-
-def test_an_unobserved_cause_is_described_by_its_shares_and_by_the_strongest_observed_one() -> None:
-    text = " ".join(_sensitivity(0.012, 0.15, 1.4, "season"))
-    assert "if it explained 15.0 % of the unexplained variation" in text and "1.40 times as strong as" in text
-    assert "the strongest known cause, the season" in text and "1.2 % would already leave the gain too" in text
-    assert "strong as" not in " ".join(_sensitivity(0.012, 0.15, None, ""))
-    assert _sensitivity(0.0, 0.0, 0.0, "season") == []
-
-
-def _sensitivity(robustness: float, undoing: float, strength: float | None, strongest: str) -> list[str]:
-    found = Sensitivity(robustness, undoing, strength, strongest, ())
-    return describe_sensitivity({"sensitivity": found._asdict()}, PLAIN)
 
 
 def test_a_table_aligns_numbers_to_the_right_and_words_to_the_left() -> None:

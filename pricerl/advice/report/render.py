@@ -81,7 +81,7 @@ def render_page(document: Record, product: Record, back: str = "") -> str:
         "beyond": grounds.beyond_tried(product, f),
         "limits": grounds.describe_limits(product, f),
         "verdict": grounds.judge_proposal(product, f),
-        "doubts": [*grounds.describe_off_policy(product, f), *grounds.describe_sensitivity(product, f)],
+        "doubts": grounds.describe_off_policy(product, f),
         "skill": grounds.judge_backtest(product["backtest"], f) if product["backtest"] else "",
         "to_do": grounds.list_remedies(product),
         "track": grounds.track_lines(product["track_record"], f)[1:] if product["track_record"] else [],

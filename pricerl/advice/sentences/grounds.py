@@ -145,25 +145,6 @@ def describe_off_policy(product: Record, f: Formatter) -> list[str]:
     return list(dict.fromkeys(sentences))
 
 
-def describe_sensitivity(product: Record, f: Formatter) -> list[str]:
-    """Return the strength of a confounder that would overturn the gain; empty if there is no gain."""
-    found = product["sensitivity"]
-    if not found or found["undoing"] <= 0:
-        return []
-    sentences = [
-        "An unobserved cause would undo the gain if it explained "
-        f"{f.percent(found['undoing'])} of the unexplained variation in price and units.",
-    ]
-    if found["robustness"] > 0:
-        sentences.append(f"{f.percent(found['robustness'])} would already leave the gain too uncertain for a change.")
-    if found["strength"] is not None:
-        sentences.append(
-            f"To undo the gain, it would have to be {f.number(found['strength'])} times as strong as the strongest "
-            f"known cause, the {found['strongest']}."
-        )
-    return sentences
-
-
 def prior_words(product: Record, f: Formatter) -> list[str]:
     """Return how far the estimate and the decision move under other priors, as sentences; empty without a prior."""
     if (prior := product.get("prior")) is None:

@@ -17,7 +17,7 @@ from pricerl.data.price_setting import Kind
 from pricerl.data.quality import Quality
 from pricerl.evaluation.card.placebos import Placebos, find_placebos
 from pricerl.evaluation.card.prior_share import find_prior_share, shows_response
-from pricerl.evaluation.sensitivity import WorkingFit
+from pricerl.evaluation.working_fit import WorkingFit
 from pricerl.formatting import sentence
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.market import ProductMarket

@@ -13,7 +13,7 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.days import WEEK
 from pricerl.data.price_setting import CHANGE
-from pricerl.evaluation.sensitivity import ENTANGLED, WorkingFit, left_over, span
+from pricerl.evaluation.working_fit import ENTANGLED, WorkingFit, left_over, span
 
 REPLAYS = 128
 """Simulated histories: enough for the mean and sd of a feature."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray, Share
 from pricerl.data.history import ProductHistory
-from pricerl.evaluation.sensitivity import WorkingFit
 from pricerl.evaluation.valuation import elasticity_at
+from pricerl.evaluation.working_fit import WorkingFit
 from pricerl.market.demand.families import FLATTEST
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.market import ProductMarket

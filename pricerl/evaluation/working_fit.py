@@ -1,0 +1,96 @@
+"""Demand regression at its mode as weighted least squares, for tests that refit nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pricerl.arrays import BoolArray, FloatArray
+from pricerl.data.history import ProductHistory
+from pricerl.market.demand.averaging import fit_demand_regression, price_prior
+from pricerl.market.demand.config import DemandSettings
+from pricerl.market.demand.covariates import REFERENCE, RegressionData, gather_covariates
+from pricerl.market.demand.regression import LOOSE_SD
+
+ENTANGLED = 0.97
+"""Largest share of the price that a cause may explain for their effects to be separable. The season explains 0.5 to
+0.75 of a price that changes twice per month, and 0.9 of one that changes every two months."""
+
+
+class WorkingFit(NamedTuple):
+    """Demand regression at its mode, as a weighted least-squares fit of its working response."""
+
+    days: RegressionData
+    """``D`` days without outliers."""
+    weight: FloatArray
+    """``(D,)`` Fisher information of a day on its log mean."""
+    mean: FloatArray
+    """``(D,)`` fitted units."""
+    size: float
+    """Negative-binomial size of the units."""
+    elasticity: float
+    """Elasticity without a prior of its own."""
+    error: float
+    """Its standard error; infinite if the price never varied."""
+
+    @property
+    def causes(self) -> tuple[list[str], FloatArray]:
+        """Names of the observed causes, and their columns with a constant as the last, ``(D, C + 1)``.
+
+        Reference prices are made of the seller's own prices, so they are no cause of the price.
+        """
+        kept = [column for column, name in enumerate(self.days.names) if name != REFERENCE]
+        columns = np.column_stack([self.days.covariates[:, kept], np.ones(len(self.mean))])
+        return [self.days.names[column] for column in kept], columns
+
+
+def fit_demand(history: ProductHistory) -> WorkingFit:
+    """Fit the demand regression to the observed days of a history."""
+    settings = DemandSettings()
+    days, posterior, _ = fit_demand_regression(gather_covariates(history).keep(history.observed), settings)
+    mean = np.exp(posterior.log_mean)
+    alone = posterior.without_prior([1], price_prior(days, settings))
+    information = max(1 / alone.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-12)
+    weight = mean / (1 + mean / posterior.size)
+    return WorkingFit(days, weight, mean, posterior.size, float(alone.mode[1]), float(information**-0.5))
+
+
+def find_price_shares(fit: WorkingFit) -> dict[str, float]:
+    """Return the partial R2 of the log price of each observed cause, given the others, by name.
+
+    It is ``1 - residual variance given all causes / given the others``, each over its degrees of freedom.
+    """
+    names, causes = fit.causes
+    columns = np.column_stack([causes, fit.days.log_price])
+    # its triangular factor leaves the same residuals in as many rows as columns
+    rows = np.linalg.qr(np.sqrt(fit.weight)[:, None] * columns)[1]
+    left = _unexplained(rows, np.ones(len(names) + 1, bool), len(columns))
+    shares = {}
+    for name in dict.fromkeys(names):
+        without = _unexplained(rows, np.array([item != name for item in [*names, "constant"]]), len(columns))
+        shares[name] = 1 - left / without if without > 0 else 0.0
+    return shares
+
+
+def find_entangled(fit: WorkingFit) -> str:
+    """Return the cause that explains nearly all of the price that the others leave; empty if there is none."""
+    shares = find_price_shares(fit)
+    return max((name for name, share in shares.items() if share >= ENTANGLED), key=shares.__getitem__, default="")
+
+
+def _unexplained(rows: FloatArray, given: BoolArray, days: int) -> float:
+    """Return the residual variance of the last column of weighted rows, given some of the others ``(C,)``."""
+    basis = span(rows[:, :-1][:, given])
+    return float(np.square(left_over(rows[:, -1], basis)).sum() / max(days - basis.shape[1], 1))
+
+
+def span(design: FloatArray) -> FloatArray:
+    """Return orthonormal columns ``(D, R)`` that span those of a design ``(D, C)``, without collinear ones."""
+    basis, singular, _ = np.linalg.svd(design, full_matrices=False)
+    return np.asarray(basis[:, singular > 1e-8 * singular[0]])
+
+
+def left_over(values: FloatArray, basis: FloatArray) -> FloatArray:
+    """Return what an orthonormal basis ``(D, R)`` leaves of ``values (D,)`` or ``(D, N)``."""
+    return np.asarray(values - basis @ (basis.T @ values))
