@@ -57,7 +57,7 @@ class TrainedPolicy:
 
     @property
     def dynamics(self) -> Dynamics:
-        """Market with reward and guardrails, on the CPU."""
+        """Market with reward and guardrails, on the CPU; of a large catalogue, that of the products trained on."""
         return self.run.pricing.dynamics
 
     def advise(self, path: Sources | Frame | None = None, horizon: int = 14) -> list[ProductAdvice]:

@@ -117,7 +117,8 @@ def what_if(words: Sequence[str]) -> int:
     run = run_lightning("predict", [*rest, *option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})])
     names = run.pricing.preprocessor.names
     index = names.index(choose_product(names, options.product, "the file"))
-    product = Product(run.pricing.dynamics_on_cpu, index)
+    data = run.pricing
+    product = Product(data.build_dynamics(data.fit(data.preprocessor.select([index]))), 0)
     write_lines(answer_lines(ask(product, price, run.options.horizon), run.formatter))
     if refusal := refuse_price(price, product.hard_limits):
         write_lines([f"  an override would be refused: {refusal}"])
@@ -191,6 +192,7 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | Record], AdviceFiles, Sh
     bases = find_bases(run, origin)
     kept = find_unchanged(run, shop, origin, bases)
     rows = [row for row, name in enumerate(bases) if name not in kept]
+    run.pricing.release()
     advised = make_advice(run, entries, find_backtests(run) if rows else {}, rows, origin)
     if kept:
         print_notes([f"nothing is new for {len(kept):,} of {plural(len(bases), 'product')}: the last advice stands"])

@@ -65,7 +65,8 @@ def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, list[P
     run = run_lightning("predict", [*rest, *option_words(given)])
     names = run.pricing.preprocessor.names
     chosen = names if options.product is None else [choose_product(names, options.product, "the file")]
-    return run, [Product(run.pricing.dynamics_on_cpu, names.index(name)) for name in chosen]
+    dynamics = run.pricing.build_dynamics(run.pricing.market)
+    return run, [Product(dynamics, names.index(name)) for name in chosen]
 
 
 class _Found(NamedTuple):

@@ -22,7 +22,7 @@ from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, sign
 from pricerl.market.stock_rows import find_notes
 from pricerl.operations.backtests import find_backtests, start_backtests
 from pricerl.operations.engine import CHUNK, Engine
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, by_product, read_log
 from pricerl.operations.log.orders import ADVICE, RETRAIN
 from pricerl.operations.log.provenance import describe_run, differing, fingerprint, other_versions
 from pricerl.operations.shop import Shop
@@ -72,7 +72,7 @@ def run_command(
     if cli.built.advises and known:
         if len(names := {entry["product"] for entry in known if entry["kind"] == ADVICE}) == 1:
             cli.built.pricing.name_product(*names)  # before days are marked, which are found by the product's name
-        cli.built.pricing.mark_own_prices(partial(find_own_prices, known))
+        cli.built.pricing.mark_own_prices(partial(find_own_prices, by_product(known)))
     if words[0] == "fit":
         return _fit(cli, before)
     run = cli.built
@@ -188,7 +188,8 @@ def _train(cli: PricingCLI, run: Run, ended: bool, before: Callable[[Run], None]
     if run.advises and trainer.world_size == 1 and run.generation is not None:
         run = replace(run, backtests=start_backtests(run))
     if run.advises and run.checkpoint is None:
-        _ = run.pricing.market  # before the progress bar appears
+        run.data.trainer = trainer  # whose device it uses
+        run.pricing.plan_sample(run.module.step_discount)  # before the progress bar appears
         if before is not None and trainer.is_global_zero and run.generation is not None:
             before(run)
     if trainer.is_global_zero and wants_details(run) and run.options.trainer.enable_progress_bar is not False:

@@ -244,7 +244,7 @@ class PricingVectorEnv(_Episodes, VectorEnv[Tensor, Tensor, Tensor]):
     Rows differ in product, starting day and posterior draw. All are truncated at the same time and restart in the same
     call (``AutoresetMode.SAME_STEP``; the finished episode's last observation is ``info["final_obs"]``). Observations,
     rewards and flags are tensors on the market's device. Rules, spaces, info and arguments are those of ``PricingEnv``,
-    with ``num_envs`` B; a test compares the two step by step.
+    with ``num_envs`` B, and dynamics may replace the market and its settings; a test compares the two step by step.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable
@@ -255,14 +255,16 @@ class PricingVectorEnv(_Episodes, VectorEnv[Tensor, Tensor, Tensor]):
     def __init__(
         self,
         num_envs: int = 64,
-        market: Market | None = None,
+        market: Market | Dynamics | None = None,
         reward: RewardConfig | None = None,
         guardrails: GuardrailConfig | None = None,
         config: EnvConfig | None = None,
         starts: Starts = "train",
         draws: Draws = "posterior",
     ) -> None:
-        dynamics = Dynamics(market or default_market(), reward, guardrails, config)
+        dynamics = market
+        if not isinstance(dynamics, Dynamics):
+            dynamics = Dynamics(dynamics or default_market(), reward, guardrails, config)
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = self._open(num_envs, dynamics, starts, draws)
         self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, num_envs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from hashlib import sha256
 from math import ceil
 from typing import NamedTuple
@@ -115,10 +115,15 @@ def run_backtests(
 
 
 def tested_products(preprocessor: DataPreprocessor) -> frozenset[str]:
-    """Return the names of the products to test: a random sample that stays the same from day to day."""
-    drawn = sorted(preprocessor.names, key=lambda name: sha256(name.encode("utf-8", "backslashreplace")).digest())
-    wanted = min(MOST_TESTED, round(TESTED_SHARE * len(drawn)))
-    return frozenset(drawn[: max(FEWEST_TESTED, wanted)])
+    """Return the names of the products to test."""
+    wanted = min(MOST_TESTED, round(TESTED_SHARE * len(preprocessor.names)))
+    return draw_products(preprocessor.names, max(FEWEST_TESTED, wanted))
+
+
+def draw_products(names: Iterable[str], most: int) -> frozenset[str]:
+    """Return at most so many products: a random sample that stays the same from day to day."""
+    drawn = sorted(names, key=lambda name: sha256(name.encode("utf-8", "backslashreplace")).digest())
+    return frozenset(drawn[:most])
 
 
 def count_origins(num_days: int, num_products: int) -> int:

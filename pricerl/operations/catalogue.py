@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,11 +37,10 @@ from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Pool
 from pricerl.market.fitting import fit_market
-from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.market.stock_rows import Stocks
 from pricerl.operations.engine import CHUNK, Engine
-from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.log.provenance import draft_advice
 from pricerl.operations.shop import day_of
 from pricerl.operations.standings import find_standings
@@ -123,10 +124,6 @@ class Chunk(NamedTuple):
     preprocessor: DataPreprocessor
     pool: Pool | None
     """Evidence on the elasticities of the whole catalogue; None without a pooled prior."""
-    market: Market | None = None
-    """The market, if it is fitted already."""
-    benchmark: PlanBenchmark | None = None
-    """Plan in the market of all products, if it is made already and these are all."""
     entries: Sequence[Entry] = ()
     """Log entries that may concern the products."""
     backtests: Mapping[str, Backtest] | None = None
@@ -145,18 +142,13 @@ class Chunk(NamedTuple):
         settings = advisor.demand, advisor.cost, advisor.seed
         if backtests is None:
             backtests = run_backtests(self.preprocessor, *settings, self.tested, advisor.catalogue, self.pool)
-        benchmark = self.benchmark
-        if benchmark is not None:
-            dynamics = benchmark.dynamics
-        else:
-            market = self.market
-            if market is None:
-                priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
-                market = fit_market(self.preprocessor, *settings, priors=priors, stocks=advisor.stocks)
-            dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
-            if advisor.step_discount is not None:
-                plan = plan_dynamically(dynamics, advisor.step_discount)
-                benchmark = PlanBenchmark(plan, advisor.step_discount, catalogue=advisor.catalogue)
+        priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
+        market = fit_market(self.preprocessor, *settings, priors=priors, stocks=advisor.stocks)
+        dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
+        benchmark = None
+        if advisor.step_discount is not None:
+            plan = plan_dynamically(dynamics, advisor.step_discount)
+            benchmark = PlanBenchmark(plan, advisor.step_discount, catalogue=advisor.catalogue)
         standings = find_standings(self.entries, dynamics, advisor.today, self.bound, advisor.formatter.currency)
         advice = advise(
             advisor.policy,
@@ -195,9 +187,7 @@ class Chunk(NamedTuple):
     def split(self) -> list[Chunk]:
         """Return a chunk per product."""
         rows = range(len(self.preprocessor.names))
-        alone = [self._replace(preprocessor=self.preprocessor.select([row]), benchmark=None) for row in rows]
-        market = self.market
-        return alone if market is None else [alone[row]._replace(market=market.select([row])) for row in rows]
+        return [self._replace(preprocessor=self.preprocessor.select([row])) for row in rows]
 
 
 def split(
@@ -211,19 +201,14 @@ def split(
     advisor = Advisor.of(run)
     data = run.pricing
     tested = tested_products(data.preprocessor)
-    fitted = "market" in vars(data)
-    benchmark = None
+    own = by_product(entries)
     wanted = range(advisor.catalogue) if rows is None else rows
-    if fitted and len(wanted) == advisor.catalogue <= CHUNK and advisor.step_discount is not None:
-        benchmark = data.benchmark(run.module, dynamics=data.dynamics_on_cpu)
     for first in range(0, len(wanted), CHUNK):
         part = wanted[first : first + CHUNK]
         prepared = data.preprocessor.select(part)
-        names = set(prepared.names)
-        known = [entry for entry in entries if entry.get("product") is None or entry["product"] in names]
-        market = data.market.select(part).to("cpu") if fitted else None
+        known = sorted(chain(*(own.get(name, ()) for name in (None, *prepared.names))), key=itemgetter("id"))
         scores = None if backtests is None else {name: backtests[name] for name in prepared.names if name in backtests}
-        yield Chunk(advisor, prepared, data.pool, market, benchmark, known, scores, tested, origin)
+        yield Chunk(advisor, prepared, data.pool, known, scores, tested, origin)
 
 
 def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised], dict[str, str]]:

@@ -85,12 +85,11 @@ def compare_policies(run: Run, champion: Checkpoint, config: GateConfig) -> Comp
     """Compare the profit of both policies in the challenger's posterior draws, with the same noise."""
     data = run.pricing
     state = preprocessor_state(run, champion)
-    dynamics = data.dynamics_on_cpu
-    fresh = data.preprocessor
+    fresh = data.sample.preprocessor
     rows = [index for index, name in enumerate(fresh.names) if name in state["names"]]
     common = fresh.select(rows)
     history = History(fresh.source, common.products, common.reports)
-    market = dynamics.market.select(rows)
+    market = data.sample.select(rows)
     settings = data.reward, data.guardrails, data.env_config
     own = Dynamics(market, *settings)
     other = Dynamics(replace(market, preprocessor=DataPreprocessor.refit(history, state)), *settings)

@@ -17,7 +17,7 @@ from pricerl.formatting import PLAIN_DIGITS, csv_text, safe_text
 from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
-from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head
+from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head, by_product
 from pricerl.operations.log.orders import ADVICE, APPROVAL, PAUSE, judged_orders
 from pricerl.terminal import shown
 
@@ -87,10 +87,11 @@ def generation_of(advice: Entry) -> str:
 def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: date) -> Outbox:
     """Return the prices that are charged from today on, given a log's entries, oldest first, and its head."""
     newest = newest_advice(entries, generation)
+    own = by_product(entries)
     rows: list[Row] = []
     notes: list[str] = []
     for advice in newest:
-        row, note = _row_of(advice, entries, today)
+        row, note = _row_of(advice, own[advice["product"]], today)
         if row is not None:
             limits = limits_of(advice)
             now = advice["current_price"]
@@ -109,7 +110,7 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
 
 
 def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row | None, str]:
-    """Return the row of one product, or None with the reason."""
+    """Return the row of one product, given its entries, or None with the reason."""
     day = max(today.isoformat(), advice["days"][0]["date"])
     judged = orders_on(advice, entries, day)
     order = active_of(judged)
@@ -161,9 +162,8 @@ def _approved(advice: Entry, entries: Sequence[Entry], day: str) -> tuple[Row | 
     change = first_change(advice)
     if change is None:
         return None, ""
-    own = [entry for entry in entries if entry.get("product") == advice["product"]]
-    given = {entry["approves"] for entry in own if entry["kind"] == APPROVAL}
-    for other in reversed(own):
+    given = {entry["approves"] for entry in entries if entry["kind"] == APPROVAL}
+    for other in reversed(entries):
         if other["kind"] == ADVICE and generation_of(other) == generation_of(advice):
             again = first_change(other)
             if again is None or not same_price(again["price"], change["price"]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predi
     An entry counts only if its price on its last day of data matches the history: in force, or in the row itself. The
     schedule of a price test counts as advice without a forecast, until a person ends the test or predict follows it.
     """
-    place = {str(date): at for at, date in enumerate(history.dates)}
+    place = {date: at for at, date in enumerate(np.datetime_as_string(history.dates).tolist())}
     found: list[tuple[int, Entry]] = []
     own = [entry for entry in entries if entry.get("product") == history.product]
     ends = {entry["ends"]: entry.get("today") or entry["time"][:10] for entry in own if entry["kind"] == RESUME}
@@ -113,14 +113,15 @@ def find_contradiction(entry: Entry, history: ProductHistory) -> str:
     return ""
 
 
-def find_own_prices(entries: Iterable[Entry], history: ProductHistory) -> BoolArray | None:
+def find_own_prices(entries: Mapping[str | None, Sequence[Entry]], history: ProductHistory) -> BoolArray | None:
     """Return the days ``(D,)`` whose price the model set, as its last advice on each states; None if there are none.
 
+    The ``entries`` of the log are those of each product.
     They count in runs of a week or more: a seller whose own rule returns to the same few prices charges the advised
     one now and then, on days that demand chose. Days that were not observed neither count nor end a run.
     """
     own = np.zeros(len(history.dates), dtype=bool)
-    for at, (entry, day) in find_predictions(entries, history).items():
+    for at, (entry, day) in find_predictions(entries.get(history.product, ()), history).items():
         own[at] = history.observed[at] and _is_own(history.price[at], entry, day)
     observed = np.flatnonzero(history.observed)
     fewest = steps_in(FEWEST_OWN, history.step_days)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from pricerl.env.pricing import PricingVectorEnv
 from pricerl.env.simulator import DifferentiableMarket
 from pricerl.env.stock.shelf import check_settings
 from pricerl.errors import PROBLEMS, UsageError
-from pricerl.evaluation.backtest import Backtest, run_backtests
+from pricerl.evaluation.backtest import Backtest, draw_products, run_backtests
 from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.evaluation.scores import score_episodes, score_paths
@@ -43,6 +43,9 @@ from pricerl.training.datamodule import ReplayDataModule
 
 GRADIENT_ROWS = 256
 """Rows of the market through which the actor's gradient passes: hardly slower than 64, with half the noise."""
+
+MOST_TRAINED = 200
+"""Most products that the policy is trained and scored on; as it sees their description, it prices the others, too."""
 
 
 class PricingDataModule(ReplayDataModule):
@@ -152,14 +155,40 @@ class PricingDataModule(ReplayDataModule):
     @cached_property
     def market(self) -> Market:
         """The market of the whole history, fitted at first use."""
-        with stage("fitting the market"):
-            priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
+        return self.fit(self.preprocessor)
+
+    @cached_property
+    def sample(self) -> Market:
+        """The market of the products that the policy is trained and scored on, fitted at first use."""
+        drawn = draw_products(self.preprocessor.names, MOST_TRAINED)
+        rows = [row for row, name in enumerate(self.preprocessor.names) if name in drawn]
+        whole = len(rows) == len(self.preprocessor.names)
+        return self.market if whole else self.fit(self.preprocessor.select(rows))
+
+    def fit(self, prepared: DataPreprocessor) -> Market:
+        """Fit the market of some of the products; those for which that fails are left out, unless all are."""
+        count = len(self.preprocessor.names)
+        part = "" if len(prepared.names) == count else f" of {len(prepared.names):,} of {count:,} products"
+        with stage(f"fitting the market{part}"):
+            priors = [None if self.pool is None else self.pool.prior(name) for name in prepared.names]
             settings = self.market_config, self.cost, self.seed
-            market = fit_market(self.preprocessor, *settings, True, priors, self.stocks, self.spread)
-        lost = {*self.preprocessor.names} - {*market.preprocessor.names}
-        self.leave_out(dict.fromkeys(lost, "its market cannot be fitted"))
-        self.preprocessor = market.preprocessor
+            market = fit_market(prepared, *settings, True, priors, self.stocks, self.spread)
+        if lost := {*prepared.names} - {*market.preprocessor.names}:
+            self._drop(dict.fromkeys(lost, "its market cannot be fitted"))
         return market
+
+    def _drop(self, failed: Mapping[str, str]) -> None:
+        """Leave products out, and their histories as well."""
+        self.leave_out(failed)
+        rows = [row for row, name in enumerate(self.preprocessor.names) if name not in failed]
+        self.preprocessor = self.preprocessor.select(rows)
+        self.release()
+
+    def release(self) -> None:
+        """Free the fitted markets and all that training made of them."""
+        for name in ("market", "sample", "dynamics"):
+            self.__dict__.pop(name, None)
+        self.collector = self.simulator = self._plan = self._benchmark = None
 
     def leave_out(self, failed: Mapping[str, str]) -> None:
         """Go on without products for which a computation failed, given with the reason, and say so once."""
@@ -176,16 +205,12 @@ class PricingDataModule(ReplayDataModule):
 
     @cached_property
     def dynamics(self) -> Dynamics:
-        """Market with reward and guardrails, on the trainer's device."""
-        return self._build_dynamics(self.device)
+        """The sample's market with reward and guardrails, on the trainer's device."""
+        return self.build_dynamics(self.sample.to(self.device))
 
-    @property
-    def dynamics_on_cpu(self) -> Dynamics:
-        """The same on the CPU, for advice."""
-        return self.dynamics if self.device.type == "cpu" else self._build_dynamics(torch.device("cpu"))
-
-    def _build_dynamics(self, device: torch.device) -> Dynamics:
-        return Dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
+    def build_dynamics(self, market: Market) -> Dynamics:
+        """Return a market with reward and guardrails."""
+        return Dynamics(market, self.reward, self.guardrails, self.env_config)
 
     def setup(self, stage: str) -> None:
         """Read the file before training starts; without a file, all stages but ``fit`` use the checkpoint's history."""
@@ -195,26 +220,38 @@ class PricingDataModule(ReplayDataModule):
 
     def build_env(self, num_envs: int | None = None) -> PricingVectorEnv:
         """Return a vector env whose rows, ``num_envs`` by default, start on training days, each in a posterior draw."""
-        rows = num_envs or self.num_envs
-        return PricingVectorEnv(rows, self.dynamics.market, self.reward, self.guardrails, self.env_config)
+        return PricingVectorEnv(num_envs or self.num_envs, self.dynamics)
 
     def build_differentiable_env(self, step_discount: float) -> DifferentiableMarket:
         """Return `GRADIENT_ROWS` rows of the market for gradients."""
         return DifferentiableMarket(self.dynamics, GRADIENT_ROWS, step_discount)
 
-    def plan(self, step_discount: float, dynamics: Dynamics | None = None) -> DynamicPlan:
-        """Return the plan of a market, that of training if absent, for the discount of one decision, solved once."""
-        dynamics = dynamics or self.dynamics
+    def plan(self, step_discount: float) -> DynamicPlan:
+        """Return the plan of the products trained on, for the discount of one decision, solved once."""
+        dynamics = self.dynamics
         if self._plan is None or self._plan.dynamics is not dynamics:
             with stage("planning the prices"):
                 self._plan = plan_dynamically(dynamics, step_discount)
         return self._plan
 
-    def benchmark(
-        self, learner: Algorithm, share: tuple[int, int] = (0, 1), dynamics: Dynamics | None = None
-    ) -> PlanBenchmark:
+    def plan_sample(self, step_discount: float) -> None:
+        """Plan the products to train on; those for which that fails are left out, unless all are."""
+        try:
+            self.plan(step_discount)
+        except Exception:
+            rows = range(self.sample.num_products)
+            alone = [self.build_dynamics(self.sample.select([row])) for row in rows]
+            found = self.spread(partial(plan_dynamically, step_discount=step_discount), alone)
+            names = self.sample.preprocessor.names
+            failed = {name: repr(item) for name, item in zip(names, found, strict=True) if isinstance(item, Exception)}
+            if len(failed) in (0, len(self.preprocessor.names)):
+                raise
+            self._drop(failed)
+            self.plan_sample(step_discount)
+
+    def benchmark(self, learner: Algorithm, share: tuple[int, int] = (0, 1)) -> PlanBenchmark:
         """Return the plan with its rewards, or a share of them, for the learner's discount."""
-        plan = self.plan(learner.step_discount, dynamics)
+        plan = self.plan(learner.step_discount)
         if self._benchmark is None or self._benchmark.plan is not plan or self._benchmark.share != share:
             self._benchmark = PlanBenchmark(plan, learner.step_discount, share)
         return self._benchmark
@@ -276,8 +313,8 @@ class PricingDataModule(ReplayDataModule):
             self.evidence = {name: NO_EVIDENCE._replace(group=group) for name, group in groups.items()}
             self.evidence |= {name: Evidence(*item) for name, item in stored.items()}
         self.backtests = None
-        for name in ("market", "dynamics", "pool"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("pool", None)
+        self.release()
 
     def check_products(self, trained: Sequence[str], present: Sequence[str] = ()) -> None:
         """Raise a ``UsageError`` if limits or costs name products that neither training nor the present file has."""
@@ -308,15 +345,15 @@ class PricingDataModule(ReplayDataModule):
 
     @cached_property
     def _history(self) -> History:
+        """The file as it is, read once, whether or not a checkpoint follows."""
+        assert self.path is not None
         with stage("reading the history"):
-            if self.path is None:
-                return simulated_history(self.seller, self.reading)
             return read_history(self.path, self.reading)
 
     def _read(self) -> History:
-        history = self._history
         if self.path is None:
-            return history
+            return simulated_history(self.seller, self.reading)
+        history = self._history
         self.problems = history.problems
         self.found_currency = history.currency
         self._check_currency(str(list_sources(self.path)[0]))

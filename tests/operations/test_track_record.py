@@ -13,6 +13,7 @@ from pricerl.advice.sentences.grounds import track_lines
 from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import TrackRecord
 from pricerl.formatting import PLAIN
+from pricerl.operations.log.decision_log import by_product
 from pricerl.operations.track_record import advised_low, find_own_prices, find_predictions, keep_record
 
 Z = 1.6449
@@ -157,7 +158,7 @@ ADVISED = [_day(str(np.datetime64("2025-02-05") + day), 11.0) for day in range(2
 
 
 def test_a_week_or_more_at_advised_prices_is_the_models_doing(followed: ProductHistory) -> None:
-    own = find_own_prices([_entry(1, "2025-02-04", *ADVISED)], followed)
+    own = find_own_prices(by_product([_entry(1, "2025-02-04", *ADVISED)]), followed)
     assert own is not None
     np.testing.assert_array_equal(np.flatnonzero(own), np.arange(30, 38))  # after the price of 11.50, six days only
 
@@ -165,7 +166,7 @@ def test_a_week_or_more_at_advised_prices_is_the_models_doing(followed: ProductH
 def test_days_without_sales_on_record_are_not_own_and_end_no_run(followed: ProductHistory) -> None:
     observed = followed.observed.copy()
     observed[33] = False
-    own = find_own_prices([_entry(1, "2025-02-04", *ADVISED)], replace(followed, observed=observed))
+    own = find_own_prices(by_product([_entry(1, "2025-02-04", *ADVISED)]), replace(followed, observed=observed))
     assert own is not None
     np.testing.assert_array_equal(np.flatnonzero(own), [30, 31, 32, 34, 35, 36, 37])
 
@@ -182,4 +183,4 @@ def test_days_without_sales_on_record_are_not_own_and_end_no_run(followed: Produ
     ids=["no log", "a person's order", "another product", "another price", "six days"],
 )
 def test_other_prices_are_not_the_models(entries: list[dict[str, Any]], followed: ProductHistory) -> None:
-    assert find_own_prices(entries, followed) is None
+    assert find_own_prices(by_product(entries), followed) is None

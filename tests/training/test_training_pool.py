@@ -15,6 +15,7 @@ from pricerl.market.fitting import find_pool
 from pricerl.operations.engine import Engine
 from pricerl.runs.tree_file import read_tree, write_tree
 from pricerl.simulation.seller import SellerConfig, simulate
+from pricerl.training import pricing_data
 from pricerl.training.pricing_data import PricingDataModule
 
 MARKET = DemandConfig(num_draws=8)
@@ -50,6 +51,22 @@ def test_one_product_of_a_catalogue_gets_the_market_of_the_catalogue(
     own, known = gathered.prior(name), trained.pool.prior(name)
     assert own is not None and known is not None
     np.testing.assert_allclose(own.normal, known.normal, rtol=1e-12)
+
+
+def test_training_sees_a_sample_that_stays_when_others_come_and_go(
+    table: pd.DataFrame, trained: PricingDataModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = trained.preprocessor.names
+    assert trained.sample is trained.market
+    monkeypatch.setattr(pricing_data, "MOST_TRAINED", 4)
+    data = PricingDataModule(trained.path, market=MARKET)
+    sample = data.sample
+    drawn = sample.preprocessor.names
+    assert len(drawn) == 4 and data.dynamics.market.num_products == 4 and "market" not in vars(data)
+    torch.testing.assert_close(sample.log_curves, trained.market.select([*map(names.index, drawn)]).log_curves)
+    path = tmp_path / "fewer.csv"
+    table[table["Product"].isin([*drawn, *names[:2]])].to_csv(path, index=False)
+    assert PricingDataModule(str(path), market=MARKET).sample.preprocessor.names == drawn
 
 
 def test_without_enough_products_a_checkpoint_holds_no_evidence() -> None:

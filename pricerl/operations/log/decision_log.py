@@ -13,7 +13,7 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -61,6 +61,14 @@ class Log(NamedTuple):
         return next((entry["id"] for entry in self.entries if entry["hash"].startswith(digits)), None)
 
 
+def by_product(entries: Iterable[Entry]) -> dict[str | None, list[Entry]]:
+    """Return the entries of each product, in their order; those of none under None."""
+    found: dict[str | None, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.get("product"), []).append(entry)
+    return found
+
+
 Drafts = Sequence[Entry] | Callable[[Sequence[Entry]], Sequence[Entry]]
 """Entries without number and hashes, or a function that makes them from the entries of the log."""
 
@@ -102,14 +110,20 @@ def _never_existed(path: Path) -> bool:
     return True
 
 
+_BEFORE: list[tuple[int, bytes, Sequence[Entry]]] = [(0, hashlib.sha256().digest(), ())]
+"""Size and hash of the lines that this process checked last, with their entries: lines are checked once."""
+
+
 def _check(content: bytes, path: Path) -> Log:
     """Check every complete line of a log, name the first wrong one, and compare the rest with the head."""
-    *lines, torn = content.split(b"\n")
-    entries: list[Entry] = []
+    size, digest, checked = _BEFORE[-1]
+    known = hashlib.sha256(memoryview(content)[:size]).digest() == digest
+    *lines, torn = content[size if known else 0 :].split(b"\n")
+    entries = [*checked] if known else []
     collects = gc.isenabled()
     gc.disable()  # it would take most of the time, and find nothing
     try:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(lines, len(entries) + 1):
             entry, problem = _examine(line, number, _last_hash(entries))
             if problem:
                 remedy = "restore the file from a copy, or move it and its head away to start a new one"
@@ -118,6 +132,8 @@ def _check(content: bytes, path: Path) -> Log:
     finally:
         if collects:
             gc.enable()
+    whole = len(content) - len(torn)
+    _BEFORE[:] = [(whole, hashlib.sha256(memoryview(content)[:whole]).digest(), entries)]
     check_head(path, entries)
     return Log(entries, torn)
 
@@ -153,18 +169,19 @@ def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[E
             drafts = [repair, *drafts]
         entries: list[Entry] = []
         previous = log.head.hash
+        lines: list[str] = []
         for number, draft in enumerate(drafts, len(log.entries) + 1):
             entry = {**draft, "format": FORMAT, "id": number, "previous": previous}
             previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
             entries.append({**entry, "hash": previous})
-            check_entry(parse_entry(canonical(entries[-1]).encode()))
+            lines.append(f"{canonical(entries[-1])}\n")
+            check_entry(parse_entry(lines[-1].encode()))
         after = Log([*log.entries, *entries], b"")
         show = None if publish is None else publish(after)
         if not head_path(path).exists():  # a first entry that promises a head has one, whatever happens
             with moving_head(path, log.head):
                 pass
-        text = "".join(f"{canonical(entry)}\n" for entry in entries)
-        _write_whole(path, file, file.tell() - len(log.torn), text, after.head)
+        _write_whole(path, file, file.tell() - len(log.torn), "".join(lines), after.head)
         try:
             sync_folder(path.parent)
             if show is not None:

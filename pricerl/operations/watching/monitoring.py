@@ -15,7 +15,7 @@ from pricerl.errors import DataError
 from pricerl.formatting import plural
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
-from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.track_record import find_own_prices, find_predictions, keep_record
 from pricerl.operations.watching.monitor_document import Finding, Kept, Monitor, WatchedProduct
 from pricerl.operations.watching.new_days import NewDays, WatchSettings, check_age, check_delay, check_product
@@ -67,7 +67,7 @@ def trained_history(run: Run, checkpoint: Checkpoint, entries: Sequence[Entry]) 
     """
     state = preprocessor_state(run, checkpoint)
     trained = DataPreprocessor.from_state_dict(state) if "products" in state else _cut_trained(run, state)
-    return trained.mark_own_prices(partial(find_own_prices, entries))
+    return trained.mark_own_prices(partial(find_own_prices, by_product(entries)))
 
 
 def _cut_trained(run: Run, state: Mapping[str, Any]) -> DataPreprocessor:
