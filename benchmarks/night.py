@@ -37,14 +37,14 @@ DAYS = 365
 NEW = 0.02
 """Share of products with new rows."""
 STAGES = {
-    "read": (pricing_data.PricingDataModule, "load_state_dict"),
+    "read": (pricing_data, "read_history"),
     "log": (shop, "read_log"),
     "hash": (advise, "find_bases"),
     "compare": (advise, "find_unchanged"),
     "advise": (advise, "make_advice"),
     "record": (shop.Shop, "record"),
 }
-"""Functions whose CPU time is measured; reading includes features, recording the writing of the files."""
+"""Functions whose CPU time is measured; recording includes the writing of the files."""
 
 
 @contextlib.contextmanager

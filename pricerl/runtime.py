@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import warnings
 from collections.abc import Callable
@@ -86,6 +88,12 @@ def keep_freed_memory() -> None:
     costs no memory; other C libraries ignore it.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)
+
+
+def return_freed_memory() -> None:
+    """Return the memory of freed objects to the system, where the C library can."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _cpu_flags() -> list[str]:

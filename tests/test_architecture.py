@@ -43,11 +43,11 @@ MAY_IMPORT = {
 MAX_FILES = 12
 MAX_FILE_LINES = 400
 MAX_FOLDER_LINES = {
-    ".": 1308,
-    "advice": 1365,
+    ".": 1316,
+    "advice": 1413,
     "advice/report": 935,
     "advice/sentences": 836,
-    "cli": 3024,
+    "cli": 3029,
     "data": 1356,
     "data/cleaning": 1490,
     "data/reading": 1998,
@@ -63,13 +63,13 @@ MAX_FOLDER_LINES = {
     "guardrails": 1542,
     "market": 1340,
     "market/demand": 2357,
-    "operations": 2141,
-    "operations/log": 1087,
+    "operations": 2143,
+    "operations/log": 1089,
     "operations/watching": 910,
     "runs": 1040,
     "sac": 1675,
     "simulation": 381,
-    "training": 2342,
+    "training": 2348,
     "training/callbacks": 520,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,8 +74,26 @@ class ReportConfig:
     """Write the tables into ``advice.xlsx``, too (extra ``excel``). The same as ``--excel``."""
 
 
+class StoredAdvice(NamedTuple):
+    """A product of an ``advice.json``, whose advice stands."""
+
+    text: memoryview
+    """Its line of the file, which stays on the disk."""
+    changes: Record
+    """Values that are other ones today, by key."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the product's record."""
+        return {**msgspec.json.decode(self.text), **self.changes}
+
+    def to_json(self) -> bytes:
+        """Return its line."""
+        known = msgspec.json.decode(self.text, type=dict[str, msgspec.Raw])
+        return msgspec.json.encode({**known, **self.changes}) if self.changes else bytes(self.text)
+
+
 def render_files(
-    products: Iterable[Record],
+    products: Iterable[Record | StoredAdvice],
     about: About,
     formatter: Formatter,
     problems: Sequence[Problem] = (),
@@ -89,15 +108,17 @@ def render_files(
     rows = []
     orders = []
     yield TABLE, f"{COLUMNS}\n"
-    yield DOCUMENT, f'{_json_of(head, 0)[:-2]},\n  "products": ['
-    for item in products:
+    yield DOCUMENT, f'{_json_of(head)[:-1]}, "products": ['
+    for given in products:
+        yield DOCUMENT, ",\n" if len(work) else "\n"
+        yield DOCUMENT, given.to_json() if isinstance(given, StoredAdvice) else _json_of(given)
+        item = given.to_dict() if isinstance(given, StoredAdvice) else given
         yield TABLE, csv_text(day_rows(item, formatter))
-        yield DOCUMENT, f"{',' if len(work) else ''}\n    {_json_of(item, 4)}"
         work.add(item)
         rows.append(flat_row(item))
         if item["stock"] is not None:
             orders.append((item["product"], item["stock"]["orders"]))
-    yield DOCUMENT, "\n  ]\n}\n"
+    yield DOCUMENT, "\n]}\n"
     yield from render_pages(head, work)
     yield PARQUET, render_parquet(rows, problems)
     if problems:
@@ -106,10 +127,9 @@ def render_files(
         yield REORDERS, _render_reorders(orders)
 
 
-def _json_of(record: Mapping[str, Any], margin: int) -> str:
-    """Return JSON whose lines but the first have a left margin."""
-    text = msgspec.json.format(json.dumps(record, ensure_ascii=False, allow_nan=False, default=float), indent=2)
-    return text.replace("\n", "\n" + " " * margin)
+def _json_of(record: Record) -> str:
+    """Return JSON in one line."""
+    return json.dumps(record, ensure_ascii=False, allow_nan=False, default=float)
 
 
 def _render_reorders(planned: Sequence[tuple[str, Sequence[Any]]]) -> str:
@@ -151,7 +171,40 @@ def check_folder(folder: Path, role: str = "") -> None:
 def read_advice(folder: Path) -> dict[str, Any] | None:
     """Return the ``advice.json`` of a folder; None if it is missing, damaged, or of another format."""
     try:
-        document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+        document = msgspec.json.decode((folder / DOCUMENT).read_bytes())
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) and document.get("format") == FORMAT else None
+
+
+class Stored(msgspec.Struct):
+    """Values of stored advice that are compared with the log and the history."""
+
+    product: str
+    days: list[dict[str, Any]]
+    alarm: Any
+    stock: Any
+    data_quality: dict[str, Any]
+    account: Any
+
+
+def read_stored(folder: Path) -> tuple[dict[str, Any], list[tuple[Stored, memoryview]]]:
+    """Return the head of a folder's ``advice.json``, and of each product the start and its line; else none of both.
+
+    The lines are read from the disk when they are needed, so that memory does not grow with them.
+    """
+    decoder = msgspec.json.Decoder(Stored)
+    found = []
+    try:
+        with (folder / DOCUMENT).open("rb") as file:
+            content = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+            head = json.loads(file.readline() + b"]}")
+            at = file.tell()
+            for line in file:
+                text = content[at : at + len(line.rstrip(b",\n"))]
+                at += len(line)
+                if line != b"]}\n":
+                    found.append((decoder.decode(text), text))
+    except (OSError, ValueError):
+        return {}, []
+    return (head, found) if head.get("format") == FORMAT else ({}, [])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pricerl.advice.block import block_lines, plan_lines, wrapped
-from pricerl.advice.files import About, AdviceFiles, render_files
+from pricerl.advice.files import About, AdviceFiles, StoredAdvice, render_files
 from pricerl.advice.report.view import View
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences import grounds
@@ -177,11 +177,10 @@ def make_advice(
     return Advised(advice, drafts, scores, notes)
 
 
-def deliver(run: Run) -> tuple[Sequence[ProductAdvice | Record], AdviceFiles, Shop, str]:
+def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFiles, Shop, str]:
     """Advise on the products about which something is new, record the advice on all, and publish its files.
 
-    Return the advice on all products, its files, the shop after it, and a sentence about the log entries. Products
-    whose advice stands are entries of ``advice.json``.
+    Return the advice on all products, its files, the shop after it, and a sentence about the log entries.
     """
     from pricerl.cli.train import remove_old_generations  # imports Lightning
     from pricerl.operations.tracking import track_advice
@@ -192,13 +191,14 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | Record], AdviceFiles, Sh
     bases = find_bases(run, origin)
     kept = find_unchanged(run, shop, origin, bases)
     rows = [row for row, name in enumerate(bases) if name not in kept]
+    run.module.trainer = run.data.trainer = None  # it holds env and buffer
     run.pricing.release()
     advised = make_advice(run, entries, find_backtests(run) if rows else {}, rows, origin)
     if kept:
         print_notes([f"nothing is new for {len(kept):,} of {plural(len(bases), 'product')}: the last advice stands"])
     else:
         keep_backtests(run, advised.backtests)
-    decided: dict[str, tuple[ProductAdvice | Record, Entry]] = {**kept}
+    decided: dict[str, tuple[ProductAdvice | StoredAdvice, Entry]] = {**kept}
     for item, draft in zip(advised.advice, advised.drafts, strict=True):
         decided[item.product] = item, {**draft, "basis": bases[item.product]}
     products, drafts = zip(*(decided[name] for name in bases if name in decided), strict=True)
@@ -277,13 +277,13 @@ def print_advice(run: Run) -> int:
     return EXIT_NOT_ENOUGH_EVIDENCE if unclear else EXIT_OK
 
 
-def records_of(products: Iterable[ProductAdvice | Record]) -> Iterator[Record]:
-    """Yield entries of ``advice.json``, from new advice and from the entries of one that stands."""
-    return (item.to_dict() if isinstance(item, ProductAdvice) else item for item in products)
+def records_of(products: Iterable[ProductAdvice | StoredAdvice]) -> Iterator[Record]:
+    """Yield the records of ``advice.json``."""
+    return (item.to_dict() for item in products)
 
 
 def _renderer(
-    run: Run, products: Sequence[ProductAdvice | Record], origin: Entry, head: Head
+    run: Run, products: Sequence[ProductAdvice | StoredAdvice], origin: Entry, head: Head
 ) -> Callable[[], Iterator[tuple[str, str | bytes]]]:
     """Return a function that renders the files of an advice."""
     data = run.pricing
@@ -297,7 +297,12 @@ def _renderer(
         today=origin["today"],
         decision_log={"entries": head.entries, "hash": head.hash},
     )
-    return lambda: render_files(records_of(products), about, run.formatter, data.problems)
+    return lambda: render_files(
+        (item if isinstance(item, StoredAdvice) else item.to_dict() for item in products),
+        about,
+        run.formatter,
+        data.problems,
+    )
 
 
 def _evidence(product: Record, f: Formatter) -> list[str]:

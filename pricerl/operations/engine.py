@@ -22,7 +22,7 @@ from loky import ProcessPoolExecutor
 from pricerl.errors import InterruptedRunError, UsageError, did_you_mean, import_extra
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.runs.run_log import logger
-from pricerl.runtime import MatmulPrecision, claim_compute, usable_cores
+from pricerl.runtime import MatmulPrecision, claim_compute, return_freed_memory, usable_cores
 
 if TYPE_CHECKING:
     from pricerl.training.run import Run
@@ -151,7 +151,9 @@ def attempt(
     """Return a function's result for each item, or its exception; one that takes `MOST_SECONDS` is interrupted."""
     if prepare is not None:
         prepare()
-    return [_limited(function, item) for item in items]
+    results = [_limited(function, item) for item in items]
+    return_freed_memory()
+    return results
 
 
 def _limited(function: Callable[[Item], Result], item: Item) -> Result | Exception:

@@ -149,6 +149,10 @@ class SACModule(OffPolicyModule):
             self._data.simulator = self.agent.env
         super().on_train_start()
 
+    def on_fit_end(self) -> None:
+        """Let go of the market."""
+        self.agent.env = None
+
     def make_update(self, wrap: Wrap) -> Update:
         """Return the same update as a function that compiles as a whole, or in the parts between messages of ranks."""
         optimizers = Optimizers(*self.trainer.optimizers)  # type: ignore[arg-type]  # those of `configure_optimizers`

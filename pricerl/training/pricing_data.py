@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -189,6 +190,7 @@ class PricingDataModule(ReplayDataModule):
         for name in ("market", "sample", "dynamics"):
             self.__dict__.pop(name, None)
         self.collector = self.simulator = self._plan = self._benchmark = None
+        gc.collect()  # trainer and module refer to each other
 
     def leave_out(self, failed: Mapping[str, str]) -> None:
         """Go on without products for which a computation failed, given with the reason, and say so once."""

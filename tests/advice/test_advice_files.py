@@ -103,11 +103,21 @@ def test_the_flat_table_has_a_row_per_product_and_the_problems_of_those_that_wer
     ]
 
 
-def test_the_document_is_json_of_two_spaces_whatever_its_texts_hold(outputs: Path) -> None:
-    text = (outputs / "advice.json").read_text(encoding="utf-8")
-    assert json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n" == text
-    record = {"name": "line\u2028 break\x85\n", "list": [1e-7, {"a": None}]}
-    assert files._json_of(record, 4) == json.dumps(record, indent=2, ensure_ascii=False).replace("\n", "\n    ")
+def test_the_document_has_a_line_per_product_whatever_its_texts_hold(outputs: Path, tmp_path: Path) -> None:
+    head, line, end = (outputs / "advice.json").read_bytes().splitlines()
+    assert json.loads(head + b"]}")["format"] == files.FORMAT and end == b"]}"
+    (product,) = read_outputs(outputs)[1]
+    assert json.loads(line) == product
+    odd = {**product, "product": "line\u2028 break\x85\n", "reason": 'say "[\n]}"'}
+    pieces = files.render_files([product, odd], files.About("seller.csv", "profit"), PLAIN)
+    text = "".join(piece for name, piece in pieces if name == "advice.json" and isinstance(piece, str))
+    (tmp_path / "advice.json").write_text(text, encoding="utf-8", newline="")
+    known, stored = files.read_stored(tmp_path)
+    assert {**known, "products": [product, odd]} == files.read_advice(tmp_path)
+    assert [item.product for item, _ in stored] == [product["product"], odd["product"]]
+    same, other = (files.StoredAdvice(stored[at][1], changes) for at, changes in enumerate(({}, {"alarm": "now"})))
+    assert same.to_dict() == json.loads(same.to_json()) == product
+    assert other.to_dict() == json.loads(other.to_json()) == {**odd, "alarm": "now"}
 
 
 def test_the_pages_are_those_of_the_document_alone(outputs: Path) -> None:

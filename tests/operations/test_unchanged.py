@@ -9,9 +9,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
 
+from pricerl.advice.files import Stored
 from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.operations.log import unchanged
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
@@ -160,9 +162,10 @@ def test_a_new_week_of_the_quarter_and_a_new_quarter_are_computed(shop: Path) ->
 @pytest.mark.parametrize("damage", ['{"format": 5}', "[]", "", None])
 def test_a_published_document_that_is_damaged_or_not_of_the_log_is_not_trusted(shop: Path, damage: str | None) -> None:
     path = shop / "checkpoints/shop/advice.json"
-    document = json.loads(path.read_text(encoding="utf-8"))
-    document["products"][0]["days"][0]["recommended_price"] += 0.01
-    path.write_text(json.dumps(document) if damage is None else damage, encoding="utf-8")
+    head, first, *others = path.read_text(encoding="utf-8").splitlines()
+    product = json.loads(first[:-1])
+    product["days"][0]["recommended_price"] += 0.01
+    path.write_text("\n".join([head, f"{json.dumps(product)},", *others, ""]) if damage is None else damage)
     predict(shop, LAST + timedelta(days=2))
     assert kept(shop) == (set(NAMES) - {NAMES[0]} if damage is None else set())
 
@@ -170,12 +173,12 @@ def test_a_published_document_that_is_damaged_or_not_of_the_log_is_not_trusted(s
 def test_an_advice_outlasts_the_days_of_a_week_of_its_quarter() -> None:
     account = {"opened": "2025-03-31", "price": 10.0}
     advice = {"account": {"account": account, "days_left": 80}}
-    calm = {"alarm": None, "stock": None}
+    calm = Stored("mug", [], None, None, {}, None)
     last = date(2025, 3, 31) + timedelta(days=DAYS_PER_QUARTER - 78)
     lasts = unchanged._outlasts
     assert lasts(advice, calm, last) and not lasts(advice, calm, last + timedelta(days=1))
     short = {"account": {"account": account, "days_left": 35}}
     assert lasts(short, calm, date(2025, 6, 29)) and not lasts(short, calm, date(2025, 6, 30))
     assert lasts({}, calm, date(2025, 6, 30))
-    assert not lasts(advice, {**calm, "alarm": {"days": 3}}, last)
-    assert not lasts(advice, {**calm, "stock": {"orders": []}}, last)
+    assert not lasts(advice, msgspec.structs.replace(calm, alarm={"days": 3}), last)
+    assert not lasts(advice, msgspec.structs.replace(calm, stock={"orders": []}), last)

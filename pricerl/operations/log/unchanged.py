@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from pricerl.advice.files import read_advice
+from pricerl.advice.files import Stored, StoredAdvice, read_stored
 from pricerl.decide.account import counted_days, days_left
 from pricerl.decide.standing import Account
 from pricerl.evaluation.backtest import tested_products
@@ -26,7 +26,7 @@ from pricerl.operations.shop import Shop
 if TYPE_CHECKING:
     from pricerl.training.run import Run
 
-Kept = tuple[dict[str, Any], Entry]
+Kept = tuple[StoredAdvice, Entry]
 """Advice that stands: the product's record in ``advice.json``, and its entry for the log."""
 
 
@@ -59,9 +59,9 @@ def find_bases(run: Run, origin: Entry) -> dict[str, str]:
 
 def find_unchanged(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]) -> dict[str, Kept]:
     """Return the advice of a ``predict`` that stands, by product."""
-    document = read_advice(shop.home) or {} if run.command == "predict" else {}
-    records = {item["product"]: item for item in document.get("products", ())}
-    seen = (document.get("decision_log") or {}).get("entries", 0)
+    head, stored = read_stored(shop.home) if run.command == "predict" else ({}, [])
+    records = {record.product: (record, text) for record, text in stored}
+    seen = (head.get("decision_log") or {}).get("entries", 0)
     touched = {entry.get("product") for entry in shop.log.entries[seen:] if entry["kind"] != ADVICE}
     touched |= {name for relation in run.pricing.guardrails.related for name in relation.products}
     ends: dict[str, str] = {}
@@ -73,27 +73,29 @@ def find_unchanged(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]
         advice = shop.newest.get(name, {})
         if name in touched or name not in records or (advice.get("seen"), advice.get("basis")) != (seen, bases[name]):
             continue
-        record = {**records[name]}
-        record["data_quality"] = {**record["data_quality"], "notes": list(report.notes)}  # some are about the file
+        record, text = records[name]
         passed = max(date.fromisoformat(origin["today"]), product.next_day) - timedelta(days=product.step_days)
         lasts = ends.get(name, "") < advice["days"][0]["date"] and _outlasts(advice, record, passed)
         if (lasts or advice["today"] == origin["today"]) and _agree(advice, record):
-            found[name] = _take_over(advice, record, origin, passed)
+            own, changes = _take_over(advice, record, origin, passed)
+            if record.data_quality["notes"] != list(report.notes):  # some are about the file
+                changes["data_quality"] = {**record.data_quality, "notes": list(report.notes)}
+            found[name] = StoredAdvice(text, changes), own
     return found
 
 
-def _agree(advice: Entry, record: Mapping[str, Any]) -> bool:
+def _agree(advice: Entry, record: Stored) -> bool:
     """Return whether a record has the prices of a log entry, which is not the first after their unit changed."""
-    prices = [(day["date"], day["recommended_price"]) for day in record["days"]]
+    prices = [(day["date"], day["recommended_price"]) for day in record.days]
     return prices == [(day["date"], day["price"]) for day in advice["days"]] and "restarts" not in advice
 
 
-def _outlasts(advice: Entry, record: Mapping[str, Any], passed: date) -> bool:
+def _outlasts(advice: Entry, record: Stored, passed: date) -> bool:
     """Return whether an advice without an order is the same on a later day, given the last one that has passed.
 
     The day counts for the quarter's account alone, and that in whole weeks.
     """
-    if record["alarm"] or record["stock"]:
+    if record.alarm or record.stock:
         return False
     if not (plan := advice.get("account")):
         return True
@@ -101,13 +103,13 @@ def _outlasts(advice: Entry, record: Mapping[str, Any], passed: date) -> bool:
     return left > 0 and counted_days(left) == counted_days(plan["days_left"])
 
 
-def _take_over(advice: Entry, record: dict[str, Any], origin: Entry, passed: date) -> Kept:
-    """Return a record and an entry with today's origin and account; the entry names the advice that was computed."""
+def _take_over(advice: Entry, record: Stored, origin: Entry, passed: date) -> tuple[Entry, dict[str, Any]]:
+    """Return an entry with today's origin and account, which names the advice that was computed, and what changes."""
     own = {name: value for name, value in advice.items() if name not in ("format", "id", "previous", "hash")}
     own |= {**stamp(ADVICE, "pricerl", advice["reason"]), **origin, "terms": advice["terms"]}
     own["kept"] = advice.get("kept") or advice["id"]
     if plan := advice.get("account"):
         left = {"days_left": days_left(Account(**plan["account"]), passed)}
         own["account"] = {**plan, **left}
-        record["account"] = {**record["account"], **left}
-    return record, own
+        return own, {"account": {**record.account, **left}}
+    return own, {}
