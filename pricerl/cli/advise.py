@@ -19,7 +19,7 @@ from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
 from pricerl.advice.what_if import answer_lines, ask
 from pricerl.cli.decisions import outbox_lines
-from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_file, with_first, with_tables
+from pricerl.cli.usage import Parser, add_files, option_words, with_file, with_first, with_tables
 from pricerl.data.reading.problems import list_names
 from pricerl.env.product import Product
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS
@@ -31,7 +31,7 @@ from pricerl.operations.backtests import BacktestTask, backtest_task, find_backt
 from pricerl.operations.catalogue import Advised, advise_chunks, split
 from pricerl.operations.engine import CHUNK, Engine, attempt
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head
-from pricerl.operations.log.orders import doubt_price
+from pricerl.operations.log.orders import doubt_price, positive_price
 from pricerl.operations.log.provenance import describe_origin, shorten
 from pricerl.operations.log.unchanged import find_bases, find_unchanged
 from pricerl.operations.shop import Prepared, Shop, choose_product, day_of

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.advice.exports import PRICES
-from pricerl.cli.usage import Parser, add_author_options, positive_price, with_first
+from pricerl.cli.usage import Parser, add_author_options, with_first
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter
-from pricerl.guardrails.limits_in_force import refuse_price
-from pricerl.operations.log import orders
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
-from pricerl.operations.outbox import first_change, last_day_of, limits_of
-from pricerl.operations.shop import Shop, choose_product, read_day
+from pricerl.operations.log import drafts, orders
+from pricerl.operations.log.decision_log import LOG_FILE
+from pricerl.operations.shop import Shop, choose_product
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
 from pricerl.runs.run_log import write_run_log
@@ -37,20 +33,11 @@ def resume(words: Sequence[str]) -> int:
     """End an override or a pause before its last day; the model decides again from the next advice on."""
     options = _author_parser("resume", resume.__doc__).parse_args(words)
     shop = shop_of(options)
-    (*_, entry), after = shop.record(lambda shop: [_draft_resumption(shop, options)])
+    said = (options.product, options.by, options.reason)
+    (*_, entry), after = shop.record(lambda shop: [drafts.draft_resumption(shop, *said)])
     done = f"{shown(entry['product'])}: the order of entry {entry['ends']} has ended (entry {entry['id']} of "
     write_lines([f"{done}{shop.log_path})", "the next advice follows the model again", *outbox_lines(after)])
     return EXIT_OK
-
-
-def _draft_resumption(shop: Shop, options: argparse.Namespace) -> Entry:
-    """Draft the end of the order in force on a product."""
-    advice = shop.advice_on(options.product)
-    given = shop.orders_on(advice["product"])
-    order = next((order for order in reversed(given) if order.status in ("active", "refused")), None)
-    if order is None:
-        raise UsageError(f"no override, pause or price test of {shown(advice['product'])} is in force (see history)")
-    return _stamp(orders.RESUME, options) | {"product": advice["product"], "ends": order.id}
 
 
 def approve(words: Sequence[str]) -> int:
@@ -59,7 +46,8 @@ def approve(words: Sequence[str]) -> int:
     parser.add_argument("id", nargs="?", type=int, help="entry to approve; the product's last advice if absent")
     options = parser.parse_args(words)
     shop = shop_of(options)
-    (*_, entry), after = shop.record(lambda shop: [_draft_approval(shop, options)])
+    said = (options.by, options.reason)
+    (*_, entry), after = shop.record(lambda shop: [drafts.draft_approval(shop, options.product, options.id, *said)])
     name = shown(entry["product"])
     price = entry["price"]
     advice = shop.log.entries[entry["approves"] - 1]
@@ -70,34 +58,6 @@ def approve(words: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def _draft_approval(shop: Shop, options: argparse.Namespace) -> Entry:
-    """Draft the approval of the newest advice on a product."""
-    if options.id is None:
-        advice = shop.advice_on(options.product)
-    else:
-        advice = find_advice(shop.log.entries, options.id)
-        newest = shop.newest.get(advice["product"])
-        if newest is None or newest["id"] != advice["id"]:
-            instead = f"the newest is entry {newest['id']}" if newest else "it is not in force"
-            raise UsageError(f"entry {advice['id']} is not the newest advice on {shown(advice['product'])}; {instead}")
-    change = first_change(advice)
-    name = f"entry {advice['id']}"
-    if change is None:
-        raise UsageError(f"{name} keeps the price at {advice['current_price']:g}: nothing to approve")
-    if last_day_of(advice) < shop.today.isoformat():
-        raise UsageError(f"{name} covers the days until {last_day_of(advice)}; run predict with a fresh file first")
-    for entry in shop.log.entries:
-        if entry.get("approves") == advice["id"]:
-            raise UsageError(f"{name} was approved before, by {shown(entry['actor'])} ({entry['time']})")
-    order = shop.order_on(advice["product"])
-    if order is not None and order.id not in (advice.get("order"), advice.get("test")):
-        price = "keeps the price" if order.price is None else f"of {order.price:g}"
-        rule = f"the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes precedence"
-        raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
-    about = {"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]}
-    return _stamp(orders.APPROVAL, options) | about
-
-
 def _author_parser(command: str, purpose: str | None, needs_reason: bool = False) -> Parser:
     """Return a parser of the options of a decision: run, product, reason and author."""
     parser = Parser(prog=f"pricerl {command}", description=purpose)
@@ -105,11 +65,6 @@ def _author_parser(command: str, purpose: str | None, needs_reason: bool = False
     parser.add_argument("--product", help="product, if the run has several")
     add_author_options(parser, needs_reason)
     return parser
-
-
-def _stamp(kind: str, options: argparse.Namespace) -> Entry:
-    """Draft an entry with the author and the reason of the options."""
-    return stamp(kind, actor_of(options.by), typed_text(options.reason))
 
 
 def add_run_options(parser: Parser) -> None:
@@ -130,15 +85,6 @@ def shop_of(options: argparse.Namespace) -> Shop:
     return Shop.open(RunFolder(folder), options.today)
 
 
-def find_advice(entries: Sequence[Entry], number: int) -> Entry:
-    """Return an advice by its entry number."""
-    if not 1 <= number <= len(entries):
-        raise UsageError(f"entry {number} does not exist; the log holds {len(entries)} entries (see history)")
-    if entries[number - 1]["kind"] != orders.ADVICE:
-        raise UsageError(f"entry {number} is not an advice, but of kind {entries[number - 1]['kind']} (see history)")
-    return entries[number - 1]
-
-
 def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     """Append an order that refers to the product's last advice, and print its effect."""
     parser = _author_parser(kind, purpose, needs_reason=True)
@@ -150,7 +96,12 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
         parser.add_argument("--force", action="store_true", help="charge a price beyond that, or one never tried")
     options = parser.parse_args(with_first(words, "--price") if kind == orders.OVERRIDE else words)
     shop = shop_of(options)
-    (*_, entry), after = shop.record(lambda shop: [_draft_order(kind, shop, options)])
+    said = (options.product, options.until, options.by, options.reason)
+    if kind == orders.PAUSE:
+        (*_, entry), after = shop.record(lambda shop: [drafts.draft_pause(shop, *said)])
+    else:
+        asked = (options.price, options.tolerance, options.force)
+        (*_, entry), after = shop.record(lambda shop: [drafts.draft_override(shop, *said, *asked)])
     effect = f"you charge {entry['price']:g}" if kind == orders.OVERRIDE else "the price is kept"
     done = f"{shown(entry['product'])}: until {entry['until']} {effect} (entry {entry['id']} of {shop.log_path})"
     expected = _expected_lines(shop.folder.path, entry["product"], entry["price"]) if kind == orders.OVERRIDE else []
@@ -192,44 +143,6 @@ def outbox_lines(shop: Shop) -> list[str]:
     return lines
 
 
-def _draft_order(kind: str, shop: Shop, options: argparse.Namespace) -> Entry:
-    """Draft an order on the product of its last advice."""
-    advice = shop.advice_on(options.product)
-    first = shop.first_day_for(advice)
-    until = read_day(options.until, "--until").isoformat()
-    if until < first:
-        raise UsageError(f"--until: {until} is before {first}, the next day that has no price yet; choose a later day")
-    if not shown(options.reason):
-        raise UsageError("--reason: must be a text, found nothing")
-    draft = _stamp(kind, options) | {"product": advice["product"], "until": until}
-    if kind == orders.OVERRIDE:
-        draft |= {"price": positive_price(options.price), "currency": advice["terms"]["currency"]}
-        if refusal := refuse_price(draft["price"], limits_of(advice)):
-            raise UsageError(f"--price: {refusal}; choose another price or change the limit")
-        if not 0 <= options.tolerance < math.inf:
-            raise UsageError(f"--tolerance: must be 0 or more, found {options.tolerance:g}")
-        doubt = orders.doubt_price(draft["price"], advice["current_price"], advice["tried"], options.tolerance)
-        if doubt and not options.force:
-            raise UsageError(f"--price: {doubt}; add --force if you mean it")
-        draft["forced"] = bool(doubt)
-    return draft
-
-
-def typed_text(text: str) -> str:
-    """Return a typed text without undecodable bytes, which would make files unreadable."""
-    return text.encode("utf-8", "backslashreplace").decode().strip()
-
-
-def actor_of(name: str | None) -> str:
-    """Return who decides: the given name, or the user's."""
-    if name is not None and name.strip():
-        return typed_text(name)
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # the user has no name, as in some containers
-        return "unknown"
-
-
 def history(words: Sequence[str]) -> int:
     """Print all decisions, overrides, pauses and approvals with author and reason."""
     parser = Parser(prog="pricerl history", description=history.__doc__)
@@ -242,7 +155,7 @@ def history(words: Sequence[str]) -> int:
         advised = dict.fromkeys(entry["product"] for entry in found.entries if entry["kind"] == orders.ADVICE)
         choose_product(list(advised), options.product, "this run")
     shown_entries = [entry for entry in found.entries if options.product in (None, entry.get("product"))]
-    heads = table([_cells(entry, shop) for entry in shown_entries], numbers=False)
+    heads = table([drafts.entry_cells(entry, shop) for entry in shown_entries], numbers=False)
     reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
     write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
     if found.torn:
@@ -264,36 +177,10 @@ def rollback(words: Sequence[str]) -> int:
         chosen = folder.find(options.to)
         chosen.verify()
         about = {"generation": chosen.name, "instead_of": None if before is None else before.name}
-        (*_, entry), after = shop.record([_stamp(orders.ROLLBACK, options) | about], uses=chosen)
+        (*_, entry), after = shop.record(
+            [drafts.typed_stamp(orders.ROLLBACK, options.by, options.reason) | about], uses=chosen
+        )
     instead = "" if before is None else f" instead of {before.name}"
     done = f"{folder.path} uses {chosen.name}{instead} (entry {entry['id']} of {shop.log_path})"
     write_lines([done, *outbox_lines(after)])
     return EXIT_OK
-
-
-def _cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
-    """Return the table cells of an entry: number, time, kind, author and content."""
-    if entry["kind"] in ("repair", "rollback", "retrain"):
-        left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
-        content = "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
-    else:
-        content = f"{shown(entry['product'])}: {_describe_content(entry, shop)}"
-    as_of = f", as of {entry['today']}" if entry.get("today") and entry["today"] != entry["time"][:10] else ""
-    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", f"{content}{as_of}")
-
-
-def _describe_content(entry: Entry, shop: Shop) -> str:
-    if entry["kind"] == orders.APPROVAL:
-        return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
-    if entry["kind"] == orders.RESUME:
-        return f"the order of entry {entry['ends']} has ended"
-    if entry["kind"] == orders.TEST_RESULT:
-        return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
-    if entry["kind"] == orders.ADVICE:
-        change = first_change(entry)
-        now = f"{entry['current_price']:g}"
-        words = f"keep {now}" if change is None else f"{now} to {change['price']:g} on {change['date']}"
-        return f"{words}, grade {entry['grade']}, source {entry['source']}"
-    status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
-    price = "price kept" if entry["kind"] == orders.PAUSE else f"{entry.get('test_price') or entry['price']:g}"
-    return f"{price} until {entry['until']}, {status}"

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pricerl.advice.files import read_advice
-from pricerl.cli.decisions import add_run_options, find_advice, shop_of
+from pricerl.cli.decisions import add_run_options, shop_of
 from pricerl.cli.usage import Parser, add_files, add_settings, config_of, option_words, with_first
 from pricerl.data.naming import list_sources
 from pricerl.data.reading.sources.containers import is_present
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
 from pricerl.formatting import sentence
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, read_log, stamp, verify
+from pricerl.operations.log.drafts import find_advice
 from pricerl.operations.log.orders import RETRAIN
 from pricerl.operations.model_gate import GATE_FILE, Comparison, GateConfig, Verdict
 from pricerl.operations.shop import Shop

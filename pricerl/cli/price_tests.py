@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pricerl.cli.decisions import actor_of, add_run_options, outbox_lines, shop_of, typed_text
+from pricerl.cli.decisions import add_run_options, outbox_lines, shop_of
 from pricerl.cli.price_test_words import plan_lines, rank_cells, reading_lines, refusal_lines, worth_lines
 from pricerl.cli.usage import Parser, add_author_options, option_words, with_first
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
@@ -20,6 +20,7 @@ from pricerl.formatting import plural
 from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
+from pricerl.operations.log.drafts import actor_of, typed_text
 from pricerl.operations.log.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price
 from pricerl.operations.outbox import limits_of
 from pricerl.operations.shop import Shop, choose_product, read_day

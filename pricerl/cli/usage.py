@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
@@ -266,13 +265,6 @@ def with_first(words: Sequence[str], option: str) -> list[str]:
     if named := option_values(words[1:], option):
         raise UsageError(f"{option}: found two values, {words[0]} in the first place and {named[0]}; give one")
     return [f"{option}={words[0]}", *words[1:]]
-
-
-def positive_price(price: float) -> float:
-    """Return the value of ``--price``; refuse one that is not positive and finite."""
-    if not 0 < price < math.inf:
-        raise UsageError(f"--price: must be a positive number, found {price:g}")
-    return price
 
 
 def with_file(words: Sequence[str]) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pricerl.decide.standing import Order, Status, active_of
+from pricerl.errors import UsageError
 from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside
 from pricerl.operations.log.decision_log import Entry
@@ -103,3 +105,10 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
         low, high = tried
         doubts.append(f"outside the prices tried, {low:g} to {high:g}, so nothing can be forecast there")
     return f"{price:g} is {' and '.join(doubts)}" if doubts else ""
+
+
+def positive_price(price: float) -> float:
+    """Return the value of ``--price``; refuse one that is not positive and finite."""
+    if not 0 < price < math.inf:
+        raise UsageError(f"--price: must be a positive number, found {price:g}")
+    return price

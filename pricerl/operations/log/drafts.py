@@ -1,0 +1,160 @@
+"""Drafts of the entries that people make in the log, and every entry in words."""
+
+from __future__ import annotations
+
+import getpass
+import math
+from collections.abc import Sequence
+
+from pricerl.errors import UsageError
+from pricerl.guardrails.limits_in_force import refuse_price
+from pricerl.operations.log import orders
+from pricerl.operations.log.decision_log import Entry, stamp
+from pricerl.operations.outbox import first_change, last_day_of, limits_of
+from pricerl.operations.shop import Shop, read_day
+from pricerl.terminal import shown
+
+
+def typed_stamp(kind: str, by: str | None, reason: str) -> Entry:
+    """Draft an entry with its author, by default the user, and a typed reason."""
+    return stamp(kind, actor_of(by), typed_text(reason))
+
+
+def draft_pause(shop: Shop, product: str | None, until: str, by: str | None, reason: str) -> Entry:
+    """Draft an order to keep the price of a product of the newest advice until a day, in ISO format.
+
+    A wrong product, day or reason is a ``UsageError``, as in `draft_override`.
+    """
+    return _draft_order(orders.PAUSE, shop, shop.advice_on(product), until, by, reason)
+
+
+def draft_override(
+    shop: Shop,
+    product: str | None,
+    until: str,
+    by: str | None,
+    reason: str,
+    price: float,
+    tolerance: float = orders.TOLERANCE,
+    force: bool = False,
+) -> Entry:
+    """Draft an order to charge a price, money, until a day.
+
+    One that breaks a hard limit is a ``UsageError``, and so is one without ``force`` that differs from the current
+    price by more than the share ``tolerance``, or that was never tried.
+    """
+    advice = shop.advice_on(product)
+    draft = _draft_order(orders.OVERRIDE, shop, advice, until, by, reason)
+    draft |= {"price": orders.positive_price(price), "currency": advice["terms"]["currency"]}
+    if refusal := refuse_price(draft["price"], limits_of(advice)):
+        raise UsageError(f"--price: {refusal}; choose another price or change the limit")
+    if not 0 <= tolerance < math.inf:
+        raise UsageError(f"--tolerance: must be 0 or more, found {tolerance:g}")
+    doubt = orders.doubt_price(draft["price"], advice["current_price"], advice["tried"], tolerance)
+    if doubt and not force:
+        raise UsageError(f"--price: {doubt}; add --force if you mean it")
+    return {**draft, "forced": bool(doubt)}
+
+
+def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | None, reason: str) -> Entry:
+    """Draft an order on the product of an advice."""
+    first = shop.first_day_for(advice)
+    last = read_day(until, "--until").isoformat()
+    if last < first:
+        raise UsageError(f"--until: {last} is before {first}, the next day that has no price yet; choose a later day")
+    if not shown(reason):
+        raise UsageError("--reason: must be a text, found nothing")
+    return typed_stamp(kind, by, reason) | {"product": advice["product"], "until": last}
+
+
+def draft_resumption(shop: Shop, product: str | None, by: str | None, reason: str) -> Entry:
+    """Draft the end of the order in force on a product; without one it is a ``UsageError``."""
+    advice = shop.advice_on(product)
+    given = shop.orders_on(advice["product"])
+    order = next((order for order in reversed(given) if order.status in ("active", "refused")), None)
+    if order is None:
+        raise UsageError(f"no override, pause or price test of {shown(advice['product'])} is in force (see history)")
+    return typed_stamp(orders.RESUME, by, reason) | {"product": advice["product"], "ends": order.id}
+
+
+def draft_approval(shop: Shop, product: str | None, number: int | None, by: str | None, reason: str) -> Entry:
+    """Draft the approval of the newest advice on a product; ``number`` names its entry.
+
+    One that is not the newest, changes nothing, has passed or is overruled is a ``UsageError``.
+    """
+    if number is None:
+        advice = shop.advice_on(product)
+    else:
+        advice = find_advice(shop.log.entries, number)
+        newest = shop.newest.get(advice["product"])
+        if newest is None or newest["id"] != advice["id"]:
+            instead = f"the newest is entry {newest['id']}" if newest else "it is not in force"
+            raise UsageError(f"entry {advice['id']} is not the newest advice on {shown(advice['product'])}; {instead}")
+    change = first_change(advice)
+    name = f"entry {advice['id']}"
+    if change is None:
+        raise UsageError(f"{name} keeps the price at {advice['current_price']:g}: nothing to approve")
+    if last_day_of(advice) < shop.today.isoformat():
+        raise UsageError(f"{name} covers the days until {last_day_of(advice)}; run predict with a fresh file first")
+    for entry in shop.log.entries:
+        if entry.get("approves") == advice["id"]:
+            raise UsageError(f"{name} was approved before, by {shown(entry['actor'])} ({entry['time']})")
+    order = shop.order_on(advice["product"])
+    if order is not None and order.id not in (advice.get("order"), advice.get("test")):
+        price = "keeps the price" if order.price is None else f"of {order.price:g}"
+        rule = f"the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes precedence"
+        raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
+    about = {"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]}
+    return typed_stamp(orders.APPROVAL, by, reason) | about
+
+
+def find_advice(entries: Sequence[Entry], number: int) -> Entry:
+    """Return an advice by its entry number."""
+    if not 1 <= number <= len(entries):
+        raise UsageError(f"entry {number} does not exist; the log holds {len(entries)} entries (see history)")
+    if entries[number - 1]["kind"] != orders.ADVICE:
+        raise UsageError(f"entry {number} is not an advice, but of kind {entries[number - 1]['kind']} (see history)")
+    return entries[number - 1]
+
+
+def typed_text(text: str) -> str:
+    """Return a typed text without undecodable bytes, which would make files unreadable."""
+    return text.encode("utf-8", "backslashreplace").decode().strip()
+
+
+def actor_of(name: str | None) -> str:
+    """Return who decides: the given name, or the user's."""
+    if name is not None and name.strip():
+        return typed_text(name)
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # the user has no name, as in some containers
+        return "unknown"
+
+
+def entry_cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
+    """Return an entry of a shop's log as texts: number, time, kind, author and content."""
+    if entry["kind"] in ("repair", "rollback", "retrain"):
+        left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
+        content = "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
+    else:
+        content = f"{shown(entry['product'])}: {_describe_content(entry, shop)}"
+    as_of = f", as of {entry['today']}" if entry.get("today") and entry["today"] != entry["time"][:10] else ""
+    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", f"{content}{as_of}")
+
+
+def _describe_content(entry: Entry, shop: Shop) -> str:
+    if entry["kind"] == orders.APPROVAL:
+        return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
+    if entry["kind"] == orders.RESUME:
+        return f"the order of entry {entry['ends']} has ended"
+    if entry["kind"] == orders.TEST_RESULT:
+        return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
+    if entry["kind"] == orders.ADVICE:
+        change = first_change(entry)
+        now = f"{entry['current_price']:g}"
+        words = f"keep {now}" if change is None else f"{now} to {change['price']:g} on {change['date']}"
+        return f"{words}, grade {entry['grade']}, source {entry['source']}"
+    status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
+    price = "price kept" if entry["kind"] == orders.PAUSE else f"{entry.get('test_price') or entry['price']:g}"
+    return f"{price} until {entry['until']}, {status}"
