@@ -16,6 +16,7 @@ from pricerl.advice.result import (
     DayAdvice,
     Details,
     MarketFacts,
+    Objection,
     OwnDays,
     PriceCurves,
     ProductAdvice,
@@ -25,12 +26,14 @@ from pricerl.advice.result import (
 )
 from pricerl.advice.sentences.verdict import explain
 from pricerl.advice.stop_rule import find_stop_rule
+from pricerl.advice.what_if import relation_objections
 from pricerl.arrays import FloatArray, Interval, interval_of, intervals_of
 from pricerl.data.days import steps_in
 from pricerl.decide.case import Case, Course
 from pricerl.decide.chain import Proposer, decide_price
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.evidence import vary_prior
+from pricerl.decide.final_check import objections_to
 from pricerl.decide.overruled import orders_after
 from pricerl.decide.standing import FIRST, Standing
 from pricerl.env.dynamics import Dynamics
@@ -48,6 +51,7 @@ from pricerl.evaluation.stock.half_year import plan_half_years
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, log_units_at, value_paths, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import PLAIN, Formatter
+from pricerl.guardrails.price_grid import from_steps, in_steps
 from pricerl.guardrails.today import DIGITS
 from pricerl.market.stock_rows import COSTLESS
 
@@ -268,8 +272,9 @@ def gather_details(product: Product, path: FloatArray, price_test: PriceTest | N
     history = product.history
     tried = history.tried_prices
     shown = np.concatenate([tried, [product.current_price], path])
-    # The curves reach 4 % beyond the tried, current and advised prices; 41 points make a smooth line.
-    prices = np.linspace(0.96 * shown.min(), 1.04 * shown.max(), 41)
+    # The curves reach 4 % beyond the tried, current and advised prices.
+    prices = curve_prices(0.96 * shown.min(), 1.04 * shown.max(), product.dynamics.guardrails.price_step)
+    prices = np.union1d(prices, np.round([product.current_price, *path], DIGITS))
     curves = draw_curves(product, prices, len(path))
     recorded = np.flatnonzero(history.observed)
     latest = recorded[-365:]  # more would make the page large
@@ -291,7 +296,30 @@ def gather_details(product: Product, path: FloatArray, price_test: PriceTest | N
         bounds=product.today.describe(),
         beyond=find_beyond(curves, *tried),
         price_test=price_test,
+        objections=_find_objections(product, prices),
     )
+
+
+def curve_prices(lowest: float, highest: float, price_step: float) -> FloatArray:
+    """Return 41 prices, enough for a smooth line, money ``(G,)``: multiples of the price step unless it is coarse."""
+    smooth = np.linspace(lowest, highest, 41)
+    steps = [from_steps(float(round(in_steps(price, price_step))), price_step) for price in smooth.tolist()]
+    whole = np.unique(np.round(steps, DIGITS))
+    return whole if len(whole) == len(smooth) and whole[0] > 0 else smooth
+
+
+def _find_objections(product: Product, prices: FloatArray) -> tuple[Objection, ...]:
+    """Return every objection to ascending prices ``(G,)``, money, once for each run of them."""
+    found: list[Objection] = []
+    running: dict[str, int] = {}
+    for price in np.round(prices, DIGITS).tolist():
+        before, running = running, {}
+        for why in (*objections_to(price, product), *relation_objections(price, product)):
+            running[why] = before.get(why, len(found))
+            if why not in before:
+                found.append(Objection(why, price, price))
+            found[running[why]] = found[running[why]]._replace(high=price)
+    return tuple(found)
 
 
 def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurves:
@@ -307,6 +335,7 @@ def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurv
         profit=profit if keep.costs_known else None,
         sales=sales if product.market.measure == "sales" else None,
         gain={**gains, "profit": gains["profit"] if keep.costs_known else None},
+        better=tuple(value.beats(keep) for value in values) if keep.costs_known or keep.measure == "sales" else None,
     )
 
 

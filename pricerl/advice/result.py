@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pricerl.arrays import Day, Interval, to_plain
+from pricerl.arrays import Day, Interval, Share, to_plain
 from pricerl.decide.standing import active_of
 
 if TYPE_CHECKING:  # keeps torch out of the commands about orders
@@ -162,6 +162,20 @@ class PriceCurves:
     """Money; None unless revenue is the objective."""
     gain: Mapping[str, tuple[Interval, ...] | None] = field(default_factory=dict)
     """Units, sales and profit minus those of keeping the current price, paired over the posterior draws."""
+    better: tuple[Share, ...] | None = None
+    """Share of the posterior draws in which the price earns more of the measure than the current one; None if costs
+    count and are unknown."""
+
+
+class Objection(NamedTuple):
+    """Objection of a guardrail to the prices of the curves from ``low`` to ``high``, as the next day's price."""
+
+    why: str
+    """Setting, reason and nearest price that it allows."""
+    low: float
+    """Money."""
+    high: float
+    """Money."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +211,8 @@ class Details:
     rises; the best price may be beyond it."""
     price_test: PriceTest | None
     """None unless a test can make clear whether the proposed change pays."""
+    objections: tuple[Objection, ...] = ()
+    """Objections of guardrails and relations to the prices of the curves."""
 
 
 PARTS = ("recommendation", "market", "checks")

@@ -6,11 +6,11 @@ import base64
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pricerl.advice.report.charts import draw_figures
@@ -31,6 +31,20 @@ MOST_SLUG = 40
 """Most characters of a product's name in a file name."""
 
 
+class Frame(NamedTuple):
+    """Parts that a server adds to a page; that of a file has none, no script, and loads nothing."""
+
+    head: Markup = Markup()
+    """Links to its style sheet and script."""
+    panel: Markup = Markup()
+    """Content above that of the page."""
+    policy: str = "default-src 'none'; style-src '{hash}'; base-uri 'none'; form-action 'none'"
+    """Content security policy with the ``hash`` of the page's own style sheet."""
+
+
+FILE = Frame()
+
+
 def render_pages(document: Record, work: WorkList | None = None) -> Iterator[tuple[str, str]]:
     """Yield path and HTML of one page, or of a page for each product that needs a look and, last, of their index.
 
@@ -45,10 +59,16 @@ def render_pages(document: Record, work: WorkList | None = None) -> Iterator[tup
         if len(work) <= MOST_PAGES or kind_of(product) != "keep":
             links[index] = f"{FOLDER}/{page_name(index, product['product'])}"
             yield links[index], render_page(document, product, f"../{INDEX}")
+    yield INDEX, render_index(document, work, links)
+
+
+def render_index(document: Record, work: WorkList, links: Mapping[int, str], frame: Frame = FILE) -> str:
+    """Render the index of several products, with the addresses of their pages by their place."""
+    f = formatter_of(document)
     option = Place(run=document.get("run", "")).option
-    tested = grounds.judge_backtests(work.tested, len(work), _formatter_of(document))
-    values = {"list": work, "f": _formatter_of(document), "links": links, "option": option, "tested": tested}
-    yield INDEX, fill_template("index.html", document, values)
+    tested = grounds.judge_backtests(work.tested, len(work), f)
+    values = {"list": work, "f": f, "links": links, "option": option, "tested": tested}
+    return fill_template("index.html", document, values, frame)
 
 
 def page_of(document: Record, name: str) -> tuple[str, str]:
@@ -60,11 +80,11 @@ def page_of(document: Record, name: str) -> tuple[str, str]:
     return f"{FOLDER}/{page_name(index, name)}", render_page(document, products[index], f"../{INDEX}")
 
 
-def render_page(document: Record, product: Record, back: str = "") -> str:
+def render_page(document: Record, product: Record, back: str = "", frame: Frame = FILE) -> str:
     """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
     named = product["product"] if back else ""
     place = Place(run=document.get("run", ""), product=named, today=document.get("today", ""))
-    view = View.of(product, _formatter_of(document), place)
+    view = View.of(product, formatter_of(document), place)
     f = view.f
     first, others = draw_figures(product, f)
     source = product["decision"]["source"]
@@ -93,7 +113,7 @@ def render_page(document: Record, product: Record, back: str = "") -> str:
         "prior": [*grounds.prior_words(product, f), *grounds.bias_words(product, f)],
         "most": MOST_DAYS,
     }
-    return fill_template("report.html", document, values)
+    return fill_template("report.html", document, values, frame)
 
 
 def page_name(index: int, product: str) -> str:
@@ -103,26 +123,31 @@ def page_name(index: int, product: str) -> str:
     return f"{index + 1:03d}-{slug or 'product'}.html"
 
 
-def _formatter_of(document: Record) -> Formatter:
+def formatter_of(document: Record) -> Formatter:
+    """Return the formatter of an advice."""
     return Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
 
 
-def fill_template(template: str, document: Record, values: dict[str, Any]) -> str:
+def fill_template(template: str, document: Record, values: dict[str, Any], frame: Frame = FILE) -> str:
     """Fill a template of this folder; its content security policy allows the page's own style sheet, nothing else."""
-    environment, style = _environment()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    environment, style = page_environment()
+    policy = frame.policy.format(hash=style_hash())
     file = str(document["source"]).replace("\\", "/").rpartition("/")[2]
     return environment.get_template(template).render(
-        **values, per=_formatter_of(document).period, about=document, file=file, style=style, policy=policy
+        **values, per=formatter_of(document).period, about=document, file=file, style=style, policy=policy, frame=frame
     )
 
 
+def style_hash() -> str:
+    """Return the hash of the style sheet, as a content security policy names it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(page_environment()[1].encode()).digest()).decode()}"
+
+
 @cache
-def _environment() -> tuple[Environment, Markup]:
-    """Return the environment of the templates and the style sheet."""
+def page_environment(*packages: str) -> tuple[Environment, Markup]:
+    """Return the environment of the templates, with those of other ``packages``, and the style sheet."""
     environment = Environment(
-        loader=PackageLoader("pricerl.advice.report", "."),
+        loader=ChoiceLoader([PackageLoader(package, ".") for package in ("pricerl.advice.report", *packages)]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_finalize,
