@@ -44,8 +44,9 @@ COMMANDS = {
     "history": "decisions:history",
     "rollback": "decisions:rollback",
     "audit": "maintain:audit_log",
+    "serve": ".serve.server:serve",
 }
-"""Module and function of each command in ``pricerl.cli``, imported only when the command runs."""
+"""Module and function of each command, relative to ``pricerl.cli``, imported only when the command runs."""
 
 HELP = f"""pricerl {__version__}: learn a daily price policy from a seller's own history
 
@@ -73,6 +74,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   review [RUN] [--data.path FILE]              compare past advice with what happened
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
   audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
+  serve [FOLDER]                               the same in a browser: drop a file, advise, decide
   (from validate on, the only run is found; else --run_name R or --ckpt_path FILE; --product P; --today DAY)
 
   COMMAND --help lists its options; fit, validate, test and predict take all of Lightning's trainer flags
@@ -145,7 +147,7 @@ def _run(words: list[str]) -> int:
 
         if answer_early(name, rest):
             return errors.EXIT_OK
-    code: int = getattr(import_module(f"pricerl.cli.{module}"), function)(rest)
+    code: int = getattr(import_module(f".{module}", "pricerl.cli"), function)(rest)
     return code
 
 

@@ -1,0 +1,116 @@
+"""Commands that a page starts: one at a time, as processes of their own, with their output as events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pricerl.errors import EXIT_ALARM, EXIT_BUG, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, UsageError
+from pricerl.terminal import clean
+
+ANSWERED = (EXIT_OK, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_WARNING, EXIT_ALARM)
+"""Exit codes of commands that did what they were asked for."""
+
+PROGRAM = "from pricerl.cli.main import main; raise SystemExit(main())"
+PAUSE = 0.2
+"""Seconds between two looks at the output of a command."""
+
+
+@dataclass
+class Job:
+    """Commands one after the other; the first that fails ends them."""
+
+    id: int
+    commands: Sequence[Sequence[str]]
+    leads_to: str
+    """Path of the page with the result."""
+    lines: list[str] = field(default_factory=list)
+    """Output so far, results and problems alike."""
+    code: int | None = None
+    """Exit code of the last command; None while one is running."""
+    process: subprocess.Popen[bytes] | None = None
+
+    def run(self, folder: Path) -> None:
+        """Run the commands in a folder."""
+        code = EXIT_BUG
+        try:
+            for words in self.commands:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-u", "-c", PROGRAM, *words],
+                    cwd=folder,
+                    env={**os.environ, "COLUMNS": "72"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                )
+                self._follow(self.process)
+                code = self.process.wait()
+                if code not in ANSWERED:
+                    break
+        finally:
+            self.code = code
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> None:
+        """Keep each line of the output, also of those that a bar of progress overwrites."""
+        assert process.stdout is not None
+        rest = b""
+        while part := process.stdout.read1(65536):  # type: ignore[attr-defined]  # a buffered reader
+            *whole, rest = re.split(rb"[\r\n]+", rest + part)
+            self.lines += [text for line in whole if (text := clean(line.decode("utf-8", "replace"))).strip()]
+        if rest.strip():
+            self.lines.append(clean(rest.decode("utf-8", "replace")))
+
+    async def events(self) -> AsyncIterator[str]:
+        """Yield server-sent events: each line, then ``end`` with exit code and the page with the result."""
+        sent = 0
+        while True:
+            ended = self.code is not None
+            for line in self.lines[sent:]:
+                sent += 1
+                yield f"data: {json.dumps(line)}\n\n"
+            if ended:
+                done = {"code": self.code, "answered": self.code in ANSWERED, "leads_to": self.leads_to}
+                yield f"event: end\ndata: {json.dumps(done)}\n\n"
+                return
+            await asyncio.sleep(PAUSE)
+
+
+class Jobs:
+    """Jobs of a server, of which one runs at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.known: dict[int, Job] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    @property
+    def running(self) -> Job | None:
+        """The job that is running, if any."""
+        return next((job for job in self.known.values() if job.code is None), None)
+
+    def start(self, commands: Sequence[Sequence[str]], leads_to: str) -> Job:
+        """Start a job; a ``UsageError`` while another is running."""
+        with self._lock:
+            if (other := self.running) is not None:
+                raise UsageError(f"pricerl {other.commands[0][0]} is running here; wait until it ends")
+            job = Job(next(self._numbers), commands, leads_to)
+            self.known[job.id] = job
+        threading.Thread(target=job.run, args=(self.folder,), daemon=True).start()
+        return job
+
+    def stop(self) -> None:
+        """Ask the running command to end; it saves what it has to."""
+        if (job := self.running) is not None and job.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                job.process.terminate()

@@ -1,0 +1,241 @@
+"""Pages: the first visit, the work list, a product with its slider, the history and the review of a shop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from markupsafe import Markup
+
+from pricerl.advice.report.render import (
+    Frame,
+    page_environment,
+    render_index,
+    render_page,
+    style_hash,
+)
+from pricerl.advice.report.work_list import Task, WorkList
+from pricerl.advice.sentences.verdict import Record
+from pricerl.cli.usage import find_groups
+from pricerl.data.reading.columns import OPTIONAL, REQUIRED
+from pricerl.errors import UsageError
+from pricerl.formatting import Formatter
+from pricerl.operations.log.drafts import entry_cells
+from pricerl.operations.log.orders import APPROVAL
+from pricerl.operations.outbox import first_change
+from pricerl.operations.shop import Shop
+from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor
+from pricerl.serve.guard import HEADERS, POLICY, Keys, is_same, set_session
+from pricerl.serve.rest import Body, Names, jobs_of, workplace_of
+from pricerl.serve.workplace import SHOWN_LIMITS
+
+router = APIRouter(include_in_schema=False)
+
+REVIEW = "review.html"
+HERE = Path(__file__).parent
+FRAMED = POLICY.format(style=" '{hash}'")
+"""Policy of a page that holds the report's style sheet."""
+
+
+class Login(Body):
+    """Token that a person types."""
+
+    token: str
+
+
+def fill(request: Request, template: str, values: dict[str, Any]) -> str:
+    """Fill a template of this folder."""
+    environment, style = page_environment("pricerl.serve")
+    keys: Keys = request.app.state.keys
+    known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": keys.csrf, "quote": quote}
+    head = Markup(environment.get_template("links.html").render(known))
+    return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
+
+
+def answer(html: str, status: int = 200) -> HTMLResponse:
+    """Return a page with a policy that allows the report's style sheet."""
+    policy = f"{FRAMED.format(hash=style_hash())}; frame-ancestors 'none'"
+    return HTMLResponse(html, status, headers={**HEADERS, "content-security-policy": policy})
+
+
+def framed(request: Request, template: str, values: dict[str, Any]) -> Frame:
+    """Return the frame of a page of an advice, with a panel from a template of this folder."""
+    head = fill(request, "links.html", {})
+    return Frame(Markup(head), Markup(fill(request, template, values)), FRAMED)
+
+
+@router.get("/")
+def home(request: Request) -> Response:
+    """Show shops, files and the place to drop new ones."""
+    place = workplace_of(request)
+    job = jobs_of(request).running
+    values = {"shops": place.shops(), "files": place.files(), "job": None if job is None else job.id}
+    return answer(fill(request, "home.html", values))
+
+
+@router.get("/files")
+def show_files(request: Request, names: Names) -> Response:
+    """Show how files were read, with the columns to correct, the costs and limits to type, and the button Advise."""
+    place = workplace_of(request)
+    reading = place.read(names)
+    columns, texts = place.costs_table()
+    known = place.costs()
+    listed = {row.get("product") for row in known}
+    rows = [*known, *({"product": item.product} for item in reading.products if item.product not in listed)]
+    settings = find_groups()["data.guardrails"]["settings"]
+    limits = place.limits()
+    values = {
+        "reading": reading,
+        "ours": (*REQUIRED, *OPTIONAL),
+        "columns": columns,
+        "texts": texts,
+        "costs": rows,
+        "limits": [(name, settings[f"data.guardrails.{name}"]["text"], limits[name]) for name in SHOWN_LIMITS],
+        "job": None,
+    }
+    return answer(fill(request, "files.html", values))
+
+
+class StatedList(WorkList):
+    """Work list of a shop, whose rows name the state of their product."""
+
+    def __init__(self, shop: Shop, products: Iterable[Record]) -> None:
+        super().__init__(products)
+        self.shop = shop
+
+    def orders(self, links: Mapping[int, str], f: Formatter) -> tuple[tuple[str, str, list[Task]], ...]:
+        """Return the orders with each task's state in its kind, which is the class of its row, and its note."""
+        states = {links[place]: _state(self.shop, product["product"]) for place, product in self.listed}
+
+        def stated(task: Task) -> Task:
+            state, words = states[task.link]
+            return task._replace(kind=f"{task.kind} {state}", note=" · ".join(filter(None, (task.note, words))))
+
+        return tuple((name, label, [*map(stated, tasks)]) for name, label, tasks in super().orders(links, f))
+
+
+@router.get("/shops/{name}")
+def show_shop(request: Request, name: str, find: str = "") -> Response:
+    """Show the work list of the products that contain a text, or the page of the only product; above it the outbox."""
+    place = workplace_of(request)
+    shop = place.open_shop(name)
+    document = place.advice_of(shop)
+    if len(document["products"]) == 1:
+        return show_product(request, name, 1)
+    found = [item for item in enumerate(document["products"], 1) if find.casefold() in item[1]["product"].casefold()]
+    work = StatedList(shop, [product for _, product in found])
+    links = {at: f"/shops/{quote(name)}/products/{number}" for at, (number, _) in enumerate(found)}
+    grades = sorted({product["decision"]["grade"] for _, product in work.listed})
+    values = {**_about(request, shop), "grades": grades, "find": find}
+    return answer(render_index(document, work, links, framed(request, "work.html", values)))
+
+
+def _state(shop: Shop, product: str) -> tuple[str, str]:
+    """Return the state of a product as a class of its row, and in words: an order in force, or an approval."""
+    if (order := shop.order_on(product)) is not None:
+        return "ordered", f"{order.kind.replace('_', ' ')} until {order.until}"
+    advice = shop.newest.get(product)
+    given = [entry for entry in shop.log.entries if advice and entry.get("approves") == advice["id"]]
+    if given:
+        return "approved", f"{APPROVAL}: entry {given[-1]['id']}"
+    return ("waiting" if advice and first_change(advice) else "kept"), ""
+
+
+def _about(request: Request, shop: Shop) -> dict[str, Any]:
+    """Return what the panels of a shop show: outbox, findings of the last watch, and the running job."""
+    job = jobs_of(request).running
+    path = shop.folder.path
+    return {
+        "shop": path.name,
+        "outbox": shop.outbox,
+        "findings": _findings(path),
+        "reviewed": (path / REVIEW).is_file(),
+        "job": None if job is None else job.id,
+    }
+
+
+def _findings(folder: Path) -> list[tuple[str, Finding]]:
+    """Return the findings of the last watch that ask for a look, the most severe first."""
+    try:
+        monitor = msgspec.json.decode((folder / MONITOR_FILE).read_bytes(), type=Monitor)
+    except (OSError, msgspec.MsgspecError):
+        return []
+    return [(name, item) for name, item in monitor.listed() if item.severity in ("warning", "alarm")]
+
+
+@router.get("/shops/{name}/products/{number}")
+def show_product(request: Request, name: str, number: int) -> Response:
+    """Show the page of a product, with the slider and the forms of decisions above it."""
+    place = workplace_of(request)
+    shop = place.open_shop(name)
+    document = place.advice_of(shop)
+    product = place.product_of(document, number)
+    entry = shop.newest.get(product["product"])
+    several = len(document["products"]) > 1
+    values = {
+        **_about(request, shop),
+        "product": product,
+        "number": number,
+        "several": several,
+        "order": shop.order_on(product["product"]),
+        "state": _state(shop, product["product"]),
+        "change": None if entry is None else first_change(entry),
+        "until": product["days"][-1]["date"],
+    }
+    back = f"/shops/{quote(name)}" if several else ""
+    return answer(render_page(document, product, back, framed(request, "decide.html", values)))
+
+
+@router.get("/shops/{name}/history")
+def show_history(request: Request, name: str) -> Response:
+    """Show the decision log, the newest entry first."""
+    shop = workplace_of(request).open_shop(name)
+    rows = [(*entry_cells(entry, shop), entry["reason"]) for entry in reversed(shop.log.entries)]
+    return answer(fill(request, "history.html", {**_about(request, shop), "rows": rows}))
+
+
+@router.get("/shops/{name}/review")
+def show_review(request: Request, name: str) -> Response:
+    """Show the page of the last review."""
+    path = workplace_of(request).open_shop(name).folder.path / REVIEW
+    if not path.is_file():
+        raise UsageError(f"{path} is missing; drop a fresh export, or run review")
+    return answer(path.read_text(encoding="utf-8"))
+
+
+@router.get("/shops/{name}/prices.csv")
+def send_prices(request: Request, name: str) -> Response:
+    """Send the outbox as a file."""
+    text = workplace_of(request).open_shop(name).outbox.render()
+    headers = {"content-disposition": 'attachment; filename="prices.csv"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/login")
+def show_login(request: Request) -> Response:
+    """Ask for the token."""
+    return answer(fill(request, "login.html", {"job": None}))
+
+
+@router.post("/login")
+def log_in(request: Request, body: Login) -> Response:
+    """Let a browser in that knows the token."""
+    keys: Keys = request.app.state.keys
+    if not is_same(body.token, keys.token):
+        return JSONResponse({"detail": "this is not the token"}, 403)
+    entered = JSONResponse({})
+    set_session(entered, keys, request.app.state.cookie)
+    return entered
+
+
+@router.get("/static/{file}")
+def send_static(file: str) -> Response:
+    """Send script or style sheet."""
+    if file not in ("serve.js", "serve.css"):
+        raise UsageError(f"there is no file {file!r}")
+    return FileResponse(HERE / file)

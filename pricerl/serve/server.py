@@ -1,0 +1,155 @@
+"""Command ``serve``: the folder's shops in a browser, and under ``/api`` for programs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import webbrowser
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pricerl import __version__
+from pricerl.cli.usage import Parser
+from pricerl.errors import EXIT_OK, PricerlError, UsageError, import_extra
+from pricerl.operations.shop import read_day
+from pricerl.terminal import clean, print_notes, write_lines
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi import FastAPI, Request
+    from fastapi.responses import Response
+
+    from pricerl.serve.guard import Keys
+    from pricerl.serve.workplace import Workplace
+
+EXTRA = 'serve needs the extra: pip install "pricerl[serve]"'
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+FEWEST_CHARACTERS = 16
+"""Fewest characters of a token that a file names."""
+
+
+def serve(words: Sequence[str]) -> int:
+    """Show the shops of a folder in the browser: drop a file, advise, decide, and take the prices."""
+    parser = Parser(prog="pricerl serve", description=serve.__doc__)
+    parser.add_argument("folder", nargs="?", default=".", help="folder with the seller's files; this one if absent")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than this computer's own")
+    parser.add_argument("--port", type=int, default=8321, help="port; 0 takes a free one")
+    parser.add_argument("--token_file", help="file whose first line is the token; a random one if absent")
+    parser.add_argument("--no-browser", action="store_true", help="print the address only")
+    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
+    options = parser.parse_intermixed_args(words)
+    uvicorn = import_extra("uvicorn", EXTRA)
+    import_extra("fastapi", EXTRA)
+    import_extra("python_multipart", EXTRA)
+    from pricerl.serve.guard import Keys
+    from pricerl.serve.workplace import Workplace
+
+    folder = Path(options.folder).absolute()
+    if not folder.is_dir():
+        raise UsageError(f"{options.folder} is not a folder; name the one with your files")
+    if options.today is not None:
+        read_day(options.today)
+    keys = Keys(_token(options.host, options.token_file))
+    os.chdir(folder)  # the names of runs are relative to it
+    server = uvicorn.Config("", host=options.host, port=options.port, log_level="critical", timeout_graceful_shutdown=2)
+    listening = _listen(server, options.host, options.port)
+    port = listening.getsockname()[1]
+    own = options.host in LOOPBACK
+    hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]") if own)
+    server.app = create_app(Workplace(folder, options.today), keys, hosts, port)
+    address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}/"
+    secret = address if options.token_file else f"{address}?token={keys.token}"
+    write_lines([f"{folder} is served at {secret}", "Ctrl-C ends it"], problems=True)
+    if not own:
+        who = f"everyone who reaches {address} and knows the token can read these shops and change their prices"
+        print_notes([f"{who}; the connection is not encrypted: put a proxy with TLS in front of it."])
+    elif not options.no_browser:
+        threading.Timer(0.5, webbrowser.open, [f"{address}?token={keys.token}"]).start()
+    uvicorn.Server(server).run([listening])
+    return EXIT_OK
+
+
+def _token(host: str, file: str | None) -> str:
+    """Return the token of a file, or a random one on this computer's own addresses."""
+    if file is None:
+        if host not in LOOPBACK:
+            raise UsageError(f"--host {host} is open to other computers: name a secret with --token_file FILE")
+        return secrets.token_urlsafe(32)
+    try:
+        token = Path(file).read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--token_file {file} cannot be read") from error
+    if len(token) < FEWEST_CHARACTERS:
+        raise UsageError(f"--token_file {file}: the token needs {FEWEST_CHARACTERS} characters, found {len(token)}")
+    return token
+
+
+def _listen(server: Any, host: str, port: int) -> Any:
+    """Return the socket of a server; an address that cannot be used is a ``UsageError``."""
+    try:
+        return server.bind_socket()
+    except SystemExit:
+        raise UsageError(f"{host}, port {port}, cannot be used; choose another with --port") from None
+
+
+def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: int, most_bytes: int = 0) -> FastAPI:
+    """Return the application of a folder; a request may have ``most_bytes``, or as many as usual if 0."""
+    from fastapi import FastAPI
+    from fastapi.exceptions import RequestValidationError
+    from starlette.exceptions import HTTPException
+
+    from pricerl.serve import pages, rest
+    from pricerl.serve.guard import MOST_BYTES, Guard
+    from pricerl.serve.jobs import Jobs
+
+    jobs = Jobs(workplace.folder)
+
+    @asynccontextmanager
+    async def ending(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        jobs.stop()
+
+    app = FastAPI(
+        title="pricerl",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=ending,
+    )
+    app.state.workplace = workplace
+    app.state.jobs = jobs
+    app.state.keys = keys
+    app.include_router(rest.router)
+    app.include_router(pages.router)
+    app.state.cookie = f"pricerl-{port}"
+    app.add_middleware(Guard, keys=keys, hosts=hosts, cookie=app.state.cookie, most_bytes=most_bytes or MOST_BYTES)
+    app.add_exception_handler(PricerlError, lambda request, error: _explain(request, str(error), 400))
+    app.add_exception_handler(RequestValidationError, lambda request, error: _explain(request, _places(error), 422))
+    app.add_exception_handler(
+        HTTPException,
+        lambda request, error: _explain(request, str(error.detail), error.status_code),
+    )
+    return app
+
+
+def _explain(request: Request, sentence: str, status: int) -> Response:
+    """Return an error as a sentence: JSON for programs and forms, a page for addresses."""
+    from fastapi.responses import JSONResponse
+
+    from pricerl.serve.pages import answer, fill
+
+    if request.method != "GET" or request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": clean(sentence)}, status)
+    values = {"title": HTTPStatus(status).phrase, "sentence": sentence, "job": None}
+    return answer(fill(request, "refusal.html", values), status)
+
+
+def _places(error: Any) -> str:
+    """Return what is wrong with the values of a request, all of it."""
+    return "; ".join(f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in error.errors())

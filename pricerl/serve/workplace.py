@@ -1,0 +1,280 @@
+"""The folder that is served: the seller's files, what they typed about them, and the shops below it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from pricerl.advice.exports import DOCUMENT
+from pricerl.advice.files import read_advice
+from pricerl.errors import DataError, UsageError
+from pricerl.operations.log.decision_log import LOG_FILE
+from pricerl.operations.shop import Shop
+from pricerl.runs.folder import RunFolder
+from pricerl.runs.names import NAME, RUNS, find_run, runs_with
+from pricerl.terminal import clean
+from pricerl.writing import explained, replacing, write_text
+
+if TYPE_CHECKING:
+    from pricerl.data.config import DataConfig
+    from pricerl.data.history import History
+
+COSTS = "costs.csv"
+LIMITS = "guardrails.yaml"
+READING = "reading.yaml"
+"""Configuration with the columns of ours by their names in the files, as the seller corrected them."""
+
+KINDS = frozenset(
+    ("csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "jsonl", "ndjson", "gz", "zip")
+)
+"""Endings of the names of a seller's files; their bytes decide how they are read."""
+
+SHOWN_LIMITS = ("floor", "ceiling", "min_margin", "max_change", "max_week_change", "min_hold_days", "price_step")
+"""Limits in the table of a first visit; guardrails.yaml has all of them."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Column of a file, and the column of ours that the seller says it is; empty if the name decides."""
+
+    name: str
+    ours: str
+
+
+@dataclass(frozen=True)
+class ReadProduct:
+    """Product of a file as it was read."""
+
+    product: str
+    current_price: float
+    report: list[str]
+    """Verdict on its data, counts and notes on columns, one line each."""
+    costs: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files were read, before anything is trained."""
+
+    files: list[str]
+    currency: str
+    columns: list[Column]
+    """Of the first file; empty if it is no table."""
+    products: list[ReadProduct]
+    problems: list[str]
+    """Problems that leave products or days out."""
+    refusal: str
+    """Why nothing can be read; empty if something can."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Folder in which the server works; no file outside of it is read or written on behalf of a request."""
+
+    folder: Path
+    today: str | None = None
+    """Value of ``--today``."""
+
+    def files(self) -> list[str]:
+        """Return the names of the seller's files, the newest first."""
+        found = [path for path in self.folder.iterdir() if path.is_file() and is_data(path.name)]
+        newest = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+        return [path.name for path in newest if self._is_inside(path)]
+
+    def _is_inside(self, path: Path) -> bool:
+        return path.resolve().parent == self.folder.resolve()
+
+    def find(self, names: Sequence[str]) -> list[str]:
+        """Return names of files that are here; another name is a ``UsageError``."""
+        known = self.files()
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{clean(name, 100)!r} is not a file of this folder")
+        if not names:
+            raise UsageError("no file is named")
+        return list(names)
+
+    async def store(self, name: str, chunks: AsyncIterator[bytes]) -> str:
+        """Store an uploaded file, which replaces one of its name; a name of another form is a ``UsageError``."""
+        name = name.replace("\\", "/").rpartition("/")[2]
+        if not is_data(name):
+            raise UsageError(f"{clean(name, 100)!r} is not the name of a file that is read; it ends in .csv or .xlsx")
+        path = self.folder / name
+        with explained(path), replacing(path) as part, part.open("wb") as file:
+            async for chunk in chunks:
+                file.write(chunk)
+            os.fsync(file.fileno())
+        return name
+
+    def shops(self) -> list[str]:
+        """Return the names of the shops, in alphabetical order."""
+        return [run.path.name for run in runs_with(LOG_FILE) if NAME.fullmatch(run.path.name)]
+
+    def open_shop(self, name: str) -> Shop:
+        """Open a shop; an unknown name, or one that leads outside, is a ``UsageError``."""
+        folder = find_run(name, LOG_FILE)
+        if name not in self.shops() or folder.path.resolve().parent != (self.folder / RUNS).resolve():
+            raise UsageError(f"{clean(name, 100)!r} is not a shop of this folder")
+        return Shop.open(RunFolder(folder.path), self.today)
+
+    def advice_of(self, shop: Shop) -> dict[str, Any]:
+        """Return the newest advice of a shop; one without advice of this version is a ``UsageError``."""
+        path = shop.folder.path / DOCUMENT
+        if (document := _read_advice(path.resolve().parent)) is None:
+            raise UsageError(f"{path} is missing or of another version of pricerl; run predict first")
+        return document
+
+    @staticmethod
+    def product_of(document: Mapping[str, Any], number: int) -> dict[str, Any]:
+        """Return a product of an advice, counted from 1; another number is a ``UsageError``."""
+        products: list[dict[str, Any]] = document["products"]
+        if not 1 <= number <= len(products):
+            raise UsageError(f"product {number} does not exist; the advice has {len(products)}")
+        return products[number - 1]
+
+    def config(self) -> DataConfig:
+        """Return the settings of reading, with the corrected columns."""
+        from pricerl.data.config import DataConfig
+
+        return DataConfig(columns=self.columns() or None)
+
+    def columns(self) -> dict[str, str]:
+        """Return the columns of ours by their names in the files, as the seller corrected them."""
+        try:
+            known = yaml.safe_load((self.folder / READING).read_text(encoding="utf-8"))
+            return {str(name): str(ours) for name, ours in known["data"]["reading"]["columns"].items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{READING} is damaged; remove it, and name the columns again") from error
+
+    def keep_columns(self, columns: Mapping[str, str]) -> None:
+        """Remember corrected columns; wrong ones are a ``UsageError``."""
+        from pricerl.data.reading.header import check_renames
+
+        check_renames(columns)
+        if not columns:
+            (self.folder / READING).unlink(missing_ok=True)
+            return
+        content = {"data": {"reading": {"columns": dict(columns)}}}
+        write_text(self.folder / READING, yaml.safe_dump(content, allow_unicode=True))
+
+    def read(self, names: Sequence[str]) -> Reading:
+        """Read files as ``check`` does, and describe what was found or why they cannot be read."""
+        from pricerl.data.reading.reader import read_history
+
+        files = self.find(names)
+        found: dict[str, Any] = {"currency": "", "products": [], "problems": [], "refusal": ""}
+        kept = self.columns()
+        header: list[str] = []
+        try:
+            header = self._header(files[0])
+            history = read_history([str(self.folder / name) for name in files], self.config())
+            found |= {"currency": history.currency, "products": self._products(history)}
+            found["problems"] = [clean(str(problem)) for problem in history.problems]
+        except DataError as error:
+            found |= {"refusal": f"{error}".replace(f"{self.folder}{os.sep}", "")}
+        return Reading(files, columns=[Column(name, kept.get(name, "")) for name in header], **found)
+
+    def _header(self, file: str) -> list[str]:
+        from pricerl.data.reading.sources.containers import open_tables
+
+        (table,) = open_tables([str(self.folder / file)])
+        return [name.strip() for name in table.header if name.strip()]
+
+    def _products(self, history: History) -> list[ReadProduct]:
+        from pricerl.data.preprocessor import DataPreprocessor
+        from pricerl.market.cost import CostConfig, describe_costs
+
+        prepared = DataPreprocessor.fit(history, self.config())
+        prices = prepared.current_prices
+        return [
+            ReadProduct(item.product, prices[item.product], report.lines(), describe_costs(item, CostConfig()))
+            for item, report in zip(prepared.products, prepared.reports, strict=True)
+        ]
+
+    def costs(self) -> list[dict[str, Any]]:
+        """Return the rows of costs.csv by the keys of its columns; none without the file."""
+        from pricerl.market.row_table import TABLES
+
+        path = self.folder / COSTS
+        return TABLES["costs"].read(str(path), {})[0] if path.is_file() and self._is_inside(path) else []
+
+    @staticmethod
+    def costs_table() -> tuple[list[str], list[str]]:
+        """Return the keys of the columns of costs.csv, and their names."""
+        from pricerl.market.row_table import TABLES
+
+        columns = TABLES["costs"].columns
+        return list(columns), [column.name for column in columns.values()]
+
+    def keep_costs(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write costs.csv; wrong values are a ``UsageError`` that names them all."""
+        from pricerl.formatting import csv_text, safe_text
+        from pricerl.market.row_table import TABLES
+
+        table = TABLES["costs"]
+        given = [{key: value for key, value in row.items() if value is not None} for row in rows]
+        table.group(COSTS, given)
+        cells = [[_cell(row.get(key)) for key in table.columns] for row in given]
+        names = [column.name for column in table.columns.values()]
+        write_text(self.folder / COSTS, csv_text([names, *([safe_text(text) for text in row] for row in cells)]))
+
+    def limits(self) -> dict[str, Any]:
+        """Return the limits of guardrails.yaml, or the usual ones without the file."""
+        from pricerl.guardrails.config import GuardrailConfig
+
+        try:
+            content = yaml.safe_load(self._limits_text())
+            return asdict(GuardrailConfig(**(content["data"]["guardrails"] or {})))
+        except (yaml.YAMLError, KeyError, TypeError) as error:
+            raise UsageError(f"{LIMITS} is damaged; remove it, and pricerl init writes a new one") from error
+
+    def keep_limits(self, limits: Mapping[str, int | float | None]) -> None:
+        """Write limits into guardrails.yaml, whose other lines stay; wrong ones are a ``UsageError``."""
+        from pricerl.guardrails.config import GuardrailConfig
+
+        if unknown := set(limits) - set(SHOWN_LIMITS):
+            raise UsageError(f"limits: {clean(', '.join(unknown), 100)!r} is none of {', '.join(SHOWN_LIMITS)}")
+        text = self._limits_text()
+        GuardrailConfig(**{**self.limits(), **limits})
+        for name, value in limits.items():
+            line = f"    {name}: {'null' if value is None else f'{value:.12g}'}"
+            text, count = re.subn(rf"^    {name}:.*$", line, text, count=1, flags=re.MULTILINE)
+            if not count:
+                raise UsageError(f"{LIMITS} has no line for {name}; add it there, or let pricerl init write a new file")
+        write_text(self.folder / LIMITS, text)
+
+    def _limits_text(self) -> str:
+        from pricerl.cli.imports import SHIPPED
+
+        path = self.folder / LIMITS
+        return (path if path.is_file() and self._is_inside(path) else SHIPPED / LIMITS).read_text(encoding="utf-8")
+
+    def typed_words(self) -> list[str]:
+        """Return the options of a first advice that name costs, limits and corrected columns."""
+        configs = [word for name in (LIMITS, READING) if (self.folder / name).is_file() for word in ("--config", name)]
+        return [*configs, *(["--costs", COSTS] if self.costs() else [])]
+
+
+@lru_cache(maxsize=4)
+def _read_advice(folder: Path) -> dict[str, Any] | None:
+    """Return the advice of a published set, which never changes."""
+    return read_advice(folder)
+
+
+def is_data(name: str) -> bool:
+    """Return whether a name is one of a seller's file, without a path, and not one that pricerl reads itself."""
+    ending = name.rpartition(".")[2].lower()
+    return bool(NAME.fullmatch(name)) and ending in KINDS and name != COSTS
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)

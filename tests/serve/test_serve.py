@@ -1,0 +1,343 @@
+"""The shop in a browser: what is refused, the first visit, decisions, the next week, and the slider's figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import run, seller_lines, write_lines
+
+pytest.importorskip("fastapi")
+from fastapi.testclient import TestClient
+
+from pricerl.errors import UsageError
+from pricerl.operations.log.decision_log import verify
+from pricerl.serve.guard import Keys
+from pricerl.serve.server import create_app, serve
+from pricerl.serve.workplace import Workplace
+
+PORT = 8321
+BASE = f"http://127.0.0.1:{PORT}"
+TODAY = "2025-04-01"
+HOSTILE = "<img src=x onerror=alert(1)>\u202e ../../etc"
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys("the-token-of-this-test")
+
+
+@pytest.fixture
+def folder(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a trained shop, in which the server works."""
+    monkeypatch.chdir(trained.parents[1])
+    return trained.parents[1]
+
+
+def client_of(folder: Path, keys: Keys, most_bytes: int = 1_000_000) -> TestClient:
+    """A browser without a session."""
+    app = create_app(Workplace(folder, TODAY), keys, frozenset({f"127.0.0.1:{PORT}"}), PORT, most_bytes=most_bytes)
+    return TestClient(app, base_url=BASE, follow_redirects=False)
+
+
+@pytest.fixture
+def stranger(folder: Path, keys: Keys) -> TestClient:
+    return client_of(folder, keys)
+
+
+@pytest.fixture
+def browser(stranger: TestClient, keys: Keys) -> TestClient:
+    """A browser that opened the printed address and sends what the script of the page sends."""
+    answer = stranger.get(f"/?token={keys.token}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and keys.token not in cookie
+    page = stranger.get("/").text
+    (csrf,) = re.findall(r'name="csrf" content="(\w+)"', page)
+    stranger.headers.update({"X-CSRF-Token": csrf, "Origin": BASE})
+    return stranger
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    return list(verify(folder / "checkpoints/seller/decisions.jsonl").entries)
+
+
+ORDER = {"price": 10.5, "until": "2025-04-05", "reason": "clearance", "by": "anna"}
+WRITE = "/api/shops/seller/override"
+
+
+def test_without_the_token_nothing_is_shown(stranger: TestClient) -> None:
+    assert stranger.get("/").headers["location"] == "/login"
+    for path in ("/?xtoken=1", "/?token=", "/shops/seller?token=the-token-of-this-test", "/static/serve.js/../x"):
+        assert stranger.get(path).headers["location"] == "/login", path
+    for path in ("/api/shops", "/api/openapi.json", "/api/shops/seller/history"):
+        refused = stranger.get(path)
+        assert refused.status_code == 401 and "token" in refused.json()["detail"]
+    wrong = stranger.get("/?token=wrong")
+    assert (wrong.status_code, "set-cookie" in wrong.headers) == (403, False)
+    assert "not the one that pricerl serve printed" in wrong.text
+    assert stranger.get("/api/shops", headers={"Authorization": "Bearer wrong"}).status_code == 401
+
+
+def test_a_program_sends_the_token_as_bearer(stranger: TestClient, keys: Keys) -> None:
+    answer = stranger.post(WRITE, json=ORDER, headers={"Authorization": f"Bearer {keys.token}"})
+    assert answer.status_code == 200 and answer.json()["kind"] == "override"
+
+
+def test_the_login_page_lets_in_who_knows_the_token(stranger: TestClient, keys: Keys) -> None:
+    assert stranger.get("/login").status_code == 200
+    assert stranger.post("/login", json={"token": "wrong"}).status_code == 403
+    assert stranger.post("/login", json={"token": keys.token}).status_code == 200
+    assert stranger.get("/").status_code == 200
+
+
+FORGED = {
+    "another origin": ({"Origin": "http://evil.example"}, 403, "another origin"),
+    "an opaque origin": ({"Origin": "null"}, 403, "another origin"),
+    "another site": ({"Sec-Fetch-Site": "cross-site"}, 403, "another site"),
+    "another host": ({"Host": "evil.example"}, 421, "host name"),
+    "no proof": ({"X-CSRF-Token": ""}, 403, "x-csrf-token"),
+    "a wrong proof": ({"X-CSRF-Token": "é" * 64}, 403, "x-csrf-token"),
+}
+
+
+@pytest.mark.parametrize("attack", FORGED)
+def test_a_forged_write_is_refused_with_a_sentence(attack: str, browser: TestClient, folder: Path) -> None:
+    headers, status, words = FORGED[attack]
+    encoded = {name: value.encode() for name, value in headers.items()}
+    refused = browser.post(WRITE, json=ORDER, headers=encoded)
+    assert refused.status_code == status and words in refused.json()["detail"]
+    assert len(entries(folder)) == 1
+
+
+def test_every_answer_carries_a_strict_policy_and_no_page_an_inline_script(browser: TestClient) -> None:
+    for path in ("/", "/shops/seller", "/shops/seller/history", "/files?name=seller.csv", "/nowhere", "/login"):
+        answer = browser.get(path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy and answer.headers["x-content-type-options"] == "nosniff"
+        assert not re.search(r"<script(?! src=\"/static/serve\.js\")|\son\w+=|style=\"", answer.text), path
+        (meta,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', answer.text)
+        assert "default-src &#39;none&#39;" in meta and "script-src &#39;self&#39;" in meta
+
+
+OUTSIDE = ("/shops/..%2f..%2fetc", "/shops/%2e%2e", "/shops/seller%2f..%2f..", "/files?name=..%2f..%2fetc%2fpasswd")
+OUTSIDE += ("/files?name=%2fetc%2fpasswd", "/static/..%2fguard.py", "/static/guard.py", "/files?name=link.csv")
+OUTSIDE += (
+    "/api/shops/%2e%2e/history",
+    "/api/reading?name=checkpoints",
+    "/shops/outside",
+    "/files?name=sqlite:///x.db",
+)
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_no_file_outside_of_the_folder_is_reached(path: str, browser: TestClient, folder: Path, tmp_path: Path) -> None:
+    write_lines(tmp_path / "secret.csv", ["secret"])
+    (folder / "link.csv").symlink_to(tmp_path / "secret.csv")
+    shutil.copytree(folder / "checkpoints/seller", tmp_path / "shop", symlinks=True)
+    (folder / "checkpoints/outside").symlink_to(tmp_path / "shop")
+    refused = browser.get(path)
+    assert refused.status_code in (400, 404) and "secret" not in refused.text and "root:" not in refused.text
+
+
+@pytest.mark.parametrize("name", ["../../x.csv", "C:\\x\\..\\x.csv", "/etc/x.csv"])
+def test_an_upload_lands_in_the_folder_whatever_its_name_says(name: str, browser: TestClient, folder: Path) -> None:
+    assert browser.post("/api/files", files=[("files", (name, b"a,b\n1,2\n"))]).json() == ["x.csv"]
+    assert (folder / "x.csv").read_bytes() == b"a,b\n1,2\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["guardrails.yaml", "reading.yaml", ".hidden.csv", "x.py", "costs.csv", "-x.csv", "a\nb.csv"]
+)
+def test_an_upload_of_another_kind_is_refused(name: str, browser: TestClient, folder: Path) -> None:
+    before = {path.name for path in folder.iterdir()}
+    refused = browser.post("/api/files", files=[("files", (name, b"x"))])
+    assert refused.status_code == 400 and "is not the name of a file that is read" in refused.json()["detail"]
+    assert {path.name for path in folder.iterdir()} == before
+
+
+def test_a_large_upload_is_refused_with_and_without_its_length(folder: Path, keys: Keys) -> None:
+    client = client_of(folder, keys, most_bytes=2000)
+    bearer = {"Authorization": f"Bearer {keys.token}"}
+    whole = client.post("/api/files", files=[("files", ("big.csv", b"x" * 3000))], headers=bearer)
+    head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="big.csv"\r\n\r\n'
+    parts = (part for part in (head, *[b"x" * 1000] * 3, b"\r\n--b--\r\n"))
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    chunked = client.post("/api/files", content=parts, headers=bearer | kind)
+    for refused in (whole, chunked):
+        assert refused.status_code == 413 and "larger than" in refused.json()["detail"]
+    assert not (folder / "big.csv").exists()
+
+
+def test_hostile_texts_of_a_file_are_shown_as_text(browser: TestClient, folder: Path) -> None:
+    write_lines(folder / "hostile.csv", seller_lines(product=HOSTILE))
+    page = browser.get("/files?name=hostile.csv")
+    assert page.status_code == 200 and "&lt;img src=x onerror" in page.text
+    assert "<img" not in page.text and "\u202e" not in page.text
+    damaged = browser.post("/api/files", files=[("files", ("bomb.xlsx", os.urandom(5000)))])
+    assert damaged.status_code == 200
+    shown = browser.get("/files?name=bomb.xlsx")
+    assert shown.status_code == 200 and 'role="alert"' in shown.text
+
+
+def test_a_file_is_shown_as_it_was_read_before_anything_is_trained(browser: TestClient, folder: Path) -> None:
+    reading = browser.get("/api/reading?name=seller.csv").json()
+    (product,) = reading["products"]
+    assert reading["refusal"] == "" and [column["name"] for column in reading["columns"]][:2] == [
+        "Report Date",
+        "Product Price",
+    ]
+    checked = run(folder, "check", "seller.csv").out
+    assert "\n".join(product["report"]) in checked and product["costs"] in checked
+    assert f"{product['current_price']:g}" in browser.get("/files?name=seller.csv").text
+
+
+def test_a_wrong_mapping_is_corrected_and_remembered(browser: TestClient, folder: Path) -> None:
+    lines = seller_lines(columns=3)
+    write_lines(folder / "odd.csv", [lines[0].replace("Total Sales", "Betrag Q"), *lines[1:]])
+    assert "Total Sales" in browser.get("/api/reading?name=odd.csv").json()["refusal"]
+    assert browser.put("/api/columns", json={"columns": {"Betrag Q": "Totals"}}).status_code == 400
+    kept = browser.put("/api/columns", json={"columns": {"Betrag Q": "Total Sales", "Report Date": ""}})
+    assert kept.json() == {"Betrag Q": "Total Sales"}
+    again = browser.get("/api/reading?name=odd.csv").json()
+    assert again["refusal"] == "" and {"name": "Betrag Q", "ours": "Total Sales"} in again["columns"]
+    assert "--config" in Workplace(folder).typed_words() and "reading.yaml" in Workplace(folder).typed_words()
+
+
+def test_costs_and_limits_are_those_that_the_commands_read(browser: TestClient, folder: Path) -> None:
+    wrong = browser.put("/api/costs", json={"rows": [{"product": "seller", "unit_cost": -1, "share_kept": 3}]})
+    assert wrong.status_code == 400 and "Unit Cost" in wrong.json()["detail"] and "Share Kept" in wrong.json()["detail"]
+    rows = [{"product": "=cmd()", "unit_cost": 4.25, "from": None, "share_kept": 0.85}]
+    expected = [{"product": "=cmd()", "unit_cost": 4.25, "share_kept": 0.85}]
+    assert browser.put("/api/costs", json={"rows": rows}).json() == expected
+    for limits in ({"products": 1}, {"flor": 1}, {"max_change": -1}):
+        assert browser.put("/api/limits", json={"limits": limits}).status_code == 400
+    refused = browser.put("/api/limits", json={"limits": {"floor": 12, "ceiling": 9, "min_hold_days": 3}})
+    assert refused.status_code == 400 and not (folder / "guardrails.yaml").exists()
+    assert browser.put("/api/limits", json={"limits": {"floor": 9.5, "ceiling": None}}).json()["floor"] == 9.5
+    text = (folder / "guardrails.yaml").read_text(encoding="utf-8")
+    assert "    floor: 9.5\n" in text and "# Never charge less than this" in text
+    assert Workplace(folder).typed_words() == ["--config", "guardrails.yaml", "--costs", "costs.csv"]
+
+
+def test_every_write_returns_its_entry_and_an_order_is_undone(browser: TestClient, folder: Path) -> None:
+    ordered = browser.post(WRITE, json=ORDER).json()
+    assert ordered == entries(folder)[-1] and (ordered["price"], ordered["actor"]) == (10.5, "anna")
+    assert "10.50" in browser.get("/shops/seller/prices.csv").text
+    assert browser.get("/api/shops/seller/outbox").json()["rows"][0]["price"] == 10.5
+    assert "Undo the override" in browser.get("/shops/seller").text
+    undone = browser.post("/api/shops/seller/resume", json={"reason": "sold"}).json()
+    assert (undone["kind"], undone["ends"]) == ("resume", ordered["id"])
+    assert "Undo the override" not in browser.get("/shops/seller").text
+    paused = browser.post("/api/shops/seller/pause", json={"until": "2025-04-09", "reason": "new supplier"}).json()
+    assert browser.get("/api/shops/seller/history").json()[-1] == paused
+    history = browser.get("/shops/seller/history").text
+    assert "new supplier" in history and "the order of entry 2 has ended" in history
+
+
+REFUSED = {
+    "no reason": (WRITE, ORDER | {"reason": " "}, 400, "--reason: must be a text"),
+    "a past day": (WRITE, ORDER | {"until": "2025-03-01"}, 400, "is before 2025-04-01"),
+    "no day": (WRITE, ORDER | {"until": "soon"}, 400, "must be a day"),
+    "no price": (WRITE, ORDER | {"price": -1}, 400, "must be a positive number"),
+    "below the floor": (WRITE, ORDER | {"price": 1.0, "force": True}, 400, "is below the floor"),
+    "far away": (WRITE, ORDER | {"price": 20.0}, 400, "add --force if you mean it"),
+    "no number": (WRITE, ORDER | {"price": "x"}, 422, "price: "),
+    "an unknown key": (WRITE, ORDER | {"floor": 0}, 422, "floor: "),
+    "an unknown product": (WRITE, ORDER | {"product": HOSTILE}, 400, "is unknown"),
+    "an unknown shop": (WRITE.replace("seller", "other"), ORDER, 400, "is not a folder of a run"),
+    "nothing to undo": ("/api/shops/seller/resume", {}, 400, "no override, pause or price test"),
+    "nothing to approve": ("/api/shops/seller/approve", {}, 400, "nothing to approve"),
+}
+
+
+@pytest.mark.parametrize("mistake", REFUSED)
+def test_a_wrong_decision_is_refused_as_by_the_command(mistake: str, browser: TestClient, folder: Path) -> None:
+    path, body, status, words = REFUSED[mistake]
+    refused = browser.post(path, json=body)
+    assert refused.status_code == status and words in refused.json()["detail"], refused.text
+    assert len(entries(folder)) == 1
+
+
+def test_writers_at_the_same_time_lose_and_double_nothing(browser: TestClient, folder: Path) -> None:
+    def order(number: int) -> None:
+        assert browser.post(WRITE, json=ORDER | {"reason": f"order {number}"}).status_code == 200
+
+    threads = [threading.Thread(target=order, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    reasons = [entry["reason"] for entry in entries(folder)[1:]]
+    assert sorted(reasons) == [f"order {number}" for number in range(8)]
+
+
+def test_openapi_names_every_path_of_the_interface(browser: TestClient) -> None:
+    paths = browser.get("/api/openapi.json").json()["paths"]
+    assert {"/api/reading", "/api/advise", "/api/shops/{name}/override", "/api/jobs/{number}/events"} <= set(paths)
+    assert all(path.startswith("/api/") for path in paths)
+
+
+FIGURES = """
+const { figuresAt, nearest } = require(process.argv[1]);
+const { product, prices } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const at = prices.map((price) => nearest(product.details.curves.price, price));
+console.log(JSON.stringify(at.map((place) => figuresAt(product, place))));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node")
+def test_the_slider_shows_the_figures_of_what_if(browser: TestClient, folder: Path) -> None:
+    from pricerl import load
+    from pricerl.advice.what_if import ask
+    from pricerl.env.product import Product
+
+    product = browser.get("/api/shops/seller/products/1").json()
+    prices = product["details"]["curves"]["price"]
+    assert len(prices) > 40 and all(abs(price * 100 - round(price * 100)) < 1e-6 for price in prices)
+    script = Path(sys.modules["pricerl.serve"].__file__ or "").with_name("serve.js")
+    words = ["node", "-e", FIGURES, str(script)]
+    given = json.dumps({"product": product, "prices": prices})
+    done = subprocess.run(words, input=given, capture_output=True, text=True, check=True, timeout=60)
+    market = Product(load("checkpoints/seller/best.ckpt").run.pricing.dynamics_on_cpu, 0)
+    for price, found in zip(prices, json.loads(done.stdout), strict=True):
+        asked = ask(market, price, 14)
+        assert found["price"] == price and sorted(found["objections"]) == sorted(asked.objections)
+        assert found["better"] == round(asked.probability_better * market.market.num_draws)
+        for name, there, gain in found["rows"]:
+            exact, _, difference = asked.measures[name]
+            assert there[0] == pytest.approx(exact.mean, abs=0.005)
+            assert gain == pytest.approx(list(difference), abs=0.005)
+
+
+def test_the_server_refuses_what_would_open_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="open to other computers: name a secret with --token_file"):
+        serve([str(tmp_path), "--host", "0.0.0.0", "--no-browser"])
+    (tmp_path / "token").write_text("short\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="the token needs 16 characters, found 5"):
+        serve([str(tmp_path), "--host", "0.0.0.0", "--token_file", str(tmp_path / "token")])
+    with pytest.raises(UsageError, match="is not a folder"):
+        serve([str(tmp_path / "none"), "--no-browser"])
+    with pytest.raises(UsageError, match="--today: must be a day"):
+        serve([str(tmp_path), "--no-browser", "--today", "soon"])
+
+
+def test_the_first_page_needs_no_torch() -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from pricerl.serve.server import create_app\nfrom pricerl.serve.guard import Keys\n"
+        "from pricerl.serve.workplace import Workplace\n"
+        "create_app(Workplace(Path('.')), Keys('x'), frozenset(), 1)\n"
+        "assert not {'torch', 'lightning', 'gymnasium', 'scipy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
