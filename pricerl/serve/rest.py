@@ -121,7 +121,7 @@ def read(request: Request, names: Names) -> dict[str, Any]:
 @router.put("/columns")
 def correct_columns(request: Request, body: Columns) -> dict[str, str]:
     """Correct how columns are read, from now on."""
-    workplace_of(request).keep_columns({name: ours for name, ours in body.columns.items() if ours})
+    workplace_of(request).keep_columns(body.columns)
     return workplace_of(request).columns()
 
 
@@ -161,7 +161,7 @@ def advise(request: Request, body: Files) -> dict[str, int]:
         "advise",
         *option_words({"data.path": files, "run_name": shop, "today": place.today}),
     ]
-    return {"job": jobs_of(request).start([[*words, *place.typed_words()]], f"/shops/{shop}").id}
+    return {"job": jobs_of(request).start([[*words, *place.typed_words(files)]], f"/shops/{shop}").id}
 
 
 @router.post("/shops/{name}/week")

@@ -92,9 +92,11 @@ def _token(host: str, file: str | None) -> str:
 def _listen(server: Any, host: str, port: int) -> Any:
     """Return the socket of a server; an address that cannot be used is a ``UsageError``."""
     try:
-        return server.bind_socket()
-    except SystemExit:
+        listening = server.bind_socket()
+        listening.listen()  # a browser that opens at once waits until the server has started
+    except (SystemExit, OSError):
         raise UsageError(f"{host}, port {port}, cannot be used; choose another with --port") from None
+    return listening
 
 
 def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: int, most_bytes: int = 0) -> FastAPI:

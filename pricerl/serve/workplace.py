@@ -14,6 +14,7 @@ import yaml
 
 from pricerl.advice.exports import DOCUMENT
 from pricerl.advice.files import read_advice
+from pricerl.cli.usage import option_words
 from pricerl.errors import DataError, UsageError
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.shop import Shop
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 COSTS = "costs.csv"
 LIMITS = "guardrails.yaml"
-READING = "reading.yaml"
-"""Configuration with the columns of ours by their names in the files, as the seller corrected them."""
+COLUMNS = "columns.yaml"
+"""Columns of ours by their names in the files, as the seller corrected them."""
 
 KINDS = frozenset(
     ("csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "jsonl", "ndjson", "gz", "zip")
@@ -42,10 +43,13 @@ SHOWN_LIMITS = ("floor", "ceiling", "min_margin", "max_change", "max_week_change
 
 @dataclass(frozen=True)
 class Column:
-    """Column of a file, and the column of ours that the seller says it is; empty if the name decides."""
+    """Column of a file."""
 
     name: str
-    ours: str
+    read_as: str
+    """Column of ours; empty if it is ignored."""
+    corrected: bool
+    """Whether the seller, not its name, says so."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,11 @@ class Reading:
     """How files were read, before anything is trained."""
 
     files: list[str]
+    format: str
+    """Platform and report of an export; empty for a table of days with our columns."""
     currency: str
     columns: list[Column]
-    """Of the first file; empty if it is no table."""
+    """Of the first file; empty if it is no table, or an export, whose preset knows them."""
     products: list[ReadProduct]
     problems: list[str]
     """Problems that leave products or days out."""
@@ -139,61 +145,73 @@ class Workplace:
             raise UsageError(f"product {number} does not exist; the advice has {len(products)}")
         return products[number - 1]
 
-    def config(self) -> DataConfig:
-        """Return the settings of reading, with the corrected columns."""
-        from pricerl.data.config import DataConfig
-
-        return DataConfig(columns=self.columns() or None)
-
     def columns(self) -> dict[str, str]:
-        """Return the columns of ours by their names in the files, as the seller corrected them."""
+        """Return corrected columns of ours by their names in the files."""
         try:
-            known = yaml.safe_load((self.folder / READING).read_text(encoding="utf-8"))
-            return {str(name): str(ours) for name, ours in known["data"]["reading"]["columns"].items()}
+            known = yaml.safe_load((self.folder / COLUMNS).read_text(encoding="utf-8"))
+            return {str(name): str(ours) for name, ours in known.items()}
         except FileNotFoundError:
             return {}
-        except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-            raise UsageError(f"{READING} is damaged; remove it, and name the columns again") from error
+        except (OSError, yaml.YAMLError, AttributeError) as error:
+            raise UsageError(f"{COLUMNS} is damaged; remove it, and name the columns again") from error
 
     def keep_columns(self, columns: Mapping[str, str]) -> None:
-        """Remember corrected columns; wrong ones are a ``UsageError``."""
+        """Remember corrected columns of a file, and forget those that are empty; wrong ones are a ``UsageError``."""
         from pricerl.data.reading.header import check_renames
 
-        check_renames(columns)
-        if not columns:
-            (self.folder / READING).unlink(missing_ok=True)
-            return
-        content = {"data": {"reading": {"columns": dict(columns)}}}
-        write_text(self.folder / READING, yaml.safe_dump(content, allow_unicode=True))
+        check_renames({name: ours for name, ours in columns.items() if ours})
+        known = {name: ours for name, ours in {**self.columns(), **columns}.items() if ours}
+        write_text(self.folder / COLUMNS, yaml.safe_dump(known, allow_unicode=True))
 
     def read(self, names: Sequence[str]) -> Reading:
         """Read files as ``check`` does, and describe what was found or why they cannot be read."""
         from pricerl.data.reading.reader import read_history
 
         files = self.find(names)
-        found: dict[str, Any] = {"currency": "", "products": [], "problems": [], "refusal": ""}
-        kept = self.columns()
-        header: list[str] = []
+        found: dict[str, Any] = {"format": "", "currency": "", "columns": [], "products": [], "problems": []}
+        refusal = ""
         try:
-            header = self._header(files[0])
-            history = read_history([str(self.folder / name) for name in files], self.config())
-            found |= {"currency": history.currency, "products": self._products(history)}
+            config = self._config(files)
+            found |= self._describe(files[0], config)
+            history = read_history([str(self.folder / name) for name in files], config)
+            found |= {"currency": history.currency, "products": self._products(history, config)}
             found["problems"] = [clean(str(problem)) for problem in history.problems]
         except DataError as error:
-            found |= {"refusal": f"{error}".replace(f"{self.folder}{os.sep}", "")}
-        return Reading(files, columns=[Column(name, kept.get(name, "")) for name in header], **found)
+            refusal = f"{error}".replace(f"{self.folder}{os.sep}", "")
+        return Reading(files, **found, refusal=refusal)
 
-    def _header(self, file: str) -> list[str]:
+    def _config(self, files: Sequence[str]) -> DataConfig:
+        """Return the settings of reading, with the corrected columns that the files have."""
+        from pricerl.data.config import DataConfig
         from pricerl.data.reading.sources.containers import open_tables
 
-        (table,) = open_tables([str(self.folder / file)])
-        return [name.strip() for name in table.header if name.strip()]
+        known = self.columns()
+        tables = open_tables([self.folder / name for name in files]) if known else []
+        header = {name.strip() for table in tables for name in table.header}
+        return DataConfig(columns={name: ours for name, ours in known.items() if name in header} or None)
 
-    def _products(self, history: History) -> list[ReadProduct]:
+    def _describe(self, file: str, config: DataConfig) -> dict[str, Any]:
+        """Return format and columns of a file."""
+        from pricerl.data.reading.exports.sales_reports import choose_preset
+        from pricerl.data.reading.header import match_header
+        from pricerl.data.reading.sources.containers import open_tables
+
+        (table,) = open_tables([self.folder / file])
+        corrected = config.columns or {}
+        preset = None if corrected else choose_preset(table, config.preset)
+        if preset is not None:
+            return {"format": preset.title}
+        positions, *_ = match_header(table.header, 1, corrected)
+        ours = {place: name for name, place in positions.items()}
+        names = {place: name.strip() for place, name in enumerate(table.header) if name.strip()}
+        return {"columns": [Column(name, ours.get(at, ""), name in corrected) for at, name in names.items()]}
+
+    @staticmethod
+    def _products(history: History, config: DataConfig) -> list[ReadProduct]:
         from pricerl.data.preprocessor import DataPreprocessor
         from pricerl.market.cost import CostConfig, describe_costs
 
-        prepared = DataPreprocessor.fit(history, self.config())
+        prepared = DataPreprocessor.fit(history, config)
         prices = prepared.current_prices
         return [
             ReadProduct(item.product, prices[item.product], report.lines(), describe_costs(item, CostConfig()))
@@ -258,10 +276,11 @@ class Workplace:
         path = self.folder / LIMITS
         return (path if path.is_file() and self._is_inside(path) else SHIPPED / LIMITS).read_text(encoding="utf-8")
 
-    def typed_words(self) -> list[str]:
-        """Return the options of a first advice that name costs, limits and corrected columns."""
-        configs = [word for name in (LIMITS, READING) if (self.folder / name).is_file() for word in ("--config", name)]
-        return [*configs, *(["--costs", COSTS] if self.costs() else [])]
+    def typed_words(self, files: Sequence[str]) -> list[str]:
+        """Return the options of a first advice on files that name limits, costs and corrected columns."""
+        limits = LIMITS if (self.folder / LIMITS).is_file() else None
+        costs = COSTS if self.costs() else None
+        return option_words({"config": limits, "costs": costs, "data.reading.columns": self._config(files).columns})
 
 
 @lru_cache(maxsize=4)

@@ -156,7 +156,7 @@ def test_an_upload_lands_in_the_folder_whatever_its_name_says(name: str, browser
 
 
 @pytest.mark.parametrize(
-    "name", ["guardrails.yaml", "reading.yaml", ".hidden.csv", "x.py", "costs.csv", "-x.csv", "a\nb.csv"]
+    "name", ["guardrails.yaml", "columns.yaml", ".hidden.csv", "x.py", "costs.csv", "-x.csv", "a\nb.csv"]
 )
 def test_an_upload_of_another_kind_is_refused(name: str, browser: TestClient, folder: Path) -> None:
     before = {path.name for path in folder.iterdir()}
@@ -209,8 +209,11 @@ def test_a_wrong_mapping_is_corrected_and_remembered(browser: TestClient, folder
     kept = browser.put("/api/columns", json={"columns": {"Betrag Q": "Total Sales", "Report Date": ""}})
     assert kept.json() == {"Betrag Q": "Total Sales"}
     again = browser.get("/api/reading?name=odd.csv").json()
-    assert again["refusal"] == "" and {"name": "Betrag Q", "ours": "Total Sales"} in again["columns"]
-    assert "--config" in Workplace(folder).typed_words() and "reading.yaml" in Workplace(folder).typed_words()
+    assert (
+        again["refusal"] == "" and {"name": "Betrag Q", "read_as": "Total Sales", "corrected": True} in again["columns"]
+    )
+    assert Workplace(folder).typed_words(["odd.csv"]) == ['--data.reading.columns={"Betrag Q": "Total Sales"}']
+    assert Workplace(folder).typed_words(["seller.csv"]) == []
 
 
 def test_costs_and_limits_are_those_that_the_commands_read(browser: TestClient, folder: Path) -> None:
@@ -226,7 +229,7 @@ def test_costs_and_limits_are_those_that_the_commands_read(browser: TestClient, 
     assert browser.put("/api/limits", json={"limits": {"floor": 9.5, "ceiling": None}}).json()["floor"] == 9.5
     text = (folder / "guardrails.yaml").read_text(encoding="utf-8")
     assert "    floor: 9.5\n" in text and "# Never charge less than this" in text
-    assert Workplace(folder).typed_words() == ["--config", "guardrails.yaml", "--costs", "costs.csv"]
+    assert Workplace(folder).typed_words(["seller.csv"]) == ["--config=guardrails.yaml", "--costs=costs.csv"]
 
 
 def test_every_write_returns_its_entry_and_an_order_is_undone(browser: TestClient, folder: Path) -> None:
