@@ -84,9 +84,10 @@ def show_files(request: Request, names: Names) -> Response:
     place = workplace_of(request)
     reading = place.read(names)
     columns, texts = place.costs_table()
-    known = place.costs()
-    listed = {row.get("product") for row in known}
-    rows = [*known, *({"product": item.product} for item in reading.products if item.product not in listed)]
+    products = [item.product for item in reading.products]
+    known = [{"product": products[0], **row} for row in place.costs_of(products)]
+    listed = {row["product"] for row in known}
+    rows = [*known, *({"product": product} for product in products if product not in listed)]
     settings = find_groups()["data.guardrails"]["settings"]
     limits = place.limits()
     values = {

@@ -133,7 +133,7 @@ def show_costs(request: Request) -> list[dict[str, Any]]:
 
 @router.put("/costs")
 def type_costs(request: Request, body: Costs) -> list[dict[str, Any]]:
-    """Replace costs.csv."""
+    """Replace the rows of some products in costs.csv."""
     workplace_of(request).keep_costs(body.rows)
     return workplace_of(request).costs()
 
@@ -171,8 +171,7 @@ def take_week(request: Request, name: str, body: Files) -> dict[str, int]:
     shop = place.open_shop(name).folder.path.name
     files = place.find(body.files)
     options = option_words({"run_name": shop, "data.path": files, "today": place.today})
-    costs = ["--costs", "costs.csv"] if place.costs() else []
-    commands = [["watch", *options], ["predict", *options, *costs], ["review", *options]]
+    commands = [["watch", *options], ["predict", *options, *place.typed_words(files)], ["review", *options]]
     return {"job": jobs_of(request).start(commands, f"/shops/{shop}").id}
 
 

@@ -8,24 +8,32 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from pricerl.advice.exports import DOCUMENT
 from pricerl.advice.files import read_advice
+from pricerl.cli.imports import SHIPPED
 from pricerl.cli.usage import option_words
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.exports.sales_reports import choose_preset
+from pricerl.data.reading.header import check_renames, match_header
+from pricerl.data.reading.reader import read_history
+from pricerl.data.reading.sources.containers import open_tables
 from pricerl.errors import DataError, UsageError
+from pricerl.formatting import csv_text, safe_text
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig, describe_costs
+from pricerl.market.row_table import TABLES
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import NAME, RUNS, find_run, runs_with
 from pricerl.terminal import clean
 from pricerl.writing import explained, replacing, write_text
-
-if TYPE_CHECKING:
-    from pricerl.data.config import DataConfig
-    from pricerl.data.history import History
 
 COSTS = "costs.csv"
 LIMITS = "guardrails.yaml"
@@ -157,23 +165,19 @@ class Workplace:
 
     def keep_columns(self, columns: Mapping[str, str]) -> None:
         """Remember corrected columns of a file, and forget those that are empty; wrong ones are a ``UsageError``."""
-        from pricerl.data.reading.header import check_renames
-
         check_renames({name: ours for name, ours in columns.items() if ours})
         known = {name: ours for name, ours in {**self.columns(), **columns}.items() if ours}
         write_text(self.folder / COLUMNS, yaml.safe_dump(known, allow_unicode=True))
 
     def read(self, names: Sequence[str]) -> Reading:
         """Read files as ``check`` does, and describe what was found or why they cannot be read."""
-        from pricerl.data.reading.reader import read_history
-
         files = self.find(names)
         found: dict[str, Any] = {"format": "", "currency": "", "columns": [], "products": [], "problems": []}
         refusal = ""
         try:
             config = self._config(files)
             found |= self._describe(files[0], config)
-            history = read_history([str(self.folder / name) for name in files], config)
+            history = self._history(files, config)
             found |= {"currency": history.currency, "products": self._products(history, config)}
             found["problems"] = [clean(str(problem)) for problem in history.problems]
         except DataError as error:
@@ -182,20 +186,16 @@ class Workplace:
 
     def _config(self, files: Sequence[str]) -> DataConfig:
         """Return the settings of reading, with the corrected columns that the files have."""
-        from pricerl.data.config import DataConfig
-        from pricerl.data.reading.sources.containers import open_tables
-
         known = self.columns()
         tables = open_tables([self.folder / name for name in files]) if known else []
         header = {name.strip() for table in tables for name in table.header}
         return DataConfig(columns={name: ours for name, ours in known.items() if name in header} or None)
 
+    def _history(self, files: Sequence[str], config: DataConfig) -> History:
+        return read_history([str(self.folder / name) for name in files], config)
+
     def _describe(self, file: str, config: DataConfig) -> dict[str, Any]:
         """Return format and columns of a file."""
-        from pricerl.data.reading.exports.sales_reports import choose_preset
-        from pricerl.data.reading.header import match_header
-        from pricerl.data.reading.sources.containers import open_tables
-
         (table,) = open_tables([self.folder / file])
         corrected = config.columns or {}
         preset = None if corrected else choose_preset(table, config.preset)
@@ -206,49 +206,44 @@ class Workplace:
         names = {place: name.strip() for place, name in enumerate(table.header) if name.strip()}
         return {"columns": [Column(name, ours.get(at, ""), name in corrected) for at, name in names.items()]}
 
-    @staticmethod
-    def _products(history: History, config: DataConfig) -> list[ReadProduct]:
-        from pricerl.data.preprocessor import DataPreprocessor
-        from pricerl.market.cost import CostConfig, describe_costs
-
+    def _products(self, history: History, config: DataConfig) -> list[ReadProduct]:
         prepared = DataPreprocessor.fit(history, config)
         prices = prepared.current_prices
+        costs = CostConfig(products=self.costs_of([item.product for item in history.products]))
         return [
-            ReadProduct(item.product, prices[item.product], report.lines(), describe_costs(item, CostConfig()))
+            ReadProduct(item.product, prices[item.product], report.lines(), describe_costs(item, costs))
             for item, report in zip(prepared.products, prepared.reports, strict=True)
         ]
 
+    def costs_of(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the rows of costs.csv about the products of some files; others belong to other shops."""
+        only = [None] if len(names) == 1 else []
+        return [row for row in self.costs() if row.get("product") in (*names, *only)]
+
     def costs(self) -> list[dict[str, Any]]:
         """Return the rows of costs.csv by the keys of its columns; none without the file."""
-        from pricerl.market.row_table import TABLES
-
         path = self.folder / COSTS
         return TABLES["costs"].read(str(path), {})[0] if path.is_file() and self._is_inside(path) else []
 
     @staticmethod
     def costs_table() -> tuple[list[str], list[str]]:
         """Return the keys of the columns of costs.csv, and their names."""
-        from pricerl.market.row_table import TABLES
-
         columns = TABLES["costs"].columns
         return list(columns), [column.name for column in columns.values()]
 
     def keep_costs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write costs.csv; wrong values are a ``UsageError`` that names them all."""
-        from pricerl.formatting import csv_text, safe_text
-        from pricerl.market.row_table import TABLES
-
+        """Write the rows of some products in costs.csv; wrong values are a ``UsageError`` that names them all."""
         table = TABLES["costs"]
         given = [{key: value for key, value in row.items() if value is not None} for row in rows]
         table.group(COSTS, given)
-        cells = [[_cell(row.get(key)) for key in table.columns] for row in given]
+        named = {row.get("product") for row in given}
+        others = [row for row in self.costs() if row.get("product") not in named]
+        cells = [[_cell(row.get(key)) for key in table.columns] for row in (*others, *given)]
         names = [column.name for column in table.columns.values()]
         write_text(self.folder / COSTS, csv_text([names, *([safe_text(text) for text in row] for row in cells)]))
 
     def limits(self) -> dict[str, Any]:
         """Return the limits of guardrails.yaml, or the usual ones without the file."""
-        from pricerl.guardrails.config import GuardrailConfig
-
         try:
             content = yaml.safe_load(self._limits_text())
             return asdict(GuardrailConfig(**(content["data"]["guardrails"] or {})))
@@ -257,8 +252,6 @@ class Workplace:
 
     def keep_limits(self, limits: Mapping[str, int | float | None]) -> None:
         """Write limits into guardrails.yaml, whose other lines stay; wrong ones are a ``UsageError``."""
-        from pricerl.guardrails.config import GuardrailConfig
-
         if unknown := set(limits) - set(SHOWN_LIMITS):
             raise UsageError(f"limits: {clean(', '.join(unknown), 100)!r} is none of {', '.join(SHOWN_LIMITS)}")
         text = self._limits_text()
@@ -271,16 +264,16 @@ class Workplace:
         write_text(self.folder / LIMITS, text)
 
     def _limits_text(self) -> str:
-        from pricerl.cli.imports import SHIPPED
-
         path = self.folder / LIMITS
         return (path if path.is_file() and self._is_inside(path) else SHIPPED / LIMITS).read_text(encoding="utf-8")
 
     def typed_words(self, files: Sequence[str]) -> list[str]:
-        """Return the options of a first advice on files that name limits, costs and corrected columns."""
+        """Return the options that name limits, and the corrected columns and costs of files."""
+        config = self._config(files)
+        costs = self.costs_of([item.product for item in self._history(files, config).products])
         limits = LIMITS if (self.folder / LIMITS).is_file() else None
-        costs = COSTS if self.costs() else None
-        return option_words({"config": limits, "costs": costs, "data.reading.columns": self._config(files).columns})
+        given = {"config": limits, "data.cost.products": costs or None, "data.reading.columns": config.columns}
+        return option_words(given)
 
 
 @lru_cache(maxsize=4)

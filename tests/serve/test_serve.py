@@ -229,7 +229,11 @@ def test_costs_and_limits_are_those_that_the_commands_read(browser: TestClient, 
     assert browser.put("/api/limits", json={"limits": {"floor": 9.5, "ceiling": None}}).json()["floor"] == 9.5
     text = (folder / "guardrails.yaml").read_text(encoding="utf-8")
     assert "    floor: 9.5\n" in text and "# Never charge less than this" in text
-    assert Workplace(folder).typed_words(["seller.csv"]) == ["--config=guardrails.yaml", "--costs=costs.csv"]
+    assert Workplace(folder).typed_words(["seller.csv"]) == ["--config=guardrails.yaml"]
+    browser.put("/api/costs", json={"rows": [{"product": "seller", "unit_cost": 4.0}]})
+    given = '--data.cost.products=[{"product": "seller", "unit_cost": 4.0}]'
+    assert Workplace(folder).typed_words(["seller.csv"]) == ["--config=guardrails.yaml", given]
+    assert "unit cost 4.00" in browser.get("/api/reading?name=seller.csv").json()["products"][0]["costs"]
 
 
 def test_every_write_returns_its_entry_and_an_order_is_undone(browser: TestClient, folder: Path) -> None:
