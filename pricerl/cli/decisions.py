@@ -30,13 +30,13 @@ def pause(words: Sequence[str]) -> int:
 
 
 def resume(words: Sequence[str]) -> int:
-    """End an override or a pause before its last day; the model decides again from the next advice on."""
+    """End the override, pause or price test of a product before its last day, else take back the approval."""
     options = _author_parser("resume", resume.__doc__).parse_args(words)
     shop = shop_of(options)
     said = (options.product, options.by, options.reason)
     (*_, entry), after = shop.record(lambda shop: [drafts.draft_resumption(shop, *said)])
-    done = f"{shown(entry['product'])}: the order of entry {entry['ends']} has ended (entry {entry['id']} of "
-    write_lines([f"{done}{shop.log_path})", "the next advice follows the model again", *outbox_lines(after)])
+    done = f"{shown(entry['product'])}: {drafts.end_words(entry, after)} (entry {entry['id']} of {shop.log_path})"
+    write_lines([done, "the next advice follows the model again", *outbox_lines(after)])
     return EXIT_OK
 
 

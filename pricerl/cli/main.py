@@ -64,7 +64,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   what-if PRICE [--data.path FILE]             compare a price with keeping the current one
   override PRICE --until DAY --reason WHY      charge this price instead of the model's, within the hard limits
   pause --until DAY --reason WHY               keep the price instead of following the model
-  resume                                       end an override or a pause before its last day
+  resume                                       end an override, pause or test; undo an approval
   approve [ID] | history                       approve the newest advice; print decisions with author and reason
   price-test rank|plan|start|read RUN [--data.path FILE]
                                                rank, plan, start and read randomised tests of two prices

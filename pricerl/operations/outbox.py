@@ -18,7 +18,7 @@ from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head, by_product
-from pricerl.operations.log.orders import ADVICE, APPROVAL, PAUSE, judged_orders
+from pricerl.operations.log.orders import ADVICE, APPROVAL, PAUSE, RESUME, judged_orders
 from pricerl.terminal import shown
 
 COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
@@ -158,20 +158,29 @@ def _scheduled(schedule: Sequence[tuple[str, float]], advice: Entry, day: str) -
 
 
 def _approved(advice: Entry, entries: Sequence[Entry], day: str) -> tuple[Row | None, str]:
-    """Return the recommended change if a person approved it and no advice since then has withdrawn it."""
+    """Return the recommended change if its approval is in force."""
     change = first_change(advice)
     if change is None:
         return None, ""
-    given = {entry["approves"] for entry in entries if entry["kind"] == APPROVAL}
-    for other in reversed(entries):
+    if approval_of(advice, entries) is None:
+        return None, f"no price, the change to {change['price']:g} waits for your approval"
+    return Row(advice["product"], max(change["date"], day), change["price"], last_day_of(advice)), ""
+
+
+def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
+    """Return the approval of the first change of an advice; None if a person took it back, or an advice withdrew it."""
+    change = first_change(advice)
+    own = [entry for entry in entries if entry.get("product") == advice["product"]]
+    ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
+    given = {entry["approves"]: entry for entry in own if entry["kind"] == APPROVAL and entry["id"] not in ended}
+    for other in reversed(own):
         if other["kind"] == ADVICE and generation_of(other) == generation_of(advice):
             again = first_change(other)
-            if again is None or not same_price(again["price"], change["price"]):
+            if change is None or again is None or not same_price(again["price"], change["price"]):
                 break
             if other["id"] in given:
-                first = max(change["date"], day)
-                return Row(advice["product"], first, change["price"], last_day_of(advice)), ""
-    return None, f"no price, the change to {change['price']:g} waits for your approval"
+                return given[other["id"]]
+    return None
 
 
 def _planned(advice: Entry, day: str) -> Row | None:

@@ -26,8 +26,7 @@ from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.errors import UsageError
 from pricerl.formatting import Formatter
 from pricerl.operations.log.drafts import entry_cells
-from pricerl.operations.log.orders import APPROVAL
-from pricerl.operations.outbox import first_change
+from pricerl.operations.outbox import approval_of, first_change
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor
 from pricerl.serve.guard import HEADERS, POLICY, Keys, is_same, set_session
@@ -141,9 +140,8 @@ def _state(shop: Shop, product: str) -> tuple[str, str]:
     if (order := shop.order_on(product)) is not None:
         return "ordered", f"{order.kind.replace('_', ' ')} until {order.until}"
     advice = shop.newest.get(product)
-    given = [entry for entry in shop.log.entries if advice and entry.get("approves") == advice["id"]]
-    if given:
-        return "approved", f"{APPROVAL}: entry {given[-1]['id']}"
+    if advice and (given := approval_of(advice, shop.log.entries)):
+        return "approved", f"{given['kind']}: entry {given['id']}"
     return ("waiting" if advice and first_change(advice) else "kept"), ""
 
 

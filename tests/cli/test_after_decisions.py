@@ -60,7 +60,7 @@ def test_an_override_says_what_is_expected_and_which_prices_the_limits_allow(sho
 
 def test_resume_ends_an_order_early_and_only_one_that_is_in_force(shop: Path) -> None:
     none = run(shop, "resume", *RUN)
-    assert none.code == 2 and "no override, pause or price test of seller is in force" in none.err
+    assert none.code == 2 and "no override, pause, price test or approval of seller is in force" in none.err
     assert run(shop, "pause", *RUN, *UNTIL).code == 0
     done = run(shop, "resume", *RUN, "--by", "anna", "--reason", "supplier found")
     assert done.code == 0 and "the order of entry 2 has ended (entry 3 of" in done.out

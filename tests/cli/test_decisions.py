@@ -215,6 +215,9 @@ def test_an_approval_is_recorded_once_and_only_for_a_change(shop: Path) -> None:
     assert approved.code == 0 and "to 12.5 on 2025-04-01 is approved (entry 4)" in approved.out
     again = run(shop, "approve", *RUN)
     assert again.code == 2 and "entry 3 was approved before, by carla" in again.err
+    assert run(shop, "resume", *RUN).out.startswith("seller: the order of entry 2 has ended (entry 5 of")
+    assert run(shop, "resume", *RUN).out.startswith("seller: the approval of entry 4 has ended (entry 6 of")
+    assert run(shop, "approve", *RUN).code == 0
 
 
 def test_history_tells_what_was_decided_by_whom_and_why_on_one_line_each(shop: Path) -> None:

@@ -106,6 +106,13 @@ def test_where_approval_is_required_a_change_goes_out_once_a_person_approved_it(
     assert prices(outbox(advice(STEPS, **REQUIRED), APPROVAL, today=date(2026, 1, 6))) == [("mug", "2026-01-06", 10.5)]
 
 
+def test_an_approval_that_a_person_took_back_lets_nothing_out_until_the_next_one() -> None:
+    taken = {"kind": "resume", "product": "mug", "ends": 2}
+    entries = (advice(STEPS, **REQUIRED), APPROVAL, taken)
+    assert outbox(*entries).rows == () and "waits for your approval" in outbox(*entries).notes[0]
+    assert prices(outbox(*entries, APPROVAL)) == [("mug", "2026-01-02", 10.5)]
+
+
 def test_an_approval_holds_only_while_every_advice_since_then_holds_the_price() -> None:
     first, again = advice(STEPS, **REQUIRED), advice(STEPS, seen=2, **REQUIRED)
     assert prices(outbox(first, APPROVAL, again)) == [("mug", "2026-01-02", 10.5)]

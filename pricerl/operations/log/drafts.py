@@ -10,7 +10,7 @@ from pricerl.errors import UsageError
 from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.operations.log import orders
 from pricerl.operations.log.decision_log import Entry, stamp
-from pricerl.operations.outbox import first_change, last_day_of, limits_of
+from pricerl.operations.outbox import approval_of, first_change, last_day_of, limits_of
 from pricerl.operations.shop import Shop, read_day
 from pricerl.terminal import shown
 
@@ -68,13 +68,19 @@ def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | Non
 
 
 def draft_resumption(shop: Shop, product: str | None, by: str | None, reason: str) -> Entry:
-    """Draft the end of the order in force on a product; without one it is a ``UsageError``."""
+    """Draft the end of the order in force on a product, else of the approval; with neither it is a ``UsageError``."""
     advice = shop.advice_on(product)
     given = shop.orders_on(advice["product"])
     order = next((order for order in reversed(given) if order.status in ("active", "refused")), None)
-    if order is None:
-        raise UsageError(f"no override, pause or price test of {shown(advice['product'])} is in force (see history)")
-    return typed_stamp(orders.RESUME, by, reason) | {"product": advice["product"], "ends": order.id}
+    approval = approval_of(advice, shop.log.entries)
+    if order is not None:
+        ends = order.id
+    elif approval is not None:
+        ends = approval["id"]
+    else:
+        what = "no override, pause, price test or approval"
+        raise UsageError(f"{what} of {shown(advice['product'])} is in force (see history)")
+    return typed_stamp(orders.RESUME, by, reason) | {"product": advice["product"], "ends": ends}
 
 
 def draft_approval(shop: Shop, product: str | None, number: int | None, by: str | None, reason: str) -> Entry:
@@ -96,9 +102,9 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
         raise UsageError(f"{name} keeps the price at {advice['current_price']:g}: nothing to approve")
     if last_day_of(advice) < shop.today.isoformat():
         raise UsageError(f"{name} covers the days until {last_day_of(advice)}; run predict with a fresh file first")
-    for entry in shop.log.entries:
-        if entry.get("approves") == advice["id"]:
-            raise UsageError(f"{name} was approved before, by {shown(entry['actor'])} ({entry['time']})")
+    given = approval_of(advice, shop.log.entries)
+    if given is not None and given["approves"] == advice["id"]:
+        raise UsageError(f"{name} was approved before, by {shown(given['actor'])} ({given['time']})")
     order = shop.order_on(advice["product"])
     if order is not None and order.id not in (advice.get("order"), advice.get("test")):
         price = "keeps the price" if order.price is None else f"of {order.price:g}"
@@ -143,11 +149,17 @@ def entry_cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
     return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", f"{content}{as_of}")
 
 
+def end_words(entry: Entry, shop: Shop) -> str:
+    """Return what an entry of kind ``resume`` has ended."""
+    approved = shop.log.entries[entry["ends"] - 1]["kind"] == orders.APPROVAL
+    return f"the {'approval' if approved else 'order'} of entry {entry['ends']} has ended"
+
+
 def _describe_content(entry: Entry, shop: Shop) -> str:
     if entry["kind"] == orders.APPROVAL:
         return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
     if entry["kind"] == orders.RESUME:
-        return f"the order of entry {entry['ends']} has ended"
+        return end_words(entry, shop)
     if entry["kind"] == orders.TEST_RESULT:
         return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
     if entry["kind"] == orders.ADVICE:
