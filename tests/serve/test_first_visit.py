@@ -1,0 +1,106 @@
+"""A first visit and the next week, with a real server and real requests."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import run
+
+from pricerl.operations.log.decision_log import verify
+
+pytest.importorskip("fastapi")
+httpx = pytest.importorskip("httpx2" if sys.version_info >= (3, 11) else "httpx")
+
+PROGRAM = "from pricerl.cli.main import main; raise SystemExit(main())"
+FIRST_PAGE = 3.0
+"""Seconds from the command to the first page, at most."""
+
+
+@contextmanager
+def served(folder: Path, today: str) -> Iterator[Any]:
+    """A browser's session with a server in a process of its own; the server ends with it."""
+    begun = time.perf_counter()
+    words = [sys.executable, "-c", PROGRAM, "serve", str(folder), "--no-browser", "--port", "0", "--today", today]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        address, _, token = re.findall(r"(http://\S+)/\?(token)=(\S+)", process.stderr.readline())[0]
+        try:
+            with httpx.Client(base_url=address, follow_redirects=True, timeout=60) as client:
+                page = client.get("/", params={"token": token})
+                assert page.status_code == 200 and time.perf_counter() - begun < FIRST_PAGE
+                client.headers["Origin"] = address
+                client.headers["X-CSRF-Token"] = re.findall(r'name="csrf" content="(\w+)"', page.text)[0]
+                yield client
+        finally:
+            process.terminate()
+        assert "Traceback" not in process.stderr.read()
+
+
+def get(client: Any, path: str) -> Any:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def send(client: Any, method: str, path: str, **body: Any) -> Any:
+    answer = client.request(method, path, **body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def follow(client: Any, job: int) -> list[str]:
+    """Follow a job to its end, and return its lines."""
+    with client.stream("GET", f"/api/jobs/{job}/events") as events:
+        found = [json.loads(line[6:]) for line in events.iter_lines() if line.startswith("data: ")]
+    assert found[-1]["answered"] and found[-1]["leads_to"] == "/shops/garlic", found
+    return found[:-1]
+
+
+def upload(client: Any, lines: list[str]) -> None:
+    assert send(client, "POST", "/api/files", files=[("files", ("garlic.csv", "\n".join(lines)))]) == ["garlic.csv"]
+
+
+@pytest.mark.slow
+def test_a_first_visit_and_the_next_week(tmp_path: Path) -> None:
+    seller = ("--market", "linear", "--days", "365", "--units", "60", "--seed", "1")
+    assert run(tmp_path, "simulate", "--out", "made.csv", *seller).code == 0
+    lines = (tmp_path / "made.csv").read_text(encoding="utf-8").splitlines()
+    folder = tmp_path / "shops"
+    folder.mkdir()
+    with served(folder, "2025-12-25") as client:
+        upload(client, [line for line in lines if not "2025-12-25" <= line[:10] < "2026"])
+        assert "30.37" in get(client, "/files?name=garlic.csv").text
+        send(client, "PUT", "/api/costs", json={"rows": [{"product": "garlic", "unit_cost": 14}]})
+        send(client, "PUT", "/api/limits", json={"limits": {"max_change": 0.04}})
+        said = follow(client, send(client, "POST", "/api/advise", json={"files": ["garlic.csv"]})["job"])
+        assert said.index("the plan, before a policy is trained and compared with it:") < len(said) / 2
+        page = get(client, "/shops/garlic").text
+        assert 'id="slider"' in page and ">Approve<" in page and "Undo" not in page
+        advice = get(client, "/api/shops/garlic/products/1").json()
+        price = advice["recommended_price"]
+        assert price == pytest.approx(1.04 * 30.37, abs=0.01)
+        approved = send(client, "POST", "/api/shops/garlic/approve", json={"by": "anna"})
+        assert (approved["price"], approved["actor"]) == (price, "anna")
+        assert ">Undo the approval<" in get(client, "/shops/garlic").text
+        assert send(client, "POST", "/api/shops/garlic/resume", json={})["ends"] == approved["id"]
+        send(client, "POST", "/api/shops/garlic/approve", json={"by": "anna"})
+        assert f",{price:.2f}," in get(client, "/shops/garlic/prices.csv").text
+    charged = [f"2025-12-{day},{price},,,,{44 * price:.2f}," for day in range(28, 32)]
+    with served(folder, "2026-01-01") as client:
+        upload(client, [*(line for line in lines if line[:10] < "2025-12-28" or line[:1] == "R"), *charged])
+        said = follow(client, send(client, "POST", "/api/shops/garlic/week", json={"files": ["garlic.csv"]})["job"])
+        assert any("of the last 7 advised days at the advised price" in line for line in said)
+        assert "at the advised price" in get(client, "/shops/garlic/review").text
+        newest = get(client, "/api/shops/garlic/products/1").json()
+        assert newest["current_price"] == price and len(newest["track_record"]["days"]) >= 4
+        kinds = [entry["kind"] for entry in verify(folder / "checkpoints/garlic/decisions.jsonl").entries]
+        assert kinds == ["advice", "approval", "resume", "approval", "advice"]
