@@ -354,8 +354,8 @@ def find_beyond(curves: PriceCurves, tried_low: float, tried_high: float) -> str
 
 
 def _short(value: float) -> float:
-    """Round to 6 significant digits, enough for a chart."""
-    return float(f"{value:.6g}")
+    """Round to 6 significant digits, and not beyond cents: enough for a chart, and for the figures of ``what-if``."""
+    return round(value, 2) if abs(value) >= 1e4 else float(f"{value:.6g}")
 
 
 def money(value: float) -> float:
