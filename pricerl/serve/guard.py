@@ -44,19 +44,28 @@ HEADERS = {
 """Headers of every response that sets none of its own."""
 
 
+ROLES = ("viewer", "editor", "approver")
+"""Who may read; also change files, costs and limits, and advise; also decide on prices."""
+
+DECISIONS = ("approve", "override", "pause", "resume", "price-test")
+"""Last parts of the paths that only an approver may write to."""
+
+
 @dataclass(frozen=True)
 class Keys:
     """Secrets of one server."""
 
-    token: str
-    """Token in the address, or from the file of ``--token_file``."""
-    session: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    """Value of the cookie of a browser that knew the token."""
+    roles: Mapping[str, str]
+    """Role by token: that in the address, or those of the file of ``--token_file``."""
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
-    @property
-    def csrf(self) -> str:
-        """Proof that a page of this server sent a request: keyed hash of the session."""
-        return hmac.new(self.session.encode(), b"csrf", hashlib.sha256).hexdigest()
+    def role_of(self, token: str) -> str:
+        """Return the role of a token; empty if it is unknown."""
+        return next((role for known, role in self.roles.items() if is_same(token, known)), "")
+
+    def keyed(self, role: str, use: str) -> str:
+        """Return the cookie of a role's sessions (``use`` session), or the proof that a page sent a request (csrf)."""
+        return hmac.new(self.secret.encode(), f"{use} {role}".encode(), hashlib.sha256).hexdigest()
 
 
 class Guard:
@@ -100,10 +109,10 @@ class Guard:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
         if given is None or scope["path"] != "/":
             return None
-        if not is_same(given[-1], self.keys.token):
+        if not (role := self.keys.role_of(given[-1])):
             return refusal(scope, 403, "this token is not the one that pricerl serve printed when it started")
         answer: Response = RedirectResponse("/", 303)
-        set_session(answer, self.keys, self.cookie)
+        set_session(answer, self.keys.keyed(role, "session"), self.cookie)
         return answer
 
     def _answer(self, scope: Scope) -> Response | None:
@@ -123,14 +132,22 @@ class Guard:
             return refusal(scope, 413, self._too_large)
         if (entered := self._enter(scope)) is not None or scope["path"] in OPEN:
             return entered
-        if bearer:
-            return None if is_same(bearer, self.keys.token) else refusal(scope, 401, "the bearer token is wrong")
-        if not is_same(cookies_of(headers).get(self.cookie, ""), self.keys.session):
-            if scope["path"].startswith("/api/"):
-                return refusal(scope, 401, "no session: open the printed address, or send the token as bearer")
+        cookie = cookies_of(headers).get(self.cookie, "")
+        role = next((role for role in ROLES if is_same(cookie, self.keys.keyed(role, "session"))), "")
+        if bearer and not (role := self.keys.role_of(bearer)):
+            return refusal(scope, 401, "the bearer token is wrong")
+        if not role and scope["path"].startswith("/api/"):
+            return refusal(scope, 401, "no session: open the printed address, or send the token as bearer")
+        if not role:
             return RedirectResponse("/login", 303)
-        if scope["method"] not in SAFE and not is_same(headers.get(CSRF, ""), self.keys.csrf):
+        scope.setdefault("state", {})["csrf"] = self.keys.keyed(role, "csrf")
+        if scope["method"] in SAFE:
+            return None
+        if not bearer and not is_same(headers.get(CSRF, ""), scope["state"]["csrf"]):
             return refusal(scope, 403, f"the header {CSRF} is not that of this session; load the page again")
+        needed = "approver" if scope["path"].rpartition("/")[2] in DECISIONS else "editor"
+        if ROLES.index(role) < ROLES.index(needed):
+            return refusal(scope, 403, f"your token is that of a {role}; only an {needed} may do this")
         return None
 
     @property
@@ -157,9 +174,9 @@ def is_same(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
 
 
-def set_session(answer: Response, keys: Keys, cookie: str) -> None:
-    """Set the cookie of the session, which neither scripts nor pages of other sites can use."""
-    answer.set_cookie(cookie, keys.session, httponly=True, samesite="strict", path="/")
+def set_session(answer: Response, value: str, cookie: str) -> None:
+    """Set the cookie of a session, which neither scripts nor pages of other sites can use."""
+    answer.set_cookie(cookie, value, httponly=True, samesite="strict", path="/")
 
 
 def cookies_of(headers: Mapping[str, str]) -> dict[str, str]:

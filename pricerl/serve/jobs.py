@@ -33,7 +33,7 @@ class Job:
     id: int
     commands: Sequence[Sequence[str]]
     leads_to: str
-    """Path of the page with the result."""
+    """Path of the page with the result; empty for the page that started it."""
     lines: list[str] = field(default_factory=list)
     """Output so far, results and problems alike."""
     code: int | None = None

@@ -23,13 +23,14 @@ from pricerl.advice.report.work_list import Task, WorkList
 from pricerl.advice.sentences.verdict import Record
 from pricerl.cli.usage import find_groups
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
-from pricerl.errors import UsageError
+from pricerl.errors import PricerlError, UsageError
+from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import Formatter
 from pricerl.operations.log.drafts import entry_cells
 from pricerl.operations.outbox import approval_of, first_change
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor
-from pricerl.serve.guard import HEADERS, POLICY, Keys, is_same, set_session
+from pricerl.serve.guard import HEADERS, POLICY, Keys, set_session
 from pricerl.serve.rest import Body, Names, jobs_of, workplace_of
 from pricerl.serve.workplace import SHOWN_LIMITS
 
@@ -50,8 +51,8 @@ class Login(Body):
 def fill(request: Request, template: str, values: dict[str, Any]) -> str:
     """Fill a template of this folder."""
     environment, style = page_environment("pricerl.serve")
-    keys: Keys = request.app.state.keys
-    known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": keys.csrf, "quote": quote}
+    csrf = getattr(request.state, "csrf", "")
+    known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "quote": quote}
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
 
@@ -167,6 +168,14 @@ def _findings(folder: Path) -> list[tuple[str, Finding]]:
     return [(name, item) for name, item in monitor.listed() if item.severity in ("warning", "alarm")]
 
 
+def _is_planned(shop: Shop, product: str) -> bool:
+    """Return whether a price test of a product is planned and not started."""
+    try:
+        return any(order["product"] == product for order in read_plans(shop.folder.path))
+    except PricerlError:
+        return False
+
+
 @router.get("/shops/{name}/products/{number}")
 def show_product(request: Request, name: str, number: int) -> Response:
     """Show the page of a product, with the slider and the forms of decisions above it."""
@@ -183,6 +192,7 @@ def show_product(request: Request, name: str, number: int) -> Response:
         "several": several,
         "order": shop.order_on(product["product"]),
         "state": _state(shop, product["product"]),
+        "planned": _is_planned(shop, product["product"]),
         "change": None if entry is None else first_change(entry),
         "until": product["days"][-1]["date"],
     }
@@ -225,10 +235,10 @@ def show_login(request: Request) -> Response:
 def log_in(request: Request, body: Login) -> Response:
     """Let a browser in that knows the token."""
     keys: Keys = request.app.state.keys
-    if not is_same(body.token, keys.token):
+    if not (role := keys.role_of(body.token)):
         return JSONResponse({"detail": "this is not the token"}, 403)
     entered = JSONResponse({})
-    set_session(entered, keys, request.app.state.cookie)
+    set_session(entered, keys.keyed(role, "session"), request.app.state.cookie)
     return entered
 
 

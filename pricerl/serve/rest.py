@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
@@ -14,7 +14,7 @@ from pricerl.cli.usage import option_words
 from pricerl.errors import UsageError
 from pricerl.operations.log import drafts
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.log.orders import TOLERANCE
+from pricerl.operations.log.orders import PRICE_TEST, TOLERANCE
 from pricerl.operations.shop import Shop
 from pricerl.runs.names import USUAL_PRESET, name_run
 from pricerl.serve.jobs import Jobs
@@ -53,6 +53,13 @@ class Limits(Body):
     """Limits by the names of their settings."""
 
     limits: dict[str, int | float | None]
+
+
+class PriceTest(Body):
+    """Step of a price test on a product; a week reads the tests that run."""
+
+    step: Literal["plan", "start"]
+    product: str | None = None
 
 
 class Resumption(Body):
@@ -166,13 +173,24 @@ def advise(request: Request, body: Files) -> dict[str, int]:
 
 @router.post("/shops/{name}/week")
 def take_week(request: Request, name: str, body: Files) -> dict[str, int]:
-    """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export."""
+    """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export, and read its price tests."""
+    place = workplace_of(request)
+    shop = place.open_shop(name)
+    files = place.find(body.files)
+    options = option_words({"run_name": shop.folder.path.name, "data.path": files, "today": place.today})
+    tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
+    read = [["price-test", "read", *options]] if tested else []
+    commands = [["watch", *options], *read, ["predict", *options, *place.typed_words(files)], ["review", *options]]
+    return {"job": jobs_of(request).start(commands, f"/shops/{shop.folder.path.name}").id}
+
+
+@router.post("/shops/{name}/price-test")
+def test_price(request: Request, name: str, body: PriceTest) -> dict[str, int]:
+    """Start a step of ``pricerl price-test``."""
     place = workplace_of(request)
     shop = place.open_shop(name).folder.path.name
-    files = place.find(body.files)
-    options = option_words({"run_name": shop, "data.path": files, "today": place.today})
-    commands = [["watch", *options], ["predict", *options, *place.typed_words(files)], ["review", *options]]
-    return {"job": jobs_of(request).start(commands, f"/shops/{shop}").id}
+    options = option_words({"run_name": shop, "product": body.product, "today": place.today})
+    return {"job": jobs_of(request).start([["price-test", body.step, *options]], "").id}
 
 
 @router.get("/jobs/{number}/events")

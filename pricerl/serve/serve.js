@@ -117,7 +117,7 @@ function follow(number) {
   };
   events.addEventListener("end", ({ data }) => {
     events.close();
-    Object.assign(box.querySelector("a"), { href: JSON.parse(data).leads_to, hidden: false });
+    Object.assign(box.querySelector("a"), { href: JSON.parse(data).leads_to || location.pathname, hidden: false });
   });
 }
 

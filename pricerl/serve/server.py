@@ -39,7 +39,7 @@ def serve(words: Sequence[str]) -> int:
     parser.add_argument("folder", nargs="?", default=".", help="folder with the seller's files; this one if absent")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than this computer's own")
     parser.add_argument("--port", type=int, default=8321, help="port; 0 takes a free one")
-    parser.add_argument("--token_file", help="file whose first line is the token; a random one if absent")
+    parser.add_argument("--token_file", help="file of lines ROLE TOKEN (viewer, editor, approver)")
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
     parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
     options = parser.parse_intermixed_args(words)
@@ -54,39 +54,46 @@ def serve(words: Sequence[str]) -> int:
         raise UsageError(f"{options.folder} is not a folder; name the one with your files")
     if options.today is not None:
         read_day(options.today)
-    keys = Keys(_token(options.host, options.token_file))
+    roles = _roles(options.host, options.token_file)
     os.chdir(folder)  # the names of runs are relative to it
     server = uvicorn.Config("", host=options.host, port=options.port, log_level="critical", timeout_graceful_shutdown=2)
     listening = _listen(server, options.host, options.port)
     port = listening.getsockname()[1]
     own = options.host in LOOPBACK
     hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]") if own)
-    server.app = create_app(Workplace(folder, options.today), keys, hosts, port)
+    server.app = create_app(Workplace(folder, options.today), Keys(roles), hosts, port)
     address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}/"
-    secret = address if options.token_file else f"{address}?token={keys.token}"
+    secret = address if options.token_file else f"{address}?token={next(iter(roles))}"
     write_lines([f"{folder} is served at {secret}", "Ctrl-C ends it"], problems=True)
     if not own:
-        who = f"everyone who reaches {address} and knows the token can read these shops and change their prices"
+        who = f"everyone who reaches {address} and knows a token can read these shops and do what its role may"
         print_notes([f"{who}; the connection is not encrypted: put a proxy with TLS in front of it."])
     elif not options.no_browser:
-        threading.Timer(0.5, webbrowser.open, [f"{address}?token={keys.token}"]).start()
+        threading.Timer(0.5, webbrowser.open, [secret]).start()
     uvicorn.Server(server).run([listening])
     return EXIT_OK
 
 
-def _token(host: str, file: str | None) -> str:
-    """Return the token of a file, or a random one on this computer's own addresses."""
+def _roles(host: str, file: str | None) -> dict[str, str]:
+    """Return the roles of a file's tokens, or an approver's random one on this computer's own addresses."""
+    from pricerl.serve.guard import ROLES
+
     if file is None:
         if host not in LOOPBACK:
-            raise UsageError(f"--host {host} is open to other computers: name a secret with --token_file FILE")
-        return secrets.token_urlsafe(32)
+            raise UsageError(f"--host {host} is open to other computers: name tokens with --token_file FILE")
+        return {secrets.token_urlsafe(32): "approver"}
     try:
-        token = Path(file).read_text(encoding="utf-8").partition("\n")[0].strip()
+        lines = [line.split() for line in Path(file).read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--token_file {file} cannot be read") from error
-    if len(token) < FEWEST_CHARACTERS:
-        raise UsageError(f"--token_file {file}: the token needs {FEWEST_CHARACTERS} characters, found {len(token)}")
-    return token
+    found = {words[-1]: "approver" if len(words) == 1 else words[0] for words in lines}
+    for number, (role, token) in enumerate(((role, token) for token, role in found.items()), 1):
+        if role not in ROLES or len(token) < FEWEST_CHARACTERS:
+            form = f"ROLE TOKEN, of {', '.join(ROLES)} and at least {FEWEST_CHARACTERS} characters"
+            raise UsageError(f"--token_file {file}, token {number}: must be {form}")
+    if not found:
+        raise UsageError(f"--token_file {file} is empty")
+    return found
 
 
 def _listen(server: Any, host: str, port: int) -> Any:

@@ -21,18 +21,20 @@ from fastapi.testclient import TestClient
 from pricerl.errors import UsageError
 from pricerl.operations.log.decision_log import verify
 from pricerl.serve.guard import Keys
+from pricerl.serve.jobs import Job, Jobs
 from pricerl.serve.server import create_app, serve
 from pricerl.serve.workplace import Workplace
 
 PORT = 8321
 BASE = f"http://127.0.0.1:{PORT}"
 TODAY = "2025-04-01"
+TOKEN = "the-token-of-this-test"
 HOSTILE = "<img src=x onerror=alert(1)>\u202e ../../etc"
 
 
 @pytest.fixture
 def keys() -> Keys:
-    return Keys("the-token-of-this-test")
+    return Keys({TOKEN: "approver", f"{TOKEN}-of-ed": "editor", f"{TOKEN}-of-vi": "viewer"})
 
 
 @pytest.fixture
@@ -56,10 +58,10 @@ def stranger(folder: Path, keys: Keys) -> TestClient:
 @pytest.fixture
 def browser(stranger: TestClient, keys: Keys) -> TestClient:
     """A browser that opened the printed address and sends what the script of the page sends."""
-    answer = stranger.get(f"/?token={keys.token}")
+    answer = stranger.get(f"/?token={TOKEN}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]
-    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and keys.token not in cookie
+    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and TOKEN not in cookie
     page = stranger.get("/").text
     (csrf,) = re.findall(r'name="csrf" content="(\w+)"', page)
     stranger.headers.update({"X-CSRF-Token": csrf, "Origin": BASE})
@@ -88,14 +90,29 @@ def test_without_the_token_nothing_is_shown(stranger: TestClient) -> None:
 
 
 def test_a_program_sends_the_token_as_bearer(stranger: TestClient, keys: Keys) -> None:
-    answer = stranger.post(WRITE, json=ORDER, headers={"Authorization": f"Bearer {keys.token}"})
+    answer = stranger.post(WRITE, json=ORDER, headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200 and answer.json()["kind"] == "override"
+
+
+def test_a_role_may_what_it_is_for_and_no_more(stranger: TestClient, folder: Path) -> None:
+    limits = {"limits": {"floor": 5}}
+    for role, may_limit, may_decide in (("vi", 403, 403), ("ed", 200, 403)):
+        bearer = {"Authorization": f"Bearer {TOKEN}-of-{role}"}
+        assert stranger.get("/api/shops", headers=bearer).status_code == 200
+        assert stranger.put("/api/limits", json=limits, headers=bearer).status_code == may_limit
+        refused = stranger.post(WRITE, json=ORDER, headers=bearer)
+        assert refused.status_code == may_decide and "only an approver may do this" in refused.json()["detail"]
+    assert len(entries(folder)) == 1
+    page = stranger.get(f"/?token={TOKEN}-of-vi", follow_redirects=True).text
+    (csrf,) = re.findall(r'name="csrf" content="(\w+)"', page)
+    viewed = stranger.put("/api/limits", json=limits, headers={"X-CSRF-Token": csrf})
+    assert viewed.status_code == 403 and "that of a viewer; only an editor" in viewed.json()["detail"]
 
 
 def test_the_login_page_lets_in_who_knows_the_token(stranger: TestClient, keys: Keys) -> None:
     assert stranger.get("/login").status_code == 200
     assert stranger.post("/login", json={"token": "wrong"}).status_code == 403
-    assert stranger.post("/login", json={"token": keys.token}).status_code == 200
+    assert stranger.post("/login", json={"token": TOKEN}).status_code == 200
     assert stranger.get("/").status_code == 200
 
 
@@ -167,7 +184,7 @@ def test_an_upload_of_another_kind_is_refused(name: str, browser: TestClient, fo
 
 def test_a_large_upload_is_refused_with_and_without_its_length(folder: Path, keys: Keys) -> None:
     client = client_of(folder, keys, most_bytes=2000)
-    bearer = {"Authorization": f"Bearer {keys.token}"}
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
     whole = client.post("/api/files", files=[("files", ("big.csv", b"x" * 3000))], headers=bearer)
     head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="big.csv"\r\n\r\n'
     parts = (part for part in (head, *[b"x" * 1000] * 3, b"\r\n--b--\r\n"))
@@ -288,6 +305,19 @@ def test_writers_at_the_same_time_lose_and_double_nothing(browser: TestClient, f
     assert sorted(reasons) == [f"order {number}" for number in range(8)]
 
 
+def test_a_price_test_is_planned_and_started_by_the_command(
+    browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(Jobs, "start", lambda jobs, commands, leads_to: started.extend(commands) or Job(7, (), ""))
+    for step in ("plan", "start"):
+        body = {"step": step, "product": "seller"}
+        assert browser.post("/api/shops/seller/price-test", json=body).json() == {"job": 7}
+    options = ["--run_name=seller", "--product=seller", f"--today={TODAY}"]
+    assert started == [["price-test", "plan", *options], ["price-test", "start", *options]]
+    assert browser.post("/api/shops/seller/price-test", json={"step": "rank"}).status_code == 422
+
+
 def test_openapi_names_every_path_of_the_interface(browser: TestClient) -> None:
     paths = browser.get("/api/openapi.json").json()["paths"]
     assert {"/api/reading", "/api/advise", "/api/shops/{name}/override", "/api/jobs/{number}/events"} <= set(paths)
@@ -319,7 +349,7 @@ def test_the_slider_shows_the_figures_of_what_if_on_real_files(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run(tmp_path, "fit", "--data.path", str(SHARED / f"{file}.csv"), "--run_name", file, *FAST)
-    bearer = {"Authorization": f"Bearer {keys.token}"}
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
     compare_slider(file, client_of(tmp_path, keys).get(f"/api/shops/{file}/products/1", headers=bearer).json())
 
 
@@ -347,10 +377,10 @@ def compare_slider(shop: str, product: dict[str, Any]) -> None:
 
 
 def test_the_server_refuses_what_would_open_it(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="open to other computers: name a secret with --token_file"):
+    with pytest.raises(UsageError, match="open to other computers: name tokens with --token_file"):
         serve([str(tmp_path), "--host", "0.0.0.0", "--no-browser"])
     (tmp_path / "token").write_text("short\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="the token needs 16 characters, found 5"):
+    with pytest.raises(UsageError, match=r"token 1: must be ROLE TOKEN, .* at least 16 characters"):
         serve([str(tmp_path), "--host", "0.0.0.0", "--token_file", str(tmp_path / "token")])
     with pytest.raises(UsageError, match="is not a folder"):
         serve([str(tmp_path / "none"), "--no-browser"])
@@ -363,7 +393,7 @@ def test_the_first_page_needs_no_torch() -> None:
         "import sys; from pathlib import Path\n"
         "from pricerl.serve.server import create_app\nfrom pricerl.serve.guard import Keys\n"
         "from pricerl.serve.workplace import Workplace\n"
-        "create_app(Workplace(Path('.')), Keys('x'), frozenset(), 1)\n"
+        "create_app(Workplace(Path('.')), Keys({}), frozenset(), 1)\n"
         "assert not {'torch', 'lightning', 'gymnasium', 'scipy'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
