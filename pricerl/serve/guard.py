@@ -7,11 +7,11 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,7 +45,7 @@ HEADERS = {
 
 
 ROLES = ("viewer", "editor", "approver")
-"""Who may read; also change files, costs and limits, and advise; also decide on prices."""
+"""Roles: a viewer reads, an editor also prepares advice, an approver also decides on prices."""
 
 DECISIONS = ("approve", "override", "pause", "resume", "price-test")
 """Last parts of the paths that only an approver may write to."""
@@ -132,7 +132,7 @@ class Guard:
             return refusal(scope, 413, self._too_large)
         if (entered := self._enter(scope)) is not None or scope["path"] in OPEN:
             return entered
-        cookie = cookies_of(headers).get(self.cookie, "")
+        cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie, "")
         role = next((role for role in ROLES if is_same(cookie, self.keys.keyed(role, "session"))), "")
         if bearer and not (role := self.keys.role_of(bearer)):
             return refusal(scope, 401, "the bearer token is wrong")
@@ -177,16 +177,6 @@ def is_same(given: str, secret: str) -> bool:
 def set_session(answer: Response, value: str, cookie: str) -> None:
     """Set the cookie of a session, which neither scripts nor pages of other sites can use."""
     answer.set_cookie(cookie, value, httponly=True, samesite="strict", path="/")
-
-
-def cookies_of(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the cookies of a request; none if they cannot be read."""
-    found = SimpleCookie()
-    try:
-        found.load(headers.get("cookie", ""))
-    except CookieError:
-        return {}
-    return {name: item.value for name, item in found.items()}
 
 
 def refusal(scope: Scope, status: int, sentence: str) -> Response:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from markupsafe import Markup
 
-from pricerl.advice.report.render import (
-    Frame,
-    page_environment,
-    render_index,
-    render_page,
-    style_hash,
-)
+from pricerl.advice.report.render import Frame, page_environment, render_index, render_page, style_hash
 from pricerl.advice.report.work_list import Task, WorkList
 from pricerl.advice.sentences.verdict import Record
 from pricerl.cli.usage import find_groups
@@ -26,12 +20,13 @@ from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.errors import PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import Formatter
+from pricerl.market.row_table import TABLES
 from pricerl.operations.log.drafts import entry_cells
 from pricerl.operations.outbox import approval_of, first_change
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor
 from pricerl.serve.guard import HEADERS, POLICY, Keys, set_session
-from pricerl.serve.rest import Body, Names, jobs_of, workplace_of
+from pricerl.serve.rest import Commands, Names, Opened, Place
 from pricerl.serve.workplace import SHOWN_LIMITS
 
 router = APIRouter(include_in_schema=False)
@@ -40,12 +35,6 @@ REVIEW = "review.html"
 HERE = Path(__file__).parent
 FRAMED = POLICY.format(style=" '{hash}'")
 """Policy of a page that holds the report's style sheet."""
-
-
-class Login(Body):
-    """Token that a person types."""
-
-    token: str
 
 
 def fill(request: Request, template: str, values: dict[str, Any]) -> str:
@@ -70,20 +59,17 @@ def framed(request: Request, template: str, values: dict[str, Any]) -> Frame:
 
 
 @router.get("/")
-def home(request: Request) -> Response:
+def home(request: Request, place: Place, jobs: Commands) -> Response:
     """Show shops, files and the place to drop new ones."""
-    place = workplace_of(request)
-    job = jobs_of(request).running
+    job = jobs.running
     values = {"shops": place.shops(), "files": place.files(), "job": None if job is None else job.id}
     return answer(fill(request, "home.html", values))
 
 
 @router.get("/files")
-def show_files(request: Request, names: Names) -> Response:
+def show_files(request: Request, place: Place, names: Names) -> Response:
     """Show how files were read, with the columns to correct, the costs and limits to type, and the button Advise."""
-    place = workplace_of(request)
     reading = place.read(names)
-    columns, texts = place.costs_table()
     products = [item.product for item in reading.products]
     known = [{"product": products[0], **row} for row in place.costs_of(products)]
     listed = {row["product"] for row in known}
@@ -93,8 +79,7 @@ def show_files(request: Request, names: Names) -> Response:
     values = {
         "reading": reading,
         "ours": (*REQUIRED, *OPTIONAL),
-        "columns": columns,
-        "texts": texts,
+        "columns": TABLES["costs"].columns,
         "costs": rows,
         "limits": [(name, settings[f"data.guardrails.{name}"]["text"], limits[name]) for name in SHOWN_LIMITS],
         "job": None,
@@ -121,13 +106,11 @@ class StatedList(WorkList):
 
 
 @router.get("/shops/{name}")
-def show_shop(request: Request, name: str, find: str = "") -> Response:
+def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str = "") -> Response:
     """Show the work list of the products that contain a text, or the page of the only product; above it the outbox."""
-    place = workplace_of(request)
-    shop = place.open_shop(name)
     document = place.advice_of(shop)
     if len(document["products"]) == 1:
-        return show_product(request, name, 1)
+        return show_product(request, place, shop, 1)
     found = [item for item in enumerate(document["products"], 1) if find.casefold() in item[1]["product"].casefold()]
     work = StatedList(shop, [product for _, product in found])
     links = {at: f"/shops/{quote(name)}/products/{number}" for at, (number, _) in enumerate(found)}
@@ -148,7 +131,7 @@ def _state(shop: Shop, product: str) -> tuple[str, str]:
 
 def _about(request: Request, shop: Shop) -> dict[str, Any]:
     """Return what the panels of a shop show: outbox, findings of the last watch, and the running job."""
-    job = jobs_of(request).running
+    job = request.app.state.jobs.running
     path = shop.folder.path
     return {
         "shop": path.name,
@@ -177,10 +160,8 @@ def _is_planned(shop: Shop, product: str) -> bool:
 
 
 @router.get("/shops/{name}/products/{number}")
-def show_product(request: Request, name: str, number: int) -> Response:
+def show_product(request: Request, place: Place, shop: Opened, number: int) -> Response:
     """Show the page of a product, with the slider and the forms of decisions above it."""
-    place = workplace_of(request)
-    shop = place.open_shop(name)
     document = place.advice_of(shop)
     product = place.product_of(document, number)
     entry = shop.newest.get(product["product"])
@@ -196,33 +177,31 @@ def show_product(request: Request, name: str, number: int) -> Response:
         "change": None if entry is None else first_change(entry),
         "until": product["days"][-1]["date"],
     }
-    back = f"/shops/{quote(name)}" if several else ""
+    back = f"/shops/{quote(shop.folder.path.name)}" if several else ""
     return answer(render_page(document, product, back, framed(request, "decide.html", values)))
 
 
 @router.get("/shops/{name}/history")
-def show_history(request: Request, name: str) -> Response:
+def show_history(request: Request, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
-    shop = workplace_of(request).open_shop(name)
     rows = [(*entry_cells(entry, shop), entry["reason"]) for entry in reversed(shop.log.entries)]
     return answer(fill(request, "history.html", {**_about(request, shop), "rows": rows}))
 
 
 @router.get("/shops/{name}/review")
-def show_review(request: Request, name: str) -> Response:
+def show_review(shop: Opened) -> Response:
     """Show the page of the last review."""
-    path = workplace_of(request).open_shop(name).folder.path / REVIEW
+    path = shop.folder.path / REVIEW
     if not path.is_file():
         raise UsageError(f"{path} is missing; drop a fresh export, or run review")
     return answer(path.read_text(encoding="utf-8"))
 
 
 @router.get("/shops/{name}/prices.csv")
-def send_prices(request: Request, name: str) -> Response:
+def send_prices(shop: Opened) -> Response:
     """Send the outbox as a file."""
-    text = workplace_of(request).open_shop(name).outbox.render()
     headers = {"content-disposition": 'attachment; filename="prices.csv"'}
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(shop.outbox.render(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/login")
@@ -232,10 +211,10 @@ def show_login(request: Request) -> Response:
 
 
 @router.post("/login")
-def log_in(request: Request, body: Login) -> Response:
+def log_in(request: Request, token: Annotated[str, Body(embed=True)]) -> Response:
     """Let a browser in that knows the token."""
     keys: Keys = request.app.state.keys
-    if not (role := keys.role_of(body.token)):
+    if not (role := keys.role_of(token)):
         return JSONResponse({"detail": "this is not the token"}, 403)
     entered = JSONResponse({})
     set_session(entered, keys.keyed(role, "session"), request.app.state.cookie)

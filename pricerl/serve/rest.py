@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Query, Request, UploadFile
+from fastapi import APIRouter, Body, Depends, File, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,47 +22,27 @@ from pricerl.serve.workplace import Workplace
 
 router = APIRouter(prefix="/api")
 
+Row = dict[str, float | str | None]
 Names = Annotated[list[str], Query(alias="name")]
 
 
-class Body(BaseModel):
-    """Body of a write; unknown keys are refused."""
+Files = Annotated[list[str], Body(embed=True, description="Files of the folder by name.")]
+
+
+class Draft(BaseModel):
+    """Body of a decision; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Files(Body):
-    """Files of the folder by name."""
-
-    files: list[str]
-
-
-class Columns(Body):
-    """Columns of ours by their names in the files."""
-
-    columns: dict[str, str]
-
-
-class Costs(Body):
-    """Rows of costs.csv."""
-
-    rows: list[dict[str, float | str | None]]
-
-
-class Limits(Body):
-    """Limits by the names of their settings."""
-
-    limits: dict[str, int | float | None]
-
-
-class PriceTest(Body):
+class PriceTest(Draft):
     """Step of a price test on a product; a week reads the tests that run."""
 
     step: Literal["plan", "start"]
     product: str | None = None
 
 
-class Resumption(Body):
+class Resumption(Draft):
     """Decision of a person on a product."""
 
     product: str | None = None
@@ -73,7 +53,7 @@ class Resumption(Body):
 class Approval(Resumption):
     """Approval of the newest advice on a product."""
 
-    id: int | None = Field(None, description="Entry of the advice; the newest if absent.")
+    number: int | None = Field(None, description="Entry of the advice; the newest if absent.")
 
 
 class Pause(Resumption):
@@ -102,168 +82,161 @@ def jobs_of(request: Request) -> Jobs:
     return jobs
 
 
+Place = Annotated[Workplace, Depends(workplace_of)]
+Commands = Annotated[Jobs, Depends(jobs_of)]
+
+
+def open_shop(place: Place, name: str) -> Shop:
+    """Open the shop that a path names."""
+    return place.open_shop(name)
+
+
+Opened = Annotated[Shop, Depends(open_shop)]
+
+
 @router.get("/files")
-def list_files(request: Request) -> list[str]:
+def list_files(place: Place) -> list[str]:
     """Return the names of the seller's files, the newest first."""
-    return workplace_of(request).files()
+    return place.files()
 
 
 @router.post("/files")
-async def upload(request: Request, files: Annotated[list[UploadFile], File()]) -> list[str]:
+async def upload(place: Place, files: Annotated[list[UploadFile], File()]) -> list[str]:
     """Store files and return their names."""
-    return [await workplace_of(request).store(file.filename or "", _chunks(file)) for file in files]
-
-
-async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
-    while chunk := await file.read(2**20):
-        yield chunk
+    return [await place.store(file) for file in files]
 
 
 @router.get("/reading")
-def read(request: Request, names: Names) -> dict[str, Any]:
+def read(place: Place, names: Names) -> dict[str, Any]:
     """Read files as ``check`` does; nothing is trained."""
-    return asdict(workplace_of(request).read(names))
+    return asdict(place.read(names))
 
 
 @router.put("/columns")
-def correct_columns(request: Request, body: Columns) -> dict[str, str]:
-    """Correct how columns are read, from now on."""
-    workplace_of(request).keep_columns(body.columns)
-    return workplace_of(request).columns()
+def correct_columns(place: Place, columns: Annotated[dict[str, str], Body(embed=True)]) -> dict[str, str]:
+    """Correct how columns are read from now on: columns of ours by their names in the files."""
+    place.keep_columns(columns)
+    return place.columns()
 
 
 @router.get("/costs")
-def show_costs(request: Request) -> list[dict[str, Any]]:
+def show_costs(place: Place) -> list[Row]:
     """Return the rows of costs.csv."""
-    return workplace_of(request).costs()
+    return place.costs()
 
 
 @router.put("/costs")
-def type_costs(request: Request, body: Costs) -> list[dict[str, Any]]:
+def type_costs(place: Place, rows: Annotated[list[Row], Body(embed=True)]) -> list[Row]:
     """Replace the rows of some products in costs.csv."""
-    workplace_of(request).keep_costs(body.rows)
-    return workplace_of(request).costs()
+    place.keep_costs(rows)
+    return place.costs()
 
 
 @router.get("/limits")
-def show_limits(request: Request) -> dict[str, Any]:
+def show_limits(place: Place) -> dict[str, Any]:
     """Return the limits of guardrails.yaml."""
-    return workplace_of(request).limits()
+    return place.limits()
 
 
 @router.put("/limits")
-def set_limits(request: Request, body: Limits) -> dict[str, Any]:
-    """Change limits in guardrails.yaml."""
-    workplace_of(request).keep_limits(body.limits)
-    return workplace_of(request).limits()
+def set_limits(place: Place, limits: Annotated[dict[str, int | float | None], Body(embed=True)]) -> dict[str, Any]:
+    """Change limits in guardrails.yaml, by the names of their settings."""
+    place.keep_limits(limits)
+    return place.limits()
 
 
 @router.post("/advise")
-def advise(request: Request, body: Files) -> dict[str, int]:
+def advise(place: Place, jobs: Commands, files: Files) -> dict[str, int]:
     """Start ``pricerl advise`` on files, with the costs, limits and columns typed here."""
-    place = workplace_of(request)
-    files = place.find(body.files)
-    shop = name_run(files, USUAL_PRESET)
-    words = [
-        "advise",
-        *option_words({"data.path": files, "run_name": shop, "today": place.today}),
-    ]
-    return {"job": jobs_of(request).start([[*words, *place.typed_words(files)]], f"/shops/{shop}").id}
+    shop = name_run(place.find(files), USUAL_PRESET)
+    words = ["advise", *option_words({"data.path": files, "run_name": shop, "today": place.today})]
+    return {"job": jobs.start([[*words, *place.typed_words(files)]], f"/shops/{shop}").id}
 
 
 @router.post("/shops/{name}/week")
-def take_week(request: Request, name: str, body: Files) -> dict[str, int]:
+def take_week(place: Place, shop: Opened, jobs: Commands, files: Files) -> dict[str, int]:
     """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export, and read its price tests."""
-    place = workplace_of(request)
-    shop = place.open_shop(name)
-    files = place.find(body.files)
-    options = option_words({"run_name": shop.folder.path.name, "data.path": files, "today": place.today})
+    name = shop.folder.path.name
+    options = option_words({"run_name": name, "data.path": place.find(files), "today": place.today})
     tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
     read = [["price-test", "read", *options]] if tested else []
     commands = [["watch", *options], *read, ["predict", *options, *place.typed_words(files)], ["review", *options]]
-    return {"job": jobs_of(request).start(commands, f"/shops/{shop.folder.path.name}").id}
+    return {"job": jobs.start(commands, f"/shops/{name}").id}
 
 
 @router.post("/shops/{name}/price-test")
-def test_price(request: Request, name: str, body: PriceTest) -> dict[str, int]:
+def test_price(place: Place, shop: Opened, jobs: Commands, body: PriceTest) -> dict[str, int]:
     """Start a step of ``pricerl price-test``."""
-    place = workplace_of(request)
-    shop = place.open_shop(name).folder.path.name
-    options = option_words({"run_name": shop, "product": body.product, "today": place.today})
-    return {"job": jobs_of(request).start([["price-test", body.step, *options]], "").id}
+    options = option_words({"run_name": shop.folder.path.name, "product": body.product, "today": place.today})
+    return {"job": jobs.start([["price-test", body.step, *options]], "").id}
 
 
 @router.get("/jobs/{number}/events")
-def follow_job(request: Request, number: int) -> StreamingResponse:
+def follow_job(jobs: Commands, number: int) -> StreamingResponse:
     """Return the output of a job as server-sent events; the last one, ``end``, has its exit code."""
-    if (job := jobs_of(request).known.get(number)) is None:
+    if (job := jobs.known.get(number)) is None:
         raise UsageError(f"job {number} is not known")
     return StreamingResponse(job.events(), media_type="text/event-stream")
 
 
 @router.get("/shops")
-def list_shops(request: Request) -> list[str]:
+def list_shops(place: Place) -> list[str]:
     """Return the names of the shops."""
-    return workplace_of(request).shops()
+    return place.shops()
 
 
 @router.get("/shops/{name}")
-def show_advice(request: Request, name: str) -> dict[str, Any]:
+def show_advice(place: Place, shop: Opened) -> dict[str, Any]:
     """Return the newest advice: ``advice.json``."""
-    place = workplace_of(request)
-    return place.advice_of(place.open_shop(name))
+    return place.advice_of(shop)
 
 
 @router.get("/shops/{name}/products/{number}")
-def show_product(request: Request, name: str, number: int) -> dict[str, Any]:
+def show_product(place: Place, shop: Opened, number: int) -> dict[str, Any]:
     """Return one of the ``products`` of ``advice.json``, counted from 1, with its formats."""
-    place = workplace_of(request)
-    document = place.advice_of(place.open_shop(name))
+    document = place.advice_of(shop)
     formats = {key: document[key] for key in ("locale", "currency", "price_decimals", "step_days")}
     return {**formats, **place.product_of(document, number)}
 
 
 @router.get("/shops/{name}/outbox")
-def show_outbox(request: Request, name: str) -> dict[str, Any]:
+def show_outbox(shop: Opened) -> dict[str, Any]:
     """Return the prices that are charged next, and why others are not."""
-    box = workplace_of(request).open_shop(name).outbox
+    box = shop.outbox
     return {"rows": [row._asdict() for row in box.rows], "notes": box.notes, "currency": box.currency}
 
 
 @router.get("/shops/{name}/history")
-def show_history(request: Request, name: str) -> list[Entry]:
+def show_history(shop: Opened) -> list[Entry]:
     """Return the entries of the decision log, the newest last."""
-    return list(workplace_of(request).open_shop(name).log.entries)
+    return list(shop.log.entries)
 
 
-def _record(request: Request, name: str, draft: Callable[[Shop], Entry]) -> Entry:
+def _record(shop: Shop, draft: Callable[..., Entry], body: Draft) -> Entry:
     """Append a draft to the log of a shop, under its lock, and return the entry."""
-    (*_, entry), _ = workplace_of(request).open_shop(name).record(lambda shop: [draft(shop)])
+    (*_, entry), _ = shop.record(lambda now: [draft(now, **body.model_dump())])
     return entry
 
 
 @router.post("/shops/{name}/approve")
-def approve(request: Request, name: str, body: Approval) -> Entry:
+def approve(shop: Opened, body: Approval) -> Entry:
     """Approve the change that the newest advice recommends."""
-    said = (body.product, body.id, body.by, body.reason)
-    return _record(request, name, lambda shop: drafts.draft_approval(shop, *said))
+    return _record(shop, drafts.draft_approval, body)
 
 
 @router.post("/shops/{name}/override")
-def override(request: Request, name: str, body: Override) -> Entry:
+def override(shop: Opened, body: Override) -> Entry:
     """Charge a price until a day, within the hard limits."""
-    said = (body.product, body.until, body.by, body.reason, body.price, body.tolerance, body.force)
-    return _record(request, name, lambda shop: drafts.draft_override(shop, *said))
+    return _record(shop, drafts.draft_override, body)
 
 
 @router.post("/shops/{name}/pause")
-def pause(request: Request, name: str, body: Pause) -> Entry:
+def pause(shop: Opened, body: Pause) -> Entry:
     """Keep the price until a day."""
-    said = (body.product, body.until, body.by, body.reason)
-    return _record(request, name, lambda shop: drafts.draft_pause(shop, *said))
+    return _record(shop, drafts.draft_pause, body)
 
 
 @router.post("/shops/{name}/resume")
-def resume(request: Request, name: str, body: Resumption) -> Entry:
-    """End an override, a pause or a price test before its last day."""
-    return _record(request, name, lambda shop: drafts.draft_resumption(shop, body.product, body.by, body.reason))
+def resume(shop: Opened, body: Resumption) -> Entry:
+    """End an override, a pause or a price test before its last day, else take back the approval."""
+    return _record(shop, drafts.draft_resumption, body)

@@ -119,7 +119,7 @@ def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: in
     jobs = Jobs(workplace.folder)
 
     @asynccontextmanager
-    async def ending(app: FastAPI) -> AsyncIterator[None]:
+    async def end(app: FastAPI) -> AsyncIterator[None]:
         yield
         jobs.stop()
 
@@ -129,7 +129,7 @@ def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: in
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=ending,
+        lifespan=end,
     )
     app.state.workplace = workplace
     app.state.jobs = jobs
@@ -140,10 +140,7 @@ def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: in
     app.add_middleware(Guard, keys=keys, hosts=hosts, cookie=app.state.cookie, most_bytes=most_bytes or MOST_BYTES)
     app.add_exception_handler(PricerlError, lambda request, error: _explain(request, str(error), 400))
     app.add_exception_handler(RequestValidationError, lambda request, error: _explain(request, _places(error), 422))
-    app.add_exception_handler(
-        HTTPException,
-        lambda request, error: _explain(request, str(error.detail), error.status_code),
-    )
+    app.add_exception_handler(HTTPException, lambda request, error: _explain(request, error.detail, error.status_code))
     return app
 
 

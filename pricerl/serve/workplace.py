@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from starlette.datastructures import UploadFile
 
 from pricerl.advice.exports import DOCUMENT
 from pricerl.advice.files import read_advice
@@ -44,6 +45,9 @@ KINDS = frozenset(
     ("csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "jsonl", "ndjson", "gz", "zip")
 )
 """Endings of the names of a seller's files; their bytes decide how they are read."""
+
+_read_advice = lru_cache(maxsize=4)(read_advice)
+"""Reads the advice of a published set, which never changes."""
 
 SHOWN_LIMITS = ("floor", "ceiling", "min_margin", "max_change", "max_week_change", "min_hold_days", "price_step")
 """Limits in the table of a first visit; guardrails.yaml has all of them."""
@@ -115,14 +119,14 @@ class Workplace:
             raise UsageError("no file is named")
         return list(names)
 
-    async def store(self, name: str, chunks: AsyncIterator[bytes]) -> str:
+    async def store(self, upload: UploadFile) -> str:
         """Store an uploaded file, which replaces one of its name; a name of another form is a ``UsageError``."""
-        name = name.replace("\\", "/").rpartition("/")[2]
+        name = (upload.filename or "").replace("\\", "/").rpartition("/")[2]
         if not is_data(name):
             raise UsageError(f"{clean(name, 100)!r} is not the name of a file that is read; it ends in .csv or .xlsx")
         path = self.folder / name
         with explained(path), replacing(path) as part, part.open("wb") as file:
-            async for chunk in chunks:
+            while chunk := await upload.read(2**20):
                 file.write(chunk)
             os.fsync(file.fileno())
         return name
@@ -225,12 +229,6 @@ class Workplace:
         path = self.folder / COSTS
         return TABLES["costs"].read(str(path), {})[0] if path.is_file() and self._is_inside(path) else []
 
-    @staticmethod
-    def costs_table() -> tuple[list[str], list[str]]:
-        """Return the keys of the columns of costs.csv, and their names."""
-        columns = TABLES["costs"].columns
-        return list(columns), [column.name for column in columns.values()]
-
     def keep_costs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the rows of some products in costs.csv; wrong values are a ``UsageError`` that names them all."""
         table = TABLES["costs"]
@@ -274,12 +272,6 @@ class Workplace:
         limits = LIMITS if (self.folder / LIMITS).is_file() else None
         given = {"config": limits, "data.cost.products": costs or None, "data.reading.columns": config.columns}
         return option_words(given)
-
-
-@lru_cache(maxsize=4)
-def _read_advice(folder: Path) -> dict[str, Any] | None:
-    """Return the advice of a published set, which never changes."""
-    return read_advice(folder)
 
 
 def is_data(name: str) -> bool:
