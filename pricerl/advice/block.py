@@ -75,7 +75,7 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     yield ""
     if place.is_late(product):
         yield from wrapped(next_steps.late_words(product, f), "Too old")
-    for label, text in _reasons(product, f):
+    for label, text in reasons(product, f):
         yield from wrapped(text, label)
     yield ""
     yield from wrapped(f"open {place.report}", "Next")
@@ -153,7 +153,7 @@ def _comparison(product: Record, f: Formatter) -> Iterator[str]:
         yield "   ".join(["  " + set_cell_size(label, width), *padded])
 
 
-def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
+def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     """Yield label and text of certainty, reasons, limits, order and doubts about the data."""
     decision = product["decision"]
     uplift = product["uplift"]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pricerl.data.preprocessor import DataPreprocessor
 
 GUARDRAILS = "guardrails.yaml"
-COSTS = "costs.csv"
 
 READING = "data.reading"
 """Group of the settings of reading a file."""
@@ -136,10 +135,10 @@ def init(words: Sequence[str]) -> int:
         offer = f"charm_endings: null  # most of your prices end in {list(endings)}: write that here to keep to it"
         texts[GUARDRAILS] = texts[GUARDRAILS].replace("charm_endings: null", offer)
     if products:
-        from pricerl.market.row_table import TABLES
+        from pricerl.market.row_table import COSTS_FILE, TABLES
 
-        texts[COSTS] = TABLES["costs"].template(products)
-        uses[COSTS] = "lists your products. Fill in what a unit costs you, then: pricerl advise FILE --costs"
+        texts[COSTS_FILE] = TABLES["costs"].template(products)
+        uses[COSTS_FILE] = "lists your products. Fill in what a unit costs you, then: pricerl advise FILE --costs"
     written = []
     kept = []
     for name, text in texts.items():

@@ -12,6 +12,7 @@ from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.decision_log import LOG_FILE
+from pricerl.operations.log.staging import draft_approval
 from pricerl.operations.shop import Shop, choose_product
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
@@ -41,14 +42,18 @@ def resume(words: Sequence[str]) -> int:
 
 
 def approve(words: Sequence[str]) -> int:
-    """Record the approval of a recommended change."""
+    """Record the approval of a recommended change, or of a decision that an agent prepared."""
     parser = _author_parser("approve", approve.__doc__)
     parser.add_argument("id", nargs="?", type=int, help="entry to approve; the product's last advice if absent")
     options = parser.parse_args(words)
     shop = shop_of(options)
     said = (options.by, options.reason)
-    (*_, entry), after = shop.record(lambda shop: [drafts.draft_approval(shop, options.product, options.id, *said)])
+    (*_, entry), after = shop.record(lambda shop: [draft_approval(shop, options.product, options.id, *said)])
     name = shown(entry["product"])
+    if entry["kind"] != orders.APPROVAL:
+        *_, content = drafts.entry_cells(entry, after)
+        write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *outbox_lines(after)])
+        return EXIT_OK
     price = entry["price"]
     advice = shop.log.entries[entry["approves"] - 1]
     change = f"the change from {advice['current_price']:g} to {price:g} on {entry['date']}"

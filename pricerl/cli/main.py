@@ -45,6 +45,7 @@ COMMANDS = {
     "rollback": "decisions:rollback",
     "audit": "maintain:audit_log",
     "serve": ".serve.server:serve",
+    "mcp": ".mcp.protocol:mcp",
 }
 """Module and function of each command, relative to ``pricerl.cli``, imported only when the command runs."""
 
@@ -75,6 +76,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
   audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
   serve [FOLDER]                               the same in a browser: drop a file, advise, decide
+  mcp [FOLDER]                                 tools for an agent, which reads all and prepares decisions
   (from validate on, the only run is found; else --run_name R or --ckpt_path FILE; --product P; --today DAY)
 
   COMMAND --help lists its options; fit, validate, test and predict take all of Lightning's trainer flags

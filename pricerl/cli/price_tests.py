@@ -17,12 +17,9 @@ from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageEr
 from pricerl.experiments.reading import Reading, read_test
 from pricerl.experiments.schedule import SCHEDULE, arm_prices, read_plans, write_plans
 from pricerl.formatting import plural
-from pricerl.guardrails.limits_in_force import refuse_price
-from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
-from pricerl.operations.log.drafts import actor_of, typed_text
-from pricerl.operations.log.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price
-from pricerl.operations.outbox import limits_of
+from pricerl.operations.log.drafts import actor_of, draft_price_test
+from pricerl.operations.log.orders import PRICE_TEST, TEST_RESULT, TOLERANCE
 from pricerl.operations.shop import Shop, choose_product, read_day
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import needed_name
@@ -211,8 +208,8 @@ def _start(words: Sequence[str]) -> int:
     orders = [order for order in orders if options.product in (None, order["product"])]
     if not orders:
         raise UsageError(f"--product: the plan is for {planned}, not for {shown(options.product)}")
-    draft = stamp(PRICE_TEST, actor_of(options.by), typed_text(options.reason) or "to measure which price is better")
-    entries, after = shop.record(lambda shop: [_checked(shop, order | draft, options) for order in orders])
+    said = (options.by, options.reason, options.tolerance, options.force)
+    entries, after = shop.record(lambda shop: [draft_price_test(shop, order, *said) for order in orders])
     for entry in entries[-len(orders) :]:
         blocks = entry["schedule"][-1]["block"]
         against, price = arm_prices(entry)
@@ -223,35 +220,6 @@ def _start(words: Sequence[str]) -> int:
     follow = "fit and predict follow the schedule from now on; override, pause and the kill switch take precedence"
     write_lines([follow, *outbox_lines(after)])
     return EXIT_OK
-
-
-def _checked(shop: Shop, draft: Entry, options: argparse.Namespace) -> Entry:
-    """Return the draft of a test, or raise a ``UsageError`` if plan, limits, doubts or another order forbid it."""
-    product = draft["product"]
-    if product not in shop.newest:
-        raise UsageError(f"the run has no advice on {shown(product)} yet; run predict first")
-    last = shop.newest[product]
-    again = "make it again with price-test plan"
-    first = shop.first_day_for(last)
-    if draft["first_day"] < first:
-        raise UsageError(f"the planned test begins on {draft['first_day']}, before {first}, the next day; {again}")
-    if not same_price(last["current_price"], draft["regular_price"]):
-        now = f"{last['current_price']:g}, not {draft['regular_price']:g} as when the test was planned"
-        raise UsageError(f"the current price of {shown(product)} is {now}; {again}")
-    doubts = []
-    far = 1 + (draft["consent"] or 0.0)
-    low, high = last["tried"]
-    tried = (min(low, last["current_price"] / far), max(high, last["current_price"] * far))
-    for price in sorted({row["price"] for row in draft["schedule"]}):
-        if refusal := refuse_price(price, limits_of(last), "scheduled price"):
-            raise UsageError(f"{refusal}; {again}")
-        doubts.append(doubt_price(price, last["current_price"], tried, options.tolerance))
-    if any(doubts) and not options.force:
-        raise UsageError(f"the scheduled price of {next(filter(None, doubts))}; add --force if you mean it, or {again}")
-    if (order := shop.order_on(product)) is not None:
-        kind = order.kind.replace("_", " ")
-        raise UsageError(f"a {kind} of {shown(product)} until {order.until} is in force; end it with resume first")
-    return draft | {"forced": any(doubts)}
 
 
 def _read(words: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.errors import MAX_PROBLEMS_SHOWN, DataError, UsageError, did_you_mean
 from pricerl.formatting import csv_text, safe_text
+from pricerl.writing import write_text
 
 Row = Mapping[str, Any]
 """Values by the keys of a table's columns, at least one number."""
@@ -194,11 +195,23 @@ class RowTable(NamedTuple):
         notes = [f"not used: {list_names(unused)}."] if unused else []
         return places, notes, [Problem(line, "", text) for text in problems]
 
+    def write(self, path: Path, rows: Sequence[Row]) -> None:
+        """Write rows; a ``UsageError`` names all wrong values."""
+        self.group(path.name, rows)
+        cells = [[_cell(row.get(key)) for key in self.columns] for row in rows]
+        names = [column.name for column in self.columns.values()]
+        write_text(path, csv_text([names, *([safe_text(text) for text in row] for row in cells)]))
+
     def template(self, products: Mapping[str, float | None]) -> str:
         """Return a file to fill in: a row per product with its first number, blank where it is unknown."""
         blank = [""] * (len(self.columns) - 2)
         rows = ([safe_text(name), "" if it is None else f"{it:.10g}", *blank] for name, it in products.items())
         return csv_text([[column.name for column in self.columns.values()], *rows])
+
+
+def _cell(value: Any) -> str:
+    """Return a value as the text of a cell, blank if absent."""
+    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _plain(text: str) -> str | None:
@@ -214,5 +227,7 @@ def _unit(text: str, column: str) -> float:
 
 _FILE = Path(__file__).with_name("tables.yaml")
 _COLUMNS = msgspec.yaml.decode(_FILE.read_bytes(), type=dict[str, dict[str, Column]])
+COSTS_FILE = "costs.csv"
+"""Usual name of the table of costs, in the folder of the seller's files."""
 TABLES = {name: RowTable(name, columns) for name, columns in _COLUMNS.items()}
 """Tables by the option that names their file."""

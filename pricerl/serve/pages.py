@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import msgspec
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from markupsafe import Markup
@@ -24,7 +23,7 @@ from pricerl.market.row_table import TABLES
 from pricerl.operations.log.drafts import entry_cells
 from pricerl.operations.outbox import approval_of, first_change
 from pricerl.operations.shop import Shop
-from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor
+from pricerl.operations.watching.monitor_document import Finding, read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, Keys, set_session
 from pricerl.serve.rest import Commands, Names, Opened, Place
 from pricerl.serve.workplace import SHOWN_LIMITS
@@ -144,11 +143,9 @@ def _about(request: Request, shop: Shop) -> dict[str, Any]:
 
 def _findings(folder: Path) -> list[tuple[str, Finding]]:
     """Return the findings of the last watch that ask for a look, the most severe first."""
-    try:
-        monitor = msgspec.json.decode((folder / MONITOR_FILE).read_bytes(), type=Monitor)
-    except (OSError, msgspec.MsgspecError):
-        return []
-    return [(name, item) for name, item in monitor.listed() if item.severity in ("warning", "alarm")]
+    monitor = read_monitor(folder)
+    found = [] if monitor is None else monitor.listed()
+    return [(name, item) for name, item in found if item.severity in ("warning", "alarm")]
 
 
 def _is_planned(shop: Shop, product: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 import webbrowser
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from pricerl import __version__
 from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, PricerlError, UsageError, import_extra
-from pricerl.operations.shop import read_day
 from pricerl.terminal import clean, print_notes, write_lines
 
 if TYPE_CHECKING:
@@ -49,22 +47,17 @@ def serve(words: Sequence[str]) -> int:
     from pricerl.serve.guard import Keys
     from pricerl.serve.workplace import Workplace
 
-    folder = Path(options.folder).absolute()
-    if not folder.is_dir():
-        raise UsageError(f"{options.folder} is not a folder; name the one with your files")
-    if options.today is not None:
-        read_day(options.today)
+    workplace = Workplace.enter(options.folder, options.today)
     roles = _roles(options.host, options.token_file)
-    os.chdir(folder)  # the names of runs are relative to it
     server = uvicorn.Config("", host=options.host, port=options.port, log_level="critical", timeout_graceful_shutdown=2)
     listening = _listen(server, options.host, options.port)
     port = listening.getsockname()[1]
     own = options.host in LOOPBACK
     hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]") if own)
-    server.app = create_app(Workplace(folder, options.today), Keys(roles), hosts, port)
+    server.app = create_app(workplace, Keys(roles), hosts, port)
     address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}/"
     secret = address if options.token_file else f"{address}?token={next(iter(roles))}"
-    write_lines([f"{folder} is served at {secret}", "Ctrl-C ends it"], problems=True)
+    write_lines([f"{workplace.folder} is served at {secret}", "Ctrl-C ends it"], problems=True)
     if not own:
         who = f"everyone who reaches {address} and knows a token can read these shops and do what its role may"
         print_notes([f"{who}; the connection is not encrypted: put a proxy with TLS in front of it."])

@@ -25,18 +25,16 @@ from pricerl.data.reading.header import check_renames, match_header
 from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.errors import DataError, UsageError
-from pricerl.formatting import csv_text, safe_text
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig, describe_costs
-from pricerl.market.row_table import TABLES
+from pricerl.market.row_table import COSTS_FILE, TABLES
 from pricerl.operations.log.decision_log import LOG_FILE
-from pricerl.operations.shop import Shop
+from pricerl.operations.shop import Shop, read_day
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import NAME, RUNS, find_run, runs_with
 from pricerl.terminal import clean
 from pricerl.writing import explained, replacing, write_text
 
-COSTS = "costs.csv"
 LIMITS = "guardrails.yaml"
 COLUMNS = "columns.yaml"
 """Columns of ours by their names in the files, as the seller corrected them."""
@@ -99,6 +97,17 @@ class Workplace:
     folder: Path
     today: str | None = None
     """Value of ``--today``."""
+
+    @classmethod
+    def enter(cls, name: str, today: str | None) -> Workplace:
+        """Make a folder the current one, as names of runs are relative to it; a wrong one is a ``UsageError``."""
+        folder = Path(name).absolute()
+        if not folder.is_dir():
+            raise UsageError(f"{name} is not a folder; name the one with your files")
+        if today is not None:
+            read_day(today)
+        os.chdir(folder)
+        return cls(folder, today)
 
     def files(self) -> list[str]:
         """Return the names of the seller's files, the newest first."""
@@ -226,19 +235,16 @@ class Workplace:
 
     def costs(self) -> list[dict[str, Any]]:
         """Return the rows of costs.csv by the keys of its columns; none without the file."""
-        path = self.folder / COSTS
+        path = self.folder / COSTS_FILE
         return TABLES["costs"].read(str(path), {})[0] if path.is_file() and self._is_inside(path) else []
 
     def keep_costs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the rows of some products in costs.csv; wrong values are a ``UsageError`` that names them all."""
-        table = TABLES["costs"]
         given = [{key: value for key, value in row.items() if value is not None} for row in rows]
-        table.group(COSTS, given)
+        TABLES["costs"].group(COSTS_FILE, given)
         named = {row.get("product") for row in given}
         others = [row for row in self.costs() if row.get("product") not in named]
-        cells = [[_cell(row.get(key)) for key in table.columns] for row in (*others, *given)]
-        names = [column.name for column in table.columns.values()]
-        write_text(self.folder / COSTS, csv_text([names, *([safe_text(text) for text in row] for row in cells)]))
+        TABLES["costs"].write(self.folder / COSTS_FILE, [*others, *given])
 
     def limits(self) -> dict[str, Any]:
         """Return the limits of guardrails.yaml, or the usual ones without the file."""
@@ -277,8 +283,4 @@ class Workplace:
 def is_data(name: str) -> bool:
     """Return whether a name is one of a seller's file, without a path, and not one that pricerl reads itself."""
     ending = name.rpartition(".")[2].lower()
-    return bool(NAME.fullmatch(name)) and ending in KINDS and name != COSTS
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+    return bool(NAME.fullmatch(name)) and ending in KINDS and name != COSTS_FILE

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pricerl.errors import UsageError
 from pricerl.guardrails.limits_in_force import refuse_price
+from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log import orders
 from pricerl.operations.log.decision_log import Entry, stamp
 from pricerl.operations.outbox import approval_of, first_change, last_day_of, limits_of
@@ -81,6 +82,43 @@ def draft_resumption(shop: Shop, product: str | None, by: str | None, reason: st
         what = "no override, pause, price test or approval"
         raise UsageError(f"{what} of {shown(advice['product'])} is in force (see history)")
     return typed_stamp(orders.RESUME, by, reason) | {"product": advice["product"], "ends": ends}
+
+
+def draft_price_test(
+    shop: Shop,
+    plan: Entry,
+    by: str | None,
+    reason: str,
+    tolerance: float = orders.TOLERANCE,
+    force: bool = False,
+) -> Entry:
+    """Draft the start of a planned test; a ``UsageError`` if plan, limits, doubts or another order forbid it."""
+    draft = plan | typed_stamp(orders.PRICE_TEST, by, reason or "to measure which price is better")
+    product = draft["product"]
+    if product not in shop.newest:
+        raise UsageError(f"the run has no advice on {shown(product)} yet; run predict first")
+    last = shop.newest[product]
+    again = "make it again with price-test plan"
+    first = shop.first_day_for(last)
+    if draft["first_day"] < first:
+        raise UsageError(f"the planned test begins on {draft['first_day']}, before {first}, the next day; {again}")
+    if not same_price(last["current_price"], draft["regular_price"]):
+        now = f"{last['current_price']:g}, not {draft['regular_price']:g} as when the test was planned"
+        raise UsageError(f"the current price of {shown(product)} is {now}; {again}")
+    doubts = []
+    far = 1 + (draft["consent"] or 0.0)
+    low, high = last["tried"]
+    tried = (min(low, last["current_price"] / far), max(high, last["current_price"] * far))
+    for price in sorted({row["price"] for row in draft["schedule"]}):
+        if refusal := refuse_price(price, limits_of(last), "scheduled price"):
+            raise UsageError(f"{refusal}; {again}")
+        doubts.append(orders.doubt_price(price, last["current_price"], tried, tolerance))
+    if any(doubts) and not force:
+        raise UsageError(f"the scheduled price of {next(filter(None, doubts))}; add --force if you mean it, or {again}")
+    if (order := shop.order_on(product)) is not None:
+        kind = order.kind.replace("_", " ")
+        raise UsageError(f"a {kind} of {shown(product)} until {order.until} is in force; end it with resume first")
+    return draft | {"forced": any(doubts)}
 
 
 def draft_approval(shop: Shop, product: str | None, number: int | None, by: str | None, reason: str) -> Entry:
@@ -160,6 +198,11 @@ def _describe_content(entry: Entry, shop: Shop) -> str:
         return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
     if entry["kind"] == orders.RESUME:
         return end_words(entry, shop)
+    if entry["kind"] == orders.STAGED:
+        given = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in entry["given"].items())
+        return f"{entry['asks'].replace('_', ' ')} prepared, {given}"
+    if entry["kind"] == orders.COSTS:
+        return f"a unit costs {entry['unit_cost']:g}" + (f" from {entry['since']} on" if entry["since"] else "")
     if entry["kind"] == orders.TEST_RESULT:
         return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
     if entry["kind"] == orders.ADVICE:

@@ -177,6 +177,23 @@ class ApprovalEntry(LogEntry, tag="approval", kw_only=True):
     price: Money
 
 
+class StagedEntry(LogEntry, tag="staged", kw_only=True):
+    """Decision that an agent prepared; nothing follows from it until a person approves it."""
+
+    product: str
+    asks: Literal["override", "pause", "price_test", "costs"]
+    given: dict[str, str | float]
+    """Price, last day, unit cost or hash of the schedule, as the kind needs."""
+
+
+class CostsEntry(LogEntry, tag="costs", kw_only=True):
+    """Cost of a unit that was written into costs.csv, from a day on or always."""
+
+    product: str
+    unit_cost: Annotated[float, msgspec.Meta(ge=0)]
+    since: date | None
+
+
 class PriceTestResultEntry(LogEntry, tag="price_test_result", kw_only=True):
     """Result of a price test, given by its number, that has ended by its stop rule."""
 
@@ -235,6 +252,8 @@ AnyEntry = (
     | PauseEntry
     | ResumeEntry
     | ApprovalEntry
+    | StagedEntry
+    | CostsEntry
     | PriceTestEntry
     | PriceTestResultEntry
     | RepairEntry

@@ -21,6 +21,8 @@ ROLLBACK = "rollback"
 RETRAIN = "retrain"
 PRICE_TEST = "price_test"
 TEST_RESULT = "price_test_result"
+STAGED = "staged"
+COSTS = "costs"
 """Kinds of entries; ``repair`` is the only other one."""
 
 TOLERANCE = 0.20

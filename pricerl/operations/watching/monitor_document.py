@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Literal, get_args
 
 import msgspec
@@ -86,6 +87,14 @@ class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         found = [("", finding) for finding in self.findings]
         found += [(product.product, finding) for product in self.products for finding in product.findings]
         return sorted(found, key=lambda pair: (-SEVERITIES.index(pair[1].severity), kinds.index(pair[1].kind)))
+
+
+def read_monitor(folder: Path) -> Monitor | None:
+    """Return the findings of the last watch of a run's folder; None if there are none that this version reads."""
+    try:
+        return msgspec.json.decode((folder / MONITOR_FILE).read_bytes(), type=Monitor)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def to_json(monitor: Monitor) -> str:
