@@ -41,7 +41,7 @@ USUAL: dict[str, Any] = {
     "data.guardrails.max_change": 0.05,
     "data.guardrails.pause": False,
     "data.cost.unit_cost": 4.0,
-    "decision.require_approval": False,
+    "decision.approval": "auto",
 }
 """Settings that the machine changes, and their first values."""
 FIXED = {
@@ -298,14 +298,15 @@ def check_change(row: Mapping[str, str] | None, entry: Mapping[str, Any], known:
     open_still = free and today.isoformat() <= entry["days"][-1]["date"] and known.allows(change or now, now)
     held = (known.generation, entry["product"], change) in known.approved
     if row is None:
-        assert not open_still or (settings["decision.require_approval"] and not held), ("missing", entry)
+        waits = {"auto": False, "manual": not held, "shadow": True}[settings["decision.approval"]]
+        assert not open_still or waits, ("missing", entry)
         return
     price = float(row["Price"])
     assert free and price in {day["price"] for day in entry["days"]}, ("superseded", row, entry)
     assert not settings["data.guardrails.pause"], ("paused", row)
     most = settings["data.guardrails.max_change"]
     assert abs(price / now - 1) <= most + 1e-6, ("max_change", row, now, most)
-    assert held or not settings["decision.require_approval"], ("not approved", row)
+    assert settings["decision.approval"] == "auto" or (held and settings["decision.approval"] == "manual"), row
 
 
 def check_links(folder: Path, killed: bool) -> None:

@@ -18,6 +18,7 @@ from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences.verdict import Record
 from pricerl.data.reading.problems import Problem, problem_table
+from pricerl.decide.decision import Approval
 from pricerl.errors import PROBLEMS, UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter, csv_text, safe_text
 from pricerl.writing import refuse_folders
@@ -56,8 +57,8 @@ class About(NamedTuple):
     """Fingerprint of the policy; empty where it has none."""
     config: str = ""
     """Fingerprint of the settings that the advice depends on."""
-    approval_required: bool = False
-    """Whether ``prices.csv`` contains only prices that a person approved or ordered."""
+    approval: Approval = "auto"
+    """Publishing of advised prices in ``prices.csv``: at once, after an approval, or never."""
     run: str = ""
     """Name of the run, for the commands on the page; empty without one."""
     today: str = ""

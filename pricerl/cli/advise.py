@@ -292,7 +292,7 @@ def _renderer(
         objective=data.reward.preset,
         model=shorten(origin["hashes"]["model"]),
         config=shorten(origin["hashes"]["config"]),
-        approval_required=run.configs["decision"].require_approval,
+        approval=run.configs["decision"].approval,
         run=run.folder.name,
         today=origin["today"],
         decision_log={"entries": head.entries, "hash": head.hash},

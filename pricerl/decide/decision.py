@@ -15,6 +15,8 @@ Grade = Literal["A", "B", "B-", "C", "D"]
 """Grade of the evidence. A: measured in a randomised price test of these two prices; B: clear and inside tried prices,
 but not tested; B-: enough for a cautious step; C: not enough for a change; D: no estimate is possible."""
 
+Approval = Literal["auto", "manual", "shadow"]
+
 ProposedBy = Literal["planner", "policy"]
 """Proposer of a path: the planner, or the learned policy where it earns more."""
 
@@ -114,8 +116,9 @@ class DecisionConfig:
     compare_plan: bool = True
     """Whether prices are also planned, and whichever earns more, plan or policy, proposes; else the policy proposes."""
 
-    require_approval: bool = False
-    """Whether ``prices.csv`` contains a price only after a person has approved or ordered it."""
+    approval: Approval = "auto"
+    """Publishing of advised prices in ``prices.csv``: at once, within the limits (auto), after a person's approval
+    (manual), or never, while the track record compares them with those charged (shadow). Orders are published."""
 
     def __post_init__(self) -> None:
         for name in ("min_chance", "claim_chance", "loss_budget"):

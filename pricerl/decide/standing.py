@@ -177,7 +177,7 @@ class TrackDay:
     profit: Check | None
     """Money."""
     model_price: float | None
-    """Price of the model, if a person or the kill switch overruled it."""
+    """Price of the model, if a person, the kill switch or shadow mode kept it from being charged."""
     model_profit: float | None
     """Expected profit at that price."""
     actual_profit: float | None
@@ -186,7 +186,7 @@ class TrackDay:
 
 @dataclass(frozen=True)
 class Overruled:
-    """Days on which the model was overruled: its prices and those charged, daily means in money."""
+    """Days on which another price than the model's was charged on purpose: both, daily means in money."""
 
     days: int
     """Number of days."""
@@ -213,7 +213,7 @@ class TrackRecord:
     total: dict[str, Check | None]
     """Total over the tested days, per measure; posterior uncertainty correlates fully over days, noise does not."""
     overruled: Overruled | None
-    """None if the model was never overruled."""
+    """None if there was no such day."""
 
 
 class PreviousAdvice(NamedTuple):

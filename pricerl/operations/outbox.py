@@ -78,6 +78,12 @@ def newest_advice(entries: Sequence[Entry], generation: str) -> list[Entry]:
     return list(reversed(found.values()))
 
 
+def publishing_of(advice: Entry) -> str:
+    """Return when the price of an advice is published: ``auto``, ``manual`` or ``shadow``."""
+    terms = advice["terms"]
+    return "manual" if terms.get("approval_required") else str(terms.get("approval", "auto"))
+
+
 def generation_of(advice: Entry) -> str:
     """Return the name of the generation that made an advice; empty if it names none."""
     name = str(advice.get("checkpoint") or "").partition("/")[0]
@@ -128,7 +134,10 @@ def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row |
     if last_day_of(advice) < day:
         ended = f"its history ends on {advice['history_end']}, longer ago than the advice reaches"
         return None, f"no price, {ended}; export a fresh file and run predict"
-    if advice["terms"]["approval_required"]:
+    publishing = publishing_of(advice)
+    if publishing == "shadow":
+        return None, "no price, decision.approval is shadow" if first_change(advice) else ""
+    if publishing == "manual":
         return _approved(advice, entries, day)
     return _planned(advice, day), ""
 

@@ -86,8 +86,8 @@ def test_approve_names_an_order_that_is_in_force_and_takes_precedence(shop: Path
 
 
 def test_if_approval_is_required_only_orders_and_approvals_reach_the_price_file(shop: Path) -> None:
-    predict(shop, "--decision.require_approval", "true", "--data.guardrails.floor", "10.3")
-    assert advice(shop)["approval_required"] is True and prices(shop) == []
+    predict(shop, "--decision.approval", "manual", "--data.guardrails.floor", "10.3")
+    assert advice(shop)["approval"] == "manual" and prices(shop) == []
     product = advice(shop)["products"][0]
     assert product["recommended_price"] > product["current_price"]
     out = run(shop, "approve", *RUN).out
@@ -98,8 +98,8 @@ def test_if_approval_is_required_only_orders_and_approvals_reach_the_price_file(
     assert run(shop, "resume", *RUN).code == 0 and prices(shop) == [f"seller,2025-04-01,{price}"]
     predict(shop)
     assert prices(shop) == [f"seller,2025-04-01,{price}"]
-    predict(shop, "--decision.require_approval", "false")
-    assert advice(shop)["approval_required"] is False
+    predict(shop, "--decision.approval", "auto")
+    assert advice(shop)["approval"] == "auto"
 
 
 def test_report_makes_the_page_again_from_the_document_alone(shop: Path) -> None:

@@ -451,7 +451,7 @@ def test_an_override_is_scored_in_the_track_record(shop: Path) -> None:
     overruled = product["track_record"]["overruled"]
     assert (overruled["days"], overruled["charged_price"]) == (3, 12.5)
     assert overruled["model_price"] == _entries(shop)[0]["days"][0]["price"]
-    assert "The model was overruled on 3 days" in result.out
+    assert "On 3 days the model's price was not charged" in result.out
 
 
 def _repriced(line: str, price: float) -> str:

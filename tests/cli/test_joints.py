@@ -62,7 +62,7 @@ def later(days: int = 97, factor: float = 1.0) -> list[str]:
 
 
 def test_a_limit_that_rose_takes_an_ordered_and_an_approved_price_out_of_the_price_file(shop: Path) -> None:
-    ok(shop, "predict", "--decision.require_approval", "true", *QUIET)
+    ok(shop, "predict", "--decision.approval", "manual", *QUIET)
     ok(shop, "override", "9.60", *UNTIL)
     assert prices(shop) == ["2025-04-01,9.60"]
     out = ok(shop, "predict", "--data.guardrails.floor", "9.9", *QUIET).out
@@ -109,7 +109,7 @@ def test_a_pause_during_an_advice_is_not_lost(shop: Path, monkeypatch: pytest.Mo
 
 def test_published_names_stay_links(shop: Path) -> None:
     folder = shop / "checkpoints/seller"
-    ok(shop, "predict", *FLOOR, "--decision.require_approval", "true", *QUIET)
+    ok(shop, "predict", *FLOOR, "--decision.approval", "manual", *QUIET)
     for words in (["approve"], ["report"], ["override", "10.40", *UNTIL], ["resume"]):
         ok(shop, *words)
         for name in ("prices.csv", "report.html", "advice.json", "advice.csv"):

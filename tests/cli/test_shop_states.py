@@ -55,7 +55,7 @@ LIMITS = {
     "data.guardrails.max_change": [0.05, 0.02, 0.1],
     "data.guardrails.pause": [False, True],
     "data.cost.unit_cost": [4.0, 8.6, 9.0],
-    "decision.require_approval": [True, False],
+    "decision.approval": ["manual", "auto", "shadow"],
 }
 CHANGES = st.sampled_from([{name: value} for name, values in LIMITS.items() for value in values])
 PRICES = st.integers(190, 224).map(lambda steps: steps / 20) | st.sampled_from([10.03, 5.0, 30.0])

@@ -29,7 +29,7 @@ def advice(prices: list[float], **changes: Any) -> dict[str, Any]:
 
 
 def terms(**changes: Any) -> dict[str, Any]:
-    return {"approval_required": False, "currency": "EUR", "price_decimals": 2, "relations": [], **changes}
+    return {"approval": "auto", "currency": "EUR", "price_decimals": 2, "relations": [], **changes}
 
 
 def order(kind: str, **changes: Any) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def test_after_an_order_has_ended_its_path_is_no_longer_charged() -> None:
 
 
 APPROVAL = {"kind": "approval", "product": "mug", "approves": 1, "date": "2026-01-02", "price": 10.5}
-REQUIRED = {"terms": terms(approval_required=True)}
+REQUIRED = {"terms": terms(approval="manual")}
 
 
 def test_where_approval_is_required_a_change_goes_out_once_a_person_approved_it() -> None:
@@ -111,6 +111,13 @@ def test_an_approval_that_a_person_took_back_lets_nothing_out_until_the_next_one
     entries = (advice(STEPS, **REQUIRED), APPROVAL, taken)
     assert outbox(*entries).rows == () and "waits for your approval" in outbox(*entries).notes[0]
     assert prices(outbox(*entries, APPROVAL)) == [("mug", "2026-01-02", 10.5)]
+
+
+def test_in_shadow_mode_only_what_a_person_orders_goes_out() -> None:
+    shadow = advice(STEPS, terms=terms(approval="shadow"))
+    assert outbox(shadow, APPROVAL).rows == ()
+    assert outbox(shadow).notes == ("mug: no price, decision.approval is shadow",)
+    assert prices(outbox(shadow, order("override", price=9.6))) == [("mug", "2026-01-01", 9.6)]
 
 
 def test_an_approval_holds_only_while_every_advice_since_then_holds_the_price() -> None:
@@ -138,7 +145,7 @@ LINE = {"kind": "one_price", "products": ["mug", "bowl"]}
 
 
 def test_a_line_of_one_price_goes_out_whole_or_not_at_all() -> None:
-    same = {"terms": terms(relations=[LINE], approval_required=True)}
+    same = {"terms": terms(relations=[LINE], approval="manual")}
     both = [advice(STEPS, **same), advice(STEPS, product="bowl", **same)]
     half = outbox(*both, APPROVAL)
     assert half.rows == () and "mug: no price, mug at 10.5 and bowl at 10 would no longer have one price" in half.notes

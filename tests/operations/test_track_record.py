@@ -71,6 +71,13 @@ def test_a_day_at_another_price_is_no_test(history: ProductHistory) -> None:
     )
 
 
+def test_in_shadow_mode_the_advice_is_compared_with_what_was_charged(history: ProductHistory) -> None:
+    days = [dict(COMING[0], price=10.0), *COMING[1:]]
+    record = _record(history, {**_entry(1, "2025-02-04", *days), "terms": {"approval": "shadow"}})
+    assert record.overruled is not None and record.overruled.days == 1
+    assert (record.overruled.model_price, record.overruled.charged_price) == (10.0, 11.0)
+
+
 def test_a_day_without_recorded_sales_is_no_test(history: ProductHistory) -> None:
     observed = history.observed.copy()
     observed[30] = False

@@ -264,8 +264,8 @@ def _overruled_lines(found: Record | None, f: Formatter) -> list[str]:
     if found is None:
         return []
     lines = [
-        f"The model was overruled on {plural(found['days'], f.period)}: it wanted {f.price(found['model_price'])} on "
-        f"average, {f.price(found['charged_price'])} was charged."
+        f"On {plural(found['days'], f.period)} the model's price was not charged: it wanted "
+        f"{f.price(found['model_price'])} on average, {f.price(found['charged_price'])} was charged."
     ]
     expected = found["model_profit"]
     actual = found["actual_profit"]

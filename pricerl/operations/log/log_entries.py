@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from pricerl.decide.decision import Approval
 from pricerl.decide.standing import AccountPlan, RandomPrice
 from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
 from pricerl.experiments.schedule import PriceTestEntry, Question
@@ -54,10 +55,12 @@ class RelatedProducts(Part):
 class Terms(Part):
     """Terms of the outbox, next to the limits."""
 
-    approval_required: bool
     currency: str
     price_decimals: Count
     relations: list[RelatedProducts] = []  # noqa: RUF012  # msgspec copies it
+    approval: Approval = "auto"
+    approval_required: bool = False
+    """Whether a person must approve, in entries of older versions."""
 
 
 class Known(Part):

@@ -51,7 +51,7 @@ def describe_origin(run: Run, today: date) -> Entry:
     return {
         "today": today.isoformat(),
         "terms": {
-            "approval_required": run.configs["decision"].require_approval,
+            "approval": run.configs["decision"].approval,
             "currency": run.formatter.currency,
             "price_decimals": run.formatter.price_decimals,
             "relations": list(data.guardrails.relations or ()),
