@@ -76,7 +76,12 @@ def measure_load(server: Server, shop: str, seconds: float, until: str) -> dict[
                     time.sleep(draw.expovariate(1.0))
                     begun += 0
                 else:
-                    body = {"product": draw.choice(products), "until": until, "reason": "load", "by": f"writer {number}"}
+                    body = {
+                        "product": draw.choice(products),
+                        "until": until,
+                        "reason": "load",
+                        "by": f"writer {number}",
+                    }
                     headers = {"Authorization": f"Bearer {server.token}"}
                     answer = client.post(f"/api/shops/{shop}/pause", json=body, headers=headers)
                 found[kind].append(answer.elapsed.total_seconds())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -20,7 +20,9 @@ from pricerl.errors import PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import Formatter
 from pricerl.market.row_table import TABLES
+from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.drafts import entry_cells
+from pricerl.operations.log.staging import open_decisions
 from pricerl.operations.outbox import approval_of, first_change
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import Finding, read_monitor
@@ -31,6 +33,8 @@ from pricerl.serve.workplace import SHOWN_LIMITS
 router = APIRouter(include_in_schema=False)
 
 REVIEW = "review.html"
+MOST_KEPT = 200
+"""Most pages that are kept in memory, of some 100 kB each."""
 HERE = Path(__file__).parent
 FRAMED = POLICY.format(style=" '{hash}'")
 """Policy of a page that holds the report's style sheet."""
@@ -43,6 +47,19 @@ def fill(request: Request, template: str, values: dict[str, Any]) -> str:
     known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "quote": quote}
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
+
+
+def kept(request: Request, shop: Shop, make: Callable[[], str]) -> Response:
+    """Return a page of a shop as it was made before, while shop, running job, address and role are the same."""
+    pages: dict[Hashable, tuple[Shop, str]] = request.app.state.pages
+    job = request.app.state.jobs.running
+    key = (request.url.path, request.url.query, request.state.csrf, None if job is None else job.id)
+    known = pages.get(key)
+    if known is None or known[0] is not shop:
+        if len(pages) >= MOST_KEPT:
+            pages.clear()
+        known = pages[key] = (shop, make())
+    return answer(known[1])
 
 
 def answer(html: str, status: int = 200) -> HTMLResponse:
@@ -110,12 +127,17 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
     document = place.advice_of(shop)
     if len(document["products"]) == 1:
         return show_product(request, place, shop, 1)
+    return kept(request, shop, lambda: _render_shop(request, shop, document, find))
+
+
+def _render_shop(request: Request, shop: Shop, document: Record, find: str) -> str:
+    name = shop.folder.path.name
     found = [item for item in enumerate(document["products"], 1) if find.casefold() in item[1]["product"].casefold()]
     work = StatedList(shop, [product for _, product in found])
     links = {at: f"/shops/{quote(name)}/products/{number}" for at, (number, _) in enumerate(found)}
     grades = sorted({product["decision"]["grade"] for _, product in work.listed})
     values = {**_about(request, shop), "grades": grades, "find": find}
-    return answer(render_index(document, work, links, framed(request, "work.html", values)))
+    return render_index(document, work, links, framed(request, "work.html", values))
 
 
 def _state(shop: Shop, product: str) -> tuple[str, str]:
@@ -160,7 +182,12 @@ def _is_planned(shop: Shop, product: str) -> bool:
 def show_product(request: Request, place: Place, shop: Opened, number: int) -> Response:
     """Show the page of a product, with the slider and the forms of decisions above it."""
     document = place.advice_of(shop)
-    product = place.product_of(document, number)
+    place.product_of(document, number)
+    return kept(request, shop, lambda: _render_product(request, shop, document, number))
+
+
+def _render_product(request: Request, shop: Shop, document: Record, number: int) -> str:
+    product = document["products"][number - 1]
     entry = shop.newest.get(product["product"])
     several = len(document["products"]) > 1
     values = {
@@ -173,16 +200,26 @@ def show_product(request: Request, place: Place, shop: Opened, number: int) -> R
         "planned": _is_planned(shop, product["product"]),
         "change": None if entry is None else first_change(entry),
         "until": product["days"][-1]["date"],
+        "staged": [(item["id"], entry_cells(item, shop)[-1], item["reason"]) for item in _staged(shop, product)],
     }
     back = f"/shops/{quote(shop.folder.path.name)}" if several else ""
-    return answer(render_page(document, product, back, framed(request, "decide.html", values)))
+    return render_page(document, product, back, framed(request, "decide.html", values))
+
+
+def _staged(shop: Shop, product: Record) -> Iterator[Entry]:
+    """Yield the decisions on a product that an agent prepared."""
+    return (entry for entry in open_decisions(shop) if entry["product"] == product["product"])
 
 
 @router.get("/shops/{name}/history")
 def show_history(request: Request, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
-    rows = [(*entry_cells(entry, shop), entry["reason"]) for entry in reversed(shop.log.entries)]
-    return answer(fill(request, "history.html", {**_about(request, shop), "rows": rows}))
+
+    def render() -> str:
+        rows = [(*entry_cells(entry, shop), entry["reason"]) for entry in reversed(shop.log.entries)]
+        return fill(request, "history.html", {**_about(request, shop), "rows": rows})
+
+    return kept(request, shop, render)
 
 
 @router.get("/shops/{name}/review")

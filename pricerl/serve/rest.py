@@ -15,6 +15,7 @@ from pricerl.errors import UsageError
 from pricerl.operations.log import drafts
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import PRICE_TEST, TOLERANCE
+from pricerl.operations.log.staging import draft_approval
 from pricerl.operations.shop import Shop
 from pricerl.runs.names import USUAL_PRESET, name_run
 from pricerl.serve.jobs import Jobs
@@ -53,7 +54,7 @@ class Resumption(Draft):
 class Approval(Resumption):
     """Approval of the newest advice on a product."""
 
-    number: int | None = Field(None, description="Entry of the advice; the newest if absent.")
+    number: int | None = Field(None, description="Entry of an advice, the newest if absent, or of a prepared decision.")
 
 
 class Pause(Resumption):
@@ -220,8 +221,8 @@ def _record(shop: Shop, draft: Callable[..., Entry], body: Draft) -> Entry:
 
 @router.post("/shops/{name}/approve")
 def approve(shop: Opened, body: Approval) -> Entry:
-    """Approve the change that the newest advice recommends."""
-    return _record(shop, drafts.draft_approval, body)
+    """Approve the change that the newest advice recommends, or a decision that an agent prepared."""
+    return _record(shop, draft_approval, body)
 
 
 @router.post("/shops/{name}/override")

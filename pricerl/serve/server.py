@@ -126,6 +126,7 @@ def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: in
     )
     app.state.workplace = workplace
     app.state.jobs = jobs
+    app.state.pages = {}
     app.state.keys = keys
     app.include_router(rest.router)
     app.include_router(pages.router)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import yaml
 from starlette.datastructures import UploadFile
 
-from pricerl.advice.exports import DOCUMENT
+from pricerl.advice.exports import DOCUMENT, PRICES
 from pricerl.advice.files import read_advice
 from pricerl.cli.imports import SHIPPED
 from pricerl.cli.usage import option_words
@@ -25,11 +26,13 @@ from pricerl.data.reading.header import check_renames, match_header
 from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.errors import DataError, UsageError
+from pricerl.experiments.schedule import PLAN
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig, describe_costs
 from pricerl.market.row_table import COSTS_FILE, TABLES
 from pricerl.operations.log.decision_log import LOG_FILE
-from pricerl.operations.shop import Shop, read_day
+from pricerl.operations.shop import Shop, read_day, system_day
+from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import NAME, RUNS, find_run, runs_with
 from pricerl.terminal import clean
@@ -46,6 +49,9 @@ KINDS = frozenset(
 
 _read_advice = lru_cache(maxsize=4)(read_advice)
 """Reads the advice of a published set, which never changes."""
+
+STATE = (LOG_FILE, DOCUMENT, PRICES, MONITOR_FILE, PLAN)
+"""Files of a shop that change whenever a page of it does."""
 
 SHOWN_LIMITS = ("floor", "ceiling", "min_margin", "max_change", "max_week_change", "min_hold_days", "price_step")
 """Limits in the table of a first visit; guardrails.yaml has all of them."""
@@ -149,7 +155,8 @@ class Workplace:
         folder = find_run(name, LOG_FILE)
         if name not in self.shops() or folder.path.resolve().parent != (self.folder / RUNS).resolve():
             raise UsageError(f"{clean(name, 100)!r} is not a shop of this folder")
-        return Shop.open(RunFolder(folder.path), self.today)
+        state = [(path.resolve(), path.stat().st_mtime_ns) for path in folder.path.iterdir() if path.name in STATE]
+        return _open_shop(folder.path, self.today, system_day(), tuple(state))
 
     def advice_of(self, shop: Shop) -> dict[str, Any]:
         """Return the newest advice of a shop; one without advice of this version is a ``UsageError``."""
@@ -278,6 +285,12 @@ class Workplace:
         limits = LIMITS if (self.folder / LIMITS).is_file() else None
         given = {"config": limits, "data.cost.products": costs or None, "data.reading.columns": config.columns}
         return option_words(given)
+
+
+@lru_cache(maxsize=16)
+def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[tuple[Path, int], ...]) -> Shop:
+    """Open a shop anew only if its log, its generation, its files or the day have changed."""
+    return Shop.open(RunFolder(folder), today)
 
 
 def is_data(name: str) -> bool:
