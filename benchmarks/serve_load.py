@@ -30,6 +30,8 @@ from pricerl.operations.log.decision_log import verify
 
 MAIN = Path(__file__).parents[1] / "main.py"
 READERS, WRITERS = 50, 5
+PAUSES = {"read": 1.0, "write": 5.0}
+"""Mean seconds between the answer to a client and its next request."""
 
 
 class Server:
@@ -59,7 +61,7 @@ class Server:
 
 
 def measure_load(server: Server, shop: str, seconds: float, until: str) -> dict[str, list[float]]:
-    """Return the seconds of each read and each write of clients that do not pause."""
+    """Return the seconds of each read and each write of clients."""
     paths = ("/", f"/shops/{shop}", f"/shops/{shop}/products/1", f"/api/shops/{shop}/outbox", f"/shops/{shop}/history")
     products = [item["product"] for item in server.client.get(f"/api/shops/{shop}").json()["products"]]
     end = time.monotonic() + seconds
@@ -70,24 +72,15 @@ def measure_load(server: Server, shop: str, seconds: float, until: str) -> dict[
         draw = random.Random(number)
         with httpx2.Client(base_url=server.url, timeout=60) as client:
             while time.monotonic() < end:
-                begun = time.perf_counter()
                 if kind == "read":
                     answer = client.get(draw.choice(paths), headers={"Cookie": cookie.partition(";")[0]})
-                    time.sleep(draw.expovariate(1.0))
-                    begun += 0
                 else:
-                    body = {
-                        "product": draw.choice(products),
-                        "until": until,
-                        "reason": "load",
-                        "by": f"writer {number}",
-                    }
+                    body = {"product": draw.choice(products), "until": until, "reason": "load", "by": str(number)}
                     headers = {"Authorization": f"Bearer {server.token}"}
                     answer = client.post(f"/api/shops/{shop}/pause", json=body, headers=headers)
                 found[kind].append(answer.elapsed.total_seconds())
                 answer.raise_for_status()
-                if kind == "write":
-                    time.sleep(1.0)
+                time.sleep(draw.expovariate(1 / PAUSES[kind]))
 
     kinds = ["read"] * READERS + ["write"] * WRITERS
     with concurrent.futures.ThreadPoolExecutor(len(kinds)) as pool:
