@@ -60,7 +60,8 @@ OWN = {".lock", "run.log", LOG_FILE, "decisions.head", "current", "backtests.jso
 
 def option_words(settings: Mapping[str, Any]) -> list[str]:
     """Return settings as options."""
-    return [f"--{name}={json.dumps(value)}" for name, value in settings.items()]
+    words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
+    return [f"--{name}={word}" for name, word in words.items()]
 
 
 def train_shop(folder: Path) -> None:

@@ -364,7 +364,7 @@ def compare_slider(shop: str, product: dict[str, Any]) -> None:
     words = ["node", "-e", FIGURES, str(script)]
     given = json.dumps({"product": product, "prices": prices})
     done = subprocess.run(words, input=given, capture_output=True, text=True, check=True, timeout=60)
-    market = Product(load(f"checkpoints/{shop}/best.ckpt").run.pricing.dynamics_on_cpu, 0)
+    market = Product(load(f"checkpoints/{shop}/best.ckpt").run.pricing.dynamics, 0)
     for price, found in zip(prices, json.loads(done.stdout), strict=True):
         asked = ask(market, price, 14)
         assert found["price"] == price and sorted(found["objections"]) == sorted(asked.objections)
