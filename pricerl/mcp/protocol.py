@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from pricerl import __version__
 from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, PricerlError, import_extra
+from pricerl.serve.server import serve
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from mcp.server import MCPServer
 
     from pricerl.serve.workplace import Workplace
@@ -31,8 +34,13 @@ def mcp(words: Sequence[str]) -> int:
     parser = Parser(prog="pricerl mcp", description=mcp.__doc__)
     parser.add_argument("folder", nargs="?", default=".", help="folder with the seller's files; this one if absent")
     parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
-    options = parser.parse_intermixed_args(words)
+    parser.add_argument("--http", action="store_true", help="listen as serve does, with its options, under /mcp")
+    options, others = parser.parse_known_intermixed_args(words)
     import_extra("mcp", EXTRA)
+    if options.http:
+        return serve([word for word in words if word != "--http"], add_tools)
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     from pricerl.serve.workplace import Workplace
 
     create_server(Workplace.enter(options.folder, options.today)).run("stdio")
@@ -64,6 +72,24 @@ def create_server(workplace: Workplace) -> MCPServer[Any]:
         return render_page(document, workplace.product_of(document, number))
 
     return server
+
+
+def add_tools(app: FastAPI, workplace: Workplace) -> None:
+    """Offer the tools under ``/mcp`` of a server, to whoever its tokens let in; they need the role of an editor."""
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    tools = create_server(workplace)
+    checked = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the server checks host and origin
+    inner = tools.streamable_http_app(streamable_http_path="/", stateless_http=True, transport_security=checked)
+    app.mount("/mcp", inner)
+    outer = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def both(app: FastAPI) -> AsyncIterator[Any]:
+        async with outer(app) as state, tools.session_manager.run():
+            yield state
+
+    app.router.lifespan_context = both
 
 
 def _explained(tool: Callable[..., Any]) -> Callable[..., Any]:

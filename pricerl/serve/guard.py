@@ -136,7 +136,7 @@ class Guard:
         role = next((role for role in ROLES if is_same(cookie, self.keys.keyed(role, "session"))), "")
         if bearer and not (role := self.keys.role_of(bearer)):
             return refusal(scope, 401, "the bearer token is wrong")
-        if not role and scope["path"].startswith("/api/"):
+        if not role and scope["path"].startswith(("/api/", "/mcp/")):
             return refusal(scope, 401, "no session: open the printed address, or send the token as bearer")
         if not role:
             return RedirectResponse("/login", 303)
@@ -180,7 +180,7 @@ def set_session(answer: Response, value: str, cookie: str) -> None:
 
 
 def refusal(scope: Scope, status: int, sentence: str) -> Response:
-    """Return a refusal: JSON under ``/api``, plain text elsewhere."""
-    if scope["path"].startswith("/api/"):
+    """Return a refusal: JSON for programs, plain text elsewhere."""
+    if scope["path"].startswith(("/api/", "/mcp/")):
         return JSONResponse({"detail": sentence}, status)
     return PlainTextResponse(f"{sentence}\n", status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -31,7 +31,7 @@ FEWEST_CHARACTERS = 16
 """Fewest characters of a token that a file names."""
 
 
-def serve(words: Sequence[str]) -> int:
+def serve(words: Sequence[str], extend: Callable[[FastAPI, Workplace], None] | None = None) -> int:
     """Show the shops of a folder in the browser: drop a file, advise, decide, and take the prices."""
     parser = Parser(prog="pricerl serve", description=serve.__doc__)
     parser.add_argument("folder", nargs="?", default=".", help="folder with the seller's files; this one if absent")
@@ -55,6 +55,8 @@ def serve(words: Sequence[str]) -> int:
     own = options.host in LOOPBACK
     hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]") if own)
     server.app = create_app(workplace, Keys(roles), hosts, port)
+    if extend is not None:
+        extend(server.app, workplace)
     address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}/"
     secret = address if options.token_file else f"{address}?token={next(iter(roles))}"
     write_lines([f"{workplace.folder} is served at {secret}", "Ctrl-C ends it"], problems=True)

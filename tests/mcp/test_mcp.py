@@ -14,14 +14,18 @@ import pytest
 from command_line import run
 
 pytest.importorskip("mcp")
+pytest.importorskip("fastapi")
 from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.stdio import stdio_client
+from starlette.testclient import TestClient
 
 from pricerl.experiments.schedule import read_plans
-from pricerl.mcp.protocol import create_server
+from pricerl.mcp.protocol import add_tools, create_server
 from pricerl.operations.log.decision_log import verify
 from pricerl.operations.log.staging import draft_staged
+from pricerl.serve.guard import Keys
+from pricerl.serve.server import create_app
 from pricerl.serve.workplace import Workplace
 
 TODAY = "2025-04-01"
@@ -206,6 +210,27 @@ def test_no_attempt_of_an_agent_moves_a_price(folder: Path) -> None:
     asyncio.run(attempts())
     assert prices.read_text().splitlines()[1:] == rows and not (folder / "costs.csv").exists()
     assert {entry["kind"] for entry in entries(folder)} == {"advice", "staged"}
+
+
+def test_over_http_the_tokens_of_the_server_let_in(folder: Path) -> None:
+    """A request needs a token, and one of an editor; then it gets the same tools."""
+    workplace = Workplace(folder, TODAY)
+    keys = Keys({"the-token-of-a-viewer": "viewer", "the-token-of-an-editor": "editor"})
+    app = create_app(workplace, keys, frozenset({"127.0.0.1:8321"}), 8321)
+    add_tools(app, workplace)
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "shops", "arguments": {}}}
+    usual = {"Accept": "application/json, text/event-stream"}
+    with TestClient(app, base_url="http://127.0.0.1:8321") as client:
+
+        def answer(token: str) -> tuple[int, str]:
+            headers = {**usual, "Authorization": f"Bearer {token}"} if token else usual
+            found = client.post("/mcp/", json=call, headers=headers)
+            return found.status_code, found.text
+
+        assert answer("")[0] == 401 and answer("wrong")[0] == 401
+        assert answer("the-token-of-a-viewer")[0] == 403
+        status, text = answer("the-token-of-an-editor")
+        assert status == 200 and "seller" in text
 
 
 def test_the_list_of_tools_fits_a_context_over_standard_input(folder: Path) -> None:
