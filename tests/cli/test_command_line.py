@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,10 +20,11 @@ from pricerl.training.module import SACModule
 MAIN = Path(__file__).parents[2] / "main.py"
 
 
-def test_a_users_mistake_leaves_the_process_with_one_line_on_stderr(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(MAIN), "check", "sales.csv"], capture_output=True, text=True, cwd=tmp_path, timeout=60
-    )
+@pytest.mark.parametrize("program", [[str(MAIN)], ["-m", "pricerl"]])
+def test_a_users_mistake_leaves_the_process_with_one_line_on_stderr(program: list[str], tmp_path: Path) -> None:
+    words = [sys.executable, *program, "check", "sales.csv"]
+    path = {**os.environ, "PYTHONPATH": str(MAIN.parent)}
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=path, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "error: sales.csv: there is no such file\n")
 
 
