@@ -1,4 +1,4 @@
-"""Commands that maintain a run: ``watch`` new days, ``retrain``, ``review`` past advice and ``audit`` the log."""
+"""Commands that maintain a run: ``watch`` new days, ``retrain``, ``review``, ``export`` its policy, ``audit``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pricerl.cli.decisions import add_run_options, shop_of
 from pricerl.cli.usage import Parser, add_files, add_settings, config_of, option_words, with_first
 from pricerl.data.naming import list_sources
 from pricerl.data.reading.sources.containers import is_present
-from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
+from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError, import_extra
 from pricerl.formatting import sentence
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, read_log, stamp, verify
 from pricerl.operations.log.drafts import find_advice
@@ -237,6 +237,32 @@ def review(words: Sequence[str]) -> int:
     for title, cells in past_advice.review_lines(page):
         write_lines(["", title, *table(cells[:MOST_REVIEWED])])
     write_lines(["", f"open {path}"])
+    return EXIT_OK
+
+
+def export(words: Sequence[str]) -> int:
+    """Write the policy of a RUN with scaler and price rule as one program; all options of predict apply."""
+    parser = _file_parser("export", export.__doc__)
+    parser.add_argument("--format", choices=["onnx", "torch"], default="onnx", help="ONNX, or a torch.export program")
+    parser.add_argument("--out", help="folder for policy.onnx or policy.pt2 and policy.json; the run's if absent")
+    options, rest = parser.parse_known_args(with_first(words, "--run_name"))
+    folder = find_run(options.run_name, BEST)
+    if options.format == "onnx":
+        import_extra("onnxscript", '--format onnx needs an extra: pip install -e ".[export]"')
+    from pricerl.cli.advise import run_lightning
+    from pricerl.operations.log.provenance import current_versions
+    from pricerl.runs.export import write_policy
+    from pricerl.training.module import SACModule
+
+    given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
+    run = run_lightning("predict", [*rest, *given])
+    assert run.checkpoint is not None
+    if not isinstance(run.module, SACModule):
+        raise UsageError(f"export writes policies of SACModule, found {type(run.module).__name__}; write your own")
+    about = {"format": 1, "run": folder.path.name, "checkpoint": run.checkpoint.name, "versions": current_versions()}
+    actor = run.module.cpu().agent.actor
+    path = write_policy(actor, run.pricing.dynamics_on_cpu, options.format, Path(options.out or folder.path), about)
+    write_lines([f"{path}", f"{path.with_suffix('.json')}"])
     return EXIT_OK
 
 

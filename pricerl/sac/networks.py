@@ -124,7 +124,7 @@ class Actor(nn.Module):
 
     def _gaussian(self, observation: Tensor, dropout: bool) -> tuple[Tensor, Tensor]:
         columns = self.visible_dim if observation.shape[-1] == self.visible_dim else self.observation_dim
-        check_shapes(("observation", observation, "BO"), sizes={"B": len(observation), "O": columns})
+        check_shapes(("observation", observation, "BO"), sizes={"B": observation.shape[0], "O": columns})
         observation = observation[:, : self.visible_dim]
         normalized = observation if self.normalization is None else self.normalization(observation)
         features = self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)

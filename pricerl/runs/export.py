@@ -1,0 +1,104 @@
+"""Export of a policy: the actor with its scaler and price rule as one program, and a JSON that describes it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from pricerl.data.days import RECENT_DAYS, steps_in
+from pricerl.data.features import FEATURES
+from pricerl.env.dynamics import Dynamics
+from pricerl.guardrails.limits import price_limits
+from pricerl.guardrails.projection import project
+from pricerl.writing import explained, write_file, write_text
+
+Form = Literal["onnx", "torch"]
+SUFFIXES: dict[Form, str] = {"onnx": ".onnx", "torch": ".pt2"}
+INPUTS = ("window", "prices", "product")
+OUTPUTS = ("price", "action", "feasible")
+LEFT_OUT = "plan, gate, grade, orders, pause, holds between decisions, relations, stock, later costs and limits"
+"""Parts of an advice that no program holds."""
+
+
+class PricePolicy(nn.Module):
+    """The env's next price from recorded days: scaling, mean action, proposal and projection in double precision.
+
+    Args:
+        actor: network whose ``act`` maps observations ``(B, O)`` to actions ``(B, 1)``.
+        dynamics: market, scaler and guardrails of ``P`` products, on the CPU.
+    """
+
+    def __init__(self, actor: nn.Module, dynamics: Dynamics) -> None:
+        super().__init__()
+        self.actor: Any = actor
+        self.dynamics = dynamics
+        self.limits = price_limits(dynamics.guarded, dtype=torch.float64)
+        self.start = dynamics.start(*dynamics.history.latest())
+        scaler = dynamics.market.preprocessor.scaler
+        self.gain = torch.tensor(scaler.gain)[:, None]
+        self.bias = torch.tensor(scaler.bias)[:, None]
+
+    def forward(self, window: Tensor, prices: Tensor, product: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return prices ``(B,)``, money, actions ``(B,)`` in [-1, 1], and whether limits leave a price, bool ``(B,)``.
+
+        Args:
+            window: ``(B, W, 12)`` float64, the unscaled `FEATURES` of the last days, oldest first.
+            prices: ``(B, 28)`` float64, prices charged on the last days (4 weeks of weekly rows), money, newest last.
+            product: ``(B,)`` int64, indices of the products.
+        """
+        scaled = (window * self.gain[product] + self.bias[product]).clamp(0, 1).float()
+        described = self.dynamics.description[product][:, None].expand(-1, scaled.shape[1], -1)
+        action = self.actor.act(torch.cat([scaled, described], 2).flatten(1), deterministic=True)[:, 0].double()
+        rows = self.start.rows._replace(limits=self.limits.rows(product))
+        state = self.start._replace(rows=rows, prices=prices.T, trail=prices.T)
+        band = self.dynamics.band(state)
+        return project(self.dynamics.propose(state, action, band), state.price, band), action, band.feasible
+
+
+def write_policy(actor: nn.Module, dynamics: Dynamics, form: Form, folder: Path, about: Mapping[str, Any]) -> Path:
+    """Write ``policy.onnx`` or ``policy.pt2``, and ``policy.json``, which describes it; return the program's path.
+
+    ONNX needs onnxscript. The JSON begins with ``about``. A program holds neither critics nor history nor paths.
+    """
+    data = dynamics.market.preprocessor
+    sizes = {"window": [data.config.window, len(FEATURES)], "prices": [steps_in(RECENT_DAYS, data.step_days)]}
+    arguments = [torch.ones(2, *size, dtype=torch.float64) for size in sizes.values()]
+    program = _compose(PricePolicy(actor, dynamics).eval(), (*arguments, torch.zeros(2, dtype=torch.int64)), form)
+    path = folder / f"policy{SUFFIXES[form]}"
+    scaler = {"gain": data.scaler.gain.tolist(), "bias": data.scaler.bias.tolist()}
+    names = {"products": data.names, "features": FEATURES, "inputs": sizes, "outputs": OUTPUTS, "left_out": LEFT_OUT}
+    grid = {"step_days": data.step_days, "price_step": dynamics.guardrails.price_step}
+    write_text(path.with_suffix(".json"), json.dumps({**about, **names, **grid, "scaler": scaler}, indent=1) + "\n")
+    with explained(path):
+        write_file(path, program)
+    return path
+
+
+def _compose(policy: PricePolicy, example: tuple[Tensor, ...], form: Form) -> bytes:
+    """Return the program of a policy for any number of rows, traced on an example of two."""
+    shapes = {name: {0: torch.export.Dim("B")} for name in INPUTS}
+    written = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch about itself
+        program = torch.export.export(policy, example, dynamic_shapes=shapes, strict=False)
+        for part in program.graph_module.modules():
+            for node in part.graph.nodes if isinstance(part, GraphModule) else ():
+                node.meta.pop("stack_trace", None)  # lines and paths of this machine
+        if form == "torch":
+            torch.export.save(program, written)
+        else:
+            logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
+            options: Any = {"dynamo": True, "external_data": False, "verbose": False}
+            options["optimize"] = False  # onnxscript 0.7.2 drops an input of the clamps of price endings
+            made: Any = torch.onnx.export(program, input_names=INPUTS, output_names=OUTPUTS, **options)
+            written.write(made.model_proto.SerializeToString())
+    return written.getvalue()
