@@ -182,7 +182,7 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
 
     Return the advice on all products, its files, the shop after it, and a sentence about the log entries.
     """
-    from pricerl.cli.train import remove_old_generations  # imports Lightning
+    from pricerl.cli.train import remove_old_generations, write_card  # imports Lightning
     from pricerl.operations.tracking import track_advice
 
     shop = Shop.open(RunFolder(run.folder), run.options.today)
@@ -206,6 +206,8 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     if not run.is_global_zero:
         return products, AdviceFiles.of(run.folder), shop, ""
     trained = run.generation if run.command == "fit" else None
+    if trained is not None and run.checkpoint is not None:
+        write_card(run, run.checkpoint, advised.backtests)
     prepared = Prepared(run.home, files, run.configs["report"].excel)
     with stage("writing the report"):
         written, after = shop.record(drafts, prepared, trained)

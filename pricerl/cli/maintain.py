@@ -188,6 +188,10 @@ def _conclude(run: Run, shop: Shop, champion: str, verdict: Verdict) -> int:
 
         code = print_advice(run)
     else:
+        from pricerl.cli.train import write_card
+
+        assert run.checkpoint is not None
+        write_card(run, run.checkpoint, {})
         run.generation.complete()
     draft = stamp(RETRAIN, "pricerl", verdict.reason()) | {
         "generation": run.generation.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
@@ -16,9 +16,10 @@ from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfil
 
 from pricerl.cli.imports import allowed_packages, import_allowed
 from pricerl.cli.parse import PricingCLI, list_plugins
-from pricerl.cli.usage import replace_options
+from pricerl.cli.usage import find_groups, replace_options
 from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
+from pricerl.evaluation.backtest import Backtest
 from pricerl.market.stock_rows import find_notes
 from pricerl.operations.backtests import find_backtests, start_backtests
 from pricerl.operations.engine import CHUNK, Engine
@@ -28,6 +29,7 @@ from pricerl.operations.log.provenance import describe_run, differing, fingerpri
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
 from pricerl.operations.tracking import describe_tracked, find_ignored, flatten, resume_tracked, track_generation
+from pricerl.runs.card import CARD, render_card
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, CONFIG, LAST, METRICS_FILE, Generation, RunFolder
 from pricerl.runs.run_log import write_run_log
@@ -38,7 +40,7 @@ from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.devices import choose_strategy
 from pricerl.training.loggers import build_loggers
 from pricerl.training.run import Run, has_nothing_left, is_first_process, open_generation
-from pricerl.writing import write_file
+from pricerl.writing import write_file, write_text
 
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
@@ -207,14 +209,16 @@ def _train(cli: PricingCLI, run: Run, ended: bool, before: Callable[[Run], None]
             stands = "checkpoints are turned off, so nothing is saved" if saver is None else saver.stands()
             raise InterruptedRunError(f"interrupted; {stands}") from stopped
     run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
+    saved = None if run.generation is None else [run.generation.path / name for name in (BEST, LAST)]
+    path = next((path for path in saved or () if path.exists()), None)
     if not run.advises and run.is_global_zero and run.generation is not None:
+        if path is not None:
+            write_card(run, Checkpoint.read(path), {})
         run.generation.complete()
         RunFolder(run.folder).use(run.generation)
         remove_old_generations(run)
         track_generation(run)
         write_lines(_summarize(trainer, run))
-    saved = None if run.generation is None else [run.generation.path / name for name in (BEST, LAST)]
-    path = next((path for path in saved or () if path.exists()), None)
     if not run.advises or not run.is_global_zero or path is None:
         return run
     checkpoint = Checkpoint.read(path)
@@ -256,6 +260,15 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
             tracked = describe_tracked(run, cli.dump(), source)
         trainer.loggers = build_loggers(generation.path, resumed, tracked, run.configs["tracking"])
     return trainer
+
+
+def write_card(run: Run, checkpoint: Checkpoint, backtests: Mapping[str, Backtest]) -> None:
+    """Write the card of the weights that a run trained into its generation."""
+    usual = {name: item["default"] for group in find_groups().values() for name, item in group["settings"].items()}
+    usual |= {"seed_everything": 0, **{f"data.{name}": value for name, value in run.data.choices.items()}}
+    stored = flatten(checkpoint.about.get("settings") or {})
+    changed = {name: value for name, value in stored if value != usual.get(name)}
+    write_text(run.home / CARD, render_card(checkpoint, f"eval/{run.data.monitor}", changed, backtests))
 
 
 def remove_old_generations(run: Run) -> None:

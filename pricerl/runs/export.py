@@ -22,7 +22,6 @@ from pricerl.guardrails.projection import project
 from pricerl.writing import explained, write_file, write_text
 
 Form = Literal["onnx", "torch"]
-SUFFIXES: dict[Form, str] = {"onnx": ".onnx", "torch": ".pt2"}
 INPUTS = ("window", "prices", "product")
 OUTPUTS = ("price", "action", "feasible")
 LEFT_OUT = "plan, gate, grade, orders, pause, holds between decisions, relations, stock, later costs and limits"
@@ -71,34 +70,29 @@ def write_policy(actor: nn.Module, dynamics: Dynamics, form: Form, folder: Path,
     """
     data = dynamics.market.preprocessor
     sizes = {"window": [data.config.window, len(FEATURES)], "prices": [steps_in(RECENT_DAYS, data.step_days)]}
-    arguments = [torch.ones(2, *size, dtype=torch.float64) for size in sizes.values()]
-    program = _compose(PricePolicy(actor, dynamics).eval(), (*arguments, torch.zeros(2, dtype=torch.int64)), form)
-    path = folder / f"policy{SUFFIXES[form]}"
-    scaler = {"gain": data.scaler.gain.tolist(), "bias": data.scaler.bias.tolist()}
-    names = {"products": data.names, "features": FEATURES, "inputs": sizes, "outputs": OUTPUTS, "left_out": LEFT_OUT}
-    grid = {"step_days": data.step_days, "price_step": dynamics.guardrails.price_step}
-    write_text(path.with_suffix(".json"), json.dumps({**about, **names, **grid, "scaler": scaler}, indent=1) + "\n")
-    with explained(path):
-        write_file(path, program)
-    return path
-
-
-def _compose(policy: PricePolicy, example: tuple[Tensor, ...], form: Form) -> bytes:
-    """Return the program of a policy for any number of rows, traced on an example of two."""
+    example = [torch.ones(2, *size, dtype=torch.float64) for size in sizes.values()]
+    example.append(torch.zeros(2, dtype=torch.int64))
     shapes = {name: {0: torch.export.Dim("B")} for name in INPUTS}
     written = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch about itself
-        program = torch.export.export(policy, example, dynamic_shapes=shapes, strict=False)
+        policy = PricePolicy(actor, dynamics).eval()
+        program = torch.export.export(policy, tuple(example), dynamic_shapes=shapes, strict=False)
         for part in program.graph_module.modules():
             for node in part.graph.nodes if isinstance(part, GraphModule) else ():
                 node.meta.pop("stack_trace", None)  # lines and paths of this machine
         if form == "torch":
             torch.export.save(program, written)
-        else:
-            logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
-            options: Any = {"dynamo": True, "external_data": False, "verbose": False}
-            options["optimize"] = False  # onnxscript 0.7.2 drops an input of the clamps of price endings
+        else:  # the logger misses torchvision; onnxscript 0.7.2 optimizes an input of the clamps of price endings away
+            options: Any = {"dynamo": True, "external_data": False, "optimize": False, "verbose": False}
+            logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             made: Any = torch.onnx.export(program, input_names=INPUTS, output_names=OUTPUTS, **options)
             written.write(made.model_proto.SerializeToString())
-    return written.getvalue()
+    path = folder / ("policy.onnx" if form == "onnx" else "policy.pt2")
+    scaler = {"gain": data.scaler.gain.tolist(), "bias": data.scaler.bias.tolist()}
+    names = {"products": data.names, "features": FEATURES, "inputs": sizes, "outputs": OUTPUTS, "left_out": LEFT_OUT}
+    grid = {"step_days": data.step_days, "price_step": dynamics.guardrails.price_step}
+    write_text(path.with_suffix(".json"), json.dumps({**about, **names, **grid, "scaler": scaler}, indent=1) + "\n")
+    with explained(path):
+        write_file(path, written.getvalue())
+    return path
