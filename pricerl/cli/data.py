@@ -1,4 +1,4 @@
-"""Commands about files: ``check`` reads a history, ``init``, ``simulate`` and ``report`` write files for the user."""
+"""Commands about files: ``check`` reads a history; ``init``, ``simulate``, ``report``, ``curves`` write files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pricerl.cli.imports import SHIPPED
-from pricerl.cli.usage import Parser, add_files, add_settings, config_of, find_groups
+from pricerl.cli.usage import Parser, add_files, add_settings, config_of, find_groups, with_first
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.formatting import plural
 from pricerl.terminal import write_lines
@@ -211,4 +211,23 @@ def report(words: Sequence[str]) -> int:
     else:
         shop.publish_page(name, html)
     write_lines([str(folder / name)])
+    return EXIT_OK
+
+
+def curves(words: Sequence[str]) -> int:
+    """Draw the learning curves of a RUN from its metrics.csv."""
+    from pricerl.runs.folder import METRICS_FILE
+    from pricerl.runs.learning_curves import draw_curves
+    from pricerl.runs.names import find_run
+
+    parser = Parser(prog="pricerl curves", description=curves.__doc__)
+    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent; also the first word")
+    parser.add_argument("--out", type=Path, help="picture to write, .png or .svg; curves.png in the run if absent")
+    options = parser.parse_args(with_first(words, "--run_name"))
+    metrics = find_run(options.run_name, METRICS_FILE).path / METRICS_FILE
+    picture = options.out or metrics.with_name("curves.png")
+    if picture.suffix not in (".png", ".svg"):
+        raise UsageError(f"--out: must end in .png or .svg, found {picture.name!r}")
+    draw_curves(metrics, picture)
+    write_lines([str(picture)])
     return EXIT_OK

@@ -40,6 +40,7 @@ COMMANDS = {
     "watch": "maintain:watch",
     "retrain": "maintain:retrain",
     "review": "maintain:review",
+    "curves": "data:curves",
     "export": "maintain:export",
     "price-test": "price_tests:price_test",
     "history": "decisions:history",
@@ -74,6 +75,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   watch [RUN] [--data.path FILE]               check new days, send alerts, exit code by severity
   retrain [RUN] [--data.path FILE]             train on a newer file; the new model is used if it is not worse
   review [RUN] [--data.path FILE]              compare past advice with what happened
+  curves [RUN] [--out FILE.svg]                draw the learning curves of a training
   export [RUN] [--format onnx|torch] [--out DIR]
                                                write the policy with scaler and price rule, to be served elsewhere
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
