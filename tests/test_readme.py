@@ -201,6 +201,23 @@ def test_the_page_on_data_lists_columns_and_features_of_the_code() -> None:
     assert tuple(row[0].strip("`") for row in rows if row[0].strip("`") in FEATURES) == FEATURES
 
 
+TEXTS = [*DOCUMENTS, *(str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".html"))]
+INSTALLS_BY_NAME = re.compile(r"\b(?:pipx?|uvx?)\s+(?:install|run)\b[^\n`&|;]*?(?<![\w./-])pricerl(?![\w/.-])")
+"""Installation of the bare name from an index, where anybody may take it: extras are those of the checkout or wheel."""
+
+
+def test_nothing_installs_the_bare_name_from_an_index() -> None:
+    assert {text: found for text in TEXTS if (found := INSTALLS_BY_NAME.findall(read(text)))} == {}
+
+
+@pytest.mark.parametrize("line", ['pip install "pricerl[a]"', "uv pip install -U pricerl", "RUN pip install 'pricerl'"])
+def test_an_installation_of_the_bare_name_is_found(line: str) -> None:
+    assert INSTALLS_BY_NAME.search(line)
+    assert not INSTALLS_BY_NAME.search(
+        'pip install -e ".[a]" dist/pricerl-0.1.0-py3-none-any.whl "/pricerl[a]" ; pricerl'
+    )
+
+
 def test_the_ci_script_is_executable_and_parses() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)

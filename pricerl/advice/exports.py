@@ -53,7 +53,7 @@ def render_parquet(rows: Iterable[Record], problems: Sequence[Problem]) -> bytes
 
 def check_workbook() -> Any:
     """Return the package that writes workbooks; one that is not installed is a ``UsageError``."""
-    return import_extra("xlsxwriter", '--excel needs xlsxwriter; run pip install "pricerl[excel]"')
+    return import_extra("xlsxwriter", '--excel needs xlsxwriter; run pip install -e ".[excel]"')
 
 
 def write_workbook(folder: Path, prices: Sequence[Sequence[str]]) -> None:

@@ -77,5 +77,5 @@ def day_types(dates: DateArray, holidays: DateArray | None) -> IntArray:
 
 
 def _library() -> Any:
-    remedy = "pip install 'pricerl[holidays]' or omit it"
+    remedy = 'pip install -e ".[holidays]" or omit it'
     return import_extra("holidays", f"country needs the package holidays, which is not installed; {remedy}")

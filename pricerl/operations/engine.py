@@ -208,7 +208,7 @@ def connect(name: str, threads: int) -> tuple[Callable[..., Any] | None, int]:
         known = f"local, {', '.join(CLUSTERS)} or a cluster such as dask://localhost:8786"
         raise UsageError(f"--engine must be {known}; found {name!r}{did_you_mean(kind, ['local', *CLUSTERS])}")
     module, start = CLUSTERS[kind]
-    library = import_extra(module, f'--engine {kind} needs an extra: pip install "pricerl[{kind}]"')
+    library = import_extra(module, f'--engine {kind} needs an extra: pip install -e ".[{kind}]"')
     try:
         return start(library, "" if name == kind else name, usable_cores() // threads)
     except Exception as error:

@@ -57,7 +57,7 @@ def test_excel_is_a_word_on_the_command_line_and_needs_its_package(
         raise ImportError(name)
 
     monkeypatch.setattr(errors, "import_module", missing)
-    with pytest.raises(UsageError, match=r'pip install "pricerl\[excel\]"'):
+    with pytest.raises(UsageError, match=r'pip install -e "\.\[excel\]"'):
         check_workbook()
     refused = run(folder, *words)
     assert refused.code == 2 and "--excel needs xlsxwriter" in refused.err

@@ -258,6 +258,8 @@ def test_the_container_runs_a_command_that_exists() -> None:
     lines = dict(line.split(" ", 1) for line in text.splitlines())
     assert lines["FROM"].startswith("python:3.") and json.loads(lines["ENTRYPOINT"]) == ["pricerl"]
     assert json.loads(lines["CMD"])[0] in COMMANDS
+    copied = [word for line in text.splitlines() if line.startswith("COPY") for word in line.split()[1:-1]]
+    assert len(copied) > 2 and "." not in copied and all((DOCUMENT.parents[1] / name).exists() for name in copied)
     (compose,) = examples("yaml")
     service = yaml.safe_load(compose)["services"]["watch"]
     assert service["build"] == "." and service["volumes"] == [f"./shop:{lines['WORKDIR']}"]

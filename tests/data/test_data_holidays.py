@@ -54,7 +54,7 @@ def test_an_unknown_country_is_refused_with_the_known_ones(country, words):
 
 def test_without_the_library_a_country_is_refused_with_the_remedy_and_no_country_needs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "holidays", None)
-    with pytest.raises(UsageError, match=r"pip install 'pricerl\[holidays\]' or omit it"):
+    with pytest.raises(UsageError, match=r'pip install -e "\.\[holidays\]" or omit it'):
         DataConfig(country="GB")
     assert DataConfig().country is None
 

@@ -174,7 +174,7 @@ def test_a_running_cluster_is_used_by_its_address(workers: Engine) -> None:
 
 def test_an_engine_whose_library_is_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UsageError, match=r'--engine ray needs an extra: pip install "pricerl\[ray\]"'):
+    with pytest.raises(UsageError, match=r'--engine ray needs an extra: pip install -e "\.\[ray\]"'):
         engine.connect("ray", 1)
 
 

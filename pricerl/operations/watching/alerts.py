@@ -140,7 +140,7 @@ def apprise_channels(addresses: Sequence[str]) -> list[Channel]:
     """Return one channel per address; a ``UsageError`` gives the number only of one that apprise does not know."""
     if not addresses:
         return []
-    apprise = import_extra("apprise", "alerts need apprise: pip install 'pricerl[alerts]'")
+    apprise = import_extra("apprise", 'alerts need apprise: pip install -e ".[alerts]"')
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its messages contain addresses
     return [_apprise_channel(apprise, address, number) for number, address in enumerate(addresses, 1)]
 

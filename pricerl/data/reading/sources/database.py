@@ -38,7 +38,7 @@ def read_query(url: str, query: str | None) -> TextTable:
         DataError: the database cannot be opened, or the query fails.
         UsageError: there is no query, or SQLAlchemy or the driver is not installed.
     """
-    remedy = "reading databases needs SQLAlchemy and the database's driver: pip install 'pricerl[sql]'"
+    remedy = 'reading databases needs SQLAlchemy and the database\'s driver: pip install -e ".[sql]"'
     alchemy: Any = import_extra("sqlalchemy", remedy)
     try:
         address = alchemy.make_url(url)
