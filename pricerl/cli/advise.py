@@ -206,7 +206,7 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     if not run.is_global_zero:
         return products, AdviceFiles.of(run.folder), shop, ""
     trained = run.generation if run.command == "fit" else None
-    if trained is not None and run.checkpoint is not None:
+    if trained is not None:
         write_card(run, run.checkpoint, advised.backtests)
     prepared = Prepared(run.home, files, run.configs["report"].excel)
     with stage("writing the report"):

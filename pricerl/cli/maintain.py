@@ -190,7 +190,6 @@ def _conclude(run: Run, shop: Shop, champion: str, verdict: Verdict) -> int:
     else:
         from pricerl.cli.train import write_card
 
-        assert run.checkpoint is not None
         write_card(run, run.checkpoint, {})
         run.generation.complete()
     draft = stamp(RETRAIN, "pricerl", verdict.reason()) | {

@@ -212,8 +212,7 @@ def _train(cli: PricingCLI, run: Run, ended: bool, before: Callable[[Run], None]
     saved = None if run.generation is None else [run.generation.path / name for name in (BEST, LAST)]
     path = next((path for path in saved or () if path.exists()), None)
     if not run.advises and run.is_global_zero and run.generation is not None:
-        if path is not None:
-            write_card(run, Checkpoint.read(path), {})
+        write_card(run, Checkpoint.read(path) if path else None, {})
         run.generation.complete()
         RunFolder(run.folder).use(run.generation)
         remove_old_generations(run)
@@ -262,8 +261,10 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
     return trainer
 
 
-def write_card(run: Run, checkpoint: Checkpoint, backtests: Mapping[str, Backtest]) -> None:
-    """Write the card of the weights that a run trained into its generation."""
+def write_card(run: Run, checkpoint: Checkpoint | None, backtests: Mapping[str, Backtest]) -> None:
+    """Write the card of the weights that a run trained, if it saved any, into its generation."""
+    if checkpoint is None:
+        return
     usual = {name: item["default"] for group in find_groups().values() for name, item in group["settings"].items()}
     usual |= {"seed_everything": 0, **{f"data.{name}": value for name, value in run.data.choices.items()}}
     stored = flatten(checkpoint.about.get("settings") or {})

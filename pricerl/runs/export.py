@@ -89,10 +89,10 @@ def write_policy(actor: nn.Module, dynamics: Dynamics, form: Form, folder: Path,
             made: Any = torch.onnx.export(program, input_names=INPUTS, output_names=OUTPUTS, **options)
             written.write(made.model_proto.SerializeToString())
     path = folder / ("policy.onnx" if form == "onnx" else "policy.pt2")
-    scaler = {"gain": data.scaler.gain.tolist(), "bias": data.scaler.bias.tolist()}
     names = {"products": data.names, "features": FEATURES, "inputs": sizes, "outputs": OUTPUTS, "left_out": LEFT_OUT}
-    grid = {"step_days": data.step_days, "price_step": dynamics.guardrails.price_step}
-    write_text(path.with_suffix(".json"), json.dumps({**about, **names, **grid, "scaler": scaler}, indent=1) + "\n")
+    units = {"step_days": data.step_days, "price_step": dynamics.guardrails.price_step}
+    scaler = {"gain": data.scaler.gain.tolist(), "bias": data.scaler.bias.tolist()}
+    write_text(path.with_suffix(".json"), json.dumps({**about, **names, **units, "scaler": scaler}, indent=1) + "\n")
     with explained(path):
         write_file(path, written.getvalue())
     return path
