@@ -264,7 +264,9 @@ def export(words: Sequence[str]) -> int:
         raise UsageError(f"export writes policies of SACModule, found {type(run.module).__name__}; write your own")
     about = {"format": 1, "run": folder.path.name, "checkpoint": run.checkpoint.name, "versions": current_versions()}
     actor = run.module.cpu().agent.actor
-    path = write_policy(actor, run.pricing.dynamics_on_cpu, options.format, Path(options.out or folder.path), about)
+    path = write_policy(
+        actor, run.pricing.build_dynamics(run.pricing.market), options.format, Path(options.out or folder.path), about
+    )
     write_lines([f"{path}", f"{path.with_suffix('.json')}"])
     return EXIT_OK
 

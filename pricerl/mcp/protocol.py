@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pricerl.serve.workplace import Workplace
 
-EXTRA = 'mcp needs the extra: pip install "pricerl[mcp]"'
+EXTRA = 'mcp needs the extra: pip install -e ".[mcp]"'
 
 INSTRUCTIONS = (
     "Prices of a seller's shops. Money and units are per day unless said; intervals hold 90 %. A missing value is null "

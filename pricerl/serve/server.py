@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pricerl.serve.guard import Keys
     from pricerl.serve.workplace import Workplace
 
-EXTRA = 'serve needs the extra: pip install "pricerl[serve]"'
+EXTRA = 'serve needs the extra: pip install -e ".[serve]"'
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FEWEST_CHARACTERS = 16
 """Fewest characters of a token that a file names."""
