@@ -176,10 +176,10 @@ PLAIN = Formatter()
 """Plain numbers in US English, with the digits of cents."""
 
 
-def csv_text(rows: Iterable[Sequence[object]], end: str = "\n") -> str:
-    """Return rows, the header first, as CSV with commas."""
+def csv_text(rows: Iterable[Sequence[object]], end: str = "\n", delimiter: str = ",") -> str:
+    """Return rows, the header first, as CSV."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator=end).writerows(rows)
+    csv.writer(text, lineterminator=end, delimiter=delimiter).writerows(rows)
     return text.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Commands for decisions of people: ``override``, ``pause``, ``resume``, ``approve``, ``rollback`` and ``history``."""
+"""Commands for people's decisions (``override`` to ``rollback``), the log (``history``) and the outbox (``prices``)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.advice.exports import PRICES
+from pricerl.advice.import_forms import own_forms
 from pricerl.cli.usage import Parser, add_author_options, with_first
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter
@@ -18,6 +19,7 @@ from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
 from pricerl.runs.run_log import write_run_log
 from pricerl.terminal import shown, table, write_lines
+from pricerl.writing import write_text
 
 
 def override(words: Sequence[str]) -> int:
@@ -165,6 +167,27 @@ def history(words: Sequence[str]) -> int:
     write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
     if found.torn:
         write_lines([f"line {len(found.entries) + 1} is incomplete: a write was interrupted; the line is ignored"])
+    return EXIT_OK
+
+
+def prices(words: Sequence[str]) -> int:
+    """Print the prices to charge, and write today's in the import form of a platform, with a file that undoes them."""
+    parser = Parser(prog="pricerl prices", description=prices.__doc__)
+    add_run_options(parser)
+    forms = own_forms()
+    listed = ", ".join(f"{form.file} and {form.undo}" for form in forms.values())
+    parser.add_argument("--as", dest="form", choices=forms, help=f"platform; writes {listed}")
+    parser.add_argument("--out", default=".", help="folder to write into; this one if absent")
+    options = parser.parse_args(words)
+    shop = shop_of(options)
+    box = shop.outbox
+    write_lines([*table(box.table()), *box.notes] if box.rows else outbox_lines(shop))
+    if options.form is not None:
+        form = forms[options.form]
+        for name, text in shop.import_files(form).items():
+            write_text(Path(options.out) / name, text)
+        write_lines([f"{Path(options.out) / form.file}: today's prices; upload: {form.upload}"])
+        write_lines([f"{Path(options.out) / form.undo}: the prices until now, which undo them"])
     return EXIT_OK
 
 

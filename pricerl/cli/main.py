@@ -44,6 +44,7 @@ COMMANDS = {
     "export": "maintain:export",
     "price-test": "price_tests:price_test",
     "history": "decisions:history",
+    "prices": "decisions:prices",
     "rollback": "decisions:rollback",
     "audit": "maintain:audit_log",
     "serve": ".serve.server:serve",
@@ -69,6 +70,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   pause --until DAY --reason WHY               keep the price instead of following the model
   resume                                       end an override, pause or test; undo an approval
   approve [ID] | history                       approve the newest advice; print decisions with author and reason
+  prices [--as PLATFORM]                       print the prices to charge; write them in the import form of a platform
   price-test rank|plan|start|read RUN [--data.path FILE]
                                                rank, plan, start and read randomised tests of two prices
   report [--product P]                         make the page of a product from the last advice

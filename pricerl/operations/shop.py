@@ -30,6 +30,7 @@ from pricerl.terminal import shown
 from pricerl.writing import CURRENT, PUBLISHED, find_set, is_shown, show_set, stage_set
 
 if TYPE_CHECKING:
+    from pricerl.advice.import_forms import ImportForm
     from pricerl.data.history import ProductHistory
     from pricerl.training.pricing_data import PricingDataModule
 
@@ -115,6 +116,16 @@ class Shop:
     def outbox(self) -> Outbox:
         """Prices that are charged next."""
         return fill_outbox(self.log.entries, self.log.head, self.generation, self.today)
+
+    def import_files(self, form: ImportForm) -> dict[str, str]:
+        """Return the prices that hold today in a platform's form, and those charged until now, by names of files.
+
+        The form has no column for a day, so prices of later days wait for it.
+        """
+        rows = tuple(row for row in self.outbox.rows if row.date <= self.today.isoformat())
+        before = tuple(row._replace(price=self.newest[row.product]["current_price"]) for row in rows)
+        found = {form.file: rows, form.undo: before}
+        return {name: form.render(self.outbox._replace(rows=prices).table()) for name, prices in found.items()}
 
     def refuse_missing(self) -> None:
         """Refuse sources of the newest advice that are gone with a ``DataError`` that names the first of them."""

@@ -11,6 +11,8 @@ from fastapi import APIRouter, Body, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from markupsafe import Markup
 
+from pricerl.advice.exports import PRICES
+from pricerl.advice.import_forms import own_forms
 from pricerl.advice.report.render import Frame, page_environment, render_index, render_page, style_hash
 from pricerl.advice.report.work_list import Task, WorkList
 from pricerl.advice.sentences.verdict import Record
@@ -29,6 +31,7 @@ from pricerl.operations.watching.monitor_document import Finding, read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, Keys, set_session
 from pricerl.serve.rest import Commands, Names, Opened, Place
 from pricerl.serve.workplace import SHOWN_LIMITS
+from pricerl.terminal import clean
 
 router = APIRouter(include_in_schema=False)
 
@@ -157,6 +160,7 @@ def _about(request: Request, shop: Shop) -> dict[str, Any]:
     return {
         "shop": path.name,
         "outbox": shop.outbox,
+        "forms": own_forms().values(),
         "findings": _findings(path),
         "reviewed": (path / REVIEW).is_file(),
         "job": None if job is None else job.id,
@@ -231,11 +235,16 @@ def show_review(shop: Opened) -> Response:
     return answer(path.read_text(encoding="utf-8"))
 
 
-@router.get("/shops/{name}/prices.csv")
-def send_prices(shop: Opened) -> Response:
-    """Send the outbox as a file."""
-    headers = {"content-disposition": 'attachment; filename="prices.csv"'}
-    return Response(shop.outbox.render(), media_type="text/csv; charset=utf-8", headers=headers)
+@router.get("/shops/{name}/{file}")
+def send_prices(shop: Opened, file: str) -> Response:
+    """Send the outbox as prices.csv or in the import form of a platform, or a file that undoes it."""
+    files = {PRICES: shop.outbox.render()}
+    for form in own_forms().values():
+        files |= shop.import_files(form)
+    if file not in files:
+        raise UsageError(f"there is no file {clean(file, 100)!r}; known are {', '.join(files)}")
+    headers = {"content-disposition": f'attachment; filename="{file}"'}
+    return Response(files[file], media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/login")

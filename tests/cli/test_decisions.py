@@ -233,6 +233,21 @@ def test_history_tells_what_was_decided_by_whom_and_why_on_one_line_each(shop: P
     assert run(shop, "audit", "verify", *RUN).code == 0
 
 
+def test_prices_are_printed_and_written_in_the_form_of_a_platform_with_their_undo(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    (advice, _) = _entries(shop)
+    printed = run(shop, "prices", *RUN)
+    assert printed.code == 0 and printed.out.splitlines()[1].split()[:3] == ["seller", "2025-04-01", "12.50"]
+    assert not (shop / "woocommerce.csv").exists()
+    written = run(shop, "prices", *RUN, "--as", "woocommerce", "--out", "new/folder")
+    assert written.code == 0 and "new/folder/woocommerce.undo.csv: the prices until now" in written.out
+    assert (shop / "new/folder/woocommerce.csv").read_bytes() == b"SKU,Regular price\r\nseller,12.50\r\n"
+    undo = (shop / "new/folder/woocommerce.undo.csv").read_text(encoding="utf-8")
+    assert undo.split() == ["SKU,Regular", "price", f"seller,{advice['current_price']:.2f}"]
+    unknown = run(shop, "prices", *RUN, "--as", "etsy")
+    assert unknown.code == 2 and "amazon" in unknown.err and "Traceback" not in unknown.err
+
+
 def test_a_nasty_reason_breaks_none_of_the_outputs(shop: Path) -> None:
     assert _override(shop, "12.50", "2025-04-05", reason=NASTY).code == 0
     _, product, rows = _predict(shop)

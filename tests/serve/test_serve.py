@@ -152,6 +152,7 @@ OUTSIDE += (
     "/api/shops/%2e%2e/history",
     "/api/reading?name=checkpoints",
     "/shops/outside",
+    "/shops/seller/decisions.jsonl",
     "/files?name=sqlite:///x.db",
 )
 
@@ -258,6 +259,10 @@ def test_every_write_returns_its_entry_and_an_order_is_undone(browser: TestClien
     assert ordered == entries(folder)[-1] and (ordered["price"], ordered["actor"]) == (10.5, "anna")
     assert "10.50" in browser.get("/shops/seller/prices.csv").text
     assert browser.get("/api/shops/seller/outbox").json()["rows"][0]["price"] == 10.5
+    assert browser.get("/shops/seller/ebay.csv").text.endswith("Revise,seller,10.50\r\n")
+    for link in ("prices.csv", "amazon.txt", "amazon.undo.txt"):
+        assert f'href="/shops/seller/{link}" download' in browser.get("/shops/seller").text
+        assert browser.get(f"/shops/seller/{link}").headers["content-disposition"].endswith(f'filename="{link}"')
     assert "Undo the override" in browser.get("/shops/seller").text
     undone = browser.post("/api/shops/seller/resume", json={"reason": "sold"}).json()
     assert (undone["kind"], undone["ends"]) == ("resume", ordered["id"])
