@@ -34,7 +34,7 @@ OUTSIDE = ("docs/", "tests/", "configs/", "benchmarks/")
 
 WRITTEN_BY_A_RUN = {
     *("config.yaml", "replay-0.pt", "card.md"),
-    *("guardrails.yaml", "columns.yaml", "review.html", "compose.yaml"),
+    *("guardrails.yaml", "columns.yaml", "review.html"),
 }
 """Files that the documents name and only a command makes."""
 

@@ -17,7 +17,6 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-import yaml
 from command_line import run, seller_lines, write_lines
 
 from pricerl.cli.main import COMMANDS
@@ -251,15 +250,3 @@ def test_the_units_of_systemd_have_what_a_timer_needs() -> None:
     assert words[0].startswith("%h/") and words[1] in COMMANDS
     assert re.fullmatch(r"\*-\*-\* \d\d:\d\d:\d\d", timer["Timer"]["OnCalendar"])
     assert timer["Install"]["WantedBy"] == "timers.target"
-
-
-def test_the_container_runs_a_command_that_exists() -> None:
-    (text,) = examples("dockerfile")
-    lines = dict(line.split(" ", 1) for line in text.splitlines())
-    assert lines["FROM"].startswith("python:3.") and json.loads(lines["ENTRYPOINT"]) == ["pricerl"]
-    assert json.loads(lines["CMD"])[0] in COMMANDS
-    copied = [word for line in text.splitlines() if line.startswith("COPY") for word in line.split()[1:-1]]
-    assert len(copied) > 2 and "." not in copied and all((DOCUMENT.parents[1] / name).exists() for name in copied)
-    (compose,) = examples("yaml")
-    service = yaml.safe_load(compose)["services"]["watch"]
-    assert service["build"] == "." and service["volumes"] == [f"./shop:{lines['WORKDIR']}"]

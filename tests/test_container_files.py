@@ -1,0 +1,86 @@
+"""The image and its services name only files, extras, commands and options that exist."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from command_line import run
+
+from pricerl.cli.main import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+LINES = [line.split(" ", 1) for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()]
+SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+
+
+def lines(instruction: str) -> list[str]:
+    return [rest for name, rest in LINES if name == instruction]
+
+
+def test_the_image_holds_files_of_the_checkout_and_extras_that_exist() -> None:
+    copied = [name for line in lines("COPY") for name in line.split()[:-1]]
+    assert {"setup.cfg", "pricerl"} <= {*copied} and all((ROOT / name).exists() for name in copied)
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    (named,) = re.findall(r"/source\[(.*?)\]", " ".join(lines("RUN")))
+    assert {"serve"} <= {*named.split(",")} <= {*setup["options.extras_require"]}
+    (torch,) = re.findall(r'"(torch\S+)"', " ".join(lines("RUN")))
+    assert torch in setup["options"]["install_requires"].split() and "whl/cpu" in lines("RUN")[0]
+    files = {setup["metadata"][key].removeprefix("file: ") for key in ("license_files", "long_description")}
+    assert files <= {*copied}
+
+
+def test_the_server_runs_without_rights_and_is_asked_for_its_login(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi")
+    from pricerl.serve.guard import OPEN
+
+    (user,) = lines("USER")
+    assert user != "root" and f"--create-home {user}" in " ".join(lines("RUN"))
+    assert json.loads(lines("ENTRYPOINT")[0]) == ["pricerl"]
+    command, *options = json.loads(lines("CMD")[0])
+    listed = run(tmp_path, command, "--help").out
+    assert command == "serve" and all(f" {option} " in listed for option in options if option.startswith("--"))
+    (port,) = lines("EXPOSE")
+    asked, path = re.findall(r"http://127\.0\.0\.1:(\d+)(/\w+)", lines("HEALTHCHECK")[0])[0]
+    assert asked == port == options[options.index("--port") + 1] and path in OPEN
+    serve = SERVICES["serve"]
+    assert serve["build"] == "." and serve["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert f"/run/secrets/{serve['secrets'][0]}" == options[options.index("--token_file") + 1]
+
+
+def test_every_night_each_shop_is_watched_and_advised(tmp_path: Path) -> None:
+    nightly = SERVICES["nightly"]
+    (folder,) = lines("WORKDIR")
+    assert nightly["image"] == SERVICES["serve"]["image"] and nightly["volumes"] == [f"./shop:{folder}"]
+    for name in ("a", "b c", "no shop"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+    for name in ("a", "b c"):
+        (tmp_path / "checkpoints" / name / "decisions.jsonl").touch()
+    stubs = tmp_path / "stubs"
+    stubs.mkdir()
+    (stubs / "pricerl").write_text(
+        '#!/bin/sh\nfor word; do printf "%s|" "$word"; done\necho\nexit 6\n', encoding="utf-8"
+    )
+    (stubs / "sleep").write_text(
+        '#!/bin/sh\necho "sleep $1"\n[ -e slept ] && kill $PPID\ntouch slept\n', encoding="utf-8"
+    )
+    for stub in stubs.iterdir():
+        stub.chmod(0o755)
+    words = [*nightly["entrypoint"], *(text.replace("$$", "$") for text in nightly["command"])]
+    path = f"{stubs}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        words, cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=60, check=False
+    )
+    first, *called, _ = done.stdout.splitlines()
+    assert 0 < int(first.removeprefix("sleep ")) <= 86400
+    expected = [f"{name}|--run_name|{shop}|" for shop in ("a", "b c") for name in ("watch", "predict")]
+    assert called == expected and {"watch", "predict"} <= {*COMMANDS}
+    for name in ("watch", "predict"):
+        assert "--run_name" in run(tmp_path, name, "--help").out
