@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -22,14 +22,13 @@ from pricerl.errors import PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import Formatter
 from pricerl.market.row_table import TABLES
-from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.drafts import entry_cells
 from pricerl.operations.log.staging import open_decisions
 from pricerl.operations.outbox import approval_of, first_change
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import Finding, read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, Keys, set_session
-from pricerl.serve.rest import Commands, Names, Opened, Place
+from pricerl.serve.rest import Names, Opened, Place
 from pricerl.serve.workplace import SHOWN_LIMITS
 from pricerl.terminal import clean
 
@@ -43,11 +42,13 @@ FRAMED = POLICY.format(style=" '{hash}'")
 """Policy of a page that holds the report's style sheet."""
 
 
-def fill(request: Request, template: str, values: dict[str, Any]) -> str:
+def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
     """Fill a template of this folder."""
     environment, style = page_environment("pricerl.serve")
     csrf = getattr(request.state, "csrf", "")
+    job = request.app.state.jobs.running
     known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "quote": quote}
+    known["job"] = None if job is None else job.id
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
 
@@ -78,11 +79,9 @@ def framed(request: Request, template: str, values: dict[str, Any]) -> Frame:
 
 
 @router.get("/")
-def home(request: Request, place: Place, jobs: Commands) -> Response:
+def home(request: Request, place: Place) -> Response:
     """Show shops, files and the place to drop new ones."""
-    job = jobs.running
-    values = {"shops": place.shops(), "files": place.files(), "job": None if job is None else job.id}
-    return answer(fill(request, "home.html", values))
+    return answer(fill(request, "home.html", {"shops": place.shops(), "files": place.files()}))
 
 
 @router.get("/files")
@@ -101,7 +100,6 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
         "columns": TABLES["costs"].columns,
         "costs": rows,
         "limits": [(name, settings[f"data.guardrails.{name}"]["text"], limits[name]) for name in SHOWN_LIMITS],
-        "job": None,
     }
     return answer(fill(request, "files.html", values))
 
@@ -154,8 +152,7 @@ def _state(shop: Shop, product: str) -> tuple[str, str]:
 
 
 def _about(request: Request, shop: Shop) -> dict[str, Any]:
-    """Return what the panels of a shop show: outbox, findings of the last watch, and the running job."""
-    job = request.app.state.jobs.running
+    """Return what the panels of a shop show: outbox and findings of the last watch."""
     path = shop.folder.path
     return {
         "shop": path.name,
@@ -163,7 +160,6 @@ def _about(request: Request, shop: Shop) -> dict[str, Any]:
         "forms": own_forms().values(),
         "findings": _findings(path),
         "reviewed": (path / REVIEW).is_file(),
-        "job": None if job is None else job.id,
     }
 
 
@@ -194,6 +190,7 @@ def _render_product(request: Request, shop: Shop, document: Record, number: int)
     product = document["products"][number - 1]
     entry = shop.newest.get(product["product"])
     several = len(document["products"]) > 1
+    staged = [item for item in open_decisions(shop) if item["product"] == product["product"]]
     values = {
         **_about(request, shop),
         "product": product,
@@ -204,15 +201,10 @@ def _render_product(request: Request, shop: Shop, document: Record, number: int)
         "planned": _is_planned(shop, product["product"]),
         "change": None if entry is None else first_change(entry),
         "until": product["days"][-1]["date"],
-        "staged": [(item["id"], entry_cells(item, shop)[-1], item["reason"]) for item in _staged(shop, product)],
+        "staged": [(item["id"], entry_cells(item, shop)[-1], item["reason"]) for item in staged],
     }
     back = f"/shops/{quote(shop.folder.path.name)}" if several else ""
     return render_page(document, product, back, framed(request, "decide.html", values))
-
-
-def _staged(shop: Shop, product: Record) -> Iterator[Entry]:
-    """Yield the decisions on a product that an agent prepared."""
-    return (entry for entry in open_decisions(shop) if entry["product"] == product["product"])
 
 
 @router.get("/shops/{name}/history")
@@ -250,7 +242,7 @@ def send_prices(shop: Opened, file: str) -> Response:
 @router.get("/login")
 def show_login(request: Request) -> Response:
     """Ask for the token."""
-    return answer(fill(request, "login.html", {"job": None}))
+    return answer(fill(request, "login.html", {}))
 
 
 @router.post("/login")

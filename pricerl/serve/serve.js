@@ -34,10 +34,13 @@ function writers(product) {
   };
 }
 
+function element(name, text) {
+  return Object.assign(document.createElement(name), { textContent: text });
+}
+
 function showSlider(box, product) {
   const { price, amount } = writers(product);
   const find = (id) => document.getElementById(id);
-  const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
   const prices = product.details.curves.price;
   const slider = find("at");
   const show = () => {
@@ -73,10 +76,8 @@ function valuesOf(form) {
     const rows = [...form.querySelectorAll("tbody tr")].map((row) => [...row.querySelectorAll("input")]);
     return { rows: rows.map((row) => Object.fromEntries(row.map((field) => [field.name, value(field)]))) };
   }
-  if (kind === "columns" || kind === "limits") {
-    const empty = kind === "columns" ? "" : null;
-    return { [kind]: Object.fromEntries(fields.map((field) => [field.name, value(field) ?? empty])) };
-  }
+  if (kind === "columns") return { columns: Object.fromEntries(fields.map((field) => [field.name, field.value])) };
+  if (kind === "limits") return { limits: Object.fromEntries(fields.map((field) => [field.name, value(field)])) };
   if (kind === "files") return { files: fields.map((field) => field.value) };
   const given = fields.map((field) => [field.name, field.type === "checkbox" ? field.checked : value(field)]);
   return Object.fromEntries(given.filter(([, found]) => found !== null));
@@ -92,12 +93,18 @@ async function send(path, method, body) {
   return found;
 }
 
-/* Run an action of a form once, and show why it was refused. */
-async function attempt(form, action) {
+/* Send a form once: its files, if it drops some, then its values; show what follows, or why it was refused. */
+async function submit(form) {
+  const { api, method, next, upload } = form.dataset;
   const buttons = form.querySelectorAll("button");
   buttons.forEach((button) => (button.disabled = true));
   try {
-    await action();
+    const files = upload === undefined ? null : await send("/api/files", "POST", new FormData(form));
+    const found = files && !upload ? {} : await send(upload || api, method || "POST", files ? { files } : valuesOf(form));
+    if (found.job) follow(found.job);
+    else if (files) location.assign(`/files?${files.map((name) => `name=${encodeURIComponent(name)}`).join("&")}`);
+    else if (next) location.assign(next);
+    else location.reload();
   } catch (error) {
     form.querySelector("output").textContent = error.message;
   }
@@ -112,7 +119,7 @@ function follow(number) {
   list.replaceChildren();
   box.scrollIntoView();
   events.onmessage = ({ data }) => {
-    list.append(Object.assign(document.createElement("li"), { textContent: JSON.parse(data) }));
+    list.append(element("li", JSON.parse(data)));
     list.scrollTop = list.scrollHeight;
   };
   events.addEventListener("end", ({ data }) => {
@@ -122,31 +129,17 @@ function follow(number) {
 }
 
 function wire() {
-  for (const form of document.querySelectorAll("form[data-api]"))
+  for (const form of document.querySelectorAll("form"))
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      attempt(form, async () => {
-        const found = await send(form.dataset.api, form.dataset.method || "POST", valuesOf(form));
-        if (found.job) follow(found.job);
-        else if (form.dataset.next) location.assign(form.dataset.next);
-        else location.reload();
-      });
+      submit(form);
     });
-  for (const form of document.querySelectorAll("form[data-upload]")) {
-    const input = form.querySelector("input");
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      attempt(form, async () => {
-        const names = await send("/api/files", "POST", new FormData(form));
-        if (form.dataset.upload) follow((await send(form.dataset.upload, "POST", { files: names })).job);
-        else location.assign(`/files?${names.map((name) => `name=${encodeURIComponent(name)}`).join("&")}`);
-      });
-    });
+  for (const form of document.querySelectorAll(".drop")) {
     form.addEventListener("dragover", (event) => (event.preventDefault(), form.classList.add("over")));
     form.addEventListener("dragleave", () => form.classList.remove("over"));
     form.addEventListener("drop", (event) => {
       event.preventDefault();
-      input.files = event.dataTransfer.files;
+      form.elements.files.files = event.dataTransfer.files;
       form.requestSubmit();
     });
   }

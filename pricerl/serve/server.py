@@ -148,7 +148,7 @@ def _explain(request: Request, sentence: str, status: int) -> Response:
 
     if request.method != "GET" or request.url.path.startswith("/api/"):
         return JSONResponse({"detail": clean(sentence)}, status)
-    values = {"title": HTTPStatus(status).phrase, "sentence": sentence, "job": None}
+    values = {"title": HTTPStatus(status).phrase, "sentence": sentence}
     return answer(fill(request, "refusal.html", values), status)
 
 
