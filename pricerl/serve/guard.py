@@ -140,13 +140,13 @@ class Guard:
             return refusal(scope, 401, "no session: open the printed address, or send the token as bearer")
         if not role:
             return RedirectResponse("/login", 303)
-        scope.setdefault("state", {})["csrf"] = self.keys.keyed(role, "csrf")
+        scope.setdefault("state", {}).update(role=role, csrf=self.keys.keyed(role, "csrf"))
         if scope["method"] in SAFE:
             return None
         if not bearer and not is_same(headers.get(CSRF, ""), scope["state"]["csrf"]):
             return refusal(scope, 403, f"the header {CSRF} is not that of this session; load the page again")
         needed = "approver" if scope["path"].rpartition("/")[2] in DECISIONS else "editor"
-        if ROLES.index(role) < ROLES.index(needed):
+        if not is_at_least(role, needed):
             return refusal(scope, 403, f"your token is that of a {role}; only an {needed} may do this")
         return None
 
@@ -167,6 +167,11 @@ class Guard:
             return message
 
         return read
+
+
+def is_at_least(role: str, needed: str) -> bool:
+    """Return whether a role, or none, may do what needs another."""
+    return role in ROLES[ROLES.index(needed) :]
 
 
 def is_same(given: str, secret: str) -> bool:

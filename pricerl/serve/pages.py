@@ -27,7 +27,7 @@ from pricerl.operations.log.staging import open_decisions
 from pricerl.operations.outbox import approval_of, first_change
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import Finding, read_monitor
-from pricerl.serve.guard import HEADERS, POLICY, Keys, set_session
+from pricerl.serve.guard import HEADERS, POLICY, Keys, is_at_least, set_session
 from pricerl.serve.rest import Names, Opened, Place
 from pricerl.serve.workplace import SHOWN_LIMITS
 from pricerl.terminal import clean
@@ -45,10 +45,11 @@ FRAMED = POLICY.format(style=" '{hash}'")
 def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
     """Fill a template of this folder."""
     environment, style = page_environment("pricerl.serve")
-    csrf = getattr(request.state, "csrf", "")
+    csrf, role = (getattr(request.state, name, "") for name in ("csrf", "role"))
     job = request.app.state.jobs.running
     known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "quote": quote}
-    known["job"] = None if job is None else job.id
+    known |= {"job": None if job is None else job.id}
+    known |= {"edits": is_at_least(role, "editor"), "decides": is_at_least(role, "approver")}
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
 

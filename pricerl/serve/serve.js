@@ -46,7 +46,7 @@ function showSlider(box, product) {
   const show = () => {
     const found = figuresAt(product, Number(slider.value));
     find("price").textContent = price(found.price);
-    find("ordered").value = found.price;
+    if (find("ordered")) find("ordered").value = found.price; // absent for those who may not decide
     find("figures").replaceChildren(
       ...found.rows.map(([name, there, gain]) => {
         const row = document.createElement("tr");

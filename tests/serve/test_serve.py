@@ -109,6 +109,20 @@ def test_a_role_may_what_it_is_for_and_no_more(stranger: TestClient, folder: Pat
     assert viewed.status_code == 403 and "that of a viewer; only an editor" in viewed.json()["detail"]
 
 
+def test_a_page_holds_only_the_forms_that_its_role_may_send(folder: Path, keys: Keys) -> None:
+    edits = {"/api/columns", "/api/costs", "/api/limits", "/api/advise", "/api/shops/seller/week", ""}
+    decides = {f"/api/shops/seller/{name}" for name in ("override", "pause", "price-test")}
+    pages = ("/", "/files?name=seller.csv", "/shops/seller")
+    for token, expected in (("-of-vi", set()), ("-of-ed", edits), ("", edits | decides)):
+        client = client_of(folder, keys)
+        client.get(f"/?token={TOKEN}{token}")
+        texts = [client.get(path).text for path in pages]
+        found = {target for text in texts for target in re.findall(r'<form[^>]* data-(?:api|upload)="([^"]*)"', text)}
+        assert found == expected, token
+        assert all(text.count("<form") == text.count("<button") for text in texts)
+        assert 'id="slider"' in texts[2]
+
+
 def test_the_login_page_lets_in_who_knows_the_token(stranger: TestClient, keys: Keys) -> None:
     assert stranger.get("/login").status_code == 200
     assert stranger.post("/login", json={"token": "wrong"}).status_code == 403
