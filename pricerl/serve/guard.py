@@ -67,6 +67,12 @@ class Keys:
         """Return the cookie of a role's sessions (``use`` session), or the proof that a page sent a request (csrf)."""
         return hmac.new(self.secret.encode(), f"{use} {role}".encode(), hashlib.sha256).hexdigest()
 
+    def let_in(self, token: str, answer: Response, cookie: str) -> bool:
+        """Add the cookie of a token's role, which neither scripts nor other sites can use; False if it is unknown."""
+        if role := self.role_of(token):
+            answer.set_cookie(cookie, self.keyed(role, "session"), httponly=True, samesite="strict", path="/")
+        return bool(role)
+
 
 class Guard:
     """ASGI middleware that refuses, with a sentence, whatever a page of this server or its owner did not send.
@@ -109,10 +115,9 @@ class Guard:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
         if given is None or scope["path"] != "/":
             return None
-        if not (role := self.keys.role_of(given[-1])):
+        answer = RedirectResponse("/", 303)
+        if not self.keys.let_in(given[-1], answer, self.cookie):
             return refusal(scope, 403, "this token is not the one that pricerl serve printed when it started")
-        answer: Response = RedirectResponse("/", 303)
-        set_session(answer, self.keys.keyed(role, "session"), self.cookie)
         return answer
 
     def _answer(self, scope: Scope) -> Response | None:
@@ -177,11 +182,6 @@ def is_at_least(role: str, needed: str) -> bool:
 def is_same(given: str, secret: str) -> bool:
     """Return whether a text is a secret, in a time that does not depend on it."""
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
-
-
-def set_session(answer: Response, value: str, cookie: str) -> None:
-    """Set the cookie of a session, which neither scripts nor pages of other sites can use."""
-    answer.set_cookie(cookie, value, httponly=True, samesite="strict", path="/")
 
 
 def refusal(scope: Scope, status: int, sentence: str) -> Response:

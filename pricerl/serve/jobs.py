@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -38,7 +36,7 @@ class Job:
     """Output so far, results and problems alike."""
     code: int | None = None
     """Exit code of the last command; None while one is running."""
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[str] | None = None
 
     def run(self, folder: Path) -> None:
         """Run the commands in a folder."""
@@ -52,23 +50,18 @@ class Job:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
+                    encoding="utf-8",
+                    errors="replace",
                 )
-                self._follow(self.process)
+                assert self.process.stdout is not None
+                for line in self.process.stdout:  # \r ends a line, too, so that bars of progress are kept
+                    if (text := clean(line.removesuffix("\n"))).strip():
+                        self.lines.append(text)
                 code = self.process.wait()
                 if code not in ANSWERED:
                     break
         finally:
             self.code = code
-
-    def _follow(self, process: subprocess.Popen[bytes]) -> None:
-        """Keep each line of the output, also of those that a bar of progress overwrites."""
-        assert process.stdout is not None
-        rest = b""
-        while part := process.stdout.read1(65536):  # type: ignore[attr-defined]  # a buffered reader
-            *whole, rest = re.split(rb"[\r\n]+", rest + part)
-            self.lines += [text for line in whole if (text := clean(line.decode("utf-8", "replace"))).strip()]
-        if rest.strip():
-            self.lines.append(clean(rest.decode("utf-8", "replace")))
 
     async def events(self) -> AsyncIterator[str]:
         """Yield server-sent events: each line, then ``end`` with exit code and the page with the result."""
@@ -91,7 +84,6 @@ class Jobs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.known: dict[int, Job] = {}
-        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
     @property
@@ -104,7 +96,7 @@ class Jobs:
         with self._lock:
             if (other := self.running) is not None:
                 raise UsageError(f"pricerl {other.commands[0][0]} is running here; wait until it ends")
-            job = Job(next(self._numbers), commands, leads_to)
+            job = Job(len(self.known) + 1, commands, leads_to)
             self.known[job.id] = job
         threading.Thread(target=job.run, args=(self.folder,), daemon=True).start()
         return job

@@ -71,20 +71,17 @@ class Override(Pause):
     force: bool = False
 
 
-def workplace_of(request: Request) -> Workplace:
-    """Return the folder that is served."""
-    place: Workplace = request.app.state.workplace
-    return place
+def part_of_server(name: str) -> Any:
+    """Return a dependency on what the application keeps under a name."""
+
+    def find(request: Request) -> Any:
+        return getattr(request.app.state, name)
+
+    return Depends(find)
 
 
-def jobs_of(request: Request) -> Jobs:
-    """Return the jobs of the server."""
-    jobs: Jobs = request.app.state.jobs
-    return jobs
-
-
-Place = Annotated[Workplace, Depends(workplace_of)]
-Commands = Annotated[Jobs, Depends(jobs_of)]
+Place = Annotated[Workplace, part_of_server("workplace")]
+Commands = Annotated[Jobs, part_of_server("jobs")]
 
 
 def open_shop(place: Place, name: str) -> Shop:
