@@ -24,7 +24,15 @@ from pricerl.decide.standing import Order, active_of
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, publish_again, read_log
 from pricerl.operations.log.orders import ADVICE, ROLLBACK, orders_of
-from pricerl.operations.outbox import Outbox, fill_outbox, generation_of, newest_advice, orders_on
+from pricerl.operations.outbox import (
+    Outbox,
+    approval_of,
+    fill_outbox,
+    first_change,
+    generation_of,
+    newest_advice,
+    orders_on,
+)
 from pricerl.runs.folder import Generation, RunFolder
 from pricerl.terminal import shown
 from pricerl.writing import CURRENT, PUBLISHED, find_set, is_shown, show_set, stage_set
@@ -174,6 +182,15 @@ class Shop:
     def order_on(self, product: str) -> Order | None:
         """Return the order in force on a product."""
         return active_of(self.orders_on(product))
+
+    def state_of(self, product: str) -> tuple[str, str]:
+        """Return whether a product is ordered, approved, waiting or kept, and the order or approval in words."""
+        if (order := self.order_on(product)) is not None:
+            return "ordered", f"{order.kind.replace('_', ' ')} until {order.until}"
+        advice = self.newest.get(product)
+        if advice and (given := approval_of(advice, self.log.entries)):
+            return "approved", f"{given['kind']}: entry {given['id']}"
+        return ("waiting" if advice and first_change(advice) else "kept"), ""
 
     def record(
         self,

@@ -18,15 +18,14 @@ from pricerl.advice.report.work_list import Task, WorkList
 from pricerl.advice.sentences.verdict import Record
 from pricerl.cli.usage import find_groups
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
-from pricerl.errors import PricerlError, UsageError
-from pricerl.experiments.schedule import read_plans
+from pricerl.errors import UsageError
 from pricerl.formatting import Formatter
 from pricerl.market.row_table import TABLES
 from pricerl.operations.log.drafts import entry_cells
-from pricerl.operations.log.staging import open_decisions
-from pricerl.operations.outbox import approval_of, first_change
+from pricerl.operations.log.staging import is_planned, open_decisions
+from pricerl.operations.outbox import first_change
 from pricerl.operations.shop import Shop
-from pricerl.operations.watching.monitor_document import Finding, read_monitor
+from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, Keys, is_at_least
 from pricerl.serve.rest import Names, Opened, Place
 from pricerl.serve.workplace import SHOWN_LIMITS
@@ -75,8 +74,7 @@ def answer(html: str, status: int = 200) -> HTMLResponse:
 
 def framed(request: Request, template: str, values: dict[str, Any]) -> Frame:
     """Return the frame of a page of an advice, with a panel from a template of this folder."""
-    head = fill(request, "links.html", {})
-    return Frame(Markup(head), Markup(fill(request, template, values)), FRAMED)
+    return Frame(Markup(fill(request, "links.html", {})), Markup(fill(request, template, values)), FRAMED)
 
 
 @router.get("/")
@@ -114,7 +112,7 @@ class StatedList(WorkList):
 
     def orders(self, links: Mapping[int, str], f: Formatter) -> tuple[tuple[str, str, list[Task]], ...]:
         """Return the orders with each task's state in its kind, which is the class of its row, and its note."""
-        states = {links[place]: _state(self.shop, product["product"]) for place, product in self.listed}
+        states = {links[place]: self.shop.state_of(product["product"]) for place, product in self.listed}
 
         def stated(task: Task) -> Task:
             state, words = states[task.link]
@@ -138,45 +136,21 @@ def _render_shop(request: Request, shop: Shop, document: Record, find: str) -> s
     work = StatedList(shop, [product for _, product in found])
     links = {at: f"/shops/{quote(name)}/products/{number}" for at, (number, _) in enumerate(found)}
     grades = sorted({product["decision"]["grade"] for _, product in work.listed})
-    values = {**_about(request, shop), "grades": grades, "find": find}
+    values = {**_about(shop), "grades": grades, "find": find}
     return render_index(document, work, links, framed(request, "work.html", values))
 
 
-def _state(shop: Shop, product: str) -> tuple[str, str]:
-    """Return the state of a product as a class of its row, and in words: an order in force, or an approval."""
-    if (order := shop.order_on(product)) is not None:
-        return "ordered", f"{order.kind.replace('_', ' ')} until {order.until}"
-    advice = shop.newest.get(product)
-    if advice and (given := approval_of(advice, shop.log.entries)):
-        return "approved", f"{given['kind']}: entry {given['id']}"
-    return ("waiting" if advice and first_change(advice) else "kept"), ""
-
-
-def _about(request: Request, shop: Shop) -> dict[str, Any]:
+def _about(shop: Shop) -> dict[str, Any]:
     """Return what the panels of a shop show: outbox and findings of the last watch."""
     path = shop.folder.path
+    monitor = read_monitor(path)
     return {
         "shop": path.name,
         "outbox": shop.outbox,
         "forms": own_forms().values(),
-        "findings": _findings(path),
+        "findings": [] if monitor is None else monitor.urgent(),
         "reviewed": (path / REVIEW).is_file(),
     }
-
-
-def _findings(folder: Path) -> list[tuple[str, Finding]]:
-    """Return the findings of the last watch that ask for a look, the most severe first."""
-    monitor = read_monitor(folder)
-    found = [] if monitor is None else monitor.listed()
-    return [(name, item) for name, item in found if item.severity in ("warning", "alarm")]
-
-
-def _is_planned(shop: Shop, product: str) -> bool:
-    """Return whether a price test of a product is planned and not started."""
-    try:
-        return any(order["product"] == product for order in read_plans(shop.folder.path))
-    except PricerlError:
-        return False
 
 
 @router.get("/shops/{name}/products/{number}")
@@ -193,13 +167,13 @@ def _render_product(request: Request, shop: Shop, document: Record, number: int)
     several = len(document["products"]) > 1
     staged = [item for item in open_decisions(shop) if item["product"] == product["product"]]
     values = {
-        **_about(request, shop),
+        **_about(shop),
         "product": product,
         "number": number,
         "several": several,
         "order": shop.order_on(product["product"]),
-        "state": _state(shop, product["product"]),
-        "planned": _is_planned(shop, product["product"]),
+        "state": shop.state_of(product["product"]),
+        "planned": is_planned(shop, product["product"]),
         "change": None if entry is None else first_change(entry),
         "until": product["days"][-1]["date"],
         "staged": [(item["id"], entry_cells(item, shop)[-1], item["reason"]) for item in staged],
@@ -214,7 +188,7 @@ def show_history(request: Request, shop: Opened) -> Response:
 
     def render() -> str:
         rows = [(*entry_cells(entry, shop), entry["reason"]) for entry in reversed(shop.log.entries)]
-        return fill(request, "history.html", {**_about(request, shop), "rows": rows})
+        return fill(request, "history.html", {**_about(shop), "rows": rows})
 
     return kept(request, shop, render)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pricerl.errors import UsageError
+from pricerl.errors import PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.market.row_table import COSTS_FILE, TABLES
 from pricerl.operations.log import drafts, orders
@@ -52,6 +52,14 @@ def open_decisions(shop: Shop) -> list[Entry]:
     done = {entry.get("staged") for entry in shop.log.entries}
     found = (entry for entry in shop.log.entries if entry["kind"] == orders.STAGED and entry["id"] not in done)
     return [entry for entry in found if shop.newest.get(entry["product"], entry)["id"] <= entry["id"]]
+
+
+def is_planned(shop: Shop, product: str) -> bool:
+    """Return whether a price test of a product is planned and not started."""
+    try:
+        return any(order["product"] == product for order in read_plans(shop.folder.path))
+    except PricerlError:
+        return False
 
 
 def _decide(shop: Shop, staged: Mapping[str, Any], by: str | None, reason: str) -> Entry:

@@ -61,9 +61,8 @@ Channel = Callable[[Message], str]
 def alerts_of(monitor: Monitor) -> list[Alert]:
     """Return an alert for every warning and alarm, the most severe finding of each kind and product."""
     found: dict[tuple[str, str], Alert] = {}
-    for product, item in monitor.listed():
-        if item.severity in ("warning", "alarm"):
-            found.setdefault((item.kind, product), Alert(item.kind, product, item.severity, item.text))
+    for product, item in monitor.urgent():
+        found.setdefault((item.kind, product), Alert(item.kind, product, item.severity, item.text))
     return list(found.values())
 
 

@@ -88,6 +88,10 @@ class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         found += [(product.product, finding) for product in self.products for finding in product.findings]
         return sorted(found, key=lambda pair: (-SEVERITIES.index(pair[1].severity), kinds.index(pair[1].kind)))
 
+    def urgent(self) -> list[tuple[str, Finding]]:
+        """Return the warnings and alarms among `listed`."""
+        return [(product, finding) for product, finding in self.listed() if finding.severity in ("warning", "alarm")]
+
 
 def read_monitor(folder: Path) -> Monitor | None:
     """Return the findings of the last watch of a run's folder; None if there are none that this version reads."""
