@@ -111,7 +111,6 @@ def read(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("name", "products"),
     [
-        ("local", 8),
         ("dask", 8),
         *(pytest.param(name, 50, marks=pytest.mark.slow) for name in ENGINES),
     ],

@@ -23,6 +23,7 @@ def write_shop(folder: Path) -> None:
     write_lines(folder / "ads.csv", [ADS_HEADER, *(f"{day},Lamp,20,3.50,{1 + at % 2}" for at, day in enumerate(days))])
 
 
+@pytest.mark.slow
 def test_an_ads_report_is_joined_from_advise_to_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_shop(tmp_path)
     made = run(tmp_path, "advise", "sales.csv", "ads.csv", *FAST)

@@ -326,6 +326,7 @@ def test_a_killed_rollback_is_finished_by_the_next_command_wherever_it_was_kille
         machine.state_is_one()
 
 
+@pytest.mark.slow
 def test_pages_of_products_that_come_and_go_are_linked_wherever_the_disk_was_full(machine: ShopMachine) -> None:
     for operations in (5, 6, 7):
         for names in (("mug",), ("mug", "cap")):

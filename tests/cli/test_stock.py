@@ -29,6 +29,7 @@ def stocks(shop: Path, *words: str) -> list[Stock | None]:
     return [product.stock for product in loaded.pricing.market.products]
 
 
+@pytest.mark.slow
 def test_the_newest_stock_is_kept_carried_forward_and_replaced(tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", LINES)
     write_lines(

@@ -146,6 +146,7 @@ def test_nothing_follows_from_a_prepared_decision_until_a_person_approves_it(fol
     assert "costs prepared, unit cost 4.25" in run(folder, "history").out
 
 
+@pytest.mark.slow
 def test_a_price_test_starts_as_it_was_prepared(folder: Path) -> None:
     """The plan that a person approves is the one that was prepared; another plan since then is refused."""
 

@@ -188,6 +188,7 @@ def test_one_call_and_one_core_start_no_process(cores: int, monkeypatch: pytest.
 @pytest.mark.parametrize(
     "end", [pytest.param("del workers, finish", marks=pytest.mark.slow), "os.kill(os.getpid(), 9)"]
 )
+@pytest.mark.slow
 def test_the_processes_of_a_script_end_in_silence_with_their_object_or_with_it(end: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-"]
     errors = tmp_path / "stderr"

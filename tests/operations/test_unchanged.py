@@ -127,6 +127,7 @@ def test_the_same_day_again_keeps_everything_and_names_the_advice_that_was_compu
     ],
     ids=["an order", "a setting"],
 )
+@pytest.mark.slow
 def test_an_order_is_new_and_a_changed_setting_only_once(shop: Path, change: list[str], fresh: set[str]) -> None:
     assert run(shop, *change).code in (0, 4)
     assert not kept(shop)
@@ -150,6 +151,7 @@ def test_another_setting_and_a_related_product_are_computed(shop: Path) -> None:
     assert found == {"bowl"}
 
 
+@pytest.mark.slow
 def test_a_new_week_of_the_quarter_and_a_new_quarter_are_computed(shop: Path) -> None:
     for days, stand in ((7, True), (8, False), (8, True)):
         predict(shop, LAST + timedelta(days=days))

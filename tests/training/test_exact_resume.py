@@ -92,6 +92,7 @@ def test_a_resumed_run_is_the_undisturbed_one(
     assert differences(undisturbed, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_run_with_gradients_through_the_market_resumes_as_the_undisturbed_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +162,7 @@ def test_the_best_checkpoint_comes_with_its_own_buffer(tmp_path: Path) -> None:
     assert {env_steps - 8 * updates for updates, env_steps in counted} == {64.0}, f"from update {best} on"
 
 
+@pytest.mark.slow
 def test_other_data_reward_or_guardrails_are_refused_unless_named(tmp_path: Path) -> None:
     assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
     words = ["--trainer.max_steps=200", "--ckpt_path=last"]
