@@ -31,6 +31,7 @@ from pricerl.operations.watching.alerts import Alert, Channel, Message
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor, to_json
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import find_run
+from pricerl.runs.older_settings import with_present_names
 from pricerl.terminal import print_notes, table, write_json, write_lines
 from pricerl.writing import write_text
 
@@ -323,7 +324,7 @@ def _replay(options: argparse.Namespace) -> int:
             raise DataError(file, [missing])
     today = entry.get("today") or entry["days"][0]["date"]
     settings = {
-        "config": json.dumps(entry["settings"]),
+        "config": json.dumps(with_present_names(entry["settings"])),
         "ckpt_path": log.parent / entry["checkpoint"],
         **{name: entry[name] for name in ("horizon", "threads", "matmul_precision")},
         "today": today,

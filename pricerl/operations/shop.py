@@ -34,6 +34,7 @@ from pricerl.operations.outbox import (
     orders_on,
 )
 from pricerl.runs.folder import Generation, RunFolder
+from pricerl.runs.older_settings import with_present_names
 from pricerl.terminal import shown
 from pricerl.writing import CURRENT, PUBLISHED, find_set, is_shown, show_set, stage_set
 
@@ -106,7 +107,7 @@ class Shop:
     def settings(self) -> dict[str, Any]:
         """Settings of the newest advice that differ from its checkpoint's; the last row's price counted once."""
         entry = next(iter(self.newest.values()), None)
-        kept = {} if entry is None else copy.deepcopy(entry["settings"])
+        kept = {} if entry is None else with_present_names(copy.deepcopy(entry["settings"]))
         reading = kept.get("data", {}).get("reading", {})
         if reading.get("current_price") == "last":
             del reading["current_price"]

@@ -15,6 +15,7 @@ from pricerl.errors import CheckpointError
 from pricerl.runs import tree_file
 from pricerl.runs.folder import BEST, LAST, SAVES, Generation, RunFolder, generation_of
 from pricerl.runs.names import USUAL_CLASSES
+from pricerl.runs.older_settings import with_present_names
 
 FORMAT = 7
 """Version of the format; no other is read."""
@@ -112,7 +113,8 @@ class Checkpoint:
                 f"{self.path} stores no settings: it was saved from Python, with a class or an object of your own that "
                 "no command can make; load it with load_from_checkpoint of its module's class"
             )
-        return without_query({name: value for name, value in stored.items() if name in Settings.__struct_fields__})
+        known = {name: value for name, value in stored.items() if name in Settings.__struct_fields__}
+        return without_query(with_present_names(known))
 
     @property
     def words(self) -> list[str]:

@@ -27,6 +27,7 @@ from pricerl.errors import DataError
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.log.orders import ADVICE, PRICE_TEST
 from pricerl.runs.checkpoint import Checkpoint, without_query
+from pricerl.runs.older_settings import with_present_names
 from pricerl.writing import hash_file
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def check_replay(entry: Entry, run: Run, origin: Entry, log: Path) -> list[str]:
 
 def new_settings(entry: Entry, run: Run) -> dict[str, Any] | None:
     """Return the settings of a replay that did not exist when an entry was made; None if others differ as well."""
-    then = combine({} if run.checkpoint is None else run.checkpoint.settings, entry["settings"])
+    then = combine({} if run.checkpoint is None else run.checkpoint.settings, with_present_names(entry["settings"]))
     if hash_settings({**then, "horizon": entry["horizon"]}) != entry["hashes"]["config"]:
         return None
     added = differing(run.settings, then)
