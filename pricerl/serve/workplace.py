@@ -155,8 +155,9 @@ class Workplace:
         folder = find_run(name, LOG_FILE)
         if name not in self.shops() or folder.path.resolve().parent != (self.folder / RUNS).resolve():
             raise UsageError(f"{clean(name, 100)!r} is not a shop of this folder")
-        state = [(path.resolve(), path.stat().st_mtime_ns) for path in folder.path.iterdir() if path.name in STATE]
-        return _open_shop(folder.path, self.today, system_day(), tuple(state))
+        found = [(path.resolve(), path.stat()) for path in folder.path.iterdir() if path.name in STATE]
+        state = tuple((path, about.st_mtime_ns, about.st_size) for path, about in found)
+        return _open_shop(folder.path, self.today, system_day(), state)
 
     def advice_of(self, shop: Shop) -> dict[str, Any]:
         """Return the newest advice of a shop; one without advice of this version is a ``UsageError``."""
@@ -288,7 +289,7 @@ class Workplace:
 
 
 @lru_cache(maxsize=16)
-def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[tuple[Path, int], ...]) -> Shop:
+def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[tuple[Path, int, int], ...]) -> Shop:
     """Open a shop anew only if its log, its generation, its files or the day have changed."""
     return Shop.open(RunFolder(folder), today)
 
