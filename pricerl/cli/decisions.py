@@ -11,6 +11,7 @@ from pricerl.advice.import_forms import own_forms
 from pricerl.cli.usage import Parser, add_author_options, with_first
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter
+from pricerl.market.row_table import COSTS_FILE
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.log.staging import draft_approval
@@ -54,7 +55,8 @@ def approve(words: Sequence[str]) -> int:
     name = shown(entry["product"])
     if entry["kind"] != orders.APPROVAL:
         *_, content = drafts.entry_cells(entry, after)
-        write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *outbox_lines(after)])
+        more = [f"the next advice takes it with --costs {COSTS_FILE}"] if entry["kind"] == orders.COSTS else []
+        write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *more, *outbox_lines(after)])
         return EXIT_OK
     price = entry["price"]
     advice = shop.log.entries[entry["approves"] - 1]

@@ -20,10 +20,11 @@ from mcp.client import Client
 from mcp.client.stdio import stdio_client
 from starlette.testclient import TestClient
 
+from pricerl.errors import UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.mcp.protocol import add_tools, create_server
 from pricerl.operations.log.decision_log import verify
-from pricerl.operations.log.staging import draft_staged
+from pricerl.operations.log.staging import _write_cost, draft_staged
 from pricerl.serve.guard import Keys
 from pricerl.serve.server import create_app
 from pricerl.serve.workplace import Workplace
@@ -141,7 +142,8 @@ def test_nothing_follows_from_a_prepared_decision_until_a_person_approves_it(fol
     assert (order["kind"], order["price"], order["actor"], order["staged"]) == ("override", 10.5, "anna", 4)
     assert "10.50" in prices.read_text()
     assert "was approved before, by anna" in run(folder, "approve", "4").err
-    assert "a unit costs 4.25" in run(folder, "approve", "3").out
+    approved = run(folder, "approve", "3").out
+    assert "a unit costs 4.25" in approved and "the next advice takes it with --costs costs.csv" in approved
     assert "4.25" in (folder / "costs.csv").read_text()
     assert "costs prepared, unit cost 4.25" in run(folder, "history").out
 
@@ -177,6 +179,15 @@ def test_a_decision_is_out_of_date_after_new_advice(folder: Path) -> None:
     talk(folder, questions)
     assert run(folder, "predict", "--today", "2025-04-02").code in (0, 4)
     assert "before the newest advice, entry 3" in run(folder, "approve", "2").err
+
+
+def test_a_cost_without_a_product_is_not_taken_for_that_of_one_of_several(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "costs.csv").write_text("Unit Cost\n3\n")
+    with pytest.raises(UsageError, match="every row needs a product"):
+        _write_cost("Mug", {"unit_cost": 4.0}, only=False)
+    _write_cost("Mug", {"unit_cost": 4.0, "from": "2025-03-01"}, only=True)
+    assert (tmp_path / "costs.csv").read_text().splitlines()[1:] == ["Mug,3,,,", "Mug,4,2025-03-01,,"]
 
 
 def test_no_attempt_of_an_agent_moves_a_price(folder: Path) -> None:

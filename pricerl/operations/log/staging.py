@@ -43,7 +43,7 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
         raise UsageError(f"{name} was prepared before the newest advice, entry {newest}; prepare it again")
     draft = _decide(shop, staged, by, reason or staged["reason"]) | {"staged": staged["id"]}
     if draft["kind"] == orders.COSTS:
-        _write_cost(staged["product"], staged["given"])
+        _write_cost(staged["product"], staged["given"], only=len(shop.newest) == 1)
     return draft
 
 
@@ -90,11 +90,14 @@ def _draft_costs(product: str, given: Mapping[str, Any], by: str | None, reason:
     return draft | {"product": product, "unit_cost": given["unit_cost"], "since": given.get("from")}
 
 
-def _write_cost(product: str, given: Mapping[str, Any]) -> None:
-    """Write the cost of a unit into costs.csv, where a row of the same day keeps its other values."""
+def _write_cost(product: str, given: Mapping[str, Any], only: bool) -> None:
+    """Write the cost of a unit into costs.csv, where a row of the same day keeps its other values.
+
+    A row without a product is that of a shop's ``only`` one; next to several it is a ``UsageError``.
+    """
     path = Path(COSTS_FILE)
     known = TABLES["costs"].read(COSTS_FILE, {})[0] if path.is_file() else []
-    rows = [{"product": product, **row} for row in known]  # a row without a product is that of the only one
-    same = [row for row in rows if (row["product"], row.get("from")) == (product, given.get("from"))]
+    rows = [{"product": product, **row} if only else row for row in known]
+    same = [row for row in rows if (row.get("product"), row.get("from")) == (product, given.get("from"))]
     others = [row for row in rows if row not in same]
     TABLES["costs"].write(path, [*others, {"product": product, **(same[0] if same else {}), **given}])
