@@ -121,6 +121,7 @@ def received() -> Iterator[list[tuple[str, str]]]:
     @apprise.decorators.notify(on="pricerltest")
     def take(body: str, title: str, notify_type: object, *rest: object, **more: object) -> bool:
         messages.append((title, body))
+        messages.extend(("attached", item.name) for item in more.get("attach") or ())  # type: ignore[attr-defined]
         return "refuse" not in body
 
     yield messages
@@ -141,6 +142,20 @@ def test_a_test_alert_arrives_and_no_address_is_written_anywhere(
     texts = [path.read_bytes() for path in (shop / "checkpoints").rglob("*") if path.is_file()]
     assert not any(SECRET.encode() in text for text in [*texts, result.out.encode(), wrong.err.encode()])
     assert b"nonsense" not in b"".join(texts)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as above
+def test_an_advice_is_sent_with_its_page(
+    shop: Path, received: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks = run(shop, "report", "seller", "--send")
+    assert lacks.code == 2 and "--send: there is no address; name a file by --alert_file" in lacks.err
+    monkeypatch.setenv(ADDRESSES, "pricerltest://")
+    result = run(shop, "report", "seller", "--send")
+    assert (result.code, result.out.splitlines()[-1]) == (0, "sent to 1 address"), result.err
+    (title, body), attached = received
+    assert title == "pricerl: seller" and "days, last day" in body and "profit per day" in body
+    assert attached == ("attached", "report.html")
 
 
 @pytest.fixture

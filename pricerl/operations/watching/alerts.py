@@ -47,11 +47,13 @@ class Alert(NamedTuple):
 
 
 class Message(NamedTuple):
-    """All alerts of one watch."""
+    """All alerts of one watch, or an advice with its page."""
 
     title: str
     body: str
     severity: Severity
+    page: Path | None = None
+    """File to attach."""
 
 
 Channel = Callable[[Message], str]
@@ -92,6 +94,20 @@ def send_alerts(
         write_through(path, text.encode(), "ab")
     sync_folder(folder)
     return due, failures
+
+
+def send_page(title: str, lines: Sequence[str], page: Path, addresses: str | None) -> int:
+    """Send an advice, as the terminal prints it, with its page to every address; return how many there are.
+
+    No address, or one that fails, is a ``UsageError``.
+    """
+    channels = apprise_channels(read_addresses(addresses))
+    if not channels:
+        raise UsageError(f"--send: there is no address; name a file by --alert_file, or set {ADDRESSES}")
+    message = Message(clean(title), "\n".join(map(clean, lines)), "ok", page)
+    if failures := [fault for channel in channels if (fault := channel(message))]:
+        raise UsageError("; ".join(failures))
+    return len(channels)
 
 
 def read_alerts(path: Path) -> list[dict[str, Any]]:
@@ -147,12 +163,13 @@ def apprise_channels(addresses: Sequence[str]) -> list[Channel]:
 def _apprise_channel(apprise: Any, address: str, number: int) -> Channel:
     sender = apprise.Apprise()
     if not sender.add(address):
-        raise UsageError(f"alert address {number} is not one that apprise knows (docs/watch.md)")
+        raise UsageError(f"alert address {number} is not one that apprise knows (docs/log.md)")
 
     def send(message: Message) -> str:
         kinds = {"alarm": "failure", "warning": "warning"}
         try:
-            done = sender.notify(message.body, message.title, kinds.get(message.severity, "info"))
+            attached = None if message.page is None else str(message.page)
+            done = sender.notify(message.body, message.title, kinds.get(message.severity, "info"), attach=attached)
         except Exception as error:  # a plugin's own failure; its text may contain the address
             return f"alert address {number} failed: {type(error).__name__}"
         return "" if done else f"alert address {number} did not take the message"
