@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pricerl import data
+from pricerl.errors import DataError
 from pricerl.formatting import csv_text
 
 FORMS = Path(data.__file__).with_name("import_forms")
@@ -26,9 +29,13 @@ class ImportForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confirmed: str
     """Source of the columns."""
     file: str
-    columns: dict[str, str]
+    columns: dict[str, str] = {}
     """Text of each column by its name; columns of ``prices.csv`` in braces are filled in."""
     delimiter: str = ","
+    fills: str = ""
+    """Column for the price in the seller's own export of products; empty for a form that needs none."""
+    keys: tuple[str, ...] = ()
+    """Columns of the export, any of which names a product."""
 
     @property
     def undo(self) -> str:
@@ -42,6 +49,32 @@ class ImportForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cells = [dict(zip(heads, line, strict=True)) for line in lines]
         filled = ([text.format(**row) for text in self.columns.values()] for row in cells)
         return csv_text([list(self.columns), *filled], "\r\n", self.delimiter)
+
+    def fill(self, export: Path, table: Iterable[Sequence[str]]) -> str:
+        """Return the seller's export of products with the prices of a table of ``prices.csv``, else unchanged.
+
+        An export that lacks columns or one of the products is a ``DataError``.
+        """
+        _, *rows = table
+        prices = {row[0].removeprefix("'"): row[2] for row in rows}
+        try:
+            heads, *lines = csv.reader(io.StringIO(export.read_bytes().decode("utf-8-sig"), newline=""))
+        except (OSError, ValueError, csv.Error) as error:
+            raise DataError(str(export), [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from error
+        places = [heads.index(name) for name in self.keys if name in heads]
+        if self.fills not in heads or not places:
+            needed = f"{self.fills!r} and one of {', '.join(self.keys)}"
+            raise DataError(str(export), [f"is no product export of {self.platform}: it needs the columns {needed}"])
+        price = heads.index(self.fills)
+        found = set()
+        for line in lines:
+            if len(line) == len(heads) and line[price]:
+                named = prices.keys() & {line[place] for place in places}
+                found |= named
+                line[price] = next((prices[name] for name in named), line[price])
+        if lacking := [name for name in prices if name not in found]:
+            raise DataError(str(export), [f"has no row of {name!r} with a price" for name in lacking])
+        return csv_text([heads, *lines])
 
 
 @cache

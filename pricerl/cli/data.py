@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pricerl.cli.imports import SHIPPED
-from pricerl.cli.usage import Parser, add_files, add_settings, config_of, find_groups, with_first
+from pricerl.cli.usage import Parser, add_files, add_settings, config_of, find_groups
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.formatting import plural
 from pricerl.terminal import write_lines
@@ -200,7 +200,7 @@ def report(words: Sequence[str]) -> int:
     parser.add_argument("--out", help="folder of an advice, instead of a run")
     parser.add_argument("--send", action="store_true", help="send the advice with its page, as watch its alerts")
     parser.add_argument("--alert_file", help="file of apprise addresses, one per line; see watch")
-    options = parser.parse_args(with_first(words, "--run_name"))
+    options = parser.parse_args(words)
     shop = None if options.out else shop_of(options)
     folder = Path(options.out) if shop is None else shop.folder.path
     document = read_advice(folder)
@@ -247,7 +247,7 @@ def curves(words: Sequence[str]) -> int:
     parser = Parser(prog="pricerl curves", description=curves.__doc__)
     parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent; also the first word")
     parser.add_argument("--out", type=Path, help="picture to write, .png or .svg; curves.png in the run if absent")
-    options = parser.parse_args(with_first(words, "--run_name"))
+    options = parser.parse_args(words)
     metrics = find_run(options.run_name, METRICS_FILE).path / METRICS_FILE
     picture = options.out or metrics.with_name("curves.png")
     if picture.suffix not in (".png", ".svg"):

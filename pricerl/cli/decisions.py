@@ -179,14 +179,18 @@ def prices(words: Sequence[str]) -> int:
     forms = own_forms()
     listed = ", ".join(f"{form.file} and {form.undo}" for form in forms.values())
     parser.add_argument("--as", dest="form", choices=forms, help=f"platform; writes {listed}")
+    filled = ", ".join(name for name, form in forms.items() if form.fills)
+    parser.add_argument("--fill", type=Path, help=f"your platform's export of products, for {filled}")
     parser.add_argument("--out", default=".", help="folder to write into; this one if absent")
     options = parser.parse_args(words)
+    if bool(options.fill) != (options.form is not None and bool(forms[options.form].fills)):
+        raise UsageError(f"--fill: name your export of products with --as {filled}, and with no other platform")
     shop = shop_of(options)
     box = shop.outbox
     write_lines([*table(box.table()), *box.notes] if box.rows else outbox_lines(shop))
     if options.form is not None:
         form = forms[options.form]
-        for name, text in shop.import_files(form).items():
+        for name, text in shop.import_files(form, options.fill).items():
             write_text(Path(options.out) / name, text)
         write_lines([f"{Path(options.out) / form.file}: today's prices; upload: {form.upload}"])
         write_lines([f"{Path(options.out) / form.undo}: the prices until now, which undo them"])

@@ -99,6 +99,10 @@ exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 not enough evidence (the advice 
 SIGNALS = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
 """Message of a command that a signal ended."""
 
+RUN_FIRST = {"validate", "test", "predict", "watch", "retrain", "review", "report", "curves", "export", "history"}
+RUN_FIRST |= {"prices", "pause", "resume", "rollback"}
+"""Commands whose first word may be the run, as ``--run_name``."""
+
 REFUSING = ("callbacks", "loggers", "profilers", "plugins", "accelerators", "strategies", "trainer", "utilities")
 """Parts of ``lightning.pytorch`` and ``lightning.fabric`` whose errors concern the settings they were given."""
 
@@ -151,11 +155,11 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         raise errors.UsageError(f"unknown command {name!r}{errors.did_you_mean(name, COMMANDS)} (see --help)")
     module, _, function = COMMANDS[name].partition(":")
-    if module == "advise":
-        from pricerl.cli.usage import answer_early
+    from pricerl.cli.usage import answer_early, with_first
 
-        if answer_early(name, rest):
-            return errors.EXIT_OK
+    if module == "advise" and answer_early(name, rest):
+        return errors.EXIT_OK
+    rest = with_first(rest, "--run_name") if name in RUN_FIRST else rest
     code: int = getattr(import_module(f".{module}", "pricerl.cli"), function)(rest)
     return code
 

@@ -16,7 +16,7 @@ import msgspec
 
 from pricerl.advice.files import read_advice
 from pricerl.cli.decisions import add_run_options, shop_of
-from pricerl.cli.usage import Parser, add_files, add_settings, config_of, option_words, with_first
+from pricerl.cli.usage import Parser, add_files, add_settings, config_of, option_words
 from pricerl.data.naming import list_sources
 from pricerl.data.reading.sources.containers import is_present
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError, import_extra
@@ -61,7 +61,7 @@ def watch(words: Sequence[str]) -> int:
     parser.add_argument("--alert_file", help=addresses)
     parser.add_argument("--test-alert", action="store_true", help="send a test alert and do nothing else")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="output: text, or json for programs")
-    options, rest = parser.parse_known_args(with_first(words, "--run_name"))
+    options, rest = parser.parse_known_args(words)
     folder = find_run(options.run_name, BEST)
     channels = alerts.apprise_channels(alerts.read_addresses(options.alert_file))
     if options.test_alert:
@@ -150,7 +150,7 @@ def retrain(words: Sequence[str]) -> int:
     """Train a challenger of a RUN on a fresh file and use it if it is not worse; all options of fit apply."""
     parser = _file_parser("retrain", retrain.__doc__)
     add_settings(parser, GateConfig)
-    options, rest = parser.parse_known_args(with_first(words, "--run_name"))
+    options, rest = parser.parse_known_args(words)
     config = config_of(options, GateConfig)
     folder = find_run(options.run_name, BEST)
     shop = Shop.open(folder, options.today)
@@ -216,7 +216,7 @@ def _pair(test: Comparison) -> list[float | None]:
 
 def review(words: Sequence[str]) -> int:
     """Compare all past advice of a RUN with what happened, and write review.html; all options of predict apply."""
-    options, rest = _file_parser("review", review.__doc__).parse_known_args(with_first(words, "--run_name"))
+    options, rest = _file_parser("review", review.__doc__).parse_known_args(words)
     folder = find_run(options.run_name, BEST)
     given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
     from pricerl.cli.advise import run_lightning
@@ -249,7 +249,7 @@ def export(words: Sequence[str]) -> int:
     parser = _file_parser("export", export.__doc__)
     parser.add_argument("--format", choices=["onnx", "torch"], default="onnx", help="ONNX, or a torch.export program")
     parser.add_argument("--out", help="folder for policy.onnx or policy.pt2 and policy.json; the run's if absent")
-    options, rest = parser.parse_known_args(with_first(words, "--run_name"))
+    options, rest = parser.parse_known_args(words)
     folder = find_run(options.run_name, BEST)
     if options.format == "onnx":
         import_extra("onnxscript", '--format onnx needs an extra: pip install -e ".[export]"')

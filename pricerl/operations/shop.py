@@ -126,15 +126,16 @@ class Shop:
         """Prices that are charged next."""
         return fill_outbox(self.log.entries, self.log.head, self.generation, self.today)
 
-    def import_files(self, form: ImportForm) -> dict[str, str]:
+    def import_files(self, form: ImportForm, export: Path | None = None) -> dict[str, str]:
         """Return the prices that hold today in a platform's form, and those charged until now, by names of files.
 
-        The form has no column for a day, so prices of later days wait for it.
+        The form has no column for a day, so prices of later days wait for it. Some need the seller's product export.
         """
         rows = tuple(row for row in self.outbox.rows if row.date <= self.today.isoformat())
         before = tuple(row._replace(price=self.newest[row.product]["current_price"]) for row in rows)
         found = {form.file: rows, form.undo: before}
-        return {name: form.render(self.outbox._replace(rows=prices).table()) for name, prices in found.items()}
+        tables = {name: self.outbox._replace(rows=prices).table() for name, prices in found.items()}
+        return {name: form.fill(export, table) if export else form.render(table) for name, table in tables.items()}
 
     def refuse_missing(self) -> None:
         """Refuse sources of the newest advice that are gone with a ``DataError`` that names the first of them."""

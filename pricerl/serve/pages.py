@@ -147,7 +147,7 @@ def _about(shop: Shop) -> dict[str, Any]:
     return {
         "shop": path.name,
         "outbox": shop.outbox,
-        "forms": own_forms().values(),
+        "forms": [form for form in own_forms().values() if not form.fills],
         "findings": [] if monitor is None else monitor.urgent(),
         "reviewed": (path / REVIEW).is_file(),
     }
@@ -206,7 +206,7 @@ def show_review(shop: Opened) -> Response:
 def send_prices(shop: Opened, file: str) -> Response:
     """Send the outbox as prices.csv or in the import form of a platform, or a file that undoes it."""
     files = {PRICES: shop.outbox.render()}
-    for form in own_forms().values():
+    for form in (form for form in own_forms().values() if not form.fills):
         files |= shop.import_files(form)
     if file not in files:
         raise UsageError(f"there is no file {clean(file, 100)!r}; known are {', '.join(files)}")

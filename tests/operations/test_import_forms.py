@@ -11,13 +11,15 @@ import pytest
 from test_outbox import FIRST, HEAD, STEPS, advice, order
 
 from pricerl.advice.import_forms import ImportForm, own_forms
+from pricerl.errors import DataError
 from pricerl.operations.log.decision_log import Log
 from pricerl.operations.outbox import COLUMNS
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 
-DOCS = Path(__file__).parents[2] / "docs" / "decisions.md"
+DOCS = Path(__file__).parents[2] / "docs" / "log.md"
 FORMS = list(own_forms().values())
+MADE = [form for form in FORMS if not form.fills]
 
 
 def shop(*products: str, today: date = FIRST) -> Shop:
@@ -40,14 +42,14 @@ def test_a_form_has_the_platforms_columns_and_its_undo_the_prices_until_now() ->
     assert ebay["ebay.csv"] == "Action,Item number,Start price\r\nRevise,1234,10.50\r\n"
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+@pytest.mark.parametrize("form", MADE, ids=lambda form: form.name)
 def test_a_price_of_a_later_day_waits_for_it(form: ImportForm) -> None:
     for text in shop("later", "now").import_files(form).values():
         heads, *others = rows(form, text)
         assert heads == list(form.columns) and [["now" in line, "later" in line] for line in others] == [[True, False]]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+@pytest.mark.parametrize("form", MADE, ids=lambda form: form.name)
 def test_a_hostile_name_stays_in_its_cell_and_is_no_formula(form: ImportForm) -> None:
     name = '=cmd("{Price}"),\t;x'
     _, line = rows(form, shop("mug", name).import_files(form)[form.file])
@@ -57,8 +59,34 @@ def test_a_hostile_name_stays_in_its_cell_and_is_no_formula(form: ImportForm) ->
 def test_every_form_fills_product_and_price_from_columns_of_the_outbox_and_is_named_as_its_file() -> None:
     for name, form in own_forms().items():
         texts = [*form.columns.values()]
-        assert {"{Product}", "{Price}"} <= {*texts} and form.file.startswith(f"{name}.") and form.name == name
+        assert form.fills or {"{Product}", "{Price}"} <= {*texts}
+        assert form.file.startswith(f"{name}.") and form.name == name
         assert {text for text in texts if "{" in text} <= {f"{{{column}}}" for column in COLUMNS}
+
+
+EXPORT = """Handle,Title,Body (HTML),Variant SKU,Variant Price,Image Src
+mug,Blue mug,"<p>A ""mug"",
+with a line",A-1,10.00,https://x/1.png
+mug,,,,,https://x/2.png
+cup,=Cup,,B 2,12.00,
+"""
+
+
+def test_the_sellers_own_export_is_filled_with_the_prices_and_otherwise_unchanged(tmp_path: Path) -> None:
+    export = tmp_path / "products.csv"
+    export.write_text(EXPORT, encoding="utf-8-sig")
+    opened = shop("A-1", today=FIRST + timedelta(days=1))
+    files = opened.import_files(own_forms()["shopify"], export)
+    assert files == {"shopify.csv": EXPORT.replace("10.00", "10.50"), "shopify.undo.csv": EXPORT}
+    by_handle = shop("mug", today=FIRST + timedelta(days=1)).import_files(own_forms()["shopify"], export)
+    assert by_handle["shopify.csv"] == EXPORT.replace("10.00", "10.50")
+    for text, message in (
+        (EXPORT.replace("A-1", "A-2"), "has no row of 'A-1' with a price"),
+        (EXPORT.replace("Variant Price", "Price"), "is no product export of Shopify"),
+    ):
+        export.write_text(text, encoding="utf-8")
+        with pytest.raises(DataError, match=message):
+            opened.import_files(own_forms()["shopify"], export)
 
 
 def test_the_documents_list_every_form() -> None:
