@@ -43,5 +43,5 @@ subprocess.run([sys.executable, "-m", "pricerl", *simulate.split()], check=True,
 usual = pricerl.advise("sales.csv", settings={"today": "2026-01-01"})
 settings = {"today": "2026-01-01", "data.market.demand": "faithful", "allow": "my_demand"}
 faithful = pricerl.advise("sales.csv", run_name="faithful", settings=settings)
-for name, advice in (("mixture", usual[0]), ("faithful", faithful[0])):
-    print(f"{name}: elasticity {advice.elasticity}, {advice.current_price} -> {advice.recommended_price}")
+for name, advice in (("mixture", usual), ("faithful", faithful)):
+    print(f"{name}:", advice.table()[["Date", "Recommended Price", "Expected Units"]].tail(1).to_string(header=False))

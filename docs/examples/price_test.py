@@ -32,7 +32,7 @@ pricerl(f"advise sales.csv --today {first_day}")
 print(pricerl(f"price-test plan sales --data.path sales.csv --max_days 84 --today {first_day}"))
 
 # %%
-print(pricerl(f"price-test start sales --data.path sales.csv --today {first_day}"))
+print(pricerl(f"price-test start sales --today {first_day}"))
 schedule = pd.read_csv("checkpoints/sales/price_test.csv")
 print(schedule.head())
 
