@@ -89,7 +89,7 @@ SUBJECT_CLAUSE = re.compile(r"^(?:What|Where|Whoever|Whatever|Who)\b(?!.*\?)")
 def places() -> list[Path]:
     """Files whose words count, this test's own list aside."""
     texts = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html"), *PACKAGE.rglob("*.json"), *ROOT.glob("*.md")]
-    texts += [*(ROOT / "docs").glob("*.md"), *(ROOT / "configs").rglob("*.yaml"), *(ROOT / "benchmarks").rglob("*.py")]
+    texts += [*(ROOT / "docs").rglob("*.md"), *(ROOT / "configs").rglob("*.yaml"), *(ROOT / "benchmarks").rglob("*.py")]
     return sorted(path for path in texts if not _unswept(path))
 
 
