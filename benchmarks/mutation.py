@@ -7,8 +7,8 @@ Run from the repository root, with the extra ``test``::
 
 Every mutant is a copy of the module with one comparison, arithmetic or boolean operator, ``min`` or ``max``, ``not`` or
 number changed. It is imported in a child process instead of the module, and the guardrails' tests run until one fails.
-Surviving mutants are printed with their line. Each is a gap in the tests or an equivalent mutant, which
-``docs/guardrails.md`` explains. Linux and macOS only: child processes are forked to avoid repeated imports.
+Surviving mutants are printed with their line. Each is a gap in the tests or an equivalent mutant. Linux and macOS only:
+child processes are forked to avoid repeated imports.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ With ``--twins`` every kind of seller that hides something comes in pairs: a sho
 noise whose demand ignores the cause. What the cause costs is the excess of the shop's errors over those of its twin.
 
 ``run`` writes ``checkpoints/pricebench.csv`` anew, or with ``--resume`` adds the shops that it lacks, and prints the
-tables.
+tables. ``--store docs/pricebench.csv`` keeps the advice by truth, which docs/evidence.md shows.
 """
 
 from __future__ import annotations
@@ -216,6 +216,8 @@ def known_rules() -> list[str]:
 def table(options: argparse.Namespace) -> None:
     """Print two tables: all rules over the plain truths, and some rules for each truth."""
     rows = pd.read_csv(options.out)
+    if options.store:
+        summarise(rows[rows["rule"] == ADVICE]).round(3).to_csv(options.store)
     print(LEGEND.format(shops=rows["seed"].nunique(), seconds=rows["seconds"].mean()))
     plain = rows[rows["truth"].isin(PLAIN_TRUTHS)]
     if len(plain):
@@ -259,6 +261,7 @@ def main() -> None:
     showing = commands.add_parser("table", help="print the tables of the shops priced so far")
     for command in (running, showing):
         command.add_argument("--out", type=Path, default=ROWS, help="file of the rows")
+        command.add_argument("--store", type=Path, help="file of the advice by truth, as docs/pricebench.csv")
     options = parser.parse_args()
     (run if options.command == "run" else table)(options)
 

@@ -1,0 +1,100 @@
+"""Figures of docs/evidence.md, drawn from the rows of the CSV files next to this one.
+
+``python docs/plots.py`` writes them to ``docs/images/``; it needs the extra ``plots``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+DOCS = Path(__file__).parent
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+SAME_BYTES = {"svg.fonttype": "none", "svg.hashsalt": "pricerl"}
+PRESETS = {"normalized": "normalized critics", "fast": "fast", "sac": "plain SAC"}
+"""Preset and its label."""
+PUBLISHED = {"HalfCheetah-v4": 5534, "Hopper-v4": 906, "Walker2d-v4": 626}
+"""Return of plain SAC at 100,000 env steps, ten seeds (docs/evidence.md)."""
+MOST_STEPS = 100_000
+
+
+def main(folder: Path = DOCS / "images") -> None:
+    """Draw every figure."""
+    with matplotlib.rc_context({**STYLE, **SAME_BYTES}):
+        for draw in (pricebench, gradients, returns, ablation):
+            figure = draw(pd.read_csv(DOCS / f"{draw.__name__}.csv"))
+            figure.savefig(folder / f"{draw.__name__}.svg", metadata={"Date": None})
+
+
+def pricebench(rows: pd.DataFrame) -> Figure:
+    """Draw the share of the attainable gain and the shops harmed, by truth and volume."""
+    figure = Figure((7.5, 4.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, column, label in zip(panels, ("share", "harmed"), ("attainable gain taken", "shops harmed"), strict=True):
+        for at, (units, group) in enumerate(rows.groupby("units")):
+            place = np.arange(len(group)) + 0.4 * (at - 0.5)
+            axes.barh(place, group[column], 0.4, label=f"{units:g} units per day")
+        axes.set(xlabel=f"{label}, %", yticks=range(len(group)), yticklabels=group["truth"])
+    panels[0].invert_yaxis()
+    panels[0].legend()
+    return figure
+
+
+def gradients(rows: pd.DataFrame) -> Figure:
+    """Draw the gap to the plan over the updates, a line per seller."""
+    figure = Figure((6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    updates = [column for column in rows if column.isdigit()]
+    for name, line in rows.set_index("seller")[updates].iterrows():
+        never = pd.isna(rows.set_index("seller")["seconds"][name])
+        axes.plot(updates, -line, color="C3" if never else "C0", lw=1, label=name if never else None)
+    axes.axhline(0.2, color="black", lw=0.8, ls="--", label="goal")
+    axes.set(xlabel="updates from random weights", ylabel="below the plan, % of profit")
+    axes.set_yscale("symlog", linthresh=0.2)
+    axes.legend()
+    return figure
+
+
+def returns(rows: pd.DataFrame) -> Figure:
+    """Draw the mean return over the env steps with the range of the seeds, an environment per panel."""
+    figure = Figure((8, 3), layout="constrained")
+    rows = rows[rows["env_steps"] <= MOST_STEPS]
+    for axes, (env, published) in zip(figure.subplots(1, 3), PUBLISHED.items(), strict=True):
+        for preset, label in PRESETS.items():
+            chosen = rows[(rows["env"] == env) & (rows["preset"] == preset)]
+            _band(axes, chosen.groupby("env_steps")["return"].agg(["mean", "min", "max"]), label)
+        axes.axhline(published, color="black", lw=0.8, ls="--", label="published, at the end")
+        axes.set(title=env, xlabel="thousand env steps")
+    figure.axes[0].set_ylabel("return of 10 episodes")
+    figure.axes[0].legend(fontsize=7)
+    return figure
+
+
+def _band(axes: Axes, lines: pd.DataFrame, label: str) -> None:
+    axes.fill_between(lines.index / 1000, lines["min"], lines["max"], alpha=0.2, lw=0)
+    axes.plot(lines.index / 1000, lines["mean"], label=label)
+
+
+def ablation(rows: pd.DataFrame) -> Figure:
+    """Draw the error of the settled price by changed setting, one dot per seed, a market per panel."""
+    figure = Figure((7.5, 5.6), layout="constrained")
+    names = list(dict.fromkeys(rows["setting"]))
+    for axes, (market, group) in zip(figure.subplots(1, 2, sharey=True), rows.groupby("market"), strict=True):
+        for label, color in (("within 0.1 % of profit", "C0"), ("never within 0.1 %", "C3")):
+            dots = group[np.isfinite(group["updates_to_0.1pct"]) == (color == "C0")]
+            places = [names.index(name) for name in dots["setting"]]
+            axes.plot(100 * dots["price_error"].abs(), places, "o", color=color, ms=3, label=label)
+        axes.set(title=market, xlabel="error of the settled price, %", xlim=(0, None))
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.legend(fontsize=7)
+    return figure
+
+
+if __name__ == "__main__":
+    main()
