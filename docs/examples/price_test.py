@@ -1,7 +1,6 @@
 """A price test: plan it, charge its schedule, and read which of two prices is better."""
 
 # %%
-import json
 import shlex
 import subprocess
 import sys
@@ -10,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-from pricerl.simulation.true_demand import expected_units
 
 
 def pricerl(line: str) -> str:
@@ -22,14 +19,39 @@ def pricerl(line: str) -> str:
 
 
 # %% [markdown]
-# A shop, its advice, and the test that pays most. `price_test.csv` is the schedule: blocks of whole weeks, in pairs,
-# whose order a seeded coin decides.
+# A shop whose prices followed its demand: it charged more when it sold more. Such a history hides how buyers react to
+# the price, so the advice is to keep it, and a test is worth its cost.
 
 # %%
-pricerl("simulate --out sales.csv --market linear --units 60 --seed 1 --days 200")
-first_day = date(2025, 1, 1) + timedelta(days=200)
-pricerl(f"advise sales.csv --today {first_day}")
-print(pricerl(f"price-test plan sales --data.path sales.csv --max_days 84 --today {first_day}"))
+generator = np.random.default_rng(4)
+first_day, days = date(2026, 1, 1), 200
+level = np.exp(np.convolve(generator.normal(0.0, 0.25, days + 20), np.full(14, 14**-0.5), "same")[:days])
+
+
+def sell(day: date, price: float, demand: float = 1.0) -> str:
+    """A row of the file: customers buy 25 units at 20.00, and 2.2 % fewer for 1 % more; a unit costs 9.00."""
+    units = generator.poisson(25 * demand * (price / 20) ** -2.2)
+    return f"{day},{price:.2f},,,{(0.85 * price - 9) * units:.2f},{price * units:.2f},\n"
+
+
+price = 20.0
+with Path("sales.csv").open("w") as file:
+    file.write("Report Date,Product Price,Organic Conversion Percentage,Ad Conversion Percentage,")
+    file.write("Total Profit,Total Sales,Predicted Sales\n")
+    for day in range(days):
+        if day % 14 == 0:
+            followed = np.clip(level[day] ** 0.25, 0.85, 1.15) * np.exp(generator.normal(0.0, 0.02))
+            price = round(20 * float(followed), 2)
+        price = 20.0 if day >= days - 21 else price
+        file.write(sell(first_day - timedelta(days=days - day), price, level[day]))
+
+# %% [markdown]
+# The advice, and the test that pays most. `price_test.csv` is the schedule: blocks of whole weeks, in pairs, in an order
+# that a seeded coin decides.
+
+# %%
+print(pricerl(f"advise sales.csv --today {first_day}"))
+print(pricerl(f"price-test plan sales --max_days 182 --today {first_day}"))
 
 # %%
 print(pricerl(f"price-test start sales --today {first_day}"))
@@ -37,18 +59,13 @@ schedule = pd.read_csv("checkpoints/sales/price_test.csv")
 print(schedule.head())
 
 # %% [markdown]
-# Customers buy as the truth says.
+# Charge the schedule, and let customers buy.
 
 # %%
-truth = json.loads(Path("sales.csv.truth.json").read_text())
-generator = np.random.default_rng(2)
 with Path("sales.csv").open("a") as file:
-    for day, price in zip(schedule["date"], schedule["price"], strict=True):
-        weekday = truth["weekday_demand"][date.fromisoformat(day).weekday()]
-        units = generator.poisson(expected_units(truth, price) * weekday)
-        profit = (truth["share_kept"] * price - truth["unit_cost"]) * units - truth["fixed_cost"]
-        file.write(f"{day},{price},,,{profit:.2f},{price * units:.2f},\n")
-today = date.fromisoformat(schedule["date"].iloc[-1]) + timedelta(days=1)
+    for day, charged in zip(schedule["Date"], schedule["Price"], strict=True):
+        file.write(sell(date.fromisoformat(day), charged))
+today = date.fromisoformat(schedule["Date"].iloc[-1]) + timedelta(days=1)
 
 # %% [markdown]
 # The reading: the effect with limits that hold at every look, and whether a difference is proven.
