@@ -106,22 +106,15 @@ def test_header_of_other_files_is_not_recognised() -> None:
     assert recognise(["Date", "Price", "Quantity", "Total"]) is None
 
 
-def preset_table() -> list[str]:
-    """Return the rows of the table of presets in docs/presets.md."""
-    rows = []
-    for preset in own_presets():
-        if preset.grain == "period" or not preset.sums:
-            counts = "refused: " + preset.instead
-        else:
-            named = preset.sums if preset.kind == "sales" else preset.columns | preset.sums
-            counts = "; ".join(f"{name} = `{text}`" for name, text in {**named, **preset.columns}.items())
-        rows.append(f"| `{preset.name}` | {preset.title} | {preset.download} | {counts} | {preset.confirmed} |")
-    return rows
-
-
 def test_documentation_has_every_preset_and_every_field() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    table = [line for line in text.splitlines() if line.startswith(tuple(f"| `{row.name}`" for row in own_presets()))]
-    assert table == preset_table()
-    fields = [name for name in Preset.__struct_fields__ if f"| `{name}` |" not in text]
-    assert fields == []
+    platforms, fields = text.split("## The presets")[1].split("## Your own preset")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in platforms.splitlines() if line[:1] == "|"][2:]
+    listed = {platform: (download, re.findall(r"`([^`]+)`", names)) for platform, download, names in rows}
+    read = [preset for preset in own_presets() if preset.sums and preset.grain != "period"]
+    named = [(platform, name) for platform, (_, names) in listed.items() for name in names]
+    assert sorted(named) == sorted((preset.platform, preset.name) for preset in read)
+    assert all(find_preset(names[0]).download == download for download, names in listed.values())
+    refused = platforms.split("instead:")[1]
+    assert re.findall(r"`([^`]+)`", refused) == [preset.name for preset in own_presets() if preset not in read]
+    assert set(Preset.__struct_fields__) <= set(re.findall(r"`(\w+)`", fields))
