@@ -46,7 +46,7 @@ with Path("sales.csv").open("w") as file:
         file.write(sell(first_day - timedelta(days=days - day), price, level[day]))
 
 # %% [markdown]
-# The advice, and the test that pays most. `price_test.csv` is the schedule: blocks of whole weeks, in pairs, in an order
+# The advice, and the test that pays most. `price_test.csv` is the schedule: blocks of whole weeks in pairs, in an order
 # that a seeded coin decides.
 
 # %%
