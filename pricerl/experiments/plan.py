@@ -33,7 +33,7 @@ from pricerl.guardrails.price_grid import same_price
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY
 
 MOST_DAYS = 28
-"""Days of the longest test: what pays is wide and short, and early (docs/price-tests.md)."""
+"""Days of the longest test by default; ``--max_days`` allows longer ones."""
 MATTERS = 0.001
 """Money that matters, as a share of what keeping the price earns in the time that counts: a test is worth its work if
 its net value is larger."""
