@@ -7,14 +7,9 @@ Run from the repository root, with the extra ``test``::
 
 Every mutant is a copy of the module with one comparison, arithmetic or boolean operator, ``min`` or ``max``, ``not`` or
 number changed. It is imported in a child process instead of the module, and the guardrails' tests run until one fails.
-<<<<<<< HEAD
-Surviving mutants are printed with their line. Each is a gap in the tests or an equivalent mutant. Linux and macOS only:
-child processes are forked to avoid repeated imports.
-=======
 Surviving mutants are printed with their line. Each is a gap in the tests or an equivalent mutant: one that differs only
 within a rounding slack, beyond the numbers that single precision holds, or for an object that nothing assigns to.
 Linux and macOS only: child processes are forked to avoid repeated imports.
->>>>>>> 3eb3192a (Shorten the page on guardrails, and name the kinds of equivalent mutants in the benchmark)
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def gains_over(
 
     Both prices count at the level of demand of the day: the units sold over those expected at the price charged, in the
     mean of the posterior draws. The buyers' memory of earlier prices is left out, which estimates simulated gains
-    better (docs/decisions.md). Costs count as estimated even if they are unknown.
+    better, as the fitted response contains part of it. Costs count as estimated even if they are unknown.
     """
     price = history.price[day]
     stays = np.array([kept])

@@ -1,4 +1,4 @@
-"""The command watch, its alerts, and the examples of docs/watch.md."""
+"""The command watch, its alerts, and the schedules of docs/log.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pricerl.cli.main import COMMANDS
 from pricerl.operations.watching.alerts import ADDRESSES, ALERT_FILE, Alert, Message, read_alerts, send_alerts
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "watch.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "log.md"
 SCHEMA_FILE = Path(__file__).parents[2] / "pricerl/operations/watching/monitor.schema.json"
 NOW = datetime(2026, 1, 5, 6, 0, tzinfo=timezone.utc)
 SECRET = "hunter2secret"

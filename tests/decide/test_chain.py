@@ -16,7 +16,7 @@ from pricerl.arrays import FloatArray
 from pricerl.decide import chain
 from pricerl.decide.case import Case, Course, Proposed
 from pricerl.decide.chain import decide_price
-from pricerl.decide.decision import ANSWERS, TOO_FAR, DecisionConfig
+from pricerl.decide.decision import ANSWERS, TOO_FAR, DecisionConfig, Grade, Source
 from pricerl.decide.price_path import approach_path
 from pricerl.decide.standing import Account, Order, Standing
 from pricerl.env.config import EnvConfig
@@ -32,6 +32,7 @@ PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 LOW = np.repeat([9.0, 10.0, 9.0, 10.0], 15)
 """Prices none of which is above the current one, so that no rise earns grade B."""
 HORIZON = 14
+PAGE = (Path(__file__).parents[2] / "docs" / "page.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -67,9 +68,15 @@ def test_the_documented_order_is_the_order_of_the_list_and_the_gate_is_last() ->
         *("follow_measured_pair", "aim_for_quarter", "weigh_evidence", "publish", "vary_at_random"),
         *("stop_model", "obey_order", "keep_relations", "pass_gate_last"),
     ]
-    text = (Path(__file__).parents[2] / "docs" / "decisions.md").read_text(encoding="utf-8")
-    documented = [text.index(f"`{name}`") for name in names]
+    documented = [PAGE.index(f"`{name}`") for name in names]
     assert documented == sorted(documented)
+
+
+def test_the_page_explains_every_grade_and_every_source() -> None:
+    cells = [line.split(" | ")[0].strip("| ") for line in PAGE.splitlines() if line.startswith("| ")]
+    assert [cell for cell in cells if cell in Grade.__args__] == list(Grade.__args__)
+    named = [name.strip("`") for cell in cells if cell.startswith("`") for name in cell.split(", ")]
+    assert sorted(named) == sorted(Source.__args__)
 
 
 def test_a_case_values_a_path_once(build: Callable[..., Product]) -> None:
