@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -181,8 +182,10 @@ def simulate(words: Sequence[str]) -> int:
     add_settings(parser, SellerConfig)
     options = parser.parse_args(words)
     out = Path(options.out)
-    write_seller(config_of(options, SellerConfig), out)
-    write_lines([f"{out}", f"{out}.truth.json"])
+    seller = config_of(options, SellerConfig)
+    write_seller(seller, out)
+    advise = shlex.join(["pricerl", "advise", f"{out}", "--today", f"{seller.dates[-1] + 1}"])
+    write_lines([f"{out}", f"{out}.truth.json", f"For advice on the day after its last: {advise}"])
     return EXIT_OK
 
 

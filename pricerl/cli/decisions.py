@@ -10,7 +10,7 @@ from pricerl.advice.exports import PRICES
 from pricerl.advice.import_forms import own_forms
 from pricerl.cli.usage import Parser, add_author_options, with_first
 from pricerl.errors import EXIT_OK, UsageError
-from pricerl.formatting import Formatter
+from pricerl.formatting import Formatter, plural
 from pricerl.market.row_table import COSTS_FILE
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.decision_log import LOG_FILE
@@ -192,7 +192,9 @@ def prices(words: Sequence[str]) -> int:
         form = forms[options.form]
         for name, text in shop.import_files(form, options.fill).items():
             write_text(Path(options.out) / name, text)
-        write_lines([f"{Path(options.out) / form.file}: today's prices; upload: {form.upload}"])
+        later = sum(row.date > shop.today.isoformat() for row in box.rows)
+        held = f"{plural(len(box.rows) - later, 'price')} of today, without {later} of later days"
+        write_lines([f"{Path(options.out) / form.file}: {held}; upload: {form.upload}"])
         write_lines([f"{Path(options.out) / form.undo}: the prices until now, which undo them"])
     return EXIT_OK
 

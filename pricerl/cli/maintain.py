@@ -91,7 +91,8 @@ def watch(words: Sequence[str]) -> int:
         write_json(msgspec.to_builtins(monitor))
     else:
         again = shlex.join(["pricerl", "predict", *given])
-        write_lines(monitor_lines(monitor, folder.path / MONITOR_FILE, sent, again))
+        written = f"  alerts: {len(sent)} written to {folder.path / alerts.ALERT_FILE} (addresses: {len(channels)})"
+        write_lines([*monitor_lines(monitor, folder.path / MONITOR_FILE, again), *([written] if sent else [])])
     return EXIT_CODES[monitor.severity]
 
 
@@ -113,7 +114,7 @@ def _deliver(folder: Path, monitor: Monitor, channels: Sequence[Channel], option
     return sent
 
 
-def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert], again: str) -> list[str]:
+def monitor_lines(monitor: Monitor, path: Path, again: str) -> list[str]:
     """Return the most severe finding with what to do, such as to advise ``again``, and the table of all."""
     several = len(monitor.products) > 1
     new = max((product.new_days for product in monitor.products), default=0)
@@ -125,8 +126,7 @@ def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert], again: st
         lead += [f"  {again}"] if item.kind == "drift" and item.step else []
     cells = [(item.severity, item.kind, text) for item, text in listed]
     more = [f"  … and {len(cells) - MOST_FINDINGS} more in {path}"] if len(cells) > MOST_FINDINGS else []
-    sendings = [f"  alerts: {len(sent)} sent"] if sent else []
-    return [*lead, head, *table(cells[:MOST_FINDINGS], numbers=False), *more, *sendings]
+    return [*lead, head, *table(cells[:MOST_FINDINGS], numbers=False), *more]
 
 
 def _wandb_channel(monitor: Monitor) -> Channel:

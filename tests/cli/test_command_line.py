@@ -177,6 +177,7 @@ def test_check_prints_what_the_file_holds_on_stdout_alone(tmp_path: Path) -> Non
 def test_simulate_writes_a_file_that_check_accepts_and_its_truth(tmp_path: Path) -> None:
     result = run(tmp_path, "simulate", "--out", "made/shop.csv", "--days", "60", "--seed", "3")
     assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[2].endswith("pricerl advise made/shop.csv --today 2025-03-02")
     truth = json.loads((tmp_path / "made" / "shop.csv.truth.json").read_text())
     assert truth
     assert run(tmp_path, "check", "made/shop.csv").code == 0

@@ -241,6 +241,7 @@ def test_prices_are_printed_and_written_in_the_form_of_a_platform_with_their_und
     assert not (shop / "woocommerce.csv").exists()
     written = run(shop, "prices", *RUN, "--as", "woocommerce", "--out", "new/folder")
     assert written.code == 0 and "new/folder/woocommerce.undo.csv: the prices until now" in written.out
+    assert "new/folder/woocommerce.csv: 1 price of today, without 0 of later days; upload: " in written.out
     assert (shop / "new/folder/woocommerce.csv").read_bytes() == b"SKU,Regular price\r\nseller,12.50\r\n"
     undo = (shop / "new/folder/woocommerce.undo.csv").read_text(encoding="utf-8")
     assert undo.split() == ["SKU,Regular", "price", f"seller,{advice['current_price']:.2f}"]

@@ -75,6 +75,7 @@ def test_a_stable_shop_is_fine_and_a_lasting_drop_is_an_alarm_once(shop: Path) -
         "  pricerl predict --run_name=seller --data.path=fresh.csv"
     )
     assert findings(shop)["drift"] == "alarm"
+    assert result.out.splitlines()[-1].endswith(f"written to checkpoints/seller/{ALERT_FILE} (addresses: 0)")
     sent = read_alerts(shop / "checkpoints/seller" / ALERT_FILE)
     assert ("drift", "alarm") in [(line["kind"], line["severity"]) for line in sent]
     assert run(shop, *words).code == 7
