@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from generate import PAGES as GENERATED
+from generate import REFERENCE
 from own_package import PARTS
 
+from pricerl import errors
 from pricerl.advice.files import COLUMNS
-from pricerl.cli.main import COMMANDS, HELP
+from pricerl.cli.main import COMMANDS, SIGNALS
+from pricerl.cli.usage import find_groups
 from pricerl.data.features import FEATURES
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
-from pricerl.decide.decision import Grade
 from pricerl.evaluation.backtest import HorizonScore
 from pricerl.evaluation.scores import EpisodeScores, PathScores, ReturnScores
 from pricerl.market.reward import PRESETS
@@ -24,7 +28,8 @@ from pricerl.training.pricing_data import PricingDataModule
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pricerl"
-DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for place in (ROOT, ROOT / "docs") for path in place.glob("*.md"))
+WRITTEN = [*ROOT.glob("*.md"), *(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != REFERENCE)]
+DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in WRITTEN)
 
 MAIN_JOB = "pip install -e . && python main.py fit --config configs/quickstart.yaml"
 TESTS = 'pip install -e ".[test]" && python -m pytest -n 2'
@@ -61,7 +66,15 @@ def files_named(text: str) -> set[str]:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     commands = re.findall(r"(?:configs|benchmarks|tests|docs)/[\w./-]*\w", text)
     written = {*WRITTEN_BY_A_RUN, "report.html"}
-    return {name for name in (*paths, *links, *commands) if name not in written and "checkpoints/" not in name}
+    made = ("checkpoints/", f"{REFERENCE}/")
+    return {name for name in (*paths, *links, *commands) if name not in written and not any(x in name for x in made)}
+
+
+def content_of(path: Path) -> str | None:
+    """Text of a document, also of one that the build generates; empty for other files, None for those that lack."""
+    if path.parent.name == REFERENCE and path.stem in GENERATED:
+        return GENERATED[path.stem]()
+    return None if not path.exists() else path.read_text(encoding="utf-8") if path.suffix == ".md" else ""
 
 
 def broken_links(path: Path, text: str) -> list[str]:
@@ -69,12 +82,10 @@ def broken_links(path: Path, text: str) -> list[str]:
     broken = []
     for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)):
         name, _, anchor = link.partition("#")
-        target = path.parent / name
-        if "://" in link or (target.exists() and not anchor):
-            continue
-        content = text if not name else target.read_text(encoding="utf-8") if target.exists() else ""
-        headings = re.findall(r"^#+ (.*)$", content, re.MULTILINE)
-        if anchor not in [re.sub(r"[^\w\s-]", "", head).strip().lower().replace(" ", "-") for head in headings]:
+        content = text if not name or "://" in link else content_of(path.parent / name)
+        headings = re.findall(r"^#+ (.*)$", content or "", re.MULTILINE)
+        slugs = [re.sub(r"[^\w\s-]", "", head).strip().lower().replace(" ", "-") for head in headings]
+        if content is None or ("://" not in link and anchor and anchor not in slugs):
             broken.append(link)
     return broken
 
@@ -102,32 +113,42 @@ def test_the_readme_holds_the_two_commands_as_written_and_no_other_that_installs
     assert [line for line in bash_lines(read("README.md")) if "install" in line] == [MAIN_JOB, TESTS]
 
 
-def test_the_page_on_usage_names_every_command_and_no_unknown_one() -> None:
-    assert set(re.findall(r"python main\.py ([a-z][\w-]*)", read("docs/usage.md"))) == set(COMMANDS)
-    assert set(re.findall(r"python main\.py ([a-z][\w-]*)", read("README.md"))) <= set(COMMANDS)
+def test_the_generated_page_of_commands_has_every_command_with_all_of_its_options() -> None:
+    page = GENERATED["commands"]()
+    heads = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert {head.split()[0] for head in heads[1:]} == set(COMMANDS)
+    named = re.findall(r"(?:python main\.py|pricerl) ([a-z][\w-]*)", "\n".join(bash_lines(read("README.md"))))
+    assert {*named} <= {*COMMANDS}
+    part = page.partition("## override\n")[2].partition("\n## ")[0]
+    options = {"run_name", "ckpt_path", "today", "product", "reason", "by", "until", "price", "tolerance", "force"}
+    assert {row[0].strip("`-") for row in table_rows(part)[1:]} == options
 
 
-def test_the_page_on_usage_lists_the_columns_of_the_advice() -> None:
-    (line,) = [line for line in read("docs/usage.md").splitlines() if line.startswith("Product, Date,")]
-    assert line.split(", ") == COLUMNS.split(",")
+def test_the_generated_page_of_commands_explains_every_exit_code() -> None:
+    codes = {str(value) for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    codes |= {str(128 + number) for number in SIGNALS}
+    assert {row[0] for row in table_rows(GENERATED["commands"]()) if row[0].isdigit()} == codes
 
 
-def test_the_page_on_usage_explains_every_grade_and_preset() -> None:
-    text = read("docs/usage.md")
-    first_cells = [row[0] for row in table_rows(text)]
-    assert [cell for cell in first_cells if cell in Grade.__args__] == list(Grade.__args__)
-    assert all(f"`{preset}`" in text for preset in PRESETS)
+def test_the_generated_page_of_configurations_has_every_shipped_file_and_setting() -> None:
+    page = GENERATED["configuration"]()
+    files = {path.relative_to(ROOT / "configs").as_posix() for path in (ROOT / "configs").rglob("*.yaml")}
+    assert {*re.findall(r"^### (.*)$", page, re.MULTILINE)} == files
+    assert {*re.findall(r"^\| \[`configs/(.*?)`\]\(", page, re.MULTILINE)} == files
+    assert all(f"`{preset}`" in page for preset in PRESETS)
+    settings = {name for group in find_groups().values() for name in group["settings"]}
+    assert {row[0].strip("`") for row in table_rows(page) if row[0].startswith("`")} == settings
 
 
-def test_the_page_on_usage_explains_every_exit_code_of_the_help() -> None:
-    codes = re.findall(r"(\d+) [a-z]", HELP.partition("exit codes:")[2])
-    listed = [row[0] for row in table_rows(read("docs/usage.md")) if row[0].isdigit()]
-    assert listed == codes
-
-
-def test_the_page_on_usage_lists_every_shipped_configuration() -> None:
-    listed = {row[0].strip("`") for row in table_rows(read("docs/usage.md")) if row[0].startswith("`configs/")}
-    assert listed == {str(path.relative_to(ROOT)) for path in (ROOT / "configs").rglob("*.yaml")}
+def test_the_generated_pages_of_schemas_have_every_column_and_key() -> None:
+    page = GENERATED["schemas"]() + GENERATED["log-schema"]()
+    assert ", ".join(f"`{column}`" for column in COLUMNS.split(",")) in page
+    keys = {row[0].strip("`") for row in table_rows(page) if row[0].startswith("`")}
+    found = set[str]()
+    for place in ("advice/advice.schema.json", "operations/log/decisions.schema.json"):
+        text = (PACKAGE / place).read_text(encoding="utf-8")
+        json.loads(text, object_hook=lambda part: found.update(part.get("properties", ())) or part)
+    assert len(found) > 100 and not found - keys
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
