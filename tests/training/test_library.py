@@ -146,6 +146,15 @@ def test_the_notebook_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert any(row["lr-Adam"] for row in rows(tmp_path / "logs"))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_td3_swings_the_pendulum_up() -> None:
+    torch.manual_seed(0)
+    script = Path(__file__).parents[2] / "docs" / "examples" / "td3.py"
+    trainer = runpy.run_path(str(script), run_name="__main__")["trainer"]
+    assert trainer.callback_metrics["eval/episode_return"] > -400  # random actions: about -1,200
+
+
 @pytest.mark.parametrize("name", ["gym", "pricing"])
 @pytest.mark.filterwarnings("ignore")
 def test_a_checkpoint_of_a_plain_trainer_is_loaded_and_used_by_commands(name: str, tmp_path: Path) -> None:
