@@ -1,0 +1,223 @@
+"""The site builds without a warning, its commands parse, its blocks run as written, and it stays short."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from itertools import dropwhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import run, write_lines
+
+from pricerl.cli import parse, usage
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix() for path in DOCS.rglob("*.md") if not path.is_relative_to(DOCS / "reference")
+)
+"""Pages written by hand."""
+
+TODAY = "2026-01-08"
+"""The day after the last of ``fresh.csv``, which the folder's commands take as today."""
+
+STAND_IN = f"""import sys
+from datetime import date
+
+from pricerl.cli.main import main
+from pricerl.operations import shop
+
+shop.system_day = lambda: date.fromisoformat("{TODAY}")
+if __name__ == "__main__":
+    code = main()
+    sys.exit(0 if code in (4, 6, 7) else code)
+"""
+"""``main.py`` on a fixed day, so that the days that a page names stay in the future; findings are not failures."""
+
+RUNNER = r"""import re, subprocess, sys
+names = {"__name__": "__main__"}
+for kind, block in re.findall(r"^```(bash|python)\n(.*?)^```", sys.stdin.read(), re.M | re.S):
+    print(block, flush=True)
+    if kind == "python":
+        exec(compile(block, "page", "exec"), names)
+    else:
+        subprocess.run(["bash", "-euo", "pipefail", "-c", block], check=True)
+"""
+"""Runs the blocks of a page in order; those in Python share their names."""
+
+
+def blocks(text: str, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[list[str]]:
+    """Words of each call of the command line in the bash and console blocks of a page, without the command's name."""
+    text = text.replace("\\\n", " ")
+    prompts = [line[2:] for block in blocks(text, "console") for line in block.splitlines() if line.startswith("$ ")]
+    found = []
+    for line in [*prompts, *(line for block in blocks(text, "bash") for line in block.splitlines())]:
+        if not re.search(r"pricerl|main\.py", line):
+            continue
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        parts: list[list[str]] = [[]]
+        for word in lexer:
+            if re.fullmatch("[;&|<>]+", word):
+                parts.append([])
+            else:
+                parts[-1].append(word)
+        for part in parts:
+            words = list(dropwhile(lambda word: re.match(r"\w+=", word), part))
+            for name in (["pricerl"], ["python", "main.py"], ["python", "-m", "pricerl"]):
+                if words[: len(name)] == name:
+                    found.append(words[len(name) :])
+    return found
+
+
+def parsed(parser: Any, words: Any = None, namespace: Any = None) -> None:
+    """Parse a command and end it, instead of going on."""
+    options, rest = argparse.ArgumentParser.parse_known_args(parser, words, namespace)
+    if rest and "files" not in options:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    raise SystemExit
+
+
+def parsed_in_part(parser: Any, words: Any = None, namespace: Any = None) -> Any:
+    """Parse the options of a command that hands the others to ``predict``, and end it."""
+    options, rest = argparse.ArgumentParser.parse_known_args(parser, words, namespace)
+    if parser.prog == "pricerl":  # looks for files only
+        return options, rest
+    usage.answer_early("predict", rest)
+    raise SystemExit
+
+
+def parsed_run(cli: Any, words: list[str], real: Any = parse.PricingCLI._parse) -> None:
+    real(cli, words)
+    raise SystemExit
+
+
+def files(folder: Path, days: int) -> None:
+    """Write the files that the commands of the pages name."""
+    for name, more in {"sales": (), "fresh": ("--days", str(days + 7)), "catalogue": ("--products", "3")}.items():
+        assert run(folder, "simulate", "--out", f"{name}.csv", "--days", str(days), *more).code == 0
+    lines = {name: (folder / f"{name}.csv").read_text(encoding="utf-8").splitlines() for name in ("sales", "fresh")}
+    write_lines(folder / "fresh.csv", [*lines["sales"], *lines["fresh"][-7:]])
+    write_lines(folder / "costs.csv", ["Product,Unit Cost", "sales,20.00"])
+    write_lines(folder / "stock.csv", ["Product,In Stock,Lead Time", "sales,900,14 days"])
+    orders = [line.split(",") for line in lines["sales"][1:]]
+    rows = [
+        f"{day},{at},Mug,{float(total) / float(price):.0f},{price}"
+        for at, (day, price, *_, total, _) in enumerate(orders)
+    ]
+    write_lines(folder / "orders.csv", ["Order Date,Order,Product,Quantity,Unit Price", *rows])
+    write_lines(folder / "main.py", [STAND_IN])
+    for name in ("configs", "docs"):
+        (folder / name).symlink_to(ROOT / name)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that commands name and the parser reads."""
+    folder = tmp_path_factory.mktemp("desk")
+    files(folder, days=60)
+    assert run(folder, "init").code == 0  # guardrails.yaml
+    return folder
+
+
+@pytest.fixture
+def only_parses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands end once their words are parsed."""
+    for name in ("parse_args", "parse_intermixed_args"):
+        monkeypatch.setattr(usage.Parser, name, parsed)
+    for name in ("parse_known_args", "parse_known_intermixed_args"):
+        monkeypatch.setattr(usage.Parser, name, parsed_in_part)
+    monkeypatch.setattr(parse.PricingCLI, "_parse", parsed_run)
+    monkeypatch.setattr(parse.PricingCLI, "_with_stored", lambda cli, words: words)
+
+
+@pytest.mark.usefixtures("only_parses")
+@pytest.mark.parametrize("page", [*PAGES, "README.md"])
+def test_every_command_of_a_page_parses(page: str, desk: Path) -> None:
+    for words in commands((ROOT / page).read_text(encoding="utf-8")):
+        own = "--allow" in words  # the settings of a package of one's own are known to it alone
+        result = run(desk, *words, *(["--help"] if own else []))
+        assert result.code == 0, f"{' '.join(words)}: {result.err}"
+
+
+@pytest.mark.usefixtures("only_parses")
+def test_a_command_that_does_not_parse_is_found(desk: Path) -> None:
+    text = (
+        "```bash\nX=1 pricerl fit --horizons 3 > out && pricerl watch --dat x\n```\n```console\n$ pricerl pause\n```\n"
+    )
+    assert commands(text) == [["pause"], ["fit", "--horizons", "3"], ["watch", "--dat", "x"]]
+    assert [run(desk, *words).code for words in commands(text)] == [2, 2, 2]
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences and items of the prose of a page: no code blocks, tables, headings, comments and targets."""
+    text = re.sub(r"^ *```.*?^ *```|<!--.*?-->", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^([#|!]|\(\S+\)=).*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"`+[^`]+`+", "code", re.sub(r"\]\([^)]*\)", "]", text))
+    paragraphs = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.)\s)", text)
+    parts = [part for paragraph in paragraphs for part in re.split(r"(?<=[.!?])[*_]*\s+", paragraph)]
+    return [part for part in parts if re.search(r"\w", part)]
+
+
+def words_in(text: str) -> int:
+    return len(re.findall(r"\S*\w\S*", text))
+
+
+def test_the_counter_of_sentences_leaves_out_tables_code_and_headings() -> None:
+    text = "# A head\n\nOne `a b` here. [Two](x.md#y) words!\n\n| a | b |\n\n```bash\nls\n```\n"
+    text += "- an item\n- **Bold.** Two\n  lines.\n"
+    assert [words_in(sentence) for sentence in sentences(text)] == [3, 2, 2, 1, 2]
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx")
+    assert find_spec("myst_parser") and find_spec("furo"), "install the extra docs as a whole"
+    build = [sys.executable, "-m", "sphinx", "-n", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path]
+    done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder as the pages describe it, with the first advice, and the environment of its commands."""
+    folder = tmp_path_factory.mktemp("shop")
+    files(folder, days=365)
+    (tools := folder / "tools").mkdir()
+    (tools / "pricerl").write_text(f'#!/bin/sh\nexec "{sys.executable}" main.py "$@"\n', encoding="utf-8")
+    (tools / "python").symlink_to(sys.executable)
+    (tools / "pricerl").chmod(0o755)
+    path = os.pathsep.join([str(tools), os.environ["PATH"]])
+    places = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
+    assert _run(["pricerl", "advise", "sales.csv"], folder, environment)[0] == 0
+    return folder, environment
+
+
+def _run(words: list[str], folder: Path, environment: dict[str, str], text: str = "") -> tuple[int, str]:
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 1800}
+    done = subprocess.run(words, cwd=folder, env=environment, input=text, check=False, **options)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_the_blocks_of_a_page_run_as_written(page: str, shop: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if not blocks(text, "bash") and not blocks(text, "python"):
+        pytest.skip("no block runs")
+    shutil.copytree(shop[0], folder := tmp_path / "shop", symlinks=True)
+    code, output = _run([sys.executable, "-c", RUNNER], folder, shop[1], text)
+    assert code == 0, output[-4000:]
