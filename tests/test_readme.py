@@ -20,6 +20,7 @@ from pricerl.cli.main import COMMANDS, SIGNALS
 from pricerl.cli.usage import find_groups
 from pricerl.data.features import FEATURES
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
+from pricerl.decide.decision import Grade
 from pricerl.evaluation.backtest import HorizonScore
 from pricerl.evaluation.scores import EpisodeScores, PathScores, ReturnScores
 from pricerl.market.reward import PRESETS
@@ -138,6 +139,11 @@ def test_the_generated_page_of_configurations_has_every_shipped_file_and_setting
     assert all(f"`{preset}`" in page for preset in PRESETS)
     settings = {name for group in find_groups().values() for name in group["settings"]}
     assert {row[0].strip("`") for row in table_rows(page) if row[0].startswith("`")} == settings
+
+
+def test_the_page_on_the_page_explains_every_grade() -> None:
+    first_cells = [row[0] for row in table_rows(read("docs/page.md"))]
+    assert [cell for cell in first_cells if cell in Grade.__args__] == list(Grade.__args__)
 
 
 def test_the_generated_pages_of_schemas_have_every_column_and_key() -> None:

@@ -26,6 +26,9 @@ PAGES = sorted(
 )
 """Pages written by hand."""
 
+MOST_WORDS = 25_000
+MOST_WORDS_PER_SENTENCE = 18
+
 TODAY = "2026-01-08"
 """The day after the last of ``fresh.csv``, which the folder's commands take as today."""
 
@@ -179,6 +182,15 @@ def test_the_counter_of_sentences_leaves_out_tables_code_and_headings() -> None:
     text = "# A head\n\nOne `a b` here. [Two](x.md#y) words!\n\n| a | b |\n\n```bash\nls\n```\n"
     text += "- an item\n- **Bold.** Two\n  lines.\n"
     assert [words_in(sentence) for sentence in sentences(text)] == [3, 2, 2, 1, 2]
+
+
+def test_the_pages_hold_no_more_words_than_a_reader_can_take() -> None:
+    assert sum(len((ROOT / page).read_text(encoding="utf-8").split()) for page in PAGES) <= MOST_WORDS
+
+
+def test_sentences_are_short() -> None:
+    found = [sentence for page in PAGES for sentence in sentences((ROOT / page).read_text(encoding="utf-8"))]
+    assert sum(map(words_in, found)) / len(found) <= MOST_WORDS_PER_SENTENCE
 
 
 @pytest.mark.slow
