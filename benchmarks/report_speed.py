@@ -106,7 +106,7 @@ def _details(rng: random.Random, now: float, new: float, units: float) -> Detail
         total=OWN_DAYS,
     )
     return Details(
-        curves=PriceCurves(tuple(prices), curve, curve),
+        curves=PriceCurves(tuple(prices), curve, curve, curve),
         own_days=own,
         bounds=LimitsInForce(0.8 * now, "floor", 1.2 * now, "ceiling", "", (), 0.05, 0.05, 0.1, 3, False),
         beyond="above",

@@ -26,7 +26,7 @@ from pricerl.advice.result import (
 )
 from pricerl.advice.sentences.verdict import explain
 from pricerl.advice.stop_rule import find_stop_rule
-from pricerl.advice.what_if import relation_objections
+from pricerl.advice.what_if import relation_objections, short
 from pricerl.arrays import FloatArray, Interval, interval_of, intervals_of
 from pricerl.data.days import steps_in
 from pricerl.decide.case import Case, Course
@@ -53,6 +53,7 @@ from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import from_steps, in_steps
 from pricerl.guardrails.today import DIGITS
+from pricerl.market.cost import Measure
 from pricerl.market.stock_rows import COSTLESS
 
 MAX_HORIZON = 365
@@ -151,7 +152,7 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
     )
     planned = plan_price_test(product, current=current, config=case.config) if model.decision.unsure else None
     test = None if planned is None else planned.test
-    details = gather_details(product, model.path.price.cpu().double().numpy(), test)
+    details = gather_details(product, model.path.price.cpu().double().numpy(), test, current)
     return replace(advice, reason=explain(advice.to_dict(), case.formatter), details=details)
 
 
@@ -267,8 +268,13 @@ def _walking_notes(product: Product, prices: Sequence[float], formatter: Formatt
     return ["" if arrived else note for arrived in inside]
 
 
-def gather_details(product: Product, path: FloatArray, price_test: PriceTest | None = None) -> Details:
-    """Return the data of one product, whose recommended prices are ``path (H,)``, money."""
+def gather_details(
+    product: Product,
+    path: FloatArray,
+    price_test: PriceTest | None = None,
+    current: Mapping[str, float] | None = None,
+) -> Details:
+    """Return the data of one product, whose recommended prices are ``path (H,)``, money; ``current`` as in `ask`."""
     history = product.history
     tried = history.tried_prices
     shown = np.concatenate([tried, [product.current_price], path])
@@ -287,16 +293,16 @@ def gather_details(product: Product, path: FloatArray, price_test: PriceTest | N
         curves=curves,
         own_days=OwnDays(
             date=tuple(str(day) for day in history.dates[latest].astype("datetime64[D]")),
-            price=tuple(map(_short, history.price[latest].tolist())),
-            units=tuple(map(_short, history.units[latest].tolist())),
-            profit=tuple(_short(history.profit[day]) if history.profit_known[day] else None for day in latest),
+            price=tuple(map(short, history.price[latest].tolist())),
+            units=tuple(map(short, history.units[latest].tolist())),
+            profit=tuple(short(history.profit[day]) if history.profit_known[day] else None for day in latest),
             total=len(recorded),
             level=tuple(float(f"{value:.3g}") for value in level),
         ),
         bounds=product.today.describe(),
-        beyond=find_beyond(curves, *tried),
+        beyond=find_beyond(curves, product.market.measure, *tried),
         price_test=price_test,
-        objections=_find_objections(product, prices),
+        objections=_find_objections(product, prices, {**product.market.preprocessor.current_prices, **(current or {})}),
     )
 
 
@@ -305,16 +311,16 @@ def curve_prices(lowest: float, highest: float, price_step: float) -> FloatArray
     smooth = np.linspace(lowest, highest, 41)
     steps = [from_steps(float(round(in_steps(price, price_step))), price_step) for price in smooth.tolist()]
     whole = np.unique(np.round(steps, DIGITS))
-    return whole if len(whole) == len(smooth) and whole[0] > 0 else smooth
+    return whole if len(whole) == len(smooth) and whole[0] > 0 else np.round(smooth, DIGITS)
 
 
-def _find_objections(product: Product, prices: FloatArray) -> tuple[Objection, ...]:
-    """Return every objection to ascending prices ``(G,)``, money, once for each run of them."""
+def _find_objections(product: Product, prices: FloatArray, current: Mapping[str, float]) -> tuple[Objection, ...]:
+    """Return every objection to ascending prices ``(G,)``, money, once per run of them; ``current`` as in `ask`."""
     found: list[Objection] = []
     running: dict[str, int] = {}
     for price in np.round(prices, DIGITS).tolist():
         before, running = running, {}
-        for why in (*objections_to(price, product), *relation_objections(price, product)):
+        for why in (*objections_to(price, product), *relation_objections(price, product, current)):
             running[why] = before.get(why, len(found))
             if why not in before:
                 found.append(Objection(why, price, price))
@@ -333,7 +339,7 @@ def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurv
         price=tuple(round(float(price), DIGITS) for price in prices),
         units=units,
         profit=profit if keep.costs_known else None,
-        sales=sales if product.market.measure == "sales" else None,
+        sales=sales,
         gain={**gains, "profit": gains["profit"] if keep.costs_known else None},
         better=tuple(value.beats(keep) for value in values) if keep.costs_known or keep.measure == "sales" else None,
     )
@@ -341,21 +347,16 @@ def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurv
 
 def _along(draws: Sequence[FloatArray]) -> tuple[Interval, ...]:
     """Return mean and 90 % limits of draws ``(K,)`` at each price."""
-    return tuple(Interval(*map(_short, ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
+    return tuple(Interval(*map(short, ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
 
 
-def find_beyond(curves: PriceCurves, tried_low: float, tried_high: float) -> str:
-    """Return the edge of the tried prices beyond which the mean gain still rises; empty if it peaks inside."""
-    earned = curves.profit if curves.sales is None else curves.sales
+def find_beyond(curves: PriceCurves, measure: Measure, tried_low: float, tried_high: float) -> str:
+    """Return the edge of the tried prices beyond which the measure's mean still rises; empty if it peaks inside."""
+    earned = getattr(curves, measure)
     if earned is None:
         return ""
     best = curves.price[int(np.argmax([mean for mean, *_ in earned]))]
     return "above" if best >= tried_high else "below" if best <= tried_low else ""
-
-
-def _short(value: float) -> float:
-    """Round to 6 significant digits, and not beyond cents: enough for a chart, and for the figures of ``what-if``."""
-    return round(value, 2) if abs(value) >= 1e4 else float(f"{value:.6g}")
 
 
 def money(value: float) -> float:

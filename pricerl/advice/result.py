@@ -159,7 +159,7 @@ class PriceCurves:
     profit: tuple[Interval, ...] | None
     """None where costs are unknown."""
     sales: tuple[Interval, ...] | None = None
-    """Money; None unless revenue is the objective."""
+    """Money; None in an older advice."""
     gain: Mapping[str, tuple[Interval, ...] | None] = field(default_factory=dict)
     """Units, sales and profit minus those of keeping the current price, paired over the posterior draws."""
     better: tuple[Share, ...] | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pricerl.arrays import Interval, interval_of
+from pricerl.arrays import Interval, interval_of, to_plain
 from pricerl.data.days import WEEK, steps_in
 from pricerl.decide.final_check import nearest_allowed, objections_to
 from pricerl.env.product import Product
@@ -12,7 +14,22 @@ from pricerl.evaluation.stock.half_year import StockOutlook, plan_half_years
 from pricerl.evaluation.valuation import expect_path, value_paths
 from pricerl.formatting import Formatter, counted, plural, unit_digits
 from pricerl.guardrails.relations import broken_by, span_between
+from pricerl.market.market import Market
 from pricerl.terminal import table
+
+if TYPE_CHECKING:
+    from pricerl.training.run import Run  # imports Lightning
+
+COSTS_UNKNOWN = "unknown without costs"
+
+
+class Effect(NamedTuple):
+    """Units, money or percent per day at two prices, with 90 % limits, rounded as in ``advice.json``."""
+
+    asked: Interval
+    kept: Interval
+    gain: Interval
+    """Their difference in the same draws."""
 
 
 class Answer(NamedTuple):
@@ -23,8 +40,8 @@ class Answer(NamedTuple):
     """Money."""
     days: int
     """Days, or weeks for weekly rows, over which the values are means."""
-    measures: dict[str, tuple[Interval, Interval, Interval]]
-    """Units, sales, profit and conversions per day, if known: asked, kept, and their difference in the same draws."""
+    measures: dict[str, Effect]
+    """Units, sales, profit and conversions per day, if known."""
     probability_better: float | None
     """Share of the posterior draws in which the price earns more; None if costs are unknown."""
     objections: tuple[str, ...]
@@ -33,10 +50,43 @@ class Answer(NamedTuple):
     """Nearest price that all guardrails and relations to other products allow on the next day, money."""
     outlooks: tuple[StockOutlook, ...]
     """Outlook of the stock at the price and at the current one; empty where no stock is known."""
+    unit_cost: float | None = None
+    """Cost of a unit that was assumed, money; None for the costs of the advice."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values; an unknown one is None or left out, and ``unknown`` says why."""
+        product = self.product
+        values = {name: value for name, value in self._asdict().items() if name != "product"}
+        named = {"product": product.name, "current_price": product.current_price, "num_draws": product.market.num_draws}
+        unknown = COSTS_UNKNOWN if self.probability_better is None else ""
+        return {**named, **to_plain(values), "unknown": unknown}
 
 
-def ask(product: Product, price: float, horizon: int) -> Answer:
-    """Compare charging a price, money, over the forecast horizon, days, with keeping the current price."""
+@dataclass(frozen=True)
+class Questions:
+    """Questions about prices to the market of a run, each of whose products is fitted once."""
+
+    run: Run
+    horizons: Mapping[str, int]
+    """Days of the forecast horizon by product; that of the run for others."""
+    fitted: dict[str, Market] = field(default_factory=dict)
+
+    def ask(self, name: str, price: float, unit_cost: float | None = None) -> Answer:
+        """Compare a price of a product with its current one, at another cost of a unit if one is given, money."""
+        data = self.run.pricing
+        if name not in self.fitted:
+            self.fitted[name] = data.fit(data.preprocessor.select([data.preprocessor.names.index(name)]))
+        market = self.fitted[name] if unit_cost is None else self.fitted[name].at_unit_cost(unit_cost)
+        product = Product(data.build_dynamics(market), 0)
+        horizon = self.horizons.get(name, self.run.options.horizon)
+        return ask(product, price, horizon, data.preprocessor.current_prices)._replace(unit_cost=unit_cost)
+
+
+def ask(product: Product, price: float, horizon: int, current: Mapping[str, float] | None = None) -> Answer:
+    """Compare charging a price, money, over the forecast horizon, days, with keeping the current price.
+
+    The ``current`` prices are those of other markets' products, money, to which relations may lead.
+    """
     now = product.current_price
     steps = steps_in(horizon, product.history.step_days)
     paths = product.money([price, now])[:, None].expand(2, steps)
@@ -51,30 +101,36 @@ def ask(product: Product, price: float, horizon: int) -> Answer:
             there, here = (getattr(expect_path(product, path), name).double().mean(1).cpu().numpy() for path in paths)
             pairs[f"{name} conversion %"] = there, here
     measures = {
-        name: (interval_of(there), interval_of(here), interval_of(there - here))
+        name: Effect(*(Interval(*map(short, interval_of(draws))) for draws in (there, here, there - here)))
         for name, (there, here) in pairs.items()
     }
     better = asked.over(kept).probability_better
-    objections = (*objections_to(price, product), *relation_objections(price, product))
+    prices = {**product.market.preprocessor.current_prices, **(current or {})}
+    objections = (*objections_to(price, product), *relation_objections(price, product, prices))
     days = steps if stocked is None else stocked.stock.season_end * WEEK // product.history.step_days
-    return Answer(product, price, days, measures, better, objections, nearest_chargeable(price, product), outlooks)
+    allowed = nearest_chargeable(price, product, prices)
+    return Answer(product, price, days, measures, better, objections, allowed, outlooks)
 
 
-def relation_objections(price: float, product: Product) -> list[str]:
-    """Return each relation's objection to a price, money, while the other products keep theirs."""
-    current = product.market.preprocessor.current_prices
+def short(value: float) -> float:
+    """Round to 6 significant digits, and not beyond cents, as every face shows a figure."""
+    return round(value, 2) if abs(value) >= 1e4 else float(f"{value:.6g}")
+
+
+def relation_objections(price: float, product: Product, current: Mapping[str, float]) -> list[str]:
+    """Return each relation's objection to a price, money, while other products keep their ``current`` ones."""
     return broken_by(product.dynamics.guardrails.related, product.name, price, current)
 
 
-def nearest_chargeable(price: float, product: Product) -> float:
+def nearest_chargeable(price: float, product: Product, current: Mapping[str, float]) -> float:
     """Return the nearest price, money, that guardrails and relations allow on the next day; the current one if none."""
     guardrails = product.dynamics.guardrails
-    low, high = span_between(guardrails.related, product.name, product.market.preprocessor.current_prices)
+    low, high = span_between(guardrails.related, product.name, current)
     inside = max(min(price, high), low)
     step = guardrails.price_step
     for wanted in (inside, inside + step, inside - step):  # the edge of a multipack may lie between two steps
         allowed = nearest_allowed(wanted, product)
-        if not relation_objections(allowed, product):
+        if not relation_objections(allowed, product, current):
             return allowed
     return product.current_price
 
@@ -85,13 +141,14 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     now = formatter.price(answer.product.current_price)
     head = (f"per {formatter.period}, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")
     rows = [head, *(_cells(name, *values, formatter) for name, values in answer.measures.items())]
-    better = "unknown without costs"
+    better = COSTS_UNKNOWN
     if answer.probability_better is not None:
         better = f"{counted(answer.probability_better, answer.product.market.num_draws)} plausible scenarios"
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
     if answer.objections:
         objections.append(f"  the nearest price that they all allow next is {formatter.price(answer.allowed)}")
-    title = f"{answer.product.name}: {asked} instead of {now}"
+    cost = "" if answer.unit_cost is None else f", if a unit costs {formatter.price(answer.unit_cost)}"
+    title = f"{answer.product.name}: {asked} instead of {now}{cost}"
     stock = [
         f"  stock at {shown}: {_stock_words(outlook, formatter)}"
         for shown, outlook in zip((asked, now), answer.outlooks, strict=False)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from pricerl.advice.block import block_lines, plan_lines, wrapped
@@ -17,15 +20,15 @@ from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
-from pricerl.advice.what_if import answer_lines, ask
+from pricerl.advice.what_if import Answer, Questions, answer_lines
 from pricerl.cli.decisions import outbox_lines
-from pricerl.cli.usage import Parser, add_files, option_words, with_file, with_first, with_tables
+from pricerl.cli.usage import Parser, add_files, option_values, option_words, with_file, with_first, with_tables
 from pricerl.data.reading.problems import list_names
-from pricerl.env.product import Product
-from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS
+from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS, DataError, UsageError
 from pricerl.evaluation.backtest import Backtest
 from pricerl.formatting import Formatter, plural
 from pricerl.guardrails.limits_in_force import refuse_price
+from pricerl.market.row_table import TABLES
 from pricerl.market.stock_rows import COSTLESS
 from pricerl.operations.backtests import BacktestTask, backtest_task, find_backtests, keep_backtests
 from pricerl.operations.catalogue import Advised, advise_chunks, split
@@ -109,22 +112,64 @@ def what_if(words: Sequence[str]) -> int:
     """Compare a PRICE with keeping the current one; all options of predict apply as well."""
     parser = Parser(prog="pricerl what-if", description=what_if.__doc__, allow_abbrev=False)
     parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
+    parser.add_argument("--unit_cost", type=float, help="cost of a unit to assume, instead of that of the advice")
     parser.add_argument("--product", help="product, if the file has several")
     parser.add_argument("--ckpt_path", help="checkpoint written by fit; the best of the only run if absent")
     add_files(parser, "the seller's CSV; the files of the newest advice if absent")
     options, rest = parser.parse_known_args(with_first(words, "--price"))
-    price = positive_price(options.price)
-    run = run_lightning("predict", [*rest, *option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})])
-    names = run.pricing.preprocessor.names
-    index = names.index(choose_product(names, options.product, "the file"))
-    data = run.pricing
-    product = Product(data.build_dynamics(data.fit(data.preprocessor.select([index]))), 0)
-    write_lines(answer_lines(ask(product, price, run.options.horizon), run.formatter))
+    check_question(price := options.price, options.unit_cost)
+    named = option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})
+    questions = load_questions([*rest, *named])
+    name = choose_product(questions.run.pricing.preprocessor.names, options.product, "the file")
+    answer = questions.ask(name, price, options.unit_cost)
+    write_lines(answer_lines(answer, questions.run.formatter))
+    product = answer.product
     if refusal := refuse_price(price, product.hard_limits):
         write_lines([f"  an override would be refused: {refusal}"])
     elif doubt := doubt_price(price, product.current_price, product.history.tried_prices):
         write_lines([f"  an override would need --force: {doubt}"])
     return EXIT_OK
+
+
+def check_question(price: float, unit_cost: float | None) -> None:
+    """Refuse a price or a cost of a unit that cannot be one with a ``UsageError``."""
+    positive_price(price)
+    if fault := TABLES["costs"].columns["unit_cost"].find_fault(unit_cost):
+        raise UsageError(f"--unit_cost {fault}")
+
+
+def ask_shop(shop: Shop, product: str, price: float, unit_cost: float | None = None) -> Answer:
+    """Answer as ``what-if`` does to a price and perhaps another cost of a unit, money; the run is loaded once.
+
+    Files that hold other days than the newest advice knew are a ``DataError``.
+    """
+    check_question(price, unit_cost)
+    paths = [path for path in map(Path, shop.sources) if path.exists()]
+    state = [(path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+    newest = max(shop.newest.values(), key=itemgetter("id"))
+    day = None if shop.given_day is None else shop.given_day.isoformat()
+    with _ASKING:
+        answer = _load_questions(shop.folder.path.name, day, newest["hash"], *state).ask(product, price, unit_cost)
+    if str(answer.product.history.dates[-1]) != shop.newest[product]["history_end"]:
+        raise DataError(shop.sources[0], ["holds other days than the newest advice knew; run predict first"])
+    return answer
+
+
+_ASKING = Lock()
+
+
+@lru_cache(maxsize=4)
+def _load_questions(run_name: str, today: str | None, *state: Hashable) -> Questions:
+    """Load a run anew only if its newest advice or the files of that have changed."""
+    return load_questions(option_words({"run_name": run_name, "today": today, "trainer.enable_progress_bar": False}))
+
+
+def load_questions(words: Sequence[str]) -> Questions:
+    """Load the run that options of ``predict`` name, with files, settings and horizon of its newest advice."""
+    run = run_lightning("predict", words)
+    newest = {} if option_values(words, "--horizon") else Shop.open(RunFolder(run.folder), run.options.today).newest
+    step = run.pricing.preprocessor.step_days
+    return Questions(run, {name: step * len(entry["days"]) for name, entry in newest.items()})
 
 
 def run_lightning(

@@ -143,7 +143,7 @@ def _refuse_unknown(command: str, words: Sequence[str]) -> None:
     """Refuse unknown options, except those that only the parser knows: of another class, or of another Lightning."""
     groups = find_groups()
     known = {name for group in groups.values() for name in group["settings"]}
-    known |= {"price", "product"} if command == "what-if" else set()
+    known |= {"price", "product", "unit_cost"} if command == "what-if" else set()
     foreign = {"data", "model"} if any(word.partition("=")[0] in FOREIGN for word in words) else set()
     unknown = []
     for name in (word[2:].partition("=")[0] for word in words if word.startswith("--")):

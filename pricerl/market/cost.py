@@ -124,6 +124,10 @@ class CostPosterior:
         none = np.zeros_like(self.unit_cost)
         return replace(self, share_kept=none + 1, unit_cost=none, fixed_cost=none, known=True, fees_known=True)
 
+    def at_unit_cost(self, unit_cost: float) -> CostPosterior:
+        """Return the same fees and fixed cost with a known cost of a unit, money."""
+        return replace(self, unit_cost=np.full_like(self.unit_cost, unit_cost), known=True)
+
     def describe(self) -> str:
         """Return one sentence on the estimated costs for the seller."""
         word = STEP_WORDS[self.step_days]

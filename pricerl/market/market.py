@@ -191,6 +191,11 @@ class Market:
         fitted = self.products[product]
         return replace(fitted, cost=fitted.cost.counted(self.measure))
 
+    def at_unit_cost(self, unit_cost: float) -> Market:
+        """Return the same market in which a unit of every product costs this, money, in all draws."""
+        known = (replace(item, cost=item.cost.at_unit_cost(unit_cost)) for item in self.products)
+        return replace(self, products=tuple(known), unit_cost=torch.full_like(self.unit_cost, unit_cost))
+
     def to(self, device: torch.device | str) -> Market:
         """Return the same market on another device."""
         return replace(self, **self._tensors(lambda value: value.to(device)))

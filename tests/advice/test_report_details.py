@@ -123,8 +123,9 @@ def test_the_details_hold_the_own_days_and_the_bounds(known: Product) -> None:
 @pytest.mark.parametrize(("profit", "side"), [((1, 2, 3), "above"), ((3, 2, 1), "below"), ((1, 3, 1), ""), (None, "")])
 def test_the_best_may_lie_beyond_where_profit_rises_at_the_edge(profit: tuple[int, ...] | None, side: str) -> None:
     intervals = None if profit is None else tuple(Interval(float(value), 0.0, 9.0) for value in profit)
-    curves = PriceCurves((9.0, 10.0, 11.0), (Interval(1.0, 1.0, 1.0),) * 3, intervals)
-    assert find_beyond(curves, 9.5, 10.5) == side
+    flat = (Interval(1.0, 1.0, 1.0),) * 3
+    curves = PriceCurves((9.0, 10.0, 11.0), flat, intervals, flat)
+    assert find_beyond(curves, "profit", 9.5, 10.5) == side
 
 
 @pytest.mark.parametrize(

@@ -129,13 +129,16 @@ def test_relations_object_and_name_the_price_that_they_leave(fitted: Callable[..
     small, large = sorted(now, key=lambda name: now[name])
     index = list(now).index(large)
     relation = {"kind": "size_order", "products": [small, large]}
-    held = _product(market, relations=[relation], max_change=0.9, max_week_change=0.9, support_margin=0.9)
+    rails = {"relations": [relation], "max_change": 0.9, "max_week_change": 0.9, "support_margin": 0.9}
+    held = _product(market, **rails)
     low = round(0.97 * now[small], 2)
     answer = ask(Product(held.dynamics, index), low, 14)
     assert answer.objections[-1] == (
         f"size order: {small} at {now[small]:.10g} would cost more than the larger {large} at {low:.10g}"
     )
     assert answer.allowed == pytest.approx(now[small])
+    alone = ask(_product(market.select([index]), **rails), low, 14, now)
+    assert (alone.objections, alone.allowed) == (answer.objections, answer.allowed)
     assert not any(
         "size order" in text for text in ask(Product(held.dynamics, index), round(1.03 * now[large], 2), 14).objections
     )
