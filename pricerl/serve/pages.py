@@ -26,7 +26,7 @@ from pricerl.operations.log.staging import is_planned, open_decisions
 from pricerl.operations.outbox import first_change
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
-from pricerl.serve.guard import HEADERS, POLICY, Keys, is_at_least
+from pricerl.serve.guard import HEADERS, POLICY, is_at_least
 from pricerl.serve.rest import Names, Opened, Place
 from pricerl.serve.workplace import SHOWN_LIMITS
 from pricerl.terminal import clean
@@ -36,7 +36,6 @@ router = APIRouter(include_in_schema=False)
 REVIEW = "review.html"
 MOST_KEPT = 200
 """Most pages that are kept in memory, of some 100 kB each."""
-HERE = Path(__file__).parent
 FRAMED = POLICY.format(style=" '{hash}'")
 """Policy of a page that holds the report's style sheet."""
 
@@ -223,9 +222,8 @@ def show_login(request: Request) -> Response:
 @router.post("/login")
 def log_in(request: Request, token: Annotated[str, Body(embed=True)]) -> Response:
     """Let a browser in that knows the token."""
-    keys: Keys = request.app.state.keys
     entered = JSONResponse({})
-    known = keys.let_in(token, entered, request.app.state.cookie)
+    known = request.app.state.keys.let_in(token, entered, request.app.state.cookie)
     return entered if known else JSONResponse({"detail": "this is not the token"}, 403)
 
 
@@ -234,4 +232,4 @@ def send_static(file: str) -> Response:
     """Send script or style sheet."""
     if file not in ("serve.js", "serve.css"):
         raise UsageError(f"there is no file {file!r}")
-    return FileResponse(HERE / file)
+    return FileResponse(Path(__file__).with_name(file))

@@ -25,8 +25,6 @@ router = APIRouter(prefix="/api")
 
 Row = dict[str, float | str | None]
 Names = Annotated[list[str], Query(alias="name")]
-
-
 Files = Annotated[list[str], Body(embed=True, description="Files of the folder by name.")]
 
 
@@ -195,6 +193,14 @@ def show_product(place: Place, shop: Opened, number: int) -> dict[str, Any]:
     document = place.advice_of(shop)
     formats = {key: document[key] for key in ("locale", "currency", "price_decimals", "step_days")}
     return {**formats, **place.product_of(document, number)}
+
+
+@router.get("/shops/{name}/products/{number}/what-if")
+def ask(place: Place, shop: Opened, number: int, price: float, unit_cost: float | None = None) -> dict[str, Any]:
+    """Compare a price with keeping the current one, at another cost of a unit if one is given, as ``what-if`` does."""
+    from pricerl.cli.advise import ask_shop  # imports torch
+
+    return ask_shop(shop, place.product_of(place.advice_of(shop), number)["product"], price, unit_cost).to_dict()
 
 
 @router.get("/shops/{name}/outbox")

@@ -1,22 +1,21 @@
 "use strict";
 
-/* Figures of advice.json at one price of its curves: rows of [measure, at this price, against keeping], with 90 % limits. */
+/* What advice.json says of one price of its curves, in the form of an answer to /what-if. */
 function figuresAt(product, at) {
   const { curves, objections } = product.details;
   const price = curves.price[at];
-  const kept = product.keep;
-  const rows = [];
-  for (const name of ["units", "sales", "profit"]) {
-    const gain = curves.gain[name];
-    if (!gain) continue;
-    rows.push([name, curves[name] ? curves[name][at] : [kept[name][0] + gain[at][0]], gain[at]]);
-  }
-  const better = curves.better ? Math.round(curves.better[at] * product.num_draws) : null;
-  const against = objections.filter((item) => item.low <= price && price <= item.high).map((item) => item.why);
-  return { price, rows, better, draws: product.num_draws, objections: against };
+  const known = ["units", "sales", "profit"].filter((name) => curves[name] && curves.gain[name]);
+  const measures = known.map((name) => [name, { asked: curves[name][at], gain: curves.gain[name][at] }]);
+  return {
+    price,
+    measures: Object.fromEntries(measures),
+    probability_better: curves.better ? curves.better[at] : null,
+    num_draws: product.num_draws,
+    objections: objections.filter((item) => item.low <= price && price <= item.high).map((item) => item.why),
+  };
 }
 
-/* Place of the price of the curves that is nearest to another one. */
+/* Place of the price of the curves that is nearest to another one, for the handle of the slider. */
 function nearest(prices, price) {
   return prices.reduce((best, other, at) => (Math.abs(other - price) < Math.abs(prices[best] - price) ? at : best), 0);
 }
@@ -34,37 +33,50 @@ function writers(product) {
   };
 }
 
-function element(name, text) {
-  return Object.assign(document.createElement(name), { textContent: text });
+function element(name, text, more = {}) {
+  return Object.assign(document.createElement(name), { textContent: text, ...more });
 }
 
+/* The slider answers at prices of the curves at once; other prices and another unit cost are asked of /what-if. */
 function showSlider(box, product) {
-  const { price, amount } = writers(product);
+  const write = writers(product);
   const find = (id) => document.getElementById(id);
+  const [slider, typed, cost] = ["at", "typed", "cost"].map(find);
   const prices = product.details.curves.price;
-  const slider = find("at");
-  const show = () => {
-    const found = figuresAt(product, Number(slider.value));
-    find("price").textContent = price(found.price);
-    if (find("ordered")) find("ordered").value = found.price; // absent for those who may not decide
-    find("figures").replaceChildren(
-      ...found.rows.map(([name, there, gain]) => {
-        const row = document.createElement("tr");
-        const [mean, low, high] = gain.map(amount[name]);
-        const label = Object.assign(element("th", name[0].toUpperCase() + name.slice(1)), { scope: "row" });
-        row.append(label, element("td", amount[name](there[0])), element("td", `${mean} (${low} to ${high})`));
-        return row;
-      }),
-    );
-    find("better").textContent =
-      found.better === null ? "" : `Earns more in ${found.better} of ${found.draws} plausible scenarios.`;
-    find("objections").replaceChildren(...found.objections.map((why) => element("li", why)));
+  const rowOf = ([name, { asked, gain }]) => {
+    const [there, mean, low, high] = [asked[0], ...gain].map(write.amount[name]);
+    const label = element("th", name[0].toUpperCase() + name.slice(1), { scope: "row" });
+    const row = element("tr", "");
+    row.append(label, element("td", there), element("td", `${mean} (${low} to ${high})`));
+    return row;
   };
+  const show = ({ measures = {}, objections = [], probability_better: share = null, num_draws: draws, detail = "" }) => {
+    find("price").textContent = write.price(typed.value);
+    if (find("ordered")) find("ordered").value = typed.value; // absent for those who may not decide
+    const known = Object.entries(measures).filter(([name]) => write.amount[name]);
+    find("figures").replaceChildren(...known.map(rowOf));
+    const better = `Earns more in ${Math.round(share * draws)} of ${draws} plausible scenarios.`;
+    find("better").textContent = share === null ? detail : better;
+    find("objections").replaceChildren(...objections.map((why) => element("li", why)));
+  };
+  let asked;
+  const update = () => {
+    const at = prices.indexOf(Number(typed.value));
+    const path = `${box.dataset.source}/what-if?price=${typed.value}${cost.value && `&unit_cost=${cost.value}`}`;
+    const answer = (found) => path === asked && show(found); // unless another question has followed
+    asked = path;
+    if (at >= 0 && !cost.value && !product.stock) return show(figuresAt(product, at));
+    show({ detail: "…" });
+    const refuse = (error) => answer({ detail: error.message });
+    setTimeout(() => path === asked && fetch(path).then((got) => got.json()).then(answer, refuse), 300);
+  };
+  slider.oninput = () => ((typed.value = prices[slider.value]), update());
+  typed.oninput = () => ((slider.value = nearest(prices, typed.value)), update());
+  cost.oninput = update;
   slider.max = prices.length - 1;
-  slider.value = nearest(prices, product.recommended_price);
-  slider.addEventListener("input", show);
+  typed.value = product.recommended_price;
   box.hidden = false;
-  show();
+  typed.oninput();
 }
 
 /* Values of a form by kind: fields, the rows of its table, or a mapping of all its fields. */
@@ -167,4 +179,4 @@ function wireList() {
 }
 
 if (typeof document !== "undefined") wire();
-if (typeof module !== "undefined") module.exports = { figuresAt, nearest, writers };
+if (typeof module !== "undefined") module.exports = { figuresAt, showSlider };

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -16,6 +15,7 @@ from starlette.datastructures import UploadFile
 
 from pricerl.advice.exports import DOCUMENT, PRICES
 from pricerl.advice.files import read_advice
+from pricerl.cli.data import GUARDRAILS, limits_of, with_limits
 from pricerl.cli.imports import SHIPPED
 from pricerl.cli.usage import option_words
 from pricerl.data.config import DataConfig
@@ -27,7 +27,6 @@ from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.errors import DataError, UsageError
 from pricerl.experiments.schedule import PLAN
-from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig, describe_costs
 from pricerl.market.row_table import COSTS_FILE, TABLES
 from pricerl.operations.log.decision_log import LOG_FILE
@@ -38,13 +37,10 @@ from pricerl.runs.names import NAME, RUNS, find_run, runs_with
 from pricerl.terminal import clean
 from pricerl.writing import explained, replacing, write_text
 
-LIMITS = "guardrails.yaml"
 COLUMNS = "columns.yaml"
 """Columns of ours by their names in the files, as the seller corrected them."""
 
-KINDS = frozenset(
-    ("csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "jsonl", "ndjson", "gz", "zip")
-)
+KINDS = {"csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "jsonl", "ndjson", "gz", "zip"}
 """Endings of the names of a seller's files; their bytes decide how they are read."""
 
 _read_advice = lru_cache(maxsize=4)(read_advice)
@@ -256,34 +252,23 @@ class Workplace:
 
     def limits(self) -> dict[str, Any]:
         """Return the limits of guardrails.yaml, or the usual ones without the file."""
-        try:
-            content = yaml.safe_load(self._limits_text())
-            return asdict(GuardrailConfig(**(content["data"]["guardrails"] or {})))
-        except (yaml.YAMLError, KeyError, TypeError) as error:
-            raise UsageError(f"{LIMITS} is damaged; remove it, and pricerl init writes a new one") from error
+        return asdict(limits_of(self._limits_text()))
 
     def keep_limits(self, limits: Mapping[str, int | float | None]) -> None:
         """Write limits into guardrails.yaml, whose other lines stay; wrong ones are a ``UsageError``."""
         if unknown := set(limits) - set(SHOWN_LIMITS):
             raise UsageError(f"limits: {clean(', '.join(unknown), 100)!r} is none of {', '.join(SHOWN_LIMITS)}")
-        text = self._limits_text()
-        GuardrailConfig(**{**self.limits(), **limits})
-        for name, value in limits.items():
-            line = f"    {name}: {'null' if value is None else f'{value:.12g}'}"
-            text, count = re.subn(rf"^    {name}:.*$", line, text, count=1, flags=re.MULTILINE)
-            if not count:
-                raise UsageError(f"{LIMITS} has no line for {name}; add it there, or let pricerl init write a new file")
-        write_text(self.folder / LIMITS, text)
+        write_text(self.folder / GUARDRAILS, with_limits(self._limits_text(), limits))
 
     def _limits_text(self) -> str:
-        path = self.folder / LIMITS
-        return (path if path.is_file() and self._is_inside(path) else SHIPPED / LIMITS).read_text(encoding="utf-8")
+        path = self.folder / GUARDRAILS
+        return (path if path.is_file() and self._is_inside(path) else SHIPPED / GUARDRAILS).read_text(encoding="utf-8")
 
     def typed_words(self, files: Sequence[str]) -> list[str]:
         """Return the options that name limits, and the corrected columns and costs of files."""
         config = self._config(files)
         costs = self.costs_of([item.product for item in self._history(files, config).products])
-        limits = LIMITS if (self.folder / LIMITS).is_file() else None
+        limits = GUARDRAILS if (self.folder / GUARDRAILS).is_file() else None
         given = {"config": limits, "data.cost.products": costs or None, "data.reading.columns": config.columns}
         return option_words(given)
 

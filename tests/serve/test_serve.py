@@ -1,8 +1,7 @@
-"""The shop in a browser: what is refused, the first visit, decisions, the next week, and the slider's figures."""
+"""The shop in a browser: what is refused, the first visit, decisions, and the next week."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import FAST, SHARED, run, seller_lines, write_lines
+from command_line import run, seller_lines, write_lines
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
@@ -341,58 +340,6 @@ def test_openapi_names_every_path_of_the_interface(browser: TestClient) -> None:
     paths = browser.get("/api/openapi.json").json()["paths"]
     assert {"/api/reading", "/api/advise", "/api/shops/{name}/override", "/api/jobs/{number}/events"} <= set(paths)
     assert all(path.startswith("/api/") for path in paths)
-
-
-FIGURES = """
-const { figuresAt, nearest } = require(process.argv[1]);
-const { product, prices } = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const at = prices.map((price) => nearest(product.details.curves.price, price));
-console.log(JSON.stringify(at.map((place) => figuresAt(product, place))));
-"""
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="no node")
-def test_the_slider_shows_the_figures_of_what_if(browser: TestClient) -> None:
-    product = browser.get("/api/shops/seller/products/1").json()
-    prices = product["details"]["curves"]["price"]
-    assert len(prices) > 40 and all(abs(price * 100 - round(price * 100)) < 1e-6 for price in prices)
-    compare_slider("seller", product)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("node") is None, reason="no node")
-@pytest.mark.skipif(not SHARED.exists(), reason="no real files")
-@pytest.mark.parametrize("file", ["soapnuts", "woolballs", "cheese_tops", "onlineretail_85123A"])
-def test_the_slider_shows_the_figures_of_what_if_on_real_files(
-    file: str, tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    run(tmp_path, "fit", "--data.path", str(SHARED / f"{file}.csv"), "--run_name", file, *FAST)
-    bearer = {"Authorization": f"Bearer {TOKEN}"}
-    compare_slider(file, client_of(tmp_path, keys).get(f"/api/shops/{file}/products/1", headers=bearer).json())
-
-
-def compare_slider(shop: str, product: dict[str, Any]) -> None:
-    """Compare the figures of the page's script at each price of the curves with those of ``what-if``."""
-    from pricerl import load
-    from pricerl.advice.what_if import ask
-    from pricerl.env.product import Product
-
-    prices = product["details"]["curves"]["price"]
-    script = Path(sys.modules["pricerl.serve"].__file__ or "").with_name("serve.js")
-    words = ["node", "-e", FIGURES, str(script)]
-    given = json.dumps({"product": product, "prices": prices})
-    done = subprocess.run(words, input=given, capture_output=True, text=True, check=True, timeout=60)
-    market = Product(load(f"checkpoints/{shop}/best.ckpt").run.pricing.dynamics, 0)
-    for price, found in zip(prices, json.loads(done.stdout), strict=True):
-        asked = ask(market, price, 14)
-        assert found["price"] == price and sorted(found["objections"]) == sorted(asked.objections)
-        share = asked.probability_better
-        assert found["better"] == (None if share is None else round(share * market.market.num_draws))
-        for name, there, gain in found["rows"]:
-            exact, _, difference = asked.measures[name]
-            assert there[0] == pytest.approx(exact.mean, abs=0.005)
-            assert gain == pytest.approx(list(difference), abs=0.005)
 
 
 def test_the_server_refuses_what_would_open_it(tmp_path: Path) -> None:
