@@ -68,7 +68,7 @@ MAX_FOLDER_LINES = {
     "operations": 2194,
     "operations/log": 1441,
     "operations/watching": 934,
-    "mcp": 427,
+    "mcp": 350,
     "runs": 1245,
     "sac": 1675,
     "serve": 1234,
