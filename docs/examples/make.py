@@ -70,8 +70,8 @@ def run(words: list[str]) -> None:
 
 
 def _name_product(path: Path, product: str) -> None:
-    """Put a ``Product`` column before the others."""
-    head, *rows = path.read_text(encoding="utf-8").splitlines()
+    """Put a ``Product`` column before the others, and name the currency."""
+    head, *rows = path.read_text(encoding="utf-8").replace("Product Price", "Product Price (USD)", 1).splitlines()
     lines = [f"Product,{head}", *(f"{product},{row}" for row in rows)]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 

@@ -136,5 +136,6 @@ def report_forecast(report: ProductReport, forecast: PredictedSales) -> ProductR
     """Return the data report with the forecast used, all errors, and a note if the supplied one lost."""
     notes = report.notes
     if SUPPLIED in forecast.errors and forecast.source != SUPPLIED:
-        notes = (*notes, f"{PREDICTED_SALES}: not used; on the training days {forecast.source} was closer.")
+        closer = "the mean of 7 days" if forecast.source == OWN_MEAN else forecast.source.replace("_", " ")
+        notes = (*notes, f"{PREDICTED_SALES}: not used; on the training days {closer} was closer.")
     return replace(report, forecast_used=forecast.source, forecast_errors=forecast.errors, notes=notes)

@@ -137,9 +137,9 @@ class CostPosterior:
                 reason = "Total Profit follows from no share of sales, unit cost and fixed cost; check it, or "
             return f"unknown: {reason}fill in costs.csv (pricerl init) to get profit figures"
         return (
-            f"{100 * self.share_kept.mean():.0f} % of sales kept (sd {100 * self.share_kept.std():.0f}), "
-            f"unit cost {self.unit_cost.mean():.2f} (sd {self.unit_cost.std():.2f}), "
-            f"fixed cost per {word} {self.fixed_cost.mean():.2f} (sd {self.fixed_cost.std():.2f}), "
+            f"{100 * self.share_kept.mean():.0f} % of sales kept (±{100 * self.share_kept.std():.0f}), "
+            f"unit cost {self.unit_cost.mean():.2f} (±{self.unit_cost.std():.2f}), "
+            f"fixed cost per {word} {self.fixed_cost.mean():.2f} (±{self.fixed_cost.std():.2f}), "
             f"from {self.profit_days} {word}s with a profit"
         )
 

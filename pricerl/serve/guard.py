@@ -43,7 +43,6 @@ HEADERS = {
 }
 """Headers of every response that sets none of its own."""
 
-
 ROLES = ("viewer", "editor", "approver")
 """Roles: a viewer reads, an editor also prepares advice, an approver also decides on prices."""
 

@@ -13,13 +13,13 @@ from markupsafe import Markup
 
 from pricerl.advice.exports import PRICES
 from pricerl.advice.import_forms import own_forms
-from pricerl.advice.report.render import Frame, page_environment, render_index, render_page, style_hash
+from pricerl.advice.report.render import Frame, formatter_of, page_environment, render_index, render_page, style_hash
 from pricerl.advice.report.work_list import Task, WorkList
 from pricerl.advice.sentences.verdict import Record
 from pricerl.cli.usage import find_groups
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.errors import UsageError
-from pricerl.formatting import Formatter
+from pricerl.formatting import Formatter, price_digits
 from pricerl.market.row_table import TABLES
 from pricerl.operations.log.drafts import entry_cells
 from pricerl.operations.log.staging import is_planned, open_decisions
@@ -46,8 +46,7 @@ def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
     csrf, role = (getattr(request.state, name, "") for name in ("csrf", "role"))
     job = request.app.state.jobs.running
     known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "quote": quote}
-    known |= {"job": None if job is None else job.id}
-    known |= {"edits": is_at_least(role, "editor"), "decides": is_at_least(role, "approver")}
+    known |= {"edits": is_at_least(role, "editor"), "decides": is_at_least(role, "approver"), "job": job and job.id}
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
 
@@ -66,14 +65,16 @@ def kept(request: Request, shop: Shop, make: Callable[[], str]) -> Response:
 
 
 def answer(html: str, status: int = 200) -> HTMLResponse:
-    """Return a page with a policy that allows the report's style sheet."""
-    policy = f"{FRAMED.format(hash=style_hash())}; frame-ancestors 'none'"
+    """Return a page with a policy that allows its own style sheet, whose hash its head names."""
+    own = html.partition("sha256-")[2].partition("&#39;")[0]
+    policy = f"{FRAMED.format(hash=f'sha256-{own}')}; frame-ancestors 'none'"
     return HTMLResponse(html, status, headers={**HEADERS, "content-security-policy": policy})
 
 
 def framed(request: Request, template: str, values: dict[str, Any]) -> Frame:
     """Return the frame of a page of an advice, with a panel from a template of this folder."""
-    return Frame(Markup(fill(request, "links.html", {})), Markup(fill(request, template, values)), FRAMED)
+    links, top, panel = (Markup(fill(request, name, values)) for name in ("links.html", "top.html", template))
+    return Frame(links, top, panel, FRAMED)
 
 
 @router.get("/")
@@ -94,6 +95,7 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
     limits = place.limits()
     values = {
         "reading": reading,
+        "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
         "columns": TABLES["costs"].columns,
         "costs": rows,
@@ -135,17 +137,19 @@ def _render_shop(request: Request, shop: Shop, document: Record, find: str) -> s
     work = StatedList(shop, [product for _, product in found])
     links = {at: f"/shops/{quote(name)}/products/{number}" for at, (number, _) in enumerate(found)}
     grades = sorted({product["decision"]["grade"] for _, product in work.listed})
-    values = {**_about(shop), "grades": grades, "find": find}
+    values = {**_about(shop, document), "grades": grades, "find": find}
     return render_index(document, work, links, framed(request, "work.html", values))
 
 
-def _about(shop: Shop) -> dict[str, Any]:
+def _about(shop: Shop, document: Record) -> dict[str, Any]:
     """Return what the panels of a shop show: outbox and findings of the last watch."""
     path = shop.folder.path
     monitor = read_monitor(path)
     return {
         "shop": path.name,
+        "f": formatter_of(document),
         "outbox": shop.outbox,
+        "today": shop.today.isoformat(),
         "forms": [form for form in own_forms().values() if not form.fills],
         "findings": [] if monitor is None else monitor.urgent(),
         "reviewed": (path / REVIEW).is_file(),
@@ -163,13 +167,11 @@ def show_product(request: Request, place: Place, shop: Opened, number: int) -> R
 def _render_product(request: Request, shop: Shop, document: Record, number: int) -> str:
     product = document["products"][number - 1]
     entry = shop.newest.get(product["product"])
-    several = len(document["products"]) > 1
     staged = [item for item in open_decisions(shop) if item["product"] == product["product"]]
     values = {
-        **_about(shop),
+        **_about(shop, document),
         "product": product,
         "number": number,
-        "several": several,
         "order": shop.order_on(product["product"]),
         "state": shop.state_of(product["product"]),
         "planned": is_planned(shop, product["product"]),
@@ -177,28 +179,29 @@ def _render_product(request: Request, shop: Shop, document: Record, number: int)
         "until": product["days"][-1]["date"],
         "staged": [(item["id"], entry_cells(item, shop)[-1], item["reason"]) for item in staged],
     }
-    back = f"/shops/{quote(shop.folder.path.name)}" if several else ""
+    back = f"/shops/{quote(shop.folder.path.name)}" if len(document["products"]) > 1 else ""
     return render_page(document, product, back, framed(request, "decide.html", values))
 
 
 @router.get("/shops/{name}/history")
-def show_history(request: Request, shop: Opened) -> Response:
+def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
 
     def render() -> str:
         rows = [(*entry_cells(entry, shop), entry["reason"]) for entry in reversed(shop.log.entries)]
-        return fill(request, "history.html", {**_about(shop), "rows": rows})
+        return fill(request, "history.html", {**_about(shop, place.advice_of(shop)), "rows": rows})
 
     return kept(request, shop, render)
 
 
 @router.get("/shops/{name}/review")
-def show_review(shop: Opened) -> Response:
-    """Show the page of the last review."""
+def show_review(request: Request, place: Place, shop: Opened) -> Response:
+    """Show the page of the last review, with links to the other pages."""
     path = shop.folder.path / REVIEW
     if not path.is_file():
         raise UsageError(f"{path} is missing; drop a fresh export, or run review")
-    return answer(path.read_text(encoding="utf-8"))
+    top = fill(request, "top.html", _about(shop, place.advice_of(shop)))
+    return answer(path.read_text(encoding="utf-8").replace("<body>", f"<body>{top}", 1))
 
 
 @router.get("/shops/{name}/{file}")

@@ -66,7 +66,7 @@ function showSlider(box, product) {
     const answer = (found) => path === asked && show(found); // unless another question has followed
     asked = path;
     if (at >= 0 && !cost.value && !product.stock) return show(figuresAt(product, at));
-    show({ detail: "…" });
+    find("better").textContent = "…";
     const refuse = (error) => answer({ detail: error.message });
     setTimeout(() => path === asked && fetch(path).then((got) => got.json()).then(answer, refuse), 300);
   };
@@ -75,13 +75,12 @@ function showSlider(box, product) {
   cost.oninput = update;
   slider.max = prices.length - 1;
   typed.value = product.recommended_price;
-  box.hidden = false;
   typed.oninput();
 }
 
 /* Values of a form by kind: fields, the rows of its table, or a mapping of all its fields. */
 function valuesOf(form) {
-  const value = (field) => (field.type === "number" ? (field.value === "" ? null : Number(field.value)) : field.value || null);
+  const value = (field) => (field.type === "number" ? (field.value === "" ? null : Number(field.value) / (field.dataset.per || 1)) : field.value || null);
   const fields = [...form.elements].filter((field) => field.name);
   const kind = form.dataset.kind;
   if (kind === "rows") {
@@ -105,22 +104,25 @@ async function send(path, method, body) {
   return found;
 }
 
-/* Send a form once: its files, if it drops some, then its values; show what follows, or why it was refused. */
+/* Send a form once: its files if it drops some, what was typed before Advise, its values; show what follows, or why not. */
 async function submit(form) {
   const { api, method, next, upload } = form.dataset;
-  const buttons = form.querySelectorAll("button");
-  buttons.forEach((button) => (button.disabled = true));
+  form.inert = true;
+  form.querySelector("output").textContent = "";
   try {
     const files = upload === undefined ? null : await send("/api/files", "POST", new FormData(form));
+    for (const typed of form.dataset.kind === "files" ? document.querySelectorAll("form[data-method=PUT]") : [])
+      if ([...typed.elements].some((field) => field.value !== (field.defaultValue ?? field.value)))
+        await send(typed.dataset.api, typed.dataset.method, valuesOf(typed));
     const found = files && !upload ? {} : await send(upload || api, method || "POST", files ? { files } : valuesOf(form));
     if (found.job) follow(found.job);
     else if (files) location.assign(`/files?${files.map((name) => `name=${encodeURIComponent(name)}`).join("&")}`);
     else if (next) location.assign(next);
     else location.reload();
   } catch (error) {
-    form.querySelector("output").textContent = error.message;
+    form.querySelector("output").textContent = error.message.replaceAll("--", "");
   }
-  buttons.forEach((button) => (button.disabled = false));
+  form.inert = false;
 }
 
 function follow(number) {
@@ -128,15 +130,17 @@ function follow(number) {
   const list = box.querySelector("ol");
   const events = new EventSource(`/api/jobs/${number}/events`);
   box.hidden = false;
+  box.querySelector("h2").textContent = "Progress";
   list.replaceChildren();
-  box.scrollIntoView();
   events.onmessage = ({ data }) => {
     list.append(element("li", JSON.parse(data)));
     list.scrollTop = list.scrollHeight;
   };
   events.addEventListener("end", ({ data }) => {
     events.close();
-    Object.assign(box.querySelector("a"), { href: JSON.parse(data).leads_to || location.pathname, hidden: false });
+    const { answered, leads_to: leadsTo } = JSON.parse(data);
+    box.querySelector("h2").textContent = answered ? "Done" : "This stopped; the last lines say why";
+    Object.assign(box.querySelector("a"), { href: leadsTo || location.pathname, hidden: !answered });
   });
 }
 

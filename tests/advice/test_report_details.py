@@ -131,13 +131,16 @@ def test_the_best_may_lie_beyond_where_profit_rises_at_the_edge(profit: tuple[in
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
-        ({}, "between 9.50 (max_change) and 10.50 (max_change). "),
+        ({}, "between 9.50 (largest change) and 10.50 (largest change). "),
         ({}, "A change is at most 5 % up or 5 % down, and 10 % against the price of 7 days before"),
-        ({"products": {"product": {"max_change": 0.02}}}, "between 9.80 (max_change) and 10.20 (max_change)."),
+        ({"products": {"product": {"max_change": 0.02}}}, "between 9.80 (largest change) and 10.20 (largest change)."),
         ({"products": {"product": {"max_change": 0.02}}}, "at most 2 % up or 2 % down"),
-        ({"products": {"product": {"max_week_change": 0.03}}}, "9.70 (max_week_change) and 10.30 (max_week_change)."),
+        (
+            {"products": {"product": {"max_week_change": 0.03}}},
+            "9.70 (largest week change) and 10.30 (largest week change).",
+        ),
         ({"products": {"product": {"max_week_change": 0.03}}}, "and 3 % against the price of 7 days before"),
-        ({"max_rise": 0.025}, "between 9.50 (max_change) and 10.25 (max_rise)."),
+        ({"max_rise": 0.025}, "between 9.50 (largest change) and 10.25 (largest rise)."),
         ({"max_rise": 0.025}, "at most 2.5 % up or 5 % down"),
         ({"ceiling": 10.1, "min_hold_days": 1}, "10.10 (ceiling). "),
         ({"ceiling": 10.1, "min_hold_days": 1}, "stays at least 1 day."),
@@ -157,8 +160,10 @@ def test_a_current_price_beyond_the_prices_tried_may_stay_as_the_page_says(known
     prices = np.array([10.0] * 57 + [17.3] * 3)
     product = _product(known_demand(prices), GuardrailConfig(max_week_change=0.9))
     text = _limits_sentence(product)
-    assert text.startswith("The next price lies between 16.44 (max_change) and 17.30 (support_margin); ")
-    assert "the current price lies beyond support_margin and may stay. " in text
+    assert text.startswith(
+        "The next price lies between 16.44 (largest change) and 17.30 (the edge of the prices you tried); "
+    )
+    assert "the current price lies beyond the edge of the prices you tried and may stay. " in text
 
 
 def _limits_sentence(product: Product) -> str:

@@ -96,7 +96,8 @@ def test_a_price_beyond_a_hard_limit_walks_there_and_each_day_says_so(
     )
     assert rule in {edit.rule for edit in advice.guardrails} and "conflict" not in {e.rule for e in advice.guardrails}
     said = describe_limits({"details": json.loads(json.dumps(_bounds(advice))), "current_price": 10.0}, PLAIN)
-    assert said.startswith(f"The current price, 10.00, lies beyond a hard limit ({rule}). It moves to {target:.2f} in")
+    words = rule.replace("min_", "smallest ").replace("_", " ")
+    assert said.startswith(f"The current price, 10.00, lies beyond a hard limit ({words}). It moves to {target:.2f} in")
 
 
 def _bounds(advice: ProductAdvice) -> dict[str, Any]:

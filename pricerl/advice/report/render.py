@@ -36,8 +36,10 @@ class Frame(NamedTuple):
 
     head: Markup = Markup()
     """Links to its style sheet and script."""
-    panel: Markup = Markup()
+    top: Markup = Markup()
     """Content above that of the page."""
+    panel: Markup = Markup()
+    """Content below the verdict."""
     policy: str = "default-src 'none'; style-src '{hash}'; base-uri 'none'; form-action 'none'"
     """Content security policy with the ``hash`` of the page's own style sheet."""
 

@@ -10,11 +10,21 @@ from babel.numbers import get_currency_precision
 from pricerl.advice.sentences.grounds import list_alternatives
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT, PLANNER, POLICY
 from pricerl.formatting import PLAIN_DIGITS, UNKNOWN, Formatter, counted, unit_digits
 from pricerl.terminal import clean
 
 MOST_DAYS = 31
 """Most rows of a table, such as that of the days; ``advice.csv`` and ``advice.json`` contain all."""
+
+RULES = {
+    POLICY: "path of the learned policy",
+    PLANNER: "path of the plan",
+    BEST_FOR_PROFIT: "highest expected profit",
+    BEST_FOR_OBJECTIVE: "best for your objective",
+    "lower bound": "most in bad scenarios",
+}
+"""Rules in a seller's words."""
 
 THREE_DIGITS = 100
 """Amounts from here on are shown without decimals."""
@@ -114,7 +124,7 @@ class View:
                 self.cell(self.product["measure"], row["outcome"]),
                 Cell("Beats keeping", UNKNOWN if share is None else counted(share, self.product["num_draws"])),
             ]
-            rows.append((row["rule"], cells))
+            rows.append((RULES.get(rule := str(row["rule"]), rule), cells))
         return rows
 
     def backtest_rows(self) -> list[list[Cell]]:
