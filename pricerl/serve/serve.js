@@ -33,9 +33,7 @@ function writers(product) {
   };
 }
 
-function element(name, text, more = {}) {
-  return Object.assign(document.createElement(name), { textContent: text, ...more });
-}
+const element = (name, text, more = {}) => Object.assign(document.createElement(name), { textContent: text, ...more });
 
 /* The slider answers at prices of the curves at once; other prices and another unit cost are asked of /what-if. */
 function showSlider(box, product) {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import resource
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,34 +13,28 @@ from typing import Any
 
 import pytest
 from command_line import run
+from served import served
 
 from pricerl.operations.log.decision_log import verify
 
 pytest.importorskip("fastapi")
 httpx = pytest.importorskip("httpx2" if sys.version_info >= (3, 11) else "httpx")
 
-PROGRAM = "from pricerl.cli.main import main; raise SystemExit(main())"
 FIRST_PAGE = 3.0
 """Seconds of computing from the command to the first page, at most; the clock's are more if others compute, too."""
 
 
 @contextmanager
-def served(folder: Path, today: str) -> Iterator[Any]:
-    """A browser's session with a server in a process of its own; the server ends with it."""
-    words = [sys.executable, "-c", PROGRAM, "serve", str(folder), "--no-browser", "--port", "0", "--today", today]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        address, _, token = re.findall(r"(http://\S+)/\?(token)=(\S+)", process.stderr.readline())[0]
-        try:
-            with httpx.Client(base_url=address, follow_redirects=True, timeout=60) as client:
-                page = client.get("/", params={"token": token})
-                assert page.status_code == 200
-                client.headers["Origin"] = address
-                client.headers["X-CSRF-Token"] = re.findall(r'name="csrf" content="(\w+)"', page.text)[0]
-                yield client
-        finally:
-            process.terminate()
-        assert "Traceback" not in process.stderr.read()
+def visited(folder: Path, today: str) -> Iterator[Any]:
+    """A browser's session with a server."""
+    with served(folder, today) as opened:
+        address, _, token = opened.partition("/?token=")
+        with httpx.Client(base_url=address, follow_redirects=True, timeout=60) as client:
+            page = client.get("/", params={"token": token})
+            assert page.status_code == 200
+            client.headers["Origin"] = address
+            client.headers["X-CSRF-Token"] = re.findall(r'name="csrf" content="(\w+)"', page.text)[0]
+            yield client
 
 
 def get(client: Any, path: str) -> Any:
@@ -75,7 +68,7 @@ def test_the_first_page_of_an_empty_folder_takes_less_than_three_seconds(tmp_pat
         return spent.ru_utime + spent.ru_stime
 
     before = computed()
-    with served(tmp_path, "2026-01-01"):
+    with visited(tmp_path, "2026-01-01"):
         pass
     assert 0.1 < computed() - before < FIRST_PAGE
 
@@ -87,7 +80,7 @@ def test_a_first_visit_and_the_next_week(tmp_path: Path) -> None:
     lines = (tmp_path / "made.csv").read_text(encoding="utf-8").splitlines()
     folder = tmp_path / "shops"
     folder.mkdir()
-    with served(folder, "2025-12-25") as client:
+    with visited(folder, "2025-12-25") as client:
         upload(client, [line for line in lines if not "2025-12-25" <= line[:10] < "2026"])
         assert "30.37" in get(client, "/files?name=garlic.csv").text
         send(client, "PUT", "/api/costs", json={"rows": [{"product": "garlic", "unit_cost": 14}]})
@@ -106,7 +99,7 @@ def test_a_first_visit_and_the_next_week(tmp_path: Path) -> None:
         send(client, "POST", "/api/shops/garlic/approve", json={"by": "anna"})
         assert f",{price:.2f}," in get(client, "/shops/garlic/prices.csv").text
     charged = [f"2025-12-{day},{price},,,,{44 * price:.2f}," for day in range(28, 32)]
-    with served(folder, "2026-01-01") as client:
+    with visited(folder, "2026-01-01") as client:
         upload(client, [*(line for line in lines if line[:10] < "2025-12-28" or line[:1] == "R"), *charged])
         said = follow(client, send(client, "POST", "/api/shops/garlic/week", json={"files": ["garlic.csv"]})["job"])
         assert any("of the last 7 advised days at the advised price" in line for line in said)
