@@ -1,8 +1,9 @@
-"""Load on `pricerl serve`: clients that read and decide at once, then kills between a decision and its log entry.
+"""Load on `pricerl serve`: kills between a decision and its log entry, then clients that read and decide at once.
 
-    python benchmarks/serve_load.py --folder FOLDER --shop SHOP [--seconds 120] [--kills 200]
+    python benchmarks/serve_load.py [--products 1 1000] [--seconds 120] [--kills 200]
 
-The folder is copied first. Printed are the times of reads and writes, and what the log holds afterwards.
+Sellers with these numbers of products are simulated and advised with few updates. The kills hit the first. Printed
+are what its log holds afterwards, and per seller the times of reads and writes and the memory of the server.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ import concurrent.futures
 import json
 import os
 import random
-import shutil
+import re
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,37 @@ MAIN = Path(__file__).parents[1] / "main.py"
 READERS, WRITERS = 50, 5
 PAUSES = {"read": 1.0, "write": 5.0}
 """Mean seconds between the answer to a client and its next request."""
+LONGEST_PAUSE = 4.0
+"""Seconds until a client opens a new connection; the server closes one that is idle for 5 s."""
+SELLER = ("--market", "linear", "--days", "120", "--units", "60", "--seed", "1")
+TODAY = "2025-05-01"
+"""Day after the last of a seller."""
+UNTIL = "2025-05-10"
+CHEAP = (
+    *("--model.network.hidden", "[32,32]", "--model.algorithm.warmup_steps", "256", "--trainer.max_steps", "20"),
+    *("--data.eval_every", "20", "--data.market.num_draws", "16", "--data.num_envs", "16"),
+    *("--model.algorithm.actor_horizon", "0", "--trainer.enable_progress_bar", "false"),
+    *("--decision.min_chance", "0", "--decision.approval", "manual", "--data.cost.unit_cost", "14"),
+)
+"""Settings that advise at once, and leave changes to approve."""
+
+
+def advise(folder: Path, products: int) -> str:
+    """Simulate and advise a seller with some number of products, and return the name of the shop."""
+    shop = f"seller-{products}"
+    simulate = ["simulate", "--out", f"{shop}.csv", "--products", str(products), *SELLER]
+    for words in (simulate, ["fit", "--data.path", f"{shop}.csv", "--run_name", shop, "--today", TODAY, *CHEAP]):
+        done = subprocess.run(
+            [sys.executable, str(MAIN), *words], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode in (0, 4), done.stderr
+    return shop
 
 
 class Server:
     """A server process of a folder."""
 
-    def __init__(self, folder: Path, today: str) -> None:
+    def __init__(self, folder: Path, today: str = TODAY) -> None:
         words = [str(MAIN), "serve", str(folder), "--port", "0", "--no-browser", "--today", today]
         begun = time.perf_counter()
         self.process = subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, text=True)
@@ -53,32 +77,41 @@ class Server:
                 time.sleep(0.02)
         self.start = time.perf_counter() - begun
 
-    def end(self, how: int = signal.SIGTERM) -> None:
-        """End the process."""
+    @property
+    def memory(self) -> int:
+        """Largest resident memory so far, bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
+        return 1024 * int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
+
+    def end(self, how: int = signal.SIGTERM) -> str:
+        """End the process, and return what it printed."""
         self.process.send_signal(how)
-        self.process.wait()
         self.client.close()
+        return self.process.communicate()[1]
 
 
-def measure_load(server: Server, shop: str, seconds: float, until: str) -> dict[str, list[float]]:
-    """Return the seconds of each read and each write of clients."""
-    paths = ("/", f"/shops/{shop}", f"/shops/{shop}/products/1", f"/api/shops/{shop}/outbox", f"/shops/{shop}/history")
+def measure_load(server: Server, shop: str, seconds: float) -> dict[str, list[float]]:
+    """Return the seconds of each read and each write of clients; products are read and paused at random."""
     products = [item["product"] for item in server.client.get(f"/api/shops/{shop}").json()["products"]]
+    paths = ("/", "/shops/{}", "/shops/{}/products/{}", "/api/shops/{}/outbox", "/shops/{}/history")
     end = time.monotonic() + seconds
     found: dict[str, list[float]] = {"read": [], "write": []}
     cookie = httpx2.Client(base_url=server.url, timeout=60).get(f"/?token={server.token}").headers["set-cookie"]
 
     def act(kind: str, number: int) -> None:
         draw = random.Random(number)
-        with httpx2.Client(base_url=server.url, timeout=60) as client:
+        lasts = httpx2.Limits(keepalive_expiry=LONGEST_PAUSE)
+        with httpx2.Client(base_url=server.url, timeout=60, limits=lasts) as client:
             while time.monotonic() < end:
+                begun = time.perf_counter()
                 if kind == "read":
-                    answer = client.get(draw.choice(paths), headers={"Cookie": cookie.partition(";")[0]})
+                    path = draw.choice(paths).format(shop, draw.randint(1, len(products)))
+                    answer = client.get(path, headers={"Cookie": cookie.partition(";")[0]})
                 else:
-                    body = {"product": draw.choice(products), "until": until, "reason": "load", "by": str(number)}
+                    body = {"product": draw.choice(products), "until": UNTIL, "reason": "load", "by": str(number)}
                     headers = {"Authorization": f"Bearer {server.token}"}
                     answer = client.post(f"/api/shops/{shop}/pause", json=body, headers=headers)
-                found[kind].append(answer.elapsed.total_seconds())
+                found[kind].append(time.perf_counter() - begun)
                 answer.raise_for_status()
                 time.sleep(draw.expovariate(1 / PAUSES[kind]))
 
@@ -89,31 +122,50 @@ def measure_load(server: Server, shop: str, seconds: float, until: str) -> dict[
     return found
 
 
-def measure_kills(folder: Path, shop: str, kills: int, today: str, until: str) -> dict[str, Any]:
-    """Kill the server while it records a decision; return how many were answered, in the log, and lost or doubled."""
+def report_load(folder: Path, shop: str, seconds: float) -> None:
+    """Print the times of reads and writes, the memory of the server, and whether the log holds every write."""
+    log = folder / "checkpoints" / shop / "decisions.jsonl"
+    before = len(verify(log).entries)
+    server = Server(folder)
+    print(f"{shop}: first answer after {server.start:.1f} s")
+    found = measure_load(server, shop, seconds)
+    memory = server.memory
+    server.end()
+    for kind, times in found.items():
+        p50, p95 = 1000 * np.quantile(times, [0.5, 0.95])
+        print(f"{kind}: {len(times)} in {seconds:g} s, median {p50:.0f} ms, 95 % within {p95:.0f} ms")
+    written = len(verify(log).entries) - before
+    print(f"log verified: {written} entries for {len(found['write'])} answered writes; memory {memory / 2**20:.0f} MiB")
+
+
+def measure_kills(folder: Path, shop: str, kills: int) -> dict[str, Any]:
+    """Kill the server while it records a decision; return how many were answered, in the log, and lost or doubled.
+
+    Each decision approves the advice of the only product, or takes the approval back.
+    """
     draw = random.Random(1)
     answered: set[str] = set()
     for number in range(kills):
-        server = Server(folder, today)
-        product = server.client.get(f"/api/shops/{shop}").json()["products"][0]["product"]
+        server = Server(folder)
+        last = server.client.get(f"/api/shops/{shop}/history").json()[-1]["kind"]
+        path = f"/api/shops/{shop}/{'resume' if last == 'approval' else 'approve'}"
         reason = f"decision {number}"
 
-        def decide(server: Server = server, product: str = product, reason: str = reason) -> None:
-            body = {"product": product, "until": until, "reason": reason}
+        def decide(server: Server = server, path: str = path, reason: str = reason) -> None:
             try:
-                if server.client.post(f"/api/shops/{shop}/pause", json=body).is_success:
-                    answered.add(reason)
+                server.client.post(path, json={"reason": reason}).raise_for_status()
+                answered.add(reason)
             except httpx2.TransportError:
                 pass
 
-        writer = threading.Thread(target=decide)
-        writer.start()
-        time.sleep(draw.uniform(0, 0.25))
-        server.process.kill()
-        writer.join()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            decided = pool.submit(decide)
+            time.sleep(draw.uniform(0, 0.1))
+            server.process.kill()
+            decided.result()
         server.end(signal.SIGKILL)
     log = list(verify(folder / "checkpoints" / shop / "decisions.jsonl").entries)
-    written = [entry["reason"] for entry in log if entry["kind"] == "pause" and entry["reason"].startswith("decision ")]
+    written = [entry["reason"] for entry in log if entry["reason"].startswith("decision ")]
     return {
         "kills": kills,
         "answered": len(answered),
@@ -125,28 +177,16 @@ def measure_kills(folder: Path, shop: str, kills: int, today: str, until: str) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", required=True, help="folder with a shop that has been advised")
-    parser.add_argument("--shop", required=True)
+    parser.add_argument("--products", type=int, nargs="+", default=[1, 1000])
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--kills", type=int, default=200)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "shop"
-        shutil.copytree(options.folder, folder, symlinks=True)
-        log = verify(folder / "checkpoints" / options.shop / "decisions.jsonl").entries
-        last = max(entry["days"][0]["date"] for entry in log if entry["kind"] == "advice")
-        until = (date.fromisoformat(last) + timedelta(days=5)).isoformat()
-        server = Server(folder, last)
-        print(f"first answer after {server.start:.1f} s")
-        found = measure_load(server, options.shop, options.seconds, until)
-        server.end()
-        for kind, times in found.items():
-            p50, p95 = 1000 * np.quantile(times, [0.5, 0.95])
-            print(f"{kind}: {len(times)} in {options.seconds:g} s, median {p50:.0f} ms, 95 % within {p95:.0f} ms")
-        after = verify(folder / "checkpoints" / options.shop / "decisions.jsonl").entries
-        print(f"log verified: {len(after) - len(log)} entries for {len(found['write'])} answered writes")
-        if options.kills:
-            print(json.dumps(measure_kills(folder, options.shop, options.kills, last, until)))
+        folder = Path(name)
+        shops = [advise(folder, products) for products in options.products]
+        print(json.dumps(measure_kills(folder, shops[0], options.kills)))
+        for shop in shops:
+            report_load(folder, shop, options.seconds)
 
 
 if __name__ == "__main__":
