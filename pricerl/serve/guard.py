@@ -1,4 +1,4 @@
-"""Door of the server: host, origin, session, proof against forged requests and size, before a request is read."""
+"""Door of the server: time, host, origin, session, proof against forged requests and size, before a body is read."""
 
 from __future__ import annotations
 
@@ -7,25 +7,32 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs
 
+import h11
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_BYTES = 200_000_000
-"""Largest body of a request: several files of a large shop."""
+"""Largest upload: several files of a large shop."""
+MOST_TYPED = 2_000_000
+"""Largest other body: the costs of some ten thousand products."""
+
+PATIENCE = 10.0
+"""Seconds between two looks at a connection."""
+FEWEST = 100_000
+"""Bytes in between if a request is due; no head has as many."""
 
 SAFE = ("GET", "HEAD")
 """Methods that change nothing."""
 
 OPEN = ("/login", "/static/serve.css", "/static/serve.js")
 """Paths that need no session."""
-
-CSRF = "x-csrf-token"
-"""Header with the proof that a page of this server sent a request."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'{style}; connect-src 'self'; base-uri 'none'; "
@@ -73,6 +80,35 @@ class Keys:
         return bool(role)
 
 
+class Connection(H11Protocol):
+    """Connection that ends with a sentence if a request arrives too slowly, so that nobody keeps others out."""
+
+    received = FEWEST
+    known: object = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to look at what arrives."""
+        super().connection_made(transport)
+        self._look()
+
+    def data_received(self, data: bytes) -> None:
+        """Count and handle bytes."""
+        self.received += len(data)
+        super().data_received(data)
+
+    def _look(self) -> None:
+        idle = self.timeout_keep_alive_task is not None or self.flow.read_paused
+        due = self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not idle
+        if due and self.cycle is self.known and self.received < FEWEST:
+            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                self.send_400_response(f"the request arrived too slowly: less than {FEWEST} bytes in {PATIENCE:g} s\n")
+            self.transport.close()
+        self.received = 0
+        self.known = self.cycle if due else self
+        if not self.transport.is_closing():
+            self.loop.call_later(PATIENCE, self._look)
+
+
 class Guard:
     """ASGI middleware that refuses, with a sentence, whatever a page of this server or its owner did not send.
 
@@ -80,20 +116,16 @@ class Guard:
     the ``cookie`` names the port.
     """
 
-    def __init__(
-        self, app: ASGIApp, keys: Keys, hosts: frozenset[str], cookie: str, most_bytes: int = MOST_BYTES
-    ) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, hosts: frozenset[str], cookie: str) -> None:
         self.app = app
         self.keys = keys
         self.hosts = hosts
         self.cookie = cookie
-        self.most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on with a limit of size."""
+        """Answer a request, or pass it on with a limit of size, whatever length was announced."""
         if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
 
         async def send_safely(message: Message) -> None:
@@ -103,11 +135,21 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        answer = self._answer(scope)
-        if answer is not None:
-            await answer(scope, receive, send_safely)
-        else:
-            await self.app(scope, self._limited(receive), send_safely)
+        left = MOST_BYTES if scope["path"] == "/api/files" else MOST_TYPED
+        too_large = f"the upload is larger than {left / 1e6:g} MB; split it by year, or name it to the command"
+
+        async def read() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, too_large)
+            return message
+
+        length = Headers(scope=scope).get("content-length", "0")
+        small = length.isdecimal() and len(length) < 16 and int(length) <= left
+        answer = self._answer(scope) if small else refusal(scope, 413, too_large)
+        await (answer or self.app)(scope, read, send_safely)
 
     def _enter(self, scope: Scope) -> Response | None:
         """Exchange the token in an address for the cookie, so that it leaves the address."""
@@ -115,9 +157,8 @@ class Guard:
         if given is None or scope["path"] != "/":
             return None
         answer = RedirectResponse("/", 303)
-        if not self.keys.let_in(given[-1], answer, self.cookie):
-            return refusal(scope, 403, "this token is not the one that pricerl serve printed when it started")
-        return answer
+        known = self.keys.let_in(given[-1], answer, self.cookie)
+        return answer if known else refusal(scope, 403, "this token is not the one that pricerl serve printed")
 
     def _answer(self, scope: Scope) -> Response | None:
         """Return why a request is not passed on, or the cookie for the token; None if it is."""
@@ -131,9 +172,6 @@ class Guard:
                 return refusal(scope, 403, f"a page of another origin sent this: {origin!r}")
             if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
                 return refusal(scope, 403, "a page of another site sent this")
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or len(length) > 15 or int(length) > self.most_bytes:
-            return refusal(scope, 413, self._too_large)
         if (entered := self._enter(scope)) is not None or scope["path"] in OPEN:
             return entered
         cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie, "")
@@ -147,30 +185,12 @@ class Guard:
         scope.setdefault("state", {}).update(role=role, csrf=self.keys.keyed(role, "csrf"))
         if scope["method"] in SAFE:
             return None
-        if not bearer and not is_same(headers.get(CSRF, ""), scope["state"]["csrf"]):
-            return refusal(scope, 403, f"the header {CSRF} is not that of this session; load the page again")
+        if not bearer and not is_same(headers.get("x-csrf-token", ""), scope["state"]["csrf"]):
+            return refusal(scope, 403, "the header x-csrf-token is not that of this session; load the page again")
         needed = "approver" if scope["path"].rpartition("/")[2] in DECISIONS else "editor"
         if not is_at_least(role, needed):
             return refusal(scope, 403, f"your token is that of a {role}; only an {needed} may do this")
         return None
-
-    @property
-    def _too_large(self) -> str:
-        return f"the upload is larger than {self.most_bytes / 1e6:g} MB; split it by year, or name it to the command"
-
-    def _limited(self, receive: Receive) -> Receive:
-        """Return a reader of the body that stops at the limit, whatever length was announced."""
-        seen = 0
-
-        async def read() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.most_bytes:
-                raise HTTPException(413, self._too_large)
-            return message
-
-        return read
 
 
 def is_at_least(role: str, needed: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import subprocess
@@ -104,5 +103,4 @@ class Jobs:
     def stop(self) -> None:
         """Ask the running command to end; it saves what it has to."""
         if (job := self.running) is not None and job.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                job.process.terminate()
+            job.process.terminate()

@@ -28,7 +28,7 @@ from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, is_at_least
 from pricerl.serve.rest import Names, Opened, Place
-from pricerl.serve.workplace import SHOWN_LIMITS
+from pricerl.serve.workplace import ONCE, SHOWN_LIMITS
 from pricerl.terminal import clean
 
 router = APIRouter(include_in_schema=False)
@@ -56,11 +56,12 @@ def kept(request: Request, shop: Shop, make: Callable[[], str]) -> Response:
     pages: dict[Hashable, tuple[Shop, str]] = request.app.state.pages
     job = request.app.state.jobs.running
     key = (request.url.path, request.url.query, request.state.csrf, None if job is None else job.id)
-    known = pages.get(key)
-    if known is None or known[0] is not shop:
-        if len(pages) >= MOST_KEPT:
-            pages.clear()
-        known = pages[key] = (shop, make())
+    with ONCE:
+        known = pages.get(key)
+        if known is None or known[0] is not shop:
+            if len(pages) >= MOST_KEPT:
+                pages.clear()
+            known = pages[key] = (shop, make())
     return answer(known[1])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -17,15 +17,17 @@ from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import PRICE_TEST, TOLERANCE
 from pricerl.operations.log.staging import draft_approval
 from pricerl.operations.shop import Shop
+from pricerl.runs.folder import LOCK
 from pricerl.runs.names import USUAL_PRESET, name_run
 from pricerl.serve.jobs import Jobs
 from pricerl.serve.workplace import Workplace
+from pricerl.writing import explained, lock
 
 router = APIRouter(prefix="/api")
 
 Row = dict[str, float | str | None]
 Names = Annotated[list[str], Query(alias="name")]
-Files = Annotated[list[str], Body(embed=True, description="Files of the folder by name.")]
+Files = Annotated[list[str], Body(embed=True, min_length=1, description="Files of the folder by name.")]
 
 
 class Draft(BaseModel):
@@ -90,16 +92,23 @@ def open_shop(place: Place, name: str) -> Shop:
 Opened = Annotated[Shop, Depends(open_shop)]
 
 
+def alone(place: Place) -> Iterator[None]:
+    """Wait until no other request, to any server of this folder, changes its files."""
+    with explained(place.folder), (place.folder / LOCK).open("ab") as file:
+        lock(file)
+        yield
+
+
 @router.get("/files")
 def list_files(place: Place) -> list[str]:
     """Return the names of the seller's files, the newest first."""
     return place.files()
 
 
-@router.post("/files")
-async def upload(place: Place, files: Annotated[list[UploadFile], File()]) -> list[str]:
+@router.post("/files", dependencies=[Depends(alone)])
+def upload(place: Place, files: Annotated[list[UploadFile], File()]) -> list[str]:
     """Store files and return their names."""
-    return [await place.store(file) for file in files]
+    return [place.store(file) for file in files]
 
 
 @router.get("/reading")
@@ -108,7 +117,7 @@ def read(place: Place, names: Names) -> dict[str, Any]:
     return asdict(place.read(names))
 
 
-@router.put("/columns")
+@router.put("/columns", dependencies=[Depends(alone)])
 def correct_columns(place: Place, columns: Annotated[dict[str, str], Body(embed=True)]) -> dict[str, str]:
     """Correct how columns are read from now on: columns of ours by their names in the files."""
     place.keep_columns(columns)
@@ -121,7 +130,7 @@ def show_costs(place: Place) -> list[Row]:
     return place.costs()
 
 
-@router.put("/costs")
+@router.put("/costs", dependencies=[Depends(alone)])
 def type_costs(place: Place, rows: Annotated[list[Row], Body(embed=True)]) -> list[Row]:
     """Replace the rows of some products in costs.csv."""
     place.keep_costs(rows)
@@ -134,7 +143,7 @@ def show_limits(place: Place) -> dict[str, Any]:
     return place.limits()
 
 
-@router.put("/limits")
+@router.put("/limits", dependencies=[Depends(alone)])
 def set_limits(place: Place, limits: Annotated[dict[str, int | float | None], Body(embed=True)]) -> dict[str, Any]:
     """Change limits in guardrails.yaml, by the names of their settings."""
     place.keep_limits(limits)

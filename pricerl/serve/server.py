@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -17,10 +17,7 @@ from pricerl.errors import EXIT_OK, PricerlError, UsageError, import_extra
 from pricerl.terminal import clean, print_notes, write_lines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from fastapi import FastAPI, Request
-    from fastapi.responses import Response
+    from fastapi import FastAPI, Request, Response
 
     from pricerl.serve.guard import Keys
     from pricerl.serve.workplace import Workplace
@@ -31,7 +28,7 @@ FEWEST_CHARACTERS = 16
 """Fewest characters of a token that a file names."""
 
 
-def serve(words: Sequence[str], extend: Callable[[FastAPI, Workplace], None] | None = None) -> int:
+def serve(words: Sequence[str], extend: Callable[[FastAPI, Workplace], None] = lambda *_: None) -> int:
     """Show the shops of a folder in the browser: drop a file, advise, decide, and take the prices."""
     parser = Parser(prog="pricerl serve", description=serve.__doc__)
     parser.add_argument("folder", nargs="?", default=".", help="folder with the seller's files; this one if absent")
@@ -44,19 +41,23 @@ def serve(words: Sequence[str], extend: Callable[[FastAPI, Workplace], None] | N
     uvicorn = import_extra("uvicorn", EXTRA)
     import_extra("fastapi", EXTRA)
     import_extra("python_multipart", EXTRA)
-    from pricerl.serve.guard import Keys
+    from pricerl.serve.guard import Connection, Keys
     from pricerl.serve.workplace import Workplace
 
     workplace = Workplace.enter(options.folder, options.today)
     roles = _roles(options.host, options.token_file)
-    server = uvicorn.Config("", host=options.host, port=options.port, log_level="critical", timeout_graceful_shutdown=2)
-    listening = _listen(server, options.host, options.port)
+    given = {"http": Connection, "ws": "none", "log_level": "critical", "timeout_graceful_shutdown": 2}
+    server = uvicorn.Config("", host=options.host, port=options.port, **given)
+    try:
+        listening = server.bind_socket()
+        listening.listen()  # a browser that opens at once waits until the server has started
+    except (SystemExit, OSError):
+        raise UsageError(f"{options.host}, port {options.port}, cannot be used; choose another with --port") from None
     port = listening.getsockname()[1]
     own = options.host in LOOPBACK
     hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]") if own)
     server.app = create_app(workplace, Keys(roles), hosts, port)
-    if extend is not None:
-        extend(server.app, workplace)
+    extend(server.app, workplace)
     address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}/"
     secret = address if options.token_file else f"{address}?token={next(iter(roles))}"
     write_lines([f"{workplace.folder} is served at {secret}", "Ctrl-C ends it"], problems=True)
@@ -91,67 +92,46 @@ def _roles(host: str, file: str | None) -> dict[str, str]:
     return found
 
 
-def _listen(server: Any, host: str, port: int) -> Any:
-    """Return the socket of a server; an address that cannot be used is a ``UsageError``."""
-    try:
-        listening = server.bind_socket()
-        listening.listen()  # a browser that opens at once waits until the server has started
-    except (SystemExit, OSError):
-        raise UsageError(f"{host}, port {port}, cannot be used; choose another with --port") from None
-    return listening
-
-
-def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: int, most_bytes: int = 0) -> FastAPI:
-    """Return the application of a folder; a request may have ``most_bytes``, or as many as usual if 0."""
+def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: int) -> FastAPI:
+    """Return the application of a folder."""
     from fastapi import FastAPI
     from fastapi.exceptions import RequestValidationError
+    from starlette.datastructures import State
     from starlette.exceptions import HTTPException
 
     from pricerl.serve import pages, rest
-    from pricerl.serve.guard import MOST_BYTES, Guard
+    from pricerl.serve.guard import Guard
     from pricerl.serve.jobs import Jobs
-
-    jobs = Jobs(workplace.folder)
 
     @asynccontextmanager
     async def end(app: FastAPI) -> AsyncIterator[None]:
         yield
-        jobs.stop()
+        app.state.jobs.stop()
 
+    described = "/api/openapi.json"
     app = FastAPI(
-        title="pricerl",
-        version=__version__,
-        openapi_url="/api/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        lifespan=end,
+        title="pricerl", version=__version__, openapi_url=described, docs_url=None, redoc_url=None, lifespan=end
     )
-    app.state.workplace = workplace
-    app.state.jobs = jobs
-    app.state.pages = {}
-    app.state.keys = keys
+    given = {"workplace": workplace, "jobs": Jobs(workplace.folder), "keys": keys, "cookie": f"pricerl-{port}"}
+    app.state = State({**given, "pages": {}})
     app.include_router(rest.router)
     app.include_router(pages.router)
-    app.state.cookie = f"pricerl-{port}"
-    app.add_middleware(Guard, keys=keys, hosts=hosts, cookie=app.state.cookie, most_bytes=most_bytes or MOST_BYTES)
-    app.add_exception_handler(PricerlError, lambda request, error: _explain(request, str(error), 400))
-    app.add_exception_handler(RequestValidationError, lambda request, error: _explain(request, _places(error), 422))
-    app.add_exception_handler(HTTPException, lambda request, error: _explain(request, error.detail, error.status_code))
+    app.add_middleware(Guard, keys=keys, hosts=hosts, cookie=app.state.cookie)
+    for kind in (PricerlError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _explain)
     return app
 
 
-def _explain(request: Request, sentence: str, status: int) -> Response:
+def _explain(request: Request, error: Any) -> Response:
     """Return an error as a sentence: JSON for programs and forms, a page for addresses."""
     from fastapi.responses import JSONResponse
 
     from pricerl.serve.pages import answer, fill
 
+    status = 422 if hasattr(error, "errors") else getattr(error, "status_code", 400)
+    found = error.errors() if status == 422 else ()  # what is wrong with the values of a request, all of it
+    places = (f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in found)
+    sentence = "; ".join(places) or getattr(error, "detail", str(error))
     if request.method != "GET" or request.url.path.startswith("/api/"):
         return JSONResponse({"detail": clean(sentence)}, status)
-    values = {"title": HTTPStatus(status).phrase, "sentence": sentence}
-    return answer(fill(request, "refusal.html", values), status)
-
-
-def _places(error: Any) -> str:
-    """Return what is wrong with the values of a request, all of it."""
-    return "; ".join(f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in error.errors())
+    return answer(fill(request, "refusal.html", {"title": HTTPStatus(status).phrase, "sentence": sentence}), status)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -45,6 +47,9 @@ KINDS = {"csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "
 
 _read_advice = lru_cache(maxsize=4)(read_advice)
 """Reads the advice of a published set, which never changes."""
+
+ONCE = threading.Lock()
+"""Held while a shop is opened or a page is made, so that each is made once for all who ask."""
 
 STATE = (LOG_FILE, DOCUMENT, PRICES, MONITOR_FILE, PLAN)
 """Files of a shop that change whenever a page of it does."""
@@ -122,23 +127,18 @@ class Workplace:
 
     def find(self, names: Sequence[str]) -> list[str]:
         """Return names of files that are here; another name is a ``UsageError``."""
-        known = self.files()
-        for name in names:
-            if name not in known:
-                raise UsageError(f"{clean(name, 100)!r} is not a file of this folder")
-        if not names:
-            raise UsageError("no file is named")
+        if unknown := set(names).difference(self.files()):
+            raise UsageError(f"{clean(min(unknown), 100)!r} is not a file of this folder")
         return list(names)
 
-    async def store(self, upload: UploadFile) -> str:
+    def store(self, upload: UploadFile) -> str:
         """Store an uploaded file, which replaces one of its name; a name of another form is a ``UsageError``."""
         name = (upload.filename or "").replace("\\", "/").rpartition("/")[2]
         if not is_data(name):
             raise UsageError(f"{clean(name, 100)!r} is not the name of a file that is read; it ends in .csv or .xlsx")
         path = self.folder / name
         with explained(path), replacing(path) as part, part.open("wb") as file:
-            while chunk := await upload.read(2**20):
-                file.write(chunk)
+            shutil.copyfileobj(upload.file, file)
             os.fsync(file.fileno())
         return name
 
@@ -153,7 +153,8 @@ class Workplace:
             raise UsageError(f"{clean(name, 100)!r} is not a shop of this folder")
         found = [(path.resolve(), path.stat()) for path in folder.path.iterdir() if path.name in STATE]
         state = tuple((path, about.st_mtime_ns, about.st_size) for path, about in found)
-        return _open_shop(folder.path, self.today, system_day(), state)
+        with ONCE:
+            return _open_shop(folder.path, self.today, system_day(), state)
 
     def advice_of(self, shop: Shop) -> dict[str, Any]:
         """Return the newest advice of a shop; one without advice of this version is a ``UsageError``."""

@@ -43,9 +43,9 @@ def folder(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return trained.parents[1]
 
 
-def client_of(folder: Path, keys: Keys, most_bytes: int = 1_000_000) -> TestClient:
+def client_of(folder: Path, keys: Keys) -> TestClient:
     """A browser without a session."""
-    app = create_app(Workplace(folder, TODAY), keys, frozenset({f"127.0.0.1:{PORT}"}), PORT, most_bytes=most_bytes)
+    app = create_app(Workplace(folder, TODAY), keys, frozenset({f"127.0.0.1:{PORT}"}), PORT)
     return TestClient(app, base_url=BASE, follow_redirects=False)
 
 
@@ -193,11 +193,14 @@ def test_an_upload_of_another_kind_is_refused(name: str, browser: TestClient, fo
     before = {path.name for path in folder.iterdir()}
     refused = browser.post("/api/files", files=[("files", (name, b"x"))])
     assert refused.status_code == 400 and "is not the name of a file that is read" in refused.json()["detail"]
-    assert {path.name for path in folder.iterdir()} == before
+    assert {path.name for path in folder.iterdir()} - {".lock"} == before
 
 
-def test_a_large_upload_is_refused_with_and_without_its_length(folder: Path, keys: Keys) -> None:
-    client = client_of(folder, keys, most_bytes=2000)
+def test_a_large_upload_is_refused_with_and_without_its_length(
+    folder: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pricerl.serve.guard.MOST_BYTES", 2000)
+    client = client_of(folder, keys)
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     whole = client.post("/api/files", files=[("files", ("big.csv", b"x" * 3000))], headers=bearer)
     head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="big.csv"\r\n\r\n'
