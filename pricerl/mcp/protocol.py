@@ -13,6 +13,7 @@ from pricerl import __version__
 from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, PricerlError, import_extra
 from pricerl.serve.server import serve
+from pricerl.terminal import clean
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -53,7 +54,7 @@ def create_server(workplace: Workplace) -> MCPServer[Any]:
     from pricerl.advice.report.render import render_page
     from pricerl.mcp.tools import AgentTools
 
-    server = MCPServer("pricerl", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
+    server = MCPServer("pricerl", instructions=INSTRUCTIONS, version=__version__, log_level="CRITICAL")
     for name, tool in inspect.getmembers(AgentTools(workplace), inspect.ismethod):
         if not name.startswith("_"):
             about = ToolAnnotations(read_only_hint=not name.startswith("stage_"), destructive_hint=False)
@@ -74,8 +75,9 @@ def add_tools(app: FastAPI, workplace: Workplace) -> None:
 
     tools = create_server(workplace)
     checked = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the server checks host and origin
-    inner = tools.streamable_http_app(streamable_http_path="/", stateless_http=True, transport_security=checked)
-    app.mount("/mcp", inner)
+    app.mount(
+        "/mcp", tools.streamable_http_app(streamable_http_path="/", stateless_http=True, transport_security=checked)
+    )
     outer = app.router.lifespan_context
 
     @asynccontextmanager
@@ -95,6 +97,6 @@ def _explained(tool: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return json.dumps(tool(**given), ensure_ascii=False)
         except PricerlError as error:
-            raise ToolError(str(error)) from None
+            raise ToolError(json.dumps({"quoted": clean(str(error))}, ensure_ascii=False)) from None
 
     return call

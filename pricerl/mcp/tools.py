@@ -127,13 +127,31 @@ class AgentTools:
 
     def what_if(self, shop: str, price: float, product: str = "", unit_cost: float | None = None) -> Answer:
         """Effect per day of a price, perhaps at another unit cost, its chance to earn more, and limits that object."""
-        return self._what_if(AdvisedProduct.find(self.workplace, shop, product), price, unit_cost)
+        advised = AdvisedProduct.find(self.workplace, shop, product)
+        try:
+            from pricerl.cli.advise import ask_shop  # imports torch
+
+            found = ask_shop(advised.shop, advised.record["product"], price, unit_cost).to_dict()
+        except (CheckpointError, DataError) as error:
+            return {**advised.about, **null(str(error))}
+        kept, gain = ({name: item[side] for name, item in found["measures"].items()} for side in ("kept", "gain"))
+        return {
+            **advised.about,
+            **mark({name: found[name] for name in ("price", "unit_cost", "days", "allowed", "outlooks")}),
+            "keep": advised.figures(kept),
+            "difference": advised.figures(gain),
+            "probability_better": null(found["unknown"]) if (better := found["probability_better"]) is None else better,
+            "limits_that_object": mark(found["objections"]),
+        }
 
     def limits(self, shop: str, product: str = "") -> Answer:
         """Limits on the next price of a product."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
-        limits = {"hard": advised.entry["limits"], "next": advised.record["details"]["bounds"]}
-        return {**advised.about, **limits, "words": mark(grounds.describe_limits(advised.record, advised.f))}
+        limits = (advised.entry["limits"], advised.record["details"]["bounds"])
+        unset = null("no such limit is set")
+        hard, now = ({key: unset if value is None else value for key, value in values.items()} for values in limits)
+        words = mark(grounds.describe_limits(advised.record, advised.f))
+        return {**advised.about, "hard": hard, "next": now, "words": words}
 
     def history(self, shop: str, product: str = "", last: int = 10) -> Answer:
         """Newest entries of the decision log: who decided what, when and why."""
@@ -156,23 +174,22 @@ class AgentTools:
         """Findings of the last watch, the most severe first."""
         if (monitor := read_monitor(self.workplace.open_shop(shop).folder.path)) is None:
             return {"shop": shop, **null("pricerl watch has not run")}
-        found = [{"product": name, **to_plain(finding)} for name, finding in monitor.listed()[:MOST]]
-        return {"shop": shop, "findings": mark(found)}
+        listed = monitor.listed()[:MOST]
+        return {"shop": shop, "findings": mark([{"product": name, **to_plain(finding)} for name, finding in listed])}
 
     def price_test_plan(self, shop: str, product: str = "") -> Answer:
         """The price test that the advice offers, with its cost, or why there is none."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
-        return {**advised.about, "test": advised.record["details"]["price_test"] or null(NOT_ADVISED)}
+        test = advised.record["details"]["price_test"]
+        return {**advised.about, "test": mark(test) if test else null(NOT_ADVISED)}
 
     def stage_override(self, shop: str, price: float, until: str, reason: str, product: str = "") -> Answer:
         """Prepare an order to charge a price until a day (2026-01-31)."""
-        advised = AdvisedProduct.find(self.workplace, shop, product)
-        return self._stage(advised, "override", {"price": price, "until": until}, reason, price)
+        return self._stage(shop, product, "override", {"price": price, "until": until}, reason, price)
 
     def stage_pause(self, shop: str, until: str, reason: str, product: str = "") -> Answer:
         """Prepare an order to keep the current price until a day."""
-        advised = AdvisedProduct.find(self.workplace, shop, product)
-        return self._stage(advised, "pause", {"until": until}, reason, advised.record["current_price"])
+        return self._stage(shop, product, "pause", {"until": until}, reason)
 
     def stage_price_test(self, shop: str, reason: str, product: str = "") -> Answer:
         """Plan a price test and prepare its start; takes half a minute."""
@@ -184,41 +201,24 @@ class AgentTools:
             raise UsageError(" ".join(f"{done.stdout} {done.stderr}".split()))
         (plan,) = read_plans(advised.shop.folder.path)
         known = {"schedule_hash": plan["schedule_hash"]}
-        staged = self._stage(advised, "price_test", known, reason, plan["test_price"])
+        made = self._stage(shop, product, "price_test", known, reason, plan["test_price"])
         names = ("first_day", "until", "regular_price", "test_price", "power", "expected_cost", "cost")
-        return {**staged, **{name: plan[name] for name in names}, "plan": mark(done.stdout.splitlines())}
+        return {**made, **{name: plan[name] for name in names}, "plan": mark(done.stdout.splitlines())}
 
     def stage_costs(self, shop: str, unit_cost: float, reason: str, product: str = "", valid_from: str = "") -> Answer:
         """Prepare what a unit costs the seller, from a day on or always."""
-        advised = AdvisedProduct.find(self.workplace, shop, product)
         given = {"unit_cost": unit_cost, **({"from": valid_from} if valid_from else {})}
-        return self._stage(advised, "costs", given, reason, advised.record["recommended_price"])
+        return self._stage(shop, product, "costs", given, reason)
 
-    def _stage(self, advised: AdvisedProduct, asks: Asked, given: Answer, reason: str, price: float) -> Answer:
-        """Record a prepared decision, and say what is expected of a price, money; one to refuse is refused now."""
-        product = advised.record["product"]
-        (*_, entry), _ = advised.shop.record(lambda shop: [draft_staged(shop, asks, product, given, "agent", reason)])
+    def _stage(self, shop: str, product: str, asks: Asked, given: Answer, reason: str, price: float = 0) -> Answer:
+        """Record a prepared decision, with what is expected of a price, money, or at 0 of the advised one."""
+        advised = AdvisedProduct.find(self.workplace, shop, product)
+        name = advised.record["product"]
+        (*_, entry), _ = advised.shop.record(lambda shop: [draft_staged(shop, asks, name, given, "agent", reason)])
         approve = f"pricerl approve {entry['id']}{advised.place.option}"
-        done = {"staged": entry["id"], "nothing_has_changed_until_a_person_runs": approve}
-        return {**advised.about, **done, "expected": self._what_if(advised, price, given.get("unit_cost"))}
-
-    def _what_if(self, advised: AdvisedProduct, price: float, unit_cost: float | None) -> Answer:
-        """Return the answer of ``what-if`` to a price, money; null where checkpoint or file is gone."""
-        try:
-            from pricerl.cli.advise import ask_shop  # imports torch
-
-            found = ask_shop(advised.shop, advised.record["product"], price, unit_cost).to_dict()
-        except (CheckpointError, DataError) as error:
-            return {**advised.about, **null(str(error))}
-        kept, gain = ({name: item[side] for name, item in found["measures"].items()} for side in ("kept", "gain"))
-        return {
-            **advised.about,
-            **mark({name: found[name] for name in ("price", "unit_cost", "days", "allowed", "outlooks")}),
-            "keep": advised.figures(kept),
-            "difference": advised.figures(gain),
-            "probability_better": null(found["unknown"]) if (better := found["probability_better"]) is None else better,
-            "limits_that_object": mark(found["objections"]),
-        }
+        expected = self.what_if(shop, price or advised.record["recommended_price"], product, given.get("unit_cost"))
+        done = {"staged": entry["id"], "nothing_has_changed_until_a_person_runs": approve, "expected": expected}
+        return {**advised.about, **done}
 
 
 def estimate(values: Sequence[float] | None, unit: str) -> Answer:
@@ -242,8 +242,6 @@ def mark(value: Any) -> Any:
 
 
 def _verdict(record: Mapping[str, Any]) -> Answer:
-    return {
-        "product": mark(record["product"]),
-        **{name: record[name] for name in ("current_price", "recommended_price")},
-        **{name: record["decision"][name] for name in ("grade", "follow")},
-    }
+    prices = {name: record[name] for name in ("current_price", "recommended_price")}
+    graded = {name: record["decision"][name] for name in ("grade", "follow")}
+    return {"product": mark(record["product"]), **prices, **graded}
