@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Request
@@ -90,8 +90,7 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
     reading = place.read(names)
     products = [item.product for item in reading.products]
     known = [{"product": products[0], **row} for row in place.costs_of(products)]
-    listed = {row["product"] for row in known}
-    rows = [*known, *({"product": product} for product in products if product not in listed)]
+    new = sorted({*products} - {row["product"] for row in known}, key=products.index)
     settings = find_groups()["data.guardrails"]["settings"]
     limits = place.limits()
     values = {
@@ -99,7 +98,7 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
         "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
         "columns": TABLES["costs"].columns,
-        "costs": rows,
+        "costs": [*known, *({"product": product} for product in new)],
         "limits": [(name, settings[f"data.guardrails.{name}"]["text"], limits[name]) for name in SHOWN_LIMITS],
     }
     return answer(fill(request, "files.html", values))
@@ -145,14 +144,13 @@ def _render_shop(request: Request, shop: Shop, document: Record, find: str) -> s
 def _about(shop: Shop, document: Record) -> dict[str, Any]:
     """Return what the panels of a shop show: outbox and findings of the last watch."""
     path = shop.folder.path
-    monitor = read_monitor(path)
     return {
         "shop": path.name,
         "f": formatter_of(document),
         "outbox": shop.outbox,
         "today": shop.today.isoformat(),
         "forms": [form for form in own_forms().values() if not form.fills],
-        "findings": [] if monitor is None else monitor.urgent(),
+        "findings": monitor.urgent() if (monitor := read_monitor(path)) else [],
         "reviewed": (path / REVIEW).is_file(),
     }
 
@@ -167,7 +165,6 @@ def show_product(request: Request, place: Place, shop: Opened, number: int) -> R
 
 def _render_product(request: Request, shop: Shop, document: Record, number: int) -> str:
     product = document["products"][number - 1]
-    entry = shop.newest.get(product["product"])
     staged = [item for item in open_decisions(shop) if item["product"] == product["product"]]
     values = {
         **_about(shop, document),
@@ -176,7 +173,7 @@ def _render_product(request: Request, shop: Shop, document: Record, number: int)
         "order": shop.order_on(product["product"]),
         "state": shop.state_of(product["product"]),
         "planned": is_planned(shop, product["product"]),
-        "change": None if entry is None else first_change(entry),
+        "change": first_change(entry) if (entry := shop.newest.get(product["product"])) else None,
         "until": product["days"][-1]["date"],
         "staged": [(item["id"], entry_cells(item, shop)[-1], item["reason"]) for item in staged],
     }
@@ -187,12 +184,9 @@ def _render_product(request: Request, shop: Shop, document: Record, number: int)
 @router.get("/shops/{name}/history")
 def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
-
-    def render() -> str:
-        rows = [(*entry_cells(entry, shop), entry["reason"]) for entry in reversed(shop.log.entries)]
-        return fill(request, "history.html", {**_about(shop, place.advice_of(shop)), "rows": rows})
-
-    return kept(request, shop, render)
+    rows = [(*entry_cells(entry, shop), entry["reason"]) for entry in reversed(shop.log.entries)]
+    values = {**_about(shop, place.advice_of(shop)), "rows": rows}
+    return kept(request, shop, lambda: fill(request, "history.html", values))
 
 
 @router.get("/shops/{name}/review")
@@ -232,8 +226,6 @@ def log_in(request: Request, token: Annotated[str, Body(embed=True)]) -> Respons
 
 
 @router.get("/static/{file}")
-def send_static(file: str) -> Response:
+def send_static(file: Literal["serve.js", "serve.css"]) -> Response:
     """Send script or style sheet."""
-    if file not in ("serve.js", "serve.css"):
-        raise UsageError(f"there is no file {file!r}")
     return FileResponse(Path(__file__).with_name(file))
