@@ -55,7 +55,7 @@ MAX_FOLDER_LINES = {
     "data/reading": 1998,
     "data/reading/exports": 1030,
     "data/reading/sources": 991,
-    "decide": 1793,
+    "decide": 1797,
     "env": 1597,
     "env/stock": 196,
     "evaluation": 1697,

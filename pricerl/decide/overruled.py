@@ -80,13 +80,17 @@ def _object_to(case: Case, path: PricePath, target: float) -> str:
 def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alarm | None:
     """Find consecutive days at the end of the history with sales below their predicted quantile.
 
-    Days that were not observed, such as those out of stock, neither count nor end the run. ``low (D,)`` has the 5 %
-    predictive quantiles of the sales, money; NaN without a prediction ends the run. 0 ``kill_days`` turn it off.
+    Days that were not observed, such as those out of stock, neither count nor end the run; nor do days without a
+    prediction on which the price stays, as a seller does not take the next step while sales are low. ``low (D,)`` has
+    the 5 % predictive quantiles of the sales, money; NaN without a prediction. 0 ``kill_days`` turn it off.
     """
-    below = history.sales < low
+    limit = low.copy()
+    for day in 1 + np.flatnonzero(np.isnan(low[1:]) & (history.price[1:] == history.price[:-1])):
+        limit[day] = limit[day - 1]
+    below = history.sales < limit
     other = np.flatnonzero(history.observed & ~below)
     start = int(other[-1]) + 1 if len(other) else 0
-    run = start + np.flatnonzero(history.observed[start:])
+    run = start + np.flatnonzero(history.observed[start:] & ~np.isnan(low[start:]))
     if kill_days == 0 or len(run) < kill_days:
         return None
     known = np.flatnonzero(history.observed[: run[0]])

@@ -64,9 +64,21 @@ def test_a_history_of_bad_days_goes_back_to_its_first_price(history: ProductHist
     assert alarm is not None and (alarm.days, alarm.last_good_price) == (30, 10.0)
 
 
-def test_a_day_without_a_prediction_ends_the_run(history: ProductHistory) -> None:
+def test_a_day_without_a_prediction_at_another_price_ends_the_run(history: ProductHistory) -> None:
     bad, low = _with_sales(history, *[50.0] * 7), LOW.copy()
-    low[-3] = np.nan
-    assert find_alarm(bad, low, 2) is not None
-    assert find_alarm(bad, low, 3) is None
+    low[-4] = np.nan
+    assert find_alarm(bad, low, 3) is not None
+    assert find_alarm(bad, low, 4) is None
     assert find_alarm(bad, np.full(30, np.nan), 1) is None
+
+
+def test_whoever_does_not_take_the_next_step_keeps_the_alarm_until_sales_recover(
+    make_product: Callable[..., ProductHistory],
+) -> None:
+    history = make_product(np.array([10.0] * 24 + [11.0] * 6), np.full(30, 20.0))
+    low = np.where(np.arange(30) < 28, 100.0, np.nan)  # the advice was followed until another price was advised
+    stayed = _with_sales(history, 120.0, 90.0, 80.0, 70.0, 60.0, 50.0)
+    alarm = find_alarm(stayed, low, 3)
+    assert alarm is not None and (alarm.days, alarm.sales, alarm.low) == (3, 80.0, 100.0)
+    assert find_alarm(stayed, low, 4) is None
+    assert find_alarm(_with_sales(stayed, 120.0), low, 3) is None

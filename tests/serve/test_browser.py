@@ -151,6 +151,7 @@ def shop(advised: Path, tmp_path: Path) -> Path:
 
 def drop(visit: Visit, lines: list[str], button: str) -> None:
     """Drop a file with the mouse, or choose it on a phone and press the button."""
+    visit.page.wait_for_load_state()
     if visit.size == "desktop":
         dropped = visit.page.evaluate_handle(DROPPED, ["garlic.csv", "\n".join(lines)])
         visit.page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
