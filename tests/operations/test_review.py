@@ -163,9 +163,8 @@ def test_a_stop_rule_that_has_triggered_says_what_to_charge(make_product: Callab
     few = _history(make_product, [18.0] * 5 + [14.0, 14.0, 13.0] + [18.0] * 6, price=changed)
     news = find_stop({"products": [advice, {"product": "other"}]}, few, "shop", PLAIN)
     assert news is not None
-    assert news.words == (
-        "the stop rule has triggered, fewer than 15 units on 3 days running until 24 Feb 2025: charge 10.00 again"
-    )
+    assert news.words == "the stop rule has triggered, fewer than 15 units on 3 days running until 24 Feb 2025"
+    assert news.step.startswith("Charge 10.00 again in your shop")
     command = "pricerl override 10.00 --reason 'stop rule' --until 2025-03-16 --run_name shop --product product"
     assert news.step.endswith(command), "it names the product among several, and a day that is still to come"
     interrupted = _history(make_product, [14.0, 14.0, 18.0] * 4 + [18.0] * 2, price=changed)

@@ -237,7 +237,8 @@ def test_the_fresh_export_of_the_next_week_shows_what_happened_and_what_to_do(
         drop(visit, [*export, *charged], "Check and advise")
         visit.look("Progress")
         visit.page.get_by_text("Show the result").click(timeout=120_000)
-        visit.look("charge $30.37 again", "Track record", picture="week" if size == "desktop" else "")
+        shown = ("the stop rule has triggered", "so the model is stopped", "Track record")
+        visit.look(*shown, picture="week" if size == "desktop" else "")
         visit.page.get_by_role("link", name="Review of past advice").click()
         visit.look("fewer units than forecast were sold")
 

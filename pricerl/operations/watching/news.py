@@ -86,8 +86,8 @@ def find_stop(advice: Mapping[str, Any] | None, history: ProductHistory, run: st
             words += ["--until", str(history.last_day + timedelta(days=LATEST_DAYS)), "--run_name", run]
             words += ["--product", shown(history.product)] if len(products) > 1 else []
             return Cause(
-                f"the stop rule has triggered, {few}: charge {f.price(rule['price'])} again",
-                f"Change the price in your shop, and record it: {shlex.join(words)}",
+                f"the stop rule has triggered, {few}",
+                f"Charge {f.price(rule['price'])} again in your shop, and record it: {shlex.join(words)}",
             )
     return None
 
