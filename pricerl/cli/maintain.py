@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -29,6 +29,7 @@ from pricerl.operations.shop import Shop
 from pricerl.operations.watching import alerts
 from pricerl.operations.watching.alerts import Alert, Channel, Message
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor, to_json
+from pricerl.runs.card import CARD
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import find_run
 from pricerl.runs.older_settings import with_present_names
@@ -249,8 +250,10 @@ def export(words: Sequence[str]) -> int:
     parser = _file_parser("export", export.__doc__)
     parser.add_argument("--format", choices=["onnx", "torch"], default="onnx", help="ONNX, or a torch.export program")
     parser.add_argument("--out", help="folder for policy.onnx or policy.pt2 and policy.json; the run's if absent")
+    parser.add_argument("--hub", help="private repository of the Hugging Face Hub to upload to, as OWNER/NAME")
     options, rest = parser.parse_known_args(words)
     folder = find_run(options.run_name, BEST)
+    hub = options.hub and import_extra("huggingface_hub", '--hub needs an extra: pip install -e ".[hub]"')
     if options.format == "onnx":
         import_extra("onnxscript", '--format onnx needs an extra: pip install -e ".[export]"')
     from pricerl.cli.advise import run_lightning
@@ -269,7 +272,22 @@ def export(words: Sequence[str]) -> int:
         actor, run.pricing.build_dynamics(run.pricing.market), options.format, Path(options.out or folder.path), about
     )
     write_lines([f"{path}", f"{path.with_suffix('.json')}"])
+    if hub:
+        _upload(hub, options.hub, [path, path.with_suffix(".json"), run.checkpoint.path.resolve().with_name(CARD)])
     return EXIT_OK
+
+
+def _upload(hub: Any, name: str, files: Sequence[Path]) -> None:
+    """Upload files to a private repository, the card as its README.md."""
+    try:
+        interface = hub.HfApi()
+        interface.create_repo(name, private=True, exist_ok=True)
+        for file in files:
+            place = "README.md" if file.name == CARD else file.name
+            interface.upload_file(path_or_fileobj=file, path_in_repo=place, repo_id=name)
+    except (OSError, ValueError) as error:  # of the connection, or a name or token that the hub refuses
+        raise UsageError(f"--hub: {name} does not take the files: {' '.join(str(error).split())}") from error
+    write_lines([f"uploaded to {name}"])
 
 
 def audit_log(words: Sequence[str]) -> int:

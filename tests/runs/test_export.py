@@ -111,6 +111,39 @@ def test_the_programs_have_the_same_prices_without_pricerl(two_products: DataPre
     np.testing.assert_array_equal(described["scaler"]["gain"], dynamics.market.preprocessor.scaler.gain)
 
 
+class Hub:
+    """A hub that keeps what it is sent, or refuses."""
+
+    def __init__(self, sent: dict[str, str]) -> None:
+        self.sent = sent
+        self.HfApi = lambda: self
+
+    def create_repo(self, name: str, private: bool, exist_ok: bool) -> None:
+        assert private and exist_ok
+        if name == "taken/name":
+            raise OSError("403 Forbidden")
+
+    def upload_file(self, path_or_fileobj: Path, path_in_repo: str, repo_id: str) -> None:
+        self.sent[f"{repo_id}/{path_in_repo}"] = path_or_fileobj.name
+
+
+def test_a_policy_is_uploaded_with_its_card(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("export", "seller", "--format", "torch", "--out", "uploaded", "--hub")
+    folder = trained.parents[1]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # type: ignore[arg-type]
+    lacks = run(folder, *words, "me/seller")
+    assert (lacks.code, lacks.err) == (2, 'error: --hub needs an extra: pip install -e ".[hub]"\n')
+    sent: dict[str, str] = {}
+    monkeypatch.setitem(sys.modules, "huggingface_hub", Hub(sent))  # type: ignore[arg-type]
+    result = run(folder, *words, "me/seller")
+    assert result.code == 0 and result.out.endswith("uploaded to me/seller\n"), result.err
+    assert sent == {f"me/seller/{name}": name for name in ("policy.pt2", "policy.json")} | {
+        "me/seller/README.md": "card.md"
+    }
+    refused = run(folder, *words, "taken/name")
+    assert (refused.code, refused.err) == (2, "error: --hub: taken/name does not take the files: 403 Forbidden\n")
+
+
 def test_export_writes_at_most_a_megabyte_without_a_path(trained: Path) -> None:
     folder = trained.parents[1]
     result = run(folder, "export", "seller", "--format", "torch", "--out", "served")
