@@ -53,23 +53,26 @@ def test_the_loser_is_kept_aside_and_the_winner_is_used(shop: Path) -> None:
     assert "gen-0003 instead of gen-0001" in run(shop, "history").out
 
 
-@pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders ``whole`` and ``portable`` with a run each, fitted to the first 90 days of 150."""
-    folder = tmp_path_factory.mktemp("fits")
-    for name, words in (("whole", ()), ("portable", ("--portable", "true"))):
-        (folder / name).mkdir()
-        write_lines(folder / name / "seller.csv", seller_lines(150)[:91])
-        write_lines(folder / name / "fresh.csv", seller_lines(150))
-        result = run(folder / name, "fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, *words)
-        assert result.code in (0, 4)
+def fit_first_days(folder: Path, *words: str) -> Path:
+    """Fit a run to the first 90 days of 150."""
+    write_lines(folder / "seller.csv", seller_lines(150)[:91])
+    write_lines(folder / "fresh.csv", seller_lines(150))
+    result = run(folder, "fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, *words)
+    assert result.code in (0, 4)
     return folder
 
 
+@pytest.fixture(scope="module")
+def portable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a portable run; no test may change it."""
+    return fit_first_days(tmp_path_factory.mktemp("portable"), "--portable", "true")
+
+
 @pytest.fixture
-def shops(fits: Path, tmp_path: Path) -> list[Path]:
-    """Copies of these folders."""
-    return [shutil.copytree(fits / name, tmp_path / name, symlinks=True) for name in ("whole", "portable")]
+def shops(portable: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> list[Path]:
+    """Folders of a run with its history and of a copy of the portable one."""
+    whole = fit_first_days(tmp_path_factory.mktemp("whole"))
+    return [whole, shutil.copytree(portable, tmp_path / "portable", symlinks=True)]
 
 
 @pytest.mark.slow
@@ -93,8 +96,9 @@ def test_a_portable_run_is_retrained_as_one_with_its_history_and_stays_portable(
     assert verdicts[0] == verdicts[1] and contains == [True, False]
 
 
-def test_a_portable_run_names_the_old_days_that_a_file_lacks(shops: list[Path]) -> None:
-    folder, (header, *rows) = shops[1], seller_lines(150)
+def test_a_portable_run_names_the_old_days_that_a_file_lacks(portable: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(portable, tmp_path / "portable", symlinks=True)
+    header, *rows = seller_lines(150)
     write_lines(folder / "late.csv", [header, *rows[86:]])
     for command in ("watch", "retrain"):
         result = run(folder, command, "seller", "--data.path", "late.csv")
