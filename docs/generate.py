@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pricerl
+from pricerl import errors
 from pricerl.advice.files import COLUMNS
 from pricerl.cli.imports import SHIPPED
 from pricerl.cli.main import COMMANDS, HELP
@@ -40,8 +41,8 @@ AREAS: dict[str, tuple[str, str, Sequence[str]]] = {
 ELSEWHERE = "PricingEnv"
 """Class that ``environment.md`` documents."""
 
-RETURNED = ("advice.collection.Advice", "advice.result.ProductAdvice", "data.history.History", "errors")
-"""What the public functions return and raise."""
+RETURNED = ("advice.collection.Advice", "advice.result.ProductAdvice", "data.history.History")
+"""What the public functions return."""
 
 
 def write_pages(folder: Path) -> None:
@@ -57,9 +58,8 @@ def write_pages(folder: Path) -> None:
 def api_page() -> str:
     """Return the page of the public names, and of what they return and raise."""
     functions = [f".. autoclass:: {name}" if name[0].isupper() else f".. autofunction:: {name}" for name in public()]
-    others = [
-        f".. auto{'class' if name[-1].isalpha() and '.' in name else 'module'}:: pricerl.{name}" for name in RETURNED
-    ]
+    kinds = [name for name, item in vars(errors).items() if isinstance(item, type) and issubclass(item, Exception)]
+    others = [f".. autoclass:: pricerl.{name}" for name in RETURNED]
     return "\n".join(
         [
             "# Python API",
@@ -68,22 +68,24 @@ def api_page() -> str:
             "",
             *_directives([".. currentmodule:: pricerl", *functions]),
             "## What they return and raise",
-            *_directives(others),
+            *_directives([*others, *(f".. autoexception:: pricerl.errors.{name}" for name in kinds)]),
+            "The [exit codes](commands.md#exit-codes) of the commands follow the kinds of errors.",
+            "",
             "## What you can extend",
-            *["```{toctree}", *AREAS, "```", ""],
+            *["```{toctree}", ":maxdepth: 1", "", *AREAS, "```", ""],
         ]
     )
 
 
 def area_page(title: str, package: str, modules: Sequence[str]) -> str:
     """Return a page of the API with the docstrings of a package's modules."""
-    names = modules or [module.name for module in pkgutil.iter_modules([str(PACKAGE / package)])]
+    found = pkgutil.walk_packages([str(PACKAGE / package)], f"pricerl.{package}.")
+    names = [f"pricerl.{package}.{name}" for name in modules] or [item.name for item in found if not item.ispkg]
     parts = [f"# {title}"]
     for name in names:
-        full = f"pricerl.{package}.{name}"
         parts += [
-            f"## `{package}/{name.replace('.', '/')}.py`",
-            *_directives([f".. automodule:: {full}\n   :exclude-members: {ELSEWHERE}"]),
+            f"## `{name.removeprefix('pricerl.').replace('.', '/')}.py`",
+            *_directives([f".. automodule:: {name}\n   :exclude-members: {ELSEWHERE}"]),
         ]
     return "\n".join([*parts, ""])
 
@@ -177,7 +179,8 @@ def configuration_page() -> str:
             (f"`{name}`", f"`{json.dumps(item['default'], ensure_ascii=False)}`", item["text"])
             for name, item in group["settings"].items()
         ]
-        parts += [f"## {prefix or 'The run'}", f"{_escaped(group['text'])}:", "", *_table(heads, settings)]
+        about = [f"{_escaped(group['text'])}:", ""] if prefix else []
+        parts += [f"## {prefix or 'The run'}", *about, *_table(heads, settings)]
     parts.append("## Contents of the shipped files")
     for file in files:
         parts += [f"### {file}", "```yaml", (SHIPPED / file).read_text(encoding="utf-8").rstrip(), "```", ""]

@@ -32,13 +32,13 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
     Args:
         env_id: a registered id, or ``module:Id-v0`` with the module that registered it.
-        num_envs: B.
+        num_envs: number of rows, B.
         device: of the returned tensors.
         settings: keyword arguments of ``gymnasium.make``: those of the environment, ``max_episode_steps`` and the like.
 
     Attributes:
-        observation_dim: O.
-        action_dim: A.
+        observation_dim: columns of an observation, O.
+        action_dim: columns of an action, A.
         max_episode_steps: steps after which an episode is truncated; None if unknown.
 
     Raises:

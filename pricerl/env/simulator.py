@@ -37,7 +37,7 @@ class DifferentiableMarket:
 
     Args:
         dynamics: market, reward, guardrails and calendar.
-        num_rows: B.
+        num_rows: number of rows, B.
         step_discount: discount of one decision.
     """
 
