@@ -63,7 +63,7 @@ MAX_FOLDER_LINES = {
     "evaluation/stock": 417,
     "experiments": 1291,
     "guardrails": 1542,
-    "market": 1364,
+    "market": 1366,
     "market/demand": 2357,
     "operations": 2194,
     "operations/log": 1441,

@@ -79,8 +79,10 @@ class ResolvedReward:
     organic_weight: float
     ad_weight: float
     sales_tolerance: float
+    """Share of the sales at the median price that may be lost without a penalty; so for conversions below."""
     conversion_tolerance: float
     drop_threshold: float
+    """7-day mean of sales, as a share of those at the median price, below which the drop is penalised."""
     drop_weight: float
     exploration: float
     measure: Measure = "profit"
@@ -99,7 +101,7 @@ class ResolvedReward:
         return -bound, bound
 
     def evaluate(self, day: RewardInputs) -> Tensor:
-        """Return a day's reward ``(B,)``, inside ``bounds()``; a subclass may have another one."""
+        """Return a day's reward ``(B,)``, inside ``bounds()``, which limit critics; a subclass may override both."""
         return total_reward(reward_terms(day, self), self)
 
 

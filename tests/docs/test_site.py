@@ -193,6 +193,12 @@ def test_sentences_are_short() -> None:
     assert sum(map(words_in, found)) / len(found) <= MOST_WORDS_PER_SENTENCE
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_the_site_shows_every_line(page: str) -> None:
+    text = re.sub(r"^ *```.*?^ *```|`[^`]+`", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.M | re.S)
+    assert not re.findall(r"^ *%.*|\$.+?\$", text, re.M), "a comment, or a formula without its signs"
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("sphinx")
@@ -200,6 +206,10 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "sphinx", "-n", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path]
     done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
+    pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "reference").glob("api*.html")]
+    text = re.sub("<[^>]+>", "", "".join(pages))
+    assert "= SACConfig()" in text and "ISO 4217 code of the prices: written" in text
+    assert "Alias for field" not in text and not re.search(r"^Type:$", text, re.M)
 
 
 @pytest.fixture(scope="module")
