@@ -76,7 +76,9 @@ class _Default:
 
 
 def _show_constructor(app: Sphinx, what: str, name: str, obj: Any, *given: Any) -> tuple[str, str] | None:
-    """Return the signature of a constructor that ``KeepsArguments.__new__`` hides."""
+    """Return the signature of a constructor that ``KeepsArguments.__new__`` hides; a protocol has none."""
+    if getattr(obj, "_is_protocol", False):
+        return "", ""
     if what != "class" or not issubclass(obj, KeepsArguments) or "__init__" not in vars(obj):
         return None
     found = signature(obj.__init__, bound_method=True, type_aliases=autodoc_type_aliases)

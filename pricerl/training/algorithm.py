@@ -22,9 +22,9 @@ class TaskSpec(NamedTuple):
     """Task as seen by the networks; a named tuple, because jsonargparse cannot link into a nested dataclass."""
 
     observation_dim: int
-    """``O``."""
+    """Columns of an observation, ``O``."""
     action_dim: int
-    """``A``."""
+    """Columns of an action, ``A``."""
     reward_low: float = -math.inf
     """Lowest reward of one env step."""
     reward_high: float = math.inf
