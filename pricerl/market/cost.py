@@ -12,8 +12,9 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.history import ProductHistory
-from pricerl.errors import UsageError
-from pricerl.market.row_table import FIRST_DAY, TABLES, Row
+from pricerl.data.reading.problems import list_names
+from pricerl.errors import UsageError, did_you_mean
+from pricerl.market.row_table import FIRST_DAY, STRANGE, TABLES, Row
 
 Price = TypeVar("Price", float, FloatArray)
 
@@ -79,9 +80,12 @@ class CostConfig:
                     found[since, column] = row[name]
         return found
 
-    def check_products(self, known: Collection[str], count: int) -> None:
-        """Refuse costs of products that are not ``known``, all in one ``UsageError``; see `RowTable.check_products`."""
-        TABLE.check_products(self._rows, known, count, partly=False)
+    def check_products(self, known: Collection[str], count: int) -> list[str]:
+        """Return a note on costs of products that are not ``known``, if any; see `RowTable.check_products`."""
+        strangers = TABLE.check_products(self._rows, known, count)
+        without = set(known) - set(self._rows)
+        hint = next(filter(None, (did_you_mean(name, without) for name in strangers)), ".")
+        return [f"cost of {list_names(strangers)} {STRANGE}{hint}"] if strangers else []
 
 
 @dataclass(frozen=True)

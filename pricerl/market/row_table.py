@@ -29,6 +29,8 @@ Row = Mapping[str, Any]
 
 FIRST_DAY = f"{FIRST_YEAR}-01-01"
 """First day that a history may have; it stands for a blank one."""
+STRANGE = "is left out: the history has no such product"
+"""Remark on a product of a table that the history lacks."""
 MISSPELT = 0.8
 """Least similarity of an unknown name to a column's that is taken for a mistake; columns of platforms have less."""
 _SETTING = re.compile(r"(?:write YYYY-MM-DD or )?set --data\.reading\.\w+")
@@ -120,17 +122,18 @@ class RowTable(NamedTuple):
             found.setdefault(given.get("product", ""), []).append(given)
         return found
 
-    def check_products(self, listed: Collection[str], known: Collection[str], count: int, partly: bool) -> list[str]:
-        """Return products that are not ``known``, or refuse them unless ``partly`` and others are.
+    def check_products(self, listed: Collection[str], known: Collection[str], count: int) -> list[str]:
+        """Return products that are not ``known``, or refuse them if no other is.
 
         Rows without a product are refused unless the history has ``count`` 1.
         """
         if "" in listed and count > 1:
             raise UsageError(f"{self.name}: the history has {count} products; name them in a column Product")
         strangers = [name for name in listed if name and name not in known]
-        if strangers and not (partly and len(strangers) < len(listed)):
+        if strangers and len(strangers) == len(listed):
             hints = (f"{name!r}{did_you_mean(name, known)}" for name in strangers[:MAX_PROBLEMS_SHOWN])
-            raise UsageError(f"{self.name}: the history has no product {', and none '.join(hints)}")
+            remedy = f"use its names in the column Product: {list_names(sorted(known))}"
+            raise UsageError(f"{self.name}: the history has no product {', and none '.join(hints)}; {remedy}")
         return strangers
 
     def read(self, path: str, usual: Row) -> tuple[list[dict[str, Any]], list[str]]:

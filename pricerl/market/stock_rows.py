@@ -13,7 +13,7 @@ import numpy as np
 from pricerl.data.days import WEEK
 from pricerl.data.history import ProductHistory
 from pricerl.data.reading.problems import list_names
-from pricerl.market.row_table import TABLES, Row
+from pricerl.market.row_table import STRANGE, TABLES, Row
 from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock
 
 Stocks = Mapping[str, Sequence[Row]]
@@ -26,8 +26,8 @@ COSTLESS = "is left out: orders need its unit cost; fill in costs.csv (pricerl i
 def find_notes(stocks: Stocks, histories: Sequence[ProductHistory]) -> list[str]:
     """Return what is assumed about stock, and what is left out; stock of none of the products is a ``UsageError``."""
     names = {history.product for history in histories}
-    strangers = TABLES["stock"].check_products(stocks, names, len(names), partly=True)
-    found = {"is left out: the history has no such product": strangers}
+    strangers = TABLES["stock"].check_products(stocks, names, len(names))
+    found = {STRANGE: strangers}
     for history in histories:
         for remark in find_stock(stocks, history)[1]:
             found.setdefault(remark, []).append(history.product)

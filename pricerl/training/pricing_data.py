@@ -319,10 +319,10 @@ class PricingDataModule(ReplayDataModule):
         self.release()
 
     def check_products(self, trained: Sequence[str], present: Sequence[str] = ()) -> None:
-        """Raise a ``UsageError`` if limits or costs name products that neither training nor the present file has."""
+        """Note costs of products that neither training nor file has; refuse limits, or nothing but costs, of such."""
         self.guardrails.check_products(trained)
         skipped = (problem.product for problem in self.problems)
-        self.cost.check_products({*trained, *present, *skipped} - {""}, len(present or trained))
+        print_notes(self.cost.check_products({*trained, *present, *skipped} - {""}, len(present or trained)))
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:
         """Mark days whose price pricerl set, as ``find`` returns them ``(D_p,)``, in this history and later ones."""

@@ -226,10 +226,15 @@ def test_an_impossible_row_of_costs_is_refused_with_its_place(rows, words):
         CostConfig(products=rows)
 
 
-def test_costs_of_unknown_products_are_refused_with_a_suggestion():
+def test_costs_of_unknown_products_are_noted_and_refused_only_if_no_other_product_has_any():
     config = CostConfig(products=[{"product": "Mgu", "unit_cost": 1.0}, {"product": "Bowl", "unit_cost": 1.0}])
-    with pytest.raises(UsageError, match="the history has no product 'Mgu'; did you mean 'Mug'"):
-        config.check_products(["Mug", "Bowl"], 2)
-    CostConfig(products=[{"unit_cost": 1.0}]).check_products(["Mug"], 1)
+    left_out = "cost of 'Mgu' is left out: the history has no such product"
+    assert config.check_products(["Mug", "Bowl"], 2) == [f"{left_out}; did you mean 'Mug'?"]
+    assert config.check_products(["Lamp", "Bowl"], 2) == [f"{left_out}."]
+    with pytest.raises(UsageError) as refused:
+        config.check_products(["Mug", "Cup"], 2)
+    hints = "the history has no product 'Mgu'; did you mean 'Mug'?, and none 'Bowl'"
+    assert str(refused.value) == f"costs: {hints}; use its names in the column Product: 'Cup', 'Mug'"
+    assert CostConfig(products=[{"unit_cost": 1.0}]).check_products(["Mug"], 1) == []
     with pytest.raises(UsageError, match="the history has 2 products; name them in a column Product"):
         CostConfig(products=[{"unit_cost": 1.0}]).check_products(["Mug", "Bowl"], 2)
