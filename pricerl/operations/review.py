@@ -47,6 +47,8 @@ class Reviewed(NamedTuple):
     """Gain over the kept price, money, of profit, or of sales if costs are unknown."""
     draws: FloatArray
     """Gain in every posterior draw, ``(K,)`` money."""
+    to_change: bool = False
+    """Whether the advice on any of the days was another price than its current one."""
 
 
 def review_products(market: Market, entries: Sequence[Entry], seed: int) -> list[Reviewed]:
@@ -101,6 +103,7 @@ def _review(
         happened=float(getattr(history, measure)[at].sum()),
         gain=interval_of(draws),
         draws=draws,
+        to_change=any(day["price"] != entry["current_price"] for entry, day in part.values()),
     )
 
 
@@ -182,7 +185,7 @@ def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter, news: S
     lead: list[str] = []
     headline = "No advised day has passed at the advised price yet"
     if total is not None:
-        headline, about = review_words(total.gain, total.days, measure, f)
+        headline, about = review_words(total.gain, total.days, measure, f, any(row.to_change for row in other))
         lead.append(about)
     if apart is not None:
         lead.append(f"On {plural(apart.days, f.period)} another price was charged; they are counted apart.")

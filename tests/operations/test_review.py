@@ -70,6 +70,28 @@ def test_the_gain_is_that_of_known_demand_over_the_price_before_the_first_advice
     assert total is not None and total.gain.mean == pytest.approx(other, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("prices", "headline"),
+    [
+        ([10.0] * 15 + [12.0] * 10, "The advised change was not made"),
+        ([10.0] * 25, "Until now the advice was to keep the price"),
+    ],
+)
+def test_a_review_tells_a_change_that_was_not_made_from_advice_to_keep(
+    make_product: Callable[..., ProductHistory],
+    prepare: Callable[..., Any],
+    prices: list[float],
+    headline: str,
+) -> None:
+    price = np.array([10.0] * 50 + [9.5] * 5)
+    history = make_product(price, SOLD * (price / 10.0) ** -2.0)
+    market = known_market(prepare(history), lambda at: SOLD * (at / 10.0) ** -2.0, CostConfig(unit_cost=COST))
+    advised = entry()
+    advised["days"] = [{**day, "price": price} for day, price in zip(advised["days"], prices, strict=True)]
+    page = lay_out_review(review_products(market, [advised], 0), "profit", PLAIN)
+    assert page.headline == headline
+
+
 def test_without_advice_there_is_nothing_to_review(market: Market) -> None:
     assert review_products(market, [], seed=0) == []
     assert total_of([]) is None

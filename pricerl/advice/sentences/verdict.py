@@ -279,16 +279,19 @@ def since_words(product: Record, f: Formatter) -> str:
     return f"{advised} advised before{grade}"
 
 
-def review_words(gain: Sequence[float], days: int, measure: str, f: Formatter) -> tuple[str, str]:
+def review_words(
+    gain: Sequence[float], days: int, measure: str, f: Formatter, ignored: bool = False
+) -> tuple[str, str]:
     """Return headline and sentence of a review of the days at the advised price.
 
-    The ``gain`` of the measure, profit or sales, over the kept price has mean and 90 % limits, money.
+    The ``gain`` of the measure, profit or sales, over the kept price has mean and 90 % limits, money. Changes may have
+    been advised and ``ignored``.
     """
     _, low, high = gain
     headline = f"Following the advice changed {measure} by {f.estimate(gain, plus='+')}"
     what = "whether that is a gain or a loss is not clear yet"
     if low == high == 0:
-        headline = "The advice was to keep the price"
+        headline = "The advised change was not made" if ignored else "Until now the advice was to keep the price"
         what = "gains are measured against keeping it, so there is none"
     elif low > 0 or high < 0:
         what = f"the whole range is a {'gain' if low > 0 else 'loss'}"
