@@ -230,9 +230,10 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
     yield from wrapped(f"open {place.report}", "Next")
     for command in next(filter(None, (next_steps.cost_commands(item, place.option) for item in listed)), ()):
         yield from wrapped(command)
-    first = place._replace(product=listed[0]["product"])
-    if not first.is_late(listed[0]):
-        yield from wrapped(f"pricerl approve{first.options}")
+    changes_price = (item for item in listed if item["recommended_price"] != item["current_price"])
+    first = next((item for item in changes_price if not place.is_late(item)), None)
+    if first is not None:
+        yield from wrapped(f"pricerl approve{place._replace(product=first['product']).options}")
 
 
 def _fitted(text: str, room: int) -> str:

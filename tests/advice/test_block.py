@@ -143,6 +143,31 @@ def test_a_limit_of_half_a_percent_keeps_its_digit(change: dict[str, Any]) -> No
     assert "none was hit (2.5 % per change, 5 % per week, 3 days' hold)" in text
 
 
+def test_a_change_of_a_later_day_says_which_limit_delays_it(change: dict[str, Any]) -> None:
+    now, new = change["current_price"], change["recommended_price"]
+    why = f"min_hold_days: charged for 1 of at least 3 days (nearest: {now})"
+    objections = [{"why": why, "low": new, "high": new}, {"why": "floor: other (nearest: 1)", "low": 0, "high": 0.5}]
+    waits = [{**day, "recommended_price": now if at < 2 else new} for at, day in enumerate(change["days"])]
+    details = {**change["details"], "objections": objections}
+    when = Formatter().weekday_date(waits[2]["date"])
+    delayed = " ".join(
+        "\n".join(block_lines([change | {"days": waits, "details": details}], Formatter(), PAGE)).split()
+    )
+    assert f" Limits the change waits until {when}: charged for 1 of at least 3 days Go back " in delayed
+    at_once = [{**day, "recommended_price": new} for day in change["days"]]
+    assert "waits" not in "\n".join(block_lines([change | {"days": at_once, "details": details}], Formatter(), PAGE))
+
+
+def test_the_work_list_offers_the_approval_of_the_first_change_only(
+    change: dict[str, Any], held: dict[str, Any]
+) -> None:
+    doubtful = held | {"product": "kept", "data_quality": held["data_quality"] | {"quality": "FAIL"}}
+    both = "\n".join(block_lines([doubtful, change | {"product": "changed"}], Formatter(), PAGE))
+    assert both.index(" kept ") < both.index(" changed ")
+    assert "pricerl approve --product changed" in both
+    assert "pricerl approve" not in "\n".join(block_lines([held, held | {"product": "other"}], Formatter(), PAGE))
+
+
 def test_several_products_are_a_line_each_with_the_largest_change_first(
     change: dict[str, Any], held: dict[str, Any]
 ) -> None:

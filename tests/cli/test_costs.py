@@ -49,7 +49,7 @@ def paste(shop: Path, command: str) -> Result:
 
 def test_the_commands_of_a_hold_for_lack_of_costs_end_it_as_they_are_printed(shop: Path) -> None:
     again = run(shop, "predict", "--today", "2025-03-02")
-    init, predict, _ = commands_in(again.out)
+    init, predict = commands_in(again.out)
     assert (init, predict) == ("pricerl init", "pricerl predict --costs costs.csv")
     made = paste(shop, init)
     assert made.code == 0 and "costs.csv lists your products." in made.out

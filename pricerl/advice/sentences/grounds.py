@@ -277,8 +277,22 @@ def _overruled_lines(found: Record | None, f: Formatter) -> list[str]:
     return lines
 
 
+def wait_words(product: Record, f: Formatter) -> str:
+    """Return which limits delay the change beyond the first day of the advice, a clause; empty if none does."""
+    new = product["recommended_price"]
+    first, *later = product["days"]
+    start = next((day["date"] for day in later if day["recommended_price"] == new), "")
+    if not start or new in (product["current_price"], first["recommended_price"]):
+        return ""
+    objections = (item for item in product["details"]["objections"] if item["low"] <= new <= item["high"])
+    why = [item["why"].partition(": ")[2].rpartition(" (nearest: ")[0] for item in objections]
+    return f"the change waits until {f.weekday_date(start)}: {'; '.join(why)}" if why else ""
+
+
 def edit_words(product: Record, f: Formatter) -> str:
-    """Return what the limits changed, else that none was hit, with those on changes; a clause."""
+    """Return why the change waits, else what the limits changed, else that none was hit, with those on changes."""
+    if waits := wait_words(product, f):
+        return waits
     bounds = product["details"]["bounds"]
     if edits := product["guardrails"]:
         edit = edits[0]
