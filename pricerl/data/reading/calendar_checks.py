@@ -135,7 +135,7 @@ def _explain_repeats(parsed: Parsed, rows: IntArray, second: IntArray) -> Proble
     elif 2 * (negative[second] != negative[second - 1]).sum() > len(second):
         why = "with negative sales; leave returns out, or subtract them"
     else:
-        remedy = "add orders up, delete copies"
+        remedy = "add orders up, delete copies, name several products in a column Product"
         if find_order_lines([str(title) for title in texts]):
             remedy = f"if these are order lines, set --data.reading.preset {ORDER_LINES}, otherwise {remedy}"
         why = (*apart, f"which no column separates; {remedy}")[0]
