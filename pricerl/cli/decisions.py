@@ -60,9 +60,11 @@ def approve(words: Sequence[str]) -> int:
         return EXIT_OK
     price = entry["price"]
     advice = shop.log.entries[entry["approves"] - 1]
-    change = f"the change from {advice['current_price']:g} to {price:g} on {entry['date']}"
+    now, new = (drafts.price_words(price, after) for price in (advice["current_price"], entry["price"]))
+    change = f"the change from {now} to {new} on {entry['date']}"
     later = sorted({day["price"] for day in advice["days"]} - {price, advice["current_price"]})
-    more = [f"later steps ({', '.join(f'{step:g}' for step in later)}) need another advice first"] if later else []
+    steps = ", ".join(drafts.price_words(step, after) for step in later)
+    more = [f"later steps ({steps}) need another advice first"] if later else []
     write_lines([f"{name}: {change} is approved (entry {entry['id']})", *more, *outbox_lines(after)])
     return EXIT_OK
 
@@ -111,25 +113,28 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     else:
         asked = (options.price, options.tolerance, options.force)
         (*_, entry), after = shop.record(lambda shop: [drafts.draft_override(shop, *said, *asked)])
-    effect = f"you charge {entry['price']:g}" if kind == orders.OVERRIDE else "the price is kept"
+    effect = (
+        f"you charge {drafts.price_words(entry['price'], after)}" if kind == orders.OVERRIDE else "the price is kept"
+    )
     done = f"{shown(entry['product'])}: until {entry['until']} {effect} (entry {entry['id']} of {shop.log_path})"
-    expected = _expected_lines(shop.folder.path, entry["product"], entry["price"]) if kind == orders.OVERRIDE else []
+    expected = _expected_lines(after, entry["product"], entry["price"]) if kind == orders.OVERRIDE else []
     kept = f"{'change it in your shop; ' if kind == orders.OVERRIDE else ''}later advice keeps to it"
     write_lines([done, *expected, kept, *outbox_lines(after)])
     return EXIT_OK
 
 
-def _expected_lines(folder: Path, product: str, price: float) -> list[str]:
+def _expected_lines(shop: Shop, product: str, price: float) -> list[str]:
     """Return the expected effect of an ordered price, money, and the limits of the last advice."""
     from pricerl.advice.files import read_advice
     from pricerl.advice.sentences.grounds import describe_limits
-    from pricerl.advice.sentences.next_steps import expectation_words
+    from pricerl.advice.sentences.next_steps import Place, expectation_words
 
-    document = read_advice(folder) or {"products": []}
+    document = read_advice(shop.folder.path) or {"products": []}
+    place = Place(run=shop.folder.path.name, product=product if len(shop.newest) > 1 else "")
     for item in document["products"]:
         if item["product"] == product:
             f = Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
-            return [*expectation_words(item, price, f), describe_limits(item, f)]
+            return [*expectation_words(item, price, f, place), describe_limits(item, f)]
     return []
 
 
@@ -193,7 +198,7 @@ def prices(words: Sequence[str]) -> int:
         for name, text in shop.import_files(form, options.fill).items():
             write_text(Path(options.out) / name, text)
         later = sum(row.date > shop.today.isoformat() for row in box.rows)
-        held = f"{plural(len(box.rows) - later, 'price')} of today, without {later} of later days"
+        held = f"{plural(len(box.rows) - later, 'price')} of today{f', without {later} of later days' * bool(later)}"
         write_lines([f"{Path(options.out) / form.file}: {held}; upload: {form.upload}"])
         write_lines([f"{Path(options.out) / form.undo}: the prices until now, which undo them"])
     return EXIT_OK

@@ -53,6 +53,9 @@ def test_an_override_says_what_is_expected_and_which_prices_the_limits_allow(sho
     assert "Expected per day, against keeping 10.00:" in out and "  profit  " in out and "  units   " in out
     said = float(out.split("  units   ")[1].split(" ")[0].replace("\N{MINUS SIGN}", "-"))
     assert said == pytest.approx(curves["gain"]["units"][at][0], abs=0.35)
+    assert 10.8 in curves["price"] and 10.81 not in curves["price"] and "interpolated" not in out
+    between = run(shop, "override", *RUN, "--price", "10.81", *UNTIL).out
+    assert "  interpolated from the last advice; for exact figures: pricerl what-if 10.81 --run_name seller" in between
     assert "The next price lies between 9.50 (max_change) and 10.50 (max_change). A change is at most 5 % up" in out
     untried = run(shop, "override", *RUN, "--price", "12.50", "--force", *UNTIL).out
     assert "Nothing is forecast at 12.50." in untried

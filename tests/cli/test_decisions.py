@@ -73,7 +73,7 @@ def test_fit_records_what_it_decided_and_from_what(shop: Path) -> None:
 def test_an_override_replaces_the_model_whose_advice_stays_on_record(shop: Path) -> None:
     before = _predict(shop)[1]
     made = _override(shop, "12.50", "2025-04-05")
-    assert made.code == 0 and "until 2025-04-05 you charge 12.5 (entry 3" in made.out
+    assert made.code == 0 and "until 2025-04-05 you charge 12.50 (entry 3" in made.out
     result, product, rows = _predict(shop)
     assert {row["Source"] for row in rows} == {"override"} and {row["Recommended Price"] for row in rows} == {"12.50"}
     assert "Override by anna until 5 Apr 2025 (entry 3): “clearance”. The model alone: " in product["reason"]
@@ -130,7 +130,7 @@ def test_an_expired_order_is_ignored_and_listed(shop: Path) -> None:
     account = product["account"]
     assert account["days_left"] == 86 and account["so_far"][0] != 0, "five days at other prices than the first advice's"
     assert " Quarter " in result.out and "over keeping" in result.out
-    assert "12.5 until 2025-04-03, expired" in run(shop, "history", *RUN).out
+    assert "12.50 until 2025-04-03, expired" in run(shop, "history", *RUN).out
 
 
 def test_costs_that_rose_refuse_an_order_that_was_allowed(shop: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_wrong_order_is_answered_with_one_line_and_nothing_is_written(words: s
 def test_the_only_run_is_found_and_one_of_several_must_be_named(shop: Path, tmp_path: Path) -> None:
     assert run(shop, "history").out == run(shop, "history", *RUN).out != ""
     ordered = run(shop, "override", "10.50", "--until", "2025-04-30", "--reason", "x", "--product", "seller")
-    assert ordered.code == 0 and "until 2025-04-30 you charge 10.5" in ordered.out
+    assert ordered.code == 0 and "until 2025-04-30 you charge 10.50 " in ordered.out
     (other := shop / "checkpoints" / "other").mkdir()
     shutil.copy(shop / "checkpoints" / "seller" / "decisions.jsonl", other)
     several = run(shop, "pause", "--until", "2025-04-30", "--reason", "x")
@@ -212,7 +212,7 @@ def test_an_approval_is_recorded_once_and_only_for_a_change(shop: Path) -> None:
     assert _override(shop, "12.50", "2025-04-05").code == 0
     _predict(shop)
     approved = run(shop, "approve", *RUN, "--by", "carla", "--reason", "agreed")
-    assert approved.code == 0 and "to 12.5 on 2025-04-01 is approved (entry 4)" in approved.out
+    assert approved.code == 0 and "to 12.50 on 2025-04-01 is approved (entry 4)" in approved.out
     again = run(shop, "approve", *RUN)
     assert again.code == 2 and "entry 3 was approved before, by carla" in again.err
     assert run(shop, "resume", *RUN).out.startswith("seller: the order of entry 2 has ended (entry 5 of")
@@ -226,7 +226,7 @@ def test_history_tells_what_was_decided_by_whom_and_why_on_one_line_each(shop: P
     out = run(shop, "history", *RUN).out
     lines = out.splitlines()
     assert len(lines) == 6 and out.isprintable() is False and "\u202e" not in out and "\u200f" not in out
-    assert "override  by anna     seller: 12.5 until 2025-04-05, replaced" in lines[2]
+    assert "override  by anna     seller: 12.50 until 2025-04-05, replaced" in lines[2]
     assert lines[3].strip().startswith("two lines, =cmd()") and len(lines[3]) < 200
     assert "pause     by ben      seller: price kept until 2025-04-30, active" in lines[4]
     assert _entries(shop)[1]["reason"] == NASTY.strip()
@@ -241,7 +241,7 @@ def test_prices_are_printed_and_written_in_the_form_of_a_platform_with_their_und
     assert not (shop / "woocommerce.csv").exists()
     written = run(shop, "prices", *RUN, "--as", "woocommerce", "--out", "new/folder")
     assert written.code == 0 and "new/folder/woocommerce.undo.csv: the prices until now" in written.out
-    assert "new/folder/woocommerce.csv: 1 price of today, without 0 of later days; upload: " in written.out
+    assert "new/folder/woocommerce.csv: 1 price of today; upload: " in written.out
     assert (shop / "new/folder/woocommerce.csv").read_bytes() == b"SKU,Regular price\r\nseller,12.50\r\n"
     undo = (shop / "new/folder/woocommerce.undo.csv").read_text(encoding="utf-8")
     assert undo.split() == ["SKU,Regular", "price", f"seller,{advice['current_price']:.2f}"]

@@ -79,7 +79,7 @@ def test_approve_takes_the_newest_advice_only(shop: Path) -> None:
     ok(shop, "predict", *FLOOR, *QUIET)
     ok(shop, "predict", "--data.guardrails.floor", "10.4", *QUIET)
     assert "entry 2 is not the newest advice on seller; the newest is entry 3" in refused(shop, "approve", "2")
-    assert "the change from 10 to 10.4 on 2025-04-01 is approved" in ok(shop, "approve", "3").out
+    assert "the change from 10.00 to 10.40 on 2025-04-01 is approved" in ok(shop, "approve", "3").out
 
 
 def test_orders_change_the_price_file_at_once(shop: Path) -> None:

@@ -193,8 +193,11 @@ def cost_commands(product: Record, option: str = "") -> list[str]:
     return [f"pricerl init{option}", f"pricerl predict --costs costs.csv{option}"]
 
 
-def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
-    """Return the expected effect of a price, money, against the current one, as lines; unknown beyond the curves."""
+def expectation_words(product: Record, price: float, f: Formatter, place: Place) -> list[str]:
+    """Return the expected effect of a price, money, against the current one, as lines; unknown beyond the curves.
+
+    It is interpolated between points of the curves; ``what-if`` computes it, which needs torch.
+    """
     curves = product["details"]["curves"]
     prices: Sequence[float] = curves["price"]
     gains = curves.get("gain")
@@ -209,4 +212,5 @@ def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
         pairs = zip(rows[right - 1], rows[right], strict=True)
         gain = [left + share * (other - left) for left, other in pairs]
         lines.append(f"  {name:<7} {outcome_words(name, gain, f, '+')}")
-    return lines
+    exact = f"pricerl what-if {price:.{f.price_decimals}f}{place.options}"
+    return lines if price in prices else [*lines, f"  interpolated from the last advice; for exact figures: {exact}"]

@@ -137,7 +137,7 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
     change = first_change(advice)
     name = f"entry {advice['id']}"
     if change is None:
-        raise UsageError(f"{name} keeps the price at {advice['current_price']:g}: nothing to approve")
+        raise UsageError(f"{name} keeps the price at {price_words(advice['current_price'], shop)}: nothing to approve")
     if last_day_of(advice) < shop.today.isoformat():
         raise UsageError(f"{name} covers the days until {last_day_of(advice)}; run predict with a fresh file first")
     given = approval_of(advice, shop.log.entries)
@@ -145,7 +145,7 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
         raise UsageError(f"{name} was approved before, by {shown(given['actor'])} ({given['time']})")
     order = shop.order_on(advice["product"])
     if order is not None and order.id not in (advice.get("order"), advice.get("test")):
-        price = "keeps the price" if order.price is None else f"of {order.price:g}"
+        price = "keeps the price" if order.price is None else f"of {price_words(order.price, shop)}"
         rule = f"the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes precedence"
         raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
     about = {"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]}
@@ -187,6 +187,11 @@ def entry_cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
     return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", f"{content}{as_of}")
 
 
+def price_words(price: float, shop: Shop) -> str:
+    """Return a price with the digits of the shop's price file."""
+    return f"{price:.{shop.outbox.decimals}f}"
+
+
 def end_words(entry: Entry, shop: Shop) -> str:
     """Return what an entry of kind ``resume`` has ended."""
     approved = shop.log.entries[entry["ends"] - 1]["kind"] == orders.APPROVAL
@@ -195,7 +200,7 @@ def end_words(entry: Entry, shop: Shop) -> str:
 
 def _describe_content(entry: Entry, shop: Shop) -> str:
     if entry["kind"] == orders.APPROVAL:
-        return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
+        return f"{price_words(entry['price'], shop)} on {entry['date']} approved (entry {entry['approves']})"
     if entry["kind"] == orders.RESUME:
         return end_words(entry, shop)
     if entry["kind"] == orders.STAGED:
@@ -204,12 +209,16 @@ def _describe_content(entry: Entry, shop: Shop) -> str:
     if entry["kind"] == orders.COSTS:
         return f"a unit costs {entry['unit_cost']:g}" + (f" from {entry['since']} on" if entry["since"] else "")
     if entry["kind"] == orders.TEST_RESULT:
-        return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
+        price = price_words(entry["test_price"], shop)
+        return f"{entry['question']} {entry['verdict']} at {price} (test of entry {entry['test']})"
     if entry["kind"] == orders.ADVICE:
         change = first_change(entry)
-        now = f"{entry['current_price']:g}"
-        words = f"keep {now}" if change is None else f"{now} to {change['price']:g} on {change['date']}"
+        now = price_words(entry["current_price"], shop)
+        words = (
+            f"keep {now}" if change is None else f"{now} to {price_words(change['price'], shop)} on {change['date']}"
+        )
         return f"{words}, grade {entry['grade']}, source {entry['source']}"
     status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
-    price = "price kept" if entry["kind"] == orders.PAUSE else f"{entry.get('test_price') or entry['price']:g}"
+    ordered = entry.get("test_price") or entry.get("price")
+    price = "price kept" if ordered is None else price_words(ordered, shop)
     return f"{price} until {entry['until']}, {status}"
