@@ -18,7 +18,7 @@ from pricerl.experiments.reading import Reading, read_test
 from pricerl.experiments.schedule import SCHEDULE, arm_prices, read_plans, write_plans
 from pricerl.formatting import plural
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
-from pricerl.operations.log.drafts import actor_of, draft_price_test
+from pricerl.operations.log.drafts import actor_of, draft_price_test, price_words
 from pricerl.operations.log.orders import PRICE_TEST, TEST_RESULT, TOLERANCE
 from pricerl.operations.shop import Shop, choose_product, read_day
 from pricerl.runs.folder import RunFolder
@@ -212,8 +212,8 @@ def _start(words: Sequence[str]) -> int:
     entries, after = shop.record(lambda shop: [draft_price_test(shop, order, *said) for order in orders])
     for entry in entries[-len(orders) :]:
         blocks = entry["schedule"][-1]["block"]
-        against, price = arm_prices(entry)
-        about = f"{price:g} against {against:g} from {entry['first_day']} to {entry['until']}"
+        against, price = (price_words(price, after) for price in arm_prices(entry))
+        about = f"{price} against {against} from {entry['first_day']} to {entry['until']}"
         write_lines([f"{shown(entry['product'])}: {about}, {blocks} blocks (entry {entry['id']} of {shop.log_path})"])
         chance = f"Every block has the test price with probability {entry['propensity']:g}"
         write_lines([f"{chance}; schedule {entry['schedule_hash'][:12]}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -99,6 +100,7 @@ def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
     assert refused.code == 2 and len(refused.err.splitlines()) == 1
     assert "% above the current price of" in refused.err and "add --force if you mean it" in refused.err
     forced = run(shop, "price-test", "start", "seller", "--force")
+    assert re.search(r"^seller: \d+\.\d\d against \d+\.\d\d from ", forced.out, re.MULTILINE)
     assert forced.code == 0 and "(entry 2 of" in forced.out, "beyond every doubt, a person may"
     log = shop / "checkpoints" / "seller" / "decisions.jsonl"
     assert json.loads(log.read_bytes().splitlines()[1])["forced"] is True
