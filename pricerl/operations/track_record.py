@@ -15,7 +15,7 @@ from pricerl.decide.standing import Check, Outcome, Overruled, PreviousAdvice, T
 from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE, PRICE_TEST, RESUME
-from pricerl.operations.outbox import publishing_of
+from pricerl.operations.outbox import first_change, publishing_of
 
 Z90 = 1.6449
 """Half-width of a normal distribution's 90 % interval, in standard deviations."""
@@ -142,13 +142,14 @@ def advised_low(predictions: Predictions, history: ProductHistory) -> FloatArray
 
 def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) -> TrackDay:
     charged = float(history.price[at])
+    advised = _advised_price(entry, day, charged)
     known = {"units": history.observed[at], "sales": history.observed[at], "profit": history.profit_known[at]}
     happened = {name: float(getattr(history, name)[at]) for name in MEASURES if known[name]}
     outcome: Outcome = "not observed"
     checks: dict[str, Check | None] = dict.fromkeys(MEASURES)
     if history.observed[at]:
-        outcome = "followed" if same_price(charged, day["price"]) else "not followed"
-    if outcome == "followed":
+        outcome = "followed" if same_price(charged, advised) else "not followed"
+    if outcome == "followed" and same_price(charged, day["price"]):
         for name, actual in happened.items():
             if day[name] is not None:
                 mean, low, high = day[name]
@@ -160,7 +161,7 @@ def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) 
         date=day["date"],
         entry=entry["id"],
         source=entry["source"],
-        advised_price=day["price"],
+        advised_price=advised,
         charged_price=charged,
         outcome=outcome,
         **checks,
@@ -168,6 +169,13 @@ def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) 
         model_profit=None if model is None or model["profit"] is None else model["profit"][0],
         actual_profit=happened.get("profit"),
     )
+
+
+def _advised_price(entry: Entry, day: dict[str, Any], charged: float) -> float:
+    """Return the price advised for a day, money: that of the path, or the first step's, which the outbox publishes."""
+    step = None if entry["source"] == "price test" else first_change(entry)
+    stays = step is not None and step["date"] <= day["date"] and same_price(charged, step["price"])
+    return float(step["price"] if step is not None and stays else day["price"])
 
 
 def _total(tested: Sequence[tuple[TrackDay, dict[str, Any]]], measure: int) -> Check | None:

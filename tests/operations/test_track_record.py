@@ -71,6 +71,16 @@ def test_a_day_at_another_price_is_no_test(history: ProductHistory) -> None:
     )
 
 
+def test_whoever_stays_at_the_published_step_has_followed_without_a_forecast(history: ProductHistory) -> None:
+    steps = [*COMING[:3], *(dict(day, price=12.0) for day in COMING[3:])]
+    record = _record(history, _entry(1, "2025-02-04", *steps))
+    assert record.followed == 5 and record.inside["units"] == (3, 3)
+    assert {day.advised_price for day in record.days} == {11.0}
+    tested = [dict(steps[0], price=10.5), *steps[1:3], *(dict(day, price=10.5) for day in steps[3:])]
+    scheduled = _record(history, _entry(1, "2025-02-04", *tested, source="price test"))
+    assert scheduled.followed == 2, "a schedule is followed day by day"
+
+
 def test_in_shadow_mode_the_advice_is_compared_with_what_was_charged(history: ProductHistory) -> None:
     days = [dict(COMING[0], price=10.0), *COMING[1:]]
     record = _record(history, {**_entry(1, "2025-02-04", *days), "terms": {"approval": "shadow"}})
