@@ -220,8 +220,8 @@ def check_what_if(found: dict[str, Any], truth: Truth, product: dict[str, Any], 
             continue
         assert line is not None
         shown = re.findall(r"([+−][\d,.]*\d)", line)
-        digits = len(shown[0].partition(".")[2]) if shown else 2
-        expected = [float(text.replace("−", "-").replace(",", "")) for text in shown[:3]] or [0.0]
+        digits = len(shown[-1].partition(".")[2]) if shown else 2
+        expected = [float(text.replace("−", "-").replace(",", "")) for text in shown[-3:]] or [0.0]
         given = [figure[key] for key in ("mean", "low", "high")][: len(expected)]
         assert given == pytest.approx(expected, abs=0.51 * 10**-digits), (line, figure)
 

@@ -142,8 +142,11 @@ def test_a_last_day_at_a_price_of_the_sellers_own_stops_nothing(
     history = usual([10.4] * 4, [2.0] * 4)
     entry = _advised(history, 4)
     assert _supervised(_shop(prepare(history), 4.0), entry).alarm is not None
-    entry["days"][-1]["price"] = 10.3
-    assert _supervised(_shop(prepare(history), 4.0), entry).alarm is None
+    entry["days"][-1]["price"] = 10.6
+    assert _supervised(_shop(prepare(history), 4.0), entry).alarm is not None, "the next step was not taken"
+    entry["days"][-1]["price"] = 10.4
+    moved = usual([10.4, 10.4, 10.4, 10.5], [2.0] * 4)
+    assert _supervised(_shop(prepare(moved), 4.0), entry).alarm is None
 
 
 def test_a_stopped_model_still_leaves_a_price_that_the_limits_forbid(
