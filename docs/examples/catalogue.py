@@ -19,20 +19,20 @@ def pricerl(line: str) -> str:
     return done.stdout
 
 
-def main() -> None:
-    """Train once on a sample of the products, then advise on all of them."""
+# %% [markdown]
+# Train on the products and advise on all of them; then show the last day of each from the table.
+
+
+# %%
+def advise() -> pd.DataFrame:
+    """Return the last day of the advice on each product."""
     pricerl("simulate --out catalogue.csv --products 40 --days 200")
     with LocalCluster(n_workers=2, threads_per_worker=1) as cluster:
         engine = cluster.scheduler_address.replace("tcp://", "dask://")
         print(pricerl(f"advise catalogue.csv --engine {engine} --today 2025-07-20"))
+    return pd.read_csv("checkpoints/catalogue/advice.csv").groupby("Product").last()
 
 
-if __name__ == "__main__":
-    main()
-
-    # %% [markdown]
-    # The table of all products: whose price changes, and the days it concerns.
-
-    # %%
-    advice = pd.read_csv("checkpoints/catalogue/advice.csv")
-    print(advice.groupby("Product").last().head(10))
+# %%
+if __name__ == "__main__":  # the workers import this file
+    print(advise()[["Date", "Recommended Price", "Grade"]].to_string())
