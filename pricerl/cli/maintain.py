@@ -29,8 +29,7 @@ from pricerl.operations.shop import Shop
 from pricerl.operations.watching import alerts
 from pricerl.operations.watching.alerts import Alert, Channel, Message
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor, to_json
-from pricerl.runs.card import CARD
-from pricerl.runs.folder import BEST
+from pricerl.runs.folder import BEST, CARD
 from pricerl.runs.names import find_run
 from pricerl.runs.older_settings import with_present_names
 from pricerl.terminal import print_notes, table, write_json, write_lines

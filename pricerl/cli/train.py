@@ -29,9 +29,9 @@ from pricerl.operations.log.provenance import describe_run, differing, fingerpri
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
 from pricerl.operations.tracking import describe_tracked, find_ignored, flatten, resume_tracked, track_generation
-from pricerl.runs.card import CARD, render_card
+from pricerl.runs.card import render_card
 from pricerl.runs.checkpoint import Checkpoint
-from pricerl.runs.folder import BEST, CONFIG, LAST, METRICS_FILE, Generation, RunFolder
+from pricerl.runs.folder import BEST, CARD, CONFIG, LAST, METRICS_FILE, Generation, RunFolder
 from pricerl.runs.run_log import write_run_log
 from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import RunCheckpoint, TreeCheckpointIO, own_saver

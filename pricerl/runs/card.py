@@ -11,7 +11,6 @@ from pricerl.evaluation.backtest import Backtest
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.terminal import shown
 
-CARD = "card.md"
 TEMPLATE = Path(__file__).with_name("card_template.md")
 MOST_LISTED = 20
 """Most products and settings that a card lists."""

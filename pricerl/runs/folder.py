@@ -33,6 +33,7 @@ from pricerl.writing import CURRENT, MANIFEST, PUBLISHED, explained
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"
+CARD = "card.md"
 CONFIG = "config.yaml"
 METRICS_FILE = "metrics.csv"
 SAVES = "saves"

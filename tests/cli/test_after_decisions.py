@@ -56,7 +56,10 @@ def test_an_override_says_what_is_expected_and_which_prices_the_limits_allow(sho
     assert 10.8 in curves["price"] and 10.81 not in curves["price"] and "interpolated" not in out
     between = run(shop, "override", *RUN, "--price", "10.81", *UNTIL).out
     assert "  interpolated from the last advice; for exact figures: pricerl what-if 10.81 --run_name seller" in between
-    assert "The next price lies between 9.50 (max_change) and 10.50 (max_change). A change is at most 5 % up" in out
+    assert (
+        "The next price lies between 9.50 (largest change) and 10.50 (largest change). A change is at most 5 % up"
+        in out
+    )
     untried = run(shop, "override", *RUN, "--price", "12.50", "--force", *UNTIL).out
     assert "Nothing is forecast at 12.50." in untried
 

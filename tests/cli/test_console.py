@@ -9,6 +9,7 @@ import pytest
 from advice_outputs import without_head
 from command_line import OUTPUTS, run
 
+from pricerl.advice.report.view import RULES as WORDS
 from pricerl.advice.report.view import View
 from pricerl.advice.sentences.grounds import (
     describe_off_policy,
@@ -36,12 +37,13 @@ def test_every_rule_planner_and_the_policy_stand_in_one_table(printed: str, trai
     lines = printed.splitlines()
     draws = product["num_draws"]
     for row in list_alternatives(product):
-        (line,) = [line for line in lines if line.startswith(f"  {row['rule']} ")]
+        rule = WORDS.get(row["rule"], row["rule"])
+        (line,) = [line for line in lines if line.startswith(f"  {rule} ")]
         better = "–" if row["probability_better"] is None else f"{round(row['probability_better'] * draws)} of {draws}"
         mean, low, high = row["outcome"]["profit"]
         digits = View.of(product, PLAIN, Place()).digits["profit"]
         assert line.endswith(f"{better}") and PLAIN.span(low, high, digits) in line
-        assert line.removeprefix(f"  {row['rule']} ").split()[:2] == [
+        assert line.removeprefix(f"  {rule} ").split()[:2] == [
             PLAIN.price(row["price"]),
             PLAIN.money(mean, digits),
         ]

@@ -10,8 +10,9 @@ import pytest
 from command_line import run
 
 from pricerl.evaluation.backtest import Backtest, HorizonScore
-from pricerl.runs.card import CARD, MOST_LISTED, render_card
+from pricerl.runs.card import MOST_LISTED, render_card
 from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.folder import CARD
 
 PREPROCESSOR = {"step_days": 7, "names": ["cup"], "last_days": ["2025-03-31"]}
 
