@@ -149,7 +149,7 @@ import pricerl
 trained = pricerl.load("checkpoints/seller/best.ckpt")
 trained.policy
 assert not set({UNUSED}) & set(sys.modules)
-chunk = next(split(trained.run, (), {{}}))._replace(market=None, benchmark=None)
+chunk = next(split(trained.run, (), {{}}))
 Path("chunk.pkl").write_bytes(dumps(chunk))
 """
 WORK = f"""
