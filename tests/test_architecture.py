@@ -69,7 +69,7 @@ MAX_FOLDER_LINES = {
     "operations/log": 1450,
     "operations/watching": 934,
     "mcp": 350,
-    "runs": 1245,
+    "runs": 1251,
     "sac": 1675,
     "serve": 1236,
     "simulation": 381,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from command_line import Result, run
 
-from pricerl.runs.learning_curves import COLUMNS
+from pricerl.runs.learning_curves import COLUMNS, read_panels
 
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "wandb_report.py"
 TABLE = "eval/price_mean,step,train/alpha,train/never,train/price_mean\n,50,0.5,,9.0\n9.5,100,0.25,,9.25\n"
 
 
@@ -39,6 +41,19 @@ def test_without_a_name_the_picture_lies_in_the_only_run(metrics: Path) -> None:
     pytest.importorskip("matplotlib")
     assert curves(metrics) == Result(0, "checkpoints/mine/curves.png\n", "")
     assert metrics.with_name("curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic V1 style")
+def test_a_report_in_weights_and_biases_has_the_same_panels(metrics: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb_workspaces")
+    report = runpy.run_path(str(EXAMPLE))["build"]
+    monkeypatch.chdir(metrics.parents[2])
+    (grid,) = report("mine", "team").blocks
+    plots = [(panel.title, str(panel.x), [str(metric) for metric in panel.y]) for panel in grid.panels]
+    panels, _ = read_panels(metrics)
+    assert plots == [(title, "updates", names) for title, names in panels.items()] and len(plots) == 2
+    (runs,) = grid.runsets
+    assert (runs.entity, runs.project, runs.filters) == ("team", "pricerl", "Metric(\"Name\") == 'mine'")
 
 
 def test_without_metrics_one_message_says_why(metrics: Path) -> None:
