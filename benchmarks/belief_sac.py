@@ -24,12 +24,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 import yaml
+from belief_planning import Rule
 from learning.account_view import OBSERVATION_DIM
 from learning.belief import DemandCurves, LearningConfig, Sellers
 from learning.learning_data import LearningDataModule, ShapedEnv
 from learning.sellers_env import CURVES, PRIVILEGED_DIM, view_of
 from lightning.pytorch import seed_everything
-from loop import TRUTHS, Rule, at_harm, draw_sellers, history_sd, play, score
+from loop import TRUTHS, at_harm, draw_sellers, history_sd, play, score
 from price_training import fit_quietly
 from safetensors.torch import load_file
 from torch import Tensor

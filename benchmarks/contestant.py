@@ -238,7 +238,7 @@ def multiply(tick: Tick, onednn: bool) -> None:
     from pricerl.runtime import EXACT
 
     if onednn:
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
     products = [(left, right, torch.mm(left, right)) for left, right in products_of_an_update()]
     for left, right, result in products:
         exact = left.double() @ right.double()

@@ -88,7 +88,7 @@ def make_agent(device: torch.device) -> SACAgent:
 def updates(kind: str, batch: int, sizes: Sizes, device: torch.device) -> float:
     """Return updates per second."""
     agent, buffer = make_agent(device), make_buffer(sizes, device, seed=0)
-    update: Callable[[Transition], Any] = SACUpdate(agent, make_optimizers(agent)).update
+    update: Callable[[Transition], Any] = SACUpdate(agent, make_optimizers(agent)).trace
     if kind == "compiled":
         update = CompiledFunction(update, "updates")
     elif kind == "graphs":
@@ -116,7 +116,7 @@ def share(rank: int, size: int, batch: int, sizes: Sizes, store: str, queue: Any
         torch.distributed.all_reduce(message)
         message.div_(size)
 
-    update = SharedUpdate(agent, make_optimizers(agent), average).update
+    update = SharedUpdate(agent, make_optimizers(agent), average).trace
     count = 10 if sizes == TINY else 300
     for _ in range(WARM_UP_CALLS):
         update(buffer.sample(batch))
@@ -137,7 +137,7 @@ def scaling(size: int, batch: int, sizes: Sizes) -> float:
     queue = context.SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
         words = size, batch, sizes, os.path.join(folder, "store"), queue  # noqa: PTH118 (a plain string)
-        torch.multiprocessing.spawn(share, words, nprocs=size)
+        torch.multiprocessing.spawn(share, words, nprocs=size)  # type: ignore[attr-defined]
     found: float = queue.get()
     return found
 

@@ -36,7 +36,7 @@ from pricerl.evaluation.pricing_rules import RULES, BaselineRow
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Uplift
 from pricerl.formatting import Formatter
-from pricerl.guardrails.today import LimitsInForce
+from pricerl.guardrails.limits_in_force import LimitsInForce
 from pricerl.writing import CURRENT, PUBLISHED, show_set, stage_set
 
 OWN_DAYS, HORIZON, CURVE_PRICES, NUM_DRAWS = 365, 14, 41, 64

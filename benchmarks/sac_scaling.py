@@ -69,7 +69,7 @@ def measure(case: Case, threads: int) -> dict[str, float | bool]:
         observation, action = torch.rand(rows, OBSERVATION), torch.rand(rows, ACTION) * 2 - 1
         reward, discount = torch.randn(rows), torch.full((rows,), config.gamma)
         buffer.add(Transition(observation, action, reward, discount, observation))
-    update = CompiledFunction(SACUpdate(agent, make_optimizers(agent)).update, "updates")
+    update = CompiledFunction(SACUpdate(agent, make_optimizers(agent)).trace, "updates")
     sampling, updating = [], []
     for _ in range(ROUNDS + 1):
         found = train(buffer, update, case.batch)

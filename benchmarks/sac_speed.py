@@ -90,7 +90,7 @@ def pricerl(tick: Tick, *words: str) -> NoReturn:
 
     def with_ticks(cli: PricingCLI, **kwargs: Any) -> Trainer:
         trainer = instantiate(cli, **kwargs)
-        trainer.callbacks.append(Ticking())
+        trainer.callbacks.append(Ticking())  # type: ignore[attr-defined]
         return trainer
 
     PricingCLI.instantiate_trainer = with_ticks  # type: ignore[method-assign]
@@ -130,7 +130,7 @@ def bare_loop(tick: Tick) -> None:
 
     agent = Agent(env.observation_dim, env.action_dim, config, NetworkConfig(hidden=HIDDEN, **PLAIN))
     optimizers = make_optimizers(agent)
-    update = CompiledFunction(SACUpdate(agent, optimizers).update, "updates")
+    update = CompiledFunction(SACUpdate(agent, optimizers).trace, "updates")
     collector = Collector(env, config, seed=0)
     collector.warm_up(agent)
     while True:

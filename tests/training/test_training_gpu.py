@@ -24,7 +24,7 @@ def test_collection_and_updates_never_synchronize_with_the_device():
     config = SACConfig(warmup_steps=128)
     agent = SACAgent(flatdim(env.single_observation_space), 1, config, NetworkConfig()).to("cuda")
     agent.step_discount = config.gamma
-    update, collector = SACUpdate(agent, make_optimizers(agent)).update, Collector(env, config, seed=0)
+    update, collector = SACUpdate(agent, make_optimizers(agent)).trace, Collector(env, config, seed=0)
     collector.warm_up(agent)
     for mode in ("default", "error"):  # the first round loads kernels
         torch.cuda.set_sync_debug_mode(mode)
@@ -44,7 +44,7 @@ def test_recorded_updates_and_env_steps_are_those_of_plain_calls():
         torch.manual_seed(0)
         env = PricingVectorEnv(64, market)
         agent = SACAgent(flatdim(env.single_observation_space), 1, SACConfig(), NetworkConfig()).to("cuda")
-        update = SACUpdate(agent, make_optimizers(agent)).update
+        update = SACUpdate(agent, make_optimizers(agent)).trace
         step = env._decide_and_hold
         env._step = GraphedFunction(step, "env steps") if graphed else step
         update = GraphedFunction(update, "updates") if graphed else update
