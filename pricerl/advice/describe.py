@@ -26,14 +26,13 @@ from pricerl.advice.result import (
 )
 from pricerl.advice.sentences.verdict import explain
 from pricerl.advice.stop_rule import find_stop_rule
-from pricerl.advice.what_if import relation_objections, short
+from pricerl.advice.what_if import find_objections, short
 from pricerl.arrays import FloatArray, Interval, interval_of, intervals_of
 from pricerl.data.days import steps_in
 from pricerl.decide.case import Case, Course
 from pricerl.decide.chain import Proposer, decide_price
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.evidence import vary_prior
-from pricerl.decide.final_check import objections_to
 from pricerl.decide.overruled import orders_after
 from pricerl.decide.standing import FIRST, Standing
 from pricerl.env.dynamics import Dynamics
@@ -317,14 +316,15 @@ def curve_prices(lowest: float, highest: float, price_step: float) -> FloatArray
 def _find_objections(product: Product, prices: FloatArray, current: Mapping[str, float]) -> tuple[Objection, ...]:
     """Return every objection to ascending prices ``(G,)``, money, once per run of them; ``current`` as in `ask`."""
     found: list[Objection] = []
-    running: dict[str, int] = {}
+    running: dict[Objection, int] = {}
     for price in np.round(prices, DIGITS).tolist():
         before, running = running, {}
-        for why in (*objections_to(price, product), *relation_objections(price, product, current)):
-            running[why] = before.get(why, len(found))
-            if why not in before:
-                found.append(Objection(why, price, price))
-            found[running[why]] = found[running[why]]._replace(high=price)
+        for item in find_objections(price, product, current):
+            said = item._replace(low=0.0, high=0.0)
+            running[said] = before.get(said, len(found))
+            if said not in before:
+                found.append(item)
+            found[running[said]] = found[running[said]]._replace(high=price)
     return tuple(found)
 
 

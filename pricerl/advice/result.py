@@ -168,14 +168,22 @@ class PriceCurves:
 
 
 class Objection(NamedTuple):
-    """Objection of a guardrail to the prices of the curves from ``low`` to ``high``, as the next day's price."""
+    """Objection of a guardrail or relation to prices, those of the curves from ``low`` to ``high``, on the next day."""
 
+    rule: str
+    """Setting under ``guardrails``, or kind of the relation."""
     why: str
-    """Setting, reason and nearest price that it allows."""
+    """Reason, as a clause."""
+    nearest: float | None
+    """Nearest price that the rule allows, money; None if there is none, and for a relation."""
     low: float
     """Money."""
     high: float
     """Money."""
+
+    def __str__(self) -> str:
+        nearest = "" if self.nearest is None else f"; nearest: {self.nearest:.10g}"
+        return f"{self.why} ({self.rule}{nearest})"
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pricerl.advice.result import Objection
 from pricerl.arrays import Interval, interval_of, to_plain
 from pricerl.data.days import WEEK, steps_in
-from pricerl.decide.final_check import nearest_allowed, objections_to
+from pricerl.decide.final_check import nearest_allowed
 from pricerl.env.product import Product
 from pricerl.evaluation.stock.half_year import StockOutlook, plan_half_years
 from pricerl.evaluation.valuation import expect_path, value_paths
 from pricerl.formatting import Formatter, counted, plural, unit_digits
 from pricerl.guardrails.relations import broken_by, span_between
+from pricerl.guardrails.today import DIGITS
 from pricerl.market.market import Market
 from pricerl.terminal import table
 
@@ -106,7 +109,7 @@ def ask(product: Product, price: float, horizon: int, current: Mapping[str, floa
     }
     better = asked.over(kept).probability_better
     prices = {**product.market.preprocessor.current_prices, **(current or {})}
-    objections = (*objections_to(price, product), *relation_objections(price, product, prices))
+    objections = tuple(map(str, find_objections(price, product, prices)))
     days = steps if stocked is None else stocked.stock.season_end * WEEK // product.history.step_days
     allowed = nearest_chargeable(price, product, prices)
     return Answer(product, price, days, measures, better, objections, allowed, outlooks)
@@ -117,9 +120,14 @@ def short(value: float) -> float:
     return round(value, 2) if abs(value) >= 1e4 else float(f"{value:.6g}")
 
 
-def relation_objections(price: float, product: Product, current: Mapping[str, float]) -> list[str]:
-    """Return each relation's objection to a price, money, while other products keep their ``current`` ones."""
-    return broken_by(product.dynamics.guardrails.related, product.name, price, current)
+def find_objections(price: float, product: Product, current: Mapping[str, float]) -> list[Objection]:
+    """Return the objections to a price, money, on the next day, while other products keep their ``current`` ones."""
+    edits = ((edit, round(edit.after, DIGITS)) for edit in product.today.objections(price))
+    broken = broken_by(product.dynamics.guardrails.related, product.name, price, current)
+    return [
+        *(Objection(edit.rule, edit.why, to if math.isfinite(to) else None, price, price) for edit, to in edits),
+        *(Objection(kind, why, None, price, price) for kind, why in broken),
+    ]
 
 
 def nearest_chargeable(price: float, product: Product, current: Mapping[str, float]) -> float:
@@ -130,7 +138,7 @@ def nearest_chargeable(price: float, product: Product, current: Mapping[str, flo
     step = guardrails.price_step
     for wanted in (inside, inside + step, inside - step):  # the edge of a multipack may lie between two steps
         allowed = nearest_allowed(wanted, product)
-        if not relation_objections(allowed, product, current):
+        if not broken_by(guardrails.related, product.name, allowed, current):
             return allowed
     return product.current_price
 

@@ -46,12 +46,6 @@ def gate_path(product: Product, path: PricePath) -> GatedPath:
     return GatedPath(tuple(prices), asked, tuple(edits))
 
 
-def objections_to(price: float, product: Product) -> list[str]:
-    """Return each guardrail's objection to a price, money, on the next day, with the nearest price that it allows."""
-    found = product.today.objections(price)
-    return [f"{edit.why} ({edit.rule}; nearest: {round(edit.after, DIGITS):.10g})" for edit in found]
-
-
 def nearest_allowed(price: float, product: Product) -> float:
     """Return the price nearest to a proposed one that all guardrails allow on the next day, money."""
     today = product.today

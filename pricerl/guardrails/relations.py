@@ -151,17 +151,19 @@ def _hold(
     return {name: Bound(advised[name].kept, f"{item.kind.replace('_', ' ')}: {why}") for name in back}
 
 
-def broken_by(relations: Iterable[Relation], product: str, price: float, current: Mapping[str, float]) -> list[str]:
-    """Return why a price of one product breaks relations while others keep theirs; the current one breaks none."""
+def broken_by(
+    relations: Iterable[Relation], product: str, price: float, current: Mapping[str, float]
+) -> list[tuple[str, str]]:
+    """Return kind and reason of each relation that a price breaks while others keep theirs; the current breaks none."""
     if price == current[product]:
         return []
-    found = []
+    found: list[tuple[str, str]] = []
     for item in relations:
         related = item.among(current)
         if related is not None and product in related.products:
             prices = [price if name == product else current[name] for name in related.products]
             if why := related.objection(prices):
-                found.append(f"{item.kind.replace('_', ' ')}: {why}")
+                found.append((item.kind, why))
     return found
 
 

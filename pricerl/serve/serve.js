@@ -1,5 +1,10 @@
 "use strict";
 
+/* An objection in the words of /what-if. */
+function say({ why, rule, nearest }) {
+  return `${why} (${rule}${nearest === null ? "" : `; nearest: ${nearest}`})`;
+}
+
 /* What advice.json says of one price of its curves, in the form of an answer to /what-if. */
 function figuresAt(product, at) {
   const { curves, objections } = product.details;
@@ -11,7 +16,7 @@ function figuresAt(product, at) {
     measures: Object.fromEntries(measures),
     probability_better: curves.better ? curves.better[at] : null,
     num_draws: product.num_draws,
-    objections: objections.filter((item) => item.low <= price && price <= item.high).map((item) => item.why),
+    objections: objections.filter((item) => item.low <= price && price <= item.high).map(say),
   };
 }
 

@@ -145,8 +145,8 @@ def test_a_limit_of_half_a_percent_keeps_its_digit(change: dict[str, Any]) -> No
 
 def test_a_change_of_a_later_day_says_which_limit_delays_it(change: dict[str, Any]) -> None:
     now, new = change["current_price"], change["recommended_price"]
-    why = f"charged for 1 of at least 3 days (min_hold_days; nearest: {now})"
-    objections = [{"why": why, "low": new, "high": new}, {"why": "other (floor; nearest: 1)", "low": 0, "high": 0.5}]
+    hold = {"rule": "min_hold_days", "why": "charged for 1 of at least 3 days", "nearest": now, "low": new, "high": new}
+    objections = [hold, {"rule": "floor", "why": "other", "nearest": 1.0, "low": 0.0, "high": 0.5}]
     waits = [{**day, "recommended_price": now if at < 2 else new} for at, day in enumerate(change["days"])]
     details = {**change["details"], "objections": objections}
     when = Formatter().weekday_date(waits[2]["date"])

@@ -54,7 +54,9 @@ def test_one_price_breaks_a_relation_exactly_outside_the_span_that_the_others_le
 def test_a_price_that_is_kept_breaks_nothing_even_if_the_order_is_wrong_today():
     relations, current = read_relations([SIZES]), {"S": 3.0, "M": 2.0, "L": 4.0}
     assert broken_by(relations, "S", 3.0, current) == [] and broken_by(relations, "S", 1.9, current) == []
-    assert broken_by(relations, "S", 2.9, current) == ["size order: S at 2.9 would cost more than the larger M at 2"]
+    assert broken_by(relations, "S", 2.9, current) == [
+        ("size_order", "S at 2.9 would cost more than the larger M at 2")
+    ]
 
 
 def test_after_random_advice_every_relation_holds_or_its_products_stay():

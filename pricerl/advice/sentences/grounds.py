@@ -285,8 +285,8 @@ def wait_words(product: Record, f: Formatter) -> str:
     if not start or new in (product["current_price"], first["recommended_price"]):
         return ""
     objections = (item for item in product["details"]["objections"] if item["low"] <= new <= item["high"])
-    why = [item["why"].rpartition(" (")[0] or item["why"] for item in objections]
-    return f"the change waits until {f.weekday_date(start)}: {'; '.join(why)}" if why else ""
+    why = "; ".join(item["why"] for item in objections)
+    return f"the change waits until {f.weekday_date(start)}: {why}" if why else ""
 
 
 def edit_words(product: Record, f: Formatter) -> str:
