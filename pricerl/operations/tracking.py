@@ -66,9 +66,8 @@ def find_ignored(run: Run) -> list[str]:
 
 
 def track_advice(run: Run, products: Iterable[Record], files: AdviceFiles) -> None:
-    """Log published advice to the run in Weights & Biases, if there is one, and after a training its generation."""
-    trained = run.command == "fit"
-    if (active := _active_run()) is None or not (trained or run.options.wandb):
+    """Log published advice to the run in Weights & Biases, after a training its generation, and end the run."""
+    if (active := _active_run(run)) is None:
         return
     import wandb
 
@@ -89,18 +88,23 @@ def track_advice(run: Run, products: Iterable[Record], files: AdviceFiles) -> No
             active.alert(f"kill switch: {item['product']}", item["decision"]["why"], level="WARN")
     if all(item["decision"]["lacks_evidence"] for item in advice):
         active.alert("not enough evidence", "The advice for every product is to keep the price.", level="WARN")
-    if trained:
-        track_generation(run)
-    else:
-        active.finish()
+    if run.command == "fit":
+        _log_generation(run, active)
+    active.finish()
 
 
 def track_generation(run: Run) -> None:
-    """Log a complete generation as an artifact: aliases are its name, ``last``, and ``best`` if none is better."""
-    if run.generation is None or (active := _active_run()) is None:
-        return
+    """Log a generation that gives no advice to the run in Weights & Biases, and end the run."""
+    if (active := _active_run(run)) is not None:
+        _log_generation(run, active)
+        active.finish()
+
+
+def _log_generation(run: Run, active: Any) -> None:
+    """Log a generation as an artifact: aliases are its name, ``last``, and ``best`` if none is better."""
     import wandb
 
+    assert run.generation is not None
     artifact = wandb.Artifact(re.sub(r"[^\w.-]|[^\x00-\x7f]", "-", run.folder.name), type="generation")
     for path in sorted(run.generation.path.rglob("*")):
         name = path.relative_to(run.generation.path)
@@ -114,9 +118,9 @@ def track_generation(run: Run) -> None:
     active.log_artifact(artifact, aliases=[run.generation.name, "last", *(["best"] if is_best else [])])
 
 
-def _active_run() -> Any:
-    """Return the process's run in Weights & Biases, None if the library was not even imported."""
-    return getattr(sys.modules.get("wandb"), "run", None)
+def _active_run(run: Run) -> Any:
+    """Return the process's run in Weights & Biases; None if this one is not tracked, whoever started another."""
+    return getattr(sys.modules.get("wandb"), "run", None) if run.options.wandb else None
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

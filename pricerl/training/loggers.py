@@ -207,6 +207,7 @@ class RunLogger(WandbLogger):
         error = sys.exc_info()[1]  # Lightning calls this while it handles the exception
         if isinstance(error, NonFiniteError):
             self.experiment.alert("training diverged", str(error), level="ERROR")
+            self.experiment.finish(exit_code=1)
         super().finalize(status)
 
     def _summarize(self) -> None:

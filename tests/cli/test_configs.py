@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -137,3 +138,4 @@ def test_weights_and_biases_without_a_key_works_offline_and_asks_nothing(
     )
     assert result.code in (0, 4), result.err
     assert list((tmp_path / "checkpoints" / "w").glob("gen-*/wandb/offline-run-*"))
+    assert sys.modules["wandb"].run is None, "a later training in this process would go on with the run"
