@@ -56,11 +56,13 @@ def test_the_wheel_alone_runs_the_commands_of_the_readme(program: str, tmp_path:
     lines = [line.rpartition("&& ")[2] for block in blocks for line in block.splitlines()]
     lines = [line.removeprefix("python main.py ").removeprefix("pricerl ") for line in lines if "pytest" not in line]
     assert "fit --config configs/quickstart.yaml" in lines and len(lines) > 2
-    write_lines(tmp_path / "sales.csv", seller_lines())
+    write_lines(tmp_path / "orders.csv", seller_lines())
+    write_lines(tmp_path / "costs.csv", ["product,unit_cost", "orders,4"])
+    write_lines(tmp_path / "fresh.csv", seller_lines(97))
     for line in lines:
         words = [*line.split(), *(FAST if line.split()[0] in ("fit", "advise") else [])]
         done = call(tmp_path, program, *words)
-        assert done.returncode in (0, 4), f"{line}: {done.stderr}"
+        assert done.returncode in (0, 4, 7) or "keeps the price" in done.stderr, f"{line}: {done.stderr}"
         assert "Traceback" not in done.stderr
 
 
