@@ -110,20 +110,21 @@ class ShopMachine(RuleBasedStateMachine):
         named = given.get("named", {})
         for path in sorted(self.run.glob("gen-*")):
             known.base.setdefault(path.name, given.get("base", USUAL))
-        kept = dict(known.advised)
+        before = dict(known.advised)
         for entry in entries:
             kind, product = entry["kind"], entry.get("product")
             if kind == "advice":
                 name = entry["checkpoint"].partition("/")[0]
-                in_force = name == known.generation and name in kept
-                settings = {**(kept[name].settings if in_force else known.base[name]), **named}
-                path = given.get("path") or (kept[name].path if in_force else entry["path"])
+                in_force = name == known.generation and name in before
+                settings = {**(before[name].settings if in_force else known.base[name]), **named}
+                path = given.get("path") or (before[name].path if in_force else entry["path"])
                 prices = self.files[path]
                 assert product in prices and entry["current_price"] == prices[product], (entry["path"], path, prices)
                 known.advised[name] = Advised(settings, path, prices)
                 change = next((day["price"] for day in entry["days"] if day["price"] != entry["current_price"]), None)
                 known.approved = [item for item in known.approved if item[:2] != (name, product) or item[2] == change]
-                self.aims[entry["id"]] = self.aim, self.versions[path]
+                kept = entry.get("kept", 0)  # an advice that stands was made for the aim of that time
+                self.aims[entry["id"]] = self.aims[kept] if kept else (self.aim, self.versions[path])
                 if entry["command"] == "fit":
                     known.generation = name
             elif kind == "rollback":
