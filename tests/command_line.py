@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from pricerl.cli.main import main
+from pricerl.data.days import DAY
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -69,7 +70,7 @@ def seller_lines(
     lines = [",".join((["Product"] if product else []) + HEADER[:columns])]
     for day, charged in enumerate(prices):
         units = rng.poisson(20 * (charged / 10) ** -2)
-        cells = [str(np.datetime64("2025-01-01") + day), f"{charged:.2f}", f"{charged * units:.2f}"]
+        cells = [str(np.datetime64("2025-01-01") + day * DAY), f"{charged:.2f}", f"{charged * units:.2f}"]
         cells += [f"{0.85 * charged * units - 4 * units:.2f}", f"{12 + rng.integers(3)}", f"{8 + rng.integers(3)}"]
         lines.append(",".join(([product] if product else []) + cells[:columns]))
     return lines

@@ -50,7 +50,7 @@ MAX_FOLDER_LINES = {
     "advice/report": 972,
     "advice/sentences": 863,
     "cli": 3115,
-    "data": 1357,
+    "data": 1362,
     "data/cleaning": 1490,
     "data/reading": 1998,
     "data/reading/exports": 1030,
@@ -65,7 +65,7 @@ MAX_FOLDER_LINES = {
     "guardrails": 1544,
     "market": 1373,
     "market/demand": 2357,
-    "operations": 2205,
+    "operations": 2209,
     "operations/log": 1450,
     "operations/watching": 934,
     "mcp": 350,
@@ -73,7 +73,7 @@ MAX_FOLDER_LINES = {
     "sac": 1675,
     "serve": 1236,
     "simulation": 381,
-    "training": 2348,
+    "training": 2349,
     "training/callbacks": 520,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""

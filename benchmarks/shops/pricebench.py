@@ -214,7 +214,7 @@ class _Judge:
     def profit(self, paths: FloatArray) -> FloatArray:
         """Return the true daily profit of paths ``(N, H)`` as a share of the current revenue, ``(N,)``."""
         history = self.candidates.product.history
-        dates = history.dates[-1].astype("datetime64[D]") + 1 + np.arange(paths.shape[1])
+        dates = history.dates[-1].astype("datetime64[D]") + np.arange(1, paths.shape[1] + 1)
         past, paths = self._scale * history.price, self._scale * paths
         return expected_path_profit(self.truth, past, paths, dates) / self._revenue
 

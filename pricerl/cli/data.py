@@ -200,6 +200,7 @@ def _products(options: argparse.Namespace) -> tuple[dict[str, float | None], tup
 
 def simulate(words: Sequence[str]) -> int:
     """Write a simulated seller, and its true demand in a file next to it."""
+    from pricerl.data.days import DAY
     from pricerl.simulation.seller import SellerConfig, write_seller
 
     parser = Parser(prog="pricerl simulate", description=simulate.__doc__)
@@ -209,7 +210,7 @@ def simulate(words: Sequence[str]) -> int:
     out = Path(options.out)
     seller = config_of(options, SellerConfig)
     write_seller(seller, out)
-    advise = shlex.join(["pricerl", "advise", f"{out}", "--today", f"{seller.dates[-1] + 1}"])
+    advise = shlex.join(["pricerl", "advise", f"{out}", "--today", f"{seller.dates[-1] + DAY}"])
     write_lines([f"{out}", f"{out}.truth.json", f"For advice on the day after its last: {advise}"])
     return EXIT_OK
 

@@ -106,7 +106,10 @@ class DataConfig:
 
 
 def _gives_a_date(date_format: str) -> bool:
+    text = _PROBE_DATE.strftime(date_format)
+    if text == _PROBE_DATE.replace(year=2024).strftime(date_format):  # Python 3.13 warns if strptime gets no year
+        return False
     try:
-        return datetime.strptime(_PROBE_DATE.strftime(date_format), date_format) == _PROBE_DATE
+        return datetime.strptime(text, date_format) == _PROBE_DATE
     except ValueError:
         return False

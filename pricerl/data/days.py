@@ -9,6 +9,8 @@ import numpy as np
 from pricerl.arrays import DateArray, IntArray
 from pricerl.errors import UsageError, did_you_mean, import_extra
 
+DAY = np.timedelta64(1, "D")
+
 WEEK = 7
 """Days; averages over a week cancel the weekday pattern."""
 
@@ -72,7 +74,7 @@ def day_types(dates: DateArray, holidays: DateArray | None) -> IntArray:
     if holidays is None:
         return np.zeros(len(dates), dtype=np.int64)
     is_holiday = np.isin(dates, holidays)
-    is_before = np.isin(dates + 1, holidays)
+    is_before = np.isin(dates + DAY, holidays)
     return np.where(is_holiday, HOLIDAY, np.where(is_before, DAY_BEFORE, ORDINARY))
 
 

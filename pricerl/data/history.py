@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray
-from pricerl.data.days import RECENT_DAYS
+from pricerl.data.days import DAY, RECENT_DAYS
 from pricerl.data.price_setting import find_prices_in_force
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading.problems import Problem
@@ -127,7 +127,7 @@ class ProductHistory:
         sold = self.observed & (self.units > 0)
         if self.coupons is None or not sold.any():
             return 1.0
-        recent = sold & (self.dates > self.dates[-1] - RECENT_DAYS)
+        recent = sold & (self.dates > self.dates[-1] - RECENT_DAYS * DAY)
         counted = recent if recent.any() else sold
         return min(float(self.sales[counted].sum() / (self.price * self.units)[counted].sum()), 1.0)
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pricerl.data.days import DAY
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import EXPLORED
 from pricerl.decide.price_path import GatedPath
@@ -70,7 +71,7 @@ def explore(gated: GatedPath, product: Product, share: float, seed: int) -> tupl
             )
             left = product.dynamics.days_per_step
             if low < high < next_round:
-                date = log.dates[-1] + np.timedelta64(log.step_days, "D")
+                date = log.dates[-1] + log.step_days * DAY
                 drawn.append(RandomPrice(str(date), (low, high)))
                 day = int(date.astype("datetime64[D]").astype(np.int64))
                 coin = np.random.default_rng([seed, zlib.crc32(product.name.encode()), day]).integers(2)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import DateArray, FloatArray
-from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
+from pricerl.data.days import DAY, RECENT_DAYS, WEEK, steps_in
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.price_grid import EVERY_STEP
 
@@ -195,7 +195,7 @@ def days_held(dates: DateArray, prices: FloatArray, step_days: int = 1) -> int:
     """Return the days at the last of ``prices (D,)``, by ascending ``dates (D,)``; a row lasts ``step_days``."""
     changed = np.flatnonzero(prices != prices[-1])
     first = changed[-1] + 1 if len(changed) else 0
-    return int((dates[-1] - dates[first]) / np.timedelta64(1, "D")) + step_days
+    return int((dates[-1] - dates[first]) / DAY) + step_days
 
 
 def support_box(tried_prices: FloatArray, config: GuardrailConfig) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import DateArray, FloatArray
-from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
+from pricerl.data.days import DAY, RECENT_DAYS, WEEK, steps_in
 from pricerl.guardrails.config import LISTS, PERCENTAGES, GuardrailConfig
 from pricerl.guardrails.limits import (
     FIXED,
@@ -29,7 +29,6 @@ from pricerl.guardrails.price_grid import EVERY_STEP, FLOAT32_SLACK, ROUNDING_SL
 DIGITS = 4
 """Decimal places of reported prices: a hundredth of a cent."""
 
-DAY = np.timedelta64(1, "D")
 PAUSED = "the product is paused"
 NEAREST = "the nearest price that may be charged"
 

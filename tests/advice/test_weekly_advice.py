@@ -9,6 +9,7 @@ import torch
 
 from pricerl.advice.describe import advise
 from pricerl.data.config import DataConfig
+from pricerl.data.days import DAY
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.decide.case import Case, Proposed
@@ -101,7 +102,7 @@ def test_advice_on_weeks_counts_weeks(daily_and_weekly: tuple[Dynamics, Dynamics
     policy = lambda observation: observation.new_ones(len(observation), 1)  # noqa: E731
     (advice,) = advise(policy, dynamics, DecisionConfig(), 14, backtests, formatter=Formatter(step_days=7))
     last = dynamics.market.preprocessor.products[0].dates[-1]
-    assert [day.date for day in advice.days] == [str(last + 7), str(last + 14)]
+    assert [day.date for day in advice.days] == [str(last + 7 * DAY), str(last + 14 * DAY)]
     assert "profit per week" in advice.reason
     assert "per day" not in advice.reason
     assert advice.checks.backtest is not None
@@ -120,7 +121,7 @@ def test_a_decision_lasts_at_least_a_week_and_the_hold_is_over_after_it(
     today = Product(daily_and_weekly[1], 0).today
     assert today.too_young() == ""
     assert float(today.recent.week_ago) == today.now
-    assert str(today.log.charge(10.0).dates[-1]) == str(today.log.dates[-1] + 7)
+    assert str(today.log.charge(10.0).dates[-1]) == str(today.log.dates[-1] + 7 * DAY)
 
 
 def test_a_step_of_the_env_is_a_week_of_the_calendar(daily_and_weekly: tuple[Dynamics, Dynamics]) -> None:

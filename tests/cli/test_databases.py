@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a database of one seller, and a run trained on it."""
     folder = tmp_path_factory.mktemp("shop")
     header, *rows = [line.split(",") for line in seller_lines()]
-    with sqlite3.connect(folder / "shop.db") as database:
+    with closing(sqlite3.connect(folder / "shop.db")) as database, database:
         database.execute(f"create table sales ({', '.join(json.dumps(name) for name in header)})")
         database.executemany(f"insert into sales values ({', '.join('?' * len(header))})", rows)
     fitted = run(folder, "fit", "--data.path", URL, "--data.reading.query", QUERY, "--run_name", "shop", *FAST)

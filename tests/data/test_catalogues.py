@@ -52,7 +52,7 @@ def product(kind: str, number: int) -> pd.DataFrame:
     sales[idle] = np.nan
     frame = pd.DataFrame(
         {
-            "Report Date": np.datetime64("2024-03-01") + number % 3 + day,
+            "Report Date": np.datetime64("2024-03-01") + (number % 3 + day),
             "Product Price": price,
             "Total Sales": sales,
             "Organic Conversion Percentage": np.where(generator.random(days) < 0.2, np.nan, 3 + 150 * (day == 7)),

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as nps
 from pricerl.data.cleaning.calendar import carry_forward, fill_conversion, find_bounds, impute_trailing_mean
 from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.config import DataConfig
+from pricerl.data.days import DAY
 from pricerl.data.history import History
 from pricerl.data.reading.reader import history_from_text
 
@@ -186,7 +187,7 @@ def test_any_history_is_clean_or_refused(cells: list[tuple[str, str, str, bool]]
 
     lines = ["Report Date,Product Price,Total Sales,Total Profit"]
     lines += [
-        f"{np.datetime64('2025-01-01') + day},{price},{sales},{profit}"
+        f"{np.datetime64('2025-01-01') + day * DAY},{price},{sales},{profit}"
         for day, (price, sales, profit, kept) in enumerate(cells)
         if kept
     ]

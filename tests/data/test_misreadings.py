@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pricerl.data.config import DataConfig
+from pricerl.data.days import DAY
 from pricerl.data.history import History
 
 Read = Callable[..., History]
@@ -29,7 +30,7 @@ def shop(days: int = 60, products: tuple[str, ...] = ("Mug", "Rug", "Jar")) -> R
         for place, name in enumerate(products):
             price = PRICES[name][day // 10 % 3]
             units = COUNTS[(5 * day + place) % len(COUNTS)]
-            date_cell = str(np.datetime64("2025-01-01") + day)
+            date_cell = str(np.datetime64("2025-01-01") + day * DAY)
             cells = (date_cell, name, f"{price:.2f}", f"{units * price:.2f}", str(units))
             rows.append(dict(zip(FIELDS, cells, strict=True)))
     return rows
@@ -126,7 +127,8 @@ def test_a_day_of_a_million_times_the_sales_costs_its_product(read: Read, withou
 def test_units_in_packs_are_not_taken_for_revenue(problems: Problems, read: Read) -> None:
     lines = ["Report Date,Product Price,Total Sales"]
     lines += [
-        f"{np.datetime64('2025-01-01') + day},{(1.2, 1.5)[day // 15 % 2]},{6 * COUNTS[day % 12]}" for day in range(60)
+        f"{np.datetime64('2025-01-01') + day * DAY},{(1.2, 1.5)[day // 15 % 2]},{6 * COUNTS[day % 12]}"
+        for day in range(60)
     ]
     text = "can be units sold in packs as well as revenue; set --data.reading.sales units or revenue"
     assert problems(lines) == (f"line 2, Total Sales: {text}",)

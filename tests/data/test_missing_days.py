@@ -9,6 +9,7 @@ import pytest
 from pricerl.data.cleaning.calendar import fill_prices
 from pricerl.data.cleaning.missing_days import find_missing_days
 from pricerl.data.config import DataConfig
+from pricerl.data.days import DAY
 from pricerl.data.history import History
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
@@ -126,7 +127,7 @@ def test_days_after_the_last_sale_have_no_sale_unless_chance_excludes_that() -> 
     for stop, ends in (("2025-11-25", True), ("2025-09-01", False)):
         frame = listed[(days < str(last)) & (~first | (days < stop))]
         one, other = clean(frame).products
-        assert other.dates[-1] >= last - 9 and (one.dates[-1] == other.dates[-1]) == ends
+        assert other.dates[-1] >= last - 9 * DAY and (one.dates[-1] == other.dates[-1]) == ends
         assert (one.units[one.dates >= np.datetime64(stop)] == 0).all()
         assert one.observed[-1]
 

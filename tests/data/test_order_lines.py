@@ -13,6 +13,7 @@ from more_export_samples import WOO_PLUGIN
 from shop_samples import SAMPLES
 from test_presets import change, read_text, refusal
 
+from pricerl.data.days import DAY
 from pricerl.data.history import History
 from pricerl.data.reading.exports.presets import own_presets
 
@@ -117,7 +118,7 @@ def test_cell_without_lines_of_the_order_is_refused(tmp_path: Path) -> None:
 def test_payments_move_to_the_time_zone_of_the_seller(tmp_path: Path) -> None:
     text = SAMPLES["stripe_payments"]().text
     as_written, moved = (read_text(tmp_path, text, **zone) for zone in ({}, {"time_zone": "Pacific/Kiritimati"}))
-    assert moved.products[0].dates[-1] == as_written.products[0].dates[-1] + 1  # 14 hours ahead
+    assert moved.products[0].dates[-1] == as_written.products[0].dates[-1] + DAY  # 14 hours ahead
     assert moved.products[0].units.sum() == as_written.products[0].units.sum()
     assert "Days are those of UTC" in "\n".join(as_written.reports[0].lines())
 

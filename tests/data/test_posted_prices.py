@@ -13,6 +13,7 @@ from test_order_lines import line, shopify
 from test_presets import read_text, refusal
 
 from pricerl.data.config import DataConfig
+from pricerl.data.days import DAY
 from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.price_setting import classify_prices
@@ -130,7 +131,7 @@ HEADER = "Order ID,Date,Item,Quantity,Unit Price,Total"
 
 def order_lines(total: float, header: str = HEADER, same_day: int = 2) -> str:
     rows = [
-        f"{day}-{at},{np.datetime64('2025-01-01') + day},Mug,2,10.0,{total}"
+        f"{day}-{at},{np.datetime64('2025-01-01') + day * DAY},Mug,2,10.0,{total}"
         for day in range(40)
         for at in range(same_day)
     ]

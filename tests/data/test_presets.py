@@ -10,6 +10,7 @@ from export_samples import DAYS, FIRST_DAY, SHOP, Row, Sample, base_rows, order_
 from shop_samples import SAMPLES
 
 from pricerl.data.config import DataConfig
+from pricerl.data.days import DAY
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.reading.exports.presets import own_presets
 from pricerl.data.reading.reader import read_history
@@ -191,7 +192,7 @@ def test_days_move_to_the_time_zone_of_the_seller(tmp_path: Path) -> None:
     lines = [line for line in text.splitlines() if "MUG-1" in line or "sku" in line]
     as_written = read_text(tmp_path, "\n".join(lines)).products[0]
     moved = read_text(tmp_path, "\n".join(lines), time_zone="Pacific/Kiritimati").products[0]
-    assert moved.dates[-1] == as_written.dates[-1] + 1  # 14 hours ahead
+    assert moved.dates[-1] == as_written.dates[-1] + DAY  # 14 hours ahead
     assert moved.units.sum() == as_written.units.sum()
     second_orders = [line.units for line in order_lines() if line.sku == "MUG-1" and line.time.hour == 14]
     assert moved.units[-1] == second_orders[-1]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pricerl.data.config import DataConfig
+from pricerl.data.days import DAY
 from pricerl.data.forecasters import FORECASTERS
 from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
@@ -24,7 +25,7 @@ DAILY = DataConfig()
 def weeks(count: int, skipped: tuple[int, ...] = (), first: str = "2025-01-05") -> Lines:
     """A file of weeks at 10, 11 and 12 that sell 20, 21, 22 ... units."""
     start = np.datetime64(first)
-    rows = [f"{start + 7 * week},{10 + week % 3},{(10 + week % 3) * (20 + week)}" for week in range(count)]
+    rows = [f"{start + 7 * week * DAY},{10 + week % 3},{(10 + week % 3) * (20 + week)}" for week in range(count)]
     return [HEADER, *(row for week, row in enumerate(rows) if week not in skipped)]
 
 
@@ -57,7 +58,7 @@ def test_rows_that_are_neither_days_nor_weeks_are_refused(spacing: tuple[int, ..
 
 
 def test_products_of_days_and_of_weeks_are_refused_in_one_file(problems: Problems) -> None:
-    daily = [f"{np.datetime64('2025-01-01') + day},10,20" for day in range(40)]
+    daily = [f"{np.datetime64('2025-01-01') + day * DAY},10,20" for day in range(40)]
     rows = [f"{row},weekly" for row in weeks(20, first="2024-12-01")[1:]] + [f"{row},daily" for row in daily]
     assert problems([f"{HEADER},Product", *rows]) == tuple(
         f"Report Date: rows of product {name!r} are {step}s, those of others are not; use a file of its own for it"

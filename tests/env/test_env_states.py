@@ -8,6 +8,7 @@ from saved_states import as_saved
 from shops.sellers import ShopConfig
 
 from pricerl.data.config import DataConfig
+from pricerl.data.days import DAY
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.env import ENV_ID
@@ -44,7 +45,7 @@ def weekly():
     lines = ["Report Date,Product Price,Units,Total Sales"]
     for week in range(60):
         price, units = round(generator.uniform(8.5, 11.5), 2), int(generator.poisson(200))
-        lines.append(f"{np.datetime64('2024-01-01') + 7 * week},{price},{units},{price * units:.2f}")
+        lines.append(f"{np.datetime64('2024-01-01') + 7 * week * DAY},{price},{units},{price * units:.2f}")
     history = history_from_text("\n".join(lines) + "\n", "file", DataConfig())
     market = fit_market(DataPreprocessor.fit(history, DataConfig()), SMALL)
     assert market.preprocessor.step_days == 7

@@ -20,6 +20,7 @@ from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.next_steps import ended_test_words
 from pricerl.arrays import to_plain
+from pricerl.data.days import DAY
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.decision import DecisionConfig
@@ -337,7 +338,7 @@ def test_days_of_a_started_test_are_no_days_at_another_price(
 ) -> None:
     """Nobody has run predict since the test was started."""
     price, units = _played(order, 40)
-    start = np.datetime64(order["first_day"], "D") - 1
+    start = np.datetime64(order["first_day"], "D") - DAY
     history = make_product(np.append(10.0, price), np.append(400.0, units), dates=start + np.arange(41))
     days = [
         {"date": str(day), "price": 10.0, "units": None, "sales": None, "profit": None, "sd": None}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.data.days import DAY_BEFORE, HOLIDAY, day_types, find_holidays
+from pricerl.data.days import DAY, DAY_BEFORE, HOLIDAY, day_types, find_holidays
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -76,7 +76,7 @@ def test_without_a_country_every_day_counts_as_ordinary(shop, prepare):
 
 @pytest.mark.parametrize(("last", "causes"), [("2025-04-17", []), ("2025-04-18", ["holiday"])])
 def test_two_holidays_are_no_covariate_and_three_are(make_product, last, causes):
-    dates = np.arange(np.datetime64("2024-12-26"), np.datetime64(last) + 1)
+    dates = np.arange(np.datetime64("2024-12-26"), np.datetime64(last) + DAY)
     product = make_product(10.0, np.full(len(dates), 20.0), dates=dates, holidays=HOLIDAYS)
     assert [cause.name for cause in optional_covariates(product)] == causes
 

@@ -12,6 +12,7 @@ from browser import CHROMIUM, PRINTED_WIDTH, browse, measure
 from shops.known_market import known_market
 
 from pricerl.arrays import Interval
+from pricerl.data.days import DAY
 from pricerl.data.history import ProductHistory
 from pricerl.formatting import PLAIN
 from pricerl.market.cost import CostConfig
@@ -43,7 +44,7 @@ def entry(number: int = 1) -> dict[str, Any]:
     """Advice of 4 February to charge 12.00 for 25 days."""
     days = [
         {
-            "date": str(np.datetime64("2025-02-05") + day),
+            "date": str(np.datetime64("2025-02-05") + day * DAY),
             "price": 12.0,
             **{name: [1.0, 0.0, 1e6] for name in ("units", "sales", "profit")},
             "sd": [1.0, 1.0, 1.0],

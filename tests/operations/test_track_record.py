@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pricerl.advice.sentences.grounds import track_lines
+from pricerl.data.days import DAY
 from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import TrackRecord
 from pricerl.formatting import PLAIN
@@ -171,7 +172,7 @@ def followed(make_product: Callable[..., ProductHistory]) -> ProductHistory:
     return make_product(np.array([10.0] * 30 + [11.0] * 8 + [11.5] + [11.0] * 6), np.full(45, 20.0))
 
 
-ADVISED = [_day(str(np.datetime64("2025-02-05") + day), 11.0) for day in range(20)]
+ADVISED = [_day(str(np.datetime64("2025-02-05") + day * DAY), 11.0) for day in range(20)]
 
 
 def test_a_week_or_more_at_advised_prices_is_the_models_doing(followed: ProductHistory) -> None:

@@ -17,7 +17,7 @@ from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.sales_unit import near_whole
 from pricerl.data.cleaning.zero_sales import chance_of_zero, fit_truncated, improbable_runs
-from pricerl.data.days import WEEK, weekday_of
+from pricerl.data.days import DAY, WEEK, weekday_of
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
 
@@ -218,7 +218,7 @@ def _usual_zero_share(tally: pd.DataFrame) -> FloatArray:
 def _uncovered(code: IntArray, days: DateArray, zero_share: FloatArray) -> DateArray:
     """Return the days inside the file without a row of any product that are unlikely to be days without a sale."""
     present = np.unique(days)
-    absent = np.setdiff1d(np.arange(present[0], present[-1] + 1), present)
+    absent = np.setdiff1d(np.arange(present[0], present[-1] + DAY), present)
     if not len(absent) or find_step_days(present) > 1:
         return absent[:0]
     spans = pd.Series(days).groupby(code).agg(["min", "max"])

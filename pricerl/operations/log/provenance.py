@@ -19,7 +19,7 @@ from torch import Tensor
 from pricerl import __version__
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import to_plain
-from pricerl.data.days import RECENT_DAYS
+from pricerl.data.days import DAY, RECENT_DAYS
 from pricerl.data.history import ProductHistory
 from pricerl.data.naming import list_sources
 from pricerl.env.product import Product
@@ -134,7 +134,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
 
 def describe_history(history: ProductHistory) -> dict[str, Any]:
     """Return what a later file is compared with: the days of a history, and its recent price and units."""
-    recent = history.dates > history.dates[-1] - np.timedelta64(RECENT_DAYS, "D")
+    recent = history.dates > history.dates[-1] - RECENT_DAYS * DAY
     seen = recent & history.observed if (recent & history.observed).any() else history.observed
     return {
         "first": str(history.dates[0]),
