@@ -111,6 +111,10 @@ def test_the_programs_have_the_same_prices_without_pricerl(two_products: DataPre
     np.testing.assert_array_equal(described["scaler"]["gain"], dynamics.market.preprocessor.scaler.gain)
 
 
+class NoConnectionError(Exception):
+    """What an HTTP client raises, which need not be an OSError."""
+
+
 class Hub:
     """A hub that keeps what it is sent, or refuses."""
 
@@ -121,7 +125,7 @@ class Hub:
     def create_repo(self, name: str, private: bool, exist_ok: bool) -> None:
         assert private and exist_ok
         if name == "taken/name":
-            raise OSError("403 Forbidden")
+            raise NoConnectionError("connection refused")
 
     def upload_file(self, path_or_fileobj: Path, path_in_repo: str, repo_id: str) -> None:
         self.sent[f"{repo_id}/{path_in_repo}"] = path_or_fileobj.name
@@ -141,7 +145,7 @@ def test_a_policy_is_uploaded_with_its_card(trained: Path, monkeypatch: pytest.M
         "me/seller/README.md": "card.md"
     }
     refused = run(folder, *words, "taken/name")
-    assert (refused.code, refused.err) == (2, "error: --hub: taken/name does not take the files: 403 Forbidden\n")
+    assert (refused.code, refused.err) == (2, "error: --hub: taken/name does not take the files: connection refused\n")
 
 
 def test_export_writes_at_most_a_megabyte_without_a_path(trained: Path) -> None:
