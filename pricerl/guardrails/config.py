@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from pricerl.data.reading.problems import list_names
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.guardrails.price_grid import (
     EVERY_STEP,
@@ -188,7 +189,10 @@ class GuardrailConfig:
             unknown = [name for name in dict.fromkeys(names) if name not in known]
             if unknown:
                 hints = [f"{name!r}{did_you_mean(name, known)}" for name in unknown]
-                raise UsageError(f"guardrails.{setting}: the history has no product {', and none '.join(hints)}")
+                raise UsageError(
+                    f"guardrails.{setting}: the history has no product {', and none '.join(hints)}; "
+                    f"use its names: {list_names(sorted(known))}"
+                )
 
 
 def _wanted(setting: str, value: Any) -> str:

@@ -146,8 +146,8 @@ def test_products_that_do_not_exist_are_refused_all_at_once() -> None:
     config = GuardrailConfig(products={"Mugg": {}, "Mug": {}, "Lamp": {}})
     with pytest.raises(UsageError) as caught:
         config.check_products(["Mug", "Bowl"])
-    expected = "guardrails.products: the history has no product 'Mugg'; did you mean 'Mug'?, and none 'Lamp'"
-    assert str(caught.value) == expected
+    expected = "guardrails.products: the history has no product 'Mugg'; did you mean 'Mug'?, and none 'Lamp'; "
+    assert str(caught.value) == f"{expected}use its names: 'Bowl', 'Mug'"
     GuardrailConfig(products={"Mug": {}}).check_products(["Mug", "Bowl"])
     GuardrailConfig().check_products([])
 

@@ -57,6 +57,12 @@ def test_an_order_that_ended_ends_those_it_replaced() -> None:
     assert [order.status for order in orders] == ["replaced", "expired"]
 
 
+def test_an_order_that_a_person_ended_is_not_called_replaced_once_another_follows() -> None:
+    end = {"id": 4, "kind": "resume", "product": "Mug", "ends": 3}
+    orders = orders_of([_entry(3, "2025-12-31"), end, _entry(5, "2025-12-31")], "Mug", "2025-04-01")
+    assert [order.status for order in orders] == ["ended", "active"]
+
+
 @pytest.mark.parametrize(("first_day", "status"), [("2025-04-30", "active"), ("2025-05-01", "expired")])
 def test_the_last_day_counts(first_day: str, status: str) -> None:
     assert orders_of([_entry(1, "2025-04-30")], "Mug", first_day)[0].status == status

@@ -45,9 +45,8 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
     for group in ((OVERRIDE, PAUSE), (PRICE_TEST,)):
         found = [entry for entry in own if entry["kind"] in group]
         for entry in found:
-            late = entry["until"] < first_day
-            status: Status = "expired" if late else "replaced" if entry is not found[-1] else "active"
-            status = "ended" if entry["id"] in ended and status == "active" else status
+            status: Status = "active" if entry is found[-1] else "replaced"
+            status = "expired" if entry["until"] < first_day else "ended" if entry["id"] in ended else status
             suspended = entry["kind"] == PRICE_TEST and any(order.status == "active" for order in orders)
             status = "suspended" if suspended and status == "active" else status
             days = tuple((day["date"], day["price"]) for day in entry.get("schedule", ()))
