@@ -182,8 +182,8 @@ class Objection(NamedTuple):
     """Money."""
 
     def __str__(self) -> str:
-        nearest = "" if self.nearest is None else f"; nearest: {self.nearest:.10g}"
-        return f"{self.why} ({self.rule}{nearest})"
+        allowed = "" if self.nearest is None else f"; next allowed: {self.nearest:.10g}"
+        return f"{self.why}{allowed} ({self.rule})"
 
 
 @dataclass(frozen=True)

@@ -152,9 +152,9 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     better = COSTS_UNKNOWN
     if answer.probability_better is not None:
         better = f"{counted(answer.probability_better, answer.product.market.num_draws)} plausible scenarios"
-    objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
+    objections = [f"  over a limit: {text}" for text in answer.objections] or ["  within all limits"]
     if answer.objections:
-        objections.append(f"  the nearest price that they all allow next is {formatter.price(answer.allowed)}")
+        objections.append(f"  the nearest price within all limits: {formatter.price(answer.allowed)}")
     cost = "" if answer.unit_cost is None else f", if a unit costs {formatter.price(answer.unit_cost)}"
     title = f"{answer.product.name}: {asked} instead of {now}{cost}"
     stock = [

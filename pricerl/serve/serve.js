@@ -2,7 +2,7 @@
 
 /* An objection in the words of /what-if. */
 function say({ why, rule, nearest }) {
-  return `${why} (${rule}${nearest === null ? "" : `; nearest: ${nearest}`})`;
+  return `${why}${nearest === null ? "" : `; next allowed: ${nearest}`} (${rule})`;
 }
 
 /* What advice.json says of one price of its curves, in the form of an answer to /what-if. */

@@ -52,7 +52,7 @@ def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Ma
     answer = ask(_product(varied), 10.0, 7)
     assert all(change == (0.0, 0.0, 0.0) for _, _, change in answer.measures.values())
     assert answer.probability_better == 0.0 and answer.objections == ()
-    assert answer_lines(answer, PLAIN)[-1] == "  guardrails: no objection"
+    assert answer_lines(answer, PLAIN)[-1] == "  within all limits"
     rows = answer_lines(answer, PLAIN)[2:5]
     assert all(row.endswith("no change") and "(" not in row for row in rows)  # draws of known demand are all the same
 
@@ -81,7 +81,7 @@ def test_every_guardrail_that_objects_is_named(
     price: float, guardrails: dict[str, Any], said: str, nearest: float, varied: Market
 ) -> None:
     rule, _, why = said.partition(": ")
-    assert f"{why} ({rule}; nearest: {nearest:g})" in _objections(price, _product(varied, **guardrails))
+    assert f"{why}; next allowed: {nearest:g} ({rule})" in _objections(price, _product(varied, **guardrails))
 
 
 @pytest.mark.parametrize("price", [9.5, 9.9, 10.1, 10.5])
@@ -92,7 +92,7 @@ def test_a_price_that_the_policy_could_reach_meets_no_objection(price: float, va
 def test_a_young_price_asks_to_wait(known_demand: Callable[..., Market]) -> None:
     young = known_demand(np.array([10.0] * 59 + [10.2]))
     (said,) = _objections(10.4, _product(young))
-    assert said == "the current price has been charged for 1 of at least 3 days (min_hold_days; nearest: 10.2)"
+    assert said == "the current price has been charged for 1 of at least 3 days; next allowed: 10.2 (min_hold_days)"
 
 
 @pytest.mark.parametrize(
@@ -155,4 +155,4 @@ def test_a_line_of_one_price_leaves_only_its_price(fitted: Callable[..., Market]
     answer = ask(_product(market, relations=[relation]), round(1.03 * first.current_price, 2), 14)
     assert answer.objections[-1].startswith(f"{first.product} at ") and "(one_price)" in answer.objections[-1]
     assert answer.allowed in (first.current_price, second.current_price)
-    assert f"nearest price that they all allow next is {PLAIN.price(answer.allowed)}" in answer_lines(answer, PLAIN)[-1]
+    assert f"nearest price within all limits: {PLAIN.price(answer.allowed)}" in answer_lines(answer, PLAIN)[-1]
