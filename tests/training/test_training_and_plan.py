@@ -113,7 +113,7 @@ def test_the_plan_is_on_the_screen_before_training_and_the_comparison_after_it(w
     assert compared.removeprefix("note: ") in proposer_lines(product, Formatter())
     near = {"advantage": -0.0009, "error": 0.0001, "unit": "share"}
     product["proposal"]["policy_over_plan"], product["decision"]["speaker"] = near, "planner"
-    agreed = "Policy and plan agree within 0.1 % of profit, so the planner proposes the path."
+    agreed = "Learned policy and planner earn the same within 0.1 % of profit, so the planner proposes the path."
     assert proposer_lines(product, Formatter()) == [agreed]
 
 

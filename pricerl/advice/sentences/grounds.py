@@ -97,7 +97,7 @@ def proposer_lines(product: Record, f: Formatter) -> list[str]:
     proposer = product["decision"]["speaker"]
     if found["unit"] == "share" and abs(gain) <= AGREEMENT and proposer == "planner":
         within = f"{f.percent(AGREEMENT, 1)} of {MEASURES[product['measure']]}"
-        return [f"Policy and plan agree within {within}, so the planner proposes the path."]
+        return [f"Learned policy and planner earn the same within {within}, so the planner proposes the path."]
     if found["unit"] == "share":
         size = f"{f.percent(abs(gain), 2)} {more} {MEASURES[product['measure']]}"
         error = f.percent(found["error"], 2)
