@@ -74,17 +74,18 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   price-test rank|plan|start|read RUN [--data.path FILE]
                                                rank, plan, start and read randomised tests of two prices
   report [--product P]                         make the page of a product from the last advice
-  watch [RUN] [--data.path FILE]               check new days, send alerts, exit code by severity
-  retrain [RUN] [--data.path FILE]             train on a newer file; the new model is used if it is not worse
-  review [RUN] [--data.path FILE]              compare past advice with what happened
-  curves [RUN] [--out FILE.svg]                draw the learning curves of a training
-  export [RUN] [--format onnx|torch] [--out DIR]
+  watch [--data.path FILE]                     check new days, send alerts, exit code by severity
+  retrain [--data.path FILE]                   train on a newer file; the new model is used if it is not worse
+  review [--data.path FILE]                    compare past advice with what happened
+  curves [--out FILE.svg]                      draw the learning curves of a training
+  export [--format onnx|torch] [--out DIR]
                                                write the policy with scaler and price rule, to be served elsewhere
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
   audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
   serve [FOLDER]                               the same in a browser: drop a file, advise, decide
   mcp [FOLDER]                                 tools for an agent, which reads all and prepares decisions
-  (from validate on, the only run is found; else --run_name R or --ckpt_path FILE; --product P; --today DAY)
+  (from validate on, the only run is found; else its name comes first, or after --run_name, or --ckpt_path FILE;
+  --product P; --today DAY)
 
   COMMAND --help lists its options; fit, validate, test and predict take all of Lightning's trainer flags
   --version, --debug (show the traceback of an error)
@@ -102,6 +103,9 @@ SIGNALS = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
 RUN_FIRST = {"validate", "test", "predict", "watch", "retrain", "review", "report", "curves", "export", "history"}
 RUN_FIRST |= {"prices", "pause", "resume", "rollback"}
 """Commands whose first word may be the run, as ``--run_name``."""
+
+NUMBER_FIRST = {"what-if", "override", "approve"}
+"""Commands whose first word is a number, before which the run may stand; one that starts with a letter."""
 
 REFUSING = ("callbacks", "loggers", "profilers", "plugins", "accelerators", "strategies", "trainer", "utilities")
 """Parts of ``lightning.pytorch`` and ``lightning.fabric`` whose errors concern the settings they were given."""
@@ -159,7 +163,11 @@ def _run(words: list[str]) -> int:
 
     if module == "advise" and answer_early(name, rest):
         return errors.EXIT_OK
-    rest = with_first(rest, "--run_name") if name in RUN_FIRST else rest
+    if name in RUN_FIRST:
+        rest = with_first(rest, "--run_name")
+    elif name in NUMBER_FIRST and rest and rest[0][:1].isalpha():
+        run, *rest = with_first(rest, "--run_name")
+        rest.append(run)
     code: int = getattr(import_module(f".{module}", "pricerl.cli"), function)(rest)
     return code
 

@@ -64,6 +64,17 @@ def test_an_override_says_what_is_expected_and_which_prices_the_limits_allow(sho
     assert "Nothing is forecast at 12.50." in untried
 
 
+def test_the_run_may_stand_before_a_number(shop: Path) -> None:
+    assert run(shop, "what-if", "seller", "10.40").out == run(shop, "what-if", "10.40", *RUN).out
+    ordered = run(shop, "override", "seller", "10.40", *UNTIL)
+    approved = run(shop, "approve", "seller", "1", "--reason", "x")
+    assert "entry 2 of" in ordered.out and "no run 'seller'" not in approved.err and "invalid" not in approved.err
+    assert run(shop, "approve", "nobody").err.startswith("error: checkpoints/nobody is not a folder of a run")
+    twice = run(shop, "override", "seller", "10.40", *UNTIL, *RUN)
+    assert twice.code == 2 and "--run_name: found two values" in twice.err
+    assert "found '10,40'" in run(shop, "what-if", "10,40").err
+
+
 def test_resume_ends_an_order_early_and_only_one_that_is_in_force(shop: Path) -> None:
     none = run(shop, "resume", *RUN)
     assert none.code == 2 and "no override, pause, price test or approval of seller is in force" in none.err
