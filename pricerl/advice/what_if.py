@@ -152,7 +152,7 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     better = COSTS_UNKNOWN
     if answer.probability_better is not None:
         better = f"{counted(answer.probability_better, answer.product.market.num_draws)} plausible scenarios"
-    objections = [f"  over a limit: {text}" for text in answer.objections] or ["  within all limits"]
+    objections = [f"  outside a limit: {text}" for text in answer.objections] or ["  within all limits"]
     if answer.objections:
         objections.append(f"  the nearest price within all limits: {formatter.price(answer.allowed)}")
     cost = "" if answer.unit_cost is None else f", if a unit costs {formatter.price(answer.unit_cost)}"

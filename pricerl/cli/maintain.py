@@ -284,9 +284,7 @@ def _upload(hub: Any, name: str, files: Sequence[Path]) -> None:
         for file in files:
             place = "README.md" if file.name == CARD else file.name
             interface.upload_file(path_or_fileobj=file, path_in_repo=place, repo_id=name)
-    except (
-        Exception
-    ) as error:  # a refusal, or what its HTTP client raises without a connection, another with each version
+    except Exception as error:  # a refusal, or what the library's HTTP client raises without a connection
         raise UsageError(f"--hub: {name} does not take the files: {' '.join(str(error).split())}") from error
     write_lines([f"uploaded to {name}"])
 

@@ -509,7 +509,7 @@ def test_what_if_answers_beside_keeping_the_price(shop: Path) -> None:
         assert f"  {name}" in result.out
     assert "at 10.40" in result.out and "within all limits" in result.out and "override" not in result.out
     assert "an override would need --force: 11.2 is outside the prices" in run(shop, *words, "11.20", *QUIET).out
-    assert "over a limit: at most 5 % above the current price" in run(shop, *words, "15", *QUIET).out
+    assert "outside a limit: at most 5 % above the current price" in run(shop, *words, "15", *QUIET).out
     refused = run(shop, *words, "15", "--data.guardrails.ceiling", "12", *QUIET).out
     assert "an override would be refused: " in refused and "need --force" not in refused
     assert len(_entries(shop)) == 1
