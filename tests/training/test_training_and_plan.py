@@ -66,7 +66,7 @@ def test_normalized_critics_refuse_the_markets_gradient() -> None:
 def test_fifty_updates_from_random_weights_earn_nearly_what_the_plan_earns_under_every_preset(
     preset: str, percent: float
 ) -> None:
-    """Four seeds missed at most 0.4 % of profit, and under ``profit`` 0.8 to 1.2 %."""
+    """Three seeds missed at most 0.4 % of profit, and four under ``profit`` 0.8 to 1.2 %."""
     module, data = _train(preset)
     assert module.horizon == data.actor_horizon == 8
     gain = float(module.trainer.callback_metrics["eval/over_plan"])
