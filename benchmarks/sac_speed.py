@@ -96,6 +96,7 @@ def pricerl(tick: Tick, *words: str) -> NoReturn:
     PricingCLI.instantiate_trainer = with_ticks  # type: ignore[method-assign]
     options = {
         "config": GYM_CONFIG,
+        "allow": "contestant",
         "data.env_id": ENV_ID,
         "data.eval_every": TRAINING_STEPS,
         "model.algorithm.batch_size": BATCH,
@@ -111,6 +112,7 @@ def pricerl(tick: Tick, *words: str) -> NoReturn:
 def bare_loop(tick: Tick) -> None:
     """Run pricerl's env, collector, replay buffer and compiled update in a plain loop, without Lightning."""
     import torch
+    from torch import Tensor
 
     from pricerl.env.gym_adapter import GymVectorEnv
     from pricerl.runtime import CompiledFunction, claim_compute
@@ -127,6 +129,9 @@ def bare_loop(tick: Tick) -> None:
 
     class Agent(SACAgent):
         step_discount = config.gamma
+
+        def observe_returns(self, returns: Tensor) -> None:
+            """Keep no statistics: the rewards are not scaled."""
 
     agent = Agent(env.observation_dim, env.action_dim, config, NetworkConfig(hidden=HIDDEN, **PLAIN))
     optimizers = make_optimizers(agent)

@@ -18,41 +18,58 @@ from pricerl.training.collector import Collector
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_collection_and_updates_never_synchronize_with_the_device():
-    env = PricingVectorEnv(64, default_market().to("cuda"))
-    config = SACConfig(warmup_steps=128)
-    agent = SACAgent(flatdim(env.single_observation_space), 1, config, NetworkConfig()).to("cuda")
-    agent.step_discount = config.gamma
-    update, collector = SACUpdate(agent, make_optimizers(agent)).trace, Collector(env, config, seed=0)
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=NEEDS_GPU)]
+"""What runs on the CPU, too, does not break unseen where no GPU is."""
+
+
+class Agent(SACAgent):
+    """Agent that a collector can ask, without a module around it."""
+
+    step_discount = SACConfig().gamma
+
+    def observe_returns(self, returns):
+        """Keep no statistics: the rewards are not scaled."""
+
+
+def learner(device, warmup_steps, graphed=False):
+    """Return a collector, the update, its agent and the step of the env, both as CUDA graphs if asked for."""
+    torch.manual_seed(0)
+    env = PricingVectorEnv(64, default_market().to(device))
+    agent = Agent(flatdim(env.single_observation_space), 1, SACConfig(), NetworkConfig()).to(device)
+    update = SACUpdate(agent, make_optimizers(agent)).trace
+    env._step = env._decide_and_hold
+    if graphed:
+        update, env._step = GraphedFunction(update, "updates"), GraphedFunction(env._step, "env steps")
+    return Collector(env, SACConfig(warmup_steps=warmup_steps), seed=0), update, agent, env._step
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_collection_and_updates_never_synchronize_with_the_device(device):
+    collector, update, agent, _ = learner(device, 128)
     collector.warm_up(agent)
     for mode in ("default", "error"):  # the first round loads kernels
-        torch.cuda.set_sync_debug_mode(mode)
+        if device == "cuda":
+            torch.cuda.set_sync_debug_mode(mode)
         try:
             collector.collect(agent, 40)  # past the end of an episode
             for batch in collector.buffer.sample_many(3, 256):
-                update(batch)
+                metrics, _ = update(batch)
         finally:
-            torch.cuda.set_sync_debug_mode("default")
+            if device == "cuda":
+                torch.cuda.set_sync_debug_mode("default")
+    assert torch.stack(metrics).isfinite().all()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@NEEDS_GPU
 def test_recorded_updates_and_env_steps_are_those_of_plain_calls():
-    market = default_market().to("cuda")
     weights, rewards = [], []
     for graphed in (False, True):
-        torch.manual_seed(0)
-        env = PricingVectorEnv(64, market)
-        agent = SACAgent(flatdim(env.single_observation_space), 1, SACConfig(), NetworkConfig()).to("cuda")
-        update = SACUpdate(agent, make_optimizers(agent)).trace
-        step = env._decide_and_hold
-        env._step = GraphedFunction(step, "env steps") if graphed else step
-        update = GraphedFunction(update, "updates") if graphed else update
-        collector = Collector(env, SACConfig(warmup_steps=640), seed=0)
+        collector, update, agent, step = learner("cuda", 640, graphed)
         collector.warm_up(agent)
         for batch in collector.buffer.sample_many(10, 256):
             update(batch)
-        assert not graphed or None not in (update._graph, env._step._graph)
+        assert not graphed or None not in (update._graph, step._graph)
         rewards.append(collector.buffer.sample_many(1, 256)[0].reward)
         weights.append(torch.nn.utils.parameters_to_vector(agent.parameters()))
     torch.testing.assert_close(rewards[1], rewards[0])
