@@ -51,14 +51,15 @@ def test_the_table_of_pricebench_is_that_of_the_stored_rows() -> None:
         assert lines[truth].endswith(f"| {rounded(share)} ({rounded(harmed)}) |")
 
 
-def test_sixteen_of_eighteen_sellers_end_within_the_goal() -> None:
+def test_fifteen_of_eighteen_sellers_end_within_the_goal() -> None:
     rows = rows_of("gradients.csv")
     reached = [row for row in rows if row["seconds"]]
-    assert (len(reached), len(rows)) == (16, 18)
+    assert (len(reached), len(rows)) == (15, 18)
     assert all(float(row["60"]) >= -0.2 for row in reached)
     assert {row["seller"] for row in rows} - {row["seller"] for row in reached} == {
         "constant, 8, no memory",
         "exponential, 100",
+        "optimal, 50",
     }
 
 
