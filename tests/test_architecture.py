@@ -65,7 +65,7 @@ MAX_FOLDER_LINES = {
     "guardrails": 1547,
     "market": 1373,
     "market/demand": 2357,
-    "operations": 2209,
+    "operations": 2210,
     "operations/log": 1450,
     "operations/watching": 934,
     "mcp": 350,

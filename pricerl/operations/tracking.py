@@ -120,7 +120,8 @@ def _log_generation(run: Run, active: Any) -> None:
 
 def _active_run(run: Run) -> Any:
     """Return the process's run in Weights & Biases; None if this one is not tracked, whoever started another."""
-    return getattr(sys.modules.get("wandb"), "run", None) if run.options.wandb else None
+    tracked = run.options.wandb and run.generation is not None
+    return getattr(sys.modules.get("wandb"), "run", None) if tracked else None
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
