@@ -1,4 +1,4 @@
-"""The market as an environment; importing this package registers it with Gymnasium."""
+"""The market as an environment, which importing this package registers with Gymnasium; `pricerl` does so."""
 
 import gymnasium
 
@@ -8,8 +8,8 @@ ENV_ID = "pricerl/Pricing-v0"
 def register_envs() -> None:
     """Register the environment, also for ``gymnasium.make_vec``; a second call changes nothing."""
     if ENV_ID not in gymnasium.registry:
-        entry = "pricerl.env.pricing:Pricing"
-        gymnasium.register(ENV_ID, f"{entry}Env", vector_entry_point=f"{entry}VectorEnv")
+        module = "pricerl.env.pricing"
+        gymnasium.register(ENV_ID, f"{module}:PricingEnv", vector_entry_point=f"{module}:ArrayVectorEnv")
 
 
 register_envs()

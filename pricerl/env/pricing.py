@@ -27,6 +27,7 @@ from pricerl.market.reward import RewardConfig
 from pricerl.runtime import CompiledFunction, GraphedFunction, keep_freed_memory
 from pricerl.simulation.seller import SellerConfig, simulated_history
 
+Array = NDArray[Any]
 Space = spaces.Space[NDArray[np.float32]]
 Draws = Literal["posterior", "mean"]
 
@@ -243,8 +244,9 @@ class PricingVectorEnv(_Episodes, VectorEnv[Tensor, Tensor, Tensor]):
 
     Rows differ in product, starting day and posterior draw. All are truncated at the same time and restart in the same
     call (``AutoresetMode.SAME_STEP``; the finished episode's last observation is ``info["final_obs"]``). Observations,
-    rewards and flags are tensors on the market's device. Rules, spaces, info and arguments are those of ``PricingEnv``,
-    with ``num_envs`` B, and dynamics may replace the market and its settings; a test compares the two step by step.
+    rewards and flags are tensors on the market's device; `ArrayVectorEnv` has arrays instead. Rules, spaces, info and
+    arguments are those of ``PricingEnv``, with ``num_envs`` B, and dynamics may replace the market and its settings; a
+    test compares the two step by step.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable
@@ -283,3 +285,29 @@ class PricingVectorEnv(_Episodes, VectorEnv[Tensor, Tensor, Tensor]):
             self._begin(None, {})
         flags = torch.full_like(reward, truncated, dtype=torch.bool)
         return self.state.observation, reward, torch.zeros_like(flags), flags, info
+
+
+class ArrayVectorEnv(PricingVectorEnv):
+    """`PricingVectorEnv` with arrays in place of tensors, as Gymnasium's wrappers and other libraries expect them.
+
+    ``gymnasium.make_vec`` makes it. As usual there, ``info["_price"]`` says in which rows ``info["price"]`` holds: all.
+    """
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Reset all rows; return what `PricingVectorEnv` does, as arrays."""
+        observation, info = super().reset(seed=seed, options=options)
+        return _as_array(observation), self._as_arrays(info)
+
+    def step(self, actions: Any) -> Any:
+        """Step all rows with an array ``(B, 1)``; return what `PricingVectorEnv` does, as arrays."""
+        chosen = torch.as_tensor(np.asarray(actions, dtype=np.float32), device=self.dynamics.market.device)
+        *outcome, info = super().step(chosen)
+        return *map(_as_array, outcome), self._as_arrays(info)
+
+    def _as_arrays(self, info: Mapping[str, Tensor]) -> dict[str, Array]:
+        arrays = {name: _as_array(value) for name, value in info.items()}
+        return arrays | {f"_{name}": np.ones(self.num_envs, dtype=bool) for name in arrays}
+
+
+def _as_array(value: Tensor) -> Array:
+    return value.cpu().numpy().copy()

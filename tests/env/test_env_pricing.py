@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import gymnasium
@@ -8,10 +10,11 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers import vector
 
 from pricerl.env import ENV_ID, register_envs
 from pricerl.env.config import EnvConfig
-from pricerl.env.pricing import PricingEnv, PricingVectorEnv
+from pricerl.env.pricing import ArrayVectorEnv, PricingEnv, PricingVectorEnv
 from pricerl.errors import UsageError
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
@@ -60,9 +63,45 @@ def test_spaces_are_boxes_of_84_observations_and_one_action(market):
 def test_gymnasium_makes_both_envs_by_name(market):
     assert isinstance(gymnasium.make(ENV_ID, market=market).unwrapped, PricingEnv)
     rows = gymnasium.make_vec(ENV_ID, num_envs=3, market=market)
-    assert isinstance(rows.unwrapped, PricingVectorEnv) and rows.num_envs == 3
+    assert isinstance(rows.unwrapped, ArrayVectorEnv) and rows.num_envs == 3
     register_envs()
     assert rows.unwrapped.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+
+
+@pytest.mark.parametrize(
+    "order", ["import gymnasium, pricerl", "import pricerl; loaded = {*sys.modules}; import gymnasium"]
+)
+def test_importing_pricerl_registers_the_envs_and_loads_neither_torch_nor_gymnasium(order):
+    heavy = "'torch' in sys.modules or 'gymnasium' in globals().get('loaded', ())"
+    code = f"import sys; {order}; gymnasium.spec({ENV_ID!r}); sys.exit({heavy})"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_the_env_made_by_name_takes_and_returns_arrays_equal_to_the_tensors(market):
+    config = EnvConfig(horizon=6)
+    rows = gymnasium.make_vec(ENV_ID, num_envs=3, market=market, config=config)
+    tensors = PricingVectorEnv(3, market, config=config)
+    np.testing.assert_array_equal(rows.reset(seed=4)[0], tensors.reset(seed=4)[0])
+    for _ in range(2):
+        action = rows.action_space.sample()
+        *outcome, info = rows.step(action)
+        *expected, expected_info = tensors.step(torch.from_numpy(action))
+        assert {type(item) for item in (*outcome, *info.values())} == {np.ndarray}
+        assert rows.observation_space.contains(outcome[0])
+        for found, known in zip(outcome, expected, strict=True):
+            np.testing.assert_array_equal(found, known)
+    np.testing.assert_array_equal(info["final_obs"], expected_info["final_obs"])
+
+
+def test_gymnasiums_wrappers_of_vector_envs_count_episodes_rescale_actions_and_list_infos(market):
+    rows = gymnasium.make_vec(ENV_ID, num_envs=3, market=market, config=EnvConfig(horizon=6))
+    wrapped = vector.RescaleAction(vector.RecordEpisodeStatistics(rows), np.float32(0), np.float32(1))
+    listed = vector.DictInfoToList(wrapped)
+    listed.reset(seed=0)
+    steps = [listed.step(listed.action_space.sample()) for _ in range(2)]
+    info = steps[-1][4][2]
+    assert info["episode"]["r"] == pytest.approx(sum(step[1] for step in steps)[2])
+    assert steps[-1][3].all() and info["final_obs"].shape == (84,)
 
 
 @pytest.mark.parametrize(("horizon", "decisions"), [(28, 10), (3, 1), (4, 2)])
