@@ -1,12 +1,17 @@
 """Engines: where calls for a catalogue run. Processes of this machine, Dask, Ray and Spark give the same results.
 
 An engine starts calls and no more: the decision log, relations between products and the outbox stay in this process.
+A call that ends its worker ends nothing else, and an engine that is lost is replaced by processes of this machine.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import ipaddress
+import logging
 import os
+import signal
 import threading
 import time
 import warnings
@@ -15,14 +20,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 from loky import ProcessPoolExecutor
 
-from pricerl.errors import InterruptedRunError, UsageError, did_you_mean, import_extra
+from pricerl.errors import InterruptedRunError, UsageError, did_you_mean, import_extra, signals_handled
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.runs.run_log import logger
 from pricerl.runtime import MatmulPrecision, claim_compute, return_freed_memory, usable_cores
+from pricerl.terminal import print_notes
 
 if TYPE_CHECKING:
     from pricerl.training.run import Run
@@ -37,7 +45,10 @@ IDLE_SECONDS = 30
 """Time after which a process without a call ends and frees its memory; starting one takes two seconds."""
 
 CONNECT_SECONDS = 10.0
-"""Time in which Dask's scheduler must answer."""
+"""Time in which a cluster must answer, and after which one is asked again if no call has ended."""
+
+COSTLY = "its calculation has ended two processes, perhaps for lack of memory; shorten the history"
+"""Reason of a product without advice."""
 
 WATCH_SECONDS = 1.0
 """Time between two looks of a process at its parent."""
@@ -46,11 +57,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class Cluster(NamedTuple):
+    """Connection to an engine outside this process."""
+
+    submit: Callable[..., Future[Any]]
+    """``submit(function, *arguments) -> future``."""
+    workers: int
+    ask: Callable[[], object]
+    """Function that raises an error, or does not return, if the cluster is lost."""
+    close: Callable[[], object]
+
+
 class Engine:
     """Calls pure functions in workers, which have this process's threads of torch, precision and demand model.
 
     On the first two the last bits of results depend; the last is registered only where a command imports its package.
-    Processes of this machine help this one: they start with the first calls and end with this object or this process.
+    Processes of this machine start with the first calls and end with this object or this process.
 
     Args:
         threads: of torch, per worker.
@@ -62,7 +84,9 @@ class Engine:
     def __init__(self, threads: int, precision: MatmulPrecision, demand: str, name: str = "local") -> None:
         self._threads = threads
         self._prepare = partial(_prepare, threads, precision, demand, DEMAND_MODELS[demand])
-        self._submit, self._workers = connect(name, threads)
+        os.environ["PYTHONSAFEPATH"] = "1"  # workers must not import a json.py of the folder that they start in
+        self._name = name
+        self._cluster = connect(name, threads)
         self._pool: Any = None
 
     @classmethod
@@ -74,75 +98,156 @@ class Engine:
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], size: int = 1) -> list[Result | Exception]:
         """Call a function of a module with each item, ``size`` of them at once; return results or exceptions in order.
 
-        Calls whose worker was lost are repeated, and made here if that happens again.
+        Calls whose worker was lost are repeated one by one; one that loses another worker is an exception.
         """
-        left = deque((first, items[first : first + size]) for first in range(0, len(items), size))
-        running: dict[Future[Any], tuple[int, Sequence[Item]]] = {}
-        found: dict[int, list[Result | Exception]] = {}
-        lost: set[int] = set()
-        here = self._submit is None
-        slots = min(usable_cores() // self._threads, len(left)) - 1 if here else 2 * self._workers
+        left = deque(range(first, min(first + size, len(items))) for first in range(0, len(items), size))
+        running: dict[Future[Any], range] = {}
+        found: dict[int, Result | Exception] = {}
+        suspects: list[int] = []
+        slots = self._slots(len(left))
         try:
             while left or running:
+                if slots < 2:  # starting a process for it would take longer
+                    batch = left.popleft()
+                    found.update(zip(batch, attempt(function, [items[row] for row in batch]), strict=True))
+                    continue
                 while left and len(running) < slots:
-                    first, some = left.popleft()
-                    running[self._start(function, some, slots)] = (first, some)
-                if here and left:
-                    first, some = left.popleft()
-                    found[first] = attempt(function, some)
-                for future in wait(running, 0 if here and left else None, FIRST_COMPLETED).done:
-                    first, some = running.pop(future)
-                    if first in lost or not (future.cancelled() or future.exception()):
-                        found[first] = self._finish(future, function, some)
-                    else:
-                        lost.add(first)
-                        left.append((first, some))
+                    batch = left.popleft()
+                    running[self._start(function, [items[row] for row in batch], slots)] = batch
+                ended = self._wait(list(running), size)
+                lost = [running.pop(future) for future in ended if _is_lost(future)]
+                for future in ended & running.keys():
+                    found.update(zip(running.pop(future), future.result(), strict=True))
+                if (lost or not ended) and self._leave_lost():
+                    left.extendleft([*lost, *running.values()])
+                    running.clear()
+                    slots = self._slots(len(left))
+                else:
+                    suspects += [row for batch in lost for row in batch]
+            for row in suspects:
+                found[row] = self._repeat(function, items[row])
+            if suspects:
+                self._end_pool()  # it has one process
         except BaseException:
             self._end()
             raise
-        results = [item for first in sorted(found) for item in found[first]]
-        for error in (item for item in results if isinstance(item, Exception)):
+        for error in (item for item in found.values() if isinstance(item, Exception)):
             logger().error("a call has failed: %r", error, exc_info=error)
-        return results
+        return [found[row] for row in range(len(items))]
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Callable[[], Result | Exception]:
         """Start a call in a worker, and return a function that waits for its result or exception."""
         future = self._start(function, [item], 1)
-        return lambda: self._finish(future, function, [item])[0]
+
+        def finish() -> Result | Exception:
+            if self._wait([future]) and not _is_lost(future):
+                result: Result | Exception = future.result()[0]
+                return result
+            self._leave_lost()
+            return self._repeat(function, item)
+
+        return finish
+
+    def _slots(self, batches: int) -> int:
+        """Return the number of batches to have in workers at once; below 2, they are calls of this process."""
+        cluster = self._cluster
+        return min(usable_cores() // self._threads, batches) if cluster is None else 2 * cluster.workers
 
     def _start(self, function: Callable[[Item], Result], items: Sequence[Item], helpers: int) -> Future[Any]:
         """Start calls in a worker; the first ones on this machine start so many processes as ``helpers``."""
         for _ in range(2):  # a pool that has lost a process is replaced
             try:
-                if self._submit is None and self._pool is None:
+                if self._cluster is None and self._pool is None:
                     initial = {"initializer": _follow, "initargs": (os.getpid(),)}
                     self._pool = ProcessPoolExecutor(helpers, timeout=IDLE_SECONDS, **initial)
                     weakref.finalize(self, self._pool.shutdown, kill_workers=True)
-                submit: Callable[..., Future[Any]] = self._submit or self._pool.submit
-                return submit(attempt, function, items, self._prepare)
-            except (OSError, RuntimeError) as error:
-                self._end()
-                future: Future[Any] = Future()
+                submit = self._pool.submit if self._cluster is None else self._cluster.submit
+                future: Future[Any] = submit(attempt, function, items, self._prepare)
+                return future
+            except InterruptedRunError:
+                raise
+            except Exception as error:
+                self._end_pool()
+                future = Future()
                 future.set_exception(error)
         return future
 
-    def _finish(
-        self, future: Future[list[Result | Exception]], function: Callable[[Item], Result], items: Sequence[Item]
-    ) -> list[Result | Exception]:
-        """Wait for calls in a worker, or make them here if it was lost."""
-        try:
-            return future.result()
-        except InterruptedRunError:
-            raise
-        except Exception as error:
-            warnings.warn(f"work is done a second time, its own process failed: {error!r}", stacklevel=2)
-            return attempt(function, items)
+    def _wait(self, futures: Sequence[Future[Any]], size: int = 1) -> set[Future[Any]]:
+        """Wait for one of some calls, of up to ``size`` items each; return those that ended, or none if all seem lost.
+
+        A cluster is asked now and then, and is lost as well if none ends in the time limit of a call.
+        """
+        until = time.monotonic() + size * MOST_SECONDS + CONNECT_SECONDS
+        while not (ended := wait(futures, CONNECT_SECONDS, FIRST_COMPLETED).done):
+            if self._cluster is not None and (time.monotonic() > until or not _answers(self._cluster)):
+                break
+        return ended
+
+    def _leave_lost(self) -> bool:
+        """Leave the cluster if it is lost, and return whether it is."""
+        lost = self._cluster is not None and not _answers(self._cluster)
+        if lost:
+            self._leave()
+        return lost
+
+    def _leave(self) -> None:
+        """Go on with processes of this machine instead of the cluster."""
+        print_notes([f"--engine {self._name} was lost; the catalogue goes on on this computer"])
+        self._end()
+
+    def _repeat(self, function: Callable[[Item], Result], item: Item) -> Result | Exception:
+        """Repeat a call that has cost a worker while no other runs; one that costs another is an exception."""
+        probe = self._start(abs, [0], 1)
+        if not self._wait([probe]) or _is_lost(probe):  # not the call's fault
+            if self._cluster is None:
+                warnings.warn(f"work is done here, no process starts: {probe.exception()!r}", stacklevel=2)
+                return attempt(function, [item])[0]
+            self._leave()
+            return self._repeat(function, item)
+        future = self._start(function, [item], 1)
+        if self._wait([future]) and not _is_lost(future):
+            result: Result | Exception = future.result()[0]
+            return result
+        return self._repeat(function, item) if self._leave_lost() else UsageError(COSTLY)
 
     def _end(self) -> None:
-        """End the processes on this machine, busy or not."""
+        """End the connection to a cluster, and the processes on this machine, busy or not."""
+        if self._cluster is not None:
+            connect.cache_clear()
+            _within_limit(self._cluster.close)
+            self._cluster = None
+        self._end_pool()
+
+    def _end_pool(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(kill_workers=True)
             self._pool = None
+
+
+def _is_lost(future: Future[Any]) -> bool:
+    """Return whether the worker of calls that have ended was lost."""
+    error = None if future.cancelled() else future.exception()
+    if isinstance(error, InterruptedRunError):
+        raise error
+    return future.cancelled() or error is not None
+
+
+def _answers(cluster: Cluster) -> bool:
+    return _within_limit(cluster.ask)
+
+
+def _within_limit(function: Callable[[], object]) -> bool:
+    """Call a function, and return whether it ended without an error in `CONNECT_SECONDS`."""
+    future: Future[object] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, daemon=True).start()
+    return bool(wait([future], CONNECT_SECONDS).done) and future.exception() is None
 
 
 def attempt(
@@ -182,8 +287,9 @@ def _prepare(threads: int, precision: MatmulPrecision, demand: str, model: Any) 
 
 
 def _follow(parent: int) -> None:
-    """End this process with its parent, and leave warnings to it."""
+    """End this process with its parent, and leave warnings and Ctrl-C to it."""
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def end_with_parent() -> NoReturn:
         while os.getppid() == parent:
@@ -194,53 +300,105 @@ def _follow(parent: int) -> None:
 
 
 @cache
-def connect(name: str, threads: int) -> tuple[Callable[..., Any] | None, int]:
-    """Return ``submit(function, *arguments) -> future`` of an engine and its number of workers; None for ``local``.
+def connect(name: str, threads: int) -> Cluster | None:
+    """Return the connection to an engine; None for ``local``.
 
     ``dask``, ``ray`` and ``spark`` start workers on this machine, each with ``threads`` cores; with ``://HOST:PORT``
-    they are those of a cluster with this version of pricerl. An unknown engine, or one out of reach, is a
-    ``UsageError``.
+    they are those of a cluster with this version of pricerl. An unknown engine, one out of reach, or one to which
+    calls would cross a network unencrypted, is a ``UsageError``.
     """
-    kind = name.partition("://")[0]
+    kind, _, place = name.partition("://")
     if name == "local":
-        return None, 0
+        return None
     if kind not in CLUSTERS:
         known = f"local, {', '.join(CLUSTERS)} or a cluster such as dask://localhost:8786"
         raise UsageError(f"--engine must be {known}; found {name!r}{did_you_mean(kind, ['local', *CLUSTERS])}")
     module, start = CLUSTERS[kind]
     library = import_extra(module, f'--engine {kind} needs an extra: pip install -e ".[{kind}]"')
     try:
-        return start(library, "" if name == kind else name, usable_cores() // threads)
+        return start(library, place, usable_cores() // threads)
+    except UsageError as error:
+        raise UsageError(f"--engine {name}: {error}") from error
     except Exception as error:
         raise UsageError(f"--engine {name}: {error!r}; check that it runs at this address") from error
 
 
-def _start_dask(distributed: Any, address: str, workers: int) -> tuple[Callable[..., Any], int]:
+def _start_dask(distributed: Any, place: str, workers: int) -> Cluster:
     warnings.filterwarnings("ignore", "Sending large graph")  # a chunk with its markets has some 20 MB
-    here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
-    there = {"address": address.replace("dask://", "tcp://"), "timeout": CONNECT_SECONDS}
-    client = distributed.Client(**(there if address else here))
-    return client.get_executor(pure=False).submit, max(1, sum(client.nthreads().values()))
+    warnings.filterwarnings("ignore", "Port 8787")
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    quiet: dict[str, Any] = {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
+    quiet |= {"distributed.scheduler.allowed-failures": 0, "distributed.logging.distributed": "critical"}
+    settings: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "security": True}
+    settings |= {"dashboard_address": None}
+    if place:
+        security = distributed.Security()
+        encrypted = security.tls_client_cert is not None
+        _check_path(place, encrypted, "name the certificates in distributed.comm.tls of Dask's configuration")
+        address = f"{'tls' if encrypted else 'tcp'}://{place}"
+        settings = {"address": address, "timeout": CONNECT_SECONDS, "security": security}
+    with import_module("dask").config.set(quiet):
+        client = distributed.Client(**settings)
+    submit = client.get_executor(pure=False).submit
+    ask = partial(client.sync, client.scheduler.identity)
+    return Cluster(submit, max(1, sum(client.nthreads().values())), ask, client.close)
 
 
-def _start_ray(ray: Any, address: str, workers: int) -> tuple[Callable[..., Any], int]:
-    here = {"num_cpus": workers, "include_dashboard": False}
-    ray.init(**({"address": address} if address else here), ignore_reinit_error=True, log_to_driver=False)
-    call = ray.remote(attempt)
-    return lambda _, *arguments: call.remote(*arguments).future(), int(ray.cluster_resources()["CPU"])
+def _start_ray(ray: Any, place: str, workers: int) -> Cluster:
+    settings: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    if place:
+        _check_path(place, os.environ.get("RAY_USE_TLS") == "1", "set RAY_USE_TLS=1 and Ray's certificates")
+        settings = {"address": f"ray://{place}"}
+    ray.init(**settings, ignore_reinit_error=True, log_to_driver=False)
+    call = ray.remote(max_retries=0)(attempt)
+    submit = lambda _, *arguments: call.remote(*arguments).future()  # noqa: E731
+    return Cluster(submit, int(ray.cluster_resources()["CPU"]), ray.cluster_resources, ray.shutdown)
 
 
-def _start_spark(pyspark: Any, address: str, workers: int) -> tuple[Callable[..., Any], int]:
-    usual = address or f"local[{workers},4]"  # as often as Dask and Ray it repeats what is lost
-    context = pyspark.SparkContext.getOrCreate(pyspark.SparkConf().setIfMissing("spark.master", usual))
+def _start_spark(pyspark: Any, place: str, workers: int) -> Cluster:
+    usual = {"spark.master": f"spark://{place}" if place else f"local[{workers},1]", "spark.ui.enabled": "false"}
+    usual |= {} if place else {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    settings = pyspark.SparkConf()
+    for name, value in usual.items():
+        settings.setIfMissing(name, value)
+    with signals_handled({signal.SIGINT: signal.getsignal(signal.SIGINT)}):  # Spark handles it its own way
+        context = pyspark.SparkContext.getOrCreate(settings)
+    known = ("spark.authenticate", "spark.network.crypto.enabled")
+    encrypted = all(context.getConf().get(name) == "true" for name in known)
+    try:
+        _check_path(place or "localhost", encrypted, f"set {' and '.join(known)} to true in Spark's configuration")
+    except UsageError:
+        context.stop()
+        raise
     jobs = ThreadPoolExecutor(2 * context.defaultParallelism)
 
     def submit(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         job = context.parallelize([arguments], 1).map(lambda given: function(*given))
         return jobs.submit(lambda: job.collect()[0])
 
-    return submit, context.defaultParallelism
+    ask = context.statusTracker().getActiveJobsIds
+    return Cluster(submit, context.defaultParallelism, ask, context.stop)
 
 
-CLUSTERS = {"dask": ("distributed", _start_dask), "ray": ("ray", _start_ray), "spark": ("pyspark", _start_spark)}
-"""Module of each library, and the function that connects to it: ``(module, address, local workers)``."""
+def _check_path(place: str, encrypted: bool, remedy: str) -> None:
+    """Refuse unencrypted connections beyond this computer; a place may be several addresses, joined by commas."""
+    hosts = [urlsplit(f"//{address}").hostname or "" for address in place.split(",")]
+    if not encrypted and not all(map(_is_here, hosts)):
+        raise UsageError(
+            f"calls and the shop's history would cross the network unencrypted; {remedy}, or name a cluster on this "
+            "computer"
+        )
+
+
+def _is_here(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+CLUSTERS: dict[str, tuple[str, Callable[[Any, str, int], Cluster]]] = {
+    "dask": ("distributed", _start_dask),
+    "ray": ("ray", _start_ray),
+    "spark": ("pyspark", _start_spark),
+}
+"""Module of each library, and the function that connects to it: ``(module, place, local workers)``."""

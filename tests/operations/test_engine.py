@@ -57,10 +57,10 @@ def workers() -> Iterator[Engine]:
     del DEMAND_MODELS["own"]
 
 
-def here(parent: int) -> bool:
-    """Whether this is the parent, after some time in which others can take a call, too."""
+def process(_: object) -> int:
+    """Process of a call, after some time in which others can take one, too."""
     time.sleep(0.2)
-    return os.getpid() == parent
+    return os.getpid()
 
 
 def environment(_: None) -> dict[str, Any]:
@@ -71,13 +71,23 @@ def environment(_: None) -> dict[str, Any]:
         "precision": torch.get_float32_matmul_precision(),
         "own": DEMAND_MODELS["own"] is fit_mixture,
         "unused": UNUSED & set(sys.modules),
+        "safe": getattr(sys.flags, "safe_path", True),
+        "patient": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
     }
 
 
-def die_elsewhere(parent: int) -> int:
-    if os.getpid() != parent:
+def die_of_7(item: int) -> int:
+    if item == 7:
+        os._exit(3)
+    return item
+
+
+def die_first(mark: Path) -> str:
+    """Kill the process of the first call that finds the file."""
+    if mark.exists():
+        mark.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
-    return parent
+    return mark.name
 
 
 def work(item: int) -> int:
@@ -94,14 +104,14 @@ def die(*_: object) -> None:
     os._exit(3)
 
 
-def test_calls_run_here_and_in_a_process_and_their_results_are_in_order(workers: Engine) -> None:
-    assert workers.submit(os.path.basename, "a/b")() == "b"  # the process has started
-    assert set(workers.map(here, [os.getpid()] * 4)) == {True, False}
+def test_calls_run_in_processes_and_their_results_are_in_order(workers: Engine) -> None:
+    found = workers.map(process, range(4))
+    assert os.getpid() not in found and len(set(found)) == 2
     assert workers.map(abs, range(-9, 0)) == list(range(9, 0, -1))
 
 
 def test_a_process_has_the_settings_and_the_demand_model_of_this_one_and_imports_little(workers: Engine) -> None:
-    expected = {"threads": 1, "precision": "high", "own": True, "unused": set()}
+    expected = {"threads": 1, "precision": "high", "own": True, "unused": set(), "safe": True, "patient": True}
     assert workers.submit(environment, None)() == expected
 
 
@@ -120,17 +130,23 @@ def test_processes_fit_the_same_markets_to_the_last_bit(workers: Engine, simulat
     assert torch.equal(shared.log_curves, fit_market(shop, demand).log_curves)
 
 
-def test_a_call_whose_process_is_lost_is_made_here_with_one_warning(workers: Engine) -> None:
-    with pytest.warns(UserWarning, match="its own process failed: TerminatedWorkerError") as warned:
-        assert workers.submit(die_elsewhere, os.getpid())() == os.getpid()
-    assert len(warned) == 1
+def test_a_call_that_ends_its_process_twice_is_an_exception_and_costs_no_other_call(workers: Engine) -> None:
+    *found, lost = workers.map(die_of_7, [1, 2, 3, 4, 7], size=2)
+    assert found == [1, 2, 3, 4] and "has ended two processes" in str(lost)
+    assert isinstance(workers.submit(die_of_7, 7)(), UsageError)
+
+
+def test_a_call_whose_process_is_lost_once_is_repeated(workers: Engine, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    mark.touch()
+    assert workers.submit(die_first, mark)() == "mark"
 
 
 @pytest.mark.slow
 def test_a_process_that_cannot_start_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "usable_cores", lambda: 3)
     monkeypatch.setattr(engine, "_follow", die)
-    with pytest.warns(UserWarning, match="its own process failed: TerminatedWorkerError"):
+    with pytest.warns(UserWarning, match="no process starts: TerminatedWorkerError"):
         assert Engine(1, "highest", "mixture").map(abs, [-1, -2, -3, -4]) == [1, 2, 3, 4]
 
 
@@ -167,7 +183,7 @@ def test_a_running_cluster_is_used_by_its_address(workers: Engine) -> None:
     distributed = import_module("distributed")
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
         elsewhere = Engine(1, "high", "own", cluster.scheduler_address.replace("tcp", "dask"))
-        assert elsewhere.map(here, [os.getpid()] * 3) == [False] * 3
+        assert os.getpid() not in elsewhere.map(process, range(3))
         assert elsewhere.submit(environment, None)()["precision"] == "high"
         distributed.default_client().close()
 
@@ -182,7 +198,7 @@ def test_an_engine_whose_library_is_absent_names_the_extra(monkeypatch: pytest.M
 def test_one_call_and_one_core_start_no_process(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "usable_cores", lambda: cores)
     alone = Engine(1, "highest", "mixture")
-    assert all(alone.map(here, [os.getpid()] * (3 - cores))) and alone._pool is None
+    assert set(alone.map(process, range(3 - cores))) == {os.getpid()} and alone._pool is None
 
 
 @pytest.mark.parametrize(
