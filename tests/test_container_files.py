@@ -24,15 +24,18 @@ def lines(instruction: str) -> list[str]:
     return [rest for name, rest in LINES if name == instruction]
 
 
-def test_the_image_holds_files_of_the_checkout_and_extras_that_exist() -> None:
+def test_the_image_holds_files_of_the_checkout_and_only_packages_whose_hashes_are_locked() -> None:
     copied = [name for line in lines("COPY") for name in line.split()[:-1]]
     assert {"setup.cfg", "pricerl"} <= {*copied} and all((ROOT / name).exists() for name in copied)
+    locked, own = (line for line in lines("RUN") if "pip install" in line)
+    assert {"--require-hashes", "--no-deps"} <= {*locked.split()} and {"--no-index", "--no-deps"} <= {*own.split()}
+    named = re.findall(r"-r /source/(\S+)", locked)
+    (build,) = re.findall(r"-cp(\d)(\d+)-\S+", (ROOT / "requirements-cpu.lock").read_text(encoding="utf-8"))
+    assert named == ["requirements-cpu.lock", "requirements-extras.lock"] and {*named} <= {*copied}
+    (image,) = lines("FROM")
+    assert re.fullmatch(rf"python:{'.'.join(build)}-slim@sha256:[0-9a-f]{{64}}", image)
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg")
-    (named,) = re.findall(r"/source\[(.*?)\]", " ".join(lines("RUN")))
-    assert {"serve"} <= {*named.split(",")} <= {*setup["options.extras_require"]}
-    (torch,) = re.findall(r'"(torch\S+)"', " ".join(lines("RUN")))
-    assert torch in setup["options"]["install_requires"].split() and "whl/cpu" in lines("RUN")[0]
     files = {setup["metadata"][key].removeprefix("file: ") for key in ("license_files", "long_description")}
     assert files <= {*copied}
 
@@ -42,6 +45,8 @@ def test_the_server_runs_without_rights_and_is_asked_for_its_login(tmp_path: Pat
     from pricerl.serve.guard import OPEN
 
     (user,) = lines("USER")
+    for service in SERVICES.values():
+        assert service["cap_drop"] == ["ALL"] and service["mem_limit"] and service["pids_limit"]
     assert user != "root" and f"--create-home {user}" in " ".join(lines("RUN"))
     assert json.loads(lines("ENTRYPOINT")[0]) == ["pricerl"]
     command, *options = json.loads(lines("CMD")[0])

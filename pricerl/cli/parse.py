@@ -192,6 +192,7 @@ class PricingCLI(LightningCLI):
         stored, named = take_classes([*self.given.words, *self._words_of_shop(words)], self.packages, self._stored)
         self.named = {**named, **self.named}
         self.setup_parser(False, self.parser_kwargs, {})
+        self.given.check_settings(self.parser.get_defaults().as_dict())
         return [*stored, *words]
 
     def _words_of_shop(self, words: list[str]) -> list[str]:
@@ -220,6 +221,7 @@ class PricingCLI(LightningCLI):
             return self.parser.parse_args(words)
         except ArgumentError as error:
             problem = explain_usage(str(error), [*self.parser.get_defaults().keys()], words)
+            problem = problem.replace("--data.seed:", "--seed_everything:")  # whose value it takes
             typed = {word.partition("=")[0] for word in self.words}
             place = "" if typed & {part.rstrip(":;") for part in problem.split()} else self._stored
             raise UsageError(f"{place}{problem} (see {self.command} --help)") from error

@@ -326,7 +326,8 @@ def connect(name: str, threads: int) -> Cluster | None:
 def _start_dask(distributed: Any, place: str, workers: int) -> Cluster:
     warnings.filterwarnings("ignore", "Sending large graph")  # a chunk with its markets has some 20 MB
     warnings.filterwarnings("ignore", "Port 8787")
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     quiet: dict[str, Any] = {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
     quiet |= {"distributed.scheduler.allowed-failures": 0, "distributed.logging.distributed": "critical"}
     settings: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "security": True}

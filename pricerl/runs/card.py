@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ def render_card(
     if fitted is None:
         text = text.partition("\n## Calibration")[0]
     return text.format(
-        name=checkpoint.name,
+        name=_literal(checkpoint.name),
         updates=f"{checkpoint.update:,}",
-        versions=", ".join(" ".join(item) for item in sorted(checkpoint.about.get("versions", {}).items())),
+        versions=_literal(", ".join(" ".join(item) for item in sorted(checkpoint.about.get("versions", {}).items()))),
         data="No seller's history: a Gymnasium environment." if fitted is None else _list(_describe(fitted)),
-        settings=_list([f"`{name}`: {json.dumps(changed[name], ensure_ascii=False)}" for name in sorted(changed)]),
+        settings=_list(
+            [f"{_code(name)}: {_code(json.dumps(changed[name], ensure_ascii=False))}" for name in sorted(changed)]
+        ),
         best="unknown" if score is None else f"`{metric}` {score:.4g} at update {state['best_update']:,}",
         calibration=_calibrate(backtests),
     )
@@ -41,7 +44,7 @@ def _describe(fitted: Mapping[str, Any]) -> list[str]:
     """Return the days of each product; of a portable checkpoint's the last one."""
     spans = [f"{len(item['dates'])} days or weeks until " for item in fitted.get("products", ())]
     rows = zip(fitted["names"], spans or [""] * len(fitted["names"]), fitted["last_days"], strict=True)
-    return [f"{shown(name)}: {span}{last}" for name, span, last in rows]
+    return [f"{_literal(name)}: {span}{_literal(last)}" for name, span, last in rows]
 
 
 def _calibrate(backtests: Mapping[str, Backtest]) -> str:
@@ -51,6 +54,15 @@ def _calibrate(backtests: Mapping[str, Backtest]) -> str:
     share = 100 * sum(score.days * score.coverage for score in scores) / max(days, 1)
     found = f"{share:.0f} % of {days} unseen days, one ahead, lay inside the 90 % interval of units."
     return found if days else "Unknown: no backtest was made."
+
+
+def _literal(text: str) -> str:
+    """Return a text that Markdown shows as it is, without control characters."""
+    return re.sub(r"([\\`*_{}\[\]<>()#!|~&])", r"\\\1", shown(text))
+
+
+def _code(text: str) -> str:
+    return f"`{shown(text).replace('`', ' ')}`"
 
 
 def _list(lines: Sequence[str]) -> str:

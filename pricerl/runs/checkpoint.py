@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -106,7 +106,7 @@ class Checkpoint:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of the run that apply to later commands, without a query; none at all are a ``CheckpointError``."""
+        """Settings that apply to later commands, but for query and preset file; none at all are a ``CheckpointError``."""
         stored: dict[str, Any] | None = self.about.get("settings")
         if stored is None:
             raise CheckpointError(
@@ -114,7 +114,18 @@ class Checkpoint:
                 "no command can make; load it with load_from_checkpoint of its module's class"
             )
         known = {name: value for name, value in stored.items() if name in Settings.__struct_fields__}
-        return without_query(with_present_names(known))
+        return _changed_reading(with_present_names(known), _without_sources)
+
+    def check_settings(self, usual: Mapping[str, Any]) -> None:
+        """Refuse stored settings, compared with the usual ones, of which one would be read as the name of a file.
+
+        A parser takes a text in place of a group of settings for the path of a configuration.
+        """
+        for group, value in self.settings.items():
+            if isinstance(value, Mapping) and (
+                fault := _find_fault(f"{group}.", value.get("init_args", value), usual.get(group, {}))
+            ):
+                raise CheckpointError(f"{self.path}: {fault}; run fit again or name another")
 
     @property
     def words(self) -> list[str]:
@@ -182,12 +193,38 @@ def _others(path: Path) -> str:
 
 def without_query(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings of a run without the query on a database, which no checkpoint brings to another one."""
+    return _changed_reading(settings, lambda reading: {**reading, "query": None} if "query" in reading else reading)
+
+
+def _without_sources(reading: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings of reading that name neither a query nor the file of a preset."""
+    named = {"query": None}
+    if Path(str(reading.get("preset"))).suffix in (".yaml", ".yml"):
+        named["preset"] = "auto"
+    return {**reading, **{name: value for name, value in named.items() if name in reading}}
+
+
+def _changed_reading(
+    settings: Mapping[str, Any], change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> dict[str, Any]:
     data = settings.get("data", {})
     group = data.get("init_args", data)
-    if not isinstance(reading := group.get("reading"), dict) or reading.get("query") is None:
+    if not isinstance(group, dict) or not isinstance(group.get("reading"), dict):
         return dict(settings)
-    changed = {**group, "reading": {**reading, "query": None}}
+    changed = {**group, "reading": dict(change(group["reading"]))}
     return {**settings, "data": {**data, "init_args": changed} if "init_args" in data else changed}
+
+
+def _find_fault(place: str, stored: Any, usual: Any) -> str:
+    """Return what is wrong with a group of stored settings, empty if nothing is."""
+    if not isinstance(stored, Mapping):
+        return f"{place.rstrip('.')} must hold settings, found {stored!r:.40}"
+    for name, value in stored.items():
+        if "." in name:
+            return f"{place}{name} is no setting"
+        if isinstance(usual.get(name), Mapping) and (fault := _find_fault(f"{place}{name}.", value, usual[name])):
+            return fault
+    return ""
 
 
 def lasting_settings(config: dict[str, Any]) -> dict[str, Any]:

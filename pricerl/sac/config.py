@@ -5,8 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pricerl.errors import UsageError
+
+MOST_WEIGHTS = 100_000_000
+"""Most weights of an actor or of all critics, 0.4 GB; a target network and the optimizer take three times as much."""
+
+USUAL_INPUTS = 1000
+"""Columns of an observation with which weights are counted before the data are known."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,9 @@ class NetworkConfig:
             object.__setattr__(self, "hidden", tuple(widths))
         counts = isinstance(self.hidden, tuple) and bool(self.hidden) and all(map(_is_count, self.hidden))
         constant = counts and self.layer_norm and 1 in self.hidden
+        known = counts and _is_count(self.num_critics)
+        layers = pairwise((USUAL_INPUTS, *self.hidden)) if known else ()
+        weights = sum(before * width for before, width in layers) * (self.num_critics if known else 1)
         unread = self.normalized and (self.residual or self.critic_dropout or self.value_bounds)
         ordered = -math.inf < self.log_std_min < self.log_std_max < math.inf
         _refuse(
@@ -70,6 +80,7 @@ class NetworkConfig:
             [
                 ("hidden", counts, "at least one width of 1 or more, such as [256, 256]"),
                 ("hidden", not constant, "wider than 1 with layer_norm, which over one unit gives a constant"),
+                ("hidden", weights <= MOST_WEIGHTS, f"smaller: more than {MOST_WEIGHTS:,} weights are needed"),
                 ("actor_dropout", 0.0 <= self.actor_dropout < 1.0, "at least 0 and below 1"),
                 ("critic_dropout", 0.0 <= self.critic_dropout < 1.0, "at least 0 and below 1"),
                 ("normalized", not unread, "off with residual, critic_dropout or value_bounds, which it does not read"),

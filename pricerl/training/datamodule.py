@@ -92,6 +92,7 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         stored = settings["data"].get("init_args", settings["data"])
         parser = ArgumentParser(exit_on_error=False)
         parser.add_class_arguments(cls, "data", fail_untyped=False, instantiate=False)
+        checkpoint.check_settings(parser.get_defaults().as_dict())
         try:
             config = parser.parse_object({"data": {**stored, "seed": int(settings.get("seed_everything") or 0)}})
         except ArgumentError as error:
@@ -163,6 +164,12 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
             updates = self.epoch_end - done
         else:
             updates = updates_per_epoch(longest, trainer.max_steps - done)
+        every = trainer.val_check_interval
+        if type(every) is int and every > updates and trainer.check_val_every_n_epoch is not None:
+            raise UsageError(
+                f"--trainer.val_check_interval must be at most {updates}, the updates of an epoch, found {every}; leave it "
+                "out: --data.eval_every is the number of updates between two evaluations"
+            )
         self.epoch_end = done + updates
         repeated = self._repeated if trainer.overfit_batches else None
         return SampleStream(self.start_collector, module, updates, self._stop_diverged, share, repeated)

@@ -89,6 +89,26 @@ def foreign_env(tree: dict[str, Any]) -> None:
     }
 
 
+def a_path(tree: dict[str, Any], chance: random.Random) -> None:
+    """Put the path of a configuration in the place of settings."""
+    settings = settings_of(tree)
+    place = chance.choice(["reading", "env", "network", "decision", "reading.preset", "reading.query"])
+    group = {"network": "model", "decision": ""}.get(place, "data")
+    (settings[group] if group else settings)[place] = "own.yaml"
+
+
+def a_huge_setting(tree: dict[str, Any], chance: random.Random) -> None:
+    group, name, key, value = chance.choice(
+        [
+            ("model", "network", "hidden", [10**7, 10**7]),
+            ("model", "network", "num_critics", 10**7),
+            ("data", "market", "num_draws", 10**12),
+            ("data", "market", "grid_size", 10**12),
+        ]
+    )
+    settings_of(tree)[group][name][key] = value
+
+
 def a_pickle(path: Path, chance: random.Random) -> None:
     value = {"state_dict": Executed(path.parents[5] / "executed"), "pricerl": {"format": 7}}
     if chance.random() < 0.5:
@@ -135,7 +155,17 @@ CASES: dict[str, tuple[int, list[str], Damage]] = {
             best(shop), lambda tree: tree.pop(chance.choice(["state_dict", "global_step", "epoch", "pricerl"]))
         ),
     ),
-    "state, a bit": (15, LAST, lambda shop, chance: flip(last_state(shop), chance)),
+    "checkpoint, path": (
+        5,
+        PREDICT,
+        lambda shop, chance: edit(best(shop), lambda tree: a_path(tree, chance)),
+    ),
+    "checkpoint, size": (
+        5,
+        PREDICT,
+        lambda shop, chance: edit(best(shop), lambda tree: a_huge_setting(tree, chance)),
+    ),
+    "state, a bit": (5, LAST, lambda shop, chance: flip(last_state(shop), chance)),
     "state, path": (5, LAST, lambda shop, chance: edit(last_state(shop), outside)),
     "segment, a bit": (
         10,
@@ -171,6 +201,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     shutil.copytree(trained, folder / "checkpoints" / "seller", symlinks=True)
     write_lines(folder / "seller.csv", seller_lines())
+    (folder / "own.yaml").write_text("secret: 1\n")
     (folder / "trace_module.py").write_text("from pathlib import Path\nPath('executed').touch()\n")
     return folder
 
@@ -191,6 +222,7 @@ def test_damage_is_refused_and_nothing_executed(
         damage(tmp_path, chance)
         result: Result = run(tmp_path, *words)
         assert result.code in (2, 3, 5), (number, result)
+        assert "secret" not in result.err and "own.yaml: " not in result.err
         assert result.err.startswith("error: ") and "Traceback" not in result.err and "\x1b" not in result.err
         assert not list(tmp_path.rglob("executed")) and not (tmp_path / "new").exists()
         for path in tmp_path.iterdir():

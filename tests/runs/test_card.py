@@ -38,7 +38,7 @@ def test_a_card_states_data_settings_score_and_coverage_of_all_products() -> Non
     )
     assert lines[2].startswith("Weights after 1,200 updates, by pricerl 0.1.0, torch 2.13.0.")
     assert "- cup: 60 days or weeks until 2025-03-31" in lines
-    assert lines.index('- `a`: "é"') + 1 == lines.index("- `b`: null")
+    assert lines.index('- `a`: `"é"`') + 1 == lines.index("- `b`: `null`")
     assert any("`eval/gain` 0.5123 at update 1,000" in line for line in lines)
     assert "95 % of 40 unseen days, one ahead, lay inside the 90 % interval of units." in lines
     assert {"## Limits", "## Intended use", "## Not for"} < {*lines}
@@ -53,10 +53,19 @@ def test_a_card_says_what_is_unknown_and_shortens_long_lists() -> None:
     assert "a Gymnasium environment" in text and "- none" in text and "## Intended use" not in text
 
 
+def test_a_card_shows_texts_of_others_as_they_are() -> None:
+    hostile = checkpoint(names=["<img src=x> [cup](http://e.vil)\x9b2J\u202e\n# Best"])
+    hostile.content["pricerl"]["versions"] = {"torch": "`2`\n## Limits"}
+    text = render_card(hostile, "eval/gain", {"a`": "`\u202e`"}, {})
+    assert r"- \<img src=x\> \[cup\]\(http://e.vil\)2J \# Best: 2025-03-31" in text
+    assert text.count("\n## Limits") == 1 and '`a `: `"  "`' in text
+    assert all(char.isprintable() or char == "\n" for char in text)
+
+
 def test_a_generation_has_a_card_that_its_manifest_covers(trained: Path) -> None:
     generation = trained / "gen-0001"
     text = (generation / CARD).read_text(encoding="utf-8")
-    assert "- seller: 90 days or weeks until 2025-03-31" in text and "- `model.network.hidden`: [32, 32]" in text
+    assert "- seller: 90 days or weeks until 2025-03-31" in text and "- `model.network.hidden`: `[32, 32]`" in text
     assert "days, one ahead, lay inside" in text and "seed_everything" not in text and "describe" not in text
     assert CARD in json.loads((generation / "manifest.json").read_text(encoding="utf-8"))["files"]
 

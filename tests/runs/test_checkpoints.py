@@ -57,3 +57,22 @@ def test_a_checkpoint_of_an_older_format_is_refused_with_its_version(tmp_path):
         CheckpointError, match=r"has checkpoint format 6, written by pricerl 0\.1\.0; this version reads 7"
     ):
         Checkpoint.read(path)
+
+
+def test_a_checkpoint_brings_neither_query_nor_preset_file_and_no_text_in_place_of_settings(trained):
+    known = Checkpoint.read(trained / "best.ckpt")
+    stored = known.content["pricerl"]["settings"]
+    for reading in (stored["data"]["reading"], {"preset": "shopify"}, {"preset": "/etc/own.yaml", "query": "select"}):
+        stored["data"]["reading"] = reading
+        assert known.settings["data"]["reading"] in (reading, {"preset": "auto", "query": None})
+    assert "/etc" not in str(known.words)
+    usual = {"data": {"reading": {"preset": "auto"}, "columns": None}, "decision": {}}
+    known.check_settings(usual)
+    for wrong, message in (
+        ({"reading": "/etc/own.yaml"}, "data.reading must hold settings, found '/etc/own.yaml'"),
+        ({"reading.preset": "/etc/own.yaml"}, "data.reading.preset is no setting"),
+        ({"init_args": "/etc/own.yaml"}, "data must hold settings, found '/etc/own.yaml'"),
+    ):
+        stored["data"] = wrong
+        with pytest.raises(CheckpointError, match=message):
+            known.check_settings(usual)

@@ -35,6 +35,8 @@ def test_a_missing_target_entropy_is_minus_the_number_of_actions():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"hidden": [10**7, 10**7]}, "hidden must be smaller: more than 100,000,000 weights"),
+        ({"num_critics": 10**7}, "hidden must be smaller"),
         ({"hidden": ()}, "hidden must be"),
         ({"hidden": [64, 0]}, r"found \(64, 0\)"),
         ({"hidden": [64, True]}, "hidden must be"),

@@ -17,6 +17,8 @@ from pricerl.market.demand.priors import (
 
 MIN_GRID = 9
 """Minimum number of grid prices of a curve: its smoothing spans several of them."""
+MOST_POINTS = 10_000_000
+"""Largest product of draws and grid prices: 40 MB per product."""
 POSITIVE = ("num_draws", "grid_size", "outlier_sds", "prior_elasticity_sd")
 """Settings that must be positive."""
 MIXTURE = "mixture"
@@ -92,6 +94,9 @@ class DemandConfig(CommonSettings):
             faults.append(f"prior_elasticity must be below 0, found {self.prior_elasticity}")
         if 0 < self.grid_size < MIN_GRID:
             faults.append(f"grid_size must be at least {MIN_GRID}, found {self.grid_size}")
+        if self.num_draws * self.grid_size > MOST_POINTS:
+            found = f"{self.num_draws} times {self.grid_size}"
+            faults.append(f"num_draws times grid_size must be at most {MOST_POINTS:,}, found {found}")
         unread = {"demand": self.demand != MIXTURE, "prior_informed": self.prior_informed != INFORMED}
         for name, changed in unread.items():
             if changed and self.similar_prices:
