@@ -106,7 +106,7 @@ class Checkpoint:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings that apply to later commands, but for query and preset file; none at all are a ``CheckpointError``."""
+        """Settings that apply to later commands, without query and preset file; none are a ``CheckpointError``."""
         stored: dict[str, Any] | None = self.about.get("settings")
         if stored is None:
             raise CheckpointError(

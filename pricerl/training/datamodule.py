@@ -167,8 +167,8 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         every = trainer.val_check_interval
         if type(every) is int and every > updates and trainer.check_val_every_n_epoch is not None:
             raise UsageError(
-                f"--trainer.val_check_interval must be at most {updates}, the updates of an epoch, found {every}; leave it "
-                "out: --data.eval_every is the number of updates between two evaluations"
+                f"--trainer.val_check_interval must be at most {updates}, the updates of an epoch, found {every}; "
+                "leave it out, --data.eval_every is the number of updates between two evaluations"
             )
         self.epoch_end = done + updates
         repeated = self._repeated if trainer.overfit_batches else None

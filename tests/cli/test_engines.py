@@ -77,6 +77,46 @@ def killed_once(mark: Path, here: int, function: Callable[[Any], Any], item: Any
         return function(item)
 
 
+def is_closed_to_others() -> bool:
+    """Whether Dask's scheduler asks for certificates, and all of this process's ports are those of this computer."""
+    scheduler = import_module("distributed").default_client().cluster.scheduler
+    found = import_module("psutil").Process().net_connections()
+    ports = {connection.laddr.ip for connection in found if connection.status == "LISTEN"}
+    routes = scheduler.http_application.applications
+    return ports == {"127.0.0.1"} and scheduler.address.startswith("tls://127.0.0.1:") and not routes
+
+
+def fatal_to(product: str, here: int, function: Callable[[Any], Any], item: Any) -> Any:
+    """End the worker that gets a product."""
+    if product in item.preprocessor.names:
+        assert os.getpid() != here
+        os._exit(3)
+    return function(item)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["local", "dask"])
+def test_a_product_that_ends_its_workers_is_a_problem_and_the_others_get_advice(
+    name: str, shop: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not ENGINES[name]:
+        pytest.skip("not installed")
+    calls = engine.Engine.map
+
+    def map_fatal(self: Any, function: Any, items: Any, size: int = 1) -> Any:
+        return calls(self, partial(fatal_to, "product-2", os.getpid(), function), items, size)
+
+    monkeypatch.setattr(engine.Engine, "map", map_fatal)
+    monkeypatch.setattr(catalogue, "CHUNK", 3)
+    shutil.copytree(shop(8) / "before", tmp_path, symlinks=True, dirs_exist_ok=True)
+    with two_workers(name):
+        result = predict(tmp_path, "--engine", name)
+    assert result.code == 7 and "Traceback" not in result.err, result.err
+    problems = (tmp_path / "checkpoints/shop/problems.csv").read_text(encoding="utf-8")
+    assert "product-2" in problems and "has ended two processes" in problems
+    assert pd.read_csv(tmp_path / "checkpoints/shop/advice.csv")["Product"].nunique() == 7
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     """Function of a number of products: a run before and after this process alone has advised on a catalogue."""
@@ -136,5 +176,6 @@ def test_every_engine_gives_the_same_files_for_any_partition(
             mark.touch()
             result = predict(folder, "--engine", name)
             assert result.code == 0, result.err
+            assert name != "dask" or is_closed_to_others()
             assert mark.exists() == (name == "local" and size == products)  # one chunk needs no other process
             assert read(folder) == read(shop(products) / "after"), size

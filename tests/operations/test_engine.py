@@ -6,8 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import nullcontext
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,14 +86,6 @@ def die_of_7(item: int) -> int:
     return item
 
 
-def die_first(mark: Path) -> str:
-    """Kill the process of the first call that finds the file."""
-    if mark.exists():
-        mark.unlink()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return mark.name
-
-
 def work(item: int) -> int:
     while item == ENDLESS:
         time.sleep(0.01)
@@ -130,16 +126,14 @@ def test_processes_fit_the_same_markets_to_the_last_bit(workers: Engine, simulat
     assert torch.equal(shared.log_curves, fit_market(shop, demand).log_curves)
 
 
-def test_a_call_that_ends_its_process_twice_is_an_exception_and_costs_no_other_call(workers: Engine) -> None:
-    *found, lost = workers.map(die_of_7, [1, 2, 3, 4, 7], size=2)
-    assert found == [1, 2, 3, 4] and "has ended two processes" in str(lost)
+def test_a_call_that_ends_its_process_twice_is_an_exception_and_the_others_are_repeated(workers: Engine) -> None:
+    *found, lost = workers.map(die_of_7, [1, 2, 3, 7], size=2)
+    assert found == [1, 2, 3] and "has ended two processes" in str(lost)
+
+
+@pytest.mark.slow
+def test_a_call_on_its_own_that_ends_two_processes_is_an_exception(workers: Engine) -> None:
     assert isinstance(workers.submit(die_of_7, 7)(), UsageError)
-
-
-def test_a_call_whose_process_is_lost_once_is_repeated(workers: Engine, tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
-    mark.touch()
-    assert workers.submit(die_first, mark)() == "mark"
 
 
 @pytest.mark.slow
@@ -157,7 +151,8 @@ def test_a_call_that_fails_or_takes_too_long_is_data(monkeypatch: pytest.MonkeyP
     assert str(slow) == "took longer than 0.2 s; shorten the history"
 
 
-def test_an_interruption_is_no_failure_of_a_call() -> None:
+def test_an_interruption_is_no_failure_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "usable_cores", lambda: 1)
     with pytest.raises(InterruptedRunError):
         Engine(1, "highest", "mixture").map(interrupt, [0, 1])
 
@@ -168,6 +163,7 @@ def test_an_interruption_is_no_failure_of_a_call() -> None:
         ("dusk", r"must be local, dask, ray, spark or a cluster such as .*; found 'dusk'; did you mean 'dask'\?"),
         ("local://x", "must be local, dask"),
         pytest.param("dask://127.0.0.1:9", "check that it runs at this address", marks=NEEDS_DASK),
+        pytest.param("dask://192.0.2.1:9", "unencrypted; name the certificates", marks=NEEDS_DASK),
     ],
 )
 def test_an_engine_that_is_unknown_or_out_of_reach_is_refused(
@@ -176,6 +172,32 @@ def test_an_engine_that_is_unknown_or_out_of_reach_is_refused(
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.5)
     with pytest.raises(UsageError, match=words):
         engine.connect(name, 1)
+
+
+@pytest.mark.parametrize(
+    ("place", "refused"),
+    [
+        *((place, False) for place in ("127.0.0.1:1", "localhost:1", "[::1]:1")),
+        *((place, True) for place in ("10.0.0.1:1", "[fd00::1]:1", "localhost:1,shop.example:1", ":1")),
+    ],
+)
+def test_an_address_beyond_this_computer_needs_encryption(place: str, refused: bool) -> None:
+    engine._check_path(place, True, "")
+    with pytest.raises(UsageError, match="unencrypted; set TLS, or name") if refused else nullcontext():
+        engine._check_path(place, False, "set TLS")
+
+
+@pytest.mark.parametrize("ask", [partial(import_module, "absent"), threading.Event().wait])
+def test_an_engine_that_is_lost_is_replaced_by_this_computer_with_one_line(
+    ask: Callable[[], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = engine.Cluster(lambda *_: Future(), 2, ask, lambda: None)
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "usable_cores", lambda: 1)
+    monkeypatch.setattr(engine, "connect", cache(lambda name, threads: lost))
+    assert Engine(1, "highest", "mixture", "dask://localhost:1").map(abs, range(-9, 0)) == list(range(9, 0, -1))
+    written = capsys.readouterr().err
+    assert written == "note: --engine dask://localhost:1 was lost; the catalogue goes on on this computer\n"
 
 
 @NEEDS_DASK
