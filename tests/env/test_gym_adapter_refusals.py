@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from adapter_toys import TOY, rows
+from command_line import run
 from gymnasium import spaces
 
 from pricerl.env.gym_adapter import GymVectorEnv
@@ -150,3 +151,20 @@ def test_an_error_of_the_environment_itself_passes_unchanged():
     env.reset(seed=0)
     with pytest.raises(ArithmeticError, match="the environment's own error"):
         env.step(rows(0))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "stated"),
+    [
+        (
+            "trainer.val_check_interval",
+            "1000",
+            "--trainer.val_check_interval must be at most 20, the updates of an epoch",
+        ),
+        ("seed_everything", "true", "--seed_everything: must be a whole number, found 'True'"),
+    ],
+)
+def test_a_setting_that_no_run_can_have_is_one_sentence(option, value, stated, tmp_path):
+    words = ["--data.env_id", "Pendulum-v1", "--trainer.max_steps", "20", "--trainer.enable_progress_bar", "false"]
+    result = run(tmp_path, "fit", *words, f"--{option}", value)
+    assert result.code == 2 and result.err.startswith(f"error: {stated}") and result.err.count("\n") == 1, result.err
