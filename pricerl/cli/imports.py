@@ -115,6 +115,15 @@ def import_environment(env_id: str | None, settings: Any, packages: Collection[s
         _import(named[1], str(env_id))
 
 
+def refuse_paths(settings: Any, place: str) -> None:
+    """Refuse stored settings of an environment that may name a file, with a ``UsageError``."""
+    for text in _texts(settings):
+        if "/" in text or "\\" in text:
+            raise UsageError(
+                f"{place}data.env_settings names {text!r}; if it is yours, name it with --data.env_settings"
+            )
+
+
 def take_classes(words: Sequence[str], packages: Collection[str], place: str = "") -> tuple[list[str], dict[str, str]]:
     """Return a command's words without the classes that they choose for model and data, and their paths by group.
 

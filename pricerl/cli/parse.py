@@ -23,7 +23,7 @@ from lightning.pytorch.plugins import CheckpointIO
 from pricerl.advice.describe import check_horizon
 from pricerl.advice.exports import check_workbook
 from pricerl.advice.files import ReportConfig, check_folder
-from pricerl.cli.imports import import_environment, read_configs, take_classes
+from pricerl.cli.imports import import_environment, read_configs, refuse_paths, take_classes
 from pricerl.cli.usage import RUN_OPTIONS, explain_usage, help_topics, named_files, option_values
 from pricerl.decide.decision import DecisionConfig
 from pricerl.errors import UsageError
@@ -240,6 +240,8 @@ class PricingCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build the run's data and module, refuse an invalid command, and restore the checkpoint."""
         data = self.config.data
+        if self._stored and not any(word.startswith("--data.env_settings") for word in self.words):
+            refuse_paths(data.get("env_settings"), self._stored)
         import_environment(data.get("env_id"), data.get("env_settings"), self.packages, self._stored)
         try:
             self.config_init = self.parser.instantiate(self.config)

@@ -1,23 +1,22 @@
 """Engines: where calls for a catalogue run. Processes of this machine, Dask, Ray and Spark give the same results.
 
 An engine starts calls and no more: the decision log, relations between products and the outbox stay in this process.
-A call that ends its worker ends nothing else, and an engine that is lost is replaced by processes of this machine.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import ipaddress
 import logging
 import os
+import re
 import signal
 import threading
 import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cache, partial
 from importlib import import_module
@@ -53,6 +52,9 @@ COSTLY = "its calculation has ended two processes, perhaps for lack of memory; s
 WATCH_SECONDS = 1.0
 """Time between two looks of a process at its parent."""
 
+SAFE = {"PYTHONSAFEPATH": "1"}
+"""Environment in which Python imports no module of the working folder, such as a stranger's ``json.py``."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -64,7 +66,7 @@ class Cluster(NamedTuple):
     """``submit(function, *arguments) -> future``."""
     workers: int
     ask: Callable[[], object]
-    """Function that raises an error, or does not return, if the cluster is lost."""
+    """It raises an error, or does not return, if the cluster is lost."""
     close: Callable[[], object]
 
 
@@ -84,7 +86,6 @@ class Engine:
     def __init__(self, threads: int, precision: MatmulPrecision, demand: str, name: str = "local") -> None:
         self._threads = threads
         self._prepare = partial(_prepare, threads, precision, demand, DEMAND_MODELS[demand])
-        os.environ["PYTHONSAFEPATH"] = "1"  # workers must not import a json.py of the folder that they start in
         self._name = name
         self._cluster = connect(name, threads)
         self._pool: Any = None
@@ -140,11 +141,10 @@ class Engine:
         future = self._start(function, [item], 1)
 
         def finish() -> Result | Exception:
-            if self._wait([future]) and not _is_lost(future):
-                result: Result | Exception = future.result()[0]
-                return result
-            self._leave_lost()
-            return self._repeat(function, item)
+            found = self._take(future)
+            if found is None:
+                self._leave_lost()
+            return self._repeat(function, item) if found is None else found[0]
 
         return finish
 
@@ -158,17 +158,18 @@ class Engine:
         for _ in range(2):  # a pool that has lost a process is replaced
             try:
                 if self._cluster is None and self._pool is None:
-                    initial = {"initializer": _follow, "initargs": (os.getpid(),)}
+                    initial = {"initializer": _follow, "initargs": (os.getpid(),), "env": SAFE}
                     self._pool = ProcessPoolExecutor(helpers, timeout=IDLE_SECONDS, **initial)
                     weakref.finalize(self, self._pool.shutdown, kill_workers=True)
-                submit = self._pool.submit if self._cluster is None else self._cluster.submit
-                future: Future[Any] = submit(attempt, function, items, self._prepare)
-                return future
+                pool = self._pool if self._cluster is None else self._cluster
+                submit: Callable[..., Future[Any]] = pool.submit
+                with _safe_start():
+                    return submit(attempt, function, items, self._prepare)
             except InterruptedRunError:
                 raise
             except Exception as error:
                 self._end_pool()
-                future = Future()
+                future: Future[Any] = Future()
                 future.set_exception(error)
         return future
 
@@ -179,36 +180,34 @@ class Engine:
         """
         until = time.monotonic() + size * MOST_SECONDS + CONNECT_SECONDS
         while not (ended := wait(futures, CONNECT_SECONDS, FIRST_COMPLETED).done):
-            if self._cluster is not None and (time.monotonic() > until or not _answers(self._cluster)):
+            if self._cluster is not None and (time.monotonic() > until or not _within_limit(self._cluster.ask)):
                 break
         return ended
 
-    def _leave_lost(self) -> bool:
-        """Leave the cluster if it is lost, and return whether it is."""
-        lost = self._cluster is not None and not _answers(self._cluster)
-        if lost:
-            self._leave()
-        return lost
+    def _take(self, future: Future[list[Result | Exception]]) -> list[Result | Exception] | None:
+        """Wait for the results of calls in a worker; return None if it was lost."""
+        return future.result() if self._wait([future]) and not _is_lost(future) else None
 
-    def _leave(self) -> None:
-        """Go on with processes of this machine instead of the cluster."""
-        print_notes([f"--engine {self._name} was lost; the catalogue goes on on this computer"])
-        self._end()
+    def _leave_lost(self, known: bool = False) -> bool:
+        """Go on with processes of this machine if the cluster is ``known`` to be lost or does not answer."""
+        lost = self._cluster is not None and (known or not _within_limit(self._cluster.ask))
+        if lost:
+            print_notes([f"--engine {self._name} was lost; the catalogue goes on on this computer"])
+            self._end()
+        return lost
 
     def _repeat(self, function: Callable[[Item], Result], item: Item) -> Result | Exception:
         """Repeat a call that has cost a worker while no other runs; one that costs another is an exception."""
-        probe = self._start(abs, [0], 1)
-        if not self._wait([probe]) or _is_lost(probe):  # not the call's fault
+        if self._take(self._start(abs, [0], 1)) is None:  # not the call's fault
             if self._cluster is None:
-                warnings.warn(f"work is done here, no process starts: {probe.exception()!r}", stacklevel=2)
+                warnings.warn("work is done here, as no process starts", stacklevel=2)
                 return attempt(function, [item])[0]
-            self._leave()
-            return self._repeat(function, item)
-        future = self._start(function, [item], 1)
-        if self._wait([future]) and not _is_lost(future):
-            result: Result | Exception = future.result()[0]
-            return result
-        return self._repeat(function, item) if self._leave_lost() else UsageError(COSTLY)
+            self._leave_lost(known=True)
+        elif (found := self._take(self._start(function, [item], 1))) is not None:
+            return found[0]
+        elif not self._leave_lost():
+            return UsageError(COSTLY)
+        return self._repeat(function, item)
 
     def _end(self) -> None:
         """End the connection to a cluster, and the processes on this machine, busy or not."""
@@ -230,10 +229,6 @@ def _is_lost(future: Future[Any]) -> bool:
     if isinstance(error, InterruptedRunError):
         raise error
     return future.cancelled() or error is not None
-
-
-def _answers(cluster: Cluster) -> bool:
-    return _within_limit(cluster.ask)
 
 
 def _within_limit(function: Callable[[], object]) -> bool:
@@ -299,6 +294,18 @@ def _follow(parent: int) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 
+@contextlib.contextmanager
+def _safe_start() -> Iterator[None]:
+    """Let processes that are started import nothing from the folder in which they start."""
+    before = dict(os.environ)
+    os.environ.update(SAFE)
+    try:
+        yield
+    finally:
+        for name in SAFE.keys() - before.keys():
+            del os.environ[name]
+
+
 @cache
 def connect(name: str, threads: int) -> Cluster | None:
     """Return the connection to an engine; None for ``local``.
@@ -316,7 +323,8 @@ def connect(name: str, threads: int) -> Cluster | None:
     module, start = CLUSTERS[kind]
     library = import_extra(module, f'--engine {kind} needs an extra: pip install -e ".[{kind}]"')
     try:
-        return start(library, place, usable_cores() // threads)
+        with _safe_start():
+            return start(library, place, usable_cores() // threads)
     except UsageError as error:
         raise UsageError(f"--engine {name}: {error}") from error
     except Exception as error:
@@ -324,24 +332,25 @@ def connect(name: str, threads: int) -> Cluster | None:
 
 
 def _start_dask(distributed: Any, place: str, workers: int) -> Cluster:
-    warnings.filterwarnings("ignore", "Sending large graph")  # a chunk with its markets has some 20 MB
-    warnings.filterwarnings("ignore", "Port 8787")
+    warnings.filterwarnings("ignore", "Sending large graph|Port 8787")  # a chunk with its markets has some 20 MB
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    quiet: dict[str, Any] = {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
-    quiet |= {"distributed.scheduler.allowed-failures": 0, "distributed.logging.distributed": "critical"}
-    settings: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "security": True}
-    settings |= {"dashboard_address": None}
+    environ = SAFE | {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"}
+    changed: dict[str, Any] = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in environ.items()}
+    changed |= {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
+    changed |= {"distributed.scheduler.allowed-failures": 0}
+    settings: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1"}
+    settings |= {"security": True, "dashboard_address": None}
     if place:
         security = distributed.Security()
         encrypted = security.tls_client_cert is not None
         _check_path(place, encrypted, "name the certificates in distributed.comm.tls of Dask's configuration")
         address = f"{'tls' if encrypted else 'tcp'}://{place}"
         settings = {"address": address, "timeout": CONNECT_SECONDS, "security": security}
-    with import_module("dask").config.set(quiet):
+    with import_module("dask").config.set(changed):
         client = distributed.Client(**settings)
-    submit = client.get_executor(pure=False).submit
     ask = partial(client.sync, client.scheduler.identity)
+    submit = client.get_executor(pure=False).submit
     return Cluster(submit, max(1, sum(client.nthreads().values())), ask, client.close)
 
 
@@ -366,11 +375,7 @@ def _start_spark(pyspark: Any, place: str, workers: int) -> Cluster:
         context = pyspark.SparkContext.getOrCreate(settings)
     known = ("spark.authenticate", "spark.network.crypto.enabled")
     encrypted = all(context.getConf().get(name) == "true" for name in known)
-    try:
-        _check_path(place or "localhost", encrypted, f"set {' and '.join(known)} to true in Spark's configuration")
-    except UsageError:
-        context.stop()
-        raise
+    _check_path(place or "localhost", encrypted, f"set {' and '.join(known)} to true in Spark's configuration")
     jobs = ThreadPoolExecutor(2 * context.defaultParallelism)
 
     def submit(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -384,22 +389,10 @@ def _start_spark(pyspark: Any, place: str, workers: int) -> Cluster:
 def _check_path(place: str, encrypted: bool, remedy: str) -> None:
     """Refuse unencrypted connections beyond this computer; a place may be several addresses, joined by commas."""
     hosts = [urlsplit(f"//{address}").hostname or "" for address in place.split(",")]
-    if not encrypted and not all(map(_is_here, hosts)):
-        raise UsageError(
-            f"calls and the shop's history would cross the network unencrypted; {remedy}, or name a cluster on this "
-            "computer"
-        )
+    here = {"localhost"}.union(host for host in hosts if re.fullmatch(r"127(\.\d+){3}|::1", host))
+    if not encrypted and not here.issuperset(hosts):
+        raise UsageError(f"calls would cross the network unencrypted; {remedy}, or name a cluster on this computer")
 
 
-def _is_here(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
-CLUSTERS: dict[str, tuple[str, Callable[[Any, str, int], Cluster]]] = {
-    "dask": ("distributed", _start_dask),
-    "ray": ("ray", _start_ray),
-    "spark": ("pyspark", _start_spark),
-}
+CLUSTERS = {"dask": ("distributed", _start_dask), "ray": ("ray", _start_ray), "spark": ("pyspark", _start_spark)}
 """Module of each library, and the function that connects to it: ``(module, place, local workers)``."""
