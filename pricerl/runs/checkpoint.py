@@ -198,7 +198,7 @@ def without_query(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_sources(reading: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return settings of reading that name neither a query nor the file of a preset."""
-    named = {"query": None}
+    named: dict[str, str | None] = {"query": None}
     if Path(str(reading.get("preset"))).suffix in (".yaml", ".yml"):
         named["preset"] = "auto"
     return {**reading, **{name: value for name, value in named.items() if name in reading}}
