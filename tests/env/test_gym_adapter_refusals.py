@@ -7,6 +7,7 @@ from adapter_toys import TOY, rows
 from command_line import run
 from gymnasium import spaces
 
+from pricerl.cli.imports import refuse_paths
 from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.errors import NonFiniteError, UsageError
 
@@ -168,3 +169,10 @@ def test_a_setting_that_no_run_can_have_is_one_sentence(option, value, stated, t
     words = ["--data.env_id", "Pendulum-v1", "--trainer.max_steps", "20", "--trainer.enable_progress_bar", "false"]
     result = run(tmp_path, "fit", *words, f"--{option}", value)
     assert result.code == 2 and result.err.startswith(f"error: {stated}") and result.err.count("\n") == 1, result.err
+
+
+@pytest.mark.parametrize("named", [{"xml_file": "/etc/hostname"}, {"size": 3, "parts": [{"file": "..\\secret"}]}])
+def test_settings_of_a_strangers_environment_name_no_file(named):
+    refuse_paths({"size": 3, "mode": "fast"}, "best.ckpt: ")
+    with pytest.raises(UsageError, match=r"best.ckpt: data.env_settings names .*; if it is yours, name it with"):
+        refuse_paths(named, "best.ckpt: ")
