@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import lru_cache
@@ -50,6 +51,10 @@ _read_advice = lru_cache(maxsize=4)(read_advice)
 
 ONCE = threading.Lock()
 """Held while a shop is opened or a page is made, so that each is made once for all who ask."""
+
+READING = threading.Lock()
+LONGEST_WAIT = 20.0
+"""Held while files are read, as that takes memory and time, and the seconds that another request waits for it."""
 
 STATE = (LOG_FILE, DOCUMENT, PRICES, MONITOR_FILE, PLAN)
 """Files of a shop that change whenever a page of it does."""
@@ -126,10 +131,10 @@ class Workplace:
         return path.resolve().parent == self.folder.resolve()
 
     def find(self, names: Sequence[str]) -> list[str]:
-        """Return names of files that are here; another name is a ``UsageError``."""
+        """Return names of files that are here, each once; another name is a ``UsageError``."""
         if unknown := set(names).difference(self.files()):
             raise UsageError(f"{clean(min(unknown), 100)!r} is not a file of this folder")
-        return list(names)
+        return list(dict.fromkeys(names))
 
     def store(self, upload: UploadFile) -> str:
         """Store an uploaded file, which replaces one of its name; a name of another form is a ``UsageError``."""
@@ -190,6 +195,10 @@ class Workplace:
     def read(self, names: Sequence[str]) -> Reading:
         """Read files as ``check`` does, and describe what was found or why they cannot be read."""
         files = self.find(names)
+        with _one_at_a_time():
+            return self._read(files)
+
+    def _read(self, files: list[str]) -> Reading:
         found: dict[str, Any] = {"format": "", "currency": "", "columns": [], "products": [], "problems": []}
         refusal = ""
         try:
@@ -267,11 +276,24 @@ class Workplace:
 
     def typed_words(self, files: Sequence[str]) -> list[str]:
         """Return the options that name limits, and the corrected columns and costs of files."""
-        config = self._config(files)
-        costs = self.costs_of([item.product for item in self._history(files, config).products])
+        with _one_at_a_time():
+            config = self._config(files)
+            products = self._history(files, config).products
+        costs = self.costs_of([item.product for item in products])
         limits = GUARDRAILS if (self.folder / GUARDRAILS).is_file() else None
         given = {"config": limits, "data.cost.products": costs or None, "data.reading.columns": config.columns}
         return option_words(given)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for the reading of other files to end; if it does not, a ``UsageError`` says so."""
+    if not READING.acquire(timeout=LONGEST_WAIT):
+        raise UsageError("other files are being read; try again in a minute")
+    try:
+        yield
+    finally:
+        READING.release()
 
 
 @lru_cache(maxsize=16)

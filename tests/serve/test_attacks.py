@@ -213,6 +213,7 @@ def zipped(name: str, content: bytes) -> bytes:
 
 FILES: dict[str, Callable[[], bytes]] = {
     "bomb.csv.gz": lambda: gzip.compress(bytes(1_200_000_000), 1),
+    "twice.csv.gz": lambda: gzip.compress(gzip.compress(bytes(300_000_000))),
     "nested.csv.gz": lambda: nested(9),
     "upwards.zip": lambda: zipped("../../escaped.csv", b"a,b\n1,2\n"),
     "sheet.xlsx": lambda: zipped("xl/workbook.xml", b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>&b;'),

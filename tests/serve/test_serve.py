@@ -19,6 +19,7 @@ from fastapi.testclient import TestClient
 
 from pricerl.errors import UsageError
 from pricerl.operations.log.decision_log import verify
+from pricerl.serve import workplace
 from pricerl.serve.guard import Keys
 from pricerl.serve.jobs import Job, Jobs
 from pricerl.serve.server import create_app, serve
@@ -233,6 +234,21 @@ def test_a_file_is_shown_as_it_was_read_before_anything_is_trained(browser: Test
     checked = run(folder, "check", "seller.csv").out
     assert "\n".join(product["report"]) in checked and product["costs"] in checked
     assert f"{product['current_price']:g}" in browser.get("/files?name=seller.csv").text
+
+
+def test_files_are_read_one_request_at_a_time_and_each_name_once(
+    browser: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "/api/reading?name=seller.csv&name=seller.csv"
+    assert browser.get(address).json()["files"] == ["seller.csv"]
+    monkeypatch.setattr(workplace, "LONGEST_WAIT", 0.01)
+    with workplace.READING:
+        busy = browser.get(address)
+        advised = browser.post("/api/advise", json={"files": ["seller.csv"]})
+    for refused in (busy, advised):
+        assert refused.status_code == 400
+        assert refused.json()["detail"] == "other files are being read; try again in a minute"
+    assert browser.get(address).status_code == 200
 
 
 def test_a_wrong_mapping_is_corrected_and_remembered(browser: TestClient, folder: Path) -> None:

@@ -10,7 +10,7 @@ import re
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, takewhile
@@ -27,7 +27,7 @@ from pricerl.data.reading.problems import FILE_STEP, Problem, list_names, refuse
 from pricerl.data.reading.sources import sizes
 from pricerl.data.reading.sources.csv_file import split_rows, to_utf8
 from pricerl.data.reading.sources.database import is_url, read_query
-from pricerl.data.reading.sources.sizes import check_bytes, check_size
+from pricerl.data.reading.sources.sizes import check_bytes, check_size, unpack
 from pricerl.data.reading.sources.typed_files import read_json, read_parquet, read_workbook, starts_json
 from pricerl.data.reading.tables import Cells, RaggedRow, TextTable, as_categorical, text_frame
 from pricerl.errors import DataError, UsageError, did_you_mean
@@ -151,54 +151,44 @@ def _read_stdin() -> bytes:
     return data
 
 
-def _open_bytes(data: bytes, source: str, depth: int = 0) -> TextTable:
-    """Read the content of a file by its first bytes, whatever its name."""
+def _open_bytes(data: bytes, source: str, depth: int = 0, packed: int = 0) -> TextTable:
+    """Read the content of a file by its first bytes, whatever its name; inside of ``packed`` bytes if compressed."""
     if data.startswith(_OLD_WORKBOOK):
-        return read_workbook(data, source)
+        return read_workbook(data, source, len(data))
     if data.startswith(_PARQUET):
         return read_parquet(data, source)
     if data.startswith((_GZIP, _ZIP)) and depth < _DEEPEST:
-        return _open_packed(data, source, depth)
+        return _open_packed(data, source, depth, packed or len(data))
     text, notes = to_utf8(source, data)
     if _MARKUP.match(text):
         raise DataError(source, ["is a web page or XML, not a table; download it again, as CSV"])
     return read_json(text, source) if starts_json(text) else split_rows(text, source, notes)
 
 
-def _open_packed(data: bytes, source: str, depth: int) -> TextTable:
-    """Read a compressed file, a workbook, or the only file of a zip archive."""
+def _open_packed(data: bytes, source: str, depth: int, packed: int) -> TextTable:
+    """Read a compressed file, a workbook, or the only file of a zip archive, inside of a file of ``packed`` bytes."""
     kind = "compressed file (gzip)" if data.startswith(_GZIP) else "zip archive or Excel workbook"
+    unpacked = io.BytesIO()
     try:
         if data.startswith(_GZIP):
-            unpacked = gzip.GzipFile(fileobj=io.BytesIO(data)).read(sizes.MAX_BYTES + 1)
+            unpacked.writelines(unpack(source, [gzip.GzipFile(fileobj=io.BytesIO(data))], packed))
         else:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 members = [item for item in archive.infolist() if not item.is_dir()]
                 if {"[Content_Types].xml", "mimetype"} & {item.filename for item in members}:
-                    _check_unpacked(archive, members, source)
-                    return read_workbook(data, source)
+                    size = sum(map(len, unpack(source, map(archive.open, members), packed)))
+                    return read_workbook(data, source, size)
                 files = [item for item in members if not item.filename.startswith(("__MACOSX/", "."))]
                 if len(files) != 1:
                     listed = ", ".join(repr(item.filename) for item in files[:5]) or "none"
                     found = f"is a zip archive of {len(files)} files ({listed})"
                     raise DataError(source, [f"{found}; one is needed: unpack it"])
-                unpacked = archive.open(files[0]).read(sizes.MAX_BYTES + 1)
+                unpacked.writelines(unpack(source, [archive.open(files[0])], packed))
     except (zipfile.BadZipFile, EOFError, OSError, zlib.error):
         raise DataError(source, [f"is not a whole {kind}; export or copy it again"]) from None
     except (RuntimeError, NotImplementedError) as error:
         raise DataError(source, [f"cannot be unpacked: {error}"]) from None
-    check_bytes(source, len(unpacked), " unpacked")
-    return _open_bytes(unpacked, source, depth + 1)
-
-
-def _check_unpacked(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], source: str) -> None:
-    """Refuse an archive that is too large; it is unpacked in parts, as the sizes stated in it may be wrong."""
-    size = 0
-    for item in members:
-        with archive.open(item) as file:
-            while part := file.read(2**20):
-                size += len(part)
-                check_bytes(source, size, " unpacked")
+    return _open_bytes(unpacked.getvalue(), source, depth + 1, packed)
 
 
 def join_files(

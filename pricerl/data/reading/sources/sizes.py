@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from gzip import GzipFile
+from typing import IO
+
 from pricerl.errors import DataError
 
 MAX_BYTES = 1024 * 2**20
 """Bytes, also unpacked."""
+FREE_BYTES = 64 * 2**20
+MOST_TIMES = 100
+"""Bytes to which any compressed file may unpack, and beyond them the largest multiple of its own size. Tables stay
+below it, while bytes made to fill the memory reach a thousand times per layer."""
 MAX_ROWS = 20_000_000
 MAX_COLUMNS = 1_000
 MAX_CELLS = 150_000_000
@@ -25,6 +33,18 @@ def check_bytes(source: str, size: int, state: str = "") -> None:
     """Raise a ``DataError`` if a file is too large; ``state`` says how it was measured, such as "unpacked"."""
     if size > MAX_BYTES:
         raise DataError(source, [f"is too large: more than {MAX_BYTES // 2**20} MiB{state}; split the file"])
+
+
+def unpack(source: str, files: Iterable[IO[bytes] | GzipFile], packed: int) -> Iterator[bytes]:
+    """Yield the parts of unpacked files; a ``DataError`` if they are too many so far for a file of ``packed`` bytes."""
+    size = 0
+    for file in files:
+        while part := file.read(2**20):
+            size += len(part)
+            check_bytes(source, size, " unpacked")
+            if size > max(FREE_BYTES, MOST_TIMES * packed):
+                raise DataError(source, [f"unpacks to more than {MOST_TIMES} times its size; unpack it yourself"])
+            yield part
 
 
 def check_size(source: str, num_rows: int, num_columns: int, most: int = MAX_CELLS) -> None:

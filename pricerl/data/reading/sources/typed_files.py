@@ -33,6 +33,8 @@ NO_ROWS = "has no rows; one row per day is needed"
 
 def to_text(value: Any) -> str:
     """Return a cell's value as a person would write it: numbers of 15 digits, ISO dates, nothing for no value."""
+    if isinstance(value, str):
+        return value
     if value is None or value is pd.NaT or value is pd.NA:
         return ""
     if isinstance(value, bool):
@@ -48,7 +50,7 @@ def to_text(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, (dict, list)):
         return json.dumps(value)
-    return value if isinstance(value, str) else str(value)
+    return str(value)
 
 
 def table_of(
@@ -65,13 +67,13 @@ def table_of(
     return TextTable(text_frame(names, columns), source, ",", known, header_line=0, notes=tuple(notes))
 
 
-def read_workbook(data: bytes, source: str) -> TextTable:
+def read_workbook(data: bytes, source: str, unpacked: int) -> TextTable:
     """Read the only sheet with the required columns or those of a preset, or raise a ``DataError``."""
     tables = {}
     errors = []
-    for name, rows in read_sheets(data, source).items():
-        texts = ([to_text(cell) for cell in row] for row in rows)
-        records = (Record(line, line + 1, row) for line, row in enumerate(texts, 1) if any(map(str.strip, row)))
+    for name, rows in read_sheets(data, source, unpacked).items():
+        texts = ((line, [to_text(cell) for cell in row]) for line, row in rows)
+        records = (Record(line, line + 1, row) for line, row in texts if any(map(str.strip, row)))
         try:
             tables[name] = split_records(records, source)
         except DataError as error:

@@ -12,19 +12,26 @@ from typing import Any
 from pricerl.data.reading.sources.sizes import MAX_SINGLE_CELLS
 from pricerl.errors import DataError
 
-START = "import sys; sys.path[:] = sys.argv[1:]; from pricerl.data.reading.sources.workbooks import answer; answer()"
+START = "import sys; sys.path[:] = sys.argv[2:]; from pricerl.data.reading.sources.workbooks import answer; answer()"
 MEMORY = 4 * 2**30
+LEAST_MEMORY = 2**29
+MEMORY_PER_BYTE = 50
 SECONDS = 300
-"""Largest address space of the process in bytes, where the system can limit it, and longest time."""
+"""Largest address space of the process in bytes, where the system can limit it: in all, for the smallest workbook, and
+further ones per byte of the unpacked workbook, as two far cells span millions of blank ones; and longest time."""
+
+Sheets = dict[str, list[tuple[int, list[Any]]]]
+"""Rows that are not blank, each with its number from 1, by the name of the sheet."""
 
 
-def read_sheets(data: bytes, source: str) -> dict[str, list[list[Any]]]:
-    """Return the rows of cells of each sheet, or raise a ``DataError`` if damaged or beyond memory or time."""
-    found: dict[str, list[list[Any]]] | str = f"it is damaged, or takes more than {MEMORY // 2**30} GiB of memory"
+def read_sheets(data: bytes, source: str, unpacked: int) -> Sheets:
+    """Return the cells of each sheet, or raise a ``DataError`` if damaged or beyond memory or time."""
+    memory = min(MEMORY, LEAST_MEMORY + MEMORY_PER_BYTE * unpacked)
+    most = f"{memory // 2**20:,} MiB of memory, more than its cells need"
+    found: Sheets | str = f"it is damaged, has cells far from all others, or takes more than {most}"
+    command = [sys.executable, "-c", START, str(memory), *sys.path]
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", START, *sys.path], input=data, capture_output=True, timeout=SECONDS, check=False
-        )
+        done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, check=False)
         if done.returncode == 0:
             found = pickle.loads(done.stdout)
     except subprocess.TimeoutExpired:
@@ -39,17 +46,22 @@ def answer() -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):  # Windows limits no memory, and some systems refuse
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        memory = int(sys.argv[1])
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     from python_calamine import CalamineError, CalamineWorkbook
 
-    found: dict[str, list[list[Any]]] | str
+    found: Sheets | str
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(sys.stdin.buffer.read()))
         sheets = {name: book.get_sheet_by_name(name) for name in book.sheet_names}
         cells = sum((sheet.end[0] + 1) * (sheet.end[1] + 1) for sheet in sheets.values() if sheet.end)
         found = f"it spans {cells:,} cells, of which at most {MAX_SINGLE_CELLS:,} are read"
         if cells <= MAX_SINGLE_CELLS:
-            found = {name: sheet.to_python(skip_empty_area=False) for name, sheet in sheets.items()}
+            found = {name: [*filter(_has_cell, enumerate(it.iter_rows(), 1))] for name, it in sheets.items()}
     except (CalamineError, ValueError, OSError) as error:
         found = str(error)
     sys.stdout.buffer.write(pickle.dumps(found))
+
+
+def _has_cell(row: tuple[int, list[Any]]) -> bool:
+    return any(cell != "" for cell in row[1])
