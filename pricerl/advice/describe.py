@@ -177,6 +177,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         break_even=find_break_even(fitted, now),
         effective_days=float(np.interp(recommended, fitted.log_grid, fitted.units.effective_days)),
         costs=fitted.cost.describe(),
+        fixed_known=fitted.cost.fixed_known,
         price_setting=fitted.price_setting,
         bias=fitted.bias,
         bias_shown_by=0 if fitted.prior is None else fitted.prior.bias.products,

@@ -119,6 +119,8 @@ class MarketFacts:
     """Effective days at prices similar to the recommended one."""
     costs: str
     """Costs in force, in words."""
+    fixed_known: bool = True
+    """Whether the file or the seller determines the fixed cost; otherwise profits are before it."""
     cost_means: CostMeans | None = None
     """None where costs are unknown."""
     price_setting: Kind = "plain"

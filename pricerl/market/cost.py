@@ -54,7 +54,7 @@ class CostConfig:
     share_kept: float | None = None
     """Share of revenue kept after fees, between 0.5 and 1."""
     fixed_cost: float | None = None
-    """Ad spend and other cost per day that does not depend on units, in money."""
+    """Ad spend and other cost per day that does not depend on units, in money; zero unless profits show it."""
     products: list | None = None  # type: ignore[type-arg]  # jsonargparse copies the list per element of a typed one
     """Costs of single products, as ``--costs FILE`` reads them. A row has ``product`` (absent if there is only one),
     ``from``, the first day in ISO format (the first of all if absent), and any of the three costs above."""
@@ -103,6 +103,8 @@ class CostPosterior:
     step_days: int = 1
     fees_known: bool = True
     """Whether the file or the seller determines the share kept."""
+    fixed_known: bool = True
+    """Whether the file or the seller determines the fixed cost; otherwise it is zero, and profits are before it."""
     share_paid: float = 1.0
     """Share of the posted price that buyers pay after coupons."""
 
@@ -126,7 +128,8 @@ class CostPosterior:
         if measure == "profit":
             return self
         none = np.zeros_like(self.unit_cost)
-        return replace(self, share_kept=none + 1, unit_cost=none, fixed_cost=none, known=True, fees_known=True)
+        known = dict.fromkeys(("known", "fees_known", "fixed_known"), True)
+        return replace(self, share_kept=none + 1, unit_cost=none, fixed_cost=none, **known)
 
     def at_unit_cost(self, unit_cost: float) -> CostPosterior:
         """Return the same fees and fixed cost with a known cost of a unit, money."""
@@ -140,11 +143,13 @@ class CostPosterior:
             if self.profit_days >= MIN_PROFIT_DAYS:
                 reason = "Total Profit follows from no share of sales, unit cost and fixed cost; check it, or "
             return f"unknown: {reason}fill in costs.csv (pricerl init) to get profit figures"
+        fixed = "no fixed cost is known, so profits are before fixed costs"
+        if self.fixed_known:
+            fixed = f"fixed cost per {word} {self.fixed_cost.mean():.2f} (±{self.fixed_cost.std():.2f})"
         return (
             f"{100 * self.share_kept.mean():.0f} % of sales kept (±{100 * self.share_kept.std():.0f}), "
             f"unit cost {self.unit_cost.mean():.2f} (±{self.unit_cost.std():.2f}), "
-            f"fixed cost per {word} {self.fixed_cost.mean():.2f} (±{self.fixed_cost.std():.2f}), "
-            f"from {self.profit_days} {word}s with a profit"
+            f"{fixed}, from {self.profit_days} {word}s with a profit"
         )
 
 
@@ -154,7 +159,7 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
     The model is ``profit = -A + k * sales - c * units`` with a Gaussian prior, truncated to k in [0.5, 1], c >= 0 and
     A >= 0; outlying days are down-weighted (Huber 1964). A cost that ``config.products`` holds for a day enters it as
     known, so that a cost that changed does not bias the others. Values for all products and of the file's column
-    replace the estimate only after the fit.
+    replace the estimate only after the fit. Without such profits, a fixed cost that nobody gave is zero.
     """
     used = product.profit_known
     price = float(np.median(product.price))
@@ -175,16 +180,25 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
         identified = not missed.size or abs(float(np.median(missed))) <= MAX_MISFIT * float(np.median(sales[sales > 0]))
     if not identified:
         draws = _truncated_draws(mean, np.diag(sd**2), num_draws, rng.standard_normal((NUM_PROPOSALS, 3)))
+        draws[:, 0] = 0.0
     fixed = None if config.fixed_cost is None else config.fixed_cost * product.step_days
     general = fixed, config.share_kept, product.unit_cost if config.unit_cost is None else config.unit_cost
     supplied = [every if np.isnan(last) else last for last, every in zip(own[-1], general, strict=True)]
     fixed_cost, share_kept, unit_cost = (
         drawn if value is None else np.full_like(drawn, value) for value, drawn in zip(supplied, draws.T, strict=True)
     )
-    fees_known, known = (identified or value is not None for value in supplied[1:])
-    days = int(used.sum())
-    paid = product.share_paid
-    return CostPosterior(share_kept, unit_cost, fixed_cost, known, days, product.step_days, fees_known, paid)
+    fixed_known, fees_known, known = (identified or value is not None for value in supplied)
+    return CostPosterior(
+        share_kept,
+        unit_cost,
+        fixed_cost,
+        known,
+        int(used.sum()),
+        product.step_days,
+        fees_known,
+        fixed_known,
+        product.share_paid,
+    )
 
 
 def describe_costs(product: ProductHistory, config: CostConfig) -> str:

@@ -76,6 +76,22 @@ def test_fees_are_known_from_profits_or_from_the_seller_alone(seller):
     assert not decode(silent).fees_known and not decode(silent, CostConfig(unit_cost=3.0)).fees_known
 
 
+def test_a_fixed_cost_is_given_or_shown_by_profits_and_zero_otherwise(seller):
+    silent = replace(seller, profit_known=np.zeros(len(seller.dates), dtype=bool))
+    given = CostConfig(unit_cost=3.0, share_kept=0.85)
+    for product in (silent, replace(seller, profit=-seller.profit)):  # no profit, or one that no costs explain
+        for config in (given, CostConfig()):
+            blank = decode(product, config)
+            assert not blank.fixed_known and not blank.fixed_cost.any()
+        assert "no fixed cost is known, so profits are before fixed costs" in describe_costs(product, given)
+        assert np.all(decode(product, replace(given, fixed_cost=2.0)).fixed_cost == 2.0)
+        assert decode(product, replace(given, fixed_cost=2.0)).fixed_known
+    shown = decode(seller, given)
+    assert shown.fixed_known and shown.fixed_cost.mean() > 0
+    assert "fixed cost per day" in describe_costs(seller, given)
+    assert decode(silent).counted("sales").fixed_known
+
+
 @pytest.mark.parametrize("slope", [-3.0, 0.0, 0.4, 2.0])
 def test_draws_stay_sensible_whatever_the_profits_say(make_product, slope):
     rng = np.random.default_rng(1)
