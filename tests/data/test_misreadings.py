@@ -69,6 +69,17 @@ def test_tax_that_turns_in_all_prices_and_sales_at_once_is_refused(problems: Pro
     assert f"on 2025-01-25 most prices became {factor:.4g} times as high and demand did not react" in problem
 
 
+@pytest.mark.parametrize("factor", [1.2, 1 / 1.2, 1.0])
+def test_tax_that_turns_in_an_order_export_is_refused(problems: Problems, read: Read, factor: float) -> None:
+    rows = scale(shop(), "Product Price", factor, "2025-01-25")
+    names = "Date,Item,Quantity,Unit Price"
+    lines = [names, *(",".join(row[name] for name in (*FIELDS[:2], "Units", FIELDS[2])) for row in rows)]
+    assert len(read(lines, KEEP if factor != 1 else None).products) == 3
+    if factor != 1:
+        (problem,) = problems(lines)
+        assert f"on 2025-01-25 most prices became {factor:.4g} times as high and demand did not react" in problem
+
+
 def test_a_supplier_who_raises_all_prices_or_a_raise_that_buyers_notice_is_accepted(read: Read) -> None:
     few_percent = scale(shop(), "Product Price", 1.037, "2025-01-25")
     noticed = [

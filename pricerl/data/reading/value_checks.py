@@ -56,7 +56,7 @@ def _find_faults(name: str, cells: pd.Series) -> dict[str, BoolArray]:
         outside = (years < columns.FIRST_YEAR) | (years > columns.LAST_YEAR)
         return {f"year must lie in {columns.FIRST_YEAR}-{columns.LAST_YEAR}": outside}
     values = cells.to_numpy()
-    faults = {"must be a finite number of ordinary size": np.abs(values) > columns.LARGEST_NUMBER}
+    faults = {"must be a finite number of ordinary size": np.abs(values) >= columns.LARGEST_NUMBER}
     if name in (columns.PRODUCT_PRICE, columns.COMPETITOR_PRICE):
         faults["must be positive"] = values <= 0
         faults[f"must be at least {columns.SMALLEST_PRICE:.6f}"] = values < columns.SMALLEST_PRICE
@@ -108,7 +108,7 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
         problems += _price_typos(name, frame, lines)
     for name in (name for name in columns.CONVERSIONS if name in frame.columns):
         problems += _mixed_shares(name, frame, lines)
-    amounts = _check_amounts(frame, lines, config) if parsed.cells else []  # an export's sums agree
+    amounts = _check_amounts(frame, lines, config) if parsed.cells else _check_sums(frame, lines)
     return [*problems, *amounts]
 
 
@@ -230,6 +230,13 @@ def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], config: DataConfig
         found = f"{sales[row]:.10g} is above {FARTHEST:.0f} times any other day of the product; {KEEP}"
         problems.append(Problem(lines[int(sold.index[row])], columns.TOTAL_SALES, found))
     return problems or check_tax_turns(sold, lines)
+
+
+def _check_sums(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
+    """Return a day on which a tax turns in an export, whose sales and units agree as they are sums of its lines."""
+    names = [columns.PRODUCT, columns.REPORT_DATE, columns.PRODUCT_PRICE, columns.UNITS]
+    sold = frame.reindex(columns=names).set_axis(["product", "day", "price", "units"], axis=1)
+    return check_tax_turns(sold[(sold["price"] > 0) & (sold["units"] > 0)], lines)
 
 
 def _mostly_above(
