@@ -100,6 +100,23 @@ def test_lone_point_is_decimal_in_a_comma_separated_file() -> None:
     assert values["x"][0] == 3.125 and not problems
 
 
+def test_a_whole_column_of_three_decimals_is_refused_unless_another_shows_a_decimal_point(
+    problems: Problems, read: Callable[..., History], daily: Daily
+) -> None:
+    open_prices = [f"{price},{sales}" for price, sales in [("17.600", 35200), ("18.200", 54600), ("", 0)] * 6]
+    (found,) = problems(daily(open_prices))
+    assert found == "line 2, Product Price: 17.600 can be 17.6 or 17600; set --data.reading.decimal"
+    assert read(daily(open_prices), DataConfig(decimal=",")).products[0].price[0] == 17600.0
+    pointed = daily([f"{price},{sales}" for price, sales in [("17.600", 35.2), ("18.200", 54.6)] * 6])
+    assert read(pointed).products[0].price[0] == 17.6
+
+
+@pytest.mark.parametrize("text", ["1\n234", "17\r\n600", "5\u20286"])
+def test_a_line_break_inside_a_number_is_refused(problems: Problems, daily: Daily, text: str) -> None:
+    (found,) = problems(daily(["10,20"] * 9 + [f'10,"{text}"']))
+    assert found == f"line 11, Total Sales: must be a number, found {text!r}"
+
+
 def test_mixed_decimal_signs_are_refused(problems: Problems, daily: Daily) -> None:
     found = problems(daily(['10,"12,50"'] + ["10,12.50"] * 9))
     assert found == ("line 2, Total Sales: 12,50 has a decimal comma, 12.50 on line 3 a decimal point; use one",)
@@ -110,7 +127,7 @@ def test_comma_under_a_decimal_point_setting_names_the_setting(problems: Problem
     assert found == ("line 2, Total Sales: 12,50 is not a number with decimal sign '.'; set --data.reading.decimal",)
 
 
-@pytest.mark.parametrize("text", ["inf", "-Infinity", "1e400", "1e13"])
+@pytest.mark.parametrize("text", ["inf", "-Infinity", "1e400", "1e13", "1e12"])
 def test_infinite_and_huge_numbers_are_refused(problems: Problems, daily: Daily, text: str) -> None:
     found = problems(daily([f"10,{text}"] + ["10,20"] * 9))
     assert found == (f"line 2, Total Sales: must be a finite number of ordinary size, found {text}",)

@@ -44,6 +44,8 @@ _PLAIN = r"^-?[0-9]{1,18}([.,][0-9]{1,18})?$"
 _PLAIN_GROUPS = r"^-?[1-9][0-9]{0,2}[.,][0-9]{3}$"
 """Numbers whose value is certain without the other rules, and those that are whole if the sign separates thousands."""
 _SETTING = "set --data.reading.decimal"
+FEWEST_OPEN = 10
+"""Fewest cells of a column such as 17.600, all of them, that thousands explain as well as three decimals."""
 
 
 def is_blank(text: str) -> bool:
@@ -53,6 +55,8 @@ def is_blank(text: str) -> bool:
 
 def read_number(text: str) -> tuple[float | None, float | None]:
     """Return the value of a cell, not blank, under a decimal point and under a comma; None where it is no number."""
+    if len(text.strip().splitlines()) > 1:  # two numbers in one cell
+        return None, None
     if inside := _SIGN_INSIDE.fullmatch(text.strip()):
         value = float(f"{inside['whole']}.{inside['cents']}")
         return value, value
@@ -95,12 +99,14 @@ def read_number_columns(
 ) -> tuple[dict[str, FloatArray], list[Problem]]:
     """Return the values ``(N,)`` by column, NaN where blank or unreadable, and the problems found.
 
-    The decimal sign ``auto`` is decided per column; if cells are separated by ``;``, a lone ``1.234`` is ambiguous too.
+    The decimal sign ``auto`` is decided per column. If cells are separated by ``;``, or the whole column has this form
+    and no other column a decimal point, ``1.234`` is ambiguous too.
     """
     texts = {name: TextColumn(cells) for name, cells in columns.items()}
     readings = {name: read_texts(column.texts) for name, column in texts.items()}
     kinds = {name: _find_kinds(column, *readings[name][:2], lines) for name, column in texts.items()}
     doubt_point = separator == ";" or any("," in found for found in kinds.values())
+    has_point = any("." in found for found in kinds.values())
     values: dict[str, FloatArray] = {}
     problems: list[Problem] = []
     for name, column in texts.items():
@@ -110,6 +116,7 @@ def read_number_columns(
             doubt = doubt_point
             if "open point" in kinds[name]:  # after whole numbers of three digits, a lone 1.234 may be the next size
                 doubt |= column.rows(match_texts(column.texts, r"^\s*[1-9][0-9]{2}\s*$")).size > 0
+                doubt |= not has_point and _is_open_throughout(column, point, comma)
             sign, undecided = _decide(kinds[name], doubt)
             problems += [Problem(undecided[0], name, undecided[1], everywhere=True)] if undecided else []
         picked = {".": point, ",": comma, None: np.full_like(point, math.nan)}[sign]
@@ -142,6 +149,12 @@ def _find_kinds(column: TextColumn, point: FloatArray, comma: FloatArray, lines:
         "open point": is_open & ~has_comma,
     }
     return column.first_cells(kinds, lines)
+
+
+def _is_open_throughout(column: TextColumn, point: FloatArray, comma: FloatArray) -> bool:
+    """Return whether all numbers of a column but 0 are others under the other decimal sign, and enough to show it."""
+    used = column.spread(~np.isnan(point) & (point != 0))
+    return bool(used.sum() >= FEWEST_OPEN and (column.spread(point != comma) | ~used).all())
 
 
 def _decide(first: Mapping[str, Place], doubt_point: bool) -> tuple[str | None, Place | None]:
