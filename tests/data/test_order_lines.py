@@ -150,3 +150,14 @@ def test_currency_of_an_export_is_that_of_its_currency_column_or_of_the_names_of
     name: str, code: str, tmp_path: Path
 ) -> None:
     assert read_text(tmp_path, SAMPLES[name]().text).currency == code
+
+
+@pytest.mark.parametrize("mark", "-./")
+def test_a_list_of_orders_that_leaves_day_and_month_open_is_refused(mark: str, tmp_path: Path) -> None:
+    days = [(month, day) for month in range(1, 13) for day in range(1, 13)]
+    rows = [f"{month:02}{mark}{day:02}{mark}2024,Mug,2,9.5" for month, day in days]
+    text = "\n".join(["Date,Item,Quantity,Unit Price", *rows])
+    found = f"line 3, Date: 01{mark}02{mark}2024 can be 1 Feb or 2 Jan; set --data.reading.date_format"
+    assert refusal(tmp_path, text) == found
+    revealed = text.replace(f"01{mark}01{mark}", f"01{mark}13{mark}", 1)
+    assert str(read_text(tmp_path, revealed).products[0].dates[0]) == "2024-01-02"
