@@ -17,6 +17,7 @@ MIN_USABLE_DAYS = 28
 """Default of ``decision.min_days``: with fewer usable days nothing is estimated."""
 
 FEWEST_PRICED_DAYS = 30
+FEWEST_SOLD_DAYS = 20
 FEWEST_PRICES = 3
 """Thresholds below which the file needs a manual review before its advice can be trusted."""
 
@@ -121,6 +122,8 @@ class ProductReport:
             failures.append(f"only {plural(self.usable_days, 'usable ' + self.period)}; at least {min_days} are needed")
         elif self.priced_days < FEWEST_PRICED_DAYS:
             doubts.append(f"only {plural(self.priced_days, self.period)} with a price and sales")
+        elif (sold := self.usable_days - self.zero_sale_days) < FEWEST_SOLD_DAYS:
+            doubts.append(f"only {plural(sold, self.period)} with a sale")
         if self.distinct_prices < 2:  # which contains no information about others
             failures.append("only 1 price was tried; at least 2 different prices are needed")
         elif self.distinct_prices < FEWEST_PRICES:

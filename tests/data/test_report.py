@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pricerl.data.history import History
-from pricerl.data.quality import MIN_USABLE_DAYS, ProductReport
+from pricerl.data.quality import MIN_USABLE_DAYS, ProductReport, Verdict
 
 Daily = Callable[..., list[str]]
 
@@ -55,6 +55,15 @@ def test_the_verdict_uses_the_minimum_days_in_force(
         assert report.lines()[: len(reasons) + 1] == [f"sales: {quality}", *(f"  {text}" for text in reasons)]
     plain = report.to_dict(min_days)
     assert (plain["quality"], tuple(plain["reasons"]), plain["min_days"]) == (quality, reasons, min_days)
+
+
+def test_a_history_of_few_sales_needs_a_review(read: Callable[..., History], daily: Daily) -> None:
+    def verdict(step: int) -> Verdict:
+        cells = [f"{10 + day // 45},{(10 + day // 45) * (day % step == 0)}" for day in range(180)]
+        return read(daily(cells)).reports[0].judge()
+
+    assert verdict(60) == ("REVIEW", ("only 3 days with a sale",))
+    assert verdict(9).quality == "PASS"
 
 
 def test_report_survives_json(read: Callable[..., History], daily: Daily) -> None:
