@@ -21,7 +21,7 @@ from shop_samples import SAMPLES
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.reading.reader import read_history
-from pricerl.data.reading.sources import containers, sizes, workbooks
+from pricerl.data.reading.sources import containers, sizes
 from pricerl.data.reading.sources.frames import write_frame
 from pricerl.data.reading.sources.typed_files import to_text
 from pricerl.errors import DataError, UsageError
@@ -306,30 +306,6 @@ def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused_on_the_way(
     path.write_bytes(gzip.compress(pack(bytes(2**25))))
     assert refuse(path).endswith("unpacks to more than 100 times its size; unpack it yourself")
     assert max(seen) <= 2**22 + 2**20
-
-
-def with_cell(reference: str) -> bytes:
-    """A workbook of the rows and one more cell."""
-    with zipfile.ZipFile(io.BytesIO(workbook_of({"S": [list(HEADER), *map(list, ROWS)]}))) as book:
-        files = {item.filename: book.read(item) for item in book.infolist()}
-    name = "xl/worksheets/sheet1.xml"
-    row = f'<row r="{reference.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")}"><c r="{reference}" t="str"><v>x</v></c></row>'
-    return zip_of({**files, name: files[name].replace(b"</sheetData>", f"{row}</sheetData>".encode())})
-
-
-def test_blank_rows_up_to_a_far_cell_are_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "far.xlsx"
-    path.write_bytes(with_cell("B99999"))
-    assert "line 99999: has no product, and its day is not clear" in refuse(path)
-    rows = workbooks.read_sheets(path.read_bytes(), "far.xlsx", 10_000)["S"]
-    assert [line for line, _ in rows] == [*range(1, len(ROWS) + 2), 99999]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the system limits the memory of no process")
-def test_a_workbook_that_spans_far_more_cells_than_it_holds_is_refused_before_they_take_memory(tmp_path: Path) -> None:
-    path = tmp_path / "far.xlsx"
-    path.write_bytes(with_cell("ALK39000"))
-    assert "has cells far from all others, or takes more than 51" in refuse(path)
 
 
 def test_nested_columns_of_parquet_are_left_out_with_a_note(tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: sheet_of({"XFD1048576": "1"}),
         "it spans 17,179,869,184 cells, of which at most 40,000,000",
     ),
-    "two corners.xlsx": (lambda: sheet_of({"A1": "1", "XFD1048576": "1"}), "or takes more than 4 GiB of memory"),
+    "two corners.xlsx": (lambda: sheet_of({"A1": "1", "XFD1048576": "1"}), "or takes more than 512 MiB of memory"),
+    "two cells.xlsx": (lambda: sheet_of({"A1": "1", "ALK39000": "1"}), "has cells far from all others, or takes more"),
     "wide rows.xlsx": (
         lambda: sheet_of({f"ZZ{row}": "1" for row in range(1, 60_001, 500)}),
         "is not an Excel workbook that can be read (it spans 41,",
@@ -172,6 +173,11 @@ def test_values_of_fixed_width_count_once_per_row(length: int, said: str, tmp_pa
     with pytest.raises(DataError) as refused:
         read_history(tmp_path / "a.parquet")
     assert said in str(refused.value)
+
+
+def test_blank_rows_up_to_a_far_cell_are_left_out_of_a_sheet() -> None:
+    rows = workbooks.read_sheets(sheet_of({"A1": "1", "B99999": "2"}), "a.xlsx", 1000)["S"]
+    assert rows == [(1, [1.0, ""]), (99999, ["", 2.0])]
 
 
 def test_a_workbook_that_takes_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
