@@ -170,6 +170,8 @@ def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     if product.get("stock") is not None:
         for label, lines in next_steps.stock_lines(product["stock"], f).items():
             yield label, " ".join(lines)
+    if verdict.is_before_fixed(product):
+        yield "Profits", "before fixed costs, as none is known"
     if product["stop_rule"] is not None:
         rule = next_steps.stop_rule_words(product["stop_rule"], f, product.get("stock"))
         yield "Go back", rule.removeprefix("Go back ").rstrip(".")

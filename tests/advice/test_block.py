@@ -143,6 +143,15 @@ def test_a_limit_of_half_a_percent_keeps_its_digit(change: dict[str, Any]) -> No
     assert "none was hit (2.5 % per change, 5 % per week, 3 days' hold)" in text
 
 
+def test_profits_without_a_known_fixed_cost_say_so(change: dict[str, Any]) -> None:
+    unknown = {**change, "fixed_known": False}
+    costless = {**unknown, "keep": {**change["keep"], "profit": None}}
+    said = [
+        "before fixed costs" in "\n".join(block_lines([it], Formatter(), PAGE)) for it in (change, unknown, costless)
+    ]
+    assert said == [False, True, False]
+
+
 def test_a_change_of_a_later_day_says_which_limit_delays_it(change: dict[str, Any]) -> None:
     now, new = change["current_price"], change["recommended_price"]
     hold = {"rule": "min_hold_days", "why": "charged for 1 of at least 3 days", "nearest": now, "low": new, "high": new}

@@ -419,3 +419,9 @@ def test_the_card_of_evidence_is_folded_on_the_page_and_absent_in_older_advice(d
     assert "assumptions on comparable shops give elasticities of" in html
     older = {key: value for key, value in product.items() if key not in ("card", "prior")}
     assert "<details>" not in render_page(document, older)
+
+
+def test_a_profit_without_a_known_fixed_cost_is_labelled(changed: Document) -> None:
+    assert "before fixed costs" not in page_of(changed).text
+    changed["products"][0]["fixed_known"] = False
+    assert "Profit before fixed costs" in page_of(changed).text

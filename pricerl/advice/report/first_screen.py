@@ -117,6 +117,7 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
     if product["uplift"] is None:
         column = "follow the plan" if product.get("stock") else f"go to {price(product['settled_price'])}"
     changed = change is not None and any(change[1]["units"])
+    before_fixed = verdict.is_before_fixed(product)
     rows = []
     for name in ("profit", "sales", "units"):
         if keep[name] is None:
@@ -125,7 +126,8 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
         if change is not None and changed:
             both = [view.cell(name, outcome)._replace(notes=()) for outcome in (keep, change[0])]
             cells = [*both, view.cell(name, change[1], "+")]
-        rows.append(("Revenue" if name == product["measure"] == "sales" else name.capitalize(), cells))
+        label = "Revenue" if name == product["measure"] == "sales" else name.capitalize()
+        rows.append((f"{label} before fixed costs" if name == "profit" and before_fixed else label, cells))
     return [f"keep {price(product['current_price'])}", *([column, "difference (90 %)"] if changed else [])], rows
 
 

@@ -187,6 +187,11 @@ def cost_words(product: Record, f: Formatter) -> str:
     return f"You keep {kept} of the price and pay {f.price(costs['unit_cost'])} per unit{end}."
 
 
+def is_before_fixed(product: Record) -> bool:
+    """Return whether profits leave a fixed cost out, as nobody gave one and no profits show it; not in older advice."""
+    return product["keep"]["profit"] is not None and not product.get("fixed_known", True)
+
+
 def tested_words(product: Record, f: Formatter) -> str:
     """Return whether the shop has tested the advice, as a clause."""
     if product["decision"]["grade"] == "A":
