@@ -59,7 +59,7 @@ def approve(words: Sequence[str]) -> int:
         write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *more, *outbox_lines(after)])
         return EXIT_OK
     price = entry["price"]
-    advice = shop.log.entries[entry["approves"] - 1]
+    advice = shop.newest[entry["product"]]
     now, new = (drafts.price_words(price, after) for price in (advice["current_price"], entry["price"]))
     change = f"the change from {now} to {new} on {entry['date']}"
     later = sorted({day["price"] for day in advice["days"]} - {price, advice["current_price"]})

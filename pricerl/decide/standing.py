@@ -125,6 +125,11 @@ class Order:
     schedule: tuple[tuple[str, float], ...] = ()
     """Days of a price test in ISO format with their prices, money."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the order is in force, or would be but for a limit."""
+        return self.status in ("active", "refused")
+
     def price_on(self, day: str, current_price: float) -> float:
         """Return the price to charge on a day, money: that of the schedule, or the ordered one."""
         return dict(self.schedule).get(day, current_price if self.price is None else self.price)

@@ -24,6 +24,9 @@ from pricerl.terminal import shown
 COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
 """First line of ``prices.csv``."""
 
+SHOPS_OWN = ("current_price", "history_end", "known", "limits", "tried", "terms")
+"""Values of an advice that belong to the shop: those of its newest advice hold, whichever generation made it."""
+
 
 class Row(NamedTuple):
     """A price to charge."""
@@ -64,9 +67,15 @@ class Outbox(NamedTuple):
 
 
 def newest_advice(entries: Sequence[Entry], generation: str) -> list[Entry]:
-    """Return the advice of the last command that advised with the generation in force, one entry per product."""
+    """Return the advice of the last command that advised with the generation in force, one entry per product.
+
+    After a rollback it has the current price, limits and last day that the shop's newest advice knew, and the day from
+    which it is ``open``.
+    """
     found: dict[str, Entry] = {}
+    newest: dict[str, Entry] = {}
     for entry in (entry for entry in reversed(entries) if entry["kind"] == ADVICE):
+        present = newest.setdefault(entry["product"], entry)
         if generation_of(entry) not in (generation, ""):
             if found:
                 break
@@ -74,8 +83,31 @@ def newest_advice(entries: Sequence[Entry], generation: str) -> list[Entry]:
         first = next(iter(found.values()), entry)
         if entry["seen"] != first["seen"] or entry["product"] in found:
             break
-        found[entry["product"]] = entry
+        own = {name: present[name] for name in SHOPS_OWN}
+        found[entry["product"]] = entry if present is entry else {**entry, **own, "open": first_open_day(present)}
     return list(reversed(found.values()))
+
+
+def with_ordered(newest: Sequence[Entry], entries: Sequence[Entry], today: date) -> list[Entry]:
+    """Return the newest advice, and the last one on each product that left the file while an order on it is in force.
+
+    Without a product that the last file holds, nothing is in force.
+    """
+    names = {advice["product"] for advice in newest}
+    last = {entry["product"]: entry for entry in entries if entry["kind"] == ADVICE and entry["product"] not in names}
+    own = by_product(entries) if newest and last else {}
+    given = {name: orders_on(entry, own[name], open_day(entry, today)) for name, entry in last.items() if own}
+    return [*newest, *(last[name] for name, found in given.items() if any(order.is_open for order in found))]
+
+
+def first_open_day(advice: Entry) -> str:
+    """Return the first day after the history that the shop knew last, ISO format."""
+    return str(advice.get("open") or advice["days"][0]["date"])
+
+
+def open_day(advice: Entry, today: date) -> str:
+    """Return the first day whose price is still open: today, or the first one after the history, ISO format."""
+    return max(today.isoformat(), first_open_day(advice))
 
 
 def publishing_of(advice: Entry) -> str:
@@ -92,7 +124,7 @@ def generation_of(advice: Entry) -> str:
 
 def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: date) -> Outbox:
     """Return the prices that are charged from today on, given a log's entries, oldest first, and its head."""
-    newest = newest_advice(entries, generation)
+    newest = with_ordered(newest_advice(entries, generation), entries, today)
     own = by_product(entries)
     rows: list[Row] = []
     notes: list[str] = []
@@ -104,6 +136,7 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
             # a current price beyond a limit walks there in steps: the prices on its way are no breach
             walks = now < row.price < limits.floor or (limits.ceiling is not None and limits.ceiling < row.price < now)
             refusal = "" if walks else refuse_price(row.price, limits, "price")
+            refusal = refusal or (_refuse_change(row, advice) if "open" in advice else "")
             note = f"no price, {refusal}" if refusal else ""
         if note:
             notes.append(f"{shown(advice['product'])}: {note}")
@@ -115,9 +148,17 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
     return Outbox(tuple(kept), (*notes, *broken), head, terms["currency"], decimals)
 
 
+def _refuse_change(row: Row, advice: Entry) -> str:
+    """Return why an earlier generation's price is no next price of the shop as it is now; empty if it is one."""
+    low, high = (advice["limits"][end] for end in ("lowest", "highest"))
+    if row.ordered or (low is not None and high is not None and not is_outside(row.price, low, high)):
+        return ""
+    return f"{row.price:g} is beyond one change from the current price of {advice['current_price']:g}; run predict"
+
+
 def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row | None, str]:
     """Return the row of one product, given its entries, or None with the reason."""
-    day = max(today.isoformat(), advice["days"][0]["date"])
+    day = open_day(advice, today)
     judged = orders_on(advice, entries, day)
     order = active_of(judged)
     if order is not None and order.kind == PAUSE:
@@ -184,7 +225,7 @@ def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
     given = {entry["approves"]: entry for entry in own if entry["kind"] == APPROVAL and entry["id"] not in ended}
     for other in reversed(own):
         if other["kind"] == ADVICE and generation_of(other) == generation_of(advice):
-            again = first_change(other)
+            again = first_change(advice if other["id"] == advice["id"] else other)
             if change is None or again is None or not same_price(again["price"], change["price"]):
                 break
             if other["id"] in given:
@@ -212,8 +253,9 @@ def _planned(advice: Entry, day: str) -> Row | None:
 
 
 def first_change(advice: Entry) -> Mapping[str, Any] | None:
-    """Return the first day of an advice whose price is not the current one."""
-    return next((row for row in advice["days"] if row["price"] != advice["current_price"]), None)
+    """Return the first open day of an advice whose price is not the current one."""
+    days = (row for row in advice["days"] if row["date"] >= first_open_day(advice))
+    return next((row for row in days if row["price"] != advice["current_price"]), None)
 
 
 def last_day_of(advice: Entry) -> str:

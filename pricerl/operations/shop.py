@@ -31,7 +31,9 @@ from pricerl.operations.outbox import (
     first_change,
     generation_of,
     newest_advice,
+    open_day,
     orders_on,
+    with_ordered,
 )
 from pricerl.runs.folder import Generation, RunFolder
 from pricerl.runs.older_settings import with_present_names
@@ -97,11 +99,16 @@ class Shop:
         return {entry["product"]: entry for entry in newest_advice(self.log.entries, self.generation)}
 
     @cached_property
+    def charged(self) -> dict[str, Entry]:
+        """Newest advice by product, and the last one on products that left the file while an order is in force."""
+        found = with_ordered(list(self.newest.values()), self.log.entries, self.today)
+        return {entry["product"]: entry for entry in found}
+
+    @cached_property
     def sources(self) -> list[str]:
-        """Files that the advice in force was made from, else those of an earlier one; none for a simulated seller."""
-        earlier = (entry for entry in reversed(self.log.entries) if entry["kind"] == ADVICE)
-        found = (entry["path"] for entry in (*self.newest.values(), *earlier) if entry["path"])
-        return list_sources(next(found, None))
+        """Files that the newest advice with files was made from, of any generation; none for a simulated seller."""
+        advised = (entry for entry in reversed(self.log.entries) if entry["kind"] == ADVICE)
+        return list_sources(next((entry["path"] for entry in advised if entry["path"]), None))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -132,7 +139,7 @@ class Shop:
         The form has no column for a day, so prices of later days wait for it. Some need the seller's product export.
         """
         rows = tuple(row for row in self.outbox.rows if row.date <= self.today.isoformat())
-        before = tuple(row._replace(price=self.newest[row.product]["current_price"]) for row in rows)
+        before = tuple(row._replace(price=self.charged[row.product]["current_price"]) for row in rows)
         found = {form.file: rows, form.undo: before}
         tables = {name: self.outbox._replace(rows=prices).table() for name, prices in found.items()}
         return {name: form.fill(export, table) if export else form.render(table) for name, table in tables.items()}
@@ -173,11 +180,11 @@ class Shop:
 
     def first_day_for(self, advice: Entry) -> str:
         """Return the first day whose price is still open: today, or the first one after the history, ISO format."""
-        return max(self.today.isoformat(), str(advice["days"][0]["date"]))
+        return open_day(advice, self.today)
 
     def orders_on(self, product: str) -> list[Order]:
         """Return all orders on a product, oldest first; without advice in force they have no limits to keep to."""
-        if (advice := self.newest.get(product)) is None:
+        if (advice := self.charged.get(product)) is None:
             return orders_of(self.log.entries, product, self.today.isoformat())
         return orders_on(advice, self.log.entries, self.first_day_for(advice))
 

@@ -186,19 +186,27 @@ def test_an_order_in_another_currency_is_not_charged(shop: Path) -> None:
     assert prices(shop) == [] and product(shop)["orders"][0]["refusal"] == "the override is in USD, the file in EUR"
 
 
-def test_a_rollback_publishes_what_its_generation_advised_and_no_day_that_has_passed(shop: Path) -> None:
+def test_after_a_rollback_every_command_goes_on_from_the_day_and_the_price_that_the_shop_knew_last(shop: Path) -> None:
     ok(shop, "predict", *FLOOR, *QUIET)
     write_lines(shop / "week.csv", later())
-    fit = ("fit", "--data.path", "week.csv", "--run_name", "seller", *FAST, "--today", "2025-04-08")
-    ok(shop, *fit, "--data.guardrails.ceiling", "10.2")
+    today = ("--today", "2025-04-08")
+    ok(shop, "fit", "--data.path", "week.csv", "--run_name", "seller", *FAST, *today, "--data.guardrails.ceiling", "10.4")
     newer = prices(shop)
-    assert len(newer) == 1 and float(newer[0].split(",")[1]) <= 10.2
-    assert "is not the newest advice on seller" in refused(shop, "approve", "2", "--today", "2025-04-08")
-    ok(shop, "rollback", "--today", "2025-04-08")
-    assert prices(shop) == ["2025-04-08,10.30"] and product(shop)["current_price"] == 10.0
-    ok(shop, "rollback", "--to", "gen-0002", "--today", "2025-04-08")
+    assert "is not the newest advice on seller" in refused(shop, "approve", "2", *today)
+    ok(shop, "rollback", *today)
+    assert prices(shop) == ["2025-04-08,10.30"]
+    ok(shop, "prices", "--as", "amazon", *today)
+    undo = next(shop.glob("*undo*")).read_text(encoding="utf-8")
+    assert "10.50" in undo and "10.00" not in undo
+    doubted = refused(shop, "override", "8.00", "--until", "2025-04-30", "--reason", "x", *today)
+    assert "23.8 % below the current price of 10.5" in doubted
+    ok(shop, "rollback", "--to", "gen-0002", *today)
     assert prices(shop) == newer
-    ok(shop, "rollback", "--today", "2025-05-01")
+    ok(shop, "rollback", *today)
+    ok(shop, "predict", *today, *QUIET)
+    last = entries(shop)[-1]
+    assert (last["path"], last["current_price"]) == ("week.csv", 10.5) and last["checkpoint"].startswith("gen-0001")
+    ok(shop, "rollback", "--to", "gen-0001", "--today", "2025-05-01")
     assert prices(shop) == []
 
 

@@ -25,6 +25,7 @@ def advice(prices: list[float], **changes: Any) -> dict[str, Any]:
     days = [{"date": str(FIRST + timedelta(days=day)), "price": price} for day, price in enumerate(prices)]
     limits = {"floor": 5.0, "ceiling": None, "price_step": 0.01, "lowest": 9.5, "highest": 10.5}
     entry = {"kind": "advice", "product": "mug", "days": days, "current_price": 10.0, "history_end": "2025-12-31"}
+    entry |= {"known": {}, "tried": (9.0, 11.0)}
     return {**entry, "checkpoint": "gen-0001/best.ckpt", "seen": 0, "limits": limits, "terms": terms(), **changes}
 
 
@@ -133,6 +134,41 @@ def test_only_advice_of_the_generation_in_force_goes_out() -> None:
     assert prices(outbox(advice(STEPS), newer, generation="gen-0002")) == [("mug", "2026-01-02", 9.8)]
     assert prices(outbox(advice(STEPS), newer)) == [("mug", "2026-01-02", 10.5)]
     assert outbox(advice(STEPS), newer, generation="gen-0003").rows == ()
+
+
+def later(current_price: float, **changes: Any) -> dict[str, Any]:
+    """An advice of the second generation on a file that ends on 3 January, at another current price."""
+    limits = {**advice([])["limits"], "lowest": 0.95 * current_price, "highest": 1.05 * current_price}
+    days = [{"date": "2026-01-04", "price": current_price}]
+    known = {"current_price": current_price, "days": days, "limits": limits, "history_end": "2026-01-03", "seen": 1}
+    return advice([], checkpoint="gen-0002/best.ckpt", **{**known, **changes})
+
+
+def test_a_rollback_goes_on_from_the_price_and_the_day_that_the_shop_knew_last() -> None:
+    (row,) = outbox(advice(STEPS), later(11.0)).rows
+    assert (row.date, row.price) == ("2026-01-04", 10.5)
+    assert outbox(advice(STEPS), later(10.5), today=date(2026, 1, 4)).rows[0].price == 11.0
+    far = outbox(advice(STEPS), later(11.5))
+    beyond = "10.5 is beyond one change from the current price of 11.5; run predict"
+    assert far.rows == () and far.notes == (f"mug: no price, {beyond}",)
+    floor = outbox(advice(STEPS), later(11.0, limits={**later(11.0)["limits"], "floor": 10.8}))
+    assert floor.rows == () and "below the floor of 10.8" in floor.notes[0]
+
+
+def test_after_a_rollback_the_change_from_todays_price_is_the_one_to_approve() -> None:
+    held = later(10.5, terms=terms(approval="manual"))
+    given = {**APPROVAL, "price": 11.0, "date": "2026-01-05"}
+    assert outbox(advice(STEPS, **REQUIRED), held).notes == ("mug: no price, the change to 11 waits for your approval",)
+    assert prices(outbox(advice(STEPS, **REQUIRED), held, given)) == [("mug", "2026-01-05", 11.0)]
+
+
+def test_an_order_on_a_product_that_left_the_file_stays_until_its_last_day() -> None:
+    left = (advice(STEPS), advice(STEPS, product="bowl"), order("override", price=9.6, product="bowl"))
+    fresh = advice([10.0, 10.0], seen=3)
+    assert prices(outbox(*left, fresh)) == [("bowl", "2026-01-01", 9.6)]
+    assert prices(outbox(*left, fresh, today=date(2026, 1, 11))) == []
+    paused = outbox(*left[:2], order("pause", product="bowl"), fresh)
+    assert paused.notes == ("bowl: no price, it is paused until 2026-01-10 (entry 3)",)
 
 
 def test_a_product_that_left_the_file_has_no_price() -> None:

@@ -70,9 +70,9 @@ def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | Non
 
 def draft_resumption(shop: Shop, product: str | None, by: str | None, reason: str) -> Entry:
     """Draft the end of the order in force on a product, else of the approval; with neither it is a ``UsageError``."""
-    advice = shop.advice_on(product)
+    advice = shop.charged[product] if product in shop.charged else shop.advice_on(product)
     given = shop.orders_on(advice["product"])
-    order = next((order for order in reversed(given) if order.status in ("active", "refused")), None)
+    order = next((order for order in reversed(given) if order.is_open), None)
     approval = approval_of(advice, shop.log.entries)
     if order is not None:
         ends = order.id
@@ -134,6 +134,7 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
         if newest is None or newest["id"] != advice["id"]:
             instead = f"the newest is entry {newest['id']}" if newest else "it is not in force"
             raise UsageError(f"entry {advice['id']} is not the newest advice on {shown(advice['product'])}; {instead}")
+        advice = newest
     change = first_change(advice)
     name = f"entry {advice['id']}"
     if change is None:
