@@ -36,7 +36,8 @@ class Reviewed(NamedTuple):
     month: str
     """Such as 2026-01; empty for a total."""
     followed: bool
-    days: int
+    dates: frozenset[str]
+    """Days in ISO format; on one of several products it is one day."""
     kept_price: float | None
     """Price before the first advice, money; None for totals of products."""
     predicted: Check | None
@@ -49,6 +50,11 @@ class Reviewed(NamedTuple):
     """Gain in every posterior draw, ``(K,)`` money."""
     to_change: bool = False
     """Whether the advice on any of the days was another price than its current one."""
+
+    @property
+    def days(self) -> int:
+        """Number of days."""
+        return len(self.dates)
 
 
 def review_products(market: Market, entries: Sequence[Entry], seed: int) -> list[Reviewed]:
@@ -97,7 +103,7 @@ def _review(
         product=history.product,
         month=month,
         followed=followed,
-        days=len(at),
+        dates=frozenset(history.dates[at].astype(str).tolist()),
         kept_price=kept,
         predicted=None if record is None or record.inside[measure][1] < len(at) else record.total[measure],
         happened=float(getattr(history, measure)[at].sum()),
@@ -127,7 +133,7 @@ def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
     return parts[0]._replace(
         product=product,
         month="",
-        days=sum(row.days for row in parts),
+        dates=frozenset().union(*(row.dates for row in parts)),
         kept_price=parts[0].kept_price if product else None,
         predicted=predicted,
         happened=sum(row.happened for row in parts),

@@ -69,6 +69,12 @@ def test_the_gain_is_that_of_known_demand_over_the_price_before_the_first_advice
     other = 5 * ((11 - COST) * SOLD / 1.21 - (10 - COST) * SOLD)
     total = total_of(rows[1:], "product")
     assert total is not None and total.gain.mean == pytest.approx(other, rel=0.02)
+    lines = [row._replace(product=name) for row in rows for name in ("mug", "bowl", "cap", "pot")]
+    page = lay_out_review(lines, "profit", PLAIN)
+    assert page.lead[:2] == (
+        "On 20 days at the advised price; the whole range is a gain.",
+        "On 5 days another price was charged; they are counted apart.",
+    )
 
 
 @pytest.mark.parametrize(
