@@ -29,6 +29,8 @@ class Stock:
     """Units that can be sold today."""
     inbound: tuple[float, ...] = ()
     """Units that arrive in one week, two weeks, and so on, at most six."""
+    due: tuple[tuple[str, float], ...] = ()
+    """The same with their days, ISO format, and units; empty if only the weeks are known."""
     lead_weeks: int = 2
     """Weeks from an order to its arrival, 1 to 6."""
     late_share: float = 0.1
@@ -59,6 +61,7 @@ class Stock:
         for name, value in vars(self).items():
             low, high = ranges.get(name, (0, math.inf))
             values = value if isinstance(value, tuple) else () if value is None else (value,)
+            values = tuple(units for _, units in value) if name == "due" else values
             if not all(math.isfinite(item) and low <= item <= high for item in values):
                 problems.append(f"{name} must be {low} to {high}, found {value}")
         weeks = {"lead_weeks": self.lead_weeks, "season_end": self.season_end}

@@ -41,7 +41,7 @@ EURO = Formatter(currency="EUR")
 COST = 12.0
 TERMS = {"storage_fee": 0.05, "lead_weeks": 2}
 PLENTY = Stock(900.0, **TERMS)
-SCARCE = Stock(60.0, (0.0, 300.0), storage_fee=0.05, lead_weeks=3)
+SCARCE = Stock(60.0, (0.0, 300.0), storage_fee=0.05, lead_weeks=3, due=(("2026-01-12", 300.0),))
 SEASON = {**TERMS, "leftover_value": 2.0, "season_end": 8}
 LEFTOVERS = Stock(1200.0, **SEASON)
 BROKE = Stock(60.0, **TERMS, budget=500.0)
@@ -96,7 +96,7 @@ def test_plenty_needs_no_order_now_and_is_ordered_before_it_sells_out(found):
 def test_a_price_is_not_lowered_before_the_delivery_that_ends_a_stock_out(found):
     item = found["scarce"]
     assert set(charged(item)[:7]) == {item.current_price}
-    assert item.stock.awaited and item.stock.inbound == (("2026-01-15", 300.0),)
+    assert item.stock.awaited and item.stock.inbound == (("2026-01-12", 300.0),)
     assert item.stock.stock_out > 0.95 and item.stock.order_by is None
 
 
@@ -109,9 +109,9 @@ def test_no_price_is_lowered_while_the_shelf_is_about_to_empty(found):
 
 def test_a_kept_price_awaits_the_delivery_in_words(market):
     item = advised(market, SCARCE, config=DecisionConfig(min_days=10_000))
-    assert item.reason.startswith("Keep €38.17 until the 300 units of 15 Jan arrive: only")
+    assert item.reason.startswith("Keep €38.17 until the 300 units of 12 Jan arrive: only")
     lines = block_lines([item.to_dict()], EURO, Place())
-    assert " Keep the price   €38.17 until the 300 units of 15 Jan arrive" in lines
+    assert " Keep the price   €38.17 until the 300 units of 12 Jan arrive" in lines
 
 
 def test_leftovers_are_sold_off_within_the_limits_on_prices(found):

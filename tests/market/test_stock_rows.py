@@ -172,6 +172,7 @@ def test_days_become_weeks_after_the_history(history: ProductHistory) -> None:
     )
     assert found.on_hand == 40 + 2 + 10  # due on the first day after the history
     assert found.inbound == (50, 50, 0, 0, 0, 0)
+    assert found.due == ((day(2), 20.0), (day(8), 30.0), (day(9), 50.0))
     assert (found.lead_weeks, found.pack_size, found.budget, found.storage_fee) == (3, 6, 500, 0.05)
     assert (found.season_end, found.leftover_value) == (26, None)
 

@@ -220,7 +220,7 @@ class StockedProduct:
         cost = self.product.fitted.cost.means[1]
         return StockOutlook(
             on_hand=stock.on_hand,
-            inbound=tuple((day(week), units) for week, units in inbound),
+            inbound=stock.due or tuple((day(week), units) for week, units in inbound),
             awaited=any(cover < week + 1 for week, _ in inbound[:1]),
             cover=cover if cover < weeks else None,
             order=Interval(orders[0], *limits_of(drawn[:-1].cpu().numpy()).tolist()),
