@@ -202,7 +202,8 @@ class Order:
     def of(cls, entry: Mapping[str, Any]) -> Order:
         """Return the order of an entry."""
         prices = tuple(day["price"] for day in entry.get("schedule", ()))
-        return cls(entry["id"], entry["kind"], entry.get("price"), date.fromisoformat(entry["until"]), prices)
+        price = entry.get("regular_price", entry.get("price"))
+        return cls(entry["id"], entry["kind"], price, date.fromisoformat(entry["until"]), prices)
 
 
 @dataclass
@@ -213,6 +214,10 @@ class Known:
     """Settings that each generation was fitted with."""
     advised: dict[str, Advised] = field(default_factory=dict)
     orders: dict[str, list[Order]] = field(default_factory=lambda: {name: [] for name in UNITS})
+    last: dict[str, Advised] = field(default_factory=dict)
+    """Newest advice on each product, whichever generation made it."""
+    path: str = "sales.csv"
+    """File of the newest advice."""
     approved: list[tuple[str, str, float]] = field(default_factory=list)
     """Generation, product and price of each approval that no later advice has withdrawn."""
     generation: str = ""
@@ -235,9 +240,19 @@ class Known:
                 return found[0]
         return None
 
-    def allows(self, price: float, now: float | None = None) -> bool:
+    def ended_tests(self, product: str, today: date) -> list[Order]:
+        """Return the price tests that are over, whose regular price holds again."""
+        tests = (order for order in self.orders[product] if order.kind == "price_test")
+        return [order for order in tests if order.ended or order.until < today]
+
+    def present(self, folder: Path, product: str) -> dict[str, Any]:
+        """Return the newest advice on a product, whichever generation made it."""
+        entries = [entry for entry in entries_of(folder) if entry["kind"] == "advice" and entry["product"] == product]
+        return entries[-1]
+
+    def allows(self, product: str, price: float, now: float | None = None) -> bool:
         """Return whether the hard limits in force allow a price; from a price beyond one, also on the way back."""
-        settings = self.advised[self.generation].settings
+        settings = self.last[product].settings
         lowest = max(settings["data.guardrails.floor"], settings["data.cost.unit_cost"] / KEPT, STEP)
         highest = settings["data.guardrails.ceiling"]
         low = price >= lowest - 1e-3 or (now is not None and price > now)
@@ -274,29 +289,38 @@ def check_rows(folder: Path, known: Known, today: date) -> None:
         assert not rows
         return
     advice = known.advised[known.generation]
-    assert set(rows) <= set(advice.prices), ("a product that left", rows, advice.prices)
-    for name, now in advice.prices.items():
-        row, order = rows.get(name), known.order_on(name, today)
+    left = {name for name in known.last if name not in advice.prices and known.order_on(name, today)}
+    assert set(rows) <= set(advice.prices) | left, ("a product that left", rows, advice.prices)
+    for name in (*advice.prices, *left):
+        row, order, now = rows.get(name), known.order_on(name, today), known.last[name].prices[name]
         if row is not None:
             assert today.isoformat() <= row["Date"] <= row["Last Day"], ("past", row, today)
             price = float(row["Price"])
-            assert known.allows(price, None if order else now), ("limits", row, advice.settings, now)
+            assert known.allows(name, price, None if order else now), ("limits", row, advice.settings, now)
         if order is not None and order.kind != "price_test":
-            wanted = order.kind == "override" and known.allows(order.price or now)
+            wanted = order.kind == "override" and known.allows(name, order.price or now)
             listed = None if row is None else (float(row["Price"]), row["Last Day"])
             assert listed == ((order.price, order.until.isoformat()) if wanted else None), (row, order)
         elif order is not None:
             assert row is None or float(row["Price"]) in order.prices, (row, order)
-        else:
-            check_change(row, known.newest(folder, name), known, today)
+        elif row is None or float(row["Price"]) not in {order.price for order in known.ended_tests(name, today)}:
+            check_change(row, known.newest(folder, name), known, today, folder)
 
 
-def check_change(row: Mapping[str, str] | None, entry: Mapping[str, Any], known: Known, today: date) -> None:
+def check_change(
+    row: Mapping[str, str] | None, entry: Mapping[str, Any], known: Known, today: date, folder: Path
+) -> None:
     """The model's row on a product is one of its newest advice, within one change, approved if that is required."""
-    now, settings = entry["current_price"], known.settings()
-    change = next((day["price"] for day in entry["days"] if day["price"] != now), None)
+    name = entry["product"]
+    settings = known.last[name].settings
+    now, present = known.last[name].prices[name], known.present(folder, name)
+    days = [day for day in entry["days"] if day["date"] >= present["days"][0]["date"]]
+    change = next((day["price"] for day in days if day["price"] != now), None)
     free = change is not None and not entry.get("order") and not entry.get("test")
-    open_still = free and today.isoformat() <= entry["days"][-1]["date"] and known.allows(change or now, now)
+    open_still = free and today.isoformat() <= entry["days"][-1]["date"] and known.allows(name, change or now, now)
+    if present["id"] != entry["id"] and change is not None:
+        low, high = (present["limits"][end] for end in ("lowest", "highest"))
+        open_still = open_still and low is not None and low - 1e-6 <= change <= high + 1e-6
     held = (known.generation, entry["product"], change) in known.approved
     if row is None:
         waits = {"auto": False, "manual": not held, "shadow": True}[settings["decision.approval"]]

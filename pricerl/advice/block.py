@@ -184,6 +184,8 @@ def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
             price = "price kept" if order["price"] is None else f.price(order["price"])
             given = f"until {f.date(order['until'])}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
             yield "Your order", f"{'price test' if order['schedule'] else price} {given}"
+        elif order["status"] == "returning":
+            yield "Your order", f"the price test has ended: back to the regular price, {f.price(order['price'])}"
     yield from (("Your order", line) for line in grounds.order_lines(product["orders"], f))
     if product["track_record"] is not None:
         yield "So far", " ".join(grounds.track_lines(product["track_record"], f)[:2]).removeprefix("Track record: ")

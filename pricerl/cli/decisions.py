@@ -40,7 +40,11 @@ def resume(words: Sequence[str]) -> int:
     said = (options.product, options.by, options.reason)
     (*_, entry), after = shop.record(lambda shop: [drafts.draft_resumption(shop, *said)])
     done = f"{shown(entry['product'])}: {drafts.end_words(entry, after)} (entry {entry['id']} of {shop.log_path})"
-    write_lines([done, "the next advice follows the model again", *outbox_lines(after)])
+    back = (order := after.order_on(entry["product"])) is not None and order.status == "returning"
+    follows = (
+        "the regular price holds again, and the model goes on" if back else "the next advice follows the model again"
+    )
+    write_lines([done, follows, *outbox_lines(after)])
     return EXIT_OK
 
 
@@ -132,7 +136,7 @@ def _expected_lines(shop: Shop, product: str, price: float) -> list[str]:
     document = read_advice(shop.folder.path) or {"products": []}
     place = Place(run=shop.folder.path.name, product=product if len(shop.newest) > 1 else "")
     for item in document["products"]:
-        if item["product"] == product:
+        if item["product"] == product and item["current_price"] == shop.newest[product]["current_price"]:
             f = Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
             return [*expectation_words(item, price, f, place), describe_limits(item, f)]
     return []

@@ -106,15 +106,19 @@ def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alar
 def obey_order(case: Case, course: Course) -> Course | None:
     """Charge the price of an order until the next advice: of an override, a pause, or a price test without an alarm."""
     order = active_of(case.standing.orders)
-    if order is None or (order.kind == "price_test" and course.alarm is not None):
+    if order is None or (order.schedule and course.alarm is not None):
         return None
     f = case.formatter
     product = case.product
     now = product.current_price
     prices = case.settle([order.price_on(day.isoformat(), now) for day in case.days])
+    given = f"by {shown(order.actor, 40)} until {f.date(order.until)} (entry {order.id}): “{shown(order.reason)}”"
+    said = f"{WORDS[order.kind]} {given}"
+    if order.status == "returning":
+        said = f"the price test of entry {order.id} has ended and did not show a better price"
+        said += ", so the regular price holds again"
     why = (
-        f"{WORDS[order.kind]} by {shown(order.actor, 40)} until {f.date(order.until)} (entry {order.id}): "
-        f"“{shown(order.reason)}”. The model alone: {f.price(course.recommends(now))}, grade {course.decision.grade}, "
+        f"{said}. The model alone: {f.price(course.recommends(now))}, grade {course.decision.grade}, "
         f"source {course.decision.source}"
     )
     lowest, highest = product.history.tried_prices

@@ -99,7 +99,11 @@ class Alarm(NamedTuple):
     """5 % predictive quantile of these mean daily sales, money."""
 
 
-Status = Literal["active", "expired", "replaced", "refused", "ended", "suspended"]
+Status = Literal["active", "expired", "replaced", "refused", "ended", "suspended", "returning"]
+"""Status of an order. One that is returning is a price test that has ended: its regular price holds until a file shows
+that it is charged again."""
+
+IN_FORCE = ("active", "returning")
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class Order:
     @property
     def is_open(self) -> bool:
         """Whether the order is in force, or would be but for a limit."""
-        return self.status in ("active", "refused")
+        return self.status in (*IN_FORCE, "refused")
 
     def price_on(self, day: str, current_price: float) -> float:
         """Return the price to charge on a day, money: that of the schedule, or the ordered one."""
@@ -137,7 +141,7 @@ class Order:
 
 def active_of(orders: Iterable[Order]) -> Order | None:
     """Return the order in force, if any."""
-    return next((order for order in orders if order.status == "active"), None)
+    return next((order for order in orders if order.status in IN_FORCE), None)
 
 
 Outcome = Literal["followed", "not followed", "not observed"]

@@ -186,7 +186,8 @@ def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row |
 def orders_on(advice: Entry, entries: Sequence[Entry], day: str) -> list[Order]:
     """Return all orders on the product of an advice with their status on a day, in ISO format, oldest first."""
     currency = advice["terms"]["currency"]
-    return judged_orders(entries, advice["product"], advice["current_price"], limits_of(advice), day, currency)
+    known = (advice["current_price"], advice["history_end"])
+    return judged_orders(entries, advice["product"], *known, limits_of(advice), day, currency)
 
 
 def limits_of(advice: Entry) -> HardLimits:
@@ -220,13 +221,16 @@ def _approved(advice: Entry, entries: Sequence[Entry], day: str) -> tuple[Row | 
 def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
     """Return the approval of the first change of an advice; None if a person took it back, or an advice withdrew it."""
     change = first_change(advice)
+    if change is None:
+        return None
     own = [entry for entry in entries if entry.get("product") == advice["product"]]
     ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
-    given = {entry["approves"]: entry for entry in own if entry["kind"] == APPROVAL and entry["id"] not in ended}
+    approvals = (entry for entry in own if entry["kind"] == APPROVAL and entry["id"] not in ended)
+    given = {entry["approves"]: entry for entry in approvals if same_price(entry["price"], change["price"])}
     for other in reversed(own):
         if other["kind"] == ADVICE and generation_of(other) == generation_of(advice):
             again = first_change(advice if other["id"] == advice["id"] else other)
-            if change is None or again is None or not same_price(again["price"], change["price"]):
+            if again is None or not same_price(again["price"], change["price"]):
                 break
             if other["id"] in given:
                 return given[other["id"]]

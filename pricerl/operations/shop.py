@@ -195,7 +195,9 @@ class Shop:
     def state_of(self, product: str) -> tuple[str, str]:
         """Return whether a product is ordered, approved, waiting or kept, and the order or approval in words."""
         if (order := self.order_on(product)) is not None:
-            return "ordered", f"{order.kind.replace('_', ' ')} until {order.until}"
+            back = "back to the regular price"
+            words = back if order.status == "returning" else f"{order.kind.replace('_', ' ')} until {order.until}"
+            return "ordered", words
         advice = self.newest.get(product)
         if advice and (given := approval_of(advice, self.log.entries)):
             return "approved", f"{given['kind']}: entry {given['id']}"

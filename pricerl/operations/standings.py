@@ -112,7 +112,8 @@ def find_standings(
         predictions = find_predictions(entries, history)
         previous = last_advice(entries, history)
         restarts = "" if previous is None else previous.contradiction
-        about = (product.current_price, product.hard_limits, day.isoformat(), currency, restarts)
+        known = (product.current_price, history.last_day.isoformat())
+        about = (*known, product.hard_limits, day.isoformat(), currency, restarts)
         account = None if restarts else find_account(entries, history, day - timedelta(days=history.step_days))
         found[name] = Standing(
             today=day,

@@ -190,7 +190,18 @@ def test_after_a_rollback_every_command_goes_on_from_the_day_and_the_price_that_
     ok(shop, "predict", *FLOOR, *QUIET)
     write_lines(shop / "week.csv", later())
     today = ("--today", "2025-04-08")
-    ok(shop, "fit", "--data.path", "week.csv", "--run_name", "seller", *FAST, *today, "--data.guardrails.ceiling", "10.4")
+    ok(
+        shop,
+        "fit",
+        "--data.path",
+        "week.csv",
+        "--run_name",
+        "seller",
+        *FAST,
+        *today,
+        "--data.guardrails.ceiling",
+        "10.4",
+    )
     newer = prices(shop)
     assert "is not the newest advice on seller" in refused(shop, "approve", "2", *today)
     ok(shop, "rollback", *today)

@@ -117,10 +117,11 @@ class ShopMachine(RuleBasedStateMachine):
                 name = entry["checkpoint"].partition("/")[0]
                 in_force = name == known.generation and name in before
                 settings = {**(before[name].settings if in_force else known.base[name]), **named}
-                path = given.get("path") or (before[name].path if in_force else entry["path"])
+                path = given.get("path") or known.path
+                known.path = path
                 prices = self.files[path]
                 assert product in prices and entry["current_price"] == prices[product], (entry["path"], path, prices)
-                known.advised[name] = Advised(settings, path, prices)
+                known.advised[name] = known.last[product] = Advised(settings, path, prices)
                 change = next((day["price"] for day in entry["days"] if day["price"] != entry["current_price"]), None)
                 known.approved = [item for item in known.approved if item[:2] != (name, product) or item[2] == change]
                 kept = entry.get("kept", 0)  # an advice that stands was made for the aim of that time
@@ -190,7 +191,7 @@ class ShopMachine(RuleBasedStateMachine):
         result = self.call(*words, "--run_name", "shop", "--product", name, fault=fault)
         if result is not None and result.code == 0:
             advice = self.known.advised[self.known.generation]
-            assert self.known.allows(price), (price, advice)
+            assert self.known.allows(name, price), (price, advice)
             if "against keeping" in result.out:
                 assert f"against keeping {advice.prices[name]:.2f}" in result.out, result.out
 
@@ -222,7 +223,7 @@ class ShopMachine(RuleBasedStateMachine):
         result = self.call("what-if", f"{price:g}", "--run_name", "shop", "--product", name, *QUIET)
         advice = self.known.advised.get(self.known.generation)
         if result is not None and result.code == 0 and advice is not None:
-            now = self.files[advice.path][name]
+            now = self.files[self.known.path][name]
             assert f"{name}: {price:.2f} instead of {now:.2f}" in result.out, result.out
 
     @rule(name=NAMES, fault=FAULTS)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
+from pricerl.advice import block
 from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.next_steps import ended_test_words
@@ -228,6 +229,22 @@ def test_advice_follows_the_schedule_on_its_days_but_an_override_wins(dynamics: 
     assert advice.decision.source == "price test" and advice.decision.grade == "C" and advice.model is not None
     overridden = _supervised(dynamics, _test(order), _override(2, "2025-12-31"))
     assert {day.recommended_price for day in overridden.days} == {10.2} and overridden.decision.source == "override"
+
+
+def test_after_a_test_that_showed_nothing_advice_goes_back_to_the_regular_price(
+    dynamics: Dynamics, order: Entry
+) -> None:
+    schedule = [{**row, "date": f"2025-02-{day:02}", "price": 10.0} for day, row in enumerate(order["schedule"][:9], 1)]
+    over = {"schedule": schedule, "first_day": "2025-02-01", "until": "2025-02-09", "regular_price": 10.8}
+    advice = _supervised(dynamics, _test({**order, **over}))
+    assert advice.current_price == 10.0 and {day.recommended_price for day in advice.days} == {10.8}
+    said = "The price test of entry 1 has ended and did not show a better price, so the regular price holds again"
+    assert advice.decision.source == "price test" and said in advice.reason
+    lines = dict(block.reasons(advice.to_dict(), PLAIN))
+    assert lines["Your order"] == "the price test has ended: back to the regular price, 10.80"
+    better = _result(order, "higher", test_price=10.0, regular_price=10.8, today="2025-02-09")
+    shown = _supervised(dynamics, _test({**order, **over}), better)
+    assert {day.recommended_price for day in shown.days} == {10.0}
 
 
 def test_the_kill_switch_wins_over_a_test(dynamics: Dynamics, order: Entry) -> None:

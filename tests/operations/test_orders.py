@@ -70,16 +70,16 @@ def test_the_last_day_counts(first_day: str, status: str) -> None:
 
 def test_a_floor_that_rose_above_an_order_refuses_it() -> None:
     entries = [_entry(1, "2025-04-30", 9.0)]
-    (kept,) = judged_orders(entries, "Mug", 10.0, LIMITS, "2025-04-01")
-    (refused,) = judged_orders(entries, "Mug", 10.0, HardLimits(9.5, None, 0.05), "2025-04-01")
+    (kept,) = judged_orders(entries, "Mug", 10.0, "2025-03-31", LIMITS, "2025-04-01")
+    (refused,) = judged_orders(entries, "Mug", 10.0, "2025-03-31", HardLimits(9.5, None, 0.05), "2025-04-01")
     assert (kept.status, kept.refusal) == ("active", "")
     assert refused.status == "refused" and "9 is below the floor of 9.5" in refused.refusal
 
 
 def test_a_pause_at_a_forbidden_price_is_refused_but_not_for_the_price_step() -> None:
     entries = [_entry(1, "2025-04-30", None)]
-    assert judged_orders(entries, "Mug", 9.02, LIMITS, "2025-04-01")[0].status == "active"
-    assert judged_orders(entries, "Mug", 8.0, LIMITS, "2025-04-01")[0].status == "refused"
+    assert judged_orders(entries, "Mug", 9.02, "2025-03-31", LIMITS, "2025-04-01")[0].status == "active"
+    assert judged_orders(entries, "Mug", 8.0, "2025-03-31", LIMITS, "2025-04-01")[0].status == "refused"
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,7 @@ def test_after_a_rollback_the_change_from_todays_price_is_the_one_to_approve() -
     held = later(10.5, terms=terms(approval="manual"))
     given = {**APPROVAL, "price": 11.0, "date": "2026-01-05"}
     assert outbox(advice(STEPS, **REQUIRED), held).notes == ("mug: no price, the change to 11 waits for your approval",)
+    assert outbox(advice(STEPS, **REQUIRED), held, APPROVAL).rows == ()
     assert prices(outbox(advice(STEPS, **REQUIRED), held, given)) == [("mug", "2026-01-05", 11.0)]
 
 
@@ -169,6 +170,60 @@ def test_an_order_on_a_product_that_left_the_file_stays_until_its_last_day() -> 
     assert prices(outbox(*left, fresh, today=date(2026, 1, 11))) == []
     paused = outbox(*left[:2], order("pause", product="bowl"), fresh)
     assert paused.notes == ("bowl: no price, it is paused until 2026-01-10 (entry 3)",)
+
+
+def price_test(prices: list[float], **changes: Any) -> dict[str, Any]:
+    days = [{"date": str(FIRST + timedelta(days=day)), "price": price} for day, price in enumerate(prices)]
+    about = {"first_day": "2026-01-01", "until": days[-1]["date"], "regular_price": 10.0, "schedule": days}
+    return order("price_test", **about, **changes)
+
+
+def knowing(last: int, price: float, **changes: Any) -> dict[str, Any]:
+    """An advice on a file that ends on a day of January at a price, which the model would keep."""
+    days = [{"date": str(FIRST + timedelta(days=last + day)), "price": price} for day in range(14)]
+    return advice([], days=days, current_price=price, history_end=f"2026-01-{last:02}", **changes)
+
+
+def ending(day: str, kind: str = "resume", **changes: Any) -> dict[str, Any]:
+    return {"kind": kind, "product": "mug", "today": f"2026-01-{day}", "ends": 2, "test": 2, **changes}
+
+
+BLOCKS = [10.0, 10.0, 10.5, 10.5, 10.5, 10.5, 10.0, 10.0, 10.5]
+STARTED = (advice([10.0] * 14), price_test(BLOCKS), knowing(4, 10.5, seen=2, test=2))
+
+
+def charged(*entries: dict[str, Any], today: int) -> list[float]:
+    return [row.price for row in outbox(*entries, today=date(2026, 1, today)).rows]
+
+
+@pytest.mark.parametrize(
+    ("ends", "today"),
+    [((ending("05"),), 5), ((ending("05", "price_test_result", verdict="lower"),), 6), ((), 10)],
+    ids=["by a person", "by its result", "by its last day"],
+)
+def test_after_a_price_test_the_regular_price_is_charged_until_a_file_shows_it(ends: Any, today: int) -> None:
+    entries = (*STARTED, *ends)
+    (row,) = outbox(*entries, today=date(2026, 1, today)).rows
+    assert (row.price, row.date, row.ordered) == (10.0, f"2026-01-{today:02}", True) and row.last_day > row.date
+    still = (*entries, knowing(11, 10.5, seen=4, test=2))
+    assert charged(*still, today=12) == [10.0]
+    assert charged(*still, knowing(14, 10.0, seen=5), today=15) == []
+    assert charged(*still, knowing(14, 10.0, seen=5), knowing(20, 10.5, seen=6), today=21) == []
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        (ending("05", "price_test_result", verdict="higher"), knowing(6, 10.5, seen=4)),
+        (ending("05"), ending("05")),
+        (ending("05"), order("override", price=10.5, until="2026-01-06"), knowing(6, 10.5, seen=5)),
+        (ending("05"), knowing(6, 9.8, seen=4)),
+        (ending("08"),),
+    ],
+    ids=["a better price", "a second word", "a later order", "a price of the seller", "a day at the regular price"],
+)
+def test_after_a_price_test_that_has_nothing_to_undo_no_price_is_charged(others: Any) -> None:
+    assert charged(*STARTED, *others, today=9) == []
 
 
 def test_a_product_that_left_the_file_has_no_price() -> None:

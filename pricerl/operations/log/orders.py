@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 
 from pricerl.decide.standing import Order, Status, active_of
 from pricerl.errors import UsageError
 from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
-from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside
+from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside, same_price
 from pricerl.operations.log.decision_log import Entry
 
 OVERRIDE = "override"
@@ -28,6 +29,9 @@ COSTS = "costs"
 TOLERANCE = 0.20
 """Largest difference between an ordered price and the current one that needs no ``--force``, as a share: four of the
 largest changes that the guardrails allow by default."""
+
+RETURN_DAYS = 14
+"""Days for which the regular price of an ended price test is charged from each day on, as long as an advice reaches."""
 
 
 def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Order]:
@@ -56,10 +60,43 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
     return sorted(orders, key=lambda order: order.id)
 
 
+def _returns(test: Entry, own: Sequence[Entry], current_price: float, history_end: str) -> bool:
+    """Return whether the regular price of the last price test, which has ended, is still to be charged again.
+
+    It is unless the test showed that the other price is better, a person decided on the price since, or a file that
+    ends later shows a price that is not the test's. ``own`` are the product's entries, oldest first.
+    """
+    over = ""
+    for entry in own:
+        if entry["kind"] == TEST_RESULT and entry["test"] == test["id"]:
+            if entry["verdict"] == "higher":
+                return False
+            over = over or min(_day_of(entry), test["until"])
+        elif entry["kind"] == RESUME and entry["ends"] == test["id"]:
+            if over or _day_of(entry) > test["until"]:
+                return False
+            over = _day_of(entry)
+    over = over or test["until"]
+    ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
+    later = (entry for entry in own if entry["kind"] in (OVERRIDE, PAUSE) and entry["id"] > test["id"])
+    if over < test["first_day"] or any(entry["until"] > over for entry in later if entry["id"] not in ended):
+        return False
+    known = [(entry["history_end"], entry["current_price"]) for entry in own if entry["kind"] == ADVICE]
+    shown = [price for day, price in (*known, (history_end, current_price)) if day >= over]
+    tried = [row["price"] for row in test["schedule"] if row["date"] <= over]
+    others = {price for price in tried if not same_price(price, test["regular_price"])}
+    return all(any(same_price(price, other) for other in others) for price in shown or tried[-1:])
+
+
+def _day_of(entry: Entry) -> str:
+    return str(entry.get("today") or entry["time"][:10])
+
+
 def judged_orders(
     entries: Sequence[Entry],
     product: str,
     current_price: float,
+    history_end: str,
     limits: HardLimits,
     first_day: str,
     currency: str | None = None,
@@ -67,13 +104,22 @@ def judged_orders(
 ) -> list[Order]:
     """Return all orders on a product, oldest first, the active one refused if its price may not be charged any more.
 
-    The hard limits in force can have changed since the order. ``first_day`` is the one after the data, in ISO format,
-    ``currency`` that of the file, None if unknown. ``restarts`` states how the file contradicts the one that the last
-    advice knew; it is empty if it does not.
+    The hard limits in force can have changed since the order. The current price is that of the last day of the data,
+    ``history_end``, and ``first_day`` is the next one that is open, both in ISO format. ``currency`` is that of the
+    file, None if unknown. ``restarts`` states how the file contradicts the one that the last advice knew; it is empty
+    if it does not. A price test that has ended is in force until the shop is back at its regular price.
     """
     currencies = {entry["id"]: entry.get("currency") for entry in entries if entry["kind"] == OVERRIDE}
     contradicted = [entry["id"] for entry in entries if entry.get("restarts") and entry["product"] == product]
     orders = orders_of(entries, product, first_day)
+    test = next((order for order in reversed(orders) if order.kind == PRICE_TEST), None)
+    if test is not None and test.status in ("ended", "expired") and active_of(orders) is None:
+        own = [entry for entry in entries if entry.get("product") == product]
+        (started,) = (entry for entry in own if entry["id"] == test.id)
+        if _returns(started, own, current_price, history_end):
+            until = (date.fromisoformat(first_day) + timedelta(days=RETURN_DAYS - 1)).isoformat()
+            back = replace(test, status="returning", until=until, schedule=())
+            orders = [back if other is test else other for other in orders]
     order = active_of(orders)
     if order is None:
         return orders

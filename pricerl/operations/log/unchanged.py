@@ -71,7 +71,12 @@ def find_unchanged(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]
     for product, report in zip(run.pricing.preprocessor.products, run.pricing.preprocessor.reports, strict=True):
         name = product.product
         advice = shop.newest.get(name, {})
-        if name in touched or name not in records or "open" in advice or (advice.get("seen"), advice.get("basis")) != (seen, bases[name]):
+        if (
+            name in touched
+            or name not in records
+            or "open" in advice
+            or (advice.get("seen"), advice.get("basis")) != (seen, bases[name])
+        ):
             continue
         record, text = records[name]
         passed = max(date.fromisoformat(origin["today"]), product.next_day) - timedelta(days=product.step_days)
