@@ -39,7 +39,7 @@ class DataConfig:
 
     current_price: Literal["ask", "regular", "last"] = "ask"
     """Price that advice starts from where the last row is a promotion or an average: the ``regular`` one, or that of
-    the ``last`` row. ``ask`` takes the regular one and advises no change until you confirm one of them."""
+    the ``last`` row. ``ask`` keeps that of the last row until you confirm one of them."""
 
     suspicious: Literal["refuse", "keep"] = "refuse"
     """Values that cannot be meant, such as a price ten times its neighbours: refused, or kept as they are."""

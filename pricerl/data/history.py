@@ -116,7 +116,13 @@ class ProductHistory:
 
     @property
     def prices_in_force(self) -> FloatArray:
-        """``(D,)`` price in force at the end of each day, money; so is one that pricerl set, deal or not."""
+        """``(D,)`` price in force at the end of each day, money; the last row's own until a doubt is answered."""
+        found = self._believed_in_force
+        return np.append(found[:-1], self.price[-1]) if self.asks and self.price_doubt else found
+
+    @property
+    def _believed_in_force(self) -> FloatArray:
+        """``(D,)`` what seems to be in force, doubt or not, money; so is a price that pricerl set, deal or not."""
         if self.in_force is None:
             return self.price
         return self.in_force if self.own_price is None else np.where(self.own_price, self.price, self.in_force)
@@ -138,18 +144,20 @@ class ProductHistory:
 
     @property
     def current_price(self) -> float:
-        """Price in force at the end of the history, money."""
+        """Price in force at the end of the history, money; the last row's own until a doubt is answered."""
         return float(self.prices_in_force[-1])
 
     @property
     def price_doubt(self) -> str:
         """How the last row's price differs from the price in force, as a clause; empty up to 1 %."""
         last = float(self.price[-1])
-        now = self.current_price
+        now = float(self._believed_in_force[-1])
         if abs(last / now - 1) <= PRICE_DOUBT:
             return ""
         deal = self.promotion is not None and bool(self.promotion[-1])
-        above = self.observed & (self.price > (1 + PRICE_DOUBT) * self.prices_in_force)  # deals lie below, all of them
+        above = self.observed & (
+            self.price > (1 + PRICE_DOUBT) * self._believed_in_force
+        )  # deals lie below, all of them
         taken = "an average of several prices" if above.any() and not deal else "a discount that ends"
         return f"the last row has {last:.10g}, taken for {taken}, and the price in force is {now:.10g}"
 

@@ -148,12 +148,16 @@ def _returns(log_price: FloatArray, window: int) -> tuple[int, float]:
 
 
 def find_prices_in_force(
-    recorded: FloatArray, step_days: int = 1, promotion: BoolArray | None = None
+    recorded: FloatArray,
+    step_days: int = 1,
+    promotion: BoolArray | None = None,
+    regular: BoolArray | None = None,
 ) -> FloatArray | None:
     """Return the price in force at the end of each row, ``(D,)`` money, or None if it is the recorded one on all.
 
     A posted price is in force unless its row is a promotion: then the regular price is. Rows with a ``promotion (D,)``
-    are; where a file reports none, those below the regular price, if prices fall and return as in promotions.
+    are; where a file reports none, those below the regular price, if prices fall and return as in promotions. The last
+    row is none where the file marks it as ``regular (D,)``.
 
     Among averages it is the most frequent price of the last 56 days without promotions, recent days counting more, if
     at least three rows and a tenth of them have it; otherwise the weighted median of these days. Both are rounded to
@@ -170,6 +174,7 @@ def find_prices_in_force(
         deal = _find_deals(np.log(price), deal_windows(step_days)[1])
     else:
         deal = np.zeros(len(known), dtype=bool)
+    deal[-1] &= regular is None or not regular[known[-1]]
     recent = known > known[-1] - LOOK_BACK_DAYS / step_days
     # below prices of 1 the smallest coin is a hundredth of the price's leading digit
     coin = min(COIN, float(10.0 ** (math.floor(math.log10(np.median(price))) - 2)))

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from types import MappingProxyType
 
+import numpy as np
+
 from pricerl.data.history import ProductHistory
 from pricerl.decide.account import days_left
 from pricerl.decide.standing import Account, EndedTest, MeasuredPair, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
+from pricerl.guardrails.price_grid import same_price
 from pricerl.guardrails.relations import Bound
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE, TEST_RESULT, judged_orders
@@ -23,8 +26,8 @@ MEASURED_DAYS = 182
 def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date | None = None) -> Account | None:
     """Return the account of a product that is open after a history; None if the next advice opens one.
 
-    An advice opens an account if none is open on its last day of data, at the price of that day. The last day that has
-    ``passed`` is that of the history if absent.
+    An advice opens an account if none is open on its last day of data, at the price of that day, unless that was
+    doubted and was not the price in force. The last day that has ``passed`` is that of the history if absent.
     """
     account = None
     end = history.last_day
@@ -33,7 +36,11 @@ def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date
             continue
         day = date.fromisoformat(entry["history_end"])
         account = None if entry.get("restarts") else account
-        if day < end and (account is None or days_left(account, day) == 0):
+        at = history.dates == np.datetime64(day)
+        prices = (*history.price[at].tolist(), *history.prices_in_force[at].tolist())
+        known_as = [same_price(price, entry["current_price"]) for price in prices]
+        doubted = known_as == [True, False]
+        if day < end and not doubted and (account is None or days_left(account, day) == 0):
             account = Account(entry["history_end"], entry["current_price"])
     return None if account is None or days_left(account, passed or end) == 0 else account
 

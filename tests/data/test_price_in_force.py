@@ -26,6 +26,7 @@ from pricerl.market.fitting import fit_market
 
 Lines = list[str]
 DAILY = DataConfig()
+REGULAR = DataConfig(current_price="regular")
 
 
 def averages(posted: FloatArray, seed: int = 0, bulk: float = 0.7) -> FloatArray:
@@ -157,13 +158,27 @@ def test_first_days_have_the_price_that_was_in_force_without_the_later_ones() ->
     assert (whole.first_days(28).prices_in_force != whole.prices_in_force[:28]).any()
 
 
-@pytest.mark.parametrize(("setting", "current", "shown"), [("ask", 2.69, 1), ("regular", 2.69, 1), ("last", 1.99, 0)])
-def test_the_seller_confirms_one_of_two_prices(setting: Any, current: float, shown: int) -> None:
+@pytest.mark.parametrize(("setting", "current", "shown"), [("ask", 1.99, 1), ("regular", 2.69, 1), ("last", 1.99, 0)])
+def test_the_price_of_the_last_row_is_kept_until_the_seller_confirms_one_of_two(
+    setting: Any, current: float, shown: int
+) -> None:
     history = history_from_text(deal_file(), "sales.csv", DataConfig(current_price=setting))
     assert history.products[0].current_price == current
     doubt = "the last row has 1.99, taken for a discount that ends, and the price in force is 2.69"
     assert history.reports[0].doubts.count(doubt) == shown
     assert history.products[0].asks == (setting == "ask")
+
+
+@pytest.mark.parametrize(("told", "doubts"), [("no", 0), ("yes", 1), ("", 1)])
+def test_promotion_no_in_the_last_row_is_the_answer(told: str, doubts: int) -> None:
+    header, *rows = deal_file().splitlines()
+    for others in ("no", ""):  # a column that reports no other deal, and one that holds the answer alone
+        cells = [others] * (len(rows) - 7) + [told] * 7
+        lines = [f"{header},Promotion", *(f"{row},{cell}" for row, cell in zip(rows, cells, strict=True))]
+        history = history_from_text("\n".join(lines), "sales.csv", DAILY)
+        found = history.products[0]
+        asked = [doubt for doubt in history.reports[0].doubts if "the price in force is" in doubt]
+        assert found.current_price == 1.99 and len(asked) == bool(found.price_doubt) == doubts
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +190,7 @@ def averaged() -> DataPreprocessor:
     days = np.datetime64("2025-01-01", "D") + np.arange(120)
     rows = [f"{day},{price},{price * count:.6f}" for day, price, count in zip(days, prices, units, strict=True)]
     text = "\n".join(["Report Date,Product Price,Total Sales", *rows])
-    return DataPreprocessor.fit(history_from_text(text, "sales.csv", DAILY), DAILY)
+    return DataPreprocessor.fit(history_from_text(text, "sales.csv", REGULAR), REGULAR)
 
 
 def test_the_report_names_the_current_price_and_the_last_row(averaged: DataPreprocessor) -> None:
@@ -220,5 +235,6 @@ def test_features_hold_the_price_in_force_and_scaled_prices_reach_every_average(
     ],
 )
 def test_current_prices_of_real_files(name: str, last: float, current: float, shared: Callable[[str], Path]) -> None:
-    product: ProductHistory = read_history(shared(name), DAILY).products[0]
+    product: ProductHistory = read_history(shared(name), REGULAR).products[0]
     assert (product.price[-1], product.current_price) == (last, current)
+    assert replace(product, asks=True).current_price == last

@@ -140,8 +140,9 @@ def test_a_doubtful_current_price_is_kept_until_the_seller_confirms_it(build: Ca
         history = replace(product.history, price=price, in_force=PRICES, asks=asks)
         data = replace(product.market.preprocessor, products=(history,))
         dynamics = Dynamics(replace(product.market, preprocessor=data), RewardConfig(), GuardrailConfig(), EnvConfig())
-        decision = decide_price(_case(Product(dynamics, 0), 10.5)).decision
-        assert decision.grade == grade
+        course = decide_price(_case(Product(dynamics, 0), 10.5))
+        decision = course.decision
+        assert decision.grade == grade and (set(course.prices) == {8.0}) == asks
         assert ("the last row has 8" in decision.why) == asks and decision.to_do == (ANSWERS if asks else ())
 
 

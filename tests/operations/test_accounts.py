@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -65,6 +66,13 @@ def test_the_first_advice_opens_an_account_that_later_advice_finds(history: Prod
 def test_there_is_no_account_before_the_first_advice_nor_on_its_own_day(history: ProductHistory) -> None:
     assert find_account([], history) is None
     assert find_account([_entry(history, 0)], history) is None
+
+
+def test_a_price_that_was_doubted_and_not_in_force_opens_no_account(history: ProductHistory) -> None:
+    now = float(history.price[-31])
+    assert find_account([_entry(history, 30, now)], history) == Account(str(history.dates[-31]), now)
+    dearer = replace(history, in_force=history.price + 1.0)
+    assert find_account([_entry(history, 30, now)], dearer) is None
 
 
 def test_an_account_ends_after_a_quarter_and_the_next_advice_opens_another(history: ProductHistory) -> None:

@@ -111,6 +111,7 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
     }
     recorded = grid[columns.PRODUCT_PRICE]
     promoted = grid[columns.PROMOTION] == 1
+    regular = grid[columns.PROMOTION] == 0
     costs = rows.cells[columns.UNIT_COST]
     last_cost = rows.segments.last(np.isfinite(costs))
     histories = []
@@ -127,7 +128,9 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
             **_fill_optional(cells),
             step_days=step,
             group=rows.groups[product],
-            in_force=None if current_price == "last" else find_prices_in_force(recorded[part], step, promoted[part]),
+            in_force=None
+            if current_price == "last"
+            else find_prices_in_force(recorded[part], step, promoted[part], regular[part]),
             asks=current_price == "ask",
             holidays=holidays if step == 1 else None,
         )
