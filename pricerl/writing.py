@@ -73,7 +73,7 @@ def point(link: Path, target: str) -> None:
 def _is_copy(folder: Path, target: Path) -> bool:
     """Return whether a folder is a copy of a link's target: a generation or set, or the same files as the target."""
     if folder.name == CURRENT:
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             return isinstance(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"], dict)
     files = [path for path in folder.rglob("*") if path.is_file()]
     others = [target / path.relative_to(folder) for path in files]
@@ -247,7 +247,7 @@ def is_shown(folder: Path, name: str) -> bool:
 def find_set(folder: Path, marks: Collection[str]) -> str | None:
     """Return the newest set with one of some marks, None if there is none."""
     for path in sorted((folder / PUBLISHED).glob("[0-9]*"), reverse=True):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
             if json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("mark") in marks:
                 return path.name
     return None

@@ -173,7 +173,7 @@ def read_advice(folder: Path) -> dict[str, Any] | None:
     """Return the ``advice.json`` of a folder; None if it is missing, damaged, or of another format."""
     try:
         document = msgspec.json.decode((folder / DOCUMENT).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and document.get("format") == FORMAT else None
 
@@ -206,6 +206,6 @@ def read_stored(folder: Path) -> tuple[dict[str, Any], list[tuple[Stored, memory
                 at += len(line)
                 if line != b"]}\n":
                     found.append((decoder.decode(text), text))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}, []
     return (head, found) if head.get("format") == FORMAT else ({}, [])

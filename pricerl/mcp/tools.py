@@ -16,7 +16,7 @@ from pricerl.advice.sentences.next_steps import Place, what_would_change
 from pricerl.advice.what_if import COSTS_UNKNOWN
 from pricerl.arrays import to_plain
 from pricerl.cli.usage import option_words
-from pricerl.errors import EXIT_OK, CheckpointError, DataError, UsageError
+from pricerl.errors import EXIT_OK, CheckpointError, DataError, PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import Formatter
 from pricerl.operations.log.decision_log import Entry
@@ -81,8 +81,13 @@ class AgentTools:
 
     def shops(self) -> Answer:
         """Shops with their products, and the seller's files."""
-        shops = {name: list(self.workplace.open_shop(name).newest) for name in self.workplace.shops()}
-        found = {name: {"products": len(names), "first": mark(names[:MOST])} for name, names in shops.items()}
+        found: Answer = {}
+        for name in self.workplace.shops():
+            try:
+                names = list(self.workplace.open_shop(name).newest)
+                found[name] = {"products": len(names), "first": mark(names[:MOST])}
+            except PricerlError as error:
+                found[name] = {"products": null(f"{error}")}
         return {"shops": found, "files": mark(self.workplace.files())}
 
     def check(self, file: str) -> Answer:

@@ -46,8 +46,9 @@ def name_run(path: Sources | None = None, preset: str | None = None, env_id: str
 
 
 def runs_with(file: str) -> list[RunFolder]:
-    """Return the folders of the runs that hold a file, by name."""
-    return [RunFolder(path) for path in sorted(RUNS.glob("*")) if (path / file).exists()]
+    """Return the folders of the runs that hold a file, by name; of a lost log its head shows that there was one."""
+    held = (file, Path(file).with_suffix(".head"))
+    return [RunFolder(path) for path in sorted(RUNS.glob("*")) if any((path / name).exists() for name in held)]
 
 
 def needed_name(folder: Path, file: str) -> str:

@@ -151,7 +151,8 @@ WRONG = {
     "override --price 11.5 --until 2025-04-30 --reason x": "11.5 is outside the prices tried, 9.5 to 11",
     "override --price 10 --until 2025-04-30 --reason x --tolerance -1": "--tolerance: must be 0 or more, found -1",
     "override --price 10 --until 2025-04-30 --reason x --tolerance nan": "--tolerance: must be 0 or more, found nan",
-    "override --price nan --until 2025-04-30 --reason x": "--price: must be a positive number, found nan",
+    "override --price nan --until 2025-04-30 --reason x": "--price: must be a positive number up to 1e+12, found nan",
+    "override 1e308 --force --until 2025-04-30 --reason x": "must be a positive number up to 1e+12, found 1e+308",
     "override --price abc --until 2025-04-30 --reason x": "--price: must be a number, found 'abc'",
     "override --price 9 --until 2025-03-31 --reason x": "2025-03-31 is before 2025-04-01",
     "override --price 9 --until 31.12.2025 --reason x": "must be a day such as 2026-01-31, found '31.12.2025'",
@@ -164,7 +165,7 @@ WRONG = {
     "history --product x": "--product 'x' is unknown; known are seller",
     "audit replay": "audit replay needs the number of an entry",
     "audit prove": "must be one of verify, replay, found 'prove'",
-    "what-if --ckpt_path checkpoints/seller/best.ckpt --price -1": "--price: must be a positive number, found -1",
+    "what-if --ckpt_path checkpoints/seller/best.ckpt --price -1": "must be a positive number up to 1e+12, found -1",
     "what-if 9 --price 8": "--price: found two values, 9 in the first place and 8; give one",
     "override 9 --price 8 --until 2025-04-30 --reason x": "--price: found two values, 9 in the first place and 8",
 }

@@ -18,6 +18,7 @@ pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
 from pricerl.errors import UsageError
+from pricerl.mcp.tools import AgentTools
 from pricerl.operations.log.decision_log import verify
 from pricerl.serve import workplace
 from pricerl.serve.guard import Keys
@@ -383,3 +384,32 @@ def test_the_first_page_needs_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_shop_whose_files_are_lost_or_damaged_gets_one_sentence_and_the_others_go_on(
+    folder: Path, browser: TestClient
+) -> None:
+    home = folder / "checkpoints"
+    for name in ("broken", "deep", "headless"):
+        shutil.copytree(home / "seller", home / name, symlinks=True)
+    log = home / "broken" / "decisions.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"actor"', b'"actOr"', 1))
+    (home / "headless" / "decisions.jsonl").unlink()
+    nested = b'{"format": 6, "products": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    (home / "deep" / "advice.json").resolve().write_bytes(nested)
+    said = {
+        "broken": "decisions.jsonl: line 1: was changed after it was written",
+        "deep": "advice.json is missing or of another version of pricerl; run predict first",
+        "headless": "decisions.jsonl: is missing; decisions.head names",
+    }
+    assert browser.get("/api/shops").json() == ["broken", "deep", "headless", "seller"]
+    assert all(name in browser.get("/").text for name in said) and browser.get("/shops/seller").status_code == 200
+    for name, sentence in said.items():
+        shown = browser.get(f"/shops/{name}")
+        assert shown.status_code == 400 and sentence in shown.text
+        assert sentence in run(folder, "report", "--run_name", name).err
+    listed = AgentTools(Workplace(folder, TODAY)).shops()["shops"]
+    assert listed["seller"]["products"] == listed["deep"]["products"] == 1
+    assert said["headless"] in listed["headless"]["products"]["reason"]
+    shutil.move(home / "headless", folder / "alone" / "checkpoints" / "headless")
+    assert said["headless"] in run(folder / "alone", "history").err

@@ -273,11 +273,16 @@ def check_entry(content: Mapping[str, Any]) -> None:
 def parse_entry(line: bytes) -> dict[str, Any]:
     """Return the content of a line, or raise a ``ValueError`` if it is not a JSON object."""
     try:
-        content = msgspec.json.decode(line)
-    except ValueError:  # half of a character pair
-        content = json.loads(line)
+        content = _decode(line)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(content, dict):
         raise ValueError("not an object")
     return content
+
+
+def _decode(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except ValueError:  # half of a character pair
+        return json.loads(line)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
+from pricerl.data.reading.columns import LARGEST_NUMBER
 from pricerl.decide.standing import Order, Status, active_of
 from pricerl.errors import UsageError
 from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
@@ -155,7 +155,7 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
 
 
 def positive_price(price: float) -> float:
-    """Return the value of ``--price``; refuse one that is not positive and finite."""
-    if not 0 < price < math.inf:
-        raise UsageError(f"--price: must be a positive number, found {price:g}")
+    """Return the value of ``--price``; refuse one that is not positive, or larger than a number of a file may be."""
+    if not 0 < price <= LARGEST_NUMBER:
+        raise UsageError(f"--price: must be a positive number up to {LARGEST_NUMBER:g}, found {price:g}")
     return price

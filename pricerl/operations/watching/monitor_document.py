@@ -97,7 +97,7 @@ def read_monitor(folder: Path) -> Monitor | None:
     """Return the findings of the last watch of a run's folder; None if there are none that this version reads."""
     try:
         return msgspec.json.decode((folder / MONITOR_FILE).read_bytes(), type=Monitor)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, RecursionError):
         return None
 
 
