@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import date, timedelta
@@ -50,7 +50,7 @@ def find_stock(stocks: Stocks, history: ProductHistory) -> tuple[Stock | None, l
     if later.any():
         remarks.append("was counted before the history ends: later sales are taken off; give a newer --stock")
     arriving = [0.0] * (MOST_LEAD_WEEKS + 1)
-    days = Counter[str]()
+    days = defaultdict[str, float](float)
     for row in (row for row in rows if row.get("inbound") or row.get("receiving")):
         if "arrives" not in row:
             remarks.append("on the way has no day in Arrives: it counts after the lead time")
@@ -62,11 +62,12 @@ def find_stock(stocks: Stocks, history: ProductHistory) -> tuple[Stock | None, l
         elif due > counted:
             coming = row.get("inbound", 0.0) + row.get("receiving", 0.0)
             arriving[weeks] += coming
-            days[due.isoformat()] += coming if weeks else 0.0
+            if weeks:
+                days[due.isoformat()] += coming
     given: dict[str, Any] = {item.name: terms[item.name] for item in fields(Stock) if item.name in terms}
     given["on_hand"] = units - float(history.units[later].sum()) + arriving[0]
     given["inbound"] = tuple(arriving[1:])
-    given["due"] = tuple(item for item in sorted(days.items()) if item[1])
+    given["due"] = tuple(sorted(days.items()))
     given["lead_weeks"] = max(math.ceil(lead_days / WEEK), 1)
     given["season_end"] = min(max(round(days_left / WEEK), 1), MOST_WEEKS)
     if days_left > MOST_WEEKS * WEEK and given.pop("leftover_value", None) is not None:
