@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pricerl.cli.imports import SHIPPED
 from pricerl.cli.usage import Parser, add_files, add_settings, config_of, find_groups
+from pricerl.data.naming import COSTS_FILE
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.formatting import plural
 from pricerl.terminal import write_lines
@@ -138,7 +139,7 @@ def init(words: Sequence[str]) -> int:
         offer = f"charm_endings: null  # most of your prices end in {list(endings)}: write that here to keep to it"
         texts[GUARDRAILS] = texts[GUARDRAILS].replace("charm_endings: null", offer)
     if products:
-        from pricerl.market.row_table import COSTS_FILE, TABLES
+        from pricerl.market.row_table import TABLES
 
         texts[COSTS_FILE] = TABLES["costs"].template(products)
         uses[COSTS_FILE] = "lists your products. Fill in what a unit costs you, then: pricerl advise FILE --costs"

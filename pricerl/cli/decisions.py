@@ -9,9 +9,9 @@ from pathlib import Path
 from pricerl.advice.exports import PRICES
 from pricerl.advice.import_forms import own_forms
 from pricerl.cli.usage import Parser, add_author_options, with_first
+from pricerl.data.naming import COSTS_FILE
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter, plural
-from pricerl.market.row_table import COSTS_FILE
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.log.staging import draft_approval

@@ -18,7 +18,6 @@ from pricerl.advice.files import read_advice
 from pricerl.cli.decisions import add_run_options, shop_of
 from pricerl.cli.usage import Parser, add_files, add_settings, config_of, option_words
 from pricerl.data.naming import list_sources
-from pricerl.data.reading.sources.containers import is_present
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError, import_extra
 from pricerl.formatting import sentence
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, read_log, stamp, verify
@@ -326,6 +325,7 @@ def _replay(options: argparse.Namespace) -> int:
     if options.target is None or not options.target.isdecimal():
         raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
     from pricerl.cli.advise import make_advice, run_lightning
+    from pricerl.data.reading.sources.containers import is_present
     from pricerl.operations.log import provenance
 
     log = shop_of(options).log_path

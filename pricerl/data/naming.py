@@ -17,6 +17,9 @@ SECRET = re.compile(
 )
 """Password before the host of a database's URL, as SQLAlchemy reads it, or a setting that holds one."""
 
+COSTS_FILE = "costs.csv"
+"""Usual name of the table of costs, in the folder of the seller's files."""
+
 LONGEST_NAME = 80
 """Characters; longer names fit in no table."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
-from pricerl.data.quality import MIN_USABLE_DAYS
+from pricerl.data.quality import LARGEST_ZERO_SHARE, MIN_USABLE_DAYS
 from pricerl.errors import UsageError
 from pricerl.formatting import plural, sentence
+
+if TYPE_CHECKING:
+    from pricerl.data.cleaning.zero_sales import UnlikelyZeros
 
 Grade = Literal["A", "B", "B-", "C", "D"]
 """Grade of the evidence. A: measured in a randomised price test of these two prices; B: clear and inside tried prices,
@@ -321,7 +323,7 @@ def _missing(evidence: Evidence, config: DecisionConfig) -> str:
     if evidence.entangled_with:
         return f"the price moved with the {evidence.entangled_with}, so their effects cannot be separated"
     zeros = evidence.unlikely_zeros
-    if zeros is not None and zeros.share > LARGEST_SHARE:
+    if zeros is not None and zeros.share > LARGEST_ZERO_SHARE:
         return f"{zeros}. These may be unmarked stock-outs or closed days; mark them in an In Stock column"
     return ""
 

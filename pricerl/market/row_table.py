@@ -230,7 +230,5 @@ def _unit(text: str, column: str) -> float:
 
 _FILE = Path(__file__).with_name("tables.yaml")
 _COLUMNS = msgspec.yaml.decode(_FILE.read_bytes(), type=dict[str, dict[str, Column]])
-COSTS_FILE = "costs.csv"
-"""Usual name of the table of costs, in the folder of the seller's files."""
 TABLES = {name: RowTable(name, columns) for name, columns in _COLUMNS.items()}
 """Tables by the option that names their file."""

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from scipy.special import stdtrit
 
 from pricerl.arrays import FloatArray, to_plain
 from pricerl.data.days import WEEK
@@ -116,6 +115,8 @@ def lower_bound(values: FloatArray, confidence: float, least: float, factor: flo
     """Return the mean of values ``(N,)`` and the lower end of its one-sided t interval, its error times a factor."""
     if len(values) < FEWEST_BLOCKS or not np.isfinite(values).all():
         return Comparison(float(np.mean(values)) if len(values) else 0.0, -np.inf, least)
+    from scipy.special import stdtrit  # late, as commands that import this module hold no gate
+
     mean = float(values.mean())
     error = factor * float(values.std(ddof=1)) / len(values) ** 0.5
     return Comparison(mean, mean - float(stdtrit(len(values) - 1, confidence)) * error, least)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pricerl.advice.exports import PRICES
 from pricerl.data.naming import list_sources
-from pricerl.data.reading.sources.containers import is_present
 from pricerl.decide.standing import Order, active_of
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, publish_again, read_log
@@ -146,6 +145,8 @@ class Shop:
 
     def refuse_missing(self) -> None:
         """Refuse sources of the newest advice that are gone with a ``DataError`` that names the first of them."""
+        from pricerl.data.reading.sources.containers import is_present  # late, as commands about orders read no file
+
         for source in self.sources:
             if not is_present(source):
                 known = f"the last advice read it, up to {self._last_day}"

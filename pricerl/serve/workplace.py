@@ -23,6 +23,7 @@ from pricerl.cli.imports import SHIPPED
 from pricerl.cli.usage import option_words
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
+from pricerl.data.naming import COSTS_FILE
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.exports.sales_reports import choose_preset
 from pricerl.data.reading.header import check_renames, match_header
@@ -31,7 +32,7 @@ from pricerl.data.reading.sources.containers import open_tables
 from pricerl.errors import DataError, UsageError
 from pricerl.experiments.schedule import PLAN
 from pricerl.market.cost import CostConfig, describe_costs
-from pricerl.market.row_table import COSTS_FILE, TABLES
+from pricerl.market.row_table import TABLES
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.shop import Shop, read_day, system_day
 from pricerl.operations.watching.monitor_document import MONITOR_FILE

@@ -22,12 +22,12 @@ from pricerl.data.cleaning.calendar import (
 from pricerl.data.cleaning.missing_days import SETTING, MissingDays
 from pricerl.data.cleaning.product_rows import Calendar, ProductRows
 from pricerl.data.cleaning.sales_unit import Measure
-from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, StockOuts, UnlikelyZeros, improbable_runs, unlikely_zeros
+from pricerl.data.cleaning.zero_sales import StockOuts, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import find_prices_in_force
-from pricerl.data.quality import ProductReport
+from pricerl.data.quality import LARGEST_ZERO_SHARE, ProductReport
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
 
@@ -282,7 +282,7 @@ def _note_days(
             f"Nothing sold from {_listed(history, runs)}: too long for chance. Mark days out of stock or off "
             f"sale in an {columns.IN_STOCK} column; until then they count as days without demand."
         )
-    if zeros is not None and zeros.share <= LARGEST_SHARE:
+    if zeros is not None and zeros.share <= LARGEST_ZERO_SHARE:
         notes.append(f"{str(zeros).capitalize()}. Mark days out of stock or off sale in an {columns.IN_STOCK} column.")
     if history.holidays is not None:
         on_holidays = day_types(history.dates, history.holidays) == HOLIDAY
@@ -331,9 +331,9 @@ def _doubts(
         doubts.append(f"{refund:.0%} of {days} {word}s are refunds")
     if gap := counts["gap_days"]:
         doubts.append(f"{plural(gap, word)} in long gaps; was the product on sale?")
-    if zeros is not None and zeros.share > LARGEST_SHARE:
+    if zeros is not None and zeros.share > LARGEST_ZERO_SHARE:
         doubts.append(f"{zeros}; add an {columns.IN_STOCK} column if it was out of stock")
-    if counts["empty"] / days > LARGEST_SHARE:
+    if counts["empty"] / days > LARGEST_ZERO_SHARE:
         taken = f"{plural(counts['empty'], word)} without sales are taken for stock-outs"
         doubts.append(f"{taken}; confirm them in an {columns.IN_STOCK} column")
     return [doubt for doubt in (*doubts, measure.doubt) if doubt]

@@ -23,11 +23,6 @@ FEWEST_SPELLS = 4
 FEWEST_SALE_DAYS = 10
 """Minimum number of days with sales for estimating the expected number of zero-sales days."""
 
-LARGEST_SHARE = 0.10
-"""Maximum share of unexplained zero-sales days with which demand can be estimated. Of simulated shops whose weekly
-delivery sells out, price changes harmed 30 % (130 to 1000 days, 5.5 to 500 units per day); refusing changes above this
-share reduced that to 1 % and affected no shop that is always in stock."""
-
 CHANCE_SHARE = 0.05
 """Largest share of chance among the zero-sales days of a weekday that are taken for stock-outs. With one such day in
 ten, eight or more units must be expected, with one in a hundred about fifteen."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pricerl.data.naming import COSTS_FILE
 from pricerl.errors import PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
-from pricerl.market.row_table import COSTS_FILE, TABLES
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.shop import Shop
@@ -85,6 +85,8 @@ def _draft_test(shop: Shop, product: str, schedule_hash: str, by: str | None, re
 
 def _draft_costs(product: str, given: Mapping[str, Any], by: str | None, reason: str) -> Entry:
     """Draft the cost of a unit; a wrong value is a ``UsageError``."""
+    from pricerl.market.row_table import TABLES  # late, as most decisions concern no costs
+
     TABLES["costs"].group(COSTS_FILE, [{"product": product, **given}])
     draft = drafts.typed_stamp(orders.COSTS, by, reason)
     return draft | {"product": product, "unit_cost": given["unit_cost"], "since": given.get("from")}
@@ -95,6 +97,8 @@ def _write_cost(product: str, given: Mapping[str, Any], only: bool) -> None:
 
     A row without a product is that of a shop's ``only`` one; next to several it is a ``UsageError``.
     """
+    from pricerl.market.row_table import TABLES
+
     path = Path(COSTS_FILE)
     known = TABLES["costs"].read(COSTS_FILE, {})[0] if path.is_file() else []
     rows = [{"product": product, **row} if only else row for row in known]
