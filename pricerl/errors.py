@@ -40,6 +40,12 @@ class UsageError(PricerlError):
     exit_code = EXIT_USAGE
 
 
+class NotAllowedError(UsageError):
+    """The role of a token does not include what it was sent for."""
+
+    status_code = 403
+
+
 class DataError(PricerlError):
     """The seller's file cannot be used.
 

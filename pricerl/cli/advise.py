@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from operator import itemgetter
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -34,7 +33,8 @@ from pricerl.operations.backtests import BacktestTask, backtest_task, find_backt
 from pricerl.operations.catalogue import Advised, advise_chunks, split
 from pricerl.operations.engine import CHUNK, Engine, attempt
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head
-from pricerl.operations.log.orders import doubt_price, positive_price
+from pricerl.operations.log.drafts import draft_publishing, publishing_words
+from pricerl.operations.log.orders import ADVICE, LIMITS, PUBLISHING, doubt_price, positive_price
 from pricerl.operations.log.provenance import describe_origin, shorten
 from pricerl.operations.log.unchanged import find_bases, find_unchanged
 from pricerl.operations.shop import Prepared, Shop, choose_product, day_of
@@ -44,6 +44,7 @@ from pricerl.runs.names import needed_name
 from pricerl.terminal import print_notes, table, write_json, write_lines
 
 if TYPE_CHECKING:
+    from pricerl.decide.decision import Approval
     from pricerl.training.run import Run  # imports Lightning
 
 
@@ -146,7 +147,7 @@ def ask_shop(shop: Shop, product: str, price: float, unit_cost: float | None = N
     check_question(price, unit_cost)
     paths = [path for path in map(Path, shop.sources) if path.exists()]
     state = [(path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
-    newest = max(shop.newest.values(), key=itemgetter("id"))
+    newest = next(entry for entry in reversed(shop.log.entries) if entry["kind"] in (ADVICE, LIMITS))
     day = None if shop.given_day is None else shop.given_day.isoformat()
     with _ASKING:
         answer = _load_questions(shop.folder.path.name, day, newest["hash"], *state).ask(product, price, unit_cost)
@@ -233,6 +234,8 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     entries = shop.log.entries
     origin = {**describe_origin(run, day_of(run.options.today, run.pricing)), "seen": len(entries)}
+    asked = run.configs["decision"].approval
+    origin["terms"]["approval"] = asked or shop.publishing or "auto"
     bases = find_bases(run, origin)
     kept = find_unchanged(run, shop, origin, bases)
     rows = [row for row, name in enumerate(bases) if name not in kept]
@@ -255,7 +258,7 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
         write_card(run, run.checkpoint, advised.backtests)
     prepared = Prepared(run.home, files, run.configs["report"].excel)
     with stage("writing the report"):
-        written, after = shop.record(drafts, prepared, trained)
+        written, after = shop.record(lambda now: [*_publish_as(now, asked), *drafts], prepared, trained)
     if trained is not None:
         remove_old_generations(run)
     in_force = run.home == after.home
@@ -267,7 +270,15 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     first = written[-len(products)]["id"]
     last = written[-1]["id"]
     named = f"entry {first}" if first == last else f"entries {first} to {last}"
+    print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
     return products, paths, after, f"recorded: {named} of {shop.log_path}"
+
+
+def _publish_as(shop: Shop, asked: Approval | None) -> list[Entry]:
+    """Draft another way of publishing if one is asked for and the shop has had one."""
+    if asked is None or shop.publishing in (None, asked):
+        return []
+    return [draft_publishing(shop, asked, None, f"--decision.approval {asked}")]
 
 
 def _score(run: Run) -> int:
@@ -339,7 +350,7 @@ def _renderer(
         objective=data.reward.preset,
         model=shorten(origin["hashes"]["model"]),
         config=shorten(origin["hashes"]["config"]),
-        approval=run.configs["decision"].approval,
+        approval=origin["terms"]["approval"],
         run=run.folder.name,
         today=origin["today"],
         decision_log={"entries": head.entries, "hash": head.hash},

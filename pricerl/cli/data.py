@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +22,6 @@ from pricerl.writing import write_text
 if TYPE_CHECKING:
     from pricerl.data.config import DataConfig
     from pricerl.data.preprocessor import DataPreprocessor
-    from pricerl.guardrails.config import GuardrailConfig
 
 GUARDRAILS = "guardrails.yaml"
 
@@ -156,29 +154,6 @@ def init(words: Sequence[str]) -> int:
         raise UsageError("; ".join(kept))
     write_lines([*kept, *written])
     return EXIT_OK
-
-
-def limits_of(text: str) -> GuardrailConfig:
-    """Return the limits of a file as `init` writes it; a damaged one is a ``UsageError``."""
-    import yaml
-
-    from pricerl.guardrails.config import GuardrailConfig
-
-    try:
-        return GuardrailConfig(**(yaml.safe_load(text)["data"]["guardrails"] or {}))
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise UsageError(f"{GUARDRAILS} is damaged; remove it, and pricerl init writes a new one") from error
-
-
-def with_limits(text: str, limits: Mapping[str, Any]) -> str:
-    """Return a file as `init` writes it with other limits, numbers or None; wrong ones are a ``UsageError``."""
-    replace(limits_of(text), **limits)  # checks them
-    for name, value in limits.items():
-        line = f"    {name}: {'null' if value is None else f'{value:.12g}'}"
-        text, count = re.subn(rf"^    {name}:.*$", line, text, count=1, flags=re.MULTILINE)
-        if not count:
-            raise UsageError(f"{GUARDRAILS} has no line for {name}; add it there, or let pricerl init write a new file")
-    return text
 
 
 def _products(options: argparse.Namespace) -> tuple[dict[str, float | None], tuple[float, ...]]:

@@ -170,8 +170,10 @@ def retrain(words: Sequence[str]) -> int:
             "trainer.max_steps": (champion.about.get("limits") or {}).get("max_steps"),
             "portable": "true" if champion.about.get("contains_history") is False else None,
             "config": json.dumps(without_query(shop.settings)),
+            "waits": shop.waits if options.path is None else None,
         }
     )
+    kept += option_words({"config": shop.lasting or None})
     run = run_lightning("fit", [*champion.words, *kept, *rest, *given])
     with run.held:
         verdict = judge(run, champion, shop.log.entries, config)

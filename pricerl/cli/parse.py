@@ -53,7 +53,11 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 SELLER_STEPS = 100
 """The same for a seller's data: with gradients through the market, most policies are near their plan after 40."""
 
-CHOICES: dict[str, Any] = {"matmul_precision": MatmulPrecision, "format": Literal["text", "json"]}
+CHOICES: dict[str, Any] = {
+    "matmul_precision": MatmulPrecision,
+    "format": Literal["text", "json"],
+    "waits": Literal["editor"] | None,
+}
 """Types of the options of a run that are choices."""
 
 OWN_CONFIGS = {"decision": DecisionConfig, "report": ReportConfig, "tracking": TrackingConfig}
@@ -160,12 +164,16 @@ class PricingCLI(LightningCLI):
         if self.command != "fit":
             words = self._with_stored(words)
         self.config = self._parse(words)
+        if self.command == "fit":
+            folder = RunFolder(self._run_folder(self.config))
+            self.shop = Shop(folder, read_log(folder.path / LOG_FILE), "")
+            if lasting := self.shop.lasting:
+                self.config = self._parse(["--config", json.dumps(lasting), *words])
         if self.config.pop("print_config"):
             write_lines(self.dump_yaml().splitlines())
             raise SystemExit
-        if self.command == "fit":
-            run = RunFolder(self._run_folder(self.config))
-            self.given = find_resumed(run, self.config.ckpt_path, self.config.resume)
+        if self.shop is not None and self.command == "fit":
+            self.given = find_resumed(self.shop.folder, self.config.ckpt_path, self.config.resume)
         elif self.given is None and self.config.ckpt_path is not None:
             self.given = Checkpoint.read(self.config.ckpt_path, self._run_folder(self.config))
 
@@ -202,11 +210,13 @@ class PricingCLI(LightningCLI):
         generation = self.given.generation
         kept = self.shop.settings if generation is None or generation.name == self.shop.generation else {}
         named = named_files(words) or any((config.get("data") or {}).get("path") for config in read_configs(words))
+        waits = [] if named or self.shop.waits is None else [f"--waits={self.shop.waits}"]
         files = [] if named or not self.shop.sources else ["--data.path", json.dumps(self.shop.sources)]
         if files:
             self.shop.refuse_missing()
             self.reads_again = True
-        return [*(["--config", json.dumps(without_query(kept))] if kept else []), *files]
+        configs = [config for config in (without_query(kept), self.shop.lasting) if config]
+        return [*(word for config in configs for word in ("--config", json.dumps(config))), *files, *waits]
 
     def _run_folder(self, options: Any) -> Path:
         """Return the folder of the run named by the options, or else by environment or file and preset."""
@@ -261,7 +271,10 @@ class PricingCLI(LightningCLI):
         if self.given is not None and self.command != "fit":
             folder = RunFolder.of(self.given.path).path
         configs = {name: self.config_init[name] for name in OWN_CONFIGS}
-        self.built = Run(self.command, folder, self.config, settings, self.given, self.datamodule, self.model, configs)
+        self.built = Run(
+            *(self.command, folder, self.config, settings, self.given, self.datamodule, self.model, configs),
+            known=0 if self.shop is None else len(self.shop.log.entries),
+        )
         check_run(self.built)
         list_plugins(self.config_init.trainer.plugins)
         if self.given is not None:

@@ -59,6 +59,7 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
         "highest",
     ),
     "today": ("Day to take as today, such as 2026-01-31; the clock's if absent, and a simulated seller's own.", None),
+    "waits": ("Why the advice needs an approval in any case; serve sets it for an editor.", None),
     "out": ("Folder for a copy of the advice, next to that in the run's folder.", None),
     "horizon": ("Forecast horizon in days.", 14),
     "verbose": ("Print the evidence on every product, too.", False),
@@ -74,7 +75,7 @@ STANDARD = {
     "print_config": "Print all settings as YAML and exit.",
     "allow": "Package whose classes and environments may be imported; repeatable. It is imported as well.",
     "costs": "Unit costs of the products, from a day on: a CSV as init writes it. Kept in the run's checkpoint by fit.",
-    "stock": "Stock, deliveries and terms of supply of products: a CSV, or a platform's report. Kept like the costs.",
+    "stock": "Stock, deliveries and terms of supply: a CSV, or a platform's report. Kept like the costs.",
     "excel": "Also write the tables as an Excel workbook.",
     "strict": "Refuse a file if one of its products cannot be used.",
 }

@@ -118,9 +118,10 @@ class DecisionConfig:
     compare_plan: bool = True
     """Whether prices are also planned, and whichever earns more, plan or policy, proposes; else the policy proposes."""
 
-    approval: Approval = "auto"
+    approval: Approval | None = None
     """Publishing of advised prices in ``prices.csv``: at once, within the limits (auto), after a person's approval
-    (manual), or never, while the track record compares them with those charged (shadow). Orders are published."""
+    (manual), or never, while the track record compares them with those charged (shadow). Orders are published. As in
+    the shop so far if absent, and auto in a new one; another value changes that of the shop."""
 
     def __post_init__(self) -> None:
         for name in ("min_chance", "claim_chance", "loss_budget"):

@@ -18,6 +18,7 @@ from torch import Tensor
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.days import DAY, RECENT_DAYS, WEEK, steps_in
 from pricerl.guardrails.config import GuardrailConfig
+from pricerl.guardrails.limits_in_force import least_price
 from pricerl.guardrails.price_grid import EVERY_STEP
 
 Value = float | Tensor
@@ -133,11 +134,9 @@ def _support_margin(product: GuardedProduct) -> Fixed:
 
 @_rule(FIXED, "a margin of {min_margin} % after fees and cost")
 def _min_margin(product: GuardedProduct) -> Fixed:
-    """``k p - c >= m p`` gives ``p >= c / (k - m)``; infinite if no price earns the margin."""
     if not product.costs.known:
         return None, None
-    kept = product.costs.share_kept - product.config.min_margin
-    return product.costs.unit_cost / kept if kept > 0 else math.inf, None
+    return least_price(product.costs.share_kept, product.costs.unit_cost, product.config.min_margin), None
 
 
 @_rule(FIXED, "a price is at least one price step")

@@ -8,17 +8,19 @@ in double precision. Whatever is left out is said.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import chain
 from typing import Any, NamedTuple
 
+from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of
 from pricerl.formatting import PLAIN_DIGITS, csv_text, safe_text
-from pricerl.guardrails.limits_in_force import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, Head, by_product
-from pricerl.operations.log.orders import ADVICE, APPROVAL, PAUSE, RESUME, judged_orders
+from pricerl.operations.log.orders import ADVICE, APPROVAL, LIMITS, PAUSE, PUBLISHING, RESUME, judged_orders
+from pricerl.operations.log.typed_limits import beyond_words, limits_of, refuse_change
 from pricerl.terminal import shown
 
 COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
@@ -96,7 +98,8 @@ def with_ordered(newest: Sequence[Entry], entries: Sequence[Entry], today: date)
     names = {advice["product"] for advice in newest}
     last = {entry["product"]: entry for entry in entries if entry["kind"] == ADVICE and entry["product"] not in names}
     own = by_product(entries) if newest and last else {}
-    given = {name: orders_on(entry, own[name], open_day(entry, today)) for name, entry in last.items() if own}
+    typed = [entry for entry in entries if entry["kind"] == LIMITS]
+    given = {name: orders_on(entry, own[name], open_day(entry, today), typed) for name, entry in last.items() if own}
     return [*newest, *(last[name] for name, found in given.items() if any(order.is_open for order in found))]
 
 
@@ -110,10 +113,18 @@ def open_day(advice: Entry, today: date) -> str:
     return max(today.isoformat(), first_open_day(advice))
 
 
-def publishing_of(advice: Entry) -> str:
-    """Return when the price of an advice is published: ``auto``, ``manual`` or ``shadow``."""
+def publishing_of(advice: Entry) -> Approval:
+    """Return how the price of an advice was published when it was made: ``auto``, ``manual`` or ``shadow``."""
     terms = advice["terms"]
-    return "manual" if terms.get("approval_required") else str(terms.get("approval", "auto"))
+    found: Approval = "manual" if terms.get("approval_required") else terms.get("approval", "auto")
+    return found
+
+
+def shop_publishing(entries: Sequence[Entry]) -> Approval | None:
+    """Return how a shop publishes advised prices, given the entries of its log; None before its first advice."""
+    decided = (entry["mode"] for entry in reversed(entries) if entry["kind"] == PUBLISHING)
+    advised = (publishing_of(entry) for entry in reversed(entries) if entry["kind"] == ADVICE)
+    return next(chain(decided, advised), None)
 
 
 def generation_of(advice: Entry) -> str:
@@ -126,17 +137,15 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
     """Return the prices that are charged from today on, given a log's entries, oldest first, and its head."""
     newest = with_ordered(newest_advice(entries, generation), entries, today)
     own = by_product(entries)
+    typed = [entry for entry in entries if entry["kind"] == LIMITS]
+    publishing = shop_publishing(entries)
     rows: list[Row] = []
     notes: list[str] = []
     for advice in newest:
-        row, note = _row_of(advice, own[advice["product"]], today)
+        row, note = _row_of(advice, own[advice["product"]], today, publishing, typed)
         if row is not None:
-            limits = limits_of(advice)
-            now = advice["current_price"]
-            # a current price beyond a limit walks there in steps: the prices on its way are no breach
-            walks = now < row.price < limits.floor or (limits.ceiling is not None and limits.ceiling < row.price < now)
-            refusal = "" if walks else refuse_price(row.price, limits, "price")
-            refusal = refusal or (_refuse_change(row, advice) if "open" in advice else "")
+            refusal = refuse_change(row.price, advice, typed, row.ordered)
+            refusal = refusal or (_refuse_step(row, advice) if "open" in advice else "")
             note = f"no price, {refusal}" if refusal else ""
         if note:
             notes.append(f"{shown(advice['product'])}: {note}")
@@ -148,7 +157,7 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
     return Outbox(tuple(kept), (*notes, *broken), head, terms["currency"], decimals)
 
 
-def _refuse_change(row: Row, advice: Entry) -> str:
+def _refuse_step(row: Row, advice: Entry) -> str:
     """Return why an earlier generation's price is no next price of the shop as it is now; empty if it is one."""
     low, high = (advice["limits"][end] for end in ("lowest", "highest"))
     if row.ordered or (low is not None and high is not None and not is_outside(row.price, low, high)):
@@ -156,10 +165,12 @@ def _refuse_change(row: Row, advice: Entry) -> str:
     return f"{row.price:g} is beyond one change from the current price of {advice['current_price']:g}; run predict"
 
 
-def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row | None, str]:
+def _row_of(
+    advice: Entry, entries: Sequence[Entry], today: date, publishing: Approval | None, typed: Sequence[Entry]
+) -> tuple[Row | None, str]:
     """Return the row of one product, given its entries, or None with the reason."""
     day = open_day(advice, today)
-    judged = orders_on(advice, entries, day)
+    judged = orders_on(advice, entries, day, typed)
     order = active_of(judged)
     if order is not None and order.kind == PAUSE:
         return None, f"no price, it is paused until {order.until} (entry {order.id})"
@@ -175,24 +186,59 @@ def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row |
     if last_day_of(advice) < day:
         ended = f"its history ends on {advice['history_end']}, longer ago than the advice reaches"
         return None, f"no price, {ended}; export a fresh file and run predict"
-    publishing = publishing_of(advice)
     if publishing == "shadow":
         return None, "no price, decision.approval is shadow" if first_change(advice) else ""
-    if publishing == "manual":
-        return _approved(advice, entries, day)
+    why = waits_for(advice, [*entries, *typed])
+    if publishing == "manual" or why:
+        return _approved(advice, entries, day, why)
     return _planned(advice, day), ""
 
 
-def orders_on(advice: Entry, entries: Sequence[Entry], day: str) -> list[Order]:
-    """Return all orders on the product of an advice with their status on a day, in ISO format, oldest first."""
+def orders_on(advice: Entry, entries: Sequence[Entry], day: str, typed: Sequence[Entry]) -> list[Order]:
+    """Return all orders on the product of an advice with their status on a day, in ISO format, oldest first.
+
+    Entries of ``typed`` limits are among those of the log.
+    """
     currency = advice["terms"]["currency"]
     known = (advice["current_price"], advice["history_end"])
-    return judged_orders(entries, advice["product"], *known, limits_of(advice), day, currency)
+    return judged_orders(entries, advice["product"], *known, limits_of(advice, typed), day, currency)
 
 
-def limits_of(advice: Entry) -> HardLimits:
-    """Return the hard limits in force since an advice."""
-    return HardLimits(*(advice["limits"][name] for name in ("floor", "ceiling", "price_step")))
+def waits_for(advice: Entry, entries: Sequence[Entry]) -> str:
+    """Return why an advice waits for an approval however the shop publishes; empty if it does not.
+
+    A hard limit that forces a change is asked about once: not after the approval of such a change, nor if a person
+    confirmed the limit as it was typed. ``entries`` are those of the product, with those of typed limits.
+    """
+    product = advice["product"]
+    terms = advice["terms"]
+    if not (change := first_change(advice)):
+        return ""
+    if rule := terms.get("forced"):
+        limit = _forcing(advice)
+        approved = _approvals(entry for entry in entries if entry.get("product") == product)
+        asked = (entry for entry in entries if entry["id"] in approved and entry["terms"].get("forced") == rule)
+        agreed = [
+            *map(_forcing, asked),
+            *(item["confirmed"].get(product, 0.0) for item in entries if item["kind"] == LIMITS),
+        ]
+        if not any(same_price(limit, other) for other in agreed):
+            return f"{beyond_words(rule, limit, advice)}; approve the change, or change the limit"
+    editor = "waits for an approval, as an editor asked for this advice"
+    return f"the change to {change['price']:g} {editor}" if terms.get("waits") else ""
+
+
+def _forcing(advice: Entry) -> float:
+    """Return the hard limit that forces the change of an advice, money."""
+    limits = advice["limits"]
+    return float(limits["floor"] if limits["floor"] > advice["current_price"] else limits["ceiling"])
+
+
+def _approvals(entries: Iterable[Entry]) -> dict[int, Entry]:
+    """Return the approvals of a product that nobody took back, given its entries, by the advice that they approve."""
+    own = list(entries)
+    ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
+    return {entry["approves"]: entry for entry in own if entry["kind"] == APPROVAL and entry["id"] not in ended}
 
 
 def _scheduled(schedule: Sequence[tuple[str, float]], advice: Entry, day: str) -> Row | None:
@@ -208,13 +254,14 @@ def _scheduled(schedule: Sequence[tuple[str, float]], advice: Entry, day: str) -
     return Row(advice["product"], max(first, day), price, last.isoformat(), ordered=True)
 
 
-def _approved(advice: Entry, entries: Sequence[Entry], day: str) -> tuple[Row | None, str]:
-    """Return the recommended change if its approval is in force."""
+def _approved(advice: Entry, entries: Sequence[Entry], day: str, why: str) -> tuple[Row | None, str]:
+    """Return the recommended change if its approval is in force, else ``why`` it waits."""
     change = first_change(advice)
     if change is None:
         return None, ""
     if approval_of(advice, entries) is None:
-        return None, f"no price, the change to {change['price']:g} waits for your approval"
+        usual = f"the change to {change['price']:g} waits for your approval"
+        return None, f"no price, {why or usual}"
     return Row(advice["product"], max(change["date"], day), change["price"], last_day_of(advice)), ""
 
 
@@ -224,9 +271,8 @@ def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
     if change is None:
         return None
     own = [entry for entry in entries if entry.get("product") == advice["product"]]
-    ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
-    approvals = (entry for entry in own if entry["kind"] == APPROVAL and entry["id"] not in ended)
-    given = {entry["approves"]: entry for entry in approvals if same_price(entry["price"], change["price"])}
+    given = _approvals(own)
+    given = {number: entry for number, entry in given.items() if same_price(entry["price"], change["price"])}
     for other in reversed(own):
         if other["kind"] == ADVICE and generation_of(other) == generation_of(advice):
             again = first_change(advice if other["id"] == advice["id"] else other)

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pricerl.advice.exports import PRICES
 from pricerl.data.naming import list_sources
+from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of
-from pricerl.errors import DataError, UsageError, did_you_mean
+from pricerl.errors import CheckpointError, DataError, UsageError, did_you_mean
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, publish_again, read_log
 from pricerl.operations.log.orders import ADVICE, ROLLBACK, orders_of
+from pricerl.operations.log.typed_limits import DEFAULTS, combined_settings, typed_since, with_typed
 from pricerl.operations.outbox import (
     Outbox,
     approval_of,
@@ -32,6 +34,7 @@ from pricerl.operations.outbox import (
     newest_advice,
     open_day,
     orders_on,
+    shop_publishing,
     with_ordered,
 )
 from pricerl.runs.folder import Generation, RunFolder
@@ -119,6 +122,45 @@ class Shop:
             del reading["current_price"]
         return kept
 
+    @property
+    def publishing(self) -> Approval | None:
+        """How advised prices are published; None before the first advice."""
+        return shop_publishing(self.log.entries)
+
+    @cached_property
+    def guardrails(self) -> dict[str, Any]:
+        """Settings of the guardrails in force, whatever generation advised last; none before the first advice."""
+        last = next((entry for entry in reversed(self.log.entries) if entry["kind"] == ADVICE), None)
+        if last is None:
+            return {}
+        if "guardrails" in last["terms"]:
+            known = combined_settings(newest_advice(self.log.entries, generation_of(last)))
+        else:
+            known = {**DEFAULTS, **self._settings_then(last).get("data", {}).get("guardrails", {})}
+        return with_typed(known, typed_since(last, self.log.entries))
+
+    def _settings_then(self, advice: Entry) -> dict[str, Any]:
+        """Return the settings of an advice of an older version, with those of its checkpoint if it can be read."""
+        from pricerl.operations.log.provenance import combine  # imports torch
+        from pricerl.runs.checkpoint import Checkpoint
+
+        stored: dict[str, Any] = {}
+        with contextlib.suppress(CheckpointError):
+            stored = Checkpoint.read(self.folder.path / str(advice["checkpoint"])).settings
+        return combine(stored, advice["settings"])
+
+    @property
+    def lasting(self) -> dict[str, Any]:
+        """Settings that every advice keeps to unless others are named: limits, and how prices are published."""
+        own = {"data": {"guardrails": self.guardrails}, "decision": {"approval": None}}
+        return own if self.guardrails else {}
+
+    @property
+    def waits(self) -> str | None:
+        """Why an advice from the same files waits for an approval: as the newest one, which nobody has approved."""
+        asked = (entry for entry in self.newest.values() if entry["terms"].get("waits"))
+        return next((entry["terms"]["waits"] for entry in asked if not approval_of(entry, self.log.entries)), None)
+
     @cached_property
     def today(self) -> date:
         """Day of ``--today``, else the clock's; a simulated seller's is the first day after their history."""
@@ -187,7 +229,7 @@ class Shop:
         """Return all orders on a product, oldest first; without advice in force they have no limits to keep to."""
         if (advice := self.charged.get(product)) is None:
             return orders_of(self.log.entries, product, self.today.isoformat())
-        return orders_on(advice, self.log.entries, self.first_day_for(advice))
+        return orders_on(advice, self.log.entries, self.first_day_for(advice), self.log.entries)
 
     def order_on(self, product: str) -> Order | None:
         """Return the order in force on a product."""

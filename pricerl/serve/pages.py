@@ -20,15 +20,17 @@ from pricerl.cli.usage import find_groups
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.errors import UsageError
 from pricerl.formatting import Formatter, price_digits
+from pricerl.guardrails.config import SHARED_BY_ALL
 from pricerl.market.row_table import TABLES
-from pricerl.operations.log.drafts import entry_cells
+from pricerl.operations.log.drafts import LOOSENESS, entry_cells
 from pricerl.operations.log.staging import is_planned, open_decisions
-from pricerl.operations.outbox import first_change
+from pricerl.operations.log.typed_limits import TYPED, limits_on
+from pricerl.operations.outbox import first_change, waits_for
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, is_at_least
 from pricerl.serve.rest import Names, Opened, Place
-from pricerl.serve.workplace import ONCE, SHOWN_LIMITS
+from pricerl.serve.workplace import ONCE
 from pricerl.terminal import clean
 
 router = APIRouter(include_in_schema=False)
@@ -46,6 +48,7 @@ def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
     csrf, role = (getattr(request.state, name, "") for name in ("csrf", "role"))
     job = request.app.state.jobs.running
     known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "quote": quote}
+    known["modes"] = LOOSENESS
     known |= {"edits": is_at_least(role, "editor"), "decides": is_at_least(role, "approver"), "job": job and job.id}
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
@@ -91,17 +94,23 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
     products = [item.product for item in reading.products]
     known = [{"product": products[0], **row} for row in place.costs_of(products)]
     new = sorted({*products} - {row["product"] for row in known}, key=products.index)
-    settings = find_groups()["data.guardrails"]["settings"]
-    limits = place.limits()
+    shop, limits = place.limits_for(reading.files)
     values = {
         "reading": reading,
         "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
         "columns": TABLES["costs"].columns,
         "costs": [*known, *({"product": product} for product in new)],
-        "limits": [(name, settings[f"data.guardrails.{name}"]["text"], limits[name]) for name in SHOWN_LIMITS],
+        "shop": shop,
+        "limits": limit_rows(limits, TYPED),
     }
     return answer(fill(request, "files.html", values))
+
+
+def limit_rows(limits: Mapping[str, Any], names: Iterable[str]) -> list[tuple[str, str, Any]]:
+    """Return name, meaning and value of limits."""
+    settings = find_groups()["data.guardrails"]["settings"]
+    return [(name, settings[f"data.guardrails.{name}"]["text"], limits[name]) for name in names]
 
 
 class StatedList(WorkList):
@@ -141,10 +150,14 @@ def _render_shop(request: Request, shop: Shop, document: Record, find: str) -> s
     return render_index(document, work, links, framed(request, "work.html", values))
 
 
-def _about(shop: Shop, document: Record) -> dict[str, Any]:
-    """Return what the panels of a shop show: outbox and findings of the last watch."""
+def _about(shop: Shop, document: Record, product: str = "") -> dict[str, Any]:
+    """Return what the panels of a shop show: outbox, terms of it or of a product, and findings of the last watch."""
     path = shop.folder.path
+    own = [name for name in TYPED if not product or name not in SHARED_BY_ALL]
     return {
+        "publishing": shop.publishing,
+        "limited": product,
+        "limits": limit_rows(limits_on(shop.guardrails, product), own),
         "shop": path.name,
         "f": formatter_of(document),
         "outbox": shop.outbox,
@@ -166,14 +179,16 @@ def show_product(request: Request, place: Place, shop: Opened, number: int) -> R
 def _render_product(request: Request, shop: Shop, document: Record, number: int) -> str:
     product = document["products"][number - 1]
     staged = [item for item in open_decisions(shop) if item["product"] == product["product"]]
+    entry = shop.newest.get(product["product"])
     values = {
-        **_about(shop, document),
+        **_about(shop, document, product["product"] if len(document["products"]) > 1 else ""),
         "product": product,
         "number": number,
         "order": shop.order_on(product["product"]),
         "state": shop.state_of(product["product"]),
         "planned": is_planned(shop, product["product"]),
-        "change": first_change(entry) if (entry := shop.newest.get(product["product"])) else None,
+        "change": first_change(entry) if entry else None,
+        "why": waits_for(entry, shop.log.entries) if entry else "",
         "until": product["days"][-1]["date"],
         "staged": [(item["id"], entry_cells(item, shop)[-1], item["reason"]) for item in staged],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, File, Query, Request, UploadFile
@@ -11,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from pricerl.cli.usage import option_words
+from pricerl.decide.decision import Approval as ModeOfPublishing
 from pricerl.errors import UsageError
 from pricerl.operations.log import drafts
 from pricerl.operations.log.decision_log import Entry
@@ -19,6 +21,7 @@ from pricerl.operations.log.staging import draft_approval
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import LOCK
 from pricerl.runs.names import USUAL_PRESET, name_run
+from pricerl.serve.guard import is_at_least
 from pricerl.serve.jobs import Jobs
 from pricerl.serve.workplace import Workplace
 from pricerl.writing import explained, lock
@@ -28,6 +31,11 @@ router = APIRouter(prefix="/api")
 Row = dict[str, float | str | None]
 Names = Annotated[list[str], Query(alias="name")]
 Files = Annotated[list[str], Body(embed=True, min_length=1, description="Files of the folder by name.")]
+
+
+FirstLimits = Annotated[
+    dict[str, int | float | None] | None, Body(description="Limits of a shop to be made, by their settings.")
+]
 
 
 class Draft(BaseModel):
@@ -71,6 +79,21 @@ class Override(Pause):
     force: bool = False
 
 
+class Publishing(Draft):
+    """How advised prices are published from now on."""
+
+    mode: ModeOfPublishing
+    by: str | None = None
+    reason: str = ""
+
+
+class Limits(Resumption):
+    """Limits by their settings, of one product or of the whole shop; the others stay."""
+
+    limits: dict[str, int | float | None]
+    force: bool = Field(False, description="Set a limit that a current price breaks.")
+
+
 def part_of_server(name: str) -> Any:
     """Return a dependency on what the application keeps under a name."""
 
@@ -90,6 +113,15 @@ def open_shop(place: Place, name: str) -> Shop:
 
 
 Opened = Annotated[Shop, Depends(open_shop)]
+
+
+def role_of(request: Request) -> str:
+    """Return the role of the token that a request was sent with."""
+    role: str = request.state.role
+    return role
+
+
+Role = Annotated[str, Depends(role_of)]
 
 
 def alone(place: Place) -> Iterator[None]:
@@ -137,36 +169,35 @@ def type_costs(place: Place, rows: Annotated[list[Row], Body(embed=True)]) -> li
     return place.costs()
 
 
-@router.get("/limits")
-def show_limits(place: Place) -> dict[str, Any]:
-    """Return the limits of guardrails.yaml."""
-    return place.limits()
-
-
-@router.put("/limits", dependencies=[Depends(alone)])
-def set_limits(place: Place, limits: Annotated[dict[str, int | float | None], Body(embed=True)]) -> dict[str, Any]:
-    """Change limits in guardrails.yaml, by the names of their settings."""
-    place.keep_limits(limits)
-    return place.limits()
-
-
 @router.post("/advise")
-def advise(place: Place, jobs: Commands, files: Files) -> dict[str, int]:
-    """Start ``pricerl advise`` on files, with the costs, limits and columns typed here."""
-    shop = name_run(place.find(files), USUAL_PRESET)
-    words = ["advise", *option_words({"data.path": files, "run_name": shop, "today": place.today})]
-    return {"job": jobs.start([[*words, *place.typed_words(files)]], f"/shops/{shop}").id}
+def advise(place: Place, jobs: Commands, role: Role, files: Files, limits: FirstLimits = None) -> dict[str, int]:
+    """Start ``pricerl advise`` on files, with the costs and columns typed here, and the limits of a shop to be made."""
+    name, _ = place.limits_for(files := place.find(files))
+    if name and limits:
+        raise UsageError(f"{name} is a shop: type its limits on its page, or put them to /api/shops/{name}/limits")
+    drafts.check_typed(limits or {})
+    shop = name_run(files, USUAL_PRESET)
+    given = {
+        f"data.guardrails.{setting}": "null" if value is None else value for setting, value in (limits or {}).items()
+    }
+    words = ["advise", *option_words({"data.path": files, "run_name": shop, "today": place.today, **given})]
+    return {"job": jobs.start([[*words, *place.typed_words(files), *waits_of(role)]], f"/shops/{shop}").id}
+
+
+def waits_of(role: str) -> list[str]:
+    """Return the option by which the advice that an editor starts waits for an approval."""
+    return [] if is_at_least(role, "approver") else ["--waits=editor"]
 
 
 @router.post("/shops/{name}/week")
-def take_week(place: Place, shop: Opened, jobs: Commands, files: Files) -> dict[str, int]:
+def take_week(place: Place, shop: Opened, jobs: Commands, role: Role, files: Files) -> dict[str, int]:
     """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export, and read its price tests."""
     name = shop.folder.path.name
     options = option_words({"run_name": name, "data.path": place.find(files), "today": place.today})
     tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
     read = [["price-test", "read", *options]] if tested else []
-    commands = [["watch", *options], *read, ["predict", *options, *place.typed_words(files)], ["review", *options]]
-    return {"job": jobs.start(commands, f"/shops/{name}").id}
+    advise = ["predict", *options, *place.typed_words(files), *waits_of(role)]
+    return {"job": jobs.start([["watch", *options], *read, advise, ["review", *options]], f"/shops/{name}").id}
 
 
 @router.post("/shops/{name}/price-test")
@@ -247,6 +278,24 @@ def override(shop: Opened, body: Override) -> Entry:
 def pause(shop: Opened, body: Pause) -> Entry:
     """Keep the price until a day."""
     return _record(shop, drafts.draft_pause, body)
+
+
+@router.post("/shops/{name}/publishing")
+def publish(shop: Opened, role: Role, body: Publishing) -> Entry:
+    """Publish advised prices at once (auto), after an approval (manual) or never (shadow); an editor may tighten it."""
+    return _record(shop, partial(drafts.draft_publishing, may_widen=is_at_least(role, "approver")), body)
+
+
+@router.get("/shops/{name}/limits")
+def show_limits(shop: Opened) -> dict[str, Any]:
+    """Return the limits in force, by their settings."""
+    return shop.guardrails
+
+
+@router.put("/shops/{name}/limits")
+def set_limits(shop: Opened, role: Role, body: Limits) -> Entry:
+    """Change limits of a shop; an editor may narrow them around the current prices."""
+    return _record(shop, partial(drafts.draft_limits, may_widen=is_at_least(role, "approver")), body)
 
 
 @router.post("/shops/{name}/resume")

@@ -81,7 +81,7 @@ function showSlider(box, product) {
   typed.oninput();
 }
 
-/* Values of a form by kind: fields, the rows of its table, or a mapping of all its fields. */
+/* Values of a form by kind: fields, the rows of its table, or a mapping of all its fields; of limits those changed. */
 function valuesOf(form) {
   const value = (field) => (field.type === "number" ? (field.value === "" ? null : Number(field.value) / (field.dataset.per || 1)) : field.value || null);
   const fields = [...form.elements].filter((field) => field.name);
@@ -91,10 +91,16 @@ function valuesOf(form) {
     return { rows: rows.map((row) => Object.fromEntries(row.map((field) => [field.name, value(field)]))) };
   }
   if (kind === "columns") return { columns: Object.fromEntries(fields.map((field) => [field.name, field.value])) };
-  if (kind === "limits") return { limits: Object.fromEntries(fields.map((field) => [field.name, value(field)])) };
-  if (kind === "files") return { files: fields.map((field) => field.value) };
-  const given = fields.map((field) => [field.name, field.type === "checkbox" ? field.checked : value(field)]);
-  return Object.fromEntries(given.filter(([, found]) => found !== null));
+  const isChanged = (field) => field.dataset.per && field.value !== field.defaultValue;
+  const limits = Object.fromEntries(fields.filter(isChanged).map((field) => [field.name, value(field)]));
+  if (kind === "files") {
+    const files = fields.filter((field) => field.name === "files").map((field) => field.value);
+    return Object.keys(limits).length ? { files, limits } : { files };
+  }
+  const others = fields.filter((field) => !field.dataset.per);
+  const given = others.map((field) => [field.name, field.type === "checkbox" ? field.checked : value(field)]);
+  const found = Object.fromEntries(given.filter(([, one]) => one !== null));
+  return kind === "limits" ? { ...found, limits } : found;
 }
 
 async function send(path, method, body) {

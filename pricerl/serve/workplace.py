@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +18,6 @@ from starlette.datastructures import UploadFile
 
 from pricerl.advice.exports import DOCUMENT, PRICES
 from pricerl.advice.files import read_advice
-from pricerl.cli.data import GUARDRAILS, limits_of, with_limits
-from pricerl.cli.imports import SHIPPED
 from pricerl.cli.usage import option_words
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
@@ -34,10 +32,11 @@ from pricerl.experiments.schedule import PLAN
 from pricerl.market.cost import CostConfig, describe_costs
 from pricerl.market.row_table import TABLES
 from pricerl.operations.log.decision_log import LOG_FILE
+from pricerl.operations.log.typed_limits import DEFAULTS
 from pricerl.operations.shop import Shop, read_day, system_day
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs.folder import RunFolder
-from pricerl.runs.names import NAME, RUNS, find_run, runs_with
+from pricerl.runs.names import NAME, RUNS, USUAL_PRESET, find_run, name_run, runs_with
 from pricerl.terminal import clean
 from pricerl.writing import explained, replacing, write_text
 
@@ -59,9 +58,6 @@ LONGEST_WAIT = 20.0
 
 STATE = (LOG_FILE, DOCUMENT, PRICES, MONITOR_FILE, PLAN)
 """Files of a shop that change whenever a page of it does."""
-
-SHOWN_LIMITS = ("floor", "ceiling", "min_margin", "max_change", "max_week_change", "min_hold_days", "price_step")
-"""Limits in the table of a first visit; guardrails.yaml has all of them."""
 
 
 @dataclass(frozen=True)
@@ -261,29 +257,18 @@ class Workplace:
         others = [row for row in self.costs() if row.get("product") not in named]
         TABLES["costs"].write(self.folder / COSTS_FILE, [*others, *given])
 
-    def limits(self) -> dict[str, Any]:
-        """Return the limits of guardrails.yaml, or the usual ones without the file."""
-        return asdict(limits_of(self._limits_text()))
-
-    def keep_limits(self, limits: Mapping[str, int | float | None]) -> None:
-        """Write limits into guardrails.yaml, whose other lines stay; wrong ones are a ``UsageError``."""
-        if unknown := set(limits) - set(SHOWN_LIMITS):
-            raise UsageError(f"limits: {clean(', '.join(unknown), 100)!r} is none of {', '.join(SHOWN_LIMITS)}")
-        write_text(self.folder / GUARDRAILS, with_limits(self._limits_text(), limits))
-
-    def _limits_text(self) -> str:
-        path = self.folder / GUARDRAILS
-        return (path if path.is_file() and self._is_inside(path) else SHIPPED / GUARDRAILS).read_text(encoding="utf-8")
+    def limits_for(self, files: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        """Return the shop of some files, empty if they are none yet, and the limits in force or the usual ones."""
+        name = name_run(files, USUAL_PRESET)
+        return (name, self.open_shop(name).guardrails) if name in self.shops() else ("", DEFAULTS)
 
     def typed_words(self, files: Sequence[str]) -> list[str]:
-        """Return the options that name limits, and the corrected columns and costs of files."""
+        """Return the options that name the corrected columns and costs of files."""
         with _one_at_a_time():
             config = self._config(files)
             products = self._history(files, config).products
         costs = self.costs_of([item.product for item in products])
-        limits = GUARDRAILS if (self.folder / GUARDRAILS).is_file() else None
-        given = {"config": limits, "data.cost.products": costs or None, "data.reading.columns": config.columns}
-        return option_words(given)
+        return option_words({"data.cost.products": costs or None, "data.reading.columns": config.columns})
 
 
 @contextmanager

@@ -51,6 +51,8 @@ class Run:
     """Results of validate and test by name."""
     generation: Generation | None = None
     """Generation that ``fit`` writes, or that holds the checkpoint."""
+    known: int = 0
+    """Entries of the shop's log whose decisions the settings contain."""
     nothing_left: bool = False
     """Whether ``fit`` was to resume a training that has ended."""
     is_global_zero: bool = True

@@ -84,8 +84,8 @@ def test_a_first_visit_and_the_next_week(tmp_path: Path) -> None:
         upload(client, [line for line in lines if not "2025-12-25" <= line[:10] < "2026"])
         assert "30.37" in get(client, "/files?name=garlic.csv").text
         send(client, "PUT", "/api/costs", json={"rows": [{"product": "garlic", "unit_cost": 14}]})
-        send(client, "PUT", "/api/limits", json={"limits": {"max_change": 0.04}})
-        said = follow(client, send(client, "POST", "/api/advise", json={"files": ["garlic.csv"]})["job"])
+        asked = {"files": ["garlic.csv"], "limits": {"max_change": 0.04}}
+        said = follow(client, send(client, "POST", "/api/advise", json=asked)["job"])
         assert said.index("the plan, before a policy is trained and compared with it:") < len(said) / 2
         page = get(client, "/shops/garlic").text
         assert 'id="slider"' in page and ">Approve<" in page and "Undo" not in page

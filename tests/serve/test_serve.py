@@ -96,22 +96,23 @@ def test_a_program_sends_the_token_as_bearer(stranger: TestClient, keys: Keys) -
 
 
 def test_a_role_may_what_it_is_for_and_no_more(stranger: TestClient, folder: Path) -> None:
-    limits = {"limits": {"floor": 5}}
-    for role, may_limit, may_decide in (("vi", 403, 403), ("ed", 200, 403)):
+    rows = {"rows": [{"product": "seller", "unit_cost": 4}]}
+    for role, may_type, may_decide in (("vi", 403, 403), ("ed", 200, 403)):
         bearer = {"Authorization": f"Bearer {TOKEN}-of-{role}"}
         assert stranger.get("/api/shops", headers=bearer).status_code == 200
-        assert stranger.put("/api/limits", json=limits, headers=bearer).status_code == may_limit
+        assert stranger.put("/api/costs", json=rows, headers=bearer).status_code == may_type
         refused = stranger.post(WRITE, json=ORDER, headers=bearer)
         assert refused.status_code == may_decide and "only an approver may do this" in refused.json()["detail"]
     assert len(entries(folder)) == 1
     page = stranger.get(f"/?token={TOKEN}-of-vi", follow_redirects=True).text
     (csrf,) = re.findall(r'name="csrf" content="(\w+)"', page)
-    viewed = stranger.put("/api/limits", json=limits, headers={"X-CSRF-Token": csrf})
+    viewed = stranger.put("/api/costs", json=rows, headers={"X-CSRF-Token": csrf})
     assert viewed.status_code == 403 and "that of a viewer; only an editor" in viewed.json()["detail"]
 
 
 def test_a_page_holds_only_the_forms_that_its_role_may_send(folder: Path, keys: Keys) -> None:
-    edits = {"/api/columns", "/api/costs", "/api/limits", "/api/advise", "/api/shops/seller/week", ""}
+    edits = {"/api/columns", "/api/costs", "/api/advise", ""}
+    edits |= {f"/api/shops/seller/{name}" for name in ("week", "limits", "publishing")}
     decides = {f"/api/shops/seller/{name}" for name in ("override", "pause", "price-test")}
     pages = ("/", "/files?name=seller.csv", "/shops/seller")
     for token, expected in (("-of-vi", set()), ("-of-ed", edits), ("", edits | decides)):
@@ -267,23 +268,15 @@ def test_a_wrong_mapping_is_corrected_and_remembered(browser: TestClient, folder
     assert Workplace(folder).typed_words(["seller.csv"]) == []
 
 
-def test_costs_and_limits_are_those_that_the_commands_read(browser: TestClient, folder: Path) -> None:
+def test_costs_are_those_that_the_commands_read(browser: TestClient, folder: Path) -> None:
     wrong = browser.put("/api/costs", json={"rows": [{"product": "seller", "unit_cost": -1, "share_kept": 3}]})
     assert wrong.status_code == 400 and "Unit Cost" in wrong.json()["detail"] and "Share Kept" in wrong.json()["detail"]
     rows = [{"product": "=cmd()", "unit_cost": 4.25, "from": None, "share_kept": 0.85}]
     expected = [{"product": "=cmd()", "unit_cost": 4.25, "share_kept": 0.85}]
     assert browser.put("/api/costs", json={"rows": rows}).json() == expected
-    for limits in ({"products": 1}, {"flor": 1}, {"max_change": -1}):
-        assert browser.put("/api/limits", json={"limits": limits}).status_code == 400
-    refused = browser.put("/api/limits", json={"limits": {"floor": 12, "ceiling": 9, "min_hold_days": 3}})
-    assert refused.status_code == 400 and not (folder / "guardrails.yaml").exists()
-    assert browser.put("/api/limits", json={"limits": {"floor": 9.5, "ceiling": None}}).json()["floor"] == 9.5
-    text = (folder / "guardrails.yaml").read_text(encoding="utf-8")
-    assert "    floor: 9.5\n" in text and "# Never charge less than this" in text
-    assert Workplace(folder).typed_words(["seller.csv"]) == ["--config=guardrails.yaml"]
     browser.put("/api/costs", json={"rows": [{"product": "seller", "unit_cost": 4.0}]})
     given = '--data.cost.products=[{"product": "seller", "unit_cost": 4.0}]'
-    assert Workplace(folder).typed_words(["seller.csv"]) == ["--config=guardrails.yaml", given]
+    assert Workplace(folder).typed_words(["seller.csv"]) == [given]
     assert "unit cost 4.00" in browser.get("/api/reading?name=seller.csv").json()["products"][0]["costs"]
 
 

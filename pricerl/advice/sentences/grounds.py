@@ -8,6 +8,7 @@ from pricerl.advice.sentences.verdict import Record, gain_words, shops_of
 from pricerl.arrays import LIMIT_SDS
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
 from pricerl.formatting import MEASURES, Formatter, counted, plural, unit_digits
+from pricerl.guardrails.limits_in_force import name_limit
 from pricerl.terminal import clean
 
 AGREEMENT = 0.001
@@ -318,15 +319,15 @@ def describe_limits(product: Record, f: Formatter) -> str:
     if bounds["conflict"]:
         return f"The limits leave no price ({bounds['conflict']}): the current price, {now}, is held."
     if bounds.get("walks_to") is not None:
-        rule = _name_limit(bounds["lowest_rule" if bounds["walks_to"] > product["current_price"] else "highest_rule"])
+        rule = name_limit(bounds["lowest_rule" if bounds["walks_to"] > product["current_price"] else "highest_rule"])
         return (
             f"The current price, {now}, lies beyond a hard limit ({rule}). It moves to {f.price(bounds['walks_to'])} "
             "in the largest steps that the limits on changes allow."
         )
-    ends = (f"{f.price(bounds[end])} ({_name_limit(bounds[f'{end}_rule'])})" for end in ("lowest", "highest"))
+    ends = (f"{f.price(bounds[end])} ({name_limit(bounds[f'{end}_rule'])})" for end in ("lowest", "highest"))
     text = f"The next price lies between {' and '.join(ends)}"
     if bounds["beyond"]:
-        text += f"; the current price lies beyond {' and '.join(map(_name_limit, bounds['beyond']))} and may stay"
+        text += f"; the current price lies beyond {' and '.join(map(name_limit, bounds['beyond']))} and may stay"
     days = plural(bounds["min_hold_days"], "day")
     if bounds["max_rise"] is None:
         return f"{text}. Each price stays at least {days}."
@@ -335,12 +336,6 @@ def describe_limits(product: Record, f: Formatter) -> str:
         f"{text}. A change is at most {rise} up or {drop} down, and {week} against the price of 7 days before; each "
         f"price stays at least {days}."
     )
-
-
-def _name_limit(setting: str) -> str:
-    """Return the setting of a limit in a seller's words, such as largest change."""
-    words = {"support_margin": "the edge of the prices you tried"}
-    return words.get(setting, setting.replace("max_", "largest ").replace("min_", "smallest ").replace("_", " "))
 
 
 def percent_of(limit: float, f: Formatter) -> str:

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import getpass
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pricerl.errors import UsageError
-from pricerl.guardrails.limits_in_force import refuse_price
+from pricerl.decide.decision import Approval
+from pricerl.errors import NotAllowedError, UsageError
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.guardrails.limits_in_force import name_limit, refuse_price
 from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log import orders
 from pricerl.operations.log.decision_log import Entry, stamp
-from pricerl.operations.outbox import approval_of, first_change, last_day_of, limits_of
+from pricerl.operations.log.typed_limits import (
+    TYPED,
+    beyond_words,
+    broken_by,
+    limits_of,
+    limits_on,
+    refuse_change,
+    widened,
+    with_typed,
+)
+from pricerl.operations.outbox import approval_of, first_change, last_day_of
 from pricerl.operations.shop import Shop, read_day
 from pricerl.terminal import shown
+
+LOOSENESS: tuple[Approval, ...] = ("shadow", "manual", "auto")
+"""Ways to publish, the tightest first."""
 
 
 def typed_stamp(kind: str, by: str | None, reason: str) -> Entry:
@@ -47,7 +62,7 @@ def draft_override(
     advice = shop.advice_on(product)
     draft = _draft_order(orders.OVERRIDE, shop, advice, until, by, reason)
     draft |= {"price": orders.positive_price(price), "currency": advice["terms"]["currency"]}
-    if refusal := refuse_price(draft["price"], limits_of(advice)):
+    if refusal := refuse_price(draft["price"], limits_of(advice, shop.log.entries)):
         raise UsageError(f"--price: {refusal}; choose another price or change the limit")
     if not 0 <= tolerance < math.inf:
         raise UsageError(f"--tolerance: must be 0 or more, found {tolerance:g}")
@@ -110,7 +125,7 @@ def draft_price_test(
     low, high = last["tried"]
     tried = (min(low, last["current_price"] / far), max(high, last["current_price"] * far))
     for price in sorted({row["price"] for row in draft["schedule"]}):
-        if refusal := refuse_price(price, limits_of(last), "scheduled price"):
+        if refusal := refuse_price(price, limits_of(last, shop.log.entries), "scheduled price"):
             raise UsageError(f"{refusal}; {again}")
         doubts.append(orders.doubt_price(price, last["current_price"], tried, tolerance))
     if any(doubts) and not force:
@@ -144,6 +159,8 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
     given = approval_of(advice, shop.log.entries)
     if given is not None and given["approves"] == advice["id"]:
         raise UsageError(f"{name} was approved before, by {shown(given['actor'])} ({given['time']})")
+    if refusal := refuse_change(change["price"], advice, shop.log.entries):
+        raise UsageError(f"{name}: {refusal}")
     order = shop.order_on(advice["product"])
     if order is not None and order.id not in (advice.get("order"), advice.get("test")):
         price = "keeps the price" if order.price is None else f"of {price_words(order.price, shop)}"
@@ -151,6 +168,67 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
         raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
     about = {"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]}
     return typed_stamp(orders.APPROVAL, by, reason) | about
+
+
+def draft_publishing(shop: Shop, mode: Approval, by: str | None, reason: str, may_widen: bool = True) -> Entry:
+    """Draft another way to publish; one that is no other is a ``UsageError``.
+
+    One that is looser, by a person who may not widen what is charged, is a ``NotAllowedError``.
+    """
+    before = shop.publishing or "auto"
+    if mode == before:
+        raise UsageError(f"advised prices are published this way already: {mode}")
+    if not may_widen and LOOSENESS.index(mode) > LOOSENESS.index(before):
+        raise NotAllowedError(f"{mode} is looser than {before}; only an approver may do this")
+    return typed_stamp(orders.PUBLISHING, by, reason) | {"mode": mode, "instead_of": before}
+
+
+def draft_limits(
+    shop: Shop,
+    limits: Mapping[str, float | None],
+    by: str | None,
+    reason: str,
+    product: str | None = None,
+    force: bool = False,
+    may_widen: bool = True,
+) -> Entry:
+    """Draft limits by their settings, of one product or of the whole shop; the others stay.
+
+    Limits that contradict each other, that are in force already, or without ``force`` one that a current price breaks,
+    are a ``UsageError``. For a person who may not widen what is charged, wider ones and such are a ``NotAllowedError``.
+    """
+    check_typed(limits)
+    name = "" if product is None else shop.advice_on(product)["product"]
+    shop.advice_on(name or next(iter(shop.newest), None))  # a shop without advice has no limits
+    given = {"product": name, "limits": dict(limits)}
+    after = with_typed(shop.guardrails, [given])
+    GuardrailConfig(**after)
+    own = limits_on(shop.guardrails, name)
+    changed = {setting: value for setting, value in limits.items() if value != own[setting]}
+    before = {setting: own[setting] for setting in changed}
+    if not changed:
+        raise UsageError("these limits are in force already")
+    if not may_widen and (wider := widened(changed, before)):
+        raise NotAllowedError(f"a wider {name_limit(wider[0])} is an approver's decision; an editor may narrow limits")
+    broken = broken_by(after, shop.guardrails, list(shop.newest.values()))
+    for item, (rule, limit) in broken.items():
+        if math.isinf(limit):
+            raise UsageError(f"{shown(item)}: no price leaves this {name_limit(rule)}")
+    if broken and not (force and may_widen):
+        said = "; ".join(f"{shown(item)}: {beyond_words(*broken[item], shop.newest[item])}" for item in [*broken][:3])
+        if not may_widen:
+            raise NotAllowedError(f"{said}; only an approver may set a limit that the current price breaks")
+        raise UsageError(f"{said}; confirm it, and the next advice moves the price")
+    confirmed = {item: limit for item, (_, limit) in broken.items()}
+    about = {"product": name, "limits": changed, "instead_of": before, "confirmed": confirmed}
+    return typed_stamp(orders.LIMITS, by, reason) | about
+
+
+def check_typed(limits: Mapping[str, float | None]) -> None:
+    """Refuse settings that are not limits to type, or wrong values, with a ``UsageError``."""
+    if unknown := set(limits) - set(TYPED):
+        raise UsageError(f"limits: {shown(', '.join(sorted(unknown)))!r} is none of {', '.join(TYPED)}")
+    GuardrailConfig(**limits)  # type: ignore[arg-type]  # checks them itself
 
 
 def find_advice(entries: Sequence[Entry], number: int) -> Entry:
@@ -182,8 +260,10 @@ def entry_cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
     if entry["kind"] in ("repair", "rollback", "retrain"):
         left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
         content = "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
+    elif entry["kind"] == orders.PUBLISHING:
+        content = publishing_words(entry)
     else:
-        content = f"{shown(entry['product'])}: {_describe_content(entry, shop)}"
+        content = f"{shown(entry['product'] or 'all products')}: {_describe_content(entry, shop)}"
     as_of = f", as of {entry['today']}" if entry.get("today") and entry["today"] != entry["time"][:10] else ""
     return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", f"{content}{as_of}")
 
@@ -199,7 +279,19 @@ def end_words(entry: Entry, shop: Shop) -> str:
     return f"the {'approval' if approved else 'order'} of entry {entry['ends']} has ended"
 
 
+def publishing_words(entry: Entry) -> str:
+    """Return what an entry of kind ``publishing`` has changed."""
+    return f"publishing: {entry['instead_of']} → {entry['mode']}"
+
+
+def _limit(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
+
+
 def _describe_content(entry: Entry, shop: Shop) -> str:
+    if entry["kind"] == orders.LIMITS:
+        named = ((name_limit(name), value, entry["instead_of"][name]) for name, value in entry["limits"].items())
+        return ", ".join(f"{name} {_limit(value)} instead of {_limit(old)}" for name, value, old in named)
     if entry["kind"] == orders.APPROVAL:
         return f"{price_words(entry['price'], shop)} on {entry['date']} approved (entry {entry['approves']})"
     if entry["kind"] == orders.RESUME:

@@ -42,6 +42,8 @@ class Limits(Part):
     lowest: Money | None
     """Lowest next price that every guardrail allows; None if they allow none, like the highest."""
     highest: Money | None
+    costs: tuple[float, float] | None = None
+    """Share of the price kept after fees and cost of a unit, of which the minimum margin is made, if both are known."""
 
 
 class RelatedProducts(Part):
@@ -61,6 +63,14 @@ class Terms(Part):
     approval: Approval = "auto"
     approval_required: bool = False
     """Whether a person must approve, in entries of older versions."""
+    waits: Literal["", "editor"] = ""
+    """Why a person must approve even where prices are published at once: an ``editor`` of the server asked for it."""
+    forced: str = ""
+    """Setting of the hard limit that the current price breaks and that forces the change, which waits as well."""
+    guardrails: dict[str, Any] | None = None
+    """Settings of the guardrails but relations that differ from the defaults; entries of older versions have none."""
+    since: Count = 0
+    """Entries of the log that the guardrails include."""
 
 
 class Known(Part):
@@ -180,6 +190,24 @@ class ApprovalEntry(LogEntry, tag="approval", kw_only=True):
     price: Money
 
 
+class PublishingEntry(LogEntry, tag="publishing", kw_only=True):
+    """How advised prices of the shop are published from here on, instead of the way before."""
+
+    mode: Approval
+    instead_of: Approval
+
+
+class LimitsEntry(LogEntry, tag="limits", kw_only=True):
+    """Limits that a person typed, by their settings, in force from here on instead of those before."""
+
+    product: str
+    """Empty for all products of the shop."""
+    limits: dict[str, int | float | None]
+    instead_of: dict[str, int | float | None]
+    confirmed: dict[str, Money]
+    """Limit, money, by each product whose current price breaks it, which the person confirmed."""
+
+
 class StagedEntry(LogEntry, tag="staged", kw_only=True):
     """Decision that an agent prepared; nothing follows from it until a person approves it."""
 
@@ -255,6 +283,8 @@ AnyEntry = (
     | PauseEntry
     | ResumeEntry
     | ApprovalEntry
+    | PublishingEntry
+    | LimitsEntry
     | StagedEntry
     | CostsEntry
     | PriceTestEntry

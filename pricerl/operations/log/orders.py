@@ -24,6 +24,8 @@ PRICE_TEST = "price_test"
 TEST_RESULT = "price_test_result"
 STAGED = "staged"
 COSTS = "costs"
+PUBLISHING = "publishing"
+LIMITS = "limits"
 """Kinds of entries; ``repair`` is the only other one."""
 
 TOLERANCE = 0.20

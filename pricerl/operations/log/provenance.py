@@ -24,8 +24,10 @@ from pricerl.data.history import ProductHistory
 from pricerl.data.naming import list_sources
 from pricerl.env.product import Product
 from pricerl.errors import DataError
+from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.log.orders import ADVICE, PRICE_TEST
+from pricerl.operations.log.typed_limits import own_settings
 from pricerl.runs.checkpoint import Checkpoint, without_query
 from pricerl.runs.older_settings import with_present_names
 from pricerl.writing import hash_file
@@ -52,7 +54,9 @@ def describe_origin(run: Run, today: date) -> Entry:
     return {
         "today": today.isoformat(),
         "terms": {
-            "approval": run.configs["decision"].approval,
+            "approval": run.configs["decision"].approval or "auto",
+            "waits": run.options.waits or "",
+            "since": run.known,
             "currency": run.formatter.currency,
             "price_decimals": run.formatter.price_decimals,
             "relations": list(data.guardrails.relations or ()),
@@ -99,15 +103,27 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
     history = product.history
     next_ = product.today.describe()
     named = [relation for relation in origin["terms"]["relations"] if item.product in relation["products"]]
+    costs = product.today.costs
+    forced = refuse_price(item.current_price, product.hard_limits, "current price")
+    terms = {
+        **origin["terms"],
+        "relations": named,
+        "guardrails": own_settings(product.dynamics.guardrails, item.product),
+        "forced": product.today.hard_rule if forced else "",
+    }
     draft = {
         **stamp(ADVICE, "pricerl", item.reason),
         **origin,
         "product": item.product,
         "history_end": str(history.dates[-1]),
         "current_price": item.current_price,
-        "limits": {**asdict(product.hard_limits), "lowest": next_.lowest, "highest": next_.highest},
+        "limits": {
+            **asdict(product.hard_limits),
+            **{"lowest": next_.lowest, "highest": next_.highest},
+            "costs": [costs.share_kept, costs.unit_cost] if costs.known else None,
+        },
         "known": describe_history(history),
-        "terms": {**origin["terms"], "relations": named},
+        "terms": terms,
         "tried": [round(price, 6) for price in history.tried_prices],
         "grade": item.decision.grade,
         "source": item.decision.source,

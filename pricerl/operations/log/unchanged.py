@@ -111,7 +111,10 @@ def _outlasts(advice: Entry, record: Stored, passed: date) -> bool:
 def _take_over(advice: Entry, record: Stored, origin: Entry, passed: date) -> tuple[Entry, dict[str, Any]]:
     """Return an entry with today's origin and account, which names the advice that was computed, and what changes."""
     own = {name: value for name, value in advice.items() if name not in ("format", "id", "previous", "hash")}
-    own |= {**stamp(ADVICE, "pricerl", advice["reason"]), **origin, "terms": advice["terms"]}
+    now = origin["terms"]
+    terms = {**advice["terms"], "approval": now["approval"], "since": now["since"]}
+    terms["waits"] = now["waits"] and advice["terms"].get("waits", "")
+    own |= {**stamp(ADVICE, "pricerl", advice["reason"]), **origin, "terms": terms}
     own["kept"] = advice.get("kept") or advice["id"]
     if plan := advice.get("account"):
         left = {"days_left": days_left(Account(**plan["account"]), passed)}

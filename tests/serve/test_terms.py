@@ -1,0 +1,174 @@
+"""Who may set a price: publishing and limits of a shop in a browser, by role."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from advice_outputs import lowering_policy
+from command_line import run
+
+pytest.importorskip("fastapi")
+from fastapi.testclient import TestClient
+
+from pricerl.operations.log.decision_log import verify
+from pricerl.serve.guard import Keys
+from pricerl.serve.jobs import Job, Jobs
+from pricerl.serve.server import create_app
+from pricerl.serve.workplace import Workplace
+
+TODAY = "2025-04-01"
+LIMITS = "/api/shops/seller/limits"
+PUBLISHING = "/api/shops/seller/publishing"
+
+
+@pytest.fixture(scope="module")
+def moving(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an auto shop whose newest advice lowers the price from 10.00 to 9.50; its ceiling is 20."""
+    folder = tmp_path_factory.mktemp("moving")
+    shutil.copytree(trained_once, folder / "checkpoints/seller", symlinks=True)
+    shutil.copy(trained_once.parents[1] / "seller.csv", folder)
+    limits = ("--data.guardrails.ceiling", "20", "--data.guardrails.price_ladder", "[9.5,10,10.5,11,12,30,33]")
+    with lowering_policy():
+        done = run(folder, "predict", "--run_name", "seller", "--decision.min_chance", "0", *limits)
+    assert done.code == 0, done.err
+    return folder
+
+
+@pytest.fixture
+def folder(moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(moving, tmp_path / "shops", symlinks=True)
+    monkeypatch.chdir(tmp_path / "shops")
+    return tmp_path / "shops"
+
+
+@pytest.fixture
+def editor(folder: Path) -> TestClient:
+    return client_of(folder, "editor")
+
+
+@pytest.fixture
+def approver(folder: Path) -> TestClient:
+    return client_of(folder, "approver")
+
+
+def client_of(folder: Path, role: str) -> TestClient:
+    """A program with the token of a role."""
+    app = create_app(Workplace(folder, TODAY), Keys({f"token-of-{role}": role}), frozenset(), 1)
+    return TestClient(app, headers={"Authorization": f"Bearer token-of-{role}"})
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    return list(verify(folder / "checkpoints/seller/decisions.jsonl").entries)
+
+
+def charged(client: TestClient) -> tuple[list[float], str]:
+    box = client.get("/api/shops/seller/outbox").json()
+    return [row["price"] for row in box["rows"]], " ".join(box["notes"])
+
+
+def refused(answer: Any, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    return str(answer.json()["detail"])
+
+
+def test_an_editor_tightens_publishing_and_only_an_approver_loosens_it(folder: Path) -> None:
+    editor, approver = client_of(folder, "editor"), client_of(folder, "approver")
+    assert charged(editor)[0] == [9.5]
+    assert editor.post(PUBLISHING, json={"mode": "manual", "reason": "week off"}).json()["instead_of"] == "auto"
+    assert charged(editor) == ([], "seller: no price, the change to 9.5 waits for your approval")
+    assert "only an approver" in refused(editor.post(PUBLISHING, json={"mode": "auto"}), 403)
+    assert "already: manual" in refused(approver.post(PUBLISHING, json={"mode": "manual"}), 400)
+    assert "mode: " in refused(approver.post(PUBLISHING, json={"mode": "loose"}), 422)
+    assert approver.post(PUBLISHING, json={"mode": "auto"}).status_code == 200
+    assert charged(editor)[0] == [9.5]
+    assert [entry["kind"] for entry in entries(folder)[2:]] == ["publishing", "publishing"]
+    assert "publishing: auto → manual" in run(folder, "history").out
+
+
+def test_the_page_names_the_way_of_publishing_and_offers_what_the_role_may_choose(folder: Path) -> None:
+    for role, offered in (("viewer", []), ("editor", ["shadow", "manual"]), ("approver", ["shadow", "manual"])):
+        page = client_of(folder, role).get("/shops/seller").text
+        assert "Advised prices: <b>at once, within the limits</b> (auto)" in page
+        assert re.findall(r'<option value="(\w+)">', page) == offered
+        assert ('name="force"> Set it though' in page) == (role == "approver")
+    client_of(folder, "editor").post(PUBLISHING, json={"mode": "manual"})
+    assert re.findall(r'<option value="(\w+)">', client_of(folder, "editor").get("/shops/seller").text) == ["shadow"]
+
+
+def test_a_typed_limit_changes_that_limit_alone_and_binds_at_once(approver: TestClient, folder: Path) -> None:
+    before = approver.get(LIMITS).json()
+    assert (before["floor"], before["ceiling"], before["price_ladder"][:2]) == (None, 20, [9.5, 10])
+    made = approver.put(LIMITS, json={"limits": {"floor": 9.8}, "reason": "brand", "by": "anna"}).json()
+    assert (made["limits"], made["instead_of"], made["actor"]) == ({"floor": 9.8}, {"floor": None}, "anna")
+    assert approver.get(LIMITS).json() == {**before, "floor": 9.8}
+    rows, notes = charged(approver)
+    assert rows == [] and "the price of 9.5 is below the floor of 9.8" in notes
+    order = {"price": 9.6, "until": "2025-04-05", "reason": "x"}
+    assert "below the floor of 9.8" in refused(approver.post("/api/shops/seller/override", json=order), 400)
+    assert "below the floor of 9.8" in refused(approver.post("/api/shops/seller/approve", json={}), 400)
+    assert approver.put(LIMITS, json={"limits": {"floor": None}}).status_code == 200
+    assert charged(approver)[0] == [9.5]
+    assert not (folder / "guardrails.yaml").exists()
+    assert "floor 9.8 instead of none" in run(folder, "history").out
+
+
+def test_a_narrower_limit_on_changes_holds_an_advice_back_until_the_next(approver: TestClient) -> None:
+    approver.put(LIMITS, json={"limits": {"max_change": 0.02}})
+    assert charged(approver) == (
+        [],
+        "seller: no price, its largest change became narrower after this advice (entry 3); run predict",
+    )
+    order = {"price": 10.5, "until": "2025-04-05", "reason": "x"}
+    assert approver.post("/api/shops/seller/override", json=order).status_code == 200
+    assert charged(approver)[0] == [10.5]
+
+
+WIDER = ({"ceiling": 21}, {"ceiling": None}, {"max_change": 0.06}, {"min_hold_days": 1}, {"max_week_change": 0.2})
+WIDER += ({"price_step": 0.001}, {"floor": 9, "max_change": 0.5})
+
+
+@pytest.mark.parametrize("limits", WIDER)
+def test_an_editor_may_not_widen_a_limit(limits: dict[str, float], editor: TestClient, folder: Path) -> None:
+    assert "an approver's decision" in refused(editor.put(LIMITS, json={"limits": limits}), 403)
+    assert len(entries(folder)) == 2
+
+
+def test_a_limit_that_the_current_price_breaks_needs_an_approver_who_confirms_it(folder: Path) -> None:
+    editor, approver = client_of(folder, "editor"), client_of(folder, "approver")
+    pinned = {"limits": {"floor": 12, "ceiling": 12}, "force": True}
+    words = "seller: your floor of 12.00 is above the current price 10.00"
+    assert words in refused(editor.put(LIMITS, json=pinned), 403)
+    assert words in refused(approver.put(LIMITS, json={**pinned, "force": False}), 400)
+    assert charged(approver)[0] == [9.5]
+    made = approver.put(LIMITS, json=pinned).json()
+    assert made["confirmed"] == {"seller": 12.0}
+    for limits, found in (({"floor": 12}, "in force already"), ({"floor": 13}, "floor 13"), ({"flor": 1}, "none of")):
+        assert found in refused(approver.put(LIMITS, json={"limits": limits}), 400)
+    assert "no price leaves" in refused(approver.put(LIMITS, json={"limits": {"min_margin": 0.9}, "force": True}), 400)
+
+
+def test_what_an_editor_starts_waits_and_first_limits_are_those_of_a_new_shop(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(Jobs, "start", lambda jobs, commands, leads_to: started.extend(commands) or Job(7, (), ""))
+    shutil.copy(folder / "seller.csv", folder / "new.csv")
+    (folder / "guardrails.yaml").write_text("data:\n  guardrails:\n    floor: 33\n", encoding="utf-8")
+    body = {"files": ["new.csv"], "limits": {"floor": 8}}
+    for role, waits in (("editor", True), ("approver", False)):
+        client = client_of(folder, role)
+        started.clear()
+        assert client.post("/api/advise", json=body).status_code == 200
+        assert client.post("/api/shops/seller/week", json={"files": ["seller.csv"]}).status_code == 200
+        assert [words[0] for words in started if "--waits=editor" in words] == ["advise", "predict"] * waits
+        assert "--data.guardrails.floor=8" in started[0]
+        assert not any(word.startswith("--config") or "33" in word for words in started for word in words)
+        assert "is a shop" in refused(client.post("/api/advise", json={**body, "files": ["seller.csv"]}), 400)
+        assert "limits: 'pause'" in refused(client.post("/api/advise", json={**body, "limits": {"pause": 1}}), 400)
+        page = client.get("/files?name=new.csv").text
+        assert 'data-per="1"' in page.partition('data-api="/api/advise"')[2]
+        assert 'data-api="/api/shops/seller/limits"' in client.get("/files?name=seller.csv").text
