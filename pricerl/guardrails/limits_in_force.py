@@ -68,5 +68,5 @@ def least_price(share_kept: float, unit_cost: float, min_margin: float) -> float
 
 def name_limit(setting: str) -> str:
     """Return the setting of a limit in a seller's words, such as largest change."""
-    words = {"support_margin": "the edge of the prices you tried"}
+    words = {"support_margin": "the edge of the prices you tried", "min_hold_days": "shortest hold"}
     return words.get(setting, setting.replace("max_", "largest ").replace("min_", "smallest ").replace("_", " "))

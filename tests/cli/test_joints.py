@@ -83,7 +83,10 @@ def test_approve_takes_the_newest_advice_only(shop: Path) -> None:
 
 
 def test_orders_change_the_price_file_at_once(shop: Path) -> None:
-    ok(shop, "predict", *FLOOR, *QUIET)
+    out = ok(shop, "predict", *FLOOR, *QUIET).out
+    asked = "no price, your floor of 10.30 is above the current price 10.00; approve the change, or change the limit"
+    assert prices(shop) == [] and asked in " ".join(out.split())
+    ok(shop, "approve")
     assert prices(shop) == ["2025-04-01,10.30"]
     ok(shop, "override", "10.40", *UNTIL)
     assert prices(shop) == ["2025-04-01,10.40"]
@@ -158,7 +161,9 @@ def test_an_old_file_gives_advice_but_no_price(shop: Path) -> None:
 
 def test_a_file_that_ended_some_days_ago_gives_the_price_of_today(shop: Path) -> None:
     out = ok(shop, "predict", *FLOOR, "--today", "2025-04-05", *QUIET).out
-    assert "on Sat 5 Apr" in out and prices(shop) == ["2025-04-05,10.30"]
+    assert "on Sat 5 Apr" in out and prices(shop) == []
+    ok(shop, "approve", "--today", "2025-04-05")
+    assert prices(shop) == ["2025-04-05,10.30"]
 
 
 def test_prices_in_another_unit_end_the_account_and_earlier_orders(shop: Path) -> None:
@@ -188,20 +193,12 @@ def test_an_order_in_another_currency_is_not_charged(shop: Path) -> None:
 
 def test_after_a_rollback_every_command_goes_on_from_the_day_and_the_price_that_the_shop_knew_last(shop: Path) -> None:
     ok(shop, "predict", *FLOOR, *QUIET)
+    ok(shop, "approve")
     write_lines(shop / "week.csv", later())
     today = ("--today", "2025-04-08")
-    ok(
-        shop,
-        "fit",
-        "--data.path",
-        "week.csv",
-        "--run_name",
-        "seller",
-        *FAST,
-        *today,
-        "--data.guardrails.ceiling",
-        "10.4",
-    )
+    fit = ("fit", "--data.path", "week.csv", "--run_name", "seller", *FAST, *today)
+    ok(shop, *fit, "--data.guardrails.floor", "null", "--data.guardrails.ceiling", "10.4")
+    ok(shop, "approve", *today)
     newer = prices(shop)
     assert "is not the newest advice on seller" in refused(shop, "approve", "2", *today)
     ok(shop, "rollback", *today)

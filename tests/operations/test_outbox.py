@@ -292,3 +292,76 @@ def test_the_price_of_a_last_row_is_confirmed_for_one_advice_alone(
     shop = Shop.open(RunFolder(tmp_path))
     vars(shop)["newest"] = {"Mug": {"settings": {"data": {"reading": {"current_price": answer, "strict": True}}}}}
     assert shop.settings == {"data": {"reading": {**kept, "strict": True}}}
+
+
+def publish(mode: str, before: str) -> dict[str, Any]:
+    return {"kind": "publishing", "mode": mode, "instead_of": before}
+
+
+def test_the_way_of_publishing_is_that_of_the_shop_whatever_its_newest_advice_began_with() -> None:
+    assert outbox(advice(STEPS), publish("manual", "auto")).notes[0].endswith("waits for your approval")
+    assert outbox(advice(STEPS, **REQUIRED), publish("shadow", "manual"), APPROVAL).rows == ()
+    assert prices(outbox(advice(STEPS, **REQUIRED), publish("auto", "manual"))) == [("mug", "2026-01-02", 10.5)]
+    newer = advice(STEPS, checkpoint="gen-0002/best.ckpt", seen=1, **REQUIRED)
+    assert outbox(advice(STEPS), newer, generation="gen-0001").rows == ()
+
+
+def test_what_an_editor_asked_for_waits_in_an_auto_shop_until_a_person_approves_it() -> None:
+    asked = {"terms": terms(waits="editor")}
+    waiting = outbox(advice(STEPS, **asked))
+    assert waiting.rows == () and "waits for an approval, as an editor asked for this advice" in waiting.notes[0]
+    assert prices(outbox(advice(STEPS, **asked), APPROVAL)) == [("mug", "2026-01-02", 10.5)]
+    assert prices(outbox(advice(STEPS, **asked), advice(STEPS, seen=1))) == [("mug", "2026-01-02", 10.5)]
+    assert outbox(advice([10.0], **asked)).notes == ()
+
+
+def forced(price: float, floor: float = 11.0, now: float = 10.0, **changes: Any) -> dict[str, Any]:
+    """An advice on a product whose current price is below a floor, to which it walks."""
+    limits = {"floor": floor, "ceiling": None, "price_step": 0.01, "lowest": price, "highest": price}
+    return advice([price], current_price=now, limits=limits, terms=terms(forced="floor"), **changes)
+
+
+def test_a_change_that_a_limit_forces_is_asked_about_once_by_the_name_of_the_limit() -> None:
+    first = outbox(forced(10.5))
+    why = "your floor of 11.00 is above the current price 10.00; approve the change, or change the limit"
+    assert (first.rows, first.notes) == ((), (f"mug: no price, {why}",))
+    assert prices(outbox(forced(10.5), APPROVAL)) == [("mug", "2026-01-01", 10.5)]
+    second = forced(11.0, now=10.5, seen=2)
+    assert prices(outbox(forced(10.5), APPROVAL, second)) == [("mug", "2026-01-01", 11.0)]
+    taken_back = {"kind": "resume", "product": "mug", "ends": 2}
+    assert outbox(forced(10.5), APPROVAL, second, taken_back).rows == ()
+    assert "floor of 11.50" in outbox(forced(10.5), APPROVAL, forced(11.0, 11.5, 10.5, seen=2)).notes[0]
+
+
+def typed(limits: dict[str, Any], before: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {"kind": "limits", "product": "", "limits": limits, "instead_of": before, "confirmed": {}, **changes}
+
+
+def test_a_limit_that_a_person_confirmed_is_not_asked_about_again() -> None:
+    confirmed = typed({"floor": 11.0}, {"floor": None}, confirmed={"mug": 11.0})
+    assert prices(outbox(confirmed, forced(10.5, seen=1))) == [("mug", "2026-01-01", 10.5)]
+    assert outbox(typed({"floor": 11.0}, {"floor": None}), forced(10.5, seen=1)).rows == ()
+
+
+def test_a_typed_limit_binds_the_advice_and_the_orders_before_it_at_once() -> None:
+    limits = {"floor": 5.0, "ceiling": None, "price_step": 0.01, "lowest": 9.5, "highest": 10.5, "costs": [0.8, 4.0]}
+    known = advice(STEPS, limits=limits, terms=terms(guardrails={"floor": 5.0, "products": {"mug": {"ceiling": 12}}}))
+    for binding, why in (
+        (typed({"ceiling": 10.2}, {"ceiling": None}, product="mug"), "above the ceiling of 10.2"),
+        (typed({"min_margin": 0.38}, {"min_margin": 0.0}), ""),
+        (typed({"min_hold_days": 5}, {"min_hold_days": 3}), "your shortest hold became narrower after this advice"),
+        (typed({"min_hold_days": 1}, {"min_hold_days": 3}), ""),
+        (typed({"ceiling": 10.2}, {"ceiling": None}, product="bowl"), ""),
+        (typed({"ceiling": 10.2}, {"ceiling": None}), ""),  # the product's own one is above it
+    ):
+        found = outbox(known, binding)
+        assert (why in found.notes[0]) if why else prices(found) == [("mug", "2026-01-02", 10.5)], (binding, found)
+    lower = typed({"floor": 4.0}, {"floor": 5.0})
+    assert outbox(known, order("override", price=4.5)).rows == ()
+    costless = {**known, "limits": {**limits, "costs": None}}
+    assert prices(outbox(costless, order("override", price=4.5), lower)) == [("mug", "2026-01-01", 4.5)]
+    margin = typed({"min_margin": 0.392}, {"min_margin": 0.0})
+    assert "below the floor of 9.80392" in outbox(known, order("override", price=9.6), margin).notes[0]
+    older = advice(STEPS)
+    assert outbox(older, order("override", price=4.5), lower).rows == ()
+    assert "below the floor of 10.6" in outbox(older, typed({"floor": 10.6}, {"floor": 5.0})).notes[0]

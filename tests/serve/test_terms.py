@@ -120,7 +120,7 @@ def test_a_narrower_limit_on_changes_holds_an_advice_back_until_the_next(approve
     approver.put(LIMITS, json={"limits": {"max_change": 0.02}})
     assert charged(approver) == (
         [],
-        "seller: no price, its largest change became narrower after this advice (entry 3); run predict",
+        "seller: no price, your largest change became narrower after this advice (entry 3); run predict",
     )
     order = {"price": 10.5, "until": "2025-04-05", "reason": "x"}
     assert approver.post("/api/shops/seller/override", json=order).status_code == 200

@@ -116,7 +116,7 @@ def refuse_change(price: float, advice: Entry, entries: Iterable[Entry], ordered
         narrower = set(entry["limits"]).intersection(ON_CHANGES) - set(widened(entry["limits"], entry["instead_of"]))
         if narrower and entry["product"] in ("", advice["product"]):
             named = " and ".join(map(name_limit, sorted(narrower)))
-            return f"its {named} became narrower after this advice (entry {entry['id']}); run predict"
+            return f"your {named} became narrower after this advice (entry {entry['id']}); run predict"
     # a current price beyond a limit walks there in steps: the prices on its way are no breach
     walks = now < price < limits.floor or (limits.ceiling is not None and limits.ceiling < price < now)
     return "" if walks else refuse_price(price, limits, "price")

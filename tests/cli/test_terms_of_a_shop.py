@@ -1,0 +1,96 @@
+"""Publishing and limits belong to a shop: every command keeps them, and says what it changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from advice_outputs import lowering_policy
+from command_line import FAST, Result, run, write_lines
+
+from pricerl.operations.log.drafts import draft_limits
+from pricerl.operations.shop import Shop
+from pricerl.runs.folder import RunFolder
+
+QUIET = ("--trainer.enable_progress_bar", "false")
+FREE = ("--decision.min_chance", "0")
+
+
+@pytest.fixture
+def folder(trained: Path) -> Path:
+    return trained.parents[1]
+
+
+def ok(folder: Path, *words: str) -> Result:
+    with lowering_policy():
+        result = run(folder, *words)
+    assert result.code in (0, 4), result.err
+    return result
+
+
+def shop(folder: Path) -> Shop:
+    return Shop.open(RunFolder(folder / "checkpoints/seller"), "2025-04-01")
+
+
+def charged(folder: Path) -> list[float]:
+    return [row.price for row in shop(folder).outbox.rows]
+
+
+def newest(folder: Path) -> dict[str, Any]:
+    return shop(folder).newest["seller"]
+
+
+def test_a_manual_shop_stays_manual_until_a_person_says_otherwise(folder: Path) -> None:
+    ok(folder, "predict", "--decision.approval", "manual", *FREE, *QUIET)
+    assert [entry["kind"] for entry in shop(folder).log.entries] == ["advice", "publishing", "advice"]
+    ok(folder, "predict", *QUIET)
+    fit = ("fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, *FREE)
+    ok(folder, *fit)
+    assert (shop(folder).publishing, charged(folder)) == ("manual", []) and newest(folder)["command"] == "fit"
+    assert newest(folder)["terms"]["approval"] == "manual"
+    assert json.loads((folder / "checkpoints/seller/advice.json").read_text())["approval"] == "manual"
+    looser = ok(folder, "predict", "--config", json.dumps({"decision": {"approval": "auto"}}), *QUIET)
+    assert "publishing: manual → auto" in looser.err and charged(folder) == [9.5]
+    *_, entry, _ = shop(folder).log.entries
+    assert (entry["mode"], entry["instead_of"], entry["reason"]) == ("auto", "manual", "--decision.approval auto")
+    assert "publishing" not in ok(folder, "predict", "--decision.approval", "auto", *QUIET).err
+
+
+def test_every_command_keeps_the_limits_of_the_shop_and_typed_ones_change_them_alone(folder: Path) -> None:
+    own = {"floor": 8.0, "ceiling": 20.0, "price_ladder": [9.5, 9.75, 10.0, 10.5]}
+    ok(folder, "predict", "--config", json.dumps({"data": {"guardrails": own}}), *FREE, *QUIET)
+    (entry,), _ = shop(folder).record(lambda now: [draft_limits(now, {"floor": 9.6}, "anna", "brand")])
+    assert (charged(folder), entry["limits"]) == ([], {"floor": 9.6})
+    ok(folder, "predict", *QUIET)
+    kept = {**own, "floor": 9.6}
+    assert charged(folder) == [9.75] and newest(folder)["terms"]["guardrails"] == kept
+    write_lines(folder / "guardrails.yaml", ["data: {guardrails: {floor: 33}}"])
+    ok(folder, "fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, *FREE)
+    assert newest(folder)["terms"]["guardrails"] == kept
+    ok(folder, "predict", "--data.guardrails.floor", "null", *QUIET)
+    assert newest(folder)["terms"]["guardrails"] == {name: kept[name] for name in ("ceiling", "price_ladder")}
+
+
+def test_an_advice_from_an_editors_files_waits_until_it_is_approved_or_files_are_named(folder: Path) -> None:
+    named = ("predict", "--data.path", "seller.csv", "--run_name", "seller", *FREE, *QUIET)
+    ok(folder, *named, "--waits", "editor")
+    assert charged(folder) == [] and "as an editor asked for this advice" in shop(folder).outbox.notes[0]
+    ok(folder, "predict", *QUIET)
+    ok(folder, "predict", "--horizon", "7", *QUIET)
+    assert charged(folder) == [] and newest(folder)["terms"]["waits"] == "editor"
+    ok(folder, *named)
+    assert charged(folder) == [9.5]
+    ok(folder, *named, "--waits", "editor", "--horizon", "7")
+    ok(folder, "approve")
+    assert charged(folder) == [9.5]
+
+
+def test_limits_of_a_shop_of_an_older_version_are_those_of_its_checkpoint_and_its_log(folder: Path) -> None:
+    ok(folder, "predict", "--data.guardrails.floor", "8", *QUIET)
+    state = shop(folder)
+    (entry,) = [item for item in state.log.entries if item["id"] == 2]
+    for name in ("guardrails", "since"):
+        entry["terms"].pop(name)
+    assert state.guardrails["floor"] == 8 and state.guardrails["max_change"] == 0.05
