@@ -134,7 +134,7 @@ class Shop:
         if last is None:
             return {}
         if "guardrails" in last["terms"]:
-            known = combined_settings(newest_advice(self.log.entries, generation_of(last)))
+            known = combined_settings(self.log.entries, newest_advice(self.log.entries, generation_of(last)))
         else:
             known = {**DEFAULTS, **self._settings_then(last).get("data", {}).get("guardrails", {})}
         return with_typed(known, typed_since(last, self.log.entries))

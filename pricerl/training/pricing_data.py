@@ -120,6 +120,8 @@ class PricingDataModule(ReplayDataModule):
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
         self.found_currency = ""
         """Currency that the file names, if it does."""
+        self.advised: set[str] = set()
+        """Products that the shop has advised on before."""
         self._known_name: str | None = None
         self._unnamed = False
 
@@ -319,8 +321,11 @@ class PricingDataModule(ReplayDataModule):
         self.release()
 
     def check_products(self, trained: Sequence[str], present: Sequence[str] = ()) -> None:
-        """Note costs of products that neither training nor file has; refuse limits, or nothing but costs, of such."""
-        self.guardrails.check_products(trained)
+        """Note costs of products that neither training nor file has; refuse limits, or nothing but costs, of such.
+
+        Limits stay of products that were advised on before.
+        """
+        self.guardrails.check_products({*trained, *present, *self.advised})
         skipped = (problem.product for problem in self.problems)
         print_notes(self.cost.check_products({*trained, *present, *skipped} - {""}, len(present or trained)))
 

@@ -364,4 +364,5 @@ def test_a_typed_limit_binds_the_advice_and_the_orders_before_it_at_once() -> No
     assert "below the floor of 9.80392" in outbox(known, order("override", price=9.6), margin).notes[0]
     older = advice(STEPS)
     assert outbox(older, order("override", price=4.5), lower).rows == ()
-    assert "below the floor of 10.6" in outbox(older, typed({"floor": 10.6}, {"floor": 5.0})).notes[0]
+    narrower = typed({"ceiling": 10.2}, {"ceiling": None})
+    assert "above the ceiling of 10.2" in outbox(older, narrower).notes[0]

@@ -11,7 +11,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits_in_force import HardLimits, least_price, name_limit, refuse_price
 from pricerl.guardrails.price_grid import is_multiple, slack
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.log.orders import LIMITS
+from pricerl.operations.log.orders import ADVICE, LIMITS
 
 TYPED = ("floor", "ceiling", "min_margin", "max_change", "max_week_change", "min_hold_days", "price_step")
 """Limits that a person may type; a configuration has all of them."""
@@ -46,17 +46,20 @@ def own_settings(config: GuardrailConfig, product: str) -> dict[str, Any]:
     return found if own is None else {**found, "products": {product: own}}
 
 
-def combined_settings(advice: Iterable[Entry]) -> dict[str, Any]:
-    """Return the settings of the guardrails of an advice on several products, given its entries."""
-    found = {**DEFAULTS}
+def combined_settings(entries: Iterable[Entry], advice: Sequence[Entry]) -> dict[str, Any]:
+    """Return the settings of the guardrails of the newest ``advice``, given all entries of the log.
+
+    A product that its file does not hold keeps the limits of its own that it had.
+    """
+    latest = {entry["product"]: entry for entry in entries if entry["kind"] == ADVICE}
     products: dict[str, Any] = {}
+    for entry in latest.values():
+        products |= (entry["terms"].get("guardrails") or {}).get("products") or {}
     relations: list[Any] = []
     for entry in advice:
-        terms = entry["terms"]
-        found |= terms["guardrails"]
-        products |= terms["guardrails"].get("products") or {}
-        relations += [item for item in terms["relations"] if item not in relations]
-    return {**found, "products": products or None, "relations": relations or None}
+        relations += [item for item in entry["terms"]["relations"] if item not in relations]
+    shared = {**DEFAULTS, **(advice[-1]["terms"]["guardrails"] or {})}
+    return {**shared, "products": products or None, "relations": relations or None}
 
 
 def with_typed(settings: Mapping[str, Any], typed: Iterable[Entry]) -> dict[str, Any]:
