@@ -20,7 +20,13 @@ def advice(product: str, price: float, seen: int = 0, **own: Any) -> dict[str, A
     terms["guardrails"] = {"ceiling": 50, **({"products": {product: own}} if own else {})}
     limits = {"floor": 0.01, "ceiling": 50, "price_step": 0.01, "lowest": price, "highest": price, "costs": [0.85, 4.0]}
     entry = {"kind": "advice", "product": product, "current_price": price, "history_end": "2025-12-31", "seen": seen}
-    return {**entry, "days": [{"date": "2026-01-01", "price": price}], "checkpoint": None, "limits": limits, "terms": terms}
+    return {
+        **entry,
+        "days": [{"date": "2026-01-01", "price": price}],
+        "checkpoint": None,
+        "limits": limits,
+        "terms": terms,
+    }
 
 
 def shop(*entries: dict[str, Any]) -> Shop:
