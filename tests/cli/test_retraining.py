@@ -10,7 +10,9 @@ import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
 
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
+from pricerl.operations.log.drafts import draft_limits, draft_publishing
 from pricerl.operations.model_gate import GATE_FILE
+from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, RunFolder
@@ -46,11 +48,15 @@ def test_the_loser_is_kept_aside_and_the_winner_is_used(shop: Path) -> None:
     halved = [line.split(",") for line in seller_lines(150)]
     for row in halved[95:]:
         row[2], row[3] = f"{float(row[1]) * (float(row[2]) / float(row[1]) // 2):.2f}", ""
+    state = Shop.open(folder)
+    state.record([draft_publishing(state, "manual", "anna", ""), draft_limits(state, {"floor": 1.25}, "anna", "")])
     result = retrain(shop, [",".join(row) for row in halved])
     assert result.code in (0, 4) and "gen-0003 is promoted" in result.out, result.out + result.err
     assert folder.current is not None and folder.current.name == "gen-0003"
     assert (folder.path / "best.ckpt").resolve().is_relative_to((folder.path / "gen-0003").resolve())
     assert "gen-0003 instead of gen-0001" in run(shop, "history").out
+    (advice,) = Shop.open(folder).newest.values()
+    assert (advice["terms"]["approval"], advice["terms"]["guardrails"]) == ("manual", {"floor": 1.25})
 
 
 def fit_first_days(folder: Path, *words: str) -> Path:

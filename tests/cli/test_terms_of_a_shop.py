@@ -10,7 +10,8 @@ import pytest
 from advice_outputs import lowering_policy
 from command_line import FAST, Result, run, write_lines
 
-from pricerl.operations.log.drafts import draft_limits
+from pricerl.cli import advise
+from pricerl.operations.log.drafts import draft_limits, draft_publishing
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 
@@ -71,6 +72,31 @@ def test_every_command_keeps_the_limits_of_the_shop_and_typed_ones_change_them_a
     assert newest(folder)["terms"]["guardrails"] == kept
     ok(folder, "predict", "--data.guardrails.floor", "null", *QUIET)
     assert newest(folder)["terms"]["guardrails"] == {name: kept[name] for name in ("ceiling", "price_ladder")}
+
+
+def test_limits_typed_and_publishing_tightened_during_an_advice_hold(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = advise.make_advice
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        made = make(*args, **options)
+        drafts = [
+            draft_limits(shop(folder), {"floor": 9.8}, "anna", ""),
+            draft_publishing(shop(folder), "manual", "anna", ""),
+        ]
+        shop(folder).record(drafts)
+        return made
+
+    monkeypatch.setattr(advise, "make_advice", interrupted)
+    ok(folder, "predict", *FREE, *QUIET)
+    monkeypatch.undo()
+    assert [entry["kind"] for entry in shop(folder).log.entries[1:]] == ["limits", "publishing", "advice"]
+    assert (shop(folder).publishing, shop(folder).guardrails["floor"], charged(folder)) == ("manual", 9.8, [])
+    ok(folder, "predict", *QUIET)
+    assert newest(folder)["days"][0]["price"] == 9.8 and charged(folder) == []
+    ok(folder, "approve")
+    assert charged(folder) == [9.8]
 
 
 def test_an_advice_from_an_editors_files_waits_until_it_is_approved_or_files_are_named(folder: Path) -> None:

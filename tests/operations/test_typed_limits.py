@@ -59,7 +59,7 @@ def test_a_limit_for_all_names_each_product_whose_price_breaks_it_but_those_with
     with pytest.raises(NotAllowedError, match="only an approver may set a limit that the current price breaks"):
         draft(shop(MUG, CAP), {"ceiling": 25}, force=True, may_widen=False)
     assert draft(shop(MUG, CAP), {"ceiling": 25}, force=True)["confirmed"] == {"cap": 25}
-    with pytest.raises(UsageError, match="mug: the price of your smallest margin, 10.26, is above the current price"):
+    with pytest.raises(UsageError, match=r"mug: the price of your smallest margin, 10\.26, is above the current price"):
         draft(shop(MUG, CAP), {"min_margin": 0.46})
     assert draft(shop(MUG, CAP), {"floor": 9.5}, may_widen=False)["confirmed"] == {}  # not the cap's, nor the mug's
 
