@@ -28,7 +28,7 @@ from pricerl.cli.usage import RUN_OPTIONS, explain_usage, help_topics, named_fil
 from pricerl.decide.decision import DecisionConfig
 from pricerl.errors import UsageError
 from pricerl.operations.engine import connect
-from pricerl.operations.log.decision_log import LOG_FILE, read_log
+from pricerl.operations.log.decision_log import LOG_FILE, Log, read_log
 from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages
 from pricerl.runs.checkpoint import Checkpoint, lasting_settings, without_query
@@ -166,7 +166,8 @@ class PricingCLI(LightningCLI):
         self.config = self._parse(words)
         if self.command == "fit":
             folder = RunFolder(self._run_folder(self.config))
-            self.shop = Shop(folder, read_log(folder.path / LOG_FILE), "")
+            log = folder.path / LOG_FILE
+            self.shop = Shop(folder, read_log(log) if log.exists() else Log((), b""), "")
             if lasting := self.shop.lasting:
                 self.config = self._parse(["--config", json.dumps(lasting), *words])
         if self.config.pop("print_config"):

@@ -23,6 +23,8 @@ from command_line import FAST, run
 
 from pricerl.operations import catalogue, engine
 from pricerl.operations.catalogue import Chunk
+from pricerl.operations.shop import Shop
+from pricerl.runs.folder import RunFolder
 from pricerl.simulation.seller import SellerConfig, simulate
 
 FILES = ("advice.csv", "advice.json", "prices.csv")
@@ -130,14 +132,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
         assert run(folder / "before", "fit", *FAST, *CATALOGUE, "--decision.min_chance", "0").code == 0
         shutil.copytree(folder / "before", folder / "after", symlinks=True)
         assert predict(folder / "after").code == 0
-        assert len(read(folder / "after")["prices.csv"].splitlines()) > products / 3
+        assert len(Shop.open(RunFolder(folder / "after/checkpoints/shop")).outbox.notes) > products / 3
         return folder
 
     return make
 
 
 def predict(folder: Path, *words: str) -> Any:
-    """Advise with a floor at the median of the current prices, so that many products change theirs."""
+    """Advise with a floor at the median of the current prices, so that many changes wait for an approval."""
     prices = pd.read_csv(folder / "sales.csv").groupby("Product")["Product Price"].last()
     limits = ("--data.guardrails.floor", f"{prices.median():.2f}")
     with stopped_clock():
