@@ -116,6 +116,7 @@ def main(args: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if args is None else args)
     if args is None:
         gc.set_threshold(20_000)  # looking for cycles after 700 new objects took 5 % of a command's time
+        os.environ.setdefault("PYTHONSAFEPATH", "1")  # processes import nothing from a folder that may be a stranger's
     # Regressions are small: on several threads numpy's algebra only keeps cores busy. torch has ``--threads``.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with ended_by_signals(), logged_command(words):

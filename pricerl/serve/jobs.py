@@ -18,7 +18,9 @@ from pricerl.terminal import clean
 ANSWERED = (EXIT_OK, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_WARNING, EXIT_ALARM)
 """Exit codes of commands that did what they were asked for."""
 
-PROGRAM = "from pricerl.cli.main import main; raise SystemExit(main())"
+PROGRAM = (
+    "import sys; sys.path = [*filter(None, sys.path)]; from pricerl.cli.main import main; raise SystemExit(main())"
+)
 PAUSE = 0.2
 """Seconds between two looks at the output of a command."""
 

@@ -155,8 +155,9 @@ class RankLauncher:
         os.environ["WORLD_SIZE"] = str(self.num_processes * self.num_nodes)
         spec = sys.modules["__main__"].__spec__
         program = [str(Path(sys.argv[0]).resolve())] if spec is None else ["-m", spec.name]
+        path = os.pathsep.join(filter(None, sys.path))  # PYTHONSAFEPATH leaves out the program's own folder
         for rank in range(1, self.num_processes):
-            variables = {**os.environ, "LOCAL_RANK": str(rank)}
+            variables = {**os.environ, "LOCAL_RANK": str(rank), "PYTHONPATH": path}
             self.children.append(subprocess.Popen([sys.executable, *program, *sys.argv[1:]], env=variables))
 
 
