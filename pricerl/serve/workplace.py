@@ -43,6 +43,12 @@ from pricerl.writing import explained, replacing, write_text
 COLUMNS = "columns.yaml"
 """Columns of ours by their names in the files, as the seller corrected them."""
 
+UPLOADS = ".uploads"
+"""Names of the files that came by upload, one a line: no upload replaces another file."""
+
+OWN = {COSTS_FILE, PRICES}
+"""Names of data files that are never a seller's export; others of pricerl's have other endings."""
+
 KINDS = {"csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "jsonl", "ndjson", "gz", "zip"}
 """Endings of the names of a seller's files; their bytes decide how they are read."""
 
@@ -134,14 +140,24 @@ class Workplace:
         return list(dict.fromkeys(names))
 
     def store(self, upload: UploadFile) -> str:
-        """Store an uploaded file, which replaces one of its name; a name of another form is a ``UsageError``."""
+        """Store an uploaded file, which replaces an earlier upload of its name.
+
+        A name of another form, and that of any other file whatever its case, is a ``UsageError``.
+        """
         name = (upload.filename or "").replace("\\", "/").rpartition("/")[2]
         if not is_data(name):
             raise UsageError(f"{clean(name, 100)!r} is not the name of a file that is read; it ends in .csv or .xlsx")
         path = self.folder / name
+        known = self.folder / UPLOADS
+        listed = known.read_text(encoding="utf-8").splitlines() if known.is_file() else []
+        uploads = {item for item in listed if (self.folder / item).is_file()}
+        same = {item.name for item in self.folder.iterdir() if item.name.casefold() == name.casefold()}
+        if (same or path.exists()) and not (same == {name} and name in uploads):
+            raise UsageError(f"{name} is in the folder, and no upload brought it there; give your file another name")
         with explained(path), replacing(path) as part, part.open("wb") as file:
             shutil.copyfileobj(upload.file, file)
             os.fsync(file.fileno())
+        write_text(known, "".join(f"{item}\n" for item in sorted({*uploads, name})))
         return name
 
     def shops(self) -> list[str]:
@@ -291,4 +307,4 @@ def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[tuple[
 def is_data(name: str) -> bool:
     """Return whether a name is one of a seller's file, without a path, and not one that pricerl reads itself."""
     ending = name.rpartition(".")[2].lower()
-    return bool(NAME.fullmatch(name)) and ending in KINDS and name != COSTS_FILE
+    return bool(NAME.fullmatch(name)) and ending in KINDS and name.casefold() not in OWN
