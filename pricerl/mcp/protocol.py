@@ -51,7 +51,6 @@ def create_server(workplace: Workplace) -> MCPServer[Any]:
     from mcp.server import MCPServer
     from mcp.types import ToolAnnotations
 
-    from pricerl.advice.report.render import render_page
     from pricerl.mcp.tools import AgentTools
 
     server = MCPServer("pricerl", instructions=INSTRUCTIONS, version=__version__, log_level="CRITICAL")
@@ -59,12 +58,6 @@ def create_server(workplace: Workplace) -> MCPServer[Any]:
         if not name.startswith("_"):
             about = ToolAnnotations(read_only_hint=not name.startswith("stage_"), destructive_hint=False)
             server.add_tool(_explained(tool), description=tool.__doc__, annotations=about, structured_output=False)
-
-    @server.resource("pricerl://{shop}/{number}", mime_type="text/html")
-    def page(shop: str, number: int) -> str:
-        """Page of a product, counted from 1."""
-        document = workplace.advice_of(workplace.open_shop(shop))
-        return render_page(document, workplace.product_of(document, number))
 
     return server
 

@@ -52,6 +52,8 @@ HEADERS = {
 
 ROLES = ("viewer", "editor", "approver")
 """Roles: a viewer reads, an editor also prepares advice, an approver also decides on prices."""
+AGENT = "agent"
+"""Role that reaches the tools under ``/mcp`` and nothing else."""
 
 DECISIONS = ("approve", "override", "pause", "resume", "price-test")
 """Last parts of the paths that only an approver may write to."""
@@ -63,21 +65,23 @@ class Keys:
 
     roles: Mapping[str, str]
     """Role by token: that in the address, or those of the file of ``--token_file``."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Author in the log by token; none for the token of an address, whose decisions name their author."""
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
-    def role_of(self, token: str) -> str:
-        """Return the role of a token; empty if it is unknown."""
-        return next((role for known, role in self.roles.items() if is_same(token, known)), "")
+    def find(self, text: str) -> str:
+        """Return the token that a text is; empty if it is none."""
+        return next((token for token in self.roles if is_same(text, token)), "")
 
-    def keyed(self, role: str, use: str) -> str:
-        """Return the cookie of a role's sessions (``use`` session), or the proof that a page sent a request (csrf)."""
-        return hmac.new(self.secret.encode(), f"{use} {role}".encode(), hashlib.sha256).hexdigest()
+    def keyed(self, token: str, use: str) -> str:
+        """Return the cookie of a token's sessions (``use`` session), or the proof that a page sent a request (csrf)."""
+        return hmac.new(self.secret.encode(), f"{use} {token}".encode(), hashlib.sha256).hexdigest()
 
-    def let_in(self, token: str, answer: Response, cookie: str) -> bool:
-        """Add the cookie of a token's role, which neither scripts nor other sites can use; False if it is unknown."""
-        if role := self.role_of(token):
-            answer.set_cookie(cookie, self.keyed(role, "session"), httponly=True, samesite="strict", path="/")
-        return bool(role)
+    def let_in(self, text: str, answer: Response, cookie: str) -> bool:
+        """Add the cookie of a token, which neither scripts nor other sites can use; False if it is unknown."""
+        if token := self.find(text):
+            answer.set_cookie(cookie, self.keyed(token, "session"), httponly=True, samesite="strict", path="/")
+        return bool(token)
 
 
 class Connection(H11Protocol):
@@ -156,7 +160,7 @@ class Guard:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
         if given is None or scope["path"] != "/":
             return None
-        answer = RedirectResponse("/", 303)
+        answer = Response(headers={"refresh": "0; url=/"})  # no redirect: it would keep the site that led here
         known = self.keys.let_in(given[-1], answer, self.cookie)
         return answer if known else refusal(scope, 403, "this token is not the one that pricerl serve printed")
 
@@ -175,20 +179,24 @@ class Guard:
         if (entered := self._enter(scope)) is not None or scope["path"] in OPEN:
             return entered
         cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie, "")
-        role = next((role for role in ROLES if is_same(cookie, self.keys.keyed(role, "session"))), "")
-        if bearer and not (role := self.keys.role_of(bearer)):
+        token = next((token for token in self.keys.roles if is_same(cookie, self.keys.keyed(token, "session"))), "")
+        if bearer and not (token := self.keys.find(bearer)):
             return refusal(scope, 401, "the bearer token is wrong")
-        if not role and scope["path"].startswith(("/api/", "/mcp/")):
+        if not token and scope["path"].startswith(("/api/", "/mcp/")):
             return refusal(scope, 401, "no session: open the printed address, or send the token as bearer")
-        if not role:
+        if not token:
             return RedirectResponse("/login", 303)
-        scope.setdefault("state", {}).update(role=role, csrf=self.keys.keyed(role, "csrf"))
+        role = self.keys.roles[token]
+        name = self.keys.names.get(token, "")
+        scope.setdefault("state", {}).update(role=role, name=name, csrf=self.keys.keyed(token, "csrf"))
+        if role == AGENT and not f"{scope['path']}/".startswith("/mcp/"):
+            return refusal(scope, 403, "your token is that of an agent; it reaches the tools under /mcp/ alone")
         if scope["method"] in SAFE:
             return None
         if not bearer and not is_same(headers.get("x-csrf-token", ""), scope["state"]["csrf"]):
             return refusal(scope, 403, "the header x-csrf-token is not that of this session; load the page again")
         needed = "approver" if scope["path"].rpartition("/")[2] in DECISIONS else "editor"
-        if not is_at_least(role, needed):
+        if role != AGENT and not is_at_least(role, needed):
             return refusal(scope, 403, f"your token is that of a {role}; only an {needed} may do this")
         return None
 

@@ -45,9 +45,9 @@ FRAMED = POLICY.format(style=" '{hash}'")
 def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
     """Fill a template of this folder."""
     environment, style = page_environment("pricerl.serve")
-    csrf, role = (getattr(request.state, name, "") for name in ("csrf", "role"))
+    csrf, role, name = (getattr(request.state, key, "") for key in ("csrf", "role", "name"))
     job = request.app.state.jobs.running
-    known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "quote": quote}
+    known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "named": name, "quote": quote}
     known["modes"] = LOOSENESS
     known |= {"edits": is_at_least(role, "editor"), "decides": is_at_least(role, "approver"), "job": job and job.id}
     head = Markup(environment.get_template("links.html").render(known))

@@ -201,9 +201,11 @@ def take_week(place: Place, shop: Opened, jobs: Commands, role: Role, files: Fil
 
 
 @router.post("/shops/{name}/price-test")
-def test_price(place: Place, shop: Opened, jobs: Commands, body: PriceTest) -> dict[str, int]:
+def test_price(request: Request, place: Place, shop: Opened, jobs: Commands, body: PriceTest) -> dict[str, int]:
     """Start a step of ``pricerl price-test``."""
-    options = option_words({"run_name": shop.folder.path.name, "product": body.product, "today": place.today})
+    given = {"run_name": shop.folder.path.name, "product": body.product, "today": place.today}
+    by = request.state.name if body.step == "start" else None
+    options = option_words({**given, "by": by or None})
     return {"job": jobs.start([["price-test", body.step, *options]], "").id}
 
 
@@ -256,28 +258,33 @@ def show_history(shop: Opened) -> list[Entry]:
     return list(shop.log.entries)
 
 
-def _record(shop: Shop, draft: Callable[..., Entry], body: Draft) -> Entry:
-    """Append a draft to the log of a shop, under its lock, and return the entry."""
-    (*_, entry), _ = shop.record(lambda now: [draft(now, **body.model_dump())])
+def _record(request: Request, shop: Shop, draft: Callable[..., Entry], body: Resumption) -> Entry:
+    """Append a draft to the log of a shop, under its lock, and return the entry; its author is the token's name."""
+    given = body.model_dump()
+    if name := request.state.name:
+        if body.by is not None:
+            raise UsageError(f"by is the name of your token, {name}; leave it out")
+        given["by"] = name
+    (*_, entry), _ = shop.record(lambda now: [draft(now, **given)])
     return entry
 
 
 @router.post("/shops/{name}/approve")
-def approve(shop: Opened, body: Approval) -> Entry:
+def approve(request: Request, shop: Opened, body: Approval) -> Entry:
     """Approve the change that the newest advice recommends, or a decision that an agent prepared."""
-    return _record(shop, draft_approval, body)
+    return _record(request, shop, draft_approval, body)
 
 
 @router.post("/shops/{name}/override")
-def override(shop: Opened, body: Override) -> Entry:
+def override(request: Request, shop: Opened, body: Override) -> Entry:
     """Charge a price until a day, within the hard limits."""
-    return _record(shop, drafts.draft_override, body)
+    return _record(request, shop, drafts.draft_override, body)
 
 
 @router.post("/shops/{name}/pause")
-def pause(shop: Opened, body: Pause) -> Entry:
+def pause(request: Request, shop: Opened, body: Pause) -> Entry:
     """Keep the price until a day."""
-    return _record(shop, drafts.draft_pause, body)
+    return _record(request, shop, drafts.draft_pause, body)
 
 
 @router.post("/shops/{name}/publishing")
@@ -299,6 +306,6 @@ def set_limits(shop: Opened, role: Role, body: Limits) -> Entry:
 
 
 @router.post("/shops/{name}/resume")
-def resume(shop: Opened, body: Resumption) -> Entry:
+def resume(request: Request, shop: Opened, body: Resumption) -> Entry:
     """End an override, a pause or a price test before its last day, else take back the approval."""
-    return _record(shop, drafts.draft_resumption, body)
+    return _record(request, shop, drafts.draft_resumption, body)

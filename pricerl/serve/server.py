@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
+import tempfile
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from pricerl import __version__
 from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, PricerlError, UsageError, import_extra
 from pricerl.terminal import clean, print_notes, write_lines
+from pricerl.writing import explained
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
@@ -29,24 +32,25 @@ FEWEST_CHARACTERS = 16
 """Fewest characters of a token that a file names."""
 
 
-def serve(words: Sequence[str], extend: Callable[[FastAPI, Workplace], None] = lambda *_: None) -> int:
+def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] | None = None) -> int:
     """Show the shops of a folder in the browser: drop a file, advise, decide, and take the prices."""
     parser = Parser(prog="pricerl serve", description=serve.__doc__)
     parser.add_argument("folder", nargs="?", default=".", help="folder with the seller's files; this one if absent")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than this computer's own")
     parser.add_argument("--port", type=int, default=8321, help="port; 0 takes a free one")
-    parser.add_argument("--token_file", help="file of lines ROLE TOKEN (viewer, editor, approver)")
+    parser.add_argument("--token_file", help="file of lines ROLE NAME TOKEN (viewer, editor, approver, agent)")
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
     parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
     options = parser.parse_intermixed_args(words)
     uvicorn = import_extra("uvicorn", EXTRA)
     import_extra("fastapi", EXTRA)
     import_extra("python_multipart", EXTRA)
-    from pricerl.serve.guard import Connection, Keys
+    from pricerl.serve.guard import AGENT, Connection
     from pricerl.serve.workplace import Workplace
 
+    token_file = options.token_file and Path(options.token_file).absolute()
     workplace = Workplace.enter(options.folder, options.today)
-    roles = _roles(options.host, options.token_file)
+    keys = _keys(options.host, token_file, workplace.folder, AGENT if add_tools else "approver")
     given = {"http": Connection, "ws": "none", "log_level": "critical", "timeout_graceful_shutdown": 2}
     server = uvicorn.Config("", host=options.host, port=options.port, **given)
     try:
@@ -58,40 +62,68 @@ def serve(words: Sequence[str], extend: Callable[[FastAPI, Workplace], None] = l
     port = listening.getsockname()[1]
     own = options.host in LOOPBACK
     hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]") if own)
-    server.app = create_app(workplace, Keys(roles), hosts, port)
-    extend(server.app, workplace)
+    server.app = create_app(workplace, keys, hosts, port)
     address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}/"
-    secret = address if options.token_file else f"{address}?token={next(iter(roles))}"
-    write_lines([f"{workplace.folder} is served at {secret}", "Ctrl-C ends it"], problems=True)
+    (minted, *_) = ("",) if token_file else keys.roles
+    if add_tools:
+        add_tools(server.app, workplace)
+        told = f"the tools of {workplace.folder} are at {address}mcp/{f', with the token {minted}' if minted else ''}"
+    else:
+        told = f"{workplace.folder} is served at {address}{f'?token={minted}' if minted else ''}"
+    write_lines([told, "Ctrl-C ends it"], problems=True)
     if not own:
         who = f"everyone who reaches {address} and knows a token can read these shops and do what its role may"
         print_notes([f"{who}; the connection is not encrypted: put a proxy with TLS in front of it."])
-    elif not options.no_browser:
-        threading.Timer(0.5, webbrowser.open, [secret]).start()
-    uvicorn.Server(server).run([listening])
+    opens = own and not options.no_browser and not add_tools
+    with _opened(workplace.folder, f"{address}?token={minted}" if minted else address) if opens else nullcontext():
+        uvicorn.Server(server).run([listening])
     return EXIT_OK
 
 
-def _roles(host: str, file: str | None) -> dict[str, str]:
-    """Return the roles of a file's tokens, or an approver's random one on this computer's own addresses."""
-    from pricerl.serve.guard import ROLES
+@contextmanager
+def _opened(folder: Path, address: str) -> Iterator[None]:
+    """Open an address in the browser, through a page for this user alone: everyone can list a browser's arguments."""
+    with explained(folder, "add --no-browser"):
+        handle, name = tempfile.mkstemp(".html", ".serve-", folder)
+        os.close(handle)
+        page = Path(name)
+        page.write_text(f'<meta http-equiv="refresh" content="0; url={address}">', encoding="utf-8")
+    try:
+        threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
+        yield
+    finally:
+        page.unlink(missing_ok=True)
+
+
+def _keys(host: str, file: Path | None, folder: Path, role: str) -> Keys:
+    """Return the tokens of a file, or a random one of a role on this computer's own addresses."""
+    from pricerl.serve.guard import AGENT, ROLES, Keys
 
     if file is None:
         if host not in LOOPBACK:
             raise UsageError(f"--host {host} is open to other computers: name tokens with --token_file FILE")
-        return {secrets.token_urlsafe(32): "approver"}
+        return Keys({secrets.token_urlsafe(32): role})
+    if any(folder.resolve() in place.parents for place in (file.resolve(), file.parent.resolve() / file.name)):
+        raise UsageError(f"--token_file {file} lies in the folder that is served; move it out of {folder}")
     try:
-        lines = [line.split() for line in Path(file).read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        mode = file.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--token_file {file} cannot be read") from error
-    found = {words[-1]: "approver" if len(words) == 1 else words[0] for words in lines}
-    for number, (role, token) in enumerate(((role, token) for token, role in found.items()), 1):
-        if role not in ROLES or len(token) < FEWEST_CHARACTERS:
-            form = f"ROLE TOKEN, of {', '.join(ROLES)} and at least {FEWEST_CHARACTERS} characters"
+    if mode & 0o077 and os.name != "nt":
+        raise UsageError(f"--token_file {file} is open to other users of this computer; run: chmod 600 {file}")
+    known = (*ROLES, AGENT)
+    roles: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for number, (*about, token) in enumerate(lines, 1):
+        roles[token], *name = about or ("approver",)
+        names[token] = " ".join(name) or roles[token]
+        if roles[token] not in known or len(token) < FEWEST_CHARACTERS:
+            form = f"ROLE NAME TOKEN, of {', '.join(known)} and at least {FEWEST_CHARACTERS} characters"
             raise UsageError(f"--token_file {file}, token {number}: must be {form}")
-    if not found:
+    if not roles:
         raise UsageError(f"--token_file {file} is empty")
-    return found
+    return Keys(roles, names)
 
 
 def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: int) -> FastAPI:

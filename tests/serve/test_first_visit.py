@@ -30,7 +30,8 @@ def visited(folder: Path, today: str) -> Iterator[Any]:
     with served(folder, today) as opened:
         address, _, token = opened.partition("/?token=")
         with httpx.Client(base_url=address, follow_redirects=True, timeout=60) as client:
-            page = client.get("/", params={"token": token})
+            client.get("/", params={"token": token})
+            page = client.get("/")
             assert page.status_code == 200
             client.headers["Origin"] = address
             client.headers["X-CSRF-Token"] = re.findall(r'name="csrf" content="(\w+)"', page.text)[0]

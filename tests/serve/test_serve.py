@@ -60,7 +60,7 @@ def stranger(folder: Path, keys: Keys) -> TestClient:
 def browser(stranger: TestClient, keys: Keys) -> TestClient:
     """A browser that opened the printed address and sends what the script of the page sends."""
     answer = stranger.get(f"/?token={TOKEN}")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, answer.headers["refresh"]) == (200, "0; url=/")
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie and "SameSite=strict" in cookie and TOKEN not in cookie
     page = stranger.get("/").text
@@ -104,7 +104,8 @@ def test_a_role_may_what_it_is_for_and_no_more(stranger: TestClient, folder: Pat
         refused = stranger.post(WRITE, json=ORDER, headers=bearer)
         assert refused.status_code == may_decide and "only an approver may do this" in refused.json()["detail"]
     assert len(entries(folder)) == 1
-    page = stranger.get(f"/?token={TOKEN}-of-vi", follow_redirects=True).text
+    stranger.get(f"/?token={TOKEN}-of-vi")
+    page = stranger.get("/").text
     (csrf,) = re.findall(r'name="csrf" content="(\w+)"', page)
     viewed = stranger.put("/api/costs", json=rows, headers={"X-CSRF-Token": csrf})
     assert viewed.status_code == 403 and "that of a viewer; only an editor" in viewed.json()["detail"]
@@ -190,7 +191,18 @@ def test_an_upload_lands_in_the_folder_whatever_its_name_says(name: str, browser
 
 
 @pytest.mark.parametrize(
-    "name", ["guardrails.yaml", "columns.yaml", ".hidden.csv", "x.py", "costs.csv", "-x.csv", "a\nb.csv"]
+    "name",
+    [
+        "guardrails.yaml",
+        "columns.yaml",
+        ".hidden.csv",
+        "x.py",
+        "costs.csv",
+        "COSTS.CSV",
+        "prices.csv",
+        "-x.csv",
+        "a\nb.csv",
+    ],
 )
 def test_an_upload_of_another_kind_is_refused(name: str, browser: TestClient, folder: Path) -> None:
     before = {path.name for path in folder.iterdir()}
@@ -358,9 +370,6 @@ def test_openapi_names_every_path_of_the_interface(browser: TestClient) -> None:
 def test_the_server_refuses_what_would_open_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="open to other computers: name tokens with --token_file"):
         serve([str(tmp_path), "--host", "0.0.0.0", "--no-browser"])
-    (tmp_path / "token").write_text("short\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"token 1: must be ROLE TOKEN, .* at least 16 characters"):
-        serve([str(tmp_path), "--host", "0.0.0.0", "--token_file", str(tmp_path / "token")])
     with pytest.raises(UsageError, match="is not a folder"):
         serve([str(tmp_path / "none"), "--no-browser"])
     with pytest.raises(UsageError, match="--today: must be a day"):

@@ -1,0 +1,224 @@
+"""Tokens and their files, the name that the log takes, uploads, and processes in a folder of a stranger."""
+
+from __future__ import annotations
+
+import re
+import socket
+import stat
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pytest
+
+pytest.importorskip("fastapi")
+import uvicorn
+from fastapi.testclient import TestClient
+
+from pricerl.cli.main import main
+from pricerl.errors import UsageError
+from pricerl.operations.log.decision_log import verify
+from pricerl.serve.guard import Keys
+from pricerl.serve.jobs import Job, Jobs
+from pricerl.serve.server import _keys, create_app, serve
+from pricerl.serve.workplace import Workplace
+
+TODAY = "2025-04-01"
+TOKEN = "the-token-of-this-test"
+
+
+def run_server(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[socket.socket], None], *words: str) -> None:
+    """Let a server listen while a function looks at its socket, and end."""
+
+    def look(_: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        with sockets[0] as listening:
+            meanwhile(listening)
+
+    monkeypatch.chdir(Path.cwd())  # which the command changes
+    monkeypatch.setattr(uvicorn.Server, "run", look)
+    assert serve([*words, "--port", "0", "--today", TODAY]) == 0
+
+
+def write_tokens(path: Path, *lines: str) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def test_a_line_of_a_token_file_has_role_name_and_token(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    path = write_tokens(tmp_path / "tokens", f"editor ed  the second {TOKEN}1", f"viewer {TOKEN}2", "", f"{TOKEN}3")
+    keys = _keys("0.0.0.0", path, folder, "approver")
+    assert keys.roles == {f"{TOKEN}1": "editor", f"{TOKEN}2": "viewer", f"{TOKEN}3": "approver"}
+    assert [*keys.names.values()] == ["ed the second", "viewer", "approver"]
+    for line in ("short", f"owner anna {TOKEN}"):
+        write_tokens(path, line)
+        with pytest.raises(UsageError, match=r"token 1: must be ROLE NAME TOKEN, .* agent and at least 16 characters"):
+            _keys("127.0.0.1", path, folder, "approver")
+
+
+@pytest.mark.parametrize("place", ["shop/tokens.txt", "shop/below/tokens", "link to it", "link in it"])
+def test_a_token_file_in_the_served_folder_is_refused(place: str, tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    (folder / "below").mkdir(parents=True)
+    inside = write_tokens(folder / "tokens.txt", f"approver {TOKEN}")
+    outside = write_tokens(tmp_path / "tokens.txt", f"approver {TOKEN}")
+    (folder / "link.txt").symlink_to(outside)
+    (tmp_path / "link.txt").symlink_to(inside)
+    (folder / "below/tokens").symlink_to(outside)
+    path = {"link to it": tmp_path / "link.txt", "link in it": folder / "link.txt"}.get(place, tmp_path / place)
+    with pytest.raises(UsageError, match="lies in the folder that is served; move it out of"):
+        serve([str(folder), "--token_file", str(path), "--no-browser"])
+    assert _keys("127.0.0.1", outside, folder, "approver").roles
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_token_file_that_others_may_read_is_refused(mode: int, tmp_path: Path) -> None:
+    path = write_tokens(tmp_path / "tokens.txt", f"approver {TOKEN}")
+    path.chmod(mode)
+    (tmp_path / "shop").mkdir()
+    with pytest.raises(UsageError, match=rf"open to other users of this computer; run: chmod 600 {path}"):
+        serve([str(tmp_path / "shop"), "--token_file", str(path), "--no-browser"])
+
+
+def test_the_browser_gets_the_token_by_a_page_for_this_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    pages: list[tuple[str, int]] = []
+
+    def look(_: socket.socket) -> None:
+        until = time.monotonic() + 5
+        while not opened and time.monotonic() < until:
+            time.sleep(0.01)
+        page = Path(urlparse(opened[0]).path)
+        pages.append((page.read_text(encoding="utf-8"), stat.S_IMODE(page.stat().st_mode)))
+
+    run_server(monkeypatch, look, str(tmp_path))
+    (token,) = re.findall(r"\?token=(\S+)", capsys.readouterr().err)
+    ((text, mode),) = pages
+    assert f"?token={token}" in text and mode == 0o600 and token not in opened[0]
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection takes the option from the socket that listens; without it each kept one waits 40 ms per answer."""
+
+    def look(listening: socket.socket) -> None:
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    run_server(monkeypatch, look, str(tmp_path), "--no-browser")
+
+
+@pytest.fixture
+def folder(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a trained shop, in which the server works."""
+    monkeypatch.chdir(trained.parents[1])
+    return trained.parents[1]
+
+
+@pytest.fixture
+def named(folder: Path) -> TestClient:
+    """A program with a token that has a name."""
+    keys = Keys({TOKEN: "approver"}, {TOKEN: "anna"})
+    app = create_app(Workplace(folder, TODAY), keys, frozenset(), 8321)
+    return TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"})
+
+
+def test_the_author_of_a_decision_is_the_name_of_the_token(
+    named: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = {"price": 10.5, "until": "2025-04-05", "reason": "clearance"}
+    assert named.post("/api/shops/seller/override", json=order).json()["actor"] == "anna"
+    for path, body in (("override", order), ("resume", {})):
+        refused = named.post(f"/api/shops/seller/{path}", json={**body, "by": "ben"})
+        assert (
+            refused.status_code == 400
+            and refused.json()["detail"] == "by is the name of your token, anna; leave it out"
+        )
+    assert 'name="by"' not in named.get("/shops/seller").text
+    started: list[Any] = []
+    monkeypatch.setattr(Jobs, "start", lambda jobs, commands, leads_to: started.extend(commands) or Job(7, (), ""))
+    for step in ("plan", "start"):
+        named.post("/api/shops/seller/price-test", json={"step": step})
+    assert [command[-1] for command in started] == [f"--today={TODAY}", "--by=anna"]
+    assert len(verify(folder / "checkpoints/seller/decisions.jsonl").entries) == 2
+
+
+def test_an_upload_replaces_uploads_alone(named: TestClient, folder: Path) -> None:
+    before = (folder / "seller.csv").read_bytes()
+
+    def upload(name: str, content: bytes) -> tuple[int, Any]:
+        answer = named.post("/api/files", files=[("files", (name, content))])
+        return answer.status_code, answer.json()
+
+    for name in ("seller.csv", "Seller.CSV"):
+        status, answer = upload(name, b"x")
+        assert status == 400 and f"{name} is in the folder, and no upload brought it there" in answer["detail"]
+    assert (folder / "seller.csv").read_bytes() == before and not (folder / "Seller.CSV").exists()
+    for content in (b"first", b"second"):
+        assert upload("week.csv", content) == (200, ["week.csv"])
+        assert (folder / "week.csv").read_bytes() == content
+    assert upload("Week.csv", b"third")[0] == 400
+    (folder / "week.csv").unlink()
+    assert upload("other.csv", b"x")[0] == 200
+    (folder / "week.csv").write_bytes(b"by hand")
+    assert upload("week.csv", b"fourth")[0] == 400 and (folder / "week.csv").read_bytes() == b"by hand"
+    assert ".uploads" not in named.get("/api/files").json()
+
+
+@pytest.fixture
+def strange(tmp_path: Path) -> Path:
+    """A folder whose modules leave a file if they are imported."""
+    for name in ("json", "numpy", "runpy", "loky"):
+        (tmp_path / f"{name}.py").write_text("open('imported', 'w')\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_a_job_imports_nothing_from_its_folder(strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    job = Job(1, [["check", "none.csv"]], "")
+    job.run(strange)
+    assert job.process is not None and job.process.stdout is not None
+    job.process.stdout.close()
+    assert any("none.csv" in line for line in job.lines) and not (strange / "imported").exists()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 always imports from the folder")
+def test_a_process_that_a_command_starts_imports_nothing_from_its_folder(
+    strange: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of loky and multiprocessing start as this one does."""
+    monkeypatch.setattr(sys, "argv", ["pricerl", "--version"])
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    assert main() == 0
+    words = [sys.executable, "-m", "json.tool", "--help"]
+    assert subprocess.run(words, cwd=strange, capture_output=True, check=False).returncode == 0
+    assert not (strange / "imported").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 always imports from the folder")
+def test_helpers_of_a_catalogue_import_nothing_from_their_folder(strange: Path) -> None:
+    program = (
+        "import sys\n"
+        "if __name__ == '__main__':\n"
+        "    from pricerl.cli.main import main\n"
+        "    sys.argv = ['pricerl', '--version']\n"
+        "    main()\n"
+        "    from pricerl.market.demand.models import DEMAND_MODELS\n"
+        "    from pricerl.operations.engine import Engine\n"
+        "    assert Engine(1, 'highest', next(iter(DEMAND_MODELS))).submit(len, (1, 2))() == 2\n"
+    )
+    path = strange.parent / "program.py"
+    path.write_text(program, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(path)], cwd=strange, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not (strange / "imported").exists(), done.stderr
