@@ -33,6 +33,6 @@ class LogEntry(Part, tag_field="kind", kw_only=True):
     reason: str
     format: Literal[2]
     staged: Count = 0
-    """Number of the prepared decision that this one approves; 0 if there is none."""
+    """Number of the prepared decision that this one approves or rejects; 0 if there is none."""
     today: date | None = None
     """Day that the command took as today: of every advice, and of other entries if ``--today`` named it."""

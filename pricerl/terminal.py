@@ -39,6 +39,14 @@ def write_lines(lines: Iterable[str], problems: bool = False) -> None:
         print("\n".join(cleaned), file=sys.stderr if problems else sys.stdout, flush=problems)
 
 
+def confirm(question: str) -> bool:
+    """Return whether a person at the terminal answers yes; False without one."""
+    if not sys.stdin.isatty():
+        return False
+    print(question, end="", flush=True)
+    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+
+
 def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
     """Return rows of equal length, the header first, as lines with aligned columns: ``numbers`` to the right."""
     if not rows:

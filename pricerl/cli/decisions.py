@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pricerl.advice.exports import PRICES
 from pricerl.advice.import_forms import own_forms
@@ -13,14 +14,18 @@ from pricerl.data.naming import COSTS_FILE
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter, plural
 from pricerl.operations.log import drafts, orders
-from pricerl.operations.log.decision_log import LOG_FILE
-from pricerl.operations.log.staging import draft_approval
+from pricerl.operations.log.decision_log import LOG_FILE, Entry
+from pricerl.operations.log.staging import draft_approval, draft_rejection, find_open, is_staged
 from pricerl.operations.shop import Shop, choose_product
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
 from pricerl.runs.run_log import write_run_log
-from pricerl.terminal import shown, table, write_lines
+from pricerl.terminal import confirm, shown, table, write_lines
 from pricerl.writing import write_text
+
+if TYPE_CHECKING:
+    from pricerl.advice.sentences.next_steps import Place
+    from pricerl.advice.sentences.verdict import Record
 
 
 def override(words: Sequence[str]) -> int:
@@ -52,8 +57,13 @@ def approve(words: Sequence[str]) -> int:
     """Record the approval of a recommended change, or of a decision that an agent prepared."""
     parser = _author_parser("approve", approve.__doc__)
     parser.add_argument("id", nargs="?", type=int, help="entry to approve; the product's last advice if absent")
+    parser.add_argument("--yes", action="store_true", help="approve what an agent prepared without being asked")
     options = parser.parse_args(words)
     shop = shop_of(options)
+    if is_staged(shop, options.id):
+        write_lines(_prepared_lines(shop, find_open(shop, options.id)))
+        if not (options.yes or confirm("Approve this? [y/N] ")):
+            raise UsageError("nothing has changed: answer y at a terminal, or add --yes")
     said = (options.by, options.reason)
     (*_, entry), after = shop.record(lambda shop: [draft_approval(shop, options.product, options.id, *said)])
     name = shown(entry["product"])
@@ -71,6 +81,30 @@ def approve(words: Sequence[str]) -> int:
     more = [f"later steps ({steps}) need another advice first"] if later else []
     write_lines([f"{name}: {change} is approved (entry {entry['id']})", *more, *outbox_lines(after)])
     return EXIT_OK
+
+
+def reject(words: Sequence[str]) -> int:
+    """Reject a decision that an agent prepared."""
+    parser = Parser(prog="pricerl reject", description=reject.__doc__)
+    add_run_options(parser)
+    parser.add_argument("id", type=int, help="entry to reject")
+    add_author_options(parser)
+    options = parser.parse_args(words)
+    shop = shop_of(options)
+    (*_, entry), after = shop.record(lambda shop: [draft_rejection(shop, options.id, options.by, options.reason)])
+    *_, content = drafts.entry_cells(entry, after)
+    write_lines([f"{content} (entry {entry['id']} of {after.log_path})"])
+    return EXIT_OK
+
+
+def _prepared_lines(shop: Shop, staged: Entry) -> list[str]:
+    """Return author and reason of a decision that an agent prepared, its effect in money, and what it does."""
+    from pricerl.advice.sentences.next_steps import prepared_words
+
+    found = _advised(shop, staged["product"])
+    words = prepared_words(staged, *found[:2]) if found else [drafts.entry_cells(staged, shop)[-1]]
+    head = f"{shown(staged['product'])}: prepared by an agent, {shown(staged['actor'], 40)} (entry {staged['id']})"
+    return [head, *(f"  {line}" for line in words), f"  its reason: {shown(staged['reason'])}"]
 
 
 def _author_parser(command: str, purpose: str | None, needs_reason: bool = False) -> Parser:
@@ -129,17 +163,27 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
 
 def _expected_lines(shop: Shop, product: str, price: float) -> list[str]:
     """Return the expected effect of an ordered price, money, and the limits of the last advice."""
-    from pricerl.advice.files import read_advice
     from pricerl.advice.sentences.grounds import describe_limits
-    from pricerl.advice.sentences.next_steps import Place, expectation_words
+    from pricerl.advice.sentences.next_steps import expectation_words
+
+    if (found := _advised(shop, product)) is None:
+        return []
+    item, f, place = found
+    return [*expectation_words(item, price, f, place), describe_limits(item, f)]
+
+
+def _advised(shop: Shop, product: str) -> tuple[Record, Formatter, Place] | None:
+    """Return the record of a product in ``advice.json``, with its formatter and place; None without one."""
+    from pricerl.advice.files import read_advice
+    from pricerl.advice.sentences.next_steps import Place
 
     document = read_advice(shop.folder.path) or {"products": []}
     place = Place(run=shop.folder.path.name, product=product if len(shop.newest) > 1 else "")
     for item in document["products"]:
         if item["product"] == product and item["current_price"] == shop.newest[product]["current_price"]:
             f = Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
-            return [*expectation_words(item, price, f, place), describe_limits(item, f)]
-    return []
+            return item, f, place
+    return None
 
 
 def outbox_lines(shop: Shop) -> list[str]:

@@ -36,6 +36,7 @@ COMMANDS = {
     "pause": "decisions:pause",
     "resume": "decisions:resume",
     "approve": "decisions:approve",
+    "reject": "decisions:reject",
     "report": "data:report",
     "watch": "maintain:watch",
     "retrain": "maintain:retrain",
@@ -69,7 +70,8 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   override PRICE --until DAY --reason WHY      charge this price instead of the model's, within the hard limits
   pause --until DAY --reason WHY               keep the price instead of following the model
   resume                                       end an override, pause or test; undo an approval
-  approve [ID] | history                       approve the newest advice; print decisions with author and reason
+  approve [ID] | reject ID | history           approve the newest advice, or decide on what an agent prepared; print
+                                               decisions with author and reason
   prices [--as PLATFORM]                       print the prices to charge; write them in the import form of a platform
   price-test rank|plan|start|read RUN [--data.path FILE]
                                                rank, plan, start and read randomised tests of two prices
@@ -104,7 +106,7 @@ RUN_FIRST = {"validate", "test", "predict", "watch", "retrain", "review", "repor
 RUN_FIRST |= {"prices", "pause", "resume", "rollback"}
 """Commands whose first word may be the run, as ``--run_name``."""
 
-NUMBER_FIRST = {"what-if", "override", "approve"}
+NUMBER_FIRST = {"what-if", "override", "approve", "reject"}
 """Commands whose first word is a number, before which the run may stand; one that starts with a letter."""
 
 REFUSING = ("callbacks", "loggers", "profilers", "plugins", "accelerators", "strategies", "trainer", "utilities")

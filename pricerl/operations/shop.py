@@ -21,7 +21,8 @@ from pricerl.advice.exports import PRICES
 from pricerl.data.naming import list_sources
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of
-from pricerl.errors import CheckpointError, DataError, UsageError, did_you_mean
+from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError, did_you_mean
+from pricerl.operations.log.approved_costs import write_costs
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, publish_again, read_log
 from pricerl.operations.log.orders import ADVICE, ROLLBACK, orders_of
 from pricerl.operations.log.typed_limits import DEFAULTS, combined_settings, typed_since, with_typed
@@ -83,6 +84,8 @@ class Shop:
         shop = cls(folder, log, name_in_force(folder, log.entries), day)
         with contextlib.suppress(OSError, UsageError):
             shop.renew()
+        with contextlib.suppress(OSError, UsageError, DataError):  # costs that an interrupted command had approved
+            write_costs(folder.path, log.entries, len(shop.newest) == 1, waits=False)
         return shop
 
     @property
@@ -277,7 +280,12 @@ class Shop:
             made = drafts(self._at(self.log._replace(entries=entries))) if callable(drafts) else drafts
             return [{**day, **draft} for draft in made]
 
-        return append(self.log_path, dated, publish), states[-1]
+        entries = append(self.log_path, dated, publish)
+        try:
+            write_costs(self.folder.path, entries, len(self.newest) == 1, waits=True)
+        except PricerlError as error:
+            raise UsageError(f"recorded, but not yet written: {error}; the next command writes it") from error
+        return entries, states[-1]
 
     def renew(self) -> None:
         """Publish the outbox again unless it is up to date; finish what an interrupted command had recorded."""

@@ -55,7 +55,7 @@ ROLES = ("viewer", "editor", "approver")
 AGENT = "agent"
 """Role that reaches the tools under ``/mcp`` and nothing else."""
 
-DECISIONS = ("approve", "override", "pause", "resume", "price-test")
+DECISIONS = ("approve", "reject", "override", "pause", "resume", "price-test")
 """Last parts of the paths that only an approver may write to."""
 
 

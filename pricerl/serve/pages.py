@@ -23,7 +23,7 @@ from pricerl.formatting import Formatter, price_digits
 from pricerl.guardrails.config import SHARED_BY_ALL
 from pricerl.market.row_table import TABLES
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
-from pricerl.operations.log.staging import is_planned, open_decisions
+from pricerl.operations.log.staging import is_planned
 from pricerl.operations.log.typed_limits import TYPED, limits_on
 from pricerl.operations.outbox import first_change, waits_for
 from pricerl.operations.shop import Shop
@@ -173,12 +173,11 @@ def show_product(request: Request, place: Place, shop: Opened, number: int) -> R
     """Show the page of a product, with the slider and the forms of decisions above it."""
     document = place.advice_of(shop)
     place.product_of(document, number)
-    return kept(request, shop, lambda: _render_product(request, shop, document, number))
+    return kept(request, shop, lambda: _render_product(request, place, shop, document, number))
 
 
-def _render_product(request: Request, shop: Shop, document: Record, number: int) -> str:
+def _render_product(request: Request, place: Place, shop: Shop, document: Record, number: int) -> str:
     product = document["products"][number - 1]
-    staged = [item for item in open_decisions(shop) if item["product"] == product["product"]]
     entry = shop.newest.get(product["product"])
     values = {
         **_about(shop, document, product["product"] if len(document["products"]) > 1 else ""),
@@ -190,7 +189,7 @@ def _render_product(request: Request, shop: Shop, document: Record, number: int)
         "change": first_change(entry) if entry else None,
         "why": waits_for(entry, shop.log.entries) if entry else "",
         "until": product["days"][-1]["date"],
-        "staged": [(item["id"], entry_cells(item, shop)[-1], item["reason"]) for item in staged],
+        "prepared": [item for item in place.prepared(shop) if item["product"] == product["product"]],
     }
     back = f"/shops/{quote(shop.folder.path.name)}" if len(document["products"]) > 1 else ""
     return render_page(document, product, back, framed(request, "decide.html", values))

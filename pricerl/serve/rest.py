@@ -17,7 +17,7 @@ from pricerl.errors import UsageError
 from pricerl.operations.log import drafts
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import PRICE_TEST, TOLERANCE
-from pricerl.operations.log.staging import draft_approval
+from pricerl.operations.log.staging import draft_approval, draft_rejection
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import LOCK
 from pricerl.runs.names import USUAL_PRESET, name_run
@@ -51,12 +51,23 @@ class PriceTest(Draft):
     product: str | None = None
 
 
-class Resumption(Draft):
+class Decision(Draft):
+    """Decision of a person."""
+
+    by: str | None = Field(None, description="Who decides; a token with a name is the author itself.")
+    reason: str = ""
+
+
+class Rejection(Decision):
+    """Rejection of a decision that an agent prepared."""
+
+    number: int = Field(description="Entry of the prepared decision.")
+
+
+class Resumption(Decision):
     """Decision of a person on a product."""
 
     product: str | None = None
-    by: str | None = None
-    reason: str = ""
 
 
 class Approval(Resumption):
@@ -258,7 +269,13 @@ def show_history(shop: Opened) -> list[Entry]:
     return list(shop.log.entries)
 
 
-def _record(request: Request, shop: Shop, draft: Callable[..., Entry], body: Resumption) -> Entry:
+@router.get("/shops/{name}/prepared")
+def show_prepared(place: Place, shop: Opened) -> list[Entry]:
+    """Return the decisions that an agent prepared and nobody has decided, each with its author and ``effect``."""
+    return list(place.prepared(shop))
+
+
+def _record(request: Request, shop: Shop, draft: Callable[..., Entry], body: Decision) -> Entry:
     """Append a draft to the log of a shop, under its lock, and return the entry; its author is the token's name."""
     given = body.model_dump()
     if name := request.state.name:
@@ -273,6 +290,12 @@ def _record(request: Request, shop: Shop, draft: Callable[..., Entry], body: Res
 def approve(request: Request, shop: Opened, body: Approval) -> Entry:
     """Approve the change that the newest advice recommends, or a decision that an agent prepared."""
     return _record(request, shop, draft_approval, body)
+
+
+@router.post("/shops/{name}/reject")
+def reject(request: Request, shop: Opened, body: Rejection) -> Entry:
+    """Reject a decision that an agent prepared."""
+    return _record(request, shop, draft_rejection, body)
 
 
 @router.post("/shops/{name}/override")

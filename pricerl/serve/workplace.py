@@ -18,6 +18,8 @@ from starlette.datastructures import UploadFile
 
 from pricerl.advice.exports import DOCUMENT, PRICES
 from pricerl.advice.files import read_advice
+from pricerl.advice.report.render import formatter_of
+from pricerl.advice.sentences.next_steps import prepared_words
 from pricerl.cli.usage import option_words
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
@@ -32,6 +34,7 @@ from pricerl.experiments.schedule import PLAN
 from pricerl.market.cost import CostConfig, describe_costs
 from pricerl.market.row_table import TABLES
 from pricerl.operations.log.decision_log import LOG_FILE
+from pricerl.operations.log.staging import open_decisions
 from pricerl.operations.log.typed_limits import DEFAULTS
 from pricerl.operations.shop import Shop, read_day, system_day
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
@@ -181,6 +184,13 @@ class Workplace:
             raise UsageError(f"{path} is missing or of another version of pricerl; run predict first")
         return document
 
+    def prepared(self, shop: Shop) -> Iterator[dict[str, Any]]:
+        """Yield the decisions that an agent prepared and nobody has decided, each with its ``effect`` in words."""
+        document = self.advice_of(shop)
+        records = {record["product"]: record for record in document["products"]}
+        for staged in (item for item in open_decisions(shop) if item["product"] in records):
+            yield {**staged, "effect": prepared_words(staged, records[staged["product"]], formatter_of(document))}
+
     @staticmethod
     def product_of(document: Mapping[str, Any], number: int) -> dict[str, Any]:
         """Return a product of an advice, counted from 1; another number is a ``UsageError``."""
@@ -266,12 +276,21 @@ class Workplace:
         return TABLES["costs"].read(str(path), {})[0] if path.is_file() and self._is_inside(path) else []
 
     def keep_costs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write the rows of some products in costs.csv; wrong values are a ``UsageError`` that names them all."""
+        """Write the rows of some products in costs.csv, which ends with its last row.
+
+        Wrong values are a ``UsageError`` that names them all.
+        """
+        if not rows:
+            return
         given = [{key: value for key, value in row.items() if value is not None} for row in rows]
         TABLES["costs"].group(COSTS_FILE, given)
         named = {row.get("product") for row in given}
         others = [row for row in self.costs() if row.get("product") not in named]
-        TABLES["costs"].write(self.folder / COSTS_FILE, [*others, *given])
+        kept = [*others, *(row for row in given if row.keys() & TABLES["costs"].keys())]
+        if kept:
+            TABLES["costs"].write(self.folder / COSTS_FILE, kept)
+        else:
+            (self.folder / COSTS_FILE).unlink(missing_ok=True)
 
     def limits_for(self, files: Sequence[str]) -> tuple[str, dict[str, Any]]:
         """Return the shop of some files, empty if they are none yet, and the limits in force or the usual ones."""

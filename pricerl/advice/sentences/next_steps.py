@@ -16,6 +16,10 @@ COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
 """Words for the lengths of runs."""
 
 
+MEASURED = ("profit", "sales", "units")
+"""Measures of a change, in their order."""
+
+
 class Place(NamedTuple):
     """Page of an advice, names that its printed commands need, and the day on which it is read."""
 
@@ -198,19 +202,53 @@ def expectation_words(product: Record, price: float, f: Formatter, place: Place)
 
     It is interpolated between points of the curves; ``what-if`` computes it, which needs torch.
     """
+    gains = _gains_at(product, price)
+    if gains is None:
+        return [f"Nothing is forecast at {f.price(price)}."]
+    lines = [f"Expected per {f.period}, against keeping {f.price(product['current_price'])}:"]
+    lines += [f"  {name:<7} {outcome_words(name, gain, f, '+')}" for name, gain in gains.items()]
+    exact = f"pricerl what-if {price:.{f.price_decimals}f}{place.options}"
+    known = price in product["details"]["curves"]["price"]
+    return lines if known else [*lines, f"  interpolated from the last advice; for exact figures: {exact}"]
+
+
+def _gains_at(product: Record, price: float) -> dict[str, list[float]] | None:
+    """Return profit, sales and units per day over keeping at a price of the curves; None beyond them."""
     curves = product["details"]["curves"]
     prices: Sequence[float] = curves["price"]
     gains = curves.get("gain")
     if not gains or not prices[0] <= price <= prices[-1]:
-        return [f"Nothing is forecast at {f.price(price)}."]
-    lines = [f"Expected per {f.period}, against keeping {f.price(product['current_price'])}:"]
+        return None
     right = min(bisect_right(prices, price), len(prices) - 1)
     share = (price - prices[right - 1]) / (prices[right] - prices[right - 1])
-    for name in ("profit", "sales", "units"):
-        if (rows := gains[name]) is None:
-            continue
-        pairs = zip(rows[right - 1], rows[right], strict=True)
-        gain = [left + share * (other - left) for left, other in pairs]
-        lines.append(f"  {name:<7} {outcome_words(name, gain, f, '+')}")
-    exact = f"pricerl what-if {price:.{f.price_decimals}f}{place.options}"
-    return lines if price in prices else [*lines, f"  interpolated from the last advice; for exact figures: {exact}"]
+    pairs = {name: zip(gains[name][right - 1], gains[name][right], strict=True) for name in MEASURED if gains[name]}
+    return {name: [left + share * (other - left) for left, other in found] for name, found in pairs.items()}
+
+
+def prepared_words(staged: Record, product: Record, f: Formatter) -> list[str]:
+    """Return the effect in money of a decision that an agent prepared, and then what it does."""
+    given = staged["given"]
+    now = f.price(product["current_price"])
+    until = f" until {f.date(given['until'])}" if "until" in given else ""
+    measure = product["measure"]
+    per_day = f" {MEASURES[measure]} per {f.period}"
+    if staged["asks"] == "override":
+        gain = (_gains_at(product, given["price"]) or {}).get(measure)
+        effect = f"{f.estimate(gain, per_day, '+')} against keeping {now}" if gain else "Its effect is unknown"
+        return [f"{effect}.", f"Charge {f.price(given['price'])}{until}."]
+    if staged["asks"] == "pause":
+        gain = product["uplift"] and product["uplift"][measure]
+        lost = f"Gives up {f.estimate(gain, per_day, '+')}, which the advice expects" if gain else "Gives up nothing"
+        return [f"{lost}.", f"Keep {now}{until}."]
+    if staged["asks"] == "price_test":
+        cost = f"Costs {f.money(given['expected_cost'])} {MEASURES[measure]}" if "expected_cost" in given else ""
+        tested = f.price(given["test_price"]) if "test_price" in given else "the planned price"
+        return [f"{cost or 'Its cost is in the plan'}.", f"Test {tested} against {now}{until}."]
+    costs = product.get("cost_means")
+    dearer = (given["unit_cost"] - costs["unit_cost"]) * product["keep"]["units"][0] if costs else None
+    effect = (
+        "No cost is known until now" if dearer is None else f"{f.money(-dearer, plus='+')}{per_day} in the forecasts"
+    )
+    since = f" from {f.date(given['from'])} on" if "from" in given else ""
+    before = f" instead of {f.price(costs['unit_cost'])}" if costs else ""
+    return [f"{effect}.", f"A unit costs {f.price(given['unit_cost'])}{before}{since}."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 
 from pricerl.decide.decision import Approval
 from pricerl.errors import NotAllowedError, UsageError
@@ -29,6 +30,8 @@ from pricerl.terminal import shown
 
 LOOSENESS: tuple[Approval, ...] = ("shadow", "manual", "auto")
 """Ways to publish, the tightest first."""
+MOST_DAYS = timedelta(days=366)
+"""Longest order: whoever gave it has looked at it again within a year."""
 
 
 def typed_stamp(kind: str, by: str | None, reason: str) -> Entry:
@@ -78,6 +81,9 @@ def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | Non
     last = read_day(until, "--until").isoformat()
     if last < first:
         raise UsageError(f"--until: {last} is before {first}, the next day that has no price yet; choose a later day")
+    latest = (date.fromisoformat(first) + MOST_DAYS).isoformat()
+    if last > latest:
+        raise UsageError(f"--until: {last} is more than a year away; choose a day until {latest}")
     if not shown(reason):
         raise UsageError("--reason: must be a text, found nothing")
     return typed_stamp(kind, by, reason) | {"product": advice["product"], "until": last}
@@ -296,11 +302,14 @@ def _describe_content(entry: Entry, shop: Shop) -> str:
         return f"{price_words(entry['price'], shop)} on {entry['date']} approved (entry {entry['approves']})"
     if entry["kind"] == orders.RESUME:
         return end_words(entry, shop)
+    if entry["kind"] == orders.REJECTION:
+        return f"the decision prepared in entry {entry['staged']} is rejected"
     if entry["kind"] == orders.STAGED:
         given = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in entry["given"].items())
-        return f"{entry['asks'].replace('_', ' ')} prepared, {given}"
+        return f"{entry['asks'].replace('_', ' ')} prepared by an agent, {given}"
     if entry["kind"] == orders.COSTS:
-        return f"a unit costs {entry['unit_cost']:g}" + (f" from {entry['since']} on" if entry["since"] else "")
+        since = f" from {entry['since']} on" if entry["since"] else ""
+        return f"a unit costs {entry['unit_cost']:g}{since}, prepared in entry {entry['staged']}"
     if entry["kind"] == orders.TEST_RESULT:
         price = price_words(entry["test_price"], shop)
         return f"{entry['question']} {entry['verdict']} at {price} (test of entry {entry['test']})"
@@ -314,4 +323,5 @@ def _describe_content(entry: Entry, shop: Shop) -> str:
     status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
     ordered = entry.get("test_price") or entry.get("price")
     price = "price kept" if ordered is None else price_words(ordered, shop)
-    return f"{price} until {entry['until']}, {status}"
+    prepared = f", prepared in entry {entry['staged']}" if entry.get("staged") else ""
+    return f"{price} until {entry['until']}, {status}{prepared}"

@@ -214,7 +214,13 @@ class StagedEntry(LogEntry, tag="staged", kw_only=True):
     product: str
     asks: Literal["override", "pause", "price_test", "costs"]
     given: dict[str, str | float]
-    """Price, last day, unit cost or hash of the schedule, as the kind needs."""
+    """Price, last day, unit cost or hash of the schedule with its prices and cost, as the kind needs."""
+
+
+class RejectionEntry(LogEntry, tag="rejection", kw_only=True):
+    """Rejection of a prepared decision, from which nothing follows any more."""
+
+    product: str
 
 
 class CostsEntry(LogEntry, tag="costs", kw_only=True):
@@ -286,6 +292,7 @@ AnyEntry = (
     | PublishingEntry
     | LimitsEntry
     | StagedEntry
+    | RejectionEntry
     | CostsEntry
     | PriceTestEntry
     | PriceTestResultEntry

@@ -23,6 +23,7 @@ RETRAIN = "retrain"
 PRICE_TEST = "price_test"
 TEST_RESULT = "price_test_result"
 STAGED = "staged"
+REJECTION = "rejection"
 COSTS = "costs"
 PUBLISHING = "publishing"
 LIMITS = "limits"
@@ -57,7 +58,9 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
             status = "suspended" if suspended and status == "active" else status
             days = tuple((day["date"], day["price"]) for day in entry.get("schedule", ()))
             price = entry["regular_price"] if days else entry.get("price")
-            about = (entry["id"], entry["kind"], price, entry["until"], entry["actor"], entry["reason"], status)
+            prepared = f"approved as an agent prepared it, entry {entry['staged']}" if entry.get("staged") else ""
+            reason = entry["reason"] or prepared
+            about = (entry["id"], entry["kind"], price, entry["until"], entry["actor"], reason, status)
             orders.append(Order(*about, schedule=days))
     return sorted(orders, key=lambda order: order.id)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pricerl.data.naming import COSTS_FILE
 from pricerl.errors import PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.operations.log import drafts, orders
+from pricerl.operations.log.approved_costs import mark_cost
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.shop import Shop
 from pricerl.terminal import shown
@@ -30,28 +30,61 @@ def draft_staged(shop: Shop, asks: Asked, product: str | None, given: Mapping[st
 def draft_approval(shop: Shop, product: str | None, number: int | None, by: str | None, reason: str) -> Entry:
     """Draft the approval of an advice, as `drafts.draft_approval`, or the decision that entry ``number`` prepared.
 
-    One that was made before or is older than the newest advice is a ``UsageError``.
+    One that `find_open` refuses is a ``UsageError``. Its reason is the person's alone: the log has the agent's.
     """
-    staged = next((entry for entry in shop.log.entries if entry["id"] == number), None)
-    if staged is None or staged["kind"] != orders.STAGED:
+    if not is_staged(shop, number):
         return drafts.draft_approval(shop, product, number, by, reason)
-    name = f"entry {staged['id']}"
-    for entry in shop.log.entries[staged["id"] :]:
-        if entry.get("staged") == staged["id"]:
-            raise UsageError(f"{name} was approved before, by {shown(entry['actor'])} ({entry['time']})")
-    if (newest := shop.advice_on(staged["product"])["id"]) > staged["id"]:
-        raise UsageError(f"{name} was prepared before the newest advice, entry {newest}; prepare it again")
-    draft = _decide(shop, staged, by, reason or staged["reason"]) | {"staged": staged["id"]}
+    staged = find_open(shop, number)
+    made = _decide(shop, staged, by, reason or staged["reason"])
+    draft = made | {"staged": staged["id"], "reason": drafts.typed_text(reason)}
     if draft["kind"] == orders.COSTS:
-        _write_cost(staged["product"], staged["given"], only=len(shop.newest) == 1)
+        mark_cost(shop.folder.path, staged["id"], staged["product"], staged["given"], len(shop.newest) == 1)
     return draft
 
 
+def draft_rejection(shop: Shop, number: int, by: str | None, reason: str) -> Entry:
+    """Draft the rejection of the decision that entry ``number`` prepared; errors are those of `find_open`."""
+    staged = find_open(shop, number)
+    return drafts.typed_stamp(orders.REJECTION, by, reason) | {"product": staged["product"], "staged": staged["id"]}
+
+
+def is_staged(shop: Shop, number: int | None) -> bool:
+    """Return whether an entry is a prepared decision."""
+    return any(entry["id"] == number and entry["kind"] == orders.STAGED for entry in shop.log.entries)
+
+
+def find_open(shop: Shop, number: int | None) -> Entry:
+    """Return a prepared decision that waits.
+
+    One that a person decided, that a newer one of its kind replaced, or that is older than the newest advice is a
+    ``UsageError``, and so is another entry.
+    """
+    if not is_staged(shop, number):
+        raise UsageError(f"entry {number} is no prepared decision (see history)")
+    name = f"entry {number}"
+    first, *later = (entry for entry in shop.log.entries if entry["id"] >= (number or 0))
+    for entry in later:
+        if entry.get("staged") == number:
+            done = "rejected" if entry["kind"] == orders.REJECTION else "approved"
+            raise UsageError(f"{name} was {done} before, by {shown(entry['actor'])} ({entry['time']})")
+        if entry["kind"] == orders.STAGED and _slot(entry) == _slot(first):
+            raise UsageError(f"{name} was replaced by entry {entry['id']}, which the agent prepared later")
+    if (newest := shop.advice_on(first["product"])["id"]) > first["id"]:
+        raise UsageError(f"{name} was prepared before the newest advice, entry {newest}; prepare it again")
+    return first
+
+
 def open_decisions(shop: Shop) -> list[Entry]:
-    """Return the prepared decisions that can still be approved, oldest first."""
+    """Return the prepared decisions that wait, at most one per product and kind, oldest first."""
     done = {entry.get("staged") for entry in shop.log.entries}
-    found = (entry for entry in shop.log.entries if entry["kind"] == orders.STAGED and entry["id"] not in done)
+    last = {_slot(entry): entry for entry in shop.log.entries if entry["kind"] == orders.STAGED}
+    found = sorted((entry for entry in last.values() if entry["id"] not in done), key=lambda entry: int(entry["id"]))
     return [entry for entry in found if shop.newest.get(entry["product"], entry)["id"] <= entry["id"]]
+
+
+def _slot(staged: Entry) -> tuple[str, str]:
+    """Return product and kind of a prepared decision, of which one waits at a time."""
+    return staged["product"], staged["asks"]
 
 
 def is_planned(shop: Shop, product: str) -> bool:
@@ -70,7 +103,7 @@ def _decide(shop: Shop, staged: Mapping[str, Any], by: str | None, reason: str) 
         "override": lambda: drafts.draft_override(shop, product, given["until"], by, reason, given["price"]),
         "pause": lambda: drafts.draft_pause(shop, product, given["until"], by, reason),
         "price_test": lambda: _draft_test(shop, product, given["schedule_hash"], by, reason),
-        "costs": lambda: _draft_costs(product, given, by, reason),
+        "costs": lambda: _draft_costs(shop, product, given, by, reason),
     }
     return made[staged["asks"]]()
 
@@ -83,25 +116,14 @@ def _draft_test(shop: Shop, product: str, schedule_hash: str, by: str | None, re
     raise UsageError(f"the price test of {shown(product)} was planned again since; prepare it again")
 
 
-def _draft_costs(product: str, given: Mapping[str, Any], by: str | None, reason: str) -> Entry:
-    """Draft the cost of a unit; a wrong value is a ``UsageError``."""
+def _draft_costs(shop: Shop, product: str, given: Mapping[str, Any], by: str | None, reason: str) -> Entry:
+    """Draft the cost of a unit; a wrong value, or one above the current price, is a ``UsageError``."""
     from pricerl.market.row_table import TABLES  # late, as most decisions concern no costs
 
     TABLES["costs"].group(COSTS_FILE, [{"product": product, **given}])
+    price = shop.advice_on(product)["current_price"]
+    if given["unit_cost"] > price:
+        why = f"is above the current price, {drafts.price_words(price, shop)}: is it the cost of all units?"
+        raise UsageError(f"unit cost {given['unit_cost']:g} {why} Otherwise a person types it into {COSTS_FILE}")
     draft = drafts.typed_stamp(orders.COSTS, by, reason)
     return draft | {"product": product, "unit_cost": given["unit_cost"], "since": given.get("from")}
-
-
-def _write_cost(product: str, given: Mapping[str, Any], only: bool) -> None:
-    """Write the cost of a unit into costs.csv, where a row of the same day keeps its other values.
-
-    A row without a product is that of a shop's ``only`` one; next to several it is a ``UsageError``.
-    """
-    from pricerl.market.row_table import TABLES
-
-    path = Path(COSTS_FILE)
-    known = TABLES["costs"].read(COSTS_FILE, {})[0] if path.is_file() else []
-    rows = [{"product": product, **row} if only else row for row in known]
-    same = [row for row in rows if (row.get("product"), row.get("from")) == (product, given.get("from"))]
-    others = [row for row in rows if row not in same]
-    TABLES["costs"].write(path, [*others, {"product": product, **(same[0] if same else {}), **given}])
