@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from pricerl import __version__
 from pricerl.cli.usage import Parser
-from pricerl.errors import EXIT_OK, PricerlError, import_extra
+from pricerl.errors import EXIT_OK, PricerlError, UsageError, import_extra
 from pricerl.serve.server import serve
-from pricerl.terminal import clean
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from mcp.server import MCPServer
+    from starlette.types import Receive, Scope, Send
 
     from pricerl.serve.workplace import Workplace
 
@@ -49,28 +49,44 @@ def mcp(words: Sequence[str]) -> int:
 def create_server(workplace: Workplace) -> MCPServer[Any]:
     """Return the server of a folder's tools and pages."""
     from mcp.server import MCPServer
+    from mcp.server.mcpserver.tools import Tool
     from mcp.types import ToolAnnotations
 
     from pricerl.mcp.tools import AgentTools
 
-    server = MCPServer("pricerl", instructions=INSTRUCTIONS, version=__version__, log_level="CRITICAL")
+    offered = []
     for name, tool in inspect.getmembers(AgentTools(workplace), inspect.ismethod):
         if not name.startswith("_"):
             about = ToolAnnotations(read_only_hint=not name.startswith("stage_"), destructive_hint=False)
-            server.add_tool(_explained(tool), description=tool.__doc__, annotations=about, structured_output=False)
-
-    return server
+            made = Tool.from_function(
+                _explained(workplace, tool), description=tool.__doc__, annotations=about, structured_output=False
+            )
+            model = made.fn_metadata.arg_model
+            model.model_config["extra"] = "forbid"
+            model.model_rebuild(force=True)
+            made.parameters = model.model_json_schema(by_alias=True)
+            for part in (made.parameters, *made.parameters["properties"].values()):
+                part.pop("title")  # the name again
+            offered.append(made)
+    return MCPServer("pricerl", instructions=INSTRUCTIONS, version=__version__, log_level="CRITICAL", tools=offered)
 
 
 def add_tools(app: FastAPI, workplace: Workplace) -> None:
-    """Offer the tools under ``/mcp`` of a server, to whoever its tokens let in; they need the role of an editor."""
+    """Offer the tools under ``/mcp`` of a server, to whoever its tokens let in: an agent, an editor or an approver."""
     from mcp.server.transport_security import TransportSecuritySettings
+
+    from pricerl.mcp.tools import AUTHOR
 
     tools = create_server(workplace)
     checked = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the server checks host and origin
-    app.mount(
-        "/mcp", tools.streamable_http_app(streamable_http_path="/", stateless_http=True, transport_security=checked)
-    )
+    answer = tools.streamable_http_app(streamable_http_path="/", stateless_http=True, transport_security=checked)
+
+    async def answer_named(scope: Scope, receive: Receive, send: Send) -> None:
+        if name := scope["state"]["name"]:
+            AUTHOR.set(name)
+        await answer(scope, receive, send)
+
+    app.mount("/mcp", answer_named)
     outer = app.router.lifespan_context
 
     @asynccontextmanager
@@ -81,15 +97,20 @@ def add_tools(app: FastAPI, workplace: Workplace) -> None:
     app.router.lifespan_context = both
 
 
-def _explained(tool: Callable[..., Any]) -> Callable[..., Any]:
+def _explained(workplace: Workplace, tool: Callable[..., Any]) -> Callable[..., Any]:
     """Return a tool that answers in JSON, and refuses in a sentence."""
     from mcp.server.mcpserver.exceptions import ToolError
+
+    from pricerl.mcp.tools import mark, names_about
 
     @functools.wraps(tool)
     def call(**given: Any) -> str:
         try:
             return json.dumps(tool(**given), ensure_ascii=False)
-        except PricerlError as error:
-            raise ToolError(json.dumps({"quoted": clean(str(error))}, ensure_ascii=False)) from None
+        except UsageError as error:
+            told = mark(str(error), names_about(workplace, given))
+            raise ToolError(told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)) from None
+        except PricerlError as error:  # may hold cells of a file
+            raise ToolError(json.dumps(mark(str(error)), ensure_ascii=False)) from None
 
     return call

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pricerl.advice.block import reasons
@@ -26,12 +28,16 @@ from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.jobs import PROGRAM
 from pricerl.serve.workplace import Workplace
-from pricerl.terminal import clean
+from pricerl.terminal import MOST_CHARACTERS, clean, shown
 
 Answer = dict[str, Any]
 MOST = 30
 """Most products, entries or findings of one answer."""
 NOT_ADVISED = "the advice has none; why has its reasons"
+MOST_SHOWN = 30
+"""Characters of a name by which a sentence that holds it is known; sentences shorten names."""
+AUTHOR = ContextVar("AUTHOR", default="agent")
+"""Author of prepared decisions: the name of the token, if it has one."""
 
 
 class AdvisedProduct(NamedTuple):
@@ -44,6 +50,8 @@ class AdvisedProduct(NamedTuple):
     """Its record in ``advice.json``."""
     f: Formatter
     place: Place
+    names: set[str]
+    """Texts of files and people that sentences about it may hold."""
 
     @classmethod
     def find(cls, workplace: Workplace, name: str, product: str) -> AdvisedProduct:
@@ -52,13 +60,14 @@ class AdvisedProduct(NamedTuple):
         entry = shop.advice_on(product or None)
         document = workplace.advice_of(shop)
         (record,) = (item for item in document["products"] if item["product"] == entry["product"])
-        return cls(shop, entry, record, formatter_of(document), Place(run=document["run"], today=document["today"]))
+        place = Place(run=document["run"], today=document["today"])
+        return cls(shop, entry, record, formatter_of(document), place, names_of(shop))
 
     @property
     def about(self) -> Answer:
         """Keys that begin every answer on the product."""
         return {
-            "shop": self.shop.folder.path.name,
+            "shop": mark(self.shop.folder.path.name),
             "product": mark(self.record["product"]),
             "advised_on": self.entry["today"],
             "log_id": self.entry["id"],
@@ -81,21 +90,40 @@ class AgentTools:
 
     def shops(self) -> Answer:
         """Shops with their products, and the seller's files."""
-        found: Answer = {}
+        found: list[Answer] = []
         for name in self.workplace.shops():
             try:
                 names = list(self.workplace.open_shop(name).newest)
-                found[name] = {"products": len(names), "first": mark(names[:MOST])}
+                known: Answer = {"products": len(names), "first": mark(names[:MOST])}
             except PricerlError as error:
-                found[name] = {"products": null(f"{error}")}
+                known = {"products": null(f"{error}")}
+            found.append({"shop": mark(name), **known})
         return {"shops": found, "files": mark(self.workplace.files())}
 
     def check(self, file: str) -> Answer:
         """How a file is read: current prices, days and doubts per product, and what is left out."""
-        found = asdict(self.workplace.read([file]))
-        first = {name: found[name][:MOST] for name in ("columns", "products", "problems")}
-        shown = mark({**first, "count": len(found["products"]), "refusal": found["refusal"] or None})
-        return {**shown, "currency": found["currency"] or null("the file names no currency")}
+        found = self.workplace.read([file])
+        columns = [{"name": mark(item.name), "read_as": item.read_as} for item in found.columns[:MOST]]
+        products = [
+            {
+                "product": mark(item.product),
+                "current_price": item.current_price,
+                "data_quality": item.report[0].rpartition(": ")[2],
+                "report": mark(item.report[1:]),
+                "costs": item.costs,
+            }
+            for item in found.products[:MOST]
+        ]
+        refused = {"refusal": mark(found.refusal)} if found.refusal else {}
+        return {
+            "format": found.format or "a table of days",
+            "currency": found.currency or null("the file names no currency"),
+            "columns": columns,
+            "products": products,
+            "count": len(found.products),
+            "problems": mark(found.problems[:MOST]),
+            **refused,
+        }
 
     def advice(self, shop: str, product: str = "") -> Answer:
         """Recommended price with expected profit, sales and units; without product, those that matter most."""
@@ -103,7 +131,7 @@ class AgentTools:
         records = self.workplace.advice_of(opened)["products"]
         if not product and len(records) > 1:
             first = [_verdict(item) for _, item in WorkList(records).listed[:MOST]]
-            return {"shop": shop, "count": len(records), "products": first}
+            return {"shop": mark(shop), "count": len(records), "products": first}
         advised = AdvisedProduct.find(self.workplace, shop, product)
         record = advised.record
         charged = [row for row in opened.outbox.rows if row.product == record["product"]]
@@ -124,10 +152,10 @@ class AgentTools:
         weighed = advised.record["uplift"] or advised.record["weighed"]
         return {
             **advised.about,
-            "reasons": mark(dict(reasons(advised.record, advised.f))),
+            "reasons": mark(dict(reasons(advised.record, advised.f)), advised.names),
             "probability_better": weighed["probability_better"] if weighed else null(NOT_ADVISED),
             "elasticity": estimate(advised.record["elasticity"], "% of units per % of price"),
-            "would_change": mark(list(what_would_change(advised.record, advised.f))),
+            "would_change": mark(list(what_would_change(advised.record, advised.f)), advised.names),
         }
 
     def what_if(self, shop: str, price: float, product: str = "", unit_cost: float | None = None) -> Answer:
@@ -138,15 +166,17 @@ class AgentTools:
 
             found = ask_shop(advised.shop, advised.record["product"], price, unit_cost).to_dict()
         except (CheckpointError, DataError) as error:
-            return {**advised.about, **null(str(error))}
+            return {**advised.about, **null(mark(str(error)))}
         kept, gain = ({name: item[side] for name, item in found["measures"].items()} for side in ("kept", "gain"))
         return {
             **advised.about,
-            **mark({name: found[name] for name in ("price", "unit_cost", "days", "allowed", "outlooks")}),
+            **mark(
+                {name: found[name] for name in ("price", "unit_cost", "days", "allowed", "outlooks")}, advised.names
+            ),
             "keep": advised.figures(kept),
             "difference": advised.figures(gain),
             "probability_better": null(found["unknown"]) if (better := found["probability_better"]) is None else better,
-            "limits_that_object": mark(found["objections"]),
+            "limits_that_object": mark(found["objections"], advised.names),
         }
 
     def limits(self, shop: str, product: str = "") -> Answer:
@@ -155,17 +185,19 @@ class AgentTools:
         limits = (advised.entry["limits"], advised.record["details"]["bounds"])
         unset = null("no such limit is set")
         hard, now = ({key: unset if value is None else value for key, value in values.items()} for values in limits)
-        words = mark(grounds.describe_limits(advised.record, advised.f))
+        words = mark(grounds.describe_limits(advised.record, advised.f), advised.names)
         return {**advised.about, "hard": hard, "next": now, "words": words}
 
     def history(self, shop: str, product: str = "", last: int = 10) -> Answer:
         """Newest entries of the decision log: who decided what, when and why."""
         opened = self.workplace.open_shop(shop)
         chosen = [entry for entry in opened.log.entries if product in ("", entry.get("product"))]
-        names = ("log_id", "time", "kind", "by", "what", "why")
-        cells = ((*entry_cells(entry, opened), entry["reason"]) for entry in chosen[-max(1, min(last, MOST)) :])
-        rows = [dict(zip(names, row, strict=True)) for row in cells]
-        return {"shop": shop, "count": len(chosen), "entries": mark(rows)}
+        names = names_of(opened)
+        return {
+            "shop": mark(shop),
+            "count": len(chosen),
+            "entries": [_logged(entry, opened, names) for entry in chosen[-max(1, min(last, MOST)) :]],
+        }
 
     def review(self, shop: str, product: str = "") -> Answer:
         """How past advice did: days followed, totals predicted and actual."""
@@ -177,16 +209,21 @@ class AgentTools:
 
     def watch(self, shop: str) -> Answer:
         """Findings of the last watch, the most severe first."""
-        if (monitor := read_monitor(self.workplace.open_shop(shop).folder.path)) is None:
-            return {"shop": shop, **null("pricerl watch has not run")}
-        listed = monitor.listed()[:MOST]
-        return {"shop": shop, "findings": mark([{"product": name, **to_plain(finding)} for name, finding in listed])}
+        opened = self.workplace.open_shop(shop)
+        if (monitor := read_monitor(opened.folder.path)) is None:
+            return {"shop": mark(shop), **null("pricerl watch has not run")}
+        names = names_of(opened)
+        found = [
+            {"product": mark(name), **mark(to_plain(finding), () if finding.kind == "data" else names)}
+            for name, finding in monitor.listed()[:MOST]
+        ]
+        return {"shop": mark(shop), "findings": found}
 
     def price_test_plan(self, shop: str, product: str = "") -> Answer:
         """The price test that the advice offers, with its cost, or why there is none."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         test = advised.record["details"]["price_test"]
-        return {**advised.about, "test": mark(test) if test else null(NOT_ADVISED)}
+        return {**advised.about, "test": mark(test, advised.names) if test else null(NOT_ADVISED)}
 
     def stage_override(self, shop: str, price: float, until: str, reason: str, product: str = "") -> Answer:
         """Prepare an order to charge a price until a day (2026-01-31)."""
@@ -205,10 +242,10 @@ class AgentTools:
         if done.returncode != EXIT_OK:
             raise UsageError(" ".join(f"{done.stdout} {done.stderr}".split()))
         (plan,) = read_plans(advised.shop.folder.path)
-        known = {"schedule_hash": plan["schedule_hash"]}
+        known = {name: plan[name] for name in ("schedule_hash", "test_price", "expected_cost", "until")}
         made = self._stage(shop, product, "price_test", known, reason, plan["test_price"])
         names = ("first_day", "until", "regular_price", "test_price", "power", "expected_cost", "cost")
-        return {**made, **{name: plan[name] for name in names}, "plan": mark(done.stdout.splitlines())}
+        return {**made, **{name: plan[name] for name in names}, "plan": mark(done.stdout.splitlines(), advised.names)}
 
     def stage_costs(self, shop: str, unit_cost: float, reason: str, product: str = "", valid_from: str = "") -> Answer:
         """Prepare what a unit costs the seller, from a day on or always."""
@@ -219,11 +256,25 @@ class AgentTools:
         """Record a prepared decision, with what is expected of a price, money, or at 0 of the advised one."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         name = advised.record["product"]
-        (*_, entry), _ = advised.shop.record(lambda shop: [draft_staged(shop, asks, name, given, "agent", reason)])
-        approve = f"pricerl approve {entry['id']}{advised.place.option}"
+        (*_, entry), _ = advised.shop.record(lambda shop: [draft_staged(shop, asks, name, given, AUTHOR.get(), reason)])
+        run = {"with_run_name": mark(advised.place.run)} if advised.place.run else {}
         expected = self.what_if(shop, price or advised.record["recommended_price"], product, given.get("unit_cost"))
-        done = {"staged": entry["id"], "nothing_has_changed_until_a_person_runs": approve, "expected": expected}
-        return {**advised.about, **done}
+        done = {"staged": entry["id"], "nothing_has_changed_until_a_person_runs": f"pricerl approve {entry['id']}"}
+        return {**advised.about, **done, **run, "expected": expected}
+
+
+def names_of(shop: Shop) -> set[str]:
+    """Return the names of a shop, its products and its files, and authors and reasons of people's decisions."""
+    said = (entry[key] for entry in shop.log.entries if entry["actor"] != "pricerl" for key in ("actor", "reason"))
+    return {shop.folder.path.name, *shop.newest, *(Path(source).name for source in shop.sources), *said}
+
+
+def names_about(workplace: Workplace, given: Mapping[str, Any]) -> set[str]:
+    """Return texts of files and people that the refusal of a call may hold, what the agent gave included."""
+    shops = workplace.shops()
+    words = (text for text in map(str, given.values()) if any(map(str.isalpha, text)))
+    names = {*workplace.files(), *shops, *words}
+    return names | (names_of(workplace.open_shop(given["shop"])) if given.get("shop") in shops else set())
 
 
 def estimate(values: Sequence[float] | None, unit: str) -> Answer:
@@ -232,18 +283,42 @@ def estimate(values: Sequence[float] | None, unit: str) -> Answer:
     return {**known, "level": 0.9, "unit": unit} if known else null(COSTS_UNKNOWN)
 
 
-def null(reason: str) -> Answer:
+def null(reason: Any) -> Answer:
     """Return a missing value with the reason."""
-    return {"value": None, "reason": clean(reason)}
+    return {"value": None, "reason": reason}
 
 
-def mark(value: Any) -> Any:
-    """Mark the strings of a value, which come from files and people or contain such: data; leave out what is None."""
+def mark(value: Any, names: Collection[str] = ()) -> Any:
+    """Mark strings that come from files and people as data; leave out what is None.
+
+    Of sentences of ours those are marked that hold one of their ``names``; without names all strings are theirs.
+    """
     if isinstance(value, Mapping):
-        return {key: mark(item) for key, item in value.items() if item is not None}
+        return {key: mark(item, names) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return list(map(mark, value))
-    return {"quoted": clean(value)} if isinstance(value, str) else value
+        return [mark(item, names) for item in value]
+    if not isinstance(value, str):
+        return value
+    held = (text for name in names if (text := shown(name)[:MOST_SHOWN].removesuffix("…")))
+    return (
+        {"quoted": clean(value)}
+        if not names or any(text in shown(value, MOST_CHARACTERS) for text in held)
+        else clean(value)
+    )
+
+
+def _logged(entry: Entry, shop: Shop, names: Collection[str]) -> Answer:
+    """Return an entry of the log; its author and reason are a person's, unless pricerl itself wrote it."""
+    *_, content = entry_cells(entry, shop)
+    product = entry.get("product")
+    about = {} if product is None else {"product": mark(product)}
+    ours = entry["actor"] == "pricerl"
+    return {
+        **{"log_id": entry["id"], "time": entry["time"], "kind": entry["kind"], **about},
+        "by": "pricerl" if ours else mark(entry["actor"]),
+        "what": mark(content.removeprefix(f"{shown(product or '')}: "), names),
+        "why": mark(entry["reason"], names if ours else ()),
+    }
 
 
 def _verdict(record: Mapping[str, Any]) -> Answer:
