@@ -108,8 +108,8 @@ def _explained(workplace: Workplace, tool: Callable[..., Any]) -> Callable[..., 
         try:
             return json.dumps(tool(**given), ensure_ascii=False)
         except UsageError as error:
-            told = mark(str(error), names_about(workplace, given))
-            raise ToolError(told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)) from None
+            said = mark(str(error), names_about(workplace, given))
+            raise ToolError(said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)) from None
         except PricerlError as error:  # may hold cells of a file
             raise ToolError(json.dumps(mark(str(error)), ensure_ascii=False)) from None
 

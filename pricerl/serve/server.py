@@ -67,10 +67,10 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
     (minted, *_) = ("",) if token_file else keys.roles
     if add_tools:
         add_tools(server.app, workplace)
-        told = f"the tools of {workplace.folder} are at {address}mcp/{f', with the token {minted}' if minted else ''}"
+        line = f"the tools of {workplace.folder} are at {address}mcp/{f', with the token {minted}' if minted else ''}"
     else:
-        told = f"{workplace.folder} is served at {address}{f'?token={minted}' if minted else ''}"
-    write_lines([told, "Ctrl-C ends it"], problems=True)
+        line = f"{workplace.folder} is served at {address}{f'?token={minted}' if minted else ''}"
+    write_lines([line, "Ctrl-C ends it"], problems=True)
     if not own:
         who = f"everyone who reaches {address} and knows a token can read these shops and do what its role may"
         print_notes([f"{who}; the connection is not encrypted: put a proxy with TLS in front of it."])

@@ -47,7 +47,7 @@ COLUMNS = "columns.yaml"
 """Columns of ours by their names in the files, as the seller corrected them."""
 
 UPLOADS = ".uploads"
-"""Names of the files that came by upload, one a line: no upload replaces another file."""
+"""Names of the files that came by upload, one per line: no upload replaces another file."""
 
 OWN = {COSTS_FILE, PRICES}
 """Names of data files that are never a seller's export; others of pricerl's have other endings."""
