@@ -96,7 +96,7 @@ class AgentTools:
                 names = list(self.workplace.open_shop(name).newest)
                 known: Answer = {"products": len(names), "first": mark(names[:MOST])}
             except PricerlError as error:
-                known = {"products": null(f"{error}")}
+                known = {"products": null(mark(f"{error}"))}
             found.append({"shop": mark(name), **known})
         return {"shops": found, "files": mark(self.workplace.files())}
 
