@@ -23,6 +23,10 @@ PLAIN_DIGITS = 2
 """Digits after the decimal mark of money whose currency is not known."""
 
 
+SMALL_GAIN = 10
+"""Gain below which it is shown with decimals, whatever the outcomes that it compares."""
+
+
 @dataclass(frozen=True)
 class Formatter:
     """Formatter of the values of one advice; an unknown locale or currency is a ``UsageError``."""
@@ -83,11 +87,20 @@ class Formatter:
         """Return an interval without a currency, as its estimate shows one; ``plus="+"`` shows both signs."""
         return " to ".join(self._laid_out(value, digits, "", plus) for value in (low, high))
 
-    def money_digits(self, *values: float | None) -> int:
-        """Return the digits of a column of amounts: those of the currency, or none if an amount reaches a thousand."""
-        if _largest(values) >= 1000:
+    def money_digits(self, *values: float | None, whole: float = 1000) -> int:
+        """Return the digits of a column of amounts: those of the currency, or none if an amount reaches ``whole``."""
+        if _largest(values) >= whole:
             return 0
         return get_currency_precision(self.currency) if self.currency else PLAIN_DIGITS
+
+    def compared_digits(
+        self, name: str, outcomes: Sequence[float], gain: Sequence[float] | None, whole: float = 1000
+    ) -> int:
+        """Return the digits of units or money and of their ``gain``, enough that a small loss does not read 0."""
+        units = name == "units"
+        digits = unit_digits(*outcomes) if units else self.money_digits(*outcomes, whole=whole)
+        small = gain is not None and 0 < _largest(gain) < SMALL_GAIN
+        return digits or (0 if not small else 1 if units else self.money_digits())
 
     def weekday_date(self, day: str) -> str:
         """Return ``2026-01-01`` as ``Thu 1 Jan``."""
@@ -138,7 +151,7 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _largest(values: tuple[float | None, ...]) -> float:
+def _largest(values: Sequence[float | None]) -> float:
     return max((abs(value) for value in values if value is not None), default=0.0)
 
 

@@ -11,7 +11,7 @@ from pricerl.advice.sentences import grounds, next_steps, verdict
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import SCENARIO, WRITE_COSTS, Record
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
-from pricerl.formatting import MEASURES, Formatter, plural, sentence, unit_digits
+from pricerl.formatting import MEASURES, Formatter, plural, sentence
 from pricerl.terminal import shown
 
 WIDTH = 72
@@ -139,7 +139,7 @@ def _comparison(product: Record, f: Formatter) -> Iterator[str]:
         if kept[name] is None:
             continue
         means = [side[name][0] for side in (kept, *(change or ()))]
-        digits = unit_digits(*means) if name == "units" else f.money_digits(*means)
+        digits = f.compared_digits(name, means, change and change[1][name])
         label = f"{name} per {f.period}{'' if name == 'units' else money}"
         cells = ["", ""]
         if change is not None:

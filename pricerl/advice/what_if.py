@@ -174,7 +174,7 @@ def _stock_words(outlook: StockOutlook, f: Formatter) -> str:
 def _cells(name: str, asked: Interval, kept: Interval, difference: Interval, f: Formatter) -> tuple[str, ...]:
     """Return name, both outcomes and their difference, each with its interval."""
     money = name in ("sales", "profit")
-    digits = f.money_digits(asked.mean, kept.mean) if money else unit_digits(asked.mean, kept.mean)
+    digits = f.compared_digits("sales" if money else "units", (asked.mean, kept.mean), difference)
     show = f.money if money else f.number
     mean, low, high = difference
     change = f"{show(mean, digits, '+')}{f.limits(low, high, digits, '+')}" if any(difference) else "no change"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pricerl.advice.sentences.next_steps import losing_test_words
@@ -100,7 +100,7 @@ def reading_lines(test: Entry, reading: Reading, f: Formatter) -> Iterator[str]:
     if reading.carry_over is not None:
         gap, p_value = reading.carry_over
         words = "buyers seem to react to the switch itself" if p_value <= CARRIES_OVER else "no sign of carry-over"
-        size = _signed(gap, "units", f)
+        (size,) = _signed((gap,), "units", f)
         yield f"  carry-over first day minus later ones: {size} units, p-value {_p_value(p_value)}; {words}"
     if reading.interference is not None:
         yield from _interference_lines(reading.interference, f)
@@ -135,12 +135,12 @@ def _verdict(test: Entry, found: InterimAnalysis, f: Formatter) -> str:
 
 def _effect(found: InterimAnalysis, question: str, f: Formatter) -> str:
     """Return an effect with its limits."""
-    size, low, high = (_signed(value, question, f) for value in (found.estimate, found.low, found.high))
+    size, low, high = _signed((found.estimate, found.low, found.high), question, f)
     return f"{size} per {f.period} (95 % at every look: {low} to {high})"
 
 
 def _interference_lines(found: Interference, f: Formatter) -> Iterator[str]:
-    own, others, low, high = (_signed(value, "sales", f) for value in (found.own, found.others, found.low, found.high))
+    own, others, low, high = _signed((found.own, found.others, found.low, found.high), "sales", f)
     span = f"(95 %: {low} to {high})"
     yield f"  others     sales of this product {own}, of all others {others} per {f.period} {span}"
     if found.opposite and found.bound > 0:
@@ -153,10 +153,12 @@ def _against(price: float, regular_price: float, f: Formatter) -> str:
     return f"{f.price(price)} against {f.price(regular_price)}"
 
 
-def _signed(value: float, question: str, f: Formatter) -> str:
-    if not math.isfinite(value):
-        return "unlimited"
-    return f.number(value, unit_digits(value), "+") if question == "units" else f.money(value, plus="+")
+def _signed(values: Sequence[float], question: str, f: Formatter) -> list[str]:
+    """Return effects with the same digits."""
+    known = list(filter(math.isfinite, values))
+    digits = unit_digits(*known) if question == "units" else f.money_digits(*known)
+    show = f.number if question == "units" else f.money
+    return [show(value, digits, "+") if math.isfinite(value) else "unlimited" for value in values]
 
 
 def _p_value(value: float) -> str:

@@ -52,7 +52,20 @@ def test_exceptions_come_first_then_changes_by_money_then_prices_that_stay(docum
 def test_totals_count_the_work_and_sum_the_gains_with_their_limits(document: dict[str, Any]) -> None:
     totals = WorkList(document["products"]).totals(PLAIN)
     assert [value for value, _ in totals] == ["1", "2", "1", "+120.00"]
-    assert totals[-1][1] == "profit per day from 2 changes (90 %: +60 to +170)"
+    assert totals[-1][1] == "profit per day from 2 changes (90 %: +60.00 to +170.00)"
+
+
+def test_a_small_gain_shows_its_possible_loss_in_list_total_and_page(document: dict[str, Any]) -> None:
+    """Next to 150 per day without decimals, -0.33 to +1.00 would read 0 to +1."""
+    (product,) = (item for item in document["products"] if item["product"] == "Bowl")
+    product["keep"]["profit"] = product["recommended"]["profit"] = [150.0, 140.0, 160.0]
+    product["uplift"]["profit"] = [0.26, -0.33, 1.0]
+    work = WorkList([product])
+    ((_, _, (task,)), *_) = work.orders({}, PLAIN)
+    assert (task.gain.value, *task.gain.notes) == ("+0.26", "−0.33 to +1.00")
+    assert work.totals(PLAIN)[-1] == ("+0.26", "profit per day from 1 change (90 %: −0.33 to +1.00)")
+    assert PLAIN.compared_digits("profit", [2000.0], [0.26, -0.33, 1.0]) == 2
+    assert PLAIN.compared_digits("profit", [2000.0], [26.0, -33.0, 1.0]) == 0
 
 
 @pytest.mark.parametrize(

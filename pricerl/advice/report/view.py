@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from babel.numbers import get_currency_precision
-
 from pricerl.advice.sentences.grounds import list_alternatives
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT, PLANNER, POLICY
-from pricerl.formatting import PLAIN_DIGITS, UNKNOWN, Formatter, counted, unit_digits
+from pricerl.formatting import UNKNOWN, Formatter, counted
 from pricerl.terminal import clean
 
 MOST_DAYS = 31
@@ -48,7 +46,7 @@ class PageFormatter(Formatter):
     amount_digits: int = 2
     """Digits after the decimal mark of amounts per day."""
 
-    def money_digits(self, *values: float | None) -> int:
+    def money_digits(self, *values: float | None, whole: float = 0) -> int:
         """Return the page's digits, whatever the amounts."""
         return self.amount_digits
 
@@ -69,12 +67,11 @@ class View:
     def of(cls, product: Record, f: Formatter, place: Place) -> View:
         """Choose digits by the largest expected number of each measure; three digits are enough for an estimate."""
         outcomes = [product["keep"], product["recommended"] or product["keep"], *product["days"]]
-        money = get_currency_precision(f.currency) if f.currency else PLAIN_DIGITS
+        gains = product["uplift"] or product.get("weighed") or {}
         digits = {}
         for name in ("units", "sales", "profit"):
             means = [outcome[name][0] for outcome in outcomes if outcome[name] is not None]
-            large = max(map(abs, means), default=0.0) >= THREE_DIGITS
-            digits[name] = unit_digits(*means) if name == "units" else 0 if large else money
+            digits[name] = f.compared_digits(name, means, gains.get(name), THREE_DIGITS)
         page = PageFormatter(f.locale, f.currency, f.price_decimals, f.step_days, digits[product["measure"]])
         return cls(product, page, digits, place)
 

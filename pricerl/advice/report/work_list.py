@@ -88,9 +88,10 @@ class WorkList:
         for measure, words in MEASURES.items():
             if gains := self.gains.get(measure):
                 mean, low, high = map(sum, zip(*gains, strict=True))
-                limits = f.limits(low, high, 0, "+", "90 %: ")
+                digits = f.money_digits(mean, low, high)
+                limits = f.limits(low, high, digits, "+", "90 %: ")
                 label = f"{words} per {f.period} from {plural(len(gains), 'change')}{limits}"
-                found.append((f.money(mean, plus="+"), label))
+                found.append((f.money(mean, digits, "+"), label))
         return found
 
     def orders(self, links: Mapping[int, str], f: Formatter) -> tuple[tuple[str, str, list[Task]], ...]:
