@@ -81,7 +81,7 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     yield from wrapped(f"open {place.report}", "Next")
     if product["recommended_price"] != product["current_price"] and not place.is_late(product):
         yield from wrapped(f"pricerl approve{place.option}")
-        yield from wrapped(next_steps.override_command(product, f, place))
+        yield from wrapped(next_steps.pause_command(product, place))
     for command in next_steps.cost_commands(product, place.option):
         yield from wrapped(command)
     for _, command in product["decision"].get("to_do", ()):

@@ -73,6 +73,8 @@ def test_one_product_is_a_block_with_verdict_certainty_reasons_and_next_steps(ch
     ):
         assert label in text
     assert "pricerl approve" in text and "data." not in text and "100 %" not in text
+    assert f"pricerl pause --until {change['days'][-1]['date']} --reason …" in text, "the other choice is to keep it"
+    assert "override" not in text
 
 
 def test_a_doubtful_current_price_is_told_once_with_the_commands_that_settle_it(held: dict[str, Any]) -> None:
@@ -89,7 +91,7 @@ def test_a_doubtful_current_price_is_told_once_with_the_commands_that_settle_it(
 def test_a_kept_price_has_no_table_of_differences_and_says_what_would_decide(held: dict[str, Any]) -> None:
     text = "\n".join(block_lines([held], Formatter(), PAGE))
     assert f" Keep the price   {Formatter().price(held['current_price'])}" in text
-    assert "difference" not in text and "approve" not in text and "override" not in text
+    assert "difference" not in text and "approve" not in text and "pause" not in text
     assert " Why        It is so. 1 % more price" in text
     two = {**held, "decision": {**held["decision"], "why": "it is so. A test can tell."}}
     assert " Why        It is so. A test can tell. 1 % more price" in "\n".join(block_lines([two], Formatter(), PAGE))

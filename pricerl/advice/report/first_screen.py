@@ -31,7 +31,7 @@ def lay_out(view: View) -> dict[str, Any]:
         "stock": next_steps.stock_lines(view.product["stock"], view.f) if view.product.get("stock") else {},
         "to_do": "What would decide" if held and not late else "What to do",
         "steps": _steps(view),
-        "other": "" if held or late else next_steps.override_command(view.product, view.f, view.place),
+        "other": "" if held or late else next_steps.pause_command(view.product, view.place),
     }
 
 

@@ -56,10 +56,9 @@ class Place(NamedTuple):
         return bool(product["days"][-1]["date"] < self.today)
 
 
-def override_command(product: Record, f: Formatter, place: Place) -> str:
-    """Return the command that orders the recommended price for the days of an advice; the reason is the seller's."""
-    price = f"{product['recommended_price']:.{f.price_decimals}f}"
-    return f"pricerl override {price} --until {product['days'][-1]['date']} --reason …{place.options}"
+def pause_command(product: Record, place: Place) -> str:
+    """Return the command that keeps the price for the days of an advice; the reason is the seller's."""
+    return f"pricerl pause --until {product['days'][-1]['date']} --reason …{place.options}"
 
 
 def late_words(product: Record, f: Formatter) -> str:
