@@ -177,15 +177,11 @@ class Objection(NamedTuple):
     why: str
     """Reason, as a clause."""
     nearest: float | None
-    """Nearest price that the rule allows, money; None if there is none, and for a relation."""
+    """Nearest price that all rules and relations allow, money; None in records of older versions."""
     low: float
     """Money."""
     high: float
     """Money."""
-
-    def __str__(self) -> str:
-        allowed = "" if self.nearest is None else f"; next allowed: {self.nearest:.10g}"
-        return f"{self.why}{allowed} ({self.rule})"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,9 +13,8 @@ from pricerl.decide.final_check import nearest_allowed
 from pricerl.env.product import Product
 from pricerl.evaluation.stock.half_year import StockOutlook, plan_half_years
 from pricerl.evaluation.valuation import expect_path, value_paths
-from pricerl.formatting import Formatter, counted, plural, unit_digits
+from pricerl.formatting import Formatter, counted, plural
 from pricerl.guardrails.relations import broken_by, span_between
-from pricerl.guardrails.today import DIGITS
 from pricerl.market.market import Market
 from pricerl.terminal import table
 
@@ -109,7 +107,7 @@ def ask(product: Product, price: float, horizon: int, current: Mapping[str, floa
     }
     better = asked.over(kept).probability_better
     prices = {**product.market.preprocessor.current_prices, **(current or {})}
-    objections = tuple(map(str, find_objections(price, product, prices)))
+    objections = tuple(item.why for item in find_objections(price, product, prices))
     days = steps if stocked is None else stocked.stock.season_end * WEEK // product.history.step_days
     allowed = nearest_chargeable(price, product, prices)
     return Answer(product, price, days, measures, better, objections, allowed, outlooks)
@@ -122,12 +120,10 @@ def short(value: float) -> float:
 
 def find_objections(price: float, product: Product, current: Mapping[str, float]) -> list[Objection]:
     """Return the objections to a price, money, on the next day, while other products keep their ``current`` ones."""
-    edits = ((edit, round(edit.after, DIGITS)) for edit in product.today.objections(price))
-    broken = broken_by(product.dynamics.guardrails.related, product.name, price, current)
-    return [
-        *(Objection(edit.rule, edit.why, to if math.isfinite(to) else None, price, price) for edit, to in edits),
-        *(Objection(kind, why, None, price, price) for kind, why in broken),
-    ]
+    said = [(edit.rule, edit.why) for edit in product.today.objections(price)]
+    said += broken_by(product.dynamics.guardrails.related, product.name, price, current)
+    nearest = nearest_chargeable(price, product, current) if said else None
+    return [Objection(rule, why, nearest, price, price) for rule, why in said]
 
 
 def nearest_chargeable(price: float, product: Product, current: Mapping[str, float]) -> float:

@@ -8,7 +8,7 @@ from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, Decision
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_path
 from pricerl.env.product import Product
-from pricerl.guardrails.gate import pass_gate
+from pricerl.guardrails.gate import apply_rules, pass_gate
 from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.guardrails.today import DIGITS, Edit
 
@@ -48,8 +48,7 @@ def gate_path(product: Product, path: PricePath) -> GatedPath:
 
 def nearest_allowed(price: float, product: Product) -> float:
     """Return the price nearest to a proposed one that all guardrails allow on the next day, money."""
-    today = product.today
-    return round(pass_gate(price, today.now, today.log, today.costs, today.config).price, DIGITS)
+    return round(apply_rules(product.today, price).price, DIGITS)
 
 
 def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:

@@ -55,7 +55,7 @@ def pass_gate(
             why = "the proposal is no positive, finite number; the current price is kept"
             return Gated(now, (Edit("finite", None, now, why),))
         _check_log(log, now)
-        gated = _apply(Today(now, log, costs, config), float(proposed))
+        gated = apply_rules(Today(now, log, costs, config), float(proposed))
         if not is_price(gated.price):
             raise ValueError(f"the rules made {gated.price} of it")
         return gated
@@ -98,7 +98,7 @@ def _check_log(log: PriceLog, now: float) -> None:
         raise ValueError(f"the price log ends at {prices[-1]:g}, not at the current price, {now:g}")
 
 
-def _apply(today: Today, proposed: float) -> Gated:
+def apply_rules(today: Today, proposed: float) -> Gated:
     """Apply every rule in order, unless a price is kept that all of them allow."""
     if today.same(proposed, today.now) and today.band.keep:
         return Gated(today.now)

@@ -1,22 +1,19 @@
 "use strict";
 
-/* An objection in the words of /what-if. */
-function say({ why, rule, nearest }) {
-  return `${why}${nearest === null ? "" : `; next allowed: ${nearest}`} (${rule})`;
-}
-
 /* What advice.json says of one price of its curves, in the form of an answer to /what-if. */
 function figuresAt(product, at) {
   const { curves, objections } = product.details;
   const price = curves.price[at];
   const known = ["units", "sales", "profit"].filter((name) => curves[name] && curves.gain[name]);
   const measures = known.map((name) => [name, { asked: curves[name][at], gain: curves.gain[name][at] }]);
+  const said = objections.filter((item) => item.low <= price && price <= item.high);
   return {
     price,
     measures: Object.fromEntries(measures),
     probability_better: curves.better ? curves.better[at] : null,
     num_draws: product.num_draws,
-    objections: objections.filter((item) => item.low <= price && price <= item.high).map(say),
+    objections: said.map((item) => item.why),
+    allowed: said.length ? said[0].nearest : price,
   };
 }
 
@@ -40,27 +37,33 @@ function writers(product) {
 
 const element = (name, text, more = {}) => Object.assign(document.createElement(name), { textContent: text, ...more });
 
-/* The slider answers at prices of the curves at once; other prices and another unit cost are asked of /what-if. */
+/* The slider answers at prices of the curves at once; other prices and another unit cost are asked of /what-if, and
+   no figure of another price is shown meanwhile. Limits that delay the advised change do not object to it. */
 function showSlider(box, product) {
   const write = writers(product);
   const find = (id) => document.getElementById(id);
   const [slider, typed, cost] = ["at", "typed", "cost"].map(find);
   const prices = product.details.curves.price;
-  const rowOf = ([name, { asked, gain }]) => {
-    const [there, mean, low, high] = [asked[0], ...gain].map(write.amount[name]);
+  const rowOf = ([name, found]) => {
+    const [there, mean, low, high] = found ? [found.asked[0], ...found.gain].map(write.amount[name]) : ["–"];
     const label = element("th", name[0].toUpperCase() + name.slice(1), { scope: "row" });
     const row = element("tr", "");
-    row.append(label, element("td", there), element("td", `${mean} (${low} to ${high})`));
+    row.append(label, element("td", there), element("td", found ? `${mean} (${low} to ${high})` : "–"));
     return row;
   };
-  const show = ({ measures = {}, objections = [], probability_better: share = null, num_draws: draws, detail = "" }) => {
+  const unknown = Object.fromEntries(Object.keys(figuresAt(product, 0).measures).map((name) => [name, null]));
+  const show = (found) => {
+    const { measures = {}, objections = [], allowed, probability_better: share = null, num_draws: draws, detail = "" } = found;
     find("price").textContent = write.price(typed.value);
     if (find("ordered")) find("ordered").value = typed.value; // absent for those who may not decide
     const known = Object.entries(measures).filter(([name]) => write.amount[name]);
     find("figures").replaceChildren(...known.map(rowOf));
     const better = `Earns more in ${Math.round(share * draws)} of ${draws} plausible scenarios.`;
     find("better").textContent = share === null ? detail : better;
-    find("objections").replaceChildren(...objections.map((why) => element("li", why)));
+    const advised = Number(typed.value) === product.recommended_price && !cost.value;
+    const next = Number.isFinite(allowed) ? [`The next allowed price is ${write.price(allowed)}`] : [];
+    const said = objections.length && !advised ? [...objections, ...next] : [];
+    find("objections").replaceChildren(...said.map((why) => element("li", why)));
   };
   let asked;
   const update = () => {
@@ -69,7 +72,7 @@ function showSlider(box, product) {
     const answer = (found) => path === asked && show(found); // unless another question has followed
     asked = path;
     if (at >= 0 && !cost.value && !product.stock) return show(figuresAt(product, at));
-    find("better").textContent = "…";
+    show({ measures: unknown, detail: "…" });
     const refuse = (error) => answer({ detail: error.message });
     setTimeout(() => path === asked && fetch(path).then((got) => got.json()).then(answer, refuse), 300);
   };

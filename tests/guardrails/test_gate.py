@@ -393,7 +393,7 @@ def test_a_broken_log_keeps_the_price_and_says_what_is_wrong(log: PriceLog | Non
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0, -1.0, None])
 def test_a_rule_that_goes_wrong_lets_nothing_out(wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "_apply", lambda *args: Gated(wrong))
+    monkeypatch.setattr(gate, "apply_rules", lambda *args: Gated(wrong))
     result = gated(10.3)
     assert result.price == 10.0 and rules(result) == ["fault"] and f"made {wrong} of it" in result.edits[0].why
 
@@ -402,7 +402,7 @@ def test_an_exception_inside_keeps_the_price_and_names_it(monkeypatch: pytest.Mo
     def explode(*args: object) -> Gated:
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr(gate, "_apply", explode)
+    monkeypatch.setattr(gate, "apply_rules", explode)
     assert gated(10.3) == Gated(
         10.0, (Edit("fault", None, 10.0, "the current price is kept: ZeroDivisionError: boom"),)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import random
 import shutil
@@ -58,18 +59,21 @@ global.setTimeout = (act) => act();
 const told = (path) => (path.includes("=-") ? { detail: "no" } : answer);
 global.fetch = async (path) => (asked.push(path), { json: async () => told(path) });
 const texts = (id) => nodes[id].below.map((row) => row.below.map((cell) => cell.textContent));
-const said = () => ({ better: nodes.better.textContent, objections: nodes.objections.below.length });
+const objections = () => nodes.objections.below.map((item) => item.textContent);
+const said = () => ({ better: nodes.better.textContent, objections: objections() });
 const shown = () => ({ rows: texts("figures"), ...said() });
 (async () => {
   showSlider({ dataset: { source: "/api" } }, product);
   const seen = [shown()];
+  const waiting = [];
   for (const [id, value] of typed) {
     nodes[id].value = value;
     nodes[id].oninput();
+    waiting.push(shown());
     await new Promise((done) => setImmediate(done));
     seen.push(shown());
   }
-  console.log(JSON.stringify({ seen, asked }));
+  console.log(JSON.stringify({ seen, asked, waiting }));
 })();
 """
 
@@ -164,6 +168,7 @@ def compare_slider(faces: Faces) -> None:
     for found in shown:
         exact = faces.rest(found["price"]).json()
         assert sorted(found["objections"]) == sorted(exact["objections"])
+        assert found["allowed"] == exact["allowed"]
         assert found["probability_better"] == exact["probability_better"]
         assert found["measures"].keys() == exact["measures"].keys() & {"units", "sales", "profit"}
         for name, effect in found["measures"].items():
@@ -199,14 +204,30 @@ def test_the_page_computes_prices_of_the_curves_and_asks_for_others(seller: Face
     assert found["asked"] == [f"/api/what-if?{path}" for path in paths]
     known, slid, *told, refused = found["seen"]
     assert known["rows"] != slid["rows"] and [row[0] for row in slid["rows"]] == ["Units", "Sales", "Profit"]
+    blank = {"rows": [[name, "–", "–"] for name in ("Units", "Sales", "Profit")], "better": "…", "objections": []}
+    assert found["waiting"] == [slid, *[blank] * 4], "figures of another price stand next to the new one"
     for shown in told:
         assert [row[1] for row in shown["rows"]] == [
             f"{answer['measures'][name]['asked'][0]:,.2f}" for name in ("units", "sales", "profit")
         ]
         count = round(answer["probability_better"] * answer["num_draws"])
         assert shown["better"] == f"Earns more in {count} of {answer['num_draws']} plausible scenarios."
-        assert shown["objections"] == len(answer["objections"])
-    assert refused == {"rows": [], "better": "no", "objections": 0}
+        assert shown["objections"] == [*answer["objections"], "The next allowed price is 10.12"]
+    assert refused == {"rows": [], "better": "no", "objections": []}
+
+
+@needs_node
+def test_the_page_does_not_object_to_the_advised_price_and_names_no_setting(seller: Faces) -> None:
+    """A limit that delays the advised change objects to it on the next day."""
+    record = copy.deepcopy(seller.record)
+    young = {"rule": "min_hold_days", "why": "charged for 1 of 3 days", "nearest": 10.0, "low": 9.0, "high": 11.0}
+    record["details"]["objections"] = [young]
+    record["recommended_price"], other = record["details"]["curves"]["price"][3:5]
+    seen = in_node(SLIDER, {"product": record, "answer": {}, "typed": [("typed", str(other))]})["seen"]
+    assert [shown["objections"] for shown in seen] == [
+        [],
+        ["charged for 1 of 3 days", "The next allowed price is 10.00"],
+    ]
 
 
 def test_another_unit_cost_changes_the_profit_by_the_units(seller: Faces) -> None:
@@ -215,7 +236,7 @@ def test_another_unit_cost_changes_the_profit_by_the_units(seller: Faces) -> Non
     assert cheap["measures"]["units"] == dear["measures"]["units"] and (cheap["unit_cost"], dear["unit_cost"]) == (4, 6)
     lost = cheap["measures"]["profit"]["asked"][0] - dear["measures"]["profit"]["asked"][0]
     assert lost == pytest.approx(2 * cheap["measures"]["units"]["asked"][0], abs=0.01)
-    assert any("(min_margin)" in text for text in seller.rest(10.2, 12.0).json()["objections"])
+    assert "a margin of 0 % after fees and cost" in seller.rest(10.2, 12.0).json()["objections"]
     assert seller.rest(10.2, -1.0).json() == {"detail": "--unit_cost must be 0 or more, found -1.0"}
     assert seller.rest(-1.0).status_code == 400
     printed = run(seller.folder, "what-if", "10.2", "--unit_cost", "6").out
