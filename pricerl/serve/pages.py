@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pricerl.advice.exports import PRICES
 from pricerl.advice.import_forms import own_forms
@@ -30,7 +30,7 @@ from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, is_at_least
 from pricerl.serve.rest import Names, Opened, Place
-from pricerl.serve.workplace import ONCE
+from pricerl.serve.workplace import ONCE, address_of
 from pricerl.terminal import clean
 
 router = APIRouter(include_in_schema=False)
@@ -48,10 +48,15 @@ def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
     csrf, role, name = (getattr(request.state, key, "") for key in ("csrf", "role", "name"))
     job = request.app.state.jobs.running
     known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "named": name, "quote": quote}
-    known["modes"] = LOOSENESS
+    known |= {"modes": LOOSENESS, "exact": exact}
     known |= {"edits": is_at_least(role, "editor"), "decides": is_at_least(role, "approver"), "job": job and job.id}
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
+
+
+def exact(text: str) -> Markup:
+    """Return a name as the value of a field, unchanged; what is shown is cleaned."""
+    return Markup(escape(text).encode("ascii", "xmlcharrefreplace").decode())
 
 
 def kept(request: Request, shop: Shop, make: Callable[[], str]) -> Response:
@@ -136,15 +141,15 @@ def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str
     """Show the work list of the products that contain a text, or the page of the only product; above it the outbox."""
     document = place.advice_of(shop)
     if len(document["products"]) == 1:
-        return show_product(request, place, shop, 1)
+        return show_product(request, place, shop, document["products"][0]["product"])
     return kept(request, shop, lambda: _render_shop(request, shop, document, find))
 
 
 def _render_shop(request: Request, shop: Shop, document: Record, find: str) -> str:
     name = shop.folder.path.name
-    found = [item for item in enumerate(document["products"], 1) if find.casefold() in item[1]["product"].casefold()]
-    work = StatedList(shop, [product for _, product in found])
-    links = {at: f"/shops/{quote(name)}/products/{number}" for at, (number, _) in enumerate(found)}
+    found = [product for product in document["products"] if find.casefold() in product["product"].casefold()]
+    work = StatedList(shop, found)
+    links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in enumerate(found)}
     grades = sorted({product["decision"]["grade"] for _, product in work.listed})
     values = {**_about(shop, document), "grades": grades, "find": find}
     return render_index(document, work, links, framed(request, "work.html", values))
@@ -168,21 +173,20 @@ def _about(shop: Shop, document: Record, product: str = "") -> dict[str, Any]:
     }
 
 
-@router.get("/shops/{name}/products/{number}")
-def show_product(request: Request, place: Place, shop: Opened, number: int) -> Response:
+@router.get("/shops/{name}/products/{product:path}")
+def show_product(request: Request, place: Place, shop: Opened, product: str) -> Response:
     """Show the page of a product, with the slider and the forms of decisions above it."""
     document = place.advice_of(shop)
-    place.product_of(document, number)
-    return kept(request, shop, lambda: _render_product(request, place, shop, document, number))
+    record = place.product_of(document, product)
+    return kept(request, shop, lambda: _render_product(request, place, shop, document, record))
 
 
-def _render_product(request: Request, place: Place, shop: Shop, document: Record, number: int) -> str:
-    product = document["products"][number - 1]
+def _render_product(request: Request, place: Place, shop: Shop, document: Record, product: Record) -> str:
     entry = shop.newest.get(product["product"])
     values = {
         **_about(shop, document, product["product"] if len(document["products"]) > 1 else ""),
         "product": product,
-        "number": number,
+        "address": address_of(product["product"]),
         "order": shop.order_on(product["product"]),
         "state": shop.state_of(product["product"]),
         "planned": is_planned(shop, product["product"]),

@@ -240,20 +240,20 @@ def show_advice(place: Place, shop: Opened) -> dict[str, Any]:
     return place.advice_of(shop)
 
 
-@router.get("/shops/{name}/products/{number}")
-def show_product(place: Place, shop: Opened, number: int) -> dict[str, Any]:
-    """Return one of the ``products`` of ``advice.json``, counted from 1, with its formats."""
+@router.get("/shops/{name}/products/{product:path}")
+def show_product(place: Place, shop: Opened, product: str) -> dict[str, Any]:
+    """Return one of the ``products`` of ``advice.json`` by its name, with its formats."""
     document = place.advice_of(shop)
     formats = {key: document[key] for key in ("locale", "currency", "price_decimals", "step_days")}
-    return {**formats, **place.product_of(document, number)}
+    return {**formats, **place.product_of(document, product)}
 
 
-@router.get("/shops/{name}/products/{number}/what-if")
-def ask(place: Place, shop: Opened, number: int, price: float, unit_cost: float | None = None) -> dict[str, Any]:
+@router.get("/shops/{name}/what-if/{product:path}")
+def ask(place: Place, shop: Opened, product: str, price: float, unit_cost: float | None = None) -> dict[str, Any]:
     """Compare a price with keeping the current one, at another cost of a unit if one is given, as ``what-if`` does."""
     from pricerl.cli.advise import ask_shop  # imports torch
 
-    return ask_shop(shop, place.product_of(place.advice_of(shop), number)["product"], price, unit_cost).to_dict()
+    return ask_shop(shop, place.product_of(place.advice_of(shop), product)["product"], price, unit_cost).to_dict()
 
 
 @router.get("/shops/{name}/outbox")

@@ -68,7 +68,7 @@ function showSlider(box, product) {
   let asked;
   const update = () => {
     const at = prices.indexOf(Number(typed.value));
-    const path = `${box.dataset.source}/what-if?price=${typed.value}${cost.value && `&unit_cost=${cost.value}`}`;
+    const path = `${box.dataset.ask}?price=${typed.value}${cost.value && `&unit_cost=${cost.value}`}`;
     const answer = (found) => path === asked && show(found); // unless another question has followed
     asked = path;
     if (at >= 0 && !cost.value && !product.stock) return show(figuresAt(product, at));

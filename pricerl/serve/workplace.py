@@ -12,6 +12,7 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import yaml
 from starlette.datastructures import UploadFile
@@ -29,7 +30,7 @@ from pricerl.data.reading.exports.sales_reports import choose_preset
 from pricerl.data.reading.header import check_renames, match_header
 from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources.containers import open_tables
-from pricerl.errors import DataError, UsageError
+from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.experiments.schedule import PLAN
 from pricerl.market.cost import CostConfig, describe_costs
 from pricerl.market.row_table import TABLES
@@ -106,6 +107,12 @@ class Reading:
     """Problems that leave products or days out."""
     refusal: str
     """Why nothing can be read; empty if something can."""
+
+
+class UnknownProductError(UsageError):
+    """An address that names no product."""
+
+    status_code = 404
 
 
 @dataclass(frozen=True)
@@ -192,12 +199,14 @@ class Workplace:
             yield {**staged, "effect": prepared_words(staged, records[staged["product"]], formatter_of(document))}
 
     @staticmethod
-    def product_of(document: Mapping[str, Any], number: int) -> dict[str, Any]:
-        """Return a product of an advice, counted from 1; another number is a ``UsageError``."""
-        products: list[dict[str, Any]] = document["products"]
-        if not 1 <= number <= len(products):
-            raise UsageError(f"product {number} does not exist; the advice has {len(products)}")
-        return products[number - 1]
+    def product_of(document: Mapping[str, Any], address: str) -> dict[str, Any]:
+        """Return a product of an advice by its name, or by `address_of` it; another is an ``UnknownProductError``."""
+        products: dict[str, dict[str, Any]] = {item["product"]: item for item in document["products"]}
+        for name in (address, unquote(address)):
+            if name in products:
+                return products[name]
+        hint = did_you_mean(address, products)
+        raise UnknownProductError(f"the advice has no product {clean(address, 100)!r}{hint}")
 
     def columns(self) -> dict[str, str]:
         """Return corrected columns of ours by their names in the files."""
@@ -321,6 +330,13 @@ def _one_at_a_time() -> Iterator[None]:
 def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[tuple[Path, int, int], ...]) -> Shop:
     """Open a shop anew only if its log, its generation, its files or the day have changed."""
     return Shop.open(RunFolder(folder), today)
+
+
+def address_of(product: str) -> str:
+    """Return a product's name for the end of an address; dots alone, which browsers resolve, are quoted twice."""
+    quoted = quote(product, "")
+    plain = product.strip(".") and product.isprintable()
+    return quoted if plain else quote(quoted.replace(".", "%2E"), "")
 
 
 def is_data(name: str) -> bool:

@@ -26,7 +26,7 @@ from pricerl.cli.advise import load_questions
 from pricerl.mcp.protocol import create_server
 from pricerl.serve.guard import Keys
 from pricerl.serve.server import create_app
-from pricerl.serve.workplace import Workplace
+from pricerl.serve.workplace import Workplace, address_of
 
 TODAY = "2025-04-01"
 TOKEN = "the-token-of-this-test"
@@ -63,7 +63,7 @@ const objections = () => nodes.objections.below.map((item) => item.textContent);
 const said = () => ({ better: nodes.better.textContent, objections: objections() });
 const shown = () => ({ rows: texts("figures"), ...said() });
 (async () => {
-  showSlider({ dataset: { source: "/api" } }, product);
+  showSlider({ dataset: { ask: "/api/what-if/mug" } }, product);
   const seen = [shown()];
   const waiting = [];
   for (const [id, value] of typed) {
@@ -87,18 +87,17 @@ class Faces(NamedTuple):
     page: TestClient
     record: dict[str, Any]
     """Its product in ``advice.json``."""
-    number: int = 1
 
     @classmethod
-    def of(cls, folder: Path, shop: str, number: int = 1, today: str = TODAY) -> Faces:
+    def of(cls, folder: Path, shop: str, product: str = "seller", today: str = TODAY) -> Faces:
         app = create_app(Workplace(folder, today), KEYS, frozenset({"127.0.0.1:8321"}), 8321)
         page = TestClient(app, base_url="http://127.0.0.1:8321", headers={"Authorization": f"Bearer {TOKEN}"})
-        record = page.get(f"/api/shops/{shop}/products/{number}").json()
-        return cls(folder, shop, today, page, record, number)
+        record = page.get(f"/api/shops/{shop}/products/{address_of(product)}").json()
+        return cls(folder, shop, today, page, record)
 
     def rest(self, price: float, unit_cost: float | None = None) -> Any:
         given = {"price": price, **({} if unit_cost is None else {"unit_cost": unit_cost})}
-        return self.page.get(f"/api/shops/{self.shop}/products/{self.number}/what-if", params=given)
+        return self.page.get(f"/api/shops/{self.shop}/what-if/{address_of(self.record['product'])}", params=given)
 
     def tools(self, questions: Sequence[tuple[float, float | None]]) -> list[dict[str, Any]]:
         """Answers of the tool for agents."""
@@ -201,7 +200,7 @@ def test_the_page_computes_prices_of_the_curves_and_asks_for_others(seller: Face
     typed = [("at", "0"), ("typed", "10.123"), ("cost", "4.5"), ("at", "0"), ("typed", "-1")]
     found = in_node(SLIDER, {"product": seller.record, "answer": answer, "typed": typed})
     paths = ["price=10.123", "price=10.123&unit_cost=4.5", f"price={first:g}&unit_cost=4.5", "price=-1&unit_cost=4.5"]
-    assert found["asked"] == [f"/api/what-if?{path}" for path in paths]
+    assert found["asked"] == [f"/api/what-if/mug?{path}" for path in paths]
     known, slid, *told, refused = found["seen"]
     assert known["rows"] != slid["rows"] and [row[0] for row in slid["rows"]] == ["Units", "Sales", "Profit"]
     blank = {"rows": [[name, "–", "–"] for name in ("Units", "Sales", "Profit")], "better": "…", "objections": []}
@@ -285,9 +284,9 @@ def test_every_face_gives_the_same_figures_on_real_files(
     shop = file.partition(".")[0]
     done = run(tmp_path, "fit", "--data.path", str(SHARED / file), "--run_name", shop, *FAST)
     assert done.code in ADVISED, done.err
-    many = len(json.loads((tmp_path / f"checkpoints/{shop}/advice.json").read_text())["products"])
-    chosen = sorted(random.Random(0).sample(range(1, many + 1), min(many, 10)))
-    for number in chosen:
-        faces = Faces.of(tmp_path, shop, number)
-        compare(faces, 200 // len(chosen), seed=number)
+    products = json.loads((tmp_path / f"checkpoints/{shop}/advice.json").read_text())["products"]
+    chosen = random.Random(0).sample(products, min(len(products), 10))
+    for seed, record in enumerate(chosen):
+        faces = Faces.of(tmp_path, shop, record["product"])
+        compare(faces, 200 // len(chosen), seed)
         compare_slider(faces)

@@ -90,7 +90,7 @@ def test_a_first_visit_and_the_next_week(tmp_path: Path) -> None:
         assert said.index("the plan, before a policy is trained and compared with it:") < len(said) / 2
         page = get(client, "/shops/garlic").text
         assert 'id="slider"' in page and ">Approve<" in page and "Undo" not in page
-        advice = get(client, "/api/shops/garlic/products/1").json()
+        advice = get(client, "/api/shops/garlic/products/garlic").json()
         price = advice["recommended_price"]
         assert price == pytest.approx(1.04 * 30.37, abs=0.01)
         approved = send(client, "POST", "/api/shops/garlic/approve", json={"by": "anna"})
@@ -105,7 +105,7 @@ def test_a_first_visit_and_the_next_week(tmp_path: Path) -> None:
         said = follow(client, send(client, "POST", "/api/shops/garlic/week", json={"files": ["garlic.csv"]})["job"])
         assert any("of the last 7 advised days at the advised price" in line for line in said)
         assert "at the advised price" in get(client, "/shops/garlic/review").text
-        newest = get(client, "/api/shops/garlic/products/1").json()
+        newest = get(client, "/api/shops/garlic/products/garlic").json()
         assert newest["current_price"] == price and len(newest["track_record"]["days"]) >= 4
         kinds = [entry["kind"] for entry in verify(folder / "checkpoints/garlic/decisions.jsonl").entries]
         assert kinds == ["advice", "approval", "resume", "approval", "advice"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from command_line import run, seller_lines, write_lines
@@ -24,7 +27,7 @@ from pricerl.serve import workplace
 from pricerl.serve.guard import Keys
 from pricerl.serve.jobs import Job, Jobs
 from pricerl.serve.server import create_app, serve
-from pricerl.serve.workplace import Workplace
+from pricerl.serve.workplace import Workplace, address_of
 
 PORT = 8321
 BASE = f"http://127.0.0.1:{PORT}"
@@ -263,6 +266,46 @@ def test_files_are_read_one_request_at_a_time_and_each_name_once(
         assert refused.status_code == 400
         assert refused.json()["detail"] == "other files are being read; try again in a minute"
     assert browser.get(address).status_code == 200
+
+
+NAMES = (
+    "mug/blue",
+    "/a//b/",
+    "50 % off",
+    "100%",
+    "?q=1#x",
+    "..",
+    ".",
+    "Käse ☕",
+    "what-if",
+    "\u202ecba",
+    "1",
+)
+
+
+def test_a_product_of_any_name_keeps_its_address_whatever_stands_before_it(browser: TestClient, folder: Path) -> None:
+    """Page, form, interface and slider name the product itself; its number in some file leads nowhere."""
+    path = (folder / "checkpoints/seller/advice.json").resolve()
+    document = json.loads(path.read_text(encoding="utf-8"))
+    (record,) = document["products"]
+    document["products"] = [{**record, "product": name} for name in NAMES]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    listed = browser.get("/shops/seller").text
+    for name in NAMES:
+        address = f"/shops/seller/products/{address_of(name)}"
+        assert f'href="{address}"' in listed, name
+        page = browser.get(address).text
+        (form,) = {unescape(found) for found in re.findall(r'name="product" value="([^"]*)"', page)}
+        data, ask = re.findall(r'data-source="([^"]*)" data-ask="([^"]*)"', page)[0]
+        assert (form, browser.get(data).json()["product"]) == (name, name)
+        assert ask == data.replace("/products/", "/what-if/", 1)
+        assert name in ("..", ".") or browser.get(f"/api/shops/seller/products/{quote(name, '')}").is_success
+    twice = {"products": [{"product": name} for name in (*NAMES, "%2F", "%2e", "two\nlines")]}
+    for known in twice["products"]:
+        assert Workplace.product_of(twice, unquote(address_of(known["product"]))) == known
+    lost = browser.get("/api/shops/seller/products/2"), browser.get("/shops/seller/products/2")
+    assert [answer.status_code for answer in lost] == [404, 404]
+    assert all("the advice has no product &#39;2&#39;" in answer.text.replace("'", "&#39;") for answer in lost)
 
 
 def test_a_wrong_mapping_is_corrected_and_remembered(browser: TestClient, folder: Path) -> None:
