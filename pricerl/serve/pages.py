@@ -192,6 +192,7 @@ def _render_product(request: Request, place: Place, shop: Shop, document: Record
         "planned": is_planned(shop, product["product"]),
         "change": first_change(entry) if entry else None,
         "why": waits_for(entry, shop.log.entries) if entry else "",
+        "advised": entry and entry["id"],
         "until": product["days"][-1]["date"],
         "prepared": [item for item in place.prepared(shop) if item["product"] == product["product"]],
     }

@@ -78,7 +78,9 @@ def test_a_limit_that_rose_takes_an_ordered_and_an_approved_price_out_of_the_pri
 def test_approve_takes_the_newest_advice_only(shop: Path) -> None:
     ok(shop, "predict", *FLOOR, *QUIET)
     ok(shop, "predict", "--data.guardrails.floor", "10.4", *QUIET)
-    assert "entry 2 is not the newest advice on seller; the newest is entry 3" in refused(shop, "approve", "2")
+    assert ", is not the newest advice on seller; the newest is entry 3, which advises " in refused(
+        shop, "approve", "2"
+    )
     assert "the change from 10.00 to 10.40 on 2025-04-01 is approved" in ok(shop, "approve", "3").out
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
+from advice_outputs import lowering_policy
 from command_line import run, seller_lines, write_lines
 
 pytest.importorskip("fastapi")
@@ -376,6 +377,29 @@ def test_a_wrong_decision_is_refused_as_by_the_command(mistake: str, browser: Te
     refused = browser.post(path, json=body)
     assert refused.status_code == status and words in refused.json()["detail"], refused.text
     assert len(entries(folder)) == 1
+
+
+def test_an_approval_approves_the_price_that_the_page_showed(browser: TestClient, folder: Path) -> None:
+    """The form sends the number of the advice, and one that newer advice has replaced is refused with both prices."""
+
+    def advise(limit: str) -> dict[str, str]:
+        words = ("--data.guardrails.max_change", limit, "--decision.min_chance", "0", "--run_name", "seller")
+        with lowering_policy():
+            assert run(folder, "predict", *words, "--data.path", "seller.csv").code == 0
+        page = browser.get("/shops/seller").text
+        (form,) = re.findall(r'<form[^>]*/approve">(.*?)</form>', page)
+        assert ">Charge " in form
+        return dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+
+    seen, newer = advise("0.05"), advise("0.03")
+    refused = browser.post("/api/shops/seller/approve", json=seen)
+    assert refused.status_code == 400 and refused.json()["detail"] == (
+        "entry 2, which advises 9.50, is not the newest advice on seller; the newest is entry 3, which advises 9.70"
+    )
+    strange = browser.post("/api/shops/seller/approve", json={**newer, "product": "mug"}).json()
+    assert strange["detail"] == "entry 3 advises on seller, not on mug"
+    approved = browser.post("/api/shops/seller/approve", json=newer).json()
+    assert (approved["approves"], approved["price"]) == (3, 9.7)
 
 
 def test_writers_at_the_same_time_lose_and_double_nothing(browser: TestClient, folder: Path) -> None:

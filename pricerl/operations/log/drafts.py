@@ -153,8 +153,15 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
         advice = find_advice(shop.log.entries, number)
         newest = shop.newest.get(advice["product"])
         if newest is None or newest["id"] != advice["id"]:
-            instead = f"the newest is entry {newest['id']}" if newest else "it is not in force"
-            raise UsageError(f"entry {advice['id']} is not the newest advice on {shown(advice['product'])}; {instead}")
+            found = f"entry {advice['id']}, {_advised_words(advice, shop)}"
+            instead = (
+                f"the newest is entry {newest['id']}, {_advised_words(newest, shop)}"
+                if newest
+                else "it is not in force"
+            )
+            raise UsageError(f"{found}, is not the newest advice on {shown(advice['product'])}; {instead}")
+        if product not in (None, advice["product"]):
+            raise UsageError(f"entry {number} advises on {shown(advice['product'])}, not on {shown(product)}")
         advice = newest
     change = first_change(advice)
     name = f"entry {advice['id']}"
@@ -174,6 +181,11 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
         raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
     about = {"product": advice["product"], "approves": advice["id"], "date": change["date"], "price": change["price"]}
     return typed_stamp(orders.APPROVAL, by, reason) | about
+
+
+def _advised_words(advice: Entry, shop: Shop) -> str:
+    """Return the price that an advice recommends first, or keeps."""
+    return f"which advises {price_words((first_change(advice) or {'price': advice['current_price']})['price'], shop)}"
 
 
 def draft_publishing(shop: Shop, mode: Approval, by: str | None, reason: str, may_widen: bool = True) -> Entry:
