@@ -79,7 +79,9 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
         yield from wrapped(text, label)
     yield ""
     yield from wrapped(f"open {place.report}", "Next")
-    if product["recommended_price"] != product["current_price"] and not place.is_late(product):
+    if verdict.find_decided(product, f):
+        yield from wrapped(f"pricerl resume{place.option}")
+    elif product["recommended_price"] != product["current_price"] and not place.is_late(product):
         yield from wrapped(f"pricerl approve{place.option}")
         yield from wrapped(next_steps.pause_command(product, place))
     for command in next_steps.cost_commands(product, place.option):
@@ -104,6 +106,9 @@ def _heading(name: str, about: str, end: str) -> Iterator[str]:
 
 
 def _verdict(product: Record, f: Formatter, place: Place) -> Iterator[str]:
+    if decided := verdict.find_decided(product, f, place.today):
+        yield f" {''.join(decided.words)}"
+        return
     now = product["current_price"]
     new = product["recommended_price"]
     first_day = place.change_day(product)
@@ -133,7 +138,9 @@ def _comparison(product: Record, f: Formatter) -> Iterator[str]:
     change = verdict.compared(product)
     money = f", {f.currency}" if f.currency else ""
     weighed = "planned" if product.get("stock") else f"at {f.price(product['settled_price'])}"
-    new = "change" if product["uplift"] is not None else weighed
+    decided = verdict.find_decided(product, f)
+    weighed = "advised" if decided and not decided.followed else weighed
+    new = "change" if product["uplift"] is not None and weighed != "advised" else weighed
     rows: list[tuple[str, ...]] = [("", "keep", new, "difference (90 %)") if change else ("", "keep", "", "")]
     for name in ("profit", "sales", "units"):
         if kept[name] is None:
@@ -209,9 +216,13 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
     for product in listed[:MOST_PRODUCTS]:
         now = product["current_price"]
         new = product["recommended_price"]
+        decided = verdict.find_decided(product, f, place.today)
+        new = decided.price if decided else new
         change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
         gain = None if product["uplift"] is None else product["uplift"][product["measure"]]
         earned = verdict.exception_words(product)
+        if decided and not decided.followed and not earned:
+            gain, earned = None, f"your {decided.kind.replace('_', ' ')}{decided.words[2]}"
         if gain is not None and not earned:
             digits = f.money_digits(*gain)
             earned = f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}"
@@ -235,7 +246,8 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
     for command in next(filter(None, (next_steps.cost_commands(item, place.option) for item in listed)), ()):
         yield from wrapped(command)
     changes_price = (item for item in listed if item["recommended_price"] != item["current_price"])
-    first = next((item for item in changes_price if not place.is_late(item)), None)
+    open_still = (item for item in changes_price if not verdict.find_decided(item, f))
+    first = next((item for item in open_still if not place.is_late(item)), None)
     if first is not None:
         yield from wrapped(f"pricerl approve{place._replace(product=first['product']).options}")
 

@@ -15,7 +15,16 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.decide.case import PolicyOverPlan
     from pricerl.decide.decision import Decision
     from pricerl.decide.price_path import DayEdit
-    from pricerl.decide.standing import AccountPlan, Alarm, EndedTest, Order, PreviousAdvice, RandomPrice, TrackRecord
+    from pricerl.decide.standing import (
+        AccountPlan,
+        Alarm,
+        ApprovedChange,
+        EndedTest,
+        Order,
+        PreviousAdvice,
+        RandomPrice,
+        TrackRecord,
+    )
     from pricerl.evaluation.backtest import Backtest
     from pricerl.evaluation.card.evidence_card import CardLine
     from pricerl.evaluation.card.prior_share import PriorPart
@@ -263,6 +272,8 @@ class ProductAdvice:
     """Changes that guardrails made to the proposed prices, in order."""
     orders: tuple[Order, ...] = ()
     """Orders for this product, oldest first, with their status."""
+    approved: ApprovedChange | None = None
+    """Change of this advice that a person approved; None without an approval in force."""
     alarm: Alarm | None = None
     """Alarm that stopped the model."""
     model: Recommendation | None = None

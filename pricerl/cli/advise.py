@@ -6,6 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -32,11 +33,12 @@ from pricerl.market.stock_rows import COSTLESS
 from pricerl.operations.backtests import BacktestTask, backtest_task, find_backtests, keep_backtests
 from pricerl.operations.catalogue import Advised, advise_chunks, split
 from pricerl.operations.engine import CHUNK, Engine, attempt
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head, by_product
 from pricerl.operations.log.drafts import draft_publishing, publishing_words
 from pricerl.operations.log.orders import ADVICE, LIMITS, PUBLISHING, doubt_price, positive_price
 from pricerl.operations.log.provenance import describe_origin, shorten
 from pricerl.operations.log.unchanged import find_bases, find_unchanged
+from pricerl.operations.outbox import approved_change
 from pricerl.operations.shop import Prepared, Shop, choose_product, day_of
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
@@ -247,8 +249,10 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     else:
         keep_backtests(run, advised.backtests)
     decided: dict[str, tuple[ProductAdvice | StoredAdvice, Entry]] = {**kept}
+    own = by_product(entries)
     for item, draft in zip(advised.advice, advised.drafts, strict=True):
-        decided[item.product] = item, {**draft, "basis": bases[item.product]}
+        approved = approved_change(draft, own.get(item.product, ()))
+        decided[item.product] = replace(item, approved=approved), {**draft, "basis": bases[item.product]}
     products, drafts = zip(*(decided[name] for name in bases if name in decided), strict=True)
     files = _renderer(run, products, origin, shop.log.head)
     if not run.is_global_zero:

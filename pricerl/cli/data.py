@@ -211,6 +211,7 @@ def report(words: Sequence[str]) -> int:
     document = read_advice(folder)
     if document is None:
         raise UsageError(f"{folder / DOCUMENT} is missing or of another version of pricerl; run predict first")
+    document = document if shop is None else shop.decided(document)
     send = options.send or options.alert_file is not None
     products, page = document["products"], folder / INDEX
     if options.product is not None or not send:

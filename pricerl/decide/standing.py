@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -137,6 +137,24 @@ class Order:
     def price_on(self, day: str, current_price: float) -> float:
         """Return the price to charge on a day, money: that of the schedule, or the ordered one."""
         return dict(self.schedule).get(day, current_price if self.price is None else self.price)
+
+
+def scheduled_price(schedule: Iterable[Sequence[Any]], day: str, otherwise: float | None) -> float | None:
+    """Return the price of a schedule on a day, by its last row of day and price until then; before it ``otherwise``."""
+    return next((price for _, price in reversed([row for row in schedule if row[0] <= day])), otherwise)
+
+
+class ApprovedChange(NamedTuple):
+    """Recommended change that a person approved."""
+
+    id: int
+    """Number of the approval in the decision log."""
+    date: str
+    """First day, ISO format."""
+    price: float
+    """Money."""
+    actor: str
+    """Person who approved it."""
 
 
 def active_of(orders: Iterable[Order]) -> Order | None:

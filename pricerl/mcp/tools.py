@@ -15,12 +15,13 @@ from pricerl.advice.report.render import formatter_of
 from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place, what_would_change
+from pricerl.advice.sentences.verdict import find_decided
 from pricerl.advice.what_if import COSTS_UNKNOWN
 from pricerl.arrays import to_plain
 from pricerl.cli.usage import option_words
 from pricerl.errors import EXIT_OK, CheckpointError, DataError, PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
-from pricerl.formatting import Formatter
+from pricerl.formatting import PLAIN, Formatter
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.drafts import entry_cells
 from pricerl.operations.log.staging import Asked, draft_staged
@@ -130,14 +131,14 @@ class AgentTools:
         opened = self.workplace.open_shop(shop)
         records = self.workplace.advice_of(opened)["products"]
         if not product and len(records) > 1:
-            first = [_verdict(item) for _, item in WorkList(records).listed[:MOST]]
+            first = [_verdict(item, opened) for _, item in WorkList(records).listed[:MOST]]
             return {"shop": mark(shop), "count": len(records), "products": first}
         advised = AdvisedProduct.find(self.workplace, shop, product)
         record = advised.record
         charged = [row for row in opened.outbox.rows if row.product == record["product"]]
         return {
             **advised.about,
-            **_verdict(record),
+            **_verdict(record, opened),
             "change_on": advised.place.change_day(record) or null(NOT_ADVISED),
             "days": [{"date": day["date"], "price": day["recommended_price"]} for day in record["days"]],
             "keep": advised.figures(record["keep"]),
@@ -321,7 +322,13 @@ def _logged(entry: Entry, shop: Shop, names: Collection[str]) -> Answer:
     }
 
 
-def _verdict(record: Mapping[str, Any]) -> Answer:
+def _verdict(record: Mapping[str, Any], shop: Shop) -> Answer:
+    """Return what a person has decided on a product, if anything, before what the advice recommends."""
+    decided = find_decided(record, PLAIN, shop.today.isoformat())
+    order = {}
+    if decided is not None:
+        until = decided.until or null("an approval has no last day of its own")
+        order = {"decided": {"kind": decided.kind, "price": decided.price, "until": until}}
     prices = {name: record[name] for name in ("current_price", "recommended_price")}
     graded = {name: record["decision"][name] for name in ("grade", "follow")}
-    return {"product": mark(record["product"]), **prices, **graded}
+    return {"product": mark(record["product"]), **order, **prices, **graded}

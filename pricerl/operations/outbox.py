@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from pricerl.decide.decision import Approval
-from pricerl.decide.standing import Order, active_of
+from pricerl.decide.standing import ApprovedChange, Order, active_of
 from pricerl.formatting import PLAIN_DIGITS, csv_text, safe_text
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
@@ -281,6 +281,15 @@ def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
             if other["id"] in given:
                 return given[other["id"]]
     return None
+
+
+def approved_change(advice: Entry, entries: Sequence[Entry]) -> ApprovedChange | None:
+    """Return the approved change of an advice as its record has it; None without an approval in force."""
+    given = approval_of(advice, entries)
+    change = first_change(advice)
+    if given is None or change is None:
+        return None
+    return ApprovedChange(given["id"], change["date"], change["price"], given["actor"])
 
 
 def _planned(advice: Entry, day: str) -> Row | None:

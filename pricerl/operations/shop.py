@@ -18,20 +18,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pricerl.advice.exports import PRICES
+from pricerl.arrays import to_plain
 from pricerl.data.naming import list_sources
 from pricerl.decide.decision import Approval
-from pricerl.decide.standing import Order, active_of
+from pricerl.decide.standing import Order, active_of, scheduled_price
 from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError, did_you_mean
 from pricerl.operations.log.approved_costs import write_costs
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, publish_again, read_log
-from pricerl.operations.log.orders import ADVICE, ROLLBACK, orders_of
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, by_product, publish_again, read_log
+from pricerl.operations.log.orders import ADVICE, APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, ROLLBACK, orders_of
 from pricerl.operations.log.typed_limits import DEFAULTS, combined_settings, typed_since, with_typed
 from pricerl.operations.outbox import (
     Outbox,
     approval_of,
+    approved_change,
     fill_outbox,
     first_change,
     generation_of,
+    last_day_of,
     newest_advice,
     open_day,
     orders_on,
@@ -238,13 +241,34 @@ class Shop:
         """Return the order in force on a product."""
         return active_of(self.orders_on(product))
 
+    @cached_property
+    def decisions(self) -> dict[str, dict[str, Any]]:
+        """Orders as they stand today, and the approved change, of products that people decided on, as in a record."""
+        found = {}
+        kinds = {OVERRIDE, PAUSE, PRICE_TEST, APPROVAL}
+        for name, own in by_product(self.log.entries).items():
+            if name in self.newest and not kinds.isdisjoint(entry["kind"] for entry in own):
+                advice = self.newest[name]
+                approved = approved_change(advice, own) if last_day_of(advice) >= self.today.isoformat() else None
+                orders = orders_on(advice, own, self.first_day_for(advice), self.log.entries)
+                found[name] = {"orders": to_plain(orders), "approved": to_plain(approved)}
+        return found
+
+    def decided(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an advice with the decisions that people have made since, as they stand today."""
+        products = [{**item, **self.decisions.get(item["product"], {})} for item in document["products"]]
+        return {**document, "products": products}
+
     def state_of(self, product: str) -> tuple[str, str]:
         """Return whether a product is ordered, approved, waiting or kept, and the order or approval in words."""
-        if (order := self.order_on(product)) is not None:
-            back = "back to the regular price"
-            words = back if order.status == "returning" else f"{order.kind.replace('_', ' ')} until {order.until}"
-            return "ordered", words
         advice = self.newest.get(product)
+        if (order := self.order_on(product)) is not None:
+            if order.status == "returning":
+                return "ordered", "back to the regular price"
+            price = scheduled_price(order.schedule, self.today.isoformat(), order.price)
+            price = advice["current_price"] if advice and price is None else price
+            at = "" if price is None else f" at {price:.{self.outbox.decimals}f}"
+            return "ordered", f"{order.kind.replace('_', ' ')}{at} until {order.until}"
         if advice and (given := approval_of(advice, self.log.entries)):
             return "approved", f"{given['kind']}: entry {given['id']}"
         return ("waiting" if advice and first_change(advice) else "kept"), ""

@@ -125,7 +125,9 @@ class StatedList(WorkList):
         super().__init__(products)
         self.shop = shop
 
-    def orders(self, links: Mapping[int, str], f: Formatter) -> tuple[tuple[str, str, list[Task]], ...]:
+    def orders(
+        self, links: Mapping[int, str], f: Formatter, today: str = ""
+    ) -> tuple[tuple[str, str, list[Task]], ...]:
         """Return the orders with each task's state in its kind, which is the class of its row, and its note."""
         states = {links[place]: self.shop.state_of(product["product"]) for place, product in self.listed}
 
@@ -133,7 +135,7 @@ class StatedList(WorkList):
             state, words = states[task.link]
             return task._replace(kind=f"{task.kind} {state}", note=" · ".join(filter(None, (task.note, words))))
 
-        return tuple((name, label, [*map(stated, tasks)]) for name, label, tasks in super().orders(links, f))
+        return tuple((name, label, [*map(stated, tasks)]) for name, label, tasks in super().orders(links, f, today))
 
 
 @router.get("/shops/{name}")
@@ -152,7 +154,9 @@ def _render_shop(request: Request, shop: Shop, document: Record, find: str) -> s
     links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in enumerate(found)}
     grades = sorted({product["decision"]["grade"] for _, product in work.listed})
     values = {**_about(shop, document), "grades": grades, "find": find}
-    return render_index(document, work, links, framed(request, "work.html", values))
+    return render_index(
+        {**document, "today": shop.today.isoformat()}, work, links, framed(request, "work.html", values)
+    )
 
 
 def _about(shop: Shop, document: Record, product: str = "") -> dict[str, Any]:
@@ -196,6 +200,7 @@ def _render_product(request: Request, place: Place, shop: Shop, document: Record
         "until": product["days"][-1]["date"],
         "prepared": [item for item in place.prepared(shop) if item["product"] == product["product"]],
     }
+    document = {**document, "today": shop.today.isoformat()}
     back = f"/shops/{quote(shop.folder.path.name)}" if len(document["products"]) > 1 else ""
     return render_page(document, product, back, framed(request, "decide.html", values))
 

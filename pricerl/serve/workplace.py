@@ -185,11 +185,11 @@ class Workplace:
             return _open_shop(folder.path, self.today, system_day(), state)
 
     def advice_of(self, shop: Shop) -> dict[str, Any]:
-        """Return the newest advice of a shop; one without advice of this version is a ``UsageError``."""
+        """Return the newest advice of a shop with the decisions since; none of this version is a ``UsageError``."""
         path = shop.folder.path / DOCUMENT
         if (document := _read_advice(path.resolve().parent)) is None:
             raise UsageError(f"{path} is missing or of another version of pricerl; run predict first")
-        return document
+        return shop.decided(document)
 
     def prepared(self, shop: Shop) -> Iterator[dict[str, Any]]:
         """Yield the decisions that an agent prepared and nobody has decided, each with its ``effect`` in words."""

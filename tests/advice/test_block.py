@@ -12,6 +12,7 @@ from rich.cells import cell_len
 
 from pricerl.advice.block import MOST_PRODUCTS, WIDTH, block_lines, wrapped
 from pricerl.advice.sentences.next_steps import Place
+from pricerl.advice.sentences.verdict import find_decided
 from pricerl.decide.decision import ANSWERS, CONFIRM
 from pricerl.formatting import Formatter
 
@@ -195,3 +196,20 @@ def test_a_number_and_its_percent_sign_stay_on_one_line() -> None:
     text = "word " * 10 + "costs 12 % of it"
     assert all("12" not in line or "12 %" in line for line in wrapped(text))
     assert wrapped("", "Why") == [" Why        "]
+
+
+def test_a_running_price_test_leads_with_the_price_of_today(change: dict[str, Any]) -> None:
+    """The schedule may name first days only, as for weekly rows; the regular price holds before it."""
+    now, new = change["current_price"], change["recommended_price"]
+    schedule = [["2025-04-02", 10.4], ["2025-04-09", 10.0]]
+    order = {"kind": "price_test", "price": 10.0, "until": "2025-04-15", "schedule": schedule, "status": "active"}
+    tested = {**change, "orders": [order | {"id": 2, "actor": "anna", "reason": "to learn"}]}
+    for today, price in (("2025-04-01", 10.0), ("2025-04-05", 10.4), ("2025-04-12", 10.0)):
+        found = find_decided(tested, Formatter(), today)
+        assert found is not None and (found.price, found.advised, found.followed) == (price, new, False)
+    place = PAGE._replace(today="2025-04-05")
+    text = " ".join(" ".join(block_lines([tested], Formatter(), place)).split())
+    words = f"In your price test you charge 10.40 today, it lasts until Tue 15 Apr; the advice was {new:.2f}"
+    assert words in text and "pricerl approve" not in text and "pricerl resume" in text
+    listed = "\n".join(block_lines([tested, change], Formatter(), place))
+    assert f"{now:.2f} → 10.40" in listed and "your price test today, it lasts until Tue 15 Apr" in listed

@@ -86,7 +86,7 @@ def test_resume_ends_an_order_early_and_only_one_that_is_in_force(shop: Path) ->
     product = advice(shop)["products"][0]
     assert [order["status"] for order in product["orders"]] == ["ended"] and product["decision"]["source"] != "manual"
     lines = run(shop, "history", *RUN).out
-    assert "price kept until 2025-04-30, ended" in lines and "the order of entry 2 has ended" in lines
+    assert "10.00 kept until 2025-04-30, ended" in lines and "the order of entry 2 has ended" in lines
     assert run(shop, "audit", "verify", *RUN).code == 0
 
 

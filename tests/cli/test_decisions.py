@@ -229,7 +229,7 @@ def test_history_tells_what_was_decided_by_whom_and_why_on_one_line_each(shop: P
     assert len(lines) == 6 and out.isprintable() is False and "\u202e" not in out and "\u200f" not in out
     assert "override  by anna     seller: 12.50 until 2025-04-05, replaced" in lines[2]
     assert lines[3].strip().startswith("two lines, =cmd()") and len(lines[3]) < 200
-    assert "pause     by ben      seller: price kept until 2025-04-30, active" in lines[4]
+    assert "pause     by ben      seller: 10.00 kept until 2025-04-30, active" in lines[4]
     assert _entries(shop)[1]["reason"] == NASTY.strip()
     assert run(shop, "audit", "verify", *RUN).code == 0
 

@@ -21,7 +21,9 @@ from command_line import run, seller_lines, write_lines
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
+from pricerl.advice.report.work_list import WorkList
 from pricerl.errors import UsageError
+from pricerl.formatting import PLAIN
 from pricerl.mcp.tools import AgentTools
 from pricerl.operations.log.decision_log import verify
 from pricerl.serve import workplace
@@ -379,6 +381,40 @@ def test_a_wrong_decision_is_refused_as_by_the_command(mistake: str, browser: Te
     assert len(entries(folder)) == 1
 
 
+def shown_text(page: str) -> str:
+    """Text of a page."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", page)).split())
+
+
+ORDERS = {
+    "override": ({"price": 10.5}, "You charge 10.50 until Sat 5 Apr; the advice was 10.00", "Set 10.50 in your shop"),
+    "pause": ({}, "You keep 10.00 until Sat 5 Apr, as advised", "Keep 10.00 until Sat 5 Apr"),
+}
+
+
+@pytest.mark.parametrize("kind", ORDERS)
+def test_an_order_leads_page_list_log_report_and_agents_answer(kind: str, browser: TestClient, folder: Path) -> None:
+    """What a person decided is said before what was advised, at once and everywhere."""
+    given, headline, step = ORDERS[kind]
+    ordered = {"until": "2025-04-05", "reason": "clearance", "by": "anna", **given}
+    assert browser.post(f"/api/shops/seller/{kind}", json=ordered).status_code == 200
+    price = given.get("price", 10.0)
+    page = shown_text(browser.get("/shops/seller").text)
+    assert headline in page and step in page and "Keep the price at" not in page
+    assert f"{kind.capitalize()} at {price:.2f} until 2025-04-05" in page
+    record = browser.get("/api/shops/seller").json()["products"][0]
+    (task,) = WorkList([record]).orders({}, PLAIN)[0][2]
+    assert (task.verdict, task.gain.value) == (headline, "–")
+    log = shown_text(browser.get("/shops/seller/history").text)
+    assert f"{price:.2f}{' kept' if kind == 'pause' else ''} until 2025-04-05, active" in log
+    assert run(folder, "report", "--run_name", "seller").code == 0
+    assert headline in shown_text((folder / "checkpoints/seller/report.html").read_text(encoding="utf-8"))
+    answer = AgentTools(Workplace(folder, TODAY)).advice("seller")
+    assert answer["decided"] == {"kind": kind, "price": price, "until": "2025-04-05"}
+    assert browser.post("/api/shops/seller/resume", json={}).status_code == 200
+    assert "Keep the price at 10.00" in shown_text(browser.get("/shops/seller").text)
+
+
 def test_an_approval_approves_the_price_that_the_page_showed(browser: TestClient, folder: Path) -> None:
     """The form sends the number of the advice, and one that newer advice has replaced is refused with both prices."""
 
@@ -400,6 +436,12 @@ def test_an_approval_approves_the_price_that_the_page_showed(browser: TestClient
     assert strange["detail"] == "entry 3 advises on seller, not on mug"
     approved = browser.post("/api/shops/seller/approve", json=newer).json()
     assert (approved["approves"], approved["price"]) == (3, 9.7)
+    said = "You charge 9.70 from Tue 1 Apr, as advised and approved"
+    assert said in shown_text(browser.get("/shops/seller").text)
+    with lowering_policy():
+        done = run(folder, "predict", "--data.path", "seller.csv", "--run_name", "seller", "--horizon", "7")
+    assert f" {said}\n" in done.out and "pricerl approve" not in done.out
+    assert said in shown_text((folder / "checkpoints/seller/report.html").read_text(encoding="utf-8"))
 
 
 def test_writers_at_the_same_time_lose_and_double_nothing(browser: TestClient, folder: Path) -> None:

@@ -16,7 +16,7 @@ Step = tuple[str, str]  # something to do, and the command for it; empty if ther
 
 def lay_out(view: View) -> dict[str, Any]:
     """Return everything above the charts of a product's page, by the names in the template."""
-    held = view.change_day is None
+    held = view.change_day is None and view.decided is None
     late = view.place.is_late(view.product)
     columns, rows = _table(view)
     return {
@@ -31,7 +31,7 @@ def lay_out(view: View) -> dict[str, Any]:
         "stock": next_steps.stock_lines(view.product["stock"], view.f) if view.product.get("stock") else {},
         "to_do": "What would decide" if held and not late else "What to do",
         "steps": _steps(view),
-        "other": "" if held or late else next_steps.pause_command(view.product, view.place),
+        "other": "" if held or late or view.decided else next_steps.pause_command(view.product, view.place),
     }
 
 
@@ -44,6 +44,9 @@ def _context(view: View) -> str:
 
 def _headline(view: View) -> Line:
     product = view.product
+    if view.decided is not None:
+        verb, charged, until, advised = view.decided.words
+        return verb, charged, f"{until}{advised}"
     price = view.f.price
     now = product["current_price"]
     new = product["recommended_price"]
@@ -62,6 +65,9 @@ def _lead(view: View) -> Line:
     f = view.f
     measure = product["measure"]
     per = f"{MEASURES[measure]} per {f.period}"
+    start = f"{_later(view)}We expect about "
+    if view.decided is not None and not view.decided.followed:
+        start = f"At the advised {f.price(product['recommended_price'])} we expected about "
     if view.change_day is None or product["uplift"] is None or product["uplift"][measure] is None:
         if (weighed := product.get("weighed")) is None:
             return sentence(verdict.why_words(product, f)), "", ""
@@ -75,7 +81,7 @@ def _lead(view: View) -> Line:
     units = product["uplift"]["units"][0]
     fewer = f"{f.number(abs(units), view.digits['units'])} {'fewer' if units < 0 else 'more'} units"
     gain = f"{f.money(abs(mean))} {'more' if mean >= 0 else 'less'} {per}"
-    return f"{_later(view)}We expect about ", gain, f"{likely}, and about {fewer}."
+    return start, gain, f"{likely}, and about {fewer}."
 
 
 def _later(view: View) -> str:
@@ -95,10 +101,13 @@ def _badges(view: View) -> list[str]:
     bounds = product["details"]["bounds"]
     quality = product["data_quality"]["quality"]
     ordered = {"override": "ordered by a person", "price test": "schedule of your price test"}
-    badges = [f"{decision['grade']} · {ordered.get(decision['source'], BADGES[decision['grade']])}"]
+    about = ordered.get(decision["source"], BADGES[decision["grade"]])
+    if view.decided is not None:
+        about = {"price_test": ordered["price test"], "approval": about}.get(view.decided.kind, ordered["override"])
+    badges = [f"{decision['grade']} · {about}"]
     if product["guardrails"]:
         badges.append("held back by your limits")
-    elif bounds["max_rise"] is not None and view.change_day is not None:
+    elif bounds["max_rise"] is not None and view.change_day is not None and view.decided is None:
         largest = bounds["max_rise"] if product["recommended_price"] > product["current_price"] else bounds["max_drop"]
         badges.append(f"within your limits (max {percent_of(largest, view.f)} per change)")
     if quality != "PASS":
@@ -113,7 +122,8 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
     keep = product["keep"]
     change = verdict.compared(product)
     new = price(product["recommended_price"])
-    column = f"charge {new}" if price(product["days"][-1]["recommended_price"]) == new else "as advised"
+    verb = "charge" if view.decided is None or view.decided.followed else "advised"
+    column = f"{verb} {new}" if price(product["days"][-1]["recommended_price"]) == new else "as advised"
     if product["uplift"] is None:
         column = "follow the plan" if product.get("stock") else f"go to {price(product['settled_price'])}"
     changed = change is not None and any(change[1]["units"])
@@ -148,6 +158,11 @@ def _steps(view: View) -> list[Step]:
     option = view.place.option
     again = f"Export the new {f.period}s and ask again:"
     predict = f"pricerl predict{option}"
+    if (decided := view.decided) is not None:
+        _, price, until, _ = decided.words
+        made = f"Keep {price}{until}." if decided.kind == "pause" else f"Set {price} in your shop{until}."
+        end = f"To decide anew, end the {decided.kind.replace('_', ' ')}:"
+        return [(made, ""), (end, f"pricerl resume{view.place.options}"), (again, predict)]
     if view.place.is_late(product):
         return [(next_steps.late_words(product, f), predict)]
     contradiction = next_steps.contradiction_words(product)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pricerl.advice.sentences.grounds import list_alternatives
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.advice.sentences.verdict import Record
+from pricerl.advice.sentences.verdict import Decided, Record, find_decided
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT, PLANNER, POLICY
 from pricerl.formatting import UNKNOWN, Formatter, counted
 from pricerl.terminal import clean
@@ -79,6 +79,11 @@ class View:
     def change_day(self) -> str | None:
         """Day of the next change in ISO format; None if the price is kept."""
         return self.place.change_day(self.product)
+
+    @property
+    def decided(self) -> Decided | None:
+        """Decision in force on the product."""
+        return find_decided(self.product, self.f, self.place.today)
 
     def day_rows(self) -> list[tuple[str, str, list[Cell]]]:
         """Return the rows of the next days: date, note, cells."""

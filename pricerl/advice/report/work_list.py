@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from pricerl.advice.report.view import Cell, View, shorten
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.advice.sentences.verdict import Record, exception_words, since_words
-from pricerl.formatting import MEASURES, Formatter, plural
+from pricerl.advice.sentences.verdict import Record, exception_words, find_decided, since_words
+from pricerl.formatting import MEASURES, PLAIN, Formatter, plural
 
 MOST_PAGES = 20
 """Most products of which every one gets a page; of more, only listed ones that need a look."""
@@ -65,8 +65,10 @@ class WorkList:
     def add(self, product: Record) -> None:
         """Count a product, and keep it while it is one of those that matter most."""
         kind = kind_of(product)
-        change = product["recommended_price"] - product["current_price"]
-        if gain := (product["uplift"] or {}).get(product["measure"]):
+        decided = find_decided(product, PLAIN)
+        change = (decided.price if decided else product["recommended_price"]) - product["current_price"]
+        gain = (product["uplift"] or {}).get(product["measure"])
+        if gain and (decided is None or decided.followed):
             self.gains.setdefault(product["measure"], []).append(gain)
         if product["backtest"]:
             self.tested.append(product["backtest"]["scores"])
@@ -94,9 +96,11 @@ class WorkList:
                 found.append((f.money(mean, digits, "+"), label))
         return found
 
-    def orders(self, links: Mapping[int, str], f: Formatter) -> tuple[tuple[str, str, list[Task]], ...]:
+    def orders(
+        self, links: Mapping[int, str], f: Formatter, today: str = ""
+    ) -> tuple[tuple[str, str, list[Task]], ...]:
         """Return name, label and tasks of each order, with the addresses of the products' pages by their place."""
-        tasks = [_task(product, links.get(place, ""), f) for place, product in self.listed]
+        tasks = [_task(product, links.get(place, ""), f, today) for place, product in self.listed]
         by_gain = sorted(tasks, key=lambda task: -task.stake)
         by_name = sorted(tasks, key=lambda task: task.name.casefold())
         return ("priority", "what to do first", tasks), ("gain", "money at stake", by_gain), ("name", "name", by_name)
@@ -107,23 +111,27 @@ def kind_of(product: Record) -> str:
     if exception_words(product):
         return "exception"
     moves = any(day["recommended_price"] != product["current_price"] for day in product["days"])
+    if decided := find_decided(product, PLAIN):
+        moves = decided.price != product["current_price"]
     return "change" if moves else "keep"
 
 
-def _task(product: Record, link: str, f: Formatter) -> Task:
+def _task(product: Record, link: str, f: Formatter, today: str) -> Task:
     view = View.of(product, f, Place())
+    decided = find_decided(product, f, today)
     now = product["current_price"]
     new = product["recommended_price"]
     measure = product["measure"]
     verb = "Keep" if view.change_day is None else "Raise to" if new > now else "Lower to"
+    gain = (product["uplift"] or {}).get(measure) if decided is None or decided.followed else None
     return Task(
         name=shorten(product["product"]),
         link=link,
         kind=kind_of(product),
-        verdict=f"{verb} {f.price(new)}",
+        verdict="".join(decided.words) if decided else f"{verb} {f.price(new)}",
         note=exception_words(product),
         now=f.price(now),
-        gain=view.cell(measure, product["uplift"] or {measure: None}, "+"),
+        gain=view.cell(measure, {measure: gain}, "+"),
         grade=product["decision"]["grade"],
         since=since_words(product, f),
         stake=stake_of(product),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pricerl.decide.decision import UNTESTED
+from pricerl.decide.standing import scheduled_price
 from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence, unit_digits
 
 CLEAR = 0.9
@@ -26,6 +27,44 @@ SETTING = re.compile(r"\s*\((?:data|decision|guardrails)\.[^)]*\)")
 """Name of a setting in parentheses, which only the evidence needs."""
 
 Record = Mapping[str, Any]
+
+
+class Decided(NamedTuple):
+    """Price that a person decided on, or their price test; what the advice said comes after it."""
+
+    kind: str
+    """``override``, ``pause``, ``price_test`` or ``approval``."""
+    price: float
+    """Money."""
+    until: str
+    """Last day, ISO format; empty for an approval."""
+    advised: float
+    """Price of the advice, money."""
+    followed: bool
+    """Whether the figures of the advice are those of this price."""
+    words: tuple[str, str, str, str]
+    """Verb, price, time, and the advice."""
+
+
+def find_decided(product: Record, f: Formatter, today: str = "") -> Decided | None:
+    """Return what a person has decided on a product, as it holds today, the first day of the advice if empty."""
+    order = next((order for order in product["orders"] if order["status"] == "active"), None)
+    approved = product.get("approved")
+    if order is None:
+        if approved is None:
+            return None
+        price = approved["price"]
+        words = "You charge ", f.price(price), f" from {f.weekday_date(approved['date'])}", ", as advised and approved"
+        return Decided("approval", price, "", price, followed=True, words=words)
+    followed = product["decision"]["source"] in ("override", "manual", "price test") and product["model"] is not None
+    advised = (product["model"] if followed else product)["recommended_price"]
+    day = today or product["days"][0]["date"]
+    price = scheduled_price(order["schedule"], day, order["price"]) or product["current_price"]
+    verbs = {"override": "You charge ", "pause": "You keep ", "price_test": "In your price test you charge "}
+    until = f"{' today, it lasts' if order['schedule'] else ''} until {f.weekday_date(order['until'])}"
+    said = ", as advised" if f.price(advised) == f.price(price) else f"; the advice was {f.price(advised)}"
+    words = verbs[order["kind"]], f.price(price), until, said
+    return Decided(order["kind"], price, order["until"], advised, followed, words)
 
 
 def gain_words(uplift: Sequence[float], f: Formatter, measure: str = "profit") -> str:

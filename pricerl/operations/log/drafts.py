@@ -333,7 +333,14 @@ def _describe_content(entry: Entry, shop: Shop) -> str:
         )
         return f"{words}, grade {entry['grade']}, source {entry['source']}"
     status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
-    ordered = entry.get("test_price") or entry.get("price")
-    price = "price kept" if ordered is None else price_words(ordered, shop)
+    ordered = entry.get("test_price") or entry.get("price") or _price_before(entry, shop)
+    kept = " kept" if entry["kind"] == orders.PAUSE else ""
     prepared = f", prepared in entry {entry['staged']}" if entry.get("staged") else ""
-    return f"{price} until {entry['until']}, {status}{prepared}"
+    return f"{price_words(ordered, shop)}{kept} until {entry['until']}, {status}{prepared}"
+
+
+def _price_before(entry: Entry, shop: Shop) -> float:
+    """Return the current price of an entry's product in its last advice before, money."""
+    earlier = reversed(shop.log.entries[: entry["id"] - 1])
+    advised = (item for item in earlier if item["kind"] == orders.ADVICE and item["product"] == entry["product"])
+    return float(next(advised)["current_price"])
