@@ -57,7 +57,8 @@ class CostConfig:
     """Ad spend and other cost per day that does not depend on units, in money; zero unless profits show it."""
     products: list | None = None  # type: ignore[type-arg]  # jsonargparse copies the list per element of a typed one
     """Costs of single products, as ``--costs FILE`` reads them. A row has ``product`` (absent if there is only one),
-    ``from``, the first day in ISO format (the first of all if absent), and any of the three costs above."""
+    ``from``, the first day in ISO format (the first of all if absent), and any of ``unit_cost``, ``fees`` in percent of
+    the price, and ``fixed_cost``."""
 
     def __post_init__(self) -> None:
         for name in COSTS:

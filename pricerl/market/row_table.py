@@ -59,6 +59,10 @@ class Column(msgspec.Struct, frozen=True):
     high: float = math.inf
     remedy: str = ""
     after: str = ""
+    least: float = 0.0
+    """Smallest value besides 0; a smaller one was probably meant as a share."""
+    old: bool = False
+    """Whether it is read, but written no longer."""
 
     def find_fault(self, value: Any) -> str:
         """Return what is wrong with a value; empty if it is right or absent."""
@@ -74,7 +78,9 @@ class Column(msgspec.Struct, frozen=True):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return f"must be a finite number, found {value}"
         span = f"be {self.low:g} or more" if self.high == math.inf else f"lie between {self.low:g} and {self.high:g}"
-        return "" if self.low <= value <= self.high else f"must {span}, found {value}{self.remedy}"
+        span = f"be 0 or lie between {self.least:g} and {self.high:g}" if self.least else span
+        right = self.low <= value <= self.high and not 0 < value < self.least
+        return "" if right else f"must {span}, found {value}{self.remedy}"
 
 
 class RowTable(NamedTuple):
@@ -86,6 +92,11 @@ class RowTable(NamedTuple):
     def keys(self, kind: str = "number") -> list[str]:
         """Return the keys of one kind of column."""
         return [key for key, column in self.columns.items() if column.kind == kind]
+
+    @property
+    def written(self) -> dict[str, Column]:
+        """Columns of a new file."""
+        return {key: column for key, column in self.columns.items() if not column.old}
 
     def check(self, rows: Sequence[Row], lines: Sequence[int]) -> list[Problem]:
         """Return unknown keys, wrong values, and costs of the same product and day; ``lines`` are the rows' places."""
@@ -110,15 +121,21 @@ class RowTable(NamedTuple):
         return problems
 
     def group(self, setting: str, rows: Sequence[Row] | None) -> dict[str, list[Row]]:
-        """Return a setting's rows by product, ``""`` for the only one, or a ``UsageError`` with all that is wrong."""
+        """Return a setting's rows by product, ``""`` for the only one, or a ``UsageError`` with all that is wrong.
+
+        Fees become the share kept, as the market has it.
+        """
         known = rows or ()
         if not all(isinstance(row, dict) for row in known):
             raise UsageError(f"{setting} must list rows such as {{product: Mug, {self.keys()[0]}: 6}}")
+        known = list(map(_with_fees, known))
         if problems := self.check(known, range(1, len(known) + 1)):
             raise UsageError(f"{setting}: {'; '.join(map(str, problems))}".replace("line ", "row "))
         found: dict[str, list[Row]] = {}
         for row in sorted(known, key=lambda row: row.get("from") or FIRST_DAY):
             given = {key: value for key, value in row.items() if value is not None}
+            if "fees" in given:
+                given["share_kept"] = round(1 - given.pop("fees") / 100, 9)
             found.setdefault(given.get("product", ""), []).append(given)
         return found
 
@@ -157,10 +174,11 @@ class RowTable(NamedTuple):
         numbers, unreadable = read_number_columns(texts, lines, "auto", table.separator)
         for key in amounts:
             column = header[places[key]] if key == "lead_days" else ""
-            scaled = np.round(numbers[self.columns[key].name] * [_unit(text, column) for text in cells[key]], 9)
+            units = [1.0 if key == "fees" else _unit(text, column) for text in cells[key]]
+            scaled = np.round(numbers[self.columns[key].name] * units, 9)
             values[key] = [None if math.isnan(value) else value for value in scaled.tolist()]
         found = [{key: values[key][at] for key in values if values[key][at] is not None} for at in range(len(lines))]
-        rows = [{**usual, **row} if row else row for row in found]
+        rows = [_with_fees({**usual, **row}) if row else row for row in found]
         problems += [*unreadable, *(item for item in self.check(rows, lines) if item.line not in doubtful)]
         names = {self.columns[key].name: header[place] for key, place in places.items()}
         problems += check_currencies(texts, lines, names, table.header_line)
@@ -169,7 +187,7 @@ class RowTable(NamedTuple):
         if problems:
             remedy = "write it like 2025-03-01 or 1234.50"
             raise DataError(path, [_SETTING.sub(remedy, str(problem)) for problem in sorted(problems)])
-        given = [row for row in rows if not row.keys().isdisjoint(amounts)]
+        given = [row for row in rows if not row.keys().isdisjoint(self.keys())]
         named = {row.get("product") for row in given}
         empty = [row["product"] for row in rows if "product" in row and row["product"] not in named]
         notes += [f"nothing is given for {list_names(empty)}."] if empty else []
@@ -201,15 +219,24 @@ class RowTable(NamedTuple):
     def write(self, path: Path, rows: Sequence[Row]) -> None:
         """Write rows; a ``UsageError`` names all wrong values."""
         self.group(path.name, rows)
-        cells = [[_cell(row.get(key)) for key in self.columns] for row in rows]
-        names = [column.name for column in self.columns.values()]
+        cells = [[_cell(row.get(key)) for key in self.written] for row in map(_with_fees, rows)]
+        names = [column.name for column in self.written.values()]
         write_text(path, csv_text([names, *([safe_text(text) for text in row] for row in cells)]))
 
     def template(self, products: Mapping[str, float | None]) -> str:
         """Return a file to fill in: a row per product with its first number, blank where it is unknown."""
-        blank = [""] * (len(self.columns) - 2)
+        blank = [""] * (len(self.written) - 2)
         rows = ([safe_text(name), "" if it is None else f"{it:.10g}", *blank] for name, it in products.items())
-        return csv_text([[column.name for column in self.columns.values()], *rows])
+        return csv_text([[column.name for column in self.written.values()], *rows])
+
+
+def _with_fees(row: Row) -> dict[str, Any]:
+    """Return a row with fees, percent, in place of a share kept that an older file or setting has."""
+    kept = row.get("share_kept")
+    if isinstance(kept, bool) or not isinstance(kept, (int, float)) or not (0.5 <= kept <= 1 or 50 <= kept <= 100):
+        return dict(row)
+    fees = {"fees": round(100 - kept * (100 if kept <= 1 else 1), 9)}
+    return {**fees, **{key: value for key, value in row.items() if key != "share_kept"}}
 
 
 def _cell(value: Any) -> str:

@@ -104,7 +104,7 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
         "reading": reading,
         "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
-        "columns": TABLES["costs"].columns,
+        "columns": TABLES["costs"].written,
         "costs": [*known, *({"product": product} for product in new)],
         "shop": shop,
         "limits": limit_rows(limits, TYPED),

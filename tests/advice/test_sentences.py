@@ -220,7 +220,7 @@ def test_without_costs_the_reason_states_the_unit_cost_above_which_a_rise_pays()
         "Keep 10.00: unit cost and fees decide which change pays, and they are not known. 1 % more price has cost "
         "2.0 % of sales volume (90 %: 1.0 to 3.0). If your unit cost is above 5.00 (90 %: 2.00 to 6.70), a higher "
         "price probably earns more. That is without fees; with fees of 15 % it is 4.25. Write what a unit costs you, "
-        "and which share of the price fees leave, into costs.csv."
+        "and your fees in percent of the price, into costs.csv."
     )
     assert "fees of" not in explain(_without_costs(fees_known=True), PLAIN)
 

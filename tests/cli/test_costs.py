@@ -56,7 +56,7 @@ def test_the_commands_of_a_hold_for_lack_of_costs_end_it_as_they_are_printed(sho
     template = shop / "costs.csv"
     assert template.read_text(encoding="utf-8").splitlines()[1:] == ["Mug,,,,", "Tea cup,,,,"]
     assert "nothing is given for 'Mug', 'Tea cup'" in paste(shop, predict).err
-    template.write_text(template.read_text(encoding="utf-8").replace(",,,,", ",4,,0.85,"), encoding="utf-8")
+    template.write_text(template.read_text(encoding="utf-8").replace(",,,,", ",4,,15,"), encoding="utf-8")
     ended = paste(shop, predict)
     assert ended.code in (0, 4) and "costs.csv" not in ended.out
     assert all("unit cost 4.00 (±0.00)" in words and "85 % of sales kept" in words for words in costs_of(shop).values())
@@ -121,7 +121,7 @@ def test_init_lists_the_products_of_a_file_and_overwrites_nothing(tmp_path: Path
     assert made.code == 0 and "guardrails.yaml exists and stays as it is" in made.out
     table = tmp_path / "costs.csv"
     assert table.read_text(encoding="utf-8") == (
-        "Product,Unit Cost,From,Share Kept,Fixed Cost\nMug,4.25,,,\nBowl,,,,\n"
+        "Product,Unit Cost,From,Fees (% of the price),Fixed Cost\nMug,4.25,,,\nBowl,,,,\n"
     )
     table.write_text("mine", encoding="utf-8")
     again = run(tmp_path, "init", "export.csv")

@@ -14,7 +14,7 @@ from pricerl.market.row_table import TABLES
 
 COSTS = TABLES["costs"]
 Write = Callable[..., str]
-HEADER = "Product,Unit Cost,From,Share Kept,Fixed Cost"
+HEADER = "Product,Unit Cost,From,Fees (% of the price),Fixed Cost"
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def refused(path: str) -> tuple[str, ...]:
 
 
 def test_rows_hold_the_cells_that_are_filled(write: Write) -> None:
-    rows, notes = COSTS.read(write(HEADER, "Mug,6.20,,,", "Mug,6.50,2025-03-01,0.85,2", "Bowl,,2025-01-01,0.9,"), {})
+    rows, notes = COSTS.read(write(HEADER, "Mug,6.20,,,", "Mug,6.50,2025-03-01,15 %,2", "Bowl,,2025-01-01,10,"), {})
     assert rows == [
         {"product": "Mug", "unit_cost": 6.2},
-        {"product": "Mug", "unit_cost": 6.5, "from": "2025-03-01", "share_kept": 0.85, "fixed_cost": 2.0},
-        {"product": "Bowl", "from": "2025-01-01", "share_kept": 0.9},
+        {"product": "Mug", "unit_cost": 6.5, "from": "2025-03-01", "fees": 15.0, "fixed_cost": 2.0},
+        {"product": "Bowl", "from": "2025-01-01", "fees": 10.0},
     ]
     assert notes == []
 
@@ -51,7 +51,23 @@ def test_rows_hold_the_cells_that_are_filled(write: Write) -> None:
 def test_semicolons_decimal_commas_currency_signs_and_encodings_are_read(write: Write, encoding: str) -> None:
     lines = ["Artikel;Einkaufspreis (EUR);Gültig ab;Share Kept", "Müsli, groß;6,20 €;28.02.2025;85 %", ";;;"]
     rows, _ = COSTS.read(write(*lines, encoding=encoding), {})
-    assert rows == [{"product": "Müsli, groß", "unit_cost": 6.2, "from": "2025-02-28", "share_kept": 0.85}]
+    assert rows == [{"product": "Müsli, groß", "unit_cost": 6.2, "from": "2025-02-28", "fees": 15.0}]
+
+
+@pytest.mark.parametrize("kept", ["0.85", "85", "85 %"])
+def test_fees_are_a_percentage_and_an_older_share_kept_is_read_as_such(write: Write, kept: str) -> None:
+    """Page, interface, file and setting hold fees in percent; the market has the share that they leave."""
+    (row,), _ = COSTS.read(write("Product,Share Kept", f"Mug,{kept}"), {})
+    assert row == {"product": "Mug", "fees": 15.0}
+    for known in (row, {"product": "Mug", "share_kept": float(kept.strip(" %"))}):
+        assert COSTS.group("data.cost.products", [known]) == {"Mug": [{"product": "Mug", "share_kept": 0.85}]}
+        COSTS.write(Path("costs.csv"), [known])
+        assert Path("costs.csv").read_text().splitlines() == [HEADER, "Mug,,,15,"]
+        assert COSTS.read("costs.csv", {})[0] == [row]
+    assert "found 0.85; write 15 for 15 %" in refused(write(HEADER, "Mug,4,,0.85,"))[0]
+    assert refused(write(HEADER, "Mug,4,,60,")) == (
+        "line 2, Fees (% of the price): must be 0 or lie between 1 and 50, found 60.0; write 15 for 15 %",
+    )
 
 
 @pytest.mark.parametrize("name", ["Unit Cost", "COGS", "Cost per item", "Wareneinsatz", "Coût unitaire", "Kostprijs"])
@@ -76,10 +92,10 @@ def test_products_without_a_cost_and_unknown_columns_are_ignored_with_a_note(wri
 
 
 def test_every_problem_is_listed_with_line_column_and_remedy(write: Write) -> None:
-    lines = ["Mug,6.20,,,", "Mug,abc,,140%,", ",4,,,", "Bowl,-1,03/04/2025,,", "Bowl,2,30.02.2025,,"]
+    lines = ["Mug,6.20,,,", "Mug,abc,,140 %,", ",4,,,", "Bowl,-1,03/04/2025,,", "Bowl,2,30.02.2025,,"]
     assert refused(write(HEADER, *lines)) == (
         "line 3: product and first day are those of line 2; keep one",
-        "line 3, Share Kept: must lie between 0.5 and 1, found 1.4",
+        "line 3, Fees (% of the price): must be 0 or lie between 1 and 50, found 140.0; write 15 for 15 %",
         "line 3, Unit Cost: must be a number, found 'abc'",
         "line 4, Product: is blank; every row needs a product",
         "line 5, Unit Cost: must be 0 or more, found -1.0",

@@ -327,10 +327,14 @@ def test_a_wrong_mapping_is_corrected_and_remembered(browser: TestClient, folder
 
 
 def test_costs_are_those_that_the_commands_read(browser: TestClient, folder: Path) -> None:
-    wrong = browser.put("/api/costs", json={"rows": [{"product": "seller", "unit_cost": -1, "share_kept": 3}]})
-    assert wrong.status_code == 400 and "Unit Cost" in wrong.json()["detail"] and "Share Kept" in wrong.json()["detail"]
-    rows = [{"product": "=cmd()", "unit_cost": 4.25, "from": None, "share_kept": 0.85}]
-    expected = [{"product": "=cmd()", "unit_cost": 4.25, "share_kept": 0.85}]
+    wrong = browser.put("/api/costs", json={"rows": [{"product": "seller", "unit_cost": -1, "fees": 85}]})
+    assert (
+        wrong.status_code == 400
+        and "Unit Cost" in wrong.json()["detail"]
+        and "Fees (% of the price)" in wrong.json()["detail"]
+    )
+    rows = [{"product": "=cmd()", "unit_cost": 4.25, "from": None, "fees": 15}]
+    expected = [{"product": "=cmd()", "unit_cost": 4.25, "fees": 15}]
     assert browser.put("/api/costs", json={"rows": rows}).json() == expected
     browser.put("/api/costs", json={"rows": [{"product": "seller", "unit_cost": 4.0}]})
     given = '--data.cost.products=[{"product": "seller", "unit_cost": 4.0}]'

@@ -21,7 +21,7 @@ EXAMPLE_FEES = 0.15
 
 SCENARIO = "Each scenario is one way that demand and costs may be, given your history."
 
-WRITE_COSTS = "Write what a unit costs you, and which share of the price fees leave, into costs.csv"
+WRITE_COSTS = "Write what a unit costs you, and your fees in percent of the price, into costs.csv"
 
 SETTING = re.compile(r"\s*\((?:data|decision|guardrails)\.[^)]*\)")
 """Name of a setting in parentheses, which only the evidence needs."""
