@@ -60,7 +60,7 @@ class Column(msgspec.Struct, frozen=True):
     remedy: str = ""
     after: str = ""
     least: float = 0.0
-    """Smallest value besides 0; a smaller one was probably meant as a share."""
+    """Smallest value but 0; a smaller one was probably meant as a share."""
     old: bool = False
     """Whether it is read, but written no longer."""
 
