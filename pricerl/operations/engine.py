@@ -355,7 +355,7 @@ def _start_dask(distributed: Any, place: str, workers: int) -> Cluster:
 
 
 def _start_ray(ray: Any, place: str, workers: int) -> Cluster:
-    settings: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    settings: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False, "logging_level": logging.ERROR}
     if place:
         _check_path(place, os.environ.get("RAY_USE_TLS") == "1", "set RAY_USE_TLS=1 and Ray's certificates")
         settings = {"address": f"ray://{place}"}
@@ -373,6 +373,7 @@ def _start_spark(pyspark: Any, place: str, workers: int) -> Cluster:
         settings.setIfMissing(name, value)
     with signals_handled({signal.SIGINT: signal.getsignal(signal.SIGINT)}):  # Spark handles it its own way
         context = pyspark.SparkContext.getOrCreate(settings)
+    context.setLogLevel("OFF")
     known = ("spark.authenticate", "spark.network.crypto.enabled")
     encrypted = all(context.getConf().get(name) == "true" for name in known)
     _check_path(place or "localhost", encrypted, f"set {' and '.join(known)} to true in Spark's configuration")

@@ -103,14 +103,15 @@ def test_a_product_that_ends_its_workers_is_a_problem_and_the_others_get_advice(
 ) -> None:
     if not ENGINES[name]:
         pytest.skip("not installed")
+    shutil.copytree(shop(8) / "before", tmp_path, symlinks=True, dirs_exist_ok=True)
     calls = engine.Engine.map
 
     def map_fatal(self: Any, function: Any, items: Any, size: int = 1) -> Any:
-        return calls(self, partial(fatal_to, "product-2", os.getpid(), function), items, size)
+        fatal = partial(fatal_to, "product-2", os.getpid(), function) if function is Chunk.run else function
+        return calls(self, fatal, items, size)
 
     monkeypatch.setattr(engine.Engine, "map", map_fatal)
     monkeypatch.setattr(catalogue, "CHUNK", 3)
-    shutil.copytree(shop(8) / "before", tmp_path, symlinks=True, dirs_exist_ok=True)
     with two_workers(name):
         result = predict(tmp_path, "--engine", name)
     assert result.code == 7 and "Traceback" not in result.err, result.err
