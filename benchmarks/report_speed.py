@@ -68,7 +68,7 @@ def made_up_advice(index: int) -> ProductAdvice:
             raising=None,
             break_even=break_even,
             effective_days=90.0,
-            costs="80 % of sales kept",
+            costs="fees 20 % of the price",
             cost_means=CostMeans(0.8, 0.5 * now),
         ),
         checks=ProposalChecks(

@@ -148,7 +148,7 @@ class CostPosterior:
         if self.fixed_known:
             fixed = f"fixed cost per {word} {self.fixed_cost.mean():.2f} (±{self.fixed_cost.std():.2f})"
         return (
-            f"{100 * self.share_kept.mean():.0f} % of sales kept (±{100 * self.share_kept.std():.0f}), "
+            f"fees {100 * (1 - self.share_kept.mean()):.0f} % of the price (±{100 * self.share_kept.std():.0f}), "
             f"unit cost {self.unit_cost.mean():.2f} (±{self.unit_cost.std():.2f}), "
             f"{fixed}, from {self.profit_days} {word}s with a profit"
         )

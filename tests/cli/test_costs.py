@@ -59,7 +59,7 @@ def test_the_commands_of_a_hold_for_lack_of_costs_end_it_as_they_are_printed(sho
     template.write_text(template.read_text(encoding="utf-8").replace(",,,,", ",4,,15,"), encoding="utf-8")
     ended = paste(shop, predict)
     assert ended.code in (0, 4) and "costs.csv" not in ended.out
-    assert all("unit cost 4.00 (±0.00)" in words and "85 % of sales kept" in words for words in costs_of(shop).values())
+    assert all("unit cost 4.00 (±0.00)" in words and "fees 15 % of the price" in words for words in costs_of(shop).values())
 
 
 def test_one_product_says_so_in_its_block_and_on_its_page(tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ def test_the_costs_of_the_last_day_are_used_stored_and_replayed_without_the_file
     made = run(shop, "fit", "--data.path", "sales.csv", "--costs", "costs.csv", *FAST)
     assert made.code in (0, 4), made.err
     words = costs_of(shop)
-    assert "85 % of sales kept (±0), unit cost 4.50 (±0.00)" in words["Mug"]
-    assert "90 % of sales kept (±0), unit cost 3.00 (±0.00)" in words["Tea cup"]
+    assert "fees 15 % of the price (±0), unit cost 4.50 (±0.00)" in words["Mug"]
+    assert "fees 10 % of the price (±0), unit cost 3.00 (±0.00)" in words["Tea cup"]
     stored = Checkpoint.read(shop / "checkpoints" / "sales" / "best.ckpt").settings["data"]["cost"]["products"]
     assert stored[1] == {"product": "Mug", "unit_cost": 4.5, "from": "2025-02-01"}
     (shop / "costs.csv").unlink()
