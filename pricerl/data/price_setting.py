@@ -96,14 +96,7 @@ def classify_prices(price: FloatArray, step_days: int = 1) -> PriceSetting:
     log_price = np.log(price)
     move = np.diff(log_price)
     changes = float((np.abs(move) > CHANGE).mean()) if len(move) else 0.0
-    window = deal_windows(step_days)[1]
-    falls, fallen = _returns(log_price, window)
-    # promotions are falls that return to where they began, more often than rises do
-    returning = falls >= FEWEST_FALLS and fallen >= RETURNING_SHARE
-    promoted = returning and fallen >= _returns(-log_price, window)[1] + EXCESS
-    if promoted:
-        regular = np.abs(log_price - regular_prices(log_price, window)) <= REGULAR_BAND
-        promoted = bool(regular.mean() >= REGULAR_SHARE)
+    promoted = _is_promoted(log_price, deal_windows(step_days)[1])
     coins = price / COIN
     if np.mean(np.abs(coins - np.round(coins)) > 1e-3) >= SUB_COIN_SHARE:
         return PriceSetting("averages", promoted, changes)
@@ -139,12 +132,20 @@ def _closing(values: FloatArray, window: int) -> FloatArray:
     return np.asarray(grey_closing(values, (window,), mode="nearest", origin=(window - 1) // 2))
 
 
-def _returns(log_price: FloatArray, window: int) -> tuple[int, float]:
-    """Return the number of falls of the log price, and the share that returns within ``window`` days."""
-    falls = np.flatnonzero(np.diff(log_price) < -FALL)
-    after = [log_price[day + 1 : day + 1 + window] - log_price[day] for day in falls]
-    back = [bool((np.abs(rise) <= REGULAR_BAND).any()) for rise in after]
-    return len(falls), float(np.mean(back)) if back else 0.0
+def _is_promoted(log_price: FloatArray, window: int) -> bool:
+    """Return whether falls of the log price return within ``window`` days to where they began, more than rises do."""
+    move = np.diff(log_price)
+    at = np.flatnonzero(np.abs(move) > FALL)
+    fall = move[at] < 0
+    if count_true(fall) < FEWEST_FALLS:
+        return False
+    after = np.minimum(at[:, None] + np.arange(1, window + 1), len(move))
+    back = (np.abs(log_price[after] - log_price[at, None]) <= REGULAR_BAND).any(axis=1)
+    fallen, risen = (count_true(back & kind) / max(count_true(kind), 1) for kind in (fall, ~fall))
+    if fallen < max(RETURNING_SHARE, risen + EXCESS):
+        return False
+    regular = np.abs(log_price - regular_prices(log_price, window)) <= REGULAR_BAND
+    return bool(regular.mean() >= REGULAR_SHARE)
 
 
 def find_prices_in_force(
@@ -170,17 +171,18 @@ def find_prices_in_force(
         return None
     if promotion is not None and reported:
         deal = promotion[known]
-    elif classify_prices(price, step_days).promoted:
+    elif _is_promoted(np.log(price), deal_windows(step_days)[1]):
         deal = _find_deals(np.log(price), deal_windows(step_days)[1])
     else:
         deal = np.zeros(len(known), dtype=bool)
     deal[-1] &= regular is None or not regular[known[-1]]
     recent = known > known[-1] - LOOK_BACK_DAYS / step_days
     # below prices of 1 the smallest coin is a hundredth of the price's leading digit
-    coin = min(COIN, float(10.0 ** (math.floor(math.log10(np.median(price))) - 2)))
+    coin = COIN if price.min() >= 1 else min(COIN, float(10.0 ** (math.floor(math.log10(np.median(price))) - 2)))
     coins = np.round(price / coin)
-    below_coin = float((np.abs(price - coins * coin) > 1e-6 * price).mean())
-    averages = (_keeps_changing(price) and below_coin >= SUB_COIN_SHARE) or _scatters(coins[recent & ~deal])
+    below_coin = np.abs(price - coins * coin) > 1e-6 * price
+    averages = _keeps_changing(price) and below_coin.mean() >= SUB_COIN_SHARE
+    averages = averages or _scatters(coins[recent & ~deal])
     if not averages and not deal.any():
         return None
     asked = np.round(coins * coin, 10) if averages else price

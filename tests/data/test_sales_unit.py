@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pricerl.data.cleaning.sales_unit import find_measure
+from pricerl.data.cleaning.product_rows import Segments
+from pricerl.data.cleaning.sales_unit import find_kind, find_measures
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 
@@ -57,7 +58,8 @@ def test_doubtful_sales_are_revenue_with_fractional_units_and_a_note(read: Read,
 def test_price_rounded_to_cents_still_gives_whole_units() -> None:
     generator = np.random.default_rng(0)
     exact, units = generator.uniform(5, 15, 200), generator.integers(1, 60, 200)
-    measure = find_measure(np.round(exact, 2), np.round(exact * units, 2), np.full(200, np.nan), "auto")
+    price, sales = np.round(exact, 2), np.round(exact * units, 2)
+    (measure,) = find_measures(price, sales, np.full(200, np.nan), "auto", Segments([200]))
     assert measure.kind == "revenue" and measure.whole_share > 0.99
 
 
@@ -66,7 +68,7 @@ def test_cheap_product_whose_sales_can_be_units_is_refused(
 ) -> None:
     (problem,) = problems(daily([f"0.5,{1 + day}" for day in range(25)]))
     assert "can be units sold in packs as well as revenue; set --data.reading.sales" in problem
-    assert find_measure(np.full(20, 0.5), np.arange(1.0, 21.0), np.full(20, np.nan), "auto").kind == "revenue"
+    assert find_kind(np.full(20, 0.5), np.arange(1.0, 21.0), np.full(20, np.nan), "auto") == "revenue"
 
 
 def test_units_column_wins(read: Read, daily: Daily) -> None:

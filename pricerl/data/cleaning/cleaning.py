@@ -23,7 +23,7 @@ from pricerl.data.cleaning.calendar import (
 from pricerl.data.cleaning.findings import CleaningFindings, build_histories, recorded_sales, summarize
 from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale, find_missing_days
 from pricerl.data.cleaning.product_rows import ProductRows, Segments, lay_out, split_products
-from pricerl.data.cleaning.sales_unit import count_units, find_measure
+from pricerl.data.cleaning.sales_unit import count_units, find_measures
 from pricerl.data.cleaning.zero_sales import StockOuts, find_stock_outs
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, find_holidays
@@ -129,7 +129,7 @@ def _find_days(
     )
     counted = Segments(rows.segments.count(sold))
     paid = charged * (1 - np.nan_to_num(rows.cells[columns.COUPONS][sold]) / 100)
-    measures = [find_measure(paid[part], total[part], given[part], config.sales) for part in counted]
+    measures = find_measures(paid, total, given, config.sales, counted)
     first = rows.days[rows.segments.starts + bounds.start]
     last = rows.days[rows.segments.edges[1:] - 1]
     calendar = lay_out(rows, first, step, num_days)

@@ -113,12 +113,13 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
     promoted = grid[columns.PROMOTION] == 1
     regular = grid[columns.PROMOTION] == 0
     costs = rows.cells[columns.UNIT_COST]
+    reported = [name for name in columns.BY_DAY if np.isfinite(grid[name]).any()]
     last_cost = rows.segments.last(np.isfinite(costs))
     histories = []
     for product, (name, step) in enumerate(zip(rows.names, findings.step.tolist(), strict=True)):
         part = days.part(product)
         ahead = findings.future.days.part(product)
-        cells = {name: grid[name][part] for name in columns.BY_DAY if np.isfinite(grid[name][part]).any()}
+        cells = {name: grid[name][part] for name in reported if np.isfinite(grid[name][part]).any()}
         history = ProductHistory(
             product=name,
             **{field: values[part] for field, values in known.items()},

@@ -90,16 +90,16 @@ def find_missing_days(
     code = np.asarray(products.codes).astype(np.int64)
     names = products.categories
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
-    units = np.minimum(_units(frame, code, len(names)), MOST_UNITS)
-    last = days[units > 0].max(initial=days[0]) if len(days) else None
+    sold = frame[columns.TOTAL_SALES].to_numpy() > 0
+    last = days[sold].max(initial=days[0]) if len(days) else None
     if setting != "auto":
         return MissingDays(setting, lost=lost, last_day=last if setting == "zero" else None)
-    tally = _count(code, days, units).reindex(range(len(names)), fill_value=0.0)
-    unreadable = np.array([len(lost.get(str(name), ())) for name in names])
-    tally["missing"] = np.maximum(tally["missing"] - unreadable, 0)
-    missing = int(tally["missing"].sum())
+    absent, counted = _count_missing(code, days, sold, len(names))
+    absent = np.maximum(absent - [len(lost.get(str(name), ())) for name in names], 0)
+    missing = int(absent.sum())
     if not missing:
         return MissingDays("unknown")
+    tally = _tally(code[counted], _units(frame, code, len(names))[counted], absent)
     meaning, evidence = _decide(tally)
     share = missing / float(tally[["missing", "sold", "zero"]].to_numpy().sum())
     doubt = ""
@@ -137,41 +137,48 @@ def _units(frame: pd.DataFrame, code: IntArray, products: int) -> FloatArray:
     if columns.UNITS in frame.columns:
         given = frame[columns.UNITS].to_numpy()
         counted = np.where((given > 0) & (sales > 0), given, counted)
-    return np.asarray(counted)
+    return np.minimum(counted, MOST_UNITS)
 
 
-def _count(code: IntArray, days: DateArray, units: FloatArray) -> pd.DataFrame:
-    """Tally each product's rows and missing days between its first and last sale, on the weekdays on which it sells.
+def _count_missing(code: IntArray, days: DateArray, sold: BoolArray, products: int) -> tuple[IntArray, BoolArray]:
+    """Count each product's days without a row ``(P,)``, between its first and last sale, on weekdays on which it sells.
 
-    Columns: rows ``sold`` and ``zero``, with sales and without, days ``missing``; of the units of rows with sales the
-    ``mean`` and mean ``square``, and the share of rows with the ``smallest`` number.
+    Returns:
+        The numbers, and the rows ``(N,)`` on such days.
     """
     step = find_step_days(days)
-    rows = pd.DataFrame({"product": code, "place": days.astype(np.int64) // step, "units": units})
-    rows["sold"] = rows["units"] > 0
-    rows["weekday"] = weekday_of(rows["place"]) if step == 1 else 0
-    rows = rows.join(rows[rows["sold"]].groupby("product")["place"].agg(["min", "max"]), on="product")
-    rows = rows[rows["place"].between(rows["min"], rows["max"])]
-    keys = ["product", "weekday"]
-    cells = rows.groupby([*keys, "min", "max"], as_index=False)["sold"].agg(["size", "sum"])
-    cells["days"] = cells["max"] - cells["min"] + 1
-    if step == 1:  # days of each weekday
-        offset = (cells["weekday"] - weekday_of(cells["min"])) % WEEK
-        cells["days"] = (cells["days"] - offset + WEEK - 1) // WEEK
-    share = cells["sum"] / cells["days"]
-    cells = cells[share >= CLOSED_SHARE * share.groupby(cells["product"]).transform("max")]
-    rows = rows.merge(cells[keys])
-    at_sale = rows[rows["sold"]]
-    units_of = at_sale.groupby("product")["units"]
-    tally = {
-        "sold": units_of.size(),
-        "zero": (rows["units"] == 0).groupby(rows["product"]).sum(),
-        "missing": (cells["days"] - cells["size"]).groupby(cells["product"]).sum(),
-        "mean": units_of.mean(),
-        "square": (at_sale["units"] ** 2).groupby(at_sale["product"]).mean(),
-        "smallest": (at_sale["units"] == units_of.transform("min")).groupby(at_sale["product"]).mean(),
-    }
-    return pd.DataFrame(tally, dtype=np.float64)
+    place = days.astype(np.int64) // step
+    first = np.full(products, place.max(initial=0))
+    last = np.full(products, place.min(initial=0) - 1)
+    np.minimum.at(first, code[sold], place[sold])
+    np.maximum.at(last, code[sold], place[sold])
+    kinds = WEEK if step == 1 else 1
+    weekday = weekday_of(place) if step == 1 else np.zeros_like(place)
+    offset = (np.arange(kinds) - weekday_of(first)[:, None]) % kinds
+    length = np.maximum((last - first + 1)[:, None] - offset + kinds - 1, 0) // kinds  # days of each weekday
+    inside = (place >= first[code]) & (place <= last[code])
+    cell = code * kinds + weekday
+    rows, sales = (np.bincount(cell[flags], minlength=length.size).reshape(length.shape) for flags in (inside, sold))
+    share = sales / np.maximum(length, 1)
+    selling = (rows > 0) & (share >= CLOSED_SHARE * share.max(axis=1, keepdims=True, initial=0.0))
+    return np.where(selling, length - rows, 0).sum(axis=1), inside & selling.ravel()[cell]
+
+
+def _tally(code: IntArray, units: FloatArray, missing: IntArray) -> pd.DataFrame:
+    """Tally each product's rows, ``code (N,)``, next to its ``missing`` days ``(P,)``.
+
+    Columns: rows ``sold`` and ``zero``, with sales and without; of the units of rows with sales the ``mean`` and mean
+    ``square``, and the share of rows with the ``smallest`` number.
+    """
+    products = len(missing)
+    zero = np.bincount(code[units == 0], minlength=products)
+    code, units = code[units > 0], units[units > 0]
+    sold = np.bincount(code, minlength=products)
+    least = np.full(products, np.inf)
+    np.minimum.at(least, code, units)
+    of_sold = {"mean": units, "square": units**2, "smallest": units == least[code]}
+    means = {name: np.bincount(code, values, products) / np.maximum(sold, 1) for name, values in of_sold.items()}
+    return pd.DataFrame({"sold": sold, "zero": zero, "missing": missing, **means}, dtype=np.float64)
 
 
 def _decide(tally: pd.DataFrame) -> tuple[Meaning, str]:

@@ -82,6 +82,8 @@ class ProductRows(NamedTuple):
 
     def select(self, chosen: BoolArray) -> ProductRows:
         """Return the rows of the products that are chosen, ``(P,)``."""
+        if chosen.all():
+            return self
         rows = self.segments.spread(chosen)
         return ProductRows(
             list(compress(self.names, chosen)),
@@ -130,6 +132,32 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
             groups.reindex(owners).fillna("").tolist(),
         )
         first = after
+
+
+def codes_of(products: pd.Series) -> IntArray:
+    """Return the code of each row's product, ``(N,)``."""
+    return np.asarray(products.array.codes).astype(np.int64)
+
+
+def first_rows(codes: IntArray, flags: BoolArray) -> dict[int, int]:
+    """Return the first of the flagged rows ``(N,)`` of each product that has any, by its code, in order of codes."""
+    rows = np.flatnonzero(flags)
+    found, place = np.unique(codes[rows], return_index=True)
+    return dict(zip(found.tolist(), rows[place].tolist(), strict=True))
+
+
+def highest_other(codes: IntArray, values: FloatArray) -> FloatArray:
+    """Return the highest of the other values of each row's product ``(N,)``, ``-inf`` without another row."""
+    highest = np.full(codes.max() + 1, -np.inf)
+    np.maximum.at(highest, codes, values)
+    others = values.copy()
+    top = list(first_rows(codes, values == highest[codes]).values())
+    others[top] = -np.inf
+    second = np.full_like(highest, -np.inf)
+    np.maximum.at(second, codes, others)
+    limit = highest[codes]
+    limit[top] = second[codes[top]]
+    return limit
 
 
 def order_rows(codes: IntArray, days: DateArray) -> IntArray:

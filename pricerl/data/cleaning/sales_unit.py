@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from pricerl.arrays import BoolArray, FloatArray, count_true
+from pricerl.arrays import BoolArray, FloatArray, IntArray, count_true
 from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.quality import SalesMeasure
 
@@ -44,19 +45,39 @@ class Measure(NamedTuple):
     """Finding that requires a review, or an empty string."""
 
 
-def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
+def find_kind(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> SalesMeasure:
     """Decide whether sales ``(N,)``, all positive, are revenue or units, from price and the file's own ``units``."""
-    shares: dict[SalesMeasure, float] = {
-        "revenue": float(near_whole(np.where(units > 0, units, sales / price), price).mean()),
-        "units": count_true(sales == np.round(sales)) / len(price),
-    }
-    kind = _find_kind(price, sales, units, shares) if setting == "auto" else setting
-    doubt = ""
-    if kind == "revenue" and setting == "auto" and near_whole(sales / price, price).mean() < WHOLE_SHARE:
-        doubt = _doubt(price, sales, units)
-    elif kind == "units" and shares[kind] < WHOLE_SHARE:
-        doubt = "sales do not fit whole units; see Total Sales"
-    return Measure(kind, shares[kind], doubt)
+    if setting != "auto":
+        return setting
+    (shares,) = _whole_shares(price, sales, units, Segments([len(price)]))
+    return _find_kind(price, sales, units, shares)
+
+
+def find_measures(
+    price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting, products: Segments
+) -> list[Measure]:
+    """Decide as `find_kind` for each of ``P`` products, with the share of whole units and the doubts."""
+    counted = products.count(near_whole(sales / price, price)) / products.sizes
+    measures = []
+    for part, shares, share in zip(products, _whole_shares(price, sales, units, products), counted, strict=True):
+        own = price[part], sales[part], units[part]
+        kind = _find_kind(*own, shares) if setting == "auto" else setting
+        doubt = ""
+        if kind == "revenue" and setting == "auto" and share < WHOLE_SHARE:
+            doubt = _doubt(*own)
+        elif kind == "units" and shares[kind] < WHOLE_SHARE:
+            doubt = "sales do not fit whole units; see Total Sales"
+        measures.append(Measure(kind, shares[kind], doubt))
+    return measures
+
+
+def _whole_shares(
+    price: FloatArray, sales: FloatArray, units: FloatArray, products: Segments
+) -> list[dict[SalesMeasure, float]]:
+    """Return the share of each product's rows with whole units, by the measure that yields them."""
+    fitting = near_whole(np.where(units > 0, units, sales / price), price), sales == np.round(sales)
+    shares = (products.count(flags) / products.sizes for flags in fitting)
+    return [{"revenue": revenue, "units": units} for revenue, units in zip(*(s.tolist() for s in shares), strict=True)]
 
 
 def near_whole(count: FloatArray, price: FloatArray) -> BoolArray:
@@ -98,15 +119,26 @@ def fits_units(price: FloatArray, sales: FloatArray, factor: float = 1.0) -> Boo
     return np.asarray((count >= 1) & (np.abs(sales - count * charged) <= slack) & (slack <= COARSEST * charged))
 
 
-def can_be_packs(price: FloatArray, sales: FloatArray) -> bool:
-    """Return whether sales ``(N,)`` are whole and on a grid such as 4, 8 and 12 prices, as units in packs are."""
+def can_be_packs(price: FloatArray, sales: FloatArray, codes: IntArray) -> BoolArray:
+    """Return the products ``(P,)`` whose sales are whole and on a grid such as 4, 8 and 12 prices, as packs are.
+
+    ``codes (N,)`` are the products of the rows.
+    """
     count = np.round(sales / price)
     whole = (sales == np.round(sales)) & (np.abs(sales - count * price) <= CENTS) & (price != 1)
-    if whole.mean() < MOSTLY:
-        return False
-    grids = [np.gcd.reduce(count[whole & (price == level)].astype(np.int64)) for level in np.unique(price[whole])]
-    enough = whole.sum() >= FEWEST_ON_GRID + len(grids) and len(np.unique(count[whole])) > 2
-    return bool(enough and min(grids) > 1)
+    days = np.bincount(codes)
+    likely = np.bincount(codes[whole], minlength=len(days)) >= MOSTLY * days
+    rows = np.flatnonzero(whole & likely[codes])
+    rows = rows[np.lexsort((price[rows], codes[rows]))]
+    starts = np.flatnonzero(np.diff(codes[rows], prepend=-1) | (np.diff(price[rows], prepend=0) != 0))
+    grids = np.gcd.reduceat(count[rows].astype(np.int64), starts) if len(starts) else starts
+    owners = codes[rows][starts]
+    fewest = FEWEST_ON_GRID + np.bincount(owners, minlength=len(days))
+    packs = np.bincount(codes[rows], minlength=len(days)) >= fewest
+    packs[owners[grids <= 1]] = False
+    rows = rows[packs[codes[rows]]]
+    different = pd.DataFrame({"product": codes[rows], "count": count[rows]}).drop_duplicates()["product"]
+    return np.asarray(packs & (np.bincount(different, minlength=len(days)) > 2))
 
 
 def _find_kind(

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import BoolArray, FloatArray
-from pricerl.data.cleaning.product_rows import order_rows
+from pricerl.arrays import BoolArray, FloatArray, IntArray, count_true
+from pricerl.data.cleaning.product_rows import codes_of, first_rows, highest_other, order_rows
 from pricerl.data.cleaning.sales_unit import (
     AGREEING,
     CENTS,
@@ -21,7 +21,7 @@ from pricerl.data.cleaning.sales_unit import (
     MOSTLY,
     can_be_packs,
     find_factor,
-    find_measure,
+    find_kind,
     fits_units,
 )
 from pricerl.data.cleaning.tax_turns import check_tax_turns
@@ -104,8 +104,9 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
         problems += column.find_problems(name, lines, marked, lambda text: f"{text.strip()} {remedy}")
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
+    order = order_rows(codes_of(frame[columns.PRODUCT]), frame[columns.REPORT_DATE].to_numpy())
     for name in frame.columns.intersection([columns.PRODUCT_PRICE, columns.COMPETITOR_PRICE], sort=False):
-        problems += _price_typos(name, frame, lines)
+        problems += _price_typos(name, frame, order, lines)
     for name in (name for name in columns.CONVERSIONS if name in frame.columns):
         problems += _mixed_shares(name, frame, lines)
     amounts = _check_amounts(frame, lines, config) if parsed.cells else _check_sums(frame, lines)
@@ -120,24 +121,33 @@ JUMP = 40.0
 """Factor between two neighbours that no shop changes a price by: cents and whole coins, or another currency."""
 
 
-def _price_typos(name: str, frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
-    """Return prices a factor of about ten or more from both neighbours, and jumps that no shop makes."""
+def _price_typos(name: str, frame: pd.DataFrame, order: IntArray, lines: Sequence[int]) -> list[Problem]:
+    """Return prices a factor of about ten or more from both neighbours, and jumps that no shop makes.
+
+    ``order (N,)`` are the rows by product and day.
+    """
     price = frame[name].to_numpy()
-    codes = np.asarray(frame[columns.PRODUCT].array.codes)
-    order = order_rows(codes, frame[columns.REPORT_DATE].to_numpy())
     order = order[price[order] > 0]
-    level = pd.Series(np.log(price[order]))
-    earlier, before, after = (level.groupby(codes[order]).shift(rows) for rows in (2, 1, -1))
+    codes = codes_of(frame[columns.PRODUCT])[order]
+    level = np.log(price[order])
+    at = np.flatnonzero((np.abs(np.diff(level)) > np.log(TYPO)) & (codes[1:] == codes[:-1])) + 1
+
+    def neighbour(rows: int) -> FloatArray:
+        place = np.clip(at + rows, 0, max(len(level) - 1, 0))
+        return np.where((place == at + rows) & (codes[place] == codes[at]), level[place], np.nan)
+
+    earlier, before, now, after = (neighbour(rows) for rows in (-2, -1, 0, 1))
     steady = np.log(STEADY)
-    alone = ((before - after).abs() < steady) | (after.isna() & ((earlier - before).abs() < steady))
-    first = ~alone & earlier.isna() & ((level - after).abs() < steady)  # the row before is the odd one
-    returns = (level - earlier).abs() < steady  # reported with the jump before
-    jump = (level - before).abs()
-    odd_rows = (jump > np.log(TYPO)) & (alone | first | (~returns & (jump > np.log(JUMP))))
+    alone = (np.abs(before - after) < steady) | (np.isnan(after) & (np.abs(earlier - before) < steady))
+    first = ~alone & np.isnan(earlier) & (np.abs(now - after) < steady)  # the row before is the odd one
+    returns = np.abs(now - earlier) < steady  # reported with the jump before
+    jump = np.abs(now - before)
+    odd_rows = alone | first | (~returns & (jump > np.log(JUMP)))
     problems = []
-    for at in map(int, np.flatnonzero(odd_rows) if len(order) > 2 else ()):
-        odd, near = (at - 1, at) if first[at] else (at, at - 1)
-        times = float(np.exp(jump[at]))
+    for place in map(int, np.flatnonzero(odd_rows) if len(order) > 2 else ()):
+        row = int(at[place])
+        odd, near = (row - 1, row) if first[place] else (row, row - 1)
+        times = float(np.exp(jump[place]))
         factor = f"{times:.3g} times" if level[odd] > level[near] else f"1/{times:.3g} of"
         found = f"{np.exp(level[odd]):.10g} is {factor} {np.exp(level[near]):.10g} on line {lines[int(order[near])]}"
         text = f"{found}; is a decimal sign or the currency wrong? Otherwise, {KEEP}"
@@ -155,18 +165,28 @@ LEAST_SHARES = 0.05
 def _mixed_shares(name: str, frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     """Return a problem per product whose conversions are shares on some rows and percents on others."""
     products = frame[columns.PRODUCT]
-    low = frame[name].where((frame[name] > 0) & (frame[name] <= 1))
-    high = frame[name].where(frame[name] > 1)
-    shares = low.groupby(products, observed=True).agg(["count", "max"])
-    percents = high.groupby(products, observed=True).agg(["count", "min"])
-    fewest = np.maximum(FEWEST_SHARES, LEAST_SHARES * (shares["count"] + percents["count"]))
-    mixed = (np.minimum(shares["count"], percents["count"]) >= fewest) & (percents["min"] >= SHARE_GAP * shares["max"])
+    codes = codes_of(products)
+    values = frame[name].to_numpy()
+    low = (values > 0) & (values <= 1)
+    high = values > 1
+    count = len(products.array.categories)
+    shares, percents = (np.bincount(codes[kind], minlength=count) for kind in (low, high))
+    mixed = np.minimum(shares, percents) >= np.maximum(FEWEST_SHARES, LEAST_SHARES * (shares + percents))
+    if not mixed.any():
+        return []
+    largest = np.zeros(count)
+    np.maximum.at(largest, codes[low], values[low])
+    smallest = np.full(count, np.inf)
+    np.minimum.at(smallest, codes[high], values[high])
+    mixed &= smallest >= SHARE_GAP * largest
+    share_of, percent_of = (first_rows(codes, kind) for kind in (low, high))
     problems = []
-    for product in shares.index[mixed]:
-        share = int(low[products == product].first_valid_index())
-        percent = int(high[products == product].first_valid_index())
-        found = f"{low[share]:.10g} looks like a share, {high[percent]:.10g} on line {lines[percent]} like a percent"
-        problems.append(Problem(lines[share], name, f"{found}; use percent throughout, or {KEEP}", str(product)))
+    for code in np.flatnonzero(mixed).tolist():
+        share = share_of[code]
+        percent = percent_of[code]
+        found = f"{values[share]:.10g} looks like a share, {values[percent]:.10g} on line {lines[percent]}"
+        text = f"{found} like a percent; use percent throughout, or {KEEP}"
+        problems.append(Problem(lines[share], name, text, str(products.array.categories[code])))
     return problems
 
 
@@ -207,26 +227,27 @@ def _check_amounts(frame: pd.DataFrame, lines: Sequence[int], config: DataConfig
     sold = amounts[priced & amounts["sales"].between(0, columns.LARGEST_NUMBER, inclusive="neither")]
     if not len(sold):
         return []
-    price = sold["price"].to_numpy()
-    sales = sold["sales"].to_numpy()
-    units = sold["units"].to_numpy()
-    are_units = find_measure(price, sales, units, config.sales).kind == "units"
+    price, sales, units = (sold[name].to_numpy() for name in ("price", "sales", "units"))
+    are_units = find_kind(price, sales, units, config.sales) == "units"
     counted = sales if are_units else sales / price
     sold = sold.assign(units=np.where(units > 0, units, counted))
+    codes = codes_of(sold["product"])
     revenue = sales * price if are_units else sales
     swapped = f"is above {columns.TOTAL_SALES}", "are the columns swapped, or in two currencies?"
     problems = _mostly_above(sold["profit"] - revenue, sold["product"], columns.TOTAL_PROFIT, swapped, lines)
     whole = f"is above {columns.PRODUCT_PRICE}", "is it the cost of all units, or in another currency?"
     if columns.UNIT_COST not in (config.columns or {}).values():
-        loss = sold["cost"] - frame[columns.PRODUCT_PRICE]
+        loss = sold["cost"] - frame[columns.PRODUCT_PRICE].to_numpy()[sold.index]
         problems += _mostly_above(loss, sold["product"], columns.UNIT_COST, whole, lines)
+    limit = highest_other(codes, sold["units"].to_numpy())
     if (units > 0).any():
         problems += _contradictions(sold[units > 0], are_units, lines)
     elif not are_units:
-        problems += _taxed_rows(sold, lines) or _moved_points(sold, lines)
-        problems += _coarse_sales(sold, lines) if config.sales == "auto" else []
-    limit = _highest_other(sold["product"], sold["units"])
-    for row in map(int, np.flatnonzero((sold["units"] > FARTHEST * limit) & (sold["units"] > BULK) & (limit > 0))):
+        fitting = fits_units(price, sales)
+        problems += _taxed_rows(sold, fitting, lines) or _moved_points(sold, codes, fitting, limit, lines)
+        problems += _coarse_sales(sold, codes, lines) if config.sales == "auto" else []
+    far = (sold["units"].to_numpy() > FARTHEST * limit) & (sold["units"].to_numpy() > BULK) & (limit > 0)
+    for row in np.flatnonzero(far).tolist():
         found = f"{sales[row]:.10g} is above {FARTHEST:.0f} times any other day of the product; {KEEP}"
         problems.append(Problem(lines[int(sold.index[row])], columns.TOTAL_SALES, found))
     return problems or check_tax_turns(sold, lines)
@@ -243,48 +264,50 @@ def _mostly_above(
     excess: pd.Series, products: pd.Series, name: str, words: tuple[str, str], lines: Sequence[int]
 ) -> list[Problem]:
     """Return a problem per product with an ``excess (N,)`` on most days, in the words of its finding and question."""
-    above = excess.dropna() > CENTS
-    counts = above.groupby(products, observed=True).agg(["size", "sum"])
+    found, question = words
+    codes = codes_of(products)
+    above = excess.to_numpy() > CENTS
+    days, higher = (np.bincount(codes[flags]) for flags in (excess.notna().to_numpy(), above))
     problems = []
-    for product, days, higher in counts.itertuples():
-        if days < FEWEST_COMPARED or 2 * higher <= days:
+    for code, row in first_rows(codes, above).items():
+        if days[code] < FEWEST_COMPARED or 2 * higher[code] <= days[code]:
             continue
-        row = int(above.index[above & (products[above.index] == product)][0])
-        found, question = words
-        text = f"{found} on {higher} of {days} days with sales; {question} Otherwise, {KEEP}"
-        problems.append(Problem(lines[row], name, text, str(product)))
+        text = f"{found} on {higher[code]} of {days[code]} days with sales; {question} Otherwise, {KEEP}"
+        problems.append(Problem(lines[excess.index[row]], name, text, str(products.array.categories[code])))
     return problems
 
 
 def _contradictions(sold: pd.DataFrame, are_units: bool, lines: Sequence[int]) -> list[Problem]:
     """Return products and rows whose sales contradict price times units, or a problem if they mix two levels of tax."""
-    due = sold["units"] * (1.0 if are_units else sold["price"])
-    ratio = sold["sales"] / due
-    apart = np.exp(np.abs(np.log(ratio.to_numpy())))
+    price, sales, units = (sold[name].to_numpy() for name in ("price", "sales", "units"))
+    due = units * (1.0 if are_units else price)
+    ratio = sales / due
+    apart = np.exp(np.abs(np.log(ratio)))
     plain = apart <= 1 + LEVEL_SPREAD
     taxed = (apart > TAXES[0]) & (apart < TAXES[1])
-    factor = float(ratio[taxed].median())
-    level = taxed & (np.abs(ratio.to_numpy() / factor - 1) <= LEVEL_SPREAD)
+    factor = float(np.median(ratio[taxed])) if taxed.any() else np.nan
+    level = taxed & (np.abs(ratio / factor - 1) <= LEVEL_SPREAD)
     if level.sum() >= MOSTLY * taxed.sum() and (plain | level).mean() >= MOSTLY:
         mixed = min(plain.mean(), level.mean()) >= TAX_SHARE and factor > 1
         if levels := _two_levels(sold, plain, level, mixed, f"is {factor:.3g} times price × units", lines):
             return levels
-    products = sold["product"]
-    agreeing = ((ratio - 1).abs() <= AGREEING).groupby(products, observed=True).transform("mean")
-    off = ((ratio - 1).abs() > CONTRADICTING) & ((sold["sales"] - due).abs() > sold["price"]) & (agreeing >= MOSTLY)
-    far = ~ratio.between(*((1 - AGREEING, 1 + AGREEING) if are_units else PLAUSIBLE))
-    shares = far.groupby(products, observed=True).agg(["size", "mean", "idxmax"])
-    wrong = shares[(shares["size"] >= FEWEST_COMPARED) & (shares["mean"] > LARGEST_FAR_SHARE)]
+    codes = codes_of(sold["product"])
+    days = np.bincount(codes)
+    near = np.abs(ratio - 1)
+    agreeing = np.bincount(codes[near <= AGREEING], minlength=len(days)) >= MOSTLY * days
+    off = (near > CONTRADICTING) & (np.abs(sales - due) > price) & agreeing[codes]
+    low, high = (1 - AGREEING, 1 + AGREEING) if are_units else PLAUSIBLE
+    far = ~((ratio >= low) & (ratio <= high))
+    wrong = (days >= FEWEST_COMPARED) & (np.bincount(codes[far], minlength=len(days)) > LARGEST_FAR_SHARE * days)
     remedy = "does it count packs or visits, or do sales hold tax or shipping? Correct or remove it"
     problems = []
-    for row in [*sold.index[off], *wrong["idxmax"]]:
-        units, price, sales = (f"{sold[name][row]:.10g}" for name in ("units", "price", "sales"))
-        found = (
-            f"neither {units} × {price} nor {units} is {sales}" if are_units else f"{units} × {price} is not {sales}"
-        )
-        text = f"{found}; {KEEP}" if off[row] else f"{found}, as on many other rows; {remedy}; {KEEP}"
-        problems.append(Problem(lines[row], columns.UNITS, text, str(products[row])))
-    return problems if off.any() else _one_if_most(problems, len(shares))
+    for row in [*np.flatnonzero(off).tolist(), *first_rows(codes, far & wrong[codes]).values()]:
+        terms = [f"{values[row]:.10g}" for values in (units, price, sales)]
+        found = "neither {0} × {1} nor {0} is {2}" if are_units else "{} × {} is not {}"
+        text = f"{KEEP}" if off[row] else f"as on many other rows; {remedy}; {KEEP}"
+        text = f"{found.format(*terms)}{'; ' if off[row] else ', '}{text}"
+        problems.append(Problem(lines[sold.index[row]], columns.UNITS, text, str(sold["product"].iloc[row])))
+    return problems if off.any() else _one_if_most(problems, count_true(days > 0))
 
 
 def _one_if_most(problems: list[Problem], num_products: int) -> list[Problem]:
@@ -312,11 +335,10 @@ def _two_levels(
     return [Problem(line, columns.TOTAL_SALES, text, everywhere=True)]
 
 
-def _taxed_rows(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
-    """Return a problem if sales fit whole units on some rows and, with or without a usual tax, on the others."""
+def _taxed_rows(sold: pd.DataFrame, whole: BoolArray, lines: Sequence[int]) -> list[Problem]:
+    """Return a problem if sales fit ``whole (N,)`` units on some rows and, with or without a usual tax, on others."""
     price = sold["price"].to_numpy()
     sales = sold["sales"].to_numpy()
-    whole = fits_units(price, sales)
     others = np.flatnonzero(~whole)[:SAMPLE]
     if whole.mean() < TAX_SHARE or len(others) < FEWEST_TAXED:
         return []
@@ -328,51 +350,46 @@ def _taxed_rows(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     return _two_levels(sold, whole, level, mixed, f"is {factor:.4g} times a whole number of prices", lines)
 
 
-def _coarse_sales(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
+def _coarse_sales(sold: pd.DataFrame, codes: IntArray, lines: Sequence[int]) -> list[Problem]:
     """Return a problem per product whose sales can be units in packs as well as revenue."""
     text = "can be units sold in packs as well as revenue; set --data.reading.sales units or revenue"
+    packs = can_be_packs(sold["price"].to_numpy(), sold["sales"].to_numpy(), codes)
     problems = [
-        Problem(lines[int(rows.index[0])], columns.TOTAL_SALES, text, str(name))
-        for name, rows in sold.groupby("product", observed=True)
-        if can_be_packs(rows["price"].to_numpy(), rows["sales"].to_numpy())
+        Problem(lines[sold.index[row]], columns.TOTAL_SALES, text, str(sold["product"].iloc[row]))
+        for row in (first_rows(codes, packs[codes]).values() if packs.any() else ())
     ]
-    return _one_if_most(problems, sold["product"].nunique())
+    return _one_if_most(problems, count_true(np.bincount(codes) > 0))
 
 
-def _moved_points(sold: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
-    """Return days whose sales are whole units, as on the others, only or more plausibly with the decimal sign moved."""
-    rows = sold[["price", "sales"]].assign(product=sold["product"].cat.codes, count=sold["sales"] / sold["price"])
-    rows["whole"] = fits_units(rows["price"].to_numpy(), rows["sales"].to_numpy())
-    fitting = rows.groupby("product")["whole"]
-    days = fitting.transform("size")
-    rows["limit"] = _highest_other(rows["product"], rows["count"])
-    rows["least"] = rows["count"].where(rows["whole"], np.inf).groupby(rows["product"]).transform("min")
-    usual = (days >= FEWEST_SOLD) & (fitting.transform("sum") >= MOSTLY * days)
-    rows = rows[usual & (~rows["whole"] | (rows["count"] > FAR * rows["limit"]))]
-    count = rows["count"]
-    whole = rows["whole"]
-    limit = rows["limit"]
-    unusual = (~whole).groupby(rows["product"]).transform("sum")
+def _moved_points(
+    sold: pd.DataFrame, codes: IntArray, whole: BoolArray, limit: FloatArray, lines: Sequence[int]
+) -> list[Problem]:
+    """Return days whose sales are whole units, as on the others, only or more plausibly with the decimal sign moved.
+
+    ``whole (N,)`` are the rows that fit whole units, ``limit (N,)`` the most units on any other day of the product.
+    """
+    count = sold["units"].to_numpy()
+    days = np.bincount(codes)
+    least = np.full(len(days), np.inf)
+    np.minimum.at(least, codes[whole], count[whole])
+    usual = (days >= FEWEST_SOLD) & (np.bincount(codes[whole], minlength=len(days)) >= MOSTLY * days)
+    rows = np.flatnonzero(usual[codes] & (~whole | (count > FAR * limit)))
+    count = count[rows]
+    whole = whole[rows]
+    limit = limit[rows]
+    codes = codes[rows]
+    price, sales = (sold[name].to_numpy()[rows] for name in ("price", "sales"))
+    unusual = np.bincount(codes, ~whole)
     problems = []
     for factor in (10, 100):
-        small = ~whole & (SMALL * count < rows["least"]) & (factor * count <= limit)
-        small &= fits_units(rows["price"].to_numpy(), factor * rows["sales"].to_numpy())
-        small &= 2 * small.groupby(rows["product"]).transform("sum") >= unusual
-        tens = (count / factor - (count / factor).round()).abs() <= CENTS
+        small = ~whole & (SMALL * count < least[codes]) & (factor * count <= limit)
+        small &= fits_units(price, factor * sales)
+        small &= 2 * np.bincount(codes, small)[codes] >= unusual[codes]
+        tens = np.abs(count / factor - np.round(count / factor)) <= CENTS
         large = whole & tens & (count > FAR * factor / 10 * limit) & (count / factor <= limit)
-        for row in map(int, rows.index[small | large]):
-            times = f"1/{factor} of" if small[row] else f"{factor} times"
-            found = f"{rows['sales'][row]:.10g} at a price of {rows['price'][row]:.10g}"
+        for place in np.flatnonzero(small | large).tolist():
+            times = f"1/{factor} of" if small[place] else f"{factor} times"
+            found = f"{sales[place]:.10g} at a price of {price[place]:.10g}"
             text = f"{found} is {times} what other days suggest; is the decimal sign wrong? Otherwise, {KEEP}"
-            problems.append(Problem(lines[row], columns.TOTAL_SALES, text))
+            problems.append(Problem(lines[sold.index[rows[place]]], columns.TOTAL_SALES, text))
     return problems
-
-
-def _highest_other(products: pd.Series, values: pd.Series) -> FloatArray:
-    """Return the highest of the other values of each row's product ``(N,)``, ``-inf`` without another row."""
-    highest = values.groupby(products, observed=True).transform("max")
-    top = values.groupby(products, observed=True).idxmax()
-    others = values.copy()
-    others[top] = -np.inf
-    highest[top] = others.groupby(products, observed=True).max().to_numpy()
-    return highest.to_numpy()

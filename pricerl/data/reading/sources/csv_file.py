@@ -228,7 +228,9 @@ def _lines_of(data: bytes, start: int, separator: str, first_line: int, num_rows
     """Return the line of each row; None if the exact reader counts another number of rows."""
     tail = data[-1024:]
     end = len(data) - len(tail) + len(tail.rstrip(b"\r\n"))
-    num_ends = data.count(b"\n", start, end) + data.count(b"\r", start, end) - data.count(b"\r\n", start, end)
+    num_ends = data.count(b"\n", start, end)
+    if b"\r" in data:
+        num_ends += data.count(b"\r", start, end) - data.count(b"\r\n", start, end)
     if num_ends + 1 == num_rows:  # each line is a row
         return range(first_line, first_line + num_rows)
     text = io.TextIOWrapper(io.BytesIO(memoryview(data)[start:]), encoding="utf-8", newline="")
