@@ -237,7 +237,7 @@ def prepared_words(staged: Record, product: Record, f: Formatter) -> list[str]:
         return [f"{effect}.", f"Charge {f.price(given['price'])}{until}."]
     if staged["asks"] == "pause":
         gain = product["uplift"] and product["uplift"][measure]
-        lost = f"Gives up {f.estimate(gain, per_day, '+')}, which the advice expects" if gain else "Gives up nothing"
+        lost = f"Gives up what the advice expects: {f.estimate(gain, per_day, '+')}" if gain else "Gives up nothing"
         return [f"{lost}.", f"Keep {now}{until}."]
     if staged["asks"] == "price_test":
         cost = f"Costs {f.money(given['expected_cost'])} {MEASURES[measure]}" if "expected_cost" in given else ""
