@@ -190,7 +190,7 @@ def outbox_lines(shop: Shop) -> list[str]:
     """Return the content of the outbox in one line, and one per reason to leave prices out."""
     box = shop.outbox
     path = shop.folder.path / PRICES
-    names = {row.product: f"{shown(row.product)} " if len(shop.newest) > 1 else "" for row in box.rows}
+    names = {row.product: f"{shown(row.product)} " if len(shop.charged) > 1 else "" for row in box.rows}
     listed = ", ".join(f"{names[row.product]}{row.price:.{box.decimals}f} from {row.date}" for row in box.rows[:3])
     more = f" and {len(box.rows) - 3} more" if len(box.rows) > 3 else ""
     said = f"{path}: {listed}{more}" if box.rows else f"{path}: no price to change"
