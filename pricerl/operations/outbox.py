@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import chain
 from typing import Any, NamedTuple
@@ -197,11 +198,16 @@ def _row_of(
 def orders_on(advice: Entry, entries: Sequence[Entry], day: str, typed: Sequence[Entry]) -> list[Order]:
     """Return all orders on the product of an advice with their status on a day, in ISO format, oldest first.
 
-    Entries of ``typed`` limits are among those of the log.
+    Entries of ``typed`` limits are among those of the log. A price test that the advice knew and did not follow,
+    although no other order was in force, was stopped by an alarm.
     """
     currency = advice["terms"]["currency"]
     known = (advice["current_price"], advice["history_end"])
-    return judged_orders(entries, advice["product"], *known, limits_of(advice, typed), day, currency)
+    judged = judged_orders(entries, advice["product"], *known, limits_of(advice, typed), day, currency)
+    test = active_of(judged)
+    if test is None or not test.schedule or test.id > advice["seen"] or "order" in advice or "test" in advice:
+        return judged
+    return [replace(order, status="suspended") if order is test else order for order in judged]
 
 
 def waits_for(advice: Entry, entries: Sequence[Entry]) -> str:

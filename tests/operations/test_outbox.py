@@ -196,6 +196,13 @@ def charged(*entries: dict[str, Any], today: int) -> list[float]:
     return [row.price for row in outbox(*entries, today=date(2026, 1, today)).rows]
 
 
+def test_a_price_test_that_the_kill_switch_stopped_is_not_charged() -> None:
+    stopped = knowing(4, 10.5, seen=2)
+    back = {**stopped, "days": [{**day, "price": 10.2} for day in stopped["days"]]}
+    assert charged(*STARTED[:2], back, today=5) == [10.2]
+    assert charged(*STARTED, today=5) == [10.0]
+
+
 @pytest.mark.parametrize(
     ("ends", "today"),
     [((ending("05"),), 5), ((ending("05", "price_test_result", verdict="lower"),), 6), ((), 10)],

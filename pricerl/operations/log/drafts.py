@@ -93,7 +93,7 @@ def draft_resumption(shop: Shop, product: str | None, by: str | None, reason: st
     """Draft the end of the order in force on a product, else of the approval; with neither it is a ``UsageError``."""
     advice = shop.charged[product] if product in shop.charged else shop.advice_on(product)
     given = shop.orders_on(advice["product"])
-    order = next((order for order in reversed(given) if order.is_open), None)
+    order = next((order for order in reversed(given) if order.is_open or order.status == "suspended"), None)
     approval = approval_of(advice, shop.log.entries)
     if order is not None:
         ends = order.id
