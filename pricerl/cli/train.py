@@ -72,9 +72,8 @@ def run_command(
         cli.built.pricing.engine = engine = Engine.of(cli.built)
         cli.built.pricing.spread = partial(engine.map, size=CHUNK)
     if cli.built.advises and known:
-        cli.built.pricing.advised = names = {entry["product"] for entry in known if entry["kind"] == ADVICE}
-        if len(names) == 1:
-            cli.built.pricing.name_product(*names)  # before days are marked, which are found by the product's name
+        advised = {entry["product"] for entry in known if entry["kind"] == ADVICE}
+        cli.built.pricing.know_products(advised)  # before days are marked, which are found by the product's name
         cli.built.pricing.mark_own_prices(partial(find_own_prices, by_product(known)))
     if words[0] == "fit":
         return _fit(cli, before)

@@ -311,9 +311,9 @@ def pause(request: Request, shop: Opened, body: Pause) -> Entry:
 
 
 @router.post("/shops/{name}/publishing")
-def publish(shop: Opened, role: Role, body: Publishing) -> Entry:
+def publish(request: Request, shop: Opened, role: Role, body: Publishing) -> Entry:
     """Publish advised prices at once (auto), after an approval (manual) or never (shadow); an editor may tighten it."""
-    return _record(shop, partial(drafts.draft_publishing, may_widen=is_at_least(role, "approver")), body)
+    return _record(request, shop, partial(drafts.draft_publishing, may_widen=is_at_least(role, "approver")), body)
 
 
 @router.get("/shops/{name}/limits")
@@ -323,9 +323,9 @@ def show_limits(shop: Opened) -> dict[str, Any]:
 
 
 @router.put("/shops/{name}/limits")
-def set_limits(shop: Opened, role: Role, body: Limits) -> Entry:
+def set_limits(request: Request, shop: Opened, role: Role, body: Limits) -> Entry:
     """Change limits of a shop; an editor may narrow them around the current prices."""
-    return _record(shop, partial(drafts.draft_limits, may_widen=is_at_least(role, "approver")), body)
+    return _record(request, shop, partial(drafts.draft_limits, may_widen=is_at_least(role, "approver")), body)
 
 
 @router.post("/shops/{name}/resume")

@@ -120,8 +120,7 @@ class PricingDataModule(ReplayDataModule):
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
         self.found_currency = ""
         """Currency that the file names, if it does."""
-        self.advised: set[str] = set()
-        """Products that the shop has advised on before."""
+        self._advised: set[str] = set()
         self._known_name: str | None = None
         self._unnamed = False
 
@@ -325,7 +324,7 @@ class PricingDataModule(ReplayDataModule):
 
         Limits stay of products that were advised on before.
         """
-        self.guardrails.check_products({*trained, *present, *self.advised})
+        self.guardrails.check_products({*trained, *present, *self._advised})
         skipped = (problem.product for problem in self.problems)
         print_notes(self.cost.check_products({*trained, *present, *skipped} - {""}, len(present or trained)))
 
@@ -335,11 +334,12 @@ class PricingDataModule(ReplayDataModule):
         if "preprocessor" in vars(self):
             self.preprocessor = self._marked(self.preprocessor)
 
-    def name_product(self, name: str) -> None:
-        """Keep the name that the product of a file without a ``Product`` column had before; files change theirs."""
-        self._known_name = name
-        if "preprocessor" in vars(self) and self._unnamed:
-            self.preprocessor = self.preprocessor.renamed(name)
+    def know_products(self, advised: set[str]) -> None:
+        """Keep limits of products that were ``advised`` on before, and their name if there is one: files change it."""
+        self._advised = advised
+        self._known_name = next(iter(advised)) if len(advised) == 1 else None
+        if "preprocessor" in vars(self) and self._unnamed and self._known_name is not None:
+            self.preprocessor = self.preprocessor.renamed(self._known_name)
 
     def _marked(self, fitted: DataPreprocessor) -> DataPreprocessor:
         return fitted if self._find_own_prices is None else fitted.mark_own_prices(self._find_own_prices)

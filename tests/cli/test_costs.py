@@ -59,7 +59,9 @@ def test_the_commands_of_a_hold_for_lack_of_costs_end_it_as_they_are_printed(sho
     template.write_text(template.read_text(encoding="utf-8").replace(",,,,", ",4,,15,"), encoding="utf-8")
     ended = paste(shop, predict)
     assert ended.code in (0, 4) and "costs.csv" not in ended.out
-    assert all("unit cost 4.00 (±0.00)" in words and "fees 15 % of the price" in words for words in costs_of(shop).values())
+    assert all(
+        "unit cost 4.00 (±0.00)" in words and "fees 15 % of the price" in words for words in costs_of(shop).values()
+    )
 
 
 def test_one_product_says_so_in_its_block_and_on_its_page(tmp_path: Path) -> None:
