@@ -25,6 +25,7 @@ from pricerl.formatting import PLAIN, Formatter
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.drafts import entry_cells
 from pricerl.operations.log.staging import Asked, draft_staged
+from pricerl.operations.log.typed_limits import limits_of
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.jobs import PROGRAM
@@ -183,7 +184,8 @@ class AgentTools:
     def limits(self, shop: str, product: str = "") -> Answer:
         """Limits on the next price of a product."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
-        limits = (advised.entry["limits"], advised.record["details"]["bounds"])
+        hard = asdict(limits_of(advised.entry, advised.shop.log.entries))
+        limits = (hard, advised.record["details"]["bounds"])
         unset = null("no such limit is set")
         hard, now = ({key: unset if value is None else value for key, value in values.items()} for values in limits)
         words = mark(grounds.describe_limits(advised.record, advised.f), advised.names)
