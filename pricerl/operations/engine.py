@@ -367,6 +367,7 @@ def _start_ray(ray: Any, place: str, workers: int) -> Cluster:
 
 def _start_spark(pyspark: Any, place: str, workers: int) -> Cluster:
     usual = {"spark.master": f"spark://{place}" if place else f"local[{workers},1]", "spark.ui.enabled": "false"}
+    usual["spark.ui.showConsoleProgress"] = "false"
     usual |= {} if place else {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     settings = pyspark.SparkConf()
     for name, value in usual.items():
