@@ -90,12 +90,10 @@ class Override(Pause):
     force: bool = False
 
 
-class Publishing(Draft):
+class Publishing(Decision):
     """How advised prices are published from now on."""
 
     mode: ModeOfPublishing
-    by: str | None = None
-    reason: str = ""
 
 
 class Limits(Resumption):
