@@ -271,5 +271,7 @@ def rollback(words: Sequence[str]) -> int:
         )
     instead = "" if before is None else f" instead of {before.name}"
     done = f"{folder.path} uses {chosen.name}{instead} (entry {entry['id']} of {shop.log_path})"
-    write_lines([done, *outbox_lines(after)])
+    older = any("open" in advice for advice in after.newest.values())
+    again = ["its advice and page know less than your newest file; run predict for new ones"] if older else []
+    write_lines([done, *again, *outbox_lines(after)])
     return EXIT_OK

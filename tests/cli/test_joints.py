@@ -203,7 +203,7 @@ def test_after_a_rollback_every_command_goes_on_from_the_day_and_the_price_that_
     ok(shop, "approve", *today)
     newer = prices(shop)
     assert "is not the newest advice on seller" in refused(shop, "approve", "2", *today)
-    ok(shop, "rollback", *today)
+    assert "its advice and page know less than your newest file; run predict" in ok(shop, "rollback", *today).out
     assert prices(shop) == ["2025-04-08,10.30"]
     ok(shop, "prices", "--as", "amazon", *today)
     undo = next(shop.glob("*undo*")).read_text(encoding="utf-8")
