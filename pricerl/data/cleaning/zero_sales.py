@@ -149,8 +149,9 @@ def find_stock_outs(
 def _slow_weekdays(weekday: IntArray, units: FloatArray, sold: BoolArray) -> FloatArray:
     """Return the upper quartile, robust to stock-outs, of each day's weekday over that of all ``(D,)``, at most 1."""
     factor = np.ones(WEEK)
+    usual = np.quantile(units[sold], 0.75)
     for day in np.unique(weekday[sold]):
-        factor[day] = np.quantile(units[sold & (weekday == day)], 0.75) / np.quantile(units[sold], 0.75)
+        factor[day] = np.quantile(units[sold & (weekday == day)], 0.75) / usual
     return np.asarray(np.minimum(factor, 1.0)[weekday])
 
 
@@ -223,26 +224,34 @@ def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]
     the probability of such a day: the larger of the estimates from the days around the run and from all days outside.
     Days that are not ``known (D,)``, with unknown sales or reported stock, end a run.
     """
-    found = []
-    for first, after in find_runs(known & (units == 0)).tolist():
-        outside = known.copy()
-        outside[first:after] = False
-        position = np.flatnonzero(outside)
-        split = int(np.searchsorted(position, first))
-        near = position[max(0, split - NEAR_DAYS) : split + NEAR_DAYS]
-        if (units[position] > 0).sum() < FEWEST_SALE_DAYS:
-            continue
-        zero = max(_zero_share(units[days]) for days in (position, near))
-        if float(len(units) * (1 - zero) * zero ** (after - first)) < LARGEST_PROBABILITY:
-            found.append((first, after))
-    return found
+    runs = find_runs(known & (units == 0))
+    place = np.flatnonzero(known)
+    sold = units[place]
+    if not len(runs) or (sold > 0).sum() < FEWEST_SALE_DAYS:
+        return []
+    length = runs[:, 1] - runs[:, 0]
+    step = np.arange(-NEAR_DAYS, NEAR_DAYS)
+    near = np.searchsorted(place, runs[:, :1]) + step + np.where(step < 0, 0, length[:, None])
+    inside = (near >= 0) & (near < len(place))
+    around = np.where(inside, sold[np.clip(near, 0, len(place) - 1)], 0.0)
+    zero = np.maximum(
+        _zero_share((sold == 0).sum() - length, len(sold) - length, sold.sum(), (sold**2).sum()),
+        _zero_share((inside & (around == 0)).sum(1), inside.sum(1), around.sum(1), (around**2).sum(1)),
+    )
+    improbable = len(units) * (1 - zero) * zero**length < LARGEST_PROBABILITY
+    return [(first, after) for first, after in runs[improbable].tolist()]
 
 
-def _zero_share(units: FloatArray) -> float:
-    """Return the share of zero-sales days plus one standard error, or that of a negative binomial if larger."""
-    share = float((np.sum(units == 0) + 1) / (len(units) + 2))
-    share += float(np.sqrt(share * (1 - share) / len(units)))
-    mean = float(units.mean())
-    variance = float(units.var())
-    zero = (mean / variance) ** (mean**2 / (variance - mean)) if variance > mean else np.exp(-mean)
-    return max(share, float(zero))
+def _zero_share(zeros: IntArray, days: IntArray, total: FloatArray, square: FloatArray) -> FloatArray:
+    """Return the share of zero-sales days plus one standard error, or that of a negative binomial if larger.
+
+    ``total`` and ``square`` are the sums of units and of their squares over the ``days``.
+    """
+    share = (zeros + 1) / (days + 2)
+    share += np.sqrt(share * (1 - share) / days)
+    mean = total / days
+    variance = square / days - mean**2
+    wide = variance > mean
+    shape = mean**2 / np.where(wide, variance - mean, 1.0)
+    chance = np.where(wide, (mean / np.where(wide, variance, 1.0)) ** shape, np.exp(-mean))
+    return np.asarray(np.maximum(share, chance))
