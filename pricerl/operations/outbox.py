@@ -281,7 +281,7 @@ def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
     given = {number: entry for number, entry in given.items() if same_price(entry["price"], change["price"])}
     for other in reversed(own):
         if other["kind"] == ADVICE and generation_of(other) == generation_of(advice):
-            again = first_change(advice if other["id"] == advice["id"] else other)
+            again = first_change(advice if other["id"] == advice.get("id") else other)
             if again is None or not same_price(again["price"], change["price"]):
                 break
             if other["id"] in given:

@@ -190,14 +190,14 @@ class Guard:
         name = self.keys.names.get(token, "")
         scope.setdefault("state", {}).update(role=role, name=name, csrf=self.keys.keyed(token, "csrf"))
         if role == AGENT and not f"{scope['path']}/".startswith("/mcp/"):
-            return refusal(scope, 403, "your token is that of an agent; it reaches the tools under /mcp/ alone")
+            return refusal(scope, 403, "your token has the role agent; it reaches the tools under /mcp/ alone")
         if scope["method"] in SAFE:
             return None
         if not bearer and not is_same(headers.get("x-csrf-token", ""), scope["state"]["csrf"]):
             return refusal(scope, 403, "the header x-csrf-token is not that of this session; load the page again")
         needed = "approver" if scope["path"].rpartition("/")[2] in DECISIONS else "editor"
         if role != AGENT and not is_at_least(role, needed):
-            return refusal(scope, 403, f"your token is that of a {role}; only an {needed} may do this")
+            return refusal(scope, 403, f"your token has the role {role}; only an {needed} may do this")
         return None
 
 

@@ -213,3 +213,10 @@ def test_a_running_price_test_leads_with_the_price_of_today(change: dict[str, An
     assert words in text and "pricerl approve" not in text and "pricerl resume" in text
     listed = "\n".join(block_lines([tested, change], Formatter(), place))
     assert f"{now:.2f} → 10.40" in listed and "your price test today, it lasts until Tue 15 Apr" in listed
+
+
+def test_the_regular_price_leads_after_a_price_test_that_has_ended(change: dict[str, Any]) -> None:
+    order = {"kind": "price_test", "price": 10.0, "until": "2025-04-15", "schedule": [], "status": "returning"}
+    ended = {**change, "orders": [order | {"id": 2, "actor": "anna", "reason": "to learn"}]}
+    text = " ".join(" ".join(block_lines([ended], Formatter(), PAGE)).split())
+    assert "You charge 10.00 again, as the price test has ended; the advice was" in text

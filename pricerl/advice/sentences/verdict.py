@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pricerl.decide.decision import UNTESTED
-from pricerl.decide.standing import scheduled_price
+from pricerl.decide.standing import IN_FORCE, scheduled_price
 from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence, unit_digits
 
 CLEAR = 0.9
@@ -48,7 +48,7 @@ class Decided(NamedTuple):
 
 def find_decided(product: Record, f: Formatter, today: str = "") -> Decided | None:
     """Return what a person has decided on a product, as it holds today, the first day of the advice if empty."""
-    order = next((order for order in product["orders"] if order["status"] == "active"), None)
+    order = next((order for order in product["orders"] if order["status"] in IN_FORCE), None)
     approved = product.get("approved")
     if order is None:
         if approved is None:
@@ -64,6 +64,8 @@ def find_decided(product: Record, f: Formatter, today: str = "") -> Decided | No
     until = f"{' today, it lasts' if order['schedule'] else ''} until {f.weekday_date(order['until'])}"
     said = ", as advised" if f.price(advised) == f.price(price) else f"; the advice was {f.price(advised)}"
     words = verbs[order["kind"]], f.price(price), until, said
+    if order["status"] == "returning":
+        words = "You charge ", f.price(price), " again, as the price test has ended", said
     return Decided(order["kind"], price, order["until"], advised, followed, words)
 
 
@@ -217,13 +219,14 @@ def break_even_words(product: Record, f: Formatter) -> list[str]:
 
 
 def cost_words(product: Record, f: Formatter) -> str:
-    """Return what the seller keeps of a price and pays for a unit, as a sentence; empty where costs are unknown."""
+    """Return the fees and what a unit costs, as a sentence; empty where costs are unknown."""
     if (costs := product.get("cost_means")) is None:
         return ""
-    kept = "all" if costs["share_kept"] > 0.995 else f.percent(costs["share_kept"], 0)
+    fees = 1 - costs["share_kept"]
+    taken = "There are no fees" if fees < 0.005 else f"Fees take {f.percent(fees, 0)} of the price"
     loss = product["raising"] is not None and product["raising"]["break_even"] is None
     end = ", so each unit is sold at a loss" if loss else ""
-    return f"You keep {kept} of the price and pay {f.price(costs['unit_cost'])} per unit{end}."
+    return f"{taken}, and a unit costs you {f.price(costs['unit_cost'])}{end}."
 
 
 def is_before_fixed(product: Record) -> bool:
