@@ -23,6 +23,7 @@ from pricerl.advice.sentences.verdict import Record
 from pricerl.advice.what_if import Answer, Questions, answer_lines
 from pricerl.cli.decisions import outbox_lines
 from pricerl.cli.usage import Parser, add_files, option_values, option_words, with_file, with_first, with_tables
+from pricerl.data.naming import choose_product
 from pricerl.data.reading.problems import list_names
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS, DataError, UsageError
 from pricerl.evaluation.backtest import Backtest
@@ -39,7 +40,7 @@ from pricerl.operations.log.orders import ADVICE, LIMITS, PUBLISHING, doubt_pric
 from pricerl.operations.log.provenance import describe_origin, shorten
 from pricerl.operations.log.unchanged import find_bases, find_unchanged
 from pricerl.operations.outbox import approved_change
-from pricerl.operations.shop import Prepared, Shop, choose_product, day_of
+from pricerl.operations.shop import Prepared, Shop, day_of
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import needed_name

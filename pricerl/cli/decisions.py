@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from pricerl.advice.exports import PRICES
 from pricerl.advice.import_forms import own_forms
 from pricerl.cli.usage import Parser, add_author_options, with_first
-from pricerl.data.naming import COSTS_FILE
+from pricerl.data.naming import COSTS_FILE, choose_product
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter, plural
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.decision_log import LOG_FILE, Entry
 from pricerl.operations.log.staging import draft_approval, draft_rejection, find_open, is_staged
-from pricerl.operations.shop import Shop, choose_product
+from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
 from pricerl.runs.run_log import write_run_log

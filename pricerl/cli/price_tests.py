@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pricerl.cli.decisions import add_run_options, outbox_lines, shop_of
 from pricerl.cli.price_test_words import plan_lines, rank_cells, reading_lines, refusal_lines, worth_lines
 from pricerl.cli.usage import Parser, add_author_options, option_words, with_first
+from pricerl.data.days import read_day
+from pricerl.data.naming import choose_product
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
 from pricerl.experiments.reading import Reading, read_test
 from pricerl.experiments.schedule import SCHEDULE, arm_prices, read_plans, write_plans
@@ -20,7 +22,7 @@ from pricerl.formatting import plural
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
 from pricerl.operations.log.drafts import actor_of, draft_price_test, price_words
 from pricerl.operations.log.orders import PRICE_TEST, TEST_RESULT, TOLERANCE
-from pricerl.operations.shop import Shop, choose_product, read_day
+from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import needed_name
 from pricerl.terminal import shown, table, write_lines

@@ -334,8 +334,9 @@ def with_tables(words: Sequence[str]) -> list[str]:
     """Return a command's words with the rows of ``--costs`` and ``--stock`` as settings; blank days are yesterday."""
 
     def read(option: str, path: str) -> list[str]:
+        from pricerl.data.days import read_day
         from pricerl.market.row_table import TABLES
-        from pricerl.operations.shop import read_day, system_day
+        from pricerl.operations.shop import system_day
 
         today = read_day(given[-1]) if (given := option_values(words, "--today")) else system_day()
         rows, notes = TABLES[option[2:]].read(path, {} if option == "--costs" else {"as_of": str(today - timedelta(1))})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -81,3 +82,11 @@ def day_types(dates: DateArray, holidays: DateArray | None) -> IntArray:
 def _library() -> Any:
     remedy = 'pip install -e ".[holidays]" or omit it'
     return import_extra("holidays", f"country needs the package holidays, which is not installed; {remedy}")
+
+
+def read_day(text: str, option: str = "--today") -> date:
+    """Return the value of an option, or raise a ``UsageError`` if it is not a day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option}: must be a day such as 2026-01-31, found {text!r}") from None

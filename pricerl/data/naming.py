@@ -1,4 +1,4 @@
-"""Sources of a history as the user names them, and the name that run and product take from the first one."""
+"""Sources and products as the user names them, and the name that run and product take from the first source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from pricerl.errors import UsageError
+from pricerl.errors import UsageError, did_you_mean
+from pricerl.terminal import shown
 
 Sources = str | Path | Sequence[str | Path]
 """A file, folder, pattern or database, or several: the sales report first, then the reports to join to it."""
@@ -56,3 +57,16 @@ def name_after(sources: Sources | None) -> str:
         name = name.removesuffix(ending)
     name = re.sub(r"[^\w .@+=,-]+", "-", Path(name).stem).strip(" .-_")
     return name[:LONGEST_NAME].rstrip(" .-_") or "file"
+
+
+def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
+    """Return the product named by ``--product``, or the only one of those that a place holds.
+
+    A name that is unknown, or missing although there are several products, is a ``UsageError``.
+    """
+    listed = ", ".join(map(shown, names[:10]))
+    if wanted is None and len(names) > 1:
+        raise UsageError(f"--product is needed, {place} has {len(names)}: {listed}")
+    if wanted is not None and wanted not in names:
+        raise UsageError(f"--product {shown(wanted)!r} is unknown; known are {listed}{did_you_mean(wanted, names)}")
+    return names[0] if wanted is None else wanted

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pricerl.advice.exports import PRICES
 from pricerl.arrays import to_plain
-from pricerl.data.naming import list_sources
+from pricerl.data.days import read_day
+from pricerl.data.naming import choose_product, list_sources
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of, scheduled_price
-from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError, did_you_mean
+from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError
 from pricerl.operations.log.approved_costs import write_costs
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, by_product, publish_again, read_log
 from pricerl.operations.log.orders import ADVICE, APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, ROLLBACK, orders_of
@@ -142,18 +143,19 @@ class Shop:
         if "guardrails" in last["terms"]:
             known = combined_settings(self.log.entries, newest_advice(self.log.entries, generation_of(last)))
         else:
-            known = {**DEFAULTS, **self._settings_then(last).get("data", {}).get("guardrails", {})}
+            known = {**DEFAULTS, **self._older_guardrails(last)}
         return with_typed(known, typed_since(last, self.log.entries))
 
-    def _settings_then(self, advice: Entry) -> dict[str, Any]:
-        """Return the settings of an advice of an older version, with those of its checkpoint if it can be read."""
+    def _older_guardrails(self, advice: Entry) -> dict[str, Any]:
+        """Return the guardrails of an advice of an older version, with those of its checkpoint if it can be read."""
         from pricerl.operations.log.provenance import combine  # imports torch
         from pricerl.runs.checkpoint import Checkpoint
 
         stored: dict[str, Any] = {}
         with contextlib.suppress(CheckpointError):
             stored = Checkpoint.read(self.folder.path / str(advice["checkpoint"])).settings
-        return combine(stored, advice["settings"])
+        found: dict[str, Any] = combine(stored, advice["settings"]).get("data", {}).get("guardrails", {})
+        return found
 
     @property
     def lasting(self) -> dict[str, Any]:
@@ -227,15 +229,11 @@ class Shop:
             raise DataError(str(self.log_path), ["has no advice yet; run fit or predict first"])
         return self.newest[choose_product(list(self.newest), product, "this run")]
 
-    def first_day_for(self, advice: Entry) -> str:
-        """Return the first day whose price is still open: today, or the first one after the history, ISO format."""
-        return open_day(advice, self.today)
-
     def orders_on(self, product: str) -> list[Order]:
         """Return all orders on a product, oldest first; without advice in force they have no limits to keep to."""
         if (advice := self.charged.get(product)) is None:
             return orders_of(self.log.entries, product, self.today.isoformat())
-        return orders_on(advice, self.log.entries, self.first_day_for(advice), self.log.entries)
+        return orders_on(advice, self.log.entries, open_day(advice, self.today), self.log.entries)
 
     def order_on(self, product: str) -> Order | None:
         """Return the order in force on a product."""
@@ -250,7 +248,7 @@ class Shop:
             if name in self.newest and not kinds.isdisjoint(entry["kind"] for entry in own):
                 advice = self.newest[name]
                 approved = approved_change(advice, own) if last_day_of(advice) >= self.today.isoformat() else None
-                orders = orders_on(advice, own, self.first_day_for(advice), self.log.entries)
+                orders = orders_on(advice, own, open_day(advice, self.today), self.log.entries)
                 found[name] = {"orders": to_plain(orders), "approved": to_plain(approved)}
         return found
 
@@ -399,24 +397,3 @@ def day_of(given: str | None, data: PricingDataModule) -> date:
     if given is not None:
         return read_day(given)
     return max(history.next_day for history in data.preprocessor.products) if data.path is None else system_day()
-
-
-def read_day(text: str, option: str = "--today") -> date:
-    """Return the value of an option, or raise a ``UsageError`` if it is not a day."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{option}: must be a day such as 2026-01-31, found {text!r}") from None
-
-
-def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
-    """Return the product named by ``--product``, or the only one of those that a place holds.
-
-    A name that is unknown, or missing although there are several products, is a ``UsageError``.
-    """
-    listed = ", ".join(map(shown, names[:10]))
-    if wanted is None and len(names) > 1:
-        raise UsageError(f"--product is needed, {place} has {len(names)}: {listed}")
-    if wanted is not None and wanted not in names:
-        raise UsageError(f"--product {shown(wanted)!r} is unknown; known are {listed}{did_you_mean(wanted, names)}")
-    return names[0] if wanted is None else wanted

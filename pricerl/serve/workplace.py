@@ -23,6 +23,7 @@ from pricerl.advice.report.render import formatter_of
 from pricerl.advice.sentences.next_steps import prepared_words
 from pricerl.cli.usage import option_words
 from pricerl.data.config import DataConfig
+from pricerl.data.days import read_day
 from pricerl.data.history import History
 from pricerl.data.naming import COSTS_FILE
 from pricerl.data.preprocessor import DataPreprocessor
@@ -37,7 +38,7 @@ from pricerl.market.row_table import TABLES
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.log.staging import open_decisions
 from pricerl.operations.log.typed_limits import DEFAULTS
-from pricerl.operations.shop import Shop, read_day, system_day
+from pricerl.operations.shop import Shop, system_day
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import NAME, RUNS, USUAL_PRESET, find_run, name_run, runs_with

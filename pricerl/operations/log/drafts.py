@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
+from pricerl.data.days import read_day
 from pricerl.decide.decision import Approval
 from pricerl.errors import NotAllowedError, UsageError
 from pricerl.guardrails.config import GuardrailConfig
@@ -24,8 +25,8 @@ from pricerl.operations.log.typed_limits import (
     widened,
     with_typed,
 )
-from pricerl.operations.outbox import approval_of, first_change, last_day_of
-from pricerl.operations.shop import Shop, read_day
+from pricerl.operations.outbox import approval_of, first_change, last_day_of, open_day
+from pricerl.operations.shop import Shop
 from pricerl.terminal import shown
 
 LOOSENESS: tuple[Approval, ...] = ("shadow", "manual", "auto")
@@ -77,7 +78,7 @@ def draft_override(
 
 def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | None, reason: str) -> Entry:
     """Draft an order on the product of an advice."""
-    first = shop.first_day_for(advice)
+    first = open_day(advice, shop.today)
     last = read_day(until, "--until").isoformat()
     if last < first:
         raise UsageError(f"--until: {last} is before {first}, the next day that has no price yet; choose a later day")
@@ -120,7 +121,7 @@ def draft_price_test(
         raise UsageError(f"the run has no advice on {shown(product)} yet; run predict first")
     last = shop.newest[product]
     again = "make it again with price-test plan"
-    first = shop.first_day_for(last)
+    first = open_day(last, shop.today)
     if draft["first_day"] < first:
         raise UsageError(f"the planned test begins on {draft['first_day']}, before {first}, the next day; {again}")
     if not same_price(last["current_price"], draft["regular_price"]):
