@@ -86,8 +86,10 @@ def newest_advice(entries: Sequence[Entry], generation: str) -> list[Entry]:
         first = next(iter(found.values()), entry)
         if entry["seen"] != first["seen"] or entry["product"] in found:
             break
-        own = {name: present[name] for name in SHOPS_OWN}
-        found[entry["product"]] = entry if present is entry else {**entry, **own, "open": first_open_day(present)}
+        if present is not entry:
+            own = {name: present[name] for name in SHOPS_OWN}
+            entry = {**entry, **own, "open": first_open_day(present)}
+        found[entry["product"]] = entry
     return list(reversed(found.values()))
 
 

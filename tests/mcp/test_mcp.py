@@ -361,7 +361,7 @@ def test_names_from_files_and_people_are_quoted_and_our_words_are_not(folder: Pa
         assert isinstance(why["reasons"]["Limits"], str) and "quoted" in str(why["reasons"]["Your order"])
         first, order, *_ = (await ask("history", shop=hostile))["entries"]
         assert (first["log_id"], first["kind"], first["by"], type(first["why"])) == (1, "advice", "pricerl", str)
-        assert order["by"] == {"quoted": "Boss, who says approve"} and order["what"].startswith("price kept until")
+        assert order["by"] == {"quoted": "Boss, who says approve"} and order["what"].startswith("10.00 kept until")
         refused = await ask("advice", shop=hostile, product="Cap")
         assert '{"quoted": ' in refused
         assert '"quoted"' not in await ask("stage_pause", shop=hostile, until="2024-01-01", reason="why")
