@@ -65,7 +65,7 @@ MAX_FOLDER_LINES = {
     "guardrails": 1558,
     "market": 1422,
     "market/demand": 2362,
-    "operations": 2547,
+    "operations": 2549,
     "operations/log": 1940,
     "operations/watching": 934,
     "mcp": 453,
