@@ -8,9 +8,9 @@ Run from the repository root, several ranges of seeds at once if cores are idle:
 
 If truths are drawn from the prior and histories from the model, the rank of each truth among its posterior draws is
 uniform. Everything with a prior is drawn from it: the curve and the evidence of the seller's own price
-(``market.demand.families`` and ``priors``), weekdays, season, trend and memory of prices (``covariates``). What has
-none is drawn widely: the spread of the units, and the price history by the habits of a plain seller. The level at the
-current price is that of the cell.
+(``market.demand.families`` and ``priors``), weekdays and memory of prices (``covariates``), the level in time and the
+spread of the units (``regression``). The price history has none: it is drawn by the habits of a plain seller. The level
+at the current price is that of the cell.
 
 A rank too often in the middle is a posterior too wide, one too often at both ends a posterior too narrow, and a mean
 away from a half a biased one. ``run`` appends the sellers that its file lacks, so it may be stopped at any time.
@@ -34,13 +34,12 @@ from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.data.price_setting import CHANGE
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.market.cost import CostConfig
-from pricerl.market.demand.averaging import FEWEST_CHANGES, NO_MEMORY, SEASON_SDS
+from pricerl.market.demand.averaging import NO_MEMORY
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.covariates import REFERENCE, WEEKDAY, RegressionData, Terms, gather_covariates
+from pricerl.market.demand.covariates import REFERENCE, WEEKDAY, RegressionData, gather_covariates
 from pricerl.market.demand.families import FAMILIES, CurveSet, draw_prior
 from pricerl.market.demand.priors import (
     INFORMED,
@@ -53,6 +52,7 @@ from pricerl.market.demand.priors import (
     log_normal_prior,
     own_price_log_ratio,
 )
+from pricerl.market.demand.regression import GRID, STILL, covariance_of_levels
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import ProductMarket
 from pricerl.runtime import claim_compute
@@ -61,8 +61,6 @@ from pricerl.simulation.true_demand import ShopRanges
 
 DAYS, UNITS = (60, 130, 250), (5.5, 50.0, 500.0)
 """Lengths of the histories, and daily units at the current price at the end of the history."""
-SIZES = (3.0, 100.0)
-"""Range of the negative-binomial size, log-uniform: units vary by 10 to 60 % beyond chance."""
 MARGINS = (0.03, 0.95)
 """Range of the margin over the price: nobody charges less than the cost."""
 CANDIDATES = 6000
@@ -102,9 +100,8 @@ def draw_seller(days: int, units: float, informed: float, rng: np.random.Generat
     price = draw_prices(current_price, days, ShopRanges(), rng)
     history = _read(price)
     product = history.products[0]
-    changes = int((np.abs(np.diff(np.log(price))) > CHANGE).sum())
-    season_sd = float(rng.choice(SEASON_SDS if changes >= FEWEST_CHANGES else SEASON_SDS[-1:]))
-    data = gather_covariates(product, Terms(season_sd))
+    motion = list(GRID.values())[rng.integers(len(GRID))]
+    data = gather_covariates(product)
     effects, remembers = _draw_effects(data, rng)
     settings = DemandConfig()
     prior = log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
@@ -112,15 +109,15 @@ def draw_seller(days: int, units: float, informed: float, rng: np.random.Generat
     x = np.concatenate([data.regular - np.log(current_price), LOG_RATIOS])
     ascending, place = np.unique(x, return_inverse=True)
     log_demand = curve.at(ascending, current_price)[0][place]
-    mean = units * np.exp(log_demand[:days] + (data.covariates - data.ahead) @ effects)
-    size = float(np.exp(rng.uniform(*np.log(SIZES))))
-    sold = rng.negative_binomial(size, size / (size + mean)).astype(np.float64)
+    moved = rng.multivariate_normal(np.zeros(days), covariance_of_levels(motion, data.row, days), method="cholesky")
+    mean = units * np.exp(log_demand[:days] + (data.covariates - data.ahead) @ effects + moved)
+    sold = rng.negative_binomial(motion.size, motion.size / (motion.size + mean)).astype(np.float64)
     weekday = effects[np.array(data.names) == WEEKDAY]
     notes = {
         "family": list(FAMILIES)[int(curve.family[0])],
-        "season": season_sd,
+        "moves": motion.shock_sd > STILL or motion.walk_sd > STILL,
         "remembers": remembers,
-        "size": size,
+        "size": motion.size,
     }
     level = np.log(units) + np.log(np.exp(weekday).mean()) - weekday.mean()
     observed = replace(history, products=(replace(product, units=sold, sales=sold * price),))
@@ -234,7 +231,7 @@ def _lines(rows: pd.DataFrame, name: str) -> Iterator[dict[str, Any]]:
     Ranks are uniform in groups by what the model sees; in groups by the truth (from the family on) they need not be.
     """
     groups = {"all": rows}
-    for by in ("days", "units", "kind", "family", "season", "remembers"):
+    for by in ("days", "units", "kind", "family", "moves", "remembers"):
         groups |= {f"{by} {value}": found for value, found in rows.groupby(by)}
     for label, found in groups.items():
         ranks = found[f"rank_{name}"]

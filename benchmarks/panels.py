@@ -38,7 +38,7 @@ from pricerl.data.price_setting import DEAL_DEPTH, deal_windows, regular_prices
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.evaluation.valuation import elasticity_at
-from pricerl.market.demand.regression import LOOSE_SD, Prior, RegressionPosterior, fit_regression
+from pricerl.market.demand.regression import LOOSE_SD, STILL_MOTIONS, Prior, fit_regression
 from pricerl.market.fitting import fit_market
 from pricerl.runtime import claim_compute
 
@@ -50,8 +50,6 @@ START = np.datetime64("2023-01-02")  # of a panel's first row: only the order of
 FEWEST = 26  # rows of a store
 BLOCK = {1: 28, WEEK: 4}
 """Rows over which the errors of a store may be correlated, by the days of a row."""
-NOISE = 0.3
-"""Log sd of a row's units from which the regression starts."""
 BREAK_EVENS = np.exp(np.linspace(-0.6, 0.6, 8))
 """Break-even elasticities over the reference."""
 CLAIM = 0.975
@@ -114,10 +112,7 @@ def estimate(panel: pd.DataFrame) -> Reference:
     design = np.column_stack([np.ones(len(panel)), slopes, *common, store[:, 1:], period[:, 1:]])
     prior = Prior(np.zeros(design.shape[1]), np.full(design.shape[1], LOOSE_SD))
     units = panel["units"].to_numpy(float)
-    ridge = design.T @ design + np.eye(len(prior.sd)) * np.square(NOISE / LOOSE_SD)
-    start = np.linalg.solve(ridge, design.T @ np.log(units + 0.5))
-    begin = RegressionPosterior(start, np.linalg.inv(ridge), NOISE**-2, design @ start, 0.0)
-    fit = fit_regression(units, design, prior, start=begin)
+    fit = fit_regression(units, design, prior, np.arange(len(units)), motions=STILL_MOTIONS)
     expected = np.exp(fit.log_mean)
     score = design * ((units - expected) / (1 + expected / fit.size))[:, None]
     block = panel["store"].astype(str) + panel.groupby("store").cumcount().floordiv(BLOCK[step]).astype(str).radd("/")

@@ -22,7 +22,7 @@ from pricerl.data.features import shifted_mean
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import GATE, MIN_DAYS_AT_PRICE, Candidates, Rule
 from pricerl.market.cost import CostPosterior
-from pricerl.market.demand.regression import Prior, fit_regression
+from pricerl.market.demand.regression import STILL_MOTIONS, Prior, fit_regression
 from pricerl.market.market import ProductMarket
 
 LITERATURE_ELASTICITY, LITERATURE_SD = -2.62, 1.0
@@ -104,7 +104,7 @@ def glm_plug_in(candidates: Candidates) -> float:
     design = np.column_stack([np.ones_like(log_price), log_price - log_price.mean(), weekday])
     weekday_sd = 3.0  # in logs: weak, but enough for a weekday without any sale
     prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[weekday_sd] * WEEK]))
-    elasticity = fit_regression(units, design, prior, size=np.inf).mode[1]
+    elasticity = fit_regression(units, design, prior, np.arange(len(units)), motions=STILL_MOTIONS[-1:]).mode[1]
     margin = candidates.market.cost.mean_margin(candidates.prices)
     return candidates.best(margin * candidates.prices**elasticity)
 
@@ -169,7 +169,8 @@ def _bayesian_profit(shop: Candidates) -> FloatArray:
     sds = [np.inf, LITERATURE_SD, *[WEEKDAY_SD] * WEEK, TREND_SD, *[SEASON_SD] * (calendar.shape[1] - WEEK - 1)]
     mean = np.zeros(len(sds))
     mean[1] = LITERATURE_ELASTICITY
-    found = fit_regression(units, np.column_stack([np.ones_like(x), x, calendar]), Prior(mean, np.array(sds)))
+    design = np.column_stack([np.ones_like(x), x, calendar])
+    found = fit_regression(units, design, Prior(mean, np.array(sds)), np.arange(len(units)), motions=STILL_MOTIONS)
     rng = np.random.default_rng(0)
     elasticity = rng.normal(found.mode[1], np.sqrt(found.covariance[1, 1]), NUM_DRAWS)
     ratio = shop.prices / shop.current_price

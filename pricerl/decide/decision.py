@@ -101,7 +101,7 @@ class DecisionConfig:
     """Smallest share of the posterior draws in which a change earns more, unless it leads back to the price at which
     the quarter began; 0 turns the gate off and follows the policy."""
 
-    claim_chance: float = 0.975
+    claim_chance: float = 0.95
     """Smallest such share to recommend the whole path (grade B) instead of one step (grade B-)."""
 
     explore_share: float = 0.0

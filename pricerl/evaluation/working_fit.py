@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.history import ProductHistory
 from pricerl.market.demand.averaging import fit_demand_regression, price_prior
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import REFERENCE, RegressionData, gather_covariates
-from pricerl.market.demand.regression import LOOSE_SD
+from pricerl.market.demand.regression import LOOSE_SD, covariance_of_levels
 
 ENTANGLED = 0.97
 """Largest share of the price that a cause may explain for their effects to be separable. The season explains 0.5 to
 0.75 of a price that changes twice per month, and 0.9 of one that changes every two months."""
+SEASON = "season"
+"""Name of slow changes of demand as a cause: a broken line that turns every ``SEASON_DAYS``."""
+SEASON_DAYS = 21.0
+MOST_TURNS = 60
+"""Most turns of that line, evenly spaced."""
 
 
-class WorkingFit(NamedTuple):
+@dataclass(frozen=True)
+class WorkingFit:
     """Demand regression at its mode, as a weighted least-squares fit of its working response."""
 
     days: RegressionData
@@ -29,6 +37,12 @@ class WorkingFit(NamedTuple):
     """``(D,)`` fitted units."""
     size: float
     """Negative-binomial size of the units."""
+    shock: FloatArray
+    """``(D,)`` log level of each day by shocks that last for days."""
+    level: FloatArray
+    """``(D,)`` log level of each day by shocks and slow changes."""
+    levels: FloatArray
+    """``(D, D)`` prior covariance of these levels."""
     elasticity: float
     """Elasticity without a prior of its own."""
     error: float
@@ -41,8 +55,17 @@ class WorkingFit(NamedTuple):
         Reference prices are made of the seller's own prices, so they are no cause of the price.
         """
         kept = [column for column, name in enumerate(self.days.names) if name != REFERENCE]
-        columns = np.column_stack([self.days.covariates[:, kept], np.ones(len(self.mean))])
-        return [self.days.names[column] for column in kept], columns
+        oldest = max(float(self.days.age.max()), SEASON_DAYS)
+        places = np.linspace(0.0, oldest, min(int(np.ceil(oldest / SEASON_DAYS)), MOST_TURNS) + 1)
+        season = np.stack([np.interp(self.days.age, places, alone) for alone in np.eye(len(places))], axis=1)
+        columns = np.column_stack([self.days.covariates[:, kept], season, np.ones(len(self.mean))])
+        return [*(self.days.names[column] for column in kept), *[SEASON] * len(places)], columns
+
+    @cached_property
+    def whitening(self) -> FloatArray:
+        """``(D, D)`` lower triangular matrix that makes the errors of the working response independent."""
+        factor = np.linalg.cholesky(self.levels + np.diag(1 / self.weight))
+        return np.asarray(solve_triangular(factor, np.eye(len(factor)), lower=True))
 
 
 def fit_demand(history: ProductHistory) -> WorkingFit:
@@ -53,7 +76,17 @@ def fit_demand(history: ProductHistory) -> WorkingFit:
     alone = posterior.without_prior([1], price_prior(days, settings))
     information = max(1 / alone.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-12)
     weight = mean / (1 + mean / posterior.size)
-    return WorkingFit(days, weight, mean, posterior.size, float(alone.mode[1]), float(information**-0.5))
+    return WorkingFit(
+        days=days,
+        weight=weight,
+        mean=mean,
+        size=posterior.size,
+        elasticity=float(alone.mode[1]),
+        error=float(information**-0.5),
+        shock=posterior.shock[days.row],
+        level=posterior.level[days.row],
+        levels=covariance_of_levels(posterior.motion, days.row, days.rows),
+    )
 
 
 def find_price_shares(fit: WorkingFit) -> dict[str, float]:

@@ -62,7 +62,7 @@ def test_a_clear_gain_inside_tried_prices_is_followed_with_grade_b() -> None:
     assert decision.why == UNTESTED and not decision.lacks_evidence
 
 
-@pytest.mark.parametrize("change", [{"probability_better": 0.95}, {"inside_tried_prices": False}])
+@pytest.mark.parametrize("change", [{"probability_better": 0.94}, {"inside_tried_prices": False}])
 def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, object]) -> None:
     decision = decide(replace(CLEAR, **change), DecisionConfig())
     assert (decision.follow, decision.grade, decision.lacks_evidence) == ("step", "B-", False)
@@ -71,7 +71,7 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
 def test_only_a_claim_crosses_a_round_price() -> None:
     crossing = replace(CLEAR, round_price="20.00", crosses=True)
     assert decide(crossing, DecisionConfig()).follow == "path"
-    likely = replace(crossing, probability_better=0.95)
+    likely = replace(crossing, probability_better=0.94)
     held = decide(likely, DecisionConfig())
     assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
     assert held.why.startswith("sales may drop from 20.00 on")
@@ -216,10 +216,10 @@ def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
 def test_a_history_that_somebody_biased_is_never_claimed_and_moves_only_if_clear(cause: str) -> None:
     suspect = replace(CLEAR, set_by=SET_BY[cause], suspect=True)
     assert decide(suspect, DecisionConfig()).grade == "B-"
-    held = decide(replace(suspect, probability_better=0.95), DecisionConfig())
+    held = decide(replace(suspect, probability_better=0.94), DecisionConfig())
     assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
-    assert decide(replace(suspect, probability_better=0.95, suspect=False), DecisionConfig()).grade == "B-"
-    assert held.why.startswith(SET_BY[cause]) and "a change is advised from 97.5 %" in held.why
+    assert decide(replace(suspect, probability_better=0.94, suspect=False), DecisionConfig()).grade == "B-"
+    assert held.why.startswith(SET_BY[cause]) and "a change is advised from 95 %" in held.why
 
 
 def test_a_likely_gain_that_risks_too_much_is_refused() -> None:
@@ -267,7 +267,7 @@ def test_the_way_back_needs_no_certainty_and_says_why() -> None:
         {"worth": Worth(-0.01, 0.0, 0.0), "probability_better": 0.9},
         {"leads_back": True, "probability_better": 0.4},
         {"unlikely_zeros": UnlikelyZeros(150, 20.0, 1000)},
-        {"probability_better": 0.95},
+        {"probability_better": 0.94},
         {"probability_better": 0.5},
         {"is_step": False, "probability_better": 0.9},
         {"sold_days": 1},

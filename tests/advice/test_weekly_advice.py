@@ -133,12 +133,9 @@ def test_a_step_of_the_env_is_a_week_of_the_calendar(daily_and_weekly: tuple[Dyn
     assert months.tolist() == ahead.tolist()
 
 
-def test_weeks_have_no_weekdays_and_a_season_of_three_rows_per_knot(
-    daily_and_weekly: tuple[Dynamics, Dynamics],
-) -> None:
+def test_weeks_have_no_weekdays(daily_and_weekly: tuple[Dynamics, Dynamics]) -> None:
     daily, weekly = (gather_covariates(item.market.preprocessor.products[0]).names for item in daily_and_weekly)
     assert daily.count(WEEKDAY) == 7 and weekly.count(WEEKDAY) == 0
-    assert weekly.count("season") == len(np.arange(0, 103 * 7 + 21, 21)) + 1
     assert (daily_and_weekly[1].market.products[0].weekday == 1).all()
 
 

@@ -41,11 +41,13 @@ def test_a_price_that_follows_yesterdays_demand_explains_the_sales_before_it(mak
     assert find_placebos(fit_demand(make_product(price, rng.poisson(40 * np.exp(demand))))).lead > 4
 
 
-def test_shocks_that_last_as_long_as_prices_are_explained_by_prices_of_other_days(make_product):
+def test_shocks_that_last_as_long_as_prices_widen_the_elasticity_and_fail_nothing(make_product):
     rng = np.random.default_rng(2)
     price = prices(rng, 7)
     shock = np.repeat(rng.normal(0, 0.3, DAYS // 7), 7)
-    assert find_placebos(fit_demand(make_product(price, rng.poisson(60 * np.exp(shock))))).shifted > 3
+    calm, stormy = (fit_demand(make_product(price, rng.poisson(60 * np.exp(level)))) for level in (0 * shock, shock))
+    assert find_placebos(stormy).shifted < 2.58
+    assert stormy.error > 3 * calm.error and abs(stormy.elasticity) < 3 * stormy.error
 
 
 @pytest.mark.parametrize("units", [6, 200])

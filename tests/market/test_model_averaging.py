@@ -194,21 +194,10 @@ def test_a_history_without_own_prices_is_unchanged(make_product):
         np.testing.assert_array_equal(before.posterior.mode, after.posterior.mode)
 
 
-def test_weights_are_probabilities_and_a_smooth_history_prefers_a_smooth_season(make_product):
-    rng = np.random.default_rng(3)
-    price = np.round(10 * np.exp(np.repeat(rng.uniform(-0.2, 0.2, 50), 4)), 2)
-    units = rng.poisson(40 * (price / 10) ** -2.0).astype(float)
-    _, parts, _ = fit_parts(make_product(price, units), DemandSettings())
-    assert sum(part.weight for part in parts) == pytest.approx(1)
-    smooth = [part.weight for part in parts if 0.1 in part.data.prior.sd]
-    assert sum(smooth) > 0.8
-
-
-def test_with_few_price_changes_the_season_keeps_its_width(make_product):
-    price = np.repeat([10.0, 11.0, 9.5, 10.5], 50)
-    units = np.random.default_rng(0).poisson(40 * (price / 10) ** -2.0).astype(float)
-    _, parts, _ = fit_parts(make_product(price, units), DemandSettings())
-    assert len(parts) == 2 and all(0.1 not in part.data.prior.sd for part in parts)
+def test_weights_are_probabilities(make_product):
+    price = np.round(10 * np.exp(np.repeat(np.random.default_rng(3).uniform(-0.2, 0.2, 50), 4)), 2)
+    _, parts, _ = fit_parts(make_product(price, np.full(200, 40.0)), DemandSettings())
+    assert len(parts) == 2 and sum(part.weight for part in parts) == pytest.approx(1)
 
 
 def test_noise_of_a_regular_price_that_hardly_moves_is_no_elasticity(make_product, prepare):

@@ -95,7 +95,7 @@ def test_spikes_are_left_out_counted_and_change_little(make_product, prepare, si
     assert (plain.units.outliers, spiked.units.outliers) == (0, 2)
     middle = np.abs(plain.log_grid - np.log(10)) < 0.15
     difference = plain.units.log_value.mean(0) - spiked.units.log_value.mean(0)
-    assert np.abs(difference[middle]).max() < 0.02
+    assert np.abs(difference[middle]).max() < 0.03
     assert spiked.weekday == pytest.approx(plain.weekday, abs=0.1)
 
 

@@ -42,30 +42,34 @@ def find_placebos(fit: WorkingFit) -> Placebos | None:
     """Test a demand regression; None if other causes explain the price, days are few, or sales show no chance."""
     x = fit.days.log_price - fit.days.log_price.mean()
     days = len(x)
-    root = np.sqrt(fit.weight)
-    causes = fit.causes[1]
-    own = left_over(root * x, span(root[:, None] * causes))
-    basis = span(root[:, None] * np.column_stack([causes, x, x**2]))
+    white = fit.whitening
+    causes = white @ fit.causes[1]
+    own = left_over(white @ x, span(causes))
+    alone = left_over(white @ x, span(causes[:, -1:]))
+    basis = span(np.column_stack([causes, white @ x, white @ x**2]))
     free = days - basis.shape[1]
-    if free < WEEK or own @ own <= (1 - ENTANGLED) * (fit.weight @ x**2) or not np.ptp(x):
+    if free < WEEK or own @ own <= (1 - ENTANGLED) * (alone @ alone) or not np.ptp(x):
         return None
-    drawn = np.random.default_rng(0).negative_binomial(fit.size, fit.size / (fit.size + fit.mean), (REPLAYS, days))
-    units = np.column_stack([fit.days.units, drawn.T]) - fit.mean[:, None]
-    noise = left_over(units * (root / fit.mean)[:, None], basis)
+    generator = np.random.default_rng(0)
+    drawn = generator.negative_binomial(fit.size, fit.size / (fit.size + fit.mean), (REPLAYS, days))
+    luck = np.column_stack([fit.days.units, drawn.T]) / fit.mean[:, None] - 1
+    levels = np.linalg.cholesky(fit.levels + 1e-9 * np.eye(days)) @ generator.normal(size=(days, REPLAYS))
+    noise = left_over(white @ (np.column_stack([fit.level, levels]) + luck), basis)
     spread = np.square(noise).sum(0) / free
     if spread[0] < LEAST_CHANCE * spread[1:].mean():
         return None
     noise = noise / np.sqrt(spread)
 
     def slopes(columns: FloatArray) -> FloatArray:
-        rest = left_over((root * columns.T).T, basis)
+        rest = left_over(white @ columns, basis)
         return np.asarray((rest / np.maximum(np.linalg.norm(rest, axis=0), 1e-9)).T @ noise)
 
     changes = np.flatnonzero(np.abs(np.diff(x)) > CHANGE)
     following = np.append(x[changes + 1], x[-1])[np.searchsorted(changes, np.arange(days))]
     shifts = np.arange(FEWEST_SHIFTED, days - FEWEST_SHIFTED, -(-days // MOST_SHIFTS))
     shifted = slopes(x[(np.arange(days)[:, None] - shifts) % days])
-    busy = _score(slopes(np.square(np.log(fit.mean) - np.log(fit.mean).mean())))
+    expected = np.log(fit.mean) - fit.shock
+    busy = _score(slopes(np.square(expected - expected.mean())))
     capped = -(busy + _score(spread) + _score(noise.max(0))) / np.sqrt(3)
     return Placebos(_score(slopes(following)), _score(np.log(np.square(shifted).mean(0))), busy, float(capped))
 

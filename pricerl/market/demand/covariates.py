@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray
+from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import carry_forward
 from pricerl.data.days import (
     DAY_BEFORE,
@@ -29,8 +28,6 @@ from pricerl.market.demand.regression import Prior
 
 WEEKDAY = "weekday"
 """Name of the seven weekday covariates."""
-SEASON = "season"
-"""Name of the knots of the season, and of the trend after them."""
 REFERENCE = "reference"
 """Name of the two reference-price covariates: minus the rise above it, and the same again on days above it."""
 DEAL_DEPTH_NAME = "deal_depth"
@@ -42,7 +39,6 @@ HOLIDAY_TYPES = {"day_before_holiday": DAY_BEFORE, "holiday": HOLIDAY}
 
 PRIORS = {
     WEEKDAY: (0.0, 0.5),
-    "trend": (0.0, 2.0),
     REFERENCE: (0.0, 0.5),
     "ad_spend": (0.12, 0.2),
     "advertising": (0.0, 0.2),
@@ -57,21 +53,12 @@ PRIORS = {
 }
 """Prior means and sds of the covariates' coefficients, in logs.
 
-Those of weekdays and trend are wide: with narrow ones, their effect would be attributed to a price that moves with
-them. The mean short-term elasticity to advertising is 0.12 (Sethuraman, Tellis and Briesch 2011), that of 7,264
-cross-price elasticities 0.26, most between -0.5 and 1 (Auer and Papies 2020). Promotions have a further elasticity to
-the depth of the discount, a step of demand at an unchanged price, and an effect of what buyers still have at home.
+Those of weekdays are wide: with narrow ones, their effect would be attributed to a price that moves with them. The
+mean short-term elasticity to advertising is 0.12 (Sethuraman, Tellis and Briesch 2011), that of 7,264 cross-price
+elasticities 0.26, most between -0.5 and 1 (Auer and Papies 2020). Promotions have a further elasticity to the depth of
+the discount, a step of demand at an unchanged price, and an effect of what buyers still have at home.
 """
 
-SEASON_SD = 0.3
-"""Prior sd of a knot of the season, in logs."""
-SEASON_DAYS = 21.0
-"""Days between knots of the season, three weekly rows. With sparser knots, slow changes of demand would be attributed
-to a price that moves with them."""
-DENSE_DAYS = 35 * SEASON_DAYS
-"""Age in days, two years, up to which knots are that dense."""
-MOST_OLD_KNOTS = 24
-"""Maximum number of knots older than that, evenly spaced, which keeps the fit of long histories fast."""
 YEARLY_HARMONICS = 2
 """Number of yearly harmonics: one and two cycles per year."""
 FEWEST_WAVE_DAYS = 730
@@ -94,8 +81,6 @@ ANSWER_DAYS = 7
 class Terms(NamedTuple):
     """Terms of one regression; demand models average several by their evidence."""
 
-    season_sd: float = SEASON_SD
-    """Prior sd of the season's knots, in logs."""
     window: int | None = None
     """Longest promotion of the filter for the regular price, days; 0 for reported ones alone, None for none."""
     bias: tuple[float, float] | None = None
@@ -131,6 +116,8 @@ class RegressionData:
     """``(D,)`` whether pricerl set the price."""
     age: FloatArray
     """``(D,)`` days before the end of history."""
+    row: IntArray
+    """``(D,)`` place on the calendar."""
     covariates: FloatArray
     """``(D, C)``."""
     ahead: FloatArray
@@ -142,10 +129,12 @@ class RegressionData:
     optional: tuple[str, ...]
     """Names of the last columns, the optional covariates."""
     step_days: int
+    rows: int
+    """Rows of the calendar."""
 
     def keep(self, mask: BoolArray) -> RegressionData:
         """Return the days selected by ``mask``."""
-        daily = ("log_price", "regular", "units", "own", "age", "covariates")
+        daily = ("log_price", "regular", "units", "own", "age", "row", "covariates")
         return replace(self, **{name: getattr(self, name)[mask] for name in daily})
 
     def without_reference(self) -> RegressionData:
@@ -163,8 +152,6 @@ class RegressionData:
         """Return the data with the priors of other terms that have the same columns."""
         mean = self.prior.mean.copy()
         sd = self.prior.sd.copy()
-        knots = [column for column, name in enumerate(self.names) if name == SEASON][:-1]
-        sd[knots] = terms.season_sd
         if terms.bias is not None and BIAS in self.names:
             column = self.names.index(BIAS)
             mean[column], sd[column] = terms.bias
@@ -212,7 +199,7 @@ class RegressionData:
 def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> RegressionData:
     """Collect the covariates of all days: calendar, prices, advertising, and `optional_covariates`.
 
-    Lagged units are excluded: next to so flexible a season, their coefficient is biased downwards (Nickell 1981), and
+    Lagged units are excluded: next to a level that moves, their coefficient is biased downwards (Nickell 1981), and
     the price's with it. With promotions there is no reference price: both describe what a passing discount does.
     """
     terms = terms or Terms()
@@ -225,49 +212,34 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
         regular, deals = _promotions(product, log_price, terms.window)
     optional = optional_covariates(product, deals)
     permanent = [
-        *_calendar(product, age, recent, terms.season_sd),
+        *_weekdays(product),
         *_past_prices(product, log_price, terms),
         *_advertising(product, recent),
     ]
-    names, values, ahead, mean, sd = zip(*permanent, *optional, strict=True)
+    found = [*permanent, *optional]
     return RegressionData(
         log_price=log_price,
         regular=regular,
         units=product.units,
         own=product.own_days,
         age=age,
-        covariates=np.stack(values, axis=1),
-        ahead=np.array(ahead),
-        prior=Prior(np.array(mean), np.array(sd)),
-        names=names,
+        row=np.arange(len(age)),
+        covariates=np.array([item.values for item in found]).reshape(-1, len(age)).T,
+        ahead=np.array([item.ahead for item in found]),
+        prior=Prior(np.array([item.mean for item in found]), np.array([item.sd for item in found])),
+        names=tuple(item.name for item in found),
         optional=tuple(covariate.name for covariate in optional),
         step_days=product.step_days,
+        rows=len(age),
     )
 
 
-def _calendar(product: ProductHistory, age: FloatArray, recent: BoolArray, season_sd: float) -> list[Covariate]:
-    """Return the weekdays, and the season: knots of a piecewise linear function, few for old years, then the trend."""
-    found = []
-    if product.step_days < WEEK:
-        weekday = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))]
-        found = [Covariate(WEEKDAY, column, 1 / WEEK, *PRIORS[WEEKDAY]) for column in weekday.T]
-    places = _place_knots(age)
-    knots = np.stack([np.interp(age, places, alone) for alone in np.eye(len(places))], axis=1)
-    season = np.column_stack([knots, 0.5 - age / max(float(age.max()), SEASON_DAYS)])
-    priors = [(0.0, season_sd)] * len(places) + [PRIORS["trend"]]
-    return found + [
-        Covariate(SEASON, column, float(ahead), *prior)
-        for column, ahead, prior in zip(season.T, season[recent].mean(0), priors, strict=True)
-    ]
-
-
-def _place_knots(age: FloatArray) -> FloatArray:
-    """Return the ages of the season's knots, ascending, for days of ages ``(D,)``."""
-    oldest = float(age.max())
-    old = max(oldest - DENSE_DAYS, 0.0)
-    dense = np.arange(0, min(oldest, DENSE_DAYS) + SEASON_DAYS, SEASON_DAYS)
-    further = np.arange(1, min(math.ceil(old / SEASON_DAYS), MOST_OLD_KNOTS) + 1)
-    return np.append(dense, DENSE_DAYS + max(SEASON_DAYS, old / MOST_OLD_KNOTS) * further)
+def _weekdays(product: ProductHistory) -> list[Covariate]:
+    """Return the seven weekdays; none for weekly rows."""
+    if product.step_days >= WEEK:
+        return []
+    weekday = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))]
+    return [Covariate(WEEKDAY, column, 1 / WEEK, *PRIORS[WEEKDAY]) for column in weekday.T]
 
 
 def _past_prices(product: ProductHistory, log_price: FloatArray, terms: Terms) -> list[Covariate]:

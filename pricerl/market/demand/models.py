@@ -71,7 +71,8 @@ def fit_mixture(
         holiday=holiday_factors(data.effects(effects)),
         kind=setting.kind,
         bias=data.bias,
-        past=everything.past_multiplier(posterior.mode[1], effects, {*everything.names} - {BIAS}),
+        past=everything.past_multiplier(posterior.mode[1], effects, {*everything.names} - {BIAS})
+        * np.exp(posterior.level),
         prior=prior,
     )
 
@@ -105,7 +106,7 @@ def _draw_log_units(
         deals = [PRICE_TERMS + column for column, name in enumerate(data.names) if name == DEAL_DEPTH_NAME]
         linked.append(part.posterior.without_prior([1], prior))
         free.append(part.posterior.without_prior([1, *deals], prior) if deals else linked[-1])
-        log_multiplier = (data.covariates - data.ahead) @ free[-1].mode[PRICE_TERMS:]
+        log_multiplier = (data.covariates - data.ahead) @ free[-1].mode[PRICE_TERMS:] + _level_of(part)
         multipliers.append(np.exp(log_multiplier + free[-1].mode[1] * (data.log_price - data.regular)))
     log_current = np.log(current_price)
     edges = np.log(settings.rounds.price) - log_current
@@ -135,6 +136,19 @@ def _draw_log_units(
         level = np.log(max(data.units.sum(), 0.5) / (np.exp(tried) @ exposure)) + rng.normal(size=count) * level_sd
         found.append(level[:, None] + at_grid)
     return found
+
+
+def _level_of(part: Part) -> FloatArray:
+    """Return the log level of each day ``(D,)``: of the shocks, the part that goes with the price's regression.
+
+    The rest may be a fall at a round price, which a regression takes for shocks and the curves have to see.
+    """
+    data, posterior = part.data, part.posterior
+    root = np.exp(posterior.log_mean / 2)
+    price = data.design[:, :PRICE_TERMS]
+    shock = posterior.shock[data.row]
+    along = np.linalg.lstsq(root[:, None] * price, root * shock)[0]
+    return np.asarray(posterior.walk[data.row] + price @ along)
 
 
 DEMAND_MODELS: dict[str, DemandModel] = {MIXTURE: fit_mixture}
