@@ -45,7 +45,7 @@ def test_the_table_tells_uniform_ranks_from_those_of_a_posterior_too_narrow():
     uniform = np.random.default_rng(0).random(2000)
     narrow = np.random.default_rng(0).beta(0.7, 0.7, 2000)
     rows = pd.DataFrame({"rank_gain": uniform, "rank_level": narrow, "days": 60, "units": 5.5, "family": "linear"})
-    rows = rows.assign(season=0.1, remembers=True, kind="plain")
+    rows = rows.assign(moves=False, remembers=True, kind="plain")
     fine, wrong = (next(iter(calibration._lines(rows, name))) for name in ("gain", "level"))
     assert float(fine["p"]) > 0.01 and float(fine["90 % covers"]) == pytest.approx(90, abs=2)
     assert float(wrong["p"]) < 0.001 and float(wrong["spread"].split()[0]) > 1.1

@@ -128,7 +128,7 @@ def _kept(product: Product) -> float:
 
 def test_the_net_value_is_that_of_the_quarter_with_the_test_minus_that_without_it(fitted_product: Product) -> None:
     """Recomputed draw by draw: the test's own days at their prices, then the price that the weighed draws prefer."""
-    config = DecisionConfig(loss_weight=3.0)
+    config = DecisionConfig(loss_weight=3.0, min_chance=0.0)
     planned = plan_price_test(fitted_product, "profit", Budget(cost=1e9), config=config)
     assert planned is not None
     test, now = planned.test, fitted_product.current_price
