@@ -1,6 +1,8 @@
 """Time and memory to read and check large files, as multiples of ``pandas.read_csv`` on the same file.
 
     python benchmarks/reading_speed.py --rows 1000000 10000000
+    python benchmarks/reading_speed.py --units 2.5
+    python benchmarks/reading_speed.py --missing 0.15
 
 The file is that of a simulated seller: 370 days per product, eight columns. Each stage runs in a process of its own;
 times are CPU seconds, without start-up but for ``check``, which is the whole command.
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -30,9 +33,10 @@ STAGES = {
 }
 
 
-def write_file(path: Path, rows: int) -> int:
-    """Write a file of about so many rows; return its number of products."""
-    frame, _ = simulate(SellerConfig(days=DAYS, products=DIFFERENT))
+def write_file(path: Path, rows: int, units: float, missing: float) -> int:
+    """Write about so many rows at so many units per day, less a share of missing ones; return the number of products."""
+    frame, _ = simulate(SellerConfig(days=DAYS, products=DIFFERENT, units=units))
+    generator = random.Random(0)
     header, *lines = frame.drop(columns=PRODUCT).to_csv(index=False).splitlines()
     parts = [[f"{line}," for line in lines[at : at + DAYS]] for at in range(0, len(lines), DAYS)]
     products = max(rows // DAYS, 1)
@@ -40,7 +44,7 @@ def write_file(path: Path, rows: int) -> int:
         file.write(f"{header},{PRODUCT}\n")
         for number in range(products):
             name = f"product-{number + 1}\n"
-            file.writelines(line + name for line in parts[number % DIFFERENT])
+            file.writelines(line + name for line in parts[number % DIFFERENT] if generator.random() >= missing)
     return products
 
 
@@ -60,12 +64,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--stages", nargs="+", default=[*STAGES, "check"])
+    parser.add_argument("--units", type=float, default=20.0, help="mean units per day")
+    parser.add_argument("--missing", type=float, default=0.0, help="share of rows that are left out")
     options = parser.parse_args()
     print(f"{'rows':>10} {'products':>8} {'stage':>16} {'seconds':>8} {'x pandas':>8} {'GB':>6}")
     with tempfile.TemporaryDirectory() as folder:
         for rows in options.rows:
             path = Path(folder) / f"{rows}.csv"
-            products = write_file(path, rows)
+            products = write_file(path, rows, options.units, options.missing)
             unit = 0.0
             for stage in options.stages:
                 if stage == "check":

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.cleaning.zero_sales import improbable_runs
 from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
@@ -56,7 +57,7 @@ def test_zero_sales_runs_are_judged_in_as_many_calls_however_many_there_are() ->
     def judge(runs: int) -> int:
         units = np.tile([3.0, 2.0, 4.0, 0.0], runs)
         with cProfile.Profile() as profile:
-            improbable_runs(units, np.ones(len(units), dtype=bool))
+            improbable_runs(units, np.ones(len(units), dtype=bool), Segments([len(units)]))
         return pstats.Stats(profile).total_calls
 
     assert judge(20) == judge(200)

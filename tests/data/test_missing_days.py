@@ -8,6 +8,7 @@ import pytest
 
 from pricerl.data.cleaning.calendar import fill_prices
 from pricerl.data.cleaning.missing_days import find_missing_days
+from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY
 from pricerl.data.history import History
@@ -104,7 +105,7 @@ def test_an_undecided_pattern_needs_a_review() -> None:
 def test_a_day_without_a_row_takes_the_nearest_price() -> None:
     price = np.array([10, np.nan, np.nan, np.nan, 12, np.nan, 13, np.nan])
     no_sale = np.array([False, True, True, True, False, False, False, True])
-    assert fill_prices(price, no_sale).tolist() == [10, 10, 10, 12, 12, 12, 13, 13]
+    assert fill_prices(price, no_sale, Segments([len(price)])).tolist() == [10, 10, 10, 12, 12, 12, 13, 13]
 
 
 def test_a_product_that_rarely_sells_is_read_from_a_list_of_sales(read: Read, problems: Problems) -> None:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from shops.sellers import ShopConfig
 
-from pricerl.data.cleaning.zero_sales import _usual_demand, find_stock_outs, improbable_runs, unlikely_zeros
+from pricerl.data.cleaning import zero_sales
+from pricerl.data.cleaning.product_rows import Segments
+from pricerl.data.cleaning.zero_sales import _usual_demand, unlikely_zeros
 from pricerl.data.config import DataConfig
 from pricerl.simulation.seller import simulated_history
 
@@ -17,6 +19,10 @@ def seller(mean, days=365, seed=0):
     units = rng.poisson(mean * rng.gamma(10, 0.1, days)).astype(float)
     units[[0, -1]] = 1
     return units
+
+
+def improbable_runs(units, known):
+    return [tuple(run) for run in zero_sales.improbable_runs(units, known, Segments([len(units)])).tolist()]
 
 
 def all_known(units):
@@ -162,7 +168,7 @@ def stock_outs(units, price=10.0, tested=None, out=None):
     dates = np.datetime64("2025-01-06", "D") + np.arange(days)
     tested = all_known(units) if tested is None else tested
     out = np.zeros(days, dtype=bool) if out is None else out
-    return find_stock_outs(dates, np.broadcast_to(price, days), units, tested, out)
+    return zero_sales.find_stock_outs(dates, np.broadcast_to(price, days), units, tested, out, Segments([days]))
 
 
 def flagged(flags):
@@ -271,15 +277,15 @@ def test_a_week_without_sales_is_a_stock_out(read):
     assert any(note.startswith("Nothing sold on 1 week at about") for note in history.reports[0].notes)
 
 
-def usual_demand_in_fifty_steps(units, sold):
-    """The fit without shortcuts: mean of the near or all days with sales, and fifty corrections for the truncation."""
+def usual_demand_in_small_steps(units, sold):
+    """The fit without shortcuts: mean of the near or all days with sales, then corrections for the truncation."""
     mean = np.empty(len(units))
     for day in range(len(units)):
         near = slice(max(day - 28, 0), day + 29)
         days = units[near][sold[near]]
         mean[day] = max((days if len(days) >= 10 else units[sold]).mean(), 1.01)
     whole, overdispersion = mean, 1e-3
-    for _ in range(50):
+    for _ in range(3000):
         zero = (1 + overdispersion * whole) ** (-1 / overdispersion)
         whole = mean * (1 - zero)
         excess = units**2 * (1 - zero) - whole - whole**2
@@ -288,10 +294,10 @@ def usual_demand_in_fifty_steps(units, sold):
 
 
 @pytest.mark.parametrize("mean", [0.1, 1.0, 5.0, 60.0])
-def test_usual_demand_ends_early_with_the_values_of_all_steps(mean):
-    for seed in range(5):
+def test_usual_demand_is_where_corrections_for_the_truncation_end(mean):
+    for seed in range(3):
         units = seller(mean, 200, seed)
-        whole, overdispersion = usual_demand_in_fifty_steps(units, units > 0)
-        mean, excess = _usual_demand(units, units > 0)
-        np.testing.assert_allclose(mean, whole, rtol=1e-12)
-        assert excess == pytest.approx(overdispersion, rel=1e-9)
+        whole, overdispersion = usual_demand_in_small_steps(units, units > 0)
+        mean, excess = _usual_demand(units, units > 0, Segments([200]))
+        np.testing.assert_allclose(mean, whole, rtol=1e-8)
+        assert excess == pytest.approx(np.full(200, overdispersion), rel=1e-6)

@@ -88,10 +88,14 @@ def find_bounds(price: FloatArray, sales: FloatArray, products: Segments) -> Bou
     return Bounds(start - products.starts, end + run - padding - products.starts, padding)
 
 
-def find_runs(flags: BoolArray) -> IntArray:
-    """Return the runs of True in ``flags (D,)`` as ``(R, 2)``: first day and the day after the last."""
+def find_runs(flags: BoolArray, days: Segments | None = None) -> IntArray:
+    """Return the runs of True in ``flags (D,)``, each of one product, as ``(R, 2)``: first day, day after the last."""
     padded = np.concatenate([[False], flags, [False]])
-    return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    if days is not None:
+        through = days.starts[padded[days.starts] & padded[days.starts + 1]]
+        edges = np.sort(np.concatenate([edges, through, through]))
+    return edges.reshape(-1, 2)
 
 
 def mask_days(
@@ -119,25 +123,31 @@ def carry_forward(values: FloatArray) -> FloatArray:
     return values[np.maximum.accumulate(np.where(known, np.arange(len(values)), known.argmax()))]
 
 
-def fill_prices(price: FloatArray, no_sale: BoolArray) -> FloatArray:
-    """Return prices ``(D,)`` without NaN: the last known one or, on days without a row, the nearest one."""
-    forward = carry_forward(price)
-    known = np.flatnonzero(np.isfinite(price))
-    days = np.flatnonzero(no_sale)
-    after = np.minimum(np.searchsorted(known, days), len(known) - 1)
-    before = np.maximum(after - 1, 0)
-    nearer = (known[after] > days) & (known[after] - days < days - known[before])  # changes are halfway, on average
-    forward[days[nearer]] = price[known[after[nearer]]]
+def fill_prices(price: FloatArray, no_sale: BoolArray, days: Segments) -> FloatArray:
+    """Return prices ``(D,)`` without NaN: the product's last known one or, on days without a row, the nearest one."""
+    forward = carry_forward(price)  # each calendar starts with a price
+    known = np.append(np.flatnonzero(np.isfinite(price)), len(price))
+    at = np.flatnonzero(no_sale)
+    place = np.searchsorted(known, at)
+    after = known[place]
+    nearer = (after - at < at - known[place - 1]) & (after < days.spread(days.edges[1:])[at])  # changes are halfway
+    forward[at[nearer]] = price[after[nearer]]
     return forward
 
 
 def impute_trailing_mean(values: FloatArray, unknown: BoolArray, days: Segments) -> FloatArray:
-    """Impute each unknown day ``(D,)`` by the mean of its product's seven days before, imputed ones included."""
+    """Impute each unknown day ``(..., D)`` by the mean of its product's seven days before, imputed ones included."""
     whole = values.copy()
     at = np.flatnonzero(unknown)
-    first = np.maximum(days.starts[np.searchsorted(days.starts, at, side="right") - 1], at - WEEK)
-    for day, before in zip(at.tolist(), first.tolist(), strict=True):
-        whole[day] = whole[before:day].mean()
+    near = at[:, None] + np.arange(-WEEK, 0)
+    inside = near >= days.starts[days.owners[at], None]
+    near = np.maximum(near, 0)
+    # the n-th of unknown days less than a week apart waits for those before it; all n-th ones are imputed at once
+    begins = np.flatnonzero(~(inside & unknown[near]).any(axis=1))
+    place = np.arange(len(at)) - np.repeat(begins, np.diff(begins, append=len(at)))
+    order = np.argsort(place, kind="stable")
+    for rows in np.split(order, np.cumsum(np.bincount(place))[:-1]):
+        whole[..., at[rows]] = np.where(inside[rows], whole[..., near[rows]], 0.0).sum(-1) / inside[rows].sum(-1)
     return whole
 
 

@@ -24,7 +24,7 @@ from pricerl.data.cleaning.findings import CleaningFindings, build_histories, re
 from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale, find_missing_days
 from pricerl.data.cleaning.product_rows import ProductRows, Segments, lay_out, split_products
 from pricerl.data.cleaning.sales_unit import count_units, find_measures
-from pricerl.data.cleaning.zero_sales import StockOuts, find_stock_outs
+from pricerl.data.cleaning.zero_sales import find_stock_outs
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, find_holidays
 from pricerl.data.history import History, ProductHistory
@@ -143,23 +143,13 @@ def _find_days(
     price = carry_forward(grid[columns.PRODUCT_PRICE])  # each calendar starts with a price
     paid = price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100)
     units = count_units(paid, recorded_sales(grid), grid[columns.UNITS], measures, days)
-    no_sale = np.zeros(days.rows, dtype=bool)
-    absent = days.any(~calendar.present) & (missing.meaning == "zero")
-    for product in np.flatnonzero(absent).tolist():
-        part = days.part(product)
-        own = missing.of(rows.names[product])
-        gap = int(longest_gap[product])
-        no_sale[part] = find_days_without_sale(dates[part], units[part], calendar.present[part], own, gap)
-        price[part] = fill_prices(grid[columns.PRODUCT_PRICE][part], no_sale[part])
+    no_sale = find_days_without_sale(calendar, units, rows.names, missing, longest_gap)
+    price = fill_prices(grid[columns.PRODUCT_PRICE], no_sale, days)
     masks = mask_days(grid, calendar.present, no_sale, longest_gap, days)
     masks = masks._replace(unfinished=(dates == np.datetime64(date.today())) & days.spread(step == 1))
     tested = masks.observed & ~(grid[columns.IN_STOCK] > 0)
     if holidays is not None:  # their effect is estimated
         tested &= ~(np.isin(dates, holidays) & days.spread(step == 1))
-    outs = StockOuts(np.zeros_like(tested), np.zeros_like(tested), np.zeros(days.rows))
-    for part in compress(days, days.any(tested & (units == 0) | masks.stock_out)):
-        found = find_stock_outs(dates[part], price[part], units[part], tested[part], masks.stock_out[part])
-        for whole, values in zip(outs, found, strict=True):
-            whole[part] = values
+    outs = find_stock_outs(dates, price, units, tested, masks.stock_out, days)
     masks = masks._replace(sold_out=outs.empty | outs.short)
     return CleaningFindings(rows, bounds, step, calendar, future, measures, price, units, masks, outs, missing)

@@ -22,7 +22,7 @@ from pricerl.data.cleaning.calendar import (
 from pricerl.data.cleaning.missing_days import SETTING, MissingDays
 from pricerl.data.cleaning.product_rows import Calendar, ProductRows
 from pricerl.data.cleaning.sales_unit import Measure
-from pricerl.data.cleaning.zero_sales import StockOuts, UnlikelyZeros, improbable_runs, unlikely_zeros
+from pricerl.data.cleaning.zero_sales import StockOuts, UnlikelyZeros, find_unlikely_zeros, improbable_runs
 from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
@@ -97,11 +97,12 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
     to_revenue = np.where(are_units, price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100), 1.0)
     sales = np.where(are_units, findings.units * to_revenue, recorded_sales(grid))
     profit = grid[columns.TOTAL_PROFIT]
+    units, sales = impute_trailing_mean(np.array([findings.units, sales]), findings.masks.unknown, days)
     known = {
         "dates": findings.calendar.dates,
         "price": price,
-        "units": impute_trailing_mean(findings.units, findings.masks.unknown, days),
-        "sales": impute_trailing_mean(sales, findings.masks.unknown, days),
+        "units": units,
+        "sales": sales,
         "profit": np.where(np.isfinite(profit), profit, 0.0),
         "organic": fill_conversion(grid[columns.ORGANIC_CONVERSION], days),
         "ad": fill_conversion(grid[columns.AD_CONVERSION], days),
@@ -160,11 +161,16 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
     counted = _by_product(_count_days(findings))
     filled = _by_product(_count_filled(findings))
     remarks = _note_columns(findings)
+    days = findings.calendar.days
+    known = findings.masks.observed & ~(findings.calendar.grid[columns.IN_STOCK] > 0)
+    unlikely = find_unlikely_zeros(findings.calendar.dates, findings.units, known, findings.step, days)
+    runs = improbable_runs(findings.units, known, days)
+    runs_of = np.split(runs, np.searchsorted(runs[:, 0], days.edges[1:-1]))
     reports = []
     for product, history in enumerate(histories):
         measure = findings.measures[product]
         counts = counted[product]
-        zeros = unlikely_zeros(history) if counts["nothing_sold"] else None
+        zeros = unlikely[product]
         report = ProductReport(
             product=history.product,
             first_day=str(history.dates[0]),
@@ -175,7 +181,7 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
             whole_unit_share=measure.whole_share,
             forecast_used=OWN_MEAN,
             forecast_errors={},
-            notes=(*remarks[product], *_note_days(product, history, findings, counts, zeros)),
+            notes=(*remarks[product], *_note_days(product, history, findings, counts, zeros, runs_of[product])),
             doubts=tuple(_doubts(findings.missing, measure, counts, zeros, history)),
             step_days=history.step_days,
         )
@@ -262,7 +268,12 @@ def _note_columns(findings: CleaningFindings) -> list[list[str]]:
 
 
 def _note_days(
-    product: int, history: ProductHistory, findings: CleaningFindings, counts: Counts, zeros: UnlikelyZeros | None
+    product: int,
+    history: ProductHistory,
+    findings: CleaningFindings,
+    counts: Counts,
+    zeros: UnlikelyZeros | None,
+    runs: IntArray,
 ) -> list[str]:
     """Return notes on the days that are excluded from demand, or that have no sales."""
     part = findings.calendar.days.part(product)
@@ -278,10 +289,10 @@ def _note_days(
             f"{_listed(history, find_runs(empty))}. Taken for stock-outs and excluded from demand. Mark them in an "
             f"{columns.IN_STOCK} column: no to confirm, yes if there was stock."
         )
-    if counts["nothing_sold"] and (runs := improbable_runs(history.units, history.stock_unknown)):
+    if len(runs):
         notes.append(
-            f"Nothing sold from {_listed(history, runs)}: too long for chance. Mark days out of stock or off "
-            f"sale in an {columns.IN_STOCK} column; until then they count as days without demand."
+            f"Nothing sold from {_listed(history, runs - part.start)}: too long for chance. Mark days out of stock or "
+            f"off sale in an {columns.IN_STOCK} column; until then they count as days without demand."
         )
     if zeros is not None and zeros.share <= LARGEST_ZERO_SHARE:
         notes.append(f"{str(zeros).capitalize()}. Mark days out of stock or off sale in an {columns.IN_STOCK} column.")

@@ -6,7 +6,7 @@ lost at the high prices more often than at the low ones, and demand looks less e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import find_step_days
+from pricerl.data.cleaning.product_rows import Calendar, Segments
 from pricerl.data.cleaning.sales_unit import near_whole
 from pricerl.data.cleaning.zero_sales import chance_of_zero, fit_truncated, improbable_runs
 from pricerl.data.days import DAY, WEEK, weekday_of
@@ -71,11 +72,6 @@ class MissingDays(NamedTuple):
     last_day: np.datetime64 | None = None
     """Last day with a sale of any product, if a day without a row is one without a sale."""
 
-    def of(self, product: str) -> MissingDays:
-        """Return the same for one product, with its lost days among those that are not covered."""
-        own = self.lost.get(product)
-        return self if own is None else self._replace(uncovered=np.union1d(self.uncovered, own))
-
 
 def find_missing_days(
     frame: pd.DataFrame, setting: Setting, lost: Mapping[str, DateArray] = MappingProxyType({})
@@ -110,16 +106,23 @@ def find_missing_days(
 
 
 def find_days_without_sale(
-    dates: DateArray, units: FloatArray, present: BoolArray, missing: MissingDays, longest_gap: int
+    calendar: Calendar, units: FloatArray, names: Sequence[str], missing: MissingDays, longest_gap: IntArray
 ) -> BoolArray:
-    """Return the days ``(D,)`` of one product without a row on which nothing was sold, in a file that lists sales only.
+    """Return the days ``(D,)`` without a row on which nothing was sold, none unless the file lists sales only.
 
     Runs of days too long for chance are left out: the product was not on sale, or the file does not cover them. If a
-    setting gives the meaning, only those longer than ``longest_gap`` rows are.
+    setting gives the meaning, only those longer than the product's ``longest_gap (P,)`` rows are.
     """
-    no_sale = ~present & ~np.isin(dates, missing.uncovered)
-    for first, after in improbable_runs(units, present | no_sale):
-        no_sale[first:after] &= not missing.evidence and after - first <= longest_gap
+    days = calendar.days
+    if missing.meaning != "zero":
+        return np.zeros(days.rows, dtype=bool)
+    no_sale = ~calendar.present & ~np.isin(calendar.dates, missing.uncovered)
+    for name, part in zip(names, days, strict=True):
+        if name in missing.lost:
+            no_sale[part] &= ~np.isin(calendar.dates[part], missing.lost[name])
+    runs = improbable_runs(units, calendar.present | no_sale, days)
+    for (first, after), longest in zip(runs.tolist(), longest_gap[days.owners[runs[:, 0]]].tolist(), strict=True):
+        no_sale[first:after] &= not missing.evidence and after - first <= longest
     return no_sale
 
 
@@ -218,7 +221,8 @@ def _least_zero_share(tally: pd.DataFrame) -> FloatArray:
 
 def _usual_zero_share(tally: pd.DataFrame) -> FloatArray:
     """Return the share of days without a sale ``(P,)`` of the negative binomial that fits the days with sales."""
-    zero = chance_of_zero(*fit_truncated(tally["mean"].to_numpy(), tally["square"].to_numpy()))
+    products = Segments(np.ones(len(tally)))
+    zero = chance_of_zero(*fit_truncated(*(tally[name].to_numpy() for name in ("mean", "square")), products))
     return np.where(tally["sold"] > 0, np.maximum(zero, _least_zero_share(tally)), 0.0)
 
 

@@ -38,8 +38,13 @@ class Segments:
         return int(self.edges[-1])
 
     def spread(self, values: Any) -> Any:
-        """Return values ``(P,)`` repeated for each row, ``(N,)``."""
-        return np.repeat(np.asarray(values), self.sizes)
+        """Return values ``(..., P)`` repeated for each row, ``(..., N)``."""
+        return np.repeat(np.asarray(values), self.sizes, axis=-1)
+
+    @property
+    def owners(self) -> IntArray:
+        """``(N,)`` number of each row's product."""
+        return np.repeat(np.arange(len(self)), self.sizes)
 
     def part(self, product: int) -> slice:
         """Return the rows of one product."""
@@ -48,6 +53,10 @@ class Segments:
     def count(self, flags: BoolArray) -> IntArray:
         """Return the number of True in ``flags (N,)`` by product, ``(P,)``."""
         return np.diff(np.searchsorted(np.flatnonzero(flags), self.edges))
+
+    def sum(self, values: FloatArray) -> FloatArray:
+        """Return the sum of ``values (N,)`` by product, ``(P,)``, each with a row."""
+        return np.asarray(np.add.reduceat(values, self.starts))
 
     def any(self, flags: BoolArray) -> BoolArray:
         """Return whether ``flags (N,)`` are True on any row of each product, ``(P,)``."""
@@ -144,6 +153,15 @@ def first_rows(codes: IntArray, flags: BoolArray) -> dict[int, int]:
     rows = np.flatnonzero(flags)
     found, place = np.unique(codes[rows], return_index=True)
     return dict(zip(found.tolist(), rows[place].tolist(), strict=True))
+
+
+def quantiles(values: FloatArray, codes: IntArray, groups: int, share: float) -> FloatArray:
+    """Return a quantile of values ``(N,)`` by group ``(G,)``, NaN without any; ``codes (N,)`` are their groups."""
+    ordered = np.append(values[np.lexsort((values, codes))], np.nan)
+    count = np.bincount(codes, minlength=groups)
+    above, low = np.modf(share * np.maximum(count - 1, 0))
+    place = np.where(count > 0, np.cumsum(count) - count + low.astype(np.int64), len(values))
+    return np.asarray((1 - above) * ordered[place] + above * ordered[place + (above > 0)])
 
 
 def highest_other(codes: IntArray, values: FloatArray) -> FloatArray:

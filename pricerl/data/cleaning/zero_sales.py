@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import find_runs
+from pricerl.data.cleaning.product_rows import Segments, quantiles
 from pricerl.data.days import STEP_WORDS, WEEK, weekday_of
 from pricerl.data.history import ProductHistory
 
@@ -86,93 +88,148 @@ class UnlikelyZeros(NamedTuple):
 
 
 def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
-    """Test whether zero-sales days are too frequent and too scattered to be chance; None if they are not.
+    """Test the days of one history as `find_unlikely_zeros` does."""
+    days = Segments([len(history.dates)])
+    return find_unlikely_zeros(history.dates, history.units, history.stock_unknown, [history.step_days], days)[0]
+
+
+def find_unlikely_zeros(
+    dates: DateArray, units: FloatArray, known: BoolArray, step: Sequence[int], days: Segments
+) -> list[UnlikelyZeros | None]:
+    """Test whether zero-sales days of each product are too frequent and too scattered to be chance; None if not.
 
     A zero-truncated negative binomial is fitted to the days with sales: its mean to the 28 days on each side, its
-    overdispersion to all of them. Tested are days whose stock the file does not report, on weekdays with sales. Their
-    number must be improbable, twice the expected one, and spread over at least ``FEWEST_SPELLS`` runs.
+    overdispersion to all of them. Tested are the ``known (D,)`` days, whose stock the file does not report, on weekdays
+    with sales. Their number must be improbable, twice the expected one, and spread over at least ``FEWEST_SPELLS``
+    runs. ``step`` are the products' days from row to row.
     """
-    known = history.stock_unknown
-    zero = history.units == 0
-    known = known & _open_days(weekday_of(history.dates.astype(np.int64)), known, zero)
+    zero = units == 0
+    known = known & _open_days(_weekdays(dates, days), known, zero)
     sold = known & ~zero
     empty = known & zero
-    if sold.sum() < FEWEST_SALE_DAYS or len(find_runs(empty)) < FEWEST_SPELLS:
-        return None
+    spells = days.count(~empty & _day_before(empty, days))  # history starts with a sale
+    chosen = (days.count(sold) >= FEWEST_SALE_DAYS) & (spells >= FEWEST_SPELLS)
+    found: list[UnlikelyZeros | None] = [None] * len(days)
+    if not chosen.any():
+        return found
     from scipy.special import pdtrc  # imported late, as few products get here
 
-    expected = float(chance_of_zero(*_usual_demand(history.units, sold))[known].sum())
-    days = int(empty.sum())
-    if pdtrc(days - 1, expected) >= LARGEST_PROBABILITY or days < 2 * expected:
-        return None
-    return UnlikelyZeros(days, expected, int(known.sum()), STEP_WORDS[history.step_days])
+    rows = days.spread(chosen)
+    part = Segments(days.sizes[chosen])
+    expected = part.sum(chance_of_zero(*_usual_demand(units[rows], sold[rows], part)) * known[rows])
+    number, total = (days.count(flags)[chosen] for flags in (empty, known))
+    unlikely = (pdtrc(number - 1, expected) < LARGEST_PROBABILITY) & (number >= 2 * expected)
+    for place, product in zip(np.flatnonzero(unlikely), np.flatnonzero(chosen)[unlikely], strict=True):
+        word = STEP_WORDS[int(step[product])]
+        found[product] = UnlikelyZeros(int(number[place]), float(expected[place]), int(total[place]), word)
+    return found
 
 
 def find_stock_outs(
-    dates: DateArray, price: FloatArray, units: FloatArray, tested: BoolArray, out: BoolArray
+    dates: DateArray, price: FloatArray, units: FloatArray, tested: BoolArray, out: BoolArray, days: Segments
 ) -> StockOuts:
     """Find zero-sales days ``(D,)`` that usual demand cannot explain, on weekdays on which the seller is open.
 
-    Usual demand is the negative binomial of ``unlikely_zeros``, without the days before zero sales, less on slow
+    Usual demand is the negative binomial of ``find_unlikely_zeros``, without the days before zero sales, less on slow
     weekdays, and not more than sold on average at the same price and above: demand falls with the price. Tested are
     days with known sales that are not reported as in stock; ``out`` are those reported as out of stock.
     """
     zero = tested & (units == 0)
-    expected = np.zeros(len(units))
-    empty = np.zeros(len(units), dtype=bool)
-    weekday = weekday_of(dates.astype(np.int64))
+    weekday = _weekdays(dates, days)
     tested = tested & _open_days(weekday, tested, zero)
     zero &= tested
-    sold = tested & ~zero & ~np.append(zero[1:], False)
-    share = zero.sum() / max(tested.sum(), 1)
-    if sold.sum() >= FEWEST_SALE_DAYS and 0 < share <= LARGEST_EMPTY_SHARE:
-        mean, overdispersion = _usual_demand(units, sold)
-        order = np.argsort(-price[sold])
-        sums = np.cumsum(np.append(0.0, units[sold][order]))
-        paying = np.searchsorted(-price[sold][order], -price, side="right")
-        at_price = sums[paying] / np.maximum(paying, 1)
-        expected = np.minimum(mean, at_price) * _slow_weekdays(weekday, units, sold)
-        chance = chance_of_zero(expected, overdispersion)
-        zeros, count = (np.bincount(weekday[days], minlength=WEEK) for days in (zero, tested))
-        of_weekday = np.where(zeros >= FEWEST_SHORT_DAYS, zeros / np.maximum(count, 1), share)
-        empty = zero & (chance <= CHANCE_SHARE * of_weekday[weekday])
-        empty &= (expected >= FEWEST_EXPECTED) & (paying >= FEWEST_PAYING_DAYS)
-        rest = tested & ~empty & ~_short_days(weekday, units, empty | out)
-        unexplained = float((zero[rest] - chance[rest]).sum())
-        if unexplained > LARGEST_REST * zero.sum():
-            empty[:] = False
-        elif unexplained > LARGEST_REST * zero[rest].sum():
-            empty |= zero & rest
-    return StockOuts(empty, _short_days(weekday, units, empty | out), expected)
+    sold = tested & ~zero & ~_day_before(zero, days)
+    share = days.count(zero) / np.maximum(days.count(tested), 1)
+    chosen = (days.count(sold) >= FEWEST_SALE_DAYS) & (share > 0) & (share <= LARGEST_EMPTY_SHARE)
+    expected = np.zeros(len(units))
+    empty = np.zeros(len(units), dtype=bool)
+    if chosen.any():
+        rows = days.spread(chosen)
+        given = (values[rows] for values in (dates, price, units, tested, zero, sold, out))
+        expected[rows], empty[rows] = _find_empty(*given, Segments(days.sizes[chosen]))
+    return StockOuts(empty, _short_days(weekday, units, empty | out, days), expected)
 
 
-def _slow_weekdays(weekday: IntArray, units: FloatArray, sold: BoolArray) -> FloatArray:
+def _find_empty(
+    dates: DateArray,
+    price: FloatArray,
+    units: FloatArray,
+    tested: BoolArray,
+    zero: BoolArray,
+    sold: BoolArray,
+    out: BoolArray,
+    days: Segments,
+) -> tuple[FloatArray, BoolArray]:
+    """Return the expected units ``(D,)`` and which of the ``zero``-sales days are stock-outs."""
+    weekday = _weekdays(dates, days)
+    mean, overdispersion = _usual_demand(units, sold, days)
+    paying, paid = _sum_from_price(price, np.array([sold, units * sold]), days)
+    expected = np.minimum(mean, paid / np.maximum(paying, 1)) * _slow_weekdays(weekday, units, sold, days)
+    chance = chance_of_zero(expected, overdispersion)
+    zeros, count = (np.bincount(weekday[flags], minlength=WEEK * len(days)) for flags in (zero, tested))
+    share = np.repeat(days.count(zero) / days.count(tested), WEEK)
+    of_weekday = np.where(zeros >= FEWEST_SHORT_DAYS, zeros / np.maximum(count, 1), share)
+    empty = zero & (chance <= CHANCE_SHARE * of_weekday[weekday])
+    empty &= (expected >= FEWEST_EXPECTED) & (paying >= FEWEST_PAYING_DAYS)
+    rest = tested & ~empty & ~_short_days(weekday, units, empty | out, days)
+    unexplained = days.sum((zero - chance) * rest)
+    uncertain = unexplained > LARGEST_REST * days.count(zero)
+    more = unexplained > LARGEST_REST * days.count(zero & rest)
+    return expected, (empty | zero & rest & days.spread(more)) & ~days.spread(uncertain)
+
+
+def _sum_from_price(price: FloatArray, values: FloatArray, days: Segments) -> FloatArray:
+    """Return the sums of values ``(..., D)`` over the product's days at the price of each day or above it."""
+    order = np.lexsort((-price, days.owners))
+    new = np.diff(price[order], prepend=0.0) != 0
+    new[days.starts] = True
+    total = np.cumsum(np.pad(values[..., order], ((0, 0), (1, 0))), axis=-1)
+    at_end = total[..., np.append(np.flatnonzero(new)[1:], len(price))]
+    found = np.empty(values.shape)
+    found[..., order] = at_end[..., np.cumsum(new) - 1] - days.spread(total[..., days.starts])
+    return found
+
+
+def _slow_weekdays(weekday: IntArray, units: FloatArray, sold: BoolArray, days: Segments) -> FloatArray:
     """Return the upper quartile, robust to stock-outs, of each day's weekday over that of all ``(D,)``, at most 1."""
-    factor = np.ones(WEEK)
-    usual = np.quantile(units[sold], 0.75)
-    for day in np.unique(weekday[sold]):
-        factor[day] = np.quantile(units[sold & (weekday == day)], 0.75) / usual
-    return np.asarray(np.minimum(factor, 1.0)[weekday])
+    units, of_weekday = units[sold], weekday[sold]
+    usual = quantiles(units, of_weekday // WEEK, len(days), 0.75)
+    factor = quantiles(units, of_weekday, WEEK * len(days), 0.75) / np.repeat(usual, WEEK)
+    return np.asarray(np.fmin(factor, 1.0)[weekday])
 
 
-def _short_days(weekday: IntArray, units: FloatArray, out: BoolArray) -> BoolArray:
+def _short_days(weekday: IntArray, units: FloatArray, out: BoolArray, days: Segments) -> BoolArray:
     """Return the days ``(D,)`` on which stock ran out, or on weekdays that often sell out, except ``out (D,)``."""
-    short = np.append((out & (units == 0))[1:], False)
+    short = _day_before(out & (units == 0), days)
     affected = out | short
-    for first, after in find_runs(affected):
-        affected[first:after] &= after - first <= WEEK  # longer runs do not end with the next delivery
-    count = np.bincount(weekday, minlength=WEEK)
-    cut = np.bincount(weekday[affected], minlength=WEEK)
-    if (cut < FULL_SHARE * count).sum() >= FEWEST_FULL_WEEKDAYS:
-        short |= ((cut > SHORT_SHARE * count) & (cut >= FEWEST_SHORT_DAYS))[weekday]
-    short[0] = False  # history starts with a sale
+    first, after = find_runs(affected, days).T
+    affected[affected] = np.repeat(after - first <= WEEK, after - first)  # longer ones end with no delivery
+    count, cut = (np.bincount(cells, minlength=WEEK * len(days)) for cells in (weekday, weekday[affected]))
+    suffices = (cut < FULL_SHARE * count).reshape(-1, WEEK).sum(axis=1) >= FEWEST_FULL_WEEKDAYS
+    often = (cut > SHORT_SHARE * count) & (cut >= FEWEST_SHORT_DAYS) & np.repeat(suffices, WEEK)
+    short |= often[weekday]
+    short[days.starts] = False  # history starts with a sale
     return np.asarray(short & ~out)
+
+
+def _weekdays(dates: DateArray, days: Segments) -> IntArray:
+    """Return a number of each day's product and weekday ``(D,)``, below seven times the number of products."""
+    return np.asarray(WEEK * days.owners + weekday_of(dates.astype(np.int64)))
+
+
+def _day_before(flags: BoolArray, days: Segments) -> BoolArray:
+    """Return the days ``(D,)`` before the flagged ones of the same product."""
+    before = np.zeros_like(flags)
+    before[:-1] = flags[1:]
+    before[days.edges[1:] - 1] = False
+    return before
 
 
 def _open_days(weekday: IntArray, known: BoolArray, zero: BoolArray) -> BoolArray:
     """Return the days ``(D,)`` on weekdays that have sales on more than one known day in ten."""
-    count = np.maximum(np.bincount(weekday[known], minlength=WEEK), 1)
-    closed = np.bincount(weekday[known & zero], minlength=WEEK) >= 0.9 * count
+    cells = int(weekday.max(initial=-1)) + 1
+    count = np.maximum(np.bincount(weekday[known], minlength=cells), 1)
+    closed = np.bincount(weekday[known & zero], minlength=cells) >= 0.9 * count
     return np.asarray(~closed[weekday])
 
 
@@ -181,65 +238,79 @@ def chance_of_zero(mean: FloatArray, overdispersion: FloatArray) -> FloatArray:
     return np.asarray((1 + overdispersion * mean) ** (-1 / overdispersion))
 
 
-def _usual_demand(units: FloatArray, sold: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Return mean ``(D,)`` and overdispersion, before truncation to days with sales, of the units of each day."""
+def _usual_demand(units: FloatArray, sold: BoolArray, days: Segments) -> tuple[FloatArray, FloatArray]:
+    """Return mean and overdispersion ``(D,)``, before truncation to days with sales, of the units of each day."""
     sums, counts = (np.cumsum(np.append(0.0, values)) for values in (units * sold, sold))
     day = np.arange(len(units))
-    first = np.maximum(day - NEAR_DAYS, 0)
-    after = np.minimum(day + NEAR_DAYS + 1, len(units))
-    near = counts[after] - counts[first]
-    mean = np.where(near >= FEWEST_SALE_DAYS, sums[after] - sums[first], sums[-1])
-    mean = mean / np.where(near >= FEWEST_SALE_DAYS, near, counts[-1])
-    return fit_truncated(mean, units**2, sold)
+    first, after = (days.spread(edges) for edges in (days.starts, days.edges[1:]))
+    near_first = np.maximum(day - NEAR_DAYS, first)
+    near_after = np.minimum(day + NEAR_DAYS + 1, after)
+    enough = counts[near_after] - counts[near_first] >= FEWEST_SALE_DAYS
+    first = np.where(enough, near_first, first)
+    after = np.where(enough, near_after, after)
+    mean = (sums[after] - sums[first]) / (counts[after] - counts[first])
+    return fit_truncated(mean, units**2, days, sold)
 
 
 def fit_truncated(
-    mean: FloatArray, square: FloatArray, together: BoolArray | None = None
+    mean: FloatArray, square: FloatArray, days: Segments, sold: BoolArray | bool = True
 ) -> tuple[FloatArray, FloatArray]:
-    """Return mean ``m (D,)`` and overdispersion ``v`` of negative binomials, variance ``m + v m^2``, before truncation.
+    """Return mean ``m`` and overdispersion ``v (D,)`` of negative binomials, variance ``m + v m^2``, before truncation.
 
-    ``mean`` and mean ``square (D,)`` are those of units where there are sales; ``v`` is one of all days ``together
-    (D,)``, or without them one each.
+    ``mean`` and mean ``square (D,)`` are those of units where there are sales; ``v`` is one of all days of a product
+    that are ``sold (D,)``.
     """
     mean = np.maximum(mean, 1.01)  # each has at least one unit
     whole = mean
-    overdispersion = np.asarray(1e-3)
+    shared = np.full(len(days), 1e-3)  # from nearly Poisson
     for _ in range(50):
-        zero = chance_of_zero(whole, overdispersion)
-        before = (whole, overdispersion)
-        whole = mean * (1 - zero)
-        moment = whole**2
-        excess = square * (1 - zero) - whole - moment
-        ratio = excess / moment if together is None else excess[together].sum() / moment[together].sum()
-        overdispersion = np.clip(ratio, 1e-3, 10.0)  # from nearly Poisson
-        if np.array_equal(overdispersion, before[1]) and np.array_equal(whole, before[0]):
-            break  # converged to the last bit
-    return whole, overdispersion
+        spread = days.spread(shared)
+        zero = chance_of_zero(whole, spread)
+        # Newton's method for whole = mean (1 - zero), and overdispersion times the sum of whole^2 equal to the excess
+        wide = 1 + spread * whole
+        slope = 1 - mean * zero / wide
+        step = (mean * (1 - zero) - whole) / slope
+        drift = -mean * zero * (np.log(wide) / spread - whole / wide) / spread / slope
+        weight = (square / mean - 1 - 2 * (1 + spread) * whole) * sold
+        moment = days.sum(whole**2 * sold)
+        excess = days.sum((square / mean - 1 - whole) * whole * sold) - shared * moment
+        change = (excess + days.sum(weight * step)) / np.maximum(moment - days.sum(weight * drift), 0.1 * moment)
+        before, shared = shared, np.clip(shared + change, 1e-3, 10.0)
+        step += drift * days.spread(shared - before)
+        whole = np.clip(whole + step, 0.1 * whole, mean)
+        if (np.abs(step) <= 1e-12 * whole).all() and np.allclose(shared, before, 1e-12, 0.0):
+            break
+    return whole, days.spread(shared)
 
 
-def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]]:
-    """Find runs of zero-sales days that are improbable under usual demand: first day, and the day after the last.
+def improbable_runs(units: FloatArray, known: BoolArray, days: Segments) -> IntArray:
+    """Find runs ``(R, 2)`` of zero-sales days that are improbable under usual demand: first day, day after the last.
 
     A history of ``D`` days is expected to contain ``D (1 - z) z^n`` runs of ``n`` or more zero-sales days, with ``z``
     the probability of such a day: the larger of the estimates from the days around the run and from all days outside.
     Days that are not ``known (D,)``, with unknown sales or reported stock, end a run.
     """
-    runs = find_runs(known & (units == 0))
+    runs = find_runs(known & (units == 0), days)
+    owner = days.owners[runs[:, 0]]
+    usual = days.count(known & (units > 0)) >= FEWEST_SALE_DAYS
+    runs, owner = runs[usual[owner]], owner[usual[owner]]
+    if not len(runs):
+        return runs
+    length = runs[:, 1] - runs[:, 0]
     place = np.flatnonzero(known)
     sold = units[place]
-    if not len(runs) or (sold > 0).sum() < FEWEST_SALE_DAYS:
-        return []
-    length = runs[:, 1] - runs[:, 0]
+    edges = np.searchsorted(place, days.edges)
     step = np.arange(-NEAR_DAYS, NEAR_DAYS)
     near = np.searchsorted(place, runs[:, :1]) + step + np.where(step < 0, 0, length[:, None])
-    inside = (near >= 0) & (near < len(place))
+    inside = (near >= edges[owner, None]) & (near < edges[owner + 1, None])
     around = np.where(inside, sold[np.clip(near, 0, len(place) - 1)], 0.0)
+    zeros, number = (days.count(flags)[owner] - length for flags in (known & (units == 0), known))
+    total, square = (days.sum(known * values)[owner] for values in (units, units**2))
     zero = np.maximum(
-        _zero_share((sold == 0).sum() - length, len(sold) - length, sold.sum(), (sold**2).sum()),
+        _zero_share(zeros, number, total, square),
         _zero_share((inside & (around == 0)).sum(1), inside.sum(1), around.sum(1), (around**2).sum(1)),
     )
-    improbable = len(units) * (1 - zero) * zero**length < LARGEST_PROBABILITY
-    return [(first, after) for first, after in runs[improbable].tolist()]
+    return runs[days.sizes[owner] * (1 - zero) * zero**length < LARGEST_PROBABILITY]
 
 
 def _zero_share(zeros: IntArray, days: IntArray, total: FloatArray, square: FloatArray) -> FloatArray:
