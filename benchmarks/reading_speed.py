@@ -34,7 +34,7 @@ STAGES = {
 
 
 def write_file(path: Path, rows: int, units: float, missing: float) -> int:
-    """Write about so many rows at so many units per day, less a share of missing ones; return the number of products."""
+    """Write about so many rows at so many units per day, a share of them missing; return the number of products."""
     frame, _ = simulate(SellerConfig(days=DAYS, products=DIFFERENT, units=units))
     generator = random.Random(0)
     header, *lines = frame.drop(columns=PRODUCT).to_csv(index=False).splitlines()
