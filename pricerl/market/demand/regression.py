@@ -80,7 +80,7 @@ NEIGHBOURS = {
 """Motions that differ from each by one place."""
 FIRST_MOTIONS = tuple(GRID[shock, 1, 1] for shock in range(len(SHOCKS)))
 """Motions from which the search for likely ones begins."""
-NEGLIGIBLE = 0.03
+NEGLIGIBLE = 0.01
 """Posterior probability over that of the likeliest motion below which one is left out, and its neighbours untried."""
 
 
