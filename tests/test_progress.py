@@ -60,6 +60,7 @@ def test_a_terminal_shows_a_stage_from_its_start(monkeypatch: pytest.MonkeyPatch
     assert re.fullmatch(r"reading …\r\x1b\[2Kreading: 0\.\d s\n", screen.getvalue())
 
 
+@pytest.mark.slow
 def test_fit_names_its_stages_unless_the_bar_is_turned_off(tmp_path: Path) -> None:
     write_lines(tmp_path / "seller.csv", seller_lines())
     off = FAST.index("--trainer.enable_progress_bar")

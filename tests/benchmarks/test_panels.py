@@ -8,6 +8,7 @@ import pytest
 from shops.panels import CHAINS, DAYS, STORES, simulate_chain
 
 
+@pytest.mark.slow
 def test_the_panel_recovers_the_response_to_regular_prices_despite_the_chains_deals():
     for kind in ("plain", "promotions", "campaigns"):
         chain = simulate_chain(kind, 1)

@@ -64,6 +64,7 @@ def test_init_writes_the_commented_guardrails_once(tmp_path: Path) -> None:
     assert written.read_text(encoding="utf-8") == "data: {guardrails: {floor: 9.9}}"
 
 
+@pytest.mark.slow
 def test_a_frame_is_advised_on_like_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_lines(tmp_path / "sales.csv", seller_lines())

@@ -73,6 +73,7 @@ def test_one_product_says_so_in_its_block_and_on_its_page(tmp_path: Path) -> Non
     assert "pricerl init" in page and "pricerl predict --costs costs.csv" in page and "data.cost" not in page
 
 
+@pytest.mark.slow
 def test_the_costs_of_the_last_day_are_used_stored_and_replayed_without_the_file(shop: Path) -> None:
     write_lines(shop / "costs.csv", COSTS)
     made = run(shop, "fit", "--data.path", "sales.csv", "--costs", "costs.csv", *FAST)

@@ -336,6 +336,7 @@ def test_a_torn_last_line_is_told_and_the_next_command_goes_on(shop: Path) -> No
     assert run(shop, "audit", "verify", *RUN).code == 0
 
 
+@pytest.mark.slow
 def test_a_decision_is_made_again_bit_for_bit(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _predict(shop, "--decision.min_chance", "0", "--horizon", "9", "--data.guardrails.max_change", "0.03")
     assert _override(shop, "12.50", "2025-04-05").code == 0

@@ -168,6 +168,7 @@ def test_a_file_that_ended_some_days_ago_gives_the_price_of_today(shop: Path) ->
     assert prices(shop) == ["2025-04-05,10.30"]
 
 
+@pytest.mark.slow
 def test_prices_in_another_unit_end_the_account_and_earlier_orders(shop: Path) -> None:
     write_lines(shop / "week.csv", later())
     ok(shop, "predict", "--data.path", "week.csv", "--today", "2025-04-08", *QUIET)

@@ -87,6 +87,7 @@ def tampered(shop: Path, plan: Path, schedule: Path) -> Path:
     return shop
 
 
+@pytest.mark.slow
 def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
     planned = run(shop, *PLAN, *LIMITS)
     assert planned.code == 0, planned.err + planned.out

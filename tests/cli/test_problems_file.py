@@ -16,6 +16,7 @@ from pricerl.operations import engine
 from pricerl.training import pricing_data
 
 
+@pytest.mark.slow
 def test_fit_and_predict_write_the_problems_of_skipped_products(tmp_path: Path) -> None:
     header, *rows = seller_lines(product="Lamp")
     good = [header, *(",".join([*row.split(",")[:2], f"EUR {row.split(',')[2]}", *row.split(",")[3:]]) for row in rows)]

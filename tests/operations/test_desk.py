@@ -87,6 +87,7 @@ def test_a_product_that_fails_leaves_the_advice_on_the_others_as_it_is(advisor, 
         advise_chunks(_chunks(replace(advisor, catalogue=1), prepared, [1]), ALONE)
 
 
+@pytest.mark.slow
 def test_a_product_that_fails_holds_back_those_related_to_it(advisor, prepared, together, faulty):
     rising = together.advice[0]
     assert rising.recommended_price != rising.current_price

@@ -143,6 +143,7 @@ def test_the_target_entropy_is_minus_half_the_actions_unless_given(given, expect
     assert make_update(target_entropy=given).agent.target_entropy == expected
 
 
+@pytest.mark.slow
 def test_normalized_sac_finds_the_best_action_of_a_bandit():
     update = make_update()
     for number in range(400):

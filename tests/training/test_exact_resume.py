@@ -181,6 +181,7 @@ def test_other_data_reward_or_guardrails_are_refused_unless_named(tmp_path: Path
     assert unused.code == 2 and "--accept_changes history" in unused.err
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_left_to_do_says_so_and_writes_nothing(tmp_path: Path) -> None:
     few = ("pricing", "--trainer.max_steps=20")
     assert fit(tmp_path, *few).code in (0, 4)

@@ -93,6 +93,7 @@ def test_a_plain_trainer_evaluates_logs_and_saves(tmp_path: Path) -> None:
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in module.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_own_stopping_and_checkpoints_survive_next_to_those_of_the_run(tmp_path: Path) -> None:
     data, own = pricing(), EarlyStopping("train/alpha", mode="max", patience=9, strict=False)
@@ -138,6 +139,7 @@ def test_a_strategy_that_averages_no_gradients_is_refused_with_several_processes
         attach(trainer, module, data, "eval/episode_return")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_notebook_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = Path(__file__).parents[2] / "docs" / "examples" / "notebook.py"

@@ -56,6 +56,7 @@ def test_normalized_critics_refuse_the_markets_gradient() -> None:
         SACModule(TaskSpec(3, 1), SACConfig(actor_horizon=2), network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "percent"),
     [

@@ -131,6 +131,7 @@ def test_a_resumed_run_goes_on_from_the_same_step(tmp_path, monkeypatch):
     assert critic and float(next(iter(whole["optimizer_states"][0]["state"].values()))["step"]) == 80.0
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(tmp_path, monkeypatch):
     advice = []
     for name in ("first", "second"):
@@ -151,6 +152,7 @@ def test_validate_and_test_score_a_checkpoint(run, capsys, monkeypatch):
     assert (run / "metrics.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_diverged_run_stops_and_leaves_the_checkpoints_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     fit("--trainer.max_steps=20")
@@ -184,6 +186,7 @@ def test_a_trainer_setting_that_cannot_be_honoured_is_refused(tmp_path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_without_evaluation_does_not_advise_with_an_earlier_runs_policy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fit("--trainer.max_steps=20")
