@@ -51,7 +51,7 @@ MAX_FOLDER_LINES = {
     "advice/sentences": 942,
     "cli": 3204,
     "data": 1412,
-    "data/cleaning": 1671,
+    "data/cleaning": 1679,
     "data/reading": 2035,
     "data/reading/exports": 1030,
     "data/reading/sources": 1010,

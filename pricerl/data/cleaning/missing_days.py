@@ -221,8 +221,8 @@ def _least_zero_share(tally: pd.DataFrame) -> FloatArray:
 
 def _usual_zero_share(tally: pd.DataFrame) -> FloatArray:
     """Return the share of days without a sale ``(P,)`` of the negative binomial that fits the days with sales."""
-    products = Segments(np.ones(len(tally)))
-    zero = chance_of_zero(*fit_truncated(*(tally[name].to_numpy() for name in ("mean", "square")), products))
+    products = Segments([1] * len(tally))
+    zero = chance_of_zero(*fit_truncated(tally["mean"].to_numpy(), tally["square"].to_numpy(), products))
     return np.where(tally["sold"] > 0, np.maximum(zero, _least_zero_share(tally)), 0.0)
 
 

@@ -94,7 +94,7 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
 
 
 def find_unlikely_zeros(
-    dates: DateArray, units: FloatArray, known: BoolArray, step: Sequence[int], days: Segments
+    dates: DateArray, units: FloatArray, known: BoolArray, step: IntArray | Sequence[int], days: Segments
 ) -> list[UnlikelyZeros | None]:
     """Test whether zero-sales days of each product are too frequent and too scattered to be chance; None if not.
 
@@ -145,8 +145,16 @@ def find_stock_outs(
     empty = np.zeros(len(units), dtype=bool)
     if chosen.any():
         rows = days.spread(chosen)
-        given = (values[rows] for values in (dates, price, units, tested, zero, sold, out))
-        expected[rows], empty[rows] = _find_empty(*given, Segments(days.sizes[chosen]))
+        expected[rows], empty[rows] = _find_empty(
+            dates[rows],
+            price[rows],
+            units[rows],
+            tested[rows],
+            zero[rows],
+            sold[rows],
+            out[rows],
+            Segments(days.sizes[chosen]),
+        )
     return StockOuts(empty, _short_days(weekday, units, empty | out, days), expected)
 
 
@@ -310,7 +318,7 @@ def improbable_runs(units: FloatArray, known: BoolArray, days: Segments) -> IntA
         _zero_share(zeros, number, total, square),
         _zero_share((inside & (around == 0)).sum(1), inside.sum(1), around.sum(1), (around**2).sum(1)),
     )
-    return runs[days.sizes[owner] * (1 - zero) * zero**length < LARGEST_PROBABILITY]
+    return np.asarray(runs[days.sizes[owner] * (1 - zero) * zero**length < LARGEST_PROBABILITY])
 
 
 def _zero_share(zeros: IntArray, days: IntArray, total: FloatArray, square: FloatArray) -> FloatArray:
