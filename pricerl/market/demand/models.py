@@ -143,7 +143,8 @@ def _level_of(part: Part) -> FloatArray:
 
     The rest may be a fall at a round price, which a regression takes for shocks and the curves have to see.
     """
-    data, posterior = part.data, part.posterior
+    data = part.data
+    posterior = part.posterior
     root = np.exp(posterior.log_mean / 2)
     price = data.design[:, :PRICE_TERMS]
     shock = posterior.shock[data.row]

@@ -193,7 +193,8 @@ def fit_regression(
         if motion in found:
             continue
         found[motion] = solved = problem.solve(motion, coefficients, levels)
-        coefficients, levels = solved.coefficients, solved.levels
+        coefficients = solved.coefficients
+        levels = solved.levels
         best = max(best, solved.evidence)
         if solved.evidence > best + np.log(NEGLIGIBLE):
             waiting += neighbours.get(motion, [])
@@ -275,7 +276,10 @@ class _Problem(NamedTuple):
 
     def solve(self, motion: Motion, coefficients: FloatArray, levels: FloatArray) -> _Mode:
         """Find the mode by Newton's method; the log posterior is concave."""
-        units, design, row, size = self.units, self.design, self.row, motion.size
+        units = self.units
+        design = self.design
+        row = self.row
+        size = motion.size
         band = level_precision(motion, self.rows)
         precision = 1.0 / np.square(self.prior.sd)
         anchor = np.where(precision > 0, self.prior.mean, 0.0)

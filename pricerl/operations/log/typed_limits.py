@@ -31,7 +31,8 @@ class Bounds(NamedTuple):
 
     def breaks(self, price: float) -> tuple[str, float] | None:
         """Return setting and money of the limit that a price breaks; None if it breaks none."""
-        floor, ceiling = self.limits.floor, self.limits.ceiling
+        floor = self.limits.floor
+        ceiling = self.limits.ceiling
         tolerance = slack(price, self.limits.price_step)
         if price < floor - tolerance:
             return self.lowest_rule, floor
