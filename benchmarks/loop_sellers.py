@@ -14,11 +14,12 @@ from shops.confounders import reference_effect, stockpiling_effect
 from shops.ranges import ranges_of
 from shops.records import MORNING_STOCK, STOCK_SPREAD, average_share, fill_orders
 from shops.sellers import ShopConfig
+from shops.shocks import draw_shocks
 
 from pricerl.arrays import FloatArray
 from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.reading import columns
-from pricerl.simulation.seller import SellerConfig, draw_conversions, simulate
+from pricerl.simulation.seller import draw_conversions, simulate
 from pricerl.simulation.true_demand import expected_units
 
 LEVEL_SD = 0.02
@@ -46,7 +47,7 @@ class Shop:
     swing: FloatArray
     """Multiplier of expected units ``(D + H,)`` that no price causes."""
     level: FloatArray
-    """Multiplier of the demand level ``(H,)``, which drifts."""
+    """Multiplier of the demand level ``(H,)``, which drifts and has the shocks of `shops.shocks`."""
     stock: FloatArray
     """Units in stock ``(H,)`` on each morning of the loop; infinite unless mornings limit sales."""
     first: float
@@ -151,13 +152,13 @@ def open_shop(name: str, units: float, seed: int, past: int, days: int) -> Shop:
     kind = KINDS[name]
     streams = [np.random.default_rng([seed, stream]) for stream in range(77, 81)]
     swing = kind.swing(streams[2], past, days) if kind.swing else np.ones(past + days)
-    frame, truth = simulate(ShopConfig(market=kind.market, days=past, units=units, seed=seed))  # type: ignore[arg-type]
+    frame, truth = simulate(ShopConfig(kind.market, past, units, seed, shocked=True))  # type: ignore[arg-type]
     first = float(frame[columns.PRODUCT_PRICE].dropna().iloc[-1])
     price = frame[columns.PRODUCT_PRICE].ffill().bfill().to_numpy(float)
     if kind.in_history:
         effect = swing[:past] * np.exp(CROSS * _copied(np.log(price)[None], kind.follow, first)[0])
         peak = float(effect.max())
-        frame, truth = simulate(SellerConfig(days=past, units=units * peak, seed=seed))
+        frame, truth = simulate(ShopConfig("constant", past, units * peak, seed, shocked=True))  # type: ignore[arg-type]
         frame, swing = _thin_out(frame, truth, effect / peak, streams[3]), swing / peak
         frame = _report(frame, kind, price, swing[:past], first)
     if kind.belief_sd is not None:
@@ -166,6 +167,7 @@ def open_shop(name: str, units: float, seed: int, past: int, days: int) -> Shop:
         weeks = [frame[start : start + WEEK].copy() for start in range(0, past, WEEK)]
         frame = pd.concat([_take_back(week, truth, streams[3]) for week in weeks])
     level = np.exp(np.repeat(np.cumsum(streams[1].normal(0, LEVEL_SD, -(-days // WEEK))), WEEK))[:days]
+    level *= draw_shocks(past, days, seed)[past:]
     stock = np.full(days, np.inf)
     if kind.market == "late_stockouts":
         stock = np.ceil(units * np.exp(streams[2].normal(MORNING_STOCK, STOCK_SPREAD, days)))

@@ -110,7 +110,7 @@ def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: DemandConfig) -
     truths, histories, fitted = [], [], []
     for cell, seed in addresses:
         kind, clean = cell.truth.removesuffix(CLEAN), cell.truth.endswith(CLEAN)
-        seller = ShopConfig(kind, cell.days, cell.units, seed, clean=clean)  # type: ignore[arg-type]  # a str
+        seller = ShopConfig(kind, cell.days, cell.units, seed, clean=clean, shocked=True)  # type: ignore[arg-type]
         confirmed = DataConfig(current_price="regular" if kind in DEALS else "last")
         history = simulated_history(seller, confirmed)
         alone = DataPreprocessor.fit(history, DataConfig())

@@ -23,6 +23,7 @@ from pricerl.simulation.true_demand import ShopRanges, add_best_price, draw_trut
 from shops.confounders import Disturbing, disturb
 from shops.ranges import ranges_of, weekday_demand
 from shops.records import average_share, censor, closed_weekdays, fill_orders, shown_days
+from shops.shocks import draw_shocks
 
 KINDS: tuple[str, ...] = get_args(Disturbing)
 MARKETS = (*seller.MARKETS, *KINDS)
@@ -55,6 +56,9 @@ class ShopConfig(SellerConfig):
     clean: bool = False
     """Whether demand and records ignore what obscures the elasticity: the twin with the same prices and noise."""
 
+    shocked: bool = False
+    """Whether the level of demand has the shocks of `shops.shocks`."""
+
     markets: ClassVar[tuple[str, ...]] = MARKETS
 
     @property
@@ -80,6 +84,8 @@ class ShopConfig(SellerConfig):
         weekday = np.array(truth["weekday_demand"])[weekday_of(self.dates.astype(np.int64))]
         price, swing, reach, reported = disturb(kind, price, generator)
         demand = expected_units(truth, price) * weekday
+        if self.shocked:
+            demand *= draw_shocks(self.days, 0, self.seed)
         wanted = seller.draw_units(demand * swing, self.ranges, generator)
         units = censor(kind, wanted, self.units, generator)
         if self.clean:
