@@ -18,6 +18,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import CostConfig, decode_cost
+from pricerl.market.demand.averaging import find_setting
 from pricerl.market.demand.config import MIXTURE, DemandConfig
 from pricerl.market.demand.curves import CurveDraws, DemandPosterior, draw_levels
 from pricerl.market.demand.models import DEMAND_MODELS
@@ -95,7 +96,7 @@ def find_pool(
     """
     if not config.pool or len({*known, *(product.product for product in products)}) < FEWEST_POOLED:
         return None
-    settings = config.resolved()
+    settings = config.resolved(max(product.step_days for product in products))
     new = [product for product in products if product.product not in known]
     called = spread(partial(find_evidence, settings=settings), new)
     evidence = [NO_EVIDENCE if isinstance(item, Exception) else item for item in called]
@@ -114,7 +115,7 @@ def _fit_product(
     rng = np.random.default_rng([seed, number])
     usable = product.observed
     span = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
-    settings = config.resolved()
+    settings = config.resolved(product.step_days, find_setting(product).kind)
     if config.demand == MIXTURE and not config.similar_prices:
         settings = replace(settings, rounds=find_round_prices(product))
     edges, even, log_grid = _price_grids(*span, config.grid_size, settings.rounds.around(product.current_price))

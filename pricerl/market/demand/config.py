@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pricerl.data.price_setting import Kind
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.market.demand.priors import (
     INFORMED,
@@ -13,6 +14,7 @@ from pricerl.market.demand.priors import (
     OwnPrice,
     RoundPrices,
     Tabulated,
+    usual_elasticity,
 )
 
 MIN_GRID = 9
@@ -36,17 +38,17 @@ class CommonSettings:
     two points, five with 64."""
     outlier_sds: float = 4.0
     """Days further than this many robust sds (MAD) from their expected demand are excluded."""
-    prior_elasticity: float = USUAL_ELASTICITY
-    """Prior median of the elasticity at the current price: between that of published short-term estimates, -2.62 on
-    average (Bijmolt et al. 2005), and those to regular prices, -1.86 and -1.48 on average in two panels (2026)."""
     prior_elasticity_sd: float = USUAL_ELASTICITY_SD
-    """Its prior sd; 1.5 is a log-normal with half of all products between -1.2 and -2.7."""
+    """Prior sd of the elasticity at the current price; 1.5 is a log-normal with half of all products between -1.2 and
+    -2.7 around a median of -1.8, between -1.6 and -3.1 around one of -2.2."""
 
 
 @dataclass(frozen=True)
 class DemandSettings(CommonSettings):
     """Settings of one product: those of the seller, and those that the data determine."""
 
+    prior_elasticity: float = USUAL_ELASTICITY
+    """Prior median of the elasticity at the current price."""
     prior_curvature: float = -2.0
     """Prior mean coefficient of squared log price: demand becomes more elastic as the price rises."""
     prior_curvature_sd: float = 4.0
@@ -67,6 +69,9 @@ class DemandConfig(CommonSettings):
         UsageError: an unknown model, numbers out of range, or settings that exclude each other.
     """
 
+    prior_elasticity: float | None = None
+    """Prior median of the elasticity at the current price; if absent, -1.8 for weekly rows, promotions and averages, as
+    in groceries, and -2.2 otherwise (``pricerl.market.demand.priors``)."""
     grid_size: int = 97
     """Number of prices at which a curve is stored; between them it is interpolated in logs."""
     pool: bool = True
@@ -90,7 +95,7 @@ class DemandConfig(CommonSettings):
         faults = [f"{name} must be positive, found {value}" for name, value in values.items() if not value > 0]
         if not 0 <= self.prior_informed < 1:
             faults.append(f"prior_informed must be at least 0 and below 1, found {self.prior_informed}")
-        if not self.prior_elasticity < 0:
+        if self.prior_elasticity is not None and not self.prior_elasticity < 0:
             faults.append(f"prior_elasticity must be below 0, found {self.prior_elasticity}")
         if 0 < self.grid_size < MIN_GRID:
             faults.append(f"grid_size must be at least {MIN_GRID}, found {self.grid_size}")
@@ -104,9 +109,10 @@ class DemandConfig(CommonSettings):
         if faults:
             raise UsageError("; ".join(f"data.market.{fault}" for fault in faults))
 
-    def resolved(self) -> DemandSettings:
-        """Return the settings of a product of which nothing else is known."""
-        return DemandSettings(self.num_draws, self.outlier_sds, self.prior_elasticity, self.prior_elasticity_sd)
+    def resolved(self, step_days: int = 1, kind: Kind = "plain") -> DemandSettings:
+        """Return the settings of a product by the days of its rows and the way its prices were set."""
+        elasticity = self.prior_elasticity or usual_elasticity(step_days, kind)
+        return DemandSettings(self.num_draws, self.outlier_sds, self.prior_elasticity_sd, elasticity)
 
     def for_conversions(self) -> DemandSettings:
         """Return the settings for conversion rates, with their own prior of price elasticity and curvature."""

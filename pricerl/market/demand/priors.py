@@ -13,19 +13,21 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
-from pricerl.data.price_setting import classify_prices, deal_windows, regular_prices
+from pricerl.data.price_setting import Kind, classify_prices, deal_windows, regular_prices
 from pricerl.guardrails.round_prices import JUST_BELOW, ends_below_whole, next_round_price, rounds_between, whole_unit
 from pricerl.market.cost import CostPosterior
 
 USUAL_ELASTICITY = -1.8
-"""Median of the default prior of the elasticity to a lasting change of the price. Short-term responses, promotions
-included, have a mean of -2.62 over 1,851 estimates (Bijmolt et al. 2005). Those to regular prices are weaker: -1.86 (sd
-0.87) of 88 accounts of a cheese (benchmarks/panels.py, 2026), -1.48 (sd 0.83) of 54 grocery products (2026), and -0.34
-in a field experiment of one chain (Bray, Sanders and Stamatopoulos 2024)."""
+"""Median of the prior of the elasticity to a lasting change of the price in groceries, whose files have weekly rows,
+promotions or averages: -1.86 (sd 0.87) of 88 accounts of a cheese (benchmarks/panels.py, 2026), -1.48 (sd 0.83) of 54
+grocery products (2026), and -0.34 in a field experiment of one chain (Bray, Sanders and Stamatopoulos 2024)."""
+DAILY_ELASTICITY = -2.2
+"""The same for other shops: between those and short-term responses, promotions included, whose mean is -2.62 over 1,851
+estimates (Bijmolt et al. 2005)."""
 USUAL_ELASTICITY_SD = 1.5
-"""Sd of the regression's default prior, which corresponds to ``LOG_SD`` at that elasticity."""
+"""Sd of the regression's default prior, which corresponds to ``LOG_SD`` at ``USUAL_ELASTICITY``."""
 LOG_SD = 0.6
-"""Sd of the log of minus the elasticity under the default prior: half of all products lie between -1.2 and -2.7."""
+"""Sd of the log of minus the elasticity at ``USUAL_ELASTICITY``: half of these products lie between -1.2 and -2.7."""
 
 INFORMED = 0.5
 """Prior probability that a seller chose the price well."""
@@ -35,13 +37,18 @@ USUAL_MEAN = float(np.log(2.2))
 """Mean of minus the log of the margin of prices that were not chosen well: of a margin of 45 %."""
 USUAL_SD = 1.0
 """Sd of that log: half of these margins are between 23 and 89 %."""
-JUMP, CHARMED_JUMP, SHUNNED_JUMP = 0.2, 0.15, 0.3
+JUMP, CHARMED_JUMP, SHUNNED_JUMP = 0.06, 0.05, 0.3
 """Prior probability that demand falls at once at a round price near the tried ones; further ones for whole prices if
 most prices end just below one, and for the round price that the current one stays just below."""
 JUMP_REACH = 1.1
 """Factor beyond the lowest and highest tried price up to which round prices count."""
 SMALLEST_MARGIN = 0.02
 """Margin over revenue after fees below which a price is not chosen for its profit."""
+
+
+def usual_elasticity(step_days: int, kind: Kind = "plain") -> float:
+    """Return the prior median of the elasticity by the days of a row and the way the prices were set."""
+    return DAILY_ELASTICITY if step_days == 1 and kind in ("plain", "repricer") else USUAL_ELASTICITY
 
 
 class LogNormal(NamedTuple):

@@ -61,7 +61,7 @@ STILL = 1e-3
 """Sd of a shock or walk that hardly moves; finite, so that its precision is."""
 SHOCKS = ((0.0, STILL), (0.8, 0.05), (0.5, 0.1), (0.8, 0.1), (0.8, 0.2), (0.95, 0.05))
 """Memory and sd of shocks that last for days; equally likely a priori."""
-WALKS = ((0.1 * STILL, False), (0.006, False), (0.02, False), (0.0006, True))
+WALKS = ((0.1 * STILL, False), (0.006, False), (0.02, False), (0.06, False), (0.0006, True))
 """Sds of the walk per row, and whether it is smooth: over a month, a level that stays, moves by 3 or 11 %, or turns."""
 SIZES = (SIZE_RANGE[1], 30.0, 10.0, 4.0, 1.5)
 SLOPE_SD = 0.01
