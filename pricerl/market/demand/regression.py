@@ -231,8 +231,8 @@ class _Mode(NamedTuple):
 
 
 def level_precision(motion: Motion, rows: int) -> FloatArray:
-    """Return the prior precision of shock and walk of each row in turn, as a lower band ``(5, 2 R)``."""
-    band = np.zeros((5, 2 * rows))
+    """Return the prior precision of shock and walk of each row in turn, as a lower band ``(3 or 5, 2 R)``."""
+    band = np.zeros((5 if motion.smooth else 3, 2 * rows))
     band[0, 0::2] = 1 + motion.memory**2
     band[0, [0, -2]] = 1 if rows > 1 else 1 - motion.memory**2
     band[2, 0:-2:2] = -motion.memory
@@ -328,7 +328,7 @@ class _Problem(NamedTuple):
 def _times(band: FloatArray, vector: FloatArray) -> FloatArray:
     """Return the product of a symmetric matrix, of which every second band is 0, and a vector."""
     product: FloatArray = band[0] * vector
-    for apart in (2, 4):
+    for apart in range(2, len(band), 2):
         product[apart:] += band[apart, :-apart] * vector[:-apart]
         product[:-apart] += band[apart, :-apart] * vector[apart:]
     return product
