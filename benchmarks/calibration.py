@@ -1,10 +1,13 @@
-"""Simulation-based calibration: sellers whose truth is drawn from pricerl's own prior (Talts et al. 2018).
+"""Calibration of the posterior, on sellers from pricerl's own prior and on a mix of simulated shops.
 
 Run from the repository root, several ranges of seeds at once if cores are idle::
 
     python benchmarks/calibration.py run --first 0 --sellers 1000 --out checkpoints/calibration_0.csv
     python benchmarks/calibration.py run --first 1000 --sellers 1000 --out checkpoints/calibration_1.csv
     python benchmarks/calibration.py table checkpoints/calibration_*.csv
+    python benchmarks/calibration.py mixed --sellers 10
+
+``run`` is simulation-based calibration (Talts et al. 2018).
 
 If truths are drawn from the prior and histories from the model, the rank of each truth among its posterior draws is
 uniform. Everything with a prior is drawn from it: the curve and the evidence of the seller's own price
@@ -13,7 +16,13 @@ spread of the units (``regression``). The price history has none: it is drawn by
 at the current price is that of the cell.
 
 A rank too often in the middle is a posterior too wide, one too often at both ends a posterior too narrow, and a mean
-away from a half a biased one. ``run`` appends the sellers that its file lacks, so it may be stopped at any time.
+away from a half a biased one. ``run`` and ``mixed`` append the sellers that their file lacks, so they may be stopped
+at any time.
+
+``mixed`` ranks the elasticity of the shops of PriceBench, with shocks, equally many of each kind at three volumes. Each
+sd is compared with that of a reader who knows the kind: the shape of demand, weekdays, hidden causes, falls at round
+prices, the spread of units and how the level moves, but neither the level nor the elasticity, on which the reader has
+the same prior sd.
 """
 
 from __future__ import annotations
@@ -21,18 +30,23 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chisquare
+from shops.pricebench import TRUTHS, Cell, open_shop_set
+from shops.ranges import ranges_of
+from shops.shocks import covariance_of_shocks
 
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
-from pricerl.data.history import History
+from pricerl.data.days import weekday_of
+from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
@@ -57,7 +71,7 @@ from pricerl.market.fitting import fit_market
 from pricerl.market.market import ProductMarket
 from pricerl.runtime import claim_compute
 from pricerl.simulation.seller import draw_prices
-from pricerl.simulation.true_demand import ShopRanges
+from pricerl.simulation.true_demand import ShopRanges, expected_units
 
 DAYS, UNITS = (60, 130, 250), (5.5, 50.0, 500.0)
 """Lengths of the histories, and daily units at the current price at the end of the history."""
@@ -72,6 +86,10 @@ BINS = 20
 """Bins of a histogram: 100 of 2,000 sellers each."""
 RANKS = ("elasticity", "gain", "money", "level")
 """Quantities with ranks: elasticity; relative gain of the step; the same in money; daily units at the current price."""
+MIXED_DAYS = 130
+"""Length of the histories of the mixed population."""
+MIXED_BINS = 10
+"""Bins of its histograms."""
 
 
 class Seller(NamedTuple):
@@ -195,24 +213,111 @@ def _quantities(log_units: FloatArray, now: float, unit_cost: float) -> dict[str
     }
 
 
-def run(options: argparse.Namespace) -> None:
-    """Append the ranks of the sellers that the file lacks, and print the table."""
+def rank_shop(cell: Cell, seed: int) -> dict[str, Any]:
+    """Return the rank of a PriceBench shop's elasticity, and the sds of pricerl and of one who knows the kind."""
+    shop = open_shop_set([(cell, seed)], DemandConfig())
+    (fitted,), (truth,) = shop.market.products, shop.truths
+    (product,) = shop.market.preprocessor.products
+    drawn = _quantities(_log_units(fitted, product.current_price), product.current_price, 0.0)["elasticity"]
+    log_units = np.log(expected_units(truth, truth["current_price"] * np.exp(LOG_RATIOS)))
+    true = float(log_units[2] - log_units[0]) / (2 * np.log(STEP))
+    return {
+        **cell._asdict(),
+        "seed": seed,
+        "true_elasticity": true,
+        "rank_elasticity": (float((drawn < true).sum()) + 0.5) / (len(drawn) + 1),
+        "error": float(drawn.mean()) - true,
+        "sd": float(drawn.std()),
+        "sd_known": known_sd(truth, product, covariance_of_shocks(cell.days, seed)),
+    }
+
+
+def known_sd(truth: Mapping[str, Any], product: ProductHistory, shocks: FloatArray) -> float:
+    """Return the posterior sd of the elasticity for one who knows all but it and the level.
+
+    Args:
+        truth: of the shop.
+        product: its history.
+        shocks: ``(T, T)`` covariance of the log level on the history's days and perhaps some before.
+    """
+    parameters = {name: value for name, value in truth["parameters"].items() if name != "jump"}
+    smooth = {**truth, "parameters": parameters}
+    open_to = np.array(truth["weekday_demand"])[weekday_of(product.dates.astype(np.int64))]
+    days = np.flatnonzero(product.observed & (open_to > 0))
+    price = product.price[days] * truth["current_price"] / product.current_price
+    units = expected_units(smooth, price) / expected_units(smooth, truth["current_price"])
+    mean = parameters["units"] * units * open_to[days]
+    kept = len(shocks) - len(product.dates) + days
+    noise = shocks[np.ix_(kept, kept)] + np.diag(1 / mean + 1 / ranges_of(truth["family"]).noise_size)
+    design = np.column_stack([np.ones(len(days)), np.log(units) / parameters["elasticity"]])
+    precision = design.T @ np.linalg.solve(noise, design)
+    precision[1, 1] += 1 / DemandConfig().prior_elasticity_sd ** 2
+    return float(np.sqrt(np.linalg.inv(precision)[1, 1]))
+
+
+Job = tuple[tuple[Any, ...], Callable[[], dict[str, Any]]]
+"""Key of a row, and the function that makes it."""
+
+
+def append_rows(out: Path, key: list[str], jobs: Iterable[Job]) -> None:
+    """Append the rows that a file lacks."""
     claim_compute(1)
-    done = set(pd.read_csv(options.out)["seed"]) if options.out.exists() else set()
-    options.out.parent.mkdir(exist_ok=True)
-    with options.out.open("a", newline="") as file:
+    done = set(pd.read_csv(out)[key].itertuples(index=False, name=None)) if out.exists() else set()
+    out.parent.mkdir(exist_ok=True)
+    with out.open("a", newline="") as file:
         writer: csv.DictWriter[str] | None = None
-        for seed in range(options.first, options.first + options.sellers):
-            if seed in done:
+        for found, make in jobs:
+            if found in done:
                 continue
-            row = rank(seed, options.informed)
+            row = make()
             if writer is None:
                 writer = csv.DictWriter(file, list(row))
                 if not done:
                     writer.writeheader()
             writer.writerow(row)
             file.flush()
+
+
+def run(options: argparse.Namespace) -> None:
+    """Append the ranks of the sellers that the file lacks, and print the table."""
+    seeds = range(options.first, options.first + options.sellers)
+    append_rows(options.out, ["seed"], (((seed,), partial(rank, seed, options.informed)) for seed in seeds))
     show([options.out])
+
+
+def run_mixed(options: argparse.Namespace) -> None:
+    """Append the ranks of the shops that the file lacks, and print the tables."""
+    seeds = range(options.first, options.first + options.sellers)
+    cells = [Cell(truth, MIXED_DAYS, units) for units in UNITS for truth in options.truths]
+    jobs = (((*cell, seed), partial(rank_shop, cell, seed)) for cell in cells for seed in seeds)
+    append_rows(options.out, [*Cell._fields, "seed"], jobs)
+    rows = pd.read_csv(options.out)
+    print(f"{len(rows)} shops; goals: covers 88 to 93, ratio at most 1.25")
+    for by in ("units", "truth"):
+        print(compare(rows, by).to_string(), "\n")
+
+
+def compare(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return one line per group of shops of the mixed population.
+
+    Returns:
+        ``covers``: 90 % intervals that hold the true elasticity, percent; ``sd``: median; ``ratio``: median of the sd
+        over that of one who knows the kind; ``error``: median of the mean minus the truth; ``z sd``: root mean square
+        of the errors over the sds; ``ranks``: their histogram from 0, the truth is below all draws, to 1.
+    """
+    lines = {}
+    for name, found in rows.groupby(by, sort=False):
+        ranks = found["rank_elasticity"]
+        lines[name] = {
+            "shops": len(found),
+            "covers": round(100 * float(ranks.between(0.05, 0.95).mean()), 1),
+            "sd": round(float(found["sd"].median()), 2),
+            "ratio": round(float((found["sd"] / found["sd_known"]).median()), 2),
+            "error": round(float(found["error"].median()), 2),
+            "z sd": round(float(np.sqrt(np.square(found["error"] / found["sd"]).mean())), 2),
+            "ranks": " ".join(map(str, np.histogram(ranks, MIXED_BINS, (0.0, 1.0))[0])),
+        }
+    return pd.DataFrame(lines).T.rename_axis(by)
 
 
 def show(files: list[Path]) -> None:
@@ -258,11 +363,18 @@ def main() -> None:
     running.add_argument("--sellers", type=int, default=2000)
     running.add_argument("--informed", type=float, default=INFORMED, help="see data.market.prior_informed")
     running.add_argument("--out", type=Path, default=Path("checkpoints/calibration.csv"), help="file of the ranks")
+    mixing = commands.add_parser("mixed", help="rank shops of all kinds, compare sds and print the tables")
+    mixing.add_argument("--first", type=int, default=0, help="first seed")
+    mixing.add_argument("--sellers", type=int, default=10, help="shops per kind and volume")
+    mixing.add_argument("--truths", nargs="+", default=TRUTHS, choices=TRUTHS)
+    mixing.add_argument("--out", type=Path, default=Path("checkpoints/mixed.csv"), help="file of the ranks")
     showing = commands.add_parser("table", help="print the tests of the ranks in files")
     showing.add_argument("files", type=Path, nargs="+")
     options = parser.parse_args()
     if options.command == "run":
         run(options)
+    elif options.command == "mixed":
+        run_mixed(options)
     else:
         show(options.files)
 

@@ -17,6 +17,9 @@ WALK_SDS = (0.005, 0.02)
 STEP_DAYS, STEP_SD = 60.0, 0.2
 """Mean days between two steps of the level, and their sd."""
 
+STREAMS = (91, 92, 93)
+"""Numbers of the streams of normal and uniform numbers, and of the parameters."""
+
 Shocks = Callable[[FloatArray, FloatArray, np.random.Generator], FloatArray]
 """Function of standard normal and of uniform numbers ``(D,)``, which draws the log level ``(D,)``."""
 
@@ -50,6 +53,25 @@ KINDS: tuple[Shocks | None, ...] = (fading, single, fading, wandering, fading, s
 """Kinds of shocks by the remainder of a shop's seed: half of all shops have fading ones, and one of eight none."""
 
 
+def covariance_of_shocks(past: int, seed: int) -> FloatArray:
+    """Return the covariance ``(past, past)`` of the log level in a shop's history, with the parameters drawn for it."""
+    kind = KINDS[seed % len(KINDS)]
+    generator = np.random.default_rng([seed, STREAMS[-1]])
+    day = np.arange(past)
+    apart = np.abs(day[:, None] - day)
+    left = np.minimum.outer(past - 1 - day, past - 1 - day).astype(
+        float
+    )  # days of the level to come, 1 on the last one
+    if kind is None:
+        return np.zeros((past, past))
+    if kind is stepping:
+        return np.asarray(STEP_SD**2 / STEP_DAYS * left)
+    if kind is wandering:
+        return np.asarray(generator.uniform(*WALK_SDS) ** 2 * left)
+    memory = generator.uniform(*MEMORIES) if kind is fading else 0.0
+    return np.asarray(generator.uniform(*(SHOCK_SDS if kind is fading else SINGLE_SDS)) ** 2 * memory**apart)
+
+
 def draw_shocks(past: int, ahead: int, seed: int) -> FloatArray:
     """Draw the multiplier of a shop's demand in its history and on the days ahead, ``(past + ahead,)``.
 
@@ -58,7 +80,7 @@ def draw_shocks(past: int, ahead: int, seed: int) -> FloatArray:
     kind = KINDS[seed % len(KINDS)]
     if kind is None:
         return np.ones(past + ahead)
-    streams = [np.random.default_rng([seed, stream]) for stream in (91, 92, 93)]
+    streams = [np.random.default_rng([seed, stream]) for stream in STREAMS]
     level = kind(streams[0].normal(size=past + ahead), streams[1].random(past + ahead), streams[2])
     if kind in (wandering, stepping):
         level = level - level[past - 1]
