@@ -1,6 +1,6 @@
 """The whole product in a weekly loop, on simulated sellers who follow its advice.
 
-    python benchmarks/loop_product.py --sellers 100 --units 8 50 --weeks 13
+    python benchmarks/loop_product.py --sellers 96 --units 8 50 --weeks 13 --rules account
 
 Each week the sales of the last one are added to the file, which is read, cleaned and fitted anew; the planner proposes,
 and the decision with its gates, account and guardrails sets the price of the next week. `share` is the true gain over
@@ -10,8 +10,9 @@ level drifts by 2 % a week. `loop_kinds.py` lists the kinds of sellers, which ta
 
 The rules `tests` start the price test with the largest net value if it pays, at the latest in the fourth week, and end
 it early once its rest has none; its days count as own days. `tested` sellers have one, `cost` is what its days lost
-against the first price, in percent of what keeping earns in a quarter. `sd_first` and `sd_last` are the sds of the
-elasticity at the start and at the end, `sd_least` is the smallest that the prices charged could leave.
+against the first price, in percent of what keeping earns in a quarter. `sd_least` is the smallest sd of the elasticity
+that the prices charged could leave. The last tables show the sd after each week, which should fall, and how many
+sellers know more at the end than at the start; and whether more units bring a larger gain.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ NET_WEIGHT = 3
 LAST_START = 4 * WEEK
 """Days within which a test may begin."""
 STEP_DISCOUNT = 0.97**3
+SD_AFTER = "sd_after_"
+"""Begin of the columns of the elasticity's sd after so many weeks."""
 
 
 def product_of(shop: Shop, seed: int) -> Product:
@@ -182,10 +185,10 @@ def least_sd(shop: Shop, sd: float) -> float:
 def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
     """Follow a rule for some weeks; return gain and whether the last interval of the elasticity covers the truth."""
     standing, opened = FIRST, Account(str(shop.frame[columns.REPORT_DATE].iloc[-1]), shop.first)
-    decide, tested, sd = RULES[rule](), [], math.nan
-    for week in range(weeks):
+    decide, tested, sds = RULES[rule](), [], []
+    for _ in range(weeks):
         product = product_of(shop, seed)
-        sd = sd if week else elasticity_sd(product)
+        sds.append(elasticity_sd(product))
         prices, standing = decide(product, standing)
         standing = standing._replace(account=opened)
         tested += [bool(standing.orders)] * WEEK
@@ -194,6 +197,7 @@ def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
         shop.sell(prices)
     gain, kept = shop.gains()
     product = product_of(shop, seed)
+    sds.append(elasticity_sd(product))
     only = np.where(tested, shop.charged, shop.first)
     cost = shop.profit(np.full((1, len(only)), shop.first)) - shop.profit(only[None])
     return {
@@ -204,16 +208,14 @@ def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
         "covered": covers(product, shop),
         "tested": any(tested),
         "cost": float(cost[0]) / kept * len(only) / DAYS_PER_QUARTER,
-        "sd_first": sd,
-        "sd_last": elasticity_sd(product),
-        "sd_least": least_sd(shop, sd),
+        "sd_least": least_sd(shop, sds[0]),
+        **{f"{SD_AFTER}{week}": sd for week, sd in enumerate(sds)},
     }
 
 
 def summarise(table: pd.DataFrame, by: list[str]) -> str:
     """Return a line per group: share of the attainable gain, harmed sellers, coverage, in percent."""
-    net = table["gain"] - NET_WEIGHT * (-table["gain"] - HARM).clip(lower=0)
-    groups = table.assign(net=net).groupby(by, sort=False)
+    groups = table.assign(net=net_of(table)).groupby(by, sort=False)
     found = {
         "share": 100 * groups["gain"].sum() / groups["best"].sum(),
         "net": 100 * groups["net"].sum() / groups["best"].sum(),
@@ -221,17 +223,35 @@ def summarise(table: pd.DataFrame, by: list[str]) -> str:
         "covered": 100 * groups["covered"].mean(),
         "tested": 100 * groups["tested"].mean(),
         "cost": 100 * groups["cost"].mean(),
-        "sd_first": groups["sd_first"].mean(),
-        "sd_last": groups["sd_last"].mean(),
         "sd_least": groups["sd_least"].mean(),
         "sellers": groups.size(),
     }
     return pd.DataFrame(found).round(2).to_string()
 
 
+def follow_sd(table: pd.DataFrame) -> str:
+    """Return a line per volume and rule: the mean sd after each week, and sellers whose sd is smaller at the end."""
+    sds = table.filter(like=SD_AFTER)
+    groups = table.assign(fell=100.0 * (sds.iloc[:, -1] < sds.iloc[:, 0])).groupby(["units", "rule"], sort=False)
+    return groups[[*sds.columns, "fell"]].mean().round(2).to_string()
+
+
+def compare_volumes(table: pd.DataFrame) -> str:
+    """Return the net share by rule and volume, and whether more units bring at least as much."""
+    table = table.assign(net=net_of(table))
+    sums = table.groupby(["rule", "units"], sort=False)[["net", "best"]].sum().sort_index()
+    share = (100 * sums["net"] / sums["best"]).unstack()
+    return share.assign(rises=(share.diff(axis=1).iloc[:, 1:] >= 0).all(axis=1)).round(1).to_string()
+
+
+def net_of(table: pd.DataFrame) -> pd.Series:
+    """Return the gain of each seller, losses beyond `HARM` counted `NET_WEIGHT` more times."""
+    return table["gain"] - NET_WEIGHT * (-table["gain"] - HARM).clip(lower=0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sellers", type=int, default=100)
+    parser.add_argument("--sellers", type=int, default=96, help="a multiple of the number of kinds")
     parser.add_argument("--first", type=int, default=0, help="number of the first seller")
     parser.add_argument("--units", type=float, nargs="+", default=[8.0, 50.0])
     parser.add_argument("--weeks", type=int, default=13)
@@ -254,7 +274,8 @@ def main() -> None:
                 print(*rows[-1].values(), flush=True)
     table = pd.DataFrame(rows)
     for by in (["units", "rule"], ["units", "kind", "rule"]):
-        print(summarise(table, by))
+        print(summarise(table, by), "\n")
+    print(follow_sd(table), compare_volumes(table), sep="\n\n")
 
 
 if __name__ == "__main__":
