@@ -20,9 +20,9 @@ away from a half a biased one. ``run`` and ``mixed`` append the sellers that the
 at any time.
 
 ``mixed`` ranks the elasticity of the shops of PriceBench, with shocks, equally many of each kind at three volumes. Each
-sd is compared with that of a reader who knows the kind: the shape of demand, weekdays, hidden causes, falls at round
-prices, the spread of units and how the level moves, but neither the level nor the elasticity, on which the reader has
-the same prior sd.
+sd is compared with that of a reader who knows the kind: the shape of demand, weekdays, what the file hides, falls at
+round prices, the spread of units and how the level moves, but neither the level nor the elasticity, on which the
+reader has the same prior sd.
 """
 
 from __future__ import annotations
