@@ -37,10 +37,16 @@ FALL = 0.04
 FEWEST_FALLS = 4
 REGULAR_BAND = 0.01
 REGULAR_SHARE = 0.40
-"""Log distance from the regular price, and the smallest share of days within it."""
+"""Log distance from the regular price, and the smallest share of days within it, also around a fall from it."""
 RETURNING_SHARE = 0.33
 EXCESS = 0.15
 """Smallest share of falls that return, and its smallest excess over the share of rises that return."""
+LEAST_EXCESS_SDS = 1.6
+"""Smallest excess in standard errors: among prices drawn at random, as many rises return as falls, apart from chance.
+2 would miss the deals of a third of simulated shops with four of them."""
+LOPSIDED = 0.15
+"""Excess of the share of days at the regular price over the share at its mirror image, the highest price that dips
+reach, which shows deals by itself: a price that changes on most days has no other sign of a level."""
 
 SHALLOW = 0.5
 """Share of the median depth of earlier deals below which a last fall is a new price: a cautious cut is no deal."""
@@ -91,7 +97,8 @@ class PriceSetting(NamedTuple):
 def classify_prices(price: FloatArray, step_days: int = 1) -> PriceSetting:
     """Classify how the prices ``(D,)`` of observed days, oldest first, were set.
 
-    Averages come before repricers, and these before promotions. Weekly prices change too rarely to show a repricer.
+    Averages come before promotions, and these before repricers: a calendar of deals may change the price on most rows,
+    but returns to a regular one. Weekly prices change too rarely to show a repricer.
     """
     log_price = np.log(price)
     move = np.diff(log_price)
@@ -100,7 +107,7 @@ def classify_prices(price: FloatArray, step_days: int = 1) -> PriceSetting:
     coins = price / COIN
     if np.mean(np.abs(coins - np.round(coins)) > 1e-3) >= SUB_COIN_SHARE:
         return PriceSetting("averages", promoted, changes)
-    if step_days == 1 and changes >= REPRICED_SHARE and len(price) >= FEWEST_REPRICED:
+    if step_days == 1 and changes >= REPRICED_SHARE and len(price) >= FEWEST_REPRICED and not promoted:
         return PriceSetting("repricer", False, changes)
     return PriceSetting("promotions" if promoted else "plain", promoted, changes)
 
@@ -133,19 +140,33 @@ def _closing(values: FloatArray, window: int) -> FloatArray:
 
 
 def _is_promoted(log_price: FloatArray, window: int) -> bool:
-    """Return whether falls of the log price return within ``window`` days to where they began, more than rises do."""
+    """Return whether falls of the log price return within ``window`` days to a level that is charged most of the time.
+
+    Prices drawn at random return now and then as well, but from above as often as from below.
+    """
     move = np.diff(log_price)
     at = np.flatnonzero(np.abs(move) > FALL)
     fall = move[at] < 0
     if count_true(fall) < FEWEST_FALLS:
         return False
     after = np.minimum(at[:, None] + np.arange(1, window + 1), len(move))
-    back = (np.abs(log_price[after] - log_price[at, None]) <= REGULAR_BAND).any(axis=1)
-    fallen, risen = (count_true(back & kind) / max(count_true(kind), 1) for kind in (fall, ~fall))
+    back = _is_near(log_price[after], log_price[at, None]).any(axis=1)
+    counts = np.array([count_true(fall), max(count_true(~fall), 1)])
+    fallen, risen = np.array([count_true(back & fall), count_true(back & ~fall)]) / counts
     if fallen < max(RETURNING_SHARE, risen + EXCESS):
         return False
-    regular = np.abs(log_price - regular_prices(log_price, window)) <= REGULAR_BAND
-    return bool(regular.mean() >= REGULAR_SHARE)
+    regular, mirrored = (float(_is_near(log, regular_prices(log, window)).mean()) for log in (log_price, -log_price))
+    if regular < REGULAR_SHARE or regular - mirrored >= LOPSIDED:
+        return regular >= REGULAR_SHARE
+    around = np.pad(log_price, window, constant_values=np.nan)[at[:, None] + np.arange(2 * window + 1)]
+    level = _is_near(around, log_price[at, None]).sum(axis=1) >= REGULAR_SHARE * np.isfinite(around).sum(axis=1)
+    chance = float(back.mean())
+    sds = (fallen - risen) / np.sqrt(chance * (1 - chance) * (1 / counts).sum())
+    return bool(count_true(back & fall & level) / counts[0] >= RETURNING_SHARE and sds >= LEAST_EXCESS_SDS)
+
+
+def _is_near(log_price: FloatArray, level: FloatArray) -> BoolArray:
+    return np.asarray(np.abs(log_price - level) <= REGULAR_BAND)
 
 
 def find_prices_in_force(

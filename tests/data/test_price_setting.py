@@ -35,6 +35,24 @@ def test_each_way_of_setting_prices_is_recognised(make, kind):
     assert [classify_prices(make(np.random.default_rng(seed))).kind for seed in range(10)] == [kind] * 10
 
 
+def drawn(rng, days=150):
+    """One of 5 to 30 price levels, drawn at random every few days."""
+    levels = np.round(20 * np.exp(rng.uniform(-0.2, 0.2, rng.integers(5, 31))), 2)
+    return np.repeat(rng.choice(levels, days), rng.integers(1, rng.integers(3, 15), days))[:days]
+
+
+def test_prices_that_are_drawn_at_random_are_no_deals():
+    kinds = [classify_prices(drawn(np.random.default_rng(seed))).kind for seed in range(200)]
+    assert kinds.count("promotions") <= 4, "2 in 100"
+
+
+def test_a_calendar_of_deals_that_changes_the_price_on_most_rows_is_no_repricer():
+    rng = np.random.default_rng(0)
+    deals = np.where(rng.random(120) < 0.4, rng.choice([0.7, 0.75, 0.8, 0.85, 0.9], 120), 1.0)
+    found = classify_prices(np.round(np.repeat([2.49, 2.79, 2.99], 40) * deals, 2))
+    assert found.kind == "promotions" and found.changes > 0.5
+
+
 def test_weekly_prices_are_never_those_of_a_repricer():
     assert classify_prices(repriced(np.random.default_rng(0)), step_days=7).kind == "plain"
 
