@@ -100,6 +100,13 @@ def test_a_reported_rival_hints_at_others_that_may_bias_the_slope_half_as_much(m
     assert unbiased.bias == (mean, sd)
 
 
+def test_a_column_of_promotions_leaves_the_bias_as_it_is(make_product):
+    price, units, on = promoted_shop(0)
+    for column in (None, on):
+        parts = fit_parts(make_product(np.round(price, 2), units, promotion=column), DemandSettings())[1]
+        assert {part.data.bias for part in parts} == {BIASES["plain"]}
+
+
 def following_shop(seed, lag, noise):
     """A competitor answers our price some days later."""
     rng = np.random.default_rng(seed)

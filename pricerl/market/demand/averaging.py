@@ -44,8 +44,9 @@ raises the price when demand is high, so demand looks less elastic than it is. R
 change on most rows: those of 57 accounts of a cheese are too steep by 0.3, sd 0.6 (benchmarks/panels.py, 2026). Plain
 prices have a small bias, as -0.25 (0.5) would cost a third of the attainable gain where nothing is hidden."""
 
-REPORTED = ("ad_spend", "advertising", "campaign", "competitor", "promotion", "coupons")
-"""Covariates whose cause a column of the seller's file reports."""
+REPORTED = ("ad_spend", "advertising", "campaign", "competitor")
+"""Covariates whose cause a column reports in part: rivals may be several, conversions show advertising by its effect. A
+column of promotions or coupons holds all of them, so that a seller who adds one loses nothing by it."""
 HIDDEN_SHARE = 0.5
 """Prior mean and sd of the bias by causes that no column reports, over that which the reported ones would leave: at
 most as much is hidden as is seen (Altonji, Elder and Taber 2005; Oster 2019)."""
