@@ -92,6 +92,8 @@ class PriceSetting(NamedTuple):
     """Whether prices dip below a regular price and return; true of promotions and of some averages."""
     changes: float
     """Share of days with a price change."""
+    follows: float = 0.0
+    """Log rise of a repricer's price per log demand, where the history proves such a rule; 0 for none."""
 
 
 def classify_prices(price: FloatArray, step_days: int = 1) -> PriceSetting:

@@ -208,6 +208,8 @@ class Evidence:
     inside_tried_prices: bool
     set_by: str
     """Cause of a bias of the elasticity, as a clause; empty if there is none."""
+    rule_known: bool
+    """Whether it is a rule that the history proves, so that the estimate is corrected for it."""
     suspect: bool
     """Whether that cause is so strong that even a step must be as probable to gain as a claim."""
     doubt: str
@@ -286,7 +288,8 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if not evidence.proposes_change:
         why = f"the {evidence.aimed_by} proposes no other price"
         return Decision("hold", "C", evidence.aimed_by, False, why, gated=gated)
-    unbiased = not evidence.set_by and not evidence.price_doubt and evidence.inside_tried_prices
+    known = not evidence.set_by or evidence.rule_known
+    unbiased = known and not evidence.price_doubt and evidence.inside_tried_prices
     clear = unbiased and evidence.probability_better >= max(config.claim_chance, config.min_chance)
     claimed = clear and not evidence.doubt
     if not gated:

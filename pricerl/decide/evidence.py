@@ -16,7 +16,7 @@ from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, decide
 from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MeasuredPair
-from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
+from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION, describe_rule
 from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, redraw, shows_response
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import PathValue, elasticity_at
@@ -164,8 +164,9 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         probability_better=value.beats(case.keep),
         worth=case.quarter.weigh(gain),
         leads_back=leads_back,
-        set_by=SET_BY.get(market.price_setting, ""),
-        suspect=market.price_setting in SET_BY and history.step_days == 1 and not trusted,
+        set_by=describe_rule(market.follows) or SET_BY.get(market.price_setting, ""),
+        rule_known=market.follows > 0,
+        suspect=market.price_setting in SET_BY and not market.follows and history.step_days == 1 and not trusted,
         inside_tried_prices=not any(is_outside(price, *history.tried_prices) for price in path),
         usable_days=int(history.observed.sum()),
         distinct_prices=len(np.unique(history.price[history.observed])),

@@ -25,8 +25,8 @@ from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import Tabulated, find_own_price, find_round_prices, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.demand.similar_prices import fit_curves, fit_similar, plain_days
 from pricerl.market.market import NO_EDGE, Market, ProductMarket
+from pricerl.market.similar_prices import fit_curves, fit_similar, plain_days
 from pricerl.market.stock_rows import Stocks, find_stock
 
 GRID_MARGIN = 1.35
@@ -149,6 +149,7 @@ def _fit_product(
         memory=demand.memory,
         holiday=demand.holiday,
         price_setting=demand.kind,
+        follows=demand.follows,
         bias=demand.bias,
         past=_past_demand(demand, np.log(product.price), log_grid) / np.exp(levels).mean(),
         edges=edges,

@@ -94,6 +94,8 @@ class ProductMarket:
     """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
     price_setting: Kind = "plain"
     """How the prices of the history were set."""
+    follows: float = 0.0
+    """Log rise of a repricer's price per log demand, by a proven rule; 0 for none."""
     bias: tuple[float, float] | None = None
     """Prior mean and sd of the bias of the elasticity that this brings; None for no bias."""
     past: FloatArray | None = None

@@ -45,6 +45,7 @@ CLEAR = Evidence(
     probability_better=0.99,
     inside_tried_prices=True,
     set_by="",
+    rule_known=False,
     suspect=False,
     doubt="",
     is_step=True,
@@ -219,6 +220,7 @@ def test_a_history_that_somebody_biased_is_never_claimed_and_moves_only_if_clear
     held = decide(replace(suspect, probability_better=0.94), DecisionConfig())
     assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
     assert decide(replace(suspect, probability_better=0.94, suspect=False), DecisionConfig()).grade == "B-"
+    assert decide(replace(suspect, rule_known=True), DecisionConfig()).grade == "B"
     assert held.why.startswith(SET_BY[cause]) and "a change is advised from 95 %" in held.why
 
 

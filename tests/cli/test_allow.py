@@ -13,7 +13,7 @@ from own_package import own_package
 
 from pricerl.errors import UsageError
 from pricerl.market.demand.models import register_demand_model
-from pricerl.market.demand.similar_prices import fit_similar
+from pricerl.market.similar_prices import fit_similar
 from pricerl.runs.checkpoint import Checkpoint
 
 NAME = "my_shop_rl"

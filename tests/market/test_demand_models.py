@@ -12,8 +12,8 @@ from pricerl.errors import UsageError
 from pricerl.market.demand.config import MODEL_NAMES, DemandConfig
 from pricerl.market.demand.covariates import gather_covariates
 from pricerl.market.demand.models import DEMAND_MODELS
-from pricerl.market.demand.similar_prices import fit_similar
 from pricerl.market.fitting import fit_market
+from pricerl.market.similar_prices import fit_similar
 from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import expected_units
 

@@ -11,8 +11,8 @@ from pricerl.guardrails.round_prices import rounds_between
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.curves import DailyValues, shape_curves
-from pricerl.market.demand.similar_prices import fit_curves, weekday_factors
 from pricerl.market.fitting import fit_market
+from pricerl.market.similar_prices import fit_curves, weekday_factors
 from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import expected_units
 

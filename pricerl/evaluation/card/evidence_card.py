@@ -80,13 +80,25 @@ def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, t
         **_judge_placebos(None if VERDICTS[share[0]] == "FAIL" else find_placebos(fit)),
         PRIOR_QUESTION: share,
         "published elasticities": _judge_place(fit),
-        "who set the prices": KINDS[fitted.price_setting],
+        "who set the prices": _judge_setting(fitted),
         "experiment": EXPERIMENT if tested or shows_response(history, fitted.units.size) else NO_EXPERIMENT,
     }
     return tuple(
         CardLine(name, VERDICTS[level], sentence(words), sentence(remedy) if level else "")
         for name, (level, words, remedy) in found.items()
     )
+
+
+def describe_rule(follows: float) -> str:
+    """Return in words how much the price rises with demand, as a clause; empty for a price that follows no rule."""
+    return f"the price follows demand: it rises {follows:.1g} % per 1 % of demand" if follows else ""
+
+
+def _judge_setting(fitted: ProductMarket) -> Finding:
+    """Judge who set the prices; a rule that the history proves is a finding instead of a reason to hold."""
+    if rule := describe_rule(fitted.follows):
+        return 1, f"{rule}, which the estimate takes into account", f"To be certain, {TEST}"
+    return KINDS[fitted.price_setting]
 
 
 def _judge_placebos(found: Placebos | None) -> dict[str, Finding]:

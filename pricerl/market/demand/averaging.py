@@ -17,6 +17,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import CHANGING_SHARE, PriceSetting, classify_prices, deal_windows
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import BIAS, REFERENCE, RegressionData, Terms, gather_covariates
+from pricerl.market.demand.price_rule import PriceRule, find_price_rule
 from pricerl.market.demand.priors import CommonBias
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import Prior, RegressionPosterior, find_inliers, fit_regression, winsorise
@@ -108,8 +109,14 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
         setting = setting._replace(kind="repricer")
     inliers = np.isin(np.flatnonzero(observed), kept)
     hidden = HIDDEN_SHARE * find_reported_bias(data, posterior)
+    candidates = _candidates(product, setting, common, hidden)
+    rule = _find_rule(everything, data, posterior) if setting.kind == "repricer" else None
+    if rule is not None:
+        setting = setting._replace(follows=rule.strength)
+        bias = _slope_of(data, posterior) - rule.elasticity, rule.sd
+        candidates = [terms._replace(bias=bias) for terms in candidates]
     fitted: list[Part] = []
-    for terms in _candidates(product, setting, common, hidden):
+    for terms in candidates:
         if terms != first:
             if (terms.window, terms.follows) != (first.window, first.follows):  # other columns, too
                 everything = gather_covariates(product, terms)
@@ -117,10 +124,28 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
             everything = everything.with_priors(terms)
             data = everything.keep(observed).keep(inliers)
             posterior = regress(data, settings, posterior)
-        fitted += _split_memory(Part(posterior.log_evidence, data, everything, posterior))
+        split = _split_memory(Part(posterior.log_evidence, data, everything, posterior))
+        fitted += split if rule is None else split[:1]  # the rule was found without buyers' memory
     weights = softmax([part.weight for part in fitted])
     parts = [part._replace(weight=float(weight)) for part, weight in zip(fitted, weights, strict=True)]
     return setting, parts, outliers
+
+
+def _find_rule(everything: RegressionData, data: RegressionData, posterior: RegressionPosterior) -> PriceRule | None:
+    """Return the rule by which a repricer follows demand, if one is proven and its bias is a likely one."""
+    rule = find_price_rule(everything, data, posterior.size)
+    if rule is None:
+        return None
+    mean, sd = BIASES["repricer"]
+    return rule if abs(_slope_of(data, posterior) - rule.elasticity - mean) <= sd else None
+
+
+def _slope_of(data: RegressionData, posterior: RegressionPosterior) -> float:
+    """Return the slope of demand on prices that pricerl did not set, bias included, without buyers' memory."""
+    columns = _reference_columns(data)
+    mode = (posterior if columns is None else posterior.given_zero(columns)).mode
+    names = [name for name in data.names if name != REFERENCE]
+    return float(mode[1] + (mode[PRICE_TERMS + names.index(BIAS)] if BIAS in names else 0.0))
 
 
 def find_reported_bias(data: RegressionData, posterior: RegressionPosterior) -> float:

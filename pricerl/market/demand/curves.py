@@ -70,6 +70,8 @@ class DemandPosterior:
     """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
     kind: Kind = "plain"
     """How the prices were set, which decides what may be claimed."""
+    follows: float = 0.0
+    """Log rise of a repricer's price per log demand, by a proven rule; 0 for none."""
     bias: tuple[float, float] | None = None
     """Prior mean and sd of the bias of the elasticity by what moved the prices; None for no bias."""
     past: FloatArray | None = None

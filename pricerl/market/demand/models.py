@@ -70,6 +70,7 @@ def fit_mixture(
         memory=memory,
         holiday=holiday_factors(data.effects(effects)),
         kind=setting.kind,
+        follows=setting.follows,
         bias=data.bias,
         past=everything.past_multiplier(posterior.mode[1], effects, {*everything.names} - {BIAS})
         * np.exp(posterior.level),
