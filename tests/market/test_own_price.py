@@ -11,8 +11,8 @@ from scipy.special import ndtr, ndtri
 from pricerl.market.cost import CostConfig, CostPosterior
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.priors import (
+    DAILY_ELASTICITY,
     INFORMED_SD,
-    USUAL_ELASTICITY,
     USUAL_ELASTICITY_SD,
     Tabulated,
     find_own_price,
@@ -69,7 +69,7 @@ def test_a_history_of_many_prices_overrules_it(prepare, make_product):
 def test_the_posterior_is_that_of_the_mixture_on_a_grid(prepare, untried):
     """Importance weights on draws without the evidence give the same mean log elasticity."""
     prior = -elasticities(prepare, untried, 0.0)
-    general = log_normal_prior(USUAL_ELASTICITY, USUAL_ELASTICITY_SD)
+    general = log_normal_prior(DAILY_ELASTICITY, USUAL_ELASTICITY_SD)
     weight = np.exp(own_price_log_ratio(np.log(2.5), np.log(prior), general, INFORMED_SD, 0.8))
     expected = (weight @ np.log(prior)) / weight.sum()
     assert np.log(-elasticities(prepare, untried, 0.8)).mean() == pytest.approx(expected, abs=0.06)
