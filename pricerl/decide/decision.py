@@ -42,8 +42,6 @@ UNTESTED = "not yet tested in your shop"
 PRIOR_ALONE = "sales or price changes are too few to learn from; a price test can show more"
 ONE_STEP = "one careful step, then look again"
 ONE_STEP_BACK = "sales have not confirmed the last change: one step back limits what the quarter may lose"
-STOPS_BELOW = "{step}. It stops below {price}: sales may drop at a round price, and only grade B crosses one"
-NOT_ACROSS = "sales may drop from {price} on, and the evidence is not clear enough to cross a round price"
 NO_PRICE_ALLOWED = (
     "no price within one step satisfies floor, ceiling, minimum margin and the other limits (data.guardrails). Change "
     "one of them or set the price by hand; it must at least cover fees and unit cost"
@@ -220,10 +218,6 @@ class Evidence:
     """Worth of the path by the end of the quarter."""
     leads_back: bool
     """Whether it leads back towards the price at which the quarter's account began."""
-    round_price: str
-    """Round price at which a step towards the proposed price ends, in words; empty if there is none."""
-    crosses: bool
-    """Whether the path reaches or crosses it."""
 
 
 @dataclass(frozen=True)
@@ -301,13 +295,10 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
         "" if evidence.is_step else TOO_FAR,
         _object_to_gain(evidence, config),
         "" if clear else evidence.doubt,
-        NOT_ACROSS.format(price=evidence.round_price) if evidence.crosses else "",
     )
     if objection := next(filter(None, objections), ""):
         return replace(_hold("C", objection), unsure=True)
     why = ONE_STEP if not evidence.leads_back or evidence.probability_better >= 0.5 else ONE_STEP_BACK
-    if evidence.round_price:
-        why = STOPS_BELOW.format(step=why, price=evidence.round_price)
     return Decision("step", "B-", evidence.aimed_by, False, why)
 
 

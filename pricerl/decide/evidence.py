@@ -21,8 +21,8 @@ from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, red
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import PathValue, elasticity_at
 from pricerl.formatting import MEASURES
-from pricerl.guardrails.price_grid import EVERY_STEP, from_steps, in_steps, is_outside, same_price
-from pricerl.guardrails.round_prices import next_round_price
+from pricerl.guardrails.price_grid import is_outside, same_price
+from pricerl.guardrails.round_prices import charms_between
 
 NUM_STEPS = 5
 """Sizes of a careful step that are compared, equally spaced up to the largest."""
@@ -101,16 +101,10 @@ def vary_prior(case: Case, course: Course) -> PriorPart | None:
 def _weigh(case: Case, course: Course, path: PricePath) -> tuple[PricePath, Evidence]:
     """Return a path with its evidence or, where it cannot be claimed, its part or careful step that is worth most.
 
-    Where none is advised, that is the largest step. Only a claim crosses a round price upwards; downwards buyers can
-    only be won there, so a step is as safe as any other.
+    Where none is advised, that is the largest step. What buyers do at a round price is part of every step's worth.
     """
     (evidence,) = _find_all(case, course, [path])
     decision = decide(evidence, case.config)
-    if evidence.crosses and decision.follow != "path":
-        price = path.price.clamp(max=_last_before_round(case))
-        if bool((price != path.price).any() and (price != case.kept).any()):
-            stopped = path._replace(price=price, low=path.low.minimum(price), asked=path.asked.minimum(price))
-            return _weigh(case, course, stopped)
     if not decision.unsure and decision.follow != "step":
         return path, evidence
     parts = _parts_of(case, path)
@@ -122,10 +116,15 @@ def _weigh(case: Case, course: Course, path: PricePath) -> tuple[PricePath, Evid
 
 
 def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
-    """Return a path stopped at each of its prices, then single changes of at most 5 % towards its last one."""
+    """Return a path stopped at each of its prices, then single changes of at most 5 % in its direction.
+
+    They lead to the charm prices in reach, and by equal steps towards the path's last price.
+    """
     now = case.kept[0]
     change = (path.price[-1] / now - 1).clamp(-LARGEST_STEP, LARGEST_STEP)
-    targets = now * (1 + change * torch.arange(1, NUM_STEPS + 1, device=now.device) / NUM_STEPS)
+    even = now * (1 + change * torch.arange(1, NUM_STEPS + 1, device=now.device) / NUM_STEPS)
+    furthest = now * (1 + LARGEST_STEP * change.sign())
+    targets = torch.cat([even.new_tensor(charms_between(*sorted([float(now), float(furthest)]))), even])
     found = []
     for stop in dict.fromkeys(path.price.tolist()):
         found.append(path.price.clamp(min(float(now), stop), max(float(now), stop)))
@@ -148,9 +147,6 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
     history = product.history
     market = product.counted
     now = product.current_price
-    next_round = next_round_price(now)
-    reached = min(max(*path, *course.aim.price.tolist()), now * (1 + LARGEST_STEP))
-    edge = next_round - min(product.today.config.price_step, next_round - now) / 2
     failed = [line for line in case.card if line.verdict == "FAIL"]
     kept = case.quarter.account.price
     leads_back = abs(path[-1] - kept) < abs(now - kept)
@@ -184,8 +180,6 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         sold_days=int((history.units[history.observed] > 0).sum()),
         price_doubt=history.price_doubt if history.asks else "",
         is_step=_is_step(path, now),
-        round_price=case.formatter.price(next_round) if reached > edge else "",
-        crosses=max(path) > edge,
         doubt="" if trusted or not failed or leads_back else failed[0].finding,
         prior_alone=any(line.question == PRIOR_QUESTION for line in failed),
     )
@@ -196,17 +190,6 @@ def _is_step(path: list[float], now: float) -> bool:
     changed = [price for before, price in zip([now, *path], path, strict=False) if not same_price(price, before)]
     largest = LARGEST_STEP * now
     return len(changed) < 2 and not any(is_outside(price, now - largest, now + largest) for price in changed)
-
-
-def _last_before_round(case: Case) -> float:
-    """Return the highest price, money, that the product may have below the next round one."""
-    product = case.product
-    step = product.today.config.price_step
-    below = next_round_price(product.current_price) - step
-    prices = case.candidates.prices  # with a ladder or endings, the only ones
-    if product.today.config.menu is not EVERY_STEP:
-        return float(prices[prices < below + step / 2].max(initial=product.current_price))
-    return max(from_steps(float(round(in_steps(below, step))), step), product.current_price)
 
 
 def _find_measured(pair: MeasuredPair | None, now: float, settled: float) -> Literal["", "better", "worse"]:

@@ -28,6 +28,18 @@ def next_round_price(price: float) -> float:
     return float(rounds_between(price * (1 + 1e-6), 2 * price)[0])
 
 
+def charms_between(low: float, high: float) -> FloatArray:
+    """Return the prices ``(N,)`` just below a half or whole one, from ``low`` to ``high``, positive money, ascending.
+
+    They end as far below as ``low`` or ``high`` does if that is a charm price, else by the usual hundredth.
+    """
+    own = next((price for price in (low, high) if ends_below_whole(price)), None)
+    unit = float(whole_unit(high))
+    below = 0.01 * unit if own is None else -own % unit
+    places = np.arange(np.floor(low / unit), np.ceil(high / unit) + 1, 0.5) * unit - below
+    return np.asarray(places[(places >= low) & (places <= high)])
+
+
 def whole_unit(price: FloatArray | float) -> FloatArray:
     """Return the distance of whole prices, money: 0.1 for prices below 1, 1 below 100, 10 below 1,000."""
     size = np.floor(np.log10(price))

@@ -51,8 +51,6 @@ CLEAR = Evidence(
     is_step=True,
     worth=Worth(0.01, 0.0, 0.0),
     leads_back=False,
-    round_price="",
-    crosses=False,
 )
 OPEN = DecisionConfig(min_chance=0.0)
 
@@ -67,18 +65,6 @@ def test_a_clear_gain_inside_tried_prices_is_followed_with_grade_b() -> None:
 def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, object]) -> None:
     decision = decide(replace(CLEAR, **change), DecisionConfig())
     assert (decision.follow, decision.grade, decision.lacks_evidence) == ("step", "B-", False)
-
-
-def test_only_a_claim_crosses_a_round_price() -> None:
-    crossing = replace(CLEAR, round_price="20.00", crosses=True)
-    assert decide(crossing, DecisionConfig()).follow == "path"
-    likely = replace(crossing, probability_better=0.94)
-    held = decide(likely, DecisionConfig())
-    assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
-    assert held.why.startswith("sales may drop from 20.00 on")
-    stopped = decide(replace(likely, crosses=False), DecisionConfig())
-    assert (stopped.follow, stopped.grade) == ("step", "B-")
-    assert "It stops below 20.00: sales may drop at a round price" in stopped.why
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from shops.known_market import known_market
 
 from pricerl.arrays import FloatArray
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide import chain
 from pricerl.decide.case import Case, Course, Proposed
 from pricerl.decide.chain import decide_price
@@ -23,6 +26,7 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.provenance import describe_history
@@ -175,24 +179,36 @@ def test_the_days_of_an_account_are_counted_from_today(build: Callable[..., Prod
 
 
 @pytest.mark.parametrize(
-    ("highest", "now", "guardrails", "last", "grade"),
+    ("lost", "guardrails", "last"),
     [
-        (9.7, 9.6, {}, 9.99, "B-"),  # the target is above all tried prices
-        (9.7, 9.6, {"price_step": 0.05}, 9.95, "B-"),
-        (9.7, 9.6, {"charm_endings": [0.19, 0.79]}, 9.79, "B-"),
-        (9.7, 9.4, {}, 9.87, "B-"),  # 5 % end before the round price
-        (11.0, 9.5, {"ceiling": 10.6}, 10.6, "B"),
+        (0.0, {}, 10.08),  # as much as one step may be
+        (0.25, {}, 9.99),
+        (0.25, {"charm_endings": [0.29, 0.95]}, 9.95),
     ],
 )
-def test_a_step_stops_below_a_round_price_that_only_a_claim_crosses(
-    known_demand: Callable[..., Market], highest: float, now: float, guardrails: dict[str, Any], last: float, grade: str
+def test_a_step_crosses_a_round_price_if_that_is_worth_the_buyers_it_loses(
+    prepare: Callable[..., DataPreprocessor],
+    make_product: Callable[..., ProductHistory],
+    lost: float,
+    guardrails: dict[str, Any],
+    last: float,
 ) -> None:
-    market = known_demand(np.repeat([9.0, highest, 9.2, now], 15))
+    prices = np.repeat([9.0, 9.7, 9.2, 9.6], 15)
+
+    def units(price: FloatArray) -> FloatArray:
+        return np.asarray(20 * (price / 9.6) ** -2.0 * np.where(price < 10.03, 1, 1 - lost))
+
+    market = known_market(prepare(make_product(prices, units(prices))), units, CostConfig(unit_cost=6.0))
     product = Product(Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig()), 0)
     course = decide_price(_case(product, 10.6))
-    assert course.decision.grade == grade
-    assert float(course.path.price.max()) == pytest.approx(last, abs=1e-4)
-    assert ("stops below 10" in course.decision.why) == (now == 9.6)
+    assert course.decision.grade == "B-"
+    assert float(course.path.price.max()) == pytest.approx(last, abs=0.001)
+
+
+def test_grade_b_follows_its_whole_path(build: Callable[..., Product]) -> None:
+    course = decide_price(_case(build(np.repeat([9.0, 11.0, 9.2, 9.5], 15), ceiling=10.6), 10.6))
+    assert course.decision.grade == "B"
+    assert course.prices[-1] == 10.6 and len(set(course.prices)) > 2, "several changes of at most 5 %"
 
 
 def _entry(number: int, **content: Any) -> dict[str, Any]:

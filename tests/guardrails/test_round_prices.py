@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from pricerl.guardrails.price_grid import usual_endings
-from pricerl.guardrails.round_prices import ends_below_whole, next_round_price, rounds_between, whole_unit
+from pricerl.guardrails.round_prices import (
+    charms_between,
+    ends_below_whole,
+    next_round_price,
+    rounds_between,
+    whole_unit,
+)
 
 
 def test_round_prices_are_sparser_the_higher_they_are():
@@ -36,3 +42,11 @@ def test_usual_endings_are_the_fewest_that_cover_most_prices():
     assert usual_endings([9.99, 8.99]) == (0.99,)
     assert usual_endings([9.11, 8.27, 7.63, 8.92]) == ()
     assert usual_endings([10.0, 12.0, 9.0]) == ()  # whole prices are no endings
+
+
+def test_charm_prices_in_reach_end_like_the_current_one():
+    assert charms_between(9.99, 10.49) == pytest.approx([9.99, 10.49])
+    assert charms_between(11.9, 12.49) == pytest.approx([11.9, 12.4])
+    assert charms_between(17.1, 17.99) == pytest.approx([17.49, 17.99])
+    assert charms_between(17.2, 18.06) == pytest.approx([17.49, 17.99]), "no ending of its own"
+    assert charms_between(139.0, 146.0) == pytest.approx([139, 144])
