@@ -8,8 +8,11 @@ from datetime import date, timedelta
 from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
+import numpy as np
+from scipy.special import ndtri
 from torch import Tensor
 
+from pricerl.arrays import FloatArray
 from pricerl.data.cleaning.zero_sales import UnlikelyZeros, unlikely_zeros
 from pricerl.decide.account import Quarter, days_left
 from pricerl.decide.decision import Decision, DecisionConfig, ProposedBy
@@ -137,8 +140,16 @@ class Case:
     @cached_property
     def value_all(self) -> Callable[[Tensor], list[PathValue]]:
         """Function that values paths ``(N, H)``, money, in the same posterior draws; it must not hold this case."""
-        once = partial(value_once, self.valued, partial(value_paths, self.product))
+        once = partial(value_once, self.valued, partial(value_paths, self.product, tilt=self.tilt))
         return once if self.stocked is None else self.stocked.value
+
+    @property
+    def tilt(self) -> FloatArray | None:
+        """What placebos that fail add to the elasticity in every posterior draw, ``(K,)``; None if none fails."""
+        if not (spread := max((line.spread for line in self.card), default=0.0)):
+            return None
+        count = self.product.market.num_draws
+        return np.random.default_rng(0).permutation(spread * ndtri((np.arange(count) + 0.5) / count))
 
 
 @dataclass(frozen=True)

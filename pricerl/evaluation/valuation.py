@@ -118,10 +118,13 @@ def expect_path(product: Product, price: Tensor) -> Response:
 
 
 @torch.no_grad()
-def value_paths(product: Product, prices: Tensor, horizon: int | None = None) -> list[PathValue]:
+def value_paths(
+    product: Product, prices: Tensor, horizon: int | None = None, tilt: FloatArray | None = None
+) -> list[PathValue]:
     """Value the paths ``(N, H)``, money, per day after the history in the same draws; ``(N, 1)`` last for the horizon.
 
     Demand is computed once per distinct price; days in a row at one price are summed before they are multiplied by it.
+    A ``tilt (K,)`` is added to the elasticities.
     """
     paths = prices.expand(-1, horizon or prices.shape[1]).cpu().numpy()
     days = paths.shape[1]
@@ -146,6 +149,8 @@ def value_paths(product: Product, prices: Tensor, horizon: int | None = None) ->
         weighed = _numpy(values)[:, at] * weights
         return np.ascontiguousarray(np.add.reduceat(weighed, first_runs, axis=1).T / days)
 
+    if tilt is not None:
+        demands *= np.exp(np.outer(tilt, np.log(distinct[at] / product.current_price)))
     units = average(level, demands)
     sales = average(level * price * rows.share_paid, demands)
     kept, cost, fixed = (_numpy(values)[:, 0] for values in (rows.share_kept, rows.unit_cost, rows.fixed_cost))

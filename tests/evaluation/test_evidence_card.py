@@ -34,11 +34,17 @@ def test_a_history_without_faults_passes_every_placebo(make_product):
     assert fit.elasticity == pytest.approx(-2, abs=3 * fit.error) and fit.error < 0.5
 
 
-def test_a_price_that_follows_yesterdays_demand_explains_the_sales_before_it(make_product):
+def test_a_price_that_follows_yesterdays_demand_explains_the_sales_before_it(make_product, prepare):
     rng = np.random.default_rng(1)
     demand = rng.normal(0, 0.3, DAYS)
     price = np.round(10 * np.exp(0.1 * np.append(0, demand[:-1]) + rng.normal(0, 0.02, DAYS)), 2)
-    assert find_placebos(fit_demand(make_product(price, rng.poisson(40 * np.exp(demand))))).lead > 4
+    product = make_product(price, rng.poisson(40 * np.exp(demand)))
+    found = find_placebos(fit_demand(product))
+    assert found.lead > 4 and found.lead_spread > 0.3
+    card = {line.question: line for line in draw_card(fit_demand(product), product, fitted_to(prepare, product), False)}
+    assert card["next price"].verdict == "FAIL" and card["next price"].spread == found.lead_spread
+    assert card["next price"].finding.endswith(f"The elasticity is uncertain by {found.lead_spread:.1f} more.")
+    assert {line.spread for line in card.values() if line.verdict != "FAIL"} == {0.0}
 
 
 def test_shocks_that_last_as_long_as_prices_widen_the_elasticity_and_fail_nothing(make_product):

@@ -116,6 +116,15 @@ def test_paths_are_worth_the_mean_of_their_days_and_the_same_in_any_batch(fitted
         assert (alone.earned == value.earned).all()
 
 
+def test_a_tilt_changes_demand_at_other_prices_alone(known_demand):
+    product = _product(known_demand(price=10.0))
+    prices = torch.tensor([[10.0], [11.0]])
+    keep, dearer = value_paths(product, prices)
+    same, lower = value_paths(product, prices, tilt=np.array([-1.5]))
+    assert same.units == pytest.approx(keep.units)
+    assert lower.units == pytest.approx(dearer.units * 1.1**-1.5)
+
+
 def test_unknown_costs_hide_profit_and_what_is_made_of_it(known_demand):
     market = known_demand(price=10.0)
     product = replace(market.products[0], cost=replace(market.products[0].cost, known=False))

@@ -30,6 +30,7 @@ PUBLISHED_MEAN = -2.62
 """Mean and sd of published elasticities. Those of regular prices lie between -2 and -0.3 (docs/method.md)."""
 PUBLISHED_SD = 2.0
 PRIOR_QUESTION = "prior share"
+WIDENED = "The elasticity is uncertain by {spread:.1f} more."
 TEST = "run a price test (pricerl price-test plan)"
 COLUMN = (
     f"Add what else moves your sales as a column (Promotion, Competitor Price, Ad Conversion Percentage), or {TEST}"
@@ -62,11 +63,13 @@ class CardLine(NamedTuple):
     question: str
     """Name of the question."""
     verdict: Quality
-    """FAIL lowers the grade by a step; where it is the prior share that fails, nothing can be estimated."""
+    """FAIL lowers the grade by a step, unless it has a spread; if the prior share fails, nothing can be estimated."""
     finding: str
     """Finding, as a sentence."""
     remedy: str
     """Next step, as a sentence; empty for PASS."""
+    spread: float = 0.0
+    """Sd that a placebo that fails adds to the elasticity."""
 
 
 Finding = tuple[int, str, str]
@@ -76,17 +79,23 @@ Finding = tuple[int, str, str]
 def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, tested: bool) -> tuple[CardLine, ...]:
     """Return the card of one product from its demand regression and its market; ``tested`` by a price test or not."""
     share = _judge_share(find_prior_share(fit, history, fitted), fitted.prior)
+    placebos = None if VERDICTS[share[0]] == "FAIL" else find_placebos(fit)
     found = {
-        **_judge_placebos(None if VERDICTS[share[0]] == "FAIL" else find_placebos(fit)),
+        **_judge_placebos(placebos),
         PRIOR_QUESTION: share,
         "published elasticities": _judge_place(fit),
         "who set the prices": _judge_setting(fitted),
         "experiment": EXPERIMENT if tested or shows_response(history, fitted.units.size) else NO_EXPERIMENT,
     }
-    return tuple(
-        CardLine(name, VERDICTS[level], sentence(words), sentence(remedy) if level else "")
-        for name, (level, words, remedy) in found.items()
-    )
+    spreads = {}
+    if placebos is not None:
+        spreads = {"next price": placebos.lead_spread, "shifted prices": placebos.shifted_spread}
+    lines = []
+    for name, (level, words, remedy) in found.items():
+        spread = spreads.get(name, 0.0) if VERDICTS[level] == "FAIL" else 0.0
+        finding = sentence(f"{words}. {WIDENED.format(spread=spread)}" if spread else words)
+        lines.append(CardLine(name, VERDICTS[level], finding, sentence(remedy) if level else "", spread))
+    return tuple(lines)
 
 
 def describe_rule(follows: float) -> str:
