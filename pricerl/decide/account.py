@@ -1,10 +1,9 @@
 """Value of prices by the end of a quarter: the one rule by which a change is planned, judged and published.
 
 The first advice on a product opens an account that lasts 91 days. Its gain is that of the prices charged since then,
-and of a path for the days left, over the price that would have been kept. A path is judged by the expected utility of
-this gain, in which losses weigh more than gains (Tversky and Kahneman 1992, with linear sides), inside the loss budget.
-Each advice plans again, in a market fitted to all days so far. A plan therefore loses only until falling sales show
-that it does, which counts as `DAYS_TO_UNDO`: staying at a price is worth what will be learned there.
+and of a path for a quarter from today on, over the price that would have been kept. A path is judged by the expected
+utility of this gain, in which losses weigh more than gains (Tversky and Kahneman 1992, with linear sides). Gains and
+losses count for equally many days, so that a loss weight of 3 means 3.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from torch import Tensor
 
 from pricerl.arrays import FloatArray, IntArray, interval_of
 from pricerl.data.days import WEEK
-from pricerl.decide.decision import Worth
 from pricerl.decide.standing import Account, AccountPlan
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -31,10 +29,8 @@ from pricerl.evaluation.valuation import PathValue, gains_over
 
 DAYS_PER_QUARTER = 91
 """Days that an account is open."""
-DAYS_TO_UNDO = 35
-"""Days until a losing change is seen in sales and undone."""
 TAIL_PROBABILITY = 0.10
-"""Probability with which an account may end below its loss budget."""
+"""Probability with which an account may end below the loss that is stated."""
 NUM_TARGETS = 41
 """Prices within reach that a plan compares."""
 PROPOSAL_SHARE = 0.9
@@ -57,8 +53,8 @@ class Quarter:
 
     @property
     def rows(self) -> int:
-        """Rows in the days that count."""
-        return counted_days(self.days_left) // self.product.history.step_days
+        """Rows for which a path counts."""
+        return DAYS_PER_QUARTER // self.product.history.step_days
 
     @cached_property
     def so_far(self) -> FloatArray:
@@ -80,45 +76,44 @@ class Quarter:
     def scale(self) -> float:
         """Money that keeping the account's price earns in a quarter, of at least ``MIN_MARGIN`` of its sales."""
         daily = max(float(self._kept.earned.mean()), MIN_MARGIN * float(self._kept.sales.mean()), 1e-9)
-        return daily * DAYS_PER_QUARTER / self.product.history.step_days
+        return daily * self.rows
 
     def gains(self, *prices: Tensor) -> list[FloatArray]:
-        """Return the account's gain at its end after each path ``(N, H)``, money, ``(K,)`` money each."""
+        """Return the account's gain in a quarter after each path ``(N, H)``, money, ``(K,)`` money each."""
         if self.lasting:
             heads = (paths[:, : self.rows] for paths in prices)
             prices = tuple(torch.cat([head, head[:, -1:].expand(-1, self.rows - head.shape[1])], 1) for head in heads)
-        found = (value.earned - self._kept.earned for value in self.value_all(torch.cat(prices)))
-        undone = DAYS_TO_UNDO // self.product.history.step_days
-        return [self.so_far + gain * np.where(gain < 0, undone, self.rows) for gain in found]
+        values = self.value_all(torch.cat(prices))
+        return [self.so_far + (value.earned - self._kept.earned) * self.rows for value in values]
 
     def utility(self, gain: FloatArray) -> float:
         """Return the expected utility of gains at the end ``(K,)``, money."""
         return float(weigh_losses(gain, self.loss_weight).mean())
 
-    def weigh(self, gain: FloatArray, draws: IntArray | slice = slice(None)) -> Worth:
-        """Return the worth of a path by its gains ``(K,)``, money, in all posterior draws or some, by index."""
-        ends = (gain[draws], self.keeping[draws])
-        risks = np.maximum(-np.quantile(ends, TAIL_PROBABILITY, axis=1), 0.0) / self.scale
-        path, keep = map(self.utility, ends)
-        return Worth((path - keep) / self.scale, *risks.tolist())
+    def weigh(self, gain: FloatArray, draws: IntArray | slice = slice(None)) -> float:
+        """Return the utility of a path over keeping the current price, as a share of what the quarter earns.
+
+        It follows from the path's gains ``(K,)``, money, in all posterior draws or some, by index.
+        """
+        return (self.utility(gain[draws]) - self.utility(self.keeping[draws])) / self.scale
 
     def prefers(self, path: Tensor) -> bool:
         """Return whether a path ``(H,)``, money, is worth more than keeping the current price."""
         (gain,) = self.gains(path[None])
-        return self.utility(gain) > self.utility(self.keeping)
+        return self.weigh(gain) > 0
 
-    def describe(self, path: Tensor, loss_budget: float) -> AccountPlan:
+    def describe(self, path: Tensor) -> AccountPlan:
         """Return the account with its end after a path ``(H,)``, money."""
         (gain,) = self.gains(path[None])
+        gain = self.so_far + (gain - self.so_far) * counted_days(self.days_left) / DAYS_PER_QUARTER
         return AccountPlan(
             account=self.account,
             target=float(path[-1]),
             so_far=interval_of(self.so_far),
             at_end=interval_of(gain),
-            budget=loss_budget * self.scale,
+            budget=max(-float(np.quantile(gain, TAIL_PROBABILITY)), 0.0),
             probability_loss=float((gain < -HARM * self.scale).mean()),
             days_left=self.days_left,
-            inside_budget=self.weigh(gain).risk <= loss_budget,
             loss_weight=self.loss_weight,
         )
 
@@ -129,19 +124,16 @@ def weigh_losses(gain: FloatArray, loss_weight: float) -> FloatArray:
 
 
 @torch.no_grad()
-def plan_quarter(quarter: Quarter, proposed: Tensor, loss_budget: float) -> float | None:
-    """Return the price within reach, money, that is worth the most for the days left.
+def plan_quarter(quarter: Quarter, proposed: Tensor) -> float | None:
+    """Return the price within reach, money, that is worth the most.
 
     None if that is the current price, or if the path ``proposed (H,)``, money, which stays at its end, is worth about
-    as much. ``loss_budget`` is the largest risk, as a share of a quarter's profit; a price that risks no more than the
-    current one is inside.
+    as much.
     """
     product = quarter.product
     targets, paths = (values[product.index] for values in find_reach(product.dynamics))
     ends = quarter.gains(product.money([product.current_price])[:, None], proposed[None], paths)
-    floors = np.quantile(ends, TAIL_PROBABILITY, axis=1)
-    inside = floors >= min(-loss_budget * quarter.scale, floors[0])
-    utility = np.where(inside, [quarter.utility(end) for end in ends], -np.inf)
+    utility = np.array([quarter.utility(end) for end in ends])
     best = int(utility.argmax())
     if best == 0 or utility[1] - utility[0] >= PROPOSAL_SHARE * (utility[best] - utility[0]):
         return None
@@ -166,11 +158,8 @@ def days_left(account: Account, passed: date) -> int:
 
 
 def counted_days(left: int) -> int:
-    """Return the days for which a change counts: whole weeks, at least as many as a losing one takes to be undone.
-
-    In whole weeks, so that most decisions stay the same from day to day.
-    """
-    return max(-(-left // WEEK) * WEEK, DAYS_TO_UNDO)
+    """Return the days left as whole weeks, so that most records stay the same from day to day."""
+    return -(-left // WEEK) * WEEK
 
 
 def gain_so_far(account: Account, product: Product) -> FloatArray:

@@ -41,7 +41,7 @@ ANSWERS = (
 UNTESTED = "not yet tested in your shop"
 PRIOR_ALONE = "sales or price changes are too few to learn from; a price test can show more"
 ONE_STEP = "one careful step, then look again"
-ONE_STEP_BACK = "sales have not confirmed the last change: one step back limits what the quarter may lose"
+ONE_STEP_BACK = "sales speak against the last change: one step back, then look again"
 NO_PRICE_ALLOWED = (
     "no price within one step satisfies floor, ceiling, minimum margin and the other limits (data.guardrails). Change "
     "one of them or set the price by hand; it must at least cover fees and unit cost"
@@ -75,6 +75,9 @@ TOO_FAR = "the limits allow no single change of at most 5 %, and your history do
 LARGEST_STEP = 0.05
 """Largest change of grade B-, as a share of the price: one that was wrong by a whole elasticity costs little."""
 
+SMALLEST_WORTH = 0.002
+"""Smallest utility of a change, as a share of a quarter's profit: less is not worth the trouble of a new price."""
+
 FEWEST_SOLD = 10
 """Fewest rows with sales for an estimate: even prices that vary by a third show the elasticity with a standard error
 of 1, about the prior's, from nine single sales on."""
@@ -88,16 +91,14 @@ class DecisionConfig:
     """Evidence required to recommend a price change."""
 
     loss_weight: float = 3.0
-    """How much worse losing 1 is to you than missing a gain of 1, at least 1: the dial between gain and harm. Below
-    about 2.6, changes may be advised that would lose on average if they were never undone."""
+    """How much worse losing 1 is to you than missing a gain of 1, at least 1: the dial between gain and harm."""
 
     loss_budget: float = 0.01
-    """Largest loss that a change may risk, as a share of a quarter's profit: with 90 % confidence the quarter ends no
-    further below keeping the price, if a losing change is undone within five weeks. 1 turns that off."""
+    """Largest cost of a price test, exceeded in one of 20 scenarios, as a share of a quarter's profit."""
 
     min_chance: float = 0.70
-    """Smallest share of the posterior draws in which a change earns more, unless it leads back to the price at which
-    the quarter began; 0 turns the gate off and follows the policy."""
+    """Smallest share of the posterior draws in which a change earns more; 0 turns the gate off and follows the
+    policy."""
 
     claim_chance: float = 0.95
     """Smallest such share to recommend the whole path (grade B) instead of one step (grade B-)."""
@@ -149,17 +150,6 @@ class Limits(NamedTuple):
     """The price inside the hard limits that is nearest to the current one, money; several steps may lead there."""
     wait: int
     """Days until the minimum hold of the last change is over."""
-
-
-class Worth(NamedTuple):
-    """Worth of a path by the end of the quarter, as shares of what keeping the account's price earns in a quarter."""
-
-    utility: float
-    """Expected utility above that of keeping the current price."""
-    risk: float
-    """Loss that the account exceeds with a probability of 10 %."""
-    risk_of_keeping: float
-    """The same of keeping the current price."""
 
 
 @dataclass(frozen=True)
@@ -214,8 +204,8 @@ class Evidence:
     """Finding of the card of evidence that lowers the grade by a step, as a sentence; empty if there is none."""
     is_step: bool
     """Whether the path is one change of at most `LARGEST_STEP`, or none."""
-    worth: Worth
-    """Worth of the path by the end of the quarter."""
+    utility: float
+    """Expected utility of the path over keeping the price, as a share of what a quarter earns; losses weigh more."""
     leads_back: bool
     """Whether it leads back towards the price at which the quarter's account began."""
 
@@ -298,8 +288,7 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     )
     if objection := next(filter(None, objections), ""):
         return replace(_hold("C", objection), unsure=True)
-    why = ONE_STEP if not evidence.leads_back or evidence.probability_better >= 0.5 else ONE_STEP_BACK
-    return Decision("step", "B-", evidence.aimed_by, False, why)
+    return Decision("step", "B-", evidence.aimed_by, False, ONE_STEP_BACK if evidence.leads_back else ONE_STEP)
 
 
 def _missing(evidence: Evidence, config: DecisionConfig) -> str:
@@ -341,18 +330,13 @@ def _settle(evidence: Evidence) -> Decision | None:
 def _object_to_gain(evidence: Evidence, config: DecisionConfig) -> str:
     """Return why the gain of even one careful step is too uncertain, as a clause; empty if it is not."""
     needed = max(config.min_chance, config.claim_chance) if evidence.suspect else config.min_chance
-    if evidence.probability_better < needed and (evidence.suspect or not evidence.leads_back):
+    if evidence.probability_better < needed:
         share = math.floor(100 * evidence.probability_better)
         found = f"in only {share} %" if share else "in fewer than 1 %"
         least = "if it does in all" if needed == 1 else f"from {100 * needed:.4g} %"
         why = f"going to {evidence.target} would earn more {found} of plausible scenarios; a change is advised {least}"
         return f"{evidence.set_by}. {sentence(why)}" if evidence.set_by else why
-    utility, risk, risk_of_keeping = evidence.worth
-    if risk > max(config.loss_budget, risk_of_keeping):
-        allowed = f"{100 * config.loss_budget:.4g} %"
-        scale = f"a quarter's {evidence.measure}"
-        return f"a change may risk {allowed} of {scale} (decision.loss_budget), and this one risks {100 * risk:.2g} %"
-    if utility <= 0:
+    if evidence.utility <= SMALLEST_WORTH:
         weight = f"losing 1 counts as much as gaining {config.loss_weight:.3g} (decision.loss_weight)"
         return f"going to {evidence.target} is not worth its risk this quarter: {weight}"
     return ""

@@ -55,7 +55,7 @@ def aim_for_quarter(case: Case, course: Course) -> Course | None:
     proposed = course.proposed
     if proposed.failed or case.config.min_chance == 0 or at_worse_price(case) or case.stocked is not None:
         return None
-    target = plan_quarter(case.quarter, proposed.path.price, case.config.loss_budget)
+    target = plan_quarter(case.quarter, proposed.path.price)
     if target is None or same_price(target, case.product.current_price):
         return None
     path = approach_path(target, case.product, case.horizon)
@@ -84,8 +84,8 @@ def vary_prior(case: Case, course: Course) -> PriorPart | None:
     for draws in redraw(fitted.prior, elasticity):
         path, keep = value.draw_again(draws), case.keep.draw_again(draws)
         means.append(float(elasticity[draws].mean()))
-        worth = case.quarter.weigh(gain, draws)
-        others.append(replace(evidence, probability_better=path.beats(keep), worth=worth))
+        utility = case.quarter.weigh(gain, draws)
+        others.append(replace(evidence, probability_better=path.beats(keep), utility=utility))
     chances = [other.probability_better for other in others]
     found = [decide(other, case.config) for other in others]
     return PriorPart(
@@ -110,7 +110,7 @@ def _weigh(case: Case, course: Course, path: PricePath) -> tuple[PricePath, Evid
     parts = _parts_of(case, path)
     found = _find_all(case, course, parts)
     advised = [decide(item, case.config).follow in ("path", "step") for item in found]
-    worth = np.where(advised, [item.worth.utility for item in found], -np.inf)
+    worth = np.where(advised, [item.utility for item in found], -np.inf)
     best = int(worth.argmax()) if any(advised) else len(parts) - 1
     return parts[best], found[best]
 
@@ -147,9 +147,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
     history = product.history
     market = product.counted
     now = product.current_price
-    failed = [line for line in case.card if line.verdict == "FAIL"]
+    failed = [line for line in case.card if line.verdict == "FAIL" and (not line.spread or case.stocked)]
     kept = case.quarter.account.price
-    leads_back = abs(path[-1] - kept) < abs(now - kept)
     trusted = shows_response(history, market.units.size)
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
     return Evidence(
@@ -158,8 +157,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         failed=course.proposed.failed,
         proposes_change=not all(same_price(price, now) for price in path),
         probability_better=value.beats(case.keep),
-        worth=case.quarter.weigh(gain),
-        leads_back=leads_back,
+        utility=case.quarter.weigh(gain),
+        leads_back=abs(path[-1] - kept) < abs(now - kept),
         set_by=describe_rule(market.follows) or SET_BY.get(market.price_setting, ""),
         rule_known=market.follows > 0,
         suspect=market.price_setting in SET_BY and not market.follows and history.step_days == 1 and not trusted,
@@ -180,7 +179,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         sold_days=int((history.units[history.observed] > 0).sum()),
         price_doubt=history.price_doubt if history.asks else "",
         is_step=_is_step(path, now),
-        doubt="" if trusted or not failed or leads_back else failed[0].finding,
+        doubt="" if trusted or not failed else failed[0].finding,
         prior_alone=any(line.question == PRIOR_QUESTION for line in failed),
     )
 

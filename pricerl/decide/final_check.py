@@ -77,7 +77,7 @@ def publish(case: Case, course: Course) -> Course:
     exempt = decision.follow in ("hold", "limit") or not decision.gated
     if exempt or case.quarter.prefers(path.price):
         open_now = case.standing.account is not None and case.stocked is None and case.config.min_chance > 0
-        account = case.quarter.describe(path.price, case.config.loss_budget) if open_now else None
+        account = case.quarter.describe(path.price) if open_now else None
         return replace(course, decision=decision, path=path, gated=gated, account=account)
     refused = replace(decision, grade="C", lacks_evidence=False, unsure=False)
     if aim.limits.keep_allowed:

@@ -60,15 +60,15 @@ class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     so_far: Interval
     """Gain over keeping of the prices charged since it was opened."""
     at_end: Interval
-    """The same at its end. A scenario in which the price loses counts until it is undone, within five weeks."""
+    """The same at its end."""
     budget: float
-    """Largest loss that a change may leave the account with, with 90 % confidence."""
+    """Loss that it stays within with 90 % confidence."""
     probability_loss: float
     """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
     days_left: Count
     """Days until it ends."""
     inside_budget: bool = True
-    """Whether the budget holds; if not, the advised prices risk no more than the current one does."""
+    """Of entries of older versions: whether that loss was inside a limit."""
     loss_weight: float | None = None
     """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``; None if an entry lacks it."""
     proposed: bool = False

@@ -12,7 +12,6 @@ from pricerl.decide.decision import (
     DecisionConfig,
     Evidence,
     Limits,
-    Worth,
     decide,
 )
 from pricerl.errors import UsageError
@@ -49,7 +48,7 @@ CLEAR = Evidence(
     suspect=False,
     doubt="",
     is_step=True,
-    worth=Worth(0.01, 0.0, 0.0),
+    utility=0.01,
     leads_back=False,
 )
 OPEN = DecisionConfig(min_chance=0.0)
@@ -210,35 +209,21 @@ def test_a_history_that_somebody_biased_is_never_claimed_and_moves_only_if_clear
     assert held.why.startswith(SET_BY[cause]) and "a change is advised from 95 %" in held.why
 
 
-def test_a_likely_gain_that_risks_too_much_is_refused() -> None:
-    likely = replace(CLEAR, probability_better=0.8, worth=Worth(0.01, 0.012, 0.0))
-    held = decide(likely, DecisionConfig())
-    assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
-    assert "may risk 1 % of a quarter's profit (decision.loss_budget), and this one risks 1.2 %" in held.why
-    assert decide(likely, DecisionConfig(loss_budget=0.02)).grade == "B-"
-    assert decide(replace(likely, probability_better=1.0), DecisionConfig()).grade == "B", "a claim needs no budget"
-
-
-def test_a_change_may_risk_what_keeping_the_price_risks() -> None:
-    lost = replace(CLEAR, probability_better=0.8, worth=Worth(0.01, 0.03, 0.03))
-    assert decide(lost, DecisionConfig()).grade == "B-"
-    assert decide(replace(lost, worth=Worth(0.01, 0.031, 0.03)), DecisionConfig()).grade == "C"
-
-
-def test_a_likely_gain_that_is_not_worth_its_risk_is_refused() -> None:
-    likely = replace(CLEAR, probability_better=0.8, worth=Worth(-0.001, 0.0, 0.0))
+@pytest.mark.parametrize("utility", [-0.001, 0.0015])
+def test_a_likely_gain_that_is_worth_less_than_a_new_price_is_refused(utility: float) -> None:
+    likely = replace(CLEAR, probability_better=0.8, utility=utility)
     held = decide(likely, DecisionConfig())
     assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
     assert "is not worth its risk this quarter: losing 1 counts as much as gaining 3" in held.why
+    assert decide(replace(likely, utility=0.0025), DecisionConfig()).grade == "B-"
 
 
-def test_the_way_back_needs_no_certainty_and_says_why() -> None:
-    back = replace(CLEAR, probability_better=0.4, leads_back=True)
+def test_the_way_back_needs_as_much_as_any_other_and_says_why() -> None:
+    back = replace(CLEAR, probability_better=0.8, leads_back=True)
     step = decide(back, DecisionConfig())
-    assert (step.follow, step.grade) == ("step", "B-") and step.why.startswith("sales have not confirmed")
-    assert decide(replace(back, leads_back=False), DecisionConfig()).follow == "hold"
-    assert decide(replace(back, suspect=True), DecisionConfig()).follow == "hold"
-    assert decide(replace(back, worth=Worth(-0.001, 0.0, 0.0)), DecisionConfig()).follow == "hold"
+    assert (step.follow, step.grade) == ("step", "B-") and step.why.startswith("sales speak against the last change")
+    assert decide(replace(back, probability_better=0.4), DecisionConfig()).follow == "hold"
+    assert decide(replace(back, utility=0.00007), DecisionConfig()).follow == "hold"
 
 
 @pytest.mark.parametrize(
@@ -251,9 +236,8 @@ def test_the_way_back_needs_no_certainty_and_says_why() -> None:
         {"entangled_with": "competitor price"},
         {"set_by": SET_BY["repricer"], "suspect": True, "probability_better": 0.9},
         {"set_by": SET_BY["averages"], "suspect": True, "probability_better": 0.9},
-        {"worth": Worth(0.01, 0.1, 0.0), "probability_better": 0.9},
-        {"worth": Worth(-0.01, 0.0, 0.0), "probability_better": 0.9},
-        {"leads_back": True, "probability_better": 0.4},
+        {"utility": -0.01, "probability_better": 0.9},
+        {"leads_back": True, "probability_better": 0.9},
         {"unlikely_zeros": UnlikelyZeros(150, 20.0, 1000)},
         {"probability_better": 0.94},
         {"probability_better": 0.5},

@@ -25,12 +25,15 @@ from pricerl.decide.standing import Account, Order, Standing
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
+from pricerl.evaluation.card.evidence_card import CardLine
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_standings
+from pricerl.simulation.seller import SellerConfig
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 LOW = np.repeat([9.0, 10.0, 9.0, 10.0], 15)
@@ -203,6 +206,26 @@ def test_a_step_crosses_a_round_price_if_that_is_worth_the_buyers_it_loses(
     course = decide_price(_case(product, 10.6))
     assert course.decision.grade == "B-"
     assert float(course.path.price.max()) == pytest.approx(last, abs=0.001)
+
+
+def test_a_placebo_that_fails_widens_the_advice_and_forbids_nothing(
+    fitted: Callable[..., Market], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = fitted(SellerConfig(days=130, units=30.0), DemandConfig())
+    now = market.preprocessor.products[0].current_price
+    product = Product(Dynamics(market.at_unit_cost(0.55 * now), RewardConfig()), 0)
+    grades, chances, widths = [], [], []
+    for spread in (0.0, 0.5, 3.0):
+        card = CardLine("shifted prices", "FAIL" if spread else "PASS", "", "", spread)
+        monkeypatch.setattr(Case, "card", (card,))
+        case = _case(product, 1.1 * now)
+        gain = case.value(1.04 * case.kept).over(case.keep)
+        assert gain.profit is not None
+        widths.append(gain.profit.high - gain.profit.low)
+        chances.append(gain.probability_better)
+        grades.append(decide_price(case).decision.grade)
+    assert grades == ["B", "B-", "C"]
+    assert widths == sorted(widths) and chances == sorted(chances, reverse=True)
 
 
 def test_grade_b_follows_its_whole_path(build: Callable[..., Product]) -> None:

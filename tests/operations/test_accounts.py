@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -135,63 +134,50 @@ def test_a_plan_moves_toward_the_better_price_and_keeps_it_where_losses_weigh_to
     dynamics = _market(prepare, history, 7.5)  # best price 15 at elasticity -2
     account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
     quarter = _quarter(account, Product(dynamics, 0), 6.0)
-    target = plan_quarter(quarter, now, 0.005)
+    target = plan_quarter(quarter, now)
     assert target is not None and target > 10.0 and quarter.days_left == 84
     assert quarter.prefers(torch.full((14,), 10.2))
     unclear = Product(_market(prepare, history, 5.0), 0)  # the current price is about the best
-    assert plan_quarter(_quarter(account, unclear, 1e6), now, 1.0) is None
+    assert plan_quarter(_quarter(account, unclear, 1e6), now) is None
 
 
-def test_a_smaller_budget_never_risks_more(prepare: Callable[..., DataPreprocessor], history: ProductHistory) -> None:
-    dynamics = _market(prepare, history, 5.2)
-    account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
-    quarter = _quarter(account, Product(dynamics, 0))
-    targets = [plan_quarter(quarter, now, budget) or 10.0 for budget in (1.0, 0.005, 0.0005)]
-    risks = [quarter.weigh(*quarter.gains(torch.full((1, 14), target))).risk for target in targets]
-    assert risks == sorted(risks, reverse=True) and risks[-1] <= 0.0005
+@pytest.mark.parametrize("weight", [1.0, 2.0, 3.0, 10.0])
+def test_a_loss_counts_as_often_as_the_dial_says_on_any_day_of_the_quarter(
+    prepare: Callable[..., DataPreprocessor], history: ProductHistory, weight: float
+) -> None:
+    product = Product(_market(prepare, history, 5.0), 0)
+    worth = []
+    for days_ago in (1, 80):
+        quarter = _quarter(Account(str(history.dates[-1 - days_ago]), 10.0), product, weight)
+        quarter.__dict__["so_far"] = np.zeros(DEMAND.num_draws)
+        (gain,) = quarter.gains(torch.full((1, 14), 10.5))
+        won, lost = gain[gain > 0].sum(), -gain[gain < 0].sum()
+        assert won > 0 < lost
+        assert quarter.utility(gain) == pytest.approx((won - weight * lost) / DEMAND.num_draws)
+        worth.append(quarter.weigh(gain))
+    assert worth[0] == pytest.approx(worth[1]), "late in the quarter a change is worth what it was worth early"
 
 
-def test_a_loss_that_the_advised_price_does_not_make_good_is_named(
+def test_the_account_states_the_loss_that_it_stays_within(
     prepare: Callable[..., DataPreprocessor], doubled: ProductHistory
 ) -> None:
-    """The prices charged since then have lost more than the budget allows."""
-    dynamics, now = Dynamics(_knows(prepare, doubled), RewardConfig()), torch.full((14,), 12.0)
-    opened = (str(doubled.dates[row]) for row in (119, 95))  # 12 earns the most; from row 96 to 119 less was charged
-    accounts = (_quarter(Account(day, 12.0), Product(dynamics, 0)) for day in opened)
-    kept, lost = (quarter.describe(now, 0.001) for quarter in accounts)
-    assert kept.inside_budget and not lost.inside_budget
-    words = [" ".join(account_words(to_plain(plan), Formatter())) for plan in (kept, lost)]
-    assert (
-        "at most " in words[0]
-        and "below keeping (90 %)" in words[0]
-        and "no advised price adds to that risk" in words[1]
-    )
-    assert "1 lost counts as much as 1 gained." in words[0] and "1 lost" not in words[1]
-    bold = " ".join(account_words(to_plain(msgspec.structs.replace(kept, loss_weight=10.0)), Formatter()))
-    assert bold.endswith("as much as 10 gained.")
+    dynamics = Dynamics(_knows(prepare, doubled), RewardConfig())
+    lost = _quarter(Account(str(doubled.dates[95]), 12.0), Product(dynamics, 0)).describe(torch.full((14,), 12.0))
+    assert lost.budget == pytest.approx(-lost.at_end.mean) and lost.budget > 0
+    words = " ".join(account_words(to_plain(lost), Formatter()))
+    assert "With 90 % confidence it ends at most " in words and "1 lost counts as much as 1 gained." in words
 
 
 def test_a_kept_price_is_valued_as_by_hand(prepare: Callable[..., DataPreprocessor], doubled: ProductHistory) -> None:
     product = Product(Dynamics(_knows(prepare, doubled), RewardConfig()), 0)
     quarter = _quarter(Account(str(doubled.dates[149]), 10.0), product)
-    assert plan_quarter(quarter, torch.full((14,), 12.0), 0.005) is None and quarter.days_left == 61
-    plan = quarter.describe(torch.full((14,), 12.0), 0.005)
-    daily = plan.budget / 0.005 / 91  # what keeping 10 earns
+    assert plan_quarter(quarter, torch.full((14,), 12.0)) is None and quarter.days_left == 61
+    plan = quarter.describe(torch.full((14,), 12.0))
+    daily = quarter.scale / 91  # what keeping 10 earns
     np.testing.assert_allclose(daily, 2000.0 * (10 - 6.0), rtol=0.02)
     gain = (12 - 6.0) / 1.44 / 4.0 - 1
     np.testing.assert_allclose(plan.so_far, 2 * 30 * daily * gain, rtol=0.02)
-    np.testing.assert_allclose(plan.at_end, (2 * 30 + 61) * daily * gain, rtol=0.02)
-
-
-def test_a_losing_change_counts_until_it_is_undone(
-    prepare: Callable[..., DataPreprocessor], doubled: ProductHistory
-) -> None:
-    product = Product(Dynamics(_knows(prepare, doubled), RewardConfig()), 0)
-    quarter = _quarter(Account(str(doubled.dates[-1]), 12.0), product)
-    (lost,) = quarter.gains(torch.full((1, 14), 10.0))
-    daily = 2000.0 * ((10 - 6.0) - (12 - 6.0) / 1.44)
-    np.testing.assert_allclose(lost, 35 * daily, rtol=0.02)
-    assert quarter.utility(lost) == pytest.approx(lost.mean()) and not quarter.prefers(torch.full((14,), 10.0))
+    np.testing.assert_allclose(plan.at_end, (2 * 30 + 63) * daily * gain, rtol=0.02)  # nine whole weeks
 
 
 def test_later_advice_says_what_the_account_holds(

@@ -30,7 +30,7 @@ from pricerl.operations.standings import find_standings
 
 UNIT_COSTS = {"low": 3.0, "even": 5.0, "thin": 9.7, "above the price": 11.0}
 GUARDRAILS: list[dict[str, Any]] = [{}, {"floor": 10.4}, {"ceiling": 9.6}, {"price_ladder": (9.0, 9.8, 10.0, 10.3)}]
-CONFIGS = (DecisionConfig(), DecisionConfig(min_chance=0.01, loss_budget=1.0))
+CONFIGS = (DecisionConfig(), DecisionConfig(min_chance=0.01))
 """The default gate, and one that nearly every change passes."""
 
 

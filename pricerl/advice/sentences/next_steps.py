@@ -111,17 +111,13 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
     """Return an ``account`` of ``advice.json`` as sentences: what prices earned, what is expected and risked."""
     kept = account["account"]
     so_far, at_end = (f.estimate(account[name], f" {MEASURES[measure]}", "+") for name in ("so_far", "at_end"))
-    budget = f.money(account["budget"])
     sentences = [
         f"Since {f.date(kept['opened'])} your prices have earned {so_far} over keeping {f.price(kept['price'])}.",
         f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
-        f"A change may leave it at most {budget} below keeping (90 %).",
+        f"With 90 % confidence it ends at most {f.money(account['budget'])} below keeping.",
         f"It ends more than 1 % below keeping in {f.percent(account['probability_loss'], 0)} of plausible scenarios.",
     ]
-    weight = account.get("loss_weight")
-    if not account.get("inside_budget", True):
-        sentences[2] = f"It may end more than {budget} below keeping (90 %); no advised price adds to that risk."
-    elif weight is not None:
+    if (weight := account.get("loss_weight")) is not None:
         sentences.append(f"The advice avoids losses: 1 lost counts as much as {weight:.3g} gained.")
     return sentences
 
