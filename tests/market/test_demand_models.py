@@ -62,6 +62,18 @@ def test_a_price_that_never_changed_leaves_the_prior_wide(prepare, make_product,
     assert slope.std() > 0.5 and -3.5 < slope.mean() < -1
 
 
+def test_curvature_hides_the_elasticity_once_where_the_current_price_is_the_highest(prepare, make_product):
+    spreads = []
+    for seed in range(2):
+        rng = np.random.default_rng([seed, 1])
+        price = np.round(21.3 * np.repeat([1.0, 0.965, 0.93, 0.895, 0.86, 0.93, 1.0], [60, 10, 10, 12, 12, 8, 80]), 2)
+        units = rng.negative_binomial(20, 20 / (20 + 40 * (price / 21.3) ** -2.2))
+        market = fit_market(prepare(make_product(price, units)), conversions=False).products[0]
+        at = np.stack([np.interp(np.log([19.2, 21.3]), market.log_grid, row) for row in market.units.log_value])
+        spreads.append((np.ptp(at, axis=1) / np.log(21.3 / 19.2)).std())
+    assert np.mean(spreads) < 0.55
+
+
 def test_an_unknown_model_is_refused_with_the_known_ones():
     with pytest.raises(UsageError, match=r"data\.market\.demand must be one of mixture, .*did you mean 'mixture'"):
         DemandConfig(demand="mixtur")

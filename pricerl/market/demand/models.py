@@ -19,7 +19,7 @@ from pricerl.market.demand.curves import CurveDraws, DailyValues, DemandPosterio
 from pricerl.market.demand.families import STEEPNESS, bin_prices, draw_curves
 from pricerl.market.demand.priors import LOG_SD, StatedPrior, log_normal_prior, own_price_log_ratio, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.demand.regression import LOOSE_SD
+from pricerl.market.demand.regression import LOOSE_SD, RegressionPosterior
 
 MAX_LEVEL_SD = 2.0
 """Largest sd of the log level, a factor of seven; with almost no sales, larger ones would overflow."""
@@ -94,9 +94,9 @@ def _draw_log_units(
     """Return log units of an average day, ``(count, G)`` by regression, on curves from all families.
 
     The curves see regular prices, which the regressions share. Their likelihood holds as much information about the
-    elasticity as the regression, around the elasticity that it finds without a prior of its own: the curves have that
-    prior already. What the regression learns from deals, through the prior of their further slope, is added as a
-    Gaussian.
+    elasticity as the regression at a known curvature, around the elasticity that it finds without a prior of its own:
+    the curves have that prior already, and shapes in place of the curvature. What the regression learns from deals,
+    through the prior of their further slope, is added as a Gaussian.
     """
     linked = []
     free = []
@@ -112,8 +112,7 @@ def _draw_log_units(
     log_current = np.log(current_price)
     edges = np.log(settings.rounds.price) - log_current
     bins = bin_prices(data.regular - log_current, data.units, np.stack(multipliers), edges)
-    variance, free_variance = (np.array([item.covariance[1, 1] for item in items]) for items in (linked, free))
-    known, alone = (np.maximum(1 / item - 1 / LOOSE_SD**2, 0.0) for item in (variance, free_variance))
+    known, alone = (np.array([_elasticity_information(item) for item in items]) for items in (linked, free))
     slope, free_slope = (np.array([item.mode[1] for item in items]) for items in (linked, free))
     from_deals = np.where(known - alone > NEGLIGIBLE, known - alone, 0.0)
     bins = replace(
@@ -137,6 +136,12 @@ def _draw_log_units(
         level = np.log(max(data.units.sum(), 0.5) / (np.exp(tried) @ exposure)) + rng.normal(size=count) * level_sd
         found.append(level[:, None] + at_grid)
     return found
+
+
+def _elasticity_information(posterior: RegressionPosterior) -> float:
+    """Return the information about the elasticity at a known curvature, its own prior of `LOOSE_SD` apart."""
+    precision = np.linalg.inv(posterior.covariance[1:PRICE_TERMS, 1:PRICE_TERMS])
+    return max(float(precision[0, 0]) - 1 / LOOSE_SD**2, 0.0)
 
 
 def _level_of(part: Part) -> FloatArray:
