@@ -1,9 +1,9 @@
-"""Value of prices by the end of a quarter: the one rule by which a change is planned, judged and published.
+"""Value of prices in a quarter: the one rule by which a change is planned, judged and published.
 
-The first advice on a product opens an account that lasts 91 days. Its gain is that of the prices charged since then,
-and of a path for a quarter from today on, over the price that would have been kept. A path is judged by the expected
-utility of this gain, in which losses weigh more than gains (Tversky and Kahneman 1992, with linear sides). Gains and
-losses count for equally many days, so that a loss weight of 3 means 3.
+A path is judged by what it gains over keeping the current price in a quarter from today on: by the expected utility of
+this gain, in which losses weigh more (Tversky and Kahneman 1992, with linear sides). Gains and losses count for equally
+many days, on any day, so that a loss weight of 3 means 3. The first advice on a product opens an account that lasts 91
+days: it states what the prices charged since then, and the path, gain over the price that would have been kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import FloatArray, IntArray, interval_of
+from pricerl.arrays import FloatArray, interval_of
 from pricerl.data.days import WEEK
 from pricerl.decide.standing import Account, AccountPlan
 from pricerl.env.dynamics import Dynamics
@@ -39,7 +39,7 @@ PROPOSAL_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Quarter:
-    """Open account of a product and the paths that its last days may take."""
+    """A product's next 91 days, and its open account."""
 
     product: Product
     account: Account
@@ -57,45 +57,28 @@ class Quarter:
         return DAYS_PER_QUARTER // self.product.history.step_days
 
     @cached_property
-    def so_far(self) -> FloatArray:
-        """Gain over keeping of the prices charged since the account was opened, ``(K,)`` money."""
-        return gain_so_far(self.account, self.product)
-
-    @cached_property
-    def _kept(self) -> PathValue:
-        (value,) = self.value_all(self.product.money([self.account.price])[:, None].expand(1, self.rows))
-        return value
-
-    @cached_property
-    def keeping(self) -> FloatArray:
-        """Gain of keeping the current price, ``(K,)`` money."""
-        (gain,) = self.gains(self.product.money([self.product.current_price])[:, None])
-        return gain
+    def _keeping(self) -> PathValue:
+        return self._value(self.product.money([self.product.current_price])[:, None])[0]
 
     @cached_property
     def scale(self) -> float:
-        """Money that keeping the account's price earns in a quarter, of at least ``MIN_MARGIN`` of its sales."""
-        daily = max(float(self._kept.earned.mean()), MIN_MARGIN * float(self._kept.sales.mean()), 1e-9)
+        """Money that keeping the current price earns in a quarter, of at least ``MIN_MARGIN`` of its sales."""
+        daily = max(float(self._keeping.earned.mean()), MIN_MARGIN * float(self._keeping.sales.mean()), 1e-9)
         return daily * self.rows
 
-    def gains(self, *prices: Tensor) -> list[FloatArray]:
-        """Return the account's gain in a quarter after each path ``(N, H)``, money, ``(K,)`` money each."""
+    def _value(self, *prices: Tensor) -> list[PathValue]:
         if self.lasting:
             heads = (paths[:, : self.rows] for paths in prices)
             prices = tuple(torch.cat([head, head[:, -1:].expand(-1, self.rows - head.shape[1])], 1) for head in heads)
-        values = self.value_all(torch.cat(prices))
-        return [self.so_far + (value.earned - self._kept.earned) * self.rows for value in values]
+        return self.value_all(torch.cat(prices))
 
-    def utility(self, gain: FloatArray) -> float:
-        """Return the expected utility of gains at the end ``(K,)``, money."""
-        return float(weigh_losses(gain, self.loss_weight).mean())
+    def gains(self, *prices: Tensor) -> list[FloatArray]:
+        """Return what paths ``(N, H)``, money, gain in a quarter over the current price, ``(K,)`` money each."""
+        return [(value.earned - self._keeping.earned) * self.rows for value in self._value(*prices)]
 
-    def weigh(self, gain: FloatArray, draws: IntArray | slice = slice(None)) -> float:
-        """Return the utility of a path over keeping the current price, as a share of what the quarter earns.
-
-        It follows from the path's gains ``(K,)``, money, in all posterior draws or some, by index.
-        """
-        return (self.utility(gain[draws]) - self.utility(self.keeping[draws])) / self.scale
+    def weigh(self, gain: FloatArray) -> float:
+        """Return the expected utility of gains ``(K,)``, money, as a share of what keeping earns in a quarter."""
+        return float(weigh_losses(gain, self.loss_weight).mean()) / self.scale
 
     def prefers(self, path: Tensor) -> bool:
         """Return whether a path ``(H,)``, money, is worth more than keeping the current price."""
@@ -104,12 +87,14 @@ class Quarter:
 
     def describe(self, path: Tensor) -> AccountPlan:
         """Return the account with its end after a path ``(H,)``, money."""
-        (gain,) = self.gains(path[None])
-        gain = self.so_far + (gain - self.so_far) * counted_days(self.days_left) / DAYS_PER_QUARTER
+        chosen, kept = self._value(path[None], self.product.money([self.account.price])[:, None])
+        so_far = gain_so_far(self.account, self.product)
+        left = counted_days(self.days_left) / self.product.history.step_days
+        gain = so_far + (chosen.earned - kept.earned) * left
         return AccountPlan(
             account=self.account,
             target=float(path[-1]),
-            so_far=interval_of(self.so_far),
+            so_far=interval_of(so_far),
             at_end=interval_of(gain),
             budget=max(-float(np.quantile(gain, TAIL_PROBABILITY)), 0.0),
             probability_loss=float((gain < -HARM * self.scale).mean()),
@@ -127,17 +112,14 @@ def weigh_losses(gain: FloatArray, loss_weight: float) -> FloatArray:
 def plan_quarter(quarter: Quarter, proposed: Tensor) -> float | None:
     """Return the price within reach, money, that is worth the most.
 
-    None if that is the current price, or if the path ``proposed (H,)``, money, which stays at its end, is worth about
-    as much.
+    None if none is worth more than the current price, or the path ``proposed (H,)``, money, which stays at its end,
+    about as much.
     """
     product = quarter.product
     targets, paths = (values[product.index] for values in find_reach(product.dynamics))
-    ends = quarter.gains(product.money([product.current_price])[:, None], proposed[None], paths)
-    utility = np.array([quarter.utility(end) for end in ends])
-    best = int(utility.argmax())
-    if best == 0 or utility[1] - utility[0] >= PROPOSAL_SHARE * (utility[best] - utility[0]):
-        return None
-    return float(targets[best - 2])
+    proposal, *others = map(quarter.weigh, quarter.gains(proposed[None], paths))
+    best = max(others)
+    return None if best <= 0 or proposal >= PROPOSAL_SHARE * best else float(targets[others.index(best)])
 
 
 @lru_cache(maxsize=1)

@@ -145,7 +145,7 @@ class Case:
 
     @property
     def tilt(self) -> FloatArray | None:
-        """What placebos that fail add to the elasticity in every posterior draw, ``(K,)``; None if none fails."""
+        """Addition of failed placebos to the elasticity in every posterior draw, ``(K,)``; None if none fails."""
         if not (spread := max((line.spread for line in self.card), default=0.0)):
             return None
         count = self.product.market.num_draws

@@ -30,7 +30,7 @@ Decider = Callable[[Case, Course], Course | None]
 
 DECIDERS: tuple[Decider, ...] = (
     follow_measured_pair,  # from the worse price of a decided price test to the better one
-    aim_for_quarter,  # to the price within reach that is worth the most by the end of the quarter
+    aim_for_quarter,  # to the price within reach that is worth the most in a quarter
     weigh_evidence,  # there if that can be claimed, one careful step towards it, or the current price
     publish,  # as it passes the gate, if it pays in that form
     vary_at_random,  # small random changes, with consent

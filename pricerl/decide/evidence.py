@@ -47,7 +47,7 @@ def at_worse_price(case: Case) -> bool:
 
 
 def aim_for_quarter(case: Case, course: Course) -> Course | None:
-    """Aim at the price that is worth the most by the end of the quarter, unless the gate is off or stock known.
+    """Aim at the price that is worth the most in a quarter, unless the gate is off or stock known.
 
     The proposal stays the aim if it is worth about as much, and to be weighed if no price is worth more than the
     current one.
@@ -84,7 +84,7 @@ def vary_prior(case: Case, course: Course) -> PriorPart | None:
     for draws in redraw(fitted.prior, elasticity):
         path, keep = value.draw_again(draws), case.keep.draw_again(draws)
         means.append(float(elasticity[draws].mean()))
-        utility = case.quarter.weigh(gain, draws)
+        utility = case.quarter.weigh(gain[draws])
         others.append(replace(evidence, probability_better=path.beats(keep), utility=utility))
     chances = [other.probability_better for other in others]
     found = [decide(other, case.config) for other in others]

@@ -62,7 +62,7 @@ def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:
 def publish(case: Case, course: Course) -> Course:
     """Follow the decision as far as its prices pass the gate and pay in that form, else keep the current price.
 
-    To pay, a path must be worth more by the end of the quarter than keeping the price. Exempt are changes that hard
+    To pay, a path must be worth more in a quarter than keeping the price. Exempt are changes that hard
     limits force, and those to which the gate is closed on purpose (``decision.min_chance`` 0).
     """
     aim = course.aim

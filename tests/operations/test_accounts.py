@@ -149,12 +149,11 @@ def test_a_loss_counts_as_often_as_the_dial_says_on_any_day_of_the_quarter(
     worth = []
     for days_ago in (1, 80):
         quarter = _quarter(Account(str(history.dates[-1 - days_ago]), 10.0), product, weight)
-        quarter.__dict__["so_far"] = np.zeros(DEMAND.num_draws)
         (gain,) = quarter.gains(torch.full((1, 14), 10.5))
         won, lost = gain[gain > 0].sum(), -gain[gain < 0].sum()
         assert won > 0 < lost
-        assert quarter.utility(gain) == pytest.approx((won - weight * lost) / DEMAND.num_draws)
         worth.append(quarter.weigh(gain))
+        assert worth[-1] == pytest.approx((won - weight * lost) / DEMAND.num_draws / quarter.scale)
     assert worth[0] == pytest.approx(worth[1]), "late in the quarter a change is worth what it was worth early"
 
 
@@ -173,8 +172,8 @@ def test_a_kept_price_is_valued_as_by_hand(prepare: Callable[..., DataPreprocess
     quarter = _quarter(Account(str(doubled.dates[149]), 10.0), product)
     assert plan_quarter(quarter, torch.full((14,), 12.0)) is None and quarter.days_left == 61
     plan = quarter.describe(torch.full((14,), 12.0))
-    daily = quarter.scale / 91  # what keeping 10 earns
-    np.testing.assert_allclose(daily, 2000.0 * (10 - 6.0), rtol=0.02)
+    np.testing.assert_allclose(quarter.scale, 91 * 2000.0 * (12 - 6.0) / 1.44, rtol=0.02)
+    daily = 2000.0 * (10 - 6.0)
     gain = (12 - 6.0) / 1.44 / 4.0 - 1
     np.testing.assert_allclose(plan.so_far, 2 * 30 * daily * gain, rtol=0.02)
     np.testing.assert_allclose(plan.at_end, (2 * 30 + 63) * daily * gain, rtol=0.02)  # nine whole weeks
