@@ -59,7 +59,7 @@ def test_a_grid_has_two_points_at_each_edge_and_covers_the_prices(given):
         ([18.4, 21.3, 22.4], {20: 0.06}),
         ([18.4, 21.3, 19.84], {20: 0.36}),  # stays just below 20
         ([12.99, 13.99, 13.4], {12: 0.0125, 13: 0.0125, 14: 0.0125, 15: 0.0725}),  # most prices end below a whole one
-        ([12.4, 13.2, 13.95], {14: 0.3, 15: 0.06}),  # stays just below a whole price that is not round
+        ([12.4, 13.2, 13.95], {14: 0.05, 15: 0.06}),  # stays just below a whole price that is not round
         ([13.95, 13.2, 12.4], {15: 0.06}),  # one ending is no habit
         ([11.4, 12.2, 13.4], {}),
         ([12.3456, 13.4567, 13.9999], {}),  # averages of what buyers paid

@@ -39,7 +39,9 @@ USUAL_SD = 1.0
 """Sd of that log: half of these margins are between 23 and 89 %."""
 JUMP, CHARMED_JUMP, SHUNNED_JUMP = 0.06, 0.05, 0.3
 """Prior probability that demand falls at once at a round price near the tried ones; further ones for whole prices if
-most prices end just below one, and for the round price that the current one stays just below."""
+most prices end just below one, or the current one does, and for the round price that it stays just below."""
+ROUNDING = 1e-9
+"""Largest relative error of a price."""
 JUMP_REACH = 1.1
 """Factor beyond the lowest and highest tried price up to which round prices count."""
 SMALLEST_MARGIN = 0.02
@@ -177,7 +179,8 @@ def find_round_prices(product: ProductHistory) -> RoundPrices:
         unit = whole_unit(now)
         found.append((CHARMED_JUMP, unit * np.arange(np.ceil(reach[0] / unit), np.floor(reach[1] / unit) + 1)))
     if now >= (above := next_round_price(now)) * (1 - JUST_BELOW):
-        found.append((SHUNNED_JUMP, np.array([above])))
+        is_round = len(rounds_between(above * (1 - ROUNDING), above * (1 + ROUNDING))) > 0
+        found.append((SHUNNED_JUMP if is_round else CHARMED_JUMP, np.array([above])))
     total: dict[float, float] = {}
     for probability, prices in found:
         for item in np.round(prices, 6).tolist():
