@@ -127,7 +127,6 @@ def _fit_product(
     fit_units = fit_similar if config.similar_prices else DEMAND_MODELS[config.demand]
     demand = fit_units(product, log_grid, settings, rng)
     levels = draw_levels(demand.days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
-    units = replace(demand.curves, log_value=demand.curves.log_value + levels[:, None])
 
     def fit_conversion(percent: FloatArray) -> CurveDraws | None:
         reported = usable & np.isfinite(percent)
@@ -140,7 +139,7 @@ def _fit_product(
 
     return ProductMarket(
         log_grid=log_grid,
-        units=units,
+        units=replace(demand.curves, log_value=demand.curves.log_value + levels[:, None]),
         organic=fit_conversion(product.organic),
         ad=fit_conversion(product.ad),
         weekday=demand.weekday,

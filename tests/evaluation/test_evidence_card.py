@@ -41,7 +41,8 @@ def test_a_price_that_follows_yesterdays_demand_explains_the_sales_before_it(mak
     product = make_product(price, rng.poisson(40 * np.exp(demand)))
     found = find_placebos(fit_demand(product))
     assert found.lead > 4 and found.lead_spread > 0.3
-    card = {line.question: line for line in draw_card(fit_demand(product), product, fitted_to(prepare, product), False)}
+    fitted = replace(fitted_to(prepare, product), follows=0.0)
+    card = {line.question: line for line in draw_card(fit_demand(product), product, fitted, False)}
     assert card["next price"].verdict == "FAIL" and card["next price"].spread == found.lead_spread
     assert card["next price"].finding.endswith(f"The elasticity is uncertain by {found.lead_spread:.1f} more.")
     assert {line.spread for line in card.values() if line.verdict != "FAIL"} == {0.0}
@@ -154,3 +155,17 @@ def test_a_year_of_varied_prices_leaves_little_of_the_prior(make_product, prepar
         "experiment"
     ] == "PASS"
     assert find_prior_share(fit_demand(product), product, replace(fitted, prior=None)) is None
+
+
+def test_a_proven_rule_is_a_finding_and_fails_no_question(make_product, known_demand):
+    rng = np.random.default_rng(1)
+    demand = rng.normal(0, 0.3, DAYS)
+    price = np.round(10 * np.exp(0.1 * np.append(0, demand[:-1]) + rng.normal(0, 0.02, DAYS)), 2)
+    product = make_product(price, rng.poisson(60 * np.exp(demand + 0.5 * np.log(price / 10))).astype(float))
+    fit = fit_demand(product)
+    fitted = replace(known_demand().products[0], price_setting="repricer", bias=(3.0, 0.5))
+    for follows, verdict in ((0.0, "FAIL"), (0.1, "REVIEW")):
+        lines = {line.question: line for line in draw_card(fit, product, replace(fitted, follows=follows), False)}
+        assert {lines[name].verdict for name in ("next price", "who set the prices")} == {verdict}
+    assert "It rises 0.1 % per 1 % of demand".lower() in lines["who set the prices"].finding
+    assert f"an elasticity of {fit.elasticity - 3:.1f}" in lines["published elasticities"].finding

@@ -49,6 +49,7 @@ KINDS: dict[Kind, tuple[int, str, str]] = {
 VERDICTS: Sequence[Quality] = ("PASS", "REVIEW", "FAIL")
 EXPERIMENT = 0, "prices were tested, or varied enough by advice, to show how buyers react", ""
 NO_EXPERIMENT = 1, "no price was set at random or tested", f"To be certain, {TEST}"
+RULE_KNOWN = f"To be certain, {TEST}"
 UNTESTED = (
     1,
     "cannot be tested: sales are few or free of chance, or the price hardly varied apart from weekday and season",
@@ -83,10 +84,12 @@ def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, t
     found = {
         **_judge_placebos(placebos),
         PRIOR_QUESTION: share,
-        "published elasticities": _judge_place(fit),
+        "published elasticities": _judge_place(fit, fitted),
         "who set the prices": _judge_setting(fitted),
         "experiment": EXPERIMENT if tested or shows_response(history, fitted.units.size) else NO_EXPERIMENT,
     }
+    if rule := describe_rule(fitted.follows):
+        found["next price"] = 1, f"{rule}, so that the price that came next explains sales before it", RULE_KNOWN
     spreads = {}
     if placebos is not None:
         spreads = {"next price": placebos.lead_spread, "shifted prices": placebos.shifted_spread}
@@ -106,7 +109,7 @@ def describe_rule(follows: float) -> str:
 def _judge_setting(fitted: ProductMarket) -> Finding:
     """Judge who set the prices; a rule that the history proves is a finding instead of a reason to hold."""
     if rule := describe_rule(fitted.follows):
-        return 1, f"{rule}, which the estimate takes into account", f"To be certain, {TEST}"
+        return 1, f"{rule}, which the estimate takes into account", RULE_KNOWN
     return KINDS[fitted.price_setting]
 
 
@@ -133,13 +136,19 @@ def _judge_placebos(found: Placebos | None) -> dict[str, Finding]:
     }
 
 
-def _judge_place(fit: WorkingFit) -> Finding:
-    """Compare the history's own elasticity with the published ones; only demand that rises with the price fails."""
+def _judge_place(fit: WorkingFit, fitted: ProductMarket) -> Finding:
+    """Compare the history's own elasticity with the published ones; only demand that rises with the price fails.
+
+    It is corrected for the rule that the price follows, if one is proven.
+    """
     if not np.ptp(fit.days.log_price):
         return UNTESTED_EITHER
-    place = (fit.elasticity - PUBLISHED_MEAN) / float(np.hypot(PUBLISHED_SD, fit.error))
-    words = f"your history alone gives an elasticity of {fit.elasticity:.1f}, above {100 * ndtr(place):.0f} % of others"
-    level, _, remedy = _judge(ndtr(-fit.elasticity / fit.error), words, words, f"Check prices and units, or {TEST}")
+    mean, sd = fitted.bias if fitted.follows and fitted.bias is not None else (0.0, 0.0)
+    elasticity = fit.elasticity - mean
+    error = float(np.hypot(fit.error, sd))
+    place = (elasticity - PUBLISHED_MEAN) / float(np.hypot(PUBLISHED_SD, error))
+    words = f"your history alone gives an elasticity of {elasticity:.1f}, above {100 * ndtr(place):.0f} % of others"
+    level, _, remedy = _judge(ndtr(-elasticity / error), words, words, f"Check prices and units, or {TEST}")
     return max(level, int(ndtr(place) < CHANCES[0])), words, remedy
 
 

@@ -2,7 +2,7 @@
 
 ``log price_t = m + g[weekday_t] + k shock_t + v_t + noise_t`` and ``log lambda_t = covariates_t + e log price_t +
 shock_t`` with units negative binomial. Shock and ``v`` are AR(1) processes; ``v`` may jump on the days of a schedule.
-What moves the price beside the shock shows the elasticity ``e``. The rule is tied if the price follows weekdays as it
+What else moves the price shows the elasticity ``e``. The rule is tied if the price follows weekdays as it
 follows the shock: then ``g`` is ``k`` times their effect on demand. Given ``k`` and the processes, the posterior is a
 Gaussian around its mode (Laplace), and these are integrated around theirs.
 """
@@ -14,12 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.lapack import dpbtrf, dpbtrs
 from scipy.optimize import minimize
-from scipy.special import expit, gammaln, logit, softmax
+from scipy.special import expit, logit, softmax
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.days import WEEK
 from pricerl.data.price_setting import COIN
 from pricerl.market.demand.covariates import BIAS, REFERENCE, WEEKDAY, RegressionData
+from pricerl.market.demand.curves import log_probability
 from pricerl.market.demand.regression import (
     LARGEST_STEP,
     LAST_RISE,
@@ -30,8 +31,8 @@ from pricerl.market.demand.regression import (
 )
 
 MOVES = ("strength", "shock_sd", "shock_memory", "memory", "sd", "noise")
-"""What is not known of rule and processes: ``k``, sd of the shock's innovations and its memory, memory of ``v``, sd of
-its innovations, and sd of the noise: memories as log odds, the others as logs."""
+"""Unknowns of rule and processes: ``k``, sd of the shock's innovations and its memory, memory of ``v``, sd of its
+innovations, and sd of the noise. Memories are log odds, the others logs."""
 MEANS = np.array([np.log(0.4), np.log(0.08), logit(0.75), logit(0.8), np.log(0.03), np.log(0.01)])
 SPREADS = np.array([0.8, 0.5, 1.0, 1.5, 1.2, 1.2])
 """Means and sds of their priors. Shocks have a sd of 0.05 to 0.3 and an autocorrelation of 0.5 to 0.9 in shops."""
@@ -45,6 +46,8 @@ LAST_GAIN = 0.003
 """Gain of the log evidence that ends it, as a share of the whole gain or of 1."""
 JUMP_SD = 0.1
 """Sd of a jump, in logs."""
+LAGS = (0, 1)
+"""Days by which a price may lag the demand that it follows."""
 PERIODS = range(2, 15)
 """Days after which a schedule may set the price anew."""
 
@@ -62,7 +65,7 @@ LARGEST_DISAGREEMENT = 14.0
 """Largest squared distance of the price's weekday effects from the tied rule, in sds: the 97 % point of six degrees."""
 HELD_OUT = 1 / 3
 """Share of the weeks, the last ones, that the rule must predict better than a price which follows nothing."""
-OWN_ERROR = 0.3
+OWN_ERROR = 0.2
 """Sd of the error of the elasticity beyond its posterior, for rules that are not quite these."""
 
 
@@ -88,6 +91,19 @@ class _Mode(NamedTuple):
     evidence: float
 
 
+class _Processes(NamedTuple):
+    """Shock, ``v`` and noise of the price, given the unknowns."""
+
+    band: FloatArray
+    """``(3, 2 R)`` precision of shock and ``v`` of each day in turn, as a lower band."""
+    known: FloatArray
+    """``(R,)`` precision of each log price, given them."""
+    loads: FloatArray
+    """``(2,)`` rise of the log price per shock, and per ``v``."""
+    density: float
+    """Log density of processes, noise and their values that does not depend on the days."""
+
+
 def find_price_rule(history: RegressionData, data: RegressionData, size: float) -> PriceRule | None:
     """Return the rule by which the price followed demand; None unless the history proves one.
 
@@ -98,8 +114,9 @@ def find_price_rule(history: RegressionData, data: RegressionData, size: float) 
     """
     if WEEKDAY not in data.names:
         return None
-    tied = _Problem.gather(history, data, float(np.clip(size, *SIZE_RANGE)))
-    best = tied.search(tied.begin())
+    size = float(np.clip(size, *SIZE_RANGE))
+    lagged = [_Problem.gather(history, data, size, lag) for lag in LAGS]
+    tied, best = max(((item, item.search(item.begin())) for item in lagged), key=lambda pair: pair[1].evidence)
     scheduled = tied._replace(schedule=_find_schedule(tied.rest_of(best)))
     jumped = scheduled.search(best)
     if jumped.evidence > best.evidence:
@@ -138,11 +155,11 @@ class _Problem(NamedTuple):
     """``(D, C)`` design of the log mean: 1, log price, weekdays, other covariates, and zeros for the price's own."""
     row: IntArray
     price: FloatArray
-    """``(R,)`` log price over its median."""
+    """``(R,)`` log price over its median, as many days later as the price lags demand."""
     weekday: FloatArray
     """``(R, 7)``."""
     ruled: BoolArray
-    """``(R,)`` whether pricerl did not set the price."""
+    """``(R,)`` whether this price is one that pricerl did not set."""
     mean: FloatArray
     precision: FloatArray
     """``(C,)`` each: prior of the coefficients."""
@@ -154,18 +171,21 @@ class _Problem(NamedTuple):
     """Whether the price may follow the shock."""
 
     @staticmethod
-    def gather(history: RegressionData, data: RegressionData, size: float) -> _Problem:
+    def gather(history: RegressionData, data: RegressionData, size: float, lag: int) -> _Problem:
         kept = [column for column, name in enumerate(data.names) if name not in (REFERENCE, BIAS)]
         weekdays = [column for column, name in enumerate(data.names) if name == WEEKDAY]
         centre = float(np.median(history.log_price))
         own = np.zeros((len(data.units), 1 + WEEK))
         covariates = data.covariates[:, kept]
-        ruled = ~history.own
+        later = np.minimum(np.arange(len(history.own)) + lag, len(history.own) - 1)
+        ruled = ~history.own[later]
+        ruled[: max(LAGS) - lag] = False  # equally many prices, whatever the lag
+        ruled[len(ruled) - lag :] = False
         return _Problem(
             units=data.units,
             demand=np.column_stack([np.ones(len(own)), data.log_price - centre, covariates, own]),
             row=data.row,
-            price=history.log_price - centre,
+            price=history.log_price[later] - centre,
             weekday=history.covariates[:, weekdays],
             ruled=ruled,
             mean=np.concatenate([[0.0, PRICE_MEAN], data.prior.mean[kept], np.zeros(1 + WEEK)]),
@@ -204,8 +224,14 @@ class _Problem(NamedTuple):
             return first.evidence - here.evidence, -slope
 
         limits = [(-FARTHEST, FARTHEST)] * len(MOVES)
-        options = {"maxiter": MOST_STEPS, "ftol": LAST_GAIN}
-        minimize(fall, near.at, jac=True, method="L-BFGS-B", bounds=limits, options=options)
+        minimize(
+            fall,
+            near.at,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=limits,
+            options={"maxiter": MOST_STEPS, "ftol": LAST_GAIN},
+        )
         return best
 
     def average(self, best: _Mode) -> PriceRule:
@@ -253,70 +279,65 @@ class _Problem(NamedTuple):
         shock = mode.levels[:, 0] if self.follows else 0.0
         return self.price - self._follow(mode.at) @ mode.coefficients - _strength_of(mode.at) * shock
 
+    def _processes(self, at: FloatArray) -> _Processes:
+        """Return the processes given the unknowns."""
+        _, shock_sd, _, _, sd, noise = np.exp(MEANS + SPREADS * at)
+        memories = expit(MEANS + SPREADS * at)[2:4]
+        calm = np.full(len(self.price), shock_sd**2)
+        variances = np.stack([calm, sd**2 + JUMP_SD**2 * self.schedule], axis=1)
+        density = 0.5 * float(np.log1p(-np.square(memories)).sum() - np.log(variances).sum())
+        density -= float(self.ruled.sum() * np.log(noise) + 0.5 * at[self._first :] @ at[self._first :])
+        loads = np.array([_strength_of(at) if self.follows else 0.0, 1.0])
+        return _Processes(_precision_of(variances, memories), self.ruled / noise**2, loads, density)
+
     def solve(self, at: FloatArray, near: _Mode) -> _Mode:
         """Find the mode given rule and processes by Newton's method; the log posterior is concave."""
-        strength = _strength_of(at) if self.follows else 0.0
-        _, shock_sd, _, _, sd, noise = np.exp(MEANS + SPREADS * at)
-        _, _, shock_memory, memory, _, _ = expit(MEANS + SPREADS * at)
+        band, known, loads, density = self._processes(at)
         days = len(self.price)
         columns = self._columns
         demand = self.demand[:, :columns]
         mean = self.mean[:columns]
         precision = self.precision[:columns]
         follow = self._follow(at)
-        variances = np.stack([np.full(days, shock_sd**2), sd**2 + JUMP_SD**2 * self.schedule], axis=1)
-        memories = np.array([shock_memory, memory])
-        band = np.zeros((3, 2 * days))
-        _fill(band, variances, memories)
-        known = self.ruled / noise**2
-        loads = np.array([strength, 1.0])
+        follow_known = (known[:, None] * follow).T
+        follow_squared = follow_known @ follow + np.diag(precision)
         levels = near.levels[:days]
         coefficients = np.append(near.coefficients, np.zeros(WEEK))[:columns]
         right = np.empty((columns + 1, days, 2))
-        follow_known = (known[:, None] * follow).T
-        follow_squared = follow_known @ follow + np.diag(precision)
         for _ in range(NEWTON_STEPS):
             expected = np.exp(np.clip(demand @ coefficients + levels[self.row, 0], *LOG_MEAN_RANGE))
             spread = 1 + expected / self.size
-            weight = expected * (1 + self.units / self.size) / spread**2
             gradient = (self.units - expected) / spread
-            rest = known * (self.price - follow @ coefficients - levels @ loads)
+            weight = expected * (1 + self.units / self.size) / spread**2
             weighted = weight[:, None] * demand
+            rest = known * (self.price - follow @ coefficients - levels @ loads)
             right[:columns] = follow_known[..., None] * loads
             right[:columns, self.row, 0] += weighted.T
-            right[columns] = rest[:, None] * loads - _times(band, levels.ravel()).reshape(days, 2)
+            right[columns] = rest[:, None] * loads - _times(band, levels)
             right[columns, self.row, 0] += gradient
             curved = band.copy()
             curved[0] += (known[:, None] * loads**2).ravel()
-            curved[1, 0::2] += strength * known
             curved[0, 2 * self.row] += weight
+            curved[1, 0::2] = loads[0] * known
             factor, _ = dpbtrf(curved, lower=1)
             flat = right.reshape(columns + 1, -1)
             solved, _ = dpbtrs(factor, flat.T, lower=1)
-            left = flat[:columns] @ solved
-            information = weighted.T @ demand + follow_squared - left[:, :columns]
+            information = weighted.T @ demand + follow_squared - flat[:columns] @ solved[:, :columns]
             uphill = gradient @ demand + rest @ follow - precision * (coefficients - mean)
-            step = np.linalg.solve(information, uphill - left[:, columns])
+            step = np.linalg.solve(information, uphill - flat[:columns] @ solved[:, columns])
             moved = solved[:, columns] - solved[:, :columns] @ step
-            largest = max(float(np.abs(step).max()), float(np.abs(moved).max()))
-            share = min(1.0, LARGEST_STEP / max(largest, LAST_STEP))
-            rise = uphill @ step + flat[columns] @ moved
+            share = min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), float(np.abs(moved).max()), LAST_STEP))
             coefficients = coefficients + share * step
             levels = levels + share * moved.reshape(days, 2)
-            if rise < LAST_RISE**2:
+            if uphill @ step + flat[columns] @ moved < LAST_RISE:
                 break
         expected = np.exp(np.clip(demand @ coefficients + levels[self.row, 0], *LOG_MEAN_RANGE))
-        lost = np.log1p(expected / self.size)
-        counts = gammaln(self.units + self.size) - gammaln(self.size) - self.size * lost
-        counts += self.units * (np.log(expected / self.size) - lost)
-        rest = self.price - follow @ coefficients - levels @ loads
-        away = precision @ np.square(coefficients - mean) + levels.ravel() @ _times(band, levels.ravel())
-        away += known @ np.square(rest) + np.log(variances).sum() - np.log1p(-np.square(memories)).sum()
-        evidence = float(counts.sum() - 0.5 * away - self.ruled.sum() * np.log(noise))
-        evidence -= float(np.log(factor[0]).sum() + 0.5 * np.linalg.slogdet(information)[1])
-        evidence += 0.5 * float(np.log(precision).sum() - at[self._first :] @ at[self._first :])
-        covariance: FloatArray = np.linalg.inv(information)
-        return _Mode(at, levels, coefficients, covariance, evidence)
+        away = precision @ np.square(coefficients - mean) + float((levels * _times(band, levels)).sum())
+        away += known @ np.square(self.price - follow @ coefficients - levels @ loads)
+        away += np.linalg.slogdet(information)[1] - np.log(precision).sum()
+        fit = log_probability(self.units, expected, self.size, self.size).sum()
+        evidence = density + float(fit - 0.5 * away - np.log(factor[0]).sum())
+        return _Mode(at, levels, coefficients, np.linalg.inv(information), evidence)
 
     def weekdays_agree(self, tied: _Mode) -> bool:
         """Return whether the price's own weekday effects prove a rule by themselves, and agree with the tied one."""
@@ -346,8 +367,8 @@ def _strength_of(at: FloatArray) -> float:
     return float(np.exp(MEANS[0] + SPREADS[0] * at[0]))
 
 
-def _fill(band: FloatArray, variances: FloatArray, memories: FloatArray) -> None:
-    """Write the precision of two AR(1) processes, of each day in turn, into a lower band ``(3, 2 R)``.
+def _precision_of(variances: FloatArray, memories: FloatArray) -> FloatArray:
+    """Return the precision of two AR(1) processes, of each day in turn, as a lower band ``(3, 2 R)``.
 
     Their innovations have the ``variances (R, 2)``; on the first day, they are divided by 1 minus the squared memory.
     """
@@ -355,13 +376,16 @@ def _fill(band: FloatArray, variances: FloatArray, memories: FloatArray) -> None
     inverse[0] *= 1 - np.square(memories)
     diagonal = inverse.copy()
     diagonal[:-1] += np.square(memories) * inverse[1:]
+    band = np.zeros((3, inverse.size))
     band[0] = diagonal.ravel()
     band[2, :-2] = (-memories * inverse[1:]).ravel()
+    return band
 
 
-def _times(band: FloatArray, vector: FloatArray) -> FloatArray:
-    """Return the product of such a matrix and a vector ``(2 R,)``."""
-    product: FloatArray = band[0] * vector
-    product[2:] += band[2, :-2] * vector[:-2]
-    product[:-2] += band[2, :-2] * vector[2:]
-    return product
+def _times(band: FloatArray, levels: FloatArray) -> FloatArray:
+    """Return the product of such a matrix and levels ``(R, 2)``."""
+    product = band[0].reshape(-1, 2) * levels
+    apart = band[2, :-2].reshape(-1, 2)
+    product[1:] += apart * levels[:-1]
+    product[:-1] += apart * levels[1:]
+    return np.asarray(product)
