@@ -170,7 +170,9 @@ def watch(market: Market, history: ProductHistory, units: FloatArray) -> demand_
     rows = len(units)
     level_sd, response_sd = (np.repeat(sd, rows, axis=0) for sd in doubts_of(expected))
     mean, size = np.broadcast_to(expected.mean(0), units.shape), np.full(rows, float(market.size[0]))
-    return demand_drift.find_drift(units, mean, np.ones(units.shape, bool), size, level_sd, response_sd)
+    return demand_drift.find_drift(
+        units, mean, np.ones(units.shape, bool), size, level_sd, response_sd, market.products[0].ahead.shock
+    )
 
 
 def measure(units: float, noise: str, options: argparse.Namespace) -> str:

@@ -175,7 +175,7 @@ def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     yield "Why", f"{why} {sentence(effect)}" if why and effect else why or effect
     yield "Limits", grounds.edit_words(product, f)
     if product.get("stock") is not None:
-        for label, lines in next_steps.stock_lines(product["stock"], f).items():
+        for label, lines in next_steps.stock_lines(product, f).items():
             yield label, " ".join(lines)
     if verdict.is_before_fixed(product):
         yield "Profits", "before fixed costs, as none is known"

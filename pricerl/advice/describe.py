@@ -180,6 +180,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         fixed_known=fitted.cost.fixed_known,
         price_setting=fitted.price_setting,
         bias=fitted.bias,
+        yearly_season=fitted.ahead.yearly_season,
         bias_shown_by=0 if fitted.prior is None else fitted.prior.bias.products,
         cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
     )

@@ -137,6 +137,8 @@ class MarketFacts:
     bias: tuple[float, float] | None = None
     """Prior mean and sd of the bias of the history's elasticity, negative where it looks steeper than it is; None where
     pricerl set all prices."""
+    yearly_season: Share | None = None
+    """Probability of a yearly season, which forecasts follow as far as it is probable; None without a year of days."""
     bias_shown_by: int = 0
     """Number of other products whose price changes on advice count in these."""
 

@@ -53,7 +53,7 @@ class Dynamics:
         self.references = find_references(market, median, self.history.current_price())
         self.spread = find_spread(market, self.references)
         self.spans = find_spans(market, self.references)
-        self.calendar = self.history.build_calendar(market.weekday, market.holiday)
+        self.calendar = self.history.build_calendar(market.weekday, market.holiday, market.ahead)
         self.description = market.size.new_zeros(market.num_products, 0)
         if self.config.describe:
             self.description = describe(market, self.references, self.history, self._best_price())

@@ -59,7 +59,7 @@ class HistoryTensors:
         """Return the offset from steps since 1970-01-01 to columns of the calendar, for each product ``(B,)``."""
         return product * len(self._dates) - self._first
 
-    def build_calendar(self, factor: Tensor, holiday: Tensor) -> Tensor:
+    def build_calendar(self, factor: Tensor, holiday: Tensor, ahead: Tensor) -> Tensor:
         """Return the calendar of each product's future dates, ``(3 or 4, P * dates)``: one lookup reads a day.
 
         Rows: the date's demand over the average, weekday Monday 0 to Sunday 6, month 1 to 12, and, if any product has
@@ -70,6 +70,8 @@ class HistoryTensors:
         month = self._floats(dates.astype("datetime64[M]").astype(np.int64) % 12 + 1)
         types = self._integers([day_types(dates, product.holidays) for product in self._products])
         demand = factor[:, weekday] * holiday.gather(1, types)
+        for row, first_day in enumerate((self.first_day + self.num_days - self._first).tolist()):
+            demand[row, first_day : first_day + ahead.shape[1]] *= ahead[row]
         columns = [demand, *(row.expand(len(factor), -1) for row in (weekday.to(factor.dtype), month))]
         predicted = np.full(demand.shape, np.nan)
         for row, forecast, first_day in zip(predicted, self._forecasts, self.first_day.tolist(), strict=True):

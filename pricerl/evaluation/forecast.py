@@ -61,9 +61,15 @@ def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
 @torch.no_grad()
 def respond_on(market: Market, index: int, product: ProductHistory, day: IntArray) -> Response:
     """Return the expected outcome of fitted or later days ``day (N,)`` at the prices charged, ``(K, N)`` each."""
-    price = torch.as_tensor(product.price[day], dtype=torch.float32, device=market.device)
-    memory = market.products[index].memory
-    lifts = 1.0 if memory is None else memory.lifts(product.price)[:, day]
+    fitted = market.products[index]
+    deals = fitted.ahead.deals
+    regular = product.price if deals is None else deals.regular(product)
+    price = torch.as_tensor(regular[day], dtype=torch.float32, device=market.device)
+    lifts = np.ones((1, len(day)))
+    if fitted.memory is not None:
+        lifts = fitted.memory.lifts(product.price)[:, day]
+    if deals is not None:
+        lifts = lifts * deals.lifts(product)[:, day]
     return expect_days(market, index, price, product.dates[day], lifts)
 
 
@@ -71,7 +77,9 @@ def respond_on(market: Market, index: int, product: ProductHistory, day: IntArra
 def predict_units(market: Market, product: ProductHistory, day: IntArray, generator: torch.Generator) -> FloatArray:
     """Forecast units of days ``day (N,)`` in a market of one product, ``(3, N)``: mean and limits with daily noise."""
     units = respond_on(market, 0, product, day).expected_units
-    return _with_limits(units, sample_units(units.repeat(NOISE_SAMPLES, 1), market.size, generator))
+    low, high = torch.as_tensor(limits_of(_numpy(units)), dtype=units.dtype)
+    samples = sample_units(units.repeat(NOISE_SAMPLES, 1), market.size, generator)
+    return _with_limits(units.clamp(low, high), samples)  # at a price far from all tried, few draws would make the mean
 
 
 def score_units(market: Market, index: int, product: ProductHistory, day: IntArray) -> FloatArray:

@@ -150,7 +150,8 @@ def value_paths(
         return np.ascontiguousarray(np.add.reduceat(weighed, first_runs, axis=1).T / days)
 
     if tilt is not None:
-        demands *= np.exp(np.outer(tilt, np.log(distinct[at] / product.current_price)))
+        tilted = np.exp(np.outer(tilt, np.log(distinct[at] / product.current_price)))
+        demands *= tilted / tilted.mean(0)  # wider, but neither more nor fewer units on average
     units = average(level, demands)
     sales = average(level * price * rows.share_paid, demands)
     kept, cost, fixed = (_numpy(values)[:, 0] for values in (rows.share_kept, rows.unit_cost, rows.fixed_cost))
@@ -164,10 +165,13 @@ def _numpy(values: Tensor) -> FloatArray:
 
 
 def _demand_on(market: Market, product: int, dates: DateArray) -> FloatArray:
-    """Return the demand on dates ``(H,)``, by weekday and type of date, over that of an average day."""
-    weekday, holiday = _numpy(market.weekday[product]), _numpy(market.holiday[product])
-    types = day_types(dates, market.preprocessor.products[product].holidays)
-    return np.asarray(weekday[weekday_of(dates.astype(np.int64))] * holiday[types])
+    """Return the demand on dates ``(H,)``, by weekday, type and time after the history, over that of an average day."""
+    weekday, holiday, ahead = (_numpy(part[product]) for part in (market.weekday, market.holiday, market.ahead))
+    history = market.preprocessor.products[product]
+    types = day_types(dates, history.holidays)
+    row = (dates - history.dates[-1]).astype(np.int64) // history.step_days
+    later = np.append(ahead, 1.0)[np.minimum(row, len(ahead)) - 1]
+    return np.asarray(weekday[weekday_of(dates.astype(np.int64))] * holiday[types] * np.where(row > 0, later, 1.0))
 
 
 def value_once(

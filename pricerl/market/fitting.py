@@ -20,7 +20,7 @@ from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import CostConfig, decode_cost
 from pricerl.market.demand.averaging import find_setting
 from pricerl.market.demand.config import MIXTURE, DemandConfig
-from pricerl.market.demand.curves import CurveDraws, DemandPosterior, draw_levels
+from pricerl.market.demand.curves import CurveDraws, DemandPosterior
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import Tabulated, find_own_price, find_round_prices, settings_of_prior
@@ -126,7 +126,6 @@ def _fit_product(
     settings = replace(settings, own_price=find_own_price(product, costs, config.prior_informed))
     fit_units = fit_similar if config.similar_prices else DEMAND_MODELS[config.demand]
     demand = fit_units(product, log_grid, settings, rng)
-    levels = draw_levels(demand.days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
 
     def fit_conversion(percent: FloatArray) -> CurveDraws | None:
         reported = usable & np.isfinite(percent)
@@ -139,7 +138,7 @@ def _fit_product(
 
     return ProductMarket(
         log_grid=log_grid,
-        units=replace(demand.curves, log_value=demand.curves.log_value + levels[:, None]),
+        units=demand.curves,
         organic=fit_conversion(product.organic),
         ad=fit_conversion(product.ad),
         weekday=demand.weekday,
@@ -150,7 +149,8 @@ def _fit_product(
         price_setting=demand.kind,
         follows=demand.follows,
         bias=demand.bias,
-        past=_past_demand(demand, np.log(product.price), log_grid) / np.exp(levels).mean(),
+        past=_past_demand(demand, np.log(product.price), log_grid),
+        ahead=demand.ahead,
         edges=edges,
         prior=demand.prior,
     )
@@ -159,9 +159,8 @@ def _fit_product(
 def _past_demand(demand: DemandPosterior, log_price: FloatArray, log_grid: FloatArray) -> FloatArray:
     """Return demand of each day over that of the curves at the same log price, ``(D,)`` each."""
     expected = np.exp(demand.curves.log_value).mean(0)
-    past = demand.days.offset if demand.past is None else demand.past
-    at_regular = np.interp(demand.days.log_price, log_grid, expected)
-    return np.asarray(past * at_regular / np.interp(log_price, log_grid, expected))
+    at_regular, at_price = (np.interp(place, log_grid, expected) for place in (np.log(demand.regular), log_price))
+    return np.asarray(demand.past * at_regular / at_price)
 
 
 def _price_grids(low: float, high: float, size: int, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -212,6 +211,7 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         log_curves=stack(curves),
         weekday=stack([item.weekday for item in products]),
         holiday=stack([item.holiday for item in products]),
+        ahead=stack([item.ahead.path for item in products]),
         share_paid=stack([np.asarray(item.cost.share_paid) for item in products]),
         share_kept=stack([with_mean(item.cost.share_kept) for item in products]),
         unit_cost=stack([with_mean(item.cost.unit_cost) for item in products]),

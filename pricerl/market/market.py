@@ -15,7 +15,7 @@ from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.price_setting import Kind
 from pricerl.market.cost import CostPosterior, Measure
-from pricerl.market.demand.curves import CurveDraws
+from pricerl.market.demand.curves import CurveDraws, DemandAhead
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.stock import Stock
@@ -98,6 +98,7 @@ class ProductMarket:
     """Log rise of a repricer's price per log demand, by a proven rule; 0 for none."""
     bias: tuple[float, float] | None = None
     """Prior mean and sd of the bias of the elasticity that this brings; None for no bias."""
+    ahead: DemandAhead = field(default_factory=DemandAhead)
     past: FloatArray | None = None
     """``(D,)`` demand of each day over an average one of today at the same price: by season, level and covariates."""
     edges: FloatArray = field(default_factory=lambda: np.full(2, NO_EDGE))
@@ -131,6 +132,8 @@ class Market:
     """``(P, 7)`` weekday factors."""
     holiday: Tensor
     """``(P, 3)`` factors by day type."""
+    ahead: Tensor
+    """``(P, FUTURE_ROWS)`` factors of the days after the last one."""
     share_paid: Tensor
     """``(P,)`` share of the posted price that buyers pay after coupons."""
     share_kept: Tensor

@@ -25,6 +25,7 @@ from pricerl.market.demand.curves import (
     DailyValues,
     DemandPosterior,
     closeness,
+    draw_levels,
     effective_days,
     recency_of,
     shape_curves,
@@ -64,7 +65,11 @@ def fit_similar(
     units = winsorise(product.units[usable], settings.outlier_sds)
     factors = weekday_factors(units, weekday[usable])
     days = replace(days, offset=factors[weekday])
-    return DemandPosterior(fit_curves(days.keep(usable), log_grid, settings, rng), factors, days)
+    curves = fit_curves(days.keep(usable), log_grid, settings, rng)
+    expected = np.interp(days.log_price, log_grid, np.exp(curves.log_value).mean(0)) * days.offset
+    levels = draw_levels(units, np.log(expected), np.flatnonzero(usable), settings.num_draws, rng)
+    curves = replace(curves, log_value=curves.log_value + levels[:, None])
+    return DemandPosterior(curves, factors, days.offset / np.exp(levels).mean(), product.price)
 
 
 def plain_days(product: ProductHistory) -> DailyValues:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pricerl.advice.sentences.grounds import judge_backtest, judge_backtests
+from pricerl.advice.sentences.grounds import judge_backtest, judge_backtests, season_words
 from pricerl.evaluation.backtest import HorizonScore
 from pricerl.formatting import PLAIN
 
@@ -50,3 +50,15 @@ def test_the_work_list_says_on_how_many_products_forecasts_were_tested() -> None
         "The forecast was tested on 2 of 2,000 products, a random sample; its 90 % intervals contained 35 of 40 days."
     )
     assert judge_backtests(tested, 2, PLAIN) == "" == judge_backtests([], 2, PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"),
+    [
+        (None, "No season is foreseen: the history is shorter than a year."),
+        (0.1, "No yearly season is foreseen: the history shows none (probability 10 %)."),
+        (0.97, "The forecast follows the yearly season of the history (probability 97 %)."),
+    ],
+)
+def test_the_page_says_whether_a_season_is_foreseen(probability: float | None, words: str) -> None:
+    assert season_words({"yearly_season": probability}, PLAIN) == words

@@ -205,7 +205,7 @@ def test_every_sentence_is_short_and_none_is_certain(found):
     for item in found.values():
         _, document = written(item)
         product = document["products"][0]
-        lines = stock_lines(product["stock"], EURO)
+        lines = stock_lines(product, EURO)
         texts = [text for part in lines.values() for text in part]
         assert all(len(text.split()) <= 30 and text[0].isupper() | text[0].isdigit() for text in texts), texts
         assert not any("100 %" in text for text in texts)

@@ -90,12 +90,15 @@ def test_the_env_reads_the_forecast_of_future_days(make_product: Make) -> None:
     product = make_product(2.0, weekly())
     data = prepared(product, "last_week")
     history = HistoryTensors(data, "cpu")
-    calendar = history.build_calendar(history.price.new_ones(1, 7), history.price.new_ones(1, 3))
+    level = history.price.new_full((1, 365), 0.5)
+    calendar = history.build_calendar(history.price.new_ones(1, 7), history.price.new_ones(1, 3), level)
     assert calendar.shape[0] == 4
+    days = len(product.dates)
+    assert calendar[0, days - 1 : days + 1].tolist() == [1.0, 0.5], "the level ahead begins after the history"
     expected = 2 * weekly(120)
     np.testing.assert_allclose(calendar[3, 7:120], expected[7:])
     own = HistoryTensors(prepared(product, "mean_7"), "cpu")
-    assert own.build_calendar(own.price.new_ones(1, 7), own.price.new_ones(1, 3)).shape[0] == 3
+    assert own.build_calendar(own.price.new_ones(1, 7), own.price.new_ones(1, 3), level).shape[0] == 3
 
 
 def test_the_report_names_the_forecast_and_every_error(make_product: Make) -> None:

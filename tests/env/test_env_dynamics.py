@@ -121,7 +121,7 @@ def test_weekdays_change_the_units_of_a_day_but_not_its_reward(dynamics):
     _, outcome = dynamics.advance(state, dynamics.references.price, 14, None)
     weekday = (state.day[:, None] + 1 + torch.arange(14) + 3) % 7
     factor = dynamics.market.weekday.gather(1, weekday)
-    units = outcome.expected_units / factor
+    units = outcome.expected_units / (factor * dynamics.market.ahead[:, :14])
     torch.testing.assert_close(units, units[:, :1].expand(-1, 14), rtol=1e-4, atol=0)
     assert outcome.expected_units.std(1).min() > 0.5
     torch.testing.assert_close(outcome.reward[:, -1], outcome.reward[:, -2])

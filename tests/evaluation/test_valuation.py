@@ -116,13 +116,14 @@ def test_paths_are_worth_the_mean_of_their_days_and_the_same_in_any_batch(fitted
         assert (alone.earned == value.earned).all()
 
 
-def test_a_tilt_changes_demand_at_other_prices_alone(known_demand):
-    product = _product(known_demand(price=10.0))
-    prices = torch.tensor([[10.0], [11.0]])
+def test_a_tilt_widens_demand_at_other_prices_alone(fitted):
+    product = _product(fitted(SellerConfig(days=100, units=30.0), DemandConfig()))
+    prices = product.current_price * torch.tensor([[1.0], [1.1]])
     keep, dearer = value_paths(product, prices)
-    same, lower = value_paths(product, prices, tilt=np.array([-1.5]))
+    same, wider = value_paths(product, prices, tilt=np.tile([-1.5, 1.5], product.market.num_draws // 2))
     assert same.units == pytest.approx(keep.units)
-    assert lower.units == pytest.approx(dearer.units * 1.1**-1.5)
+    ratio = wider.units / dearer.units
+    assert ratio[1::2] / ratio[::2] == pytest.approx(1.1**3.0) and ratio.mean() == pytest.approx(1.0)
 
 
 def test_unknown_costs_hide_profit_and_what_is_made_of_it(known_demand):
@@ -140,7 +141,8 @@ def test_a_week_earns_the_mean_of_an_average_day(fitted):
     none = torch.zeros_like(market.memory_loss)
     forgetful = (replace(market.products[0], memory=None),)
     weekday = market.weekday / market.weekday.mean(1, keepdim=True)
-    even = replace(market, products=forgetful, weekday=weekday, memory_gain=none, memory_loss=none)
+    level = torch.ones_like(market.ahead)
+    even = replace(market, products=forgetful, weekday=weekday, ahead=level, memory_gain=none, memory_loss=none)
     dynamics = Dynamics(even, RewardConfig())
     price = float(market.preprocessor.products[0].price[-1])
     _, day = value_average_day(Product(dynamics, 0), torch.tensor([price]))

@@ -10,6 +10,7 @@ from shops.pricebench import probability_better
 
 from pricerl.data.config import DataConfig
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import Candidates
@@ -46,7 +47,7 @@ def test_a_price_that_rises_with_growing_demand_proves_nothing(seed):
     share = np.arange(DAYS) / DAYS
     growing = shop(np.round(9 + 4 * share, 2), np.random.default_rng(seed).poisson(10 + 40 * share).astype(float))
     for change in (0.95, 1.05):
-        assert probability_better(growing, change * growing.current_price) < 0.9
+        assert probability_better(growing, change * growing.current_price) < DecisionConfig().claim_chance
 
 
 def test_random_price_changes_show_their_effect_despite_weekdays_and_growth():

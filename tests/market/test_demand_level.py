@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from pricerl.market.demand.curves import CurveDraws, DailyValues, draw_levels
+from pricerl.evaluation.forecast import predict_units
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.curves import draw_levels
+from pricerl.market.fitting import fit_market
 
 NOON = 20.0
-LOG_GRID = np.linspace(np.log(5), np.log(20), 33)
 
 
-def levels(units, dispersion=1.0, draws=400, offset=1.0, seed=0):
-    """Levels drawn for a history at one price, on curves that expect 20 units a day there."""
+def levels(units, draws=400, offset=1.0, seed=0):
+    """Levels drawn for a history on curves that expect 20 units a day."""
     units = np.asarray(units, dtype=np.float64)
-    age = np.arange(len(units))[::-1].astype(np.float64)
-    days = DailyValues(np.full(len(units), np.log(10.0)), units, np.full(len(units), offset), age)
-    curves = CurveDraws(np.full((draws, 33), np.log(NOON)), np.full(33, np.inf), dispersion, 1e4, 0)
-    return draw_levels(days, curves, LOG_GRID, 4.0, np.random.default_rng(seed))
+    log_expected = np.full(len(units), np.log(offset * NOON))
+    return draw_levels(units, log_expected, np.arange(len(units)), draws, np.random.default_rng(seed))
 
 
 def sales(mean, days, seed=0):
@@ -28,20 +29,21 @@ def sales(mean, days, seed=0):
 def test_demand_as_expected_leaves_the_level_at_one(days):
     drawn = levels(np.full(days, NOON))
     assert drawn.shape == (400,)
-    assert np.exp(drawn).mean() == pytest.approx(1.0, abs=0.02)
+    assert np.exp(drawn).mean() == pytest.approx(1.0, abs=0.03)
 
 
 def test_a_level_that_stays_is_known_better_the_longer_it_stayed():
     spread = [levels(sales(NOON, days)).std() for days in (10, 40, 120)]
     assert spread[0] > spread[1] > spread[2]
     assert spread[2] < 0.06
-    assert levels(sales(NOON, 120), dispersion=5.0).std() > 1.3 * spread[2]
+    noisy = np.random.default_rng(1).negative_binomial(NOON / 4, 1 / 5, 120)  # five times the variance
+    assert levels(noisy).std() > 1.3 * spread[2]
 
 
-@pytest.mark.parametrize("now", [0.25, 0.6, 1.8])
-def test_a_level_that_jumped_three_weeks_ago_is_the_new_one(now):
+@pytest.mark.parametrize(("now", "most"), [(0.25, 0.42), (0.6, 0.75), (1.8, 1.5)])
+def test_a_level_that_jumped_three_weeks_ago_is_nearly_the_new_one(now, most):
     drawn = levels(np.concatenate([sales(NOON, 100), sales(now * NOON, 21, seed=1)]))
-    assert np.exp(drawn).mean() == pytest.approx(now, rel=0.15)
+    assert abs(np.exp(drawn).mean() - 1) > abs(most - 1), "it may be a shock, of which a part passes"
 
 
 def test_a_level_that_moves_is_less_sure_than_one_that_stays():
@@ -51,21 +53,48 @@ def test_a_level_that_moves_is_less_sure_than_one_that_stays():
     assert np.ptp(np.quantile(moved, [0.05, 0.95])) < np.log(4), "but not beyond all measure"
 
 
-def test_one_bulk_order_is_no_new_level():
-    usual = sales(NOON, 100)
-    bulk = usual.copy()
-    bulk[-3] = 400
-    assert np.exp(levels(bulk)).mean() == pytest.approx(np.exp(levels(usual)).mean(), rel=0.05)
-
-
 def test_what_weekdays_explain_is_no_level():
     assert np.exp(levels(np.full(90, 10.0), offset=0.5)).mean() == pytest.approx(1.0, abs=0.02)
 
 
 def test_where_nothing_sold_for_weeks_the_level_is_low_and_finite():
     drawn = levels(np.concatenate([sales(NOON, 60), np.zeros(30)]))
-    assert np.isfinite(drawn).all() and np.exp(drawn).mean() < 0.05
+    assert np.isfinite(drawn).all() and np.exp(drawn).mean() < 0.07
 
 
 def test_the_same_randomness_draws_the_same_levels():
     assert np.array_equal(levels(sales(NOON, 50)), levels(sales(NOON, 50)))
+
+
+def forecast(prepare, product, known):
+    """Mean forecast of all days after the first ``known`` ones, at the prices charged."""
+    market = fit_market(prepare(product.first_days(known)), DemandConfig(num_draws=64), conversions=False)
+    return predict_units(market, product, np.arange(known, len(product.dates)), torch.Generator().manual_seed(0))[0]
+
+
+def test_the_units_of_bulk_orders_return_in_the_forecast(prepare, make_product):
+    units = sales(NOON, 134).astype(float)
+    units[np.arange(5, 120, 20)] = 6 * NOON
+    mean = forecast(prepare, make_product(np.where(np.arange(134) // 14 % 2, 10.0, 10.5), units), 120)
+    assert mean.mean() == pytest.approx(units[:120].mean(), rel=0.1), "without them it is a fifth less"
+
+
+def test_deals_ahead_sell_what_deals_sold(prepare, make_product):
+    days = np.arange(168)
+    deal = days % 28 > 22
+    units = sales(np.where(deal, 3 * NOON, NOON), 168).astype(float)
+    mean = forecast(prepare, make_product(np.where(deal, 8.5, 10.0), units), 140)
+    assert mean[deal[140:]].mean() == pytest.approx(3 * NOON, rel=0.15)
+    assert mean[~deal[140:]].mean() == pytest.approx(NOON, rel=0.1)
+
+
+def test_a_shock_of_the_last_days_fades_in_the_forecast(prepare, make_product):
+    rng = np.random.default_rng(2)
+    shock = np.zeros(200)
+    for day in range(1, 200):
+        shock[day] = 0.8 * shock[day - 1] + 0.2 * rng.normal()
+    shock[-2:] = 0.9
+    product = make_product(np.where(np.arange(200) // 9 % 2, 10.0, 10.5), sales(60 * np.exp(shock), 200).astype(float))
+    ahead = fit_market(prepare(product), DemandConfig(num_draws=64)).products[0].ahead.path
+    assert ahead[0] > 1.25 and ahead[:14].mean() == pytest.approx(1.0, abs=0.05)
+    assert ahead[60:] == pytest.approx(ahead[-1], rel=0.01)

@@ -14,7 +14,7 @@ from pricerl.evaluation.backtest import run_backtests
 from pricerl.evaluation.forecast import forecast_path
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.covariates import holiday_factors, optional_covariates
+from pricerl.market.demand.covariates import SEASON, holiday_factors, optional_covariates
 from pricerl.market.fitting import fit_market
 
 DAYS = 560
@@ -71,7 +71,8 @@ def test_advice_and_episodes_expect_the_same_units_of_future_holidays(dynamics):
 
 def test_without_a_country_every_day_counts_as_ordinary(shop, prepare):
     plain = shop(holidays=None)
-    assert fit_market(prepare(plain), SMALL).holiday.tolist() == [[1, 1, 1]] and optional_covariates(plain) == []
+    assert fit_market(prepare(plain), SMALL).holiday.tolist() == [[1, 1, 1]]
+    assert {item.name for item in optional_covariates(plain)} == {SEASON}
 
 
 @pytest.mark.parametrize(("last", "causes"), [("2025-04-17", []), ("2025-04-18", ["holiday"])])

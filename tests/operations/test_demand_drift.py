@@ -7,6 +7,7 @@ import pytest
 from watching import best_delay, draw_units, log_ratios, mean_time
 
 from pricerl.arrays import FloatArray
+from pricerl.market.level import NO_SHOCK, Shock
 from pricerl.operations.watching import demand_drift
 from pricerl.operations.watching.demand_drift import DriftDays, find_drift, normal_scores, threshold
 
@@ -31,6 +32,22 @@ def test_a_stable_market_has_at_most_the_false_alarms_that_the_thresholds_were_c
     planned = {way: 365 / days for way, days in demand_drift.FALSE_ALARM_DAYS.items()}
     for way, rate in planned.items():
         assert (alarms == way).sum() / len(alarms) <= 1.3 * rate + 0.03
+
+
+def test_shocks_that_fade_are_no_change_of_demand() -> None:
+    rng = np.random.default_rng(9)
+    shock = Shock(0.8, 0.03)
+    log_level = np.zeros((40, 365))
+    for day in range(1, 365):
+        new = np.sqrt(shock.variance * (1 - shock.memory**2)) * rng.normal(size=40)
+        log_level[:, day] = shock.memory * log_level[:, day - 1] + new
+    units = rng.poisson(50.0 * np.exp(log_level - shock.variance / 2)).astype(float)
+    due = np.full(units.shape, 50.0)
+    given = np.full(40, 1 / shock.variance), np.full(40, 0.03), np.zeros(due.shape)
+    unaware, aware = (find_drift(units, due, due > 0, *given, known) for known in (NO_SHOCK, shock))
+    assert (unaware.alarm != 0).sum() / 40 > 4
+    assert (aware.alarm != 0).sum() / 40 < 0.9, "0.56 per year are planned"
+    assert abs(np.corrcoef(aware.score[:, 1:].ravel(), aware.score[:, :-1].ravel())[0, 1]) < 0.05
 
 
 @pytest.mark.parametrize(("share", "way", "days"), [(0.8, -1, 14), (1.25, 1, 21)])

@@ -28,7 +28,7 @@ def lay_out(view: View) -> dict[str, Any]:
         "rows": rows,
         "certainty": verdict.certainty_words(view.product, view.f),
         "why": _why(view),
-        "stock": next_steps.stock_lines(view.product["stock"], view.f) if view.product.get("stock") else {},
+        "stock": next_steps.stock_lines(view.product, view.f) if view.product.get("stock") else {},
         "to_do": "What would decide" if held and not late else "What to do",
         "steps": _steps(view),
         "other": "" if held or late or view.decided else next_steps.pause_command(view.product, view.place),

@@ -105,6 +105,7 @@ def render_page(document: Record, product: Record, back: str = "", frame: Frame 
         "verdict": grounds.judge_proposal(product, f),
         "doubts": grounds.describe_off_policy(product, f),
         "skill": grounds.judge_backtest(product["backtest"], f) if product["backtest"] else "",
+        "season": grounds.season_words(product, f),
         "to_do": grounds.list_remedies(product),
         "track": grounds.track_lines(product["track_record"], f)[1:] if product["track_record"] else [],
         "quarter": [

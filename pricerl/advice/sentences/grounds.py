@@ -203,6 +203,16 @@ def judge_backtest(backtest: Record, f: Formatter) -> str:
     return f"{verdict}; {_coverage_words(backtest['scores'], f)}"
 
 
+def season_words(product: Record, f: Formatter) -> str:
+    """Return whether the forecast follows a yearly season."""
+    found = product.get("yearly_season")
+    if found is None:
+        return "No season is foreseen: the history is shorter than a year."
+    if found < 0.5:
+        return f"No yearly season is foreseen: the history shows none (probability {f.percent(found, 0)})."
+    return f"The forecast follows the yearly season of the history (probability {f.percent(found, 0)})."
+
+
 def _coverage_words(scores: Sequence[Record], f: Formatter) -> str:
     days = sum(row["days"] for row in scores)
     inside = round(sum(row["days"] * row["coverage"] for row in scores))

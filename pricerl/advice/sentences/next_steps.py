@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pricerl.advice.sentences.grounds import season_words
 from pricerl.advice.sentences.verdict import Record, outcome_words
 from pricerl.formatting import MEASURES, Formatter, plural, sentence
 from pricerl.terminal import shown
@@ -138,8 +139,9 @@ def ended_test_words(tests: Sequence[Record], f: Formatter) -> list[str]:
     return sentences
 
 
-def stock_lines(stock: Record, f: Formatter) -> dict[str, list[str]]:
-    """Return sentences on orders, on the units on hand, and on the weeks ahead, from ``stock`` of ``advice.json``."""
+def stock_lines(product: Record, f: Formatter) -> dict[str, list[str]]:
+    """Return sentences on orders, on the units on hand, and on the weeks ahead of a product with stock."""
+    stock = product["stock"]
     order = [f"Nothing now: {stock['no_order']}."] if stock["no_order"] else []
     for ordered, units, arrives in stock["orders"][:1]:
         order.append(f"Order {plural(round(units), 'unit')} on {f.date(ordered)}, to arrive on {f.date(arrives)}.")
@@ -155,7 +157,7 @@ def stock_lines(stock: Record, f: Formatter) -> dict[str, list[str]]:
     lost, without, left = (f.number(units, 0) for units in (*stock["lost"], stock["left"]))
     without = f"; without orders {without}" if stock["orders"] else ""
     ahead = [
-        "Demand is taken to stay at its present level; a coming season is not foreseen.",
+        season_words(product, f),
         f"Units lost to stock-outs until {f.date(stock['ends'])}: {lost}{without}.",
         f"Money in stock, at unit cost: {mean} on average, {most} at most.",
         f"Profit: {f.estimate(stock['profit'])}. Units left at the end: {left}.",

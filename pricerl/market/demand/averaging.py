@@ -11,16 +11,27 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit, softmax
 
-from pricerl.arrays import BoolArray
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.days import WEEK, steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import CHANGING_SHARE, PriceSetting, classify_prices, deal_windows
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import BIAS, REFERENCE, RegressionData, Terms, gather_covariates
+from pricerl.market.demand.covariates import (
+    BIAS,
+    DEAL_DEPTH_NAME,
+    REFERENCE,
+    SEASON,
+    DealResponse,
+    RegressionData,
+    Terms,
+    gather_covariates,
+    yearly_waves,
+)
 from pricerl.market.demand.price_rule import PriceRule, find_price_rule
 from pricerl.market.demand.priors import CommonBias
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import Prior, RegressionPosterior, find_inliers, fit_regression, winsorise
+from pricerl.market.level import AHEAD_ROWS, FUTURE_ROWS
 
 PRICE_TERMS = 3
 """Number of regression columns before the covariates: level, log price and its square."""
@@ -30,6 +41,8 @@ very elastic demand as noise."""
 NO_MEMORY = 0.8
 """Prior probability that there is no reference-price effect. On simulated shops with one, the 90 % intervals cover the
 truth in 80 and 83 % (PriceBench, 130 days)."""
+NO_SEASON = 0.5
+"""Prior probability that there is no yearly season where a year or more could show one."""
 
 BIASES: dict[str, tuple[float, float]] = {
     "plain": (0.0, 0.15),
@@ -71,16 +84,45 @@ class Part(NamedTuple):
     everything: RegressionData
     """All days of the history."""
     posterior: RegressionPosterior
+    window: int | None
+    """See `Terms`."""
+
+    def columns_of(self, name: str) -> slice | None:
+        """Return the regression's columns of a covariate; None without it."""
+        found = self.data.columns_of(name)
+        return found and slice(PRICE_TERMS + found.start, PRICE_TERMS + found.stop)
+
+    def season_ahead(self) -> FloatArray:
+        """Return the log demand of each row ahead by the yearly season, ``(FUTURE_ROWS,)``, over the level ahead."""
+        columns = self.columns_of(SEASON)
+        assert columns is not None
+        waves = yearly_waves(1, 1 + FUTURE_ROWS, self.data.step_days)
+        return np.asarray((waves - waves[:AHEAD_ROWS].mean(0)) @ self.posterior.mode[columns])
 
     def draw_memory(self, count: int, rng: np.random.Generator) -> PriceMemory:
         """Draw the reference-price effect, ``(count,)``; 0 without one."""
-        columns = _reference_columns(self.data)
+        columns = self.columns_of(REFERENCE)
         if columns is None:
             return PriceMemory(np.zeros(count), np.zeros(count), self.data.step_days)
         mode = self.posterior.mode[columns]
         drawn = rng.multivariate_normal(mode, self.posterior.covariance[columns, columns], size=count, method="eigh")
         gain, further = np.maximum(drawn, 0).T
         return PriceMemory(gain, gain + further, self.data.step_days)
+
+    def draw_deals(self, count: int, log_lift: float, sd: float, rng: np.random.Generator) -> DealResponse | None:
+        """Draw the effects of deals, lifted on days with one, which differ by an sd; None where there are none."""
+        names = list(self.data.names)
+        if self.window is None:
+            return None
+        effects = [[DEAL_DEPTH_NAME, BIAS], ["promotion"], ["stock_at_home"]]
+        chosen = np.zeros((3, len(self.posterior.mode)))
+        chosen[0, 1] = 1.0
+        for row, wanted in zip(chosen, effects, strict=True):
+            row[[PRICE_TERMS + names.index(name) for name in wanted if name in names]] = 1.0
+        mean = chosen @ self.posterior.mode + [0.0, log_lift - sd**2 / 2, 0.0]
+        covariance = chosen @ self.posterior.covariance @ chosen.T + np.diag([0.0, sd**2, 0.0])
+        drawn = rng.multivariate_normal(mean, covariance, size=count, method="eigh")
+        return DealResponse(self.window, drawn)
 
 
 def find_setting(product: ProductHistory) -> PriceSetting:
@@ -124,8 +166,10 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
             everything = everything.with_priors(terms)
             data = everything.keep(observed).keep(inliers)
             posterior = regress(data, settings, posterior)
-        split = _split_memory(Part(posterior.log_evidence, data, everything, posterior))
-        fitted += split if rule is None else split[:1]  # the rule was found without buyers' memory
+        whole = Part(posterior.log_evidence, data, everything, posterior, terms.window)
+        for part in _split(whole, SEASON, NO_SEASON):
+            split = _split(part, REFERENCE, NO_MEMORY)
+            fitted += split if rule is None else split[:1]  # the rule was found without buyers' memory
     weights = softmax([part.weight for part in fitted])
     parts = [part._replace(weight=float(weight)) for part, weight in zip(fitted, weights, strict=True)]
     return setting, parts, outliers
@@ -142,8 +186,10 @@ def _find_rule(everything: RegressionData, data: RegressionData, posterior: Regr
 
 def _slope_of(data: RegressionData, posterior: RegressionPosterior) -> float:
     """Return the slope of demand on prices that pricerl did not set, bias included, without buyers' memory."""
-    columns = _reference_columns(data)
-    mode = (posterior if columns is None else posterior.given_zero(columns)).mode
+    found = data.columns_of(REFERENCE)
+    if found is not None:
+        posterior = posterior.given_zero(slice(PRICE_TERMS + found.start, PRICE_TERMS + found.stop))
+    mode = posterior.mode
     names = [name for name in data.names if name != REFERENCE]
     return float(mode[1] + (mode[PRICE_TERMS + names.index(BIAS)] if BIAS in names else 0.0))
 
@@ -182,26 +228,19 @@ def bias_of(setting: PriceSetting, step_days: int) -> tuple[float, float]:
     return BIASES[kind]
 
 
-def _reference_columns(data: RegressionData) -> slice | None:
-    """Return the regression's two columns of the reference price; None without one."""
-    if REFERENCE not in data.names:
-        return None
-    first = PRICE_TERMS + data.names.index(REFERENCE)
-    return slice(first, first + 2)
-
-
-def _split_memory(part: Part) -> list[Part]:
-    """Return a regression without and with reference prices, their log evidence as the weight."""
-    columns = _reference_columns(part.data)
+def _split(part: Part, name: str, probability_of_none: float) -> list[Part]:
+    """Return a regression without and with a covariate, their log evidence as the weight."""
+    columns = part.columns_of(name)
     if columns is None:
         return [part]
     prior_sd = part.data.prior.sd[columns.start - PRICE_TERMS : columns.stop - PRICE_TERMS]
-    share = expit(logit(NO_MEMORY) + part.posterior.log_odds_of_zero(columns, prior_sd))
+    share = expit(logit(probability_of_none) + part.posterior.log_odds_of_zero(columns, prior_sd))
     without = Part(
         part.weight + float(np.log(share)),
-        part.data.without_reference(),
-        part.everything.without_reference(),
+        part.data.without(name),
+        part.everything.without(name),
         part.posterior.given_zero(columns),
+        part.window,
     )
     return [without, part._replace(weight=part.weight + float(np.log1p(-share)))]
 

@@ -25,6 +25,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import DEAL_DEPTH, regular_prices
 from pricerl.market.demand.reference_price import reference_prices, smooth
 from pricerl.market.demand.regression import Prior
+from pricerl.market.level import AHEAD_ROWS
 
 WEEKDAY = "weekday"
 """Name of the seven weekday covariates."""
@@ -34,6 +35,8 @@ DEAL_DEPTH_NAME = "deal_depth"
 """Name of the covariate of a deal's depth."""
 BIAS = "bias"
 """Name of the covariate of what moved the price."""
+SEASON = "yearly_wave"
+"""Name of the covariates of the yearly season."""
 HOLIDAY_TYPES = {"day_before_holiday": DAY_BEFORE, "holiday": HOLIDAY}
 """Covariates by the day types of ``data.day_types``."""
 
@@ -49,7 +52,7 @@ PRIORS = {
     "stock_at_home": (0.0, 0.3),
     "competitor": (0.26, 0.5),
     "holiday": (0.0, 0.3),
-    "yearly_wave": (0.0, 0.3),
+    SEASON: (0.0, 0.2),
 }
 """Prior means and sds of the covariates' coefficients, in logs.
 
@@ -61,8 +64,8 @@ the discount, a step of demand at an unchanged price, and an effect of what buye
 
 YEARLY_HARMONICS = 2
 """Number of yearly harmonics: one and two cycles per year."""
-FEWEST_WAVE_DAYS = 730
-"""Days; a yearly pattern must be observed twice."""
+FEWEST_WAVE_DAYS = 365
+"""Days from which on a yearly season may explain demand; its evidence decides whether it does."""
 
 MIN_AD_DAYS = 28
 """Minimum number of days with a reported conversion for it to be a covariate."""
@@ -137,15 +140,21 @@ class RegressionData:
         daily = ("log_price", "regular", "units", "own", "age", "row", "covariates")
         return replace(self, **{name: getattr(self, name)[mask] for name in daily})
 
-    def without_reference(self) -> RegressionData:
-        """Return the data without a reference-price effect."""
-        kept = [column for column, name in enumerate(self.names) if name != REFERENCE]
+    def columns_of(self, name: str) -> slice | None:
+        """Return the neighbouring covariates of a name; None without any."""
+        first = self.names.index(name) if name in self.names else None
+        return None if first is None else slice(first, first + self.names.count(name))
+
+    def without(self, left_out: str) -> RegressionData:
+        """Return the data without the covariates of a name."""
+        kept = [column for column, name in enumerate(self.names) if name != left_out]
         return replace(
             self,
             covariates=self.covariates[:, kept],
             ahead=self.ahead[kept],
             prior=Prior(self.prior.mean[kept], self.prior.sd[kept]),
             names=tuple(self.names[column] for column in kept),
+            optional=tuple(name for name in self.optional if name != left_out),
         )
 
     def with_priors(self, terms: Terms) -> RegressionData:
@@ -209,7 +218,7 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
     deals: list[Covariate] = []
     regular = log_price
     if terms.window is not None:
-        regular, deals = _promotions(product, log_price, terms.window)
+        regular, deals = deal_covariates(product, log_price, terms.window)
     optional = optional_covariates(product, deals)
     permanent = [
         *_weekdays(product),
@@ -287,7 +296,7 @@ def _log_week_before(value: FloatArray, steps: int) -> FloatArray:
     return np.where(last > 0, np.log((before + overall) / (2 * overall)) * 2, 0.0)
 
 
-def _promotions(product: ProductHistory, log_price: FloatArray, window: int) -> tuple[FloatArray, list[Covariate]]:
+def deal_covariates(product: ProductHistory, log_price: FloatArray, window: int) -> tuple[FloatArray, list[Covariate]]:
     """Return the log regular price ``(D,)``, and covariates that keep the response to promotions apart from it."""
     reported = np.zeros(len(log_price), dtype=bool) if product.promotion is None else product.promotion
     usual = carry_forward(np.where(reported, np.nan, log_price)) if not reported.all() else log_price
@@ -302,11 +311,29 @@ def _promotions(product: ProductHistory, log_price: FloatArray, window: int) -> 
     ]
 
 
+@dataclass(frozen=True)
+class DealResponse:
+    """Effect of deals on demand in ``K`` posterior draws, around the response to the regular price."""
+
+    window: int
+    """Longest deal that the prices themselves show, days; 0 where only reported ones count."""
+    effects: FloatArray
+    """``(K, 3)`` change of log units per log price below the regular one, by a deal, and by what buyers have stored."""
+
+    def regular(self, product: ProductHistory) -> FloatArray:
+        """Return the regular price of each day, ``(D,)``, money."""
+        return np.asarray(np.exp(deal_covariates(product, np.log(product.price), self.window)[0]))
+
+    def lifts(self, product: ProductHistory) -> FloatArray:
+        """Return the demand of each day over that at its regular price in each draw, ``(K, D)``."""
+        _, columns = deal_covariates(product, np.log(product.price), self.window)
+        return np.asarray(np.exp(self.effects @ np.stack([column.values for column in columns])))
+
+
 def optional_covariates(product: ProductHistory, deals: Sequence[Covariate] = ()) -> list[Covariate]:
     """Collect the covariates that only some histories have, unless they never varied.
 
-    A competitor who follows the seller's price is excluded: the price's slope must include both effects. Yearly
-    harmonics keep their mean of the last weeks, as extrapolated ones mislead where there is no season. Without the
+    A competitor who follows the seller's price is excluded: the price's slope must include both effects. Without the
     ``deals``, the promotions' covariates, the reported promotions count alone.
     """
     found = list(deals)
@@ -326,11 +353,15 @@ def optional_covariates(product: ProductHistory, deals: Sequence[Covariate] = ()
             found.append(Covariate(name, (types == day_type).astype(np.float64), 0.0, *PRIORS["holiday"]))
     rows = len(product.dates)
     if rows * product.step_days >= FEWEST_WAVE_DAYS:
-        phase = 2 * np.pi * (product.step_days * np.arange(1 - rows, 1)) / DAYS_PER_YEAR
-        waves = [wave(turn * phase) for turn in range(1, YEARLY_HARMONICS + 1) for wave in (np.sin, np.cos)]
-        for number, wave in enumerate(waves, start=1):
-            found.append(Covariate(f"yearly_wave_{number}", wave, float(wave[-recent:].mean()), *PRIORS["yearly_wave"]))
+        waves = yearly_waves(1 - rows, 1 + AHEAD_ROWS, product.step_days).T
+        found += [Covariate(SEASON, wave[:rows], float(wave[rows:].mean()), *PRIORS[SEASON]) for wave in waves]
     return [covariate for covariate in found if np.ptp(covariate.values[product.observed]) > 0]
+
+
+def yearly_waves(first: int, end: int, step_days: int) -> FloatArray:
+    """Return the harmonics of the year, ``(end - first, 2 YEARLY_HARMONICS)``; row 0 is the last one of the history."""
+    phase = 2 * np.pi * (step_days * np.arange(first, end)) / DAYS_PER_YEAR
+    return np.column_stack([wave(turn * phase) for turn in range(1, YEARLY_HARMONICS + 1) for wave in (np.sin, np.cos)])
 
 
 def _is_answer(product: ProductHistory, competitor: FloatArray) -> bool:

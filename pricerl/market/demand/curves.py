@@ -8,13 +8,15 @@ from functools import cache
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import isotonic_regression
-from scipy.special import gammaincinv, gammaln
+from scipy.special import gammaln
 
-from pricerl.arrays import BoolArray, FloatArray
+from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.price_setting import Kind
+from pricerl.market.demand.covariates import DealResponse
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.demand.regression import find_inliers
+from pricerl.market.demand.regression import Prior, fit_regression
+from pricerl.market.level import FUTURE_ROWS, NO_SHOCK, Shock
 
 SHAPED_RANGE = (-8.0, -0.05)
 """Elasticity bounds for averages of days at similar prices, whose noise looks like cliffs."""
@@ -24,18 +26,12 @@ BANDWIDTH = 0.06
 """Sd of the kernel over log prices: a day at a 6 % higher price has weight exp(-1/2)."""
 HALF_LIFE_DAYS = 180.0
 """Age in days at which a day's weight is halved."""
-LEVEL_PRIOR = 10.0
-"""Prior pseudo-sales at the long-run level."""
-LOOK_BACK_DAYS = 120
-"""Days over which the level is filtered; earlier ones have negligible weight under any discount."""
-DISCOUNTS = np.array([0.995, 0.99, 0.98, 0.965, 0.94, 0.9, 0.85, 0.75])
-"""Discount factors per day, equally likely a priori: from a memory of 200 days to one of four."""
-AHEAD_DAYS = 14
-"""Days ahead for which the level's uncertainty is evaluated: the default forecast horizon."""
-NEAR_DAYS = 3
-"""Days on each side of a day that form the median with which it is compared."""
 LOWEST_LEVEL = 1e-3
 """Smallest level, as a share of the curves' demand."""
+MAX_LEVEL_SD = 2.0
+"""Largest sd of the log level, a factor of seven; with almost no sales, larger ones would overflow."""
+OFFSET_SD = 1e-3
+"""Prior sd of the coefficient of a known expectation, which is 1."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +50,33 @@ class CurveDraws:
     """Number of days excluded."""
 
 
+@dataclass(frozen=True, eq=False)
+class DemandAhead:
+    """Demand of the days after the history over that of the curves."""
+
+    path: FloatArray = field(default_factory=lambda: np.ones(FUTURE_ROWS))
+    """``(FUTURE_ROWS,)`` demand of each day, but for weekday and holiday: the shock of today fades, a season comes."""
+    shock: Shock = NO_SHOCK
+    """Shocks of demand, whose variance the noise of a day's units includes."""
+    yearly_season: float | None = None
+    """Probability of a yearly season; None where the history is too short for one."""
+    deals: DealResponse | None = None
+    """Response to deals; None where the model has none."""
+
+
 @dataclass(frozen=True)
 class DemandPosterior:
     """Posterior of one product's demand."""
 
     curves: CurveDraws
-    """Draws of an average weekday's units."""
+    """Draws of an average weekday's units, at the level of the days ahead."""
     weekday: FloatArray
     """``(7,)`` demand of each weekday over the average."""
-    days: DailyValues
-    """All days as the curves see them: regular prices, units, and multipliers of demand at them."""
+    past: FloatArray
+    """``(D,)`` demand of each day, at its regular price, over that ahead."""
+    regular: FloatArray
+    """``(D,)`` regular price of each day, money."""
+    ahead: DemandAhead = field(default_factory=DemandAhead)
     memory: PriceMemory | None = None
     """Reference-price effect; None where the model has none."""
     holiday: FloatArray = field(default_factory=lambda: np.ones(3))
@@ -74,8 +87,6 @@ class DemandPosterior:
     """Log rise of a repricer's price per log demand, by a proven rule; 0 for none."""
     bias: tuple[float, float] | None = None
     """Prior mean and sd of the bias of the elasticity by what moved the prices; None for no bias."""
-    past: FloatArray | None = None
-    """``(D,)`` demand of each day, at its regular price, over that ahead; None where the model has no season."""
     prior: StatedPrior | None = None
     """Prior of the elasticity; None where the model states none."""
 
@@ -137,46 +148,24 @@ def effective_days(kernel: FloatArray) -> FloatArray:
 
 
 def draw_levels(
-    days: DailyValues, curves: CurveDraws, log_grid: FloatArray, outlier_sds: float, rng: np.random.Generator
+    units: FloatArray,
+    log_expected: FloatArray,
+    known: IntArray,
+    count: int,
+    rng: np.random.Generator,
 ) -> FloatArray:
-    """Draw the log ratio of upcoming demand to the curves' expectation, ``(K,)``, one per curve.
+    """Draw the log ratio of upcoming demand to what a model without a level in time expects, ``(count,)``.
 
-    A Poisson-gamma filter with discounting (West and Harrison 1997, section 10.8; Harvey and Fernandes 1989) tracks the
-    level day by day; discount factors are weighted by their one-day-ahead predictive likelihood. Days far from their
-    neighbours are excluded: a bulk order is not a new level. The days are the usable ones, at least one.
+    The level of `regression` is fitted around what it expects of all days ``(D,)``. The ``units (N,)`` are those of
+    the ``known`` days, by number.
     """
-    days = days.keep(days.age <= max(LOOK_BACK_DAYS - 1, days.age.min()))
-    mean = np.log(np.exp(curves.log_value).mean(0))
-    expected = np.exp(np.interp(days.log_price, log_grid, mean)) * days.offset
-    padded = np.pad(days.value / expected, NEAR_DAYS, constant_values=np.nan)
-    windows = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 2 * NEAR_DAYS + 1), axis=1)  # NaN is last
-    middle = np.isfinite(windows).sum(axis=1)[:, None] - 1
-    nearby = np.take_along_axis(windows, np.hstack([middle // 2, (middle + 1) // 2]), axis=1).mean(axis=1)
-    inliers = find_inliers(days.value, expected * nearby, outlier_sds)
-    oldest_first = np.flatnonzero(inliers)[np.argsort(-days.age[inliers], kind="stable")]
-    age = days.age[oldest_first]
-    sold, due = (values[oldest_first] / curves.dispersion for values in (days.value, expected))
-    kept = DISCOUNTS ** np.diff(-age, prepend=-age[:1])[:, None]
-    shape, rate = _filtered(kept, np.stack([sold, due], axis=1))
-    fit = log_probability(sold[:, None], due[:, None], shape[:-1], rate[:-1]).sum(0)
-    weight = np.exp(fit - fit.max())
-    ahead = 1 / (1 + AHEAD_DAYS * (1 / DISCOUNTS - 1))  # the variance grows by as much on each day ahead
-    count = len(curves.log_value)
-    quantiles = (np.arange(count) + 0.5) / count
-    pace = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), quantiles), len(weight) - 1)
-    level = gammaincinv((ahead * shape[-1])[pace], rng.permutation(quantiles)) / (ahead * rate[-1])[pace]
-    return rng.permutation(np.log(np.maximum(level, LOWEST_LEVEL)))
-
-
-def _filtered(kept: FloatArray, seen: FloatArray) -> FloatArray:
-    """Return the discounted sums of series ``seen (D, S)`` before each day and after the last, ``(S, D + 1, F)``."""
-    sums = np.empty((len(seen) + 1, seen.shape[1], kept.shape[1]))
-    total = np.full(sums.shape[1:], LEVEL_PRIOR)
-    for before, discount, amounts in zip(sums, kept, seen[:, :, None], strict=False):
-        np.multiply(discount, total, out=before)
-        total = before + amounts
-    sums[-1] = total
-    return sums.swapaxes(0, 1)
+    design = np.column_stack([np.ones(len(known)), log_expected[known]])
+    prior = Prior(np.array([0.0, 1.0]), np.array([np.inf, OFFSET_SD]))
+    found = fit_regression(units, design, prior, known, rows=len(log_expected))
+    ahead = np.array([1.0, 0.0]) + found.future.response
+    variance = float(ahead @ found.covariance @ ahead) + found.future.variance
+    sd = min(float(np.sqrt(variance)), MAX_LEVEL_SD)
+    return np.asarray(found.mode[0] + found.future.mean - sd**2 / 2 + rng.normal(size=count) * sd)
 
 
 def log_probability(

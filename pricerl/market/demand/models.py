@@ -9,20 +9,32 @@ from itertools import groupby
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data.days import weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.errors import UsageError
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior
 from pricerl.market.demand.config import MIXTURE, MODEL_NAMES, DemandSettings
-from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, holiday_factors
-from pricerl.market.demand.curves import CurveDraws, DailyValues, DemandPosterior, closeness, effective_days, recency_of
+from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, SEASON, holiday_factors
+from pricerl.market.demand.curves import (
+    MAX_LEVEL_SD,
+    CurveDraws,
+    DemandAhead,
+    DemandPosterior,
+    closeness,
+    effective_days,
+    recency_of,
+)
 from pricerl.market.demand.families import STEEPNESS, bin_prices, draw_curves
 from pricerl.market.demand.priors import LOG_SD, StatedPrior, log_normal_prior, own_price_log_ratio, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import LOOSE_SD, RegressionPosterior
+from pricerl.market.level import Shock
 
-MAX_LEVEL_SD = 2.0
-"""Largest sd of the log level, a factor of seven; with almost no sales, larger ones would overflow."""
+LIFT_PRIOR = 10.0
+"""Units as expected that count next to those of the days in a lift by outliers."""
+LARGEST_LIFT = 2.0
+"""Largest lift by outliers."""
+LARGEST_OUTLIER = 10.0
+"""Times the expected units that a day counts as at most in a lift: more may be a slip of the pen."""
 NEGLIGIBLE = 1e-3
 """Smallest information about the elasticity that counts: an sd of 30."""
 
@@ -57,25 +69,64 @@ def fit_mixture(
     loss = np.concatenate([memory.loss for memory in memories])
     memory = PriceMemory(gain, loss, product.step_days)
     effects = posterior.mode[PRICE_TERMS:]
-    weekday = data.weekday_factors(effects)
     everything = likeliest.everything
-    multiplier = everything.past_multiplier(posterior.mode[1], effects, everything.optional)
-    multiplier *= memory.lifts(product.price).mean(0)
-    offset = weekday[weekday_of(product.dates.astype(np.int64))] * multiplier
+    lift, deal_lift, deal_sd = _lifts_by_outliers(product, likeliest)
     known = effective_days(recency_of(data.age)[:, None] * closeness(data.regular, log_grid))
+    ahead = _demand_ahead(parts, likeliest)
+    size = 1 / (1 / posterior.size + ahead.shock.variance)
+    log_value = np.concatenate(log_units) + np.log(lift)
+    past = everything.past_multiplier(posterior.mode[1], effects, {*everything.names} - {BIAS})
+    past *= np.exp(posterior.level)
     return DemandPosterior(
-        curves=CurveDraws(np.concatenate(log_units), known, posterior.dispersion(data.units), posterior.size, outliers),
-        weekday=weekday,
-        days=DailyValues(everything.regular, product.units, offset, everything.age),
+        curves=CurveDraws(log_value, known, posterior.dispersion(data.units), size, outliers),
+        weekday=data.weekday_factors(effects),
+        regular=np.exp(everything.regular),
         memory=memory,
         holiday=holiday_factors(data.effects(effects)),
         kind=setting.kind,
         follows=setting.follows,
         bias=data.bias,
-        past=everything.past_multiplier(posterior.mode[1], effects, {*everything.names} - {BIAS})
-        * np.exp(posterior.level),
+        past=past / (lift * np.exp(posterior.future.mean)),
+        ahead=replace(ahead, deals=likeliest.draw_deals(settings.num_draws, np.log(deal_lift / lift), deal_sd, rng)),
         prior=prior,
     )
+
+
+def _demand_ahead(parts: Sequence[Part], likeliest: Part) -> DemandAhead:
+    """Return demand after the history: the level of the likeliest regression, and the season of those that have one."""
+    future = likeliest.posterior.future
+    seasonal = [part for part in parts if part.columns_of(SEASON)]
+    return DemandAhead(
+        path=np.exp(future.path - future.mean + sum(part.weight * part.season_ahead() for part in seasonal)),
+        shock=Shock(likeliest.posterior.motion.memory, float(np.expm1(future.scatter))),
+        yearly_season=sum(part.weight for part in seasonal) if seasonal else None,
+    )
+
+
+def _lifts_by_outliers(product: ProductHistory, part: Part) -> tuple[float, float, float]:
+    """Return units over what the regression expects, 1 without outliers, and by how much deals differ.
+
+    The units are those on days without a deal and with one. The difference is the sd of a deal's log units.
+    """
+    fitted = np.zeros_like(product.observed)
+    fitted[part.data.row] = True
+    expected = np.zeros(len(fitted))
+    expected[fitted] = np.exp(part.posterior.log_mean)
+    deal = part.everything.log_price < part.everything.regular
+    if product.promotion is not None:
+        deal |= product.promotion
+    lifts = [1.0, 1.0]
+    spread = 0.0
+    for kind, days in enumerate((product.observed & ~deal, product.observed & deal)):
+        if not (alike := days & fitted).any():
+            continue
+        due = np.where(fitted, expected, expected[alike].mean())[days]  # a fit may be far off for an outlier's price
+        sold = np.minimum(product.units[days], LARGEST_OUTLIER * due)
+        ratio = (sold.sum() + LIFT_PRIOR) / (due.sum() + LIFT_PRIOR)
+        lifts[kind] = float(np.clip(ratio, 1 / LARGEST_LIFT, LARGEST_LIFT))
+        if kind:
+            spread = float(np.mean(((sold - due) / due) ** 2 - 1 / due)) - 1 / part.posterior.size
+    return lifts[0], lifts[1], float(np.sqrt(np.log1p(np.clip(spread, 0.0, 1.0))))
 
 
 def _regular_prices(drawn: tuple[Part, int]) -> bytes:
@@ -129,11 +180,14 @@ def _draw_log_units(
     sampled = draw_curves(bins, stated.others, current_price, rng, [part.weight for part, _ in drawn])
     for (part, count), exposure, curves in zip(drawn, bins.exposure, sampled, strict=True):
         chosen = curves.take(np.resize(rng.permutation(len(curves.family)), count))
-        ahead = np.concatenate([[1.0, 0.0, 0.0], part.data.ahead])  # the level over the horizon, the season's included
-        level_sd = min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead)), MAX_LEVEL_SD)
+        future = part.posterior.future
+        ahead = np.concatenate([[1.0, 0.0, 0.0], part.data.ahead]) + future.response
+        level_sd = float(np.sqrt(ahead @ part.posterior.covariance @ ahead + future.variance))
+        level_sd = min(level_sd, MAX_LEVEL_SD)
         log_demand = chosen.at(np.append(bins.x, log_grid - log_current), current_price)
         tried, at_grid = np.split(log_demand, [len(bins.x)], axis=1)
         level = np.log(max(data.units.sum(), 0.5) / (np.exp(tried) @ exposure)) + rng.normal(size=count) * level_sd
+        level += future.mean - level_sd**2 / 2
         found.append(level[:, None] + at_grid)
     return found
 

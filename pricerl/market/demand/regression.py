@@ -19,6 +19,7 @@ from scipy.linalg.lapack import dpbtrf, dpbtrs
 from scipy.special import gammaln, logsumexp, softmax
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.market.level import FutureLevel, LevelEnd, Motion, forecast_level
 
 NEWTON_STEPS = 30
 LARGEST_STEP = 2.0
@@ -40,21 +41,6 @@ ROOT_SHIFT = 0.375
 """Shift of Poisson counts after which their square root has about the sd ``ROOT_SD`` (Anscombe 1948)."""
 ROOT_SD = 0.5
 """Sd of the square root of shifted Poisson counts, whatever their mean."""
-
-
-class Motion(NamedTuple):
-    """Movement of the level from row to row, and the noise of units around it."""
-
-    memory: float
-    """Autocorrelation of the shock."""
-    shock_sd: float
-    """Sd of the shock's innovations, in logs."""
-    walk_sd: float
-    """Sd of the walk's changes, or of the changes of its slope, in logs."""
-    smooth: bool
-    """Whether the walk's slope wanders: a smooth trend."""
-    size: float
-    """Negative-binomial size."""
 
 
 STILL = 1e-3
@@ -116,6 +102,8 @@ class RegressionPosterior:
     """The likeliest motion."""
     motions: tuple[Motion, ...]
     """All motions of a probability that counts."""
+    future: FutureLevel
+    """Level of the rows after the last one."""
 
     @property
     def level(self) -> FloatArray:
@@ -131,7 +119,8 @@ class RegressionPosterior:
         covariance = self.covariance - joint @ np.linalg.solve(kept, change[:, None] * joint.T)
         mode = self.mode + covariance[:, chosen] @ (change * (prior.mean[chosen] - self.mode[chosen]))
         walk = self.walk + self.response @ (mode - self.mode)
-        return replace(self, mode=mode, covariance=covariance, walk=walk)
+        future = self.future._replace(path=self.future.path + self.future.response @ (mode - self.mode))
+        return replace(self, mode=mode, covariance=covariance, walk=walk, future=future)
 
     def given_zero(self, columns: slice) -> RegressionPosterior:
         """Return the posterior given that the coefficients of ``columns`` are 0, without these columns."""
@@ -141,8 +130,12 @@ class RegressionPosterior:
         mode = self.mode[kept] - gain @ self.mode[out]
         covariance = self.covariance[np.ix_(kept, kept)] - gain @ self.covariance[np.ix_(out, kept)]
         response = self.response[:, kept]
-        walk = self.walk + response @ (mode - self.mode[kept]) - self.response[:, out] @ self.mode[out]
-        return replace(self, mode=mode, covariance=covariance, walk=walk, response=response)
+        change = -self.mode
+        change[kept] += mode
+        walk = self.walk + self.response @ change
+        path = self.future.path + self.future.response @ change
+        future = self.future._replace(path=path, response=self.future.response[kept])
+        return replace(self, mode=mode, covariance=covariance, walk=walk, response=response, future=future)
 
     def log_odds_of_zero(self, columns: slice, prior_sd: FloatArray) -> float:
         """Return the log Bayes factor for coefficients of 0 against a prior around 0 (Savage-Dickey; Dickey 1971)."""
@@ -216,6 +209,7 @@ def fit_regression(
         response=np.einsum("n,nrc->rc", weight, np.stack([item.response for item in modes])),
         motion=likely[int(weight.argmax())],
         motions=likely,
+        future=forecast_level(likely, [item.end for item in modes], weight),
     )
 
 
@@ -228,6 +222,7 @@ class _Mode(NamedTuple):
     covariance: FloatArray
     response: FloatArray
     evidence: float
+    end: LevelEnd
 
 
 def level_precision(motion: Motion, rows: int) -> FloatArray:
@@ -314,15 +309,28 @@ class _Problem(NamedTuple):
             levels = levels + share * moved
             if uphill @ step + ascent @ moved < LAST_RISE:
                 break
-        expected = np.exp(_clipped(design @ coefficients + (levels[0::2] + levels[1::2])[row]))
+        half_log_determinant = float(np.log(factor[0]).sum() + np.linalg.slogdet(information)[1] / 2)
+        last = np.zeros((2 * self.rows, 2))
+        last[-2:] = np.eye(2)
+        return _Mode(
+            coefficients=coefficients,
+            levels=levels,
+            covariance=np.linalg.inv(information),
+            response=-joint[:, :columns],
+            evidence=self.weigh(motion, coefficients, levels) - half_log_determinant,
+            end=LevelEnd(levels[-2:], dpbtrs(factor, last, lower=1)[0][-2:], -solved[-2:, :columns]),
+        )
+
+    def weigh(self, motion: Motion, coefficients: FloatArray, levels: FloatArray) -> float:
+        """Return the log posterior of coefficients and levels, up to a constant."""
+        log_mean = self.design @ coefficients + (levels[0::2] + levels[1::2])[self.row]
         proper = np.isfinite(self.prior.sd)
         away = (coefficients[proper] - self.prior.mean[proper]) / self.prior.sd[proper]
-        evidence = _log_likelihood(units, expected, size) - 0.5 * float(away @ away + levels @ _times(band, levels))
-        evidence -= float(np.log(self.prior.sd[proper]).sum() + self.rows * np.log(motion.shock_sd * motion.walk_sd))
-        evidence -= float(np.log(SLOPE_SD / motion.walk_sd)) if motion.smooth else 0.0
-        evidence += 0.5 * float(np.log1p(-(motion.memory**2)))
-        evidence -= float(np.log(factor[0]).sum()) + 0.5 * float(np.linalg.slogdet(information)[1])
-        return _Mode(coefficients, levels, np.linalg.inv(information), -joint[:, :columns], evidence)
+        found = _log_likelihood(self.units, np.exp(_clipped(log_mean)), motion.size)
+        found -= 0.5 * float(away @ away + levels @ _times(level_precision(motion, self.rows), levels))
+        found -= float(np.log(self.prior.sd[proper]).sum() + self.rows * np.log(motion.shock_sd * motion.walk_sd))
+        found -= float(np.log(SLOPE_SD / motion.walk_sd)) if motion.smooth else 0.0
+        return found + 0.5 * float(np.log1p(-(motion.memory**2)))
 
 
 def _times(band: FloatArray, vector: FloatArray) -> FloatArray:

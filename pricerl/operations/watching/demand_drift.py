@@ -1,9 +1,9 @@
 """Drift of demand: observed units against the market's predictive distribution, in two one-sided CUSUMs.
 
-A level, the ratio of demand to the market's expectation, is tracked from day to day by a Poisson-gamma filter (West and
-Harrison 1997, section 10.8), so that slow changes, such as a season's, are followed. Every day's units become a normal
-score of their one-day-ahead prediction, on which the CUSUM of Page (1954, Biometrika 41) sums log likelihood ratios of
-a drop, or a rise, against no change.
+A level, the ratio of demand to the market's expectation, is tracked from day to day next to the market's shocks, which
+fade, by a Kalman filter in logs (West and Harrison 1997), so that slow changes, such as a season's, are followed. Every
+day's units become a normal score of their one-day-ahead prediction, on which the CUSUM of Page (1954, Biometrika 41)
+sums log likelihood ratios of a drop, or a rise, against no change.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import betainc, ndtr, ndtri
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.market.level import NO_SHOCK, Shock
 
 CHANGE = 0.20
 """Change of demand for which the CUSUMs are designed: a drop to 80 %, and a rise to 125 %, which undoes it."""
@@ -32,6 +33,10 @@ MOST_SDS = 3.0
 
 RELEARNED_DAYS = 28
 """Most days from which the level is learned again after an alarm: those since the evidence began."""
+
+
+LARGEST_FALL = -0.9
+"""Largest fall of level and shock by one day, as a share of them."""
 
 
 class DriftDays(NamedTuple):
@@ -58,6 +63,7 @@ def find_drift(
     size: FloatArray,
     level_sd: FloatArray,
     response_sd: FloatArray,
+    shock: Shock = NO_SHOCK,
 ) -> DriftDays:
     """Compare units with the market's expectation, day by day.
 
@@ -67,28 +73,29 @@ def find_drift(
         observed: ``(R, D)`` whether the day counts.
         size: ``(R,)`` negative-binomial size of a day's units.
         level_sd: ``(R,)`` sd of the market's mean expectation over the posterior draws, in logs.
-        response_sd: ``(R, D)`` sd of each day's expectation around that mean, in logs: the doubt about the price
-            response.
+        response_sd: ``(R, D)`` sd of each day's expectation around that mean, in logs, by doubt about the response.
+        shock: shocks of demand, of which ``size`` holds the variance.
     """
     rows, days = units.shape
-    found = DriftDays(np.zeros((rows, days), np.int64), *(np.full((rows, days), np.nan) for _ in range(5)))
-    shape = 1 / np.maximum(level_sd, LEVEL_SD) ** 2
-    rate = shape.copy()
+    found = DriftDays(np.zeros(units.shape, np.int64), *(np.full(units.shape, np.nan) for _ in range(5)))
+    noise_share = 1 / size - shock.variance
+    state = np.zeros((2, rows))  # logs of level and shock, and their covariance
+    covariance = np.diag([1.0, 0.0])[..., None] * np.maximum(level_sd, LEVEL_SD) ** 2
+    fade = np.array([1.0, shock.memory])[:, None]
+    moved = np.diag([LEVEL_SD**2, shock.variance * (1 - shock.memory**2)])[..., None]
     sums = {way: np.zeros(rows) for way in FALSE_ALARM_DAYS}
     starts = {way: np.zeros(rows) for way in FALSE_ALARM_DAYS}
-    information = np.zeros(rows)
-    seen = np.zeros(rows)
+    information, seen = np.zeros((2, rows))
     for day in range(days):
         counts = observed[:, day]
-        due = expected[:, day]
-        sold = units[:, day]
-        kept = 1 / (1 + shape * LEVEL_SD**2)
-        shape = kept * shape
-        rate = kept * rate
-        found.level[:, day] = shape / rate
-        found.level_sd[:, day] = 1 / np.sqrt(shape)
-        mean = due * shape / rate
-        spread = 1 / size + 1 / shape + response_sd[:, day] ** 2
+        sold = np.where(counts, units[:, day], 0.0)
+        state *= fade
+        covariance = covariance * fade[:, None] * fade + moved
+        found.level[:, day] = np.exp(state[0])
+        found.level_sd[:, day] = np.sqrt(covariance[0, 0])
+        mean = expected[:, day] * np.exp(state.sum(0))
+        doubt = covariance.sum((0, 1))
+        spread = noise_share + doubt + response_sd[:, day] ** 2
         score = np.clip(normal_scores(sold, mean, 1 / spread), -MOST_SDS, MOST_SDS)
         found.score[:, day] = np.where(counts, score, np.nan)
         shift = CHANGE * mean / np.sqrt(mean + mean**2 * spread)
@@ -99,18 +106,26 @@ def find_drift(
         found.evidence[:, day] = evidence
         found.start[:, day] = np.where(alarm < 0, starts[-1], starts[1])
         starts = {way: np.where(total > 0, starts[way], day + 1.0) for way, total in sums.items()}
-        noise = 1 + due / size
         reach = MOST_SDS * np.sqrt(mean + mean**2 * spread)
-        shape = shape + np.where(counts, np.clip(sold, mean - reach, mean + reach) / noise, 0.0)
-        rate = rate + np.where(counts, due / noise, 0.0)
-        if (fired := alarm != 0).any():
-            first = max(0, day + 1 - RELEARNED_DAYS)
-            last = np.s_[:, first : day + 1]
-            since = observed[last] & (np.arange(first, day + 1) >= found.start[:, day, None])
-            noises = 1 + expected[last] / size[:, None]
-            shape = np.where(fired, np.where(since, units[last] / noises, 0.0).sum(1) + 1.0, shape)
-            rate = np.where(fired, np.where(since, expected[last] / noises, 0.0).sum(1) + 1.0, rate)
+        surprise = np.clip(sold, mean - reach, mean + reach) / mean - 1
+        gain = np.where(counts, covariance.sum(1) / (doubt + 1 / mean + noise_share), 0.0)
+        state += np.log1p(np.maximum(gain * surprise, LARGEST_FALL))
+        covariance -= gain[:, None] * covariance.sum(0)
+        if (alarm != 0).any():
+            last = np.s_[:, max(0, day + 1 - RELEARNED_DAYS) : day + 1]
+            since = observed[last] & (np.arange(last[1].start, day + 1) >= found.start[:, day, None])
+            again = _relearn(units[last], expected[last], since, size)
+            state, covariance = (np.where(alarm != 0, *both) for both in zip(again, (state, covariance), strict=True))
     return found
+
+
+def _relearn(
+    units: FloatArray, expected: FloatArray, counted: BoolArray, size: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return log level and shock ``(2, R)`` by the days counted and one without a change, and their covariance."""
+    noises = 1 + expected / size[:, None]
+    sold, due = (np.where(counted, part / noises, 0.0).sum(1) + 1.0 for part in (units, expected))
+    return np.stack([np.log(sold / due), 0 * due]), np.diag([1.0, 0.0])[..., None] / sold
 
 
 def normal_scores(units: FloatArray, mean: FloatArray, size: FloatArray) -> FloatArray:

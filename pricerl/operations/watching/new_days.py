@@ -103,7 +103,8 @@ def check_product(new: NewDays) -> list[Finding]:
     size = new.market.size[new.index : new.index + 1].cpu().double().numpy()
     units = new.history.units[new.day][None]
     due = np.maximum(expected.mean(0), 1e-6)[None]
-    drift = find_drift(units, due, new.counted[None], size, *doubts_of(expected))
+    shock = new.market.products[new.index].ahead.shock
+    drift = find_drift(units, due, new.counted[None], size, *doubts_of(expected), shock)
     return [
         check_gaps(new),
         check_drift(new, drift),

@@ -1,0 +1,115 @@
+"""Level of demand after the history: shocks fade, a walk goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from pricerl.arrays import FloatArray
+
+FUTURE_ROWS = 365
+"""Rows after the last one for which the level is forecast, the longest horizon of any advice."""
+AHEAD_ROWS = 14
+"""Rows over which the level ahead is averaged: the default forecast horizon."""
+DAMPING = 0.95
+"""Share of a smooth walk's slope that is left after each row ahead (Gardner and McKenzie 1985)."""
+
+
+class Motion(NamedTuple):
+    """Movement of the level from row to row, and the noise of units around it."""
+
+    memory: float
+    """Autocorrelation of the shock."""
+    shock_sd: float
+    """Sd of the shock's innovations, in logs."""
+    walk_sd: float
+    """Sd of the walk's changes, or of the changes of its slope, in logs."""
+    smooth: bool
+    """Whether the walk's slope wanders: a smooth trend."""
+    size: float
+    """Negative-binomial size."""
+
+
+class Shock(NamedTuple):
+    """Shocks of demand that fade: an autoregression in logs."""
+
+    memory: float
+    """Autocorrelation from row to row."""
+    variance: float
+
+
+NO_SHOCK = Shock(0.0, 0.0)
+
+
+class LevelEnd(NamedTuple):
+    """Shock and walk of the last row of a history, given how the level moves."""
+
+    mean: FloatArray
+    """``(2,)``."""
+    covariance: FloatArray
+    """``(2, 2)`` given the coefficients of the regression."""
+    response: FloatArray
+    """``(2, C)`` change per change of a coefficient."""
+
+
+class FutureLevel(NamedTuple):
+    """Log level of the rows after the last one, over that of the regression's first coefficient."""
+
+    path: FloatArray
+    """``(FUTURE_ROWS,)`` mean of each row: the shock fades, and the mean of its exponential over the past is 1."""
+    variance: float
+    """Variance of the mean over `AHEAD_ROWS`, by the motion of the level, given the coefficients."""
+    scatter: float
+    """Variance of a row's level around that mean."""
+    response: FloatArray
+    """``(C,)`` change of that mean per change of a coefficient."""
+
+    @property
+    def mean(self) -> float:
+        """Mean of the path over `AHEAD_ROWS`."""
+        return float(self.path[:AHEAD_ROWS].mean())
+
+
+def forecast_level(motions: Sequence[Motion], ends: Sequence[LevelEnd], weight: FloatArray) -> FutureLevel:
+    """Forecast the level: every motion from its own end of the history, averaged by ``weight (N,)``."""
+    paths = []
+    responses = []
+    variances = []
+    scatters = []
+    for motion, end in zip(motions, ends, strict=True):
+        load, shift, variance, scatter = _movement(motion)
+        near = load[:AHEAD_ROWS].mean(0)
+        paths.append(load @ end.mean + shift)
+        responses.append(near @ end.response)
+        variances.append(variance + near @ end.covariance @ near)
+        scatters.append(scatter)
+    means = np.stack(paths)[:, :AHEAD_ROWS].mean(1)
+    return FutureLevel(
+        path=weight @ np.stack(paths),
+        variance=float(weight @ (variances + np.square(means - weight @ means))),
+        scatter=float(weight @ scatters),
+        response=weight @ np.stack(responses),
+    )
+
+
+@cache
+def _movement(motion: Motion) -> tuple[FloatArray, FloatArray, float, float]:
+    """Return what a motion makes of the shock and walk of the last row.
+
+    They are the loads of each row ahead on both ``(FUTURE_ROWS, 2)``; a shift ``(FUTURE_ROWS,)`` that keeps the mean of
+    the exponential of shocks as it was; and, by new changes, the variance of the mean of `AHEAD_ROWS` and that of a row
+    around it.
+    """
+    rows = np.arange(FUTURE_ROWS)
+    fading: FloatArray = np.power(motion.memory, rows + 1.0)
+    slope = 1 - np.cumsum(DAMPING**rows) if motion.smooth else 0 * fading
+    shift = np.asarray(-0.5 * motion.shock_sd**2 / (1 - motion.memory**2) * fading**2)
+    apart = np.subtract.outer(rows[:AHEAD_ROWS], rows[:AHEAD_ROWS])
+    shocks = motion.shock_sd * np.where(apart >= 0, motion.memory ** np.maximum(apart, 0.0), 0.0)
+    walks = (0.0 if motion.smooth else motion.walk_sd) * (apart > 0)
+    changes = np.hstack([shocks, walks])
+    variance = float(np.square(changes.mean(0)).sum())
+    return np.column_stack([fading, slope]), shift, variance, float(np.square(changes).sum(1).mean()) - variance
