@@ -65,6 +65,7 @@ from pricerl.market.demand.priors import (
     find_round_prices,
     log_normal_prior,
     own_price_log_ratio,
+    usual_elasticity,
 )
 from pricerl.market.demand.regression import GRID, STILL, covariance_of_levels
 from pricerl.market.fitting import fit_market
@@ -122,7 +123,7 @@ def draw_seller(days: int, units: float, informed: float, rng: np.random.Generat
     data = gather_covariates(product)
     effects, remembers = _draw_effects(data, rng)
     settings = DemandConfig()
-    prior = log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
+    prior = log_normal_prior(usual_elasticity(1), settings.prior_elasticity_sd)
     curve, margin = _draw_curve(prior, find_round_prices(product), informed, rng)
     x = np.concatenate([data.regular - np.log(current_price), LOG_RATIOS])
     ascending, place = np.unique(x, return_inverse=True)

@@ -75,7 +75,7 @@ TOO_FAR = "the limits allow no single change of at most 5 %, and your history do
 LARGEST_STEP = 0.05
 """Largest change of grade B-, as a share of the price: one that was wrong by a whole elasticity costs little."""
 
-SMALLEST_WORTH = 0.002
+SMALLEST_WORTH = 0.005
 """Smallest utility of a change, as a share of a quarter's profit: less is not worth the trouble of a new price."""
 
 FEWEST_SOLD = 10

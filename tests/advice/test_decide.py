@@ -209,13 +209,13 @@ def test_a_history_that_somebody_biased_is_never_claimed_and_moves_only_if_clear
     assert held.why.startswith(SET_BY[cause]) and "a change is advised from 95 %" in held.why
 
 
-@pytest.mark.parametrize("utility", [-0.001, 0.0015])
+@pytest.mark.parametrize("utility", [-0.001, 0.0045])
 def test_a_likely_gain_that_is_worth_less_than_a_new_price_is_refused(utility: float) -> None:
     likely = replace(CLEAR, probability_better=0.8, utility=utility)
     held = decide(likely, DecisionConfig())
     assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
     assert "is not worth its risk this quarter: losing 1 counts as much as gaining 2.25" in held.why
-    assert decide(replace(likely, utility=0.0025), DecisionConfig()).grade == "B-"
+    assert decide(replace(likely, utility=0.0055), DecisionConfig()).grade == "B-"
 
 
 def test_the_way_back_needs_as_much_as_any_other_and_says_why() -> None:

@@ -98,6 +98,9 @@ def test_every_number_on_the_page_is_one_of_the_document(document: Document) -> 
     assert len(shown) > 40
     told = {found for leaf in leaves(document) if isinstance(leaf, str) for found in decimals_of(leaf)}
     numbers = [leaf for leaf in leaves(document) if isinstance(leaf, float)]
+    for product in document["products"]:
+        weighed = product.get("weighed") or {}
+        numbers += [product["keep"][name][0] + gain[0] for name, gain in weighed.items() if isinstance(gain, list)]
     known = {f"{abs(value) * scale:,.{digits}f}" for value in numbers for scale in (1, 100) for digits in (1, 2, 3)}
     assert shown - known - told == set()
 

@@ -95,7 +95,7 @@ def test_bad_days_at_an_advised_price_lead_back_where_that_pays(
     usual: Callable[..., ProductHistory], prepare: Callable[..., DataPreprocessor]
 ) -> None:
     history = usual(*RAISED)
-    advice = _supervised(_shop(prepare(history), unit_cost=4.0), _advised(history, 3))
+    advice = _supervised(_shop(prepare(history), unit_cost=1.0), _advised(history, 3))
     assert advice.alarm is not None and (advice.alarm.days, advice.alarm.last_good_price) == (3, 10.0)
     assert (advice.recommended_price, advice.decision.follow, advice.decision.source) == (10.0, "path", "hold")
     assert advice.uplift is not None and advice.uplift.profit is not None and advice.uplift.profit.mean > 0
