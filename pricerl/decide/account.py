@@ -2,7 +2,7 @@
 
 A path is judged by what it gains over keeping the current price in a quarter from today on: by the expected utility of
 this gain, in which losses weigh more (Tversky and Kahneman 1992, with linear sides). Gains and losses count for equally
-many days, on any day, so that a loss weight of 3 means 3. The first advice on a product opens an account that lasts 91
+many days, on any day, so that a weight of 3 means 3. The first advice on a product opens an account that lasts 91
 days: it states what the prices charged since then, and the path, gain over the price that would have been kept.
 """
 

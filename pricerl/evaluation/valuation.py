@@ -151,7 +151,8 @@ def value_paths(
 
     if tilt is not None:
         tilted = np.exp(np.outer(tilt, np.log(distinct[at] / product.current_price)))
-        demands *= tilted / tilted.mean(0)  # wider, but neither more nor fewer units on average
+        units = _numpy(level)[:, at] * demands  # on average as many as without the tilt
+        demands *= tilted * (units.sum(0) / (units * tilted).sum(0))
     units = average(level, demands)
     sales = average(level * price * rows.share_paid, demands)
     kept, cost, fixed = (_numpy(values)[:, 0] for values in (rows.share_kept, rows.unit_cost, rows.fixed_cost))
