@@ -58,7 +58,7 @@ MAX_FOLDER_LINES = {
     "decide": 1769,
     "env": 1623,
     "env/stock": 196,
-    "evaluation": 1747,
+    "evaluation": 1748,
     "evaluation/card": 350,
     "evaluation/stock": 417,
     "experiments": 1291,
