@@ -519,6 +519,7 @@ def test_what_if_answers_beside_keeping_the_price(shop: Path) -> None:
     assert wrong.code == 2 and "did you mean 'seller'?" in wrong.err
 
 
+@pytest.mark.slow
 def test_several_products_must_be_named(shop: Path) -> None:
     lines = seller_lines(60, product="Mug") + seller_lines(60, product="Bowl", seed=3)[1:]
     write_lines(shop / "two.csv", lines)

@@ -154,7 +154,7 @@ def read(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("name", "products"),
     [
-        ("dask", 8),
+        pytest.param("dask", 8, marks=pytest.mark.slow),
         *(pytest.param(name, 50, marks=pytest.mark.slow) for name in ENGINES),
     ],
 )

@@ -31,6 +31,7 @@ def retrain(shop: Path, lines: list[str], *words: str) -> Result:
     return run(shop, "retrain", "seller", "--data.path", "fresh.csv", *QUIET, *words)
 
 
+@pytest.mark.slow
 def test_the_loser_is_kept_aside_and_the_winner_is_used(shop: Path) -> None:
     folder = RunFolder(shop / "checkpoints" / "seller")
     result = retrain(shop, seller_lines(150))

@@ -375,6 +375,7 @@ def explore(trained: Path, examples: int, commands: int, derandomize: bool) -> N
     run_state_machine_as_test(ShopMachine, settings=chosen)
 
 
+@pytest.mark.slow
 def test_whatever_commands_come_the_prices_follow_from_one_state(twice_trained: Path) -> None:
     explore(twice_trained, 4, 8, True)
 

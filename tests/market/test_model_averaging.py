@@ -81,6 +81,7 @@ def test_the_information_of_a_biased_history_is_that_of_its_bias(make_product):
         assert free.covariance[1, 1] ** -1 - 0.01 == pytest.approx(0.25, abs=0.05), "a bias of sd 2"
 
 
+@pytest.mark.slow
 def test_own_prices_tighten_the_posterior_of_a_repricer_around_the_truth(make_product, prepare):
     covered, widths = [], []
     for seed in range(8):

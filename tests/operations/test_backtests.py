@@ -160,6 +160,7 @@ def test_a_file_that_cannot_be_written_stops_nothing(trained: Path) -> None:
     assert predict(trained).code in (0, 4)
 
 
+@pytest.mark.slow
 def test_fit_with_a_second_process_writes_the_same_advice(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,7 @@ def test_a_process_has_the_settings_and_the_demand_model_of_this_one_and_imports
     assert workers.submit(environment, None)() == expected
 
 
+@pytest.mark.slow
 def test_a_process_computes_the_same_backtests_to_the_last_bit(workers: Engine, simulated) -> None:
     shop = simulated(SellerConfig(days=120))
     task = BacktestTask(shop, DemandConfig(num_draws=16), CostConfig(), 3, 1, "highest", None)
@@ -200,6 +201,7 @@ def test_an_engine_that_is_lost_is_replaced_by_this_computer_with_one_line(
     assert written == "note: --engine dask://localhost:1 was lost; the catalogue goes on on this computer\n"
 
 
+@pytest.mark.slow
 @NEEDS_DASK
 def test_a_running_cluster_is_used_by_its_address(workers: Engine) -> None:
     distributed = import_module("distributed")

@@ -136,6 +136,7 @@ def test_an_update_returns_its_gradients_as_applied(make):
     assert norms == pytest.approx([1e-3, 1e-3], rel=1e-2), "clipped"
 
 
+@pytest.mark.slow
 @pytest.mark.compiler
 @pytest.mark.parametrize(
     ("network", "settings"),

@@ -111,6 +111,7 @@ def test_a_checkpoint_describes_its_run_and_holds_no_absolute_path(run):
     assert str(run).encode() not in (run / "best.ckpt").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_from_the_same_step(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fit("--trainer.max_steps=40")
