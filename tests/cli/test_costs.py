@@ -142,6 +142,7 @@ def test_init_offers_the_endings_of_most_prices_as_a_guardrail(tmp_path: Path) -
     assert "charm_endings: null  # most of your prices end in [0.99]" in written
 
 
+@pytest.mark.slow
 def test_a_grocers_weeks_get_a_profit_from_a_costs_file(tmp_path: Path) -> None:
     if not (SHARED / "cheese_tops.csv").is_file():
         pytest.skip("the real data files are not here")

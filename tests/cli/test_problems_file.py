@@ -60,6 +60,7 @@ def no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "_fit_product", fit)
 
 
+@pytest.mark.slow
 def test_a_product_that_cannot_be_computed_keeps_its_price_with_a_reason(tmp_path: Path, no_fit: None) -> None:
     lines = [*seller_lines(product="Lamp"), *seller_lines(product="Bad")[1:]]
     write_lines(tmp_path / "shop.csv", lines)
@@ -108,6 +109,7 @@ def test_fit_goes_on_without_a_product_whose_plan_breaks_and_advises_on_those_no
     assert rows[1:] == [["", "", "Bad", "", "no advice, the price stays: FloatingPointError('no plan')"]]
 
 
+@pytest.mark.slow
 def test_a_share_of_a_tenth_without_advice_is_a_warning(tmp_path: Path, no_fit: None) -> None:
     names = [*(f"Lamp {number}" for number in range(9)), "Bad"]
     header = seller_lines(product="Lamp", days=30)[0]

@@ -78,6 +78,7 @@ def faulty(prepared, monkeypatch):
     return name
 
 
+@pytest.mark.slow
 def test_a_product_that_fails_leaves_the_advice_on_the_others_as_it_is(advisor, prepared, together, faulty):
     parts, failed = advise_chunks(_chunks(advisor, prepared, [0, 1], [2]), ALONE)
     assert failed == {faulty: "ValueError('no fit')"}

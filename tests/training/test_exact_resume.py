@@ -191,9 +191,10 @@ def test_a_run_with_nothing_left_to_do_says_so_and_writes_nothing(tmp_path: Path
     assert [path.name for path in (tmp_path / "checkpoints/run").glob("gen-*")] == ["gen-0001"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["pricerl.runs.folder.RunFolder.link", pytest.param("pricerl.operations.shop.append", marks=pytest.mark.slow)],
+    ["pricerl.runs.folder.RunFolder.link", "pricerl.operations.shop.append"],
 )
 def test_a_disk_that_fills_while_an_ended_run_is_published_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -157,6 +157,7 @@ def test_td3_swings_the_pendulum_up() -> None:
     assert trainer.callback_metrics["eval/episode_return"] > -400  # random actions: about -1,200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gym", "pricing"])
 @pytest.mark.filterwarnings("ignore")
 def test_a_checkpoint_of_a_plain_trainer_is_loaded_and_used_by_commands(name: str, tmp_path: Path) -> None:
