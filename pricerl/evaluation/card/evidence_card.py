@@ -48,8 +48,8 @@ KINDS: dict[Kind, tuple[int, str, str]] = {
 
 VERDICTS: Sequence[Quality] = ("PASS", "REVIEW", "FAIL")
 EXPERIMENT = 0, "prices were tested, or varied enough by advice, to show how buyers react", ""
-NO_EXPERIMENT = 1, "no price was set at random or tested", f"To be certain, {TEST}"
-RULE_KNOWN = f"To be certain, {TEST}"
+BE_CERTAIN = f"To be certain, {TEST}"
+NO_EXPERIMENT = 1, "no price was set at random or tested", BE_CERTAIN
 UNTESTED = (
     1,
     "cannot be tested: sales are few or free of chance, or the price hardly varied apart from weekday and season",
@@ -89,7 +89,7 @@ def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, t
         "experiment": EXPERIMENT if tested or shows_response(history, fitted.units.size) else NO_EXPERIMENT,
     }
     if rule := describe_rule(fitted.follows):
-        found["next price"] = 1, f"{rule}, so that the price that came next explains sales before it", RULE_KNOWN
+        found["next price"] = 1, f"{rule}, so that the price that came next explains sales before it", BE_CERTAIN
     spreads = {}
     if placebos is not None:
         spreads = {"next price": placebos.lead_spread, "shifted prices": placebos.shifted_spread}
@@ -109,7 +109,7 @@ def describe_rule(follows: float) -> str:
 def _judge_setting(fitted: ProductMarket) -> Finding:
     """Judge who set the prices; a rule that the history proves is a finding instead of a reason to hold."""
     if rule := describe_rule(fitted.follows):
-        return 1, f"{rule}, which the estimate takes into account", RULE_KNOWN
+        return 1, f"{rule}, which the estimate takes into account", BE_CERTAIN
     return KINDS[fitted.price_setting]
 
 

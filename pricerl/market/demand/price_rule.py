@@ -28,6 +28,7 @@ from pricerl.market.demand.regression import (
     LOG_MEAN_RANGE,
     NEWTON_STEPS,
     SIZE_RANGE,
+    times_band,
 )
 
 MOVES = ("strength", "shock_sd", "shock_memory", "memory", "sd", "noise")
@@ -313,7 +314,7 @@ class _Problem(NamedTuple):
             rest = known * (self.price - follow @ coefficients - levels @ loads)
             right[:columns] = follow_known[..., None] * loads
             right[:columns, self.row, 0] += weighted.T
-            right[columns] = rest[:, None] * loads - _times(band, levels)
+            right[columns] = rest[:, None] * loads - times_band(band, levels.ravel()).reshape(days, 2)
             right[columns, self.row, 0] += gradient
             curved = band.copy()
             curved[0] += (known[:, None] * loads**2).ravel()
@@ -332,7 +333,7 @@ class _Problem(NamedTuple):
             if uphill @ step + flat[columns] @ moved < LAST_RISE:
                 break
         expected = np.exp(np.clip(demand @ coefficients + levels[self.row, 0], *LOG_MEAN_RANGE))
-        away = precision @ np.square(coefficients - mean) + float((levels * _times(band, levels)).sum())
+        away = precision @ np.square(coefficients - mean) + float(levels.ravel() @ times_band(band, levels.ravel()))
         away += known @ np.square(self.price - follow @ coefficients - levels @ loads)
         away += np.linalg.slogdet(information)[1] - np.log(precision).sum()
         fit = log_probability(self.units, expected, self.size, self.size).sum()
@@ -380,12 +381,3 @@ def _precision_of(variances: FloatArray, memories: FloatArray) -> FloatArray:
     band[0] = diagonal.ravel()
     band[2, :-2] = (-memories * inverse[1:]).ravel()
     return band
-
-
-def _times(band: FloatArray, levels: FloatArray) -> FloatArray:
-    """Return the product of such a matrix and levels ``(R, 2)``."""
-    product = band[0].reshape(-1, 2) * levels
-    apart = band[2, :-2].reshape(-1, 2)
-    product[1:] += apart * levels[:-1]
-    product[:-1] += apart * levels[1:]
-    return np.asarray(product)

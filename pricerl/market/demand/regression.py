@@ -48,7 +48,8 @@ STILL = 1e-3
 SHOCKS = ((0.0, STILL), (0.8, 0.05), (0.5, 0.1), (0.8, 0.1), (0.8, 0.2), (0.95, 0.05))
 """Memory and sd of shocks that last for days; equally likely a priori."""
 WALKS = ((0.1 * STILL, False), (0.006, False), (0.02, False), (0.06, False), (0.0006, True))
-"""Sds of the walk per row, and whether it is smooth: over a month, a level that stays, moves by 3 or 11 %, or turns."""
+"""Sds of the walk per row, and whether it is smooth: over a month, a level that stays, moves by 3, 11 or 33 %, or
+turns."""
 SIZES = (SIZE_RANGE[1], 30.0, 10.0, 4.0, 1.5)
 SLOPE_SD = 0.01
 """Prior sd of a smooth walk's slope at its end, in logs per row."""
@@ -293,7 +294,7 @@ class _Problem(NamedTuple):
             curved[1, 0::2] = weights
             factor, _ = dpbtrf(curved, lower=1)
             right[:columns, row] = weighted.T[..., None]
-            ascent = -_times(band, levels)
+            ascent = -times_band(band, levels)
             ascent.reshape(-1, 2)[row] += gradient[:, None]
             right[columns] = ascent.reshape(-1, 2)
             solved, _ = dpbtrs(factor, right.reshape(columns + 1, -1).T, lower=1)
@@ -317,23 +318,23 @@ class _Problem(NamedTuple):
             levels=levels,
             covariance=np.linalg.inv(information),
             response=-joint[:, :columns],
-            evidence=self.weigh(motion, coefficients, levels) - half_log_determinant,
+            evidence=self.weigh(motion, band, coefficients, levels) - half_log_determinant,
             end=LevelEnd(levels[-2:], dpbtrs(factor, last, lower=1)[0][-2:], -solved[-2:, :columns]),
         )
 
-    def weigh(self, motion: Motion, coefficients: FloatArray, levels: FloatArray) -> float:
-        """Return the log posterior of coefficients and levels, up to a constant."""
+    def weigh(self, motion: Motion, band: FloatArray, coefficients: FloatArray, levels: FloatArray) -> float:
+        """Return the log posterior of coefficients and levels, whose prior precision is ``band``, up to a constant."""
         log_mean = self.design @ coefficients + (levels[0::2] + levels[1::2])[self.row]
         proper = np.isfinite(self.prior.sd)
         away = (coefficients[proper] - self.prior.mean[proper]) / self.prior.sd[proper]
         found = _log_likelihood(self.units, np.exp(_clipped(log_mean)), motion.size)
-        found -= 0.5 * float(away @ away + levels @ _times(level_precision(motion, self.rows), levels))
+        found -= 0.5 * float(away @ away + levels @ times_band(band, levels))
         found -= float(np.log(self.prior.sd[proper]).sum() + self.rows * np.log(motion.shock_sd * motion.walk_sd))
         found -= float(np.log(SLOPE_SD / motion.walk_sd)) if motion.smooth else 0.0
         return found + 0.5 * float(np.log1p(-(motion.memory**2)))
 
 
-def _times(band: FloatArray, vector: FloatArray) -> FloatArray:
+def times_band(band: FloatArray, vector: FloatArray) -> FloatArray:
     """Return the product of a symmetric matrix, of which every second band is 0, and a vector."""
     product: FloatArray = band[0] * vector
     for apart in range(2, len(band), 2):
