@@ -181,6 +181,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         price_setting=fitted.price_setting,
         bias=fitted.bias,
         yearly_season=fitted.ahead.yearly_season,
+        season_of=fitted.ahead.season_of,
         bias_shown_by=0 if fitted.prior is None else fitted.prior.bias.products,
         cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
     )

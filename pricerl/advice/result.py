@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.experiments.plan import PriceTest
     from pricerl.guardrails.limits_in_force import LimitsInForce
     from pricerl.market.cost import Measure
+    from pricerl.market.demand.curves import SeasonSource
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,10 @@ class MarketFacts:
     """Prior mean and sd of the bias of the history's elasticity, negative where it looks steeper than it is; None where
     pricerl set all prices."""
     yearly_season: Share | None = None
-    """Probability of a yearly season, which forecasts follow as far as it is probable; None without a year of days."""
+    """Probability of a yearly season, which forecasts follow as far as it is probable; None where no history shows
+    one."""
+    season_of: SeasonSource | None = None
+    """Whether the product's own history shows that season, or only other products of the seller do."""
     bias_shown_by: int = 0
     """Number of other products whose price changes on advice count in these."""
 

@@ -287,7 +287,7 @@ class PricingDataModule(ReplayDataModule):
         fitted = self.preprocessor
         state = fitted.trained_state() if self.portable else fitted.state_dict()
         pooled = {} if self.pool is None else self.pool.evidence
-        evidence = {name: list(item) for name, item in pooled.items() if item.known}
+        evidence = {name: list(item) for name, item in pooled.items() if item.known or item.season}
         problems = [] if self.portable else list(map(list, self.problems))
         own = {"preprocessor": state, "currency": self.found_currency, "evidence": evidence, "problems": problems}
         return {**super().state_dict(), **own}

@@ -25,9 +25,11 @@ from pricerl.experiments import plan
 from pricerl.formatting import Formatter
 from pricerl.guardrails import limits_in_force
 from pricerl.market import cost
+from pricerl.market.demand import curves
 
 RECORDS = (backtest, case, cost, decision, off_policy, price_path, price_setting, pricing_rules, quality)
 RECORDS += (
+    curves,
     evidence_card,
     half_year,
     limits_in_force,

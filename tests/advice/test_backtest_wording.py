@@ -53,12 +53,16 @@ def test_the_work_list_says_on_how_many_products_forecasts_were_tested() -> None
 
 
 @pytest.mark.parametrize(
-    ("probability", "words"),
+    ("probability", "source", "words"),
     [
-        (None, "No season is foreseen: the history is shorter than a year."),
-        (0.1, "No yearly season is foreseen: the history shows none (probability 10 %)."),
-        (0.97, "The forecast follows the yearly season of the history (probability 97 %)."),
+        (None, None, "No season is foreseen: the history is shorter than a year."),
+        (0.1, "product", "No yearly season is foreseen: the history shows none (probability 10 %)."),
+        (0.97, "product", "The forecast follows the yearly season of the history (probability 97 %)."),
+        (0.9, "catalogue", "The forecast follows the yearly season of your other products (probability 90 %)."),
+        (0.2, "catalogue", "Sales so far do not share the yearly season of your other products (probability 20 %)."),
     ],
 )
-def test_the_page_says_whether_a_season_is_foreseen(probability: float | None, words: str) -> None:
-    assert season_words({"yearly_season": probability}, PLAIN) == words
+def test_the_page_says_whether_a_season_is_foreseen_and_whose(
+    probability: float | None, source: str | None, words: str
+) -> None:
+    assert season_words({"yearly_season": probability, "season_of": source}, PLAIN) == words

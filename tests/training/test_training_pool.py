@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.pooling import FEWEST_POOLED
+from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Pool
 from pricerl.market.fitting import find_pool
 from pricerl.operations.engine import Engine
 from pricerl.runs.tree_file import read_tree, write_tree
@@ -51,6 +51,20 @@ def test_one_product_of_a_catalogue_gets_the_market_of_the_catalogue(
     own, known = gathered.prior(name), trained.pool.prior(name)
     assert own is not None and known is not None
     np.testing.assert_allclose(own.normal, known.normal, rtol=1e-12)
+
+
+def test_the_season_of_a_product_whose_price_never_varied_stays_in_the_checkpoint(
+    trained: PricingDataModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, other = trained.preprocessor.names[:2]
+    season = ((0.3, 0.02), (0.1, 0.02), (0.0, 0.02), (0.0, 0.02))
+    evidence = {name: NO_EVIDENCE._replace(season=season), other: NO_EVIDENCE}
+    monkeypatch.setitem(trained.__dict__, "pool", Pool(evidence, MARKET.resolved()))
+    write_tree(tmp_path / "state", trained.state_dict())
+    again = PricingDataModule(trained.path, market=MARKET)
+    again.load_state_dict(read_tree(tmp_path / "state"))
+    np.testing.assert_array_equal(again.evidence[name].season, season)
+    assert not again.evidence[name].known and again.evidence[other] == NO_EVIDENCE
 
 
 def test_training_sees_a_sample_that_stays_when_others_come_and_go(

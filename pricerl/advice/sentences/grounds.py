@@ -208,6 +208,9 @@ def season_words(product: Record, f: Formatter) -> str:
     found = product.get("yearly_season")
     if found is None:
         return "No season is foreseen: the history is shorter than a year."
+    if product.get("season_of") == "catalogue":
+        does = "The forecast follows" if found >= 0.5 else "Sales so far do not share"
+        return f"{does} the yearly season of your other products (probability {f.percent(found, 0)})."
     if found < 0.5:
         return f"No yearly season is foreseen: the history shows none (probability {f.percent(found, 0)})."
     return f"The forecast follows the yearly season of the history (probability {f.percent(found, 0)})."

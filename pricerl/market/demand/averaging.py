@@ -28,7 +28,7 @@ from pricerl.market.demand.covariates import (
     yearly_waves,
 )
 from pricerl.market.demand.price_rule import PriceRule, find_price_rule
-from pricerl.market.demand.priors import CommonBias
+from pricerl.market.demand.priors import CommonBias, Tabulated
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import Prior, RegressionPosterior, find_inliers, fit_regression, winsorise
 from pricerl.market.level import AHEAD_ROWS, FUTURE_ROWS
@@ -96,7 +96,7 @@ class Part(NamedTuple):
         """Return the log demand of each row ahead by the yearly season, ``(FUTURE_ROWS,)``, over the level ahead."""
         columns = self.columns_of(SEASON)
         assert columns is not None
-        waves = yearly_waves(1, 1 + FUTURE_ROWS, self.data.step_days)
+        waves = yearly_waves(self.data.last_day + self.data.step_days * np.arange(1, 1 + FUTURE_ROWS))
         return np.asarray((waves - waves[:AHEAD_ROWS].mean(0)) @ self.posterior.mode[columns])
 
     def draw_memory(self, count: int, rng: np.random.Generator) -> PriceMemory:
@@ -141,8 +141,9 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     observed = product.observed
     others = observed & ~product.own_days
     setting = find_setting(product)
-    common = CommonBias() if settings.pooled is None else settings.pooled.bias
-    first = _candidates(product, setting, common)[0]
+    pooled = settings.pooled
+    first = _candidates(product, setting, pooled)[0]
+    no_season = first.season.none if first.season else NO_SEASON
     everything = gather_covariates(product, first)
     data, posterior, outliers = fit_demand_regression(everything.keep(observed), settings)
     kept = len(observed) - 1 - data.age.astype(int) // product.step_days
@@ -151,7 +152,7 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
         setting = setting._replace(kind="repricer")
     inliers = np.isin(np.flatnonzero(observed), kept)
     hidden = HIDDEN_SHARE * find_reported_bias(data, posterior)
-    candidates = _candidates(product, setting, common, hidden)
+    candidates = _candidates(product, setting, pooled, hidden)
     rule = _find_rule(everything, data, posterior) if setting.kind == "repricer" else None
     if rule is not None:
         setting = setting._replace(follows=rule.strength)
@@ -167,7 +168,7 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
             data = everything.keep(observed).keep(inliers)
             posterior = regress(data, settings, posterior)
         whole = Part(posterior.log_evidence, data, everything, posterior, terms.window)
-        for part in _split(whole, SEASON, NO_SEASON):
+        for part in _split(whole, SEASON, no_season):
             split = _split(part, REFERENCE, NO_MEMORY)
             fitted += split if rule is None else split[:1]  # the rule was found without buyers' memory
     weights = softmax([part.weight for part in fitted])
@@ -206,16 +207,20 @@ def find_reported_bias(data: RegressionData, posterior: RegressionPosterior) -> 
     return float(own @ weighted[:, left_out] @ posterior.mode[left_out]) / max(float(own @ own), 1e-9)
 
 
-def _candidates(product: ProductHistory, setting: PriceSetting, common: CommonBias, hidden: float = 0.0) -> list[Terms]:
+def _candidates(
+    product: ProductHistory, setting: PriceSetting, pooled: Tabulated | None, hidden: float = 0.0
+) -> list[Terms]:
     mean, sd = bias_of(setting, product.step_days)
+    common = CommonBias() if pooled is None else pooled.bias
+    season = None if pooled is None else pooled.season
     bias = mean + sd * common.mean, sd * common.sd
     if hidden and setting.kind in ("plain", "promotions"):
         bias = bias[0] + hidden, float(np.hypot(bias[1], hidden))
     if setting.promoted and setting.kind != "repricer":
         windows = deal_windows(product.step_days)
-        return [Terms(window, bias) for window in windows]
+        return [Terms(window, bias, season=season) for window in windows]
     window = 0 if product.promotion is not None else None
-    return [Terms(window, bias, setting.kind == "repricer")]
+    return [Terms(window, bias, setting.kind == "repricer", season)]
 
 
 def bias_of(setting: PriceSetting, step_days: int) -> tuple[float, float]:
@@ -233,8 +238,9 @@ def _split(part: Part, name: str, probability_of_none: float) -> list[Part]:
     columns = part.columns_of(name)
     if columns is None:
         return [part]
-    prior_sd = part.data.prior.sd[columns.start - PRICE_TERMS : columns.stop - PRICE_TERMS]
-    share = expit(logit(probability_of_none) + part.posterior.log_odds_of_zero(columns, prior_sd))
+    chosen = part.data.columns_of(name)
+    prior = Prior(part.data.prior.mean[chosen], part.data.prior.sd[chosen])
+    share = expit(logit(probability_of_none) + part.posterior.log_odds_of_zero(columns, prior))
     without = Part(
         part.weight + float(np.log(share)),
         part.data.without(name),

@@ -23,6 +23,7 @@ from pricerl.data.days import (
 )
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import DEAL_DEPTH, regular_prices
+from pricerl.market.demand.priors import SeasonPrior
 from pricerl.market.demand.reference_price import reference_prices, smooth
 from pricerl.market.demand.regression import Prior
 from pricerl.market.level import AHEAD_ROWS
@@ -92,6 +93,8 @@ class Terms(NamedTuple):
     follows: bool = False
     """Whether the price followed demand. A day whose price pricerl set then has the bias of the last price before:
     pricerl began there, and demand is slow to change."""
+    season: SeasonPrior | None = None
+    """Season of the seller's other products; without one, a yearly season needs a year."""
 
 
 class Covariate(NamedTuple):
@@ -134,6 +137,8 @@ class RegressionData:
     step_days: int
     rows: int
     """Rows of the calendar."""
+    last_day: int
+    """Day of the last row, since 1970."""
 
     def keep(self, mask: BoolArray) -> RegressionData:
         """Return the days selected by ``mask``."""
@@ -219,7 +224,7 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
     regular = log_price
     if terms.window is not None:
         regular, deals = deal_covariates(product, log_price, terms.window)
-    optional = optional_covariates(product, deals)
+    optional = optional_covariates(product, deals, terms.season)
     permanent = [
         *_weekdays(product),
         *_past_prices(product, log_price, terms),
@@ -240,6 +245,7 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
         optional=tuple(covariate.name for covariate in optional),
         step_days=product.step_days,
         rows=len(age),
+        last_day=int(product.dates[-1].astype(np.int64)),
     )
 
 
@@ -330,11 +336,14 @@ class DealResponse:
         return np.asarray(np.exp(self.effects @ np.stack([column.values for column in columns])))
 
 
-def optional_covariates(product: ProductHistory, deals: Sequence[Covariate] = ()) -> list[Covariate]:
+def optional_covariates(
+    product: ProductHistory, deals: Sequence[Covariate] = (), season: SeasonPrior | None = None
+) -> list[Covariate]:
     """Collect the covariates that only some histories have, unless they never varied.
 
     A competitor who follows the seller's price is excluded: the price's slope must include both effects. Without the
-    ``deals``, the promotions' covariates, the reported promotions count alone.
+    ``deals``, the promotions' covariates, the reported promotions count alone. With less than a year, a yearly season
+    needs the prior of other products.
     """
     found = list(deals)
     recent = steps_in(RECENT_DAYS, product.step_days)
@@ -351,16 +360,18 @@ def optional_covariates(product: ProductHistory, deals: Sequence[Covariate] = ()
     for name, day_type in HOLIDAY_TYPES.items():
         if (product.observed & (types == day_type)).sum() >= FEWEST_HOLIDAYS:
             found.append(Covariate(name, (types == day_type).astype(np.float64), 0.0, *PRIORS["holiday"]))
-    rows = len(product.dates)
-    if rows * product.step_days >= FEWEST_WAVE_DAYS:
-        waves = yearly_waves(1 - rows, 1 + AHEAD_ROWS, product.step_days).T
-        found += [Covariate(SEASON, wave[:rows], float(wave[rows:].mean()), *PRIORS[SEASON]) for wave in waves]
+    if season is not None or len(product.dates) * product.step_days >= FEWEST_WAVE_DAYS:
+        dates = product.dates.astype(np.int64)
+        ahead = yearly_waves(dates[-1] + product.step_days * np.arange(1, 1 + AHEAD_ROWS)).mean(0)
+        priors = len(ahead) * [PRIORS[SEASON]] if season is None else zip(season.mean, season.sd, strict=True)
+        for wave, later, prior in zip(yearly_waves(dates).T, ahead.tolist(), priors, strict=True):
+            found.append(Covariate(SEASON, wave, later, *prior))
     return [covariate for covariate in found if np.ptp(covariate.values[product.observed]) > 0]
 
 
-def yearly_waves(first: int, end: int, step_days: int) -> FloatArray:
-    """Return the harmonics of the year, ``(end - first, 2 YEARLY_HARMONICS)``; row 0 is the last one of the history."""
-    phase = 2 * np.pi * (step_days * np.arange(first, end)) / DAYS_PER_YEAR
+def yearly_waves(day: IntArray) -> FloatArray:
+    """Return the harmonics of the year on days ``(D,)`` since 1970, ``(D, 2 YEARLY_HARMONICS)``."""
+    phase = 2 * np.pi * day / DAYS_PER_YEAR
     return np.column_stack([wave(turn * phase) for turn in range(1, YEARLY_HARMONICS + 1) for wave in (np.sin, np.cos)])
 
 

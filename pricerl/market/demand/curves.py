@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -18,6 +19,8 @@ from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import Prior, fit_regression
 from pricerl.market.level import FUTURE_ROWS, NO_SHOCK, Shock
 
+SeasonSource = Literal["product", "catalogue"]
+"""Histories from which a yearly season is known: the product's own, or the other products' alone."""
 SHAPED_RANGE = (-8.0, -0.05)
 """Elasticity bounds for averages of days at similar prices, whose noise looks like cliffs."""
 SMOOTHING_SHARE = 0.04
@@ -59,7 +62,9 @@ class DemandAhead:
     shock: Shock = NO_SHOCK
     """Shocks of demand, whose variance the noise of a day's units includes."""
     yearly_season: float | None = None
-    """Probability of a yearly season; None where the history is too short for one."""
+    """Probability of a yearly season; None without one."""
+    season_of: SeasonSource | None = None
+    """Whose season that is."""
     deals: DealResponse | None = None
     """Response to deals; None where the model has none."""
 

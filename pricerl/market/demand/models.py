@@ -13,12 +13,13 @@ from pricerl.data.history import ProductHistory
 from pricerl.errors import UsageError
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior
 from pricerl.market.demand.config import MIXTURE, MODEL_NAMES, DemandSettings
-from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, SEASON, holiday_factors
+from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, FEWEST_WAVE_DAYS, SEASON, holiday_factors
 from pricerl.market.demand.curves import (
     MAX_LEVEL_SD,
     CurveDraws,
     DemandAhead,
     DemandPosterior,
+    SeasonSource,
     closeness,
     effective_days,
     recency_of,
@@ -96,10 +97,13 @@ def _demand_ahead(parts: Sequence[Part], likeliest: Part) -> DemandAhead:
     """Return demand after the history: the level of the likeliest regression, and the season of those that have one."""
     future = likeliest.posterior.future
     seasonal = [part for part in parts if part.columns_of(SEASON)]
+    days = likeliest.data.rows * likeliest.data.step_days
+    source: SeasonSource = "product" if days >= FEWEST_WAVE_DAYS else "catalogue"
     return DemandAhead(
         path=np.exp(future.path - future.mean + sum(part.weight * part.season_ahead() for part in seasonal)),
         shock=Shock(likeliest.posterior.motion.memory, float(np.expm1(future.scatter))),
         yearly_season=sum(part.weight for part in seasonal) if seasonal else None,
+        season_of=source if seasonal else None,
     )
 
 

@@ -21,15 +21,22 @@ from math import fsum
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import expit, logit, ndtri, softmax
 
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
-from pricerl.market.demand.averaging import PRICE_TERMS, bias_of, find_setting, fit_demand_regression
+from pricerl.market.demand.averaging import (
+    NO_SEASON,
+    PRICE_TERMS,
+    bias_of,
+    find_setting,
+    fit_demand_regression,
+    price_prior,
+)
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import BIAS, RegressionData, Terms, gather_covariates
-from pricerl.market.demand.priors import CommonBias, Tabulated, log_normal_prior
-from pricerl.market.demand.regression import LOOSE_SD, RegressionPosterior
+from pricerl.market.demand.covariates import BIAS, PRIORS, SEASON, RegressionData, Terms, gather_covariates
+from pricerl.market.demand.priors import CommonBias, SeasonPrior, Tabulated, log_normal_prior
+from pricerl.market.demand.regression import LOOSE_SD, Prior, RegressionPosterior
 
 FEWEST_POOLED = 8
 """Fewest products with evidence for a pooled prior; fewer hardly show how much products differ."""
@@ -55,6 +62,11 @@ GRID_REACH = 5.0
 """Distance from the general prior's mean to the ends of the grid, in its sds."""
 MOST_POOLED = 2_000
 """Most products that determine a density; more would not change it."""
+SEASON_SPREADS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
+"""Possible sds of a coefficient of the yearly season between products, equally likely."""
+SEASON_PROOF = 5.0
+"""Smallest log evidence of all products for a yearly season: without one it is up to 3, with one in half of them 100
+and more (nine simulated products, two years)."""
 COMMON_SHARE = 1 / 3
 """Share ``rho`` of the prior variance of the bias that products have in common: that of the categories in a panel of 54
 products and 77 stores (2026)."""
@@ -74,6 +86,8 @@ class Evidence(NamedTuple):
     """Its precision; 0 without a price that pricerl set."""
     slope: float = 0.0
     """Change of the elasticity per ``Z``."""
+    season: Sequence[tuple[float, float]] = ()
+    """Coefficients of the yearly season and their standard errors; none without a year of days."""
 
     @property
     def known(self) -> bool:
@@ -95,12 +109,21 @@ def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence
     data, posterior, _ = fit_demand_regression(everything.keep(product.observed), prior)
     if len(data.units) < len(posterior.mode) // 2 or not data.units.any():
         return unknown
+    unknown = unknown._replace(season=_find_season(data, posterior, price_prior(data, prior)))
     variance = 1 / max(1 / posterior.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-9)
     own = variance * (posterior.mode[1] / posterior.covariance[1, 1] - settings.prior_elasticity / LOOSE_SD**2)
     error = float(np.sqrt(variance))
     if error > WIDEST_ERROR:
         return unknown
-    return Evidence(float(own), error, product.group, *_find_common_bias(data, posterior))
+    return Evidence(float(own), error, product.group, *_find_common_bias(data, posterior), unknown.season)
+
+
+def _find_season(data: RegressionData, posterior: RegressionPosterior, prior: Prior) -> tuple[tuple[float, float], ...]:
+    """Return the coefficients of a regression's yearly season without their prior, and their standard errors."""
+    columns = [PRICE_TERMS + column for column, name in enumerate(data.names) if name == SEASON]
+    alone = posterior.without_prior(columns, prior)
+    errors = np.sqrt(np.diag(alone.covariance)[columns])
+    return tuple(zip(alone.mode[columns].tolist(), errors.tolist(), strict=True))
 
 
 def _find_common_bias(data: RegressionData, posterior: RegressionPosterior) -> tuple[float, float, float]:
@@ -149,7 +172,34 @@ class Pool:
         mean = float(density @ self._eta)
         sd = float(np.sqrt(density @ (self._eta - mean) ** 2))
         quantiles = ndtri(np.cumsum(density) - 0.5 * density)
-        return Tabulated(mean, sd, quantiles, self._eta, self._common_bias(product))
+        return Tabulated(mean, sd, quantiles, self._eta, self._common_bias(product), self._season(product, own))
+
+    def _season(self, product: str, own: Evidence) -> SeasonPrior | None:
+        """Return the yearly season of the other products, of the group if enough show one; None if too few do.
+
+        Coefficients are normal around a common mean. Their sd, by harmonic, is averaged by evidence.
+        """
+        shown = {name: item for name, item in self.evidence.items() if item.season}
+        alike = {name: item for name, item in shown.items() if own.group and item.group == own.group}
+        shown = alike if len(alike) >= FEWEST_POOLED else shown
+        names = [name for name in sorted(shown) if name != product]
+        if len(shown) < FEWEST_POOLED:
+            return None
+        found = np.array([shown[name].season for name in names[:: -(-len(names) // MOST_POOLED)]])
+        estimate, variance = found[..., 0], np.square(found[..., 1])
+        general = PRIORS[SEASON][1] ** 2
+        precision = 1 / (variance + np.square(SEASON_SPREADS)[:, None, None])
+        total = 1 / general + precision.sum(1)
+        centre = (precision * estimate).sum(1) / total
+        fit = np.log(precision).sum(1) - (precision * estimate**2).sum(1) + centre**2 * total - np.log(total)
+        weight = np.repeat(softmax(fit.reshape(len(fit), -1, 2).sum(2) / 2, axis=0), 2, axis=1)
+        mean = (weight * centre).sum(0)
+        spread = (weight * (centre**2 + 1 / total + np.square(SEASON_SPREADS)[:, None])).sum(0) - mean**2
+        odds = _log_odds_of_season(estimate, variance, mean, spread)
+        if odds.sum() < SEASON_PROOF:
+            return None
+        none = (FORERUNNERS * NO_SEASON + expit(logit(NO_SEASON) - odds).sum()) / (FORERUNNERS + len(odds))
+        return SeasonPrior(tuple(mean.tolist()), tuple(np.sqrt(spread).tolist()), float(none))
 
     def _common_bias(self, without: str) -> CommonBias:
         """Return what all products but one show of the common part of the bias."""
@@ -233,6 +283,12 @@ class _Level(NamedTuple):
             total = np.maximum(total - _sum_posteriors(likelihood[None], self.density), 0.0)
         density = self.forerunners * start + total
         return np.asarray(density / density.sum())
+
+
+def _log_odds_of_season(estimate: FloatArray, variance: FloatArray, mean: FloatArray, spread: FloatArray) -> FloatArray:
+    """Return the log Bayes factors of normal coefficients against none, ``(N,)``, by estimates ``(N, C)``."""
+    odds = estimate**2 / variance - (estimate - mean) ** 2 / (variance + spread) - np.log1p(spread / variance)
+    return np.asarray(odds.sum(1) / 2)
 
 
 def _likelihood(items: Sequence[Evidence], eta: FloatArray) -> FloatArray:

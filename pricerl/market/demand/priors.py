@@ -77,6 +77,15 @@ class CommonBias(NamedTuple):
     """Number of products that show it, by prices that pricerl set."""
 
 
+class SeasonPrior(NamedTuple):
+    """Prior of the coefficients of a product's yearly season, by the seller's other products."""
+
+    mean: tuple[float, ...]
+    sd: tuple[float, ...]
+    none: float
+    """Probability that there is no season."""
+
+
 class Tabulated(NamedTuple):
     """Prior of any shape of minus the elasticity at the current price; mean and sd are those of the log."""
 
@@ -87,6 +96,8 @@ class Tabulated(NamedTuple):
     quantiles: FloatArray
     """``(N,)`` log of minus the elasticity that is as probable to be exceeded as each of them."""
     bias: CommonBias = CommonBias()
+    season: SeasonPrior | None = None
+    """Yearly season of the other products; None if too few show one."""
 
     def at(self, normal: FloatArray) -> FloatArray:
         """Return the log of minus the elasticity at standard normal numbers, of their shape."""

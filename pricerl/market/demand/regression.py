@@ -138,12 +138,12 @@ class RegressionPosterior:
         future = self.future._replace(path=path, response=self.future.response[kept])
         return replace(self, mode=mode, covariance=covariance, walk=walk, response=response, future=future)
 
-    def log_odds_of_zero(self, columns: slice, prior_sd: FloatArray) -> float:
-        """Return the log Bayes factor for coefficients of 0 against a prior around 0 (Savage-Dickey; Dickey 1971)."""
+    def log_odds_of_zero(self, columns: slice, prior: Prior) -> float:
+        """Return the log Bayes factor for coefficients of 0 against their prior (Savage-Dickey; Dickey 1971)."""
         mode = self.mode[columns]
         covariance = self.covariance[columns, columns]
         posterior = -0.5 * (mode @ np.linalg.solve(covariance, mode) + np.linalg.slogdet(covariance)[1])
-        return float(posterior + np.log(prior_sd).sum())
+        return float(posterior + np.log(prior.sd).sum() + 0.5 * np.square(prior.mean / prior.sd).sum())
 
     def dispersion(self, units: FloatArray) -> float:
         """Return Pearson's variance over mean of ``units (D,)``, at least 1."""
