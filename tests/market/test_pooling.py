@@ -206,8 +206,10 @@ def test_the_season_of_a_group_comes_before_the_one_of_the_catalogue_and_never_f
     pool = Pool(toys | _seasonal(9, 0.02, -WAVE, "tools"), SETTINGS, {"new": NO_EVIDENCE._replace(group="toys")})
     assert pool.prior("new").season.mean == pytest.approx(WAVE, abs=0.03)
     assert pool.prior("stranger").season.mean == pytest.approx([0.0] * 4, abs=0.05)
-    odd = {**toys, "toys0": toys["toys0"]._replace(season=[(-0.3, 0.02)] * 4)}
-    assert Pool(odd, SETTINGS).prior("toys0").season == Pool(toys, SETTINGS).prior("toys0").season
+    moved = {**toys, "toys0": toys["toys0"]._replace(season=[(item, 0.02) for item in WAVE])}
+    assert Pool(moved, SETTINGS).prior("toys0").season == Pool(toys, SETTINGS).prior("toys0").season
+    odd = {**toys, "toys0": toys["toys0"]._replace(season=[(-item, 0.02) for item in WAVE])}
+    assert Pool(odd, SETTINGS).prior("toys0").season is None, "it has a season of its own"
 
 
 def test_a_product_with_a_season_of_its_own_shows_it_whatever_the_other_products_do(make_product):

@@ -175,9 +175,10 @@ class Pool:
         return Tabulated(mean, sd, quantiles, self._eta, self._common_bias(product), self._season(product, own))
 
     def _season(self, product: str, own: Evidence) -> SeasonPrior | None:
-        """Return the yearly season of the other products, of the group if enough show one; None if too few do.
+        """Return the yearly season of the other products, of the group if enough show one.
 
-        Coefficients are normal around a common mean. Their sd, by harmonic, is averaged by evidence.
+        Coefficients are normal around a common mean. Their sd, by harmonic, is averaged by evidence. There is none if
+        too few products show one, or if the product's own season disagrees.
         """
         shown = {name: item for name, item in self.evidence.items() if item.season}
         alike = {name: item for name, item in shown.items() if own.group and item.group == own.group}
@@ -195,9 +196,14 @@ class Pool:
         weight = np.repeat(softmax(fit.reshape(len(fit), -1, 2).sum(2) / 2, axis=0), 2, axis=1)
         mean = (weight * centre).sum(0)
         spread = (weight * (centre**2 + 1 / total + np.square(SEASON_SPREADS)[:, None])).sum(0) - mean**2
-        odds = _log_odds_of_season(estimate, variance, mean, spread)
+        odds = _log_odds_of_season(found, mean, spread)
         if odds.sum() < SEASON_PROOF:
             return None
+        if own.season:
+            alone = np.array([own.season])
+            agreement = _log_odds_of_season(alone, mean, spread) - _log_odds_of_season(alone, 0 * mean, general)
+            if agreement < np.log(AGREEMENT):
+                return None
         none = (FORERUNNERS * NO_SEASON + expit(logit(NO_SEASON) - odds).sum()) / (FORERUNNERS + len(odds))
         return SeasonPrior(tuple(mean.tolist()), tuple(np.sqrt(spread).tolist()), float(none))
 
@@ -285,8 +291,10 @@ class _Level(NamedTuple):
         return np.asarray(density / density.sum())
 
 
-def _log_odds_of_season(estimate: FloatArray, variance: FloatArray, mean: FloatArray, spread: FloatArray) -> FloatArray:
-    """Return the log Bayes factors of normal coefficients against none, ``(N,)``, by estimates ``(N, C)``."""
+def _log_odds_of_season(found: FloatArray, mean: FloatArray, spread: FloatArray | float) -> FloatArray:
+    """Return the log Bayes factors of normal coefficients against none, ``(N,)``, by estimates and errors."""
+    estimate = found[..., 0]
+    variance = np.square(found[..., 1])
     odds = estimate**2 / variance - (estimate - mean) ** 2 / (variance + spread) - np.log1p(spread / variance)
     return np.asarray(odds.sum(1) / 2)
 
