@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.days import DAY, RECENT_DAYS
-from pricerl.data.price_setting import find_prices_in_force
+from pricerl.data.price_setting import PriceSetting, classify_prices, find_prices_in_force
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading.problems import Problem
 
@@ -113,6 +114,17 @@ class ProductHistory:
     def own_days(self) -> BoolArray:
         """``(D,)`` True on observed days whose price pricerl set, so that demand did not move it."""
         return np.zeros_like(self.observed) if self.own_price is None else self.observed & self.own_price
+
+    @cached_property
+    def setting(self) -> PriceSetting:
+        """How the prices were set that pricerl did not set."""
+        others = self.observed & ~self.own_days
+        setting = classify_prices(self.price[self.observed], self.step_days)
+        if self.own_days.any() and others.any():
+            # its few changes would hide a repricer, and prices that it kept are the regular ones between promotions
+            found = classify_prices(self.price[others], self.step_days)
+            setting = setting._replace(changes=found.changes) if found.kind == "plain" else found
+        return setting
 
     @property
     def prices_in_force(self) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -216,7 +216,8 @@ def _scaled_days(product: ProductHistory, features: FloatArray, days: int) -> Fl
 
 def _to_state(record: ProductHistory | PredictedSales) -> dict[str, Any]:
     """Return the fields of a record that are not None."""
-    known = {name: value for name, value in vars(record).items() if value is not None}
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    known = {name: value for name, value in values.items() if value is not None}
     return {name: value.astype(np.int64) if name in DATES else value for name, value in known.items()}
 
 

@@ -18,7 +18,6 @@ from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import CostConfig, decode_cost
-from pricerl.market.demand.averaging import find_setting
 from pricerl.market.demand.config import MIXTURE, DemandConfig
 from pricerl.market.demand.curves import CurveDraws, DemandPosterior
 from pricerl.market.demand.models import DEMAND_MODELS
@@ -115,7 +114,7 @@ def _fit_product(
     rng = np.random.default_rng([seed, number])
     usable = product.observed
     span = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
-    settings = config.resolved(product.step_days, find_setting(product).kind)
+    settings = config.resolved(product.step_days, product.setting.kind)
     if config.demand == MIXTURE and not config.similar_prices:
         settings = replace(settings, rounds=find_round_prices(product))
     edges, even, log_grid = _price_grids(*span, config.grid_size, settings.rounds.around(product.current_price))

@@ -92,6 +92,7 @@ def _plain(value: Any) -> bool:
 
 
 def test_state_is_plain_values_and_arrays_and_comes_back(three: DataPreprocessor) -> None:
+    assert three.products[0].setting.kind == "plain", "cached, and no part of the state"
     state = three.state_dict()
     assert _plain(state)
     copy = DataPreprocessor.from_state_dict(state)

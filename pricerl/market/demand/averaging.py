@@ -14,7 +14,7 @@ from scipy.special import expit, logit, softmax
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.days import WEEK, steps_in
 from pricerl.data.history import ProductHistory
-from pricerl.data.price_setting import CHANGING_SHARE, PriceSetting, classify_prices, deal_windows
+from pricerl.data.price_setting import CHANGING_SHARE, PriceSetting, deal_windows
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import (
     BIAS,
@@ -125,32 +125,19 @@ class Part(NamedTuple):
         return DealResponse(self.window, drawn)
 
 
-def find_setting(product: ProductHistory) -> PriceSetting:
-    """Return how the prices were set that pricerl did not set."""
-    others = product.observed & ~product.own_days
-    setting = classify_prices(product.price[product.observed], product.step_days)
-    if product.own_days.any() and others.any():
-        # pricerl's few changes would hide a repricer, and prices that it kept are the regular ones between promotions
-        found = classify_prices(product.price[others], product.step_days)
-        setting = setting._replace(changes=found.changes) if found.kind == "plain" else found
-    return setting
-
-
 def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceSetting, list[Part], int]:
     """Return how the prices were set, the weighted regressions that this allows, and the number of outliers."""
     observed = product.observed
-    others = observed & ~product.own_days
-    setting = find_setting(product)
+    setting = product.setting
     pooled = settings.pooled
     first = _candidates(product, setting, pooled)[0]
     no_season = first.season.none if first.season else NO_SEASON
     everything = gather_covariates(product, first)
     data, posterior, outliers = fit_demand_regression(everything.keep(observed), settings)
-    kept = len(observed) - 1 - data.age.astype(int) // product.step_days
     frequent = setting.kind == "plain" and setting.changes >= FOLLOWING_CHANGES
-    if frequent and _follows_demand(data, posterior, others[kept]):
+    if frequent and _follows_demand(data, posterior, ~product.own_days[data.row]):
         setting = setting._replace(kind="repricer")
-    inliers = np.isin(np.flatnonzero(observed), kept)
+    inliers = np.isin(np.flatnonzero(observed), data.row)
     hidden = HIDDEN_SHARE * find_reported_bias(data, posterior)
     candidates = _candidates(product, setting, pooled, hidden)
     rule = _find_rule(everything, data, posterior) if setting.kind == "repricer" else None

@@ -29,7 +29,6 @@ from pricerl.market.demand.averaging import (
     NO_SEASON,
     PRICE_TERMS,
     bias_of,
-    find_setting,
     fit_demand_regression,
     price_prior,
 )
@@ -101,11 +100,10 @@ NO_EVIDENCE = Evidence(0.0, float("inf"))
 def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence:
     """Return the elasticity of a product without a prior; no evidence if something else may have moved its prices."""
     unknown = NO_EVIDENCE._replace(group=product.group)
-    setting = find_setting(product)
-    if setting.kind != "plain":
+    if product.setting.kind != "plain":
         return unknown
     prior = DemandSettings(prior_elasticity=settings.prior_elasticity, prior_elasticity_sd=LOOSE_SD)
-    everything = gather_covariates(product, Terms(bias=bias_of(setting, product.step_days)))
+    everything = gather_covariates(product, Terms(bias=bias_of(product.setting, product.step_days)))
     data, posterior, _ = fit_demand_regression(everything.keep(product.observed), prior)
     if len(data.units) < len(posterior.mode) // 2 or not data.units.any():
         return unknown

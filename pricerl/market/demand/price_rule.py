@@ -28,6 +28,7 @@ from pricerl.market.demand.regression import (
     LOG_MEAN_RANGE,
     NEWTON_STEPS,
     SIZE_RANGE,
+    differentiate_units,
     times_band,
 )
 
@@ -307,9 +308,7 @@ class _Problem(NamedTuple):
         right = np.empty((columns + 1, days, 2))
         for _ in range(NEWTON_STEPS):
             expected = np.exp(np.clip(demand @ coefficients + levels[self.row, 0], *LOG_MEAN_RANGE))
-            spread = 1 + expected / self.size
-            gradient = (self.units - expected) / spread
-            weight = expected * (1 + self.units / self.size) / spread**2
+            gradient, weight = differentiate_units(self.units, expected, self.size)
             weighted = weight[:, None] * demand
             rest = known * (self.price - follow @ coefficients - levels @ loads)
             right[:columns] = follow_known[..., None] * loads

@@ -13,7 +13,7 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
-from pricerl.data.price_setting import Kind, classify_prices, deal_windows, regular_prices
+from pricerl.data.price_setting import Kind, deal_windows, regular_prices
 from pricerl.guardrails.round_prices import JUST_BELOW, ends_below_whole, next_round_price, rounds_between, whole_unit
 from pricerl.market.cost import CostPosterior
 
@@ -143,10 +143,9 @@ def find_own_price(product: ProductHistory, cost: CostPosterior, informed: float
     if not cost.known or informed == 0 or not chosen.any():
         return None
     log_price = np.log(product.prices_in_force[chosen])
-    setting = classify_prices(product.price[chosen], product.step_days)
-    if setting.kind == "repricer":
+    if product.setting.kind == "repricer":
         return None
-    if setting.promoted:
+    if product.setting.promoted:
         log_price = regular_prices(log_price, deal_windows(product.step_days)[-1])
     price = float(np.exp(log_price[-1]))
     margin = 1 - cost.unit_cost / (cost.price_kept * price)
@@ -182,7 +181,7 @@ def find_round_prices(product: ProductHistory) -> RoundPrices:
     """Return round prices near the tried ones, and those that the seller's endings point to; none for averages."""
     price = product.price[product.observed]
     now = product.current_price
-    if classify_prices(price, product.step_days).kind == "averages":
+    if product.setting.kind == "averages":
         return NO_ROUND_PRICES
     reach = price.min() / JUMP_REACH, price.max() * JUMP_REACH
     found = [(JUMP, rounds_between(*reach))]

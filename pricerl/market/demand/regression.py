@@ -119,9 +119,12 @@ class RegressionPosterior:
         kept = np.eye(len(chosen)) + change[:, None] * joint[chosen]
         covariance = self.covariance - joint @ np.linalg.solve(kept, change[:, None] * joint.T)
         mode = self.mode + covariance[:, chosen] @ (change * (prior.mean[chosen] - self.mode[chosen]))
-        walk = self.walk + self.response @ (mode - self.mode)
-        future = self.future._replace(path=self.future.path + self.future.response @ (mode - self.mode))
-        return replace(self, mode=mode, covariance=covariance, walk=walk, future=future)
+        return replace(self._shifted(mode - self.mode), mode=mode, covariance=covariance)
+
+    def _shifted(self, change: FloatArray) -> RegressionPosterior:
+        """Return the posterior with the levels that follow from a change of the coefficients ``(C,)``."""
+        future = self.future._replace(path=self.future.path + self.future.response @ change)
+        return replace(self, walk=self.walk + self.response @ change, future=future)
 
     def given_zero(self, columns: slice) -> RegressionPosterior:
         """Return the posterior given that the coefficients of ``columns`` are 0, without these columns."""
@@ -130,13 +133,11 @@ class RegressionPosterior:
         gain = np.linalg.solve(self.covariance[np.ix_(out, out)], self.covariance[np.ix_(out, kept)]).T
         mode = self.mode[kept] - gain @ self.mode[out]
         covariance = self.covariance[np.ix_(kept, kept)] - gain @ self.covariance[np.ix_(out, kept)]
-        response = self.response[:, kept]
         change = -self.mode
         change[kept] += mode
-        walk = self.walk + self.response @ change
-        path = self.future.path + self.future.response @ change
-        future = self.future._replace(path=path, response=self.future.response[kept])
-        return replace(self, mode=mode, covariance=covariance, walk=walk, response=response, future=future)
+        shifted = self._shifted(change)
+        future = shifted.future._replace(response=self.future.response[kept])
+        return replace(shifted, mode=mode, covariance=covariance, response=self.response[:, kept], future=future)
 
     def log_odds_of_zero(self, columns: slice, prior: Prior) -> float:
         """Return the log Bayes factor for coefficients of 0 against their prior (Savage-Dickey; Dickey 1971)."""
@@ -284,9 +285,7 @@ class _Problem(NamedTuple):
         weights = np.zeros(self.rows)
         for _ in range(NEWTON_STEPS):
             expected = np.exp(_clipped(design @ coefficients + (levels[0::2] + levels[1::2])[row]))
-            spread = 1 + expected / size
-            weight = expected * (1 + units / size) / spread**2
-            gradient = (units - expected) / spread
+            gradient, weight = differentiate_units(units, expected, size)
             weighted = weight[:, None] * design
             weights[row] = weight
             curved = band.copy()
@@ -304,8 +303,7 @@ class _Problem(NamedTuple):
             uphill = gradient @ design - precision * (coefficients - anchor)
             step = np.linalg.solve(information, uphill - left[:, columns])
             moved = solved[:, columns] - solved[:, :columns] @ step
-            largest = max(float(np.abs(step).max()), float(np.abs(moved).max()))
-            share = min(1.0, LARGEST_STEP / max(largest, LAST_STEP))
+            share = min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), float(np.abs(moved).max()), LAST_STEP))
             coefficients = coefficients + share * step
             levels = levels + share * moved
             if uphill @ step + ascent @ moved < LAST_RISE:
@@ -332,6 +330,12 @@ class _Problem(NamedTuple):
         found -= float(np.log(self.prior.sd[proper]).sum() + self.rows * np.log(motion.shock_sd * motion.walk_sd))
         found -= float(np.log(SLOPE_SD / motion.walk_sd)) if motion.smooth else 0.0
         return found + 0.5 * float(np.log1p(-(motion.memory**2)))
+
+
+def differentiate_units(units: FloatArray, expected: FloatArray, size: float) -> tuple[FloatArray, FloatArray]:
+    """Return first and minus second derivative of the log likelihood of ``units (D,)`` with respect to the log mean."""
+    spread = 1 + expected / size
+    return (units - expected) / spread, expected * (1 + units / size) / spread**2
 
 
 def times_band(band: FloatArray, vector: FloatArray) -> FloatArray:
