@@ -240,3 +240,13 @@ def test_a_short_history_is_forecast_with_the_season_of_the_other_products(make_
     assert fitted[0].yearly_season > 0.95 > fitted[1].yearly_season + 0.05, "its own sales count, too"
     alone = fit_market(prepare(product), DemandConfig(num_draws=32)).products[0].ahead
     assert alone.yearly_season is None and alone.season_of is None
+
+
+def test_promoted_products_with_a_year_keep_the_season_that_they_show(make_product, prepare):
+    days = np.arange(500)
+    dips = make_product(np.where(days % 30 < 5, 8.0, 10.0), days)
+    season = yearly_waves(dips.dates.astype(np.int64)) @ -WAVE
+    dips = replace(dips, units=np.random.default_rng(4).poisson(30 * np.exp(season)).astype(float))
+    prior = Pool(_seasonal(12), SETTINGS).prior("stranger")
+    market = fit_market(prepare(dips), DemandConfig(num_draws=8), priors=[prior], conversions=False)
+    assert market.products[0].ahead.yearly_season > 0.95, "whatever the season of the others"

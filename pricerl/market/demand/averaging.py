@@ -25,6 +25,7 @@ from pricerl.market.demand.covariates import (
     RegressionData,
     Terms,
     gather_covariates,
+    shows_a_year,
     yearly_waves,
 )
 from pricerl.market.demand.price_rule import PriceRule, find_price_rule
@@ -199,7 +200,8 @@ def _candidates(
 ) -> list[Terms]:
     mean, sd = bias_of(setting, product.step_days)
     common = CommonBias() if pooled is None else pooled.bias
-    season = None if pooled is None else pooled.season
+    # whether a long history agrees with the others' season is known of plain prices alone
+    season = None if pooled is None or (setting.kind != "plain" and shows_a_year(product)) else pooled.season
     bias = mean + sd * common.mean, sd * common.sd
     if hidden and setting.kind in ("plain", "promotions"):
         bias = bias[0] + hidden, float(np.hypot(bias[1], hidden))

@@ -225,11 +225,7 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
     if terms.window is not None:
         regular, deals = deal_covariates(product, log_price, terms.window)
     optional = optional_covariates(product, deals, terms.season)
-    permanent = [
-        *_weekdays(product),
-        *_past_prices(product, log_price, terms),
-        *_advertising(product, recent),
-    ]
+    permanent = [*_weekdays(product), *_past_prices(product, log_price, terms), *_advertising(product, recent)]
     found = [*permanent, *optional]
     return RegressionData(
         log_price=log_price,
@@ -360,13 +356,18 @@ def optional_covariates(
     for name, day_type in HOLIDAY_TYPES.items():
         if (product.observed & (types == day_type)).sum() >= FEWEST_HOLIDAYS:
             found.append(Covariate(name, (types == day_type).astype(np.float64), 0.0, *PRIORS["holiday"]))
-    if season is not None or len(product.dates) * product.step_days >= FEWEST_WAVE_DAYS:
+    if season is not None or shows_a_year(product):
         dates = product.dates.astype(np.int64)
         ahead = yearly_waves(dates[-1] + product.step_days * np.arange(1, 1 + AHEAD_ROWS)).mean(0)
         priors = len(ahead) * [PRIORS[SEASON]] if season is None else zip(season.mean, season.sd, strict=True)
         for wave, later, prior in zip(yearly_waves(dates).T, ahead.tolist(), priors, strict=True):
             found.append(Covariate(SEASON, wave, later, *prior))
     return [covariate for covariate in found if np.ptp(covariate.values[product.observed]) > 0]
+
+
+def shows_a_year(product: ProductHistory) -> bool:
+    """Return whether a history is long enough for a yearly season of its own."""
+    return len(product.dates) * product.step_days >= FEWEST_WAVE_DAYS
 
 
 def yearly_waves(day: IntArray) -> FloatArray:

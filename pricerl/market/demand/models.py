@@ -13,7 +13,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.errors import UsageError
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior
 from pricerl.market.demand.config import MIXTURE, MODEL_NAMES, DemandSettings
-from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, FEWEST_WAVE_DAYS, SEASON, holiday_factors
+from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, SEASON, holiday_factors, shows_a_year
 from pricerl.market.demand.curves import (
     MAX_LEVEL_SD,
     CurveDraws,
@@ -73,7 +73,7 @@ def fit_mixture(
     everything = likeliest.everything
     lift, deal_lift, deal_sd = _lifts_by_outliers(product, likeliest)
     known = effective_days(recency_of(data.age)[:, None] * closeness(data.regular, log_grid))
-    ahead = _demand_ahead(parts, likeliest)
+    ahead = _demand_ahead(parts, likeliest, "product" if shows_a_year(product) else "catalogue")
     size = 1 / (1 / posterior.size + ahead.shock.variance)
     log_value = np.concatenate(log_units) + np.log(lift)
     past = everything.past_multiplier(posterior.mode[1], effects, {*everything.names} - {BIAS})
@@ -93,12 +93,10 @@ def fit_mixture(
     )
 
 
-def _demand_ahead(parts: Sequence[Part], likeliest: Part) -> DemandAhead:
+def _demand_ahead(parts: Sequence[Part], likeliest: Part, source: SeasonSource) -> DemandAhead:
     """Return demand after the history: the level of the likeliest regression, and the season of those that have one."""
     future = likeliest.posterior.future
     seasonal = [part for part in parts if part.columns_of(SEASON)]
-    days = likeliest.data.rows * likeliest.data.step_days
-    source: SeasonSource = "product" if days >= FEWEST_WAVE_DAYS else "catalogue"
     return DemandAhead(
         path=np.exp(future.path - future.mean + sum(part.weight * part.season_ahead() for part in seasonal)),
         shock=Shock(likeliest.posterior.motion.memory, float(np.expm1(future.scatter))),

@@ -98,7 +98,10 @@ NO_EVIDENCE = Evidence(0.0, float("inf"))
 
 
 def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence:
-    """Return the elasticity of a product without a prior; no evidence if something else may have moved its prices."""
+    """Return elasticity and yearly season of a product without their priors.
+
+    There is no evidence if something else may have moved the prices, and no season without a year.
+    """
     unknown = NO_EVIDENCE._replace(group=product.group)
     if product.setting.kind != "plain":
         return unknown
@@ -120,8 +123,10 @@ def _find_season(data: RegressionData, posterior: RegressionPosterior, prior: Pr
     """Return the coefficients of a regression's yearly season without their prior, and their standard errors."""
     columns = [PRICE_TERMS + column for column, name in enumerate(data.names) if name == SEASON]
     alone = posterior.without_prior(columns, prior)
-    errors = np.sqrt(np.diag(alone.covariance)[columns])
-    return tuple(zip(alone.mode[columns].tolist(), errors.tolist(), strict=True))
+    variance = np.diag(alone.covariance)[columns]
+    if (variance <= 0).any():
+        return ()
+    return tuple(zip(alone.mode[columns].tolist(), np.sqrt(variance).tolist(), strict=True))
 
 
 def _find_common_bias(data: RegressionData, posterior: RegressionPosterior) -> tuple[float, float, float]:
