@@ -171,7 +171,7 @@ def _demand_on(market: Market, product: int, dates: DateArray) -> FloatArray:
     history = market.preprocessor.products[product]
     types = day_types(dates, history.holidays)
     row = (dates - history.dates[-1]).astype(np.int64) // history.step_days
-    later = np.append(ahead, 1.0)[np.minimum(row, len(ahead)) - 1]
+    later = ahead[row.clip(1, len(ahead)) - 1]
     return np.asarray(weekday[weekday_of(dates.astype(np.int64))] * holiday[types] * np.where(row > 0, later, 1.0))
 
 

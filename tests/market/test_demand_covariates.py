@@ -260,6 +260,8 @@ def test_a_season_is_forecast_where_two_years_show_one(make_product, prepare, am
     dates = market.preprocessor.products[0].dates[-1] + np.array([1, 1 + 91])
     first, later = expect_days(market, 0, price, dates).expected_units.mean(0).tolist()
     assert later / first == pytest.approx(np.exp(amplitude), rel=0.15)
+    past = expect_days(market, 0, price, market.preprocessor.products[0].dates[:2]).expected_units.mean(0)
+    np.testing.assert_allclose(past, first / np.exp(ahead[0]), rtol=0.25)  # 729 days before the last one
 
 
 def advertised_shop(seed):
