@@ -256,7 +256,7 @@ def main() -> None:
     running.add_argument("--sac", action=argparse.BooleanOptionalAction, default=True, help="train SAC policies")
     running.add_argument("--tuning", action="store_true", help=f"seeds from {TUNING_SEEDS} on, for choosing settings")
     running.add_argument("--similar_prices", action="store_true", help="see data.market.similar_prices")
-    running.add_argument("--preset", default="balanced", help="objective of planner, lower bound and SAC")
+    running.add_argument("--preset", default="profit", help="objective of planner, lower bound and SAC")
     running.add_argument("--resume", action="store_true", help="keep the shops that the file contains")
     showing = commands.add_parser("table", help="print the tables of the shops priced so far")
     for command in (running, showing):

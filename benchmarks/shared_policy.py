@@ -76,7 +76,7 @@ class Parity(TimedComparison):
         """Print how many products are at parity."""
         dynamics = self.data.dynamics
         reward, profit = self._earn(lambda now: dynamics.decide(now, module.policy(now.observation)[:, 0]))
-        objective = (reward - self.planned[0]) * (dynamics.reward.profit_share or 0.1)
+        objective = (reward - self.planned[0]) * dynamics.reward.profit_share
         money = profit / self.planned[1] - 1
         cells = [f"{self.start:>14} {updates:6} updates {self.seconds:7.1f} CPU s"]
         for name, gap in (("objective", objective), ("profit", money)):
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--updates", type=int, default=2000)
     parser.add_argument("--every", type=int, default=250, help="updates between comparisons")
-    parser.add_argument("--preset", default="balanced")
+    parser.add_argument("--preset", default="profit")
     parser.add_argument("--horizons", nargs="+", type=int, default=[8, 0])
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -82,7 +82,7 @@ class Gaps(TimedComparison):
         """Print how many products each catalogue's policy serves."""
         cells = [f"{updates:6} updates {self.seconds:7.1f} CPU s"]
         for name, benchmark in self.benchmarks.items():
-            gap = benchmark.compare(module.policy).advantage * (benchmark.dynamics.reward.profit_share or 0.1)
+            gap = benchmark.compare(module.policy).advantage * benchmark.dynamics.reward.profit_share
             served = (gap >= -CLOSE).float().mean()
             cells.append(f"{name}: {served:4.0%} served, median {gap.median():+.2%}, worst {gap.min():+.2%}")
             self.last[name] = gap

@@ -167,7 +167,7 @@ def times(seeds: int) -> Iterator[dict[str, Any]]:
         for seed in range(seeds):
             seller = SellerConfig(market="linear", units=60.0, seed=1)
             data = PricingDataModule(seller=seller, reward=RewardConfig(preset), seed=seed)  # type: ignore[arg-type]
-            share = data.dynamics.reward.profit_share or 0.1
+            share = data.dynamics.reward.profit_share
             _, curve = train(data, UPDATES, every=50)
             row: dict[str, Any] = {"preset": preset, "seed": seed}
             for limit in (0.01, 0.002):
@@ -185,7 +185,7 @@ def market(seeds: int) -> Iterator[dict[str, Any]]:
             data = PricingDataModule(seller=seller, seed=number + 100 * seed)
             if not remembers:
                 data.market = forget(data.market)
-            share = data.dynamics.reward.profit_share or 0.1
+            share = data.dynamics.reward.profit_share
             _, curve = train(data, 60, 10, SACConfig())
             gaps = {f"after {item['updates']}": 100 * share * item["gain"] for item in curve.rows}
             start = {"family": family, "units": units, "memory": remembers, "seed": seed}

@@ -80,7 +80,7 @@ class TrainedPolicy:
 def advise(
     source: Sources | Frame | None = None,
     *,
-    preset: str = "balanced",
+    preset: str = "profit",
     max_steps: int | None = None,
     seed: int = 0,
     horizon: int = 14,
@@ -166,7 +166,7 @@ def make_env(
     config: EnvConfig | None = None,
     seed: int = 0,
 ) -> PricingEnv:
-    """Return the environment of the market fitted to a history, registered as ``pricerl/Pricing-v0``.
+    """Return the environment of the market fitted to a history, registered as ``pricerl/Pricing-v1``.
 
     >>> env = pricerl.make_env("sales.csv")
     >>> observation, info = env.reset(seed=0)

@@ -30,6 +30,8 @@ LIMITS = (0.05, 0.95)
 """Quantiles at the two ends of a 90 % interval."""
 LIMIT_SDS = 1.645
 """Standard deviations from the middle of a Gaussian to the ends of its 90 % interval."""
+LOSS_WEIGHT = 2.25
+"""How much worse losing 1 counts than missing a gain of 1, by default."""
 
 
 class Interval(NamedTuple):

@@ -129,6 +129,13 @@ def counted(share: float, num_draws: int) -> str:
     return f"{round(share * num_draws)} of {num_draws}"
 
 
+def better_by(objective: str | None, measure: str = "profit") -> str:
+    """Return what a better price does, as a verb; an ``objective`` is named where gains are not the measure alone."""
+    if objective:
+        return f"do better by the objective {objective}"
+    return "bring more revenue" if measure == "sales" else "earn more"
+
+
 def price_digits(price_step: float, currency: str = "") -> int:
     """Return the digits after the decimal mark that the price grid needs, at least those of the currency."""
     least = get_currency_precision(currency) if currency else PLAIN_DIGITS

@@ -81,7 +81,7 @@ def advise(
         backtests: forecast skill by product.
         seed: of the daily noise.
         formatter: of the reasons.
-        benchmark: plan that proposes where the policy is not better; the policy always proposes if absent.
+        benchmark: plan that proposes where the policy earns less; the policy always proposes if absent.
         standings: facts of log and shop by product.
         current: current prices of related products of other markets, by name, money.
 
@@ -90,7 +90,7 @@ def advise(
     """
     check_horizon(horizon)
     steps = steps_in(horizon, dynamics.market.step_days)
-    proposer = Proposer(policy, dynamics, benchmark)
+    proposer = Proposer(policy, dynamics, benchmark, config.policy_margin)
     stocked = plan_half_years(dynamics)
     advice = []
     for index, name in enumerate(dynamics.market.preprocessor.names):
@@ -172,6 +172,7 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
     return MarketFacts(
         num_draws=product.market.num_draws,
         measure=product.market.measure,
+        objective=product.dynamics.reward.objective,
         elasticity=interval_of(elasticity_at(fitted, now)),
         raising=would_raising_pay(product.counted, now),
         break_even=find_break_even(fitted, now),

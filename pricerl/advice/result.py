@@ -118,7 +118,7 @@ class MarketFacts:
     num_draws: int
     """Number of posterior draws behind every interval and probability."""
     measure: Measure
-    """Measure of comparisons and probabilities: profit, or sales if revenue is the objective."""
+    """Measure of gains in money: profit, or sales if revenue is the objective."""
     elasticity: Interval
     """Price elasticity of demand around the current price: percent of units per percent of price, mostly negative."""
     raising: Raising | None
@@ -129,6 +129,8 @@ class MarketFacts:
     """Effective days at prices similar to the recommended one."""
     costs: str
     """Costs in force, in words."""
+    objective: str = ""
+    """Name of the objective by which paths are compared, where it is not the measure alone."""
     fixed_known: bool = True
     """Whether the file or the seller determines the fixed cost; otherwise profits are before it."""
     cost_means: CostMeans | None = None

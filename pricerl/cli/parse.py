@@ -140,7 +140,7 @@ class PricingCLI(LightningCLI):
         self.parser = PARSERS[key]
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the run's options, and link the seed to the data and their dimensions to the model, if they take them."""
+        """Add the run's options, and link seed and weight of losses to the data, their dimensions to the model."""
         for name, (text, default) in RUN_OPTIONS.items():
             kind = CHOICES.get(name, str | None if default is None else type(default))
             parser.add_argument(f"--{name}", type=kind, default=default, help=text)
@@ -152,6 +152,8 @@ class PricingCLI(LightningCLI):
             parser.link_arguments("data.task", "model.task", apply_on="instantiate")
         if "data.seed" in known:
             parser.link_arguments("seed_everything", "data.seed")
+        if "data.reward.preset" in known:
+            parser.link_arguments("decision.loss_weight", "data.reward.loss_weight")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command, with a given checkpoint's settings as defaults."""

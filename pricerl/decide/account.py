@@ -1,9 +1,10 @@
 """Value of prices in a quarter: the one rule by which a change is planned, judged and published.
 
-A path is judged by what it gains over keeping the current price in a quarter from today on: by the expected utility of
-this gain, in which losses weigh more (Tversky and Kahneman 1992, with linear sides). Gains and losses count for equally
-many days, on any day, so that a weight of 3 means 3. The first advice on a product opens an account that lasts 91
-days: it states what the prices charged since then, and the path, gain over the price that would have been kept.
+A path is judged by what it gains over keeping the current price in a quarter from today on, by the objective: by the
+expected utility of this gain, in which losses weigh more, as in the reward (``market.reward.weigh_losses``). Gains and
+losses count for equally many days, on any day, so that a weight of 3 means 3. The first advice on a product opens an
+account that lasts 91 days: it states what the prices charged since then, and the path, gain over the price that would
+have been kept.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.pricing_rules import HARM, candidate_prices
 from pricerl.evaluation.rollout import approach_all
 from pricerl.evaluation.valuation import PathValue, gains_over
+from pricerl.market.reward import weigh_losses
 
 DAYS_PER_QUARTER = 91
 """Days that an account is open."""
@@ -33,8 +35,6 @@ TAIL_PROBABILITY = 0.10
 """Probability with which an account may end below the loss that is stated."""
 NUM_TARGETS = 41
 """Prices within reach that a plan compares."""
-PROPOSAL_SHARE = 0.9
-"""Share of the best utility from which on the path that planner or policy proposes is followed."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Quarter:
         return self.value_all(torch.cat(prices))
 
     def gains(self, *prices: Tensor) -> list[FloatArray]:
-        """Return what paths ``(N, H)``, money, gain in a quarter over the current price, ``(K,)`` money each."""
-        return [(value.earned - self._keeping.earned) * self.rows for value in self._value(*prices)]
+        """Return what paths ``(N, H)``, money, gain in a quarter over the current price, ``(K,)`` as money each."""
+        return [(value.worth - self._keeping.worth) * self.rows for value in self._value(*prices)]
 
     def weigh(self, gain: FloatArray) -> float:
         """Return the expected utility of gains ``(K,)``, money, as a share of what keeping earns in a quarter."""
@@ -103,23 +103,18 @@ class Quarter:
         )
 
 
-def weigh_losses(gain: FloatArray, loss_weight: float) -> FloatArray:
-    """Return the utility of gains, money, of their shape: losses count ``loss_weight`` times."""
-    return np.asarray(gain + (loss_weight - 1) * np.minimum(gain, 0))
-
-
 @torch.no_grad()
-def plan_quarter(quarter: Quarter, proposed: Tensor) -> float | None:
+def plan_quarter(quarter: Quarter, proposed: Tensor, margin: float) -> float | None:
     """Return the price within reach, money, that is worth the most.
 
-    None if none is worth more than the current price, or the path ``proposed (H,)``, money, which stays at its end,
-    about as much.
+    None if none is worth more than the current price, or more than the path ``proposed (H,)``, money, which stays at
+    its end, by over a ``margin``, a share of what keeping earns.
     """
     product = quarter.product
     targets, paths = (values[product.index] for values in find_reach(product.dynamics))
     proposal, *others = map(quarter.weigh, quarter.gains(proposed[None], paths))
     best = max(others)
-    return None if best <= 0 or proposal >= PROPOSAL_SHARE * best else float(targets[others.index(best)])
+    return None if best <= 0 or proposal >= best - margin else float(targets[others.index(best)])
 
 
 @lru_cache(maxsize=1)

@@ -29,14 +29,14 @@ from pricerl.guardrails.price_grid import same_price
 
 
 class PolicyOverPlan(NamedTuple):
-    """Reward per day of the learned policy minus the planner's, with the day's noise in all posterior draws."""
+    """Utility per day of the learned policy minus the planner's, with the day's noise in all posterior draws."""
 
     advantage: float | None
     """In the unit below; None if the policy returned an action that is not finite."""
     error: float | None
     """Standard error of the advantage."""
-    unit: Literal["share", "reward"]
-    """Share of the measure at the current price; rewards per day if the objective does not reward the measure."""
+    unit: Literal["share", "reward"] = "share"
+    """Share of the measure at the current price; in older advice also rewards per day."""
 
 
 class Proposed(NamedTuple):

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pricerl.arrays import LOSS_WEIGHT
 from pricerl.data.quality import LARGEST_ZERO_SHARE, MIN_USABLE_DAYS
 from pricerl.errors import UsageError
-from pricerl.formatting import plural, sentence
+from pricerl.formatting import better_by, plural, sentence
 
 if TYPE_CHECKING:
     from pricerl.data.cleaning.zero_sales import UnlikelyZeros
@@ -20,7 +21,7 @@ but not tested; B-: enough for a cautious step; C: not enough for a change; D: n
 Approval = Literal["auto", "manual", "shadow"]
 
 ProposedBy = Literal["planner", "policy"]
-"""Proposer of a path: the planner, or the learned policy where it earns more."""
+"""Proposer of a path: the learned policy, or the planner where the policy earns less."""
 
 Source = Literal["planner", "policy", "hold", "manual", "limits", "override", "price test"]
 
@@ -90,9 +91,9 @@ LARGEST_EXPLORED = 0.03
 class DecisionConfig:
     """Evidence required to recommend a price change."""
 
-    loss_weight: float = 2.25
-    """How much worse losing 1 is to you than missing a gain of 1, at least 1: the dial between gain and harm. The
-    default is what people's choices show in the median (Tversky and Kahneman 1992)."""
+    loss_weight: float = LOSS_WEIGHT
+    """How much worse losing 1 is to you than missing a gain of 1, at least 1: the dial between gain and harm, in the
+    reward as well. The default is what people's choices show in the median (Tversky and Kahneman 1992)."""
 
     loss_budget: float = 0.01
     """Largest cost of a price test, exceeded in one of 20 scenarios, as a share of a quarter's profit."""
@@ -116,7 +117,11 @@ class DecisionConfig:
     stop the model and, if that pays, return the price to the last good one. 0 turns that off."""
 
     compare_plan: bool = True
-    """Whether prices are also planned, and whichever earns more, plan or policy, proposes; else the policy proposes."""
+    """Whether prices are also planned, and the plan proposes where the policy is behind; else the policy proposes."""
+
+    policy_margin: float = 0.003
+    """Share of the profit by which a proposal may fall short, with two standard errors, and still be followed: the
+    policy's of the plan, and either of the best constant price."""
 
     approval: Approval | None = None
     """Publishing of advised prices in ``prices.csv``: at once, within the limits (auto), after a person's approval
@@ -124,7 +129,7 @@ class DecisionConfig:
     the shop so far if absent, and auto in a new one; another value changes that of the shop."""
 
     def __post_init__(self) -> None:
-        for name in ("min_chance", "claim_chance", "loss_budget"):
+        for name in ("min_chance", "claim_chance", "loss_budget", "policy_margin"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
         if not 1 <= self.loss_weight < float("inf"):
@@ -160,8 +165,8 @@ class Evidence:
     proposed_by: ProposedBy
     aimed_by: ProposedBy
     """Source of the path: the proposer, or the planner for the quarter."""
-    measure: str
-    """Word for what a change must increase: profit or revenue."""
+    objective: str
+    """Name of the objective where it is not profit or revenue alone; else empty."""
     period: str
     """Word for a row of the history: day or week."""
     target: str
@@ -335,7 +340,8 @@ def _object_to_gain(evidence: Evidence, config: DecisionConfig) -> str:
         share = math.floor(100 * evidence.probability_better)
         found = f"in only {share} %" if share else "in fewer than 1 %"
         least = "if it does in all" if needed == 1 else f"from {100 * needed:.4g} %"
-        why = f"going to {evidence.target} would earn more {found} of plausible scenarios; a change is advised {least}"
+        better = better_by(evidence.objective)
+        why = f"going to {evidence.target} would {better} {found} of plausible scenarios; a change is advised {least}"
         return f"{evidence.set_by}. {sentence(why)}" if evidence.set_by else why
     if evidence.utility <= SMALLEST_WORTH:
         weight = f"losing 1 counts as much as gaining {config.loss_weight:.3g} (decision.loss_weight)"

@@ -20,7 +20,6 @@ from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION, describe_rule
 from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, redraw, shows_response
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import PathValue, elasticity_at
-from pricerl.formatting import MEASURES
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.round_prices import charms_between
 
@@ -49,13 +48,13 @@ def at_worse_price(case: Case) -> bool:
 def aim_for_quarter(case: Case, course: Course) -> Course | None:
     """Aim at the price that is worth the most in a quarter, unless the gate is off or stock known.
 
-    The proposal stays the aim if it is worth about as much, and to be weighed if no price is worth more than the
-    current one.
+    The proposal stays the aim if it is worth as much but for `DecisionConfig.policy_margin`, and to be weighed if no
+    price is worth more than the current one.
     """
     proposed = course.proposed
     if proposed.failed or case.config.min_chance == 0 or at_worse_price(case) or case.stocked is not None:
         return None
-    target = plan_quarter(case.quarter, proposed.path.price)
+    target = plan_quarter(case.quarter, proposed.path.price, case.config.policy_margin)
     if target is None or same_price(target, case.product.current_price):
         return None
     path = approach_path(target, case.product, case.horizon)
@@ -166,7 +165,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         usable_days=int(history.observed.sum()),
         distinct_prices=len(np.unique(history.price[history.observed])),
         costs_known=market.cost.known,
-        measure=MEASURES[value.measure],
+        objective=product.dynamics.reward.objective,
         limits=proposed.limits,
         hold_lasts=proposed.limits.wait >= len(path),
         paused=product.today.config.pause,

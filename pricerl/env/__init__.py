@@ -2,7 +2,7 @@
 
 import gymnasium
 
-ENV_ID = "pricerl/Pricing-v0"
+ENV_ID = "pricerl/Pricing-v1"
 
 
 def register_envs() -> None:

@@ -24,7 +24,7 @@ from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, r
 from pricerl.guardrails.projection import PriceBand, feasible_band, price_box, project, waits_for_pace
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.market import GridPosition, Market, Response
-from pricerl.market.reward import RewardConfig, RewardInputs, Spans
+from pricerl.market.reward import RewardConfig, RewardInputs, Spans, weigh_losses
 
 
 class Dynamics:
@@ -57,6 +57,11 @@ class Dynamics:
         self.description = market.size.new_zeros(market.num_products, 0)
         if self.config.describe:
             self.description = describe(market, self.references, self.history, self._best_price())
+        if not self.reward.is_measure:  # whose gain is 0 there
+            draw = torch.arange(market.num_draws + 1, device=market.device)
+            now = self.history.current_price()[:, None]
+            objective, _ = self.average_day(now, self.history.latest()[0][:, None], draw)
+            self.references = self.references._replace(objective=objective)
 
     @torch.no_grad()
     def _best_price(self) -> Tensor:
@@ -183,7 +188,8 @@ class Dynamics:
         sales = torch.cat([state.sales, units * price * rows.market.share_paid])
         ratio = day.sales / rows.references.sales
         ratios = torch.cat([state.ratios, ratio.expand(days, -1)])
-        reward = self.score(rows, price, position, day, _week_means(ratios, 1, days))
+        gain = self.evaluate(rows, price, position, day, _week_means(ratios, 1, days))
+        reward = weigh_losses(gain, self.reward.loss_weight)
         profit = rows.market.profit(sales[LOOK_BACK_DAYS:], units)
         features = self._features(rows, dates, prices, sales, (level.organic, level.ad, profit))
         if self.config.describe:
@@ -230,17 +236,27 @@ class Dynamics:
         raw = torch.stack([column.expand(days, -1) for column in columns], 1)
         return torch.addcmul(rows.bias, raw, rows.gain).clamp_(0, 1)
 
-    def constant_price(self, price: Tensor, product: Tensor, draw: Tensor) -> tuple[Tensor, Response]:
+    def constant_price(
+        self, price: Tensor, product: Tensor, draw: Tensor, lifts: Tensor | float = 1.0
+    ) -> tuple[Tensor, Response]:
         """Return reward and response of an average day after a week at a price, ``(B,)`` each; arguments broadcast."""
+        gain, level = self.average_day(price, product, draw, lifts)
+        return weigh_losses(gain, self.reward.loss_weight), level
+
+    def average_day(
+        self, price: Tensor, product: Tensor, draw: Tensor, lifts: Tensor | float = 1.0
+    ) -> tuple[Tensor, Response]:
+        """Return gain in the objective and response of the same day, with demand times ``lifts``."""
         rows = self.rows(product, draw)
         position = self.market.grid_position(price, rows.market)
         level = self.market.average_day_at(price, position, rows.market)
-        return self.score(rows, price, position, level, level.sales / rows.references.sales), level
+        level = level._replace(expected_units=level.expected_units * lifts, sales=level.sales * lifts)
+        return self.evaluate(rows, price, position, level, level.sales / rows.references.sales), level
 
-    def score(
+    def evaluate(
         self, rows: Rows, price: Tensor, position: GridPosition, level: Response, mean_sales_ratio: Tensor
     ) -> Tensor:
-        """Return the reward of a day at ``price (B,)``, money, or of ``n`` days, ``(n, B)``.
+        """Return the gain in the objective over the current price of a day at ``price (B,)``, or of days ``(n, B)``.
 
         ``level`` is that of an average weekday, as weekdays cancel against the reference. Sales ratios are means
         over the last 7 days, the current one included.
@@ -259,8 +275,8 @@ class Dynamics:
             mean_sales_ratio=mean_sales_ratio,
             spread=torch.lerp(spread.take(left), spread.take(left + 1), position.share.clamp(0, 1)),
         )
-        reward = self.reward.evaluate(day)
-        return reward if reward.shape == mean_sales_ratio.shape else reward.expand_as(level.sales + mean_sales_ratio)
+        gain = self.reward.evaluate(day) - reference.objective
+        return gain if gain.shape == mean_sales_ratio.shape else gain.expand_as(level.sales + mean_sales_ratio)
 
 
 def _week_means(series: Tensor, first: int, count: int) -> Tensor:

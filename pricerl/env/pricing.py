@@ -181,8 +181,9 @@ class PricingEnv(_Episodes, gymnasium.Env[NDArray[np.float32], NDArray[np.float3
     In ``absolute`` mode a step is a day. ``info["days"]`` contains the number.
 
     ## Reward
-    ``0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty`` with the weights of the
-    preset, each term but the profit gain in [-3, 3] (``pricerl.market.reward``). It is computed from expectations
+    The objective ``0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty`` with the
+    weights of the preset, by default the price term alone, minus that at the current price; losses count 2.25 times
+    (``pricerl.market.reward``). It is computed from expectations
     under the posterior draw: the same prices earn the same reward whatever the day's noise.
 
     ## Starting state

@@ -29,7 +29,10 @@ class References(NamedTuple):
     profit: Tensor
     """At the current price, before fixed cost; may be negative. Revenue if that is the measure."""
     profit_unit: Tensor
-    """Profit that counts as a gain of 1: that at the current price, at least ``MIN_MARGIN`` of the sales there."""
+    """Profit that counts as a gain of 1: the mean over the draws at the current price, at least ``MIN_MARGIN`` of the
+    sales there, so that a gain counts alike in all draws, as in the account of a quarter."""
+    objective: Tensor
+    """Objective of a day at the current price; the reward is the utility of the gain over it."""
 
 
 MIN_MARGIN = 0.10
@@ -43,8 +46,10 @@ def find_references(market: Market, median: Tensor, current: Tensor) -> Referenc
     product, draw = torch.meshgrid(*indices, indexing="ij")
     usual, now = (market.average_day(price[product], product, draw) for price in (median, current))
     profit = market.rows(product, draw).contribution(now.sales, now.expected_units)
-    profit_unit = torch.maximum(profit, MIN_MARGIN * now.sales)
-    return References(median, usual.sales, usual.organic, usual.ad, profit, profit_unit)
+    earned, sold = (values[:, : market.num_draws].mean(1, keepdim=True) for values in (profit, now.sales))
+    profit_unit = torch.maximum(earned, MIN_MARGIN * sold).expand_as(profit)
+    none = torch.zeros_like(profit)
+    return References(median, usual.sales, usual.organic, usual.ad, profit, profit_unit, none)
 
 
 def find_spans(market: Market, reference: References) -> Spans:

@@ -189,16 +189,12 @@ def _sum_rewards(dynamics: Dynamics, product: int, price: Tensor, chosen: Tensor
     draw = chosen.nonzero()
     if not len(draw):
         return price.new_zeros(len(rises), len(price), dtype=torch.float64)
-    rows = dynamics.rows(torch.full((1, 1), product, device=draw.device), draw)
-    market = dynamics.market
-    position = market.grid_position(price, rows.market)
-    level = market.average_day_at(price, position, rows.market)
+    own = torch.full((1, 1), product, device=draw.device)
+    gain, loss = (values[own, draw] for values in (dynamics.market.memory_gain, dynamics.market.memory_loss))
     sums = []
-    for some in torch.split(price.new_tensor(rises), max(1, 50_000 // level.sales.numel())):  # bounds the memory
-        lifted = lift(some[:, None, None], rows.market.memory_gain, rows.market.memory_loss)
-        day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
-        score = dynamics.score(rows, price, position, day, day.sales / rows.references.sales)
-        sums.append(score.sum(1, dtype=torch.float64))
+    for some in torch.split(price.new_tensor(rises), max(1, 50_000 // (len(draw) * len(price)))):  # bounds the memory
+        reward, _ = dynamics.constant_price(price, own, draw, lift(some[:, None, None], gain, loss))
+        sums.append(reward.sum(1, dtype=torch.float64))
     return torch.cat(sums)
 
 

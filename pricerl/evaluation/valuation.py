@@ -40,8 +40,8 @@ class Uplift(DailyOutcome):
     """Outcome per day of one price path minus that of another, paired over the posterior draws."""
 
     probability_better: Share | None
-    """Share of the posterior draws in which it earns more of the measure: profit, or revenue if that is the objective.
-    None if costs count and are unknown, as for ``cvar``."""
+    """Share of the posterior draws in which it is worth more by the objective. None if costs count and are unknown, as
+    for ``cvar``."""
     cvar: float | None
     """Conditional value at risk: mean uplift of the measure over the worst tenth of the posterior draws, money."""
 
@@ -53,10 +53,12 @@ class PathValue:
     units: FloatArray
     sales: FloatArray
     profit: FloatArray
+    worth: FloatArray
+    """Worth by the objective, as money: the measure, or else the objective's gain over the current price."""
     costs_known: bool
     """Whether profit can be shown."""
     measure: Measure
-    """Measure of comparisons."""
+    """Measure of gains in money."""
 
     @property
     def earned(self) -> FloatArray:
@@ -65,7 +67,7 @@ class PathValue:
 
     def draw_again(self, draws: IntArray) -> PathValue:
         """Return the value in other draws ``(K,)``, by index."""
-        return replace(self, units=self.units[draws], sales=self.sales[draws], profit=self.profit[draws])
+        return replace(self, **{name: getattr(self, name)[draws] for name in ("units", "sales", "profit", "worth")})
 
     def outcome(self) -> DailyOutcome:
         """Return means and 90 % limits over the posterior draws."""
@@ -82,8 +84,8 @@ class PathValue:
         return Uplift(units, sales, profit, self.beats(other), value_at_risk(self.earned - other.earned))
 
     def beats(self, other: PathValue) -> float:
-        """Return the share of the posterior draws in which this path earns more of the measure."""
-        return float((self.earned - other.earned > 0).mean())
+        """Return the share of the posterior draws in which this path is worth more by the objective."""
+        return float((self.worth - other.worth > 0).mean())
 
 
 def value_at_risk(gain: FloatArray) -> float:
@@ -137,28 +139,43 @@ def value_paths(
     price = product.money(distinct)
     level = market.values_at(market.grid_position(price, rows), rows, 1)[0]
     demand = np.tile(_demand_on(market, product.index, product.dates_ahead(days)), len(paths)).astype(np.float32)
-    demands = np.tile(np.add.reduceat(demand, runs, dtype=np.float64), (market.num_draws, 1))
+    plain = np.add.reduceat(demand, runs, dtype=np.float64)
+    demands = np.tile(plain, (market.num_draws, 1))
     if (memory := product.fitted.memory) is not None:
         felt = memory.loss > 0
         felt_memory = replace(memory, gain=memory.gain[felt], loss=memory.loss[felt])
         lifted = felt_memory.lifts_after(product.log_reference_price, paths).reshape(-1, paths.size)
         demands[felt] = np.add.reduceat(np.multiply(lifted, demand, out=lifted), runs, axis=1, dtype=np.float64)
 
-    def average(values: Tensor, weights: FloatArray) -> FloatArray:
-        """Average quantities at the distinct prices ``(K, U)`` over the days of each path, ``(N, K)``."""
-        weighed = _numpy(values)[:, at] * weights
-        return np.ascontiguousarray(np.add.reduceat(weighed, first_runs, axis=1).T / days)
+    def average(sums: FloatArray) -> FloatArray:
+        """Average the sums of a quantity over the days at each price ``(K, R)`` over the days of each path."""
+        return np.ascontiguousarray(np.add.reduceat(sums, first_runs, axis=1).T / days)
 
     if tilt is not None:
         tilted = np.exp(np.outer(tilt, np.log(distinct[at] / product.current_price)))
         units = _numpy(level)[:, at] * demands  # on average as many as without the tilt
         demands *= tilted * (units.sum(0) / (units * tilted).sum(0))
-    units = average(level, demands)
-    sales = average(level * price * rows.share_paid, demands)
+    units = average(_numpy(level)[:, at] * demands)
+    sales = average(_numpy(level * price * rows.share_paid)[:, at] * demands)
     kept, cost, fixed = (_numpy(values)[:, 0] for values in (rows.share_kept, rows.unit_cost, rows.fixed_cost))
     profit = kept * sales - cost * units - fixed
+    worth = profit if market.measure == "profit" else sales
+    if not product.dynamics.reward.is_measure:
+        daily = _evaluate(product, price[at], demands / plain)
+        worth = average(_numpy(daily) * np.diff(runs, append=paths.size))
     known = product.fitted.cost.known
-    return [PathValue(*values, known, market.measure) for values in zip(units, sales, profit, strict=True)]
+    return [PathValue(*values, known, market.measure) for values in zip(units, sales, profit, worth, strict=True)]
+
+
+def _evaluate(product: Product, price: Tensor, lifts: FloatArray) -> Tensor:
+    """Return the gain of average days at prices ``(R,)``, money, with lifted demand, as money ``(K, R)``.
+
+    The week before is taken as if it had been at the same price.
+    """
+    dynamics = product.dynamics
+    draw = torch.arange(product.market.num_draws, device=price.device)[:, None]
+    points, _ = dynamics.average_day(price[None], product.rows()[None], draw, price.new_tensor(lifts))
+    return points * dynamics.reward.profit_share * dynamics.references.profit_unit[product.index, 0]
 
 
 def _numpy(values: Tensor) -> FloatArray:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
-from pricerl.decide.account import weigh_losses
 from pricerl.experiments.schedule import Switchback
+from pricerl.market.reward import weigh_losses
 
 NODES = np.array([-math.sqrt(3), 0, math.sqrt(3)])
 NODE_WEIGHTS = np.array([1, 4, 1]) / 6

@@ -1,30 +1,39 @@
 """The reward: a weighted sum of sales, price and conversion terms.
 
-``reward = 0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty``, each term squashed
-smoothly into [-3, 3]; only the profit gain stays strictly increasing instead (``compress``). Sales and conversions are
-compared with those at the *median price* of ``env.references``, which is not the reference price that buyers remember
-(``demand.reference_price``), profit with that at the current price. Terms are expectations: no day's noise enters.
+``objective = 0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty``, each term
+squashed smoothly into [-3, 3]; only the profit gain stays strictly increasing instead (``compress``). Sales and
+conversions are compared with those at the *median price* of ``env.references``, which is not the reference price that
+buyers remember (``demand.reference_price``), profit with that at the current price. Terms are expectations: no day's
+noise enters. The reward is the utility of the objective's gain over the current price, in which losses weigh more
+(``weigh_losses``), so that plan and policy learn what the account of a quarter decides by.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from pricerl.arrays import LOSS_WEIGHT, FloatArray
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.market.cost import Measure
+
+Gain = TypeVar("Gain", Tensor, FloatArray)
 
 TERM_BOUND = 3.0
 """Terms are in [-3, 3], except for the profit gain; squashed instead of clipped."""
 UNIT = 0.10
 """Unit of the terms: 10 % of their reference."""
 
+GAIN_SCALE = 30.0
+"""Profit gain, in units, beyond which ``compress`` flattens: gains of up to 50 % of the profit count within 0.5 %."""
+
 # torch converts a Python number in every operation, which with 64 rows takes longer than the operation itself
 _BOUND = torch.tensor(TERM_BOUND)
+_SCALE = torch.tensor(GAIN_SCALE)
 _UNIT = torch.tensor(UNIT)
 
 MAX_GAIN = 1000.0
@@ -35,9 +44,12 @@ MAX_GAIN = 1000.0
 class RewardConfig:
     """Daily objective; the preset sets every field left at ``None``."""
 
-    preset: Literal["balanced", "profit", "revenue", "upward"] = "balanced"
-    """Objective of the advice. ``balanced``: profit while sales and conversions are maintained; ``profit``: profit
-    alone; ``revenue``: revenue alone, without costs; ``upward``: prices and sales above their medians, at a cost."""
+    preset: Literal["balanced", "profit", "revenue", "upward"] = "profit"
+    """Objective of the advice. ``profit``: profit alone; ``balanced``: profit while sales and conversions are
+    maintained; ``revenue``: revenue alone, without costs; ``upward``: prices and sales above their medians, at a
+    cost."""
+    loss_weight: float = LOSS_WEIGHT
+    """How much worse losing 1 counts than missing a gain of 1; commands take it from ``decision.loss_weight``."""
     sales_weight: float | None = None
     """Weight of the sales term."""
     price_weight: float | None = None
@@ -86,34 +98,50 @@ class ResolvedReward:
     drop_weight: float
     exploration: float
     measure: Measure = "profit"
-    """Measure of a gain: in the reward, in the decision and wherever prices are compared."""
+    """Measure of a gain in money."""
+    loss_weight: float = LOSS_WEIGHT
+    name: str = ""
+    """Name of the preset."""
 
     @property
-    def profit_share(self) -> float | None:
-        """Share of the measure at the current price that earns one reward per day; None if none earns rewards."""
-        return UNIT / self.price_weight if self.rewards_profit and self.price_weight > 0 else None
+    def profit_share(self) -> float:
+        """Share of the measure at the current price as which one point of the objective per day counts."""
+        return UNIT / self.price_weight if self.price_weight > 0 else UNIT
+
+    @property
+    def is_measure(self) -> bool:
+        """Whether the objective is the measure and nothing else, so that its gains are money."""
+        others = (self.sales_weight, self.organic_weight, self.ad_weight, self.exploration, self.drop_weight)
+        own = type(self).evaluate is not ResolvedReward.evaluate
+        return self.rewards_profit and self.price_weight > 0 and not any(others) and not own
+
+    @property
+    def objective(self) -> str:
+        """Name of the objective where it is not the measure alone; else empty, and gains are money."""
+        return "" if self.is_measure else self.name
 
     def bounds(self) -> tuple[float, float]:
-        """Return the lowest and highest reward of a day."""
+        """Return the lowest and highest reward of a day, which limit critics; their mean is 0, where critics begin."""
         squashed = [self.sales_weight, self.organic_weight, self.ad_weight, self.exploration, self.drop_weight]
-        price_bound = TERM_BOUND * math.asinh(MAX_GAIN / UNIT / TERM_BOUND) if self.rewards_profit else TERM_BOUND
+        price_bound = GAIN_SCALE * math.asinh(MAX_GAIN / UNIT / GAIN_SCALE) if self.rewards_profit else TERM_BOUND
         bound = TERM_BOUND * sum(map(abs, squashed)) + price_bound * abs(self.price_weight)
-        return -bound, bound
+        most = 2 * self.loss_weight * bound  # a loss from the highest objective to the lowest
+        return -most, most
 
     def evaluate(self, day: RewardInputs) -> Tensor:
-        """Return a day's reward ``(B,)``, inside ``bounds()``, which limit critics; a subclass may override both."""
+        """Return a day's objective ``(B,)``; a subclass may override it, and ``bounds()`` for larger rewards."""
         return total_reward(reward_terms(day, self), self)
 
 
 PRESETS = {
-    "balanced": ResolvedReward(True, 0.4, 0.3, 0.15, 0.15, 0.05, 0.10, 0.90, 0.5, -0.1),
-    "profit": ResolvedReward(True, 0.0, 1.0, 0.0, 0.0, 0.05, 0.10, 0.90, 0.0, -0.1),
-    "revenue": ResolvedReward(True, 0.0, 1.0, 0.0, 0.0, 0.05, 0.10, 0.90, 0.0, -0.1, "sales"),
-    "upward": ResolvedReward(False, 0.4, 0.3, 0.15, 0.15, 0.0, 0.0, 0.90, 1.0, 0.0),
+    "balanced": ResolvedReward(True, 0.4, 0.3, 0.15, 0.15, 0.05, 0.10, 0.90, 0.5, -0.1, name="balanced"),
+    "profit": ResolvedReward(True, 0.0, 1.0, 0.0, 0.0, 0.05, 0.10, 0.90, 0.0, 0.0, name="profit"),
+    "revenue": ResolvedReward(True, 0.0, 1.0, 0.0, 0.0, 0.05, 0.10, 0.90, 0.0, 0.0, "sales", name="revenue"),
+    "upward": ResolvedReward(False, 0.4, 0.3, 0.15, 0.15, 0.0, 0.0, 0.90, 1.0, 0.0, name="upward"),
 }
-"""``profit`` and ``revenue`` are the price term alone. ``balanced`` halves the drop weight, because its sales term
-already penalises losses beyond 5 %. ``upward`` has no pessimism, which would pin the price to its median, where the
-spread is zero."""
+"""``profit`` and ``revenue`` are the price term alone, without pessimism, as losses weigh more anyway. ``balanced``
+halves the drop weight, because its sales term already penalises losses beyond 5 %. ``upward`` has no pessimism, which
+would pin the price to its median, where the spread is zero."""
 
 
 class Spans(NamedTuple):
@@ -180,7 +208,7 @@ def reward_terms(day: RewardInputs, config: ResolvedReward) -> RewardTerms:
 
 
 def total_reward(terms: RewardTerms, config: ResolvedReward) -> Tensor:
-    """Return the weighted sum of the terms, ``(B,)``, inside ``config.bounds()``."""
+    """Return the weighted sum of the terms, ``(B,)``."""
     total = config.sales_weight * terms.sales
     total = torch.add(total, terms.price, alpha=config.price_weight)
     total = torch.add(total, terms.organic, alpha=config.organic_weight)
@@ -189,22 +217,25 @@ def total_reward(terms: RewardTerms, config: ResolvedReward) -> Tensor:
     return torch.sub(total, terms.sales_drop, alpha=config.drop_weight)
 
 
+def weigh_losses(gain: Gain, loss_weight: float) -> Gain:
+    """Return the utility of gains over the current price, of their shape: losses count ``loss_weight`` times.
+
+    Its sides are linear (Tversky and Kahneman 1992).
+    """
+    return gain + (loss_weight - 1) * gain.clip(max=0)
+
+
 def squash(term: Tensor) -> Tensor:
     """Squash a term smoothly into (-3, 3): ``3 tanh(z / 3)``."""
     return _BOUND * torch.tanh(term / _BOUND)
 
 
 def compress(term: Tensor) -> Tensor:
-    """Compress a term to the scale of the others: ``3 asinh(z / 3)``, strictly increasing, with slope 1 at 0.
+    """Compress a far gain: ``30 asinh(z / 30)``, strictly increasing, with slope 1 at 0.
 
-    Beyond +-3 it grows as the logarithm does, so no gain in profit looks like a larger one. The inverse hyperbolic sine
-    is ``sign(x) log(1 + |x| + x^2 / (1 + sqrt(1 + x^2)))``, which takes a fifth of the time of ``torch.asinh``.
+    Far beyond it grows as the logarithm does, so no gain in profit looks like a larger one.
     """
-    ratio = term / _BOUND
-    if ratio.requires_grad:  # the other form has no slope at 0, the price in force
-        return _BOUND * torch.asinh(ratio)
-    square = ratio.square()
-    return _BOUND * (ratio.abs() + square / (1 + (1 + square).sqrt())).log1p().copysign(ratio)
+    return _SCALE * torch.asinh(term / _SCALE)
 
 
 def _maintained(ratio: Tensor, tolerance: float) -> Tensor:

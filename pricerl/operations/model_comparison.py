@@ -100,5 +100,5 @@ def compare_policies(run: Run, champion: Checkpoint, config: GateConfig) -> Comp
     challenger = PlanBenchmark(plan, discount).measure_draws(run.policy)
     known = PlanBenchmark(replace(plan, dynamics=other), discount).measure_draws(module.cpu().policy)
     gain = torch.where(known.isnan() & challenger.isfinite(), 0.0, challenger - known).mean(0)
-    per_draw = gain.double().numpy() * (own.reward.profit_share or 1.0)
+    per_draw = gain.double().numpy() * own.reward.profit_share
     return lower_bound(per_draw, config.confidence, -config.profit_tolerance)

@@ -21,7 +21,7 @@ USUAL_CLASSES = {
 }
 """Default classes of model and data; their settings are stored without the class."""
 
-USUAL_PRESET = "balanced"
+USUAL_PRESET = "profit"
 """Preset of the reward that is part of no run's name."""
 
 NAME = re.compile(r"[^\W_][\w .@+=,-]{0,99}")

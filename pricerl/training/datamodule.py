@@ -90,11 +90,14 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         checkpoint = Checkpoint.read(checkpoint_path)
         settings = checkpoint.settings
         stored = settings["data"].get("init_args", settings["data"])
+        stored = {**stored, "seed": int(settings.get("seed_everything") or 0)}
+        if (weight := settings.get("decision", {}).get("loss_weight")) is not None and "reward" in stored:
+            stored["reward"] = {**stored["reward"], "loss_weight": weight}
         parser = ArgumentParser(exit_on_error=False)
         parser.add_class_arguments(cls, "data", fail_untyped=False, instantiate=False)
         checkpoint.check_settings(parser.get_defaults().as_dict())
         try:
-            config = parser.parse_object({"data": {**stored, "seed": int(settings.get("seed_everything") or 0)}})
+            config = parser.parse_object({"data": stored})
         except ArgumentError as error:
             raise CheckpointError(f"{checkpoint.path} holds other data than {cls.__name__}") from error
         made = cls(**{**vars(parser.instantiate_classes(config).data), **changes})

@@ -97,7 +97,7 @@ class PricingDataModule(ReplayDataModule):
         self.cost = cost
         self.stocks = TABLES["stock"].group("data.stock", stock)
         if self.stocks:
-            check_settings(reward.resolved().measure, guardrails.min_hold_days)
+            check_settings(reward.resolved(), guardrails.min_hold_days)
         self.reward = reward
         self.guardrails = guardrails
         self.currency = currency
@@ -268,9 +268,7 @@ class PricingDataModule(ReplayDataModule):
         gain = self.benchmark(learner, share).measure(policy)
         harmed = paths.policy_gain_mean < 0.0
         found = {**episodes._asdict(), **paths._asdict(), "harmed_share": harmed, self.monitor: gain}
-        unit = self.reward.resolved().profit_share
-        if unit is not None:
-            found["plan_share"] = 1.0 + unit * gain
+        found["plan_share"] = 1.0 + self.reward.resolved().profit_share * gain
         if self.trainer is not None and self.trainer.state.fn != "fit":  # no update changes the forecasts
             if self.backtests is None:
                 self.backtests = run_backtests(

@@ -23,7 +23,7 @@ STUCK = FREE._replace(movable=False)
 CLEAR = Evidence(
     proposed_by="policy",
     aimed_by="policy",
-    measure="profit",
+    objective="",
     period="day",
     target="another price",
     paused=False,

@@ -58,7 +58,7 @@ def test_the_newest_stock_is_kept_carried_forward_and_replaced(tmp_path: Path) -
     [
         (
             ["--data.reward.preset", "revenue"],
-            "stock: orders need unit costs; choose an objective that counts profit",
+            "stock: prices and orders seek profit alone; choose preset profit, not",
         ),
         (
             ["--data.guardrails.min_hold_days", "14"],

@@ -156,7 +156,7 @@ def test_noise_averages_to_the_expected_sales(dynamics):
 
 def test_the_bounds_of_a_step_hold_every_reward(dynamics):
     state, (low, high) = latest(dynamics), (3 * bound for bound in dynamics.reward.bounds())
-    assert high == -low and high == pytest.approx(3 * (3 * (0.4 + 0.15 + 0.15 + 0.1 + 0.5) + 0.3 * 26.41), rel=1e-3)
+    assert high == -low == pytest.approx(3 * 2.25 * 2 * 30 * np.arcsinh(10_000 / 30))
     for price in (0.3, 3.0):
         _, outcome = dynamics.advance(state, state.price * price, 3, None)
         assert low <= float(outcome.reward.sum(1).min()) and float(outcome.reward.sum(1).max()) <= high

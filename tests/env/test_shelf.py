@@ -210,7 +210,7 @@ def test_every_wrong_field_is_named_at_once():
 def test_stocks_must_match_products_and_count_profit(market):
     with pytest.raises(UsageError, match="1 products need as many stocks, found 2"):
         WeeklyShelf(Dynamics(market), [STOCK, STOCK])
-    with pytest.raises(UsageError, match="orders need unit costs"):
+    with pytest.raises(UsageError, match="orders seek profit alone"):
         WeeklyShelf(Dynamics(market, RewardConfig("revenue")), [STOCK])
     with pytest.raises(UsageError, match="min_hold_days to 7 or less, found 14"):
         WeeklyShelf(Dynamics(market, guardrails=GuardrailConfig(min_hold_days=14)), [STOCK])

@@ -22,7 +22,8 @@ from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.standing import Account, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.valuation import value_paths
+from pricerl.evaluation.pricing_rules import candidate_prices
+from pricerl.evaluation.valuation import value_average_day, value_paths
 from pricerl.formatting import Formatter
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
@@ -134,11 +135,53 @@ def test_a_plan_moves_toward_the_better_price_and_keeps_it_where_losses_weigh_to
     dynamics = _market(prepare, history, 7.5)  # best price 15 at elasticity -2
     account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
     quarter = _quarter(account, Product(dynamics, 0), 6.0)
-    target = plan_quarter(quarter, now)
+    target = plan_quarter(quarter, now, 0.0)
     assert target is not None and target > 10.0 and quarter.days_left == 84
     assert quarter.prefers(torch.full((14,), 10.2))
     unclear = Product(_market(prepare, history, 5.0), 0)  # the current price is about the best
-    assert plan_quarter(_quarter(account, unclear, 1e6), now) is None
+    assert plan_quarter(_quarter(account, unclear, 1e6), now, 0.0) is None
+
+
+def test_a_proposal_is_followed_unless_it_is_worth_less_than_the_best_price_by_over_the_margin(
+    prepare: Callable[..., DataPreprocessor], history: ProductHistory
+) -> None:
+    quarter = _quarter(Account(str(history.dates[-8]), 10.0), Product(_market(prepare, history, 7.5), 0))
+    own = torch.full((14,), 10.4)
+    best = plan_quarter(quarter, own, 0.0)
+    assert best is not None
+    short, worth = map(quarter.weigh, quarter.gains(own[None], torch.full((1, 91), best)))
+    assert plan_quarter(quarter, own, 1.01 * (worth - short)) is None
+
+
+@pytest.mark.parametrize("unit_cost", [5.0, 7.5])
+def test_reward_and_account_agree_on_the_best_price_and_what_it_is_worth(
+    prepare: Callable[..., DataPreprocessor], history: ProductHistory, unit_cost: float
+) -> None:
+    dynamics = _market(prepare, history, unit_cost)
+    product = Product(dynamics, 0)
+    quarter = _quarter(Account(str(history.dates[-8]), 10.0), product, dynamics.reward.loss_weight)
+    prices = candidate_prices(product)[::10]
+    utility = np.array([quarter.weigh(gain) for gain in quarter.gains(prices[:, None].expand(-1, 91))])
+    reward = value_average_day(product, prices)[0].mean(0).numpy() * dynamics.reward.profit_share
+    assert utility.max() - utility[reward.argmax()] < 0.003
+    near = abs(utility) < 0.2
+    np.testing.assert_allclose(reward[near], utility[near], atol=0.01)
+
+
+def test_the_account_judges_by_the_objective_in_force(
+    prepare: Callable[..., DataPreprocessor], make_product: Callable[..., ProductHistory]
+) -> None:
+    """With elasticity -2 and a cost of 6 a price of 12 earns most, and sells less than ``balanced`` tolerates."""
+    price = np.tile(np.repeat([9.0, 11.0, 10.0, 10.0], 10), 4)
+    history = make_product(price, 2000.0 * (price / 10) ** -2.0)
+    for preset, best in (("profit", 12.0), ("balanced", 10.5)):
+        product = Product(Dynamics(_knows(prepare, history), RewardConfig(preset)), 0)
+        quarter = _quarter(Account(str(history.dates[-1]), 10.0), product)
+        small, large, kept = value_paths(product, torch.tensor([[10.5], [12.0], [10.0]]), 14)
+        gains = quarter.gains(torch.tensor([[10.5], [12.0]]).expand(-1, 14))
+        assert (quarter.weigh(gains[1]) > quarter.weigh(gains[0])) == (best == 12.0)
+        assert (large.beats(kept), small.beats(kept)) == (float(best == 12.0), 1.0)
+        assert large.earned.mean() > small.earned.mean() > kept.earned.mean(), "money stays a fact"
 
 
 @pytest.mark.parametrize("weight", [1.0, 2.0, 3.0, 10.0])
@@ -170,7 +213,7 @@ def test_the_account_states_the_loss_that_it_stays_within(
 def test_a_kept_price_is_valued_as_by_hand(prepare: Callable[..., DataPreprocessor], doubled: ProductHistory) -> None:
     product = Product(Dynamics(_knows(prepare, doubled), RewardConfig()), 0)
     quarter = _quarter(Account(str(doubled.dates[149]), 10.0), product)
-    assert plan_quarter(quarter, torch.full((14,), 12.0)) is None and quarter.days_left == 61
+    assert plan_quarter(quarter, torch.full((14,), 12.0), 0.0) is None and quarter.days_left == 61
     plan = quarter.describe(torch.full((14,), 12.0))
     np.testing.assert_allclose(quarter.scale, 91 * 2000.0 * (12 - 6.0) / 1.44, rtol=0.02)
     daily = 2000.0 * (10 - 6.0)

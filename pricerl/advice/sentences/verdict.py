@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pricerl.decide.decision import UNTESTED
 from pricerl.decide.standing import IN_FORCE, scheduled_price
-from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence, unit_digits
+from pricerl.formatting import MEASURES, Formatter, better_by, counted, plural, sentence, unit_digits
 
 CLEAR = 0.9
 """Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
@@ -86,6 +86,8 @@ def outcome_words(name: str, values: Sequence[float], f: Formatter, plus: str = 
 def better_words(share: float, product: Record) -> str:
     """Return the posterior draws in which a change earns more, as a clause."""
     what = "more revenue" if product["measure"] == "sales" else "better"
+    if product.get("objective"):
+        what = f"better by the objective {product['objective']}"
     return f"{what} in {counted(share, product['num_draws'])} plausible scenarios"
 
 
@@ -278,7 +280,7 @@ def why_words(product: Record, f: Formatter) -> str:
     weighed = product.get("weighed")
     if weighed is None or "plausible scenarios" in why:
         return why
-    verb = "bring more revenue" if product["measure"] == "sales" else "earn more"
+    verb = better_by(product.get("objective"), product["measure"])
     share = counted(weighed["probability_better"], product["num_draws"])
     price = f.price(product["settled_price"])
     change = f"the plan by way of {price}" if product.get("stock") else f"going to {price}"

@@ -21,16 +21,17 @@ from pricerl.guardrails.limits import PriceLimits, recent_prices
 from pricerl.guardrails.projection import feasible_band, pass_through, project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.market import MarketRows
+from pricerl.market.reward import ResolvedReward
 from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock, StockRows, project_order, stack_stocks
 
 LEVEL_DRIFT = 0.05
 """Sd of the weekly change of the log demand level: 0.25 in half a year, as for goods whose fashion passes slowly."""
 
 
-def check_settings(measure: str, hold: int) -> None:
-    """Raise a ``UsageError`` if the measure of a gain counts no costs, or prices must be held beyond a week."""
-    if measure != "profit":
-        raise UsageError("stock: orders need unit costs; choose an objective that counts profit")
+def check_settings(reward: ResolvedReward, hold: int) -> None:
+    """Raise a ``UsageError`` if the objective is not profit alone, or prices must be held beyond a week."""
+    if reward.measure != "profit" or not reward.is_measure:
+        raise UsageError(f"stock: prices and orders seek profit alone; choose preset profit, not {reward.name}")
     if hold > WEEK:
         raise UsageError(f"stock: prices change weekly; set guardrails.min_hold_days to 7 or less, found {hold}")
 
@@ -120,7 +121,7 @@ class Shelf:
         self.market = market = dynamics.market
         if len(stocks) != market.num_products:
             raise UsageError(f"stock: {market.num_products} products need as many stocks, found {len(stocks)}")
-        check_settings(market.measure, dynamics.guardrails.min_hold_days)
+        check_settings(dynamics.reward, dynamics.guardrails.min_hold_days)
         self.stock = stack_stocks(stocks, market.device)
         self.size = market.size * WEEK / market.step_days
         self.quantiles = tabulate_units(self.size)

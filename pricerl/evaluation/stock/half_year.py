@@ -121,8 +121,9 @@ class StockedProduct:
         sums = torch.stack([played.sold, sales, played.profit]).sum(1, dtype=torch.float64)[..., :-1]
         means = sums.view(*sums.shape[:2], PATHS, -1).mean(2).cpu().numpy()
         means *= market.step_days / (WEEK * self.stock.season_end)
+        means[2] -= cost.fixed_cost
         return [
-            PathValue(units, earned, profit - cost.fixed_cost, cost.known, market.measure)
+            PathValue(units, earned, profit, profit, cost.known, market.measure)
             for units, earned, profit in means.swapaxes(0, 1)
         ]
 
