@@ -198,10 +198,10 @@ def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
         yield "So far", " ".join(grounds.track_lines(product["track_record"], f)[:2]).removeprefix("Track record: ")
     if product["account"] is not None:
         yield "Quarter", " ".join(next_steps.account_words(product["account"], f, product["measure"]))
-    over_plan = product["proposal"]["policy_over_plan"]
-    checks = grounds.proposer_lines(product, f) if over_plan is not None and over_plan["advantage"] is None else []
+    for line in grounds.proposer_lines(product, f) if decision["grade"] != "D" else ():
+        yield "Proposal", line
     doubts = [reason for reason in product["data_quality"]["reasons"] if reason not in decision["why"]]
-    for text in filter(None, [*checks, next_steps.contradiction_words(product), *doubts[:MOST_CHECKS]]):
+    for text in filter(None, [next_steps.contradiction_words(product), *doubts[:MOST_CHECKS]]):
         yield "Check", text
     if len(doubts) > MOST_CHECKS:
         yield "", f"and {len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"

@@ -329,8 +329,6 @@ def print_advice(run: Run) -> int:
             if len(products) > MOST_SUMMARIES:
                 write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
             write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
-        if run.command == "fit" and len(products) <= MOST_SUMMARIES:
-            print_notes(chain.from_iterable(grounds.proposer_lines(product, run.formatter) for product in first))
         if shop.outbox.rows or shop.outbox.notes:
             for at, line in enumerate(outbox_lines(shop)):
                 write_lines(wrapped(line, "" if at else "Prices"))

@@ -1,6 +1,6 @@
 """The chain that sets a product's price: a list of deciders, each of which may replace what those before it decided.
 
-Planner or policy proposes a path: the planner, unless the learned policy earns more. A new decider is a function
+Policy or planner proposes a path: the learned policy, unless it earns less than the plan. A new decider is a function
 ``(case, course so far) -> course``, or None to leave it, and one line here.
 """
 
@@ -10,10 +10,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from pricerl.decide.case import Case, Course, PolicyOverPlan, Proposed
-from pricerl.decide.decision import Decision
+from pricerl.decide.decision import Decision, DecisionConfig
 from pricerl.decide.evidence import aim_for_quarter, follow_measured_pair, weigh_evidence
 from pricerl.decide.exploration import vary_at_random
 from pricerl.decide.final_check import pass_gate_last, publish
@@ -63,12 +62,17 @@ def _plan_stock(case: Case, stocked: StockedProduct) -> Proposed:
 
 @dataclass(frozen=True)
 class Proposer:
-    """Learned policy and plan of every product."""
+    """Learned policy and plan of every product.
+
+    The policy proposes unless it earns less than the plan by more than ``margin``, a share of the measure at the
+    current price.
+    """
 
     policy: Policy
     dynamics: Dynamics
     benchmark: PlanBenchmark | None
     """Plan with its rewards; None if only the policy may propose."""
+    margin: float = DecisionConfig.policy_margin
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -78,14 +82,13 @@ class Proposer:
     def propose(self, product: Product, horizon: int) -> Proposed:
         """Return who proposes a product's path over a horizon, rows, and the path."""
         over_plan = None
+        behind = False
         if self.comparison is not None:
             share = self.dynamics.reward.profit_share
-            unit: Literal["share", "reward"] = "share" if share else "reward"
-            advantage, error = (float(values[product.index]) * (share or 1.0) for values in self.comparison)
-            over_plan = PolicyOverPlan(advantage, error, unit)
-            if not math.isfinite(advantage):
-                over_plan = PolicyOverPlan(None, None, unit)
-        if self.benchmark is None or self.comparison is None or self.comparison.is_better[product.index]:
+            advantage, error = (float(values[product.index]) * share for values in self.comparison)
+            behind = not advantage - 2 * error > -self.margin
+            over_plan = PolicyOverPlan(advantage, error) if math.isfinite(advantage) else PolicyOverPlan(None, None)
+        if self.benchmark is None or not behind:
             watched = WatchedPolicy(self.policy)
             path = propose_path(watched, product, horizon)
             failed = watched.failed is not None and bool(watched.failed.any())

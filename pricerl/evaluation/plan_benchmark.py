@@ -32,11 +32,6 @@ class Comparison(NamedTuple):
     error: Tensor
     """Standard error over the posterior draws, paired."""
 
-    @property
-    def is_better(self) -> Tensor:
-        """Whether the policy earns more than the plan beyond two standard errors, ``(P,)`` bool; False for NaN."""
-        return self.advantage > 2 * self.error
-
 
 @dataclass(frozen=True)
 class PlanBenchmark:

@@ -18,7 +18,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide import chain
 from pricerl.decide.case import Case, Course, Proposed
-from pricerl.decide.chain import decide_price
+from pricerl.decide.chain import Proposer, decide_price
 from pricerl.decide.decision import ANSWERS, TOO_FAR, DecisionConfig, Grade, Source
 from pricerl.decide.price_path import approach_path
 from pricerl.decide.standing import Account, Order, Standing
@@ -26,6 +26,8 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.card.evidence_card import CardLine
+from pricerl.evaluation.dynamic_planner import plan_dynamically
+from pricerl.evaluation.plan_benchmark import Comparison, PlanBenchmark
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
@@ -90,6 +92,26 @@ def test_a_case_values_a_path_once(build: Callable[..., Product]) -> None:
     case = _case(build())
     twice = case.value_all(torch.stack([case.kept, case.kept]))
     assert twice[0] is twice[1] is case.value(case.kept.clone()) is case.keep
+
+
+@pytest.mark.parametrize(
+    ("advantage", "error", "margin", "proposer"),
+    [
+        (-0.02, 0.004, 0.003, "policy"),  # 0.2 % behind, at most 0.28 %
+        (-0.02, 0.006, 0.003, "planner"),
+        (-0.02, 0.004, 0.001, "planner"),
+        (0.01, 0.0, 0.0, "policy"),
+        (torch.nan, torch.nan, 0.003, "planner"),
+    ],
+)
+def test_the_policy_proposes_unless_it_is_behind_the_plan_by_more_than_the_margin(
+    advantage: float, error: float, margin: float, proposer: str, build: Callable[..., Product]
+) -> None:
+    product = build()
+    benchmark = PlanBenchmark(plan_dynamically(product.dynamics, 0.9), 0.9)
+    found = Proposer(lambda seen: torch.zeros(len(seen), 1), product.dynamics, benchmark, margin)
+    found.__dict__["comparison"] = Comparison(torch.tensor([advantage]), torch.tensor([error]))
+    assert found.propose(product, HORIZON).by == proposer
 
 
 def test_a_decider_is_one_line_in_the_list(build: Callable[..., Product], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,6 @@ from pricerl.formatting import MEASURES, Formatter, counted, plural, unit_digits
 from pricerl.guardrails.limits_in_force import name_limit
 from pricerl.terminal import clean
 
-AGREEMENT = 0.001
-"""Difference between policy and plan, as a share of profit, up to which they agree: no shop could see it."""
-
 EXPERIMENT_GAP = 1.66
 """Elasticity by which the history of a chain was steeper than its experiment with 389,890 random prices, -2.0 against
 -0.34 (Bray, Sanders and Stamatopoulos 2024)."""
@@ -89,23 +86,23 @@ def list_alternatives(product: Record) -> list[Record]:
 
 
 def proposer_lines(product: Record, f: Formatter) -> list[str]:
-    """Return which of planner and policy proposes a product's path, and why; empty if only the policy may."""
+    """Return who proposes a product's path, policy or planner, and how far the other is; empty if only one may."""
     if (found := product["proposal"]["policy_over_plan"]) is None:
         return []
     if (gain := found["advantage"]) is None:
-        return ["The policy returns no finite price, so the planner proposes the path."]
-    more = "more" if gain >= 0 else "less"
-    proposer = product["decision"]["speaker"]
-    if found["unit"] == "share" and abs(gain) <= AGREEMENT and proposer == "planner":
-        within = f"{f.percent(AGREEMENT, 1)} of {MEASURES[product['measure']]}"
-        return [f"Learned policy and planner earn the same within {within}, so the planner proposes the path."]
-    if found["unit"] == "share":
-        size = f"{f.percent(abs(gain), 2)} {more} {MEASURES[product['measure']]}"
-        error = f.percent(found["error"], 2)
-    else:
-        size = f"{f.number(abs(gain), 3)} rewards per {f.period} {more}"
-        error = f.number(found["error"], 3)
-    return [f"The policy earns {size} than the planner (standard error {error}), so the {proposer} proposes the path."]
+        return ["SAC's policy returns no finite price, so dynamic programming proposes this path."]
+    decision = product["decision"]
+    own = "SAC's policy"
+    other = "dynamic programming"
+    path = "this path" if decision["source"] != "planner" else "another path, worth less in a quarter"
+    if decision["speaker"] == "planner":
+        own, other, path, gain = other, own, "this path", -gain
+    size = f"{f.percent(abs(gain), 2)} {'less' if gain >= 0 else 'more'}"
+    what = MEASURES[product["measure"]]
+    if product.get("objective"):
+        what = f"by the objective {product['objective']}, as a share of {what}"
+    error = f.percent(found["error"], 2)
+    return [f"{own[0].upper()}{own[1:]} proposes {path}; {other} earns {size} {what} (standard error {error})."]
 
 
 def judge_proposal(product: Record, f: Formatter) -> list[str]:
@@ -123,8 +120,9 @@ def judge_proposal(product: Record, f: Formatter) -> list[str]:
     mean, low, _ = gain
     verdict = "is better" if low > 0 else "is not shown to be better" if mean > 0 else "is not better"
     better = counted(over_keep["probability_better"], product["num_draws"])
+    by = f"does better by the objective {product['objective']}" if product.get("objective") else "earns more"
     return [
-        f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. It earns more in "
+        f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. It {by} in "
         f"{better} plausible scenarios; the mean of the worst tenth is {f.money(over_keep['cvar'], plus='+')}.",
         own,
         *origin,
