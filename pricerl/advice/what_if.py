@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     measures: dict[str, Effect]
     """Units, sales, profit and conversions per day, if known."""
     probability_better: float | None
-    """Share of the posterior draws in which the price earns more; None if costs are unknown."""
+    """Share of the posterior draws in which the price is worth more by the objective; None if costs are unknown."""
     objections: tuple[str, ...]
     """Objections of the guardrails, each with its reason."""
     allowed: float
@@ -157,7 +157,9 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
         f"  stock at {shown}: {_stock_words(outlook, formatter)}"
         for shown, outlook in zip((asked, now), answer.outlooks, strict=False)
     ]
-    return [title, *table(rows), f"  earns more in  {better}", *stock, *objections]
+    objective = answer.product.dynamics.reward.objective
+    verb = f"better by the objective {objective} in" if objective else "earns more in"
+    return [title, *table(rows), f"  {verb}  {better}", *stock, *objections]
 
 
 def _stock_words(outlook: StockOutlook, f: Formatter) -> str:
