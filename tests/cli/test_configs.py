@@ -14,6 +14,8 @@ import yaml
 from command_line import CONFIGS, FAST, OUTPUTS, Result, listing, run
 
 from pricerl.cli.imports import find_config, shipped_names
+from pricerl.cli.parse import PricingCLI
+from pricerl.market.reward import RewardConfig
 
 SHIPPED = sorted(path for path in CONFIGS.glob("*.yaml") if path.name != "sweep.yaml")
 WITHOUT_ACCOUNT = ("WANDB_API_KEY", "WANDB_MODE")
@@ -96,6 +98,15 @@ def test_a_configuration_is_found_by_name_in_any_folder(tmp_path: Path) -> None:
         "error: --config defualt: there is no such file; did you mean 'default'?\n",
     )
     assert find_config("../cli/x") == "../cli/x"
+
+
+def test_losses_weigh_in_the_reward_as_in_the_decision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cli = PricingCLI(["fit", "--decision.loss_weight", "4"], ())
+    cli.before_instantiate_classes()
+    cli.instantiate_classes()
+    reward = cli.datamodule.reward.resolved()
+    assert reward.loss_weight == cli.config_init.decision.loss_weight == 4.0 != RewardConfig().loss_weight
 
 
 @pytest.mark.slow

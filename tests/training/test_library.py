@@ -23,6 +23,7 @@ import pricerl
 from pricerl.errors import CheckpointError, UsageError
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig
+from pricerl.runs.checkpoint import Checkpoint
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.replay import Transition
 from pricerl.simulation.seller import SellerConfig
@@ -243,7 +244,9 @@ def test_a_policy_is_loaded_and_asked_in_three_lines(name: str, tmp_path: Path) 
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_data_and_module_are_loaded_with_lightnings_own_arguments(tmp_path: Path) -> None:
+def test_data_and_module_are_loaded_with_lightnings_own_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = pricing()
     Trainer(max_steps=20, logger=False, **QUIET).fit(sac(data), datamodule=data)
     path = Path("checkpoints") / data.run_name / "last.ckpt"
@@ -254,3 +257,6 @@ def test_data_and_module_are_loaded_with_lightnings_own_arguments(tmp_path: Path
     assert module.policy(torch.zeros(1, data.task.observation_dim)).shape == (1, 1)
     with pytest.raises(CheckpointError, match="holds other data than GymDataModule"):
         GymDataModule.load_from_checkpoint(path)
+    stored = Checkpoint.read(path).settings | {"decision": {"loss_weight": 4.0}}  # as a command stores it
+    monkeypatch.setattr(Checkpoint, "settings", stored)
+    assert PricingDataModule.load_from_checkpoint(path).reward.loss_weight == 4.0

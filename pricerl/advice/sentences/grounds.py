@@ -97,7 +97,7 @@ def proposer_lines(product: Record, f: Formatter) -> list[str]:
     path = "this path" if decision["source"] != "planner" else "another path, worth less in a quarter"
     if decision["speaker"] == "planner":
         own, other, path, gain = other, own, "this path", -gain
-    size = f"{f.percent(abs(gain), 2)} {'less' if gain >= 0 else 'more'}"
+    size = f"{f.percent(abs(gain), 2)} {'less' if gain > 0 else 'more'}" if abs(gain) >= 5e-5 else "as much"
     what = MEASURES[product["measure"]]
     if product.get("objective"):
         what = f"by the objective {product['objective']}, as a share of {what}"
