@@ -54,11 +54,14 @@ def aim_for_quarter(case: Case, course: Course) -> Course | None:
     proposed = course.proposed
     if proposed.failed or case.config.min_chance == 0 or at_worse_price(case) or case.stocked is not None:
         return None
-    target = plan_quarter(case.quarter, proposed.path.price, case.config.policy_margin)
+    path = proposed.path.price
+    if path[-1] != path[-1 - case.product.dynamics.days_per_step :][0]:  # it goes on after the horizon
+        path = case.propose(case.product, case.quarter.rows).path.price
+    target = plan_quarter(case.quarter, path, case.config.policy_margin)
     if target is None or same_price(target, case.product.current_price):
         return None
-    path = approach_path(target, case.product, case.horizon)
-    return replace(course, aim=path, aimed_by="planner", path=path)
+    approach = approach_path(target, case.product, case.horizon)
+    return replace(course, aim=approach, aimed_by="planner", path=approach)
 
 
 def weigh_evidence(case: Case, course: Course) -> Course:

@@ -76,7 +76,7 @@ def propose_path(policy: Policy, product: Product, horizon: int) -> PricePath:
     return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), asked[market.mean_draw], limits)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # of the horizon and of a quarter
 def plan_paths(plan: DynamicPlan, horizon: int) -> list[PricePath]:
     """Roll a plan forward for all its products in one batch, when the first one is needed."""
     products = range(plan.dynamics.market.num_products)
