@@ -114,6 +114,16 @@ def test_the_policy_proposes_unless_it_is_behind_the_plan_by_more_than_the_margi
     assert found.propose(product, HORIZON).by == proposer
 
 
+def test_a_proposal_under_way_at_the_horizon_is_weighed_by_its_whole_quarter(build: Callable[..., Product]) -> None:
+    """After 14 days it has come to 11.04 of 12.00, where a quarter earns 0.8 % less."""
+    product = build(max_change=0.02, support_margin=0.5)
+
+    def propose(product: Product, horizon: int) -> Proposed:
+        return Proposed("policy", approach_path(12.0, product, horizon))
+
+    assert decide_price(Case(product, propose, DecisionConfig(), HORIZON)).aimed_by == "policy"
+
+
 def test_a_decider_is_one_line_in_the_list(build: Callable[..., Product], monkeypatch: pytest.MonkeyPatch) -> None:
     def follow_moon(case: Case, course: Course) -> Course:
         return course.overruled((10.2,) * case.horizon, course.decision)
