@@ -45,8 +45,8 @@ MAY_IMPORT = {
 MAX_FILES = 12
 MAX_FILE_LINES = 400
 MAX_FOLDER_LINES = {
-    ".": 1385,
-    "advice": 1648,
+    ".": 1394,
+    "advice": 1653,
     "advice/report": 1001,
     "advice/sentences": 953,
     "cli": 3204,
@@ -55,15 +55,15 @@ MAX_FOLDER_LINES = {
     "data/reading": 2035,
     "data/reading/exports": 1030,
     "data/reading/sources": 1010,
-    "decide": 1769,
-    "env": 1623,
-    "env/stock": 196,
-    "evaluation": 1748,
+    "decide": 1775,
+    "env": 1645,
+    "env/stock": 197,
+    "evaluation": 1756,
     "evaluation/card": 350,
-    "evaluation/stock": 417,
+    "evaluation/stock": 418,
     "experiments": 1291,
     "guardrails": 1570,
-    "market": 1763,
+    "market": 1793,
     "market/demand": 2922,
     "operations": 2549,
     "operations/log": 1941,
@@ -73,7 +73,7 @@ MAX_FOLDER_LINES = {
     "sac": 1686,
     "serve": 1431,
     "simulation": 381,
-    "training": 2364,
+    "training": 2365,
     "training/callbacks": 520,
 }
 """Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""
