@@ -1,14 +1,13 @@
-"""Updates and env steps per second on a GPU, plain, compiled and as CUDA graphs, and scaling over devices.
+"""Updates and env steps per second on a GPU, plain and compiled, and scaling over devices.
 
 Run from the repository root::
 
     python benchmarks/gpu.py
 
 An update is that of two critics and an actor of [256, 256] on 63 observation columns, with sampling from the replay
-buffer. An env step is one decision of one row of ``PricingVectorEnv``. ``graphs`` records the update as one CUDA
-graph, without a compiler; env steps on a GPU are always recorded. ``devices`` gives updates of all devices together:
-each makes the same number, with its own batches, and averages gradients in two messages. The table is printed once,
-rates with three digits. Without a GPU everything runs on the CPU, with a note and without graphs; ``--tiny`` runs small
+buffer. An env step is one decision of one row of ``PricingVectorEnv``. ``devices`` gives updates of all devices
+together: each makes the same number, with its own batches, and averages gradients in three messages. The table is
+printed once, rates with three digits. Without a GPU everything runs on the CPU, with a note; ``--tiny`` runs small
 sizes for a test of the command.
 """
 
@@ -25,18 +24,18 @@ from typing import Any
 
 import torch
 import torch.distributed
+from bare_module import BareModule
 from contestant import ACTION, OBSERVATION, PLAIN
 
 from pricerl.env.config import EnvConfig
 from pricerl.env.pricing import PricingVectorEnv, default_market
-from pricerl.runtime import CompiledFunction, GraphedFunction
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.replay import ReplayBuffer, Transition
-from pricerl.sac.update import SACUpdate, SharedUpdate, make_optimizers
+from pricerl.training.devices import Ranks
 
 WARM_UP_CALLS = 5
-"""Calls before a measurement: the fourth call of a function on a GPU records its graph."""
+"""Calls before a measurement, of which the first compiles."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +87,8 @@ def make_agent(device: torch.device) -> SACAgent:
 def updates(kind: str, batch: int, sizes: Sizes, device: torch.device) -> float:
     """Return updates per second."""
     agent, buffer = make_agent(device), make_buffer(sizes, device, seed=0)
-    update: Callable[[Transition], Any] = SACUpdate(agent, make_optimizers(agent)).trace
-    if kind == "compiled":
-        update = CompiledFunction(update, "updates")
-    elif kind == "graphs":
-        update = GraphedFunction(update, "updates")
-    return per_second(lambda: update(buffer.sample(batch)), sizes.seconds, device)
+    module = BareModule(agent, compiles=kind == "compiled")
+    return per_second(lambda: module.update(buffer.sample(batch)), sizes.seconds, device)
 
 
 def env_steps(kind: str, rows: int, sizes: Sizes, device: torch.device) -> float:
@@ -112,11 +107,9 @@ def share(rank: int, size: int, batch: int, sizes: Sizes, store: str, queue: Any
     torch.distributed.init_process_group(backend, init_method=f"file://{store}", rank=rank, world_size=size)
     agent, buffer = make_agent(device), make_buffer(sizes, device, seed=rank)
 
-    def average(message: torch.Tensor) -> None:
-        torch.distributed.all_reduce(message)
-        message.div_(size)
-
-    update = SharedUpdate(agent, make_optimizers(agent), average).trace
+    module = BareModule(agent)
+    module.ranks = Ranks([])
+    update = module.update
     count = 10 if sizes == TINY else 300
     for _ in range(WARM_UP_CALLS):
         update(buffer.sample(batch))
@@ -151,18 +144,16 @@ def main() -> None:
     device = torch.device("cuda" if on_gpu else "cpu")
     print(f"torch {torch.__version__}, {torch.cuda.get_device_name() if on_gpu else 'CPU'}")
     if not on_gpu:
-        print("note: no GPU here; these are rates of the CPU, without CUDA graphs")
-    kinds = ["plain", *([] if options.tiny else ["compiled"]), *(["graphs"] if on_gpu else [])]
-    env_kinds = [*(["graphs"] if on_gpu else ["plain"]), *([] if options.tiny else ["compiled"])]
+        print("note: no GPU here; these are rates of the CPU")
+    kinds = ["plain", *([] if options.tiny else ["compiled"])]
     warnings.simplefilter("error" if not options.tiny else "default")
     print(f"\n{'':<24}", *(f"{kind:>12}" for kind in kinds))
     for batch in sizes.batches:
         rates = [updates(kind, batch, sizes, device) for kind in kinds]
         print(f"{f'updates/s, batch {batch:,}':<24}", *(f"{rate:>12,.3g}" for rate in rates), flush=True)
     for rows in sizes.rows:
-        rates = {kind: env_steps(kind, rows, sizes, device) for kind in env_kinds}
-        cells = (f"{rates[kind]:>12,.3g}" if kind in rates else f"{'':>12}" for kind in kinds)
-        print(f"{f'env steps/s, {rows:,} rows':<24}", *cells, flush=True)
+        rates = [env_steps(kind, rows, sizes, device) for kind in kinds]
+        print(f"{f'env steps/s, {rows:,} rows':<24}", *(f"{rate:>12,.3g}" for rate in rates), flush=True)
     for size in range(1, max(2, torch.cuda.device_count()) + 1):
         rate = scaling(size, sizes.batches[0], sizes)
         print(f"{f'updates/s, {size} devices':<24} {rate:>12,.3g}", flush=True)

@@ -50,12 +50,12 @@ def measure(case: Case, threads: int) -> dict[str, float | bool]:
     """Fill, compile and train in this process."""
     import torch
     import torch._dynamo  # part of the idle process
+    from bare_module import BareModule
 
-    from pricerl.runtime import CompiledFunction, claim_compute
+    from pricerl.runtime import claim_compute
     from pricerl.sac.agent import SACAgent
     from pricerl.sac.config import NetworkConfig, SACConfig
     from pricerl.sac.replay import ReplayBuffer, Transition
-    from pricerl.sac.update import SACUpdate, make_optimizers
 
     claim_compute(threads)
     torch.manual_seed(0)
@@ -69,7 +69,7 @@ def measure(case: Case, threads: int) -> dict[str, float | bool]:
         observation, action = torch.rand(rows, OBSERVATION), torch.rand(rows, ACTION) * 2 - 1
         reward, discount = torch.randn(rows), torch.full((rows,), config.gamma)
         buffer.add(Transition(observation, action, reward, discount, observation))
-    update = CompiledFunction(SACUpdate(agent, make_optimizers(agent)).trace, "updates")
+    update = BareModule(agent, compiles=True).update
     sampling, updating = [], []
     for _ in range(ROUNDS + 1):
         found = train(buffer, update, case.batch)

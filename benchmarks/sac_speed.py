@@ -112,13 +112,13 @@ def pricerl(tick: Tick, *words: str) -> NoReturn:
 def bare_loop(tick: Tick) -> None:
     """Run pricerl's env, collector, replay buffer and compiled update in a plain loop, without Lightning."""
     import torch
+    from bare_module import BareModule
     from torch import Tensor
 
     from pricerl.env.gym_adapter import GymVectorEnv
-    from pricerl.runtime import CompiledFunction, claim_compute
+    from pricerl.runtime import claim_compute
     from pricerl.sac.agent import SACAgent
     from pricerl.sac.config import NetworkConfig, SACConfig
-    from pricerl.sac.update import SACUpdate, make_optimizers
     from pricerl.training.collector import Collector
 
     claim_compute(int(os.environ[THREAD_COUNTS[0]]))
@@ -134,15 +134,14 @@ def bare_loop(tick: Tick) -> None:
             """Keep no statistics: the rewards are not scaled."""
 
     agent = Agent(env.observation_dim, env.action_dim, config, NetworkConfig(hidden=HIDDEN, **PLAIN))
-    optimizers = make_optimizers(agent)
-    update = CompiledFunction(SACUpdate(agent, optimizers).trace, "updates")
+    module = BareModule(agent, compiles=True)
     collector = Collector(env, config, seed=0)
     collector.warm_up(agent)
     while True:
         collector.collect(agent, config.updates_per_iteration)
         for batch in collector.buffer.sample_many(config.updates_per_iteration, BATCH):
-            update(batch)
-        tick(config.updates_per_iteration, lambda: adam_steps(optimizers.actor))
+            module.update(batch)
+        tick(config.updates_per_iteration, lambda: adam_steps(module.bare_optimizers[1]))
 
 
 COMPILED, EAGER = "--model.compile=on", "--model.compile=off"

@@ -1,4 +1,4 @@
-"""CPU threads, precision of matrix products, memory, compiled functions and CUDA graphs."""
+"""CPU threads, precision of matrix products, memory and compiled functions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
 import loky
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from pricerl.errors import UsageError
 
@@ -25,9 +23,6 @@ The latter two need a GPU, a CPU with matrix tiles, or for ``medium`` AVX-512 wi
 
 EXACT = 1e-5
 """Relative error up to which a product counts as single precision; that of bfloat16 is a hundred times larger."""
-
-PLAIN_CALLS = 3
-"""Calls before the recording: they load kernels and allocate what libraries keep."""
 
 CPU_INFO = Path("/proc/cpuinfo")
 """Linux's description of the CPU."""
@@ -177,58 +172,3 @@ def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments,
         return function(*args)  # type: ignore[call-arg]  # the wrapper keeps no signature
 
     return FunctionType(call.__code__.replace(), call.__globals__, closure=call.__closure__)
-
-
-class GraphedFunction(Generic[Arguments, Result]):
-    """Function whose kernels are recorded as one CUDA graph at its fourth call, with plain calls as the fallback.
-
-    A small update consists of hundreds of short kernels, and launching them one by one takes longer than running them.
-    The fallback emits one warning. Every call counts, and none is repeated. Arguments must keep shapes and nesting;
-    tensors that the function reads otherwise must keep their memory, and everything else its value. The function must
-    not synchronize with the device, and may use torch's global generator only. It maps tensors, in any nesting of
-    tuples and dicts, to tensors; ``name`` is the subject of the warning, in the plural.
-    """
-
-    def __init__(self, function: Callable[Arguments, Result], name: str) -> None:
-        self._function = function
-        self._name = name
-        self._calls = 0
-        self._usable = True
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._inputs: list[Tensor] = []
-        self._outputs: list[Any] = []
-        self._structure: Any = None
-
-    def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        """Call the function."""
-        if self._graph is None and self._usable:
-            self._calls += 1
-            if self._calls > PLAIN_CALLS:
-                self._record(args, kwargs)
-        if self._graph is None:
-            return self._function(*args, **kwargs)
-        given = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor)]
-        torch._foreach_copy_(self._inputs, given)
-        self._graph.replay()
-        kept = [item.clone() if isinstance(item, Tensor) else item for item in self._outputs]
-        result: Result = tree_unflatten(kept, self._structure)
-        return result
-
-    def _record(self, args: Any, kwargs: Any) -> None:
-        """Record the function without running it; the caller launches the graph for the call at hand."""
-        leaves, structure = tree_flatten((args, kwargs))
-        fixed = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-        fixed_args, fixed_kwargs = tree_unflatten(fixed, structure)
-        try:
-            graph = torch.cuda.CUDAGraph()
-            torch.cuda.synchronize()
-            with torch.cuda.graph(graph):
-                result = self._function(*fixed_args, **fixed_kwargs)
-        except Exception as error:  # an operation that cannot be recorded can raise anything
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            warnings.warn(f"{self._name} run without a CUDA graph, which is slower: {reason}", stacklevel=3)
-            self._usable = False
-            return
-        self._graph = graph
-        self._inputs = [leaf for leaf in fixed if isinstance(leaf, Tensor)]
-        self._outputs, self._structure = tree_flatten(result)

@@ -24,7 +24,6 @@ from pricerl.decide.decision import Grade
 from pricerl.evaluation.backtest import HorizonScore
 from pricerl.evaluation.scores import EpisodeScores, PathScores, ReturnScores
 from pricerl.market.reward import PRESETS
-from pricerl.sac.update import UpdateMetrics
 from pricerl.training.pricing_data import PricingDataModule
 
 ROOT = Path(__file__).parents[1]
@@ -94,7 +93,7 @@ def broken_links(path: Path, text: str) -> list[str]:
 def metric_names() -> set[str]:
     """Names under which the training code and the evaluation log."""
     names = {f"eval/{name}" for name in (*EpisodeScores._fields, *PathScores._fields, *ReturnScores._fields)}
-    names |= {f"train/{name}" for name in UpdateMetrics._fields} | {f"eval/{PricingDataModule.monitor}"}
+    names.add(f"eval/{PricingDataModule.monitor}")
     for path in sorted((PACKAGE / "training").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and re.fullmatch(r"(train|time)/\w+", str(node.value)):

@@ -13,9 +13,7 @@ from pricerl import runtime
 from pricerl.errors import UsageError
 from pricerl.runtime import (
     COMPUTE,
-    PLAIN_CALLS,
     CompiledFunction,
-    GraphedFunction,
     claim_compute,
     idle_cores,
     usable_cores,
@@ -149,17 +147,3 @@ def test_a_graph_reads_tensors_anew_in_every_call():
     assert function(torch.ones(())) == 2.0
     line.level.fill_(1.0)
     assert function(torch.ones(())) == 3.0
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU can record")
-def test_a_function_that_cannot_be_recorded_runs_plainly_with_one_warning():
-    made = []
-    graphed = GraphedFunction(lambda x, parts: (made.append(len(made)), x + parts["y"])[1], "updates")
-    ones = torch.ones(2)
-    for _ in range(PLAIN_CALLS):
-        graphed(ones, parts={"y": ones})
-    with pytest.warns(UserWarning, match="updates run without a CUDA graph, which is slower"):
-        result = graphed(ones, parts={"y": ones})
-    graphed(ones, parts={"y": ones})
-    assert torch.equal(result, torch.full((2,), 2.0))
-    assert len(made) == PLAIN_CALLS + 2  # every call ran once

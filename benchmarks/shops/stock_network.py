@@ -15,13 +15,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from bare_module import BareModule
 from torch import Tensor
 
 from pricerl.market.stock import MOST_WEEKS
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.replay import ReplayBuffer, Transition
-from pricerl.sac.update import SACUpdate, make_optimizers
 from shops.stock_rules import CoverRule, ShelfPolicy, blind_price
 from shops.weekly_shelf import WeeklyShelf, WeeklyState, observe
 
@@ -177,21 +177,21 @@ def train_network(
             agent.observe(state.observation)
             env.step(state, agent.act(state.observation))
     agent.env = env if horizon else None
-    optimizers = make_optimizers(agent)
-    update = SACUpdate(agent, optimizers)
+    module = BareModule(agent)
+    critic_optimizer, actor_optimizer, _ = module.bare_optimizers
     began = time.process_time()
     count = 0
     while (spent := (time.process_time() - began) / seconds) < 1:
-        optimizers.actor.param_groups[0]["lr"].fill_(config.actor_lr * (1 - 0.98 * spent))
-        optimizers.critic.param_groups[0]["lr"].fill_(config.critic_lr * (1 - 0.98 * spent))
+        actor_optimizer.param_groups[0]["lr"] = config.actor_lr * (1 - 0.98 * spent)
+        critic_optimizer.param_groups[0]["lr"] = config.critic_lr * (1 - 0.98 * spent)
         if not horizon and count % 4 == 0:
             with torch.no_grad():
                 state = env.start()
                 env.step(state, agent.act(state.observation))
-        metrics = update.trace(env.buffer.sample(config.batch_size))[0]
+        metrics = module.update(env.buffer.sample(config.batch_size))
         count += 1
         if count % 500 == 0:
-            print(f"{count} updates: {', '.join(f'{name} {float(x):.3f}' for name, x in metrics._asdict().items())}")
+            print(f"{count} updates: {', '.join(f'{name} {float(x):.3f}' for name, x in metrics.items())}")
     print(f"{count} updates", flush=True)
     return agent.eval()
 

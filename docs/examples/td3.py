@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import nn
 
+from pricerl.sac.agent import held_constant
 from pricerl.sac.config import NetworkConfig, ReplayConfig
 from pricerl.sac.losses import critic_loss, polyak_update, td_target
 from pricerl.sac.networks import Critic
@@ -83,9 +84,9 @@ class TD3Module(OffPolicyModule):
         loss = critic_loss(self.critic(batch.observation, batch.action), self.find_target(batch))
         self._step(critic_optimizer, loss)
         if update % self.algorithm.policy_delay == 0:
-            self.toggle_optimizer(actor_optimizer)
-            self._step(actor_optimizer, -self.critic(batch.observation, self.actor(batch.observation))[0].mean())
-            self.untoggle_optimizer(actor_optimizer)
+            with held_constant(self.critic):
+                q = self.critic(batch.observation, self.actor(batch.observation))[0]
+            self._step(actor_optimizer, -q.mean())
             polyak_update(self.target_critic, self.critic, self.algorithm.tau)
             polyak_update(self.target_actor, self.actor, self.algorithm.tau)
         self.count_updates(update + 1)
@@ -103,9 +104,9 @@ class TD3Module(OffPolicyModule):
         return td_target(batch.reward, batch.discount, next_q, entropy, entropy.new_zeros(()))
 
     def _step(self, optimizer, loss):
-        optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
+        optimizer.zero_grad()
 
 
 # %% [markdown]

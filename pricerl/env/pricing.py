@@ -24,7 +24,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
-from pricerl.runtime import CompiledFunction, GraphedFunction, keep_freed_memory
+from pricerl.runtime import CompiledFunction, keep_freed_memory
 from pricerl.simulation.seller import SellerConfig, simulated_history
 
 Array = NDArray[Any]
@@ -59,8 +59,6 @@ class _Episodes:
         self._step = self._decide_and_hold
         if dynamics.config.compile:
             self._step = CompiledFunction(self._step, "env steps")
-        if dynamics.market.device.type == "cuda":
-            self._step = GraphedFunction(self._step, "env steps")
         if num_rows >= 4096:  # from here on, glibc would return freed batches of observations to the system
             keep_freed_memory()
         observed = spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)

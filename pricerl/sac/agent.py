@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -96,3 +98,16 @@ class SACAgent(nn.Module):
     def temperature_loss(self, log_prob: Tensor) -> Tensor:
         """Return the loss ``()`` of the temperature for the log probabilities ``(B,)`` of sampled actions."""
         return temperature_loss(self.log_alpha, log_prob, self.target_entropy)
+
+
+@contextmanager
+def held_constant(network: nn.Module) -> Iterator[None]:
+    """Leave a network's parameters out of the gradients of what is computed within."""
+    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in learned:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)

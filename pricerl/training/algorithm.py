@@ -43,11 +43,6 @@ class Algorithm(Protocol):
     step_discount: float
     """Discount of one env step."""
 
-    @property
-    def updates_per_item(self) -> int | None:
-        """Gradient updates per item of the train loader, a stream of batches; None where an item is one batch."""
-        return None
-
     @abstractmethod
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""

@@ -228,18 +228,10 @@ class SampleStream:
     """Batches of earlier epochs to repeat, so that a model overfits; None to sample new ones."""
 
     def __len__(self) -> int:
-        items = math.ceil(self.updates / (self.policy.updates_per_item or 1))
-        return items if self.share == 1.0 else math.ceil((items + 1e-6) / self.share)
+        return self.updates if self.share == 1.0 else math.ceil((self.updates + 1e-6) / self.share)
 
-    def __iter__(self) -> Iterator[Any]:
-        collector = self.start(self.policy)
-        per_item = self.policy.updates_per_item
-        batches = islice(self._batches(collector), self.updates)
-        if per_item is None:
-            yield from batches
-        else:
-            for _ in range(len(self)):
-                yield islice(batches, per_item)
+    def __iter__(self) -> Iterator[Transition]:
+        yield from islice(self._batches(self.start(self.policy)), self.updates)  # starts at the first batch
 
     def _batches(self, collector: Collector) -> Iterator[Transition]:
         yield from self.repeated or ()

@@ -26,7 +26,6 @@ from pricerl.training.callbacks.checkpoint import raise_diverged
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.collector import CollectingEnv, Collector, SampleStream
 from pricerl.training.loop import Episodes, OffPolicyModule
-from pricerl.training.speed import counts_batches
 
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks, so that each has its own episodes, noise and samples."""
@@ -153,9 +152,11 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         module = self._learner(trainer.lightning_module)
         done = trainer.global_step
         trainer.reload_dataloaders_every_n_epochs = 1  # epochs differ in length
-        moved = [name for name in counts_batches(trainer) if name != "limit_train_batches"]
+        every = trainer.val_check_interval
+        within = type(every) is int or every != 1.0  # the number 1 is one batch, and 1.0 a share: all of them
+        moved = "val_check_interval" if within else "overfit_batches" if trainer.overfit_batches else ""
         if self._resumed is not None and moved and not trainer.fast_dev_run:
-            setting = f"Trainer({moved[0]}={getattr(trainer, moved[0])})"
+            setting = f"Trainer({moved}={getattr(trainer, moved)})"
             raise UsageError(
                 f"a run with {setting} is not resumed: its evaluations or batches would be others than those of an "
                 "undisturbed run; use eval_every of the DataModule instead"
@@ -167,7 +168,6 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
             updates = self.epoch_end - done
         else:
             updates = updates_per_epoch(longest, trainer.max_steps - done)
-        every = trainer.val_check_interval
         if type(every) is int and every > updates and trainer.check_val_every_n_epoch is not None:
             raise UsageError(
                 f"--trainer.val_check_interval must be at most {updates}, the updates of an epoch, found {every}; "

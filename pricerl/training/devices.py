@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property, wraps
@@ -58,11 +58,16 @@ class Ranks:
         """Wait for `ANSWER_WITHIN` instead of `START_WITHIN`: all ranks have planned and compiled by now."""
         self._group = torch.distributed.new_group(timeout=ANSWER_WITHIN)
 
-    def average(self, tensor: Tensor) -> None:
-        """Replace a tensor by its mean over the ranks, in one message, the same to the last bit on all."""
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors by their means over the ranks, in one message, the same to the last bit on all."""
+        if not tensors:
+            return
+        message = torch.cat([tensor.reshape(-1) for tensor in tensors])
         with lost_ranks_named(self._children):
-            torch.distributed.all_reduce(tensor, group=self._group)
-        tensor.div_(torch.distributed.get_world_size())
+            torch.distributed.all_reduce(message, group=self._group)
+        message.div_(torch.distributed.get_world_size())
+        for tensor, mean in zip(tensors, torch.split(message, [tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
         """Return the tensors of all ranks, of one shape, in order, in one message."""
@@ -205,14 +210,9 @@ class ReplicatedStrategy(DDPStrategy):
             torch.distributed.broadcast(tensor.detach(), src=0)
 
     def post_backward(self, closure_loss: Tensor) -> None:
-        """Average the gradients of the optimizer that is toggled on over the ranks, in one message."""
+        """Average the gradients that a backward pass has left over the ranks, in one message."""
         assert self.lightning_module is not None
-        learned = (param for param in self.lightning_module.parameters() if param.requires_grad)
-        gradients = [param.grad for param in learned if param.grad is not None]
-        message = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        self.ranks.average(message)
-        for gradient, part in zip(gradients, torch.split(message, [item.numel() for item in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
+        self.ranks.average([item.grad for item in self.lightning_module.parameters() if item.grad is not None])
 
     barrier = _named(DDPStrategy.barrier)
     broadcast = _named(DDPStrategy.broadcast)

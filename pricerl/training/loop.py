@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,18 +17,9 @@ from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.rank_state import preserved_randomness
 from pricerl.sac.config import ReplayConfig
 from pricerl.sac.layers import InputNormalization
-from pricerl.sac.replay import Transition
 from pricerl.training.algorithm import Algorithm, KeepsArguments
 from pricerl.training.devices import Ranks
-from pricerl.training.speed import (
-    UPDATES_PER_ITEM,
-    FastUpdates,
-    Update,
-    Wrap,
-    counts_batches,
-    is_long_enough,
-    show_gradients,
-)
+from pricerl.training.speed import CompiledLoss, is_long_enough
 
 COMPILED = "updates_are_compiled"
 """Key of a checkpoint: whether the run's updates are compiled."""
@@ -41,8 +31,8 @@ Episodes = Callable[[Algorithm], Mapping[str, Tensor]]
 class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
     """LightningModule of an `Algorithm` with manual optimization; ``trainer.global_step`` counts gradient updates.
 
-    A subclass supplies networks, optimizers of `pricerl.sac.optimizer.Adam`, and a ``training_step`` that makes one
-    update with one batch. To be compiled it also has ``make_update``.
+    A subclass supplies networks, optimizers and a ``training_step`` that makes one update with one batch. What
+    ``training_step`` computes by `compute_loss` compiles.
 
     Args:
         algorithm: settings of the updates.
@@ -70,8 +60,8 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         self.final_lr_share = final_lr_share
         self.compile_mode = compile
         self.ranks: Ranks | None = None
-        self.fast: FastUpdates | None = None
         self.evaluation: MetricCollection | None = None
+        self._compiled: dict[str, CompiledLoss] = {}
         self._compiles: bool | None = None
         self._compiled_before: bool | None = None
 
@@ -112,10 +102,6 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         """Statistics of discounted returns, if the learner scales rewards by them."""
         return None
 
-    def make_update(self, wrap: Wrap) -> Update:
-        """Return the update as a function of a batch, whose parts between messages of the ranks are wrapped."""
-        raise NotImplementedError
-
     @property
     def horizon(self) -> int:
         """Decisions over which gradients pass through an environment; such updates take long to compile."""
@@ -124,6 +110,7 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
     def setup(self, stage: str) -> None:
         """Decide anew whether the run compiles."""
         self._compiles = None
+        self._compiled = {}
 
     def on_train_start(self) -> None:
         """Prepare the updates once weights and optimizers are restored and on their device."""
@@ -131,38 +118,45 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
             torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)  # each rank has its own
         torch.set_autocast_cache_enabled(False)  # cached casts would outlive the updates that change the weights
         self.ranks = getattr(self.trainer.strategy, "ranks", None)
-        self.decay_learning_rates(self.trainer.global_step)  # a restored optimizer has the rates of its own run
-        plain = self.updates_per_item is None
-        self.fast = None if plain else FastUpdates(self.make_update, self.compiles, self.device)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set the learning rates of the update, unless ``configure_optimizers`` has schedulers of its own."""
+        trainer: Any = self.trainer
+        if trainer.lr_scheduler_configs:
+            return
+        share = 1.0
+        if trainer.max_steps > 0:
+            share -= (1.0 - self.final_lr_share) * min(1.0, trainer.global_step / trainer.max_steps)
+        for optimizer, rate in zip(trainer.optimizers, self.learning_rates.values(), strict=True):
+            optimizer.param_groups[0]["lr"] = rate * share
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Let ranks settle after their first updates, which may have compiled.
-
-        Raises:
-            UsageError: compiling failed on some ranks only: their weights would drift apart.
-        """
+        """Step the schedulers, if there are any, and let ranks settle after their first update, which may compile."""
+        for config in self.trainer.lr_scheduler_configs:
+            config.scheduler.step()  # type: ignore[call-arg]  # one that needs a metric is the subclass's own business
         if self.ranks is not None and not self.ranks.settled:
-            failed = torch.tensor([self.fast is not None and self.fast.failed], dtype=torch.uint8, device=self.device)
-            if len({bool(found) for found in self.ranks.gather(failed)}) > 1:
-                raise UsageError("updates could be compiled on some ranks only; use --model.compile off")
             self.ranks.settle()
 
-    def make_fast_updates(self, batches: Iterator[Transition]) -> dict[str, Tensor]:
-        """Make one accelerated update per batch; return metrics by name, one value per update, ``(N,)`` each.
+    def compute_loss(self, function: Callable[..., Any], optimizer: Any, *inputs: Any) -> Any:
+        """Return a loss and its details, computed by a function of the inputs.
 
-        Hooks of callbacks and module see the gradients of the last update, as applied.
+        In a run that compiles, the gradients for the optimizer's parameters are computed at once, in the same graph;
+        ``manual_backward`` then leaves them in ``.grad``.
         """
-        assert self.fast is not None
-        rows: list[Any] = []
-        left = self.trainer.max_steps - self.trainer.global_step  # a resumed run may end within an epoch
-        for batch in islice(self.fast.draw(batches), left if left > 0 else None):
-            self.decay_learning_rates(self.trainer.global_step)
-            row, gradients = self.fast.update(batch)
-            rows.append(row)
-            self.count_updates(self.trainer.global_step + 1)
-        show_gradients(self, gradients, rows[-1].critic_loss)
-        columns = zip(rows[0]._fields, zip(*rows, strict=True), strict=True)
-        return {f"train/{name}": torch.stack(values) for name, values in columns}
+        if not self.compiles:
+            return function(*inputs)
+        name = function.__name__
+        if name not in self._compiled:
+            self._compiled[name] = CompiledLoss(function, optimizer.param_groups[0]["params"])
+        return self._compiled[name](*inputs)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Leave the gradients of a loss in ``.grad``; Lightning's ``manual_backward`` calls this between its hooks."""
+        ready = [compiled for compiled in self._compiled.values() if compiled.loss is loss]
+        if ready:
+            ready[0].backward()
+        else:
+            super().backward(loss, *args, **kwargs)
 
     def count_updates(self, number: int) -> None:
         """Set ``trainer.global_step``, to which Lightning adds one per optimizer's step, to the number of updates."""
@@ -170,14 +164,6 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         for counter in (progress.total, progress.current):
             counter.ready = number
             counter.completed = number
-
-    def decay_learning_rates(self, updates: int) -> None:
-        """Set the learning rates after a number of updates."""
-        share = 1.0
-        if self.trainer.max_steps > 0:
-            share -= (1.0 - self.final_lr_share) * min(1.0, updates / self.trainer.max_steps)
-        for optimizer, rate in zip(self.trainer.optimizers, self.learning_rates.values(), strict=True):
-            optimizer.param_groups[0]["lr"].fill_(rate * share)
 
     def observe(self, observation: Tensor) -> None:
         """Merge observations ``(B, O)`` into the input statistics: those of all ranks, in the order of the ranks."""
@@ -217,21 +203,11 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store whether updates are compiled."""
-        if self._compiles is not None:
-            checkpoint[COMPILED] = self.fast is not None and self.fast.is_compiled
+        checkpoint[COMPILED] = self.compiles and not any(item.graph.failed for item in self._compiled.values())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Read whether updates were compiled; older checkpoints do not say so."""
         self._compiled_before = checkpoint.get(COMPILED)
-
-    @property
-    def updates_per_item(self) -> int | None:
-        """Gradient updates per item of the train loader in an accelerated run, up to those between rows of metrics."""
-        trainer: Any = self.trainer
-        plain = not self.compiles and (self.device.type != "cuda" or self.compile_mode == "off")
-        if plain or counts_batches(trainer):
-            return None
-        return min(UPDATES_PER_ITEM, trainer.log_every_n_steps or UPDATES_PER_ITEM)
 
     @property
     def compiles(self) -> bool:
@@ -239,24 +215,15 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
 
         A resumed run does what it did before, because compiled and plain updates differ in rounding. Several processes
         compile only on request.
-
-        Raises:
-            UsageError: compiling is requested together with a setting that counts batches.
         """
         if self._compiles is None:
-            trainer: Any = self.trainer
             mode = self.compile_mode
-            if counting := counts_batches(trainer):
-                if mode == "on" and not trainer.fast_dev_run:
-                    remedy = "which compiled runs do not; set model.compile to off"
-                    raise UsageError(f"trainer.{counting[0]} counts batches, {remedy}")
-                self._compiles = False
-            elif mode != "auto" or trainer.world_size > 1:
+            if mode != "auto" or self.trainer.world_size > 1:
                 self._compiles = mode == "on"
             elif self._compiled_before is not None:
                 self._compiles = self._compiled_before
             else:
-                self._compiles = not self.horizon and is_long_enough(trainer)
+                self._compiles = not self.horizon and is_long_enough(self.trainer)
         return self._compiles
 
     @property

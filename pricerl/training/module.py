@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 
 from pricerl.errors import UsageError
-from pricerl.sac.agent import SACAgent
+from pricerl.sac.agent import SACAgent, held_constant
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.sac.losses import polyak_update, value_bounds
 from pricerl.sac.normalized import NormalizedAgent
+from pricerl.sac.optimizer import Adam
 from pricerl.sac.replay import Transition
-from pricerl.sac.update import Optimizers, SACUpdate, SharedUpdate, average_together, make_optimizers
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.loop import OffPolicyModule
-from pricerl.training.speed import Update, Wrap
 
 MAX_ENTROPY_BONUS = 1.0
 """Allowance of the value bounds for ``alpha * log_prob`` per step; alpha settles far below 1."""
@@ -33,9 +32,9 @@ class SACModule(OffPolicyModule):
         task: dimensions and reward bounds; linked from the data by the command line.
         algorithm: settings of the updates.
         network: architecture of actor and critics.
-        compile: whether updates are compiled into one graph. ``auto`` compiles in a single process if the run is long
-            enough to pay for it. Without a compiler, updates run uncompiled, with a warning. On a GPU, ``auto`` and
-            ``on`` also record updates as a CUDA graph. ``auto`` leaves runs with an ``actor_horizon`` uncompiled.
+        compile: whether losses and gradients are compiled. ``auto`` compiles in a single process if the run is long
+            enough to pay for it. Without a compiler, updates run uncompiled, with a warning. ``auto`` leaves runs with
+            an ``actor_horizon`` uncompiled.
     """
 
     algorithm: SACConfig
@@ -67,48 +66,45 @@ class SACModule(OffPolicyModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return three Adam optimizers: critics, actor, temperature."""
-        return list(make_optimizers(self.agent))
+        agent = self.agent
+        config = self.algorithm
+        return [
+            agent.critic_optimizer(agent.critic.parameters(), config.critic_lr, config.max_grad_norm),
+            Adam(agent.actor.parameters(), config.actor_lr, config.max_grad_norm),
+            Adam([agent.log_alpha], config.alpha_lr),
+        ]
 
     def training_step(self, batch: Transition, batch_idx: int) -> dict[str, Tensor]:
         """Make one update (arXiv:1812.05905, Algorithm 1): critics, actor, temperature, target network.
 
-        Each optimizer clips its gradients to ``max_grad_norm``. In an accelerated run ``batch`` is a stream of batches,
-        see `pricerl.training.speed`.
+        Each optimizer clips its gradients to ``max_grad_norm``, and none outlives its step.
 
         Returns:
             Metrics by name, ``()`` each.
         """
-        if self.fast is not None:
-            return self.make_fast_updates(iter(batch))  # type: ignore[arg-type]  # see `batch`
         updates = self.trainer.global_step
         agent = self.agent
-        self.decay_learning_rates(updates)
         critic_optimizer, actor_optimizer, alpha_optimizer = self.optimizers()  # type: ignore[attr-defined]  # a list
 
-        self.toggle_optimizer(critic_optimizer)
-        critic_loss, q_mean = agent.critic_loss(batch)
-        critic_optimizer.zero_grad()
+        critic_loss, q_mean = self.compute_loss(agent.critic_loss, critic_optimizer, batch)
         self.manual_backward(critic_loss)
         critic_optimizer.step()
-        self.untoggle_optimizer(critic_optimizer)
+        critic_optimizer.zero_grad()
         if self.ranks is not None:
-            average_together(agent.statistics, self.ranks.average)
+            self.ranks.average(agent.statistics)
 
-        self.toggle_optimizer(actor_optimizer)
-        actor_loss, log_prob = agent.actor_loss(batch)
-        actor_optimizer.zero_grad()
+        with held_constant(agent.critic):
+            actor_loss, log_prob = self.compute_loss(agent.actor_loss, actor_optimizer, batch)
         self.manual_backward(actor_loss)
         actor_optimizer.step()
-        self.untoggle_optimizer(actor_optimizer)
+        actor_optimizer.zero_grad()
 
         alpha_loss = torch.zeros_like(actor_loss)
         if self.algorithm.learn_alpha:
-            self.toggle_optimizer(alpha_optimizer)
             alpha_loss = agent.temperature_loss(log_prob)
-            alpha_optimizer.zero_grad()
             self.manual_backward(alpha_loss)
             alpha_optimizer.step()
-            self.untoggle_optimizer(alpha_optimizer)
+            alpha_optimizer.zero_grad()
 
         polyak_update(agent.target_critic, agent.critic, self.algorithm.tau)
         self.count_updates(updates + 1)
@@ -152,13 +148,6 @@ class SACModule(OffPolicyModule):
     def on_fit_end(self) -> None:
         """Let go of the market."""
         self.agent.env = None
-
-    def make_update(self, wrap: Wrap) -> Update:
-        """Return the same update as a function that compiles as a whole, or in the parts between messages of ranks."""
-        optimizers = Optimizers(*self.trainer.optimizers)  # type: ignore[arg-type]  # those of `configure_optimizers`
-        if self.ranks is None:
-            return wrap(SACUpdate(self.agent, optimizers).trace)
-        return SharedUpdate(self.agent, optimizers, self.ranks.average, wrap).trace
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""

@@ -1,29 +1,28 @@
 """SAC with normalized, categorical critics."""
 
-from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from bare_module import BareModule
 from torch import tensor
 
 from pricerl.errors import UsageError
-from pricerl.runtime import CompiledFunction
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.losses import categorical_loss, hl_gauss
 from pricerl.sac.normalized import MOMENTUM, BatchNorm, NormalizedAgent, NormalizedCritic
 from pricerl.sac.replay import Transition
-from pricerl.sac.update import SACUpdate, SharedUpdate, make_optimizers
 
 OBSERVATION_DIM, ACTION_DIM, ROWS = 3, 2, 64
 NETWORK = NetworkConfig(hidden=(32, 32), layer_norm=False, residual=False, value_bounds=False, normalized=True)
 SETTINGS = {"alpha": 0.01, "target_entropy": None, "actor_lr": 3e-3, "critic_lr": 3e-3, "max_grad_norm": 0.0}
 
 
-def make_update(**settings):
+def make_module(compiles=False, **settings):
     torch.manual_seed(0)
     agent = NormalizedAgent(OBSERVATION_DIM, ACTION_DIM, SACConfig(**{**SETTINGS, **settings}), NETWORK)
-    return SACUpdate(agent, make_optimizers(agent))
+    return BareModule(agent, compiles)
 
 
 def make_batch(scale=1.0, seed=0):
@@ -109,27 +108,27 @@ def test_values_follow_the_running_statistics_and_stay_within_the_bins():
 
 
 def test_every_unit_has_weights_of_norm_one_before_and_after_updates():
-    update = make_update()
+    module = make_module()
     for _ in range(2):
-        critic = update.agent.critic
+        critic = module.agent.critic
         for layer in (critic.first, critic.second, critic.head):
             torch.testing.assert_close(layer.weight.norm(dim=1), torch.ones_like(layer.weight[:, 0]))
-        update.trace(make_batch())
+        module.update(make_batch())
 
 
 def test_rewards_in_other_units_give_the_same_weights():
     found = []
     for scale in (1.0, 1024.0):  # powers of two, so that rounding is the same
-        update = make_update()
+        module = make_module()
         batch = make_batch(scale)
-        update.agent.returns.update(batch.reward.unsqueeze(1))
-        metrics = update.trace(batch)[0]
-        found.append((weights(update.agent), metrics.q_mean / scale))
+        module.agent.returns.update(batch.reward.unsqueeze(1))
+        metrics = module.update(batch)
+        found.append((weights(module.agent), metrics["q_mean"] / scale))
     assert all(map(torch.equal, *found))
 
 
 def test_the_spread_of_returns_is_their_root_mean_square_and_never_zero():
-    agent = make_update().agent
+    agent = make_module().agent
     assert agent.spread.item() == 1.0, "before the first return"
     agent.returns.update(tensor([[3.0], [-4.0], [0.0], [5.0]]))
     assert agent.spread.item() == pytest.approx((50 / 4) ** 0.5)
@@ -140,34 +139,35 @@ def test_the_spread_of_returns_is_their_root_mean_square_and_never_zero():
 
 @pytest.mark.parametrize(("given", "expected"), [(None, -0.5 * ACTION_DIM), (-2.5, -2.5)])
 def test_the_target_entropy_is_minus_half_the_actions_unless_given(given, expected):
-    assert make_update(target_entropy=given).agent.target_entropy == expected
+    assert make_module(target_entropy=given).agent.target_entropy == expected
 
 
 @pytest.mark.slow
 def test_normalized_sac_finds_the_best_action_of_a_bandit():
-    update = make_update()
+    module = make_module()
     for number in range(400):
         batch = make_batch(seed=number)
-        update.agent.observe(batch.observation)
-        update.agent.returns.update(batch.reward.unsqueeze(1))
-        update.trace(batch)
-    action = update.agent.act(torch.rand(100, OBSERVATION_DIM), deterministic=True)
+        module.agent.observe(batch.observation)
+        module.agent.returns.update(batch.reward.unsqueeze(1))
+        module.update(batch)
+    action = module.agent.act(torch.rand(100, OBSERVATION_DIM), deterministic=True)
     assert (action - 0.3).abs().mean() < 0.05
 
 
-def test_processes_average_gradients_and_statistics_in_two_messages():
-    alone, together = make_update(), make_update()
+def test_processes_average_their_statistics_after_the_step_of_the_critics():
+    alone, together = make_module(), make_module()
     messages = []
-    shared = SharedUpdate(together.agent, together.optimizers, messages.append)
-    for update in (alone, shared):
+    together.ranks = SimpleNamespace(average=messages.append)
+    for module in (alone, together):
         torch.manual_seed(1)
-        update.trace(make_batch())
-    assert torch.equal(weights(alone.agent), weights(together.agent))
-    assert len(messages) == 2
+        module.update(make_batch())
     agent = together.agent
-    statistics = sum(value.numel() for value in agent.statistics)
-    assert len(messages[0]) == sum(value.numel() for value in agent.critic.parameters()) + statistics
-    SharedUpdate(agent, together.optimizers, torch.Tensor.zero_).trace(make_batch())
+    assert torch.equal(weights(alone.agent), weights(agent))
+    parts = (agent.critic.parameters(), None, agent.actor.parameters(), [agent.log_alpha])
+    sizes = [[value.shape for value in part or agent.statistics] for part in parts]
+    assert [[value.shape for value in message] for message in messages] == sizes
+    together.ranks.average = lambda tensors: [value.zero_() for value in tensors]
+    together.update(make_batch())
     assert all(not value.any() for value in agent.statistics), "they are those of the message"
 
 
@@ -180,9 +180,8 @@ def test_settings_that_these_critics_do_not_read_are_refused():
 @pytest.mark.compiler
 def test_compiled_updates_give_the_numbers_of_plain_ones():
     found = []
-    for wrap in (lambda function: function, partial(CompiledFunction, name="updates")):
-        update = make_update()
-        step = wrap(update.trace)
+    for compiles in (False, True):
+        module = make_module(compiles)
         torch.manual_seed(1)
-        found.append(torch.tensor([step(make_batch(seed=number))[0] for number in range(3)]))
+        found.append(torch.tensor([[*module.update(make_batch(seed=number)).values()] for number in range(3)]))
     torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-5)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from bare_module import BareModule
 from torch import Tensor
 
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.replay import Transition
-from pricerl.sac.update import SACUpdate, make_optimizers
 
 VISIBLE, PRIVILEGED, ROWS = 3, 2, 256
 O_DIM = VISIBLE + PRIVILEGED
@@ -52,12 +52,12 @@ def test_the_actor_has_no_gradient_with_respect_to_the_privileged_columns(agent:
 
 
 def test_an_update_learns_a_reward_that_only_the_truth_explains(agent: SACAgent) -> None:
-    update, seen = SACUpdate(agent, make_optimizers(agent)), []
+    module, seen = BareModule(agent), []
     for _ in range(150):
         observation, action = torch.randn(ROWS, O_DIM), 2 * torch.rand(ROWS, 1) - 1
         reward = observation[:, -1]
         batch = Transition(observation, action, reward, torch.zeros(ROWS), observation)
-        seen.append(float(update.trace(batch)[0].critic_loss))
+        seen.append(float(module.update(batch)["critic_loss"]))
     assert seen[-1] < 0.1 * seen[0]
 
 

@@ -1,17 +1,16 @@
 """SAC on bandits whose best action is known."""
 
-from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import Tensor
+from bare_module import BareModule
 
-from pricerl.runtime import COMPUTE, CompiledFunction
-from pricerl.sac.agent import SACAgent
+from pricerl.runtime import COMPUTE
+from pricerl.sac.agent import SACAgent, held_constant
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.losses import value_bounds
 from pricerl.sac.replay import ReplayBuffer, Transition
-from pricerl.sac.update import SACUpdate, SharedUpdate, make_optimizers
 
 OBSERVATION_DIM, ROWS, BATCH = 3, 64, 64
 PLAIN = NetworkConfig(
@@ -25,12 +24,12 @@ RATES = {"actor_lr": 3e-3, "critic_lr": 3e-3, "alpha_lr": 1e-2}
 class Learner:
     """An agent trained on a bandit."""
 
-    def __init__(self, network, seed=0, **settings):
+    def __init__(self, network, seed=0, compiles=False, **settings):
         torch.manual_seed(seed)
         self.noise = torch.Generator().manual_seed(seed)
         self.config = SACConfig(**{**RATES, **settings})
         self.agent = SACAgent(OBSERVATION_DIM, 1, self.config, network, value_bounds(-4.0, 1.0, gamma=0.0))
-        self.updates = SACUpdate(self.agent, make_optimizers(self.agent))
+        self.module = BareModule(self.agent, compiles)
         self.buffer = ReplayBuffer(10_000, OBSERVATION_DIM, 1, seed=seed)
 
     def collect(self, reward_of, random):
@@ -45,7 +44,7 @@ class Learner:
             self.collect(reward_of, random=True)
         for _ in range(updates):
             self.collect(reward_of, random=False)
-            self.updates.trace(self.buffer.sample(BATCH))
+            self.module.update(self.buffer.sample(BATCH))
         return self
 
 
@@ -98,42 +97,25 @@ def test_actor_critics_and_target_network_share_their_input_statistics_and_nothi
     assert not torch.equal(agent.target_critic.head.weight, agent.critic.head.weight)
 
 
-def shared(learner, average):
-    return SharedUpdate(learner.agent, learner.updates.optimizers, average)
-
-
 def test_gradients_are_averaged_before_they_are_used():
     averaged = Learner(FULL)
     averaged.collect(prefers_three_tenths, random=True)
     before = [value.clone() for value in averaged.agent.parameters() if value.requires_grad]
-    shared(averaged, Tensor.zero_).trace(averaged.buffer.sample(BATCH))
+    averaged.module.ranks = SimpleNamespace(average=lambda tensors: [value.zero_() for value in tensors])
+    averaged.module.update(averaged.buffer.sample(BATCH))
     after = [value for value in averaged.agent.parameters() if value.requires_grad]
     assert all(map(torch.equal, before, after))
 
 
-@pytest.mark.parametrize("learn_alpha", [True, False])
-def test_an_update_of_several_processes_has_two_messages_and_the_numbers_of_one_process(learn_alpha):
-    alone, together = (Learner(NOISY, learn_alpha=learn_alpha) for _ in range(2))
-    messages = []
-    together.updates = shared(together, messages.append)
-    for learner in (alone, together):
-        torch.manual_seed(1)
-        learner.learn(prefers_three_tenths, updates=3)
-    agent = alone.agent
-    sizes = [sum(value.numel() for value in part.parameters()) for part in (agent.critic, agent.actor)]
-    assert [len(message) for message in messages] == 3 * [sizes[0], sizes[1] + learn_alpha]
-    assert all(map(torch.equal, agent.parameters(), together.agent.parameters()))
-
-
-@pytest.mark.parametrize("make", [lambda learner: learner.updates, lambda learner: shared(learner, lambda _: None)])
-def test_an_update_returns_its_gradients_as_applied(make):
-    learner = Learner(FULL, max_grad_norm=1e-3)
+def test_critics_held_constant_get_no_gradient_of_the_actors_loss_and_learn_afterwards():
+    learner = Learner(FULL)
     learner.collect(prefers_three_tenths, random=True)
-    _, gradients = make(learner).trace(learner.buffer.sample(BATCH))
-    for found, part in zip(gradients, learner.updates.optimizers, strict=True):
-        assert [value.shape for value in found] == [value.shape for value in part.params]
-    norms = [torch.cat([value.flatten() for value in part]).norm().item() for part in gradients[:2]]
-    assert norms == pytest.approx([1e-3, 1e-3], rel=1e-2), "clipped"
+    agent = learner.agent
+    with held_constant(agent.critic):
+        loss, _ = agent.actor_loss(learner.buffer.sample(BATCH))
+    loss.backward()
+    assert all(value.grad is None and value.requires_grad for value in agent.critic.parameters())
+    assert all(value.grad is not None for value in agent.actor.parameters())
 
 
 @pytest.mark.slow
@@ -152,15 +134,15 @@ def test_an_update_returns_its_gradients_as_applied(make):
 )
 def test_compiled_updates_give_the_numbers_of_plain_ones(network, settings):
     runs = []
-    for wrap in (lambda function: function, partial(CompiledFunction, name="updates")):
-        learner = Learner(network, **settings)
+    for compiles in (False, True):
+        learner = Learner(network, compiles=compiles, **settings)
         for _ in range(4):
             learner.collect(prefers_the_observation, random=True)
-        update = wrap(learner.updates.trace)
-        learner.updates.optimizers.critic.param_groups[0]["lr"].fill_(1e-3)
-        first = [update(learner.buffer.sample(BATCH))[0] for _ in range(3)]
-        learner.updates.optimizers.critic.param_groups[0]["lr"].fill_(5e-4)
-        metrics = [*first, update(learner.buffer.sample(BATCH))[0]]
-        runs.append(torch.tensor(metrics))
-    assert update.is_compiled
+        module = learner.module
+        module.bare_optimizers[0].param_groups[0]["lr"] = 1e-3
+        first = [module.update(learner.buffer.sample(BATCH)) for _ in range(3)]
+        module.bare_optimizers[0].param_groups[0]["lr"] = 5e-4
+        metrics = [*first, module.update(learner.buffer.sample(BATCH))]
+        runs.append(torch.tensor([[*row.values()] for row in metrics]))
+    assert all(loss.graph.is_compiled for loss in module._compiled.values()) and len(module._compiled) == 2
     torch.testing.assert_close(runs[1], runs[0], rtol=1e-4, atol=1e-5)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from bare_module import BareModule
 from torch import Tensor
 
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.losses import actor_loss
 from pricerl.sac.replay import Transition
-from pricerl.sac.update import SACUpdate, make_optimizers
 
 ROWS, DISCOUNT = 32, 0.9
 NETWORK = NetworkConfig(hidden=(16, 16), input_normalization=False, value_bounds=False)
@@ -106,8 +106,8 @@ def test_updates_with_a_horizon_walk_to_the_goal_and_train_critics_temperature_a
     agent = make_agent(3, alpha=0.01, actor_lr=1e-2)
     trained = (*agent.critic.parameters(), agent.log_alpha, *agent.target_critic.parameters())
     before = [value.clone() for value in trained]
-    update = SACUpdate(agent, make_optimizers(agent))
+    module = BareModule(agent)
     for _ in range(100):
-        update.trace(batch())
+        module.update(batch())
     assert not any(map(torch.equal, before, trained))
     assert float(agent.act(torch.zeros(1, 1), deterministic=True)) == pytest.approx(0.5, abs=0.05)

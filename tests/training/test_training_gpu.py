@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from bare_module import BareModule
 from gymnasium.spaces import flatdim
 
 from pricerl.env.pricing import PricingVectorEnv, default_market
-from pricerl.runtime import GraphedFunction
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig, SACConfig
-from pricerl.sac.update import SACUpdate, make_optimizers
 from pricerl.training.collector import Collector
 
 ROOT = Path(__file__).parents[2]
@@ -32,21 +31,17 @@ class Agent(SACAgent):
         """Keep no statistics: the rewards are not scaled."""
 
 
-def learner(device, warmup_steps, graphed=False):
-    """Return a collector, the update, its agent and the step of the env, both as CUDA graphs if asked for."""
+def learner(device):
+    """Return a collector, the module and its agent."""
     torch.manual_seed(0)
     env = PricingVectorEnv(64, default_market().to(device))
     agent = Agent(flatdim(env.single_observation_space), 1, SACConfig(), NetworkConfig()).to(device)
-    update = SACUpdate(agent, make_optimizers(agent)).trace
-    env._step = env._decide_and_hold
-    if graphed:
-        update, env._step = GraphedFunction(update, "updates"), GraphedFunction(env._step, "env steps")
-    return Collector(env, SACConfig(warmup_steps=warmup_steps), seed=0), update, agent, env._step
+    return Collector(env, SACConfig(warmup_steps=128), seed=0), BareModule(agent), agent
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_collection_and_updates_never_synchronize_with_the_device(device):
-    collector, update, agent, _ = learner(device, 128)
+    collector, module, agent = learner(device)
     collector.warm_up(agent)
     for mode in ("default", "error"):  # the first round loads kernels
         if device == "cuda":
@@ -54,26 +49,11 @@ def test_collection_and_updates_never_synchronize_with_the_device(device):
         try:
             collector.collect(agent, 40)  # past the end of an episode
             for batch in collector.buffer.sample_many(3, 256):
-                metrics, _ = update(batch)
+                metrics = module.update(batch)
         finally:
             if device == "cuda":
                 torch.cuda.set_sync_debug_mode("default")
-    assert torch.stack(metrics).isfinite().all()
-
-
-@NEEDS_GPU
-def test_recorded_updates_and_env_steps_are_those_of_plain_calls():
-    weights, rewards = [], []
-    for graphed in (False, True):
-        collector, update, agent, step = learner("cuda", 640, graphed)
-        collector.warm_up(agent)
-        for batch in collector.buffer.sample_many(10, 256):
-            update(batch)
-        assert not graphed or None not in (update._graph, step._graph)
-        rewards.append(collector.buffer.sample_many(1, 256)[0].reward)
-        weights.append(torch.nn.utils.parameters_to_vector(agent.parameters()))
-    torch.testing.assert_close(rewards[1], rewards[0])
-    torch.testing.assert_close(weights[1], weights[0])
+    assert torch.stack(list(metrics.values())).isfinite().all()
 
 
 @pytest.mark.slow
