@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
-from typing import Any, Generic, Literal, ParamSpec, TypeVar
+from typing import Any, Literal
 
 import loky
 import torch
@@ -37,9 +37,6 @@ class Compute:
 
 
 COMPUTE = Compute()
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 
 
 def usable_cores() -> int:
@@ -111,7 +108,7 @@ def _use_onednn() -> bool:
     return False
 
 
-class CompiledFunction(Generic[Arguments, Result]):
+class CompiledFunction:
     """Function compiled into one graph at its first call, with the plain function as a fallback.
 
     The fallback emits one warning. Random numbers come from torch's own generators, so compiled and plain results agree
@@ -120,26 +117,21 @@ class CompiledFunction(Generic[Arguments, Result]):
     tuples, to tensors; ``name`` is the subject of the warning, in the plural.
     """
 
-    def __init__(self, function: Callable[Arguments, Result], name: str) -> None:
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
         self._plain = function
         self._name = name
-        self._compiled: Callable[Arguments, Result] | None = None
-
-    @property
-    def is_compiled(self) -> bool:
-        """Whether calls run compiled code; False before the first call."""
-        return self._compiled is not None and self._compiled is not self._plain
+        self._compiled: Callable[..., Any] | None = None
 
     @property
     def failed(self) -> bool:
         """Whether compiling failed, so that calls run the plain function."""
         return self._compiled is self._plain
 
-    def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    def __call__(self, *args: Any) -> Any:
         """Call the function."""
-        return self._first(*args, **kwargs) if self._compiled is None else self._compiled(*args, **kwargs)
+        return self._first(*args) if self._compiled is None else self._compiled(*args)
 
-    def _first(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    def _first(self, *args: Any) -> Any:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's compiler warns about torch
@@ -154,21 +146,21 @@ class CompiledFunction(Generic[Arguments, Result]):
                 compiled = torch.compile(_with_own_code(self._plain), fullgraph=True, dynamic=False, options=options)
                 # Gradients are taken inside the graph, which torch traces only on request.
                 with torch._dynamo.config.patch(trace_autograd_ops=True):
-                    result = compiled(*args, **kwargs)
+                    result = compiled(*args)
         except Exception as error:  # a missing, old or broken compiler can raise anything
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = next((line for line in lines if not line.endswith("raised:")), type(error).__name__)
             warnings.warn(f"{self._name} run uncompiled, which is slower: {reason}", stacklevel=3)
             self._compiled = self._plain
-            return self._plain(*args, **kwargs)
+            return self._plain(*args)
         self._compiled = compiled
         return result
 
 
-def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+def _with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a function in a code object of its own, by which torch caches the graph: no other function shares it."""
 
-    def call(*args: Any) -> Result:
-        return function(*args)  # type: ignore[call-arg]  # the wrapper keeps no signature
+    def call(*args: Any) -> Any:
+        return function(*args)
 
     return FunctionType(call.__code__.replace(), call.__globals__, closure=call.__closure__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -218,20 +217,18 @@ class SampleStream:
     start: Callable[[Algorithm], Collector]
     """Function that returns the learner's collector, which is built and warmed up at the first call."""
     policy: Algorithm
-    updates: int
-    """Gradient updates of the epoch, at least one."""
+    length: int
+    """Batches of the epoch, at least one."""
     stop: Callable[[str], NoReturn]
     """Function that is called with the finding if transitions or actions are not finite."""
-    share: float
-    """Share of the items that the trainer takes, of which there are as many more."""
     repeated: list[Transition] | None
     """Batches of earlier epochs to repeat, so that a model overfits; None to sample new ones."""
 
     def __len__(self) -> int:
-        return self.updates if self.share == 1.0 else math.ceil((self.updates + 1e-6) / self.share)
+        return self.length
 
     def __iter__(self) -> Iterator[Transition]:
-        yield from islice(self._batches(self.start(self.policy)), self.updates)  # starts at the first batch
+        yield from islice(self._batches(self.start(self.policy)), self.length)  # starts at the first batch
 
     def _batches(self, collector: Collector) -> Iterator[Transition]:
         yield from self.repeated or ()

@@ -175,7 +175,8 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
             )
         self.epoch_end = done + updates
         repeated = self._repeated if trainer.overfit_batches else None
-        return SampleStream(self.start_collector, module, updates, self._stop_diverged, share, repeated)
+        length = updates if share == 1.0 else math.ceil((updates + 1e-6) / share)  # of which the trainer takes a share
+        return SampleStream(self.start_collector, module, length, self._stop_diverged, repeated)
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return the loader of this rank's evaluation episodes."""

@@ -144,5 +144,5 @@ def test_compiled_updates_give_the_numbers_of_plain_ones(network, settings):
         module.bare_optimizers[0].param_groups[0]["lr"] = 5e-4
         metrics = [*first, module.update(learner.buffer.sample(BATCH))]
         runs.append(torch.tensor([[*row.values()] for row in metrics]))
-    assert all(loss.graph.is_compiled for loss in module._compiled.values()) and len(module._compiled) == 2
+    assert not any(loss.graph.failed for loss in module._compiled.values()) and len(module._compiled) == 2
     torch.testing.assert_close(runs[1], runs[0], rtol=1e-4, atol=1e-5)
