@@ -84,7 +84,7 @@ class TD3Module(OffPolicyModule):
         loss = critic_loss(self.critic(batch.observation, batch.action), self.find_target(batch))
         self._step(critic_optimizer, loss)
         if update % self.algorithm.policy_delay == 0:
-            with held_constant(self.critic):
+            with held_constant(critic_optimizer.params):
                 q = self.critic(batch.observation, self.actor(batch.observation))[0]
             self._step(actor_optimizer, -q.mean())
             polyak_update(self.target_critic, self.critic, self.algorithm.tau)

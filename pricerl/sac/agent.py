@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -101,9 +101,9 @@ class SACAgent(nn.Module):
 
 
 @contextmanager
-def held_constant(network: nn.Module) -> Iterator[None]:
-    """Leave a network's parameters out of the gradients of what is computed within."""
-    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def held_constant(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Leave parameters out of the gradients of what is computed within."""
+    learned = [parameter for parameter in parameters if parameter.requires_grad]
     for parameter in learned:
         parameter.requires_grad_(False)
     try:

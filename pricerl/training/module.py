@@ -93,7 +93,7 @@ class SACModule(OffPolicyModule):
         if self.ranks is not None:
             self.ranks.average(agent.statistics)
 
-        with held_constant(agent.critic):
+        with held_constant(critic_optimizer.params):
             actor_loss, log_prob = self.compute_loss(agent.actor_loss, actor_optimizer, batch)
         self.manual_backward(actor_loss)
         actor_optimizer.step()

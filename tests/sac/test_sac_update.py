@@ -111,7 +111,7 @@ def test_critics_held_constant_get_no_gradient_of_the_actors_loss_and_learn_afte
     learner = Learner(FULL)
     learner.collect(prefers_three_tenths, random=True)
     agent = learner.agent
-    with held_constant(agent.critic):
+    with held_constant(list(agent.critic.parameters())):
         loss, _ = agent.actor_loss(learner.buffer.sample(BATCH))
     loss.backward()
     assert all(value.grad is None and value.requires_grad for value in agent.critic.parameters())
