@@ -182,8 +182,8 @@ def train_network(
     began = time.process_time()
     count = 0
     while (spent := (time.process_time() - began) / seconds) < 1:
-        actor_optimizer.param_groups[0]["lr"] = config.actor_lr * (1 - 0.98 * spent)
-        critic_optimizer.param_groups[0]["lr"] = config.critic_lr * (1 - 0.98 * spent)
+        actor_optimizer.param_groups[0]["lr"].fill_(config.actor_lr * (1 - 0.98 * spent))
+        critic_optimizer.param_groups[0]["lr"].fill_(config.critic_lr * (1 - 0.98 * spent))
         if not horizon and count % 4 == 0:
             with torch.no_grad():
                 state = env.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import gymnasium
@@ -56,9 +56,8 @@ class _Episodes:
         self._elapsed = 0
         if dynamics.config.noise:
             _ = dynamics.quantiles  # read once, outside compiled steps
-        self._step = self._decide_and_hold
-        if dynamics.config.compile:
-            self._step = CompiledFunction(self._step, "env steps")
+        plain = self._decide_and_hold
+        self._step: Callable[..., Any] = CompiledFunction(plain, "env steps") if dynamics.config.compile else plain
         if num_rows >= 4096:  # from here on, glibc would return freed batches of observations to the system
             keep_freed_memory()
         observed = spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)

@@ -95,9 +95,9 @@ class SACAgent(nn.Module):
         q = self.critic(batch.observation, action)
         return actor_loss(log_prob, q, self.log_alpha.detach().exp()), log_prob.detach()
 
-    def temperature_loss(self, log_prob: Tensor) -> Tensor:
+    def temperature_loss(self, log_prob: Tensor) -> tuple[Tensor]:
         """Return the loss ``()`` of the temperature for the log probabilities ``(B,)`` of sampled actions."""
-        return temperature_loss(self.log_alpha, log_prob, self.target_entropy)
+        return (temperature_loss(self.log_alpha, log_prob, self.target_entropy),)
 
 
 @contextmanager

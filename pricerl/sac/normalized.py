@@ -12,7 +12,7 @@ Shapes as in `pricerl.sac.networks`, and ``K`` bins, ``I`` inputs of a layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -165,11 +165,12 @@ def project_rows(parameters: Sequence[Tensor]) -> None:
 class ProjectedAdam(Adam):
     """Adam whose steps end with `project_rows`."""
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Make one step, and project; argument and result are those of `Adam.step`."""
-        result = super().step(closure)
+    @torch.no_grad()
+    def descend(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Make one step, and project; argument and result are those of `Adam.descend`."""
+        norm = super().descend(gradients)
         project_rows(self.params)
-        return result
+        return norm
 
 
 class NormalizedAgent(SACAgent):

@@ -19,7 +19,7 @@ from pricerl.sac.config import ReplayConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.training.algorithm import Algorithm, KeepsArguments
 from pricerl.training.devices import Ranks
-from pricerl.training.speed import CompiledLoss, is_long_enough
+from pricerl.training.speed import CompiledStep, is_long_enough
 
 COMPILED = "updates_are_compiled"
 """Key of a checkpoint: whether the run's updates are compiled."""
@@ -31,8 +31,8 @@ Episodes = Callable[[Algorithm], Mapping[str, Tensor]]
 class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
     """LightningModule of an `Algorithm` with manual optimization; ``trainer.global_step`` counts gradient updates.
 
-    A subclass supplies networks, optimizers and a ``training_step`` that makes one update with one batch. What
-    ``training_step`` computes by `compute_loss` compiles.
+    A subclass supplies networks, optimizers and a ``training_step`` that makes one update with one batch. Steps
+    that ``training_step`` makes by `descend` compile.
 
     Args:
         algorithm: settings of the updates.
@@ -61,7 +61,7 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         self.compile_mode = compile
         self.ranks: Ranks | None = None
         self.evaluation: MetricCollection | None = None
-        self._compiled: dict[str, CompiledLoss] = {}
+        self._compiled: dict[str, CompiledStep] = {}
         self._compiles: bool | None = None
         self._compiled_before: bool | None = None
 
@@ -128,7 +128,11 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         if trainer.max_steps > 0:
             share -= (1.0 - self.final_lr_share) * min(1.0, trainer.global_step / trainer.max_steps)
         for optimizer, rate in zip(trainer.optimizers, self.learning_rates.values(), strict=True):
-            optimizer.param_groups[0]["lr"] = rate * share
+            group = optimizer.param_groups[0]
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * share)  # in its place, from which a compiled step reads it
+            else:
+                group["lr"] = rate * share
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Step the schedulers, if there are any, and let ranks settle after their first update, which may compile."""
@@ -137,26 +141,22 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         if self.ranks is not None and not self.ranks.settled:
             self.ranks.settle()
 
-    def compute_loss(self, function: Callable[..., Any], optimizer: Any, *inputs: Any) -> Any:
-        """Return a loss and its details, computed by a function of the inputs.
+    def descend(self, optimizer: Any, function: Callable[..., tuple[Tensor, ...]], *inputs: Any) -> tuple[Tensor, ...]:
+        """Make one step of an optimizer down a loss, and return it with its details, as a function of the inputs does.
 
-        In a run that compiles, the gradients for the optimizer's parameters are computed at once, in the same graph;
-        ``manual_backward`` then leaves them in ``.grad``.
+        In a run that compiles, a graph does the same for optimizers of `pricerl.sac.optimizer.Adam`.
         """
-        if not self.compiles:
-            return function(*inputs)
-        name = function.__name__
-        if name not in self._compiled:
-            self._compiled[name] = CompiledLoss(function, optimizer.param_groups[0]["params"])
-        return self._compiled[name](*inputs)
-
-    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Leave the gradients of a loss in ``.grad``; Lightning's ``manual_backward`` calls this between its hooks."""
-        ready = [compiled for compiled in self._compiled.values() if compiled.loss is loss]
-        if ready:
-            ready[0].backward()
-        else:
-            super().backward(loss, *args, **kwargs)
+        if self.compiles:
+            name = function.__name__
+            if name not in self._compiled:
+                bare = getattr(optimizer, "optimizer", optimizer)
+                self._compiled[name] = CompiledStep(function, bare, self.ranks)
+            return self._compiled[name](*inputs)
+        loss, *details = function(*inputs)
+        self.manual_backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss.detach(), *details
 
     def count_updates(self, number: int) -> None:
         """Set ``trainer.global_step``, to which Lightning adds one per optimizer's step, to the number of updates."""

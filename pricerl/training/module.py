@@ -32,9 +32,9 @@ class SACModule(OffPolicyModule):
         task: dimensions and reward bounds; linked from the data by the command line.
         algorithm: settings of the updates.
         network: architecture of actor and critics.
-        compile: whether losses and gradients are compiled. ``auto`` compiles in a single process if the run is long
-            enough to pay for it. Without a compiler, updates run uncompiled, with a warning. ``auto`` leaves runs with
-            an ``actor_horizon`` uncompiled.
+        compile: whether each step, of loss, gradients and optimizer, is compiled. ``auto`` compiles in a single process
+            if the run is long enough to pay for it. Without a compiler, updates run uncompiled, with a warning.
+            ``auto`` leaves runs with an ``actor_horizon`` uncompiled.
     """
 
     algorithm: SACConfig
@@ -77,7 +77,7 @@ class SACModule(OffPolicyModule):
     def training_step(self, batch: Transition, batch_idx: int) -> dict[str, Tensor]:
         """Make one update (arXiv:1812.05905, Algorithm 1): critics, actor, temperature, target network.
 
-        Each optimizer clips its gradients to ``max_grad_norm``, and none outlives its step.
+        Each optimizer clips its gradients to ``max_grad_norm``.
 
         Returns:
             Metrics by name, ``()`` each.
@@ -86,36 +86,27 @@ class SACModule(OffPolicyModule):
         agent = self.agent
         critic_optimizer, actor_optimizer, alpha_optimizer = self.optimizers()  # type: ignore[attr-defined]  # a list
 
-        critic_loss, q_mean = self.compute_loss(agent.critic_loss, critic_optimizer, batch)
-        self.manual_backward(critic_loss)
-        critic_optimizer.step()
-        critic_optimizer.zero_grad()
+        critic_loss, q_mean = self.descend(critic_optimizer, agent.critic_loss, batch)
         if self.ranks is not None:
             self.ranks.average(agent.statistics)
 
         with held_constant(critic_optimizer.params):
-            actor_loss, log_prob = self.compute_loss(agent.actor_loss, actor_optimizer, batch)
-        self.manual_backward(actor_loss)
-        actor_optimizer.step()
-        actor_optimizer.zero_grad()
+            actor_loss, log_prob = self.descend(actor_optimizer, agent.actor_loss, batch)
 
         alpha_loss = torch.zeros_like(actor_loss)
         if self.algorithm.learn_alpha:
-            alpha_loss = agent.temperature_loss(log_prob)
-            self.manual_backward(alpha_loss)
-            alpha_optimizer.step()
-            alpha_optimizer.zero_grad()
+            (alpha_loss,) = self.descend(alpha_optimizer, agent.temperature_loss, log_prob)
 
         polyak_update(agent.target_critic, agent.critic, self.algorithm.tau)
         self.count_updates(updates + 1)
         return {
-            "train/critic_loss": critic_loss.detach(),
+            "train/critic_loss": critic_loss,
             "train/q_mean": q_mean,
             "train/critic_grad_norm": critic_optimizer.grad_norm,
-            "train/actor_loss": actor_loss.detach(),
+            "train/actor_loss": actor_loss,
             "train/entropy": -log_prob.mean(),
             "train/actor_grad_norm": actor_optimizer.grad_norm,
-            "train/alpha_loss": alpha_loss.detach(),
+            "train/alpha_loss": alpha_loss,
             "train/alpha": agent.log_alpha.detach().exp(),
         }
 

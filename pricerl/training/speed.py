@@ -1,18 +1,17 @@
-"""Losses that are compiled with their gradients, for long runs (``--model.compile``).
-
-Everything else of an update stays the same, so Lightning, its callbacks and other ranks find gradients in ``.grad``.
-"""
+"""Compiled steps of long runs (``--model.compile``): a loss, its gradients and the optimizer's step in one graph."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import Timer
-from torch import Tensor, nn
+from torch import Tensor
 
 from pricerl.runtime import CompiledFunction
+from pricerl.sac.optimizer import Adam
+from pricerl.training.devices import Ranks
 
 COMPILE_FROM = 3_000
 """Number of updates from which compiling pays: it takes 10 to 20 s and saves about 5 ms per update."""
@@ -21,35 +20,42 @@ COMPILE_FROM_SECONDS = 300.0
 """Time limit of a run, in seconds, from which compiling pays: it takes up to 20 s and saves a third of each update."""
 
 
-class CompiledLoss:
-    """Loss function that is compiled together with the gradients of its loss, the first of its results.
+class CompiledStep:
+    """Compiled twin of a step of an optimizer down a loss, see `pricerl.training.loop.OffPolicyModule.descend`.
+
+    Several ranks compile loss and gradients, average them, and step alike.
 
     Args:
         function: maps tensors, in any nesting of tuples, to a loss ``()`` and details that carry no gradient.
-        parameters: parameters of the gradients.
+        optimizer: optimizer without Lightning's wrapper.
+        ranks: messages to the other ranks, if there are any.
     """
 
-    def __init__(self, function: Callable[..., tuple[Tensor, ...]], parameters: Sequence[nn.Parameter]) -> None:
+    def __init__(self, function: Callable[..., tuple[Tensor, ...]], optimizer: Adam, ranks: Ranks | None) -> None:
         self._function = function
-        self._parameters = parameters
-        self._gradients: Sequence[Tensor] = ()
-        self.loss: Tensor | None = None
-        """Latest loss."""
-        self.graph = CompiledFunction(self._differentiate, "updates")
+        self._optimizer = optimizer
+        self._ranks = ranks
+        self.graph = CompiledFunction(self._differentiate if ranks else self._step, "updates")
 
     def __call__(self, *inputs: Any) -> tuple[Tensor, ...]:
-        """Return what the function returns, with a loss that has no graph."""
-        (self.loss, *details), self._gradients = self.graph(*inputs)
-        return self.loss, *details
-
-    def backward(self) -> None:
-        """Leave the gradients of the latest loss in ``.grad``."""
-        for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
+        """Make the step, leave its gradients in ``.grad``, and return what the function returns."""
+        results: tuple[Tensor, ...]
+        results, gradients, *norm = self.graph(*inputs)
+        if self._ranks is not None:
+            self._ranks.average(gradients)
+            norm = [self._optimizer.descend(gradients)]
+        (self._optimizer.grad_norm,) = norm
+        for parameter, gradient in zip(self._optimizer.params, gradients, strict=True):
             parameter.grad = gradient
+        return results
 
     def _differentiate(self, *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         loss, *details = self._function(*inputs)
-        return (loss.detach(), *details), torch.autograd.grad(loss, self._parameters)
+        return (loss.detach(), *details), torch.autograd.grad(loss, self._optimizer.params)
+
+    def _step(self, *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor]:
+        results, gradients = self._differentiate(*inputs)
+        return results, gradients, self._optimizer.descend(gradients)
 
 
 def is_long_enough(trainer: Any) -> bool:

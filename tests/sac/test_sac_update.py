@@ -139,10 +139,10 @@ def test_compiled_updates_give_the_numbers_of_plain_ones(network, settings):
         for _ in range(4):
             learner.collect(prefers_the_observation, random=True)
         module = learner.module
-        module.bare_optimizers[0].param_groups[0]["lr"] = 1e-3
+        module.bare_optimizers[0].param_groups[0]["lr"].fill_(1e-3)
         first = [module.update(learner.buffer.sample(BATCH)) for _ in range(3)]
-        module.bare_optimizers[0].param_groups[0]["lr"] = 5e-4
+        module.bare_optimizers[0].param_groups[0]["lr"].fill_(5e-4)
         metrics = [*first, module.update(learner.buffer.sample(BATCH))]
         runs.append(torch.tensor([[*row.values()] for row in metrics]))
-    assert not any(loss.graph.failed for loss in module._compiled.values()) and len(module._compiled) == 2
+    assert not any(loss.graph.failed for loss in module._compiled.values()) and len(module._compiled) == 3
     torch.testing.assert_close(runs[1], runs[0], rtol=1e-4, atol=1e-5)

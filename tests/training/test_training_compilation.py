@@ -36,19 +36,18 @@ def learner(left, mode="auto", world_size=1, **settings):
     return module
 
 
-def start(module):
+def start(module, ranks=None):
     module.trainer.optimizers = module.configure_optimizers()
+    module.trainer.strategy.ranks = ranks
     module.on_train_start()
     module.on_train_batch_start(None, 0)
 
 
-def compute_a_loss(module):
-    """Compute the critics' loss in a module that has started, and leave its gradients."""
-    start(module)
+def make_a_step(module, ranks=None):
+    """Start, and let the critics make a step."""
+    start(module, ranks)
     batch = Transition(*(torch.rand(3, *shape) for shape in ((2,), (1,), (), (), (2,))))
-    loss, _ = module.compute_loss(module.agent.critic_loss, module.trainer.optimizers[0], batch)
-    module.backward(loss)
-    return loss
+    return module.descend(module.trainer.optimizers[0], module.agent.critic_loss, batch)
 
 
 @pytest.fixture
@@ -57,15 +56,17 @@ def instant_compiler(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
 
 
-@pytest.mark.parametrize("mode", ["on", "off"])
-def test_a_loss_leaves_its_gradients_compiled_or_not(mode, instant_compiler):
-    module = learner(10, mode)
-    loss = compute_a_loss(module)
-    assert loss.requires_grad is (mode == "off"), "a compiled loss has no graph"
-    parameters = list(module.agent.critic.parameters())
-    assert all(value.grad is not None and value.grad.any() for value in parameters)
-    with pytest.raises(RuntimeError, match=r"does not require grad|second time"):
-        module.backward(2.0 * loss)  # another loss, which is neither lost nor taken for the first
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_compiled_step_leaves_its_gradients_which_ranks_average_before_it(world_size, instant_compiler):
+    module, messages = learner(10, "on", world_size=world_size), []
+    before = torch.nn.utils.parameters_to_vector(module.agent.critic.parameters())
+    make_a_step(module, SimpleNamespace(average=messages.append) if world_size > 1 else None)
+    gradients = [value.grad for value in module.agent.critic.parameters()]
+    assert all(value.any() for value in gradients) and all(
+        value.grad is None for value in module.agent.actor.parameters()
+    )
+    assert [[id(value) for value in message] for message in messages] == [[*map(id, gradients)]] * (world_size - 1)
+    assert not torch.equal(torch.nn.utils.parameters_to_vector(module.agent.critic.parameters()), before)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,8 @@ def test_a_resumed_run_is_compiled_if_it_was_before(before, instant_compiler):
     start(first)
     first.on_save_checkpoint(saved)
     assert saved == {"updates_are_compiled": before}, "known before the first update, as after it"
-    compute_a_loss(first)
+    if before:
+        make_a_step(first)
     first.on_save_checkpoint(saved)
     assert saved == {"updates_are_compiled": before}
     for left in (1, COMPILE_FROM):
@@ -119,7 +121,7 @@ def test_a_failed_compilation_is_not_tried_again_on_resume(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, **_: None)
     module, saved = learner(COMPILE_FROM), {}
     with pytest.warns(UserWarning, match="updates run uncompiled"):
-        compute_a_loss(module)
+        make_a_step(module)
     module.on_save_checkpoint(saved)
     assert saved == {"updates_are_compiled": False}
     assert not (learner(1).on_load_checkpoint({}) or learner(1).compiles), "older checkpoints do not say so"
@@ -132,13 +134,13 @@ def test_learning_rates_of_the_configuration_replace_restored_ones(max_steps):
     )
     start(module)
     for optimizer in module.trainer.optimizers:
-        optimizer.param_groups[0]["lr"] = 0.7  # that of the optimizer's state
+        optimizer.param_groups[0]["lr"].fill_(0.7)  # that of the optimizer's state
     module.on_train_batch_start(None, 0)
-    rates = [optimizer.param_groups[0]["lr"] for optimizer in module.trainer.optimizers]
+    rates = [float(optimizer.param_groups[0]["lr"]) for optimizer in module.trainer.optimizers]
     assert rates == pytest.approx([5e-4, 4e-4, 3e-4])
 
 
 def test_a_resumed_decay_goes_on_from_its_step():
     module = learner(5, algorithm=SACConfig(critic_lr=1e-3, final_lr_share=0.5))
     start(module)
-    assert module.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.75e-3), "update 5 of 10"
+    assert float(module.trainer.optimizers[0].param_groups[0]["lr"]) == pytest.approx(0.75e-3), "update 5 of 10"

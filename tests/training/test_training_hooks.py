@@ -11,8 +11,6 @@ from pricerl.simulation.seller import SellerConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
-SLOW = pytest.mark.slow
-
 
 class Hooks(Callback):
     """Records each call of a gradient hook, and the parameters with gradients that it sees."""
@@ -71,13 +69,10 @@ def instant_compiler(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
 
 
-@pytest.mark.parametrize(
-    ("precision", "compile"),
-    [("32-true", "off"), ("32-true", "on"), *(pytest.param("bf16-mixed", mode, marks=SLOW) for mode in ("off", "on"))],
-)
-def test_gradient_hooks_are_lightnings_own_of_every_backward_pass_and_step(precision, compile, instant_compiler):
+@pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
+def test_gradient_hooks_are_lightnings_own_of_every_backward_pass_and_step(precision):
     hooks = Hooks()
-    module = train([hooks], precision, compile, updates=20)
+    module = train([hooks], precision, updates=20)
     steps = 3 * 20
     names = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
     assert hooks.calls == dict.fromkeys(names, steps) and module.own == steps
@@ -88,6 +83,23 @@ def test_gradient_hooks_are_lightnings_own_of_every_backward_pass_and_step(preci
     assert all(value.grad is None for value in module.parameters()), "no gradient outlives its step"
 
 
+class AfterUpdates(Callback):
+    """Counts the updates after which every learned parameter has a gradient."""
+
+    found = 0
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        learned = [value for value in pl_module.parameters() if value.requires_grad]
+        self.found += all(value.grad is not None and value.grad.isfinite().all() for value in learned)
+
+
+@pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
+def test_a_compiled_run_calls_no_gradient_hook_and_leaves_the_gradients_of_each_update(precision, instant_compiler):
+    hooks, after = Hooks(), AfterUpdates()
+    module = train([hooks, after], precision, "on", updates=20)
+    assert not hooks.calls and module.own == 0 and after.found == 20
+
+
 class Zeroing(Callback):
     """Callback that changes gradients."""
 
@@ -96,9 +108,8 @@ class Zeroing(Callback):
             parameter.grad.zero_()
 
 
-@pytest.mark.parametrize("compile", ["off", "on"])
-def test_a_hook_may_change_the_gradients(compile, instant_compiler):
-    module = train([Zeroing()], compile=compile, updates=2)
+def test_a_hook_may_change_the_gradients():
+    module = train([Zeroing()], updates=2)
     state = module.optimizers()[0].state
     assert state and not any(values["exp_avg"].any() for values in state.values())
 
@@ -113,7 +124,7 @@ class Scheduled(Module):
 
 def test_schedulers_of_configure_optimizers_take_the_place_of_the_decay():
     module = train([], updates=3, kind=Scheduled)
-    rates = [optimizer.param_groups[0]["lr"] for optimizer in module.optimizers()]
+    rates = [float(optimizer.param_groups[0]["lr"]) for optimizer in module.optimizers()]
     settings = module.algorithm
     assert rates == pytest.approx([settings.critic_lr / 8, settings.actor_lr, settings.alpha_lr])
 
@@ -121,7 +132,8 @@ def test_schedulers_of_configure_optimizers_take_the_place_of_the_decay():
 @pytest.mark.parametrize(("updates", "horizon"), [(100, 0), (20, 2), pytest.param(200, 2, marks=pytest.mark.slow)])
 def test_a_compiled_run_ends_with_the_weights_of_an_eager_one(instant_compiler, updates, horizon):
     compiled, eager = (train([], compile=mode, updates=updates, horizon=horizon) for mode in ("on", "off"))
-    assert all(map(torch.equal, compiled.state_dict().values(), eager.state_dict().values()))
+    for name, value in eager.state_dict().items():
+        torch.testing.assert_close(compiled.state_dict()[name], value, rtol=1e-5, atol=1e-6, msg=name)
 
 
 @pytest.mark.slow
