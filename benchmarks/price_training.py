@@ -99,7 +99,7 @@ def train_policy(
         callbacks: of the Trainer.
     """
     seed_everything(data.seed, verbose=False)
-    module = SACModule(data.task, algorithm or PLAIN, network or NetworkConfig())
+    module = SACModule(data.task, algorithm or PLAIN, network or NetworkConfig(), init="scratch")
     return fit_quietly(module, data, updates, callbacks)
 
 

@@ -28,7 +28,9 @@ HEADER = [
     "Organic Conversion Percentage",
     "Ad Conversion Percentage",
 ]
-SMALL_NETWORK = ["--model.network.hidden", "[32,32]", "--model.algorithm.warmup_steps", "256"]
+SMALL_NETWORK = [
+    *("--model.network.hidden", "[32,32]", "--model.algorithm.warmup_steps", "256", "--model.init", "scratch"),
+]
 FAST = [
     *SMALL_NETWORK,
     *("--trainer.max_steps", "20", "--data.eval_every", "20", "--trainer.enable_progress_bar", "false"),

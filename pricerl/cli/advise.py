@@ -63,33 +63,29 @@ MOST_SCORED = 10
 
 def fit(words: Sequence[str]) -> int:
     """Train a policy, evaluate it, and advise with its best weights."""
-    run = run_lightning("fit", words, before=show_plan)
+    run = run_lightning("fit", words)
     with run.held:
         if run.nothing_left:
             assert run.checkpoint is not None
             ended = f"{run.checkpoint.path} has ended at update {run.checkpoint.update:,}"
             write_lines([f"nothing left to do: {ended}; a larger --trainer.max_steps goes on"])
             return EXIT_OK
-        trains_only = run.options.trainer.fast_dev_run or not run.advises
-        return EXIT_OK if trains_only or not run.is_global_zero else print_advice(run)
+        if run.options.trainer.fast_dev_run or not run.advises or not run.is_global_zero:
+            return EXIT_OK
+        show_verdict(run)
+        return print_advice(run)
 
 
-def show_plan(run: Run) -> None:
-    """Print what the plan alone advises, on standard error, before a policy is trained and compared with it.
-
-    It is the advice of a run whose weights are still random. Backtests, which may lower a grade, are not waited for.
-    """
+def show_verdict(run: Run) -> None:
+    """Print the advised prices, on standard error, before backtests, which may lower a grade, are waited for."""
     products = run.pricing.preprocessor.products
-    if not run.configs["decision"].compare_plan or len(products) > MOST_SUMMARIES or not run.is_global_zero:
+    if len(products) > MOST_SUMMARIES:
         return
-    from pricerl.runs.rank_state import preserved_randomness  # imports torch
-
     shop = Shop.open(RunFolder(run.folder), run.options.today)
-    with preserved_randomness():
-        advised = make_advice(run, shop.log.entries, {})
     place = Place(today=shop.today.isoformat())
-    verdicts = [plan_lines(item.to_dict(), run.formatter, place, len(products) > 1) for item in advised.advice]
-    write_lines(["the plan, before a policy is trained and compared with it:", *chain(*verdicts)], problems=True)
+    advice = make_advice(run, shop.log.entries, {}).advice
+    verdicts = [plan_lines(item.to_dict(), run.formatter, place, len(products) > 1) for item in advice]
+    write_lines(["the advice, before its forecast is tested on past days:", *chain(*verdicts)], problems=True)
 
 
 def train_and_advise(words: Sequence[str]) -> int:
@@ -180,7 +176,6 @@ def run_lightning(
     name: str,
     words: Sequence[str],
     entries: Sequence[Entry] | None = None,
-    before: Callable[[Run], None] | None = None,
 ) -> Run:
     """Run a command by `pricerl.cli.train.run_command`, without Lightning's log lines."""
     warnings.filterwarnings("ignore", module="lightning")
@@ -193,7 +188,7 @@ def run_lightning(
         logging.getLogger(logger).setLevel(logging.ERROR)
     long = {"--excel": "--report.excel=true", "--verbose": "--verbose=true"}
     long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
-    return run_command([name, *(long.get(word, word) for word in with_tables(words))], entries, before)
+    return run_command([name, *(long.get(word, word) for word in with_tables(words))], entries)
 
 
 def make_advice(

@@ -32,7 +32,7 @@ from pricerl.runs.folder import BEST, CARD
 from pricerl.runs.names import find_run
 from pricerl.runs.older_settings import with_present_names
 from pricerl.terminal import print_notes, table, write_json, write_lines
-from pricerl.writing import write_text
+from pricerl.writing import write_file, write_text
 
 if TYPE_CHECKING:
     from pricerl.training.run import Run
@@ -248,8 +248,9 @@ def review(words: Sequence[str]) -> int:
 def export(words: Sequence[str]) -> int:
     """Write the policy of a RUN with scaler and price rule as one program; all options of predict apply."""
     parser = _file_parser("export", export.__doc__)
-    parser.add_argument("--format", choices=["onnx", "torch"], default="onnx", help="ONNX, or a torch.export program")
-    parser.add_argument("--out", help="folder for policy.onnx or policy.pt2 and policy.json; the run's if absent")
+    choices = ["onnx", "torch", "weights"]
+    parser.add_argument("--format", choices=choices, default="onnx", help="ONNX, torch.export, or for --model.init")
+    parser.add_argument("--out", help="folder for the program and policy.json, or for weights; the run's if absent")
     parser.add_argument("--hub", help="private repository of the Hugging Face Hub to upload to, as OWNER/NAME")
     options, rest = parser.parse_known_args(words)
     folder = find_run(options.run_name, BEST)
@@ -259,13 +260,21 @@ def export(words: Sequence[str]) -> int:
     from pricerl.cli.advise import run_lightning
     from pricerl.operations.log.provenance import current_versions
     from pricerl.runs.export import write_policy
+    from pricerl.sac.start import SHIPPED, pack
     from pricerl.training.module import SACModule
 
     given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
-    run = run_lightning("predict", [*rest, *given])
+    run = run_lightning("load" if options.format == "weights" else "predict", [*rest, *given])
     assert run.checkpoint is not None
     if not isinstance(run.module, SACModule):
         raise UsageError(f"export writes policies of SACModule, found {type(run.module).__name__}; write your own")
+    if options.format == "weights":
+        path = Path(options.out or folder.path) / SHIPPED.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, pack(run.module.agent, run.module.network, run.data.layout))
+        write_file(path.with_suffix(".md"), (run.home / CARD).read_bytes())
+        write_lines([f"{path}", f"{path.with_suffix('.md')}"])
+        return EXIT_OK
     about = {"format": 1, "run": folder.path.name, "checkpoint": run.checkpoint.name, "versions": current_versions()}
     actor = run.module.cpu().agent.actor
     path = write_policy(

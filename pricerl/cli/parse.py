@@ -50,8 +50,8 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 """``max_steps`` counts gradient updates; an epoch lasts until the next evaluation."""
 
-SELLER_STEPS = 100
-"""The same for a seller's data: with gradients through the market, most policies are near their plan after 40."""
+SELLER_STEPS = 20
+"""The same for a seller's data: the network that ships has learned on many markets and only adapts to this one."""
 
 CHOICES: dict[str, Any] = {
     "matmul_precision": MatmulPrecision,
@@ -267,8 +267,6 @@ class PricingCLI(LightningCLI):
             raise UsageError(f"trainer: {' '.join(str(reason).split())}") from error
         self.datamodule = self.config_init.data
         self.model = self.config_init.model
-        for name, value in self.datamodule.choices.items():
-            self.config[f"data.{name}"] = value
         settings = lasting_settings(self.dump())
         folder = self._run_folder(self.config)
         if self.given is not None and self.command != "fit":

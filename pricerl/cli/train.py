@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
@@ -39,6 +39,7 @@ from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.devices import choose_strategy
 from pricerl.training.loggers import build_loggers
+from pricerl.training.pricing_data import PricingDataModule
 from pricerl.training.run import Run, has_nothing_left, is_first_process, open_generation
 from pricerl.writing import write_file, write_text
 
@@ -53,13 +54,10 @@ PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": Ad
 """Profilers by name; each writes its table to the run's folder, as Lightning's log lines are not shown."""
 
 
-def run_command(
-    words: list[str], entries: Sequence[Entry] | None = None, before: Callable[[Run], None] | None = None
-) -> Run:
+def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:
     """Run ``fit``, ``validate``, ``test`` or ``predict``, and return the run with the weights to advise with.
 
-    The ``entries`` of the run's log decide which prices are pricerl's own; they are all of them if absent. ``before``
-    is called with a seller's run before it is trained for the first time.
+    The ``entries`` of the run's log decide which prices are pricerl's own; they are all of them if absent.
     """
     packages = allowed_packages(words)
     import_allowed(packages)
@@ -68,7 +66,7 @@ def run_command(
     write_run_log(cli.built.folder)
     print_notes(find_ignored(cli.built))
     known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
-    if cli.built.advises and is_first_process():
+    if isinstance(cli.built.data, PricingDataModule) and is_first_process():
         cli.built.pricing.engine = engine = Engine.of(cli.built)
         cli.built.pricing.spread = partial(engine.map, size=CHUNK)
     if cli.built.advises and known:
@@ -76,7 +74,7 @@ def run_command(
         cli.built.pricing.know_products(advised)  # before days are marked, which are found by the product's name
         cli.built.pricing.mark_own_prices(partial(find_own_prices, by_product(known)))
     if words[0] == "fit":
-        return _fit(cli, before)
+        return _fit(cli)
     run = cli.built
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
@@ -95,7 +93,7 @@ def refuse_older(run: Run, shop: Shop, named: bool) -> None:
         shop.refuse_older(run.pricing.preprocessor.products, list_sources(run.pricing.path)[0], named)
 
 
-def _fit(cli: PricingCLI, before: Callable[[Run], None] | None) -> Run:
+def _fit(cli: PricingCLI) -> Run:
     """Train in a new generation or the resumed one, then load the best weights."""
     run = cli.built
     folder = RunFolder(cli.built.folder)
@@ -129,7 +127,7 @@ def _fit(cli: PricingCLI, before: Callable[[Run], None] | None) -> Run:
             generation, resumed = open_generation(folder, run.checkpoint, ended)
             run = replace(run, generation=generation, checkpoint=resumed)
             written.append(generation)
-        return replace(_train(cli, run, ended, before), held=held)
+        return replace(_train(cli, run, ended), held=held)
     except BaseException as error:
         if written and is_first_process() and not isinstance(error, NonFiniteError):
             written[0].discard()
@@ -182,7 +180,7 @@ def wants_details(run: Run) -> bool:
     return bool(run.options.verbose) or not run.advises
 
 
-def _train(cli: PricingCLI, run: Run, ended: bool, before: Callable[[Run], None] | None) -> Run:
+def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     """Train unless training has ended before, and return the run with the best weights."""
     settings = cli.dump_yaml()
     trainer = build_trainer(cli, run)
@@ -192,8 +190,6 @@ def _train(cli: PricingCLI, run: Run, ended: bool, before: Callable[[Run], None]
     if run.advises and run.checkpoint is None:
         run.data.trainer = trainer  # whose device it uses
         run.pricing.plan_sample(run.module.step_discount)  # before the progress bar appears
-        if before is not None and trainer.is_global_zero and run.generation is not None:
-            before(run)
     if trainer.is_global_zero and wants_details(run) and run.options.trainer.enable_progress_bar is not False:
         write_lines([cli.compute], problems=True)
     if not ended:
@@ -266,7 +262,7 @@ def write_card(run: Run, checkpoint: Checkpoint | None, backtests: Mapping[str, 
     if checkpoint is None:
         return
     usual = {name: item["default"] for group in find_groups().values() for name, item in group["settings"].items()}
-    usual |= {"seed_everything": 0, **{f"data.{name}": value for name, value in run.data.choices.items()}}
+    usual |= {"seed_everything": 0}
     stored = flatten(checkpoint.about.get("settings") or {})
     changed = {name: value for name, value in stored if value != usual.get(name)}
     write_text(run.home / CARD, render_card(checkpoint, f"eval/{run.data.monitor}", changed, backtests))

@@ -1,9 +1,11 @@
-"""Description of a market in a few constant features, which let one policy price many products.
+"""Description of a market and of a price's place in it, which let one policy price many products.
 
-They describe the posterior, not a row's draw, so all of them are known when the decision is made.
+It describes the posterior, not a row's draw, so all of it is known when the decision is made.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,25 +27,32 @@ DESCRIPTION = (
     "season",
     "median_price",
     "price_span",
-    "best_price",
 )
 """Features in order. Elasticity 10 % below, at and 10 % above the median price, and its sd over the posterior draws.
 Reference-price effect of a rise; margin after fees and unit cost; units per day; demand of the last weeks over the
-whole history's. Scaled median price, span of the scaler's prices, and scaled best constant price by the objective."""
+whole history's. Scaled median price, and span of the scaler's prices."""
+
+PLACES = ("best_price", "round_price")
+"""Log distances from a day's price, in `REACH` largest changes: to the best constant price by the objective, and to the
+next price above at which demand may fall; 1 without one."""
+
+REACH = 4.0
+"""Largest changes of a price to the edge of what a policy can distinguish."""
 
 PRICES = 81
 """Prices between the limits among which the best one is sought: about 1 % apart."""
 
 
 @torch.no_grad()
-def describe(market: Market, references: References, history: HistoryTensors, best_price: Tensor) -> Tensor:
+def describe(market: Market, references: References, history: HistoryTensors) -> Tensor:
     """Describe every product, ``(P, M)`` in [0, 1].
 
-    An absolute elasticity of 8, its sd of 2 and a loss of 4 are scaled to 1, volumes of 0.1 and 10,000 to 0 and 1.
-    ``best_price (P,)`` is money.
+    An absolute elasticity of 4 is scaled to a half, its sd of 2 and a loss of 4 to 1, volumes of 0.1 and 10,000 to 0
+    and 1.
     """
     slopes = torch.stack([_elasticity(market, ratio * references.price) for ratio in (0.9, 1.0, 1.1)])
-    below, at_median, above = -slopes.mean(2) / 8
+    strength = -slopes.mean(2)
+    below, at_median, above = strength / (strength.clamp(min=0) + 4)
     draws = slice(0, market.num_draws)
     kept = market.counted_share[:, draws].mean(1)
     cost = market.counted_cost[:, draws].mean(1)
@@ -66,9 +75,27 @@ def describe(market: Market, references: References, history: HistoryTensors, be
         0.5 + 0.5 * torch.tensor(seasons, dtype=torch.float32, device=market.device),
         history.gain[:, 0] * references.price + lowest,
         ((1 - lowest) / -lowest).log(),
-        history.gain[:, 0] * best_price + lowest,
     ]
     return torch.stack(columns, 1).nan_to_num(0.5, 1.0, 0.0).clamp(0, 1)
+
+
+class Landmarks(NamedTuple):
+    """Prices from which the place of a price is told, ``(B,)`` each, or ``(P,)``."""
+
+    log_best: Tensor
+    """Best constant price by the objective."""
+    log_lower: Tensor
+    """Price at which demand may fall at once; see ``Market.lower_edge``."""
+    log_upper: Tensor
+    reach: Tensor
+    """Log distance that is scaled to 1."""
+
+    def locate(self, price: Tensor) -> Tensor:
+        """Return the `PLACES` of prices ``(n, B)``, money, ``(n, 2, B)`` in [0, 1]."""
+        log_price = price.log()
+        below = torch.stack([self.log_lower - log_price, self.log_upper - log_price])
+        above = torch.where(below > 0, below, self.reach).amin(0)
+        return torch.stack([0.5 + 0.5 * (self.log_best - log_price) / self.reach, above / self.reach], 1).clamp(0, 1)
 
 
 def _elasticity(market: Market, price: Tensor) -> Tensor:

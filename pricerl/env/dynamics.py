@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
 from pricerl.env.config import EnvConfig
-from pricerl.env.description import PRICES, describe
+from pricerl.env.description import PRICES, REACH, Landmarks, describe
 from pricerl.env.history_tensors import LOOK_BACK_DAYS, HistoryTensors
 from pricerl.env.noise import Noise, UnitQuantiles, draw_z, tabulate_units
 from pricerl.env.references import References, find_references, find_spans, find_spread
@@ -40,7 +40,7 @@ class Dynamics:
         self.reward = (reward or RewardConfig()).resolved()
         self.market = market = replace(market, measure=self.reward.measure)
         self.guardrails = guardrails or GuardrailConfig()
-        self.config = (config or EnvConfig()).resolved(market.num_products)
+        self.config = config or EnvConfig()
         self.history = HistoryTensors(market.preprocessor, market.device)
         self.remembers = market.remembers  # read once, outside compiled steps: torch cannot trace its first use
         self.guarded = []
@@ -55,8 +55,12 @@ class Dynamics:
         self.spans = find_spans(market, self.references)
         self.calendar = self.history.build_calendar(market.weekday, market.holiday, market.ahead)
         self.description = market.size.new_zeros(market.num_products, 0)
+        self.landmarks: Landmarks | None = None
         if self.config.describe:
-            self.description = describe(market, self.references, self.history, self._best_price())
+            self.description = describe(market, self.references, self.history)
+            edges = market.lower_edge.log(), market.upper_edge.log()
+            largest = torch.as_tensor(self.limits.rise).clamp(min=0.01).log1p().expand_as(edges[0])
+            self.landmarks = Landmarks(self._best_price().log(), *edges, REACH * largest.to(market.device))
         if not self.reward.is_measure:  # whose gain is 0 there
             draw = torch.arange(market.num_draws + 1, device=market.device)
             now = self.history.current_price()[:, None]
@@ -103,6 +107,7 @@ class Dynamics:
             gain=self.history.gain.T[:, product],
             bias=self.history.bias.T[:, product],
             description=self.description.T[:, product],
+            landmarks=None if self.landmarks is None else Landmarks(*(value[product] for value in self.landmarks)),
             first_spread=product * self.spread.shape[1],
             first_date=self.history.first_date(product),
         )
@@ -124,8 +129,8 @@ class Dynamics:
         lifted = lift(week.log() - reference[:-1], rows.market.memory_gain, rows.market.memory_loss)
         day = history.first_day[product] + index
         ratios = level.sales * lifted / rows.references.sales
-        described = rows.description.expand(history.window, -1, -1)
-        window = torch.cat([window.transpose(1, 2), described], 1).reshape(-1, len(product))
+        charged = history.price.index_select(0, days[-history.window :].flatten()).view(history.window, -1)
+        window = self.with_description(rows, window.transpose(1, 2), charged).reshape(-1, len(product))
         trail = None
         if self.limits.max_above_median is not None:
             trail = history.price[days[-steps_in(RECENT_DAYS, history.step_days) :]]
@@ -192,14 +197,19 @@ class Dynamics:
         reward = weigh_losses(gain, self.reward.loss_weight)
         profit = rows.market.profit(sales[LOOK_BACK_DAYS:], units)
         features = self._features(rows, dates, prices, sales, (level.organic, level.ad, profit))
-        if self.config.describe:
-            features = torch.cat([features, rows.description.expand(days, -1, -1)], 1)
+        features = self.with_description(rows, features, price.expand(days, -1))
         window = torch.cat([state.window, features.flatten(0, 1)])[-len(state.window) :]
         after = self.charge(state, price, days)._replace(window=window, sales=sales[days:], ratios=ratios[days:])
         expected_sales = day.sales * dates[0]
         expected_profit = rows.market.profit(expected_sales, expected_units)
         outcome = (reward, expected_units, expected_sales, expected_profit, level.organic, level.ad)
         return after, Outcome(*(value.expand(days, -1).T for value in outcome))
+
+    def with_description(self, rows: Rows, features: Tensor, price: Tensor) -> Tensor:
+        """Append the market's description and the places of prices ``(n, B)`` to features ``(n, F, B)`` of days."""
+        if rows.landmarks is None:
+            return features
+        return torch.cat([features, rows.description.expand(len(price), -1, -1), rows.landmarks.locate(price)], 1)
 
     def _dates(self, state: State, days: int) -> Tensor:
         """Return the calendar of the next days, ``(3 or 4, n, B)``; see ``HistoryTensors.build_calendar``."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,6 +23,10 @@ GO_ON = 0.75
 """Share of the rows that go on where the last roll-out ended: they show prices on the policy's own path."""
 LAST_DAY = 366
 """Days, or weeks, after the end of its history from which a row starts anew: the calendar ends two years later."""
+
+FALL_WIDTH = 0.006
+"""Log distance over which demand falls before a round price, as a fall at once has no gradient: its mean under noise in
+the price (randomised smoothing, arXiv:2202.00817)."""
 
 
 class DifferentiableMarket:
@@ -42,8 +48,8 @@ class DifferentiableMarket:
     """
 
     def __init__(self, dynamics: Dynamics, num_rows: int, step_discount: float) -> None:
-        self.dynamics = dynamics
-        market = dynamics.market
+        self.dynamics = dynamics = copy(dynamics)
+        dynamics.market = market = replace(dynamics.market, fall_width=FALL_WIDTH)
         self._discount = torch.full((num_rows,), step_discount, device=market.device)
         row = torch.arange(num_rows, device=market.device)
         product = row * market.num_products // num_rows

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from pricerl.env.description import Landmarks
 from pricerl.env.references import References
 from pricerl.guardrails.limits import PriceLimits
 from pricerl.market.market import MarketRows
@@ -27,6 +28,8 @@ class Rows(NamedTuple):
     """Gain and bias of the feature scaler, ``(F, B)`` each."""
     description: Tensor
     """``(M, B)`` description of the market in [0, 1]; ``M`` is 0 if observations have none."""
+    landmarks: Landmarks | None
+    """Prices from which the place of a price is told; None if observations have none."""
     first_spread: Tensor
     """``(B,)`` position of the row's first grid point among the spreads of all products."""
     first_date: Tensor

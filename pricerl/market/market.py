@@ -150,6 +150,8 @@ class Market:
     """``(P, K + 1)`` log units lost per log price above it."""
     measure: Measure = "profit"
     """Measure of a gain, that of the reward."""
+    fall_width: float = 0.0
+    """Log distance below a price at which demand falls over which it falls gradually; 0 lets it fall at once."""
 
     @property
     def num_products(self) -> int:
@@ -242,8 +244,13 @@ class Market:
 
     def grid_position(self, price: Tensor, rows: MarketRows) -> GridPosition:
         """Return the position of ``price (B,)`` on the grid of its row."""
-        passed = (price >= rows.lower_edge).to(price.dtype) + (price >= rows.upper_edge)
-        distance = (price.log() - rows.log_price_low) / rows.log_step + passed
+        log_price = price.log()
+        if self.fall_width:
+            edges = rows.lower_edge, rows.upper_edge
+            passed = sum(((log_price - edge.log()) / self.fall_width + 1).clamp(0, 1) for edge in edges)
+        else:
+            passed = (price >= rows.lower_edge).to(price.dtype) + (price >= rows.upper_edge)
+        distance = (log_price - rows.log_price_low) / rows.log_step + passed
         left = distance.floor().clamp(0, self.log_curves.shape[2] - 2)
         return GridPosition(left.long(), distance - left)
 

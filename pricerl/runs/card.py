@@ -31,7 +31,9 @@ def render_card(
         name=_literal(checkpoint.name),
         updates=f"{checkpoint.update:,}",
         versions=_literal(", ".join(" ".join(item) for item in sorted(checkpoint.about.get("versions", {}).items()))),
-        data="No seller's history: a Gymnasium environment." if fitted is None else _list(_describe(fitted)),
+        data="No seller's history: simulated sellers or a Gymnasium environment."
+        if fitted is None
+        else _list(_describe(fitted)),
         settings=_list(
             [f"{_code(name)}: {_code(json.dumps(changed[name], ensure_ascii=False))}" for name in sorted(changed)]
         ),

@@ -55,8 +55,11 @@ class PricePolicy(nn.Module):
             product: ``(B,)`` int64, indices of the products.
         """
         scaled = (window * self.gain[product] + self.bias[product]).clamp(0, 1).float()
-        described = self.dynamics.description[product][:, None].expand(-1, scaled.shape[1], -1)
-        action = self.actor.act(torch.cat([scaled, described], 2).flatten(1), deterministic=True)[:, 0].double()
+        charged = window[:, :, FEATURES.index("price")].T.float()
+        observed = self.dynamics.with_description(
+            self.dynamics.rows(product, torch.zeros_like(product)), scaled.permute(1, 2, 0), charged
+        )
+        action = self.actor.act(observed.permute(2, 0, 1).flatten(1), deterministic=True)[:, 0].double()
         rows = self.start.rows._replace(limits=self.limits.rows(product))
         state = self.start._replace(rows=rows, prices=prices.T, trail=prices.T)
         band = self.dynamics.band(state)

@@ -21,6 +21,7 @@ from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.simulation.true_demand import ShopRanges, add_best_price, draw_truth, expected_units
+from pricerl.simulation.varied import add_effects, draw_kind, lift_by_memory
 from pricerl.writing import explained, write_text
 
 MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "optimal"]
@@ -52,8 +53,9 @@ class SellerConfig:
         UsageError: a setting is outside its range; the message names it.
     """
 
-    market: MarketFamily = "constant"
-    """Family of demand: a curve; or ``optimal``, a constant elasticity whose current price is the best."""
+    market: MarketFamily | Literal["varied"] = "constant"
+    """Family of demand: a curve; ``optimal``, a constant elasticity whose current price is the best; or ``varied``,
+    which draws the whole shop of every product anew, its days and units included."""
 
     days: int = 365
     """Days of history."""
@@ -70,7 +72,7 @@ class SellerConfig:
     start: str = "2025-01-01"
     """First day, ISO."""
 
-    markets: ClassVar[tuple[str, ...]] = MARKETS
+    markets: ClassVar[tuple[str, ...]] = (*MARKETS, "varied")
     """Allowed markets."""
 
     def __post_init__(self) -> None:
@@ -99,13 +101,17 @@ class SellerConfig:
 
     def simulate_product(self, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Draw the rows and the truth of one product; subclasses draw other sellers."""
-        truth = draw_truth(self.market, self.units, self.ranges, generator)
+        own, ranges = draw_kind(self, generator) if self.market == "varied" else (self, self.ranges)
+        truth = draw_truth(own.market, own.units, ranges, generator)
+        if self.market == "varied":
+            add_effects(truth, generator)
         add_best_price(truth)
-        price = draw_prices(truth["current_price"], self.days, self.ranges, generator)
-        weekday = np.array(truth["weekday_demand"])[weekday_of(self.dates.astype(np.int64))]
-        units = draw_units(expected_units(truth, price) * weekday, self.ranges, generator)
+        price = draw_prices(truth["current_price"], own.days, ranges, generator)
+        weekday = np.array(truth["weekday_demand"])[weekday_of(own.dates.astype(np.int64))]
+        demand = expected_units(truth, price) * lift_by_memory(truth, price) * weekday
+        units = draw_units(demand, ranges, generator)
         sold = units, np.round(units * price, 2)
-        return write_days(self, truth, price, sold, np.ones(self.days), generator), truth
+        return write_days(own, truth, price, sold, np.ones(own.days), generator), truth
 
 
 def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -106,10 +106,6 @@ def settings_of(data: Any, module: Any) -> dict[str, Any] | None:
         settings = {"data": _group("data", data), "model": _group("model", module)}
     except TypeError:
         return None
-    own = settings["data"].get("init_args", settings["data"])
-    for name, value in data.choices.items():
-        group, _, key = name.partition(".")
-        own[group] = {**own.get(group, {}), key: value}
     return without_query({**settings, "seed_everything": data.seed})
 
 

@@ -113,6 +113,11 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
     def task(self) -> TaskSpec:
         """Dimensions and reward bounds for the networks."""
 
+    advises = False
+    """Whether a run advises a seller."""
+    layout = ""
+    """Columns of an observation and meaning of an action, to which shipped weights must fit; empty if to none."""
+
     @abstractmethod
     def build_env(self) -> CollectingEnv:
         """Return the training vector env on the trainer's device."""
@@ -239,11 +244,6 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
             return "this run writes no checkpoints"
         save = Path(self.trainer.ckpt_path).resolve().parent
         return self.rank_state.restore(save, collector, self.trainer.world_size)
-
-    @property
-    def choices(self) -> dict[str, Any]:
-        """Settings that the data decided, by their names under ``data``; the run stores them."""
-        return {}
 
     @property
     def _rank(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,6 +19,8 @@ from pricerl.sac.losses import polyak_update, value_bounds
 from pricerl.sac.normalized import NormalizedAgent
 from pricerl.sac.optimizer import Adam
 from pricerl.sac.replay import Transition
+from pricerl.sac.start import SHIPPED, start_from
+from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.loop import OffPolicyModule
 
@@ -35,6 +38,8 @@ class SACModule(OffPolicyModule):
         compile: whether each step, of loss, gradients and optimizer, is compiled. ``auto`` compiles in a single process
             if the run is long enough to pay for it. Without a compiler, updates run uncompiled, with a warning.
             ``auto`` leaves runs with an ``actor_horizon`` uncompiled.
+        init: weights from which training starts: ``shipped`` with pricerl for a seller's data, ``scratch`` for random
+            ones, or a file as ``export --format weights`` writes it.
     """
 
     algorithm: SACConfig
@@ -45,18 +50,22 @@ class SACModule(OffPolicyModule):
         algorithm: SACConfig = SACConfig(),
         network: NetworkConfig = NetworkConfig(),
         compile: Literal["auto", "off", "on"] = "auto",
+        init: str = "shipped",
     ) -> None:
         rates = {"critic": algorithm.critic_lr, "actor": algorithm.actor_lr, "alpha": algorithm.alpha_lr}
         if network.normalized and algorithm.actor_horizon:
             raise UsageError("model.network.normalized values scaled rewards; leave out model.algorithm.actor_horizon")
         discount = algorithm.gamma**task.days_per_step
         super().__init__(algorithm, discount, rates, algorithm.final_lr_share, compile)
-        settings = {"algorithm": asdict(algorithm), "network": asdict(network), "compile": compile}
+        settings = {"algorithm": asdict(algorithm), "network": asdict(network), "compile": compile, "init": init}
         self.save_hyperparameters({"task": task._asdict(), **settings}, logger=False)
         rewards = task.reward_low, task.reward_high
         bounds = value_bounds(*rewards, discount, MAX_ENTROPY_BONUS) if all(map(math.isfinite, rewards)) else None
         kind = NormalizedAgent if network.normalized else SACAgent
         self.agent = kind(task.observation_dim, task.action_dim, algorithm, network, bounds, task.privileged_dim)
+        self.network = network
+        self.init = init
+        self._start: dict[str, Tensor] | None = None
 
     @classmethod
     def from_hyperparameters(cls, values: Mapping[str, Any]) -> SACModule:
@@ -127,6 +136,34 @@ class SACModule(OffPolicyModule):
         if chosen is not None:
             return chosen
         return 0 if self.returns is not None else getattr(self._data, "actor_horizon", 0)
+
+    def setup(self, stage: str) -> None:
+        """Load the weights from which a training starts; Lightning then restores those of a run that goes on."""
+        super().setup(stage)
+        layout = getattr(self._data, "layout", "")
+        named = self.init != "shipped"
+        if stage != "fit" or self.init == "scratch" or not (layout or named):
+            return
+        if misfit := start_from(Path(self.init) if named else SHIPPED, self.agent, self.network, layout):
+            found = f"the weights of model.init {self.init} do not fit, {misfit}"
+            if named:
+                raise UsageError(f"{found}; leave it out, or train them with this network and data")
+            print_notes([f"{found}; training starts from random weights"])
+        else:
+            self._start = {name: value.clone() for name, value in self.agent.state_dict().items()}
+
+    def on_validation_start(self) -> None:
+        """Take the weights of the start back if the training of a seller's data has ended and they earn more."""
+        trainer: Any = self.trainer
+        if self._start is None or trainer.state.fn != "fit" or trainer.global_step < trainer.max_steps:
+            return
+        learned = {name: value.clone() for name, value in self.agent.state_dict().items()}
+        benchmark = self._data.benchmark(self, (trainer.global_rank, trainer.world_size))
+        gained = benchmark.measure(self.policy).sum()
+        self.agent.load_state_dict(self._start)
+        gained = trainer.strategy.reduce(gained - benchmark.measure(self.policy).sum(), reduce_op="sum")
+        if float(gained) > 0:
+            self.agent.load_state_dict(learned)
 
     def on_train_start(self) -> None:
         """Take the differentiable environment of the data if the actor looks ahead."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -12,12 +14,14 @@ from torch import Tensor
 
 from pricerl.arrays import BoolArray
 from pricerl.data.config import DataConfig
+from pricerl.data.features import FEATURES
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.naming import list_sources
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.reader import read_history
 from pricerl.env.config import EnvConfig
+from pricerl.env.description import DESCRIPTION, PLACES
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.env.simulator import DifferentiableMarket
@@ -37,7 +41,7 @@ from pricerl.market.reward import RewardConfig
 from pricerl.market.row_table import TABLES
 from pricerl.progress import stage
 from pricerl.runs.names import name_run
-from pricerl.simulation.seller import SellerConfig, simulated_history
+from pricerl.simulation.seller import MOST_PRODUCTS, SellerConfig, simulated_history
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
@@ -45,8 +49,10 @@ from pricerl.training.datamodule import ReplayDataModule
 GRADIENT_ROWS = 256
 """Rows of the market through which the actor's gradient passes: hardly slower than 64, with half the noise."""
 
-MOST_TRAINED = 200
-"""Most products that the policy is trained and scored on; as it sees their description, it prices the others, too."""
+UNSEEN = 100
+"""Sellers on which the network that ships is scored."""
+CLOSE = 0.005
+"""Largest loss against the plan of a seller whom the policy serves, as a share of profit at the current price."""
 
 
 class PricingDataModule(ReplayDataModule):
@@ -71,6 +77,9 @@ class PricingDataModule(ReplayDataModule):
     """
 
     monitor = "over_plan"
+    advises = True
+    most_trained = 200
+    """Most products that the policy is trained and scored on; it prices the others by their description."""
     actor_horizon = 8
 
     def __init__(
@@ -101,7 +110,7 @@ class PricingDataModule(ReplayDataModule):
         self.reward = reward
         self.guardrails = guardrails
         self.currency = currency
-        self._env = env
+        self.env_config = env
         self._plan: DynamicPlan | None = None
         self._benchmark: PlanBenchmark | None = None
         self.portable = False
@@ -137,17 +146,12 @@ class PricingDataModule(ReplayDataModule):
         days = env.days_per_step(self.guardrails, 1 if self.path is None else self.preprocessor.step_days)
         return TaskSpec(self.reading.window * env.num_features, 1, low * days, high * days, days)
 
-    @cached_property
-    def env_config(self) -> EnvConfig:
-        """Settings of the episodes, complete; a file is read to count its products if they depend on that."""
-        if self._env.describe is not None:
-            return self._env
-        return self._env.resolved(self.seller.products if self.path is None else len(self.preprocessor.products))
-
     @property
-    def choices(self) -> dict[str, Any]:
-        """Settings that the data decided."""
-        return {"env.describe": self.env_config.describe}
+    def layout(self) -> str:  # type: ignore[override]  # it depends on the settings
+        """Columns of an observation, for actions that are steps; empty for others, and without a description."""
+        env = self.env_config
+        columns = FEATURES, DESCRIPTION, PLACES, self.reading.window
+        return json.dumps(columns) if env.describe and env.action == "step" else ""
 
     @cached_property
     def preprocessor(self) -> DataPreprocessor:
@@ -162,7 +166,7 @@ class PricingDataModule(ReplayDataModule):
     @cached_property
     def sample(self) -> Market:
         """The market of the products that the policy is trained and scored on, fitted at first use."""
-        drawn = draw_products(self.preprocessor.names, MOST_TRAINED)
+        drawn = draw_products(self.preprocessor.names, self.most_trained)
         rows = [row for row, name in enumerate(self.preprocessor.names) if name in drawn]
         whole = len(rows) == len(self.preprocessor.names)
         return self.market if whole else self.fit(self.preprocessor.select(rows))
@@ -364,3 +368,31 @@ class PricingDataModule(ReplayDataModule):
         self._check_currency(str(list_sources(self.path)[0]))
         self._unnamed = history.unnamed
         return history if self._known_name is None or not history.unnamed else history.renamed(self._known_name)
+
+
+class SimulatedMarkets(PricingDataModule):
+    """Many simulated sellers, on whose markets the network that ships is trained; it is scored on `UNSEEN` others."""
+
+    monitor = "served"
+    advises = False
+    most_trained = MOST_PRODUCTS
+
+    @cached_property
+    def unseen(self) -> PricingDataModule:
+        """Data of sellers that the policy never sees in training."""
+        others = replace(self.seller, products=UNSEEN, seed=self.seller.seed + 1)
+        return PricingDataModule(**{**self.arguments, "seller": others, "seed": self.seed})
+
+    def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
+        """Compare the policy with the plans of unseen sellers: the gain, and whether it is within `CLOSE` of it."""
+        unit = self.reward.resolved().profit_share or 1.0
+        gain = unit * self.unseen.benchmark(learner).compare(learner.policy).advantage[rank::num_ranks]
+        return {"over_plan": gain, "served": (gain >= -CLOSE).float()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counters; the sellers are simulated again."""
+        return ReplayDataModule.state_dict(self)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the counters."""
+        ReplayDataModule.load_state_dict(self, state_dict)

@@ -81,7 +81,7 @@ class Run:
     @property
     def advises(self) -> bool:
         """Whether the data are a seller's, so that the command gives advice."""
-        return isinstance(self.data, PricingDataModule)
+        return self.data.advises
 
     @property
     def policy(self) -> Policy:

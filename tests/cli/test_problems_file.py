@@ -93,7 +93,7 @@ def test_fit_goes_on_without_a_product_whose_plan_breaks_and_advises_on_those_no
         return usual(dynamics, product, log_price)
 
     monkeypatch.setattr(dynamic_planner, "_rewards", rewards)
-    monkeypatch.setattr(pricing_data, "MOST_TRAINED", most)
+    monkeypatch.setattr(pricing_data.PricingDataModule, "most_trained", most)
     lines = [*seller_lines(product="Lamp"), *seller_lines(product="Bad")[1:], *seller_lines(product="Mug")[1:]]
     write_lines(tmp_path / "shop.csv", lines)
     words = [*FAST, "--data.path", "shop.csv", "--run_name", "shop", "--decision.compare_plan", "true"]

@@ -9,7 +9,7 @@ import torch
 
 from pricerl.data.features import FEATURES
 from pricerl.env.config import EnvConfig
-from pricerl.env.description import DESCRIPTION
+from pricerl.env.description import DESCRIPTION, PLACES, REACH
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.market.demand.config import DemandConfig
@@ -17,9 +17,9 @@ from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import SellerConfig
 from pricerl.training.pricing_data import PricingDataModule
 
-F, M = len(FEATURES), len(DESCRIPTION)
+F, M, N = len(FEATURES), len(DESCRIPTION), len(PLACES)
 TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)
-DESCRIBED = EnvConfig(describe=True)
+DESCRIBED = EnvConfig()
 
 
 def described(market):
@@ -29,7 +29,7 @@ def described(market):
 
 def test_a_known_market_is_described_by_its_own_numbers(known_demand):
     row = described(known_demand(price=10.0, elasticity=-2.0))[0]
-    assert [row[name] for name in DESCRIPTION[:3]] == pytest.approx([2 / 8] * 3, rel=1e-3)
+    assert [row[name] for name in DESCRIPTION[:3]] == pytest.approx([2 / 6] * 3, rel=1e-3)
     assert row["elasticity_sd"] == pytest.approx(0, abs=1e-4) and row["memory_loss"] == 0
     assert row["margin"] == pytest.approx(0.4)
     assert row["season"] == pytest.approx(0.5)
@@ -52,27 +52,33 @@ def test_the_best_price_of_a_known_market_is_inside_the_limits_nearest_to_the_op
 def test_every_day_of_an_observation_carries_the_description(fitted):
     market = fitted(TRIO, DemandConfig(num_draws=16))
     with_it, without = (
-        PricingVectorEnv(3, market, config=replace(DESCRIBED, describe=describe, noise=False)) for describe in (1, 0)
+        PricingVectorEnv(3, market, config=replace(DESCRIBED, describe=describe, noise=False))
+        for describe in (True, False)
     )
     chosen = {"product": torch.arange(3), "index": 60, "draw": 2}
     seen, plain = (env.reset(options=chosen)[0] for env in (with_it, without))
     for _ in range(4):
-        days, bare = seen.view(3, 7, F + M), plain.view(3, 7, F)
+        days, bare = seen.view(3, 7, F + M + N), plain.view(3, 7, F)
         torch.testing.assert_close(days[:, :, :F], bare)
-        torch.testing.assert_close(days[:, :, F:], with_it.dynamics.description[:, None].expand(-1, 7, -1))
+        torch.testing.assert_close(days[:, :, F : F + M], with_it.dynamics.description[:, None].expand(-1, 7, -1))
         action = torch.full((3, 1), 0.5)
         seen, plain = (env.step(action)[0] for env in (with_it, without))
-    assert with_it.single_observation_space.shape == (7 * (F + M),)
+    assert with_it.single_observation_space.shape == (7 * (F + M + N),)
+
+
+def test_every_day_tells_how_far_its_price_is_from_the_best_one(known_demand):
+    env = PricingVectorEnv(1, known_demand(price=10.0, elasticity=-2.0), RewardConfig("profit"), config=DESCRIBED)
+    seen, _ = env.reset(options={"index": 50})
+    best = env.dynamics._best_price().log()
+    for _ in range(3):
+        price = env.state.prices[-1]
+        place, edge = seen.view(7, -1)[-1, -N:]
+        assert float(place) == pytest.approx(0.5 + 0.5 * float(best - price.log()) / (REACH * 0.04879), abs=1e-4)
+        assert float(edge) == 1.0, "demand falls at no price"
+        seen, *_ = env.step(torch.ones(1, 1))
+    assert float(price) > 10.0
 
 
 def test_networks_are_sized_for_the_description():
-    assert PricingDataModule(env=DESCRIBED).task.observation_dim == 7 * (F + M)
-    assert PricingDataModule().task.observation_dim == 7 * F
-
-
-def test_markets_are_described_by_default_where_there_are_several_products(fitted) -> None:
-    draws = DemandConfig(num_draws=8)
-    for products in (1, 3):
-        market = fitted(SellerConfig(days=60, products=products), draws)
-        assert Dynamics(market).config.describe is (products > 1)
-        assert not Dynamics(market, config=EnvConfig(describe=False)).config.describe
+    assert PricingDataModule().task.observation_dim == 7 * (F + M + N)
+    assert PricingDataModule(env=EnvConfig(describe=False)).task.observation_dim == 7 * F

@@ -15,7 +15,6 @@ from pricerl.market.fitting import find_pool
 from pricerl.operations.engine import Engine
 from pricerl.runs.tree_file import read_tree, write_tree
 from pricerl.simulation.seller import SellerConfig, simulate
-from pricerl.training import pricing_data
 from pricerl.training.pricing_data import PricingDataModule
 
 MARKET = DemandConfig(num_draws=8)
@@ -72,7 +71,7 @@ def test_training_sees_a_sample_that_stays_when_others_come_and_go(
 ) -> None:
     names = trained.preprocessor.names
     assert trained.sample is trained.market
-    monkeypatch.setattr(pricing_data, "MOST_TRAINED", 4)
+    monkeypatch.setattr(PricingDataModule, "most_trained", 4)
     data = PricingDataModule(trained.path, market=MARKET)
     sample = data.sample
     drawn = sample.preprocessor.names

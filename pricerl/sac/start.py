@@ -1,0 +1,48 @@
+"""Weights from which training starts: those that ship with pricerl, or others of the same form."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from pricerl.errors import UsageError
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.config import NetworkConfig
+
+SHIPPED = Path(__file__).with_name("weights") / "policy.safetensors"
+"""Weights that ship; the card beside them says how they were trained."""
+
+
+def pack(agent: SACAgent, network: NetworkConfig, layout: str) -> bytes:
+    """Return actor, critics and temperature in half precision and the input statistics, with what they fit."""
+    kept = {name: value.half() for name, value in agent.named_parameters() if not name.startswith("target_")}
+    kept |= dict(agent.named_buffers())
+    about = {"layout": layout, "network": json.dumps(asdict(network))}
+    return save({name: value.contiguous().cpu() for name, value in kept.items()}, about)
+
+
+def start_from(path: Path, agent: SACAgent, network: NetworkConfig, layout: str) -> str:
+    """Load weights for observations of a ``layout``; return why they do not fit, empty if they do.
+
+    Raises:
+        UsageError: there is no such file of weights.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            weights: dict[str, Tensor] = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"model.init: {path} holds no weights to start from: {error}") from error
+    if about.get("layout") != layout:
+        return "they read other observations"
+    stored, wanted = (json.loads(text) for text in (about["network"], json.dumps(asdict(network))))
+    if changed := [name for name in wanted if stored.get(name) != wanted[name]]:
+        return f"model.network.{changed[0]} is {stored.get(changed[0])} there"
+    agent.load_state_dict(weights, strict=False)
+    agent.target_critic.load_state_dict(agent.critic.state_dict())
+    return ""
