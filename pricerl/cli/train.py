@@ -46,8 +46,8 @@ from pricerl.writing import write_file, write_text
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
 
-FREE = ("data.eval_every", "data.currency", "data.reading.query", "data.stock")
-"""Settings of the data that a resumed run may change without a word: they do not change what is learned from, or the
+FREE = ("model.init", "data.eval_every", "data.currency", "data.reading.query", "data.stock")
+"""Settings that a resumed run may change without a word: they do not change what is learned from, or the
 history shows it."""
 
 PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}

@@ -170,8 +170,9 @@ class Checkpoint:
             module.load_state_dict(self.content["state_dict"], strict=strict)
         except RuntimeError as error:
             raise CheckpointError(
-                f"{self.path} was trained with a different network than these settings define; take the model and "
-                "data.reading.window of its run, or start a new run without --ckpt_path"
+                f"{self.path} was trained with a different network than these settings define, or by pricerl "
+                f"{self.about['version']} with other observations; take the model and data.reading.window of its run, or "
+                "run fit again"
             ) from error
 
     def restore_data(self, data: Any) -> None:

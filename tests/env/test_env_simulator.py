@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from shops.sellers import ShopConfig
 from torch import Tensor
 
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import draw_z
-from pricerl.env.simulator import LAST_DAY, SETTLING_DAYS, DifferentiableMarket
+from pricerl.env.simulator import FALL_WIDTH, LAST_DAY, SETTLING_DAYS, DifferentiableMarket
 from pricerl.env.state import State, varying
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
@@ -78,6 +80,18 @@ def test_a_rule_that_changes_a_price_passes_the_gradient_of_the_proposal(market:
     torch.testing.assert_close(gradient, torch.full_like(gradient, now * rails.max_change))
     (gradient,) = torch.autograd.grad(total.sum(), [held])
     assert (gradient != 0).all(), "also where the price is the one in force, from which the gain is counted"
+
+
+def test_demand_falls_gradually_just_below_a_round_price_in_roll_outs_alone(fitted: Callable[..., Market]) -> None:
+    threshold: Any = "threshold"
+    market = fitted(ShopConfig(threshold, days=130, units=50.0, seed=2), DemandConfig(num_draws=8))
+    gradual = simulate(market).dynamics.market
+    price = market.lower_edge * torch.tensor([1 - 1.1 * FALL_WIDTH, 1 - 0.5 * FALL_WIDTH, 1.0])
+    mean = torch.full((3,), market.mean_draw)
+    at_once, smooth = (one.average_day(price, torch.zeros_like(mean), mean).expected_units for one in (market, gradual))
+    torch.testing.assert_close(smooth[[0, 2]], at_once[[0, 2]], rtol=1e-4, atol=0)
+    below, near, above = smooth
+    assert above < 0.95 * below and above < near < 0.99 * at_once[1]
 
 
 def test_a_step_is_that_of_the_env_with_the_same_noise(market: Market) -> None:

@@ -1,0 +1,95 @@
+"""The weights from which training starts: what they fit, how well they do alone, and that training never harms them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from pricerl.env.config import EnvConfig
+from pricerl.errors import UsageError
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.start import SHIPPED, pack, start_from
+from pricerl.simulation.seller import SellerConfig
+from pricerl.training.module import SACModule
+from pricerl.training.pricing_data import PricingDataModule
+
+SELLER, DEMAND = SellerConfig(market="linear", days=130, units=30.0), DemandConfig(num_draws=8)
+QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+
+
+@pytest.fixture
+def data(fitted: Callable[..., Market]) -> PricingDataModule:
+    made = PricingDataModule(seller=SELLER, market=DEMAND, reward=RewardConfig("profit"), num_envs=8)
+    made.market = fitted(SELLER, DEMAND)
+    made.preprocessor = made.market.preprocessor
+    return made
+
+
+def make(data: PricingDataModule, init: str = "shipped", **changes: float) -> SACModule:
+    return SACModule(data.task, SACConfig(warmup_steps=64, batch_size=16, actor_horizon=1, **changes), init=init)
+
+
+def fit(module: SACModule, data: PricingDataModule) -> SACModule:
+    Trainer(accelerator="cpu", max_steps=2, max_epochs=-1, **QUIET).fit(module, data)
+    return module
+
+
+def test_the_weights_that_ship_are_small_and_fit_the_default_network(data: PricingDataModule) -> None:
+    module = make(data)
+    assert SHIPPED.stat().st_size <= 500_000 and SHIPPED.with_suffix(".md").exists()
+    assert start_from(SHIPPED, module.agent, module.network, data.layout) == ""
+    learned, target = (part.head.weight for part in (module.agent.critic, module.agent.target_critic))
+    torch.testing.assert_close(learned, target, rtol=0, atol=0)
+    assert module.agent.normalization is not None and module.agent.normalization.count > 10_000
+
+
+def test_the_network_that_ships_earns_what_the_plan_of_an_unseen_seller_earns(data: PricingDataModule) -> None:
+    module = make(data).eval()
+    start_from(SHIPPED, module.agent, module.network, data.layout)
+    unit = data.reward.resolved().profit_share
+    assert unit is not None and float(unit * data.benchmark(module).compare(module.policy).advantage) > -0.005
+
+
+def test_packed_weights_give_the_same_actions_but_for_half_precision(data: PricingDataModule, tmp_path: Path) -> None:
+    module, other = make(data), make(data)
+    module.agent.observe(torch.rand(64, data.task.observation_dim))
+    (tmp_path / "weights").write_bytes(pack(module.agent, module.network, data.layout))
+    assert start_from(tmp_path / "weights", other.agent, other.network, data.layout) == ""
+    seen = torch.rand(8, data.task.observation_dim)
+    torch.testing.assert_close(other.policy(seen), module.policy(seen), rtol=0.01, atol=1e-4)
+
+
+def test_weights_of_other_observations_or_networks_do_not_fit_and_a_missing_file_is_named(
+    data: PricingDataModule, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent, network = make(data).agent, NetworkConfig()
+    assert start_from(SHIPPED, agent, network, "other") == "they read other observations"
+    wide = NetworkConfig(hidden=(64,))
+    assert start_from(SHIPPED, agent, wide, data.layout) == "model.network.hidden is [128, 128] there"
+    with pytest.raises(UsageError, match="model.init: .*absent holds no weights"):
+        start_from(tmp_path / "absent", agent, network, data.layout)
+    module = SACModule(data.task, SACConfig(warmup_steps=64, batch_size=16, actor_horizon=0), wide)
+    fit(module, data)
+    assert capsys.readouterr().err.count("hidden is [128, 128] there; training starts from random weights") == 1
+    with pytest.raises(UsageError, match="do not fit, .*; leave it out"):
+        fit(SACModule(data.task, SACConfig(warmup_steps=64), wide, init=str(SHIPPED)), data)
+
+
+def test_training_that_earns_less_than_its_start_is_undone(data: PricingDataModule) -> None:
+    module = fit(make(data, actor_lr=1.0), data)
+    fresh = make(data)
+    start_from(SHIPPED, fresh.agent, fresh.network, data.layout)
+    seen = torch.rand(8, data.task.observation_dim)
+    torch.testing.assert_close(module.eval().policy(seen), fresh.policy(seen))
+
+
+def test_undescribed_observations_have_no_layout_that_weights_could_fit() -> None:
+    assert PricingDataModule(env=EnvConfig(describe=False)).layout == ""
+    assert PricingDataModule(env=EnvConfig(action="absolute")).layout == ""
