@@ -80,7 +80,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   retrain [--data.path FILE]                   train on a newer file; the new model is used if it is not worse
   review [--data.path FILE]                    compare past advice with what happened
   curves [--out FILE.svg]                      draw the learning curves of a training
-  export [--format onnx|torch] [--out DIR]
+  export [--format onnx|torch|weights] [--out DIR]
                                                write the policy with scaler and price rule, to be served elsewhere
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
   audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision

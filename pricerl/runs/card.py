@@ -30,6 +30,8 @@ def render_card(
     return text.format(
         name=_literal(checkpoint.name),
         updates=f"{checkpoint.update:,}",
+        seed=_literal(str((checkpoint.about.get("settings") or {}).get("seed_everything"))),
+        code=_literal(str(checkpoint.about.get("code"))[:12]),
         versions=_literal(", ".join(" ".join(item) for item in sorted(checkpoint.about.get("versions", {}).items()))),
         data="No seller's history: simulated sellers or a Gymnasium environment."
         if fitted is None

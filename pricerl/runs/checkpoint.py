@@ -171,8 +171,8 @@ class Checkpoint:
         except RuntimeError as error:
             raise CheckpointError(
                 f"{self.path} was trained with a different network than these settings define, or by pricerl "
-                f"{self.about['version']} with other observations; take the model and data.reading.window of its run, or "
-                "run fit again"
+                f"{self.about['version']} with other observations; take the model and data.reading.window of its run, "
+                "or run fit again"
             ) from error
 
     def restore_data(self, data: Any) -> None:
