@@ -75,7 +75,7 @@ def main() -> None:
                 began = time.process_time()
                 module = train(data, updates)
                 seconds = time.process_time() - began
-                gap = float(benchmark.compare(module.policy).advantage) * (data.dynamics.reward.profit_share or 1.0)
+                gap = float(benchmark.compare(module.policy).advantage) * data.dynamics.reward.profit_share
                 row.append((gap, seconds))
             rows.append(row)
             cells = (f"{gap:+.3%} after {seconds:.1f} s" for gap, seconds in row)

@@ -260,7 +260,6 @@ def export(words: Sequence[str]) -> int:
     from pricerl.cli.advise import run_lightning
     from pricerl.operations.log.provenance import current_versions
     from pricerl.runs.export import write_policy
-    from pricerl.sac.start import SHIPPED, pack
     from pricerl.training.module import SACModule
 
     given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
@@ -269,9 +268,9 @@ def export(words: Sequence[str]) -> int:
     if not isinstance(run.module, SACModule):
         raise UsageError(f"export writes policies of SACModule, found {type(run.module).__name__}; write your own")
     if options.format == "weights":
-        path = Path(options.out or folder.path) / SHIPPED.name
+        path = Path(options.out or folder.path) / "policy.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, pack(run.module.agent, run.module.network, run.data.layout))
+        write_file(path, run.module.pack(run.data.layout))
         write_file(path.with_suffix(".md"), (run.home / CARD).read_bytes())
         write_lines([f"{path}", f"{path.with_suffix('.md')}"])
         return EXIT_OK

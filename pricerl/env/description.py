@@ -80,7 +80,7 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
 
 
 class Landmarks(NamedTuple):
-    """Prices from which the place of a price is told, ``(B,)`` each, or ``(P,)``."""
+    """Prices from which the distance of a price is measured, ``(B,)`` each, or ``(P,)``."""
 
     log_best: Tensor
     """Best constant price by the objective."""

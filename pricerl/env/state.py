@@ -29,7 +29,7 @@ class Rows(NamedTuple):
     description: Tensor
     """``(M, B)`` description of the market in [0, 1]; ``M`` is 0 if observations have none."""
     landmarks: Landmarks | None
-    """Prices from which the place of a price is told; None if observations have none."""
+    """Prices from which distances are measured; None if observations have none."""
     first_spread: Tensor
     """``(B,)`` position of the row's first grid point among the spreads of all products."""
     first_date: Tensor

@@ -16,6 +16,7 @@ from torch.fx import GraphModule
 
 from pricerl.data.days import RECENT_DAYS, steps_in
 from pricerl.data.features import FEATURES
+from pricerl.env.description import Landmarks
 from pricerl.env.dynamics import Dynamics
 from pricerl.guardrails.limits import price_limits
 from pricerl.guardrails.projection import project
@@ -56,11 +57,14 @@ class PricePolicy(nn.Module):
         """
         scaled = (window * self.gain[product] + self.bias[product]).clamp(0, 1).float()
         charged = window[:, :, FEATURES.index("price")].T.float()
-        observed = self.dynamics.with_description(
-            self.dynamics.rows(product, torch.zeros_like(product)), scaled.permute(1, 2, 0), charged
+        marks = self.dynamics.landmarks
+        rows = self.start.rows._replace(
+            limits=self.limits.rows(product),
+            description=self.dynamics.description[product].T,
+            landmarks=None if marks is None else Landmarks(*(value[product] for value in marks)),
         )
+        observed = self.dynamics.with_description(rows, scaled.permute(1, 2, 0), charged)
         action = self.actor.act(observed.permute(2, 0, 1).flatten(1), deterministic=True)[:, 0].double()
-        rows = self.start.rows._replace(limits=self.limits.rows(product))
         state = self.start._replace(rows=rows, prices=prices.T, trail=prices.T)
         band = self.dynamics.band(state)
         return project(self.dynamics.propose(state, action, band), state.price, band), action, band.feasible

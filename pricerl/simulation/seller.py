@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -101,7 +101,10 @@ class SellerConfig:
 
     def simulate_product(self, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Draw the rows and the truth of one product; subclasses draw other sellers."""
-        own, ranges = draw_kind(self, generator) if self.market == "varied" else (self, self.ranges)
+        own, ranges = self, self.ranges
+        if self.market == "varied":
+            drawn, ranges = draw_kind(generator)
+            own = replace(self, **drawn)
         truth = draw_truth(own.market, own.units, ranges, generator)
         if self.market == "varied":
             add_effects(truth, generator)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pricerl.arrays import FloatArray
 from pricerl.simulation.true_demand import ShopRanges
-
-if TYPE_CHECKING:
-    from pricerl.simulation.seller import SellerConfig
 
 FAMILIES = ("constant", "linear", "exponential", "logit", "kinked")
 DAYS = (60, 730)
@@ -32,16 +28,13 @@ REMEMBERING, LOSSES, MEMORY = 0.4, (0.3, 2.5), 0.9
 """Share of the sellers whose buyers remember prices, their log loss per log price above, and what is left per day."""
 
 
-def draw_kind(config: SellerConfig, generator: np.random.Generator) -> tuple[SellerConfig, ShopRanges]:
-    """Draw family, units, days and ranges of one product; all have the same last day."""
-    days = round(_log_uniform(DAYS, generator))
-    own = replace(
-        config,
-        market=str(generator.choice(FAMILIES)),  # type: ignore[arg-type]  # one of them
-        units=_log_uniform(UNITS, generator),
-        days=days,
-        start=str(np.datetime64(config.start) + config.days - days),
-    )
+def draw_kind(generator: np.random.Generator) -> tuple[dict[str, Any], ShopRanges]:
+    """Draw market, units and days of one product, and the ranges of its shop."""
+    drawn = {
+        "days": round(_log_uniform(DAYS, generator)),
+        "market": str(generator.choice(FAMILIES)),
+        "units": _log_uniform(UNITS, generator),
+    }
     elasticity = _log_uniform(ELASTICITIES, generator)
     price = _log_uniform((3.0, 200.0), generator)
     if generator.random() < ROUNDED:
@@ -55,7 +48,7 @@ def draw_kind(config: SellerConfig, generator: np.random.Generator) -> tuple[Sel
         price_range=min(_log_uniform(PRICE_RANGES, generator), 1.5 / elasticity),
         noise_size=_log_uniform((4.0, 40.0), generator),
     )
-    return own, ranges
+    return drawn, ranges
 
 
 def add_effects(truth: dict[str, Any], generator: np.random.Generator) -> None:

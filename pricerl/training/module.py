@@ -19,7 +19,7 @@ from pricerl.sac.losses import polyak_update, value_bounds
 from pricerl.sac.normalized import NormalizedAgent
 from pricerl.sac.optimizer import Adam
 from pricerl.sac.replay import Transition
-from pricerl.sac.start import SHIPPED, start_from
+from pricerl.sac.start import SHIPPED, pack, start_from
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.loop import OffPolicyModule
@@ -151,6 +151,10 @@ class SACModule(OffPolicyModule):
             print_notes([f"{found}; training starts from random weights"])
         else:
             self._start = {name: value.clone() for name, value in self.agent.state_dict().items()}
+
+    def pack(self, layout: str) -> bytes:
+        """Return the file of the weights for observations of a ``layout``, from which other trainings may start."""
+        return pack(self.agent, self.network, layout)
 
     def on_validation_start(self) -> None:
         """Take the weights of the start back if the training of a seller's data has ended and they earn more."""

@@ -381,7 +381,7 @@ class SimulatedMarkets(PricingDataModule):
     def unseen(self) -> PricingDataModule:
         """Data of sellers that the policy never sees in training."""
         others = replace(self.seller, products=UNSEEN, seed=self.seller.seed + 1)
-        return PricingDataModule(**{**self.arguments, "seller": others, "seed": self.seed})
+        return PricingDataModule(**{**vars(self)["arguments"], "seller": others})
 
     def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
         """Compare the policy with the plans of unseen sellers: the gain, and whether it is within `CLOSE` of it."""

@@ -50,14 +50,14 @@ def test_the_env_passes_gymnasiums_own_checks(market):
     check_env(gymnasium.make(ENV_ID, market=market).unwrapped)
 
 
-def test_spaces_are_boxes_of_84_observations_and_one_action(market):
+def test_spaces_are_boxes_of_168_observations_and_one_action(market):
     env = PricingEnv(market)
-    assert env.observation_space == gymnasium.spaces.Box(0, 1, (84,), np.float32)
+    assert env.observation_space == gymnasium.spaces.Box(0, 1, (168,), np.float32)
     assert env.action_space == gymnasium.spaces.Box(-1, 1, (1,), np.float32)
     rows = PricingVectorEnv(5, market)
     assert rows.single_observation_space == env.observation_space
     assert rows.single_action_space == env.action_space
-    assert rows.observation_space.shape == (5, 84) and rows.action_space.shape == (5, 1)
+    assert rows.observation_space.shape == (5, 168) and rows.action_space.shape == (5, 1)
 
 
 def test_gymnasium_makes_both_envs_by_name(market):
@@ -101,7 +101,7 @@ def test_gymnasiums_wrappers_of_vector_envs_count_episodes_rescale_actions_and_l
     steps = [listed.step(listed.action_space.sample()) for _ in range(2)]
     info = steps[-1][4][2]
     assert info["episode"]["r"] == pytest.approx(sum(step[1] for step in steps)[2])
-    assert steps[-1][3].all() and info["final_obs"].shape == (84,)
+    assert steps[-1][3].all() and info["final_obs"].shape == (168,)
 
 
 @pytest.mark.parametrize(("horizon", "decisions"), [(28, 10), (3, 1), (4, 2)])

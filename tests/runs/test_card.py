@@ -36,7 +36,7 @@ def test_a_card_states_data_settings_score_and_coverage_of_all_products() -> Non
     lines = render_card(known, "eval/gain", {"b": None, "a": "é"}, {"x": score(10, 0.8), "y": score(30, 1.0)}).split(
         "\n"
     )
-    assert lines[2].startswith("Weights after 1,200 updates, by pricerl 0.1.0, torch 2.13.0.")
+    assert lines[2].startswith("Weights after 1,200 updates with seed None, by pricerl 0.1.0, torch 2.13.0 (source ")
     assert "- cup: 60 days or weeks until 2025-03-31" in lines
     assert lines.index('- `a`: `"é"`') + 1 == lines.index("- `b`: `null`")
     assert any("`eval/gain` 0.5123 at update 1,000" in line for line in lines)
