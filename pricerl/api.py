@@ -172,7 +172,7 @@ def make_env(
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
     >>> observation.shape, terminated
-    ((84,), False)
+    ((168,), False)
 
     Args:
         history: the seller's CSV, a list with ads reports to join, a frame with the same columns, or the result of

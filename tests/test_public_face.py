@@ -50,7 +50,7 @@ def test_the_python_of_the_readme_runs_as_written(shop: Path, monkeypatch: pytes
     monkeypatch.setattr(pricerl, "advise", partial(pricerl.advise, max_steps=20))
     names: dict[str, object] = {}
     exec(block, names)
-    assert np.shape(names["observation"]) == (84,)
+    assert np.shape(names["observation"]) == (168,)
 
 
 def test_the_face_lists_its_names_and_loads_them_when_used() -> None:

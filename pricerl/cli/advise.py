@@ -70,22 +70,8 @@ def fit(words: Sequence[str]) -> int:
             ended = f"{run.checkpoint.path} has ended at update {run.checkpoint.update:,}"
             write_lines([f"nothing left to do: {ended}; a larger --trainer.max_steps goes on"])
             return EXIT_OK
-        if run.options.trainer.fast_dev_run or not run.advises or not run.is_global_zero:
-            return EXIT_OK
-        show_verdict(run)
-        return print_advice(run)
-
-
-def show_verdict(run: Run) -> None:
-    """Print the advised prices, on standard error, before backtests, which may lower a grade, are waited for."""
-    products = run.pricing.preprocessor.products
-    if len(products) > MOST_SUMMARIES:
-        return
-    shop = Shop.open(RunFolder(run.folder), run.options.today)
-    place = Place(today=shop.today.isoformat())
-    advice = make_advice(run, shop.log.entries, {}).advice
-    verdicts = [plan_lines(item.to_dict(), run.formatter, place, len(products) > 1) for item in advice]
-    write_lines(["the advice, before its forecast is tested on past days:", *chain(*verdicts)], problems=True)
+        trains_only = run.options.trainer.fast_dev_run or not run.advises or not run.is_global_zero
+        return EXIT_OK if trains_only else print_advice(run)
 
 
 def train_and_advise(words: Sequence[str]) -> int:
@@ -172,11 +158,7 @@ def load_questions(words: Sequence[str]) -> Questions:
     return Questions(run, {name: step * len(entry["days"]) for name, entry in newest.items()})
 
 
-def run_lightning(
-    name: str,
-    words: Sequence[str],
-    entries: Sequence[Entry] | None = None,
-) -> Run:
+def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | None = None) -> Run:
     """Run a command by `pricerl.cli.train.run_command`, without Lightning's log lines."""
     warnings.filterwarnings("ignore", module="lightning")
     from pricerl.training import import_lightning
@@ -204,11 +186,8 @@ def make_advice(
     the decisions for the log; None if they are not to be recorded.
     """
     data = run.pricing
-    prepared = data.preprocessor
-    if backtests is None and len(prepared.products) <= CHUNK and (rows is None or len(rows) == len(prepared.products)):
-        with stage("testing the forecast on past days"):
-            (found,) = attempt(BacktestTask.run, [backtest_task(run)])
-            backtests = None if isinstance(found, Exception) else found  # the others' follow product by product
+    if backtests is None and (rows is None or len(rows) == len(data.preprocessor.products)):
+        backtests = _test_forecasts(run)
     with stage("deciding on the prices"):
         chunks = list(split(run, entries, backtests, rows, origin))
         parts, failed = advise_chunks(chunks, data.engine or Engine.of(run))
@@ -221,10 +200,33 @@ def make_advice(
     return Advised(advice, drafts, scores, notes)
 
 
+def _test_forecasts(run: Run) -> Mapping[str, Backtest] | None:
+    """Return the backtests of all products; None if one fails, or for a catalogue, whose advice brings them."""
+    if len(run.pricing.preprocessor.products) > CHUNK:
+        return None
+    with stage("testing the forecast on past days"):
+        (found,) = attempt(BacktestTask.run, [backtest_task(run)])
+    return None if isinstance(found, Exception) else found
+
+
+def _advise_early(run: Run, shop: Shop, origin: Entry) -> Advised:
+    """Return a training's advice, whose prices are printed, on standard error, before the forecast is tested."""
+    advised = make_advice(run, shop.log.entries, {}, origin=origin)
+    head = run.formatter, Place(today=shop.today.isoformat()), len(advised.advice) > 1
+    verdicts = (plan_lines(item.to_dict(), *head) for item in advised.advice)
+    write_lines(["the advice, before its forecast is tested on past days:", *chain(*verdicts)], problems=True)
+    tested = find_backtests(run) or _test_forecasts(run)
+    if tested is None:
+        return make_advice(run, shop.log.entries, None, origin=origin)
+    checks = [replace(item.checks, backtest=tested.get(item.product)) for item in advised.advice]
+    advice = [replace(item, checks=own) for item, own in zip(advised.advice, checks, strict=True)]
+    return advised._replace(advice=advice, backtests=tested)
+
+
 def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFiles, Shop, str]:
     """Advise on the products about which something is new, record the advice on all, and publish its files.
 
-    Return the advice on all products, its files, the shop after it, and a sentence about the log entries.
+    Return the advice, its files, the shop after it, and a sentence about the log entries.
     """
     from pricerl.cli.train import remove_old_generations, write_card  # imports Lightning
     from pricerl.operations.tracking import track_advice
@@ -239,7 +241,11 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     rows = [row for row, name in enumerate(bases) if name not in kept]
     run.module.trainer = run.data.trainer = None  # it holds env and buffer
     run.pricing.release()
-    advised = make_advice(run, entries, find_backtests(run) if rows else {}, rows, origin)
+    shown = run.command == "fit" and run.options.trainer.enable_progress_bar is not False
+    if shown and len(rows) == len(bases) <= MOST_SUMMARIES:
+        advised = _advise_early(run, shop, origin)
+    else:
+        advised = make_advice(run, entries, find_backtests(run) if rows else {}, rows, origin)
     if kept:
         print_notes([f"nothing is new for {len(kept):,} of {plural(len(bases), 'product')}: the last advice stands"])
     else:
