@@ -37,7 +37,12 @@ MAIN = Path(__file__).parents[1] / "main.py"
 
 SMALL = [
     *("--run_name=run", "--data.num_envs=8", "--data.eval_every=100", "--trainer.max_steps=600"),
-    *("--model.network.hidden=[32,32]", "--model.algorithm.warmup_steps=64", "--model.algorithm.batch_size=32"),
+    *(
+        "--model.network.hidden=[32,32]",
+        "--model.init=scratch",
+        "--model.algorithm.warmup_steps=64",
+        "--model.algorithm.batch_size=32",
+    ),
     *("--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"),
 ]
 PLAIN = [*SMALL, "--data.seller.days=120", "--decision.compare_plan=false", "--model.algorithm.actor_horizon=0"]

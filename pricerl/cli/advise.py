@@ -209,15 +209,19 @@ def _test_forecasts(run: Run) -> Mapping[str, Backtest] | None:
     return None if isinstance(found, Exception) else found
 
 
-def _advise_early(run: Run, shop: Shop, origin: Entry) -> Advised:
-    """Return a training's advice, whose prices are printed, on standard error, before the forecast is tested."""
-    advised = make_advice(run, shop.log.entries, {}, origin=origin)
+def _decide(run: Run, shop: Shop, rows: Sequence[int], origin: Entry) -> Advised:
+    """Return the advice on products in some rows; a training's prices are printed before its forecast is tested."""
+    entries = shop.log.entries
+    whole = run.command == "fit" and len(rows) == len(run.pricing.preprocessor.products) <= MOST_SUMMARIES
+    if not whole or run.options.trainer.enable_progress_bar is False:
+        return make_advice(run, entries, find_backtests(run) if rows else {}, rows, origin)
+    advised = make_advice(run, entries, {}, origin=origin)
     head = run.formatter, Place(today=shop.today.isoformat()), len(advised.advice) > 1
     verdicts = (plan_lines(item.to_dict(), *head) for item in advised.advice)
     write_lines(["the advice, before its forecast is tested on past days:", *chain(*verdicts)], problems=True)
     tested = find_backtests(run) or _test_forecasts(run)
     if tested is None:
-        return make_advice(run, shop.log.entries, None, origin=origin)
+        return make_advice(run, entries, None, origin=origin)
     checks = [replace(item.checks, backtest=tested.get(item.product)) for item in advised.advice]
     advice = [replace(item, checks=own) for item, own in zip(advised.advice, checks, strict=True)]
     return advised._replace(advice=advice, backtests=tested)
@@ -241,11 +245,7 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     rows = [row for row, name in enumerate(bases) if name not in kept]
     run.module.trainer = run.data.trainer = None  # it holds env and buffer
     run.pricing.release()
-    shown = run.command == "fit" and run.options.trainer.enable_progress_bar is not False
-    if shown and len(rows) == len(bases) <= MOST_SUMMARIES:
-        advised = _advise_early(run, shop, origin)
-    else:
-        advised = make_advice(run, entries, find_backtests(run) if rows else {}, rows, origin)
+    advised = _decide(run, shop, rows, origin)
     if kept:
         print_notes([f"nothing is new for {len(kept):,} of {plural(len(bases), 'product')}: the last advice stands"])
     else:
