@@ -13,6 +13,7 @@ from pricerl.data.reading.reader import read_history
 from pricerl.errors import UsageError
 from pricerl.simulation.seller import MarketFamily, SellerConfig, simulate, simulated_history, write_seller
 from pricerl.simulation.true_demand import expected_profit, expected_units
+from pricerl.simulation.varied import lift_by_memory
 
 FAMILIES = MARKETS
 
@@ -160,3 +161,25 @@ def test_unwritable_target_is_a_usage_error_and_leaves_nothing(tmp_path: Path) -
 def test_wrong_settings_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         SellerConfig(**settings)
+
+
+def test_varied_sellers_differ_in_all_that_a_policy_must_cope_with() -> None:
+    seller = SellerConfig(market="varied", products=40, seed=2)
+    frame, truth = simulate(seller)
+    truths = [*truth["products"].values()]
+    assert {item["family"] for item in truths} == {"constant", "linear", "exponential", "logit", "kinked"}
+    days = frame.groupby("Product").size()
+    assert days.min() < 100 and days.max() > 500
+    units, elasticity = ([item["parameters"][name] for item in truths] for name in ("units", "elasticity"))
+    assert min(units) < 5 and max(units) > 150 and min(elasticity) < -8 and max(elasticity) > -2
+    effects = [{"jump", "loss"} & item["parameters"].keys() for item in truths]
+    assert all(sum(effect == one for effect in effects) > 3 for one in (set(), {"jump"}, {"loss"}))
+    margins = [(item["oracle_profit"], item["current_profit"]) for item in truths]
+    assert all(best >= now for best, now in margins)
+
+
+def test_buyers_who_remember_prices_buy_less_after_a_rise_until_they_are_used_to_it() -> None:
+    price = np.repeat([10.0, 11.0], [30, 60])
+    lifts = lift_by_memory({"parameters": {"loss": 2.0, "gained": 0.5}}, price)
+    assert lifts[:30] == pytest.approx(1.0) and lifts[30] == pytest.approx(1.1**-2) and lifts[-1] > 0.99
+    assert (lift_by_memory({"parameters": {}}, price) == 1).all()
