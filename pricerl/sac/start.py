@@ -37,7 +37,7 @@ def start_from(path: Path, agent: SACAgent, network: NetworkConfig, layout: str)
             about = file.metadata() or {}
             weights: dict[str, Tensor] = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise UsageError(f"model.init: {path} holds no weights to start from: {error}") from error
+        raise UsageError(f"model.init: {path} is no file of weights, as export --format weights writes it") from error
     if about.get("layout") != layout:
         return "they read other observations"
     stored, wanted = (json.loads(text) for text in (about["network"], json.dumps(asdict(network))))

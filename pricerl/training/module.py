@@ -149,7 +149,7 @@ class SACModule(OffPolicyModule):
             if named:
                 raise UsageError(f"{found}; leave it out, or train them with this network and data")
             print_notes([f"{found}; training starts from random weights"])
-        else:
+        elif layout:
             self._start = {name: value.clone() for name, value in self.agent.state_dict().items()}
 
     def pack(self, layout: str) -> bytes:
@@ -159,7 +159,8 @@ class SACModule(OffPolicyModule):
     def on_validation_start(self) -> None:
         """Take the weights of the start back if the training of a seller's data has ended and they earn more."""
         trainer: Any = self.trainer
-        if self._start is None or trainer.state.fn != "fit" or trainer.global_step < trainer.max_steps:
+        ended = trainer.state.fn == "fit" and 0 < trainer.max_steps <= trainer.global_step
+        if self._start is None or not ended:
             return
         learned = {name: value.clone() for name, value in self.agent.state_dict().items()}
         benchmark = self._data.benchmark(self, (trainer.global_rank, trainer.world_size))
