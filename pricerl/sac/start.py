@@ -17,13 +17,16 @@ from pricerl.sac.config import NetworkConfig
 SHIPPED = Path(__file__).with_name("weights") / "policy.safetensors"
 """Weights that ship; the card next to them says how they were trained."""
 
+ABOUT = "pricerl"
+"""Entry of the file's header: the observations and the network that the weights fit."""
+
 
 def pack(agent: SACAgent, network: NetworkConfig, layout: str) -> bytes:
     """Return actor, critics and temperature in half precision and the input statistics, with what they fit."""
     kept = {name: value.half() for name, value in agent.named_parameters() if not name.startswith("target_")}
     kept |= dict(agent.named_buffers())
-    about = {"layout": layout, "network": json.dumps(asdict(network))}
-    return save({name: value.contiguous().cpu() for name, value in kept.items()}, about)
+    about = json.dumps({"layout": layout, "network": asdict(network)})  # one entry: safetensors shuffles several
+    return save({name: value.contiguous().cpu() for name, value in kept.items()}, {ABOUT: about})
 
 
 def start_from(path: Path, agent: SACAgent, network: NetworkConfig, layout: str) -> str:
@@ -34,13 +37,13 @@ def start_from(path: Path, agent: SACAgent, network: NetworkConfig, layout: str)
     """
     try:
         with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
+            about = json.loads((file.metadata() or {}).get(ABOUT, "{}"))
             weights: dict[str, Tensor] = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise UsageError(f"model.init: {path} is no file of weights, as export --format weights writes it") from error
     if about.get("layout") != layout:
         return "they read other observations"
-    stored, wanted = (json.loads(text) for text in (about["network"], json.dumps(asdict(network))))
+    stored, wanted = about["network"], json.loads(json.dumps(asdict(network)))
     if changed := [name for name in wanted if stored.get(name) != wanted[name]]:
         return f"model.network.{changed[0]} is {stored.get(changed[0])} there"
     agent.load_state_dict(weights, strict=False)
