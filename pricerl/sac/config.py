@@ -24,7 +24,7 @@ class NetworkConfig:
     networks are plain ReLU multilayer perceptrons.
     """
 
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers, first to last."""
 
     input_normalization: bool = True

@@ -22,8 +22,12 @@ ABOUT = "pricerl"
 
 
 def pack(agent: SACAgent, network: NetworkConfig, layout: str) -> bytes:
-    """Return actor, critics and temperature in half precision and the input statistics, with what they fit."""
+    """Return actor, one of the critics and temperature in half precision, and the input statistics, with what they fit.
+
+    All critics of an ensemble start from that one; dropout and noise part them.
+    """
     kept = {name: value.half() for name, value in agent.named_parameters() if not name.startswith("target_")}
+    kept = {name: value[:1] if name.startswith("critic.") else value for name, value in kept.items()}
     kept |= dict(agent.named_buffers())
     about = json.dumps({"layout": layout, "network": asdict(network)})  # one entry: safetensors shuffles several
     return save({name: value.contiguous().cpu() for name, value in kept.items()}, {ABOUT: about})
@@ -46,6 +50,7 @@ def start_from(path: Path, agent: SACAgent, network: NetworkConfig, layout: str)
     stored, wanted = about["network"], json.loads(json.dumps(asdict(network)))
     if changed := [name for name in wanted if stored.get(name) != wanted[name]]:
         return f"model.network.{changed[0]} is {stored.get(changed[0])} there"
-    agent.load_state_dict(weights, strict=False)
+    whole = agent.state_dict()
+    agent.load_state_dict({name: value.expand_as(whole[name]) for name, value in weights.items()}, strict=False)
     agent.target_critic.load_state_dict(agent.critic.state_dict())
     return ""

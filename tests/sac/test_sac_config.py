@@ -13,7 +13,7 @@ def test_the_defaults_are_those_measured_on_price_markets():
     assert (sac.alpha, sac.alpha_lr, sac.learn_alpha, sac.target_entropy) == (0.01, 3e-3, True, -2.0)
     assert (sac.max_grad_norm, sac.batch_size, sac.utd_ratio) == (10.0, 256, 1)
     assert (sac.warmup_steps, sac.buffer_capacity) == (4096, 100_000)
-    assert NetworkConfig().hidden == (128, 128)
+    assert NetworkConfig().hidden == (256, 256)
 
 
 def test_a_yaml_list_of_widths_becomes_a_tuple():

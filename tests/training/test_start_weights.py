@@ -74,12 +74,12 @@ def test_weights_of_other_observations_or_networks_do_not_fit_and_a_missing_file
     agent, network = make(data).agent, NetworkConfig()
     assert start_from(SHIPPED, agent, network, "other") == "they read other observations"
     wide = NetworkConfig(hidden=(64,))
-    assert start_from(SHIPPED, agent, wide, data.layout) == "model.network.hidden is [128, 128] there"
+    assert start_from(SHIPPED, agent, wide, data.layout) == "model.network.hidden is [256, 256] there"
     with pytest.raises(UsageError, match=r"model.init: .*absent is no file of weights"):
         start_from(tmp_path / "absent", agent, network, data.layout)
     module = SACModule(data.task, SACConfig(warmup_steps=64, batch_size=16, actor_horizon=0), wide)
     fit(module, data)
-    assert capsys.readouterr().err.count("hidden is [128, 128] there; training starts from random weights") == 1
+    assert capsys.readouterr().err.count("hidden is [256, 256] there; training starts from random weights") == 1
     with pytest.raises(UsageError, match=r"do not fit, .*; leave it out"):
         fit(SACModule(data.task, SACConfig(warmup_steps=64), wide, init=str(SHIPPED)), data)
 
