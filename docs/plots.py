@@ -26,7 +26,7 @@ MOST_STEPS = 100_000
 def main(folder: Path = DOCS / "images") -> None:
     """Draw every figure."""
     with matplotlib.rc_context({**STYLE, **SAME_BYTES}):
-        for draw in (pricebench, gradients, returns, ablation):
+        for draw in (pricebench, returns, ablation):
             figure = draw(pd.read_csv(DOCS / f"{draw.__name__}.csv"))
             figure.savefig(folder / f"{draw.__name__}.svg", metadata={"Date": None})
 
@@ -37,26 +37,11 @@ def pricebench(rows: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, 2, sharey=True)
     for axes, column, label in zip(panels, ("share", "harmed"), ("attainable gain taken", "shops harmed"), strict=True):
         for at, (units, group) in enumerate(rows.groupby("units")):
-            place = np.arange(len(group)) + 0.4 * (at - 0.5)
-            axes.barh(place, group[column], 0.4, label=f"{units:g} units per day")
+            place = np.arange(len(group)) + 0.27 * (at - 1)
+            axes.barh(place, group[column], 0.27, label=f"{units:g} units per day")
         axes.set(xlabel=f"{label}, %", yticks=range(len(group)), yticklabels=group["truth"])
     panels[0].invert_yaxis()
     panels[0].legend()
-    return figure
-
-
-def gradients(rows: pd.DataFrame) -> Figure:
-    """Draw the gap to the plan over the updates, a line per seller."""
-    figure = Figure((6, 3.4), layout="constrained")
-    axes = figure.subplots()
-    updates = [column for column in rows if column.isdigit()]
-    for name, line in rows.set_index("seller")[updates].iterrows():
-        never = pd.isna(rows.set_index("seller")["seconds"][name])
-        axes.plot(updates, -line, color="C3" if never else "C0", lw=1, label=name if never else None)
-    axes.axhline(0.2, color="black", lw=0.8, ls="--", label="goal")
-    axes.set(xlabel="updates from random weights", ylabel="below the plan, % of profit")
-    axes.set_yscale("symlog", linthresh=0.2)
-    axes.legend()
     return figure
 
 
