@@ -22,7 +22,7 @@ from pricerl.sac.replay import Transition
 from pricerl.sac.start import SHIPPED, pack, start_from
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
-from pricerl.training.loop import OffPolicyModule
+from pricerl.training.loop import Episodes, OffPolicyModule
 
 MAX_ENTROPY_BONUS = 1.0
 """Allowance of the value bounds for ``alpha * log_prob`` per step; alpha settles far below 1."""
@@ -149,26 +149,31 @@ class SACModule(OffPolicyModule):
             if named:
                 raise UsageError(f"{found}; leave it out, or train them with this network and data")
             print_notes([f"{found}; training starts from random weights"])
-        elif layout:
+        elif getattr(self._data, "advises", False):
             self._start = {name: value.clone() for name, value in self.agent.state_dict().items()}
 
     def pack(self, layout: str) -> bytes:
         """Return the file of the weights for observations of a ``layout``, from which other trainings may start."""
         return pack(self.agent, self.network, layout)
 
-    def on_validation_start(self) -> None:
-        """Take the weights of the start back if the training of a seller's data has ended and they earn more."""
+    def validation_step(self, episodes: Episodes, batch_idx: int) -> None:
+        """Score the policy; at the end of a seller's training, take the start's weights back if these earn more."""
+        super().validation_step(lambda learner: self._score_better(episodes), batch_idx)
+
+    def _score_better(self, episodes: Episodes) -> Mapping[str, Tensor]:
+        scores = episodes(self)
         trainer: Any = self.trainer
         ended = trainer.state.fn == "fit" and 0 < trainer.max_steps <= trainer.global_step
         if self._start is None or not ended:
-            return
+            return scores
         learned = {name: value.clone() for name, value in self.agent.state_dict().items()}
-        benchmark = self._data.benchmark(self, (trainer.global_rank, trainer.world_size))
-        gained = benchmark.measure(self.policy).sum()
         self.agent.load_state_dict(self._start)
-        gained = trainer.strategy.reduce(gained - benchmark.measure(self.policy).sum(), reduce_op="sum")
-        if float(gained) > 0:
-            self.agent.load_state_dict(learned)
+        benchmark = self._data.benchmark(self, (trainer.global_rank, trainer.world_size))
+        gained = scores[self._data.monitor].sum() - benchmark.measure(self.policy).sum()
+        if float(trainer.strategy.reduce(gained, reduce_op="sum")) <= 0:
+            return episodes(self)
+        self.agent.load_state_dict(learned)
+        return scores
 
     def on_train_start(self) -> None:
         """Take the differentiable environment of the data if the actor looks ahead."""

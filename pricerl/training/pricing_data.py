@@ -385,7 +385,7 @@ class SimulatedMarkets(PricingDataModule):
 
     def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
         """Compare the policy with the plans of unseen sellers: the gain, and whether it is within `CLOSE` of it."""
-        unit = self.reward.resolved().profit_share or 1.0
+        unit = self.reward.resolved().profit_share
         gain = unit * self.unseen.benchmark(learner).compare(learner.policy).advantage[rank::num_ranks]
         return {"over_plan": gain, "served": (gain >= -CLOSE).float()}
 

@@ -62,6 +62,7 @@ def test_an_own_reward_is_the_one_that_the_market_pays(package: Path) -> None:
     sys.path.insert(0, str(package.parent))
     from my_shop_rl.parts import StayData
 
+    from pricerl.arrays import LOSS_WEIGHT
     from pricerl.data.config import DataConfig
     from pricerl.market.demand.config import DemandConfig
     from pricerl.simulation.seller import SellerConfig
@@ -69,7 +70,7 @@ def test_an_own_reward_is_the_one_that_the_market_pays(package: Path) -> None:
     data = StayData(seller=SellerConfig(days=120), market=DemandConfig(num_draws=8), reading=DataConfig())
     product, draw = torch.zeros(8, dtype=torch.int64), torch.arange(8)
     median = data.dynamics.rows(product, draw).references.price
-    for factor, reward in ((1.0, 0.0), (1.25, -0.25)):
+    for factor, reward in ((1.0, 0.0), (1.25, -0.25 * LOSS_WEIGHT)):
         found, _ = data.dynamics.constant_price(factor * median, product, draw)
         torch.testing.assert_close(found, torch.full((8,), reward), atol=1e-5, rtol=0)
 
