@@ -92,7 +92,7 @@ def advise(
     The files and log entry of ``fit`` are written to ``checkpoints/RUN``; `load` reads the policy from there.
 
     >>> import pricerl
-    >>> (advice,) = pricerl.advise("sales.csv", max_steps=20)  # a quick trial; 100 updates by default
+    >>> (advice,) = pricerl.advise("sales.csv", max_steps=5)  # a quick trial; 20 updates by default
     >>> advice.current_price, advice.decision.grade in ("A", "B", "B-", "C", "D")
     (10.0, True)
     >>> [day.recommended_price for day in advice.days][:3]
