@@ -65,7 +65,7 @@ MAX_FOLDER_LINES = {
     "guardrails": 1570,
     "market": 1800,
     "market/demand": 2922,
-    "operations": 2549,
+    "operations": 2323,
     "operations/log": 1941,
     "operations/watching": 950,
     "mcp": 453,

@@ -77,7 +77,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
                                                rank, plan, start and read randomised tests of two prices
   report [--product P]                         make the page of a product from the last advice
   watch [--data.path FILE]                     check new days, send alerts, exit code by severity
-  retrain [--data.path FILE]                   train on a newer file; the new model is used if it is not worse
+  retrain [--data.path FILE]                   train on a newer file with the settings that the shop keeps
   review [--data.path FILE]                    compare past advice with what happened
   curves [--out FILE.svg]                      draw the learning curves of a training
   export [--format onnx|torch|weights] [--out DIR]

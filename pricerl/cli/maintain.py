@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -20,10 +20,8 @@ from pricerl.cli.usage import Parser, add_files, add_settings, config_of, option
 from pricerl.data.naming import list_sources
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError, import_extra
 from pricerl.formatting import sentence
-from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, read_log, stamp, verify
+from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, read_log, verify
 from pricerl.operations.log.drafts import find_advice
-from pricerl.operations.log.orders import RETRAIN
-from pricerl.operations.model_gate import GATE_FILE, Comparison, GateConfig, Verdict
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching import alerts
 from pricerl.operations.watching.alerts import Alert, Channel, Message
@@ -33,9 +31,6 @@ from pricerl.runs.names import find_run
 from pricerl.runs.older_settings import with_present_names
 from pricerl.terminal import print_notes, table, write_json, write_lines
 from pricerl.writing import write_file, write_text
-
-if TYPE_CHECKING:
-    from pricerl.training.run import Run
 
 EXIT_CODES = {"ok": EXIT_OK, "unknown": EXIT_OK, "warning": EXIT_WARNING, "alarm": EXIT_ALARM}
 """Exit code by severity."""
@@ -146,73 +141,30 @@ def _wandb_channel(monitor: Monitor) -> Channel:
 
 
 def retrain(words: Sequence[str]) -> int:
-    """Train a challenger of a RUN on a fresh file and use it if it is not worse; all options of fit apply."""
-    parser = _file_parser("retrain", retrain.__doc__)
-    add_settings(parser, GateConfig)
-    options, rest = parser.parse_known_args(words)
-    config = config_of(options, GateConfig)
+    """Train a RUN anew on a fresh file, with the settings that its shop keeps; all options of fit apply."""
+    options, rest = _file_parser("retrain", retrain.__doc__).parse_known_args(words)
     folder = find_run(options.run_name, BEST)
     shop = Shop.open(folder, options.today)
-    from pricerl.cli.advise import run_lightning
-    from pricerl.operations.model_comparison import check_days, judge
-    from pricerl.runs.checkpoint import Checkpoint, without_query
-
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")
-    champion = Checkpoint.read(folder.current.path / BEST)
     if options.path is None:
         shop.refuse_missing()
+    from pricerl.cli.advise import fit
+    from pricerl.runs.checkpoint import Checkpoint, without_query
+
+    before = Checkpoint.read(folder.current.path / BEST)
     path = options.path or json.dumps(shop.sources)
-    given = option_words({"run_name": folder.path.name, "data.path": path, "today": options.today})
-    check_days(run_lightning("predict", [*rest, *given]), champion, config)
     kept = option_words(
         {
-            "trainer.max_steps": (champion.about.get("limits") or {}).get("max_steps"),
-            "portable": "true" if champion.about.get("contains_history") is False else None,
+            "trainer.max_steps": (before.about.get("limits") or {}).get("max_steps"),
+            "portable": "true" if before.about.get("contains_history") is False else None,
             "config": json.dumps(without_query(shop.settings)),
             "waits": shop.waits if options.path is None else None,
         }
     )
     kept += option_words({"config": shop.lasting or None})
-    run = run_lightning("fit", [*champion.words, *kept, *rest, *given])
-    with run.held:
-        verdict = judge(run, champion, shop.log.entries, config)
-        return _conclude(run, shop, folder.current.name, verdict)
-
-
-def _conclude(run: Run, shop: Shop, champion: str, verdict: Verdict) -> int:
-    """Use the challenger and advise with it, or keep it aside; record the verdict."""
-    assert run.generation is not None
-    code = EXIT_OK
-    write_text(run.generation.path / GATE_FILE, verdict.to_json())
-    if verdict.promoted:
-        from pricerl.cli.advise import print_advice
-
-        code = print_advice(run)
-    else:
-        from pricerl.cli.train import write_card
-
-        write_card(run, run.checkpoint, {})
-        run.generation.complete()
-    draft = stamp(RETRAIN, "pricerl", verdict.reason()) | {
-        "generation": run.generation.name,
-        "instead_of": champion,
-        "promoted": verdict.promoted,
-        "confidence": verdict.confidence,
-        "holdout_days": verdict.holdout_days,
-        "forecast": _pair(verdict.forecast),
-        "profit": _pair(verdict.profit),
-    }
-    (*_, entry), _ = Shop.open(shop.folder, run.options.today).record([draft])
-    used = run.generation.name if verdict.promoted else champion
-    done = f"{shop.folder.path} uses {used} (entry {entry['id']})"
-    write_lines(["", f"{run.generation.name} is {verdict.reason()}", done])
-    return code
-
-
-def _pair(test: Comparison) -> list[float | None]:
-    """Return mean and lower limit of a comparison, None for a limit that is not finite."""
-    return [float(f"{test.mean:.7g}"), float(f"{test.low:.7g}") if abs(test.low) < float("inf") else None]
+    given = option_words({"run_name": folder.path.name, "data.path": path, "today": options.today})
+    return fit([*before.words, *kept, *rest, *given])
 
 
 def review(words: Sequence[str]) -> int:

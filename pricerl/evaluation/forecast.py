@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, IntArray, intervals_of, limits_of
@@ -14,7 +13,6 @@ from pricerl.data.history import ProductHistory
 from pricerl.env.noise import sample_units
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import expect_days, expect_path
-from pricerl.market.demand.curves import log_probability
 from pricerl.market.market import Market, Response
 
 NOISE_SAMPLES = 16
@@ -80,14 +78,6 @@ def predict_units(market: Market, product: ProductHistory, day: IntArray, genera
     low, high = torch.as_tensor(limits_of(_numpy(units)), dtype=units.dtype)
     samples = sample_units(units.repeat(NOISE_SAMPLES, 1), market.size, generator)
     return _with_limits(units.clamp(low, high), samples)  # at a price far from all tried, few draws would make the mean
-
-
-def score_units(market: Market, index: int, product: ProductHistory, day: IntArray) -> FloatArray:
-    """Return the log density ``(N,)`` of the units on the days ``day (N,)`` over all draws; proper (Good 1952)."""
-    mean = _numpy(respond_on(market, index, product, day).expected_units)
-    size = float(market.size[index])
-    log_density = log_probability(product.units[day], mean, size, size)
-    return np.asarray(logsumexp(log_density, axis=0) - np.log(len(mean)))
 
 
 def _with_limits(mean: Tensor, samples: Tensor) -> FloatArray:

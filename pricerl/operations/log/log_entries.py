@@ -270,7 +270,7 @@ class RollbackEntry(LogEntry, tag="rollback", kw_only=True):
 
 
 class RetrainEntry(LogEntry, tag="retrain", kw_only=True):
-    """Verdict on a challenger's generation instead of that of the model in use."""
+    """Verdict on a challenger's generation instead of that of the model in use, of pricerl 1.0."""
 
     generation: str
     instead_of: str
