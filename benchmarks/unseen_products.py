@@ -3,18 +3,24 @@
 Run from the repository root::
 
     python benchmarks/unseen_products.py
+    python benchmarks/unseen_products.py --seeds 3 --weights out/policy.safetensors
 
 Sellers of PriceBench's kinds are simulated with three volumes and three lengths of history; the simulator of the
 network's training is another. The policy, before and after updates on the seller's own market, and the seller's plan
 are rolled out for 84 days from the last day, in all posterior draws and in the same noise of sales. The gap is the
 policy's reward minus the plan's, as a share of profit at the current price.
+
+New weights ship if, over three seeds of every kind and volume, `SERVED` of the sellers are within half a percent of
+their plans after the last number of updates, and no fewer than with the weights that ship now.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import seed_everything
@@ -37,56 +43,62 @@ KINDS = (
 )
 UNITS = (5.5, 50.0, 500.0)
 DAYS = (90, 132, 365)
+CLOSE = 0.005
+SERVED = 0.95
 
 
-def open_seller(kind: str, units: float, number: int) -> PricingDataModule:
+def open_seller(kind: str, units: float, number: int, seed: int) -> PricingDataModule:
     """Return the data of a simulated seller."""
-    seller = ShopConfig(kind, days=DAYS[number % len(DAYS)], units=units, seed=9_000 + int(units) + number)  # type: ignore[arg-type]
+    own = 9_000 + 1_000 * seed + int(units) + number
+    seller = ShopConfig(kind, days=DAYS[number % len(DAYS)], units=units, seed=own)  # type: ignore[arg-type]
     data = PricingDataModule(reward=RewardConfig("profit"))
     data.preprocessor = DataPreprocessor.fit(simulated_history(seller, DataConfig()), DataConfig())
     return data
 
 
-def train(data: PricingDataModule, updates: int) -> SACModule:
-    """Return the network that ships, trained on a seller's market if there are updates."""
+def train(data: PricingDataModule, updates: int, weights: Path = SHIPPED) -> SACModule:
+    """Return the network of the weights, trained on a seller's market if there are updates."""
     seed_everything(0, verbose=False)
     data.collector = data.simulator = None
-    module = SACModule(data.task)
+    module = SACModule(data.task, init=str(weights))
     if updates:
         return fit_quietly(module, data, updates)
-    start_from(SHIPPED, module.agent, module.network, data.layout)
+    start_from(weights, module.agent, module.network, data.layout)
     return module.eval()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, nargs="+", default=[0, 20])
+    parser.add_argument("--seeds", type=int, default=1, help="sellers of each kind and volume")
+    parser.add_argument("--weights", type=Path, default=SHIPPED, help="as export --format weights writes them")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     claim_compute(1)
     rows = []
-    for units in UNITS:
-        for number, kind in enumerate(KINDS):
-            data = open_seller(kind, units, number)
-            discount = SACModule(data.task).step_discount
-            benchmark = PlanBenchmark(data.plan(discount), discount)
-            row = []
-            for updates in options.updates:
-                began = time.process_time()
-                module = train(data, updates)
-                seconds = time.process_time() - began
-                gap = float(benchmark.compare(module.policy).advantage) * data.dynamics.reward.profit_share
-                row.append((gap, seconds))
-            rows.append(row)
-            cells = (f"{gap:+.3%} after {seconds:.1f} s" for gap, seconds in row)
-            print(f"{kind:>16} {units:5} units per day", *cells, sep="  ", flush=True)
+    for seed, units, (number, kind) in itertools.product(range(options.seeds), UNITS, enumerate(KINDS)):
+        data = open_seller(kind, units, number, seed)
+        discount = SACModule(data.task).step_discount
+        benchmark = PlanBenchmark(data.plan(discount), discount)
+        row = []
+        for updates in options.updates:
+            began = time.process_time()
+            module = train(data, updates, options.weights)
+            seconds = time.process_time() - began
+            gap = float(benchmark.compare(module.policy).advantage) * data.dynamics.reward.profit_share
+            row.append((gap, seconds))
+        rows.append(row)
+        cells = (f"{gap:+.3%} after {seconds:.1f} s" for gap, seconds in row)
+        print(f"{kind:>16} {units:5} units per day", *cells, sep="  ", flush=True)
     for updates, found in zip(options.updates, np.array(rows).transpose(1, 2, 0), strict=True):
         gaps, seconds = found
-        near = (f"{np.mean(gaps >= -limit):.0%} within {limit:.1%}" for limit in (0.003, 0.005))
+        near = (f"{np.mean(gaps >= -limit):.0%} within {limit:.1%}" for limit in (0.003, CLOSE))
         print(
             f"{updates} updates: {', '.join(near)}, median {np.median(gaps):+.3%}, worst {gaps.min():+.2%}, "
             f"{np.mean(seconds):.1f} CPU s"
         )
+    served = float(np.mean(gaps >= -CLOSE))
+    print(f"{'may ship' if served >= SERVED else 'must not ship'}: at least {SERVED:.0%} must be within {CLOSE:.1%}")
 
 
 if __name__ == "__main__":

@@ -167,14 +167,14 @@ def test_other_data_reward_or_guardrails_are_refused_unless_named(tmp_path: Path
     assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
     words = ["--trainer.max_steps=200", "--ckpt_path=last"]
     for setting, name in (
-        ("--data.reward.preset=profit", "data.reward.preset"),
+        ("--data.reward.preset=balanced", "data.reward.preset"),
         ("--data.guardrails.max_change=0.02", "data.guardrails.max_change"),
         ("--data.seller.days=121", "history"),
         ("--seed_everything=3", "seed_everything"),
     ):
         refused = fit(tmp_path, "pricing", *words, setting)
         assert refused.code == 2 and name in refused.err and "--accept_changes" in refused.err, refused.err
-    went_on = fit(tmp_path, "pricing", *words, "--data.reward.preset=profit", "--accept_changes=data.reward")
+    went_on = fit(tmp_path, "pricing", *words, "--data.reward.preset=balanced", "--accept_changes=data.reward")
     assert went_on.code in (0, 4), went_on.err
     assert "statistical, not exact: data.reward.preset changed" in went_on.err
     unused = fit(tmp_path, "pricing", *words, "--trainer.max_steps=300", "--accept_changes=history")
