@@ -19,7 +19,7 @@ from pricerl.market.stock import Stock
 LINES = [*seller_lines(60, product="Mug"), *seller_lines(60, seed=2, product="Bowl")[1:]]
 LATER = ["2025-03-02,10.00,100.00,45.00,12,8", "2025-03-03,10.00,120.00,54.00,12,8"]
 """Ten and twelve units on the two days after the history."""
-MUG = Stock(400.0, (0.0, 300.0, 0.0, 0.0, 0.0, 0.0), lead_weeks=3)
+MUG = Stock(400.0, (0.0, 300.0, 0.0, 0.0, 0.0, 0.0), due=(("2025-03-12", 300.0),), lead_weeks=3)
 
 
 def stocks(shop: Path, *words: str) -> list[Stock | None]:

@@ -75,4 +75,4 @@ def test_a_run_in_gymnasium_has_a_card_of_its_environment(tmp_path: Path) -> Non
     words = ("--trainer.max_steps", "20", "--data.eval_every", "20", "--trainer.enable_progress_bar", "false")
     assert run(tmp_path, "fit", "--config", "gym/pendulum", "--run_name", "pole", *words).code == 0
     text = (tmp_path / "checkpoints" / "pole" / "gen-0001" / CARD).read_text(encoding="utf-8")
-    assert '- `data.env_id`: "Pendulum-v1"' in text and "`eval/episode_return`" in text
+    assert '- `data.env_id`: `"Pendulum-v1"`' in text and "`eval/episode_return`" in text
