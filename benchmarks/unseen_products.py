@@ -10,8 +10,8 @@ network's training is another. The policy, before and after updates on the selle
 are rolled out for 84 days from the last day, in all posterior draws and in the same noise of sales. The gap is the
 policy's reward minus the plan's, as a share of profit at the current price.
 
-New weights ship if, over three seeds of every kind and volume, `SERVED` of the sellers are within half a percent of
-their plans after the last number of updates, and no fewer than with the weights that ship now.
+New weights ship if, over three seeds of every kind and volume, no fewer sellers are within half a percent of their
+plans after 20 updates than with the weights that ship now.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ KINDS = (
 UNITS = (5.5, 50.0, 500.0)
 DAYS = (90, 132, 365)
 CLOSE = 0.005
-SERVED = 0.95
 
 
 def open_seller(kind: str, units: float, number: int, seed: int) -> PricingDataModule:
@@ -97,8 +96,6 @@ def main() -> None:
             f"{updates} updates: {', '.join(near)}, median {np.median(gaps):+.3%}, worst {gaps.min():+.2%}, "
             f"{np.mean(seconds):.1f} CPU s"
         )
-    served = float(np.mean(gaps >= -CLOSE))
-    print(f"{'may ship' if served >= SERVED else 'must not ship'}: at least {SERVED:.0%} must be within {CLOSE:.1%}")
 
 
 if __name__ == "__main__":
