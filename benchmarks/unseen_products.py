@@ -35,7 +35,7 @@ from pricerl.runtime import claim_compute
 from pricerl.sac.start import SHIPPED, start_from
 from pricerl.simulation.seller import simulated_history
 from pricerl.training.module import SACModule
-from pricerl.training.pricing_data import PricingDataModule
+from pricerl.training.pricing_data import CLOSE, PricingDataModule
 
 KINDS = (
     *("constant", "linear", "exponential", "logit", "kinked", "thin", "reference", "threshold", "slight_threshold"),
@@ -43,7 +43,6 @@ KINDS = (
 )
 UNITS = (5.5, 50.0, 500.0)
 DAYS = (90, 132, 365)
-CLOSE = 0.005
 
 
 def open_seller(kind: str, units: float, number: int, seed: int) -> PricingDataModule:
