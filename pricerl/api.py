@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pricerl.advice.collection import Advice
 from pricerl.advice.result import ProductAdvice
-from pricerl.cli.advise import deliver, make_advice, run_lightning
+from pricerl.cli.advise import run_lightning
 from pricerl.cli.usage import option_words
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
@@ -28,27 +29,38 @@ from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.operations.backtests import find_backtests
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
+from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.names import RUNS, check_name
+from pricerl.tasks.advise import deliver, make_advice
+from pricerl.tasks.load import load_learner, load_run
 
 if TYPE_CHECKING:
     from pricerl.env.dynamics import Dynamics
     from pricerl.evaluation.rollout import Policy
-    from pricerl.training.run import Run
+    from pricerl.runs.run import Run
 
 QUIET = {"trainer.enable_progress_bar": False}
 
 
 @dataclass(frozen=True)
 class TrainedPolicy:
-    """A trained policy with the market of its history."""
+    """A trained policy with the market of its history, if it was trained on a seller's."""
 
-    run: Run
-    """Settings, data and networks of the run."""
+    checkpoint: Checkpoint
+    """Weights, settings and history."""
+    learner: Any
+    """Networks, on the CPU."""
+
+    @cached_property
+    def run(self) -> Run:
+        """Settings, data and learner; a ``UsageError`` for a policy of a Gymnasium environment."""
+        return load_run({"ckpt_path": str(self.checkpoint.path), "data": {"path": None}})
 
     @property
     def policy(self) -> Policy:
         """Deterministic policy from observations ``(B, O)`` to actions ``(B, 1)`` in [-1, 1]."""
-        return self.run.policy
+        policy: Policy = self.learner.worker_policy
+        return policy
 
     @property
     def market(self) -> Market:
@@ -72,8 +84,8 @@ class TrainedPolicy:
             with TemporaryDirectory() as folder:
                 write_frame(path, file := Path(folder) / "frame")
                 return self.advise(file, horizon)
-        assert self.run.checkpoint is not None
-        run = _load(self.run.checkpoint.path, path, horizon)
+        data = {} if path is None else {"path": list_sources(path)}
+        run = load_run({"ckpt_path": str(self.checkpoint.path), "horizon": horizon, "data": data})
         return make_advice(run, read_log(run.folder / LOG_FILE).entries, find_backtests(run)).advice
 
 
@@ -152,7 +164,8 @@ def load(checkpoint: str | Path) -> TrainedPolicy:
     >>> len(advice.days)
     7
     """
-    return TrainedPolicy(_load(checkpoint, command="load"))
+    found = Checkpoint.read(checkpoint)
+    return TrainedPolicy(found, load_learner(found))
 
 
 def make_env(
@@ -191,8 +204,3 @@ def make_env(
     known = history if isinstance(history, History) else read_history(history, reading)
     market = fit_market(DataPreprocessor.fit(known, reading), demand, cost, seed)
     return PricingEnv(market, reward, guardrails, config)
-
-
-def _load(checkpoint: str | Path, path: Sources | None = None, horizon: int = 14, command: str = "predict") -> Run:
-    settings = {**QUIET, "ckpt_path": checkpoint, "data.path": list_sources(path) or None, "horizon": horizon}
-    return run_lightning(command, option_words(settings))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from torch import Tensor
 
-from pricerl.training.run import Run
+from pricerl.runs.run import Run
 
 
 class Outputs(NamedTuple):

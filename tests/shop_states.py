@@ -23,7 +23,7 @@ from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.outbox import fill_outbox
 from pricerl.operations.shop import name_in_force
 from pricerl.runs.folder import LINKED, RunFolder
-from pricerl.training.run import Run
+from pricerl.runs.run import Run
 
 FIRST = date(2025, 1, 1)
 """First day of the seller's history."""

@@ -16,7 +16,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 CHAIN = (
     *("data", "simulation", "guardrails", "market", "env", "evaluation", "decide", "experiments", "runs"),
     "training",
-    *("advice", "operations", "cli"),
+    *("advice", "operations", "tasks", "cli"),
     *("api", "__main__"),
     "serve",
     "mcp",
@@ -84,10 +84,6 @@ SPARE = 50
 MAX_FUNCTION_LINES = 50
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-SHARED_NAMES = {"checkpoint", "config"}
-"""Names that modules of several parts may have."""
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -165,12 +161,6 @@ def test_a_file_keeps_the_rules(path: Path) -> None:
     assert not faults, f"{path.relative_to(ROOT)}: {'; '.join(faults)}"
 
 
-def twins(files: Iterable[Path]) -> set[str]:
-    """Names that several modules have."""
-    counts = Counter(path.stem for path in files if path.name != "__init__.py")
-    return {name for name, count in counts.items() if count > 1} - SHARED_NAMES
-
-
 def mirrored(files: Iterable[Path]) -> list[list[str]]:
     """Modules whose names hold the same words in another order."""
     names: dict[tuple[str, ...], set[str]] = {}
@@ -234,10 +224,6 @@ def test_a_circle_of_imports_is_found_where_it_is_hidden(back: str) -> None:
     assert not find_cycle({"p.a": ast.parse("from p.b import y"), "p.b": ast.parse("import p.c")})
 
 
-def test_no_two_modules_have_one_name() -> None:
-    assert twins(FILES) == set()
-
-
 def test_no_function_hides_the_module_of_its_own_name() -> None:
     hiding = {path for path in FILES if hides_its_module(path.stem, ast.parse(path.read_text(encoding="utf-8")))}
     assert hiding == set()
@@ -248,8 +234,7 @@ def test_no_file_mirrors_the_name_of_another() -> None:
     assert mirrored([*FILES, *(repository / "benchmarks").rglob("*.py"), *(repository / "tests").rglob("*.py")]) == []
 
 
-def test_twins_mirrors_and_hidden_modules_are_found() -> None:
-    assert twins([Path("a/rows.py"), Path("b/rows.py"), Path("a/config.py"), Path("b/config.py")]) == {"rows"}
+def test_mirrors_and_hidden_modules_are_found() -> None:
     assert mirrored([Path("env_speed.py"), Path("speed_env.py")]) == [["env_speed", "speed_env"]]
     assert hides_its_module("publish", ast.parse("def publish(): ..."))
     assert not hides_its_module("main", ast.parse("def main(): ..."))

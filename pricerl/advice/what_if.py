@@ -19,7 +19,7 @@ from pricerl.market.market import Market
 from pricerl.terminal import table
 
 if TYPE_CHECKING:
-    from pricerl.training.run import Run  # imports Lightning
+    from pricerl.runs.run import Run
 
 COSTS_UNKNOWN = "unknown without costs"
 

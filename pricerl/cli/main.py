@@ -210,7 +210,8 @@ def explain_failure(error: Exception, words: Sequence[str]) -> tuple[str, int] |
 
     An exception is that of an allowed package if the innermost frame outside pricerl and the libraries is in it.
     """
-    from pricerl.cli.imports import OWN, allowed_packages, is_allowed
+    from pricerl.cli.imports import allowed_packages
+    from pricerl.tasks.imports import OWN, is_allowed
 
     walked = list(traceback.walk_tb(error.__traceback__))
     own = allowed_packages(words)[len(OWN) :]

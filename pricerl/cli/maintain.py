@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,16 @@ import msgspec
 
 from pricerl.advice.files import read_advice
 from pricerl.cli.decisions import add_run_options, shop_of
-from pricerl.cli.usage import Parser, add_files, add_settings, config_of, option_words
-from pricerl.data.naming import list_sources
+from pricerl.cli.usage import Parser, add_settings, config_of, option_words
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError, import_extra
 from pricerl.formatting import sentence
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, read_log, verify
-from pricerl.operations.log.drafts import find_advice
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching import alerts
 from pricerl.operations.watching.alerts import Alert, Channel, Message
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor, to_json
-from pricerl.runs.folder import BEST, CARD
+from pricerl.runs.folder import BEST, CARD, RunFolder
 from pricerl.runs.names import find_run
-from pricerl.runs.older_settings import with_present_names
 from pricerl.terminal import print_notes, table, write_json, write_lines
 from pricerl.writing import write_file, write_text
 
@@ -44,7 +41,7 @@ MOST_REVIEWED = 60
 
 def watch(words: Sequence[str]) -> int:
     """Check the new days of a RUN's fresh file, write monitor.json and send alerts; all options of predict apply."""
-    from pricerl.cli.advise import run_lightning
+    from pricerl.cli.loading import load_words
     from pricerl.operations.watching.monitoring import watch_run
     from pricerl.operations.watching.new_days import WatchSettings
 
@@ -69,7 +66,7 @@ def watch(words: Sequence[str]) -> int:
     given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
     limits = config_of(options, WatchSettings)
     try:
-        run = run_lightning("predict", [*rest, *given])
+        run = load_words("watch", [*rest, *given])
         entries = read_log(folder.path / LOG_FILE).entries
         monitor = watch_run(run, entries, limits, today, read_advice(folder.path))
     except DataError as error:
@@ -172,9 +169,9 @@ def review(words: Sequence[str]) -> int:
     options, rest = _file_parser("review", review.__doc__).parse_known_args(words)
     folder = find_run(options.run_name, BEST)
     given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
-    from pricerl.cli.advise import run_lightning
+    from pricerl.cli.loading import load_words
 
-    run = run_lightning("predict", [*rest, *given])
+    run = load_words("review", [*rest, *given])
     from pricerl.operations import review as past_advice
 
     market = run.pricing.market
@@ -206,34 +203,48 @@ def export(words: Sequence[str]) -> int:
     parser.add_argument("--hub", help="private repository of the Hugging Face Hub to upload to, as OWNER/NAME")
     options, rest = parser.parse_known_args(words)
     folder = find_run(options.run_name, BEST)
+    if options.format == "weights":
+        return _export_weights(folder, options.out)
     hub = options.hub and import_extra("huggingface_hub", '--hub needs an extra: pip install -e ".[hub]"')
     if options.format == "onnx":
         import_extra("onnxscript", '--format onnx needs an extra: pip install -e ".[export]"')
-    from pricerl.cli.advise import run_lightning
+    from pricerl.cli.loading import load_words
     from pricerl.operations.log.provenance import current_versions
     from pricerl.runs.export import write_policy
-    from pricerl.training.module import SACModule
+    from pricerl.training.saved_policy import SavedPolicy
 
     given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
-    run = run_lightning("load" if options.format == "weights" else "predict", [*rest, *given])
+    run = load_words("export", [*rest, *given])
     assert run.checkpoint is not None
-    if not isinstance(run.module, SACModule):
+    if not isinstance(run.module, SavedPolicy):
         raise UsageError(f"export writes policies of SACModule, found {type(run.module).__name__}; write your own")
-    if options.format == "weights":
-        path = Path(options.out or folder.path) / "policy.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, run.module.pack(run.data.layout))
-        write_file(path.with_suffix(".md"), (run.home / CARD).read_bytes())
-        write_lines([f"{path}", f"{path.with_suffix('.md')}"])
-        return EXIT_OK
     about = {"format": 1, "run": folder.path.name, "checkpoint": run.checkpoint.name, "versions": current_versions()}
-    actor = run.module.cpu().agent.actor
+    actor = run.module.agent.actor
     path = write_policy(
         actor, run.pricing.build_dynamics(run.pricing.market), options.format, Path(options.out or folder.path), about
     )
     write_lines([f"{path}", f"{path.with_suffix('.json')}"])
     if hub:
         _upload(hub, options.hub, [path, path.with_suffix(".json"), run.checkpoint.path.resolve().with_name(CARD)])
+    return EXIT_OK
+
+
+def _export_weights(folder: RunFolder, out: str | None) -> int:
+    """Write the weights of a run's best save, from which other trainings may start, with their card."""
+    from pricerl.evaluation.pricing_data import PricingData
+    from pricerl.runs.checkpoint import Checkpoint
+    from pricerl.tasks.settings import advice_parser, build_data, merge_settings
+    from pricerl.training.saved_policy import SavedPolicy
+
+    checkpoint = Checkpoint.read("best", folder.path)
+    parser = advice_parser()
+    built = parser.instantiate(merge_settings(parser, [("", checkpoint.settings)]))
+    learner = SavedPolicy(checkpoint)
+    path = Path(out or folder.path) / "policy.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, learner.pack(build_data(PricingData, built).layout))
+    write_file(path.with_suffix(".md"), checkpoint.path.resolve().with_name(CARD).read_bytes())
+    write_lines([f"{path}", f"{path.with_suffix('.md')}"])
     return EXIT_OK
 
 
@@ -251,19 +262,13 @@ def _upload(hub: Any, name: str, files: Sequence[Path]) -> None:
 
 
 def audit_log(words: Sequence[str]) -> int:
-    """Check that the decision log is unbroken (verify), or repeat one of its decisions (replay)."""
+    """Check that the decision log is unbroken (verify)."""
     parser = Parser(prog="pricerl audit", description=audit_log.__doc__, allow_abbrev=False)
-    parser.add_argument("action", choices=("verify", "replay"))
-    parser.add_argument("target", nargs="?", help="verify: a log file instead of a run; replay: an entry's number")
+    parser.add_argument("action", choices=("verify",))
+    parser.add_argument("target", nargs="?", help="a log file instead of a run")
     add_run_options(parser)
-    parser.add_argument("--anchor", help="verify: hash of an entry, as a report prints it, that the log must contain")
-    add_files(parser, "replay: the data file, if it has moved since")
-    parser.add_argument("--allow", help="replay: packages that may be imported, separated by commas")
+    parser.add_argument("--anchor", help="hash of an entry, as a report prints it, that the log must contain")
     options = parser.parse_args(words)
-    return _verify(options) if options.action == "verify" else _replay(options)
-
-
-def _verify(options: argparse.Namespace) -> int:
     path = shop_of(options).log_path if options.target is None else Path(options.target)
     path = path / LOG_FILE if path.is_dir() else path
     anchor = (options.anchor or "").strip().rstrip("….").lower()  # reports print the first twelve digits
@@ -279,41 +284,4 @@ def _verify(options: argparse.Namespace) -> int:
         place = f"entry {number} of {len(log.entries)}" if number else "the head of an empty log"
         lines.append(f"{anchor} is {place}")
     write_lines(lines)
-    return EXIT_OK
-
-
-def _replay(options: argparse.Namespace) -> int:
-    """Repeat a recorded decision from the checkpoint and data named in its entry."""
-    if options.target is None or not options.target.isdecimal():
-        raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
-    from pricerl.cli.advise import make_advice, run_lightning
-    from pricerl.data.reading.sources.containers import is_present
-    from pricerl.operations.log import provenance
-
-    log = shop_of(options).log_path
-    entries = verify(log).entries
-    entry = find_advice(entries, int(options.target))
-    seen = entries[: entry["seen"]]
-    if entry["checkpoint"] is None:
-        raise UsageError(f"entry {entry['id']} names no checkpoint: its run wrote none, so it cannot be replayed")
-    path = options.path or entry["path"]
-    for file in list_sources(path):
-        if not is_present(file):
-            missing = f"the data file of entry {entry['id']} does not exist here; name it with --data.path"
-            raise DataError(file, [missing])
-    today = entry.get("today") or entry["days"][0]["date"]
-    settings = {
-        "config": json.dumps(with_present_names(entry["settings"])),
-        "ckpt_path": log.parent / entry["checkpoint"],
-        **{name: entry[name] for name in ("horizon", "threads", "matmul_precision")},
-        "today": today,
-        "trainer.accelerator": "cpu",
-        "trainer.enable_progress_bar": False,
-        "data.path": path,
-        "allow": options.allow,
-    }
-    run = run_lightning("predict", option_words(settings), seen)
-    origin = provenance.describe_origin(run, date.fromisoformat(today))
-    differences = provenance.check_replay(entry, run, origin, log)
-    write_lines([provenance.compare(entry, make_advice(run, seen, None).advice, differences, log)])
     return EXIT_OK

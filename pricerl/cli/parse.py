@@ -1,8 +1,7 @@
-"""The first step of ``fit``, ``validate``, ``test`` and ``predict``: LightningCLI parses the words and builds the run.
+"""The first step of ``fit``, ``validate`` and ``test``: LightningCLI parses the words and builds the run.
 
 LightningCLI parses and builds without running anything (``run=False``). The classes of data and model, pricing data
-and SAC by default, are chosen before it parses, so that their settings are plain options. ``predict`` builds no
-Trainer.
+and SAC by default, are chosen before it parses, so that their settings are plain options.
 """
 
 from __future__ import annotations
@@ -13,34 +12,35 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from pydoc import locate
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, set_parsing_settings
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins import CheckpointIO
 
-from pricerl.advice.describe import check_horizon
-from pricerl.advice.exports import check_workbook
-from pricerl.advice.files import ReportConfig, check_folder
-from pricerl.cli.imports import import_environment, read_configs, refuse_paths, take_classes
-from pricerl.cli.usage import RUN_OPTIONS, explain_usage, help_topics, named_files, option_values
-from pricerl.decide.decision import DecisionConfig
+from pricerl.advice.files import check_folder
+from pricerl.cli.imports import read_configs, take_classes
+from pricerl.cli.usage import help_topics, named_files, option_values
 from pricerl.errors import UsageError
-from pricerl.operations.engine import connect
 from pricerl.operations.log.decision_log import LOG_FILE, Log, read_log
 from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages
-from pricerl.runs.checkpoint import Checkpoint, lasting_settings, without_query
+from pricerl.runs.checkpoint import Checkpoint, lasting_settings
 from pricerl.runs.folder import BEST, RunFolder
 from pricerl.runs.names import RUNS, USUAL_CLASSES, USUAL_PRESET, check_name, find_run, name_run
-from pricerl.runtime import MatmulPrecision, claim_compute
+from pricerl.runs.run import Run
+from pricerl.runtime import claim_compute
+from pricerl.tasks.imports import import_environment, refuse_paths
+from pricerl.tasks.load import check_advising
+from pricerl.tasks.settings import GROUPS, add_options
+from pricerl.tasks.settings_errors import explain_usage
 from pricerl.terminal import write_lines
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.gym_data import GymDataModule
 from pricerl.training.loggers import TrackingConfig
 from pricerl.training.loop import OffPolicyModule
-from pricerl.training.run import Run, find_resumed
+from pricerl.training.run import find_resumed
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 2000,
@@ -53,14 +53,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 SELLER_STEPS = 20
 """The same for a seller's data: the network that ships has learned on many markets and only adapts to this one."""
 
-CHOICES: dict[str, Any] = {
-    "matmul_precision": MatmulPrecision,
-    "format": Literal["text", "json"],
-    "waits": Literal["editor"] | None,
-}
-"""Types of the options of a run that are choices."""
-
-OWN_CONFIGS = {"decision": DecisionConfig, "report": ReportConfig, "tracking": TrackingConfig}
+OWN_CONFIGS: dict[str, type] = {**GROUPS, "tracking": TrackingConfig}
 """Groups of settings outside model, data and trainer."""
 
 REPLAY = "batches are sampled from a replay buffer"
@@ -90,16 +83,13 @@ PARSERS: dict[tuple[object, ...], LightningArgumentParser] = {}
 class PricingCLI(LightningCLI):
     """LightningCLI that parses a command, its name and options, and builds data and module without training.
 
-    Only ``packages`` may be imported. One that ``replays`` a decision names everything but the checkpoint.
+    Only ``packages`` may be imported.
     """
 
-    def __init__(self, words: list[str], packages: Sequence[str], replays: bool = False) -> None:
+    def __init__(self, words: list[str], packages: Sequence[str]) -> None:
         self.command = words[0]
         self.packages = packages
-        self.replays = replays
         self.shop: Shop | None = None
-        self.reads_again = False
-        """Whether the files of the newest advice are read again, as none are named."""
         self.given: Checkpoint | None = None
         self.words, self.named = take_classes(words[1:], packages)
         trainer = dict(TRAINER_DEFAULTS)
@@ -141,12 +131,7 @@ class PricingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run's options, and link seed and weight of losses to the data, their dimensions to the model."""
-        for name, (text, default) in RUN_OPTIONS.items():
-            kind = CHOICES.get(name, str | None if default is None else type(default))
-            parser.add_argument(f"--{name}", type=kind, default=default, help=text)
-        for name, config in OWN_CONFIGS.items():
-            parser.add_class_arguments(config, name)
-        parser.add_argument("--print_config", action="store_true", help="Print all settings as YAML and exit.")
+        add_options(parser, OWN_CONFIGS)
         known = parser.get_defaults()
         if "model.task" in known:
             parser.link_arguments("data.task", "model.task", apply_on="instantiate")
@@ -197,29 +182,12 @@ class PricingCLI(LightningCLI):
             folder = RUNS / check_name(names[-1]) if names else self._run_folder(self._parse(words))
         else:
             folder = RunFolder.of(Path(given[-1])).path
-        if self.command == "predict" and not self.replays:  # first: it may change what ``best`` leads to
-            self.shop = Shop.open(RunFolder(folder), next(iter(option_values(words, "--today")), None))
         self.given = Checkpoint.read(given[-1], folder)
-        stored, named = take_classes([*self.given.words, *self._words_of_shop(words)], self.packages, self._stored)
+        stored, named = take_classes(self.given.words, self.packages, self._stored)
         self.named = {**named, **self.named}
         self.setup_parser(False, self.parser_kwargs, {})
         self.given.check_settings(self.parser.get_defaults().as_dict())
         return [*stored, *words]
-
-    def _words_of_shop(self, words: list[str]) -> list[str]:
-        """Return the settings and files of the advice in force, which an advice keeps to unless others are named."""
-        if self.shop is None or self.given is None:
-            return []
-        generation = self.given.generation
-        kept = self.shop.settings if generation is None or generation.name == self.shop.generation else {}
-        named = named_files(words) or any((config.get("data") or {}).get("path") for config in read_configs(words))
-        waits = [] if named or self.shop.waits is None else [f"--waits={self.shop.waits}"]
-        files = [] if named or not self.shop.sources else ["--data.path", json.dumps(self.shop.sources)]
-        if files:
-            self.shop.refuse_missing()
-            self.reads_again = True
-        configs = [config for config in (without_query(kept), self.shop.lasting) if config]
-        return [*(word for config in configs for word in ("--config", json.dumps(config))), *files, *waits]
 
     def _run_folder(self, options: Any) -> Path:
         """Return the folder of the run named by the options, or else by environment or file and preset."""
@@ -303,21 +271,11 @@ def help_parsers(parser: LightningArgumentParser) -> list[LightningArgumentParse
 
 def check_run(run: Run) -> None:
     """Refuse trainer settings that cannot have their effect, and advice that could not be written."""
-    options = run.options
-    if not run.advises and run.command == "predict":
-        raise UsageError("predict advises on a seller's file; score other policies with test")
-    check_horizon(options.horizon)
-    if options.out:
-        check_folder(Path(options.out), "--out ")
-    if run.command in ("fit", "predict"):
-        check_folder(run.folder, "the run's folder ")
     if run.advises:
-        connect(options.engine, options.threads)
-        run.formatter_for(step_days=1)  # refuses an unknown locale or currency before a file is read
-        read_log(run.folder / LOG_FILE)
-        if options.report.excel:
-            check_workbook()
-    check_trainer(options.trainer)
+        check_advising(run)
+    elif run.command == "fit":
+        check_folder(run.folder, "the run's folder ")
+    check_trainer(run.options.trainer)
 
 
 def check_trainer(trainer: Any) -> None:

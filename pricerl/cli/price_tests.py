@@ -30,7 +30,7 @@ from pricerl.terminal import shown, table, write_lines
 if TYPE_CHECKING:  # they need torch
     from pricerl.env.product import Product
     from pricerl.experiments.plan import PlannedTest, PriceTest
-    from pricerl.training.run import Run
+    from pricerl.runs.run import Run
 
 
 RANKED = ("product", "prices", "width", "weeks", "net value", "cost", "at most", "worst", "planned")
@@ -58,11 +58,11 @@ def _parser(action: str, purpose: str) -> Parser:
 
 def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, list[Product]]:
     """Return the run with its file, and the product that is named or else all."""
-    from pricerl.cli.advise import run_lightning
+    from pricerl.cli.loading import load_words
     from pricerl.env.product import Product
 
     given = {"data.path": options.path, **{name: getattr(options, name) for name in ("run_name", "ckpt_path", "today")}}
-    run = run_lightning("predict", [*rest, *option_words(given)])
+    run = load_words("price-test", [*rest, *option_words(given)])
     names = run.pricing.preprocessor.names
     chosen = names if options.product is None else [choose_product(names, options.product, "the file")]
     dynamics = run.pricing.build_dynamics(run.pricing.market)

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +13,33 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
-from pricerl.cli.imports import allowed_packages, import_allowed
+from pricerl.cli.imports import allowed_packages
 from pricerl.cli.parse import PricingCLI, list_plugins
 from pricerl.cli.usage import find_groups, replace_options
-from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
 from pricerl.evaluation.backtest import Backtest
 from pricerl.market.stock_rows import find_notes
 from pricerl.operations.backtests import find_backtests, start_backtests
-from pricerl.operations.engine import CHUNK, Engine
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, by_product, read_log
-from pricerl.operations.log.orders import ADVICE, RETRAIN
+from pricerl.operations.log.decision_log import LOG_FILE, read_log
+from pricerl.operations.log.orders import RETRAIN
 from pricerl.operations.log.provenance import describe_run, differing, fingerprint, other_versions
 from pricerl.operations.shop import Shop
-from pricerl.operations.track_record import find_own_prices
-from pricerl.operations.tracking import describe_tracked, find_ignored, flatten, resume_tracked, track_generation
+from pricerl.operations.tracking import describe_tracked, find_ignored, flatten, track_generation
 from pricerl.runs.card import render_card
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, CARD, CONFIG, LAST, METRICS_FILE, Generation, RunFolder
+from pricerl.runs.run import Run
 from pricerl.runs.run_log import write_run_log
+from pricerl.tasks.advise import remove_old_generations
+from pricerl.tasks.imports import import_allowed
+from pricerl.tasks.load import prepare_data, refuse_older
 from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import RunCheckpoint, TreeCheckpointIO, own_saver
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.devices import choose_strategy
 from pricerl.training.loggers import build_loggers
-from pricerl.training.pricing_data import PricingDataModule
-from pricerl.training.run import Run, has_nothing_left, is_first_process, open_generation
+from pricerl.training.run import has_nothing_left, is_first_process, open_generation
 from pricerl.writing import write_file, write_text
 
 HISTORY = "history"
@@ -54,43 +53,23 @@ PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": Ad
 """Profilers by name; each writes its table to the run's folder, as Lightning's log lines are not shown."""
 
 
-def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:
-    """Run ``fit``, ``validate``, ``test`` or ``predict``, and return the run with the weights to advise with.
-
-    The ``entries`` of the run's log decide which prices are pricerl's own; they are all of them if absent.
-    """
+def run_command(words: list[str]) -> Run:
+    """Run ``fit``, ``validate`` or ``test``, and return the run with the weights to advise with."""
     packages = allowed_packages(words)
     import_allowed(packages)
     stored = replace_options(words, ["--allow"], lambda option, value: [])  # no run stores what it may import
-    cli = PricingCLI(stored, packages, replays=entries is not None)
+    cli = PricingCLI(stored, packages)
     write_run_log(cli.built.folder)
     print_notes(find_ignored(cli.built))
-    known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
-    if isinstance(cli.built.data, PricingDataModule) and is_first_process():
-        cli.built.pricing.engine = engine = Engine.of(cli.built)
-        cli.built.pricing.spread = partial(engine.map, size=CHUNK)
-    if cli.built.advises and known:
-        advised = {entry["product"] for entry in known if entry["kind"] == ADVICE}
-        cli.built.pricing.know_products(advised)  # before days are marked, which are found by the product's name
-        cli.built.pricing.mark_own_prices(partial(find_own_prices, by_product(known)))
+    if cli.built.advises:
+        prepare_data(cli.built, read_log(cli.built.folder / LOG_FILE).entries)
     if words[0] == "fit":
         return _fit(cli)
     run = cli.built
     assert run.checkpoint is not None
-    run.checkpoint.restore_data(run.data)
+    run.checkpoint.restore_data(run.data.load_state_dict, type(run.data).__qualname__)
     print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products) if run.advises else ())
-    if cli.shop is not None:
-        refuse_older(run, cli.shop, named=not cli.reads_again)
-    run = replace(run, generation=run.checkpoint.generation)
-    if words[0] == "predict" and run.options.wandb:
-        resume_tracked(run)
-    return run if words[0] in ("predict", "load") else _score(cli, run)
-
-
-def refuse_older(run: Run, shop: Shop, named: bool) -> None:
-    """Refuse a file that is older than that of the newest advice, or that was cut, unless the user accepts it."""
-    if run.pricing.path is not None and "history" not in (run.options.accept_changes or "").split(","):
-        shop.refuse_older(run.pricing.preprocessor.products, list_sources(run.pricing.path)[0], named)
+    return _score(cli, replace(run, generation=run.checkpoint.generation))
 
 
 def _fit(cli: PricingCLI) -> Run:
@@ -268,13 +247,6 @@ def write_card(run: Run, checkpoint: Checkpoint | None, backtests: Mapping[str, 
     write_text(run.home / CARD, render_card(checkpoint, f"eval/{run.data.monitor}", changed, backtests))
 
 
-def remove_old_generations(run: Run) -> None:
-    """Remove generations of the run that are neither among the newest nor named by its log."""
-    entries = read_log(run.folder / LOG_FILE).entries
-    named = {Path(entry["checkpoint"]).parts[0] for entry in entries if entry.get("checkpoint")}
-    RunFolder(run.folder).remove_old(run.options.keep, named)
-
-
 def caught_sigterm(written: Sequence[Generation]) -> AbstractContextManager[None]:
     """End the command with exit code 143 on SIGTERM, and say whether a generation that it writes is saved."""
 
@@ -291,7 +263,7 @@ def _score(cli: PricingCLI, run: Run) -> Run:
     trainer = build_trainer(cli, run)
     evaluate = trainer.validate if run.command == "validate" else trainer.test
     if run.advises:
-        run.pricing.backtests = find_backtests(run)
+        run.data.backtests = find_backtests(run)
     scores = evaluate(run.module, datamodule=run.data, verbose=False)[0]
     return replace(run, scores=scores, is_global_zero=trainer.is_global_zero)
 

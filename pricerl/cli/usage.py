@@ -19,11 +19,9 @@ import yaml
 from docstring_parser import parse_from_object
 
 from pricerl.errors import UsageError, did_you_mean
+from pricerl.tasks.options import RUN_OPTIONS
+from pricerl.tasks.settings_errors import explain_usage, unknown_options
 from pricerl.terminal import print_notes, write_lines
-
-KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
-KINDS |= {"tuple": "a list in brackets", "list": "a list in brackets", "dict": "settings in braces"}
-"""Types in plain words."""
 
 FLAGS = ("--excel", "--verbose", "--strict", "--print_config", "-h", "--help")
 """Options that take no value."""
@@ -33,40 +31,6 @@ TABLE = Path(__file__).with_name("settings.json")
 
 ``python tests/cli/settings_table.py`` writes it anew; a test fails when that is due.
 """
-
-RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
-    "run_name": ("Name of the run's folder; derived from file and preset if absent.", None),
-    "ckpt_path": ("Checkpoint: a file, or last or best in the run's folder.", None),
-    "resume": ("Go on with the newest usable save of the run: auto.", None),
-    "accept_changes": (
-        "Data and settings in which a resumed run may differ: history, data.reward and so on, separated by commas; "
-        "history also takes a file that is older than that of the last advice, or shorter.",
-        None,
-    ),
-    "keep": ("Generations of the run to keep whole; of older ones the weights behind decisions stay.", 5),
-    "portable": ("Leave the seller's history out of the checkpoints; predict then needs --data.path.", False),
-    "wandb": ("Log fit, or the advice of predict, to Weights & Biases; offline without a key.", False),
-    "threads": (
-        "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower if "
-        "other processes run on them.",
-        1,
-    ),
-    "engine": ("Workers of a catalogue: local, dask, ray, spark or a cluster such as dask://HOST:PORT.", "local"),
-    "matmul_precision": (
-        "Precision of matrix products, in torch's terms. With medium they are made in bfloat16 and summed in single "
-        "precision where the processor has units for that (GPUs, CPUs with matrix tiles or bfloat16 in AVX-512), which "
-        "trains up to twice as fast.",
-        "highest",
-    ),
-    "today": ("Day to take as today, such as 2026-01-31; the clock's if absent, and a simulated seller's own.", None),
-    "waits": ("Why the advice needs an approval in any case; serve sets it for an editor.", None),
-    "out": ("Folder for a copy of the advice, next to that in the run's folder.", None),
-    "horizon": ("Forecast horizon in days.", 14),
-    "verbose": ("Print the evidence on every product, too.", False),
-    "format": ("Format of the advice on standard output: text, or json for programs.", "text"),
-    "locale": ("Locale of numbers, money and dates.", "en_US"),
-}
-"""Options of a run with help and default; the type is that of the default."""
 
 STANDARD = {
     "config": "YAML file with any of these settings, or the name of a shipped one, such as quickstart. Of several, "
@@ -182,58 +146,6 @@ class Parser(argparse.ArgumentParser):
         """Raise a ``UsageError`` that explains an invalid option."""
         options = [name.removeprefix("--") for action in self._actions for name in action.option_strings]
         raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
-
-
-def explain_usage(message: str, options: Collection[str], words: Sequence[str] = ()) -> str:
-    """Rewrite a message of jsonargparse or argparse with plain names of settings, without class names.
-
-    The options of the command are given without dashes. An unknown setting that is not among the command's ``words`` is
-    one of a configuration.
-    """
-    head = re.match(r'(?:Parser key "([^"]+)"|argument (\S+)):\s*', message)
-    key = ""
-    text = message
-    if head:
-        key = f"--{head[1]}: " if head[1] else f"{head[2]}: "
-        text = message[head.end() :]
-    if found := re.search(r"Importing '([^']+)' is not allowed", text):
-        return f"{key}{found[1]} is not imported without --allow {found[1].partition('.')[0]}"
-    if found := re.search(r"Expected a path but (\S+) either", text):
-        return f"{key}there is no class {found[1]}"
-    if found := re.match(r"the following arguments are required: ((?:data|model)\.\S+)", text):
-        return f"--{found[1]} is required"
-    if found := re.search(r"(?:Group '([^']+)' does not accept option|^Option) '([^']+)'", text):
-        name = ".".join(filter(None, found.groups()))
-        if not any(word.partition("=")[0] == f"--{name}" for word in words):
-            return f"unknown setting {name}{did_you_mean(name, options)}"
-        return unknown_options([f"--{name}"], options)
-    if found := re.search(r"unrecognized arguments: (.+)", text):
-        names = [word.partition("=")[0] for word in found[1].split() if word[0] == "-"]
-        return unknown_options(names, options) if names else f"unexpected argument {found[1]!r}; options start with --"
-    lines = [line.strip(" -") for line in text.splitlines() if line.strip(" -")]
-    return key + (_explain_value(text) or "; ".join(lines[: 1 if key else 2]))
-
-
-def unknown_options(names: Sequence[str], options: Collection[str]) -> str:
-    """Return the message about unknown options; ``names`` start with dashes, ``options`` do not."""
-    known = [f"--{option}" for option in options]
-    return "; ".join(f"unknown option {name}{did_you_mean(name, known)}" for name in names)
-
-
-def _explain_value(text: str) -> str:
-    """Return what a value must be, or an empty string if the message does not say."""
-    value = re.search(r"(?:Got|Given) value: (.*)|invalid (?:\w+ value|choice): '([^']*)'", text)
-    if value is None:
-        return ""
-    found = value[1] or value[2] or ""
-    listed = re.search(r"Literal\[([^\]]*)\]|\(choose from (.*)\)", text)
-    if listed:
-        choices = [choice.strip(" '") for choice in (listed[1] or listed[2]).split(", ")]
-        return f"must be one of {', '.join(choices)}, found {found!r}{did_you_mean(found, choices)}"
-    types = re.findall(r"(?<!type: )<class '(\w+)'>|invalid (\w+) value", text)
-    kinds = dict.fromkeys(KINDS[name] for name in map("".join, types) if name in KINDS)
-    ordered = sorted(kinds, key=lambda kind: kind == "null")
-    return f"must be {' or '.join(ordered)}, found {found!r}" if kinds else ""
 
 
 def option_values(words: Sequence[str], *names: str) -> list[str]:

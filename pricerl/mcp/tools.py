@@ -164,7 +164,7 @@ class AgentTools:
         """Effect per day of a price, perhaps at another unit cost, its chance to earn more, and limits that object."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         try:
-            from pricerl.cli.advise import ask_shop  # imports torch
+            from pricerl.tasks.ask import ask_shop  # imports torch
 
             found = ask_shop(advised.shop, advised.record["product"], price, unit_cost).to_dict()
         except (CheckpointError, DataError) as error:

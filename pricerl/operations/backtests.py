@@ -29,7 +29,7 @@ from pricerl.runtime import MatmulPrecision, idle_cores
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
-    from pricerl.training.run import Run
+    from pricerl.runs.run import Run
 
 BACKTESTS_FILE = "backtests.json"
 """File of the backtests in a run's folder. It may be deleted: it is only an answer computed before."""

@@ -47,7 +47,7 @@ from pricerl.operations.standings import find_standings
 from pricerl.terminal import shown
 
 if TYPE_CHECKING:
-    from pricerl.training.run import Run
+    from pricerl.runs.run import Run
 
 MOST_ROUNDS = 20
 """Most rounds in which relations between products are settled; each makes at least one product keep its price."""

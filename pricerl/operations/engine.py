@@ -32,7 +32,7 @@ from pricerl.runtime import MatmulPrecision, claim_compute, return_freed_memory,
 from pricerl.terminal import print_notes
 
 if TYPE_CHECKING:
-    from pricerl.training.run import Run
+    from pricerl.runs.run import Run
 
 CHUNK = 25
 """Products computed together: some 60 MB of markets and plans."""

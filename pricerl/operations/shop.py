@@ -50,7 +50,7 @@ from pricerl.writing import CURRENT, PUBLISHED, find_set, is_shown, show_set, st
 if TYPE_CHECKING:
     from pricerl.advice.import_forms import ImportForm
     from pricerl.data.history import ProductHistory
-    from pricerl.training.pricing_data import PricingDataModule
+    from pricerl.evaluation.pricing_data import PricingData
 
 
 class Prepared(NamedTuple):
@@ -392,7 +392,7 @@ def system_day() -> date:
     return date.today()
 
 
-def day_of(given: str | None, data: PricingDataModule) -> date:
+def day_of(given: str | None, data: PricingData) -> date:
     """Return the day of ``--today``, else the clock's; a simulated seller's is the first day after their history."""
     if given is not None:
         return read_day(given)

@@ -14,8 +14,8 @@ from pricerl.data.naming import list_sources
 from pricerl.errors import UsageError
 from pricerl.operations.log.provenance import fingerprint
 from pricerl.runs.folder import METRICS_FILE, Generation, RunFolder
+from pricerl.runs.run import Run
 from pricerl.training import loggers
-from pricerl.training.run import Run
 
 if TYPE_CHECKING:
     from pricerl.advice.files import AdviceFiles

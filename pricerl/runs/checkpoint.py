@@ -175,12 +175,19 @@ class Checkpoint:
                 "or run fit again"
             ) from error
 
-    def restore_data(self, data: Any) -> None:
-        """Load a DataModule's state as stored by Lightning; that of other data is a ``CheckpointError``."""
+    def data_state(self, kind: str) -> dict[str, Any]:
+        """Return the state of the DataModule of a class, by its name; one of other data is a ``CheckpointError``."""
+        state: dict[str, Any] | None = self.content.get(kind)
+        if state is None:
+            raise CheckpointError(f"{self.path} holds no state of {kind}")
+        return state
+
+    def restore_data(self, restore: Callable[[dict[str, Any]], object], kind: str) -> None:
+        """Restore data of a class by a function of its state; one that is damaged is a ``CheckpointError``."""
         try:
-            data.load_state_dict(self.content[type(data).__qualname__])
+            restore(self.data_state(kind))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{self.path} holds no usable state of {type(data).__qualname__}") from error
+            raise CheckpointError(f"{self.path} holds no usable state of {kind}") from error
 
 
 def _others(path: Path) -> str:

@@ -249,7 +249,7 @@ def show_product(place: Place, shop: Opened, product: str) -> dict[str, Any]:
 @router.get("/shops/{name}/what-if/{product:path}")
 def ask(place: Place, shop: Opened, product: str, price: float, unit_cost: float | None = None) -> dict[str, Any]:
     """Compare a price with keeping the current one, at another cost of a unit if one is given, as ``what-if`` does."""
-    from pricerl.cli.advise import ask_shop  # imports torch
+    from pricerl.tasks.ask import ask_shop  # imports torch
 
     return ask_shop(shop, place.product_of(place.advice_of(shop), product)["product"], price, unit_cost).to_dict()
 

@@ -90,17 +90,18 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         settings = checkpoint.settings
         stored = settings["data"].get("init_args", settings["data"])
         stored = {**stored, "seed": int(settings.get("seed_everything") or 0)}
-        if (weight := settings.get("decision", {}).get("loss_weight")) is not None and "reward" in stored:
-            stored["reward"] = {**stored["reward"], "loss_weight": weight}
         parser = ArgumentParser(exit_on_error=False)
         parser.add_class_arguments(cls, "data", fail_untyped=False, instantiate=False)
+        weight = settings.get("decision", {}).get("loss_weight")
+        if weight is not None and "data.reward.loss_weight" in parser.get_defaults():
+            stored["reward"] = {**stored.get("reward", {}), "loss_weight": weight}
         checkpoint.check_settings(parser.get_defaults().as_dict())
         try:
             config = parser.parse_object({"data": stored})
         except ArgumentError as error:
             raise CheckpointError(f"{checkpoint.path} holds other data than {cls.__name__}") from error
         made = cls(**{**vars(parser.instantiate_classes(config).data), **changes})
-        checkpoint.restore_data(made)
+        checkpoint.restore_data(made.load_state_dict, cls.__qualname__)
         return made
 
     @property
@@ -109,14 +110,17 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         return "run"
 
     @property
+    def layout(self) -> str:
+        """Columns of an observation and meaning of an action, to which shipped weights must fit; empty if to none."""
+        return ""
+
+    @property
     @abstractmethod
     def task(self) -> TaskSpec:
         """Dimensions and reward bounds for the networks."""
 
     advises = False
     """Whether a run advises a seller."""
-    layout = ""
-    """Columns of an observation and meaning of an action, to which shipped weights must fit; empty if to none."""
 
     @abstractmethod
     def build_env(self) -> CollectingEnv:

@@ -107,6 +107,11 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         """Decisions over which gradients pass through an environment; such updates take long to compile."""
         return 0
 
+    @property
+    def worker_policy(self) -> Callable[[Tensor], Tensor]:
+        """Deterministic policy on the CPU, for other processes."""
+        return self.cpu().policy
+
     def setup(self, stage: str) -> None:
         """Decide anew whether the run compiles."""
         self._compiles = None

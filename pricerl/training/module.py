@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,20 +12,18 @@ import torch
 from torch import Tensor
 
 from pricerl.errors import UsageError
-from pricerl.sac.agent import SACAgent, held_constant
+from pricerl.sac.agent import held_constant
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import InputNormalization
-from pricerl.sac.losses import polyak_update, value_bounds
+from pricerl.sac.losses import polyak_update
 from pricerl.sac.normalized import NormalizedAgent
 from pricerl.sac.optimizer import Adam
 from pricerl.sac.replay import Transition
-from pricerl.sac.start import SHIPPED, pack, start_from
+from pricerl.sac.start import SHIPPED, start_from
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.loop import Episodes, OffPolicyModule
-
-MAX_ENTROPY_BONUS = 1.0
-"""Allowance of the value bounds for ``alpha * log_prob`` per step; alpha settles far below 1."""
+from pricerl.training.saved_policy import build_agent, discount_of
 
 
 class SACModule(OffPolicyModule):
@@ -52,17 +50,12 @@ class SACModule(OffPolicyModule):
         compile: Literal["auto", "off", "on"] = "auto",
         init: str = "shipped",
     ) -> None:
+        agent = build_agent(task, algorithm, network)
         rates = {"critic": algorithm.critic_lr, "actor": algorithm.actor_lr, "alpha": algorithm.alpha_lr}
-        if network.normalized and algorithm.actor_horizon:
-            raise UsageError("model.network.normalized values scaled rewards; leave out model.algorithm.actor_horizon")
-        discount = algorithm.gamma**task.days_per_step
-        super().__init__(algorithm, discount, rates, algorithm.final_lr_share, compile)
+        super().__init__(algorithm, discount_of(task, algorithm), rates, algorithm.final_lr_share, compile)
         settings = {"algorithm": asdict(algorithm), "network": asdict(network), "compile": compile, "init": init}
         self.save_hyperparameters({"task": task._asdict(), **settings}, logger=False)
-        rewards = task.reward_low, task.reward_high
-        bounds = value_bounds(*rewards, discount, MAX_ENTROPY_BONUS) if all(map(math.isfinite, rewards)) else None
-        kind = NormalizedAgent if network.normalized else SACAgent
-        self.agent = kind(task.observation_dim, task.action_dim, algorithm, network, bounds, task.privileged_dim)
+        self.agent = agent
         self.network = network
         self.init = init
         self._start: dict[str, Tensor] | None = None
@@ -130,6 +123,11 @@ class SACModule(OffPolicyModule):
         return self.agent.returns if isinstance(self.agent, NormalizedAgent) else None
 
     @property
+    def worker_policy(self) -> Callable[[Tensor], Tensor]:
+        """Deterministic policy on the CPU, which other processes load without Lightning."""
+        return partial(self.cpu().agent.actor.act, deterministic=True)
+
+    @property
     def horizon(self) -> int:
         """Decisions over which the actor's gradient passes through the data's environment."""
         chosen = self.algorithm.actor_horizon
@@ -152,10 +150,6 @@ class SACModule(OffPolicyModule):
         elif getattr(self._data, "advises", False):
             self._start = {name: value.clone() for name, value in self.agent.state_dict().items()}
 
-    def pack(self, layout: str) -> bytes:
-        """Return the file of the weights for observations of a ``layout``, from which other trainings may start."""
-        return pack(self.agent, self.network, layout)
-
     def validation_step(self, episodes: Episodes, batch_idx: int) -> None:
         """Score the policy; at the end of a seller's training, take the start's weights back if these earn more."""
         super().validation_step(lambda learner: self._score_better(episodes), batch_idx)
@@ -168,7 +162,7 @@ class SACModule(OffPolicyModule):
             return scores
         learned = {name: value.clone() for name, value in self.agent.state_dict().items()}
         self.agent.load_state_dict(self._start)
-        benchmark = self._data.benchmark(self, (trainer.global_rank, trainer.world_size))
+        benchmark = self._data.benchmark(self.step_discount, (trainer.global_rank, trainer.world_size))
         gained = scores[self._data.monitor].sum() - benchmark.measure(self.policy).sum()
         if float(trainer.strategy.reduce(gained, reduce_op="sum")) <= 0:
             return episodes(self)

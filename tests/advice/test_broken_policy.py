@@ -102,7 +102,7 @@ def test_terminal_page_and_documents_say_it_once_in_plain_words(
     planner: bool, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pricerl.training.run.Run.policy", property(lambda run: Scripted(NAN)))
-    monkeypatch.setattr("pricerl.cli.advise.find_unchanged", lambda *_: {})
+    monkeypatch.setattr("pricerl.tasks.advise.find_unchanged", lambda *_: {})
     words = ("--data.path", "seller.csv", "--out", str(tmp_path))
     words += ("--decision.compare_plan", "true" if planner else "false")
     result = run(trained.parents[1], "predict", "--ckpt_path", str(trained / "best.ckpt"), *words)

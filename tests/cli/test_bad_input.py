@@ -145,7 +145,7 @@ def test_a_bad_checkpoint_is_named_and_nothing_starts(kind: str, command: str, t
     assert listing(tmp_path) == before
 
 
-@pytest.mark.parametrize("command", ["fit", "predict", "validate", "test"])
+@pytest.mark.parametrize("command", ["fit", "validate", "test"])
 def test_a_checkpoint_of_another_network_is_refused(command: str, trained: Path, tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines())
     before = listing(tmp_path)

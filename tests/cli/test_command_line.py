@@ -84,7 +84,7 @@ WRONG_COMMANDS = {
     "fit --locale de_DEE": "--locale: must be a locale such as en_US or de_DE, found 'de_DEE'; did you mean 'de_DE'?",
     "fit --data.currency euro": "--data.currency: must be an ISO 4217 code such as EUR, or empty, found 'euro'; did",
     "predict --ckpt_path": "--ckpt_path: expected one argument",
-    "what-if 20 --data GymDataModule": "holds no run with best.ckpt yet; start with: pricerl advise FILE",
+    "what-if 20 --data GymDataModule": "--data has no effect on what-if, which trains nothing; leave it out",
     "fit --config nosuch.yaml": "--config nosuch.yaml: there is no such file",
     "fit --config .": "--config . is a folder",
 }
@@ -205,8 +205,8 @@ def test_predict_finds_the_best_checkpoint_of_a_named_run(trained: Path, tmp_pat
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--model.nope", "unknown option --model.nope; did you"),
-        ("--trainer.max_steps", "--trainer.max_steps: must be a"),
+        ("--data.nope", "unknown option --data.nope; did you"),
+        ("--horizon", "--horizon: must be a whole number"),
     ],
 )
 def test_a_mistyped_option_is_not_blamed_on_the_checkpoint(

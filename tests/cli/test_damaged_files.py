@@ -93,20 +93,21 @@ def a_path(tree: dict[str, Any], chance: random.Random) -> None:
     """Put the path of a configuration in the place of settings."""
     settings = settings_of(tree)
     place = chance.choice(["reading", "env", "network", "decision", "reading.preset", "reading.query"])
-    group = {"network": "model", "decision": ""}.get(place, "data")
-    (settings[group] if group else settings)[place] = "own.yaml"
+    group = settings if place == "decision" else settings["data"]
+    (tree["hyper_parameters"] if place == "network" else group)[place] = "own.yaml"
 
 
 def a_huge_setting(tree: dict[str, Any], chance: random.Random) -> None:
-    group, name, key, value = chance.choice(
+    network, market = tree["hyper_parameters"]["network"], settings_of(tree)["data"]["market"]
+    group, key, value = chance.choice(
         [
-            ("model", "network", "hidden", [10**7, 10**7]),
-            ("model", "network", "num_critics", 10**7),
-            ("data", "market", "num_draws", 10**12),
-            ("data", "market", "grid_size", 10**12),
+            (network, "hidden", [10**7, 10**7]),
+            (network, "num_critics", 10**7),
+            (market, "num_draws", 10**12),
+            (market, "grid_size", 10**12),
         ]
     )
-    settings_of(tree)[group][name][key] = value
+    group[key] = value
 
 
 def a_pickle(path: Path, chance: random.Random) -> None:

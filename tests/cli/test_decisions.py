@@ -13,6 +13,7 @@ import pytest
 from command_line import FAST, SMALL_NETWORK, Result, run, seller_lines, train, write_lines
 
 from pricerl.cli.advise import run_lightning
+from pricerl.cli.loading import load_words
 from pricerl.operations.log.provenance import current_versions, new_settings
 
 RUN = ("--run_name", "seller")
@@ -351,7 +352,7 @@ def test_a_decision_is_made_again_bit_for_bit(shop: Path, monkeypatch: pytest.Mo
         assert f"entry {number} is reproduced: {days} prices, the same to the last bit" in result.out
     assert len(_entries(shop)) == 4
     monkeypatch.chdir(shop)
-    loaded = run_lightning("predict", ["--ckpt_path", BEST, "--data.path", "seller.csv", *QUIET])
+    loaded = load_words("predict", ["--ckpt_path", BEST, "--data.path", "seller.csv", *QUIET])
     assert _entries(shop)[3]["settings"] == _entries(shop)[1]["settings"]  # they stay until others are given
     assert [new_settings(entry, loaded) for entry in (_entries(shop)[0], _entries(shop)[3])] == [None, {}]
     order = run(shop, "audit", "replay", "3", *RUN)
@@ -433,7 +434,7 @@ def test_every_command_marks_the_days_at_advised_prices(shop: Path, monkeypatch:
     write_lines(shop / "later.csv", lines)
     monkeypatch.chdir(shop)
     given = ["--data.path", "later.csv", *QUIET]
-    loaded = run_lightning("predict", ["--ckpt_path", BEST, *given])
+    loaded = load_words("predict", ["--ckpt_path", BEST, *given])
     own = loaded.pricing.market.preprocessor.products[0].own_price
     assert own is not None and own.nonzero()[0].tolist() == list(range(90, 98))
     _predict(shop, data="later.csv")
@@ -444,7 +445,7 @@ def test_every_command_marks_the_days_at_advised_prices(shop: Path, monkeypatch:
     assert stored["own_price"].tolist() == own.tolist()
     for name in ("decisions.jsonl", "decisions.head"):
         (shop / "checkpoints/seller" / name).unlink()
-    assert run_lightning("predict", ["--ckpt_path", BEST, *given]).pricing.preprocessor.products[0].own_price is None
+    assert load_words("predict", ["--ckpt_path", BEST, *given]).pricing.preprocessor.products[0].own_price is None
 
 
 @pytest.mark.slow

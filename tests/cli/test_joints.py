@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
 
-from pricerl.cli import advise
+from pricerl.tasks import advise
 
 UNTIL = ("--until", "2025-04-30", "--reason", "x")
 QUIET = ("--trainer.enable_progress_bar", "false")

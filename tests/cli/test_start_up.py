@@ -111,9 +111,9 @@ UNUSED = ("torch._dynamo", "torch._inductor", "sympy", "scipy.signal", "scipy.st
 """The compiler of torch, signal processing and statistics of scipy, plots and logging: 2 to 3 s, and 75 MB."""
 
 POLICY_COMMANDS = {
-    "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": (*UNUSED, "pyarrow.parquet"),
-    "watch seller --today 2025-04-01": (*UNUSED, "pyarrow.parquet"),
-    "predict --ckpt_path checkpoints/seller/best.ckpt": UNUSED,
+    "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": (*UNUSED, "lightning", "pyarrow.parquet"),
+    "watch seller --today 2025-04-01": (*UNUSED, "lightning", "pyarrow.parquet"),
+    "predict --ckpt_path checkpoints/seller/best.ckpt": (*UNUSED, "lightning"),
     "fit --data.path seller.csv --run_name again": UNUSED,
 }
 """Commands that import torch, with the packages that they must not import, in the order of what they may."""

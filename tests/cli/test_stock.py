@@ -13,6 +13,7 @@ from pricerl.advice.block import block_lines
 from pricerl.advice.report.render import render_page
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.cli.advise import run_lightning
+from pricerl.cli.loading import load_words
 from pricerl.formatting import Formatter
 from pricerl.market.stock import Stock
 
@@ -25,7 +26,7 @@ MUG = Stock(400.0, (0.0, 300.0, 0.0, 0.0, 0.0, 0.0), due=(("2025-03-12", 300.0),
 def stocks(shop: Path, *words: str) -> list[Stock | None]:
     """Stock of mug and bowl in the market that a command advises on."""
     with inside(shop):
-        loaded = run_lightning("predict", list(words))
+        loaded = load_words("predict", list(words))
     return [product.stock for product in loaded.pricing.market.products]
 
 

@@ -10,10 +10,10 @@ import pytest
 from advice_outputs import lowering_policy
 from command_line import FAST, Result, run, write_lines
 
-from pricerl.cli import advise
 from pricerl.operations.log.drafts import draft_limits, draft_publishing
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
+from pricerl.tasks import advise
 
 QUIET = ("--trainer.enable_progress_bar", "false")
 FREE = ("--decision.min_chance", "0")

@@ -79,7 +79,7 @@ def computed() -> Iterator[Callable[[Path, date], tuple[list[Any], list[str]]]]:
     def compute(folder: Path, today: date) -> tuple[list[Any], list[str]]:
         whole = Path(shutil.copytree(folder, folder.parent / "whole", symlinks=True))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pricerl.cli.advise.find_unchanged", lambda *_: {})
+            patch.setattr("pricerl.tasks.advise.find_unchanged", lambda *_: {})
             predict(whole, today)
         assert not kept(whole)
         return content(whole)

@@ -22,11 +22,11 @@ from fastapi.testclient import TestClient
 from mcp.client import Client
 
 from pricerl.advice.what_if import answer_lines
-from pricerl.cli.advise import load_questions
 from pricerl.mcp.protocol import create_server
 from pricerl.serve.guard import Keys
 from pricerl.serve.server import create_app
 from pricerl.serve.workplace import Workplace, address_of
+from pricerl.tasks.ask import load_questions
 
 TODAY = "2025-04-01"
 TOKEN = "the-token-of-this-test"
@@ -135,7 +135,7 @@ def questions_about(record: dict[str, Any], count: int, seed: int) -> list[tuple
 def compare(faces: Faces, count: int, seed: int = 0) -> None:
     """Ask every face the same questions."""
     asked = questions_about(faces.record, count, seed)
-    terminal = load_questions([f"--run_name={faces.shop}", f"--today={faces.today}"])
+    terminal = load_questions({"run_name": faces.shop, "today": faces.today})
     answers = [terminal.ask(faces.record["product"], *item) for item in asked]
     exact = [answer.to_dict() for answer in answers]
     assert [faces.rest(*item).json() for item in asked] == json.loads(json.dumps(exact))

@@ -238,7 +238,7 @@ def test_a_policy_is_loaded_and_asked_in_three_lines(name: str, tmp_path: Path) 
     words = [*gym, "--trainer.enable_progress_bar", "false"] if name == "gym" else FAST
     assert run(tmp_path, "fit", *words, "--run_name", "run").code in (0, 4)
     trained = pricerl.load("checkpoints/run/best.ckpt")
-    observation = torch.zeros(2, trained.run.data.task.observation_dim)
+    observation = torch.zeros(2, trained.checkpoint.content["hyper_parameters"]["task"]["observation_dim"])
     assert trained.policy(observation).shape == (2, 1)
     assert b"pricerl.training" not in pickle.dumps(trained.policy)  # other processes load it without Lightning
 

@@ -78,7 +78,7 @@ def test_fifty_updates_from_random_weights_earn_nearly_what_the_plan_earns_under
 @SLOW
 def test_one_policy_learns_the_prices_of_several_products() -> None:
     module, data = _train("balanced", products=3)
-    compared = data.benchmark(module).compare(module.policy)
+    compared = data.benchmark(module.step_discount).compare(module.policy)
     assert (compared.advantage > -0.2).all()
 
 

@@ -33,7 +33,7 @@ from pricerl.runs.older_settings import with_present_names
 from pricerl.writing import hash_file
 
 if TYPE_CHECKING:
-    from pricerl.training.run import Run
+    from pricerl.runs.run import Run
 
 HASHED = {"data": "the history", "file": "the data file", "config": "the settings", "model": "the weights"}
 """Hashes of an entry that a replay must have as well, in words; the code and its libraries may have changed."""

@@ -24,7 +24,7 @@ from pricerl.operations.log.provenance import hash_history, hash_own_code, hash_
 from pricerl.operations.shop import Shop
 
 if TYPE_CHECKING:
-    from pricerl.training.run import Run
+    from pricerl.runs.run import Run
 
 Kept = tuple[StoredAdvice, Entry]
 """Advice that stands: the product's record in ``advice.json``, and its entry for the log."""

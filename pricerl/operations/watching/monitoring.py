@@ -24,7 +24,7 @@ from pricerl.progress import stage
 
 if TYPE_CHECKING:
     from pricerl.runs.checkpoint import Checkpoint
-    from pricerl.training.run import Run
+    from pricerl.runs.run import Run
 
 
 def watch_run(
@@ -94,7 +94,10 @@ def _cut_trained(run: Run, state: Mapping[str, Any]) -> DataPreprocessor:
 
 def preprocessor_state(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the state of the preprocessor in a checkpoint of a run."""
-    found: dict[str, Any] = checkpoint.content[type(run.data).__qualname__]["preprocessor"]
+    kind = type(run.data).__qualname__
+    found: dict[str, Any] = checkpoint.data_state("PricingDataModule" if kind == "PricingData" else kind)[
+        "preprocessor"
+    ]
     return found
 
 

@@ -1,0 +1,181 @@
+"""A trained policy with the shop's settings and files, ready to advise or to answer, without Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from pricerl.advice.describe import check_horizon
+from pricerl.advice.exports import check_workbook
+from pricerl.advice.files import check_folder
+from pricerl.data.naming import list_sources
+from pricerl.errors import UsageError
+from pricerl.evaluation.pricing_data import PricingData
+from pricerl.market.stock_rows import find_notes
+from pricerl.operations.engine import CHUNK, Engine, connect
+from pricerl.operations.log.decision_log import Entry, by_product
+from pricerl.operations.log.orders import ADVICE
+from pricerl.operations.log.provenance import combine
+from pricerl.operations.shop import Shop
+from pricerl.operations.track_record import find_own_prices
+from pricerl.runs.checkpoint import Checkpoint, lasting_settings, without_query
+from pricerl.runs.folder import BEST, RunFolder
+from pricerl.runs.names import RUNS, USUAL_CLASSES, USUAL_PRESET, check_name, find_run, name_run
+from pricerl.runs.run import Run
+from pricerl.runtime import claim_compute
+from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
+from pricerl.tasks.settings import GROUPS, advice_parser, build_data, merge_settings, plain_settings, without_training
+from pricerl.terminal import print_notes
+from pricerl.training.algorithm import TaskSpec
+from pricerl.training.saved_policy import SavedPolicy
+
+Nested = Mapping[str, Any]
+"""Settings and options by their names, nested as in a configuration."""
+
+
+def load_run(given: Nested, packages: Sequence[str] = OWN) -> Run:
+    """Load the policy of a shop, with the settings and files of its newest advice where none are ``given``.
+
+    Args:
+        given: options and settings, such as ``{"run_name": "sales", "data": {"path": "fresh.csv"}}``.
+        packages: packages that may be imported, for data and learner of a user's own.
+
+    Raises:
+        UsageError: a setting is wrong, or there is no such run.
+        DataError: the file cannot be used, or it is older than that of the newest advice.
+        CheckpointError: the checkpoint cannot be used.
+    """
+    checkpoint, shop = find_checkpoint(given)
+    kind = find_data(checkpoint, packages)
+    parser = advice_parser(kind)
+    checkpoint.check_settings(parser.get_defaults().as_dict())
+    kept = _kept_settings(checkpoint, shop, given)
+    merged = merge_settings(parser, [(f"{checkpoint.path}: ", kept), ("", given)])
+    built = parser.instantiate(merged)
+    claim_compute(built.threads, built.matmul_precision)
+    plain = plain_settings(parser, merged)
+    stored = lasting_settings(checkpoint.settings)
+    run = Run(
+        command="predict",
+        folder=shop.folder.path,
+        options=built,
+        settings={**stored, **lasting_settings({**stored, **plain, "data": {**stored["data"], **plain["data"]}})},
+        checkpoint=checkpoint,
+        data=build_data(kind, built),
+        module=load_learner(checkpoint, packages),
+        configs={name: built[name] for name in GROUPS},
+        generation=checkpoint.generation,
+        known=len(shop.log.entries),
+    )
+    check_advising(run)
+    prepare_data(run, shop.log.entries)
+    checkpoint.restore_data(run.pricing.restore, _state_name(kind))
+    print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
+    refuse_older(run, shop, named=bool(_files(given)))
+    return run
+
+
+def find_checkpoint(given: Nested) -> tuple[Checkpoint, Shop]:
+    """Return the checkpoint that options name, by default the best one of the only run, and the shop of its run."""
+    name = str(given.get("ckpt_path") or "best")
+    if given.get("run_name"):
+        folder = RUNS / check_name(given["run_name"])
+    elif name not in ("best", "last"):
+        folder = RunFolder.of(Path(name)).path
+    else:
+        own = name_run(files, USUAL_PRESET) if (files := _files(given)) else ""
+        folder = RUNS / own if (RUNS / own / BEST).exists() else find_run(None, BEST).path
+    shop = Shop.open(RunFolder(folder), given.get("today"))  # first: it may change what ``best`` leads to
+    return Checkpoint.read(name, folder), shop
+
+
+def find_data(checkpoint: Checkpoint, packages: Sequence[str]) -> type[PricingData]:
+    """Return the class of a checkpoint's data; one that is no seller's, or may not be imported, is a ``UsageError``."""
+    path = checkpoint.settings["data"].get("class_path", USUAL_CLASSES["data"])
+    if path == USUAL_CLASSES["data"]:
+        return PricingData
+    kind: Any = None if path == GYM_CLASS else _own_class("data", path, checkpoint, packages)
+    if kind is None or not issubclass(kind, PricingData) or not kind.advises:
+        raise UsageError("predict advises on a seller's file; score other policies with test")
+    return kind  # type: ignore[no-any-return]  # checked above
+
+
+def _state_name(kind: type[PricingData]) -> str:
+    """Return the name under which a training stored its data."""
+    return USUAL_CLASSES["data"].rpartition(".")[2] if kind is PricingData else kind.__qualname__
+
+
+def load_learner(checkpoint: Checkpoint, packages: Sequence[str] = OWN) -> Any:
+    """Return the learner in a checkpoint: SAC's without Lightning, a user's own by its module."""
+    if SavedPolicy.is_in(checkpoint):
+        return SavedPolicy(checkpoint)
+    settings = checkpoint.settings["model"]
+    kind = _own_class("model", settings["class_path"], checkpoint, packages)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, "model", fail_untyped=False, instantiate=False, skip={"task"})
+    built = parser.instantiate(parser.parse_object({"model": settings.get("init_args", {})}))
+    module = kind(task=TaskSpec(**checkpoint.content["hyper_parameters"]["task"]), **vars(built.model))
+    checkpoint.restore_weights(module)
+    return module
+
+
+def _own_class(group: str, path: str, checkpoint: Checkpoint, packages: Sequence[str]) -> Any:
+    """Import a class that a checkpoint names."""
+    import_allowed(packages)
+    path = find_class(group, path, packages, f"{checkpoint.path}: ")
+    module, _, name = path.rpartition(".")
+    return getattr(__import__(module, fromlist=[name]), name)
+
+
+def _kept_settings(checkpoint: Checkpoint, shop: Shop, given: Nested) -> dict[str, Any]:
+    """Return the settings of the checkpoint and of the advice in force, which an advice keeps to."""
+    stored = without_training(checkpoint.settings)
+    kept = combine(stored, {"data": {"path": None, "reading": {"query": None}}})
+    generation = checkpoint.generation
+    if generation is None or generation.name == shop.generation:
+        kept = combine(kept, without_query(shop.settings))
+    kept = combine(kept, shop.lasting)
+    if "path" in (given.get("data") or {}):
+        return kept
+    if shop.sources:
+        shop.refuse_missing()
+        kept = combine(kept, {"data": {"path": shop.sources}})
+    return combine(kept, {"waits": shop.waits})
+
+
+def _files(given: Nested) -> list[str]:
+    return list_sources((given.get("data") or {}).get("path"))
+
+
+def check_advising(run: Run) -> None:
+    """Refuse an advice that could not be written, before a file is read."""
+    options = run.options
+    check_horizon(options.horizon)
+    if options.out:
+        check_folder(Path(options.out), "--out ")
+    check_folder(run.folder, "the run's folder ")
+    connect(options.engine, options.threads)
+    run.formatter_for(step_days=1)  # refuses an unknown locale or currency
+    if options.report.excel:
+        check_workbook()
+
+
+def prepare_data(run: Run, entries: Sequence[Entry]) -> None:
+    """Give the data the command's engine, the names of products with advice and the days with pricerl's own prices."""
+    data = run.pricing
+    data.engine = engine = Engine.of(run)
+    data.spread = partial(engine.map, size=CHUNK)
+    if entries:
+        advised = {entry["product"] for entry in entries if entry["kind"] == ADVICE}
+        data.know_products(advised)  # before days are marked, which are found by the product's name
+        data.mark_own_prices(partial(find_own_prices, by_product(entries)))
+
+
+def refuse_older(run: Run, shop: Shop, named: bool) -> None:
+    """Refuse a file that is older than that of the newest advice, or that was cut, unless the user accepts it."""
+    if run.pricing.path is not None and "history" not in (run.options.accept_changes or "").split(","):
+        shop.refuse_older(run.pricing.preprocessor.products, list_sources(run.pricing.path)[0], named)

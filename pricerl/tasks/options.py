@@ -1,0 +1,37 @@
+"""Options of a task outside the groups of settings."""
+
+from __future__ import annotations
+
+RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
+    "run_name": ("Name of the run's folder; derived from file and preset if absent.", None),
+    "ckpt_path": ("Checkpoint: a file, or last or best in the run's folder.", None),
+    "resume": ("Go on with the newest usable save of the run: auto.", None),
+    "accept_changes": (
+        "Data and settings in which a resumed run may differ: history, data.reward and so on, separated by commas; "
+        "history also takes a file that is older than that of the last advice, or shorter.",
+        None,
+    ),
+    "keep": ("Generations of the run to keep whole; of older ones the weights behind decisions stay.", 5),
+    "portable": ("Leave the seller's history out of the checkpoints; predict then needs --data.path.", False),
+    "wandb": ("Log fit, or the advice of predict, to Weights & Biases; offline without a key.", False),
+    "threads": (
+        "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower if "
+        "other processes run on them.",
+        1,
+    ),
+    "engine": ("Workers of a catalogue: local, dask, ray, spark or a cluster such as dask://HOST:PORT.", "local"),
+    "matmul_precision": (
+        "Precision of matrix products, in torch's terms. With medium they are made in bfloat16 and summed in single "
+        "precision where the processor has units for that (GPUs, CPUs with matrix tiles or bfloat16 in AVX-512), which "
+        "trains up to twice as fast.",
+        "highest",
+    ),
+    "today": ("Day to take as today, such as 2026-01-31; the clock's if absent, and a simulated seller's own.", None),
+    "waits": ("Why the advice needs an approval in any case; serve sets it for an editor.", None),
+    "out": ("Folder for a copy of the advice, next to that in the run's folder.", None),
+    "horizon": ("Forecast horizon in days.", 14),
+    "verbose": ("Print the evidence on every product, too.", False),
+    "format": ("Format of the advice on standard output: text, or json for programs.", "text"),
+    "locale": ("Locale of numbers, money and dates.", "en_US"),
+}
+"""Options of a run with help and default; the type is that of the default."""

@@ -1,0 +1,79 @@
+"""Agent of SAC from settings, and the policy in a checkpoint, both without Lightning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor, nn
+
+from pricerl.errors import CheckpointError, UsageError
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.names import USUAL_CLASSES
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.losses import value_bounds
+from pricerl.sac.normalized import NormalizedAgent
+from pricerl.sac.start import pack
+from pricerl.training.algorithm import TaskSpec
+
+MAX_ENTROPY_BONUS = 1.0
+"""Allowance of the value bounds for ``alpha * log_prob`` per step; alpha settles far below 1."""
+
+
+def build_agent(task: TaskSpec, algorithm: SACConfig, network: NetworkConfig) -> SACAgent:
+    """Return the untrained agent for a task; settings that exclude each other are a ``UsageError``."""
+    if network.normalized and algorithm.actor_horizon:
+        raise UsageError("model.network.normalized values scaled rewards; leave out model.algorithm.actor_horizon")
+    rewards = task.reward_low, task.reward_high
+    discount = discount_of(task, algorithm)
+    bounds = value_bounds(*rewards, discount, MAX_ENTROPY_BONUS) if all(map(math.isfinite, rewards)) else None
+    kind = NormalizedAgent if network.normalized else SACAgent
+    return kind(task.observation_dim, task.action_dim, algorithm, network, bounds, task.privileged_dim)
+
+
+def discount_of(task: TaskSpec, algorithm: SACConfig) -> float:
+    """Return the discount of one env step."""
+    return float(algorithm.gamma**task.days_per_step)
+
+
+class SavedPolicy(nn.Module):
+    """Learner in a checkpoint of SAC, as far as advice needs it.
+
+    Attributes:
+        agent: networks and temperature.
+        step_discount: discount of one env step.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        weights = checkpoint.content["state_dict"].values()
+        try:
+            stored = checkpoint.content["hyper_parameters"]
+            task = TaskSpec(**stored["task"])
+            algorithm = SACConfig(**stored["algorithm"])
+            self.network = NetworkConfig(**stored["network"])
+            self.step_discount = discount_of(task, algorithm)
+            widest = max(max(value.shape, default=0) for value in weights)
+            if max(*self.network.hidden, self.network.num_critics) > widest:
+                raise ValueError("it is larger than its weights")  # before that takes memory
+            self.agent = build_agent(task, algorithm, self.network)
+        except (LookupError, TypeError, ValueError, RuntimeError, UsageError) as error:
+            raise CheckpointError(f"{checkpoint.path} describes no network of SAC: {error}; run fit again") from error
+        checkpoint.restore_weights(self)
+
+    @classmethod
+    def is_in(cls, checkpoint: Checkpoint) -> bool:
+        """Return whether a checkpoint's learner is SAC and no class of a user's own."""
+        kind = checkpoint.settings["model"].get("class_path", USUAL_CLASSES["model"])
+        return bool(kind == USUAL_CLASSES["model"])
+
+    def pack(self, layout: str) -> bytes:
+        """Return the file of the weights for observations of a ``layout``, from which other trainings may start."""
+        return pack(self.agent, self.network, layout)
+
+    @property
+    def worker_policy(self) -> Callable[[Tensor], Tensor]:
+        """Deterministic policy, ``(B, O) -> (B, A)``."""
+        return partial(self.agent.actor.act, deterministic=True)
