@@ -89,7 +89,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   (from validate on, the only run is found; else its name comes first, or after --run_name, or --ckpt_path FILE;
   --product P; --today DAY)
 
-  COMMAND --help lists its options; fit, validate, test and predict take all of Lightning's trainer flags
+  COMMAND --help lists its options; fit, validate and test take all of Lightning's trainer flags
   --version, --debug (show the traceback of an error)
 
 exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 not enough evidence (the advice is to keep the price),
