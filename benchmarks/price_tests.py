@@ -10,7 +10,7 @@ planner sees the histories: it estimates the dispersion from ordinary weeks and 
 Otherwise shops of all families of demand are drawn, one in six of which already has its best price, and fitted to 180
 days, in which prices varied by up to 20 % or, ``rarely``, by up to 8 % every month or two. Where a test pays (``pays``)
 it is played in the true demand, whose level also drifts by 1 % per day, and its sales weigh the posterior draws, which
-then advise, without any gate. ``wide`` has a test on both sides; ``cost`` is what the days of the test lose in truth,
+then advise, without any gate. ``cost`` is what the days of the test lose in truth,
 as a share of a quarter's profit, ``promised`` in brackets; ``gain`` is what test and advice earn over the advice
 without it, within the time that the plan counts, as a share of what keeping earns then; ``null`` are cost and gain in
 shops at their best price.
@@ -201,19 +201,19 @@ def fit_shop(market: str, units: float, seed: int, kind: type[SellerConfig] = Se
 def play_shop(truth: dict, product: Product, planned: PlannedTest, rng: np.random.Generator) -> tuple[float, float]:
     """Return the cost of the test as a share of a quarter's profit, and its gain as one of the time that counts."""
     design, arms, config = planned.design, planned.arms, DecisionConfig()
-    units = tuple(float(expected_units(truth, price)) for price in (arms.against, arms.price))
+    units = tuple(float(expected_units(truth, price)) for price in (arms.current, arms.price))
     sold, _ = play(SHOP, design, units, PLAYED, rng)
     seen = np.log((sold[1] + 0.5 / design.kept) / (sold[0] + 0.5 / design.kept)).mean(axis=1)
     prices = value_prices(product, "profit", config, [arms], Budget().counts)
-    during = design.rows * ((prices.earned(arms.against) + prices.earned(arms.price)) / 2 - prices.earned(arms.current))
+    during = prices.during(arms, design)
     later = (prices.rows - design.rows) * prices.after
     weights = weigh_draws(seen, planned.sales.log_ratio, planned.sales.log_ratio_sd(design))
     chosen = prices.targets[prices.rule.utility(weights, during, later).argmax(axis=1)]
-    kept, low, high, now = (
+    kept, tried, now = (
         float(expected_profit(truth, price))
-        for price in (arms.current, arms.against, arms.price, prices.targets[prices.without.argmax()])
+        for price in (arms.current, arms.price, prices.targets[prices.without.argmax()])
     )
-    tested = design.rows * ((low + high) / 2 - kept)
+    tested = design.rows * (tried - kept) / 2
     after = (prices.rows - design.rows) * np.array([float(expected_profit(truth, price)) - kept for price in chosen])
     gain = tested + after.mean() - prices.rows * (now - kept)
     return -tested / (abs(kept) * DAYS_PER_QUARTER), gain / (abs(kept) * prices.rows)
@@ -221,7 +221,7 @@ def play_shop(truth: dict, product: Product, planned: PlannedTest, rng: np.rando
 
 def measure_shops(name: str, units: float, shops: int, seed: int, test_change: float | None) -> str:
     """Return the row of the table of one volume."""
-    found, nulls, promised, wide = [], [], [], []
+    found, nulls, promised = [], [], []
     for shop in range(shops):
         market = MARKETS[shop % len(MARKETS)]
         truth, product = fit_shop(market, units, seed + shop, HISTORIES[name])
@@ -234,7 +234,6 @@ def measure_shops(name: str, units: float, shops: int, seed: int, test_change: f
         kept = float(prices.earned(planned.arms.current).mean())
         test = planned.test
         promised.append((test.expected_cost / (kept * DAYS_PER_QUARTER), test.gain / (kept * prices.rows)))
-        wide.append(planned.test.against < planned.test.regular_price)
     if not found:
         return f"{name} {units:g}: no test pays"
     cost, gain = 100 * np.mean(found, axis=0)
@@ -243,7 +242,7 @@ def measure_shops(name: str, units: float, shops: int, seed: int, test_change: f
     losing = np.mean([row[1] < -0.01 for row in found])
     null = 100 * np.mean(nulls, axis=0) if nulls else (math.nan, math.nan)
     return (
-        f"{name:>6} {units:>6g} {len(found) / shops:6.2f} {np.mean(wide):6.2f} {cost:6.2f} ({said[0]:5.2f})"
+        f"{name:>6} {units:>6g} {len(found) / shops:6.2f} {cost:6.2f} ({said[0]:5.2f})"
         f" {gain:6.2f} +- {error:4.2f} ({said[1]:5.2f}) {losing:8.3f} {null[0]:6.2f} {null[1]:6.2f} of {len(nulls)}"
     )
 
@@ -268,7 +267,7 @@ def main() -> None:
                 shares = [f"{share:6.3f}" for share in measure_proof(kind, base, effect, *about)]
                 print(f"{name:<16} {base:>6g} {effect:>7.2f} {' '.join(shares)}", flush=True)
         return
-    print("        units   pays   wide   cost, % (promised) gain, % (promised) lose > 1 %   null: cost, gain")
+    print("        units   pays   cost, % (promised) gain, % (promised) lose > 1 %   null: cost, gain")
     for name in HISTORIES:
         for units in options.units:
             print(measure_shops(name, units, options.shops, options.seed, options.test_change), flush=True)

@@ -27,7 +27,7 @@ REFERENCE = "reference"
 PARSED = ("advise", "fit", "validate", "test", "predict")
 """Commands whose options are the settings of a run."""
 
-SUBCOMMANDS = {"price-test": ("rank", "plan", "start", "read")}
+SUBCOMMANDS = {"price-test": ("plan", "start", "read")}
 
 AREAS: dict[str, tuple[str, str, Sequence[str]]] = {
     "api-sac": ("The algorithm", "sac", ()),

@@ -73,8 +73,8 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   approve [ID] | reject ID | history           approve the newest advice, or decide on what an agent prepared; print
                                                decisions with author and reason
   prices [--as PLATFORM]                       print the prices to charge; write them in the import form of a platform
-  price-test rank|plan|start|read RUN [--data.path FILE]
-                                               rank, plan, start and read randomised tests of two prices
+  price-test plan|start|read RUN [--data.path FILE]
+                                               plan, start and read randomised tests of two prices
   report [--product P]                         make the page of a product from the last advice
   watch [--data.path FILE]                     check new days, send alerts, exit code by severity
   retrain [--data.path FILE]                   train on a newer file with the settings that the shop keeps

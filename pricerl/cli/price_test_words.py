@@ -1,4 +1,4 @@
-"""Words of the command ``price-test``: ranked and planned tests, refusals, and what a test has shown."""
+"""Words of the command ``price-test``: planned tests and their ranking, refusals, and what a test has shown."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pricerl.advice.sentences.next_steps import losing_test_words
 from pricerl.data.days import WEEK
 from pricerl.experiments.analysis import ANYTIME, FINAL, InterimAnalysis
-from pricerl.experiments.reading import Interference, Reading
+from pricerl.experiments.reading import Reading
 from pricerl.experiments.schedule import arm_prices
 from pricerl.formatting import Formatter, plural, unit_digits
-from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log.decision_log import Entry
 from pricerl.terminal import shown
 
@@ -24,23 +23,19 @@ if TYPE_CHECKING:  # they need torch
 MOST_LISTED = 10
 """Most lost days that are listed."""
 
-CARRIES_OVER = 0.05
-"""Largest p-value at which buyers seem to react to the switch itself."""
-
 
 def rank_cells(test: PriceTest, f: Formatter) -> tuple[str, str, str, str, str, str, str]:
-    """Return prices, width, weeks, net value, expected, largest and worst cost of a test."""
-    ends = [price for price in (test.against, test.price) if not same_price(price, test.regular_price)]
-    widths = " ".join(f.percent(price / test.regular_price - 1, 0, plus="+") for price in ends)
+    """Return price, width, weeks, net value, expected, largest and worst cost of a test."""
+    width = f.percent(test.price / test.regular_price - 1, 0, plus="+")
     gain, expected, most, worst = map(f.money, (test.gain, test.expected_cost, test.cost, test.worst_cost))
-    return f"{f.price(test.against)} {f.price(test.price)}", widths, str(test.days // WEEK), gain, expected, most, worst
+    return f.price(test.price), width, str(test.days // WEEK), gain, expected, most, worst
 
 
-def plan_lines(planned: PlannedTest, order: Mapping[str, Any], draws: int, others: bool, f: Formatter) -> Iterator[str]:
-    """Yield a planned test: its prices, worth, cost and design; ``others`` is whether the file has other products."""
+def plan_lines(planned: PlannedTest, order: Mapping[str, Any], draws: int, f: Formatter) -> Iterator[str]:
+    """Yield a planned test: its prices, worth, cost and design."""
     test = planned.test
     days = f"{plural(test.days, 'day')}, from {f.date(order['first_day'])} to {f.date(order['until'])}"
-    yield f"{shown(order['product'])}: {_against(test.price, test.against, f)}, {days}"
+    yield f"{shown(order['product'])}: {_against(test.price, test.regular_price, f)}, {days}"
     yield f"  worth      {f.money(test.gain)} within a quarter, net of its cost, over deciding now"
     expected = f"expected: {'costs' if test.expected_cost >= 0 else 'earns'} {f.money(abs(test.expected_cost))}"
     worst = f"{f.money(test.worst_cost)} in the worst of {draws}"
@@ -51,8 +46,6 @@ def plan_lines(planned: PlannedTest, order: Mapping[str, Any], draws: int, other
     yield f"  design     {blocks} in random order, {washout}"
     yield f"  question   which price brings more {test.question}; the advice after it weighs its days"
     yield f"  proof      a proven difference, with at most {f.percent(ANYTIME + FINAL, 0)} errors, earns grade A"
-    if others:
-        yield "  others     buyers who switch to your other products bias a test of one; read measures that"
 
 
 def refusal_lines(
@@ -72,7 +65,7 @@ def refusal_lines(
         yield f"{start}: your limits allow no schedule of that test; widen data.guardrails, or try another --from"
     else:
         test = planned.test
-        against = f"{_against(test.price, test.against, f)}, {plural(test.days, 'day')}"
+        against = f"{_against(test.price, test.regular_price, f)}, {plural(test.days, 'day')}"
         yield f"{start}: no price test pays; the best one: {against}, for up to {f.money(test.cost)}"
         more = "more" if test.gain >= 0 else "less"
         yield f"  within a quarter it is worth {f.money(abs(test.gain))} {more} than deciding now"
@@ -97,13 +90,6 @@ def reading_lines(test: Entry, reading: Reading, f: Formatter) -> Iterator[str]:
             yield f"  profit     {_effect(reading.profit, 'profit', f)}"
         elif test["question"] == "sales":
             yield f"  sales      {_effect(found, 'sales', f)}"
-    if reading.carry_over is not None:
-        gap, p_value = reading.carry_over
-        words = "buyers seem to react to the switch itself" if p_value <= CARRIES_OVER else "no sign of carry-over"
-        (size,) = _signed((gap,), "units", f)
-        yield f"  carry-over first day minus later ones: {size} units, p-value {_p_value(p_value)}; {words}"
-    if reading.interference is not None:
-        yield from _interference_lines(reading.interference, f)
     if reading.lost:
         yield f"  lost       {plural(len(reading.lost), f.period)} not as scheduled, not counted:"
         for day in reading.lost[:MOST_LISTED]:
@@ -137,16 +123,6 @@ def _effect(found: InterimAnalysis, question: str, f: Formatter) -> str:
     """Return an effect with its limits."""
     size, low, high = _signed((found.estimate, found.low, found.high), question, f)
     return f"{size} per {f.period} (95 % at every look: {low} to {high})"
-
-
-def _interference_lines(found: Interference, f: Formatter) -> Iterator[str]:
-    own, others, low, high = _signed((found.own, found.others, found.low, found.high), "sales", f)
-    span = f"(95 %: {low} to {high})"
-    yield f"  others     sales of this product {own}, of all others {others} per {f.period} {span}"
-    if found.opposite and found.bound > 0:
-        names = ", ".join(shown(name, 40) for name in found.opposite[:3])
-        bias = f"a test of one product overstates the effect on all sales by at most {f.percent(found.bound, 0)}"
-        yield f"             {names} moved the other way: {bias}"
 
 
 def _against(price: float, regular_price: float, f: Formatter) -> str:

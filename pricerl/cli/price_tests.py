@@ -1,4 +1,4 @@
-"""Command ``price-test``: rank and plan randomised tests of two prices, start them, and read them."""
+"""Command ``price-test``: plan randomised tests of two prices, start them, and read them."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ if TYPE_CHECKING:  # they need torch
     from pricerl.runs.run import Run
 
 
-RANKED = ("product", "prices", "width", "weeks", "net value", "cost", "at most", "worst", "planned")
+RANKED = ("product", "price", "width", "weeks", "net value", "cost", "at most", "worst", "planned")
 """Columns of a ranking: the net value is that of a quarter, the cost is expected, and at most in 19 of 20 scenarios."""
 
 
 def price_test(words: Sequence[str]) -> int:
-    """Rank all products by the value of a test (rank), plan one (plan), follow schedules (start), or judge (read)."""
-    actions = {"rank": _rank, "plan": _plan, "start": _start, "read": _read}
+    """Rank products by the value of a test and plan those that pay (plan), follow them (start), or judge (read)."""
+    actions = {"plan": _plan, "start": _start, "read": _read}
     if words and words[0] in actions:
         return actions[words[0]](with_first(words[1:], "--run_name"))
     if words and words[0] in ("-h", "--help"):
         write_lines([f"usage: pricerl price-test {'|'.join(actions)} RUN [options]", str(price_test.__doc__)])
         return EXIT_OK
     found = f"found {words[0]!r}{did_you_mean(words[0], actions)}" if words else "found nothing"
-    raise UsageError(f"price-test: the first word must be rank, plan, start or read, {found}")
+    raise UsageError(f"price-test: the first word must be plan, start or read, {found}")
 
 
 def _parser(action: str, purpose: str) -> Parser:
@@ -84,9 +84,10 @@ class _Found(NamedTuple):
         return None if self.planned is None else self.planned.test
 
 
-def _search(action: str, purpose: str, words: Sequence[str]) -> tuple[argparse.Namespace, Run, list[_Found]]:
+def _search(words: Sequence[str]) -> tuple[argparse.Namespace, Run, list[_Found]]:
     """Return the best test of every product without an order in force, the largest net value first."""
-    parser = _parser(action, f"{purpose}; all options of predict apply as well.")
+    purpose = "Rank the products by the net value of a price test, and plan the tests that pay"
+    parser = _parser("plan", f"{purpose}; all options of predict apply as well.")
     parser.add_argument("--data.path", dest="path", help="the seller's file; those of the newest advice if absent")
     parser.add_argument("--question", choices=("profit", "sales"), help="what is compared; profit if absent")
     parser.add_argument("--max_days", type=int, default=28, help="most days of a test; 84 or more may prove something")
@@ -127,25 +128,6 @@ def _write(run: Run, found: Sequence[_Found]) -> list[str]:
     return [f"  written    {what} with {command}"]
 
 
-def _rank(words: Sequence[str]) -> int:
-    """Rank every product by the net value of its best test, and plan all that pay within one budget."""
-    options, run, found = _search("rank", "Rank all products by the net value of a test; plan those that pay", words)
-    left = math.inf if options.max_cost is None else options.max_cost
-    chosen = list[_Found]()
-    for item in found:
-        if item.order and item.test and item.test.cost <= left:
-            chosen.append(item)
-            left -= item.test.cost
-    f = run.formatter
-    rows = [RANKED]
-    for item in found:
-        cells = ("–",) * 7 if item.test is None else rank_cells(item.test, f)
-        rows.append((shown(item.product.name, 40), *cells, "yes" if item in chosen else "no"))
-    write_lines([*table(rows), *(_write(run, chosen) if chosen else ["no test pays"])])
-    write_lines(_offer_lines(found, options, run))
-    return EXIT_OK if chosen else EXIT_NOT_ENOUGH_EVIDENCE
-
-
 def _offer_lines(found: Sequence[_Found], options: argparse.Namespace, run: Run) -> Iterator[str]:
     """Yield what the seller's consent to wider tests would bring, and cost at most."""
     from pricerl.experiments.plan import OFFERED, Budget, plan_price_test
@@ -167,22 +149,30 @@ def _offer_lines(found: Sequence[_Found], options: argparse.Namespace, run: Run)
 
 
 def _plan(words: Sequence[str]) -> int:
-    """Choose product, prices, blocks and length of the test with the largest net value, and write its schedule."""
-    options, run, found = _search("plan", "Plan a price test and write its schedule", words)
+    """Rank the products by the net value of their best tests, and plan all that pay within one budget."""
+    options, run, found = _search(words)
+    left = math.inf if options.max_cost is None else options.max_cost
+    chosen = list[_Found]()
+    for item in found:
+        if item.order and item.test and item.test.cost <= left:
+            chosen.append(item)
+            left -= item.test.cost
+    f = run.formatter
+    rows = [RANKED]
+    for item in found:
+        cells = ("–",) * 7 if item.test is None else rank_cells(item.test, f)
+        rows.append((shown(item.product.name, 40), *cells, "yes" if item in chosen else "no"))
+    write_lines(table(rows) if found[1:] else [])
     best = found[0]
-    if best.planned is None or best.order is None:
-        write_lines([f"none of {len(found)} products has a test to start; the nearest to one:"] if found[1:] else [])
+    if not chosen:
+        write_lines(["no test pays; the nearest to one that does:"] if found[1:] else [])
         name = needed_name(run.folder, LOG_FILE)
-        write_lines(refusal_lines(best.product, best.planned, options.question, name, run.formatter))
-        write_lines(_offer_lines(found[:1], options, run))
-        return EXIT_NOT_ENOUGH_EVIDENCE
-    others = len(run.pricing.preprocessor.names) > 1
-    write_lines(plan_lines(best.planned, best.order, best.product.market.num_draws, others, run.formatter))
-    write_lines(_write(run, [best]))
-    write_lines(_offer_lines(found[:1], options, run))
-    if more := sum(item.order is not None for item in found[1:]):
-        write_lines([f"  also       {plural(more, 'other test')} would pay: price-test rank plans all of them"])
-    return EXIT_OK
+        write_lines(refusal_lines(best.product, best.planned, options.question, name, f))
+    elif best.planned and best.order and not found[1:]:
+        write_lines(plan_lines(best.planned, best.order, best.product.market.num_draws, f))
+    write_lines(_write(run, chosen) if chosen else [])
+    write_lines(_offer_lines(found, options, run))
+    return EXIT_OK if chosen else EXIT_NOT_ENOUGH_EVIDENCE
 
 
 def _check(options: argparse.Namespace) -> date | None:
@@ -243,7 +233,7 @@ def _read(words: Sequence[str]) -> int:
         raise DataError(str(log), [f"has no price test{of}; start one with price-test plan and start"])
     for test in {item["product"]: item for item in tests}.values():
         product = named[test["product"]]
-        reading = read_test(test, run.pricing.preprocessor.products, product.index)
+        reading = read_test(test, product.history)
         write_lines(reading_lines(test, reading, run.formatter))
         name = run.folder.name
         if reading.question.verdict == "running" and reading.passed:

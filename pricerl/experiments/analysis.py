@@ -1,4 +1,4 @@
-"""Analysis of the pairs of a price test: randomisation test, confidence sequence, carry-over.
+"""Analysis of the pairs of a price test: randomisation test and confidence sequence.
 
 **Randomisation test.** If the price had no effect, the other order of a pair would have turned the sign of its
 difference and nothing else. So the test compares the mean difference with those of all ``2^n`` turned signs (Fisher
@@ -165,14 +165,3 @@ def analyse_pairs(
     if found.proven:
         return found._replace(verdict="higher" if estimate > 0 else "lower")
     return found if final else found._replace(verdict="running")
-
-
-def check_carry_over(first: FloatArray, later: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
-    """Return how much larger the effect is on the first counted row than on later ones, and a p-value of no difference.
-
-    Both are differences of the pairs, ``(n,)``. Buyers who remember the last price, or who bought ahead of it, make the
-    two differ.
-    """
-    gap = first - later
-    p_value = randomisation_p(gap[None], list_turns(len(gap), generator))
-    return float(gap.mean()), float(p_value[0])

@@ -69,10 +69,8 @@ class PriceTest:
     """Outcome that it compares."""
     price: float
     """Money."""
-    against: float
-    """The other price, money: the current one, or one below it."""
     regular_price: float
-    """Current price, money."""
+    """The other price, money: the current one."""
     days: int
     """Days of the test, half of them at each price."""
     block: int
@@ -91,7 +89,7 @@ class PriceTest:
     expected_cost: float
     """Mean cost over the posterior draws, money; negative if the test is expected to earn."""
     uplift: Interval
-    """Measure per row at the test price minus that at the other one, money."""
+    """Measure per row at the test price minus that at the regular one, money."""
     pays: bool
     """Whether it is inside the limits on days and money, and its net value matters."""
 
@@ -167,7 +165,7 @@ def remaining_value(product: Product, test: Mapping[str, Any], passed: int, conf
     if test["question"] == "profit" and not product.fitted.cost.known:
         return None
     design = design_of(test)
-    arms = ArmPrices(product.current_price, *arm_prices(test), 0, 0)
+    arms = ArmPrices(*arm_prices(test), 0, 0)
     left = max(math.ceil((design.rows - passed) / (2 * design.block)), 1)
     budget = Budget(design.rows * product.history.step_days)
     prices = value_prices(product, test["question"], config, [arms], budget.counts)
@@ -197,7 +195,7 @@ class ValuedPrices:
 
     def during(self, arms: ArmPrices, design: Switchback) -> FloatArray:
         """Return what a test earns more than the current price while it lasts, money ``(K,)``."""
-        return design.rows * ((self.earned(arms.against) + self.earned(arms.price)) / 2 - self.earned(arms.current))
+        return design.rows * (self.earned(arms.price) - self.earned(arms.current)) / 2
 
     @cached_property
     def daily(self) -> float:
@@ -231,7 +229,7 @@ def value_prices(
     """Value the prices of tests, and those that may follow them, of which the next ``days`` count."""
     step = product.history.step_days
     now = arms[0].current
-    tested = [now, *dict.fromkeys(price for item in arms for price in (item.against, item.price) if price != now)]
+    tested = [now, *(item.price for item in arms)]
     targets = [now, *candidate_prices(product)[::TARGETS].tolist()]
     paths = product.money(tested + targets)[:, None].expand(-1, WEEKS * 7 // step)
     values = value_paths(product, paths)
@@ -265,7 +263,7 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
     """Return one test with its net value and its cost."""
     product = prices.product
     step = product.history.step_days
-    units = (prices.values[arms.against].units, prices.values[arms.price].units)
+    units = (prices.values[arms.current].units, prices.values[arms.price].units)
     size = float(product.market.size[product.index])
     sales = Sales(units, _unit_values(product, prices.question, arms), size, _drift(prices, design, size))
     during = prices.during(arms, design)
@@ -277,7 +275,6 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
     test = PriceTest(
         question=prices.question,
         price=arms.price,
-        against=arms.against,
         regular_price=arms.current,
         days=design.rows * step,
         block=design.block * step,
@@ -287,7 +284,7 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
         cost=cost,
         worst_cost=max(0.0, -float(during.min())),
         expected_cost=-float(during.mean()),
-        uplift=interval_of(prices.earned(arms.price) - prices.earned(arms.against)),
+        uplift=interval_of(prices.earned(arms.price) - prices.earned(arms.current)),
         pays=fits and gain >= MATTERS * prices.daily * prices.rows * step,
     )
     return PlannedTest(arms, design, sales, test, fits)
@@ -296,9 +293,9 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
 def _unit_values(product: Product, question: Question, arms: ArmPrices) -> tuple[float, float]:
     """Return what a unit counts at the two prices of a test: its profit at the mean costs, or its price."""
     if question == "sales":
-        return arms.against, arms.price
+        return arms.current, arms.price
     cost = product.fitted.cost
-    return cost.mean_margin(arms.against), cost.mean_margin(arms.price)
+    return cost.mean_margin(arms.current), cost.mean_margin(arms.price)
 
 
 def _washout(prices: ValuedPrices, arms: ArmPrices, block: int) -> int:
@@ -309,9 +306,9 @@ def _washout(prices: ValuedPrices, arms: ArmPrices, block: int) -> int:
     if memory is None:
         return least
     kept = REFERENCE_MEMORY**step
-    against, tested = (float(prices.values[price].units.mean()) for price in (arms.against, arms.price))
-    reaction = abs(math.log(tested / against))
-    excess = float(memory.loss.mean()) * math.log(max(arms.price, arms.against) / min(arms.price, arms.against))
+    regular, tested = (float(prices.values[price].units.mean()) for price in (arms.current, arms.price))
+    reaction = abs(math.log(tested / regular))
+    excess = float(memory.loss.mean()) * abs(math.log(arms.price / arms.current))
     most = max(block // 2, least)
     for washout in range(least, most):
         left = excess * np.mean(kept ** np.arange(washout - arms.rows, block - arms.rows))
@@ -355,7 +352,7 @@ def gate_schedule(planned: PlannedTest, product: Product, seed: int, first: date
     earliest = product.first_day
     arms = planned.arms
     wait = arms.wait if first is None else max(arms.wait, (first - earliest).days // step)
-    prices = (arms.against, arms.price)
+    prices = (arms.current, arms.price)
     schedule = lay_out(planned.design, seed, earliest + timedelta(days=wait * step), step, prices)
     charged = gate_blocks(product, wait, [row["price"] for row in schedule])
     for row, price in zip(schedule, charged, strict=True):
@@ -376,7 +373,6 @@ def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Pr
         "question": test.question,
         "regular_price": test.regular_price,
         "test_price": test.price,
-        "against": test.against,
         "propensity": PROPENSITY,
         "seed": seed,
         "schedule": schedule,

@@ -28,16 +28,14 @@ ALMOST = 0.99
 
 
 class ArmPrices(NamedTuple):
-    """Two prices that the guardrails let a test charge in turn, around the current one or including it."""
+    """Current price, and another one that the guardrails let a test charge in turn."""
 
     current: float
-    """Current price, money."""
-    against: float
-    """Price of the regular arm, money: the current one, or one below it."""
+    """Price of the regular arm, money."""
     price: float
     """Price of the test arm, money."""
     rows: int
-    """Rows of a block on which the price is still on its way, the longest of all ways."""
+    """Rows of a block on which the price is still on its way, the longest of both ways."""
     wait: int
     """Rows before the first change, during which the minimum hold of the last one lasts."""
 
@@ -52,7 +50,7 @@ def rules_of_test(product: Product, consent: float | None = None) -> Today:
     far = consent or today.config.test_change
     if far is None:
         return today
-    step = min((1 + far) ** 2 - 1, ALMOST)  # from the lower to the higher arm
+    step = min((1 + far) ** 2 - 1, ALMOST)
     rise, drop = (step if limit else 0.0 for limit in (today.config.rise, today.config.drop))
     config = replace(today.config, max_rise=rise, max_drop=drop, max_week_change=step, test_change=far)
     low, high = today.log.support
@@ -63,7 +61,7 @@ def rules_of_test(product: Product, consent: float | None = None) -> Today:
 def find_arm_prices(
     product: Product, current: Mapping[str, float] | None = None, consent: float | None = None
 ) -> list[ArmPrices]:
-    """Return all pairs of prices for a test: the current one with a higher or a lower one, and a lower with a higher.
+    """Return all pairs of prices for a test: the current one with a higher or a lower one.
 
     Prices beyond those tried, or that would break a relation to products that keep their prices, give way to the
     nearest ones that are neither. Those too near to the current price are left out. Products of other markets have
@@ -73,19 +71,17 @@ def find_arm_prices(
     if today.config.pause:
         return []
     now = round(today.now, DIGITS)
-    found = dict[tuple[float, float], ArmPrices]()
+    found = dict[float, ArmPrices]()
     far = today.config.test_change
     for width in dict.fromkeys(min(width, far or width) for width in WIDTHS):
-        ends = [way for side in (1 / (1 + width), 1 + width) if (way := _reach(product, today, side, current))]
-        for first, second in [([today.now], way) for way in ends] + ([(ends[0], ends[1])] if len(ends) == 2 else []):
-            out = _rows_to(today, first, second[-1])
-            back = _rows_to(today, second, first[-1])
-            if out is not None and back is not None:
-                moving = [way for way in (first, second) if way[-1] != today.now]
-                waits = [next(row for row, price in enumerate(way) if price != today.now) for way in moving]
-                rows = max(out, back, *(len(way) - 1 - wait for way, wait in zip(moving, waits, strict=True)))
-                arms = (round(first[-1], DIGITS), round(second[-1], DIGITS))
-                found.setdefault(arms, ArmPrices(now, *arms, rows, max(waits)))
+        for side in (1 / (1 + width), 1 + width):
+            if way := _reach(product, today, side, current):
+                out = _rows_to(today, [today.now], way[-1])
+                back = _rows_to(today, way, today.now)
+                if out is not None and back is not None:
+                    wait = next(row for row, price in enumerate(way) if price != today.now)
+                    price = round(way[-1], DIGITS)
+                    found.setdefault(price, ArmPrices(now, price, max(out, back, len(way) - 1 - wait), wait))
     return list(found.values())
 
 

@@ -33,7 +33,7 @@ ARMS = ("regular", "test")
 PROPENSITY = 0.5
 """Probability with which a block has the test price: each pair is put in order by the toss of a coin."""
 PLAN = "price_test.json"
-"""Plan that ``price-test plan`` and ``rank`` write and ``price-test start`` reads; further ones have a number."""
+"""Plan that ``price-test plan`` writes and ``price-test start`` reads; further ones have a number."""
 SCHEDULE = "price_test.csv"
 """Its schedule."""
 FORMAT = 1
@@ -103,7 +103,7 @@ class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
     """Cost of the whole test, money, exceeded in one of 20 plausible scenarios."""
     expected_cost: float
     against: Money | None = None
-    """Price of the regular arm, money; the regular price if absent."""
+    """Price of the regular arm, money, in tests of older versions that was not the regular price."""
     consent: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     """Consent to prices up to this far from the regular one, as a share: ``guardrails.test_change``."""
     stop: StopTerms | None = None

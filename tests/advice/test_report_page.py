@@ -159,7 +159,7 @@ def test_a_price_that_is_kept_for_lack_of_evidence_shows_the_weighed_change_and_
     weighed = {"weighed": product["uplift"], "settled_price": 11.0}
     product |= {**kept, **weighed, "days": [{**day, **kept} for day in product["days"]]}
     product |= {"uplift": None, "stop_rule": None}
-    test = {"price": 10.9, "against": 9.2, "days": 28, "block": 7, "gain": 310.0, "cost": 21.0, "pays": True}
+    test = {"price": 10.9, "regular_price": 9.2, "days": 28, "block": 7, "gain": 310.0, "cost": 21.0, "pays": True}
     product["details"]["price_test"] = test
     text = page_of(changed).text
     now = f"{product['current_price']:.2f}"

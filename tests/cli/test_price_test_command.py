@@ -36,7 +36,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "the first word must be rank, plan, start or read, found nothing"),
+        ((), "the first word must be plan, start or read, found nothing"),
         (("plann",), "found 'plann'; did you mean 'plan'?"),
         (("start", "seller"), "price_test.json is missing; plan the test first: price-test plan"),
         (("start", "seller", "--run_name", "other"), "--run_name: found two values, seller in the first place"),
@@ -80,7 +80,7 @@ def tampered(shop: Path, plan: Path, schedule: Path) -> Path:
     higher = round(order["test_price"] * 1.6, 2)
     for row in order["schedule"]:
         row["price"] = higher if row["price"] == order["test_price"] else row["price"]
-    values = [order["against"], higher]
+    values = [order["regular_price"], higher]
     order.update(test_price=higher, values=values, schedule_hash=hash_schedule(order["schedule"]))
     plan.write_text(json.dumps(document))
     schedule.write_text(render_schedule(order["schedule"]))
@@ -134,7 +134,7 @@ def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
     assert before.code == 0 and "the rest of the price test" not in before.err, "it has not begun"
     read = run(shop, "price-test", "read", "seller", "--data.path", "fresh.csv", "--by", "anna")
     assert read.code == 0 and "recorded   entry 4" in read.out and "verdict    " in read.out, read.err
-    assert "units   " in read.out and "carry-over" in read.out and "lost" not in read.out
+    assert "units   " in read.out and "lost" not in read.out
     repeated = run(shop, "price-test", "read", "seller", "--data.path", "fresh.csv")
     assert "recorded" not in repeated.out
     assert run(shop, "audit", "verify", "--run_name", "seller").code == 0
@@ -155,19 +155,19 @@ def test_all_products_are_ranked_and_all_tests_that_pay_are_started_within_one_b
     home = two / "checkpoints" / "two"
     words = ("--question", "sales", "--max_cost", "1000000", "--max_days", "182")
     words += ("--data.guardrails.test_change", "0.1")
-    ranked = run(two, "price-test", "rank", "two", *words)
+    ranked = run(two, "price-test", "plan", "two", *words)
     assert ranked.code == 0, ranked.err + ranked.out
     rows = [line.split() for line in ranked.out.splitlines() if line.split()[:1] in (["Soap"], ["Mug"])]
     values = [float(row[-5].replace(",", "").replace("−", "-")) for row in rows]
     assert len(rows) == 2 and values == sorted(values, reverse=True)
     assert [row[-1] for row in rows] == ["yes", "yes"], ranked.out
     assert (home / "price_test_2.json").exists() and (home / "price_test_2.csv").exists()
-    none = run(two, "price-test", "rank", "two", "--question", "sales", "--max_cost", "0", "--max_days", "7")
+    none = run(two, "price-test", "plan", "two", "--question", "sales", "--max_cost", "0", "--max_days", "7")
     assert none.code == 4 and "no test pays" in none.out
-    run(two, "price-test", "rank", "two", *words)
+    run(two, "price-test", "plan", "two", *words)
     started = run(two, "price-test", "start", "two")
     assert started.code == 0 and started.out.count("Every block has the test price") == 2, started.err
     entries = [json.loads(line) for line in (home / "decisions.jsonl").read_bytes().splitlines()]
     assert {item["product"] for item in entries if item["kind"] == "price_test"} == {"Soap", "Mug"}
-    again = run(two, "price-test", "rank", "two")
+    again = run(two, "price-test", "plan", "two")
     assert again.code == 2 and "every product of the file has a test or another order in force" in again.err

@@ -42,9 +42,9 @@ def fitted_product(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Pr
 def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_product: Product) -> None:
     today = fitted_product.today
     ways = find_arm_prices(fitted_product)
-    assert {(way.against < today.now, way.price > today.now) for way in ways} == {(0, 1), (0, 0), (1, 1)}
+    assert {way.price > today.now for way in ways} == {False, True}
     for way in ways:
-        wanted = [way.price] * 7 + [way.against] * 7
+        wanted = [way.price] * 7 + [way.current] * 7
         charged = gate_blocks(fitted_product, way.wait, wanted)
         assert charged[way.rows : 7] == wanted[way.rows : 7] and charged[7 + way.rows :] == wanted[7 + way.rows :]
         log = today.log
@@ -74,8 +74,7 @@ def _relate(market: Market, kind: str, **more: Any) -> Product:
 
 def _others(product: Product, current: dict[str, float] | None = None) -> set[float]:
     """Prices of the product's tests other than the current one."""
-    found = find_arm_prices(product, current)
-    return {price for arms in found for price in (arms.against, arms.price)} - {product.current_price}
+    return {arms.price for arms in find_arm_prices(product, current)}
 
 
 def test_a_price_that_would_break_a_relation_gives_way_to_the_nearest_that_does_not(two_sizes: Market) -> None:
@@ -112,8 +111,7 @@ def test_the_plan_is_short_and_wide_and_pays_only_inside_its_limits(fitted_produ
     assert test.days == design.rows == 2 * design.pairs * design.block == 28
     assert test.block % 7 == 0 and test.washout >= 1 and design.pairs >= 2 and 0 <= test.decides <= 1
     assert test.cost <= test.worst_cost and test.expected_cost <= test.worst_cost
-    widths = [abs(price / test.regular_price - 1) for price in (test.price, test.against)]
-    assert 0.02 <= max(widths) <= 0.1
+    assert 0.02 <= abs(test.price / test.regular_price - 1) <= 0.1
     assert planned.fits and test.pays == (test.gain >= 0.001 * 91 * float(_kept(fitted_product)))
     short = plan_price_test(fitted_product, "profit", Budget(14, 1e9))
     assert short is not None and not short.fits and not short.test.pays
@@ -133,11 +131,11 @@ def test_the_net_value_is_that_of_the_quarter_with_the_test_minus_that_without_i
     assert planned is not None
     test, now = planned.test, fitted_product.current_price
     targets = [now, *candidate_prices(fitted_product)[::20].tolist()]
-    paths = fitted_product.money([test.against, test.price, *targets])[:, None].expand(-1, 28)
-    against, tested, keep, *others = value_paths(fitted_product, paths)
+    paths = fitted_product.money([test.price, *targets])[:, None].expand(-1, 28)
+    tested, keep, *others = value_paths(fitted_product, paths)
     gains = np.stack([value.profit - keep.profit for value in (keep, *others)])
-    during = test.days / 2 * (against.profit + tested.profit - 2 * keep.profit)
-    ratio, sd = np.log(tested.units / against.units), planned.sales.log_ratio_sd(planned.design)
+    during = test.days / 2 * (tested.profit - keep.profit)
+    ratio, sd = np.log(tested.units / keep.units), planned.sales.log_ratio_sd(planned.design)
     total = 0.0
     for truth in ratio:
         for node, chance in ((-(3**0.5), 1 / 6), (0.0, 4 / 6), (3**0.5, 1 / 6)):
@@ -153,9 +151,9 @@ def test_where_demand_is_known_a_test_only_costs(known_demand: Callable[..., Mar
     planned = plan_price_test(_product(known_demand(TRIED)), "profit", Budget(cost=1e9))
     assert planned is not None
     test = planned.test
-    earned = {at: (at - 6) * 20 * (at / 10) ** -2 for at in (test.price, test.against, test.regular_price)}
-    assert test.uplift.mean == pytest.approx(earned[test.price] - earned[test.against], rel=0.02)
-    lost = earned[test.regular_price] - (earned[test.price] + earned[test.against]) / 2
+    earned = {at: (at - 6) * 20 * (at / 10) ** -2 for at in (test.price, test.regular_price)}
+    assert test.uplift.mean == pytest.approx(earned[test.price] - earned[test.regular_price], rel=0.02)
+    lost = (earned[test.regular_price] - earned[test.price]) / 2
     assert test.expected_cost == pytest.approx(lost * test.days, rel=0.05)
     assert test.gain < 0 and not test.pays
 
@@ -167,7 +165,6 @@ def test_consent_lets_a_test_jump_beyond_steps_and_prices_tried_but_not_beyond_h
     assert _others(_product(market)) == set(), "nothing farther than 1 % was tried"
     consent = _product(market, test_change=0.1, max_change=0.02, max_week_change=0.02)
     assert _others(consent) == {9.1, 9.53, 10.5, 11.0} and {arms.rows for arms in find_arm_prices(consent)} == {0}
-    assert (9.1, 11.0) in {(arms.against, arms.price) for arms in find_arm_prices(consent)}
     assert max(_others(_product(market, test_change=0.04))) == 10.4
     assert min(_others(_product(market, test_change=0.1, floor=9.5))) == 9.5
     assert _others(_product(market, test_change=0.1, max_rise=0)) == set(), "no way back from a lower price"
@@ -196,10 +193,10 @@ def test_without_costs_only_sales_can_be_compared(
     assert plan_price_test(dynamics) is None
     planned = plan_price_test(dynamics, "sales", Budget(cost=1e9))
     assert planned is not None and planned.test.question == "sales"
-    assert planned.sales.values == (planned.test.against, planned.test.price)
+    assert planned.sales.values == (planned.test.regular_price, planned.test.price)
 
 
-TEST = {"price": 33.9, "against": 36.91, "days": 84, "block": 7, "cost": 21.0, "gain": 310.0, "pays": True}
+TEST = {"price": 33.9, "regular_price": 36.91, "days": 84, "block": 7, "cost": 21.0, "gain": 310.0, "pays": True}
 
 
 def test_a_test_in_words_states_length_worth_and_cost() -> None:

@@ -164,7 +164,7 @@ TAMPERED: dict[str, tuple[Callable[[Entry], object], str]] = {
     "a day on the way": (lambda order: order["schedule"][0].update(price=16.0), "the prices of the schedule"),
     "test price": (lambda order: order.update(test_price=16.0), "the prices of the schedule"),
     "other price": (lambda order: order.update(against=9.0), "the prices of the schedule"),
-    "one price": (lambda order: order.update(test_price=order["against"]), "the prices of the schedule"),
+    "one price": (lambda order: order.update(test_price=order["regular_price"]), "the prices of the schedule"),
     "consent": (lambda order: order.update(consent=1.5), "is no plan of a price test of this version .*consent"),
     "last day": (lambda order: order.update(until="2030-01-01"), "has other days, blocks or chances than the test"),
     "first day": (lambda order: order.update(first_day="2025-03-08"), "has other days, blocks"),
@@ -304,21 +304,18 @@ def test_a_measured_pair_earns_grade_a_for_the_way_to_its_better_price_and_for_s
     assert grade(MeasuredPair(9.5, 10.0))[0] != "A"  # it would not pay in the market fitted since
 
 
-def _read(order: Entry, product: Callable[..., ProductHistory], price: Any, units: Any, *others: Any) -> Any:
+def _read(order: Entry, product: Callable[..., ProductHistory], price: Any, units: Any) -> Any:
     start = {"dates": np.datetime64(order["first_day"], "D") + np.arange(len(price))}
-    tested = product(price, units, **start)
-    rest = [product(10.0, sold, product=f"other {at}", **start) for at, sold in enumerate(others)]
-    return read_test(_test(order), [tested, *rest], 0)
+    return read_test(_test(order), product(price, units, **start))
 
 
 def test_a_whole_test_finds_the_better_price(order: Entry, make_product: Callable[..., ProductHistory]) -> None:
     price, units = _played(order, len(order["schedule"]))
     reading = _read(order, make_product, price, units)
-    better = "higher" if order["test_price"] > order["against"] else "lower"
+    better = "higher" if order["test_price"] > order["regular_price"] else "lower"
     assert reading.question.verdict == better and not reading.lost
-    assert reading.question.pairs == design_of(order).pairs and reading.interference is None
-    assert reading.profit is not None and reading.units.estimate * (order["test_price"] - order["against"]) < 0
-    assert reading.carry_over is not None and reading.carry_over[1] > 0.01
+    assert reading.question.pairs == design_of(order).pairs
+    assert reading.profit is not None and reading.units.estimate * (order["test_price"] - order["regular_price"]) < 0
 
 
 def test_a_test_of_units_in_an_older_log_is_still_read(
@@ -329,7 +326,7 @@ def test_a_test_of_units_in_an_older_log_is_still_read(
     assert msgspec.convert({**old, **LOGGED}, type=PriceTestEntry).question == "units"
     found = _read(old, make_product, *_played(old, len(old["schedule"]))).question
     assert found.verdict != "running"
-    assert found.estimate * (old["test_price"] - old["against"]) < 0
+    assert found.estimate * (old["test_price"] - old["regular_price"]) < 0
 
 
 def test_a_pair_counts_once_its_last_day_has_passed(order: Entry, make_product: Callable[..., ProductHistory]) -> None:
@@ -375,16 +372,3 @@ def test_days_of_a_started_test_are_no_days_at_another_price(
     assert len(find_predictions([*entries, ended], history)) == 14 and len(find_predictions(entries[1:], history)) == 0
     before = find_predictions([*entries, ended], history)
     assert [entry["source"] for entry, _ in before.values()] == ["price test"] * 10 + ["hold"] * 4
-
-
-def test_products_that_move_the_other_way_bound_the_bias(
-    order: Entry, make_product: Callable[..., ProductHistory]
-) -> None:
-    price, units = _played(order, len(order["schedule"]))
-    substitute = 500 - 0.5 * units
-    reading = _read(order, make_product, price, units, substitute)
-    found = reading.interference
-    assert found is not None and found.own * found.others < 0 and found.opposite == ("other 0",)
-    assert found.bound >= abs(found.others / found.own)
-    alone = _read(order, make_product, price, units, 0.5 * units).interference
-    assert alone is not None and alone.bound == 0.0 and alone.opposite == ()

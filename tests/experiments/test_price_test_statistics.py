@@ -15,7 +15,6 @@ from scipy.stats import norm, permutation_test
 from pricerl.decide.account import weigh_losses
 from pricerl.experiments.analysis import (
     BETS,
-    check_carry_over,
     confidence_sequence,
     list_turns,
     log_wealth,
@@ -151,10 +150,3 @@ def test_drift_between_blocks_is_found_where_there_is_some(drift: float, low: fl
         units = rng.poisson(80 * level * rng.gamma(30, 1 / 30, 420)).astype(float)
         found.append(measure_drift(units, np.full(420, 40.0), np.ones(420, dtype=bool), 30.0, 7, 1))
     assert low <= np.mean(found) <= high
-
-
-def test_carry_over_is_the_difference_of_first_and_later_days() -> None:
-    first, later = np.array([5.0, 6, 5, 7, 6, 5]), np.array([1.0, 2, 1, 2, 2, 1])
-    gap, p_value = check_carry_over(first, later, RNG(0))
-    assert gap == pytest.approx((first - later).mean()) and p_value == pytest.approx(2 / 64)
-    assert check_carry_over(first, first, RNG(0)) == (0.0, 1.0)

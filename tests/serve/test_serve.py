@@ -471,7 +471,7 @@ def test_a_price_test_is_planned_and_started_by_the_command(
         assert browser.post("/api/shops/seller/price-test", json=body).json() == {"job": 7}
     options = ["--run_name=seller", "--product=seller", f"--today={TODAY}"]
     assert started == [["price-test", "plan", *options], ["price-test", "start", *options]]
-    assert browser.post("/api/shops/seller/price-test", json={"step": "rank"}).status_code == 422
+    assert browser.post("/api/shops/seller/price-test", json={"step": "read"}).status_code == 422
 
 
 def test_openapi_names_every_path_of_the_interface(browser: TestClient) -> None:

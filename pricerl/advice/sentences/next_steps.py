@@ -93,7 +93,7 @@ def price_test_words(test: Record, f: Formatter, measure: str = "profit") -> lis
     if not test["pays"]:
         more = "more" if test["gain"] >= 0 else "less"
         return [f"No price test pays: within a quarter the best one, of {at}, is worth {gain} {more} than no test."]
-    blocks = f"blocks of {test['block']} days at {at} and at {f.price(test['against'])} in random order"
+    blocks = f"blocks of {test['block']} days at {at} and at {f.price(test['regular_price'])} in random order"
     cost = f"costs at most {f.money(test['cost'])} {what}" if test["cost"] > 0 else "costs nothing"
     return [
         f"Test {at}: {plural(test['days'], 'day')}, {blocks} (price-test plan).",
