@@ -93,11 +93,9 @@ def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
         return Proposed("planner", plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), horizon)[0])
 
     def decide(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
-        end = product.history.dates[-1].astype("datetime64[D]")
         known = standing if accounts else standing._replace(account=None)
-        course = decide_price(Case(product, propose, config, 2 * WEEK, known, seed=int(end.astype(int))))
-        drawn = [part.prices for part in course.drawn if np.datetime64(part.date) <= end + WEEK]
-        return np.asarray(course.prices[:WEEK]), standing._replace(varied=drawn[-1] if drawn else standing.varied)
+        course = decide_price(Case(product, propose, config, 2 * WEEK, known))
+        return np.asarray(course.prices[:WEEK]), standing
 
     return decide
 
@@ -147,7 +145,6 @@ def attainable(shop: Shop, days: int, seed: int) -> float:
 RULES: dict[str, Callable[[], Decide]] = {
     "gate": lambda: product_rule(DecisionConfig(), False),
     "account": lambda: product_rule(DecisionConfig(), True),
-    "account, random 2 %": lambda: product_rule(DecisionConfig(explore_share=0.02), True),
     "tests": lambda: tests_rule(DecisionConfig()),
     "tests 10 %": lambda: tests_rule(DecisionConfig(), 0.10),
     "greedy": lambda: greedy,

@@ -73,8 +73,6 @@ def made_up_advice(index: int) -> ProductAdvice:
         ),
         checks=ProposalChecks(
             baselines=tuple(BaselineRow(rule, new, outcome, 0.9) for rule in [*RULES, BEST_FOR_OBJECTIVE]),
-            off_policy={},
-            planner_gap=0.001,
             backtest=Backtest(28, scores),
         ),
         data_quality=_quality(now),

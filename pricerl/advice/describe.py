@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch
 from babel.dates import get_day_names
 
 from pricerl.advice.result import (
@@ -40,11 +39,9 @@ from pricerl.env.product import Product
 from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.forecast import PathForecast, forecast_path
-from pricerl.evaluation.off_policy import estimate_off_policy
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
-from pricerl.evaluation.pricing_rules import compare_baselines, planner_gaps
+from pricerl.evaluation.pricing_rules import compare_baselines
 from pricerl.evaluation.rollout import Policy
-from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.stock.half_year import plan_half_years
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, log_units_at, value_paths, would_raising_pay
@@ -138,8 +135,6 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
         stop_rule=stop_rule,
         account=course.account,
         tests=case.standing.tests,
-        random_prices=course.drawn,
-        offered_explore_share=course.offered,
         asked_price=None if asked is None else money(asked),
         guardrails=course.gated.edits,
         orders=orders_after(case, course),
@@ -189,24 +184,8 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
 
 
 def _check_proposal(case: Case, model: Course, skill: Backtest | None) -> ProposalChecks:
-    product = case.product
-    settled = float(model.aim.price[-1])
-    rng = [case.seed, product.market.preprocessor.numbers[product.index]]
-    baselines = tuple(compare_baselines(product, case.candidates, case.horizon, case.value_all))
-    gap = None
-    if product.counted.cost.known and case.stocked is None:
-        price = model.proposed.path.price[-1:]
-        best = next(row.price for row in baselines if row.rule == BEST_FOR_OBJECTIVE)
-        rows = product.rows()
-        draw = torch.full_like(rows, product.market.mean_draw)
-        gap = float(planner_gaps(product.dynamics, torch.full_like(price, best), rows, draw, price)[0])
     return ProposalChecks(
-        baselines=baselines,
-        off_policy={
-            name: estimate_off_policy(product.history, product.counted, price, np.random.default_rng(rng))
-            for name, price in (("settled", settled), ("current", product.current_price))
-        },
-        planner_gap=gap,
+        baselines=tuple(compare_baselines(case.product, case.candidates, case.horizon, case.value_all)),
         backtest=skill,
         prior=vary_prior(case, model),
         card=case.card,

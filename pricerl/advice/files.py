@@ -23,7 +23,7 @@ from pricerl.errors import PROBLEMS, UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter, csv_text, safe_text
 from pricerl.writing import refuse_folders
 
-FORMAT = 7
+FORMAT = 6
 TABLE = "advice.csv"
 COLUMNS = (
     "Product,Date,Current Price,Recommended Price,Price Low,Price High,Expected Units,Units Low,Units High,"

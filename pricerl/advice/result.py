@@ -22,13 +22,11 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
         EndedTest,
         Order,
         PreviousAdvice,
-        RandomPrice,
         TrackRecord,
     )
     from pricerl.evaluation.backtest import Backtest
     from pricerl.evaluation.card.evidence_card import CardLine
     from pricerl.evaluation.card.prior_share import PriorPart
-    from pricerl.evaluation.off_policy import OffPolicyValue
     from pricerl.evaluation.pricing_rules import BaselineRow
     from pricerl.evaluation.stock.half_year import StockOutlook
     from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
@@ -155,10 +153,6 @@ class ProposalChecks:
 
     baselines: tuple[BaselineRow, ...]
     """Prices of the other rules."""
-    off_policy: dict[str, OffPolicyValue]
-    """Off-policy estimates of the ``settled`` and of the ``current`` price."""
-    planner_gap: float | None
-    """Relative loss of profit before fixed cost at the last price proposed, against the best constant price."""
     backtest: Backtest | None
     """Forecast skill on this product's history; None if no day could be scored."""
     prior: PriorPart | None = None
@@ -270,10 +264,6 @@ class ProductAdvice:
     """Account of the quarter; None if this advice opens it."""
     tests: tuple[EndedTest, ...] = ()
     """Price tests that have ended in this quarter."""
-    random_prices: tuple[RandomPrice, ...] = ()
-    """Distributions that prices with a random part were drawn from, oldest first."""
-    offered_explore_share: float | None = None
-    """Value of ``decision.explore_share`` that would show what a hold lacks; None where it is set or would not help."""
     asked_price: float | None = None
     """Proposed price on the first day on which a guardrail changed something; None if none did."""
     guardrails: tuple[DayEdit, ...] = ()

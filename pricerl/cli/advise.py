@@ -183,19 +183,15 @@ def _evidence(product: Record, f: Formatter) -> list[str]:
 
 
 def score_lines(product: Record, formatter: Formatter) -> list[str]:
-    """Return the rules, the proposed path's value and the off-policy estimates of one product."""
+    """Return the rules and the proposed path's value of one product."""
     days = plural(len(product["days"]), formatter.period)
     rows = View.of(product, formatter, Place()).baseline_rows()
     head = ("rule", *(cell.label.lower() for cell in rows[0][1]))
     texts = []
     for rule, cells in rows:
         texts.append((rule, *(" ".join([cell.value, *(f"({note})" for note in cell.notes)]) for cell in cells)))
-    sentences = [
-        *grounds.judge_proposal(product, formatter),
-        *grounds.describe_off_policy(product, formatter),
-    ]
     return [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
         *table([head, *texts]),
-        *(f"  {line}" for line in sentences),
+        *(f"  {line}" for line in grounds.judge_proposal(product, formatter)),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +47,8 @@ def plan_lines(planned: PlannedTest, order: Mapping[str, Any], draws: int, f: Fo
     yield f"  proof      a proven difference, with at most {f.percent(ANYTIME + FINAL, 0)} errors, earns grade A"
 
 
-def refusal_lines(
-    product: Product, planned: PlannedTest | None, question: str | None, name: str, f: Formatter
-) -> Iterator[str]:
-    """Yield why no test is planned, with the numbers, and what shows the response of buyers instead."""
-    from pricerl.decide.exploration import OFFERED, mind_changes
-
+def refusal_lines(product: Product, planned: PlannedTest | None, question: str | None, f: Formatter) -> Iterator[str]:
+    """Yield why no test is planned, with the numbers."""
     start = shown(product.name)
     if planned is None and (question or product.market.measure) == "profit" and not product.fitted.cost.known:
         yield f"{start}: no test of profit, as your costs are unknown"
@@ -69,10 +64,6 @@ def refusal_lines(
         yield f"{start}: no price test pays; the best one: {against}, for up to {f.money(test.cost)}"
         more = "more" if test.gain >= 0 else "less"
         yield f"  within a quarter it is worth {f.money(abs(test.gain))} {more} than deciding now"
-        if not mind_changes(product.fitted.memory):
-            run = f" --run_name {shlex.quote(name)}" if name else ""
-            yield f"  random prices, {f.percent(OFFERED, 0)} up or down, cost little and show how buyers respond:"
-            yield f"  pricerl predict{run} --decision.explore_share {OFFERED:g}"
 
 
 def reading_lines(test: Entry, reading: Reading, f: Formatter) -> Iterator[str]:

@@ -166,8 +166,7 @@ def _plan(words: Sequence[str]) -> int:
     best = found[0]
     if not chosen:
         write_lines(["no test pays; the nearest to one that does:"] if found[1:] else [])
-        name = needed_name(run.folder, LOG_FILE)
-        write_lines(refusal_lines(best.product, best.planned, options.question, name, f))
+        write_lines(refusal_lines(best.product, best.planned, options.question, f))
     elif best.planned and best.order and not found[1:]:
         write_lines(plan_lines(best.planned, best.order, best.product.market.num_draws, f))
     write_lines(_write(run, chosen) if chosen else [])

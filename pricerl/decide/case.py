@@ -17,7 +17,7 @@ from pricerl.data.cleaning.zero_sales import UnlikelyZeros, unlikely_zeros
 from pricerl.decide.account import Quarter, days_left
 from pricerl.decide.decision import Decision, DecisionConfig, ProposedBy
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
-from pricerl.decide.standing import FIRST, Account, AccountPlan, Alarm, Order, RandomPrice, Standing
+from pricerl.decide.standing import FIRST, Account, AccountPlan, Alarm, Order, Standing
 from pricerl.env.product import Product
 from pricerl.evaluation.card.evidence_card import CardLine, draw_card
 from pricerl.evaluation.pricing_rules import Candidates
@@ -169,10 +169,6 @@ class Course:
     """Its prices in double precision, and the edits of the gate."""
     account: AccountPlan | None = None
     """Account of the quarter and its plan; None if this is the first advice."""
-    drawn: tuple[RandomPrice, ...] = ()
-    """Distributions of the prices that have a random part."""
-    offered: float | None = None
-    """Value of ``decision.explore_share`` to offer; None where it is set or would not help."""
     alarm: Alarm | None = None
     order: Order | None = None
     """Order that is followed."""
@@ -202,4 +198,4 @@ class Course:
         price = self.path.price.new_tensor(prices)
         path = self.path._replace(price=price, low=price, high=price, asked=price)
         gated = GatedPath(tuple(prices), asked, tuple(edits))
-        return replace(self, decision=decision, path=path, gated=gated, drawn=(), offered=None, model=self.own)
+        return replace(self, decision=decision, path=path, gated=gated, model=self.own)

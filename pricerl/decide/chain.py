@@ -14,7 +14,6 @@ from functools import cached_property
 from pricerl.decide.case import Case, Course, PolicyOverPlan, Proposed
 from pricerl.decide.decision import Decision, DecisionConfig
 from pricerl.decide.evidence import aim_for_quarter, follow_measured_pair, weigh_evidence
-from pricerl.decide.exploration import vary_at_random
 from pricerl.decide.final_check import pass_gate_last, publish
 from pricerl.decide.overruled import keep_relations, obey_order, stop_model
 from pricerl.decide.price_path import GatedPath, approach_path, plan_paths, propose_path
@@ -32,7 +31,6 @@ DECIDERS: tuple[Decider, ...] = (
     aim_for_quarter,  # to the price within reach that is worth the most in a quarter
     weigh_evidence,  # there if that can be claimed, one careful step towards it, or the current price
     publish,  # as it passes the gate, if it pays in that form
-    vary_at_random,  # small random changes, with consent
     stop_model,  # the kill switch
     obey_order,  # override, price test and pause
     keep_relations,  # to the prices of other products

@@ -30,9 +30,6 @@ FALLBACKS: tuple[Source, ...] = ("hold", "manual")
 
 MEASURED_BETTER = "a price test in your shop measured that this price earns more than the current one"
 MEASURED_WORSE = "a price test in your shop measured that the current price earns more than the other one"
-EXPLORED = (
-    "the price is kept on average and varies at random by {share}, to show how buyers respond (decision.explore_share)"
-)
 CONFIRM = "{doubt}. Confirm one of them before a price changes"
 ANSWERS = (
     ("Confirm the price in force:", "pricerl predict --data.reading.current_price regular"),
@@ -83,9 +80,6 @@ FEWEST_SOLD = 10
 """Fewest rows with sales for an estimate: even prices that vary by a third show the elasticity with a standard error
 of 1, about the prior's, from nine single sales on."""
 
-LARGEST_EXPLORED = 0.03
-"""Largest random part of a price, as a share of it."""
-
 
 @dataclass(frozen=True)
 class DecisionConfig:
@@ -104,10 +98,6 @@ class DecisionConfig:
 
     claim_chance: float = 0.95
     """Smallest such share to recommend the whole path (grade B) instead of one step (grade B-)."""
-
-    explore_share: float = 0.0
-    """Size of a random part of each price, as a share of it, where the history cannot decide: 0.01 to 0.02 shows how
-    buyers respond, at a small cost. 0 is off; it is your consent. Not used where buyers seem to mind changes."""
 
     min_days: int = MIN_USABLE_DAYS
     """Fewest usable rows for a decision: days, or weeks for weekly rows."""
@@ -134,9 +124,6 @@ class DecisionConfig:
                 raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
         if not 1 <= self.loss_weight < float("inf"):
             raise UsageError(f"decision.loss_weight must be a number of at least 1, found {self.loss_weight}")
-        if not 0 <= self.explore_share <= LARGEST_EXPLORED:
-            found = f"{LARGEST_EXPLORED:g}, found {self.explore_share}"
-            raise UsageError(f"decision.explore_share must lie between 0 and {found}")
         if self.min_days < 1:
             raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
         if self.kill_days < 0:

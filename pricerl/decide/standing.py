@@ -11,7 +11,6 @@ import msgspec
 
 from pricerl.arrays import Day, FloatArray, Interval
 from pricerl.entry_parts import Count, Money
-from pricerl.guardrails.price_grid import same_price
 from pricerl.guardrails.relations import Bound
 
 
@@ -73,15 +72,6 @@ class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``; None if an entry lacks it."""
     proposed: bool = False
     """Of entries of older versions: whether planner or policy proposed the target."""
-
-
-class RandomPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Distribution that a price was drawn from; it applies until the next one."""
-
-    date: Day
-    """First day, ISO format."""
-    prices: tuple[Money, Money]
-    """Money, each with a probability of one half."""
 
 
 class Alarm(NamedTuple):
@@ -270,8 +260,6 @@ class Standing(NamedTuple):
     """Open account of the quarter."""
     tests: tuple[EndedTest, ...] = ()
     """Price tests that have ended since the account was opened, oldest first."""
-    varied: tuple[float, float] | None = None
-    """Two prices of the latest random draw, money; None if no price had a random part."""
     advised_low: FloatArray | None = None
     """``(D,)`` predicted 5 % limit of sales on days at a price that the model advised, money, else NaN."""
     orders: tuple[Order, ...] = ()
@@ -280,11 +268,6 @@ class Standing(NamedTuple):
     """Prices that relations to other products leave."""
     track_record: TrackRecord | None = None
     previous: PreviousAdvice | None = None
-
-    def centre(self, price: float) -> float:
-        """Return the price that the current price varies around: itself unless it was drawn at random, money."""
-        drawn = self.varied is not None and any(same_price(price, one) for one in self.varied)
-        return sum(self.varied) / 2 if self.varied is not None and drawn else price
 
 
 FIRST = Standing()

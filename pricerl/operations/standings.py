@@ -45,17 +45,6 @@ def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date
     return None if account is None or days_left(account, passed or end) == 0 else account
 
 
-def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[float, float] | None:
-    """Return the two prices of the latest random draw that applied to a product by the end of a history, money."""
-    varied = None
-    end = history.last_day.isoformat()
-    for entry in entries:
-        if entry["kind"] == ADVICE and entry["product"] == history.product and entry["history_end"] < end:
-            drawn = [part["prices"] for part in entry.get("random_prices", ()) if part["date"] <= end]
-            varied = (drawn[-1][0], drawn[-1][1]) if drawn else varied
-    return varied
-
-
 def find_measured(
     entries: Sequence[Entry], products: Sequence[ProductHistory], measure: str
 ) -> dict[str, MeasuredPair]:
@@ -127,7 +116,6 @@ def find_standings(
             measured=measured.get(name),
             account=account,
             tests=find_tests(entries, name, account),
-            varied=None if restarts else find_varied(entries, history),
             advised_low=advised_low(predictions, history),
             orders=tuple(judged_orders(entries, name, *about)),
             bound=bound.get(name),

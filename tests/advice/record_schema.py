@@ -18,7 +18,7 @@ from pricerl.advice.result import PARTS, MarketFacts, ProductAdvice, ProposalChe
 from pricerl.arrays import Interval
 from pricerl.data import price_setting, quality
 from pricerl.decide import case, decision, price_path, standing
-from pricerl.evaluation import backtest, off_policy, pricing_rules, valuation
+from pricerl.evaluation import backtest, pricing_rules, valuation
 from pricerl.evaluation.card import evidence_card, prior_share
 from pricerl.evaluation.stock import half_year
 from pricerl.experiments import plan
@@ -27,7 +27,7 @@ from pricerl.guardrails import limits_in_force
 from pricerl.market import cost
 from pricerl.market.demand import curves
 
-RECORDS = (backtest, case, cost, decision, off_policy, price_path, price_setting, pricing_rules, quality)
+RECORDS = (backtest, case, cost, decision, price_path, price_setting, pricing_rules, quality)
 RECORDS += (
     curves,
     evidence_card,

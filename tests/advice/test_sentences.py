@@ -53,7 +53,7 @@ def _advice(decision: Decision, **changes: Any) -> dict[str, Any]:
         keep=_outcome(50.0),
         proposal=_policy(52.5),
         market=MarketFacts(64, "profit", Interval(-2.0, -3.0, -1.0), raising, break_even, 44.4, costs=""),
-        checks=ProposalChecks((), off_policy={}, planner_gap=0.0, backtest=None),
+        checks=ProposalChecks((), backtest=None),
         data_quality={"distinct_prices": 4},
     )
     return advice.to_dict() | to_plain(changes)

@@ -12,13 +12,11 @@ from command_line import OUTPUTS, run
 from pricerl.advice.report.view import RULES as WORDS
 from pricerl.advice.report.view import View
 from pricerl.advice.sentences.grounds import (
-    describe_off_policy,
     judge_proposal,
     list_alternatives,
 )
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import gain_words
-from pricerl.evaluation.off_policy import OffPolicyValue
 from pricerl.evaluation.pricing_rules import RULES
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, KEEP, POLICY
 from pricerl.formatting import PLAIN
@@ -58,27 +56,10 @@ def test_the_policys_value_is_that_of_the_document(printed: str, trained_once: P
     assert f"charged again: {gain_words(policy['over_log']['profit'], PLAIN)}." in printed
 
 
-def test_the_document_holds_the_off_policy_estimates(printed: str, trained_once: Path) -> None:
-    (product,) = json.loads((trained_once / "advice.json").read_text(encoding="utf-8"))["products"]
-    now = product["off_policy"]["current"]
-    assert now["price"] == product["current_price"]
-    assert (now["value"] is None) == bool(now["reason"])
-    assert all(f"  {line}" in printed.splitlines() for line in describe_off_policy(product, PLAIN))
-
-
 def test_with_out_the_files_of_the_advice_are_written_too(printed: str, trained_once: Path) -> None:
     for name in OUTPUTS:
         scored, fitted = ((folder / name).read_bytes() for folder in (trained_once.parents[1] / "scored", trained_once))
         assert without_head(scored) == without_head(fitted)
-
-
-def test_a_value_that_is_not_identifiable_is_no_number() -> None:
-    found = OffPolicyValue(12.0, None, None, 3.2, "3 effective days in 1 weeks at similar prices")
-    line = (
-        "Your own days at prices near 12.00 do not show what it earns: 3 effective days in 1 weeks at similar prices."
-    )
-    both = {"settled": found._asdict(), "current": found._asdict()}
-    assert describe_off_policy({"measure": "profit", "off_policy": both}, PLAIN) == [line]
 
 
 def test_a_table_aligns_numbers_to_the_right_and_words_to_the_left() -> None:

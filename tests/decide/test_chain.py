@@ -74,7 +74,7 @@ def _override(price: float, until: str = "2030-01-01", number: int = 1) -> Order
 def test_the_documented_order_is_the_order_of_the_list_and_the_gate_is_last() -> None:
     names = [decider.__name__ for decider in chain.DECIDERS]
     assert names == [
-        *("follow_measured_pair", "aim_for_quarter", "weigh_evidence", "publish", "vary_at_random"),
+        *("follow_measured_pair", "aim_for_quarter", "weigh_evidence", "publish"),
         *("stop_model", "obey_order", "keep_relations", "pass_gate_last"),
     ]
     documented = [PAGE.index(f"`{name}`") for name in names]

@@ -30,7 +30,7 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
-from pricerl.operations.standings import find_account, find_varied
+from pricerl.operations.standings import find_account
 
 DEMAND = DemandConfig(num_draws=32)
 
@@ -79,21 +79,6 @@ def test_an_account_ends_after_a_quarter_and_the_next_advice_opens_another(histo
     assert find_account([_entry(history, 91)], history) is None
     entries = [_entry(history, 120, 9.0), _entry(history, 100, 9.5), _entry(history, 20, 10.5)]
     assert find_account(entries, history) == Account(str(history.dates[-21]), 10.5)
-
-
-def test_the_latest_draw_that_applied_by_the_end_of_the_history_is_found(history: ProductHistory) -> None:
-    def drawn(days_ago: int, *prices: float) -> dict[str, Any]:
-        return {"date": str(history.dates[-1 - days_ago]), "prices": list(prices)}
-
-    entries = [
-        _entry(history, 30, random_prices=[drawn(29, 9.6, 10.4)]),
-        _entry(history, 8, random_prices=[drawn(7, 9.8, 10.2), drawn(0, 9.7, 10.1)]),
-        _entry(history, 5),
-        _entry(history, 0, random_prices=[drawn(0, 9.0, 9.4)]),
-    ]
-    assert find_varied(entries, history) == (9.7, 10.1)
-    assert find_varied(entries[:1], history) == (9.6, 10.4)
-    assert find_varied(entries[2:], history) is None
 
 
 @pytest.fixture

@@ -103,7 +103,6 @@ def render_page(document: Record, product: Record, back: str = "", frame: Frame 
         "beyond": grounds.beyond_tried(product, f),
         "limits": grounds.describe_limits(product, f),
         "verdict": grounds.judge_proposal(product, f),
-        "doubts": grounds.describe_off_policy(product, f),
         "skill": grounds.judge_backtest(product["backtest"], f) if product["backtest"] else "",
         "season": grounds.season_words(product, f),
         "to_do": grounds.list_remedies(product),

@@ -9,7 +9,6 @@ from pricerl.arrays import LIMIT_SDS
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
 from pricerl.formatting import MEASURES, Formatter, counted, plural, unit_digits
 from pricerl.guardrails.limits_in_force import name_limit
-from pricerl.terminal import clean
 
 EXPERIMENT_GAP = 1.66
 """Elasticity by which the history of a chain was steeper than its experiment with 389,890 random prices, -2.0 against
@@ -127,21 +126,6 @@ def judge_proposal(product: Record, f: Formatter) -> list[str]:
         own,
         *origin,
     ]
-
-
-def describe_off_policy(product: Record, f: Formatter) -> list[str]:
-    """Return the off-policy estimates, based on the seller's recorded days; keeping and settled price may be one."""
-    money = "before fixed cost" if product["measure"] == "profit" else "revenue"
-    sentences = []
-    for found in product["off_policy"].values():
-        start = f"Your own {f.period}s at prices near {f.price(found['price'])}"
-        if found["value"] is None:
-            sentences.append(f"{start} do not show what it earns: {clean(found['reason'])}.")
-            continue
-        days = f.number(found["effective_days"], 0)
-        value = f.estimate(found["value"], f" per {f.period} {money}")
-        sentences.append(f"{start} earned {value}, from about {days} {f.period}s.")
-    return list(dict.fromkeys(sentences))
 
 
 def prior_words(product: Record, f: Formatter) -> list[str]:

@@ -177,13 +177,7 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
         helps.append(f"Record {plural(missing, f'more {f.period}')}.")
     if quality["distinct_prices"] < 2:
         return [*helps, "Charge another price for two weeks."]
-    helps += price_test_words(test, f, measure) if test else []
-    if (share := product.get("offered_explore_share")) is not None:
-        helps.append(
-            f"Or let the price vary at random, {f.percent(share, 0)} up or down, which shows how buyers respond: "
-            f"pricerl predict --decision.explore_share {share:g}."
-        )
-    return helps
+    return [*helps, *(price_test_words(test, f, measure) if test else [])]
 
 
 def cost_commands(product: Record, option: str = "") -> list[str]:

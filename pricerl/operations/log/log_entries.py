@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from pricerl.decide.decision import Approval
-from pricerl.decide.standing import AccountPlan, RandomPrice
+from pricerl.decide.standing import AccountPlan
 from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
 from pricerl.experiments.schedule import PriceTestEntry, Question
 
@@ -137,8 +137,8 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     model_source: str = ""
     elasticity: tuple[float, float, float]
     """Believed price elasticity at the current price, mean and 90 % limits."""
-    random_prices: list[RandomPrice] = []  # noqa: RUF012  # msgspec copies it
-    """Distributions of prices with a random part, known before their days."""
+    random_prices: list[Any] = []  # noqa: RUF012  # msgspec copies it
+    """In advice of older versions: distributions of prices with a random part, known before their days."""
     account: AccountPlan | None = None
     """Account of the quarter; absent in the advice that opens it."""
     terms: Terms

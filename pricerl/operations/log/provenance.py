@@ -139,8 +139,6 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
     if item.order is not None:  # days of a price test are the model's own: no demand moved their prices
         draft["test" if item.order.kind == PRICE_TEST else "order"] = item.order.id
     draft["elasticity"] = list(item.market.elasticity)
-    if item.random_prices:
-        draft["random_prices"] = to_plain(item.random_prices)
     if item.previous is not None and item.previous.contradiction:
         draft["restarts"] = item.previous.contradiction
     if item.account is not None:
