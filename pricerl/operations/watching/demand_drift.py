@@ -44,8 +44,6 @@ class DriftDays(NamedTuple):
 
     alarm: IntArray
     """-1 on days on which a drop is reported, 1 for a rise, else 0."""
-    score: FloatArray
-    """Normal score of the units in their one-day-ahead prediction; NaN on days that were not observed."""
     level: FloatArray
     """Level before the day: demand over the market's expectation."""
     level_sd: FloatArray
@@ -77,7 +75,7 @@ def find_drift(
         shock: shocks of demand, of which ``size`` holds the variance.
     """
     rows, days = units.shape
-    found = DriftDays(np.zeros(units.shape, np.int64), *(np.full(units.shape, np.nan) for _ in range(5)))
+    found = DriftDays(np.zeros(units.shape, np.int64), *(np.full(units.shape, np.nan) for _ in range(4)))
     noise_share = 1 / size - shock.variance
     state = np.zeros((2, rows))  # logs of level and shock, and their covariance
     covariance = np.diag([1.0, 0.0])[..., None] * np.maximum(level_sd, LEVEL_SD) ** 2
@@ -97,7 +95,6 @@ def find_drift(
         doubt = covariance.sum((0, 1))
         spread = noise_share + doubt + response_sd[:, day] ** 2
         score = np.clip(normal_scores(sold, mean, 1 / spread), -MOST_SDS, MOST_SDS)
-        found.score[:, day] = np.where(counts, score, np.nan)
         shift = CHANGE * mean / np.sqrt(mean + mean**2 * spread)
         seen += counts
         information += np.where(counts, (shift**2 - information) / np.maximum(seen, 1), 0.0)

@@ -17,9 +17,7 @@ Severity = Literal["ok", "unknown", "warning", "alarm"]
 SEVERITIES: tuple[Severity, ...] = ("ok", "unknown", "warning", "alarm")
 """Ascending. ``unknown`` means that too few days are there to judge."""
 
-Kind = Literal[
-    "stop rule", "drift", "data", "age", "coverage", "conversion", "untried price", "other price", "competitor"
-]
+Kind = Literal["stop rule", "drift", "data", "conversion", "other price"]
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,16 +35,6 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Next step, a sentence; empty if there is none."""
 
 
-class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Track record: how often past advice was followed, and how often its intervals contained the outcome."""
-
-    advised: int
-    """Past days for which advice had been given."""
-    followed: int
-    inside: dict[str, tuple[int, int]]
-    """Days inside the 90 % interval and days tested, per measure."""
-
-
 class WatchedProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Findings about one product."""
 
@@ -55,7 +43,6 @@ class WatchedProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     new_days: int
     """Days after those that the model was fitted to."""
     findings: list[Finding]
-    track_record: Kept | None
 
 
 class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

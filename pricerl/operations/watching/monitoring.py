@@ -17,8 +17,8 @@ from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.track_record import find_own_prices, find_predictions, keep_record
-from pricerl.operations.watching.monitor_document import Finding, Kept, Monitor, WatchedProduct
-from pricerl.operations.watching.new_days import NewDays, WatchSettings, check_age, check_delay, check_product
+from pricerl.operations.watching.monitor_document import Finding, Monitor, WatchedProduct
+from pricerl.operations.watching.new_days import NewDays, WatchSettings, check_delay, check_product
 from pricerl.operations.watching.news import find_stop
 from pricerl.progress import stage
 
@@ -39,11 +39,9 @@ def watch_run(
         market = fit_market(trained, data.market_config, data.cost, data.seed, spread=data.spread)
     fitted = market.preprocessor.names
     skipped = sorted({problem.product for problem in data.problems if problem.product})
-    last_fitted = max(str(product.dates[-1]) for product in trained.products)
     last_day = max(str(product.dates[-1]) for product in fresh.products)
     findings = [
         check_delay(last_day, today, fresh.step_days, settings),
-        check_age(last_fitted, today, settings),
         *(
             Finding("data", "warning", f"{name} is not in the file")
             for name in preprocessor_state(run, run.checkpoint)["names"]
@@ -117,5 +115,4 @@ def _watch(
     findings = check_product(new) if len(day) else [Finding("drift", "unknown", f"no day after {last} to judge")]
     if (stopped := find_stop(advice, history, run.folder.name, run.formatter)) is not None:
         findings.append(Finding("stop rule", "alarm", stopped.words, step=stopped.step))
-    kept = None if record is None else Kept(len(record.days), record.followed, dict(record.inside))
-    return WatchedProduct(history.product, str(history.dates[-1]), len(day), findings, kept)
+    return WatchedProduct(history.product, str(history.dates[-1]), len(day), findings)

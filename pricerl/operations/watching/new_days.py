@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-from scipy.special import bdtr
 
-from pricerl.arrays import LIMITS, BoolArray, FloatArray, IntArray
-from pricerl.data.days import RECENT_DAYS, steps_in
+from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.data.days import steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import TrackRecord
 from pricerl.evaluation.forecast import respond_on
 from pricerl.formatting import Formatter, plural
-from pricerl.guardrails.price_grid import is_outside
 from pricerl.market.market import Market
 from pricerl.operations.track_record import Z90
 from pricerl.operations.watching.demand_drift import CHANGE, DriftDays, find_drift
@@ -24,10 +22,6 @@ from pricerl.operations.watching.news import LATEST_DAYS, find_cause
 
 FEWEST_DAYS = 7
 """Fewest observed new days from which demand is judged."""
-COVERAGE_DAYS = 91
-"""Days over which the coverage of intervals is judged."""
-COVERAGE_LEVEL = 0.001
-"""Probability of so few days inside their intervals, if those are right, below which coverage is reported."""
 REFERENCE_DAYS = 56
 """Days before the latest with which conversions are compared."""
 CONVERSION_SDS = 3.0
@@ -42,12 +36,8 @@ class WatchSettings:
 
     late_after: int = 2
     """Days without data, up to today, after which the data are late."""
-    old_after: int = 90
-    """Days since the last one that the model was fitted to after which it is old."""
     conversion_drop: float = 0.15
     """Smallest drop of a conversion that is reported, as a share of it."""
-    competitor_move: float = 0.05
-    """Smallest change of a competitor's price against its median of four weeks that is reported, as a share of it."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +98,8 @@ def check_product(new: NewDays) -> list[Finding]:
     return [
         check_gaps(new),
         check_drift(new, drift),
-        check_coverage(new, drift),
         *check_conversions(new),
-        check_tried(new),
         *check_followed(new),
-        *check_competitor(new),
     ]
 
 
@@ -127,14 +114,6 @@ def check_delay(last_day: str, today: date, step_days: int, settings: WatchSetti
         return Finding("data", "ok", text, float(age), float(limit))
     step = "Was nothing sold since then? If the shop was open and had stock, export a fresh file."
     return Finding("data", "alarm", text, float(age), float(limit), step)
-
-
-def check_age(last_fitted: str, today: date, settings: WatchSettings) -> Finding:
-    """Report a model that was fitted to no recent days."""
-    age = (today - date.fromisoformat(last_fitted)).days
-    limit = settings.old_after
-    text = f"the model was fitted to days until {last_fitted}, {plural(max(age, 0), 'day')} ago"
-    return Finding("age", "warning" if age > limit else "ok", text, float(age), float(limit))
 
 
 def check_gaps(new: NewDays) -> Finding:
@@ -191,19 +170,6 @@ def _size_of(new: NewDays, drift: DriftDays, start: int) -> tuple[float, str]:
     return change, f"{100 * abs(change):.0f} % (90 %: {100 * max(ends[0], 0):.0f} to {100 * ends[1]:.0f})"
 
 
-def check_coverage(new: NewDays, drift: DriftDays) -> Finding:
-    """Report one-day-ahead intervals that contain too few days."""
-    scores = drift.score[0][-steps_in(COVERAGE_DAYS, new.history.step_days) :]
-    scores = scores[np.isfinite(scores)]
-    if len(scores) < 2 * FEWEST_DAYS:
-        return Finding("coverage", "unknown", f"{new.few} to judge the intervals")
-    inside = int((np.abs(scores) <= Z90).sum())
-    planned = LIMITS[1] - LIMITS[0]
-    few = float(bdtr(inside, len(scores), planned)) < COVERAGE_LEVEL
-    text = f"{inside} of {plural(len(scores), new.formatter.period)} inside their 90 % interval, one day ahead"
-    return Finding("coverage", "warning" if few else "ok", text, inside / len(scores), planned)
-
-
 def check_conversions(new: NewDays) -> Iterator[Finding]:
     """Report conversions that dropped against the weeks before, given the prices."""
     history = new.history
@@ -229,20 +195,6 @@ def check_conversions(new: NewDays) -> Iterator[Finding]:
         yield Finding("conversion", "warning" if dropped else "ok", text, change, limit)
 
 
-def check_tried(new: NewDays) -> Finding:
-    """Report prices outside those that the model was fitted to."""
-    f = new.formatter
-    low, high = new.market.preprocessor.products[new.index].tried_prices
-    latest = new.latest[new.history.observed[new.latest]]
-    outside = [day for day in latest if is_outside(float(new.history.price[day]), low, high)]
-    span = f"{f.price(low)} to {f.price(high)}"
-    if not outside:
-        return Finding("untried price", "ok", f"all latest prices lie within those tried, {span}")
-    price = float(new.history.price[outside[-1]])
-    text = f"{f.price(price)} on {new.date(outside[-1])} is outside the prices tried, {span}"
-    return Finding("untried price", "warning", text, price, low if price < low else high)
-
-
 def check_followed(new: NewDays) -> Iterator[Finding]:
     """Report latest days on which another price than the advised one was charged."""
     first = str(new.history.dates[-new.num_latest :][0])
@@ -257,16 +209,3 @@ def check_followed(new: NewDays) -> Iterator[Finding]:
         last = other[-1]
         text += f"; on {f.date(last.date)} {f.price(last.charged_price)} instead of {f.price(last.advised_price)}"
     yield Finding("other price", "warning" if other else "ok", text, float(len(other)), 0.0)
-
-
-def check_competitor(new: NewDays) -> Iterator[Finding]:
-    """Report a competitor's price that has moved."""
-    prices = new.history.competitor
-    if prices is None or len(prices) < 2:
-        return
-    last = float(prices[-1])
-    change = last / float(np.median(prices[-1 - steps_in(RECENT_DAYS, new.history.step_days) : -1])) - 1
-    limit = new.settings.competitor_move
-    f = new.formatter
-    text = f"the competitor charges {f.price(last)}, {f.percent(change, plus='+')} in four weeks"
-    yield Finding("competitor", "warning" if abs(change) >= limit else "ok", text, change, limit)
