@@ -173,10 +173,11 @@ def review(words: Sequence[str]) -> int:
 
     run = load_words("review", [*rest, *given])
     from pricerl.operations import review as past_advice
+    from pricerl.operations.track_record import review_products
 
     market = run.pricing.market
     entries = read_log(folder.path / LOG_FILE).entries
-    rows = past_advice.review_products(market, entries, run.pricing.seed)
+    rows = review_products(market, entries, run.pricing.seed)
     if not rows:
         found = "no day of the file had been advised on before; come back with a fresher file"
         raise DataError(run.pricing.preprocessor.source, [found])

@@ -1,146 +1,22 @@
-"""Review of past advice: predictions, outcomes, and the gain over keeping the price from before the first advice.
-
-The gain is that of `valuation.gains_over` in the market fitted to all days. Its interval contains the uncertainty about
-the price response, the costs, and the noise of the units sold.
-"""
+"""Page of a review: what past advice brought, by product and month, and what happened on the latest days."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from pricerl import __version__
 from pricerl.advice.report.render import fill_template
 from pricerl.advice.report.view import Cell, shorten
 from pricerl.advice.sentences.verdict import review_words
-from pricerl.arrays import FloatArray, Interval, interval_of
+from pricerl.arrays import Interval
 from pricerl.data.days import steps_in
 from pricerl.data.history import ProductHistory
-from pricerl.decide.standing import Check
-from pricerl.evaluation.valuation import gains_over
 from pricerl.formatting import UNKNOWN, Formatter, plural, sentence
-from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.track_record import MEASURES, Predictions, find_predictions, keep_record
+from pricerl.operations.track_record import Reviewed, find_predictions, keep_record, total_of
 from pricerl.operations.watching.news import LATEST_DAYS, Cause, find_miss, find_stop
-
-
-class Reviewed(NamedTuple):
-    """Days of one product and month, or of several, on which the advice was followed or was not."""
-
-    product: str
-    """Empty for a total."""
-    month: str
-    """Such as 2026-01; empty for a total."""
-    followed: bool
-    dates: frozenset[str]
-    """Days in ISO format; on one of several products it is one day."""
-    kept_price: float | None
-    """Price before the first advice, money; None for totals of products."""
-    predicted: Check | None
-    """Prediction and outcome of profit, or of sales where profit is unknown; None on days that do not test it."""
-    happened: float
-    """Profit, or sales where profit is unknown, money."""
-    gain: Interval
-    """Gain over the kept price, money, of profit, or of sales if costs are unknown."""
-    draws: FloatArray
-    """Gain in every posterior draw, ``(K,)`` money."""
-    to_change: bool = False
-    """Whether the advice on any of the days was another price than its current one."""
-
-    @property
-    def days(self) -> int:
-        """Number of days."""
-        return len(self.dates)
-
-
-def review_products(market: Market, entries: Sequence[Entry], seed: int) -> list[Reviewed]:
-    """Review the advice in a decision log by product, whether it was followed, and month, in this order.
-
-    The market is fitted to a history that reaches beyond the advice; the seed is that of the noise of units.
-    """
-    found = []
-    for index, history in enumerate(market.preprocessor.products):
-        predictions = find_predictions(entries, history)
-        record = keep_record(predictions, history)
-        if record is None:
-            continue
-        rng = np.random.default_rng([seed, index])
-        kept = min((entry for entry, _ in predictions.values()), key=lambda entry: int(entry["id"]))["current_price"]
-        parts: dict[tuple[bool, str], Predictions] = {}
-        for (at, prediction), day in zip(predictions.items(), record.days, strict=True):
-            if day.outcome != "not observed":
-                parts.setdefault((day.outcome == "not followed", day.date[:7]), {})[at] = prediction
-        for other, month in sorted(parts):
-            found.append(_review(market, index, parts[other, month], month, not other, float(kept), rng))
-    return found
-
-
-def _review(
-    market: Market,
-    index: int,
-    part: Predictions,
-    month: str,
-    followed: bool,
-    kept: float,
-    rng: np.random.Generator,
-) -> Reviewed:
-    history = market.preprocessor.products[index]
-    fitted = market.products[index]
-    at = np.array(list(part))
-    gains = gains_over(history, fitted, at, kept, "profit" if fitted.cost.known else "sales")
-    record = keep_record(part, history) if followed else None
-    known = fitted.cost.known and bool(history.profit_known[at].all())
-    measure = MEASURES[2] if known else MEASURES[1]
-    sold = float(history.units[at].sum())
-    size = float(market.size[index])
-    weight = max(sold / (1 + sold / len(at) / size), 1.0)
-    draws = gains.sum(1) * rng.gamma(weight, 1 / weight, len(gains))
-    return Reviewed(
-        product=history.product,
-        month=month,
-        followed=followed,
-        dates=frozenset(history.dates[at].astype(str).tolist()),
-        kept_price=kept,
-        predicted=None if record is None or record.inside[measure][1] < len(at) else record.total[measure],
-        happened=float(getattr(history, measure)[at].sum()),
-        gain=interval_of(draws),
-        draws=draws,
-        to_change=any(day["price"] != entry["current_price"] for entry, day in part.values()),
-    )
-
-
-def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
-    """Return the sum of rows that were all followed, or all not; None if there are none.
-
-    Draws of one product belong together; those of different products are independent, so that sums of draws hold for
-    both.
-    """
-    parts = list(rows)
-    if not parts:
-        return None
-    checks = [row.predicted for row in parts if row.predicted is not None]
-    predicted = None
-    if len(checks) == len(parts):
-        mean, low, high, actual = (
-            sum(getattr(item, name) for item in checks) for name in ("predicted", "low", "high", "actual")
-        )
-        predicted = Check(mean, low, high, actual, low <= actual <= high)
-    draws = sum((row.draws for row in parts), np.zeros(len(parts[0].draws)))
-    return parts[0]._replace(
-        product=product,
-        month="",
-        dates=frozenset().union(*(row.dates for row in parts)),
-        kept_price=parts[0].kept_price if product else None,
-        predicted=predicted,
-        happened=sum(row.happened for row in parts),
-        gain=interval_of(draws),
-        draws=draws,
-    )
-
 
 MOST_NEWS = 5
 """Most sentences of news."""

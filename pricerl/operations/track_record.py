@@ -1,18 +1,25 @@
-"""Track record: past predictions compared with outcomes, and the coverage of their 90 % intervals."""
+"""Effect of past advice: predictions compared with outcomes, and gains over the price before the first advice.
+
+The gain is that of `valuation.gains_over` in the market fitted to all days. Its interval contains the uncertainty about
+the price response, the costs, and the noise of the units sold.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray
+from pricerl.arrays import BoolArray, FloatArray, Interval, interval_of
 from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.days import WEEK, steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import Check, Outcome, Overruled, PreviousAdvice, TrackDay, TrackRecord
+from pricerl.evaluation.valuation import gains_over
 from pricerl.guardrails.price_grid import same_price
+from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE, PRICE_TEST, RESUME
 from pricerl.operations.outbox import first_change, publishing_of
@@ -72,14 +79,172 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
     if not predictions:
         return None
     days = tuple(_track(at, entry, day, history) for at, (entry, day) in predictions.items())
-    tested = [(day, predictions[at][1]) for at, day in zip(predictions, days, strict=True) if day.outcome == "followed"]
-    checks = {name: [check for day, _ in tested if (check := getattr(day, name))] for name in MEASURES}
+    followed = [day for day in days if day.outcome == "followed"]
+    checks = {name: [check for day in followed if (check := getattr(day, name))] for name in MEASURES}
+    forecasts = [day for _, day in predictions.values()]
     return TrackRecord(
         days=days,
-        followed=len(tested),
+        followed=len(followed),
         inside={name: (sum(check.inside for check in found), len(found)) for name, found in checks.items()},
-        total={name: _total(tested, at) for at, name in enumerate(MEASURES)},
+        total={name: sum_tested(list_tested(history.product, name, days, forecasts)) for name in MEASURES},
         overruled=_score_overruled(days),
+    )
+
+
+class Tested(NamedTuple):
+    """Forecast of one measure on one day at the advised price, compared with the outcome."""
+
+    product: str
+    check: Check
+    shared_sd: float
+    """Sd of the part of its error that all days of the product share."""
+    least: float
+    """Smallest value that the measure can have."""
+
+
+def list_tested(
+    product: str, measure: str, days: Iterable[TrackDay], forecasts: Iterable[Mapping[str, Any]]
+) -> list[Tested]:
+    """Return the tested forecasts of a measure on some days of a product."""
+    least = -math.inf if measure == "profit" else 0.0
+    at = MEASURES.index(measure)
+    return [
+        Tested(product, check, forecast["sd"][at], least)
+        for day, forecast in zip(days, forecasts, strict=True)
+        if (check := getattr(day, measure)) and forecast["sd"] and forecast["sd"][at] is not None
+    ]
+
+
+def sum_tested(tested: Sequence[Tested]) -> Check | None:
+    """Return the sum of tested forecasts, None of none: errors that a product's days share add up, others do not."""
+    if not tested:
+        return None
+    shared = dict[str, float]()
+    own = 0.0
+    for product, check, sd, _ in tested:
+        shared[product] = shared.get(product, 0.0) + sd
+        own += max(((check.high - check.low) / (2 * Z90)) ** 2 - sd**2, 0.0)
+    spread = Z90 * math.hypot(*shared.values(), math.sqrt(own))
+    predicted = sum(item.check.predicted for item in tested)
+    actual = sum(item.check.actual for item in tested)
+    low = max(predicted - spread, sum(item.least for item in tested))
+    return Check(predicted, low, predicted + spread, actual, low <= actual <= predicted + spread)
+
+
+class Reviewed(NamedTuple):
+    """Days of one product and month, or of several, on which the advice was followed or was not."""
+
+    product: str
+    """Empty for a total."""
+    month: str
+    """Such as 2026-01; empty for a total."""
+    followed: bool
+    dates: frozenset[str]
+    """Days in ISO format; on one of several products it is one day."""
+    kept_price: float | None
+    """Price before the first advice, money; None for totals of products."""
+    tested: tuple[Tested, ...]
+    """Forecasts of profit, or of sales where profit is unknown, on days that test them."""
+    complete: bool
+    """Whether all days test them."""
+    happened: float
+    """Profit, or sales where profit is unknown, money."""
+    gain: Interval
+    """Gain over the kept price, money, of profit, or of sales if costs are unknown."""
+    draws: FloatArray
+    """Gain in every posterior draw, ``(K,)`` money."""
+    to_change: bool
+    """Whether the advice on any of the days was another price than its current one."""
+
+    @property
+    def days(self) -> int:
+        """Number of days."""
+        return len(self.dates)
+
+    @property
+    def predicted(self) -> Check | None:
+        """Prediction and outcome; None unless all days test it."""
+        return sum_tested(self.tested) if self.complete else None
+
+
+def review_products(market: Market, entries: Sequence[Entry], seed: int) -> list[Reviewed]:
+    """Review the advice in a decision log by product, whether it was followed, and month, in this order.
+
+    The market is fitted to a history that reaches beyond the advice; the seed is that of the noise of units.
+    """
+    found = []
+    for index, history in enumerate(market.preprocessor.products):
+        predictions = find_predictions(entries, history)
+        record = keep_record(predictions, history)
+        if record is None:
+            continue
+        rng = np.random.default_rng([seed, index])
+        kept = min((entry for entry, _ in predictions.values()), key=lambda entry: int(entry["id"]))["current_price"]
+        parts: dict[tuple[bool, str], dict[int, TrackDay]] = {}
+        for at, day in zip(predictions, record.days, strict=True):
+            if day.outcome != "not observed":
+                parts.setdefault((day.outcome == "not followed", day.date[:7]), {})[at] = day
+        for _, days in sorted(parts.items()):
+            found.append(_review(market, index, days, predictions, float(kept), rng))
+    return found
+
+
+def _review(
+    market: Market,
+    index: int,
+    days: Mapping[int, TrackDay],
+    predictions: Predictions,
+    kept: float,
+    rng: np.random.Generator,
+) -> Reviewed:
+    """Return the sum of some days of a product, by their positions in the history, all followed or all not."""
+    history = market.preprocessor.products[index]
+    fitted = market.products[index]
+    at = np.array(list(days))
+    gains = gains_over(history, fitted, at, kept, "profit" if fitted.cost.known else "sales")
+    measure = "profit" if fitted.cost.known and bool(history.profit_known[at].all()) else "sales"
+    known = [predictions[row] for row in days]
+    tested = list_tested(history.product, measure, days.values(), [forecast for _, forecast in known])
+    sold = float(history.units[at].sum())
+    size = float(market.size[index])
+    weight = max(sold / (1 + sold / len(at) / size), 1.0)
+    draws = gains.sum(1) * rng.gamma(weight, 1 / weight, len(gains))
+    first = next(iter(days.values()))
+    return Reviewed(
+        product=history.product,
+        month=first.date[:7],
+        followed=first.outcome == "followed",
+        dates=frozenset(day.date for day in days.values()),
+        kept_price=kept,
+        tested=tuple(tested),
+        complete=len(tested) == len(days),
+        happened=float(getattr(history, measure)[at].sum()),
+        gain=interval_of(draws),
+        draws=draws,
+        to_change=any(forecast["price"] != entry["current_price"] for entry, forecast in known),
+    )
+
+
+def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
+    """Return the sum of rows that were all followed, or all not; None if there are none.
+
+    Draws of one product belong together; those of different products are independent, so that sums of draws hold for
+    both.
+    """
+    parts = list(rows)
+    if not parts:
+        return None
+    draws = sum((row.draws for row in parts), np.zeros(len(parts[0].draws)))
+    return parts[0]._replace(
+        product=product,
+        month="",
+        dates=frozenset().union(*(row.dates for row in parts)),
+        kept_price=parts[0].kept_price if product else None,
+        tested=tuple(item for row in parts for item in row.tested),
+        complete=all(row.complete for row in parts),
+        happened=sum(row.happened for row in parts),
+        gain=interval_of(draws),
+        draws=draws,
     )
 
 
@@ -176,24 +341,6 @@ def _advised_price(entry: Entry, day: dict[str, Any], charged: float) -> float:
     step = None if entry["source"] == "price test" else first_change(entry)
     stays = step is not None and step["date"] <= day["date"] and same_price(charged, step["price"])
     return float(step["price"] if step is not None and stays else day["price"])
-
-
-def _total(tested: Sequence[tuple[TrackDay, dict[str, Any]]], measure: int) -> Check | None:
-    """Sum one measure over the tested days: shared sds add linearly, daily noise in quadrature."""
-    found = [
-        (check, day["sd"][measure])
-        for tracked, day in tested
-        if (check := getattr(tracked, MEASURES[measure])) and day["sd"] and day["sd"][measure] is not None
-    ]
-    if not found:
-        return None
-    shared = sum(sd for _, sd in found)
-    own = sum(max(((check.high - check.low) / (2 * Z90)) ** 2 - sd**2, 0.0) for check, sd in found)
-    spread = Z90 * float(np.sqrt(shared**2 + own))
-    predicted = sum(check.predicted for check, _ in found)
-    actual = sum(check.actual for check, _ in found)
-    low = predicted - spread if measure == MEASURES.index("profit") else max(predicted - spread, 0.0)
-    return Check(predicted, low, predicted + spread, actual, low <= actual <= predicted + spread)
 
 
 def _score_overruled(days: Sequence[TrackDay]) -> Overruled | None:

@@ -22,9 +22,8 @@ from pricerl.operations.review import (
     lay_out_review,
     render_review,
     review_lines,
-    review_products,
-    total_of,
 )
+from pricerl.operations.track_record import find_predictions, keep_record, review_products, total_of
 from pricerl.operations.watching.news import find_cause, find_stop
 
 COST, SOLD = 6.0, 2000.0
@@ -75,6 +74,27 @@ def test_the_gain_is_that_of_known_demand_over_the_price_before_the_first_advice
         "On 20 days at the advised price; the whole range is a gain.",
         "On 5 days another price was charged; they are counted apart.",
     )
+
+
+def test_review_and_track_record_state_one_sum_of_the_same_days(
+    make_product: Callable[..., ProductHistory], prepare: Callable[..., Any]
+) -> None:
+    """The advice of both months is followed; months of a product share errors, products do not."""
+    price = np.array([10.0] * 30 + [12.0] * 40)
+    units = SOLD * (price / 10.0) ** -2.0
+    known = {"profit": (price - COST) * units, "profit_known": np.ones(70, dtype=bool)}
+    mugs, cups = (make_product(price, units, product=name, **known) for name in ("mug", "cup"))
+    market = known_market(prepare(mugs, cups), lambda at: SOLD * (at / 10.0) ** -2.0, CostConfig(unit_cost=COST))
+    entries = [entry(number) | {"product": name} for number, name in enumerate(("mug", "cup"), 1)]
+    rows = review_products(market, entries, seed=0)
+    record = keep_record(find_predictions(entries, mugs), mugs)
+    own = [row for row in rows if row.product == "mug"]
+    total, both = total_of(own, "mug"), total_of(rows)
+    assert len(own) == 2 and record is not None and total is not None and both is not None
+    check, sums = record.total["profit"], both.predicted
+    assert check is not None and sums is not None and total.predicted == check
+    assert sums.predicted == pytest.approx(2 * check.predicted)
+    assert sums.high - sums.predicted == pytest.approx(2**0.5 * (check.high - check.predicted))
 
 
 @pytest.mark.parametrize(
