@@ -124,12 +124,12 @@ def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
         lines.append(f"{row['Date']},{price:.2f},{price * units:.2f},{0.85 * price * units - 4 * units:.2f},12,8")
     write_lines(shop / "fresh.csv", lines)
     write_lines(shop / "part.csv", lines[: len(seller_lines()) + 16])
-    weight = ("--decision.loss_weight", "1000")
-    afraid = run(shop, "price-test", "read", "seller", "--data.path", "part.csv", *weight)
-    assert "end the test" in afraid.out and "pricerl resume --product seller" in afraid.out, afraid.err + afraid.out
-    advised = run(shop, "predict", "--run_name", "seller", "--data.path", "part.csv", *weight)
+    sure = ("--decision.min_chance", "0")
+    knowing = run(shop, "price-test", "read", "seller", "--data.path", "part.csv", *sure)
+    assert "end the test" in knowing.out and "pricerl resume --product seller" in knowing.out, knowing.err + knowing.out
+    advised = run(shop, "predict", "--run_name", "seller", "--data.path", "part.csv", *sure)
     assert "end the test: pricerl resume --product seller --run_name seller" in advised.err
-    before = run(shop, "validate", "--run_name", "seller", "--data.path", "seller.csv", *weight)
+    before = run(shop, "validate", "--run_name", "seller", "--data.path", "seller.csv", *sure)
     assert before.code == 0 and "the rest of the price test" not in before.err, "it has not begun"
     read = run(shop, "price-test", "read", "seller", "--data.path", "fresh.csv", "--by", "anna")
     assert read.code == 0 and "recorded   entry 4" in read.out and "verdict    " in read.out, read.err
