@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.days import DAY, RECENT_DAYS, WEEK, steps_in
@@ -17,14 +19,17 @@ from pricerl.guardrails.limits import (
     FIXED,
     MOVING,
     GuardedProduct,
+    PriceLimits,
     RecentPrices,
     Rule,
     UnitCosts,
     days_held,
     intersect_fixed,
+    price_limits,
 )
 from pricerl.guardrails.limits_in_force import LimitsInForce
-from pricerl.guardrails.price_grid import EVERY_STEP, FLOAT32_SLACK, ROUNDING_SLACK, from_steps, in_steps, slack
+from pricerl.guardrails.price_grid import EVERY_STEP, from_steps, in_steps, slack
+from pricerl.guardrails.projection import feasible_band, price_box, waits_for_pace
 
 DIGITS = 4
 """Decimal places of reported prices: a hundredth of a cent."""
@@ -158,13 +163,16 @@ class Today:
     @cached_property
     def band(self) -> Band:
         """Prices allowed on the next day."""
-        return self._on_grid(max(bound.low for bound in self.bounds), min(bound.high for bound in self.bounds))
+        now = self._tensor(self.now)
+        batch = feasible_band(self._limits, self._recent) if self.log.moves_in_steps else price_box(self._limits, now)
+        low, high, feasible, keep, _ = batch
+        return Band(low.item(), high.item(), bool(feasible), bool(keep))
 
     @cached_property
     def bounds(self) -> tuple[Bound, ...]:
         """Each rule's limits in their order; soft ones include the current price if prices move in steps."""
-        floor, ceiling, _ = self._hard
         product = GuardedProduct(self.config, self.log.support, self.costs)
+        floor, ceiling, *_ = intersect_fixed(product)
         rules: list[tuple[Rule, tuple[object, ...]]] = [(rule, (product,)) for rule in FIXED]
         if self.log.moves_in_steps:
             rules += [(rule, (self.config, self.recent)) for rule in MOVING]
@@ -204,26 +212,26 @@ class Today:
     @cached_property
     def waits(self) -> bool:
         """Whether only limits that later days lift keep the price from walking to the hard limits."""
-        if not self._beyond_hard or self.band.feasible:
-            return False
-        lasting = [bound for bound in self.bounds if bound.rule not in ("max_week_change", "max_above_median")]
-        return self._on_grid(max(bound.low for bound in lasting), min(bound.high for bound in lasting)).feasible
+        steps = self.log.moves_in_steps and not self.band.feasible
+        return steps and bool(waits_for_pace(self._limits, self._recent))
 
     @cached_property
     def walks(self) -> bool:
         """Whether the current price is beyond a hard limit that one step does not reach."""
-        if not self._beyond_hard:
-            return False
-        floor, ceiling, _ = self._hard
+        floor, ceiling = self._limits.floor.item(), self._limits.ceiling.item()
         tolerance = slack(self.now, self.config.price_step)
+        inside = floor - tolerance <= self.now <= ceiling + tolerance
+        if inside or not (self.log.moves_in_steps and bool(self._limits.reachable)):
+            return False
         reaches = self.band.high >= floor - tolerance and self.band.low <= ceiling + tolerance
         return self.waits or (self.band.feasible and not reaches)
 
     @property
     def hard_limit(self) -> float:
         """Price of grid or menu inside the hard limits that is nearest to the current one, money."""
-        inside = self._on_grid(*self._hard[:2])
-        return min(max(self.now, inside.low), inside.high)
+        hard = self._limits._replace(support_low=self._limits.floor, support_high=self._limits.ceiling)
+        inside = price_box(hard, self._tensor(self.now))
+        return min(max(self.now, inside.low.item()), inside.high.item())
 
     @property
     def hard_rule(self) -> str:
@@ -279,34 +287,14 @@ class Today:
         return float(from_steps(nearest, self.config.price_step))
 
     @cached_property
-    def _hard(self) -> tuple[float, float, bool]:
-        """Lowest and highest price that the hard fixed rules allow, money, and whether they leave one."""
-        floor, ceiling, *_ = intersect_fixed(GuardedProduct(self.config, self.log.support, self.costs))
-        return floor, ceiling, self.config.has_price_between(floor, ceiling)
+    def _limits(self) -> PriceLimits:
+        """The limits as a batch of one in double precision, for the arithmetic that all prices share."""
+        return price_limits([GuardedProduct(self.config, self.log.support, self.costs)], dtype=torch.float64)
 
     @cached_property
-    def _beyond_hard(self) -> bool:
-        """Whether the current price lies beyond hard limits that leave a price, to which it may walk."""
-        floor, ceiling, reachable = self._hard
-        tolerance = slack(self.now, self.config.price_step)
-        outside = self.now < floor - tolerance or self.now > ceiling + tolerance
-        return outside and self.log.moves_in_steps and reachable
+    def _recent(self) -> RecentPrices:
+        """The recent prices as a batch of one."""
+        return RecentPrices(*map(self._tensor, self.recent))
 
-    def _on_grid(self, low: float, high: float) -> Band:
-        """Round limits, money, inward to grid or menu; if that leaves no price, hold the current one or step inward."""
-        step = self.config.price_step
-        low = in_steps(low, step) * (1 - FLOAT32_SLACK) - ROUNDING_SLACK
-        high = in_steps(high, step) * (1 + FLOAT32_SLACK) + ROUNDING_SLACK
-        now = in_steps(self.now, step)
-        keep = low <= now <= high
-        first = self.config.menu.above(low)
-        last = self.config.menu.below(high)
-        floor, ceiling, reachable = self._hard
-        if first > last and reachable and self.log.moves_in_steps:
-            if self.now < floor and last > now * (1 + FLOAT32_SLACK) + ROUNDING_SLACK:
-                first = last
-            elif self.now > ceiling and first < now * (1 - FLOAT32_SLACK) - ROUNDING_SLACK:
-                last = first
-        if math.isinf(first) or first > last:
-            return Band(self.now, self.now, False, keep)
-        return Band(float(from_steps(first, step)), float(from_steps(last, step)), True, keep)
+    def _tensor(self, price: float) -> Tensor:
+        return torch.tensor([price], dtype=torch.float64)
