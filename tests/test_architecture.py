@@ -53,7 +53,7 @@ MAX_FOLDER_LINES = {
     "data": 1448,
     "data/cleaning": 1679,
     "data/reading": 2035,
-    "data/reading/exports": 1030,
+    "data/platforms": 1030,
     "data/reading/sources": 1010,
     "decide": 1775,
     "env": 1684,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pricerl.advice.exports import PRICES
-from pricerl.advice.import_forms import own_forms
 from pricerl.cli.usage import Parser, add_author_options, with_first
 from pricerl.data.naming import COSTS_FILE, choose_product
+from pricerl.data.platforms.import_forms import own_forms
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter, plural
 from pricerl.operations.log import drafts, orders

@@ -48,8 +48,8 @@ from pricerl.terminal import shown
 from pricerl.writing import CURRENT, PUBLISHED, find_set, is_shown, show_set, stage_set
 
 if TYPE_CHECKING:
-    from pricerl.advice.import_forms import ImportForm
     from pricerl.data.history import ProductHistory
+    from pricerl.data.platforms.import_forms import ImportForm
     from pricerl.evaluation.pricing_data import PricingData
 
 

@@ -12,11 +12,11 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from markupsafe import Markup, escape
 
 from pricerl.advice.exports import PRICES
-from pricerl.advice.import_forms import own_forms
 from pricerl.advice.report.render import Frame, formatter_of, page_environment, render_index, render_page, style_hash
 from pricerl.advice.report.work_list import Task, WorkList
 from pricerl.advice.sentences.verdict import Record
 from pricerl.cli.usage import find_groups
+from pricerl.data.platforms.import_forms import own_forms
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.errors import UsageError
 from pricerl.formatting import Formatter, price_digits

@@ -26,8 +26,8 @@ from pricerl.data.config import DataConfig
 from pricerl.data.days import read_day
 from pricerl.data.history import History
 from pricerl.data.naming import COSTS_FILE
+from pricerl.data.platforms.sales_reports import choose_preset
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.data.reading.exports.sales_reports import choose_preset
 from pricerl.data.reading.header import check_renames, match_header
 from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources.containers import open_tables

@@ -16,8 +16,8 @@ from export_samples import write_table
 from shop_samples import SAMPLES
 from test_presets import check_export, refusal
 
-from pricerl.data.reading.exports.presets import Preset, own_presets
-from pricerl.data.reading.exports.sales_reports import choose_preset
+from pricerl.data.platforms.presets import Preset, own_presets
+from pricerl.data.platforms.sales_reports import choose_preset
 from pricerl.data.reading.sources.typed_files import table_of
 from pricerl.errors import DataError
 

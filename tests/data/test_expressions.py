@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.data.reading.exports.presets import LONGEST_EXPRESSION, parse_expression
+from pricerl.data.platforms.presets import LONGEST_EXPRESSION, parse_expression
 
 VALUES = {"Unit price": np.array([2.0, 3.0, np.nan]), "units": np.array([4.0, 0.0, 1.0])}
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pricerl.data.config import DataConfig
+from pricerl.data.platforms.presets import Dates
 from pricerl.data.reading.dates import read_days
-from pricerl.data.reading.exports.presets import Dates
 
 FORMATS = ("%b %d, %Y", "%m/%d/%y", "%d/%m/%y", "%Y%m%d")
 

@@ -15,7 +15,7 @@ from test_presets import change, read_text, refusal
 
 from pricerl.data.days import DAY
 from pricerl.data.history import History
-from pricerl.data.reading.exports.presets import own_presets
+from pricerl.data.platforms.presets import own_presets
 
 DISCOUNT = ("Discount Amount", "Subtotal")
 LISTS = {preset.name for preset in own_presets() if preset.lists_sales_only}

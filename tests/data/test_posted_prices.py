@@ -15,10 +15,10 @@ from test_presets import read_text, refusal
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY
 from pricerl.data.history import History
+from pricerl.data.platforms.posted_prices import find_medians
+from pricerl.data.platforms.sales_reports import choose_preset
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.price_setting import classify_prices
-from pricerl.data.reading.exports.posted_prices import find_medians
-from pricerl.data.reading.exports.sales_reports import choose_preset
 from pricerl.data.reading.reader import history_from_text
 from pricerl.data.reading.sources.csv_file import split_rows
 from pricerl.market.cost import CostConfig

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from pricerl.data.config import DataConfig
-from pricerl.data.reading.exports.presets import Preset, find_preset, own_presets, recognise
+from pricerl.data.platforms.presets import Preset, find_preset, own_presets, recognise
 from pricerl.errors import UsageError
 
 DOCS = Path(__file__).parents[2] / "docs" / "presets.md"

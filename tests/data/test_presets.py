@@ -12,7 +12,7 @@ from shop_samples import SAMPLES
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY
 from pricerl.data.history import History, ProductHistory
-from pricerl.data.reading.exports.presets import own_presets
+from pricerl.data.platforms.presets import own_presets
 from pricerl.data.reading.reader import read_history
 from pricerl.errors import DataError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_outbox import FIRST, HEAD, STEPS, advice, order
 
-from pricerl.advice.import_forms import ImportForm, own_forms
+from pricerl.data.platforms.import_forms import ImportForm, own_forms
 from pricerl.errors import DataError
 from pricerl.operations.log.decision_log import Log
 from pricerl.operations.outbox import COLUMNS

@@ -11,8 +11,8 @@ from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.missing_days import SETTING, Setting, find_missing_days
 from pricerl.data.cleaning.product_rows import Segments, order_rows
 from pricerl.data.days import STEP_WORDS
+from pricerl.data.platforms.presets import ORDER_LINES, find_order_lines
 from pricerl.data.reading import columns
-from pricerl.data.reading.exports.presets import ORDER_LINES, find_order_lines
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.tables import Parsed
 

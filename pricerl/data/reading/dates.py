@@ -15,8 +15,8 @@ from babel.dates import get_month_names
 
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.config import DataConfig
+from pricerl.data.platforms.presets import Dates
 from pricerl.data.reading.columns import REPORT_DATE
-from pricerl.data.reading.exports.presets import Dates
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
 from pricerl.data.reading.tables import Cells, TextColumn

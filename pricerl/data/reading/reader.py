@@ -13,13 +13,13 @@ from pricerl.data.cleaning.cleaning import clean
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT, History
 from pricerl.data.naming import Sources, list_sources, name_after
+from pricerl.data.platforms.aggregation import aggregate
+from pricerl.data.platforms.presets import PRICE
+from pricerl.data.platforms.sales_reports import join_ads, sort_reports
 from pricerl.data.reading import columns
 from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.currencies import check_currencies, find_currency
 from pricerl.data.reading.dates import note_forms, read_dates
-from pricerl.data.reading.exports.aggregation import aggregate
-from pricerl.data.reading.exports.presets import PRICE
-from pricerl.data.reading.exports.sales_reports import join_ads, sort_reports
 from pricerl.data.reading.header import find_vague_cost, match_header, unit_costs
 from pricerl.data.reading.numbers import NO_NAMES, is_blank, read_flags, read_number_columns
 from pricerl.data.reading.problems import Problem, name_files, refuse

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pricerl.data.reading.exports.presets import find_order_lines, recognise
+from pricerl.data.platforms.presets import find_order_lines, recognise
 from pricerl.data.reading.header import has_required
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.data.reading.sources import sizes

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from pricerl import data
 from pricerl.errors import DataError
 from pricerl.formatting import csv_text
 
-FORMS = Path(data.__file__).with_name("import_forms")
+FORMS = Path(__file__).with_name("import_forms")
 
 
 class ImportForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,11 +12,11 @@ import pandas as pd
 
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT
+from pricerl.data.platforms import presets
+from pricerl.data.platforms.aggregation import aggregate
+from pricerl.data.platforms.presets import Preset
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
-from pricerl.data.reading.exports import presets
-from pricerl.data.reading.exports.aggregation import aggregate
-from pricerl.data.reading.exports.presets import Preset
 from pricerl.data.reading.header import has_required, match_header
 from pricerl.data.reading.problems import Problem, list_names, refuse
 from pricerl.data.reading.sources.containers import join_files

@@ -242,7 +242,7 @@ def recognise(header: Sequence[str]) -> Preset | None:
 @cache
 def own_presets() -> tuple[Preset, ...]:
     """Return the presets of the package, by name."""
-    folder = Path(__file__).parents[2] / "presets"
+    folder = Path(__file__).with_name("presets")
     return tuple(read_preset(path) for path in sorted(folder.glob("*.yaml")))
 
 

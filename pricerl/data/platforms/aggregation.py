@@ -10,9 +10,9 @@ import pandas as pd
 
 from pricerl.arrays import DateArray, FloatArray, IntArray
 from pricerl.data.config import DataConfig
-from pricerl.data.reading import columns
-from pricerl.data.reading.dates import read_days
-from pricerl.data.reading.exports.export_rows import (
+from pricerl.data.platforms.posted_prices import find_line_prices, find_medians, note_prices, set_apart
+from pricerl.data.platforms.presets import ORDER_LINES, PRICE, Preset, locate
+from pricerl.data.platforms.report_rows import (
     choose_rows,
     count_sales,
     find_code,
@@ -20,8 +20,8 @@ from pricerl.data.reading.exports.export_rows import (
     split_cells,
     spread_discount,
 )
-from pricerl.data.reading.exports.posted_prices import find_line_prices, find_medians, note_prices, set_apart
-from pricerl.data.reading.exports.presets import ORDER_LINES, PRICE, Preset, locate
+from pricerl.data.reading import columns
+from pricerl.data.reading.dates import read_days
 from pricerl.data.reading.numbers import is_blank, read_number_columns, read_texts
 from pricerl.data.reading.problems import FILE_STEP, KEEP, Problem, refuse
 from pricerl.data.reading.ragged_rows import check_share, find_lost

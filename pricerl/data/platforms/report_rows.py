@@ -17,9 +17,9 @@ from babel.numbers import list_currencies
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.history import UNNAMED_PRODUCT
+from pricerl.data.platforms.presets import ANY, PRICE, FillDown, OrderDiscount, Preset, Split, Status
 from pricerl.data.reading.columns import fold, fold_product
 from pricerl.data.reading.currencies import split_currency
-from pricerl.data.reading.exports.presets import ANY, PRICE, FillDown, OrderDiscount, Preset, Split, Status
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
 from pricerl.data.reading.tables import as_categorical

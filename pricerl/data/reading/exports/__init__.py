@@ -1,1 +1,0 @@
-"""Exports of platforms and presets that describe them: rows summed per product and day."""
