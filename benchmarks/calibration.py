@@ -45,12 +45,12 @@ from shops.shocks import covariance_of_shocks
 
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import weekday_of
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.averaging import NO_MEMORY
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import REFERENCE, WEEKDAY, RegressionData, gather_covariates

@@ -34,6 +34,7 @@ from loop_sellers import LEVEL_SD, Shop, open_shop
 
 from pricerl.arrays import FloatArray, limits_of
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import WEEK
 from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
@@ -53,7 +54,6 @@ from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import elasticity_at
 from pricerl.experiments.plan import Budget, make_order, plan_schedule, remaining_value
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig

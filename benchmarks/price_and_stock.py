@@ -33,8 +33,8 @@ from shops.weekly_shelf import WeeklyPlanner, WeeklyShelf, WeeklyState
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
+from pricerl.data.stock import MOST_WEEKS
 from pricerl.env.dynamics import Dynamics
-from pricerl.market.stock import MOST_WEEKS
 
 TUNED, PLANNED, ADVISED = "tuned rule", "MPC", "advice, followed"
 NETWORK, MEAN = "network", "mean of network and MPC"

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.decide.decision import DecisionConfig
@@ -36,7 +37,6 @@ from pricerl.experiments.design import Sales, measure_drift, weigh_draws
 from pricerl.experiments.plan import Budget, PlannedTest, plan_price_test, value_prices
 from pricerl.experiments.schedule import TEST, Switchback, draw_arms
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig

@@ -13,11 +13,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from shops.known_market import known_market
 
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.config import EnvConfig
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.reward import RewardConfig
 from pricerl.sac.config import NetworkConfig, SACConfig

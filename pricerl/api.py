@@ -14,6 +14,7 @@ from pricerl.advice.result import ProductAdvice
 from pricerl.cli.advise import run_lightning
 from pricerl.cli.usage import option_words
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.history import History
 from pricerl.data.naming import Sources, list_sources
 from pricerl.data.preprocessor import DataPreprocessor
@@ -22,7 +23,6 @@ from pricerl.data.reading.sources.frames import Frame, write_frame
 from pricerl.env.config import EnvConfig
 from pricerl.env.pricing import PricingEnv
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market

@@ -11,16 +11,16 @@ from torch import Tensor
 from pricerl.advice.describe import advise
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import WEEK
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.stock import MOST_WEEKS
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
-from pricerl.market.stock import MOST_WEEKS
 from shops.stock_sellers import Futures, StockSeller
 from shops.weekly_shelf import WeeklyState
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from pricerl.arrays import FloatArray
+from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.market.cost import CostConfig, CostPosterior
+from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import SIZE_RANGE

@@ -18,7 +18,7 @@ import torch
 from bare_module import BareModule
 from torch import Tensor
 
-from pricerl.market.stock import MOST_WEEKS
+from pricerl.data.stock import MOST_WEEKS
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.replay import ReplayBuffer, Transition

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pricerl.data.stock import MOST_WEEKS
 from pricerl.env.stock.shelf import LEVEL_DRIFT
 from pricerl.evaluation.stock.stock_planner import (
     count_units,
@@ -22,7 +23,6 @@ from pricerl.evaluation.stock.stock_planner import (
     plan_prices,
 )
 from pricerl.guardrails.projection import price_box
-from pricerl.market.stock import MOST_WEEKS
 from shops.weekly_shelf import Week, WeeklyShelf, WeeklyState
 
 CUSHIONS = (0.8, 1.0, 1.2, 1.5, 1.9, 2.4)

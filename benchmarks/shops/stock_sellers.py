@@ -16,14 +16,14 @@ from scipy.stats import binom, nbinom
 
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import WEEK
 from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.market.cost import CostConfig
+from pricerl.data.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
-from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock
 from pricerl.simulation.seller import SellerConfig, simulate, simulated_history
 from pricerl.simulation.true_demand import ShopRanges, expected_units
 

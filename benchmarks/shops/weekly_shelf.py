@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pricerl.data.stock import MOST_LEAD_WEEKS, MOST_WEEKS
 from pricerl.env.noise import cell_of
 from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfRows, ShelfState, count_profit, move_units
 from pricerl.evaluation.stock.stock_planner import (
@@ -24,7 +25,6 @@ from pricerl.evaluation.stock.stock_planner import (
     plan_weeks,
 )
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY
-from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS
 
 SLOPE_RANGE = torch.tensor([1.1, 0.9])
 """Prices over today's between which the slope of every draw is taken."""

@@ -28,6 +28,7 @@ from pricerl.advice.stop_rule import find_stop_rule
 from pricerl.advice.what_if import find_objections, short
 from pricerl.arrays import FloatArray, Interval, interval_of, intervals_of
 from pricerl.data.days import steps_in
+from pricerl.data.stock import COSTLESS
 from pricerl.decide.case import Case, Course
 from pricerl.decide.chain import Proposer, decide_price
 from pricerl.decide.decision import DecisionConfig
@@ -50,7 +51,6 @@ from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import from_steps, in_steps
 from pricerl.guardrails.today import DIGITS
 from pricerl.market.cost import Measure
-from pricerl.market.stock_rows import COSTLESS
 
 MAX_HORIZON = 365
 """Longest horizon in days, well inside the calendar."""

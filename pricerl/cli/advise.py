@@ -21,10 +21,10 @@ from pricerl.cli.loading import given_settings, load_words
 from pricerl.cli.usage import Parser, add_files, option_words, with_file, with_first, with_tables
 from pricerl.data.naming import choose_product
 from pricerl.data.reading.problems import list_names
+from pricerl.data.stock import COSTLESS
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS
 from pricerl.formatting import Formatter, plural
 from pricerl.guardrails.limits_in_force import refuse_price
-from pricerl.market.stock_rows import COSTLESS
 from pricerl.operations.backtests import find_backtests, keep_backtests
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.log.orders import doubt_price

@@ -59,10 +59,11 @@ def check(words: Sequence[str]) -> int:
     files = options.path or options.files
     if not files:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
+    from pricerl.data.costs import CostConfig
     from pricerl.data.preprocessor import DataPreprocessor
     from pricerl.data.reading.problems import problem_table
     from pricerl.data.reading.reader import read_history
-    from pricerl.market.cost import CostConfig, describe_costs
+    from pricerl.market.cost import describe_costs
 
     config = _reading(options)
     try:
@@ -137,7 +138,7 @@ def init(words: Sequence[str]) -> int:
         offer = f"charm_endings: null  # most of your prices end in {list(endings)}: write that here to keep to it"
         texts[GUARDRAILS] = texts[GUARDRAILS].replace("charm_endings: null", offer)
     if products:
-        from pricerl.market.row_table import TABLES
+        from pricerl.data.row_table import TABLES
 
         texts[COSTS_FILE] = TABLES["costs"].template(products)
         uses[COSTS_FILE] = "lists your products. Fill in what a unit costs you, then: pricerl advise FILE --costs"

@@ -16,9 +16,9 @@ from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfil
 from pricerl.cli.imports import allowed_packages
 from pricerl.cli.parse import PricingCLI, list_plugins
 from pricerl.cli.usage import find_groups, replace_options
+from pricerl.data.stock import find_notes
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
 from pricerl.evaluation.backtest import Backtest
-from pricerl.market.stock_rows import find_notes
 from pricerl.operations.backtests import find_backtests, start_backtests
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.log.orders import RETRAIN

@@ -247,7 +247,7 @@ def with_tables(words: Sequence[str]) -> list[str]:
 
     def read(option: str, path: str) -> list[str]:
         from pricerl.data.days import read_day
-        from pricerl.market.row_table import TABLES
+        from pricerl.data.row_table import TABLES
         from pricerl.operations.shop import system_day
 
         today = read_day(given[-1]) if (given := option_values(words, "--today")) else system_day()

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pricerl.arrays import FloatArray, count_true
+from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.days import WEEK, steps_in
 from pricerl.data.features import shifted_mean
 from pricerl.data.history import ProductHistory
-from pricerl.data.quality import ProductReport
 from pricerl.data.reading.columns import PREDICTED_SALES
 from pricerl.errors import UsageError, did_you_mean
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray
+from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.days import DAY, RECENT_DAYS
 from pricerl.data.price_setting import PriceSetting, classify_prices, find_prices_in_force
-from pricerl.data.quality import ProductReport
 from pricerl.data.reading.problems import Problem
 
 PRICE_DOUBT = 0.01

@@ -11,12 +11,12 @@ from zlib import crc32
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray
+from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, WEEK
 from pricerl.data.features import FEATURES, PRICE_FEATURES, MinMaxScaler, build_features
 from pricerl.data.forecasters import PredictedSales, choose_forecast, report_forecast
 from pricerl.data.history import History, ProductHistory
-from pricerl.data.quality import ProductReport
 from pricerl.data.reading.problems import list_names
 from pricerl.errors import DataError, did_you_mean
 

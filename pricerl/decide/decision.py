@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pricerl.arrays import LOSS_WEIGHT
-from pricerl.data.quality import LARGEST_ZERO_SHARE, MIN_USABLE_DAYS
+from pricerl.data.cleaning.quality import LARGEST_ZERO_SHARE, MIN_USABLE_DAYS
 from pricerl.errors import UsageError
 from pricerl.formatting import better_by, plural, sentence
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from pricerl.arrays import FloatArray, IntArray
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import DAYS_PER_YEAR, WEEK, steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.evaluation.forecast import predict_units
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Pool
 from pricerl.market.fitting import fit_market

@@ -11,12 +11,14 @@ import torch
 
 from pricerl.arrays import BoolArray
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.features import FEATURES
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.naming import list_sources
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.reader import read_history
+from pricerl.data.row_table import TABLES
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import DESCRIPTION, PLACES
 from pricerl.env.dynamics import Dynamics
@@ -26,13 +28,11 @@ from pricerl.evaluation.backtest import draw_products
 from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import NO_EVIDENCE, Evidence, Pool
 from pricerl.market.fitting import Spread, find_pool, fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
-from pricerl.market.row_table import TABLES
 from pricerl.progress import stage
 from pricerl.simulation.seller import SellerConfig, simulated_history
 from pricerl.terminal import print_notes

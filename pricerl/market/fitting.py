@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.stock import Stocks, find_stock
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
-from pricerl.market.cost import CostConfig, decode_cost
+from pricerl.market.cost import decode_cost
 from pricerl.market.demand.config import MIXTURE, DemandConfig
 from pricerl.market.demand.curves import CurveDraws, DemandPosterior
 from pricerl.market.demand.models import DEMAND_MODELS
@@ -26,7 +28,6 @@ from pricerl.market.demand.priors import Tabulated, find_own_price, find_round_p
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.market import NO_EDGE, Market, ProductMarket
 from pricerl.market.similar_prices import fit_curves, fit_similar, plain_days
-from pricerl.market.stock_rows import Stocks, find_stock
 
 GRID_MARGIN = 1.35
 """The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""

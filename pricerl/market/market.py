@@ -14,11 +14,11 @@ from torch import Tensor
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.price_setting import Kind
+from pricerl.data.stock import Stock
 from pricerl.market.cost import CostPosterior, Measure
 from pricerl.market.demand.curves import CurveDraws, DemandAhead
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.stock import Stock
 
 NO_EDGE = 1e30
 """Money above any price, in place of an edge that a product lacks."""

@@ -15,10 +15,10 @@ import numpy as np
 import scipy
 import torch
 
+from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest, HorizonScore, run_backtests
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.pooling import Pool

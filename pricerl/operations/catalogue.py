@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.next_steps import losing_test_words
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import steps_in
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.stock import Stocks
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.standing import Standing, active_of
 from pricerl.env.config import EnvConfig
@@ -33,12 +35,10 @@ from pricerl.experiments.plan import remaining_value
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.relations import AdvisedPrices, Bound, resolve
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Pool
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig
-from pricerl.market.stock_rows import Stocks
 from pricerl.operations.engine import CHUNK, Engine
 from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.log.provenance import draft_advice

@@ -18,10 +18,10 @@ from pricerl.advice.sentences.verdict import Record
 from pricerl.cli.usage import find_groups
 from pricerl.data.platforms.import_forms import own_forms
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
+from pricerl.data.row_table import TABLES
 from pricerl.errors import UsageError
 from pricerl.formatting import Formatter, price_digits
 from pricerl.guardrails.config import SHARED_BY_ALL
-from pricerl.market.row_table import TABLES
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
 from pricerl.operations.log.staging import is_planned
 from pricerl.operations.log.typed_limits import TYPED, limits_on

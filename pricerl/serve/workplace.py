@@ -23,6 +23,7 @@ from pricerl.advice.report.render import formatter_of
 from pricerl.advice.sentences.next_steps import prepared_words
 from pricerl.cli.usage import option_words
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import read_day
 from pricerl.data.history import History
 from pricerl.data.naming import COSTS_FILE
@@ -31,10 +32,10 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.header import check_renames, match_header
 from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources.containers import open_tables
+from pricerl.data.row_table import TABLES
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.experiments.schedule import PLAN
-from pricerl.market.cost import CostConfig, describe_costs
-from pricerl.market.row_table import TABLES
+from pricerl.market.cost import describe_costs
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.log.staging import open_decisions
 from pricerl.operations.log.typed_limits import DEFAULTS

@@ -8,8 +8,8 @@ from pathlib import Path
 from threading import Lock
 
 from pricerl.advice.what_if import Answer, Questions
+from pricerl.data.row_table import TABLES
 from pricerl.errors import DataError, UsageError
-from pricerl.market.row_table import TABLES
 from pricerl.operations.log.orders import ADVICE, LIMITS, positive_price
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder

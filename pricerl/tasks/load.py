@@ -13,9 +13,9 @@ from pricerl.advice.describe import check_horizon
 from pricerl.advice.exports import check_workbook
 from pricerl.advice.files import check_folder
 from pricerl.data.naming import list_sources
+from pricerl.data.stock import find_notes
 from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
-from pricerl.market.stock_rows import find_notes
 from pricerl.operations.engine import CHUNK, Engine, connect
 from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.log.orders import ADVICE

@@ -21,7 +21,9 @@ from pricerl.advice.report.render import render_page
 from pricerl.advice.sentences.next_steps import Place, stock_lines
 from pricerl.advice.what_if import answer_lines, ask
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.stock import Stock
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.standing import Account, Order, Standing
 from pricerl.env.dynamics import Dynamics
@@ -30,11 +32,9 @@ from pricerl.errors import UsageError
 from pricerl.evaluation.stock.half_year import plan_half_years
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig
-from pricerl.market.stock import Stock
 from pricerl.simulation.seller import SellerConfig, simulated_history
 
 EURO = Formatter(currency="EUR")

@@ -18,6 +18,7 @@ from torch import Tensor
 from pricerl.advice.describe import advise
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.advice.sentences.grounds import describe_limits
+from pricerl.data.costs import CostConfig
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, DecisionConfig
@@ -26,7 +27,6 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market

@@ -9,6 +9,7 @@ import torch
 
 from pricerl.advice.describe import advise
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import DAY
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
@@ -22,7 +23,6 @@ from pricerl.evaluation.backtest import run_backtests, steps_ahead
 from pricerl.evaluation.pricing_rules import Candidates, best_for_profit
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import WEEKDAY, gather_covariates
 from pricerl.market.demand.reference_price import reference_prices

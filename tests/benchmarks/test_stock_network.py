@@ -8,9 +8,9 @@ from shops.stock_network import Corrector, SimulatedShelves, train_network, view
 from shops.stock_rules import roll_shelf
 from shops.weekly_shelf import WeeklyShelf
 
+from pricerl.data.stock import MOST_WEEKS, Stock
 from pricerl.env.dynamics import Dynamics
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.stock import MOST_WEEKS, Stock
 from pricerl.sac.replay import ReplayBuffer
 from pricerl.simulation.seller import SellerConfig
 

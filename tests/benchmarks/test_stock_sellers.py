@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from shops.stock_sellers import KINDS, Futures, StockSellerConfig, draw_season, draw_seller
 
-from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS
+from pricerl.data.stock import MOST_LEAD_WEEKS, MOST_WEEKS
 from pricerl.simulation.seller import simulate
 
 

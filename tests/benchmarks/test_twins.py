@@ -8,10 +8,10 @@ from shops.pricebench import CLEAN, TWINNED, compare_twins, price_errors
 from shops.sellers import ShopConfig, _with_mean
 
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.market.cost import CostConfig
 from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import simulate, simulated_history
 from pricerl.simulation.true_demand import expected_units

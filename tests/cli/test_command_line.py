@@ -34,7 +34,7 @@ def test_a_full_disk_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def full(self: object) -> list[str]:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pricerl.data.quality.ProductReport.lines", full)
+    monkeypatch.setattr("pricerl.data.cleaning.quality.ProductReport.lines", full)
     result = run(tmp_path, "check", "sales.csv")
     assert (result.code, result.err) == (2, "error: the output cannot be written: No space left on device\n")
 

@@ -14,8 +14,8 @@ from pricerl.advice.report.render import render_page
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.cli.advise import run_lightning
 from pricerl.cli.loading import load_words
+from pricerl.data.stock import Stock
 from pricerl.formatting import Formatter
-from pricerl.market.stock import Stock
 
 LINES = [*seller_lines(60, product="Mug"), *seller_lines(60, seed=2, product="Bowl")[1:]]
 LATER = ["2025-03-02,10.00,100.00,45.00,12,8", "2025-03-03,10.00,120.00,54.00,12,8"]

@@ -13,6 +13,7 @@ from test_order_lines import line, shopify
 from test_presets import read_text, refusal
 
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import DAY
 from pricerl.data.history import History
 from pricerl.data.platforms.posted_prices import find_medians
@@ -21,7 +22,6 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.price_setting import classify_prices
 from pricerl.data.reading.reader import history_from_text
 from pricerl.data.reading.sources.csv_file import split_rows
-from pricerl.market.cost import CostConfig
 from pricerl.market.fitting import fit_market
 from pricerl.simulation.seller import SellerConfig, simulate
 

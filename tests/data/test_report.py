@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from pricerl.data.cleaning.quality import MIN_USABLE_DAYS, ProductReport, Verdict
 from pricerl.data.history import History
-from pricerl.data.quality import MIN_USABLE_DAYS, ProductReport, Verdict
 
 Daily = Callable[..., list[str]]
 

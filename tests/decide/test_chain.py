@@ -14,6 +14,7 @@ import torch
 from shops.known_market import known_market
 
 from pricerl.arrays import FloatArray
+from pricerl.data.costs import CostConfig
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide import chain
@@ -29,7 +30,6 @@ from pricerl.evaluation.card.evidence_card import CardLine
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.plan_benchmark import Comparison, PlanBenchmark
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig

@@ -10,6 +10,7 @@ import pytest
 import torch
 from shops.known_market import known_market
 
+from pricerl.data.costs import CostConfig
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.config import EnvConfig
@@ -18,7 +19,6 @@ from pricerl.env.pricing import PricingVectorEnv
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import best_constant_price, candidate_prices
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 

@@ -10,12 +10,12 @@ import torch
 from scipy.stats import multivariate_normal, nbinom
 from shops.weekly_shelf import WeeklyShelf, observe, update_belief, update_level
 
+from pricerl.data.stock import MOST_WEEKS, Stock
 from pricerl.env.dynamics import Dynamics
 from pricerl.errors import UsageError
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig
-from pricerl.market.stock import MOST_WEEKS, Stock
 from pricerl.simulation.seller import SellerConfig
 
 STOCK = Stock(

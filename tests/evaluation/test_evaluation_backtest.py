@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pricerl.data.costs import CostConfig
 from pricerl.evaluation.backtest import (
     FEWEST_ORIGINS,
     MOST_ORIGINS,
@@ -17,7 +18,6 @@ from pricerl.evaluation.backtest import (
     run_backtests,
     score_forecasts,
 )
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.simulation.seller import SellerConfig
 

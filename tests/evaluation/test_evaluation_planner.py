@@ -7,6 +7,7 @@ import pytest
 import torch
 from shops.known_market import known_market
 
+from pricerl.data.costs import CostConfig
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -28,7 +29,6 @@ from pricerl.evaluation.scores import score_episodes
 from pricerl.evaluation.valuation import value_average_day, value_paths
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.projection import project
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.fitting import fit_market

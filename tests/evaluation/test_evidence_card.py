@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from pricerl.data.costs import CostConfig
 from pricerl.evaluation.card.evidence_card import draw_card
 from pricerl.evaluation.card.placebos import find_placebos
 from pricerl.evaluation.card.prior_share import find_prior_share, redraw
 from pricerl.evaluation.valuation import elasticity_at
 from pricerl.evaluation.working_fit import fit_demand
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.priors import StatedPrior, Tabulated, log_normal_prior
 from pricerl.market.fitting import fit_market
 

@@ -9,11 +9,11 @@ import pytest
 from rivals import NAMES, glm_plug_in, log_log, rival_rules, similar_lookup, weekly_thompson
 from shops.known_market import known_market
 
+from pricerl.data.costs import CostConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import RULES, Candidates
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.fitting import assemble
 from pricerl.market.reward import RewardConfig
 

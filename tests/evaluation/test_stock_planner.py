@@ -7,6 +7,7 @@ import torch
 from shops.stock_rules import SETTINGS, CoverRule, blind_price, foresee, roll_shelf, tune_rules
 from shops.weekly_shelf import WeeklyPlanner, WeeklyShelf
 
+from pricerl.data.stock import MOST_WEEKS, Stock
 from pricerl.env.dynamics import Dynamics
 from pricerl.evaluation.stock.stock_planner import (
     count_units,
@@ -16,7 +17,6 @@ from pricerl.evaluation.stock.stock_planner import (
     value_plan,
 )
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.stock import MOST_WEEKS, Stock
 from pricerl.simulation.seller import SellerConfig
 
 FUTURES = 24

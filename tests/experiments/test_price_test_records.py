@@ -21,6 +21,7 @@ from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.next_steps import ended_test_words
 from pricerl.arrays import to_plain
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import DAY
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
@@ -47,7 +48,6 @@ from pricerl.experiments.schedule import (
 )
 from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig

@@ -10,12 +10,12 @@ from price_training import PLAIN
 from shops.known_market import known_market
 
 from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
 from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import DAY, DAY_BEFORE, HOLIDAY, day_types, find_holidays
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.evaluation.forecast import forecast_path
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import SEASON, holiday_factors, optional_covariates
 from pricerl.market.fitting import fit_market

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pricerl.data.costs import CostConfig
 from pricerl.errors import UsageError
-from pricerl.market.cost import NUM_PROPOSALS, CostConfig, _truncated_draws, decode_cost, describe_costs
+from pricerl.market.cost import NUM_PROPOSALS, _truncated_draws, decode_cost, describe_costs
 from pricerl.simulation.seller import SellerConfig, simulate
 
 SELLERS = [SellerConfig(market=market, seed=seed) for market, seed in (("constant", 0), ("linear", 1), ("logit", 2))]

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pricerl.data.costs import CostConfig
 from pricerl.data.price_setting import classify_prices
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.averaging import BIASES, bias_of, fit_parts, price_prior, regress
 from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.covariates import Terms, gather_covariates

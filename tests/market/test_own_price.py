@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from pricerl.market.cost import CostConfig, CostPosterior
+from pricerl.data.costs import CostConfig
+from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.priors import (
     DAILY_ELASTICITY,

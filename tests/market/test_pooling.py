@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from pricerl.data.costs import CostConfig
 from pricerl.evaluation.backtest import forecast_units
 from pricerl.evaluation.valuation import log_units_at
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.averaging import BIASES
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import yearly_waves

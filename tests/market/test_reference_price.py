@@ -10,11 +10,11 @@ from shops.confounders import GAIN, LOSS
 from shops.known_market import known_market
 from shops.sellers import ShopConfig
 
+from pricerl.data.costs import CostConfig
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.forecast import forecast_path
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, PriceMemory, fade, lift, reference_prices, smooth
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from pricerl.data.costs import CostConfig
 from pricerl.evaluation.valuation import expect_days
 from pricerl.guardrails.round_prices import rounds_between
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.curves import DailyValues, shape_curves
 from pricerl.market.fitting import fit_market

@@ -15,6 +15,7 @@ from torch import Tensor
 from pricerl.advice.describe import advise
 from pricerl.advice.sentences.next_steps import account_words
 from pricerl.arrays import to_plain
+from pricerl.data.costs import CostConfig
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.account import Quarter, days_left, gain_so_far, plan_quarter
@@ -25,7 +26,6 @@ from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.evaluation.valuation import value_average_day, value_paths
 from pricerl.formatting import Formatter
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market

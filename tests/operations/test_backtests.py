@@ -14,8 +14,8 @@ import pytest
 from command_line import OUTPUTS, Result, run, seller_lines, train, write_lines
 from own_package import own_package
 
+from pricerl.data.costs import CostConfig
 from pricerl.evaluation.backtest import Backtest, HorizonScore
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence
 from pricerl.operations.backtests import (

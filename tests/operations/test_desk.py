@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from pricerl.data.costs import CostConfig
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.config import EnvConfig
 from pricerl.evaluation import backtest
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig

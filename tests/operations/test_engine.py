@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import torch
 
+from pricerl.data.costs import CostConfig
 from pricerl.errors import InterruptedRunError, UsageError
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.models import DEMAND_MODELS, fit_mixture
 from pricerl.market.fitting import fit_market

@@ -12,10 +12,10 @@ from browser import CHROMIUM, PRINTED_WIDTH, browse, measure
 from shops.known_market import known_market
 
 from pricerl.arrays import Interval
+from pricerl.data.costs import CostConfig
 from pricerl.data.days import DAY
 from pricerl.data.history import ProductHistory
 from pricerl.formatting import PLAIN
-from pricerl.market.cost import CostConfig
 from pricerl.market.market import Market
 from pricerl.operations.review import (
     find_news,

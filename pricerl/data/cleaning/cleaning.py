@@ -23,12 +23,12 @@ from pricerl.data.cleaning.calendar import (
 from pricerl.data.cleaning.findings import CleaningFindings, build_histories, recorded_sales, summarize
 from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale, find_missing_days
 from pricerl.data.cleaning.product_rows import ProductRows, Segments, lay_out, split_products
+from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.cleaning.sales_unit import count_units, find_measures
 from pricerl.data.cleaning.zero_sales import find_stock_outs
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, find_holidays
 from pricerl.data.history import History, ProductHistory
-from pricerl.data.quality import ProductReport
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem, describe_skipped, refuse
 from pricerl.formatting import plural

@@ -21,13 +21,13 @@ from pricerl.data.cleaning.calendar import (
 )
 from pricerl.data.cleaning.missing_days import SETTING, MissingDays
 from pricerl.data.cleaning.product_rows import Calendar, ProductRows
+from pricerl.data.cleaning.quality import LARGEST_ZERO_SHARE, ProductReport
 from pricerl.data.cleaning.sales_unit import Measure
 from pricerl.data.cleaning.zero_sales import StockOuts, UnlikelyZeros, find_unlikely_zeros, improbable_runs
 from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import find_prices_in_force
-from pricerl.data.quality import LARGEST_ZERO_SHARE, ProductReport
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray, count_true
 from pricerl.data.cleaning.product_rows import Segments
-from pricerl.data.quality import SalesMeasure
+from pricerl.data.cleaning.quality import SalesMeasure
 
 SalesSetting = Literal["auto"] | SalesMeasure
 

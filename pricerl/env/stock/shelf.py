@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pricerl.data.days import RECENT_DAYS, WEEK
+from pricerl.data.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import tabulate_units
 from pricerl.errors import UsageError
@@ -22,7 +23,7 @@ from pricerl.guardrails.projection import feasible_band, pass_through, project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.market import MarketRows
 from pricerl.market.reward import ResolvedReward
-from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock, StockRows, project_order, stack_stocks
+from pricerl.market.stock_tensors import StockRows, project_order, stack_stocks
 
 LEVEL_DRIFT = 0.05
 """Sd of the weekly change of the log demand level: 0.25 in half a year, as for goods whose fashion passes slowly."""

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
+from pricerl.data.cleaning.quality import Quality
 from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import Kind
-from pricerl.data.quality import Quality
 from pricerl.evaluation.card.placebos import Placebos, find_placebos
 from pricerl.evaluation.card.prior_share import find_prior_share, shows_response
 from pricerl.evaluation.working_fit import WorkingFit

@@ -19,13 +19,14 @@ from torch import Tensor
 
 from pricerl.arrays import Day, Interval, Share, interval_of, limits_of
 from pricerl.data.days import WEEK
+from pricerl.data.stock import MOST_WEEKS, Stock
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import cell_of
 from pricerl.env.product import Product
 from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, count_profit, move_units
 from pricerl.evaluation.stock.stock_planner import plan_prices, plan_weeks
 from pricerl.evaluation.valuation import PathValue, value_once
-from pricerl.market.stock import MOST_WEEKS, Stock, project_order
+from pricerl.market.stock_tensors import project_order
 
 PATHS = 2
 """Paths of luck per posterior draw: a random one and its mirror image."""

@@ -13,10 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pricerl.data.stock import MOST_WEEKS
 from pricerl.env.noise import cell_of
 from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState
 from pricerl.guardrails.projection import pass_through, price_box
-from pricerl.market.stock import MOST_WEEKS
 
 PATHS = 16
 """Demand paths per gradient step, an even number."""

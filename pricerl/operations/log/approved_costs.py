@@ -18,7 +18,7 @@ MARK = ".costs-{}.part"
 
 def mark_cost(folder: Path, staged: int, product: str, given: Mapping[str, Any], only: bool) -> None:
     """Mark a cost that is about to be approved; a ``UsageError`` or ``DataError`` if costs.csv cannot take it."""
-    from pricerl.market.row_table import TABLES  # imports pandas, here and below
+    from pricerl.data.row_table import TABLES  # imports pandas, here and below
 
     TABLES["costs"].group(COSTS_FILE, _merge(_path(folder), product, given, only))
     path = folder / MARK.format(staged)
@@ -33,7 +33,7 @@ def write_costs(folder: Path, entries: Sequence[Entry], only: bool, waits: bool)
     """
     if not any(folder.glob(MARK.format("*"))):
         return
-    from pricerl.market.row_table import TABLES
+    from pricerl.data.row_table import TABLES
 
     path = _path(folder)
     with explained(path), path.with_name(LOCK).open("ab") as file:
@@ -55,7 +55,7 @@ def _path(folder: Path) -> Path:
 
 def _merge(path: Path, product: str, given: Mapping[str, Any], only: bool) -> list[Mapping[str, Any]]:
     """Return the rows of costs.csv with the cost of a unit; a row of the same day keeps its other values."""
-    from pricerl.market.row_table import TABLES
+    from pricerl.data.row_table import TABLES
 
     known = TABLES["costs"].read(str(path), {})[0] if path.is_file() else []
     rows = [{"product": product, **row} if only else row for row in known]

@@ -118,7 +118,7 @@ def _draft_test(shop: Shop, product: str, schedule_hash: str, by: str | None, re
 
 def _draft_costs(shop: Shop, product: str, given: Mapping[str, Any], by: str | None, reason: str) -> Entry:
     """Draft the cost of a unit; a wrong value, or one above the current price, is a ``UsageError``."""
-    from pricerl.market.row_table import TABLES  # late, as most decisions concern no costs
+    from pricerl.data.row_table import TABLES  # late, as most decisions concern no costs
 
     TABLES["costs"].group(COSTS_FILE, [{"product": product, **given}])
     price = shop.advice_on(product)["current_price"]

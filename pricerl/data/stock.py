@@ -1,11 +1,11 @@
-"""Rows of ``stock.csv``: stock and terms of supply with days, and what they are at the end of a history."""
+"""Stock of a product: shelf, supplier and season as ``stock.csv`` has them, and what they are after a history."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,14 +14,73 @@ import numpy as np
 from pricerl.data.days import WEEK
 from pricerl.data.history import ProductHistory
 from pricerl.data.reading.problems import list_names
-from pricerl.market.row_table import STRANGE, TABLES, Row
-from pricerl.market.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock
+from pricerl.data.row_table import STRANGE, TABLES, Row
+from pricerl.errors import UsageError
+
+MOST_LEAD_WEEKS = 6
+MOST_WEEKS = 26
+"""Longest lead time, and the planned half-year."""
 
 Stocks = Mapping[str, Sequence[Row]]
 """Rows by product, those of the only one under an empty name; units of several rows add up."""
 
 COSTLESS = "is left out: orders need its unit cost; fill in costs.csv (pricerl init), and add --costs costs.csv"
 """Remark on the stock of a product without a known unit cost."""
+
+
+@dataclass(frozen=True)
+class Stock:
+    """Stock of one product, the terms of its supply, and the limits on its orders.
+
+    Raises:
+        UsageError: naming every field that is out of range.
+    """
+
+    on_hand: float
+    """Units that can be sold today."""
+    inbound: tuple[float, ...] = ()
+    """Units that arrive in one week, two weeks, and so on, at most six."""
+    due: tuple[tuple[str, float], ...] = ()
+    """The same with their days, ISO format, and units; empty if only the weeks are known."""
+    lead_weeks: int = 2
+    """Weeks from an order to its arrival, 1 to 6."""
+    late_share: float = 0.1
+    """Share of deliveries that come a week late."""
+    storage_fee: float = 0.0
+    """Money per unit left at the end of a week."""
+    spoilage: float = 0.0
+    """Share of the units left at the end of a week that perish."""
+    leftover_value: float | None = None
+    """Money per unit left or on the way at the end; its unit cost if absent, as for a product that goes on selling."""
+    season_end: int = MOST_WEEKS
+    """Weeks until the product stops selling, 1 to 26."""
+    season: tuple[float, ...] = ()
+    """Expected demand of each of the 26 weeks over that of today; 1 in every week if empty."""
+    largest_order: float | None = None
+    """Units."""
+    smallest_order: float = 0.0
+    """Units; a smaller order is not placed at all."""
+    pack_size: float = 1.0
+    """Units per pack: orders are whole packs."""
+    budget: float | None = None
+    """Most money, at unit cost, in units on hand and on the way; an order beyond it is cut."""
+
+    def __post_init__(self) -> None:
+        ranges = {"lead_weeks": (1, MOST_LEAD_WEEKS), "season_end": (1, MOST_WEEKS), "pack_size": (1, math.inf)}
+        ranges |= {"spoilage": (0, 0.99), "late_share": (0, 1)}
+        problems = []
+        for name, value in vars(self).items():
+            low, high = ranges.get(name, (0, math.inf))
+            values = value if isinstance(value, tuple) else () if value is None else (value,)
+            values = tuple(units for _, units in value) if name == "due" else values
+            if not all(math.isfinite(item) and low <= item <= high for item in values):
+                problems.append(f"{name} must be {low} to {high}, found {value}")
+        weeks = {"lead_weeks": self.lead_weeks, "season_end": self.season_end}
+        problems += [f"{name} must be whole weeks, found {value}" for name, value in weeks.items() if value % 1]
+        if len(self.inbound) > MOST_LEAD_WEEKS or len(self.season) not in (0, MOST_WEEKS):
+            problems.append(f"inbound lists at most {MOST_LEAD_WEEKS} weeks, season {MOST_WEEKS} or none")
+        if problems:
+            raise UsageError(f"stock: {'; '.join(problems)}")
 
 
 def find_notes(stocks: Stocks, histories: Sequence[ProductHistory]) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pricerl.data.row_table import TABLES
 from pricerl.errors import DataError
-from pricerl.market.row_table import TABLES
 
 COSTS = TABLES["costs"]
 Write = Callable[..., str]

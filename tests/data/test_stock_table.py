@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pricerl.data.costs import CostConfig
 from pricerl.data.history import ProductHistory
+from pricerl.data.row_table import TABLES
+from pricerl.data.stock import Stock, find_notes, find_stock
 from pricerl.env.dynamics import Dynamics
 from pricerl.errors import DataError, UsageError
 from pricerl.evaluation.stock.half_year import plan_half_years
-from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
-from pricerl.market.row_table import TABLES
-from pricerl.market.stock import Stock
-from pricerl.market.stock_rows import find_notes, find_stock
 
 STOCK = TABLES["stock"]
 COUNTED = {"as_of": "2025-03-01"}
