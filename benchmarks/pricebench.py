@@ -193,7 +193,7 @@ def run(options: argparse.Namespace) -> None:
             wanted = itertools.product(members, range(first, first + options.shops))
             missing = tuple((cell, seed) for cell, seed in wanted if (*cell, seed) not in done)
             if missing:
-                demand, reward = DemandConfig(similar_prices=options.similar_prices), RewardConfig(options.preset)
+                demand, reward = DemandConfig(), RewardConfig(options.preset)
                 jobs.append(Job(missing, rules, options.sac, demand, reward))
     options.out.parent.mkdir(exist_ok=True)
     with ProcessPoolExecutor(options.processes) as pool, options.out.open("a" if done else "w", newline="") as file:
@@ -255,7 +255,6 @@ def main() -> None:
     running.add_argument("--rules", nargs="+", default=["all"], choices=["all", *known_rules()])
     running.add_argument("--sac", action=argparse.BooleanOptionalAction, default=True, help="train SAC policies")
     running.add_argument("--tuning", action="store_true", help=f"seeds from {TUNING_SEEDS} on, for choosing settings")
-    running.add_argument("--similar_prices", action="store_true", help="see data.market.similar_prices")
     running.add_argument("--preset", default="profit", help="objective of planner, lower bound and SAC")
     running.add_argument("--resume", action="store_true", help="keep the shops that the file contains")
     showing = commands.add_parser("table", help="print the tables of the shops priced so far")

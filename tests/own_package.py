@@ -9,9 +9,6 @@ from pathlib import Path
 
 INIT = """
 import gymnasium
-from pricerl.market.demand.models import register_demand_model
-from {name}.parts import fit_flat
-register_demand_model("flat", fit_flat)
 gymnasium.register("{name}/Pole-v0", "gymnasium.envs.classic_control:PendulumEnv", max_episode_steps=20)
 """
 
@@ -21,7 +18,8 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers.logger import Logger
 from torch import nn
 
-from pricerl.market.demand.models import DEMAND_MODELS
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.models import fit_mixture
 from pricerl.market.reward import RewardConfig
 from pricerl.market.reward import ResolvedReward
 from pricerl.sac.config import NetworkConfig, SACConfig
@@ -109,19 +107,24 @@ class StayData(PricingDataModule):
         self.extra = extra
 
 
-def fit_flat(product, log_grid, settings, rng):
-    print("own demand model")
-    return DEMAND_MODELS["mixture"](product, log_grid, settings, rng)
+class FlatDemand(DemandConfig):
+    @staticmethod
+    def model(product, log_grid, settings, rng):
+        print("own demand model")
+        return fit_mixture(product, log_grid, settings, rng)
+
+
+class FlatData(StayData):
+    def __init__(self, **settings) -> None:
+        super().__init__(**settings)
+        self.market_config = FlatDemand(**vars(self.market_config))
 """
 
 
 @contextmanager
 def own_package(folder: Path, name: str = "my_shop_rl") -> Iterator[Path]:
-    """Write the package into a folder on the import path; afterwards forget it, its demand model and environment."""
+    """Write the package into a folder on the import path; afterwards forget it and its environment."""
     import gymnasium
-
-    from pricerl.market.demand.config import MODEL_NAMES
-    from pricerl.market.demand.models import DEMAND_MODELS
 
     place = folder / name
     place.mkdir(parents=True)
@@ -135,5 +138,3 @@ def own_package(folder: Path, name: str = "my_shop_rl") -> Iterator[Path]:
         for module in [module for module in sys.modules if module.partition(".")[0] == name]:
             del sys.modules[module]
         gymnasium.registry.pop(f"{name}/Pole-v0", None)
-        if DEMAND_MODELS.pop("flat", None):
-            MODEL_NAMES.remove("flat")

@@ -20,14 +20,14 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import Stocks, find_stock
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import decode_cost
-from pricerl.market.demand.config import MIXTURE, DemandConfig
+from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.curves import CurveDraws, DemandPosterior
-from pricerl.market.demand.models import DEMAND_MODELS
+from pricerl.market.demand.models import fit_mixture
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import Tabulated, find_own_price, find_round_prices, settings_of_prior
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.market import NO_EDGE, Market, ProductMarket
-from pricerl.market.similar_prices import fit_curves, fit_similar, plain_days
+from pricerl.market.similar_prices import DailyValues, fit_curves
 
 GRID_MARGIN = 1.35
 """The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""
@@ -114,9 +114,10 @@ def _fit_product(
     product, number, prior = given
     rng = np.random.default_rng([seed, number])
     usable = product.observed
+    age = (product.dates[-1] - product.dates).astype(np.float64)
     span = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
     settings = config.resolved(product.step_days, product.setting.kind)
-    if config.demand == MIXTURE and not config.similar_prices:
+    if config.model is None:
         settings = replace(settings, rounds=find_round_prices(product))
     edges, even, log_grid = _price_grids(*span, config.grid_size, settings.rounds.around(product.current_price))
     if prior is not None:
@@ -124,14 +125,13 @@ def _fit_product(
         settings = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd, pooled=prior)
     costs = decode_cost(product, cost, config.num_draws, rng)
     settings = replace(settings, own_price=find_own_price(product, costs, config.prior_informed))
-    fit_units = fit_similar if config.similar_prices else DEMAND_MODELS[config.demand]
-    demand = fit_units(product, log_grid, settings, rng)
+    demand = (config.model or fit_mixture)(product, log_grid, settings, rng)
 
     def fit_conversion(percent: FloatArray) -> CurveDraws | None:
         reported = usable & np.isfinite(percent)
         if not conversions or reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
             return None
-        known = replace(plain_days(product), value=np.nan_to_num(percent)).keep(reported)
+        known = DailyValues(np.log(product.price), np.nan_to_num(percent), age).keep(reported)
         smooth = fit_curves(known, even, config.for_conversions(), rng)
         point = np.searchsorted(even, log_grid - 0.5 * (even[1] - even[0]))  # both sides of an edge are one point
         return replace(smooth, log_value=smooth.log_value[:, point], effective_days=smooth.effective_days[point])

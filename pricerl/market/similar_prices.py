@@ -1,4 +1,4 @@
-"""Similar-price demand: kernel averages of units over price, as posterior draws of a curve.
+"""Conversions by similar prices: kernel averages of days over price, as posterior draws of a curve.
 
 Each draw is a log-quadratic trend in price with a slow season, fitted to all days and corrected at every price by the
 de-seasonalised days at similar prices. Far from any tried price the correction fades and the trend remains. Draws come
@@ -8,24 +8,20 @@ the history has no data; their disagreement is the interval.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import gammaincinv
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
-from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK, weekday_of
-from pricerl.data.history import ProductHistory
+from pricerl.arrays import BoolArray, FloatArray
+from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import YEARLY_HARMONICS
 from pricerl.market.demand.curves import (
     LOWEST_LEVEL,
     CurveDraws,
-    DailyValues,
-    DemandPosterior,
     closeness,
-    draw_levels,
     effective_days,
     recency_of,
     shape_curves,
@@ -48,34 +44,21 @@ SEASON_SD = 0.5
 """Prior sd of each coefficient of the season, in logs."""
 TREND_TRUST = 0.15
 """Prior relative sd of the correction by similar prices around the trend."""
-WEEKDAY_PRIOR_DAYS = 4.0
-"""Prior weight of equal weekdays, in average days. Weekdays differ by about a fifth, too little to detect in a few
-sales."""
-WEEKDAY_PRIOR_SALES = 20.0
-"""Minimum of that weight, in sales."""
 
 
-def fit_similar(
-    product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
-) -> DemandPosterior:
-    """Draw demand curves by similar-price averaging, without an assumption on the shape of demand."""
-    days = plain_days(product)
-    usable = product.observed
-    weekday = weekday_of(product.dates.astype(np.int64))
-    units = winsorise(product.units[usable], settings.outlier_sds)
-    factors = weekday_factors(units, weekday[usable])
-    days = replace(days, offset=factors[weekday])
-    curves = fit_curves(days.keep(usable), log_grid, settings, rng)
-    expected = np.interp(days.log_price, log_grid, np.exp(curves.log_value).mean(0)) * days.offset
-    levels = draw_levels(units, np.log(expected), np.flatnonzero(usable), settings.num_draws, rng)
-    curves = replace(curves, log_value=curves.log_value + levels[:, None])
-    return DemandPosterior(curves, factors, days.offset / np.exp(levels).mean(), product.price)
+@dataclass(frozen=True)
+class DailyValues:
+    """Conversions of one product on ``D`` days, each ``(D,)``."""
 
+    log_price: FloatArray
+    value: FloatArray
+    """Percent, not negative."""
+    age: FloatArray
+    """Days before the end of history, at least 0."""
 
-def plain_days(product: ProductHistory) -> DailyValues:
-    """Return all days of a history with equal weekdays."""
-    age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
-    return DailyValues(np.log(product.price), product.units, np.ones(len(age)), age)
+    def keep(self, mask: BoolArray) -> DailyValues:
+        """Return the days selected by ``mask``."""
+        return DailyValues(self.log_price[mask], self.value[mask], self.age[mask])
 
 
 class Trend(NamedTuple):
@@ -98,7 +81,7 @@ class Trend(NamedTuple):
         return self._replace(design=self.design[mask], recency=self.recency[mask], kernel=self.kernel[mask])
 
     def mean(self, coefficients: FloatArray) -> FloatArray:
-        """Return the mean ``(D,)`` at an offset of 1, finite."""
+        """Return the mean ``(D,)``, finite."""
         return np.asarray(np.exp(np.clip(self.design @ coefficients, *LOG_MEAN_RANGE)))
 
 
@@ -139,7 +122,7 @@ def _draw_curves(
     def total(weight: FloatArray, columns: FloatArray) -> FloatArray:
         return np.asarray(bootstrap @ np.add.reduceat(weight[:, None] * columns, week))
 
-    mean = trend.mean(likeliest) * days.offset
+    mean = trend.mean(likeliest)
     weighted = mean * trend.recency
     sold = total(trend.recency * days.value, trend.design)
     due = total(weighted, trend.design)
@@ -159,14 +142,6 @@ def _draw_curves(
     return np.asarray(np.clip((likeliest + step) @ trend.on_grid.T, *LOG_MEAN_RANGE) + np.log(ratio))
 
 
-def weekday_factors(units: FloatArray, weekday: IntArray) -> FloatArray:
-    """Return demand of each weekday over the average, ``(7,)``, shrunk to 1 by a few days or sales."""
-    prior = max(WEEKDAY_PRIOR_DAYS * float(units.mean()), WEEKDAY_PRIOR_SALES)
-    observed = np.bincount(weekday, units, WEEK) + prior
-    factors = observed / (np.bincount(weekday, np.full(len(units), units.mean()), WEEK) + prior)
-    return np.asarray(factors / factors.mean())
-
-
 def _expected(
     days: DailyValues, trend: Trend, log_grid: FloatArray, start: FloatArray
 ) -> tuple[FloatArray, float, FloatArray]:
@@ -174,7 +149,7 @@ def _expected(
     dispersion = 1.0
     for _ in range(2):
         start = _fit_trend(days, trend, dispersion, start)
-        mean = trend.mean(start) * days.offset
+        mean = trend.mean(start)
         strength = dispersion / TREND_TRUST**2
         ratio = (days.value @ trend.kernel + strength) / (mean @ trend.kernel + strength)
         expected = np.maximum(mean * np.interp(days.log_price, log_grid, ratio), 1e-9)
@@ -184,7 +159,7 @@ def _expected(
 
 def _find_trend(days: DailyValues, log_grid: FloatArray, settings: DemandSettings) -> Trend:
     recency = recency_of(days.age)
-    level = float(recency @ days.value / (recency @ days.offset))
+    level = float(recency @ days.value / (recency.sum()))
     span = max(float(days.age.max()), 1.0)
     season: FloatArray = np.asarray(np.polynomial.legendre.legvander(1 - 2 * days.age / span, SEASON_DEGREE)[:, 1:])
     if span >= DAYS_PER_YEAR:
@@ -210,7 +185,7 @@ def _fit_trend(days: DailyValues, trend: Trend, dispersion: float, coefficients:
     penalty = dispersion / trend.prior_sd**2
     target = (trend.recency * days.value) @ trend.design
     for _ in range(NEWTON_STEPS):
-        weighted = trend.recency * days.offset * trend.mean(coefficients)
+        weighted = trend.recency * trend.mean(coefficients)
         gradient = target - weighted @ trend.design - (coefficients - trend.prior_mean) * penalty
         hessian = (trend.design.T * weighted) @ trend.design + np.diag(penalty)
         step = np.clip(np.linalg.solve(hessian, gradient), *STEP_RANGE)

@@ -6,7 +6,6 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +19,6 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest, HorizonScore, run_backtests
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.pooling import Pool
 from pricerl.operations.engine import Engine
 from pricerl.operations.log.provenance import hash_code, hash_history, hash_own_code, hash_settings
@@ -101,18 +99,10 @@ def fingerprint(task: BacktestTask) -> str:
             "evidence": describe_pool(task.pool),
             "compute": [task.threads, task.precision],
             "code": hash_code(),
-            "own_code": hash_own_code({find_module(task.demand), *modules}),
+            "own_code": hash_own_code(modules),
             "versions": [python_version(), np.__version__, scipy.__version__, str(torch.__version__)],
         }
     )
-
-
-def find_module(demand: DemandConfig) -> str:
-    """Return the name of the module of a demand model."""
-    model: Any = DEMAND_MODELS[demand.demand]
-    while isinstance(model, partial):
-        model = model.func
-    return str(model.__module__)
 
 
 def describe_pool(pool: Pool | None) -> dict[str, list[Any]]:

@@ -26,7 +26,6 @@ from urllib.parse import urlsplit
 from loky import ProcessPoolExecutor
 
 from pricerl.errors import InterruptedRunError, UsageError, did_you_mean, import_extra, signals_handled
-from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.runs.run_log import logger
 from pricerl.runtime import MatmulPrecision, claim_compute, return_freed_memory, usable_cores
 from pricerl.terminal import print_notes
@@ -71,21 +70,20 @@ class Cluster(NamedTuple):
 
 
 class Engine:
-    """Calls pure functions in workers, which have this process's threads of torch, precision and demand model.
+    """Calls pure functions in workers, which have this process's threads of torch and precision.
 
-    On the first two the last bits of results depend; the last is registered only where a command imports its package.
-    Processes of this machine start with the first calls and end with this object or this process.
+    The last bits of results depend on them. Processes of this machine start with the first calls and end with this
+    object or this process.
 
     Args:
         threads: of torch, per worker.
         precision: of matrix products.
-        demand: name of the demand model.
         name: ``local``, or a cluster as `connect` describes it.
     """
 
-    def __init__(self, threads: int, precision: MatmulPrecision, demand: str, name: str = "local") -> None:
+    def __init__(self, threads: int, precision: MatmulPrecision, name: str = "local") -> None:
         self._threads = threads
-        self._prepare = partial(_prepare, threads, precision, demand, DEMAND_MODELS[demand])
+        self._prepare = partial(claim_compute, threads, precision)
         self._name = name
         self._cluster = connect(name, threads)
         self._pool: Any = None
@@ -94,7 +92,7 @@ class Engine:
     def of(cls, run: Run) -> Engine:
         """Return the engine for a run's data."""
         options = run.options
-        return cls(options.threads, options.matmul_precision, run.pricing.market_config.demand, options.engine)
+        return cls(options.threads, options.matmul_precision, options.engine)
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], size: int = 1) -> list[Result | Exception]:
         """Call a function of a module with each item, ``size`` of them at once; return results or exceptions in order.
@@ -273,12 +271,6 @@ def _limited(function: Callable[[Item], Result], item: Item) -> Result | Excepti
         return UsageError(f"took longer than {MOST_SECONDS:g} s; shorten the history")
     except Exception as error:
         return error
-
-
-def _prepare(threads: int, precision: MatmulPrecision, demand: str, model: Any) -> None:
-    """Make the settings of a worker those of the process that sends the calls."""
-    claim_compute(threads, precision)
-    DEMAND_MODELS[demand] = model
 
 
 def _follow(parent: int) -> None:

@@ -20,7 +20,7 @@ from pricerl.evaluation.pricing_rules import RULES
 from pricerl.market.demand.config import DemandConfig
 from pricerl.simulation.seller import simulate
 
-MIXTURE, SIMILAR = DemandConfig(), DemandConfig(similar_prices=True)
+MIXTURE = DemandConfig()
 PATH_RULES = {"keep the price": approach(lambda shop: shop.current_price)}
 PATH_RULES |= {name: approach(rule) for name, rule in RULES.items()}
 
@@ -62,7 +62,7 @@ def test_the_guardrails_limit_the_path_to_a_far_price():
 
 
 def test_keeping_the_price_is_optimal_where_it_is():
-    rows = price(Cell("optimal", 130, 5.5), 1, demand=SIMILAR)
+    rows = price(Cell("optimal", 130, 5.5), 1)
     assert rows.loc["keep the price", "oracle_share"] == pytest.approx(1, abs=1e-6)
     assert (rows["gain"] <= 1e-9).all() and (rows["best_gain"] < 1e-6).all()
 

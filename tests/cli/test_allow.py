@@ -11,9 +11,6 @@ import torch
 from command_line import FAST, listing, run
 from own_package import own_package
 
-from pricerl.errors import UsageError
-from pricerl.market.demand.models import register_demand_model
-from pricerl.market.similar_prices import fit_similar
 from pricerl.runs.checkpoint import Checkpoint
 
 NAME = "my_shop_rl"
@@ -34,7 +31,7 @@ def package(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.usefixtures("package")
 def test_own_module_reward_demand_model_and_callback_run_and_advise(tmp_path: Path) -> None:
     words = ["--model.class_path", f"{NAME}.parts.TanhModule", "--model.width", "9"]
-    words += ["--data.class_path", f"{NAME}.parts.StayData", "--data.extra", "3", "--data.market.demand", "flat"]
+    words += ["--data.class_path", f"{NAME}.parts.FlatData", "--data.extra", "3"]
     words += [f"--trainer.callbacks+={NAME}.parts.Greeter", "--trainer.callbacks.text", "there"]
     result = run(tmp_path, "fit", *FAST, "--run_name", "own", "--allow", NAME, *words)
     assert result.code in (0, 4), result.err
@@ -149,8 +146,3 @@ def test_a_wrong_allow_is_answered_in_one_line(value: str, message: str, tmp_pat
 def test_a_configuration_cannot_allow(tmp_path: Path) -> None:
     result = run(tmp_path, "fit", "--config", "{allow: foreign}")
     assert result.code == 2 and "unknown setting allow" in result.err
-
-
-def test_a_registered_demand_model_cannot_replace_one_of_pricerl() -> None:
-    with pytest.raises(UsageError, match="'mixture' is pricerl's own"):
-        register_demand_model("mixture", fit_similar)

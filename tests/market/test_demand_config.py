@@ -1,4 +1,4 @@
-"""Every setting of demand moves the demand, or is refused where nothing reads it."""
+"""Every setting of demand moves the demand."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from command_line import run
 
 from pricerl.errors import UsageError
-from pricerl.market.demand.config import MODEL_NAMES, POSITIVE, DemandConfig
+from pricerl.market.demand.config import POSITIVE, DemandConfig
 from pricerl.market.demand.priors import LOG_SD, USUAL_ELASTICITY, USUAL_ELASTICITY_SD, log_normal_prior
 from pricerl.market.fitting import fit_market
 from pricerl.simulation.seller import SellerConfig
@@ -22,10 +21,9 @@ OTHER_VALUES = {
     "prior_elasticity": -1.2,
     "prior_elasticity_sd": 0.5,
     "prior_informed": 0.0,
-    "similar_prices": True,
 }
-ELSEWHERE = {"demand", "pool"}
-"""Settings that need another model, see test_demand_models.py, or many products, see test_pooling.py."""
+ELSEWHERE = {"pool"}
+"""Settings that need many products, see test_pooling.py."""
 
 
 def slopes(market):
@@ -40,33 +38,19 @@ def test_every_setting_has_a_value_to_try():
     assert {item.name for item in fields(DemandConfig)} == {*OTHER_VALUES, *ELSEWHERE}
 
 
-READ = [(False, name) for name in OTHER_VALUES] + [
-    (True, name) for name in OTHER_VALUES if name not in ("prior_informed", "similar_prices")
-]
-
-
-@pytest.mark.parametrize(("similar", "name"), READ)
-def test_a_setting_moves_the_demand(fitted, similar, name):
+@pytest.mark.parametrize("name", OTHER_VALUES)
+def test_a_setting_moves_the_demand(fitted, name):
     usual, changed = (
-        fitted(SELLER, DemandConfig(**{"num_draws": 16, "similar_prices": similar, **values})).log_curves[..., 0]
+        fitted(SELLER, DemandConfig(**{"num_draws": 16, **values})).log_curves[..., 0]
         for values in ({}, {name: OTHER_VALUES[name]})
     )
     assert usual.shape != changed.shape or (usual != changed).any()
 
 
-def test_settings_of_the_families_are_refused_with_similar_prices(monkeypatch):
-    monkeypatch.setattr("pricerl.market.demand.config.MODEL_NAMES", [*MODEL_NAMES, "mine"])
-    with pytest.raises(UsageError) as refused:
-        DemandConfig(similar_prices=True, demand="mine", prior_informed=0.7)
-    for name in ("demand", "prior_informed"):
-        assert f"data.market.{name} is not read with data.market.similar_prices" in str(refused.value)
-
-
-@pytest.mark.parametrize("similar", [False, True])
-def test_the_prior_elasticity_leads_where_the_price_never_varied(prepare, make_product, similar):
+def test_the_prior_elasticity_leads_where_the_price_never_varied(prepare, make_product):
     history = prepare(make_product(13.0, np.random.default_rng(0).poisson(20, 120)))
     steep, flat, sure = (
-        slopes(fit_market(history, DemandConfig(similar_prices=similar, prior_elasticity=mean, prior_elasticity_sd=sd)))
+        slopes(fit_market(history, DemandConfig(prior_elasticity=mean, prior_elasticity_sd=sd)))
         for mean, sd in ((-3.5, 1.5), (-1.2, 1.5), (-2.2, 0.1))
     )
     assert steep.mean() < -2.7 and steep.mean() + 1.2 < flat.mean()
@@ -78,19 +62,6 @@ def test_the_default_prior_of_the_mixture_has_half_of_all_products_between_1_2_a
     assert prior == (pytest.approx(np.log(1.8)), LOG_SD)
     quartiles = np.exp(prior.mean + prior.sd * np.array([-0.6745, 0.6745]))
     np.testing.assert_allclose(quartiles, [1.2, 2.7], atol=0.05)
-
-
-def test_the_command_line_refuses_what_similar_prices_do_not_read(tmp_path):
-    result = run(tmp_path, "fit", "--data.market.similar_prices", "true", "--data.market.prior_informed", "0.1")
-    assert result.code == 2
-    assert "data.market.prior_informed is not read with data.market.similar_prices; leave out one of both" in result.err
-    assert "Traceback" not in result.err
-
-
-@pytest.mark.parametrize("name", ["similar", "quadratic", "hybrid"])
-def test_a_removed_demand_model_is_refused_by_name(tmp_path, name):
-    result = run(tmp_path, "fit", "--data.market.demand", name)
-    assert result.code == 2 and f"data.market.demand must be one of mixture, found '{name}'" in result.err
 
 
 @pytest.mark.parametrize("values", [{"prior_elasticity": 0.0}, {"prior_elasticity": 1.5}])

@@ -8,7 +8,8 @@ import torch
 
 from pricerl.evaluation.forecast import predict_units
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.curves import draw_levels
+from pricerl.market.demand.curves import MAX_LEVEL_SD
+from pricerl.market.demand.regression import Prior, fit_regression
 from pricerl.market.fitting import fit_market
 
 NOON = 20.0
@@ -17,8 +18,12 @@ NOON = 20.0
 def levels(units, draws=400, offset=1.0, seed=0):
     """Levels drawn for a history on curves that expect 20 units a day."""
     units = np.asarray(units, dtype=np.float64)
-    log_expected = np.full(len(units), np.log(offset * NOON))
-    return draw_levels(units, log_expected, np.arange(len(units)), draws, np.random.default_rng(seed))
+    design = np.column_stack([np.ones(len(units)), np.full(len(units), np.log(offset * NOON))])
+    found = fit_regression(units, design, Prior(np.array([0.0, 1.0]), np.array([np.inf, 1e-3])), np.arange(len(units)))
+    ahead = np.array([1.0, 0.0]) + found.future.response
+    sd = min(float(np.sqrt(ahead @ found.covariance @ ahead + found.future.variance)), MAX_LEVEL_SD)
+    drawn = np.random.default_rng(seed).normal(size=draws)
+    return found.mode[0] + found.future.mean - sd**2 / 2 + drawn * sd
 
 
 def sales(mean, days, seed=0):

@@ -1,4 +1,4 @@
-"""Every demand model on simulated sellers whose demand is known."""
+"""The demand model on simulated sellers whose demand is known."""
 
 from __future__ import annotations
 
@@ -8,23 +8,16 @@ import numpy as np
 import pytest
 from shops.sellers import ShopConfig
 
-from pricerl.errors import UsageError
-from pricerl.market.demand.config import MODEL_NAMES, DemandConfig
+from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import gather_covariates
-from pricerl.market.demand.models import DEMAND_MODELS
+from pricerl.market.demand.models import fit_mixture
 from pricerl.market.fitting import fit_market
-from pricerl.market.similar_prices import fit_similar
 from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import expected_units
 
 
-@pytest.fixture(params=["families", "similar prices"])
-def similar_prices(request):
-    return request.param == "similar prices"
-
-
-def test_curves_fall_and_are_finite(fitted, similar_prices):
-    demand = fitted(SellerConfig(days=60, units=3.0, seed=7), DemandConfig(similar_prices=similar_prices)).products[0]
+def test_curves_fall_and_are_finite(fitted):
+    demand = fitted(SellerConfig(days=60, units=3.0, seed=7), DemandConfig()).products[0]
     values = demand.units.log_value
     assert values.shape == (256, 97) and np.isfinite(values).all()
     assert (np.diff(values, axis=1) <= 1e-9).all()
@@ -33,11 +26,11 @@ def test_curves_fall_and_are_finite(fitted, similar_prices):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["constant", "linear", "logit"])
-def test_much_history_comes_close_to_the_true_curve(fitted, similar_prices, family):
+def test_much_history_comes_close_to_the_true_curve(fitted, family):
     off = []
     for seed in range(3, 6):
         seller = SellerConfig(market=family, days=730, units=80.0, seed=seed)
-        market = fitted(seller, DemandConfig(similar_prices=similar_prices)).products[0]
+        market = fitted(seller, DemandConfig()).products[0]
         truth = simulate(seller)[1]
         price = truth["current_price"] * np.array([0.9, 1.0, 1.1])
         units = np.exp(np.stack([np.interp(np.log(price), market.log_grid, row) for row in market.units.log_value]))
@@ -46,17 +39,15 @@ def test_much_history_comes_close_to_the_true_curve(fitted, similar_prices, fami
     assert np.abs(np.mean(off, axis=0)).max() < 0.05
 
 
-def test_the_same_seed_fits_the_same_market(simulated, similar_prices):
-    config = DemandConfig(similar_prices=similar_prices, num_draws=8)
+def test_the_same_seed_fits_the_same_market(simulated):
+    config = DemandConfig(num_draws=8)
     first, second = (fit_market(simulated(SellerConfig(days=90)), config, seed=3).log_curves for _ in range(2))
     assert (first == second).all()
 
 
-def test_a_price_that_never_changed_leaves_the_prior_wide(prepare, make_product, similar_prices):
+def test_a_price_that_never_changed_leaves_the_prior_wide(prepare, make_product):
     rng = np.random.default_rng(0)
-    market = fit_market(
-        prepare(make_product(10.0, rng.poisson(20, 120))), DemandConfig(similar_prices=similar_prices)
-    ).products[0]
+    market = fit_market(prepare(make_product(10.0, rng.poisson(20, 120))), DemandConfig()).products[0]
     at = np.stack([np.interp(np.log([10.0, 11.0]), market.log_grid, row) for row in market.units.log_value])
     slope = (at[:, 1] - at[:, 0]) / np.log(1.1)
     assert slope.std() > 0.5 and -3.5 < slope.mean() < -1
@@ -74,30 +65,24 @@ def test_curvature_hides_the_elasticity_once_where_the_current_price_is_the_high
     assert np.mean(spreads) < 0.55
 
 
-def test_an_unknown_model_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match=r"data\.market\.demand must be one of mixture, .*did you mean 'mixture'"):
-        DemandConfig(demand="mixtur")
-
-
-def test_a_model_of_ones_own_is_used_by_its_name(simulated, monkeypatch):
+def test_a_demand_model_of_ones_own_is_a_function_that_the_settings_pass(simulated):
     def mine(product, log_grid, config, rng):
-        demand = fit_similar(product, log_grid, config, rng)
+        demand = fit_mixture(product, log_grid, config, rng)
         return replace(demand, curves=replace(demand.curves, log_value=-2 * log_grid + np.zeros((config.num_draws, 1))))
 
-    monkeypatch.setitem(DEMAND_MODELS, "mine", mine)
-    monkeypatch.setattr("pricerl.market.demand.config.MODEL_NAMES", [*MODEL_NAMES, "mine"])
-    market = fit_market(simulated(SellerConfig(days=90)), DemandConfig(demand="mine")).products[0]
+    class Mine(DemandConfig):
+        model = staticmethod(mine)
+
+    market = fit_market(simulated(SellerConfig(days=90)), Mine(num_draws=8)).products[0]
     np.testing.assert_allclose(np.diff(market.units.log_value) / np.diff(market.log_grid), -2, rtol=1e-6)
 
 
-def test_a_weekly_rhythm_is_found(prepare, make_product, similar_prices):
+def test_a_weekly_rhythm_is_found(prepare, make_product):
     rng = np.random.default_rng(0)
     weekday = np.arange(280) % 7
     price = 10 * np.exp(rng.uniform(-0.15, 0.15, 280))
     units = rng.poisson(40 * np.where(weekday >= 5, 1.5, 0.8) * (price / 10) ** -2)
-    factors = (
-        fit_market(prepare(make_product(price, units)), DemandConfig(similar_prices=similar_prices)).products[0].weekday
-    )
+    factors = fit_market(prepare(make_product(price, units)), DemandConfig()).products[0].weekday
     assert factors[5:].min() > 1.35 and factors[:5].max() < 0.9
 
 

@@ -10,14 +10,13 @@ from pricerl.data.costs import CostConfig
 from pricerl.evaluation.valuation import expect_days
 from pricerl.guardrails.round_prices import rounds_between
 from pricerl.market.demand.config import DemandConfig, DemandSettings
-from pricerl.market.demand.curves import DailyValues, shape_curves
+from pricerl.market.demand.curves import shape_curves
 from pricerl.market.fitting import fit_market
-from pricerl.market.similar_prices import fit_curves, weekday_factors
+from pricerl.market.similar_prices import DailyValues, fit_curves
 from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import expected_units
 
 SMALL = DemandConfig(num_draws=16)
-SIMILAR = DemandConfig(num_draws=16, similar_prices=True)
 RICH_SELLERS = [
     SellerConfig(market=market, days=1000, units=200.0, seed=seed)
     for market, seed in (("constant", 1), ("constant", 2), ("linear", 1), ("linear", 2))
@@ -73,7 +72,7 @@ def test_an_odd_history_still_gives_a_finite_falling_market(make_product, name):
     log_price = np.log(product.price)
     grid = np.linspace(log_price.min() - 0.3, log_price.max() + 0.3, 33)
     age = np.arange(len(product.price))[::-1].astype(float)
-    days = DailyValues(log_price, product.units, np.ones(len(age)), age)
+    days = DailyValues(log_price, product.units, age)
     curves = fit_curves(days, grid, DemandSettings(num_draws=16), np.random.default_rng(0))
     assert np.isfinite(curves.log_value).all() and np.isfinite(curves.effective_days).all()
     assert (np.diff(curves.log_value, axis=1) < 0).all()
@@ -133,13 +132,6 @@ def test_weeks_without_a_usable_day_at_the_end_leave_the_level_finite(make_produ
     assert torch.isfinite(market.log_curves[..., 0]).all()
 
 
-def test_a_handful_of_sales_does_not_separate_weekdays():
-    days = np.arange(70)
-    units = np.where(np.isin(days, [2, 9, 30, 44]), 1.0, 0.0)
-    factors = weekday_factors(units, days % 7)
-    assert np.abs(factors - 1).max() < 0.2
-
-
 @pytest.mark.parametrize("seller", RICH_SELLERS, ids=lambda seller: f"{seller.market}-{seller.seed}")
 def test_the_mean_curve_is_close_to_the_truth_after_much_data(fitted, seller):
     _, truth = simulate(seller)
@@ -171,8 +163,8 @@ def test_effective_days_fall_with_distance_from_tried_prices(make_product, prepa
 
 
 def test_old_days_count_less_than_recent_ones(make_product, prepare):
-    days = make_product(10.0, np.full(400, 8.0))
-    known = fit_market(prepare(days), SIMILAR).products[0].units.effective_days.max()
+    days = replace(make_product(10.0, np.full(400, 8.0)), organic=np.full(400, 5.0))
+    known = fit_market(prepare(days), SMALL).products[0].organic.effective_days.max()
     assert known == pytest.approx((0.5 ** (np.arange(400) / 180)).sum(), rel=0.01)
 
 
@@ -189,11 +181,6 @@ def test_weekday_factors_are_recovered(make_product, prepare):
     market = fit_market(prepare(make_product(10.0, units)), SMALL)
     assert market.weekday[0].numpy() == pytest.approx(pattern, abs=0.05)
     assert float(market.weekday[0].mean()) == pytest.approx(1.0, abs=1e-6)
-
-
-def test_weekday_factors_of_nothing_sold_are_one():
-    factors = weekday_factors(np.zeros(14), np.arange(14) % 7)
-    assert factors == pytest.approx(np.ones(7))
 
 
 def test_conversions_fall_with_the_price_as_they_did_in_the_history(make_product, prepare):

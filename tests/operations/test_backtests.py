@@ -103,8 +103,7 @@ def test_the_fingerprint_changes_with_the_package_of_an_own_demand_model(simulat
     data = simulated(SellerConfig(days=60))
     task = BacktestTask(data, DemandConfig(), CostConfig(), 0, 1, "highest", None)
     with own_package(tmp_path) as package:
-        importlib.import_module(package.name)
-        own = task._replace(demand=DemandConfig(demand="flat"))
+        own = task._replace(demand=importlib.import_module(f"{package.name}.parts").FlatDemand())
         before, before_own = fingerprint(task), fingerprint(own)
         assert fingerprint(own) == before_own
         (package / "helpers.py").write_text("LEVEL = 2\n", encoding="utf-8")  # of any module, not only the model's
@@ -182,7 +181,7 @@ def die(*_: object) -> None:
 def test_fit_survives_the_death_of_its_second_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pricerl.operations.engine.usable_cores", lambda: 2)
     monkeypatch.setattr("pricerl.operations.backtests.idle_cores", lambda: 2)
-    monkeypatch.setattr("pricerl.operations.engine._prepare", die)
+    monkeypatch.setattr("pricerl.operations.engine.claim_compute", die)
     with pytest.warns(UserWarning, match="work is done here, as no process starts"):
         folder = train(tmp_path / "shop")
     assert (folder / BACKTESTS_FILE).is_file() and (folder / "report.html").is_file()

@@ -24,7 +24,7 @@ from pricerl.operations.engine import Engine
 from pricerl.simulation.seller import SellerConfig
 
 DEMAND = DemandConfig(num_draws=16)
-ALONE = Engine(1, "highest", "mixture")
+ALONE = Engine(1, "highest")
 TRIO = SellerConfig(days=90, units=30.0, products=3, seed=5)
 
 

@@ -23,7 +23,6 @@ import torch
 from pricerl.data.costs import CostConfig
 from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.models import DEMAND_MODELS, fit_mixture
 from pricerl.market.fitting import fit_market
 from pricerl.operations import engine
 from pricerl.operations.backtests import BacktestTask
@@ -41,7 +40,7 @@ SCRIPT = """
 import os, time
 from pricerl.operations import engine
 engine.usable_cores = lambda: 2
-workers = engine.Engine(1, "highest", "mixture")
+workers = engine.Engine(1, "highest")
 print(workers.submit(abs, -3)())
 print(workers.submit(eval, "__import__('os').getpid()")(), flush=True)
 finish = workers.submit(time.sleep, 60)
@@ -53,12 +52,10 @@ time.sleep(1)
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Engine]:
-    """Workers on two cores with a demand model of the user's own."""
-    DEMAND_MODELS["own"] = fit_mixture
+    """Workers on two cores."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "usable_cores", lambda: 2)
-        yield Engine(1, "high", "own")
-    del DEMAND_MODELS["own"]
+        yield Engine(1, "high")
 
 
 def process(_: object) -> int:
@@ -73,7 +70,6 @@ def environment(_: None) -> dict[str, Any]:
     return {
         "threads": torch.get_num_threads(),
         "precision": torch.get_float32_matmul_precision(),
-        "own": DEMAND_MODELS["own"] is fit_mixture,
         "unused": UNUSED & set(sys.modules),
         "safe": getattr(sys.flags, "safe_path", True),
         "patient": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
@@ -107,7 +103,7 @@ def test_calls_run_in_processes_and_their_results_are_in_order(workers: Engine) 
 
 
 def test_a_process_has_the_settings_and_the_demand_model_of_this_one_and_imports_little(workers: Engine) -> None:
-    expected = {"threads": 1, "precision": "high", "own": True, "unused": set(), "safe": True, "patient": True}
+    expected = {"threads": 1, "precision": "high", "unused": set(), "safe": True, "patient": True}
     assert workers.submit(environment, None)() == expected
 
 
@@ -142,12 +138,12 @@ def test_a_process_that_cannot_start_is_a_warning(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(engine, "usable_cores", lambda: 3)
     monkeypatch.setattr(engine, "_follow", die)
     with pytest.warns(UserWarning, match="no process starts"):
-        assert Engine(1, "highest", "mixture").map(abs, [-1, -2, -3, -4]) == [1, 2, 3, 4]
+        assert Engine(1, "highest").map(abs, [-1, -2, -3, -4]) == [1, 2, 3, 4]
 
 
 def test_a_call_that_fails_or_takes_too_long_is_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "MOST_SECONDS", 0.2)
-    first, failed, slow, last = Engine(1, "highest", "mixture").map(work, [1, "a", ENDLESS, 2], size=4)
+    first, failed, slow, last = Engine(1, "highest").map(work, [1, "a", ENDLESS, 2], size=4)
     assert (first, last) == (1, 2) and isinstance(failed, TypeError)
     assert str(slow) == "took longer than 0.2 s; shorten the history"
 
@@ -155,7 +151,7 @@ def test_a_call_that_fails_or_takes_too_long_is_data(monkeypatch: pytest.MonkeyP
 def test_an_interruption_is_no_failure_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "usable_cores", lambda: 1)
     with pytest.raises(InterruptedRunError):
-        Engine(1, "highest", "mixture").map(interrupt, [0, 1])
+        Engine(1, "highest").map(interrupt, [0, 1])
 
 
 @pytest.mark.parametrize(
@@ -196,7 +192,7 @@ def test_an_engine_that_is_lost_is_replaced_by_this_computer_with_one_line(
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.05)
     monkeypatch.setattr(engine, "usable_cores", lambda: 1)
     monkeypatch.setattr(engine, "connect", cache(lambda name, threads: lost))
-    assert Engine(1, "highest", "mixture", "dask://localhost:1").map(abs, range(-9, 0)) == list(range(9, 0, -1))
+    assert Engine(1, "highest", "dask://localhost:1").map(abs, range(-9, 0)) == list(range(9, 0, -1))
     written = capsys.readouterr().err
     assert written == "note: --engine dask://localhost:1 was lost; the catalogue goes on on this computer\n"
 
@@ -206,7 +202,7 @@ def test_an_engine_that_is_lost_is_replaced_by_this_computer_with_one_line(
 def test_a_running_cluster_is_used_by_its_address(workers: Engine) -> None:
     distributed = import_module("distributed")
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
-        elsewhere = Engine(1, "high", "own", cluster.scheduler_address.replace("tcp", "dask"))
+        elsewhere = Engine(1, "high", cluster.scheduler_address.replace("tcp", "dask"))
         assert os.getpid() not in elsewhere.map(process, range(3))
         assert elsewhere.submit(environment, None)()["precision"] == "high"
         distributed.default_client().close()
@@ -221,7 +217,7 @@ def test_an_engine_whose_library_is_absent_names_the_extra(monkeypatch: pytest.M
 @pytest.mark.parametrize("cores", [1, 2])
 def test_one_call_and_one_core_start_no_process(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "usable_cores", lambda: cores)
-    alone = Engine(1, "highest", "mixture")
+    alone = Engine(1, "highest")
     assert set(alone.map(process, range(3 - cores))) == {os.getpid()} and alone._pool is None
 
 

@@ -44,7 +44,7 @@ def test_one_product_of_a_catalogue_gets_the_market_of_the_catalogue(
     alone.load_state_dict(read_tree(tmp_path / "state"))
     torch.testing.assert_close(alone.market.log_curves[0], trained.market.log_curves[3])
     assert not torch.equal(alone.market.log_curves, unpooled)
-    workers = Engine(1, "highest", "mixture")
+    workers = Engine(1, "highest")
     gathered = find_pool(alone.preprocessor.products, MARKET, alone.evidence, workers.map)
     assert trained.pool is not None and gathered is not None
     own, known = gathered.prior(name), trained.pool.prior(name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from pricerl.data.price_setting import Kind
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import UsageError
 from pricerl.market.demand.priors import (
     INFORMED,
     NO_ROUND_PRICES,
@@ -23,10 +25,6 @@ MOST_POINTS = 10_000_000
 """Largest product of draws and grid prices: 40 MB per product."""
 POSITIVE = ("num_draws", "grid_size", "outlier_sds", "prior_elasticity_sd")
 """Settings that must be positive."""
-MIXTURE = "mixture"
-"""Name of pricerl's own demand model."""
-MODEL_NAMES = [MIXTURE]
-"""Names that ``data.market.demand`` accepts; ``register_demand_model`` appends more."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +61,14 @@ class DemandSettings(CommonSettings):
 
 @dataclass(frozen=True)
 class DemandConfig(CommonSettings):
-    """Demand model and its settings.
+    """Settings of the demand model.
 
     Raises:
-        UsageError: an unknown model, numbers out of range, or settings that exclude each other.
+        UsageError: numbers out of range.
     """
+
+    model: ClassVar[Callable[..., Any] | None] = None
+    """A demand model of your own, a ``DemandModel`` of `pricerl.market.demand.models`, that a subclass passes."""
 
     prior_elasticity: float | None = None
     """Prior median of the elasticity at the current price; if absent, -1.8 for weekly rows, promotions and averages, as
@@ -80,17 +81,8 @@ class DemandConfig(CommonSettings):
     prior_informed: float = INFORMED
     """Prior probability that the seller chose the price well for these buyers and costs. At 0 the price is no evidence
     on the elasticity."""
-    demand: str = MIXTURE
-    """Demand model, by its name in ``pricerl.market.demand.models.DEMAND_MODELS``: ``mixture``, or one of your own."""
-    similar_prices: bool = False
-    """Whether the units of the next state are an average of the days at similar prices, as conversions always are,
-    instead of a draw from the demand families. The price that the seller chose is then no evidence."""
 
     def __post_init__(self) -> None:
-        if self.demand not in MODEL_NAMES:
-            known = ", ".join(MODEL_NAMES)
-            remedy = did_you_mean(self.demand, MODEL_NAMES) or "; --allow PACKAGE imports the package that registers it"
-            raise UsageError(f"data.market.demand must be one of {known}, found {self.demand!r}{remedy}")
         values = {name: getattr(self, name) for name in POSITIVE}
         faults = [f"{name} must be positive, found {value}" for name, value in values.items() if not value > 0]
         if not 0 <= self.prior_informed < 1:
@@ -102,10 +94,6 @@ class DemandConfig(CommonSettings):
         if self.num_draws * self.grid_size > MOST_POINTS:
             found = f"{self.num_draws} times {self.grid_size}"
             faults.append(f"num_draws times grid_size must be at most {MOST_POINTS:,}, found {found}")
-        unread = {"demand": self.demand != MIXTURE, "prior_informed": self.prior_informed != INFORMED}
-        for name, changed in unread.items():
-            if changed and self.similar_prices:
-                faults.append(f"{name} is not read with data.market.similar_prices; leave out one of both")
         if faults:
             raise UsageError("; ".join(f"data.market.{fault}" for fault in faults))
 

@@ -1,4 +1,4 @@
-"""Posterior draws of one product's demand curve, from any demand model, and of the level that it starts from."""
+"""Posterior draws of one product's demand curve, from any demand model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import isotonic_regression
 from scipy.special import gammaln
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.arrays import FloatArray
 from pricerl.data.price_setting import Kind
 from pricerl.market.demand.covariates import DealResponse
 from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.demand.regression import Prior, fit_regression
 from pricerl.market.level import FUTURE_ROWS, NO_SHOCK, Shock
 
 SeasonSource = Literal["product", "catalogue"]
@@ -33,8 +32,6 @@ LOWEST_LEVEL = 1e-3
 """Smallest level, as a share of the curves' demand."""
 MAX_LEVEL_SD = 2.0
 """Largest sd of the log level, a factor of seven; with almost no sales, larger ones would overflow."""
-OFFSET_SD = 1e-3
-"""Prior sd of the coefficient of a known expectation, which is 1."""
 
 
 @dataclass(frozen=True)
@@ -96,23 +93,6 @@ class DemandPosterior:
     """Prior of the elasticity; None where the model states none."""
 
 
-@dataclass(frozen=True)
-class DailyValues:
-    """A quantity of one product on ``D`` days, each ``(D,)``."""
-
-    log_price: FloatArray
-    value: FloatArray
-    """Units or a conversion percentage, not negative."""
-    offset: FloatArray
-    """Known multiplier of each day (weekday factor)."""
-    age: FloatArray
-    """Days before the end of history, at least 0."""
-
-    def keep(self, mask: BoolArray) -> DailyValues:
-        """Return the days selected by ``mask``."""
-        return DailyValues(self.log_price[mask], self.value[mask], self.offset[mask], self.age[mask])
-
-
 def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:
     """Make curves ``(K, G)`` decrease in price: isotonic least squares by ``weights (G,)``, smoothing, bounded slope.
 
@@ -150,27 +130,6 @@ def effective_days(kernel: FloatArray) -> FloatArray:
     """Return the effective number of days ``(G,)`` by their recency times closeness ``(D, G)``; see `CurveDraws`."""
     total = kernel.sum(0)
     return np.asarray(np.minimum(total**2 / np.maximum(np.square(kernel).sum(0), 1e-300), total))
-
-
-def draw_levels(
-    units: FloatArray,
-    log_expected: FloatArray,
-    known: IntArray,
-    count: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Draw the log ratio of upcoming demand to what a model without a level in time expects, ``(count,)``.
-
-    The level of `regression` is fitted around what it expects of all days ``(D,)``. The ``units (N,)`` are those of
-    the ``known`` days, by number.
-    """
-    design = np.column_stack([np.ones(len(known)), log_expected[known]])
-    prior = Prior(np.array([0.0, 1.0]), np.array([np.inf, OFFSET_SD]))
-    found = fit_regression(units, design, prior, known, rows=len(log_expected))
-    ahead = np.array([1.0, 0.0]) + found.future.response
-    variance = float(ahead @ found.covariance @ ahead) + found.future.variance
-    sd = min(float(np.sqrt(variance)), MAX_LEVEL_SD)
-    return np.asarray(found.mode[0] + found.future.mean - sd**2 / 2 + rng.normal(size=count) * sd)
 
 
 def log_probability(

@@ -1,4 +1,4 @@
-"""Demand models by name: posterior draws of a product's demand curve from its history."""
+"""Demand model: posterior draws of a product's demand curve from its history."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
-from pricerl.errors import UsageError
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior
-from pricerl.market.demand.config import MIXTURE, MODEL_NAMES, DemandSettings
+from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, SEASON, holiday_factors, shows_a_year
 from pricerl.market.demand.curves import (
     MAX_LEVEL_SD,
@@ -212,24 +211,3 @@ def _level_of(part: Part) -> FloatArray:
     shock = posterior.shock[data.row]
     along = np.linalg.lstsq(root[:, None] * price, root * shock)[0]
     return np.asarray(posterior.walk[data.row] + price @ along)
-
-
-DEMAND_MODELS: dict[str, DemandModel] = {MIXTURE: fit_mixture}
-"""Demand models by name."""
-
-
-def register_demand_model(name: str, model: DemandModel) -> None:
-    """Add a demand model, which ``data.market.demand`` then accepts.
-
-    Args:
-        name: name of the model.
-        model: function of a module, so that a second process can import it.
-
-    Raises:
-        UsageError: the name belongs to a model of pricerl.
-    """
-    if name == MIXTURE:
-        raise UsageError(f"the demand model {name!r} is pricerl's own; register yours by another name")
-    if name not in MODEL_NAMES:
-        MODEL_NAMES.append(name)
-    DEMAND_MODELS[name] = model

@@ -17,7 +17,7 @@ from pricerl.decide.account import counted_days, days_left
 from pricerl.decide.standing import Account
 from pricerl.evaluation.backtest import tested_products
 from pricerl.evaluation.plan_benchmark import FEWEST_DRAWS, MOST_ROWS
-from pricerl.operations.backtests import describe_pool, find_module
+from pricerl.operations.backtests import describe_pool
 from pricerl.operations.log.decision_log import Entry, stamp
 from pricerl.operations.log.orders import ADVICE, OVERRIDE, PAUSE, PRICE_TEST
 from pricerl.operations.log.provenance import hash_history, hash_own_code, hash_settings
@@ -37,7 +37,7 @@ def find_bases(run: Run, origin: Entry) -> dict[str, str]:
     """
     data = run.pricing
     prepared = data.preprocessor
-    modules = {find_module(data.market_config), type(run.module).__module__, type(data).__module__}
+    modules = {type(part).__module__ for part in (data.market_config, run.module, data)}
     shared = hash_settings(
         {
             **{name: origin["hashes"][name] for name in ("config", "model", "code")},
