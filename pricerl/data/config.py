@@ -11,7 +11,6 @@ from pricerl.data.days import check_country
 from pricerl.data.forecasters import OWN_MEAN, find_forecaster
 from pricerl.errors import UsageError, did_you_mean
 
-LARGEST_HOLDOUT = 0.5
 LONGEST_WINDOW = 365
 
 _PROBE_DATE = datetime(2025, 1, 13)
@@ -57,9 +56,6 @@ class DataConfig:
     max_gap_days: int = 14
     """Longest run of days without price and sales counted as zero sales; in longer runs the product was not on sale."""
 
-    holdout: float = 0.15
-    """Share of the history, at its end, held out for evaluation."""
-
     window: int = 7
     """Days of features in one observation."""
 
@@ -99,8 +95,6 @@ class DataConfig:
             raise UsageError(f"time_zone must be a name such as Europe/Berlin, found {self.time_zone!r}{close}")
         if self.max_gap_days < 0:
             raise UsageError(f"max_gap_days must be 0 or more, found {self.max_gap_days}")
-        if not 0 < self.holdout <= LARGEST_HOLDOUT:
-            raise UsageError(f"holdout must be above 0 and at most {LARGEST_HOLDOUT}, found {self.holdout}")
         if not 1 <= self.window <= LONGEST_WINDOW:
             raise UsageError(f"window must be 1 to {LONGEST_WINDOW} days, found {self.window}")
 

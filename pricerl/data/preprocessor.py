@@ -20,6 +20,9 @@ from pricerl.data.history import History, ProductHistory
 from pricerl.data.reading.problems import list_names
 from pricerl.errors import DataError, did_you_mean
 
+HOLDOUT = 0.15
+"""Share of the history, at its end, held out for evaluation."""
+
 DATES = ("dates", "future_dates", "holidays")
 """A history's arrays of days, which a state holds as days since 1970-01-01."""
 
@@ -199,7 +202,7 @@ def count_train_days(num_days: int, config: DataConfig) -> int:
 
     At least a week is held out of a history of four weeks or more, and a day of a shorter one.
     """
-    holdout = max(round(config.holdout * num_days), WEEK if num_days >= 4 * WEEK else 1)
+    holdout = max(round(HOLDOUT * num_days), WEEK if num_days >= 4 * WEEK else 1)
     return max(num_days - holdout, config.window)
 
 

@@ -20,7 +20,7 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import Stocks, find_stock
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import decode_cost
-from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.config import GRID_SIZE, DemandConfig
 from pricerl.market.demand.curves import CurveDraws, DemandPosterior
 from pricerl.market.demand.models import fit_mixture
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
@@ -119,7 +119,7 @@ def _fit_product(
     settings = config.resolved(product.step_days, product.setting.kind)
     if config.model is None:
         settings = replace(settings, rounds=find_round_prices(product))
-    edges, even, log_grid = _price_grids(*span, config.grid_size, settings.rounds.around(product.current_price))
+    edges, even, log_grid = _price_grids(*span, GRID_SIZE, settings.rounds.around(product.current_price))
     if prior is not None:
         elasticity, sd = settings_of_prior(prior.mean, prior.sd)
         settings = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd, pooled=prior)

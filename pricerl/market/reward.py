@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ MAX_GAIN = 1000.0
 
 @dataclass(frozen=True)
 class RewardConfig:
-    """Daily objective; the preset sets every field left at ``None``."""
+    """Daily objective; for other weights, override ``resolved()``."""
 
     preset: Literal["balanced", "profit", "revenue", "upward"] = "profit"
     """Objective of the advice. ``profit``: profit alone; ``balanced``: profit while sales and conversions are
@@ -50,33 +50,17 @@ class RewardConfig:
     cost."""
     loss_weight: float = LOSS_WEIGHT
     """How much worse losing 1 counts than missing a gain of 1; commands take it from ``decision.loss_weight``."""
-    sales_weight: float | None = None
-    """Weight of the sales term."""
-    price_weight: float | None = None
-    """Weight of the price term (gain in profit or revenue; in ``upward``, the price above its median)."""
-    organic_weight: float | None = None
-    """Weight of the organic-conversion term."""
-    ad_weight: float | None = None
-    """Weight of the ad-conversion term."""
-    drop_weight: float | None = None
-    """Weight of the penalty on a 7-day mean of sales below 90 % of the reference."""
-    exploration: float | None = None
-    """Weight of the exploration bonus; negative is pessimism, which avoids prices with uncertain gains."""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             close = did_you_mean(str(self.preset), PRESETS)
             raise UsageError(f"data.reward.preset must be one of {', '.join(PRESETS)}, found {self.preset!r}{close}")
-        for name, value in self._chosen().items():
-            if not math.isfinite(value):
-                raise UsageError(f"data.reward.{name} must be a finite number, found {value}")
+        if not math.isfinite(self.loss_weight):
+            raise UsageError(f"data.reward.loss_weight must be a finite number, found {self.loss_weight}")
 
     def resolved(self) -> ResolvedReward:
-        """Return the preset's values, overridden by those that were set."""
-        return replace(PRESETS[self.preset], **self._chosen())
-
-    def _chosen(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "preset" and value is not None}
+        """Return the preset's values."""
+        return replace(PRESETS[self.preset], loss_weight=self.loss_weight)
 
 
 @dataclass(frozen=True)
@@ -88,6 +72,7 @@ class ResolvedReward:
     sales and conversions above their medians, in shares of their historical span."""
     sales_weight: float
     price_weight: float
+    """Weight of the gain in profit or revenue; in ``upward``, of the price above its median."""
     organic_weight: float
     ad_weight: float
     sales_tolerance: float
@@ -97,6 +82,7 @@ class ResolvedReward:
     """7-day mean of sales, as a share of those at the median price, below which the drop is penalised."""
     drop_weight: float
     exploration: float
+    """Weight of the exploration bonus; negative is pessimism, which avoids prices with uncertain gains."""
     measure: Measure = "profit"
     """Measure of a gain in money."""
     loss_weight: float = LOSS_WEIGHT

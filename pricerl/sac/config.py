@@ -95,9 +95,6 @@ class NetworkConfig:
 class ReplayConfig:
     """Settings of every algorithm with a replay buffer."""
 
-    finite_checks: bool = True
-    """Whether sampled batches are checked for NaN and infinity, once every few updates."""
-
     batch_size: int = 256
     """Transitions per update."""
 
@@ -146,11 +143,8 @@ class SACConfig(ReplayConfig):
     alpha_lr: float = 3e-3
     """Learning rate of log_alpha."""
 
-    learn_alpha: bool = True
-    """Whether alpha is adjusted so that the policy's entropy approaches target_entropy."""
-
     target_entropy: float | None = -2.0
-    """Target entropy in nats; null means minus the number of action dimensions."""
+    """Entropy in nats that alpha steers the policy to; null means minus the number of action dimensions."""
 
     actor_horizon: int | None = None
     """Decisions over which the actor's gradient passes through the market; 0 is plain SAC, and the only choice for

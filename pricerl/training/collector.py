@@ -111,7 +111,7 @@ class Collector:
         self._batches.extend(
             self.buffer.sample_many(self._vector_steps * self.config.utd_ratio, self.config.batch_size)
         )
-        if self.config.finite_checks and self.buffer.device.type == "cpu":
+        if self.buffer.device.type == "cpu":
             for name, tensor in zip(Transition._fields, self._batches[0], strict=True):
                 check_finite(f"{name} in the replay buffer after {self.env_steps} env steps", tensor)
 

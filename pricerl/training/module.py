@@ -95,9 +95,7 @@ class SACModule(OffPolicyModule):
         with held_constant(critic_optimizer.params):
             actor_loss, log_prob = self.descend(actor_optimizer, agent.actor_loss, batch)
 
-        alpha_loss = torch.zeros_like(actor_loss)
-        if self.algorithm.learn_alpha:
-            (alpha_loss,) = self.descend(alpha_optimizer, agent.temperature_loss, log_prob)
+        (alpha_loss,) = self.descend(alpha_optimizer, agent.temperature_loss, log_prob)
 
         polyak_update(agent.target_critic, agent.critic, self.algorithm.tau)
         self.count_updates(updates + 1)

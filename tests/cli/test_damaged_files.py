@@ -104,7 +104,6 @@ def a_huge_setting(tree: dict[str, Any], chance: random.Random) -> None:
             (network, "hidden", [10**7, 10**7]),
             (network, "num_critics", 10**7),
             (market, "num_draws", 10**12),
-            (market, "grid_size", 10**12),
         ]
     )
     group[key] = value

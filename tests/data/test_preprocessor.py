@@ -44,12 +44,9 @@ def test_windows_start_with_the_oldest_day(three: DataPreprocessor) -> None:
         np.testing.assert_array_equal(windows[row], scaled[row : row + 7].reshape(-1))
 
 
-@pytest.mark.parametrize(
-    ("days", "holdout", "expected"),
-    [(8, 0.15, 7), (20, 0.15, 17), (28, 0.15, 21), (100, 0.15, 85), (100, 0.02, 93), (8, 0.5, 7), (365, 0.15, 310)],
-)
-def test_last_days_are_held_out(days: int, holdout: float, expected: int) -> None:
-    assert count_train_days(days, DataConfig(holdout=holdout)) == expected
+@pytest.mark.parametrize(("days", "expected"), [(8, 7), (20, 17), (28, 21), (100, 85), (365, 310)])
+def test_last_days_are_held_out(days: int, expected: int) -> None:
+    assert count_train_days(days, DataConfig()) == expected
 
 
 def test_shortest_history_gives_two_observations(read: Read, daily: Daily) -> None:

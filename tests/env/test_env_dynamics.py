@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from observation_windows import every_window
+from weighted_reward import weighted
 
 from pricerl.data.features import FEATURES, build_features
 from pricerl.env.config import EnvConfig
@@ -129,7 +130,7 @@ def test_weekdays_change_the_units_of_a_day_but_not_its_reward(dynamics):
 
 def test_the_current_price_kept_for_a_week_gains_no_profit(dynamics):
     rows, price = torch.arange(3), dynamics.history.current_price()
-    profit_alone = Dynamics(dynamics.market, RewardConfig("profit", exploration=0.0), dynamics.guardrails)
+    profit_alone = Dynamics(dynamics.market, RewardConfig("profit"), dynamics.guardrails)
     reward, _ = profit_alone.constant_price(price, rows, rows)
     assert reward.tolist() == pytest.approx([0, 0, 0], abs=1e-4)
     earned = dynamics.market.average_day(price, rows, torch.zeros_like(rows)).profit
@@ -164,7 +165,7 @@ def test_the_bounds_of_a_step_hold_every_reward(dynamics):
 
 def test_conversions_never_reported_neither_cost_nor_earn(known_demand):
     market = known_demand()
-    dynamics = [Dynamics(market, RewardConfig(organic_weight=weight), GuardrailConfig()) for weight in (0.0, 5.0)]
+    dynamics = [Dynamics(market, weighted(organic_weight=weight), GuardrailConfig()) for weight in (0.0, 5.0)]
     price, rows = torch.tensor([8.0, 12.0]), torch.zeros(2, dtype=torch.long)
     without, heavy = (item.constant_price(price, rows, rows)[0] for item in dynamics)
     assert torch.equal(without, heavy)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from shops.known_market import known_market
+from weighted_reward import weighted
 
 from pricerl.data.costs import CostConfig
 from pricerl.env.config import EnvConfig
@@ -86,7 +87,7 @@ def test_the_balanced_optimum_is_where_sales_leave_their_tolerance(known_demand)
 
 def test_the_upward_planner_charges_more_than_the_median(known_demand):
     market = known_demand(price=np.repeat([9.0, 10.0, 11.0], 20))
-    dynamics = Dynamics(market, RewardConfig("upward", sales_weight=0.05, drop_weight=0.0), WIDE)
+    dynamics = Dynamics(market, weighted("upward", sales_weight=0.05, drop_weight=0.0), WIDE)
     assert float(best_constant_price(dynamics).price) > 11.0
 
 

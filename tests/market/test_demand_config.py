@@ -16,7 +16,6 @@ from pricerl.simulation.seller import SellerConfig
 SELLER = SellerConfig(days=120, units=8.0)
 OTHER_VALUES = {
     "num_draws": 12,
-    "grid_size": 65,
     "outlier_sds": 1.0,
     "prior_elasticity": -1.2,
     "prior_elasticity_sd": 0.5,

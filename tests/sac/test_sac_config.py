@@ -10,7 +10,7 @@ from pricerl.sac.config import NetworkConfig, SACConfig
 def test_the_defaults_are_those_measured_on_price_markets():
     sac = SACConfig()
     assert (sac.gamma, sac.tau, sac.actor_lr, sac.critic_lr) == (0.97, 0.02, 3e-3, 1e-3)
-    assert (sac.alpha, sac.alpha_lr, sac.learn_alpha, sac.target_entropy) == (0.01, 3e-3, True, -2.0)
+    assert (sac.alpha, sac.alpha_lr, sac.target_entropy) == (0.01, 3e-3, -2.0)
     assert (sac.max_grad_norm, sac.batch_size, sac.utd_ratio) == (10.0, 256, 1)
     assert (sac.warmup_steps, sac.buffer_capacity) == (4096, 100_000)
     assert NetworkConfig().hidden == (256, 256)

@@ -19,11 +19,11 @@ from pricerl.market.demand.priors import (
     usual_elasticity,
 )
 
-MIN_GRID = 9
-"""Minimum number of grid prices of a curve: its smoothing spans several of them."""
-MOST_POINTS = 10_000_000
-"""Largest product of draws and grid prices: 40 MB per product."""
-POSITIVE = ("num_draws", "grid_size", "outlier_sds", "prior_elasticity_sd")
+GRID_SIZE = 97
+"""Number of prices at which a curve is stored; between them it is interpolated in logs."""
+MOST_DRAWS = 100_000
+"""40 MB per product."""
+POSITIVE = ("num_draws", "outlier_sds", "prior_elasticity_sd")
 """Settings that must be positive."""
 
 
@@ -73,8 +73,6 @@ class DemandConfig(CommonSettings):
     prior_elasticity: float | None = None
     """Prior median of the elasticity at the current price; if absent, -1.8 for weekly rows, promotions and averages, as
     in groceries, and -2.2 otherwise (``pricerl.market.demand.priors``)."""
-    grid_size: int = 97
-    """Number of prices at which a curve is stored; between them it is interpolated in logs."""
     pool: bool = True
     """Whether the prior of each product's elasticity follows from the other products, those of its ``Group`` first, if
     at least 8 have evidence."""
@@ -89,11 +87,8 @@ class DemandConfig(CommonSettings):
             faults.append(f"prior_informed must be at least 0 and below 1, found {self.prior_informed}")
         if self.prior_elasticity is not None and not self.prior_elasticity < 0:
             faults.append(f"prior_elasticity must be below 0, found {self.prior_elasticity}")
-        if 0 < self.grid_size < MIN_GRID:
-            faults.append(f"grid_size must be at least {MIN_GRID}, found {self.grid_size}")
-        if self.num_draws * self.grid_size > MOST_POINTS:
-            found = f"{self.num_draws} times {self.grid_size}"
-            faults.append(f"num_draws times grid_size must be at most {MOST_POINTS:,}, found {found}")
+        if self.num_draws > MOST_DRAWS:
+            faults.append(f"num_draws must be at most {MOST_DRAWS:,}, found {self.num_draws}")
         if faults:
             raise UsageError("; ".join(f"data.market.{fault}" for fault in faults))
 
