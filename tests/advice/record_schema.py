@@ -16,7 +16,8 @@ from pricerl.advice import result, stop_rule
 from pricerl.advice.files import FORMAT, About
 from pricerl.advice.result import PARTS, MarketFacts, ProductAdvice, ProposalChecks, Recommendation
 from pricerl.arrays import Interval
-from pricerl.data import price_setting, quality
+from pricerl.data import price_setting
+from pricerl.data.cleaning import quality
 from pricerl.decide import case, decision, price_path, standing
 from pricerl.evaluation import backtest, pricing_rules, valuation
 from pricerl.evaluation.card import evidence_card, prior_share
