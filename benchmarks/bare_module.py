@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from pricerl.sac.agent import SACAgent
+from pricerl.training.devices import average
 from pricerl.training.module import SACModule
 
 
@@ -35,8 +36,8 @@ class BareModule(SACModule):
     def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Call what a Trainer would call between its hooks, and average over the ranks, if there are any."""
         self.backward(loss, *args, **kwargs)
-        if self.ranks is not None:
-            self.ranks.average([item.grad for item in self.parameters() if item.grad is not None])
+        if self.averages:
+            average([item.grad for item in self.parameters() if item.grad is not None])
 
     def count_updates(self, number: int) -> None:
         """Count nothing."""

@@ -32,7 +32,6 @@ from pricerl.env.pricing import PricingVectorEnv, default_market
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.replay import ReplayBuffer, Transition
-from pricerl.training.devices import Ranks
 
 WARM_UP_CALLS = 5
 """Calls before a measurement, of which the first compiles."""
@@ -108,7 +107,7 @@ def share(rank: int, size: int, batch: int, sizes: Sizes, store: str, queue: Any
     agent, buffer = make_agent(device), make_buffer(sizes, device, seed=rank)
 
     module = BareModule(agent)
-    module.ranks = Ranks([])
+    module.averages = True
     update = module.update
     count = 10 if sizes == TINY else 300
     for _ in range(WARM_UP_CALLS):

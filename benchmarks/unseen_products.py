@@ -35,7 +35,8 @@ from pricerl.runtime import claim_compute
 from pricerl.sac.start import SHIPPED, start_from
 from pricerl.simulation.seller import simulated_history
 from pricerl.training.module import SACModule
-from pricerl.training.pricing_data import CLOSE, PricingDataModule
+from pricerl.training.pricing_data import PricingDataModule
+from pricerl.training.simulated_markets import CLOSE
 
 KINDS = (
     *("constant", "linear", "exponential", "logit", "kinked", "thin", "reference", "threshold", "slight_threshold"),

@@ -8,6 +8,7 @@ from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import LightningDataModule, LightningModule
 from sphinx.addnodes import desc_annotation
 from sphinx.application import Sphinx
 from sphinx.util.inspect import signature, stringify_signature
@@ -17,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from generate import write_pages
 
 import pricerl
-from pricerl.training.algorithm import KeepsArguments
 
 HERE = Path(__file__).parent
 
@@ -76,10 +76,10 @@ class _Default:
 
 
 def _show_constructor(app: Sphinx, what: str, name: str, obj: Any, *given: Any) -> tuple[str, str] | None:
-    """Return the signature of a constructor that ``KeepsArguments.__new__`` hides; a protocol has none."""
+    """Return the signature of a constructor of data or a module without long defaults; a protocol has none."""
     if getattr(obj, "_is_protocol", False):
         return "", ""
-    if what != "class" or not issubclass(obj, KeepsArguments) or "__init__" not in vars(obj):
+    if what != "class" or not issubclass(obj, (LightningDataModule, LightningModule)) or "__init__" not in vars(obj):
         return None
     found = signature(obj.__init__, bound_method=True, type_aliases=autodoc_type_aliases)
     short = [

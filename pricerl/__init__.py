@@ -1,5 +1,6 @@
 """pricerl: learn a daily price policy from a seller's own history with Soft Actor-Critic."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,6 +11,8 @@ from types import ModuleType
 import lazy_loader
 
 __version__ = "1.0.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless a program asks for its lines
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 

@@ -83,10 +83,6 @@ class InterruptedRunError(PricerlError):
         self.exit_code = 128 + number
 
 
-class LostRankError(PricerlError):
-    """A process of a run on several devices has ended or does not answer; the message names it and the remedy."""
-
-
 class NonFiniteError(PricerlError):
     """A tensor contains NaN or infinity; the message names the tensor and the place."""
 

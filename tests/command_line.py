@@ -38,7 +38,7 @@ FAST = [
     *("--decision.compare_plan", "false", "--model.algorithm.actor_horizon", "0"),
 ]
 CERTAIN = ("--decision.min_chance", "0.95")
-OUTPUTS = ("advice.csv", "advice.json", "advice.parquet", "prices.csv", "report.html")
+OUTPUTS = ("advice.csv", "advice.json", "prices.csv", "report.html")
 
 
 class Result(NamedTuple):

@@ -54,7 +54,7 @@ FIRST_ACTIONS = (-1.0, 1.0)
 """Action of the policy of each generation that the machine begins with."""
 QUIET = ("--trainer.enable_progress_bar", "false")
 
-OWN = {".lock", "run.log", LOG_FILE, "decisions.head", "current", "backtests.json", "price_test.json", "price_test.csv"}
+OWN = {".lock", LOG_FILE, "decisions.head", "current", "backtests.json", "price_test.json", "price_test.csv"}
 """Other names in a run's folder than the published ones and generations."""
 
 

@@ -101,5 +101,5 @@ def test_the_locks_hold_everything_but_that_without_tracking_lacks_weights_and_b
     }
     assert locked["-light"] == {*locked["-light"]} - {"torch", "wandb"} >= needed - {"torch", "wandb"}
     assert locked["-light"] | locked["-base"] | locked[""] >= needed
-    assert {"apprise", "fastapi", "matplotlib", "mcp", "onnxscript", "xlsxwriter"} <= locked["-extras"]
+    assert {"apprise", "fastapi", "mcp", "onnxscript", "xlsxwriter"} <= locked["-extras"]
     assert not locked["-light"] & (locked["-base"] | locked["-extras"])

@@ -25,5 +25,5 @@ def named_files() -> Iterator[str]:
 def test_every_file_that_the_package_names_is_in_the_table() -> None:
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     names = {*named_files()} - TEMPLATES
-    assert {"best.ckpt", "decisions.jsonl", "wandb.json", "manifest.json"} <= names
+    assert {"best.ckpt", "decisions.jsonl", "manifest.json"} <= names
     assert {name for name in names if f"`{name}`" not in text} == set()

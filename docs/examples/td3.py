@@ -15,7 +15,7 @@ from pricerl.sac.networks import Critic
 from pricerl.sac.optimizer import Adam
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.gym_data import GymDataModule
-from pricerl.training.loop import OffPolicyModule
+from pricerl.training.off_policy import OffPolicyModule
 
 
 @dataclass(frozen=True)

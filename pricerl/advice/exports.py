@@ -3,52 +3,33 @@
 from __future__ import annotations
 
 import datetime
-import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pricerl.advice.sentences.verdict import Record
-from pricerl.data.reading.problems import Problem
 from pricerl.errors import import_extra
 
 DOCUMENT = "advice.json"
 PRICES = "prices.csv"
 WORKBOOK = "advice.xlsx"
 REORDERS = "reorders.csv"
-PARQUET = "advice.parquet"
 OUTCOMES = ("units", "sales", "profit")
-ROW = {
-    **{"product": "string", "date": "date32", "current_price": "double", "recommended_price": "double"},
-    **{"settled_price": "double", "grade": "string", "source": "string", "gain": "double", "gain_low": "double"},
-    **{"gain_high": "double", "probability_better": "double", "reason": "string", "problem": "string"},
-}
-"""Columns of ``advice.parquet`` with Arrow's types."""
+ROW = (
+    *("product", "date", "current_price", "recommended_price", "settled_price", "grade", "source", "gain", "gain_low"),
+    *("gain_high", "probability_better", "reason"),
+)
+"""Columns of the workbook's sheet of products."""
 
 
-def flat_row(product: Record) -> dict[str, Any]:
+def _flat_row(product: Record) -> list[Any]:
     """Return a product of ``advice.json`` as a row: first day, prices, gain per day of its measure with 90 % limits."""
     uplift = product["uplift"] or {}
     gain, low, high = uplift.get(product["measure"]) or (None, None, None)
-    known = {**product, **product["decision"], "date": product["days"][0]["date"], "problem": None}
+    known = {**product, **product["decision"], "date": product["days"][0]["date"]}
     known |= {"gain": gain, "gain_low": low, "gain_high": high, "probability_better": uplift.get("probability_better")}
-    return {name: known[name] for name in ROW}
-
-
-def render_parquet(rows: Iterable[Record], problems: Sequence[Problem]) -> bytes:
-    """Return ``advice.parquet``: a row per product, with its first problem; skipped products have nothing else."""
-    import pyarrow as pa  # here, as commands about orders import this module
-    import pyarrow.parquet
-
-    named = {row["product"]: row for row in rows}
-    for problem in reversed(problems):
-        if name := problem.product:
-            named[name] = {"product": name, **named.get(name, {}), "problem": str(problem)}
-    columns = {name: pa.array([row.get(name) for row in named.values()]).cast(kind) for name, kind in ROW.items()}
-    out = io.BytesIO()
-    pyarrow.parquet.write_table(pa.table(columns), out)
-    return out.getvalue()
+    return [known[name] for name in ROW]
 
 
 def check_workbook() -> Any:
@@ -82,7 +63,7 @@ def _sheets(document: Record) -> Iterator[tuple[str, list[Sequence[Any]]]]:
     """Yield name and rows of each sheet, the header first."""
     products = document["products"]
     head = [name.replace("_", " ").title() for name in ROW]
-    yield "Products", [head, *(list(flat_row(product).values()) for product in products)]
+    yield "Products", [head, *(_flat_row(product) for product in products)]
     limits = [f"{name.capitalize()}{end}" for name in OUTCOMES for end in ("", " Low", " High")]
     days = [
         (product["product"], day["date"], day["recommended_price"], *_values(day), day["note"])

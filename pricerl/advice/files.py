@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pricerl import __version__
-from pricerl.advice.exports import DOCUMENT, OUTCOMES, PARQUET, PRICES, REORDERS, WORKBOOK, flat_row, render_parquet
+from pricerl.advice.exports import DOCUMENT, OUTCOMES, PRICES, REORDERS, WORKBOOK
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences.verdict import Record
@@ -106,7 +106,6 @@ def render_files(
     """
     head = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
     work = WorkList()
-    rows = []
     orders = []
     yield TABLE, f"{COLUMNS}\n"
     yield DOCUMENT, f'{_json_of(head)[:-1]}, "products": ['
@@ -116,12 +115,10 @@ def render_files(
         item = given.to_dict() if isinstance(given, StoredAdvice) else given
         yield TABLE, csv_text(day_rows(item, formatter))
         work.add(item)
-        rows.append(flat_row(item))
         if item["stock"] is not None:
             orders.append((item["product"], item["stock"]["orders"]))
     yield DOCUMENT, "\n]}\n"
     yield from render_pages(head, work)
-    yield PARQUET, render_parquet(rows, problems)
     if problems:
         yield PROBLEMS, problem_table(problems)
     if orders:
@@ -166,7 +163,7 @@ def check_folder(folder: Path, role: str = "") -> None:
         raise UsageError(f"{role}{above} is a file; name a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise UsageError(f"{role}{folder} cannot be written: no permission")
-    refuse_folders(folder, (TABLE, PARQUET, DOCUMENT, PRICES, REORDERS, INDEX, WORKBOOK, PROBLEMS))
+    refuse_folders(folder, (TABLE, DOCUMENT, PRICES, REORDERS, INDEX, WORKBOOK, PROBLEMS))
 
 
 def read_advice(folder: Path) -> dict[str, Any] | None:

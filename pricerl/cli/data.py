@@ -1,4 +1,4 @@
-"""Commands about files: ``check`` reads a history; ``init``, ``simulate``, ``report``, ``curves`` write files."""
+"""Commands about files: ``check`` reads a history; ``init``, ``simulate``, ``report`` write files."""
 
 from __future__ import annotations
 
@@ -243,22 +243,3 @@ def _send(
     lines = block_lines(products, formatter_of(document), Place(Path(page.name), run, today=document["today"]))
     count = send_page(f"pricerl: {run}", lines, page, addresses)
     write_lines([f"sent to {count} address{'' if count == 1 else 'es'}"])
-
-
-def curves(words: Sequence[str]) -> int:
-    """Draw the learning curves of a RUN from its metrics.csv."""
-    from pricerl.runs.folder import METRICS_FILE
-    from pricerl.runs.learning_curves import draw_curves
-    from pricerl.runs.names import find_run
-
-    parser = Parser(prog="pricerl curves", description=curves.__doc__)
-    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent; also the first word")
-    parser.add_argument("--out", type=Path, help="picture to write, .png or .svg; curves.png in the run if absent")
-    options = parser.parse_args(words)
-    metrics = find_run(options.run_name, METRICS_FILE).path / METRICS_FILE
-    picture = options.out or metrics.with_name("curves.png")
-    if picture.suffix not in (".png", ".svg"):
-        raise UsageError(f"--out: must end in .png or .svg, found {picture.name!r}")
-    draw_curves(metrics, picture)
-    write_lines([str(picture)])
-    return EXIT_OK

@@ -19,7 +19,6 @@ from pricerl.operations.log.staging import draft_approval, draft_rejection, find
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import find_run
-from pricerl.runs.run_log import write_run_log
 from pricerl.terminal import confirm, shown, table, write_lines
 from pricerl.writing import write_text
 
@@ -130,7 +129,6 @@ def shop_of(options: argparse.Namespace) -> Shop:
     if not folder.is_dir():
         name = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
         raise UsageError(f"{folder} is not a folder of a run; {name}")
-    write_run_log(folder)
     return Shop.open(RunFolder(folder), options.today)
 
 

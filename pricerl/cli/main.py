@@ -19,7 +19,6 @@ from typing import Any
 
 from pricerl import __version__, errors
 from pricerl.progress import show_stages
-from pricerl.runs.run_log import log_failure, logged_command
 from pricerl.terminal import write_lines
 
 COMMANDS = {
@@ -41,7 +40,6 @@ COMMANDS = {
     "watch": "maintain:watch",
     "retrain": "maintain:retrain",
     "review": "maintain:review",
-    "curves": "data:curves",
     "export": "maintain:export",
     "price-test": "price_tests:price_test",
     "history": "decisions:history",
@@ -79,8 +77,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   watch [--data.path FILE]                     check new days, send alerts, exit code by severity
   retrain [--data.path FILE]                   train on a newer file with the settings that the shop keeps
   review [--data.path FILE]                    compare past advice with what happened
-  curves [--out FILE.svg]                      draw the learning curves of a training
-  export [--format onnx|torch|weights] [--out DIR]
+  export [--format onnx|weights] [--out DIR]
                                                write the policy with scaler and price rule, to be served elsewhere
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
   audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
@@ -102,7 +99,7 @@ exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 not enough evidence (the advice 
 SIGNALS = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
 """Message of a command that a signal ended."""
 
-RUN_FIRST = {"validate", "test", "predict", "watch", "retrain", "review", "report", "curves", "export", "history"}
+RUN_FIRST = {"validate", "test", "predict", "watch", "retrain", "review", "report", "export", "history"}
 RUN_FIRST |= {"prices", "pause", "resume", "rollback"}
 """Commands whose first word may be the run, as ``--run_name``."""
 
@@ -121,7 +118,7 @@ def main(args: Sequence[str] | None = None) -> int:
         os.environ.setdefault("PYTHONSAFEPATH", "1")  # processes import nothing from a folder that may be a stranger's
     # Regressions are small: on several threads numpy's algebra only keeps cores busy. torch has ``--threads``.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with ended_by_signals(), logged_command(words):
+    with ended_by_signals():
         return _run_explained([word for word in words if word != "--debug"], debug="--debug" in words)
 
 
@@ -176,7 +173,6 @@ def _run(words: list[str]) -> int:
 
 
 def _fail(message: str, code: int, debug: bool, head: str = "error: ") -> int:
-    log_failure(message, code, bug=code == errors.EXIT_BUG)
     trace = traceback.format_exc().splitlines() if debug else []
     write_lines([*trace, *f"{head}{message}".split("\n")], problems=True)
     return code
@@ -222,6 +218,8 @@ def explain_failure(error: Exception, words: Sequence[str]) -> tuple[str, int] |
             place = f"{_module(frame)}.{function} ({frame.f_code.co_filename}:{line})"
             return f"error in {place}: {type(error).__name__}: {what}", errors.EXIT_BUG
     parts = _module(walked[-1][0]).split(".")
+    if parts[:2] == ["torch", "distributed"]:
+        return "error: another process of this training has ended; go on with fit --ckpt_path last", errors.EXIT_BUG
     if parts[0] == "lightning" and (isinstance(error, ImportError) or (parts[2:3] and parts[2] in REFUSING)):
         return f"error: trainer: {' '.join(str(error).split())}", errors.EXIT_USAGE
     return None

@@ -6,11 +6,9 @@ import argparse
 import json
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -22,12 +20,12 @@ from pricerl.formatting import sentence
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, read_log, verify
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching import alerts
-from pricerl.operations.watching.alerts import Alert, Channel, Message
+from pricerl.operations.watching.alerts import Alert, Channel
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Finding, Monitor, to_json
-from pricerl.runs.folder import BEST, CARD, RunFolder
+from pricerl.runs.folder import BEST, RunFolder
 from pricerl.runs.names import find_run
 from pricerl.terminal import print_notes, table, write_json, write_lines
-from pricerl.writing import write_file, write_text
+from pricerl.writing import write_text
 
 EXIT_CODES = {"ok": EXIT_OK, "unknown": EXIT_OK, "warning": EXIT_WARNING, "alarm": EXIT_ALARM}
 """Exit code by severity."""
@@ -73,11 +71,7 @@ def watch(words: Sequence[str]) -> int:
         unusable = Finding("data", "alarm", f"the file cannot be used: {error.problems[0]}")
         _deliver(folder.path, Monitor.of(folder.path.name, None, today, [unusable], []), channels, options)
         raise
-    if run.options.wandb:
-        channels = [*channels, _wandb_channel(monitor)]
     sent = _deliver(folder.path, monitor, channels, options)
-    if run.options.wandb:
-        sys.modules["wandb"].run.finish()
     if options.format == "json":
         write_json(msgspec.to_builtins(monitor))
     else:
@@ -120,23 +114,6 @@ def monitor_lines(monitor: Monitor, path: Path, again: str) -> list[str]:
     return [*lead, head, *table(cells[:MOST_FINDINGS], numbers=False), *more]
 
 
-def _wandb_channel(monitor: Monitor) -> Channel:
-    """Log the numbers to the resumed run in Weights & Biases, and return the channel to it."""
-    active = sys.modules["wandb"].run
-    for product in monitor.products:
-        values = {f"watch/{item.kind}": item.value for item in product.findings if item.value is not None}
-        active.log(values if len(monitor.products) == 1 else {f"{product.product}/{k}": v for k, v in values.items()})
-
-    def send(message: Message) -> str:
-        try:
-            active.alert(message.title, message.body, level="ERROR" if message.severity == "alarm" else "WARN")
-        except Exception as error:  # the service's own failure
-            return f"Weights & Biases did not take the alerts: {type(error).__name__}"
-        return ""
-
-    return send
-
-
 def retrain(words: Sequence[str]) -> int:
     """Train a RUN anew on a fresh file, with the settings that its shop keeps; all options of fit apply."""
     options, rest = _file_parser("retrain", retrain.__doc__).parse_known_args(words)
@@ -154,7 +131,6 @@ def retrain(words: Sequence[str]) -> int:
     kept = option_words(
         {
             "trainer.max_steps": (before.about.get("limits") or {}).get("max_steps"),
-            "portable": "true" if before.about.get("contains_history") is False else None,
             "config": json.dumps(without_query(shop.settings)),
             "waits": shop.waits if options.path is None else None,
         }
@@ -198,15 +174,12 @@ def review(words: Sequence[str]) -> int:
 def export(words: Sequence[str]) -> int:
     """Write the policy of a RUN with scaler and price rule as one program; all options of predict apply."""
     parser = _file_parser("export", export.__doc__)
-    choices = ["onnx", "torch", "weights"]
-    parser.add_argument("--format", choices=choices, default="onnx", help="ONNX, torch.export, or for --model.init")
+    parser.add_argument("--format", choices=["onnx", "weights"], default="onnx", help="program, or for --model.init")
     parser.add_argument("--out", help="folder for the program and policy.json, or for weights; the run's if absent")
-    parser.add_argument("--hub", help="private repository of the Hugging Face Hub to upload to, as OWNER/NAME")
     options, rest = parser.parse_known_args(words)
     folder = find_run(options.run_name, BEST)
     if options.format == "weights":
         return _export_weights(folder, options.out)
-    hub = options.hub and import_extra("huggingface_hub", '--hub needs an extra: pip install -e ".[hub]"')
     if options.format == "onnx":
         import_extra("onnxscript", '--format onnx needs an extra: pip install -e ".[export]"')
     from pricerl.cli.loading import load_words
@@ -220,18 +193,14 @@ def export(words: Sequence[str]) -> int:
     if not isinstance(run.module, SavedPolicy):
         raise UsageError(f"export writes policies of SACModule, found {type(run.module).__name__}; write your own")
     about = {"format": 1, "run": folder.path.name, "checkpoint": run.checkpoint.name, "versions": current_versions()}
-    actor = run.module.agent.actor
-    path = write_policy(
-        actor, run.pricing.build_dynamics(run.pricing.market), options.format, Path(options.out or folder.path), about
-    )
+    dynamics = run.pricing.build_dynamics(run.pricing.market)
+    path = write_policy(run.module.agent.actor, dynamics, Path(options.out or folder.path), about)
     write_lines([f"{path}", f"{path.with_suffix('.json')}"])
-    if hub:
-        _upload(hub, options.hub, [path, path.with_suffix(".json"), run.checkpoint.path.resolve().with_name(CARD)])
     return EXIT_OK
 
 
 def _export_weights(folder: RunFolder, out: str | None) -> int:
-    """Write the weights of a run's best save, from which other trainings may start, with their card."""
+    """Write the weights of a run's best save, from which other trainings may start."""
     from pricerl.evaluation.pricing_data import PricingData
     from pricerl.runs.checkpoint import Checkpoint
     from pricerl.tasks.settings import advice_parser, build_data, merge_settings
@@ -240,26 +209,10 @@ def _export_weights(folder: RunFolder, out: str | None) -> int:
     checkpoint = Checkpoint.read("best", folder.path)
     parser = advice_parser()
     built = parser.instantiate(merge_settings(parser, [("", checkpoint.settings)]))
-    learner = SavedPolicy(checkpoint)
     path = Path(out or folder.path) / "policy.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, learner.pack(build_data(PricingData, built).layout))
-    write_file(path.with_suffix(".md"), checkpoint.path.resolve().with_name(CARD).read_bytes())
-    write_lines([f"{path}", f"{path.with_suffix('.md')}"])
+    SavedPolicy(checkpoint).write_weights(path, build_data(PricingData, built).layout)
+    write_lines([f"{path}"])
     return EXIT_OK
-
-
-def _upload(hub: Any, name: str, files: Sequence[Path]) -> None:
-    """Upload files to a private repository, the card as its README.md."""
-    try:
-        interface = hub.HfApi()
-        interface.create_repo(name, private=True, exist_ok=True)
-        for file in files:
-            place = "README.md" if file.name == CARD else file.name
-            interface.upload_file(path_or_fileobj=file, path_in_repo=place, repo_id=name)
-    except Exception as error:  # a refusal, or what the library's HTTP client raises without a connection
-        raise UsageError(f"--hub: {name} does not take the files: {' '.join(str(error).split())}") from error
-    write_lines([f"uploaded to {name}"])
 
 
 def audit_log(words: Sequence[str]) -> int:

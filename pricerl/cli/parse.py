@@ -36,10 +36,10 @@ from pricerl.tasks.load import check_advising
 from pricerl.tasks.settings import GROUPS, add_options
 from pricerl.tasks.settings_errors import explain_usage
 from pricerl.terminal import write_lines
+from pricerl.training.callbacks.tracking import TrackingConfig
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.gym_data import GymDataModule
-from pricerl.training.loggers import TrackingConfig
-from pricerl.training.loop import OffPolicyModule
+from pricerl.training.off_policy import OffPolicyModule
 from pricerl.training.run import find_resumed
 
 TRAINER_DEFAULTS: dict[str, Any] = {

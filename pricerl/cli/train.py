@@ -15,32 +15,28 @@ from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfil
 
 from pricerl.cli.imports import allowed_packages
 from pricerl.cli.parse import PricingCLI, list_plugins
-from pricerl.cli.usage import find_groups, replace_options
+from pricerl.cli.usage import replace_options
 from pricerl.data.stock import find_notes
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
-from pricerl.evaluation.backtest import Backtest
 from pricerl.operations.backtests import find_backtests, start_backtests
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.log.orders import RETRAIN
 from pricerl.operations.log.provenance import describe_run, differing, fingerprint, other_versions
 from pricerl.operations.shop import Shop
-from pricerl.operations.tracking import describe_tracked, find_ignored, flatten, track_generation
-from pricerl.runs.card import render_card
 from pricerl.runs.checkpoint import Checkpoint
-from pricerl.runs.folder import BEST, CARD, CONFIG, LAST, METRICS_FILE, Generation, RunFolder
+from pricerl.runs.folder import BEST, CONFIG, LAST, METRICS_FILE, Generation, RunFolder
 from pricerl.runs.run import Run
-from pricerl.runs.run_log import write_run_log
 from pricerl.tasks.advise import remove_old_generations
 from pricerl.tasks.imports import import_allowed
 from pricerl.tasks.load import prepare_data, refuse_older
 from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import RunCheckpoint, TreeCheckpointIO, own_saver
-from pricerl.training.callbacks.metrics import RunMetrics
+from pricerl.training.callbacks.metrics import MetricsLogger, RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
+from pricerl.training.callbacks.tracking import RunTracking
 from pricerl.training.devices import choose_strategy
-from pricerl.training.loggers import build_loggers
 from pricerl.training.run import has_nothing_left, is_first_process, open_generation
-from pricerl.writing import write_file, write_text
+from pricerl.writing import write_file
 
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
@@ -59,8 +55,8 @@ def run_command(words: list[str]) -> Run:
     import_allowed(packages)
     stored = replace_options(words, ["--allow"], lambda option, value: [])  # no run stores what it may import
     cli = PricingCLI(stored, packages)
-    write_run_log(cli.built.folder)
-    print_notes(find_ignored(cli.built))
+    if words[0] != "fit" and cli.built.options.wandb:
+        print_notes([f"--wandb has no effect: {words[0]} logs nothing"])
     if cli.built.advises:
         prepare_data(cli.built, read_log(cli.built.folder / LOG_FILE).entries)
     if words[0] == "fit":
@@ -88,7 +84,6 @@ def _fit(cli: PricingCLI) -> Run:
         if run.advises:
             run.pricing.check_products(run.pricing.preprocessor.names)
             print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
-            run.pricing.portable = run.options.portable
             if not trial:
                 refuse_older(run, Shop.open(folder, run.options.today), named=True)
         if run.checkpoint is not None:
@@ -118,7 +113,7 @@ def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tu
     """Return the names of ``accepted`` differences from the resumed run; a ``UsageError`` names all others."""
     stored = checkpoint.about.get("settings") or {}
     parts = ("seed_everything", "data", "model")
-    found = flatten(differing({name: run.settings[name] for name in parts if name in run.settings}, stored))
+    found = _flatten(differing({name: run.settings[name] for name in parts if name in run.settings}, stored))
     changed = [name for name, _ in found if name not in FREE and not name.startswith("model.algorithm.")]
     if run.advises and checkpoint.about.get(HISTORY) not in (None, fingerprint(run)):
         changed.insert(0, HISTORY)
@@ -163,7 +158,6 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     """Train unless training has ended before, and return the run with the best weights."""
     settings = cli.dump_yaml()
     trainer = build_trainer(cli, run)
-    write_run_log(run.folder)  # only now: settings that the trainer refuses leave no folder
     if run.advises and trainer.world_size == 1 and run.generation is not None:
         run = replace(run, backtests=start_backtests(run))
     if run.advises and run.checkpoint is None:
@@ -187,11 +181,9 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     saved = None if run.generation is None else [run.generation.path / name for name in (BEST, LAST)]
     path = next((path for path in saved or () if path.exists()), None)
     if not run.advises and run.is_global_zero and run.generation is not None:
-        write_card(run, Checkpoint.read(path) if path else None, {})
         run.generation.complete()
         RunFolder(run.folder).use(run.generation)
         remove_old_generations(run)
-        track_generation(run)
         write_lines(_summarize(trainer, run))
     if not run.advises or not run.is_global_zero or path is None:
         return run
@@ -206,11 +198,16 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
     generation = run.generation
     resumed = run.checkpoint
     fitting = run.command == "fit"
-    callbacks: list[Any] = [metrics := RunMetrics()]
+    monitor = f"eval/{cli.datamodule.monitor}"
+    logged = None if generation is None or not fitting or wanted.logger not in (None, True) else generation.path
+    tracking: list[RunTracking] = []
+    if logged is not None and cli.config.wandb:
+        tracking = [RunTracking(run.configs["tracking"], logged, resumed, run.settings, monitor)]
+    callbacks: list[Any] = [metrics := RunMetrics(), *tracking]
     if wanted.enable_progress_bar is not False:
         callbacks.append(TrainingBar(metrics, wants_details(run)))
     if fitting and generation is not None and wanted.enable_checkpointing is not False:
-        callbacks.append(RunCheckpoint(f"eval/{cli.datamodule.monitor}", generation, describe_run(run)))
+        callbacks.append(RunCheckpoint(monitor, generation, describe_run(run)))
     cli.trainer_defaults["callbacks"] = callbacks
     strategy = choose_strategy(cli.config_init.trainer.strategy, wanted.devices, wanted.num_nodes)
     changed: dict[str, Any] = {"strategy": strategy}
@@ -218,8 +215,7 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
         changed["profiler"] = PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")
     if fitting:
         changed["plugins"] = [*list_plugins(cli.config_init.trainer.plugins), TreeCheckpointIO(resumed)]
-    own_loggers = wanted.logger in (None, True)
-    if own_loggers:
+    if wanted.logger in (None, True):
         changed["logger"] = False
     try:
         trainer = cli.instantiate_trainer(**changed)
@@ -227,24 +223,9 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
         absent = wanted.accelerator not in ("auto", "cpu")
         hint = "; --trainer.accelerator auto uses the devices of this machine" if absent else ""
         raise UsageError(f"trainer: {' '.join(str(error).split())}{hint}") from error
-    if own_loggers and fitting and generation is not None:
-        tracked = None
-        if cli.config.wandb:
-            source = None if cli.given is None else cli.given.generation
-            tracked = describe_tracked(run, cli.dump(), source)
-        trainer.loggers = build_loggers(generation.path, resumed, tracked, run.configs["tracking"])
+    if logged is not None:
+        trainer.loggers = [MetricsLogger(logged, resumed), *(item.logger for item in tracking)]
     return trainer
-
-
-def write_card(run: Run, checkpoint: Checkpoint | None, backtests: Mapping[str, Backtest]) -> None:
-    """Write the card of the weights that a run trained, if it saved any, into its generation."""
-    if checkpoint is None:
-        return
-    usual = {name: item["default"] for group in find_groups().values() for name, item in group["settings"].items()}
-    usual |= {"seed_everything": 0}
-    stored = flatten(checkpoint.about.get("settings") or {})
-    changed = {name: value for name, value in stored if value != usual.get(name)}
-    write_text(run.home / CARD, render_card(checkpoint, f"eval/{run.data.monitor}", changed, backtests))
 
 
 def caught_sigterm(written: Sequence[Generation]) -> AbstractContextManager[None]:
@@ -286,3 +267,15 @@ def _summarize(trainer: Trainer, run: Run) -> list[str]:
 
 def _covers(name: str, changed: str) -> bool:
     return changed == name or changed.startswith(f"{name}.")
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return nested settings by their name on the command line."""
+    found: list[tuple[str, Any]] = []
+    for key, value in settings.items():
+        name = prefix if key == "init_args" else f"{prefix}.{key}" if prefix else key
+        if isinstance(value, Mapping) and value:
+            found += _flatten(value, name)
+        else:
+            found.append((name, value))
+    return found

@@ -101,7 +101,7 @@ class DataPreprocessor:
         """Return a preprocessor of a newer history of some or all products, with the scaler and choice of forecasts.
 
         A product that has the name of its file takes that of the only product trained on. Next to one trained on, new
-        ones are taken with their own scaler. ``trained`` is the `trained_state` of the earlier preprocessor.
+        ones are taken with their own scaler. ``trained`` is the `state_dict` of the earlier preprocessor.
 
         Raises:
             DataError: lists the products if none was trained on; or rows are weeks instead of days, or the reverse.
@@ -156,22 +156,15 @@ class DataPreprocessor:
         chosen: dict[str, Any] = {name: tuple(getattr(self, name)[row] for row in products) for name in per_product}
         return replace(self, **chosen, scaler=self.scaler.select(products))
 
-    def trained_state(self) -> dict[str, Any]:
-        """Return what a newer history needs, without this one: names, last days, settings, forecasts and scaler."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as arrays and plain values; of the source only the file's name."""
         return {
             "config": {**asdict(self.config), "query": None},
             "names": list(self.names),
-            "last_days": [str(product.dates[-1]) for product in self.products],
             "step_days": self.step_days,
             "chosen": [forecast.source for forecast in self.forecasts],
             "gain": self.scaler.gain,
             "bias": self.scaler.bias,
-        }
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything as arrays and plain values; of the source only the file's name."""
-        return {
-            **self.trained_state(),
             "source": Path(self.source).name,
             "products": [_to_state(product) for product in self.products],
             "reports": [report.to_dict() for report in self.reports],

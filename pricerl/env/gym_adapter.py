@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from gymnasium.wrappers import FlattenObservation, RescaleAction, TransformAction
+from gymnasium.wrappers import FlattenObservation
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -68,7 +68,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             warnings.filterwarnings("ignore", module=r"gymnasium\.")
             name = _registered_name(env_id)
             self._envs = SyncVectorEnv(
-                [lambda: _wrapped(name, settings or {})] * num_envs,
+                [lambda: _make(name, settings or {})] * num_envs,
                 copy=False,  # step and reset copy
                 autoreset_mode=AutoresetMode.SAME_STEP,
             )
@@ -88,8 +88,9 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         self.single_action_space = spaces.Box(-1.0, 1.0, (self.action_dim,), np.float32)
         self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, self.num_envs)
         self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, self.num_envs)
-        self._action_shape = (self.num_envs, *acted.shape)
-        self._action_dtype = acted.dtype
+        self._acted = acted
+        self._middle = (acted.low + acted.high) / 2
+        self._reach = acted.high - self._middle
 
     def reset(
         self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
@@ -124,8 +125,10 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         self._steps += 1
         chosen = actions.detach().to("cpu", torch.float32).numpy()
         self._check_finite("action", chosen, "was given")
-        chosen = chosen.astype(self._action_dtype, copy=False).reshape(self._action_shape)
-        following, rewards, terminated, truncated, raw = self._envs.step(chosen)
+        chosen = chosen.astype(self._acted.dtype, copy=False).reshape(self.num_envs, *self._acted.shape)
+        scaled = self._middle + self._reach * chosen.clip(-1, 1)
+        scaled = scaled.clip(self._acted.low, self._acted.high)  # it may round past a bound, which environments assert
+        following, rewards, terminated, truncated, raw = self._envs.step([*map(np.asarray, scaled)])
         info: dict[str, Any] = {}
         if "final_obs" in raw:
             last = following.copy()
@@ -157,20 +160,6 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             raise NonFiniteError(f"{self.env_id} {verb} {found}{remedy}")
 
 
-class _PlainEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Wrapper that drops the unused info, which the vector env would otherwise gather at every step."""
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        observation, _ = self.env.reset(seed=seed, options=options)
-        return observation, {}
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, _ = self.env.step(action)
-        if terminated or truncated:
-            observation = np.array(observation)  # the reset that follows may write into the same array
-        return observation, reward, terminated, truncated, {}
-
-
 def _registered_name(env_id: str) -> str:
     """Return the name of an id in Gymnasium's registry; nothing is imported, also not the module before a colon."""
     module, _, name = env_id.rpartition(":")
@@ -187,8 +176,8 @@ def _registered_name(env_id: str) -> str:
     return name
 
 
-def _wrapped(name: str, settings: Mapping[str, Any]) -> Env:
-    """Make one row with flat observations and actions in [-1, 1]."""
+def _make(name: str, settings: Mapping[str, Any]) -> Env:
+    """Make one row, with flat observations."""
     try:
         made = gymnasium.make(name, **{"disable_env_checker": True, **settings})
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
@@ -206,20 +195,15 @@ def _wrapped(name: str, settings: Mapping[str, Any]) -> Env:
             "correct, remove or add what it names"
         ) from error
     try:
-        box = _check_spaces(name, made)
+        _check_spaces(name, made)
     except UsageError:
         made.close()
         raise
-    env: Env = _PlainEnv(made)
-    if len(made.observation_space.shape or ()) != 1:
-        env = FlattenObservation(env)
-    # Rescaling may round past a bound, and environments assert theirs.
-    env = TransformAction(env, lambda action: np.asarray(np.minimum(np.maximum(action, box.low), box.high)), box)
-    return RescaleAction(env, -1.0, 1.0)  # type: ignore[arg-type] # it accepts floats, contrary to its annotation
+    return FlattenObservation(made)  # it copies, as environments may write every observation into the same array
 
 
-def _check_spaces(name: str, env: Env) -> spaces.Box:
-    """Return the action space; refuse spaces in which SAC cannot learn."""
+def _check_spaces(name: str, env: Env) -> None:
+    """Refuse spaces in which SAC cannot learn."""
     observed = env.observation_space
     acted = env.action_space
     if not isinstance(observed, spaces.Box):
@@ -246,4 +230,3 @@ def _check_spaces(name: str, env: Env) -> spaces.Box:
             f"{name} has observations of shape {observed.shape} and actions of shape {acted.shape}, "
             "one of them without elements; choose another environment"
         )
-    return acted

@@ -83,6 +83,7 @@ class PricingData:
         self.market_config = market
         self.cost = cost
         self.stocks = TABLES["stock"].group("data.stock", stock)
+        self._stock = stock
         if self.stocks:
             check_settings(reward.resolved(), guardrails.min_hold_days)
         self.reward = reward
@@ -91,8 +92,6 @@ class PricingData:
         self.env_config = env
         self._plan: DynamicPlan | None = None
         self._benchmark: PlanBenchmark | None = None
-        self.portable = False
-        """Whether checkpoints leave the history out."""
         self.evidence: dict[str, Evidence] = {}
         """Evidence on the elasticities of the products trained on, by name; empty while they are trained on."""
         self.problems: tuple[Problem, ...] = ()
@@ -211,29 +210,40 @@ class PricingData:
             self._benchmark = PlanBenchmark(plan, step_discount, share)
         return self._benchmark
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments of the constructor by name, without file and seed."""
+        return {
+            "reading": self.reading,
+            "seller": self.seller,
+            "market": self.market_config,
+            "cost": self.cost,
+            "stock": self._stock,
+            "reward": self.reward,
+            "guardrails": self.guardrails,
+            "env": self.env_config,
+            "currency": self.currency,
+        }
+
     def stored(self) -> dict[str, Any]:
         """Return what a checkpoint keeps as plain values: the preprocessor with its history, and the evidence."""
-        fitted = self.preprocessor
-        state = fitted.trained_state() if self.portable else fitted.state_dict()
         pooled = {} if self.pool is None else self.pool.evidence
         evidence = {name: list(item) for name, item in pooled.items() if item.known or item.season}
-        problems = [] if self.portable else list(map(list, self.problems))
-        return {"preprocessor": state, "currency": self.found_currency, "evidence": evidence, "problems": problems}
+        own: dict[str, Any] = {"preprocessor": self.preprocessor.state_dict(), "currency": self.found_currency}
+        return {**own, "evidence": evidence, "problems": [list(problem) for problem in self.problems]}
 
     def restore(self, stored: Mapping[str, Any], keep_evidence: bool = True) -> None:
         """Take over what `stored` returned: scaler, perhaps evidence, and the history unless a file is given."""
         trained = stored["preprocessor"]
-        self.found_currency = stored.get("currency", "")
-        self.problems = tuple(Problem(*item) for item in stored.get("problems", ()))
+        self.found_currency = stored["currency"]
+        self.problems = tuple(Problem(*item) for item in stored["problems"])
         if self.path is not None:
             fitted = DataPreprocessor.refit(self._read(), trained)
             if new := [name for name in fitted.names if name not in trained["names"]]:
                 print_notes([f"{list_names(new)}: new since the training, advised all the same; fit learns from all"])
-        elif "products" in trained:
+        else:
             self._check_currency("the checkpoint's history")
             fitted = DataPreprocessor.from_state_dict(trained)
-        else:
-            raise UsageError("the checkpoint is portable, it holds no history; name the file with --data.path")
         self.check_products(trained["names"], fitted.names)
         self.preprocessor = self._marked(fitted)
         self.evidence = {}

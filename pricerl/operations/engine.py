@@ -26,7 +26,6 @@ from urllib.parse import urlsplit
 from loky import ProcessPoolExecutor
 
 from pricerl.errors import InterruptedRunError, UsageError, did_you_mean, import_extra, signals_handled
-from pricerl.runs.run_log import logger
 from pricerl.runtime import MatmulPrecision, claim_compute, return_freed_memory, usable_cores
 from pricerl.terminal import print_notes
 
@@ -131,7 +130,7 @@ class Engine:
             self._end()
             raise
         for error in (item for item in found.values() if isinstance(item, Exception)):
-            logger().error("a call has failed: %r", error, exc_info=error)
+            logging.getLogger(__name__).error("a call has failed: %r", error, exc_info=error)
         return [found[row] for row in range(len(items))]
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Callable[[], Result | Exception]:

@@ -43,7 +43,6 @@ from pricerl.operations.outbox import (
     with_ordered,
 )
 from pricerl.runs.folder import Generation, RunFolder
-from pricerl.runs.older_settings import with_present_names
 from pricerl.terminal import shown
 from pricerl.writing import CURRENT, PUBLISHED, find_set, is_shown, show_set, stage_set
 
@@ -123,7 +122,7 @@ class Shop:
     def settings(self) -> dict[str, Any]:
         """Settings of the newest advice that differ from its checkpoint's; the last row's price counted once."""
         entry = next(iter(self.newest.values()), None)
-        kept = {} if entry is None else with_present_names(copy.deepcopy(entry["settings"]))
+        kept = {} if entry is None else copy.deepcopy(entry["settings"])
         reading = kept.get("data", {}).get("reading", {})
         if reading.get("current_price") == "last":
             del reading["current_price"]

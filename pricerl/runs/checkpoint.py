@@ -15,9 +15,8 @@ from pricerl.errors import CheckpointError
 from pricerl.runs import tree_file
 from pricerl.runs.folder import BEST, LAST, SAVES, Generation, RunFolder, generation_of
 from pricerl.runs.names import USUAL_CLASSES
-from pricerl.runs.older_settings import with_present_names
 
-FORMAT = 7
+FORMAT = 8
 """Version of the format; no other is read."""
 
 CHECKPOINT_KEY = "pricerl"
@@ -36,13 +35,12 @@ class Settings(msgspec.Struct):
 class About(msgspec.Struct):
     """The run that a checkpoint belongs to."""
 
-    format: Literal[7]
+    format: Literal[8]
     version: str
     settings: Settings | None = None
     """None if the run was started from Python with objects that no command can make."""
     history: str | None = None
     """Fingerprint of the seller's history."""
-    contains_history: bool = False
     code: str | None = None
     """Hash of pricerl's source."""
     versions: dict[str, str] = {}
@@ -114,7 +112,7 @@ class Checkpoint:
                 "no command can make; load it with load_from_checkpoint of its module's class"
             )
         known = {name: value for name, value in stored.items() if name in Settings.__struct_fields__}
-        return _changed_reading(with_present_names(known), _without_sources)
+        return _changed_reading(known, _without_sources)
 
     def check_settings(self, usual: Mapping[str, Any]) -> None:
         """Refuse stored settings, compared with the usual ones, of which one would be read as the name of a file.

@@ -1,14 +1,13 @@
-"""Export of a policy: the actor with its scaler and price rule as one program, and a JSON that describes it."""
+"""Export of a policy: the actor with its scaler and price rule as an ONNX program, and a JSON that describes it."""
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,20 +21,13 @@ from pricerl.guardrails.limits import price_limits
 from pricerl.guardrails.projection import project
 from pricerl.writing import explained, write_file, write_text
 
-Form = Literal["onnx", "torch"]
-INPUTS = ("window", "prices", "product")
 OUTPUTS = ("price", "action", "feasible")
 LEFT_OUT = "plan, gate, grade, orders, pause, holds between decisions, relations, stock, later costs and limits"
 """Parts of an advice that no program holds."""
 
 
 class PricePolicy(nn.Module):
-    """The env's next price from recorded days: scaling, mean action, proposal and projection in double precision.
-
-    Args:
-        actor: network whose ``act`` maps observations ``(B, O)`` to actions ``(B, 1)``.
-        dynamics: market, scaler and guardrails of ``P`` products, on the CPU.
-    """
+    """The env's next price from recorded days of ``P`` products on the CPU: scaling, mean action, price rule."""
 
     def __init__(self, actor: nn.Module, dynamics: Dynamics) -> None:
         super().__init__()
@@ -44,8 +36,7 @@ class PricePolicy(nn.Module):
         self.limits = price_limits(dynamics.guarded, dtype=torch.float64)
         self.start = dynamics.start(*dynamics.history.latest())
         scaler = dynamics.market.preprocessor.scaler
-        self.gain = torch.tensor(scaler.gain)[:, None]
-        self.bias = torch.tensor(scaler.bias)[:, None]
+        self.gain, self.bias = (torch.tensor(values)[:, None] for values in (scaler.gain, scaler.bias))
 
     def forward(self, window: Tensor, prices: Tensor, product: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return prices ``(B,)``, money, actions ``(B,)`` in [-1, 1], and whether limits leave a price, bool ``(B,)``.
@@ -58,11 +49,9 @@ class PricePolicy(nn.Module):
         scaled = (window * self.gain[product] + self.bias[product]).clamp(0, 1).float()
         charged = window[:, :, FEATURES.index("price")].T.float()
         marks = self.dynamics.landmarks
-        rows = self.start.rows._replace(
-            limits=self.limits.rows(product),
-            description=self.dynamics.description[product].T,
-            landmarks=None if marks is None else Landmarks(*(value[product] for value in marks)),
-        )
+        marks = None if marks is None else Landmarks(*(value[product] for value in marks))
+        limits, described = self.limits.rows(product), self.dynamics.description[product].T
+        rows = self.start.rows._replace(limits=limits, description=described, landmarks=marks)
         observed = self.dynamics.with_description(rows, scaled.permute(1, 2, 0), charged)
         action = self.actor.act(observed.permute(2, 0, 1).flatten(1), deterministic=True)[:, 0].double()
         state = self.start._replace(rows=rows, prices=prices.T, trail=prices.T)
@@ -70,36 +59,33 @@ class PricePolicy(nn.Module):
         return project(self.dynamics.propose(state, action, band), state.price, band), action, band.feasible
 
 
-def write_policy(actor: nn.Module, dynamics: Dynamics, form: Form, folder: Path, about: Mapping[str, Any]) -> Path:
-    """Write ``policy.onnx`` or ``policy.pt2``, and ``policy.json``, which describes it; return the program's path.
+def write_policy(actor: nn.Module, dynamics: Dynamics, folder: Path, about: Mapping[str, Any]) -> Path:
+    """Write ``policy.onnx``, and ``policy.json``, which describes it from ``about`` on; return the program's path.
 
-    ONNX needs onnxscript. The JSON begins with ``about``. A program holds neither critics nor history nor paths.
+    It needs onnxscript. A program holds neither critics nor history nor paths.
     """
     data = dynamics.market.preprocessor
     sizes = {"window": [data.config.window, len(FEATURES)], "prices": [steps_in(RECENT_DAYS, data.step_days)]}
-    example = [torch.ones(2, *size, dtype=torch.float64) for size in sizes.values()]
-    example.append(torch.zeros(2, dtype=torch.int64))
-    shapes = {name: {0: torch.export.Dim("B")} for name in INPUTS}
-    written = io.BytesIO()
+    inputs = (
+        *(torch.ones(2, *size, dtype=torch.float64) for size in sizes.values()),
+        torch.zeros(2, dtype=torch.int64),
+    )
+    shapes = {name: {0: torch.export.Dim("B")} for name in (*sizes, "product")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch about itself
-        policy = PricePolicy(actor, dynamics).eval()
-        program = torch.export.export(policy, tuple(example), dynamic_shapes=shapes, strict=False)
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
+        program = torch.export.export(PricePolicy(actor, dynamics).eval(), inputs, dynamic_shapes=shapes, strict=False)
         for part in program.graph_module.modules():
             for node in part.graph.nodes if isinstance(part, GraphModule) else ():
                 node.meta.pop("stack_trace", None)  # lines and paths of this machine
-        if form == "torch":
-            torch.export.save(program, written)
-        else:  # the logger misses torchvision; onnxscript 0.7.2 optimizes an input of the clamps of price endings away
-            options: Any = {"dynamo": True, "external_data": False, "optimize": False, "verbose": False}
-            logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-            made: Any = torch.onnx.export(program, input_names=INPUTS, output_names=OUTPUTS, **options)
-            written.write(made.model_proto.SerializeToString())
-    path = folder / ("policy.onnx" if form == "onnx" else "policy.pt2")
+        # onnxscript 0.7.2 optimizes an input of the clamps of price endings away.
+        options: Any = {"dynamo": True, "external_data": False, "optimize": False, "verbose": False}
+        made: Any = torch.onnx.export(program, input_names=[*shapes], output_names=OUTPUTS, **options)
+    path = folder / "policy.onnx"
     names = {"products": data.names, "features": FEATURES, "inputs": sizes, "outputs": OUTPUTS, "left_out": LEFT_OUT}
     units = {"step_days": data.step_days, "price_step": dynamics.guardrails.price_step}
     scaler = {"gain": data.scaler.gain.tolist(), "bias": data.scaler.bias.tolist()}
     write_text(path.with_suffix(".json"), json.dumps({**about, **names, **units, "scaler": scaler}, indent=1) + "\n")
     with explained(path):
-        write_file(path, written.getvalue())
+        write_file(path, made.model_proto.SerializeToString())
     return path

@@ -33,21 +33,19 @@ from pricerl.writing import CURRENT, MANIFEST, PUBLISHED, explained
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"
-CARD = "card.md"
 CONFIG = "config.yaml"
 METRICS_FILE = "metrics.csv"
 SAVES = "saves"
 REPLAY = "replay"
 RUN_FILE = "run.ckpt"
 LOCK = ".lock"
-RUN_LOG = "run.log"
 
 LATER = (MANIFEST, PUBLISHED, "wandb")
 """Names in a generation that its manifest leaves out: advice is added later, in sets with manifests of their own."""
 
 LINKED = (
     *(BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt"),
-    *("advice.csv", "advice.parquet", "advice.json", "advice.xlsx", "prices.csv", "reorders.csv", PROBLEMS),
+    *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", "reorders.csv", PROBLEMS),
     *("report.html", "report"),
 )
 """Names in the folder of a run that lead through ``current``, if the generation holds them."""
@@ -328,7 +326,7 @@ class RunFolder:
                 yield
             finally:
                 file.truncate(0)
-                if {path.name for path in self.path.iterdir()} <= {LOCK, RUN_LOG}:  # no training wrote anything
+                if {path.name for path in self.path.iterdir()} == {LOCK}:  # no training wrote anything
                     shutil.rmtree(self.path)
                     with contextlib.suppress(OSError):  # holds other runs
                         self.path.parent.rmdir()

@@ -15,7 +15,7 @@ from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig
 
 SHIPPED = Path(__file__).with_name("weights") / "policy.safetensors"
-"""Weights that ship; the card next to them says how they were trained."""
+"""Weights that ship; the text next to them says how they were trained."""
 
 ABOUT = "pricerl"
 """Entry of the file's header: the observations and the network that the weights fit."""

@@ -128,10 +128,6 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     if run.options.out:
         after.publish_copy(prepared._replace(home=Path(run.options.out)))
         paths = AdviceFiles.of(Path(run.options.out))
-    if run.options.wandb:
-        from pricerl.operations.tracking import track_advice  # imports Lightning
-
-        track_advice(run, records_of(products), paths)
     first = written[-len(products)]["id"]
     last = written[-1]["id"]
     named = f"entry {first}" if first == last else f"entries {first} to {last}"

@@ -61,7 +61,7 @@ def refuse_paths(settings: Any, place: str) -> None:
 def find_class(group: str, name: str, packages: Collection[str], place: str) -> str:
     """Import a class of an allowed package, and return its path; classes of pricerl are known by their names."""
     from pricerl.training.datamodule import ReplayDataModule  # imports torch
-    from pricerl.training.loop import OffPolicyModule
+    from pricerl.training.off_policy import OffPolicyModule
 
     place = place or f"--{group}: "
     own = {path.rpartition(".")[2]: path for path in (*USUAL_CLASSES.values(), GYM_CLASS)}

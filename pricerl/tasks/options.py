@@ -12,8 +12,7 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
         None,
     ),
     "keep": ("Generations of the run to keep whole; of older ones the weights behind decisions stay.", 5),
-    "portable": ("Leave the seller's history out of the checkpoints; predict then needs --data.path.", False),
-    "wandb": ("Log fit, or the advice of predict, to Weights & Biases; offline without a key.", False),
+    "wandb": ("Log the training to Weights & Biases; offline without a key.", False),
     "threads": (
         "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower if "
         "other processes run on them.",

@@ -1,21 +1,18 @@
-"""Protocol between a learner and its users, and the arguments of learners and data that checkpoints store."""
+"""Protocol between a learner and its users, and the settings that checkpoints of a plain Trainer store."""
 
 from __future__ import annotations
 
-import inspect
+import json
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
-from typing_extensions import Self
 
 from pricerl.runs.checkpoint import without_query
 from pricerl.runs.names import USUAL_CLASSES
-from pricerl.sac.config import ReplayConfig, SACConfig
+from pricerl.sac.config import ReplayConfig
 
 
 class TaskSpec(NamedTuple):
@@ -60,75 +57,24 @@ class Algorithm(Protocol):
         return self.act(observation, deterministic=True)
 
 
-class ForeignLearner(Algorithm):
-    """Learner of a user's LightningModule, which has ``act`` and ``policy``, and perhaps the other attributes."""
-
-    def __init__(self, module: Any) -> None:
-        self.module = module
-        self.algorithm = getattr(module, "algorithm", ReplayConfig(updates_per_iteration=1))
-        self.step_discount = getattr(module, "step_discount", SACConfig().gamma)
-
-    def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
-        """Return the module's actions."""
-        actions: Tensor = self.module.policy(observation) if deterministic else self.module.act(observation)
-        return actions
-
-    def observe(self, observation: Tensor) -> None:
-        """Let the module see the observations."""
-        if hasattr(self.module, "observe"):
-            self.module.observe(observation)
-
-
-class KeepsArguments:
-    """Base of classes whose objects keep their arguments, so that a checkpoint of a plain Trainer stores them."""
-
-    def __new__(cls, *values: Any, **named: Any) -> Self:
-        """Return a new object with its arguments, defaults included, under the attribute ``arguments``."""
-        made = super().__new__(cls)
-        signature = inspect.signature(cls.__init__)
-        try:
-            bound = signature.bind_partial(made, *values, **named)
-        except TypeError:  # the constructor says what is wrong
-            return made
-        bound.apply_defaults()
-        _, *given = bound.arguments.items()
-        kept: dict[str, Any] = {}
-        for name, value in given:
-            collects = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
-            kept |= value if collects else {name: value}
-        vars(made)["arguments"] = kept
-        return made
-
-
 def settings_of(data: Any, module: Any) -> dict[str, Any] | None:
-    """Return a run's settings from its arguments, as commands store them; None if they cannot be rebuilt."""
-    try:
-        settings = {"data": _group("data", data), "model": _group("model", module)}
-    except TypeError:
-        return None
-    return without_query({**settings, "seed_everything": data.seed})
+    """Return a run's settings by its hyperparameters, as commands store them; None with classes of a user's own."""
+    settings: dict[str, Any] = {"seed_everything": data.seed}
+    for group, made in (("data", data), ("model", module)):
+        path = f"{type(made).__module__}.{type(made).__qualname__}"
+        kept = {name: value for name, value in made.hparams.items() if name not in ("task", "seed", "path")}
+        try:
+            plain = json.loads(json.dumps(kept, default=_fields))
+        except TypeError:
+            return None
+        if not path.startswith("pricerl."):
+            return None
+        settings[group] = plain if path == USUAL_CLASSES[group] else {"class_path": path, "init_args": plain}
+    return without_query(settings)
 
 
-def _group(group: str, made: Any) -> dict[str, Any]:
-    kind = type(made)
-    path = f"{kind.__module__}.{kind.__qualname__}"
-    kept = getattr(made, "arguments", None)
-    if kept is None or kind.__module__ == "__main__" or "<locals>" in path:
-        raise TypeError(f"{path} cannot be rebuilt")
-    settings = {name: _plain(value) for name, value in kept.items() if name not in ("task", "seed", "path")}
-    return settings if path == USUAL_CLASSES[group] else {"class_path": path, "init_args": settings}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as the command line has it, or raise a ``TypeError`` if it is an object of a user's."""
+def _fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a config of pricerl's; a ``TypeError`` for an object of another class."""
     if is_dataclass(value) and type(value).__module__.startswith("pricerl."):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Path):
-        return str(value)
+        return {item.name: getattr(value, item.name) for item in fields(value)}
     raise TypeError(f"{type(value).__name__} is not a setting")

@@ -157,7 +157,7 @@ class Collector:
         same_random = bool(state["random"].shape == self._random.get_state().shape)
         if same_random:
             self._random.set_state(state["random"].cpu())
-        if left := state.get("batches", 0):
+        if left := state["batches"]:
             self._sample()
             self._batches = deque(list(self._batches)[-left:])
         load = getattr(self.env, "load_state_dict", None)
@@ -173,10 +173,8 @@ class Collector:
         kept = torch.empty_strided(saved.shape, state["observation_stride"], dtype=saved.dtype, device=device)
         self._observation = kept.copy_(saved)
         self._returns.copy_(state["returns"])
-        self._discounted.copy_(state.get("discounted", self._discounted))  # absent in older checkpoints
-        if self.simulator is None:
-            return same_random
-        return self.simulator.load_state_dict(state.get("simulator") or {}) and same_random
+        self._discounted.copy_(state["discounted"])
+        return same_random and (self.simulator is None or self.simulator.load_state_dict(state["simulator"] or {}))
 
     def _act(self, policy: Algorithm) -> Tensor:
         action = policy.act(self._observation)

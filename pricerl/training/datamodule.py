@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import Self
 
@@ -20,12 +20,12 @@ from pricerl.runs.rank_state import RankState
 from pricerl.sac.replay import Transition
 from pricerl.sac.value_gradient import DifferentiableEnv
 from pricerl.terminal import print_notes
-from pricerl.training.algorithm import Algorithm, ForeignLearner, KeepsArguments, TaskSpec
-from pricerl.training.callbacks.attached import attach
-from pricerl.training.callbacks.checkpoint import raise_diverged
+from pricerl.training.algorithm import Algorithm, TaskSpec, settings_of
+from pricerl.training.callbacks.checkpoint import RunCheckpoint, raise_diverged
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.collector import CollectingEnv, Collector, SampleStream
-from pricerl.training.loop import Episodes, OffPolicyModule
+from pricerl.training.devices import ReplicatedStrategy
+from pricerl.training.off_policy import Episodes, OffPolicyModule
 
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks, so that each has its own episodes, noise and samples."""
@@ -39,7 +39,7 @@ class EpisodeLoader(tuple[Episodes]):
     """Validation loader of one item, this rank's episodes; Lightning takes a plain tuple for several loaders."""
 
 
-class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
+class ReplayDataModule(LightningDataModule, ABC):
     """DataModule that streams batches from a replay buffer; a subclass supplies the env that fills it.
 
     Args:
@@ -55,6 +55,7 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
 
     def __init__(self, num_envs: int, eval_every: int, seed: int) -> None:
         super().__init__()
+        self.save_hyperparameters(logger=False)
         if num_envs < 1 or eval_every < 1:
             raise UsageError(f"data.num_envs and data.eval_every must be positive, found {num_envs} and {eval_every}")
         self.num_envs = num_envs
@@ -151,14 +152,11 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
             self._repeated = []
             attach(self.trainer, self.trainer.lightning_module, self, f"eval/{self.monitor}")
 
-    def _learner(self, module: Any) -> Algorithm:
-        return module if isinstance(module, OffPolicyModule) else ForeignLearner(module)
-
     def train_dataloader(self) -> SampleStream:
         """Return the next epoch's stream of collected and sampled batches."""
         assert self.trainer is not None
         trainer: Any = self.trainer
-        module = self._learner(trainer.lightning_module)
+        module = trainer.lightning_module
         done = trainer.global_step
         trainer.reload_dataloaders_every_n_epochs = 1  # epochs differ in length
         every = trainer.val_check_interval
@@ -191,7 +189,7 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         """Return the loader of this rank's evaluation episodes."""
         assert self.trainer is not None
         share = {"rank": self.trainer.global_rank, "num_ranks": self.trainer.world_size}
-        return EpisodeLoader([lambda module: self.score(self._learner(module), **share)])
+        return EpisodeLoader([lambda module: self.score(module, **share)])
 
     test_dataloader = val_dataloader
 
@@ -252,6 +250,27 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
     @property
     def _rank(self) -> int:
         return 0 if self.trainer is None else self.trainer.global_rank
+
+
+def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule, monitor: str) -> None:
+    """Add the writer of metrics and the saver, unless the trainer has them or saves nothing.
+
+    The metric ``monitor`` names the best checkpoint. A module that is no `OffPolicyModule`, and several processes under
+    a strategy that does not average its gradients, are a ``UsageError``.
+    """
+    if not isinstance(module, OffPolicyModule):
+        raise UsageError(f"{type(module).__name__} must be a subclass of {OffPolicyModule.__module__}.OffPolicyModule")
+    if trainer.world_size > 1 and not isinstance(trainer.strategy, ReplicatedStrategy):
+        raise UsageError(
+            f"trainer.strategy {type(trainer.strategy).__name__} averages no gradients here: it expects one backward "
+            "pass per step, and an update has three; use pricerl.training.devices.ReplicatedStrategy"
+        )
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
+    if not any(isinstance(item, RunMetrics) for item in callbacks):
+        callbacks.append(RunMetrics())
+    if trainer.checkpoint_callbacks and not any(isinstance(item, RunCheckpoint) for item in callbacks):
+        about = {"settings": settings_of(data, module), "limits": {"max_steps": trainer.max_steps}}
+        callbacks.append(RunCheckpoint(monitor, about=about))
 
 
 def updates_per_epoch(longest: int, left: int) -> int:

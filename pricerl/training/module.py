@@ -22,7 +22,8 @@ from pricerl.sac.replay import Transition
 from pricerl.sac.start import SHIPPED, start_from
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
-from pricerl.training.loop import Episodes, OffPolicyModule
+from pricerl.training.devices import average
+from pricerl.training.off_policy import Episodes, OffPolicyModule
 from pricerl.training.saved_policy import build_agent, discount_of
 
 
@@ -89,8 +90,8 @@ class SACModule(OffPolicyModule):
         critic_optimizer, actor_optimizer, alpha_optimizer = self.optimizers()  # type: ignore[attr-defined]  # a list
 
         critic_loss, q_mean = self.descend(critic_optimizer, agent.critic_loss, batch)
-        if self.ranks is not None:
-            self.ranks.average(agent.statistics)
+        if self.averages:
+            average(agent.statistics)
 
         with held_constant(critic_optimizer.params):
             actor_loss, log_prob = self.descend(actor_optimizer, agent.actor_loss, batch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,17 +16,11 @@ from pricerl.evaluation.backtest import Backtest, run_backtests
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.evaluation.scores import score_episodes, score_paths
 from pricerl.runs.names import name_run
-from pricerl.simulation.seller import MOST_PRODUCTS
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 
 GRADIENT_ROWS = 256
 """Rows of the market through which the actor's gradient passes: hardly slower than 64, with half the noise."""
-
-UNSEEN = 100
-"""Sellers on which the network that ships is scored."""
-CLOSE = 0.005
-"""Largest loss against the plan of a seller whom the policy serves, as a share of profit at the current price."""
 
 
 class PricingDataModule(PricingData, ReplayDataModule):
@@ -49,6 +42,7 @@ class PricingDataModule(PricingData, ReplayDataModule):
     ) -> None:
         ReplayDataModule.__init__(self, num_envs, eval_every, seed=0)
         PricingData.__init__(self, path=path, **settings)
+        self.save_hyperparameters({**self.settings, "num_envs": num_envs, "eval_every": eval_every}, logger=False)
         self.backtests: Mapping[str, Backtest] | None = None
         """Backtests of the products by name; unless given, validation and test compute them."""
 
@@ -115,31 +109,3 @@ class PricingDataModule(PricingData, ReplayDataModule):
         ReplayDataModule.load_state_dict(self, state_dict)
         self.restore(state_dict, keep_evidence=self.trainer is None)  # a training that goes on finds it again
         self.backtests = None
-
-
-class SimulatedMarkets(PricingDataModule):
-    """Many simulated sellers, on whose markets the network that ships is trained; it is scored on `UNSEEN` others."""
-
-    monitor = "served"
-    advises = False
-    most_trained = MOST_PRODUCTS
-
-    @cached_property
-    def unseen(self) -> PricingDataModule:
-        """Data of sellers that the policy never sees in training."""
-        others = replace(self.seller, products=UNSEEN, seed=self.seller.seed + 1)
-        return PricingDataModule(**{**vars(self)["arguments"], "seller": others})
-
-    def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
-        """Compare the policy with the plans of unseen sellers: the gain, and whether it is within `CLOSE` of it."""
-        unit = self.reward.resolved().profit_share
-        gain = unit * self.unseen.benchmark(learner.step_discount).compare(learner.policy).advantage[rank::num_ranks]
-        return {"over_plan": gain, "served": (gain >= -CLOSE).float()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the counters; the sellers are simulated again."""
-        return ReplayDataModule.state_dict(self)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the counters."""
-        ReplayDataModule.load_state_dict(self, state_dict)

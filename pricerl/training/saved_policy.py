@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ from pricerl.sac.losses import value_bounds
 from pricerl.sac.normalized import NormalizedAgent
 from pricerl.sac.start import pack
 from pricerl.training.algorithm import TaskSpec
+from pricerl.writing import write_file
 
 MAX_ENTROPY_BONUS = 1.0
 """Allowance of the value bounds for ``alpha * log_prob`` per step; alpha settles far below 1."""
@@ -69,9 +71,10 @@ class SavedPolicy(nn.Module):
         kind = checkpoint.settings["model"].get("class_path", USUAL_CLASSES["model"])
         return bool(kind == USUAL_CLASSES["model"])
 
-    def pack(self, layout: str) -> bytes:
-        """Return the file of the weights for observations of a ``layout``, from which other trainings may start."""
-        return pack(self.agent, self.network, layout)
+    def write_weights(self, path: Path, layout: str) -> None:
+        """Write the weights for observations of a ``layout``, from which other trainings may start."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, pack(self.agent, self.network, layout))
 
     @property
     def worker_policy(self) -> Callable[[Tensor], Tensor]:

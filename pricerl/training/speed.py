@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pricerl.runtime import CompiledFunction
 from pricerl.sac.optimizer import Adam
-from pricerl.training.devices import Ranks
+from pricerl.training.devices import average
 
 COMPILE_FROM = 3_000
 """Number of updates from which compiling pays: it takes 10 to 20 s and saves about 5 ms per update."""
@@ -21,28 +21,28 @@ COMPILE_FROM_SECONDS = 300.0
 
 
 class CompiledStep:
-    """Compiled twin of a step of an optimizer down a loss, see `pricerl.training.loop.OffPolicyModule.descend`.
+    """Compiled twin of a step of an optimizer down a loss, see `pricerl.training.off_policy.OffPolicyModule.descend`.
 
     Several ranks compile loss and gradients, average them, and step alike.
 
     Args:
         function: maps tensors, in any nesting of tuples, to a loss ``()`` and details that carry no gradient.
         optimizer: optimizer without Lightning's wrapper.
-        ranks: messages to the other ranks, if there are any.
+        averages: whether gradients are averaged over several ranks.
     """
 
-    def __init__(self, function: Callable[..., tuple[Tensor, ...]], optimizer: Adam, ranks: Ranks | None) -> None:
+    def __init__(self, function: Callable[..., tuple[Tensor, ...]], optimizer: Adam, averages: bool) -> None:
         self._function = function
         self._optimizer = optimizer
-        self._ranks = ranks
-        self.graph = CompiledFunction(self._differentiate if ranks else self._step, "updates")
+        self._averages = averages
+        self.graph = CompiledFunction(self._differentiate if averages else self._step, "updates")
 
     def __call__(self, *inputs: Any) -> tuple[Tensor, ...]:
         """Make the step, leave its gradients in ``.grad``, and return what the function returns."""
         results: tuple[Tensor, ...]
         results, gradients, *norm = self.graph(*inputs)
-        if self._ranks is not None:
-            self._ranks.average(gradients)
+        if self._averages:
+            average(gradients)
             norm = [self._optimizer.descend(gradients)]
         (self._optimizer.grad_norm,) = norm
         for parameter, gradient in zip(self._optimizer.params, gradients, strict=True):

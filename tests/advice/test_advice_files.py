@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from datetime import date, timedelta
@@ -12,16 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from advice_outputs import lowering_policy, read_outputs, without_head
 from command_line import FAST, OUTPUTS, run, seller_lines, write_lines
 
 from pricerl.advice import files
-from pricerl.advice.exports import flat_row, render_parquet
 from pricerl.advice.report.render import render_pages
 from pricerl.advice.report.view import MOST_DAYS
-from pricerl.data.reading.problems import Problem
 from pricerl.formatting import PLAIN, unit_digits
 
 LAST_DAY = date(2025, 1, 1) + timedelta(days=89)
@@ -74,33 +70,6 @@ def test_the_table_and_the_document_hold_the_same_numbers(outputs: Path) -> None
         assert row["Organic Conversion Percentage"] == f"{day['organic'][0]:.2f}"
         assert row["Reason"] == product["reason"]
         assert (row["Grade"], row["Source"]) == (product["decision"]["grade"], product["decision"]["source"])
-
-
-def test_the_flat_table_has_a_row_per_product_and_the_problems_of_those_that_were_skipped(outputs: Path) -> None:
-    (row,) = pq.read_table(outputs / "advice.parquet").to_pylist()
-    _, (product,), _ = read_outputs(outputs)
-    uplift = product["uplift"] or {}
-    gain, low, high = uplift.get("profit", (None, None, None))
-    assert row == {
-        "product": product["product"],
-        "date": date.fromisoformat(product["days"][0]["date"]),
-        **{name: product[name] for name in ("current_price", "recommended_price", "settled_price", "reason")},
-        **{name: product["decision"][name] for name in ("grade", "source")},
-        **{"gain": gain, "gain_low": low, "gain_high": high},
-        "probability_better": uplift.get("probability_better"),
-        "problem": None,
-    }
-    problems = [
-        Problem(3, "", "first", "mug"),
-        Problem(4, "", "second", "mug"),
-        Problem(0, "", "no file", file="b.csv"),
-    ]
-    rows = pq.read_table(io.BytesIO(render_parquet([flat_row(product)], problems)))
-    assert rows.schema == pq.read_schema(outputs / "advice.parquet")
-    assert rows.select(["product", "grade", "problem"]).to_pylist() == [
-        {"product": product["product"], "grade": row["grade"], "problem": None},
-        {"product": "mug", "grade": None, "problem": "line 3: first"},
-    ]
 
 
 def test_the_document_has_a_line_per_product_whatever_its_texts_hold(outputs: Path, tmp_path: Path) -> None:

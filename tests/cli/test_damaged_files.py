@@ -110,7 +110,7 @@ def a_huge_setting(tree: dict[str, Any], chance: random.Random) -> None:
 
 
 def a_pickle(path: Path, chance: random.Random) -> None:
-    value = {"state_dict": Executed(path.parents[5] / "executed"), "pricerl": {"format": 7}}
+    value = {"state_dict": Executed(path.parents[5] / "executed"), "pricerl": {"format": 8}}
     if chance.random() < 0.5:
         torch.save(value, path)
     else:

@@ -566,13 +566,3 @@ def test_a_damaged_generation_is_not_rolled_back_to(shop: Path) -> None:
     result = run(shop, "rollback", *RUN)
     assert result.code == 5 and "config.yaml was changed" in result.err
     assert (folder / "current").resolve().name == "gen-0002"
-
-
-def test_a_portable_checkpoint_leaves_the_history_out_and_needs_the_file(shop: Path) -> None:
-    assert run(shop, "fit", "--data.path", "seller.csv", *RUN, *QUIET, *FAST, "--portable", "true").code in (0, 4)
-    given = ["predict", "--ckpt_path", BEST, *QUIET, "--out", "new"]
-    assert run(shop, *given).code in (0, 4)
-    (shop / "seller.csv").rename(shop / "elsewhere.csv")
-    refused = run(shop, *given)
-    assert refused.code == 3 and "seller.csv: is gone" in refused.err and "--data.path" in refused.err
-    assert run(shop, *given, "--data.path", "elsewhere.csv").code in (0, 4)

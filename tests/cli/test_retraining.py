@@ -1,17 +1,15 @@
-"""The command retrain: a fit with the settings that the shop keeps, and what portable runs need for it."""
+"""The command retrain: a fit with the settings that the shop keeps."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
-from command_line import FAST, Result, run, seller_lines, write_lines
+from command_line import Result, run, seller_lines, write_lines
 
 from pricerl.operations.log.drafts import draft_limits, draft_publishing
 from pricerl.operations.shop import Shop
-from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, RunFolder
 
@@ -44,56 +42,6 @@ def test_a_retraining_is_a_fit_with_the_kept_settings_and_the_new_days(shop: Pat
     made, before = (Checkpoint.read(folder.find(name).path / BEST) for name in ("gen-0002", "gen-0001"))
     assert made.about["limits"] == before.about["limits"]
     assert run(shop, "rollback", "seller").code == 0 and folder.current.name == "gen-0001"
-
-
-def fit_first_days(folder: Path, *words: str) -> Path:
-    """Fit a run to the first 90 days of 150."""
-    write_lines(folder / "seller.csv", seller_lines(150)[:91])
-    write_lines(folder / "fresh.csv", seller_lines(150))
-    result = run(folder, "fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, *words)
-    assert result.code in (0, 4)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def portable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a portable run; no test may change it."""
-    return fit_first_days(tmp_path_factory.mktemp("portable"), "--portable", "true")
-
-
-@pytest.fixture
-def shops(portable: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> list[Path]:
-    """Folders of a run with its history and of a copy of the portable one."""
-    whole = fit_first_days(tmp_path_factory.mktemp("whole"))
-    return [whole, shutil.copytree(portable, tmp_path / "portable", symlinks=True)]
-
-
-@pytest.mark.slow
-def test_a_portable_run_is_watched_as_one_with_its_history(shops: list[Path]) -> None:
-    found = []
-    for folder in shops:
-        assert run(folder, "watch", "seller", "--data.path", "fresh.csv", "--today", "2025-05-31").code == 0
-        found.append(json.loads((folder / "checkpoints/seller" / MONITOR_FILE).read_text(encoding="utf-8")))
-    assert found[0]["products"][0]["new_days"] == 60 and found[0] == found[1]
-
-
-@pytest.mark.slow
-def test_a_portable_run_stays_portable(portable: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(portable, tmp_path / "portable", symlinks=True)
-    assert run(folder, "retrain", "seller", "--data.path", "fresh.csv", *QUIET).code in (0, 4)
-    made = RunFolder(folder / "checkpoints" / "seller").find("gen-0002")
-    assert Checkpoint.read(made.path / BEST).about["contains_history"] is False
-
-
-def test_a_portable_run_names_the_old_days_that_a_file_lacks(portable: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(portable, tmp_path / "portable", symlinks=True)
-    header, *rows = seller_lines(150)
-    write_lines(folder / "late.csv", [header, *rows[86:]])
-    result = run(folder, "watch", "seller", "--data.path", "late.csv")
-    assert result.code == 3 and result.err.count("\n") == 1, result.err
-    assert "seller has 4 rows until 2025-03-31, the last day that the model was fitted to" in result.err
-    assert "must hold the old days too, at least 8: export them" in result.err
-    assert [item.name for item in RunFolder(folder / "checkpoints" / "seller").generations()] == ["gen-0001"]
 
 
 def test_an_option_of_the_former_gate_is_refused(shop: Path) -> None:

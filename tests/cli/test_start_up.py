@@ -111,8 +111,8 @@ UNUSED = ("torch._dynamo", "torch._inductor", "sympy", "scipy.signal", "scipy.st
 """The compiler of torch, signal processing and statistics of scipy, plots and logging: 2 to 3 s, and 75 MB."""
 
 POLICY_COMMANDS = {
-    "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": (*UNUSED, "lightning", "pyarrow.parquet"),
-    "watch seller --today 2025-04-01": (*UNUSED, "lightning", "pyarrow.parquet"),
+    "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": (*UNUSED, "lightning"),
+    "watch seller --today 2025-04-01": (*UNUSED, "lightning"),
     "predict --ckpt_path checkpoints/seller/best.ckpt": (*UNUSED, "lightning"),
     "fit --data.path seller.csv --run_name again": UNUSED,
 }

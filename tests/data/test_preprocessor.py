@@ -105,7 +105,7 @@ def test_state_is_plain_values_and_arrays_and_comes_back(three: DataPreprocessor
 
 def test_fresh_history_keeps_the_fitted_scaler(three: DataPreprocessor) -> None:
     fresh = simulated_history(SellerConfig(days=90, products=3, seed=5), DataConfig())
-    moved = DataPreprocessor.refit(fresh, three.trained_state())
+    moved = DataPreprocessor.refit(fresh, three.state_dict())
     np.testing.assert_array_equal(moved.scaler.gain, three.scaler.gain)
     assert every_window(moved, 2).shape == (84, 84)
     expected = three.scaler.transform(build_features(fresh.products[2], moved.forecasts[2].past), 2)
@@ -115,7 +115,7 @@ def test_fresh_history_keeps_the_fitted_scaler(three: DataPreprocessor) -> None:
 def test_a_fresh_file_may_have_some_products_in_any_order(three: DataPreprocessor) -> None:
     fresh = simulated_history(SellerConfig(days=60, products=3), DataConfig())
     some = History("fresh.csv", (fresh.products[2], fresh.products[0]), (fresh.reports[2], fresh.reports[0]))
-    moved = DataPreprocessor.refit(some, three.trained_state())
+    moved = DataPreprocessor.refit(some, three.state_dict())
     assert moved.names == ("product-3", "product-1") and moved.source == "fresh.csv"
     np.testing.assert_array_equal(every_window(moved, 0), every_window(three, 2))
     np.testing.assert_array_equal(every_window(moved, 1), every_window(three, 0))
@@ -123,20 +123,20 @@ def test_a_fresh_file_may_have_some_products_in_any_order(three: DataPreprocesso
 
 def test_a_new_product_beside_trained_ones_has_its_own_scaler_and_number(three: DataPreprocessor) -> None:
     fresh = simulated_history(SellerConfig(days=60, products=4), DataConfig())
-    moved = DataPreprocessor.refit(fresh, three.trained_state())
+    moved = DataPreprocessor.refit(fresh, three.state_dict())
     alone = DataPreprocessor.fit(fresh, DataConfig())
     np.testing.assert_array_equal(moved.scaler.gain[:3], three.scaler.gain)
     np.testing.assert_array_equal(moved.scaler.gain[3], alone.scaler.gain[3])
     fewer = History("fresh.csv", fresh.products[2:], fresh.reports[2:])
     assert moved.numbers[:3] == (0, 1, 2)
-    assert DataPreprocessor.refit(fewer, three.trained_state()).numbers == moved.numbers[2:]
-    assert DataPreprocessor.refit(fewer, three.select([2]).trained_state()).names == ("product-3", "product-4")
+    assert DataPreprocessor.refit(fewer, three.state_dict()).numbers == moved.numbers[2:]
+    assert DataPreprocessor.refit(fewer, three.select([2]).state_dict()).names == ("product-3", "product-4")
 
 
 def test_a_file_of_new_products_alone_is_refused_with_the_closest_name(three: DataPreprocessor) -> None:
     fresh = simulated_history(SellerConfig(days=60, products=4), DataConfig())
     with pytest.raises(DataError) as caught:
-        DataPreprocessor.refit(History("fresh.csv", fresh.products[3:], fresh.reports[3:]), three.trained_state())
+        DataPreprocessor.refit(History("fresh.csv", fresh.products[3:], fresh.reports[3:]), three.state_dict())
     assert caught.value.problems == (
         "product 'product-4' is not in the checkpoint; it has 'product-1', 'product-2', 'product-3'"
         "; did you mean 'product-3'?",
@@ -148,6 +148,6 @@ def test_fresh_history_keeps_the_choice_of_forecast(read: Read, daily: Daily) ->
     units = np.random.default_rng(0).integers(1, 20, 60)
     good = read(daily([f"10,{10 * count},{10 * count + 1}" for count in units], header))
     bad = read(daily([f"10,{10 * count},900" for count in units], header))
-    moved = DataPreprocessor.refit(bad, DataPreprocessor.fit(good, DataConfig()).trained_state())
+    moved = DataPreprocessor.refit(bad, DataPreprocessor.fit(good, DataConfig()).state_dict())
     assert moved.forecasts[0].source == moved.reports[0].forecast_used == "supplied"
     np.testing.assert_array_equal(moved.features[0][:, 5], bad.products[0].predicted)

@@ -79,9 +79,9 @@ def test_a_policy_of_weeks_refuses_days_and_the_reverse(
 ) -> None:
     of_weeks, of_days = read(weeks(40)), read(daily(["10,20", "11,22"] * 20))
     with pytest.raises(DataError, match="rows are days, the policy was trained on weeks; run fit"):
-        DataPreprocessor.refit(of_days, DataPreprocessor.fit(of_weeks, DAILY).trained_state())
+        DataPreprocessor.refit(of_days, DataPreprocessor.fit(of_weeks, DAILY).state_dict())
     with pytest.raises(DataError, match="rows are weeks, the policy was trained on days; run fit"):
-        DataPreprocessor.refit(of_weeks, DataPreprocessor.fit(of_days, DAILY).trained_state())
+        DataPreprocessor.refit(of_weeks, DataPreprocessor.fit(of_days, DAILY).state_dict())
 
 
 def test_a_saved_history_of_weeks_is_restored(read: Callable[..., History]) -> None:

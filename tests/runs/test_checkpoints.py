@@ -52,9 +52,9 @@ def test_a_file_much_longer_than_its_header_says_is_refused_without_reading_it(t
 
 def test_a_checkpoint_of_an_older_format_is_refused_with_its_version(tmp_path):
     path = tmp_path / "best.ckpt"
-    write_tree(path, {"pricerl": {"format": 6, "version": "0.1.0"}})
+    write_tree(path, {"pricerl": {"format": 7, "version": "1.0.0"}})
     with pytest.raises(
-        CheckpointError, match=r"has checkpoint format 6, written by pricerl 0\.1\.0; this version reads 7"
+        CheckpointError, match=r"has checkpoint format 7, written by pricerl 1\.0\.0; this version reads 8"
     ):
         Checkpoint.read(path)
 

@@ -88,75 +88,41 @@ def test_an_input_that_is_no_number_keeps_the_price(two_products: DataPreprocess
     assert torch.equal(price, prices[:, -1])
 
 
-def test_the_programs_have_the_same_prices_without_pricerl(two_products: DataPreprocessor, tmp_path: Path) -> None:
+def test_the_program_has_the_same_prices_without_pricerl(two_products: DataPreprocessor, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     dynamics = make_dynamics(two_products, LIMITS["menu and median"])
     actor = make_actor(dynamics)
     inputs = [torch.cat(pair) for pair in zip(*(days_of(dynamics, index)[:3] for index in range(2)), strict=True)]
     wanted = PricePolicy(actor, dynamics)(*inputs)
-    onnx = write_policy(actor, dynamics, "onnx", tmp_path, {"run": "pots"})
-    program = torch.export.load(write_policy(actor, dynamics, "torch", tmp_path, {"run": "pots"})).module()
-    session = onnxruntime.InferenceSession(onnx)
+    session = onnxruntime.InferenceSession(write_policy(actor, dynamics, tmp_path, {"run": "pots"}))
     names = ("window", "prices", "product")
     for rows in (slice(None), slice(1)):
         served = session.run(None, {name: value[rows].numpy() for name, value in zip(names, inputs, strict=True)})
-        loaded = program(*(value[rows] for value in inputs))
-        for first, second, third in zip(served, loaded, wanted, strict=True):
-            np.testing.assert_allclose(first, third[rows].detach(), rtol=1e-6, atol=1e-6)
-            np.testing.assert_allclose(second.detach(), third[rows].detach(), rtol=1e-6, atol=1e-6)
+        for found, expected, error in zip(served, wanted, (1e-6, 1e-4, 0.0), strict=True):  # actions are float32
+            np.testing.assert_allclose(found, expected[rows].detach(), rtol=1e-6, atol=error)
     described = json.loads((tmp_path / "policy.json").read_text(encoding="utf-8"))
     assert (described["products"], described["left_out"]) == (["cup", "pot"], LEFT_OUT)
     assert described["inputs"] == {"window": [7, 12], "prices": [28]}
     np.testing.assert_array_equal(described["scaler"]["gain"], dynamics.market.preprocessor.scaler.gain)
 
 
-class NoConnectionError(Exception):
-    """What an HTTP client raises, which need not be an OSError."""
-
-
-class Hub:
-    """A hub that keeps what it is sent, or refuses."""
-
-    def __init__(self, sent: dict[str, str]) -> None:
-        self.sent = sent
-        self.HfApi = lambda: self
-
-    def create_repo(self, name: str, private: bool, exist_ok: bool) -> None:
-        assert private and exist_ok
-        if name == "taken/name":
-            raise NoConnectionError("connection refused")
-
-    def upload_file(self, path_or_fileobj: Path, path_in_repo: str, repo_id: str) -> None:
-        self.sent[f"{repo_id}/{path_in_repo}"] = path_or_fileobj.name
-
-
-def test_a_policy_is_uploaded_with_its_card(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("export", "seller", "--format", "torch", "--out", "uploaded", "--hub")
-    folder = trained.parents[1]
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # type: ignore[arg-type]
-    lacks = run(folder, *words, "me/seller")
-    assert (lacks.code, lacks.err) == (2, 'error: --hub needs an extra: pip install -e ".[hub]"\n')
-    sent: dict[str, str] = {}
-    monkeypatch.setitem(sys.modules, "huggingface_hub", Hub(sent))  # type: ignore[arg-type]
-    result = run(folder, *words, "me/seller")
-    assert result.code == 0 and result.out.endswith("uploaded to me/seller\n"), result.err
-    assert sent == {f"me/seller/{name}": name for name in ("policy.pt2", "policy.json")} | {
-        "me/seller/README.md": "card.md"
-    }
-    refused = run(folder, *words, "taken/name")
-    assert (refused.code, refused.err) == (2, "error: --hub: taken/name does not take the files: connection refused\n")
-
-
+@pytest.mark.slow
 def test_export_writes_at_most_a_megabyte_without_a_path(trained: Path) -> None:
+    pytest.importorskip("onnxscript")
     folder = trained.parents[1]
-    result = run(folder, "export", "seller", "--format", "torch", "--out", "served")
-    assert (result.code, result.out) == (0, "served/policy.pt2\nserved/policy.json\n")
-    written = (folder / "served" / "policy.pt2").read_bytes()
+    result = run(folder, "export", "seller", "--out", "served")
+    assert (result.code, result.out) == (0, "served/policy.onnx\nserved/policy.json\n"), result.err
+    written = (folder / "served" / "policy.onnx").read_bytes()
     assert len(written) < 1e6 and b"export.py" not in written and str(folder).encode() not in written
     described = json.loads((folder / "served" / "policy.json").read_text(encoding="utf-8"))
     assert (described["run"], described["checkpoint"]) == ("seller", "gen-0001/best.ckpt")
     assert described["versions"].keys() == {"pricerl", "torch", "numpy"}
+
+
+def test_a_form_that_is_no_longer_written_is_refused(trained: Path) -> None:
+    result = run(trained.parents[1], "export", "--format", "torch")
+    assert result.code == 2 and "--format: must be one of onnx, weights, found 'torch'" in result.err
 
 
 def test_export_without_the_extra_is_told_how_to_install_it(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 from saved_states import as_saved
 
 from pricerl.runs.rank_state import preserved_randomness, random_state, restore_random_state
-from pricerl.training.loop import OffPolicyModule
+from pricerl.training.off_policy import OffPolicyModule
 
 
 def draw():

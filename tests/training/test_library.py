@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 from command_line import FAST, run
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
-from torch import nn
 
 import pricerl
 from pricerl.errors import CheckpointError, UsageError
@@ -25,11 +25,10 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.sac.config import NetworkConfig, SACConfig
-from pricerl.sac.replay import Transition
 from pricerl.simulation.seller import SellerConfig
-from pricerl.training.algorithm import TaskSpec, settings_of
-from pricerl.training.callbacks.attached import attach
+from pricerl.training.algorithm import settings_of
 from pricerl.training.callbacks.metrics import RunMetrics
+from pricerl.training.datamodule import attach
 from pricerl.training.devices import ReplicatedStrategy
 from pricerl.training.gym_data import GymDataModule
 from pricerl.training.module import SACModule
@@ -37,30 +36,6 @@ from pricerl.training.pricing_data import PricingDataModule
 
 QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
 SMALL = SACConfig(batch_size=16, warmup_steps=40)
-
-
-class Regression(LightningModule):
-    """A module of the user's own: automatic optimization of one critic, random actions."""
-
-    def __init__(self, inputs: int, actions: int) -> None:
-        super().__init__()
-        self.critic, self.actions = nn.Linear(inputs + actions, 1), actions
-
-    def act(self, observation: torch.Tensor) -> torch.Tensor:
-        return 2 * torch.rand(len(observation), self.actions) - 1
-
-    def observe(self, observation: torch.Tensor) -> None:
-        pass
-
-    def policy(self, observation: torch.Tensor) -> torch.Tensor:
-        return torch.zeros(len(observation), self.actions)
-
-    def training_step(self, batch: Transition, batch_idx: int) -> torch.Tensor:
-        value = self.critic(torch.cat([batch.observation, batch.action], dim=-1)).squeeze(-1)
-        return nn.functional.mse_loss(value, batch.reward)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters())
 
 
 def pricing() -> PricingDataModule:
@@ -106,18 +81,11 @@ def test_own_stopping_and_checkpoints_survive_next_to_those_of_the_run(tmp_path:
     assert list((tmp_path / "own").iterdir()) and list((tmp_path / "checkpoints").rglob("best.ckpt"))
 
 
-@pytest.mark.parametrize("name", ["gym", "pricing"])
-@pytest.mark.filterwarnings("ignore")
-def test_a_module_of_the_users_own_trains_is_evaluated_and_saved(name: str, tmp_path: Path) -> None:
-    data = pricing() if name == "pricing" else GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
-    module = Regression(data.task.observation_dim, data.task.action_dim)
-    module.algorithm = SACConfig(batch_size=16, warmup_steps=40, updates_per_iteration=1)  # type: ignore[assignment]
-    before = module.critic.weight.clone()
-    Trainer(max_steps=40, logger=CSVLogger("logs"), **QUIET).fit(module, datamodule=data)
-    assert not torch.equal(before, module.critic.weight)
-    evaluated = [row for row in rows(tmp_path / "logs") if row["eval/episode_return"]]
-    assert [int(row["step"]) for row in evaluated] == [20, 40]
-    assert list((tmp_path / "checkpoints").rglob("best.ckpt"))
+def test_a_module_that_is_no_off_policy_module_is_refused(tmp_path: Path) -> None:
+    data = GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    with pytest.raises(UsageError, match=r"BoringModel must be a subclass of pricerl.training.off_policy.OffPolicyM"):
+        Trainer(max_steps=20, logger=False, **QUIET).fit(BoringModel(), datamodule=data)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -175,16 +143,6 @@ def test_a_checkpoint_of_a_plain_trainer_is_loaded_and_used_by_commands(name: st
     assert (tmp_path / "advice" / "report.html").exists() or "eval/episode_return" in result.out
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_checkpoint_with_objects_of_a_users_own_says_how_to_read_it(tmp_path: Path) -> None:
-    data = GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
-    module = Regression(data.task.observation_dim, data.task.action_dim)
-    module.algorithm = SACConfig(batch_size=16, warmup_steps=40, updates_per_iteration=1)  # type: ignore[assignment]
-    Trainer(max_steps=20, logger=False, **QUIET).fit(module, datamodule=data)
-    with pytest.raises(CheckpointError, match=r"stores no settings: .* load it with load_from_checkpoint"):
-        pricerl.load("checkpoints/Pendulum-v1/best.ckpt")
-
-
 def train_gym(max_steps: int, ckpt_path: str | None = None, **flags: Any) -> Trainer:
     data = GymDataModule("Pendulum-v1", eval_every=40, eval_episodes=1)
     trainer = Trainer(max_steps=max_steps, logger=False, log_every_n_steps=10, **flags, **QUIET)
@@ -212,23 +170,29 @@ class OwnReward(RewardConfig):
 
 
 class OwnModule(SACModule):
-    """Module with an argument of its own next to those of its base."""
-
-    def __init__(self, task: TaskSpec, width: int = 8, **settings: Any) -> None:
-        super().__init__(task, **settings)
-        self.width = width
+    """Module of a user's own."""
 
 
-def test_settings_hold_the_arguments_of_own_classes_and_no_objects_of_own_classes() -> None:
+def test_settings_are_hyperparameters_and_hold_no_classes_of_a_users_own() -> None:
     data = PricingDataModule(seed=5, reward=RewardConfig(preset="profit"))
-    module = OwnModule(data.task, 9, network=NetworkConfig(hidden=(16, 16)))
-    settings = settings_of(data, module)
+    settings = settings_of(data, sac(data))
     assert settings is not None and settings["seed_everything"] == 5 and "seed" not in settings["data"]
     assert settings["data"]["reward"]["preset"] == "profit" and "path" not in settings["data"]
-    assert settings["model"]["class_path"] == f"{__name__}.OwnModule"
-    assert settings["model"]["init_args"]["width"] == 9 and "task" not in settings["model"]["init_args"]
-    assert settings["model"]["init_args"]["network"]["hidden"] == [16, 16]
-    assert settings_of(PricingDataModule(reward=OwnReward()), module) is None
+    assert settings["model"]["network"]["hidden"] == [16, 16] and "task" not in settings["model"]
+    assert settings_of(data, OwnModule(data.task)) is None
+    assert settings_of(PricingDataModule(reward=OwnReward()), sac(data)) is None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_checkpoint_of_an_own_module_says_how_to_read_it() -> None:
+    data = GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    module = OwnModule(data.task, algorithm=SMALL, network=NetworkConfig(hidden=(16, 16)), compile="off")
+    Trainer(max_steps=20, logger=False, **QUIET).fit(module, datamodule=data)
+    path = "checkpoints/Pendulum-v1/best.ckpt"
+    with pytest.raises(CheckpointError, match=r"stores no settings: .* load it with load_from_checkpoint"):
+        pricerl.load(path)
+    seen = torch.randn(4, data.task.observation_dim)
+    assert torch.equal(OwnModule.load_from_checkpoint(path).policy(seen), module.policy(seen))
 
 
 @pytest.mark.parametrize("name", ["gym", "pricing"])

@@ -45,4 +45,4 @@ def test_the_undocumented_name_is_where_this_version_of_lightning_has_it() -> No
         assert hasattr(progress, name), f"Lightning has moved {name} of trainer.{UNDOCUMENTED}: change count_updates"
         progress = getattr(progress, name)
     users = [path.name for path in SOURCES if "optim_step_progress" in path.read_text(encoding="utf-8")]
-    assert users == ["loop.py"]
+    assert users == ["off_policy.py"]

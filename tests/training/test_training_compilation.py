@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Timer
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.replay import Transition
 from pricerl.training.algorithm import TaskSpec
+from pricerl.training.devices import ReplicatedStrategy
 from pricerl.training.module import SACModule
 from pricerl.training.speed import (
     COMPILE_FROM,
@@ -36,16 +37,17 @@ def learner(left, mode="auto", world_size=1, **settings):
     return module
 
 
-def start(module, ranks=None):
+def start(module):
     module.trainer.optimizers = module.configure_optimizers()
-    module.trainer.strategy.ranks = ranks
+    if module.trainer.world_size > 1:
+        module.trainer.strategy = ReplicatedStrategy()
     module.on_train_start()
     module.on_train_batch_start(None, 0)
 
 
-def make_a_step(module, ranks=None):
+def make_a_step(module):
     """Start, and let the critics make a step."""
-    start(module, ranks)
+    start(module)
     batch = Transition(*(torch.rand(3, *shape) for shape in ((2,), (1,), (), (), (2,))))
     return module.descend(module.trainer.optimizers[0], module.agent.critic_loss, batch)
 
@@ -57,10 +59,11 @@ def instant_compiler(monkeypatch):
 
 
 @pytest.mark.parametrize("world_size", [1, 2])
-def test_a_compiled_step_leaves_its_gradients_which_ranks_average_before_it(world_size, instant_compiler):
+def test_a_compiled_step_leaves_its_gradients_which_ranks_average_before_it(world_size, instant_compiler, monkeypatch):
     module, messages = learner(10, "on", world_size=world_size), []
     before = torch.nn.utils.parameters_to_vector(module.agent.critic.parameters())
-    make_a_step(module, SimpleNamespace(average=messages.append) if world_size > 1 else None)
+    monkeypatch.setattr("pricerl.training.speed.average", messages.append)
+    make_a_step(module)
     gradients = [value.grad for value in module.agent.critic.parameters()]
     assert all(value.any() for value in gradients) and all(
         value.grad is None for value in module.agent.actor.parameters()
@@ -124,7 +127,6 @@ def test_a_failed_compilation_is_not_tried_again_on_resume(monkeypatch):
         make_a_step(module)
     module.on_save_checkpoint(saved)
     assert saved == {"updates_are_compiled": False}
-    assert not (learner(1).on_load_checkpoint({}) or learner(1).compiles), "older checkpoints do not say so"
 
 
 @pytest.mark.parametrize("max_steps", [-1, 50])

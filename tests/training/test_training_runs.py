@@ -12,8 +12,8 @@ from pricerl.cli.main import main
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.runs import tree_file
 from pricerl.runs.checkpoint import Checkpoint
+from pricerl.training.callbacks.metrics import MetricsLogger
 from pricerl.training.datamodule import updates_per_epoch
-from pricerl.training.loggers import MetricsLogger
 from pricerl.training.module import SACModule
 
 SMALL = [
@@ -52,7 +52,7 @@ def test_the_files_of_a_run_lead_to_its_generation(run):
     generation = links.pop("current")
     assert generation == run.resolve() / "gen-0001"
     files = ("config.yaml", "last.ckpt", "best.ckpt", "metrics.csv", "advice.csv", "advice.json", "report.html")
-    assert set(links) == {*files, "advice.parquet", "prices.csv"}
+    assert set(links) == {*files, "prices.csv"}
     assert all(path.is_file() and generation in path.parents for path in links.values())
     assert {"decisions.jsonl", "backtests.json"} <= {path.name for path in run.iterdir() if path.is_file()}
 
@@ -93,7 +93,7 @@ def test_rows_without_new_columns_are_appended_without_reading_the_file(tmp_path
     logger = MetricsLogger(tmp_path)
     for step, row in enumerate([{"loss": 1.0}, {"loss": 2.0, "eval": 3.0}, {"loss": 4.0}]):
         if step == 2:
-            monkeypatch.setattr("pricerl.training.loggers._read_rows", None)
+            monkeypatch.setattr("pricerl.training.callbacks.metrics._read_rows", None)
         logger.log_metrics(row, step)
         logger.save()
     assert (tmp_path / "metrics.csv").read_text() == "eval,loss,step\n,1.0,0\n3.0,2.0,1\n,4.0,2\n"
@@ -106,7 +106,7 @@ def test_env_steps_are_warm_up_plus_one_vector_step_an_update(run):
 
 def test_a_checkpoint_describes_its_run_and_holds_no_absolute_path(run):
     about = Checkpoint.read(run / "best.ckpt").about
-    assert about["format"] == 7 and about["contains_history"]
+    assert about["format"] == 8
     assert about["settings"]["data"]["reward"]["preset"] == "profit"
     assert str(run).encode() not in (run / "best.ckpt").read_bytes()
 

@@ -1,6 +1,5 @@
 """Trains on two CPU processes; every rank leaves checksums of its weights and buffer, and its messages, in a folder."""
 
-import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -11,7 +10,7 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from pricerl.market.demand.config import DemandConfig
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.simulation.seller import SellerConfig
-from pricerl.training.devices import START_WITHIN, ReplicatedStrategy
+from pricerl.training.devices import ANSWER_WITHIN, ReplicatedStrategy
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -30,9 +29,8 @@ def count(name):
 
 
 class CountOneItem(Callback):
-    """Counts the messages of ten updates, and notes after how many the ranks have settled."""
+    """Counts the messages of ten updates."""
 
-    settled_at = None
     found = ""
 
     def on_train_epoch_start(self, trainer, module):
@@ -40,16 +38,12 @@ class CountOneItem(Callback):
             self.shown = float(module.agent.normalization.count)
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        if module.ranks.settled and self.settled_at is None:
-            self.settled_at = trainer.global_step
         if trainer.current_epoch == 0 and batch_idx == 5:
             self.before = trainer.global_step
             for name in ("all_reduce", "all_gather", "barrier", "broadcast", "reduce"):
                 count(name)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        if trainer.global_rank == 1 and trainer.global_step > 60:
-            (Path(sys.argv[1]) / "rank1.pid").write_text(str(os.getpid()))
         if trainer.current_epoch == 0 and batch_idx == 14:
             self.found = f"{trainer.global_step - self.before} updates, {dict(sorted(MESSAGES.items()))}"
 
@@ -70,7 +64,7 @@ if __name__ == "__main__":
     trainer = Trainer(
         accelerator="cpu",
         devices=2,
-        strategy=ReplicatedStrategy(timeout=START_WITHIN),
+        strategy=ReplicatedStrategy(timeout=ANSWER_WITHIN),
         max_steps=int(sys.argv[2]) if len(sys.argv) > 2 else 60,
         callbacks=[counter := CountOneItem()],
         max_epochs=-1,
@@ -89,7 +83,6 @@ if __name__ == "__main__":
         f"{buffer.reward.sum().item()!r}",
         counter.found,
         f"{observed}",
-        f"{counter.settled_at}",
     ]
     text = "\n".join(lines) + "\n"
     (Path(sys.argv[1]) / f"rank{trainer.global_rank}.txt").write_text(text)

@@ -29,7 +29,6 @@ from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.log.orders import ADVICE, PRICE_TEST
 from pricerl.operations.log.typed_limits import own_settings
 from pricerl.runs.checkpoint import Checkpoint, without_query
-from pricerl.runs.older_settings import with_present_names
 from pricerl.writing import hash_file
 
 if TYPE_CHECKING:
@@ -186,7 +185,7 @@ def check_replay(entry: Entry, run: Run, origin: Entry, log: Path) -> list[str]:
 
 def new_settings(entry: Entry, run: Run) -> dict[str, Any] | None:
     """Return the settings of a replay that did not exist when an entry was made; None if others differ as well."""
-    then = combine({} if run.checkpoint is None else run.checkpoint.settings, with_present_names(entry["settings"]))
+    then = combine({} if run.checkpoint is None else run.checkpoint.settings, entry["settings"])
     if hash_settings({**then, "horizon": entry["horizon"]}) != entry["hashes"]["config"]:
         return None
     added = differing(run.settings, then)
@@ -303,7 +302,6 @@ def describe_run(run: Run) -> dict[str, Any]:
     return {
         "settings": without_query(run.settings),
         "history": fingerprint(run),
-        "contains_history": run.advises and not run.options.portable,
         "code": hash_code(),
         "versions": current_versions(),
         "limits": {"max_steps": run.options.trainer.max_steps},

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pricerl.data.history import History, ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.errors import DataError
-from pricerl.formatting import plural
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry, by_product
@@ -58,36 +56,9 @@ def watch_run(
 
 
 def trained_history(run: Run, checkpoint: Checkpoint, entries: Sequence[Entry]) -> DataPreprocessor:
-    """Return the history that a checkpoint of a run was fitted to, with the days marked whose price pricerl had set.
-
-    A portable checkpoint holds no history. Its days are those of the run's fresh file up to the last one it was fitted
-    to, so that products that the file lacks are missing. A file that lacks those days is a ``DataError``.
-    """
-    state = preprocessor_state(run, checkpoint)
-    trained = DataPreprocessor.from_state_dict(state) if "products" in state else _cut_trained(run, state)
+    """Return the history that a checkpoint of a run was fitted to, with the days marked whose price pricerl had set."""
+    trained = DataPreprocessor.from_state_dict(preprocessor_state(run, checkpoint))
     return trained.mark_own_prices(partial(find_own_prices, by_product(entries)))
-
-
-def _cut_trained(run: Run, state: Mapping[str, Any]) -> DataPreprocessor:
-    """Return the days of a run's file that a portable checkpoint was fitted to, prepared as for that fit."""
-    fresh = run.pricing.preprocessor
-    last = dict(zip(state["names"], state["last_days"], strict=True))
-    known = [index for index, name in enumerate(fresh.names) if name in last]
-    fewest = fresh.config.window + 1
-    cut = []
-    problems = []
-    for product in fresh.select(known).products:
-        end = last[product.product]
-        days = int((product.dates <= np.datetime64(end)).sum())
-        cut.append(product.first_days(days))
-        if days < fewest:
-            problems.append(
-                f"{product.product} has {plural(days, 'row')} until {end}, the last day that the model was fitted to; "
-                f"the checkpoint is portable, so the file must hold the old days too, at least {fewest}: export them"
-            )
-    if problems:
-        raise DataError(str(run.pricing.path), problems)
-    return DataPreprocessor.refit(History(fresh.source, tuple(cut), fresh.select(known).reports), state)
 
 
 def preprocessor_state(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:

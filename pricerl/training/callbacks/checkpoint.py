@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import torch
 from lightning.fabric.plugins.io import CheckpointIO
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.callbacks import Timer
 
@@ -169,6 +169,7 @@ class RunCheckpoint(CheckpointCallback):
     def on_save_checkpoint(self, trainer: Any, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store format, version, settings and fingerprints; leave out absolute paths."""
         checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, "version": __version__, **self.about}
+        checkpoint.pop(LightningDataModule.CHECKPOINT_HYPER_PARAMS_KEY, None)  # the settings hold them, as plain values
         checkpoint["callbacks"] = {name: _relative(state) for name, state in checkpoint["callbacks"].items()}
         if self._saving:
             _start_at_epoch(checkpoint["loops"]["fit_loop"], self._epochs)

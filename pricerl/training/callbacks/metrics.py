@@ -1,17 +1,25 @@
-"""Callback that writes the metrics of training."""
+"""Callback that logs the metrics of training, and the logger of their table in the run's folder."""
 
 from __future__ import annotations
 
+import csv
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from pricerl.formatting import csv_text
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.folder import METRICS_FILE
 from pricerl.training.callbacks.checkpoint import raise_diverged
+from pricerl.writing import naming, write_file, write_through
 
 ROW_EVERY = 50
 """Updates between two rows where ``log_every_n_steps`` is 0: loggers get none, but callbacks can read the metrics."""
@@ -46,9 +54,7 @@ class RunMetrics(Callback):
         """Restart the clock: warm-up and evaluation do not count as training time."""
         self._mark = None if trainer.datamodule.collector is None else _clock(trainer)
 
-    def on_train_batch_end(
-        self, trainer: Any, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log a row whenever it is due, for loggers and for callbacks that monitor a metric."""
         if self._mark is None:
             self._mark = _clock(trainer)
@@ -64,7 +70,7 @@ class RunMetrics(Callback):
         means = self.take_means(trainer)  # before an evaluation in any case
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in means.items()})
         if due:
-            named = zip(getattr(pl_module, "learning_rates", ()), trainer.optimizers, strict=False)
+            named = zip(pl_module.learning_rates, trainer.optimizers, strict=False)
             rates = {f"train/{name}_lr": float(optimizer.param_groups[0]["lr"]) for name, optimizer in named}
             self.latest = {**_counters(trainer), **means, **rates, **self._speed(trainer)}
             if every:
@@ -130,3 +136,85 @@ def _counters(trainer: Any) -> dict[str, float]:
     if collector.mean_price is not None:
         counters["train/price_mean"] = float(collector.mean_price)
     return counters
+
+
+class MetricsLogger(Logger):
+    """Logger of ``metrics.csv`` in a folder, which keeps its rows from before a ``resumed`` checkpoint.
+
+    Rows that were written stay, whenever the process dies.
+    """
+
+    def __init__(self, folder: Path, resumed: Checkpoint | None = None) -> None:
+        super().__init__()
+        self._path = folder / METRICS_FILE
+        self._columns: list[str] = []
+        self._rows: list[dict[str, float]] = []
+        if self._path.exists() and getattr(rank_zero_only, "rank", 0) == 0:
+            rows = [] if resumed is None else [row for row in _read_rows(self._path) if _is_before(row, resumed)]
+            write_file(self._path, _render(list(rows[0]), rows)) if rows else self._path.unlink()
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self._path.parent.name
+
+    @property
+    def version(self) -> str:
+        """Empty: the folder is the run's own."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """The folder."""
+        return str(self._path.parent)
+
+    def log_hyperparams(self, params: Any) -> None:
+        """Leave the settings to ``config.yaml``."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Take a row."""
+        values = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
+        self._rows.append({**values, "step": len(self._rows) if step is None else step})
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Append the new rows and flush them to the disk; new columns rewrite the file."""
+        if not self._rows:
+            return
+        rows = [{name: str(value) for name, value in row.items()} for row in self._rows]
+        with naming(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            known = self._columns or list(next(iter(_read_rows(self._path)), ()))
+            columns = sorted({*known, *(name for row in rows for name in row)})
+            if columns != known:
+                write_file(self._path, _render(columns, [*_read_rows(self._path), *rows]))
+            else:
+                write_through(self._path, _render(columns, rows, headed=False), "ab")
+        self._columns = columns
+        self._rows.clear()
+
+    def finalize(self, status: str) -> None:
+        """Write what is left."""
+        self.save()
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the complete rows of a file of metrics, without remains of interrupted writes; none of an absent file."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    complete = (line for line in lines if line.endswith("\n"))
+    return [row for row in csv.DictReader(complete) if None not in row and None not in row.values()]
+
+
+def _is_before(row: Mapping[str, str], resumed: Checkpoint) -> bool:
+    """Return whether a row was written before a checkpoint, which may have been saved before its evaluation."""
+    updates = float(row["updates"] or 0.0)
+    is_evaluation = any(value and name.startswith("eval/") for name, value in row.items())
+    states = [state for state in resumed.content.values() if isinstance(state, dict) and "evaluated" in state]
+    evaluated = not states or states[0]["evaluated"]
+    return updates < resumed.update or (updates == resumed.update and (evaluated or not is_evaluation))
+
+
+def _render(columns: Sequence[str], rows: Iterable[Mapping[str, str]], headed: bool = True) -> bytes:
+    lines = [[row.get(name, "") for name in columns] for row in rows]
+    return csv_text([columns, *lines] if headed else lines, "\r\n").encode()

@@ -17,8 +17,8 @@ from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.rank_state import preserved_randomness
 from pricerl.sac.config import ReplayConfig
 from pricerl.sac.layers import InputNormalization
-from pricerl.training.algorithm import Algorithm, KeepsArguments
-from pricerl.training.devices import Ranks
+from pricerl.training.algorithm import Algorithm
+from pricerl.training.devices import ReplicatedStrategy, gather
 from pricerl.training.speed import CompiledStep, is_long_enough
 
 COMPILED = "updates_are_compiled"
@@ -28,7 +28,7 @@ Episodes = Callable[[Algorithm], Mapping[str, Tensor]]
 """Function that runs one rank's evaluation episodes with a learner's policy and returns scores ``(E,)`` by name."""
 
 
-class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
+class OffPolicyModule(LightningModule, Algorithm):
     """LightningModule of an `Algorithm` with manual optimization; ``trainer.global_step`` counts gradient updates.
 
     A subclass supplies networks, optimizers and a ``training_step`` that makes one update with one batch. Steps
@@ -59,7 +59,7 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         self.learning_rates = dict(learning_rates)
         self.final_lr_share = final_lr_share
         self.compile_mode = compile
-        self.ranks: Ranks | None = None
+        self.averages = False
         self.evaluation: MetricCollection | None = None
         self._compiled: dict[str, CompiledStep] = {}
         self._compiles: bool | None = None
@@ -122,7 +122,7 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         if self.trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)  # each rank has its own
         torch.set_autocast_cache_enabled(False)  # cached casts would outlive the updates that change the weights
-        self.ranks = getattr(self.trainer.strategy, "ranks", None)
+        self.averages = isinstance(self.trainer.strategy, ReplicatedStrategy)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rates of the update, unless ``configure_optimizers`` has schedulers of its own."""
@@ -140,11 +140,9 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
                 group["lr"] = rate * share
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Step the schedulers, if there are any, and let ranks settle after their first update, which may compile."""
+        """Step the schedulers, if there are any."""
         for config in self.trainer.lr_scheduler_configs:
             config.scheduler.step()  # type: ignore[call-arg]  # one that needs a metric is the subclass's own business
-        if self.ranks is not None and not self.ranks.settled:
-            self.ranks.settle()
 
     def descend(self, optimizer: Any, function: Callable[..., tuple[Tensor, ...]], *inputs: Any) -> tuple[Tensor, ...]:
         """Make one step of an optimizer down a loss, and return it with its details, as a function of the inputs does.
@@ -155,7 +153,7 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
             name = function.__name__
             if name not in self._compiled:
                 bare = getattr(optimizer, "optimizer", optimizer)
-                self._compiled[name] = CompiledStep(function, bare, self.ranks)
+                self._compiled[name] = CompiledStep(function, bare, self.averages)
             return self._compiled[name](*inputs)
         loss, *details = function(*inputs)
         self.manual_backward(loss)
@@ -181,11 +179,11 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
     def _merge(self, statistics: InputNormalization | None, rows: Tensor) -> None:
         if statistics is None:
             return
-        if self.ranks is None:
+        if not self.averages:
             statistics.update(rows)
             return
         var, mean = torch.var_mean(rows, dim=0, correction=0)
-        for found in self.ranks.gather(torch.stack([mean, var])):
+        for found in gather(torch.stack([mean, var])):
             statistics.merge(len(rows), *found)
 
     @preserved_randomness()
@@ -193,10 +191,9 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         """Run this rank's episodes, if any, in single precision, and log the means over all ranks as ``eval/…``."""
         with torch.autocast(self.device.type, enabled=False):
             scores = episodes(self)
-        metrics = getattr(self, "evaluation", None)
+        metrics = self.evaluation
         if metrics is None or scores.keys() != metrics.keys(keep_base=True):
-            gather = getattr(self.trainer.strategy, "gather", None)
-            means: dict[str, Any] = {name: MeanMetric("disable", dist_sync_fn=gather) for name in scores}
+            means: dict[str, Any] = {name: MeanMetric("disable") for name in scores}
             metrics = MetricCollection(means, prefix="eval/", compute_groups=False).to(self.device)
             self.evaluation = metrics
         for name, values in scores.items():
@@ -211,8 +208,8 @@ class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
         checkpoint[COMPILED] = self.compiles and not any(item.graph.failed for item in self._compiled.values())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Read whether updates were compiled; older checkpoints do not say so."""
-        self._compiled_before = checkpoint.get(COMPILED)
+        """Read whether updates were compiled."""
+        self._compiled_before = checkpoint[COMPILED]
 
     @property
     def compiles(self) -> bool:
