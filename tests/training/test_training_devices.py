@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from pricerl.errors import UsageError
+from pricerl.cli.main import explain_failure
+from pricerl.errors import EXIT_BUG, UsageError
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.devices import ReplicatedStrategy, choose_strategy, count_devices
 
@@ -77,3 +78,12 @@ def test_ranks_ask_each_other_for_signals_every_ten_updates_wherever_an_epoch_be
         before = len(asked)
         saver._should_stop(SimpleNamespace(world_size=2, global_step=update, strategy=strategy))
         assert (len(asked) > before) == (update in (10, 33, 83, 133))
+
+
+def test_the_others_of_a_lost_rank_say_so_instead_of_reporting_a_bug():
+    names = {"__name__": "torch.distributed.distributed_c10d"}
+    exec("def all_reduce():\n    raise RuntimeError('Connection closed by peer')", names)
+    with pytest.raises(RuntimeError) as caught:
+        names["all_reduce"]()
+    said = explain_failure(caught.value, [])
+    assert said == ("error: another process of this training has ended; go on with fit --ckpt_path last", EXIT_BUG)
