@@ -15,7 +15,7 @@ from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
 from pricerl.advice.what_if import answer_lines
-from pricerl.cli.decisions import outbox_lines
+from pricerl.cli.commands.decisions import outbox_lines
 from pricerl.cli.imports import allowed_packages
 from pricerl.cli.loading import given_settings, load_words
 from pricerl.cli.usage import Parser, add_files, option_words, with_file, with_first, with_tables

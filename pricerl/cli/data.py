@@ -197,7 +197,7 @@ def report(words: Sequence[str]) -> int:
     from pricerl.advice.exports import DOCUMENT
     from pricerl.advice.files import read_advice
     from pricerl.advice.report.render import INDEX, page_of
-    from pricerl.cli.decisions import add_run_options, shop_of
+    from pricerl.cli.commands.decisions import add_run_options, shop_of
     from pricerl.data.naming import choose_product
 
     parser = Parser(prog="pricerl report", description=report.__doc__)

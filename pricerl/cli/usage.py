@@ -265,3 +265,12 @@ def option_words(settings: Mapping[str, Any]) -> list[str]:
         for name, value in settings.items()
         if value is not None
     ]
+
+
+def file_parser(command: str, purpose: str | None) -> Parser:
+    """Return a parser of the options that name a run, its fresh file and today; it leaves others to ``predict``."""
+    parser = Parser(prog=f"pricerl {command}", description=purpose, allow_abbrev=False)
+    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent; also the first word")
+    parser.add_argument("--data.path", dest="path", help="the fresh file; the files of the newest advice if absent")
+    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
+    return parser

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pricerl.cli.decisions import add_run_options, outbox_lines, shop_of
+from pricerl.cli.commands.decisions import add_run_options, outbox_lines, shop_of
 from pricerl.cli.price_test_words import plan_lines, rank_cells, reading_lines, refusal_lines, worth_lines
 from pricerl.cli.usage import Parser, add_author_options, option_words, with_first
 from pricerl.data.days import read_day

@@ -1,0 +1,50 @@
+"""Command ``review``: past advice compared with what happened."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from pricerl.advice.files import read_advice
+from pricerl.cli.loading import load_words
+from pricerl.cli.usage import file_parser, option_words
+from pricerl.errors import EXIT_OK, DataError
+from pricerl.operations import review as past_advice
+from pricerl.operations.log.decision_log import LOG_FILE, read_log
+from pricerl.operations.track_record import review_products
+from pricerl.runs.folder import BEST
+from pricerl.runs.names import find_run
+from pricerl.terminal import table, write_lines
+from pricerl.writing import write_text
+
+MOST_REVIEWED = 60
+"""Most rows of a table of ``review`` on the terminal; the page has all."""
+
+
+def review(words: Sequence[str]) -> int:
+    """Compare all past advice of a RUN with what happened, and write review.html; all options of predict apply."""
+    options, rest = file_parser("review", review.__doc__).parse_known_args(words)
+    folder = find_run(options.run_name, BEST)
+    given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
+
+    run = load_words("review", [*rest, *given])
+
+    market = run.pricing.market
+    entries = read_log(folder.path / LOG_FILE).entries
+    rows = review_products(market, entries, run.pricing.seed)
+    if not rows:
+        found = "no day of the file had been advised on before; come back with a fresher file"
+        raise DataError(run.pricing.preprocessor.source, [found])
+    known = all(product.cost.known for product in market.products)
+    products = market.preprocessor.products
+    news = past_advice.find_news(products, entries, read_advice(folder.path), folder.path.name, run.formatter)
+    page = past_advice.lay_out_review(rows, "profit" if known else "sales", run.formatter, news)
+    path = folder.path / past_advice.REVIEW_FILE
+    write_text(path, past_advice.render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))
+    again = [f"  {shlex.join(['pricerl', 'predict', *given])}"] if news else []
+    write_lines([page.headline, *(f"  {line}" for line in page.lead), *again])
+    for title, cells in past_advice.review_lines(page):
+        write_lines(["", title, *table(cells[:MOST_REVIEWED])])
+    write_lines(["", f"open {path}"])
+    return EXIT_OK
