@@ -62,6 +62,7 @@ def test_numbers_drawn_inside_do_not_count_even_after_an_error():
 class Evaluated(OffPolicyModule):
     def __init__(self):
         LightningModule.__init__(self)
+        self.evaluation = None
 
     trainer = SimpleNamespace(strategy=None, state=SimpleNamespace(fn="fit"))
 
