@@ -37,6 +37,7 @@ from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Uplift
 from pricerl.formatting import Formatter
 from pricerl.guardrails.limits_in_force import LimitsInForce
+from pricerl.reasons import Reason
 from pricerl.writing import CURRENT, PUBLISHED, show_set, stage_set
 
 OWN_DAYS, HORIZON, CURVE_PRICES, NUM_DRAWS = 365, 14, 41, 64
@@ -50,7 +51,7 @@ def made_up_advice(index: int) -> ProductAdvice:
     keep, outcome = _outcome(units, now), _outcome(units, new)
     change = Interval(3.0, 1.0, 5.0)
     uplift = Uplift(change, change, change, 1.0, 0.5)
-    decision = Decision("path", "B", "policy", False, "a model estimate, not yet tested")
+    decision = Decision("path", "B", "policy", False, (Reason("untested"),), why="not yet tested in your shop")
     days = tuple(_day(day, new, units) for day in range(HORIZON))
     break_even = BreakEven(Interval(4.0, 2.0, 6.0), Interval(0.6, 0.4, 0.8), False, 0.0)
     scores = tuple(HorizonScore(days, 28, 0.4, 0.5, 0.9, None, None, 0.2) for days in (1, 7, 14))

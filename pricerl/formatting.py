@@ -136,6 +136,11 @@ def better_by(objective: str | None, measure: str = "profit") -> str:
     return "bring more revenue" if measure == "sales" else "earn more"
 
 
+def better_words(share: float, num_draws: int, objective: str | None, measure: str = "profit") -> str:
+    """Return in how many posterior draws a price would be the better one, as a clause without its subject."""
+    return f"would {better_by(objective, measure)} in {counted(share, num_draws)} plausible scenarios"
+
+
 def price_digits(price_step: float, currency: str = "") -> int:
     """Return the digits after the decimal mark that the price grid needs, at least those of the currency."""
     least = get_currency_precision(currency) if currency else PLAIN_DIGITS

@@ -29,6 +29,7 @@ FREE_FOR_ALL = {
     "errors",
     "formatting",
     "progress",
+    "reasons",
     "runtime",
     "terminal",
     "writing",

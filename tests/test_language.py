@@ -82,6 +82,15 @@ FORBIDDEN = {
 }
 """Pattern and what to write instead."""
 
+CLEAN = ("advice", "decide", "evaluation", "market", "guardrails", "env")
+"""Parts of the package whose files are free of the following as well."""
+FORBIDDEN_THERE = {
+    r"\b(?:that|those) of\b": "the name of the thing, or a genitive",
+    r", (?-i:money)\b(?!\()": "in money, or the unit in the name",
+    r"(?:^|[;.]) *None if\b": ", or None if",
+}
+"""The same for these parts; other parts follow."""
+
 SUBJECT_CLAUSE = re.compile(r"^(?:What|Where|Whoever|Whatever|Who)\b(?!.*\?)")
 """A docstring that is a clause instead of a noun phrase or an imperative."""
 
@@ -98,12 +107,12 @@ def _unswept(path: Path) -> bool:
     return any(name == place or name.startswith(f"{place}/") for place in UNSWEPT)
 
 
-def faults(text: str) -> list[str]:
+def faults(text: str, forbidden: dict[str, str] = FORBIDDEN) -> list[str]:
     """Forbidden words with their line and the plain ones; a line marked ``# old name`` may hold one."""
-    flags = {pattern: re.IGNORECASE if pattern.islower() else re.RegexFlag(0) for pattern in FORBIDDEN}
-    held = [pattern for pattern in FORBIDDEN if re.search(pattern, text, flags[pattern] | re.MULTILINE)]
+    flags = {pattern: re.IGNORECASE if pattern.islower() else re.RegexFlag(0) for pattern in forbidden}
+    held = [pattern for pattern in forbidden if re.search(pattern, text, flags[pattern] | re.MULTILINE)]
     return [
-        f"line {number}: {found[0]!r}, write {FORBIDDEN[pattern]}"
+        f"line {number}: {found[0]!r}, write {forbidden[pattern]}"
         for number, line in enumerate(text.splitlines(), 1)
         if not line.endswith("# old name")
         for pattern in held
@@ -127,6 +136,8 @@ def clauses(text: str) -> list[str]:
 def test_a_file_is_written_in_plain_words(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     found = faults(text) + (clauses(text) if path.suffix == ".py" else [])
+    if path.suffix in (".py", ".html") and path.is_relative_to(PACKAGE) and path.relative_to(PACKAGE).parts[0] in CLEAN:
+        found += faults(text, FORBIDDEN_THERE)
     assert not found, "\n".join([f"{path.relative_to(ROOT)}:", *found])
 
 
@@ -136,6 +147,11 @@ def test_a_file_is_written_in_plain_words(path: Path) -> None:
 )
 def test_a_forbidden_phrase_is_found(line: str) -> None:
     assert faults(line)
+
+
+@pytest.mark.parametrize("line", ["like those of the day", "a price, money, of a day", "The prior; None if absent."])
+def test_a_phrase_that_clean_parts_avoid_is_found(line: str) -> None:
+    assert faults(line, FORBIDDEN_THERE) and not faults(line)
 
 
 def test_a_docstring_that_is_a_clause_is_found_and_a_question_is_none() -> None:

@@ -68,8 +68,9 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     span = f"{plural(quality['history_days'], f.period)}, last {f.period} {f.date(quality['last_day'])}"
     yield from _heading(shown(product["product"]), span, f"grade {product['decision']['grade']}")
     yield from _verdict(product, f, place)
-    if order := verdict.stock_words(product, f)[1]:
-        yield f" {order[:-1]}"
+    _, order, limits = verdict.stock_words(product, f)
+    if order:
+        yield f" {order.capitalize()}{limits}"
     yield ""
     yield from _comparison(product, f)
     yield ""
@@ -86,8 +87,8 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
         yield from wrapped(next_steps.pause_command(product, place))
     for command in next_steps.cost_commands(product, place.option):
         yield from wrapped(command)
-    for _, command in product["decision"].get("to_do", ()):
-        yield from wrapped(f"{command}{place.option}")
+    for _, command in next_steps.confirm_steps(product, place.option):
+        yield from wrapped(command)
     asked = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
     if product.get("weighed") is not None:
         asked = product["settled_price"]
@@ -165,14 +166,13 @@ def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     decision = product["decision"]
     uplift = product["uplift"]
     if uplift is not None and uplift["probability_better"] is not None:
-        better = verdict.better_words(uplift["probability_better"], product)
-        yield "Certainty", f"{better}; {verdict.tested_words(product, f)}"
+        yield "Certainty", f"{verdict.scenario_words(uplift, product)}; {verdict.tested_words(product, f)}"
     elif sure := [line for line in verdict.certainty_words(product, f)[2] if line != SCENARIO]:
         yield "Certainty", " ".join(sure)
     stated = product.get("weighed") is not None or decision["grade"] in ("A", "B", "B-")
     why = "" if stated else sentence(verdict.why_words(product, f))
     effect = verdict.demand_words(product, f)
-    yield "Why", f"{why} {sentence(effect)}" if why and effect else why or effect
+    yield "Why", " ".join(filter(None, (why, effect and sentence(effect))))
     yield "Limits", grounds.edit_words(product, f)
     if product.get("stock") is not None:
         for label, lines in next_steps.stock_lines(product, f).items():
@@ -180,8 +180,8 @@ def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     if verdict.is_before_fixed(product):
         yield "Profits", "before fixed costs, as none is known"
     if product["stop_rule"] is not None:
-        rule = next_steps.stop_rule_words(product["stop_rule"], f, product.get("stock"))
-        yield "Go back", rule.removeprefix("Go back ").rstrip(".")
+        rule = next_steps.stop_rule_clause(product["stop_rule"], f, product.get("stock"))
+        yield "Go back", rule
     if decision["follow"] == "hold":
         costs = [f"{WRITE_COSTS}."] if next_steps.cost_commands(product) else []
         if helps := [*costs, *next_steps.what_would_change(product, f)]:
@@ -195,12 +195,12 @@ def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
             yield "Your order", f"the price test has ended: back to the regular price, {f.price(order['price'])}"
     yield from (("Your order", line) for line in grounds.order_lines(product["orders"], f))
     if product["track_record"] is not None:
-        yield "So far", " ".join(grounds.track_lines(product["track_record"], f)[:2]).removeprefix("Track record: ")
+        yield "So far", " ".join(grounds.track_lines(product["track_record"], f)[:2])
     if product["account"] is not None:
         yield "Quarter", " ".join(next_steps.account_words(product["account"], f, product["measure"]))
     for line in grounds.proposer_lines(product, f) if decision["grade"] != "D" else ():
         yield "Proposal", line
-    doubts = [reason for reason in product["data_quality"]["reasons"] if reason not in decision["why"]]
+    doubts = grounds.list_doubts(product)
     for text in filter(None, [next_steps.contradiction_words(product), *doubts[:MOST_CHECKS]]):
         yield "Check", text
     if len(doubts) > MOST_CHECKS:

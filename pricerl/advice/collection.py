@@ -45,12 +45,12 @@ class Advice(Sequence[ProductAdvice]):
         return "\n".join(block_lines(records, self.formatter, Place(self.files.report)))
 
     def _repr_html_(self) -> str:
-        """Return the page in a frame, where its styles stay apart from those of the notebook."""
+        """Return the page in a frame, where its styles stay apart from the notebook's."""
         page = html.escape(self.report().read_text(encoding="utf-8"))
         return f'<iframe srcdoc="{page}" title="price report" style="width: 100%; height: 60em; border: 0"></iframe>'
 
     def report(self) -> Path:
-        """Return the path of the page; of several products, that of their index."""
+        """Return the path of the page; of several products, their index."""
         return self.files.report
 
     def table(self) -> pd.DataFrame:

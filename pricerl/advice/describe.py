@@ -23,12 +23,12 @@ from pricerl.advice.result import (
     ProposedPath,
     Recommendation,
 )
+from pricerl.advice.sentences.answers import say, say_all
 from pricerl.advice.sentences.verdict import explain
 from pricerl.advice.stop_rule import find_stop_rule
 from pricerl.advice.what_if import find_objections, short
 from pricerl.arrays import FloatArray, Interval, interval_of, intervals_of
 from pricerl.data.days import steps_in
-from pricerl.data.stock import COSTLESS
 from pricerl.decide.case import Case, Course
 from pricerl.decide.chain import Proposer, decide_price
 from pricerl.decide.decision import DecisionConfig
@@ -51,6 +51,7 @@ from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import from_steps, in_steps
 from pricerl.guardrails.today import DIGITS
 from pricerl.market.cost import Measure
+from pricerl.reasons import Reason, read_reason
 
 MAX_HORIZON = 365
 """Longest horizon in days, well inside the calendar."""
@@ -80,7 +81,7 @@ def advise(
         formatter: of the reasons.
         benchmark: plan that proposes where the policy earns less; the policy always proposes if absent.
         standings: facts of log and shop by product.
-        current: current prices of related products of other markets, by name, money.
+        current: current prices of related products of other markets, by name, in money.
 
     Raises:
         UsageError: if the horizon is not between 1 and 365 days.
@@ -93,8 +94,8 @@ def advise(
     for index, name in enumerate(dynamics.market.preprocessor.names):
         standing = standings.get(name, FIRST)
         shelf = stocked.get(index)
-        case = Case(Product(dynamics, index), proposer.propose, config, steps, standing, seed, formatter, shelf)
-        advice.append(_describe(case, decide_price(case), backtests.get(name), current))
+        case = Case(Product(dynamics, index), proposer.propose, config, steps, standing, seed, shelf)
+        advice.append(_describe(case, decide_price(case), backtests.get(name), current, formatter))
     return advice
 
 
@@ -104,8 +105,10 @@ def check_horizon(horizon: int) -> None:
         raise UsageError(f"--horizon: must be 1 to {MAX_HORIZON} days, found {horizon}")
 
 
-def _describe(case: Case, course: Course, skill: Backtest | None, current: Mapping[str, float] | None) -> ProductAdvice:
-    """Return the record of a product's decided course; the other arguments are those of `advise` for one product."""
+def _describe(
+    case: Case, course: Course, skill: Backtest | None, current: Mapping[str, float] | None, f: Formatter
+) -> ProductAdvice:
+    """Return the record of a product's decided course; other arguments are as in `advise`, for one product."""
     product = case.product
     model = course.own
     path = model.proposed.path.price
@@ -119,7 +122,7 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
     advice = ProductAdvice(
         product=product.name,
         current_price=money(product.current_price),
-        recommendation=_recommend(case, course, forecast),
+        recommendation=_recommend(case, course, forecast, f),
         reason="",
         keep=case.keep.outcome(),
         proposal=ProposedPath(
@@ -131,7 +134,7 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
         ),
         market=_market_facts(case, course),
         checks=_check_proposal(case, model, skill),
-        data_quality=_judge_data(case),
+        data_quality=_judge_data(case, f),
         stop_rule=stop_rule,
         account=course.account,
         tests=case.standing.tests,
@@ -139,7 +142,7 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
         guardrails=course.gated.edits,
         orders=orders_after(case, course),
         alarm=course.alarm,
-        model=None if course.model is None else _recommend(case, course.model, _forecast(case, course.model)),
+        model=None if course.model is None else _recommend(case, course.model, _forecast(case, course.model), f),
         previous=case.standing.previous,
         track_record=case.standing.track_record,
         stock=None if case.stocked is None else case.stocked.look_ahead(course.path.price),
@@ -147,16 +150,18 @@ def _describe(case: Case, course: Course, skill: Backtest | None, current: Mappi
     planned = plan_price_test(product, current=current, config=case.config) if model.decision.unsure else None
     test = None if planned is None else planned.test
     details = gather_details(product, model.path.price.cpu().double().numpy(), test, current)
-    return replace(advice, reason=explain(advice.to_dict(), case.formatter), details=details)
+    return replace(advice, reason=explain(advice.to_dict(), f), details=details)
 
 
-def _judge_data(case: Case) -> dict[str, Any]:
-    """Return the data report, with a doubt if stock is left out."""
+def _judge_data(case: Case, f: Formatter) -> dict[str, Any]:
+    """Return the data report with its reasons in words, and a doubt if stock is left out."""
     product = case.product
     report = product.market.preprocessor.reports[product.index]
     if product.fitted.stock is not None and case.stocked is None:
-        report = replace(report, doubts=(*report.doubts, f"stock {COSTLESS}"))
-    return report.to_dict(case.config.min_days)
+        report = replace(report, doubts=(*report.doubts, Reason("stock_without_cost")))
+    found = report.to_dict(case.config.min_days)
+    del found["doubts"]  # they are among the findings
+    return {**found, "reasons": [say(read_reason(item), f) for item in found["findings"]]}
 
 
 def _market_facts(case: Case, course: Course) -> MarketFacts:
@@ -196,28 +201,28 @@ def _forecast(case: Case, course: Course) -> PathForecast | None:
     return forecast_path(case.product, course.path.price, case.seed) if course.known else None
 
 
-def _recommend(case: Case, course: Course, forecast: PathForecast | None) -> Recommendation:
+def _recommend(case: Case, course: Course, forecast: PathForecast | None, f: Formatter) -> Recommendation:
     held = course.decision.follow == "hold"
     unsure = held and course.decision.unsure
     value = case.value(course.path.price)
     return Recommendation(
         recommended_price=money(course.recommends(case.product.current_price)),
         settled_price=money(float(course.aim.price[-1])),
-        decision=course.decision,
+        decision=replace(course.decision, why=say_all(course.decision.reasons, f)),
         recommended=None if forecast is None else value.outcome(),
         uplift=None if forecast is None or held else value.over(case.keep),
-        days=tuple(_day_rows(case, course, forecast)),
+        days=tuple(_day_rows(case, course, forecast, f)),
         weighed=case.value(course.aim.price).over(case.keep) if unsure else None,
     )
 
 
-def _day_rows(case: Case, course: Course, forecast: PathForecast | None) -> Iterator[DayAdvice]:
+def _day_rows(case: Case, course: Course, forecast: PathForecast | None, f: Formatter) -> Iterator[DayAdvice]:
     """Yield the rows of the next days; unknown values stay None, and all of them without a forecast."""
     fitted = case.product.fitted
     order = course.order
     known = {"units": True, "sales": True, "profit": fitted.cost.known}
     known |= {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
-    walking = _walking_notes(case.product, course.prices, case.formatter)
+    walking = _walking_notes(case.product, course.prices, f)
     for row, (day, price) in enumerate(zip(case.days, course.prices, strict=True)):
         date = day.isoformat()
         notes = []
@@ -234,7 +239,7 @@ def _day_rows(case: Case, course: Course, forecast: PathForecast | None) -> Iter
         if not course.known:
             notes.append("not forecast: outside tried prices")
         if order is not None and date > order.until:
-            notes.append(f"after the {order.kind.replace('_', ' ')} ends on {case.formatter.date(order.until)}")
+            notes.append(f"after the {order.kind.replace('_', ' ')} ends on {f.date(order.until)}")
         low = money(float(course.path.low[row]))
         high = money(float(course.path.high[row]))
         yield DayAdvice(date, money(price), low, high, **values, note="; ".join(notes), market_sd=sd)
@@ -256,7 +261,7 @@ def gather_details(
     price_test: PriceTest | None = None,
     current: Mapping[str, float] | None = None,
 ) -> Details:
-    """Return the data of one product, whose recommended prices are ``path (H,)``, money; ``current`` as in `ask`."""
+    """Return the data of one product, whose recommended prices are ``path (H,)``, in money; ``current`` as in `ask`."""
     history = product.history
     tried = history.tried_prices
     shown = np.concatenate([tried, [product.current_price], path])
@@ -289,7 +294,7 @@ def gather_details(
 
 
 def curve_prices(lowest: float, highest: float, price_step: float) -> FloatArray:
-    """Return 41 prices, enough for a smooth line, money ``(G,)``: multiples of the price step unless it is coarse."""
+    """Return 41 prices in money ``(G,)``, enough for a smooth line: multiples of the price step unless it is coarse."""
     smooth = np.linspace(lowest, highest, 41)
     steps = [from_steps(float(round(in_steps(price, price_step))), price_step) for price in smooth.tolist()]
     whole = np.unique(np.round(steps, DIGITS))
@@ -297,7 +302,7 @@ def curve_prices(lowest: float, highest: float, price_step: float) -> FloatArray
 
 
 def _find_objections(product: Product, prices: FloatArray, current: Mapping[str, float]) -> tuple[Objection, ...]:
-    """Return every objection to ascending prices ``(G,)``, money, once per run of them; ``current`` as in `ask`."""
+    """Return every objection to ascending prices ``(G,)``, in money, once per run of them; ``current`` as in `ask`."""
     found: list[Objection] = []
     running: dict[Objection, int] = {}
     for price in np.round(prices, DIGITS).tolist():
@@ -312,7 +317,7 @@ def _find_objections(product: Product, prices: FloatArray, current: Mapping[str,
 
 
 def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurves:
-    """Return units and profit of each constant price ``(G,)``, money, over the forecast horizon, days."""
+    """Return units and profit of each constant price ``(G,)``, in money, over the forecast horizon, days."""
     paths = product.money(np.append(prices, product.current_price))[:, None]
     *values, keep = value_paths(product, paths, horizon)
     measured = ("units", "sales", "profit")

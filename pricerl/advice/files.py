@@ -23,7 +23,7 @@ from pricerl.errors import PROBLEMS, UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter, csv_text, safe_text
 from pricerl.writing import refuse_folders
 
-FORMAT = 6
+FORMAT = 7
 TABLE = "advice.csv"
 COLUMNS = (
     "Product,Date,Current Price,Recommended Price,Price Low,Price High,Expected Units,Units Low,Units High,"
@@ -101,7 +101,7 @@ def render_files(
 ) -> Iterator[tuple[str, str | bytes]]:
     """Yield the files of an advice piece by piece, each with the file's name; memory does not grow with the pages.
 
-    The ``products`` are those of ``advice.json``. Those with stock add their planned orders at the supplier, products
+    The ``products`` are entries of ``advice.json``. Those with stock add their planned orders at the supplier, products
     and files that were skipped their ``problems``.
     """
     head = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
@@ -167,7 +167,7 @@ def check_folder(folder: Path, role: str = "") -> None:
 
 
 def read_advice(folder: Path) -> dict[str, Any] | None:
-    """Return the ``advice.json`` of a folder; None if it is missing, damaged, or of another format."""
+    """Return the ``advice.json`` of a folder, or None if it is missing, damaged, or of another format."""
     try:
         document = msgspec.json.decode((folder / DOCUMENT).read_bytes())
     except (OSError, ValueError, RecursionError):

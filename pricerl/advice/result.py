@@ -45,9 +45,9 @@ class DayAdvice:
     recommended_price: float
     """Money."""
     price_low: float
-    """5 % limit of the price over the posterior draws, money."""
+    """5 % limit of the price over the posterior draws, in money."""
     price_high: float
-    """95 % limit, money."""
+    """95 % limit, in money."""
     units: Interval | None
     """With predictive limits, which include the daily noise; so have sales and profit."""
     sales: Interval | None
@@ -69,15 +69,15 @@ class Recommendation:
     """Prices of a decided course with their decision and forecast."""
 
     recommended_price: float
-    """The price after the path's first change, or the current price, money."""
+    """The price after the path's first change, or the current price, in money."""
     settled_price: float
-    """Last price of the path that was decided on, money."""
+    """Last price of the path that was decided on, in money."""
     decision: Decision
     """Recommendation with its grade."""
     recommended: DailyOutcome | None
-    """Outcome of the path; None if a person ordered a price outside the tried ones."""
+    """Outcome of the path, or None if a person ordered a price outside the tried ones."""
     uplift: Uplift | None
-    """Of the path over keeping the price; None if the price is kept or nothing is forecast."""
+    """Of the path over keeping the price, or None if the price is kept or nothing is forecast."""
     days: tuple[DayAdvice, ...]
     """The next days."""
     weighed: Uplift | None = None
@@ -89,7 +89,7 @@ class ProposedPath:
     """Path proposed by planner or policy (``Decision.proposed_by``), before any gate."""
 
     prices: tuple[float, ...]
-    """Daily prices, money."""
+    """Daily prices, in money."""
     outcome: DailyOutcome
     """Outcome of the path."""
     over_keep: Uplift
@@ -97,7 +97,7 @@ class ProposedPath:
     over_log: Uplift
     """Uplift over repeating the seller's latest prices."""
     policy_over_plan: PolicyOverPlan | None = None
-    """Comparison that decided who proposes; None if only the policy may."""
+    """Comparison that decided who proposes, or None if only the policy may."""
 
 
 class CostMeans(NamedTuple):
@@ -120,7 +120,7 @@ class MarketFacts:
     elasticity: Interval
     """Price elasticity of demand around the current price: percent of units per percent of price, mostly negative."""
     raising: Raising | None
-    """Whether a slightly higher price than the current one earns more; None if costs are unknown."""
+    """Whether a slightly higher price than the current one earns more, or None if costs are unknown."""
     break_even: BreakEven
     """Cost at which neither a higher nor a lower price than the current one earns more; known without costs, too."""
     effective_days: float
@@ -154,7 +154,7 @@ class ProposalChecks:
     baselines: tuple[BaselineRow, ...]
     """Prices of the other rules."""
     backtest: Backtest | None
-    """Forecast skill on this product's history; None if no day could be scored."""
+    """Forecast skill on this product's history, or None if no day could be scored."""
     prior: PriorPart | None = None
     """Part of the prior in the estimate and in the decision; None where the demand model states none."""
     card: tuple[CardLine, ...] = ()
@@ -174,21 +174,21 @@ class PriceCurves:
     sales: tuple[Interval, ...] | None = None
     """Money; None in an older advice."""
     gain: Mapping[str, tuple[Interval, ...] | None] = field(default_factory=dict)
-    """Units, sales and profit minus those of keeping the current price, paired over the posterior draws."""
+    """Units, sales and profit minus the same of keeping the current price, paired over the posterior draws."""
     better: tuple[Share, ...] | None = None
-    """Share of the posterior draws in which the price earns more of the measure than the current one; None if costs
+    """Share of the posterior draws in which the price earns more of the measure than the current one, or None if costs
     count and are unknown."""
 
 
 class Objection(NamedTuple):
-    """Objection of a guardrail or relation to prices, those of the curves from ``low`` to ``high``, on the next day."""
+    """Objection of a guardrail or relation on the next day to the prices of the curves from ``low`` to ``high``."""
 
     rule: str
     """Setting under ``guardrails``, or kind of the relation."""
     why: str
     """Reason, as a clause."""
     nearest: float | None
-    """Nearest price that all rules and relations allow, money; None in records of older versions."""
+    """Nearest price that all rules and relations allow, in money; None in records of older versions."""
     low: float
     """Money."""
     high: float
@@ -210,7 +210,7 @@ class OwnDays:
     total: int
     """Number of recorded days in the whole history."""
     level: tuple[float, ...] = ()
-    """Demand of each day over that of the days ahead at the same price: by season, weekday, level and covariates."""
+    """Demand of each day over the demand ahead at the same price: by season, weekday, level and covariates."""
 
 
 @dataclass(frozen=True)
@@ -259,13 +259,13 @@ class ProductAdvice:
     data_quality: dict[str, Any]
     """Report on the data of the product."""
     stop_rule: StopRule | None = None
-    """Rule to take the recommended change back; None if the price is kept or sales are too few."""
+    """Rule to take the recommended change back, or None if the price is kept or sales are too few."""
     account: AccountPlan | None = None
-    """Account of the quarter; None if this advice opens it."""
+    """Account of the quarter, or None if this advice opens it."""
     tests: tuple[EndedTest, ...] = ()
     """Price tests that have ended in this quarter."""
     asked_price: float | None = None
-    """Proposed price on the first day on which a guardrail changed something; None if none did."""
+    """Proposed price on the first day on which a guardrail changed something, or None if none did."""
     guardrails: tuple[DayEdit, ...] = ()
     """Changes that guardrails made to the proposed prices, in order."""
     orders: tuple[Order, ...] = ()
@@ -279,7 +279,7 @@ class ProductAdvice:
     previous: PreviousAdvice | None = None
     """None if this is the first."""
     track_record: TrackRecord | None = None
-    """Past predictions compared with outcomes; None if there are none."""
+    """Past predictions compared with outcomes, or None if there are none."""
     stock: StockOutlook | None = None
     """None where no stock is known."""
     details: Details | None = None
@@ -287,7 +287,7 @@ class ProductAdvice:
 
     @property
     def recommended_price(self) -> float:
-        """The price after the first change, or the current price, money."""
+        """The price after the first change, or the current price, in money."""
         return self.recommendation.recommended_price
 
     @property
@@ -297,7 +297,7 @@ class ProductAdvice:
 
     @property
     def uplift(self) -> Uplift | None:
-        """Gain over keeping the price; None if the price is kept or nothing is forecast."""
+        """Gain over keeping the price, or None if the price is kept or nothing is forecast."""
         return self.recommendation.uplift
 
     @property
@@ -316,6 +316,4 @@ class ProductAdvice:
         for name, value in vars(self).items():
             plain |= to_plain(value) if name in PARTS else {name: to_plain(value)}
         plain["chain"] = list(self.decision.chain)
-        for decided in filter(None, (plain, plain["model"])):
-            decided["decision"]["speaker"] = decided["decision"].pop("proposed_by")
         return plain

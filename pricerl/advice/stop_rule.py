@@ -23,7 +23,7 @@ class StopRule:
     """Rule to go back to the former price after consecutive days with few units."""
 
     price: float
-    """Price to go back to, money."""
+    """Price to go back to, in money."""
     units: int
     """The change is taken back after days with fewer units than this."""
     days: int
@@ -35,10 +35,11 @@ class StopRule:
 def find_stop_rule(
     units: FloatArray, prices: Sequence[float], current_price: float, trades: BoolArray
 ) -> StopRule | None:
-    """Return the stop rule of a path of prices, money, with the largest threshold whose false alarms are rare enough.
+    """Return the stop rule of a path of prices with the largest threshold whose false alarms are rare enough.
 
-    ``units (N, H)`` are samples over posterior draws and daily noise, ``trades (H,)`` the days on which the shop is
-    open. None if the price is kept, or if sales are so few that even a run without a sale is no alarm.
+    The prices are in money; ``units (N, H)`` are samples over posterior draws and daily noise, ``trades (H,)`` the days
+    on which the shop is open. There is no rule if the price is kept, or if sales are so few that even a run without a
+    sale is no alarm.
     """
     changed = [row for row, price in enumerate(prices) if not same_price(price, current_price)]
     if not changed:

@@ -13,7 +13,7 @@ from pricerl.decide.final_check import nearest_allowed
 from pricerl.env.product import Product
 from pricerl.evaluation.stock.half_year import StockOutlook, plan_half_years
 from pricerl.evaluation.valuation import expect_path, value_paths
-from pricerl.formatting import Formatter, counted, plural
+from pricerl.formatting import Formatter, better_words, plural
 from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.market.market import Market
 from pricerl.terminal import table
@@ -25,7 +25,7 @@ COSTS_UNKNOWN = "unknown without costs"
 
 
 class Effect(NamedTuple):
-    """Units, money or percent per day at two prices, with 90 % limits, rounded as in ``advice.json``."""
+    """Units, amounts or percent per day at two prices, with 90 % limits, rounded as in ``advice.json``."""
 
     asked: Interval
     kept: Interval
@@ -44,15 +44,15 @@ class Answer(NamedTuple):
     measures: dict[str, Effect]
     """Units, sales, profit and conversions per day, if known."""
     probability_better: float | None
-    """Share of the posterior draws in which the price is worth more by the objective; None if costs are unknown."""
+    """Share of the posterior draws in which the price is worth more by the objective, or None if costs are unknown."""
     objections: tuple[str, ...]
     """Objections of the guardrails, each with its reason."""
     allowed: float
-    """Nearest price that all guardrails and relations to other products allow on the next day, money."""
+    """Nearest price that all guardrails and relations to other products allow on the next day, in money."""
     outlooks: tuple[StockOutlook, ...]
     """Outlook of the stock at the price and at the current one; empty where no stock is known."""
     unit_cost: float | None = None
-    """Cost of a unit that was assumed, money; None for the costs of the advice."""
+    """Cost of a unit that was assumed, in money; None for the costs of the advice."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; an unknown one is None or left out, and ``unknown`` says why."""
@@ -69,11 +69,11 @@ class Questions:
 
     run: Run
     horizons: Mapping[str, int]
-    """Days of the forecast horizon by product; that of the run for others."""
+    """Days of the forecast horizon by product; the run's for others."""
     fitted: dict[str, Market] = field(default_factory=dict)
 
     def ask(self, name: str, price: float, unit_cost: float | None = None) -> Answer:
-        """Compare a price of a product with its current one, at another cost of a unit if one is given, money."""
+        """Compare a price of a product with its current one, at another cost of a unit if one is given, in money."""
         data = self.run.pricing
         if name not in self.fitted:
             self.fitted[name] = data.fit(data.preprocessor.select([data.preprocessor.names.index(name)]))
@@ -84,9 +84,9 @@ class Questions:
 
 
 def ask(product: Product, price: float, horizon: int, current: Mapping[str, float] | None = None) -> Answer:
-    """Compare charging a price, money, over the forecast horizon, days, with keeping the current price.
+    """Compare charging a price, in money, over the forecast horizon, days, with keeping the current price.
 
-    The ``current`` prices are those of other markets' products, money, to which relations may lead.
+    The ``current`` prices belong to other markets' products, in money, to which relations may lead.
     """
     now = product.current_price
     steps = steps_in(horizon, product.history.step_days)
@@ -119,7 +119,7 @@ def short(value: float) -> float:
 
 
 def find_objections(price: float, product: Product, current: Mapping[str, float]) -> list[Objection]:
-    """Return the objections to a price, money, on the next day, while other products keep their ``current`` ones."""
+    """Return the objections to a price, in money, on the next day, while other products keep their ``current`` ones."""
     said = [(edit.rule, edit.why) for edit in product.today.objections(price)]
     said += broken_by(product.dynamics.guardrails.related, product.name, price, current)
     nearest = nearest_chargeable(price, product, current) if said else None
@@ -127,7 +127,7 @@ def find_objections(price: float, product: Product, current: Mapping[str, float]
 
 
 def nearest_chargeable(price: float, product: Product, current: Mapping[str, float]) -> float:
-    """Return the nearest price, money, that guardrails and relations allow on the next day; the current one if none."""
+    """Return the nearest price in money that guardrails and relations allow on the next day, else the current one."""
     guardrails = product.dynamics.guardrails
     low, high = span_between(guardrails.related, product.name, current)
     inside = max(min(price, high), low)
@@ -145,9 +145,11 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     now = formatter.price(answer.product.current_price)
     head = (f"per {formatter.period}, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")
     rows = [head, *(_cells(name, *values, formatter) for name, values in answer.measures.items())]
-    better = COSTS_UNKNOWN
+    market = answer.product.market
+    better = f"better: {COSTS_UNKNOWN}"
     if answer.probability_better is not None:
-        better = f"{counted(answer.probability_better, answer.product.market.num_draws)} plausible scenarios"
+        objective = answer.product.dynamics.reward.objective
+        better = better_words(answer.probability_better, market.num_draws, objective, market.measure)
     objections = [f"  outside a limit: {text}" for text in answer.objections] or ["  within all limits"]
     if answer.objections:
         objections.append(f"  the nearest price within all limits: {formatter.price(answer.allowed)}")
@@ -157,9 +159,7 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
         f"  stock at {shown}: {_stock_words(outlook, formatter)}"
         for shown, outlook in zip((asked, now), answer.outlooks, strict=False)
     ]
-    objective = answer.product.dynamics.reward.objective
-    verb = f"better by the objective {objective} in" if objective else "earns more in"
-    return [title, *table(rows), f"  {verb}  {better}", *stock, *objections]
+    return [title, *table(rows), f"  {better}", *stock, *objections]
 
 
 def _stock_words(outlook: StockOutlook, f: Formatter) -> str:

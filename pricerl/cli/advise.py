@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from pricerl.advice.block import block_lines, wrapped
 from pricerl.advice.report.view import View
 from pricerl.advice.sentences import grounds
+from pricerl.advice.sentences.answers import say
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.advice.sentences.verdict import Record
+from pricerl.advice.sentences.verdict import Record, codes_of
 from pricerl.advice.what_if import answer_lines
 from pricerl.cli.commands.decisions import outbox_lines
 from pricerl.cli.imports import allowed_packages
@@ -21,7 +22,6 @@ from pricerl.cli.loading import given_settings, load_words
 from pricerl.cli.usage import Parser, add_files, option_words, with_file, with_first, with_tables
 from pricerl.data.naming import choose_product
 from pricerl.data.reading.problems import list_names
-from pricerl.data.stock import COSTLESS
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS
 from pricerl.formatting import Formatter, plural
 from pricerl.guardrails.limits_in_force import refuse_price
@@ -30,6 +30,7 @@ from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.log.orders import doubt_price
 from pricerl.operations.log.provenance import describe_origin
 from pricerl.operations.shop import Prepared, Shop, day_of
+from pricerl.reasons import Reason
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import needed_name
 from pricerl.tasks.advise import MOST_SUMMARIES, deliver, make_advice, records_of, renderer
@@ -144,8 +145,9 @@ def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
     products, files, shop, recorded = deliver(run)
     stocked = records_of(products if run.pricing.stocks else ())
-    if costless := [item["product"] for item in stocked if f"stock {COSTLESS}" in item["data_quality"]["reasons"]]:
-        print_notes([f"stock of {list_names(costless)} {COSTLESS}."])
+    costless = Reason("stock_without_cost")
+    if named := [item["product"] for item in stocked if costless.code in codes_of(item["data_quality"]["findings"])]:
+        print_notes([f"{list_names(named)}: {say(costless)}."])
     if problems := run.pricing.problems:
         print_notes([f"{plural(len(problems), 'problem')} in {files.table.with_name(PROBLEMS)}, such as {problems[0]}"])
     if run.options.format == "json":
@@ -161,7 +163,7 @@ def print_advice(run: Run) -> int:
             if len(products) > MOST_SUMMARIES:
                 write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
             write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
-        if shop.outbox.rows or shop.outbox.notes:
+        if shop.outbox.rows or shop.outbox.left_out:
             for at, line in enumerate(outbox_lines(shop)):
                 write_lines(wrapped(line, "" if at else "Prices"))
     if failed := len(run.pricing.failed):

@@ -59,6 +59,7 @@ def check(words: Sequence[str]) -> int:
     files = options.path or options.files
     if not files:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
+    from pricerl.advice.sentences.data_report import report_lines, summary_of
     from pricerl.data.costs import CostConfig
     from pricerl.data.preprocessor import DataPreprocessor
     from pricerl.data.reading.problems import problem_table
@@ -77,10 +78,10 @@ def check(words: Sequence[str]) -> int:
     prepared = DataPreprocessor.fit(few, config)
     cards = _cards(prepared) if options.evidence else [[]] * len(few.products)
     for product, report, card in zip(few.products, prepared.reports, cards, strict=True):
-        write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}", *card])
+        write_lines([*report_lines(report), f"  {'costs':<16} {describe_costs(product, CostConfig())}", *card])
     if short := history.reports[full:]:
         rest = f"{plural(len(short), 'more product')}, a line each; check --verbose prints their reports:"
-        write_lines([rest, *(f"  {report.summary()}" for report in short)])
+        write_lines([rest, *(f"  {summary_of(report)}" for report in short)])
     problems = list_problems([str(problem) for problem in history.problems], files)
     write_lines(["problems of skipped files and products and unknown days:", *problems] if problems else [])
     return EXIT_OK

@@ -14,6 +14,7 @@ from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.days import DAY, RECENT_DAYS
 from pricerl.data.price_setting import PriceSetting, classify_prices, find_prices_in_force
 from pricerl.data.reading.problems import Problem
+from pricerl.reasons import Reason
 
 PRICE_DOUBT = 0.01
 """Largest difference between the last row's price and the price in force, as a share, that needs no confirmation."""
@@ -160,18 +161,17 @@ class ProductHistory:
         return float(self.prices_in_force[-1])
 
     @property
-    def price_doubt(self) -> str:
-        """How the last row's price differs from the price in force, as a clause; empty up to 1 %."""
+    def price_doubt(self) -> Reason | None:
+        """How the last row's price differs from the price in force; None up to 1 %."""
         last = float(self.price[-1])
         now = float(self._believed_in_force[-1])
         if abs(last / now - 1) <= PRICE_DOUBT:
-            return ""
+            return None
         deal = self.promotion is not None and bool(self.promotion[-1])
         above = self.observed & (
             self.price > (1 + PRICE_DOUBT) * self._believed_in_force
         )  # deals lie below, all of them
-        taken = "an average of several prices" if above.any() and not deal else "a discount that ends"
-        return f"the last row has {last:.10g}, taken for {taken}, and the price in force is {now:.10g}"
+        return Reason("price_differs", {"last": last, "in_force": now, "deal": deal or not bool(above.any())})
 
     @property
     def last_day(self) -> date:

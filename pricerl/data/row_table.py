@@ -48,7 +48,7 @@ class Column(msgspec.Struct, frozen=True):
     """Column of a table with its further names, and its values.
 
     Of ``several`` columns the one whose name comes first counts. A number lies between ``low`` and ``high``, or the
-    ``remedy`` is printed; a day lies ``after`` that of another key.
+    ``remedy`` is printed; a day lies ``after`` the day of another key.
     """
 
     name: str
@@ -116,7 +116,7 @@ class RowTable(NamedTuple):
             if row and named and row.get("product") is None:
                 problems.append(Problem(line, PRODUCT, "is blank; every row needs a product"))
             elif row and start in starts and "from" in self.columns:
-                problems.append(Problem(line, "", f"product and first day are those of line {starts[start]}; keep one"))
+                problems.append(Problem(line, "", f"product and first day repeat line {starts[start]}; keep one"))
             starts.setdefault(start, line)
         return problems
 
@@ -245,7 +245,7 @@ def _cell(value: Any) -> str:
 
 
 def _plain(text: str) -> str | None:
-    """Return a product's name without the sign that `safe_text` puts before a formula; None if blank."""
+    """Return a product's name without the sign that `safe_text` puts before a formula, or None if blank."""
     return None if is_blank(text) else text[1:] if text[0] == "'" and safe_text(text[1:]) == text else text
 
 

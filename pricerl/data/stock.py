@@ -22,10 +22,7 @@ MOST_WEEKS = 26
 """Longest lead time, and the planned half-year."""
 
 Stocks = Mapping[str, Sequence[Row]]
-"""Rows by product, those of the only one under an empty name; units of several rows add up."""
-
-COSTLESS = "is left out: orders need its unit cost; fill in costs.csv (pricerl init), and add --costs costs.csv"
-"""Remark on the stock of a product without a known unit cost."""
+"""Rows by product, rows of the only one under an empty name; units of several rows add up."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +134,7 @@ def find_stock(stocks: Stocks, history: ProductHistory) -> tuple[Stock | None, l
 
 
 def _find_count(rows: Sequence[Row], history: ProductHistory) -> tuple[date, float | None]:
-    """Return the last day of the newest count, that of the rows or of the history, and its units, None without any."""
+    """Return the last day of the newest count, in the rows or in the history, and its units, None without any."""
     stated = [row["in_stock"] for row in rows if "in_stock" in row]
     end = str(history.next_day - timedelta(1))
     day = date.fromisoformat(max((row.get("as_of", end) for row in rows), default=end))

@@ -47,7 +47,7 @@ class Quarter:
     loss_weight: float
     """How much worse losing 1 is than missing a gain of 1."""
     value_all: Callable[[Tensor], list[PathValue]]
-    """Values paths ``(N, H)``, money, per row in the same posterior draws."""
+    """Values paths ``(N, H)``, in money, per row in the same posterior draws."""
     lasting: bool = True
     """Whether a path is valued with its last price on all days left, instead of as it is."""
 
@@ -73,20 +73,20 @@ class Quarter:
         return self.value_all(torch.cat(prices))
 
     def gains(self, *prices: Tensor) -> list[FloatArray]:
-        """Return what paths ``(N, H)``, money, gain in a quarter over the current price, ``(K,)`` as money each."""
+        """Return what paths ``(N, H)``, in money, gain in a quarter over the current price, ``(K,)`` as money each."""
         return [(value.worth - self._keeping.worth) * self.rows for value in self._value(*prices)]
 
     def weigh(self, gain: FloatArray) -> float:
-        """Return the expected utility of gains ``(K,)``, money, as a share of what keeping earns in a quarter."""
+        """Return the expected utility of gains ``(K,)``, in money, as a share of what keeping earns in a quarter."""
         return float(weigh_losses(gain, self.loss_weight).mean()) / self.scale
 
     def prefers(self, path: Tensor) -> bool:
-        """Return whether a path ``(H,)``, money, is worth more than keeping the current price."""
+        """Return whether a path ``(H,)``, in money, is worth more than keeping the current price."""
         (gain,) = self.gains(path[None])
         return self.weigh(gain) > 0
 
     def describe(self, path: Tensor) -> AccountPlan:
-        """Return the account with its end after a path ``(H,)``, money."""
+        """Return the account with its end after a path ``(H,)``, in money."""
         chosen, kept = self._value(path[None], self.product.money([self.account.price])[:, None])
         so_far = gain_so_far(self.account, self.product)
         left = counted_days(self.days_left) / self.product.history.step_days
@@ -105,10 +105,10 @@ class Quarter:
 
 @torch.no_grad()
 def plan_quarter(quarter: Quarter, proposed: Tensor, margin: float) -> float | None:
-    """Return the price within reach, money, that is worth the most.
+    """Return the price within reach, in money, that is worth the most.
 
-    None if none is worth more than the current price, or more than the path ``proposed (H,)``, money, which stays at
-    its end, by over a ``margin``, a share of what keeping earns.
+    There is none if no price is worth more than the current price, or more than the path ``proposed (H,)``, which
+    stays at its end, by over a ``margin``, a share of what keeping earns.
     """
     product = quarter.product
     targets, paths = (values[product.index] for values in find_reach(product.dynamics))
@@ -120,7 +120,7 @@ def plan_quarter(quarter: Quarter, proposed: Tensor, margin: float) -> float | N
 @lru_cache(maxsize=1)
 @torch.no_grad()
 def find_reach(dynamics: Dynamics) -> tuple[Tensor, Tensor]:
-    """Return the prices within reach that are compared ``(P, N)``, and the ways there ``(P, N, H)``, money, at once."""
+    """Return the prices within reach that are compared ``(P, N)``, and the ways there ``(P, N, H)``, in money."""
     count = dynamics.market.num_products
     allowed = torch.stack([candidate_prices(Product(dynamics, index)) for index in range(count)])
     targets = allowed[:, torch.linspace(0, allowed.shape[1] - 1, NUM_TARGETS, device=allowed.device).round().long()]

@@ -24,7 +24,6 @@ from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.stock.half_year import StockedProduct
 from pricerl.evaluation.valuation import PathValue, value_once, value_paths
 from pricerl.evaluation.working_fit import WorkingFit, find_entangled, fit_demand
-from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import same_price
 
 
@@ -32,7 +31,7 @@ class PolicyOverPlan(NamedTuple):
     """Utility per day of the learned policy minus the planner's, with the day's noise in all posterior draws."""
 
     advantage: float | None
-    """In the unit below; None if the policy returned an action that is not finite."""
+    """In the unit below, or None if the policy returned an action that is not finite."""
     error: float | None
     """Standard error of the advantage."""
     unit: Literal["share", "reward"] = "share"
@@ -47,7 +46,7 @@ class Proposed(NamedTuple):
     failed: bool = False
     """Whether the policy returned NaN or infinity, and there is no plan to take its place."""
     over_plan: PolicyOverPlan | None = None
-    """Comparison that decided who proposes; None if only one may."""
+    """Comparison that decided who proposes, or None if only one may."""
 
 
 Propose = Callable[[Product, int], Proposed]
@@ -66,11 +65,10 @@ class Case:
     standing: Standing = FIRST
     seed: int = 0
     """Seed of the random parts of prices, and of the daily noise of forecasts."""
-    formatter: Formatter = PLAIN
     stocked: StockedProduct | None = None
     """Shelf and planned half-year, with which paths are valued; None without known stock."""
     valued: dict[tuple[float, ...], PathValue] = field(default_factory=dict)
-    """Values by path: deciders and record need those of the kept price and of the plan again and again."""
+    """Values by path: deciders and record need the kept price's and the plan's again and again."""
 
     @property
     def passed(self) -> date:
@@ -114,7 +112,7 @@ class Case:
 
     @cached_property
     def entangled_with(self) -> str:
-        """Cause whose effect cannot be separated from that of the price; empty if there is none."""
+        """Cause whose effect cannot be separated from the price's; empty if there is none."""
         return find_entangled(self.fit)
 
     @cached_property
@@ -128,24 +126,24 @@ class Case:
         return draw_card(self.fit, self.product.history, self.product.fitted, self.standing.measured is not None)
 
     def settle(self, prices: Sequence[float]) -> tuple[float, ...]:
-        """Return prices, money, with the current one in place of those that differ from it by rounding alone."""
+        """Return prices, in money, with the current one in place of those that differ from it by rounding alone."""
         now = self.product.current_price
         return tuple(now if same_price(price, now) else price for price in prices)
 
     def value(self, price: Tensor) -> PathValue:
-        """Return the value of a path ``(H,)``, money."""
+        """Return the value of a path ``(H,)``, in money."""
         (value,) = self.value_all(price[None])
         return value
 
     @cached_property
     def value_all(self) -> Callable[[Tensor], list[PathValue]]:
-        """Function that values paths ``(N, H)``, money, in the same posterior draws; it must not hold this case."""
+        """Function that values paths ``(N, H)``, in money, in the same posterior draws; it must not hold this case."""
         once = partial(value_once, self.valued, partial(value_paths, self.product, tilt=self.tilt))
         return once if self.stocked is None else self.stocked.value
 
     @property
     def tilt(self) -> FloatArray | None:
-        """Addition of failed placebos to the elasticity in every posterior draw, ``(K,)``; None if none fails."""
+        """Addition of failed placebos to the elasticity in every posterior draw, ``(K,)``, or None if none fails."""
         if not (spread := max((line.spread for line in self.card), default=0.0)):
             return None
         count = self.product.market.num_draws
@@ -168,7 +166,7 @@ class Course:
     gated: GatedPath
     """Its prices in double precision, and the edits of the gate."""
     account: AccountPlan | None = None
-    """Account of the quarter and its plan; None if this is the first advice."""
+    """Account of the quarter and its plan, or None if this is the first advice."""
     alarm: Alarm | None = None
     order: Order | None = None
     """Order that is followed."""
@@ -179,11 +177,11 @@ class Course:
 
     @property
     def prices(self) -> tuple[float, ...]:
-        """Prices to charge, money, one per day."""
+        """Prices to charge, in money, one per day."""
         return self.gated.prices
 
     def recommends(self, now: float) -> float:
-        """Return the first price that differs from the current one, else that, money."""
+        """Return the first price that differs from the current one, else that, in money."""
         return next((price for price in self.prices if price != now), now)
 
     @property
@@ -194,7 +192,7 @@ class Course:
     def overruled(
         self, prices: Sequence[float], decision: Decision, asked: float | None = None, edits: Sequence[DayEdit] = ()
     ) -> Course:
-        """Return another course with prices, money, that take the place of the model's."""
+        """Return another course with prices, in money, that take the place of the model's."""
         price = self.path.price.new_tensor(prices)
         path = self.path._replace(price=price, low=price, high=price, asked=price)
         gated = GatedPath(tuple(prices), asked, tuple(edits))

@@ -23,6 +23,7 @@ from pricerl.evaluation.plan_benchmark import Comparison, PlanBenchmark
 from pricerl.evaluation.rollout import Policy, WatchedPolicy
 from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.stock.half_year import StockedProduct
+from pricerl.reasons import Reason
 
 Decider = Callable[[Case, Course], Course | None]
 
@@ -42,7 +43,7 @@ DECIDERS: tuple[Decider, ...] = (
 def decide_price(case: Case) -> Course:
     """Return what the deciders make of the path that planner or policy proposes for a product's next days."""
     found = case.propose(case.product, case.horizon) if case.stocked is None else _plan_stock(case, case.stocked)
-    decision = Decision("path", "C", found.by, False, f"the {found.by} proposes it", proposed_by=found.by)
+    decision = Decision("path", "C", found.by, False, (Reason("proposed", {"by": found.by}),), proposed_by=found.by)
     prices = tuple(found.path.price.tolist())
     course = Course(decision, found, found.path, found.by, found.path, GatedPath(prices, None, ()))
     for decider in DECIDERS:
@@ -69,7 +70,7 @@ class Proposer:
     policy: Policy
     dynamics: Dynamics
     benchmark: PlanBenchmark | None
-    """Plan with its rewards; None if only the policy may propose."""
+    """Plan with its rewards, or None if only the policy may propose."""
     margin: float = DecisionConfig.policy_margin
 
     @cached_property

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pricerl.arrays import LOSS_WEIGHT
 from pricerl.data.cleaning.quality import LARGEST_ZERO_SHARE, MIN_USABLE_DAYS
 from pricerl.errors import UsageError
-from pricerl.formatting import better_by, plural, sentence
+from pricerl.reasons import Code, Reason
 
 if TYPE_CHECKING:
     from pricerl.data.cleaning.zero_sales import UnlikelyZeros
+    from pricerl.data.price_setting import Kind
 
 Grade = Literal["A", "B", "B-", "C", "D"]
 """Grade of the evidence. A: measured in a randomised price test of these two prices; B: clear and inside tried prices,
 but not tested; B-: enough for a cautious step; C: not enough for a change; D: no estimate is possible."""
+
+Reasons = tuple[Reason, ...]
 
 Approval = Literal["auto", "manual", "shadow"]
 
@@ -28,47 +32,8 @@ Source = Literal["planner", "policy", "hold", "manual", "limits", "override", "p
 FALLBACKS: tuple[Source, ...] = ("hold", "manual")
 """Sources of a price after planner or policy, in order: the current one, a person's."""
 
-MEASURED_BETTER = "a price test in your shop measured that this price earns more than the current one"
-MEASURED_WORSE = "a price test in your shop measured that the current price earns more than the other one"
-CONFIRM = "{doubt}. Confirm one of them before a price changes"
-ANSWERS = (
-    ("Confirm the price in force:", "pricerl predict --data.reading.current_price regular"),
-    ("Or confirm the price of the last row:", "pricerl predict --data.reading.current_price last"),
-)
-"""Answers to that, each with its command."""
-UNTESTED = "not yet tested in your shop"
-PRIOR_ALONE = "sales or price changes are too few to learn from; a price test can show more"
-ONE_STEP = "one careful step, then look again"
-ONE_STEP_BACK = "sales speak against the last change: one step back, then look again"
-NO_PRICE_ALLOWED = (
-    "no price within one step satisfies floor, ceiling, minimum margin and the other limits (data.guardrails). Change "
-    "one of them or set the price by hand; it must at least cover fees and unit cost"
-)
-NO_OTHER_PRICE = (
-    "floor, ceiling, largest change, price ladder, charm endings and price_step (data.guardrails) leave no other price "
-    "within one step"
-)
-KEEP_NOT_ALLOWED = (
-    "floor, ceiling or minimum margin do not allow the current price; it moves to the nearest one they allow, as fast "
-    "as the limits on changes let it"
-)
-SET_BY = {
-    "repricer": "a repricer seems to have set the prices with demand in view. The history cannot show what a change of "
-    "price does; a price test can",
-    "averages": "the prices are averages of what buyers paid. The history cannot show what a change of the posted "
-    "price does; a price test can",
-}
-"""Possible causes of a bias of the elasticity, by ``data.price_setting.Kind``."""
-UNFAMILIAR = (
-    "the current price is far from the prices the policy was trained on. Run fit on this file, or some weeks later if "
-    "you just did: the newest days are held out of training"
-)
-FAILED = (
-    "the policy returned NaN or infinity instead of a price, which is an error: its weights or its input are damaged. "
-    "Run fit again, or set the price by hand"
-)
-NO_COSTS = "unit cost and fees decide which change pays, and they are not known"
-TOO_FAR = "the limits allow no single change of at most 5 %, and your history does not support a larger one"
+SET_BY: Mapping[Kind, Code] = {"repricer": "repricer", "averages": "averages"}
+"""Possible causes of a bias of the elasticity."""
 
 LARGEST_STEP = 0.05
 """Largest change of grade B-, as a share of the price: one that was wrong by a whole elasticity costs little."""
@@ -116,7 +81,7 @@ class DecisionConfig:
     approval: Approval | None = None
     """Publishing of advised prices in ``prices.csv``: at once, within the limits (auto), after a person's approval
     (manual), or never, while the track record compares them with those charged (shadow). Orders are published. As in
-    the shop so far if absent, and auto in a new one; another value changes that of the shop."""
+    the shop so far if absent, and auto in a new one; another value changes the shop's."""
 
     def __post_init__(self) -> None:
         for name in ("min_chance", "claim_chance", "loss_budget", "policy_margin"):
@@ -140,7 +105,7 @@ class Limits(NamedTuple):
     movable: bool
     """Whether they allow a price other than the current one."""
     nearest: float
-    """The price inside the hard limits that is nearest to the current one, money; several steps may lead there."""
+    """The price inside the hard limits that is nearest to the current one, in money; several steps may lead there."""
     wait: int
     """Days until the minimum hold of the last change is over."""
 
@@ -154,10 +119,8 @@ class Evidence:
     """Source of the path: the proposer, or the planner for the quarter."""
     objective: str
     """Name of the objective where it is not profit or revenue alone; else empty."""
-    period: str
-    """Word for a row of the history: day or week."""
-    target: str
-    """The last price of the path, in words."""
+    target: float
+    """Last price of the path, in money."""
     paused: bool
     limits: Limits
     hold_lasts: bool
@@ -176,8 +139,8 @@ class Evidence:
     unlikely_zeros: UnlikelyZeros | None
     costs_known: bool
     """Whether the measure of a gain is known: costs, unless revenue is the objective."""
-    price_doubt: str
-    """How the last row's price differs from the current one, as a clause; empty once the seller has confirmed one."""
+    price_doubt: Reason | None
+    """How the last row's price differs from the current one; None once the seller has confirmed one."""
     measured: Literal["", "better", "worse"]
     """Result of a decided price test: the path leads to the better price of the pair, or towards the worse one, or
     stays at the better one; empty without such a test. Only this earns grade A."""
@@ -187,14 +150,14 @@ class Evidence:
     probability_better: float
     """Share of posterior draws in which the path earns more than keeping the price."""
     inside_tried_prices: bool
-    set_by: str
-    """Cause of a bias of the elasticity, as a clause; empty if there is none."""
+    set_by: Reasons
+    """Cause of a bias of the elasticity; empty if there is none."""
     rule_known: bool
     """Whether it is a rule that the history proves, so that the estimate is corrected for it."""
     suspect: bool
     """Whether that cause is so strong that even a step must be as probable to gain as a claim."""
-    doubt: str
-    """Finding of the card of evidence that lowers the grade by a step, as a sentence; empty if there is none."""
+    doubt: Reason | None
+    """Finding of the card of evidence that lowers the grade by a step."""
     is_step: bool
     """Whether the path is one change of at most `LARGEST_STEP`, or none."""
     utility: float
@@ -215,16 +178,16 @@ class Decision:
     """Source of the price."""
     lacks_evidence: bool
     """Whether the price is kept because evidence is missing, not because it is good."""
-    why: str
-    """Rule that decided, as a clause; a second sentence may follow."""
+    reasons: Reasons
+    """The rule that decided, and what else counts."""
     unsure: bool = False
     """Whether the uncertainty of the gain is the only objection to the change."""
     gated: bool = True
     """Whether the gain of a change must pass the gate; if not, the reason states the cost of the policy."""
     proposed_by: ProposedBy = "policy"
     """Proposer of the path that was decided on."""
-    to_do: tuple[tuple[str, str], ...] = ()
-    """Steps to take before a price can change, such as a confirmation: words and a command, without the run."""
+    why: str = ""
+    """The reasons as a clause, after which sentences may follow; empty until the advice is described."""
 
     @property
     def chain(self) -> tuple[Source, ...]:
@@ -237,19 +200,18 @@ class Decision:
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Return the decision of the first rule that applies. A hold never keeps a price that the limits forbid."""
     if evidence.paused:
-        decision = Decision("hold", "C", "hold", False, "the product is paused (data.guardrails.pause)")
+        decision = keep_price(Reason("paused"))
     elif not evidence.limits.feasible:
-        decision = replace(_hold("D", NO_PRICE_ALLOWED), source="manual")
+        decision = replace(_hold("D", Reason("no_price_allowed")), source="manual")
     elif evidence.hold_lasts:
-        why = "the minimum hold of its last change is longer than these days (data.guardrails.min_hold_days)"
-        decision = Decision("hold", "C", "hold", False, why)
+        decision = keep_price(Reason("hold_outlasts"))
     elif not evidence.limits.movable:
-        decision = Decision("hold", "C", "hold", False, NO_OTHER_PRICE)
+        decision = keep_price(Reason("no_other_price"))
     else:
         decision = _weigh(evidence, config)
         if decision.follow == "hold" and not evidence.limits.keep_allowed:
-            why = f"{KEEP_NOT_ALLOWED}. {sentence(FAILED)}" if evidence.failed else KEEP_NOT_ALLOWED
-            decision = Decision("limit", "C", "limits", False, why)
+            reasons = (Reason("keep_not_allowed"), *(decision.reasons if evidence.failed else ()))
+            decision = Decision("limit", "C", "limits", False, reasons)
     return replace(decision, proposed_by=evidence.proposed_by)
 
 
@@ -257,84 +219,83 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Apply the rules on evidence in their order: what is missing, what decides alone, then the gain if gated."""
     gated = config.min_chance > 0
     if evidence.failed:
-        return replace(_hold("D", FAILED), source="manual")
+        return replace(_hold("D", Reason("policy_failed")), source="manual")
     if missing := _missing(evidence, config):
         return _hold("D", missing)
     if gated and (settled := _settle(evidence)) is not None:
         return settled
+    by = evidence.aimed_by
     if not evidence.proposes_change:
-        why = f"the {evidence.aimed_by} proposes no other price"
-        return Decision("hold", "C", evidence.aimed_by, False, why, gated=gated)
+        return Decision("hold", "C", by, False, (Reason("no_better_price", {"by": by}),), gated=gated)
     known = not evidence.set_by or evidence.rule_known
     unbiased = known and not evidence.price_doubt and evidence.inside_tried_prices
     clear = unbiased and evidence.probability_better >= max(config.claim_chance, config.min_chance)
     claimed = clear and not evidence.doubt
     if not gated:
-        why = "the objective is followed without a check on profit"
-        return Decision("path", "B" if claimed else "C", evidence.aimed_by, False, why, gated=gated)
+        return Decision("path", "B" if claimed else "C", by, False, (Reason("unchecked"),), gated=gated)
     if claimed:
-        return Decision("path", "B", evidence.aimed_by, False, UNTESTED)
-    objections = (
-        "" if evidence.is_step else TOO_FAR,
+        return Decision("path", "B", by, False, (Reason("untested"),))
+    objections: Sequence[Reasons] = (
+        () if evidence.is_step else (Reason("too_far"),),
         _object_to_gain(evidence, config),
-        "" if clear else evidence.doubt,
+        () if clear or evidence.doubt is None else (evidence.doubt,),
     )
-    if objection := next(filter(None, objections), ""):
-        return replace(_hold("C", objection), unsure=True)
-    return Decision("step", "B-", evidence.aimed_by, False, ONE_STEP_BACK if evidence.leads_back else ONE_STEP)
+    if objection := next(filter(None, objections), ()):
+        return replace(_hold("C", *objection), unsure=True)
+    return Decision("step", "B-", by, False, (Reason("one_step_back" if evidence.leads_back else "one_step"),))
 
 
-def _missing(evidence: Evidence, config: DecisionConfig) -> str:
-    """Return why nothing can be estimated, as a clause; empty if something can."""
-    period = evidence.period
+def _missing(evidence: Evidence, config: DecisionConfig) -> Reason | None:
+    """Return why nothing can be estimated, or None if something can."""
     if evidence.aimed_by == "policy" and not evidence.familiar:
-        return UNFAMILIAR
+        return Reason("unfamiliar_price")
     if evidence.distinct_prices < 2:
-        return "the price never varied, so the effect of another price is unknown"
+        return Reason("one_price")
     if evidence.usable_days < config.min_days:
-        return f"only {evidence.usable_days} usable {period}s; at least {config.min_days} are needed"
+        return Reason("too_few_days", {"usable": evidence.usable_days, "needed": config.min_days})
     if evidence.sold_days < FEWEST_SOLD:
-        return f"only {plural(evidence.sold_days, period)} with sales; at least {FEWEST_SOLD} are needed"
+        return Reason("too_few_sold", {"sold": evidence.sold_days, "needed": FEWEST_SOLD})
     if config.min_chance == 0:
-        return ""
+        return None
     if evidence.entangled_with:
-        return f"the price moved with the {evidence.entangled_with}, so their effects cannot be separated"
+        return Reason("entangled", {"cause": evidence.entangled_with})
     zeros = evidence.unlikely_zeros
-    if zeros is not None and zeros.share > LARGEST_ZERO_SHARE:
-        return f"{zeros}. These may be unmarked stock-outs or closed days; mark them in an In Stock column"
-    return ""
+    return zeros.reason if zeros is not None and zeros.share > LARGEST_ZERO_SHARE else None
 
 
 def _settle(evidence: Evidence) -> Decision | None:
     """Return the decision that the gain cannot change: costs, current price, a price test, or the prior alone."""
     if not evidence.costs_known:
-        return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
+        return _hold("C", Reason("costs_unknown"), *evidence.set_by)
     if evidence.price_doubt:
-        why = CONFIRM.format(doubt=evidence.price_doubt)
-        return Decision("hold", "C", "hold", False, why, to_do=ANSWERS)
+        return keep_price(evidence.price_doubt, Reason("confirm_price"))
+    if evidence.measured == "better":
+        return Decision("path", "A", evidence.aimed_by, False, (Reason("measured_better"),))
     if evidence.measured:
-        better = evidence.measured == "better"
-        why = MEASURED_BETTER if better else MEASURED_WORSE
-        source: Source = evidence.aimed_by if better else "hold"
-        return Decision("path" if better else "hold", "A", source, False, why)
-    return _hold("D", PRIOR_ALONE) if evidence.prior_alone else None
+        return Decision("hold", "A", "hold", False, (Reason("measured_worse"),))
+    return _hold("D", Reason("prior_alone")) if evidence.prior_alone else None
 
 
-def _object_to_gain(evidence: Evidence, config: DecisionConfig) -> str:
-    """Return why the gain of even one careful step is too uncertain, as a clause; empty if it is not."""
+def _object_to_gain(evidence: Evidence, config: DecisionConfig) -> Reasons:
+    """Return why the gain of even one careful step is too uncertain; empty if it is not."""
     needed = max(config.min_chance, config.claim_chance) if evidence.suspect else config.min_chance
+    price = evidence.target
     if evidence.probability_better < needed:
-        share = math.floor(100 * evidence.probability_better)
-        found = f"in only {share} %" if share else "in fewer than 1 %"
-        least = "if it does in all" if needed == 1 else f"from {100 * needed:.4g} %"
-        better = better_by(evidence.objective)
-        why = f"going to {evidence.target} would {better} {found} of plausible scenarios; a change is advised {least}"
-        return f"{evidence.set_by}. {sentence(why)}" if evidence.set_by else why
+        percent = math.floor(100 * evidence.probability_better)
+        doubt = Reason(
+            "chance_too_low",
+            {"price": price, "percent": percent, "needed": needed, "objective": evidence.objective},
+        )
+        return (*evidence.set_by, doubt)
     if evidence.utility <= SMALLEST_WORTH:
-        weight = f"losing 1 counts as much as gaining {config.loss_weight:.3g} (decision.loss_weight)"
-        return f"going to {evidence.target} is not worth its risk this quarter: {weight}"
-    return ""
+        return (Reason("not_worth_risk", {"price": price, "loss_weight": config.loss_weight}),)
+    return ()
 
 
-def _hold(grade: Grade, why: str) -> Decision:
-    return Decision("hold", grade, "hold", True, why)
+def keep_price(*reasons: Reason) -> Decision:
+    """Return the decision to keep the price although no evidence is missing."""
+    return Decision("hold", "C", "hold", False, reasons)
+
+
+def _hold(grade: Grade, *reasons: Reason) -> Decision:
+    return Decision("hold", grade, "hold", True, reasons)

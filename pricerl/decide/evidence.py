@@ -10,18 +10,19 @@ import numpy as np
 import torch
 
 from pricerl.arrays import FloatArray
-from pricerl.data.days import STEP_WORDS
 from pricerl.decide.account import plan_quarter
 from pricerl.decide.case import Case, Course
-from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, decide
+from pricerl.decide.decision import LARGEST_STEP, SET_BY, Evidence, Reasons, decide
 from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MeasuredPair
-from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION, describe_rule
+from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
 from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, redraw, shows_response
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import PathValue, elasticity_at
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.round_prices import charms_between
+from pricerl.market.market import ProductMarket
+from pricerl.reasons import Reason
 
 NUM_STEPS = 5
 """Sizes of a careful step that are compared, equally spaced up to the largest."""
@@ -71,7 +72,7 @@ def weigh_evidence(case: Case, course: Course) -> Course:
 
 
 def vary_prior(case: Case, course: Course) -> PriorPart | None:
-    """Return the prior's part in a decision, and what others would decide; None if the demand model states no prior."""
+    """Return the prior's part in a decision, and what others would decide, or None without a stated prior."""
     fitted = case.product.fitted
     share = find_prior_share(case.fit, case.product.history, fitted)
     if fitted.prior is None or share is None:
@@ -161,7 +162,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         probability_better=value.beats(case.keep),
         utility=case.quarter.weigh(gain),
         leads_back=abs(path[-1] - kept) < abs(now - kept),
-        set_by=describe_rule(market.follows) or SET_BY.get(market.price_setting, ""),
+        set_by=_cause_of_bias(market),
         rule_known=market.follows > 0,
         suspect=market.price_setting in SET_BY and not market.follows and history.step_days == 1 and not trusted,
         inside_tried_prices=not any(is_outside(price, *history.tried_prices) for price in path),
@@ -176,25 +177,32 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         entangled_with=case.entangled_with,
         unlikely_zeros=case.zeros,
         measured=_find_measured(case.standing.measured, now, path[-1]),
-        period=STEP_WORDS[history.step_days],
-        target=case.formatter.price(path[-1]),
+        target=path[-1],
         sold_days=int((history.units[history.observed] > 0).sum()),
-        price_doubt=history.price_doubt if history.asks else "",
+        price_doubt=history.price_doubt if history.asks else None,
         is_step=_is_step(path, now),
-        doubt="" if trusted or not failed else failed[0].finding,
+        doubt=None if trusted or not failed else Reason("card_doubt", {"finding": failed[0].finding}),
         prior_alone=any(line.question == PRIOR_QUESTION for line in failed),
     )
 
 
+def _cause_of_bias(market: ProductMarket) -> Reasons:
+    """Return the rule that the price follows, or else who set it if that biases the elasticity."""
+    if market.follows:
+        return (Reason("follows_demand", {"percent": market.follows}),)
+    code = SET_BY.get(market.price_setting)
+    return () if code is None else (Reason(code),)
+
+
 def _is_step(path: list[float], now: float) -> bool:
-    """Return whether the prices of a path, money, are one change of at most 5 % from the current one, or none."""
+    """Return whether the prices of a path, in money, are one change of at most 5 % from the current one, or none."""
     changed = [price for before, price in zip([now, *path], path, strict=False) if not same_price(price, before)]
     largest = LARGEST_STEP * now
     return len(changed) < 2 and not any(is_outside(price, now - largest, now + largest) for price in changed)
 
 
 def _find_measured(pair: MeasuredPair | None, now: float, settled: float) -> Literal["", "better", "worse"]:
-    """Return what a price test measured of a way from one price to another, money."""
+    """Return what a price test measured of a way from one price to another, in money."""
     if pair is None:
         return ""
     if same_price(now, pair.worse) and same_price(settled, pair.better):

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pricerl.decide.case import Case, Course
-from pricerl.decide.decision import KEEP_NOT_ALLOWED, Decision
+from pricerl.decide.decision import Decision, keep_price
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_path
 from pricerl.env.product import Product
 from pricerl.guardrails.gate import apply_rules, pass_gate
 from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.guardrails.today import DIGITS, Edit
+from pricerl.reasons import Reason
 
 ROUNDING = 1.01
 """Tolerance between prices rounded in single and in double precision, in price steps."""
-
-NOT_WORTH_IT = "the change that evidence and limits leave is not worth its risk this quarter"
 
 
 def gate_path(product: Product, path: PricePath) -> GatedPath:
@@ -47,7 +46,7 @@ def gate_path(product: Product, path: PricePath) -> GatedPath:
 
 
 def nearest_allowed(price: float, product: Product) -> float:
-    """Return the price nearest to a proposed one that all guardrails allow on the next day, money."""
+    """Return the price nearest to a proposed one that all guardrails allow on the next day, in money."""
     return round(apply_rules(product.today, price).price, DIGITS)
 
 
@@ -55,8 +54,11 @@ def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:
     """Return a decision to keep the price if the gate has undone the whole change, else the same decision."""
     if decision.follow == "hold" or any(price != now for price in gated.prices):
         return decision
-    why = gated.edits[-1].why if gated.edits else "the guardrails leave no other price"
-    return replace(decision, follow="hold", grade="C", source="hold", lacks_evidence=False, why=why, unsure=False)
+    reason = Reason("limits_undo_change")
+    if gated.edits:
+        reason = Reason("limit", {"rule": gated.edits[-1].rule, "why": gated.edits[-1].why})
+    held = replace(decision, follow="hold", grade="C", source="hold", lacks_evidence=False, unsure=False)
+    return replace(held, reasons=(reason,))
 
 
 def publish(case: Case, course: Course) -> Course:
@@ -81,9 +83,9 @@ def publish(case: Case, course: Course) -> Course:
         return replace(course, decision=decision, path=path, gated=gated, account=account)
     refused = replace(decision, grade="C", lacks_evidence=False, unsure=False)
     if aim.limits.keep_allowed:
-        refused = replace(refused, follow="hold", source="hold", why=NOT_WORTH_IT)
+        refused = replace(refused, follow="hold", source="hold", reasons=(Reason("not_worth_change"),))
     else:
-        refused = replace(refused, follow="limit", source="limits", why=KEEP_NOT_ALLOWED)
+        refused = replace(refused, follow="limit", source="limits", reasons=(Reason("keep_not_allowed"),))
     return publish(case, replace(course, decision=refused))
 
 
@@ -94,7 +96,8 @@ def pass_gate_last(case: Case, course: Course) -> Course | None:
     if order is not None:
         what = order.kind.replace("_", " ")
         why = next(filter(None, (refuse_price(price, product.hard_limits, what) for price in course.prices)), "")
-        kept = course.overruled((product.current_price,) * case.horizon, Decision("hold", "C", "hold", False, why))
+        decision = keep_price(Reason("order_refused", {"entry": order.id, "why": why}))
+        kept = course.overruled((product.current_price,) * case.horizon, decision)
         return replace(kept, order=None) if why else None
     log = product.today.log
     for price in course.prices:

@@ -9,25 +9,22 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
 from pricerl.decide.case import Case, Course
-from pricerl.decide.decision import KEEP_NOT_ALLOWED, Decision, Source
+from pricerl.decide.decision import Decision, Reasons, Source, keep_price
 from pricerl.decide.final_check import gate_path
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_path
 from pricerl.decide.standing import Alarm, Order, active_of
-from pricerl.formatting import MEASURES, counted, sentence
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.today import DIGITS
-from pricerl.terminal import shown
+from pricerl.reasons import Reason
 
-WORDS = {"override": "override", "pause": "paused", "price_test": "price test"}
 SOURCES: dict[str, Source] = {"override": "override", "pause": "manual", "price_test": "price test"}
-"""Words and source of an advice that follows an order, by the kind of the order."""
+"""Source of an advice that follows an order, by the kind of the order."""
 
 
 def stop_model(case: Case, course: Course) -> Course | None:
     """Replace the model's path by the way back to the last good price if that pays, else keep the price."""
     product = case.product
     low = case.standing.advised_low
-    f = case.formatter
     alarm = None if low is None else find_alarm(product.history, low, case.config.kill_days)
     if alarm is None:
         return None
@@ -35,16 +32,12 @@ def stop_model(case: Case, course: Course) -> Course | None:
     objection = _object_to(case, path, alarm.last_good_price)
     if objection:
         path, gated = _approach(case, product.current_price)
-    sales, limit = (f.money(value, f.money_digits(alarm.sales, alarm.low)) for value in (alarm.sales, alarm.low))
-    why = (
-        f"sales at the advised price were below the 5 % limit of their prediction on {alarm.days} {f.period}s in a "
-        f"row, so the model is stopped. Since {f.date(alarm.first_day)} they were {sales} per {f.period}, the "
-        f"limit {limit}. The last good price was {f.price(alarm.last_good_price)}{objection}"
-    )
+    reasons = (Reason("model_stopped", alarm._asdict()), *objection)
     moves = any(price != product.current_price for price in gated.prices)
-    decision = Decision("path" if moves else "hold", "C", "hold", False, why)
+    decision = Decision("path" if moves else "hold", "C", "hold", False, reasons)
     if moves and objection:
-        decision = replace(decision, follow="limit", source="limits", why=f"{why}. {sentence(KEEP_NOT_ALLOWED)}")
+        reasons = (*reasons, Reason("keep_not_allowed"))
+        decision = replace(decision, follow="limit", source="limits", reasons=reasons)
     stopped = course.overruled(gated.prices, decision, course.gated.asked, gated.edits)
     return replace(stopped, aim=path, alarm=alarm)
 
@@ -55,26 +48,25 @@ def _approach(case: Case, target: float) -> tuple[PricePath, GatedPath]:
     return gated.onto(path), gated
 
 
-def _object_to(case: Case, path: PricePath, target: float) -> str:
-    """Return why the way back to the last good price is not taken, as the end of a sentence; empty if it is."""
+def _object_to(case: Case, path: PricePath, target: float) -> Reasons:
+    """Return why the way back to the last good price is not taken; empty if it is."""
     product = case.product
     last = float(path.price[-1])
-    f = case.formatter
     now = product.current_price
     if same_price(target, now):
-        return ", which is the current price"
+        return (Reason("at_last_good_price"),)
     if same_price(last, now) or abs(last - target) >= abs(now - target):
-        return "; the limits allow no price closer to it"
+        return (Reason("no_price_closer"),)
     lowest = float(path.price[path.price != case.kept].min())
     if product.counted.cost.mean_margin(lowest) <= 0:
-        return f", but a unit sold at {f.price(lowest)} would earn nothing"
+        return (Reason("sold_at_no_margin", {"price": lowest}),)
     if case.quarter.prefers(path.price):
-        return ""
+        return ()
     back = case.value(path.price)
-    gain = f.money(float((back.earned - case.keep.earned).mean()), plus="+")
-    what = MEASURES[product.market.measure]
-    better = counted(back.beats(case.keep), product.market.num_draws)
-    return f", but going back does not pay: {gain} {what} per day, better in {better} plausible scenarios"
+    gain = float((back.earned - case.keep.earned).mean())
+    market = product.market
+    counted = {"share": back.beats(case.keep), "num_draws": market.num_draws, "measure": market.measure}
+    return (Reason("back_does_not_pay", {"gain": gain, **counted}),)
 
 
 def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alarm | None:
@@ -82,7 +74,7 @@ def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alar
 
     Days that were not observed, such as those out of stock, neither count nor end the run; nor do days without a
     prediction on which the price stays, as a seller does not take the next step while sales are low. ``low (D,)`` has
-    the 5 % predictive quantiles of the sales, money; NaN without a prediction. 0 ``kill_days`` turn it off.
+    the 5 % predictive quantiles of the sales, in money; NaN without a prediction. 0 ``kill_days`` turn it off.
     """
     limit = low.copy()
     for day in 1 + np.flatnonzero(np.isnan(low[1:]) & (history.price[1:] == history.price[:-1])):
@@ -108,25 +100,23 @@ def obey_order(case: Case, course: Course) -> Course | None:
     order = active_of(case.standing.orders)
     if order is None or (order.schedule and course.alarm is not None):
         return None
-    f = case.formatter
     product = case.product
     now = product.current_price
     prices = case.settle([order.price_on(day.isoformat(), now) for day in case.days])
-    given = f"by {shown(order.actor, 40)} until {f.date(order.until)} (entry {order.id}): “{shown(order.reason)}”"
-    said = f"{WORDS[order.kind]} {given}"
-    if order.status == "returning":
-        said = f"the price test of entry {order.id} has ended and did not show a better price"
-        said += ", so the regular price holds again"
-    why = (
-        f"{said}. The model alone: {f.price(course.recommends(now))}, grade {course.decision.grade}, "
-        f"source {course.decision.source}"
-    )
+    own = course.decision
+    reasons = [
+        Reason(
+            "test_ended" if order.status == "returning" else "order",
+            {"entry": order.id, "kind": order.kind, "actor": order.actor, "until": order.until, "text": order.reason},
+        ),
+        Reason("model_alone", {"price": course.recommends(now), "grade": own.grade, "source": own.source}),
+    ]
     lowest, highest = product.history.tried_prices
     untried = order.price is not None and any(is_outside(price, lowest, highest) for price in prices)
     if untried:
-        why += f". Nothing is forecast: you have charged {f.price(lowest)} to {f.price(highest)}"
+        reasons.append(Reason("nothing_forecast", {"lowest": lowest, "highest": highest}))
     moves = any(price != now for price in prices)
-    decision = Decision("step" if moves else "hold", "C", SOURCES[order.kind], False, why)
+    decision = Decision("step" if moves else "hold", "C", SOURCES[order.kind], False, tuple(reasons))
     return replace(course.overruled(prices, decision), order=order, known=not untried)
 
 
@@ -146,26 +136,26 @@ def keep_relations(case: Case, course: Course) -> Course | None:
     if bound is None:
         return None
     now = product.current_price
-    why = bound.why
+    reasons = [Reason("relation", {"why": bound.why})]
     prices = case.settle(bound.prices)
     moves = any(price != now for price in prices)
     path = product.money(prices)
     gated = gate_path(product, course.path._replace(price=path, asked=path))
     if not bool((path == product.money(gated.prices)).all()):
         moves = False
-        why = f"{why}; the product's own limits forbid that"
+        reasons.append(Reason("own_limits_forbid"))
     elif moves and course.decision.gated and not case.quarter.prefers(path):
         moves = False
-        why = f"{why}; it would not pay here"
-    decision = replace(course.decision, why=why)
+        reasons.append(Reason("relation_does_not_pay"))
+    decision = replace(course.decision, reasons=tuple(reasons))
     if not moves:
         prices = (now,) * case.horizon
-        decision = Decision("hold", "C", "hold", False, why)
+        decision = keep_price(*reasons)
     before = course.prices
     edits = course.gated.edits
     first = next((row for row in range(case.horizon) if not same_price(before[row], prices[row])), None)
     if first is not None:
         old = round(before[first], DIGITS)
         new = round(prices[first], DIGITS)
-        edits = (*edits, DayEdit("relations", old, new, why, case.days[first].isoformat()))
+        edits = (*edits, DayEdit("relations", old, new, bound.why, case.days[first].isoformat()))
     return course.overruled(prices, decision, course.gated.asked, edits)

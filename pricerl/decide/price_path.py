@@ -1,4 +1,4 @@
-"""Price paths of one product: those of planner and policy, and the approach to a target price."""
+"""Price paths of one product: from planner and policy, and the approach to a target price."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pricerl.guardrails.today import Edit
 
 
 class PricePath(NamedTuple):
-    """Prices of the next days, money, each ``(H,)``."""
+    """Prices of the next days, in money, each ``(H,)``."""
 
     price: Tensor
     """Prices charged in the posterior-mean market."""
@@ -45,11 +45,11 @@ class DayEdit(Edit):
 
 @dataclass(frozen=True)
 class GatedPath:
-    """Prices that passed the gate, money, one per day, and the changes that guardrails made."""
+    """Prices that passed the gate, in money, one per day, and the changes that guardrails made."""
 
     prices: tuple[float, ...]
     asked: float | None
-    """Proposed price on the first day on which guardrails changed something, money; None if there is none."""
+    """Proposed price on the first day on which guardrails changed something, in money, or None if there is none."""
     edits: tuple[DayEdit, ...]
 
     def onto(self, path: PricePath) -> PricePath:
@@ -84,7 +84,7 @@ def plan_paths(plan: DynamicPlan, horizon: int) -> list[PricePath]:
 
 
 def approach_path(target: float, product: Product, horizon: int) -> PricePath:
-    """Return the path that approaches a price, money, as fast as the guardrails allow and stays there."""
+    """Return the path that approaches a price, in money, as fast as the guardrails allow and stays there."""
     return _roll_alike(product.money([target]), product.dynamics, [product.index], horizon)[0]
 
 

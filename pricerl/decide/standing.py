@@ -15,7 +15,7 @@ from pricerl.guardrails.relations import Bound
 
 
 class MeasuredPair(NamedTuple):
-    """Two prices of which a price test proved the better one, money."""
+    """Two prices of which a price test proved the better one, in money."""
 
     better: float
     worse: float
@@ -27,15 +27,15 @@ class EndedTest(NamedTuple):
     price: float
     """Money."""
     against: float
-    """The other price, money."""
+    """The other price, in money."""
     last_day: str
     """Last day that counts, ISO format."""
     question: Literal["profit", "sales"]
     """Outcome that it compared."""
     estimate: float
-    """Outcome per row at the price minus that at the other one, money."""
+    """Outcome per row at the price minus that at the other one, in money."""
     limits: tuple[float | None, float | None]
-    """Its 95 % limits, money; None if infinite."""
+    """Its 95 % limits, in money, or None if infinite."""
     proven: bool
     """Whether they exclude that there is no difference."""
 
@@ -46,7 +46,7 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     opened: Day
     """Last day of the history when it was opened, ISO format; it counts the days after."""
     price: Money
-    """Price that would have been kept, money."""
+    """Price that would have been kept, in money."""
 
 
 class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +69,7 @@ class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inside_budget: bool = True
     """Of entries of older versions: whether that loss was inside a limit."""
     loss_weight: float | None = None
-    """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``; None if an entry lacks it."""
+    """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``, or None if it is absent."""
     proposed: bool = False
     """Of entries of older versions: whether planner or policy proposed the target."""
 
@@ -82,11 +82,11 @@ class Alarm(NamedTuple):
     first_day: str
     """First day of the run, ISO format."""
     last_good_price: float
-    """Price on the last observed day before the run, money."""
+    """Price on the last observed day before the run, in money."""
     sales: float
-    """Mean daily sales of the run, money."""
+    """Mean daily sales of the run, in money."""
     low: float
-    """5 % predictive quantile of these mean daily sales, money."""
+    """5 % predictive quantile of these mean daily sales, in money."""
 
 
 Status = Literal["active", "expired", "replaced", "refused", "ended", "suspended", "returning"]
@@ -117,7 +117,7 @@ class Order:
     refusal: str = ""
     """Hard limit that the order breaks, with both numbers."""
     schedule: tuple[tuple[str, float], ...] = ()
-    """Days of a price test in ISO format with their prices, money."""
+    """Days of a price test in ISO format with their prices, in money."""
 
     @property
     def is_open(self) -> bool:
@@ -125,7 +125,7 @@ class Order:
         return self.status in (*IN_FORCE, "refused")
 
     def price_on(self, day: str, current_price: float) -> float:
-        """Return the price to charge on a day, money: that of the schedule, or the ordered one."""
+        """Return the price to charge on a day, in money: the scheduled or the ordered one."""
         return dict(self.schedule).get(day, current_price if self.price is None else self.price)
 
 
@@ -212,7 +212,7 @@ class Overruled:
     charged_price: float
     """Money."""
     model_profit: float | None
-    """Profit that the model expected at its price; None if profit is unknown."""
+    """Profit that the model expected at its price, or None if profit is unknown."""
     actual_profit: float | None
     """Profit at the prices charged."""
 
@@ -261,7 +261,7 @@ class Standing(NamedTuple):
     tests: tuple[EndedTest, ...] = ()
     """Price tests that have ended since the account was opened, oldest first."""
     advised_low: FloatArray | None = None
-    """``(D,)`` predicted 5 % limit of sales on days at a price that the model advised, money, else NaN."""
+    """``(D,)`` predicted 5 % limit of sales on days at a price that the model advised, in money, else NaN."""
     orders: tuple[Order, ...] = ()
     """Orders, oldest first, with their status; one that breaks a hard limit is refused."""
     bound: Bound | None = None

@@ -91,7 +91,7 @@ class Landmarks(NamedTuple):
     """Log distance that is scaled to 1."""
 
     def locate(self, price: Tensor) -> Tensor:
-        """Return the `PLACES` of prices ``(n, B)``, money, ``(n, 2, B)`` in [0, 1]."""
+        """Return the `PLACES` of prices ``(n, B)``, in money, ``(n, 2, B)`` in [0, 1]."""
         log_price = price.log()
         below = torch.stack([self.log_lower - log_price, self.log_upper - log_price])
         above = torch.where(below > 0, below, self.reach).amin(0)

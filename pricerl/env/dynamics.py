@@ -69,7 +69,7 @@ class Dynamics:
 
     @torch.no_grad()
     def _best_price(self) -> Tensor:
-        """Return the constant price ``(P,)`` of the highest posterior-mean reward inside the fixed limits, money."""
+        """Return the constant price ``(P,)`` of the highest posterior-mean reward inside the fixed limits, in money."""
         product, _ = self.history.latest()
         box = price_box(self.limits.rows(product), self.history.current_price())
         share = torch.linspace(0, 1, PRICES, device=product.device)
@@ -150,13 +150,13 @@ class Dynamics:
         return waits_for_pace(state.rows.limits, recent)
 
     def propose(self, state: State, action: Tensor, band: PriceBand) -> Tensor:
-        """Return the price proposed by an action ``(B,)`` in [-1, 1], before the guardrails, money ``(B,)``."""
+        """Return the price proposed by an action ``(B,)`` in [-1, 1], before the guardrails, in money ``(B,)``."""
         if self.config.action == "absolute":
             return band.low + 0.5 * (action + 1) * (band.high - band.low)
         return state.price * (1 + band.limits.change(action.clamp(-1, 1)))
 
     def decide(self, state: State, action: Tensor) -> Tensor:
-        """Return the price of an action ``(B,)`` in [-1, 1], projected by the guardrails, money ``(B,)``."""
+        """Return the price of an action ``(B,)`` in [-1, 1], projected by the guardrails, in money ``(B,)``."""
         band = self.band(state)
         return project(self.propose(state, action, band), state.price, band)
 
@@ -268,7 +268,7 @@ class Dynamics:
     ) -> Tensor:
         """Return the gain in the objective over the current price of a day at ``price (B,)``, or of days ``(n, B)``.
 
-        ``level`` is that of an average weekday, as weekdays cancel against the reference. Sales ratios are means
+        ``level`` is an average weekday's, as weekdays cancel against the reference. Sales ratios are means
         over the last 7 days, the current one included.
         """
         reference = rows.references

@@ -34,12 +34,12 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         env_id: a registered id, or ``module:Id-v0`` with the module that registered it.
         num_envs: number of rows, B.
         device: of the returned tensors.
-        settings: keyword arguments of ``gymnasium.make``: those of the environment, ``max_episode_steps`` and the like.
+        settings: keyword arguments of ``gymnasium.make``: the environment's, ``max_episode_steps`` and the like.
 
     Attributes:
         observation_dim: columns of an observation, O.
         action_dim: columns of an action, A.
-        max_episode_steps: steps after which an episode is truncated; None if unknown.
+        max_episode_steps: steps after which an episode is truncated, or None if unknown.
 
     Raises:
         UsageError: if the environment cannot be made, or if its spaces are not Boxes that SAC can learn in.

@@ -63,7 +63,7 @@ class HistoryTensors:
         """Return the calendar of each product's future dates, ``(3 or 4, P * dates)``: one lookup reads a day.
 
         Rows: the date's demand over the average, weekday Monday 0 to Sunday 6, month 1 to 12, and, if any product has
-        a sales forecast other than its 7-day mean, that forecast or NaN. The factors of demand are those of ``Market``.
+        a sales forecast other than its 7-day mean, that forecast or NaN. The factors of demand are as in ``Market``.
         """
         dates = self._dates.astype("datetime64[D]")
         weekday = self._integers(weekday_of(self._dates))

@@ -57,7 +57,7 @@ class UnitQuantiles(NamedTuple):
     def units(self, mean: Tensor, z_cell: Tensor, product: Tensor) -> Tensor:
         """Return the units of ``n`` days with expectation ``mean (n, B)`` and ``z_cell (n, B)`` from ``draw_z``.
 
-        Their gradient is that of units in proportion to the expectation.
+        Their gradient is the units' in proportion to the expectation.
         """
         if mean.requires_grad:
             known = mean.detach().clamp(min=LEAST_MEAN)

@@ -88,7 +88,7 @@ class _Episodes:
         self._elapsed = 0
 
     def _chosen(self, options: Mapping[str, Any], name: str, count: int | Tensor) -> Tensor | None:
-        """Return an option ``(B,)``, checked to lie in 0 to ``count - 1``; None if it is not given."""
+        """Return an option ``(B,)``, checked to lie in 0 to ``count - 1``, or None if it is not given."""
         if name not in options:
             return None
         device = self.dynamics.market.device
@@ -197,7 +197,7 @@ class PricingEnv(_Episodes, gymnasium.Env[NDArray[np.float32], NDArray[np.float3
     ``profit`` (expected money, sum), ``reward_per_day``.
 
     Args:
-        market: responses to prices; that of the built-in simulated seller if absent.
+        market: responses to prices; the built-in simulated seller's if absent.
         reward: objective and weights.
         guardrails: limits on the price.
         config: horizon, type of action, observation noise.
@@ -243,7 +243,7 @@ class PricingVectorEnv(_Episodes, VectorEnv[Tensor, Tensor, Tensor]):
     Rows differ in product, starting day and posterior draw. All are truncated at the same time and restart in the same
     call (``AutoresetMode.SAME_STEP``; the finished episode's last observation is ``info["final_obs"]``). Observations,
     rewards and flags are tensors on the market's device; `ArrayVectorEnv` has arrays instead. Rules, spaces, info and
-    arguments are those of ``PricingEnv``, with ``num_envs`` B, and dynamics may replace the market and its settings; a
+    arguments are as in ``PricingEnv``, with ``num_envs`` B, and dynamics may replace the market and its settings; a
     test compares the two step by step.
     """
 

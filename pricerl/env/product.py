@@ -46,7 +46,7 @@ class Product:
 
     @property
     def current_price(self) -> float:
-        """Price in force at the end of the history, money."""
+        """Price in force at the end of the history, in money."""
         return self.history.current_price
 
     @property

@@ -1,6 +1,6 @@
 """References of the reward: every product at its median and at its current price, in every posterior draw.
 
-The *median price* is that of the last four weeks or, in the preset ``upward``, of the whole history. It is not the
+The *median price* is over the last four weeks or, in the preset ``upward``, of the whole history. It is not the
 reference price that buyers remember; see ``market.demand.reference_price``. Profit is compared with that at the current
 price, which a change must improve on.
 """
@@ -21,7 +21,7 @@ class References(NamedTuple):
     """Outcomes on an average weekday, each ``(P, K + 1)`` but the first."""
 
     price: Tensor
-    """``(P,)`` median price, money."""
+    """``(P,)`` median price, in money."""
     sales: Tensor
     """At the median price; so are the conversions."""
     organic: Tensor

@@ -35,9 +35,9 @@ class DifferentiableMarket:
     The first roll-out starts on the last days of the histories. Later, `GO_ON` of the rows go on where the last one
     ended. `LATEST` of the others start on the last day again, a quarter on training days, as the env does, and a
     quarter after two weeks at a random allowed price: roll-outs are short, and the policy must know settled prices far
-    from those of the history.
+    from the history's.
 
-    Prices are those that the guardrails allow, but their gradient is that of the proposal, as if no rule had changed
+    Prices are those that the guardrails allow, but their gradient is the proposal's, as if no rule had changed
     it: limits, price grid and smallest change pass it straight through (arXiv:1308.3432). Observed units vary in
     proportion to their expectation. Random numbers come from torch's global generator.
 

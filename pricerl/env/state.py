@@ -29,7 +29,7 @@ class Rows(NamedTuple):
     description: Tensor
     """``(M, B)`` description of the market in [0, 1]; ``M`` is 0 if observations have none."""
     landmarks: Landmarks | None
-    """Prices from which distances are measured; None if observations have none."""
+    """Prices from which distances are measured, or None if observations have none."""
     first_spread: Tensor
     """``(B,)`` position of the row's first grid point among the spreads of all products."""
     first_date: Tensor
@@ -48,15 +48,15 @@ class State(NamedTuple):
     window: Tensor
     """``(W * F, B)`` scaled features in [0, 1], oldest day first; ``F`` includes the description of the market."""
     prices: Tensor
-    """``(14, B)`` prices charged, money, newest last."""
+    """``(14, B)`` prices charged, in money, newest last."""
     sales: Tensor
-    """``(14, B)`` observed sales, money, newest last."""
+    """``(14, B)`` observed sales, in money, newest last."""
     ratios: Tensor
     """``(7, B)`` expected sales over those at the median price, newest last."""
     log_reference_price: Tensor
     """``(B,)`` log of the reference price that buyers remember."""
     trail: Tensor | None
-    """``(28, B)`` prices charged, money, newest last, or 4 weekly ones; None if no limit uses their median."""
+    """``(28, B)`` prices charged, in money, newest last, or 4 weekly ones, or None if no limit uses their median."""
 
     @property
     def observation(self) -> Tensor:
@@ -65,7 +65,7 @@ class State(NamedTuple):
 
     @property
     def price(self) -> Tensor:
-        """``(B,)`` current price, money."""
+        """``(B,)`` current price, in money."""
         return self.prices[-1]
 
 

@@ -23,7 +23,7 @@ from pricerl.market.fitting import fit_market
 DAYS_AHEAD = (1, 7, 14)
 """Forecast horizons in days; the first day after the origin is one day ahead."""
 MOST_ORIGINS = 32
-"""Most markets fitted per product; the number falls with that of products and years, as a fit takes 0.1 s per year."""
+"""Most markets fitted per product; with more products and years it falls, as a fit takes 0.1 s per year."""
 FEWEST_ORIGINS = 4
 """Fewest markets fitted per product: fewer than four scores would mean nothing."""
 TESTED_SHARE = 0.1
@@ -65,7 +65,7 @@ class HorizonScore(NamedTuple):
     coverage: float
     """Coverage of the 90 % predictive interval: share of the days inside it."""
     wape_supplied: float | None
-    """WAPE of the supplied sales forecast over the price charged, on the days that have one; None if no day has."""
+    """WAPE of the supplied sales forecast over the price charged, on the days that have one, or None if no day has."""
     skill_supplied: float | None
     """Skill of the market against the supplied forecast on those days: 1 minus the ratio of their errors."""
     skill: float

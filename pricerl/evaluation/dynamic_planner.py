@@ -59,14 +59,14 @@ class Grids(NamedTuple):
 
 @dataclass(frozen=True)
 class DynamicPlan:
-    """Optimal next price ``(B,)``, money, of states ``(B,)``, inside their feasible bands."""
+    """Optimal next price ``(B,)``, in money, of states ``(B,)``, inside their feasible bands."""
 
     dynamics: Dynamics
     grids: Grids
     value: Tensor
     """``(P, G, G)`` discounted reward at a reference price (row) of a next price (column), then of the optimal plan."""
     constant: Tensor
-    """``(P,)`` price that replaces the plan of a product, money; NaN for products with a plan."""
+    """``(P,)`` price that replaces the plan of a product, in money; NaN for products with a plan."""
     notes: tuple[str, ...]
     """One sentence per product without a plan: finding and replacement."""
 
@@ -107,7 +107,7 @@ class DynamicPlan:
 def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
     """Solve for the plan of the highest posterior-mean reward by value iteration, for all products at once.
 
-    The best constant price replaces the plan of a product for which that fails. ``step_discount`` is that of one
+    The best constant price replaces the plan of a product for which that fails. ``step_discount`` is for one
     decision; its days are not discounted against each other, as in SAC.
     """
     grids = _price_grids(dynamics)
@@ -243,7 +243,7 @@ def _best_within(worth: Tensor, reachable: Tensor) -> Tensor:
 
 
 def _reachable(dynamics: Dynamics, products: Tensor, grids: Grids) -> Tensor | None:
-    """Return whether one decision can move by ``-M`` to ``M`` grid prices, ``(N, 2 M + 1)`` bool; None if by any."""
+    """Return whether one decision can move by ``-M`` to ``M`` grid prices, ``(N, 2 M + 1)`` bool, or None if by any."""
     if dynamics.config.action == "absolute":
         return None
     most = grids.log_price.shape[1] - 1

@@ -16,7 +16,7 @@ from pricerl.evaluation.valuation import expect_days, expect_path
 from pricerl.market.market import Market, Response
 
 NOISE_SAMPLES = 16
-"""Noise samples per posterior draw for predictive limits. At 256 draws, limits differ from those of very many
+"""Noise samples per posterior draw for predictive limits. At 256 draws, limits differ from the limits of very many
 samples by 1.7 % of the interval's width; with 64 samples by 1.2 %, in three times the time."""
 
 
@@ -36,7 +36,7 @@ class PathForecast(NamedTuple):
 
 @torch.no_grad()
 def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
-    """Forecast every day of a path ``price (H,)``, money, after the history; the seed is that of the daily noise."""
+    """Forecast every day of a path ``price (H,)``, in money, after the history; the seed is for the daily noise."""
     expected = expect_path(product, price)
     market = product.market
     mean = expected.expected_units

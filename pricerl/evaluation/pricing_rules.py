@@ -35,7 +35,7 @@ HARM = 0.01
 
 
 def candidate_prices(product: Product) -> Tensor:
-    """Return the prices ``(201,)`` that guardrails allow in time, money, ascending; on a ladder with repetitions."""
+    """Return the prices ``(201,)`` that guardrails allow in time, in money, ascending; on a ladder with repetitions."""
     limits = product.dynamics.limits.rows(product.rows())
     return spread_prices(lasting_band(limits, product.money([product.current_price])), 201)
 
@@ -55,7 +55,7 @@ class Candidates:
 
     @property
     def current_price(self) -> float:
-        """Current price, money."""
+        """Current price, in money."""
         return self.product.current_price
 
     @property
@@ -66,7 +66,7 @@ class Candidates:
 
     @cached_property
     def prices(self) -> FloatArray:
-        """``(G,)`` candidate prices including the current one, ascending, money."""
+        """``(G,)`` candidate prices including the current one, ascending, in money."""
         return np.unique(np.append(candidate_prices(self.product).cpu().double().numpy(), self.current_price))
 
     @cached_property
@@ -91,7 +91,7 @@ class Candidates:
 
 
 Rule = Callable[[Candidates], float]
-"""Function from a product's candidate prices to a price, money."""
+"""Function from a product's candidate prices to a price, in money."""
 
 
 def best_past(candidates: Candidates) -> float:
@@ -133,7 +133,7 @@ RULES: dict[str, Rule] = {
 
 
 class Plan(NamedTuple):
-    """Best constant price per product, money, and the posterior-mean daily reward there, ``(P,)`` each."""
+    """Best constant price per product, in money, and the posterior-mean daily reward there, ``(P,)`` each."""
 
     price: Tensor
     value: Tensor
@@ -171,7 +171,7 @@ class BaselineRow(NamedTuple):
     outcome: DailyOutcome
     """Per day over the forecast horizon."""
     probability_better: Share | None
-    """Share of the posterior draws in which it earns more than keeping; None if it keeps or costs are unknown."""
+    """Share of the posterior draws in which it earns more than keeping, or None if it keeps or costs are unknown."""
 
 
 def compare_baselines(

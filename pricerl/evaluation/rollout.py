@@ -101,7 +101,7 @@ def roll_path(
 
 
 def approach_prices(targets: Tensor, product: Product, days: int) -> Tensor:
-    """Return paths ``(R, H)`` of H = ``days`` that approach ``targets (R,)`` as fast as the guardrails allow, money."""
+    """Return paths in money ``(R, H)`` of H = ``days`` that approach ``targets (R,)`` as fast as guardrails allow."""
     return approach_all(targets, product.dynamics, product.rows(len(targets)), days)
 
 

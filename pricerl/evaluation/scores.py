@@ -90,7 +90,7 @@ def _spread(days: tuple[Tensor, Tensor], most: int, share: tuple[int, int]) -> t
 
 
 class PathScores(NamedTuple):
-    """Gain per day over keeping the price in the posterior draws, each ``(P,)``, money: mean and 90 % limits."""
+    """Gain per day over keeping the price in the posterior draws, each ``(P,)``, in money: mean and 90 % limits."""
 
     policy_gain_mean: Tensor
     policy_gain_low: Tensor

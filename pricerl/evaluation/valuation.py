@@ -37,13 +37,13 @@ class DailyOutcome:
 
 @dataclass(frozen=True)
 class Uplift(DailyOutcome):
-    """Outcome per day of one price path minus that of another, paired over the posterior draws."""
+    """Outcome per day of one price path minus another's, paired over the posterior draws."""
 
     probability_better: Share | None
-    """Share of the posterior draws in which it is worth more by the objective. None if costs count and are unknown, as
-    for ``cvar``."""
+    """Share of the posterior draws in which it is worth more by the objective, or None if costs count and are unknown,
+    as for ``cvar``."""
     cvar: float | None
-    """Conditional value at risk: mean uplift of the measure over the worst tenth of the posterior draws, money."""
+    """Conditional value at risk: mean uplift of the measure over the worst tenth of the posterior draws, in money."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class PathValue:
 
     @property
     def earned(self) -> FloatArray:
-        """The measure, money ``(K,)``: profit, at the costs as estimated even if they are unknown, or revenue."""
+        """The measure, in money ``(K,)``: profit, at the costs as estimated even if they are unknown, or revenue."""
         return self.profit if self.measure == "profit" else self.sales
 
     def draw_again(self, draws: IntArray) -> PathValue:
@@ -97,7 +97,7 @@ def value_at_risk(gain: FloatArray) -> float:
 def expect_days(
     market: Market, product: int, price: Tensor, dates: DateArray, lifts: FloatArray | float = 1.0
 ) -> Response:
-    """Return the expected outcome of a path ``price (H,)``, money, on ``dates (H,)`` in all draws, ``(K, H)`` each.
+    """Return the expected outcome of a path ``price (H,)``, in money, on ``dates (H,)`` in all draws, ``(K, H)`` each.
 
     Lifts ``(K, H)`` are the effect of the buyers' memory of earlier prices on demand.
     """
@@ -112,7 +112,7 @@ def expect_days(
 
 
 def expect_path(product: Product, price: Tensor) -> Response:
-    """Return the outcome of all days of a path ``(H,)``, money, after the history, ``(K, H)`` each."""
+    """Return the outcome of all days of a path ``(H,)``, in money, after the history, ``(K, H)`` each."""
     memory = product.fitted.memory
     past = product.log_reference_price
     lifts = 1.0 if memory is None else memory.lifts_after(past, price[None].cpu().numpy())[:, 0]
@@ -123,7 +123,7 @@ def expect_path(product: Product, price: Tensor) -> Response:
 def value_paths(
     product: Product, prices: Tensor, horizon: int | None = None, tilt: FloatArray | None = None
 ) -> list[PathValue]:
-    """Value the paths ``(N, H)``, money, per day after the history in the same draws; ``(N, 1)`` last for the horizon.
+    """Value paths in money ``(N, H)`` per day after the history in the same draws; ``(N, 1)`` last for the horizon.
 
     Demand is computed once per distinct price; days in a row at one price are summed before they are multiplied by it.
     A ``tilt (K,)`` is added to the elasticities.
@@ -168,7 +168,7 @@ def value_paths(
 
 
 def _evaluate(product: Product, price: Tensor, lifts: FloatArray) -> Tensor:
-    """Return the gain of average days at prices ``(R,)``, money, with lifted demand, as money ``(K, R)``.
+    """Return the gain of average days at prices ``(R,)``, in money, with lifted demand, as money ``(K, R)``.
 
     The week before is taken as if it had been at the same price.
     """
@@ -183,7 +183,7 @@ def _numpy(values: Tensor) -> FloatArray:
 
 
 def _demand_on(market: Market, product: int, dates: DateArray) -> FloatArray:
-    """Return the demand on dates ``(H,)``, by weekday, type and time after the history, over that of an average day."""
+    """Return the demand on dates ``(H,)``, by weekday, type and time after the history, over an average day's."""
     weekday, holiday, ahead = (_numpy(part[product]) for part in (market.weekday, market.holiday, market.ahead))
     history = market.preprocessor.products[product]
     types = day_types(dates, history.holidays)
@@ -195,7 +195,7 @@ def _demand_on(market: Market, product: int, dates: DateArray) -> FloatArray:
 def value_once(
     valued: dict[tuple[float, ...], PathValue], value: Callable[[Tensor], list[PathValue]], paths: Tensor
 ) -> list[PathValue]:
-    """Return the values of ``paths (N, H)``, money; ``value`` computes those that are not among the ``valued`` yet."""
+    """Return the values of ``paths (N, H)``; ``value`` computes those that are not among the ``valued`` yet."""
     keys = [tuple(path) for path in paths.tolist()]
     unknown = {key: row for row, key in enumerate(keys) if key not in valued}
     if unknown:
@@ -205,7 +205,7 @@ def value_once(
 
 @torch.no_grad()
 def value_average_day(product: Product, prices: Tensor) -> tuple[Tensor, Response]:
-    """Return reward and outcome of an average day at ``prices (G,)``, money, in all draws, ``(K, G)`` each."""
+    """Return reward and outcome of an average day at ``prices (G,)``, in money, in all draws, ``(K, G)`` each."""
     draw = torch.arange(product.market.num_draws, device=prices.device)[:, None]
     return product.dynamics.constant_price(prices[None], product.rows()[None], draw)
 
@@ -221,14 +221,14 @@ def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
 
 
 def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
-    """Return the profit of a unit at ``prices (G,)`` in every posterior draw, money ``(K, G)``."""
+    """Return the profit of a unit at ``prices (G,)`` in every posterior draw, in money ``(K, G)``."""
     return np.asarray(product.cost.price_kept[:, None] * prices - product.cost.unit_cost[:, None])
 
 
 def gains_over(
     history: ProductHistory, fitted: ProductMarket, day: IntArray, kept: float, measure: Measure
 ) -> FloatArray:
-    """Return the gain of the prices of past days ``day (N,)`` over a kept one, money ``(K, N)``.
+    """Return the gain of the prices of past days ``day (N,)`` over a kept one, in money ``(K, N)``.
 
     Both prices count at the level of demand of the day: the units sold over those expected at the price charged, in the
     mean of the posterior draws. The buyers' memory of earlier prices is left out, which estimates simulated gains
@@ -250,7 +250,7 @@ class Raising(NamedTuple):
     probability_better: Share
     """Share of the posterior draws in which a slightly higher price earns more."""
     break_even: float | None
-    """Break-even loss of units at a 1 % higher price, percent, at the mean costs; None if units are sold at a loss."""
+    """Break-even loss of units in percent at a 1 % higher price and mean costs, or None if units sell at a loss."""
 
 
 def elasticity_at(product: ProductMarket, price: float) -> FloatArray:
@@ -270,10 +270,10 @@ def would_raising_pay(product: ProductMarket, price: float) -> Raising | None:
 
 
 def break_even_costs(kept: FloatArray, elasticity: FloatArray) -> FloatArray:
-    """Return the unit cost above which a slightly higher price pays and below which a lower one does, money ``(K,)``.
+    """Return the unit cost above which a slightly higher price pays and below which a lower one does, ``(K,)``.
 
     ``d/dp (k p - c) q(p) > 0`` if and only if ``|e| < k p / (k p - c)`` (Lerner 1934), that is ``c > k p (1 - 1/|e|)``,
-    with ``k`` the share kept, ``c`` the unit cost and ``e`` the elasticity ``(K,)``; ``kept (K,)`` is ``k p``, money.
+    with ``k`` the share kept, ``c`` the unit cost and ``e`` the elasticity ``(K,)``; ``kept (K,)`` is ``k p``.
     0 where ``|e| <= 1``: a higher price brings more revenue, so that it pays at any cost.
     """
     return kept * (1 - 1 / np.maximum(-elasticity, 1))
@@ -283,7 +283,7 @@ class BreakEven(NamedTuple):
     """Cost at which neither a slightly higher nor a slightly lower price earns more; known costs are not needed."""
 
     cost: Interval
-    """Unit cost above which a rise pays and below which a cut does, money; 0 where a rise pays at any cost."""
+    """Unit cost above which a rise pays and below which a cut does, in money; 0 where a rise pays at any cost."""
     left: Interval
     """Share of the price left after fees and unit cost, below which a rise pays and above which a cut does."""
     fees_known: bool
@@ -294,7 +294,7 @@ class BreakEven(NamedTuple):
 
 
 def find_break_even(product: ProductMarket, price: float) -> BreakEven:
-    """Return the break-even unit cost of a product around a price, money, over the posterior draws of its demand."""
+    """Return the break-even unit cost of a product around a price, in money, over the posterior draws of its demand."""
     elasticity = elasticity_at(product, price)
     known = product.cost.fees_known
     share = product.cost.price_kept if known else np.full_like(elasticity, product.cost.share_paid)

@@ -119,7 +119,7 @@ def _unexplained(rows: FloatArray, given: BoolArray, days: int) -> float:
 
 
 def span(design: FloatArray) -> FloatArray:
-    """Return orthonormal columns ``(D, R)`` that span those of a design ``(D, C)``, without collinear ones."""
+    """Return orthonormal columns ``(D, R)`` that span the columns of a design ``(D, C)``, without collinear ones."""
     basis, singular, _ = np.linalg.svd(design, full_matrices=False)
     return np.asarray(basis[:, singular > 1e-8 * singular[0]])
 

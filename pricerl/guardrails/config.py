@@ -140,12 +140,12 @@ class GuardrailConfig:
 
     @property
     def lowest(self) -> float:
-        """Lowest price that the settings allow, money; costs may require more."""
+        """Lowest price that the settings allow, in money; costs may require more."""
         return max(self.floor or 0.0, self.min_advertised_price or 0.0, self.price_step)
 
     @property
     def highest(self) -> float:
-        """Highest price that the settings allow, money; infinite without a ceiling."""
+        """Highest price that the settings allow, in money; infinite without a ceiling."""
         return math.inf if self.ceiling is None else self.ceiling
 
     @property
@@ -158,12 +158,12 @@ class GuardrailConfig:
         return EVERY_STEP
 
     def has_price_between(self, low: float, high: float) -> bool:
-        """Return whether the grid or menu has a price between two, money; the higher one may be infinite."""
+        """Return whether the grid or menu has a price between two, in money; the higher one may be infinite."""
         first = self.menu.above(in_steps(low, self.price_step) * (1 - WHOLE))
         return math.isfinite(first) and first <= in_steps(high, self.price_step) * (1 + WHOLE)
 
     def of(self, product: str) -> GuardrailConfig:
-        """Return a product's own limits, otherwise those of all; raise a ``UsageError`` on a contradiction."""
+        """Return a product's own limits, otherwise the limits of all; raise a ``UsageError`` on a contradiction."""
         own = (self.products or {}).get(product)
         if own is None:
             return replace(self, products=None, relations=None) if self.products or self.relations else self

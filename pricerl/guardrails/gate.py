@@ -22,7 +22,7 @@ from pricerl.guardrails.today import NEAREST, PAUSED, Edit, PriceLog, Today
 
 @dataclass(frozen=True)
 class Gated:
-    """A price that passed the gate, money, with every edit in the order it was made."""
+    """A price that passed the gate, in money, with every edit in the order it was made."""
 
     price: float
     edits: tuple[Edit, ...] = ()

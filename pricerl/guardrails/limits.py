@@ -40,18 +40,18 @@ class GuardedProduct(NamedTuple):
     config: GuardrailConfig
     """The product's own limits, ``GuardrailConfig.of``."""
     support: tuple[float, float]
-    """Lowest and highest price that the history supports, money; see ``support_box``."""
+    """Lowest and highest price that the history supports, in money; see ``support_box``."""
     costs: UnitCosts
 
 
 class RecentPrices(NamedTuple):
-    """Past prices used by the moving rules, money: each ``(B,)``, or a float for one product."""
+    """Past prices used by the moving rules, in money: each ``(B,)``, or a float for one product."""
 
     current: Any
     week_ago: Any
     """Price charged 7 days before the next day."""
     median: Any
-    """Median of the last 28 days; None if no rule uses it."""
+    """Median of the last 28 days, or None if no rule uses it."""
 
 
 class MenuRows(NamedTuple):
@@ -107,7 +107,7 @@ class Rule(NamedTuple):
     soft: bool
     """Whether a current price beyond the limit may stay; hard rules force it inside."""
     bounds: Callable[..., tuple[Any, Any]]
-    """Function that returns the lowest and highest price, money, or None for no limit: of a ``GuardedProduct``, or of
+    """Function that returns the lowest and highest price in money, None for no limit: of a ``GuardedProduct``, or of
     limits, ``PriceLimits`` or one product's ``GuardrailConfig``, and ``RecentPrices``, ``(B,)`` or floats as these."""
 
 
@@ -243,7 +243,7 @@ def recent_prices(prices: Tensor, trail: Tensor | None, step_days: int = 1) -> R
 
 
 def intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float]:
-    """Return floor and ceiling of the hard fixed rules, then those of the soft ones, widened to contain them; money."""
+    """Return floor and ceiling of the hard fixed rules, then of the soft ones, widened to contain them; money."""
 
     def fold(soft: bool) -> tuple[float, float]:
         lows, highs = zip(*(rule.bounds(product) for rule in FIXED if rule.soft == soft), strict=True)

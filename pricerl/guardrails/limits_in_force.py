@@ -13,11 +13,11 @@ class LimitsInForce:
     """Limits on one product's next price, and on every later change."""
 
     lowest: float
-    """Lowest next price, money; the current price if the limits leave none."""
+    """Lowest next price, in money; the current price if the limits leave none."""
     lowest_rule: str
     """Setting that determines it."""
     highest: float
-    """Highest next price, money."""
+    """Highest next price, in money."""
     highest_rule: str
     """Setting that determines it."""
     conflict: str
@@ -35,7 +35,7 @@ class LimitsInForce:
     paused: bool
     """Whether the seller keeps the price as it is."""
     walks_to: float | None = None
-    """Nearest price inside the hard limits, money, if it is more than one step away from the current price."""
+    """Nearest price inside the hard limits, in money, if it is more than one step away from the current price."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class HardLimits:
 
 
 def refuse_price(price: float, limits: HardLimits, what: str = "override") -> str:
-    """Describe the hard limit that a price of an order (``what``), money, breaks; empty if it breaks none."""
+    """Describe the hard limit that a price of an order (``what``), in money, breaks; empty if it breaks none."""
     tolerance = slack(price, limits.price_step)
     if price < limits.floor - tolerance:
         return f"the {what} of {price:g} is below the floor of {limits.floor:g} (floor, minimum margin or price step)"
@@ -62,7 +62,7 @@ def refuse_price(price: float, limits: HardLimits, what: str = "override") -> st
 
 
 def least_price(share_kept: float, unit_cost: float, min_margin: float) -> float:
-    """Return the lowest price that leaves a margin, money: ``k p - c >= m p``; infinite if none does."""
+    """Return the lowest price that leaves a margin, in money: ``k p - c >= m p``; infinite if none does."""
     return unit_cost / (share_kept - min_margin) if share_kept > min_margin else math.inf
 
 

@@ -47,12 +47,12 @@ EVERY_STEP = PriceMenu((0,), 1)
 
 
 def ladder_menu(prices: tuple[float, ...], price_step: float) -> PriceMenu:
-    """Return the menu of an explicit list of prices, money, each a whole multiple of ``price_step``."""
+    """Return the menu of an explicit list of prices, in money, each a whole multiple of ``price_step``."""
     return PriceMenu(tuple(sorted({round(price / price_step) for price in prices})), 0)
 
 
 def endings_menu(endings: tuple[float, ...], price_step: float) -> PriceMenu:
-    """Return the menu of prices that end in one of ``endings``, money, each a whole multiple of ``price_step``."""
+    """Return the menu of prices that end in one of ``endings``, in money, each a whole multiple of ``price_step``."""
     return ladder_menu(endings, price_step)._replace(period=round(ending_period(endings) / price_step))
 
 
@@ -65,7 +65,7 @@ def ending_period(endings: tuple[float, ...]) -> float:
 
 
 def usual_endings(prices: Sequence[float]) -> tuple[float, ...]:
-    """Return the one or two cents in which 80 % of the prices, money, end, ascending; none if they differ or are 0."""
+    """Return the one or two cents in which 80 % of the prices end, ascending; none if they differ or are 0."""
     cents, count = np.unique(np.round(np.mod(prices, 1.0), 2) % 1.0, return_counts=True)
     often = np.argsort(-count, kind="stable")
     for number in (1, 2):
@@ -88,7 +88,7 @@ def steps_per_unit(price_step: float) -> int | None:
 
 
 def in_steps(price: Number, price_step: float) -> Number:
-    """Return a price, money, in price steps."""
+    """Return a price, in money, in price steps."""
     per_unit = steps_per_unit(price_step)
     return price / price_step if per_unit is None else price * per_unit
 
@@ -100,7 +100,7 @@ def from_steps(steps: Number, price_step: float) -> Number:
 
 
 def slack(price: Number, price_step: float) -> Number:
-    """Return the tolerance of a limit at a price, money; it is finer than that of `same_price`, so that limits hold."""
+    """Return the tolerance of a limit at a price, in money; it is finer than in `same_price`, so that limits hold."""
     return FLOAT32_SLACK * price + ROUNDING_SLACK * price_step
 
 
@@ -114,10 +114,10 @@ OF_PRICE = 1e-3
 
 
 def same_price(price: float, other: float, price_step: float = 0.01) -> bool:
-    """Return whether two prices, money, differ only by the rounding of single precision, records and files."""
+    """Return whether two prices, in money, differ only by the rounding of single precision, records and files."""
     return abs(price - other) <= FLOAT32_SLACK * abs(other) + min(RECORDED, OF_STEP * price_step, OF_PRICE * abs(other))
 
 
 def is_outside(price: float, low: float, high: float) -> bool:
-    """Return whether a price, money, lies outside an interval, by more than rounding explains."""
+    """Return whether a price, in money, lies outside an interval, by more than rounding explains."""
     return not low <= price <= high and not same_price(price, min(max(price, low), high))

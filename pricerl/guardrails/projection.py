@@ -77,7 +77,7 @@ def project(proposal: Tensor, current_price: Tensor, band: PriceBand) -> Tensor:
 
 
 def nearest_allowed(price: Tensor, band: PriceBand) -> Tensor:
-    """Return the price on the grid or menu inside the band that is nearest to ``price (B,)``, money."""
+    """Return the price on the grid or menu inside the band that is nearest to ``price (B,)``, in money."""
     limits = band.limits
     nearest = steps = in_steps(price, limits.price_step)
     if limits.menu is not None:  # ties go to the lower one
@@ -102,7 +102,7 @@ def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
 
 
 def spread_prices(band: PriceBand, count: int) -> Tensor:
-    """Return ``(count,)`` prices of one product's band, money, ascending; the nearest ones of a ladder or endings."""
+    """Return ``(count,)`` ascending prices in money of one product's band; the nearest ones of a ladder or endings."""
     shares = torch.linspace(0, 1, count, dtype=band.low.dtype, device=band.low.device)
     prices = torch.lerp(band.low, band.high, shares)
     return nearest_allowed(prices, band) if band.limits.menu is not None and bool(band.feasible) else prices

@@ -29,13 +29,13 @@ class Relation:
     """Singles in a multipack."""
 
     def among(self, known: Collection[str]) -> Relation | None:
-        """Return the relation between those of its products that are known; None if they are not related."""
+        """Return the relation between its known products, or None if they are not related."""
         names = tuple(name for name in self.products if name in known)
         related = len(names) == len(self.products) if self.kind == "multipack" else len(names) > 1
         return Relation(self.kind, names, self.count) if related else None
 
     def objection(self, prices: Sequence[float]) -> str:
-        """Return why prices of the products, money in their order, break the relation; empty if they do not."""
+        """Return why prices of the products, in money in their order, break the relation; empty if they do not."""
         for one, other, first, second in zip(self.products, self.products[1:], prices, prices[1:], strict=False):
             slack = FLOAT32_SLACK * max(abs(first), abs(second)) * self.count
             if self.kind == "size_order" and not first <= second + slack:
@@ -51,9 +51,9 @@ class AdvisedPrices(NamedTuple):
     """Prices advised for one product."""
 
     current: float
-    """Current price, money."""
+    """Current price, in money."""
     prices: tuple[float, ...]
-    """Price of each day, money."""
+    """Price of each day, in money."""
     fixed: bool = False
     """Whether they must stay: a person ordered them, or a hard limit forces them."""
 
@@ -128,7 +128,7 @@ def _share_smallest_change(line: Relation, advised: Mapping[str, AdvisedPrices])
     if not together or any(item.fixed for _, item in known) or not (min(moves) > 0 or max(moves) < 0):
         return {}
     name, smallest = min(known, key=lambda item: (abs(item[1].prices[-1] - item[1].current), item[0]))
-    why = f"one price for {', '.join(line.products)}: the smallest change among them, that of {name}"
+    why = f"one price for {', '.join(line.products)}: the smallest change among them, by {name}"
     return {other: Bound(smallest.prices, why) for other, item in known if item.prices != smallest.prices}
 
 
@@ -168,7 +168,7 @@ def broken_by(
 
 
 def span_between(relations: Iterable[Relation], product: str, current: Mapping[str, float]) -> tuple[float, float]:
-    """Return the lowest and highest price, money, that relations leave to one product; crossed if there is none."""
+    """Return the lowest and highest price, in money, that relations leave to one product; crossed if there is none."""
     low = 0.0
     high = math.inf
     for item in relations:

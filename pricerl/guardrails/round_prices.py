@@ -7,7 +7,7 @@ import numpy as np
 from pricerl.arrays import BoolArray, FloatArray
 
 ROUND = np.array([10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 70, 75, 80, 90])
-"""Round prices from 10 to 99; those of other sizes are the same times a power of ten."""
+"""Round prices from 10 to 99; other sizes have the same times a power of ten."""
 CHARMS = np.array([0.001, 0.01, 0.02, 0.05, 0.1])
 """Usual distances of a price just below a whole one, as a share of the unit: 19.99, 19.98, 19.95 and 19.90, or 199."""
 JUST_BELOW = 0.01
@@ -22,7 +22,7 @@ def rounds_between(low: float, high: float) -> FloatArray:
 
 
 def next_round_price(price: float) -> float:
-    """Return the lowest round price above a price, money; a whole one if the price ends just below it."""
+    """Return the lowest round price above a price, in money; a whole one if the price ends just below it."""
     if ends_below_whole(price):
         return float(np.ceil(price / whole_unit(price)) * whole_unit(price))
     return float(rounds_between(price * (1 + 1e-6), 2 * price)[0])
@@ -41,12 +41,12 @@ def charms_between(low: float, high: float) -> FloatArray:
 
 
 def whole_unit(price: FloatArray | float) -> FloatArray:
-    """Return the distance of whole prices, money: 0.1 for prices below 1, 1 below 100, 10 below 1,000."""
+    """Return the distance of whole prices, in money: 0.1 for prices below 1, 1 below 100, 10 below 1,000."""
     size = np.floor(np.log10(price))
     return np.asarray(10.0 ** np.where(size >= 0, np.maximum(size - 1, 0), size))
 
 
 def ends_below_whole(price: FloatArray | float) -> BoolArray:
-    """Return whether prices, money, end just below a whole one."""
+    """Return whether prices, in money, end just below a whole one."""
     below = -np.asarray(price) / whole_unit(price) % 1.0
     return np.asarray((np.abs(below[..., None] - CHARMS) < 1e-6).any(-1))

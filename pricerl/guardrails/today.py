@@ -45,9 +45,9 @@ class Edit:
     rule: str
     """The setting under ``guardrails``, or ``finite``, ``conflict`` or ``fault``."""
     before: float | None
-    """Price before the rule, money; None if it was invalid."""
+    """Price before the rule, in money, or None if it was invalid."""
     after: float
-    """Price after the rule, money."""
+    """Price after the rule, in money."""
     why: str
     """Reason, as a clause."""
 
@@ -60,7 +60,7 @@ class PriceLog(NamedTuple):
     prices: FloatArray
     """``(D,)`` money; the last is the current price."""
     support: tuple[float, float]
-    """Lowest and highest price that the history supports, money; see ``support_box``."""
+    """Lowest and highest price that the history supports, in money; see ``support_box``."""
     moves_in_steps: bool = True
     """False for absolute actions, whose rules ignore past prices."""
     step_days: int = 1
@@ -73,7 +73,7 @@ class PriceLog(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """One rule's lowest and highest price, money."""
+    """One rule's lowest and highest price, in money."""
 
     rule: str
     low: float
@@ -84,12 +84,12 @@ class Bound(NamedTuple):
     """Whether the current price is beyond the rule's limits, which were widened to include it."""
 
     def nearest(self, price: float) -> float:
-        """Return the allowed price nearest to one, money; infinite if the rule allows none."""
+        """Return the allowed price nearest to one, in money; infinite if the rule allows none."""
         return min(max(price, self.low), self.high)
 
 
 class Band(NamedTuple):
-    """Prices that satisfy every limit, as ``projection.PriceBand`` holds them for a batch, money."""
+    """Prices that satisfy every limit, as ``projection.PriceBand`` holds them for a batch, in money."""
 
     low: float
     high: float
@@ -103,14 +103,14 @@ class Today:
     """Rules for the next price of one product."""
 
     now: float
-    """Price of the log's last day, money."""
+    """Price of the log's last day, in money."""
     log: PriceLog
     costs: UnitCosts
     config: GuardrailConfig
     """The product's own limits, ``GuardrailConfig.of``."""
 
     def objections(self, price: float) -> Iterator[Edit]:
-        """Yield each rule's objection to a price, money, on the next day: an edit to the nearest that it allows."""
+        """Yield each rule's objection to a price, in money, on the next day: an edit to the nearest that it allows."""
         moves = not self.same(price, self.now)
         if moves and self.config.pause:
             yield Edit("pause", price, self.now, PAUSED)
@@ -228,7 +228,7 @@ class Today:
 
     @property
     def hard_limit(self) -> float:
-        """Price of grid or menu inside the hard limits that is nearest to the current one, money."""
+        """Price of grid or menu inside the hard limits that is nearest to the current one, in money."""
         hard = self._limits._replace(support_low=self._limits.floor, support_high=self._limits.ceiling)
         inside = price_box(hard, self._tensor(self.now))
         return min(max(self.now, inside.low.item()), inside.high.item())
@@ -278,7 +278,7 @@ class Today:
         return abs(price - other) <= slack(other, self.config.price_step)
 
     def on_grid(self, price: float) -> float:
-        """Return the price on the grid or menu nearest to one, money; ties go to the lower one of a menu."""
+        """Return the price on the grid or menu nearest to one, in money; ties go to the lower one of a menu."""
         menu = self.config.menu
         steps = in_steps(price, self.config.price_step)
         below = menu.below(steps)

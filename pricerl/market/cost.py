@@ -61,11 +61,11 @@ class CostPosterior:
 
     @property
     def means(self) -> tuple[float, float]:
-        """Mean share of the posted price kept after coupons and fees, and mean cost of a unit, money."""
+        """Mean share of the posted price kept after coupons and fees, and mean cost of a unit, in money."""
         return float(self.price_kept.mean()), float(self.unit_cost.mean())
 
     def mean_margin(self, price: Price) -> Price:
-        """Return the profit of a unit at a price, or at each of several, at the mean costs, money."""
+        """Return the profit of a unit at a price, or at each of several, at the mean costs, in money."""
         share, cost = self.means
         return share * price - cost
 
@@ -78,7 +78,7 @@ class CostPosterior:
         return replace(self, share_kept=none + 1, unit_cost=none, fixed_cost=none, **known)
 
     def at_unit_cost(self, unit_cost: float) -> CostPosterior:
-        """Return the same fees and fixed cost with a known cost of a unit, money."""
+        """Return the same fees and fixed cost with a known cost of a unit, in money."""
         return replace(self, unit_cost=np.full_like(self.unit_cost, unit_cost), known=True)
 
     def describe(self) -> str:
@@ -155,7 +155,7 @@ def describe_costs(product: ProductHistory, config: CostConfig) -> str:
 def _linear_posterior(
     design: FloatArray, profit: FloatArray, prior_mean: FloatArray, prior_sd: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return mean and covariance of the coefficients ``(3,)`` of a design ``(D, 3)`` for profit ``(D,)``, money.
+    """Return mean and covariance of the coefficients ``(3,)`` of a design ``(D, 3)`` for profit ``(D,)``, in money.
 
     Coefficients are scaled by their prior sds: under a price that never changed, only the prior separates them.
     """

@@ -78,7 +78,7 @@ def fit_market(
 
 
 def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[Tabulated | None]:
-    """Return the pooled prior of each product's elasticity; None if there are too few products or none is wanted."""
+    """Return the pooled prior of each product's elasticity, or None if there are too few products or none is wanted."""
     pool = find_pool(products, config)
     return [None if pool is None else pool.prior(product.product) for product in products]
 
@@ -92,7 +92,7 @@ def find_pool(
     """Return the evidence on elasticities, None without a pooled prior.
 
     It is what is ``known`` from training, so that a product's prior does not change with the others' newest days, or
-    else that of the ``products``, found by ``spread``. There is none from a product whose call returns an exception.
+    else of the ``products``, found by ``spread``. There is none from a product whose call returns an exception.
     """
     if not config.pool or len({*known, *(product.product for product in products)}) < FEWEST_POOLED:
         return None
@@ -157,14 +157,14 @@ def _fit_product(
 
 
 def _past_demand(demand: DemandPosterior, log_price: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Return demand of each day over that of the curves at the same log price, ``(D,)`` each."""
+    """Return demand of each day over the curves' demand at the same log price, ``(D,)`` each."""
     expected = np.exp(demand.curves.log_value).mean(0)
     at_regular, at_price = (np.interp(place, log_grid, expected) for place in (np.log(demand.regular), log_price))
     return np.asarray(demand.past * at_regular / at_price)
 
 
 def _price_grids(low: float, high: float, size: int, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return edges, evenly spaced log prices from ``low`` to ``high``, money, and ``(size,)`` with both sides of edges.
+    """Return edges, evenly spaced log prices from ``low`` to ``high``, and ``(size,)`` with both sides of edges.
 
     At most two ``edges``, at which demand may fall, become points of the first grid; of two too close, the upper one.
     """

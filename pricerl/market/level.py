@@ -56,7 +56,7 @@ class LevelEnd(NamedTuple):
 
 
 class FutureLevel(NamedTuple):
-    """Log level of the rows after the last one, over that of the regression's first coefficient."""
+    """Log level of the rows after the last one, over the level of the regression's first coefficient."""
 
     path: FloatArray
     """``(FUTURE_ROWS,)`` mean of each row: the shock fades, and the mean of its exponential over the past is 1."""
@@ -100,7 +100,7 @@ def _movement(motion: Motion) -> tuple[FloatArray, FloatArray, float, float]:
     """Return what a motion makes of the shock and walk of the last row.
 
     They are the loads of each row ahead on both ``(FUTURE_ROWS, 2)``; a shift ``(FUTURE_ROWS,)`` that keeps the mean of
-    the exponential of shocks as it was; and, by new changes, the variance of the mean of `AHEAD_ROWS` and that of a row
+    the exponential of shocks as it was; and, by new changes, the variances of the mean of `AHEAD_ROWS` and of a row
     around it.
     """
     rows = np.arange(FUTURE_ROWS)

@@ -65,11 +65,11 @@ class MarketRows(NamedTuple):
     counted_cost: Tensor
 
     def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
-        """Return the share that counts of sales less unit costs that count, money, ``(B,)`` or ``(n, B)``."""
+        """Return the share that counts of sales less unit costs that count, in money, ``(B,)`` or ``(n, B)``."""
         return self.counted_share * sales - self.counted_cost * units
 
     def profit(self, sales: Tensor, units: Tensor) -> Tensor:
-        """Return the share kept of sales less unit costs and a day's fixed cost, money, ``(B,)`` or ``(n, B)``."""
+        """Return the share kept of sales less unit costs and a day's fixed cost, in money, ``(B,)`` or ``(n, B)``."""
         return self.share_kept * sales - self.unit_cost * units - self.fixed_cost
 
 
@@ -89,9 +89,9 @@ class ProductMarket:
     """``(7,)`` weekdays on which the history has any recorded day."""
     cost: CostPosterior
     memory: PriceMemory | None = None
-    """Reference-price effect; None if there is none."""
+    """Reference-price effect, or None if there is none."""
     holiday: FloatArray = field(default_factory=lambda: np.ones(3))
-    """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
+    """``(3,)`` demand by day type over an ordinary day's; see ``data.day_types``."""
     price_setting: Kind = "plain"
     """How the prices of the history were set."""
     follows: float = 0.0
@@ -102,11 +102,11 @@ class ProductMarket:
     past: FloatArray | None = None
     """``(D,)`` demand of each day over an average one of today at the same price: by season, level and covariates."""
     edges: FloatArray = field(default_factory=lambda: np.full(2, NO_EDGE))
-    """``(2,)`` prices at which demand may fall at once, money, ascending; there the grid has two points."""
+    """``(2,)`` prices at which demand may fall at once, in money, ascending; there the grid has two points."""
     prior: StatedPrior | None = None
     """Prior of the elasticity; None where the demand model states none."""
     stock: Stock | None = None
-    """Stock and terms of supply as the seller knows them; None if nothing about them is known."""
+    """Stock and terms of supply as the seller knows them, or None if nothing about them is known."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Market:
     preprocessor: DataPreprocessor
     products: tuple[ProductMarket, ...]
     lower_edge: Tensor
-    """``(P,)`` price at which demand may fall at once, money, where the grid has two points; or `NO_EDGE`."""
+    """``(P,)`` price at which demand may fall at once, in money, where the grid has two points; or `NO_EDGE`."""
     upper_edge: Tensor
     """``(P,)`` another one above it."""
     log_price_low: Tensor
@@ -149,7 +149,7 @@ class Market:
     memory_loss: Tensor
     """``(P, K + 1)`` log units lost per log price above it."""
     measure: Measure = "profit"
-    """Measure of a gain, that of the reward."""
+    """Measure of a gain, as in the reward."""
     fall_width: float = 0.0
     """Log distance below a price at which demand falls over which it falls gradually; 0 lets it fall at once."""
 
@@ -190,7 +190,7 @@ class Market:
 
     @cached_property
     def counted_cost(self) -> Tensor:
-        """``(P, K + 1)`` cost of a unit that counts, money; 0 if revenue is the measure."""
+        """``(P, K + 1)`` cost of a unit that counts, in money; 0 if revenue is the measure."""
         return self.unit_cost if self.measure == "profit" else torch.zeros_like(self.unit_cost)
 
     def counted(self, product: int) -> ProductMarket:
@@ -199,7 +199,7 @@ class Market:
         return replace(fitted, cost=fitted.cost.counted(self.measure))
 
     def at_unit_cost(self, unit_cost: float) -> Market:
-        """Return the same market in which a unit of every product costs this, money, in all draws."""
+        """Return the same market in which a unit of every product costs this, in money, in all draws."""
         known = (replace(item, cost=item.cost.at_unit_cost(unit_cost)) for item in self.products)
         return replace(self, products=tuple(known), unit_cost=torch.full_like(self.unit_cost, unit_cost))
 

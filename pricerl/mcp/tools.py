@@ -23,7 +23,7 @@ from pricerl.errors import EXIT_OK, CheckpointError, DataError, PricerlError, Us
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.log.drafts import entry_cells
+from pricerl.operations.log.drafts import content_words
 from pricerl.operations.log.staging import Asked, draft_staged
 from pricerl.operations.log.typed_limits import limits_of
 from pricerl.operations.shop import Shop
@@ -110,7 +110,7 @@ class AgentTools:
             {
                 "product": mark(item.product),
                 "current_price": item.current_price,
-                "data_quality": item.report[0].rpartition(": ")[2],
+                "data_quality": item.quality,
                 "report": mark(item.report[1:]),
                 "costs": item.costs,
             }
@@ -155,6 +155,7 @@ class AgentTools:
         return {
             **advised.about,
             "reasons": mark(dict(reasons(advised.record, advised.f)), advised.names),
+            "decided_by": mark(advised.record["decision"]["reasons"], advised.names),
             "probability_better": weighed["probability_better"] if weighed else null(NOT_ADVISED),
             "elasticity": estimate(advised.record["elasticity"], "% of units per % of price"),
             "would_change": mark(list(what_would_change(advised.record, advised.f)), advised.names),
@@ -312,14 +313,13 @@ def mark(value: Any, names: Collection[str] = ()) -> Any:
 
 def _logged(entry: Entry, shop: Shop, names: Collection[str]) -> Answer:
     """Return an entry of the log; its author and reason are a person's, unless pricerl itself wrote it."""
-    *_, content = entry_cells(entry, shop)
     product = entry.get("product")
     about = {} if product is None else {"product": mark(product)}
     ours = entry["actor"] == "pricerl"
     return {
         **{"log_id": entry["id"], "time": entry["time"], "kind": entry["kind"], **about},
         "by": "pricerl" if ours else mark(entry["actor"]),
-        "what": mark(content.removeprefix(f"{shown(product or '')}: "), names),
+        "what": mark(content_words(entry, shop), names),
         "why": mark(entry["reason"], names if ours else ()),
     }
 

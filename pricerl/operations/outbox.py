@@ -49,11 +49,16 @@ class Outbox(NamedTuple):
     """Prices that are charged next."""
 
     rows: tuple[Row, ...]
-    notes: tuple[str, ...]
-    """One sentence per price that was left out, and why."""
+    left_out: tuple[tuple[str, str], ...]
+    """Products whose price was left out, each with the reason as a clause."""
     head: Head
     currency: str
     decimals: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence per price that was left out, and why."""
+        return tuple(f"{shown(product)}: no price, {why}" for product, why in self.left_out)
 
     def render(self) -> str:
         """Return ``prices.csv`` as RFC 4180 has it, with a point as decimal mark."""
@@ -143,21 +148,20 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
     typed = [entry for entry in entries if entry["kind"] == LIMITS]
     publishing = shop_publishing(entries)
     rows: list[Row] = []
-    notes: list[str] = []
+    left_out: list[tuple[str, str]] = []
     for advice in newest:
-        row, note = _row_of(advice, own[advice["product"]], today, publishing, typed)
+        row, why = _row_of(advice, own[advice["product"]], today, publishing, typed)
         if row is not None:
-            refusal = refuse_change(row.price, advice, typed, row.ordered)
-            refusal = refusal or (_refuse_step(row, advice) if "open" in advice else "")
-            note = f"no price, {refusal}" if refusal else ""
-        if note:
-            notes.append(f"{shown(advice['product'])}: {note}")
+            why = refuse_change(row.price, advice, typed, row.ordered)
+            why = why or (_refuse_step(row, advice) if "open" in advice else "")
+        if why:
+            left_out.append((advice["product"], why))
         elif row is not None:
             rows.append(row)
     kept, broken = _keep_relations(rows, newest)
     terms: Entry = newest[0]["terms"] if newest else {"currency": "", "price_decimals": PLAIN_DIGITS}
     decimals = max(PLAIN_DIGITS, terms["price_decimals"])
-    return Outbox(tuple(kept), (*notes, *broken), head, terms["currency"], decimals)
+    return Outbox(tuple(kept), (*left_out, *broken), head, terms["currency"], decimals)
 
 
 def _refuse_step(row: Row, advice: Entry) -> str:
@@ -176,21 +180,21 @@ def _row_of(
     judged = orders_on(advice, entries, day, typed)
     order = active_of(judged)
     if order is not None and order.kind == PAUSE:
-        return None, f"no price, it is paused until {order.until} (entry {order.id})"
+        return None, f"it is paused until {order.until} (entry {order.id})"
     if order is not None and order.schedule:
         return _scheduled(order.schedule, advice, day), ""
     if order is not None and order.price is not None:
         return Row(advice["product"], day, order.price, order.until, ordered=True), ""
     refused = [order for order in judged if order.status == "refused"]
     if refused:
-        return None, f"no price, {refused[-1].refusal} (entry {refused[-1].id})"
+        return None, f"{refused[-1].refusal} (entry {refused[-1].id})"
     if followed := advice.get("order") or advice.get("test"):
-        return None, f"no price, the order of entry {followed} has ended; run predict, and the model decides again"
+        return None, f"the order of entry {followed} has ended; run predict, and the model decides again"
     if last_day_of(advice) < day:
         ended = f"its history ends on {advice['history_end']}, longer ago than the advice reaches"
-        return None, f"no price, {ended}; export a fresh file and run predict"
+        return None, f"{ended}; export a fresh file and run predict"
     if publishing == "shadow":
-        return None, "no price, decision.approval is shadow" if first_change(advice) else ""
+        return None, "decision.approval is shadow" if first_change(advice) else ""
     why = waits_for(advice, [*entries, *typed])
     if publishing == "manual" or why:
         return _approved(advice, entries, day, why)
@@ -269,7 +273,7 @@ def _approved(advice: Entry, entries: Sequence[Entry], day: str, why: str) -> tu
         return None, ""
     if approval_of(advice, entries) is None:
         usual = f"the change to {change['price']:g} waits for your approval"
-        return None, f"no price, {why or usual}"
+        return None, why or usual
     return Row(advice["product"], max(change["date"], day), change["price"], last_day_of(advice)), ""
 
 
@@ -337,8 +341,8 @@ def _row_end(first: str, advice: Entry) -> date:
     return date.fromisoformat(first) + timedelta(days=step - 1)
 
 
-def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[Row], list[str]]:
-    """Return the rows that break no relation on any day, and a sentence per relation that others would break.
+def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[Row], list[tuple[str, str]]]:
+    """Return the rows that break no relation on any day, and the products of the others with the reason.
 
     Lines go out whole or not at all; a person's order stays, and the products related to it wait.
     """
@@ -346,14 +350,14 @@ def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[
     relations = read_relations([item for advice in newest for item in advice["terms"]["relations"]])
     related = [found for item in dict.fromkeys(relations) if (found := item.among(current)) is not None]
     kept = {row.product: row for row in rows}
-    notes: list[str] = []
+    left_out: list[tuple[str, str]] = []
     while True:
         broken = [(item, why) for item in related if (why := _object_to_days(item, kept, current))]
         leaving = [(name, why) for item, why in broken for name in item.products if name in kept]
         leaving = [(name, why) for name, why in leaving if not kept[name].ordered]
         if not leaving:
-            return [row for row in rows if row.product in kept], notes
-        notes += [f"{shown(name)}: no price, {why}" for name, why in dict(leaving).items()]
+            return [row for row in rows if row.product in kept], left_out
+        left_out += dict(leaving).items()
         for name, _ in leaving:
             kept.pop(name, None)
 

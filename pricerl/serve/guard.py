@@ -1,4 +1,4 @@
-"""Door of the server: time, host, origin, session, proof against forged requests and size, before a body is read."""
+"""Access control of the server: time, hosts, origins, sessions, CSRF and size limits, before a body is read."""
 
 from __future__ import annotations
 

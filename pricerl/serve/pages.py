@@ -20,8 +20,8 @@ from pricerl.data.platforms.import_forms import own_forms
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.data.row_table import TABLES
 from pricerl.errors import UsageError
-from pricerl.formatting import Formatter, price_digits
-from pricerl.guardrails.config import SHARED_BY_ALL
+from pricerl.formatting import Formatter, better_by, price_digits
+from pricerl.guardrails.config import PERCENTAGES, SHARED_BY_ALL
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
 from pricerl.operations.log.staging import is_planned
 from pricerl.operations.log.typed_limits import TYPED, limits_on
@@ -107,15 +107,17 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
         "columns": TABLES["costs"].written,
         "costs": [*known, *({"product": product} for product in new)],
         "shop": shop,
-        "limits": limit_rows(limits, TYPED),
+        "limits": limit_rows(limits, TYPED, reading.currency),
     }
     return answer(fill(request, "files.html", values))
 
 
-def limit_rows(limits: Mapping[str, Any], names: Iterable[str]) -> list[tuple[str, str, Any]]:
-    """Return name, meaning and value of limits."""
+def limit_rows(limits: Mapping[str, Any], names: Iterable[str], currency: str) -> list[tuple[str, str, Any, str]]:
+    """Return name, meaning, value and unit of limits; percent signs mark shares."""
     settings = find_groups()["data.guardrails"]["settings"]
-    return [(name, settings[f"data.guardrails.{name}"]["text"], limits[name]) for name in names]
+    units = {**dict.fromkeys(PERCENTAGES, "%"), "min_hold_days": "days"}
+    texts = {name: settings[f"data.guardrails.{name}"]["text"] for name in names}
+    return [(name, text, limits[name], units.get(name, currency)) for name, text in texts.items()]
 
 
 class StatedList(WorkList):
@@ -166,7 +168,7 @@ def _about(shop: Shop, document: Record, product: str = "") -> dict[str, Any]:
     return {
         "publishing": shop.publishing,
         "limited": product,
-        "limits": limit_rows(limits_on(shop.guardrails, product), own),
+        "limits": limit_rows(limits_on(shop.guardrails, product), own, formatter_of(document).currency),
         "shop": path.name,
         "f": formatter_of(document),
         "outbox": shop.outbox,
@@ -190,6 +192,7 @@ def _render_product(request: Request, place: Place, shop: Shop, document: Record
     values = {
         **_about(shop, document, product["product"] if len(document["products"]) > 1 else ""),
         "product": product,
+        "better": better_by(product["objective"], product["measure"]),
         "address": address_of(product["product"]),
         "order": shop.order_on(product["product"]),
         "state": shop.state_of(product["product"]),
@@ -208,7 +211,7 @@ def _render_product(request: Request, place: Place, shop: Shop, document: Record
 @router.get("/shops/{name}/history")
 def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
-    rows = [(*entry_cells(entry, shop), entry["reason"]) for entry in reversed(shop.log.entries)]
+    rows = [(entry, entry_cells(entry, shop)[-1]) for entry in reversed(shop.log.entries)]
     values = {**_about(shop, place.advice_of(shop)), "rows": rows}
     return kept(request, shop, lambda: fill(request, "history.html", values))
 

@@ -58,7 +58,7 @@ function showSlider(box, product) {
     if (find("ordered")) find("ordered").value = typed.value; // absent for those who may not decide
     const known = Object.entries(measures).filter(([name]) => write.amount[name]);
     find("figures").replaceChildren(...known.map(rowOf));
-    const better = `Earns more in ${Math.round(share * draws)} of ${draws} plausible scenarios.`;
+    const better = `Would ${box.dataset.better} in ${Math.round(share * draws)} of ${draws} plausible scenarios.`;
     find("better").textContent = share === null ? detail : better;
     const advised = Number(typed.value) === product.recommended_price && !cost.value;
     const next = Number.isFinite(allowed) ? [`The next allowed price is ${write.price(allowed)}`] : [];
@@ -185,7 +185,7 @@ function wireList() {
     const grades = checked("grade");
     const states = checked("state");
     for (const row of document.querySelectorAll(".index tbody tr")) {
-      const graded = grades.includes(row.querySelector("td[data-label=Grade]").textContent);
+      const graded = grades.includes(row.dataset.grade);
       row.hidden = !(graded && states.some((state) => row.classList.contains(state)));
     }
   };

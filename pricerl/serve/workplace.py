@@ -20,8 +20,10 @@ from starlette.datastructures import UploadFile
 from pricerl.advice.exports import DOCUMENT, PRICES
 from pricerl.advice.files import read_advice
 from pricerl.advice.report.render import formatter_of
+from pricerl.advice.sentences.data_report import report_lines
 from pricerl.advice.sentences.next_steps import prepared_words
 from pricerl.cli.usage import option_words
+from pricerl.data.cleaning.quality import Quality
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.days import read_day
@@ -89,6 +91,7 @@ class ReadProduct:
 
     product: str
     current_price: float
+    quality: Quality
     report: list[str]
     """Verdict on its data, counts and notes on columns, one line each."""
     costs: str
@@ -272,7 +275,13 @@ class Workplace:
         prices = prepared.current_prices
         costs = CostConfig(products=self.costs_of([item.product for item in history.products]))
         return [
-            ReadProduct(item.product, prices[item.product], report.lines(), describe_costs(item, costs))
+            ReadProduct(
+                item.product,
+                prices[item.product],
+                report.judge().quality,
+                report_lines(report),
+                describe_costs(item, costs),
+            )
             for item, report in zip(prepared.products, prepared.reports, strict=True)
         ]
 

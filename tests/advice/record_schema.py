@@ -46,9 +46,6 @@ NAMES: dict[str, Any] = {}
 for module in RECORDS:
     NAMES |= vars(module)
 
-KEYS = {"proposed_by": "speaker"}
-"""Keys of the document that differ from the names of their fields, both of a decision."""
-
 PLAIN = {str: "string", float: "number", int: "integer", bool: "boolean"}
 
 ABOUT = (
@@ -106,10 +103,9 @@ class Schemas:
             hints = typing.get_type_hints(kind, localns=NAMES, include_extras=True)
             parameters = inspect.signature(kind).parameters
             for name in [name for name in hints if name not in skipped]:
-                key = KEYS.get(name, name)
-                fields[key] = self.of(hints[name]) | {"description": docs.get(name, "")}
+                fields[name] = self.of(hints[name]) | {"description": docs.get(name, "")}
                 if kind is Formatter or parameters[name].default is inspect.Parameter.empty:
-                    required.append(key)
+                    required.append(name)
         return {"type": "object", "required": required, "properties": fields}
 
 
@@ -139,7 +135,10 @@ def make_advice_schema() -> dict[str, Any]:
     keys = schemas.object(About, Formatter)
     parts = (Recommendation, MarketFacts, ProposalChecks)
     product = schemas.object(ProductAdvice, *parts, skipped=frozenset({"data_quality", *PARTS}))
-    report = schemas.object(quality.ProductReport, quality.Verdict)
+    report = schemas.object(quality.ProductReport, quality.Verdict, skipped=frozenset({"doubts"}))
+    report["required"].append("reasons")
+    words = {**schemas.of(list[str]), "description": "The findings in words, in their order."}
+    report["properties"]["reasons"] = words
     report["properties"]["min_days"] = {"type": "integer", "description": "Usable days that are required."}
     product["required"].append("data_quality")
     product["properties"] |= {

@@ -11,10 +11,12 @@ import pytest
 from rich.cells import cell_len
 
 from pricerl.advice.block import MOST_PRODUCTS, WIDTH, block_lines, wrapped
+from pricerl.advice.sentences.answers import say, say_all
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import find_decided
-from pricerl.decide.decision import ANSWERS, CONFIRM
+from pricerl.arrays import to_plain
 from pricerl.formatting import Formatter
+from pricerl.reasons import Reason
 
 NAMES = [
     "Mug",
@@ -39,7 +41,7 @@ def change(moved: Path) -> dict[str, Any]:
 def held(change: dict[str, Any]) -> dict[str, Any]:
     """The same product, whose price is kept."""
     days = [{**day, "recommended_price": change["current_price"]} for day in change["days"]]
-    decision = {**change["decision"], "follow": "hold", "grade": "C", "why": "it is so (data.cost.unit_cost)"}
+    decision = {**change["decision"], "follow": "hold", "grade": "C", "why": "it is so", "reasons": []}
     price = {"recommended_price": change["current_price"], "recommended": change["keep"]}
     return {**change, **price, "uplift": None, "stop_rule": None, "days": days, "decision": decision}
 
@@ -65,9 +67,9 @@ def test_one_product_is_a_block_with_verdict_certainty_reasons_and_next_steps(ch
     assert [line.split()[:3] for line in lines if " per day" in line] == [
         [name, "per", "day"] for name in ("profit", "sales", "units")
     ]
-    assert "1 % more price has cost " in " ".join(text.split())
+    assert "A price 1 % higher has cost " in " ".join(text.split())
     for label in (
-        " Certainty  better in ",
+        " Certainty  would earn more in ",
         " Why        ",
         " Limits     ",
         " Next       open ",
@@ -79,9 +81,10 @@ def test_one_product_is_a_block_with_verdict_certainty_reasons_and_next_steps(ch
 
 
 def test_a_doubtful_current_price_is_told_once_with_the_commands_that_settle_it(held: dict[str, Any]) -> None:
-    doubt = "the last row has 1.99, taken for a discount that ends, and the price in force is 2.69"
-    quality = {**held["data_quality"], "reasons": [doubt]}
-    decision = {**held["decision"], "why": CONFIRM.format(doubt=doubt), "to_do": ANSWERS}
+    reasons = (Reason("price_differs", {"last": 1.99, "in_force": 2.69, "deal": True}), Reason("confirm_price"))
+    doubt = say(reasons[0])
+    quality = {**held["data_quality"], "reasons": [doubt], "findings": to_plain(reasons[:1])}
+    decision = {**held["decision"], "why": say_all(reasons), "reasons": to_plain(reasons)}
     text = "\n".join(block_lines([{**held, "decision": decision, "data_quality": quality}], Formatter(), PAGE))
     assert " ".join(text.split()).casefold().count(doubt) == 1
     for answer in ("regular", "last"):
@@ -93,9 +96,9 @@ def test_a_kept_price_has_no_table_of_differences_and_says_what_would_decide(hel
     text = "\n".join(block_lines([held], Formatter(), PAGE))
     assert f" Keep the price   {Formatter().price(held['current_price'])}" in text
     assert "difference" not in text and "approve" not in text and "pause" not in text
-    assert " Why        It is so. 1 % more price" in text
+    assert " Why        It is so. A price 1 %" in text
     two = {**held, "decision": {**held["decision"], "why": "it is so. A test can tell."}}
-    assert " Why        It is so. A test can tell. 1 % more price" in "\n".join(block_lines([two], Formatter(), PAGE))
+    assert " Why        It is so. A test can tell. A price 1 %" in "\n".join(block_lines([two], Formatter(), PAGE))
 
 
 def test_a_hold_says_in_one_place_which_change_was_weighed_and_what_would_decide(held: dict[str, Any]) -> None:
@@ -143,7 +146,7 @@ def test_a_limit_of_half_a_percent_keeps_its_digit(change: dict[str, Any]) -> No
     bounds = {**change["details"]["bounds"], "max_rise": 0.025, "max_week_change": 0.05, "min_hold_days": 3}
     free = {**change, "guardrails": [], "details": {**change["details"], "bounds": bounds}}
     text = " ".join("\n".join(block_lines([free], Formatter(), PAGE)).split())
-    assert "none was hit (2.5 % per change, 5 % per week, 3 days' hold)" in text
+    assert "none reached (at most 2.5 % per change, 5 % per week, a change every 3 days)" in text
 
 
 def test_profits_without_a_known_fixed_cost_say_so(change: dict[str, Any]) -> None:

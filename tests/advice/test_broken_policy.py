@@ -16,7 +16,8 @@ from torch import Tensor
 
 from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
-from pricerl.decide.decision import FAILED, KEEP_NOT_ALLOWED, DecisionConfig
+from pricerl.advice.sentences.answers import say
+from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
@@ -25,7 +26,10 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.reasons import Reason
 from pricerl.simulation.seller import SellerConfig
+
+FAILED = say(Reason("policy_failed"))
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "pricerl/advice/advice.schema.json").read_text(encoding="utf-8"))
 NAN, INFINITE = float("nan"), float("inf")
@@ -72,7 +76,7 @@ def test_without_a_plan_the_price_is_kept_with_grade_d_and_a_person_must_decide(
     decision = advice.decision
     assert (decision.grade, decision.source, decision.follow, decision.lacks_evidence) == ("D", "manual", "hold", True)
     assert {day.recommended_price for day in advice.days} == {advice.current_price}
-    assert FAILED[1:] in advice.reason and "no other price" not in advice.reason
+    assert FAILED in advice.reason and "no other price" not in advice.reason
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -94,7 +98,7 @@ def test_a_price_that_hard_limits_forbid_is_left_all_the_same(market: Market) ->
     limits = GuardrailConfig(floor=round(1.02 * now, 2))
     advice = _advise(Scripted(NAN), Dynamics(market, RewardConfig("profit"), limits))
     assert advice.decision.source == "limits" and advice.days[-1].recommended_price >= limits.lowest
-    assert KEEP_NOT_ALLOWED[1:] in advice.reason and FAILED[1:] in advice.reason
+    assert [reason.code for reason in advice.decision.reasons] == ["keep_not_allowed", "policy_failed"]
 
 
 @pytest.mark.parametrize("planner", [False, True])

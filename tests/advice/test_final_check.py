@@ -25,9 +25,10 @@ from pricerl.guardrails.gate import Gated
 from pricerl.guardrails.today import Edit
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.reasons import Reason
 
 HORIZON = 30
-FOLLOWED = Decision("path", "B", "policy", False, "clear", unsure=False)
+FOLLOWED = Decision("path", "B", "policy", False, (Reason("untested"),), unsure=False)
 
 
 def _product(market: Market, action: Any = "step", **guardrails: Any) -> Product:
@@ -103,7 +104,8 @@ def test_a_wrong_price_on_the_path_never_leaves(wrong: float, varied: Market) ->
 def test_a_change_of_which_the_gate_leaves_nothing_becomes_a_hold() -> None:
     edit = DayEdit("fault", None, 10.0, "the current price is kept: boom", "2025-03-07")
     held = confirm(FOLLOWED, GatedPath((10.0, 10.0), 10.4, (edit,)), 10.0)
-    assert (held.follow, held.grade, held.source, held.why) == ("hold", "C", "hold", "the current price is kept: boom")
+    assert (held.follow, held.grade, held.source) == ("hold", "C", "hold")
+    assert held.reasons == (Reason("limit", {"rule": "fault", "why": "the current price is kept: boom"}),)
     assert confirm(FOLLOWED, GatedPath((10.0, 10.2), None, ()), 10.0) is FOLLOWED
 
 
@@ -142,4 +144,5 @@ def test_the_advice_carries_what_the_guardrails_changed_and_the_report_shows_it(
 def test_a_paused_product_keeps_its_price_and_says_so(trained: Path) -> None:
     product = _predict(trained, "paused", "--data.guardrails.pause", "true")
     assert {day["recommended_price"] for day in product["days"]} == {product["current_price"]}
-    assert "the product is paused." in product["reason"] and "data.guardrails.pause" in product["decision"]["why"]
+    assert "the product is paused." in product["reason"]
+    assert product["decision"]["reasons"] == [{"code": "paused", "numbers": {}}]

@@ -28,7 +28,7 @@ def test_a_price_that_never_varied_is_kept_with_grade_d(tmp_path: Path) -> None:
     code, (rows, (product,), _) = _fit(tmp_path, seller_lines(60, price=10.0))
     assert code == 4
     assert {(row["Recommended Price"], row["Grade"], row["Source"]) for row in rows} == {("10.00", "D", "hold")}
-    assert product["reason"].startswith("Keep 10.00: the price never varied")
+    assert product["reason"].startswith("Keep 10.00: only 1 price was tried")
     assert "Charge another price" in product["reason"]
 
 
@@ -97,7 +97,7 @@ def test_date_price_and_sales_suffice_and_unknown_cells_are_empty(tmp_path: Path
 def test_doubts_about_a_history_are_printed_with_the_advice(tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines(60, price=10.0))
     result = run(tmp_path, "fit", "--data.path", "sales.csv", *FAST)
-    assert " Check only 1 price was tried; at least 2 different prices are needed" in " ".join(result.out.split())
+    assert " ".join(result.out.split()).casefold().count("only 1 price was tried") == 1, "the reason says it, no check"
 
 
 def test_supplied_costs_make_profit_known(tmp_path: Path) -> None:

@@ -9,20 +9,29 @@ import pytest
 
 from pricerl.advice.result import DayAdvice, MarketFacts, ProductAdvice, ProposalChecks, ProposedPath, Recommendation
 from pricerl.advice.sentences import verdict
+from pricerl.advice.sentences.answers import say_all
 from pricerl.advice.sentences.grounds import bias_words, prior_words
 from pricerl.advice.sentences.verdict import explain
 from pricerl.arrays import Interval, to_plain
-from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED, Decision
+from pricerl.decide.decision import Decision
 from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
-from pricerl.formatting import PLAIN, Formatter, price_digits, safe_text
+from pricerl.formatting import PLAIN, Formatter, price_digits, safe_text, sentence
+from pricerl.reasons import Reason
 
 NONE = Interval(0.0, 0.0, 0.0)
 UPLIFT = Uplift(NONE, NONE, Interval(2.5, -1.0, 6.0), probability_better=0.95, cvar=-1.0)
 UNKNOWN = Uplift(NONE, NONE, None, None, None)
-STEP = Decision("step", "B-", "policy", False, ONE_STEP)
-PATH = Decision("path", "B", "policy", False, UNTESTED)
-HOLD = Decision("hold", "C", "hold", True, "a change is advised from 96 %")
-LEANING = Decision("path", "C", "policy", False, "the objective is followed without a check on profit", gated=False)
+
+
+def _decision(follow: str, grade: str, source: str, lacks: bool, *reasons: Reason, **more: Any) -> Decision:
+    """Return a decision with its text, as a described one has it."""
+    return Decision(follow, grade, source, lacks, reasons, why=say_all(reasons), **more)
+
+
+STEP = _decision("step", "B-", "policy", False, Reason("one_step"))
+PATH = _decision("path", "B", "policy", False, Reason("untested"))
+HOLD = _decision("hold", "C", "hold", True, Reason("not_worth_change"))
+LEANING = _decision("path", "C", "policy", False, Reason("unchecked"), gated=False)
 
 
 def _day(date: str, price: float) -> DayAdvice:
@@ -61,35 +70,36 @@ def _advice(decision: Decision, **changes: Any) -> dict[str, Any]:
 
 UNSURE = replace(HOLD, unsure=True)
 DOUBTFUL = replace(UPLIFT, probability_better=0.75)
-TOO_FEW = "going to 12.00 would earn more in only 75 % of plausible scenarios; a change is advised from 80 %"
+TOO_FEW = _decision(
+    *("hold", "C", "hold", True),
+    Reason("chance_too_low", {"price": 12.0, "percent": 75, "needed": 0.8, "objective": ""}),
+    unsure=True,
+)
 
 
 def test_a_hold_names_the_change_that_was_weighed_and_one_probability() -> None:
     response = (
-        "Expected of 12.00: +2.50 profit per day (90 %: −1.00 to +6.00). 1 % more price has cost 2.0 % of sales volume "
+        "Expected of 12.00: +2.50 profit per day (90 %: −1.00 to +6.00). A price 1 % higher has cost 2.0 % of units "
         "(90 %: 1.0 to 3.0); a rise earns more as long as it costs less than 2.5 %."
     )
     risky = explain(_advice(UNSURE, weighed=DOUBTFUL), PLAIN)
-    told = explain(_advice(replace(UNSURE, why=TOO_FEW), weighed=DOUBTFUL), PLAIN)
-    start = "Keep 10.00: going to 12.00 would earn more in 48 of 64 plausible scenarios. A change is advised from 96 %."
+    told = explain(_advice(TOO_FEW, weighed=DOUBTFUL), PLAIN)
+    start = f"Keep 10.00: going to 12.00 would earn more in 48 of 64 plausible scenarios. {sentence(HOLD.why)}"
     assert risky == f"{start} {response}"
-    assert told == f"Keep 10.00: {TOO_FEW}. {response}"
+    assert told == f"Keep 10.00: {TOO_FEW.why}. {response}" and told.count("plausible scenarios") == 1
     assert "bring more revenue in 48 of 64" in explain(_advice(UNSURE, weighed=DOUBTFUL, measure="sales"), PLAIN)
+    named = explain(_advice(UNSURE, weighed=DOUBTFUL, objective="growth"), PLAIN)
+    assert "would do better by the objective growth in 48 of 64 plausible scenarios" in named
 
 
 def test_how_certain_a_hold_is_follows_from_the_change_weighed_or_from_the_costs() -> None:
     title, share, (told, scenario) = verdict.certainty_words(_advice(UNSURE, weighed=DOUBTFUL), PLAIN)
     assert (title, share, scenario) == ("Not clear enough for a change", 0.75, verdict.SCENARIO)
-    assert told.startswith("Going to 12.00 would earn more in 48 of 64") and told.endswith(" 96 %.")
+    assert told.startswith("Going to 12.00 would earn more in 48 of 64") and told.endswith(sentence(HOLD.why))
     unknown = {"profit": None}
     title, share, words = verdict.certainty_words(_without_costs() | {"keep": unknown}, PLAIN)
     assert (title, share) == ("Your costs decide", None) and words[0].startswith("If your unit cost is above 5.00")
     assert verdict.certainty_words(_advice(HOLD), PLAIN) == ("", None, [])
-
-
-def test_names_of_settings_are_left_out_of_the_reason() -> None:
-    why = "the product is paused (data.guardrails.pause)"
-    assert verdict.why_words(_advice(replace(HOLD, why=why)), PLAIN) == "the product is paused"
 
 
 def test_the_outcome_of_a_change_that_was_weighed_is_that_of_keeping_with_its_gain() -> None:
@@ -101,17 +111,17 @@ def test_the_outcome_of_a_change_that_was_weighed_is_that_of_keeping_with_its_ga
 def test_a_step_names_day_change_and_gain() -> None:
     text = explain(_advice(STEP), PLAIN)
     assert text.startswith("Raise to 10.50 on Wed 2 Apr (+5.0 %). One careful step, then look again. Expected: +2.50 ")
-    assert "better in 61 of 64 plausible scenarios. 1 % more price" in text and text.endswith(
+    assert "it would earn more in 61 of 64 plausible scenarios. A price 1 % higher" in text and text.endswith(
         "Not yet tested in your shop."
     )
     assert "in steps" not in text
 
 
 def test_a_change_that_limits_force_states_its_expected_loss() -> None:
-    forced = Decision("limit", "C", "limits", False, KEEP_NOT_ALLOWED)
+    forced = _decision("limit", "C", "limits", False, Reason("keep_not_allowed"))
     loss = replace(UPLIFT, profit=Interval(-2.5, -6.0, 1.0), probability_better=0.0)
     text = explain(_advice(forced, uplift=loss), PLAIN)
-    assert "The limits cost profit: −2.50 profit per day (90 %: −6.00 to +1.00), better in 0 of 64" in text
+    assert "The limits cost profit: −2.50 profit per day (90 %: −6.00 to +1.00); it would earn more in 0 of 64" in text
     assert "Expected: +2.50 profit per day" in explain(_advice(forced), PLAIN)
 
 
@@ -135,7 +145,7 @@ def test_money_and_dates_follow_currency_and_locale() -> None:
 
 
 def test_a_seller_who_lost_no_units_to_a_rise_is_not_given_a_negative_cost() -> None:
-    assert "has gone with 0.4 % more sales volume (90 %: −1.0 to 0.2)" in explain(
+    assert "has gone with 0.4 % more units (90 %: −1.0 to 0.2)" in explain(
         _advice(HOLD, elasticity=Interval(0.4, -0.2, 1.0)), PLAIN
     )
 
@@ -153,17 +163,18 @@ PRIOR = {
 def test_a_statement_on_demand_says_how_much_comparable_shops_count() -> None:
     text = explain(_advice(PATH, prior=PRIOR), PLAIN)
     assert (
-        "1 % more price has cost 2.0 % of sales volume (90 %: 1.0 to 3.0; comparable shops count 40 %). A rise" in text
+        "A price 1 % higher has cost 2.0 % of units (90 %: 1.0 to 3.0), and 40 % of this estimate comes from "
+        "comparable shops. A rise" in text
     )
     pooled = _advice(PATH, prior={**PRIOR, "pooled": True}, elasticity=Interval(-2.0, -2.0, -2.0))
-    assert "sales volume (your other products count 40 %). A rise" in explain(pooled, PLAIN)
+    assert "2.0 % of units, and 40 % of this estimate comes from your other products. A rise" in explain(pooled, PLAIN)
 
 
 def test_a_history_that_shows_nothing_is_said_to_and_the_break_even_remains() -> None:
     text = explain(_advice(HOLD, prior={**PRIOR, "share": 0.97, "alone": True}), PLAIN)
     assert (
-        "Your history does not show how buyers react; in comparable shops 1 % more price has cost 2.0 % of sales "
-        "volume (90 %: 1.0 to 3.0). A rise earns more as long as it costs less than 2.5 %." in text
+        "Your history does not show how buyers react; in comparable shops a price 1 % higher has cost 2.0 % "
+        "of units (90 %: 1.0 to 3.0). A rise earns more as long as it costs less than 2.5 %." in text
     )
     assert "small rise" not in text
 
@@ -207,7 +218,7 @@ def test_an_experiments_gap_that_would_turn_the_direction_is_said_to() -> None:
     assert len(bias_words(_advice(PATH, bias=(-0.1, 0.25), raising=None), PLAIN)) == 1
 
 
-NO_COSTS_HOLD = Decision("hold", "C", "hold", True, NO_COSTS)
+NO_COSTS_HOLD = _decision("hold", "C", "hold", True, Reason("costs_unknown"))
 
 
 def _without_costs(**found: Any) -> dict[str, Any]:
@@ -217,8 +228,8 @@ def _without_costs(**found: Any) -> dict[str, Any]:
 
 def test_without_costs_the_reason_states_the_unit_cost_above_which_a_rise_pays() -> None:
     assert explain(_without_costs(), PLAIN) == (
-        "Keep 10.00: unit cost and fees decide which change pays, and they are not known. 1 % more price has cost "
-        "2.0 % of sales volume (90 %: 1.0 to 3.0). If your unit cost is above 5.00 (90 %: 2.00 to 6.70), a higher "
+        "Keep 10.00: unit cost and fees decide which change pays, and they are not known. A price 1 % higher has cost "
+        "2.0 % of units (90 %: 1.0 to 3.0). If your unit cost is above 5.00 (90 %: 2.00 to 6.70), a higher "
         "price probably earns more. That is without fees; with fees of 15 % it is 4.25. Write what a unit costs you, "
         "and your fees in percent of the price, into costs.csv."
     )
@@ -233,7 +244,7 @@ def test_where_a_rise_brings_more_revenue_it_pays_at_any_cost() -> None:
 
 
 def test_an_elasticity_that_cannot_be_estimated_gives_no_break_even() -> None:
-    nothing = Decision("hold", "D", "hold", True, "the price moved with the season")
+    nothing = _decision("hold", "D", "hold", True, Reason("entangled", {"cause": "season"}))
     assert "earns more" not in explain(_advice(nothing, raising=None), PLAIN)
 
 
@@ -262,7 +273,7 @@ def test_no_second_probability_stands_beside_that_of_the_change(decision: Decisi
 def test_one_price_alone_asks_for_another() -> None:
     text = explain(_advice(HOLD, data_quality={"distinct_prices": 1}), PLAIN)
     assert text.endswith("Charge another price for two weeks to learn its effect.")
-    assert "1 % more price" not in text
+    assert "1 % higher" not in text
 
 
 @pytest.mark.parametrize(("step", "words"), [(1, "3 of 4 days"), (7, "3 of 4 weeks")])

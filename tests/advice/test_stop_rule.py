@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.advice.sentences.next_steps import stop_rule_words
+from pricerl.advice.sentences.next_steps import stop_rule_clause
 from pricerl.advice.stop_rule import FALSE_ALARM, StopRule, find_stop_rule
 from pricerl.formatting import PLAIN, Formatter
 
@@ -61,12 +61,12 @@ def test_days_before_the_change_and_closed_days_do_not_count() -> None:
 def test_two_weekly_rows_make_a_run_of_two() -> None:
     rule = find_stop_rule(sales(200.0)[:, :2], [11.0] * 2, 10.0, OPEN[:2])
     assert rule is not None and rule.days == 2
-    weekly = stop_rule_words({"price": 10.0, "units": 170, "days": 2}, Formatter(step_days=7))
-    assert weekly == "Go back to 10.00 if fewer than 170 units are sold on two weeks running."
+    weekly = stop_rule_clause({"price": 10.0, "units": 170, "days": 2}, Formatter(step_days=7))
+    assert weekly == "to 10.00 if fewer than 170 units are sold on two weeks running"
 
 
 def test_the_rule_in_words_names_price_units_and_days() -> None:
-    words = stop_rule_words({"price": 30.37, "units": 25, "days": 3}, PLAIN)
-    assert words == "Go back to 30.37 if fewer than 25 units are sold on three days running."
-    none = stop_rule_words({"price": 30.37, "units": 1, "days": 7}, PLAIN)
-    assert none == "Go back to 30.37 if no unit is sold on seven days running."
+    words = stop_rule_clause({"price": 30.37, "units": 25, "days": 3}, PLAIN)
+    assert words == "to 30.37 if fewer than 25 units are sold on three days running"
+    none = stop_rule_clause({"price": 30.37, "units": 1, "days": 7}, PLAIN)
+    assert none == "to 30.37 if no unit is sold on seven days running"

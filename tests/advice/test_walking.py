@@ -21,7 +21,7 @@ from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.data.costs import CostConfig
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.decide.decision import KEEP_NOT_ALLOWED, DecisionConfig
+from pricerl.decide.decision import DecisionConfig
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.evaluation.dynamic_planner import plan_dynamically
@@ -31,6 +31,7 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.reasons import Reason
 
 
 @pytest.fixture
@@ -87,7 +88,9 @@ def test_a_price_beyond_a_hard_limit_walks_there_and_each_day_says_so(
     advice = _advise(varied, **limits)
     assert _prices(advice) == pytest.approx(way)
     assert (advice.decision.follow, advice.decision.source, advice.decision.grade) == ("limit", "limits", "C")
-    assert KEEP_NOT_ALLOWED[1:] in advice.reason and f"then in steps to {way[-1]:.2f}" in advice.reason
+    assert (
+        advice.decision.reasons == (Reason("keep_not_allowed"),) and f"then in steps to {way[-1]:.2f}" in advice.reason
+    )
     (target,) = limits.values()
     notes = [day.note for day in advice.days]
     arrived = way.index(target)

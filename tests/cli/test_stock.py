@@ -86,7 +86,7 @@ def test_stock_without_a_unit_cost_is_left_out_with_a_note_and_other_stock_count
     made = run(tmp_path, "advise", "sales.csv", "--stock", "stock.csv", *FAST)
     assert made.code in (0, 4), made.err
     remedy = "is left out: orders need its unit cost; fill in costs.csv (pricerl init), and add --costs costs.csv"
-    assert made.err.count("stock of") == 1 and f"note: stock of 'Mug' {remedy}." in made.err
+    assert made.err.count("unit cost") == 1 and f"note: 'Mug': stock {remedy}." in made.err
     (folder,) = tmp_path.glob("checkpoints/*")
     document = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
     mug, bowl = document["products"]

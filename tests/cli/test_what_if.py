@@ -136,7 +136,7 @@ def test_the_lines_name_prices_markets_and_differences(varied: Market) -> None:
     assert lines[0] == "product: 12.00 instead of 10.00"
     assert "at 12.00" in lines[1] and "keeping 10.00" in lines[1]
     assert any(line.startswith("  profit ") and "+3.3" in line for line in lines)
-    assert any("earns more in" in line and "plausible scenarios" in line for line in lines)
+    assert any("would earn more in" in line and "plausible scenarios" in line for line in lines)
 
 
 def test_relations_object_and_name_the_price_that_they_leave(fitted: Callable[..., Market]) -> None:

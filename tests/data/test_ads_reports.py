@@ -9,6 +9,7 @@ import pytest
 from export_samples import ads_report, base_rows
 from more_export_samples import SAMPLES
 
+from pricerl.advice.sentences.data_report import report_lines
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.reading.reader import read_history
@@ -41,7 +42,7 @@ def test_ads_report_gives_the_conversion_of_ads_by_product_and_day(tmp_path: Pat
     mug, sofa = history.products
     np.testing.assert_allclose(mug.ad[:10], 100 * 2 / 50)
     assert np.isnan(sofa.ad).all()
-    lines = "\n".join(history.reports[0].lines())
+    lines = "\n".join(report_lines(history.reports[0]))
     assert "(preset amazon-advertised-product) on 10 of 48 rows, ad cost 20,005.00." in lines
 
 

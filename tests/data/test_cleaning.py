@@ -14,6 +14,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY
 from pricerl.data.history import History
 from pricerl.data.reading.reader import history_from_text
+from pricerl.reasons import Reason
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]
@@ -79,7 +80,7 @@ def test_long_run_of_blank_days_is_a_gap(read: Read, daily: Daily, run: int, gap
     product = history.products[0]
     assert history.reports[0].gap_days == gap == (~product.observed).sum()
     assert product.sales[12] == (20.0 if gap else 0.0)
-    assert history.reports[0].doubts == (("15 days in long gaps; was the product on sale?",) if gap else ())
+    assert history.reports[0].doubts == ((Reason("long_gaps", {"days": 15}),) if gap else ())
 
 
 def test_gap_length_is_a_setting_and_absent_days_do_not_end_a_run(read: Read, daily: Daily) -> None:
@@ -155,7 +156,7 @@ def test_unit_cost_is_the_last_value_given(read: Read, daily: Daily) -> None:
 def test_a_constant_price_is_read_and_fails_the_verdict(read: Read, daily: Daily) -> None:
     report = read(daily(["10,20"] * 40)).reports[0]
     assert report.distinct_prices == 1 and report.judge().quality == "FAIL"
-    assert report.judge().reasons == ("only 1 price was tried; at least 2 different prices are needed",)
+    assert report.judge().findings == (Reason("one_price"),)
 
 
 @settings(deadline=None, max_examples=100)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from shop_samples import SAMPLES
 
+from pricerl.advice.sentences.data_report import report_lines
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.reading.reader import read_history
@@ -377,4 +378,4 @@ def test_sheet_of_a_known_export_is_read_among_others(tmp_path: Path) -> None:
     path.write_bytes(workbook_of({"Factuur": [["Factuurnummer", "1"], ["Totaal", "2"]], "Specificatie": rows}))
     history = read_history(path)
     assert [product.product for product in history.products] == ["MUG-1", "SOFA-9"]
-    assert "Sheet 'Specificatie' was read, the others were not." in "\n".join(history.reports[0].lines())
+    assert "Sheet 'Specificatie' was read, the others were not." in "\n".join(report_lines(history.reports[0]))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pricerl.advice.sentences.data_report import report_lines
 from pricerl.data.config import DataConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.numbers import read_flags
@@ -74,7 +75,7 @@ def test_blanks_carry_the_competitors_last_price_and_mean_no_promotion(read, dai
     assert product.competitor.tolist() == [9, 9, 9, 9, *[8.5] * 6]
     assert np.flatnonzero(product.promotion).tolist() == [1, 4]
     assert (report.filled["Competitor Price"], report.filled["Promotion"]) == (8, 7)
-    assert "Competitor Price 8, Promotion 7" in "\n".join(report.lines())
+    assert "Competitor Price 8, Promotion 7" in "\n".join(report_lines(report))
 
 
 def test_columns_that_are_blank_throughout_count_as_absent(read, daily):

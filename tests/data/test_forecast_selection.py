@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pricerl.advice.sentences.data_report import report_lines
 from pricerl.data.config import DataConfig
 from pricerl.data.features import FEATURES, shifted_mean
 from pricerl.data.forecasters import FUTURE_DAYS, choose_forecast
@@ -105,7 +106,7 @@ def test_the_report_names_the_forecast_and_every_error(make_product: Make) -> No
     product = make_product(1.0, weekly(), predicted=np.zeros(100))
     report = prepared(product, "last_week").reports[0]
     assert report.forecast_used == "last_week"
-    line = next(line for line in report.lines() if line.startswith("  forecast"))
+    line = next(line for line in report_lines(report) if line.startswith("  forecast"))
     errors = report.forecast_errors
     assert line == (
         "  forecast         last_week; mean absolute error on training days: "

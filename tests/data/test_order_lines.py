@@ -13,6 +13,7 @@ from more_export_samples import WOO_PLUGIN
 from shop_samples import SAMPLES
 from test_presets import change, read_text, refusal
 
+from pricerl.advice.sentences.data_report import report_lines
 from pricerl.data.days import DAY
 from pricerl.data.history import History
 from pricerl.data.platforms.presets import own_presets
@@ -57,7 +58,7 @@ def test_discount_on_an_order_is_spread_in_proportion_to_the_value_of_its_lines(
     history = read_text(tmp_path, shopify(lines, *PLAIN))
     assert paid(history) == {"A": 8.0, "B": 24.0}  # 14 of 70: a fifth
     assert paid(history, 1) == {"A": 10.0, "B": 30.0}
-    notes = "\n".join(history.reports[0].lines())
+    notes = "\n".join(report_lines(history.reports[0]))
     assert "Coupons and discounts took 2.0% of sales at posted prices; the price is the one before them." in notes
 
 
@@ -104,7 +105,7 @@ def test_pending_orders_of_shopify_are_demand_with_a_note_and_voided_ones_are_no
     history = read_text(tmp_path, shopify(pending, *PLAIN, voided))
     assert [float(item.units[0]) for item in history.products] == [3.0, 2.0]
     assert len(history.products[0].dates) == 10
-    notes = "\n".join(history.reports[0].lines())
+    notes = "\n".join(report_lines(history.reports[0]))
     assert "2 rows are not paid yet and counted as demand: Financial Status pending (2)." in notes
     assert "1 row is not counted as sales: Financial Status voided (1)." in notes
 
@@ -120,7 +121,7 @@ def test_payments_move_to_the_time_zone_of_the_seller(tmp_path: Path) -> None:
     as_written, moved = (read_text(tmp_path, text, **zone) for zone in ({}, {"time_zone": "Pacific/Kiritimati"}))
     assert moved.products[0].dates[-1] == as_written.products[0].dates[-1] + DAY  # 14 hours ahead
     assert moved.products[0].units.sum() == as_written.products[0].units.sum()
-    assert "Days are those of UTC" in "\n".join(as_written.reports[0].lines())
+    assert "Days are those of UTC" in "\n".join(report_lines(as_written.reports[0]))
 
 
 @pytest.mark.parametrize("name", LATER)

@@ -12,6 +12,7 @@ from shops.platform_orders import PLATFORMS, write_orders
 from test_order_lines import line, shopify
 from test_presets import read_text, refusal
 
+from pricerl.advice.sentences.data_report import report_lines
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.days import DAY
@@ -34,7 +35,7 @@ def days(count: int = 28) -> Lines:
 
 
 def notes(history: History) -> str:
-    return "\n".join(history.reports[0].lines())
+    return "\n".join(report_lines(history.reports[0]))
 
 
 def test_coupons_lower_sales_and_leave_the_price(tmp_path: Path) -> None:

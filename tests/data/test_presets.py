@@ -9,6 +9,7 @@ import pytest
 from export_samples import DAYS, FIRST_DAY, SHOP, Row, Sample, base_rows, order_lines, write_table
 from shop_samples import SAMPLES
 
+from pricerl.advice.sentences.data_report import report_lines
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY
 from pricerl.data.history import History, ProductHistory
@@ -63,7 +64,7 @@ def check_export(sample: Sample, folder: Path, data: bytes | None = None) -> Non
     assert {item.product for item in history.products} == set(names)
     given = sum(check_product(item, names[item.product]) for item in history.products)
     assert given == pytest.approx(sample.coupons, abs=1e-6)
-    assert f"(preset {sample.preset})" in "\n".join(history.reports[0].lines())
+    assert f"(preset {sample.preset})" in "\n".join(report_lines(history.reports[0]))
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -95,7 +96,7 @@ def test_report_without_dates_or_units_is_refused_with_what_to_download(name: st
 
 
 def test_rows_that_do_not_count_are_in_the_notes(tmp_path: Path) -> None:
-    lines = "\n".join(read_text(tmp_path, SAMPLES["amazon_all_orders"]().text).reports[0].lines())
+    lines = "\n".join(report_lines(read_text(tmp_path, SAMPLES["amazon_all_orders"]().text).reports[0]))
     assert "2 rows are not counted as sales: order-status Cancelled (1), Pending (1)." in lines
     assert "1 row is not counted as sales: sales-channel Non-Amazon (1)." in lines
 

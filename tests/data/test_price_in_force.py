@@ -23,6 +23,7 @@ from pricerl.env.product import Product
 from pricerl.evaluation.rollout import hold_left
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
+from pricerl.reasons import Reason
 
 Lines = list[str]
 DAILY = DataConfig()
@@ -164,7 +165,7 @@ def test_the_price_of_the_last_row_is_kept_until_the_seller_confirms_one_of_two(
 ) -> None:
     history = history_from_text(deal_file(), "sales.csv", DataConfig(current_price=setting))
     assert history.products[0].current_price == current
-    doubt = "the last row has 1.99, taken for a discount that ends, and the price in force is 2.69"
+    doubt = Reason("price_differs", {"last": 1.99, "in_force": 2.69, "deal": True})
     assert history.reports[0].doubts.count(doubt) == shown
     assert history.products[0].asks == (setting == "ask")
 
@@ -177,7 +178,7 @@ def test_promotion_no_in_the_last_row_is_the_answer(told: str, doubts: int) -> N
         lines = [f"{header},Promotion", *(f"{row},{cell}" for row, cell in zip(rows, cells, strict=True))]
         history = history_from_text("\n".join(lines), "sales.csv", DAILY)
         found = history.products[0]
-        asked = [doubt for doubt in history.reports[0].doubts if "the price in force is" in doubt]
+        asked = [doubt for doubt in history.reports[0].doubts if doubt.code == "price_differs"]
         assert found.current_price == 1.99 and len(asked) == bool(found.price_doubt) == doubts
 
 
@@ -194,14 +195,14 @@ def averaged() -> DataPreprocessor:
 
 
 def test_the_report_names_the_current_price_and_the_last_row(averaged: DataPreprocessor) -> None:
-    doubt = "the last row has 5.08, taken for an average of several prices, and the price in force is 2.95"
+    doubt = Reason("price_differs", {"last": 5.08, "in_force": 2.95, "deal": False})
     assert doubt in averaged.reports[0].doubts
 
 
 def test_a_low_last_row_of_averages_is_called_an_average(averaged: DataPreprocessor) -> None:
     product = averaged.products[0]
     low = replace(product, price=np.append(product.price[:-1], 2.2))
-    doubt = "the last row has 2.2, taken for an average of several prices, and the price in force is 2.95"
+    doubt = Reason("price_differs", {"last": 2.2, "in_force": 2.95, "deal": False})
     assert low.price_doubt == doubt
 
 

@@ -4,11 +4,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from pricerl.advice.sentences.answers import say
+from pricerl.advice.sentences.data_report import report_lines
+from pricerl.arrays import to_plain
 from pricerl.data.cleaning.quality import MIN_USABLE_DAYS, ProductReport, Verdict
 from pricerl.data.history import History
+from pricerl.reasons import Reason
 
 Daily = Callable[..., list[str]]
 
@@ -16,7 +21,7 @@ Daily = Callable[..., list[str]]
 def test_lines_start_with_the_verdict_and_list_every_count(read: Callable[..., History], daily: Daily) -> None:
     lines = daily(["10,20"] * 9 + [",", "11,22", "12,36"] + [","])
     del lines[4]
-    text = read(lines).reports[0].lines()
+    text = report_lines(read(lines).reports[0])
     assert text[:2] == ["sales: FAIL", "  only 11 usable days; at least 28 are needed"]
     assert "  history          2025-01-01 to 2025-01-12, 12 days" in text
     assert "  rows             12: 11 history, 1 future" in text
@@ -37,24 +42,30 @@ def test_conversions_that_look_like_shares_are_noted(read: Callable[..., History
 
 
 @pytest.mark.parametrize(
-    ("cells", "min_days", "quality", "reasons"),
+    ("cells", "min_days", "quality", "findings"),
     [
         (["10,20", "11,22", "12,24"] * 10, 28, "PASS", ()),
-        (["10,20", "11,22", "12,24"] * 10, 31, "FAIL", ("only 30 usable days; at least 31 are needed",)),
-        (["10,20", "11,22", "12,24"] * 9, 20, "REVIEW", ("only 27 days with a price and sales",)),
-        (["10,20", "11,22"] * 15, 28, "REVIEW", ("only 2 different prices were tried",)),
-        (["10,20"] * 30, 28, "FAIL", ("only 1 price was tried; at least 2 different prices are needed",)),
+        (["10,20", "11,22", "12,24"] * 10, 31, "FAIL", (Reason("too_few_days", {"usable": 30, "needed": 31}),)),
+        (["10,20", "11,22", "12,24"] * 9, 20, "REVIEW", (Reason("few_priced_days", {"days": 27}),)),
+        (["10,20", "11,22"] * 15, 28, "REVIEW", (Reason("few_prices", {"prices": 2}),)),
+        (["10,20"] * 30, 28, "FAIL", (Reason("one_price"),)),
     ],
 )
 def test_the_verdict_uses_the_minimum_days_in_force(
-    cells: list[str], min_days: int, quality: str, reasons: tuple[str, ...], read: Callable[..., History], daily: Daily
+    cells: list[str],
+    min_days: int,
+    quality: str,
+    findings: tuple[Reason, ...],
+    read: Callable[..., History],
+    daily: Daily,
 ) -> None:
     report = read(daily(cells)).reports[0]
-    assert report.judge(min_days) == (quality, reasons)
+    assert report.judge(min_days) == (quality, findings)
     if min_days == MIN_USABLE_DAYS:
-        assert report.lines()[: len(reasons) + 1] == [f"sales: {quality}", *(f"  {text}" for text in reasons)]
+        said = (f"  {say(finding)}" for finding in findings)
+        assert report_lines(report)[: len(findings) + 1] == [f"sales: {quality}", *said]
     plain = report.to_dict(min_days)
-    assert (plain["quality"], tuple(plain["reasons"]), plain["min_days"]) == (quality, reasons, min_days)
+    assert (plain["quality"], plain["findings"], plain["min_days"]) == (quality, to_plain(findings), min_days)
 
 
 def test_a_history_of_few_sales_needs_a_review(read: Callable[..., History], daily: Daily) -> None:
@@ -62,13 +73,16 @@ def test_a_history_of_few_sales_needs_a_review(read: Callable[..., History], dai
         cells = [f"{10 + day // 45},{(10 + day // 45) * (day % step == 0)}" for day in range(180)]
         return read(daily(cells)).reports[0].judge()
 
-    assert verdict(60) == ("REVIEW", ("only 3 days with a sale",))
+    assert verdict(60) == ("REVIEW", (Reason("few_sold_days", {"days": 3}),))
     assert verdict(9).quality == "PASS"
 
 
 def test_report_survives_json(read: Callable[..., History], daily: Daily) -> None:
-    report = read(daily(["10,20"] * 10)).reports[0]
-    assert ProductReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+    report = replace(read(daily(["10,20"] * 10)).reports[0], doubts=(Reason("refunds", {"share": 0.5, "days": 10}),))
+    stored = json.loads(json.dumps(report.to_dict()))
+    assert ProductReport.from_dict(stored) == report
+    older = ProductReport.from_dict({**stored, "doubts": ["50% of 10 days are refunds"]})
+    assert [say(doubt) for doubt in older.doubts] == ["50% of 10 days are refunds"]
 
 
 def test_importing_the_package_loads_neither_readers_of_parquet_nor_torch() -> None:

@@ -94,7 +94,7 @@ def test_products_without_a_cost_and_unknown_columns_are_ignored_with_a_note(wri
 def test_every_problem_is_listed_with_line_column_and_remedy(write: Write) -> None:
     lines = ["Mug,6.20,,,", "Mug,abc,,140 %,", ",4,,,", "Bowl,-1,03/04/2025,,", "Bowl,2,30.02.2025,,"]
     assert refused(write(HEADER, *lines)) == (
-        "line 3: product and first day are those of line 2; keep one",
+        "line 3: product and first day repeat line 2; keep one",
         "line 3, Fees (% of the price): must be 0 or lie between 1 and 50, found 140.0; write 15 for 15 %",
         "line 3, Unit Cost: must be a number, found 'abc'",
         "line 4, Product: is blank; every row needs a product",

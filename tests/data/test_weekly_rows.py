@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pricerl.advice.sentences.data_report import report_lines
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY
 from pricerl.data.forecasters import FORECASTERS
@@ -35,7 +36,8 @@ def test_rows_seven_days_apart_are_a_history_of_weeks(read: Callable[..., Histor
     assert (product.step_days, len(product.dates), str(product.dates[1])) == (7, 40, "2025-01-12")
     assert product.observed.all() and product.units.tolist() == list(range(20, 60))
     assert (report.step_days, report.usable_days) == (7, 40)
-    assert any(line.split() == ["history", "2025-01-05", "to", "2025-10-05,", "40", "weeks"] for line in report.lines())
+    lines = [line.split() for line in report_lines(report)]
+    assert ["history", "2025-01-05", "to", "2025-10-05,", "40", "weeks"] in lines
 
 
 def test_a_week_without_a_row_is_unknown_not_zero(read: Callable[..., History]) -> None:

@@ -20,7 +20,7 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide import chain
 from pricerl.decide.case import Case, Course, Proposed
 from pricerl.decide.chain import Proposer, decide_price
-from pricerl.decide.decision import ANSWERS, TOO_FAR, DecisionConfig, Grade, Source
+from pricerl.decide.decision import DecisionConfig, Grade, Source
 from pricerl.decide.price_path import approach_path
 from pricerl.decide.standing import Account, Order, Standing
 from pricerl.env.config import EnvConfig
@@ -35,6 +35,7 @@ from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_standings
+from pricerl.reasons import Reason
 from pricerl.simulation.seller import SellerConfig
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
@@ -168,7 +169,8 @@ def test_grade_b_minus_is_one_change_of_at_most_five_percent(
 def test_no_step_is_taken_where_the_limits_allow_only_larger_ones(build: Callable[..., Product]) -> None:
     product = build(LOW, price_ladder=(9.0, 10.0, 10.8), max_change=0.2, max_week_change=0.2)
     course = decide_price(_case(product, 12.0))
-    assert (course.decision.grade, course.decision.follow, course.decision.why) == ("C", "hold", TOO_FAR)
+    assert (course.decision.grade, course.decision.follow) == ("C", "hold")
+    assert course.decision.reasons == (Reason("too_far"),)
     assert set(course.prices) == {10.0}
 
 
@@ -182,7 +184,8 @@ def test_a_doubtful_current_price_is_kept_until_the_seller_confirms_it(build: Ca
         course = decide_price(_case(Product(dynamics, 0), 10.5))
         decision = course.decision
         assert decision.grade == grade and (set(course.prices) == {8.0}) == asks
-        assert ("the last row has 8" in decision.why) == asks and decision.to_do == (ANSWERS if asks else ())
+        codes = [reason.code for reason in decision.reasons]
+        assert (codes == ["price_differs", "confirm_price"]) == asks
 
 
 def test_a_persons_price_is_bound_by_the_hard_limits_alone(build: Callable[..., Product]) -> None:
@@ -190,7 +193,8 @@ def test_a_persons_price_is_bound_by_the_hard_limits_alone(build: Callable[..., 
     assert decide_price(_case(build(), standing=standing)).prices == (14.0,) * HORIZON
     refused = decide_price(_case(build(ceiling=12.0), standing=standing))
     assert refused.prices == (10.0,) * HORIZON and refused.order is None
-    assert refused.decision.why == "the override of 14 is above the ceiling of 12 (guardrails.ceiling)"
+    why = "the override of 14 is above the ceiling of 12 (guardrails.ceiling)"
+    assert refused.decision.reasons == (Reason("order_refused", {"entry": 1, "why": why}),)
 
 
 def test_the_models_own_course_is_kept_under_an_order(build: Callable[..., Product]) -> None:

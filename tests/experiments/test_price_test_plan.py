@@ -206,5 +206,5 @@ def test_a_test_in_words_states_length_worth_and_cost() -> None:
         "In 19 of 20 plausible scenarios it costs at most 21.00 profit.",
     ]
     assert price_test_words({**TEST, "pays": False, "gain": -12.0}, PLAIN) == [
-        "No price test pays: within a quarter the best one, of 33.90, is worth 12.00 profit less than no test."
+        "No price test pays: the best one, at 33.90, would cost 12.00 profit more than it can bring this quarter."
     ]

@@ -88,7 +88,7 @@ def test_a_line_takes_the_smallest_change_of_its_products_and_says_why():
     advised = {"rose": AdvisedPrices(4.0, (4.1, 4.2)), "lemon": AdvisedPrices(4.0, (4.05, 4.08))}
     bound = resolve(read_relations([LINE]), advised)
     assert bound["rose"].prices == (4.05, 4.08) and "lemon" not in bound
-    assert bound["rose"].why == "one price for rose, lemon: the smallest change among them, that of lemon"
+    assert bound["rose"].why == "one price for rose, lemon: the smallest change among them, by lemon"
 
 
 def test_products_of_a_broken_relation_keep_their_prices_with_the_reason():

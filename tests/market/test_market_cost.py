@@ -233,7 +233,7 @@ def test_a_fixed_cost_of_a_product_is_money_per_day_for_weekly_rows_too(mug):
         ([dated("20250101", unit_cost=1.0)], "found '20250101'"),
         ([dated("2025-01-01", unit_costs=1.0)], "row 1, unit_costs: is not known; did you mean 'unit_cost'"),
         ([dated("2025-01-01", share_kept=0.4)], "Share Kept: must lie between 0.5 and 1, found 0.4"),
-        ([dated("2025-01-01", unit_cost=1.0)] * 2, "row 2: product and first day are those of row 1; keep one"),
+        ([dated("2025-01-01", unit_cost=1.0)] * 2, "row 2: product and first day repeat row 1; keep one"),
         ([{"unit_cost": 1.0}, dated("2025-01-01", unit_cost=1.0)], "row 1, Product: is blank"),
         ([6.2], "must list rows such as"),
     ],

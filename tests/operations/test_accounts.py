@@ -192,7 +192,7 @@ def test_the_account_states_the_loss_that_it_stays_within(
     lost = _quarter(Account(str(doubled.dates[95]), 12.0), Product(dynamics, 0)).describe(torch.full((14,), 12.0))
     assert lost.budget == pytest.approx(-lost.at_end.mean) and lost.budget > 0
     words = " ".join(account_words(to_plain(lost), Formatter()))
-    assert "With 90 % confidence it ends at most " in words and "1 lost counts as much as 1 gained." in words
+    assert "Worst case (90 %): " in words and "1 lost counts as much as 1 gained." in words
 
 
 def test_a_kept_price_is_valued_as_by_hand(prepare: Callable[..., DataPreprocessor], doubled: ProductHistory) -> None:

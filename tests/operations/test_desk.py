@@ -110,7 +110,7 @@ def test_a_relation_holds_back_the_products_that_break_it(advisor, prepared, tog
         if after.product in (low, high) and moves:
             assert {day.recommended_price for day in after.days} == {after.current_price}
             assert after.guardrails[-1].rule == "relations" and "would cost more" in after.guardrails[-1].why
-            assert after.decision.why.startswith("size order: ") and after.model.days == before.days
+            assert after.decision.reasons[0].code == "relation" and after.model.days == before.days
         else:
             assert after.to_dict() == before.to_dict()
     assert any(item.guardrails and item.guardrails[-1].rule == "relations" for item in part.advice)

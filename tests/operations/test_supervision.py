@@ -103,19 +103,24 @@ def test_bad_days_at_an_advised_price_lead_back_where_that_pays(
 
 
 @pytest.mark.parametrize(
-    ("unit_cost", "why"),
+    ("unit_cost", "code", "why"),
     [
-        (9.0, "but going back does not pay: −"),
-        (10.2, "but a unit sold at 10.20 would earn nothing."),
+        (9.0, "back_does_not_pay", "Going back does not pay: −"),
+        (10.2, "sold_at_no_margin", "A unit sold at 10.20 would earn nothing."),
     ],
 )
-def test_the_price_is_kept_where_going_back_would_lose(
-    unit_cost: float, why: str, usual: Callable[..., ProductHistory], prepare: Callable[..., DataPreprocessor]
+def test_the_price_is_kept_where_going_back_loses(
+    unit_cost: float,
+    code: str,
+    why: str,
+    usual: Callable[..., ProductHistory],
+    prepare: Callable[..., DataPreprocessor],
 ) -> None:
     history = usual(*RAISED)
     advice = _supervised(_shop(prepare(history), unit_cost), _advised(history, 3))
     assert advice.alarm is not None and advice.decision.follow == "hold" and advice.decision.source == "hold"
     assert {day.recommended_price for day in advice.days} == {10.4} and advice.uplift is None
+    assert [reason.code for reason in advice.decision.reasons] == ["model_stopped", code]
     assert advice.reason.startswith("Keep 10.40: sales at the advised price were below") and why in advice.reason
 
 
@@ -125,7 +130,7 @@ def test_a_price_that_was_charged_before_the_bad_days_is_kept(
     history = usual([10.0] * 3, [2.0] * 3)
     advice = _supervised(_shop(prepare(history), 4.0), _advised(history, 3))
     assert advice.alarm is not None and advice.decision.follow == "hold"
-    assert "The last good price was 10.00, which is the current price." in advice.reason
+    assert "The current price is the last good one." in advice.reason
 
 
 @pytest.mark.parametrize("change", [{"order": 7}, {"product": "other"}])

@@ -63,7 +63,7 @@ const objections = () => nodes.objections.below.map((item) => item.textContent);
 const said = () => ({ better: nodes.better.textContent, objections: objections() });
 const shown = () => ({ rows: texts("figures"), ...said() });
 (async () => {
-  showSlider({ dataset: { ask: "/api/what-if/mug" } }, product);
+  showSlider({ dataset: { ask: "/api/what-if/mug", better: "earn more" } }, product);
   const seen = [shown()];
   const waiting = [];
   for (const [id, value] of typed) {
@@ -210,7 +210,7 @@ def test_the_page_computes_prices_of_the_curves_and_asks_for_others(seller: Face
             f"{answer['measures'][name]['asked'][0]:,.2f}" for name in ("units", "sales", "profit")
         ]
         count = round(answer["probability_better"] * answer["num_draws"])
-        assert shown["better"] == f"Earns more in {count} of {answer['num_draws']} plausible scenarios."
+        assert shown["better"] == f"Would earn more in {count} of {answer['num_draws']} plausible scenarios."
         assert shown["objections"] == [*answer["objections"], "The next allowed price is 10.12"]
     assert refused == {"rows": [], "better": "no", "objections": []}
 

@@ -96,7 +96,7 @@ def test_the_outputs_name_who_proposes_and_by_how_much_the_two_differ(warm: tupl
     folder, result = warm
     document = json.loads((folder / "checkpoints" / "warm" / "advice.json").read_text(encoding="utf-8"))
     (product,) = document["products"]
-    found, speaker = product["proposal"]["policy_over_plan"], product["decision"]["speaker"]
+    found, speaker = product["proposal"]["policy_over_plan"], product["decision"]["proposed_by"]
     behind = found["advantage"] - 2 * found["error"] <= -DecisionConfig.policy_margin
     assert speaker == ("planner" if behind else "policy") and found["error"] > 0
     (said,) = proposer_lines(product, Formatter())
@@ -115,10 +115,10 @@ def test_the_verdict_is_on_the_screen_once_it_is_final_and_who_proposes_is_said_
     before, _, verdict = result.err.partition("the advice, before its forecast is tested on past days:\n")
     assert "training" in before and verdict.splitlines()[0].strip() in result.out
     product["proposal"]["policy_over_plan"] = {"advantage": 0.0009, "error": 0.0001, "unit": "share"}
-    product["decision"] |= {"speaker": "policy", "source": "hold"}
+    product["decision"] |= {"proposed_by": "policy", "source": "hold"}
     words = "proposes this path; {} earns 0.09 % {} profit (standard error 0.01 %)."
     assert proposer_lines(product, Formatter()) == ["SAC's policy " + words.format("dynamic programming", "less")]
-    product["decision"]["speaker"] = "planner"
+    product["decision"]["proposed_by"] = "planner"
     assert proposer_lines(product, Formatter()) == ["Dynamic programming " + words.format("SAC's policy", "more")]
 
 

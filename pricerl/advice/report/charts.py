@@ -149,7 +149,7 @@ def _marks(frame: Frame, now: float, advised: float) -> list[str]:
 def _by_day(
     what: str, product: Record, words: str, ahead: Sequence[Sequence[float] | None], legend: str, f: Formatter
 ) -> Figure:
-    """Draw the last days of the history, then those of the advice ``ahead``: line, lower and upper limit."""
+    """Draw the last days of the history, then the days ``ahead`` in the advice: line, lower and upper limit."""
     own = product["details"]["own_days"]
     sold = what == "units"
     start = _ordinal(product["days"][0]["date"])

@@ -1,4 +1,4 @@
-"""First screen of a product's page: verdict, money, certainty, reasons and next steps, from ``advice.json``."""
+"""First screen of a product's page: verdict, amounts, certainty, reasons and next steps, from ``advice.json``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 from pricerl.advice.report.view import Row, View
 from pricerl.advice.sentences import next_steps, verdict
-from pricerl.advice.sentences.grounds import BADGES, percent_of
+from pricerl.advice.sentences.grounds import BADGES, list_doubts, percent_of
+from pricerl.advice.sentences.next_steps import Step
 from pricerl.advice.sentences.verdict import WRITE_COSTS
 from pricerl.formatting import MEASURES, plural, sentence
 
 Line = tuple[str, str, str]  # the middle part is emphasised
-Step = tuple[str, str]  # something to do, and the command for it; empty if there is none
+Badge = tuple[str, str]  # what is emphasised, and the rest
 
 
 def lay_out(view: View) -> dict[str, Any]:
@@ -50,8 +51,8 @@ def _headline(view: View) -> Line:
     price = view.f.price
     now = product["current_price"]
     new = product["recommended_price"]
-    until, order = verdict.stock_words(product, view.f)
-    order = f"; o{order.partition(' now')[0][1:]} now" if order else ""
+    until, order, _ = verdict.stock_words(product, view.f)
+    order = f"; {order}" if order else ""
     if (day := view.change_day) is None:
         until = until or (" for now" if product["decision"]["lacks_evidence"] else "")
         return "Keep the price at ", price(now), f"{until}{order}"
@@ -95,7 +96,8 @@ def _later(view: View) -> str:
     return f"Then to {last} by {view.f.weekday_date(first['date'])} if sales hold. "
 
 
-def _badges(view: View) -> list[str]:
+def _badges(view: View) -> list[Badge]:
+    """Return badges, of which the grade comes first, in bold letters."""
     product = view.product
     decision = product["decision"]
     bounds = product["details"]["bounds"]
@@ -104,15 +106,15 @@ def _badges(view: View) -> list[str]:
     about = ordered.get(decision["source"], BADGES[decision["grade"]])
     if view.decided is not None:
         about = {"price_test": ordered["price test"], "approval": about}.get(view.decided.kind, ordered["override"])
-    badges = [f"{decision['grade']} · {about}"]
+    badges = [(decision["grade"], about)]
     if product["guardrails"]:
-        badges.append("held back by your limits")
+        badges.append(("", "held back by your limits"))
     elif bounds["max_rise"] is not None and view.change_day is not None and view.decided is None:
         largest = bounds["max_rise"] if product["recommended_price"] > product["current_price"] else bounds["max_drop"]
-        badges.append(f"within your limits (max {percent_of(largest, view.f)} per change)")
+        badges.append(("", f"within your limits (max {percent_of(largest, view.f)} per change)"))
     if quality != "PASS":
-        badges.append(f"check your data: {quality}")
-    return [*badges, "nothing is changed until you do it"]
+        badges.append(("", f"check your data: {quality}"))
+    return [*badges, ("", "nothing is changed until you do it")]
 
 
 def _table(view: View) -> tuple[list[str], list[Row]]:
@@ -144,8 +146,7 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
 def _why(view: View) -> list[str]:
     """Return how buyers respond, the seller's costs, how much of the history is near an advised price, and a doubt."""
     product = view.product
-    doubts = [why for why in product["data_quality"]["reasons"] if why not in product["decision"]["why"]]
-    doubt = [sentence(doubts[0])] if doubts else []
+    doubt = [sentence(reason) for reason in list_doubts(product)[:1]]
     if not (effect := verdict.demand_words(product, view.f)):
         return doubt
     near = "" if view.change_day is None else verdict.near_words(product, view.f)
@@ -156,35 +157,33 @@ def _steps(view: View) -> list[Step]:
     product = view.product
     f = view.f
     option = view.place.option
-    again = f"Export the new {f.period}s and ask again:"
+    again = f"Export the new {f.period}s and ask again"
     predict = f"pricerl predict{option}"
     if (decided := view.decided) is not None:
         _, price, until, _ = decided.words
         made = f"Keep {price}{until}." if decided.kind == "pause" else f"Set {price} in your shop{until}."
-        end = f"To decide anew, end the {decided.kind.replace('_', ' ')}:"
+        end = f"To decide again, end the {decided.kind.replace('_', ' ')}"
         return [(made, ""), (end, f"pricerl resume{view.place.options}"), (again, predict)]
     if view.place.is_late(product):
         return [(next_steps.late_words(product, f), predict)]
     contradiction = next_steps.contradiction_words(product)
     doubts = [(contradiction, "")] if contradiction else []
     if view.change_day is None:
-        helps = [(words, f"{command}{option}") for words, command in product["decision"].get("to_do", ())]
-        for line in next_steps.what_would_change(product, f):
-            words, named, command = line.partition(": pricerl ")
-            helps.append((f"{words}:", f"pricerl {command.rstrip('.')}{option}") if named else (line, ""))
+        helps = [*next_steps.confirm_steps(product, option)]
+        helps += [(line, "") for line in next_steps.what_would_change(product, f)]
         if product.get("weighed") is not None:
             price = f"{product['settled_price']:.{f.price_decimals}f}"
-            helps.append((f"See what {price} could bring:", f"pricerl what-if {price}{view.place.options}"))
+            helps.append((f"See what {price} could bring", f"pricerl what-if {price}{view.place.options}"))
         if commands := next_steps.cost_commands(product, option):
-            headings = ("List your products in costs.csv:", f"{WRITE_COSTS}, and ask again:")
+            headings = ("List your products in costs.csv", f"{WRITE_COSTS}, and ask again")
             return [*doubts, *helps, *zip(headings, commands, strict=True)]
         return [*doubts, *helps, (again, predict)]
-    change = sentence(f"Set {f.price(product['recommended_price'])} in your shop on {f.weekday_date(view.change_day)}")
+    change = f"Set {f.price(product['recommended_price'])} in your shop on {f.weekday_date(view.change_day)}"
     hold = plural(max(product["details"]["bounds"]["min_hold_days"], 1), "day")
     last = "Look again after two weeks: sales are too few, or not forecast, for a stop rule."
     if (rule := product.get("stop_rule")) is not None:
         alarm = f"If sales follow the forecast, that happens with a probability of {f.percent(rule['false_alarm'])}."
-        last = f"{next_steps.stop_rule_words(rule, f, product.get('stock'))} {alarm}"
+        last = f"Go back {next_steps.stop_rule_clause(rule, f, product.get('stock'))}. {alarm}"
     return [
         *doubts,
         (change, f"pricerl approve{view.place.options}"),

@@ -32,12 +32,12 @@ MOST_SLUG = 40
 
 
 class Frame(NamedTuple):
-    """Parts that a server adds to a page; that of a file has none, no script, and loads nothing."""
+    """Parts that a server adds to a page; a page in a file has none, no script, and loads nothing."""
 
     head: Markup = Markup()
     """Links to its style sheet and script."""
     top: Markup = Markup()
-    """Content above that of the page."""
+    """Content above the page's own."""
     panel: Markup = Markup()
     """Content below the verdict."""
     policy: str = "default-src 'none'; style-src '{hash}'; base-uri 'none'; form-action 'none'"
@@ -147,7 +147,7 @@ def style_hash() -> str:
 
 @cache
 def page_environment(*packages: str) -> tuple[Environment, Markup]:
-    """Return the environment of the templates, with those of other ``packages``, and the style sheet."""
+    """Return the environment of the templates, other ``packages`` included, and the style sheet."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package, ".") for package in ("pricerl.advice.report", *packages)]),
         autoescape=True,

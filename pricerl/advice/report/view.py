@@ -13,7 +13,7 @@ from pricerl.formatting import UNKNOWN, Formatter, counted
 from pricerl.terminal import clean
 
 MOST_DAYS = 31
-"""Most rows of a table, such as that of the days; ``advice.csv`` and ``advice.json`` contain all."""
+"""Most rows of a table, such as the one of days; ``advice.csv`` and ``advice.json`` contain all."""
 
 RULES = {
     POLICY: "path of the learned policy",
@@ -77,7 +77,7 @@ class View:
 
     @property
     def change_day(self) -> str | None:
-        """Day of the next change in ISO format; None if the price is kept."""
+        """Day of the next change in ISO format, or None if the price is kept."""
         return self.place.change_day(self.product)
 
     @property

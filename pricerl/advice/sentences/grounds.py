@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pricerl.advice.sentences.verdict import Record, gain_words, shops_of
+from pricerl.advice.sentences.answers import LOOK, REMEDIES
+from pricerl.advice.sentences.verdict import Record, codes_of, gain_words, scenario_words, shops_of
 from pricerl.arrays import LIMIT_SDS
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
 from pricerl.formatting import MEASURES, Formatter, counted, plural, unit_digits
@@ -39,26 +40,20 @@ SOURCES = {
     "price test": "the schedule of your price test",
 }
 
-TO_DO = {
-    "price in force": "Choose the right one of them: --data.reading.current_price regular, or last.",
-    "with a price and sales": "Record every day; the advice becomes more certain with them.",
-    "usable day": "Record every day; the advice becomes more certain with them.",
-    "tried": "Charge another price for two weeks to learn its effect.",
-    "have no row": "Export every calendar day, including days without a sale.",
-    "are refunds": "Book refunds separately from the sales of the day.",
-    "long gaps": "Add a column In Stock, so that days off sale are not mistaken for days without buyers.",
-    "whole units": "Check Total Sales and Product Price; add a column Units if prices vary within a day.",
-    "orders need its unit cost": "With it, the advice counts the stock and says what to order.",
-    "usual demand": "Check whether the product was on sale on these days, and add a column In Stock.",
-}
-"""Remedy by words of the reason."""
-
 
 def list_remedies(product: Record) -> list[tuple[str, str]]:
     """Return every reason for doubt about the data with its remedy."""
-    in_doubt = "Look at these days in your file before you trust the advice."
-    reasons = product["data_quality"]["reasons"]
-    return [(reason, next((do for words, do in TO_DO.items() if words in reason), in_doubt)) for reason in reasons]
+    quality = product["data_quality"]
+    remedies = (REMEDIES.get(finding["code"], LOOK) for finding in quality["findings"])
+    return list(zip(quality["reasons"], remedies, strict=True))
+
+
+def list_doubts(product: Record) -> list[str]:
+    """Return the reasons for doubt about the data that the decision does not name itself."""
+    quality = product["data_quality"]
+    named = codes_of(product["decision"]["reasons"])
+    pairs = zip(quality["findings"], quality["reasons"], strict=True)
+    return [reason for finding, reason in pairs if finding["code"] not in named]
 
 
 def beyond_tried(product: Record, f: Formatter) -> str:
@@ -79,7 +74,7 @@ def list_alternatives(product: Record) -> list[Record]:
     path = product["proposal"]
     better = path["over_keep"]["probability_better"]
     keep = {"rule": KEEP, "price": product["current_price"], "outcome": product["keep"], "probability_better": None}
-    rule = PLANNER if product["decision"]["speaker"] == "planner" else POLICY
+    rule = PLANNER if product["decision"]["proposed_by"] == "planner" else POLICY
     own = {"rule": rule, "price": path["prices"][-1], "outcome": path["outcome"], "probability_better": better}
     return [keep, *product["baselines"], own]
 
@@ -94,7 +89,7 @@ def proposer_lines(product: Record, f: Formatter) -> list[str]:
     own = "SAC's policy"
     other = "dynamic programming"
     path = "this path" if decision["source"] != "planner" else "another path, worth less in a quarter"
-    if decision["speaker"] == "planner":
+    if decision["proposed_by"] == "planner":
         own, other, path, gain = other, own, "this path", -gain
     size = f"{f.percent(abs(gain), 2)} {'less' if gain > 0 else 'more'}" if abs(gain) >= 5e-5 else "as much"
     what = MEASURES[product["measure"]]
@@ -108,7 +103,7 @@ def judge_proposal(product: Record, f: Formatter) -> list[str]:
     """Return how the proposed path compares with keeping the price and with the seller's latest prices."""
     measure = product["measure"]
     over_keep = product["proposal"]["over_keep"]
-    proposer = product["decision"]["speaker"]
+    proposer = product["decision"]["proposed_by"]
     origin = proposer_lines(product, f)
     if (gain := over_keep[measure]) is None:
         return [f"The {proposer} cannot be compared with keeping the price, because costs are unknown.", *origin]
@@ -118,11 +113,10 @@ def judge_proposal(product: Record, f: Formatter) -> list[str]:
         return [f"The {proposer} keeps the price as well: it is not better than keeping the price.", own, *origin]
     mean, low, _ = gain
     verdict = "is better" if low > 0 else "is not shown to be better" if mean > 0 else "is not better"
-    better = counted(over_keep["probability_better"], product["num_draws"])
-    by = f"does better by the objective {product['objective']}" if product.get("objective") else "earns more"
+    better = scenario_words(over_keep, product)
     return [
-        f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. It {by} in "
-        f"{better} plausible scenarios; the mean of the worst tenth is {f.money(over_keep['cvar'], plus='+')}.",
+        f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. It {better}; the "
+        f"mean of the worst tenth is {f.money(over_keep['cvar'], plus='+')}.",
         own,
         *origin,
     ]
@@ -231,7 +225,7 @@ def track_lines(record: Record, f: Formatter) -> list[str]:
     days = record["days"]
     held = ", ".join(f"{name} {inside} of {tested}" for name, (inside, tested) in record["inside"].items() if tested)
     passed = plural(len(days), f"advised {f.period}")
-    lines = [f"Track record: {passed} passed, {record['followed']} at the advised price."]
+    lines = [f"{passed} passed, {record['followed']} at the advised price."]
     lines += [f"Inside the 90 % interval: {held}."] if held else []
     for name, check in record["total"].items():
         if check is None:
@@ -286,7 +280,7 @@ def wait_words(product: Record, f: Formatter) -> str:
 
 
 def edit_words(product: Record, f: Formatter) -> str:
-    """Return why the change waits, else what the limits changed, else that none was hit, with those on changes."""
+    """Return why the change waits, else what the limits changed, else that none was reached."""
     if waits := wait_words(product, f):
         return waits
     bounds = product["details"]["bounds"]
@@ -301,8 +295,8 @@ def edit_words(product: Record, f: Formatter) -> str:
     if bounds["max_week_change"] is not None:
         known.append(f"{percent_of(bounds['max_week_change'], f)} per week")
     if bounds["min_hold_days"] >= 2:
-        known.append(f"{bounds['min_hold_days']} days' hold")
-    return f"none was hit ({', '.join(known)})" if known else "none was hit"
+        known.append(f"a change every {bounds['min_hold_days']} days")
+    return f"none reached (at most {', '.join(known)})" if known else "none reached"
 
 
 def describe_limits(product: Record, f: Formatter) -> str:

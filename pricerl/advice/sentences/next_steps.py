@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pricerl.advice.sentences.grounds import season_words
-from pricerl.advice.sentences.verdict import Record, outcome_words
+from pricerl.advice.sentences.verdict import Record, codes_of, outcome_words
 from pricerl.formatting import MEASURES, Formatter, plural, sentence
 from pricerl.terminal import shown
 
@@ -19,6 +19,10 @@ COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
 
 MEASURED = ("profit", "sales", "units")
 """Measures of a change, in their order."""
+
+
+Step = tuple[str, str]
+"""Something to do, without a mark at its end, and the command for it; or sentences and no command."""
 
 
 class Place(NamedTuple):
@@ -44,7 +48,7 @@ class Place(NamedTuple):
         return (f" --product {shlex.quote(shown(self.product))}" if self.product else "") + self.option
 
     def change_day(self, product: Record) -> str | None:
-        """Return the day of the next change: that of the path's first one, or today if it has passed.
+        """Return the day of the next change: the day of the path's first one, or today if it has passed.
 
         Advice that is too old to be followed keeps the day that it gave.
         """
@@ -63,9 +67,9 @@ def pause_command(product: Record, place: Place) -> str:
 
 
 def late_words(product: Record, f: Formatter) -> str:
-    """Return that all days of an advice have passed, as sentences."""
+    """Return that all days of an advice have passed, as sentences without the last full stop."""
     ends = f.date(product["data_quality"]["last_day"])
-    return f"Your file ends on {ends}: this advice is too old to change a price. Export a fresh file and ask again."
+    return f"Your file ends on {ends}: this advice is too old to change a price. Export a fresh file and ask again"
 
 
 def contradiction_words(product: Record) -> str:
@@ -77,12 +81,12 @@ def contradiction_words(product: Record) -> str:
     return f"{sentence(found)} Was a tax, the currency or the unit changed? {ends} If not, correct the file."
 
 
-def stop_rule_words(rule: Record, f: Formatter, stock: Record | None = None) -> str:
-    """Return a ``stop_rule`` of ``advice.json`` as a sentence; where stock is known, a stock-out is no reason."""
+def stop_rule_clause(rule: Record, f: Formatter, stock: Record | None = None) -> str:
+    """Return when to go back by a ``stop_rule`` of ``advice.json``; where stock is known, a stock-out is no reason."""
     few = "no unit is sold" if rule["units"] == 1 else f"fewer than {plural(rule['units'], 'unit')} are sold"
     days = rule["days"]
     run = f"one {f.period}" if days == 1 else f"{COUNTS.get(days, days)} {f.period}s running"
-    return f"Go back to {f.price(rule['price'])} if {few} on {run}{' with units in stock' if stock else ''}."
+    return f"to {f.price(rule['price'])} if {few} on {run}{' with units in stock' if stock else ''}"
 
 
 def price_test_words(test: Record, f: Formatter, measure: str = "profit") -> list[str]:
@@ -91,8 +95,9 @@ def price_test_words(test: Record, f: Formatter, measure: str = "profit") -> lis
     at = f.price(test["price"])
     gain = f"{f.money(abs(test['gain']))} {what}"
     if not test["pays"]:
-        more = "more" if test["gain"] >= 0 else "less"
-        return [f"No price test pays: within a quarter the best one, of {at}, is worth {gain} {more} than no test."]
+        worth = "would cost" if test["gain"] < 0 else "would bring only"
+        than = "more than it can bring" if test["gain"] < 0 else "more than it costs"
+        return [f"No price test pays: the best one, at {at}, {worth} {gain} {than} this quarter."]
     blocks = f"blocks of {test['block']} days at {at} and at {f.price(test['regular_price'])} in random order"
     cost = f"costs at most {f.money(test['cost'])} {what}" if test["cost"] > 0 else "costs nothing"
     return [
@@ -103,7 +108,7 @@ def price_test_words(test: Record, f: Formatter, measure: str = "profit") -> lis
 
 
 def losing_test_words(value: float, product: str, run: str, f: Formatter) -> tuple[str, str]:
-    """Return why to end a price test whose rest is worth a negative ``value``, money, and the command."""
+    """Return why to end a price test whose rest is worth a negative ``value``, in money, and the command."""
     why = f"costs {f.money(-value)} more than what it still shows is worth; end the test:"
     return why, f"pricerl resume --product {shlex.quote(product)} --run_name {shlex.quote(run)}"
 
@@ -111,11 +116,16 @@ def losing_test_words(value: float, product: str, run: str, f: Formatter) -> tup
 def account_words(account: Record, f: Formatter, measure: str = "profit") -> list[str]:
     """Return an ``account`` of ``advice.json`` as sentences: what prices earned, what is expected and risked."""
     kept = account["account"]
-    so_far, at_end = (f.estimate(account[name], f" {MEASURES[measure]}", "+") for name in ("so_far", "at_end"))
+    at_end = f.estimate(account["at_end"], f" {MEASURES[measure]}", "+")
+    mean, low, high = account["so_far"]
+    digits = f.money_digits(mean, low, high)
+    limits = f.limits(low, high, digits, "+", "90 %: ")
+    so_far = f"{f.money(abs(mean), digits)} {'less' if mean < 0 else 'more'}{limits}"
+    price = f.price(kept["price"])
     sentences = [
-        f"Since {f.date(kept['opened'])} your prices have earned {so_far} over keeping {f.price(kept['price'])}.",
+        f"Since {f.date(kept['opened'])} your prices have earned {so_far} than keeping {price} would have.",
         f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
-        f"With 90 % confidence it ends at most {f.money(account['budget'])} below keeping.",
+        f"Worst case (90 %): {f.money(account['budget'])} less than if you had kept the price.",
         f"It ends more than 1 % below keeping in {f.percent(account['probability_loss'], 0)} of plausible scenarios.",
     ]
     if (weight := account.get("loss_weight")) is not None:
@@ -177,7 +187,18 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
         helps.append(f"Record {plural(missing, f'more {f.period}')}.")
     if quality["distinct_prices"] < 2:
         return [*helps, "Charge another price for two weeks."]
-    return [*helps, *(price_test_words(test, f, measure) if test else [])]
+    return [*helps, *price_test_words(test, f, measure)] if test else helps
+
+
+def confirm_steps(product: Record, option: str = "") -> list[Step]:
+    """Return how to confirm a doubtful current price, each with its command; empty where none is asked for."""
+    if "confirm_price" not in codes_of(product["decision"]["reasons"]):
+        return []
+    command = "pricerl predict --data.reading.current_price"
+    return [
+        ("Confirm the price in force", f"{command} regular{option}"),
+        ("Or confirm the price of the last row", f"{command} last{option}"),
+    ]
 
 
 def cost_commands(product: Record, option: str = "") -> list[str]:
@@ -189,7 +210,7 @@ def cost_commands(product: Record, option: str = "") -> list[str]:
 
 
 def expectation_words(product: Record, price: float, f: Formatter, place: Place) -> list[str]:
-    """Return the expected effect of a price, money, against the current one, as lines; unknown beyond the curves.
+    """Return the expected effect of a price, in money, against the current one, as lines; unknown beyond the curves.
 
     It is interpolated between points of the curves; ``what-if`` computes it, which needs torch.
     """

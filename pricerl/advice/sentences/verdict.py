@@ -5,13 +5,12 @@ They are made from an entry of ``products`` of ``advice.json``; no claim is stro
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pricerl.decide.decision import UNTESTED
+from pricerl.advice.sentences.answers import UNTESTED
 from pricerl.decide.standing import IN_FORCE, scheduled_price
-from pricerl.formatting import MEASURES, Formatter, better_by, counted, plural, sentence, unit_digits
+from pricerl.formatting import MEASURES, Formatter, better_words, counted, plural, sentence, unit_digits
 
 CLEAR = 0.9
 """Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
@@ -22,9 +21,6 @@ EXAMPLE_FEES = 0.15
 SCENARIO = "Each scenario is one way that demand and costs may be, given your history."
 
 WRITE_COSTS = "Write what a unit costs you, and your fees in percent of the price, into costs.csv"
-
-SETTING = re.compile(r"\s*\((?:data|decision|guardrails)\.[^)]*\)")
-"""Name of a setting in parentheses, which only the evidence needs."""
 
 Record = Mapping[str, Any]
 
@@ -39,9 +35,9 @@ class Decided(NamedTuple):
     until: str
     """Last day, ISO format; empty for an approval."""
     advised: float
-    """Price of the advice, money."""
+    """Price of the advice, in money."""
     followed: bool
-    """Whether the figures of the advice are those of this price."""
+    """Whether the figures of the advice hold for this price."""
     words: tuple[str, str, str, str]
     """Verb, price, time, and the advice."""
 
@@ -83,22 +79,15 @@ def outcome_words(name: str, values: Sequence[float], f: Formatter, plus: str = 
     return f"{f.number(mean, digits, plus)}{f.limits(low, high, digits, plus, '90 %: ')}"
 
 
-def better_words(share: float, product: Record) -> str:
-    """Return the posterior draws in which a change earns more, as a clause."""
-    what = "more revenue" if product["measure"] == "sales" else "better"
-    if product.get("objective"):
-        what = f"better by the objective {product['objective']}"
-    return f"{what} in {counted(share, product['num_draws'])} plausible scenarios"
-
-
 def explain(product: Record, f: Formatter) -> str:
     """Return the recommendation and its reasons in short sentences, the ``reason`` of an entry of ``products``."""
     decision = product["decision"]
-    why = decision["why"]
+    _, order, limits = stock_words(product, f)
+    stated = decision["follow"] == "hold" or "untested" in codes_of(decision["reasons"])
     sentences = [
         _verdict(product, f),
-        stock_words(product, f)[1],
-        "" if decision["follow"] == "hold" or why == UNTESTED else sentence(why),
+        sentence(f"{order}{limits}") if order else "",
+        "" if stated else sentence(decision["why"]),
         *_evidence(product, f),
         *_response(product, f),
         sentence(UNTESTED) if decision["grade"] in ("B", "B-") else "",
@@ -122,17 +111,18 @@ def _verdict(product: Record, f: Formatter) -> str:
     return f"{change}."
 
 
-def stock_words(product: Record, f: Formatter) -> tuple[str, str]:
-    """Return until which delivery a price is kept, after a space, and what to order now, a sentence; empty if none."""
+def stock_words(product: Record, f: Formatter) -> tuple[str, str, str]:
+    """Return until which delivery a price is kept, after a space, what to order now, and its limits; empty if none."""
     stock = product.get("stock") or {"awaited": False, "no_order": "no stock is known"}
-    until = order = ""
+    until = order = limits = ""
     if stock["awaited"]:
         arrives, units = stock["inbound"][0]
         until = f" until the {plural(round(units), 'unit')} of {f.day_of_month(arrives)} arrive"
     if not stock["no_order"]:
         units, low, high = stock["order"]
-        order = f"Order {plural(round(units), 'unit')} now{f.limits(low, high, 0, label='90 %: ')}."
-    return until, order
+        order = f"order {plural(round(units), 'unit')} now"
+        limits = f.limits(low, high, 0, label="90 %: ")
+    return until, order, limits
 
 
 def _evidence(product: Record, f: Formatter) -> Iterator[str]:
@@ -153,8 +143,7 @@ def _expected(product: Record, uplift: Record, f: Formatter, if_lost: str = "Exp
     if gain is None:
         return ""
     start = if_lost if gain[0] < 0 else "Expected"
-    better = better_words(uplift["probability_better"], product)
-    return f"{start}: {gain_words(gain, f, product['measure'])}, {better}."
+    return f"{start}: {gain_words(gain, f, product['measure'])}; it {scenario_words(uplift, product)}."
 
 
 def _response(product: Record, f: Formatter) -> Iterator[str]:
@@ -179,15 +168,13 @@ def demand_words(product: Record, f: Formatter) -> str:
     if product["data_quality"]["distinct_prices"] < 2:
         return ""
     mean, high, low = (-value for value in product["elasticity"])
-    effect = f"cost {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
-    words = f"1 % more price has {effect} sales volume{f.limits(low, high, 1, label='90 %: ')}"
+    effect = f"cost {f.number(mean, 1)} %" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
+    words = f"a price 1 % higher has {effect}{' of' * (mean >= 0)} units{f.limits(low, high, 1, label='90 %: ')}"
     if (prior := product.get("prior")) is not None:
-        part = f"{shops_of(prior)} count {f.percent(prior['share'], 0)}"
-        words = f"{words[:-1]}; {part})" if words.endswith(")") else f"{words} ({part})"
-        if prior["alone"]:
-            words = (
-                f"your history does not show how buyers react; in {shops_of(prior)} {words.replace(f'; {part}', '')}"
-            )
+        source = shops_of(prior)
+        part = f", and {f.percent(prior['share'], 0)} of this estimate comes from {source}"
+        unknown = "your history does not show how buyers react"
+        words = f"{unknown}; in {source} {words}" if prior["alone"] else f"{words}{part}"
     limit = None if product["raising"] is None else product["raising"]["break_even"]
     if limit is None:
         return words
@@ -258,7 +245,7 @@ def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, l
         mean = gain["cvar"]
         found = f"you lose {f.money(-mean)}" if mean < 0 else f"you still gain {f.money(mean)}"
         worst = f"In the worst tenth of them {found} per {f.period} on average."
-        title = sentence(better_words(better, product))[:-1]
+        title = sentence(scenario_words(gain, product))[:-1]
         return title, better, [SCENARIO, worst, sentence(tested_words(product, f))]
     if (weighed := product.get("weighed")) is not None:
         return (
@@ -272,19 +259,28 @@ def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, l
 
 
 def why_words(product: Record, f: Formatter) -> str:
-    """Return the rule that decided, as a clause without names of settings; sentences may follow.
+    """Return the rule that decided, as a clause; sentences may follow.
 
     The change that was weighed and its probability come first, unless the rule itself states them.
     """
-    why = SETTING.sub("", product["decision"]["why"])
+    why: str = product["decision"]["why"]
     weighed = product.get("weighed")
-    if weighed is None or "plausible scenarios" in why:
+    if weighed is None or "chance_too_low" in codes_of(product["decision"]["reasons"]):
         return why
-    verb = better_by(product.get("objective"), product["measure"])
-    share = counted(weighed["probability_better"], product["num_draws"])
     price = f.price(product["settled_price"])
     change = f"the plan by way of {price}" if product.get("stock") else f"going to {price}"
-    return f"{change} would {verb} in {share} plausible scenarios. {sentence(why)}"
+    return f"{change} {scenario_words(weighed, product)}. {sentence(why)}"
+
+
+def scenario_words(uplift: Record, product: Record) -> str:
+    """Return in how many posterior draws a change is the better one, as a clause without its subject."""
+    share = uplift["probability_better"]
+    return better_words(share, product["num_draws"], product.get("objective"), product["measure"])
+
+
+def codes_of(reasons: Iterable[Record]) -> set[str]:
+    """Return the codes of reasons of ``advice.json``."""
+    return {reason["code"] for reason in reasons}
 
 
 def compared(product: Record) -> tuple[Record, Record] | None:
@@ -333,7 +329,7 @@ def review_words(
 ) -> tuple[str, str]:
     """Return headline and sentence of a review of the days at the advised price.
 
-    The ``gain`` of the measure, profit or sales, over the kept price has mean and 90 % limits, money. Changes may have
+    The ``gain`` of the measure, profit or sales, over the kept price, in money, has 90 % limits. Changes may have
     been advised and ``ignored``.
     """
     _, low, high = gain

@@ -193,9 +193,8 @@ def outbox_lines(shop: Shop) -> list[str]:
     more = f" and {len(box.rows) - 3} more" if len(box.rows) > 3 else ""
     said = f"{path}: {listed}{more}" if box.rows else f"{path}: no price to change"
     left: dict[str, list[str]] = {}
-    for note in box.notes:
-        name, _, why = note.rpartition(": no price, ")
-        left.setdefault(why, []).append(name)
+    for name, why in box.left_out:
+        left.setdefault(why, []).append(shown(name))
     lines = [said]
     for why, products in left.items():
         others = f" and {len(products) - 3} more" if len(products) > 3 else ""

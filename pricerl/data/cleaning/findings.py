@@ -30,6 +30,7 @@ from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import find_prices_in_force
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
+from pricerl.reasons import Reason
 
 NOTED = (*columns.CONVERSIONS, columns.TOTAL_PROFIT, columns.PREDICTED_SALES)
 """Columns whose absence is noted."""
@@ -328,24 +329,22 @@ def _listed(history: ProductHistory, runs: Iterable[Sequence[int]]) -> str:
 
 def _doubts(
     missing: MissingDays, measure: Measure, counts: Counts, zeros: UnlikelyZeros | None, history: ProductHistory
-) -> list[str]:
+) -> list[Reason]:
     """Return the findings that require a review under any settings."""
     days = counts["history_days"]
-    word = STEP_WORDS[history.step_days]
     absent = counts["missing_days"] / days
     refund = counts["refund_days"] / days
     doubts = [history.price_doubt]
     if absent > LARGEST_MISSING_SHARE:
-        doubts.append(f"{absent:.0%} of {days} calendar {word}s have no row")
+        doubts.append(Reason("missing_rows", {"share": absent, "days": days}))
     if absent > 0:
         doubts.append(missing.doubt)
     if refund > LARGEST_REFUND_SHARE:
-        doubts.append(f"{refund:.0%} of {days} {word}s are refunds")
+        doubts.append(Reason("refunds", {"share": refund, "days": days}))
     if gap := counts["gap_days"]:
-        doubts.append(f"{plural(gap, word)} in long gaps; was the product on sale?")
+        doubts.append(Reason("long_gaps", {"days": gap}))
     if zeros is not None and zeros.share > LARGEST_ZERO_SHARE:
-        doubts.append(f"{zeros}; add an {columns.IN_STOCK} column if it was out of stock")
+        doubts.append(zeros.reason)
     if counts["empty"] / days > LARGEST_ZERO_SHARE:
-        taken = f"{plural(counts['empty'], word)} without sales are taken for stock-outs"
-        doubts.append(f"{taken}; confirm them in an {columns.IN_STOCK} column")
+        doubts.append(Reason("taken_as_empty", {"days": counts["empty"]}))
     return [doubt for doubt in (*doubts, measure.doubt) if doubt]

@@ -21,6 +21,7 @@ from pricerl.data.cleaning.zero_sales import chance_of_zero, fit_truncated, impr
 from pricerl.data.days import DAY, WEEK, weekday_of
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
+from pricerl.reasons import Reason
 
 Meaning = Literal["zero", "unknown", "undecided"]
 """Days without a sale; days of which nothing is known; or a pattern that fits both, read as unknown."""
@@ -65,8 +66,8 @@ class MissingDays(NamedTuple):
     """Evidence for the meaning; empty if no day is missing, or if a setting gives the meaning."""
     uncovered: DateArray = np.array([], dtype="datetime64[D]")
     """Days without a row of any product that are unlikely to be days without a sale."""
-    doubt: str = ""
-    """Reason for a review, or an empty string."""
+    doubt: Reason | None = None
+    """Reason for a review."""
     lost: Mapping[str, DateArray] = MappingProxyType({})
     """Days by product of which a row exists that cannot be read."""
     last_day: np.datetime64 | None = None
@@ -98,9 +99,9 @@ def find_missing_days(
     tally = _tally(code[counted], _units(frame, code, len(names))[counted], absent)
     meaning, evidence = _decide(tally)
     share = missing / float(tally[["missing", "sold", "zero"]].to_numpy().sum())
-    doubt = ""
+    doubt = None
     if meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE:
-        doubt = f"{share:.0%} of days have no row: nothing sold, or unknown? Set {SETTING} zero or unknown"
+        doubt = Reason("rows_undecided", {"share": share})
     uncovered = _uncovered(code, days, _usual_zero_share(tally)) if meaning == "zero" else days[:0]
     return MissingDays(meaning, evidence, uncovered, doubt, lost, last if meaning == "zero" else None)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from pricerl.arrays import to_plain
 from pricerl.data.days import STEP_WORDS
-from pricerl.formatting import plural
+from pricerl.reasons import Reason, read_reason
 
 Quality = Literal["PASS", "REVIEW", "FAIL"]
 SalesMeasure = Literal["revenue", "units"]
@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
     quality: Quality
     """FAIL: nothing can be estimated. REVIEW: look at the data before trusting the advice. PASS: neither."""
 
-    reasons: tuple[str, ...]
+    findings: tuple[Reason, ...]
     """Reasons of a FAIL or REVIEW; empty for PASS."""
 
 
@@ -114,7 +114,7 @@ class ProductReport:
     notes: tuple[str, ...]
     """Data that were ignored, changed or doubtful, in full sentences."""
 
-    doubts: tuple[str, ...]
+    doubts: tuple[Reason, ...]
     """Findings that require a review under any settings."""
 
     step_days: int = 1
@@ -125,15 +125,15 @@ class ProductReport:
         failures = []
         doubts = []
         if self.usable_days < min_days:
-            failures.append(f"only {plural(self.usable_days, 'usable ' + self.period)}; at least {min_days} are needed")
+            failures.append(Reason("too_few_days", {"usable": self.usable_days, "needed": min_days}))
         elif self.priced_days < FEWEST_PRICED_DAYS:
-            doubts.append(f"only {plural(self.priced_days, self.period)} with a price and sales")
+            doubts.append(Reason("few_priced_days", {"days": self.priced_days}))
         elif (sold := self.usable_days - self.zero_sale_days) < FEWEST_SOLD_DAYS:
-            doubts.append(f"only {plural(sold, self.period)} with a sale")
+            doubts.append(Reason("few_sold_days", {"days": sold}))
         if self.distinct_prices < 2:  # which contains no information about others
-            failures.append("only 1 price was tried; at least 2 different prices are needed")
+            failures.append(Reason("one_price"))
         elif self.distinct_prices < FEWEST_PRICES:
-            doubts.append(f"only {self.distinct_prices} different prices were tried")
+            doubts.append(Reason("few_prices", {"prices": self.distinct_prices}))
         doubts += self.doubts
         return Verdict("FAIL" if failures else "REVIEW" if doubts else "PASS", (*failures, *doubts))
 
@@ -142,48 +142,13 @@ class ProductReport:
         """Word for a row: day or week."""
         return STEP_WORDS[self.step_days]
 
-    def summary(self) -> str:
-        """Return the report on one line: verdict, length of the history, number of prices and reasons."""
-        quality, reasons = self.judge()
-        size = f"{plural(self.history_days, self.period)}, {plural(self.distinct_prices, 'price')}"
-        return "; ".join([f"{self.product}: {quality}, {size}", *reasons])
-
     def to_dict(self, min_days: int = MIN_USABLE_DAYS) -> dict[str, Any]:
         """Return the report and its verdict as plain Python values, ready for JSON."""
-        quality, reasons = self.judge(min_days)
-        return {**to_plain(self), "min_days": min_days, "quality": quality, "reasons": list(reasons)}
+        return {**to_plain(self), "min_days": min_days, **to_plain(self.judge(min_days))}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ProductReport:
         """Return the report that `to_dict` wrote."""
         own = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        return cls(**{**own, "notes": tuple(own["notes"]), "doubts": tuple(own["doubts"])})
-
-    def lines(self) -> list[str]:
-        """Return the report as text, one line per entry: verdict, reasons, counts, notes."""
-        quality, reasons = self.judge()
-        word = self.period
-        errors = ", ".join(f"{name} {error:,.2f}" for name, error in self.forecast_errors.items())
-        score = f"mean absolute error on training {word}s: {errors}" if errors else f"too few {word}s to score it"
-        facts = {
-            "history": f"{self.first_day} to {self.last_day}, {plural(self.history_days, word)}",
-            "rows": f"{self.rows}: {self.history_rows} history, {self.rows - self.history_rows} future",
-            f"future {word}s": str(self.future_days),
-            f"usable {word}s": str(self.usable_days),
-            f"priced {word}s": str(self.priced_days),
-            "prices": f"{self.distinct_prices} distinct, {self.price_min:,.2f} to {self.price_max:,.2f}",
-            f"zero-sale {word}s": f"{self.zero_sale_days}, {self.blank_price_days} of them with a blank price",
-            f"refund {word}s": str(self.refund_days),
-            f"missing {word}s": str(self.missing_days),
-            "before launch": f"{plural(self.dropped_leading_days, 'row')} dropped",
-            "long gaps": f"{plural(self.gap_days, word)} left out",
-            "Total Sales": f"{self.sales_measure}; whole units on {self.whole_unit_share:.0%} of {word}s with sales",
-            "forecast": f"{self.forecast_used}; {score}",
-            "filled cells": ", ".join(f"{name} {count}" for name, count in self.filled.items() if count) or "none",
-        }
-        return [
-            f"{self.product}: {quality}",
-            *(f"  {reason}" for reason in reasons),
-            *(f"  {label:<16} {value}" for label, value in facts.items()),
-            *(f"  note: {note}" for note in self.notes),
-        ]
+        doubts = tuple(map(read_reason, own["doubts"]))
+        return cls(**{**own, "notes": tuple(own["notes"]), "doubts": doubts})

@@ -11,6 +11,7 @@ import pandas as pd
 from pricerl.arrays import BoolArray, FloatArray, IntArray, count_true
 from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.cleaning.quality import SalesMeasure
+from pricerl.reasons import Reason
 
 SalesSetting = Literal["auto"] | SalesMeasure
 
@@ -41,8 +42,8 @@ class Measure(NamedTuple):
     kind: SalesMeasure
     whole_share: float
     """Share of days on which this yields whole units."""
-    doubt: str = ""
-    """Finding that requires a review, or an empty string."""
+    doubt: Reason | None = None
+    """Finding that requires a review."""
 
 
 def find_kind(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> SalesMeasure:
@@ -62,11 +63,11 @@ def find_measures(
     for part, shares, share in zip(products, _whole_shares(price, sales, units, products), counted, strict=True):
         own = price[part], sales[part], units[part]
         kind = _find_kind(*own, shares) if setting == "auto" else setting
-        doubt = ""
+        doubt = None
         if kind == "revenue" and setting == "auto" and share < WHOLE_SHARE:
             doubt = _doubt(*own)
         elif kind == "units" and shares[kind] < WHOLE_SHARE:
-            doubt = "sales do not fit whole units; see Total Sales"
+            doubt = Reason("units_not_whole")
         measures.append(Measure(kind, shares[kind], doubt))
     return measures
 
@@ -86,23 +87,20 @@ def near_whole(count: FloatArray, price: FloatArray) -> BoolArray:
     return np.asarray((np.abs(count - whole) <= np.clip(count * 0.005 / price, 0.05, 0.2)) & (whole >= 1))
 
 
-def _doubt(price: FloatArray, sales: FloatArray, units: FloatArray) -> str:
-    """Return how revenue ``(N,)`` differs from price times units, those reported or whole ones; "" if it does not."""
+def _doubt(price: FloatArray, sales: FloatArray, units: FloatArray) -> Reason | None:
+    """Return how revenue ``(N,)`` differs from price times reported or whole units; None if it does not."""
     given = units > 0
     reported = count_true(given) >= 0.5 * len(given)
     if reported:
         ratio = (sales / (price * units))[given]
         level = float(np.median(ratio))
         if np.mean(np.abs(ratio - 1) <= AGREEING) >= MOSTLY and abs(level - 1) <= LEVEL_SPREAD:
-            return ""
+            return None
     else:
         level, share = find_factor(price, sales)
         if share < MOSTLY:
-            reason = "do they hold coupons, returns, tax or shipping"
-            return f"sales are no whole units; {reason}? Add a Units column, or set --data.reading.sales"
-    of = "price × units" if reported else "whole numbers of prices"
-    reason = "coupons or returns in them, or tax in the price alone" if level < 1 else "tax or shipping in them"
-    return f"sales are about {level:.3g} times {of}: {reason}? Give price and sales both as buyers paid them"
+            return Reason("sales_not_whole")
+    return Reason("sales_off", {"factor": level, "reported": bool(reported)})
 
 
 def find_factor(price: FloatArray, sales: FloatArray) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.cleaning.product_rows import Segments, quantiles
 from pricerl.data.days import STEP_WORDS, WEEK, weekday_of
 from pricerl.data.history import ProductHistory
+from pricerl.reasons import Reason
 
 LARGEST_PROBABILITY = 0.001
 """A run is reported if at most one history in a thousand would contain one that long by chance."""
@@ -81,6 +82,11 @@ class UnlikelyZeros(NamedTuple):
     def share(self) -> float:
         """Unexplained share of the known days."""
         return (self.days - self.expected) / self.known
+
+    @property
+    def reason(self) -> Reason:
+        """Reason that they give to hold a price."""
+        return Reason("unlikely_zeros", {"days": self.days, "known": self.known, "expected": round(self.expected)})
 
     def __str__(self) -> str:
         explained = f"{self.expected:.0f}" if self.expected >= 0.5 else "none"

@@ -46,11 +46,11 @@ class ShelfRows(NamedTuple):
     limits: PriceLimits
     stock: StockRows
     price: Tensor
-    """Current price at the start, money."""
+    """Current price at the start, in money."""
     usual: Tensor
     """Units that the mean draw expects in an average week at that price."""
     factor: Tensor
-    """``(26, B)`` units of a week over those of an average row of the history; 0 after the season."""
+    """``(26, B)`` units of a week over the units of an average row of the history; 0 after the season."""
 
 
 class ShelfState(NamedTuple):
@@ -64,7 +64,7 @@ class ShelfState(NamedTuple):
     inbound: Tensor
     """``(6, B)`` units that arrive in one week, two weeks, and so on."""
     prices: Tensor
-    """``(4, B)`` weekly prices, money, newest last."""
+    """``(4, B)`` weekly prices, in money, newest last."""
     log_reference_price: Tensor
     mean: Tensor
     variance: Tensor
@@ -72,7 +72,7 @@ class ShelfState(NamedTuple):
 
     @property
     def price(self) -> Tensor:
-        """``(B,)`` price charged last, money."""
+        """``(B,)`` price charged last, in money."""
         return self.prices[-1]
 
     @property
@@ -99,7 +99,7 @@ def move_units(
 def count_profit(
     market: MarketRows, stock: StockRows, price: Tensor, sold: Tensor, left: Tensor, held: Tensor, week: int | Tensor
 ) -> Tensor:
-    """Return the profit of an open week ``(B,)``, or of several ``(T, B)``, from its price, money, and units.
+    """Return the profit of an open week ``(B,)``, or of several ``(T, B)``, from its price, in money, and units.
 
     It is the contribution of the units sold, less storage, spoiled units at cost and, at the end, what leftovers lose.
     ``left`` units are on hand before any spoil or arrive, and ``held`` on hand and on the way after it.
@@ -170,7 +170,7 @@ class Shelf:
         )
 
     def allow(self, state: ShelfState, price: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
-        """Project a proposed price, money, and order, units, ``(B,)`` each, onto the guardrails."""
+        """Project a proposed price, in money, and order, units, ``(B,)`` each, onto the guardrails."""
         rows = state.rows
         recent = recent_prices(state.prices, state.prices, WEEK)
         allowed = project(price, state.price, feasible_band(rows.limits, recent))
@@ -179,7 +179,7 @@ class Shelf:
         return pass_through(price, allowed), pass_through(order, ordered)
 
     def expect(self, state: ShelfState, price: Tensor, rows: MarketRows) -> Tensor:
-        """Return the units ``(T, B)`` that a draw expects at level 1 and prices ``(T, B)`` of the next weeks, money."""
+        """Return the units ``(T, B)`` that a draw expects at level 1 and prices in money ``(T, B)`` of next weeks."""
         units = self.market.average_day_at(price, self.market.grid_position(price, rows), rows).expected_units
         if self.market.remembers:
             kept = REFERENCE_MEMORY**WEEK
@@ -193,5 +193,5 @@ class Shelf:
         return units * state.rows.factor[state.week : state.week + len(price)]
 
     def believe(self, state: ShelfState, price: Tensor) -> Tensor:
-        """Return what the mean draw expects at prices ``(T, B)`` of the next weeks, money."""
+        """Return what the mean draw expects at prices ``(T, B)`` of the next weeks, in money."""
         return self.expect(state, price, state.rows.believed)

@@ -27,7 +27,7 @@ CHANCES = (0.05, 0.005)
 LARGEST_SHARES = (0.5, 0.9)
 """Shares of the prior above which that line is REVIEW and FAIL: above the latter the history adds almost nothing."""
 PUBLISHED_MEAN = -2.62
-"""Mean and sd of published elasticities. Those of regular prices lie between -2 and -0.3 (docs/method.md)."""
+"""Mean and sd of published elasticities. Elasticities to regular prices lie between -2 and -0.3 (docs/method.md)."""
 PUBLISHED_SD = 2.0
 PRIOR_QUESTION = "prior share"
 WIDENED = "The elasticity is uncertain by {spread:.1f} more."

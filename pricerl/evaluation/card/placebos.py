@@ -22,7 +22,7 @@ MOST_SHIFTS = 100
 FEWEST_SHIFTED = 3
 """Smallest shift, rows; prices that are shifted less resemble the real ones."""
 LEAST_CHANCE = 0.1
-"""Smallest spread of the sales over that of simulated ones; what varies less was computed rather than sold."""
+"""Smallest spread of the sales over the spread of simulated ones; what varies less was computed rather than sold."""
 
 
 class Placebos(NamedTuple):
@@ -44,7 +44,7 @@ class Placebos(NamedTuple):
 
 
 def find_placebos(fit: WorkingFit) -> Placebos | None:
-    """Test a demand regression; None if other causes explain the price, days are few, or sales show no chance."""
+    """Test a demand regression, or None if other causes explain the price, days are few, or sales show no chance."""
     x = fit.days.log_price - fit.days.log_price.mean()
     days = len(x)
     white = fit.whitening

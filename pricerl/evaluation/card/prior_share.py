@@ -1,6 +1,6 @@
 """Part of a demand estimate that is the prior's, by power scaling of the posterior draws (Kallioinen et al. 2024).
 
-The draws are weighed by the ratio of another prior's density to that of their own and drawn again; nothing is refitted.
+The draws are weighed by the ratio of another prior's density to their own prior's and drawn again; nothing is refitted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHIFTS = (-0.6745, 0.6745)
 """Shifts of the prior in its sds: its centre moves to one of its quartiles."""
 ENOUGH_PRECISION = 1.0
 """Precision of the elasticity from advised-price days above which a confounded history is trusted (it never earns
-grade B). It is about that of the prior, whose sd is 1.1."""
+grade B). It is about the prior's, whose sd is 1.1."""
 PRIOR_REACH = 5.0
 """Distance in sds from the prior's mean to the ends of the grid on which its variance is computed."""
 
@@ -40,7 +40,7 @@ class PriorPart(NamedTuple):
     elasticity: tuple[float, float]
     """Lowest and highest mean elasticity."""
     probability_better: tuple[float, float] | None
-    """Lowest and highest probability that the change weighed earns more; None if none was."""
+    """Lowest and highest probability that the change weighed earns more, or None if none was."""
     same_decision: bool
     """Whether price and grade stay the same."""
 
@@ -48,7 +48,7 @@ class PriorPart(NamedTuple):
 def find_prior_share(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket) -> float | None:
     """Return the share of the precision of the elasticity that is the prior's, 0 to 1.
 
-    The prior is that of the log of minus the elasticity; its sd counts at the estimate, or at its own median where
+    The prior is of the log of minus the elasticity; its sd counts at the estimate, or at its own median where
     demand is flatter. None where the demand model states no prior.
     """
     if (prior := fitted.prior) is None:
@@ -75,7 +75,7 @@ def own_precision(history: ProductHistory, size: float) -> float:
 
 
 def shows_response(history: ProductHistory, size: float) -> bool:
-    """Return whether days at advised prices alone show how buyers react; ``size`` is that of `own_precision`."""
+    """Return whether days at advised prices alone show how buyers react; ``size`` is as in `own_precision`."""
     return own_precision(history, size) >= ENOUGH_PRECISION
 
 

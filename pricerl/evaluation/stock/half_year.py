@@ -64,15 +64,15 @@ class StockOutlook(NamedTuple):
     orders: tuple[tuple[Day, float, Day], ...]
     """Day, units and arrival of each planned order; later ones depend on sales."""
     order_by: Day | None
-    """Latest day of an order that prevents a likely stock-out; None if it is too late or not needed."""
+    """Latest day of an order that prevents a likely stock-out, or None if it is too late or not needed."""
     stock_out: Share
     """Chance of a stock-out before an order of today can arrive."""
     lost: tuple[float, float]
     """Units that buyers are expected to miss: with these orders, and without any."""
     cash: tuple[float, float]
-    """Mean and highest expected cost of the units on hand and on the way, money."""
+    """Mean and highest expected cost of the units on hand and on the way, in money."""
     profit: Interval
-    """Profit until the end, money."""
+    """Profit until the end, in money."""
     left: float
     """Units expected to be left at the end."""
     ends: Day
@@ -89,16 +89,16 @@ class StockedProduct:
     weeks: Tensor
     """``(26,)`` money, inside the guardrails."""
     valued: dict[tuple[float, ...], PathValue] = field(default_factory=dict)
-    """Values by weekly prices: those of the kept price and of the plan are needed again and again."""
+    """Values by weekly prices: the kept price's and the plan's are needed again and again."""
 
     def path(self, horizon: int, wait: int = 0) -> Tensor:
-        """Return the price of each of the next rows, money ``(H,)``, if the plan begins after some rows of ``wait``."""
+        """Return the prices of the next rows in money ``(H,)``, if the plan begins after some rows of ``wait``."""
         row = torch.arange(-wait, horizon - wait)
         price = self.weeks[(row * self.product.market.step_days // WEEK).clamp(0, MOST_WEEKS - 1)]
         return torch.where(row < 0, self.product.current_price, price)
 
     def weekly(self, prices: Tensor) -> Tensor:
-        """Return the prices in the middle of each week ``(26, R)`` of paths ``(R, H)``, money.
+        """Return the prices in the middle of each week ``(26, R)`` of paths ``(R, H)``, in money.
 
         A path that changes the price and ends as planned goes on as planned; any other keeps its last price.
         """
@@ -110,11 +110,11 @@ class StockedProduct:
         return torch.cat([head, torch.where(planned, self.weeks[len(head) :, None], last)])
 
     def value(self, prices: Tensor) -> list[PathValue]:
-        """Value the paths ``(R, H)``, money, per day until the season ends, each with orders to suit."""
+        """Value the paths ``(R, H)``, in money, per day until the season ends, each with orders to suit."""
         return value_once(self.valued, lambda weeks: self._value(weeks.T.contiguous()), self.weekly(prices).T)
 
     def _value(self, weeks: Tensor) -> list[PathValue]:
-        """Value prices ``(26, R)``, money."""
+        """Value prices ``(26, R)``, in money."""
         market = self.product.market
         cost = self.product.fitted.cost
         played = self.play(weeks)
@@ -139,7 +139,7 @@ class StockedProduct:
 
     @torch.inference_mode()
     def play(self, weeks: Tensor, orders: Tensor | float = 1.0) -> Played:
-        """Play prices ``(26, R)``, money, until the season ends; base-stock ``orders`` are 1, or 0 in rows ``(R,)``."""
+        """Play prices in money ``(26, R)`` until the season ends; base-stock ``orders`` are 1 or 0, ``(R,)``."""
         start, luck = self._start
         weeks = weeks[: self.stock.season_end]
         luck = luck[:, : len(weeks)]
@@ -196,7 +196,7 @@ class StockedProduct:
 
     @torch.no_grad()
     def look_ahead(self, path: Tensor) -> StockOutlook:
-        """Return the outlook from the end of the history at a path ``(H,)``, money."""
+        """Return the outlook from the end of the history at a path ``(H,)``, in money."""
         start, _ = self._start
         stock = self.stock
         plan = self.play(self.weekly(path.expand(2, -1)), torch.tensor([1.0, 0.0], device=path.device))

@@ -69,7 +69,7 @@ def count_units(shelf: Shelf, state: ShelfState, plan: Tensor, level: Tensor, sh
 
 
 def value_plan(shelf: Shelf, state: ShelfState, plan: Tensor, paths: Tensor) -> Tensor:
-    """Return the profit of a plan on every path, money ``(S, B)``.
+    """Return the profit of a plan on every path, in money ``(S, B)``.
 
     On a path, an order also replaces what sold beyond the mean in the week before, as base stock does.
     """

@@ -56,7 +56,7 @@ BIASES: dict[str, tuple[float, float]] = {
 """Prior mean and sd of the bias of the elasticity, by the way the prices were set; negative where it looks steeper than
 it is. Promotions look more elastic than a lasting change, and so do plain prices if cuts were advertised. A repricer
 raises the price when demand is high, so demand looks less elastic than it is. Rounded averages are weekly prices that
-change on most rows: those of 57 accounts of a cheese are too steep by 0.3, sd 0.6 (benchmarks/panels.py, 2026). Plain
+change on most rows: in 57 accounts of a cheese they are too steep by 0.3, sd 0.6 (benchmarks/panels.py, 2026). Plain
 prices have a small bias, as -0.25 (0.5) would cost a third of the attainable gain where nothing is hidden."""
 
 REPORTED = ("ad_spend", "advertising", "campaign", "competitor")

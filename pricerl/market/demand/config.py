@@ -43,7 +43,7 @@ class CommonSettings:
 
 @dataclass(frozen=True)
 class DemandSettings(CommonSettings):
-    """Settings of one product: those of the seller, and those that the data determine."""
+    """Settings of one product: the seller's, and those that the data determine."""
 
     prior_elasticity: float = USUAL_ELASTICITY
     """Prior median of the elasticity at the current price."""
@@ -52,9 +52,9 @@ class DemandSettings(CommonSettings):
     prior_curvature_sd: float = 4.0
     """Its prior sd: wide enough for linear, exponential and logit demand."""
     pooled: Tabulated | None = None
-    """Prior from the other products, from which the prior elasticity and its sd follow; None if there is none."""
+    """Prior from the other products, from which the prior elasticity and its sd follow, or None if there is none."""
     own_price: OwnPrice | None = None
-    """Evidence of the price that the seller chose; None if there is none."""
+    """Evidence of the price that the seller chose, or None if there is none."""
     rounds: RoundPrices = NO_ROUND_PRICES
     """Round prices at which demand may fall at once."""
 
@@ -74,7 +74,7 @@ class DemandConfig(CommonSettings):
     """Prior median of the elasticity at the current price; if absent, -1.8 for weekly rows, promotions and averages, as
     in groceries, and -2.2 otherwise (``pricerl.market.demand.priors``)."""
     pool: bool = True
-    """Whether the prior of each product's elasticity follows from the other products, those of its ``Group`` first, if
+    """Whether the prior of each product's elasticity follows from the other products, its ``Group`` first, if
     at least 8 have evidence."""
     prior_informed: float = INFORMED
     """Prior probability that the seller chose the price well for these buyers and costs. At 0 the price is no evidence

@@ -57,8 +57,8 @@ PRIORS = {
 }
 """Prior means and sds of the covariates' coefficients, in logs.
 
-Those of weekdays are wide: with narrow ones, their effect would be attributed to a price that moves with them. The
-mean short-term elasticity to advertising is 0.12 (Sethuraman, Tellis and Briesch 2011), that of 7,264 cross-price
+Priors of weekdays are wide: with narrow ones, their effect would be attributed to a price that moves with them. The
+mean short-term elasticity to advertising is 0.12 (Sethuraman, Tellis and Briesch 2011), the mean of 7,264 cross-price
 elasticities 0.26, most between -0.5 and 1 (Auer and Papies 2020). Promotions have a further elasticity to the depth of
 the discount, a step of demand at an unchanged price, and an effect of what buyers still have at home.
 """
@@ -116,7 +116,7 @@ class RegressionData:
 
     log_price: FloatArray
     regular: FloatArray
-    """``(D,)`` log regular price, money; without promotions the log price."""
+    """``(D,)`` log regular price, in money; without promotions the log price."""
     units: FloatArray
     own: BoolArray
     """``(D,)`` whether pricerl set the price."""
@@ -175,7 +175,7 @@ class RegressionData:
     def design(self) -> FloatArray:
         """Columns 1, log price, squared log regular price and the covariates, ``(D, 3 + C)``, prices over a median.
 
-        It is that of the prices that pricerl did not set: around one of its own, kept for weeks at the edge of those
+        It follows from the prices that pricerl did not set: around one of its own, kept for weeks at the edge of these
         tried, curvature would hide the slope.
         """
         centre = np.median(self.regular[~self.own] if not self.own.all() else self.regular)
@@ -205,7 +205,7 @@ class RegressionData:
         return np.asarray(factors / factors.mean())
 
     def effects(self, coefficients: FloatArray) -> dict[str, float]:
-        """Return the coefficients of the optional covariates by name, from those of all ``(C,)``."""
+        """Return the coefficients of the optional covariates by name, from all coefficients ``(C,)``."""
         last = coefficients[len(coefficients) - len(self.optional) :].tolist()
         return dict(zip(self.optional, last, strict=True))
 
@@ -323,7 +323,7 @@ class DealResponse:
     """``(K, 3)`` change of log units per log price below the regular one, by a deal, and by what buyers have stored."""
 
     def regular(self, product: ProductHistory) -> FloatArray:
-        """Return the regular price of each day, ``(D,)``, money."""
+        """Return the regular price of each day, ``(D,)``, in money."""
         return np.asarray(np.exp(deal_covariates(product, np.log(product.price), self.window)[0]))
 
     def lifts(self, product: ProductHistory) -> FloatArray:
@@ -387,7 +387,7 @@ def _is_answer(product: ProductHistory, competitor: FloatArray) -> bool:
 
 
 def holiday_factors(effects: Mapping[str, float]) -> FloatArray:
-    """Return demand by day type over that of an ordinary day, ``(3,)``, from the coefficients by covariate."""
+    """Return demand by day type over an ordinary day's, ``(3,)``, from the coefficients by covariate."""
     factors = np.ones(1 + len(HOLIDAY_TYPES))
     for name, day_type in HOLIDAY_TYPES.items():
         factors[day_type] = np.exp(effects.get(name, 0.0))

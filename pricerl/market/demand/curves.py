@@ -52,7 +52,7 @@ class CurveDraws:
 
 @dataclass(frozen=True, eq=False)
 class DemandAhead:
-    """Demand of the days after the history over that of the curves."""
+    """Demand of the days after the history over the curves'."""
 
     path: FloatArray = field(default_factory=lambda: np.ones(FUTURE_ROWS))
     """``(FUTURE_ROWS,)`` demand of each day, but for weekday and holiday: the shock of today fades, a season comes."""
@@ -77,12 +77,12 @@ class DemandPosterior:
     past: FloatArray
     """``(D,)`` demand of each day, at its regular price, over that ahead."""
     regular: FloatArray
-    """``(D,)`` regular price of each day, money."""
+    """``(D,)`` regular price of each day, in money."""
     ahead: DemandAhead = field(default_factory=DemandAhead)
     memory: PriceMemory | None = None
     """Reference-price effect; None where the model has none."""
     holiday: FloatArray = field(default_factory=lambda: np.ones(3))
-    """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
+    """``(3,)`` demand by day type over an ordinary day's; see ``data.day_types``."""
     kind: Kind = "plain"
     """How the prices were set, which decides what may be claimed."""
     follows: float = 0.0

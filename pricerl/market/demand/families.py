@@ -111,7 +111,7 @@ class CurveSet:
     shares: FloatArray
     """``(M, 3)`` uniform in [0, 1]: the two shape parameters, and the jump as a share of the largest."""
     jump_at: FloatArray
-    """``(M,)`` round price from which on demand is lower, money; infinite for none."""
+    """``(M,)`` round price from which on demand is lower, in money; infinite for none."""
 
     @property
     def elasticity(self) -> FloatArray:

@@ -30,7 +30,7 @@ from pricerl.market.demand.regression import LOOSE_SD, RegressionPosterior
 from pricerl.market.level import Shock
 
 LIFT_PRIOR = 10.0
-"""Units as expected that count next to those of the days in a lift by outliers."""
+"""Units as expected that count next to the units of the days in a lift by outliers."""
 LARGEST_LIFT = 2.0
 """Largest lift by outliers."""
 LARGEST_OUTLIER = 10.0

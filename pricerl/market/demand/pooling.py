@@ -8,7 +8,7 @@ prior is the density of all other products, mixed with the general prior: more o
 history agrees with the others (limited translation; Efron and Morris 1972).
 
 A part of the bias of histories is common to a catalogue. Products whose price pricerl moved show it, by the difference
-between their history's elasticity and that of their own days: the bias of product ``i`` is ``m + s (sqrt(rho) Z +
+between the elasticities of their history and of their own days: the bias of product ``i`` is ``m + s (sqrt(rho) Z +
 sqrt(1 - rho) u_i)`` with its prior mean ``m`` and sd ``s``, and standard normal ``Z`` and ``u_i``.
 """
 
@@ -67,7 +67,7 @@ SEASON_PROOF = 5.0
 """Smallest log evidence of all products for a yearly season: without one it is up to 3, with one in half of them 100
 and more (nine simulated products, two years)."""
 COMMON_SHARE = 1 / 3
-"""Share ``rho`` of the prior variance of the bias that products have in common: that of the categories in a panel of 54
+"""Share ``rho`` of the prior variance of the bias that products have in common: as categories have in a panel of 54
 products and 77 stores (2026)."""
 
 
@@ -158,7 +158,7 @@ class Pool:
     """Evidence on products that came later, which counts for themselves only."""
 
     def prior(self, product: str) -> Tabulated | None:
-        """Return the prior that the other products imply; None if fewer than ``FEWEST_POOLED`` have evidence."""
+        """Return the prior that the other products imply, or None if fewer than ``FEWEST_POOLED`` have evidence."""
         if sum(item.known for item in self.evidence.values()) < FEWEST_POOLED:
             return None
         own = self.evidence.get(product) or self.own.get(product, NO_EVIDENCE)
@@ -250,7 +250,7 @@ class Pool:
 
     @cached_property
     def _levels(self) -> dict[str, _Level]:
-        """Densities that were asked for so far, by group; that of the catalogue under an empty name."""
+        """Densities that were asked for so far, by group; the catalogue's under an empty name."""
         return {}
 
     def _level(self, group: str) -> _Level:

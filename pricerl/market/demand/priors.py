@@ -54,7 +54,7 @@ def usual_elasticity(step_days: int, kind: Kind = "plain") -> float:
 
 
 class LogNormal(NamedTuple):
-    """Log-normal prior of minus the elasticity at the current price; mean and sd are those of the log."""
+    """Log-normal prior of minus the elasticity at the current price; mean and sd refer to the log."""
 
     mean: float
     sd: float
@@ -87,7 +87,7 @@ class SeasonPrior(NamedTuple):
 
 
 class Tabulated(NamedTuple):
-    """Prior of any shape of minus the elasticity at the current price; mean and sd are those of the log."""
+    """Prior of any shape of minus the elasticity at the current price; mean and sd refer to the log."""
 
     mean: float
     sd: float
@@ -97,14 +97,14 @@ class Tabulated(NamedTuple):
     """``(N,)`` log of minus the elasticity that is as probable to be exceeded as each of them."""
     bias: CommonBias = CommonBias()
     season: SeasonPrior | None = None
-    """Yearly season of the other products; None if too few show one."""
+    """Yearly season of the other products, or None if too few show one."""
 
     def at(self, normal: FloatArray) -> FloatArray:
         """Return the log of minus the elasticity at standard normal numbers, of their shape."""
         return np.interp(normal, self.normal, self.quantiles)
 
     def log_density(self, log_elasticity: FloatArray) -> FloatArray:
-        """Return the log density of logs of minus the elasticity, of their shape; beyond the table, that of its end."""
+        """Return the log density of logs of minus the elasticity, of their shape; beyond the table, its end's."""
         normal = np.interp(log_elasticity, self.quantiles, self.normal)
         slope = np.interp(log_elasticity, self.quantiles, np.gradient(self.normal, self.quantiles))
         return np.asarray(_normal_log_density(normal, 0.0, 1.0) + np.log(slope))
@@ -126,7 +126,7 @@ def settings_of_prior(mean: float, sd: float) -> tuple[float, float]:
 
 
 class OwnPrice(NamedTuple):
-    """Price that a seller chose, money, as evidence."""
+    """Price that a seller chose, in money, as evidence."""
 
     price: float
     log_elasticity: float
@@ -164,12 +164,12 @@ class RoundPrices(NamedTuple):
     """``(N,)`` prior probability that demand falls there, and nowhere else; the sum is below 1."""
 
     def draw(self, count: int, rng: np.random.Generator) -> FloatArray:
-        """Draw the round price at which each of ``count`` curves falls, money, infinite for none."""
+        """Draw the round price at which each of ``count`` curves falls, in money, infinite for none."""
         reached = np.searchsorted(np.cumsum(self.probability), rng.random(count), side="right")
         return np.append(self.price, np.inf)[reached]
 
     def around(self, price: float) -> FloatArray:
-        """Return the last one at or below a price and the first above it, as far as there are any, money."""
+        """Return the last one at or below a price and the first above it, as far as there are any, in money."""
         above = int(np.searchsorted(self.price, price, side="right"))
         return self.price[max(above - 1, 0) : above + 1]
 

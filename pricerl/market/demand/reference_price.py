@@ -34,12 +34,12 @@ class PriceMemory:
     """Days from one price of a path to the next."""
 
     def lifts(self, price: FloatArray) -> FloatArray:
-        """Return the demand multiplier of each day in each draw, ``(K, D)``, for daily prices ``(D,)``, money."""
+        """Return the demand multiplier of each day in each draw, ``(K, D)``, for daily prices ``(D,)``, in money."""
         log_price = np.log(price)
         return self._lifts_of(log_price - reference_prices(log_price, self.step_days)[:-1])
 
     def lifts_after(self, reference: float, paths: FloatArray) -> FloatArray:
-        """Return the multiplier of each day of paths ``(N, H)``, money, ``(K, N, H)``, after a log reference price."""
+        """Return the multiplier of each day ``(K, N, H)`` of paths in money ``(N, H)`` after a log reference price."""
         kept = REFERENCE_MEMORY**self.step_days
         rise = np.log(paths, dtype=np.float64)
         remembered = np.full(len(paths), reference)

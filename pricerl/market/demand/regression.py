@@ -68,7 +68,7 @@ NEIGHBOURS = {
 FIRST_MOTIONS = tuple(GRID[shock, 1, 1] for shock in range(len(SHOCKS)))
 """Motions from which the search for likely ones begins."""
 NEGLIGIBLE = 0.01
-"""Posterior probability over that of the likeliest motion below which one is left out, and its neighbours untried."""
+"""Posterior probability over the likeliest motion's below which one is left out, and its neighbours untried."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def fit_regression(
         row: ``(D,)`` place of each day on the calendar, ascending.
         start: posterior of a similar regression on the same calendar; motions that it left out do not return.
         rows: length of the calendar; up to the last day with units if absent.
-        motions: equally likely a priori; without any, those of `GRID` that are likely are searched.
+        motions: equally likely a priori; without any, the likely ones of `GRID` are searched.
     """
     rows = rows or int(row[-1]) + 1
     coefficients = np.where(np.isfinite(prior.sd), prior.mean, 0.0)

@@ -276,15 +276,9 @@ def actor_of(name: str | None) -> str:
 
 def entry_cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
     """Return an entry of a shop's log as texts: number, time, kind, author and content."""
-    if entry["kind"] in ("repair", "rollback", "retrain"):
-        left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
-        content = "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
-    elif entry["kind"] == orders.PUBLISHING:
-        content = publishing_words(entry)
-    else:
-        content = f"{shown(entry['product'] or 'all products')}: {_describe_content(entry, shop)}"
-    as_of = f", as of {entry['today']}" if entry.get("today") and entry["today"] != entry["time"][:10] else ""
-    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", f"{content}{as_of}")
+    about = f"{shown(entry['product'] or 'all products')}: " if "product" in entry else ""
+    content = f"{about}{content_words(entry, shop)}"
+    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", content)
 
 
 def price_words(price: float, shop: Shop) -> str:
@@ -307,7 +301,18 @@ def _limit(value: float | None) -> str:
     return "none" if value is None else f"{value:g}"
 
 
+def content_words(entry: Entry, shop: Shop) -> str:
+    """Return the content of an entry without its product."""
+    as_of = f", as of {entry['today']}" if entry.get("today") and entry["today"] != entry["time"][:10] else ""
+    return f"{_describe_content(entry, shop)}{as_of}"
+
+
 def _describe_content(entry: Entry, shop: Shop) -> str:
+    if entry["kind"] in ("repair", "rollback", "retrain"):
+        left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
+        return "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
+    if entry["kind"] == orders.PUBLISHING:
+        return publishing_words(entry)
     if entry["kind"] == orders.LIMITS:
         named = ((name_limit(name), value, entry["instead_of"][name]) for name, value in entry["limits"].items())
         return ", ".join(f"{name} {_limit(value)} instead of {_limit(old)}" for name, value, old in named)

@@ -16,6 +16,7 @@ from pricerl.decide.decision import Approval
 from pricerl.decide.standing import AccountPlan
 from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
 from pricerl.experiments.schedule import PriceTestEntry, Question
+from pricerl.reasons import Reason
 
 Forecast = tuple[float, float, float] | None
 """Mean, 5 % and 95 % limit; None if unknown."""
@@ -129,6 +130,8 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     grade: str
     source: str
     follow: Literal["path", "step", "limit", "hold"]
+    reasons: list[Reason] = []  # noqa: RUF012  # msgspec copies it
+    """Reasons behind the text in ``reason``; entries of older versions have none."""
     proposal: list[float]
     days: Annotated[list[Day], msgspec.Meta(min_length=1)]
     edits: list[Edit]

@@ -127,6 +127,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
         "grade": item.decision.grade,
         "source": item.decision.source,
         "follow": item.decision.follow,
+        "reasons": to_plain(item.decision.reasons),
         "proposal": list(item.proposal.prices),
         "days": [_day(day) for day in item.days],
         "edits": [asdict(edit) for edit in item.guardrails],

@@ -1,4 +1,4 @@
-"""Products about which nothing is new since their last advice, which therefore stands.
+"""Products whose last advice stands because nothing about them has changed.
 
 An advice depends on what `find_bases` hashes, on the log's entries about the product and, while the account of its
 quarter is open, on the day. Prices that stand pass the limits in force through the outbox, as all others do.
