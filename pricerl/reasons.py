@@ -42,7 +42,6 @@ Code = Literal[
     "unchecked",
     "measured_better",
     "proposed",
-    "varied",
     # why the price is kept, or not changed more
     "measured_worse",
     "no_better_price",
