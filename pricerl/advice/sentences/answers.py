@@ -80,6 +80,17 @@ CHANGE: dict[Code, Words] = {
         "a price test in your shop measured that this price earns more than the current one"
     ),
     "proposed": lambda n, f: f"the {n['by']} proposes it",
+}
+
+
+def _too_rarely(n: Mapping[str, Any], f: Formatter) -> str:
+    found = f"in only {n['percent']} %" if n["percent"] else "in fewer than 1 %"
+    least = "if it does in all" if n["needed"] == 1 else f"from {100 * n['needed']:.4g} %"
+    gain = f"going to {f.price(n['price'])} would {better_by(n['objective'])} {found} of plausible scenarios"
+    return f"{gain}; a change is advised {least}"
+
+
+KEEP: dict[Code, Words] = {
     "measured_worse": lambda n, f: (
         "a price test in your shop measured that the current price earns more than the other one"
     ),
