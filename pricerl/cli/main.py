@@ -22,10 +22,10 @@ from pricerl.progress import show_stages
 from pricerl.terminal import write_lines
 
 COMMANDS = {
-    "check": "data:check",
-    "simulate": "data:simulate",
+    "check": "commands.check:check",
+    "simulate": "commands.simulate:simulate",
     "advise": "advise:train_and_advise",
-    "init": "data:init",
+    "init": "commands.init:init",
     "fit": "advise:fit",
     "validate": "advise:validate",
     "test": "advise:test",
@@ -36,7 +36,7 @@ COMMANDS = {
     "resume": "commands.decisions:resume",
     "approve": "commands.decisions:approve",
     "reject": "commands.decisions:reject",
-    "report": "data:report",
+    "report": "commands.report:report",
     "watch": "commands.watch:watch",
     "retrain": "commands.retrain:retrain",
     "review": "commands.review:review",

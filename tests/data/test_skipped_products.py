@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pricerl.cli.data import check
+from pricerl.cli.commands.check import check
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.errors import DataError

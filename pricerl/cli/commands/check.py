@@ -1,0 +1,81 @@
+"""Command ``check``: what a file holds, or every problem in it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pricerl.advice.block import wrapped
+from pricerl.advice.sentences.data_report import report_lines, summary_of
+from pricerl.cli.reading_options import add_reading, reading_of
+from pricerl.cli.usage import Parser, add_files
+from pricerl.data.costs import CostConfig
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.problems import problem_table
+from pricerl.data.reading.reader import read_history
+from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
+from pricerl.formatting import plural
+from pricerl.market.cost import describe_costs
+from pricerl.terminal import write_lines
+from pricerl.writing import write_text
+
+FULL_REPORTS = 20
+"""Products whose reports are printed in full without ``--verbose``."""
+
+
+def check(words: Sequence[str]) -> int:
+    """Print the content of a history file, or every problem in it."""
+    parser = Parser(prog="pricerl check", description=check.__doc__)
+    parser.add_argument("files", nargs="*", help="the seller's CSV, and ads reports to join to it")
+    add_files(parser, "the same, by the option name of the other commands")
+    parser.add_argument("--problems", help="CSV to write all problems to; the screen shows 20")
+    parser.add_argument(
+        "--verbose", action="store_true", help=f"all reports in full, not only those of {FULL_REPORTS} products"
+    )
+    parser.add_argument("--evidence", action="store_true", help="the card of evidence of each product as well")
+    add_reading(parser)
+    options = parser.parse_intermixed_args(words)
+    files = options.path or options.files
+    if not files:
+        raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
+
+    config = reading_of(options)
+    try:
+        history = read_history(files, config)
+    except DataError as error:
+        _write_problems(options.problems, error.table)
+        raise
+    _write_problems(options.problems, problem_table(history.problems))
+    full = len(history.products) if options.verbose else FULL_REPORTS
+    few = replace(history, products=history.products[:full], reports=history.reports[:full])
+    prepared = DataPreprocessor.fit(few, config)
+    cards = _cards(prepared) if options.evidence else [[]] * len(few.products)
+    for product, report, card in zip(few.products, prepared.reports, cards, strict=True):
+        write_lines([*report_lines(report), f"  {'costs':<16} {describe_costs(product, CostConfig())}", *card])
+    if short := history.reports[full:]:
+        rest = f"{plural(len(short), 'more product')}, a line each; check --verbose prints their reports:"
+        write_lines([rest, *(f"  {summary_of(report)}" for report in short)])
+    problems = list_problems([str(problem) for problem in history.problems], files)
+    write_lines(["problems of skipped files and products and unknown days:", *problems] if problems else [])
+    return EXIT_OK
+
+
+def _cards(prepared: DataPreprocessor) -> list[list[str]]:
+    """Return the lines of the card of evidence of every product."""
+    from pricerl.evaluation.card.evidence_card import draw_card  # these import torch
+    from pricerl.evaluation.working_fit import fit_demand
+    from pricerl.market.fitting import fit_market
+
+    cards = []
+    for product, fitted in zip(prepared.products, fit_market(prepared, conversions=False).products, strict=True):
+        card = draw_card(fit_demand(product), product, fitted, tested=False)
+        lines = [wrapped(f"{line.question.capitalize()}: {line.finding} {line.remedy}", line.verdict) for line in card]
+        cards.append(["  evidence", *itertools.chain.from_iterable(lines)])
+    return cards
+
+
+def _write_problems(file: str | None, table: str) -> None:
+    if file and table:
+        write_text(Path(file), table)

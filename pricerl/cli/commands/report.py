@@ -1,0 +1,62 @@
+"""Command ``report``: the page of a product from the last advice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pricerl.advice.block import block_lines
+from pricerl.advice.exports import DOCUMENT
+from pricerl.advice.files import read_advice
+from pricerl.advice.report.render import INDEX, formatter_of, page_of
+from pricerl.advice.sentences.next_steps import Place
+from pricerl.cli.commands.decisions import add_run_options, shop_of
+from pricerl.cli.usage import Parser
+from pricerl.data.naming import choose_product
+from pricerl.errors import EXIT_OK, UsageError
+from pricerl.operations.watching.alerts import send_page
+from pricerl.terminal import write_lines
+from pricerl.writing import write_text
+
+
+def report(words: Sequence[str]) -> int:
+    """Make the page of a product from the last advice, or send the advice; nothing is computed again."""
+    parser = Parser(prog="pricerl report", description=report.__doc__)
+    add_run_options(parser)
+    parser.add_argument("--product", help="product, if the advice has several")
+    parser.add_argument("--out", help="folder of an advice, instead of a run")
+    parser.add_argument("--send", action="store_true", help="send the advice with its page, as watch its alerts")
+    parser.add_argument("--alert_file", help="file of apprise addresses, one per line; see watch")
+    options = parser.parse_args(words)
+    shop = None if options.out else shop_of(options)
+    folder = Path(options.out) if shop is None else shop.folder.path
+    document = read_advice(folder)
+    if document is None:
+        raise UsageError(f"{folder / DOCUMENT} is missing or of another version of pricerl; run predict first")
+    document = document if shop is None else shop.decided(document)
+    send = options.send or options.alert_file is not None
+    products, page = document["products"], folder / INDEX
+    if options.product is not None or not send:
+        chosen = choose_product([product["product"] for product in products], options.product, "this advice")
+        products = [product for product in products if product["product"] == chosen]
+        name, html = page_of(document, chosen)
+        page = folder / name
+        if shop is None:
+            write_text(page, html)
+        else:
+            shop.publish_page(name, html)
+    write_lines([str(page)])
+    if send:
+        _send(document, products, page, options.alert_file)
+    return EXIT_OK
+
+
+def _send(
+    document: Mapping[str, Any], products: Sequence[Mapping[str, Any]], page: Path, addresses: str | None
+) -> None:
+    """Send products of an advice, as the terminal prints them, with their page."""
+    run = document["run"]
+    lines = block_lines(products, formatter_of(document), Place(Path(page.name), run, today=document["today"]))
+    count = send_page(f"pricerl: {run}", lines, page, addresses)
+    write_lines([f"sent to {count} address{'' if count == 1 else 'es'}"])

@@ -1,0 +1,27 @@
+"""Command ``simulate``: a seller with known demand."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from pricerl.cli.usage import Parser, add_settings, config_of
+from pricerl.data.days import DAY
+from pricerl.errors import EXIT_OK
+from pricerl.simulation.seller import SellerConfig, write_seller
+from pricerl.terminal import write_lines
+
+
+def simulate(words: Sequence[str]) -> int:
+    """Write a simulated seller, and its true demand in a file next to it."""
+    parser = Parser(prog="pricerl simulate", description=simulate.__doc__)
+    parser.add_argument("--out", required=True, help="CSV to write; the truth goes to FILE.truth.json")
+    add_settings(parser, SellerConfig)
+    options = parser.parse_args(words)
+    out = Path(options.out)
+    seller = config_of(options, SellerConfig)
+    write_seller(seller, out)
+    advise = shlex.join(["pricerl", "advise", f"{out}", "--today", f"{seller.dates[-1] + DAY}"])
+    write_lines([f"{out}", f"{out}.truth.json", f"For advice on the day after its last: {advise}"])
+    return EXIT_OK
