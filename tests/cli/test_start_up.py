@@ -27,7 +27,6 @@ LIGHT = {
     "--version": 0,
     "": 2,
     "fitt": 2,
-    "check --help": 0,
     "history --run_name seller": 0,
     "override --price 10.5": 0,
     "pause": 0,
@@ -36,6 +35,7 @@ LIGHT = {
     "prices --run_name seller": 0,
     "report --run_name seller": 2,
     "audit verify --run_name seller": 0,
+    "check --help": 0,
     "check seller.csv": 0,
     "simulate --out made.csv --days 60": 0,
 }
