@@ -27,7 +27,6 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
-from pricerl.operations.backtests import find_backtests
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.names import RUNS, check_name
@@ -86,7 +85,7 @@ class TrainedPolicy:
                 return self.advise(file, horizon)
         data = {} if path is None else {"path": list_sources(path)}
         run = load_run({"ckpt_path": str(self.checkpoint.path), "horizon": horizon, "data": data})
-        return make_advice(run, read_log(run.folder / LOG_FILE).entries, find_backtests(run)).advice
+        return make_advice(run, read_log(run.folder / LOG_FILE).entries).advice
 
 
 def advise(

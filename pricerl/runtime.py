@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Literal
 
-import loky
+import joblib
 import torch
 
 from pricerl.errors import UsageError
@@ -41,13 +40,7 @@ COMPUTE = Compute()
 
 def usable_cores() -> int:
     """Return the number of cores that this process may use: those on which it may run, up to a container's quota."""
-    return int(loky.cpu_count())
-
-
-def idle_cores() -> int:
-    """Return the number of usable cores without work, on average over the last minute; all where that is unknown."""
-    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return max(0, round(usable_cores() - busy))
+    return int(joblib.cpu_count())
 
 
 def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:

@@ -54,7 +54,7 @@ FIRST_ACTIONS = (-1.0, 1.0)
 """Action of the policy of each generation that the machine begins with."""
 QUIET = ("--trainer.enable_progress_bar", "false")
 
-OWN = {".lock", LOG_FILE, "decisions.head", "current", "backtests.json", "price_test.json", "price_test.csv"}
+OWN = {".lock", LOG_FILE, "decisions.head", "current", "price_test.json", "price_test.csv"}
 """Other names in a run's folder than the published ones and generations."""
 
 
@@ -83,8 +83,7 @@ def aiming(action: float) -> Iterator[None]:
         stack.enter_context(
             patch.object(Run, "policy", property(lambda run: lambda seen: seen.new_full((len(seen), 1), action)))
         )
-        for module in ("backtests", "catalogue"):
-            stack.enter_context(patch(f"pricerl.operations.{module}.run_backtests", lambda *_, **__: {}))
+        stack.enter_context(patch("pricerl.operations.catalogue.run_backtests", lambda *_, **__: {}))
         yield
 
 

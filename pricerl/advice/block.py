@@ -126,13 +126,6 @@ def _verdict(product: Record, f: Formatter, place: Place) -> Iterator[str]:
         yield f" then             {f.price(later['recommended_price'])} on {when}, if sales hold"
 
 
-def plan_lines(product: Record, f: Formatter, place: Place, named: bool) -> list[str]:
-    """Return the verdict on a product of ``advice.json`` alone, with its name if it is one of several."""
-    head = f" {shown(product['product'])}: " if named else ""
-    first, *others = _verdict(product, f, place)
-    return [f"{head}{first}", *others]
-
-
 def _comparison(product: Record, f: Formatter) -> Iterator[str]:
     """Yield profit, sales and units per day at both prices; the label names the currency of amounts."""
     kept = product["keep"]

@@ -25,7 +25,6 @@ from pricerl.data.reading.problems import list_names
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS
 from pricerl.formatting import Formatter, plural
 from pricerl.guardrails.limits_in_force import refuse_price
-from pricerl.operations.backtests import find_backtests, keep_backtests
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.log.orders import doubt_price
 from pricerl.operations.log.provenance import describe_origin
@@ -127,9 +126,7 @@ def _score(run: Run) -> int:
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     number = len(run.pricing.preprocessor.products)
     rows = range(number if run.options.out else min(number, MOST_SCORED))
-    advised = make_advice(run, shop.log.entries, find_backtests(run), rows)
-    if len(advised.advice) == number:
-        keep_backtests(run, advised.backtests)
+    advised = make_advice(run, shop.log.entries, rows)
     for item in advised.advice[:MOST_SCORED]:
         write_lines(["", *score_lines(item.to_dict(), run.formatter)])
     if number > MOST_SCORED:

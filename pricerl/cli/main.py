@@ -80,7 +80,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   export [--format onnx|weights] [--out DIR]
                                                write the policy with scaler and price rule, to be served elsewhere
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
-  audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
+  audit verify [FILE]                          check that the log is unbroken
   serve [FOLDER]                               the same in a browser: drop a file, advise, decide
   mcp [FOLDER]                                 tools for an agent, which reads all and prepares decisions
   (from validate on, the only run is found; else its name comes first, or after --run_name, or --ckpt_path FILE;

@@ -18,7 +18,6 @@ from pricerl.cli.parse import PricingCLI, list_plugins
 from pricerl.cli.usage import replace_options
 from pricerl.data.stock import find_notes
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
-from pricerl.operations.backtests import find_backtests, start_backtests
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.log.orders import RETRAIN
 from pricerl.operations.log.provenance import describe_run, differing, fingerprint, other_versions
@@ -158,8 +157,7 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     """Train unless training has ended before, and return the run with the best weights."""
     settings = cli.dump_yaml()
     trainer = build_trainer(cli, run)
-    if run.advises and trainer.world_size == 1 and run.generation is not None:
-        run = replace(run, backtests=start_backtests(run))
+
     if run.advises and run.checkpoint is None:
         run.data.trainer = trainer  # whose device it uses
         run.pricing.plan_sample(run.module.step_discount)  # before the progress bar appears
@@ -243,8 +241,7 @@ def _score(cli: PricingCLI, run: Run) -> Run:
     """Run the evaluation episodes."""
     trainer = build_trainer(cli, run)
     evaluate = trainer.validate if run.command == "validate" else trainer.test
-    if run.advises:
-        run.data.backtests = find_backtests(run)
+
     scores = evaluate(run.module, datamodule=run.data, verbose=False)[0]
     return replace(run, scores=scores, is_global_zero=trainer.is_global_zero)
 

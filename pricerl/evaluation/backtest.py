@@ -12,7 +12,7 @@ import torch
 
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.data.costs import CostConfig
-from pricerl.data.days import DAYS_PER_YEAR, WEEK, steps_in
+from pricerl.data.days import WEEK, steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.evaluation.forecast import predict_units
@@ -22,14 +22,12 @@ from pricerl.market.fitting import fit_market
 
 DAYS_AHEAD = (1, 7, 14)
 """Forecast horizons in days; the first day after the origin is one day ahead."""
-MOST_ORIGINS = 32
-"""Most markets fitted per product; with more products and years it falls, as a fit takes 0.1 s per year."""
-FEWEST_ORIGINS = 4
-"""Fewest markets fitted per product: fewer than four scores would mean nothing."""
+MOST_ORIGINS = 4
+"""Most markets fitted per product, in 0.1 s each: fewer than four scores would mean nothing."""
 TESTED_SHARE = 0.1
 """Share of a catalogue's products whose forecasts are tested; testing one costs three quarters of advising on it."""
 FEWEST_TESTED = 8
-"""Fewest products tested: with ``FEWEST_ORIGINS`` each they need no more markets than a single product."""
+"""Fewest products tested: of a larger catalogue that takes two to three seconds."""
 MOST_TESTED = 40
 """Most products tested: with four origins each, the standard error of a coverage of 90 % is 2.4 % of the days."""
 
@@ -87,7 +85,6 @@ def run_backtests(
     cost: CostConfig,
     seed: int = 0,
     tested: Set[str] | None = None,
-    catalogue: int = 0,
     pool: Pool | None = None,
 ) -> dict[str, Backtest]:
     """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
@@ -97,16 +94,15 @@ def run_backtests(
     later days; the elasticities of the other products come from their whole histories.
 
     The products ``tested``, by default `tested_products`, get scores if they sold on a forecast day. If they are part
-    of a larger catalogue, ``catalogue`` is its number of products and ``pool`` its evidence on elasticities.
+    of a larger catalogue, ``pool`` is its evidence on elasticities.
     """
     found = {}
     tested = tested_products(preprocessor) if tested is None else tested
     for index, product in enumerate(preprocessor.products):
         if product.product not in tested:
             continue
-        most = count_origins(len(product.dates) * product.step_days, catalogue or len(preprocessor.products))
         latest = max(steps_ahead(product.step_days))
-        origins = choose_origins(len(product.dates), preprocessor.config.window, most, latest)
+        origins = choose_origins(len(product.dates), preprocessor.config.window, latest)
         forecasts = forecast_units(preprocessor, index, origins, demand, cost, seed, pool)
         scores = score_forecasts(product, forecasts)
         if scores:
@@ -126,21 +122,15 @@ def draw_products(names: Iterable[str], most: int) -> frozenset[str]:
     return frozenset(drawn[:most])
 
 
-def count_origins(num_days: int, num_products: int) -> int:
-    """Return the number of origins per product that keeps the total time low."""
-    years = max(1.0, num_days / DAYS_PER_YEAR)
-    return max(FEWEST_ORIGINS, round(MOST_ORIGINS / (years * num_products)))
-
-
-def choose_origins(num_days: int, fewest_known: int, most: int, latest: int = max(DAYS_AHEAD)) -> list[int]:
-    """Return evenly spaced origins, ascending; an origin is a number of known days.
+def choose_origins(num_days: int, fewest_known: int, latest: int = max(DAYS_AHEAD)) -> list[int]:
+    """Return up to `MOST_ORIGINS` evenly spaced origins, ascending; an origin is a number of known days.
 
     In a long history they are in its last third, as earlier ones leave too little to fit a market, and leave room for
     the ``latest`` forecast. Their spacing is no multiple of a week, so that forecasts are for different weekdays.
     """
     first = max(round(num_days * (1 - 1 / 3)), fewest_known)
     last = max(first, num_days - latest)
-    step = ceil((last - first + 1) / most)
+    step = ceil((last - first + 1) / MOST_ORIGINS)
     step += step % WEEK == 0
     return list(range(last, first - 1, -step))[::-1]
 

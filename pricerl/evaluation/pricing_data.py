@@ -24,7 +24,7 @@ from pricerl.env.description import DESCRIPTION, PLACES
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.stock.shelf import check_settings
 from pricerl.errors import PROBLEMS, UsageError
-from pricerl.evaluation.backtest import draw_products
+from pricerl.evaluation.backtest import Backtest, draw_products
 from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.guardrails.config import GuardrailConfig
@@ -101,6 +101,8 @@ class PricingData:
         self.engine: Any = None
         self.spread: Spread = map
         """Engine of the command, if there is one, and its function that makes the calls of fits."""
+        self.backtests: Mapping[str, Backtest] | None = None
+        """Backtests of the products by name, where validation or test has computed them."""
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
         self.found_currency = ""
         """Currency that the file names, if it does."""
@@ -252,6 +254,7 @@ class PricingData:
             groups = {product.product: product.group for product in fitted.products if product.product in known}
             self.evidence = {name: NO_EVIDENCE._replace(group=group) for name, group in groups.items()}
             self.evidence |= {name: Evidence(*item) for name, item in kept.items()}
+        self.backtests = None
         self.__dict__.pop("pool", None)
         self.release()
 

@@ -127,7 +127,7 @@ class Chunk(NamedTuple):
     entries: Sequence[Entry] = ()
     """Log entries that may concern the products."""
     backtests: Mapping[str, Backtest] | None = None
-    """Backtests by product, if they are known."""
+    """Backtests by product, if they were computed before."""
     tested: frozenset[str] = frozenset()
     """Products to backtest, if that was not done before."""
     origin: Entry | None = None
@@ -141,7 +141,7 @@ class Chunk(NamedTuple):
         backtests = self.backtests
         settings = advisor.demand, advisor.cost, advisor.seed
         if backtests is None:
-            backtests = run_backtests(self.preprocessor, *settings, self.tested, advisor.catalogue, self.pool)
+            backtests = run_backtests(self.preprocessor, *settings, self.tested, self.pool)
         priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
         market = fit_market(self.preprocessor, *settings, priors=priors, stocks=advisor.stocks)
         dynamics = Dynamics(market, advisor.reward, advisor.guardrails, advisor.env)
@@ -193,7 +193,6 @@ class Chunk(NamedTuple):
 def split(
     run: Run,
     entries: Sequence[Entry],
-    backtests: Mapping[str, Backtest] | None,
     rows: Sequence[int] | None = None,
     origin: Entry | None = None,
 ) -> Iterator[Chunk]:
@@ -207,8 +206,7 @@ def split(
         part = wanted[first : first + CHUNK]
         prepared = data.preprocessor.select(part)
         known = sorted(chain(*(own.get(name, ()) for name in (None, *prepared.names))), key=itemgetter("id"))
-        scores = None if backtests is None else {name: backtests[name] for name in prepared.names if name in backtests}
-        yield Chunk(advisor, prepared, data.pool, known, scores, tested, origin)
+        yield Chunk(advisor, prepared, data.pool, known, data.backtests, tested, origin)
 
 
 def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Engines: where calls for a catalogue run. Processes of this machine, Dask, Ray and Spark give the same results.
+"""Engines: where joblib runs calls for a catalogue. Processes of this machine, Dask, Ray and Spark give the same.
 
 An engine starts calls and no more: the decision log, relations between products and the outbox stay in this process.
 """
@@ -14,16 +14,14 @@ import signal
 import threading
 import time
 import warnings
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from loky import ProcessPoolExecutor
+from joblib import Parallel, delayed, parallel_config
 
 from pricerl.errors import InterruptedRunError, UsageError, did_you_mean, import_extra, signals_handled
 from pricerl.runtime import MatmulPrecision, claim_compute, return_freed_memory, usable_cores
@@ -55,13 +53,19 @@ SAFE = {"PYTHONSAFEPATH": "1"}
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Results = dict[range, list[Any]]
+"""Results or exceptions of rows of items."""
+Work = Callable[[], tuple[range, Any]]
+"""Function that returns rows with their results, or with None if their worker was lost."""
+Call = Callable[[range, Callable[[], object] | None], Work]
+"""Function that makes the work on rows of items, which begins with another function in a worker."""
 
 
 class Cluster(NamedTuple):
     """Connection to an engine outside this process."""
 
-    submit: Callable[..., Future[Any]]
-    """``submit(function, *arguments) -> future``."""
+    call: Callable[[Work], Any]
+    """It returns the result of work in a worker; an error means that the worker was lost."""
     workers: int
     ask: Callable[[], object]
     """It raises an error, or does not return, if the cluster is lost."""
@@ -71,8 +75,8 @@ class Cluster(NamedTuple):
 class Engine:
     """Calls pure functions in workers, which have this process's threads of torch and precision.
 
-    The last bits of results depend on them. Processes of this machine start with the first calls and end with this
-    object or this process.
+    The last bits of results depend on them. Processes of this machine start with the first calls and end when they are
+    idle, or with this process.
 
     Args:
         threads: of torch, per worker.
@@ -85,7 +89,6 @@ class Engine:
         self._prepare = partial(claim_compute, threads, precision)
         self._name = name
         self._cluster = connect(name, threads)
-        self._pool: Any = None
 
     @classmethod
     def of(cls, run: Run) -> Engine:
@@ -96,140 +99,98 @@ class Engine:
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], size: int = 1) -> list[Result | Exception]:
         """Call a function of a module with each item, ``size`` of them at once; return results or exceptions in order.
 
-        Calls whose worker was lost are repeated one by one; one that loses another worker is an exception.
+        Calls that a lost worker leaves undone are repeated in ever smaller parts; one that has cost a worker on its own
+        is an exception.
         """
-        left = deque(range(first, min(first + size, len(items))) for first in range(0, len(items), size))
-        running: dict[Future[Any], range] = {}
-        found: dict[int, Result | Exception] = {}
-        suspects: list[int] = []
-        slots = self._slots(len(left))
+
+        def call(part: range, prepare: Callable[[], object] | None) -> Work:
+            return partial(_work, part, function, items[part.start : part.stop], prepare)
+
+        found: Results = {}
         try:
-            while left or running:
-                if slots < 2:  # starting a process for it would take longer
-                    batch = left.popleft()
-                    found.update(zip(batch, attempt(function, [items[row] for row in batch]), strict=True))
-                    continue
-                while left and len(running) < slots:
-                    batch = left.popleft()
-                    running[self._start(function, [items[row] for row in batch], slots)] = batch
-                ended = self._wait(list(running), size)
-                lost = [running.pop(future) for future in ended if _is_lost(future)]
-                for future in ended & running.keys():
-                    found.update(zip(running.pop(future), future.result(), strict=True))
-                if (lost or not ended) and self._leave_lost():
-                    left.extendleft([*lost, *running.values()])
-                    running.clear()
-                    slots = self._slots(len(left))
-                else:
-                    suspects += [row for batch in lost for row in batch]
-            for row in suspects:
-                found[row] = self._repeat(function, items[row])
-            if suspects:
-                self._end_pool()  # it has one process
+            self._find(call, [range(row, min(row + size, len(items))) for row in range(0, len(items), size)], found)
         except BaseException:
             self._end()
             raise
-        for error in (item for item in found.values() if isinstance(item, Exception)):
+        results = [result for part in sorted(found, key=lambda part: part.start) for result in found[part]]
+        for error in (item for item in results if isinstance(item, Exception)):
             logging.getLogger(__name__).error("a call has failed: %r", error, exc_info=error)
-        return [found[row] for row in range(len(items))]
+        return results
 
-    def submit(self, function: Callable[[Item], Result], item: Item) -> Callable[[], Result | Exception]:
-        """Start a call in a worker, and return a function that waits for its result or exception."""
-        future = self._start(function, [item], 1)
-
-        def finish() -> Result | Exception:
-            found = self._take(future)
-            if found is None:
-                self._leave_lost()
-            return self._repeat(function, item) if found is None else found[0]
-
-        return finish
-
-    def _slots(self, batches: int) -> int:
-        """Return the number of batches to have in workers at once; below 2, they are calls of this process."""
-        cluster = self._cluster
-        return min(usable_cores() // self._threads, batches) if cluster is None else 2 * cluster.workers
-
-    def _start(self, function: Callable[[Item], Result], items: Sequence[Item], helpers: int) -> Future[Any]:
-        """Start calls in a worker; the first ones on this machine start so many processes as ``helpers``."""
-        for _ in range(2):  # a pool that has lost a process is replaced
-            try:
-                if self._cluster is None and self._pool is None:
-                    initial = {"initializer": _follow, "initargs": (os.getpid(),), "env": SAFE}
-                    self._pool = ProcessPoolExecutor(helpers, timeout=IDLE_SECONDS, **initial)
-                    weakref.finalize(self, self._pool.shutdown, kill_workers=True)
-                pool = self._pool if self._cluster is None else self._cluster
-                submit: Callable[..., Future[Any]] = pool.submit
-                with _safe_start():
-                    return submit(attempt, function, items, self._prepare)
-            except InterruptedRunError:
-                raise
-            except Exception as error:
-                self._end_pool()
-                future: Future[Any] = Future()
-                future.set_exception(error)
-        return future
-
-    def _wait(self, futures: Sequence[Future[Any]], size: int = 1) -> set[Future[Any]]:
-        """Wait for one of some calls, of up to ``size`` items each; return those that ended, or none if all seem lost.
-
-        A cluster is asked now and then, and is lost as well if none ends in the time limit of a call.
-        """
-        until = time.monotonic() + size * MOST_SECONDS + CONNECT_SECONDS
-        while not (ended := wait(futures, CONNECT_SECONDS, FIRST_COMPLETED).done):
-            if self._cluster is not None and (time.monotonic() > until or not _within_limit(self._cluster.ask)):
-                break
-        return ended
-
-    def _take(self, future: Future[list[Result | Exception]]) -> list[Result | Exception] | None:
-        """Wait for the results of calls in a worker; return None if it was lost."""
-        return future.result() if self._wait([future]) and not _is_lost(future) else None
-
-    def _leave_lost(self, known: bool = False) -> bool:
-        """Go on with processes of this machine if the cluster is ``known`` to be lost or does not answer."""
-        lost = self._cluster is not None and (known or not _within_limit(self._cluster.ask))
-        if lost:
+    def _find(self, call: Call, rows: Sequence[range], found: Results, again: bool = False) -> None:
+        """Add the results of calls for groups of rows, ``again`` if a worker was lost with one of them."""
+        slots = min(usable_cores() // self._threads, len(rows))
+        if self._cluster is None and slots < 2 and not again:  # starting a process would take longer
+            found.update(call(part, None)() for part in rows)
+            return
+        spread = partial(self._spread, call, rows, found)
+        try:
+            spread() if self._cluster is None else self._watch(spread)
+        except InterruptedRunError:
+            raise
+        except Exception as error:
+            logging.getLogger(__name__).error("a worker was lost: %r", error)
+        left = [part for part in rows if part not in found]
+        if not left:
+            return
+        if self._cluster is not None and not _within_limit(self._cluster.ask):
             print_notes([f"--engine {self._name} was lost; the catalogue goes on on this computer"])
             self._end()
-        return lost
+            self._find(call, left, found, again)
+        elif not again and self._cluster is None and not self._starts():
+            warnings.warn("work is done here, as no process starts", stacklevel=2)
+            found.update(call(part, None)() for part in left)
+        elif again and sum(map(len, left)) == 1:
+            found[left[0]] = [UsageError(COSTLY)]
+        else:
+            single = left if len(left) > 1 else [range(row, row + 1) for row in left[0]]
+            middle = (len(single) + 1) // 2
+            for half in filter(None, (single[:middle], single[middle:])):
+                self._find(call, half, found, again=True)
 
-    def _repeat(self, function: Callable[[Item], Result], item: Item) -> Result | Exception:
-        """Repeat a call that has cost a worker while no other runs; one that costs another is an exception."""
-        if self._take(self._start(abs, [0], 1)) is None:  # not the call's fault
-            if self._cluster is None:
-                warnings.warn("work is done here, as no process starts", stacklevel=2)
-                return attempt(function, [item])[0]
-            self._leave_lost(known=True)
-        elif (found := self._take(self._start(function, [item], 1))) is not None:
-            return found[0]
-        elif not self._leave_lost():
-            return UsageError(COSTLY)
-        return self._repeat(function, item)
+    def _spread(self, call: Call, rows: Sequence[range], found: Results) -> None:
+        """Add the results of calls in workers; those are missing that a lost worker leaves undone."""
+        works: Iterable[Work] = (call(part, self._prepare) for part in rows)
+        if (cluster := self._cluster) is None:
+            workers = max(2, usable_cores() // self._threads)  # a single one would be this process
+            backend = {"backend": "loky", "n_jobs": workers, "idle_worker_timeout": IDLE_SECONDS}
+            backend |= {"initializer": _follow, "initargs": (os.getpid(),)}
+        else:
+            backend = {"backend": "threading", "n_jobs": 2 * cluster.workers}  # each waits for a call
+            works = (partial(_wait_for, cluster.call, work) for work in works)
+        with _safe_start(), parallel_config(**backend):
+            spread = Parallel(return_as="generator_unordered", batch_size=1, max_nbytes=None)
+            found.update(item for item in spread(delayed(work)() for work in works) if item[1] is not None)
+
+    def _starts(self) -> bool:
+        """Return whether a process of this machine starts."""
+        try:
+            self._spread(lambda part, prepare: partial(_work, part, abs, part, prepare), [range(1)], {})
+        except InterruptedRunError:
+            raise
+        except Exception:
+            return False
+        return True
+
+    def _watch(self, work: Callable[[], None]) -> None:
+        """Do work on the cluster; a cluster that does not answer is a ``ConnectionError``."""
+        assert self._cluster is not None
+        future = _in_thread(work)
+        while not wait([future], CONNECT_SECONDS).done:
+            if not _within_limit(self._cluster.ask):
+                raise ConnectionError("the cluster does not answer")
+        future.result()
 
     def _end(self) -> None:
-        """End the connection to a cluster, and the processes on this machine, busy or not."""
+        """End the connection to a cluster."""
         if self._cluster is not None:
             connect.cache_clear()
             _within_limit(self._cluster.close)
             self._cluster = None
-        self._end_pool()
-
-    def _end_pool(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(kill_workers=True)
-            self._pool = None
 
 
-def _is_lost(future: Future[Any]) -> bool:
-    """Return whether the worker of calls that have ended was lost."""
-    error = None if future.cancelled() else future.exception()
-    if isinstance(error, InterruptedRunError):
-        raise error
-    return future.cancelled() or error is not None
-
-
-def _within_limit(function: Callable[[], object]) -> bool:
-    """Call a function, and return whether it ended without an error in `CONNECT_SECONDS`."""
+def _in_thread(function: Callable[[], object]) -> Future[object]:
+    """Call a function in a thread of its own that holds up nobody."""
     future: Future[object] = Future()
 
     def call() -> None:
@@ -239,18 +200,35 @@ def _within_limit(function: Callable[[], object]) -> bool:
             future.set_exception(error)
 
     threading.Thread(target=call, daemon=True).start()
+    return future
+
+
+def _within_limit(function: Callable[[], object]) -> bool:
+    """Call a function, and return whether it ended without an error in `CONNECT_SECONDS`."""
+    future = _in_thread(function)
     return bool(wait([future], CONNECT_SECONDS).done) and future.exception() is None
 
 
-def attempt(
-    function: Callable[[Item], Result], items: Sequence[Item], prepare: Callable[[], None] | None = None
-) -> list[Result | Exception]:
-    """Return a function's result for each item, or its exception; one that takes `MOST_SECONDS` is interrupted."""
+def _wait_for(call: Callable[[Work], Any], work: Work) -> Any:
+    """Return what work returns in a worker, or its rows without results if the worker is lost."""
+    try:
+        return call(work)
+    except InterruptedRunError:
+        raise
+    except Exception as error:
+        logging.getLogger(__name__).error("a worker was lost: %r", error)
+        return range(0), None
+
+
+def _work(
+    part: range, function: Callable[[Any], Any], items: Sequence[Any], prepare: Callable[[], object] | None
+) -> tuple[range, list[Any]]:
+    """Return rows with a function's result or exception for each item; one that takes too long is interrupted."""
     if prepare is not None:
         prepare()
     results = [_limited(function, item) for item in items]
     return_freed_memory()
-    return results
+    return part, results
 
 
 def _limited(function: Callable[[Item], Result], item: Item) -> Result | Exception:
@@ -340,9 +318,9 @@ def _start_dask(distributed: Any, place: str, workers: int) -> Cluster:
         settings = {"address": address, "timeout": CONNECT_SECONDS, "security": security}
     with import_module("dask").config.set(changed):
         client = distributed.Client(**settings)
-    ask = partial(client.sync, client.scheduler.identity)
-    submit = client.get_executor(pure=False).submit
-    return Cluster(submit, max(1, sum(client.nthreads().values())), ask, client.close)
+    workers = max(1, sum(client.nthreads().values()))
+    ask = partial(client.wait_for_workers, 1)  # Dask may fail to replace those that ended one after the other
+    return Cluster(lambda work: client.submit(work, pure=False).result(), workers, ask, client.close)
 
 
 def _start_ray(ray: Any, place: str, workers: int) -> Cluster:
@@ -351,9 +329,9 @@ def _start_ray(ray: Any, place: str, workers: int) -> Cluster:
         _check_path(place, os.environ.get("RAY_USE_TLS") == "1", "set RAY_USE_TLS=1 and Ray's certificates")
         settings = {"address": f"ray://{place}"}
     ray.init(**settings, ignore_reinit_error=True, log_to_driver=False)
-    call = ray.remote(max_retries=0)(attempt)
-    submit = lambda _, *arguments: call.remote(*arguments).future()  # noqa: E731
-    return Cluster(submit, int(ray.cluster_resources()["CPU"]), ray.cluster_resources, ray.shutdown)
+    start = ray.remote(max_retries=0)(lambda work: work())
+    workers = int(ray.cluster_resources()["CPU"])
+    return Cluster(lambda work: ray.get(start.remote(work)), workers, ray.cluster_resources, ray.shutdown)
 
 
 def _start_spark(pyspark: Any, place: str, workers: int) -> Cluster:
@@ -369,14 +347,9 @@ def _start_spark(pyspark: Any, place: str, workers: int) -> Cluster:
     known = ("spark.authenticate", "spark.network.crypto.enabled")
     encrypted = all(context.getConf().get(name) == "true" for name in known)
     _check_path(place or "localhost", encrypted, f"set {' and '.join(known)} to true in Spark's configuration")
-    jobs = ThreadPoolExecutor(2 * context.defaultParallelism)
-
-    def submit(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        job = context.parallelize([arguments], 1).map(lambda given: function(*given))
-        return jobs.submit(lambda: job.collect()[0])
-
     ask = context.statusTracker().getActiveJobsIds
-    return Cluster(submit, context.defaultParallelism, ask, context.stop)
+    call = lambda work: context.parallelize([0], 1).map(lambda _: work()).collect()[0]  # noqa: E731
+    return Cluster(call, context.defaultParallelism, ask, context.stop)
 
 
 def _check_path(place: str, encrypted: bool, remedy: str) -> None:

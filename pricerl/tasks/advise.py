@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
-from pricerl.advice.block import plan_lines
 from pricerl.advice.files import About, AdviceFiles, StoredAdvice, render_files
 from pricerl.advice.result import ProductAdvice
-from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
 from pricerl.decide.decision import Approval
-from pricerl.evaluation.backtest import Backtest
 from pricerl.formatting import plural
-from pricerl.operations.backtests import BacktestTask, backtest_task, find_backtests, keep_backtests
 from pricerl.operations.catalogue import Advised, advise_chunks, split
-from pricerl.operations.engine import CHUNK, Engine, attempt
+from pricerl.operations.engine import Engine
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head, by_product, read_log
 from pricerl.operations.log.drafts import draft_publishing, publishing_words
 from pricerl.operations.log.orders import PUBLISHING
@@ -28,7 +23,7 @@ from pricerl.operations.shop import Prepared, Shop, day_of
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.run import Run
-from pricerl.terminal import print_notes, write_lines
+from pricerl.terminal import print_notes
 
 MOST_SUMMARIES = 20
 """Products whose summary is printed at most."""
@@ -37,55 +32,25 @@ MOST_SUMMARIES = 20
 def make_advice(
     run: Run,
     entries: Sequence[Entry],
-    backtests: Mapping[str, Backtest] | None,
     rows: Sequence[int] | None = None,
     origin: Entry | None = None,
 ) -> Advised:
     """Advise on the products of a run, or on those in some ``rows``, subject to kill switch, orders and track record.
 
-    The ``entries`` are those of its log before this advice. Backtests are computed if absent, and ``origin`` is that of
-    the decisions for the log; None if they are not to be recorded.
+    The ``entries`` are those of its log before this advice; ``origin`` is that of the decisions for the log, None if
+    they are not to be recorded.
     """
     data = run.pricing
-    if backtests is None and (rows is None or len(rows) == len(data.preprocessor.products)):
-        backtests = _test_forecasts(run)
     with stage("deciding on the prices"):
-        chunks = list(split(run, entries, backtests, rows, origin))
+        chunks = list(split(run, entries, rows, origin))
         parts, failed = advise_chunks(chunks, data.engine or Engine.of(run))
     data.leave_out(failed)
     advice = [item for part in parts for item in part.advice]
     drafts = [item for part in parts for item in part.drafts]
-    scores = backtests or {name: score for part in parts for name, score in part.backtests.items()}
+    scores = {name: score for part in parts for name, score in part.backtests.items()}
     notes = tuple(note for part in parts for note in part.notes)
     print_notes(notes)
     return Advised(advice, drafts, scores, notes)
-
-
-def _test_forecasts(run: Run) -> Mapping[str, Backtest] | None:
-    """Return the backtests of all products; None if one fails, or for a catalogue, whose advice brings them."""
-    if len(run.pricing.preprocessor.products) > CHUNK:
-        return None
-    with stage("testing the forecast on past days"):
-        (found,) = attempt(BacktestTask.run, [backtest_task(run)])
-    return None if isinstance(found, Exception) else found
-
-
-def _decide(run: Run, shop: Shop, rows: Sequence[int], origin: Entry) -> Advised:
-    """Return the advice on products in some rows; a training's prices are printed before its forecast is tested."""
-    entries = shop.log.entries
-    whole = run.command == "fit" and len(rows) == len(run.pricing.preprocessor.products) <= MOST_SUMMARIES
-    if not whole or run.options.trainer.enable_progress_bar is False:
-        return make_advice(run, entries, find_backtests(run) if rows else {}, rows, origin)
-    advised = make_advice(run, entries, {}, origin=origin)
-    head = run.formatter, Place(today=shop.today.isoformat()), len(advised.advice) > 1
-    verdicts = (plan_lines(item.to_dict(), *head) for item in advised.advice)
-    write_lines(["the advice, before its forecast is tested on past days:", *chain(*verdicts)], problems=True)
-    tested = find_backtests(run) or _test_forecasts(run)
-    if tested is None:
-        return make_advice(run, entries, None, origin=origin)
-    checks = [replace(item.checks, backtest=tested.get(item.product)) for item in advised.advice]
-    advice = [replace(item, checks=own) for item, own in zip(advised.advice, checks, strict=True)]
-    return advised._replace(advice=advice, backtests=tested)
 
 
 def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFiles, Shop, str]:
@@ -103,11 +68,9 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     rows = [row for row, name in enumerate(bases) if name not in kept]
     run.module.trainer = run.data.trainer = None  # it holds env and buffer
     run.pricing.release()
-    advised = _decide(run, shop, rows, origin)
+    advised = make_advice(run, entries, rows, origin)
     if kept:
         print_notes([f"nothing is new for {len(kept):,} of {plural(len(bases), 'product')}: the last advice stands"])
-    else:
-        keep_backtests(run, advised.backtests)
     decided: dict[str, tuple[ProductAdvice | StoredAdvice, Entry]] = {**kept}
     own = by_product(entries)
     for item, draft in zip(advised.advice, advised.drafts, strict=True):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.env.simulator import DifferentiableMarket
-from pricerl.evaluation.backtest import Backtest, run_backtests
+from pricerl.evaluation.backtest import run_backtests
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.evaluation.scores import score_episodes, score_paths
 from pricerl.runs.names import name_run
@@ -43,8 +43,6 @@ class PricingDataModule(PricingData, ReplayDataModule):
         ReplayDataModule.__init__(self, num_envs, eval_every, seed=0)
         PricingData.__init__(self, path=path, **settings)
         self.save_hyperparameters({**self.settings, "num_envs": num_envs, "eval_every": eval_every}, logger=False)
-        self.backtests: Mapping[str, Backtest] | None = None
-        """Backtests of the products by name; unless given, validation and test compute them."""
 
     @property
     def run_name(self) -> str:
@@ -108,4 +106,3 @@ class PricingDataModule(PricingData, ReplayDataModule):
         """Restore counters, scaler and, unless a file is given, the history."""
         ReplayDataModule.load_state_dict(self, state_dict)
         self.restore(state_dict, keep_evidence=self.trainer is None)  # a training that goes on finds it again
-        self.backtests = None

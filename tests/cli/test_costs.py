@@ -74,7 +74,7 @@ def test_one_product_says_so_in_its_block_and_on_its_page(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_costs_of_the_last_day_are_used_stored_and_replayed_without_the_file(shop: Path) -> None:
+def test_the_costs_of_the_last_day_are_used_stored_and_needed_no_more(shop: Path) -> None:
     write_lines(shop / "costs.csv", COSTS)
     made = run(shop, "fit", "--data.path", "sales.csv", "--costs", "costs.csv", *FAST)
     assert made.code in (0, 4), made.err
@@ -90,10 +90,6 @@ def test_the_costs_of_the_last_day_are_used_stored_and_replayed_without_the_file
     assert answer.code == 0 and "would earn more in" in answer.out and "profit" in answer.out
     assert run(shop, "predict", "--costs", "costs.csv").code in (0, 4)
     assert "unit cost 5.00" in costs_of(shop)["Mug"] and costs_of(shop)["Tea cup"].startswith("unknown")  # all replaced
-    (shop / "costs.csv").unlink()
-    for entry in ("3", "5", "7"):
-        replayed = run(shop, "audit", "replay", entry)
-        assert replayed.code == 0 and "the same to the last bit" in replayed.out, replayed.err
 
 
 def test_a_wrong_file_is_refused_before_training(shop: Path) -> None:

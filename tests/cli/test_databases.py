@@ -58,12 +58,6 @@ def test_every_command_needs_the_query_again(shop: Path) -> None:
     assert entry_of(shop, 2)["hashes"] == entry_of(shop, 1)["hashes"]
 
 
-@pytest.mark.parametrize("number", ["1"])
-def test_a_decision_from_a_database_is_replayed(shop: Path, number: str) -> None:
-    replayed = run(shop, "audit", "replay", number)
-    assert replayed.code == 0 and "is reproduced" in replayed.out, replayed.err
-
-
 def test_a_run_on_a_database_is_resumed_with_another_query_of_the_same_rows(shop: Path) -> None:
     more = [*FAST, "--trainer.max_steps", "40", "--run_name", "shop", "--ckpt_path", "last", "--data.path", URL]
     other = run(shop, "fit", *more, "--data.reading.query", f"{QUERY} limit 80")
@@ -141,7 +135,6 @@ def test_no_command_takes_a_secret_in_a_url_or_writes_it_anywhere(url: str, shop
         ("watch", "shop", "--data.path", url, *query),
         ("retrain", "shop", "--data.path", url, *query),
         ("what-if", "10", "--data.path", url, *query),
-        ("audit", "replay", "1", "--data.path", url),
     ):
         found = run(shop, *words)
         assert found.code == 2, (words, found.err)

@@ -44,7 +44,6 @@ COMMANDS = {
     "pause": ("pause", *RUN, "--until", "2025-05-01", "--reason", ESCAPE + "x", "--by", ESCAPE),
     "history": ("history", *RUN),
     "audit verify": ("audit", "verify", *RUN),
-    "audit replay": ("audit", "replay", "1", *RUN),
 }
 
 

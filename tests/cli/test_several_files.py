@@ -24,7 +24,7 @@ def write_shop(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_ads_report_is_joined_from_advise_to_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ads_report_is_joined_by_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_shop(tmp_path)
     made = run(tmp_path, "advise", "sales.csv", "ads.csv", *FAST)
     assert made.code in (0, 4) and made.err == "" and " Lamp · 90 days" in made.out
@@ -40,12 +40,7 @@ def test_an_ads_report_is_joined_from_advise_to_replay(tmp_path: Path, monkeypat
     assert again.code in (0, 4) and "recorded: entry 2" in again.out
     asked = run(tmp_path, "what-if", "10.20", *both)
     assert asked.code == 0 and "ad conversion %" in asked.out
-    for number in ("1", "2"):
-        assert "is reproduced" in run(tmp_path, "audit", "replay", number).out
     (tmp_path / "ads.csv").rename(tmp_path / "moved.csv")
-    gone = run(tmp_path, "audit", "replay", "1")
-    assert gone.code == 3 and gone.err.startswith("error: ads.csv: the data file of entry 1 does not exist here")
-    assert "is reproduced" in run(tmp_path, "audit", "replay", "1", "--data.path=[sales.csv,moved.csv]").out
     monkeypatch.chdir(tmp_path)
     (advice,) = pricerl.load(folder / "best.ckpt").advise(["sales.csv", "moved.csv"])
     assert advice.product == "Lamp"

@@ -38,7 +38,6 @@ from shop_states import (
     entries_of,
     failing,
     option_words,
-    torn_bytes,
     train_shop,
 )
 
@@ -76,8 +75,6 @@ class ShopMachine(RuleBasedStateMachine):
         self.run = self.folder / "checkpoints" / "shop"
         self.seller, self.known = Seller(), Known()
         self.files = {"sales.csv": self.seller.last_prices()}
-        self.versions = {"sales.csv": 0}
-        self.aims: dict[int, tuple[float, int]] = {}
         for number, self.aim in enumerate(FIRST_ACTIONS):
             self.learn(entries_of(self.run)[2 * number : 2 * number + 2], {"base": USUAL, "path": "sales.csv"})
         self.settled, self.killed, self.numbers = True, False, 0
@@ -124,8 +121,6 @@ class ShopMachine(RuleBasedStateMachine):
                 known.advised[name] = known.last[product] = Advised(settings, path, prices)
                 change = next((day["price"] for day in entry["days"] if day["price"] != entry["current_price"]), None)
                 known.approved = [item for item in known.approved if item[:2] != (name, product) or item[2] == change]
-                kept = entry.get("kept", 0)  # an advice that stands was made for the aim of that time
-                self.aims[entry["id"]] = self.aims[kept] if kept else (self.aim, self.versions[path])
                 if entry["command"] == "fit":
                     known.generation = name
             elif kind == "rollback":
@@ -147,7 +142,6 @@ class ShopMachine(RuleBasedStateMachine):
 
     def export(self, path: str, **cut: Any) -> str:
         self.seller.write(self.folder / path, **cut)
-        self.versions[path] = self.versions.get(path, 0) + 1
         self.files[path] = self.seller.last_prices(cut.get("missing", 0), cut.get("names", tuple(UNITS)))
         return path
 
@@ -266,15 +260,6 @@ class ShopMachine(RuleBasedStateMachine):
         checkpoint = f"{self.run.relative_to(self.folder)}/gen-{number:04d}/best.ckpt"
         self.call("predict", "--ckpt_path", checkpoint, "--data.path", path, *QUIET, fault=fault, path=path)
 
-    @rule(back=st.integers(0, 1))
-    def replay(self, back: int) -> None:
-        entries = [entry for entry in entries_of(self.run) if entry["kind"] == "advice"]
-        entry = entries[-1 - min(back, len(entries) - 1)]
-        result = self.call("audit", "replay", str(entry["id"]), "--run_name", "shop")
-        known = self.aims.get(entry["id"]) == (self.aim, self.versions[entry["path"]])
-        if known and (self.folder / entry["path"]).exists() and not torn_bytes(self.run):
-            assert result is not None and result.code == 0 and "the same to the last bit" in result.out, result
-
     @invariant()
     def state_is_one(self) -> None:
         if not self.settled:
@@ -348,7 +333,6 @@ def test_predict_after_a_killed_fit_takes_the_weights_that_its_entry_names(machi
     machine.fit({"data.guardrails.max_change": 0.1}, killed_after(6))
     machine.predict_again(False, None)
     machine.state_is_one()
-    machine.replay(0)
 
 
 def test_a_full_disk_after_the_log_was_written_does_not_hide_that_the_decision_counts(machine: ShopMachine) -> None:

@@ -152,7 +152,8 @@ import pricerl
 trained = pricerl.load("checkpoints/seller/best.ckpt")
 trained.policy
 assert not set({UNUSED}) & set(sys.modules)
-chunk = next(split(trained.run, (), {{}}))
+trained.run.pricing.backtests = {{}}
+chunk = next(split(trained.run, ()))
 Path("chunk.pkl").write_bytes(dumps(chunk))
 """
 WORK = f"""

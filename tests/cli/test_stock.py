@@ -48,8 +48,6 @@ def test_the_newest_stock_is_kept_carried_forward_and_replaced(tmp_path: Path) -
         "note: stock of 'Bowl' has no Lead Time: 2 weeks are assumed.",
     ]
     assert stocks(tmp_path, *day) == [None, Stock(70.0, (0.0,) * 6)]
-    replayed = run(tmp_path, "audit", "replay", "3")
-    assert replayed.code == 0, replayed.err
     write_lines(tmp_path / "sales.csv", [*LINES, *(f"{name},{line}" for name in ("Mug", "Bowl") for line in LATER)])
     assert stocks(tmp_path, "--today", "2025-03-04") == [None, Stock(70.0 - 10 - 12, (0.0,) * 6)]
 

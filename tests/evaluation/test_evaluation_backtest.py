@@ -9,11 +9,9 @@ import pytest
 
 from pricerl.data.costs import CostConfig
 from pricerl.evaluation.backtest import (
-    FEWEST_ORIGINS,
     MOST_ORIGINS,
     Forecasts,
     choose_origins,
-    count_origins,
     forecast_units,
     run_backtests,
     score_forecasts,
@@ -151,22 +149,14 @@ def test_the_shortest_history_is_forecast_where_it_can_be(make_product, prepare)
 
 
 def test_origins_lie_in_the_last_third_and_leave_room_for_every_horizon():
-    assert choose_origins(60, 7, 32) == [40, 41, 42, 43, 44, 45, 46]
-    assert choose_origins(60, 7, 4) == [40, 42, 44, 46]
-    assert choose_origins(20, 7, 32) == [13]
-    assert choose_origins(8, 7, 32) == [7]
-    assert choose_origins(40, 35, 32) == [35]
+    assert choose_origins(60, 7) == [40, 42, 44, 46]
+    assert choose_origins(60, 7, latest=1) == [44, 49, 54, 59]
+    assert choose_origins(20, 7) == [13]
+    assert choose_origins(8, 7) == [7]
+    assert choose_origins(40, 35) == [35]
 
 
 @pytest.mark.parametrize("num_days", [100, 365, 500, 1000])
-@pytest.mark.parametrize("most", [4, 12, 32])
-def test_origins_are_few_and_fall_on_every_weekday(num_days, most):
-    origins = choose_origins(num_days, 7, most)
-    assert len(origins) <= most
-    assert len({origin % 7 for origin in origins}) == min(7, len(origins))
-
-
-def test_more_products_and_longer_histories_get_fewer_origins():
-    assert count_origins(365, 1) == count_origins(50, 1) == MOST_ORIGINS
-    assert count_origins(730, 1) == count_origins(365, 2) == MOST_ORIGINS // 2
-    assert count_origins(365, 1000) == FEWEST_ORIGINS
+def test_origins_are_few_and_fall_on_different_weekdays(num_days):
+    origins = choose_origins(num_days, 7)
+    assert len({origin % 7 for origin in origins}) == len(origins) == MOST_ORIGINS

@@ -155,7 +155,7 @@ def test_of_a_large_catalogue_a_sample_is_backtested_and_its_share_keeps_the_cos
     (tested,) = backtest.tested_products(prepared)
     assert backtest.tested_products(prepared.select([2, 0, 1])) == {tested}
     small = replace(DEMAND, num_draws=8)
-    assert list(run_backtests(prepared, small, CostConfig(), catalogue=1000)) == [tested]
+    assert list(run_backtests(prepared, small, CostConfig())) == [tested]
 
 
 def test_a_fresh_file_in_another_order_gives_the_same_draws(prepared):

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import nullcontext
 from functools import cache, partial
 from importlib import import_module
@@ -19,13 +18,12 @@ from typing import Any
 
 import pytest
 import torch
+from joblib.externals.loky import get_reusable_executor
 
-from pricerl.data.costs import CostConfig
 from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.operations import engine
-from pricerl.operations.backtests import BacktestTask
 from pricerl.operations.engine import Engine
 from pricerl.simulation.seller import SellerConfig
 
@@ -41,10 +39,8 @@ import os, time
 from pricerl.operations import engine
 engine.usable_cores = lambda: 2
 workers = engine.Engine(1, "highest")
-print(workers.submit(abs, -3)())
-print(workers.submit(eval, "__import__('os').getpid()")(), flush=True)
-finish = workers.submit(time.sleep, 60)
-time.sleep(1)
+print(*workers.map(abs, [-3, -4]))
+print(*workers.map(eval, ["__import__('os').getpid()"] * 2), flush=True)
 {end}
 """
 """Unguarded script on standard input: it would fail if another process ran it, too."""
@@ -104,16 +100,7 @@ def test_calls_run_in_processes_and_their_results_are_in_order(workers: Engine) 
 
 def test_a_process_has_the_settings_and_the_demand_model_of_this_one_and_imports_little(workers: Engine) -> None:
     expected = {"threads": 1, "precision": "high", "unused": set(), "safe": True, "patient": True}
-    assert workers.submit(environment, None)() == expected
-
-
-@pytest.mark.slow
-def test_a_process_computes_the_same_backtests_to_the_last_bit(workers: Engine, simulated) -> None:
-    shop = simulated(SellerConfig(days=120))
-    task = BacktestTask(shop, DemandConfig(num_draws=16), CostConfig(), 3, 1, "highest", None)
-    finish = workers.submit(BacktestTask.run, task)
-    assert task.run()["simulated seller"].origins > 4
-    assert finish() == task.run()
+    assert workers.map(environment, [None, None]) == [expected, expected]
 
 
 def test_processes_fit_the_same_markets_to_the_last_bit(workers: Engine, simulated) -> None:
@@ -129,16 +116,12 @@ def test_a_call_that_ends_its_process_twice_is_an_exception_and_the_others_are_r
 
 
 @pytest.mark.slow
-def test_a_call_on_its_own_that_ends_two_processes_is_an_exception(workers: Engine) -> None:
-    assert isinstance(workers.submit(die_of_7, 7)(), UsageError)
-
-
-@pytest.mark.slow
 def test_a_process_that_cannot_start_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "usable_cores", lambda: 3)
     monkeypatch.setattr(engine, "_follow", die)
     with pytest.warns(UserWarning, match="no process starts"):
         assert Engine(1, "highest").map(abs, [-1, -2, -3, -4]) == [1, 2, 3, 4]
+    get_reusable_executor(reuse=True).shutdown(kill_workers=True)
 
 
 def test_a_call_that_fails_or_takes_too_long_is_data(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +171,7 @@ def test_an_address_beyond_this_computer_needs_encryption(place: str, refused: b
 def test_an_engine_that_is_lost_is_replaced_by_this_computer_with_one_line(
     ask: Callable[[], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lost = engine.Cluster(lambda *_: Future(), 2, ask, lambda: None)
+    lost = engine.Cluster(lambda _: threading.Event().wait(), 2, ask, lambda: None)
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.05)
     monkeypatch.setattr(engine, "usable_cores", lambda: 1)
     monkeypatch.setattr(engine, "connect", cache(lambda name, threads: lost))
@@ -204,7 +187,7 @@ def test_a_running_cluster_is_used_by_its_address(workers: Engine) -> None:
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
         elsewhere = Engine(1, "high", cluster.scheduler_address.replace("tcp", "dask"))
         assert os.getpid() not in elsewhere.map(process, range(3))
-        assert elsewhere.submit(environment, None)()["precision"] == "high"
+        assert elsewhere.map(environment, [None])[0]["precision"] == "high"
         distributed.default_client().close()
 
 
@@ -217,15 +200,12 @@ def test_an_engine_whose_library_is_absent_names_the_extra(monkeypatch: pytest.M
 @pytest.mark.parametrize("cores", [1, 2])
 def test_one_call_and_one_core_start_no_process(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "usable_cores", lambda: cores)
-    alone = Engine(1, "highest")
-    assert set(alone.map(process, range(3 - cores))) == {os.getpid()} and alone._pool is None
+    assert set(Engine(1, "highest").map(process, range(3 - cores))) == {os.getpid()}
 
 
-@pytest.mark.parametrize(
-    "end", [pytest.param("del workers, finish", marks=pytest.mark.slow), "os.kill(os.getpid(), 9)"]
-)
+@pytest.mark.parametrize("end", ["del workers", "os.kill(os.getpid(), 9)"])
 @pytest.mark.slow
-def test_the_processes_of_a_script_end_in_silence_with_their_object_or_with_it(end: str, tmp_path: Path) -> None:
+def test_the_processes_of_a_script_end_in_silence_with_it(end: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-"]
     errors = tmp_path / "stderr"
     with (
@@ -236,13 +216,13 @@ def test_the_processes_of_a_script_end_in_silence_with_their_object_or_with_it(e
         script.stdin.write(SCRIPT.format(end=end))
         script.stdin.close()
         result = script.stdout.readline()
-        child = int(script.stdout.readline())
+        children = [int(word) for word in script.stdout.readline().split()]
         script.wait(timeout=30)
-    assert result == "3\n" and not errors.read_text()
+    assert result == "3 4\n" and not errors.read_text()
     until = time.monotonic() + 10
-    while _runs(child) and time.monotonic() < until:
+    while any(map(_runs, children)) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not _runs(child)
+    assert not any(map(_runs, children))
 
 
 def _runs(process: int) -> bool:

@@ -178,7 +178,7 @@ def test_an_upload_replaces_uploads_alone(named: TestClient, folder: Path) -> No
 @pytest.fixture
 def strange(tmp_path: Path) -> Path:
     """A folder whose modules leave a file if they are imported."""
-    for name in ("json", "numpy", "runpy", "loky"):
+    for name in ("json", "numpy", "runpy", "joblib"):
         (tmp_path / f"{name}.py").write_text("open('imported', 'w')\n", encoding="utf-8")
     return tmp_path
 
@@ -196,7 +196,7 @@ def test_a_job_imports_nothing_from_its_folder(strange: Path, monkeypatch: pytes
 def test_a_process_that_a_command_starts_imports_nothing_from_its_folder(
     strange: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of loky and multiprocessing start as this one does."""
+    """Those of joblib and multiprocessing start as this one does."""
     monkeypatch.setattr(sys, "argv", ["pricerl", "--version"])
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     assert main() == 0
@@ -214,8 +214,9 @@ def test_helpers_of_a_catalogue_import_nothing_from_their_folder(strange: Path) 
         "    from pricerl.cli.main import main\n"
         "    sys.argv = ['pricerl', '--version']\n"
         "    main()\n"
-        "    from pricerl.operations.engine import Engine\n"
-        "    assert Engine(1, 'highest').submit(len, (1, 2))() == 2\n"
+        "    from pricerl.operations import engine\n"
+        "    engine.usable_cores = lambda: 2\n"
+        "    assert engine.Engine(1, 'highest').map(len, [(1, 2), (3,)]) == [2, 1]\n"
     )
     path = strange.parent / "program.py"
     path.write_text(program, encoding="utf-8")

@@ -106,14 +106,10 @@ def test_the_outputs_name_who_proposes_and_by_how_much_the_two_differ(warm: tupl
     assert said in page.replace("\xa0", " ")
 
 
-def test_the_verdict_is_on_the_screen_once_it_is_final_and_who_proposes_is_said_from_either_side(
-    warm: tuple[Path, Result],
-) -> None:
-    folder, result = warm
+def test_who_proposes_is_said_from_either_side(warm: tuple[Path, Result]) -> None:
+    folder, _ = warm
     document = json.loads((folder / "checkpoints" / "warm" / "advice.json").read_text(encoding="utf-8"))
     (product,) = document["products"]
-    before, _, verdict = result.err.partition("the advice, before its forecast is tested on past days:\n")
-    assert "training" in before and verdict.splitlines()[0].strip() in result.out
     product["proposal"]["policy_over_plan"] = {"advantage": 0.0009, "error": 0.0001, "unit": "share"}
     product["decision"] |= {"proposed_by": "policy", "source": "hold"}
     words = "proposes this path; {} earns 0.09 % {} profit (standard error 0.01 %)."

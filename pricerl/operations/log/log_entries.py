@@ -87,13 +87,13 @@ class Known(Part):
 
 
 class Hashes(Part):
-    """Hashes of everything behind an advice."""
+    """Hashes of the history, its file, the settings and the weights behind an advice; once of the code, too."""
 
     data: Hash
     file: Hash | None
     config: Hash
     model: Hash
-    code: Hash
+    code: Hash | None = None
 
 
 class Edit(Part):
@@ -107,7 +107,7 @@ class Edit(Part):
 
 
 class AdviceEntry(LogEntry, tag="advice", kw_only=True):
-    """Advice on one product, with everything needed to make it again."""
+    """Advice on one product, and where it came from."""
 
     command: str
     path: str | list[str] | None

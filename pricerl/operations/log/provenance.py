@@ -1,12 +1,10 @@
-"""Provenance: log entries with hashes of everything behind an advice, and their comparison with replays."""
+"""Provenance: log entries with what is behind an advice: settings, versions, seed, hashes of data and weights."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import secrets
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
@@ -23,7 +21,6 @@ from pricerl.data.days import DAY, RECENT_DAYS
 from pricerl.data.history import ProductHistory
 from pricerl.data.naming import list_sources
 from pricerl.env.product import Product
-from pricerl.errors import DataError
 from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.log.orders import ADVICE, PRICE_TEST
@@ -34,12 +31,9 @@ from pricerl.writing import hash_file
 if TYPE_CHECKING:
     from pricerl.runs.run import Run
 
-HASHED = {"data": "the history", "file": "the data file", "config": "the settings", "model": "the weights"}
-"""Hashes of an entry that a replay must have as well, in words; the code and its libraries may have changed."""
-
 
 def describe_origin(run: Run, today: date) -> Entry:
-    """Return the origin of a command's decisions: data, settings, weights, code, terms and the day taken as today.
+    """Return the origin of a command's decisions: data, settings, weights, versions, terms and the day taken as today.
 
     The path is None if the history comes from the checkpoint, and the checkpoint None if none was written. Settings are
     those that differ from the checkpoint's.
@@ -73,7 +67,6 @@ def describe_origin(run: Run, today: date) -> Entry:
             "file": several if len(hashes) > 1 else next(iter(hashes), None),
             "config": hash_settings({**run.settings, "horizon": options.horizon}),
             "model": hash_weights(run.module.state_dict()),
-            "code": hash_code(),
         },
         "versions": current_versions(),
     }
@@ -94,6 +87,17 @@ def differing(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[st
                 found[name] = inner
         elif value != other or name not in stored:
             found[name] = value
+    return found
+
+
+def combine(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with changes; the inverse of `differing`."""
+    found = dict(settings)
+    for name, value in changes.items():
+        other = found.get(name)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            value = combine(other, value)
+        found[name] = value
     return found
 
 
@@ -159,67 +163,6 @@ def describe_history(history: ProductHistory) -> dict[str, Any]:
     }
 
 
-def check_replay(entry: Entry, run: Run, origin: Entry, log: Path) -> list[str]:
-    """Return what may make a replay of an entry of a log differ: code, versions of libraries, settings added since.
-
-    Other data, settings or weights, by their hashes, are a ``DataError`` that names them all. Settings that a newer
-    version has added, at their defaults, are no change.
-    """
-    added = new_settings(entry, run)
-    then = entry["hashes"]
-    now = origin["hashes"] if added is None else {**origin["hashes"], "config": then["config"]}
-    changed = [
-        f"entry {entry['id']}: {words} changed, {name} hash {shorten(then[name])} then and {shorten(now[name])} now"
-        for name, words in HASHED.items()
-        if then[name] != now[name]
-    ]
-    if changed:
-        raise DataError(str(log), changed)
-    old, new = ({"code": shorten(item["hashes"]["code"]), **item["versions"]} for item in (entry, origin))
-    found = [
-        f"{name} {old.get(name, 'none')} then and {new.get(name, 'none')} now"
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
-    ]
-    return [*found, f"new settings {json.dumps(added, sort_keys=True)}"] if added else found
-
-
-def new_settings(entry: Entry, run: Run) -> dict[str, Any] | None:
-    """Return the settings of a replay that did not exist when an entry was made; None if others differ as well."""
-    then = combine({} if run.checkpoint is None else run.checkpoint.settings, entry["settings"])
-    if hash_settings({**then, "horizon": entry["horizon"]}) != entry["hashes"]["config"]:
-        return None
-    added = differing(run.settings, then)
-    return added if combine(added, then) == combine(then, added) else None
-
-
-def combine(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings with changes; the inverse of `differing`."""
-    found = dict(settings)
-    for name, value in changes.items():
-        other = found.get(name)
-        if isinstance(value, Mapping) and isinstance(other, Mapping):
-            value = combine(other, value)
-        found[name] = value
-    return found
-
-
-def compare(entry: Entry, advice: Sequence[ProductAdvice], differences: Sequence[str], log: Path) -> str:
-    """Return that a replayed advice has the prices of its entry in a log, in words, or raise a ``DataError``."""
-    (item,) = (item for item in advice if item.product == entry["product"])
-    pairs = list(zip(entry["days"], item.days, strict=True))
-    other = [(then, again) for then, again in pairs if again.recommended_price != then["price"]]
-    name = f"entry {entry['id']}"
-    if other:
-        then, again = other[0]
-        found = f"{again.recommended_price!r} now, {then['price']!r} then, on {then['date']}"
-        why = f"different are {', '.join(differences)}" if differences else "code and versions are the same"
-        found = f"{len(other)} of {len(pairs)} prices differ, the first is {found}; {why}"
-        raise DataError(str(log), [f"{name} is not reproduced: {found}"])
-    same = f"{name} is reproduced: {len(pairs)} prices, the same to the last bit"
-    return f"{same}, though different are {', '.join(differences)}" if differences else same
-
-
 def shorten(digest: str | None) -> str:
     """Return the first digits of a hash, enough to name an entry or a model."""
     return "none" if digest is None else digest[:FEWEST_DIGITS]
@@ -268,42 +211,11 @@ def hash_settings(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def hash_code() -> str:
-    """Hash every source file of the package and its relative path."""
-    return _hash_sources([Path(__file__).parents[2]])
-
-
-def hash_own_code(modules: Iterable[str]) -> str:
-    """Hash the source of the users' packages that imported modules belong to; pricerl's own is left out.
-
-    It is a new text at every call if a module has no source file, as in a notebook.
-    """
-    names = sorted({name.partition(".")[0] for name in modules} - {__name__.partition(".")[0]})
-    roots: list[Path] = []
-    for module in (sys.modules.get(name) for name in names):
-        file = getattr(module, "__file__", None)
-        found = [*getattr(module, "__path__", []), *([] if file is None or hasattr(module, "__path__") else [file])]
-        if not found:
-            return secrets.token_hex()
-        roots += map(Path, found)
-    return _hash_sources(roots)
-
-
-def _hash_sources(roots: Iterable[Path]) -> str:
-    """Hash files, and the Python files below folders with their relative paths."""
-    found = hashlib.sha256()
-    for root in roots:
-        for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
-            found.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
-    return found.hexdigest()
-
-
 def describe_run(run: Run) -> dict[str, Any]:
     """Return what every checkpoint of a run stores about it: settings, fingerprint of the history and limits."""
     return {
         "settings": without_query(run.settings),
         "history": fingerprint(run),
-        "code": hash_code(),
         "versions": current_versions(),
         "limits": {"max_steps": run.options.trainer.max_steps},
     }
@@ -318,7 +230,4 @@ def other_versions(checkpoint: Checkpoint) -> list[str]:
     """Return what differs between this program and the one that wrote a checkpoint."""
     stored = checkpoint.about.get("versions", {})
     now = current_versions()
-    found = [
-        f"{name} {now[name]} instead of {stored[name]}" for name in now if stored.get(name, now[name]) != now[name]
-    ]
-    return [*found, *(["other code of pricerl"] if checkpoint.about.get("code") not in (None, hash_code()) else [])]
+    return [f"{name} {now[name]} instead of {stored[name]}" for name in now if stored.get(name, now[name]) != now[name]]

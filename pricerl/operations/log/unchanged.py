@@ -17,10 +17,9 @@ from pricerl.decide.account import counted_days, days_left
 from pricerl.decide.standing import Account
 from pricerl.evaluation.backtest import tested_products
 from pricerl.evaluation.plan_benchmark import FEWEST_DRAWS, MOST_ROWS
-from pricerl.operations.backtests import describe_pool
 from pricerl.operations.log.decision_log import Entry, stamp
 from pricerl.operations.log.orders import ADVICE, OVERRIDE, PAUSE, PRICE_TEST
-from pricerl.operations.log.provenance import hash_history, hash_own_code, hash_settings
+from pricerl.operations.log.provenance import hash_history, hash_settings
 from pricerl.operations.shop import Shop
 
 if TYPE_CHECKING:
@@ -37,14 +36,13 @@ def find_bases(run: Run, origin: Entry) -> dict[str, str]:
     """
     data = run.pricing
     prepared = data.preprocessor
-    modules = {type(part).__module__ for part in (data.market_config, run.module, data)}
+
     shared = hash_settings(
         {
-            **{name: origin["hashes"][name] for name in ("config", "model", "code")},
+            **{name: origin["hashes"][name] for name in ("config", "model")},
             **{name: origin[name] for name in ("versions", "threads", "matmul_precision")},
-            "own_code": hash_own_code(modules),
             "formatter": asdict(run.formatter),
-            "pool": describe_pool(data.pool),
+            "pool": {} if data.pool is None else data.pool.evidence,
             "products": min(len(prepared.names), MOST_ROWS // FEWEST_DRAWS),
         }
     )
@@ -59,7 +57,7 @@ def find_bases(run: Run, origin: Entry) -> dict[str, str]:
 
 def find_unchanged(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]) -> dict[str, Kept]:
     """Return the advice of a ``predict`` that stands, by product."""
-    head, stored = read_stored(shop.home) if run.command == "predict" else ({}, [])
+    head, stored = read_stored(shop.home) if run.command == "predict" and not _has_own_code(run) else ({}, [])
     records = {record.product: (record, text) for record, text in stored}
     seen = (head.get("decision_log") or {}).get("entries", 0)
     touched = {entry.get("product") for entry in shop.log.entries[seen:] if entry["kind"] != ADVICE}
@@ -87,6 +85,12 @@ def find_unchanged(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]
                 changes["data_quality"] = {**record.data_quality, "notes": list(report.notes)}
             found[name] = StoredAdvice(text, changes), own
     return found
+
+
+def _has_own_code(run: Run) -> bool:
+    """Return whether learner, data or demand model are a user's own, whose code may have changed."""
+    used = type(run.pricing.market_config), type(run.module), type(run.data)
+    return any(item.__module__.partition(".")[0] != __name__.partition(".")[0] for item in used)
 
 
 def _agree(advice: Entry, record: Stored) -> bool:
