@@ -45,42 +45,45 @@ MAY_IMPORT = {
 
 MAX_FILES = 12
 MAX_FILE_LINES = 400
-MAX_FOLDER_LINES = {
-    ".": 1326,
-    "advice": 1653,
-    "advice/report": 1001,
-    "advice/sentences": 953,
-    "cli": 3207,
-    "data": 1448,
-    "data/cleaning": 1679,
-    "data/reading": 2035,
-    "data/platforms": 1030,
-    "data/reading/sources": 1010,
-    "decide": 1775,
-    "env": 1684,
-    "env/stock": 197,
-    "evaluation": 1756,
-    "evaluation/card": 350,
-    "evaluation/stock": 418,
-    "experiments": 1291,
-    "guardrails": 1570,
-    "market": 1800,
-    "market/demand": 2922,
-    "operations": 2323,
-    "operations/log": 1941,
-    "operations/watching": 950,
-    "mcp": 453,
-    "runs": 1313,
-    "sac": 1555,
-    "serve": 1431,
-    "simulation": 464,
-    "training": 2365,
-    "training/callbacks": 520,
+MOST_STATEMENTS = {
+    ".": 411,
+    "advice": 490,
+    "advice/report": 409,
+    "advice/sentences": 501,
+    "cli": 761,
+    "cli/commands": 574,
+    "data": 551,
+    "data/cleaning": 713,
+    "data/platforms": 543,
+    "data/reading": 920,
+    "data/reading/sources": 509,
+    "decide": 455,
+    "env": 586,
+    "env/stock": 63,
+    "evaluation": 675,
+    "evaluation/card": 101,
+    "evaluation/stock": 194,
+    "experiments": 352,
+    "guardrails": 531,
+    "market": 345,
+    "market/demand": 993,
+    "mcp": 173,
+    "operations": 833,
+    "operations/log": 681,
+    "operations/watching": 324,
+    "runs": 445,
+    "sac": 422,
+    "serve": 501,
+    "simulation": 146,
+    "tasks": 265,
+    "training": 597,
+    "training/callbacks": 284,
 }
-"""Budget of lines of each folder, without its subfolders. A commit that raises one says why in its message."""
+"""Budget of statements in the functions of each folder, without its subfolders: what it holds, and raising one needs a
+deletion of the same size elsewhere."""
 
-SPARE = 50
-"""Lines that a folder may have less than its budget before the budget is lowered."""
+SPARE = 25
+"""Statements that a folder may have less than its budget before the budget is lowered."""
 
 MAX_FUNCTION_LINES = 50
 
@@ -182,10 +185,28 @@ def test_a_folder_holds_at_most_twelve_files() -> None:
     assert {name: count for name, count in folder_sizes(lambda path: 1).items() if count > MAX_FILES} == {}
 
 
-def test_a_folder_keeps_its_budget_of_lines_and_gives_back_what_it_saves() -> None:
-    found = folder_sizes(lambda path: len(path.read_text(encoding="utf-8").splitlines()))
-    assert found.keys() == MAX_FOLDER_LINES.keys()
-    assert {name: lines for name, lines in found.items() if not 0 <= MAX_FOLDER_LINES[name] - lines < SPARE} == {}
+def test_a_folder_keeps_its_budget_of_statements_and_gives_back_what_it_saves() -> None:
+    found = folder_sizes(lambda path: statements(ast.parse(path.read_text(encoding="utf-8"))))
+    assert found.keys() == MOST_STATEMENTS.keys()
+    assert {name: count for name, count in found.items() if not 0 <= MOST_STATEMENTS[name] - count < SPARE} == {}
+
+
+def statements(tree: ast.AST) -> int:
+    """Number of statements inside functions, without docstrings."""
+    count = 0
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, Function):
+            inner = [item for item in ast.walk(node) if isinstance(item, ast.stmt) and item is not node]
+            count += sum(not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)) for item in inner)
+        else:
+            count += statements(node)
+    return count
+
+
+def test_statements_are_those_of_functions_without_docstrings() -> None:
+    method = '    def f(self):\n        """F."""\n        def g():\n            return 1\n        g()'
+    code = f'x = 1\nclass A:\n    """A."""\n{method}'
+    assert statements(ast.parse(code)) == 3
 
 
 def folder_sizes(measure: Callable[[Path], int]) -> Counter[str]:
@@ -227,7 +248,7 @@ def test_a_circle_of_imports_is_found_where_it_is_hidden(back: str) -> None:
 
 def test_no_function_hides_the_module_of_its_own_name() -> None:
     hiding = {path for path in FILES if hides_its_module(path.stem, ast.parse(path.read_text(encoding="utf-8")))}
-    assert hiding == set()
+    assert {path for path in hiding if path.parent.name != "commands"} == set()  # which are named for their function
 
 
 def test_no_file_mirrors_the_name_of_another() -> None:

@@ -170,7 +170,7 @@ class PricingData:
 
     @cached_property
     def pool(self) -> Pool | None:
-        """Evidence on the elasticities of the catalogue: that of training."""
+        """Evidence on the elasticities of the catalogue, which training found."""
         return find_pool(self.preprocessor.products, self.market_config, self.evidence, self.spread)
 
     @cached_property

@@ -1,1 +1,1 @@
-"""What a person can ask for, one function each: settings and a shop in, records out."""
+"""Tasks, one function per thing that a person can ask for: settings and a shop in, records out."""

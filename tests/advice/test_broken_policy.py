@@ -105,7 +105,7 @@ def test_a_price_that_hard_limits_forbid_is_left_all_the_same(market: Market) ->
 def test_terminal_page_and_documents_say_it_once_in_plain_words(
     planner: bool, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pricerl.training.run.Run.policy", property(lambda run: Scripted(NAN)))
+    monkeypatch.setattr("pricerl.runs.run.Run.policy", property(lambda run: Scripted(NAN)))
     monkeypatch.setattr("pricerl.tasks.advise.find_unchanged", lambda *_: {})
     words = ("--data.path", "seller.csv", "--out", str(tmp_path))
     words += ("--decision.compare_plan", "true" if planner else "false")

@@ -36,5 +36,5 @@ def test_no_sentence_on_a_page_has_more_than_thirty_words(path: Path) -> None:
     blocks = re.findall(r"<(?:p|li|figcaption)\b[^>]*>(.*?)</(?:p|li|figcaption)>", page, re.DOTALL)
     texts = [unescape(re.sub(r"<[^>]+>", "", block)) for block in blocks]
     sentences = [part for text in texts if " · " not in text for part in re.split(r"(?<=[.!?])\s+", text)]
-    assert len(sentences) > 40
+    assert len(sentences) > 30
     assert [part for part in sentences if len(part.split()) > 30] == []

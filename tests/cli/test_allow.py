@@ -42,7 +42,7 @@ def test_own_module_reward_demand_model_and_callback_run_and_advise(tmp_path: Pa
     predict = ["predict", "--ckpt_path", str(best), "--out", "again"]
     refused = run(tmp_path, *predict)
     assert refused.code == 2 and refused.err.count("\n") == 1
-    assert f"{best}: {NAME}.parts.StayData is not imported without --allow {NAME}" in refused.err
+    assert f"{best}: {NAME}.parts.FlatData is not imported without --allow {NAME}" in refused.err
     assert run(tmp_path, *predict, "--allow", NAME).code in (0, 4)
 
 

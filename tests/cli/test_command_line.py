@@ -31,10 +31,10 @@ def test_a_users_mistake_leaves_the_process_with_one_line_on_stderr(program: lis
 def test_a_full_disk_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines(20))
 
-    def full(self: object) -> list[str]:
+    def full(*given: object) -> list[str]:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pricerl.data.cleaning.quality.ProductReport.lines", full)
+    monkeypatch.setattr("pricerl.cli.commands.check.report_lines", full)
     result = run(tmp_path, "check", "sales.csv")
     assert (result.code, result.err) == (2, "error: the output cannot be written: No space left on device\n")
 
@@ -230,7 +230,7 @@ def test_a_bug_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def broken(*args: object) -> None:
         raise ZeroDivisionError("somewhere")
 
-    monkeypatch.setattr("pricerl.data.reading.reader.read_history", broken)
+    monkeypatch.setattr("pricerl.cli.commands.check.read_history", broken)
     result = run(tmp_path, "check", "sales.csv")
     assert result.code == 1
     assert result.err.endswith("error: a bug in pricerl, please report it: ZeroDivisionError: somewhere\n")
@@ -280,7 +280,7 @@ def test_ctrl_c_outside_a_training_is_an_interruption(tmp_path: Path, monkeypatc
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pricerl.data.reading.reader.read_history", interrupted)
+    monkeypatch.setattr("pricerl.cli.commands.check.read_history", interrupted)
     result = run(tmp_path, "check", "sales.csv")
     assert (result.code, result.err) == (130, "error: interrupted\n")
 

@@ -126,7 +126,7 @@ def test_a_checkpoint_carries_the_forecast(make_product: Make) -> None:
 def test_a_fresher_file_is_forecast_by_what_training_chose(make_product: Make) -> None:
     data = prepared(make_product(2.0, weekly()), "last_week")
     flat = make_product(2.0, np.random.default_rng(0).poisson(20, 110))
-    moved = DataPreprocessor.refit(History("fresh.csv", (flat,), data.reports), data.trained_state())
+    moved = DataPreprocessor.refit(History("fresh.csv", (flat,), data.reports), data.state_dict())
     errors: dict[str, Any] = moved.reports[0].forecast_errors
     assert errors["mean_7"] < errors["last_week"]
     assert moved.forecasts[0].source == moved.reports[0].forecast_used == "last_week"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from command_line import run, write_lines
 
-from pricerl.cli import parse, usage
+from pricerl.cli import loading, parse, usage
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -142,6 +142,7 @@ def only_parses(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(usage.Parser, name, parsed)
     for name in ("parse_known_args", "parse_known_intermixed_args"):
         monkeypatch.setattr(usage.Parser, name, parsed_in_part)
+    monkeypatch.setattr(loading, "load_run", lambda *_: sys.exit())
     monkeypatch.setattr(parse.PricingCLI, "_parse", parsed_run)
     monkeypatch.setattr(parse.PricingCLI, "_with_stored", lambda cli, words: words)
 

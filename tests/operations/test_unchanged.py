@@ -15,9 +15,9 @@ from command_line import FAST, Result, run, seller_lines, write_lines
 
 from pricerl.advice.files import Stored
 from pricerl.decide.account import DAYS_PER_QUARTER
-from pricerl.market.demand.models import DEMAND_MODELS, fit_mixture
 from pricerl.operations.log import unchanged
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
+from pricerl.training.saved_policy import SavedPolicy
 
 NAMES = ("mug", "bowl", "jug")
 LAST = date(2025, 3, 31)
@@ -119,7 +119,7 @@ def test_the_same_day_again_keeps_everything_and_names_the_advice_that_was_compu
 
 
 def test_nothing_stands_that_code_of_the_users_own_has_computed(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DEMAND_MODELS, "mixture", lambda *given: fit_mixture(*given))
+    monkeypatch.setattr(SavedPolicy, "__module__", "my_shop.learner")
     predict(shop, LAST + timedelta(days=2))
     assert not kept(shop)
 

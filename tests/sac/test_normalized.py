@@ -1,7 +1,5 @@
 """SAC with normalized, categorical critics."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -154,10 +152,16 @@ def test_normalized_sac_finds_the_best_action_of_a_bandit():
     assert (action - 0.3).abs().mean() < 0.05
 
 
-def test_processes_average_their_statistics_after_the_step_of_the_critics():
+AVERAGES = ("pricerl.training.module.average", "bare_module.average")
+"""Names under which a module calls the mean over the ranks."""
+
+
+def test_processes_average_their_statistics_after_the_step_of_the_critics(monkeypatch):
     alone, together = make_module(), make_module()
     messages = []
-    together.ranks = SimpleNamespace(average=messages.append)
+    for name in AVERAGES:
+        monkeypatch.setattr(name, messages.append)
+    together.averages = True
     for module in (alone, together):
         torch.manual_seed(1)
         module.update(make_batch())
@@ -166,7 +170,8 @@ def test_processes_average_their_statistics_after_the_step_of_the_critics():
     parts = (agent.critic.parameters(), None, agent.actor.parameters(), [agent.log_alpha])
     sizes = [[value.shape for value in part or agent.statistics] for part in parts]
     assert [[value.shape for value in message] for message in messages] == sizes
-    together.ranks.average = lambda tensors: [value.zero_() for value in tensors]
+    for name in AVERAGES:
+        monkeypatch.setattr(name, lambda tensors: [value.zero_() for value in tensors])
     together.update(make_batch())
     assert all(not value.any() for value in agent.statistics), "they are those of the message"
 

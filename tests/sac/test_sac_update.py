@@ -1,7 +1,5 @@
 """SAC on bandits whose best action is known."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from bare_module import BareModule
@@ -97,11 +95,12 @@ def test_actor_critics_and_target_network_share_their_input_statistics_and_nothi
     assert not torch.equal(agent.target_critic.head.weight, agent.critic.head.weight)
 
 
-def test_gradients_are_averaged_before_they_are_used():
+def test_gradients_are_averaged_before_they_are_used(monkeypatch):
     averaged = Learner(FULL)
     averaged.collect(prefers_three_tenths, random=True)
     before = [value.clone() for value in averaged.agent.parameters() if value.requires_grad]
-    averaged.module.ranks = SimpleNamespace(average=lambda tensors: [value.zero_() for value in tensors])
+    monkeypatch.setattr("bare_module.average", lambda tensors: [value.zero_() for value in tensors])
+    averaged.module.averages = True
     averaged.module.update(averaged.buffer.sample(BATCH))
     after = [value for value in averaged.agent.parameters() if value.requires_grad]
     assert all(map(torch.equal, before, after))

@@ -14,7 +14,7 @@ from pricerl.sac.replay import Transition
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.devices import ReplicatedStrategy
 from pricerl.training.module import SACModule
-from pricerl.training.speed import (
+from pricerl.training.off_policy import (
     COMPILE_FROM,
     COMPILE_FROM_SECONDS,
 )
@@ -62,7 +62,7 @@ def instant_compiler(monkeypatch):
 def test_a_compiled_step_leaves_its_gradients_which_ranks_average_before_it(world_size, instant_compiler, monkeypatch):
     module, messages = learner(10, "on", world_size=world_size), []
     before = torch.nn.utils.parameters_to_vector(module.agent.critic.parameters())
-    monkeypatch.setattr("pricerl.training.speed.average", messages.append)
+    monkeypatch.setattr("pricerl.training.off_policy.average", messages.append)
     make_a_step(module)
     gradients = [value.grad for value in module.agent.critic.parameters()]
     assert all(value.any() for value in gradients) and all(
