@@ -7,7 +7,7 @@ from adapter_toys import TOY, rows
 from command_line import run
 from gymnasium import spaces
 
-from pricerl.cli.imports import refuse_paths
+from pricerl.tasks.imports import refuse_paths
 from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.errors import NonFiniteError, UsageError
 
