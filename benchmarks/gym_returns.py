@@ -4,15 +4,18 @@ Run from the repository root::
 
     pip install -e ".[gym]"
     python benchmarks/gym_returns.py run --envs HalfCheetah-v4 Hopper-v4 Walker2d-v4 --presets sac fast
-    python benchmarks/gym_returns.py run --presets normalized --seeds 0 1 2 3 4
+    python benchmarks/gym_returns.py run --presets normalized stable-baselines3 sbx --seeds 0 1 2 3 4 --cores 0
     python benchmarks/gym_returns.py run --envs Pendulum-v1 --presets pendulum --seeds 0 1 2 3 4 --env_steps 20000
     python benchmarks/gym_returns.py table
 
-``run`` trains all missing combinations of environment, preset and seed with ``python main.py fit``, each in a separate
-process on one CPU thread, in ``checkpoints/returns-…``. Interrupted runs, and runs to be extended, resume from their
-``last.ckpt``. ``table`` collects all evaluations of these runs in ``docs/returns.csv`` and prints, for every requested
-number of env steps, the mean, the interquartile mean (arXiv:2108.13264) and the 95 % bootstrap interval of the mean
-over seeds. An evaluation is ten deterministic episodes (100 in Pendulum) with the same starts in every run.
+``run`` trains all missing combinations of environment, preset and seed with ``python main.py fit``, each in a
+separate process on one CPU thread, in ``checkpoints/returns-…``. Interrupted runs, and runs to be extended, resume
+from their ``last.ckpt``; those of other libraries (``pip install stable-baselines3 sbx-rl``) start again. On one core
+the presets take turns, so that all meet the same machine. ``table`` collects all evaluations of these runs in
+``docs/returns.csv`` and prints, for every requested number of env steps, the mean, the interquartile mean
+(arXiv:2108.13264) and the 95 % bootstrap interval of the mean over seeds, and the CPU minutes of a run until then,
+its start and evaluations included. An evaluation is ten deterministic episodes (100 in Pendulum) with the same starts
+in every run.
 """
 
 from __future__ import annotations
@@ -44,6 +47,10 @@ PRESETS = {
     "normalized": ("sac", "normalized"),
 }
 """Files in ``configs/gym``; later ones override earlier ones."""
+PEERS = ("stable-baselines3", "sbx")
+"""Presets that are plain SAC of other libraries, with their defaults."""
+MINUTES = "cpu_minutes.csv"
+"""File of a run: CPU minutes of its process, and the env steps that it had reached at its end."""
 EPISODES = {"Pendulum-v1": 100}
 DEFAULT_EPISODES = 10
 
@@ -90,6 +97,8 @@ class Run:
 
     def words(self) -> list[str]:
         """Return the command that starts or resumes the run."""
+        if self.preset in PEERS:
+            return [sys.executable, __file__, "peer", *map(str, vars(self).values())]
         files = [ROOT / "configs" / "gym" / f"{name}.yaml" for name in PRESETS[self.preset]]
         algorithm: dict[str, Any] = {"warmup_steps": 5000, "utd_ratio": 1}
         for file in files:
@@ -126,8 +135,42 @@ def train(run: Run, cores: SimpleQueue[int]) -> None:
         _, status, used = os.wait4(process.pid, 0)
     code = process.returncode = os.waitstatus_to_exitcode(status)
     cores.put(core)
+    minutes = (used.ru_utime + used.ru_stime) / 60
+    file = RUNS / run.name / MINUTES
+    if code == 0 and not file.exists():  # an interrupted run's are unknown
+        file.write_text(f"cpu_minutes,env_steps\n{minutes:.2f},{run.reached}\n", encoding="utf-8")
     ended = "done" if code == 0 else f"failed with exit code {code}, see {log},"
-    print(f"{run.name}: {ended} after {(used.ru_utime + used.ru_stime) / 60:.1f} CPU-minutes", flush=True)
+    print(f"{run.name}: {ended} after {minutes:.1f} CPU-minutes", flush=True)
+
+
+def train_peer(run: Run) -> None:
+    """Train plain SAC of another library, with its defaults and evaluations as pricerl's, and write ``metrics.csv``."""
+    import importlib
+
+    import gymnasium
+    import torch
+    from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.evaluation import evaluate_policy
+
+    torch.set_num_threads(1)
+    library = importlib.import_module(run.preset.replace("-", "_"))
+    model = library.SAC("MlpPolicy", run.env, learning_starts=5000, batch_size=256, seed=run.seed)
+    held_out = gymnasium.make(run.env)
+    rows = ["env_steps,eval/episode_return"]
+
+    class Evaluating(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.num_timesteps % run.evaluate_every == 0 and self.num_timesteps > 5000:
+                held_out.reset(seed=run.seed)
+                episodes = EPISODES.get(run.env, DEFAULT_EPISODES)
+                mean, _ = evaluate_policy(self.model, held_out, episodes, deterministic=True, warn=False)
+                rows.append(f"{self.num_timesteps},{mean:.2f}")
+            return True
+
+    model.learn(run.env_steps, callback=Evaluating())
+    folder = RUNS / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 def read_evaluations(folder: Path) -> pd.DataFrame:
@@ -141,15 +184,19 @@ def collect_evaluations() -> pd.DataFrame:
     """Return all evaluations of all runs, including those of ``docs/returns.csv`` whose runs are missing here."""
     found = []
     for folder in sorted(RUNS.glob(f"{PREFIX}-*/")):
-        _, env, preset, precision, seed = folder.name.replace("-v", "~v").split("-")
+        _, env, rest = folder.name.replace("-v", "~v").split("-", 2)
+        preset, precision, seed = rest.rsplit("-", 2)
         curve = read_evaluations(folder).rename(columns={"eval/episode_return": "return"})
+        if (folder / MINUTES).exists():
+            ((total, reached),) = pd.read_csv(folder / MINUTES).to_numpy()
+            curve["minutes"] = total * curve["env_steps"] / reached
         key = {"env": env.replace("~v", "-v"), "preset": preset, "precision": precision, "seed": int(seed)}
         found.append(curve.assign(**key))
     before = [pd.read_csv(CURVES)] if CURVES.exists() else []
-    columns = ["env", "preset", "precision", "seed", "env_steps", "return"]
-    rows = pd.concat([*before, *found])[columns]
+    columns = ["env", "preset", "precision", "seed", "env_steps", "return", "minutes"]
+    rows = pd.concat([*before, *found]).reindex(columns=columns)
     rows["env_steps"] = rows["env_steps"].astype(int)
-    return rows.drop_duplicates(columns[:-1], keep="last").sort_values(columns[:-1])
+    return rows.drop_duplicates(columns[:5], keep="last").sort_values(columns[:5])
 
 
 def summarize(rows: pd.DataFrame, marks: list[int]) -> pd.DataFrame:
@@ -171,6 +218,7 @@ def summarize(rows: pd.DataFrame, marks: list[int]) -> pd.DataFrame:
                 "low": low,
                 "high": high,
                 "each": ", ".join(f"{value:.0f}" for value in returns),
+                "minutes": group["minutes"].mean(),
                 "published": PUBLISHED.get((env, steps), ""),
             }
         )
@@ -192,7 +240,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run", help="train the missing runs")
     running.add_argument("--envs", nargs="+", default=["HalfCheetah-v4", "Hopper-v4", "Walker2d-v4"])
-    running.add_argument("--presets", nargs="+", default=["sac"], choices=PRESETS)
+    running.add_argument("--presets", nargs="+", default=["sac"], choices=(*PRESETS, *PEERS))
     running.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     running.add_argument("--env_steps", type=int, default=100_000)
     running.add_argument("--evaluate_every", type=int, default=5_000, help="env steps between two evaluations")
@@ -200,7 +248,13 @@ def main() -> None:
     running.add_argument("--cores", type=int, nargs="+", help="cores to use, one run at a time on each; all by default")
     table = commands.add_parser("table", help="collect the curves and print the table")
     table.add_argument("--at", type=int, nargs="+", default=[20_000, 50_000, 100_000, 200_000, 300_000])
+    peer = commands.add_parser("peer", help="train one run of another library")
+    for name, kind in Run.__annotations__.items():
+        peer.add_argument(name, type=int if kind == "int" else str)
     options = parser.parse_args()
+    if options.command == "peer":
+        train_peer(Run(**{name: getattr(options, name) for name in Run.__annotations__}))
+        return
     if options.command == "table":
         rows = collect_evaluations()
         rows.to_csv(CURVES, index=False, float_format="%.2f")
