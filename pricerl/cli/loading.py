@@ -14,7 +14,7 @@ from pricerl.errors import UsageError
 from pricerl.progress import show_stages
 from pricerl.runs.run import Run
 from pricerl.tasks.load import load_run
-from pricerl.tasks.settings import advice_parser, as_yaml, without_training
+from pricerl.tasks.settings import advice_parser, as_yaml, check_groups, without_training
 from pricerl.tasks.settings_errors import explain_usage
 from pricerl.terminal import write_lines
 
@@ -57,4 +57,5 @@ def given_settings(command: str, words: Sequence[str]) -> dict[str, Any]:
         raise UsageError(f"{problem} (see {command} --help)") from error
     given: dict[str, Any] = found.as_dict()
     given.pop("config", None)
+    check_groups(parser, given)
     return given

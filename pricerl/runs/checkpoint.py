@@ -121,7 +121,7 @@ class Checkpoint:
         """
         for group, value in self.settings.items():
             if isinstance(value, Mapping) and (
-                fault := _find_fault(f"{group}.", value.get("init_args", value), usual.get(group, {}))
+                fault := find_fault(f"{group}.", value.get("init_args", value), usual.get(group, {}))
             ):
                 raise CheckpointError(f"{self.path}: {fault}; run fit again or name another")
 
@@ -221,14 +221,14 @@ def _changed_reading(
     return {**settings, "data": {**data, "init_args": changed} if "init_args" in data else changed}
 
 
-def _find_fault(place: str, stored: Any, usual: Any) -> str:
-    """Return what is wrong with a group of stored settings, empty if nothing is."""
+def find_fault(place: str, stored: Any, usual: Any) -> str:
+    """Return what is wrong with a group of settings, compared with the ``usual`` ones; empty if nothing is."""
     if not isinstance(stored, Mapping):
         return f"{place.rstrip('.')} must hold settings, found {stored!r:.40}"
     for name, value in stored.items():
         if "." in name:
             return f"{place}{name} is no setting"
-        if isinstance(usual.get(name), Mapping) and (fault := _find_fault(f"{place}{name}.", value, usual[name])):
+        if isinstance(usual.get(name), Mapping) and (fault := find_fault(f"{place}{name}.", value, usual[name])):
             return fault
     return ""
 

@@ -15,6 +15,7 @@ from pricerl.decide.decision import DecisionConfig
 from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.market.reward import RewardConfig
+from pricerl.runs.checkpoint import find_fault
 from pricerl.runtime import MatmulPrecision
 from pricerl.tasks.options import RUN_OPTIONS
 from pricerl.tasks.settings_errors import explain_usage
@@ -65,11 +66,18 @@ def without_training(settings: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def check_groups(parser: ArgumentParser, settings: Mapping[str, Any], place: str = "") -> None:
+    """Refuse a value in place of a group of settings, which the parser would take for a configuration or pass on."""
+    if fault := find_fault("", without_training(settings), parser.get_defaults().as_dict()):
+        raise UsageError(f"{place}{fault}")
+
+
 def merge_settings(parser: ArgumentParser, parts: Sequence[tuple[str, Mapping[str, Any]]]) -> Namespace:
     """Return all settings, of which later parts take precedence, each given with its place for a ``UsageError``."""
     merged = parser.get_defaults()
     for place, part in parts:
-        if "loss_weight" in (part.get("data") or {}).get("reward", {}):
+        check_groups(parser, part, place)
+        if "loss_weight" in part.get("data", {}).get("reward", {}):
             raise UsageError(f"{place}data.reward.loss_weight follows decision.loss_weight; set that")
         try:
             merged = parser.parse_object(without_training(part), merged)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import FAST, HEADER, OUTPUTS, listing, run, seller_lines, write_lines
+from command_line import FAST, HEADER, OUTPUTS, Result, listing, run, seller_lines, write_lines
 from safetensors.torch import save_file
 
 from pricerl.runs.tree_file import write_tree
@@ -227,3 +227,22 @@ def test_outputs_that_cannot_be_replaced_are_reported_and_kept(
     assert result.code == 2
     assert "No space left on device" in result.err and "earlier files are untouched" in result.err
     assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("data: 3", "data must hold settings, found 3"),
+        ("data: {guardrails: 5}", "data.guardrails must hold settings, found 5"),
+        ("data:\n  reward:", "data.reward must hold settings, found None"),
+        ("data: {reward: {loss_weight: 3}}", "data.reward.loss_weight follows decision.loss_weight; set that"),
+    ],
+)
+def test_a_value_in_place_of_settings_is_one_sentence_and_a_training_s_own_are_left_aside(
+    text: str, told: str, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text(
+        f"{text}\nmodel: {{init: scratch}}\ntrainer: {{max_steps: 5}}\n", encoding="utf-8"
+    )
+    words = ["--ckpt_path", str(trained / "best.ckpt"), "--config", str(tmp_path / "own.yaml")]
+    assert run(tmp_path, "predict", *words) == Result(2, "", f"error: {told}\n")

@@ -7,9 +7,9 @@ from adapter_toys import TOY, rows
 from command_line import run
 from gymnasium import spaces
 
-from pricerl.tasks.imports import refuse_paths
 from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.errors import NonFiniteError, UsageError
+from pricerl.tasks.imports import refuse_paths
 
 
 def message_of(error_type, function, *arguments, **keywords):
