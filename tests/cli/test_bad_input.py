@@ -244,5 +244,5 @@ def test_a_value_in_place_of_settings_is_one_sentence_and_a_training_s_own_are_l
     (tmp_path / "own.yaml").write_text(
         f"{text}\nmodel: {{init: scratch}}\ntrainer: {{max_steps: 5}}\n", encoding="utf-8"
     )
-    words = ["--ckpt_path", str(trained / "best.ckpt"), "--config", str(tmp_path / "own.yaml")]
+    words = ["--ckpt_path", str(trained / "best.ckpt"), "--config", str(tmp_path / "own.yaml"), "--data.path", "x.csv"]
     assert run(tmp_path, "predict", *words) == Result(2, "", f"error: {told}\n")
