@@ -235,7 +235,6 @@ def test_outputs_that_cannot_be_replaced_are_reported_and_kept(
         ("data: 3", "data must hold settings, found 3"),
         ("data: {guardrails: 5}", "data.guardrails must hold settings, found 5"),
         ("data:\n  reward:", "data.reward must hold settings, found None"),
-        ("data: {reward: {loss_weight: 3}}", "data.reward.loss_weight follows decision.loss_weight; set that"),
     ],
 )
 def test_a_value_in_place_of_settings_is_one_sentence_and_a_training_s_own_are_left_aside(
@@ -244,5 +243,5 @@ def test_a_value_in_place_of_settings_is_one_sentence_and_a_training_s_own_are_l
     (tmp_path / "own.yaml").write_text(
         f"{text}\nmodel: {{init: scratch}}\ntrainer: {{max_steps: 5}}\n", encoding="utf-8"
     )
-    words = ["--ckpt_path", str(trained / "best.ckpt"), "--config", str(tmp_path / "own.yaml"), "--data.path", "x.csv"]
+    words = ["--ckpt_path", str(trained / "best.ckpt"), "--config", str(tmp_path / "own.yaml")]
     assert run(tmp_path, "predict", *words) == Result(2, "", f"error: {told}\n")
