@@ -52,6 +52,7 @@ def load_run(given: Nested, packages: Sequence[str] = OWN) -> Run:
     checkpoint, shop = find_checkpoint(given)
     kind = find_data(checkpoint, packages)
     parser = advice_parser(kind)
+    checkpoint.check_settings(parser.get_defaults().as_dict())
     kept = _kept_settings(checkpoint, shop, given)
     merged = merge_settings(parser, [(f"{checkpoint.path}: ", kept), ("", given)])
     built = parser.instantiate(merged)
