@@ -134,6 +134,12 @@ def _own_class(group: str, path: str, checkpoint: Checkpoint, packages: Sequence
 def _kept_settings(checkpoint: Checkpoint, shop: Shop, given: Nested) -> dict[str, Any]:
     """Return the settings of the checkpoint and of the advice in force, which an advice keeps to."""
     stored = without_training(checkpoint.settings)
+    reward = dict(stored["data"].get("reward", {}))
+    if (weight := reward.pop("loss_weight", None)) is not None:  # of a plain Trainer's run, which has no decision
+        stored = {
+            **combine({"decision": {"loss_weight": weight}}, stored),
+            "data": {**stored["data"], "reward": reward},
+        }
     kept = combine(stored, {"data": {"path": None, "reading": {"query": None}}})
     generation = checkpoint.generation
     if generation is None or generation.name == shop.generation:

@@ -136,7 +136,7 @@ def test_a_checkpoint_of_a_plain_trainer_is_loaded_and_used_by_commands(name: st
     folder = Path("checkpoints") / data.run_name
     trained, observation = pricerl.load(folder / "last.ckpt"), torch.randn(4, data.task.observation_dim)
     assert torch.equal(trained.policy(observation), module.policy(observation))
-    assert trained.run.settings["model"]["network"]["hidden"] == [16, 16]
+    assert trained.checkpoint.settings["model"]["network"]["hidden"] == [16, 16]
     command = ["predict", "--out", "advice"] if name == "pricing" else ["test"]
     result = run(tmp_path, *command, "--ckpt_path", str(folder / "best.ckpt"))
     assert result.code in (0, 4), result.err
