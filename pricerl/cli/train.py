@@ -18,6 +18,7 @@ from pricerl.cli.parse import PricingCLI, list_plugins
 from pricerl.cli.usage import replace_options
 from pricerl.data.stock import find_notes
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
+from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.log.orders import RETRAIN
 from pricerl.operations.log.provenance import describe_run, differing, fingerprint, other_versions
@@ -56,7 +57,7 @@ def run_command(words: list[str]) -> Run:
     cli = PricingCLI(stored, packages)
     if words[0] != "fit" and cli.built.options.wandb:
         print_notes([f"--wandb has no effect: {words[0]} logs nothing"])
-    if cli.built.advises:
+    if isinstance(cli.built.data, PricingData):
         prepare_data(cli.built, read_log(cli.built.folder / LOG_FILE).entries)
     if words[0] == "fit":
         return _fit(cli)

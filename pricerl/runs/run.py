@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.evaluation.rollout import Policy
 from pricerl.formatting import Formatter, price_digits
@@ -45,8 +44,6 @@ class Run:
     """Whether ``fit`` was to resume a training that has ended."""
     is_global_zero: bool = True
     """Whether this process prints and writes."""
-    backtests: Mapping[str, Callable[[], Mapping[str, Backtest] | Exception]] = field(default_factory=dict)
-    """Functions that wait for backtests of another process, by fingerprint."""
     held: ExitStack = field(default_factory=ExitStack)
     """The run's lock and the signals that are caught; close it when the command ends."""
 

@@ -31,6 +31,7 @@ from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
 from pricerl.tasks.settings import GROUPS, advice_parser, build_data, merge_settings, plain_settings, without_training
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
+from pricerl.training.run import is_first_process
 from pricerl.training.saved_policy import SavedPolicy
 
 Nested = Mapping[str, Any]
@@ -51,7 +52,7 @@ def load_run(given: Nested, packages: Sequence[str] = OWN) -> Run:
     """
     checkpoint, shop = find_checkpoint(given)
     kind = find_data(checkpoint, packages)
-    parser = advice_parser(kind)
+    parser = advice_parser(kind)  # type: ignore[arg-type]  # classes are hashable
     checkpoint.check_settings(parser.get_defaults().as_dict())
     kept = _kept_settings(checkpoint, shop, given)
     merged = merge_settings(parser, [(f"{checkpoint.path}: ", kept), ("", given)])
@@ -171,10 +172,14 @@ def check_advising(run: Run) -> None:
 
 
 def prepare_data(run: Run, entries: Sequence[Entry]) -> None:
-    """Give the data the command's engine, the names of products with advice and the days with pricerl's own prices."""
+    """Give the data the command's engine, the names of products with advice and the days with pricerl's own prices.
+
+    Of several ranks only the first has an engine.
+    """
     data = run.pricing
-    data.engine = engine = Engine.of(run)
-    data.spread = partial(engine.map, size=CHUNK)
+    if is_first_process():
+        data.engine = engine = Engine.of(run)
+        data.spread = partial(engine.map, size=CHUNK)
     if entries:
         advised = {entry["product"] for entry in entries if entry["kind"] == ADVICE}
         data.know_products(advised)  # before days are marked, which are found by the product's name

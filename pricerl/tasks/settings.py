@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, Literal
 
 import yaml
@@ -45,6 +46,7 @@ def add_options(parser: ArgumentParser, groups: Mapping[str, type]) -> None:
     parser.add_argument("--print_config", action="store_true", help="Print all settings as YAML and exit.")
 
 
+@cache
 def advice_parser(kind: type[PricingData] = PricingData) -> ArgumentParser:
     """Return the parser of a task that trains nothing, for data of a kind."""
     set_parsing_settings(docstring_parse_attribute_docstrings=False)  # reading the help texts takes a second
