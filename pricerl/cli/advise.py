@@ -19,7 +19,7 @@ from pricerl.advice.what_if import answer_lines
 from pricerl.cli.commands.decisions import outbox_lines
 from pricerl.cli.imports import allowed_packages
 from pricerl.cli.loading import given_settings, load_words
-from pricerl.cli.usage import Parser, add_files, option_words, with_file, with_first, with_tables
+from pricerl.cli.usage import Parser, add_files, option_words, with_file, with_first, with_long_forms
 from pricerl.data.naming import choose_product
 from pricerl.data.reading.problems import list_names
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS
@@ -113,9 +113,7 @@ def run_lightning(name: str, words: Sequence[str]) -> Run:
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
-    long = {"--excel": "--report.excel=true", "--verbose": "--verbose=true"}
-    long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
-    return run_command([name, *(long.get(word, word) for word in with_tables(words))])
+    return run_command([name, *with_long_forms(words)])
 
 
 def _score(run: Run) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from jsonargparse import ArgumentError
 
 from pricerl.cli.imports import allowed_packages, read_config
-from pricerl.cli.usage import CONFIG_OPTIONS, help_topics, replace_options, with_tables
+from pricerl.cli.usage import CONFIG_OPTIONS, help_topics, replace_options, with_long_forms
 from pricerl.errors import UsageError
 from pricerl.progress import show_stages
 from pricerl.runs.run import Run
@@ -17,9 +17,6 @@ from pricerl.tasks.load import load_run
 from pricerl.tasks.settings import advice_parser, as_yaml, check_groups, without_training
 from pricerl.tasks.settings_errors import explain_usage
 from pricerl.terminal import write_lines
-
-LONG = {"--excel": "--report.excel=true", "--verbose": "--verbose=true", "--strict": "--data.reading.strict=true"}
-"""Short forms of options."""
 
 IDLE = ("--trainer.", "--model", "--data.class_path")
 """Beginnings of options that a training alone reads."""
@@ -49,7 +46,7 @@ def given_settings(command: str, words: Sequence[str]) -> dict[str, Any]:
     for name in (word.partition("=")[0] for word in words):
         if (name.startswith(IDLE) or name == "--data") and name != "--trainer.enable_progress_bar":
             raise UsageError(f"{name} has no effect on {command}, which trains nothing; leave it out")
-    typed = [LONG.get(word, word) for word in with_tables(replace_options(words, ["--allow"], lambda *_: []))]
+    typed = with_long_forms(replace_options(words, ["--allow"], lambda *_: []))
     try:
         found = parser.parse_args(replace_options(typed, CONFIG_OPTIONS, take_config), defaults=False)
     except ArgumentError as error:

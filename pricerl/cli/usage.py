@@ -45,6 +45,14 @@ STANDARD = {
 }
 """Options from Lightning, ``--allow``, and short forms of settings of costs, report and reading."""
 
+LONG = {
+    "--excel": "--report.excel=true",
+    "--verbose": "--verbose=true",
+    "--strict": "--data.reading.strict=true",
+    "--help=all": "--help",
+}
+"""Short forms of options that take no value."""
+
 CONFIG_OPTIONS = ("--config", "-c")
 
 Config = TypeVar("Config")
@@ -240,6 +248,11 @@ def named_files(words: Sequence[str]) -> list[str]:
     parser = Parser(prog="pricerl", add_help=False, allow_abbrev=False)
     add_files(parser, "")
     return parser.parse_known_args(list(words))[0].path or []
+
+
+def with_long_forms(words: Sequence[str]) -> list[str]:
+    """Return a command's words with settings in place of their short forms, the rows of tables included."""
+    return [LONG.get(word, word) for word in with_tables(words)]
 
 
 def with_tables(words: Sequence[str]) -> list[str]:
