@@ -10,6 +10,7 @@ from typing import Any
 
 from pricerl.advice.sentences.verdict import Record
 from pricerl.errors import import_extra
+from pricerl.writing import rewriting
 
 DOCUMENT = "advice.json"
 PRICES = "prices.csv"
@@ -38,16 +39,14 @@ def check_workbook() -> Any:
 
 
 def write_workbook(folder: Path, prices: Sequence[Sequence[str]]) -> None:
-    """Write the workbook of a folder's ``advice.json`` and the lines of ``prices.csv``, in place of an earlier one.
+    """Write the workbook of a folder's ``advice.json`` and the lines of ``prices.csv``.
 
     Texts are never formulas or links. A ``UsageError`` says that xlsxwriter is not installed.
     """
     document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-    path = folder / WORKBOOK
-    path.unlink(missing_ok=True)
     created = datetime.datetime(2000, 1, 1)  # the time of creation would make the same advice different files
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with check_workbook().Workbook(str(path), options) as book:
+    with rewriting(folder / WORKBOOK) as file, check_workbook().Workbook(file, options) as book:
         book.set_properties({"created": created})
         bold = book.add_format({"bold": True})
         for name, rows in [*_sheets(document), ("Prices", prices)]:

@@ -6,8 +6,8 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -76,21 +76,21 @@ class ReportConfig:
 
 
 class StoredAdvice(NamedTuple):
-    """A product of an ``advice.json``, whose advice stands."""
+    """Advice on a product as the shop keeps it."""
 
-    text: memoryview
-    """Its line of the file, which stays on the disk."""
-    changes: Record
+    product: str
+    text: str
+    """Its line of ``advice.json``."""
+    changes: Record = MappingProxyType({})
     """Values that are other ones today, by key."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the product's record."""
         return {**msgspec.json.decode(self.text), **self.changes}
 
-    def to_json(self) -> bytes:
+    def to_json(self) -> str:
         """Return its line."""
-        known = msgspec.json.decode(self.text, type=dict[str, msgspec.Raw])
-        return msgspec.json.encode({**known, **self.changes}) if self.changes else bytes(self.text)
+        return json_of(self.to_dict()) if self.changes else self.text
 
 
 def render_files(
@@ -108,10 +108,10 @@ def render_files(
     work = WorkList()
     orders = []
     yield TABLE, f"{COLUMNS}\n"
-    yield DOCUMENT, f'{_json_of(head)[:-1]}, "products": ['
+    yield DOCUMENT, f'{json_of(head)[:-1]}, "products": ['
     for given in products:
         yield DOCUMENT, ",\n" if len(work) else "\n"
-        yield DOCUMENT, given.to_json() if isinstance(given, StoredAdvice) else _json_of(given)
+        yield DOCUMENT, given.to_json() if isinstance(given, StoredAdvice) else json_of(given)
         item = given.to_dict() if isinstance(given, StoredAdvice) else given
         yield TABLE, csv_text(day_rows(item, formatter))
         work.add(item)
@@ -125,7 +125,7 @@ def render_files(
         yield REORDERS, _render_reorders(orders)
 
 
-def _json_of(record: Record) -> str:
+def json_of(record: Record) -> str:
     """Return JSON in one line."""
     return json.dumps(record, ensure_ascii=False, allow_nan=False, default=float)
 
@@ -173,36 +173,3 @@ def read_advice(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and document.get("format") == FORMAT else None
-
-
-class Stored(msgspec.Struct):
-    """Values of stored advice that are compared with the log and the history."""
-
-    product: str
-    days: list[dict[str, Any]]
-    alarm: Any
-    stock: Any
-    data_quality: dict[str, Any]
-    account: Any
-
-
-def read_stored(folder: Path) -> tuple[dict[str, Any], list[tuple[Stored, memoryview]]]:
-    """Return the head of a folder's ``advice.json``, and of each product the start and its line; else none of both.
-
-    The lines are read from the disk when they are needed, so that memory does not grow with them.
-    """
-    decoder = msgspec.json.Decoder(Stored)
-    found = []
-    try:
-        with (folder / DOCUMENT).open("rb") as file:
-            content = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
-            head = json.loads(file.readline() + b"]}")
-            at = file.tell()
-            for line in file:
-                text = content[at : at + len(line.rstrip(b",\n"))]
-                at += len(line)
-                if line != b"]}\n":
-                    found.append((decoder.decode(text), text))
-    except (OSError, ValueError, RecursionError):
-        return {}, []
-    return (head, found) if head.get("format") == FORMAT else ({}, [])

@@ -25,14 +25,14 @@ from pricerl.data.reading.problems import list_names
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS
 from pricerl.formatting import Formatter, plural
 from pricerl.guardrails.limits_in_force import refuse_price
-from pricerl.operations.log.decision_log import LOG_FILE
+from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.log.orders import doubt_price
 from pricerl.operations.log.provenance import describe_origin
-from pricerl.operations.shop import Prepared, Shop, day_of
+from pricerl.operations.shop import Shop, day_of
 from pricerl.reasons import Reason
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import needed_name
-from pricerl.tasks.advise import MOST_SUMMARIES, deliver, make_advice, records_of, renderer
+from pricerl.tasks.advise import MOST_SUMMARIES, deliver, describe_publication, make_advice, records_of
 from pricerl.tasks.ask import check_question, load_questions
 from pricerl.terminal import print_notes, table, write_json, write_lines
 
@@ -124,15 +124,15 @@ def _score(run: Run) -> int:
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     number = len(run.pricing.preprocessor.products)
     rows = range(number if run.options.out else min(number, MOST_SCORED))
-    advised = make_advice(run, shop.log.entries, rows)
+    advised = make_advice(run, read_log(shop.log_path).entries, rows)
     for item in advised.advice[:MOST_SCORED]:
         write_lines(["", *score_lines(item.to_dict(), run.formatter)])
     if number > MOST_SCORED:
         write_lines(["", f"… and {number - MOST_SCORED} more products"])
     if run.options.out:
         origin = describe_origin(run, day_of(run.options.today, run.pricing))
-        files = renderer(run, advised.advice, origin, shop.log.head)
-        shop.publish_copy(Prepared(Path(run.options.out), files, run.configs["report"].excel))
+        publication = describe_publication(run, origin, shop.log.head)
+        publication.write(Path(run.options.out), list(records_of(advised.advice)), shop.outbox)
     return EXIT_OK
 
 

@@ -23,7 +23,6 @@ from pricerl.advice.files import check_folder
 from pricerl.cli.imports import read_configs, take_classes
 from pricerl.cli.usage import help_topics, named_files, option_values
 from pricerl.errors import UsageError
-from pricerl.operations.log.decision_log import LOG_FILE, Log, read_log
 from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages
 from pricerl.runs.checkpoint import Checkpoint, lasting_settings
@@ -153,8 +152,7 @@ class PricingCLI(LightningCLI):
         self.config = self._parse(words)
         if self.command == "fit":
             folder = RunFolder(self._run_folder(self.config))
-            log = folder.path / LOG_FILE
-            self.shop = Shop(folder, read_log(log) if log.exists() else Log((), b""), "")
+            self.shop = Shop.read(folder)
             if lasting := self.shop.lasting:
                 self.config = self._parse(["--config", json.dumps(lasting), *words])
         if self.config.pop("print_config"):
@@ -242,7 +240,7 @@ class PricingCLI(LightningCLI):
         configs = {name: self.config_init[name] for name in OWN_CONFIGS}
         self.built = Run(
             *(self.command, folder, self.config, settings, self.given, self.datamodule, self.model, configs),
-            known=0 if self.shop is None else len(self.shop.log.entries),
+            known=0 if self.shop is None else self.shop.log.head.entries,
         )
         check_run(self.built)
         list_plugins(self.config_init.trainer.plugins)

@@ -27,9 +27,6 @@ from pricerl.terminal import shown
 COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
 """First line of ``prices.csv``."""
 
-SHOPS_OWN = ("current_price", "history_end", "known", "limits", "tried", "terms")
-"""Values of an advice that belong to the shop: those of its newest advice hold, whichever generation made it."""
-
 
 class Row(NamedTuple):
     """A price to charge."""
@@ -74,51 +71,14 @@ class Outbox(NamedTuple):
         return [COLUMNS, *lines]
 
 
-def newest_advice(entries: Sequence[Entry], generation: str) -> list[Entry]:
-    """Return the advice of the last command that advised with the generation in force, one entry per product.
-
-    After a rollback it has the current price, limits and last day that the shop's newest advice knew, and the day from
-    which it is ``open``.
-    """
-    found: dict[str, Entry] = {}
-    newest: dict[str, Entry] = {}
-    for entry in (entry for entry in reversed(entries) if entry["kind"] == ADVICE):
-        present = newest.setdefault(entry["product"], entry)
-        if generation_of(entry) not in (generation, ""):
-            if found:
-                break
-            continue
-        first = next(iter(found.values()), entry)
-        if entry["seen"] != first["seen"] or entry["product"] in found:
-            break
-        if present is not entry:
-            own = {name: present[name] for name in SHOPS_OWN}
-            entry = {**entry, **own, "open": first_open_day(present)}
-        found[entry["product"]] = entry
-    return list(reversed(found.values()))
-
-
-def with_ordered(newest: Sequence[Entry], entries: Sequence[Entry], today: date) -> list[Entry]:
-    """Return the newest advice, and the last one on each product that left the file while an order on it is in force.
-
-    Without a product that the last file holds, nothing is in force.
-    """
-    names = {advice["product"] for advice in newest}
-    last = {entry["product"]: entry for entry in entries if entry["kind"] == ADVICE and entry["product"] not in names}
-    own = by_product(entries) if newest and last else {}
-    typed = [entry for entry in entries if entry["kind"] == LIMITS]
-    given = {name: orders_on(entry, own[name], open_day(entry, today), typed) for name, entry in last.items() if own}
-    return [*newest, *(last[name] for name, found in given.items() if any(order.is_open for order in found))]
-
-
-def first_open_day(advice: Entry) -> str:
-    """Return the first day after the history that the shop knew last, ISO format."""
-    return str(advice.get("open") or advice["days"][0]["date"])
+def newest_advice(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the newest advice on each product, in the order of their first one."""
+    return list({entry["product"]: entry for entry in entries if entry["kind"] == ADVICE}.values())
 
 
 def open_day(advice: Entry, today: date) -> str:
     """Return the first day whose price is still open: today, or the first one after the history, ISO format."""
-    return max(today.isoformat(), first_open_day(advice))
+    return max(today.isoformat(), str(advice["days"][0]["date"]))
 
 
 def publishing_of(advice: Entry) -> Approval:
@@ -142,18 +102,20 @@ def generation_of(advice: Entry) -> str:
 
 
 def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: date) -> Outbox:
-    """Return the prices that are charged from today on, given a log's entries, oldest first, and its head."""
-    newest = with_ordered(newest_advice(entries, generation), entries, today)
+    """Return the prices that are charged from today on, given a log's entries, oldest first, and its head.
+
+    The ``generation`` is the one in force; advice of another one is not charged any more.
+    """
+    newest = newest_advice(entries)
     own = by_product(entries)
     typed = [entry for entry in entries if entry["kind"] == LIMITS]
     publishing = shop_publishing(entries)
     rows: list[Row] = []
     left_out: list[tuple[str, str]] = []
     for advice in newest:
-        row, why = _row_of(advice, own[advice["product"]], today, publishing, typed)
+        row, why = _row_of(advice, own[advice["product"]], today, publishing, typed, generation)
         if row is not None:
             why = refuse_change(row.price, advice, typed, row.ordered)
-            why = why or (_refuse_step(row, advice) if "open" in advice else "")
         if why:
             left_out.append((advice["product"], why))
         elif row is not None:
@@ -164,16 +126,13 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
     return Outbox(tuple(kept), (*left_out, *broken), head, terms["currency"], decimals)
 
 
-def _refuse_step(row: Row, advice: Entry) -> str:
-    """Return why an earlier generation's price is no next price of the shop as it is now; empty if it is one."""
-    low, high = (advice["limits"][end] for end in ("lowest", "highest"))
-    if row.ordered or (low is not None and high is not None and not is_outside(row.price, low, high)):
-        return ""
-    return f"{row.price:g} is beyond one change from the current price of {advice['current_price']:g}; run predict"
-
-
 def _row_of(
-    advice: Entry, entries: Sequence[Entry], today: date, publishing: Approval | None, typed: Sequence[Entry]
+    advice: Entry,
+    entries: Sequence[Entry],
+    today: date,
+    publishing: Approval | None,
+    typed: Sequence[Entry],
+    generation: str,
 ) -> tuple[Row | None, str]:
     """Return the row of one product, given its entries, or None with the reason."""
     day = open_day(advice, today)
@@ -193,6 +152,8 @@ def _row_of(
     if last_day_of(advice) < day:
         ended = f"its history ends on {advice['history_end']}, longer ago than the advice reaches"
         return None, f"{ended}; export a fresh file and run predict"
+    if generation and generation_of(advice) not in (generation, ""):
+        return None, f"its advice is from {generation_of(advice)}, which a rollback replaced; run predict"
     if publishing == "shadow":
         return None, "decision.approval is shadow" if first_change(advice) else ""
     why = waits_for(advice, [*entries, *typed])
@@ -325,8 +286,7 @@ def _planned(advice: Entry, day: str) -> Row | None:
 
 def first_change(advice: Entry) -> Mapping[str, Any] | None:
     """Return the first open day of an advice whose price is not the current one."""
-    days = (row for row in advice["days"] if row["date"] >= first_open_day(advice))
-    return next((row for row in days if row["price"] != advice["current_price"]), None)
+    return next((row for row in advice["days"] if row["price"] != advice["current_price"]), None)
 
 
 def last_day_of(advice: Entry) -> str:

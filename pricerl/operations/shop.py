@@ -1,32 +1,32 @@
-"""The shop: the one state that every command opens, and the only writer of its log and its outbox.
+"""The shop: the one state that every command opens, and the only writer of its log and its files.
 
-A shop is the folder of a run. Its state is the decision log, the generation in force and today; the sources, settings,
-limits, the current price and the newest advice follow from them.
+A shop is the folder of a run with its database. Its state is the decision log, the generation in force and today; the
+sources, settings, limits, the current price and the newest advice follow from them, and so do its files.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from pricerl.advice.exports import PRICES
+from pricerl.advice.files import StoredAdvice
 from pricerl.arrays import to_plain
 from pricerl.data.days import read_day
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of, scheduled_price
 from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError
-from pricerl.operations.log.approved_costs import write_costs
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, by_product, publish_again, read_log
-from pricerl.operations.log.orders import ADVICE, APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, ROLLBACK, orders_of
+from pricerl.operations.exports import Publication, are_current, write_files
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, by_product, load
+from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, orders_of
 from pricerl.operations.log.typed_limits import DEFAULTS, combined_settings, typed_since, with_typed
 from pricerl.operations.outbox import (
     Outbox,
@@ -34,17 +34,15 @@ from pricerl.operations.outbox import (
     approved_change,
     fill_outbox,
     first_change,
-    generation_of,
     last_day_of,
     newest_advice,
     open_day,
     orders_on,
     shop_publishing,
-    with_ordered,
 )
 from pricerl.runs.folder import Generation, RunFolder
+from pricerl.shop.database import Database, exists, reading, writing
 from pricerl.terminal import shown
-from pricerl.writing import CURRENT, PUBLISHED, find_set, is_shown, show_set, stage_set
 
 if TYPE_CHECKING:
     from pricerl.data.history import ProductHistory
@@ -52,15 +50,8 @@ if TYPE_CHECKING:
     from pricerl.evaluation.pricing_data import PricingData
 
 
-class Prepared(NamedTuple):
-    """Files of a new advice, ready to be published together with the outbox."""
-
-    home: Path
-    """Folder of the generation that made the advice, or of the run if it has none."""
-    files: Callable[[], Iterable[tuple[str, str | bytes]]]
-    """Renders name and content of each file, perhaps in several pieces."""
-    excel: bool = False
-    """Whether the tables are written into a workbook, too."""
+MODEL = "model"
+"""Fact with the name of the generation in force."""
 
 
 @dataclass(frozen=True)
@@ -81,48 +72,46 @@ class Shop:
         ``today`` is the value of ``--today``; one that is no day is a ``UsageError``, a broken log a ``DataError``.
         """
         day = None if today is None else read_day(today)
-        with contextlib.suppress(OSError, UsageError):  # a folder that may only be read, here and below
-            folder.restore_links()
-        log = read_log(folder.path / LOG_FILE)
-        shop = cls(folder, log, name_in_force(folder, log.entries), day)
-        with contextlib.suppress(OSError, UsageError):
-            shop.renew()
-        with contextlib.suppress(OSError, UsageError, DataError):  # costs that an interrupted command had approved
-            write_costs(folder.path, log.entries, len(shop.newest) == 1, waits=False)
+        shop = cls.read(folder, day)
+        with contextlib.suppress(OSError, UsageError):  # a folder that may only be read
+            shop.export()
         return shop
+
+    @classmethod
+    def read(cls, folder: RunFolder, day: date | None = None) -> Shop:
+        """Return the state of a shop without writing anything."""
+        path = folder.path / LOG_FILE
+        if not exists(path):
+            return cls(folder, Log(), _current(folder), day)
+        with reading(path) as database:
+            log = load(database, path, standing=True)
+            return cls(folder, log, database.fact(MODEL) if log.entries else "", day)
 
     @property
     def log_path(self) -> Path:
         """Path of the decision log."""
         return self.folder.path / LOG_FILE
 
-    @property
-    def home(self) -> Path:
-        """Folder in which the advice in force is published."""
-        return self.folder.path / self.generation
-
     @cached_property
     def newest(self) -> dict[str, Entry]:
-        """Newest advice of the generation in force by product."""
-        return {entry["product"]: entry for entry in newest_advice(self.log.entries, self.generation)}
+        """Newest advice by product."""
+        return {entry["product"]: entry for entry in newest_advice(self.log.entries)}
 
-    @cached_property
-    def charged(self) -> dict[str, Entry]:
-        """Newest advice by product, and the last one on products that left the file while an order is in force."""
-        found = with_ordered(list(self.newest.values()), self.log.entries, self.today)
-        return {entry["product"]: entry for entry in found}
+    @property
+    def last(self) -> Entry | None:
+        """The advice that was recorded last; None without one."""
+        return max(self.newest.values(), key=itemgetter("id"), default=None)
 
     @cached_property
     def sources(self) -> list[str]:
         """Files that the newest advice with files was made from, of any generation; none for a simulated seller."""
-        advised = (entry for entry in reversed(self.log.entries) if entry["kind"] == ADVICE)
-        return list_sources(next((entry["path"] for entry in advised if entry["path"]), None))
+        named = sorted((entry["id"], entry["path"]) for entry in self.newest.values() if entry["path"])
+        return list_sources(named[-1][1] if named else None)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Settings of the newest advice that differ from its checkpoint's; the last row's price counted once."""
-        entry = next(iter(self.newest.values()), None)
-        kept = {} if entry is None else copy.deepcopy(entry["settings"])
+        kept = {} if self.last is None else copy.deepcopy(self.last["settings"])
         reading = kept.get("data", {}).get("reading", {})
         if reading.get("current_price") == "last":
             del reading["current_price"]
@@ -136,14 +125,13 @@ class Shop:
     @cached_property
     def guardrails(self) -> dict[str, Any]:
         """Settings of the guardrails in force, whatever generation advised last; none before the first advice."""
-        last = next((entry for entry in reversed(self.log.entries) if entry["kind"] == ADVICE), None)
-        if last is None:
+        if self.last is None:
             return {}
-        if "guardrails" in last["terms"]:
-            known = combined_settings(self.log.entries, newest_advice(self.log.entries, generation_of(last)))
+        if "guardrails" in self.last["terms"]:
+            known = combined_settings(list(self.newest.values()))
         else:
-            known = {**DEFAULTS, **self._older_guardrails(last)}
-        return with_typed(known, typed_since(last, self.log.entries))
+            known = {**DEFAULTS, **self._older_guardrails(self.last)}
+        return with_typed(known, typed_since(self.last, self.log.entries))
 
     def _older_guardrails(self, advice: Entry) -> dict[str, Any]:
         """Return the guardrails of an advice of an older version, with those of its checkpoint if it can be read."""
@@ -187,7 +175,7 @@ class Shop:
         The form has no column for a day, so prices of later days wait for it. Some need the seller's product export.
         """
         rows = tuple(row for row in self.outbox.rows if row.date <= self.today.isoformat())
-        before = tuple(row._replace(price=self.charged[row.product]["current_price"]) for row in rows)
+        before = tuple(row._replace(price=self.newest[row.product]["current_price"]) for row in rows)
         found = {form.file: rows, form.undo: before}
         tables = {name: self.outbox._replace(rows=prices).table() for name, prices in found.items()}
         return {name: form.fill(export, table) if export else form.render(table) for name, table in tables.items()}
@@ -230,7 +218,7 @@ class Shop:
 
     def orders_on(self, product: str) -> list[Order]:
         """Return all orders on a product, oldest first; without advice in force they have no limits to keep to."""
-        if (advice := self.charged.get(product)) is None:
+        if (advice := self.newest.get(product)) is None:
             return orders_of(self.log.entries, product, self.today.isoformat())
         return orders_on(advice, self.log.entries, open_day(advice, self.today), self.log.entries)
 
@@ -273,115 +261,69 @@ class Shop:
     def record(
         self,
         drafts: Sequence[Entry] | Callable[[Shop], Sequence[Entry]],
-        prepared: Prepared | None = None,
+        advice: Publication | None = None,
+        records: Mapping[str, str] = MappingProxyType({}),
         uses: Generation | None = None,
     ) -> tuple[list[Entry], Shop]:
-        """Append entries to the log and publish the outbox that follows, under one lock; return them and the new shop.
+        """Append entries to the log, then write the files that follow; return the entries and the new shop.
 
-        Every file is written before the log is. What is left after it are links, each moved in one step; `renew` moves
-        them after an interruption. Errors are those of `append`.
+        Entries and records are one transaction. An interruption after it leaves older files, which the next command
+        writes again. Errors are those of `append`.
 
         Args:
-            drafts: entries without number and hashes, or a function of the shop as it is under the lock.
-            prepared: files of a new advice, published together with its outbox.
+            drafts: entries without number and hashes, or a function of the shop as it is when they are recorded.
+            advice: new advice as a whole, kept together with its entries.
+            records: new lines of ``advice.json`` by product.
             uses: generation that is in force from here on; the present one if absent.
         """
-        states: list[Shop] = []
-
-        def publish(log: Log) -> Callable[[], object]:
-            state = self._at(log) if uses is None else replace(self._at(log), generation=uses.name)
-            states.append(state)
-            if prepared is not None and uses is not None:
-                uses.complete()
-            return state._prepare(prepared)
-
         day = {} if self.given_day is None else {"today": self.given_day.isoformat()}
 
-        def dated(entries: Sequence[Entry]) -> list[Entry]:
-            made = drafts(self._at(self.log._replace(entries=entries))) if callable(drafts) else drafts
+        def dated(log: Log) -> list[Entry]:
+            made = drafts(replace(self, log=log)) if callable(drafts) else drafts
             return [{**day, **draft} for draft in made]
 
-        entries = append(self.log_path, dated, publish)
+        def keep(database: Database, after: Log, entries: list[Entry]) -> None:
+            if uses is not None or not database.fact(MODEL):
+                database.keep_fact(MODEL, self.generation if uses is None else uses.name)
+            if advice is not None:
+                numbers = {entry["product"]: entry["id"] for entry in newest_advice(after.entries)}
+                advice.keep(database, records, numbers)
+
+        if uses is not None and advice is not None:
+            uses.complete()
+        entries, _ = append(self.log_path, dated, keep)
+        after = self.read(self.folder, self.given_day)
         try:
-            write_costs(self.folder.path, entries, len(self.newest) == 1, waits=True)
-        except PricerlError as error:
-            raise UsageError(f"recorded, but not yet written: {error}; the next command writes it") from error
-        return entries, states[-1]
+            after.export()
+        except (OSError, PricerlError) as error:
+            raise UsageError(f"recorded, but not yet published: {error}; the next command publishes it") from error
+        return entries, after
 
-    def renew(self) -> None:
-        """Publish the outbox again unless it is up to date; finish what an interrupted command had recorded."""
-        used = self.folder.current
-        switched = self.generation != ("" if used is None else used.name)
-        ready = self._ready
-        incomplete = not self.folder.is_linked or (ready is not None and not is_shown(self.home, ready))
-        published = ""
-        with contextlib.suppress(OSError, ValueError):
-            published = (self.folder.path / PRICES).read_bytes().decode()
-        if switched or (self.newest and (incomplete or published != self.outbox.render())):
-            publish_again(self.log_path, lambda log: self._at(log)._prepare())
+    def records(self) -> dict[str, StoredAdvice]:
+        """Return the record of each product's newest advice; without those that the log has a newer entry of."""
+        if not self.newest:
+            return {}
+        with reading(self.log_path) as database:
+            rows = database.run("SELECT entry, product, record FROM advice ORDER BY place, product")
+        numbers = {entry["id"] for entry in self.newest.values()}
+        return {product: StoredAdvice(product, text) for entry, product, text in rows if entry in numbers}
 
-    def publish_copy(self, prepared: Prepared) -> None:
-        """Publish files of an advice and the outbox in a folder of the user's choice, made if absent."""
-        show_set(prepared.home, self._write(prepared))
-
-    def publish_page(self, name: str, html: str) -> None:
-        """Add a page to the files in force, or replace it."""
-        publish_again(self.log_path, lambda log: self._at(log)._prepare(pages={name: html}))
-
-    def _at(self, log: Log) -> Shop:
-        return replace(self, log=log, generation=name_in_force(self.folder, log.entries))
-
-    @property
-    def _ready(self) -> str | None:
-        """Name of the newest set that holds the newest advice, whether or not it is shown; None if there is none."""
-        first = max((entry["id"] for entry in self.newest.values()), default=0)
-        return find_set(self.home, [entry["hash"] for entry in self.log.entries[first - 1 :]]) if first else None
-
-    def _prepare(
-        self, prepared: Prepared | None = None, pages: Mapping[str, str] = MappingProxyType({})
-    ) -> Callable[[], object]:
-        """Write the set of files with the outbox, and return a function that shows it and the generation in force."""
-        shows = [] if prepared is None else [(prepared.home, self._write(prepared))]
-        ready = self._ready or CURRENT
-        source = self.home / PUBLISHED / ready
-        if (prepared is None or prepared.home != self.home) and source.exists():
-            if pages or ready == CURRENT or (source / PRICES).read_bytes().decode() != self.outbox.render():
-                ready = self._write(Prepared(self.home, pages.items, (source / "advice.xlsx").exists()), ready)
-            shows.append((self.home, ready))
-
-        def show() -> None:
-            for folder, name in shows:
-                show_set(folder, name)
-            if self.generation:
-                self.folder.use(Generation(self.home))
-
-        return show
-
-    def _write(self, prepared: Prepared, source: str = "") -> str:
-        """Write the set of files with the outbox, and other files of the set ``source``, and return its name."""
-
-        def finish(folder: Path) -> None:
-            if prepared.excel:
-                from pricerl.advice.exports import write_workbook
-
-                write_workbook(folder, self.outbox.table())
-
-        files = chain(prepared.files(), [(PRICES, self.outbox.render())])
-        return stage_set(prepared.home, files, finish, self.log.head.hash, source)
+    def export(self) -> None:
+        """Write the files that are not as the shop has them, while no other command writes."""
+        if not self.newest:
+            return
+        if self.generation and _current(self.folder) != self.generation:
+            self.folder.use(Generation(self.folder.path / self.generation))
+        with reading(self.log_path) as database:
+            current = are_current(database, self.folder.path, self.log.entries, self.outbox)
+        if not current:
+            with writing(self.log_path) as database:
+                now = replace(self, log=load(database, self.log_path, standing=True))
+                write_files(database, self.folder.path, now.log.entries, now.outbox)
 
 
-def name_in_force(folder: RunFolder, entries: Sequence[Entry]) -> str:
-    """Return the name of the generation in force in a run's folder; empty for a run without generations.
-
-    It is the one that the log names last; the link leads to another one if a command was interrupted before it moved.
-    """
-    for entry in reversed(entries):
-        trained = entry["kind"] == ADVICE and entry["command"] == "fit"
-        name = entry["generation"] if entry["kind"] == ROLLBACK else generation_of(entry) if trained else ""
-        if name and Generation(folder.path / name).is_complete:
-            return str(name)
-        if name:
-            break
+def _current(folder: RunFolder) -> str:
+    """Return the name of the generation in use; empty without one."""
     current = folder.current
     return "" if current is None else current.name
 

@@ -28,7 +28,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from pricerl import writing
-from pricerl.errors import PROBLEMS, CheckpointError, UsageError
+from pricerl.errors import CheckpointError, UsageError
 from pricerl.writing import CURRENT, MANIFEST, PUBLISHED, explained
 
 LAST = "last.ckpt"
@@ -43,11 +43,7 @@ LOCK = ".lock"
 LATER = (MANIFEST, PUBLISHED, "wandb")
 """Names in a generation that its manifest leaves out: advice is added later, in sets with manifests of their own."""
 
-LINKED = (
-    *(BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt"),
-    *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", "reorders.csv", PROBLEMS),
-    *("report.html", "report"),
-)
+LINKED = (*(BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt"),)
 """Names in the folder of a run that lead through ``current``, if the generation holds them."""
 
 GENERATION = re.compile(r"gen-\d{4,}")

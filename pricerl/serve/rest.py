@@ -15,16 +15,16 @@ from pricerl.cli.usage import option_words
 from pricerl.decide.decision import Approval as ModeOfPublishing
 from pricerl.errors import UsageError
 from pricerl.operations.log import drafts
-from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.approved_costs import LOCK
+from pricerl.operations.log.decision_log import Entry, read_log
 from pricerl.operations.log.orders import PRICE_TEST, TOLERANCE
 from pricerl.operations.log.staging import draft_approval, draft_rejection
 from pricerl.operations.shop import Shop
-from pricerl.runs.folder import LOCK
 from pricerl.runs.names import USUAL_PRESET, name_run
 from pricerl.serve.guard import is_at_least
 from pricerl.serve.jobs import Jobs
 from pricerl.serve.workplace import Workplace
-from pricerl.writing import explained, lock
+from pricerl.writing import explained, locked
 
 router = APIRouter(prefix="/api")
 
@@ -135,8 +135,7 @@ Role = Annotated[str, Depends(role_of)]
 
 def alone(place: Place) -> Iterator[None]:
     """Wait until no other request, to any server of this folder, changes its files."""
-    with explained(place.folder), (place.folder / LOCK).open("ab") as file:
-        lock(file)
+    with explained(place.folder), locked(place.folder / LOCK):
         yield
 
 
@@ -264,7 +263,7 @@ def show_outbox(shop: Opened) -> dict[str, Any]:
 @router.get("/shops/{name}/history")
 def show_history(shop: Opened) -> list[Entry]:
     """Return the entries of the decision log, the newest last."""
-    return list(shop.log.entries)
+    return list(read_log(shop.log_path).entries)
 
 
 @router.get("/shops/{name}/prepared")

@@ -45,6 +45,7 @@ from pricerl.operations.shop import Shop, system_day
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import NAME, RUNS, USUAL_PRESET, find_run, name_run, runs_with
+from pricerl.shop.database import reading
 from pricerl.terminal import clean
 from pricerl.writing import explained, replacing, write_text
 
@@ -60,8 +61,12 @@ OWN = {COSTS_FILE, PRICES}
 KINDS = {"csv", "tsv", "txt", "xlsx", "xls", "xlsb", "ods", "parquet", "json", "jsonl", "ndjson", "gz", "zip"}
 """Endings of the names of a seller's files; their bytes decide how they are read."""
 
-_read_advice = lru_cache(maxsize=4)(read_advice)
-"""Reads the advice of a published set, which never changes."""
+
+@lru_cache(maxsize=4)
+def _read_advice(folder: Path, changed: int) -> dict[str, Any] | None:
+    """Read the advice in a folder, anew if its file has changed."""
+    return read_advice(folder)
+
 
 ONCE = threading.Lock()
 """Held while a shop is opened or a page is made, so that each is made once for all who ask."""
@@ -70,8 +75,8 @@ READING = threading.Lock()
 LONGEST_WAIT = 20.0
 """Held while files are read, as that takes memory and time, and the seconds that another request waits for it."""
 
-STATE = (LOG_FILE, DOCUMENT, PRICES, MONITOR_FILE, PLAN)
-"""Files of a shop that change whenever a page of it does."""
+STATE = (DOCUMENT, PRICES, MONITOR_FILE, PLAN)
+"""Files of a shop that change whenever a page of it does, as its database does."""
 
 
 @dataclass(frozen=True)
@@ -184,15 +189,17 @@ class Workplace:
         folder = find_run(name, LOG_FILE)
         if name not in self.shops() or folder.path.resolve().parent != (self.folder / RUNS).resolve():
             raise UsageError(f"{clean(name, 100)!r} is not a shop of this folder")
-        found = [(path.resolve(), path.stat()) for path in folder.path.iterdir() if path.name in STATE]
-        state = tuple((path, about.st_mtime_ns, about.st_size) for path, about in found)
+        files = [folder.path / name for name in STATE]
+        state = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files if path.exists()]
+        with reading(folder.path / LOG_FILE) as database:
+            facts = database.run("SELECT name, value FROM fact") if database.version else []
         with ONCE:
-            return _open_shop(folder.path, self.today, system_day(), state)
+            return _open_shop(folder.path, self.today, system_day(), (*state, *facts))
 
     def advice_of(self, shop: Shop) -> dict[str, Any]:
         """Return the newest advice of a shop with the decisions since; none of this version is a ``UsageError``."""
         path = shop.folder.path / DOCUMENT
-        if (document := _read_advice(path.resolve().parent)) is None:
+        if not path.exists() or (document := _read_advice(path.parent, path.stat().st_mtime_ns)) is None:
             raise UsageError(f"{path} is missing or of another version of pricerl; run predict first")
         return shop.decided(document)
 
@@ -338,7 +345,7 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 @lru_cache(maxsize=16)
-def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[tuple[Path, int, int], ...]) -> Shop:
+def _open_shop(folder: Path, today: str | None, clock: date, state: tuple[Any, ...]) -> Shop:
     """Open a shop anew only if its log, its generation, its files or the day have changed."""
     return Shop.open(RunFolder(folder), today)
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pricerl.advice.files import About, AdviceFiles, StoredAdvice, render_files
+from pricerl.advice.files import About, AdviceFiles, StoredAdvice, json_of
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.verdict import Record
 from pricerl.decide.decision import Approval
+from pricerl.errors import UsageError
 from pricerl.formatting import plural
 from pricerl.operations.catalogue import Advised, advise_chunks, split
 from pricerl.operations.engine import Engine
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head, by_product, read_log
+from pricerl.operations.exports import Publication
+from pricerl.operations.log.decision_log import Entry, Head, by_product, read_log
 from pricerl.operations.log.drafts import draft_publishing, publishing_words
-from pricerl.operations.log.orders import PUBLISHING
+from pricerl.operations.log.orders import ADVICE, PUBLISHING
 from pricerl.operations.log.provenance import describe_origin, shorten
 from pricerl.operations.log.unchanged import find_bases, find_unchanged
 from pricerl.operations.outbox import approved_change
-from pricerl.operations.shop import Prepared, Shop, day_of
+from pricerl.operations.shop import Shop, day_of
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.run import Run
@@ -54,13 +56,14 @@ def make_advice(
 
 
 def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFiles, Shop, str]:
-    """Advise on the products about which something is new, record the advice on all, and publish its files.
+    """Advise on the products about which something is new, record it, and write the files of the advice on all.
 
     Return the advice, its files, the shop after it, and a sentence about the log entries.
     """
     shop = Shop.open(RunFolder(run.folder), run.options.today)
-    entries = shop.log.entries
-    origin = {**describe_origin(run, day_of(run.options.today, run.pricing)), "seen": len(entries)}
+    on_trial = refuse_other_model(run, shop)
+    entries = read_log(shop.log_path).entries
+    origin = {**describe_origin(run, day_of(run.options.today, run.pricing)), "seen": shop.log.head.entries}
     asked = run.configs["decision"].approval
     origin["terms"]["approval"] = asked or shop.publishing or "auto"
     bases = find_bases(run, origin)
@@ -71,31 +74,48 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     advised = make_advice(run, entries, rows, origin)
     if kept:
         print_notes([f"nothing is new for {len(kept):,} of {plural(len(bases), 'product')}: the last advice stands"])
-    decided: dict[str, tuple[ProductAdvice | StoredAdvice, Entry]] = {**kept}
+    decided: dict[str, ProductAdvice | StoredAdvice] = {**kept}
     own = by_product(entries)
     for item, draft in zip(advised.advice, advised.drafts, strict=True):
-        approved = approved_change(draft, own.get(item.product, ()))
-        decided[item.product] = replace(item, approved=approved), {**draft, "basis": bases[item.product]}
-    products, drafts = zip(*(decided[name] for name in bases if name in decided), strict=True)
-    files = renderer(run, products, origin, shop.log.head)
+        draft["basis"] = bases[item.product]
+        decided[item.product] = replace(item, approved=approved_change(draft, own.get(item.product, ())))
+    products = [decided[name] for name in bases if name in decided]
+    publication = describe_publication(run, origin, shop.log.head)
     if not run.is_global_zero:
         return products, AdviceFiles.of(run.folder), shop, ""
-    trained = run.generation if run.command == "fit" else None
-    prepared = Prepared(run.home, files, run.configs["report"].excel)
-    with stage("writing the report"):
-        written, after = shop.record(lambda now: [*_publish_as(now, asked), *drafts], prepared, trained)
-    if trained is not None:
-        remove_old_generations(run)
-    in_force = run.home == after.home
-    paths = AdviceFiles.of(run.folder if in_force else run.home)
+    after, recorded = shop, "not recorded"
+    if not on_trial:
+        records = {
+            item.product: item.to_json() if isinstance(item, StoredAdvice) else json_of(item.to_dict())
+            for item in products
+            if not isinstance(item, StoredAdvice) or item.changes
+        }
+        with stage("writing the report"):
+            trained = run.generation if run.command == "fit" else None
+            given = (lambda now: [*_publish_as(now, asked), *advised.drafts], publication, records, trained)
+            written, after = shop.record(*given)
+        if trained is not None:
+            remove_old_generations(run)
+        print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
+        numbers = [entry["id"] for entry in written if entry["kind"] == ADVICE]
+        named = "no entry" if not numbers else f"entry {numbers[0]}"
+        named = named if len(numbers) < 2 else f"entries {numbers[0]} to {numbers[-1]}"
+        recorded = f"recorded: {named} of {shop.log_path}"
+    folder = Path(run.options.out or run.folder)
     if run.options.out:
-        after.publish_copy(prepared._replace(home=Path(run.options.out)))
-        paths = AdviceFiles.of(Path(run.options.out))
-    first = written[-len(products)]["id"]
-    last = written[-1]["id"]
-    named = f"entry {first}" if first == last else f"entries {first} to {last}"
-    print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
-    return products, paths, after, f"recorded: {named} of {shop.log_path}"
+        publication.write(folder, list(records_of(products)), after.outbox)
+    return products, AdviceFiles.of(folder), after, recorded
+
+
+def refuse_other_model(run: Run, shop: Shop) -> bool:
+    """Return whether an advice is a trial, of a model that the shop does not use; without ``--out`` it is refused."""
+    used = shop.generation
+    if run.command == "fit" or run.generation is None or used in ("", run.generation.name):
+        return False
+    if not run.options.out:
+        instead = f"look at its advice with --out FOLDER, or use it from now on: rollback --to {run.generation.name}"
+        raise UsageError(f"--ckpt_path: is of {run.generation.name}, but the shop uses {used}; {instead}")
+    return True
 
 
 def _publish_as(shop: Shop, asked: Approval | None) -> list[Entry]:
@@ -106,10 +126,8 @@ def _publish_as(shop: Shop, asked: Approval | None) -> list[Entry]:
 
 
 def remove_old_generations(run: Run) -> None:
-    """Remove generations of the run that are neither among the newest nor named by its log."""
-    entries = read_log(run.folder / LOG_FILE).entries
-    named = {Path(entry["checkpoint"]).parts[0] for entry in entries if entry.get("checkpoint")}
-    RunFolder(run.folder).remove_old(run.options.keep, named)
+    """Remove generations of the run that are not among the newest."""
+    RunFolder(run.folder).remove_old(run.options.keep, ())
 
 
 def records_of(products: Iterable[ProductAdvice | StoredAdvice]) -> Iterator[Record]:
@@ -117,10 +135,8 @@ def records_of(products: Iterable[ProductAdvice | StoredAdvice]) -> Iterator[Rec
     return (item.to_dict() for item in products)
 
 
-def renderer(
-    run: Run, products: Sequence[ProductAdvice | StoredAdvice], origin: Entry, head: Head
-) -> Callable[[], Iterator[tuple[str, str | bytes]]]:
-    """Return a function that renders the files of an advice."""
+def describe_publication(run: Run, origin: Entry, head: Head) -> Publication:
+    """Return an advice as a whole, as its files state it."""
     data = run.pricing
     about = About(
         source=Path(data.preprocessor.source).name,
@@ -132,9 +148,4 @@ def renderer(
         today=origin["today"],
         decision_log={"entries": head.entries, "hash": head.hash},
     )
-    return lambda: render_files(
-        (item if isinstance(item, StoredAdvice) else item.to_dict() for item in products),
-        about,
-        run.formatter,
-        data.problems,
-    )
+    return Publication(about, run.formatter, data.problems, run.configs["report"].excel)

@@ -17,7 +17,7 @@ from pricerl.data.stock import find_notes
 from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.engine import CHUNK, Engine, connect
-from pricerl.operations.log.decision_log import Entry, by_product
+from pricerl.operations.log.decision_log import Entry, by_product, read_log
 from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
@@ -70,10 +70,10 @@ def load_run(given: Nested, packages: Sequence[str] = OWN) -> Run:
         module=load_learner(checkpoint, packages),
         configs={name: built[name] for name in GROUPS},
         generation=checkpoint.generation,
-        known=len(shop.log.entries),
+        known=shop.log.head.entries,
     )
     check_advising(run)
-    prepare_data(run, shop.log.entries)
+    prepare_data(run, read_log(shop.log_path).entries)
     checkpoint.restore_data(run.pricing.restore, _state_name(kind))
     print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
     refuse_older(run, shop, named=bool(_files(given)))

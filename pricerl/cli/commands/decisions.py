@@ -14,7 +14,7 @@ from pricerl.data.platforms.import_forms import own_forms
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter, plural
 from pricerl.operations.log import drafts, orders
-from pricerl.operations.log.decision_log import LOG_FILE, Entry
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.log.staging import draft_approval, draft_rejection, find_open, is_staged
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
@@ -188,7 +188,7 @@ def outbox_lines(shop: Shop) -> list[str]:
     """Return the content of the outbox in one line, and one per reason to leave prices out."""
     box = shop.outbox
     path = shop.folder.path / PRICES
-    names = {row.product: f"{shown(row.product)} " if len(shop.charged) > 1 else "" for row in box.rows}
+    names = {row.product: f"{shown(row.product)} " if len(shop.newest) > 1 else "" for row in box.rows}
     listed = ", ".join(f"{names[row.product]}{row.price:.{box.decimals}f} from {row.date}" for row in box.rows[:3])
     more = f" and {len(box.rows) - 3} more" if len(box.rows) > 3 else ""
     said = f"{path}: {listed}{more}" if box.rows else f"{path}: no price to change"
@@ -209,7 +209,7 @@ def history(words: Sequence[str]) -> int:
     parser.add_argument("--product", help="this product only")
     options = parser.parse_args(words)
     shop = shop_of(options)
-    found = shop.log
+    found = read_log(shop.log_path)
     if options.product is not None:
         advised = dict.fromkeys(entry["product"] for entry in found.entries if entry["kind"] == orders.ADVICE)
         choose_product(list(advised), options.product, "this run")
@@ -217,8 +217,6 @@ def history(words: Sequence[str]) -> int:
     heads = table([drafts.entry_cells(entry, shop) for entry in shown_entries], numbers=False)
     reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
     write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
-    if found.torn:
-        write_lines([f"line {len(found.entries) + 1} is incomplete: a write was interrupted; the line is ignored"])
     return EXIT_OK
 
 
@@ -268,7 +266,5 @@ def rollback(words: Sequence[str]) -> int:
         )
     instead = "" if before is None else f" instead of {before.name}"
     done = f"{folder.path} uses {chosen.name}{instead} (entry {entry['id']} of {shop.log_path})"
-    older = any("open" in advice for advice in after.newest.values())
-    again = ["its advice and page know less than your newest file; run predict for new ones"] if older else []
-    write_lines([done, *again, *outbox_lines(after)])
+    write_lines([done, *outbox_lines(after)])
     return EXIT_OK

@@ -42,10 +42,7 @@ def report(words: Sequence[str]) -> int:
         products = [product for product in products if product["product"] == chosen]
         name, html = page_of(document, chosen)
         page = folder / name
-        if shop is None:
-            write_text(page, html)
-        else:
-            shop.publish_page(name, html)
+        write_text(page, html)
     write_lines([str(page)])
     if send:
         _send(document, products, page, options.alert_file)

@@ -8,44 +8,43 @@ from typing import Any
 
 from pricerl.data.naming import COSTS_FILE
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.log.orders import COSTS
-from pricerl.runs.folder import LOCK
-from pricerl.writing import explained, lock, write_file
+from pricerl.operations.log.orders import ADVICE, COSTS
+from pricerl.shop.database import Database
+from pricerl.writing import explained, locked
 
-MARK = ".costs-{}.part"
-"""Empty file in a run's folder: the cost of this prepared decision is written once the log has its approval."""
+WRITTEN = "costs written"
+"""Fact with the last entry whose cost is in costs.csv."""
+
+LOCK = ".costs.lock"
+"""Lock of costs.csv, which the shops of one folder share."""
 
 
-def mark_cost(folder: Path, staged: int, product: str, given: Mapping[str, Any], only: bool) -> None:
-    """Mark a cost that is about to be approved; a ``UsageError`` or ``DataError`` if costs.csv cannot take it."""
+def check_cost(folder: Path, product: str, given: Mapping[str, Any], only: bool) -> None:
+    """Raise a ``UsageError`` or ``DataError`` if costs.csv cannot take a cost."""
     from pricerl.data.row_table import TABLES  # imports pandas, here and below
 
     TABLES["costs"].group(COSTS_FILE, _merge(_path(folder), product, given, only))
-    path = folder / MARK.format(staged)
-    with explained(path):
-        write_file(path, b"")
 
 
-def write_costs(folder: Path, entries: Sequence[Entry], only: bool, waits: bool) -> None:
-    """Write the marked costs that the log of a run's folder has; a row without a product is that of its ``only`` one.
+def unwritten(database: Database, entries: Sequence[Entry]) -> list[Entry]:
+    """Return the approved costs that are not yet in costs.csv."""
+    last = int(database.fact(WRITTEN) or 0)
+    return [entry for entry in entries if entry["kind"] == COSTS and entry["id"] > last]
 
-    Whoever types costs holds the same lock. Without ``waits`` a ``UsageError`` says that another holds it.
-    """
-    if not any(folder.glob(MARK.format("*"))):
+
+def write_costs(database: Database, folder: Path, entries: Sequence[Entry]) -> None:
+    """Write approved costs into costs.csv; a row without a product is the only product's."""
+    if not (costs := unwritten(database, entries)):
         return
     from pricerl.data.row_table import TABLES
 
     path = _path(folder)
-    with explained(path), path.with_name(LOCK).open("ab") as file:
-        lock(file, waits=waits)
-        for entry in entries:
-            mark = folder / MARK.format(entry.get("staged"))
-            if not entry.get("staged") or not mark.exists():
-                continue
-            if entry["kind"] == COSTS:
-                given = {"unit_cost": entry["unit_cost"], **({"from": entry["since"]} if entry["since"] else {})}
-                TABLES["costs"].write(path, _merge(path, entry["product"], given, only))
-            mark.unlink()
+    only = len({entry["product"] for entry in entries if entry["kind"] == ADVICE}) == 1
+    with explained(path), locked(path.with_name(LOCK)):
+        for entry in costs:
+            given = {"unit_cost": entry["unit_cost"], **({"from": entry["since"]} if entry["since"] else {})}
+            TABLES["costs"].write(path, _merge(path, entry["product"], given, only))
+    database.keep_fact(WRITTEN, str(costs[-1]["id"]))
 
 
 def _path(folder: Path) -> Path:

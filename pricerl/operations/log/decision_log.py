@@ -1,9 +1,7 @@
-"""Decision log: an append-only file in which every line carries the hash of the previous one.
+"""Decision log: entries in the shop's database, of which each carries the hash of the previous one.
 
-A line that is changed, moved or removed from the middle breaks the chain from there on. Number and hash of the last
-entry, the head, are kept in a file of their own: a log that was cut, emptied, deleted or rewritten is no longer the one
-whose head was kept. The head is moved after the entries are on the disk; after a crash between the two it is that of an
-earlier entry.
+An entry that was changed no longer has its hash; one that was removed, inserted or moved breaks the chain. Number and
+hash of the last entry, the head, are kept next to them, so that a log that was cut is noticed as well.
 """
 
 from __future__ import annotations
@@ -12,25 +10,28 @@ import contextlib
 import gc
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pricerl.entry_parts import FORMAT, Count
 from pricerl.errors import DataError, UsageError
 from pricerl.operations.log.log_entries import check_entry, parse_entry
-from pricerl.writing import lock, naming, replacing, sync_folder, write_through
+from pricerl.shop.database import FILE, Database, exists, reading, writing
 
-LOG_FILE = "decisions.jsonl"
+LOG_FILE = FILE
+"""File of the shop's database, in which the log is."""
+
 FEWEST_DIGITS = 12
 """Fewest digits of a hash that names an entry; among a million entries two share them with probability 0.2 %."""
 
 BEFORE_THE_FIRST = "0" * 64
 """Previous hash of the first entry, and hash of the head of an empty log."""
+
+REMEDY = "restore it from a copy that pricerl backup made"
 
 Entry = dict[str, Any]
 
@@ -38,21 +39,15 @@ Entry = dict[str, Any]
 class Head(msgspec.Struct, frozen=True):
     """Number and hash of the last entry of a log."""
 
-    entries: Count
-    hash: str
+    entries: Count = 0
+    hash: str = BEFORE_THE_FIRST
 
 
 class Log(NamedTuple):
-    """Decision log with an unbroken chain that contains its head."""
+    """Entries of a decision log, oldest first, and its head."""
 
-    entries: Sequence[Entry]
-    torn: bytes
-    """Bytes of an interrupted write after the last complete line; usually empty."""
-
-    @property
-    def head(self) -> Head:
-        """Number and hash of the last entry."""
-        return Head(len(self.entries), _last_hash(self.entries))
+    entries: Sequence[Entry] = ()
+    head: Head = Head()
 
     def find(self, digits: str) -> int | None:
         """Return the number of the entry whose hash begins with some digits, 0 before the first, None without one."""
@@ -69,8 +64,12 @@ def by_product(entries: Iterable[Entry]) -> dict[str | None, list[Entry]]:
     return found
 
 
-Drafts = Sequence[Entry] | Callable[[Sequence[Entry]], Sequence[Entry]]
-"""Entries without number and hashes, or a function that makes them from the entries of the log."""
+Drafts = Sequence[Entry] | Callable[[Log], Sequence[Entry]]
+"""Entries without number and hashes, or a function that makes them from the log as it stands."""
+
+STANDING = """WHERE kind <> 'advice' OR id IN (SELECT max(id) FROM entry WHERE kind = 'advice' GROUP BY product)
+    OR product IN (SELECT product FROM entry WHERE kind <> 'advice')"""
+"""Entries that today's prices depend on: all but older advice on products that nobody decided on."""
 
 
 def canonical(entry: Entry) -> str:
@@ -78,117 +77,84 @@ def canonical(entry: Entry) -> str:
     return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def read_log(path: Path) -> Log:
-    """Read a log; check its chain, each entry and its head. A missing file is an empty log.
+def read_log(path: Path, standing: bool = False) -> Log:
+    """Read the log in a database, or the entries that today's prices depend on; check each entry, and the head.
 
-    The first wrong line, or the head, is a ``DataError``; a file that cannot be read is a ``UsageError``.
+    A missing database is an empty log. The first wrong entry is a ``DataError``; a database that cannot be read is a
+    ``UsageError``.
     """
-    if not path.exists() and _never_existed(path):
-        return Log((), b"")
-    with _opened(path, "rb") as (_, log):
-        return log
+    if not exists(path):
+        return Log()
+    with reading(path) as database:
+        return load(database, path, standing)
 
 
-def verify(path: Path) -> Log:
-    """Read a log as `read_log` does, and refuse one that does not exist or whose last line is incomplete."""
-    log = read_log(path)
-    if not path.exists():
-        raise UsageError(f"{path} does not exist; fit and predict create it")
-    if log.torn:
-        found = f"line {len(log.entries) + 1}: is incomplete, {len(log.torn)} bytes: a write was interrupted"
-        raise DataError(str(path), [f"{found}; the next command that writes sets it aside"])
-    return log
-
-
-def _never_existed(path: Path) -> bool:
-    """Refuse an absent log that was deleted; return False if a first writer has just made it."""
-    head = read_head(path)
-    if path.exists():  # writers make the log before its head
-        return False
-    if head is not None:
-        check_head(path, ())
-    return True
-
-
-_BEFORE: list[tuple[int, bytes, Sequence[Entry]]] = [(0, hashlib.sha256().digest(), ())]
-"""Size and hash of the lines that this process checked last, with their entries: lines are checked once."""
-
-
-def _check(content: bytes, path: Path) -> Log:
-    """Check every complete line of a log, name the first wrong one, and compare the rest with the head."""
-    size, digest, checked = _BEFORE[-1]
-    known = hashlib.sha256(memoryview(content)[:size]).digest() == digest
-    *lines, torn = content[size if known else 0 :].split(b"\n")
-    entries = [*checked] if known else []
+def load(database: Database, path: Path, standing: bool = False) -> Log:
+    """Return the log of an open database, as `read_log` does."""
+    if not database.version:
+        return Log()
     collects = gc.isenabled()
     gc.disable()  # it would take most of the time, and find nothing
     try:
-        for number, line in enumerate(lines, len(entries) + 1):
-            entry, problem = _examine(line, number, _last_hash(entries))
-            if problem:
-                remedy = "restore the file from a copy, or move it and its head away to start a new one"
-                raise DataError(str(path), [f"line {number}: {problem}; {remedy}"])
-            entries.append(entry)
+        where = STANDING if standing else ""
+        entries = [_check(path, *row) for row in database.run(f"SELECT id, hash, line FROM entry {where} ORDER BY id")]
     finally:
         if collects:
             gc.enable()
-    whole = len(content) - len(torn)
-    _BEFORE[:] = [(whole, hashlib.sha256(memoryview(content)[:whole]).digest(), entries)]
-    check_head(path, entries)
-    return Log(entries, torn)
+    head = Head(int(database.fact("entries") or 0), database.fact("hash") or BEFORE_THE_FIRST)
+    (kept,) = database.run("SELECT count(*), max(id) FROM entry")
+    last = entries[-1]["hash"] if entries else BEFORE_THE_FIRST
+    if kept != (head.entries, head.entries or None) or last != head.hash:
+        found = f"{kept[0]} entries, the last one number {kept[1] or 0}, but {head.entries} were kept"
+        raise DataError(str(path), [f"was cut or rewritten: it has {found}; {REMEDY}"])
+    return Log(entries, head)
 
 
-def _last_hash(entries: Sequence[Entry]) -> str:
-    return entries[-1]["hash"] if entries else BEFORE_THE_FIRST
+def verify(path: Path) -> Log:
+    """Read a log as `read_log` does, check its chain, and refuse one that does not exist."""
+    if not exists(path):
+        raise UsageError(f"{path} does not exist; fit and predict create it")
+    log = read_log(path)
+    previous = BEFORE_THE_FIRST
+    for number, entry in enumerate(log.entries, 1):
+        if (entry["id"], entry["previous"]) != (number, previous):
+            why = "does not follow the previous one; an entry was removed, inserted or moved"
+            raise DataError(str(path), [f"entry {entry['id']}: {why}; {REMEDY}"])
+        previous = entry["hash"]
+    return log
 
 
-Publish = Callable[[Log], Callable[[], object]]
-"""Function that prepares what follows from a log, and returns a function that shows it in one step."""
+def append(
+    path: Path, drafts: Drafts, keep: Callable[[Database, Log, list[Entry]], object] = lambda *_: None
+) -> tuple[list[Entry], Log]:
+    """Append drafts to a log, created if absent, and return the new entries with the log as it stands after them.
 
-
-def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[Entry]:
-    """Append drafts to a log, created if absent, and return the new entries.
-
-    All or none are written. Reading, checking, calling ``drafts``, writing and moving the head are one transaction
-    under a lock. An incomplete last line moves into a repair entry. ``publish`` is called under the same lock with the
-    log as it will be, before it is written; what it returns is called after that. If it fails, nothing is written.
-    A broken log is a ``DataError``. One that cannot be written is a ``UsageError``, whose message begins with recorded
-    where only what follows from it failed.
+    All or none are written. Reading, checking, calling ``drafts``, writing and ``keep``, which is called with the
+    database, the log after them and the new entries, are one transaction. Errors are those of `read_log`.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{path.parent} cannot be created: {error.strerror}") from error
-    if not path.exists() and _never_existed(path) and callable(drafts):
-        drafts(())  # its errors, before a file is made
-    with _opened(path, "ab+") as (file, log):
-        drafts = drafts(log.entries) if callable(drafts) else drafts
-        if log.torn:
-            why = "the previous line was incomplete: a write was interrupted; it is ignored"
-            repair = {**stamp("repair", "pricerl", why), "torn": log.torn.decode("utf-8", "backslashreplace")}
-            drafts = [repair, *drafts]
+    if callable(drafts) and not exists(path):
+        drafts(Log())  # its errors, before a file is made
+    with writing(path) as database:
+        log = load(database, path, standing=True)
         entries: list[Entry] = []
         previous = log.head.hash
-        lines: list[str] = []
-        for number, draft in enumerate(drafts, len(log.entries) + 1):
+        for number, draft in enumerate(drafts(log) if callable(drafts) else drafts, log.head.entries + 1):
             entry = {**draft, "format": FORMAT, "id": number, "previous": previous}
             previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
             entries.append({**entry, "hash": previous})
-            lines.append(f"{canonical(entries[-1])}\n")
-            check_entry(parse_entry(lines[-1].encode()))
-        after = Log([*log.entries, *entries], b"")
-        show = None if publish is None else publish(after)
-        if not head_path(path).exists():  # a first entry that promises a head has one, whatever happens
-            with moving_head(path, log.head):
-                pass
-        _write_whole(path, file, file.tell() - len(log.torn), "".join(lines), after.head)
-        try:
-            sync_folder(path.parent)
-            if show is not None:
-                show()
-        except (OSError, UsageError) as error:
-            raise UsageError(f"recorded, but not yet published: {error}; the next command publishes it") from error
-    return entries
+            check_entry(parse_entry(canonical(entries[-1]).encode()))
+        after = Log([*log.entries, *entries], Head(log.head.entries + len(entries), previous))
+        insert(database, entries, after.head)
+        keep(database, after, entries)
+    return entries, after
+
+
+def insert(database: Database, entries: Iterable[Entry], head: Head) -> None:
+    """Insert complete entries, and move the head."""
+    rows = ((item["id"], item["kind"], _plain(item.get("product")), item["hash"], canonical(item)) for item in entries)
+    database.run_many("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", rows)
+    database.keep_fact("entries", str(head.entries))
+    database.keep_fact("hash", head.hash)
 
 
 def stamp(kind: str, actor: str, reason: str) -> Entry:
@@ -197,101 +163,26 @@ def stamp(kind: str, actor: str, reason: str) -> Entry:
     return {"kind": kind, "time": time, "actor": actor, "reason": reason}
 
 
-def _examine(line: bytes, number: int, previous: str) -> tuple[Entry, str]:
-    """Return the entry of a line and its fault, if any."""
+def _plain(product: str | None) -> str | None:
+    """Return a product's name without halves of character pairs, which no database takes."""
+    return None if product is None else product.encode("utf-8", "backslashreplace").decode()
+
+
+def _check(path: Path, number: int, digest: str, line: str) -> Entry:
+    """Return the entry of a row; one that was changed, or is no entry, is a ``DataError``."""
     found: Entry = {}
     with contextlib.suppress(ValueError):
-        found = parse_entry(line)
-    if "hash" not in found:
-        return {}, "is not a log entry"
-    mark = f'"hash":"{found["hash"]}",'.encode("ascii", "replace")
-    if line.count(mark) != 1 or hashlib.sha256(line.replace(mark, b"")).hexdigest() != found["hash"]:
-        return {}, "was changed after it was written; its hash does not match"
-    if found.get("previous") != previous or found.get("id") != number:
-        return {}, "does not follow the previous line; a line was removed, inserted or moved"
-    try:
-        check_entry(found)
-    except ValueError as error:
-        return found, f"is not a valid entry: {error}"
-    return found, ""
-
-
-def _write_whole(path: Path, file: IO[bytes], size: int, text: str, head: Head) -> None:
-    """Replace everything after the first ``size`` bytes and move the head; on failure, truncate to them."""
-    try:
-        with naming(path), moving_head(path, head):
-            file.truncate(size)
-            rest = memoryview(text.encode())
-            while rest:
-                rest = rest[file.write(rest) :]
-            os.fsync(file.fileno())
-    except OSError:
-        with contextlib.suppress(OSError):
-            file.truncate(size)
-        raise
-
-
-def publish_again(path: Path, publish: Publish) -> None:
-    """Show what follows from a log that exists, under its lock; errors are those of `read_log`."""
-    with _opened(path, "ab+") as (_, log):
-        publish(log)()
-
-
-@contextlib.contextmanager
-def _opened(path: Path, mode: str) -> Iterator[tuple[IO[bytes], Log]]:
-    """Open a log under a lock, which readers share, so that content and head belong together; read and check it."""
-    try:
-        file = path.open(mode, buffering=0)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be opened: {error.strerror}") from error
-    with file:
-        lock(file, shared=mode == "rb")
-        file.seek(0)
-        yield file, _check(file.read(), path)
-
-
-def head_path(log: Path) -> Path:
-    """Return the path of the head of a log."""
-    return log.with_suffix(".head")
-
-
-def read_head(log: Path) -> Head | None:
-    """Return the head that was kept for a log, None if there is none; a damaged one is a ``DataError``."""
-    path = head_path(log)
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Head)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(str(path), [f"is not the head of a decision log; {_remedy(log)}"]) from error
-
-
-def check_head(log: Path, entries: Sequence[Entry]) -> None:
-    """Refuse a log, given by its path and its entries, that does not contain its head."""
-    head = read_head(log)
-    name = head_path(log).name
-    problem = ""
-    if head is None:
-        problem = f"{name} is missing, so that entries cut off at the end would go unnoticed" if entries else ""
-    elif head.entries > len(entries):
-        what = f"was cut after entry {len(entries)}" if entries else "was emptied"
-        problem = f"{what if log.exists() else 'is missing'}; {name} names {head.entries} entries"
-    elif head.hash != _last_hash(entries[: head.entries]):
-        problem = f"was rewritten; entry {head.entries} is not the one that {name} names"
-    if problem:
-        raise DataError(str(log), [f"{problem}; {_remedy(log)}"])
-
-
-@contextlib.contextmanager
-def moving_head(log: Path, head: Head) -> Iterator[None]:
-    """Write a new head, and move it into place once the body of the statement, which appends entries, succeeds.
-
-    Everything that can fail for lack of space or permission fails before the body or in it.
-    """
-    with replacing(head_path(log)) as part:
-        write_through(part, f"{json.dumps(msgspec.structs.asdict(head))}\n".encode())
-        yield
-
-
-def _remedy(log: Path) -> str:
-    return f"restore {log.name} and {head_path(log).name} from a copy, or move both away to start a new log"
+        found = parse_entry(line.encode())
+    mark = f'"hash":"{digest}",'
+    if found.get("hash") != digest or line.count(mark) != 1 or found.get("id") != number:
+        why = "is not a log entry"
+    elif hashlib.sha256(line.replace(mark, "").encode()).hexdigest() != digest:
+        why = "was changed after it was written; its hash does not match"
+    else:
+        try:
+            check_entry(found)
+        except ValueError as error:
+            why = f"is not a valid entry: {error}"
+        else:
+            return found
+    raise DataError(str(path), [f"entry {number}: {why}; {REMEDY}"])

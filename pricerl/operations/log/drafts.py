@@ -14,7 +14,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits_in_force import name_limit, refuse_price
 from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log import orders
-from pricerl.operations.log.decision_log import Entry, stamp
+from pricerl.operations.log.decision_log import Entry, read_log, stamp
 from pricerl.operations.log.typed_limits import (
     TYPED,
     beyond_words,
@@ -92,7 +92,7 @@ def _draft_order(kind: str, shop: Shop, advice: Entry, until: str, by: str | Non
 
 def draft_resumption(shop: Shop, product: str | None, by: str | None, reason: str) -> Entry:
     """Draft the end of the order in force on a product, else of the approval; with neither it is a ``UsageError``."""
-    advice = shop.charged[product] if product in shop.charged else shop.advice_on(product)
+    advice = shop.advice_on(product)
     given = shop.orders_on(advice["product"])
     order = next((order for order in reversed(given) if order.is_open or order.status == "suspended"), None)
     approval = approval_of(advice, shop.log.entries)
@@ -151,7 +151,7 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
     if number is None:
         advice = shop.advice_on(product)
     else:
-        advice = find_advice(shop.log.entries, number)
+        advice = find_advice(read_log(shop.log_path).entries, number)
         newest = shop.newest.get(advice["product"])
         if newest is None or newest["id"] != advice["id"]:
             found = f"entry {advice['id']}, {_advised_words(advice, shop)}"
@@ -288,7 +288,7 @@ def price_words(price: float, shop: Shop) -> str:
 
 def end_words(entry: Entry, shop: Shop) -> str:
     """Return what an entry of kind ``resume`` has ended."""
-    approved = shop.log.entries[entry["ends"] - 1]["kind"] == orders.APPROVAL
+    approved = any(item["id"] == entry["ends"] and item["kind"] == orders.APPROVAL for item in shop.log.entries)
     return f"the {'approval' if approved else 'order'} of entry {entry['ends']} has ended"
 
 
@@ -347,6 +347,6 @@ def _describe_content(entry: Entry, shop: Shop) -> str:
 
 def _price_before(entry: Entry, shop: Shop) -> float:
     """Return the current price of an entry's product in its last advice before, money."""
-    earlier = reversed(shop.log.entries[: entry["id"] - 1])
+    earlier = (item for item in reversed(shop.log.entries) if item["id"] < entry["id"])
     advised = (item for item in earlier if item["kind"] == orders.ADVICE and item["product"] == entry["product"])
     return float(next(advised)["current_price"])

@@ -9,7 +9,7 @@ from pricerl.data.naming import COSTS_FILE
 from pricerl.errors import PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.operations.log import drafts, orders
-from pricerl.operations.log.approved_costs import mark_cost
+from pricerl.operations.log.approved_costs import check_cost
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.shop import Shop
 from pricerl.terminal import shown
@@ -38,7 +38,7 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
     made = _decide(shop, staged, by, reason or staged["reason"])
     draft = made | {"staged": staged["id"], "reason": drafts.typed_text(reason)}
     if draft["kind"] == orders.COSTS:
-        mark_cost(shop.folder.path, staged["id"], staged["product"], staged["given"], len(shop.newest) == 1)
+        check_cost(shop.folder.path, staged["product"], staged["given"], len(shop.newest) == 1)
     return draft
 
 

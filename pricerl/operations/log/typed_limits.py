@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pricerl.formatting import PLAIN_DIGITS
@@ -11,7 +12,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits_in_force import HardLimits, least_price, name_limit, refuse_price
 from pricerl.guardrails.price_grid import is_multiple, slack
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.log.orders import ADVICE, LIMITS
+from pricerl.operations.log.orders import LIMITS
 
 TYPED = ("floor", "ceiling", "min_margin", "max_change", "max_week_change", "min_hold_days", "price_step")
 """Limits that a person may type; a configuration has all of them."""
@@ -47,19 +48,19 @@ def own_settings(config: GuardrailConfig, product: str) -> dict[str, Any]:
     return found if own is None else {**found, "products": {product: own}}
 
 
-def combined_settings(entries: Iterable[Entry], advice: Sequence[Entry]) -> dict[str, Any]:
-    """Return the settings of the guardrails of the newest ``advice``, given all entries of the log.
+def combined_settings(advice: Sequence[Entry]) -> dict[str, Any]:
+    """Return the settings of the guardrails of the newest ``advice`` on each product, of which there is one or more.
 
-    A product that its file does not hold keeps the limits of its own that it had.
+    A product that the last file does not hold keeps the limits of its own that it had.
     """
-    latest = {entry["product"]: entry for entry in entries if entry["kind"] == ADVICE}
     products: dict[str, Any] = {}
-    for entry in latest.values():
+    for entry in advice:
         products |= (entry["terms"].get("guardrails") or {}).get("products") or {}
     relations: list[Any] = []
     for entry in advice:
         relations += [item for item in entry["terms"]["relations"] if item not in relations]
-    shared = {**DEFAULTS, **(advice[-1]["terms"]["guardrails"] or {})}
+    last = max(advice, key=itemgetter("id"))
+    shared = {**DEFAULTS, **(last["terms"]["guardrails"] or {})}
     return {**shared, "products": products or None, "relations": relations or None}
 
 

@@ -1,7 +1,7 @@
 """Products whose last advice stands because nothing about them has changed.
 
 An advice depends on what `find_bases` hashes, on the log's entries about the product and, while the account of its
-quarter is open, on the day. Prices that stand pass the limits in force through the outbox, as all others do.
+quarter is open, on the day. What stands is not recorded again; its prices pass the limits in force through the outbox.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from datetime import date, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from pricerl.advice.files import Stored, StoredAdvice, read_stored
+import msgspec
+
+from pricerl.advice.files import StoredAdvice
 from pricerl.decide.account import counted_days, days_left
 from pricerl.decide.standing import Account
 from pricerl.evaluation.backtest import tested_products
 from pricerl.evaluation.plan_benchmark import FEWEST_DRAWS, MOST_ROWS
-from pricerl.operations.log.decision_log import Entry, stamp
+from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE, OVERRIDE, PAUSE, PRICE_TEST
 from pricerl.operations.log.provenance import hash_history, hash_settings
 from pricerl.operations.shop import Shop
@@ -25,8 +27,15 @@ from pricerl.operations.shop import Shop
 if TYPE_CHECKING:
     from pricerl.runs.run import Run
 
-Kept = tuple[StoredAdvice, Entry]
-"""Advice that stands: the product's record in ``advice.json``, and its entry for the log."""
+
+class Stored(msgspec.Struct):
+    """Values of stored advice that are compared with the log and the history."""
+
+    days: list[dict[str, Any]]
+    alarm: Any
+    stock: Any
+    data_quality: dict[str, Any]
+    account: Any
 
 
 def find_bases(run: Run, origin: Entry) -> dict[str, str]:
@@ -55,13 +64,13 @@ def find_bases(run: Run, origin: Entry) -> dict[str, str]:
     return found
 
 
-def find_unchanged(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]) -> dict[str, Kept]:
+def find_unchanged(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]) -> dict[str, StoredAdvice]:
     """Return the advice of a ``predict`` that stands, by product."""
-    head, stored = read_stored(shop.home) if run.command == "predict" and not _has_own_code(run) else ({}, [])
-    records = {record.product: (record, text) for record, text in stored}
-    seen = (head.get("decision_log") or {}).get("entries", 0)
-    touched = {entry.get("product") for entry in shop.log.entries[seen:] if entry["kind"] != ADVICE}
-    touched |= {name for relation in run.pricing.guardrails.related for name in relation.products}
+    if run.command != "predict" or _has_own_code(run):
+        return {}
+    records = shop.records()
+    decided = {entry.get("product"): entry["id"] for entry in shop.log.entries if entry["kind"] != ADVICE}
+    related = {name for relation in run.pricing.guardrails.related for name in relation.products}
     ends: dict[str, str] = {}
     for entry in (entry for entry in shop.log.entries if entry["kind"] in (OVERRIDE, PAUSE, PRICE_TEST)):
         ends[entry["product"]] = max(entry["until"], ends.get(entry["product"], ""))
@@ -70,20 +79,24 @@ def find_unchanged(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]
         name = product.product
         advice = shop.newest.get(name, {})
         if (
-            name in touched
+            name in related
             or name not in records
-            or "open" in advice
-            or (advice.get("seen"), advice.get("basis")) != (seen, bases[name])
+            or decided.get(name, 0) > advice["id"]
+            or advice.get("basis") != bases[name]
+            or (advice["terms"]["waits"] and not origin["terms"]["waits"])
         ):
             continue
-        record, text = records[name]
+        record = msgspec.json.decode(records[name].text, type=Stored)
         passed = max(date.fromisoformat(origin["today"]), product.next_day) - timedelta(days=product.step_days)
         lasts = ends.get(name, "") < advice["days"][0]["date"] and _outlasts(advice, record, passed)
         if (lasts or advice["today"] == origin["today"]) and _agree(advice, record):
-            own, changes = _take_over(advice, record, origin, passed)
+            changes: dict[str, Any] = {}
+            if plan := advice.get("account"):
+                left = days_left(Account(**plan["account"]), passed)
+                changes["account"] = {**record.account, "days_left": left}
             if record.data_quality["notes"] != list(report.notes):  # some are about the file
                 changes["data_quality"] = {**record.data_quality, "notes": list(report.notes)}
-            found[name] = StoredAdvice(text, changes), own
+            found[name] = records[name]._replace(changes=changes)
     return found
 
 
@@ -110,18 +123,3 @@ def _outlasts(advice: Entry, record: Stored, passed: date) -> bool:
         return True
     left = days_left(Account(**plan["account"]), passed)
     return left > 0 and counted_days(left) == counted_days(plan["days_left"])
-
-
-def _take_over(advice: Entry, record: Stored, origin: Entry, passed: date) -> tuple[Entry, dict[str, Any]]:
-    """Return an entry with today's origin and account, which names the advice that was computed, and what changes."""
-    own = {name: value for name, value in advice.items() if name not in ("format", "id", "previous", "hash")}
-    now = origin["terms"]
-    terms = {**advice["terms"], "approval": now["approval"], "since": now["since"]}
-    terms["waits"] = now["waits"] and advice["terms"].get("waits", "")
-    own |= {**stamp(ADVICE, "pricerl", advice["reason"]), **origin, "terms": terms}
-    own["kept"] = advice.get("kept") or advice["id"]
-    if plan := advice.get("account"):
-        left = {"days_left": days_left(Account(**plan["account"]), passed)}
-        own["account"] = {**plan, **left}
-        return own, {"account": {**record.account, **left}}
-    return own, {}

@@ -1,0 +1,122 @@
+"""Files of a shop: written from its database, each by one rename, and written again after an interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from pricerl.advice.exports import PRICES, WORKBOOK, write_workbook
+from pricerl.advice.files import About, StoredAdvice, render_files
+from pricerl.data.reading.problems import Problem
+from pricerl.formatting import Formatter
+from pricerl.operations.log.approved_costs import unwritten, write_costs
+from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.outbox import Outbox
+from pricerl.shop.database import Database
+from pricerl.writing import explained, refuse_folders, rewriting, write_text
+
+PUBLICATION = "publication"
+"""Fact with what the files say about an advice as a whole."""
+EXPORTED = "exported"
+"""Fact with the names of the files, and the publication that they show."""
+
+
+class Publication(NamedTuple):
+    """An advice as a whole, as its files state it."""
+
+    about: About
+    formatter: Formatter
+    problems: Sequence[Problem] = ()
+    excel: bool = False
+    """Whether the tables are written into a workbook, too."""
+
+    def write(self, folder: Path, records: Iterable[Mapping[str, Any] | StoredAdvice], outbox: Outbox) -> list[str]:
+        """Write the files of an advice and of the outbox into a folder, made if absent, and return their names.
+
+        A file that cannot be written is a ``UsageError``; those before it are new then, the others old.
+        """
+        files = render_files(records, self.about, self.formatter, self.problems)
+        written: dict[str, IO[bytes]] = {}
+        with explained(folder), contextlib.ExitStack() as open_files:
+            for name, piece in files:
+                if name not in written:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    refuse_folders(folder, [name])
+                    written[name] = open_files.enter_context(rewriting(folder / name))
+                written[name].write(piece if isinstance(piece, bytes) else piece.encode())
+        _write_prices(folder, outbox, self.excel)
+        return [*written, PRICES, *([WORKBOOK] if self.excel else [])]
+
+    def keep(self, database: Database, records: Mapping[str, str], numbers: Mapping[str, int]) -> None:
+        """Keep the new records of products, as lines of ``advice.json``, with the numbers of their entries.
+
+        Both are by product, the numbers in the order of the whole advice; records of the other products stay.
+        """
+        rows = [(name, at, numbers[name], records[name]) for at, name in enumerate(numbers) if name in records]
+        database.run_many(
+            "INSERT INTO advice VALUES (?, ?, ?, ?) ON CONFLICT (product) DO UPDATE"
+            " SET place = excluded.place, entry = excluded.entry, record = excluded.record",
+            rows,
+        )
+        kept = {**self._asdict(), "about": self.about._asdict(), "formatter": asdict(self.formatter)}
+        database.keep_fact(PUBLICATION, json.dumps(kept))
+
+
+def are_current(database: Database, folder: Path, entries: Sequence[Entry], outbox: Outbox) -> bool:
+    """Return whether the files in a folder are those of its database, and approved costs are in costs.csv."""
+    of, names = _exported(database)
+    path = folder / PRICES
+    return (
+        of == _hash(database)
+        and all((folder / name).is_file() for name in names)
+        and path.is_file()
+        and path.read_bytes() == outbox.render().encode()
+        and not unwritten(database, entries)
+    )
+
+
+def write_files(database: Database, folder: Path, entries: Sequence[Entry], outbox: Outbox) -> None:
+    """Write the files of a shop into its folder, and approved costs into costs.csv."""
+    write_costs(database, folder, entries)
+    of, names = _exported(database)
+    publication = _read(database)
+    if publication is None or (of == _hash(database) and all((folder / name).is_file() for name in names)):
+        _write_prices(folder, outbox, publication is not None and publication.excel)
+        return
+    records = (StoredAdvice(*row) for row in database.run("SELECT product, record FROM advice ORDER BY place, product"))
+    written = publication.write(folder, records, outbox)
+    for name in {*names} - {*written}:
+        (folder / name).unlink(missing_ok=True)
+    database.keep_fact(EXPORTED, json.dumps([_hash(database), written]))
+
+
+def _write_prices(folder: Path, outbox: Outbox, excel: bool) -> None:
+    write_text(folder / PRICES, outbox.render())
+    if excel:
+        with explained(folder):
+            write_workbook(folder, outbox.table())
+
+
+def _exported(database: Database) -> tuple[str, list[str]]:
+    """Return the hash of the publication that the files show, and their names."""
+    of, names = json.loads(database.fact(EXPORTED) or '["", []]')
+    return of, names
+
+
+def _hash(database: Database) -> str:
+    known = database.fact(PUBLICATION)
+    return hashlib.sha256(known.encode()).hexdigest() if known else ""
+
+
+def _read(database: Database) -> Publication | None:
+    """Return what a database keeps about its newest advice as a whole; None if it keeps none."""
+    if not (kept := database.fact(PUBLICATION)):
+        return None
+    found = json.loads(kept)
+    problems = [Problem(*item) for item in found["problems"]]
+    return Publication(About(**found["about"]), Formatter(**found["formatter"]), problems, found["excel"])

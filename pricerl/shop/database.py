@@ -1,0 +1,195 @@
+"""Database of a shop: a SQLite file in its folder, or a schema of a PostgreSQL server, with the same statements.
+
+The address of a server is in the variable ``PRICERL_SHOP``, such as ``postgresql://host/name``; every shop has a schema
+of its own there, named after its folder. Writers come one after the other, readers see one state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pricerl.errors import DataError, UsageError, import_extra
+
+FILE = "shop.db"
+ADDRESS = "PRICERL_SHOP"
+
+PATIENCE = 30.0
+"""Seconds that a writer waits for another one."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    CREATE TABLE entry (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, product TEXT, hash TEXT NOT NULL, line TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX entry_of ON entry (product, kind, id);
+    CREATE TABLE advice (
+        product TEXT PRIMARY KEY, place INTEGER NOT NULL, entry INTEGER NOT NULL REFERENCES entry (id),
+        record TEXT NOT NULL
+    ) STRICT;
+    """,
+)
+"""Statements that bring a database from one version of its schema to the next, the first from nothing."""
+
+Values = Sequence[str | int | float | bytes | None]
+
+
+class Database:
+    """Open connection, inside one transaction."""
+
+    def __init__(self, connection: Any, is_server: bool) -> None:
+        self._connection = connection
+        self._is_server = is_server
+
+    def run(self, statement: str, values: Values = ()) -> list[Any]:
+        """Run a statement with ``?`` for each value, and return its rows."""
+        found = self._connection.execute(self._translated(statement), values)
+        return [] if found.description is None else found.fetchall()
+
+    def run_many(self, statement: str, rows: Iterable[Values]) -> None:
+        """Run a statement for each row of values."""
+        self._connection.cursor().executemany(self._translated(statement), rows)
+
+    def fact(self, name: str) -> str:
+        """Return a fact about the shop; empty if it is unknown."""
+        return "".join(value for (value,) in self.run("SELECT value FROM fact WHERE name = ?", (name,)))
+
+    def keep_fact(self, name: str, value: str) -> None:
+        """Keep a fact about the shop, in place of an earlier one of its name."""
+        kept = "INSERT INTO fact VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        self.run(kept, (name, value))
+
+    @property
+    def version(self) -> int:
+        """Number of the schema's version; 0 if nothing was ever kept."""
+        tables = ("pg_tables", "tablename") if self._is_server else ("sqlite_schema", "name")
+        own = " AND schemaname = current_schema()" if self._is_server else ""
+        known = self.run(f"SELECT 1 FROM {tables[0]} WHERE {tables[1]} = 'fact'{own}")
+        return int(self.fact("schema")) if known else 0
+
+    def migrate(self) -> None:
+        """Bring the schema to this version."""
+        for statements in MIGRATIONS[self.version :]:
+            for statement in filter(str.strip, statements.split(";")):
+                self.run(statement)
+        self.keep_fact("schema", str(len(MIGRATIONS)))
+
+    def refuse_newer(self, place: Path) -> None:
+        """Refuse a database of a newer version with a ``UsageError``."""
+        if self.version > len(MIGRATIONS):
+            raise UsageError(f"{place} is of a newer version (schema {self.version}); update pricerl to use it")
+
+    def _translated(self, statement: str) -> str:
+        """Return a statement in the dialect of the server."""
+        if not self._is_server:
+            return statement
+        types = {"INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION", "STRICT": "", "WITHOUT ROWID": ""}
+        return re.sub("|".join(types), lambda found: types[found[0]], statement).replace("?", "%s")
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is a shop; its path names it even where a server holds it."""
+    if not _address():
+        return path.is_file()
+    with _connected(path) as database:
+        return bool(database.run("SELECT 1 FROM pg_namespace WHERE nspname = ?", (_schema_of(path),)))
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[Database]:
+    """Open a shop, which must exist, to read one state of it."""
+    with _connected(path) as database:
+        database.run("BEGIN ISOLATION LEVEL REPEATABLE READ" if _address() else "BEGIN")
+        database.refuse_newer(path)
+        yield database
+        database.run("ROLLBACK")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Database]:
+    """Open a shop, made if absent, for one transaction: all of it is kept, or nothing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path.parent} cannot be created: {error.strerror}") from error
+    with _connected(path, writes=True) as database:
+        try:
+            if _address():
+                database.run("BEGIN")
+                database.run("SELECT pg_advisory_xact_lock(hashtext(?))", (_schema_of(path),))
+                database.run(f'CREATE SCHEMA IF NOT EXISTS "{_schema_of(path)}"')
+            else:
+                database.run("BEGIN IMMEDIATE")
+            database.refuse_newer(path)
+            database.migrate()
+            yield database
+        except BaseException:
+            with contextlib.suppress(Exception):
+                database.run("ROLLBACK")
+            raise
+        database.run("COMMIT")
+
+
+def backup(path: Path, target: Path) -> None:
+    """Write a copy of a shop's file to another one, as SQLite's own backup does."""
+    closing = contextlib.closing
+    with _explained(path), closing(_connect_file(path, False)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+
+
+def _address() -> str:
+    return os.environ.get(ADDRESS, "")
+
+
+def _schema_of(path: Path) -> str:
+    """Return the name of a shop's schema; folders of runs have no quotation marks in their names."""
+    return f"pricerl {path.parent.name}"[:63]
+
+
+@contextlib.contextmanager
+def _connected(path: Path, writes: bool = False) -> Iterator[Database]:
+    with _explained(path):
+        if address := _address():
+            psycopg = import_extra("psycopg", 'a shop on a server needs psycopg; run pip install -e ".[server]"')
+            with psycopg.connect(address, autocommit=True) as connection:
+                connection.execute(f'SET search_path TO "{_schema_of(path)}"')
+                yield Database(connection, True)
+            return
+        connection = _connect_file(path, writes)
+        try:
+            yield Database(connection, False)
+        finally:
+            connection.close()
+
+
+def _connect_file(path: Path, writes: bool) -> sqlite3.Connection:
+    """Open a file; one in a folder that may not be written is read as it is."""
+    frozen = "" if writes or os.access(path.parent, os.W_OK) else "&immutable=1"
+    mode = "rwc" if writes else "ro" if frozen else "rw"
+    found = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}{frozen}", PATIENCE, isolation_level=None, uri=True)
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON") if not frozen else ():
+        found.execute(f"PRAGMA {pragma}")
+    return found
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an error of the database into one sentence."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        why = "another command is writing it; try again" if "locked" in str(error) else str(error)
+        raise UsageError(f"{path} cannot be used: {why}; nothing was changed") from error
+    except sqlite3.DatabaseError as error:
+        remedy = "restore it from a copy that pricerl backup made"
+        raise DataError(str(path), [f"is damaged ({error}); {remedy}"]) from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "psycopg":
+            raise
+        raise UsageError(f"{ADDRESS}: {' '.join(str(error).split())}; nothing was changed") from error
