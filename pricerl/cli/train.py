@@ -28,7 +28,7 @@ from pricerl.runs.folder import BEST, CONFIG, LAST, METRICS_FILE, Generation, Ru
 from pricerl.runs.run import Run
 from pricerl.tasks.advise import remove_old_generations
 from pricerl.tasks.imports import import_allowed
-from pricerl.tasks.load import prepare_data, refuse_older
+from pricerl.tasks.load import prepare_data
 from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import RunCheckpoint, TreeCheckpointIO, own_saver
 from pricerl.training.callbacks.metrics import MetricsLogger, RunMetrics
@@ -58,7 +58,7 @@ def run_command(words: list[str]) -> Run:
     if words[0] != "fit" and cli.built.options.wandb:
         print_notes([f"--wandb has no effect: {words[0]} logs nothing"])
     if isinstance(cli.built.data, PricingData):
-        prepare_data(cli.built, read_log(cli.built.folder / LOG_FILE).entries)
+        prepare_data(cli.built, Shop.read(RunFolder(cli.built.folder)))
     if words[0] == "fit":
         return _fit(cli)
     run = cli.built
@@ -84,13 +84,11 @@ def _fit(cli: PricingCLI) -> Run:
         if run.advises:
             run.pricing.check_products(run.pricing.preprocessor.names)
             print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
-            if not trial:
-                refuse_older(run, Shop.open(folder, run.options.today), named=True)
         if run.checkpoint is not None:
             run.data.changed = refuse_changes(run, run.checkpoint, run.options.accept_changes)
             if is_first_process() and (other := other_versions(run.checkpoint)):
                 print_notes([f"resumed with {', '.join(other)}: the result may differ in rounding or more"])
-        elif run.options.accept_changes not in (None, "history") and run.options.resume is None:
+        elif run.options.accept_changes is not None and run.options.resume is None:
             raise UsageError("--accept_changes goes with --ckpt_path or --resume, to go on with a run")
         ended = run.checkpoint is not None and has_nothing_left(run.checkpoint, run.options.trainer.max_steps)
         source = None if run.checkpoint is None else run.checkpoint.generation

@@ -17,13 +17,14 @@ from pricerl.data.history import History, ProductHistory
 from pricerl.data.naming import list_sources
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.problems import Problem, list_names
-from pricerl.data.reading.reader import read_history
+from pricerl.data.reading.reader import read_rows
 from pricerl.data.row_table import TABLES
+from pricerl.data.rows import Rows
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import DESCRIPTION, PLACES
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.stock.shelf import check_settings
-from pricerl.errors import PROBLEMS, UsageError
+from pricerl.errors import PROBLEMS, DataError, UsageError
 from pricerl.evaluation.backtest import Backtest, draw_products
 from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
@@ -108,7 +109,8 @@ class PricingData:
         """Currency that the file names, if it does."""
         self._advised: set[str] = set()
         self._known_name: str | None = None
-        self._unnamed = False
+        self.join: Callable[[Rows | None], Rows] | None = None
+        """Function that adds the days that the shop has read before; None without any."""
 
     @property
     def layout(self) -> str:
@@ -239,7 +241,7 @@ class PricingData:
         trained = stored["preprocessor"]
         self.found_currency = stored["currency"]
         self.problems = tuple(Problem(*item) for item in stored["problems"])
-        if self.path is not None:
+        if self.path is not None or self.join is not None:
             fitted = DataPreprocessor.refit(self._read(), trained)
             if new := [name for name in fitted.names if name not in trained["names"]]:
                 print_notes([f"{list_names(new)}: new since the training, advised all the same; fit learns from all"])
@@ -277,8 +279,6 @@ class PricingData:
         """Keep limits of products that were ``advised`` on before, and their name if there is one: files change it."""
         self._advised = advised
         self._known_name = next(iter(advised)) if len(advised) == 1 else None
-        if "preprocessor" in vars(self) and self._unnamed and self._known_name is not None:
-            self.preprocessor = self.preprocessor.renamed(self._known_name)
 
     def _marked(self, fitted: DataPreprocessor) -> DataPreprocessor:
         return fitted if self._find_own_prices is None else fitted.mark_own_prices(self._find_own_prices)
@@ -290,18 +290,29 @@ class PricingData:
             raise UsageError(f"--data.currency: must be {own}, found {self.currency!r}")
 
     @cached_property
+    def fresh(self) -> Rows | None:
+        """Rows of the file, read once, whether or not a checkpoint follows; None without one."""
+        if self.path is None:
+            return None
+        rows = read_rows(self.path, self.reading)
+        return rows.renamed(self._known_name) if rows.unnamed and self._known_name is not None else rows
+
+    @cached_property
     def _history(self) -> History:
-        """The file as it is, read once, whether or not a checkpoint follows."""
-        assert self.path is not None
+        """The days of the file, and those that the shop has read before."""
         with stage("reading the history"):
-            return read_history(self.path, self.reading)
+            rows = self.fresh if self.join is None else self.join(self.fresh)
+            assert rows is not None
+            try:
+                return rows.clean()
+            except DataError as error:
+                raise error.among(list_sources(self.path)) from None
 
     def _read(self) -> History:
-        if self.path is None:
+        if self.path is None and self.join is None:
             return simulated_history(self.seller, self.reading)
         history = self._history
         self.problems = history.problems
         self.found_currency = history.currency
-        self._check_currency(str(list_sources(self.path)[0]))
-        self._unnamed = history.unnamed
-        return history if self._known_name is None or not history.unnamed else history.renamed(self._known_name)
+        self._check_currency(history.source)
+        return history

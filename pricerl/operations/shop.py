@@ -42,12 +42,12 @@ from pricerl.operations.outbox import (
 )
 from pricerl.runs.folder import Generation, RunFolder
 from pricerl.shop.database import Database, exists, reading, writing
-from pricerl.terminal import shown
 
 if TYPE_CHECKING:
-    from pricerl.data.history import ProductHistory
     from pricerl.data.platforms.import_forms import ImportForm
+    from pricerl.data.rows import Rows
     from pricerl.evaluation.pricing_data import PricingData
+    from pricerl.shop.days import Days
 
 
 MODEL = "model"
@@ -180,35 +180,35 @@ class Shop:
         tables = {name: self.outbox._replace(rows=prices).table() for name, prices in found.items()}
         return {name: form.fill(export, table) if export else form.render(table) for name, table in tables.items()}
 
-    def refuse_missing(self) -> None:
-        """Refuse sources of the newest advice that are gone with a ``DataError`` that names the first of them."""
+    def present_sources(self) -> list[str]:
+        """Return the files of the newest advice; none if they are gone, but the shop has their days.
+
+        One that is gone without them is a ``DataError``.
+        """
         from pricerl.data.reading.sources.containers import is_present  # late, as commands about orders read no file
 
-        for source in self.sources:
-            if not is_present(source):
-                known = f"the last advice read it, up to {self._last_day}"
-                raise DataError(source, [f"is gone: {known}; name a newer export with --data.path"])
+        gone = [source for source in self.sources if not is_present(source)]
+        if gone and self.days() is None:
+            last = max(entry["history_end"] for entry in self.newest.values())
+            known = f"the last advice read it, up to {last}"
+            raise DataError(gone[0], [f"is gone: {known}; name a newer export with --data.path"])
+        return [] if gone else self.sources
 
-    def refuse_older(self, products: Sequence[ProductHistory], source: str, named: bool) -> None:
-        """Refuse histories that end before those of the newest advice, or that were cut, with a ``DataError``."""
-        if not self.newest:
-            return
-        remedy = "name a newer export with --data.path, or take this one all the same with --accept_changes history"
-        last = str(max(product.dates[-1] for product in products))
-        if last < self._last_day:
-            found = f"ends on {last}, but the last advice knew the days up to {self._last_day}"
-            raise DataError(source, [f"{found}; {remedy}"])
-        for product in (product for product in products if product.product in self.newest):
-            known = self.newest[product.product]["known"]
-            days = int(product.observed.sum())
-            if days < known["days"] and (last == self._last_day or not named):
-                name = shown(product.product)
-                found = f"holds {days} days of {name} from {product.dates[0]}, but the last advice knew {known['days']}"
-                raise DataError(source, [f"{found} from {known['first']}: the file was cut; {remedy}"])
+    def days(self) -> Days | None:
+        """Return all days that the shop has read; None without any."""
+        from pricerl.shop.days import read_days  # late, as it imports pandas
 
-    @property
-    def _last_day(self) -> str:
-        return str(max(entry["history_end"] for entry in self.newest.values()))
+        if not exists(self.log_path):
+            return None
+        with reading(self.log_path) as database:
+            return read_days(database) if database.version else None
+
+    def add(self, rows: Rows) -> int:
+        """Keep the days of a file that are new, or other ones than before, and return how many."""
+        from pricerl.shop.days import keep_days
+
+        with writing(self.log_path) as database:
+            return keep_days(database, rows, self.today)
 
     def advice_on(self, product: str | None) -> Entry:
         """Return the newest advice on a product, by default the only one; errors are those of `choose_product`."""
@@ -263,6 +263,7 @@ class Shop:
         drafts: Sequence[Entry] | Callable[[Shop], Sequence[Entry]],
         advice: Publication | None = None,
         records: Mapping[str, str] = MappingProxyType({}),
+        rows: Rows | None = None,
         uses: Generation | None = None,
     ) -> tuple[list[Entry], Shop]:
         """Append entries to the log, then write the files that follow; return the entries and the new shop.
@@ -274,6 +275,7 @@ class Shop:
             drafts: entries without number and hashes, or a function of the shop as it is when they are recorded.
             advice: new advice as a whole, kept together with its entries.
             records: new lines of ``advice.json`` by product.
+            rows: those of the file that was read.
             uses: generation that is in force from here on; the present one if absent.
         """
         day = {} if self.given_day is None else {"today": self.given_day.isoformat()}
@@ -285,6 +287,10 @@ class Shop:
         def keep(database: Database, after: Log, entries: list[Entry]) -> None:
             if uses is not None or not database.fact(MODEL):
                 database.keep_fact(MODEL, self.generation if uses is None else uses.name)
+            if rows is not None:
+                from pricerl.shop.days import keep_days
+
+                keep_days(database, rows, self.today)
             if advice is not None:
                 numbers = {entry["product"]: entry["id"] for entry in newest_advice(after.entries)}
                 advice.keep(database, records, numbers)

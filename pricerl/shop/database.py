@@ -29,6 +29,18 @@ MIGRATIONS = (
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, product TEXT, hash TEXT NOT NULL, line TEXT NOT NULL
     ) STRICT;
     CREATE INDEX entry_of ON entry (product, kind, id);
+    CREATE TABLE file (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, added TEXT NOT NULL, sales TEXT NOT NULL,
+        missing_days TEXT NOT NULL, currency TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE product (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, category TEXT NOT NULL) STRICT;
+    CREATE TABLE day (
+        product INTEGER NOT NULL REFERENCES product (id), date TEXT NOT NULL,
+        file INTEGER NOT NULL REFERENCES file (id), known INTEGER NOT NULL,
+        price REAL, sales REAL, units REAL, profit REAL, organic REAL, ad REAL, predicted REAL, unit_cost REAL,
+        competitor REAL, coupons REAL, ad_spend REAL, promotion REAL, in_stock REAL,
+        PRIMARY KEY (product, date)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE advice (
         product TEXT PRIMARY KEY, place INTEGER NOT NULL, entry INTEGER NOT NULL REFERENCES entry (id),
         record TEXT NOT NULL

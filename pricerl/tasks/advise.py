@@ -92,7 +92,13 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
         }
         with stage("writing the report"):
             trained = run.generation if run.command == "fit" else None
-            given = (lambda now: [*_publish_as(now, asked), *advised.drafts], publication, records, trained)
+            given = (
+                lambda now: [*_publish_as(now, asked), *advised.drafts],
+                publication,
+                records,
+                run.pricing.fresh,
+                trained,
+            )
             written, after = shop.record(*given)
         if trained is not None:
             remove_old_generations(run)

@@ -17,7 +17,7 @@ from pricerl.data.stock import find_notes
 from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.engine import CHUNK, Engine, connect
-from pricerl.operations.log.decision_log import Entry, by_product, read_log
+from pricerl.operations.log.decision_log import by_product, read_log
 from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
@@ -33,6 +33,9 @@ from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.run import is_first_process
 from pricerl.training.saved_policy import SavedPolicy
+
+CHANGED = "changed"
+"""What ``--accept`` names to take new values of days that were read before."""
 
 Nested = Mapping[str, Any]
 """Settings and options by their names, nested as in a configuration."""
@@ -73,10 +76,9 @@ def load_run(given: Nested, packages: Sequence[str] = OWN) -> Run:
         known=shop.log.head.entries,
     )
     check_advising(run)
-    prepare_data(run, read_log(shop.log_path).entries)
+    prepare_data(run, shop)
     checkpoint.restore_data(run.pricing.restore, _state_name(kind))
     print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
-    refuse_older(run, shop, named=bool(_files(given)))
     return run
 
 
@@ -148,9 +150,8 @@ def _kept_settings(checkpoint: Checkpoint, shop: Shop, given: Nested) -> dict[st
     kept = combine(kept, shop.lasting)
     if "path" in (given.get("data") or {}):
         return kept
-    if shop.sources:
-        shop.refuse_missing()
-        kept = combine(kept, {"data": {"path": shop.sources}})
+    if sources := shop.present_sources():
+        kept = combine(kept, {"data": {"path": sources}})
     return combine(kept, {"waits": shop.waits})
 
 
@@ -171,8 +172,8 @@ def check_advising(run: Run) -> None:
         check_workbook()
 
 
-def prepare_data(run: Run, entries: Sequence[Entry]) -> None:
-    """Give the data the command's engine, the names of products with advice and the days with pricerl's own prices.
+def prepare_data(run: Run, shop: Shop) -> None:
+    """Give the data the command's engine, and what the shop knows: days, names of products, and its own prices.
 
     Of several ranks only the first has an engine.
     """
@@ -180,13 +181,13 @@ def prepare_data(run: Run, entries: Sequence[Entry]) -> None:
     if is_first_process():
         data.engine = engine = Engine.of(run)
         data.spread = partial(engine.map, size=CHUNK)
+    entries = read_log(shop.log_path).entries
     if entries:
         advised = {entry["product"] for entry in entries if entry["kind"] == ADVICE}
         data.know_products(advised)  # before days are marked, which are found by the product's name
         data.mark_own_prices(partial(find_own_prices, by_product(entries)))
-
-
-def refuse_older(run: Run, shop: Shop, named: bool) -> None:
-    """Refuse a file that is older than that of the newest advice, or that was cut, unless the user accepts it."""
-    if run.pricing.path is not None and "history" not in (run.options.accept_changes or "").split(","):
-        shop.refuse_older(run.pricing.preprocessor.products, list_sources(run.pricing.path)[0], named)
+    if (days := shop.days()) is not None and data.advises:
+        accepted = (run.options.accept or "").split(",")
+        if unknown := {*accepted} - {"", CHANGED}:
+            raise UsageError(f"--accept: must be {CHANGED}, found {min(unknown)!r}")
+        data.join = lambda fresh: days.rows(data.reading) if fresh is None else days.join(fresh, CHANGED in accepted)

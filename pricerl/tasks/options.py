@@ -7,10 +7,10 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
     "ckpt_path": ("Checkpoint: a file, or last or best in the run's folder.", None),
     "resume": ("Go on with the newest usable save of the run: auto.", None),
     "accept_changes": (
-        "Data and settings in which a resumed run may differ: history, data.reward and so on, separated by commas; "
-        "history also takes a file that is older than that of the last advice, or shorter.",
+        "Data and settings in which a resumed run may differ: history, data.reward and so on, separated by commas.",
         None,
     ),
+    "accept": ("Differences of a file to accept: changed takes new values of days that were read before.", None),
     "keep": ("Generations of the run to keep whole; of older ones the weights behind decisions stay.", 5),
     "wandb": ("Log the training to Weights & Biases; offline without a key.", False),
     "threads": (

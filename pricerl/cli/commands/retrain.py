@@ -21,11 +21,8 @@ def retrain(words: Sequence[str]) -> int:
     shop = Shop.open(folder, options.today)
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")
-    if options.path is None:
-        shop.refuse_missing()
-
     before = Checkpoint.read(folder.current.path / BEST)
-    path = options.path or json.dumps(shop.sources)
+    path = options.path or json.dumps(shop.present_sources() or None)
     kept = option_words(
         {
             "trainer.max_steps": (before.about.get("limits") or {}).get("max_steps"),

@@ -53,11 +53,14 @@ def watch(words: Sequence[str]) -> int:
             raise UsageError("; ".join(failures))
         write_lines([f"test alert written to {folder.path}, and sent to {len(channels)} addresses"])
         return EXIT_OK
-    today = Shop.open(folder, options.today).today
+    shop = Shop.open(folder, options.today)
+    today = shop.today
     given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
     limits = config_of(options, WatchSettings)
     try:
         run = load_words("watch", [*rest, *given])
+        if run.pricing.fresh is not None:
+            shop.add(run.pricing.fresh)
         entries = read_log(folder.path / LOG_FILE).entries
         monitor = watch_run(run, entries, limits, today, read_advice(folder.path))
     except DataError as error:

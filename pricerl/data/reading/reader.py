@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from pricerl.arrays import IntArray
-from pricerl.data.cleaning.cleaning import clean
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT, History
 from pricerl.data.naming import Sources, list_sources, name_after
@@ -29,6 +28,7 @@ from pricerl.data.reading.sources.csv_file import split_rows
 from pricerl.data.reading.sources.frames import Frame, read_frame
 from pricerl.data.reading.tables import Cells, Parsed, TextColumn, TextTable
 from pricerl.data.reading.value_checks import check_plausibility, check_values, merge_products
+from pricerl.data.rows import Rows
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 
@@ -52,25 +52,31 @@ def read_history(path: Sources | Frame, config: DataConfig | None = None) -> His
     Raises:
         DataError: no product can be used; lists every problem with the line of the seller's own file.
     """
+    try:
+        return read_rows(path, config).clean()
+    except DataError as error:
+        raise error if isinstance(path, Frame) else error.among(list_sources(path)) from None
+
+
+def read_rows(path: Sources | Frame, config: DataConfig | None = None) -> Rows:
+    """Read and check a seller's file as `read_history` does, without laying its rows on a calendar."""
     config = config or DataConfig()
     if isinstance(path, Frame):
         table = read_frame(path, "frame")
-        return _history_from_tables(
-            [table], replace(config, decimal="." if config.decimal == "auto" else config.decimal)
-        )
+        return _rows_of([table], replace(config, decimal="." if config.decimal == "auto" else config.decimal))
     sources = list_sources(path)
     try:
-        return _history_from_tables(open_tables(sources, config.query), config)
+        return _rows_of(open_tables(sources, config.query), config)
     except DataError as error:
         raise error.among(sources) from None
 
 
 def history_from_text(text: str, source: str, config: DataConfig) -> History:
     """Check and clean the text of a seller's file as `read_history` does; errors and reports name its ``source``."""
-    return _history_from_tables([split_rows(text.encode(), source)], config)
+    return _rows_of([split_rows(text.encode(), source)], config).clean()
 
 
-def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> History:
+def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
     table, preset, ads = sort_reports(tables, config)
     if preset is None:
         parsed = _parse_table(table, config)
@@ -99,12 +105,18 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     aside = name_files(skipped, table.files)
     rows = f"{plural(len(lost), 'row')}, whose day counts as unknown. check FILE lists them."
     ragged = [f"Wrong number of cells or no product: {rows}"] if lost else []
-    history = clean(usable, table.source, config, (*ragged, *parsed.notes, *blanked, *merged), aside, unknown_days)
-    found = sorted([*history.problems, *name_files({*lost, *table.unread}, table.files)])
-    currency = parsed.currency or find_currency(parsed.cells, parsed.names)
-    history = replace(history, currency=currency, problems=tuple(found))
-    named = columns.PRODUCT in parsed.cells or list(products.cat.categories) != [UNNAMED_PRODUCT]
-    return history if named else replace(history, unnamed=True).renamed(name_after(table.source))
+    found = Rows(
+        source=table.source,
+        frame=usable,
+        config=config,
+        notes=(*ragged, *parsed.notes, *blanked, *merged),
+        skipped=tuple(aside),
+        lost=unknown_days,
+        problems=tuple(name_files({*lost, *table.unread}, table.files)),
+        currency=parsed.currency or find_currency(parsed.cells, parsed.names),
+        unnamed=columns.PRODUCT not in parsed.cells and list(products.cat.categories) == [UNNAMED_PRODUCT],
+    )
+    return found.renamed(name_after(table.source)) if found.unnamed else found
 
 
 def _set_aside(problems: Iterable[Problem], lines: Sequence[int], products: pd.Series) -> list[Problem] | None:

@@ -1,0 +1,266 @@
+"""Days of a shop: kept in its database, and joined by those of every file that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pricerl.arrays import BoolArray
+from pricerl.data.cleaning.calendar import find_step_days
+from pricerl.data.config import DataConfig
+from pricerl.data.days import STEP_WORDS
+from pricerl.data.reading import columns
+from pricerl.data.rows import Rows
+from pricerl.errors import DataError
+from pricerl.formatting import plural
+from pricerl.shop.database import Database
+
+CELLS = {
+    "price": columns.PRODUCT_PRICE,
+    "sales": columns.TOTAL_SALES,
+    "units": columns.UNITS,
+    "profit": columns.TOTAL_PROFIT,
+    "organic": columns.ORGANIC_CONVERSION,
+    "ad": columns.AD_CONVERSION,
+    "predicted": columns.PREDICTED_SALES,
+    "unit_cost": columns.UNIT_COST,
+    "competitor": columns.COMPETITOR_PRICE,
+    "coupons": columns.COUPONS,
+    "ad_spend": columns.AD_SPEND,
+    "promotion": columns.PROMOTION,
+    "in_stock": columns.IN_STOCK,
+}
+"""Columns of a seller's file by those of the table ``day``."""
+
+SAME = 1e-9
+"""Largest difference of a number that was read again, as a share: another program wrote its last digit."""
+
+MOST_LISTED = 5
+"""Most changed values that a message lists."""
+
+DAY = [columns.PRODUCT, columns.REPORT_DATE]
+"""What names a row."""
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """All days that a shop has read."""
+
+    frame: pd.DataFrame
+    """Rows as `Rows` has them, with the day on which each was ``read``."""
+    lost: Mapping[str, Any]
+    sales: str
+    missing_days: str
+    currency: str
+    source: str
+    """Name of the last file."""
+
+    def rows(self, config: DataConfig) -> Rows:
+        """Return the rows as if one file had all of them."""
+        frame = self.frame.drop(columns="read")
+        return Rows(self.source, frame, self._meant(config), lost=self.lost, currency=self.currency)
+
+    def _meant(self, config: DataConfig) -> DataConfig:
+        """Return settings of the reader with what the last file was found to mean."""
+        means: dict[str, Any] = {"sales": self.sales, "missing_days": self.missing_days}
+        return replace(config, **{name: value for name, value in means.items() if getattr(config, name) == "auto"})
+
+    def join(self, fresh: Rows, accepts_changes: bool) -> Rows:
+        """Return all days, with those of a fresh file; blank cells of the file stay as they were known.
+
+        Raises:
+            DataError: currency or step differ, or a day that was read before has other values, unless that is accepted.
+        """
+        if self.currency and fresh.currency and self.currency != fresh.currency:
+            found = f"is in {fresh.currency}, but the shop in {self.currency}; name its own shop with --run_name"
+            raise DataError(fresh.source, [found])
+        joined = _Joined(self.frame, fresh.frame)
+        if (steps := joined.steps) and steps[0] != steps[1]:
+            known, new = (STEP_WORDS[days] for days in steps)
+            found = f"rows are {new}s, but the shop has {known}s; name its own shop with --run_name"
+            raise DataError(fresh.source, [found])
+        if not accepts_changes and (found := joined.describe_changes()):
+            raise DataError(fresh.source, [found])
+        if joined.is_whole:
+            return fresh
+        lost = {name: days for name, days in {**self.lost, **fresh.lost}.items() if name in joined.names}
+        lost = {name: np.setdiff1d(days, _days_of(joined.frame, name)) for name, days in lost.items()}
+        return replace(fresh, frame=joined.frame, lost=lost, unnamed=fresh.unnamed and len(joined.names) == 1)
+
+
+def _days_of(frame: pd.DataFrame, product: str) -> Any:
+    """Return the days of a product, ``(N,)`` unit D."""
+    return frame.loc[frame[columns.PRODUCT] == product, columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
+
+
+class _Joined:
+    """Known rows and fresh ones of the same products, matched by product and day."""
+
+    def __init__(self, known: pd.DataFrame, fresh: pd.DataFrame) -> None:
+        self.names = list(dict.fromkeys([*known[columns.PRODUCT].unique(), *fresh[columns.PRODUCT].unique()]))
+        self._known = known
+        self._fresh = fresh
+        left, right = (self._keys(frame) for frame in (known, fresh))
+        self._at = pd.Index(right).get_indexer(pd.Index(left))
+        """``(N,)`` fresh row of each known one; -1 without one."""
+
+    def _keys(self, frame: pd.DataFrame) -> Any:
+        """Return a number per product and day."""
+        codes = pd.Categorical(frame[columns.PRODUCT], categories=self.names).codes.astype(np.int64)
+        return codes * 2**32 + frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]").astype(np.int64)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the fresh file has all that is known."""
+        names = [*self._fresh[columns.PRODUCT].unique()]
+        return bool((self._at >= 0).all()) and names == self.names and not any(gap.any() for _, gap in self._gaps())
+
+    @property
+    def steps(self) -> tuple[int, int] | None:
+        """Days from row to row of the first product that both have twice or more, known and fresh; None of none."""
+        for name in self.names:
+            known, fresh = (np.sort(_days_of(frame, name)) for frame in (self._known, self._fresh))
+            if min(len(known), len(fresh)) > 1:
+                return find_step_days(known), find_step_days(fresh)
+        return None
+
+    def _pairs(self) -> Iterator[tuple[str, Any, Any]]:
+        """Yield each column with the numbers of known rows, and those of the fresh ones on the same days."""
+        both = self._at >= 0
+        for name in CELLS.values():
+            if name in self._known and name in self._fresh:
+                yield name, self._known[name].to_numpy()[both], self._fresh[name].to_numpy()[self._at[both]]
+
+    def _gaps(self) -> Iterator[tuple[str, BoolArray]]:
+        """Yield each column with the days on which it is known, but blank in the fresh file."""
+        both = self._at >= 0
+        for name in CELLS.values():
+            if name in self._known:
+                known = np.isfinite(self._known[name].to_numpy()[both])
+                blank = ~np.isfinite(self._fresh[name].to_numpy()[self._at[both]]) if name in self._fresh else True
+                yield name, known & blank
+
+    def describe_changes(self) -> str:
+        """Return which values changed of days that had ended when they were read; empty if none did."""
+        both = np.flatnonzero(self._at >= 0)
+        ended = self._known[columns.REPORT_DATE].to_numpy()[both] < self._known["read"].to_numpy()[both]
+        found: list[tuple[Any, str, float, float]] = []
+        for name, known, fresh in self._pairs():
+            differs = ended & (np.abs(fresh - known) > SAME * np.abs(known))
+            found += [(at, name, known[at], fresh[at]) for at in np.flatnonzero(differs)]
+        if not found:
+            return ""
+        several = len(self.names) > 1
+        listed = []
+        for at, name, was, now in sorted(found, key=lambda item: item[:2])[:MOST_LISTED]:
+            product, day = self._known.iloc[both[at]][DAY]
+            listed.append(f"{day:%Y-%m-%d}{f' of {product}' if several else ''}: {name} {was:g} → {now:g}")
+        more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+        days = plural(len({at for at, *_ in found}), "day")
+        return f"{days} read before changed: {'; '.join(listed)}{more}; take the new values with --accept changed"
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Known rows that the fresh file lacks, and its own, in the order of products and days."""
+        fresh = self._fresh.reset_index(drop=True).copy()
+        both = self._at >= 0
+        for name, gap in self._gaps():
+            if gap.any():
+                values = fresh[name].to_numpy(copy=True) if name in fresh else np.full(len(fresh), np.nan)
+                values[self._at[both][gap]] = self._known[name].to_numpy()[both][gap]
+                fresh[name] = values
+        older = self._known[~both].drop(columns="read")
+        parts = [part.assign(**{columns.PRODUCT: part[columns.PRODUCT].astype(object)}) for part in (older, fresh)]
+        for part in parts:
+            if columns.GROUP in part:
+                part[columns.GROUP] = part[columns.GROUP].astype(object)
+        found: pd.DataFrame = pd.concat(parts, ignore_index=True)
+        found[columns.PRODUCT] = pd.Categorical(found[columns.PRODUCT], categories=self.names)
+        found[columns.REPORT_DATE] = found[columns.REPORT_DATE].astype("datetime64[s]")
+        return found.sort_values(DAY, kind="stable", ignore_index=True)
+
+
+def read_days(database: Database) -> Days | None:
+    """Return all days of a shop; None if it has read none."""
+    last = database.run("SELECT name, sales, missing_days, currency FROM file ORDER BY id DESC LIMIT 1")
+    if not last:
+        return None
+    source, sales, missing_days, currency = last[0]
+    names = dict(database.run("SELECT id, name FROM product ORDER BY id"))
+    groups = dict(database.run("SELECT id, category FROM product WHERE category <> ''"))
+    cells = ", ".join(f"day.{name}" for name in CELLS)
+    rows = database.run(
+        f"SELECT day.product, day.date, day.known, file.added, {cells} FROM day JOIN file ON day.file = file.id"
+        " ORDER BY day.product, day.date"
+    )
+    number, dates, known, read, *values = zip(*rows, strict=True)
+    frame = pd.DataFrame(
+        {
+            columns.PRODUCT: pd.Categorical([names[item] for item in number], categories=[*names.values()]),
+            columns.REPORT_DATE: np.array(dates, dtype="datetime64[s]"),
+            "read": np.array(read, dtype="datetime64[s]"),
+            **{column: np.array(cell, dtype=float) for column, cell in zip(CELLS.values(), values, strict=True)},
+        }
+    ).dropna(axis="columns", how="all")
+    if groups:
+        frame[columns.GROUP] = [groups.get(item) for item in number]
+    missing = ~np.array(known, dtype=bool)
+    lost = {
+        str(name): days.to_numpy().astype("datetime64[D]")
+        for name, days in frame[missing].groupby(columns.PRODUCT, observed=True)[columns.REPORT_DATE]
+    }
+    return Days(frame[~missing], lost, sales, missing_days, currency, source)
+
+
+def keep_days(database: Database, rows: Rows, today: date) -> int:
+    """Keep the days of a file that are new, or other ones than before, and return how many; blank cells change none."""
+    config = rows.config
+    (file,) = database.run("SELECT coalesce(max(id), 0) + 1 FROM file")[0]
+    about = (file, rows.source, today.isoformat(), config.sales, config.missing_days, rows.currency)
+    database.run("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?)", about)
+    groups: dict[str, str] = {}
+    if columns.GROUP in rows.frame:
+        known = rows.frame.sort_values(columns.REPORT_DATE).groupby(columns.PRODUCT, observed=True)[columns.GROUP]
+        groups = {str(name): str(group) for name, group in known.last().dropna().items()}
+    database.run_many(
+        "INSERT INTO product SELECT coalesce(max(id), 0) + 1, ?, ? FROM product WHERE true"
+        " ON CONFLICT (name) DO UPDATE SET category = excluded.category",
+        [(name, groups.get(name, "")) for name in rows.names],
+    )
+    numbers = {name: number for number, name in database.run("SELECT id, name FROM product")}
+    newer = {name: f"coalesce(excluded.{name}, day.{name})" for name in CELLS}
+    newer["known"] = "CASE WHEN excluded.known > day.known THEN excluded.known ELSE day.known END"
+    names = ("product", "date", "known", *CELLS, "file")
+    database.run_many(
+        f"INSERT INTO day ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+        f" ON CONFLICT (product, date) DO UPDATE SET file = excluded.file, "
+        f"{', '.join(f'{name} = {value}' for name, value in newer.items())}"
+        f" WHERE {' OR '.join(f'{value} IS DISTINCT FROM day.{name}' for name, value in newer.items())}",
+        ((*row, file) for row in _cells(rows, numbers)),
+    )
+    (new,) = database.run("SELECT count(*) FROM day WHERE file = ?", (file,))[0]
+    if not new:
+        database.run("DELETE FROM file WHERE id = ?", (file,))
+    return int(new)
+
+
+def _cells(rows: Rows, numbers: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
+    """Yield product, date, whether it could be read, and the cells of each row."""
+    frame = rows.frame
+    dates = np.datetime_as_string(frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")).tolist()
+    blank: list[float | None] = [None] * len(frame)
+    cells = [
+        [None if value != value else value for value in frame[name].astype(float).tolist()] if name in frame else blank
+        for name in CELLS.values()
+    ]
+    for name, day, *values in zip(frame[columns.PRODUCT].astype(str), dates, *cells, strict=True):
+        yield numbers[name], day, 1, *values
+    for name, days in rows.lost.items():
+        for day in np.datetime_as_string(np.asarray(days, dtype="datetime64[D]")).tolist():
+            yield numbers[name], day, 0, *[None] * len(CELLS)
