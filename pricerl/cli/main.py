@@ -45,7 +45,10 @@ COMMANDS = {
     "history": "commands.decisions:history",
     "prices": "commands.decisions:prices",
     "rollback": "commands.decisions:rollback",
-    "audit": "commands.audit:audit_log",
+    "add": "commands.shop:add",
+    "shop": "commands.shop:show",
+    "backup": "commands.shop:back_up",
+    "audit": "commands.shop:audit_log",
     "serve": ".serve.server:serve",
     "mcp": ".mcp.protocol:mcp",
 }
@@ -80,6 +83,8 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   export [--format onnx|weights] [--out DIR]
                                                write the policy with scaler and price rule, to be served elsewhere
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
+  add FILE                                     add the days of a file to those that the shop has read
+  shop | backup FILE                           print what the shop has; copy its database
   audit verify [FILE]                          check that the log is unbroken
   serve [FOLDER]                               the same in a browser: drop a file, advise, decide
   mcp [FOLDER]                                 tools for an agent, which reads all and prepares decisions
@@ -100,7 +105,7 @@ SIGNALS = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
 """Message of a command that a signal ended."""
 
 RUN_FIRST = {"validate", "test", "predict", "watch", "retrain", "review", "report", "export", "history"}
-RUN_FIRST |= {"prices", "pause", "resume", "rollback"}
+RUN_FIRST |= {"prices", "pause", "resume", "rollback", "shop"}
 """Commands whose first word may be the run, as ``--run_name``."""
 
 NUMBER_FIRST = {"what-if", "override", "approve", "reject"}

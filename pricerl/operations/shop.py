@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cached_property
 from operator import itemgetter
@@ -27,6 +28,7 @@ from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError
 from pricerl.operations.exports import Publication, are_current, write_files
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, by_product, load
 from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, orders_of
+from pricerl.operations.log.takeover import take_over
 from pricerl.operations.log.typed_limits import DEFAULTS, combined_settings, typed_since, with_typed
 from pricerl.operations.outbox import (
     Outbox,
@@ -41,7 +43,7 @@ from pricerl.operations.outbox import (
     shop_publishing,
 )
 from pricerl.runs.folder import Generation, RunFolder
-from pricerl.shop.database import Database, exists, reading, writing
+from pricerl.shop.database import MODEL, Database, exists, reading, writing
 
 if TYPE_CHECKING:
     from pricerl.data.platforms.import_forms import ImportForm
@@ -50,8 +52,8 @@ if TYPE_CHECKING:
     from pricerl.shop.days import Days
 
 
-MODEL = "model"
-"""Fact with the name of the generation in force."""
+READING = "reading"
+"""Fact with the settings with which the files of the newest advice were read."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Shop:
     def read(cls, folder: RunFolder, day: date | None = None) -> Shop:
         """Return the state of a shop without writing anything."""
         path = folder.path / LOG_FILE
+        take_over(path)
         if not exists(path):
             return cls(folder, Log(), _current(folder), day)
         with reading(path) as database:
@@ -203,6 +206,21 @@ class Shop:
         with reading(self.log_path) as database:
             return read_days(database) if database.version else None
 
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Settings with which the files of the newest advice were read; none before the first."""
+        if not exists(self.log_path):
+            return {}
+        with reading(self.log_path) as database:
+            return json.loads(database.fact(READING) or "{}") if database.version else {}
+
+    def join(self, rows: Rows, accepts_changes: bool = False) -> Rows:
+        """Return the rows of a file with all days that the shop has read before; errors are those of `Days.join`."""
+        if rows.unnamed and len(self.newest) == 1:
+            rows = rows.renamed(next(iter(self.newest)))
+        days = self.days()
+        return rows if days is None else days.join(rows, accepts_changes)
+
     def add(self, rows: Rows) -> int:
         """Keep the days of a file that are new, or other ones than before, and return how many."""
         from pricerl.shop.days import keep_days
@@ -291,6 +309,7 @@ class Shop:
                 from pricerl.shop.days import keep_days
 
                 keep_days(database, rows, self.today)
+                database.keep_fact(READING, json.dumps(asdict(rows.config)))
             if advice is not None:
                 numbers = {entry["product"]: entry["id"] for entry in newest_advice(after.entries)}
                 advice.keep(database, records, numbers)

@@ -46,8 +46,8 @@ def name_run(path: Sources | None = None, preset: str | None = None, env_id: str
 
 
 def runs_with(file: str) -> list[RunFolder]:
-    """Return the folders of the runs that hold a file, by name; of a lost log its head shows that there was one."""
-    held = (file, Path(file).with_suffix(".head"))
+    """Return the folders of the runs that hold a file, by name; a log of pricerl 1.0 is that of a shop."""
+    held = (file, *(["decisions.jsonl"] if file == "shop.db" else []))
     return [RunFolder(path) for path in sorted(RUNS.glob("*")) if any((path / name).exists() for name in held)]
 
 

@@ -19,6 +19,9 @@ from pricerl.errors import DataError, UsageError, import_extra
 FILE = "shop.db"
 ADDRESS = "PRICERL_SHOP"
 
+MODEL = "model"
+"""Fact with the name of the generation in force."""
+
 PATIENCE = 30.0
 """Seconds that a writer waits for another one."""
 

@@ -38,6 +38,9 @@ CELLS = {
 }
 """Columns of a seller's file by those of the table ``day``."""
 
+CHANGED = "changed"
+"""What ``--accept`` names to take new values of days that were read before."""
+
 SAME = 1e-9
 """Largest difference of a number that was read again, as a share: another program wrote its last digit."""
 
@@ -60,6 +63,11 @@ class Days:
     currency: str
     source: str
     """Name of the last file."""
+
+    def summary(self) -> list[tuple[str, int, str, str]]:
+        """Return name, number of days, first and last day of each product."""
+        days = self.frame.groupby(columns.PRODUCT, observed=True)[columns.REPORT_DATE].agg(["count", "min", "max"])
+        return [(str(row[0]), row[1], f"{row[2]:%Y-%m-%d}", f"{row[3]:%Y-%m-%d}") for row in days.itertuples()]
 
     def rows(self, config: DataConfig) -> Rows:
         """Return the rows as if one file had all of them."""

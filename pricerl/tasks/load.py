@@ -27,15 +27,13 @@ from pricerl.runs.folder import BEST, RunFolder
 from pricerl.runs.names import RUNS, USUAL_CLASSES, USUAL_PRESET, check_name, find_run, name_run
 from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
+from pricerl.shop.days import CHANGED
 from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
 from pricerl.tasks.settings import GROUPS, advice_parser, build_data, merge_settings, plain_settings, without_training
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.run import is_first_process
 from pricerl.training.saved_policy import SavedPolicy
-
-CHANGED = "changed"
-"""What ``--accept`` names to take new values of days that were read before."""
 
 Nested = Mapping[str, Any]
 """Settings and options by their names, nested as in a configuration."""
@@ -186,8 +184,7 @@ def prepare_data(run: Run, shop: Shop) -> None:
         advised = {entry["product"] for entry in entries if entry["kind"] == ADVICE}
         data.know_products(advised)  # before days are marked, which are found by the product's name
         data.mark_own_prices(partial(find_own_prices, by_product(entries)))
+    if (accepted := run.options.accept) not in (None, CHANGED):
+        raise UsageError(f"--accept: must be {CHANGED}, found {accepted!r}")
     if (days := shop.days()) is not None and data.advises:
-        accepted = (run.options.accept or "").split(",")
-        if unknown := {*accepted} - {"", CHANGED}:
-            raise UsageError(f"--accept: must be {CHANGED}, found {min(unknown)!r}")
-        data.join = lambda fresh: days.rows(data.reading) if fresh is None else days.join(fresh, CHANGED in accepted)
+        data.join = lambda rows: days.rows(data.reading) if rows is None else days.join(rows, accepted == CHANGED)

@@ -31,7 +31,7 @@ FEWEST_DIGITS = 12
 BEFORE_THE_FIRST = "0" * 64
 """Previous hash of the first entry, and hash of the head of an empty log."""
 
-REMEDY = "restore it from a copy that pricerl backup made"
+REMEDY = "restore it from a copy"
 
 Entry = dict[str, Any]
 
@@ -97,7 +97,9 @@ def load(database: Database, path: Path, standing: bool = False) -> Log:
     gc.disable()  # it would take most of the time, and find nothing
     try:
         where = STANDING if standing else ""
-        entries = [_check(path, *row) for row in database.run(f"SELECT id, hash, line FROM entry {where} ORDER BY id")]
+        entries = [
+            check_row(path, *row) for row in database.run(f"SELECT id, hash, line FROM entry {where} ORDER BY id")
+        ]
     finally:
         if collects:
             gc.enable()
@@ -168,7 +170,7 @@ def _plain(product: str | None) -> str | None:
     return None if product is None else product.encode("utf-8", "backslashreplace").decode()
 
 
-def _check(path: Path, number: int, digest: str, line: str) -> Entry:
+def check_row(path: Path, number: int, digest: str, line: str) -> Entry:
     """Return the entry of a row; one that was changed, or is no entry, is a ``DataError``."""
     found: Entry = {}
     with contextlib.suppress(ValueError):

@@ -1,0 +1,108 @@
+"""Commands about the shop's database: ``add``, ``shop``, ``backup`` and ``audit``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pricerl.cli.commands.decisions import add_run_options, shop_of
+from pricerl.cli.usage import Parser, add_files
+from pricerl.errors import EXIT_OK, DataError, UsageError
+from pricerl.formatting import plural
+from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, verify
+from pricerl.operations.shop import Shop
+from pricerl.runs.folder import RunFolder
+from pricerl.runs.names import RUNS, USUAL_PRESET, check_name, name_run, runs_with
+from pricerl.shop.database import backup, exists
+from pricerl.terminal import shown, table, write_lines
+
+
+def add(words: Sequence[str]) -> int:
+    """Add the days of a FILE to those that a shop has read: any length, in any order, twice the same is nothing."""
+    from pricerl.data.config import DataConfig  # imports pandas, as the next ones
+    from pricerl.data.reading.reader import read_rows
+    from pricerl.shop.days import CHANGED
+
+    parser = Parser(prog="pricerl add", description=add.__doc__)
+    add_files(parser, "the seller's file")
+    add_run_options(parser)
+    parser.add_argument("--accept", choices=[CHANGED], help="take new values of days that were read before")
+    options = parser.parse_args(words)
+    if not options.path:
+        raise UsageError("name a file: pricerl add FILE")
+    shop = Shop.open(_folder(options), options.today)
+    rows = shop.join(read_rows(options.path, DataConfig(**shop.reading)), options.accept == CHANGED)
+    count = shop.add(rows)
+    known = [] if (days := shop.days()) is None else days.summary()
+    last = max(last for *_, last in known)
+    write_lines(
+        [f"{shop.log_path}: {plural(count, 'new or changed day')}; {plural(len(known), 'product')}, up to {last}"]
+    )
+    return EXIT_OK
+
+
+def _folder(options: argparse.Namespace) -> RunFolder:
+    """Return the run that is named, or the only one, or else one after the file."""
+    if options.run_name:
+        return RunFolder(RUNS / check_name(options.run_name))
+    own = RunFolder(RUNS / name_run(options.path, USUAL_PRESET))
+    found = runs_with(LOG_FILE)
+    return found[0] if len(found) == 1 and not exists(own.path / LOG_FILE) else own
+
+
+def show(words: Sequence[str]) -> int:
+    """Print what a shop has: products with their days, advice and orders."""
+    parser = Parser(prog="pricerl shop", description=show.__doc__)
+    add_run_options(parser)
+    shop = shop_of(parser.parse_args(words))
+    days = shop.days()
+    head = f"{shop.log_path}: {plural(shop.log.head.entries, 'entry')} in the decision log"
+    rows = [("product", "days", "from", "to", "current price", "state")]
+    for name, count, first, last in () if days is None else days.summary():
+        advice = shop.newest.get(name)
+        price = "" if advice is None else f"{advice['current_price']:.{shop.outbox.decimals}f}"
+        rows.append((shown(name), f"{count}", first, last, price, "" if advice is None else shop.state_of(name)[0]))
+    write_lines([head, f"publishing: {shop.publishing or 'auto'}", *(table(rows) if len(rows) > 1 else ())])
+    return EXIT_OK
+
+
+def back_up(words: Sequence[str]) -> int:
+    """Write a copy of a shop's database to a FILE, also while other commands use it."""
+    parser = Parser(prog="pricerl backup", description=back_up.__doc__)
+    parser.add_argument("file", type=Path, help="file to write")
+    add_run_options(parser)
+    options = parser.parse_args(words)
+    shop = shop_of(options)
+    if options.file.exists():
+        raise UsageError(f"{options.file} exists; name a new file")
+    backup(shop.log_path, options.file)
+    write_lines([f"{options.file}: {plural(shop.log.head.entries, 'entry')}, last hash {shop.log.head.hash}"])
+    return EXIT_OK
+
+
+def audit_log(words: Sequence[str]) -> int:
+    """Check that the decision log is unbroken (verify)."""
+    parser = Parser(prog="pricerl audit", description=audit_log.__doc__, allow_abbrev=False)
+    parser.add_argument("action", choices=("verify",))
+    parser.add_argument("target", nargs="?", help="a database, such as a backup, instead of a run")
+    add_run_options(parser)
+    parser.add_argument("--anchor", help="hash of an entry, as a report prints it, that the log must contain")
+    options = parser.parse_args(words)
+    path = shop_of(options).log_path if options.target is None else Path(options.target)
+    path = path / LOG_FILE if path.is_dir() else path
+    anchor = (options.anchor or "").strip().rstrip("….").lower()  # reports print the first twelve digits
+    if options.anchor is not None and not re.fullmatch(f"[0-9a-f]{{{FEWEST_DIGITS},64}}", anchor):
+        raise UsageError(f"--anchor: must be at least {FEWEST_DIGITS} digits of a hash, found {options.anchor!r}")
+    log = verify(path)
+    lines = [f"{path}: unbroken, {len(log.entries)} entries, last hash {log.head.hash}"]
+    if anchor:
+        number = log.find(anchor)
+        if number is None:
+            found = f"no entry has the hash {anchor}: the log was rewritten, cut, or belongs to another run"
+            raise DataError(str(path), [f"{found}; restore it from a copy"])
+        place = f"entry {number} of {len(log.entries)}" if number else "the head of an empty log"
+        lines.append(f"{anchor} is {place}")
+    write_lines(lines)
+    return EXIT_OK
