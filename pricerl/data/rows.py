@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from pricerl.arrays import DateArray
+from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.cleaning import clean
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
@@ -41,6 +43,14 @@ class Rows:
     def names(self) -> list[str]:
         """Names of the products."""
         return [str(name) for name in self.frame[columns.PRODUCT].unique()]
+
+    @property
+    def step_days(self) -> int:
+        """Days from row to row of the first product with several rows."""
+        for _, rows in self.frame.groupby(columns.PRODUCT, observed=True, sort=False):
+            if len(rows) > 1:
+                return find_step_days(np.sort(rows[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")))
+        return 1
 
     def renamed(self, name: str) -> Rows:
         """Return the rows of the only product under another name."""

@@ -104,7 +104,7 @@ class Database:
         """Return a statement in the dialect of the server."""
         if not self._is_server:
             return statement
-        types = {"INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION", "STRICT": "", "WITHOUT ROWID": ""}
+        types = {"INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION", "STRICT, WITHOUT ROWID": "", "STRICT": ""}
         return re.sub("|".join(types), lambda found: types[found[0]], statement).replace("?", "%s")
 
 

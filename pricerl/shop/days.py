@@ -44,6 +44,9 @@ CHANGED = "changed"
 SAME = 1e-9
 """Largest difference of a number that was read again, as a share: another program wrote its last digit."""
 
+ASKED = (columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS)
+"""Columns whose changes are asked about; new values of others are taken."""
+
 MOST_LISTED = 5
 """Most changed values that a message lists."""
 
@@ -141,7 +144,7 @@ class _Joined:
     def _pairs(self) -> Iterator[tuple[str, Any, Any]]:
         """Yield each column with the numbers of known rows, and those of the fresh ones on the same days."""
         both = self._at >= 0
-        for name in CELLS.values():
+        for name in ASKED:
             if name in self._known and name in self._fresh:
                 yield name, self._known[name].to_numpy()[both], self._fresh[name].to_numpy()[self._at[both]]
 

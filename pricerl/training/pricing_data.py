@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.env.simulator import DifferentiableMarket
+from pricerl.errors import DataError
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.evaluation.scores import score_episodes, score_paths
@@ -54,7 +55,7 @@ class PricingDataModule(PricingData, ReplayDataModule):
         """Dimensions and reward bounds for the networks; a file is read for the days from row to row."""
         low, high = self.reward.resolved().bounds()
         env = self.env_config
-        days = env.days_per_step(self.guardrails, 1 if self.path is None else self.preprocessor.step_days)
+        days = env.days_per_step(self.guardrails, 1 if self.fresh is None else self.fresh.step_days)
         return TaskSpec(self.reading.window * env.num_features, 1, low * days, high * days, days)
 
     def release(self) -> None:
@@ -67,7 +68,10 @@ class PricingDataModule(PricingData, ReplayDataModule):
         """Read the file before training starts; without a file, all stages but ``fit`` use the checkpoint's history."""
         super().setup(stage)
         if stage == "fit" or self.path is not None:
-            _ = self.preprocessor
+            days = self.env_config.days_per_step(self.guardrails, self.preprocessor.step_days)
+            if days != self.task.days_per_step:
+                found = "does not show whether its rows are days or weeks; name a file with more of them"
+                raise DataError(self.preprocessor.source, [found])
 
     def build_env(self, num_envs: int | None = None) -> PricingVectorEnv:
         """Return a vector env whose rows, ``num_envs`` by default, start on training days, each in a posterior draw."""

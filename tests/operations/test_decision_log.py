@@ -1,10 +1,14 @@
-"""The log of decisions: what was written stays, and whatever was changed is named."""
+"""The decision log: what was recorded stays, whatever was changed or lost is named, and a crash is no forgery."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,19 @@ from typing import Any
 import pytest
 
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.log.decision_log import BEFORE_THE_FIRST, Head, append, moving_head, read_log, stamp, verify
+from pricerl.operations.log.decision_log import (
+    BEFORE_THE_FIRST,
+    LOG_FILE,
+    Entry,
+    Head,
+    Log,
+    append,
+    canonical,
+    read_log,
+    stamp,
+    verify,
+)
+from pricerl.operations.log.takeover import take_over
 
 NASTY = {
     "line breaks": "one\ntwo\r\nthree\u2028four\u0085five",
@@ -24,151 +40,231 @@ NASTY = {
 }
 
 
-def note(actor: str, reason: str) -> dict[str, Any]:
+def note(actor: str = "anna", reason: str = "x", product: str = "Mug") -> dict[str, Any]:
     """Draft of a valid entry."""
-    return {**stamp("pause", actor, reason), "product": "Mug", "until": "2025-04-30"}
+    return {**stamp("pause", actor, reason), "product": product, "until": "2025-04-30"}
 
 
-def _log(folder: Path, count: int = 4) -> Path:
-    path = folder / "decisions.jsonl"
-    append(path, [note("anna", f"reason {number}") for number in range(1, count + 1)])
+def edit(path: Path, *statements: str) -> None:
+    """Change a database behind the back of the program."""
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log of four entries."""
+    path = tmp_path / LOG_FILE
+    append(path, [note(reason=f"reason {number}") for number in range(1, 5)])
     return path
 
 
-def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines(keepends=True)
+def forge(path: Path) -> None:
+    """Write all entries again with another reason and a chain that fits."""
+    previous = BEFORE_THE_FIRST
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        for number, line in connection.execute("SELECT id, line FROM entry ORDER BY id").fetchall():
+            entry = {**json.loads(line), "reason": "forged", "previous": previous}
+            entry.pop("hash")
+            previous = entry["hash"] = hashlib.sha256(canonical(entry).encode()).hexdigest()
+            connection.execute("UPDATE entry SET line = ?, hash = ? WHERE id = ?", (canonical(entry), previous, number))
 
 
-def _set_head(path: Path, entries: int) -> None:
-    """Move the head back, as if the process had died before it moved the head."""
-    hashes = [BEFORE_THE_FIRST, *(json.loads(line)["hash"] for line in _lines(path)[:entries])]
-    with moving_head(path, Head(entries, hashes[-1])):
-        pass
-
-
-def _hash(line: bytes) -> bytes:
-    return str(json.loads(line)["hash"]).encode()
-
-
-def test_a_line_carries_the_hash_of_the_line_before_and_its_own(tmp_path: Path) -> None:
-    first, second, *_ = (json.loads(line) for line in _lines(_log(tmp_path)))
+def test_an_entry_carries_the_hash_of_the_one_before_and_its_own(log: Path) -> None:
+    first, second, *_ = (dict(entry) for entry in read_log(log).entries)
     assert first["previous"] == BEFORE_THE_FIRST and second["previous"] == first["hash"]
     claimed = second.pop("hash")
     text = json.dumps(second, sort_keys=True, separators=(",", ":"))
     assert hashlib.sha256(text.encode()).hexdigest() == claimed
 
 
-def test_entries_are_only_ever_added(tmp_path: Path) -> None:
-    path = _log(tmp_path, 2)
-    before = path.read_bytes()
-    (entry,) = append(path, [note("ben", "more")])
-    assert path.read_bytes().startswith(before) and entry["id"] == 3
-    assert [item["actor"] for item in verify(path).entries] == ["anna", "anna", "ben"]
-
-
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
-def test_nothing_typed_breaks_a_line(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "decisions.jsonl"
-    append(path, [note(text, text), note("anna", "after")])
-    assert len(_lines(path)) == 2 and path.read_bytes().isascii()
+def test_nothing_typed_breaks_an_entry(text: str, tmp_path: Path) -> None:
+    path = tmp_path / LOG_FILE
+    append(path, [note(text, text, text), note(reason="after")])
     first, second = verify(path).entries
-    assert first["reason"] == first["actor"] == text and second["reason"] == "after"
+    assert first["reason"] == first["actor"] == first["product"] == text and second["reason"] == "after"
 
 
 CHANGES = {
-    "a changed word": (lambda lines: [*lines[:2], lines[2].replace(b"anna", b"ben"), lines[3]], 3, "was changed"),
-    "a changed first line": (lambda lines: [lines[0].replace(b"anna", b"ben"), *lines[1:]], 1, "was changed"),
-    "a changed last line": (lambda lines: [*lines[:3], lines[3].replace(b"anna", b"ben")], 4, "was changed"),
-    "another spelling": (lambda lines: [lines[0], lines[1].replace(b',"', b', "', 1), *lines[2:]], 2, "was changed"),
-    "a line taken out": (lambda lines: [lines[0], *lines[2:]], 2, "does not follow"),
-    "a first line taken out": (lambda lines: lines[1:], 1, "does not follow"),
-    "two lines swapped": (lambda lines: [lines[0], lines[2], lines[1], lines[3]], 2, "does not follow"),
-    "a line twice": (lambda lines: [*lines[:2], *lines[1:]], 3, "does not follow"),
-    "a hash that is none": (lambda lines: [b'{"hash":5,"id":1}\n', *lines[1:]], 1, "was changed"),
-    "a hash of another line": (
-        lambda lines: [*lines[:2], lines[2].replace(_hash(lines[2]), _hash(lines[1])), lines[3]],
-        3,
-        "was changed",
-    ),
-    "a blank line": (lambda lines: [lines[0], b"\n", *lines[1:]], 2, "is not a log entry"),
-    "another text": (lambda lines: [*lines[:3], b"hello\n"], 4, "is not a log entry"),
-    "a list": (lambda lines: [b"[1]\n", *lines], 1, "is not a log entry"),
-    "an object without hash": (lambda lines: [*lines, b"{}\n"], 5, "is not a log entry"),
-    "bytes": (lambda lines: [*lines[:1], b"\xff\xfe\n", *lines[1:]], 2, "is not a log entry"),
+    "a changed word": ("UPDATE entry SET line = replace(line, 'anna', 'ben') WHERE id = 3", "entry 3: was changed"),
+    "another spelling": ("UPDATE entry SET line = replace(line, ',\"', ', \"') WHERE id = 2", "entry 2: was changed"),
+    "a changed hash": (f"UPDATE entry SET hash = '{'a' * 64}' WHERE id = 2", "entry 2: is not a log entry"),
+    "another text": ("UPDATE entry SET line = 'hello' WHERE id = 4", "entry 4: is not a log entry"),
+    "an entry taken out": ("DELETE FROM entry WHERE id = 2", "was cut or rewritten: it has 3 entries"),
+    "an entry cut off": ("DELETE FROM entry WHERE id = 4", "was cut or rewritten: it has 3 entries"),
+    "all entries": ("DELETE FROM entry", "was cut or rewritten: it has 0 entries"),
+    "another head": (f"UPDATE fact SET value = '{'a' * 64}' WHERE name = 'hash'", "was cut or rewritten"),
+    "no head": ("DELETE FROM fact WHERE name IN ('entries', 'hash')", "was cut or rewritten"),
+    "an entry moved": ("UPDATE entry SET id = 9 WHERE id = 2", "is not a log entry|was cut or rewritten"),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_the_first_broken_line_is_named_and_nothing_is_added_to_it(name: str, tmp_path: Path) -> None:
-    path = _log(tmp_path)
-    change, line, what = CHANGES[name]
-    path.write_bytes(b"".join(change(_lines(path))))
-    before = path.read_bytes()
-    for use in (verify, read_log, lambda log: append(log, [note("anna", "x")])):
-        with pytest.raises(DataError, match=rf"line {line}: {what}"):
+def test_the_first_broken_entry_is_named_and_nothing_is_added_to_it(name: str, log: Path) -> None:
+    statement, words = CHANGES[name]
+    edit(log, statement)
+    for use in (verify, read_log, lambda path: append(path, [note()])):
+        with pytest.raises(DataError, match=words) as caught:
+            use(log)
+        assert "restore it from a copy" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_log_that_was_rewritten_whole_does_not_have_its_head(log: Path) -> None:
+    forge(log)
+    with pytest.raises(DataError, match="was cut or rewritten"):
+        read_log(log)
+
+
+def test_a_forged_entry_with_a_fitting_hash_of_its_own_breaks_the_chain(log: Path) -> None:
+    forged = {**read_log(log).entries[1], "reason": "forged"}
+    forged.pop("hash")
+    forged["hash"] = hashlib.sha256(canonical(forged).encode()).hexdigest()
+    edit(log, f"UPDATE entry SET line = '{canonical(forged)}', hash = '{forged['hash']}' WHERE id = 2")
+    with pytest.raises(DataError, match="entry 3: does not follow"):
+        verify(log)
+
+
+@pytest.mark.parametrize("content", [b"hello, I am no database" * 99, b"SQLite format 3\x00" + b"x" * 8000])
+def test_a_file_that_is_no_database_is_told(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / LOG_FILE
+    path.write_bytes(content)
+    for use in (read_log, lambda path: append(path, [note()])):
+        with pytest.raises(DataError, match="is damaged"):
             use(path)
-    assert path.read_bytes() == before
+    assert path.read_bytes() == content
 
 
-def test_a_forged_line_with_a_fitting_hash_of_its_own_breaks_the_next(tmp_path: Path) -> None:
-    path = _log(tmp_path)
-    lines = _lines(path)
-    forged = {**json.loads(lines[1]), "reason": "forged"}
-    bare = {key: value for key, value in forged.items() if key != "hash"}
-    text = json.dumps(bare, sort_keys=True, separators=(",", ":"))
-    forged["hash"] = hashlib.sha256(text.encode()).hexdigest()
-    lines[1] = json.dumps(forged, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-    path.write_bytes(b"".join(lines))
-    with pytest.raises(DataError, match="line 3: does not follow"):
-        verify(path)
+def test_a_database_of_a_newer_version_is_left_alone(log: Path) -> None:
+    edit(log, "UPDATE fact SET value = '999' WHERE name = 'schema'")
+    for use in (read_log, lambda path: append(path, [note()])):
+        with pytest.raises(UsageError, match="newer version"):
+            use(log)
 
 
-@pytest.mark.parametrize("cut", [1, 20, -1])
-def test_a_torn_last_line_is_told_and_set_aside_by_the_next_writer(cut: int, tmp_path: Path) -> None:
-    path = _log(tmp_path)
-    *whole, last = _lines(path)
-    path.write_bytes(b"".join(whole) + last[:cut])
-    _set_head(path, 3)
-    with pytest.raises(DataError, match="line 4: is incomplete"):
-        verify(path)
-    assert len(read_log(path).entries) == 3
-    append(path, [note("anna", "after")])
-    entries = verify(path).entries
-    assert [entry["kind"] for entry in entries] == ["pause", "pause", "pause", "repair", "pause"]
-    assert entries[3]["torn"] == last[:cut].decode()
+def test_an_interrupted_first_write_leaves_an_empty_log(tmp_path: Path) -> None:
+    path = tmp_path / LOG_FILE
+    path.touch()
+    assert read_log(path) == Log((), Head())
+    append(path, [note()])
+    assert len(verify(path).entries) == 1
+
+
+def test_a_failure_inside_the_transaction_leaves_everything_as_it_was(log: Path) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        append(log, [note()], fail)
+    assert len(verify(log).entries) == 4
+
+
+def test_the_standing_log_lacks_older_advice_on_products_that_nobody_decided_on(log: Path) -> None:
+    known = read_log(log)
+    assert read_log(log, standing=True) == known and known.head == Head(4, known.entries[-1]["hash"])
+
+
+def test_drafts_are_made_from_the_log_inside_the_transaction(log: Path) -> None:
+    (entry,), after = append(log, lambda known: [note(reason=f"after {known.head.entries}")])
+    assert (entry["id"], entry["reason"]) == (5, "after 4") and after.head.entries == 5
+
+
+def test_drafts_that_are_refused_make_no_file(tmp_path: Path) -> None:
+    def refuse(known: object) -> list[Entry]:
+        raise UsageError("no")
+
+    with pytest.raises(UsageError, match="no"):
+        append(tmp_path / LOG_FILE, refuse)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_concurrent_writers_lose_and_break_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "decisions.jsonl"
+    path = tmp_path / LOG_FILE
 
     def write(writer: int) -> None:
-        for number in range(12):
+        for number in range(6):
             append(path, [note(f"writer {writer}", str(number)), note(f"writer {writer}", "pair")])
 
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(write, range(6)))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
     entries = verify(path).entries
-    assert len(entries) == 6 * 12 * 2
+    assert len(entries) == 4 * 6 * 2
     for first, second in zip(entries[::2], entries[1::2], strict=True):
         assert first["actor"] == second["actor"] and second["reason"] == "pair"
 
 
-def test_a_write_that_fails_leaves_the_log_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = _log(tmp_path)
-    before = path.read_bytes()
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        append(path, [note("anna", "x")])
-    assert path.read_bytes() == before and len(verify(path).entries) == 4
-
-
 def test_a_log_that_is_a_folder_or_absent_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
-        verify(tmp_path / "decisions.jsonl")
-    assert list(read_log(tmp_path / "decisions.jsonl").entries) == []
-    with pytest.raises(UsageError, match="cannot be opened: Is a directory"):
-        append(tmp_path, [note("anna", "x")])
+        verify(tmp_path / LOG_FILE)
+    assert read_log(tmp_path / LOG_FILE) == Log()
+    with pytest.raises(UsageError, match="cannot be used"):
+        append(tmp_path, [note()])
+
+
+def older_log(log: Path, folder: Path) -> Path:
+    """Write the entries of a log as pricerl 1.0 kept them."""
+    known = read_log(log)
+    folder.mkdir()
+    (folder / "decisions.jsonl").write_text("".join(f"{canonical(entry)}\n" for entry in known.entries))
+    (folder / "decisions.head").write_text(json.dumps({"entries": 4, "hash": known.head.hash}))
+    return folder / LOG_FILE
+
+
+def test_an_older_log_is_taken_over_once_and_stays(log: Path, tmp_path: Path) -> None:
+    path = older_log(log, tmp_path / "run")
+    before = path.with_name("decisions.jsonl").read_bytes()
+    take_over(path)
+    assert verify(path) == read_log(log)
+    append(path, [note(reason="after")])
+    take_over(path)
+    assert verify(path).head.entries == 5 and path.with_name("decisions.jsonl").read_bytes() == before
+
+
+SPOILED: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
+    "a changed word": ("jsonl", lambda text: text.replace(b"anna", b"ben", 1), "entry 1: was changed"),
+    "a line taken out": ("jsonl", lambda text: text[text.index(b"\n") + 1 :], "entry 1: is not a log entry"),
+    "the last line cut": ("jsonl", lambda text: text[:-5], "was cut or rewritten: it has 3 entries"),
+    "another head": ("head", lambda text: text.replace(b"4", b"3", 1), "was cut or rewritten"),
+    "no head": ("head", lambda text: b"", "was cut or rewritten"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_broken_older_log_is_not_taken_over(name: str, log: Path, tmp_path: Path) -> None:
+    ending, change, words = SPOILED[name]
+    path = older_log(log, tmp_path / "run")
+    file = path.with_name(f"decisions.{ending}")
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(DataError, match=words):
+        take_over(path)
+    assert read_log(path) == Log()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from pricerl.operations.log.decision_log import append, stamp
+draft = {"product": "Mug", "until": "2025-04-30"}
+for _ in range(40):  # each numbers its entry by those that it finds
+    append(Path(sys.argv[1]), lambda known: [{**stamp("pause", sys.argv[2], str(known.head.entries)), **draft}])
+"""
+READER = """
+import sys
+from pathlib import Path
+from pricerl.operations.log.decision_log import read_log
+last, path = 0, Path(sys.argv[1])
+while last < 80:
+    found = read_log(path).head.entries
+    assert found >= last
+    last = found
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_write_and_read_at_once_lose_nothing_and_see_no_loss(tmp_path: Path) -> None:
+    path = tmp_path / LOG_FILE
+    calls = [[READER], [WRITER, "anna"], [WRITER, "ben"], [READER]]
+    started = [subprocess.Popen([sys.executable, "-c", code, str(path), *name]) for code, *name in calls]
+    assert [process.wait(60) for process in started] == [0, 0, 0, 0]
+    assert [entry["reason"] for entry in verify(path).entries] == [str(number) for number in range(80)]

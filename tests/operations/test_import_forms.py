@@ -26,7 +26,7 @@ def shop(*products: str, today: date = FIRST) -> Shop:
     """A shop whose newest advice raises the first product from 10.00 to 10.50 on the second day, the others at once."""
     entries = [advice(STEPS if at == 0 else STEPS[1:], product=name) for at, name in enumerate(products)]
     numbered = [{**entry, "id": number, "hash": HEAD.hash} for number, entry in enumerate(entries, 1)]
-    return Shop(RunFolder(Path("none")), Log(numbered, b""), "gen-0001", today)
+    return Shop(RunFolder(Path("none")), Log(numbered, HEAD), "gen-0001", today)
 
 
 def rows(form: ImportForm, text: str) -> list[list[str]]:
@@ -100,7 +100,7 @@ def test_the_documents_list_every_form() -> None:
 def test_an_order_is_undone_to_the_price_of_the_file() -> None:
     ordered = shop("mug")
     entry = {**order("override", price=9.6), "id": 2, "hash": HEAD.hash}
-    ordered = Shop(ordered.folder, Log([*ordered.log.entries, entry], b""), "gen-0001", FIRST)
+    ordered = Shop(ordered.folder, Log([*ordered.log.entries, entry], HEAD), "gen-0001", FIRST)
     files = ordered.import_files(own_forms()["woocommerce"])
     assert files["woocommerce.csv"] == "SKU,Regular price\r\nmug,9.60\r\n"
     assert files["woocommerce.undo.csv"] == "SKU,Regular price\r\nmug,10.00\r\n"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,10 +15,10 @@ import msgspec
 import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
 
-from pricerl.advice.files import Stored
 from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.operations.log import unchanged
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
+from pricerl.operations.log.unchanged import Stored
 from pricerl.training.saved_policy import SavedPolicy
 
 NAMES = ("mug", "bowl", "jug")
@@ -37,13 +39,15 @@ def write_rows(folder: Path, days: dict[str, int]) -> None:
 
 
 def newest(folder: Path) -> dict[str, Entry]:
-    return {
-        entry["product"]: entry for entry in read_log(folder / "checkpoints/shop" / LOG_FILE).entries[-len(NAMES) :]
-    }
+    entries = read_log(folder / "checkpoints/shop" / LOG_FILE).entries
+    return {entry["product"]: entry for entry in entries if entry["kind"] == "advice"}
 
 
-def kept(folder: Path) -> set[str]:
-    return {name for name, entry in newest(folder).items() if entry.get("kept")}
+def fresh(folder: Path, today: date, *words: str) -> set[str]:
+    """Advise, and return the products whose advice was recorded."""
+    before = newest(folder)
+    predict(folder, today, *words)
+    return {name for name, entry in newest(folder).items() if entry != before[name]}
 
 
 def content(folder: Path) -> tuple[list[Any], list[str]]:
@@ -63,8 +67,8 @@ def advised(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = run(folder, "fit", "--today", "2025-04-01", *words)
     assert result.code in (0, 4), result.err
     write_rows(folder, dict.fromkeys(NAMES, 91))
-    predict(folder, LAST + timedelta(days=2))
-    assert not kept(folder) and all("account" in entry for entry in newest(folder).values())
+    assert fresh(folder, LAST + timedelta(days=2)) == set(NAMES)
+    assert all("account" in entry for entry in newest(folder).values())
     return folder
 
 
@@ -81,8 +85,7 @@ def computed() -> Iterator[Callable[[Path, date], tuple[list[Any], list[str]]]]:
         whole = Path(shutil.copytree(folder, folder.parent / "whole", symlinks=True))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("pricerl.tasks.advise.find_unchanged", lambda *_: {})
-            predict(whole, today)
-        assert not kept(whole)
+            assert fresh(whole, today) == set(NAMES)
         return content(whole)
 
     yield compute
@@ -96,36 +99,25 @@ def test_a_night_computes_the_products_with_new_rows_and_keeps_what_the_whole_co
     night = LAST + timedelta(days=3)
     expected = computed(shop, night)
     result = predict(shop, night)
-    after = newest(shop)
-    assert kept(shop) == {"mug", "bowl"}
+    assert {name for name, entry in newest(shop).items() if entry != before[name]} == {"jug"}
     assert "nothing is new for 2 of 3 products: the last advice stands" in result.err
     assert content(shop) == expected
-    for name in ("mug", "bowl"):
-        entry = after[name]
-        assert (entry["kept"], entry["seen"], entry["today"]) == (before[name]["id"], 6, night.isoformat())
-        assert entry["account"]["days_left"] == before[name]["account"]["days_left"] - 1
-        assert entry["days"] == before[name]["days"]
 
 
-def test_the_same_day_again_keeps_everything_and_names_the_advice_that_was_computed(shop: Path) -> None:
+def test_the_same_day_again_records_nothing(shop: Path) -> None:
     before, today = content(shop), LAST + timedelta(days=2)
-    first = newest(shop)
     for _ in range(2):
-        predict(shop, today)
-        assert {name: entry["kept"] for name, entry in newest(shop).items()} == {
-            name: entry["id"] for name, entry in first.items()
-        }
+        assert fresh(shop, today) == set()
         assert content(shop) == before
 
 
 def test_nothing_stands_that_code_of_the_users_own_has_computed(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SavedPolicy, "__module__", "my_shop.learner")
-    predict(shop, LAST + timedelta(days=2))
-    assert not kept(shop)
+    assert fresh(shop, LAST + timedelta(days=2)) == set(NAMES)
 
 
 @pytest.mark.parametrize(
-    ("change", "fresh"),
+    ("change", "changed"),
     [
         (["override", "--product", "mug", "--price", "10", "--until", "2025-04-09", "--reason", "try"], {"mug"}),
         (["predict", "--decision.min_chance", "0.8", "--today", "2025-04-02"], set()),
@@ -133,54 +125,46 @@ def test_nothing_stands_that_code_of_the_users_own_has_computed(shop: Path, monk
     ids=["an order", "a setting"],
 )
 @pytest.mark.slow
-def test_an_order_is_new_and_a_changed_setting_only_once(shop: Path, change: list[str], fresh: set[str]) -> None:
+def test_an_order_is_new_and_a_changed_setting_only_once(shop: Path, change: list[str], changed: set[str]) -> None:
+    before = newest(shop)
     assert run(shop, *change).code in (0, 4)
-    assert not kept(shop)
+    assert (newest(shop) == before) == bool(changed)
     today = LAST + timedelta(days=2)
-    predict(shop, today)
-    assert kept(shop) == set(NAMES) - fresh
-    predict(shop, today)
-    assert kept(shop) == set(NAMES), "the order is part of the advice that stands on this day"
-    predict(shop, today + timedelta(days=1))
-    assert not fresh & kept(shop), "the order may end on any later day"
+    assert fresh(shop, today) == changed
+    assert fresh(shop, today) == set(), "the order is part of the advice that stands on this day"
+    assert fresh(shop, today + timedelta(days=1)) == changed, "the order may end on any later day"
 
 
 def test_another_setting_and_a_related_product_are_computed(shop: Path) -> None:
     today = LAST + timedelta(days=2)
-    predict(shop, today, "--decision.loss_weight", "2")
-    assert not kept(shop)
+    assert fresh(shop, today, "--decision.loss_weight", "2") == set(NAMES)
     line = json.dumps([{"kind": "one_price", "products": ["mug", "jug"]}])
-    for _ in range(2):
-        predict(shop, today, "--data.guardrails.relations", line)
-        found = kept(shop)
-    assert found == {"bowl"}
+    found = [fresh(shop, today, "--data.guardrails.relations", line) for _ in range(2)]
+    assert found[-1] == {"mug", "jug"}
 
 
 @pytest.mark.slow
 def test_a_new_week_of_the_quarter_and_a_new_quarter_are_computed(shop: Path) -> None:
     for days, stand in ((7, True), (8, False), (8, True)):
-        predict(shop, LAST + timedelta(days=days))
-        assert bool(kept(shop)) == stand
+        assert (fresh(shop, LAST + timedelta(days=days)) == set()) == stand
     for days in (DAYS_PER_QUARTER, DAYS_PER_QUARTER + 1):
-        predict(shop, LAST + timedelta(days=days))
-        assert not kept(shop)
+        assert fresh(shop, LAST + timedelta(days=days)) == set(NAMES)
 
 
-@pytest.mark.parametrize("damage", ['{"format": 5}', "[]", "", None])
-def test_a_published_document_that_is_damaged_or_not_of_the_log_is_not_trusted(shop: Path, damage: str | None) -> None:
-    path = shop / "checkpoints/shop/advice.json"
-    head, first, *others = path.read_text(encoding="utf-8").splitlines()
-    product = json.loads(first[:-1])
-    product["days"][0]["recommended_price"] += 0.01
-    path.write_text("\n".join([head, f"{json.dumps(product)},", *others, ""]) if damage is None else damage)
-    predict(shop, LAST + timedelta(days=2))
-    assert kept(shop) == (set(NAMES) - {NAMES[0]} if damage is None else set())
+def test_a_record_that_is_not_of_the_log_is_not_trusted(shop: Path) -> None:
+    database = shop / "checkpoints/shop" / LOG_FILE
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        ((text,),) = connection.execute("SELECT record FROM advice WHERE product = 'mug'").fetchall()
+        record = json.loads(text)
+        record["days"][0]["recommended_price"] += 0.01
+        connection.execute("UPDATE advice SET record = ? WHERE product = 'mug'", (json.dumps(record),))
+    assert fresh(shop, LAST + timedelta(days=2)) == {"mug"}
 
 
 def test_an_advice_outlasts_the_days_of_a_week_of_its_quarter() -> None:
     account = {"opened": "2025-03-31", "price": 10.0}
     advice = {"account": {"account": account, "days_left": 80}}
-    calm = Stored("mug", [], None, None, {}, None)
+    calm = Stored([], None, None, {}, None)
     last = date(2025, 3, 31) + timedelta(days=DAYS_PER_QUARTER - 78)
     lasts = unchanged._outlasts
     assert lasts(advice, calm, last) and not lasts(advice, calm, last + timedelta(days=1))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.cli.commands.decisions import add_run_options, shop_of
-from pricerl.cli.usage import Parser, add_files
+from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.formatting import plural
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, verify
@@ -26,12 +26,10 @@ def add(words: Sequence[str]) -> int:
     from pricerl.shop.days import CHANGED
 
     parser = Parser(prog="pricerl add", description=add.__doc__)
-    add_files(parser, "the seller's file")
+    parser.add_argument("path", nargs="+", metavar="FILE", help="the seller's file, and ads reports to join to it")
     add_run_options(parser)
     parser.add_argument("--accept", choices=[CHANGED], help="take new values of days that were read before")
-    options = parser.parse_args(words)
-    if not options.path:
-        raise UsageError("name a file: pricerl add FILE")
+    options = parser.parse_intermixed_args(words)
     shop = Shop.open(_folder(options), options.today)
     rows = shop.join(read_rows(options.path, DataConfig(**shop.reading)), options.accept == CHANGED)
     count = shop.add(rows)
@@ -58,7 +56,7 @@ def show(words: Sequence[str]) -> int:
     add_run_options(parser)
     shop = shop_of(parser.parse_args(words))
     days = shop.days()
-    head = f"{shop.log_path}: {plural(shop.log.head.entries, 'entry')} in the decision log"
+    head = f"{shop.log_path}: {shop.log.head.entries} entries in the decision log"
     rows = [("product", "days", "from", "to", "current price", "state")]
     for name, count, first, last in () if days is None else days.summary():
         advice = shop.newest.get(name)
@@ -78,7 +76,7 @@ def back_up(words: Sequence[str]) -> int:
     if options.file.exists():
         raise UsageError(f"{options.file} exists; name a new file")
     backup(shop.log_path, options.file)
-    write_lines([f"{options.file}: {plural(shop.log.head.entries, 'entry')}, last hash {shop.log.head.hash}"])
+    write_lines([f"{options.file}: {shop.log.head.entries} entries, last hash {shop.log.head.hash}"])
     return EXIT_OK
 
 
