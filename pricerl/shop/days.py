@@ -82,6 +82,10 @@ class Days:
         means: dict[str, Any] = {"sales": self.sales, "missing_days": self.missing_days}
         return replace(config, **{name: value for name, value in means.items() if getattr(config, name) == "auto"})
 
+    def news(self, fresh: Rows) -> Rows:
+        """Return the rows of a file that tell something new."""
+        return replace(fresh, frame=fresh.frame[_Joined(self.frame, fresh.frame).is_new])
+
     def join(self, fresh: Rows, accepts_changes: bool) -> Rows:
         """Return all days, with those of a fresh file; blank cells of the file stay as they were known.
 
@@ -125,6 +129,20 @@ class _Joined:
         """Return a number per product and day."""
         codes = pd.Categorical(frame[columns.PRODUCT], categories=self.names).codes.astype(np.int64)
         return codes * 2**32 + frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]").astype(np.int64)
+
+    @property
+    def is_new(self) -> BoolArray:
+        """``(M,)`` whether each fresh row is of a new day, or tells something new about a known one."""
+        found = np.ones(len(self._fresh), dtype=bool)
+        both = self._at >= 0
+        same = np.ones(int(both.sum()), dtype=bool)
+        for name in CELLS.values():
+            if name in self._fresh:
+                fresh = self._fresh[name].to_numpy(dtype=float)[self._at[both]]
+                known = self._known[name].to_numpy()[both] if name in self._known else np.full(len(fresh), np.nan)
+                same &= ~np.isfinite(fresh) | (fresh == known)
+        found[self._at[both]] = ~same
+        return found
 
     @property
     def is_whole(self) -> bool:

@@ -156,3 +156,12 @@ def test_a_file_of_another_kind_is_refused_with_the_remedy(
     add(shop_path, rows(tmp_path, [LINES[0].replace("Product Price", "Product Price (EUR)"), *LINES[1:]]))
     with pytest.raises(DataError, match=f"{words}; name its own shop with --run_name"):
         add(shop_path, rows(tmp_path, lines))
+
+
+def test_the_news_of_a_file_are_its_new_and_changed_days(shop_path: Path, tmp_path: Path) -> None:
+    add(shop_path, rows(tmp_path, LINES[:31]))
+    days = known(shop_path)
+    assert len(days.news(rows(tmp_path, LINES[:21])).frame) == 0
+    assert len(days.news(rows(tmp_path, LINES)).frame) == 10
+    assert len(days.news(rows(tmp_path, changed(5, 2, "99.00"))).frame) == 11
+    assert len(days.news(rows(tmp_path, changed(5, 3, ""))).frame) == 10
