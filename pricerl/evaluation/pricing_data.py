@@ -290,12 +290,15 @@ class PricingData:
             raise UsageError(f"--data.currency: must be {own}, found {self.currency!r}")
 
     @cached_property
-    def fresh(self) -> Rows | None:
+    def _file(self) -> Rows | None:
         """Rows of the file, read once, whether or not a checkpoint follows; None without one."""
-        if self.path is None:
-            return None
-        rows = read_rows(self.path, self.reading)
-        return rows.renamed(self._known_name) if rows.unnamed and self._known_name is not None else rows
+        return None if self.path is None else read_rows(self.path, self.reading)
+
+    @property
+    def fresh(self) -> Rows | None:
+        """Rows of the file; of a product without a name, under the one that it was advised on."""
+        rows = self._file
+        return rows if rows is None or not rows.unnamed or not self._known_name else rows.renamed(self._known_name)
 
     @cached_property
     def _history(self) -> History:
