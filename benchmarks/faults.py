@@ -26,8 +26,8 @@ from survival import KINDS, differences
 
 from pricerl.cli.main import main as main_of_pricerl
 from pricerl.operations.log.decision_log import read_log
+from pricerl.runs.checkpoint import read_saved
 from pricerl.runs.folder import RunFolder
-from pricerl.runs.tree_file import read_tree
 
 
 class Faults:
@@ -173,7 +173,7 @@ def _after_fault(folder: Path, code: int, said: str, dies: bool) -> list[str]:
     run = folder / "checkpoints" / "run"
     RunFolder(run).generations()[0].verify()
     for name in ("best.ckpt", "last.ckpt"):
-        read_tree(run / name)
+        read_saved(run / name)
     for name in ("advice.csv", "advice.json", "report.html", "metrics.csv", "config.yaml"):
         if not (run / name).read_bytes():
             found.append(f"{name} is empty")

@@ -29,8 +29,8 @@ import numpy as np
 import torch
 
 from pricerl.cli.main import main as main_of_pricerl
+from pricerl.runs.checkpoint import read_saved
 from pricerl.runs.folder import RunFolder
-from pricerl.runs.tree_file import read_tree
 from pricerl.writing import show_set, stage_set
 
 MAIN = Path(__file__).parents[1] / "main.py"
@@ -88,20 +88,14 @@ def differences(one: Path, other: Path) -> list[str]:
     first, second = ((folder / "checkpoints" / "run" / "current").resolve() for folder in (one, other))
     found = []
     for name in ("best.ckpt", "last.ckpt"):
-        found += _compare(name, read_tree(first / name), read_tree(second / name))
-    for rank in range(len(list((first / "last.ckpt").resolve().parent.glob("rank-*.state")))):
-        found += _compare(f"process {rank}", _rank(first, rank), _rank(second, rank))
+        found += _compare(name, read_saved(first / name), read_saved(second / name))
+    for path in first.glob("rank-*.ckpt"):
+        found += _compare(path.name, read_saved(path), read_saved(second / path.name))
     if _metrics(first) != _metrics(second):
         found.append("metrics.csv")
     if (first / "advice.csv").exists() and (first / "advice.csv").read_bytes() != (second / "advice.csv").read_bytes():
         found.append("advice.csv")
     return found
-
-
-def _rank(generation: Path, rank: int) -> dict[str, Any]:
-    state = read_tree((generation / "last.ckpt").resolve().parent / f"rank-{rank}.state")
-    rows = torch.cat([read_tree(generation / "replay" / name)["rows"] for name, _, _ in state.pop("segments")])
-    return {**state, "rows": rows[-state["collector"]["buffer"]["size"] :]}
 
 
 def _metrics(generation: Path) -> list[dict[str, str]]:
@@ -125,7 +119,7 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for name, item in value.items():
             yield from _leaves(item, f"{place}/{name}")
-    elif isinstance(value, list):
+    elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from _leaves(item, f"{place}/{index}")
     else:
@@ -143,7 +137,7 @@ def kill(process: subprocess.Popen[str], folder: Path, moment: str, longest: flo
     """Send a random signal at a moment, to the process alone or to its group, and return its name."""
     number = chance.choice([signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
     deadline = time.monotonic() + (chance.uniform(0.3, longest) if moment == "anywhere" else longest)
-    patterns = {"save": "checkpoints/run/gen-*/saves/.*part", "publication": "checkpoints/run/gen-*/published/*"}
+    patterns = {"save": "checkpoints/run/gen-*/.*.ckpt.part", "publication": "checkpoints/run/gen-*/published/*"}
     while process.poll() is None and time.monotonic() < deadline:
         if moment != "anywhere" and next(folder.glob(patterns[moment]), None) is not None:
             time.sleep(chance.uniform(0, 0.02))
@@ -240,15 +234,15 @@ def run_readers(publications: int, seed: int) -> int:
 
 def run_cost() -> int:
     """Measure the share of saving in the training time at default settings, and a save of a large buffer."""
-    from pricerl.runs.rank_state import RankState
+    from pricerl.runs.checkpoint import save
     from pricerl.training.callbacks.checkpoint import RunCheckpoint
 
     spent: list[float] = []
-    save, started = RunCheckpoint._save, time.perf_counter()
+    saved, started = RunCheckpoint._save, time.perf_counter()
 
     def timed(self: RunCheckpoint, *args: Any, **settings: Any) -> None:
         before = time.perf_counter()
-        save(self, *args, **settings)
+        saved(self, *args, **settings)
         spent.append(time.perf_counter() - before)
 
     RunCheckpoint._save = timed  # type: ignore[method-assign]
@@ -262,14 +256,10 @@ def run_cost() -> int:
             f"default settings: {len(spent)} saves of {1000 * np.median(spent):.0f} ms (median), {sum(spent):.2f} s of "
             f"{total:.1f} s, {sum(spent) / total:.1%}; the run's folder holds {sum(sizes) / 1e6:.0f} MB"
         )
-        collector = _full_collector(1_000_000)
-        state = RankState(Path(place), 0)
-        for label in ("first save", "next save"):
-            (folder := Path(place) / label).mkdir()
-            before = time.perf_counter()
-            state.write(folder, collector, 1)
-            print(f"buffer of a million transitions, {label}: {time.perf_counter() - before:.2f} s")
-            collector.collect(_Still(), 5_000)
+        state = _full_collector(1_000_000).state_dict()
+        before = time.perf_counter()
+        save(Path(place) / "large.ckpt", state)
+        print(f"buffer of a million transitions: {time.perf_counter() - before:.2f} s")
     return 0
 
 
@@ -280,24 +270,8 @@ def _full_collector(capacity: int) -> Any:
 
     collector = Collector(GymVectorEnv("Pendulum-v1"), SACConfig(buffer_capacity=capacity), seed=0)
     rows = torch.rand(capacity, 2 * 3 + 1 + 2)
-    collector.buffer.restore([rows], capacity, collector.buffer.generator_state)
+    collector.buffer.restore(rows, capacity, collector.buffer.generator_state)
     return collector
-
-
-class _Still:
-    """Policy that does nothing."""
-
-    step_discount = 0.99
-
-    def act(self, observation: torch.Tensor, deterministic: bool = False) -> torch.Tensor:
-        """Return zeros."""
-        return torch.zeros(len(observation), 1)
-
-    def observe(self, observation: torch.Tensor) -> None:
-        """Learn nothing."""
-
-    def observe_returns(self, returns: torch.Tensor) -> None:
-        """Learn nothing."""
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ MatmulPrecision = Literal["highest", "high", "medium"]
 The latter two need a GPU, a CPU with matrix tiles, or for ``medium`` AVX-512 with bfloat16."""
 
 EXACT = 1e-5
-"""Relative error up to which a product counts as single precision; that of bfloat16 is a hundred times larger."""
+"""Relative error up to which a product counts as single precision; bfloat16 makes a hundred times larger ones."""
 
 CPU_INFO = Path("/proc/cpuinfo")
 """Linux's description of the CPU."""

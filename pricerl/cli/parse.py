@@ -282,8 +282,6 @@ def check_trainer(trainer: Any) -> None:
         value = trainer[name]
         if value not in accepted:
             raise UsageError(f"--trainer.{name} {value} is not supported: {remedy}")
-    if isinstance(trainer.overfit_batches, float) and trainer.overfit_batches:
-        raise UsageError(f"--trainer.overfit_batches must name a number of batches; found {trainer.overfit_batches}")
     if trainer.max_steps == 0 or trainer.max_steps < -1:
         raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
     if (trainer.log_every_n_steps or 0) < 0:
@@ -296,7 +294,7 @@ def list_plugins(plugins: Any) -> list[Any]:
     for plugin in listed:
         if isinstance(plugin, CheckpointIO):
             raise UsageError(
-                f"--trainer.plugins {type(plugin).__name__} is not supported: checkpoints have a format of their own, "
-                "which every command reads"
+                f"--trainer.plugins {type(plugin).__name__} is not supported: checkpoints are written durably and in "
+                "one step, and every command reads them"
             )
     return listed

@@ -14,7 +14,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
 from pricerl.cli.imports import allowed_packages
-from pricerl.cli.parse import PricingCLI, list_plugins
+from pricerl.cli.parse import PricingCLI
 from pricerl.cli.usage import replace_options
 from pricerl.data.stock import find_notes
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
@@ -30,7 +30,7 @@ from pricerl.tasks.advise import remove_old_generations
 from pricerl.tasks.imports import import_allowed
 from pricerl.tasks.load import prepare_data
 from pricerl.terminal import print_notes, write_lines
-from pricerl.training.callbacks.checkpoint import RunCheckpoint, TreeCheckpointIO, own_saver
+from pricerl.training.callbacks.checkpoint import RunCheckpoint, own_saver
 from pricerl.training.callbacks.metrics import MetricsLogger, RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.callbacks.tracking import RunTracking
@@ -210,8 +210,6 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
     changed: dict[str, Any] = {"strategy": strategy}
     if isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run:
         changed["profiler"] = PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")
-    if fitting:
-        changed["plugins"] = [*list_plugins(cli.config_init.trainer.plugins), TreeCheckpointIO(resumed)]
     if wanted.logger in (None, True):
         changed["logger"] = False
     try:
@@ -229,7 +227,7 @@ def caught_sigterm(written: Sequence[Generation]) -> AbstractContextManager[None
     """End the command with exit code 143 on SIGTERM, and say whether a generation that it writes is saved."""
 
     def end(number: int, frame: Any) -> None:
-        saved = any(generation.saves() for generation in written)
+        saved = any(generation.is_saved for generation in written)
         stands = "go on with fit --ckpt_path last" if saved else "nothing was saved"
         raise InterruptedRunError(f"{signal.Signals(number).name}; {stands}", number)
 

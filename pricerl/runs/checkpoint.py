@@ -2,25 +2,99 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.utils import _pytree
 
-from pricerl.errors import CheckpointError
-from pricerl.runs import tree_file
-from pricerl.runs.folder import BEST, LAST, SAVES, Generation, RunFolder, generation_of
+from pricerl.errors import CheckpointError, UsageError
+from pricerl.runs.folder import BEST, LAST, Generation, RunFolder, generation_of
 from pricerl.runs.names import USUAL_CLASSES
+from pricerl.writing import write_file
 
-FORMAT = 8
+FORMAT = 9
 """Version of the format; no other is read."""
+
+REMEDY = "run fit again or name another"
+
+SAVER = "RunCheckpoint"
+"""Key of the saver among the states of callbacks."""
 
 CHECKPOINT_KEY = "pricerl"
 """Key of format, version, settings and fingerprints in a checkpoint."""
+
+
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file as torch does, durably and in one step, into a folder that is created if absent.
+
+    Other values than tensors and plain ones, which `read_saved` refuses, are a ``UsageError``; an existing file is
+    untouched on failure.
+    """
+    file = io.BytesIO()
+    torch.save(dict(content), file)
+    file.seek(0)
+    if unread := torch.serialization.get_unsafe_globals_in_checkpoint(file):
+        raise UsageError(
+            f"{path} cannot hold a {unread[0]}: the states of callbacks and modules must be tensors and plain values"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, file.getvalue())
+
+
+def read_saved(path: Path) -> dict[str, Any]:
+    """Load what `save` wrote onto the CPU; a file that is none of these or damaged is a ``CheckpointError``."""
+    if path.exists() and not path.is_file():  # a pipe or a device might never end
+        raise CheckpointError(f"{path} is no ordinary file; {REMEDY}")
+    content: object = None
+    try:
+        with zipfile.ZipFile(path) as file:  # torch compares no checksums
+            plain = all(item.compress_type == zipfile.ZIP_STORED for item in file.infolist())
+            if plain and file.testzip() is None:
+                content = torch.load(path, "cpu", weights_only=True)
+    except OSError as error:
+        why = "no permission" if isinstance(error, PermissionError) else error.strerror
+        raise CheckpointError(f"{path} cannot be read: {why}") from error
+    except Exception as error:  # zipfile and torch raise many kinds for a file that makes no sense
+        content = error
+    if isinstance(content, dict):
+        return content
+    if (older := _older_version(path)) is not None:
+        raise CheckpointError(f"{path} {older}")
+    cause = content if isinstance(content, Exception) else None
+    raise CheckpointError(f"{path} is not a checkpoint, or it is damaged; {REMEDY}") from cause
+
+
+def rank_file(folder: Path, rank: int, update: int) -> Path:
+    """Return the path of the states of a further process, which belong to the checkpoint of an update."""
+    return folder / f"rank-{rank}.{update:08d}.ckpt"
+
+
+def as_tensors(state: Any) -> Any:
+    """Return nested values with tensors in place of arrays, parts of one for each type, as many files load slowly."""
+    leaves, shape = _pytree.tree_flatten(state)
+    arrays = [(place, leaf) for place, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)]
+    for kind in {array.dtype for _, array in arrays}:
+        same = [(place, array) for place, array in arrays if array.dtype == kind]
+        joined = torch.from_numpy(np.concatenate([array.reshape(-1) for _, array in same]))
+        for (place, array), part in zip(same, torch.split(joined, [array.size for _, array in same]), strict=True):
+            leaves[place] = part.view(array.shape)
+    return _pytree.tree_unflatten([leaf.item() if isinstance(leaf, np.generic) else leaf for leaf in leaves], shape)
+
+
+def as_arrays(state: Any) -> Any:
+    """Return nested values with arrays in place of tensors."""
+    return _pytree.tree_map_only(Tensor, Tensor.numpy, state)
 
 
 class Settings(msgspec.Struct):
@@ -35,7 +109,7 @@ class Settings(msgspec.Struct):
 class About(msgspec.Struct):
     """The run that a checkpoint belongs to."""
 
-    format: Literal[8]
+    format: Literal[9]
     version: str
     settings: Settings | None = None
     """None if the run was started from Python with objects that no command can make."""
@@ -81,15 +155,12 @@ class Checkpoint:
             raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
         if not path.exists():
             raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
-        content = tree_file.read_tree(path)
+        content = read_saved(path)
         about = content.get(CHECKPOINT_KEY)
         if not isinstance(about, dict):
             raise CheckpointError(f"{path} is not a pricerl checkpoint; name one that fit wrote")
         if about.get("format") != FORMAT:
-            raise CheckpointError(
-                f"{path} has checkpoint format {about.get('format')}, written by pricerl {about.get('version')}; this "
-                f"version reads {FORMAT}: run fit again"
-            )
+            raise CheckpointError(f"{path} {_other_format(about)}")
         try:
             msgspec.convert(content, type=Content)
         except msgspec.ValidationError as error:
@@ -127,7 +198,7 @@ class Checkpoint:
 
     @property
     def words(self) -> list[str]:
-        """The settings as options of a command, which those of the user follow: file and query come from the user."""
+        """The settings as options of a command, before the user's own: file and query come from the user."""
         settings = self.settings
         named = settings["data"].get("class_path", "PricingDataModule")
         typed = {"data": {"path": None, "reading": {"query": None}}} if named.endswith("PricingDataModule") else {}
@@ -139,10 +210,10 @@ class Checkpoint:
         return int(self.content["global_step"])
 
     @property
-    def save(self) -> Path | None:
-        """Folder of the save that holds the file, with the states of the processes; None for a copy on its own."""
-        folder = self.path.resolve().parent
-        return folder if folder.parent.name == SAVES else None
+    def best_update(self) -> int | None:
+        """Update of the best evaluation until then, if there was one."""
+        saver: dict[str, Any] = self.content.get("callbacks", {}).get(SAVER, {})
+        return saver.get("best_update")
 
     @property
     def generation(self) -> Generation | None:
@@ -153,11 +224,7 @@ class Checkpoint:
     @property
     def name(self) -> str:
         """Path below the run's folder that stays valid, such as gen-0007/best.ckpt; the file's name without one."""
-        if self.generation is None:
-            return self.path.name
-        known = self.path.name in (BEST, LAST)
-        inside = self.path.name if known else self.path.resolve().relative_to(self.generation.path.resolve()).as_posix()
-        return f"{self.generation.name}/{inside}"
+        return self.path.name if self.generation is None else f"{self.generation.name}/{self.path.name}"
 
     def restore_weights(self, module: nn.Module, strict: bool = True) -> None:
         """Load the weights; those that are not finite, or do not fit the network, are a ``CheckpointError``."""
@@ -175,10 +242,11 @@ class Checkpoint:
 
     def data_state(self, kind: str) -> dict[str, Any]:
         """Return the state of the DataModule of a class, by its name; one of other data is a ``CheckpointError``."""
-        state: dict[str, Any] | None = self.content.get(kind)
-        if state is None:
+        state = self.content.get(kind)
+        if not isinstance(state, dict):
             raise CheckpointError(f"{self.path} holds no state of {kind}")
-        return state
+        found: dict[str, Any] = as_arrays(state)
+        return found
 
     def restore_data(self, restore: Callable[[dict[str, Any]], object], kind: str) -> None:
         """Restore data of a class by a function of its state; one that is damaged is a ``CheckpointError``."""
@@ -188,10 +256,26 @@ class Checkpoint:
             raise CheckpointError(f"{self.path} holds no usable state of {kind}") from error
 
 
+def _other_format(about: Mapping[str, Any]) -> str:
+    """Return what is wrong with a checkpoint of another version."""
+    written = f"has checkpoint format {about.get('format')}, written by pricerl {about.get('version')}"
+    return f"{written}; this version reads {FORMAT}: run fit again"
+
+
+def _older_version(path: Path) -> str | None:
+    """Return what is wrong with a file if it is a checkpoint of pricerl 1.0: a safetensors file with JSON inside."""
+    with (
+        contextlib.suppress(SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError),
+        safe_open(path, "pt") as header,
+    ):
+        return _other_format(json.loads(header.metadata()[CHECKPOINT_KEY])[CHECKPOINT_KEY])
+    return None
+
+
 def _others(path: Path) -> str:
     """Return the names of the checkpoints near a missing one, as a part of a sentence."""
     names = ", ".join(sorted(item.name for item in path.parent.glob("*.ckpt") if item.exists()))
-    unfinished = [item for item in RunFolder(path.parent).generations() if item.saves() and not item.is_complete]
+    unfinished = [item for item in RunFolder(path.parent).generations() if item.is_saved and not item.is_complete]
     if names:
         return f"; the folder holds {names}"
     return f"; {unfinished[-1].path} is unfinished: go on with fit --ckpt_path last" if unfinished else ""

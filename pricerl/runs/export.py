@@ -39,11 +39,11 @@ class PricePolicy(nn.Module):
         self.gain, self.bias = (torch.tensor(values)[:, None] for values in (scaler.gain, scaler.bias))
 
     def forward(self, window: Tensor, prices: Tensor, product: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return prices ``(B,)``, money, actions ``(B,)`` in [-1, 1], and whether limits leave a price, bool ``(B,)``.
+        """Return prices in money, actions in [-1, 1], and whether limits leave a price, ``(B,)`` each.
 
         Args:
             window: ``(B, W, 12)`` float64, the unscaled `FEATURES` of the last days, oldest first.
-            prices: ``(B, 28)`` float64, prices charged on the last days (4 weeks of weekly rows), money, newest last.
+            prices: ``(B, 28)`` float64, prices in money on the last days (4 weeks of weekly rows), newest last.
             product: ``(B,)`` int64, indices of the products.
         """
         scaled = (window * self.gain[product] + self.bias[product]).clamp(0, 1).float()

@@ -8,9 +8,8 @@
         decisions.jsonl                the decision log
         gen-0006/, gen-0007/           generations, each written by one ``fit``
             manifest.json              size and checksum of every file
-            best.ckpt, last.ckpt       links into ``saves``
-            saves/00000250/            run.ckpt and one rank-N.state per process
-            replay/                    segments of the replay buffer
+            best.ckpt, last.ckpt       checkpoints
+            rank-1.00000250.ckpt       states of the further processes of a checkpoint
             published/                 sets of advice
 """
 
@@ -35,9 +34,6 @@ LAST = "last.ckpt"
 BEST = "best.ckpt"
 CONFIG = "config.yaml"
 METRICS_FILE = "metrics.csv"
-SAVES = "saves"
-REPLAY = "replay"
-RUN_FILE = "run.ckpt"
 LOCK = ".lock"
 
 LATER = (MANIFEST, PUBLISHED, "wandb")
@@ -80,12 +76,9 @@ class Generation:
             for part in self.path.rglob(".*.part"):
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
             files: dict[str, dict[str, str | int]] = {}
-            for link in (self.path / BEST, self.path / LAST):
-                if link.is_symlink():
-                    files[link.name] = {"link": str(link.readlink())}
             for file in sorted(self.path.rglob("*")):
                 name = file.relative_to(self.path)
-                if file.is_file() and not file.is_symlink() and name.parts[0] not in LATER:
+                if file.is_file() and name.parts[0] not in LATER:
                     files[name.as_posix()] = {"bytes": file.stat().st_size, "sha256": writing.hash_file(file)}
             content = {"format": 1, "generation": self.name, "files": files}
             writing.write_file(self.path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
@@ -106,78 +99,45 @@ class Generation:
         file = self.path / name
         if self.path.resolve() not in file.parent.resolve().joinpath(file.name).parents:
             return "lies outside"
-        if "link" in entry:
-            return "" if file.is_symlink() and str(file.readlink()) == entry["link"] else "is not the link it was"
         if not file.is_file():
             return "is missing"
         return "" if writing.hash_file(file) == entry["sha256"] else "was changed"
 
-    def saves(self) -> list[Path]:
-        """Return the folders of complete saves, the newest last."""
-        found = (self.path / SAVES).glob("[0-9]*")
-        return sorted(path for path in found if (path / RUN_FILE).exists())
+    @property
+    def is_saved(self) -> bool:
+        """Whether training has saved a checkpoint."""
+        return (self.path / LAST).exists()
 
-    @contextlib.contextmanager
-    def saving(self, update: int, leads: bool = True) -> Iterator[Path]:
-        """Yield the folder of a new save; the leading process names it once all processes have filled it."""
-        folder = self.save_folder(update)
-        part = folder.with_name(f".{folder.name}.part")
-        part.mkdir(parents=True, exist_ok=True)
-        try:
-            yield part
-            if leads:
-                writing.sync_folder(part)
-                if folder.exists():  # left by a process that was killed before it could name it
-                    shutil.rmtree(folder)
-                part.rename(folder)
-                writing.sync_folder(folder.parent)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
+    def take_over(self, file: Path, name: str) -> None:
+        """Give a file a second name in the generation, in one step, or a copy where there are no hard links."""
+        target = self.path / name
+        if target.exists() and target.samefile(file):
+            return
+        with writing.replacing(target) as part:
+            part.unlink(missing_ok=True)
+            try:
+                os.link(file.resolve(), part)
+            except OSError:
+                writing.write_through(part, file.read_bytes())
+        writing.sync_folder(self.path)
 
-    def save_folder(self, update: int) -> Path:
-        """Return the folder of the save of an update, which need not exist."""
-        return self.path / SAVES / f"{update:08d}"
-
-    def name_save(self, name: str, update: int) -> None:
-        """Point ``best.ckpt`` or ``last.ckpt`` to the save of an update."""
-        writing.point(self.path / name, f"{SAVES}/{self.save_folder(update).name}/{RUN_FILE}")
-
-    def restore_links(self) -> None:
-        """Turn copies of ``best.ckpt`` and ``last.ckpt`` back into links to the saves that they are copies of."""
-        for name in (BEST, LAST):
-            file = self.path / name
-            if file.is_file() and not file.is_symlink():
-                content = writing.hash_file(file)
-                same = [save for save in self.saves() if writing.hash_file(save / RUN_FILE) == content]
-                if same:
-                    self.name_save(name, int(same[-1].name))
-
-    def adopt(self, saves: Collection[Path]) -> None:
-        """Take saves of another generation over, with its replay buffer; files get a second name."""
-        for save in saves:
-            source = save.parent.parent
-            writing.take_over((*save.iterdir(), *source.glob(f"{REPLAY}/*.rows")), source, self.path)
+    def keep_ranks(self, updates: Collection[int | None]) -> None:
+        """Remove the states of further processes but those that belong to the checkpoints of these updates."""
+        for path in self.path.glob("rank-*.ckpt"):
+            if int(path.suffixes[-2][1:]) not in updates:
+                path.unlink()
 
     def discard(self) -> None:
-        """Remove a generation that holds no save and no metrics."""
+        """Remove a generation that holds no checkpoint and no metrics."""
         metrics = self.path / METRICS_FILE
-        if not (self.saves() or self.is_complete or (metrics.exists() and metrics.stat().st_size)):
+        if not (self.is_saved or self.is_complete or (metrics.exists() and metrics.stat().st_size)):
             shutil.rmtree(self.path, ignore_errors=True)
 
-    def keep_saves(self, updates: Collection[int]) -> None:
-        """Remove all saves but those of these updates."""
-        kept = {self.save_folder(update).name for update in updates}
-        for folder in self.saves():
-            if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
-
     def shrink(self) -> None:
-        """Reduce a complete generation to what commands other than ``fit`` read: without the states of processes."""
-        if (self.path / REPLAY).exists():
+        """Reduce a complete generation to what commands other than ``fit`` read: without its last checkpoint."""
+        if self.is_saved and (self.path / BEST).exists():
             (self.path / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(self.path / REPLAY)
-            for path in self.path.glob(f"{SAVES}/*/rank-*.state"):
+            for path in (self.path / LAST, *self.path.glob("rank-*.ckpt")):
                 path.unlink()
             self.complete()
 
@@ -224,8 +184,6 @@ class RunFolder:
         """Turn a copy that followed the links, such as one from a bucket, back into links."""
         with explained(self.path):
             known = self.generations()
-            for generation in known:
-                generation.restore_links()
             copied = None if (self.path / CURRENT).is_symlink() else self.current
             if copied is not None:
                 self.use(copied)
@@ -251,8 +209,7 @@ class RunFolder:
         with explained(self.path):
             known = self.generations()
             made = Generation(self.path / f"gen-{known[-1].number + 1 if known else 1:04d}")
-            (made.path / SAVES).mkdir(parents=True)
-            (made.path / REPLAY).mkdir()
+            made.path.mkdir(parents=True)
             writing.sync_folder(self.path)
         return made
 

@@ -39,7 +39,7 @@ def check_name(name: str) -> str:
 
 
 def name_run(path: Sources | None = None, preset: str | None = None, env_id: str | None = None) -> str:
-    """Return the name of a run without one: that of the environment, or of the first file and any unusual preset."""
+    """Return the name of a run without one, after the environment, or the first file and any unusual preset."""
     if env_id is not None:
         return re.sub(r"[^\w.-]+", "-", env_id)
     return name_after(path) if preset == USUAL_PRESET else f"{name_after(path)}-{preset}"
@@ -57,7 +57,7 @@ def needed_name(folder: Path, file: str) -> str:
 
 
 def find_run(name: str | None, holding: str) -> RunFolder:
-    """Return the folder of a run, by default that of the only one holding a file; ``UsageError`` without one."""
+    """Return the folder of a run, by default the only one holding a file; ``UsageError`` without one."""
     if name is None:
         found = runs_with(holding)
         if len(found) == 1:

@@ -49,7 +49,7 @@ class Run:
 
     @property
     def home(self) -> Path:
-        """Folder of the advice that belongs to the weights: their generation, else that of the checkpoint."""
+        """Folder of the advice that belongs to the weights: their generation, else the run's folder."""
         return self.folder if self.generation is None else self.generation.path
 
     @property

@@ -30,7 +30,7 @@ class SACAgent(nn.Module):
         action_dim: ``A``.
         config: settings, of which initial alpha and target entropy are read.
         network: architecture of actor and critics.
-        value_bounds: lowest and highest possible value, None if unknown; ignored if turned off in ``network``.
+        value_bounds: lowest and highest possible value, if known; ignored if turned off in ``network``.
         privileged_dim: ``P``, last columns of an observation that only the critics read.
     """
 

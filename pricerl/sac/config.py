@@ -43,7 +43,7 @@ class NetworkConfig:
     """Dropout rate of the critics' hidden units in training."""
 
     normalized: bool = False
-    """Whether critics are those of `pricerl.sac.normalized`: batch-normalized, of fixed width, with a histogram of the
+    """Whether `pricerl.sac.normalized` supplies the critics: batch-normalized, of fixed width, with a histogram of the
     value. Rewards are then scaled, a target entropy of null is minus half the number of action dimensions, and the
     other settings here, except ``num_critics``, are the actor's."""
 

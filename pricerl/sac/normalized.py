@@ -167,7 +167,7 @@ class ProjectedAdam(Adam):
 
     @torch.no_grad()
     def descend(self, gradients: Sequence[Tensor]) -> Tensor:
-        """Make one step, and project; argument and result are those of `Adam.descend`."""
+        """Make one step, and project; as `Adam.descend` does."""
         norm = super().descend(gradients)
         project_rows(self.params)
         return norm
@@ -176,7 +176,7 @@ class ProjectedAdam(Adam):
 class NormalizedAgent(SACAgent):
     """Agent of SAC with `NormalizedCritic`: rewards are divided by the running spread of the discounted returns.
 
-    The actor learns from every second row of a batch, half of the work. Arguments are those of `SACAgent`.
+    The actor learns from every second row of a batch, half of the work. It takes the arguments of `SACAgent`.
     """
 
     critic: NormalizedCritic

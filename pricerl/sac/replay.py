@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import shutil
 import tempfile
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -38,8 +37,8 @@ class ReplayBuffer:
     """A ring of transitions in one preallocated float32 tensor; the newest overwrite the oldest.
 
     Each row of the tensor ``(capacity, 2 O + A + 2)`` holds one transition. Sampling is uniform with replacement, from
-    the buffer's own generator. Transitions are numbered from 0 in the order in which they are added; ``added``, the
-    rows and the generator's state are everything that later samples depend on.
+    the buffer's own generator. Transitions are numbered from 0 in the order in which they are added: number ``n`` is in
+    row ``n % capacity``. ``added``, the rows and the generator's state are everything that later samples depend on.
 
     Above ``memory_limit`` a buffer on the CPU is mapped to a sparse, unnamed file in the temporary folder, which
     disappears with the buffer. Samples do not change. If other files later fill the disk, the system kills the process.
@@ -58,7 +57,6 @@ class ReplayBuffer:
         nbytes: size of the tensor in bytes.
 
     Raises:
-        ValueError: a size is below 1.
         UsageError: the temporary folder cannot be used, or its disk has too little space.
     """
 
@@ -71,9 +69,6 @@ class ReplayBuffer:
         seed: int = 0,
         memory_limit: int | None = None,
     ) -> None:
-        sizes = capacity, observation_dim, action_dim
-        if min(sizes) < 1:
-            raise ValueError(f"capacity, observation_dim and action_dim must be 1 or more; found {sizes}")
         self.capacity = capacity
         self.device = torch.device(device)
         self._widths = [observation_dim, action_dim, 1, 1, observation_dim]
@@ -89,7 +84,6 @@ class ReplayBuffer:
         self._generator = torch.Generator(self.device).manual_seed(seed)
         self.added = 0
         self._size = 0
-        self._first_number = 0  # transition number n is in row (n - first number) % capacity
 
     def __len__(self) -> int:
         """Return the number of transitions in the buffer."""
@@ -108,20 +102,11 @@ class ReplayBuffer:
         self._write(torch.cat(columns, 1).detach())
 
     def sample(self, batch_size: int) -> Transition:
-        """Draw ``batch_size`` transitions uniformly, with replacement, as contiguous copies on the buffer's device.
-
-        Raises:
-            ValueError: the buffer is empty or ``batch_size`` below 1.
-        """
-        if self._size == 0:
-            raise ValueError("the replay buffer is empty; add transitions before sampling")
-        if batch_size < 1:
-            raise ValueError(f"the number of transitions to sample must be 1 or more; found {batch_size}")
+        """Draw ``batch_size`` transitions uniformly, with replacement, as contiguous copies on the buffer's device."""
         index = torch.randint(self._size, (batch_size,), generator=self._generator, device=self.device)
-        # Number n is drawn as n % capacity once the ring is full, before that as n minus the oldest number.
-        oldest = 0 if self._size == self.capacity else self.added - self._size
-        if shift := (oldest - self._first_number) % self.capacity:
-            index = (index + shift) % self.capacity
+        oldest = self.added - self._size
+        if oldest and self._size < self.capacity:  # restored from a smaller buffer
+            index = (index + oldest) % self.capacity
         rows = torch.index_select(self._rows, 0, index, out=self._drawn.resize_(batch_size, self._rows.shape[1]))
         observation, action, reward, discount, next_observation = rows.split_with_sizes(self._widths, 1)
         fields = observation, action, reward.squeeze(1), discount.squeeze(1), next_observation
@@ -138,65 +123,42 @@ class ReplayBuffer:
         """State of the sampling generator, bytes on the CPU."""
         return self._generator.get_state()
 
-    def rows(self, first: int, last: int) -> Tensor:
-        """Return copies of transitions number ``first`` to ``last - 1`` as rows ``(last - first, 2 O + A + 2)``.
+    def rows(self) -> Tensor:
+        """Return copies of all transitions as rows ``(N, 2 O + A + 2)``, the oldest first."""
+        start = (self.added - self._size) % self.capacity
+        beyond = max(0, start + self._size - self.capacity)
+        return torch.cat([self._rows[start : start + self._size], self._rows[:beyond]])
 
-        Raises:
-            ValueError: a transition was not yet added or is no longer in the buffer.
-        """
-        oldest = self.added - self._size
-        if not oldest <= first <= last <= self.added:
-            raise ValueError(
-                f"the buffer holds transitions {oldest} up to {self.added}; asked for {first} up to {last}"
-            )
-        start = (first - self._first_number) % self.capacity
-        end = start + last - first
-        if end <= self.capacity:
-            return self._rows[start:end].clone()
-        return torch.cat([self._rows[start:], self._rows[: end - self.capacity]])
-
-    def restore(self, chunks: Iterable[Tensor], added: int, generator_state: Tensor) -> None:
+    def restore(self, rows: Tensor, added: int, generator_state: Tensor) -> None:
         """Continue another buffer from its `rows`, even if device, capacity or storage have changed.
 
         With the same capacity the buffer continues exactly. A smaller buffer keeps the newest transitions. On another
-        type of device the generator keeps its own state. After an error the buffer is empty.
+        type of device the generator keeps its own state.
 
         Args:
-            chunks: results of `rows`, oldest first and without a gap, up to the last transition added, which can be
-                read one by one.
+            rows: what `rows` returned.
             added: transitions added so far.
             generator_state: state of the sampling generator.
 
         Raises:
-            ValueError: a chunk has other columns than this buffer, or there are more rows than were added.
+            ValueError: the rows have other columns than this buffer; then nothing changes.
         """
-        self._empty()
-        try:
-            for chunk in chunks:
-                if chunk.dim() != 2 or chunk.shape[1] != sum(self._widths):
-                    raise ValueError(
-                        f"saved transitions must have shape (n, {sum(self._widths)}) for {self._widths[0]} observation "
-                        f"and {self._widths[1]} action columns; found {tuple(chunk.shape)}"
-                    )
-                self._write(chunk)
-            if self.added > added:
-                raise ValueError(f"{self.added} transitions were saved, but only {added} were added")
-        except BaseException:
-            self._empty()
-            raise
-        self._first_number = added - self.added
-        self.added = added
+        if rows.dim() != 2 or rows.shape[1] != sum(self._widths):
+            raise ValueError(
+                f"saved transitions must have shape (n, {sum(self._widths)}) for {self._widths[0]} observation "
+                f"and {self._widths[1]} action columns; found {tuple(rows.shape)}"
+            )
+        self.added = added - len(rows)
+        self._size = 0
+        self._write(rows)
         if generator_state.shape == self._generator.get_state().shape:
             self._generator.set_state(generator_state.cpu())
-
-    def _empty(self) -> None:
-        self.added = self._size = self._first_number = 0
 
     def _write(self, new: Tensor) -> None:
         """Copy ``(B, 2 O + A + 2)`` rows into the ring."""
         count = len(new)
         new = new[-self.capacity :]
-        start = (self.added - self._first_number + count - len(new)) % self.capacity
+        start = (self.added + count - len(new)) % self.capacity
         end = start + len(new)
         if end <= self.capacity:
             self._rows[start:end].copy_(new)

@@ -52,8 +52,8 @@ def roll_out_actor(
     """Return the loss ``()`` of ``horizon`` decisions of the actor and one more, and the log probabilities of the last.
 
     ``-mean_b [sum_{k<H} D_k r(s_k, tanh mu(s_k)) + D_H (min_n Q_n(s_H, a_H) - alpha log pi(a_H | s_H))]`` with ``D_k``
-    the product of the first ``k`` discounts. The ``H`` decisions are those that are deployed, without noise, so that
-    the market's gradient is that of the deployed policy; only the action that the critics value is sampled, as in
+    the product of the first ``k`` discounts. The ``H`` decisions are the deployed ones, without noise, and so is the
+    market's gradient; only the action that the critics value is sampled, as in
     plain SAC, and its entropy counts. With ``H`` 0 this is `pricerl.sac.losses.actor_loss` in the first states.
 
     Args:

@@ -13,7 +13,7 @@ COMPILER = "torch._dynamo"
 
 
 class _AnyOptimizedModule(type):
-    """Type whose instances are those of the compiler's ``OptimizedModule``, of which there are none before it loads."""
+    """Type that shares its instances with the compiler's ``OptimizedModule``, which has none before it loads."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         compiler = sys.modules.get(COMPILER)

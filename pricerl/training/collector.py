@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, NoReturn, Protocol
 
 import gymnasium
@@ -40,9 +39,9 @@ class Collector:
 
     Collector and updates take turns: some env steps, then as many batches as ``utd_ratio`` requires.
 
-    Apart from the policy, everything that later transitions depend on is in ``state_dict`` and in the rows of
-    ``buffer``, provided that the env has ``state_dict() -> dict`` and ``load_state_dict(state) -> bool``, False where
-    the state does not fit. `pricerl.env.pricing.PricingVectorEnv` has them, Gymnasium's environments do not.
+    Apart from the policy, everything that later transitions depend on is in ``state_dict``, provided that the env has
+    ``state_dict() -> dict`` and ``load_state_dict(state) -> bool``, False where the state does not fit.
+    `pricerl.env.pricing.PricingVectorEnv` has them, Gymnasium's environments do not.
     """
 
     def __init__(self, env: CollectingEnv, config: ReplayConfig, seed: int) -> None:
@@ -62,7 +61,6 @@ class Collector:
         self._random = torch.Generator(device).manual_seed(seed)
         self._vector_steps = max(1, round(config.updates_per_iteration / config.utd_ratio))
         self._batches: deque[Transition] = deque()
-        self._before_sampling = self.buffer.generator_state
         self.env_steps = 0
         self._episodes = torch.zeros((), dtype=torch.int64, device=device)
         self._returns = torch.zeros(env.num_envs, device=device)
@@ -102,18 +100,12 @@ class Collector:
         """Return the next batch, after a turn's env steps; raise a ``NonFiniteError`` for NaN in buffer or actions."""
         if not self._batches:
             self.collect(policy, self._vector_steps)
-            self._sample()
+            number = self._vector_steps * self.config.utd_ratio
+            self._batches.extend(self.buffer.sample_many(number, self.config.batch_size))
+            if self.buffer.device.type == "cpu":  # other devices would have to synchronize
+                for name, tensor in zip(Transition._fields, self._batches[0], strict=True):
+                    check_finite(f"{name} in the replay buffer after {self.env_steps} env steps", tensor)
         return self._batches.popleft()
-
-    def _sample(self) -> None:
-        """Sample the batches of a turn, and check one of them on the CPU; other devices would have to synchronize."""
-        self._before_sampling = self.buffer.generator_state
-        self._batches.extend(
-            self.buffer.sample_many(self._vector_steps * self.config.utd_ratio, self.config.batch_size)
-        )
-        if self.buffer.device.type == "cpu":
-            for name, tensor in zip(Transition._fields, self._batches[0], strict=True):
-                check_finite(f"{name} in the replay buffer after {self.env_steps} env steps", tensor)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of env steps and episodes."""
@@ -125,30 +117,29 @@ class Collector:
         self._episodes.fill_(int(counts["episodes"]))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state, without the rows of the buffer, as a nested dict of contiguous tensors and plain values.
+        """Return the state as a nested dict of tensors and plain values.
 
-        ``buffer`` contains the arguments of ``ReplayBuffer.restore``, and ``size``, its number of rows. ``batches`` is
-        the number of batches left in this turn, to be sampled again. ``env`` is None if the env cannot be saved.
+        ``buffer`` contains the arguments of ``ReplayBuffer.restore``, ``batches`` what is left of this turn. ``env`` is
+        None if the env cannot be saved.
         """
-        observation = self._observation.clone()
-        sampled = self._before_sampling if self._batches else self.buffer.generator_state
+        buffer = self.buffer
         return {
             "counts": self.counts(),
-            "observation": observation.contiguous(),
-            "observation_stride": list(observation.stride()),
+            "observation": self._observation.clone(),
             "returns": self._returns.clone(),
             "discounted": self._discounted.clone(),
             "last_return": self.last_return.clone(),
             "mean_price": None if self.mean_price is None else self.mean_price.clone(),
             "random": self._random.get_state(),
-            "buffer": {"added": self.buffer.added, "size": len(self.buffer), "generator_state": sampled},
-            "batches": len(self._batches),
+            "buffer": {"rows": buffer.rows(), "added": buffer.added, "generator_state": buffer.generator_state},
+            "batches": [tuple(batch) for batch in self._batches],
             "env": self.env.state_dict() if hasattr(self.env, "state_dict") else None,
             "simulator": None if self.simulator is None else self.simulator.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Restore a state after the buffer's; return False if episodes start anew or random numbers differ."""
+        """Restore a state; return False if episodes start anew or random numbers differ."""
+        self.buffer.restore(**state["buffer"])
         self.load_counts(state["counts"])
         device = self._observation.device
         mean_price = state["mean_price"]
@@ -157,9 +148,7 @@ class Collector:
         same_random = bool(state["random"].shape == self._random.get_state().shape)
         if same_random:
             self._random.set_state(state["random"].cpu())
-        if left := state["batches"]:
-            self._sample()
-            self._batches = deque(list(self._batches)[-left:])
+        self._batches = deque(Transition(*(field.to(device) for field in batch)) for batch in state["batches"])
         load = getattr(self.env, "load_state_dict", None)
         fits = state["env"] is not None and state["observation"].shape == self._observation.shape
         if load is None or not fits or not load(state["env"]):
@@ -168,10 +157,7 @@ class Collector:
             self._returns.zero_()
             self._discounted.zero_()
             return False
-        # Matrix products round differently for another layout, so that of the env is kept.
-        saved = state["observation"]
-        kept = torch.empty_strided(saved.shape, state["observation_stride"], dtype=saved.dtype, device=device)
-        self._observation = kept.copy_(saved)
+        self._observation = state["observation"].to(device)  # in its layout, by which matrix products are rounded
         self._returns.copy_(state["returns"])
         self._discounted.copy_(state["discounted"])
         return same_random and (self.simulator is None or self.simulator.load_state_dict(state["simulator"] or {}))
@@ -219,22 +205,15 @@ class SampleStream:
     """Batches of the epoch, at least one."""
     stop: Callable[[str], NoReturn]
     """Function that is called with the finding if transitions or actions are not finite."""
-    repeated: list[Transition] | None
-    """Batches of earlier epochs to repeat, so that a model overfits; None to sample new ones."""
 
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[Transition]:
-        yield from islice(self._batches(self.start(self.policy)), self.length)  # starts at the first batch
-
-    def _batches(self, collector: Collector) -> Iterator[Transition]:
-        yield from self.repeated or ()
-        while True:
+        collector = self.start(self.policy)  # at the first batch
+        for _ in range(self.length):
             try:
                 batch = collector.next_batch(self.policy)
             except NonFiniteError as error:
                 self.stop(str(error))
-            if self.repeated is not None:
-                self.repeated.append(batch)
             yield batch

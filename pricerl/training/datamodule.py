@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -15,9 +17,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from pricerl.errors import CheckpointError, UsageError
-from pricerl.runs.checkpoint import Checkpoint
-from pricerl.runs.rank_state import RankState
-from pricerl.sac.replay import Transition
+from pricerl.runs.checkpoint import Checkpoint, rank_file, read_saved
 from pricerl.sac.value_gradient import DifferentiableEnv
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, TaskSpec, settings_of
@@ -30,6 +30,9 @@ from pricerl.training.off_policy import Episodes, OffPolicyModule
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks, so that each has its own episodes, noise and samples."""
 
+
+PROCESS = "process"
+"""Key of the state of a process in the data's."""
 
 EVALUATION_SEED = 1_000_000
 """Seed of the first evaluation episode, the same in every run, so that all runs share their initial states."""
@@ -69,11 +72,8 @@ class ReplayDataModule(LightningDataModule, ABC):
         self.evaluated = False
         """Whether the current update was evaluated, as of the last save."""
         self.changed: tuple[str, ...] = ()
-        """Names of data and settings that differ from those of the resumed run."""
-        self.rank_state: RankState | None = None
-        """Files of this process in the run's generation."""
+        """Names of data and settings that the resumed run had otherwise."""
         self._resumed: dict[str, Any] | None = None
-        self._repeated: list[Transition] = []
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # Lightning's hparams_file does not exist here
@@ -149,41 +149,27 @@ class ReplayDataModule(LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         """Attach what a run needs to a trainer that lacks it: metrics, checkpoints, evaluations."""
         if stage == "fit" and self.trainer is not None:
-            self._repeated = []
             attach(self.trainer, self.trainer.lightning_module, self, f"eval/{self.monitor}")
 
     def train_dataloader(self) -> SampleStream:
         """Return the next epoch's stream of collected and sampled batches."""
         assert self.trainer is not None
         trainer: Any = self.trainer
-        module = trainer.lightning_module
         done = trainer.global_step
         trainer.reload_dataloaders_every_n_epochs = 1  # epochs differ in length
-        every = trainer.val_check_interval
-        within = type(every) is int or every != 1.0  # the number 1 is one batch, and 1.0 a share: all of them
-        moved = "val_check_interval" if within else "overfit_batches" if trainer.overfit_batches else ""
-        if self._resumed is not None and moved and not trainer.fast_dev_run:
-            setting = f"Trainer({moved}={getattr(trainer, moved)})"
-            raise UsageError(
-                f"a run with {setting} is not resumed: its evaluations or batches would be others than those of an "
-                "undisturbed run; use eval_every of the DataModule instead"
-            )
-        limit = trainer.limit_train_batches
-        share = limit if isinstance(limit, float) else 1.0
-        longest = max(1, int(self.eval_every * share)) if isinstance(limit, float) else min(self.eval_every, limit)
+        for name in () if trainer.fast_dev_run else ("limit_train_batches", "val_check_interval", "overfit_batches"):
+            value = getattr(trainer, name)
+            if value != (name != "overfit_batches") or type(value) is int:  # the number 1 is one batch, 1.0 means all
+                raise UsageError(
+                    f"trainer.{name} {value} is not supported: batches are sampled from a replay buffer, and "
+                    "data.eval_every is the number of updates between two evaluations"
+                )
         if self._resumed is not None and self.epoch_end > done:  # a resumed run ends the epoch that it was saved in
             updates = self.epoch_end - done
         else:
-            updates = updates_per_epoch(longest, trainer.max_steps - done)
-        if type(every) is int and every > updates and trainer.check_val_every_n_epoch is not None:
-            raise UsageError(
-                f"--trainer.val_check_interval must be at most {updates}, the updates of an epoch, found {every}; "
-                "leave it out, --data.eval_every is the number of updates between two evaluations"
-            )
+            updates = updates_per_epoch(self.eval_every, trainer.max_steps - done)
         self.epoch_end = done + updates
-        repeated = self._repeated if trainer.overfit_batches else None
-        length = updates if share == 1.0 else math.ceil((updates + 1e-6) / share)  # of which the trainer takes a share
-        return SampleStream(self.start_collector, module, length, self._stop_diverged, repeated)
+        return SampleStream(self.start_collector, trainer.lightning_module, updates, self._stop_diverged)
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return the loader of this rank's evaluation episodes."""
@@ -198,10 +184,20 @@ class ReplayDataModule(LightningDataModule, ABC):
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the counters and the place in the epoch; before collection starts, the counters of the checkpoint."""
+        """Return the counters, the place in the epoch and the state of this process.
+
+        Before collection starts, the counters are the checkpoint's.
+        """
         resumed = None if self._resumed is None else self._resumed["counts"]
         counts = resumed if self.collector is None else self.collector.counts()
-        return {"counts": counts, "epoch_end": self.epoch_end, "evaluated": self.evaluated}
+        own = {} if self.collector is None else self.process_state()
+        return {"counts": counts, "epoch_end": self.epoch_end, "evaluated": self.evaluated, PROCESS: own}
+
+    def process_state(self) -> dict[str, Any]:
+        """Return what goes on in this process alone: env, rows for gradients, replay buffer and generators."""
+        assert self.trainer is not None and self.collector is not None
+        own = self.collector.state_dict()
+        return {"world_size": self.trainer.world_size, "collector": own, "random": random_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the counters of a saved run."""
@@ -224,7 +220,6 @@ class ReplayDataModule(LightningDataModule, ABC):
         if why := self._restore(collector):
             if self._rank == 0:
                 print_notes([f"resumed at update {done:,}; statistical, not exact: {why}"])
-            collector.load_counts(resumed["counts"])
             collector.warm_up(policy, resumed=True)
             collector.load_counts(resumed["counts"])
         return collector
@@ -239,17 +234,50 @@ class ReplayDataModule(LightningDataModule, ABC):
 
     def _restore(self, collector: Collector) -> str:
         """Continue a saved collector; return why that is not exact, empty if it is."""
-        assert self.trainer is not None
+        trainer = self.trainer
+        assert trainer is not None and self._resumed is not None
+        state = self._resumed[PROCESS]
         if self.changed:
             return f"{', '.join(self.changed)} changed"
-        if self.rank_state is None or self.trainer.ckpt_path is None:
-            return "this run writes no checkpoints"
-        save = Path(self.trainer.ckpt_path).resolve().parent
-        return self.rank_state.restore(save, collector, self.trainer.world_size)
+        if not state:
+            return "the checkpoint holds no states of processes"
+        if state["world_size"] != trainer.world_size:
+            return f"it was saved by {state['world_size']} processes and goes on with {trainer.world_size}"
+        if self._rank:
+            state = read_saved(rank_file(Path(str(trainer.ckpt_path)).parent, self._rank, trainer.global_step))
+        try:
+            exact = collector.load_state_dict(state["collector"])
+            restore_random_state(state["random"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{trainer.ckpt_path} cannot be restored: {error}; go on with another one") from error
+        return "" if exact else "the environment's state cannot be saved, so its episodes start anew"
 
     @property
     def _rank(self) -> int:
         return 0 if self.trainer is None else self.trainer.global_rank
+
+
+def random_state() -> dict[str, Any]:
+    """Return the state of the global generators of torch, numpy and Python, and of GPUs if any is in use."""
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    numpy_state: Any = np.random.get_state()
+    kind, words, *rest = numpy_state
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if in_use else [],
+        "numpy": (kind, torch.from_numpy(words.astype(np.int64)), *rest),
+        "python": random.getstate(),
+    }
+
+
+def restore_random_state(state: Mapping[str, Any]) -> None:
+    """Restore what `random_state` returned, from any device; states of GPUs that this machine lacks are skipped."""
+    torch.set_rng_state(state["torch"].cpu())
+    for index in range(min(len(state["cuda"]), torch.cuda.device_count()) if state["cuda"] else 0):
+        torch.cuda.set_rng_state(state["cuda"][index].cpu(), index)
+    kind, words, *rest = state["numpy"]
+    np.random.set_state((kind, words.numpy().astype(np.uint32), *rest))
+    random.setstate(state["python"])
 
 
 def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule, monitor: str) -> None:

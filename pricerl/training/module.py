@@ -135,7 +135,7 @@ class SACModule(OffPolicyModule):
         return 0 if self.returns is not None else getattr(self._data, "actor_horizon", 0)
 
     def setup(self, stage: str) -> None:
-        """Load the weights from which a training starts; Lightning then restores those of a run that goes on."""
+        """Load the weights from which a training starts; a run that goes on gets its own from Lightning."""
         super().setup(stage)
         layout = getattr(self._data, "layout", "")
         named = self.init != "shipped"

@@ -9,13 +9,13 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torchmetrics import MeanMetric, MetricCollection
 from typing_extensions import Self
 
 from pricerl.errors import UsageError
 from pricerl.runs.checkpoint import Checkpoint
-from pricerl.runs.rank_state import preserved_randomness
 from pricerl.runtime import CompiledFunction
 from pricerl.sac.config import ReplayConfig
 from pricerl.sac.layers import InputNormalization
@@ -216,11 +216,11 @@ class OffPolicyModule(LightningModule, Algorithm):
             counter.completed = number
 
     def observe(self, observation: Tensor) -> None:
-        """Merge observations ``(B, O)`` into the input statistics: those of all ranks, in the order of the ranks."""
+        """Merge observations ``(B, O)`` of all ranks into the input statistics, in the order of the ranks."""
         self._merge(self.normalization, observation)
 
     def observe_returns(self, returns: Tensor) -> None:
-        """Merge discounted returns ``(B,)`` into their statistics: those of all ranks, in the order of the ranks."""
+        """Merge discounted returns ``(B,)`` of all ranks into their statistics, in the order of the ranks."""
         self._merge(self.returns, returns.unsqueeze(1))
 
     def _merge(self, statistics: InputNormalization | None, rows: Tensor) -> None:
@@ -233,7 +233,7 @@ class OffPolicyModule(LightningModule, Algorithm):
         for found in gather(torch.stack([mean, var])):
             statistics.merge(len(rows), *found)
 
-    @preserved_randomness()
+    @isolate_rng()
     def validation_step(self, episodes: Episodes, batch_idx: int) -> None:
         """Run this rank's episodes, if any, in single precision, and log the means over all ranks as ``eval/…``."""
         with torch.autocast(self.device.type, enabled=False):

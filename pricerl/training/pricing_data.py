@@ -16,6 +16,7 @@ from pricerl.errors import DataError
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.evaluation.scores import score_episodes, score_paths
+from pricerl.runs.checkpoint import as_arrays, as_tensors
 from pricerl.runs.names import name_run
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
@@ -104,9 +105,9 @@ class PricingDataModule(PricingData, ReplayDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history with what was found out about it, and the counters, as plain values."""
-        return {**ReplayDataModule.state_dict(self), **self.stored()}
+        return {**ReplayDataModule.state_dict(self), **as_tensors(self.stored())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore counters, scaler and, unless a file is given, the history."""
+        """Restore counters, scaler and, unless a file is given, the history; a training finds the evidence again."""
         ReplayDataModule.load_state_dict(self, state_dict)
-        self.restore(state_dict, keep_evidence=self.trainer is None)  # a training that goes on finds it again
+        self.restore(as_arrays(state_dict), keep_evidence=self.trainer is None)

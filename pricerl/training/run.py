@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pricerl.errors import CheckpointError, UsageError
-from pricerl.runs.checkpoint import Checkpoint
-from pricerl.runs.folder import BEST, LAST, METRICS_FILE, RUN_FILE, Generation, RunFolder
-from pricerl.runs.rank_state import verify_save
+from pricerl.runs.checkpoint import SAVER, Checkpoint
+from pricerl.runs.folder import BEST, LAST, METRICS_FILE, Generation, RunFolder
 
 GENERATION = "PRICERL_GENERATION"
 RESUMED = "PRICERL_RESUMED"
@@ -34,7 +32,7 @@ def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Ch
     if resume is not None:
         return _last_usable(newest[0]) if newest else None
     if given is not None and newest and (given == "last" or Path(given) == folder.path / LAST):
-        if not newest[0].saves() and not newest[0].is_complete:
+        if not newest[0].is_saved:
             raise CheckpointError(
                 f"{newest[0].path} was interrupted before its first save, so there is nothing to resume; leave out "
                 "--ckpt_path, or name the checkpoint of another generation"
@@ -44,19 +42,16 @@ def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Ch
 
 
 def _last_usable(generation: Generation) -> Checkpoint | None:
-    """Return the newest usable save of a generation, None if it has none."""
-    for save in (generation.path / LAST, *(item / RUN_FILE for item in reversed(generation.saves()))):
+    """Return the newest undamaged checkpoint of a generation, if it has one."""
+    for name in (LAST, BEST):
         with contextlib.suppress(CheckpointError):
-            found = Checkpoint.read(save)
-            if found.save is not None:
-                verify_save(found.save)
-                return found
+            return Checkpoint.read(generation.path / name)
     return None
 
 
 def has_nothing_left(checkpoint: Checkpoint, max_steps: int) -> bool:
     """Return whether training has ended at a checkpoint, by itself or by its limit."""
-    saver = checkpoint.content.get("callbacks", {}).get("RunCheckpoint", {})
+    saver = checkpoint.content.get("callbacks", {}).get(SAVER, {})
     stopped = saver.get("finished", False) and checkpoint.update < max_steps
     stored: Mapping[str, Any] = checkpoint.about.get("limits", {})
     return bool(stopped and stored.get("max_steps") == max_steps) or 0 < max_steps <= checkpoint.update
@@ -69,23 +64,22 @@ def open_generation(folder: RunFolder, resumed: Checkpoint | None, ended: bool) 
     """
     if not is_first_process():
         return Generation(Path(os.environ[GENERATION])), resumed
-    if resumed is None or resumed.save is None or (source := resumed.generation) is None:
-        return _announce(folder.start(), resumed)
-    last = source.path / LAST
-    best = source.path / BEST
-    goes_on = (ended or not source.is_complete) and source.path.parent == folder.path
-    if goes_on and last.exists() and last.resolve() == resumed.path.resolve():
-        source.keep_saves({int(path.resolve().parent.name) for path in (last, best) if path.exists()})
-        return _announce(source, Checkpoint(last, resumed.content))
-    made = folder.start()
-    best_save = _save_of_best(resumed, source)
-    made.adopt({resumed.save, best_save or resumed.save})
-    made.name_save(LAST, int(resumed.save.name))
-    if best_save is not None:
-        made.name_save(BEST, int(best_save.name))
-    with contextlib.suppress(OSError):
-        shutil.copyfile(source.path / METRICS_FILE, made.path / METRICS_FILE)
-    return _announce(made, Checkpoint(made.path / LAST, resumed.content))
+    if resumed is None:
+        return _announce(folder.start(), None)
+    source = resumed.generation
+    best = None if source is None else source.path / BEST
+    if resumed.best_update == resumed.update:
+        best = resumed.path
+    unfinished = source is not None and (ended or not source.is_complete) and source.path.parent == folder.path
+    if source is None or not unfinished or not resumed.path.samefile(source.path / LAST):
+        source = folder.start()
+        place = resumed.path.resolve().parent
+        for file in (*place.glob("rank-*.ckpt"), *place.glob(METRICS_FILE)):
+            source.take_over(file, file.name)
+    source.take_over(resumed.path, LAST)
+    if best is not None and best.exists():
+        source.take_over(best, BEST)
+    return _announce(source, Checkpoint(source.path / LAST, resumed.content))
 
 
 def is_first_process() -> bool:
@@ -98,11 +92,3 @@ def _announce(generation: Generation, resumed: Checkpoint | None) -> tuple[Gener
     os.environ[GENERATION] = str(generation.path)
     os.environ[RESUMED] = "" if resumed is None else str(resumed.path)
     return generation, resumed
-
-
-def _save_of_best(resumed: Checkpoint, source: Generation) -> Path | None:
-    """Return the save of the best evaluation up to a checkpoint, if it is still there."""
-    saver = resumed.content.get("callbacks", {}).get("RunCheckpoint", {})
-    update = saver.get("best_update")
-    folder = None if update is None else source.save_folder(update)
-    return folder.resolve() if folder is not None and folder.exists() else None

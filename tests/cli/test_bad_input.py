@@ -14,7 +14,7 @@ import torch
 from command_line import FAST, HEADER, OUTPUTS, Result, listing, run, seller_lines, write_lines
 from safetensors.torch import save_file
 
-from pricerl.runs.tree_file import write_tree
+from pricerl.runs.checkpoint import save
 
 Spoil = Callable[[Path], object]
 
@@ -115,17 +115,17 @@ BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
     "empty": (lambda path, good: path.touch(), "is not a checkpoint, or it is damaged"),
     "text": (lambda path, good: path.write_text("hello"), "is not a checkpoint, or it is damaged"),
     "truncated": (_truncate, "is not a checkpoint, or it is damaged"),
-    "torch file": (lambda path, good: torch.save({"a": 1}, path), "is not a checkpoint, or it is damaged"),
+    "other file of torch": (lambda path, good: torch.save({"a": 1}, path), "is not a pricerl checkpoint"),
     "pickle": (
         lambda path, good: path.write_bytes(pickle.dumps({"pricerl": 1})),
         "is not a checkpoint, or it is damaged",
     ),
     "plain safetensors": (lambda path, good: save_file({"a": torch.ones(1)}, path), "is not a checkpoint"),
-    "other tree": (lambda path, good: write_tree(path, {"a": 1}), "not a pricerl checkpoint"),
-    "odd key": (lambda path, good: write_tree(path, {"pricerl": 3}), "not a pricerl checkpoint"),
-    "no weights": (lambda path, good: write_tree(path, {"pricerl": {"format": 8, "version": "1"}}), "not a valid"),
+    "other tree": (lambda path, good: save(path, {"a": 1}), "not a pricerl checkpoint"),
+    "odd key": (lambda path, good: save(path, {"pricerl": 3}), "not a pricerl checkpoint"),
+    "no weights": (lambda path, good: save(path, {"pricerl": {"format": 9, "version": "1"}}), "not a valid"),
     "other format": (
-        lambda path, good: write_tree(path, {"pricerl": {"format": 99, "version": "2.0"}, "state_dict": {}}),
+        lambda path, good: save(path, {"pricerl": {"format": 99, "version": "2.0"}, "state_dict": {}}),
         "has checkpoint format 99, written by pricerl 2.0",
     ),
 }

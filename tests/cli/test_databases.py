@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from command_line import FAST, listing, run, seller_lines, write_lines
 
-from pricerl.runs.tree_file import read_tree, write_tree
+from pricerl.runs.checkpoint import read_saved, save
 
 pytest.importorskip("sqlalchemy")
 
@@ -40,7 +40,7 @@ def entry_of(shop: Path, number: int) -> dict[str, Any]:
 
 
 def test_the_query_is_in_the_log_and_in_no_checkpoint(shop: Path) -> None:
-    stored = read_tree(shop / BEST)["pricerl"]["settings"]["data"]["reading"]
+    stored = read_saved(shop / BEST)["pricerl"]["settings"]["data"]["reading"]
     assert stored["query"] is None and stored["window"] == 7
     assert not [path for path in shop.rglob("*.ckpt") if b"from sales" in path.read_bytes()]
     assert entry_of(shop, 1)["settings"] == {"data": {"reading": {"query": QUERY}}}
@@ -84,11 +84,11 @@ STRANGE = {
 def test_a_query_in_a_checkpoint_of_a_stranger_is_not_run(form: str, shop: Path) -> None:
     write_lines(shop / "reading.yaml", [f"query: {QUERY}"])
     write_lines(shop / "all.yaml", ["data:", f"  path: {URL}", "  reading:", f"    query: {QUERY}"])
-    content = read_tree(shop / BEST)
+    content = read_saved(shop / BEST)
     settings = content["pricerl"]["settings"]
     content["pricerl"]["settings"] = {**settings, **STRANGE[form], "data": STRANGE[form].get("data", settings["data"])}
     (shop / "stranger").mkdir(exist_ok=True)
-    write_tree(shop / "stranger" / "best.ckpt", content)
+    save(shop / "stranger" / "best.ckpt", content)
     asked = run(shop, "predict", "--ckpt_path", "stranger/best.ckpt", "--data.path", URL)
     own = run(shop, "predict", "--ckpt_path", "stranger/best.ckpt")
     if form in ("dotted", "dotted arguments", "file"):

@@ -157,11 +157,6 @@ def test_an_error_of_the_environment_itself_passes_unchanged():
 @pytest.mark.parametrize(
     ("option", "value", "stated"),
     [
-        (
-            "trainer.val_check_interval",
-            "1000",
-            "--trainer.val_check_interval must be at most 20, the updates of an epoch",
-        ),
         ("seed_everything", "true", "--seed_everything: must be a whole number, found 'True'"),
     ],
 )

@@ -14,17 +14,19 @@ from pricerl.errors import CheckpointError, UsageError
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import check_name
+from pricerl.writing import write_file
+
+
+def no_links(*_: object) -> None:
+    raise OSError("no hard links here")
 
 
 def fill(run: RunFolder, text: str):
-    """Write a generation with one save and complete it."""
+    """Write a generation with one checkpoint and complete it."""
     made = run.start()
-    with made.saving(20) as folder:
-        (folder / "run.ckpt").write_text(text)
-        (folder / "rank-0.state").write_text(text)
-    (made.path / "replay" / "0-0.rows").write_text(text)
-    for name in ("best.ckpt", "last.ckpt"):
-        made.name_save(name, 20)
+    (made.path / "last.ckpt").write_text(text)
+    (made.path / "rank-1.00000020.ckpt").write_text(text)
+    made.take_over(made.path / "last.ckpt", "best.ckpt")
     made.complete()
     return made
 
@@ -71,51 +73,49 @@ def test_a_copy_of_a_run_that_followed_the_links_goes_on(run, tmp_path):
 
 def test_a_copy_of_an_unfinished_run_goes_on(run, tmp_path):
     made = run.start()
-    for update, name in ((20, "best.ckpt"), (40, "last.ckpt")):
-        with made.saving(update) as folder:
-            (folder / "run.ckpt").write_text(name)
-        made.name_save(name, update)
+    (made.path / "last.ckpt").write_text("saved")
     run.show(made)
     copy = RunFolder(shutil.copytree(run.path, tmp_path / "copy"))
     assert not (copy.path / "last.ckpt").is_symlink()
     copy.restore_links()
-    for name, update in (("best.ckpt", 20), ("last.ckpt", 40)):
-        assert (copy.path / name).readlink() == Path("gen-0001") / name
-        assert (copy.path / name).resolve() == copy.path.resolve() / f"gen-0001/saves/{update:08d}/run.ckpt"
+    assert (copy.path / "last.ckpt").readlink() == Path("gen-0001") / "last.ckpt"
 
 
-def test_a_checkpoint_that_is_a_copy_of_no_save_stays(run):
-    made = fill(run, "one")
-    (made.path / "last.ckpt").unlink()
-    (made.path / "last.ckpt").write_text("mine")
-    run.restore_links()
-    assert not (made.path / "last.ckpt").is_symlink() and (made.path / "last.ckpt").read_text() == "mine"
+def test_a_file_taken_over_stays_when_the_first_is_replaced(run, monkeypatch):
+    made = run.start()
+    last, best = made.path / "last.ckpt", made.path / "best.ckpt"
+    for links in (True, False):
+        write_file(last, b"one")
+        made.take_over(last, "best.ckpt")
+        made.take_over(last, "best.ckpt")
+        write_file(last, b"two")
+        assert best.read_bytes() == b"one" and sorted(made.path.iterdir()) == [best, last]
+        if links:
+            monkeypatch.setattr("os.link", no_links)
 
 
-@pytest.mark.parametrize("damage", ["change", "remove", "link", "manifest"])
+def test_states_of_processes_stay_as_long_as_their_checkpoints(run):
+    made = run.start()
+    files = [made.path / f"rank-{rank}.{update:08d}.ckpt" for update in (20, 40, 60) for rank in (1, 12)]
+    for file in files:
+        file.touch()
+    made.keep_ranks({20, 60, None})
+    assert sorted(made.path.iterdir()) == sorted([*files[:2], *files[4:]])
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "manifest"])
 def test_a_damaged_generation_does_not_verify(run, damage):
     made = fill(run, "one")
     made.verify()
-    save = made.path / "saves" / "00000020" / "run.ckpt"
+    save = made.path / "best.ckpt"
     if damage == "change":
         save.write_text("two")
     elif damage == "remove":
         save.unlink()
-    elif damage == "link":
-        (made.path / "best.ckpt").unlink()
-        (made.path / "best.ckpt").symlink_to("/etc/hostname")
     else:
         (made.path / "manifest.json").write_text('{"files": {"../../outside": {"sha256": ""}}}')
     with pytest.raises(CheckpointError, match="damaged"):
         made.verify()
-
-
-def test_a_save_that_fails_leaves_nothing(run):
-    made = run.start()
-    with pytest.raises(OSError, match="full"), made.saving(40) as folder:
-        (folder / "run.ckpt").write_text("half")
-        raise OSError("full")
-    assert list((made.path / "saves").iterdir()) == []
 
 
 def test_old_generations_go_but_the_weights_behind_decisions_stay(run):
@@ -125,11 +125,11 @@ def test_old_generations_go_but_the_weights_behind_decisions_stay(run):
     assert [item.name for item in run.generations()] == ["gen-0001", "gen-0002", "gen-0004", "gen-0005"]
     kept = made[1].path
     assert (kept / "best.ckpt").read_text() == "1"
-    assert not (kept / "replay").exists() and not list(kept.rglob("*.state"))
+    assert [path.name for path in kept.rglob("*.ckpt")] == ["best.ckpt"]
     made[1].verify()
 
 
-@pytest.mark.parametrize("path", ["best.ckpt", "gen-0003/best.ckpt", "gen-0003/saves/00000020/run.ckpt"])
+@pytest.mark.parametrize("path", ["best.ckpt", "gen-0003/best.ckpt"])
 def test_the_run_of_a_checkpoint_is_found_from_every_path(path):
     assert RunFolder.of(Path("checkpoints/shop") / path).path == Path("checkpoints/shop")
 
@@ -138,7 +138,7 @@ def test_a_run_named_like_a_generation_is_found_from_every_path(tmp_path):
     run = RunFolder(tmp_path / "gen-2024")
     made = fill(run, "one")
     run.use(made)
-    for path in (run.path / "best.ckpt", made.path / "best.ckpt", made.path / "saves" / "00000020" / "run.ckpt"):
+    for path in (run.path / "best.ckpt", made.path / "best.ckpt"):
         assert RunFolder.of(path) == run and Checkpoint(path, {}).generation == made
         assert Checkpoint(path, {}).name.startswith("gen-0001/")
 

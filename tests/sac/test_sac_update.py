@@ -54,8 +54,9 @@ def prefers_the_observation(observation, action):
     return -(action[:, 0] - (1.4 * observation[:, 0] - 0.7)).square()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [PLAIN, FULL], ids=["plain", "full"])
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_sac_finds_the_best_action_of_a_bandit(config, seed):
     learner = Learner(config, seed).learn(prefers_three_tenths, updates=400)
     action = learner.agent.act(torch.rand(100, OBSERVATION_DIM), deterministic=True)
@@ -69,7 +70,7 @@ def test_sac_finds_the_best_action_with_products_of_bfloat16(monkeypatch):
     test_sac_finds_the_best_action_of_a_bandit(FULL, seed=0)
 
 
-@pytest.mark.parametrize("config", [PLAIN, FULL], ids=["plain", "full"])
+@pytest.mark.parametrize("config", [PLAIN, pytest.param(FULL, marks=pytest.mark.slow)], ids=["plain", "full"])
 def test_sac_learns_an_action_that_follows_the_observation(config):
     learner = Learner(config).learn(prefers_the_observation, updates=600)
     observation = torch.rand(200, OBSERVATION_DIM)

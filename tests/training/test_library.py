@@ -143,26 +143,11 @@ def test_a_checkpoint_of_a_plain_trainer_is_loaded_and_used_by_commands(name: st
     assert (tmp_path / "advice" / "report.html").exists() or "eval/episode_return" in result.out
 
 
-def train_gym(max_steps: int, ckpt_path: str | None = None, **flags: Any) -> Trainer:
+@pytest.mark.filterwarnings("ignore")
+def test_epochs_are_those_of_the_data() -> None:
     data = GymDataModule("Pendulum-v1", eval_every=40, eval_episodes=1)
-    trainer = Trainer(max_steps=max_steps, logger=False, log_every_n_steps=10, **flags, **QUIET)
-    trainer.fit(sac(data), datamodule=data, ckpt_path=ckpt_path)
-    return trainer
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_run_with_evaluations_within_epochs_trains_and_is_not_resumed() -> None:
-    assert train_gym(40, val_check_interval=0.5).global_step == 40
-    with pytest.raises(UsageError, match=r"Trainer\(val_check_interval=0\.5\) is not resumed: its evaluations"):
-        train_gym(80, "checkpoints/Pendulum-v1/last.ckpt", val_check_interval=0.5)
-
-
-@pytest.mark.parametrize("limit", [10, 0.25])
-@pytest.mark.filterwarnings("ignore")
-def test_a_run_with_fewer_batches_per_epoch_is_resumed(limit: float) -> None:
-    assert train_gym(20, limit_train_batches=limit).current_epoch == 2
-    resumed = train_gym(40, "checkpoints/Pendulum-v1/last.ckpt", limit_train_batches=limit)
-    assert (resumed.global_step, resumed.current_epoch) == (40, 4)
+    with pytest.raises(UsageError, match=r"trainer\.val_check_interval 0\.5 is not supported: .*data\.eval_every"):
+        Trainer(max_steps=40, logger=False, val_check_interval=0.5, **QUIET).fit(sac(data), datamodule=data)
 
 
 class OwnReward(RewardConfig):

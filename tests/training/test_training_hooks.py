@@ -129,7 +129,7 @@ def test_schedulers_of_configure_optimizers_take_the_place_of_the_decay():
     assert rates == pytest.approx([settings.critic_lr / 8, settings.actor_lr, settings.alpha_lr])
 
 
-@pytest.mark.parametrize(("updates", "horizon"), [(100, 0), (20, 2), pytest.param(200, 2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("updates", "horizon"), [(30, 0), (20, 2), pytest.param(200, 2, marks=pytest.mark.slow)])
 def test_a_compiled_run_ends_with_the_weights_of_an_eager_one(instant_compiler, updates, horizon):
     compiled, eager = (train([], compile=mode, updates=updates, horizon=horizon) for mode in ("on", "off"))
     for name, value in eager.state_dict().items():

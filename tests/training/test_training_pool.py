@@ -13,7 +13,7 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Pool
 from pricerl.market.fitting import find_pool
 from pricerl.operations.engine import Engine
-from pricerl.runs.tree_file import read_tree, write_tree
+from pricerl.runs.checkpoint import read_saved, save
 from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -40,8 +40,8 @@ def test_one_product_of_a_catalogue_gets_the_market_of_the_catalogue(
     table[table["Product"] == name].to_csv(path, index=False)
     alone = PricingDataModule(str(path), market=MARKET)
     unpooled = alone.market.log_curves
-    write_tree(tmp_path / "state", trained.state_dict())
-    alone.load_state_dict(read_tree(tmp_path / "state"))
+    save(tmp_path / "state", trained.state_dict())
+    alone.load_state_dict(read_saved(tmp_path / "state"))
     torch.testing.assert_close(alone.market.log_curves[0], trained.market.log_curves[3])
     assert not torch.equal(alone.market.log_curves, unpooled)
     workers = Engine(1, "highest")
@@ -59,9 +59,9 @@ def test_the_season_of_a_product_whose_price_never_varied_stays_in_the_checkpoin
     season = ((0.3, 0.02), (0.1, 0.02), (0.0, 0.02), (0.0, 0.02))
     evidence = {name: NO_EVIDENCE._replace(season=season), other: NO_EVIDENCE}
     monkeypatch.setitem(trained.__dict__, "pool", Pool(evidence, MARKET.resolved()))
-    write_tree(tmp_path / "state", trained.state_dict())
+    save(tmp_path / "state", trained.state_dict())
     again = PricingDataModule(trained.path, market=MARKET)
-    again.load_state_dict(read_tree(tmp_path / "state"))
+    again.load_state_dict(read_saved(tmp_path / "state"))
     np.testing.assert_array_equal(again.evidence[name].season, season)
     assert not again.evidence[name].known and again.evidence[other] == NO_EVIDENCE
 

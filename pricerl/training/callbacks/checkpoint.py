@@ -1,28 +1,22 @@
-"""Callbacks that save a run into its generation: its best and its last update with all states."""
+"""The saver of a run: its best and its last update with all states, as plain checkpoints of Lightning's."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
-from lightning.fabric.plugins.io import CheckpointIO
+from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import LightningDataModule, LightningModule
-from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
-from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
 from pricerl import __version__
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
-from pricerl.runs.checkpoint import CHECKPOINT_KEY, FORMAT, Checkpoint
-from pricerl.runs.folder import BEST, LAST, RUN_FILE, Generation, RunFolder
+from pricerl.runs.checkpoint import CHECKPOINT_KEY, FORMAT, SAVER, Checkpoint, rank_file, save
+from pricerl.runs.folder import BEST, LAST, Generation, RunFolder
 from pricerl.runs.names import RUNS
-from pricerl.runs.rank_state import RankState
-from pricerl.runs.tree_file import read_tree, write_tree
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 """Signals after which a run saves its state and ends."""
@@ -31,33 +25,20 @@ ASK_RANKS_EVERY = 10
 """Updates after which several ranks ask each other whether one received a signal, which takes a message."""
 
 
-class TreeCheckpointIO(CheckpointIO):
-    """Reader and writer of checkpoints as safetensors and JSON; ``given`` is one that the command has read."""
-
-    def __init__(self, given: Checkpoint | None = None) -> None:
-        self._given = given
+class DurableCheckpointIO(TorchCheckpointIO):
+    """Lightning's own reader and writer, in one durable step and without anything executable."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint durably and in one step."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_tree(target, checkpoint)
+        """Write a checkpoint."""
+        save(Path(path), checkpoint)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Return the given checkpoint, or read one; a time limit counts anew, for the process that resumes."""
-        given = self._given
-        content = read_tree(Path(path)) if given is None or Path(path) != given.path else given.content
-        states = content.get("callbacks", {})
-        return {**content, "callbacks": {name: state for name, state in states.items() if not name.startswith("Timer")}}
-
-    def remove_checkpoint(self, path: Any) -> None:
-        """Delete a checkpoint."""
-        target = Path(path)
-        shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+        """Read a checkpoint onto the CPU."""
+        return Checkpoint.read(path).content
 
 
-class RunCheckpoint(CheckpointCallback):
-    """Saver of a run at every evaluation: ``last.ckpt`` is the newest, ``best.ckpt`` that of the highest metric.
+class RunCheckpoint(ModelCheckpoint):
+    """Saver of a run at every evaluation: ``last.ckpt`` is the newest, ``best.ckpt`` has the highest metric.
 
     A run that has to stop (SIGTERM, Ctrl-C, a time limit, another callback) saves after the current item of the
     train loader. A diverged run saves nothing, so that it never replaces a good one.
@@ -71,14 +52,13 @@ class RunCheckpoint(CheckpointCallback):
     def __init__(
         self, monitor: str, generation: Generation | None = None, about: Mapping[str, Any] | None = None
     ) -> None:
-        self.monitor = monitor
+        super().__init__(monitor=monitor, mode="max", save_last=True)
         self.generation = generation
         self.about = dict(about or {})
         self.best_score: float | None = None
         self.best_update: int | None = None
         self.last_update = -1
         self.finished = False
-        self._rank: RankState | None = None
         self._saving = False
         self._epochs = 0
         self._turn = 0
@@ -86,9 +66,9 @@ class RunCheckpoint(CheckpointCallback):
         self._catching = ExitStack()
 
     @property
-    def best_model_path(self) -> str:
-        """Path of the best checkpoint; empty if there is none. Lightning reads it for ``ckpt_path="best"``."""
-        return "" if self.best_update is None or self.generation is None else str(self.generation.path / BEST)
+    def state_key(self) -> str:
+        """Key of the saver's state in a checkpoint."""
+        return SAVER
 
     @property
     def last(self) -> Path | None:
@@ -96,17 +76,15 @@ class RunCheckpoint(CheckpointCallback):
         return None if self.generation is None or self.last_update < 0 else self.generation.path / LAST
 
     def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
-        """Write checkpoints in pricerl's format, and open a generation unless one is given."""
-        if not isinstance(trainer.strategy.checkpoint_io, TreeCheckpointIO):
-            trainer.strategy.checkpoint_io = TreeCheckpointIO()
+        """Write checkpoints durably, and open a generation unless one is given."""
+        trainer.strategy.checkpoint_io = DurableCheckpointIO()
         if stage != "fit" or trainer.fast_dev_run:
             return
         if self.generation is None:
             run = RunFolder(Path(trainer.default_root_dir) / RUNS / trainer.datamodule.run_name)
             made = str(run.start().path) if trainer.is_global_zero else ""
             self.generation = Generation(Path(trainer.strategy.broadcast(made)))
-        self._rank = RankState(self.generation.path, trainer.global_rank)
-        trainer.datamodule.rank_state = self._rank
+        self.dirpath = str(self.generation.path)
 
     def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
         """Catch the signals to stop, from here on until training ends."""
@@ -133,7 +111,7 @@ class RunCheckpoint(CheckpointCallback):
         is_best = known is not None and (self.best_score is None or float(known) > self.best_score)
         if self.last_update == trainer.global_step:  # saved before this evaluation, by a run that has to stop
             if is_best and trainer.is_global_zero:
-                self.generation.name_save(BEST, trainer.global_step)
+                self.generation.take_over(self.generation.path / LAST, BEST)
             return
         if known is not None and is_best:
             self.best_score = float(known)
@@ -160,23 +138,23 @@ class RunCheckpoint(CheckpointCallback):
         return {"best_score": self.best_score, "best_update": self.best_update, "finished": self.finished}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned; a best save that this generation lacks is forgotten."""
-        update = state_dict["best_update"]
-        if update is not None and self.generation is not None and self.generation.save_folder(update).exists():
+        """Restore what `state_dict` returned; a best checkpoint that this generation lacks is forgotten."""
+        if self.generation is not None and (self.generation.path / BEST).exists():
             self.best_score = state_dict["best_score"]
-            self.best_update = update
+            self.best_update = state_dict["best_update"]
+            self.best_model_path = str(self.generation.path / BEST)
 
     def on_save_checkpoint(self, trainer: Any, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Store format, version, settings and fingerprints; leave out absolute paths."""
+        """Store format, version, settings and fingerprints; a time limit counts anew, for the process that resumes."""
         checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, "version": __version__, **self.about}
         checkpoint.pop(LightningDataModule.CHECKPOINT_HYPER_PARAMS_KEY, None)  # the settings hold them, as plain values
-        checkpoint["callbacks"] = {name: _relative(state) for name, state in checkpoint["callbacks"].items()}
+        checkpoint["callbacks"].pop(Timer.__name__, None)
         if self._saving:
             _start_at_epoch(checkpoint["loops"]["fit_loop"], self._epochs)
 
     def _save(self, trainer: Any, evaluated: bool, epochs: int | None = None) -> None:
         """Save the state after the current update; ``epochs`` are complete, if the trainer has counted this one."""
-        assert self.generation is not None and self._rank is not None
+        assert self.generation is not None
         data = trainer.datamodule
         update = trainer.global_step
         for name, value in trainer.lightning_module.named_parameters():  # a diverged run saves nothing
@@ -191,16 +169,17 @@ class RunCheckpoint(CheckpointCallback):
         data.evaluated = evaluated
         for logger in trainer.loggers:
             logger.save()
+        folder = self.generation.path
         self._saving = True
         try:
-            with self.generation.saving(update, trainer.is_global_zero) as folder:
-                if data.collector is not None:
-                    self._rank.write(folder, data.collector, trainer.world_size)
-                trainer.save_checkpoint(folder / RUN_FILE)  # ends with a barrier
+            if trainer.global_rank:
+                save(rank_file(folder, trainer.global_rank, update), data.process_state())
+            trainer.strategy.barrier()
+            trainer.save_checkpoint(folder / LAST)  # ends with a barrier
             if trainer.is_global_zero:
-                self.generation.name_save(LAST, update)
-                if self.best_update is not None:
-                    self.generation.name_save(BEST, self.best_update)
+                if self.best_update == update:
+                    self.generation.take_over(folder / LAST, BEST)
+                self.generation.keep_ranks({update, self.best_update})
         except OSError as error:
             raise UsageError(
                 f"{error.filename or folder} cannot be written: {error.strerror or error}; {self.stands()}"
@@ -208,9 +187,9 @@ class RunCheckpoint(CheckpointCallback):
         finally:
             self._saving = False
         self.last_update = update
-        self._rank.keep(self.best_update)
+        self.last_model_path = str(folder / LAST)
+        self.best_model_path = "" if self.best_update is None else str(folder / BEST)
         if trainer.is_global_zero:
-            self.generation.keep_saves({update} if self.best_update is None else {update, self.best_update})
             RunFolder(self.generation.path.parent).show(self.generation)
 
     def stands(self) -> str:
@@ -242,7 +221,7 @@ class RunCheckpoint(CheckpointCallback):
 
 
 def own_saver(trainer: Any) -> RunCheckpoint | None:
-    """Return the callback that saves the run's checkpoints, None if it is turned off."""
+    """Return the callback that saves the run's checkpoints, unless it is turned off."""
     return next((saver for saver in trainer.checkpoint_callbacks if isinstance(saver, RunCheckpoint)), None)
 
 
@@ -268,14 +247,3 @@ def _start_at_epoch(loop: dict[str, Any], epochs: int) -> None:
     for name in ("total", "current"):
         validated = loop["epoch_loop.val_loop.batch_progress"][name]
         validated.update(dict.fromkeys(validated, 0))
-
-
-def _relative(value: Any) -> Any:
-    """Return a callback's state without absolute paths, and without classes of keys and values that are paths."""
-    if isinstance(value, Mapping):
-        return {_relative(key): _relative(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_relative(item) for item in value]
-    if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute()):
-        return os.path.relpath(value)
-    return value.detach() if isinstance(value, torch.Tensor) else value

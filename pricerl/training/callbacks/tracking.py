@@ -23,15 +23,15 @@ class TrackingConfig:
     """Place of the run in Weights & Biases; read with ``--wandb true`` only."""
 
     project: str | None = None
-    """Project; if absent that of ``WANDB_PROJECT``, else ``pricerl``."""
+    """Project; if absent ``WANDB_PROJECT``, else ``pricerl``."""
     entity: str | None = None
-    """User or team; if absent that of ``WANDB_ENTITY``, else the account's default."""
+    """User or team; if absent ``WANDB_ENTITY``, else the account's default."""
     group: str | None = None
-    """Group of runs; if absent that of ``WANDB_RUN_GROUP``."""
+    """Group of runs; if absent ``WANDB_RUN_GROUP``."""
     tags: tuple[str, ...] = ()
-    """Tags; if absent those of ``WANDB_TAGS``, separated by commas."""
+    """Tags; if absent ``WANDB_TAGS``, separated by commas."""
     mode: Literal["online", "offline", "disabled"] | None = None
-    """Whether anything is uploaded; if absent that of ``WANDB_MODE``, else online where a key is known."""
+    """Whether anything is uploaded; if absent ``WANDB_MODE``, else online where a key is known."""
 
 
 class RunTracking(Callback):
