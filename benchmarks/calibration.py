@@ -1,26 +1,21 @@
 """Calibration of the posterior, on sellers from pricerl's own prior and on a mix of simulated shops.
 
-Run from the repository root, several ranges of seeds at once if cores are idle::
-
     python benchmarks/calibration.py run --first 0 --sellers 1000 --out checkpoints/calibration_0.csv
     python benchmarks/calibration.py run --first 1000 --sellers 1000 --out checkpoints/calibration_1.csv
     python benchmarks/calibration.py table checkpoints/calibration_*.csv
     python benchmarks/calibration.py mixed --sellers 10
 
-``run`` is simulation-based calibration (Talts et al. 2018).
-
-If truths are drawn from the prior and histories from the model, the rank of each truth among its posterior draws is
-uniform. Everything with a prior is drawn from it: the curve and the evidence of the seller's own price
-(``market.demand.families`` and ``priors``), weekdays and memory of prices (``covariates``), the level in time and the
-spread of the units (``regression``). The price history has none: it is drawn by the habits of a plain seller. The level
-at the current price is that of the cell.
+``run`` is simulation-based calibration (Talts et al. 2018). If truths are drawn from the prior and histories from the
+model, the rank of each truth among its posterior draws is uniform. Everything with a prior is drawn from it: the curve
+and the evidence of the seller's own price (``market.demand.families`` and ``priors``), weekdays and memory of prices
+(``covariates``), the level in time and the spread of the units (``regression``). The price history has none: it is
+drawn by the habits of a plain seller. The level at the current price is the cell's.
 
 A rank too often in the middle is a posterior too wide, one too often at both ends a posterior too narrow, and a mean
-away from a half a biased one. ``run`` and ``mixed`` append the sellers that their file lacks, so they may be stopped
-at any time.
+away from a half a biased one. ``run`` and ``mixed`` append the sellers that their file lacks.
 
 ``mixed`` ranks the elasticity of the shops of PriceBench, with shocks, equally many of each kind at three volumes. Each
-sd is compared with that of a reader who knows the kind: the shape of demand, weekdays, what the file hides, falls at
+sd is compared with the sd of a reader who knows the kind: the shape of demand, weekdays, what the file hides, falls at
 round prices, the spread of units and how the level moves, but neither the level nor the elasticity, on which the
 reader has the same prior sd.
 """
@@ -28,19 +23,18 @@ reader has the same prior sd.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from runner import RUNS, Option, append_rows, compute_alone, keys_in, read_options
 from scipy.stats import chisquare
 from shops.pricebench import TRUTHS, Cell, open_shop_set
-from shops.ranges import ranges_of
+from shops.sellers import ranges_of, read_days
 from shops.shocks import covariance_of_shocks
 
 from pricerl.arrays import FloatArray
@@ -49,8 +43,6 @@ from pricerl.data.costs import CostConfig
 from pricerl.data.days import weekday_of
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.data.reading import columns
-from pricerl.data.reading.reader import history_from_text
 from pricerl.market.demand.averaging import NO_MEMORY
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import REFERENCE, WEEKDAY, RegressionData, gather_covariates
@@ -67,10 +59,9 @@ from pricerl.market.demand.priors import (
     own_price_log_ratio,
     usual_elasticity,
 )
-from pricerl.market.demand.regression import GRID, STILL, covariance_of_levels
+from pricerl.market.demand.regression import GRID, covariance_of_levels
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import ProductMarket
-from pricerl.runtime import claim_compute
 from pricerl.simulation.seller import draw_prices
 from pricerl.simulation.true_demand import ShopRanges, expected_units
 
@@ -85,8 +76,8 @@ STEP = 1.05
 LOG_RATIOS = np.log([1 / STEP, 1.0, STEP])
 BINS = 20
 """Bins of a histogram: 100 of 2,000 sellers each."""
-RANKS = ("elasticity", "gain", "money", "level")
-"""Quantities with ranks: elasticity; relative gain of the step; the same in money; daily units at the current price."""
+RANKS = ("elasticity", "gain", "level")
+"""Quantities with ranks: elasticity; relative gain of the step; daily units at the current price."""
 MIXED_DAYS = 130
 """Length of the histories of the mixed population."""
 MIXED_BINS = 10
@@ -102,8 +93,8 @@ class Seller(NamedTuple):
     """``(1, 3)`` log mean daily units of the days ahead a step below, at and a step above the current price."""
     unit_cost: float
     """Money."""
-    notes: dict[str, Any]
-    """Columns of the rows that describe its truth."""
+    family: str
+    """Family of its demand."""
 
 
 def draw_seller(days: int, units: float, informed: float, rng: np.random.Generator) -> Seller:
@@ -117,11 +108,12 @@ def draw_seller(days: int, units: float, informed: float, rng: np.random.Generat
     """
     current_price = round(rng.uniform(*ShopRanges().start_prices), 2)
     price = draw_prices(current_price, days, ShopRanges(), rng)
-    history = _read(price)
+    dates = np.datetime64("2025-01-01") + np.arange(days)
+    history = read_days(DataConfig(), dates, price, np.ones(days))
     product = history.products[0]
     motion = list(GRID.values())[rng.integers(len(GRID))]
     data = gather_covariates(product)
-    effects, remembers = _draw_effects(data, rng)
+    effects = _draw_effects(data, rng)
     settings = DemandConfig()
     prior = log_normal_prior(usual_elasticity(1), settings.prior_elasticity_sd)
     curve, margin = _draw_curve(prior, find_round_prices(product), informed, rng)
@@ -132,33 +124,19 @@ def draw_seller(days: int, units: float, informed: float, rng: np.random.Generat
     mean = units * np.exp(log_demand[:days] + (data.covariates - data.ahead) @ effects + moved)
     sold = rng.negative_binomial(motion.size, motion.size / (motion.size + mean)).astype(np.float64)
     weekday = effects[np.array(data.names) == WEEKDAY]
-    notes = {
-        "family": list(FAMILIES)[int(curve.family[0])],
-        "moves": motion.shock_sd > STILL or motion.walk_sd > STILL,
-        "remembers": remembers,
-        "size": motion.size,
-    }
     level = np.log(units) + np.log(np.exp(weekday).mean()) - weekday.mean()
     observed = replace(history, products=(replace(product, units=sold, sales=sold * price),))
-    return Seller(observed, log_demand[None, days:] + level, (1 - margin) * current_price, notes)
+    return Seller(
+        observed, log_demand[None, days:] + level, (1 - margin) * current_price, list(FAMILIES)[int(curve.family[0])]
+    )
 
 
-def _read(price: FloatArray) -> History:
-    """Return the history of a file with these daily prices ``(D,)``, and a unit sold every day."""
-    dates = np.datetime64("2025-01-01") + np.arange(len(price))
-    text = io.StringIO()
-    frame = {columns.REPORT_DATE: dates.astype(str), columns.PRODUCT_PRICE: price, columns.UNITS: 1}
-    pd.DataFrame(frame).assign(**{columns.TOTAL_SALES: price}).to_csv(text, index=False)
-    return history_from_text(text.getvalue(), "calibration", DataConfig())
-
-
-def _draw_effects(data: RegressionData, rng: np.random.Generator) -> tuple[FloatArray, bool]:
-    """Draw the coefficients ``(C,)`` of the covariates, and whether buyers remember prices."""
-    effects = data.prior.mean + data.prior.sd * rng.normal(size=len(data.names))
-    remembers = bool(rng.random() >= NO_MEMORY)
-    if not remembers:
+def _draw_effects(data: RegressionData, rng: np.random.Generator) -> FloatArray:
+    """Draw the coefficients ``(C,)`` of the covariates; not all buyers remember prices."""
+    effects = np.asarray(data.prior.mean + data.prior.sd * rng.normal(size=len(data.names)))
+    if rng.random() < NO_MEMORY:
         effects[np.array(data.names) == REFERENCE] = 0.0
-    return effects, remembers
+    return effects
 
 
 def _draw_curve(
@@ -188,13 +166,12 @@ def rank(seed: int, informed: float) -> dict[str, Any]:
     now = prepared.products[0].current_price
     true = _quantities(seller.log_units, now, seller.unit_cost)
     drawn = _quantities(_log_units(fitted, now), now, seller.unit_cost)
-    row = {"seed": seed, "days": days, "units": units, **seller.notes, "kind": fitted.price_setting}
+    row = {"seed": seed, "days": days, "units": units, "family": seller.family}
     row["true_elasticity"] = float(true["elasticity"][0])
     for name in RANKS:
         below = int((drawn[name] < true[name]).sum())
         row[f"rank_{name}"] = (below + rng.random()) / (len(drawn[name]) + 1)
-    logs = np.log(-drawn["elasticity"])
-    return {**row, "z": float((np.log(-true["elasticity"][0]) - logs.mean()) / logs.std()), "sd": float(logs.std())}
+    return row
 
 
 def _log_units(fitted: ProductMarket, now: float) -> FloatArray:
@@ -209,7 +186,6 @@ def _quantities(log_units: FloatArray, now: float, unit_cost: float) -> dict[str
     return {
         "elasticity": (log_units[:, 2] - log_units[:, 0]) / (2 * np.log(STEP)),
         "gain": after / keep,
-        "money": after - keep,
         "level": log_units[:, 1],
     }
 
@@ -256,55 +232,26 @@ def known_sd(truth: Mapping[str, Any], product: ProductHistory, shocks: FloatArr
     return float(np.sqrt(np.linalg.inv(precision)[1, 1]))
 
 
-Job = tuple[tuple[Any, ...], Callable[[], dict[str, Any]]]
-"""Key of a row, and the function that makes it."""
-
-
-def append_rows(out: Path, key: list[str], jobs: Iterable[Job]) -> None:
-    """Append the rows that a file lacks."""
-    claim_compute(1)
-    done = set(pd.read_csv(out)[key].itertuples(index=False, name=None)) if out.exists() else set()
-    out.parent.mkdir(exist_ok=True)
-    with out.open("a", newline="") as file:
-        writer: csv.DictWriter[str] | None = None
-        for found, make in jobs:
-            if found in done:
-                continue
-            row = make()
-            if writer is None:
-                writer = csv.DictWriter(file, list(row))
-                if not done:
-                    writer.writeheader()
-            writer.writerow(row)
-            file.flush()
-
-
-def run(options: argparse.Namespace) -> None:
-    """Append the ranks of the sellers that the file lacks, and print the table."""
+def rank_missing(options: argparse.Namespace) -> None:
+    """Append the ranks of the sellers or shops that the file lacks."""
+    compute_alone()
     seeds = range(options.first, options.first + options.sellers)
-    append_rows(options.out, ["seed"], (((seed,), partial(rank, seed, options.informed)) for seed in seeds))
-    show([options.out])
-
-
-def run_mixed(options: argparse.Namespace) -> None:
-    """Append the ranks of the shops that the file lacks, and print the tables."""
-    seeds = range(options.first, options.first + options.sellers)
-    cells = [Cell(truth, MIXED_DAYS, units) for units in UNITS for truth in options.truths]
-    jobs = (((*cell, seed), partial(rank_shop, cell, seed)) for cell in cells for seed in seeds)
-    append_rows(options.out, [*Cell._fields, "seed"], jobs)
-    rows = pd.read_csv(options.out)
-    print(f"{len(rows)} shops; goals: covers 88 to 93, ratio at most 1.25")
-    for by in ("units", "truth"):
-        print(compare(rows, by).to_string(), "\n")
+    if options.command == "run":
+        done = keys_in(options.out, ["seed"])
+        append_rows(options.out, (rank(seed, options.informed) for seed in seeds if (seed,) not in done))
+        return
+    done = keys_in(options.out, [*Cell._fields, "seed"])
+    shops = itertools.product(UNITS, options.truths, seeds)
+    wanted = ((Cell(truth, MIXED_DAYS, units), seed) for units, truth, seed in shops)
+    append_rows(options.out, (rank_shop(cell, seed) for cell, seed in wanted if (*cell, seed) not in done))
 
 
 def compare(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     """Return one line per group of shops of the mixed population.
 
-    Returns:
-        ``covers``: 90 % intervals that hold the true elasticity, percent; ``sd``: median; ``ratio``: median of the sd
-        over that of one who knows the kind; ``error``: median of the mean minus the truth; ``z sd``: root mean square
-        of the errors over the sds; ``ranks``: their histogram from 0, the truth is below all draws, to 1.
+    ``covers`` counts 90 % intervals that hold the true elasticity, in percent; ``ratio`` is the median of the sd over
+    the sd of one who knows the kind, ``error`` the median of the mean minus the truth, ``z sd`` the root mean square of
+    the errors over the sds, and ``ranks`` their histogram from 0, where the truth is below all draws, to 1.
     """
     lines = {}
     for name, found in rows.groupby(by, sort=False):
@@ -321,7 +268,7 @@ def compare(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     return pd.DataFrame(lines).T.rename_axis(by)
 
 
-def show(files: list[Path]) -> None:
+def show(files: Sequence[str | Path]) -> None:
     """Print the tests of uniform ranks, over all sellers and by groups of them."""
     rows = pd.concat([pd.read_csv(file) for file in files]).drop_duplicates("seed")
     print(f"{len(rows)} sellers; goal: p above .01 for elasticity and gain")
@@ -332,12 +279,12 @@ def show(files: list[Path]) -> None:
 
 
 def _lines(rows: pd.DataFrame, name: str) -> Iterator[dict[str, Any]]:
-    """Return one line per group of sellers: its test, mean rank, and the sd of its ranks over that of uniform ones.
+    """Return one line per group of sellers: its test, mean rank, and the sd of its ranks over a uniform one's.
 
-    Ranks are uniform in groups by what the model sees; in groups by the truth (from the family on) they need not be.
+    Ranks are uniform in groups by what the model sees; in groups by the family they need not be.
     """
     groups = {"all": rows}
-    for by in ("days", "units", "kind", "family", "moves", "remembers"):
+    for by in ("days", "units", "family"):
         groups |= {f"{by} {value}": found for value, found in rows.groupby(by)}
     for label, found in groups.items():
         ranks = found[f"rank_{name}"]
@@ -357,27 +304,27 @@ def _counts(ranks: pd.Series) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="rank sellers and print the tests")
-    running.add_argument("--first", type=int, default=0, help="first seed")
-    running.add_argument("--sellers", type=int, default=2000)
-    running.add_argument("--informed", type=float, default=INFORMED, help="see data.market.prior_informed")
-    running.add_argument("--out", type=Path, default=Path("checkpoints/calibration.csv"), help="file of the ranks")
-    mixing = commands.add_parser("mixed", help="rank shops of all kinds, compare sds and print the tables")
-    mixing.add_argument("--first", type=int, default=0, help="first seed")
-    mixing.add_argument("--sellers", type=int, default=10, help="shops per kind and volume")
-    mixing.add_argument("--truths", nargs="+", default=TRUTHS, choices=TRUTHS)
-    mixing.add_argument("--out", type=Path, default=Path("checkpoints/mixed.csv"), help="file of the ranks")
-    showing = commands.add_parser("table", help="print the tests of the ranks in files")
-    showing.add_argument("files", type=Path, nargs="+")
-    options = parser.parse_args()
-    if options.command == "run":
-        run(options)
-    elif options.command == "mixed":
-        run_mixed(options)
-    else:
-        show(options.files)
+    options = read_options(
+        __doc__,
+        commands=("run", "mixed", "table"),
+        words="files",
+        first=Option(0, "first seed"),
+        sellers=Option(int, "2000, or 10 of each kind and volume, if absent"),
+        informed=Option(INFORMED, "see data.market.prior_informed"),
+        truths=Option([*TRUTHS], choices=TRUTHS),
+        out=Option(Path, "file of the ranks; calibration.csv or mixed.csv in checkpoints/ if absent"),
+    )
+    options.sellers = options.sellers or (10 if options.command == "mixed" else 2000)
+    options.out = options.out or RUNS / ("mixed.csv" if options.command == "mixed" else "calibration.csv")
+    if options.command != "table":
+        rank_missing(options)
+    if options.command != "mixed":
+        show(options.files or [options.out])
+        return
+    rows = pd.read_csv(options.out)
+    print(f"{len(rows)} shops; goals: covers 88 to 93, ratio at most 1.25")
+    for by in ("units", "truth"):
+        print(compare(rows, by).to_string(), "\n")
 
 
 if __name__ == "__main__":

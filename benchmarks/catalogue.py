@@ -11,68 +11,17 @@ CPU time, and their memory, in which shared pages count once.
 
 from __future__ import annotations
 
-import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
+from runner import MAIN, Cost, Option, measure, own_cores, read_options
 
-MAIN = Path(__file__).resolve().parent.parent / "main.py"
 HORIZON = 14
 """Days of advice and of the peer's forecasts."""
-INTERVAL = 0.1
-"""Seconds between two looks at the processes."""
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Cost(NamedTuple):
-    """Time and memory of a command."""
-
-    wall: float
-    """Seconds."""
-    cpu: float
-    """Seconds, of all its processes."""
-    memory: float
-    """Largest sum over its processes at a time, MB."""
-
-
-def measure(command: list[str], folder: Path) -> Cost:
-    """Run a command of pricerl or Python in a folder, and return its time and memory."""
-    started = time.perf_counter()
-    with (folder / "log").open("ab") as log:
-        running = subprocess.Popen([sys.executable, *command], cwd=folder, stdout=log, stderr=log)
-    cpu: dict[int, float] = {}
-    peak = 0.0
-    while running.poll() is None:
-        memory = 0.0
-        for process in family(running.pid):
-            try:
-                cells = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-                lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-            except OSError:  # it has just ended
-                continue
-            cpu[process] = (int(cells[11]) + int(cells[12])) / TICKS
-            memory += next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
-        peak = max(peak, memory)
-        time.sleep(INTERVAL)
-    if running.returncode not in (0, 4):  # 4: no product has enough evidence
-        raise SystemExit((folder / "log").read_text())
-    return Cost(time.perf_counter() - started, sum(cpu.values()), peak)
-
-
-def family(process: int) -> list[int]:
-    """Return the ids of a process and of all that it started, directly or not."""
-    try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    except OSError:
-        children = []
-    return [process, *(other for child in children for other in family(int(child)))]
 
 
 def forecast(path: str, cores: int) -> None:
@@ -110,13 +59,14 @@ def measure_catalogue(products: int, days: int, updates: int, cores: int) -> dic
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--products", type=int, nargs="+", default=[100, 300])
-    parser.add_argument("--days", type=int, default=365)
-    parser.add_argument("--updates", type=int, default=50, help="gradient updates of fit")
-    parser.add_argument("--cores", type=int, default=2, help="cores that every command may use")
-    options = parser.parse_args()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+    options = read_options(
+        __doc__,
+        products=[100, 300],
+        days=365,
+        updates=Option(50, "gradient updates of fit"),
+        cores=Option(2, "cores that every command may use"),
+    )
+    os.sched_setaffinity(0, own_cores()[: options.cores])
     print("| products | command | wall s | CPU s | CPU ms per product | MB at most | CPU over AutoETS |")
     print("|---|---|---|---|---|---|---|", flush=True)
     for products in options.products:

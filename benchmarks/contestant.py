@@ -1,13 +1,15 @@
 """Common setting of the contestants of ``sac_speed.py``: env, sizes, the barrier between chunks, and the floor.
 
-An env step only draws random numbers, so the time measured is that of updates, not of simulation. Importing this
+An env step only draws random numbers, so what is measured is the time of updates, not of simulation. Importing this
 module registers the env; ``contestant:Speed-v0`` makes Gymnasium import it if ``benchmarks/`` is on the path.
-The floor is the time of the matrix products that every update in this setting needs.
+The floor is the time of the matrix products that every update in this setting needs. A peer runs another library's
+training loop until its process ends and reports updates to ``tick``. It learns its temperature.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -48,7 +50,7 @@ PLAIN: dict[str, Any] = {
     "value_bounds": False,
     "small_init": 1.0,
 }
-"""Fields of ``NetworkConfig`` that make pricerl's networks plain perceptrons, like those of the peers."""
+"""Fields of ``NetworkConfig`` that make pricerl's networks plain perceptrons, like the peers'."""
 LEARNING_STARTS = 256
 """Random steps before the first update: one batch."""
 CAPACITY = 100_000
@@ -59,6 +61,11 @@ WARMUP_UPDATES = 600
 
 PATIENCE_SECONDS = 600
 """Timeout of a contestant's answer."""
+
+TRAINING_STEPS = 1_000_000
+"""Nominal length of every library's run; the benchmark ends it earlier."""
+SBX_BURST = 64
+"""Updates in one jitted loop of SBX's faster form."""
 
 
 class SpeedEnv(gymnasium.Env[np.ndarray, np.ndarray]):
@@ -256,3 +263,55 @@ FLOORS: dict[str, tuple[str, Contender]] = {
     "floor: products by oneDNN": ("torch", lambda tick: multiply(tick, onednn=True)),
 }
 """Required module and multiplying function, by the name in the table."""
+
+
+def stable_baselines3(tick: Tick) -> None:
+    """Train with ``SAC("MlpPolicy").learn``."""
+    from stable_baselines3 import SAC
+
+    model = SAC("MlpPolicy", ENV_ID, buffer_size=CAPACITY, learning_starts=LEARNING_STARTS, batch_size=BATCH, seed=0)
+    _learn(model, tick, 1, lambda: model._n_updates)
+
+
+def sbx(tick: Tick, burst: int) -> None:
+    """Train with ``SAC("MlpPolicy").learn`` in JAX, with ``burst`` env steps and updates per jitted loop."""
+    from sbx import SAC
+
+    model = SAC(
+        "MlpPolicy",
+        ENV_ID,
+        buffer_size=CAPACITY,
+        learning_starts=LEARNING_STARTS,
+        batch_size=BATCH,
+        train_freq=burst,
+        gradient_steps=burst,
+        seed=0,
+    )
+    _learn(model, tick, burst, lambda: int(model.policy.actor_state.step))  # reading it waits for JAX
+
+
+def _learn(model: Any, tick: Tick, burst: int, counted: Callable[[], int]) -> None:
+    """Train a model with the interface of Stable-Baselines3; updates are complete when the next rollout starts."""
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    class Ticking(BaseCallback):
+        def _on_rollout_start(self) -> None:
+            tick(burst, counted)
+
+        def _on_step(self) -> bool:
+            return True
+
+    model.learn(TRAINING_STEPS, callback=Ticking())
+
+
+def adam_steps(optimizer: Any) -> int:
+    """Return the step counter of a torch Adam's first parameter."""
+    return int(next(iter(optimizer.state.values()))["step"])
+
+
+PEERS: dict[str, tuple[str, Contender]] = {
+    "stable-baselines3": ("stable_baselines3", stable_baselines3),
+    "SBX": ("sbx", functools.partial(sbx, burst=1)),
+    f"SBX, {SBX_BURST} updates per call": ("sbx", functools.partial(sbx, burst=SBX_BURST)),
+}
+"""Required module and training function of other libraries; otherwise they use their own defaults."""

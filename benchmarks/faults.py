@@ -9,7 +9,6 @@ the undisturbed one, see survival.py.
 
 from __future__ import annotations
 
-import argparse
 import builtins
 import errno
 import io
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from runner import Option, read_options
 from survival import KINDS, differences
 
 from pricerl.cli.main import main as main_of_pricerl
@@ -51,14 +51,14 @@ class Faults:
             half()
             if self.dies:
                 os._exit(99)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), None if path is None else str(path))
+            named = () if path is None else (str(path),)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *named)
 
     def install(self) -> None:
         """Wrap the functions of this process."""
         for name in ("replace", "rename", "link", "symlink", "mkdir"):
-            setattr(
-                os, name, self._wrapped(getattr(os, name), name, 1 if name in ("replace", "link", "symlink") else 0)
-            )
+            place = 1 if name in ("replace", "link", "symlink") else 0
+            setattr(os, name, self._wrapped(getattr(os, name), name, place))
         fsync, opened = os.fsync, io.open
 
         def synced(file: int) -> None:
@@ -183,11 +183,12 @@ def _after_fault(folder: Path, code: int, said: str, dies: bool) -> list[str]:
 
 def main() -> int:
     """Run the measurement."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--die", action="store_true", help="the process dies instead of getting an error")
-    parser.add_argument("--first", type=int, default=1, help="begin with this operation")
-    parser.add_argument("--step", type=int, default=1, help="only every n-th operation")
-    options = parser.parse_args()
+    options = read_options(
+        __doc__,
+        die=Option(False, "the process dies instead of getting an error"),
+        first=Option(1, "begin with this operation"),
+        step=Option(1, "only every n-th operation"),
+    )
     return run_faults(options.die, options.first, options.step)
 
 

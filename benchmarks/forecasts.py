@@ -1,20 +1,18 @@
-"""Forecasts of units 7, 28 and 91 days ahead, next to AutoETS, MSTL and the seasonal naive, on real and made series.
+"""Forecasts of units 7, 28 and 91 days ahead, next to AutoETS, on real and made series.
 
     pip install -e ".[bench]"
-    python benchmarks/forecasts.py --origins 6 --accounts 8 --shops 12 --peers peers.json
+    python benchmarks/forecasts.py --origins 6 --accounts 8 --shops 12
 
 Series are the files of ``../shared/data``, accounts of its cheese panel with more than a year, and simulated shops of
 one to three years with a yearly season, shocks of some days, a slow walk, deals and bulk orders. Each is forecast from
 several origins between a third of its rows and a week before its end, by a market fitted to the rows before the origin:
-given the prices that were charged later, and with the one in force kept. Peers know the units alone. An error is the
+given the prices that were charged later, and with the one in force kept. AutoETS knows the units alone. An error is the
 sum of absolute errors of the days up to the horizon over their units; a ratio is the geometric mean over series of that
 to AutoETS's; a bias is the sum of errors over units, its median over series. Unobserved days do not count.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +21,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from runner import compute_alone, read_options
+from shops.sellers import read_days
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.days import WEEK, YEAR, steps_in, weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.data.reading.reader import history_from_text, read_history
+from pricerl.data.reading.columns import PROMOTION
+from pricerl.data.reading.reader import read_history
 from pricerl.evaluation.forecast import predict_units
 from pricerl.market.fitting import fit_market
 from pricerl.simulation.true_demand import WEEKDAY_PATTERN
@@ -38,7 +39,7 @@ HORIZONS = (7, 28, 91)
 FEWEST_DAYS = 28
 READING = DataConfig(suspicious="keep")
 GIVEN, KEPT = "pricerl, prices given", "pricerl, price kept"
-PEERS = ("AutoETS", "MSTL", "seasonal naive")
+PEER = "AutoETS"
 Scores = dict[str, dict[int, tuple[float, float, float]]]
 """Error, bias and coverage by forecaster and horizon, days."""
 
@@ -83,12 +84,8 @@ def simulated_series(shops: int) -> Iterator[tuple[str, DataPreprocessor]]:
 
 
 def _read(dates: Any, price: Any, units: FloatArray, promoted: Any) -> DataPreprocessor:
-    columns = {"Report Date": dates.astype(str), "Product Price": price, "Total Sales": (price * units).round(4)}
-    columns["Units"] = units
-    if promoted is not None:
-        columns["Promotion"] = promoted
-    history = history_from_text(pd.DataFrame(columns).to_csv(index=False), "series", READING)
-    return DataPreprocessor.fit(history, READING)
+    more = {} if promoted is None else {PROMOTION: promoted}
+    return DataPreprocessor.fit(read_days(READING, dates, price, units, **more), READING)
 
 
 def windows(product: ProductHistory, count: int) -> list[int]:
@@ -113,23 +110,17 @@ def forecast_ours(prepared: DataPreprocessor, origin: int) -> dict[str, FloatArr
     return {name: predict_units(market, item, rows, torch.Generator().manual_seed(0)) for name, item in known.items()}
 
 
-def forecast_peers(product: ProductHistory, origin: int) -> dict[str, FloatArray]:
-    """Forecast by the peers; unobserved days before the origin have the units of the same weekday before."""
-    from statsforecast.models import MSTL, AutoETS, SeasonalNaive
+def forecast_peer(product: ProductHistory, origin: int) -> dict[str, FloatArray]:
+    """Forecast by AutoETS; unobserved days before the origin have the units of the same weekday before."""
+    from statsforecast.models import AutoETS
 
     week = steps_in(WEEK, product.step_days)
     units = product.units[:origin].copy()
     for row in np.flatnonzero(~product.observed[:origin]):
         units[row] = units[row - week] if row >= week else 0.0
     ahead = min(steps_in(HORIZONS[-1], product.step_days), len(product.dates) - origin)
-    seasons = [length for length in (week, steps_in(YEAR, product.step_days)) if 2 * length <= origin and length > 1]
-    models = {"AutoETS": AutoETS(season_length=week), "seasonal naive": SeasonalNaive(season_length=week)}
-    models["MSTL"] = MSTL(season_length=seasons) if seasons else AutoETS(season_length=1)
-    found = {}
-    for name, model in models.items():
-        made = model.forecast(units, ahead, level=[90])
-        found[name] = np.stack([made["mean"], made["lo-90"], made["hi-90"]])
-    return found
+    made = AutoETS(season_length=week).forecast(units, ahead, level=[90])
+    return {PEER: np.stack([made["mean"], made["lo-90"], made["hi-90"]])}
 
 
 def score(product: ProductHistory, made: dict[int, dict[str, FloatArray]]) -> Scores:
@@ -154,53 +145,41 @@ def score(product: ProductHistory, made: dict[int, dict[str, FloatArray]]) -> Sc
 
 def table(scores: dict[str, Scores]) -> str:
     """Return the table of errors."""
-    lines = ["| horizon | forecaster | error over AutoETS's | closer on | error | bias, median | worst | covered |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    lines = [
+        "| horizon | forecaster | error over AutoETS's | error | bias, median | covered |",
+        "|---|---|---|---|---|---|",
+    ]
     for horizon in HORIZONS:
-        for name in (GIVEN, KEPT, *PEERS):
+        for name in (GIVEN, KEPT, PEER):
             rows = [item for item in scores.values() if horizon in item.get(name, {})]
             if not rows:
                 continue
             error, bias, inside = np.array([item[name][horizon] for item in rows]).T
-            ets = np.array([item["AutoETS"][horizon][0] if "AutoETS" in item else np.nan for item in rows])
+            ets = np.array([item[PEER][horizon][0] for item in rows])
             ratio = np.exp(np.log(error / ets).mean())
-            worst = bias[np.abs(bias).argmax()]
-            lines.append(
-                f"| {horizon} | {name} | {ratio:.2f} | {(error < ets).sum()} of {len(rows)} | {error.mean():.2f} "
-                f"| {np.median(bias):+.1%} | {worst:+.0%} | {inside.mean():.0%} |"
-            )
+            found = f"{ratio:.2f} | {error.mean():.2f} | {np.median(bias):+.1%} | {inside.mean():.0%}"
+            lines.append(f"| {horizon} | {name} | {found} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--origins", type=int, default=6)
-    parser.add_argument("--accounts", type=int, default=8)
-    parser.add_argument("--shops", type=int, default=12)
-    parser.add_argument("--peers", type=Path, help="file in which the scores of the peers are kept between runs")
-    parser.add_argument("--series", action="store_true", help="also print each series")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    kept = json.loads(options.peers.read_text()) if options.peers and options.peers.is_file() else {}
-    found: dict[str, dict[str, Scores]] = {"real": {}, "simulated": {}}
-    for part, series in (
-        ("real", real_series(options.data, options.accounts)),
-        ("simulated", simulated_series(options.shops)),
-    ):
+    options = read_options(
+        __doc__,
+        data=Path("../shared/data"),
+        origins=6,
+        accounts=8,
+        shops=12,
+    )
+    compute_alone()
+    found: dict[str, dict[str, Scores]] = {}
+    every = {"real": real_series(options.data, options.accounts), "simulated": simulated_series(options.shops)}
+    for part, series in every.items():
+        found[part] = {}
         for name, prepared in series:
             product = prepared.products[0]
             origins = windows(product, options.origins)
-            scores = score(product, {origin: forecast_ours(prepared, origin) for origin in origins})
-            key = f"{name} {options.origins}"
-            if key not in kept:
-                kept[key] = score(product, {origin: forecast_peers(product, origin) for origin in origins})
-            peers = {peer: {int(days): tuple(row) for days, row in item.items()} for peer, item in kept[key].items()}
-            found[part][name] = {**scores, **peers}
-            if options.series:
-                print(name, {h: [f"{v:.2f}" for v in s] for h, s in scores[GIVEN].items()}, flush=True)
-        if options.peers:
-            options.peers.write_text(json.dumps(kept))
+            made = {at: forecast_ours(prepared, at) | forecast_peer(product, at) for at in origins}
+            found[part][name] = score(product, made)
     for part, scored in found.items():
         if scored:
             print(f"\n{part}, {len(scored)} series\n\n{table(scored)}")

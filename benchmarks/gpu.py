@@ -1,10 +1,8 @@
 """Updates and env steps per second on a GPU, plain and compiled, and scaling over devices.
 
-Run from the repository root::
-
     python benchmarks/gpu.py
 
-An update is that of two critics and an actor of [256, 256] on 63 observation columns, with sampling from the replay
+An update trains two critics and an actor of [256, 256] on 63 observation columns, with sampling from the replay
 buffer. An env step is one decision of one row of ``PricingVectorEnv``. ``devices`` gives updates of all devices
 together: each makes the same number, with its own batches, and averages gradients in three messages. The table is
 printed once, rates with three digits. Without a GPU everything runs on the CPU, with a note; ``--tiny`` runs small
@@ -13,7 +11,6 @@ sizes for a test of the command.
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 import time
@@ -26,6 +23,7 @@ import torch
 import torch.distributed
 from bare_module import BareModule
 from contestant import ACTION, OBSERVATION, PLAIN
+from runner import Option, read_options
 
 from pricerl.env.config import EnvConfig
 from pricerl.env.pricing import PricingVectorEnv, default_market
@@ -135,9 +133,7 @@ def scaling(size: int, batch: int, sizes: Sizes) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="small sizes, to test the command")
-    options = parser.parse_args()
+    options = read_options(__doc__, tiny=Option(False, "small sizes, to test the command"))
     sizes = TINY if options.tiny else Sizes()
     on_gpu = torch.cuda.is_available()
     device = torch.device("cuda" if on_gpu else "cpu")

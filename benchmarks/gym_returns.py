@@ -1,7 +1,5 @@
 """Learning curves of pricerl's SAC on Gymnasium environments, compared with published returns.
 
-Run from the repository root::
-
     pip install -e ".[gym]"
     python benchmarks/gym_returns.py run --envs HalfCheetah-v4 Hopper-v4 Walker2d-v4 --presets sac fast
     python benchmarks/gym_returns.py run --presets normalized stable-baselines3 sbx --seeds 0 1 2 3 4 --cores 0
@@ -10,7 +8,7 @@ Run from the repository root::
 
 ``run`` trains all missing combinations of environment, preset and seed with ``python main.py fit``, each in a
 separate process on one CPU thread, in ``checkpoints/returns-…``. Interrupted runs, and runs to be extended, resume
-from their ``last.ckpt``; those of other libraries (``pip install stable-baselines3 sbx-rl``) start again. On one core
+from their ``last.ckpt``; runs of other libraries (``pip install stable-baselines3 sbx-rl``) start again. On one core
 the presets take turns, so that all meet the same machine. ``table`` collects all evaluations of these runs in
 ``docs/returns.csv`` and prints, for every requested number of env steps, the mean, the interquartile mean
 (arXiv:2108.13264) and the 95 % bootstrap interval of the mean over seeds, and the CPU minutes of a run until then,
@@ -20,7 +18,8 @@ in every run.
 
 from __future__ import annotations
 
-import argparse
+import importlib
+import itertools
 import os
 import subprocess
 import sys
@@ -33,10 +32,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from runner import ROOT, RUNS, Option, own_cores, read_options
 from scipy import stats
 
-ROOT = Path(__file__).resolve().parent.parent
-RUNS = ROOT / "checkpoints"
 CURVES = ROOT / "docs" / "returns.csv"
 PREFIX = "returns"
 PRESETS = {
@@ -136,17 +134,15 @@ def train(run: Run, cores: SimpleQueue[int]) -> None:
     code = process.returncode = os.waitstatus_to_exitcode(status)
     cores.put(core)
     minutes = (used.ru_utime + used.ru_stime) / 60
-    file = RUNS / run.name / MINUTES
-    if code == 0 and not file.exists():  # an interrupted run's are unknown
-        file.write_text(f"cpu_minutes,env_steps\n{minutes:.2f},{run.reached}\n", encoding="utf-8")
+    spent = RUNS / run.name / MINUTES
+    if code == 0 and not spent.exists():  # an interrupted run's are unknown
+        spent.write_text(f"cpu_minutes,env_steps\n{minutes:.2f},{run.reached}\n", encoding="utf-8")
     ended = "done" if code == 0 else f"failed with exit code {code}, see {log},"
     print(f"{run.name}: {ended} after {minutes:.1f} CPU-minutes", flush=True)
 
 
 def train_peer(run: Run) -> None:
     """Train plain SAC of another library, with its defaults and evaluations as pricerl's, and write ``metrics.csv``."""
-    import importlib
-
     import gymnasium
     import torch
     from stable_baselines3.common.callbacks import BaseCallback
@@ -181,7 +177,7 @@ def read_evaluations(folder: Path) -> pd.DataFrame:
 
 
 def collect_evaluations() -> pd.DataFrame:
-    """Return all evaluations of all runs, including those of ``docs/returns.csv`` whose runs are missing here."""
+    """Return all evaluations of all runs, and those stored in ``docs/returns.csv`` whose runs are missing here."""
     found = []
     for folder in sorted(RUNS.glob(f"{PREFIX}-*/")):
         _, env, rest = folder.name.replace("-v", "~v").split("-", 2)
@@ -201,31 +197,24 @@ def collect_evaluations() -> pd.DataFrame:
 
 def summarize(rows: pd.DataFrame, marks: list[int]) -> pd.DataFrame:
     """Return one row per environment, preset, precision and number of env steps."""
-    lines = []
-    at_marks = rows[rows["env_steps"].isin(marks)]
-    for (env, preset, precision, steps), group in at_marks.groupby(["env", "preset", "precision", "env_steps"]):
-        returns = group["return"].to_numpy()
-        low, high = bootstrap(returns)
-        lines.append(
-            {
-                "env": env,
-                "preset": preset,
-                "precision": precision,
-                "env steps": steps,
-                "seeds": len(returns),
-                "mean": returns.mean(),
-                "IQM": stats.trim_mean(returns, 0.25),
-                "low": low,
-                "high": high,
-                "each": ", ".join(f"{value:.0f}" for value in returns),
-                "minutes": group["minutes"].mean(),
-                "published": PUBLISHED.get((env, steps), ""),
-            }
-        )
-    return pd.DataFrame(lines)
+    by = ["env", "preset", "precision", "env_steps"]
+    groups = rows[rows["env_steps"].isin(marks)].groupby(by)
+    returns = groups["return"]
+    limits = pd.DataFrame(returns.apply(bootstrap).to_list(), columns=["low", "high"], index=returns.mean().index)
+    found = {
+        "seeds": returns.size(),
+        "mean": returns.mean(),
+        "IQM": returns.apply(stats.trim_mean, 0.25),
+        **limits,
+        "each": returns.apply(lambda values: ", ".join(f"{value:.0f}" for value in values)),
+        "minutes": groups["minutes"].mean(),
+    }
+    table = pd.DataFrame(found).reset_index()
+    marked = zip(table["env"], table["env_steps"], strict=True)
+    return table.assign(published=[PUBLISHED.get(mark, "") for mark in marked])
 
 
-def bootstrap(returns: np.ndarray) -> tuple[float, float]:
+def bootstrap(returns: pd.Series) -> tuple[float, float]:
     """Return the 95 % percentile interval of the mean; like every bootstrap, it is too narrow with few seeds."""
     if len(returns) < 2:
         return np.nan, np.nan
@@ -236,42 +225,35 @@ def bootstrap(returns: np.ndarray) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="train the missing runs")
-    running.add_argument("--envs", nargs="+", default=["HalfCheetah-v4", "Hopper-v4", "Walker2d-v4"])
-    running.add_argument("--presets", nargs="+", default=["sac"], choices=(*PRESETS, *PEERS))
-    running.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    running.add_argument("--env_steps", type=int, default=100_000)
-    running.add_argument("--evaluate_every", type=int, default=5_000, help="env steps between two evaluations")
-    running.add_argument("--precision", default="highest", choices=("highest", "high", "medium"))
-    running.add_argument("--cores", type=int, nargs="+", help="cores to use, one run at a time on each; all by default")
-    table = commands.add_parser("table", help="collect the curves and print the table")
-    table.add_argument("--at", type=int, nargs="+", default=[20_000, 50_000, 100_000, 200_000, 300_000])
-    peer = commands.add_parser("peer", help="train one run of another library")
-    for name, kind in Run.__annotations__.items():
-        peer.add_argument(name, type=int if kind == "int" else str)
-    options = parser.parse_args()
+    options = read_options(
+        __doc__,
+        commands=("run", "table", "peer"),
+        words="run",
+        envs=["HalfCheetah-v4", "Hopper-v4", "Walker2d-v4"],
+        presets=Option(["sac"], choices=(*PRESETS, *PEERS)),
+        seeds=[0, 1, 2],
+        env_steps=100_000,
+        evaluate_every=Option(5_000, "env steps between two evaluations"),
+        precision=Option("highest", choices=("highest", "high", "medium")),
+        cores=Option(own_cores(), "cores to use, one run at a time on each"),
+        at=Option([20_000, 50_000, 100_000, 200_000, 300_000], "env steps in the table"),
+    )
     if options.command == "peer":
-        train_peer(Run(**{name: getattr(options, name) for name in Run.__annotations__}))
-        return
-    if options.command == "table":
+        env, preset, seed, steps, precision, every = options.run
+        train_peer(Run(env, preset, int(seed), int(steps), precision, int(every)))
+    elif options.command == "table":
         rows = collect_evaluations()
         rows.to_csv(CURVES, index=False, float_format="%.2f")
         print(summarize(rows, options.at).to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.1f}"))
-        return
-    chosen = options.cores or sorted(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
-    cores: SimpleQueue[int] = SimpleQueue()
-    for core in chosen:
-        cores.put(core)
-    runs = [
-        Run(env, preset, seed, options.env_steps, options.precision, options.evaluate_every)
-        for seed in options.seeds
-        for env in options.envs
-        for preset in options.presets
-    ]
-    with ThreadPoolExecutor(len(chosen)) as pool:
-        list(pool.map(lambda run: train(run, cores), runs))
+    else:
+        cores: SimpleQueue[int] = SimpleQueue()
+        for core in options.cores:
+            cores.put(core)
+        rest = options.env_steps, options.precision, options.evaluate_every
+        named = itertools.product(options.seeds, options.envs, options.presets)
+        runs = [Run(env, preset, seed, *rest) for seed, env, preset in named]
+        with ThreadPoolExecutor(len(options.cores)) as pool:
+            list(pool.map(lambda run: train(run, cores), runs))
 
 
 if __name__ == "__main__":

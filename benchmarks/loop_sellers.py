@@ -1,19 +1,26 @@
-"""Shops of the product's weekly loop, whose true profit is known."""
+"""Sellers in the product's weekly loop: a simulated market, what the loop adds to it, and their true profit."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from loop_kinds import KINDS, Kind
 from scipy.stats import nbinom
+from shops.confounders import (
+    AD_SWING,
+    BUSY_WEEKS,
+    DEMAND_MEMORY,
+    DEMAND_SWING,
+    PROMOTION_RISE,
+    reference_effect,
+    stockpiling_effect,
+)
 from shops.confounders import CROSS_ELASTICITY as CROSS
-from shops.confounders import reference_effect, stockpiling_effect
-from shops.ranges import ranges_of
 from shops.records import MORNING_STOCK, STOCK_SPREAD, average_share, fill_orders
-from shops.sellers import ShopConfig
+from shops.sellers import ShopConfig, ranges_of
 from shops.shocks import draw_shocks
 
 from pricerl.arrays import FloatArray
@@ -34,6 +41,91 @@ TEMPORARY = {"reference": reference_effect, "stockpiling": stockpiling_effect}
 RETURNED = 0.15
 """Share of a week's units that buyers send back in one bundle."""
 
+Swing = Callable[[np.random.Generator, int, int], FloatArray]
+"""Draws the multiplier of demand ``(D + H,)`` from generator, days of history ``D`` and days of the loop ``H``."""
+
+
+def busy_weeks(rise: float, centred: bool) -> Swing:
+    """Return weeks, at random, in which log demand rises; if centred, with a mean of about 1."""
+
+    def draw(rng: np.random.Generator, past: int, days: int) -> FloatArray:
+        busy = np.repeat(rng.random(-(-(past + days) // WEEK)) < BUSY_WEEKS, WEEK)[: past + days]
+        return np.exp(rise * busy) / (1 + BUSY_WEEKS * (np.exp(rise) - 1) if centred else 1)
+
+    return draw
+
+
+def supply_gaps(rng: np.random.Generator, past: int, days: int) -> FloatArray:
+    """Return the share of each day in stock: in three of ten weeks stock runs out until the week ends."""
+    weeks = -(-(past + days) // WEEK)
+    end = np.where(rng.random(weeks) < 0.3, rng.uniform(0, WEEK, weeks), WEEK)
+    return np.clip(end[:, None] - np.arange(WEEK), 0, 1).ravel()[: past + days]
+
+
+def holiday(rng: np.random.Generator, past: int, days: int) -> FloatArray:
+    """Return a peak of demand by 80 % in the history and one in the loop, each some three weeks wide."""
+    day, peaks = np.arange(past + days), (rng.uniform(20, past), past + rng.uniform(0, days))
+    return 1 + 0.8 * np.exp(-(((day - np.array(peaks)[:, None]) / 12) ** 2)).sum(0)
+
+
+def collapse(rng: np.random.Generator, past: int, days: int) -> FloatArray:
+    """Return a fall of demand by 30 % between the fourth and the ninth week of the loop."""
+    return np.where(np.arange(past + days) >= past + rng.integers(21, 63), 0.7, 1.0)
+
+
+def wavering(rng: np.random.Generator, past: int, days: int) -> FloatArray:
+    """Return demand that wavers from day to day as for repricers."""
+    log = rng.normal(0, DEMAND_SWING * np.sqrt(1 - DEMAND_MEMORY**2), past + days)
+    for day in range(1, len(log)):
+        log[day] += DEMAND_MEMORY * log[day - 1]
+    return np.exp(log - DEMAND_SWING**2 / 2)
+
+
+def rival_noise(rng: np.random.Generator, past: int, days: int) -> FloatArray:
+    """Return the effect of a rival's own weekly price changes by at most 10 %."""
+    return np.exp(CROSS * np.repeat(rng.uniform(-0.1, 0.1, -(-(past + days) // WEEK)), WEEK)[: past + days])
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Kind of seller."""
+
+    market: str = "constant"
+    """Simulated market of its history."""
+    swing: Swing | None = None
+    """Changes of demand that no price causes."""
+    in_history: bool = False
+    """Whether the swing must be added to the history, because the simulated market lacks it."""
+    follow: float = 0.0
+    """Share of the seller's log price changes that a rival copies a week later."""
+    report: str = ""
+    """Column of the file that reports the cause: In Stock, Promotion or Competitor Price."""
+    costs_known: bool = True
+    """Whether the seller states unit cost and fees; otherwise they are estimated from the reported profit."""
+    belief_sd: float | None = None
+    """If given, the first price is best for a log elasticity that misses the true one by this sd."""
+    returns: bool = False
+    """Whether a bundle of returned units is booked on the last day of each week."""
+
+
+KINDS: dict[str, Kind] = {
+    **{name: Kind(name) for name in ("constant", "linear", "exponential", "logit", "kinked", "optimal", "thin")},
+    "repricer": Kind("repricer", wavering),
+    **{name: Kind(name) for name in ("reference", "averages", "jump", "late_stockouts", "stockpiling")},
+    "informed": Kind(belief_sd=0.35),
+    "stockouts": Kind(swing=supply_gaps, in_history=True, report=columns.IN_STOCK),
+    "unmarked": Kind(swing=supply_gaps, in_history=True),
+    "holiday": Kind(swing=holiday, in_history=True),
+    "collapse": Kind(swing=collapse),
+    "followed": Kind(swing=rival_noise, in_history=True, follow=0.5, report=columns.COMPETITOR_PRICE),
+    "undercut": Kind(swing=rival_noise, in_history=True, follow=1.0),
+    "costs": Kind(costs_known=False),
+    "ads": Kind("ads", busy_weeks(AD_SWING, True)),
+    "promotions": Kind("promotions", busy_weeks(PROMOTION_RISE, False), report=columns.PROMOTION),
+    "returns": Kind(returns=True),
+}
+"""Kinds by name, in the order in which they take turns."""
+
 
 @dataclass
 class Shop:
@@ -41,7 +133,7 @@ class Shop:
 
     frame: pd.DataFrame
     truth: dict[str, Any]
-    name: str
+    kind: Kind
     rng: np.random.Generator
     """Of the sales."""
     swing: FloatArray
@@ -56,11 +148,6 @@ class Shop:
     """Prices ``(D,)`` of the history."""
     charged: list[float] = field(default_factory=list)
     """Prices posted in the loop."""
-
-    @property
-    def kind(self) -> Kind:
-        """Kind of the seller."""
-        return KINDS[self.name]
 
     @property
     def averages(self) -> bool:
@@ -108,13 +195,6 @@ class Shop:
         charged = np.array(self.charged)
         gained, kept = self.profit(np.stack([charged, np.full(len(charged), self.first)]))
         return float(gained - kept), float(kept)
-
-    def elasticity_at(self, price: float) -> float:
-        """Return the true elasticity of units sold on an average day without swings."""
-        ends = expected_units(self.truth, self.paid * np.array([0.95 * price, 1.05 * price]))
-        if np.isfinite(self.stock).all():
-            ends = self.sold(ends[:, None], self.stock[None]).mean(1)
-        return float(np.log(ends[1] / ends[0]) / np.log(1.05 / 0.95))
 
     def sell(self, prices: FloatArray) -> None:
         """Sell for a week at ``prices (7,)`` and add its rows."""
@@ -171,7 +251,7 @@ def open_shop(name: str, units: float, seed: int, past: int, days: int) -> Shop:
     stock = np.full(days, np.inf)
     if kind.market == "late_stockouts":
         stock = np.ceil(units * np.exp(streams[2].normal(MORNING_STOCK, STOCK_SPREAD, days)))
-    shop = Shop(frame, truth, name, streams[0], swing, level, stock, first, price)
+    shop = Shop(frame, truth, kind, streams[0], swing, level, stock, first, price)
     if shop.averages:
         shop.first = round(truth["current_price"] / shop.paid, 2)
     return shop

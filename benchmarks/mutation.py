@@ -1,7 +1,5 @@
 """Mutation test of the guardrails: one changed operator or constant at a time must make a test fail.
 
-Run from the repository root, with the extra ``test``::
-
     python benchmarks/mutation.py pricerl/guardrails/gate.py
     python benchmarks/mutation.py                          # all six modules
 
@@ -14,7 +12,6 @@ Linux and macOS only: child processes are forked to avoid repeated imports.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import contextlib
 import copy
@@ -32,8 +29,8 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from runner import ROOT, read_options
 
-ROOT = Path(__file__).parents[1]
 GATE, CONFIG, BATCH = (f"tests/guardrails/test_{name}.py" for name in ("gate", "guardrail_config", "limits"))
 TESTS = {
     "pricerl/guardrails/gate.py": (GATE,),
@@ -48,28 +45,13 @@ TESTS = {
 SECONDS = 120
 """Timeout per mutant; a timeout counts as a failed test."""
 
-SWAPS: dict[type, type] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
-    ast.BitAnd: ast.BitOr,
-    ast.BitOr: ast.BitAnd,
-}
-NAMES = {"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum", "amin": "amax", "amax": "amin"}
-NAMES |= {"floor": "ceil", "ceil": "floor"}
+PAIRS = (
+    *((ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.Is, ast.IsNot), (ast.In, ast.NotIn)),
+    *((ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.And, ast.Or), (ast.BitAnd, ast.BitOr)),
+    *(("min", "max"), ("minimum", "maximum"), ("amin", "amax"), ("floor", "ceil")),
+)
+SWAPS: dict[Any, Any] = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
+"""Operators and names with what replaces them."""
 
 
 class Mutant(NamedTuple):
@@ -96,12 +78,11 @@ class MutatedModule(MetaPathFinder, Loader):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("modules", nargs="*", help="modules to mutate; all if absent")
+    options = read_options(__doc__, words="modules")
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "guardrails")]
     importlib.import_module("pricerl.market")
-    for module in parser.parse_args().modules or TESTS:
+    for module in options.modules or TESTS:
         report(module, time.perf_counter())
 
 
@@ -144,14 +125,12 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
         yield "op", SWAPS[type(node.op)]()
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         yield "op", ast.UAdd()
-    elif isinstance(node, ast.Name) and node.id in NAMES:
-        yield "id", NAMES[node.id]
-    elif isinstance(node, ast.Attribute) and node.attr in NAMES and isinstance(node.ctx, ast.Load):
-        yield "attr", NAMES[node.attr]
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        yield "value", node.value + 1
-    elif isinstance(node, ast.Constant) and type(node.value) is bool:
-        yield "value", not node.value
+    elif isinstance(node, ast.Name) and node.id in SWAPS:
+        yield "id", SWAPS[node.id]
+    elif isinstance(node, ast.Attribute) and node.attr in SWAPS and isinstance(node.ctx, ast.Load):
+        yield "attr", SWAPS[node.attr]
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
+        yield "value", not node.value if type(node.value) is bool else node.value + 1
 
 
 def _is_type(node: ast.BinOp | ast.BoolOp) -> bool:

@@ -1,7 +1,5 @@
 """Mutation test of reading: damaged files end in a history or in one clear message.
 
-Run from the repository root::
-
     python benchmarks/mutation_reading.py --files 2000
 
 Each file is a simulated or hand-made base file with one to three random changes: cells, separators, encodings, header,
@@ -13,7 +11,6 @@ base: a history that differs must have a note, a doubt or a problem that the bas
 
 from __future__ import annotations
 
-import argparse
 import resource
 import time
 import traceback
@@ -24,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from runner import Option, read_options
 
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
@@ -33,32 +31,17 @@ from pricerl.simulation.seller import SellerConfig, simulate
 
 LIMIT_SECONDS = 10.0
 CELLS = (
-    "",
-    "x",
-    "1.234",
-    "1,5",
-    "-3",
-    "0",
-    "1e400",
-    "9" * 400,
-    "=1+1",
-    "12€50",
-    "nan",
-    "inf",
-    "\x07",
-    "2025-13-01",
-    "%",
+    *("", "x", "1.234", "1,5", "-3", "0", "1e400", "9" * 400, "=1+1", "12€50", "nan", "inf", "\x07"),
+    *("2025-13-01", "%"),
 )
 Rows = list[list[str]]
 Change = Callable[[Rows, np.random.Generator], Rows]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--first", type=int, default=0, help="number of the first file, to run them in parts")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = read_options(
+        __doc__, files=2000, first=Option(0, "number of the first file, to run them in parts"), seed=0
+    )
     warnings.simplefilter("error")
     bases = [_base(1), _base(3)]
     counts: Counter[str] = Counter()
@@ -114,11 +97,13 @@ def judge(path: Path, base: History, names: list[str]) -> str:
         return "failed: too slow"
     if _same(history, base):
         return "same"
-    notes = {note for report in history.reports for note in (*report.notes, *report.doubts)}
-    known = {note for report in base.reports for note in (*report.notes, *report.doubts)}
-    if notes - known or history.problems:
+    if _remarks(history) - _remarks(base) or history.problems:
         return "explained"
     return "changed cells" if {"cell", "drop", "cut", "header", "scale"} & set(names) else "unexplained:"
+
+
+def _remarks(history: History) -> set[str]:
+    return {str(remark) for report in history.reports for remark in (*report.notes, *report.doubts)}
 
 
 def _same(history: History, base: History) -> bool:
@@ -143,22 +128,28 @@ def _encode(rows: Rows, separator: str, encoding: str) -> bytes:
     return "".join(separator.join(row) + "\n" for row in rows).encode(encoding, errors="replace")
 
 
-def _cell(rows: Rows, generator: np.random.Generator) -> Rows:
+def _pick(rows: Rows, generator: np.random.Generator, place: int = 0) -> tuple[list[str], int]:
+    """Return a random row below the header, and a random place in it from ``place`` on."""
     row = rows[int(generator.integers(1, len(rows)))] if len(rows) > 1 else rows[0]
-    row[int(generator.integers(len(row)))] = str(generator.choice(CELLS))
+    return row, int(generator.integers(place, len(row)))
+
+
+def _cell(rows: Rows, generator: np.random.Generator) -> Rows:
+    row, place = _pick(rows, generator)
+    row[place] = str(generator.choice(CELLS))
     return rows
 
 
 def _header(rows: Rows, generator: np.random.Generator) -> Rows:
     place = int(generator.integers(len(rows[0])))
-    rows[0][place] = str(generator.choice(["", "Foo", rows[0][place].upper(), rows[0][0], rows[0][place][:-2]]))
+    name = rows[0][place]
+    rows[0][place] = str(generator.choice(["", "Foo", name.upper(), rows[0][0], name[:-2]]))
     return rows
 
 
 def _scale(rows: Rows, generator: np.random.Generator) -> Rows:
-    row = rows[int(generator.integers(1, len(rows)))] if len(rows) > 1 else rows[0]
-    place = int(generator.integers(1, len(row)))
-    row[place] = row[place].replace(".", "") if generator.random() < 0.5 else row[place].replace(".", ",")
+    row, place = _pick(rows, generator, 1)
+    row[place] = row[place].replace(".", "" if generator.random() < 0.5 else ",")
     return rows
 
 
@@ -178,21 +169,15 @@ def _drop(rows: Rows, generator: np.random.Generator) -> Rows:
 def _quote(rows: Rows, generator: np.random.Generator) -> Rows:
     row = rows[int(generator.integers(len(rows)))]
     place = int(generator.integers(len(row)))
-    row[place] = str(
-        generator.choice(['"', f'"{row[place]}"', f'"{row[place]}', f"{row[place]}\x00", f"\x1b[31m{row[place]}"])
-    )
+    cell = row[place]
+    row[place] = str(generator.choice(['"', f'"{cell}"', f'"{cell}', f"{cell}\x00", f"\x1b[31m{cell}"]))
     return rows
 
 
 CHANGES: dict[str, Change] = {
-    "cell": _cell,
-    "header": _header,
-    "scale": _scale,
-    "shuffle": _shuffle,
-    "twice": _twice,
-    "drop": _drop,
-    "quote": _quote,
+    change.__name__[1:]: change for change in (_cell, _header, _scale, _shuffle, _twice, _drop, _quote)
 }
+
 
 if __name__ == "__main__":
     main()

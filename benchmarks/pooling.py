@@ -2,24 +2,25 @@
 
     python benchmarks/pooling.py --full 16 --thin 12 --seeds 61 71 81
 
-A catalogue of simulated products has elasticities around one value, or around several (`mixed`, `two kinds`). Thin
-products have the last 40 of their 365 days. Each is fitted alone with all its days, alone with 40, and with 40 in the
-catalogue. The advised price is the constant price of the highest posterior-mean profit within the guardrails' reach;
-its loss is measured in true profit against the best such price. `outlier` is a single thin product whose elasticity
-is far from the catalogue's, for each of the thin ones in turns.
+A catalogue of simulated products has elasticities around one value, or around several (`mixed`). Thin products have
+the last 40 of their 365 days. Each is fitted alone with all its days, alone with 40, and with 40 in the catalogue. The
+advised price is the constant price of the highest posterior-mean profit within the guardrails' reach; its loss is
+measured in true profit against the best such price, in percent of revenue. `one of -4 among -1.4` is a single thin
+product, each of the thin ones in turns.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
+from runner import compute_alone, read_options
 
+from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
@@ -35,8 +36,16 @@ from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import ShopRanges, expected_profit
 
 DAYS, THIN_DAYS = 365, 40
-AROUND = {"-1.4": (1.3, 1.5), "-1.8": (1.7, 1.9), "-2.2": (2.0, 2.4), "-3": (2.8, 3.2), "-4": (3.6, 4.4)}
+AROUND = {"-1.4": (1.3, 1.5), "-2.2": (2.0, 2.4), "-4": (3.6, 4.4)}
 """Ranges of minus the elasticity."""
+CATALOGUES = {
+    **{name: ((name,), (name,)) for name in AROUND},
+    "mixed": (tuple(AROUND), tuple(AROUND)),
+    "one of -4 among -1.4": (("-1.4",), ("-4",)),
+    "one of -1.4 among -4": (("-4",), ("-1.4",)),
+}
+"""Elasticities of the full and of the thin products, in turns."""
+DEMAND = DemandConfig(num_draws=128)
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,9 @@ class SellerAround(SellerConfig):
         return ShopRanges(elasticities=self.elasticities)
 
 
-def draw_products(around: list[str], count: int, seed: int, units: float) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
+def draw_products(
+    around: tuple[str, ...], count: int, seed: int, units: float
+) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
     """Simulate products whose elasticities lie around the values named, in turns."""
     found = []
     for number in range(count):
@@ -61,7 +72,7 @@ def draw_products(around: list[str], count: int, seed: int, units: float) -> lis
     return found
 
 
-def prepare(frames: list[pd.DataFrame]) -> DataPreprocessor:
+def prepare(frames: Sequence[pd.DataFrame]) -> DataPreprocessor:
     """Return the preprocessor of products named by their position."""
     named = pd.concat([frame.assign(Product=f"p{number:03}") for number, frame in enumerate(frames)])
     text = io.StringIO()
@@ -69,92 +80,46 @@ def prepare(frames: list[pd.DataFrame]) -> DataPreprocessor:
     return DataPreprocessor.fit(history_from_text(text.getvalue(), "simulated", DataConfig()), DataConfig())
 
 
-def losses(
-    prepared: DataPreprocessor, truths: list[dict[str, Any]], demand: DemandConfig, rows: list[int], priors: Any
-):
-    """Return the share of true profit that the advised price of each product loses against the best one in reach."""
+def mean_loss(prepared: DataPreprocessor, truths: Sequence[dict[str, Any]], rows: Sequence[int], priors: Any) -> float:
+    """Return the mean loss of the advised prices of some products, as a share of revenue."""
     found = []
     for row in rows:
         truth = truths[row]
         costs = CostConfig(unit_cost=truth["unit_cost"], share_kept=truth["share_kept"], fixed_cost=truth["fixed_cost"])
-        market = fit_market(prepared.select([row]), demand, costs, conversions=False, priors=[priors[row]])
+        market = fit_market(prepared.select([row]), DEMAND, costs, conversions=False, priors=[priors[row]])
         dynamics = Dynamics(market, RewardConfig("profit"), GuardrailConfig(support_margin=0.10))
         price = float(best_constant_price(dynamics).price)
         reach = expected_profit(truth, candidate_prices(Product(dynamics, 0)).double().numpy())
         scale = truth["share_kept"] * truth["current_price"] * truth["parameters"]["units"]
         found.append(float((reach.max() - expected_profit(truth, price)) / scale))
-    return np.array(found)
+    return float(np.mean(found))
 
 
-class Losses(NamedTuple):
-    """Mean losses of one catalogue's thin products, in percent of revenue."""
-
-    full: float
-    alone: float
-    pooled: float
-    prior: str
-    """Median and sd of the first thin product's prior."""
-
-    @property
-    def recovered(self) -> float:
-        """Share of what the missing days cost that pooling brings back."""
-        return (self.alone - self.pooled) / (self.alone - self.full)
-
-
-def measure(around: list[str], thin_around: list[str], seed: int, options: argparse.Namespace) -> Losses:
-    """Return the losses of one catalogue."""
-    full = draw_products(around, options.full, seed, options.units)
-    thin = draw_products(thin_around, options.thin, seed + 1, options.units)
-    truths = [truth for _, truth in [*full, *thin]]
-    rows = list(range(options.full, options.full + options.thin))
-    demand = DemandConfig(num_draws=128)
-    everything = prepare([frame for frame, _ in [*full, *thin]])
-    short = prepare([*(frame for frame, _ in full), *(frame.tail(THIN_DAYS) for frame, _ in thin)])
-    alone = [None] * len(truths)
-    priors = find_priors(short.products, demand)
-    if around != thin_around:  # one outlier at a time
-        regular = list(range(options.full))
+def measure(name: str, full: int, thin: int, seed: int, units: float) -> FloatArray:
+    """Return the mean losses ``(3,)`` of thin products of a catalogue: with all days, alone and pooled, in percent."""
+    around, thin_around = CATALOGUES[name]
+    drawn = [*draw_products(around, full, seed, units), *draw_products(thin_around, thin, seed + 1, units)]
+    frames, truths = zip(*drawn, strict=True)
+    rows = list(range(full, full + thin))
+    short = prepare([*frames[:full], *(frame.tail(THIN_DAYS) for frame in frames[full:])])
+    priors = find_priors(short.products, DEMAND)
+    if around != thin_around:
         for row in rows:
-            priors[row] = find_priors(short.select([*regular, row]).products, demand)[-1]
-    prior = priors[rows[0]]
-    assert prior is not None
-    known = losses(everything, truths, demand, rows, alone).mean()
-    missing, pooled = (losses(short, truths, demand, rows, given).mean() for given in (alone, priors))
-    median = -np.exp(prior.at(np.zeros(1))[0])
-    return Losses(*(100 * float(value) for value in (known, missing, pooled)), f"{median:.2f} ({prior.sd:.2f})")
-
-
-def run(name: str, around: list[str], thin_around: list[str], options: argparse.Namespace) -> None:
-    """Measure one kind of catalogue with every seed and print a row of the table."""
-    found = [measure(around, thin_around, seed, options) for seed in options.seeds]
-    full, alone, pooled = (np.mean([item[place] for item in found]) for place in range(3))
-    together = Losses(full, alone, pooled, found[0].prior).recovered
-    each = [item.recovered for item in found]
-    print(
-        f"| {name} | {full:.2f} | {alone:.2f} | {pooled:.2f} | {together:.0%} ({min(each):.0%} to {max(each):.0%}) | "
-        f"{found[0].prior} |",
-        flush=True,
-    )
+            priors[row] = find_priors(short.select([*range(full), row]).products, DEMAND)[-1]
+    alone = [None] * len(truths)
+    cases = ((prepare(frames), alone), (short, alone), (short, priors))
+    return 100 * np.array([mean_loss(prepared, truths, rows, given) for prepared, given in cases])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", type=int, default=16)
-    parser.add_argument("--thin", type=int, default=12)
-    parser.add_argument("--units", type=float, default=20.0)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--only", nargs="*", help="rows of the table to measure")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    print("| catalogue | loss, 365 days | 40 days alone | 40 days pooled | recovered | pooled prior (sd of log) |")
-    print("|---|---|---|---|---|---|")
-    catalogues = {name: ([name], [name]) for name in AROUND}
-    catalogues |= {"mixed": (["-1.4", "-2.2", "-4"],) * 2, "two kinds": (["-1.8", "-3"],) * 2}
-    for odd, others in (("-4", "-1.4"), ("-1.4", "-4"), ("-3", "-1.4"), ("-1.8", "-4")):
-        catalogues[f"outlier: {odd} among {others}"] = ([others], [odd])
-    for name, (around, thin_around) in catalogues.items():
-        if not options.only or name in options.only:
-            run(name, around, thin_around, options)
+    options = read_options(__doc__, full=16, thin=12, units=20.0, seeds=[0])
+    compute_alone()
+    print("| catalogue | loss, 365 days | 40 days alone | 40 days pooled | recovered |\n|---|---|---|---|---|")
+    for name in CATALOGUES:
+        found = np.array([measure(name, options.full, options.thin, seed, options.units) for seed in options.seeds])
+        everything, alone, pooled = found.mean(0)
+        recovered = (alone - pooled) / (alone - everything)
+        print(f"| {name} | {everything:.2f} | {alone:.2f} | {pooled:.2f} | {recovered:.0%} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,47 +1,51 @@
 """Price and stock together: planning ahead against rules, on sellers that the env did not make.
 
-Run from the repository root::
-
     python benchmarks/price_and_stock.py sellers --count 12 --futures 8
     python benchmarks/price_and_stock.py advice --count 1 --futures 1
-    python benchmarks/price_and_stock.py own --count 4 --futures 8
-    python benchmarks/price_and_stock.py network --horizon 26 --seconds 150
-    python benchmarks/price_and_stock.py speed --products 1000
 
 ``sellers`` plays 26 weeks of every seller of ``shops/stock_sellers.py``, in several futures with the same luck for each
 policy. Every policy sees the market fitted to a year of history, the guardrails of ``fit``, the shelf, and nothing of
-the truth. ``tuned`` is the best of 96 settings per seller in that fitted market. ``advice`` plays the same with the
-product's own advice as one more policy, from a market that is fitted anew every week. ``own`` plays in the fitted
-market itself, where a seller who foresees demand is a bound. ``network`` trains one network for all sellers by SAC in
-the fitted markets of 36 other sellers of each kind, as a correction of their tuned rules, through the gradient of
-``--horizon`` weeks (0: plain SAC), and plays it in the true futures. ``speed`` times the first plan of many products.
+the truth. The ``tuned rule`` is the best of 96 settings per seller in that fitted market. ``advice`` plays the same
+with the product's own advice as one more policy, from a market that is fitted again every week.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import time
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import torch
-from shops.advised_shelf import AdvisedShelf
-from shops.stock_network import network_policy, train_network
-from shops.stock_rules import SETTINGS, CoverRule, ShelfPolicy, blind_price, foresee, roll_shelf, tune_rules
+from runner import Option, read_options
 from shops.stock_sellers import KINDS, Futures, StockSeller, open_sellers
-from shops.weekly_shelf import WeeklyPlanner, WeeklyShelf, WeeklyState
+from shops.weekly_shelf import (
+    CoverRule,
+    ShelfPolicy,
+    WeeklyPlanner,
+    WeeklyShelf,
+    WeeklyState,
+    blind_price,
+    tune_rules,
+)
 from torch import Tensor
 
+from pricerl.advice.describe import advise
 from pricerl.arrays import FloatArray
+from pricerl.data.config import DataConfig
+from pricerl.data.costs import CostConfig
+from pricerl.data.days import WEEK
+from pricerl.data.history import History, ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import MOST_WEEKS
+from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
 
 TUNED, PLANNED, ADVISED = "tuned rule", "MPC", "advice, followed"
-NETWORK, MEAN = "network", "mean of network and MPC"
 SEED = 20_000
-"""First seed of the sellers."""
-TRAINING_SEED, TRAINING_COUNT = 60_000, 36
-"""First seed, and number of each kind, of the sellers in whose markets networks are trained."""
 
 LEGEND = """Percent. gain: of profit over the tuned rule's, mean over sellers, with standard error and worst seller
 harmed: sellers who lose more than 1 % of a quarter's profit; out: weeks with a stock-out; lost: units of those wanted
@@ -76,154 +80,140 @@ def play(shelf: WeeklyShelf, state: WeeklyState, policy: ShelfPolicy, futures: F
     return tuple(totals)
 
 
+class AdvisedShelf:
+    """Follow the advice on price and order every week; days after the shelf has emptied are no observations."""
+
+    def __init__(self, sellers: list[StockSeller], market: Market, futures: Futures, count: int) -> None:
+        self._sellers = [seller for seller in sellers for _ in range(count)]
+        self._market = market
+        self._histories = [item for item in market.preprocessor.products for _ in range(count)]
+        self._futures = futures
+        self._before: WeeklyState | None = None
+
+    def __call__(self, state: WeeklyState) -> tuple[Tensor, Tensor]:
+        """Return the advised price and order (units) of every row."""
+        if self._before is not None:
+            wanted = self._futures.daily(state.week - 1, state.price.double().numpy())
+            for row, history in enumerate(self._histories):
+                on_hand = float(self._before.on_hand[row])
+                self._histories[row] = _extend(history, float(state.price[row]), wanted[:, row], on_hand)
+        self._before = state
+        found = [self._advise(row, state) for row in range(len(self._histories))]
+        price, order = torch.tensor(found, dtype=torch.float32).T
+        return price, order
+
+    def _advise(self, row: int, state: WeeklyState) -> tuple[float, float]:
+        seller = self._sellers[row]
+        week = state.week
+        known = seller.stock
+        if week >= known.season_end:
+            return float(state.price[row]), 0.0
+        season = np.array(known.season or (1.0,) * MOST_WEEKS)
+        ahead = np.append(season[week:], np.repeat(season[-1], week))
+        history = _without_season(self._histories[row], season[:week])
+        stock = replace(
+            known,
+            on_hand=max(float(state.on_hand[row]), 0.0),
+            inbound=tuple(state.inbound[:, row].tolist()),
+            season=tuple(ahead.tolist()),
+            season_end=MOST_WEEKS if known.leftover_value is None else known.season_end - week,
+        )
+        report = replace(self._market.preprocessor.reports[0], product=history.product)
+        data = DataPreprocessor.fit(History("seller", (history,), (report,)), DataConfig())
+        costs = CostConfig(**{name: seller.truth[name] for name in ("unit_cost", "share_kept", "fixed_cost")})
+        market = fit_market(data, DemandConfig(num_draws=64), costs, conversions=False)
+        market = replace(market, products=(replace(market.products[0], stock=stock),))
+        (item,) = advise(torch.zeros_like, Dynamics(market), DecisionConfig(), WEEK, {})
+        assert item.stock is not None
+        return item.days[0].recommended_price, item.stock.order.mean
+
+
+def _without_season(history: ProductHistory, season: FloatArray) -> ProductHistory:
+    """Return a history with the units of its last weeks as they would be in the first; ``season (W,)`` is expected.
+
+    Otherwise the level of demand, which the fit averages over past weeks, would lag behind a season that is known.
+    """
+    factor = np.append(np.ones(len(history.units) - WEEK * len(season)), season.repeat(WEEK))
+    return replace(history, units=history.units / factor, sales=history.sales / factor)
+
+
+def _extend(history: ProductHistory, price: float, wanted: FloatArray, on_hand: float) -> ProductHistory:
+    """Return a history with a week more, in which ``wanted (7,)`` units were asked for and ``on_hand`` were there."""
+    before = np.append(0.0, wanted.cumsum()[:-1])
+    units = np.clip(on_hand - before, 0, wanted)
+    last = history.dates[-1] + np.arange(1, WEEK + 1)
+    unknown = np.full(WEEK, np.nan)
+    week = {
+        "dates": last,
+        "price": np.full(WEEK, price),
+        "units": units,
+        "sales": price * units,
+        "profit": np.zeros(WEEK),
+        "organic": unknown,
+        "ad": unknown,
+        "predicted": unknown,
+        "observed": wanted <= on_hand - before,
+        "profit_known": np.zeros(WEEK, dtype=bool),
+    }
+    if history.in_force is not None:
+        week["in_force"] = week["price"]
+    return replace(history, **{name: np.append(getattr(history, name), value) for name, value in week.items()})
+
+
 def policies(shelf: WeeklyShelf, state: WeeklyState) -> dict[str, ShelfPolicy]:
     """Return the policies by name; rules are tuned per product in the fitted market."""
-    generator = torch.Generator().manual_seed(1)
     blind = blind_price(shelf, state)
-    best = tune_rules(shelf, generator)[:, state.product]
-    still = tune_rules(shelf, generator, SETTINGS[SETTINGS[:, 1] == 0])[:, state.product]
+    best = tune_rules(shelf, torch.Generator().manual_seed(1))[:, state.product]
     return {
         "blind price, base stock": CoverRule(shelf, blind),
-        "blind price, capped base stock, tuned": CoverRule(shelf, blind, *still),
         TUNED: CoverRule(shelf, blind, *best),
         PLANNED: WeeklyPlanner(shelf),
     }
 
 
-def mean_policy(one: ShelfPolicy, other: ShelfPolicy) -> ShelfPolicy:
-    """Return the policy of the geometric mean of two prices, and the mean of two orders."""
-
-    def decide(state: WeeklyState) -> tuple[Tensor, Tensor]:
-        price, order = zip(one(state), other(state), strict=True)
-        return (price[0] * price[1]).sqrt(), (order[0] + order[1]) / 2
-
-    return decide
-
-
 def report(sellers: list[StockSeller], futures: int, found: dict[str, tuple[FloatArray, ...]]) -> None:
     """Print a line per policy, and the plan's per kind of seller."""
-    tuned = found[TUNED][0].reshape(-1, futures).mean(1)
     kinds = np.array([seller.kind for seller in sellers])
+    base = found[TUNED][0].reshape(-1, futures).mean(1)
+    lines = {}
+    groups = {name: np.ones(len(kinds), dtype=bool) for name in found} | {kind: kinds == kind for kind in KINDS}
+    for name, rows in groups.items():
+        profit, out, lost, wanted = (part.reshape(-1, futures)[rows] for part in found.get(name, found[PLANNED]))
+        gain = profit.mean(1) / base[rows] - 1
+        lines[name if name in found else f"{PLANNED}, {name}"] = {
+            "gain": gain.mean(),
+            "se": gain.std(ddof=1) / np.sqrt(len(gain)),
+            "worst": gain.min(),
+            "harmed": (profit.mean(1) < base[rows] - 0.01 * np.abs(base[rows]) / 2).mean(),
+            "out": out.mean() / MOST_WEEKS,
+            "lost": lost.sum() / wanted.sum(),
+        }
     print(LEGEND)
-    print(f"{'policy':40s} {'gain':>6s} {'se':>5s} {'worst':>6s} {'harmed':>6s} {'out':>5s} {'lost':>5s}")
-    groups = [(name, np.ones(len(kinds), dtype=bool)) for name in found] + [(kind, kinds == kind) for kind in KINDS]
-    for name, rows in groups:
-        profit, out, lost, wanted = (values.reshape(-1, futures)[rows] for values in found.get(name, found[PLANNED]))
-        base = tuned[rows]
-        gain = 100 * (profit.mean(1) / base - 1)
-        harmed = 100 * (profit.mean(1) < base - 0.01 * np.abs(base) / 2).mean()
-        error = gain.std(ddof=1) / np.sqrt(len(gain))
-        line = f"{gain.mean():6.2f} {error:5.2f} {gain.min():6.2f} {harmed:6.1f}"
-        rule_out = found[TUNED][1].reshape(-1, futures)[rows].mean()
-        rest = f"{100 * out.mean() / MOST_WEEKS:5.1f} {100 * lost.sum() / wanted.sum():5.1f}"
-        label = name if name in found else f"{PLANNED}, {name}"
-        print(f"{label:40s} {line} {rest}  (tuned rule's stock-outs {100 * rule_out / MOST_WEEKS:.1f})")
+    print((100 * pd.DataFrame(lines).T).round(2).to_string())
 
 
-def open_shelf(options: argparse.Namespace) -> tuple[list[StockSeller], WeeklyShelf, WeeklyState]:
-    """Return sellers, their shelf and the first state, with ``options.futures`` rows per seller."""
+def main() -> None:
+    options = read_options(
+        __doc__,
+        commands=("sellers", "advice"),
+        count=Option(12, "sellers of each kind"),
+        futures=Option(8, "futures per seller"),
+        seed=Option(SEED, "first seed of the sellers"),
+    )
     sellers, market = open_sellers(options.count, options.seed)
     shelf = WeeklyShelf(Dynamics(market), [seller.stock for seller in sellers])
     product = torch.arange(len(sellers)).repeat_interleave(options.futures)
-    return sellers, shelf, shelf.start(product, torch.full_like(product, market.mean_draw))
-
-
-def run_sellers(options: argparse.Namespace) -> None:
-    """Play the true futures and print the table."""
-    sellers, shelf, state = open_shelf(options)
+    state = shelf.start(product, torch.full_like(product, market.mean_draw))
     futures = Futures(sellers, options.futures, options.seed)
-    found = {}
     played = policies(shelf, state)
     if options.command == "advice":
-        played[ADVISED] = AdvisedShelf(sellers, shelf.market, futures, options.futures)
+        played[ADVISED] = AdvisedShelf(sellers, market, futures, options.futures)
+    found = {}
     for name, policy in played.items():
         began = time.process_time()
         found[name] = play(shelf, state, policy, futures)
         print(f"{name}: {time.process_time() - began:.1f} s", flush=True)
     report(sellers, options.futures, found)
-
-
-def run_own(options: argparse.Namespace) -> None:
-    """Play in the fitted market itself, in random posterior draws, and print the table with the bound."""
-    sellers, shelf, state = open_shelf(options)
-    generator = torch.Generator().manual_seed(options.seed)
-    draw = torch.randint(shelf.market.num_draws, state.product.shape, generator=generator)
-    state = shelf.start(state.product, draw)
-    noise = torch.randn(MOST_WEEKS, 3, len(draw), generator=generator)
-    rolled = {name: roll_shelf(shelf, state, policy, noise) for name, policy in policies(shelf, state).items()}
-
-    def numbers(profit: Tensor, lost: Tensor, sold: Tensor) -> tuple[FloatArray, ...]:
-        values = (profit, (lost > 0).float().sum(0), lost.sum(0), (sold + lost).sum(0))
-        return tuple(value.double().numpy() for value in values)
-
-    found = {name: numbers(item.profit, item.week.lost, item.week.sold) for name, item in rolled.items()}
-    bound = foresee(shelf, state, noise, list(rolled.values()))
-    found["foreseeing demand"] = numbers(bound, torch.zeros_like(noise[:, 0]), rolled[TUNED].week.sold)
-    report(sellers, options.futures, found)
-
-
-def run_network(options: argparse.Namespace) -> None:
-    """Train a network in the markets of other sellers, play it in the true futures and print the table."""
-    others, market = open_sellers(TRAINING_COUNT, TRAINING_SEED)
-    training = WeeklyShelf(Dynamics(market), [seller.stock for seller in others])
-    best = tune_rules(training, torch.Generator().manual_seed(1))
-    print(f"{len(others)} sellers to train on: {time.process_time():.0f} CPU seconds", flush=True)
-    agent = train_network(training, best, options.horizon, options.seconds)
-    sellers, shelf, state = open_shelf(options)
-    futures = Futures(sellers, options.futures, options.seed)
-    chosen = policies(shelf, state)
-    rule, planner = chosen[TUNED], chosen[PLANNED]
-    network = network_policy(agent, shelf, state, rule)
-    plays = {TUNED: rule, PLANNED: planner, NETWORK: network, MEAN: mean_policy(network, WeeklyPlanner(shelf))}
-    found = {name: play(shelf, state, policy, futures) for name, policy in plays.items()}
-    report(sellers, options.futures, found)
-    tuned, planned = (found[name][0].reshape(-1, options.futures).mean(1) for name in (TUNED, PLANNED))
-    kinds = np.array([seller.kind for seller in sellers])
-    for name in (NETWORK, MEAN):
-        ahead = 100 * (found[name][0].reshape(-1, options.futures).mean(1) - planned) / tuned
-        for kind in ("all", *KINDS):
-            rows = ahead[(kinds == kind) | (kind == "all")]
-            error = rows.std(ddof=1) / np.sqrt(len(rows))
-            print(f"{name} over {PLANNED}, {kind}: {rows.mean():+.2f} (se {error:.2f})")
-
-
-def run_speed(options: argparse.Namespace) -> None:
-    """Time the first plan of many products, the sellers repeated."""
-    sellers, market = open_sellers(options.count, options.seed)
-    rows = [number % len(sellers) for number in range(options.products)]
-    marks = [(time.process_time(), time.perf_counter())]
-    shelf = WeeklyShelf(Dynamics(market.select(rows)), [sellers[row].stock for row in rows])
-    product = torch.arange(options.products)
-    state = shelf.start(product, torch.full_like(product, market.mean_draw))
-    marks.append((time.process_time(), time.perf_counter()))
-    shelf.allow(state, *WeeklyPlanner(shelf)(state))
-    marks.append((time.process_time(), time.perf_counter()))
-    opened, planned = np.diff(marks, axis=0)
-    print(f"{options.products} products, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
-    for name, (used, waited) in {"shelves opened": opened, "first plan": planned}.items():
-        print(f"{name}: {waited:.1f} s of wall time, {used:.1f} s of CPU time")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = {
-        "sellers": run_sellers,
-        "advice": run_sellers,
-        "own": run_own,
-        "network": run_network,
-        "speed": run_speed,
-    }
-    parser.add_argument("command", choices=list(commands))
-    parser.add_argument("--count", type=int, default=12, help="sellers of each kind")
-    parser.add_argument("--futures", type=int, default=8, help="futures per seller")
-    parser.add_argument("--products", type=int, default=1000, help="products of the timing")
-    parser.add_argument(
-        "--horizon", type=int, default=MOST_WEEKS, help="weeks of gradient of the network; 0: plain SAC"
-    )
-    parser.add_argument("--seconds", type=float, default=150.0, help="CPU seconds of the network's training")
-    parser.add_argument("--seed", type=int, default=SEED)
-    options = parser.parse_args()
-    commands[options.command](options)
 
 
 if __name__ == "__main__":

@@ -1,36 +1,30 @@
 """PriceBench: the advice and other rules on simulated shops with known demand.
 
-Run from the repository root::
-
     python benchmarks/pricebench.py run --rules advice --no-sac --days 130 --units 5.5 50 --tuning
     python benchmarks/pricebench.py run --processes 2
     python benchmarks/pricebench.py run --twins --rules advice --no-sac --days 130 --out checkpoints/twins.csv
     python benchmarks/pricebench.py table
 
 A cell is a truth, a number of days and a number of daily units; shop ``n`` of a cell is `shops.sellers.ShopConfig` with
-seed ``n``. Seeds from 10,000 on (``--tuning``) are for choosing settings, those below for reporting.
+seed ``n``. Seeds from 10,000 on (``--tuning``) are for choosing settings, lower ones for reporting.
 
-``planner`` is the path to the best constant price for the objective, ``advice`` the product's decision
-(``pricerl.decide.chain``) on it. With ``--sac`` one policy per number of days and units is trained on the shops
-of all truths, each row of the vector env being a shop in one posterior draw of its market: ``SAC`` is its path, ``SAC,
-decided`` the product's decision on it. Observations describe the market, but not the truth. Rivals are those of
-``rivals.py``.
+``planner`` is the path to the best constant price for the objective, ``advice`` the product's decision on it. With
+``--sac`` one policy per number of days and units is trained on the shops of all truths, each row of the vector env
+being a shop in one posterior draw of its market: ``SAC`` is its path, ``SAC, decided`` the product's decision on it.
+Observations describe the market, but not the truth. Rivals are those in ``rivals.py``.
 
 With ``--twins`` every kind of seller that hides something comes in pairs: a shop, and its twin with the same prices and
-noise whose demand ignores the cause. What the cause costs is the excess of the shop's errors over those of its twin.
+noise whose demand ignores the cause. What the cause costs is the excess of the shop's errors over its twin's.
 
-``run`` writes ``checkpoints/pricebench.csv`` anew, or with ``--resume`` adds the shops that it lacks, and prints the
+``run`` writes ``checkpoints/pricebench.csv``, or with ``--resume`` adds the shops that it lacks, and prints the
 tables. ``--store docs/pricebench.csv`` keeps the advice by truth, which docs/evidence.md shows.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
-import logging
 import time
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -42,6 +36,7 @@ import pandas as pd
 from price_training import train_policy
 from rich.progress import track
 from rivals import BAYESIAN, NAMES, missing_packages, rival_rules
+from runner import RUNS, Option, append_rows, compute_alone, keys_in, read_options
 from shops.pricebench import (
     CLEAN,
     DAYS,
@@ -73,11 +68,9 @@ from pricerl.evaluation.pricing_rules import RULES, Candidates, best_for_objecti
 from pricerl.evaluation.rule_names import KEEP
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig
-from pricerl.runtime import claim_compute
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.training.pricing_data import PricingDataModule
 
-ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "pricebench.csv"
 KEY = ["truth", "days", "units", "seed"]
 TUNING_SEEDS = 10_000
 """First seed of the shops for choosing settings."""
@@ -87,13 +80,15 @@ SHOPS = 30
 ADVICE, PLANNER, SAC, DECIDED = "advice", "planner", "SAC", "SAC, decided"
 QUICK = (KEEP, PLANNER, "lower bound", ADVICE)
 TWINS = tuple(f"{kind}{end}" for kind in TWINNED for end in ("", CLEAN))
+KNOWN = tuple(dict.fromkeys((KEEP, *RULES, *NAMES, PLANNER, ADVICE)))
+"""Rules that need no training."""
 BY_TRUTH = (PLANNER, "lower bound", ADVICE, SAC, DECIDED, BAYESIAN)
 
 LEGEND = """Over 14 days, percent; {shops} shops per cell, {seconds:.2f} s per shop.
-share, se: sum of the gains over that of the best gains under the guardrails, in shares of revenue; standard error
+share, se: sum of the gains over the sum of the best gains under the guardrails, in shares of revenue; standard error
 gain: over keeping the price; harmed: shops more than 1 % below it; moved; wrong: moved away from the best path
-claims, true: changes of grade B, those of them that gained; cover: 90 % intervals of a 5 % step that cover the truth
-oracle: profit over that of charging the optimal price at once; up: shops whose best path leads up
+claims, true: changes of grade B, and the share that gained; cover: 90 % intervals of a 5 % step that cover the truth
+oracle: profit over the profit at the optimal price from the first day on; up: shops whose best path leads up
 """
 
 TWIN_LEGEND = """Kinds of sellers and their clean twins, percent: same prices and noise, but demand ignores the cause
@@ -120,10 +115,7 @@ class Job:
 
 def work(job: Job) -> list[dict[str, Any]]:
     """Price one set of shops with one torch thread, as all processes share the cores."""
-    warnings.simplefilter("ignore")
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    claim_compute(1)
+    compute_alone()
     began = time.perf_counter()
     shop_set = open_shop_set(job.addresses, job.demand)
     named = {KEEP: lambda shop: shop.current_price, **RULES, PLANNER: best_for_objective}
@@ -164,7 +156,7 @@ def learned_rules(shop_set: ShopSet, reward: RewardConfig) -> dict[str, PathRule
     """Train one policy for a set of shops; return its paths as rules, before and after the decision."""
     data = PricingDataModule(reward=reward, env=EnvConfig(describe=True), num_envs=NUM_ENVS)
     data.preprocessor, data.market = shop_set.market.preprocessor, shop_set.market
-    module, own = train_policy(data, UPDATES, network=NETWORK), data.dynamics
+    module, own = train_policy(data, UPDATES, NETWORK), data.dynamics
 
     def propose(product: Product) -> PricePath:
         return propose_path(module.policy, Product(own, product.index), HORIZON)
@@ -177,10 +169,10 @@ def learned_rules(shop_set: ShopSet, reward: RewardConfig) -> dict[str, PathRule
 
 def run(options: argparse.Namespace) -> None:
     """Price the shops, one set at a time, and print the tables."""
-    done: set[tuple[Any, ...]] = set()
-    if options.resume and options.out.exists():
-        done = set(pd.read_csv(options.out)[KEY].itertuples(index=False, name=None))
-    rules = tuple(known_rules()) if "all" in options.rules else tuple(dict.fromkeys((*QUICK, *options.rules)))
+    if not options.resume:
+        options.out.unlink(missing_ok=True)
+    done = keys_in(options.out, KEY)
+    rules = tuple(KNOWN) if "all" in options.rules else tuple(dict.fromkeys((*QUICK, *options.rules)))
     for name, package in missing_packages().items():
         if name in rules:
             print(f"{name} is left out: {package} is not installed (pip install -e .[bench])")
@@ -188,29 +180,15 @@ def run(options: argparse.Namespace) -> None:
     jobs = []
     for days, units in itertools.product(options.days, options.units):
         cells = [Cell(truth, days, units) for truth in (TWINS if options.twins else options.truths)]
-        sets = [cells] if options.sac else [[cell] for cell in cells]
-        for members in sets:
+        for members in [cells] if options.sac else [[cell] for cell in cells]:
             wanted = itertools.product(members, range(first, first + options.shops))
             missing = tuple((cell, seed) for cell, seed in wanted if (*cell, seed) not in done)
             if missing:
-                demand, reward = DemandConfig(), RewardConfig(options.preset)
-                jobs.append(Job(missing, rules, options.sac, demand, reward))
-    options.out.parent.mkdir(exist_ok=True)
-    with ProcessPoolExecutor(options.processes) as pool, options.out.open("a" if done else "w", newline="") as file:
-        writer: csv.DictWriter[str] | None = None
-        for rows in track(pool.map(work, jobs), "sets of shops", len(jobs)):
-            if writer is None:
-                writer = csv.DictWriter(file, list(rows[0]))
-                if not done:
-                    writer.writeheader()
-            writer.writerows(rows)
-            file.flush()
+                jobs.append(Job(missing, rules, options.sac, DemandConfig(), RewardConfig(options.preset)))
+    with ProcessPoolExecutor(options.processes) as pool:
+        found = track(pool.map(work, jobs), "sets of shops", len(jobs))
+        append_rows(options.out, itertools.chain.from_iterable(found))
     table(options)
-
-
-def known_rules() -> list[str]:
-    """Return the names of all rules that need no training."""
-    return list(dict.fromkeys((KEEP, *RULES, *NAMES, PLANNER, ADVICE)))
 
 
 def table(options: argparse.Namespace) -> None:
@@ -231,37 +209,27 @@ def table(options: argparse.Namespace) -> None:
 
 
 def _show(lines: pd.DataFrame) -> str:
-    digits = {"gain": 2, "oracle": 1, "se": 1, "share": 1}
-
-    def write(value: Any, column: str) -> str:
-        if isinstance(value, str):
-            return value
-        return "-" if pd.isna(value) else f"{value:.{digits.get(column, 0)}f}"
-
-    shown = lines.apply(lambda column: column.map(lambda value: write(value, str(column.name))))
-    return str(shown.reset_index().to_string(index=False))
+    return str(lines.reset_index().to_string(index=False, na_rep="-", float_format="{:.2f}".format))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="price shops and print the tables")
-    running.add_argument("--shops", type=int, default=SHOPS, help="shops per cell")
-    running.add_argument("--processes", type=int, default=1, help="at most the idle cores")
-    running.add_argument("--truths", nargs="+", default=TRUTHS, choices=TRUTHS)
-    running.add_argument("--twins", action="store_true", help="kinds of sellers and their clean twins, not --truths")
-    running.add_argument("--days", nargs="+", type=int, default=DAYS, choices=DAYS)
-    running.add_argument("--units", nargs="+", type=float, default=UNITS, choices=UNITS)
-    running.add_argument("--rules", nargs="+", default=["all"], choices=["all", *known_rules()])
-    running.add_argument("--sac", action=argparse.BooleanOptionalAction, default=True, help="train SAC policies")
-    running.add_argument("--tuning", action="store_true", help=f"seeds from {TUNING_SEEDS} on, for choosing settings")
-    running.add_argument("--preset", default="profit", help="objective of planner, lower bound and SAC")
-    running.add_argument("--resume", action="store_true", help="keep the shops that the file contains")
-    showing = commands.add_parser("table", help="print the tables of the shops priced so far")
-    for command in (running, showing):
-        command.add_argument("--out", type=Path, default=ROWS, help="file of the rows")
-        command.add_argument("--store", type=Path, help="file of the advice by truth, as docs/pricebench.csv")
-    options = parser.parse_args()
+    options = read_options(
+        __doc__,
+        commands=("run", "table"),
+        shops=Option(SHOPS, "shops per cell"),
+        processes=Option(1, "at most the idle cores"),
+        truths=Option([*TRUTHS], choices=TRUTHS),
+        twins=Option(False, "kinds of sellers and their clean twins, not --truths"),
+        days=Option([*DAYS], choices=DAYS),
+        units=Option([*UNITS], choices=UNITS),
+        rules=Option(["all"], choices=("all", *KNOWN)),
+        sac=Option(True, "train SAC policies"),
+        tuning=Option(False, f"seeds from {TUNING_SEEDS} on, for choosing settings"),
+        preset=Option("profit", "objective of planner, lower bound and SAC"),
+        resume=Option(False, "keep the shops that the file contains"),
+        out=Option(RUNS / "pricebench.csv", "file of the rows"),
+        store=Option(Path, "file of the advice by truth, as docs/pricebench.csv"),
+    )
     (run if options.command == "run" else table)(options)
 
 

@@ -4,19 +4,17 @@
     python benchmarks/reading_speed.py --units 2.5
     python benchmarks/reading_speed.py --missing 0.15
 
-The file is that of a simulated seller: 370 days per product, eight columns. Each stage runs in a process of its own;
+The file holds a simulated seller's rows: 370 days per product, eight columns. Each stage runs in a process of its own;
 times are CPU seconds, without start-up but for ``check``, which is the whole command.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import random
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from runner import MAIN, Option, measure, read_options
 
 from pricerl.data.reading.columns import PRODUCT
 from pricerl.simulation.seller import SellerConfig, simulate
@@ -48,25 +46,14 @@ def write_file(path: Path, rows: int, units: float, missing: float) -> int:
     return products
 
 
-def measure(words: list[str]) -> tuple[str, float, float]:
-    """Return output, CPU seconds and peak memory (GB) of a Python process."""
-    with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{words[:2]} failed")
-    return output, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
-    parser.add_argument("--stages", nargs="+", default=[*STAGES, "check"])
-    parser.add_argument("--units", type=float, default=20.0, help="mean units per day")
-    parser.add_argument("--missing", type=float, default=0.0, help="share of rows that are left out")
-    options = parser.parse_args()
+    options = read_options(
+        __doc__,
+        rows=[1_000_000],
+        stages=Option([*STAGES, "check"], choices=(*STAGES, "check")),
+        units=Option(20.0, "mean units per day"),
+        missing=Option(0.0, "share of rows that are left out"),
+    )
     print(f"{'rows':>10} {'products':>8} {'stage':>16} {'seconds':>8} {'x pandas':>8} {'GB':>6}")
     with tempfile.TemporaryDirectory() as folder:
         for rows in options.rows:
@@ -74,14 +61,15 @@ def main() -> None:
             products = write_file(path, rows, options.units, options.missing)
             unit = 0.0
             for stage in options.stages:
-                if stage == "check":
-                    _, seconds, memory = measure([str(Path(__file__).parents[1] / "main.py"), "check", str(path)])
-                else:
+                words = [str(MAIN), "check", str(path)]
+                if stage in STAGES:
                     imports, work = STAGES[stage]
-                    output, _, memory = measure(["-c", TIMED.format(imports=imports, work=work), str(path)])
-                    seconds = float(output)
+                    words = ["-c", TIMED.format(imports=imports, work=work), str(path)]
+                cost = measure(words, Path(folder))
+                seconds = float(cost.output) if stage in STAGES else cost.cpu
                 unit = unit or seconds
-                print(f"{rows:>10} {products:>8} {stage:>16} {seconds:>8.2f} {seconds / unit:>8.1f} {memory:>6.2f}")
+                found = f"{seconds:>8.2f} {seconds / unit:>8.1f} {cost.memory / 1000:>6.2f}"
+                print(f"{rows:>10} {products:>8} {stage:>16} {found}")
 
 
 if __name__ == "__main__":

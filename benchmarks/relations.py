@@ -11,11 +11,11 @@ are true profit in percent of revenue at the current prices.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from runner import read_options
 
 from pricerl.guardrails.relations import AdvisedPrices, Relation, resolve
 from pricerl.simulation.seller import SellerConfig, simulate
@@ -67,11 +67,7 @@ def walk(current: np.ndarray, best: np.ndarray, relation: Relation, weeks: int, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lines", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=500)
-    parser.add_argument("--market", default="constant")
-    options = parser.parse_args()
+    options = read_options(__doc__, lines=400, seed=500, market="constant")
     print("| relation | lines | keeping | 1 week | 13 weeks | 26 weeks | worst, 26 weeks |")
     print("|---|---|---|---|---|---|---|")
     for kind in ("size_order", "one_price"):

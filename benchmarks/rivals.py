@@ -7,7 +7,6 @@ PriceBench approaches it under the same guardrails as every other price. EconML 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -20,7 +19,7 @@ from pricerl.arrays import FloatArray
 from pricerl.data.days import DAYS_PER_YEAR, WEEK, weekday_of
 from pricerl.data.features import shifted_mean
 from pricerl.env.product import Product
-from pricerl.evaluation.pricing_rules import GATE, MIN_DAYS_AT_PRICE, Candidates, Rule
+from pricerl.evaluation.pricing_rules import GATE, Candidates
 from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.regression import STILL_MOTIONS, Prior, fit_regression
 from pricerl.market.market import ProductMarket
@@ -40,11 +39,9 @@ FOREST = {"n_estimators": 100, "min_samples_leaf": 5, "n_jobs": 1, "random_state
 TREES = {"objective": "poisson", "n_estimators": 200, "learning_rate": 0.05, "num_leaves": 15, "min_child_samples": 10}
 
 BAYESIAN, BAYESIAN_GATED = "Bayesian log-log", "Bayesian log-log, gated"
-LOOKUP, CLOSED_FORM, GLM = "similar-price lookup", "log-log, closed form", "GLM plug-in"
-THOMPSON = "weekly Thompson"
 DML, LIGHTGBM = "EconML DML", "LightGBM, monotone"
 PACKAGES = {DML: "econml", LIGHTGBM: "lightgbm"}
-NAMES = (BAYESIAN, BAYESIAN_GATED, LOOKUP, CLOSED_FORM, GLM, THOMPSON, DML, LIGHTGBM)
+NAMES = (BAYESIAN, BAYESIAN_GATED, DML, LIGHTGBM)
 
 
 def missing_packages() -> dict[str, str]:
@@ -58,61 +55,9 @@ def rival_rules(truths: tuple[Mapping[str, Any], ...]) -> dict[str, PathRule]:
     Args:
         truths: of the shops, in their order.
     """
-    rules: dict[str, Rule] = {
-        BAYESIAN: bayesian_log_log,
-        BAYESIAN_GATED: gated_bayesian_log_log,
-        LOOKUP: similar_lookup,
-        CLOSED_FORM: log_log,
-        GLM: glm_plug_in,
-        THOMPSON: weekly_thompson,
-        DML: double_machine_learning,
-        LIGHTGBM: monotone_trees,
-    }
-    return {
-        name: _at_true_costs(approach(rule), truths) for name, rule in rules.items() if name not in missing_packages()
-    }
-
-
-def similar_lookup(candidates: Candidates) -> float:
-    """Return the price with the highest profit at the mean units of similar prices, by a kernel 3 % wide."""
-    price, units = candidates.sold
-    closeness = np.exp(-0.5 * ((np.log(candidates.prices)[:, None] - np.log(price)) / 0.03) ** 2)
-    sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
-    earned = candidates.market.cost.mean_margin(candidates.prices) * sold
-    return candidates.best(np.where(closeness.sum(1) >= MIN_DAYS_AT_PRICE, earned, -np.inf))
-
-
-def log_log(candidates: Candidates) -> float:
-    """Return the optimal price ``c e / (k (1 + e))`` of a log-log regression, with the elasticity at most -1.05."""
-    price, units = candidates.sold
-    if np.ptp(price) == 0:
-        return candidates.current_price
-    elasticity = min(float(np.polyfit(np.log(price), np.log(units + 0.5), 1)[0]), -1.05)
-    share, cost = candidates.market.cost.means
-    optimum = cost * elasticity / (1 + elasticity) / share
-    return float(np.clip(optimum, candidates.prices[0], candidates.prices[-1]))
-
-
-def glm_plug_in(candidates: Candidates) -> float:
-    """Return the best price by a Poisson regression ``a + b log p + weekday`` (Nelder and Wedderburn 1972)."""
-    price, units = candidates.sold
-    if np.ptp(price) == 0:
-        return candidates.current_price
-    history = candidates.product.history
-    log_price = np.log(price)
-    weekday = np.eye(WEEK)[weekday_of(history.dates[history.observed].astype(np.int64))]
-    design = np.column_stack([np.ones_like(log_price), log_price - log_price.mean(), weekday])
-    weekday_sd = 3.0  # in logs: weak, but enough for a weekday without any sale
-    prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[weekday_sd] * WEEK]))
-    elasticity = fit_regression(units, design, prior, np.arange(len(units)), motions=STILL_MOTIONS[-1:]).mode[1]
-    margin = candidates.market.cost.mean_margin(candidates.prices)
-    return candidates.best(margin * candidates.prices**elasticity)
-
-
-def weekly_thompson(candidates: Candidates) -> float:
-    """Return the best price in a draw that the units sold choose: a step of Thompson sampling (Thompson 1933)."""
-    rng = np.random.default_rng(zlib.crc32(candidates.product.history.units.tobytes()))
-    return candidates.best(candidates.profit[rng.integers(len(candidates.profit))])
+    rules = (bayesian_log_log, gated_bayesian_log_log, double_machine_learning, monotone_trees)
+    named = {name: rule for name, rule in zip(NAMES, rules, strict=True) if name not in missing_packages()}
+    return {name: _at_true_costs(approach(rule), truths) for name, rule in named.items()}
 
 
 def bayesian_log_log(shop: Candidates) -> float:
@@ -178,7 +123,7 @@ def _bayesian_profit(shop: Candidates) -> FloatArray:
 
 
 def _margin(shop: Candidates) -> FloatArray:
-    """Return the profit of a unit at the candidate prices, money ``(G,)``."""
+    """Return the profit of a unit at the candidate prices, ``(G,)``."""
     return np.asarray(shop.market.cost.mean_margin(shop.prices))
 
 

@@ -1,7 +1,5 @@
 """SAC updates per second of pricerl, of other libraries, and of the matrix products alone.
 
-Run from the repository root::
-
     pip install -e ".[bench]"
     python benchmarks/sac_speed.py --threads 1 2 --repeats 7
 
@@ -13,8 +11,8 @@ affect all of them. The table shows medians over the repeats; ratios are medians
 are read from each library's counter; ``steps`` are env steps per update, counted by the env, and ``cores`` CPU seconds
 per second.
 
-Every library uses its own matrix products: pricerl's command line oneDNN if that is faster and exact, SBX those of JAX,
-the others torch's default.
+Every library uses its own matrix products: pricerl's command line oneDNN if that is faster and exact, SBX JAX's, and
+stable-baselines3 torch's default.
 
 The floor is the time of an update's matrix products alone, computed in full precision with torch's fastest library. The
 table names contestants that are not installed or fail. Use no more threads than there are idle cores.
@@ -22,7 +20,6 @@ table names contestants that are not installed or fail. Use no more threads than
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib.metadata
 import importlib.util
@@ -40,23 +37,24 @@ from contestant import (
     CAPACITY,
     ENV_ID,
     FLOORS,
-    HIDDEN,
     LEARNING_STARTS,
-    PLAIN,
+    PEERS,
+    TRAINING_STEPS,
     Contender,
     Contestant,
     Gate,
     Tick,
+    adam_steps,
     megaflop,
 )
-from peers import PEERS, SBX_BURST, TRAINING_STEPS, adam_steps
+from runner import ROOT, Option, own_cores, read_options
 
 BASE = "stable-baselines3"
 FASTEST_PEER = "SBX"
 """Prefix of the peers among which the faster one is the reference."""
-PACKAGES = ("torch", "jax", "stable-baselines3", "sbx-rl", "torchrl", "tianshou", "skrl", "lightning")
+PACKAGES = ("torch", "jax", "stable-baselines3", "sbx-rl", "lightning")
 
-GYM_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "gym" / "sac.yaml"
+GYM_CONFIG = ROOT / "configs" / "gym" / "sac.yaml"
 UNCOMPILED = "updates run uncompiled"
 """Warning of a failed compilation, which is an error here."""
 NAME_WIDTH = 36
@@ -109,64 +107,18 @@ def pricerl(tick: Tick, *words: str) -> NoReturn:
     raise SystemExit(command(["fit", *given, *words]))
 
 
-def bare_loop(tick: Tick) -> None:
-    """Run pricerl's env, collector, replay buffer and compiled update in a plain loop, without Lightning."""
-    import torch
-    from bare_module import BareModule
-    from torch import Tensor
-
-    from pricerl.env.gym_adapter import GymVectorEnv
-    from pricerl.runtime import claim_compute
-    from pricerl.sac.agent import SACAgent
-    from pricerl.sac.config import NetworkConfig, SACConfig
-    from pricerl.training.collector import Collector
-
-    claim_compute(int(os.environ[THREAD_COUNTS[0]]))
-    warnings.filterwarnings("error", message=UNCOMPILED)
-    torch.manual_seed(0)
-    env = GymVectorEnv(ENV_ID)
-    config = SACConfig(max_grad_norm=0.0, batch_size=BATCH, warmup_steps=LEARNING_STARTS, buffer_capacity=CAPACITY)
-
-    class Agent(SACAgent):
-        step_discount = config.gamma
-
-        def observe_returns(self, returns: Tensor) -> None:
-            """Keep no statistics: the rewards are not scaled."""
-
-    agent = Agent(env.observation_dim, env.action_dim, config, NetworkConfig(hidden=HIDDEN, **PLAIN))
-    module = BareModule(agent, compiles=True)
-    collector = Collector(env, config, seed=0)
-    collector.warm_up(agent)
-    while True:
-        collector.collect(agent, config.updates_per_iteration)
-        for batch in collector.buffer.sample_many(config.updates_per_iteration, BATCH):
-            module.update(batch)
-        tick(config.updates_per_iteration, lambda: adam_steps(module.bare_optimizers[1]))
-
-
 COMPILED, EAGER = "--model.compile=on", "--model.compile=off"
-FULL = (
-    "--model.network.input_normalization=true",
-    "--model.network.layer_norm=true",
-    "--model.network.residual=true",
-    "--model.network.actor_dropout=0.05",
-    "--model.network.critic_dropout=0.05",
+DEFAULTS = (
+    *("--model.network.input_normalization=true", "--model.network.layer_norm=true", "--model.network.residual=true"),
+    *("--model.network.small_init=0.01", "--model.algorithm.max_grad_norm=10"),
 )
-"""Network features that the peers lack: input normalization, LayerNorm, residual connections and dropout."""
-DEFAULTS = (*FULL[:3], "--model.network.small_init=0.01", "--model.algorithm.max_grad_norm=10")
 """The default networks, without dropout, and the default clipping. Rewards have no bounds here, so values neither."""
 PRICERL: dict[str, Contender] = {
     "pricerl compiled": lambda tick: pricerl(tick, COMPILED),
-    f"pricerl compiled, {SBX_BURST} updates per step": lambda tick: pricerl(
-        tick, COMPILED, f"--model.algorithm.updates_per_iteration={SBX_BURST}"
-    ),
     "pricerl eager": lambda tick: pricerl(tick, EAGER),
     "pricerl as by default, compiled": lambda tick: pricerl(tick, COMPILED, *DEFAULTS),
     "pricerl as by default, eager": lambda tick: pricerl(tick, EAGER, *DEFAULTS),
-    "pricerl full, compiled": lambda tick: pricerl(tick, COMPILED, *FULL),
-    "pricerl full, eager": lambda tick: pricerl(tick, EAGER, *FULL),
     "pricerl compiled, medium precision": lambda tick: pricerl(tick, COMPILED, "--matmul_precision=medium"),
-    "pricerl bare loop": bare_loop,
 }
 CONTESTANTS = {**FLOORS, **PEERS, **{name: ("pricerl", contender) for name, contender in PRICERL.items()}}
 
@@ -174,7 +126,7 @@ CONTESTANTS = {**FLOORS, **PEERS, **{name: ("pricerl", contender) for name, cont
 def serve(name: str, threads: int, updates: int) -> NoReturn:
     """Run one contestant; stdin and stdout connect to the parent, and library output goes to stderr."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+        os.sched_setaffinity(0, own_cores()[-threads:])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     CONTESTANTS[name][1](Gate(answers, updates).tick)
@@ -224,8 +176,7 @@ def compete(names: list[str], threads: int, repeats: int, updates: int) -> list[
 def report(contestants: list[Contestant], threads: int) -> None:
     """Print the table for one number of threads."""
     titles = ("median", "slowest", "fastest", "/ SB3", "/ SBX", "of floor", "cores", "steps")
-    print(f"\n{f'{threads} threads, updates/s' if threads > 1 else '1 thread, updates/s':<{NAME_WIDTH}}", end="")
-    print(*(f"{title:>8}" for title in titles))
+    print(f"\n{f'{threads} threads, updates/s':<{NAME_WIDTH}}", *(f"{title:>8}" for title in titles))
     measured = {contestant.name: contestant.rates for contestant in contestants if not contestant.problem}
     base = measured.get(BASE)
     peer = _fastest({name: rates for name, rates in measured.items() if name.startswith(FASTEST_PEER)})
@@ -241,13 +192,7 @@ def report(contestants: list[Contestant], threads: int) -> None:
             f"{statistics.median(contestant.cores):.2f}",
             f"{statistics.median(contestant.steps):.2f}" if any(contestant.steps) else "-",
         ]
-        print(f"{contestant.name:<{NAME_WIDTH}}", end="")
-        print(*(f"{cell:>8}" for cell in cells))
-    with_lightning, bare = measured.get("pricerl compiled"), measured.get("pricerl bare loop")
-    if with_lightning and bare:
-        cost = statistics.median(1 / slow - 1 / quick for slow, quick in zip(with_lightning, bare, strict=True))
-        share = statistics.median(1 - slow / quick for slow, quick in zip(with_lightning, bare, strict=True))
-        print(f"Lightning's own cost: {1e3 * cost:.2f} ms per update, {share:.1%} (compiled against bare loop)")
+        print(f"{contestant.name:<{NAME_WIDTH}}", *(f"{cell:>8}" for cell in cells))
     if any(min(contestant.cores, default=1.0) < UNDISTURBED for contestant in contestants):
         print("Other work ran on these cores: updates/s are too low, only the ratios are valid.")
 
@@ -271,28 +216,23 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def parse() -> Any:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="threads, and cores, of each contestant")
-    parser.add_argument("--repeats", type=int, default=7, help="chunks of every contestant; the median is printed")
-    parser.add_argument("--updates", type=int, default=600, help="approximate updates in a chunk")
-    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, metavar="NAME", help=", ".join(CONTESTANTS))
-    parser.add_argument("--serve", choices=CONTESTANTS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if max(options.threads) > cores:
-        parser.error(f"--threads {max(options.threads)}: there are {cores} cores")
-    return options
-
-
 def main() -> None:
-    options = parse()
+    options = read_options(
+        __doc__,
+        threads=Option([1], "threads, and cores, of each contestant"),
+        repeats=Option(7, "chunks of every contestant; the median is printed"),
+        updates=Option(600, "approximate updates in a chunk"),
+        only=Option([*CONTESTANTS], "names in the table", CONTESTANTS),
+        serve=Option(str, "one contestant, for a parent that asks for chunks", CONTESTANTS),
+    )
     if options.serve:
         serve(options.serve, options.threads[0], options.updates)
+    if max(options.threads) > len(own_cores()):
+        raise SystemExit(f"--threads {max(options.threads)}: there are {len(own_cores())} cores")
     print(versions())
     print(f"floor: {megaflop():.0f} MFLOP per update")
     for threads in options.threads:
-        report(compete(options.only or list(CONTESTANTS), threads, options.repeats, options.updates), threads)
+        report(compete(options.only, threads, options.repeats, options.updates), threads)
 
 
 if __name__ == "__main__":

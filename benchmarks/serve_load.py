@@ -8,7 +8,6 @@ are what its log holds afterwards, and per seller the times of reads and writes 
 
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
 import json
 import os
@@ -24,10 +23,10 @@ from typing import Any
 
 import httpx2
 import numpy as np
+from runner import MAIN, measure, read_options
 
 from pricerl.operations.log.decision_log import verify
 
-MAIN = Path(__file__).parents[1] / "main.py"
 READERS, WRITERS = 50, 5
 PAUSES = {"read": 1.0, "write": 5.0}
 """Mean seconds between the answer to a client and its next request."""
@@ -51,10 +50,7 @@ def advise(folder: Path, products: int) -> str:
     shop = f"seller-{products}"
     simulate = ["simulate", "--out", f"{shop}.csv", "--products", str(products), *SELLER]
     for words in (simulate, ["fit", "--data.path", f"{shop}.csv", "--run_name", shop, "--today", TODAY, *CHEAP]):
-        done = subprocess.run(
-            [sys.executable, str(MAIN), *words], cwd=folder, capture_output=True, text=True, check=False
-        )
-        assert done.returncode in (0, 4), done.stderr
+        measure([str(MAIN), *words], folder)
     return shop
 
 
@@ -105,7 +101,7 @@ def measure_load(server: Server, shop: str, seconds: float) -> dict[str, list[fl
             while time.monotonic() < end:
                 begun = time.perf_counter()
                 if kind == "read":
-                    path = draw.choice(paths).format(shop, draw.randint(1, len(products)))
+                    path = draw.choice(paths).format(shop, draw.choice(products))
                     answer = client.get(path, headers={"Cookie": cookie.partition(";")[0]})
                 else:
                     body = {"product": draw.choice(products), "until": UNTIL, "reason": "load", "by": str(number)}
@@ -141,20 +137,20 @@ def report_load(folder: Path, shop: str, seconds: float) -> None:
 def measure_kills(folder: Path, shop: str, kills: int) -> dict[str, Any]:
     """Kill the server while it records a decision; return how many were answered, in the log, and lost or doubled.
 
-    Each decision approves the advice of the only product, or takes the approval back.
+    Each decision pauses the only product, or ends the pause.
     """
     draw = random.Random(1)
     answered: set[str] = set()
     for number in range(kills):
         server = Server(folder)
         last = server.client.get(f"/api/shops/{shop}/history").json()[-1]["kind"]
-        path = f"/api/shops/{shop}/{'resume' if last == 'approval' else 'approve'}"
-        reason = f"decision {number}"
+        path = f"/api/shops/{shop}/{'resume' if last == 'pause' else 'pause'}"
+        body = {"reason": f"decision {number}"} | ({} if last == "pause" else {"until": UNTIL})
 
-        def decide(server: Server = server, path: str = path, reason: str = reason) -> None:
+        def decide(server: Server = server, path: str = path, body: dict[str, str] = body) -> None:
             try:
-                server.client.post(path, json={"reason": reason}).raise_for_status()
-                answered.add(reason)
+                server.client.post(path, json=body).raise_for_status()
+                answered.add(body["reason"])
             except httpx2.TransportError:
                 pass
 
@@ -176,11 +172,7 @@ def measure_kills(folder: Path, shop: str, kills: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--products", type=int, nargs="+", default=[1, 1000])
-    parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--kills", type=int, default=200)
-    options = parser.parse_args()
+    options = read_options(__doc__, products=[1, 1000], seconds=120.0, kills=200)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shops = [advise(folder, products) for products in options.products]

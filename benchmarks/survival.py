@@ -10,7 +10,6 @@ seconds) and advice must be the same to the last bit.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import random
@@ -27,32 +26,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from runner import MAIN, Option, read_options
 
 from pricerl.cli.main import main as main_of_pricerl
 from pricerl.runs.checkpoint import read_saved
 from pricerl.runs.folder import RunFolder
 from pricerl.writing import show_set, stage_set
 
-MAIN = Path(__file__).parents[1] / "main.py"
-
 SMALL = [
     *("--run_name=run", "--data.num_envs=8", "--data.eval_every=100", "--trainer.max_steps=600"),
-    *(
-        "--model.network.hidden=[32,32]",
-        "--model.init=scratch",
-        "--model.algorithm.warmup_steps=64",
-        "--model.algorithm.batch_size=32",
-    ),
-    *("--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"),
+    *("--model.network.hidden=[32,32]", "--model.init=scratch", "--model.algorithm.warmup_steps=64"),
+    *("--model.algorithm.batch_size=32", "--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"),
+    "--data.seller.days=120",
 ]
-PLAIN = [*SMALL, "--data.seller.days=120", "--decision.compare_plan=false", "--model.algorithm.actor_horizon=0"]
+PLAIN = [*SMALL, "--decision.compare_plan=false", "--model.algorithm.actor_horizon=0"]
+UNBOUNDED = ["--model.network.residual=false", "--model.network.value_bounds=false"]
 KINDS = {
     "pricing": PLAIN,
-    "normalized": [
-        *(*PLAIN, "--model.network.normalized=true"),
-        *("--model.network.residual=false", "--model.network.value_bounds=false"),
-    ],
-    "ahead": [*SMALL, "--data.seller.days=120", "--model.algorithm.actor_horizon=2"],
+    "normalized": [*PLAIN, *UNBOUNDED, "--model.network.normalized=true"],
+    "ahead": [*SMALL, "--model.algorithm.actor_horizon=2"],
     "ranks": [*PLAIN, "--trainer.devices=2"],
 }
 """Short runs of each kind: a seller with plain SAC, with normalized critics, by gradients through the market and
@@ -233,8 +225,7 @@ def run_readers(publications: int, seed: int) -> int:
 
 
 def run_cost() -> int:
-    """Measure the share of saving in the training time at default settings, and a save of a large buffer."""
-    from pricerl.runs.checkpoint import save
+    """Measure the share of saving in the training time at default settings."""
     from pricerl.training.callbacks.checkpoint import RunCheckpoint
 
     spent: list[float] = []
@@ -256,36 +247,22 @@ def run_cost() -> int:
             f"default settings: {len(spent)} saves of {1000 * np.median(spent):.0f} ms (median), {sum(spent):.2f} s of "
             f"{total:.1f} s, {sum(spent) / total:.1%}; the run's folder holds {sum(sizes) / 1e6:.0f} MB"
         )
-        state = _full_collector(1_000_000).state_dict()
-        before = time.perf_counter()
-        save(Path(place) / "large.ckpt", state)
-        print(f"buffer of a million transitions: {time.perf_counter() - before:.2f} s")
     return 0
-
-
-def _full_collector(capacity: int) -> Any:
-    from pricerl.env.gym_adapter import GymVectorEnv
-    from pricerl.sac.config import SACConfig
-    from pricerl.training.collector import Collector
-
-    collector = Collector(GymVectorEnv("Pendulum-v1"), SACConfig(buffer_capacity=capacity), seed=0)
-    rows = torch.rand(capacity, 2 * 3 + 1 + 2)
-    collector.buffer.restore(rows, capacity, collector.buffer.generator_state)
-    return collector
 
 
 def main() -> int:
     """Run one of the measurements."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("kills", "readers", "cost"))
-    parser.add_argument("--kind", choices=KINDS, default="pricing")
-    parser.add_argument("--count", type=int, default=50)
-    parser.add_argument("--publications", type=int, default=250)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    if options.what == "kills":
+    options = read_options(
+        __doc__,
+        commands=("kills", "readers", "cost"),
+        kind=Option("pricing", choices=KINDS),
+        count=50,
+        publications=250,
+        seed=0,
+    )
+    if options.command == "kills":
         return run_kills(options.kind, options.count, options.seed)
-    return run_readers(options.publications, options.seed) if options.what == "readers" else run_cost()
+    return run_readers(options.publications, options.seed) if options.command == "readers" else run_cost()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """The network that ships against the plans of sellers that it never saw, as it is and after training on each.
 
-Run from the repository root::
-
     python benchmarks/unseen_products.py
     python benchmarks/unseen_products.py --seeds 3 --weights out/policy.safetensors
+    python benchmarks/unseen_products.py --weights scratch --updates 20 60
 
 Sellers of PriceBench's kinds are simulated with three volumes and three lengths of history; the simulator of the
 network's training is another. The policy, before and after updates on the seller's own market, and the seller's plan
@@ -11,27 +10,25 @@ are rolled out for 84 days from the last day, in all posterior draws and in the 
 policy's reward minus the plan's, as a share of profit at the current price.
 
 New weights ship if, over three seeds of every kind and volume, no fewer sellers are within half a percent of their
-plans after 20 updates than with the weights that ship now.
+plans after 20 updates than with the weights that ship now. ``scratch`` stands for random weights.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import seed_everything
 from price_training import fit_quietly
+from runner import Option, compute_alone, read_options
 from shops.sellers import ShopConfig
 
 from pricerl.data.config import DataConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.market.reward import RewardConfig
-from pricerl.runtime import claim_compute
 from pricerl.sac.start import SHIPPED, start_from
 from pricerl.simulation.seller import simulated_history
 from pricerl.training.module import SACModule
@@ -55,25 +52,25 @@ def open_seller(kind: str, units: float, number: int, seed: int) -> PricingDataM
     return data
 
 
-def train(data: PricingDataModule, updates: int, weights: Path = SHIPPED) -> SACModule:
+def train(data: PricingDataModule, updates: int, weights: str) -> SACModule:
     """Return the network of the weights, trained on a seller's market if there are updates."""
     seed_everything(0, verbose=False)
     data.collector = data.simulator = None
-    module = SACModule(data.task, init=str(weights))
+    module = SACModule(data.task, init=weights)
     if updates:
         return fit_quietly(module, data, updates)
-    start_from(weights, module.agent, module.network, data.layout)
+    start_from(Path(weights), module.agent, module.network, data.layout)
     return module.eval()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, nargs="+", default=[0, 20])
-    parser.add_argument("--seeds", type=int, default=1, help="sellers of each kind and volume")
-    parser.add_argument("--weights", type=Path, default=SHIPPED, help="as export --format weights writes them")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    claim_compute(1)
+    options = read_options(
+        __doc__,
+        updates=[0, 20],
+        seeds=Option(1, "sellers of each kind and volume"),
+        weights=Option(str(SHIPPED), "as export --format weights writes them"),
+    )
+    compute_alone()
     rows = []
     for seed, units, (number, kind) in itertools.product(range(options.seeds), UNITS, enumerate(KINDS)):
         data = open_seller(kind, units, number, seed)

@@ -41,10 +41,10 @@ SEASON_SWING, SEASON_PRICE = 0.35, 0.12
 SEASON_DAYS = 90.0
 
 AD_SWING, AD_PRICE = 0.5, -0.08
-"""Log rise of demand in a week of advertising, and the log discount that often accompanies it."""
+"""Log rise of demand in a week of advertising, and its frequent log discount."""
 
 PROMOTION_RISE, PROMOTION_PRICE = 0.4, -0.1
-"""Log rise of demand in a week of promotion, and the log discount that often accompanies it."""
+"""Log rise of demand in a week of promotion, and its frequent log discount."""
 BUSY_WEEKS = 0.3
 """Share of the weeks with advertising or promotion."""
 DISCOUNTED = 0.7
@@ -93,13 +93,8 @@ def disturb(kind: str, price: FloatArray, generator: np.random.Generator) -> Dis
     """Apply a confounder to planned prices and to demand; other kinds leave both unchanged.
 
     Args:
-        kind: ``reference``: buyers compare with past prices and weigh losses more; ``seasonal``: the seller raises the
-            price in the season, which no column reports; ``ads``: weeks of advertising sell more and are often
-            discounted; ``promotions``: the same, reported in a column; ``competitor``: the seller half follows a
-            competitor, whose price is reported in a column; ``two_competitors``: the same with a second one, whom no
-            column reports; ``repricer``: the price follows the demand of the same day and of the day before;
-            ``stockpiling``: unreported deals, at which buyers stock up; ``jump``: the level of demand jumps.
-        price: ``(D,)`` planned money per unit.
+        kind: of seller.
+        price: ``(D,)`` planned price.
         generator: source of randomness.
     """
     return KINDS.get(kind, _undisturbed)(price, generator)
@@ -110,26 +105,31 @@ def _undisturbed(price: FloatArray, generator: np.random.Generator) -> Disturban
 
 
 def _reference(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Let buyers compare with past prices and weigh losses more."""
     return Disturbance(price, reference_effect(np.log(price)), np.ones(len(price)))
 
 
 def _seasonal(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Let the seller raise the price in the season, which no column reports."""
     wave = np.sin(2 * np.pi * (np.arange(len(price)) / SEASON_DAYS + generator.random()))
     return Disturbance(_moved(price, SEASON_PRICE * wave), _normalised(SEASON_SWING * wave), np.ones(len(price)))
 
 
 def _ads(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Add weeks of advertising, which sell more and are often discounted."""
     on, cut = _busy_weeks(len(price), generator)
     return Disturbance(_moved(price, AD_PRICE * cut), _normalised(AD_SWING * on), 1 + on)
 
 
 def _promotions(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Do the same with a column that reports it."""
     on, cut = _busy_weeks(len(price), generator)
     reported = {PROMOTION: np.where(on == 1, "yes", "no")}
     return Disturbance(_moved(price, PROMOTION_PRICE * cut), np.exp(PROMOTION_RISE * on), np.ones(len(price)), reported)
 
 
 def _competitor(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Let the seller half follow a competitor, whose price is reported in a column."""
     days = len(price)
     wander = _weekly(generator.uniform(-1, 1, days), days) * COMPETITOR_SWING
     reported = {COMPETITOR_PRICE: np.round(np.median(price) * np.exp(wander), 2)}
@@ -138,6 +138,7 @@ def _competitor(price: FloatArray, generator: np.random.Generator) -> Disturbanc
 
 
 def _two_competitors(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Do the same with a second one, whom no column reports."""
     days = len(price)
     rivals = np.stack([swing * _weekly(generator.uniform(-1, 1, days), days) for swing in RIVAL_SWINGS])
     reported = {COMPETITOR_PRICE: np.round(np.median(price) * np.exp(rivals[0]), 2)}
@@ -199,7 +200,7 @@ def reference_effect(x: FloatArray) -> FloatArray:
 
 
 def stockpiling_effect(x: FloatArray) -> FloatArray:
-    """Return that of buyers who store what is cheaper than they remember, also if the price is to stay."""
+    """Return the multiplier of buyers who store what is cheaper than they remember, also if the price stays."""
     return _store(np.exp(DEAL_ELASTICITY * np.minimum(_rises(x), 0)))
 
 

@@ -60,13 +60,13 @@ def write_orders(frame: pd.DataFrame, platform: str, generator: np.random.Genera
 
 
 def _draw_lines(frame: pd.DataFrame, generator: np.random.Generator) -> Iterator[dict[str, Any]]:
-    """Yield the lines of all orders, those of a product after another."""
+    """Yield the lines of all orders, product by product."""
     names = frame[columns.PRODUCT] if columns.PRODUCT in frame else ["product-1"] * len(frame)
     days = pd.to_datetime(frame[columns.REPORT_DATE])
     sales = zip(names, days, frame[columns.PRODUCT_PRICE], frame[columns.TOTAL_SALES], strict=True)
     order = 1_000
-    for sku, day, price, money in sales:
-        left = round(money / price)
+    for sku, day, price, sold in sales:
+        left = round(sold / price)
         while left > 0:
             order += 1
             units = min(left, int(generator.choice(LINE_UNITS, p=LINE_SHARES)))

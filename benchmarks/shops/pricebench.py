@@ -1,21 +1,21 @@
 """PriceBench: price paths on simulated shops with known demand, compared with the best path under the guardrails.
 
 Every rule's price is approached as fast as the guardrails allow, and its path is valued for two weeks in true expected
-profit. The attainable gain of a shop is the best such path's profit minus that of keeping the price.
+profit. The attainable gain of a shop is how much more the best such path earns than the kept price.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import FloatArray, limits_of
+from pricerl.arrays import DateArray, FloatArray, limits_of
 from pricerl.data.config import DataConfig
-from pricerl.data.history import History
+from pricerl.data.days import weekday_of
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -28,8 +28,8 @@ from pricerl.market.market import Market, ProductMarket
 from pricerl.market.reward import RewardConfig
 from pricerl.simulation.seller import simulate, simulated_history
 from pricerl.simulation.true_demand import expected_profit, expected_units
-from shops.sellers import JUMPS_AT_ROUND, KINDS, ShopConfig
-from shops.true_paths import expected_path_profit
+from shops.confounders import reference_effect
+from shops.sellers import JUMPS_AT_ROUND, KINDS, ShopConfig, join
 
 PLAIN_TRUTHS = ("constant", "linear", "logit", "kinked")
 """Truths that hide nothing and whose current price is not the best."""
@@ -71,9 +71,6 @@ class Cell(NamedTuple):
     """Mean daily units at the current price."""
 
 
-ALL_CELLS = tuple(Cell(truth, days, units) for days in DAYS for units in UNITS for truth in TRUTHS)
-
-
 class ShopPath(NamedTuple):
     """Prices that a rule sets for one shop."""
 
@@ -107,25 +104,44 @@ def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: DemandConfig) -
         addresses: cell and seed of each shop.
         demand: demand model and its settings.
     """
-    truths, histories, fitted = [], [], []
+    truths, fitted = [], []
+    histories = {}
     for cell, seed in addresses:
         kind, clean = cell.truth.removesuffix(CLEAN), cell.truth.endswith(CLEAN)
         seller = ShopConfig(kind, cell.days, cell.units, seed, clean=clean, shocked=True)  # type: ignore[arg-type]
-        confirmed = DataConfig(current_price="regular" if kind in DEALS else "last")
-        history = simulated_history(seller, confirmed)
-        alone = DataPreprocessor.fit(history, DataConfig())
+        history = simulated_history(seller, DataConfig(current_price="regular" if kind in DEALS else "last"))
         truths.append(simulate(seller)[1])
-        fitted.append(fit_market(alone, demand, seed=seed).products[0])
-        histories.append(history)
-    names = [f"{cell.truth} {seed}" for cell, seed in addresses]
-    products = tuple(replace(item.products[0], product=name) for item, name in zip(histories, names, strict=True))
-    reports = tuple(replace(item.reports[0], product=name) for item, name in zip(histories, names, strict=True))
-    prepared = DataPreprocessor.fit(History("PriceBench", products, reports), DataConfig())
+        fitted.append(fit_market(DataPreprocessor.fit(history, DataConfig()), demand, seed=seed).products[0])
+        histories[f"{cell.truth} {seed}"] = history
+    prepared = DataPreprocessor.fit(join(histories), DataConfig())
     return ShopSet(tuple(addresses), tuple(truths), assemble(prepared, fitted))
 
 
+def expected_path_profit(truth: Mapping[str, Any], past: FloatArray, paths: FloatArray, dates: DateArray) -> FloatArray:
+    """Return the mean daily profit of price paths after a history, before fixed cost.
+
+    Buyers who remember prices (family ``reference``) compare each day's price with all before it. Stock suffices, and
+    hidden drivers of demand stay as they are.
+
+    Args:
+        truth: one product's truth, with costs, family and parameters.
+        past: ``(D,)`` prices of the history.
+        paths: ``(N, H)`` prices of the days after it.
+        dates: ``(H,)`` these days.
+
+    Returns:
+        ``(N,)`` money per day.
+    """
+    daily = expected_profit(truth, paths) + truth["fixed_cost"]
+    if truth["family"] == "reference":
+        seen = np.broadcast_to(past, (len(paths), len(past)))
+        daily = daily * reference_effect(np.log(np.hstack([seen, paths])))[:, len(past) :]
+    weekday = weekday_of(dates.astype("datetime64[D]").astype(np.int64))
+    return np.asarray((daily * np.asarray(truth["weekday_demand"])[weekday]).mean(1))
+
+
 def profit_at(candidates: Candidates, price: float) -> FloatArray:
-    """Return the profit before fixed cost of an average day at a price in every posterior draw, money ``(K,)``."""
+    """Return the profit before fixed cost of an average day at a price in every posterior draw, ``(K,)``."""
     return np.asarray([np.interp(price, candidates.prices, row) for row in candidates.profit])
 
 
@@ -160,8 +176,8 @@ def price_shop_set(
         reward: objective of the planner and the lower bound.
 
     Yields:
-        One row per shop and rule: the last price of its path; ``gain`` and ``best_gain``, the profit of the path and of
-        the best path minus that of keeping the price, and ``keep``, all over 14 days and divided by the revenue of
+        One row per shop and rule: the last price of its path; ``gain`` and ``best_gain``, how much more the path
+        and the best path earn than ``keep``, the kept price, all over 14 days and divided by the revenue of
         these days at the current price; ``oracle_share``, the profit over that at the optimal price; whether the rule
         moved the price, in the wrong direction, or claimed a gain; its grade; whether the best path leads up; whether
         the 90 % interval of a 5 % step's gain covers the truth; and the errors of `price_errors`.
@@ -171,7 +187,9 @@ def price_shop_set(
         product = Product(dynamics, index)
         candidates = Candidates(product, GATE)
         judge = _Judge(candidates, truth)
-        best = judge.best(_paths_to(_targets(product), product))
+        targets = np.append(candidate_prices(product).cpu().double().numpy(), product.current_price)
+        paths = _paths_to(targets, product)
+        best = paths[int(np.argmax(judge.profit(paths)))]
         known = {"covered": judge.covers(STEP), **price_errors(shop_set.market.products[index], product, truth)}
         for name, rule in rules.items():
             found = rule(product, candidates)
@@ -218,10 +236,6 @@ class _Judge:
         past, paths = self._scale * history.price, self._scale * paths
         return expected_path_profit(self.truth, past, paths, dates) / self._revenue
 
-    def best(self, paths: FloatArray) -> FloatArray:
-        """Return the path ``(H,)`` with the highest true profit."""
-        return np.asarray(paths[int(np.argmax(self.profit(paths)))])
-
     def score(self, found: ShopPath, best: FloatArray) -> dict[str, Any]:
         """Return the scores of a path."""
         now = self.candidates.current_price
@@ -263,18 +277,13 @@ class _Judge:
 
 
 def summarise(rows: pd.DataFrame, by: Sequence[str] = ("days", "units", "truth", "rule")) -> pd.DataFrame:
-    """Return one line per group of rows, in percent.
+    """Return one line per group of rows of `price_shop_set`, in percent.
 
-    Args:
-        rows: of ``price_shop_set``.
-        by: columns that define the groups.
-
-    Returns:
-        ``share``: sum of the gains over the sum of the best gains, and its standard error ``se``; ``gain``: sum of the
-        gains over the sum of the profits of keeping; ``harmed``: shops whose profit is more than 1 % below keeping;
-        ``moved``: shops whose price changes; ``wrong``: shops whose price moves away from the best path; ``claims``:
-        changes of grade B; ``true``: claims that gained; ``cover``: 90 % intervals that cover the truth; ``oracle``:
-        mean share of the oracle's profit; ``up``: shops whose best path leads up; ``shops``: their number.
+    ``share`` is the sum of the gains over the sum of the best gains, with its standard error ``se``; ``gain`` the sum
+    of the gains over the sum of the profits of keeping. ``harmed`` shops earn more than 1 % less than by keeping;
+    ``moved`` shops change the price, ``wrong`` ones away from the best path. ``claims`` are changes of grade B,
+    ``true`` the share that gained, ``cover`` the 90 % intervals that cover the truth, ``oracle`` the mean share of
+    the oracle's profit, ``up`` the shops whose best path leads up, ``shops`` their number.
     """
     rows = rows.assign(
         harmed=rows["gain"] < -HARM * rows["keep"].abs(),
@@ -294,17 +303,11 @@ def summarise(rows: pd.DataFrame, by: Sequence[str] = ("days", "units", "truth",
 
 
 def compare_twins(rows: pd.DataFrame, by: Sequence[str] = ("days", "units")) -> pd.DataFrame:
-    """Return one line per group of rows and kind of seller that compares its shops with their clean twins.
+    """Return one line per group of rows of one rule and kind of seller that compares shops with their clean twins.
 
-    Args:
-        rows: of ``price_shop_set``, of one rule.
-        by: columns that define the groups, apart from the kind.
-
-    Returns:
-        ``elasticity`` and ``response``: mean errors, percent; ``clean elasticity``, ``clean response``: those of the
-        twins; ``excess`` and ``excess response``: how much larger the former are, percent, with standard errors
-        ``se`` and ``se response``; ``harmed`` and ``clean harmed``: shops whose profit is more than 1 % below keeping,
-        percent; ``grades`` and ``clean grades``: their counts; ``shops``: pairs.
+    ``elasticity`` and ``response`` are mean errors in percent, with ``clean`` the twins' errors; ``excess`` and
+    ``excess response`` how much larger the former are, with standard errors; ``harmed`` shops have a profit more than
+    1 % below keeping; ``grades`` are counts and ``shops`` pairs.
     """
     clean = rows["truth"].str.endswith(CLEAN)
     rows = rows.assign(kind=rows["truth"].str.removesuffix(CLEAN), harmed=rows["gain"] < -HARM * rows["keep"].abs())
@@ -329,10 +332,5 @@ def _compare_pairs(shops: pd.DataFrame) -> dict[str, Any]:
 
 
 def _paths_to(targets: FloatArray, product: Product) -> FloatArray:
-    """Return the paths ``(R, H)`` that approach target prices ``(R,)`` as fast as the guardrails allow, money."""
+    """Return the paths ``(R, H)`` that approach target prices ``(R,)`` as fast as the guardrails allow."""
     return np.asarray(approach_prices(product.money(targets), product, HORIZON).cpu().double().numpy())
-
-
-def _targets(product: Product) -> FloatArray:
-    """Return the prices among which the best path is sought: those that the guardrails allow, and the current one."""
-    return np.append(candidate_prices(product).cpu().double().numpy(), product.current_price)

@@ -21,7 +21,7 @@ SIZE_DISCOUNTS = (0.0, 0.0, 0.06, 0.14)
 """Quantity discount of each size, as a share of the posted price."""
 
 SUNDAY, CLOSED_WITH_SUNDAY = 6, (0, 5)
-"""Weekday that is always closed, Monday 0, and those of which half of the shops also close one."""
+"""Weekday that is always closed, Monday 0, and weekdays of which half of the shops also close one."""
 
 
 def censor(kind: str, units: FloatArray, mean_units: float, generator: np.random.Generator) -> FloatArray:
@@ -56,7 +56,7 @@ def fill_orders(
     """Replace each day's units by orders of about as many units, the larger ones at a quantity discount.
 
     Args:
-        posted: ``(D,)`` posted price, money.
+        posted: ``(D,)`` posted price.
         units: ``(D,)`` demanded.
         generator: source of randomness.
 

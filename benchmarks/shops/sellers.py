@@ -1,32 +1,52 @@
-"""Simulated sellers with a constant elasticity that something obscures.
-
-python -m shops.sellers repricer sales.csv
-"""
+"""Simulated sellers with a constant elasticity that something obscures."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pandas as pd
 from scipy.stats import nbinom
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import DateArray, FloatArray
+from pricerl.data.config import DataConfig
 from pricerl.data.days import weekday_of
+from pricerl.data.history import History
 from pricerl.data.reading import columns
+from pricerl.data.reading.reader import history_from_text
 from pricerl.simulation import seller
 from pricerl.simulation.seller import SellerConfig
 from pricerl.simulation.true_demand import ShopRanges, add_best_price, draw_truth, expected_profit, expected_units
 from shops.confounders import Disturbing, disturb
-from shops.ranges import ranges_of, weekday_demand
 from shops.records import average_share, censor, closed_weekdays, fill_orders, shown_days
 from shops.shocks import draw_shocks
 
 KINDS: tuple[str, ...] = get_args(Disturbing)
 MARKETS = (*seller.MARKETS, *KINDS)
+
+EARLY_WEEK = (1.18, 1.12, 1.05, 1.00, 0.92, 0.80, 0.93)
+"""Demand by weekday of buyers at their desks, Monday first; the mean is 1."""
+SATURDAYS = (0.80, 0.78, 0.86, 0.95, 1.13, 1.48, 1.00)
+"""The same for weekend shoppers."""
+
+STANDARD = ShopRanges()
+
+RANGES: dict[str, ShopRanges] = {
+    # Within two weeks buyers who remember prices punish a rise; only well underpriced sellers should make one.
+    "reference": ShopRanges(optimum_steps=(0.1, 0.5)),
+    "repricer": ShopRanges((10.0, 120.0), (-3.2, -1.6), (0.03, 0.13), (5, 21), 0.05, 6.0, EARLY_WEEK),
+    "stockpiling": ShopRanges((2.0, 15.0), (-2.0, -1.3), (0.04, 0.13), (28, 70), 0.12, 15.0, SATURDAYS),
+    "averages": ShopRanges((15.0, 90.0), (-3.0, -1.6), (0.03, 0.13), (10, 40), 0.15, 8.0, EARLY_WEEK),
+    "closed": ShopRanges((5.0, 60.0), (-3.0, -1.5), (0.03, 0.13), (7, 21), 0.18, 8.0),
+    "thin": ShopRanges(
+        (20.0, 200.0), (-2.6, -1.8), hold_days=(4, 20), price_range=0.06, noise_size=12.0, fixed_cost=0.005
+    ),
+    "jump": ShopRanges((8.0, 60.0), (-2.8, -1.6), (0.03, 0.13), (5, 30), 0.15),
+    "late_stockouts": ShopRanges((5.0, 40.0), (-3.0, -1.6), (0.03, 0.13), (4, 14), 0.2, 20.0, SATURDAYS),
+    "two_competitors": ShopRanges((20.0, 150.0), (-3.5, -1.8), (0.03, 0.13), (3, 10), 0.1, 12.0, EARLY_WEEK),
+}
 
 THIN_MARGINS, THINNEST_TO_CUT = (0.02, 0.08), 0.05
 """Margin of a ``thin`` seller as a share of the price, and the smallest of those who should cut it."""
@@ -47,6 +67,11 @@ DISTANCES = (0.02, 0.08)
 """Log distance of the others from the round price."""
 CHARMED, CHARM = 0.5, 0.01
 """Share of these sellers whose other prices end in .99 as well."""
+
+
+def ranges_of(kind: str) -> ShopRanges:
+    """Return the ranges from which the shop of a kind of seller is drawn."""
+    return RANGES.get(kind, STANDARD)
 
 
 @dataclass(frozen=True)
@@ -74,14 +99,16 @@ class ShopConfig(SellerConfig):
             _thin_margin(truth, generator)
         if kind in JUMPS_AT_ROUND:
             _set_threshold(truth, JUMPS_AT_ROUND[kind], generator)
-        truth["weekday_demand"] = weekday_demand(kind, closed_weekdays(kind, generator)).tolist()
+        weekday = np.array(self.ranges.weekdays) * (1 - closed_weekdays(kind, generator))
+        weekday /= weekday.mean()
+        truth["weekday_demand"] = weekday.tolist()
         add_best_price(truth)
         if kind in JUMPS_AT_ROUND:
             _stay_below(truth)
         price = seller.draw_prices(truth["current_price"], self.days, self.ranges, generator)
         if kind in JUMPS_AT_ROUND and generator.random() < CHARMED:
             price[:] = np.where(price == price[-1], price, np.maximum(np.round(price), 1) - CHARM)
-        weekday = np.array(truth["weekday_demand"])[weekday_of(self.dates.astype(np.int64))]
+        weekday = weekday[weekday_of(self.dates.astype(np.int64))]
         price, swing, reach, reported = disturb(kind, price, generator)
         demand = expected_units(truth, price) * weekday
         if self.shocked:
@@ -100,6 +127,20 @@ class ShopConfig(SellerConfig):
         frame = seller.write_days(self, truth, price, (units, sales), reach, generator)
         frame = frame.assign(**{columns.PRODUCT_PRICE: shown, **reported})
         return frame[shown_days(kind, weekday, generator)].reset_index(drop=True), truth
+
+
+def join(histories: Mapping[str, History]) -> History:
+    """Return one history of the products of several sellers, by their new names."""
+    named = [history.renamed(name) for name, history in histories.items()]
+    products = tuple(history.products[0] for history in named)
+    return History("simulated sellers", products, tuple(history.reports[0] for history in named))
+
+
+def read_days(config: DataConfig, dates: DateArray, price: FloatArray, units: FloatArray, **more: Any) -> History:
+    """Return the history of a file with these days ``(D,)``; further columns are named as in `columns`."""
+    frame = {columns.REPORT_DATE: dates.astype(str), columns.PRODUCT_PRICE: price, columns.UNITS: units}
+    frame |= {columns.TOTAL_SALES: np.round(price * units, 4), **more}
+    return history_from_text(pd.DataFrame(frame).to_csv(index=False), "simulated", config)
 
 
 def _thin_margin(truth: dict[str, Any], generator: np.random.Generator) -> None:
@@ -155,7 +196,3 @@ def _stay_below(truth: dict[str, Any]) -> None:
     if earned > truth["oracle_profit"]:
         truth["optimal_price"] = below
         truth["oracle_profit"] = earned
-
-
-if __name__ == "__main__":
-    seller.write_seller(ShopConfig(market=sys.argv[1]), Path(sys.argv[2]))  # type: ignore[arg-type]  # a str

@@ -59,9 +59,7 @@ def covariance_of_shocks(past: int, seed: int) -> FloatArray:
     generator = np.random.default_rng([seed, STREAMS[-1]])
     day = np.arange(past)
     apart = np.abs(day[:, None] - day)
-    left = np.minimum.outer(past - 1 - day, past - 1 - day).astype(
-        float
-    )  # days of the level to come, 1 on the last one
+    left = np.minimum.outer(past - 1 - day, past - 1 - day).astype(float)  # days to come
     if kind is None:
         return np.zeros((past, past))
     if kind is stepping:

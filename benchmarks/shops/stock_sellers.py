@@ -6,9 +6,8 @@ seasons are bumps that the seller foresees with errors; deliveries may be a week
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,6 @@ from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.days import WEEK
-from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.stock import MOST_LEAD_WEEKS, MOST_WEEKS, Stock
 from pricerl.market.demand.config import DemandConfig
@@ -26,6 +24,7 @@ from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.simulation.seller import SellerConfig, simulate, simulated_history
 from pricerl.simulation.true_demand import ShopRanges, expected_units
+from shops.sellers import join
 
 KINDS = ("steady", "seasonal", "end of life", "perishable", "import")
 FAMILIES = ("linear", "exponential", "logit", "kinked", "constant")
@@ -54,11 +53,11 @@ class StockSeller:
     stock: Stock
     truth: Mapping[str, Any]
     season: FloatArray
-    """``(26,)`` true demand of each week over that of today."""
+    """``(26,)`` true demand of each week over today's."""
 
 
 def draw_season(height: float, peak: float, width: float) -> FloatArray:
-    """Return a bump of demand over the weeks, ``(26,)``, relative to that of today."""
+    """Return a bump of demand over the weeks, ``(26,)``, relative to today's."""
     weeks = np.arange(MOST_WEEKS)
     log_demand = height * np.exp(-0.5 * ((weeks - peak) / width) ** 2)
     return np.asarray(np.exp(log_demand - log_demand[0]))
@@ -95,27 +94,22 @@ def draw_seller(kind: str, units: float, truth: Mapping[str, Any], generator: np
 
 def open_sellers(count: int, first_seed: int) -> tuple[list[StockSeller], Market]:
     """Return ``count`` sellers of each kind and the market that is fitted to their histories, costs known."""
-    sellers = []
-    histories = []
+    sellers = {}
+    histories = {}
     for number in range(count * len(KINDS)):
         generator = np.random.default_rng([first_seed, number])
         kind = KINDS[number % len(KINDS)]
         units = float(np.round(np.exp(generator.uniform(np.log(2), np.log(60))), 1))
         family = FAMILIES[int(generator.integers(len(FAMILIES)))]
         config = StockSellerConfig(market=family, days=365, units=units, seed=first_seed + number)  # type: ignore[arg-type]
-        _, truth = simulate(config)
-        sellers.append(draw_seller(kind, units, json.loads(json.dumps(truth)), generator))
-        histories.append(simulated_history(config, DataConfig()))
-    names = [f"{seller.kind} {number}" for number, seller in enumerate(sellers)]
-    products = [replace(item.products[0], product=name) for item, name in zip(histories, names, strict=True)]
-    reports = [replace(item.reports[0], product=name) for item, name in zip(histories, names, strict=True)]
-    costs = [
-        {"product": name, **{key: seller.truth[key] for key in ("unit_cost", "share_kept", "fixed_cost")}}
-        for name, seller in zip(names, sellers, strict=True)
-    ]
-    data = DataPreprocessor.fit(History("stock sellers", tuple(products), tuple(reports)), DataConfig())
+        name = f"{kind} {number}"
+        sellers[name] = draw_seller(kind, units, simulate(config)[1], generator)
+        histories[name] = simulated_history(config, DataConfig())
+    known = ("unit_cost", "share_kept", "fixed_cost")
+    costs = [{"product": name, **{key: one.truth[key] for key in known}} for name, one in sellers.items()]
+    data = DataPreprocessor.fit(join(histories), DataConfig())
     market = fit_market(data, DemandConfig(num_draws=32), CostConfig(products=costs), conversions=False)
-    return sellers, market
+    return list(sellers.values()), market
 
 
 class Futures:
@@ -138,11 +132,11 @@ class Futures:
         self._season = np.stack([seller.season for seller in self._rows], 1)
 
     def wanted(self, week: int, price: FloatArray) -> FloatArray:
-        """Return the units that buyers want in a week at prices ``(B,)``, money."""
+        """Return the units that buyers want in a week at prices ``(B,)``."""
         return np.asarray(self.daily(week, price).sum(0))
 
     def daily(self, week: int, price: FloatArray) -> FloatArray:
-        """Return the units that buyers want on each day of a week ``(7, B)`` at prices ``(B,)``, money."""
+        """Return the units that buyers want on each day of a week ``(7, B)`` at prices ``(B,)``."""
         daily = np.array([float(expected_units(row.truth, at)) for row, at in zip(self._rows, price, strict=True)])
         mean = np.maximum(daily * self._season[week] * np.exp(self._level[week]) * self._weekday, 1e-9)
         return np.asarray(nbinom.ppf(self._luck[week], SHOP.noise_size, 1 / (1 + mean / SHOP.noise_size)))
@@ -152,7 +146,7 @@ class Futures:
         return np.asarray(binom.ppf(self._perished[week], left.astype(int), share))
 
     def delay(self, week: int, inbound: FloatArray) -> FloatArray:
-        """Return arrivals ``(6, B)`` after those of next week may have been put off by a week."""
+        """Return arrivals ``(6, B)`` after next week's may have been put off by a week."""
         moved = np.where(self._late[week], inbound[0], 0.0)
         later = inbound.copy()
         later[0] -= moved

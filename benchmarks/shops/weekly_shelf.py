@@ -1,18 +1,23 @@
-"""Weeks of a shelf, one after another: an action becomes price and order, demand is drawn, the belief learns from it.
+"""Weeks of a shelf, one after another: demand is drawn, the belief learns from it.
 
 Demand that finds the shelf empty is lost and is not seen. Its level drifts by 5 % per week. Projections and whole units
-pass gradients straight through, so profit has a derivative by every action; the belief has none.
+pass gradients straight through, so profit has a derivative by every action; the belief has none. Rules for price and
+order react to the cover: what is on hand and on the way over the base stock, the demand expected until an order of
+today has arrived and a week later, times a cushion.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.data.stock import MOST_LEAD_WEEKS, MOST_WEEKS
+from pricerl.data.stock import MOST_WEEKS
 from pricerl.env.noise import cell_of
 from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfRows, ShelfState, count_profit, move_units
 from pricerl.evaluation.stock.stock_planner import (
@@ -24,6 +29,7 @@ from pricerl.evaluation.stock.stock_planner import (
     plan_prices,
     plan_weeks,
 )
+from pricerl.guardrails.projection import price_box
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY
 
 SLOPE_RANGE = torch.tensor([1.1, 0.9])
@@ -32,8 +38,12 @@ SCALE_WEEKS = 4
 """Weeks of demand, in addition to the lead time, that half of the largest order action covers."""
 STEPS = 20
 """Gradient steps of a plan that starts from the one of the week before."""
-WIDEST = 100.0
-"""Bound of every observed number: stock for 100 weeks."""
+
+CUSHIONS = (0.8, 1.0, 1.2, 1.5, 1.9, 2.4)
+REACTIONS = (0.0, 0.1, 0.2, 0.4)
+CAPS = (1.2, 1.6, 2.5, float("inf"))
+SETTINGS = torch.tensor(list(itertools.product(CUSHIONS, REACTIONS, CAPS)))
+"""96 settings: cushion, log price per log of the cover, largest order over a week's demand (capped base stock)."""
 
 _POINTS, _WEIGHTS = (torch.as_tensor(part, dtype=torch.float32) for part in np.polynomial.hermite_e.hermegauss(9))
 
@@ -71,7 +81,7 @@ class Week(NamedTuple):
 
 
 class WeeklyShelf(Shelf):
-    """A shelf whose weeks are played; arguments are those of `Shelf`."""
+    """A `Shelf` whose weeks are played."""
 
     def start(self, product: Tensor, draw: Tensor) -> WeeklyState:
         """Return the state of ``product (B,)`` in ``draw (B,)`` at the end of its history; the belief is all draws'."""
@@ -87,14 +97,14 @@ class WeeklyShelf(Shelf):
         return WeeklyState(*state, level=zero, slope=torch.stack([zero, slope.var(1), covariance]))
 
     def decide(self, state: WeeklyState, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Return price, money, and order, units, of an action ``(B, 2)`` in [-1, 1], projected by the guardrails."""
+        """Return price and order (units) of an action ``(B, 2)`` in [-1, 1], projected by the guardrails."""
         rows = state.rows
         change, share = action.clamp(-1, 1).unbind(1)
         largest = torch.minimum(2 * (rows.stock.lead_weeks + SCALE_WEEKS) * rows.usual, rows.stock.largest_order)
         return self.allow(state, state.price * (1 + rows.limits.change(change)), (share + 1) / 2 * largest)
 
     def believe(self, state: WeeklyState, price: Tensor) -> Tensor:
-        """Return what the mean draw expects at prices ``(T, B)``, money, at the believed slope of its level."""
+        """Return what the mean draw expects at prices ``(T, B)`` and the believed slope of its level."""
         return super().believe(state, price) * (price / state.price) ** state.slope[0]
 
     def charge(self, state: WeeklyState, price: Tensor, order: Tensor, noise: Tensor) -> tuple[WeeklyState, Week]:
@@ -144,8 +154,8 @@ def update_level(
 
     Its points lie around the prior or, if units were left, around prior and sales together. Demand is negative binomial
     of ``size`` around ``expected * exp(level)`` units (Harvey and Fernandes 1989). A week that sold out shows only that
-    demand was at least as large; its probability is that of a Poisson number scaled to the same variance, a regularized
-    gamma function. All arguments are ``(B,)``.
+    demand was at least as large; a Poisson number scaled to the same variance has this probability, a regularized gamma
+    function. All arguments are ``(B,)``.
     """
     spread = 1 / (sold + 0.5) + 1 / size
     both = variance * spread / (variance + spread)
@@ -183,32 +193,81 @@ def update_belief(
     return mean, variance, torch.stack(learned)
 
 
-def observe(state: WeeklyState) -> Tensor:
-    """Return what a policy sees, ``(B, 17)`` in [-100, 100].
+ShelfPolicy = Callable[[WeeklyState], tuple[Tensor, Tensor]]
+"""``state -> (price, order)`` before the guardrails, ``(B,)`` money and units."""
 
-    Units on hand and arriving in each of six weeks, in weeks of usual demand; share of the half-year elapsed, weeks to
-    the season's end over 26; mean and variance of the believed log level; log price over that at the start; demand of
-    the next week over the average; lead time over 6; contribution, storage fee and loss per leftover over the price.
-    """
+
+class ShelfRollout(NamedTuple):
+    """Decisions and outcomes of ``T`` weeks, each ``(T, B)``."""
+
+    price: Tensor
+    order: Tensor
+    week: Week
+
+    @property
+    def profit(self) -> Tensor:
+        """``(B,)`` profit of all weeks."""
+        return self.week.profit.sum(0)
+
+
+@torch.no_grad()
+def roll_shelf(shelf: WeeklyShelf, state: WeeklyState, policy: ShelfPolicy, noise: Tensor) -> ShelfRollout:
+    """Play a policy inside the guardrails for the ``T`` weeks of standard normal ``noise (T, 3, B)``."""
+    weeks = []
+    for shock in noise:
+        price, order = shelf.allow(state, *policy(state))
+        state, week = shelf.charge(state, price, order, shock)
+        weeks.append((price, order, *week))
+    price, order, *outcome = (torch.stack(values) for values in zip(*weeks, strict=True))
+    return ShelfRollout(price, order, Week(*outcome))
+
+
+@torch.no_grad()
+def blind_price(shelf: WeeklyShelf, state: WeeklyState) -> Tensor:
+    """Return the price of the highest expected contribution if the shelf never empties, ``(B,)``."""
     rows = state.rows
-    usual = rows.usual.clamp(min=1e-6)
-    factor = rows.factor[min(state.week, MOST_WEEKS - 1)]
-    margin = rows.believed.contribution(rows.believed.share_paid * rows.price, torch.ones_like(usual)) / rows.price
-    elapsed = torch.full_like(usual, state.week / MOST_WEEKS)
-    columns = [
-        *(units / usual for units in (state.on_hand, *state.inbound)),
-        elapsed,
-        rows.stock.season_end / MOST_WEEKS - elapsed,
-        state.mean,
-        state.variance,
-        (state.price / rows.price).log(),
-        factor / rows.factor.mean(0),
-        rows.stock.lead_weeks / MOST_LEAD_WEEKS,
-        margin,
-        rows.stock.storage_fee / rows.price,
-        rows.stock.write_off(rows.believed.unit_cost) / rows.price,
-    ]
-    return torch.stack(columns, 1).clamp(-WIDEST, WIDEST)
+    box = price_box(rows.limits, state.price)
+    prices = torch.lerp(box.low, box.high, torch.linspace(0, 1, 201, device=box.low.device)[:, None])
+    day = shelf.market.average_day_at(prices, shelf.market.grid_position(prices, rows.believed), rows.believed)
+    best = rows.believed.contribution(day.sales, day.expected_units).argmax(0, keepdim=True)
+    return prices.gather(0, best)[0]
+
+
+@dataclass(frozen=True)
+class CoverRule:
+    """Base stock, perhaps capped, with a price that reacts to the cover; settings are numbers or ``(B,)``."""
+
+    shelf: WeeklyShelf
+    price: Tensor
+    """``(B,)`` price that is blind to stock."""
+    cushion: Tensor | float = 1.5
+    reaction: Tensor | float = 0.0
+    cap: Tensor | float = torch.inf
+
+    def __call__(self, state: WeeklyState) -> tuple[Tensor, Tensor]:
+        """Return price and order."""
+        rows = state.rows
+        factor = rows.factor[state.week :]
+        weeks = torch.arange(len(factor), device=factor.device)[:, None]
+        ahead = torch.where(weeks <= rows.stock.lead_weeks, factor, 0.0).sum(0)
+        weekly = self.shelf.expect(state, state.price[None], rows.believed)[0] * state.mean.exp()
+        target = self.cushion * weekly * ahead / factor[0].clamp(min=1e-9)
+        cover = (state.held / target.clamp(min=1e-9)).clamp(0.25, 4)
+        return self.price * cover**-self.reaction, torch.minimum(target - state.held, self.cap * weekly).clamp(min=0)
+
+
+def tune_rules(shelf: WeeklyShelf, generator: torch.Generator, grid: Tensor = SETTINGS, paths: int = 32) -> Tensor:
+    """Return the best settings ``(3, P)`` of a grid ``(N, 3)`` per product, by the mean profit over posterior draws."""
+    draw = torch.arange(paths) % shelf.market.num_draws
+    noise = torch.randn(MOST_WEEKS, 3, paths, generator=generator).repeat(1, 1, len(grid))
+    settings = grid.repeat_interleave(paths, 0).T
+    found = []
+    for index in range(shelf.market.num_products):
+        state = shelf.start(torch.full((settings.shape[1],), index), draw.repeat(len(grid)))
+        rule = CoverRule(shelf, blind_price(shelf, state), *settings)
+        profit = roll_shelf(shelf, state, rule, noise).profit.view(-1, paths).mean(1)
+        found.append(grid[profit.argmax()])
+    return torch.stack(found, 1)
 
 
 class WeeklyPlanner:
@@ -222,7 +281,7 @@ class WeeklyPlanner:
 
     @torch.no_grad()
     def __call__(self, state: WeeklyState) -> tuple[Tensor, Tensor]:
-        """Return the price, money, and the order, units, of the first week of the plan, ``(B,)`` each."""
+        """Return the price and the order (units) of the first week of the plan, ``(B,)`` each."""
         if self.plan is None or self.plan.shape[1] != MOST_WEEKS - state.week + 1:
             self.plan = plan_weeks(self.shelf, state, self._generator)
         else:

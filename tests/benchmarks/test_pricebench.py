@@ -4,9 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from shops.pricebench import (
-    ALL_CELLS,
     HORIZON,
-    TRUTHS,
     Cell,
     ShopPath,
     approach,
@@ -111,10 +109,6 @@ def test_the_share_is_a_ratio_of_sums():
 def test_there_is_no_share_where_nothing_can_be_gained():
     line = summarise(pd.DataFrame([row(best_gain=1e-9, gain=-0.001)])).iloc[0]
     assert np.isnan(line["share"]) and line["gain"] == pytest.approx(-0.2)
-
-
-def test_every_truth_has_nine_cells():
-    assert len(set(ALL_CELLS)) == 9 * len(TRUTHS)
 
 
 def test_a_shop_is_the_same_whoever_its_neighbours_are():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal, nbinom
-from shops.weekly_shelf import WeeklyShelf, observe, update_belief, update_level
+from shops.weekly_shelf import WeeklyShelf, update_belief, update_level
 
 from pricerl.data.stock import MOST_WEEKS, Stock
 from pricerl.env.dynamics import Dynamics
@@ -196,7 +196,6 @@ def test_each_product_has_its_own_stock(fitted):
     shelf = WeeklyShelf(Dynamics(pair), [STOCK, Stock(7.0, lead_weeks=6)])
     state = shelf.start(torch.tensor([1]), torch.tensor([0]))
     assert state.on_hand.tolist() == [7.0] and state.rows.stock.lead_weeks.tolist() == [6.0]
-    assert observe(state).shape == (1, 17)
 
 
 def test_every_wrong_field_is_named_at_once():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rivals import NAMES, glm_plug_in, log_log, rival_rules, similar_lookup, weekly_thompson
+from rivals import BAYESIAN, NAMES, bayesian_log_log, rival_rules
 from shops.known_market import known_market
 
 from pricerl.data.costs import CostConfig
@@ -56,52 +56,13 @@ def multiply(shop, *factors):
     return replace(shop.market, units=replace(units, log_value=logs), cost=replace(cost, **many))
 
 
-@pytest.mark.parametrize("rule", [RULES["planner, profit alone"], RULES["lower bound"], weekly_thompson])
+@pytest.mark.parametrize("rule", [RULES["planner, profit alone"], RULES["lower bound"]])
 def test_in_a_certain_market_every_rule_takes_the_best_price(shop, rule):
     assert rule(shop) == pytest.approx(12.0, rel=0.01)
 
 
-def test_the_closed_form_is_exact_at_a_constant_elasticity(shop):
-    assert log_log(shop) == pytest.approx(12.0, rel=0.03)
-
-
-def test_the_poisson_regression_finds_the_closed_form_behind_a_weekend_that_sells_more(make_product, shop, build):
-    price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 21)
-    weekend = np.where(np.arange(len(price)) % 7 >= 5, 1.6, 1.0)
-    busy = make_product(price, np.round(20000 * weekend * price**-2.0))
-    assert glm_plug_in(build(busy, shop.market)) == pytest.approx(12.0, rel=0.01)
-
-
-def test_the_poisson_regression_keeps_a_price_that_never_varied(make_product, shop, build):
-    flat = make_product(np.full(60, 10.0), np.full(60, 5.0))
-    assert glm_plug_in(build(flat, shop.market)) == 10.0
-
-
-def test_the_poisson_regression_stands_a_weekday_on_which_nothing_sold(make_product, shop, build):
-    price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 21)
-    closed = np.where(np.arange(len(price)) % 7 == 6, 0.0, 1.0)
-    busy = make_product(price, np.round(20000 * closed * price**-2.0))
-    assert glm_plug_in(build(busy, shop.market)) == pytest.approx(12.0, rel=0.01)
-
-
-def test_a_thompson_step_takes_the_best_price_of_one_market_and_takes_it_again(make_product, shop, in_markets, build):
-    apart = in_markets(1.0, 0.5)
-    best = {apart.best(row) for row in apart.profit}
-    assert len(best) == 2
-    sold = shop.product.history.units
-    chosen = [
-        weekly_thompson(build(replace(shop.product.history, units=sold + more), apart.market)) for more in range(20)
-    ]
-    assert set(chosen) == best
-    assert weekly_thompson(apart) == weekly_thompson(apart)
-
-
 def test_the_best_past_price_was_charged(shop):
     assert RULES["best past price"](shop) == 12.0
-
-
-def test_the_lookup_follows_what_was_sold_at_similar_prices(shop):
-    assert similar_lookup(shop) == pytest.approx(12.0, rel=0.07)
 
 
 def test_the_lower_bound_looks_at_the_worst_fifth_of_the_posterior_draws(shop, in_markets):
@@ -113,7 +74,7 @@ def test_the_lower_bound_looks_at_the_worst_fifth_of_the_posterior_draws(shop, i
 
 def test_no_rule_leaves_the_support_box(shop, build):
     narrow = build(shop.product.history, shop.market, GuardrailConfig(support_margin=0.0))
-    for rule in (*RULES.values(), similar_lookup, log_log, glm_plug_in, weekly_thompson):
+    for rule in (*RULES.values(), bayesian_log_log):
         assert 9.0 - 1e-9 <= rule(narrow) <= 12.0 + 1e-9
 
 
@@ -121,5 +82,5 @@ def test_rivals_price_at_the_true_cost(shop):
     truth = {"share_kept": 1.0, "unit_cost": 5.5}
     rules = rival_rules((truth,))
     assert set(rules) <= set(NAMES)
-    path = rules["log-log, closed form"](shop.product, shop)
+    path = rules[BAYESIAN](shop.product, shop)
     assert path.price[-1] == pytest.approx(11.0, rel=0.03) and not path.claims

@@ -1,11 +1,10 @@
-"""The plan's value is the shelf's, it earns more than a blind rule, and nobody beats foresight."""
+"""The plan's value is the shelf's; it earns more than a blind rule, and obeys the limits."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from shops.stock_rules import SETTINGS, CoverRule, blind_price, foresee, roll_shelf, tune_rules
-from shops.weekly_shelf import WeeklyPlanner, WeeklyShelf
+from shops.weekly_shelf import SETTINGS, CoverRule, WeeklyPlanner, WeeklyShelf, blind_price, roll_shelf, tune_rules
 
 from pricerl.data.stock import MOST_WEEKS, Stock
 from pricerl.env.dynamics import Dynamics
@@ -65,14 +64,11 @@ def test_the_value_of_a_plan_is_what_the_shelf_pays(market, late):
     torch.testing.assert_close(valued, rolled.profit, rtol=2e-3, atol=1.0)
 
 
-def test_the_plan_earns_more_than_a_blind_rule_and_foresight_most(market):
+def test_the_plan_earns_more_than_a_blind_rule(market):
     shelf, state, noise = opened(market, END_OF_LIFE)
     found = {name: roll_shelf(shelf, state, policy, noise) for name, policy in policies(shelf, state).items()}
     profit = {name: float(rolled.profit.mean()) for name, rolled in found.items()}
     assert profit["planned"] > 1.02 * profit["blind"]
-    bound = foresee(shelf, state, noise, list(found.values()), rounds=2)
-    assert all((bound >= rolled.profit).all() for rolled in found.values())
-    assert float(bound.mean()) > profit["planned"]
 
 
 def test_every_policy_obeys_the_limits_on_price_and_order(market):

@@ -23,7 +23,7 @@ from pricerl.market.demand.priors import StatedPrior
 from pricerl.market.market import ProductMarket
 
 CHANCES = (0.05, 0.005)
-"""Probabilities of a chance result below which a line is REVIEW and FAIL (benchmarks/evidence.py)."""
+"""Probabilities of a chance result below which a line is REVIEW and FAIL (version 1.0, benchmarks/evidence.py)."""
 LARGEST_SHARES = (0.5, 0.9)
 """Shares of the prior above which that line is REVIEW and FAIL: above the latter the history adds almost nothing."""
 PUBLISHED_MEAN = -2.62

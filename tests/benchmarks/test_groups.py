@@ -6,8 +6,7 @@ import math
 
 import pytest
 import torch
-from group_plans import DAYS, HIGH, LOW, Group, JointGreedy, Problem, draw_group, joint_dynamic, poisson_quantile, pose
-from groups import GroupMarket, judge
+from groups import Group, Problem, draw_group, joint_dynamic, joint_greedy, judge, poisson_quantile, pose, sell
 from scipy.stats import poisson
 
 
@@ -45,38 +44,17 @@ def test_poisson_quantiles_are_those_of_scipy() -> None:
 
 
 @pytest.mark.parametrize("budget", [0.0, 3.0, 30.0])
-def test_stock_is_never_negative_and_the_budget_never_overspent(problem: Problem, budget: float) -> None:
-    env = GroupMarket(problem, 64, None)
-    env.reset(seed=1)
-    env.budget = torch.full((64,), budget)
-    spent, sold = torch.zeros(64), torch.zeros(64)
-    supply = env.stock + problem.order
-    for _ in range(DAYS):
-        day, _ = env.advance(torch.full((64, 2), 0.7))
-        spent, sold = spent + day.discount, sold + day.units.sum(-1)
-        assert (env.stock >= 0).all()
-        assert (day.units >= 0).all()
-    assert (spent <= budget + 1e-3).all()
-    assert torch.equal(supply - sold, env.stock)
-    assert float(sold.mean()) > 0
-
-
-def test_action_zero_follows_the_greedy_plan(problem: Problem) -> None:
-    plan = JointGreedy(problem)
-    env = GroupMarket(problem, 16, plan)
-    env.reset(seed=2)
-    price = env.prices(torch.zeros(16, 2))
-    assert torch.equal(price, plan(0, env.stock, env.budget))
-    assert ((price >= LOW) & (price <= HIGH)).all()
+def test_no_more_is_sold_than_is_in_stock_and_no_more_given_away_than_the_budget(
+    problem: Problem, budget: float
+) -> None:
+    generator = torch.Generator().manual_seed(1)
+    stock, uniform = torch.arange(64.0), torch.rand(64, 2, 2, generator=generator)
+    day = sell(problem.group, torch.full((64, 2), 0.7), torch.tensor(40.0), stock, torch.full((64,), budget), uniform)
+    assert (day.units >= 0).all() and (day.units.sum(-1) <= stock).all() and float(day.units.sum()) > 0
+    assert (day.discount <= budget + 1e-3).all()
 
 
 def test_dynamic_programming_earns_more_than_list_prices_and_no_less_than_greedy(problem: Problem) -> None:
-    plans = {"greedy": JointGreedy(problem), "dynamic": joint_dynamic(problem, problem.table)}
-    profit = {
-        name: float(
-            judge(GroupMarket(problem, 4096, None), lambda env, plan=plan: plan(env.day, env.stock, env.budget)).mean()
-        )
-        for name, plan in plans.items()
-    }
-    listed = float(judge(GroupMarket(problem, 4096, None), lambda env: torch.ones(4096, 2)).mean())
-    assert profit["dynamic"] >= profit["greedy"] > listed
+    plans = (joint_dynamic(problem, problem.table), joint_greedy(problem), lambda *_: torch.ones(4096, 2))
+    dynamic, greedy, listed = (float(judge(problem, plan, 4096).mean()) for plan in plans)
+    assert dynamic >= greedy > listed

@@ -1,1 +1,0 @@
-"""SAC on beliefs: simulated sellers who learn from their sales, and training data for a policy of their accounts."""
