@@ -43,13 +43,13 @@ from pricerl.decide.price_path import plan_paths
 from pricerl.decide.standing import FIRST, Account, Order, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.dynamic_planner import plan_dynamically
-from pricerl.evaluation.pricing_rules import candidate_prices
-from pricerl.evaluation.rollout import approach_prices
 from pricerl.experiments.plan import Budget, make_order, plan_schedule, remaining_value
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.constant_price import candidate_prices
+from pricerl.planner.dynamic_planner import plan_dynamically
+from pricerl.planner.rollout import approach_prices
 
 HARM, NET_WEIGHT = 0.01, 3
 """Loss that counts as harm, as a share of profit, and how much more losses beyond it count."""

@@ -27,11 +27,11 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.pricing_rules import best_constant_price, candidate_prices
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import find_priors, fit_market
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.constant_price import best_constant_price, candidate_prices
 from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import ShopRanges, expected_profit
 

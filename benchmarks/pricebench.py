@@ -63,11 +63,11 @@ from pricerl.decide.price_path import PricePath, plan_paths, propose_path
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.evaluation.pricing_rules import RULES, Candidates, best_for_objective
 from pricerl.evaluation.rule_names import KEEP
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.training.pricing_data import PricingDataModule
 

@@ -27,8 +27,8 @@ from shops.sellers import ShopConfig
 
 from pricerl.data.config import DataConfig
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.plan_benchmark import PlanBenchmark
 from pricerl.sac.start import SHIPPED, start_from
 from pricerl.simulation.seller import simulated_history
 from pricerl.training.module import SACModule

@@ -35,7 +35,7 @@ from pricerl.tasks.load import load_learner, load_run
 
 if TYPE_CHECKING:
     from pricerl.env.dynamics import Dynamics
-    from pricerl.evaluation.rollout import Policy
+    from pricerl.planner.rollout import Policy
     from pricerl.runs.run import Run
 
 QUIET = {"trainer.enable_progress_bar": False}

@@ -53,7 +53,7 @@ def run(folder: Path, *words: str) -> Result:
     """Run a command in a folder; one thread, since many small tests share few cores, and few rows per comparison."""
     torch.set_num_threads(1)
     out, err = io.StringIO(), io.StringIO()
-    few_rows = patch("pricerl.evaluation.plan_benchmark.MOST_ROWS", 256)
+    few_rows = patch("pricerl.planner.plan_benchmark.MOST_ROWS", 256)
     today = patch("pricerl.operations.shop.system_day", lambda: date(2025, 4, 1))  # the day after a seller's last
     with few_rows, today, inside(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(list(words))

@@ -19,13 +19,14 @@ from pricerl.data.days import weekday_of
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.pricing_rules import GATE, HARM, Candidates, Rule, candidate_prices
-from pricerl.evaluation.rollout import approach_prices
+from pricerl.evaluation.pricing_rules import GATE, HARM, Candidates, Rule
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import assemble, fit_market
 from pricerl.market.market import Market, ProductMarket
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.constant_price import candidate_prices
+from pricerl.planner.rollout import approach_prices
 from pricerl.simulation.seller import simulate, simulated_history
 from pricerl.simulation.true_demand import expected_profit, expected_units
 from shops.confounders import reference_effect

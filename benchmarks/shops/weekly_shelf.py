@@ -20,7 +20,9 @@ from torch import Tensor
 from pricerl.data.stock import MOST_WEEKS
 from pricerl.env.noise import cell_of
 from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfRows, ShelfState, count_profit, move_units
-from pricerl.evaluation.stock.stock_planner import (
+from pricerl.guardrails.projection import price_box
+from pricerl.market.demand.reference_price import REFERENCE_MEMORY
+from pricerl.planner.stock_planner import (
     BATCHES,
     PATHS,
     draw_paths,
@@ -29,8 +31,6 @@ from pricerl.evaluation.stock.stock_planner import (
     plan_prices,
     plan_weeks,
 )
-from pricerl.guardrails.projection import price_box
-from pricerl.market.demand.reference_price import REFERENCE_MEMORY
 
 SLOPE_RANGE = torch.tensor([1.1, 0.9])
 """Prices over today's between which the slope of every draw is taken."""

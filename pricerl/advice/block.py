@@ -11,7 +11,7 @@ from pricerl.advice.sentences import grounds, next_steps, verdict
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import SCENARIO, WRITE_COSTS, Record
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
-from pricerl.formatting import MEASURES, Formatter, plural, sentence
+from pricerl.formatting import Formatter, plural, sentence
 from pricerl.terminal import shown
 
 WIDTH = 72
@@ -71,29 +71,31 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     _, order, limits = verdict.stock_words(product, f)
     if order:
         yield f" {order.capitalize()}{limits}"
-    yield ""
-    yield from _comparison(product, f)
-    yield ""
+    yield from ("", *_comparison(product, f), "")
     if place.is_late(product):
         yield from wrapped(next_steps.late_words(product, f), "Too old")
     for label, text in reasons(product, f):
         yield from wrapped(text, label)
     yield ""
     yield from wrapped(f"open {place.report}", "Next")
+    for command in _commands(product, f, place):
+        yield from wrapped(command)
+
+
+def _commands(product: Record, f: Formatter, place: Place) -> Iterator[str]:
+    """Yield the commands that may be next."""
     if verdict.find_decided(product, f):
-        yield from wrapped(f"pricerl resume{place.option}")
-    elif product["recommended_price"] != product["current_price"] and not place.is_late(product):
-        yield from wrapped(f"pricerl approve{place.option}")
-        yield from wrapped(next_steps.pause_command(product, place))
-    for command in next_steps.cost_commands(product, place.option):
-        yield from wrapped(command)
-    for _, command in next_steps.confirm_steps(product, place.option):
-        yield from wrapped(command)
+        yield f"pricerl resume{place.option}"
+    elif next_steps.may_approve(product, place):
+        yield f"pricerl approve{place.option}"
+        yield next_steps.pause_command(product, place)
+    yield from next_steps.cost_commands(product, place.option)
+    yield from (command for _, command in next_steps.confirm_steps(product, place.option))
     asked = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
     if product.get("weighed") is not None:
         asked = product["settled_price"]
     if f.price(asked) != f.price(product["current_price"]):
-        yield from wrapped(f"pricerl what-if {asked:.{f.price_decimals}f}{place.option}")
+        yield f"pricerl what-if {asked:.{f.price_decimals}f}{place.option}"
 
 
 def _heading(name: str, about: str, end: str) -> Iterator[str]:
@@ -131,23 +133,24 @@ def _comparison(product: Record, f: Formatter) -> Iterator[str]:
     kept = product["keep"]
     change = verdict.compared(product)
     money = f", {f.currency}" if f.currency else ""
-    weighed = "planned" if product.get("stock") else f"at {f.price(product['settled_price'])}"
     decided = verdict.find_decided(product, f)
-    weighed = "advised" if decided and not decided.followed else weighed
-    new = "change" if product["uplift"] is not None and weighed != "advised" else weighed
-    rows: list[tuple[str, ...]] = [("", "keep", new, "difference (90 %)") if change else ("", "keep", "", "")]
+    new = "planned" if product.get("stock") else f"at {f.price(product['settled_price'])}"
+    if decided and not decided.followed:
+        new = "advised"
+    elif product["uplift"] is not None:
+        new = "change"
+    rows = [("", "keep", *((new, "difference (90 %)") if change else ()))]
     for name in ("profit", "sales", "units"):
         if kept[name] is None:
             continue
         means = [side[name][0] for side in (kept, *(change or ()))]
         digits = f.compared_digits(name, means, change and change[1][name])
-        label = f"{name} per {f.period}{'' if name == 'units' else money}"
-        cells = ["", ""]
+        cells = [f"{name} per {f.period}{'' if name == 'units' else money}"]
+        cells += [f.number(mean, digits) for mean in means[:2]]
         if change is not None:
             gain, low, high = change[1][name]
-            difference = f"{f.number(gain, digits, '+')}{f.limits(low, high, digits, '+')}"
-            cells = [f.number(means[1], digits), difference]
-        rows.append((label, f.number(kept[name][0], digits), *cells))
+            cells.append(f"{f.number(gain, digits, '+')}{f.limits(low, high, digits, '+')}")
+        rows.append(tuple(cells))
     width, *widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for label, *cells in rows:
         padded = (" " * (room - cell_len(cell)) + cell for cell, room in zip(cells, widths, strict=True))
@@ -163,18 +166,15 @@ def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     elif sure := [line for line in verdict.certainty_words(product, f)[2] if line != SCENARIO]:
         yield "Certainty", " ".join(sure)
     stated = product.get("weighed") is not None or decision["grade"] in ("A", "B", "B-")
-    why = "" if stated else sentence(verdict.why_words(product, f))
-    effect = verdict.demand_words(product, f)
-    yield "Why", " ".join(filter(None, (why, effect and sentence(effect))))
+    why = ["" if stated else verdict.why_words(product, f), verdict.demand_words(product, f)]
+    yield "Why", " ".join(sentence(text) for text in why if text)
     yield "Limits", grounds.edit_words(product, f)
     if product.get("stock") is not None:
-        for label, lines in next_steps.stock_lines(product, f).items():
-            yield label, " ".join(lines)
+        yield from ((label, " ".join(lines)) for label, lines in next_steps.stock_lines(product, f).items())
     if verdict.is_before_fixed(product):
         yield "Profits", "before fixed costs, as none is known"
     if product["stop_rule"] is not None:
-        rule = next_steps.stop_rule_clause(product["stop_rule"], f, product.get("stock"))
-        yield "Go back", rule
+        yield "Go back", next_steps.stop_rule_clause(product["stop_rule"], f, product.get("stock"))
     if decision["follow"] == "hold":
         costs = [f"{WRITE_COSTS}."] if next_steps.cost_commands(product) else []
         if helps := [*costs, *next_steps.what_would_change(product, f)]:
@@ -191,13 +191,11 @@ def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
         yield "So far", " ".join(grounds.track_lines(product["track_record"], f)[:2])
     if product["account"] is not None:
         yield "Quarter", " ".join(next_steps.account_words(product["account"], f, product["measure"]))
-    for line in grounds.proposer_lines(product, f) if decision["grade"] != "D" else ():
-        yield "Proposal", line
+    yield from (("Proposal", line) for line in grounds.proposer_lines(product, f) if decision["grade"] != "D")
     doubts = grounds.list_doubts(product)
-    for text in filter(None, [next_steps.contradiction_words(product), *doubts[:MOST_CHECKS]]):
-        yield "Check", text
     if len(doubts) > MOST_CHECKS:
-        yield "", f"and {len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"
+        doubts[MOST_CHECKS:] = [f"{len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"]
+    yield from (("Check", text) for text in [next_steps.contradiction_words(product), *doubts] if text)
 
 
 def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
@@ -208,15 +206,14 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
     rows = [("", "", f"gain per {f.period} (90 %)", "")]
     for product in listed[:MOST_PRODUCTS]:
         now = product["current_price"]
-        new = product["recommended_price"]
         decided = verdict.find_decided(product, f, place.today)
-        new = decided.price if decided else new
+        new = decided.price if decided else product["recommended_price"]
         change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
         gain = None if product["uplift"] is None else product["uplift"][product["measure"]]
         earned = verdict.exception_words(product)
         if decided and not decided.followed and not earned:
-            gain, earned = None, f"your {decided.kind.replace('_', ' ')}{decided.words[2]}"
-        if gain is not None and not earned:
+            earned = f"your {decided.kind.replace('_', ' ')}{decided.words[2]}"
+        elif gain is not None and not earned:
             digits = f.money_digits(*gain)
             earned = f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}"
         rows.append((shown(product["product"]), change, earned, f"{product['decision']['grade']:<2}"))
@@ -229,18 +226,16 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
         others = f", {len(work) - len(listed)} others in advice.csv" if len(work) > len(listed) else ""
         yield f" … and {len(listed) - MOST_PRODUCTS} more on the page{others}"
     yield ""
-    for measure, words in MEASURES.items():
-        if known := work.gains.get(measure):
-            total = [sum(values) for values in zip(*known, strict=True)]
-            yield from wrapped(f.estimate(total, f" {words} per {f.period}", "+"), "Together")
+    for words, total in work.sums(f):
+        yield from wrapped(f.estimate(total, f" {words}", "+"), "Together")
     if names := [shown(item["product"]) for item in listed if verdict.stock_words(item, f)[1]]:
-        yield from wrapped(f"{', '.join(names[:MOST_PRODUCTS])}{' …' * (len(names) > MOST_PRODUCTS)}", "Order for")
+        yield from wrapped(
+            ", ".join([*names[:MOST_PRODUCTS], *(["…"] if len(names) > MOST_PRODUCTS else [])]), "Order for"
+        )
     yield from wrapped(f"open {place.report}", "Next")
     for command in next(filter(None, (next_steps.cost_commands(item, place.option) for item in listed)), ()):
         yield from wrapped(command)
-    changes_price = (item for item in listed if item["recommended_price"] != item["current_price"])
-    open_still = (item for item in changes_price if not verdict.find_decided(item, f))
-    first = next((item for item in open_still if not place.is_late(item)), None)
+    first = next((item for item in listed if next_steps.may_approve(item, place)), None)
     if first is not None:
         yield from wrapped(f"pricerl approve{place._replace(product=first['product']).options}")
 

@@ -15,9 +15,6 @@ from pricerl.advice.result import (
     DayAdvice,
     Details,
     MarketFacts,
-    Objection,
-    OwnDays,
-    PriceCurves,
     ProductAdvice,
     ProposalChecks,
     ProposedPath,
@@ -25,14 +22,13 @@ from pricerl.advice.result import (
 )
 from pricerl.advice.sentences.answers import say, say_all
 from pricerl.advice.sentences.verdict import explain
-from pricerl.advice.stop_rule import find_stop_rule
-from pricerl.advice.what_if import find_objections, short
-from pricerl.arrays import FloatArray, Interval, interval_of, intervals_of
+from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.data.days import steps_in
 from pricerl.decide.case import Case, Course
 from pricerl.decide.chain import Proposer, decide_price
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.evidence import vary_prior
+from pricerl.decide.objections import object_along
 from pricerl.decide.overruled import orders_after
 from pricerl.decide.standing import FIRST, Standing
 from pricerl.env.dynamics import Dynamics
@@ -40,17 +36,17 @@ from pricerl.env.product import Product
 from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.forecast import PathForecast, forecast_path
-from pricerl.evaluation.plan_benchmark import PlanBenchmark
+from pricerl.evaluation.half_year import plan_half_years
+from pricerl.evaluation.price_curves import draw_curves, list_own_days, spread_shown
 from pricerl.evaluation.pricing_rules import compare_baselines
-from pricerl.evaluation.rollout import Policy
 from pricerl.evaluation.scores import with_rivals
-from pricerl.evaluation.stock.half_year import plan_half_years
-from pricerl.evaluation.valuation import elasticity_at, find_break_even, log_units_at, value_paths, would_raising_pay
+from pricerl.evaluation.stop_rule import find_stop_rule
+from pricerl.evaluation.valuation import elasticity_at, find_break_even, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import PLAIN, Formatter
-from pricerl.guardrails.price_grid import from_steps, in_steps
 from pricerl.guardrails.today import DIGITS
-from pricerl.market.cost import Measure
+from pricerl.planner.plan_benchmark import PlanBenchmark
+from pricerl.planner.rollout import Policy
 from pricerl.reasons import Reason, read_reason
 
 MAX_HORIZON = 365
@@ -133,7 +129,12 @@ def _describe(
             policy_over_plan=model.proposed.over_plan,
         ),
         market=_market_facts(case, course),
-        checks=_check_proposal(case, model, skill),
+        checks=ProposalChecks(
+            baselines=tuple(compare_baselines(product, case.config.min_chance, case.horizon, case.value_all)),
+            backtest=skill,
+            prior=vary_prior(case, model),
+            card=case.card,
+        ),
         data_quality=_judge_data(case, f),
         stop_rule=stop_rule,
         account=course.account,
@@ -185,15 +186,6 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         season_of=fitted.ahead.season_of,
         bias_shown_by=0 if fitted.prior is None else fitted.prior.bias.products,
         cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
-    )
-
-
-def _check_proposal(case: Case, model: Course, skill: Backtest | None) -> ProposalChecks:
-    return ProposalChecks(
-        baselines=tuple(compare_baselines(case.product, case.candidates, case.horizon, case.value_all)),
-        backtest=skill,
-        prior=vary_prior(case, model),
-        card=case.card,
     )
 
 
@@ -262,89 +254,16 @@ def gather_details(
     current: Mapping[str, float] | None = None,
 ) -> Details:
     """Return the data of one product, whose recommended prices are ``path (H,)``, in money; ``current`` as in `ask`."""
-    history = product.history
-    tried = history.tried_prices
-    shown = np.concatenate([tried, [product.current_price], path])
-    # The curves reach 4 % beyond the tried, current and advised prices.
-    prices = curve_prices(0.96 * shown.min(), 1.04 * shown.max(), product.dynamics.guardrails.price_step)
-    prices = np.union1d(prices, np.round([product.current_price, *path], DIGITS))
-    curves = draw_curves(product, prices, len(path))
-    recorded = np.flatnonzero(history.observed)
-    latest = recorded[-365:]  # more would make the page large
-    level = np.empty(0)
-    if product.fitted.past is not None:
-        today = np.exp(log_units_at(product.fitted, prices)).mean(0)
-        ahead = np.array([mean for mean, *_ in curves.units]) / today
-        level = (product.fitted.past / np.interp(history.price, prices, ahead))[latest]
+    curves = draw_curves(product, spread_shown(product, path), len(path))
+    charged = {**product.market.preprocessor.current_prices, **(current or {})}
     return Details(
         curves=curves,
-        own_days=OwnDays(
-            date=tuple(str(day) for day in history.dates[latest].astype("datetime64[D]")),
-            price=tuple(map(short, history.price[latest].tolist())),
-            units=tuple(map(short, history.units[latest].tolist())),
-            profit=tuple(short(history.profit[day]) if history.profit_known[day] else None for day in latest),
-            total=len(recorded),
-            level=tuple(float(f"{value:.3g}") for value in level),
-        ),
+        own_days=list_own_days(product, curves),
         bounds=product.today.describe(),
-        beyond=find_beyond(curves, product.market.measure, *tried),
+        beyond=curves.beyond(product.market.measure, *product.history.tried_prices),
         price_test=price_test,
-        objections=_find_objections(product, prices, {**product.market.preprocessor.current_prices, **(current or {})}),
+        objections=object_along(curves.price, product, charged),
     )
-
-
-def curve_prices(lowest: float, highest: float, price_step: float) -> FloatArray:
-    """Return 41 prices in money ``(G,)``, enough for a smooth line: multiples of the price step unless it is coarse."""
-    smooth = np.linspace(lowest, highest, 41)
-    steps = [from_steps(float(round(in_steps(price, price_step))), price_step) for price in smooth.tolist()]
-    whole = np.unique(np.round(steps, DIGITS))
-    return whole if len(whole) == len(smooth) and whole[0] > 0 else np.round(smooth, DIGITS)
-
-
-def _find_objections(product: Product, prices: FloatArray, current: Mapping[str, float]) -> tuple[Objection, ...]:
-    """Return every objection to ascending prices ``(G,)``, in money, once per run of them; ``current`` as in `ask`."""
-    found: list[Objection] = []
-    running: dict[Objection, int] = {}
-    for price in np.round(prices, DIGITS).tolist():
-        before, running = running, {}
-        for item in find_objections(price, product, current):
-            said = item._replace(low=0.0, high=0.0)
-            running[said] = before.get(said, len(found))
-            if said not in before:
-                found.append(item)
-            found[running[said]] = found[running[said]]._replace(high=price)
-    return tuple(found)
-
-
-def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurves:
-    """Return units and profit of each constant price ``(G,)``, in money, over the forecast horizon, days."""
-    paths = product.money(np.append(prices, product.current_price))[:, None]
-    *values, keep = value_paths(product, paths, horizon)
-    measured = ("units", "sales", "profit")
-    units, sales, profit = (_along([getattr(value, name) for value in values]) for name in measured)
-    gains = {name: _along([getattr(value, name) - getattr(keep, name) for value in values]) for name in measured}
-    return PriceCurves(
-        price=tuple(round(float(price), DIGITS) for price in prices),
-        units=units,
-        profit=profit if keep.costs_known else None,
-        sales=sales,
-        gain={**gains, "profit": gains["profit"] if keep.costs_known else None},
-        better=tuple(value.beats(keep) for value in values) if keep.costs_known or keep.measure == "sales" else None,
-    )
-
-
-def _along(draws: Sequence[FloatArray]) -> tuple[Interval, ...]:
-    """Return mean and 90 % limits of draws ``(K,)`` at each price."""
-    return tuple(Interval(*map(short, ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
-
-
-def find_beyond(curves: PriceCurves, measure: Measure, tried_low: float, tried_high: float) -> str:
-    """Return the edge of the tried prices beyond which the measure's mean still rises; empty if it peaks inside."""
-    earned = getattr(curves, measure)
-    if earned is None:
-        return ""
-    best = curves.price[int(np.argmax([mean for mean, *_ in earned]))]
-    return "above" if best >= tried_high else "below" if best <= tried_low else ""
 
 
 def money(value: float) -> float:

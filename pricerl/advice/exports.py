@@ -27,10 +27,10 @@ ROW = (
 def _flat_row(product: Record) -> list[Any]:
     """Return a product of ``advice.json`` as a row: first day, prices, gain per day of its measure with 90 % limits."""
     uplift = product["uplift"] or {}
-    gain, low, high = uplift.get(product["measure"]) or (None, None, None)
-    known = {**product, **product["decision"], "date": product["days"][0]["date"]}
-    known |= {"gain": gain, "gain_low": low, "gain_high": high, "probability_better": uplift.get("probability_better")}
-    return [known[name] for name in ROW]
+    gain = zip(("gain", "gain_low", "gain_high"), uplift.get(product["measure"]) or (None,) * 3, strict=True)
+    better = uplift.get("probability_better")
+    known = {**product, **product["decision"], **dict(gain), "date": product["days"][0]["date"]}
+    return [{**known, "probability_better": better}[name] for name in ROW]
 
 
 def check_workbook() -> Any:
@@ -61,23 +61,17 @@ def write_workbook(folder: Path, prices: Sequence[Sequence[str]]) -> None:
 def _sheets(document: Record) -> Iterator[tuple[str, list[Sequence[Any]]]]:
     """Yield name and rows of each sheet, the header first."""
     products = document["products"]
-    head = [name.replace("_", " ").title() for name in ROW]
-    yield "Products", [head, *(_flat_row(product) for product in products)]
     limits = [f"{name.capitalize()}{end}" for name in OUTCOMES for end in ("", " Low", " High")]
-    days = [
-        (product["product"], day["date"], day["recommended_price"], *_values(day), day["note"])
-        for product in products
-        for day in product["days"]
-    ]
-    yield "Days", [("Product", "Date", "Price", *limits, "Note"), *days]
-    rules = [
-        (product["product"], row["rule"], row["price"], *_values(row["outcome"]))
-        for product in products
-        for row in product["baselines"]
-    ]
-    yield "Rules", [("Product", "Rule", "Price", *limits), *rules]
+    yield "Products", [[name.replace("_", " ").title() for name in ROW], *map(_flat_row, products)]
+    days: list[Sequence[Any]] = [("Product", "Date", "Price", *limits, "Note")]
+    rules: list[Sequence[Any]] = [("Product", "Rule", "Price", *limits)]
+    for product in products:
+        name = product["product"]
+        days += [(name, day["date"], day["recommended_price"], *values_of(day), day["note"]) for day in product["days"]]
+        rules += [(name, row["rule"], row["price"], *values_of(row["outcome"])) for row in product["baselines"]]
+    yield from (("Days", days), ("Rules", rules))
 
 
-def _values(outcome: Record) -> Iterator[float | None]:
-    for name in OUTCOMES:
-        yield from outcome[name] or (None, None, None)
+def values_of(outcome: Record) -> list[float | None]:
+    """Return units, sales and profit, each with its limits, flat."""
+    return [value for name in OUTCOMES for value in outcome[name] or (None, None, None)]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pricerl import __version__
-from pricerl.advice.exports import DOCUMENT, OUTCOMES, PRICES, REORDERS, WORKBOOK
+from pricerl.advice.exports import DOCUMENT, PRICES, REORDERS, WORKBOOK, values_of
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences.verdict import Record
@@ -64,7 +64,7 @@ class About(NamedTuple):
     today: str = ""
     """Day on which the advice was made, in ISO format; empty if unknown."""
     decision_log: Mapping[str, int | str] | None = None
-    """Head of the decision log when the advice was made: ``entries`` and ``hash`` of the last; None without a log."""
+    """Head of the decision log when the advice was made: ``entries`` and ``hash`` of the last, if there is a log."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def day_rows(item: Record, formatter: Formatter) -> Iterator[Sequence[str]]:
     better = None if item["uplift"] is None else item["uplift"]["probability_better"]
     for day in item["days"]:
         prices = (item["current_price"], *(day[name] for name in ("recommended_price", "price_low", "price_high")))
-        outcomes = [value for name in OUTCOMES for value in day[name] or (None, None, None)]
+        outcomes = values_of(day)
         conversions = [None if day[name] is None else day[name][0] for name in ("organic", "ad")]
         yield [
             safe_text(item["product"]),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pricerl.arrays import Day, Interval, Share, to_plain
 from pricerl.decide.standing import active_of
 
 if TYPE_CHECKING:  # keeps torch out of the commands about orders
-    from pricerl.advice.stop_rule import StopRule
     from pricerl.data.price_setting import Kind
     from pricerl.decide.case import PolicyOverPlan
     from pricerl.decide.decision import Decision
+    from pricerl.decide.objections import Objection
     from pricerl.decide.price_path import DayEdit
     from pricerl.decide.standing import (
         AccountPlan,
@@ -27,8 +26,10 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.evaluation.backtest import Backtest
     from pricerl.evaluation.card.evidence_card import CardLine
     from pricerl.evaluation.card.prior_share import PriorPart
+    from pricerl.evaluation.half_year import StockOutlook
+    from pricerl.evaluation.price_curves import OwnDays, PriceCurves
     from pricerl.evaluation.pricing_rules import BaselineRow
-    from pricerl.evaluation.stock.half_year import StockOutlook
+    from pricerl.evaluation.stop_rule import StopRule
     from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
     from pricerl.experiments.plan import PriceTest
     from pricerl.guardrails.limits_in_force import LimitsInForce
@@ -162,58 +163,6 @@ class ProposalChecks:
 
 
 @dataclass(frozen=True)
-class PriceCurves:
-    """Units and profit per day by the price charged over the forecast horizon, ``(G,)`` each, with 90 % limits."""
-
-    price: tuple[float, ...]
-    """Money, ascending."""
-    units: tuple[Interval, ...]
-    """Units."""
-    profit: tuple[Interval, ...] | None
-    """None where costs are unknown."""
-    sales: tuple[Interval, ...] | None = None
-    """Money; None in an older advice."""
-    gain: Mapping[str, tuple[Interval, ...] | None] = field(default_factory=dict)
-    """Units, sales and profit minus the same of keeping the current price, paired over the posterior draws."""
-    better: tuple[Share, ...] | None = None
-    """Share of the posterior draws in which the price earns more of the measure than the current one, or None if costs
-    count and are unknown."""
-
-
-class Objection(NamedTuple):
-    """Objection of a guardrail or relation on the next day to the prices of the curves from ``low`` to ``high``."""
-
-    rule: str
-    """Setting under ``guardrails``, or kind of the relation."""
-    why: str
-    """Reason, as a clause."""
-    nearest: float | None
-    """Nearest price that all rules and relations allow, in money; None in records of older versions."""
-    low: float
-    """Money."""
-    high: float
-    """Money."""
-
-
-@dataclass(frozen=True)
-class OwnDays:
-    """The seller's latest recorded days, oldest first."""
-
-    date: tuple[str, ...]
-    """ISO format."""
-    price: tuple[float, ...]
-    """Money."""
-    units: tuple[float, ...]
-    """Units sold."""
-    profit: tuple[float | None, ...]
-    """Profit as reported in the file, None if absent."""
-    total: int
-    """Number of recorded days in the whole history."""
-    level: tuple[float, ...] = ()
-    """Demand of each day over the demand ahead at the same price: by season, weekday, level and covariates."""
-
-
-@dataclass(frozen=True)
 class Details:
     """Data of one product that only the report shows."""
 
@@ -271,7 +220,7 @@ class ProductAdvice:
     orders: tuple[Order, ...] = ()
     """Orders for this product, oldest first, with their status."""
     approved: ApprovedChange | None = None
-    """Change of this advice that a person approved; None without an approval in force."""
+    """Change of this advice that a person approved, if the approval is in force."""
     alarm: Alarm | None = None
     """Alarm that stopped the model."""
     model: Recommendation | None = None

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pricerl.advice.result import Objection
 from pricerl.arrays import Interval, interval_of, to_plain
 from pricerl.data.days import WEEK, steps_in
-from pricerl.decide.final_check import nearest_allowed
+from pricerl.decide.objections import find_objections, nearest_chargeable
 from pricerl.env.product import Product
-from pricerl.evaluation.stock.half_year import StockOutlook, plan_half_years
+from pricerl.evaluation.half_year import StockOutlook, plan_half_years
+from pricerl.evaluation.price_curves import short
 from pricerl.evaluation.valuation import expect_path, value_paths
 from pricerl.formatting import Formatter, better_words, plural
-from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.market.market import Market
 from pricerl.terminal import table
 
@@ -111,32 +110,6 @@ def ask(product: Product, price: float, horizon: int, current: Mapping[str, floa
     days = steps if stocked is None else stocked.stock.season_end * WEEK // product.history.step_days
     allowed = nearest_chargeable(price, product, prices)
     return Answer(product, price, days, measures, better, objections, allowed, outlooks)
-
-
-def short(value: float) -> float:
-    """Round to 6 significant digits, and not beyond cents, as every face shows a figure."""
-    return round(value, 2) if abs(value) >= 1e4 else float(f"{value:.6g}")
-
-
-def find_objections(price: float, product: Product, current: Mapping[str, float]) -> list[Objection]:
-    """Return the objections to a price, in money, on the next day, while other products keep their ``current`` ones."""
-    said = [(edit.rule, edit.why) for edit in product.today.objections(price)]
-    said += broken_by(product.dynamics.guardrails.related, product.name, price, current)
-    nearest = nearest_chargeable(price, product, current) if said else None
-    return [Objection(rule, why, nearest, price, price) for rule, why in said]
-
-
-def nearest_chargeable(price: float, product: Product, current: Mapping[str, float]) -> float:
-    """Return the nearest price in money that guardrails and relations allow on the next day, else the current one."""
-    guardrails = product.dynamics.guardrails
-    low, high = span_between(guardrails.related, product.name, current)
-    inside = max(min(price, high), low)
-    step = guardrails.price_step
-    for wanted in (inside, inside + step, inside - step):  # the edge of a multipack may lie between two steps
-        allowed = nearest_allowed(wanted, product)
-        if not broken_by(guardrails.related, product.name, allowed, current):
-            return allowed
-    return product.current_price
 
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:

@@ -159,7 +159,7 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
 
     if run.advises and run.checkpoint is None:
         run.data.trainer = trainer  # whose device it uses
-        run.pricing.plan_sample(run.module.step_discount)  # before the progress bar appears
+        run.pricing.plan(run.module.step_discount)  # before the progress bar appears
     if trainer.is_global_zero and wants_details(run) and run.options.trainer.enable_progress_bar is not False:
         write_lines([cli.compute], problems=True)
     if not ended:

@@ -24,10 +24,11 @@ from pricerl.decide.standing import Account, AccountPlan
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.references import MIN_MARGIN
-from pricerl.evaluation.pricing_rules import HARM, candidate_prices
-from pricerl.evaluation.rollout import approach_all
+from pricerl.evaluation.pricing_rules import HARM
 from pricerl.evaluation.valuation import PathValue, gains_over
 from pricerl.market.reward import weigh_losses
+from pricerl.planner.constant_price import candidate_prices
+from pricerl.planner.rollout import approach_all
 
 DAYS_PER_QUARTER = 91
 """Days that an account is open."""

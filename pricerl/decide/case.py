@@ -20,8 +20,7 @@ from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
 from pricerl.decide.standing import FIRST, Account, AccountPlan, Alarm, Order, Standing
 from pricerl.env.product import Product
 from pricerl.evaluation.card.evidence_card import CardLine, draw_card
-from pricerl.evaluation.pricing_rules import Candidates
-from pricerl.evaluation.stock.half_year import StockedProduct
+from pricerl.evaluation.half_year import StockedProduct
 from pricerl.evaluation.valuation import PathValue, value_once, value_paths
 from pricerl.evaluation.working_fit import WorkingFit, find_entangled, fit_demand
 from pricerl.guardrails.price_grid import same_price
@@ -66,7 +65,7 @@ class Case:
     seed: int = 0
     """Seed of the random parts of prices, and of the daily noise of forecasts."""
     stocked: StockedProduct | None = None
-    """Shelf and planned half-year, with which paths are valued; None without known stock."""
+    """Shelf and planned half-year, with which paths are valued, where stock is known."""
     valued: dict[tuple[float, ...], PathValue] = field(default_factory=dict)
     """Values by path: deciders and record need the kept price's and the plan's again and again."""
 
@@ -91,11 +90,6 @@ class Case:
     def keep(self) -> PathValue:
         """Value of keeping the price."""
         return self.value(self.kept)
-
-    @cached_property
-    def candidates(self) -> Candidates:
-        """Prices inside the guardrails, with the probability that a change needs."""
-        return Candidates(self.product, self.config.min_chance)
 
     @cached_property
     def quarter(self) -> Quarter:

@@ -19,10 +19,10 @@ from pricerl.decide.overruled import keep_relations, obey_order, stop_model
 from pricerl.decide.price_path import GatedPath, approach_path, plan_paths, propose_path
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.plan_benchmark import Comparison, PlanBenchmark
-from pricerl.evaluation.rollout import Policy, WatchedPolicy
+from pricerl.evaluation.half_year import StockedProduct
 from pricerl.evaluation.scores import with_rivals
-from pricerl.evaluation.stock.half_year import StockedProduct
+from pricerl.planner.plan_benchmark import Comparison, PlanBenchmark
+from pricerl.planner.rollout import Policy, WatchedPolicy
 from pricerl.reasons import Reason
 
 Decider = Callable[[Case, Course], Course | None]

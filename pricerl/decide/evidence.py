@@ -17,11 +17,11 @@ from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MeasuredPair
 from pricerl.evaluation.card.evidence_card import PRIOR_QUESTION
 from pricerl.evaluation.card.prior_share import PriorPart, find_prior_share, redraw, shows_response
-from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import PathValue, elasticity_at
 from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.round_prices import charms_between
 from pricerl.market.market import ProductMarket
+from pricerl.planner.rollout import approach_prices
 from pricerl.reasons import Reason
 
 NUM_STEPS = 5
@@ -72,7 +72,7 @@ def weigh_evidence(case: Case, course: Course) -> Course:
 
 
 def vary_prior(case: Case, course: Course) -> PriorPart | None:
-    """Return the prior's part in a decision, and what others would decide, or None without a stated prior."""
+    """Return the prior's part in a decision, and what others would decide, if a prior is stated."""
     fitted = case.product.fitted
     share = find_prior_share(case.fit, case.product.history, fitted)
     if fitted.prior is None or share is None:

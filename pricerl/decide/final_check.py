@@ -8,7 +8,7 @@ from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import Decision, keep_price
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_path
 from pricerl.env.product import Product
-from pricerl.guardrails.gate import apply_rules, pass_gate
+from pricerl.guardrails.gate import pass_gate
 from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.guardrails.today import DIGITS, Edit
 from pricerl.reasons import Reason
@@ -43,11 +43,6 @@ def gate_path(product: Product, path: PricePath) -> GatedPath:
         last = explained
         prices.append(gated.price)
     return GatedPath(tuple(prices), asked, tuple(edits))
-
-
-def nearest_allowed(price: float, product: Product) -> float:
-    """Return the price nearest to a proposed one that all guardrails allow on the next day, in money."""
-    return round(apply_rules(product.today, price).price, DIGITS)
 
 
 def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:

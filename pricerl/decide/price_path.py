@@ -15,9 +15,9 @@ from pricerl.decide.decision import Limits
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.state import State
-from pricerl.evaluation.dynamic_planner import DynamicPlan
-from pricerl.evaluation.rollout import Policy, Proposal, hold_left, propose_by, roll_path, starts
 from pricerl.guardrails.today import Edit
+from pricerl.planner.dynamic_planner import DynamicPlan
+from pricerl.planner.rollout import Policy, Proposal, hold_left, propose_by, roll_path, starts
 
 
 class PricePath(NamedTuple):

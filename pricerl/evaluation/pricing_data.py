@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -26,14 +26,14 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.stock.shelf import check_settings
 from pricerl.errors import PROBLEMS, DataError, UsageError
 from pricerl.evaluation.backtest import Backtest, draw_products
-from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
-from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import NO_EVIDENCE, Evidence, Pool
 from pricerl.market.fitting import Spread, find_pool, fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.dynamic_planner import DynamicPlan, plan_dynamically
+from pricerl.planner.plan_benchmark import PlanBenchmark
 from pricerl.progress import stage
 from pricerl.simulation.seller import SellerConfig, simulated_history
 from pricerl.terminal import print_notes
@@ -146,15 +146,11 @@ class PricingData:
             settings = self.market_config, self.cost, self.seed
             market = fit_market(prepared, *settings, True, priors, self.stocks, self.spread)
         if lost := {*prepared.names} - {*market.preprocessor.names}:
-            self._drop(dict.fromkeys(lost, "its market cannot be fitted"))
+            self.leave_out(dict.fromkeys(lost, "its market cannot be fitted"))
+            rows = [row for row, name in enumerate(self.preprocessor.names) if name not in lost]
+            self.preprocessor = self.preprocessor.select(rows)
+            self.release()
         return market
-
-    def _drop(self, failed: Mapping[str, str]) -> None:
-        """Leave products out, and their histories as well."""
-        self.leave_out(failed)
-        rows = [row for row, name in enumerate(self.preprocessor.names) if name not in failed]
-        self.preprocessor = self.preprocessor.select(rows)
-        self.release()
 
     def release(self) -> None:
         """Free the fitted markets and all that training made of them."""
@@ -191,21 +187,6 @@ class PricingData:
             with stage("planning the prices"):
                 self._plan = plan_dynamically(dynamics, step_discount)
         return self._plan
-
-    def plan_sample(self, step_discount: float) -> None:
-        """Plan the products to train on; those for which that fails are left out, unless all are."""
-        try:
-            self.plan(step_discount)
-        except Exception:
-            rows = range(self.sample.num_products)
-            alone = [self.build_dynamics(self.sample.select([row])) for row in rows]
-            found = self.spread(partial(plan_dynamically, step_discount=step_discount), alone)
-            names = self.sample.preprocessor.names
-            failed = {name: repr(item) for name, item in zip(names, found, strict=True) if isinstance(item, Exception)}
-            if len(failed) in (0, len(self.preprocessor.names)):
-                raise
-            self._drop(failed)
-            self.plan_sample(step_discount)
 
     def benchmark(self, step_discount: float, share: tuple[int, int] = (0, 1)) -> PlanBenchmark:
         """Return the plan with its rewards, or a share of them, for the discount of one decision."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -12,19 +12,13 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, Share
-from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT
-from pricerl.evaluation.valuation import (
-    DailyOutcome,
-    PathValue,
-    log_units_at,
-    margins_at,
-    value_average_day,
-)
-from pricerl.guardrails.projection import lasting_band, project, spread_prices
+from pricerl.evaluation.valuation import DailyOutcome, PathValue, log_units_at, margins_at
+from pricerl.guardrails.projection import lasting_band, project
 from pricerl.market.market import ProductMarket
+from pricerl.planner.constant_price import candidate_prices, value_average_day
+from pricerl.planner.rollout import approach_prices
 
 MIN_DAYS_AT_PRICE = 3
 """Fewest recorded days at a past price for it to count."""
@@ -32,12 +26,6 @@ GATE = 0.90
 """Share of the posterior draws in which a change must earn more."""
 HARM = 0.01
 """Smallest loss that counts as harm, as a share of profit."""
-
-
-def candidate_prices(product: Product) -> Tensor:
-    """Return the prices ``(201,)`` that guardrails allow in time, in money, ascending; on a ladder with repetitions."""
-    limits = product.dynamics.limits.rows(product.rows())
-    return spread_prices(lasting_band(limits, product.money([product.current_price])), 201)
 
 
 @dataclass(frozen=True)
@@ -129,36 +117,7 @@ RULES: dict[str, Rule] = {
     BEST_FOR_PROFIT: best_for_profit,
     "lower bound": lower_bound,
 }
-"""Rules by their names in tables; the first one alone needs no costs."""
-
-
-class Plan(NamedTuple):
-    """Best constant price per product, in money, and the posterior-mean daily reward there, ``(P,)`` each."""
-
-    price: Tensor
-    value: Tensor
-
-
-@lru_cache(maxsize=2)  # every evaluation during training needs the same one
-@torch.no_grad()
-def best_constant_price(dynamics: Dynamics) -> Plan:
-    """Search each product's candidate prices for the highest posterior-mean reward: the benchmark without memory."""
-    products = [Product(dynamics, index) for index in range(dynamics.market.num_products)]
-    prices = torch.stack([candidate_prices(product) for product in products])
-    rewards = [value_average_day(*pair)[0].mean(0) for pair in zip(products, prices, strict=True)]
-    value, best = torch.stack(rewards).max(1, keepdim=True)
-    return Plan(prices.gather(1, best)[:, 0], value[:, 0])
-
-
-def planner_gaps(
-    dynamics: Dynamics, best: Tensor, product: Tensor, draw: Tensor, price: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the gaps of a kept price to the best one, ``(B,)``: relative profit before fixed cost, and reward."""
-    rows = dynamics.market.rows(product, draw)
-    reward, response = dynamics.constant_price(price, product, draw)
-    best_reward, best_response = dynamics.constant_price(best, product, draw)
-    earned, best_earned = (rows.contribution(day.sales, day.expected_units) for day in (response, best_response))
-    return (best_earned - earned) / best_earned.abs().clamp(min=1e-9), best_reward - reward
+"""Rules by their names in tables; only the best past price needs no costs."""
 
 
 class BaselineRow(NamedTuple):
@@ -175,14 +134,15 @@ class BaselineRow(NamedTuple):
 
 
 def compare_baselines(
-    product: Product, candidates: Candidates, days: int, value_all: Callable[[Tensor], list[PathValue]]
+    product: Product, gate: float, days: int, value_all: Callable[[Tensor], list[PathValue]]
 ) -> list[BaselineRow]:
     """Value the prices of all other rules in the same posterior draws and over the same days as keeping the price.
 
     Each rule's price is projected onto the guardrails and approached as fast as they allow. If costs are unknown, only
     rules that need none are compared. If revenue is the measure, all rules seek it, and none profit.
     """
-    rules = dict(RULES if candidates.market.cost.known else [*RULES.items()][:1])
+    candidates = Candidates(product, gate)
+    rules = dict(RULES) if candidates.market.cost.known else {"best past price": best_past}
     if product.market.measure != "profit":
         rules.pop(BEST_FOR_PROFIT, None)
     rules[BEST_FOR_OBJECTIVE] = best_for_objective

@@ -15,9 +15,9 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.env.product import Product
 from pricerl.env.state import State
-from pricerl.evaluation.pricing_rules import best_constant_price, planner_gaps
-from pricerl.evaluation.rollout import Policy, propose_by, roll_out, roll_path
 from pricerl.evaluation.valuation import value_at_risk, value_paths
+from pricerl.planner.constant_price import best_constant_price, planner_gaps
+from pricerl.planner.rollout import Policy, propose_by, roll_out, roll_path
 
 MAX_EPISODES = 512
 """Most episodes per evaluation during training, evenly spaced."""

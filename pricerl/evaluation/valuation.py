@@ -203,13 +203,6 @@ def value_once(
     return [valued[key] for key in keys]
 
 
-@torch.no_grad()
-def value_average_day(product: Product, prices: Tensor) -> tuple[Tensor, Response]:
-    """Return reward and outcome of an average day at ``prices (G,)``, in money, in all draws, ``(K, G)`` each."""
-    draw = torch.arange(product.market.num_draws, device=prices.device)[:, None]
-    return product.dynamics.constant_price(prices[None], product.rows()[None], draw)
-
-
 def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     """Return log units of an average day at ``prices (G,)``, ``(K, G)``, interpolated as in ``Market.average_day``."""
     grid = product.log_grid

@@ -16,7 +16,6 @@ from pricerl.arrays import FloatArray, Interval, Share, interval_of
 from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.product import Product
-from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
 from pricerl.experiments.design import NODE_WEIGHTS, Rule, Sales, decide_after, measure_drift
 from pricerl.experiments.prices import NEAREST, ArmPrices, find_arm_prices, gate_blocks
@@ -31,6 +30,7 @@ from pricerl.experiments.schedule import (
 )
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY
+from pricerl.planner.constant_price import candidate_prices
 
 MOST_DAYS = 28
 """Days of the longest test by default; ``--max_days`` allows longer ones."""

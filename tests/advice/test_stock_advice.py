@@ -29,7 +29,7 @@ from pricerl.decide.standing import Account, Order, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.errors import UsageError
-from pricerl.evaluation.stock.half_year import plan_half_years
+from pricerl.evaluation.half_year import plan_half_years
 from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig

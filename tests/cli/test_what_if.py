@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricerl.advice.what_if import answer_lines, ask, find_objections
+from pricerl.advice.what_if import answer_lines, ask
+from pricerl.decide.objections import find_objections
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product

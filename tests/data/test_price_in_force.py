@@ -20,9 +20,9 @@ from pricerl.data.price_setting import find_prices_in_force
 from pricerl.data.reading.reader import history_from_text, read_history
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.rollout import hold_left
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
+from pricerl.planner.rollout import hold_left
 from pricerl.reasons import Reason
 
 Lines = list[str]

@@ -17,7 +17,7 @@ from pricerl.data.row_table import TABLES
 from pricerl.data.stock import Stock, find_notes, find_stock
 from pricerl.env.dynamics import Dynamics
 from pricerl.errors import DataError, UsageError
-from pricerl.evaluation.stock.half_year import plan_half_years
+from pricerl.evaluation.half_year import plan_half_years
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 

@@ -27,14 +27,14 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.card.evidence_card import CardLine
-from pricerl.evaluation.dynamic_planner import plan_dynamically
-from pricerl.evaluation.plan_benchmark import Comparison, PlanBenchmark
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_standings
+from pricerl.planner.dynamic_planner import plan_dynamically
+from pricerl.planner.plan_benchmark import Comparison, PlanBenchmark
 from pricerl.reasons import Reason
 from pricerl.simulation.seller import SellerConfig
 

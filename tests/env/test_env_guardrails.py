@@ -17,10 +17,10 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.env.product import Product
-from pricerl.evaluation.pricing_rules import best_constant_price, candidate_prices
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.constant_price import best_constant_price, candidate_prices
 
 UP, DOWN = 1.0, -1.0
 

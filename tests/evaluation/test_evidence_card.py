@@ -11,7 +11,7 @@ from scipy.stats import norm
 from pricerl.data.costs import CostConfig
 from pricerl.evaluation.card.evidence_card import draw_card
 from pricerl.evaluation.card.placebos import find_placebos
-from pricerl.evaluation.card.prior_share import find_prior_share, redraw
+from pricerl.evaluation.card.prior_share import find_prior_share, own_precision, redraw
 from pricerl.evaluation.valuation import elasticity_at
 from pricerl.evaluation.working_fit import fit_demand
 from pricerl.market.demand.priors import StatedPrior, Tabulated, log_normal_prior
@@ -169,3 +169,13 @@ def test_a_proven_rule_is_a_finding_and_fails_no_question(make_product, known_de
         assert {lines[name].verdict for name in ("next price", "who set the prices")} == {verdict}
     assert "It rises 0.1 % per 1 % of demand".lower() in lines["who set the prices"].finding
     assert f"an elasticity of {fit.elasticity - 3:.1f}" in lines["published elasticities"].finding
+
+
+def test_only_own_prices_that_vary_inform_about_the_elasticity(make_product):
+    price, own = np.repeat([10.0, 11.0, 10.0], [60, 28, 28]), np.arange(116) >= 60
+    kept = make_product(np.full(116, 10.0), np.full(116, 20.0), own_price=own)
+    varied = make_product(price, np.full(116, 20.0), own_price=own)
+    assert own_precision(kept, 5.0) == pytest.approx(0, abs=1e-20)
+    assert own_precision(make_product(price, np.full(116, 20.0)), 5.0) == 0
+    by_hand = 56 * (np.log(1.1) / 2) ** 2 * 20 / (1 + 20 / 5)  # variance of log units: 1 / mean + 1 / size
+    assert own_precision(varied, 5.0) == pytest.approx(by_hand)

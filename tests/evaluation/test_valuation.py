@@ -17,12 +17,12 @@ from pricerl.evaluation.valuation import (
     expect_path,
     find_break_even,
     value_at_risk,
-    value_average_day,
     value_paths,
     would_raising_pay,
 )
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.constant_price import value_average_day
 from pricerl.simulation.seller import SellerConfig
 
 PROFIT_AT_TEN = 20.0 * (10 - 6)
@@ -181,11 +181,6 @@ def test_every_products_path_is_scored_as_one_alone(fitted):
 def test_a_rank_without_a_product_scores_none(known_demand):
     scores = score_paths(lambda observation: torch.zeros(len(observation), 1), logged(known_demand, 10.0), (1, 2))
     assert all(len(values) == 0 for values in scores)
-
-
-def test_keeping_the_price_gains_nothing_over_itself(known_demand):
-    scores = score_paths(lambda observation: torch.zeros(len(observation), 1), logged(known_demand, 10.0))
-    assert float(scores.policy_gain_mean) == 0 and float(scores.policy_gain_chance) == 0
 
 
 def product_market(known_demand, elasticity):

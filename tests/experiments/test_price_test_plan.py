@@ -14,7 +14,6 @@ from pricerl.decide.decision import DecisionConfig
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.evaluation.valuation import value_paths
 from pricerl.experiments.plan import Budget, gate_schedule, make_order, plan_price_test, remaining_value
 from pricerl.experiments.prices import find_arm_prices, gate_blocks
@@ -25,6 +24,7 @@ from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.constant_price import candidate_prices
 from pricerl.simulation.seller import SellerConfig
 
 TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)

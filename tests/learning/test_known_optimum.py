@@ -10,13 +10,13 @@ from price_training import PLAIN
 
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.config import EnvConfig
-from pricerl.evaluation.dynamic_planner import plan_dynamically
-from pricerl.evaluation.pricing_rules import best_constant_price
-from pricerl.evaluation.rollout import roll_out
 from pricerl.evaluation.scores import holdout_states, score_episodes
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.constant_price import best_constant_price
+from pricerl.planner.dynamic_planner import plan_dynamically
+from pricerl.planner.rollout import roll_out
 
 
 def settled_prices(run, days=28):

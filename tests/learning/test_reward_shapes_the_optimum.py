@@ -14,10 +14,9 @@ from pricerl.decide.price_path import propose_path
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.pricing_rules import best_constant_price, candidate_prices
-from pricerl.evaluation.valuation import value_average_day
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.constant_price import best_constant_price, candidate_prices, value_average_day
 
 
 @pytest.fixture(scope="module")

@@ -23,14 +23,14 @@ from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.standing import Account, Standing
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
-from pricerl.evaluation.pricing_rules import candidate_prices
-from pricerl.evaluation.valuation import value_average_day, value_paths
+from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.operations.standings import find_account
+from pricerl.planner.constant_price import candidate_prices, value_average_day
 
 DEMAND = DemandConfig(num_draws=32)
 

@@ -17,12 +17,12 @@ from pricerl.advice.sentences.grounds import proposer_lines
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.errors import UsageError
-from pricerl.evaluation.dynamic_planner import plan_dynamically
-from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.formatting import Formatter
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.dynamic_planner import plan_dynamically
+from pricerl.planner.plan_benchmark import PlanBenchmark
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.simulation.seller import SellerConfig
 from pricerl.training.algorithm import TaskSpec

@@ -84,10 +84,8 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     ]
     word = MEASURES.get(what, what)
     ends = [f"{outcome_words(what, curve[end], f)} at {f.price(prices[end])}" for end in (0, -1)]
-    outside = sum(not bottom <= value <= top for value in values)
-    far = f", {outside} of them beyond the edge" if outside else ""
     level = ", at today's season and level of demand" if own.get("level") else ""
-    dotted = f" Dots: {len(values)} of your {f.period}s{far}{level}." if values else ""
+    dotted = f" Dots: {len(values)} of your {f.period}s{level}." if values else ""
     words = (
         f"Line: expected {word} per {f.period}, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} Dotted: "
         f"current price. Hatched, never tried: below {f.price(quality['price_min'])} and above "

@@ -6,13 +6,21 @@ from typing import Any
 
 from pricerl.advice.report.view import Row, View
 from pricerl.advice.sentences import next_steps, verdict
-from pricerl.advice.sentences.grounds import BADGES, list_doubts, percent_of
+from pricerl.advice.sentences.grounds import BADGES, list_doubts
 from pricerl.advice.sentences.next_steps import Step
 from pricerl.advice.sentences.verdict import WRITE_COSTS
 from pricerl.formatting import MEASURES, plural, sentence
 
 Line = tuple[str, str, str]  # the middle part is emphasised
 Badge = tuple[str, str]  # what is emphasised, and the rest
+
+ORDERED = {
+    "override": "ordered by a person",
+    "pause": "ordered by a person",
+    "price test": "schedule of your price test",
+    "price_test": "schedule of your price test",
+}
+"""Badges by source of the price and kind of order, in place of the grade's."""
 
 
 def lay_out(view: View) -> dict[str, Any]:
@@ -46,8 +54,8 @@ def _context(view: View) -> str:
 def _headline(view: View) -> Line:
     product = view.product
     if view.decided is not None:
-        verb, charged, until, advised = view.decided.words
-        return verb, charged, f"{until}{advised}"
+        verb, charged, *rest = view.decided.words
+        return verb, charged, "".join(rest)
     price = view.f.price
     now = product["current_price"]
     new = product["recommended_price"]
@@ -66,23 +74,22 @@ def _lead(view: View) -> Line:
     f = view.f
     measure = product["measure"]
     per = f"{MEASURES[measure]} per {f.period}"
+    gain = None if view.change_day is None or product["uplift"] is None else product["uplift"][measure]
+    if gain is None:
+        if (weighed := product.get("weighed")) is None:
+            return sentence(verdict.why_words(product, f)), "", ""
+        _, low, high = weighed[measure]
+        start = f"Your history does not decide: going to {f.price(product['settled_price'])} could bring "
+        return start, f"{f.money(low, plus='+')} to {f.money(high, plus='+')} {per}", "."
+    mean, low, high = gain
     start = f"{_later(view)}We expect about "
     if view.decided is not None and not view.decided.followed:
         start = f"At the advised {f.price(product['recommended_price'])} we expected about "
-    if view.change_day is None or product["uplift"] is None or product["uplift"][measure] is None:
-        if (weighed := product.get("weighed")) is None:
-            return sentence(verdict.why_words(product, f)), "", ""
-        goal = f.price(product["settled_price"])
-        _, low, high = weighed[measure]
-        gain = f"{f.money(low, plus='+')} to {f.money(high, plus='+')} {per}"
-        return f"Your history does not decide: going to {goal} could bring ", gain, "."
-    mean, low, high = product["uplift"][measure]
-    ends = [f.money(end, plus="+" if low < 0 else "") for end in (low, high)]
-    likely = f", likely between {ends[0]} and {ends[1]}" if ends[0] != ends[1] else ""
+    least, most = (f.money(end, plus="+" if low < 0 else "") for end in (low, high))
     units = product["uplift"]["units"][0]
     fewer = f"{f.number(abs(units), view.digits['units'])} {'fewer' if units < 0 else 'more'} units"
-    gain = f"{f.money(abs(mean))} {'more' if mean >= 0 else 'less'} {per}"
-    return start, gain, f"{likely}, and about {fewer}."
+    likely = f", likely between {least} and {most}" if least != most else ""
+    return start, f"{f.money(abs(mean))} {'more' if mean >= 0 else 'less'} {per}", f"{likely}, and about {fewer}."
 
 
 def _later(view: View) -> str:
@@ -100,18 +107,11 @@ def _badges(view: View) -> list[Badge]:
     """Return badges, of which the grade comes first, in bold letters."""
     product = view.product
     decision = product["decision"]
-    bounds = product["details"]["bounds"]
     quality = product["data_quality"]["quality"]
-    ordered = {"override": "ordered by a person", "price test": "schedule of your price test"}
-    about = ordered.get(decision["source"], BADGES[decision["grade"]])
-    if view.decided is not None:
-        about = {"price_test": ordered["price test"], "approval": about}.get(view.decided.kind, ordered["override"])
+    about = ORDERED.get(view.decided.kind if view.decided else decision["source"], BADGES[decision["grade"]])
     badges = [(decision["grade"], about)]
     if product["guardrails"]:
         badges.append(("", "held back by your limits"))
-    elif bounds["max_rise"] is not None and view.change_day is not None and view.decided is None:
-        largest = bounds["max_rise"] if product["recommended_price"] > product["current_price"] else bounds["max_drop"]
-        badges.append(("", f"within your limits (max {percent_of(largest, view.f)} per change)"))
     if quality != "PASS":
         badges.append(("", f"check your data: {quality}"))
     return [*badges, ("", "nothing is changed until you do it")]
@@ -144,13 +144,9 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
 
 
 def _why(view: View) -> list[str]:
-    """Return how buyers respond, the seller's costs, how much of the history is near an advised price, and a doubt."""
-    product = view.product
-    doubt = [sentence(reason) for reason in list_doubts(product)[:1]]
-    if not (effect := verdict.demand_words(product, view.f)):
-        return doubt
-    near = "" if view.change_day is None else verdict.near_words(product, view.f)
-    return [*filter(None, [sentence(effect), verdict.cost_words(product, view.f), near]), *doubt]
+    """Return how buyers respond, and a doubt about the data."""
+    words = [verdict.demand_words(view.product, view.f), *list_doubts(view.product)[:1]]
+    return [sentence(text) for text in words if text]
 
 
 def _steps(view: View) -> list[Step]:

@@ -131,21 +131,19 @@ class View:
 
     def backtest_rows(self) -> list[list[Cell]]:
         """Return a row per horizon of the backtest."""
-        percent = self.f.percent
         scores = self.product["backtest"]["scores"]
-        supplied = any(row["wape_supplied"] is not None for row in scores)
-        rows = []
-        for row in scores:
-            cells = [
+        errors = {"Error, forecast": "wape_market", f"Error, 7-{self.f.period} mean": "wape_mean_7"}
+        if any(row["wape_supplied"] is not None for row in scores):
+            errors["Error, supplied"] = "wape_supplied"
+        return [
+            [
                 Cell("Days ahead", str(row["days_ahead"])),
-                Cell("Error, forecast", percent(row["wape_market"])),
-                Cell(f"Error, 7-{self.f.period} mean", percent(row["wape_mean_7"])),
+                *(Cell(label, self.f.percent(row[name])) for label, name in errors.items()),
                 Cell("Skill", self.f.number(row["skill"], plus="+")),
-                *([Cell("Error, supplied", percent(row["wape_supplied"]))] if supplied else []),
                 Cell("Inside 90 %", counted(row["coverage"], row["days"])),
             ]
-            rows.append(cells)
-        return rows
+            for row in scores
+        ]
 
 
 def shorten(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pricerl.advice.report.view import Cell, View, shorten
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record, exception_words, find_decided, since_words
-from pricerl.formatting import MEASURES, PLAIN, Formatter, plural
+from pricerl.formatting import MEASURES, PLAIN, Formatter
 
 MOST_PAGES = 20
 """Most products of which every one gets a page; of more, only listed ones that need a look."""
@@ -38,8 +38,6 @@ class Task(NamedTuple):
     grade: str
     since: str
     """Difference from the advice before."""
-    stake: float
-    """Money per day that the decision concerns."""
 
 
 class WorkList:
@@ -83,17 +81,18 @@ class WorkList:
         """Place among all products, and entry, of each of those that matter most, in the order of work."""
         return [(place, product) for (*_, place), product in self._ranked]
 
+    def sums(self, f: Formatter) -> list[tuple[str, list[float]]]:
+        """Return the sum of the known gains of each measure with its words, mean and 90 % limits."""
+        known = [(words, self.gains[measure]) for measure, words in MEASURES.items() if measure in self.gains]
+        return [(f"{words} per {f.period}", [*map(sum, zip(*gains, strict=True))]) for words, gains in known]
+
     def totals(self, f: Formatter) -> list[tuple[str, str]]:
         """Return totals with their labels."""
         labels = ("need a person first", "changes advised", "prices to keep")
         found = [(f.number(self.kinds[kind], 0), label) for kind, label in zip(KINDS, labels, strict=True)]
-        for measure, words in MEASURES.items():
-            if gains := self.gains.get(measure):
-                mean, low, high = map(sum, zip(*gains, strict=True))
-                digits = f.money_digits(mean, low, high)
-                limits = f.limits(low, high, digits, "+", "90 %: ")
-                label = f"{words} per {f.period} from {plural(len(gains), 'change')}{limits}"
-                found.append((f.money(mean, digits, "+"), label))
+        for words, (mean, low, high) in self.sums(f):
+            digits = f.money_digits(mean, low, high)
+            found.append((f.money(mean, digits, "+"), f"{words}{f.limits(low, high, digits, '+', '90 %: ')}"))
         return found
 
     def orders(
@@ -101,9 +100,8 @@ class WorkList:
     ) -> tuple[tuple[str, str, list[Task]], ...]:
         """Return name, label and tasks of each order, with the addresses of the products' pages by their place."""
         tasks = [_task(product, links.get(place, ""), f, today) for place, product in self.listed]
-        by_gain = sorted(tasks, key=lambda task: -task.stake)
         by_name = sorted(tasks, key=lambda task: task.name.casefold())
-        return ("priority", "what to do first", tasks), ("gain", "money at stake", by_gain), ("name", "name", by_name)
+        return ("priority", "what to do first", tasks), ("name", "name", by_name)
 
 
 def kind_of(product: Record) -> str:
@@ -134,7 +132,6 @@ def _task(product: Record, link: str, f: Formatter, today: str) -> Task:
         gain=view.cell(measure, {measure: gain}, "+"),
         grade=product["decision"]["grade"],
         since=since_words(product, f),
-        stake=stake_of(product),
     )
 
 

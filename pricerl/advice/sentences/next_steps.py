@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pricerl.advice.sentences.grounds import season_words
-from pricerl.advice.sentences.verdict import Record, codes_of, outcome_words
-from pricerl.formatting import MEASURES, Formatter, plural, sentence
+from pricerl.advice.sentences.verdict import Record, codes_of, find_decided, outcome_words
+from pricerl.formatting import MEASURES, PLAIN, Formatter, plural, sentence
 from pricerl.terminal import shown
 
-COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
-"""Words for the lengths of runs."""
-
+COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven"}
+"""Words for the usual lengths of runs."""
 
 MEASURED = ("profit", "sales", "units")
 """Measures of a change, in their order."""
-
 
 Step = tuple[str, str]
 """Something to do, without a mark at its end, and the command for it; or sentences and no command."""
@@ -61,6 +59,12 @@ class Place(NamedTuple):
         return bool(product["days"][-1]["date"] < self.today)
 
 
+def may_approve(product: Record, place: Place) -> bool:
+    """Return whether an advised change waits for an approval: nobody has decided on it, and it is not too old."""
+    moves = product["recommended_price"] != product["current_price"]
+    return moves and not place.is_late(product) and find_decided(product, PLAIN) is None
+
+
 def pause_command(product: Record, place: Place) -> str:
     """Return the command that keeps the price for the days of an advice; the reason is the seller's."""
     return f"pricerl pause --until {product['days'][-1]['date']} --reason …{place.options}"
@@ -84,8 +88,7 @@ def contradiction_words(product: Record) -> str:
 def stop_rule_clause(rule: Record, f: Formatter, stock: Record | None = None) -> str:
     """Return when to go back by a ``stop_rule`` of ``advice.json``; where stock is known, a stock-out is no reason."""
     few = "no unit is sold" if rule["units"] == 1 else f"fewer than {plural(rule['units'], 'unit')} are sold"
-    days = rule["days"]
-    run = f"one {f.period}" if days == 1 else f"{COUNTS.get(days, days)} {f.period}s running"
+    run = f"{COUNTS.get(rule['days'], rule['days'])} {f.period}s running"
     return f"to {f.price(rule['price'])} if {few} on {run}{' with units in stock' if stock else ''}"
 
 
@@ -95,9 +98,8 @@ def price_test_words(test: Record, f: Formatter, measure: str = "profit") -> lis
     at = f.price(test["price"])
     gain = f"{f.money(abs(test['gain']))} {what}"
     if not test["pays"]:
-        worth = "would cost" if test["gain"] < 0 else "would bring only"
-        than = "more than it can bring" if test["gain"] < 0 else "more than it costs"
-        return [f"No price test pays: the best one, at {at}, {worth} {gain} {than} this quarter."]
+        worth = "would cost {} more than it can bring" if test["gain"] < 0 else "would bring only {} more than it costs"
+        return [f"No price test pays: the best one, at {at}, {worth.format(gain)} this quarter."]
     blocks = f"blocks of {test['block']} days at {at} and at {f.price(test['regular_price'])} in random order"
     cost = f"costs at most {f.money(test['cost'])} {what}" if test["cost"] > 0 else "costs nothing"
     return [
@@ -116,21 +118,19 @@ def losing_test_words(value: float, product: str, run: str, f: Formatter) -> tup
 def account_words(account: Record, f: Formatter, measure: str = "profit") -> list[str]:
     """Return an ``account`` of ``advice.json`` as sentences: what prices earned, what is expected and risked."""
     kept = account["account"]
-    at_end = f.estimate(account["at_end"], f" {MEASURES[measure]}", "+")
     mean, low, high = account["so_far"]
     digits = f.money_digits(mean, low, high)
     limits = f.limits(low, high, digits, "+", "90 %: ")
     so_far = f"{f.money(abs(mean), digits)} {'less' if mean < 0 else 'more'}{limits}"
     price = f.price(kept["price"])
-    sentences = [
+    at_end = f.estimate(account["at_end"], f" {MEASURES[measure]}", "+")
+    weight = account.get("loss_weight")
+    return [
         f"Since {f.date(kept['opened'])} your prices have earned {so_far} than keeping {price} would have.",
         f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
         f"Worst case (90 %): {f.money(account['budget'])} less than if you had kept the price.",
-        f"It ends more than 1 % below keeping in {f.percent(account['probability_loss'], 0)} of plausible scenarios.",
+        *([f"The advice avoids losses: 1 lost counts as much as {weight:.3g} gained."] if weight else []),
     ]
-    if (weight := account.get("loss_weight")) is not None:
-        sentences.append(f"The advice avoids losses: 1 lost counts as much as {weight:.3g} gained.")
-    return sentences
 
 
 def ended_test_words(tests: Sequence[Record], f: Formatter) -> list[str]:
@@ -141,9 +141,9 @@ def ended_test_words(tests: Sequence[Record], f: Formatter) -> list[str]:
         price = f.price(test["price"])
         digits = f.money_digits(test["estimate"], low, high)
         shown = f"{f.money(test['estimate'], digits, '+')} {MEASURES[test['question']]} per {f.period} at {price}"
-        proof = "too short to prove a difference"
-        if low is not None and high is not None:
-            proof = f"{'' if test['proven'] else 'not '}proven (95 %: {f.span(low, high, digits, '+')})"
+        proof = f"{'' if test['proven'] else 'not '}proven (95 %: {f.span(low, high, digits, '+')})"
+        if low is None or high is None:
+            proof = "too short to prove a difference"
         about = f"The test of {price} against {f.price(test['against'])} until {f.date(test['last_day'])}"
         sentences.append(f"{about}: {shown}, {proof}.")
     return sentences
@@ -165,10 +165,9 @@ def stock_lines(product: Record, f: Formatter) -> dict[str, list[str]]:
     on_hand.append(f"Chance of a stock-out before an order of today can arrive: {chance}.")
     mean, most = (f.money(value, f.money_digits(*stock["cash"])) for value in stock["cash"])
     lost, without, left = (f.number(units, 0) for units in (*stock["lost"], stock["left"]))
-    without = f"; without orders {without}" if stock["orders"] else ""
     ahead = [
         season_words(product, f),
-        f"Units lost to stock-outs until {f.date(stock['ends'])}: {lost}{without}.",
+        f"Units lost to stock-outs until {f.date(stock['ends'])}: {lost}; without orders {without}.",
         f"Money in stock, at unit cost: {mean} on average, {most} at most.",
         f"Profit: {f.estimate(stock['profit'])}. Units left at the end: {left}.",
     ]
@@ -179,15 +178,13 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
     """Return what would change the answer of advice that keeps the price, in addition to costs: data or a test."""
     quality = product["data_quality"]
     test = product["details"]["price_test"]
-    measure = product["measure"]
     if product["details"]["bounds"]["paused"]:
         return ["Take pause out of guardrails.yaml to price the product again."]
-    helps = []
-    if (missing := quality["min_days"] - quality["usable_days"]) > 0:
-        helps.append(f"Record {plural(missing, f'more {f.period}')}.")
+    missing = quality["min_days"] - quality["usable_days"]
+    helps = [f"Record {plural(missing, f'more {f.period}')}."] if missing > 0 else []
     if quality["distinct_prices"] < 2:
         return [*helps, "Charge another price for two weeks."]
-    return [*helps, *price_test_words(test, f, measure)] if test else helps
+    return [*helps, *(price_test_words(test, f, product["measure"]) if test else [])]
 
 
 def confirm_steps(product: Record, option: str = "") -> list[Step]:
@@ -247,20 +244,23 @@ def prepared_words(staged: Record, product: Record, f: Formatter) -> list[str]:
     if staged["asks"] == "override":
         gain = (_gains_at(product, given["price"]) or {}).get(measure)
         effect = f"{f.estimate(gain, per_day, '+')} against keeping {now}" if gain else "Its effect is unknown"
-        return [f"{effect}.", f"Charge {f.price(given['price'])}{until}."]
-    if staged["asks"] == "pause":
+        does = f"Charge {f.price(given['price'])}{until}"
+    elif staged["asks"] == "pause":
         gain = product["uplift"] and product["uplift"][measure]
-        lost = f"Gives up what the advice expects: {f.estimate(gain, per_day, '+')}" if gain else "Gives up nothing"
-        return [f"{lost}.", f"Keep {now}{until}."]
-    if staged["asks"] == "price_test":
-        cost = f"Costs {f.money(given['expected_cost'])} {MEASURES[measure]}" if "expected_cost" in given else ""
+        effect = f"Gives up {f.estimate(gain, per_day, '+') if gain else 'nothing'}"
+        does = f"Keep {now}{until}"
+    elif staged["asks"] == "price_test":
+        cost = given.get("expected_cost")
+        effect = "Its cost is in the plan" if cost is None else f"Costs {f.money(cost)} {MEASURES[measure]}"
         tested = f.price(given["test_price"]) if "test_price" in given else "the planned price"
-        return [f"{cost or 'Its cost is in the plan'}.", f"Test {tested} against {now}{until}."]
-    costs = product.get("cost_means")
-    dearer = (given["unit_cost"] - costs["unit_cost"]) * product["keep"]["units"][0] if costs else None
-    effect = (
-        "No cost is known until now" if dearer is None else f"{f.money(-dearer, plus='+')}{per_day} in the forecasts"
-    )
-    since = f" from {f.date(given['from'])} on" if "from" in given else ""
-    before = f" instead of {f.price(costs['unit_cost'])}" if costs else ""
-    return [f"{effect}.", f"A unit costs {f.price(given['unit_cost'])}{before}{since}."]
+        does = f"Test {tested} against {now}{until}"
+    else:
+        before = product.get("cost_means")
+        effect = "No cost is known until now"
+        does = f"A unit costs {f.price(given['unit_cost'])}"
+        if before:
+            dearer = (given["unit_cost"] - before["unit_cost"]) * product["keep"]["units"][0]
+            effect = f"{f.money(-dearer, plus='+')}{per_day} in the forecasts"
+            does += f" instead of {f.price(before['unit_cost'])}"
+        does += f" from {f.date(given['from'])} on" if "from" in given else ""
+    return [f"{effect}.", f"{does}."]

@@ -15,9 +15,6 @@ from pricerl.formatting import MEASURES, Formatter, better_words, counted, plura
 CLEAR = 0.9
 """Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
 
-EXAMPLE_FEES = 0.15
-"""Fees of the example in a reason without fees, as a share of the price: a marketplace's usual commission."""
-
 SCENARIO = "Each scenario is one way that demand and costs may be, given your history."
 
 WRITE_COSTS = "Write what a unit costs you, and your fees in percent of the price, into costs.csv"
@@ -88,27 +85,28 @@ def explain(product: Record, f: Formatter) -> str:
         _verdict(product, f),
         sentence(f"{order}{limits}") if order else "",
         "" if stated else sentence(decision["why"]),
-        *_evidence(product, f),
-        *_response(product, f),
-        sentence(UNTESTED) if decision["grade"] in ("B", "B-") else "",
+        *_expectation(product, f),
+        sentence(demand_words(product, f) or "charge another price for two weeks to learn its effect"),
     ]
+    if product["raising"] is None and (words := break_even_words(product, f)):
+        sentences += [*words, f"{WRITE_COSTS}."]
+    if decision["grade"] in ("B", "B-"):
+        sentences.append(sentence(UNTESTED))
     return " ".join(filter(None, sentences))
 
 
 def _verdict(product: Record, f: Formatter) -> str:
     now = product["current_price"]
     new = product["recommended_price"]
-    decision = product["decision"]
-    if decision["follow"] == "hold":
+    follow = product["decision"]["follow"]
+    if follow == "hold":
         return sentence(f"Keep {f.price(now)}{stock_words(product, f)[0]}: {why_words(product, f)}")
     first = next(day["date"] for day in product["days"] if day["recommended_price"] != now)
     verb = "Raise" if new > now else "Lower"
     change = f"{verb} to {f.price(new)} on {f.weekday_date(first)} ({f.percent(new / now - 1, plus='+')})"
-    walks = decision["follow"] == "limit"
-    last = f.price(product["days"][-1]["recommended_price"] if walks else product["settled_price"])
-    if (walks or decision["follow"] == "path") and last != f.price(new):
-        change += f", then in steps to {last}"
-    return f"{change}."
+    ends = {"limit": product["days"][-1]["recommended_price"], "path": product["settled_price"]}
+    last = f.price(ends.get(follow, new))
+    return f"{change}." if last == f.price(new) else f"{change}, then in steps to {last}."
 
 
 def stock_words(product: Record, f: Formatter) -> tuple[str, str, str]:
@@ -125,37 +123,20 @@ def stock_words(product: Record, f: Formatter) -> tuple[str, str, str]:
     return until, order, limits
 
 
-def _evidence(product: Record, f: Formatter) -> Iterator[str]:
+def _expectation(product: Record, f: Formatter) -> Iterator[str]:
+    """Yield the gain of the change that is advised, or of the one that was weighed."""
     decision = product["decision"]
     uplift = product["uplift"]
     measure = product["measure"]
-    if decision["follow"] != "hold" and uplift is not None:
-        forced = decision["source"] == "limits"
-        yield _expected(product, uplift, f, f"The limits cost {MEASURES[measure]}" if forced else "Expected")
+    if decision["follow"] == "hold":
+        if (weighed := product.get("weighed")) is not None:
+            yield f"Expected of {f.price(product['settled_price'])}: {gain_words(weighed[measure], f, measure)}."
+    elif uplift is not None and (gain := uplift[measure]) is not None:
+        forced = decision["source"] == "limits" and gain[0] < 0
+        start = f"The limits cost {MEASURES[measure]}" if forced else "Expected"
+        yield f"{start}: {gain_words(gain, f, measure)}; it {scenario_words(uplift, product)}."
         if measure == "sales" and uplift["profit"] is not None:
             yield f"Effect on profit: {gain_words(uplift['profit'], f)}."
-    elif (weighed := product.get("weighed")) is not None:
-        yield f"Expected of {f.price(product['settled_price'])}: {gain_words(weighed[measure], f, measure)}."
-
-
-def _expected(product: Record, uplift: Record, f: Formatter, if_lost: str = "Expected") -> str:
-    gain = uplift[product["measure"]]
-    if gain is None:
-        return ""
-    start = if_lost if gain[0] < 0 else "Expected"
-    return f"{start}: {gain_words(gain, f, product['measure'])}; it {scenario_words(uplift, product)}."
-
-
-def _response(product: Record, f: Formatter) -> Iterator[str]:
-    """Yield how buyers respond to the price, the cost that decides where costs are unknown, and the days nearby."""
-    yield sentence(demand_words(product, f) or "charge another price for two weeks to learn its effect")
-    if product["data_quality"]["distinct_prices"] < 2:
-        return
-    if product["raising"] is None and product["decision"]["grade"] != "D":
-        yield from break_even_words(product, f)
-        yield f"{WRITE_COSTS}."
-    elif product["uplift"] is not None:
-        yield near_words(product, f)
 
 
 def shops_of(prior: Record) -> str:
@@ -182,17 +163,10 @@ def demand_words(product: Record, f: Formatter) -> str:
     return f"{words}{joint} rise earns more as long as it costs less than {f.number(limit, 1)} %"
 
 
-def near_words(product: Record, f: Formatter) -> str:
-    """Return how many days of the history were near the recommended price, as a sentence."""
-    days = max(1, round(product["effective_days"]))
-    were = "was" if days == 1 else "were"
-    return f"About {plural(days, f.period)} of your history {were} near {f.price(product['recommended_price'])}."
-
-
 def break_even_words(product: Record, f: Formatter) -> list[str]:
     """Return the unit cost above which a rise pays, as sentences; empty where demand is not estimated."""
     found = product["break_even"]
-    if product["decision"]["grade"] == "D":
+    if product["decision"]["grade"] == "D" or product["data_quality"]["distinct_prices"] < 2:
         return []
     if found["raises_revenue"] >= CLEAR:
         return [
@@ -200,22 +174,8 @@ def break_even_words(product: Record, f: Formatter) -> list[str]:
             f"{counted(found['raises_revenue'], product['num_draws'])} plausible scenarios.",
             "How far: ask pricerl advise again with --data.reward.preset revenue.",
         ]
-    words = [f"If your unit cost is above {f.estimate(found['cost'])}, a higher price probably earns more."]
-    if not found["fees_known"]:
-        lower = f.money(found["cost"][0] * (1 - EXAMPLE_FEES))
-        words.append(f"That is without fees; with fees of {f.percent(EXAMPLE_FEES, 0)} it is {lower}.")
-    return words
-
-
-def cost_words(product: Record, f: Formatter) -> str:
-    """Return the fees and what a unit costs, as a sentence; empty where costs are unknown."""
-    if (costs := product.get("cost_means")) is None:
-        return ""
-    fees = 1 - costs["share_kept"]
-    taken = "There are no fees" if fees < 0.005 else f"Fees take {f.percent(fees, 0)} of the price"
-    loss = product["raising"] is not None and product["raising"]["break_even"] is None
-    end = ", so each unit is sold at a loss" if loss else ""
-    return f"{taken}, and a unit costs you {f.price(costs['unit_cost'])}{end}."
+    words = f"If your unit cost is above {f.estimate(found['cost'])}, a higher price probably earns more."
+    return [words, *([] if found["fees_known"] else ["That is without fees, which lower it."])]
 
 
 def is_before_fixed(product: Record) -> bool:
@@ -313,15 +273,11 @@ def since_words(product: Record, f: Formatter) -> str:
     """Return the difference from the product's last advice."""
     if (last := product.get("previous")) is None:
         return "new"
-    now = f.price(product["current_price"])
-    before = f.price(last["current_price"])
-    advised = f.price(last["recommended_price"])
-    grade = f"; grade {last['grade']} before" if last["grade"] != product["decision"]["grade"] else ""
+    now, before, advised = map(f.price, (product["current_price"], last["current_price"], last["recommended_price"]))
+    words = "as before" if advised == f.price(product["recommended_price"]) else f"{advised} advised before"
     if now != before:
-        return f"{'followed' if now == advised else f'not followed ({advised})'}: {before} to {now}{grade}"
-    if advised == f.price(product["recommended_price"]):
-        return f"as before{grade}"
-    return f"{advised} advised before{grade}"
+        words = f"{'followed' if now == advised else f'not followed ({advised})'}: {before} to {now}"
+    return words if last["grade"] == product["decision"]["grade"] else f"{words}; grade {last['grade']} before"
 
 
 def review_words(

@@ -18,11 +18,11 @@ from pricerl.advice.files import StoredAdvice
 from pricerl.decide.account import counted_days, days_left
 from pricerl.decide.standing import Account
 from pricerl.evaluation.backtest import tested_products
-from pricerl.evaluation.plan_benchmark import FEWEST_DRAWS, MOST_ROWS
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE, OVERRIDE, PAUSE, PRICE_TEST
 from pricerl.operations.log.provenance import hash_history, hash_settings
 from pricerl.operations.shop import Shop
+from pricerl.planner.plan_benchmark import FEWEST_DRAWS, MOST_ROWS
 
 if TYPE_CHECKING:
     from pricerl.runs.run import Run

@@ -9,12 +9,12 @@ import torch
 
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
-from pricerl.evaluation.dynamic_planner import plan_dynamically
-from pricerl.evaluation.plan_benchmark import PlanBenchmark
-from pricerl.evaluation.pricing_rules import best_constant_price
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig
+from pricerl.planner.constant_price import best_constant_price
+from pricerl.planner.dynamic_planner import plan_dynamically
+from pricerl.planner.plan_benchmark import PlanBenchmark
 from pricerl.simulation.seller import SellerConfig
 
 DISCOUNT = 0.97**3

@@ -179,9 +179,9 @@ def test_infeasible_guardrails_come_first() -> None:
     assert codes(decide(nothing, DecisionConfig())) == ["no_price_allowed"]
 
 
-@pytest.mark.parametrize("chance", [0.5, 0.95])
-def test_the_limits_themselves_count_as_reached(chance: float) -> None:
-    assert decide(replace(CLEAR, probability_better=chance), DecisionConfig()).follow != "hold"
+@pytest.mark.parametrize(("chance", "grade"), [(0.5, "B-"), (0.95, "B")])
+def test_the_limits_themselves_count_as_reached(chance: float, grade: str) -> None:
+    assert decide(replace(CLEAR, probability_better=chance), DecisionConfig()).grade == grade
 
 
 def test_certainty_is_never_written_as_a_percentage() -> None:

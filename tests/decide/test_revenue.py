@@ -8,15 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torch import Tensor
+from advising import advise_on, moving
 
-from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
-from pricerl.decide.decision import DecisionConfig
-from pricerl.env.dynamics import Dynamics
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.market import Market
-from pricerl.market.reward import RewardConfig
 
 PRICES = np.tile([9.0, 10.0, 11.0, 10.0, 9.5, 10.0, 10.5, 10.0, 9.0, 11.0, 10.0, 10.0], 10)
 
@@ -38,15 +34,9 @@ def shop(known_demand: Known) -> Known:
     return make
 
 
-def advise_on(market: Market, preset: Any, direction: float) -> ProductAdvice:
+def advised(market: Market, preset: Any, direction: float) -> ProductAdvice:
     """Return the advice of a policy that always raises (1) or always lowers (-1)."""
-
-    def policy(observation: Tensor) -> Tensor:
-        return direction * observation.new_ones(len(observation), 1)
-
-    dynamics = Dynamics(market, RewardConfig(preset), GuardrailConfig(min_hold_days=1))
-    (advice,) = advise(policy, dynamics, DecisionConfig(), 14, {})
-    return advice
+    return advise_on(market, moving(direction), preset=preset, limits=GuardrailConfig(min_hold_days=1))
 
 
 @pytest.mark.parametrize(("elasticity", "direction", "word"), [(-2.0, -1.0, "Lower"), (-0.5, 1.0, "Raise")])
@@ -54,7 +44,7 @@ def test_the_change_that_brings_more_revenue_is_advised_without_costs(
     shop: Known, elasticity: float, direction: float, word: str
 ) -> None:
     market = shop(elasticity)
-    advice = advise_on(market, "revenue", direction)
+    advice = advised(market, "revenue", direction)
     assert advice.reason.startswith(f"{word} to") and advice.uplift is not None
     assert "revenue per day" in advice.reason and "profit" not in advice.reason
     assert advice.uplift.profit is None and advice.uplift.probability_better == 1.0
@@ -64,7 +54,7 @@ def test_the_change_that_brings_more_revenue_is_advised_without_costs(
 @pytest.mark.parametrize(("elasticity", "direction"), [(-2.0, 1.0), (-0.5, -1.0)])
 def test_the_change_that_costs_revenue_is_not_followed(shop: Known, elasticity: float, direction: float) -> None:
     market = shop(elasticity)
-    advice = advise_on(market, "revenue", direction)
+    advice = advised(market, "revenue", direction)
     assert advice.proposal.over_keep.sales.mean < 0
     assert (advice.recommended_price - advice.current_price) * direction <= 0
 
@@ -73,7 +63,7 @@ def test_a_cut_that_brings_revenue_and_loses_profit_is_followed_for_revenue_alon
     shop: Known,
 ) -> None:
     market = shop(-2.0, costs_known=True)  # best for profit at 12.00
-    by_revenue, by_profit = (advise_on(market, preset, -1.0) for preset in ("revenue", "profit"))
+    by_revenue, by_profit = (advised(market, preset, -1.0) for preset in ("revenue", "profit"))
     assert by_revenue.recommended_price < by_revenue.current_price <= by_profit.recommended_price
     assert by_revenue.uplift is not None and by_revenue.uplift.profit is not None
     assert by_revenue.uplift.profit.mean < 0 < by_revenue.uplift.sales.mean
@@ -81,7 +71,7 @@ def test_a_cut_that_brings_revenue_and_loses_profit_is_followed_for_revenue_alon
 
 
 def test_every_comparison_is_in_revenue(shop: Known) -> None:
-    advice = advise_on(shop(-2.0), "revenue", -1.0)
+    advice = advised(shop(-2.0), "revenue", -1.0)
     now = advice.current_price
     assert (
         advice.market.measure == "sales"
@@ -97,4 +87,4 @@ def test_every_comparison_is_in_revenue(shop: Known) -> None:
 
 def test_revenue_keeps_the_price_above_a_known_cost(shop: Known) -> None:
     market = shop(-4.0, costs_known=True, scale=0.62)  # 6.20 now, a unit costs 6.00
-    assert advise_on(market, "revenue", -1.0).recommended_price >= 6.0
+    assert advised(market, "revenue", -1.0).recommended_price >= 6.0

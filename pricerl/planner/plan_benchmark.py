@@ -12,8 +12,8 @@ from torch import Tensor
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import CommonNoise
 from pricerl.env.state import State
-from pricerl.evaluation.dynamic_planner import DynamicPlan
-from pricerl.evaluation.rollout import Choice, Policy, WatchedPolicy, roll_out, roll_path
+from pricerl.planner.dynamic_planner import DynamicPlan
+from pricerl.planner.rollout import Choice, Policy, WatchedPolicy, roll_out, roll_path
 
 DAYS = 84
 """Days of a roll-out: enough to reach a price and to stay there for weeks."""

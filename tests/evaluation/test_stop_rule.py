@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pricerl.advice.sentences.next_steps import stop_rule_clause
-from pricerl.advice.stop_rule import FALSE_ALARM, StopRule, find_stop_rule
+from pricerl.evaluation.stop_rule import FALSE_ALARM, StopRule, find_stop_rule
 from pricerl.formatting import PLAIN, Formatter
 
 OPEN = np.ones(14, dtype=bool)

@@ -24,9 +24,9 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import cell_of
 from pricerl.env.product import Product
 from pricerl.env.stock.shelf import LEVEL_DRIFT, Shelf, ShelfState, count_profit, move_units
-from pricerl.evaluation.stock.stock_planner import plan_prices, plan_weeks
 from pricerl.evaluation.valuation import PathValue, value_once
 from pricerl.market.stock_tensors import project_order
+from pricerl.planner.stock_planner import plan_prices, plan_weeks
 
 PATHS = 2
 """Paths of luck per posterior draw: a random one and its mirror image."""

@@ -1,17 +1,15 @@
-"""What only the report shows: curves, outcomes, the edge of the tried prices, the price test."""
+"""Curves of the page: outcome by price, own days at the level of today, the edge of the tried prices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 
-from pricerl.advice.describe import draw_curves, find_beyond, gather_details
-from pricerl.advice.result import Details, PriceCurves
-from pricerl.advice.sentences.grounds import describe_limits
+from pricerl.advice.describe import gather_details
+from pricerl.advice.result import Details
 from pricerl.arrays import Interval
 from pricerl.data.history import ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
@@ -19,8 +17,8 @@ from pricerl.decide.price_path import approach_path
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
+from pricerl.evaluation.price_curves import PriceCurves, draw_curves
 from pricerl.evaluation.valuation import value_paths
-from pricerl.formatting import Formatter
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
@@ -125,48 +123,4 @@ def test_the_best_may_lie_beyond_where_profit_rises_at_the_edge(profit: tuple[in
     intervals = None if profit is None else tuple(Interval(float(value), 0.0, 9.0) for value in profit)
     flat = (Interval(1.0, 1.0, 1.0),) * 3
     curves = PriceCurves((9.0, 10.0, 11.0), flat, intervals, flat)
-    assert find_beyond(curves, "profit", 9.5, 10.5) == side
-
-
-@pytest.mark.parametrize(
-    ("limits", "sentence"),
-    [
-        ({}, "between 9.50 (largest change) and 10.50 (largest change). "),
-        ({}, "A change is at most 5 % up or 5 % down, and 10 % against the price of 7 days before"),
-        ({"products": {"product": {"max_change": 0.02}}}, "between 9.80 (largest change) and 10.20 (largest change)."),
-        ({"products": {"product": {"max_change": 0.02}}}, "at most 2 % up or 2 % down"),
-        (
-            {"products": {"product": {"max_week_change": 0.03}}},
-            "9.70 (largest week change) and 10.30 (largest week change).",
-        ),
-        ({"products": {"product": {"max_week_change": 0.03}}}, "and 3 % against the price of 7 days before"),
-        ({"max_rise": 0.025}, "between 9.50 (largest change) and 10.25 (largest rise)."),
-        ({"max_rise": 0.025}, "at most 2.5 % up or 5 % down"),
-        ({"ceiling": 10.1, "min_hold_days": 1}, "10.10 (ceiling). "),
-        ({"ceiling": 10.1, "min_hold_days": 1}, "stays at least 1 day."),
-        ({"floor": 12.0}, "10.00, lies beyond a hard limit (floor). It moves to 12.00 in the largest steps"),
-        ({"floor": 12.0, "max_rise": 0.0}, "leave no price (floor asks for at least 12, max_rise for at most 10)"),
-        ({"pause": True}, "The product is paused: its price stays at 10.00."),
-    ],
-)
-def test_the_page_states_the_limits_in_force(
-    limits: dict[str, object], sentence: str, known_demand: Callable[..., Market]
-) -> None:
-    product = _product(known_demand(PRICES), GuardrailConfig(**limits))
-    assert sentence in _limits_sentence(product)
-
-
-def test_a_current_price_beyond_the_prices_tried_may_stay_as_the_page_says(known_demand: Callable[..., Market]) -> None:
-    prices = np.array([10.0] * 57 + [17.3] * 3)
-    product = _product(known_demand(prices), GuardrailConfig(max_week_change=0.9))
-    text = _limits_sentence(product)
-    assert text.startswith(
-        "The next price lies between 16.44 (largest change) and 17.30 (the edge of the prices you tried); "
-    )
-    assert "the current price lies beyond the edge of the prices you tried and may stay. " in text
-
-
-def _limits_sentence(product: Product) -> str:
-    bounds = product.today.describe()
-    current_price = float(product.history.price[-1])
-    return describe_limits({"current_price": current_price, "details": {"bounds": asdict(bounds)}}, Formatter())
+    assert curves.beyond("profit", 9.5, 10.5) == side

@@ -18,11 +18,10 @@ from torch import Tensor
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.state import State
-from pricerl.evaluation.pricing_rules import best_constant_price, candidate_prices
-from pricerl.evaluation.valuation import value_average_day
 from pricerl.guardrails.limits import is_small
 from pricerl.guardrails.projection import project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
+from pricerl.planner.constant_price import best_constant_price, candidate_prices, value_average_day
 
 SIZES = (41, 61, 81, 101, 121)
 """Numbers of prices of a grid: the smallest one in which the largest change spans five steps. Products with grids of

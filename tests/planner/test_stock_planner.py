@@ -8,14 +8,14 @@ from shops.weekly_shelf import SETTINGS, CoverRule, WeeklyPlanner, WeeklyShelf, 
 
 from pricerl.data.stock import MOST_WEEKS, Stock
 from pricerl.env.dynamics import Dynamics
-from pricerl.evaluation.stock.stock_planner import (
+from pricerl.market.demand.config import DemandConfig
+from pricerl.planner.stock_planner import (
     count_units,
     first_plan,
     plan_orders,
     plan_prices,
     value_plan,
 )
-from pricerl.market.demand.config import DemandConfig
 from pricerl.simulation.seller import SellerConfig
 
 FUTURES = 24

@@ -1,0 +1,125 @@
+"""Outcome per day by the price charged, and the seller's own days at today's level of demand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pricerl.arrays import FloatArray, Interval, Share, intervals_of
+from pricerl.env.product import Product
+from pricerl.evaluation.valuation import log_units_at, value_paths
+from pricerl.guardrails.price_grid import from_steps, in_steps
+from pricerl.guardrails.today import DIGITS
+from pricerl.market.cost import Measure
+
+MOST_DAYS = 365
+"""Most own days that are kept: more would make the page large."""
+
+
+@dataclass(frozen=True)
+class PriceCurves:
+    """Units and profit per day by the price charged over the forecast horizon, ``(G,)`` each, with 90 % limits."""
+
+    price: tuple[float, ...]
+    """Money, ascending."""
+    units: tuple[Interval, ...]
+    """Units."""
+    profit: tuple[Interval, ...] | None
+    """None where costs are unknown."""
+    sales: tuple[Interval, ...] | None = None
+    """Money; None in an older advice."""
+    gain: Mapping[str, tuple[Interval, ...] | None] = field(default_factory=dict)
+    """Units, sales and profit minus the same of keeping the current price, paired over the posterior draws."""
+    better: tuple[Share, ...] | None = None
+    """Share of the posterior draws in which the price earns more of the measure than the current one, or None if costs
+    count and are unknown."""
+
+    def beyond(self, measure: Measure, tried_low: float, tried_high: float) -> str:
+        """Return the edge of the tried prices beyond which the measure's mean still rises; empty if it peaks inside."""
+        if (earned := getattr(self, measure)) is None:
+            return ""
+        best = self.price[int(np.argmax([mean for mean, *_ in earned]))]
+        return "above" if best >= tried_high else "below" if best <= tried_low else ""
+
+
+@dataclass(frozen=True)
+class OwnDays:
+    """The seller's latest recorded days, oldest first."""
+
+    date: tuple[str, ...]
+    """ISO format."""
+    price: tuple[float, ...]
+    """Money."""
+    units: tuple[float, ...]
+    """Units sold."""
+    profit: tuple[float | None, ...]
+    """Profit as reported in the file; None on days without."""
+    total: int
+    """Number of recorded days in the whole history."""
+    level: tuple[float, ...] = ()
+    """Demand of each day over the demand ahead at the same price: by season, weekday, level and covariates."""
+
+
+def spread_shown(product: Product, path: FloatArray) -> FloatArray:
+    """Return the prices ``(G,)`` of the curves, in money: 41 that reach 4 % beyond tried and advised ones, and these.
+
+    The 41 are multiples of the price step unless that is coarse.
+    """
+    known = [product.current_price, *path]
+    ends = [*product.history.tried_prices, *known]
+    step = product.dynamics.guardrails.price_step
+    smooth = np.linspace(0.96 * min(ends), 1.04 * max(ends), 41)
+    whole = np.unique(
+        np.round([from_steps(float(round(in_steps(price, step))), step) for price in smooth.tolist()], DIGITS)
+    )
+    even = whole if len(whole) == len(smooth) and whole[0] > 0 else np.round(smooth, DIGITS)
+    return np.union1d(even, np.round(known, DIGITS))
+
+
+def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurves:
+    """Return units and profit of each constant price ``(G,)``, in money, over the forecast horizon, days."""
+    paths = product.money(np.append(prices, product.current_price))[:, None]
+    *values, keep = value_paths(product, paths, horizon)
+    measured = ("units", "sales", *(["profit"] if keep.costs_known else []))
+    curves = {name: _along([getattr(value, name) for value in values]) for name in measured}
+    gains = {name: _along([getattr(value, name) - getattr(keep, name) for value in values]) for name in measured}
+    return PriceCurves(
+        price=tuple(round(float(price), DIGITS) for price in prices),
+        units=curves["units"],
+        profit=curves.get("profit"),
+        sales=curves["sales"],
+        gain={name: gains.get(name) for name in ("units", "sales", "profit")},
+        better=tuple(value.beats(keep) for value in values) if keep.costs_known or keep.measure == "sales" else None,
+    )
+
+
+def _along(draws: Sequence[FloatArray]) -> tuple[Interval, ...]:
+    """Return mean and 90 % limits of draws ``(K,)`` at each price."""
+    return tuple(Interval(*map(short, ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
+
+
+def list_own_days(product: Product, curves: PriceCurves) -> OwnDays:
+    """Return the latest recorded days, with the level of demand in which each would lie on the curve of units."""
+    history = product.history
+    recorded = np.flatnonzero(history.observed)
+    latest = recorded[-MOST_DAYS:]
+    level = np.empty(0)
+    if product.fitted.past is not None:
+        today = np.exp(log_units_at(product.fitted, np.array(curves.price))).mean(0)
+        ahead = np.array([mean for mean, *_ in curves.units]) / today
+        level = (product.fitted.past / np.interp(history.price, curves.price, ahead))[latest]
+    return OwnDays(
+        date=tuple(str(day) for day in history.dates[latest].astype("datetime64[D]")),
+        price=tuple(map(short, history.price[latest].tolist())),
+        units=tuple(map(short, history.units[latest].tolist())),
+        profit=tuple(short(history.profit[day]) if history.profit_known[day] else None for day in latest),
+        total=len(recorded),
+        level=tuple(float(f"{value:.3g}") for value in level),
+    )
+
+
+def short(value: float) -> float:
+    """Round to 6 significant digits, and not beyond cents, as every face shows a figure."""
+    return round(value, 2) if abs(value) >= 1e4 else float(f"{value:.6g}")

@@ -1,1 +1,0 @@
-"""Policies of price and stock."""
