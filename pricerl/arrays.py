@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeGuard
 
 import msgspec
 import numpy as np
@@ -42,6 +43,11 @@ class Interval(NamedTuple):
     """5 % limit."""
     high: float
     """95 % limit."""
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a finite number; booleans are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def count_true(flags: BoolArray) -> int:

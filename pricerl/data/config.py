@@ -7,13 +7,16 @@ from datetime import datetime
 from typing import Literal, get_args, get_origin, get_type_hints
 from zoneinfo import available_timezones
 
-from pricerl.data.days import check_country
+import numpy as np
+
+from pricerl.data.days import find_holidays
 from pricerl.data.forecasters import OWN_MEAN, find_forecaster
 from pricerl.errors import UsageError, did_you_mean
 
 LONGEST_WINDOW = 365
 
 _PROBE_DATE = datetime(2025, 1, 13)
+_PROBE_DAY = np.datetime64(_PROBE_DATE, "D")
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class DataConfig:
     """Days without a row: without a sale, or unknown; ``auto`` finds out whether the file lists sales only."""
 
     current_price: Literal["ask", "regular", "last"] = "ask"
-    """Price that advice starts from where the last row is a promotion or an average: the ``regular`` one, or that of
-    the ``last`` row. ``ask`` keeps that of the last row until you confirm one of them."""
+    """Price that advice starts from where the last row is a promotion or an average: the ``regular`` one, or the
+    ``last`` row's own. ``ask`` keeps the last row's price until you confirm one of them."""
 
     suspicious: Literal["refuse", "keep"] = "refuse"
     """Values that cannot be meant, such as a price ten times its neighbours: refused, or kept as they are."""
@@ -81,22 +84,24 @@ class DataConfig:
             if get_origin(kind) is Literal and (value := getattr(self, name)) not in choices:
                 listed = ", ".join(map(repr, choices))
                 raise UsageError(f"{name} must be one of {listed}, found {value!r}{did_you_mean(str(value), choices)}")
-        if self.date_format is not None and not _gives_a_date(self.date_format):
-            wanted = "must give day, month and year, such as '%d.%m.%Y'"
-            raise UsageError(f"date_format {wanted}; found {self.date_format!r}")
         if self.columns:
             from pricerl.data.reading.header import check_renames
 
             check_renames(self.columns)
         if self.country is not None:
-            check_country(self.country)
+            find_holidays(self.country, _PROBE_DAY, _PROBE_DAY)
         if self.time_zone is not None and self.time_zone not in available_timezones():
             close = did_you_mean(self.time_zone, available_timezones())
             raise UsageError(f"time_zone must be a name such as Europe/Berlin, found {self.time_zone!r}{close}")
-        if self.max_gap_days < 0:
-            raise UsageError(f"max_gap_days must be 0 or more, found {self.max_gap_days}")
-        if not 1 <= self.window <= LONGEST_WINDOW:
-            raise UsageError(f"window must be 1 to {LONGEST_WINDOW} days, found {self.window}")
+        form = "must give day, month and year, such as '%d.%m.%Y'"
+        checks = {
+            f"date_format {form}; found {self.date_format!r}": self.date_format is None
+            or _gives_a_date(self.date_format),
+            f"max_gap_days must be 0 or more, found {self.max_gap_days}": self.max_gap_days >= 0,
+            f"window must be 1 to {LONGEST_WINDOW} days, found {self.window}": 1 <= self.window <= LONGEST_WINDOW,
+        }
+        if problems := [text for text, holds in checks.items() if not holds]:
+            raise UsageError("; ".join(problems))
 
 
 def _gives_a_date(date_format: str) -> bool:

@@ -46,7 +46,7 @@ class CostConfig:
 
     @cached_property
     def _rows(self) -> dict[str, list[Row]]:
-        """Rows by product, oldest first; those of the only product under an empty name."""
+        """Rows by product, oldest first; the only product may have an empty name."""
         return TABLE.group("data.cost.products", self.products)
 
     def daily(self, product: ProductHistory) -> FloatArray:

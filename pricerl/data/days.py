@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pricerl.arrays import DateArray, IntArray
-from pricerl.errors import UsageError, did_you_mean, import_extra
+from pricerl.errors import UsageError, import_extra
 
 DAY = np.timedelta64(1, "D")
 
@@ -48,25 +48,20 @@ YEARS_AHEAD = 4
 """Calendar years after a file's last row whose holidays are looked up, beyond the end of any episode."""
 
 
-def check_country(country: str) -> None:
-    """Raise a ``UsageError`` for a country without a holiday calendar; codes are ISO such as ``GB`` or ``DE-BY``."""
-    known = _library().list_supported_countries()
-    code, _, part = country.upper().partition("-")
-    if code not in known:
-        short = sorted(other for other in known if len(other) == 2)
-        near = ", ".join(other for other in short if other[0] == code[:1]) or ", ".join(short)
-        wanted = "must be an ISO code such as GB, or with a part such as DE-BY"
-        raise UsageError(f"country {wanted}, found {country!r}{did_you_mean(code, known)}; known are {near}")
-    if part and part not in known[code]:
-        parts = ", ".join(known[code]) or "none"
-        raise UsageError(f"country {country!r}: known parts of {code} are {parts}{did_you_mean(part, known[code])}")
-
-
 def find_holidays(country: str, first: np.datetime64, last: np.datetime64) -> DateArray:
-    """Return the public holidays ``(N,)`` from the year of a file's first day to ``YEARS_AHEAD`` after its last."""
+    """Return the public holidays ``(N,)`` from the year of a file's first day to ``YEARS_AHEAD`` after its last.
+
+    A ``UsageError`` refuses a country without a calendar; codes are ISO such as ``GB`` or ``DE-BY``.
+    """
+    remedy = 'pip install -e ".[holidays]" or omit it'
+    library = import_extra("holidays", f"country needs the package holidays, which is not installed; {remedy}")
     begin, end = (int(str(day.astype("datetime64[Y]"))) for day in (first, last))
     code, _, part = country.upper().partition("-")
-    found = _library().country_holidays(code, subdiv=part or None, years=range(begin, end + YEARS_AHEAD + 1))
+    try:
+        found = library.country_holidays(code, subdiv=part or None, years=range(begin, end + YEARS_AHEAD + 1))
+    except NotImplementedError as error:
+        wanted = "must be an ISO code such as GB, or with a part such as DE-BY"
+        raise UsageError(f"country {wanted}, found {country!r}: {error}") from None
     return np.array(sorted(found), dtype="datetime64[D]")
 
 
@@ -74,14 +69,7 @@ def day_types(dates: DateArray, holidays: DateArray | None) -> IntArray:
     """Return ``ORDINARY``, ``DAY_BEFORE`` a holiday or ``HOLIDAY`` for each date ``(D,)``; ordinary for None."""
     if holidays is None:
         return np.zeros(len(dates), dtype=np.int64)
-    is_holiday = np.isin(dates, holidays)
-    is_before = np.isin(dates + DAY, holidays)
-    return np.where(is_holiday, HOLIDAY, np.where(is_before, DAY_BEFORE, ORDINARY))
-
-
-def _library() -> Any:
-    remedy = 'pip install -e ".[holidays]" or omit it'
-    return import_extra("holidays", f"country needs the package holidays, which is not installed; {remedy}")
+    return np.select([np.isin(dates, holidays), np.isin(dates + DAY, holidays)], [HOLIDAY, DAY_BEFORE], ORDINARY)
 
 
 def read_day(text: str, option: str = "--today") -> date:

@@ -31,8 +31,10 @@ FIXED_BOUNDS = {"day_of_week": (0.0, 6.0), "month": (1.0, 12.0)}
 """Calendar features have fixed bounds: a short history need not cover a year. The weekday of weekly rows is
 constant."""
 
-PRICE_FEATURES = ("price", "price_mean_7")
+CALENDAR_COLUMNS = [FEATURES.index(name) for name in FIXED_BOUNDS]
+PRICE_COLUMNS = [FEATURES.index(name) for name in ("price", "price_mean_7")]
 """Their bounds exceed the tried prices by 10 %, so that a policy can distinguish prices beyond them."""
+WEEKDAY_COLUMN = FEATURES.index("day_of_week")
 
 CONSTANT_RANGE = 1e-9
 """Relative range below which a column is constant; rounding in rolling means is a million times smaller."""
@@ -92,15 +94,13 @@ class MinMaxScaler:
         high = np.array([features.max(axis=0) for features in per_product_features])
         several_days = np.array([len(features) > 1 for features in per_product_features])
         constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
-        fixed_weekday = several_days & constant[:, FEATURES.index("day_of_week")]  # rows of weeks
-        prices = [FEATURES.index(name) for name in PRICE_FEATURES]
-        low[:, prices] -= 0.1 * np.abs(low[:, prices])
-        high[:, prices] += 0.1 * np.abs(high[:, prices])
-        constant[:, prices] = (high - low)[:, prices] <= CONSTANT_RANGE
-        calendar = [FEATURES.index(name) for name in FIXED_BOUNDS]
-        low[:, calendar], high[:, calendar] = np.transpose(list(FIXED_BOUNDS.values()))
-        constant[:, calendar] = False
-        constant[:, FEATURES.index("day_of_week")] = fixed_weekday
+        fixed_weekday = several_days & constant[:, WEEKDAY_COLUMN]  # rows of weeks
+        low[:, PRICE_COLUMNS] -= 0.1 * np.abs(low[:, PRICE_COLUMNS])
+        high[:, PRICE_COLUMNS] += 0.1 * np.abs(high[:, PRICE_COLUMNS])
+        constant[:, PRICE_COLUMNS] = (high - low)[:, PRICE_COLUMNS] <= CONSTANT_RANGE
+        low[:, CALENDAR_COLUMNS], high[:, CALENDAR_COLUMNS] = np.transpose(list(FIXED_BOUNDS.values()))
+        constant[:, CALENDAR_COLUMNS] = False
+        constant[:, WEEKDAY_COLUMN] = fixed_weekday
         spread = np.where(constant, 1.0, high - low)
         return cls(np.where(constant, 0.0, 1.0 / spread), np.where(constant, 0.5, -low / spread))
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pricerl.arrays import FloatArray, count_true
-from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.days import WEEK, steps_in
 from pricerl.data.features import shifted_mean
 from pricerl.data.history import ProductHistory
-from pricerl.data.reading.columns import PREDICTED_SALES
 from pricerl.errors import UsageError, did_you_mean
 
 OWN_MEAN = "mean_7"
@@ -101,7 +99,7 @@ class PredictedSales:
     future: FloatArray
     """``(H,)`` the same for the days after the history."""
     errors: dict[str, float]
-    """Mean absolute error on training days of every forecast scored, by name, money per day."""
+    """Mean absolute error in money per day of every forecast scored, by name, on training days."""
 
 
 def choose_forecast(
@@ -130,12 +128,3 @@ def choose_forecast(
     source = chosen or min(errors, key=lambda name: errors[name], default=OWN_MEAN)
     past, future = forecasts[source]
     return PredictedSales(source, np.full_like(past, np.nan) if source == OWN_MEAN else past, future, errors)
-
-
-def report_forecast(report: ProductReport, forecast: PredictedSales) -> ProductReport:
-    """Return the data report with the forecast used, all errors, and a note if the supplied one lost."""
-    notes = report.notes
-    if SUPPLIED in forecast.errors and forecast.source != SUPPLIED:
-        closer = "the mean of 7 days" if forecast.source == OWN_MEAN else forecast.source.replace("_", " ")
-        notes = (*notes, f"{PREDICTED_SALES}: not used; on the training days {closer} was closer.")
-    return replace(report, forecast_used=forecast.source, forecast_errors=forecast.errors, notes=notes)

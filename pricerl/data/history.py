@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from pricerl.reasons import Reason
 PRICE_DOUBT = 0.01
 """Largest difference between the last row's price and the price in force, as a share, that needs no confirmation."""
 
+AHEAD = ("future_dates", "future_predicted")
+"""Arrays of the days after the history."""
+
 UNNAMED_PRODUCT = "product"
 """Stands for the product of a file without a ``Product`` column until the history is named."""
 
@@ -31,7 +34,7 @@ class ProductHistory:
     """
 
     product: str
-    """Name in the ``Product`` column, or that of the file if it has none."""
+    """Name in the ``Product`` column, or the file's name without one."""
 
     dates: DateArray
     """``(D,)`` days, unit D; the last one is the last day of history."""
@@ -70,43 +73,43 @@ class ProductHistory:
     """``(H,)`` the file's forecast for these days as revenue, NaN where absent."""
 
     unit_cost: float | None = None
-    """Money per unit: the last value of the ``Unit Cost`` column, None without one."""
+    """Money per unit: the last value of the ``Unit Cost`` column, if any."""
 
     costs: FloatArray | None = None
-    """``(D,)`` the column's money per unit on each day; blanks repeat the last known value; None without one."""
+    """``(D,)`` the column's money per unit on each day, if any; blanks repeat the last known value."""
 
     competitor: FloatArray | None = None
-    """``(D,)`` competitor's price, money per unit; blanks repeat the last known one; None if never reported."""
+    """``(D,)`` competitor's price per unit, if reported; blanks repeat the last known one."""
 
     promotion: BoolArray | None = None
-    """``(D,)`` True on days with a promotion; None if never reported."""
+    """``(D,)`` True on days with a promotion, if reported."""
 
     in_stock: BoolArray | None = None
-    """``(D,)`` True on days reported as in stock; None if never reported."""
+    """``(D,)`` True on days reported as in stock, if any day was."""
 
     stock_units: FloatArray | None = None
-    """``(D,)`` units in stock at the end of each day, NaN where blank; None without units in the file."""
+    """``(D,)`` units in stock at the end of each day, if reported; NaN where blank."""
 
     step_days: int = 1
     """Days from row to row: 1, or 7 for weekly rows, which are dated as in the file."""
 
     in_force: FloatArray | None = None
-    """``(D,)`` price in force at the end of each day, money; None if it is ``price`` on all."""
+    """``(D,)`` price in force at the end of each day, if it differs from ``price``."""
 
     asks: bool = False
     """Whether a seller whose last row has another price than the one in force must confirm one of them."""
 
     holidays: DateArray | None = None
-    """``(N,)`` public holidays from the first day to several years after the last; None without a country."""
+    """``(N,)`` public holidays of the country, if set, to several years after the last day."""
 
     own_price: BoolArray | None = None
-    """``(D,)`` True on days whose price pricerl set; None if there are none."""
+    """``(D,)`` True on days whose price pricerl set, if any."""
 
     coupons: FloatArray | None = None
-    """``(D,)`` share of sales at posted prices that buyers did not pay, such as coupons; None if never reported."""
+    """``(D,)`` share of sales at posted prices that buyers did not pay, such as coupons, if reported."""
 
     ad_spend: FloatArray | None = None
-    """``(D,)`` money spent on advertising, 0 on days without an entry; None if never reported."""
+    """``(D,)`` money spent on advertising, if reported; 0 on days without an entry."""
 
     group: str = ""
     """Name in the ``Group`` column: products that demand is pooled with first; empty without one."""
@@ -129,13 +132,13 @@ class ProductHistory:
 
     @property
     def prices_in_force(self) -> FloatArray:
-        """``(D,)`` price in force at the end of each day, money; the last row's own until a doubt is answered."""
+        """``(D,)`` price in force at the end of each day; the last row's own until a doubt is answered."""
         found = self._believed_in_force
         return np.append(found[:-1], self.price[-1]) if self.asks and self.price_doubt else found
 
     @property
     def _believed_in_force(self) -> FloatArray:
-        """``(D,)`` what seems to be in force, doubt or not, money; so is a price that pricerl set, deal or not."""
+        """``(D,)`` price that seems to be in force, doubt or not; so is a price that pricerl set, deal or not."""
         if self.in_force is None:
             return self.price
         return self.in_force if self.own_price is None else np.where(self.own_price, self.price, self.in_force)
@@ -157,7 +160,7 @@ class ProductHistory:
 
     @property
     def current_price(self) -> float:
-        """Price in force at the end of the history, money; the last row's own until a doubt is answered."""
+        """Price in force at the end of the history; the last row's own until a doubt is answered."""
         return float(self.prices_in_force[-1])
 
     @property
@@ -176,12 +179,11 @@ class ProductHistory:
     @property
     def last_day(self) -> date:
         """Day of the last row."""
-        end: date = self.dates[-1].astype("datetime64[D]").item()
-        return end
+        return date.fromisoformat(str(self.dates[-1]))
 
     @property
     def tried_prices(self) -> tuple[float, float]:
-        """Lowest and highest price ever charged, money."""
+        """Lowest and highest price ever charged."""
         charged = self.price[self.observed]
         return float(charged.min()), float(charged.max())
 
@@ -192,19 +194,19 @@ class ProductHistory:
 
     def first_days(self, days: int) -> ProductHistory:
         """Return the first ``days`` days of the history, without future days: later prices say nothing about them."""
-        cut: dict[str, Any] = {
-            name: value[:days] for name, value in vars(self).items() if isinstance(value, np.ndarray)
-        }
-        cut |= {"future_dates": self.future_dates[:0], "future_predicted": self.future_predicted[:0]}
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        kept: dict[str, Any] = {name: value[: 0 if name in AHEAD else days] for name, value in arrays.items()}
         if self.in_force is not None:
-            promoted = None if self.promotion is None else self.promotion[:days]
-            cut["in_force"] = find_prices_in_force(self.price[:days], self.step_days, promoted)
-        return replace(self, **{**cut, "holidays": self.holidays})
+            kept["in_force"] = find_prices_in_force(kept["price"], self.step_days, kept.get("promotion"))
+        return replace(self, **{**kept, "holidays": self.holidays})
+
+
+Own = TypeVar("Own", bound="Reported")
 
 
 @dataclass(frozen=True, eq=False)
-class History:
-    """Cleaned content of one file."""
+class Reported:
+    """Products of one file with their data reports."""
 
     source: str
     """Name of the file as the user wrote it."""
@@ -215,6 +217,17 @@ class History:
     reports: tuple[ProductReport, ...]
     """Data reports, one per product in the same order."""
 
+    def renamed(self: Own, name: str) -> Own:
+        """Return the same of the only product under another name."""
+        (product,) = self.products
+        (report,) = self.reports
+        return replace(self, products=(replace(product, product=name),), reports=(replace(report, product=name),))
+
+
+@dataclass(frozen=True, eq=False)
+class History(Reported):
+    """Cleaned content of one file."""
+
     problems: tuple[Problem, ...] = ()
     """Problems of the products that were skipped, and of rows whose day is unknown."""
 
@@ -223,9 +236,3 @@ class History:
 
     unnamed: bool = False
     """Whether the file names no product, so that its only one has the name of the file."""
-
-    def renamed(self, name: str) -> History:
-        """Return the history of the only product under another name."""
-        (product,) = self.products
-        (report,) = self.reports
-        return replace(self, products=(replace(product, product=name),), reports=(replace(report, product=name),))

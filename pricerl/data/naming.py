@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.data.reading.problems import list_names
+from pricerl.errors import MAX_PROBLEMS_SHOWN, UsageError, did_you_mean
 from pricerl.terminal import shown
 
 Sources = str | Path | Sequence[str | Path]
@@ -70,3 +71,9 @@ def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
     if wanted is not None and wanted not in names:
         raise UsageError(f"--product {shown(wanted)!r} is unknown; known are {listed}{did_you_mean(wanted, names)}")
     return names[0] if wanted is None else wanted
+
+
+def describe_strangers(names: Sequence[str], known: Collection[str]) -> str:
+    """Return that the history has no such products, with the closest names and the names that it has."""
+    hints = (f"{name!r}{did_you_mean(name, known)}" for name in names[:MAX_PROBLEMS_SHOWN])
+    return f"the history has no product {', and none '.join(hints)}; use its names: {list_names(sorted(known))}"

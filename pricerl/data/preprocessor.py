@@ -14,9 +14,9 @@ from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, WEEK
-from pricerl.data.features import FEATURES, PRICE_FEATURES, MinMaxScaler, build_features
-from pricerl.data.forecasters import PredictedSales, choose_forecast, report_forecast
-from pricerl.data.history import History, ProductHistory
+from pricerl.data.features import PRICE_COLUMNS, MinMaxScaler, build_features
+from pricerl.data.forecasters import PredictedSales, choose_forecast
+from pricerl.data.history import History, ProductHistory, Reported
 from pricerl.data.reading.problems import list_names
 from pricerl.errors import DataError, did_you_mean
 
@@ -28,16 +28,14 @@ DATES = ("dates", "future_dates", "holidays")
 
 
 @dataclass(frozen=True, eq=False)
-class DataPreprocessor:
-    """Histories with their raw features, the split into training and held-out days, and the fitted scaler."""
+class DataPreprocessor(Reported):
+    """Histories with their raw features, the split into training and held-out days, and the fitted scaler.
 
-    source: str
-    """Name of the file as the user wrote it."""
+    All tuples are in the order of the products.
+    """
+
     config: DataConfig
     """Settings with which the history was read."""
-    products: tuple[ProductHistory, ...]
-    """Products; all other tuples are in the same order."""
-    reports: tuple[ProductReport, ...]
     forecasts: tuple[PredictedSales, ...]
     features: tuple[FloatArray, ...]
     """``(D_p, F)`` raw features of each product."""
@@ -55,12 +53,11 @@ class DataPreprocessor:
         history: History,
         config: DataConfig,
         chosen: Sequence[str | None] = (),
-        scaler: MinMaxScaler | None = None,
         numbers: Sequence[int] | None = None,
     ) -> DataPreprocessor:
         """Choose forecasts, build features and fit the scaler, all on the training days.
 
-        ``chosen`` forecasts by product, the ``scaler`` and the products' ``numbers`` may be those of an earlier fit.
+        ``chosen`` forecasts by product and the products' ``numbers`` may come from an earlier fit.
         """
         train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
         names = chosen or (None,) * len(history.products)
@@ -73,11 +70,14 @@ class DataPreprocessor:
             source=history.source,
             config=config,
             products=history.products,
-            reports=tuple(map(report_forecast, history.reports, forecasts)),
+            reports=tuple(
+                replace(report, forecast_used=found.source, forecast_errors=found.errors)
+                for report, found in zip(history.reports, forecasts, strict=True)
+            ),
             forecasts=forecasts,
             features=features,
             train_days=train_days,
-            scaler=scaler or MinMaxScaler.fit(list(map(_scaled_days, history.products, features, train_days))),
+            scaler=MinMaxScaler.fit(list(map(_scaled_days, history.products, features, train_days))),
             numbers=tuple(range(len(history.products)) if numbers is None else numbers),
         )
 
@@ -93,15 +93,15 @@ class DataPreprocessor:
 
     @property
     def current_prices(self) -> dict[str, float]:
-        """Current price of every product, money."""
+        """Current price of every product."""
         return {product.product: product.current_price for product in self.products}
 
     @classmethod
     def refit(cls, fresh: History, trained: Mapping[str, Any]) -> DataPreprocessor:
         """Return a preprocessor of a newer history of some or all products, with the scaler and choice of forecasts.
 
-        A product that has the name of its file takes that of the only product trained on. Next to one trained on, new
-        ones are taken with their own scaler. ``trained`` is the `state_dict` of the earlier preprocessor.
+        A product that has the name of its file takes the name of the only product trained on. Next to one trained on,
+        new ones are taken with their own scaler. ``trained`` is the `state_dict` of the earlier preprocessor.
 
         Raises:
             DataError: lists the products if none was trained on; or rows are weeks instead of days, or the reverse.
@@ -131,12 +131,6 @@ class DataPreprocessor:
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> DataPreprocessor:
         """Return a preprocessor whose histories have the own prices ``(D_p,)`` that ``find`` returns for them."""
         return replace(self, products=tuple(replace(item, own_price=find(item)) for item in self.products))
-
-    def renamed(self, name: str) -> DataPreprocessor:
-        """Return a preprocessor of the only product under another name."""
-        (product,) = self.products
-        (report,) = self.reports
-        return replace(self, products=(replace(product, product=name),), reports=(replace(report, product=name),))
 
     def first_days(self, product: int, days: int) -> DataPreprocessor:
         """Return a preprocessor of a product's first ``days`` days, with the same scaler and choice of forecast."""
@@ -204,9 +198,8 @@ def _scaled_days(product: ProductHistory, features: FloatArray, days: int) -> Fl
     if product.in_force is None:
         return features[:days]
     averages = build_features(replace(product, in_force=None))
-    columns = [FEATURES.index(name) for name in PRICE_FEATURES]
     both = np.concatenate([features[:days], features[:days]])
-    both[days:, columns] = averages[:days, columns]
+    both[days:, PRICE_COLUMNS] = averages[:days, PRICE_COLUMNS]
     return both
 
 

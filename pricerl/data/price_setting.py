@@ -18,7 +18,7 @@ from pricerl.data.days import RECENT_DAYS
 Kind = Literal["plain", "promotions", "averages", "repricer"]
 
 COIN = 0.01
-"""Smallest coin, money."""
+"""Smallest coin in money."""
 SUB_COIN_SHARE = 0.30
 """Smallest share of prices with digits below the smallest coin for the prices to be averages. In files of averages it
 is 39 to 91 %, on price ladders at most 17 %."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
+from pricerl.arrays import is_number
+from pricerl.data.naming import describe_strangers
 from pricerl.data.reading.columns import FIRST_YEAR, PRODUCT, UNIT_COST, fold
 from pricerl.data.reading.currencies import check_currencies, split_currency
 from pricerl.data.reading.dates import read_dates
@@ -20,7 +22,7 @@ from pricerl.data.reading.header import ALIASES, VAGUE_COSTS
 from pricerl.data.reading.numbers import is_blank, read_number_columns
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.sources.containers import open_tables
-from pricerl.errors import MAX_PROBLEMS_SHOWN, DataError, UsageError, did_you_mean
+from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.formatting import csv_text, safe_text
 from pricerl.writing import write_text
 
@@ -42,6 +44,21 @@ _UNIT = re.compile(rf"(?:\s+|(?<=\d))(?:(?P<weeks>{_WEEKS})|d|days?|tage?|jours?
 """Unit of a duration, after its number or in the name of its column."""
 _REMARK = re.compile(r"\s*\(.*\)$")
 """Remark in a column's name, such as (weeks) or (not editable)."""
+
+
+def _is_day(value: object) -> bool:
+    try:
+        return isinstance(value, str) and str(date.fromisoformat(value)) == value
+    except ValueError:
+        return False
+
+
+KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": ("a name", lambda value: isinstance(value, str)),
+    "day": ("a day such as 2025-03-01", _is_day),
+    "number": ("a finite number", is_number),
+}
+"""Forms of a value by kind of column, in words and as a check."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -68,15 +85,11 @@ class Column(msgspec.Struct, frozen=True):
         """Return what is wrong with a value; empty if it is right or absent."""
         if value is None:
             return ""
+        form, fits = KINDS[self.kind]
+        if not fits(value):
+            return f"must be {form}, found {value!r}"
         if self.kind != "number":
-            try:
-                right = isinstance(value, str) and (self.kind == "name" or str(date.fromisoformat(value)) == value)
-            except ValueError:
-                right = False
-            form = "name" if self.kind == "name" else "day such as 2025-03-01"
-            return "" if right else f"must be a {form}, found {value!r}"
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            return f"must be a finite number, found {value}"
+            return ""
         span = f"be {self.low:g} or more" if self.high == math.inf else f"lie between {self.low:g} and {self.high:g}"
         span = f"be 0 or lie between {self.least:g} and {self.high:g}" if self.least else span
         right = self.low <= value <= self.high and not 0 < value < self.least
@@ -148,9 +161,7 @@ class RowTable(NamedTuple):
             raise UsageError(f"{self.name}: the history has {count} products; name them in a column Product")
         strangers = [name for name in listed if name and name not in known]
         if strangers and len(strangers) == len(listed):
-            hints = (f"{name!r}{did_you_mean(name, known)}" for name in strangers[:MAX_PROBLEMS_SHOWN])
-            remedy = f"use its names in the column Product: {list_names(sorted(known))}"
-            raise UsageError(f"{self.name}: the history has no product {', and none '.join(hints)}; {remedy}")
+            raise UsageError(f"{self.name}: {describe_strangers(strangers, known)}")
         return strangers
 
     def read(self, path: str, usual: Row) -> tuple[list[dict[str, Any]], list[str]]:
@@ -233,7 +244,7 @@ class RowTable(NamedTuple):
 def _with_fees(row: Row) -> dict[str, Any]:
     """Return a row with fees, percent, in place of a share kept that an older file or setting has."""
     kept = row.get("share_kept")
-    if isinstance(kept, bool) or not isinstance(kept, (int, float)) or not (0.5 <= kept <= 1 or 50 <= kept <= 100):
+    if not is_number(kept) or not (0.5 <= kept <= 1 or 50 <= kept <= 100):
         return dict(row)
     fees = {"fees": round(100 - kept * (100 if kept <= 1 else 1), 9)}
     return {**fees, **{key: value for key, value in row.items() if key != "share_kept"}}

@@ -15,7 +15,6 @@ from pricerl.data.days import WEEK
 from pricerl.data.history import ProductHistory
 from pricerl.data.reading.problems import list_names
 from pricerl.data.row_table import STRANGE, TABLES, Row
-from pricerl.errors import UsageError
 
 MOST_LEAD_WEEKS = 6
 MOST_WEEKS = 26
@@ -27,11 +26,7 @@ Stocks = Mapping[str, Sequence[Row]]
 
 @dataclass(frozen=True)
 class Stock:
-    """Stock of one product, the terms of its supply, and the limits on its orders.
-
-    Raises:
-        UsageError: naming every field that is out of range.
-    """
+    """Stock of one product, the terms of its supply, and the limits on its orders, as `TABLES` checked them."""
 
     on_hand: float
     """Units that can be sold today."""
@@ -52,7 +47,7 @@ class Stock:
     season_end: int = MOST_WEEKS
     """Weeks until the product stops selling, 1 to 26."""
     season: tuple[float, ...] = ()
-    """Expected demand of each of the 26 weeks over that of today; 1 in every week if empty."""
+    """Expected demand of each of the 26 weeks as a multiple of today's; 1 in every week if empty."""
     largest_order: float | None = None
     """Units."""
     smallest_order: float = 0.0
@@ -61,23 +56,6 @@ class Stock:
     """Units per pack: orders are whole packs."""
     budget: float | None = None
     """Most money, at unit cost, in units on hand and on the way; an order beyond it is cut."""
-
-    def __post_init__(self) -> None:
-        ranges = {"lead_weeks": (1, MOST_LEAD_WEEKS), "season_end": (1, MOST_WEEKS), "pack_size": (1, math.inf)}
-        ranges |= {"spoilage": (0, 0.99), "late_share": (0, 1)}
-        problems = []
-        for name, value in vars(self).items():
-            low, high = ranges.get(name, (0, math.inf))
-            values = value if isinstance(value, tuple) else () if value is None else (value,)
-            values = tuple(units for _, units in value) if name == "due" else values
-            if not all(math.isfinite(item) and low <= item <= high for item in values):
-                problems.append(f"{name} must be {low} to {high}, found {value}")
-        weeks = {"lead_weeks": self.lead_weeks, "season_end": self.season_end}
-        problems += [f"{name} must be whole weeks, found {value}" for name, value in weeks.items() if value % 1]
-        if len(self.inbound) > MOST_LEAD_WEEKS or len(self.season) not in (0, MOST_WEEKS):
-            problems.append(f"inbound lists at most {MOST_LEAD_WEEKS} weeks, season {MOST_WEEKS} or none")
-        if problems:
-            raise UsageError(f"stock: {'; '.join(problems)}")
 
 
 def find_notes(stocks: Stocks, histories: Sequence[ProductHistory]) -> list[str]:
@@ -92,7 +70,7 @@ def find_notes(stocks: Stocks, histories: Sequence[ProductHistory]) -> list[str]
 
 
 def find_stock(stocks: Stocks, history: ProductHistory) -> tuple[Stock | None, list[str]]:
-    """Return a product's stock after its history, None if it is unknown, and remarks that follow the product's name."""
+    """Return a product's stock after its history, if known, and remarks that follow the product's name."""
     rows = [*stocks.get("", ()), *stocks.get(history.product, ())]
     counted, units = _find_count(rows, history)
     terms = {key: value for row in rows for key, value in row.items()}
@@ -120,21 +98,24 @@ def find_stock(stocks: Stocks, history: ProductHistory) -> tuple[Stock | None, l
             arriving[weeks] += coming
             if weeks:
                 days[due.isoformat()] += coming
-    given: dict[str, Any] = {item.name: terms[item.name] for item in fields(Stock) if item.name in terms}
-    given["on_hand"] = units - float(history.units[later].sum()) + arriving[0]
-    given["inbound"] = tuple(arriving[1:])
-    given["due"] = tuple(sorted(days.items()))
-    given["lead_weeks"] = max(math.ceil(lead_days / WEEK), 1)
-    given["season_end"] = min(max(round(days_left / WEEK), 1), MOST_WEEKS)
-    if days_left > MOST_WEEKS * WEEK and given.pop("leftover_value", None) is not None:
-        remarks.append(f"has a Leftover Value, which counts at a Season End within {MOST_WEEKS} weeks only")
-    if given["on_hand"] < 0:
+    on_hand = units - float(history.units[later].sum()) + arriving[0]
+    if on_hand < 0:
         return None, ["is left out: more was sold since its count than it had; give a newer --stock"]
+    if days_left > MOST_WEEKS * WEEK and terms.pop("leftover_value", None) is not None:
+        remarks.append(f"has a Leftover Value, which counts at a Season End within {MOST_WEEKS} weeks only")
+    given: dict[str, Any] = {item.name: terms[item.name] for item in fields(Stock) if item.name in terms}
+    given |= {
+        "on_hand": on_hand,
+        "inbound": tuple(arriving[1:]),
+        "due": tuple(sorted(days.items())),
+        "lead_weeks": max(math.ceil(lead_days / WEEK), 1),
+        "season_end": min(max(round(days_left / WEEK), 1), MOST_WEEKS),
+    }
     return Stock(**given), remarks
 
 
 def _find_count(rows: Sequence[Row], history: ProductHistory) -> tuple[date, float | None]:
-    """Return the last day of the newest count, in the rows or in the history, and its units, None without any."""
+    """Return the last day of the newest count, in the rows or in the history, and its units, if any."""
     stated = [row["in_stock"] for row in rows if "in_stock" in row]
     end = str(history.next_day - timedelta(1))
     day = date.fromisoformat(max((row.get("as_of", end) for row in rows), default=end))

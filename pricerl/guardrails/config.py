@@ -7,11 +7,12 @@ The docstring of a setting is its only description: the help prints it, and ``co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pricerl.data.reading.problems import list_names
+from pricerl.arrays import is_number
+from pricerl.data.naming import describe_strangers
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.guardrails.price_grid import (
     EVERY_STEP,
@@ -34,13 +35,28 @@ PERCENTAGES = (*SHARES, "max_above_median")
 
 POSITIVE = ("ceiling", "max_change", "max_week_change", "price_step", "test_change")
 LISTS = ("price_ladder", "charm_endings")
-SHARED_BY_ALL = {
-    "price_step": "all products share one price grid",
-    "min_hold_days": "a decision lasts equally long for all products",
-    "products": "a product has no products of its own",
-    "relations": "a relation names its products itself",
+SHARED_BY_ALL = ("price_step", "min_hold_days", "products", "relations")
+"""Settings of all products alike: one price grid, and decisions that last equally long."""
+
+NO_NUMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "pause": ("be true or false", lambda value: isinstance(value, bool)),
+    "products": ("hold products by their name", lambda value: isinstance(value, dict)),
+    "relations": ("", lambda value: True),  # read_relations checks them
+    **dict.fromkeys(
+        LISTS,
+        (
+            "be a list of prices such as [9.99, 12.99]",
+            lambda value: isinstance(value, tuple) and len(value) > 0 and all(map(is_number, value)),
+        ),
+    ),
 }
-"""Settings shared by all products, with the reason."""
+RANGES: dict[tuple[str, ...], tuple[str, Callable[[float], bool]]] = {
+    POSITIVE: ("be positive", lambda value: value > 0),
+    SHARES: ("be at least 0 and below 1", lambda value: 0 <= value < 1),
+    ("max_above_median",): ("be 0 or more", lambda value: value >= 0),
+    ("min_hold_days",): ("be at least 1 and whole", lambda value: value >= 1 and value == int(value)),
+}
+"""Requirement on the value of a setting, in words and as a check; all other settings must be finite numbers."""
 
 
 @dataclass(frozen=True)
@@ -164,64 +180,33 @@ class GuardrailConfig:
 
     def of(self, product: str) -> GuardrailConfig:
         """Return a product's own limits, otherwise the limits of all; raise a ``UsageError`` on a contradiction."""
-        own = (self.products or {}).get(product)
-        if own is None:
-            return replace(self, products=None, relations=None) if self.products or self.relations else self
+        own = (self.products or {}).get(product, {})
         where = f"guardrails.products.{product}"
         if not isinstance(own, dict):
             raise UsageError(f"{where} must hold settings such as 'floor: 9.90', found {own!r}")
         known = [item.name for item in fields(self) if item.name not in SHARED_BY_ALL]
-        for name in own:
-            if name in SHARED_BY_ALL:
-                raise UsageError(f"{where}.{name}: {SHARED_BY_ALL[name]}; set guardrails.{name}")
-            if name not in known:
-                raise UsageError(f"{where}: unknown setting {name}{did_you_mean(str(name), known)}")
+        if shared := own.keys() & SHARED_BY_ALL:
+            raise UsageError(f"{where}.{min(shared)}: all products share it; set guardrails.{min(shared)}")
+        if strange := [name for name in own if name not in known]:
+            raise UsageError(f"{where}: unknown setting {strange[0]}{did_you_mean(str(strange[0]), known)}")
         try:
             return replace(self, products=None, relations=None, **own)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from error
 
-    def check_products(self, known: Iterable[str]) -> None:
+    def check_products(self, known: Collection[str]) -> None:
         """Raise a ``UsageError`` that names every product with limits or relations that is not ``known``."""
-        known = list(known)
         related = (name for item in self.related for name in item.products)
         for setting, names in (("products", self.products or {}), ("relations", related)):
-            unknown = [name for name in dict.fromkeys(names) if name not in known]
-            if unknown:
-                hints = [f"{name!r}{did_you_mean(name, known)}" for name in unknown]
-                raise UsageError(
-                    f"guardrails.{setting}: the history has no product {', and none '.join(hints)}; "
-                    f"use its names: {list_names(sorted(known))}"
-                )
+            if unknown := [name for name in dict.fromkeys(names) if name not in known]:
+                raise UsageError(f"guardrails.{setting}: {describe_strangers(unknown, known)}")
 
 
 def _wanted(setting: str, value: Any) -> str:
     """Return what the value of a setting must be, empty if it is that or is checked elsewhere."""
-    if setting == "pause":
-        return "" if isinstance(value, bool) else "be true or false"
-    if setting == "products":
-        return "" if isinstance(value, dict) else "hold products by their name"
-    if setting == "relations":
-        return ""
-    if setting in LISTS:
-        listed = isinstance(value, tuple) and value and all(map(_is_number, value))
-        return "" if listed else "be a list of prices such as [9.99, 12.99]"
-    if not _is_number(value):
-        return "be a finite number"
-    if setting in POSITIVE and value <= 0:
-        return "be positive"
-    if setting in SHARES and not 0 <= value < 1:
-        return "be at least 0 and below 1"
-    if setting == "max_above_median" and value < 0:
-        return "be 0 or more"
-    if setting == "min_hold_days" and (value < 1 or value != int(value)):
-        return "be at least 1 and whole"
-    return ""
-
-
-def _is_number(value: object) -> bool:
-    """Return whether a value is a finite number; booleans are not."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    checks = [NO_NUMBERS.get(setting, ("be a finite number", is_number))]
+    checks += [check for settings, check in RANGES.items() if setting in settings]
+    return next((wanted for wanted, holds in checks if not holds(value)), "")
 
 
 def _check_crossings(config: GuardrailConfig) -> None:
@@ -244,17 +229,15 @@ def _check_crossings(config: GuardrailConfig) -> None:
 
 def _check_menu(config: GuardrailConfig) -> None:
     """Refuse a ladder or endings off the price grid, or without a price between the lowest and the highest."""
-    if config.price_ladder is not None and config.charm_endings is not None:
+    given = [name for name in LISTS if getattr(config, name) is not None]
+    if len(given) > 1:
         raise UsageError("guardrails.price_ladder and guardrails.charm_endings exclude each other; remove one of them")
-    for name in LISTS:
+    for name in given:
         prices = getattr(config, name)
-        if prices is None:
-            continue
         if min(prices) < 0 or (name == "price_ladder" and min(prices) == 0):
             raise UsageError(f"guardrails.{name} must hold positive prices, found {min(prices)}")
         repeats = [ending_period(prices)] if name == "charm_endings" else []
-        off = [price for price in (*prices, *repeats) if not is_multiple(price, config.price_step)]
-        if off:
+        if off := [price for price in (*prices, *repeats) if not is_multiple(price, config.price_step)]:
             raise UsageError(
                 f"guardrails.{name}: {off[0]} is no whole multiple of guardrails.price_step {config.price_step}"
             )

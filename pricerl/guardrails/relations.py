@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast, get_args
+from itertools import pairwise, zip_longest
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pricerl.errors import UsageError, did_you_mean
+import msgspec
+
+from pricerl.errors import UsageError
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
-RelationKind = Literal["size_order", "multipack", "one_price"]
-KINDS: tuple[str, ...] = get_args(RelationKind)
+EXAMPLE = "{kind: size_order, products: [Small, Large]}, and a count for a multipack only"
 
 
-@dataclass(frozen=True)
-class Relation:
+class Relation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Relation between the prices of several products."""
 
-    kind: RelationKind
-    products: tuple[str, ...]
+    kind: Literal["size_order", "multipack", "one_price"]
+    products: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
     """``size_order``: the sizes, smallest first; ``multipack``: the single, then the pack; ``one_price``: the line."""
     count: int = 1
-    """Singles in a multipack."""
+    """Singles in a multipack, 2 or more."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.products)) < len(self.products):
+            raise ValueError("products must be different")
+        if (self.kind == "multipack") != (self.count > 1) or (self.count > 1 and len(self.products) > 2):
+            raise ValueError("a multipack, and nothing else, has products [single, pack] and a count of 2 or more")
 
     def among(self, known: Collection[str]) -> Relation | None:
         """Return the relation between its known products, or None if they are not related."""
@@ -36,7 +42,7 @@ class Relation:
 
     def objection(self, prices: Sequence[float]) -> str:
         """Return why prices of the products, in money in their order, break the relation; empty if they do not."""
-        for one, other, first, second in zip(self.products, self.products[1:], prices, prices[1:], strict=False):
+        for (one, first), (other, second) in pairwise(zip(self.products, prices, strict=True)):
             slack = FLOAT32_SLACK * max(abs(first), abs(second)) * self.count
             if self.kind == "size_order" and not first <= second + slack:
                 return f"{one} at {first:.10g} would cost more than the larger {other} at {second:.10g}"
@@ -70,35 +76,13 @@ class Bound(NamedTuple):
     why: str
 
 
-def read_relations(given: object) -> tuple[Relation, ...]:
+def read_relations(given: Any) -> tuple[Relation, ...]:
     """Return the relations of the setting ``guardrails.relations``; raise a ``UsageError`` on the first wrong one."""
-    if given is None:
-        return ()
-    if not isinstance(given, (list, tuple)):
-        raise UsageError(f"guardrails.relations must be a list of relations, found {given!r}")
-    return tuple(_read_relation(item, f"guardrails.relations[{number}]") for number, item in enumerate(given))
-
-
-def _read_relation(item: object, where: str) -> Relation:
-    example = "{kind: size_order, products: [Small, Large]}"
-    if not isinstance(item, Mapping) or not {"kind", "products"} <= set(item) <= {"kind", "products", "count"}:
-        raise UsageError(f"{where} must be such as {example}, with a count for a multipack, found {item!r}")
-    kind = item["kind"]
-    names = item["products"]
-    count = item.get("count")
-    if kind not in KINDS:
-        raise UsageError(
-            f"{where}.kind must be one of {', '.join(KINDS)}, found {kind!r}{did_you_mean(str(kind), KINDS)}"
-        )
-    listed = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
-    if not listed or len(names) < 2 or len(set(names)) < len(names):
-        raise UsageError(f"{where}.products must list two or more different products, found {names!r}")
-    if kind == "multipack":
-        if len(names) != 2 or isinstance(count, bool) or not isinstance(count, int) or count < 2:
-            raise UsageError(f"{where}: a multipack has products [single, pack] and a count of 2 or more")
-    elif count is not None:
-        raise UsageError(f"{where}.count is for a multipack only")
-    return Relation(cast(RelationKind, kind), tuple(names), count or 1)
+    try:
+        return msgspec.convert(() if given is None else given, tuple[Relation, ...])
+    except msgspec.ValidationError as error:
+        fault, _, place = str(error).partition(" - at ")
+        raise UsageError(f"guardrails.relations{place.strip('`$')}: {fault}; give such as {EXAMPLE}") from None
 
 
 def resolve(relations: Sequence[Relation], advised: Mapping[str, AdvisedPrices]) -> dict[str, Bound]:
@@ -138,17 +122,16 @@ def _hold(
     """Return the products of a broken relation that can still go back to their current prices."""
     names = [name for name in item.products if name in advised]
     related = item.among(advised)
-    try:
-        days = zip(*(now[name] for name in names), strict=True)
-        why = "" if related is None else next(filter(None, map(related.objection, days)), "")
-        if not all(math.isfinite(price) for name in names for price in now[name]):
-            why = "a price is no finite number"
-    except ValueError:
-        why = "their prices are for different days"
-    if not why:
-        return {}
-    back = [name for name in names if not advised[name].fixed and now[name] != advised[name].kept]
+    days = zip_longest(*(now[name] for name in names), fillvalue=math.nan)  # which breaks every relation
+    why = related and next(filter(None, map(related.objection, days)), "")
+    back = [name for name in names if why and not advised[name].fixed and now[name] != advised[name].kept]
     return {name: Bound(advised[name].kept, f"{item.kind.replace('_', ' ')}: {why}") for name in back}
+
+
+def _of_product(relations: Iterable[Relation], product: str, known: Collection[str]) -> list[Relation]:
+    """Return the relations of a product to others that are known."""
+    among = (item.among(known) for item in relations)
+    return [item for item in among if item is not None and product in item.products]
 
 
 def broken_by(
@@ -157,32 +140,22 @@ def broken_by(
     """Return kind and reason of each relation that a price breaks while others keep theirs; the current breaks none."""
     if price == current[product]:
         return []
-    found: list[tuple[str, str]] = []
-    for item in relations:
-        related = item.among(current)
-        if related is not None and product in related.products:
-            prices = [price if name == product else current[name] for name in related.products]
-            if why := related.objection(prices):
-                found.append((item.kind, why))
-    return found
+    prices = {**current, product: price}
+    found = _of_product(relations, product, current)
+    reasons = [(item.kind, item.objection([prices[name] for name in item.products])) for item in found]
+    return [(kind, why) for kind, why in reasons if why]
 
 
 def span_between(relations: Iterable[Relation], product: str, current: Mapping[str, float]) -> tuple[float, float]:
     """Return the lowest and highest price, in money, that relations leave to one product; crossed if there is none."""
-    low = 0.0
-    high = math.inf
-    for item in relations:
-        related = item.among(current)
-        if related is None or product not in related.products:
-            continue
-        at = related.products.index(product)
-        before = [current[name] for name in related.products[:at]]
-        after = [current[name] for name in related.products[at + 1 :]]
-        lowest, highest = {
-            "size_order": (before, after),
-            "one_price": (before + after, before + after),
-            "multipack": ([price / item.count for price in after], [price * item.count for price in before]),
-        }[item.kind]
-        low = max([low, *lowest])
-        high = min([high, *highest])
-    return low, high
+    lows = [0.0]
+    highs = [math.inf]
+    for item in _of_product(relations, product, current):
+        at = item.products.index(product)
+        before = [current[name] for name in item.products[:at]]
+        after = [current[name] for name in item.products[at + 1 :]]
+        if item.kind == "multipack":
+            before, after = [price / item.count for price in after], [price * item.count for price in before]
+        lows += before + after if item.kind == "one_price" else before
+        highs += before + after if item.kind == "one_price" else after
+    return max(lows), min(highs)

@@ -21,7 +21,6 @@ from pricerl.guardrails.limits import (
     GuardedProduct,
     PriceLimits,
     RecentPrices,
-    Rule,
     UnitCosts,
     days_held,
     intersect_fixed,
@@ -86,6 +85,10 @@ class Bound(NamedTuple):
     def nearest(self, price: float) -> float:
         """Return the allowed price nearest to one, in money; infinite if the rule allows none."""
         return min(max(price, self.low), self.high)
+
+    def widened(self, low: float, high: float) -> Bound:
+        """Return the bound with a lowest price of at most ``low`` and a highest of at least ``high``."""
+        return self._replace(low=min(self.low, low), high=max(self.high, high))
 
 
 class Band(NamedTuple):
@@ -173,27 +176,23 @@ class Today:
         """Each rule's limits in their order; soft ones include the current price if prices move in steps."""
         product = GuardedProduct(self.config, self.log.support, self.costs)
         floor, ceiling, *_ = intersect_fixed(product)
-        rules: list[tuple[Rule, tuple[object, ...]]] = [(rule, (product,)) for rule in FIXED]
-        if self.log.moves_in_steps:
-            rules += [(rule, (self.config, self.recent)) for rule in MOVING]
         found = []
-        for rule, facts in rules:
-            lowest, highest = rule.bounds(*facts)
+        for rule in (*FIXED, *(MOVING if self.log.moves_in_steps else ())):
+            fixed = rule in FIXED
+            lowest, highest = rule.bounds(product) if fixed else rule.bounds(self.config, self.recent)
             if lowest is None and highest is None:
                 continue
             low = 0.0 if lowest is None else float(lowest)
             high = math.inf if highest is None else float(highest)
-            beyond = False
-            if rule.soft and rule in FIXED:
-                low = min(low, ceiling)
-                high = max(high, floor)
-            if rule.soft and self.log.moves_in_steps:
-                beyond = not self.same(min(max(self.now, low), high), self.now)
-                low = min(low, self.now)
-                high = max(high, self.now)
             if math.isnan(low) or math.isnan(high):
                 raise ValueError(f"{rule.setting} is no number")
-            found.append(Bound(self.config.in_force(rule.setting), low, high, rule.why, beyond))
+            bound = Bound(self.config.in_force(rule.setting), low, high, rule.why, False)
+            if rule.soft and fixed:
+                bound = bound.widened(ceiling, floor)
+            if rule.soft and self.log.moves_in_steps:
+                beyond = not self.same(bound.nearest(self.now), self.now)
+                bound = bound.widened(self.now, self.now)._replace(beyond=beyond)
+            found.append(bound)
         return tuple(found)
 
     def explain(self, bound: Bound) -> str:

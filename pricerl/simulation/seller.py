@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -14,7 +13,7 @@ import pandas as pd
 
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.config import DataConfig
-from pricerl.data.days import WEEK, weekday_of
+from pricerl.data.days import WEEK, read_day, weekday_of
 from pricerl.data.features import shifted_mean
 from pricerl.data.history import History
 from pricerl.data.reading import columns
@@ -22,7 +21,7 @@ from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.simulation.true_demand import ShopRanges, add_best_price, draw_truth, expected_units
 from pricerl.simulation.varied import add_effects, draw_kind, lift_by_memory
-from pricerl.writing import explained, write_text
+from pricerl.writing import write_text
 
 MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "optimal"]
 """Families of demand curves."""
@@ -84,10 +83,10 @@ class SellerConfig:
             (0 < self.units <= MOST_UNITS, f"units must be above 0 and at most {MOST_UNITS:,.0f}, found {self.units}"),
             (1 <= self.products <= MOST_PRODUCTS, f"products must be 1 to {MOST_PRODUCTS:,}, found {self.products}"),
             (self.seed >= 0, f"seed must be 0 or more, found {self.seed}"),
-            (_is_date(self.start), f"start must be a date such as 2025-01-01, found {self.start!r}"),
         ]
         if problems := [text for holds, text in limits if not holds]:
             raise UsageError("; ".join(problems))
+        read_day(self.start, "start")
 
     @property
     def ranges(self) -> ShopRanges:
@@ -97,7 +96,7 @@ class SellerConfig:
     @property
     def dates(self) -> DateArray:
         """Days of the history, ``(D,)``."""
-        return np.datetime64(date.fromisoformat(self.start), "D") + np.arange(self.days)
+        return np.datetime64(self.start, "D") + np.arange(self.days)
 
     def simulate_product(self, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Draw the rows and the truth of one product; subclasses draw other sellers."""
@@ -130,23 +129,17 @@ def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
     drawn = [config.simulate_product(np.random.default_rng(seed)) for seed in seeds]
     if config.products == 1:
         return drawn[0]
-    frames = []
-    truths = {}
-    for number, (frame, truth) in enumerate(drawn, 1):
-        name = f"product-{number}"
-        frames.append(frame.assign(**{columns.PRODUCT: name}))
-        truths[name] = truth
+    named = {f"product-{number}": item for number, item in enumerate(drawn, 1)}
+    frames = [frame.assign(**{columns.PRODUCT: name}) for name, (frame, _) in named.items()]
+    truths = {name: truth for name, (_, truth) in named.items()}
     return pd.concat(frames, ignore_index=True), {"family": config.market, "products": truths}
 
 
 def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
     """Write a seller's days, and the truth; return it, or raise a ``UsageError``."""
     frame, truth = simulate(config)
-    truth_file = Path(f"{out}.truth.json")
-    with explained(truth_file):
-        truth_file.unlink(missing_ok=True)  # so that no reader finds the truth of an earlier file
     write_text(out, _to_csv(frame))
-    write_text(truth_file, json.dumps(truth, indent=2) + "\n")
+    write_text(Path(f"{out}.truth.json"), json.dumps(truth, indent=2) + "\n")
     return truth
 
 
@@ -154,13 +147,6 @@ def simulated_history(config: SellerConfig, data: DataConfig) -> History:
     """Return the history of a simulated seller, read like a file; raise a ``DataError`` if sales are too few."""
     frame, _ = simulate(config)
     return history_from_text(_to_csv(frame), "simulated seller", data)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return bool(date.fromisoformat(text))
-    except (TypeError, ValueError):
-        return False
 
 
 def _to_csv(frame: pd.DataFrame) -> str:
@@ -195,8 +181,8 @@ def write_days(
 ) -> pd.DataFrame:
     """Return the rows of a product's file, with noisy conversions, profit and forecast.
 
-    ``price (D,)`` is what was charged, money, ``sold`` units and sales ``(D,)``, money, and ``reach (D,)`` a multiplier
-    of the ad conversion.
+    ``price (D,)`` was charged, ``sold`` holds units and sales ``(D,)`` in money, and ``reach (D,)`` multiplies the ad
+    conversion.
     """
     units, sales = sold
     organic, ad = draw_conversions(truth, price, reach, generator)

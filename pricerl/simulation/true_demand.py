@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,7 +36,7 @@ class ShopRanges:
     """Ranges from which a seller's shop is drawn, lower and upper end."""
 
     start_prices: tuple[float, float] = (8.0, 40.0)
-    """Current price, money."""
+    """Current price."""
 
     elasticities: tuple[float, float] = (-2.6, -1.8)
     """Elasticity at the starting price; below -1 over the tried prices of every family, so the best price is finite."""
@@ -60,6 +60,51 @@ class ShopRanges:
     """Daily fixed cost as a share of the mean revenue at the starting price."""
 
 
+def _logit_share(elasticity: float, ratio: FloatArray | float) -> FloatArray:
+    slope = elasticity / (1 - LOGIT_START_SHARE)
+    start = math.log(LOGIT_START_SHARE / (1 - LOGIT_START_SHARE))
+    return np.asarray(expit(start + slope * (np.asarray(ratio) - 1)))
+
+
+def _kinked(elasticity: float, kink: float, ratio: FloatArray) -> FloatArray:
+    """Return two constant elasticities joined at the kink, relative to demand there."""
+    side = np.where(ratio <= kink, KINK_BELOW, KINK_ABOVE)
+    return np.asarray((ratio / kink) ** (elasticity * side))
+
+
+class Curve(NamedTuple):
+    """Family of demand curves in the price's ratio to the starting price, at which demand is 1."""
+
+    demand: Callable[[float, FloatArray, float], FloatArray]
+    """Demand by elasticity at the starting price, ratio and the ratio at a kink."""
+    local: Callable[[float, float], float] = lambda elasticity, ratio: elasticity
+    """Elasticity (negative) by elasticity at the starting price and ratio; at a kink, one between its two sides."""
+
+
+CONSTANT = Curve(lambda elasticity, ratio, kink: ratio**elasticity)
+"""Constant elasticity, the curve of all families but `CURVES`."""
+CURVES = {
+    "linear": Curve(
+        lambda elasticity, ratio, kink: np.maximum(0.0, 1 + elasticity * (ratio - 1)),
+        lambda elasticity, ratio: elasticity * ratio / (1 + elasticity * (ratio - 1)),
+    ),
+    "exponential": Curve(
+        lambda elasticity, ratio, kink: np.exp(elasticity * (ratio - 1)),
+        lambda elasticity, ratio: elasticity * ratio,
+    ),
+    "logit": Curve(
+        lambda elasticity, ratio, kink: _logit_share(elasticity, ratio) / LOGIT_START_SHARE,
+        lambda elasticity, ratio: (
+            elasticity * ratio * (1 - float(_logit_share(elasticity, ratio))) / (1 - LOGIT_START_SHARE)
+        ),
+    ),
+    "kinked": Curve(
+        lambda elasticity, ratio, kink: _kinked(elasticity, kink, ratio) / _kinked(elasticity, kink, np.asarray(1.0))
+    ),
+}
+"""Curves by family of market, 1 at the starting price."""
+
+
 def draw_truth(market: str, units: float, ranges: ShopRanges, generator: np.random.Generator) -> dict[str, Any]:
     """Draw a product's truth but for its best price; the cost ``c = k p (1 + 1/e)`` makes the drawn ratio the best."""
     start_price = round(generator.uniform(*ranges.start_prices), 2)
@@ -70,7 +115,7 @@ def draw_truth(market: str, units: float, ranges: ShopRanges, generator: np.rand
     parameters = {"elasticity": elasticity, "start_price": start_price, "units": float(units)}
     if market == "kinked":
         parameters["kink"] = ratio
-    cost = share_kept * ratio * (1 + 1 / local_elasticity(market, parameters, ratio))
+    cost = share_kept * ratio * (1 + 1 / CURVES.get(market, CONSTANT).local(elasticity, ratio))
     weekdays = np.array(ranges.weekdays)
     return {
         "family": market,
@@ -84,7 +129,7 @@ def draw_truth(market: str, units: float, ranges: ShopRanges, generator: np.rand
 
 
 def add_best_price(truth: dict[str, Any]) -> None:
-    """Add the best price to a truth, with its profit and that of the current price."""
+    """Add the best price to a truth, with its profit and the current price's."""
     truth["optimal_price"] = find_optimal_price(truth)
     truth["oracle_profit"] = float(expected_profit(truth, truth["optimal_price"]))
     truth["current_profit"] = float(expected_profit(truth, truth["current_price"]))
@@ -92,35 +137,24 @@ def add_best_price(truth: dict[str, Any]) -> None:
 
 def expected_units(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:
     """Return the mean daily units of a product at prices of any shape, averaged over weekdays; never negative."""
-    family = truth["family"]
     parameters = truth["parameters"]
-    elasticity = parameters["elasticity"]
-    ratio = np.asarray(price, dtype=np.float64) / parameters["start_price"]
-    if family == "linear":
-        curve = np.maximum(0.0, 1 + elasticity * (ratio - 1))
-    elif family == "exponential":
-        curve = np.exp(elasticity * (ratio - 1))
-    elif family == "logit":
-        curve = _logit_share(elasticity, ratio) / LOGIT_START_SHARE
-    elif family == "kinked":
-        kink = parameters["kink"]
-        curve = _kinked(elasticity, kink, ratio) / _kinked(elasticity, kink, np.asarray(1.0))
-    else:
-        curve = ratio**elasticity
+    start_price = parameters["start_price"]
+    ratio = np.asarray(price, dtype=np.float64) / start_price
+    curve = CURVES.get(truth["family"], CONSTANT).demand(parameters["elasticity"], ratio, parameters.get("kink", 1.0))
     if "jump" in parameters:
-        threshold = parameters["threshold"] / parameters["start_price"]
+        threshold = parameters["threshold"] / start_price
         curve = curve * np.exp(parameters["jump"] * (float(threshold <= 1) - (ratio >= threshold)))
     return np.asarray(parameters["units"] * curve, dtype=np.float64)
 
 
 def expected_profit(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:
-    """Return the mean daily profit of a product at prices of any shape, money: ``(k p - c) * units(p) - A``."""
+    """Return the mean daily profit of a product in money at prices of any shape: ``(k p - c) * units(p) - A``."""
     margin = truth["share_kept"] * np.asarray(price, dtype=np.float64) - truth["unit_cost"]
     return np.asarray(margin * expected_units(truth, price) - truth["fixed_cost"])
 
 
 def find_optimal_price(truth: Mapping[str, Any]) -> float:
-    """Return the price with the highest expected profit, money per unit, found numerically."""
+    """Return the price with the highest expected profit, found numerically."""
     break_even = truth["unit_cost"] / truth["share_kept"]
     highest = 3.0 * max(break_even, truth["parameters"]["start_price"])
     grid = np.linspace(break_even, highest, GRID_PRICES)
@@ -132,28 +166,3 @@ def find_optimal_price(truth: Mapping[str, Any]) -> float:
         options={"xatol": 1e-9 * grid[-1]},
     )
     return float(found.x)
-
-
-def local_elasticity(family: str, parameters: Mapping[str, float], ratio: float) -> float:
-    """Return the elasticity (negative) at ``ratio`` times the starting price; at a kink, one between its two sides."""
-    elasticity = parameters["elasticity"]
-    if family == "linear":
-        return elasticity * ratio / (1 + elasticity * (ratio - 1))
-    if family == "exponential":
-        return elasticity * ratio
-    if family == "logit":
-        stay_away = 1 - float(_logit_share(elasticity, np.asarray(ratio)))
-        return elasticity * ratio * stay_away / (1 - LOGIT_START_SHARE)
-    return elasticity
-
-
-def _logit_share(elasticity: float, ratio: FloatArray) -> FloatArray:
-    slope = elasticity / (1 - LOGIT_START_SHARE)
-    start = math.log(LOGIT_START_SHARE / (1 - LOGIT_START_SHARE))
-    return np.asarray(expit(start + slope * (ratio - 1)))
-
-
-def _kinked(elasticity: float, kink: float, ratio: FloatArray) -> FloatArray:
-    """Return two constant elasticities joined at the kink, relative to demand there."""
-    side = np.where(ratio <= kink, KINK_BELOW, KINK_ABOVE)
-    return np.asarray((ratio / kink) ** (elasticity * side))

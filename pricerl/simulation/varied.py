@@ -62,7 +62,7 @@ def add_effects(truth: dict[str, Any], generator: np.random.Generator) -> None:
 
 
 def lift_by_memory(truth: dict[str, Any], price: FloatArray) -> FloatArray:
-    """Return the demand multiplier of buyers who remember the prices ``(D,)``, money: 1 if they do not."""
+    """Return the demand multiplier of buyers who remember the prices ``(D,)``: 1 if they do not."""
     parameters = truth["parameters"]
     logs = pd.Series(np.log(price))
     rise = (logs - logs.ewm(alpha=1 - MEMORY, adjust=False).mean().shift(fill_value=logs[0])).to_numpy()

@@ -54,7 +54,7 @@ WRONG_COMMANDS = {
     "--versoin": "unknown command '--versoin'",
     "check": "check needs a FILE",
     "check a --country XX": "country must be an ISO code such as GB",
-    "fit --data.reading.country DE-XX": "known parts of DE are BB, BE",
+    "fit --data.reading.country DE-XX": "country must be an ISO code such as GB",
     "check a --decimal x": "decimal must be one of 'auto', '.', ',', found 'x'",
     "simulate --out x.csv --market lineer": "found 'lineer'; did you mean 'linear'?",
     "simulate --out x.csv --days abc": "--days: must be a whole number, found 'abc'",

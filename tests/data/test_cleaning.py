@@ -128,7 +128,7 @@ def test_conversions_are_capped_and_filled_with_the_median(read: Read, daily: Da
     history = read(daily([f"10,20,{cell},," for cell in ("10", "20", "200", "", "30", "40", "", "50")], FULL))
     assert history.products[0].organic.tolist() == [10, 20, 100, 35, 30, 40, 35, 50]
     assert history.reports[0].filled["Organic Conversion Percentage"] == 2
-    assert "Organic Conversion Percentage: values above 100, counted as 100: 1." in history.reports[0].notes
+    assert "Organic Conversion Percentage: values above 100 count as 100." in history.reports[0].notes
 
 
 def test_absent_and_blank_columns_are_not_used(read: Read, daily: Daily) -> None:

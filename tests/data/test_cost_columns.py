@@ -81,8 +81,9 @@ def test_a_clear_name_comes_before_a_vague_one_and_the_setting_before_both(read:
 
 def test_each_product_has_its_own_last_cost(read: Read, daily: Daily) -> None:
     mugs, bowls = (daily([f"10,50,{cost},{name}"] * 10, "Date,Price,Sales,Cost,Product") for name, cost in PRODUCTS)
-    history = read([*mugs, *bowls[1:]])
-    assert {item.product: item.unit_cost for item in history.products} == {"Mug": 4.0, "Bowl": 7.0}
+    lamps = [row.replace(",7,Bowl", ",,Lamp") for row in bowls]
+    history = read([*mugs, *bowls[1:], *lamps[1:]])
+    assert {item.product: item.unit_cost for item in history.products} == {"Mug": 4.0, "Bowl": 7.0, "Lamp": None}
 
 
 PRODUCTS = (("Mug", 4), ("Bowl", 7))

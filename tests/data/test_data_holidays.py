@@ -36,18 +36,9 @@ def test_a_date_is_a_holiday_or_the_day_before_one_or_ordinary():
     assert day_types(dates, None).tolist() == [0] * 5
 
 
-@pytest.mark.parametrize(
-    ("country", "words"),
-    [
-        ("Germany", "country must be an ISO code such as GB, or with a part such as DE-BY, found 'Germany'; .*GB, "),
-        ("GX", "found 'GX'; .*known are .*GB"),
-        ("DEX", "did you mean 'D"),
-        ("", "found ''"),
-        ("DE-XX", "country 'DE-XX': known parts of DE are BB, BE, "),
-    ],
-)
-def test_an_unknown_country_is_refused_with_the_known_ones(country, words):
-    with pytest.raises(UsageError, match=words) as caught:
+@pytest.mark.parametrize("country", ["Germany", "GX", "", "DE-XX"])
+def test_an_unknown_country_is_refused_with_the_form_of_codes(country):
+    with pytest.raises(UsageError, match=f"country must be an ISO code such as GB, .*found '{country}': ") as caught:
         DataConfig(country=country)
     assert "\n" not in str(caught.value)
 

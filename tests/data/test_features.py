@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,26 +11,10 @@ from pricerl.data.history import ProductHistory
 
 
 @pytest.fixture
-def product() -> ProductHistory:
-    days = 30
+def product(make_product: Callable[..., ProductHistory]) -> ProductHistory:
     generator = np.random.default_rng(3)
-    nan = np.full(days, np.nan)
-    return ProductHistory(
-        product="product",
-        dates=np.datetime64("2024-12-20") + np.arange(days),
-        price=generator.uniform(8, 12, days),
-        units=np.ones(days),
-        sales=generator.uniform(0, 100, days),
-        profit=generator.normal(0, 10, days),
-        organic=np.full(days, 12.0),
-        ad=nan,
-        predicted=nan.copy(),
-        observed=np.ones(days, dtype=bool),
-        profit_known=np.ones(days, dtype=bool),
-        future_dates=np.empty(0, dtype="datetime64[D]"),
-        future_predicted=np.empty(0),
-        unit_cost=None,
-    )
+    price, sales, profit = generator.uniform(8, 12, 30), generator.uniform(0, 100, 30), generator.normal(0, 10, 30)
+    return make_product(price, np.ones(30), sales=sales, profit=profit, organic=np.full(30, 12.0))
 
 
 def column(features: np.ndarray, name: str) -> np.ndarray:

@@ -56,7 +56,7 @@ def test_days_out_of_stock_and_the_day_on_which_it_ran_out_are_excluded_from_dem
     assert not product.profit_known[9:13].any()
     notes = history.reports[0].notes
     assert "Days out of stock, excluded from demand: 3." in notes
-    assert "Days before stock-outs or on weekdays that often sell out, excluded from demand: 1." in notes
+    assert "Days before stock-outs or on weekdays which often sell out, excluded from demand: 1." in notes
 
 
 def test_a_day_out_of_stock_with_sales_is_the_one_on_which_it_ran_out(read, daily):

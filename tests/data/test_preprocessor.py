@@ -23,13 +23,6 @@ def three() -> DataPreprocessor:
     return DataPreprocessor.fit(simulated_history(SellerConfig(days=60, products=3), DataConfig()), DataConfig())
 
 
-def test_sizes_names_and_source_of_three_products(three: DataPreprocessor) -> None:
-    assert three.config.window == 7
-    assert three.names == ("product-1", "product-2", "product-3")
-    assert three.train_days == (51, 51, 51)
-    assert three.source == "simulated seller"
-
-
 def test_scaler_sees_training_days_only(three: DataPreprocessor) -> None:
     fitted = MinMaxScaler.fit([rows[:51] for rows in three.features])
     np.testing.assert_array_equal(three.scaler.gain, fitted.gain)
@@ -70,16 +63,6 @@ def test_window_is_a_setting(read: Read, daily: Daily) -> None:
     assert every_window(data, 0).shape == (3, 36)
 
 
-def test_forecast_with_skill_is_used(read: Read, daily: Daily) -> None:
-    header = "Report Date,Product Price,Total Sales,Predicted Sales"
-    units = np.random.default_rng(0).integers(1, 20, 60)
-    lines = daily([f"10,{10 * count},{10 * count + 1}" for count in units], header)
-    data = DataPreprocessor.fit(read(lines), DataConfig())
-    assert data.forecasts[0].source == data.reports[0].forecast_used == "supplied"
-    assert data.reports[0].forecast_errors == pytest.approx({"mean_7": 50.0, "supplied": 1.0}, abs=10)
-    np.testing.assert_array_equal(data.features[0][:, 5], data.products[0].predicted)
-
-
 def _plain(value: Any) -> bool:
     if isinstance(value, dict):
         return all(type(key) is str and _plain(item) for key, item in value.items())
@@ -90,6 +73,7 @@ def _plain(value: Any) -> bool:
 
 def test_state_is_plain_values_and_arrays_and_comes_back(three: DataPreprocessor) -> None:
     assert three.products[0].setting.kind == "plain", "cached, and no part of the state"
+    assert three.train_days == (51, 51, 51) and three.source == "simulated seller"
     state = three.state_dict()
     assert _plain(state)
     copy = DataPreprocessor.from_state_dict(state)
@@ -141,13 +125,3 @@ def test_a_file_of_new_products_alone_is_refused_with_the_closest_name(three: Da
         "product 'product-4' is not in the checkpoint; it has 'product-1', 'product-2', 'product-3'"
         "; did you mean 'product-3'?",
     )
-
-
-def test_fresh_history_keeps_the_choice_of_forecast(read: Read, daily: Daily) -> None:
-    header = "Report Date,Product Price,Total Sales,Predicted Sales"
-    units = np.random.default_rng(0).integers(1, 20, 60)
-    good = read(daily([f"10,{10 * count},{10 * count + 1}" for count in units], header))
-    bad = read(daily([f"10,{10 * count},900" for count in units], header))
-    moved = DataPreprocessor.refit(bad, DataPreprocessor.fit(good, DataConfig()).state_dict())
-    assert moved.forecasts[0].source == moved.reports[0].forecast_used == "supplied"
-    np.testing.assert_array_equal(moved.features[0][:, 5], bad.products[0].predicted)

@@ -194,16 +194,11 @@ def averaged() -> DataPreprocessor:
     return DataPreprocessor.fit(history_from_text(text, "sales.csv", REGULAR), REGULAR)
 
 
-def test_the_report_names_the_current_price_and_the_last_row(averaged: DataPreprocessor) -> None:
-    doubt = Reason("price_differs", {"last": 5.08, "in_force": 2.95, "deal": False})
-    assert doubt in averaged.reports[0].doubts
-
-
 def test_a_low_last_row_of_averages_is_called_an_average(averaged: DataPreprocessor) -> None:
     product = averaged.products[0]
+    assert Reason("price_differs", {"last": 5.08, "in_force": 2.95, "deal": False}) in averaged.reports[0].doubts
     low = replace(product, price=np.append(product.price[:-1], 2.2))
-    doubt = Reason("price_differs", {"last": 2.2, "in_force": 2.95, "deal": False})
-    assert low.price_doubt == doubt
+    assert low.price_doubt == Reason("price_differs", {"last": 2.2, "in_force": 2.95, "deal": False})
 
 
 def test_env_guardrails_and_hold_start_from_the_price_in_force(averaged: DataPreprocessor) -> None:

@@ -47,6 +47,7 @@ def test_conversions_that_look_like_shares_are_noted(read: Callable[..., History
         (["10,20", "11,22", "12,24"] * 10, 28, "PASS", ()),
         (["10,20", "11,22", "12,24"] * 10, 31, "FAIL", (Reason("too_few_days", {"usable": 30, "needed": 31}),)),
         (["10,20", "11,22", "12,24"] * 9, 20, "REVIEW", (Reason("few_priced_days", {"days": 27}),)),
+        (["10,20", "11,22", "12,24"] * 9, 28, "FAIL", (Reason("too_few_days", {"usable": 27, "needed": 28}),)),
         (["10,20", "11,22"] * 15, 28, "REVIEW", (Reason("few_prices", {"prices": 2}),)),
         (["10,20"] * 30, 28, "FAIL", (Reason("one_price"),)),
     ],

@@ -198,14 +198,6 @@ def test_each_product_has_its_own_stock(fitted):
     assert state.on_hand.tolist() == [7.0] and state.rows.stock.lead_weeks.tolist() == [6.0]
 
 
-def test_every_wrong_field_is_named_at_once():
-    with pytest.raises(UsageError, match=r"on_hand must .* lead_weeks must be 1 to 6, found 9") as caught:
-        Stock(-1.0, lead_weeks=9, spoilage=1.0, season=(1.0,))
-    assert "spoilage" in str(caught.value) and "season" in str(caught.value)
-    with pytest.raises(UsageError, match=r"lead_weeks must be whole weeks, found 2\.5"):
-        Stock(1.0, lead_weeks=2.5)
-
-
 def test_stocks_must_match_products_and_count_profit(market):
     with pytest.raises(UsageError, match="1 products need as many stocks, found 2"):
         WeeklyShelf(Dynamics(market), [STOCK, STOCK])

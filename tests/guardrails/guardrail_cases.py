@@ -27,7 +27,7 @@ class Case(NamedTuple):
 
 
 def draw_config(rng: np.random.Generator, around: float) -> GuardrailConfig:
-    """Limits around a price, money, each of them present or not."""
+    """Limits around a price, each of them present or not."""
     while True:
         try:
             return GuardrailConfig(**_settings(rng, around))
@@ -115,7 +115,7 @@ def largest_changes(config: GuardrailConfig) -> tuple[float, float]:
 
 
 def hard_limits(case: Case) -> tuple[float, float]:
-    """Lowest and highest price of the hard limits, money; the lowest is infinite if no price earns the margin."""
+    """Lowest and highest price of the hard limits; the lowest is infinite if no price earns the margin."""
     config, costs = case.config, case.costs
     lowest = max(config.floor or 0, config.min_advertised_price or 0, config.price_step)
     if costs.known:
@@ -125,7 +125,7 @@ def hard_limits(case: Case) -> tuple[float, float]:
 
 
 def walking_step(case: Case) -> tuple[float, float] | None:
-    """Smallest and largest price that may be the step towards hard limits out of reach; None if there is no such step.
+    """Smallest and largest price that may be the step towards hard limits out of reach, if there is such a step.
 
     Both differ only where a limit lies on the edge of a rounding.
     """

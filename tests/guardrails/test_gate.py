@@ -41,10 +41,6 @@ def rules(result: Gated) -> list[str]:
     return [edit.rule for edit in result.edits]
 
 
-def test_a_price_that_obeys_every_rule_passes_untouched() -> None:
-    assert gated(10.3) == Gated(10.3, ())
-
-
 @pytest.mark.parametrize(
     ("proposed", "price", "rule", "why", "limits"),
     [
@@ -113,34 +109,58 @@ def test_a_price_beyond_a_soft_limit_is_not_forced_back_but_goes_no_further(
     assert gated(9.6, log, **limits).price == 9.6
 
 
-@pytest.mark.parametrize(("limits", "price"), [({"floor": 10.4}, 10.4), ({"ceiling": 9.7}, 9.7)])
-def test_floor_and_ceiling_force_a_price(limits: dict[str, float], price: float) -> None:
-    assert gated(10.0, **limits).price == price
+FREE = {"min_hold_days": 1, "max_week_change": 0.5}
+WEEKLY = {"max_week_change": 0.05, "min_change": 0.0}
+MEDIAN = {"max_above_median": 0.02, "min_change": 0.0}
+LADDER = {"price_ladder": (9.6, 10.2)}
+ABSOLUTE = PriceLog(*log_of(*[9.0] * 29, 10.0)[:2], (8.0, 15.0), moves_in_steps=False)
 
 
-def test_the_week_cap_looks_seven_days_back_from_the_coming_day() -> None:
-    for age, highest in ((6, 10.29), (7, 10.71)):
-        result = gated(11.0, log_of(*[9.8] * 20, *[10.2] * age), max_week_change=0.05, min_change=0.0)
-        assert result.price == highest, age
+@pytest.mark.parametrize(
+    ("fact", "log", "limits", "prices"),
+    [
+        ("what every rule allows passes", steady(), {}, {10.3: 10.3}),
+        ("a floor forces a price", steady(), {"floor": 10.4}, {10.0: 10.4}),
+        ("a ceiling forces a price", steady(), {"ceiling": 9.7}, {10.0: 9.7}),
+        ("the week cap looks 7 days back", log_of(*[9.8] * 20, *[10.2] * 6), WEEKLY, {11.0: 10.29}),
+        ("and no further", log_of(*[9.8] * 20, *[10.2] * 7), WEEKLY, {11.0: 10.71}),
+        ("the median is of 28 days", log_of(*[20.0] * 10, *[10.0] * 28), {"max_above_median": 0.02}, {10.4: 10.2}),
+        ("the first price holds before the log", log_of(*[9.9] * 3, *[10.0] * 10), MEDIAN, {10.4: 10.09}),
+        ("the first price holds a week ago", log_of(9.0, 10.0, 10.0, 10.0), {}, {10.4: 10.0}),
+        ("the first price may be the current one", log_of(*[10.0] * 4), {}, {10.4: 10.4}),
+        ("14 lower days weigh", log_of(*[9.0] * 14, *[10.0] * 14), {"max_above_median": 0.05, **FREE}, {10.4: 10.0}),
+        ("each of 28 days once", log_of(*[9.0, 10.0] * 14), {"max_above_median": 0.1, **FREE}, {10.4: 10.4}),
+        ("a price that never changed counts from the first day", log_of(10.0, 10.0), {}, {10.3: 10.0}),
+        ("until its hold is over", log_of(10.0, 10.0, 10.0), {}, {10.3: 10.3}),
+        ("a walk goes beyond prices tried", steady(support=(9.0, 10.2)), {"floor": 12.0}, {10.0: 10.5}),
+        ("prices tried start no walk", steady(support=(9.0, 10.2)), {}, {10.0: 10.0}),
+        ("a walk waits for the hold", log_of(*[9.9] * 20, 10.0), {"floor": 12.0}, {10.0: 10.0}),
+        ("a walk waits for a pause", steady(), {"floor": 12.0, "pause": True}, {10.0: 10.0}),
+        ("prices below 1", steady(0.5), {"ceiling": 0.6, "max_above_median": 0.2}, {0.48: 0.48}),
+        ("a ceiling near 1", steady(1.0), {"ceiling": 1.05}, {1.2: 1.05}),
+        ("a floor below 1", steady(1.0), {"floor": 0.95}, {0.5: 0.95}),
+        ("a price off the menu may stay or move onto it", steady(), LADDER, {10.0: 10.0, 10.08: 10.2}),
+        ("the nearest of a menu", steady(), {"price_ladder": (9.6, 9.85)}, {9.9: 9.85}),
+        ("the lower of two equally near ones", steady(), {"price_ladder": (10.0, 10.5)}, {10.25: 10.0}),
+        ("a limit demands a small change", steady(), {"floor": 10.05}, {10.0: 10.05}),
+        ("just the smallest change is made", steady(20.0), {}, {20.2: 20.2, 20.19: 20.0}),
+        ("absolute actions ignore the past", ABSOLUTE, {"max_above_median": 0.0}, {14.0: 14.0}),
+        ("but not the prices tried", ABSOLUTE, {}, {17.0: 15.0, 5.0: 8.0}),
+        ("these are hard then", ABSOLUTE._replace(prices=np.full(30, 20.0)), {}, {20.0: 15.0}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_proposal_leaves_as_the_price_that_the_rules_allow(
+    fact: str, log: PriceLog, limits: dict[str, object], prices: dict[float, float]
+) -> None:
+    for proposed, price in prices.items():
+        assert gated(proposed, log, **limits).price == price, fact
 
 
 def test_the_week_cap_says_from_which_price() -> None:
     result = gated(10.9, log_of(*[9.8] * 24, *[10.5] * 6))
     assert result.price == 10.78 and rules(result) == ["max_week_change"]
     assert result.edits[0].why == "at most 10 % from 9.8, the price of 7 days before"
-
-
-def test_the_median_is_that_of_the_last_28_days_and_the_first_price_holds_before_them() -> None:
-    old = log_of(*[20.0] * 10, *[10.0] * 28)
-    assert gated(10.4, old, max_above_median=0.02).price == 10.2
-    short = log_of(*[9.9] * 3, *[10.0] * 10)
-    assert gated(10.4, short, max_above_median=0.02, min_change=0.0).price == 10.09
-
-
-def test_the_median_counts_every_one_of_the_28_days_once() -> None:
-    free = {"min_hold_days": 1, "max_week_change": 0.5}
-    assert gated(10.4, log_of(*[9.0] * 14, *[10.0] * 14), max_above_median=0.05, **free).price == 10.0
-    assert gated(10.4, log_of(*[9.0, 10.0] * 14), max_above_median=0.1, **free).price == 10.4
 
 
 def test_gaps_in_the_log_count_as_days_at_the_price_before() -> None:
@@ -157,11 +177,6 @@ def test_a_new_price_stays_for_the_minimum_hold(age: int, price: float) -> None:
     if age < 3:
         why = f"the current price has been charged for {age} of at least 3 days"
         assert result.edits == (Edit("min_hold_days", 10.3, 10.0, why),)
-
-
-def test_a_price_that_never_changed_counts_from_the_first_day_of_the_log() -> None:
-    assert rules(gated(10.3, log_of(10.0, 10.0))) == ["min_hold_days"]
-    assert gated(10.3, log_of(10.0, 10.0, 10.0)).price == 10.3
 
 
 def test_the_hold_comes_before_the_floor_is_reached() -> None:
@@ -233,21 +248,11 @@ def test_the_step_of_a_walk_passes_unchanged_and_nothing_objects_to_it() -> None
     assert [edit.rule for edit in today.objections(10.4)] == ["floor"]
 
 
-def test_a_walk_is_no_step_beyond_the_prices_tried_only() -> None:
-    assert gated(10.0, steady(support=(9.0, 10.2)), floor=12.0).price == 10.5
-    assert gated(10.0, steady(support=(9.0, 10.2))).price == 10.0
-
-
 def test_a_walk_waits_for_the_week_without_a_conflict() -> None:
     walked = log_of(*[10.0] * 20, *[10.5] * 3, *[11.0] * 3)
     result = gated(10.0, walked, floor=12.0)
     assert result.price == 11.0 and rules(result) == ["floor", "max_change", "max_week_change"]
     assert gated(10.0, log_of(*[10.0] * 20, *[10.5] * 7, *[11.0] * 3), floor=12.0).price == 11.55
-
-
-def test_a_walk_waits_for_the_minimum_hold_and_for_a_pause() -> None:
-    assert gated(10.0, log_of(*[9.9] * 20, 10.0), floor=12.0).price == 10.0
-    assert gated(10.0, floor=12.0, pause=True).price == 10.0
 
 
 def test_the_limits_in_force_say_where_a_price_walks_to() -> None:
@@ -279,42 +284,12 @@ def test_what_keeps_a_price_that_nobody_moves_is_not_told() -> None:
     assert gated(10.0, pause=True) == gated(10.0, log_of(*[9.9] * 20, 10.0)) == Gated(10.0, ())
 
 
-def test_prices_below_one_unit_of_money_obey_the_same_rules() -> None:
-    assert gated(0.48, steady(0.5), ceiling=0.6, max_above_median=0.2) == Gated(0.48, ())
-    assert gated(1.2, steady(1.0), ceiling=1.05).price == 1.05
-    assert gated(0.5, steady(1.0), floor=0.95).price == 0.95
-
-
-def test_before_its_first_day_a_log_stands_at_its_first_price() -> None:
-    assert gated(10.4, log_of(9.0, 10.0, 10.0, 10.0)).price == 10.0
-    assert gated(10.4, log_of(10.0, 10.0, 10.0, 10.0)).price == 10.4
-
-
 def test_edits_and_what_passed_cannot_be_changed_afterwards() -> None:
     result = gated(11.0)
     with pytest.raises(FrozenInstanceError):
         result.price = 11.0
     with pytest.raises(FrozenInstanceError):
         result.edits[0].after = 11.0
-
-
-def test_a_price_off_the_menu_may_stay_but_only_moves_onto_it() -> None:
-    assert gated(10.0, price_ladder=(9.6, 10.2)) == Gated(10.0, ())
-    assert gated(10.08, price_ladder=(9.6, 10.2)).price == 10.2
-    assert gated(9.9, price_ladder=(9.6, 9.85)).price == 9.85
-
-
-def test_of_two_equally_near_prices_the_lower_is_taken() -> None:
-    assert gated(10.25, price_ladder=(10.0, 10.5)).price == 10.0
-
-
-def test_a_small_change_is_made_where_a_limit_demands_it() -> None:
-    assert gated(10.0, floor=10.05).price == 10.05
-
-
-def test_a_change_of_just_the_smallest_size_is_made() -> None:
-    assert gated(20.2, steady(20.0)).price == 20.2
-    assert gated(20.19, steady(20.0)).price == 20.0
 
 
 def test_single_precision_on_a_limit_counts_as_on_it() -> None:
@@ -328,14 +303,6 @@ def test_a_price_now_in_single_precision_is_that_of_the_log() -> None:
     now = float(np.float32(49.99))
     assert pass_gate(51.0, now, steady(49.99), NO_COSTS, GuardrailConfig()) == Gated(51.0, ())
     assert rules(pass_gate(51.0, 49.995, steady(49.99), NO_COSTS, GuardrailConfig())) == ["fault"]
-
-
-def test_without_steps_only_limits_on_the_price_itself_count() -> None:
-    log = PriceLog(*log_of(*[9.0] * 29, 10.0)[:2], (8.0, 15.0), moves_in_steps=False)
-    assert gated(14.0, log, max_above_median=0.0).price == 14.0
-    assert gated(17.0, log).price == 15.0 and gated(5.0, log).price == 8.0
-    outside = PriceLog(*steady(20.0)[:2], (8.0, 15.0), moves_in_steps=False)
-    assert gated(20.0, outside).price == 15.0
 
 
 @pytest.mark.parametrize("proposed", RUBBISH, ids=repr)
@@ -419,7 +386,7 @@ def test_a_day_more_is_charged_at_the_end_of_the_log() -> None:
     assert log.dates.tolist() == (FIRST_DAY + np.arange(3)).tolist() and log.support == WIDE
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     proposed=st.one_of(st.floats(), st.floats(9, 11), st.integers(), st.none(), st.text(max_size=5), st.booleans()),
     seed=st.integers(0, 10**6),
@@ -433,7 +400,7 @@ def test_whatever_is_proposed_a_price_inside_the_limits_leaves(proposed: object,
 
 def test_a_rule_objects_to_what_the_gate_changes_and_to_nothing_that_it_lets_through() -> None:
     rng, moved = np.random.default_rng(2), 0
-    for _ in range(1_500):
+    for _ in range(700):
         case = draw_case(rng, draw_config(rng, 10.0), 10.0)
         if not is_price(case.proposed):
             continue
@@ -446,7 +413,7 @@ def test_a_rule_objects_to_what_the_gate_changes_and_to_nothing_that_it_lets_thr
         if result.price != case.now:
             assert list(rules.objections(result.price)) == [], case
             moved += 1
-    assert moved > 300, moved
+    assert moved > 120, moved
 
 
 @pytest.mark.parametrize("price", [9.0, 9.4, 9.99, 10.0, 10.6, 12.0])

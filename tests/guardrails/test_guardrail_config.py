@@ -12,19 +12,10 @@ INF = float("inf")
 
 
 def test_max_change_is_the_default_of_both_directions_and_each_can_differ() -> None:
-    both = GuardrailConfig(max_change=0.04)
-    assert (both.rise, both.drop, both.in_force("max_rise"), both.in_force("max_drop")) == (
-        0.04,
-        0.04,
-        *["max_change"] * 2,
-    )
-    own = GuardrailConfig(max_rise=0.02, max_drop=0.0)
-    assert (own.rise, own.drop, own.in_force("max_rise"), own.in_force("max_drop")) == (
-        0.02,
-        0.0,
-        "max_rise",
-        "max_drop",
-    )
+    both, own = GuardrailConfig(max_change=0.04), GuardrailConfig(max_rise=0.02, max_drop=0.0)
+    names = ("max_rise", "max_drop")
+    assert (both.rise, both.drop, *map(both.in_force, names)) == (0.04, 0.04, "max_change", "max_change")
+    assert (own.rise, own.drop, *map(own.in_force, names)) == (0.02, 0.0, *names)
     assert own.in_force("floor") == "floor"
 
 
@@ -38,7 +29,7 @@ def test_the_lowest_price_is_the_highest_of_all_lower_limits() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"floor": 9.0, "ceiling": 8.0}, r"guardrails.floor 9.0 lies above guardrails.ceiling 8.0"),
+        ({"floor": 9.0, "ceiling": 8.0}, "floor 9.0 lies above guardrails.ceiling 8.0"),
         ({"min_advertised_price": 9.0, "ceiling": 8.0}, "min_advertised_price 9.0 lies above guardrails.ceiling 8.0"),
         ({"price_step": 0.5, "ceiling": 0.4}, "price_step 0.5 lies above guardrails.ceiling 0.4"),
         ({"max_rise": 0.0, "max_drop": 0.0}, "max_rise 0 and guardrails.max_drop 0 leave no other price; set"),
@@ -54,42 +45,34 @@ def test_the_lowest_price_is_the_highest_of_all_lower_limits() -> None:
         ({"charm_endings": (0.99,), "price_step": 0.99}, "1.0 is no whole multiple of guardrails.price_step 0.99"),
         ({"price_ladder": (0.0, 9.5)}, "price_ladder must hold positive prices, found 0.0"),
         ({"charm_endings": (-0.5,)}, "charm_endings must hold positive prices, found -0.5"),
+        ({"ceiling": 0.0}, "ceiling must be positive"),
+        ({"ceiling": float("nan")}, "ceiling must be a finite number, found nan"),
+        ({"floor": "ten"}, "floor must be a finite number, found 'ten'"),
+        ({"floor": True}, "floor must be a finite number"),
+        ({"max_change": 0.0}, "max_change must be positive"),
+        ({"max_change": None}, "max_change must be a finite number, found None"),
+        ({"max_week_change": 1.0}, "max_week_change must be at least 0 and below 1"),
+        ({"max_rise": -0.1}, "max_rise must be at least 0 and below 1"),
+        ({"max_drop": 1.0}, "max_drop must be at least 0 and below 1"),
+        ({"price_step": -0.01}, "price_step must be positive"),
+        ({"min_margin": 1.0}, "min_margin must be at least 0 and below 1"),
+        ({"max_above_median": -0.1}, "max_above_median must be 0 or more"),
+        ({"min_hold_days": 0}, "min_hold_days must be at least 1"),
+        ({"min_hold_days": 1.5}, "min_hold_days must be at least 1 and whole"),
+        ({"price_ladder": ()}, "price_ladder must be a list of prices"),
+        ({"price_ladder": 9.5}, "price_ladder must be a list of prices"),
+        ({"price_ladder": (0.0, 9.5)}, "price_ladder must hold positive prices, found 0"),
+        ({"charm_endings": (-0.01, 0.99)}, "charm_endings must hold positive prices, found -0.01"),
+        ({"charm_endings": ("0.99",)}, "charm_endings must be a list of prices"),
+        ({"pause": "yes"}, "pause must be true or false"),
+        ({"products": ["Mug"]}, "products must hold products by their name"),
     ],
 )
-def test_limits_that_exclude_each_other_are_refused_naming_both(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+def test_impossible_limits_and_those_that_exclude_each_other_are_refused_by_name(
+    settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=f"^guardrails.*{message}"):
         GuardrailConfig(**settings)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("ceiling", 0.0, "must be positive"),
-        ("ceiling", float("nan"), "must be a finite number, found nan"),
-        ("floor", "ten", "must be a finite number, found 'ten'"),
-        ("floor", True, "must be a finite number"),
-        ("max_change", 0.0, "must be positive"),
-        ("max_change", None, "must be a finite number, found None"),
-        ("max_week_change", 1.0, "must be at least 0 and below 1"),
-        ("max_rise", -0.1, "must be at least 0 and below 1"),
-        ("max_drop", 1.0, "must be at least 0 and below 1"),
-        ("price_step", -0.01, "must be positive"),
-        ("min_margin", 1.0, "must be at least 0 and below 1"),
-        ("max_above_median", -0.1, "must be 0 or more"),
-        ("min_hold_days", 0, "must be at least 1"),
-        ("min_hold_days", 1.5, "must be at least 1 and whole"),
-        ("price_ladder", (), "must be a list of prices"),
-        ("price_ladder", 9.5, "must be a list of prices"),
-        ("price_ladder", (0.0, 9.5), "must hold positive prices, found 0"),
-        ("charm_endings", (-0.01, 0.99), "must hold positive prices, found -0.01"),
-        ("charm_endings", ("0.99",), "must be a list of prices"),
-        ("pause", "yes", "must be true or false"),
-        ("products", ["Mug"], "must hold products by their name"),
-    ],
-)
-def test_an_impossible_limit_is_refused_by_name(name: str, value: object, message: str) -> None:
-    with pytest.raises(UsageError, match=f"guardrails.{name} {message}"):
-        GuardrailConfig(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -125,12 +108,9 @@ def test_a_product_can_take_off_a_limit_of_the_others() -> None:
     ("own", "message"),
     [
         ({"flor": 6.0}, "guardrails.products.Mug: unknown setting flor; did you mean 'floor'?"),
-        (
-            {"price_step": 0.5},
-            "guardrails.products.Mug.price_step: all products share one price grid; set guardrails.p",
-        ),
-        ({"min_hold_days": 5}, "guardrails.products.Mug.min_hold_days: a decision lasts equally long"),
-        ({"products": {}}, "guardrails.products.Mug.products: a product has no products"),
+        ({"price_step": 0.5}, "guardrails.products.Mug.price_step: all products share it; set guardrails.price_step"),
+        ({"min_hold_days": 5}, "guardrails.products.Mug.min_hold_days: all products share it"),
+        ({"products": {}}, "guardrails.products.Mug.products: all products share it"),
         ({"floor": 10.0}, "guardrails.products.Mug: guardrails.floor 10.0 lies above guardrails.ceiling 9.0"),
         ({"floor": "ten"}, "guardrails.products.Mug: guardrails.floor must be a finite number"),
         (9.5, "guardrails.products.Mug must hold settings such as 'floor: 9.90', found 9.5"),

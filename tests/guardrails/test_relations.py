@@ -109,19 +109,24 @@ def test_an_order_by_a_person_stays_and_the_others_give_way():
     assert _settled([LINE], advised) == {"rose": (5.0,), "lemon": (4.0,)}
 
 
-def test_a_price_that_is_no_number_keeps_all_prices_of_its_relation():
-    advised = {"rose": AdvisedPrices(4.0, (float("nan"),)), "lemon": AdvisedPrices(4.0, (4.1,))}
-    assert _settled([LINE], advised) == {"rose": (4.0,), "lemon": (4.0,)}
+@pytest.mark.parametrize("odd", [(float("nan"), 4.1), (4.1,)])
+def test_a_price_that_is_no_number_or_absent_keeps_all_prices_of_its_relation(odd):
+    advised = {"S": AdvisedPrices(4.0, odd), "M": AdvisedPrices(5.0, (5.1, 5.1))}
+    assert _settled([SIZES], advised) == {"S": (4.0,) * len(odd), "M": (5.0, 5.0)}
 
 
 @pytest.mark.parametrize(
     ("wrong", "found"),
     [
-        ([{"kind": "size", "products": ["a", "b"]}], r"relations\[0\].kind must be one of size_order"),
-        ([{"kind": "one_price", "products": ["a", "a"]}], "two or more different products"),
+        ([{"kind": "size", "products": ["a", "b"]}], r"relations\[0\].kind: Invalid enum value 'size'"),
+        ([LINE, {"kind": "one_price", "products": ["a", "a"]}], r"relations\[1\]: products must be different"),
+        ([{"kind": "one_price", "products": ["a"]}], r"relations\[0\].products"),
+        ([{"kind": "one_price", "products": "ab"}], r"relations\[0\].products"),
+        ([{"kind": "one_price", "products": ["a", "b"], "counts": 2}], "counts"),
         ([{"kind": "multipack", "products": ["a", "b"]}], "a count of 2 or more"),
-        ([{"kind": "one_price", "products": ["a", "b"], "count": 2}], "count is for a multipack only"),
-        ("size_order", "must be a list of relations"),
+        ([{"kind": "multipack", "products": ["a", "b", "c"], "count": 2}], "a count of 2 or more"),
+        ([{"kind": "one_price", "products": ["a", "b"], "count": 2}], "a count of 2 or more"),
+        ("size_order", "relations: Expected `array`, got `str`; give such as {kind: size_order"),
     ],
 )
 def test_a_wrong_relation_is_refused_with_its_place(wrong, found):

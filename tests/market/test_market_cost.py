@@ -228,7 +228,7 @@ def test_a_fixed_cost_of_a_product_is_money_per_day_for_weekly_rows_too(mug):
     ("rows", "words"),
     [
         ([dated("2025-01-01", unit_cost=-1.0)], "row 1, Unit Cost: must be 0 or more, found -1.0"),
-        ([dated("2025-01-01", unit_cost="6")], "row 1, Unit Cost: must be a finite number, found 6"),
+        ([dated("2025-01-01", unit_cost="6")], "row 1, Unit Cost: must be a finite number, found '6'"),
         ([dated("1.1.2025", unit_cost=1.0)], "row 1, From: must be a day such as 2025-03-01, found '1.1.2025'"),
         ([dated("20250101", unit_cost=1.0)], "found '20250101'"),
         ([dated("2025-01-01", unit_costs=1.0)], "row 1, unit_costs: is not known; did you mean 'unit_cost'"),
@@ -251,7 +251,7 @@ def test_costs_of_unknown_products_are_noted_and_refused_only_if_no_other_produc
     with pytest.raises(UsageError) as refused:
         config.check_products(["Mug", "Cup"], 2)
     hints = "the history has no product 'Mgu'; did you mean 'Mug'?, and none 'Bowl'"
-    assert str(refused.value) == f"costs: {hints}; use its names in the column Product: 'Cup', 'Mug'"
+    assert str(refused.value) == f"costs: {hints}; use its names: 'Cup', 'Mug'"
     assert CostConfig(products=[{"unit_cost": 1.0}]).check_products(["Mug"], 1) == []
     with pytest.raises(UsageError, match="the history has 2 products; name them in a column Product"):
         CostConfig(products=[{"unit_cost": 1.0}]).check_products(["Mug", "Bowl"], 2)

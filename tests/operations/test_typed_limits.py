@@ -47,7 +47,7 @@ def test_a_limit_of_one_product_leaves_the_others_alone() -> None:
     after = shop(MUG, CAP, entry)
     assert after.guardrails["floor"] is None and after.guardrails["products"] == {"mug": {"floor": 9}}
     assert entry_cells({**entry, "id": 3}, after)[-1] == "mug: floor 9 instead of 8"
-    with pytest.raises(UsageError, match="all products share one price grid"):
+    with pytest.raises(UsageError, match="all products share it"):
         draft(shop(MUG, CAP), {"price_step": 0.05}, product="mug")
     with pytest.raises(UsageError, match="'hat' is unknown"):
         draft(shop(MUG, CAP), {"floor": 9}, product="hat")

@@ -12,7 +12,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.reading.reader import read_history
 from pricerl.errors import UsageError
 from pricerl.simulation.seller import MarketFamily, SellerConfig, simulate, simulated_history, write_seller
-from pricerl.simulation.true_demand import expected_profit, expected_units
+from pricerl.simulation.true_demand import CURVES, KINK_ABOVE, expected_profit, expected_units
 from pricerl.simulation.varied import lift_by_memory
 
 FAMILIES = MARKETS
@@ -50,6 +50,14 @@ def test_demand_falls_when_price_rises_with_the_stated_elasticity(market: Any) -
     if market != "kinked":
         slope = np.log(expected_units(truth, start * 1.001) / expected_units(truth, start / 1.001)) / np.log(1.001**2)
         assert float(slope) == pytest.approx(truth["parameters"]["elasticity"], rel=1e-3)
+
+
+@pytest.mark.parametrize("family", CURVES)
+@pytest.mark.parametrize("ratio", [0.8, 1.0, 1.2])
+def test_the_elasticity_of_a_curve_is_its_slope_in_logs(family: str, ratio: float) -> None:
+    low, high = np.log(CURVES[family].demand(-2.2, ratio * np.array([1 - 1e-6, 1 + 1e-6]), 0.5))
+    factor = KINK_ABOVE if family == "kinked" else 1.0
+    assert (high - low) / 2e-6 == pytest.approx(factor * CURVES[family].local(-2.2, ratio), rel=1e-4)
 
 
 @pytest.mark.parametrize("market", sorted(set(FAMILIES) - {"optimal", *JUMPS_AT_ROUND}))
@@ -155,7 +163,7 @@ def test_unwritable_target_is_a_usage_error_and_leaves_nothing(tmp_path: Path) -
         ({"units": float("nan")}, "units must be above 0"),
         ({"products": 0}, "products must be 1 to"),
         ({"seed": -1}, "seed must be 0 or more"),
-        ({"start": "1.1.2025"}, "start must be a date"),
+        ({"start": "1.1.2025"}, "start: must be a day"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], words: str) -> None:

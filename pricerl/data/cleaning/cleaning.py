@@ -80,8 +80,7 @@ def _find(
     """Return the findings on the products with enough rows, and by product the reason why it has too few, if so."""
     refused = dict.fromkeys(rows.names, "")
     sold = rows.segments.any(np.isfinite(rows.cells[columns.PRODUCT_PRICE]) & (rows.cells[columns.TOTAL_SALES] > 0))
-    for name in compress(rows.names, ~sold):
-        refused[name] = "no day has both a price and sales; at least one is needed"
+    refused |= dict.fromkeys(compress(rows.names, ~sold), "no day has both a price and sales; at least one is needed")
     rows = rows.select(sold)
     bounds = find_bounds(rows.cells[columns.PRODUCT_PRICE], rows.cells[columns.TOTAL_SALES], rows.segments)
     step = np.array([find_step_days(rows.days[part]) for part in rows.segments], dtype=np.int64)
@@ -106,11 +105,9 @@ def _count_days(rows: ProductRows, bounds: Bounds, step: IntArray, missing: Miss
     row = np.arange(rows.segments.rows)
     inside = (row >= rows.segments.spread(first)) & (row <= rows.segments.spread(last))
     zero_share = 1 - rows.segments.count(inside & (rows.cells[columns.TOTAL_SALES] > 0)) / num_days
-    for product in np.flatnonzero((bounds.end == rows.segments.sizes - 1) & (step == 1)):
-        left = max(int((missing.last_day - rows.days[last[product]]).astype(np.int64)), 0)
-        if zero_share[product] ** left >= IMPROBABLE_RUN:  # else the product is no longer on sale
-            num_days[product] += left
-    return num_days
+    left = np.maximum((missing.last_day - rows.days[last]).astype(np.int64), 0)
+    on_sale = zero_share**left >= IMPROBABLE_RUN
+    return np.asarray(num_days + left * (on_sale & (bounds.end == rows.segments.sizes - 1) & (step == 1)))
 
 
 def _find_days(
@@ -123,33 +120,28 @@ def _find_days(
     holidays: DateArray | None,
 ) -> CleaningFindings:
     """Lay the rows on calendars and find the properties of each day."""
-    sold = np.isfinite(rows.cells[columns.PRODUCT_PRICE]) & (rows.cells[columns.TOTAL_SALES] > 0)
-    charged, total, given = (
-        rows.cells[name][sold] for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS)
-    )
-    counted = Segments(rows.segments.count(sold))
-    paid = charged * (1 - np.nan_to_num(rows.cells[columns.COUPONS][sold]) / 100)
-    measures = find_measures(paid, total, given, config.sales, counted)
     first = rows.days[rows.segments.starts + bounds.start]
     last = rows.days[rows.segments.edges[1:] - 1]
     calendar = lay_out(rows, first, step, num_days)
     forecast = rows._replace(cells={columns.PREDICTED_SALES: rows.cells[columns.PREDICTED_SALES]})
     left = np.maximum((last - first).astype(np.int64) // step + 1 - num_days, 0)
     future = lay_out(forecast, first + step * num_days, step, left)
-    dates = calendar.dates
     grid = calendar.grid
     days = calendar.days
     longest_gap = config.max_gap_days // step
     price = carry_forward(grid[columns.PRODUCT_PRICE])  # each calendar starts with a price
     paid = price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100)
+    sold = np.isfinite(grid[columns.PRODUCT_PRICE]) & (grid[columns.TOTAL_SALES] > 0)
+    cells = (paid[sold], grid[columns.TOTAL_SALES][sold], grid[columns.UNITS][sold])
+    measures = find_measures(*cells, config.sales, Segments(days.count(sold)))
     units = count_units(paid, recorded_sales(grid), grid[columns.UNITS], measures, days)
     no_sale = find_days_without_sale(calendar, units, rows.names, missing, longest_gap)
     price = fill_prices(grid[columns.PRODUCT_PRICE], no_sale, days)
     masks = mask_days(grid, calendar.present, no_sale, longest_gap, days)
-    masks = masks._replace(unfinished=(dates == np.datetime64(date.today())) & days.spread(step == 1))
+    masks = masks._replace(unfinished=(calendar.dates == np.datetime64(date.today())) & days.spread(step == 1))
     tested = masks.observed & ~(grid[columns.IN_STOCK] > 0)
     if holidays is not None:  # their effect is estimated
-        tested &= ~(np.isin(dates, holidays) & days.spread(step == 1))
-    outs = find_stock_outs(dates, price, units, tested, masks.stock_out, days)
+        tested &= ~(np.isin(calendar.dates, holidays) & days.spread(step == 1))
+    outs = find_stock_outs(calendar.dates, price, units, tested, masks.stock_out, days)
     masks = masks._replace(sold_out=outs.empty | outs.short)
     return CleaningFindings(rows, bounds, step, calendar, future, measures, price, units, masks, outs, missing)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pricerl.arrays import DateArray, FloatArray, IntArray
+from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import (
     HIGHEST_CONVERSION,
     Bounds,
@@ -43,7 +43,7 @@ RUNS_SHOWN = 5
 
 EXCLUDED = {
     "stock_out": "{Day}s out of stock, excluded from demand",
-    "short": "{Day}s before stock-outs or on weekdays that often sell out, excluded from demand",
+    "short": "{Day}s before stock-outs or on weekdays which often sell out, excluded from demand",
     "refund_days": "Refund {day}s, included in profit and excluded from demand",
     "unpriced_sale": "{Day}s with sales but no price, excluded from demand",
     "padding": "Trailing priced {day}s without sales, taken for future {day}s",
@@ -56,7 +56,7 @@ LARGEST_MISSING_SHARE = 0.25
 LARGEST_REFUND_SHARE = 0.05
 """Thresholds above which the file needs a manual review before its advice can be trusted."""
 
-Counts = dict[str, Any]
+Counts = dict[Any, Any]
 """Counts of one product, by field of the data report or by the name of the mark of its days."""
 
 
@@ -93,47 +93,45 @@ def build_histories(findings: CleaningFindings, holidays: DateArray | None, curr
     rows = findings.rows
     grid = findings.calendar.grid
     days = findings.calendar.days
+    ahead = findings.future
     price = findings.price
     are_units = days.spread([measure.kind == "units" for measure in findings.measures])
     to_revenue = np.where(are_units, price * (1 - np.nan_to_num(grid[columns.COUPONS]) / 100), 1.0)
     sales = np.where(are_units, findings.units * to_revenue, recorded_sales(grid))
-    profit = grid[columns.TOTAL_PROFIT]
     units, sales = impute_trailing_mean(np.array([findings.units, sales]), findings.masks.unknown, days)
     known = {
         "dates": findings.calendar.dates,
         "price": price,
         "units": units,
         "sales": sales,
-        "profit": np.where(np.isfinite(profit), profit, 0.0),
+        "profit": np.nan_to_num(grid[columns.TOTAL_PROFIT]),
         "organic": fill_conversion(grid[columns.ORGANIC_CONVERSION], days),
         "ad": fill_conversion(grid[columns.AD_CONVERSION], days),
         "predicted": grid[columns.PREDICTED_SALES] * to_revenue,
         "observed": findings.masks.observed,
-        "profit_known": np.isfinite(profit) & findings.masks.observed,
+        "profit_known": np.isfinite(grid[columns.TOTAL_PROFIT]) & findings.masks.observed,
     }
-    recorded = grid[columns.PRODUCT_PRICE]
-    promoted = grid[columns.PROMOTION] == 1
-    regular = grid[columns.PROMOTION] == 0
+    posted = (grid[columns.PRODUCT_PRICE], grid[columns.PROMOTION] == 1, grid[columns.PROMOTION] == 0)
     costs = rows.cells[columns.UNIT_COST]
+    last = rows.segments.last(np.isfinite(costs))
+    last_cost = np.where(last >= rows.segments.starts, costs[last], np.nan)
     reported = [name for name in columns.BY_DAY if np.isfinite(grid[name]).any()]
-    last_cost = rows.segments.last(np.isfinite(costs))
     histories = []
-    for product, (name, step) in enumerate(zip(rows.names, findings.step.tolist(), strict=True)):
-        part = days.part(product)
-        ahead = findings.future.days.part(product)
+    for name, group, step, part, later, cost in zip(
+        rows.names, rows.groups, findings.step.tolist(), days, ahead.days, last_cost.tolist(), strict=True
+    ):
         cells = {name: grid[name][part] for name in reported if np.isfinite(grid[name][part]).any()}
+        recorded, promoted, regular = (values[part] for values in posted)
         history = ProductHistory(
             product=name,
             **{field: values[part] for field, values in known.items()},
-            future_dates=findings.future.dates[ahead],
-            future_predicted=findings.future.grid[columns.PREDICTED_SALES][ahead] * to_revenue[part.stop - 1],
-            unit_cost=float(costs[last_cost[product]]) if last_cost[product] >= rows.segments.starts[product] else None,
+            future_dates=ahead.dates[later],
+            future_predicted=ahead.grid[columns.PREDICTED_SALES][later] * to_revenue[part.stop - 1],
+            unit_cost=cost if np.isfinite(cost) else None,
             **_fill_optional(cells),
             step_days=step,
-            group=rows.groups[product],
-            in_force=None
-            if current_price == "last"
-            else find_prices_in_force(recorded[part], step, promoted[part], regular[part]),
+            group=group,
+            in_force=None if current_price == "last" else find_prices_in_force(recorded, step, promoted, regular),
             asks=current_price == "ask",
             holidays=holidays if step == 1 else None,
         )
@@ -159,12 +157,12 @@ def _fill_optional(cells: Mapping[str, FloatArray]) -> dict[str, Any]:
 
 def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:
     """Return the data report of each product, forecasts not yet scored, as training days are not known."""
-    counted = _by_product(_count_days(findings))
-    filled = _by_product(_count_filled(findings))
+    counted: list[Counts] = pd.DataFrame(_count_days(findings)).to_dict("records")
+    filled: list[Counts] = pd.DataFrame(_count_filled(findings)).to_dict("records")
     remarks = _note_columns(findings)
     days = findings.calendar.days
     known = findings.masks.observed & ~(findings.calendar.grid[columns.IN_STOCK] > 0)
-    unlikely = find_unlikely_zeros(findings.calendar.dates, findings.units, known, findings.step, days)
+    unlikely = find_unlikely_zeros(findings.calendar.dates, findings.units, known, days)
     runs = improbable_runs(findings.units, known, days)
     runs_of = np.split(runs, np.searchsorted(runs[:, 0], days.edges[1:-1]))
     reports = []
@@ -172,6 +170,7 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
         measure = findings.measures[product]
         counts = counted[product]
         zeros = unlikely[product]
+        noted = [text for text, flags in remarks.items() if flags[product]]
         report = ProductReport(
             product=history.product,
             first_day=str(history.dates[0]),
@@ -182,18 +181,12 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
             whole_unit_share=measure.whole_share,
             forecast_used=OWN_MEAN,
             forecast_errors={},
-            notes=(*remarks[product], *_note_days(product, history, findings, counts, zeros, runs_of[product])),
-            doubts=tuple(_doubts(findings.missing, measure, counts, zeros, history)),
+            notes=(*noted, *_note_days(product, history, findings, counts, zeros, runs_of[product])),
+            doubts=_doubts(findings.missing, measure, counts, zeros, history),
             step_days=history.step_days,
         )
         reports.append(report)
     return reports
-
-
-def _by_product(numbers: Mapping[str, NDArray[Any]]) -> list[Counts]:
-    """Return the numbers ``(P,)`` of each product, by name."""
-    rows = zip(*(values.tolist() for values in numbers.values()), strict=True)
-    return [dict(zip(numbers, row, strict=True)) for row in rows]
 
 
 def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
@@ -248,24 +241,25 @@ def _count_filled(findings: CleaningFindings) -> dict[str, IntArray]:
     }
 
 
-def _note_columns(findings: CleaningFindings) -> list[list[str]]:
-    """Return notes on each product's columns without a value, and on unusual conversions."""
-    days = findings.calendar.days
+def _note_columns(findings: CleaningFindings) -> dict[str, BoolArray]:
+    """Return notes on columns without a value and on unusual conversions, each with its products ``(P,)``."""
     grid = findings.calendar.grid
-    notes: list[list[str]] = [[] for _ in range(len(days))]
-    for name in NOTED:
-        for product in np.flatnonzero(~days.any(np.isfinite(grid[name]))):
-            notes[product].append(f"{name}: absent or blank throughout the history; not used.")
-    for name, most in HIGHEST_SHARES.items():
-        highest = np.fmax.reduceat(grid[name], days.starts)
-        for product in np.flatnonzero((highest > 0) & (highest <= most)):
-            found = f"{name}: no value above {most:g}; read as percent."
-            notes[product].append(f"{found} Multiply by 100 if these are shares.")
-    for name in columns.CONVERSIONS:
-        above = days.count(grid[name] > HIGHEST_CONVERSION)
-        for product in np.flatnonzero(above):
-            notes[product].append(f"{name}: values above 100, counted as 100: {above[product]}.")
-    return notes
+    found = findings.calendar.days.any
+    absent = "absent or blank throughout the history; not used."
+    small = "read as percent. Multiply by 100 if these are shares."
+    return {
+        **{f"{name}: {absent}": ~found(np.isfinite(grid[name])) for name in NOTED},
+        **{
+            f"{name}: no value above {most:g}; {small}": found(grid[name] > 0) & ~found(grid[name] > most)
+            for name, most in HIGHEST_SHARES.items()
+        },
+        **{
+            f"{name}: values above {HIGHEST_CONVERSION:g} count as {HIGHEST_CONVERSION:g}.": found(
+                grid[name] > HIGHEST_CONVERSION
+            )
+            for name in columns.CONVERSIONS
+        },
+    }
 
 
 def _note_days(
@@ -282,21 +276,22 @@ def _note_days(
     words = {"Day": period.capitalize(), "day": period}
     notes = [f"{text.format(**words)}: {counts[name]}." for name, text in EXCLUDED.items() if counts[name]]
     notes += _missing_days(counts, findings.missing, period)
+    mark = f"Mark days out of stock or off sale in an {columns.IN_STOCK} column"
     if counts["empty"]:
-        empty = findings.stock_outs.empty[part]
-        expected = float(np.median(findings.stock_outs.expected[part][empty]))
+        listed = _listed(history, find_runs(findings.stock_outs.empty[part]))
         notes.append(
-            f"Nothing sold on {plural(counts['empty'], period)} at about {expected:.0f} expected units: "
-            f"{_listed(history, find_runs(empty))}. Taken for stock-outs and excluded from demand. Mark them in an "
-            f"{columns.IN_STOCK} column: no to confirm, yes if there was stock."
+            f"Nothing sold on {plural(counts['empty'], period)}, unlike usual demand: {listed}. Taken for stock-outs "
+            f"and excluded from demand. Mark them in an {columns.IN_STOCK} column: no to confirm, yes if there was "
+            "stock."
         )
     if len(runs):
+        listed = _listed(history, runs - part.start)
         notes.append(
-            f"Nothing sold from {_listed(history, runs - part.start)}: too long for chance. Mark days out of stock or "
-            f"off sale in an {columns.IN_STOCK} column; until then they count as days without demand."
+            f"Nothing sold from {listed}: too long for chance. {mark}; until then they count as days without demand."
         )
     if zeros is not None and zeros.share <= LARGEST_ZERO_SHARE:
-        notes.append(f"{str(zeros).capitalize()}. Mark days out of stock or off sale in an {columns.IN_STOCK} column.")
+        found = f"Nothing sold on {zeros.days} of {plural(zeros.known, period)}"
+        notes.append(f"{found}, usual demand explains {zeros.expected:.0f}. {mark}.")
     if history.holidays is not None:
         on_holidays = day_types(history.dates, history.holidays) == HOLIDAY
         known = int((on_holidays & history.observed).sum())
@@ -329,22 +324,21 @@ def _listed(history: ProductHistory, runs: Iterable[Sequence[int]]) -> str:
 
 def _doubts(
     missing: MissingDays, measure: Measure, counts: Counts, zeros: UnlikelyZeros | None, history: ProductHistory
-) -> list[Reason]:
+) -> tuple[Reason, ...]:
     """Return the findings that require a review under any settings."""
     days = counts["history_days"]
     absent = counts["missing_days"] / days
     refund = counts["refund_days"] / days
-    doubts = [history.price_doubt]
-    if absent > LARGEST_MISSING_SHARE:
-        doubts.append(Reason("missing_rows", {"share": absent, "days": days}))
-    if absent > 0:
-        doubts.append(missing.doubt)
-    if refund > LARGEST_REFUND_SHARE:
-        doubts.append(Reason("refunds", {"share": refund, "days": days}))
-    if gap := counts["gap_days"]:
-        doubts.append(Reason("long_gaps", {"days": gap}))
-    if zeros is not None and zeros.share > LARGEST_ZERO_SHARE:
-        doubts.append(zeros.reason)
-    if counts["empty"] / days > LARGEST_ZERO_SHARE:
-        doubts.append(Reason("taken_as_empty", {"days": counts["empty"]}))
-    return [doubt for doubt in (*doubts, measure.doubt) if doubt]
+    gap = counts["gap_days"]
+    empty = counts["empty"]
+    doubts = (
+        history.price_doubt,
+        Reason("missing_rows", {"share": absent, "days": days}) if absent > LARGEST_MISSING_SHARE else None,
+        missing.doubt if absent > 0 else None,
+        Reason("refunds", {"share": refund, "days": days}) if refund > LARGEST_REFUND_SHARE else None,
+        Reason("long_gaps", {"days": gap}) if gap else None,
+        zeros.reason if zeros is not None and zeros.share > LARGEST_ZERO_SHARE else None,
+        Reason("taken_as_empty", {"days": empty}) if empty / days > LARGEST_ZERO_SHARE else None,
+        measure.doubt,
+    )
+    return tuple(doubt for doubt in doubts if doubt)

@@ -79,9 +79,9 @@ def find_missing_days(
 ) -> MissingDays:
     """Find out what a day without a row means in a file, from all of its products.
 
-    Rows with sales show how many days without a sale to expect: at least those of a Poisson number truncated at zero,
-    and about those of a truncated negative binomial. A file that has such rows lists every day, so that a missing one
-    is unknown; one that lacks them lists sales only. Days ``lost`` by product are no evidence.
+    Rows with sales show how many days without a sale to expect: at least as many as a Poisson number truncated at zero
+    implies, and about as many as a truncated negative binomial does. A file that has such rows lists every day, so that
+    a missing one is unknown; one that lacks them lists sales only. Days ``lost`` by product are no evidence.
     """
     products = frame[columns.PRODUCT].astype("category").array
     code = np.asarray(products.codes).astype(np.int64)
@@ -128,7 +128,7 @@ def find_days_without_sale(
 
 
 def _units(frame: pd.DataFrame, code: IntArray, products: int) -> FloatArray:
-    """Return units by row ``(N,)``: those of the file, else sales over price where these are whole, else sales."""
+    """Return units by row ``(N,)``: the file's, else sales over price where these are whole, else sales."""
     price, sales = (frame[name].to_numpy() for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES))
     sales = np.nan_to_num(sales, nan=0.0)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):

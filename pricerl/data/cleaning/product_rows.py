@@ -121,26 +121,24 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     order = order_rows(codes, days)
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    edges = np.append(starts, len(order))
     known = {name: frame[name].to_numpy() for name in (*columns.NUMERIC, *columns.FLAGS) if name in frame}
     groups = pd.Series(dtype=object)
     if columns.GROUP in frame:
         groups = frame[columns.GROUP].astype(object).iloc[order].groupby(codes[order]).last()
-    first = 0
-    while first < len(starts):
-        after = max(int(np.searchsorted(edges, edges[first] + PART_ROWS, side="right")) - 1, first + 1)
+    edges = np.append(starts, len(order))
+    parts = starts // PART_ROWS
+    for part in np.unique(parts):
+        first, after = np.searchsorted(parts, [part, part + 1])
         rows = order[edges[first] : edges[after]]
-        segments = Segments(np.diff(edges[first : after + 1]))
-        absent = np.full(len(rows), np.nan)
         owners = codes[order[starts[first:after]]]
+        absent = np.full(len(rows), np.nan)
         yield ProductRows(
             products.categories[owners].astype(str).tolist(),
-            segments,
+            Segments(np.diff(edges[first : after + 1])),
             days[rows],
             {name: known[name][rows] if name in known else absent for name in (*columns.NUMERIC, *columns.FLAGS)},
             groups.reindex(owners).fillna("").tolist(),
         )
-        first = after
 
 
 def codes_of(products: pd.Series) -> IntArray:
@@ -155,26 +153,14 @@ def first_rows(codes: IntArray, flags: BoolArray) -> dict[int, int]:
     return dict(zip(found.tolist(), rows[place].tolist(), strict=True))
 
 
-def quantiles(values: FloatArray, codes: IntArray, groups: int, share: float) -> FloatArray:
-    """Return a quantile of values ``(N,)`` by group ``(G,)``, NaN without any; ``codes (N,)`` are their groups."""
-    ordered = np.append(values[np.lexsort((values, codes))], np.nan)
-    count = np.bincount(codes, minlength=groups)
-    above, low = np.modf(share * np.maximum(count - 1, 0))
-    place = np.where(count > 0, np.cumsum(count) - count + low.astype(np.int64), len(values))
-    return np.asarray((1 - above) * ordered[place] + above * ordered[place + (above > 0)])
-
-
 def highest_other(codes: IntArray, values: FloatArray) -> FloatArray:
     """Return the highest of the other values of each row's product ``(N,)``, ``-inf`` without another row."""
-    highest = np.full(codes.max() + 1, -np.inf)
-    np.maximum.at(highest, codes, values)
-    others = values.copy()
-    top = list(first_rows(codes, values == highest[codes]).values())
-    others[top] = -np.inf
-    second = np.full_like(highest, -np.inf)
-    np.maximum.at(second, codes, others)
-    limit = highest[codes]
-    limit[top] = second[codes[top]]
+    order = np.lexsort((values, codes))
+    ends = np.flatnonzero(np.diff(codes[order], append=-1))
+    sizes = np.diff(ends, prepend=-1)
+    limit = np.empty(len(values))
+    limit[order] = np.repeat(values[order[ends]], sizes)
+    limit[order[ends]] = np.where(sizes > 1, values[order[ends - 1]], -np.inf)
     return limit
 
 

@@ -91,10 +91,10 @@ class ProductReport:
     """Number of different prices on priced days."""
 
     price_min: float
-    """Lowest price, money per unit."""
+    """Lowest price per unit."""
 
     price_max: float
-    """Highest price, money per unit."""
+    """Highest price per unit."""
 
     filled: dict[str, int]
     """Number of blank cells filled, by column."""
@@ -109,7 +109,7 @@ class ProductReport:
     """Forecast used for the feature "predicted sales": ``mean_7``, ``supplied`` or a forecaster's name."""
 
     forecast_errors: dict[str, float]
-    """Mean absolute error on training days by forecast, money per day; empty if too few days could be scored."""
+    """Mean absolute error in money per day by forecast, on training days; empty if too few days could be scored."""
 
     notes: tuple[str, ...]
     """Data that were ignored, changed or doubtful, in full sentences."""
@@ -122,20 +122,23 @@ class ProductReport:
 
     def judge(self, min_days: int = MIN_USABLE_DAYS) -> Verdict:
         """Return the verdict: FAIL for one price or fewer than ``min_days`` usable days, REVIEW for other doubts."""
-        failures = []
-        doubts = []
-        if self.usable_days < min_days:
-            failures.append(Reason("too_few_days", {"usable": self.usable_days, "needed": min_days}))
-        elif self.priced_days < FEWEST_PRICED_DAYS:
-            doubts.append(Reason("few_priced_days", {"days": self.priced_days}))
-        elif (sold := self.usable_days - self.zero_sale_days) < FEWEST_SOLD_DAYS:
-            doubts.append(Reason("few_sold_days", {"days": sold}))
-        if self.distinct_prices < 2:  # which contains no information about others
-            failures.append(Reason("one_price"))
-        elif self.distinct_prices < FEWEST_PRICES:
-            doubts.append(Reason("few_prices", {"prices": self.distinct_prices}))
-        doubts += self.doubts
-        return Verdict("FAIL" if failures else "REVIEW" if doubts else "PASS", (*failures, *doubts))
+        enough = self.usable_days >= min_days
+        priced = self.priced_days >= FEWEST_PRICED_DAYS
+        sold = self.usable_days - self.zero_sale_days
+        failures = (
+            None if enough else Reason("too_few_days", {"usable": self.usable_days, "needed": min_days}),
+            Reason("one_price") if self.distinct_prices < 2 else None,  # which contains no information about others
+        )
+        doubts = (
+            Reason("few_priced_days", {"days": self.priced_days}) if enough and not priced else None,
+            Reason("few_sold_days", {"days": sold}) if enough and priced and sold < FEWEST_SOLD_DAYS else None,
+            Reason("few_prices", {"prices": self.distinct_prices})
+            if 1 < self.distinct_prices < FEWEST_PRICES
+            else None,
+            *self.doubts,
+        )
+        quality: Quality = "FAIL" if any(failures) else "REVIEW" if any(doubts) else "PASS"
+        return Verdict(quality, tuple(filter(None, (*failures, *doubts))))
 
     @property
     def period(self) -> str:

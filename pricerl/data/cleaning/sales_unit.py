@@ -31,7 +31,7 @@ FACTORS = (*DISCOUNTS, *(1 + rate / 100 for rate in RATES), *(1 / (1 + rate / 10
 """Usual ratios of sales to prices times units; without its tax, 25 % leave the same as a discount of 20 %."""
 CENTS = 0.0051
 COARSEST = 0.05
-"""Rounding of sales and prices to cents, money, and its largest share of a price that leaves whole units certain."""
+"""Rounding of sales and prices to cents, and its largest share of a price that leaves whole units certain."""
 FEWEST_ON_GRID = 20
 """Fewest days on a grid, beyond one per price, that are no chance."""
 
@@ -50,35 +50,40 @@ def find_kind(price: FloatArray, sales: FloatArray, units: FloatArray, setting: 
     """Decide whether sales ``(N,)``, all positive, are revenue or units, from price and the file's own ``units``."""
     if setting != "auto":
         return setting
-    (shares,) = _whole_shares(price, sales, units, Segments([len(price)]))
-    return _find_kind(price, sales, units, shares)
+    given = np.isfinite(units)
+    if count_true(given) >= 0.5 * len(given):
+        revenue_error, units_error = (np.median(np.abs(sales - guess)[given]) for guess in (units * price, units))
+        return "revenue" if revenue_error <= units_error else "units"
+    shares = _whole_shares(price, sales, units)
+    return "units" if shares["revenue"] < WHOLE_SHARE <= shares["units"] else "revenue"
 
 
 def find_measures(
     price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting, products: Segments
 ) -> list[Measure]:
     """Decide as `find_kind` for each of ``P`` products, with the share of whole units and the doubts."""
-    counted = products.count(near_whole(sales / price, price)) / products.sizes
     measures = []
-    for part, shares, share in zip(products, _whole_shares(price, sales, units, products), counted, strict=True):
+    for part in products:
         own = price[part], sales[part], units[part]
-        kind = _find_kind(*own, shares) if setting == "auto" else setting
+        kind = find_kind(*own, setting)
+        share = _whole_shares(*own)[kind]
         doubt = None
-        if kind == "revenue" and setting == "auto" and share < WHOLE_SHARE:
+        if (
+            kind == "revenue"
+            and setting == "auto"
+            and near_whole(sales[part] / price[part], price[part]).mean() < WHOLE_SHARE
+        ):
             doubt = _doubt(*own)
-        elif kind == "units" and shares[kind] < WHOLE_SHARE:
+        elif kind == "units" and share < WHOLE_SHARE:
             doubt = Reason("units_not_whole")
-        measures.append(Measure(kind, shares[kind], doubt))
+        measures.append(Measure(kind, share, doubt))
     return measures
 
 
-def _whole_shares(
-    price: FloatArray, sales: FloatArray, units: FloatArray, products: Segments
-) -> list[dict[SalesMeasure, float]]:
-    """Return the share of each product's rows with whole units, by the measure that yields them."""
-    fitting = near_whole(np.where(units > 0, units, sales / price), price), sales == np.round(sales)
-    shares = (products.count(flags) / products.sizes for flags in fitting)
-    return [{"revenue": revenue, "units": units} for revenue, units in zip(*(s.tolist() for s in shares), strict=True)]
+def _whole_shares(price: FloatArray, sales: FloatArray, units: FloatArray) -> dict[SalesMeasure, float]:
+    """Return the share of rows ``(N,)`` with whole units, by the measure that yields them."""
+    counted = near_whole(np.where(units > 0, units, sales / price), price)
+    return {"revenue": float(counted.mean()), "units": float((sales == np.round(sales)).mean())}
 
 
 def near_whole(count: FloatArray, price: FloatArray) -> BoolArray:
@@ -88,7 +93,7 @@ def near_whole(count: FloatArray, price: FloatArray) -> BoolArray:
 
 
 def _doubt(price: FloatArray, sales: FloatArray, units: FloatArray) -> Reason | None:
-    """Return how revenue ``(N,)`` differs from price times reported or whole units; None if it does not."""
+    """Return how revenue ``(N,)`` differs from price times reported or whole units, if it does."""
     given = units > 0
     reported = count_true(given) >= 0.5 * len(given)
     if reported:
@@ -137,16 +142,6 @@ def can_be_packs(price: FloatArray, sales: FloatArray, codes: IntArray) -> BoolA
     rows = rows[packs[codes[rows]]]
     different = pd.DataFrame({"product": codes[rows], "count": count[rows]}).drop_duplicates()["product"]
     return np.asarray(packs & (np.bincount(different, minlength=len(days)) > 2))
-
-
-def _find_kind(
-    price: FloatArray, sales: FloatArray, units: FloatArray, shares: dict[SalesMeasure, float]
-) -> SalesMeasure:
-    given = np.isfinite(units)
-    if count_true(given) >= 0.5 * len(given):
-        revenue_error, units_error = (np.median(np.abs(sales - guess)[given]) for guess in (units * price, units))
-        return "revenue" if revenue_error <= units_error else "units"
-    return "units" if shares["revenue"] < WHOLE_SHARE <= shares["units"] else "revenue"
 
 
 def count_units(

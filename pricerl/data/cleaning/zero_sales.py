@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import find_runs
-from pricerl.data.cleaning.product_rows import Segments, quantiles
-from pricerl.data.days import STEP_WORDS, WEEK, weekday_of
+from pricerl.data.cleaning.product_rows import Segments
+from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.history import ProductHistory
 from pricerl.reasons import Reason
 
@@ -62,8 +62,6 @@ class StockOuts(NamedTuple):
     """Nothing sold, although usual demand nearly rules that out."""
     short: BoolArray
     """Other days, with sales below demand or on weekdays that have stock only in weeks of low demand."""
-    expected: FloatArray
-    """Units expected under usual demand."""
 
 
 class UnlikelyZeros(NamedTuple):
@@ -75,8 +73,6 @@ class UnlikelyZeros(NamedTuple):
     """Number expected under usual demand."""
     known: int
     """Days with known sales on those weekdays."""
-    period: str = "day"
-    """Word for a row: day or week."""
 
     @property
     def share(self) -> float:
@@ -88,26 +84,22 @@ class UnlikelyZeros(NamedTuple):
         """Reason that they give to hold a price."""
         return Reason("unlikely_zeros", {"days": self.days, "known": self.known, "expected": round(self.expected)})
 
-    def __str__(self) -> str:
-        explained = f"{self.expected:.0f}" if self.expected >= 0.5 else "none"
-        return f"nothing sold on {self.days} of {self.known} {self.period}s, usual demand explains {explained}"
-
 
 def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     """Test the days of one history as `find_unlikely_zeros` does."""
     days = Segments([len(history.dates)])
-    return find_unlikely_zeros(history.dates, history.units, history.stock_unknown, [history.step_days], days)[0]
+    return find_unlikely_zeros(history.dates, history.units, history.stock_unknown, days)[0]
 
 
 def find_unlikely_zeros(
-    dates: DateArray, units: FloatArray, known: BoolArray, step: IntArray | Sequence[int], days: Segments
+    dates: DateArray, units: FloatArray, known: BoolArray, days: Segments
 ) -> list[UnlikelyZeros | None]:
-    """Test whether zero-sales days of each product are too frequent and too scattered to be chance; None if not.
+    """Test whether zero-sales days of each product are too frequent and too scattered to be chance.
 
     A zero-truncated negative binomial is fitted to the days with sales: its mean to the 28 days on each side, its
     overdispersion to all of them. Tested are the ``known (D,)`` days, whose stock the file does not report, on weekdays
     with sales. Their number must be improbable, twice the expected one, and spread over at least ``FEWEST_SPELLS``
-    runs. ``step`` are the products' days from row to row.
+    runs.
     """
     zero = units == 0
     known = known & _open_days(_weekdays(dates, days), known, zero)
@@ -126,8 +118,7 @@ def find_unlikely_zeros(
     number, total = (days.count(flags)[chosen] for flags in (empty, known))
     unlikely = (pdtrc(number - 1, expected) < LARGEST_PROBABILITY) & (number >= 2 * expected)
     for place, product in zip(np.flatnonzero(unlikely), np.flatnonzero(chosen)[unlikely], strict=True):
-        word = STEP_WORDS[int(step[product])]
-        found[product] = UnlikelyZeros(int(number[place]), float(expected[place]), int(total[place]), word)
+        found[product] = UnlikelyZeros(int(number[place]), float(expected[place]), int(total[place]))
     return found
 
 
@@ -147,11 +138,10 @@ def find_stock_outs(
     sold = tested & ~zero & ~_day_before(zero, days)
     share = days.count(zero) / np.maximum(days.count(tested), 1)
     chosen = (days.count(sold) >= FEWEST_SALE_DAYS) & (share > 0) & (share <= LARGEST_EMPTY_SHARE)
-    expected = np.zeros(len(units))
     empty = np.zeros(len(units), dtype=bool)
     if chosen.any():
         rows = days.spread(chosen)
-        expected[rows], empty[rows] = _find_empty(
+        empty[rows] = _find_empty(
             dates[rows],
             price[rows],
             units[rows],
@@ -161,7 +151,7 @@ def find_stock_outs(
             out[rows],
             Segments(days.sizes[chosen]),
         )
-    return StockOuts(empty, _short_days(weekday, units, empty | out, days), expected)
+    return StockOuts(empty, _short_days(weekday, units, empty | out, days))
 
 
 def _find_empty(
@@ -173,8 +163,8 @@ def _find_empty(
     sold: BoolArray,
     out: BoolArray,
     days: Segments,
-) -> tuple[FloatArray, BoolArray]:
-    """Return the expected units ``(D,)`` and which of the ``zero``-sales days are stock-outs."""
+) -> BoolArray:
+    """Return which of the ``zero``-sales days ``(D,)`` are stock-outs."""
     weekday = _weekdays(dates, days)
     mean, overdispersion = _usual_demand(units, sold, days)
     paying, paid = _sum_from_price(price, np.array([sold, units * sold]), days)
@@ -189,7 +179,7 @@ def _find_empty(
     unexplained = days.sum((zero - chance) * rest)
     uncertain = unexplained > LARGEST_REST * days.count(zero)
     more = unexplained > LARGEST_REST * days.count(zero & rest)
-    return expected, (empty | zero & rest & days.spread(more)) & ~days.spread(uncertain)
+    return np.asarray((empty | zero & rest & days.spread(more)) & ~days.spread(uncertain))
 
 
 def _sum_from_price(price: FloatArray, values: FloatArray, days: Segments) -> FloatArray:
@@ -205,15 +195,15 @@ def _sum_from_price(price: FloatArray, values: FloatArray, days: Segments) -> Fl
 
 
 def _slow_weekdays(weekday: IntArray, units: FloatArray, sold: BoolArray, days: Segments) -> FloatArray:
-    """Return the upper quartile, robust to stock-outs, of each day's weekday over that of all ``(D,)``, at most 1."""
-    units, of_weekday = units[sold], weekday[sold]
-    usual = quantiles(units, of_weekday // WEEK, len(days), 0.75)
-    factor = quantiles(units, of_weekday, WEEK * len(days), 0.75) / np.repeat(usual, WEEK)
-    return np.asarray(np.fmin(factor, 1.0)[weekday])
+    """Return the upper quartile of each day's weekday ``(D,)`` as a share of all days', at most 1."""
+    sold_units = pd.Series(units[sold])
+    usual = sold_units.groupby(weekday[sold] // WEEK).quantile(0.75).reindex(range(len(days)))
+    factor = sold_units.groupby(weekday[sold]).quantile(0.75).reindex(range(WEEK * len(days))).to_numpy()
+    return np.asarray(np.fmin(factor / np.repeat(usual.to_numpy(), WEEK), 1.0)[weekday])
 
 
 def _short_days(weekday: IntArray, units: FloatArray, out: BoolArray, days: Segments) -> BoolArray:
-    """Return the days ``(D,)`` on which stock ran out, or on weekdays that often sell out, except ``out (D,)``."""
+    """Return the days ``(D,)`` on which stock ran out, or on weekdays which often sell out, except ``out (D,)``."""
     short = _day_before(out & (units == 0), days)
     affected = out | short
     first, after = find_runs(affected, days).T
@@ -271,8 +261,8 @@ def fit_truncated(
 ) -> tuple[FloatArray, FloatArray]:
     """Return mean ``m`` and overdispersion ``v (D,)`` of negative binomials, variance ``m + v m^2``, before truncation.
 
-    ``mean`` and mean ``square (D,)`` are those of units where there are sales; ``v`` is one of all days of a product
-    that are ``sold (D,)``.
+    ``mean`` and mean ``square (D,)`` describe units where there are sales; all days of a product that are
+    ``sold (D,)`` share one ``v``.
     """
     mean = np.maximum(mean, 1.01)  # each has at least one unit
     whole = mean
@@ -328,7 +318,7 @@ def improbable_runs(units: FloatArray, known: BoolArray, days: Segments) -> IntA
 
 
 def _zero_share(zeros: IntArray, days: IntArray, total: FloatArray, square: FloatArray) -> FloatArray:
-    """Return the share of zero-sales days plus one standard error, or that of a negative binomial if larger.
+    """Return the share of zero-sales days plus one standard error, or the share under a negative binomial if larger.
 
     ``total`` and ``square`` are the sums of units and of their squares over the ``days``.
     """
