@@ -18,7 +18,8 @@ from pricerl import errors
 from pricerl.advice.files import COLUMNS
 from pricerl.cli.imports import SHIPPED
 from pricerl.cli.main import COMMANDS, HELP
-from pricerl.cli.usage import Parser, find_groups, help_text
+from pricerl.cli.settings_help import GROUPS, settings_of
+from pricerl.cli.usage import Parser
 
 PACKAGE = Path(pricerl.__file__).parent
 REFERENCE = "reference"
@@ -126,9 +127,9 @@ def _introduction() -> list[str]:
 def _command(words: Sequence[str]) -> list[str]:
     """Return purpose and options of a command."""
     if words[0] in PARSED:
-        usage, purpose, *_ = help_text(words[0], "").split("\n\n")
         settings = "All [settings](configuration.md) are its options."
-        return [purpose, "", settings, "", "```text", usage, "```", ""]
+        usage = f"usage: pricerl {words[0]} [--config FILE] [--OPTION VALUE ...]"
+        return [function_of(words[0]).__doc__ or "", "", settings, "", "```text", usage, "```", ""]
     parser = parser_of(words)
     rows = []
     for action in parser._actions:
@@ -151,14 +152,20 @@ def parser_of(words: Sequence[str]) -> Parser:
         raise SystemExit
 
     command, *rest = words
-    module, _, function = COMMANDS[command].partition(":")
-    run = getattr(import_module(f".{module}", "pricerl.cli"), function)
+    run = function_of(command)
     with contextlib.ExitStack() as stack:
         for name in ("parse_args", "parse_known_args", "parse_intermixed_args", "parse_known_intermixed_args"):
             stack.enter_context(patch.object(Parser, name, keep))
         with contextlib.suppress(SystemExit):
             run(rest)
     return found[-1]
+
+
+def function_of(command: str) -> Callable[[Sequence[str]], int]:
+    """Return the function that runs a command."""
+    module, _, function = COMMANDS[command].partition(":")
+    found: Callable[[Sequence[str]], int] = getattr(import_module(f".{module}", "pricerl.cli"), function)
+    return found
 
 
 def configuration_page() -> str:
@@ -174,12 +181,12 @@ def configuration_page() -> str:
         *_table(["File", "Holds"], [(f"[`configs/{file}`](#{_slug(file)})", _purpose(file)) for file in files]),
     ]
     heads = ["Setting", "Default", "Meaning"]
-    for prefix, group in find_groups().items():
+    for prefix, (title, *_) in {"": ("",), **GROUPS}.items():
         settings = [
-            (f"`{name}`", f"`{json.dumps(item['default'], ensure_ascii=False)}`", item["text"])
-            for name, item in group["settings"].items()
+            (f"`{name}`", f"`{json.dumps(item.default, ensure_ascii=False)}`", item.text)
+            for name, item in settings_of(prefix).items()
         ]
-        about = [f"{_escaped(group['text'])}:", ""] if prefix else []
+        about = [f"{_escaped(title)}:", ""] if prefix else []
         parts += [f"## {prefix or 'The run'}", *about, *_table(heads, settings)]
     parts.append("## Contents of the shipped files")
     for file in files:

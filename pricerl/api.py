@@ -68,7 +68,7 @@ class TrainedPolicy:
 
     @property
     def dynamics(self) -> Dynamics:
-        """Market with reward and guardrails, on the CPU; of a large catalogue, that of the products trained on."""
+        """Market with reward and guardrails, on the CPU; of a large catalogue only the products trained on."""
         return self.run.pricing.dynamics
 
     def advise(self, path: Sources | Frame | None = None, horizon: int = 14) -> list[ProductAdvice]:

@@ -1,4 +1,4 @@
-"""Numbers, money, dates and probabilities formatted for sellers, alike in the terminal and in the report."""
+"""Numbers, amounts, dates and probabilities formatted for sellers, alike in the terminal and in the report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Formatter:
     """Formatter of the values of one advice; an unknown locale or currency is a ``UsageError``."""
 
     locale: str = "en_US"
-    """Locale of numbers, money and dates, such as ``de_DE``; the words stay English."""
+    """Locale of numbers, amounts and dates, such as ``de_DE``; the words stay English."""
     currency: str = ""
     """ISO 4217 code, such as ``EUR``; money is a plain number without one."""
     price_decimals: int = PLAIN_DIGITS
@@ -88,7 +88,7 @@ class Formatter:
         return " to ".join(self._laid_out(value, digits, "", plus) for value in (low, high))
 
     def money_digits(self, *values: float | None, whole: float = 1000) -> int:
-        """Return the digits of a column of amounts: those of the currency, or none if an amount reaches ``whole``."""
+        """Return the digits of a column of amounts: the currency's, or none if an amount reaches ``whole``."""
         if _largest(values) >= whole:
             return 0
         return get_currency_precision(self.currency) if self.currency else PLAIN_DIGITS
@@ -142,7 +142,7 @@ def better_words(share: float, num_draws: int, objective: str | None, measure: s
 
 
 def price_digits(price_step: float, currency: str = "") -> int:
-    """Return the digits after the decimal mark that the price grid needs, at least those of the currency."""
+    """Return the digits after the decimal mark that the price grid needs, at least the currency's."""
     least = get_currency_precision(currency) if currency else PLAIN_DIGITS
     return max(least, len(f"{price_step:.6f}".rstrip("0").split(".")[1]))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -98,6 +100,28 @@ def train(folder: Path) -> Path:
         result = run(folder, "fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, *CERTAIN)
         assert result.code in (0, 4), result.err
     return done
+
+
+def fresh_shop(trained: Path, folder: Path) -> Path:
+    """Give a folder the trained run and its file, with one advice in its log."""
+    shutil.copytree(trained, folder / "checkpoints" / "seller")
+    write_lines(folder / "seller.csv", seller_lines())
+    keep_first_entry(folder)
+    return folder
+
+
+def keep_first_entry(shop: Path) -> None:
+    """Cut the log of a shop after its first entry."""
+    log = shop / "checkpoints" / "seller" / "decisions.jsonl"
+    first = log.read_bytes().splitlines(keepends=True)[0]
+    log.write_bytes(first)
+    log.with_name("decisions.head").write_text(json.dumps({"entries": 1, "hash": json.loads(first)["hash"]}))
+
+
+def entries_of(shop: Path, run_name: str = "seller") -> list[dict[str, Any]]:
+    """The entries in the log of a shop."""
+    log = shop / "checkpoints" / run_name / "decisions.jsonl"
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from own_package import PARTS
 from pricerl import errors
 from pricerl.advice.files import COLUMNS
 from pricerl.cli.main import COMMANDS, SIGNALS
-from pricerl.cli.usage import find_groups
+from pricerl.cli.settings_help import GROUPS, settings_of
 from pricerl.data.features import FEATURES
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.decide.decision import Grade
@@ -136,7 +136,7 @@ def test_the_generated_page_of_configurations_has_every_shipped_file_and_setting
     assert {*re.findall(r"^### (.*)$", page, re.MULTILINE)} == files
     assert {*re.findall(r"^\| \[`configs/(.*?)`\]\(", page, re.MULTILINE)} == files
     assert all(f"`{preset}`" in page for preset in PRESETS)
-    settings = {name for group in find_groups().values() for name in group["settings"]}
+    settings = {name for group in ("", *GROUPS) for name in settings_of(group)}
     assert {row[0].strip("`") for row in table_rows(page) if row[0].startswith("`")} == settings
 
 
@@ -157,15 +157,14 @@ def test_the_generated_pages_of_schemas_have_every_column_and_key() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_file_a_document_names_exists(document: str) -> None:
+def test_a_document_names_files_and_headings_that_exist_in_short_lines_and_no_absolute_path(document: str) -> None:
     above = (ROOT, PACKAGE, (ROOT / document).parent)
-    named = files_named(read(document))
-    assert not [name for name in named if not any((folder / name).exists() for folder in above)]
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_link_of_a_document_leads_to_a_file_and_to_a_heading_in_it(document: str) -> None:
-    assert broken_links(ROOT / document, read(document)) == []
+    content = read(document)
+    assert not [name for name in files_named(content) if not any((folder / name).exists() for folder in above)]
+    assert broken_links(ROOT / document, content) == []
+    text = re.sub(r"^```.*?^```", "", content, flags=re.MULTILINE | re.DOTALL)
+    assert not [line for line in text.splitlines() if len(line) > 120 and not line.startswith(("|", "!["))]
+    assert not re.search(r"(?<![\w.:/…>])/(?:home|root|tmp|work|usr|mnt)\b", content)
 
 
 def test_the_table_of_changes_names_files_as_they_are_under_the_package() -> None:
@@ -180,19 +179,6 @@ def test_the_classes_of_the_page_on_the_library_are_those_that_a_test_runs() -> 
     assert len(blocks) == 2 and all(block in PARTS for block in blocks)
 
 
-def test_a_broken_link_is_found(tmp_path: Path) -> None:
-    (tmp_path / "b.md").write_text("# Second page: numbers\n", encoding="utf-8")
-    text = (
-        "[a](b.md) [b](b.md#second-page-numbers) [c](c.md) [d](b.md#third) [e](#own) [f](https://x.org/y.md)\n## Own\n"
-    )
-    assert broken_links(tmp_path / "a.md", text) == ["c.md", "b.md#third"]
-
-
-def test_a_file_that_does_not_exist_is_found() -> None:
-    text = "`data/gone.py`, [x](gone.md), `a/b` and `checkpoints/x/advice.md`\n```bash\nrun configs/gone.yaml\n```"
-    assert files_named(text) == {"data/gone.py", "gone.md", "configs/gone.yaml"}
-
-
 def test_the_architecture_names_every_package() -> None:
     packages = {path.parent.relative_to(PACKAGE).parts[0] for path in PACKAGE.glob("*/__init__.py")}
     assert not [name for name in packages if f"{name}/" not in read("ARCHITECTURE.md")]
@@ -201,12 +187,6 @@ def test_the_architecture_names_every_package() -> None:
 @pytest.mark.parametrize(("document", "most"), [("README.md", 110), ("ARCHITECTURE.md", 130)])
 def test_the_first_documents_stay_short(document: str, most: int) -> None:
     assert len(read(document).splitlines()) <= most
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_a_document_has_no_long_lines_outside_code_and_tables(document: str) -> None:
-    text = re.sub(r"^```.*?^```", "", read(document), flags=re.MULTILINE | re.DOTALL)
-    assert not [line for line in text.splitlines() if len(line) > 120 and not line.startswith(("|", "!["))]
 
 
 def test_the_table_of_the_backtest_lists_exactly_the_scores_of_a_horizon() -> None:
@@ -236,20 +216,7 @@ def test_nothing_installs_the_bare_name_from_an_index() -> None:
     assert {text: found for text in TEXTS if (found := INSTALLS_BY_NAME.findall(read(text)))} == {}
 
 
-@pytest.mark.parametrize("line", ['pip install "pricerl[a]"', "uv pip install -U pricerl", "RUN pip install 'pricerl'"])
-def test_an_installation_of_the_bare_name_is_found(line: str) -> None:
-    assert INSTALLS_BY_NAME.search(line)
-    assert not INSTALLS_BY_NAME.search(
-        'pip install -e ".[a]" dist/pricerl-0.1.0-py3-none-any.whl "/pricerl[a]" ; pricerl'
-    )
-
-
 def test_the_ci_script_is_executable_and_parses() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert subprocess.run(["bash", "-n", str(script)], check=False, timeout=20).returncode == 0
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_a_document_names_no_absolute_path(document: str) -> None:
-    assert not re.search(r"(?<![\w.:/…>])/(?:home|root|tmp|work|usr|mnt)\b", read(document))

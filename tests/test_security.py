@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NAME = re.compile(r"[\w-]+\.(csv|jsonl?|head|ya?ml|ckpt|html|parquet)|\.lock")
-TEMPLATES = {"index.html", "column_names.yaml", "settings.json", "tables.yaml"}
+TEMPLATES = {"index.html", "column_names.yaml", "tables.yaml"}
 TEMPLATES |= {path.name for path in (ROOT / "pricerl/serve").glob("*.html")}
 """Parts of the package that are no files of a user; the page made from the template is in the table."""
 

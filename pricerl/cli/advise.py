@@ -6,42 +6,36 @@ import json
 import logging
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pricerl.advice.block import block_lines, wrapped
 from pricerl.advice.report.view import View
 from pricerl.advice.sentences import grounds
-from pricerl.advice.sentences.answers import say
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.advice.sentences.verdict import Record, codes_of
+from pricerl.advice.sentences.verdict import Record
 from pricerl.advice.what_if import answer_lines
 from pricerl.cli.commands.decisions import outbox_lines
 from pricerl.cli.imports import allowed_packages
-from pricerl.cli.loading import given_settings, load_words
-from pricerl.cli.usage import Parser, add_files, option_words, with_file, with_first, with_long_forms
+from pricerl.cli.loading import given_settings, load_words, with_long_forms
+from pricerl.cli.usage import file_parser, with_files, with_first
 from pricerl.data.naming import choose_product
-from pricerl.data.reading.problems import list_names
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS
 from pricerl.formatting import Formatter, plural
-from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
-from pricerl.operations.log.orders import doubt_price
-from pricerl.operations.log.provenance import describe_origin
-from pricerl.operations.shop import Shop, day_of
-from pricerl.reasons import Reason
+from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import needed_name
-from pricerl.tasks.advise import MOST_SUMMARIES, deliver, describe_publication, make_advice, records_of
+from pricerl.tasks.advise import MOST_SUMMARIES, deliver, make_advice, records_of
 from pricerl.tasks.ask import check_question, load_questions
 from pricerl.terminal import print_notes, table, write_json, write_lines
+from pricerl.training import import_lightning
 
 if TYPE_CHECKING:
     from pricerl.runs.run import Run
 
 
 MOST_FAILED = 0.1
-"""Share of products without advice above which the exit code is that of an alarm."""
+"""Share of products without advice above which the exit code means an alarm."""
 
 MOST_SCORED = 10
 """Products whose scores are printed at most."""
@@ -62,11 +56,11 @@ def fit(words: Sequence[str]) -> int:
 
 def train_and_advise(words: Sequence[str]) -> int:
     """Train on the seller's FILE and advise on their products; every option of fit applies."""
-    return fit(with_file(["--help" if word == "--help=all" else word for word in words]))
+    return fit(with_files(words))
 
 
 def predict(words: Sequence[str]) -> int:
-    """Advise with a trained policy; settings on the command line override those of its checkpoint."""
+    """Advise with a trained policy; settings on the command line override its checkpoint's."""
     return print_advice(load_words("predict", words))
 
 
@@ -82,34 +76,23 @@ def test(words: Sequence[str]) -> int:
 
 def what_if(words: Sequence[str]) -> int:
     """Compare a PRICE with keeping the current one; all options of predict apply as well."""
-    parser = Parser(prog="pricerl what-if", description=what_if.__doc__, allow_abbrev=False)
+    parser = file_parser("what-if", what_if.__doc__)
     parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
-    parser.add_argument("--unit_cost", type=float, help="cost of a unit to assume, instead of that of the advice")
+    parser.add_argument("--unit_cost", type=float, help="cost of a unit to assume, instead of the advice's")
     parser.add_argument("--product", help="product, if the file has several")
-    parser.add_argument("--ckpt_path", help="checkpoint written by fit; the best of the only run if absent")
-    add_files(parser, "the seller's CSV; the files of the newest advice if absent")
     options, rest = parser.parse_known_args(with_first(words, "--price"))
     check_question(price := options.price, options.unit_cost)
-    named = option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})
-    questions = load_questions(given_settings("what-if", [*rest, *named]), allowed_packages(rest))
+    questions = load_questions(given_settings("what-if", rest, options), allowed_packages(rest))
     name = choose_product(questions.run.pricing.preprocessor.names, options.product, "the file")
-    answer = questions.ask(name, price, options.unit_cost)
-    write_lines(answer_lines(answer, questions.run.formatter))
-    product = answer.product
-    if refusal := refuse_price(price, product.hard_limits):
-        write_lines([f"  an override would be refused: {refusal}"])
-    elif doubt := doubt_price(price, product.current_price, product.history.tried_prices):
-        write_lines([f"  an override would need --force: {doubt}"])
+    write_lines(answer_lines(questions.ask(name, price, options.unit_cost), questions.run.formatter))
     return EXIT_OK
 
 
 def run_lightning(name: str, words: Sequence[str]) -> Run:
     """Run a command by `pricerl.cli.train.run_command`, without Lightning's log lines."""
     warnings.filterwarnings("ignore", module="lightning")
-    from pricerl.training import import_lightning
-
     import_lightning()  # before anything else imports it, and more of it
-    from pricerl.cli.train import run_command
+    from pricerl.cli.train import run_command  # it needs Lightning
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
@@ -117,32 +100,21 @@ def run_lightning(name: str, words: Sequence[str]) -> Run:
 
 
 def _score(run: Run) -> int:
-    """Print the scores of a run, and of a seller's products; write the advice to ``--out``, if named, but no entry."""
+    """Print the scores of a run, and of a seller's products."""
     write_lines(f"{score:<22} {value:>12.4f}" for score, value in sorted(run.scores.items()))
     if not run.advises or not run.is_global_zero:
         return EXIT_OK
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     number = len(run.pricing.preprocessor.products)
-    rows = range(number if run.options.out else min(number, MOST_SCORED))
-    advised = make_advice(run, read_log(shop.log_path).entries, rows)
-    for item in advised.advice[:MOST_SCORED]:
+    for item in make_advice(run, read_log(shop.log_path).entries, range(min(number, MOST_SCORED))).advice:
         write_lines(["", *score_lines(item.to_dict(), run.formatter)])
-    if number > MOST_SCORED:
-        write_lines(["", f"… and {number - MOST_SCORED} more products"])
-    if run.options.out:
-        origin = describe_origin(run, day_of(run.options.today, run.pricing))
-        publication = describe_publication(run, origin, shop.log.head)
-        publication.write(Path(run.options.out), list(records_of(advised.advice)), shop.outbox)
+    write_lines(["", f"… and {number - MOST_SCORED} more products"] if number > MOST_SCORED else [])
     return EXIT_OK
 
 
 def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
     products, files, shop, recorded = deliver(run)
-    stocked = records_of(products if run.pricing.stocks else ())
-    costless = Reason("stock_without_cost")
-    if named := [item["product"] for item in stocked if costless.code in codes_of(item["data_quality"]["findings"])]:
-        print_notes([f"{list_names(named)}: {say(costless)}."])
     if problems := run.pricing.problems:
         print_notes([f"{plural(len(problems), 'problem')} in {files.table.with_name(PROBLEMS)}, such as {problems[0]}"])
     if run.options.format == "json":
@@ -183,12 +155,11 @@ def score_lines(product: Record, formatter: Formatter) -> list[str]:
     """Return the rules and the proposed path's value of one product."""
     days = plural(len(product["days"]), formatter.period)
     rows = View.of(product, formatter, Place()).baseline_rows()
-    head = ("rule", *(cell.label.lower() for cell in rows[0][1]))
-    texts = []
+    texts = [("rule", *(cell.label.lower() for cell in rows[0][1]))]
     for rule, cells in rows:
         texts.append((rule, *(" ".join([cell.value, *(f"({note})" for note in cell.notes)]) for cell in cells)))
     return [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
-        *table([head, *texts]),
+        *table(texts),
         *(f"  {line}" for line in grounds.judge_proposal(product, formatter)),
     ]

@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
-from types import FrameType
 from typing import Any
 
 from pricerl import __version__, errors
@@ -41,7 +40,7 @@ COMMANDS = {
     "retrain": "commands.retrain:retrain",
     "review": "commands.review:review",
     "export": "commands.export:export",
-    "price-test": "commands.price_tests:price_test",
+    "price-test": "commands.decisions:price_test",
     "history": "commands.decisions:history",
     "prices": "commands.decisions:prices",
     "rollback": "commands.decisions:rollback",
@@ -66,7 +65,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   fit --config FILE [--data.path FILE]         train, evaluate and advise; without a path on a simulated seller
   validate | test                              score a trained policy on held-out days, next to the rules
   predict [--data.path FILE] [--out DIR] [--horizon 14]
-                                               advise on a newer file, or on that of the newest advice again
+                                               advise on a newer file, or on the last one again
   what-if PRICE [--data.path FILE]             compare a price with keeping the current one
   override PRICE --until DAY --reason WHY      charge this price instead of the model's, within the hard limits
   pause --until DAY --reason WHY               keep the price instead of following the model
@@ -111,12 +110,9 @@ RUN_FIRST |= {"prices", "pause", "resume", "rollback", "shop"}
 NUMBER_FIRST = {"what-if", "override", "approve", "reject"}
 """Commands whose first word is a number, before which the run may stand; one that starts with a letter."""
 
-REFUSING = ("callbacks", "loggers", "profilers", "plugins", "accelerators", "strategies", "trainer", "utilities")
-"""Parts of ``lightning.pytorch`` and ``lightning.fabric`` whose errors concern the settings they were given."""
-
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; command and options are those of the process if absent."""
+    """Run a command and return its exit code; its words are ``sys.argv`` without arguments."""
     words = list(sys.argv[1:] if args is None else args)
     if args is None:
         gc.set_threshold(20_000)  # looking for cycles after 700 new objects took 5 % of a command's time
@@ -144,6 +140,8 @@ def _run_explained(words: list[str], debug: bool) -> int:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # the disk is full
             place = error.filename or "the output"
             return _fail(f"{place} cannot be written: {error.strerror}", errors.EXIT_USAGE, debug)
+        from pricerl.cli.failures import explain_failure  # needed for others' failures alone
+
         if (explained := explain_failure(error, words)) is not None:
             return _fail(*explained, debug, head="")
         if not debug:
@@ -164,14 +162,15 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         raise errors.UsageError(f"unknown command {name!r}{errors.did_you_mean(name, COMMANDS)} (see --help)")
     module, _, function = COMMANDS[name].partition(":")
-    from pricerl.cli.usage import answer_early, with_first
+    from pricerl.cli import settings_help, usage  # --version needs no parsers
 
-    if module == "advise" and answer_early(name, rest):
+    if module == "advise" and name != "what-if" and (topics := settings_help.topics_in(rest)):
+        write_lines(settings_help.help_lines(name, topics[-1]))
         return errors.EXIT_OK
     if name in RUN_FIRST:
-        rest = with_first(rest, "--run_name")
+        rest = usage.with_first(rest, "--run_name")
     elif name in NUMBER_FIRST and rest and rest[0][:1].isalpha():
-        run, *rest = with_first(rest, "--run_name")
+        run, *rest = usage.with_first(rest, "--run_name")
         rest.append(run)
     code: int = getattr(import_module(f".{module}", "pricerl.cli"), function)(rest)
     return code
@@ -204,31 +203,3 @@ def _end(number: int, frame: Any) -> None:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise errors.InterruptedRunError(SIGNALS[number], number)
-
-
-def explain_failure(error: Exception, words: Sequence[str]) -> tuple[str, int] | None:
-    """Return a line and the exit code for an exception of somebody else's making; None for a bug in pricerl.
-
-    An exception is that of an allowed package if the innermost frame outside pricerl and the libraries is in it.
-    """
-    from pricerl.cli.imports import allowed_packages
-    from pricerl.tasks.imports import OWN, is_allowed
-
-    walked = list(traceback.walk_tb(error.__traceback__))
-    own = allowed_packages(words)[len(OWN) :]
-    for frame, line in reversed(walked):
-        if is_allowed(_module(frame), own):
-            what = str(error).partition("\n")[0] or "without a message"
-            function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # Python 3.10 has no qualified names
-            place = f"{_module(frame)}.{function} ({frame.f_code.co_filename}:{line})"
-            return f"error in {place}: {type(error).__name__}: {what}", errors.EXIT_BUG
-    parts = _module(walked[-1][0]).split(".")
-    if parts[:2] == ["torch", "distributed"]:
-        return "error: another process of this training has ended; go on with fit --ckpt_path last", errors.EXIT_BUG
-    if parts[0] == "lightning" and (isinstance(error, ImportError) or (parts[2:3] and parts[2] in REFUSING)):
-        return f"error: trainer: {' '.join(str(error).split())}", errors.EXIT_USAGE
-    return None
-
-
-def _module(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", ""))

@@ -7,50 +7,40 @@ and SAC by default, are chosen before it parses, so that their settings are plai
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from pydoc import locate
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentError, set_parsing_settings
+from jsonargparse import set_parsing_settings
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.plugins import CheckpointIO
 
 from pricerl.advice.files import check_folder
-from pricerl.cli.imports import read_configs, take_classes
-from pricerl.cli.usage import help_topics, named_files, option_values
+from pricerl.cli.imports import read_config, read_configs
+from pricerl.cli.loading import add_own
+from pricerl.cli.usage import CONFIG_OPTIONS, file_parser, option_values, replace_options
 from pricerl.errors import UsageError
+from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages
 from pricerl.runs.checkpoint import Checkpoint, lasting_settings
-from pricerl.runs.folder import BEST, RunFolder
-from pricerl.runs.names import RUNS, USUAL_CLASSES, USUAL_PRESET, check_name, find_run, name_run
+from pricerl.runs.folder import RunFolder
+from pricerl.runs.names import RUNS, USUAL_CLASSES, check_name, name_run
 from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
-from pricerl.tasks.imports import import_environment, refuse_paths
-from pricerl.tasks.load import check_advising
-from pricerl.tasks.settings import GROUPS, add_options
-from pricerl.tasks.settings_errors import explain_usage
+from pricerl.tasks.imports import GYM_CLASS, find_class, import_environment, refuse_paths
+from pricerl.tasks.load import check_advising, find_checkpoint
+from pricerl.tasks.options import SCRATCH_STEPS, TRAINER_DEFAULTS
+from pricerl.tasks.settings import GROUPS, add_options, explained, without_class, without_training
 from pricerl.terminal import write_lines
 from pricerl.training.callbacks.tracking import TrackingConfig
 from pricerl.training.datamodule import ReplayDataModule
-from pricerl.training.gym_data import GymDataModule
 from pricerl.training.off_policy import OffPolicyModule
 from pricerl.training.run import find_resumed
-
-TRAINER_DEFAULTS: dict[str, Any] = {
-    "max_steps": 2000,
-    "devices": 1,
-    "num_sanity_val_steps": 0,
-    "enable_model_summary": False,
-}
-"""``max_steps`` counts gradient updates; an epoch lasts until the next evaluation."""
-
-SELLER_STEPS = 20
-"""The same for a seller's data: the network that ships has learned on many markets and only adapts to this one."""
 
 OWN_CONFIGS: dict[str, type] = {**GROUPS, "tracking": TrackingConfig}
 """Groups of settings outside model, data and trainer."""
@@ -76,7 +66,7 @@ LIMITED: dict[str, tuple[tuple[Any, ...], str]] = {
 """Settings that are refused unless they have one of the accepted values."""
 
 PARSERS: dict[tuple[object, ...], LightningArgumentParser] = {}
-"""Parsers that this process has built: of a command, its classes, and with or without the help texts."""
+"""Parsers that this process has built, by command and classes."""
 
 
 class PricingCLI(LightningCLI):
@@ -86,19 +76,23 @@ class PricingCLI(LightningCLI):
     """
 
     def __init__(self, words: list[str], packages: Sequence[str]) -> None:
-        self.command = words[0]
+        self.command, *given = words
         self.packages = packages
-        self.shop: Shop | None = None
         self.given: Checkpoint | None = None
-        self.words, self.named = take_classes(words[1:], packages)
-        trainer = dict(TRAINER_DEFAULTS)
-        if "data" not in self.named:
-            trainer["max_steps"] = SELLER_STEPS
+        self.shop: Shop | None = None
+        self.stored: list[str] = []
+        self.words, named = take_classes(given, packages)
+        own_data = "data" in named
+        if self.command != "fit":
+            self.given, self.shop = find_checkpoint(_named_run(self.words))
+            self.stored, stored_classes = take_classes(self.given.words, packages, self._place)
+            named = {**stored_classes, **named}
+        self.classes = {**USUAL_CLASSES, **named}
         super().__init__(
             OffPolicyModule,
             ReplayDataModule,
             save_config_callback=None,
-            trainer_defaults=trainer,
+            trainer_defaults={**TRAINER_DEFAULTS, **({"max_steps": SCRATCH_STEPS} if own_data else {})},
             seed_everything_default=0,
             parser_kwargs={
                 "exit_on_error": False,
@@ -115,14 +109,12 @@ class PricingCLI(LightningCLI):
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
     ) -> None:
-        """Build the parser of the chosen classes, or take that of an earlier command of this process."""
-        self.classes = {**USUAL_CLASSES, **self.named}
+        """Build the parser of the chosen classes, or take the one that an earlier command of this process built."""
         classes: dict[str, Any] = {group: locate(path) for group, path in self.classes.items()}
         self._model_class = classes["model"]
         self._datamodule_class = classes["data"]
-        helps = any(".help" in word for word in self.words) or bool(help_topics(self.words))
-        set_parsing_settings(docstring_parse_attribute_docstrings=helps)  # reading the help texts takes a second
-        key = (self.command, helps, *classes.values())
+        set_parsing_settings(docstring_parse_attribute_docstrings=False)  # reading the help texts takes a second
+        key = (self.command, *classes.values())
         if key not in PARSERS:
             super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
             PARSERS[key] = self.parser
@@ -141,51 +133,21 @@ class PricingCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command, with a given checkpoint's settings as defaults."""
-        words = self.words
-        if help_topics(words):
-            for part in help_parsers(parser):
-                part.print_help()
-                write_lines([""])
-            raise SystemExit
-        if self.command != "fit":
-            words = self._with_stored(words)
-        self.config = self._parse(words)
         if self.command == "fit":
+            self.config = self._parse(self.words)
             folder = RunFolder(self._run_folder(self.config))
             self.shop = Shop.read(folder)
             if lasting := self.shop.lasting:
-                self.config = self._parse(["--config", json.dumps(lasting), *words])
+                self.config = self._parse(["--config", json.dumps(lasting), *self.words])
+        elif self.given is not None:
+            self.given.check_settings(parser.get_defaults().as_dict())
+            self._parse(self.stored, self._place)
+            self.config = self._parse([*self.stored, *self.words])
         if self.config.pop("print_config"):
             write_lines(self.dump_yaml().splitlines())
             raise SystemExit
         if self.shop is not None and self.command == "fit":
             self.given = find_resumed(self.shop.folder, self.config.ckpt_path, self.config.resume)
-        elif self.given is None and self.config.ckpt_path is not None:
-            self.given = Checkpoint.read(self.config.ckpt_path, self._run_folder(self.config))
-
-    def _with_stored(self, words: list[str]) -> list[str]:
-        """Read the checkpoint and the shop, and return the words with their settings in front."""
-        given = [word for word in words if word.partition("=")[0] == "--ckpt_path"]
-        if not given and not any(config.get("ckpt_path") for config in read_configs(words)):
-            words = [*words, "--ckpt_path", "best"]
-            if not option_values(words, "--run_name"):
-                files = named_files(words)
-                own = name_run(files, USUAL_PRESET) if files else ""
-                words += ["--run_name", own if (RUNS / own / BEST).exists() else find_run(None, BEST).path.name]
-        given = option_values(words, "--ckpt_path")
-        if not given:
-            return words
-        if given[-1] in ("last", "best"):
-            names = option_values(words, "--run_name")
-            folder = RUNS / check_name(names[-1]) if names else self._run_folder(self._parse(words))
-        else:
-            folder = RunFolder.of(Path(given[-1])).path
-        self.given = Checkpoint.read(given[-1], folder)
-        stored, named = take_classes(self.given.words, self.packages, self._stored)
-        self.named = {**named, **self.named}
-        self.setup_parser(False, self.parser_kwargs, {})
-        self.given.check_settings(self.parser.get_defaults().as_dict())
-        return [*stored, *words]
 
     def _run_folder(self, options: Any) -> Path:
         """Return the folder of the run named by the options, or else by environment or file and preset."""
@@ -195,18 +157,12 @@ class PricingCLI(LightningCLI):
         preset = data.reward.preset if "reward" in data else self.classes["data"].rpartition(".")[2]
         return RUNS / name_run(data.get("path"), preset, data.get("env_id"))
 
-    def _parse(self, words: list[str]) -> Any:
-        try:
+    def _parse(self, words: list[str], place: str = "") -> Any:
+        with explained(self.parser, place, f" (see {self.command} --help)"):
             return self.parser.parse_args(words)
-        except ArgumentError as error:
-            problem = explain_usage(str(error), [*self.parser.get_defaults().keys()], words)
-            problem = problem.replace("--data.seed:", "--seed_everything:")  # whose value it takes
-            typed = {word.partition("=")[0] for word in self.words}
-            place = "" if typed & {part.rstrip(":;") for part in problem.split()} else self._stored
-            raise UsageError(f"{place}{problem} (see {self.command} --help)") from error
 
     @property
-    def _stored(self) -> str:
+    def _place(self) -> str:
         """The checkpoint whose stored settings a command begins with, for a message about one of them."""
         return "" if self.given is None or self.command == "fit" else f"{self.given.path}: "
 
@@ -218,32 +174,30 @@ class PricingCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build the run's data and module, refuse an invalid command, and restore the checkpoint."""
+        assert self.shop is not None
         data = self.config.data
-        if self._stored and not any(word.startswith("--data.env_settings") for word in self.words):
-            refuse_paths(data.get("env_settings"), self._stored)
-        import_environment(data.get("env_id"), data.get("env_settings"), self.packages, self._stored)
-        try:
-            self.config_init = self.parser.instantiate(self.config)
-        except ValueError as error:  # jsonargparse's, about that of a constructor
-            reason: BaseException = error
-            while reason.__cause__ is not None:
-                reason = reason.__cause__
-            if not isinstance(reason, ImportError):
-                raise
-            raise UsageError(f"trainer: {' '.join(str(reason).split())}") from error
+        if self._place and not any(word.startswith("--data.env_settings") for word in self.words):
+            refuse_paths(data.get("env_settings"), self._place)
+        import_environment(data.get("env_id"), data.get("env_settings"), self.packages, self._place)
+        self.config_init = self.parser.instantiate(self.config)
         self.datamodule = self.config_init.data
         self.model = self.config_init.model
-        settings = lasting_settings(self.dump())
-        folder = self._run_folder(self.config)
-        if self.given is not None and self.command != "fit":
-            folder = RunFolder.of(self.given.path).path
-        configs = {name: self.config_init[name] for name in OWN_CONFIGS}
         self.built = Run(
-            *(self.command, folder, self.config, settings, self.given, self.datamodule, self.model, configs),
-            known=0 if self.shop is None else self.shop.log.head.entries,
+            command=self.command,
+            folder=self.shop.folder.path,
+            options=self.config,
+            settings=lasting_settings(self.dump()),
+            checkpoint=self.given,
+            data=self.datamodule,
+            module=self.model,
+            configs={name: self.config_init[name] for name in OWN_CONFIGS},
+            known=self.shop.log.head.entries if self.command == "fit" else 0,
         )
-        check_run(self.built)
-        list_plugins(self.config_init.trainer.plugins)
+        if self.built.advises:
+            check_advising(self.built)
+        elif self.command == "fit":
+            check_folder(self.built.folder, "the run's folder ")
+        check_trainer(self.config.trainer)
         if self.given is not None:
             self.given.restore_weights(self.model)
 
@@ -260,41 +214,58 @@ class PricingCLI(LightningCLI):
         return f"# {header}\n{yaml.safe_dump(self.dump(), sort_keys=False, allow_unicode=True)}"
 
 
-def help_parsers(parser: LightningArgumentParser) -> list[LightningArgumentParser]:
-    """Return a run's parser, and one of the settings of Gymnasium data, which it lacks."""
-    gym = LightningArgumentParser(usage=f"--data={GymDataModule.__name__}", add_help=False, description="")
-    gym.add_class_arguments(GymDataModule, "data", skip={"seed"}, fail_untyped=False)
-    return [parser, gym]
+def _named_run(words: Sequence[str]) -> dict[str, Any]:
+    """Return the options and settings in a command's words and configurations by which its run is found."""
+    options, _ = file_parser("", None).parse_known_args(words)
+    given: dict[str, Any] = {}
+    for config in read_configs(words):
+        given = combine(given, without_training(config))
+    return add_own(given, options)
 
 
-def check_run(run: Run) -> None:
-    """Refuse trainer settings that cannot have their effect, and advice that could not be written."""
-    if run.advises:
-        check_advising(run)
-    elif run.command == "fit":
-        check_folder(run.folder, "the run's folder ")
-    check_trainer(run.options.trainer)
+def take_classes(words: Sequence[str], packages: Collection[str], place: str = "") -> tuple[list[str], dict[str, str]]:
+    """Return a command's words without the classes that they choose for model and data, and their paths by group.
+
+    Settings of a class, ``init_args`` in a configuration, become settings of its group. The setting ``env_id`` alone
+    chooses the data of a Gymnasium environment. A configuration that cannot be read, or a class that is unknown or in
+    none of the ``packages`` that may be imported, is a ``UsageError``, which begins with the ``place`` of the words.
+    """
+    named: dict[str, Any] = {}
+    env_ids: list[Any] = option_values(words, "--data.env_id")
+
+    def take_config(option: str, name: str) -> list[str]:
+        settings = read_config(name)
+        for group in [group for group in USUAL_CLASSES if group in settings]:
+            found = {"class_path": settings[group]} if isinstance(settings[group], str) else settings[group]
+            if not isinstance(found, Mapping):
+                raise UsageError(f"{group} must hold settings such as '{group}: {{...}}', found {found!r:.40}")
+            settings[group] = plain = without_class(found)
+            named.update({group: found["class_path"]} if "class_path" in found else {})
+            env_ids.append(plain.get("env_id"))
+        return [option, yaml.safe_dump(settings, default_flow_style=True, sort_keys=False, width=math.inf)]
+
+    def take_option(option: str, value: str) -> list[str]:
+        named[option.removeprefix("--").removesuffix(".class_path")] = value
+        return []
+
+    kept = replace_options(words, CONFIG_OPTIONS, take_config)
+    choices = [f"--{group}{ending}" for group in USUAL_CLASSES for ending in ("", ".class_path")]
+    kept = replace_options(kept, choices, take_option)
+    kept = [word.replace(".init_args.", ".", 1) if word.startswith("--") else word for word in kept]
+    if any(env_id is not None for env_id in env_ids):
+        named.setdefault("data", GYM_CLASS)
+    bases = {"model": OffPolicyModule, "data": ReplayDataModule}
+    return kept, {
+        group: find_class(str(name), packages, place or f"--{group}: ", bases[group]) for group, name in named.items()
+    }
 
 
 def check_trainer(trainer: Any) -> None:
     """Refuse settings that would be without effect, or that updates from a replay buffer do not support."""
-    for name, (accepted, remedy) in LIMITED.items():
-        value = trainer[name]
-        if value not in accepted:
-            raise UsageError(f"--trainer.{name} {value} is not supported: {remedy}")
+    refused = {name: remedy for name, (accepted, remedy) in LIMITED.items() if trainer[name] not in accepted}
     if trainer.max_steps == 0 or trainer.max_steps < -1:
-        raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
+        refused["max_steps"] = "it must be 1 or more, or -1 for no limit"
     if (trainer.log_every_n_steps or 0) < 0:
-        raise UsageError(f"--trainer.log_every_n_steps must be 0 or more; found {trainer.log_every_n_steps}")
-
-
-def list_plugins(plugins: Any) -> list[Any]:
-    """Return the plugins of a trainer setting; refuse those that write checkpoints."""
-    listed = [] if plugins is None else list(plugins) if isinstance(plugins, (list, tuple)) else [plugins]
-    for plugin in listed:
-        if isinstance(plugin, CheckpointIO):
-            raise UsageError(
-                f"--trainer.plugins {type(plugin).__name__} is not supported: checkpoints are written durably and in "
-                "one step, and every command reads them"
-            )
-    return listed
+        refused["log_every_n_steps"] = "it must be 0 or more"
+    for name, remedy in refused.items():
+        raise UsageError(f"--trainer.{name} {trainer[name]} is not supported: {remedy}")

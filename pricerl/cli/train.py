@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -41,8 +41,8 @@ from pricerl.writing import write_file
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
 
-FREE = ("model.init", "data.eval_every", "data.currency", "data.reading.query", "data.stock")
-"""Settings that a resumed run may change without a word: they do not change what is learned from, or the
+FREE = ("model.init", "model.algorithm.", "data.eval_every", "data.currency", "data.reading.query", "data.stock")
+"""Beginnings of settings that a resumed run may change without a word: they do not change what is learned from, or the
 history shows it."""
 
 PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
@@ -53,80 +53,90 @@ def run_command(words: list[str]) -> Run:
     """Run ``fit``, ``validate`` or ``test``, and return the run with the weights to advise with."""
     packages = allowed_packages(words)
     import_allowed(packages)
-    stored = replace_options(words, ["--allow"], lambda option, value: [])  # no run stores what it may import
-    cli = PricingCLI(stored, packages)
-    if words[0] != "fit" and cli.built.options.wandb:
-        print_notes([f"--wandb has no effect: {words[0]} logs nothing"])
-    if isinstance(cli.built.data, PricingData):
-        prepare_data(cli.built, Shop.read(RunFolder(cli.built.folder)))
-    if words[0] == "fit":
-        return _fit(cli)
+    cli = PricingCLI(replace_options(words, ["--allow"], lambda *_: []), packages)  # no run stores what it may import
     run = cli.built
+    if isinstance(run.data, PricingData):
+        prepare_data(run, Shop.read(RunFolder(run.folder)))
+    if run.command == "fit":
+        return _fit(cli)
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data.load_state_dict, type(run.data).__qualname__)
-    print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products) if run.advises else ())
-    return _score(cli, replace(run, generation=run.checkpoint.generation))
+    if run.advises:
+        print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
+    run = replace(run, generation=run.checkpoint.generation)
+    trainer = build_trainer(cli, run)
+    evaluate = trainer.validate if run.command == "validate" else trainer.test
+    scores = evaluate(run.module, datamodule=run.data, verbose=False)[0]
+    return replace(run, scores=scores, is_global_zero=trainer.is_global_zero)
 
 
 def _fit(cli: PricingCLI) -> Run:
     """Train in a new generation or the resumed one, then load the best weights."""
     run = cli.built
-    folder = RunFolder(cli.built.folder)
     if run.options.keep < 1:
         raise UsageError(f"--keep must be 1 or more, found {run.options.keep}")
-    trial = bool(run.options.trainer.fast_dev_run)
-    held = ExitStack()
+    folder = RunFolder(run.folder)
     written: list[Generation] = []
-    try:
-        if is_first_process() and not trial:
-            held.enter_context(folder.locked())
-        held.enter_context(caught_sigterm(written))
-        if run.advises:
-            run.pricing.check_products(run.pricing.preprocessor.names)
-            print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
-        if run.checkpoint is not None:
-            run.data.changed = refuse_changes(run, run.checkpoint, run.options.accept_changes)
-            if is_first_process() and (other := other_versions(run.checkpoint)):
-                print_notes([f"resumed with {', '.join(other)}: the result may differ in rounding or more"])
-        elif run.options.accept_changes is not None and run.options.resume is None:
-            raise UsageError("--accept_changes goes with --ckpt_path or --resume, to go on with a run")
-        ended = run.checkpoint is not None and has_nothing_left(run.checkpoint, run.options.trainer.max_steps)
-        source = None if run.checkpoint is None else run.checkpoint.generation
-        if ended and run.checkpoint is not None and (source is None or is_delivered(source, run.advises)):
-            held.close()
+    with ExitStack() as stack:
+        if is_first_process() and not run.options.trainer.fast_dev_run:
+            stack.enter_context(folder.locked())
+        stack.enter_context(caught_sigterm(written))
+        _check_data(run, folder)
+        resumed = run.checkpoint
+        ended = resumed is not None and has_nothing_left(resumed, run.options.trainer.max_steps)
+        if ended and (resumed is None or resumed.generation is None or is_delivered(resumed.generation, run.advises)):
             return replace(run, nothing_left=True)
-        if not trial:
-            generation, resumed = open_generation(folder, run.checkpoint, ended)
-            run = replace(run, generation=generation, checkpoint=resumed)
-            written.append(generation)
-        return replace(_train(cli, run, ended), held=held)
-    except BaseException as error:
-        if written and is_first_process() and not isinstance(error, NonFiniteError):
-            written[0].discard()
-        held.close()
-        raise
+        try:
+            if not run.options.trainer.fast_dev_run:
+                generation, resumed = open_generation(folder, resumed, ended)
+                run = replace(run, generation=generation, checkpoint=resumed)
+                written.append(generation)
+            return replace(_train(cli, run, ended), held=stack.pop_all())
+        except BaseException as error:
+            if written and is_first_process() and not isinstance(error, NonFiniteError):
+                written[0].discard()
+            raise
+
+
+def _check_data(run: Run, folder: RunFolder) -> None:
+    """Refuse data that cannot be trained on, or that differ from the resumed run's."""
+    if run.advises:
+        run.pricing.check_products(run.pricing.preprocessor.names)
+        print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
+    if run.checkpoint is not None:
+        run.data.changed = refuse_changes(run, run.checkpoint, run.options.accept_changes)
+        if is_first_process() and (other := other_versions(run.checkpoint)):
+            print_notes([f"resumed with {', '.join(other)}: the result may differ in rounding or more"])
+    elif run.options.accept_changes is not None and run.options.resume is None:
+        raise UsageError("--accept_changes goes with --ckpt_path or --resume, to go on with a run")
 
 
 def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tuple[str, ...]:
     """Return the names of ``accepted`` differences from the resumed run; a ``UsageError`` names all others."""
-    stored = checkpoint.about.get("settings") or {}
-    parts = ("seed_everything", "data", "model")
-    found = _flatten(differing({name: run.settings[name] for name in parts if name in run.settings}, stored))
-    changed = [name for name, _ in found if name not in FREE and not name.startswith("model.algorithm.")]
+    parts = {name: run.settings[name] for name in ("seed_everything", "data", "model") if name in run.settings}
+    changed = list(_names(differing(parts, checkpoint.about.get("settings") or {})))
     if run.advises and checkpoint.about.get(HISTORY) not in (None, fingerprint(run)):
         changed.insert(0, HISTORY)
     names = [name.strip() for name in (accepted or "").split(",") if name.strip()]
-    unused = [name for name in names if not any(_covers(name, item) for item in changed)]
-    if unused:
+    covers = {name: [item for item in changed if f"{item}.".startswith(f"{name}.")] for name in names}
+    if unused := [name for name in names if not covers[name]]:
         raise UsageError(f"--accept_changes {unused[0]}: it is the same as in {checkpoint.path}; leave it out")
-    refused = [item for item in changed if not any(_covers(name, item) for name in names)]
-    if refused:
-        listed = ", ".join(refused)
+    if refused := ",".join(item for item in changed if not any(item in covered for covered in covers.values())):
         raise UsageError(
-            f"{listed} {'differs' if len(refused) == 1 else 'differ'} from the run of {checkpoint.path}; begin "
-            f"anew without --ckpt_path and --resume, or go on all the same with --accept_changes {','.join(refused)}"
+            f"{refused} differs from the run of {checkpoint.path}; begin anew without --ckpt_path and --resume, or go "
+            f"on all the same with --accept_changes {refused}"
         )
     return tuple(changed)
+
+
+def _names(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the names on the command line of nested settings that a resumed run may not change without a word."""
+    for key, value in settings.items():
+        name = prefix if key == "init_args" else f"{prefix}.{key}" if prefix else key
+        if isinstance(value, Mapping) and value:
+            yield from _names(value, name)
+        elif not name.startswith(FREE):
+            yield name
 
 
 def is_delivered(generation: Generation, advises: bool) -> bool:
@@ -175,18 +185,20 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
             stands = "checkpoints are turned off, so nothing is saved" if saver is None else saver.stands()
             raise InterruptedRunError(f"interrupted; {stands}") from stopped
     run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
-    saved = None if run.generation is None else [run.generation.path / name for name in (BEST, LAST)]
-    path = next((path for path in saved or () if path.exists()), None)
-    if not run.advises and run.is_global_zero and run.generation is not None:
+    if not run.is_global_zero or run.generation is None:
+        return run
+    if not run.advises:
         run.generation.complete()
         RunFolder(run.folder).use(run.generation)
         remove_old_generations(run)
         write_lines(_summarize(trainer, run))
-    if not run.advises or not run.is_global_zero or path is None:
         return run
-    checkpoint = Checkpoint.read(path)
-    checkpoint.restore_weights(run.module)
-    return replace(run, checkpoint=checkpoint)
+    for path in (run.generation.path / BEST, run.generation.path / LAST):
+        if path.exists():
+            checkpoint = Checkpoint.read(path)
+            checkpoint.restore_weights(run.module)
+            return replace(run, checkpoint=checkpoint)
+    return run
 
 
 def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
@@ -196,7 +208,8 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
     resumed = run.checkpoint
     fitting = run.command == "fit"
     monitor = f"eval/{cli.datamodule.monitor}"
-    logged = None if generation is None or not fitting or wanted.logger not in (None, True) else generation.path
+    own_logger = wanted.logger in (None, True)
+    logged = generation.path if fitting and generation is not None and own_logger else None
     tracking: list[RunTracking] = []
     if logged is not None and cli.config.wandb:
         tracking = [RunTracking(run.configs["tracking"], logged, resumed, run.settings, monitor)]
@@ -210,7 +223,10 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
     changed: dict[str, Any] = {"strategy": strategy}
     if isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run:
         changed["profiler"] = PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")
-    if wanted.logger in (None, True):
+    if fitting and cli.config_init.trainer.plugins:
+        plugins = cli.config_init.trainer.plugins
+        changed["plugins"] = plugins if isinstance(plugins, list) else [plugins]
+    if own_logger:
         changed["logger"] = False
     try:
         trainer = cli.instantiate_trainer(**changed)
@@ -234,42 +250,15 @@ def caught_sigterm(written: Sequence[Generation]) -> AbstractContextManager[None
     return signals_handled({signal.SIGTERM: end})
 
 
-def _score(cli: PricingCLI, run: Run) -> Run:
-    """Run the evaluation episodes."""
-    trainer = build_trainer(cli, run)
-    evaluate = trainer.validate if run.command == "validate" else trainer.test
-
-    scores = evaluate(run.module, datamodule=run.data, verbose=False)[0]
-    return replace(run, scores=scores, is_global_zero=trainer.is_global_zero)
-
-
 def _summarize(trainer: Trainer, run: Run) -> list[str]:
     """Return summary lines of training that leads to no advice."""
-    metrics = trainer.callback_metrics
     saver = own_saver(trainer)
     lines = [str(getattr(run.data, "env_id", run.folder.name))]
-    if "eval/episode_return" in metrics:
-        lines.append(
-            f"  evaluation   {float(metrics['eval/episode_return']):.2f}, mean return of "
-            f"{getattr(run.data, 'eval_episodes', 'the')} deterministic episodes after {trainer.global_step:,} updates"
-        )
+    if (score := trainer.callback_metrics.get("eval/episode_return")) is not None:
+        episodes = getattr(run.data, "eval_episodes", "the")
+        what = f"mean return of {episodes} deterministic episodes after {trainer.global_step:,} updates"
+        lines.append(f"  evaluation   {float(score):.2f}, {what}")
     if saver is not None and saver.best_score is not None:
         lines.append(f"  best so far  {saver.best_score:.2f}")
     files = [run.folder / name for name in (LAST, BEST, METRICS_FILE) if (run.folder / name).exists()]
     return [*lines, f"files: {', '.join(map(str, files))}"]
-
-
-def _covers(name: str, changed: str) -> bool:
-    return changed == name or changed.startswith(f"{name}.")
-
-
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return nested settings by their name on the command line."""
-    found: list[tuple[str, Any]] = []
-    for key, value in settings.items():
-        name = prefix if key == "init_args" else f"{prefix}.{key}" if prefix else key
-        if isinstance(value, Mapping) and value:
-            found += _flatten(value, name)
-        else:
-            found.append((name, value))
-    return found

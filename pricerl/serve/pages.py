@@ -15,7 +15,7 @@ from pricerl.advice.exports import PRICES
 from pricerl.advice.report.render import Frame, formatter_of, page_environment, render_index, render_page, style_hash
 from pricerl.advice.report.work_list import Task, WorkList
 from pricerl.advice.sentences.verdict import Record
-from pricerl.cli.usage import find_groups
+from pricerl.cli.settings_help import settings_of
 from pricerl.data.platforms.import_forms import own_forms
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.data.row_table import TABLES
@@ -115,9 +115,9 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
 
 def limit_rows(limits: Mapping[str, Any], names: Iterable[str], currency: str) -> list[tuple[str, str, Any, str]]:
     """Return name, meaning, value and unit of limits; percent signs mark shares."""
-    settings = find_groups()["data.guardrails"]["settings"]
+    settings = settings_of("data.guardrails")
     units = {**dict.fromkeys(PERCENTAGES, "%"), "min_hold_days": "days"}
-    texts = {name: settings[f"data.guardrails.{name}"]["text"] for name in names}
+    texts = {name: settings[f"data.guardrails.{name}"].text for name in names}
     return [(name, text, limits[name], units.get(name, currency)) for name, text in texts.items()]
 
 

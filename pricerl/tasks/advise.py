@@ -39,8 +39,7 @@ def make_advice(
 ) -> Advised:
     """Advise on the products of a run, or on those in some ``rows``, subject to kill switch, orders and track record.
 
-    The ``entries`` are those of its log before this advice; ``origin`` is that of the decisions for the log, None if
-    they are not to be recorded.
+    ``entries`` are its log before this advice. Decisions with an ``origin`` become drafts of entries.
     """
     data = run.pricing
     with stage("deciding on the prices"):

@@ -25,7 +25,7 @@ def check_question(price: float, unit_cost: float | None) -> None:
 
 
 def ask_shop(shop: Shop, product: str, price: float, unit_cost: float | None = None) -> Answer:
-    """Answer as ``what-if`` does to a price and perhaps another cost of a unit, money; the run is loaded once.
+    """Answer as ``what-if`` does to a price and perhaps another cost of a unit in money; the run is loaded once.
 
     Files that hold other days than the newest advice knew are a ``DataError``.
     """

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
+from jsonargparse import set_parsing_settings
+
 from pricerl.errors import UsageError
 from pricerl.runs.names import USUAL_CLASSES
 
@@ -28,8 +30,6 @@ _ever_allowed: set[str] = set(OWN)
 
 def import_allowed(packages: Sequence[str]) -> None:
     """Let the parser import only the given packages, and import them, so that they can register what they add."""
-    from jsonargparse import set_parsing_settings
-
     _ever_allowed.update(packages)
     set_parsing_settings(import_path_denylist=["*", *sorted(_ever_allowed)], import_path_allowlist=list(packages))
     for name in packages[len(OWN) :]:
@@ -58,19 +58,14 @@ def refuse_paths(settings: Any, place: str) -> None:
             )
 
 
-def find_class(group: str, name: str, packages: Collection[str], place: str) -> str:
+def find_class(name: str, packages: Collection[str], place: str, base: type = object) -> str:
     """Import a class of an allowed package, and return its path; classes of pricerl are known by their names."""
-    from pricerl.training.datamodule import ReplayDataModule  # imports torch
-    from pricerl.training.off_policy import OffPolicyModule
-
-    place = place or f"--{group}: "
     own = {path.rpartition(".")[2]: path for path in (*USUAL_CLASSES.values(), GYM_CLASS)}
     path = own.get(name, name)
     module, _, last = path.rpartition(".")
     if module and not is_allowed(path, packages):
         raise UsageError(refusal(path, path, place))
     found = getattr(_import(module, place + path), last, None) if module else None
-    base = OffPolicyModule if group == "model" else ReplayDataModule
     if not (isinstance(found, type) and issubclass(found, base)):
         raise UsageError(f"{place}there is no subclass {name} of {base.__name__}")
     return path

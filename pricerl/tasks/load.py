@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -48,7 +49,7 @@ def load_run(given: Nested, packages: Sequence[str] = OWN) -> Run:
 
     Raises:
         UsageError: a setting is wrong, or there is no such run.
-        DataError: the file cannot be used, or it is older than that of the newest advice.
+        DataError: the file cannot be used, or it is older than the newest advice's.
         CheckpointError: the checkpoint cannot be used.
     """
     checkpoint, shop = find_checkpoint(given)
@@ -88,7 +89,8 @@ def find_checkpoint(given: Nested) -> tuple[Checkpoint, Shop]:
     elif name not in ("best", "last"):
         folder = RunFolder.of(Path(name)).path
     else:
-        own = name_run(files, USUAL_PRESET) if (files := _files(given)) else ""
+        env_id = (given.get("data") or {}).get("env_id")
+        own = name_run(_files(given), USUAL_PRESET, env_id) if env_id or _files(given) else ""
         folder = RUNS / own if (RUNS / own / BEST).exists() else find_run(None, BEST).path
     shop = Shop.open(RunFolder(folder), given.get("today"))  # first: it may change what ``best`` leads to
     return Checkpoint.read(name, folder), shop
@@ -99,7 +101,7 @@ def find_data(checkpoint: Checkpoint, packages: Sequence[str]) -> type[PricingDa
     path = checkpoint.settings["data"].get("class_path", USUAL_CLASSES["data"])
     if path == USUAL_CLASSES["data"]:
         return PricingData
-    kind: Any = None if path == GYM_CLASS else _own_class("data", path, checkpoint, packages)
+    kind: Any = None if path == GYM_CLASS else _own_class(path, checkpoint, packages)
     if kind is None or not issubclass(kind, PricingData) or not kind.advises:
         raise UsageError("predict advises on a seller's file; score other policies with test")
     return kind  # type: ignore[no-any-return]  # checked above
@@ -115,7 +117,7 @@ def load_learner(checkpoint: Checkpoint, packages: Sequence[str] = OWN) -> Any:
     if SavedPolicy.is_in(checkpoint):
         return SavedPolicy(checkpoint)
     settings = checkpoint.settings["model"]
-    kind = _own_class("model", settings["class_path"], checkpoint, packages)
+    kind = _own_class(settings["class_path"], checkpoint, packages)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, "model", fail_untyped=False, instantiate=False, skip={"task"})
     built = parser.instantiate(parser.parse_object({"model": settings.get("init_args", {})}))
@@ -124,12 +126,10 @@ def load_learner(checkpoint: Checkpoint, packages: Sequence[str] = OWN) -> Any:
     return module
 
 
-def _own_class(group: str, path: str, checkpoint: Checkpoint, packages: Sequence[str]) -> Any:
+def _own_class(path: str, checkpoint: Checkpoint, packages: Sequence[str]) -> Any:
     """Import a class that a checkpoint names."""
     import_allowed(packages)
-    path = find_class(group, path, packages, f"{checkpoint.path}: ")
-    module, _, name = path.rpartition(".")
-    return getattr(__import__(module, fromlist=[name]), name)
+    return locate(find_class(path, packages, f"{checkpoint.path}: "))
 
 
 def _kept_settings(checkpoint: Checkpoint, shop: Shop, given: Nested) -> dict[str, Any]:

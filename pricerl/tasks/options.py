@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
     "run_name": ("Name of the run's folder; derived from file and preset if absent.", None),
     "ckpt_path": ("Checkpoint: a file, or last or best in the run's folder.", None),
@@ -31,6 +33,20 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
     "horizon": ("Forecast horizon in days.", 14),
     "verbose": ("Print the evidence on every product, too.", False),
     "format": ("Format of the advice on standard output: text, or json for programs.", "text"),
-    "locale": ("Locale of numbers, money and dates.", "en_US"),
+    "locale": ("Locale of dates, numbers and money.", "en_US"),
 }
-"""Options of a run with help and default; the type is that of the default."""
+"""Options of a run with help and default; the default has its type."""
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "max_steps": 20,
+    "devices": 1,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+}
+"""Defaults of the trainer for a seller's data, whose network that ships has learned on many markets and only adapts.
+
+``max_steps`` counts gradient updates; an epoch lasts until the next evaluation.
+"""
+
+SCRATCH_STEPS = 2000
+"""``max_steps`` for other data."""

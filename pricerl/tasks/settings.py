@@ -1,9 +1,10 @@
-"""Settings of an advice: stored ones, those of a shop and those that are given, made into one checked tree."""
+"""Settings of an advice: stored, kept by a shop and given, made into one checked tree."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Any, Literal
@@ -59,13 +60,27 @@ def advice_parser(kind: type[PricingData] = PricingData) -> ArgumentParser:
     return parser
 
 
+@contextmanager
+def explained(parser: ArgumentParser, place: str = "", hint: str = "") -> Iterator[None]:
+    """Raise the parser's errors as a ``UsageError`` that begins with a place and ends with a hint."""
+    try:
+        yield
+    except ArgumentError as error:
+        raise UsageError(f"{place}{explain_usage(str(error), [*parser.get_defaults().keys()])}{hint}") from error
+
+
 def without_training(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested settings without those that a training alone reads, and without classes."""
     kept = {name: value for name, value in settings.items() if name not in TRAINED}
     if isinstance(data := kept.get("data"), Mapping):
-        data = {**{name: value for name, value in data.items() if name != "init_args"}, **(data.get("init_args") or {})}
-        kept["data"] = {name: value for name, value in data.items() if name not in (*TRAINED_DATA, "class_path")}
+        kept["data"] = {name: value for name, value in without_class(data).items() if name not in TRAINED_DATA}
     return kept
+
+
+def without_class(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a group without the class that they are arguments of."""
+    plain = {name.removeprefix("init_args."): value for name, value in group.items() if name != "init_args"}
+    return {name: value for name, value in {**plain, **(group.get("init_args") or {})}.items() if name != "class_path"}
 
 
 def check_groups(parser: ArgumentParser, settings: Mapping[str, Any], place: str = "") -> None:
@@ -81,10 +96,8 @@ def merge_settings(parser: ArgumentParser, parts: Sequence[tuple[str, Mapping[st
         check_groups(parser, part, place)
         if "loss_weight" in part.get("data", {}).get("reward", {}):
             raise UsageError(f"{place}data.reward.loss_weight follows decision.loss_weight; set that")
-        try:
+        with explained(parser, place):
             merged = parser.parse_object(without_training(part), merged)
-        except ArgumentError as error:
-            raise UsageError(f"{place}{explain_usage(str(error), [*parser.get_defaults().keys()])}") from error
     return merged
 
 
@@ -99,7 +112,7 @@ def build_data(kind: type[PricingData], built: Namespace) -> PricingData:
 def plain_settings(parser: ArgumentParser, settings: Namespace) -> dict[str, Any]:
     """Return settings as plain values; those that were parsed are not validated again."""
     plain: dict[str, Any] = json.loads(parser.dump(settings, format="json", skip_unset=False, skip_validation=True))
-    plain["data"].get("reward", {}).pop("loss_weight", None)  # it follows that of the decision
+    plain["data"].get("reward", {}).pop("loss_weight", None)  # it follows the decision's
     return plain
 
 

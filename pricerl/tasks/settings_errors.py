@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from pricerl.errors import did_you_mean
 
@@ -11,54 +11,44 @@ KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", 
 KINDS |= {"tuple": "a list in brackets", "list": "a list in brackets", "dict": "settings in braces"}
 """Types in plain words."""
 
+LINKED = {"data.seed": "seed_everything"}
+"""Settings that have another name outside of their group."""
 
-def explain_usage(message: str, options: Collection[str], words: Sequence[str] = ()) -> str:
+PLACE = re.compile(r'(?:Parser key "([^"]+)"|argument --(\S+)):\s*')
+UNKNOWN = re.compile(r"(?:Group '([^']+)' does not accept option|^Option|unrecognized arguments:) (?:'|--)([^\s='+]+)")
+FORBIDDEN = re.compile(r"Importing '([^']+)' is not allowed")
+ABSENT = re.compile(r"Expected a path but (\S+) either")
+FOUND = re.compile(r"(?:Got|Given) value: (.*)|invalid \w+ value: '(.*)'|invalid choice: '(.*)' \(")
+CHOICES = re.compile(r"Literal\[([^\]]*)\]|\(choose from (.*)\)")
+TYPE = re.compile(r"(?<!type: )<class '(\w+)'>|invalid (\w+) value")
+"""Parts of messages of jsonargparse and argparse."""
+
+
+def explain_usage(message: str, options: Collection[str]) -> str:
     """Rewrite a message of jsonargparse or argparse with plain names of settings, without class names.
 
-    The options of the command are given without dashes. An unknown setting that is not among the command's ``words`` is
-    one of a configuration.
+    The options of the command are given without dashes.
     """
-    head = re.match(r'(?:Parser key "([^"]+)"|argument (\S+)):\s*', message)
-    key = ""
-    text = message
-    if head:
-        key = f"--{head[1]}: " if head[1] else f"{head[2]}: "
-        text = message[head.end() :]
-    if found := re.search(r"Importing '([^']+)' is not allowed", text):
-        return f"{key}{found[1]} is not imported without --allow {found[1].partition('.')[0]}"
-    if found := re.search(r"Expected a path but (\S+) either", text):
-        return f"{key}there is no class {found[1]}"
-    if found := re.match(r"the following arguments are required: ((?:data|model)\.\S+)", text):
-        return f"--{found[1]} is required"
-    if found := re.search(r"(?:Group '([^']+)' does not accept option|^Option) '([^']+)'", text):
-        name = ".".join(filter(None, found.groups()))
-        if not any(word.partition("=")[0] == f"--{name}" for word in words):
-            return f"unknown setting {name}{did_you_mean(name, options)}"
-        return unknown_options([f"--{name}"], options)
-    if found := re.search(r"unrecognized arguments: (.+)", text):
-        names = [word.partition("=")[0] for word in found[1].split() if word[0] == "-"]
-        return unknown_options(names, options) if names else f"unexpected argument {found[1]!r}; options start with --"
-    lines = [line.strip(" -") for line in text.splitlines() if line.strip(" -")]
-    return key + (_explain_value(text) or "; ".join(lines[: 1 if key else 2]))
-
-
-def unknown_options(names: Sequence[str], options: Collection[str]) -> str:
-    """Return the message about unknown options; ``names`` start with dashes, ``options`` do not."""
-    known = [f"--{option}" for option in options]
-    return "; ".join(f"unknown option {name}{did_you_mean(name, known)}" for name in names)
+    if unknown := UNKNOWN.search(message):
+        name = ".".join(filter(None, unknown.groups()))
+        return f"unknown option --{name}{did_you_mean(f'--{name}', [f'--{option}' for option in options])}"
+    if refused := FORBIDDEN.search(message):
+        return f"{refused[1]} is not imported without --allow {refused[1].partition('.')[0]}"
+    if (place := PLACE.match(message)) is None:
+        return _explain_value(message)
+    name = LINKED.get(place[1], place[1] or place[2])
+    return f"--{name}: {_explain_value(message[place.end() :])}"
 
 
 def _explain_value(text: str) -> str:
-    """Return what a value must be, or an empty string if the message does not say."""
-    value = re.search(r"(?:Got|Given) value: (.*)|invalid (?:\w+ value|choice): '([^']*)'", text)
-    if value is None:
-        return ""
-    found = value[1] or value[2] or ""
-    listed = re.search(r"Literal\[([^\]]*)\]|\(choose from (.*)\)", text)
-    if listed:
+    """Return what a value must be, or the first line of a message that does not say."""
+    if absent := ABSENT.search(text):
+        return f"there is no class {absent[1]}"
+    value = FOUND.search(text)
+    found = "" if value is None else next(filter(None, value.groups()), "")
+    if value and (listed := CHOICES.search(text)):
         choices = [choice.strip(" '") for choice in (listed[1] or listed[2]).split(", ")]
         return f"must be one of {', '.join(choices)}, found {found!r}{did_you_mean(found, choices)}"
-    types = re.findall(r"(?<!type: )<class '(\w+)'>|invalid (\w+) value", text)
-    kinds = dict.fromkeys(KINDS[name] for name in map("".join, types) if name in KINDS)
-    ordered = sorted(kinds, key=lambda kind: kind == "null")
-    return f"must be {' or '.join(ordered)}, found {found!r}" if kinds else ""
+    names = map("".join, TYPE.findall(text))
+    kinds = sorted({KINDS[name] for name in names if name in KINDS}, key=lambda kind: (kind == "null", kind))
+    return f"must be {' or '.join(kinds)}, found {found!r}" if value and kinds else text.partition("\n")[0]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Result, run, seller_lines, train, write_lines
+from command_line import Result, fresh_shop, run
 
 RUN = ("--run_name", "seller")
 BEST = "checkpoints/seller/best.ckpt"
@@ -16,16 +15,9 @@ UNTIL = ("--until", "2025-04-30", "--reason", "x")
 
 
 @pytest.fixture
-def shop(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+def shop(trained_once: Path, tmp_path: Path) -> Path:
     """A folder with a run of its own, one advice in its log."""
-    trained = train(tmp_path_factory.getbasetemp() / "trained").parents[1]
-    shutil.copytree(trained / "checkpoints" / "seller", tmp_path / "checkpoints" / "seller")
-    write_lines(tmp_path / "seller.csv", seller_lines())
-    log = tmp_path / "checkpoints" / "seller" / "decisions.jsonl"
-    first = log.read_bytes().splitlines(keepends=True)[0]
-    log.write_bytes(first)
-    (log.parent / "decisions.head").write_text(json.dumps({"entries": 1, "hash": json.loads(first)["hash"]}))
-    return tmp_path
+    return fresh_shop(trained_once, tmp_path)
 
 
 def predict(shop: Path, *words: str) -> Result:

@@ -145,4 +145,4 @@ def test_a_wrong_allow_is_answered_in_one_line(value: str, message: str, tmp_pat
 
 def test_a_configuration_cannot_allow(tmp_path: Path) -> None:
     result = run(tmp_path, "fit", "--config", "{allow: foreign}")
-    assert result.code == 2 and "unknown setting allow" in result.err
+    assert result.code == 2 and "unknown option --allow" in result.err

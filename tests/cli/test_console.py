@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from advice_outputs import without_head
-from command_line import OUTPUTS, run
+from command_line import run
 
 from pricerl.advice.report.view import RULES as WORDS
 from pricerl.advice.report.view import View
@@ -25,7 +24,7 @@ from pricerl.terminal import table, write_lines
 
 @pytest.fixture(scope="module")
 def printed(trained_once: Path) -> str:
-    result = run(trained_once.parents[1], "validate", "--ckpt_path", str(trained_once / "best.ckpt"), "--out", "scored")
+    result = run(trained_once.parents[1], "validate", "--ckpt_path", str(trained_once / "best.ckpt"))
     assert result.code == 0, result.err
     return result.out
 
@@ -54,12 +53,6 @@ def test_the_policys_value_is_that_of_the_document(printed: str, trained_once: P
     assert (len(policy["prices"]), product["num_draws"]) == (14, 16)
     assert all(f"  {line}" in printed.splitlines() for line in judge_proposal(product, PLAIN))
     assert f"charged again: {gain_words(policy['over_log']['profit'], PLAIN)}." in printed
-
-
-def test_with_out_the_files_of_the_advice_are_written_too(printed: str, trained_once: Path) -> None:
-    for name in OUTPUTS:
-        scored, fitted = ((folder / name).read_bytes() for folder in (trained_once.parents[1] / "scored", trained_once))
-        assert without_head(scored) == without_head(fitted)
 
 
 def test_a_table_aligns_numbers_to_the_right_and_words_to_the_left() -> None:

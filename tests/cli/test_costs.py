@@ -129,15 +129,6 @@ def test_init_lists_the_products_of_a_file_and_overwrites_nothing(tmp_path: Path
     assert run(tmp_path, "init", "none.csv").code == 3
 
 
-def test_init_offers_the_endings_of_most_prices_as_a_guardrail(tmp_path: Path) -> None:
-    rows = [f"2025-01-{day:02},{9 + day % 3}.99,{20 + day}" for day in range(1, 29)]
-    write_lines(tmp_path / "export.csv", ["Date,Price,Revenue", *rows])
-    made = run(tmp_path, "init", "export.csv")
-    assert made.code == 0
-    written = (tmp_path / "guardrails.yaml").read_text(encoding="utf-8")
-    assert "charm_endings: null  # most of your prices end in [0.99]" in written
-
-
 @pytest.mark.slow
 def test_a_grocers_weeks_get_a_profit_from_a_costs_file(tmp_path: Path) -> None:
     if not (SHARED / "cheese_tops.csv").is_file():

@@ -17,16 +17,8 @@ from command_line import FAST, Result, run, seller_lines, train, write_lines
 from pricerl.runs.checkpoint import read_saved, save
 
 QUIET = ["--trainer.enable_progress_bar", "false"]
-PREDICT = [
-    "predict",
-    "--ckpt_path",
-    "checkpoints/seller/best.ckpt",
-    "--data.path",
-    "seller.csv",
-    "--out",
-    "new",
-    *QUIET,
-]
+PREDICT = ["predict", "--ckpt_path", "checkpoints/seller/best.ckpt", "--data.path", "seller.csv", "--out", "new"]
+PREDICT += QUIET
 RESUME = ["fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, "--trainer.max_steps", "80"]
 LAST = [*RESUME, "--ckpt_path", "last"]
 
@@ -79,16 +71,16 @@ def settings_of(tree: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def spoil_weight(tree: dict[str, Any]) -> None:
+def spoil_weight(tree: dict[str, Any], _: random.Random) -> None:
     name = next(name for name, value in tree["state_dict"].items() if value.is_floating_point() and value.numel() > 1)
     tree["state_dict"][name].view(-1)[0] = torch.nan
 
 
-def foreign_class(tree: dict[str, Any]) -> None:
+def foreign_class(tree: dict[str, Any], _: random.Random) -> None:
     settings_of(tree)["model"] = {"class_path": "trace_module.Trace", "init_args": {}}
 
 
-def foreign_env(tree: dict[str, Any]) -> None:
+def foreign_env(tree: dict[str, Any], _: random.Random) -> None:
     settings_of(tree)["data"] = {
         "class_path": "pricerl.training.gym_data.GymDataModule",
         "init_args": {"env_id": "trace_module:Trace-v0"},
@@ -105,13 +97,8 @@ def a_path(tree: dict[str, Any], chance: random.Random) -> None:
 
 def a_huge_setting(tree: dict[str, Any], chance: random.Random) -> None:
     network, market = tree["hyper_parameters"]["network"], settings_of(tree)["data"]["market"]
-    group, key, value = chance.choice(
-        [
-            (network, "hidden", [10**7, 10**7]),
-            (network, "num_critics", 10**7),
-            (market, "num_draws", 10**12),
-        ]
-    )
+    huge = [(network, "hidden", [10**7, 10**7]), (network, "num_critics", 10**7), (market, "num_draws", 10**12)]
+    group, key, value = chance.choice(huge)
     group[key] = value
 
 
@@ -135,6 +122,7 @@ def tamper_log(path: Path, chance: random.Random) -> None:
     path.write_text("".join([*lines[:-1], json.dumps(entry) + "\n"]))
 
 
+KEYS = ["state_dict", "global_step", "epoch", "pricerl"]
 YAML = (
     "model: {class_path: trace_module.Trace}\n",
     "trainer: {callbacks: {class_path: trace_module.Trace}}\n",
@@ -148,52 +136,33 @@ YAML = (
     "unknown_group: {a: 1}\n",
 )
 
+
+def edited(change: Callable[[dict[str, Any], random.Random], object], find: Callable[[Path], Path] = best) -> Damage:
+    """Damage of the content of a file that is valid otherwise."""
+    return lambda shop, chance: edit(find(shop), lambda tree: change(tree, chance))
+
+
+FIT = ["fit", "--config", "bad.yaml", "--data.path", "seller.csv", *FAST]
+BACK = ["rollback", "--run_name", "seller", "--to", "gen-0001"]
+HISTORY = ["history", "--run_name", "seller"]
+RUN = Path("checkpoints/seller")
 CASES: dict[str, tuple[int, list[str], Damage]] = {
     "checkpoint, a bit": (30, PREDICT, lambda shop, chance: flip(best(shop), chance)),
     "checkpoint, cut": (10, PREDICT, lambda shop, chance: cut(best(shop), chance)),
     "checkpoint, pickle": (10, PREDICT, lambda shop, chance: a_pickle(best(shop), chance)),
-    "checkpoint, NaN": (5, PREDICT, lambda shop, chance: edit(best(shop), spoil_weight)),
-    "checkpoint, class": (5, PREDICT, lambda shop, chance: edit(best(shop), foreign_class)),
-    "checkpoint, env": (5, PREDICT, lambda shop, chance: edit(best(shop), foreign_env)),
-    "checkpoint, key": (
-        10,
-        PREDICT,
-        lambda shop, chance: edit(
-            best(shop), lambda tree: tree.pop(chance.choice(["state_dict", "global_step", "epoch", "pricerl"]))
-        ),
-    ),
-    "checkpoint, path": (
-        5,
-        PREDICT,
-        lambda shop, chance: edit(best(shop), lambda tree: a_path(tree, chance)),
-    ),
-    "checkpoint, size": (
-        5,
-        PREDICT,
-        lambda shop, chance: edit(best(shop), lambda tree: a_huge_setting(tree, chance)),
-    ),
+    "checkpoint, NaN": (5, PREDICT, edited(spoil_weight)),
+    "checkpoint, class": (5, PREDICT, edited(foreign_class)),
+    "checkpoint, env": (5, PREDICT, edited(foreign_env)),
+    "checkpoint, key": (10, PREDICT, edited(lambda tree, chance: tree.pop(chance.choice(KEYS)))),
+    "checkpoint, path": (5, PREDICT, edited(a_path)),
+    "checkpoint, size": (5, PREDICT, edited(a_huge_setting)),
     "state, a bit": (10, LAST, lambda shop, chance: flip(last(shop), chance)),
     "state, other rows": (10, LAST, lambda shop, chance: edit(last(shop), other_rows)),
-    "manifest": (
-        15,
-        ["rollback", "--run_name", "seller", "--to", "gen-0001"],
-        lambda shop, chance: flip(shop / "checkpoints/seller/gen-0001/config.yaml", chance),
-    ),
-    "log": (
-        15,
-        ["history", "--run_name", "seller"],
-        lambda shop, chance: tamper_log(shop / "checkpoints/seller/decisions.jsonl", chance),
-    ),
-    "configuration": (
-        15,
-        ["fit", "--config", "bad.yaml", "--data.path", "seller.csv", *FAST],
-        lambda shop, chance: (shop / "bad.yaml").write_text(chance.choice(YAML)),
-    ),
+    "manifest": (15, BACK, lambda shop, chance: flip(shop / RUN / "gen-0001/config.yaml", chance)),
+    "log": (15, HISTORY, lambda shop, chance: tamper_log(shop / RUN / "decisions.jsonl", chance)),
+    "configuration": (15, FIT, lambda shop, chance: (shop / "bad.yaml").write_text(chance.choice(YAML))),
 }
-
-
-def test_the_cases_are_a_hundred_and_fifty() -> None:
-    assert sum(count for count, _, _ in CASES.values()) == 150
+"""150 cases: their number by kind, the command that must refuse them, and the damage."""
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import FAST, Result, run, seller_lines, write_lines
+from command_line import FAST, Result, entries_of, run, seller_lines, write_lines
 
 from pricerl.tasks import advise
 
@@ -46,10 +46,6 @@ def product(shop: Path) -> dict[str, Any]:
     return found
 
 
-def entries(shop: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (shop / "checkpoints/seller/decisions.jsonl").read_text().splitlines()]
-
-
 def later(days: int = 97, factor: float = 1.0) -> list[str]:
     """A fresher file: more days, the new ones at 10.50, all prices times a factor and the units as before."""
     lines = seller_lines(days)
@@ -81,7 +77,7 @@ def test_approve_takes_the_newest_advice_only(shop: Path) -> None:
     assert ", is not the newest advice on seller; the newest is entry 3, which advises " in refused(
         shop, "approve", "2"
     )
-    assert "the change from 10.00 to 10.40 on 2025-04-01 is approved" in ok(shop, "approve", "3").out
+    assert "10.40 on 2025-04-01 approved" in ok(shop, "approve", "3").out
 
 
 def test_orders_change_the_price_file_at_once(shop: Path) -> None:
@@ -108,7 +104,7 @@ def test_a_pause_during_an_advice_is_not_lost(shop: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(advise, "make_advice", interrupted)
     ok(shop, "predict", *FLOOR, *QUIET)
-    assert [entry["kind"] for entry in entries(shop)] == ["advice", "override", "advice"]
+    assert [entry["kind"] for entry in entries_of(shop)] == ["advice", "override", "advice"]
     assert product(shop)["recommended_price"] == 10.3 and prices(shop) == ["2025-04-01,10.45"]
 
 
@@ -131,7 +127,7 @@ def test_commands_without_a_file_read_the_last_one_again(shop: Path) -> None:
     kept = ("--until", "2025-04-30", "--reason", "x", "--today", "2025-04-08")
     assert "against keeping 10.50" in ok(shop, "override", "10.60", *kept).out
     ok(shop, "predict", "--today", "2025-04-08", *QUIET)
-    assert entries(shop)[-1]["path"] == "week.csv" and entries(shop)[-1]["history_end"] == "2025-04-07"
+    assert entries_of(shop)[-1]["path"] == "week.csv" and entries_of(shop)[-1]["history_end"] == "2025-04-07"
 
 
 def test_a_file_that_is_gone_older_or_cut_is_refused_with_the_day_and_the_remedy(shop: Path) -> None:
@@ -147,7 +143,7 @@ def test_a_file_that_is_gone_older_or_cut_is_refused_with_the_day_and_the_remedy
     (shop / "week.csv").unlink()
     for words in (["predict"], ["what-if", "10.60"], ["price-test", "plan"], ["retrain"], ["watch"]):
         assert "week.csv: is gone: the last advice read it, up to 2025-04-07" in refused(shop, *words)
-    assert (shop / "checkpoints/seller/advice.json").read_bytes() == before and len(entries(shop)) == 2
+    assert (shop / "checkpoints/seller/advice.json").read_bytes() == before and len(entries_of(shop)) == 2
 
 
 def test_an_old_file_gives_advice_but_no_price(shop: Path) -> None:
@@ -215,7 +211,7 @@ def test_after_a_rollback_every_command_goes_on_from_the_day_and_the_price_that_
     assert prices(shop) == newer
     ok(shop, "rollback", *today)
     ok(shop, "predict", *today, *QUIET)
-    last = entries(shop)[-1]
+    last = entries_of(shop)[-1]
     assert (last["path"], last["current_price"]) == ("week.csv", 10.5) and last["checkpoint"].startswith("gen-0001")
     ok(shop, "rollback", "--to", "gen-0001", "--today", "2025-05-01")
     assert prices(shop) == []

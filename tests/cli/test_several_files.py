@@ -10,7 +10,7 @@ import pytest
 from command_line import FAST, run, seller_lines, write_lines
 
 import pricerl
-from pricerl.cli.usage import named_files
+from pricerl.cli.usage import file_parser, with_files
 
 ADS_HEADER = "Date,Advertised SKU,Clicks,Spend,7 Day Total Orders (#)"
 JOINED = "Joined Amazon, Sponsored Products advertised product report (preset amazon-advertised-product) on 60 of "
@@ -57,8 +57,16 @@ def test_check_reads_several_files_wherever_they_stand(tmp_path: Path) -> None:
     assert "is a product of the sales report: it names 'Rug', the sales report 'Lamp'" in refused.err
 
 
-def test_files_are_named_once_in_a_list_or_added_one_by_one() -> None:
-    assert named_files(["--data.path", "a.csv", "--seed", "1", "--data.path+", "b.csv"]) == ["a.csv", "b.csv"]
-    assert named_files(["--data.path", "a.csv", "--data.path=[b.csv, 'c d.csv']"]) == ["b.csv", "c d.csv"]
-    assert named_files(["--data.path=[ab]*.csv"]) == ["[ab]*.csv"]
-    assert named_files(["--horizon", "7"]) == []
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        (["--data.path", "a.csv", "--seed", "1", "--data.path+", "b.csv"], ["a.csv", "b.csv"]),
+        (["--data.path", "a.csv", "--data.path=[b.csv, 'c d.csv']"], ["b.csv", "c d.csv"]),
+        (["--data.path=[ab]*.csv"], ["[ab]*.csv"]),
+        (["--horizon", "7"], None),
+        (with_files(["a.csv", "--horizon", "7", "b.csv", "--excel", "c.csv"]), ["a.csv", "b.csv", "c.csv"]),
+        (with_files(["b.csv", "--data.path", "a.csv"]), ["a.csv", "b.csv"]),
+    ],
+)
+def test_files_are_named_once_in_a_list_or_added_one_by_one(words: list[str], files: list[str] | None) -> None:
+    assert file_parser("predict", None).parse_known_args(words)[0].path == files

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
-from settings_table import make_table
 
 import pricerl
 from pricerl.cli.main import ended_by_signals
-from pricerl.cli.usage import RUN_OPTIONS, STANDARD, TABLE, answer_early, find_groups
-from pricerl.errors import InterruptedRunError, UsageError
+from pricerl.cli.parse import PricingCLI
+from pricerl.cli.settings_help import GROUPS, settings_of
+from pricerl.errors import InterruptedRunError
+from pricerl.tasks.imports import OWN
 
 RUN = ("--run_name", "seller")
 ORDER = (*RUN, "--until", "2025-04-05", "--reason", "x", "--by", "anna")
@@ -240,29 +241,14 @@ def test_signals_outside_imports_raise_and_handlers_are_put_back() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-WRONG = (
-    "fit --trainer.max_stepps 3",
-    "predict --ckpt_pth x",
-    "validate --data.pth x",
-    "test --horizn 3",
-    "what-if --pric 3",
-)
-
-
-def test_a_mistyped_option_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
-    results = run_alone(tmp_path, *((line.split(), HEAVY) for line in WRONG))
-    for line, result in zip(WRONG, results, strict=True):
-        command, option, _ = line.split()
-        assert result.code == 2
-        assert result.err.startswith(f"error: unknown option {option}; did you mean '")
-        assert f"{command} --help" in result.err
+PARSED = (["fit", "--data.env_id", "Pendulum-v1"], ["fit"])
 
 
 def test_help_fits_on_a_screen_and_names_every_group_without_torch(tmp_path: Path) -> None:
     commands = [([command, "--help"], HEAVY) for command in ("fit", "predict", "validate", "test")]
     for result in run_alone(tmp_path, *commands):
-        assert result.code == 0 and len(result.out.splitlines()) <= 60
-        assert all(f"  {name} " in result.out for name in find_groups() if name not in ("", "data"))
+        assert result.code == 0 and len(result.out.splitlines()) <= 65
+        assert all(f"  {name} " in result.out for name in GROUPS)
         assert "--data.path" in result.out and "--help=all" in result.out
 
 
@@ -273,24 +259,13 @@ def test_help_of_a_group_explains_its_settings_with_their_docstrings(tmp_path: P
     assert wrong.code == 2 and "did you mean 'data.guardrails'?" in wrong.err
 
 
-def test_the_table_of_settings_is_that_of_the_parser(tmp_path: Path) -> None:
-    made = json.loads(json.dumps(make_table()))
-    options = made["groups"].pop("")["settings"]
-    assert json.loads(TABLE.read_text(encoding="utf-8")) == made, "renew it with: python tests/cli/settings_table.py"
-    own = {"costs", "stock", "excel", "strict", "allow"}  # rewritten before the parser sees them
-    assert {*RUN_OPTIONS, *STANDARD} - own == {*options}
-    names = {*options, *(name for group in made["groups"].values() for name in group["settings"])}
-    assert len(names) > 150 and not any(answer_early("fit", [f"--{name}=x"]) for name in names)
+def test_the_help_has_every_setting_of_the_parser_with_its_default_and_a_text(tmp_path: Path) -> None:
+    gym, pricing = (dict(PricingCLI(words, OWN).parser.get_defaults().items()) for words in PARSED)
+    parsed = {**gym, **pricing}
+    listed = {name: item for group in ("", *GROUPS) for name, item in settings_of(group).items()}
+    assert {*listed} - {*parsed} == {"costs", "stock", "excel", "strict", "allow"}  # rewritten before it sees them
+    assert {*parsed} <= {*listed} and len(listed) > 150 and all(item.text for item in listed.values())
+    differing = [name for name in parsed if json.dumps(listed[name].default) != json.dumps(parsed[name])]
+    assert differing == ["seed_everything", "print_config"]
     full = run(tmp_path, "fit", "--help=all").out
-    assert "The largest change at one decision" in " ".join(full.split())
-    assert all(f"--{name}" in full for name in names)
-
-
-def test_with_another_lightning_flags_of_its_trainer_are_left_to_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not answer_early("fit", ["--trainer.max_steps=3"])
-    with pytest.raises(UsageError, match=r"unknown option --trainer\.new; "):
-        answer_early("fit", ["--trainer.new=3"])
-    monkeypatch.setattr("pricerl.cli.usage.version", lambda package: "9.9")
-    assert not answer_early("fit", ["--trainer.new=3"])
-    with pytest.raises(UsageError, match="unknown option --horizn"):
-        answer_early("fit", ["--trainer.new=3", "--horizn=3"])
+    assert all(f"--{name}" in full for name in listed if "." in name)

@@ -14,7 +14,7 @@ import yaml
 from command_line import FAST, run
 from lightning.pytorch.loggers import WandbLogger
 
-from pricerl.cli.usage import find_groups
+from pricerl.cli.settings_help import GROUPS, settings_of
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.training.callbacks.tracking import RunTracking, TrackingConfig
 
@@ -24,7 +24,7 @@ PENDULUM = ("--data.env_id=Pendulum-v1", "--model.algorithm.warmup_steps=300", "
 
 def test_the_sweep_names_known_settings_and_a_folder_per_run() -> None:
     sweep = yaml.safe_load((ROOT / "configs" / "sweep.yaml").read_text(encoding="utf-8"))
-    known = {name for group in find_groups().values() for name in group["settings"]}
+    known = {name for group in ("", *GROUPS) for name in settings_of(group)}
     assert {*sweep["parameters"]} <= known
     assert any('--run_name "sweep-$WANDB_RUN_ID"' in word for word in sweep["command"])
     assert sweep["metric"]["name"] == "eval/profit_uplift"

@@ -14,7 +14,7 @@ import pricerl
 from pricerl import errors
 from pricerl.advice.files import read_advice
 from pricerl.cli.main import COMMANDS, main
-from pricerl.cli.usage import find_groups
+from pricerl.cli.settings_help import GROUPS, settings_of
 
 STORED = Path(__file__).with_name("stable_names.json")
 OLD_ADVICE = Path(__file__).parents[1] / "advice" / "advice_0_1.json.gz"
@@ -27,8 +27,8 @@ def find_names() -> dict[str, list[str]]:
     for name in pricerl.__all__:
         names[f"pricerl.{name}"] = list(inspect.signature(getattr(pricerl, name)).parameters)
     names["exit codes"] = [f"{name}={code}" for name, code in vars(errors).items() if name.startswith("EXIT_")]
-    groups = {name: group for name, group in find_groups().items() if name.split(".")[0] in STABLE_GROUPS}
-    names["settings"] = sorted(setting for group in groups.values() for setting in group["settings"])
+    stable = [group for group in GROUPS if group.split(".")[0] in STABLE_GROUPS]
+    names["settings"] = sorted(name for group in stable for name in settings_of(group))
     return names
 
 
@@ -36,7 +36,8 @@ def _find_options(command: str) -> list[str]:
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
         main([command, "--help"])
     usage = out.getvalue().split("\noptions:")[-1]
-    return sorted(set(re.findall(r"(?<![\w-])--([a-z][\w.-]*)", usage)))
+    settings = settings_of("data") if "--config" in usage else {}
+    return sorted({*re.findall(r"(?<![\w-])--([a-z][\w.-]*)", usage), *settings})
 
 
 def test_no_stable_name_is_gone() -> None:

@@ -1,11 +1,8 @@
-"""The command watch, its alerts, and the schedules of docs/log.md."""
+"""The command watch and its alerts."""
 
 from __future__ import annotations
 
-import configparser
 import json
-import re
-import shlex
 import shutil
 import threading
 from collections.abc import Iterator
@@ -19,11 +16,9 @@ import msgspec
 import pytest
 from command_line import run, seller_lines, write_lines
 
-from pricerl.cli.main import COMMANDS
 from pricerl.operations.watching.alerts import ADDRESSES, ALERT_FILE, Alert, Message, read_alerts, send_alerts
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "log.md"
 SCHEMA_FILE = Path(__file__).parents[2] / "pricerl/operations/watching/monitor.schema.json"
 NOW = datetime(2026, 1, 5, 6, 0, tzinfo=timezone.utc)
 SECRET = "hunter2secret"
@@ -232,33 +227,3 @@ def test_the_schema_of_the_document_is_that_of_the_code() -> None:
     if stale:
         SCHEMA_FILE.write_text(json.dumps(schema, indent=1) + "\n", encoding="utf-8")
     assert not stale
-
-
-def examples(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-
-
-def test_the_line_for_cron_has_five_fields_and_a_command_that_exists() -> None:
-    (line,) = [text for text in examples("text") if "pricerl watch" in text]
-    *fields, command = line.strip().split(maxsplit=5)
-    limits = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-    for field, (low, high) in zip(fields, limits, strict=True):
-        assert field == "*" or low <= int(field) <= high
-    assert "%" not in command  # cron would take it for a new line
-    words = shlex.split(command)
-    assert words[words.index("pricerl") + 1] in COMMANDS
-
-
-def test_the_units_of_systemd_have_what_a_timer_needs() -> None:
-    parts = []
-    for text in examples("ini"):
-        unit = configparser.ConfigParser(interpolation=None)
-        unit.optionxform = str  # type: ignore[method-assign,assignment]
-        unit.read_string(text)
-        parts.append(unit)
-    service, timer = parts
-    assert service["Service"]["Type"] == "oneshot" and service["Service"]["SuccessExitStatus"] == "6 7"
-    words = shlex.split(service["Service"]["ExecStart"])
-    assert words[0].startswith("%h/") and words[1] in COMMANDS
-    assert re.fullmatch(r"\*-\*-\* \d\d:\d\d:\d\d", timer["Timer"]["OnCalendar"])
-    assert timer["Install"]["WantedBy"] == "timers.target"

@@ -12,6 +12,7 @@ import sys
 from importlib.util import find_spec
 from itertools import dropwhile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,14 +97,14 @@ def parsed(parser: Any, words: Any = None, namespace: Any = None) -> None:
 def parsed_in_part(parser: Any, words: Any = None, namespace: Any = None) -> Any:
     """Parse the options of a command that hands the others to ``predict``, and end it."""
     options, rest = argparse.ArgumentParser.parse_known_args(parser, words, namespace)
-    if parser.prog == "pricerl":  # looks for files only
+    if parser.prog == "pricerl ":  # looks for a run only
         return options, rest
-    usage.answer_early("predict", rest)
+    loading.given_settings("predict", rest)
     raise SystemExit
 
 
-def parsed_run(cli: Any, words: list[str], real: Any = parse.PricingCLI._parse) -> None:
-    real(cli, words)
+def parsed_run(cli: Any, words: list[str], place: str = "", real: Any = parse.PricingCLI._parse) -> None:
+    real(cli, cli.words)
     raise SystemExit
 
 
@@ -144,7 +145,8 @@ def only_parses(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(usage.Parser, name, parsed_in_part)
     monkeypatch.setattr(loading, "load_run", lambda *_: sys.exit())
     monkeypatch.setattr(parse.PricingCLI, "_parse", parsed_run)
-    monkeypatch.setattr(parse.PricingCLI, "_with_stored", lambda cli, words: words)
+    stored = SimpleNamespace(words=[], path="", check_settings=lambda usual: None)
+    monkeypatch.setattr(parse, "find_checkpoint", lambda given: (stored, None))
 
 
 @pytest.mark.usefixtures("only_parses")

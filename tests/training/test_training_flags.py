@@ -67,7 +67,7 @@ FLAGS: dict[str, dict[str, str]] = {
     "profiler": {"simple": WORKS, "advanced": WORKS, "SimpleProfiler": WORKS, "slow": "trainer: "},
     "detect_anomaly": {"true": WORKS},
     "barebones": {"true": "it leaves out checkpoints"},
-    "plugins": {"LightningEnvironment": WORKS, "AsyncCheckpointIO": "checkpoints are written durably"},
+    "plugins": {"LightningEnvironment": WORKS, "AsyncCheckpointIO": "multiple values for CheckpointIO"},
     "sync_batchnorm": {"true": "batch statistics are averaged over the processes as they are"},
     "reload_dataloaders_every_n_epochs": {"1": "sampled from a replay buffer"},
     "default_root_dir": {"elsewhere": "set --run_name"},

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pricerl.advice.block import wrapped
 from pricerl.advice.sentences.data_report import report_lines, summary_of
-from pricerl.cli.reading_options import add_reading, reading_of
-from pricerl.cli.usage import Parser, add_files
+from pricerl.cli.usage import READING, Parser, add_files, add_settings, config_of
+from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.problems import problem_table
@@ -32,22 +32,26 @@ def check(words: Sequence[str]) -> int:
     add_files(parser, "the same, by the option name of the other commands")
     parser.add_argument("--problems", help="CSV to write all problems to; the screen shows 20")
     parser.add_argument(
-        "--verbose", action="store_true", help=f"all reports in full, not only those of {FULL_REPORTS} products"
+        "--verbose", action="store_true", help=f"all reports in full, not only {FULL_REPORTS} products'"
     )
     parser.add_argument("--evidence", action="store_true", help="the card of evidence of each product as well")
-    add_reading(parser)
+    add_settings(parser, DataConfig, *READING)
     options = parser.parse_intermixed_args(words)
+    found = ""
     files = options.path or options.files
     if not files:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
 
-    config = reading_of(options)
+    config = config_of(options, DataConfig)
     try:
         history = read_history(files, config)
+        found = problem_table(history.problems)
     except DataError as error:
-        _write_problems(options.problems, error.table)
+        found = error.table
         raise
-    _write_problems(options.problems, problem_table(history.problems))
+    finally:
+        if options.problems and found:
+            write_text(Path(options.problems), found)
     full = len(history.products) if options.verbose else FULL_REPORTS
     few = replace(history, products=history.products[:full], reports=history.reports[:full])
     prepared = DataPreprocessor.fit(few, config)
@@ -64,18 +68,10 @@ def check(words: Sequence[str]) -> int:
 
 def _cards(prepared: DataPreprocessor) -> list[list[str]]:
     """Return the lines of the card of evidence of every product."""
-    from pricerl.evaluation.card.evidence_card import draw_card  # these import torch
-    from pricerl.evaluation.working_fit import fit_demand
-    from pricerl.market.fitting import fit_market
+    from pricerl.tasks.evidence import draw_cards  # it imports torch
 
     cards = []
-    for product, fitted in zip(prepared.products, fit_market(prepared, conversions=False).products, strict=True):
-        card = draw_card(fit_demand(product), product, fitted, tested=False)
+    for card in draw_cards(prepared):
         lines = [wrapped(f"{line.question.capitalize()}: {line.finding} {line.remedy}", line.verdict) for line in card]
         cards.append(["  evidence", *itertools.chain.from_iterable(lines)])
     return cards
-
-
-def _write_problems(file: str | None, table: str) -> None:
-    if file and table:
-        write_text(Path(file), table)

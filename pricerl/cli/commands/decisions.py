@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pricerl.advice.exports import PRICES
-from pricerl.cli.usage import Parser, add_author_options, with_first
+from pricerl.advice.sentences.grounds import describe_limits
+from pricerl.advice.sentences.next_steps import Place, expectation_words, prepared_words
+from pricerl.advice.sentences.verdict import Record
+from pricerl.cli.usage import Parser, add_author, add_run, with_first
 from pricerl.data.naming import COSTS_FILE, choose_product
 from pricerl.data.platforms.import_forms import own_forms
-from pricerl.errors import EXIT_OK, UsageError
+from pricerl.errors import EXIT_OK, UsageError, did_you_mean
+from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import Formatter, plural
 from pricerl.operations.log import drafts, orders
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
@@ -22,34 +26,45 @@ from pricerl.runs.names import find_run
 from pricerl.terminal import confirm, shown, table, write_lines
 from pricerl.writing import write_text
 
-if TYPE_CHECKING:
-    from pricerl.advice.sentences.next_steps import Place
-    from pricerl.advice.sentences.verdict import Record
+FOLLOWS = {
+    orders.OVERRIDE: "change it in your shop; later advice keeps to it",
+    orders.PAUSE: "later advice keeps to it",
+    orders.RESUME: "the next advice follows the model again",
+    orders.COSTS: f"the next advice takes it with --costs {COSTS_FILE}",
+    orders.PRICE_TEST: "later advice follows the schedule; override, pause and the kill switch take precedence",
+}
+"""Consequence of a decision, by kind."""
+
+PRICE_TESTS = {
+    "plan": "commands.price_tests:plan",
+    "start": "commands.decisions:start",
+    "read": "commands.price_tests:read",
+}
+"""Module and function of each action of ``price-test``, of which only some need torch."""
 
 
 def override(words: Sequence[str]) -> int:
     """Charge a price until a day instead of the recommended one, within the hard limits."""
-    return _order(orders.OVERRIDE, override.__doc__, words)
+    parser = _author_parser(orders.OVERRIDE, override.__doc__, ordered=True)
+    parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
+    _add_doubts(parser)
+    options = parser.parse_args(with_first(words, "--price"))
+    said = (options.product, options.until, options.by, options.reason, options.price)
+    return _record(options, lambda shop: [drafts.draft_override(shop, *said, options.tolerance, options.force)])
 
 
 def pause(words: Sequence[str]) -> int:
     """Keep the price until a day instead of following the model."""
-    return _order(orders.PAUSE, pause.__doc__, words)
+    options = _author_parser(orders.PAUSE, pause.__doc__, ordered=True).parse_args(words)
+    said = (options.product, options.until, options.by, options.reason)
+    return _record(options, lambda shop: [drafts.draft_pause(shop, *said)])
 
 
 def resume(words: Sequence[str]) -> int:
     """End the override, pause or price test of a product before its last day, else take back the approval."""
     options = _author_parser("resume", resume.__doc__).parse_args(words)
-    shop = shop_of(options)
     said = (options.product, options.by, options.reason)
-    (*_, entry), after = shop.record(lambda shop: [drafts.draft_resumption(shop, *said)])
-    done = f"{shown(entry['product'])}: {drafts.end_words(entry, after)} (entry {entry['id']} of {shop.log_path})"
-    back = (order := after.order_on(entry["product"])) is not None and order.status == "returning"
-    follows = (
-        "the regular price holds again, and the model goes on" if back else "the next advice follows the model again"
-    )
-    write_lines([done, follows, *outbox_lines(after)])
-    return EXIT_OK
+    return _record(options, lambda shop: [drafts.draft_resumption(shop, *said)])
 
 
 def approve(words: Sequence[str]) -> int:
@@ -63,63 +78,77 @@ def approve(words: Sequence[str]) -> int:
         write_lines(_prepared_lines(shop, find_open(shop, options.id)))
         if not (options.yes or confirm("Approve this? [y/N] ")):
             raise UsageError("nothing has changed: answer y at a terminal, or add --yes")
-    said = (options.by, options.reason)
-    (*_, entry), after = shop.record(lambda shop: [draft_approval(shop, options.product, options.id, *said)])
-    name = shown(entry["product"])
-    if entry["kind"] != orders.APPROVAL:
-        *_, content = drafts.entry_cells(entry, after)
-        more = [f"the next advice takes it with --costs {COSTS_FILE}"] if entry["kind"] == orders.COSTS else []
-        write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *more, *outbox_lines(after)])
-        return EXIT_OK
-    price = entry["price"]
-    advice = shop.newest[entry["product"]]
-    now, new = (drafts.price_words(price, after) for price in (advice["current_price"], entry["price"]))
-    change = f"the change from {now} to {new} on {entry['date']}"
-    later = sorted({day["price"] for day in advice["days"]} - {price, advice["current_price"]})
-    steps = ", ".join(drafts.price_words(step, after) for step in later)
-    more = [f"later steps ({steps}) need another advice first"] if later else []
-    write_lines([f"{name}: {change} is approved (entry {entry['id']})", *more, *outbox_lines(after)])
-    return EXIT_OK
+    said = (options.product, options.id, options.by, options.reason)
+    return _record(options, lambda shop: [draft_approval(shop, *said)])
 
 
 def reject(words: Sequence[str]) -> int:
     """Reject a decision that an agent prepared."""
     parser = Parser(prog="pricerl reject", description=reject.__doc__)
-    add_run_options(parser)
+    add_run(parser)
+    add_author(parser)
     parser.add_argument("id", type=int, help="entry to reject")
-    add_author_options(parser)
     options = parser.parse_args(words)
-    shop = shop_of(options)
-    (*_, entry), after = shop.record(lambda shop: [draft_rejection(shop, options.id, options.by, options.reason)])
-    *_, content = drafts.entry_cells(entry, after)
-    write_lines([f"{content} (entry {entry['id']} of {after.log_path})"])
-    return EXIT_OK
+    return _record(options, lambda shop: [draft_rejection(shop, options.id, options.by, options.reason)])
 
 
-def _prepared_lines(shop: Shop, staged: Entry) -> list[str]:
-    """Return author and reason of a decision that an agent prepared, its effect in money, and what it does."""
-    from pricerl.advice.sentences.next_steps import prepared_words
+def price_test(words: Sequence[str]) -> int:
+    """Rank products by the value of a test and plan those that pay (plan), follow them (start), or judge (read)."""
+    if words and words[0] in ("-h", "--help"):
+        write_lines([f"usage: pricerl price-test {'|'.join(PRICE_TESTS)} RUN [options]", str(price_test.__doc__)])
+        return EXIT_OK
+    action = words[0] if words else "nothing"
+    if action not in PRICE_TESTS:
+        close = did_you_mean(action, PRICE_TESTS)
+        raise UsageError(f"price-test: the first word must be plan, start or read, found {action!r}{close}")
+    module, _, function = PRICE_TESTS[action].partition(":")
+    code: int = getattr(import_module(f".{module}", "pricerl.cli"), function)(with_first(words[1:], "--run_name"))
+    return code
 
-    found = _advised(shop, staged["product"])
-    words = prepared_words(staged, *found[:2]) if found else [drafts.entry_cells(staged, shop)[-1]]
-    head = f"{shown(staged['product'])}: prepared by an agent, {shown(staged['actor'], 40)} (entry {staged['id']})"
-    return [head, *(f"  {line}" for line in words), f"  its reason: {shown(staged['reason'])}"]
+
+def start(words: Sequence[str]) -> int:
+    """Start the planned price tests: predict and prices.csv follow their schedules."""
+    parser = _author_parser("price-test start", start.__doc__)
+    _add_doubts(parser)
+    options = parser.parse_args(words)
+    plans = read_plans(shop_of(options).folder.path)
+    planned = [order for order in plans if options.product in (None, order["product"])]
+    if not planned:
+        choose_product([order["product"] for order in plans], options.product, "the plan")
+    said = (options.by, options.reason, options.tolerance, options.force)
+    return _record(options, lambda shop: [drafts.draft_price_test(shop, order, *said) for order in planned])
 
 
-def _author_parser(command: str, purpose: str | None, needs_reason: bool = False) -> Parser:
-    """Return a parser of the options of a decision: run, product, reason and author."""
+def _author_parser(command: str, purpose: str | None, ordered: bool = False) -> Parser:
+    """Return a parser of the options of a decision: run, product, reason, author, and the last day of an order."""
     parser = Parser(prog=f"pricerl {command}", description=purpose)
-    add_run_options(parser)
+    add_run(parser)
     parser.add_argument("--product", help="product, if the run has several")
-    add_author_options(parser, needs_reason)
+    add_author(parser, needs_reason=ordered)
+    if ordered:
+        parser.add_argument("--until", required=True, help="last day, such as 2026-01-31")
     return parser
 
 
-def add_run_options(parser: Parser) -> None:
-    """Add the options that name a run."""
-    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent")
-    parser.add_argument("--ckpt_path", help="a checkpoint in the run's folder, instead of its name")
-    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
+def _add_doubts(parser: Parser) -> None:
+    """Add the options for prices that are far from the current one, or were never charged."""
+    far = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"
+    parser.add_argument("--tolerance", type=float, default=orders.TOLERANCE, help=far)
+    parser.add_argument("--force", action="store_true", help="charge prices beyond that, or never tried")
+
+
+def _record(options: argparse.Namespace, draft: Callable[[Shop], list[Entry]]) -> int:
+    """Append decisions to the log, and print each with its effect, and the outbox after it."""
+    shop = shop_of(options)
+    written, after = shop.record(draft)
+    made = [entry for entry in written if entry["kind"] != "repair"]
+    for entry in made:
+        *_, content = drafts.entry_cells(entry, after)
+        expected = _expected_lines(after, entry) if entry["kind"] == orders.OVERRIDE else []
+        write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *expected])
+    follows = FOLLOWS.get(made[-1]["kind"])
+    write_lines([*([follows] if follows else []), *outbox_lines(after)])
+    return EXIT_OK
 
 
 def shop_of(options: argparse.Namespace) -> Shop:
@@ -132,48 +161,25 @@ def shop_of(options: argparse.Namespace) -> Shop:
     return Shop.open(RunFolder(folder), options.today)
 
 
-def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
-    """Append an order that refers to the product's last advice, and print its effect."""
-    parser = _author_parser(kind, purpose, needs_reason=True)
-    parser.add_argument("--until", required=True, help="last day, such as 2026-01-31")
-    if kind == orders.OVERRIDE:
-        parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
-        tolerance = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"
-        parser.add_argument("--tolerance", type=float, default=orders.TOLERANCE, help=tolerance)
-        parser.add_argument("--force", action="store_true", help="charge a price beyond that, or one never tried")
-    options = parser.parse_args(with_first(words, "--price") if kind == orders.OVERRIDE else words)
-    shop = shop_of(options)
-    said = (options.product, options.until, options.by, options.reason)
-    if kind == orders.PAUSE:
-        (*_, entry), after = shop.record(lambda shop: [drafts.draft_pause(shop, *said)])
-    else:
-        asked = (options.price, options.tolerance, options.force)
-        (*_, entry), after = shop.record(lambda shop: [drafts.draft_override(shop, *said, *asked)])
-    effect = (
-        f"you charge {drafts.price_words(entry['price'], after)}" if kind == orders.OVERRIDE else "the price is kept"
-    )
-    done = f"{shown(entry['product'])}: until {entry['until']} {effect} (entry {entry['id']} of {shop.log_path})"
-    expected = _expected_lines(after, entry["product"], entry["price"]) if kind == orders.OVERRIDE else []
-    kept = f"{'change it in your shop; ' if kind == orders.OVERRIDE else ''}later advice keeps to it"
-    write_lines([done, *expected, kept, *outbox_lines(after)])
-    return EXIT_OK
+def _prepared_lines(shop: Shop, staged: Entry) -> list[str]:
+    """Return author and reason of a decision that an agent prepared, its effect in money, and what it does."""
+    found = _advised(shop, staged["product"])
+    words = prepared_words(staged, *found[:2]) if found else [drafts.entry_cells(staged, shop)[-1]]
+    head = f"{shown(staged['product'])}: prepared by an agent, {shown(staged['actor'], 40)} (entry {staged['id']})"
+    return [head, *(f"  {line}" for line in words), f"  its reason: {shown(staged['reason'])}"]
 
 
-def _expected_lines(shop: Shop, product: str, price: float) -> list[str]:
-    """Return the expected effect of an ordered price, money, and the limits of the last advice."""
-    from pricerl.advice.sentences.grounds import describe_limits
-    from pricerl.advice.sentences.next_steps import expectation_words
-
-    if (found := _advised(shop, product)) is None:
+def _expected_lines(shop: Shop, order: Entry) -> list[str]:
+    """Return the expected effect of an ordered price in money, and the limits of the last advice."""
+    if (found := _advised(shop, order["product"])) is None:
         return []
     item, f, place = found
-    return [*expectation_words(item, price, f, place), describe_limits(item, f)]
+    return [*expectation_words(item, order["price"], f, place), describe_limits(item, f)]
 
 
 def _advised(shop: Shop, product: str) -> tuple[Record, Formatter, Place] | None:
-    """Return the record of a product in ``advice.json``, with its formatter and place; None without one."""
-    from pricerl.advice.files import read_advice
-    from pricerl.advice.sentences.next_steps import Place
+    """Return the record of a product in ``advice.json`` with its formatter and place, if it is of the newest advice."""
+    from pricerl.advice.files import read_advice  # it imports the templates of the page
 
     document = read_advice(shop.folder.path) or {"products": []}
     place = Place(run=shop.folder.path.name, product=product if len(shop.newest) > 1 else "")
@@ -187,25 +193,24 @@ def _advised(shop: Shop, product: str) -> tuple[Record, Formatter, Place] | None
 def outbox_lines(shop: Shop) -> list[str]:
     """Return the content of the outbox in one line, and one per reason to leave prices out."""
     box = shop.outbox
-    path = shop.folder.path / PRICES
     names = {row.product: f"{shown(row.product)} " if len(shop.newest) > 1 else "" for row in box.rows}
-    listed = ", ".join(f"{names[row.product]}{row.price:.{box.decimals}f} from {row.date}" for row in box.rows[:3])
-    more = f" and {len(box.rows) - 3} more" if len(box.rows) > 3 else ""
-    said = f"{path}: {listed}{more}" if box.rows else f"{path}: no price to change"
+    rows = [f"{names[row.product]}{row.price:.{box.decimals}f} from {row.date}" for row in box.rows]
     left: dict[str, list[str]] = {}
     for name, why in box.left_out:
         left.setdefault(why, []).append(shown(name))
-    lines = [said]
-    for why, products in left.items():
-        others = f" and {len(products) - 3} more" if len(products) > 3 else ""
-        lines.append(f"{', '.join(products[:3])}{others}: no price, {why}")
-    return lines
+    reasons = [f"{_first_three(products)}: no price, {why}" for why, products in left.items()]
+    return [f"{shop.folder.path / PRICES}: {_first_three(rows) or 'no price to change'}", *reasons]
+
+
+def _first_three(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
+    return f"{', '.join(texts[:3])}{more}"
 
 
 def history(words: Sequence[str]) -> int:
     """Print all decisions, overrides, pauses and approvals with author and reason."""
     parser = Parser(prog="pricerl history", description=history.__doc__)
-    add_run_options(parser)
+    add_run(parser)
     parser.add_argument("--product", help="this product only")
     options = parser.parse_args(words)
     shop = shop_of(options)
@@ -223,7 +228,7 @@ def history(words: Sequence[str]) -> int:
 def prices(words: Sequence[str]) -> int:
     """Print the prices to charge, and write today's in the import form of a platform, with a file that undoes them."""
     parser = Parser(prog="pricerl prices", description=prices.__doc__)
-    add_run_options(parser)
+    add_run(parser)
     forms = own_forms()
     listed = ", ".join(f"{form.file} and {form.undo}" for form in forms.values())
     parser.add_argument("--as", dest="form", choices=forms, help=f"platform; writes {listed}")
@@ -250,21 +255,18 @@ def prices(words: Sequence[str]) -> int:
 def rollback(words: Sequence[str]) -> int:
     """Use an earlier generation of weights and advice again."""
     parser = Parser(prog="pricerl rollback", description=rollback.__doc__)
-    add_run_options(parser)
+    add_run(parser)
     parser.add_argument("--to", help="generation, such as gen-0003; the one before the current if absent")
-    add_author_options(parser)
+    add_author(parser)
     options = parser.parse_args(words)
     shop = shop_of(options)
-    folder = shop.folder
-    with folder.locked():
-        before = folder.current
-        chosen = folder.find(options.to)
+    with shop.folder.locked():
+        before = shop.folder.current
+        chosen = shop.folder.find(options.to)
         chosen.verify()
         about = {"generation": chosen.name, "instead_of": None if before is None else before.name}
-        (*_, entry), after = shop.record(
-            [drafts.typed_stamp(orders.ROLLBACK, options.by, options.reason) | about], uses=chosen
-        )
-    instead = "" if before is None else f" instead of {before.name}"
-    done = f"{folder.path} uses {chosen.name}{instead} (entry {entry['id']} of {shop.log_path})"
-    write_lines([done, *outbox_lines(after)])
+        stamp = drafts.typed_stamp(orders.ROLLBACK, options.by, options.reason)
+        (*_, entry), after = shop.record([stamp | about], uses=chosen)
+    *_, content = drafts.entry_cells(entry, after)
+    write_lines([f"{content} (entry {entry['id']} of {after.log_path})", *outbox_lines(after)])
     return EXIT_OK

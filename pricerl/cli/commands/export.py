@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.cli.loading import load_words
-from pricerl.cli.usage import file_parser, option_words
+from pricerl.cli.usage import file_parser
 from pricerl.errors import EXIT_OK, UsageError, import_extra
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.log.provenance import current_versions
@@ -31,8 +31,8 @@ def export(words: Sequence[str]) -> int:
     if options.format == "onnx":
         import_extra("onnxscript", '--format onnx needs an extra: pip install -e ".[export]"')
 
-    given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
-    run = load_words("export", [*rest, *given])
+    options.run_name = folder.path.name
+    run = load_words("export", rest, options)
     assert run.checkpoint is not None
     if not isinstance(run.module, SavedPolicy):
         raise UsageError(f"export writes policies of SACModule, found {type(run.module).__name__}; write your own")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pricerl.advice.block import block_lines
 from pricerl.advice.exports import DOCUMENT
 from pricerl.advice.files import read_advice
 from pricerl.advice.report.render import INDEX, formatter_of, page_of
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.cli.commands.decisions import add_run_options, shop_of
-from pricerl.cli.usage import Parser
+from pricerl.cli.commands.decisions import shop_of
+from pricerl.cli.usage import Parser, add_run
 from pricerl.data.naming import choose_product
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.operations.watching.alerts import send_page
@@ -23,7 +22,7 @@ from pricerl.writing import write_text
 def report(words: Sequence[str]) -> int:
     """Make the page of a product from the last advice, or send the advice; nothing is computed again."""
     parser = Parser(prog="pricerl report", description=report.__doc__)
-    add_run_options(parser)
+    add_run(parser)
     parser.add_argument("--product", help="product, if the advice has several")
     parser.add_argument("--out", help="folder of an advice, instead of a run")
     parser.add_argument("--send", action="store_true", help="send the advice with its page, as watch its alerts")
@@ -45,15 +44,8 @@ def report(words: Sequence[str]) -> int:
         write_text(page, html)
     write_lines([str(page)])
     if send:
-        _send(document, products, page, options.alert_file)
+        place = Place(Path(page.name), document["run"], today=document["today"])
+        lines = block_lines(products, formatter_of(document), place)
+        count = send_page(f"pricerl: {document['run']}", lines, page, options.alert_file)
+        write_lines([f"sent to {count} address{'' if count == 1 else 'es'}"])
     return EXIT_OK
-
-
-def _send(
-    document: Mapping[str, Any], products: Sequence[Mapping[str, Any]], page: Path, addresses: str | None
-) -> None:
-    """Send products of an advice, as the terminal prints them, with their page."""
-    run = document["run"]
-    lines = block_lines(products, formatter_of(document), Place(Path(page.name), run, today=document["today"]))
-    count = send_page(f"pricerl: {run}", lines, page, addresses)
-    write_lines([f"sent to {count} address{'' if count == 1 else 'es'}"])

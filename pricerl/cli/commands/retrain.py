@@ -22,14 +22,12 @@ def retrain(words: Sequence[str]) -> int:
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")
     before = Checkpoint.read(folder.current.path / BEST)
-    path = options.path or json.dumps(shop.present_sources() or None)
-    kept = option_words(
-        {
-            "trainer.max_steps": (before.about.get("limits") or {}).get("max_steps"),
-            "config": json.dumps(without_query(shop.settings)),
-            "waits": shop.waits if options.path is None else None,
-        }
-    )
-    kept += option_words({"config": shop.lasting or None})
-    given = option_words({"run_name": folder.path.name, "data.path": path, "today": options.today})
-    return fit([*before.words, *kept, *rest, *given])
+    kept = {
+        "trainer.max_steps": (before.about.get("limits") or {}).get("max_steps"),
+        "config": json.dumps(without_query(shop.settings)),
+        "waits": shop.waits if options.path is None else None,
+    }
+    given = {"run_name": folder.path.name, "ckpt_path": options.ckpt_path, "today": options.today}
+    given["data.path"] = options.path or shop.present_sources() or None
+    lasting = {"config": shop.lasting or None}
+    return fit([*before.words, *option_words(kept), *option_words(lasting), *rest, *option_words(given)])

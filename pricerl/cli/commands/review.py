@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from pricerl.advice.files import read_advice
 from pricerl.cli.loading import load_words
-from pricerl.cli.usage import file_parser, option_words
+from pricerl.cli.usage import file_parser, predict_command
 from pricerl.errors import EXIT_OK, DataError
 from pricerl.operations import review as past_advice
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
@@ -26,10 +25,8 @@ def review(words: Sequence[str]) -> int:
     """Compare all past advice of a RUN with what happened, and write review.html; all options of predict apply."""
     options, rest = file_parser("review", review.__doc__).parse_known_args(words)
     folder = find_run(options.run_name, BEST)
-    given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
-
-    run = load_words("review", [*rest, *given])
-
+    options.run_name = folder.path.name
+    run = load_words("review", rest, options)
     market = run.pricing.market
     entries = read_log(folder.path / LOG_FILE).entries
     rows = review_products(market, entries, run.pricing.seed)
@@ -42,8 +39,8 @@ def review(words: Sequence[str]) -> int:
     page = past_advice.lay_out_review(rows, "profit" if known else "sales", run.formatter, news)
     path = folder.path / past_advice.REVIEW_FILE
     write_text(path, past_advice.render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))
-    again = [f"  {shlex.join(['pricerl', 'predict', *given])}"] if news else []
-    write_lines([page.headline, *(f"  {line}" for line in page.lead), *again])
+    again = [predict_command(options)] if news else []
+    write_lines([page.headline, *(f"  {line}" for line in (*page.lead, *again))])
     for title, cells in past_advice.review_lines(page):
         write_lines(["", title, *table(cells[:MOST_REVIEWED])])
     write_lines(["", f"open {path}"])

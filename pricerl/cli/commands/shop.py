@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pricerl.cli.commands.decisions import add_run_options, shop_of
-from pricerl.cli.usage import Parser
+from pricerl.cli.commands.decisions import shop_of
+from pricerl.cli.usage import Parser, add_run
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.formatting import plural
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, verify
@@ -27,7 +27,7 @@ def add(words: Sequence[str]) -> int:
 
     parser = Parser(prog="pricerl add", description=add.__doc__)
     parser.add_argument("path", nargs="+", metavar="FILE", help="the seller's file, and ads reports to join to it")
-    add_run_options(parser)
+    add_run(parser)
     parser.add_argument("--accept", choices=[CHANGED], help="take new values of days that were read before")
     options = parser.parse_intermixed_args(words)
     shop = Shop.open(_folder(options), options.today)
@@ -53,7 +53,7 @@ def _folder(options: argparse.Namespace) -> RunFolder:
 def show(words: Sequence[str]) -> int:
     """Print what a shop has: products with their days, advice and orders."""
     parser = Parser(prog="pricerl shop", description=show.__doc__)
-    add_run_options(parser)
+    add_run(parser)
     shop = shop_of(parser.parse_args(words))
     days = shop.days()
     head = f"{shop.log_path}: {shop.log.head.entries} entries in the decision log"
@@ -70,7 +70,7 @@ def back_up(words: Sequence[str]) -> int:
     """Write a copy of a shop's database to a FILE, also while other commands use it."""
     parser = Parser(prog="pricerl backup", description=back_up.__doc__)
     parser.add_argument("file", type=Path, help="file to write")
-    add_run_options(parser)
+    add_run(parser)
     options = parser.parse_args(words)
     shop = shop_of(options)
     if options.file.exists():
@@ -85,7 +85,7 @@ def audit_log(words: Sequence[str]) -> int:
     parser = Parser(prog="pricerl audit", description=audit_log.__doc__, allow_abbrev=False)
     parser.add_argument("action", choices=("verify",))
     parser.add_argument("target", nargs="?", help="a database, such as a backup, instead of a run")
-    add_run_options(parser)
+    add_run(parser)
     parser.add_argument("--anchor", help="hash of an entry, as a report prints it, that the log must contain")
     options = parser.parse_args(words)
     path = shop_of(options).log_path if options.target is None else Path(options.target)

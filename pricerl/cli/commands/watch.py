@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,7 +11,7 @@ import msgspec
 
 from pricerl.advice.files import read_advice
 from pricerl.cli.loading import load_words
-from pricerl.cli.usage import add_settings, config_of, file_parser, option_words
+from pricerl.cli.usage import add_settings, config_of, file_parser, predict_command
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
 from pricerl.formatting import sentence
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
@@ -55,10 +54,10 @@ def watch(words: Sequence[str]) -> int:
         return EXIT_OK
     shop = Shop.open(folder, options.today)
     today = shop.today
-    given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
+    options.run_name = folder.path.name
     limits = config_of(options, WatchSettings)
     try:
-        run = load_words("watch", [*rest, *given])
+        run = load_words("watch", rest, options)
         if run.pricing.fresh is not None:
             shop.add(run.pricing.fresh)
         entries = read_log(folder.path / LOG_FILE).entries
@@ -70,10 +69,11 @@ def watch(words: Sequence[str]) -> int:
     sent = _deliver(folder.path, monitor, channels, options)
     if options.format == "json":
         write_json(msgspec.to_builtins(monitor))
-    else:
-        again = shlex.join(["pricerl", "predict", *given])
-        written = f"  alerts: {len(sent)} written to {folder.path / alerts.ALERT_FILE} (addresses: {len(channels)})"
-        write_lines([*monitor_lines(monitor, folder.path / MONITOR_FILE, again), *([written] if sent else [])])
+        return EXIT_CODES[monitor.severity]
+    write_lines(monitor_lines(monitor, folder.path / MONITOR_FILE, predict_command(options)))
+    if sent:
+        written = f"{len(sent)} written to {folder.path / alerts.ALERT_FILE} (addresses: {len(channels)})"
+        write_lines([f"  alerts: {written}"])
     return EXIT_CODES[monitor.severity]
 
 
