@@ -147,7 +147,7 @@ def test_files_of_two_reports_in_a_folder_are_refused(tmp_path: Path) -> None:
     write_months(tmp_path, ROWS)
     (tmp_path / "stock.csv").write_text("Item,Stock\nA,3\n", encoding="utf-8")
     assert "stock.csv has other columns than sales-01.csv" in refuse(tmp_path)
-    assert "no file fits this pattern" in refuse(f"{tmp_path}/*.txt")
+    assert "there is no such file" in refuse(f"{tmp_path}/*.txt")
 
 
 @pytest.mark.parametrize("column", ["Product", "Report Date"])

@@ -27,7 +27,7 @@ def test_missing_file_suggests_its_neighbour(write: Callable[..., Path], daily: 
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
-    assert "nor a folder" in refuse(tmp_path / "nowhere" / "sales.csv")
+    assert "there is no such file" in refuse(tmp_path / "nowhere" / "sales.csv")
 
 
 def test_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -9,35 +9,17 @@ import pytest
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.reading.currencies import split_currency
-from pricerl.data.reading.numbers import read_number
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]
 Problems = Callable[..., tuple[str, ...]]
 
 
-@pytest.mark.parametrize(
-    ("text", "point", "comma"),
-    [
-        ("12€50", 12.5, 12.5),
-        ("EUR 12.50", 12.5, None),
-        ("12,50 EUR", None, 12.5),
-        ("US$ 1,234.50", 1234.5, None),
-        ("-US$ 5", -5.0, -5.0),
-        ("1,23,456.00", 123456.0, None),
-        ("12,50 kr", None, 12.5),
-        ("12 50 EUR", None, None),
-        ("12 apples", None, None),
-        ("1,2,3", None, None),
-    ],
-)
-def test_a_cell_with_a_currency_is_read(text: str, point: float | None, comma: float | None) -> None:
-    assert read_number(text) == (point, comma)
-
-
 def test_two_currencies_in_a_column_are_refused(problems: Problems, read: Read, daily: Daily) -> None:
     lines = daily(["€10,20"] * 6 + ["$10,20"] * 6)
-    assert "line 8, Product Price: $10 and €10 on line 2 are two currencies; use one" in problems(lines)
+    assert "line 8, Product Price: $10 and €10 on line 2 are two currencies; convert all amounts to one" in problems(
+        lines
+    )
     history = read(daily(["€10,20", "10,20", "EUR 10,20"] * 6))
     assert history.products[0].price.tolist() == [10.0] * 18
 
@@ -65,17 +47,6 @@ def test_two_currencies_in_two_columns_are_refused(problems: Problems, read: Rea
 def test_the_currency_of_every_price_is_that_of_the_file(read: Read, daily: Daily, cell: str, currency: str) -> None:
     assert read(daily([f"{cell},20"] * 12)).currency == currency
     assert read(daily([f"{cell},20"] * 12 + ["10,20"])).currency == ""
-
-
-def test_dates_of_two_forms_are_noted(read: Read, daily: Daily) -> None:
-    lines = daily(["10,20"] * 12)
-    assert not any("forms" in note for note in read(lines).reports[0].notes)
-    mixed = read([*lines, "13/01/2025,10,20"])
-    assert (
-        "Report Date: dates have 2 forms, such as 2025-01-01 and 13/01/2025; all were read." in mixed.reports[0].notes
-    )
-    fixed = DataConfig(date_format="%d/%m/%Y")
-    assert not any("forms" in note for note in read([*lines, "13/01/2025,10,20"], fixed).reports[0].notes)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +109,7 @@ def test_cells_that_contradict_the_name_of_their_column_are_refused(
     problems: Problems, read: Read, daily: Daily
 ) -> None:
     assert problems(daily(["10,20", "$10,20"] * 6, "Date,Price (EUR),Sales")) == (
-        "line 3, Product Price: $10 contradicts the name of the column, 'Price (EUR)'; "
-        "correct the name, or convert the amounts",
+        "line 3, Product Price: $10 and 'Price (EUR)' on line 1 are two currencies; convert all amounts to one",
     )
     assert read(daily(["$10,20"] * 12, "Date,Price (CAD),Sales")).currency == "CAD"
     assert read(daily(["CA$10,20"] * 12, "Date,Price ($),Sales")).currency == "CAD"

@@ -54,7 +54,7 @@ def test_format_of_the_user_overrides_those_of_the_preset() -> None:
 
 def test_time_stamps_in_utc_are_noted() -> None:
     assert read_days(["2024-09-02T02:30:00Z"], [2], Dates("day"), DataConfig())[2] == [
-        "Days are those of UTC; data.reading.time_zone sets another zone."
+        "Days are in UTC; data.reading.time_zone sets another zone."
     ]
     assert read_days(["2024-09-02T02:30:00+02:00"], [2], Dates("day"), DataConfig())[2] == []
 

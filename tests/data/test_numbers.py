@@ -16,39 +16,21 @@ Daily = Callable[..., list[str]]
 Problems = Callable[..., tuple[str, ...]]
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("12.50", 12.5),
-        ("$12.50", 12.5),
-        ("12.50 €", 12.5),
-        ("£ 1,234.50", 1234.5),
-        ("33.33 %", 33.33),
-        ("(12.50)", -12.5),
-        ("($1,234.50)", -1234.5),
-        ("-$3", -3.0),
-        ("−4.5", -4.5),
-        ("1 234.50", 1234.5),
-        ("1\u00a0234.50", 1234.5),
-        ("1'234.50", 1234.5),
-        ("1,234,567", 1234567.0),
-        (".5", 0.5),
-        ("1e3", 1000.0),
-        ("+7", 7.0),
-    ],
-)
-def test_numbers_as_people_write_them(text: str, value: float) -> None:
-    assert read_number(text)[0] == value
+POINT = {
+    **{"12.50": 12.5, "$12.50": 12.5, "12.50 €": 12.5, "£ 1,234.50": 1234.5, "33.33 %": 33.33, "EUR 12.50": 12.5},
+    **{"(12.50)": -12.5, "($1,234.50)": -1234.5, "−4.5": -4.5, "1 234.50": 1234.5, "1\u00a0234.50": 1234.5},
+    **{"1'234.50": 1234.5, "1,234,567": 1234567.0, ".5": 0.5, "US$ 1,234.50": 1234.5, "1,23,456.00": 123456.0},
+}
+COMMA = {"12,50": 12.5, "1.234,50 €": 1234.5, "1.234.567": 1234567.0, "12,50 EUR": 12.5, "12,50 kr": 12.5}
+BOTH = {"-$3": -3.0, "1e3": 1000.0, "+7": 7.0, "12€50": 12.5, "-US$ 5": -5.0}
+NEITHER = ("abc", "1 2", "1,2,3", "12.5.3", "--1", "$", "0x10", "1_000", "12 50 EUR", "12 apples")
 
 
-@pytest.mark.parametrize(("text", "value"), [("12,50", 12.5), ("1.234,50 €", 1234.5), ("1.234.567", 1234567.0)])
-def test_decimal_commas(text: str, value: float) -> None:
-    assert read_number(text) == (None, value)
-
-
-@pytest.mark.parametrize("text", ["abc", "1 2", "1,2,3", "12.5.3", "--1", "$", "0x10", "1_000"])
-def test_text_is_not_a_number(text: str) -> None:
-    assert read_number(text) == (None, None)
+def test_numbers_are_read_as_people_write_them() -> None:
+    expected = {text: (value, None) for text, value in POINT.items()}
+    expected |= {text: (None, value) for text, value in COMMA.items()}
+    expected |= {text: (value, value) for text, value in BOTH.items()} | dict.fromkeys(NEITHER, (None, None))
+    assert {text: read_number(text) for text in expected} == expected
 
 
 @pytest.mark.parametrize("text", ["", " ", "NA", "N/A", "nan", "null", "-", "None"])

@@ -121,7 +121,7 @@ def test_payments_move_to_the_time_zone_of_the_seller(tmp_path: Path) -> None:
     as_written, moved = (read_text(tmp_path, text, **zone) for zone in ({}, {"time_zone": "Pacific/Kiritimati"}))
     assert moved.products[0].dates[-1] == as_written.products[0].dates[-1] + DAY  # 14 hours ahead
     assert moved.products[0].units.sum() == as_written.products[0].units.sum()
-    assert "Days are those of UTC" in "\n".join(report_lines(as_written.reports[0]))
+    assert "Days are in UTC" in "\n".join(report_lines(as_written.reports[0]))
 
 
 @pytest.mark.parametrize("name", LATER)

@@ -18,6 +18,8 @@ KEEP = DataConfig(suspicious="keep")
 CONVERSION = "Report Date,Product Price,Total Sales,Organic Conversion Percentage"
 UNITS = "Report Date,Product Price,Total Sales,Units"
 PRODUCTS = "Report Date,Product Price,Total Sales,Product"
+PROFIT = "Report Date,Product Price,Total Sales,Total Profit,Product"
+COUNTS = (3, 1, 2, 4, 5, 2, 1, 3, 2, 6) * 3
 
 
 @pytest.mark.parametrize("place", [0, 7, 19])
@@ -95,3 +97,96 @@ def test_no_simulated_seller_is_refused(market: str) -> None:
     for units in (0.5, 20.0):
         seller = ShopConfig(market=market, days=200, units=units, seed=5)  # type: ignore[arg-type]  # a str
         assert not simulated_history(seller, DataConfig()).problems
+
+
+def sales(counts: tuple[int, ...], price: float, tax: float = 1.0) -> list[str]:
+    return [f"{price},{count * round(price * tax, 2):.2f}" for count in counts]
+
+
+@pytest.mark.parametrize(
+    ("place", "cell", "words"),
+    [
+        (7, "3.75", "3.75 at a price of 12.5 is 1/10 of what other days suggest"),
+        (9, "750.00", "750 at a price of 12.5 is 10 times what other days suggest"),
+        (5, "0.25", "0.25 at a price of 12.5 is 1/100 of what other days suggest"),
+    ],
+)
+def test_sales_with_a_moved_decimal_sign_are_refused(
+    problems: Problems, read: Read, daily: Daily, place: int, cell: str, words: str
+) -> None:
+    lines = daily(sales(COUNTS, 12.5))
+    lines[1 + place] = f"{lines[1 + place][:10]},12.5,{cell}"
+    (problem,) = problems(lines)
+    assert problem.startswith(f"line {2 + place}, Total Sales: {words}; is the decimal sign wrong?")
+    assert len(read(lines, KEEP).products[0].dates) == len(COUNTS)
+
+
+@pytest.mark.parametrize("cell", ["10.00", "11.25", "8.75", "250.00", "1000.00", "6.25"])
+def test_discounts_and_large_orders_are_no_moved_decimal_sign(read: Read, daily: Daily, cell: str) -> None:
+    lines = daily(sales(COUNTS, 12.5))
+    assert len(read([*lines, f"2025-01-31,12.5,{cell}"]).products[0].dates) == len(COUNTS) + 1
+
+
+def test_a_small_day_among_others_less_returns_is_no_moved_decimal_sign(read: Read, daily: Daily) -> None:
+    lines = daily(sales(COUNTS, 12.5))
+    returned = ("19.37", "31.84", "0.25")
+    lines += [f"2025-01-{31 - row},12.5,{cell}" for row, cell in enumerate(returned)]
+    del lines[29:31]  # January has 31 days
+    assert len(read(lines).products[0].dates) == len(COUNTS) + 1
+
+
+def test_a_profit_above_sales_on_most_days_skips_its_product(read: Read, problems: Problems, daily: Daily) -> None:
+    swapped = [f"9.95,{5.97 * count:.2f},{9.95 * count:.2f},Swapped" for count in COUNTS]
+    right = [f"9.95,{9.95 * count:.2f},{5.97 * count:.2f},Right" for count in COUNTS]
+    lines = [*daily(swapped, PROFIT), *daily(right, PROFIT)[1:]]
+    history = read(lines)
+    assert [item.product for item in history.products] == ["Right"]
+    assert "is above Total Sales on 30 of 30 days with sales; are the columns swapped" in str(history.problems[0])
+    assert "Total Profit" in problems(daily(swapped, PROFIT))[0]
+    in_units = [f"10,{count},{6 * count},Units" for count in COUNTS]
+    assert read(daily(in_units, PROFIT), DataConfig(sales="units")).products[0].sales[0] == 30
+
+
+def test_a_unit_cost_above_the_price_on_most_days_is_refused(problems: Problems, read: Read, daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Unit Cost"
+    of_all_units = daily([f"9.95,{9.95 * count:.2f},{5.97 * count:.2f}" for count in COUNTS], header)
+    (problem,) = problems(of_all_units)
+    assert "Unit Cost: is above Product Price on 24 of 30 days with sales; is it the cost of all units" in problem
+    assert read(of_all_units, KEEP).products[0].unit_cost == 35.82
+    cleared = daily(["9.95,19.90,5.97"] * 16 + ["4.95,9.90,5.97"] * 14, header)
+    assert read(cleared).products[0].unit_cost == 5.97
+
+
+def test_coupons_that_may_be_shares_are_noted(read: Read, daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Coupon Percentage"
+    shares, percents = (
+        read(daily([f"10,{9 * count},{coupon}" for count in COUNTS], header)).reports[0].notes for coupon in (0.1, 10)
+    )
+    note = "Coupon Percentage: no value above 0.5; read as percent. Multiply by 100 if these are shares."
+    assert note in shares and note not in percents
+
+
+@pytest.mark.parametrize("tax", [1.19, 1.2, 1 / 1.21])
+def test_taxes_in_some_rows_only_are_refused_without_units(
+    problems: Problems, read: Read, daily: Daily, tax: float
+) -> None:
+    mixed = [*sales(COUNTS, 12.5), *sales(COUNTS, 12.5, tax)]
+    found = f"is {tax:.4g} times a whole number of prices from 2025-01-31 on, but not so on line 2"
+    assert found in problems(daily(mixed))[0]
+    assert len(read(daily(sales(COUNTS * 2, 12.5, tax))).products) == 1
+
+
+def test_coupons_on_some_days_are_no_taxes(read: Read, daily: Daily) -> None:
+    for coupon in (0.95, 0.9, 0.8, 0.75):
+        assert len(read(daily([*sales(COUNTS, 12.5), *sales(COUNTS, 12.5, coupon)])).products) == 1
+
+
+def test_random_counts_and_prices_are_accepted(read: Read, daily: Daily) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        prices = rng.choice([9.99, 10.49, 11.95], 90)
+        cells = [
+            f"{price},{count * price:.2f}"
+            for price, count in zip(prices, rng.negative_binomial(1, 0.1, 90), strict=True)
+        ]
+        assert len(read(daily(cells)).products) == 1

@@ -228,4 +228,4 @@ def test_preset_of_the_user_is_read(tmp_path: Path) -> None:
 
 def test_two_sales_reports_are_refused(tmp_path: Path) -> None:
     texts = (SAMPLES[name]().text for name in ("walmart_orders", "kaufland_sales"))
-    assert "is a second sales report next to " in refusal(tmp_path, *texts)
+    assert "; read one sales report at a time" in refusal(tmp_path, *texts)

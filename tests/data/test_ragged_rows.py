@@ -97,23 +97,14 @@ def test_a_product_is_skipped_if_only_the_day_of_its_row_is_not_clear(read: Read
     assert history.problems[0].product == "Mug" and "its day is not clear" in history.problems[0].text
 
 
-REASONS = {
-    "numbers": ("2025-01-{day:02},1,234.50,20", "numbers with a comma seem to have no quotes"),
-    "separator": ("2025-01-{day:02};10;20", "they are separated by ';', the header by ','"),
-    "texts": ("2025-01-{day:02},10,20,large,red", "texts with ',' seem to have no quotes"),
-    "short": ("2025-01-{day:02},10", "cells at their ends are missing: export the file again"),
-}
-
-
-@pytest.mark.parametrize("reason", REASONS)
-def test_many_ragged_rows_refuse_the_file_with_the_likely_reason(problems: Problems, daily: Daily, reason: str) -> None:
-    row, words = REASONS[reason]
+@pytest.mark.parametrize("row", ["{day},1,234.50,20", "{day};10;20", "{day},10"])
+def test_many_ragged_rows_refuse_the_file(problems: Problems, daily: Daily, row: str) -> None:
     lines = daily(["10,20"] * 60)
-    lines[1:5] = [row.format(day=day) for day in range(1, 5)]
+    lines[1:5] = [row.format(day=f"2025-01-{day:02}") for day in range(1, 5)]
     (found,) = problems(lines)
     assert found.startswith("line 2: 4 of 60 rows do not have as many cells as the header, 3: this one has ")
-    assert words in found
-    assert words in problems([lines[0], *(row.format(day=day) for day in range(1, 21))])[0]
+    (every,) = problems([lines[0], *(row.format(day=f"2025-01-{day:02}") for day in range(1, 21))])
+    assert every.startswith("line 2: 20 of 20 rows")
 
 
 def test_the_day_of_a_ragged_order_is_unknown_for_all_products(read: Read) -> None:

@@ -63,7 +63,7 @@ def test_products_of_days_and_of_weeks_are_refused_in_one_file(problems: Problem
     daily = [f"{np.datetime64('2025-01-01') + day * DAY},10,20" for day in range(40)]
     rows = [f"{row},weekly" for row in weeks(20, first="2024-12-01")[1:]] + [f"{row},daily" for row in daily]
     assert problems([f"{HEADER},Product", *rows]) == tuple(
-        f"Report Date: rows of product {name!r} are {step}s, those of others are not; use a file of its own for it"
+        f"Report Date: rows of product {name!r} are {step}s, other products' rows are not; use a file of its own for it"
         for name, step in (("daily", "day"), ("weekly", "week"))
     )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import DateArray, FloatArray, IntArray
+from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.platforms.posted_prices import find_line_prices, find_medians, note_prices, set_apart
 from pricerl.data.platforms.presets import ORDER_LINES, PRICE, Preset, locate
@@ -67,34 +67,30 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
     if problems := [*problems, *(problem._replace(column=rule.column) for problem in trouble)]:
         renamed = [problem._replace(column=names.get(problem.column, problem.column)) for problem in problems]
         refuse(table.source, renamed, table.files)
-    cells = table.frame.set_axis(pd.Index(table.lines)).loc[rows.index]
-    if config.suspicious == "refuse" and (copies := _find_copies(cells, days)):
+    if config.suspicious == "refuse" and (copies := _find_copies(table, rows.index, days)):
         refuse(table.source, copies, table.files)
     date = table.header.index(names[rule.column])
     lost = find_lost(table, date, None, dates, lambda texts: read_days(texts, range(len(texts)), rule, config)[0])
-    cells = cells.drop(columns=list(names.values()))
+    lines = pd.DataFrame({"product": named, "day": days, **values}, index=rows.index)
     if preset.has_lines:
-        kept, apart = set_apart(named, days, values)
+        kept, apart = set_apart(lines)
         notes += apart
         if not kept.any():
             refuse(table.source, [nothing, *apart], table.files)
         rows = rows[kept]
-        cells = cells[kept]
-        named = named[kept].remove_unused_categories()
-        days = days[kept]
-        values = {name: value[kept] for name, value in values.items()}
-    frame, first, remarked = _group(preset, named, days, values, cells)
-    counted = f"{plural(len(rows), preset.grain)} of {plural(len(named.categories), 'product')}"
+        lines = lines[kept]
+    frame, remarked = _group(preset, lines)
+    counted = f"{plural(len(rows), preset.grain)} of {plural(lines['product'].nunique(), 'product')}"
     read = f"Read as {preset.title} (preset {preset.name}): {counted}."
     if preset.name == ORDER_LINES:
         read += f" Columns: {', '.join(names.values())}."
-    caution = [preset.caution] if preset.caution else []
-    notes = [*table.notes, read, *notes, *remarked, *remarks, *caution]
-    return Parsed(frame, rows.index[first].to_list(), notes, lost=lost, currency=find_code(preset, rows, names))
+    notes = [*table.notes, read, *notes, *remarked, *remarks, *filter(None, [preset.caution])]
+    currency = find_code(preset, rows, names)
+    return Parsed(frame.reset_index(drop=True), frame.index.to_list(), notes, lost=lost, currency=currency)
 
 
 def _without_footer(preset: Preset, table: TextTable) -> TextTable:
-    """Return a table without the ragged rows around those of each file that belong to the export."""
+    """Return a table without the ragged rows around each file's rows that belong to the export."""
     lines = np.asarray(table.lines)
     ragged: list[RaggedRow] = []
     for file in {row.line // FILE_STEP for row in table.ragged}:
@@ -105,15 +101,14 @@ def _without_footer(preset: Preset, table: TextTable) -> TextTable:
     return replace(table, ragged=tuple(ragged))
 
 
-def _find_copies(cells: pd.DataFrame, days: DateArray) -> list[Problem]:
-    """Return a problem if rows repeat earlier ones, cell by cell, with rows of other days ``(N,)`` in between."""
-    block = pd.Series(np.cumsum(np.diff(days, prepend=days[:1]).astype(np.int64) != 0), cells.index)
-    texts = pd.util.hash_pandas_object(cells, index=False).to_numpy()
+def _find_copies(table: TextTable, rows: pd.Index, days: DateArray) -> list[Problem]:
+    """Return a problem if rows, by their lines, repeat earlier ones, with rows of other days ``(N,)`` in between."""
+    texts = pd.util.hash_pandas_object(table.frame.set_axis(pd.Index(table.lines)).loc[rows], index=False).to_numpy()
+    block = pd.Series(np.cumsum(np.diff(days, prepend=days[:1]).astype(np.int64) != 0))
     copied = np.flatnonzero(block != block.groupby([texts, days]).transform("first"))
-    if len(copied) <= max(1, LARGEST_SHARE_COPIED * len(cells)):
+    if len(copied) <= max(1, LARGEST_SHARE_COPIED * len(rows)):
         return []
-    lines = cells.index.to_numpy()
-    line, before = (int(lines[row]) for row in (copied[0], np.argmax(texts == texts[copied[0]])))
+    line, before = rows.to_numpy()[[copied[0], np.argmax(texts == texts[copied[0]])]].tolist()
     found = f"{plural(len(copied), 'row')} are in the file already, such as this one on line {before}, cell by cell"
     return [Problem(line, "", f"{found}; delete what is there twice. Otherwise, {KEEP}", everywhere=True)]
 
@@ -133,15 +128,11 @@ def _read_values(
     present = {name: rows[name] for name in every if name in rows}
     decimal = _find_decimal(present, preset.decimal) if config.decimal == "auto" else config.decimal
     numbers, problems = read_number_columns(present, rows.index.to_list(), decimal, separator)
-    for name in every:
-        if name not in present:
-            numbers[name] = np.zeros(len(rows))
-            continue
-        blank = choose_rows(rows[name], is_blank)
-        numbers[name] = np.where(blank, 0.0, numbers[name])
-        if name in used and name not in preset.optional:
-            text = f"is blank in a row that counts as a sale; {preset.title}, always fills it"
-            problems += [Problem(int(line), name, text) for line in rows.index[blank]]
+    none = np.zeros(len(rows))
+    numbers = {name: np.where(np.isnan(cells := numbers.get(name, none)), 0.0, cells) for name in every}
+    text = f"is blank in a row that counts as a sale; {preset.title}, always fills it"
+    for name in (name for name in used if name in present and name not in preset.optional):
+        problems += [Problem(int(line), name, text) for line in rows.index[choose_rows(rows[name], is_blank)]]
     values = {name: expression(numbers) for name, expression in expressions.items()}
     if problems or preset.kind != "sales":
         return values, problems
@@ -165,28 +156,26 @@ def _find_decimal(cells: Mapping[str, pd.Series], usual: str | None) -> str:
     return "." if needs_point else "," if needs_comma else usual or "auto"
 
 
-def _group(
-    preset: Preset, products: pd.Categorical[str], days: DateArray, values: dict[str, FloatArray], cells: pd.DataFrame
-) -> tuple[pd.DataFrame, IntArray, list[str]]:
-    """Return the sums of values ``(N,)`` per product and day, next to the columns of a history; first rows; notes."""
-    first = days.min()
-    numbers = (days - first).astype(np.int64)
-    span = int(numbers.max()) + 1
-    keys, rows, groups = np.unique(
-        products.codes.astype(np.int64) * span + numbers, return_index=True, return_inverse=True
-    )
-    named = pd.Categorical.from_codes(keys // span, categories=products.categories)
-    dates = (first + keys % span).astype("datetime64[s]")
+def _group(preset: Preset, lines: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the sums of lines per product and day, next to the columns of a history, and notes.
+
+    The index is the line of the first row of each.
+    """
+    groups = lines.groupby(["product", "day"], observed=True).ngroup().to_numpy().astype(np.int64)
+    first = np.unique(groups, return_index=True)[1]
     sums: dict[str, FloatArray] = {}
-    for name, value in values.items():
-        sums[name] = np.asarray(np.round(np.bincount(groups, value, len(keys)), DECIMALS), dtype=np.float64)
+    for name, values in lines.drop(columns=["product", "day"]).items():
+        sums[str(name)] = np.asarray(np.round(np.bincount(groups, values), DECIMALS), dtype=np.float64)
     notes = []
-    if PRICE in values:
-        sums[PRICE] = np.round(find_medians(values[PRICE], values["units"], groups), DECIMALS)
-        notes = note_prices(products, values, sums[PRICE], groups, cells)
+    if PRICE in sums:
+        medians = find_medians(lines[PRICE].to_numpy(), lines["units"].to_numpy(), groups)
+        sums[PRICE] = np.round(medians, DECIMALS)
+        notes = note_prices(lines, sums[PRICE][groups])
     derived = {name: np.round(expression(sums), DECIMALS) for name, expression in preset.derived().items()}
     if (price := derived.get(columns.PRODUCT_PRICE)) is not None:
         price[~(price > 0)] = np.nan  # days of returns or gifts only have no price
     if columns.COUPONS in derived:
         derived[columns.COUPONS] *= derived[columns.COUPONS] >= LEAST_COUPONS
-    return pd.DataFrame({columns.PRODUCT: named, columns.REPORT_DATE: dates, **sums, **derived}), rows, notes
+    named = lines["product"].cat.remove_unused_categories()
+    keys = {columns.PRODUCT: named.iloc[first], columns.REPORT_DATE: lines["day"].iloc[first]}
+    return pd.DataFrame({**keys, **sums, **derived}, index=lines.index[first]), notes

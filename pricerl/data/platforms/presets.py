@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -140,8 +140,8 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cell with all lines of an order, such as ``Product Qty: 1, Product SKU: A|Product Qty: 2, Product SKU: B``."""
 
     column: str
-    separator: str
-    fields: tuple[str, ...]
+    separator: Annotated[str, msgspec.Meta(min_length=1)]
+    fields: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
 
 class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,7 +153,7 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     download: str
     confirmed: str
     grain: Literal["order line", "day", "week", "period"]
-    header: tuple[str, ...]
+    header: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     names: dict[str, tuple[str, ...]] = {}
     kind: Literal["sales", "ads"] = "sales"
     skip: dict[str, str] = {}
@@ -247,7 +247,7 @@ def own_presets() -> tuple[Preset, ...]:
 
 
 def find_preset(name: str) -> Preset:
-    """Return the preset with a name, or that of a YAML file, or raise a ``UsageError`` that names the fault."""
+    """Return the preset with a name, or in a YAML file, or raise a ``UsageError`` that names the fault."""
     if name.endswith((".yaml", ".yml")):
         return read_preset(Path(name))
     known = {preset.name: preset for preset in own_presets()}
@@ -273,43 +273,26 @@ def _check(preset: Preset) -> None:
     """Raise a ``ValueError`` that names a field if it contradicts another."""
     for pattern in (*preset.skip.values(), preset.product_pattern or ""):
         re.compile(pattern)
-    if not preset.header:
-        raise ValueError("header must name the columns that identify the export")
     if preset.grain == "period" or not preset.sums:
         if not preset.instead:
             raise ValueError("instead must state what to download, as the export has no dates or no sums")
         return
     if preset.date is None or preset.date.column not in preset.header:
         raise ValueError("date must name the column with the day, one of the header")
-    for rule in preset.status:
-        if stray := sorted(set(rule.unpaid) - set(rule.keep)):
-            raise ValueError(f"status: {stray[0]!r} of unpaid must be in keep")
-    if preset.split is not None and not (preset.split.separator and preset.split.fields):
-        raise ValueError("split needs a separator and the fields of a line")
-    if preset.order_discount is not None and preset.kind != "sales":
-        raise ValueError("order_discount is for sales reports only")
-    _check_expressions(preset)
-    history = (*columns.REQUIRED[1:], *columns.OPTIONAL_NUMBERS)
-    if stray := [name for name in preset.columns if name not in history]:
-        close = did_you_mean(stray[0], columns.OPTIONAL_NUMBERS)
-        raise ValueError(f"columns: {stray[0]!r} is not a column of a history{close}")
-    if preset.kind == "ads" and not set(preset.columns) <= set(columns.CONVERSIONS):
-        raise ValueError("columns of an ads report can be conversions only")
-
-
-def _check_expressions(preset: Preset) -> None:
     if preset.kind == "sales" and (lacking := sorted({"units", "revenue"} - set(preset.sums))):
         raise ValueError(f"sums must define {' and '.join(lacking)}")
-    sums = preset.expressions()
+    allowed = columns.CONVERSIONS if preset.kind == "ads" else (*columns.REQUIRED[1:], *columns.OPTIONAL_NUMBERS)
+    if stray := [name for name in preset.columns if name not in allowed]:
+        raise ValueError(f"columns: {stray[0]!r} cannot come from {preset.kind}{did_you_mean(stray[0], allowed)}")
     split = preset.split.fields if preset.split else ()
-    known = {*preset.header, *preset.optional, *split}
-    if stray := sorted({name for expression in sums.values() for name in expression.columns} - known):
-        raise ValueError(f"sums: column {stray[0]!r} must be in header, optional or split")
-    for name, expression in sums.items():
-        if expression.sums:
-            found = f"{expression.sums[0]!r} in {expression.text!r} is not defined"
-            raise ValueError(f"sums: {name}: {found}; names of columns need quotes")
-    for name, expression in preset.derived().items():
-        if wrong := [*expression.columns, *(used for used in expression.sums if used not in (*sums, PRICE))]:
-            found = f"{wrong[0]!r} in {expression.text!r} is not defined"
-            raise ValueError(f"columns: {name}: {found}; it may use the names of sums only")
+    cells = {*preset.header, *preset.optional, *split}
+    _check_names("sums", preset.expressions(), cells, set(), "columns of header, optional or split in quotes")
+    _check_names("columns", preset.derived(), set(), {*preset.sums, PRICE}, "names of sums without quotes")
+
+
+def _check_names(field: str, found: Mapping[str, Expression], cells: set[str], sums: set[str], known: str) -> None:
+    """Raise a ``ValueError`` if an expression uses other columns than ``cells``, or other names than ``sums``."""
+    for name, expression in found.items():
+        if stray := sorted({*expression.columns} - cells | {*expression.sums} - sums):
+            wrong = f"{stray[0]!r} in {expression.text!r} is not defined"
+            raise ValueError(f"{field}: {name}: {wrong}; it may use {known} only")

@@ -103,12 +103,11 @@ def _first_line(cells: pd.Series, text: str) -> int:
 
 def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
     """Return a function that finds whether a text is one of several values, in which ``*`` is any text."""
-    names = {fold(value) for value in values if ANY not in value}
-    patterns = [value.casefold() for value in values if ANY in value and value != ANY]
+    patterns = [value.casefold() if ANY in value else fold(value) for value in values if value != ANY]
 
     def matches(text: str) -> bool:
         bare = "" if is_blank(text) else text.strip().casefold()
-        return fold(bare) in names or any(fnmatchcase(bare, pattern) for pattern in patterns)
+        return any(fnmatchcase(bare, pattern) if ANY in pattern else fold(bare) == pattern for pattern in patterns)
 
     return matches
 
@@ -141,26 +140,23 @@ def name_products(
     preset: Preset, candidates: Sequence[str], rows: pd.DataFrame
 ) -> tuple[pd.Categorical[str], list[Problem]]:
     """Return the product of each row ``(N,)``: the first column that names one in every row; and problems."""
-    nobody = pd.Categorical.from_codes(np.zeros(len(rows), np.int64), categories=pd.Index([UNNAMED_PRODUCT]))
-    if not candidates:
-        return nobody, []
+    nobody = pd.Categorical([UNNAMED_PRODUCT]).repeat(len(rows))
     instead = f"; {preset.instead}" if preset.instead else ""
     blanks = {name: choose_rows(rows[name], is_blank) for name in candidates if name in rows}
     if not blanks:
-        wanted = " or ".join(map(repr, candidates))
-        return nobody, [Problem(0, "", f"{preset.title}, needs a column {wanted}{instead}")]
+        needed = f"{preset.title}, needs a column {' or '.join(map(repr, candidates))}{instead}"
+        return nobody, [Problem(0, "", needed)] if candidates else []
     column = min(blanks, key=lambda name: int(blanks[name].sum()))
-    if blanks[column].any():
-        line = int(rows.index[int(np.argmax(blanks[column]))])
-        return nobody, [Problem(line, column, f"is blank; every sale needs a product{instead}")]
     cells = rows[column].array.remove_unused_categories()
-    names = []
-    for text in map(str.strip, cells.categories):
-        match = re.fullmatch(preset.product_pattern or "(.*)", text, re.DOTALL)
-        if match is None:
-            line = _first_line(rows[column], text)
-            return nobody, [Problem(line, column, f"{text!r} is not one product{instead}")]
-        names.append(match[1].strip())
+    pattern = re.compile(preset.product_pattern or "(.*)", re.DOTALL)
+    found = {text: pattern.fullmatch(text.strip()) for text in cells.categories}
+    blank = blanks[column]
+    faulty = blank if blank.any() else np.array([match is None for match in found.values()], dtype=bool)[cells.codes]
+    if faulty.any():
+        row = int(np.argmax(faulty))
+        wrong = "is blank; every sale needs a product" if blank.any() else f"{cells[row].strip()!r} is not one product"
+        return nobody, [Problem(int(rows.index[row]), column, f"{wrong}{instead}")]
+    names = [match[1].strip() for match in found.values() if match]
     alike, _ = pd.factorize(np.array([fold_product(name) for name in names], dtype=object))
     codes, order = pd.factorize(alike[cells.codes])
     first = np.unique(alike, return_index=True)[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
@@ -17,7 +17,7 @@ from pricerl.data.platforms.aggregation import aggregate
 from pricerl.data.platforms.presets import Preset
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
-from pricerl.data.reading.header import has_required, match_header
+from pricerl.data.reading.header import has_required
 from pricerl.data.reading.problems import Problem, list_names, refuse
 from pricerl.data.reading.sources.containers import join_files
 from pricerl.data.reading.tables import Parsed, TextTable, as_categorical
@@ -45,13 +45,12 @@ def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> tuple[TextT
         name = preset.name if preset else ""
         chosen[name] = preset
         parts.setdefault(name, {})[table.source] = table
-    _refuse_strangers(parts, chosen, config)
     sales: list[tuple[TextTable, Preset | None]] = []
     ads: list[Report] = []
     for name, files in parts.items():
+        preset = chosen[name]
         first = next(iter(files))
         table = files[first] if len(files) == 1 else join_files(first, files)
-        preset = chosen[name]
         if preset is not None and preset.kind == "ads":
             ads.append((table, preset))
         else:
@@ -60,12 +59,15 @@ def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> tuple[TextT
         text = f"{ads[0][1].title}, has no sales; name it together with a sales report of the same products and days"
         refuse(ads[0][0].source, [text])
     if len(sales) > 1:
-        refuse(sales[1][0].source, [f"is a second sales report next to {sales[0][0].source}; read one at a time"])
+        found = (
+            f"is neither of the same report as {sales[0][0].source} nor a report of ads (docs/presets.md lists them)"
+        )
+        refuse(sales[1][0].source, [f"{found}; read one sales report at a time"])
     return *sales[0], ads
 
 
 def choose_preset(table: TextTable, setting: str) -> Preset | None:
-    """Return the preset for a table; None if its columns are those of a history already, or not known.
+    """Return the preset for a table; None for a history's own columns, or unknown ones.
 
     Raises:
         UsageError: the setting names no valid preset.
@@ -118,52 +120,23 @@ def _refuse_part(table: TextTable) -> None:
         if len(preset.header) - len(missing) >= max(LEAST_PART * len(preset.header), LEAST_COLUMNS):
             near.append((missing, preset))
     if near:
-        missing, best = min(near, key=lambda item: len(item[0]))
+        missing, best = min(near, key=lambda part: len(part[0]))
         named = " and ".join(map(repr, missing))
         remedy = f"download it with all columns: {best.download}"
         refuse(table.source, [f"looks like {best.title}, but has no column {named}; {remedy}"])
-
-
-def _refuse_strangers(
-    parts: Mapping[str, Mapping[str, TextTable]], chosen: Mapping[str, Preset | None], config: DataConfig
-) -> None:
-    """Refuse a file whose columns are those of no report, next to one with sales; name the columns that it lacks."""
-    unnamed = parts.get("", {}).values()
-    strangers = [
-        table
-        for table in unnamed
-        if not set(columns.REQUIRED) <= set(match_header(table.header, table.header_line, config.columns)[0])
-    ]
-    has_sales = len(strangers) < len(unnamed) or any(preset and preset.kind == "sales" for preset in chosen.values())
-    if not strangers or not has_sales:
-        return  # the reader says which columns of the only candidate are missing
-    header = strangers[0].header
-    ads = [preset for preset in presets.own_presets() if preset.kind == "ads"]
-    near = max(ads, key=lambda preset: len(presets.locate(preset, header)))
-    missing = ", ".join(map(repr, presets.find_missing(near, header)))
-    lack = f"of {near.title}, which could be joined, it lacks {missing}"
-    text = f"joins nothing: it is neither a sales report nor one of ads; {lack} (docs/presets.md lists the reports)"
-    refuse(strangers[0].source, [text])
 
 
 def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfig) -> Parsed:
     """Add the columns of an ads report by product and day, NaN elsewhere; raise a ``DataError`` if none is shared."""
     frame = parsed.frame
     if twice := sorted(set(preset.columns) & set(frame.columns)):
-        text = f"{preset.title}: the sales report has a column {twice[0]!r} already"
-        refuse(table.source, [text], table.files)
+        refuse(table.source, [f"{preset.title}: the sales report has a column {twice[0]!r} already"], table.files)
     known = set(frame[columns.PRODUCT].cat.categories)
-    candidates = [()] if known == {UNNAMED_PRODUCT} else [(name,) for name in preset.product]
     present = presets.locate(preset, table.header)
-    reports = [aggregate(preset, table, config, names) for names in candidates if set(names) <= set(present)]
-    shared = [len(known & set(report.frame[columns.PRODUCT].cat.categories)) for report in reports]
-    if not any(shared):
-        named = " or ".join(map(repr, preset.product))
-        theirs = list_names(name for report in reports for name in report.frame[columns.PRODUCT].cat.categories)
-        ours = list_names(frame[columns.PRODUCT].cat.categories)
-        text = f"no {named} is a product of the sales report: it names {theirs}, the sales report {ours}"
-        refuse(table.source, [f"{preset.title}: {text}"], table.files)
-    ads = reports[int(np.argmax(shared))]
+    named: list[tuple[str, ...]] = [(name,) for name in preset.product if name in present]
+    candidates = [()] if known == {UNNAMED_PRODUCT} else named or [preset.product]
+    reports = [aggregate(preset, table, config, names) for names in candidates]
+    ads = max(reports, key=lambda report: len(known & set(report.frame[columns.PRODUCT].cat.categories)))
     if ads.lost:
         refuse(table.source, [Problem(row.line, "", f"{row.finding}; {row.remedy}") for row in ads.lost], table.files)
     keys = [columns.PRODUCT, columns.REPORT_DATE]
@@ -171,11 +144,15 @@ def join_ads(parsed: Parsed, table: TextTable, preset: Preset, config: DataConfi
     joined = frame.astype({columns.PRODUCT: object}).merge(added, on=keys, how="left", indicator=True)
     matched = int((joined.pop("_merge") == "both").sum())
     if not matched:
-        dates = (part[columns.REPORT_DATE] for part in (ads.frame, frame))
-        theirs, ours = (f"{date.min():%Y-%m-%d} to {date.max():%Y-%m-%d}" for date in dates)
-        text = f"no day of a product is in both reports: it has {theirs}, the sales report {ours}"
+        theirs, ours = map(_describe_rows, (ads.frame, frame))
+        text = f"no product and day are in both reports: it has {theirs}, the sales report {ours}"
         refuse(table.source, [f"{preset.title}: {text}"], table.files)
     cost = f", ad cost {ads.frame['cost'].sum():,.2f}" if "cost" in ads.frame else ""
     note = f"Joined {preset.title} (preset {preset.name}) on {matched:,} of {plural(len(frame), 'row')}{cost}."
     joined[columns.PRODUCT] = frame[columns.PRODUCT].array
     return replace(parsed, frame=joined, notes=[*parsed.notes, note, *ads.notes[1:]])
+
+
+def _describe_rows(frame: pd.DataFrame) -> str:
+    days = frame[columns.REPORT_DATE]
+    return f"{list_names(frame[columns.PRODUCT].cat.categories)} from {days.min():%F} to {days.max():%F}"

@@ -11,7 +11,7 @@ from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.missing_days import SETTING, Setting, find_missing_days
 from pricerl.data.cleaning.product_rows import Segments, order_rows
 from pricerl.data.days import STEP_WORDS
-from pricerl.data.platforms.presets import ORDER_LINES, find_order_lines
+from pricerl.data.platforms.presets import ORDER_LINES
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.tables import Parsed
@@ -86,7 +86,7 @@ def _unusual_products(days: DateArray, segments: Segments) -> BoolArray:
 
 
 def _check_steps(steps: IntArray, sizes: IntArray, names: Sequence[str]) -> list[Problem]:
-    """Return a problem per product whose ``steps (P,)`` from row to row are not those of most, which have more rows."""
+    """Return a problem per product whose ``steps (P,)`` from row to row differ from most, which have more rows."""
     weekly = steps > 1
     daily = ~weekly & (sizes > 1)
     if not (weekly.any() and daily.any()):
@@ -95,7 +95,7 @@ def _check_steps(steps: IntArray, sizes: IntArray, names: Sequence[str]) -> list
     balance = int(surely.sum() - daily.sum())
     odd = (weekly & ~surely) | (weekly & (balance <= 0)) | (daily & (balance >= 0))
     places = [(names[place], STEP_WORDS[int(steps[place])]) for place in map(int, np.flatnonzero(odd))]
-    text = "rows of product {!r} are {}s, those of others are not; use a file of its own for it"
+    text = "rows of product {!r} are {}s, other products' rows are not; use a file of its own for it"
     return [Problem(0, columns.REPORT_DATE, text.format(name, word), name) for name, word in places]
 
 
@@ -121,7 +121,6 @@ def _explain_repeats(parsed: Parsed, rows: IntArray, second: IntArray) -> Proble
         return Problem(line, columns.REPORT_DATE, f"{found}; keep one row per day", name)
     texts = parsed.texts.iloc[rows]
     same = (texts.iloc[second].to_numpy() == texts.iloc[second - 1].to_numpy()).all(axis=1)
-    negative = frame.reindex(columns=[columns.TOTAL_SALES]).to_numpy()[:, 0] < 0
     known = {name for ours, name in parsed.names.items() if ours != columns.GROUP}
     keys = frame[[columns.PRODUCT, columns.REPORT_DATE]]
     apart = [
@@ -131,15 +130,10 @@ def _explain_repeats(parsed: Parsed, rows: IntArray, second: IntArray) -> Proble
         if not keys.assign(part=part.to_numpy()).duplicated().any()
     ]
     if keys.groupby(list(keys), observed=True).size().max() == 2 and 2 * same.sum() > len(second):
-        why = "cell by cell; delete what is there twice"
-    elif 2 * (negative[second] != negative[second - 1]).sum() > len(second):
-        why = "with negative sales; leave returns out, or subtract them"
-    else:
-        remedy = "add orders up, delete copies, name several products in a column Product"
-        if find_order_lines([str(title) for title in texts]):
-            remedy = f"if these are order lines, set --data.reading.preset {ORDER_LINES}, otherwise {remedy}"
-        why = (*apart, f"which no column separates; {remedy}")[0]
-    found = f"{len(second):,} rows repeat product and day, such as line {line} those of line {before}, {why}"
+        apart = ["cell by cell; delete what is there twice"]
+    remedy = "add orders up, leave returns out, delete copies, name several products in a column Product"
+    why = (*apart, f"which no column separates; {remedy}; of order lines, set --data.reading.preset {ORDER_LINES}")[0]
+    found = f"{len(second):,} rows repeat product and day, such as line {line} and line {before}, {why}"
     return Problem(line, columns.REPORT_DATE, found, name)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from itertools import chain, combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -98,26 +98,23 @@ def split_currency(name: str) -> NamedColumn:
     return NamedColumn(name, "")
 
 
-def _agree(currencies: Collection[str], shared: Mapping[str, frozenset[str]] = SHARED) -> bool:
-    """Return whether currencies can all be the same one, with the codes that each sign may stand for."""
-    signs = set(currencies) & set(SHARED)
-    codes = set(currencies) - set(SHARED)
-    return len(signs) <= 1 and len(codes) <= 1 and all(codes <= shared.get(sign, frozenset()) for sign in signs)
-
-
 class Mention(NamedTuple):
-    """First place at which a file names a currency."""
+    """First place at which a file names a currency, in a column of cells or in its header."""
 
     line: int
     column: str
+    currency: str
     text: str
     """The cell as written, or the column's name in quotes."""
 
     in_header: bool = False
 
-    def __str__(self) -> str:
-        column = "" if self.in_header else f" in {self.column}"
-        return f"{self.text}{column}" + (f" on line {self.line}" if self.line else "")
+    def agrees(self, other: Mention) -> bool:
+        """Return whether two can be one currency; within cells a sign is the usual one of those that it stands for."""
+        among_cells = self.column == other.column and not (self.in_header or other.in_header)
+        shared = USUAL if among_cells else SHARED
+        meant = shared.get(self.currency, frozenset()) | shared.get(other.currency, frozenset())
+        return self.currency == other.currency or bool(meant & {self.currency, other.currency})
 
 
 def check_currencies(
@@ -125,33 +122,31 @@ def check_currencies(
 ) -> list[Problem]:
     """Return a problem per column of money with two currencies, or one if the columns have different ones.
 
-    ``names`` are those of the columns in the file, on its ``header_line`` or, if 0, on none.
+    ``names`` are the columns' names in the file, on its ``header_line`` or, if 0, on none.
     """
-    problems: list[Problem] = []
-    seen: dict[str, Mention] = {}
+    mentions = {}
     for name in columns.MONEY:
-        cells = _first_cells(name, texts[name], lines) if name in texts else {}
         stated = split_currency(names.get(name, "")).currency
-        one, other = (*sorted(cells.values()), None, None)[:2]
-        if one and other and not _agree(cells, USUAL):
-            text = f"{other.text} and {one.text} on line {one.line} are two currencies; use one"
-            problems.append(Problem(other.line, name, text, everywhere=True))
-        elif one and stated and not _agree({*cells, stated}):
-            text = f"{one.text} contradicts the name of the column, {names[name]!r}; correct the name, or convert"
-            problems.append(Problem(one.line, name, f"{text} the amounts", everywhere=True))
-        if stated:
-            seen.setdefault(stated, Mention(header_line, name, repr(names[name]), in_header=True))
-        seen = {**cells, **seen}
-    if problems or _agree(seen):
-        return problems
-    ordered = sorted(seen, key=lambda currency: columns.MONEY.index(seen[currency].column))
-    here, there = next(pair for pair in combinations(ordered, 2) if not _agree(pair))
-    words = f"{seen[there].text} and {seen[here]} are two currencies; convert all amounts to one"
-    return [Problem(seen[there].line, seen[there].column, words, everywhere=True)]
+        header = [Mention(header_line, name, stated, repr(names[name]), in_header=True)] if stated else []
+        mentions[name] = [*header, *sorted(_first_cells(name, texts[name], lines) if name in texts else ())]
+    clashes = [_find_clash(found) for found in mentions.values()]
+    if not any(clashes):
+        clashes = [_find_clash(list(chain(*mentions.values())))]
+    problems = []
+    for one, other in filter(None, clashes):
+        place = f" in {one.column}" if one.column != other.column and not one.in_header else ""
+        place += f" on line {one.line}" if one.line else ""
+        text = f"{other.text} and {one.text}{place} are two currencies; convert all amounts to one"
+        problems.append(Problem(other.line, other.column, text, everywhere=True))
+    return problems
+
+
+def _find_clash(mentions: Sequence[Mention]) -> tuple[Mention, Mention] | None:
+    return next((pair for pair in combinations(mentions, 2) if not pair[0].agrees(pair[1])), None)
 
 
 def find_currency(texts: Mapping[str, Cells], names: Mapping[str, str]) -> str:
-    """Return the ISO 4217 code in the file's names of columns, else that of every price as written, or ""."""
+    """Return the ISO 4217 code in the names of columns, or else of every price as written; empty without any."""
     stated = {split_currency(names.get(name, "")).currency for name in columns.MONEY} & list_currencies()
     if stated or columns.PRODUCT_PRICE not in texts:
         return min(stated, default="")
@@ -163,14 +158,14 @@ def find_currency(texts: Mapping[str, Cells], names: Mapping[str, str]) -> str:
     return code if code in list_currencies() else ""
 
 
-def _first_cells(name: str, cells: Cells, lines: Sequence[int]) -> dict[str, Mention]:
+def _first_cells(name: str, cells: Cells, lines: Sequence[int]) -> list[Mention]:
     """Return the first cell with each currency of a column."""
     column = TextColumn(cells)
     if not _has_words(column):
-        return {}
+        return []
     found = np.array(list(column.map(currency_of).values()), dtype=object)
     first = column.first_cells({currency: found == currency for currency in sorted(set(found) - {""})}, lines)
-    return {currency: Mention(line, name, text) for currency, (line, text) in first.items()}
+    return [Mention(line, name, currency, text) for currency, (line, text) in first.items()]
 
 
 def _has_words(column: TextColumn) -> bool:

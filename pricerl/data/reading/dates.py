@@ -56,19 +56,6 @@ def read_dates(cells: Cells, lines: Sequence[int], date_format: str | None) -> t
     return column.spread(np.array(days, dtype="datetime64[D]")), problems
 
 
-def note_forms(cells: Cells) -> list[str]:
-    """Return a note if the dates of a column have several forms, of which each reveals the order of day and month."""
-    patterns = {"year first": _ISO, "digits only": _COMPACT, "year last": _NUMERIC}
-    first: dict[str, str] = {}
-    for text in map(str.strip, TextColumn(cells).texts.to_pylist()):
-        if not is_blank(text):
-            forms = (form for form, pattern in patterns.items() if pattern.fullmatch(text))
-            first.setdefault(next(forms, "name of a month"), text)
-    listed = " and ".join(map(quote, first.values()))
-    several = f"{REPORT_DATE}: dates have {len(first)} forms, such as {listed}; all were read."
-    return [several] if len(first) > 1 else []
-
-
 def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None, list[Problem]]:
     """Return whether day or month comes first, based on the values that allow only one order."""
     orders = list(column.map(_order_in).values())
@@ -78,28 +65,24 @@ def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None,
         line, text = first["month"]
         other_line, other = first["day"]
         found = f"{text} has the month first, {other} on line {other_line} the day; use one order"
-        return None, [Problem(line, REPORT_DATE, found, everywhere=True)]
-    if "open" not in first or len(first) > 1:
+    elif "open" not in first or len(first) > 1:
         return "month" if "month" in first else "day", []
-    line, text = first["open"]
-    one, two = (int(number) for number in re.split(r"\D", text)[:2])
-    found = f"{text} is not a day of the calendar"
-    if max(one, two) <= 12 and min(one, two) >= 1:
-        day_first, month_first = (f"{day} {date(2000, month, 1):%b}" for day, month in ((one, two), (two, one)))
-        found = f"{text} can be {day_first} or {month_first}; {_SETTING}"
+    else:
+        line, text = first["open"]
+        one, two = (int(number) for number in re.split(r"\D", text)[:2])
+        found = f"{text} is not a day of the calendar"
+        if min(one, two) >= 1 and max(one, two) <= 12:
+            found = f"{text} can be {one} {date(2000, two, 1):%b} or {two} {date(2000, one, 1):%b}; {_SETTING}"
     return None, [Problem(line, REPORT_DATE, found, everywhere=True)]
 
 
 def _order_in(text: str) -> str | None:
-    """Return ``day`` or ``month`` for the one that must come first, ``either`` if they are equal, else ``open``."""
+    """Return ``day`` or ``month`` if that must come first, ``open`` if either can, nothing if they are equal."""
     match = _NUMERIC.fullmatch(text.strip())
-    if match is None:
+    if match is None or int(match["first"]) == int(match["second"]):
         return None
-    first = int(match["first"])
-    second = int(match["second"])
-    if first == second:
-        return "either"
-    return "day" if first > 12 >= second else "month" if second > 12 >= first else "open"
+    first, second = (int(match[name]) > 12 for name in ("first", "second"))
+    return "open" if first == second else "day" if first else "month"
 
 
 def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
@@ -112,29 +95,26 @@ def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
         # A year-first format could disagree with ISO about day and month, so ISO is no fallback for it.
         if not iso or date_format.startswith("%Y"):
             return f"{quote(text)!r} does not fit the date format {date_format!r}"
-    numeric = _NUMERIC.fullmatch(text)
     if iso:
-        return _calendar_day(text, int(iso["year"]), int(iso["second"]), int(iso["third"]), iso["time"])
-    if numeric:
+        return _calendar_day(text, iso["year"], int(iso["second"]), iso["third"], iso["time"])
+    if numeric := _NUMERIC.fullmatch(text):
         if order is None:
             return None
-        first = int(numeric["first"])
-        second = int(numeric["second"])
-        month, day = (second, first) if order == "day" else (first, second)
-        return _calendar_day(text, int(numeric["year"]), month, day, numeric["time"])
+        month, day = ("second", "first") if order == "day" else ("first", "second")
+        return _calendar_day(text, numeric["year"], int(numeric[month]), numeric[day], numeric["time"])
     bare = " ".join(_DASHED.sub(" ", text).split())
     named = _DAY_NAME.fullmatch(bare) or _NAME_DAY.fullmatch(bare)
     month_named = _months().get(named["month"].casefold()) if named else None
     if named is None or month_named is None:
         return f"{quote(text)!r} is not a date; write YYYY-MM-DD or {_SETTING}"
-    return _calendar_day(text, int(named["year"]), month_named, int(named["day"]), "")
+    return _calendar_day(text, named["year"], month_named, named["day"], "")
 
 
-def _calendar_day(text: str, year: int, month: int, day: int, time: str | None) -> date | str:
+def _calendar_day(text: str, year: str, month: int, day: str, time: str | None) -> date | str:
     if time and re.search(r"[1-9]", time):
         return f"{text} has a time of day; give one row per day, with the date alone"
     try:
-        return date(year + CENTURY if year < 100 else year, month, day)
+        return date(int(year) + CENTURY if int(year) < 100 else int(year), month, int(day))
     except ValueError:
         return f"{text} is not a day of the calendar"
 
@@ -155,7 +135,7 @@ _STAMP = (
     r"^\s*(?P<date>.*?\d),?[T ]+(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:\.\d+)?)?"
     r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?| hs?\.?)?(?: ?(?P<zone>Z|[+-]\d{2}:?\d{2}|[A-Z]{3,4}(?:[+-]\d{1,2})?))?\s*$"
 )
-"""Date, time and zone; the date itself is read as those of a history are."""
+"""Date, time and zone; the date itself is read as in a history."""
 
 _HOURS = {
     **{"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "BST": 1, "WEST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "EET": 2},
@@ -184,12 +164,12 @@ def read_days(
     ahead = {name: _seconds_ahead(name) for name in np.unique(zones[np.unique(column.codes)])}
     if config.time_zone is None:
         in_utc = set(ahead.values()) == {0.0}
-        return days, problems, ["Days are those of UTC; data.reading.time_zone sets another zone."] if in_utc else []
+        return days, problems, ["Days are in UTC; data.reading.time_zone sets another zone."] if in_utc else []
     moments = column.spread(_seconds_of_day(parts) - np.array([ahead.get(name, np.nan) for name in zones]))
     exact = ~np.isnan(moments) & ~np.isnat(days)
     utc = pd.DatetimeIndex(days[exact].astype("datetime64[s]") + moments[exact].astype("timedelta64[s]"), tz="UTC")
     days[exact] = utc.tz_convert(config.time_zone).tz_localize(None).to_numpy().astype("datetime64[D]")
-    return days, problems, [f"Days are those of {config.time_zone}."]
+    return days, problems, [f"Days are in {config.time_zone}."]
 
 
 def _read_form(text: str, form: str) -> date | None:

@@ -28,7 +28,7 @@ VAGUE_COSTS = ALIASES.pop("Vague Costs")
 """Names of a column that may hold the cost of one unit, of all units of a row, or of something else."""
 
 _KNOWN = {fold(name): name for name in (*columns.REQUIRED, *columns.OPTIONAL)}
-_ALIASES = {fold(alias): name for name, aliases in ALIASES.items() for alias in aliases}
+_NAMES = {fold(alias): name for name, aliases in ALIASES.items() for alias in aliases} | _KNOWN
 
 
 def count_known(cells: Sequence[str]) -> int:
@@ -43,12 +43,10 @@ def has_required(cells: Sequence[str]) -> bool:
 
 def _find_column(cell: str) -> str | None:
     """Return the column that has a cell as its own or another name, of money also with a currency."""
-    folded = fold(cell)
-    if name := _KNOWN.get(folded, _ALIASES.get(folded)):
+    if name := _NAMES.get(fold(cell)):
         return name
     bare = split_currency(cell)
-    name = _KNOWN.get(fold(bare.name), _ALIASES.get(fold(bare.name))) if bare.currency else None
-    return name if name in columns.MONEY else None
+    return _NAMES.get(fold(bare.name)) if bare.currency and _NAMES.get(fold(bare.name)) in columns.MONEY else None
 
 
 def check_renames(renames: Mapping[str, str]) -> None:
@@ -92,10 +90,9 @@ def match_header(
     positions |= aliases
     used = {*positions.values(), *chain(*ambiguous.values())}
     unknown = [names[place] for place in names if place not in used and (folded[place] not in _KNOWN or renamed)]
-    absent = [name for name in (*columns.REQUIRED, *columns.OPTIONAL) if name not in {*positions, *ambiguous}]
-    by_fold = {fold(name): name for name in absent}
-    close = {cell: get_close_matches(fold(cell), by_fold, 1, 0.85) for cell in unknown if len(cell) <= 100}
-    misspelt = {cell: by_fold[found[0]] for cell, found in close.items() if found}
+    absent = {folded: name for folded, name in _KNOWN.items() if name not in {*positions, *ambiguous}}
+    close = {cell: get_close_matches(fold(cell), absent, 1, 0.85) for cell in unknown if len(cell) <= 100}
+    misspelt = {cell: absent[found[0]] for cell, found in close.items() if found}
     twice = [names[place] for place in names if first[folded[place]] != place]
     texts = [f"column {cell!r} appears more than once; keep one" for cell in twice]
     texts += [
@@ -107,7 +104,7 @@ def match_header(
         listed = " and ".join(repr(names[place]) for place in places)
         texts.append(f"columns {listed} can both be {name!r}; set --data.reading.columns or remove one")
     header = f"; the header has: {', '.join(cell.strip() for cell in cells[:12])}"
-    lacking = [name for name in absent if name in columns.REQUIRED]
+    lacking = [name for name in absent.values() if name in columns.REQUIRED]
     texts += [f"column {name!r} is missing{did_you_mean(name, unknown) or header}" for name in lacking]
     texts += [
         f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [name])}"
@@ -140,9 +137,9 @@ def find_vague_cost(header: Sequence[str], used: Collection[int]) -> int | None:
 
 
 def unit_costs(cost: FloatArray, frame: pd.DataFrame) -> FloatArray | None:
-    """Return the cost of one unit on each row ``(N,)``; None if the column ``cost (N,)`` holds something else.
+    """Return the cost of one unit on each row ``(N,)``, unless the column ``cost (N,)`` holds something else.
 
-    The cost of one unit hardly varies with the units of a row, that of all units is proportional to them.
+    The cost of one unit hardly varies with the units of a row, the cost of all units is proportional to them.
     """
     if not {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= {*frame.columns} or (cost < 0).any():
         return None

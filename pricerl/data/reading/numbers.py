@@ -41,8 +41,8 @@ WORDED = re.compile(
 )
 """A number with one of these before or after it."""
 _PLAIN = r"^-?[0-9]{1,18}([.,][0-9]{1,18})?$"
-_PLAIN_GROUPS = r"^-?[1-9][0-9]{0,2}[.,][0-9]{3}$"
-"""Numbers whose value is certain without the other rules, and those that are whole if the sign separates thousands."""
+_GROUPED = r"[.,][0-9]{3}$"
+"""Numbers whose value is certain without the other rules, unless their sign can separate thousands."""
 _SETTING = "set --data.reading.decimal"
 FEWEST_OPEN = 10
 """Fewest cells of a column such as 17.600, all of them, that thousands explain as well as three decimals."""
@@ -77,14 +77,11 @@ def read_number(text: str) -> tuple[float | None, float | None]:
 def read_texts(texts: pa.Array) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Read texts ``(U,)``: values under a decimal point and a decimal comma, NaN for none, and which are blank."""
     bare = pc.ascii_trim_whitespace(texts)
-    plain = match_texts(bare, _PLAIN)
-    grouped = match_texts(bare, _PLAIN_GROUPS)
-    value = np.full(len(texts), math.nan)
-    whole = np.full(len(texts), math.nan)
-    value[plain] = pc.cast(pc.replace_substring(bare.filter(pa.array(plain)), ",", "."), pa.float64())
-    whole[grouped] = pc.cast(pc.replace_substring_regex(bare.filter(pa.array(grouped)), "[,.]", ""), pa.float64())
-    point = np.where(pc.match_substring(bare, ","), whole, value)
-    comma = np.where(pc.match_substring(bare, "."), whole, value)
+    plain = match_texts(bare, _PLAIN) & ~match_texts(bare, _GROUPED)
+    point = np.full(len(texts), math.nan)
+    point[plain] = pc.cast(pc.replace_substring(bare.filter(pa.array(plain)), ",", "."), pa.float64())
+    comma = np.where(pc.match_substring(bare, "."), math.nan, point)
+    point = np.where(pc.match_substring(bare, ","), math.nan, point)
     blank = np.zeros(len(texts), dtype=bool)
     for place in np.flatnonzero(~plain):
         text = texts[int(place)].as_py()
@@ -173,30 +170,25 @@ def _decide(first: Mapping[str, Place], doubt_point: bool) -> tuple[str | None, 
     return ".", None
 
 
-_FLAGS = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n": 0.0, "false": 0.0}
-_OWN_FLAGS = {
-    IN_STOCK: {"in stock": 1.0, "in": 1.0, "out of stock": 0.0, "out": 0.0},
-    PROMOTION: {"on": 1.0, "off": 0.0},
+_FLAGS = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n": 0.0, "false": 0.0, **dict.fromkeys(BLANK_WORDS, math.nan)}
+_WORDS = {
+    IN_STOCK: {**_FLAGS, "in stock": 1.0, "in": 1.0, "out of stock": 0.0, "out": 0.0},
+    PROMOTION: {**_FLAGS, "on": 1.0, "off": 0.0},
 }
 
 
 def read_flags(name: str, cells: Cells, lines: Sequence[int]) -> tuple[FloatArray, list[Problem]]:
     """Return ``(N,)`` 1 for yes, 0 for no, NaN for a blank cell, or units in stock; and a problem per invalid cell."""
-    words = _FLAGS | _OWN_FLAGS[name]
     is_stock = name == IN_STOCK
 
     def read(text: str) -> float | None:
         word = text.strip().casefold()
-        if is_blank(word):
-            return np.nan
-        if word in words:
-            return words[word]
         try:
-            count = float(word.replace(",", "."))
+            count = _WORDS[name][word] if word in _WORDS[name] else float(word.replace(",", "."))
         except ValueError:
             return None
-        valid = 0 <= count <= LARGEST_NUMBER if is_stock else count in (0, 1)
-        return count if valid else None
+        faulty = not 0 <= count <= LARGEST_NUMBER if is_stock else count not in (0, 1)
+        return None if faulty and word not in _WORDS[name] else count
 
     column = TextColumn(cells)
     found = column.map(read)

@@ -64,7 +64,7 @@ def quote(cell: str) -> str:
 
 
 def name_files(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]:
-    """Return problems in order of lines; those of several ``files`` read as one with the file of each line."""
+    """Return problems in order of lines, with the file of each line if several ``files`` were read as one."""
 
     def name(found: re.Match[str]) -> str:
         number, line = divmod(int(found[1]), FILE_STEP)

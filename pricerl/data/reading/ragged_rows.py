@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import compress
+from itertools import chain, compress
 
 import numpy as np
 
@@ -32,8 +31,6 @@ FEW = 2
 """Share of ragged rows above which a file is refused, as something is wrong with all of it, if there are more than a
 few."""
 
-SEPARATORS = (",", ";", "\t", "|")
-
 SUM_WORDS = (
     r"(?i)\b((grand|sub)[ -]?)?(total|totals|totale|totales|totais|totaux|sum|suma|soma|somma|somme)\b"
     r"|\b(zwischen|gesamt)?summe\b|\bgesamt(ergebnis)?\b"
@@ -42,37 +39,15 @@ SUM_WORDS = (
 
 
 def check_share(table: TextTable) -> list[Problem]:
-    """Return a problem if too many rows of a table are ragged, or all of them, with the likely reason."""
+    """Return a problem if too many rows of a table are ragged, or all of them."""
     ragged = table.ragged
     every = len(table.lines) + len(ragged)
     if not ragged or (len(table.lines) and len(ragged) <= max(FEW, LARGEST_SHARE * every)):
         return []
-    width = len(table.header)
-    found = f"{len(ragged):,} of {plural(every, 'row')} do not have as many cells as the header, {width}"
-    why = _likely_reason([row.cells for row in ragged], width, table.separator)
-    text = f"{found}: this one has {len(ragged[0].cells)}; {why}"
+    found = f"{len(ragged):,} of {plural(every, 'row')} do not have as many cells as the header, {len(table.header)}"
+    remedy = f"use {table.separator!r} throughout, and quotes around numbers and texts that contain it"
+    text = f"{found}: this one has {len(ragged[0].cells)}; {remedy}, or export the file again"
     return [Problem(ragged[0].line, "", text, everywhere=True)]
-
-
-def _likely_reason(rows: Sequence[Sequence[str]], width: int, separator: str) -> str:
-    def mostly(flags: Sequence[bool]) -> bool:
-        return 2 * sum(flags) > len(flags)
-
-    for other in SEPARATORS:
-        if other != separator and mostly([len(separator.join(cells).split(other)) == width for cells in rows]):
-            return f"they are separated by {other!r}, the header by {separator!r}: use one separator"
-    long = [cells for cells in rows if len(cells) > width]
-    if separator == "," and mostly([_count_split_numbers(cells) >= len(cells) - width for cells in long]):
-        return "numbers with a comma seem to have no quotes: separate the cells by ';', or quote such numbers"
-    if 2 * len(long) > len(rows):
-        return f"texts with {separator!r} seem to have no quotes: quote them, or use another separator"
-    return "cells at their ends are missing: export the file again"
-
-
-def _count_split_numbers(cells: Sequence[str]) -> int:
-    """Return how many neighbouring cells look like the parts of one number around its comma."""
-    pairs = itertools.pairwise(cells)
-    return sum(bool(re.fullmatch(r"\D*\d{1,3}", a) and re.fullmatch(r"\d{2,3}(\.\d+)?\D*", b)) for a, b in pairs)
 
 
 def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTable, list[str]]:
@@ -89,13 +64,13 @@ def leave_out(table: TextTable, date: int, product: int | None) -> tuple[TextTab
     kept = ~(sums | unnamed)
     if kept.all() or not kept.any():
         return table, []
-    notes = [f"{plural(int(sums.sum()), 'line')} of sums left out, such as line {table.lines[int(sums.argmax())]}."]
-    rows = map(int, np.flatnonzero(unnamed))
+    note = f"{plural(int(sums.sum()), 'line')} of sums left out, such as line {table.lines[int(sums.argmax())]}."
+    rows = np.flatnonzero(unnamed).tolist()
     ragged = (*table.ragged, *(RaggedRow(table.lines[row], tuple(table.frame.iloc[row])) for row in rows))
     parts = (table.frame.iloc[:, place][kept] for place in range(len(table.header)))
     frame = text_frame(table.header, (part.cat.remove_unused_categories() for part in parts))
     rest = replace(table, frame=frame, lines=list(compress(table.lines, kept)), ragged=ragged)
-    return rest, notes if sums.any() else []
+    return rest, [note] if sums.any() else []
 
 
 def find_lost(
@@ -113,7 +88,7 @@ def find_lost(
     column = TextColumn(dates)
     own = [str(text) for text in column.texts.take(np.unique(column.codes)).to_pylist()]
     forms = set(map(_form_of, own))
-    fitting = [text for texts in candidates for text in texts if _form_of(text) in forms]
+    fitting = [text for text in chain(*candidates) if _form_of(text) in forms]
     together = read([*own, *fitting])
     unchanged = np.array_equal(together[: len(own)], read(own), equal_nan=True)
     days = dict(zip(fitting, together[len(own) :], strict=True)) if unchanged else {}
@@ -165,9 +140,9 @@ def settle(parsed: Parsed, summed: bool) -> tuple[BoolArray, dict[str, DateArray
     reported = []
     unclear = []
     for row in parsed.lost:
-        known = list(dict.fromkeys(folded[fold_product(text)] for text in row.names if fold_product(text) in folded))
-        whole = row.names and fold_product(row.names[0]) in folded
-        product = known[0] if len(known) == 1 or (known and whole) else ""
+        names = [folded.get(fold_product(text), "") for text in row.names]
+        known = {*names} - {""}
+        product = names[0] if len(known) != 1 and names else "".join(known)
         owner = product if len(used) > 1 else ""
         if np.isnat(row.day):
             text = f"{row.finding}, and its day is not clear; {row.remedy}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import IntArray
+from pricerl.arrays import DateArray, IntArray
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT, History
 from pricerl.data.naming import Sources, list_sources, name_after
@@ -18,7 +19,7 @@ from pricerl.data.platforms.sales_reports import join_ads, sort_reports
 from pricerl.data.reading import columns
 from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.currencies import check_currencies, find_currency
-from pricerl.data.reading.dates import note_forms, read_dates
+from pricerl.data.reading.dates import read_dates
 from pricerl.data.reading.header import find_vague_cost, match_header, unit_costs
 from pricerl.data.reading.numbers import NO_NAMES, is_blank, read_flags, read_number_columns
 from pricerl.data.reading.problems import Problem, name_files, refuse
@@ -26,7 +27,7 @@ from pricerl.data.reading.ragged_rows import check_share, find_lost, leave_out, 
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.data.reading.sources.csv_file import split_rows
 from pricerl.data.reading.sources.frames import Frame, read_frame
-from pricerl.data.reading.tables import Cells, Parsed, TextColumn, TextTable
+from pricerl.data.reading.tables import Cells, LostRow, Parsed, TextColumn, TextTable
 from pricerl.data.reading.value_checks import check_plausibility, check_values, merge_products
 from pricerl.data.rows import Rows
 from pricerl.errors import DataError
@@ -131,9 +132,10 @@ def _set_aside(problems: Iterable[Problem], lines: Sequence[int], products: pd.S
 def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     header = table.header
     positions, ignored, problems = match_header(header, table.header_line, config.columns)
+    date, product = (positions.get(name) for name in (columns.REPORT_DATE, columns.PRODUCT))
     sums: list[str] = []
-    if columns.REPORT_DATE in positions:
-        table, sums = leave_out(table, positions[columns.REPORT_DATE], positions.get(columns.PRODUCT))
+    if date is not None:
+        table, sums = leave_out(table, date, product)
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
     if columns.UNIT_COST not in cells and (place := find_vague_cost(header, positions.values())) is not None:
@@ -149,19 +151,16 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
             ignored = [note for note in ignored if not note.startswith(f"{name} ")]
             ignored.append(f"{name} was read as {columns.UNIT_COST}{how}.")
     too_many = check_share(table)
-    forms = [] if config.date_format else note_forms(cells.get(columns.REPORT_DATE, ()))
-    lost = []
-    if columns.REPORT_DATE in positions and not too_many:
-        lost = find_lost(
-            table,
-            positions[columns.REPORT_DATE],
-            positions.get(columns.PRODUCT),
-            cells[columns.REPORT_DATE],
-            lambda texts: read_dates(texts, range(len(texts)), config.date_format)[0],
-        )
+    lost: list[LostRow] = []
+    if date is not None and not too_many:
+        lost = find_lost(table, date, product, cells[columns.REPORT_DATE], partial(_read_days, config=config))
     names = {name: header[position] for name, position in positions.items()}
-    notes = [*sums, *table.notes, *ignored, *forms]
-    return Parsed(frame, table.lines, notes, [*problems, *too_many, *unreadable], lost, cells, names, table.frame)
+    problems += [*too_many, *unreadable]
+    return Parsed(frame, table.lines, [*sums, *table.notes, *ignored], problems, lost, cells, names, table.frame)
+
+
+def _read_days(texts: Sequence[str], config: DataConfig) -> DateArray:
+    return read_dates(texts, range(len(texts)), config.date_format)[0]
 
 
 def _parse(

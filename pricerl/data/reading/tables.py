@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 class RaggedRow(NamedTuple):
-    """Row whose number of cells is not that of the header, with its line in the seller's file."""
+    """Row with more or fewer cells than the header, with its line in the seller's file."""
 
     line: int
     cells: tuple[str, ...]
@@ -142,7 +142,7 @@ class TextColumn:
         return quote(str(self.texts[int(self.codes[row])].as_py()))
 
     def spread(self, values: Any) -> Any:
-        """Return the values ``(N,)`` of the rows from those of the different texts ``(U,)``."""
+        """Return the values ``(N,)`` of the rows from the values of the different texts ``(U,)``."""
         return np.asarray(values)[self.codes] if len(self.texts) else np.asarray(values)[:0]
 
     def map(self, read: Callable[[str], Result]) -> dict[str, Result]:

@@ -133,11 +133,8 @@ def _read_file(source: str, path: Path) -> bytes:
     if not path.is_file():
         if path.exists():
             raise DataError(source, ["is not a regular file; name a file or folder"])
-        if not path.parent.is_dir():
-            raise DataError(source, [f"there is no such file, nor a folder {str(path.parent)!r}"])
-        if glob.has_magic(source):
-            raise DataError(source, ["no file fits this pattern"])
-        neighbours = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+        folder = path.parent
+        neighbours = [entry.name for entry in folder.iterdir() if entry.is_file()] if folder.is_dir() else []
         raise DataError(source, [f"there is no such file{did_you_mean(path.name, neighbours)}"])
     check_bytes(source, path.stat().st_size)
     return path.read_bytes()
@@ -194,7 +191,7 @@ def _open_packed(data: bytes, source: str, depth: int, packed: int) -> TextTable
 def join_files(
     source: str, tables: Mapping[str, TextTable], unread: Mapping[str, str] = MappingProxyType({})
 ) -> TextTable:
-    """Join the tables of several files, by their names, in this order; one of them may be that of a folder.
+    """Join the tables of several files, by their names, in this order; one of them may be a folder's.
 
     Files that cannot be read, ``unread`` with their problems, are noted if they are fewer than the others.
 

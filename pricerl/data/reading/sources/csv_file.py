@@ -18,15 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from pricerl.arrays import BoolArray
 from pricerl.data.reading.header import count_known
 from pricerl.data.reading.problems import refuse
-from pricerl.data.reading.ragged_rows import SEPARATORS, check_share
+from pricerl.data.reading.ragged_rows import check_share
 from pricerl.data.reading.sources import sizes
 from pricerl.data.reading.sources.sizes import check_cells, check_size
 from pricerl.data.reading.tables import RaggedRow, TextTable, text_frame
 from pricerl.errors import DataError
 
+SEPARATORS = (",", ";", "\t", "|")
 HEAD_BYTES = 2**16
 HEAD_ROWS = 50
 """Size of a file's head, in which separator and header are found."""
@@ -173,7 +173,7 @@ def _read_exactly(records: Iterator[Record], width: int, source: str) -> Rows:
 
 
 def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows | None:
-    """Return the rows from a line on, each of ``width`` cells; None if the exact reader must read them."""
+    """Return the rows from a line on, each of ``width`` cells on one line, or None: the exact reader must read them."""
     ends = [end.end() for end in islice(_LINE_END.finditer(data), first_line - 1)]
     start = ends[-1] if len(ends) == first_line - 1 else len(data)
     has_quotes = data.find(b'"', start) >= 0
@@ -191,20 +191,11 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
     except pa.ArrowInvalid:
         return None
     arrays = [column.unify_dictionaries().combine_chunks() for column in table.columns]
-    if max(pc.max(pc.utf8_length(array.dictionary)).as_py() or 0 for array in arrays) > sizes.LONGEST_CELL:
+    longest = max(pc.max(pc.utf8_length(array.dictionary)).as_py() or 0 for array in arrays)
+    if longest > sizes.LONGEST_CELL or table.num_rows != _count_lines(data, start) or _has_blank_row(arrays):
         return None
-    lines = _lines_of(data, start, separator, first_line, table.num_rows)
-    if lines is None:
-        return None
-    filled = ~_blank_rows(arrays)
-    if not filled.all():
-        arrays = [array.filter(pa.array(filled)) for array in arrays]
-        lines = np.asarray(lines)[filled].tolist()
-    columns = [
-        pd.Categorical.from_codes(array.indices.to_numpy(), categories=pd.Index(array.dictionary.to_pandas()))
-        for array in arrays
-    ]
-    return columns, lines, []
+    columns = [pd.Categorical.from_codes(it.indices.to_numpy(), pd.Index(it.dictionary.to_pandas())) for it in arrays]
+    return columns, range(first_line, first_line + table.num_rows), []
 
 
 def _has_plain_quotes(data: bytes, start: int, separator: str) -> bool:
@@ -224,32 +215,18 @@ def _has_plain_quotes(data: bytes, start: int, separator: str) -> bool:
     return count % 2 == 0
 
 
-def _lines_of(data: bytes, start: int, separator: str, first_line: int, num_rows: int) -> Sequence[int] | None:
-    """Return the line of each row; None if the exact reader counts another number of rows."""
+def _count_lines(data: bytes, start: int) -> int:
+    """Return the number of lines from a place on, without blank ones at the end."""
     tail = data[-1024:]
     end = len(data) - len(tail) + len(tail.rstrip(b"\r\n"))
-    num_ends = data.count(b"\n", start, end)
-    if b"\r" in data:
-        num_ends += data.count(b"\r", start, end) - data.count(b"\r\n", start, end)
-    if num_ends + 1 == num_rows:  # each line is a row
-        return range(first_line, first_line + num_rows)
-    text = io.TextIOWrapper(io.BytesIO(memoryview(data)[start:]), encoding="utf-8", newline="")
-    reader = csv.reader(text, delimiter=separator, strict=True)
-    lines = []
-    line = first_line
-    for cells in reader:
-        if cells:
-            lines.append(line)
-        line = first_line + reader.line_num
-    return lines if len(lines) == num_rows else None
+    marks = {mark: data.count(mark, start, end) for mark in (b"\n", b"\r", b"\r\n")}
+    return marks[b"\n"] + marks[b"\r"] - marks[b"\r\n"] + 1
 
 
-def _blank_rows(arrays: Sequence[pa.DictionaryArray]) -> BoolArray:
-    """Return which rows have no cell with text."""
+def _has_blank_row(arrays: Sequence[pa.DictionaryArray]) -> bool:
+    """Return whether a row has no cell with text."""
     blank = np.ones(len(arrays[0]), dtype=bool)
     for array in arrays:
         empty = np.asarray(pc.equal(pc.utf8_trim_whitespace(array.dictionary), ""))
         blank &= empty[array.indices.to_numpy()] if empty.any() else False
-        if not blank.any():
-            break
-    return blank
+    return bool(blank.any())

@@ -39,12 +39,12 @@ def read_query(url: str, query: str | None) -> TextTable:
         UsageError: there is no query, or SQLAlchemy or the driver is not installed.
     """
     remedy = 'reading databases needs SQLAlchemy and the database\'s driver: pip install -e ".[sql]"'
+    if query is None:
+        why = "a database needs its query in every command, as no checkpoint holds it"
+        raise UsageError(f"{why}: set --data.reading.query, such as 'select * from sales'")
     alchemy: Any = import_extra("sqlalchemy", remedy)
     try:
         address = alchemy.make_url(url)
-        if query is None:
-            why = "a database needs its query in every command, as no checkpoint holds it"
-            raise UsageError(f"{why}: set --data.reading.query, such as 'select * from sales'")
         engine = _open_read_only(alchemy, address, url)
     except (alchemy.exc.NoSuchModuleError, ImportError) as error:
         raise UsageError(f"{error}; {remedy}") from error

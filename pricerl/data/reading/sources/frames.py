@@ -34,7 +34,7 @@ def read_frame(frame: Frame, source: str) -> TextTable:
 
 
 def write_frame(frame: Frame, path: Path) -> None:
-    """Write a frame as a seller's CSV file; errors are those of `read_frame`."""
+    """Write a frame as a seller's CSV file; it raises the errors of `read_frame`."""
     write_text(path, read_frame(frame, path.stem).frame.to_csv(index=False, lineterminator="\n"))
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -35,22 +34,15 @@ def to_text(value: Any) -> str:
     """Return a cell's value as a person would write it: numbers of 15 digits, ISO dates, nothing for no value."""
     if isinstance(value, str):
         return value
-    if value is None or value is pd.NaT or value is pd.NA:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return "" if math.isnan(value) else format(value, ".15g")
-    if isinstance(value, Decimal):
-        return "" if value.is_nan() else format(value, "f")
-    if isinstance(value, datetime):
-        is_day = value.tzinfo is None and value.time() == time()
-        return value.date().isoformat() if is_day else value.isoformat(" ")
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, (dict, list)):
-        return json.dumps(value)
-    return str(value)
+        return str(value).lower()
+    if isinstance(value, (float, Decimal)):
+        return format(value, ".15g" if isinstance(value, float) else "f")
+    if isinstance(value, datetime) and value.tzinfo is None and value.time() == time():
+        return value.date().isoformat()
+    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
 
 
 def table_of(
@@ -68,7 +60,7 @@ def table_of(
 
 
 def read_workbook(data: bytes, source: str, unpacked: int) -> TextTable:
-    """Read the only sheet with the required columns or those of a preset, or raise a ``DataError``."""
+    """Read the only sheet with the required columns or a preset's, or raise a ``DataError``."""
     tables = {}
     errors = []
     for name, rows in read_sheets(data, source, unpacked).items():
@@ -169,12 +161,12 @@ def read_json(text: bytes, source: str) -> TextTable:
     columns: dict[str, list[str]] = {}
     lines: list[int] = []
     problems = []
-    for line, found in _parse_json(text, source):
+    for line, part in _split_json(text, source):
         try:
-            row = {name: to_text(value) for name, value in found.items()} if isinstance(found, dict) else None
-        except RecursionError:
-            row = None
-        if row is None:
+            found = _DECODER.decode(part.decode().strip()) if isinstance(part, bytes) else part
+            row = {name: to_text(value) for name, value in found.items()}
+            "".join([*row, *row.values()]).encode()  # fails at half of a surrogate pair
+        except (ValueError, AttributeError, RecursionError):
             problems.append(Problem(line, "", "is not a JSON object; write one object per line"))
             if len(problems) == MOST_PROBLEMS:
                 break
@@ -191,29 +183,23 @@ def read_json(text: bytes, source: str) -> TextTable:
     return table_of(source, list(columns), full, lines=lines)
 
 
-def _parse_json(text: bytes, source: str) -> Iterator[tuple[int, Any]]:
-    """Yield line and value of each object, or number and value if the text is one list; None for malformed ones."""
-    decoder = json.JSONDecoder(parse_float=str, parse_int=str)
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str)
 
-    def decode(part: bytes) -> Any:
-        try:
-            found = decoder.decode(part.decode().strip())
-            if b"\\ud" in part.lower():
-                json.dumps(found, ensure_ascii=False).encode()  # fails at half of a surrogate pair
-        except (ValueError, RecursionError):
-            return None
-        return found
 
+def _split_json(text: bytes, source: str) -> Iterator[tuple[int, Any]]:
+    """Yield line and text of each line, or number and value of each item if the text is one list."""
     if text[:1024].lstrip().startswith(b"["):
         if len(text) > sizes.LONGEST_LIST:
             most = f"{sizes.LONGEST_LIST // 2**20} MiB"
             raise DataError(source, [f"is a JSON list of more than {most}; write one object per line instead"])
-        found = decode(text)
-        yield from enumerate(found if isinstance(found, list) else [None], 1)
+        try:
+            yield from enumerate(_DECODER.decode(text.decode().strip()), 1)
+        except (ValueError, RecursionError):
+            yield 1, None
         return
     for line, part in enumerate(io.BytesIO(text), 1):
         if len(part) > sizes.LONGEST_LINE:
             most = f"{sizes.LONGEST_LINE // 2**20} MiB"
             raise DataError(source, [f"line {line}: is longer than {most}; write one object per line"])
         if part.strip():
-            yield line, decode(part)
+            yield line, part
