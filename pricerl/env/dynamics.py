@@ -171,7 +171,8 @@ class Dynamics:
 
     def advance(self, state: State, price: Tensor, days: int, noise: Noise | None) -> tuple[State, Outcome]:
         """Draw the noise in observed sales, if any, and ``hold``."""
-        return self.hold(state, price, days, None if noise is None else draw_z(days, len(price), noise))
+        z_cell = None if noise is None else draw_z(days, len(price), noise)
+        return self.hold(state, price, days, z_cell)
 
     def hold(self, state: State, price: Tensor, days: int, z_cell: Tensor | None) -> tuple[State, Outcome]:
         """Charge ``price (B,)`` for ``days`` days with the noise ``z_cell (n, B)`` from ``draw_z``, or without.

@@ -58,8 +58,6 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         device: torch.device | str = "cpu",
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        if num_envs < 1:
-            raise UsageError(f"num_envs must be 1 or more, found {num_envs}")
         self.env_id = env_id
         self.num_envs = num_envs
         self.device = torch.device(device)
@@ -72,8 +70,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
                 copy=False,  # step and reset copy
                 autoreset_mode=AutoresetMode.SAME_STEP,
             )
-        spec = self._envs.envs[0].spec
-        self.max_episode_steps = spec.max_episode_steps if spec else None
+        self.max_episode_steps = getattr(self._envs.envs[0].spec, "max_episode_steps", None)
         self.closed = False
         self._steps = 0
         observed = self._envs.single_observation_space
@@ -123,9 +120,8 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
                 f"actions must have shape ({self.num_envs}, {self.action_dim}), found {tuple(actions.shape)}"
             )
         self._steps += 1
-        chosen = actions.detach().to("cpu", torch.float32).numpy()
-        self._check_finite("action", chosen, "was given")
-        chosen = chosen.astype(self._acted.dtype, copy=False).reshape(self.num_envs, *self._acted.shape)
+        given = self._finite("action", actions.detach().cpu().numpy()).cpu().numpy()
+        chosen = given.astype(self._acted.dtype, copy=False).reshape(self.num_envs, *self._acted.shape)
         scaled = self._middle + self._reach * chosen.clip(-1, 1)
         scaled = scaled.clip(self._acted.low, self._acted.high)  # it may round past a bound, which environments assert
         following, rewards, terminated, truncated, raw = self._envs.step([*map(np.asarray, scaled)])
@@ -146,18 +142,11 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     def _finite(self, name: str, values: Array) -> Tensor:
         """Return a checked copy of ``values (B, …)`` as float32 on the device."""
         copied = torch.from_numpy(values).to(torch.float32, copy=True)
-        remedy = "; change the environment or its settings so that it stays finite in float32"
-        self._check_finite(name, copied.numpy(), "returned", remedy)
+        if not copied.isfinite().all():
+            row, *place = copied.isfinite().logical_not().nonzero()[0].tolist()
+            found = f"{name}{place or ''} of row {row} is {float(copied[(row, *place)])} in step {self._steps}"
+            raise NonFiniteError(f"{self.env_id}: {found}; keep actions and environment finite in float32")
         return copied.to(self.device)
-
-    def _check_finite(self, name: str, values: Array, verb: str, remedy: str = "") -> None:
-        if not np.isfinite(values).all():
-            first = np.argwhere(~np.isfinite(values))[0]
-            row, *place = first.tolist()
-            element = f"element {place[0]} of the {name}" if place else f"the {name}"
-            when = f"in step {self._steps} after the reset" if self._steps else "at the reset"
-            found = f"{values[tuple(first)]} as {element} of row {row} {when}"
-            raise NonFiniteError(f"{self.env_id} {verb} {found}{remedy}")
 
 
 def _registered_name(env_id: str) -> str:
@@ -180,53 +169,25 @@ def _make(name: str, settings: Mapping[str, Any]) -> Env:
     """Make one row, with flat observations."""
     try:
         made = gymnasium.make(name, **{"disable_env_checker": True, **settings})
-    except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        package = getattr(error.__cause__ or error, "name", None)
-        if package is None:
-            raise UsageError(f"{name} cannot be imported: {error}") from error
-        cure = 'run pip install -e ".[gym]"' if package == "mujoco" else "install it"
-        raise UsageError(f"{name} needs the package {package!r}, which is not installed; {cure}") from error
     except Exception as error:
-        if not settings and not isinstance(error, (TypeError, gymnasium.error.Error)):
-            raise
         reason = str(error).partition(" was raised from the environment creator")[0]  # Gymnasium repeats the settings
         raise UsageError(
-            f"{name} cannot be made with settings {dict(settings)} ({type(error).__name__}: {reason}); "
-            "correct, remove or add what it names"
+            f"{name} cannot be made with settings {dict(settings)} ({type(error).__name__}: {reason}); install the "
+            'package that it needs (for MuJoCo, pip install -e ".[gym]"), or correct what it names'
         ) from error
-    try:
-        _check_spaces(name, made)
-    except UsageError:
+    if not _can_be_learned(made.observation_space, made.action_space):
         made.close()
-        raise
+        raise UsageError(
+            f"{name} observes {made.observation_space} and acts in {made.action_space}, but SAC needs a Box of numbers "
+            "and a Box of floats between finite bounds; choose another environment, or register this one wrapped"
+        )
     return FlattenObservation(made)  # it copies, as environments may write every observation into the same array
 
 
-def _check_spaces(name: str, env: Env) -> None:
-    """Refuse spaces in which SAC cannot learn."""
-    observed = env.observation_space
-    acted = env.action_space
-    if not isinstance(observed, spaces.Box):
-        raise UsageError(
-            f"{name} has a {type(observed).__name__} observation space, but SAC learns from a Box of numbers; "
-            "choose another environment, or register this one wrapped so that its observations are a Box"
-        )
-    if not isinstance(acted, spaces.Box) or not np.issubdtype(acted.dtype, np.floating):
-        found = f"Box of {acted.dtype} as" if isinstance(acted, spaces.Box) else type(acted).__name__
-        raise UsageError(
-            f"{name} has a {found} action space, but SAC learns continuous actions, a Box of floats; "
-            "choose another environment, or register this one wrapped so that its actions are such a Box"
-        )
+def _can_be_learned(observed: spaces.Space[Any], acted: spaces.Space[Any]) -> bool:
+    """Return whether SAC can learn in these spaces."""
+    if not (isinstance(observed, spaces.Box) and isinstance(acted, spaces.Box)):
+        return False
     huge = np.finfo(np.float32).max  # some environments use it instead of infinity
-    bad = ~((acted.low > -huge) & (acted.high < huge) & (acted.low < acted.high))
-    if bad.any():
-        at = tuple(int(place) for place in np.argwhere(bad)[0])
-        raise UsageError(
-            f"{name} has an action space that runs from {acted.low[at]:g} to {acted.high[at]:g} at index {at}, "
-            "but SAC needs finite bounds, the lower below the upper; register the environment with such bounds"
-        )
-    if not (acted.low.size and np.prod(observed.shape)):
-        raise UsageError(
-            f"{name} has observations of shape {observed.shape} and actions of shape {acted.shape}, "
-            "one of them without elements; choose another environment"
-        )
+    bounded = (acted.low > -huge) & (acted.high < huge) & (acted.low < acted.high)
+    return bool(np.issubdtype(acted.dtype, np.floating) and bounded.all() and bounded.size and np.prod(observed.shape))

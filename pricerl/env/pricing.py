@@ -19,7 +19,7 @@ from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.history_tensors import Starts
 from pricerl.env.noise import draw_z
-from pricerl.env.state import State, varying
+from pricerl.env.state import State, same_shapes, varying
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
@@ -72,38 +72,28 @@ class _Episodes:
             raise ValueError(f"unknown reset option {unknown[0]!r}; known are {', '.join(known)}")
         market = self.dynamics.market
         history = self.dynamics.history
-        product = self._chosen(options, "product", market.num_products)
-        if product is None:
-            product = self._below(market.num_products)
-        draw = self._chosen(options, "draw", market.num_draws + 1)
-        if draw is None:
-            draw = torch.full_like(product, market.mean_draw)
-            if self._draws == "posterior":
-                draw = self._below(market.num_draws)
-        index = self._chosen(options, "index", history.num_days[product])
-        if index is None:
-            first, last = history.start_range(self._starts, product)
-            index = first + self._below(last - first + 1)
+        if self._draws == "mean":
+            options = {"draw": market.mean_draw, **options}
+        product = self._choose(options, "product", market.num_products, 0, market.num_products - 1)
+        draw = self._choose(options, "draw", market.num_draws + 1, 0, market.num_draws - 1)
+        index = self._choose(options, "index", history.num_days[product], *history.start_range(self._starts, product))
         self.state = self.dynamics.start(product, index, draw)
         self._elapsed = 0
 
-    def _chosen(self, options: Mapping[str, Any], name: str, count: int | Tensor) -> Tensor | None:
-        """Return an option ``(B,)``, checked to lie in 0 to ``count - 1``, or None if it is not given."""
-        if name not in options:
-            return None
-        device = self.dynamics.market.device
-        value = torch.as_tensor(options[name], device=device).expand(self._num_rows)
-        count = torch.as_tensor(count, device=device).expand(self._num_rows)
-        outside = (value < 0) | (value >= count)
-        if outside.any():
-            row = int(outside.nonzero()[0])
-            raise ValueError(f"reset option {name!r} must be 0 to {int(count[row]) - 1}, found {int(value[row])}")
-        return value
-
-    def _below(self, count: int | Tensor) -> Tensor:
-        """Draw an integer from 0 to ``count - 1`` for each row, ``(B,)``."""
+    def _choose(
+        self, options: Mapping[str, Any], name: str, count: int | Tensor, first: int | Tensor, last: int | Tensor
+    ) -> Tensor:
+        """Return an option ``(B,)``, checked to lie in 0 to ``count - 1``; else random numbers of a range."""
         device = self._generator.device
-        return (torch.rand(self._num_rows, generator=self._generator, device=device) * count).long()
+        if name not in options:
+            share = torch.rand(self._num_rows, generator=self._generator, device=device)
+            return first + (share * (last - first + 1)).long()
+        value, limit = (torch.as_tensor(item, device=device).expand(self._num_rows) for item in (options[name], count))
+        outside = (value < 0) | (value >= limit)
+        if outside.any():
+            most = int(limit[outside][0]) - 1
+            raise ValueError(f"reset option {name!r} must be 0 to {most}, found {int(value[outside][0])}")
+        return value
 
     def _advance(self, action: Tensor) -> tuple[Tensor, bool, dict[str, Tensor]]:
         """Decide and hold; return reward ``(B,)``, whether the horizon is reached, and the info of ``PricingEnv``."""
@@ -133,21 +123,16 @@ class _Episodes:
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
         """Restore a state saved in the same market; return False, and change nothing, if it does not fit."""
         saved = {name: value.to(self._generator.device) for name, value in state["state"].items()}
-        product = saved["product"]
-        draw = saved["draw"]
         market = self.dynamics.market
+        none = torch.zeros(self._num_rows, dtype=torch.long, device=market.device)
         same_device = state["generator"].shape == self._generator.get_state().shape
-        if not same_device or not (self._num_rows,) == product.shape == draw.shape:
+        if not same_device or not same_shapes(saved, varying(self.dynamics.start(none, none))):
             return False
-        if ((product < 0) | (product >= market.num_products) | (draw < 0) | (draw > market.num_draws)).any():
-            return False
-        start = self.dynamics.start(product, torch.zeros_like(product), draw)
-        restored = State(**{"trail": None, **saved}, rows=start.rows)
-        shapes = [{name: value.shape for name, value in varying(item).items()} for item in (restored, start)]
-        if shapes[0] != shapes[1]:
+        place = torch.stack([saved["product"], saved["draw"]])
+        if ((place < 0) | (place >= place.new_tensor([[market.num_products], [market.num_draws + 1]]))).any():
             return False
         self._elapsed = int(state["elapsed"])
-        self.state = restored
+        self.state = State(**{"trail": None, **saved}, rows=self.dynamics.rows(*place))
         self._generator.set_state(state["generator"].cpu())
         return True
 
@@ -229,10 +214,7 @@ class PricingEnv(_Episodes, gymnasium.Env[NDArray[np.float32], NDArray[np.float3
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Charge the price of the action until the next decision."""
-        chosen = torch.as_tensor(np.asarray(action, dtype=np.float32))
-        if chosen.shape != (1,):
-            raise ValueError(f"action must have shape (1,), found {tuple(chosen.shape)}")
-        reward, truncated, info = self._advance(chosen[None])
+        reward, truncated, info = self._advance(torch.as_tensor(np.asarray(action, dtype=np.float32))[None])
         observation = self.state.observation[0].numpy().copy()
         return observation, float(reward[0]), False, truncated, {name: float(value[0]) for name, value in info.items()}
 

@@ -94,7 +94,8 @@ class Product:
         step = self.dynamics.guardrails.price_step
         floor = float(limits.floor[self.index])
         ceiling = float(limits.ceiling[self.index])
-        return HardLimits(round(max(floor, step), 6), None if math.isinf(ceiling) else round(ceiling, 6), step)
+        most = None if math.isinf(ceiling) else round(ceiling, 6)
+        return HardLimits(round(max(floor, step), 6), most, step)
 
     def dates_ahead(self, days: int) -> DateArray:
         """Return the next days, or weeks, after the history, ``(H,)``."""

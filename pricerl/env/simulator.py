@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import cell_of
-from pricerl.env.state import State, varying
+from pricerl.env.state import State, same_shapes, varying
 from pricerl.guardrails.projection import pass_through, price_box, project
 
 LATEST = 0.5
@@ -95,8 +95,7 @@ class DifferentiableMarket:
 
     def keep(self, state: State) -> None:
         """Keep the last states of a roll-out, from which rows of the next one go on."""
-        for name, value in varying(state).items():
-            self._kept[name].copy_(value.detach())
+        self._copy(varying(state))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the states kept; the rows' constants follow from them."""
@@ -104,12 +103,14 @@ class DifferentiableMarket:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> bool:
         """Restore states kept in the same market; return False, and change nothing, if they do not fit."""
-        shapes = [{name: value.shape for name, value in item.items()} for item in (state, self._kept)]
-        if shapes[0] != shapes[1]:
+        if not same_shapes(state, self._kept):
             return False
-        for name, value in state.items():
-            self._kept[name].copy_(value)
+        self._copy(state)
         return True
+
+    def _copy(self, state: Mapping[str, Tensor]) -> None:
+        for name, value in state.items():
+            self._kept[name].copy_(value.detach())
 
     def _draw_z(self, days: int) -> Tensor | None:
         """Return the noise of ``draw_z`` from the global generator, or None without noise."""

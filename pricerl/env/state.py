@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor
@@ -83,3 +84,8 @@ class Outcome(NamedTuple):
 def varying(state: State) -> dict[str, Tensor]:
     """Return the fields of a state that change during an episode, product and draw included."""
     return {name: value for name, value in state._asdict().items() if isinstance(value, Tensor)}
+
+
+def same_shapes(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Return whether two collections have tensors of the same names and shapes."""
+    return {name: value.shape for name, value in one.items()} == {name: value.shape for name, value in other.items()}

@@ -85,9 +85,9 @@ class CostPosterior:
         """Return one sentence on the estimated costs for the seller."""
         word = STEP_WORDS[self.step_days]
         if not self.known:
-            reason = f"{self.profit_days} {word}s with a profit, {MIN_PROFIT_DAYS} are needed; "
-            if self.profit_days >= MIN_PROFIT_DAYS:
-                reason = "Total Profit follows from no share of sales, unit cost and fixed cost; check it, or "
+            few = f"{self.profit_days} {word}s with a profit, {MIN_PROFIT_DAYS} are needed; "
+            odd = "Total Profit follows from no share of sales, unit cost and fixed cost; check it, or "
+            reason = few if self.profit_days < MIN_PROFIT_DAYS else odd
             return f"unknown: {reason}fill in costs.csv (pricerl init) to get profit figures"
         fixed = "no fixed cost is known, so profits are before fixed costs"
         if self.fixed_known:

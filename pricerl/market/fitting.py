@@ -78,7 +78,7 @@ def fit_market(
 
 
 def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[Tabulated | None]:
-    """Return the pooled prior of each product's elasticity, or None if there are too few products or none is wanted."""
+    """Return the pooled prior of each product's elasticity, if one is wanted and there are enough products."""
     pool = find_pool(products, config)
     return [None if pool is None else pool.prior(product.product) for product in products]
 
@@ -89,7 +89,7 @@ def find_pool(
     known: Mapping[str, Evidence] = MappingProxyType({}),
     spread: Spread = map,
 ) -> Pool | None:
-    """Return the evidence on elasticities, None without a pooled prior.
+    """Return the evidence on elasticities, if a pooled prior is wanted and possible.
 
     It is what is ``known`` from training, so that a product's prior does not change with the others' newest days, or
     else of the ``products``, found by ``spread``. There is none from a product whose call returns an exception.

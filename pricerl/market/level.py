@@ -75,23 +75,17 @@ class FutureLevel(NamedTuple):
 
 def forecast_level(motions: Sequence[Motion], ends: Sequence[LevelEnd], weight: FloatArray) -> FutureLevel:
     """Forecast the level: every motion from its own end of the history, averaged by ``weight (N,)``."""
-    paths = []
-    responses = []
-    variances = []
-    scatters = []
-    for motion, end in zip(motions, ends, strict=True):
-        load, shift, variance, scatter = _movement(motion)
-        near = load[:AHEAD_ROWS].mean(0)
-        paths.append(load @ end.mean + shift)
-        responses.append(near @ end.response)
-        variances.append(variance + near @ end.covariance @ near)
-        scatters.append(scatter)
-    means = np.stack(paths)[:, :AHEAD_ROWS].mean(1)
+    loads, shifts, variances, scatters = map(np.stack, zip(*map(_movement, motions), strict=True))
+    last, covariances, responses = map(np.stack, zip(*ends, strict=True))
+    paths = np.einsum("nrk,nk->nr", loads, last) + shifts
+    near = loads[:, :AHEAD_ROWS].mean(1)
+    apart = paths[:, :AHEAD_ROWS].mean(1) - weight @ paths[:, :AHEAD_ROWS].mean(1)
+    known = np.einsum("nk,nkl,nl->n", near, covariances, near)
     return FutureLevel(
-        path=weight @ np.stack(paths),
-        variance=float(weight @ (variances + np.square(means - weight @ means))),
+        path=weight @ paths,
+        variance=float(weight @ (variances + known + np.square(apart))),
         scatter=float(weight @ scatters),
-        response=weight @ np.stack(responses),
+        response=np.einsum("n,nk,nkc->c", weight, near, responses),
     )
 
 

@@ -229,18 +229,19 @@ class Market:
 
     def rows(self, product: Tensor, draw: Tensor) -> MarketRows:
         """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``, for evaluating many prices."""
-        num_draws, grid = self.log_curves.shape[1:3]
-        constants: list[Tensor] = [getattr(self, name) for name in MarketRows._fields[1:]]
-        picked = (value[product] if value.dim() == 1 else value[product, draw] for value in constants)
-        return MarketRows((product * num_draws + draw) * grid, *picked)
+        return self._constants(
+            product, draw, lambda value: value[product] if value.dim() == 1 else value[product, draw]
+        )
 
     def draws(self, product: int) -> MarketRows:
         """Return the constants of a product in all posterior draws, ``(K, 1)`` or ``(1, 1)`` each."""
+        draw = torch.arange(self.num_draws, device=self.device)[:, None]
+        return self._constants(product, draw, lambda value: value[product].view(-1, 1)[: self.num_draws])
+
+    def _constants(self, product: Tensor | int, draw: Tensor, pick: Callable[[Tensor], Tensor]) -> MarketRows:
         num_draws, grid = self.log_curves.shape[1:3]
-        first_point = (product * num_draws + torch.arange(num_draws - 1, device=self.device)[:, None]) * grid
-        constants: list[Tensor] = [getattr(self, name) for name in MarketRows._fields[1:]]
-        picked = (value[product].view(-1, 1)[: num_draws - 1] for value in constants)
-        return MarketRows(first_point, *picked)
+        constants = (pick(getattr(self, name)) for name in MarketRows._fields[1:])
+        return MarketRows((product * num_draws + draw) * grid, *constants)
 
     def grid_position(self, price: Tensor, rows: MarketRows) -> GridPosition:
         """Return the position of ``price (B,)`` on the grid of its row."""

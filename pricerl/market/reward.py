@@ -90,6 +90,11 @@ class ResolvedReward:
     """Name of the preset."""
 
     @property
+    def other_weights(self) -> tuple[float, ...]:
+        """Weights of the terms but the price's, in their order; sales drops are subtracted."""
+        return self.sales_weight, self.organic_weight, self.ad_weight, self.exploration, -self.drop_weight
+
+    @property
     def profit_share(self) -> float:
         """Share of the measure at the current price as which one point of the objective per day counts."""
         return UNIT / self.price_weight if self.price_weight > 0 else UNIT
@@ -97,9 +102,8 @@ class ResolvedReward:
     @property
     def is_measure(self) -> bool:
         """Whether the objective is the measure and nothing else, so that its gains are money."""
-        others = (self.sales_weight, self.organic_weight, self.ad_weight, self.exploration, self.drop_weight)
         own = type(self).evaluate is not ResolvedReward.evaluate
-        return self.rewards_profit and self.price_weight > 0 and not any(others) and not own
+        return self.rewards_profit and self.price_weight > 0 and not any(self.other_weights) and not own
 
     @property
     def objective(self) -> str:
@@ -108,9 +112,8 @@ class ResolvedReward:
 
     def bounds(self) -> tuple[float, float]:
         """Return the lowest and highest reward of a day, which limit critics; their mean is 0, where critics begin."""
-        squashed = [self.sales_weight, self.organic_weight, self.ad_weight, self.exploration, self.drop_weight]
         price_bound = GAIN_SCALE * math.asinh(MAX_GAIN / UNIT / GAIN_SCALE) if self.rewards_profit else TERM_BOUND
-        bound = TERM_BOUND * sum(map(abs, squashed)) + price_bound * abs(self.price_weight)
+        bound = TERM_BOUND * sum(map(abs, self.other_weights)) + price_bound * abs(self.price_weight)
         most = 2 * self.loss_weight * bound  # a loss from the highest objective to the lowest
         return -most, most
 
@@ -181,13 +184,10 @@ def reward_terms(day: RewardInputs, config: ResolvedReward) -> RewardTerms:
     if config.rewards_profit:
         price = compress(day.profit_gain.clamp(-MAX_GAIN, MAX_GAIN) / _UNIT)
         sales = _maintained(day.sales_ratio, config.sales_tolerance)
-        organic = _maintained(day.organic_ratio, config.conversion_tolerance)
-        ad = _maintained(day.ad_ratio, config.conversion_tolerance)
+        organic, ad = (_maintained(ratio, config.conversion_tolerance) for ratio in (day.organic_ratio, day.ad_ratio))
     else:
-        price = squash((day.price_ratio - 1) / day.spans.price)
-        sales = squash((day.sales_ratio - 1) / day.spans.sales)
-        organic = squash((day.organic_ratio - 1) / day.spans.organic)
-        ad = squash((day.ad_ratio - 1) / day.spans.ad)
+        ratios = day.price_ratio, day.sales_ratio, day.organic_ratio, day.ad_ratio
+        price, sales, organic, ad = (squash((ratio - 1) / span) for ratio, span in zip(ratios, day.spans, strict=True))
     exploration = squash(day.spread / _UNIT)
     sales_drop = squash((config.drop_threshold - day.mean_sales_ratio).clamp(min=0) / _UNIT)
     return RewardTerms(sales, price, organic, ad, exploration, sales_drop)
@@ -195,12 +195,11 @@ def reward_terms(day: RewardInputs, config: ResolvedReward) -> RewardTerms:
 
 def total_reward(terms: RewardTerms, config: ResolvedReward) -> Tensor:
     """Return the weighted sum of the terms, ``(B,)``."""
-    total = config.sales_weight * terms.sales
-    total = torch.add(total, terms.price, alpha=config.price_weight)
-    total = torch.add(total, terms.organic, alpha=config.organic_weight)
-    total = torch.add(total, terms.ad, alpha=config.ad_weight)
-    total = torch.add(total, terms.exploration, alpha=config.exploration)
-    return torch.sub(total, terms.sales_drop, alpha=config.drop_weight)
+    sales_weight, *others = config.other_weights
+    total = sales_weight * terms.sales
+    for term, weight in zip(terms[1:], (config.price_weight, *others), strict=True):
+        total = torch.add(total, term, alpha=weight)
+    return total
 
 
 def weigh_losses(gain: Gain, loss_weight: float) -> Gain:

@@ -67,10 +67,6 @@ def test_where_nothing_sold_for_weeks_the_level_is_low_and_finite():
     assert np.isfinite(drawn).all() and np.exp(drawn).mean() < 0.07
 
 
-def test_the_same_randomness_draws_the_same_levels():
-    assert np.array_equal(levels(sales(NOON, 50)), levels(sales(NOON, 50)))
-
-
 def forecast(prepare, product, known):
     """Mean forecast of all days after the first ``known`` ones, at the prices charged."""
     market = fit_market(prepare(product.first_days(known)), DemandConfig(num_draws=64), conversions=False)

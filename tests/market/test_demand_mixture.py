@@ -143,9 +143,3 @@ def test_the_multiplier_of_a_day_is_not_taken_for_the_price():
     (curves,) = draw_curves(bin_prices(x, units, busy), PRIOR, PRICE, rng)
     rise = curves.at(np.array([-0.1, 0.1]), PRICE)
     assert (rise[:, 1] - rise[:, 0]).mean() == pytest.approx(-0.4, abs=0.06)
-
-
-def test_the_same_seed_draws_the_same_curves():
-    bins = history(lambda x: -2 * x)
-    first, second = (draw_curves(bins, PRIOR, PRICE, np.random.default_rng(5))[0] for _ in range(2))
-    assert np.array_equal(first.standardized, second.standardized) and np.array_equal(first.family, second.family)

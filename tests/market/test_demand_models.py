@@ -39,12 +39,6 @@ def test_much_history_comes_close_to_the_true_curve(fitted, family):
     assert np.abs(np.mean(off, axis=0)).max() < 0.05
 
 
-def test_the_same_seed_fits_the_same_market(simulated):
-    config = DemandConfig(num_draws=8)
-    first, second = (fit_market(simulated(SellerConfig(days=90)), config, seed=3).log_curves for _ in range(2))
-    assert (first == second).all()
-
-
 def test_a_price_that_never_changed_leaves_the_prior_wide(prepare, make_product):
     rng = np.random.default_rng(0)
     market = fit_market(prepare(make_product(10.0, rng.poisson(20, 120))), DemandConfig()).products[0]
@@ -75,15 +69,6 @@ def test_a_demand_model_of_ones_own_is_a_function_that_the_settings_pass(simulat
 
     market = fit_market(simulated(SellerConfig(days=90)), Mine(num_draws=8)).products[0]
     np.testing.assert_allclose(np.diff(market.units.log_value) / np.diff(market.log_grid), -2, rtol=1e-6)
-
-
-def test_a_weekly_rhythm_is_found(prepare, make_product):
-    rng = np.random.default_rng(0)
-    weekday = np.arange(280) % 7
-    price = 10 * np.exp(rng.uniform(-0.15, 0.15, 280))
-    units = rng.poisson(40 * np.where(weekday >= 5, 1.5, 0.8) * (price / 10) ** -2)
-    factors = fit_market(prepare(make_product(price, units)), DemandConfig()).products[0].weekday
-    assert factors[5:].min() > 1.35 and factors[:5].max() < 0.9
 
 
 def test_covariates_are_known_before_the_day(make_product):

@@ -147,12 +147,6 @@ def test_a_profit_that_never_varies_is_no_crash(make_product, profit):
     assert np.isfinite(costs.share_kept).all() and (costs.unit_cost >= 0).all()
 
 
-@pytest.mark.parametrize("config", SELLERS, ids=lambda config: config.market)
-def test_described_costs_are_the_decoded_ones(simulated, config):
-    for product in (simulated(config).products[0], replace(simulated(config).products[0], profit=np.ones(config.days))):
-        assert describe_costs(product, CostConfig()) == decode(product, num_draws=NUM_PROPOSALS // 8).describe()
-
-
 @pytest.mark.parametrize("share", [0.8, 0.51, 0.3])
 def test_draws_are_the_first_of_all_proposals_inside_the_truncation(share):
     mean, low, high = np.array([2.0, share, 3.0]), [0, 0.5, 0], [np.inf, 1, np.inf]

@@ -23,7 +23,7 @@ from pricerl.simulation.seller import simulated_history
 SETTINGS = DemandSettings()
 PROMOTIONS = Terms(window=15)
 WARMUP, DRAWS = 400, 4000
-"""The Monte Carlo error of a mean is then 2 % of the sd, that of a 90 % interval's width 2 %."""
+"""The Monte Carlo errors of a mean and of a 90 % interval's width are then 2 % of the sd and of the width."""
 NORMAL_WIDTH = 2 * 1.6449
 """Width of a Gaussian's 90 % interval in sds."""
 

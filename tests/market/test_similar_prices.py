@@ -67,7 +67,7 @@ def test_demand_falls_with_price_even_where_the_history_says_the_opposite(make_p
 
 
 @pytest.mark.parametrize("name", ["one day", "one price", "nothing sold", "two spikes", "one sale", "price of cents"])
-def test_an_odd_history_still_gives_a_finite_falling_market(make_product, name):
+def test_an_odd_history_still_gives_a_finite_falling_market(make_product, prepare, name):
     product = odd_histories(make_product)[name]
     log_price = np.log(product.price)
     grid = np.linspace(log_price.min() - 0.3, log_price.max() + 0.3, 33)
@@ -76,13 +76,8 @@ def test_an_odd_history_still_gives_a_finite_falling_market(make_product, name):
     curves = fit_curves(days, grid, DemandSettings(num_draws=16), np.random.default_rng(0))
     assert np.isfinite(curves.log_value).all() and np.isfinite(curves.effective_days).all()
     assert (np.diff(curves.log_value, axis=1) < 0).all()
-
-
-@pytest.mark.parametrize("name", ["one price", "nothing sold", "two spikes", "one sale"])
-def test_a_market_fitted_to_an_odd_history_is_finite(make_product, prepare, name):
-    market = fit_market(prepare(odd_histories(make_product)[name]), SMALL)
-    tensors = {key: value for key, value in vars(market).items() if isinstance(value, torch.Tensor)}
-    assert all(torch.isfinite(value).all() for value in tensors.values()), name
+    market = fit_market(prepare(product), SMALL)
+    assert all(value.isfinite().all() for value in vars(market).values() if isinstance(value, torch.Tensor))
 
 
 @pytest.mark.parametrize("size", [300.0, 3000.0])
@@ -235,13 +230,7 @@ def test_the_last_draw_is_the_mean_of_the_others(fitted):
     mean = market.log_curves[0, :-1].exp().mean(0)
     torch.testing.assert_close(market.log_curves[0, market.mean_draw].exp(), mean)
     torch.testing.assert_close(market.unit_cost[0, -1], market.unit_cost[0, :-1].mean())
-
-
-def test_moving_a_market_keeps_its_numbers(fitted):
-    market = fitted(SellerConfig(days=100), SMALL)
-    moved = market.to("cpu")
-    assert moved.device == torch.device("cpu") and moved.num_draws == 16
-    assert torch.equal(moved.log_curves, market.log_curves) and torch.equal(moved.size, market.size)
+    assert torch.equal(market.to("cpu").log_curves, market.log_curves)
 
 
 def test_supplied_costs_reach_every_draw_of_the_market(simulated):

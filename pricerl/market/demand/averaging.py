@@ -19,6 +19,7 @@ from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import (
     BIAS,
     DEAL_DEPTH_NAME,
+    PRICE_TERMS,
     REFERENCE,
     SEASON,
     DealResponse,
@@ -30,12 +31,9 @@ from pricerl.market.demand.covariates import (
 )
 from pricerl.market.demand.price_rule import PriceRule, find_price_rule
 from pricerl.market.demand.priors import CommonBias, Tabulated
-from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import Prior, RegressionPosterior, find_inliers, fit_regression, winsorise
 from pricerl.market.level import AHEAD_ROWS, FUTURE_ROWS
 
-PRICE_TERMS = 3
-"""Number of regression columns before the covariates: level, log price and its square."""
 PRICE_SD = 6.0
 """Prior sd of the elasticity in the regressions. The curves have the prior that counts; a narrow one here would explain
 very elastic demand as noise."""
@@ -88,38 +86,29 @@ class Part(NamedTuple):
     window: int | None
     """See `Terms`."""
 
-    def columns_of(self, name: str) -> slice | None:
-        """Return the regression's columns of a covariate; None without it."""
-        found = self.data.columns_of(name)
-        return found and slice(PRICE_TERMS + found.start, PRICE_TERMS + found.stop)
-
     def season_ahead(self) -> FloatArray:
         """Return the log demand of each row ahead by the yearly season, ``(FUTURE_ROWS,)``, over the level ahead."""
-        columns = self.columns_of(SEASON)
-        assert columns is not None
         waves = yearly_waves(self.data.last_day + self.data.step_days * np.arange(1, 1 + FUTURE_ROWS))
-        return np.asarray((waves - waves[:AHEAD_ROWS].mean(0)) @ self.posterior.mode[columns])
+        return np.asarray((waves - waves[:AHEAD_ROWS].mean(0)) @ self.posterior.mode[self.data.places(SEASON)])
 
-    def draw_memory(self, count: int, rng: np.random.Generator) -> PriceMemory:
-        """Draw the reference-price effect, ``(count,)``; 0 without one."""
-        columns = self.columns_of(REFERENCE)
-        if columns is None:
-            return PriceMemory(np.zeros(count), np.zeros(count), self.data.step_days)
-        mode = self.posterior.mode[columns]
-        drawn = rng.multivariate_normal(mode, self.posterior.covariance[columns, columns], size=count, method="eigh")
-        gain, further = np.maximum(drawn, 0).T
-        return PriceMemory(gain, gain + further, self.data.step_days)
+    def draw_memory(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """Draw gain and loss of a reference-price effect, ``(2, count)``; 0 without one."""
+        columns = self.data.places(REFERENCE)
+        if not len(columns):
+            return np.zeros((2, count))
+        covariance = self.posterior.covariance[np.ix_(columns, columns)]
+        drawn = rng.multivariate_normal(self.posterior.mode[columns], covariance, size=count, method="eigh")
+        return np.cumsum(np.maximum(drawn, 0), axis=1).T
 
     def draw_deals(self, count: int, log_lift: float, sd: float, rng: np.random.Generator) -> DealResponse | None:
         """Draw the effects of deals, lifted on days with one, which differ by an sd; None where there are none."""
-        names = list(self.data.names)
         if self.window is None:
             return None
         effects = [[DEAL_DEPTH_NAME, BIAS], ["promotion"], ["stock_at_home"]]
         chosen = np.zeros((3, len(self.posterior.mode)))
         chosen[0, 1] = 1.0
         for row, wanted in zip(chosen, effects, strict=True):
-            row[[PRICE_TERMS + names.index(name) for name in wanted if name in names]] = 1.0
+            row[self.data.places(*wanted)] = 1.0
         mean = chosen @ self.posterior.mode + [0.0, log_lift - sd**2 / 2, 0.0]
         covariance = chosen @ self.posterior.covariance @ chosen.T + np.diag([0.0, sd**2, 0.0])
         drawn = rng.multivariate_normal(mean, covariance, size=count, method="eigh")
@@ -175,18 +164,14 @@ def _find_rule(everything: RegressionData, data: RegressionData, posterior: Regr
 
 def _slope_of(data: RegressionData, posterior: RegressionPosterior) -> float:
     """Return the slope of demand on prices that pricerl did not set, bias included, without buyers' memory."""
-    found = data.columns_of(REFERENCE)
-    if found is not None:
-        posterior = posterior.given_zero(slice(PRICE_TERMS + found.start, PRICE_TERMS + found.stop))
-    mode = posterior.mode
-    names = [name for name in data.names if name != REFERENCE]
-    return float(mode[1] + (mode[PRICE_TERMS + names.index(BIAS)] if BIAS in names else 0.0))
+    posterior = posterior.given_zero(data.places(REFERENCE))
+    return float(posterior.mode[[1, *data.without(REFERENCE).places(BIAS)]].sum())
 
 
 def find_reported_bias(data: RegressionData, posterior: RegressionPosterior) -> float:
     """Return by how much leaving out the reported causes would raise the elasticity: the omitted-variable bias."""
-    price = [1, 2, *(PRICE_TERMS + at for at, name in enumerate(data.names) if name in (REFERENCE, BIAS))]
-    left_out = [PRICE_TERMS + at for at, name in enumerate(data.names) if name in REPORTED]
+    price = [1, 2, *data.places(REFERENCE, BIAS)]
+    left_out = data.places(*REPORTED)
     mean = np.exp(posterior.log_mean)
     weighted = data.design * np.sqrt(mean / (1 + mean / posterior.size))[:, None]
     others = np.delete(weighted, [*price, *left_out], axis=1)
@@ -224,10 +209,10 @@ def bias_of(setting: PriceSetting, step_days: int) -> tuple[float, float]:
 
 def _split(part: Part, name: str, probability_of_none: float) -> list[Part]:
     """Return a regression without and with a covariate, their log evidence as the weight."""
-    columns = part.columns_of(name)
-    if columns is None:
+    columns = part.data.places(name)
+    if not len(columns):
         return [part]
-    chosen = part.data.columns_of(name)
+    chosen = columns - PRICE_TERMS
     prior = Prior(part.data.prior.mean[chosen], part.data.prior.sd[chosen])
     share = expit(logit(probability_of_none) + part.posterior.log_odds_of_zero(columns, prior))
     without = Part(

@@ -23,7 +23,7 @@ GRID_SIZE = 97
 """Number of prices at which a curve is stored; between them it is interpolated in logs."""
 MOST_DRAWS = 100_000
 """40 MB per product."""
-POSITIVE = ("num_draws", "outlier_sds", "prior_elasticity_sd")
+POSITIVE = ("outlier_sds", "prior_elasticity_sd")
 """Settings that must be positive."""
 
 
@@ -81,14 +81,15 @@ class DemandConfig(CommonSettings):
     on the elasticity."""
 
     def __post_init__(self) -> None:
-        values = {name: getattr(self, name) for name in POSITIVE}
-        faults = [f"{name} must be positive, found {value}" for name, value in values.items() if not value > 0]
-        if not 0 <= self.prior_informed < 1:
-            faults.append(f"prior_informed must be at least 0 and below 1, found {self.prior_informed}")
-        if self.prior_elasticity is not None and not self.prior_elasticity < 0:
-            faults.append(f"prior_elasticity must be below 0, found {self.prior_elasticity}")
-        if self.num_draws > MOST_DRAWS:
-            faults.append(f"num_draws must be at most {MOST_DRAWS:,}, found {self.num_draws}")
+        rules = {
+            **{name: (getattr(self, name) > 0, "positive") for name in POSITIVE},
+            "num_draws": (0 < self.num_draws <= MOST_DRAWS, f"1 to {MOST_DRAWS:,}"),
+            "prior_informed": (0 <= self.prior_informed < 1, "at least 0 and below 1"),
+            "prior_elasticity": (self.prior_elasticity is None or self.prior_elasticity < 0, "below 0"),
+        }
+        faults = [
+            f"{name} must be {rule}, found {getattr(self, name)}" for name, (kept, rule) in rules.items() if not kept
+        ]
         if faults:
             raise UsageError("; ".join(f"data.market.{fault}" for fault in faults))
 

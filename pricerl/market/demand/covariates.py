@@ -28,6 +28,8 @@ from pricerl.market.demand.reference_price import reference_prices, smooth
 from pricerl.market.demand.regression import Prior
 from pricerl.market.level import AHEAD_ROWS
 
+PRICE_TERMS = 3
+"""Number of regression columns before the covariates: level, log price and its square."""
 WEEKDAY = "weekday"
 """Name of the seven weekday covariates."""
 REFERENCE = "reference"
@@ -145,10 +147,9 @@ class RegressionData:
         daily = ("log_price", "regular", "units", "own", "age", "row", "covariates")
         return replace(self, **{name: getattr(self, name)[mask] for name in daily})
 
-    def columns_of(self, name: str) -> slice | None:
-        """Return the neighbouring covariates of a name; None without any."""
-        first = self.names.index(name) if name in self.names else None
-        return None if first is None else slice(first, first + self.names.count(name))
+    def places(self, *names: str) -> IntArray:
+        """Return the columns of the design that hold the covariates of some names."""
+        return PRICE_TERMS + np.flatnonzero([name in names for name in self.names])
 
     def without(self, left_out: str) -> RegressionData:
         """Return the data without the covariates of a name."""
@@ -186,10 +187,8 @@ class RegressionData:
     @property
     def bias(self) -> tuple[float, float] | None:
         """Prior mean and sd of the bias of the elasticity; None where pricerl set all prices."""
-        if BIAS not in self.names:
-            return None
-        column = self.names.index(BIAS)
-        return float(self.prior.mean[column]), float(self.prior.sd[column])
+        found = zip(self.names, self.prior.mean.tolist(), self.prior.sd.tolist(), strict=True)
+        return next(((mean, sd) for name, mean, sd in found if name == BIAS), None)
 
     def past_multiplier(self, elasticity: float, coefficients: FloatArray, names: Collection[str]) -> FloatArray:
         """Return each day's demand over that ahead ``(D,)``, by some covariates and the response to discounts."""

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import isotonic_regression
-from scipy.special import gammaln
 
 from pricerl.arrays import FloatArray
 from pricerl.data.price_setting import Kind
@@ -59,7 +58,7 @@ class DemandAhead:
     shock: Shock = NO_SHOCK
     """Shocks of demand, whose variance the noise of a day's units includes."""
     yearly_season: float | None = None
-    """Probability of a yearly season; None without one."""
+    """Probability of a yearly season, if there is one."""
     season_of: SeasonSource | None = None
     """Whose season that is."""
     deals: DealResponse | None = None
@@ -130,20 +129,3 @@ def effective_days(kernel: FloatArray) -> FloatArray:
     """Return the effective number of days ``(G,)`` by their recency times closeness ``(D, G)``; see `CurveDraws`."""
     total = kernel.sum(0)
     return np.asarray(np.minimum(total**2 / np.maximum(np.square(kernel).sum(0), 1e-300), total))
-
-
-def log_probability(
-    units: FloatArray, exposure: FloatArray, shape: FloatArray | float, rate: FloatArray | float
-) -> FloatArray:
-    """Return the log probability of ``units`` under a gamma-distributed level: a negative binomial.
-
-    Shapes broadcast. The ``exposure`` is the expected units at level 1; with the shape of the level as its rate,
-    ``exposure`` is the mean and ``shape`` the size.
-    """
-    return np.asarray(
-        gammaln(shape + units)
-        - gammaln(shape)
-        - gammaln(units + 1)
-        + shape * np.log(rate / (rate + exposure))
-        + units * np.log(exposure / (rate + exposure))
-    )

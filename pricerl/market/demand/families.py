@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import brentq
 
-from pricerl.arrays import FloatArray, IntArray
+from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.market.demand.priors import (
     NO_ROUND_PRICES,
     ElasticityPrior,
@@ -98,6 +98,10 @@ FAMILIES: dict[str, Shape] = {
 that changes with the log price; logit demand; demand with a kink near the current price."""
 
 
+MOVED = ("standardized", "shares", "jump_at")
+"""Parameters of a curve that a move changes."""
+
+
 @dataclass(frozen=True)
 class CurveSet:
     """``M`` curves from several families, in parameters with a simple prior."""
@@ -136,15 +140,17 @@ class CurveSet:
         values = np.empty((len(self.family), len(x)))
         for index, shape in enumerate(FAMILIES.values()):
             rows = self.family == index
-            first = self.shares[rows, 0:1]
-            second = self.shares[rows, 1:2]
-            values[rows] = shape(elasticity[rows], first, second, x)
+            values[rows] = shape(elasticity[rows], self.shares[rows, 0:1], self.shares[rows, 1:2], x)
         return values
 
     def take(self, index: IntArray) -> CurveSet:
         """Return the curves at ``index``."""
-        at, shares, jump_at = (item[index] for item in (self.standardized, self.shares, self.jump_at))
-        return CurveSet(self.prior, self.rounds, self.family[index], at, shares, jump_at)
+        return replace(self, family=self.family[index], **{name: getattr(self, name)[index] for name in MOVED})
+
+    def accept(self, proposed: CurveSet, accepted: BoolArray) -> CurveSet:
+        """Return the curves with those ``accepted (M,)`` of a proposed move."""
+        pairs = {name: (getattr(proposed, name), getattr(self, name)) for name in MOVED}
+        return replace(self, **{name: np.where(accepted, new.T, old.T).T for name, (new, old) in pairs.items()})
 
     def move(self, scale: FloatArray, rng: np.random.Generator) -> CurveSet:
         """Propose a move of every curve within its family by ``scale (M,)`` sds: symmetric, or with a new jump."""
@@ -252,10 +258,7 @@ def draw_curves(
             proposed_fit = bins.log_likelihood(proposed, part, current_price)
             prior_gain = 0.5 * (curves.standardized**2 - proposed.standardized**2)
             accepted = np.log(rng.random(len(part))) < temperature[part] * (proposed_fit - fit) + prior_gain
-            standardized = np.where(accepted, proposed.standardized, curves.standardized)
-            shares = np.where(accepted[:, None], proposed.shares, curves.shares)
-            jump_at = np.where(accepted, proposed.jump_at, curves.jump_at)
-            curves = replace(curves, standardized=standardized, shares=shares, jump_at=jump_at)
+            curves = curves.accept(proposed, accepted)
             fit = np.where(accepted, proposed_fit, fit)
             share = np.bincount(part, accepted) / counts
             scale *= np.where(share > 0.5, 1.2, np.where(share < 0.2, 0.7, 1.0))

@@ -10,9 +10,9 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
-from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior
+from pricerl.market.demand.averaging import Part, fit_parts, price_prior
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, SEASON, holiday_factors, shows_a_year
+from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, PRICE_TERMS, SEASON, holiday_factors, shows_a_year
 from pricerl.market.demand.curves import (
     MAX_LEVEL_SD,
     CurveDraws,
@@ -64,10 +64,7 @@ def fit_mixture(
     log_units = []
     for _, alike in groupby(drawn, key=_regular_prices):
         log_units += _draw_log_units(list(alike), stage, prior, current_price, log_grid, rng)
-    memories = [part.draw_memory(count, rng) for part, count in drawn]
-    gain = np.concatenate([memory.gain for memory in memories])
-    loss = np.concatenate([memory.loss for memory in memories])
-    memory = PriceMemory(gain, loss, product.step_days)
+    gain, loss = np.hstack([part.draw_memory(count, rng) for part, count in drawn])
     effects = posterior.mode[PRICE_TERMS:]
     everything = likeliest.everything
     lift, deal_lift, deal_sd = _lifts_by_outliers(product, likeliest)
@@ -81,7 +78,7 @@ def fit_mixture(
         curves=CurveDraws(log_value, known, posterior.dispersion(data.units), size, outliers),
         weekday=data.weekday_factors(effects),
         regular=np.exp(everything.regular),
-        memory=memory,
+        memory=PriceMemory(gain, loss, product.step_days),
         holiday=holiday_factors(data.effects(effects)),
         kind=setting.kind,
         follows=setting.follows,
@@ -95,7 +92,7 @@ def fit_mixture(
 def _demand_ahead(parts: Sequence[Part], likeliest: Part, source: SeasonSource) -> DemandAhead:
     """Return demand after the history: the level of the likeliest regression, and the season of those that have one."""
     future = likeliest.posterior.future
-    seasonal = [part for part in parts if part.columns_of(SEASON)]
+    seasonal = [part for part in parts if SEASON in part.data.names]
     return DemandAhead(
         path=np.exp(future.path - future.mean + sum(part.weight * part.season_ahead() for part in seasonal)),
         shock=Shock(likeliest.posterior.motion.memory, float(np.expm1(future.scatter))),
@@ -109,10 +106,9 @@ def _lifts_by_outliers(product: ProductHistory, part: Part) -> tuple[float, floa
 
     The units are those on days without a deal and with one. The difference is the sd of a deal's log units.
     """
-    fitted = np.zeros_like(product.observed)
-    fitted[part.data.row] = True
-    expected = np.zeros(len(fitted))
-    expected[fitted] = np.exp(part.posterior.log_mean)
+    expected = np.full(len(product.observed), np.nan)
+    expected[part.data.row] = np.exp(part.posterior.log_mean)
+    fitted = np.isfinite(expected)
     deal = part.everything.log_price < part.everything.regular
     if product.promotion is not None:
         deal |= product.promotion
@@ -156,9 +152,8 @@ def _draw_log_units(
     for part, _ in drawn:
         data = part.data
         prior = price_prior(data, settings)
-        deals = [PRICE_TERMS + column for column, name in enumerate(data.names) if name == DEAL_DEPTH_NAME]
         linked.append(part.posterior.without_prior([1], prior))
-        free.append(part.posterior.without_prior([1, *deals], prior) if deals else linked[-1])
+        free.append(part.posterior.without_prior([1, *data.places(DEAL_DEPTH_NAME)], prior))
         log_multiplier = (data.covariates - data.ahead) @ free[-1].mode[PRICE_TERMS:] + _level_of(part)
         multipliers.append(np.exp(log_multiplier + free[-1].mode[1] * (data.log_price - data.regular)))
     log_current = np.log(current_price)

@@ -27,7 +27,6 @@ from pricerl.arrays import FloatArray
 from pricerl.data.history import ProductHistory
 from pricerl.market.demand.averaging import (
     NO_SEASON,
-    PRICE_TERMS,
     bias_of,
     fit_demand_regression,
     price_prior,
@@ -121,7 +120,7 @@ def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence
 
 def _find_season(data: RegressionData, posterior: RegressionPosterior, prior: Prior) -> tuple[tuple[float, float], ...]:
     """Return the coefficients of a regression's yearly season without their prior, and their standard errors."""
-    columns = [PRICE_TERMS + column for column, name in enumerate(data.names) if name == SEASON]
+    columns = data.places(SEASON)
     alone = posterior.without_prior(columns, prior)
     variance = np.diag(alone.covariance)[columns]
     if (variance <= 0).any():
@@ -134,7 +133,7 @@ def _find_common_bias(data: RegressionData, posterior: RegressionPosterior) -> t
     if data.bias is None:
         return 0.0, 0.0, 0.0
     mean, sd = data.bias
-    column = PRICE_TERMS + data.names.index(BIAS)
+    (column,) = data.places(BIAS)
     common_sd = sd * COMMON_SHARE**0.5
     slope = common_sd * float(posterior.covariance[1, column]) / sd**2
     variance = float(posterior.covariance[column, column])

@@ -9,10 +9,10 @@ Gaussian around its mode (Laplace), and these are integrated around theirs.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.lapack import dpbtrf, dpbtrs
 from scipy.optimize import minimize
 from scipy.special import expit, logit, softmax
 
@@ -20,17 +20,7 @@ from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.days import WEEK
 from pricerl.data.price_setting import COIN
 from pricerl.market.demand.covariates import BIAS, REFERENCE, WEEKDAY, RegressionData
-from pricerl.market.demand.curves import log_probability
-from pricerl.market.demand.regression import (
-    LARGEST_STEP,
-    LAST_RISE,
-    LAST_STEP,
-    LOG_MEAN_RANGE,
-    NEWTON_STEPS,
-    SIZE_RANGE,
-    differentiate_units,
-    times_band,
-)
+from pricerl.market.demand.regression import SIZE_RANGE, Counts, Quadratic, times_band
 
 MOVES = ("strength", "shock_sd", "shock_memory", "memory", "sd", "noise")
 """Unknowns of rule and processes: ``k``, sd of the shock's innovations and its memory, memory of ``v``, sd of its
@@ -86,24 +76,11 @@ class _Mode(NamedTuple):
 
     at: FloatArray
     """``(M,)`` their values: `MOVES` in sds from their means."""
-    levels: FloatArray
-    """``(R, 2)`` shock and ``v`` of each day."""
     coefficients: FloatArray
+    levels: FloatArray
+    """``(2 R,)`` shock and ``v`` of each day in turn."""
     covariance: FloatArray
     evidence: float
-
-
-class _Processes(NamedTuple):
-    """Shock, ``v`` and noise of the price, given the unknowns."""
-
-    band: FloatArray
-    """``(3, 2 R)`` precision of shock and ``v`` of each day in turn, as a lower band."""
-    known: FloatArray
-    """``(R,)`` precision of each log price, given them."""
-    loads: FloatArray
-    """``(2,)`` rise of the log price per shock, and per ``v``."""
-    density: float
-    """Log density of processes, noise and their values that does not depend on the days."""
 
 
 def find_price_rule(history: RegressionData, data: RegressionData, size: float) -> PriceRule | None:
@@ -127,8 +104,7 @@ def find_price_rule(history: RegressionData, data: RegressionData, size: float) 
     free = tied._replace(tied=False)
     if not free.weekdays_agree(best):
         return None
-    weekdays_alone = tied._replace(follows=False).search(best)
-    if best.evidence - weekdays_alone.evidence < PROOF:
+    if best.evidence - tied._replace(follows=False).search(best).evidence < PROOF:
         return None
     unrelated = free._replace(follows=False)
     plain = unrelated.search(best)
@@ -174,27 +150,26 @@ class _Problem(NamedTuple):
 
     @staticmethod
     def gather(history: RegressionData, data: RegressionData, size: float, lag: int) -> _Problem:
+        """Return the problem of a price that lags demand by some days."""
         kept = [column for column, name in enumerate(data.names) if name not in (REFERENCE, BIAS)]
-        weekdays = [column for column, name in enumerate(data.names) if name == WEEKDAY]
         centre = float(np.median(history.log_price))
+        level = np.ones((len(data.units), 1))
         own = np.zeros((len(data.units), 1 + WEEK))
-        covariates = data.covariates[:, kept]
-        later = np.minimum(np.arange(len(history.own)) + lag, len(history.own) - 1)
-        ruled = ~history.own[later]
-        ruled[: max(LAGS) - lag] = False  # equally many prices, whatever the lag
-        ruled[len(ruled) - lag :] = False
+        day = np.arange(len(history.own))
+        later = np.minimum(day + lag, len(day) - 1)
+        sds = [LEVEL_SD, PRICE_SD, *data.prior.sd[kept].tolist(), LEVEL_SD, *[WEEKDAY_SD] * WEEK]
         return _Problem(
             units=data.units,
-            demand=np.column_stack([np.ones(len(own)), data.log_price - centre, covariates, own]),
+            demand=np.hstack([level, data.log_price[:, None] - centre, data.covariates[:, kept], own]),
             row=data.row,
             price=history.log_price[later] - centre,
-            weekday=history.covariates[:, weekdays],
-            ruled=ruled,
+            weekday=history.covariates[:, [column for column, name in enumerate(data.names) if name == WEEKDAY]],
+            # equally many prices, whatever the lag
+            ruled=~history.own[later] & (day >= max(LAGS) - lag) & (day < len(day) - lag),
             mean=np.concatenate([[0.0, PRICE_MEAN], data.prior.mean[kept], np.zeros(1 + WEEK)]),
-            precision=np.concatenate([[LEVEL_SD, PRICE_SD], data.prior.sd[kept], [LEVEL_SD], np.full(WEEK, WEEKDAY_SD)])
-            ** -2.0,
+            precision=np.array(sds) ** -2.0,
             size=size,
-            schedule=np.zeros(len(ruled), dtype=bool),
+            schedule=np.zeros(len(day), dtype=bool),
         )
 
     def first(self, days: int) -> _Problem:
@@ -205,56 +180,42 @@ class _Problem(NamedTuple):
 
     def begin(self) -> _Mode:
         """Return where a first search begins."""
-        level = np.zeros(len(self.mean))
-        level[0] = np.log(max(float(self.units.mean()), 1e-3))
-        levels = np.zeros((len(self.price), 2))
-        return _Mode(np.zeros(len(MOVES)), levels, self.mean + level, np.eye(len(level)), -np.inf)
+        coefficients = self.mean.copy()
+        coefficients[0] += np.log(max(float(self.units.mean()), 1e-3))
+        return _Mode(np.zeros(len(MOVES)), coefficients, np.zeros(2 * len(self.price)), np.eye(0), -np.inf)
 
     def search(self, near: _Mode) -> _Mode:
         """Search the mode of rule and processes from one nearby, by a quasi-Newton method."""
-        first = self.solve(near.at, near)
-        best = first
+        best = first = self.solve(near.at, near)
+        steps = STEP * np.eye(len(MOVES))[self._first :]
 
         def fall(at: FloatArray) -> tuple[float, FloatArray]:
             nonlocal best
             here = self.solve(at, best)
             best = max(best, here, key=lambda mode: mode.evidence)
-            slope = np.zeros(len(MOVES))
-            for place in range(self._first, len(MOVES)):
-                moved = at + STEP * (np.arange(len(MOVES)) == place)
-                slope[place] = (self.solve(moved, here).evidence - here.evidence) / STEP
-            return first.evidence - here.evidence, -slope
+            slope = [(self.solve(at + step, here).evidence - here.evidence) / STEP for step in steps]
+            return first.evidence - here.evidence, -np.array([0.0] * self._first + slope)
 
         limits = [(-FARTHEST, FARTHEST)] * len(MOVES)
-        minimize(
-            fall,
-            near.at,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=limits,
-            options={"maxiter": MOST_STEPS, "ftol": LAST_GAIN},
-        )
+        ends = {"maxiter": MOST_STEPS, "ftol": LAST_GAIN}
+        minimize(fall, near.at, jac=True, method="L-BFGS-B", bounds=limits, options=ends)  # type: ignore[call-overload]
         return best
 
     def average(self, best: _Mode) -> PriceRule:
         """Return the rule, integrated around its mode."""
-        count = len(MOVES)
-        steps = STEP * np.eye(count)
-        moved = [[self.solve(best.at + sign * step, best) for sign in (-1, 1)] for step in steps]
-        curved = np.zeros((count, count))
-        for one in range(count):
-            curved[one, one] = moved[one][0].evidence + moved[one][1].evidence - 2 * best.evidence
-            for two in range(one):
-                both = self.solve(best.at + steps[one] + steps[two], best).evidence
-                curved[one, two] = curved[two, one] = (
-                    both - moved[one][1].evidence - moved[two][1].evidence + best.evidence
-                )
+        steps = STEP * np.eye(len(MOVES))
+        low, high = ([self.solve(best.at + sign * step, best) for step in steps] for sign in (-1, 1))
+        fell, rose = (np.array([mode.evidence - best.evidence for mode in modes]) for modes in (low, high))
+        curved = np.diag(rose + fell)
+        for one, two in itertools.combinations(range(len(MOVES)), 2):
+            both = self.solve(best.at + steps[one] + steps[two], best).evidence - best.evidence
+            curved[one, two] = curved[two, one] = both - rose[one] - rose[two]
         values, vectors = np.linalg.eigh(-curved / STEP**2)
         covariance = (vectors / np.maximum(values, 1.0)) @ vectors.T  # never wider than the prior
-        slope = np.array([high.coefficients[1] - low.coefficients[1] for low, high in moved]) / 2 / STEP
-        variance = float(best.covariance[1, 1] + slope @ covariance @ slope)
-        strength = _strength_of(best.at)
-        return PriceRule(strength, float(best.coefficients[1]), float(np.hypot(np.sqrt(variance), OWN_ERROR)))
+        slope = np.array([up.coefficients[1] - down.coefficients[1] for down, up in zip(low, high, strict=True)])
+        variance = best.covariance[1, 1] + slope @ covariance @ slope / (2 * STEP) ** 2
+        sd = float(np.hypot(np.sqrt(variance), OWN_ERROR))
+        return PriceRule(_strength_of(best.at), float(best.coefficients[1]), sd)
 
     @property
     def _columns(self) -> int:
@@ -270,97 +231,63 @@ class _Problem(NamedTuple):
         """Return the design of the log price, shock apart; a row per day."""
         follow = np.zeros((len(self.price), self._columns))
         follow[:, len(self.mean) - 1 - WEEK] = 1
-        if self.tied:
-            follow[:, 2 : 2 + WEEK] = _strength_of(at) * self.weekday
-        else:
-            follow[:, -WEEK:] = self.weekday
+        weekdays = slice(2, 2 + WEEK) if self.tied else slice(-WEEK, None)
+        follow[:, weekdays] = (_strength_of(at) if self.tied else 1.0) * self.weekday
         return follow
 
     def rest_of(self, mode: _Mode) -> FloatArray:
         """Return the log price apart from the rule ``(R,)``."""
-        shock = mode.levels[:, 0] if self.follows else 0.0
+        shock = mode.levels[::2] if self.follows else 0.0
         return self.price - self._follow(mode.at) @ mode.coefficients - _strength_of(mode.at) * shock
 
-    def _processes(self, at: FloatArray) -> _Processes:
-        """Return the processes given the unknowns."""
+    def solve(self, at: FloatArray, near: _Mode) -> _Mode:
+        """Find the mode given rule and processes, from one nearby."""
         _, shock_sd, _, _, sd, noise = np.exp(MEANS + SPREADS * at)
         memories = expit(MEANS + SPREADS * at)[2:4]
-        calm = np.full(len(self.price), shock_sd**2)
-        variances = np.stack([calm, sd**2 + JUMP_SD**2 * self.schedule], axis=1)
-        density = 0.5 * float(np.log1p(-np.square(memories)).sum() - np.log(variances).sum())
-        density -= float(self.ruled.sum() * np.log(noise) + 0.5 * at[self._first :] @ at[self._first :])
+        variances = np.stack([np.full(len(self.price), shock_sd**2), sd**2 + JUMP_SD**2 * self.schedule], axis=1)
+        band = _precision_of(variances, memories)
         loads = np.array([_strength_of(at) if self.follows else 0.0, 1.0])
-        return _Processes(_precision_of(variances, memories), self.ruled / noise**2, loads, density)
-
-    def solve(self, at: FloatArray, near: _Mode) -> _Mode:
-        """Find the mode given rule and processes by Newton's method; the log posterior is concave."""
-        band, known, loads, density = self._processes(at)
-        days = len(self.price)
+        known = self.ruled / noise**2
+        curved = band.copy()
+        curved[0] += (known[:, None] * loads**2).ravel()
+        curved[1, 0::2] = loads[0] * known
         columns = self._columns
-        demand = self.demand[:, :columns]
         mean = self.mean[:columns]
         precision = self.precision[:columns]
         follow = self._follow(at)
         follow_known = (known[:, None] * follow).T
-        follow_squared = follow_known @ follow + np.diag(precision)
-        levels = near.levels[:days]
-        coefficients = np.append(near.coefficients, np.zeros(WEEK))[:columns]
-        right = np.empty((columns + 1, days, 2))
-        for _ in range(NEWTON_STEPS):
-            expected = np.exp(np.clip(demand @ coefficients + levels[self.row, 0], *LOG_MEAN_RANGE))
-            gradient, weight = differentiate_units(self.units, expected, self.size)
-            weighted = weight[:, None] * demand
-            rest = known * (self.price - follow @ coefficients - levels @ loads)
-            right[:columns] = follow_known[..., None] * loads
-            right[:columns, self.row, 0] += weighted.T
-            right[columns] = rest[:, None] * loads - times_band(band, levels.ravel()).reshape(days, 2)
-            right[columns, self.row, 0] += gradient
-            curved = band.copy()
-            curved[0] += (known[:, None] * loads**2).ravel()
-            curved[0, 2 * self.row] += weight
-            curved[1, 0::2] = loads[0] * known
-            factor, _ = dpbtrf(curved, lower=1)
-            flat = right.reshape(columns + 1, -1)
-            solved, _ = dpbtrs(factor, flat.T, lower=1)
-            information = weighted.T @ demand + follow_squared - flat[:columns] @ solved[:, :columns]
-            uphill = gradient @ demand + rest @ follow - precision * (coefficients - mean)
-            step = np.linalg.solve(information, uphill - flat[:columns] @ solved[:, columns])
-            moved = solved[:, columns] - solved[:, :columns] @ step
-            share = min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), float(np.abs(moved).max()), LAST_STEP))
-            coefficients = coefficients + share * step
-            levels = levels + share * moved.reshape(days, 2)
-            if uphill @ step + flat[columns] @ moved < LAST_RISE:
-                break
-        expected = np.exp(np.clip(demand @ coefficients + levels[self.row, 0], *LOG_MEAN_RANGE))
-        away = precision @ np.square(coefficients - mean) + float(levels.ravel() @ times_band(band, levels.ravel()))
-        away += known @ np.square(self.price - follow @ coefficients - levels @ loads)
-        away += np.linalg.slogdet(information)[1] - np.log(precision).sum()
-        fit = log_probability(self.units, expected, self.size, self.size).sum()
-        evidence = density + float(fit - 0.5 * away - np.log(factor[0]).sum())
-        return _Mode(at, levels, coefficients, np.linalg.inv(information), evidence)
+        prior = Quadratic(
+            precision=np.diag(precision) + follow_known @ follow,
+            joint=(follow_known[..., None] * loads).reshape(columns, -1),
+            band=curved,
+            pull=precision * mean + follow_known @ self.price,
+            level_pull=((known * self.price)[:, None] * loads).ravel(),
+        )
+        counts = Counts.on_calendar(self.units, self.demand[:, :columns], self.row, len(known), [0])
+        start = np.append(near.coefficients, np.zeros(WEEK))[:columns]
+        found = counts.find_mode(self.size, prior, start, near.levels[: 2 * len(self.price)])
+        mode = _Mode(at, found.coefficients, found.levels, found.covariance, found.evidence)
+        away = precision @ np.square(mode.coefficients - mean) + mode.levels @ times_band(band, mode.levels)
+        away += known @ np.square(self.rest_of(mode) - mode.levels[1::2]) + at[self._first :] @ at[self._first :]
+        density = np.log1p(-np.square(memories)).sum() + np.log(precision).sum() - np.log(variances).sum()
+        density -= 2 * self.ruled.sum() * np.log(noise)
+        return mode._replace(evidence=found.evidence + 0.5 * float(density - away))
 
     def weekdays_agree(self, tied: _Mode) -> bool:
         """Return whether the price's own weekday effects prove a rule by themselves, and agree with the tied one."""
         mode = self.solve(tied.at, tied)
-        strength = _strength_of(tied.at)
+        columns = np.r_[2 : 2 + WEEK, -WEEK:0]
         contrasts = np.linalg.svd(np.eye(WEEK) - 1 / WEEK)[2][: WEEK - 1]
-        weekday = slice(2, 2 + WEEK)
-        demand = contrasts @ mode.coefficients[weekday]
-        price = contrasts @ mode.coefficients[-WEEK:]
-        spread = contrasts @ mode.covariance[weekday, weekday] @ contrasts.T
-        own = contrasts @ mode.covariance[-WEEK:, -WEEK:] @ contrasts.T
-        joint = contrasts @ mode.covariance[-WEEK:, weekday] @ contrasts.T
         grid = np.linspace(-0.5, 1.5, 101)
-        distances = []
-        log_densities = []
-        for slope in [*grid.tolist(), strength]:
-            covariance = own + slope**2 * spread - slope * (joint + joint.T)
-            apart = price - slope * demand
-            distances.append(float(apart @ np.linalg.solve(covariance, apart)))
-            log_densities.append(-0.5 * (distances[-1] + np.linalg.slogdet(covariance)[1]))
-        weight = softmax(log_densities[:-1])
+        slope = np.append(grid, _strength_of(tied.at))[:, None, None]
+        apart = np.concatenate([-slope * contrasts, np.ones_like(slope) * contrasts], axis=2)
+        covariance = apart @ mode.covariance[np.ix_(columns, columns)] @ np.swapaxes(apart, 1, 2)
+        missed = apart @ mode.coefficients[columns]
+        distance = (missed * np.linalg.solve(covariance, missed[..., None])[..., 0]).sum(1)
+        weight = softmax(-0.5 * (distance + np.linalg.slogdet(covariance)[1])[:-1])
         mean = float(weight @ grid)
-        return mean > PROOF * np.sqrt(weight @ np.square(grid - mean)) and distances[-1] < LARGEST_DISAGREEMENT
+        proven = mean > PROOF * np.sqrt(weight @ np.square(grid - mean))
+        return bool(proven and distance[-1] < LARGEST_DISAGREEMENT)
 
 
 def _strength_of(at: FloatArray) -> float:
@@ -374,9 +301,8 @@ def _precision_of(variances: FloatArray, memories: FloatArray) -> FloatArray:
     """
     inverse = 1 / variances
     inverse[0] *= 1 - np.square(memories)
-    diagonal = inverse.copy()
-    diagonal[:-1] += np.square(memories) * inverse[1:]
     band = np.zeros((3, inverse.size))
-    band[0] = diagonal.ravel()
+    band[0] = inverse.ravel()
+    band[0, :-2] += (np.square(memories) * inverse[1:]).ravel()
     band[2, :-2] = (-memories * inverse[1:]).ravel()
     return band

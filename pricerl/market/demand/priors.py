@@ -138,7 +138,7 @@ class OwnPrice(NamedTuple):
 
 
 def find_own_price(product: ProductHistory, cost: CostPosterior, informed: float) -> OwnPrice | None:
-    """Return the evidence of the seller's latest regular price; None without costs or margin, or with a repricer."""
+    """Return the evidence of the seller's latest regular price, if costs are known and no repricer sets it."""
     chosen = product.observed & ~product.own_days
     if not cost.known or informed == 0 or not chosen.any():
         return None

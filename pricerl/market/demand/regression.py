@@ -10,11 +10,12 @@ evidence. The precision of the levels is banded, so a fit takes time in proporti
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.blas import dsbmv
 from scipy.linalg.lapack import dpbtrf, dpbtrs
 from scipy.special import gammaln, logsumexp, softmax
 
@@ -111,7 +112,7 @@ class RegressionPosterior:
         """``(R,)`` log level of each row, over that after the last row without a shock."""
         return self.shock + self.walk
 
-    def without_prior(self, columns: Sequence[int], prior: Prior) -> RegressionPosterior:
+    def without_prior(self, columns: Sequence[int] | IntArray, prior: Prior) -> RegressionPosterior:
         """Return the posterior with the priors of some coefficients replaced by ones of `LOOSE_SD`, same mean."""
         chosen = list(columns)
         change = 1 / LOOSE_SD**2 - 1 / prior.sd[chosen] ** 2
@@ -126,9 +127,8 @@ class RegressionPosterior:
         future = self.future._replace(path=self.future.path + self.future.response @ change)
         return replace(self, walk=self.walk + self.response @ change, future=future)
 
-    def given_zero(self, columns: slice) -> RegressionPosterior:
-        """Return the posterior given that the coefficients of ``columns`` are 0, without these columns."""
-        out = np.arange(len(self.mode))[columns]
+    def given_zero(self, out: IntArray) -> RegressionPosterior:
+        """Return the posterior given that the coefficients ``out`` are 0, without these columns."""
         kept = np.setdiff1d(np.arange(len(self.mode)), out)
         gain = np.linalg.solve(self.covariance[np.ix_(out, out)], self.covariance[np.ix_(out, kept)]).T
         mode = self.mode[kept] - gain @ self.mode[out]
@@ -139,10 +139,10 @@ class RegressionPosterior:
         future = shifted.future._replace(response=self.future.response[kept])
         return replace(shifted, mode=mode, covariance=covariance, response=self.response[:, kept], future=future)
 
-    def log_odds_of_zero(self, columns: slice, prior: Prior) -> float:
+    def log_odds_of_zero(self, columns: IntArray, prior: Prior) -> float:
         """Return the log Bayes factor for coefficients of 0 against their prior (Savage-Dickey; Dickey 1971)."""
         mode = self.mode[columns]
-        covariance = self.covariance[columns, columns]
+        covariance = self.covariance[np.ix_(columns, columns)]
         posterior = -0.5 * (mode @ np.linalg.solve(covariance, mode) + np.linalg.slogdet(covariance)[1])
         return float(posterior + np.log(prior.sd).sum() + 0.5 * np.square(prior.mean / prior.sd).sum())
 
@@ -175,56 +175,146 @@ def fit_regression(
     rows = rows or int(row[-1]) + 1
     coefficients = np.where(np.isfinite(prior.sd), prior.mean, 0.0)
     coefficients[0] = np.log(max(float(units.mean()), 1e-3)) - float(design[:, 1:].mean(0) @ coefficients[1:])
-    levels = np.zeros(2 * rows)
+    counts = Counts.on_calendar(units, design, row, rows, (0, 1))
+    near = coefficients, np.zeros(2 * rows)
     if start is not None:
-        levels = np.column_stack([start.shock, start.walk]).ravel()
-        coefficients = start.mode if len(start.mode) == len(coefficients) else coefficients
-    problem = _Problem(units, design, prior, row, rows)
+        known = start.mode if len(start.mode) == len(coefficients) else coefficients
+        near = known, np.column_stack([start.shock, start.walk]).ravel()
     waiting = list(motions or (FIRST_MOTIONS if start is None else start.motions))
     neighbours = {} if motions or start else NEIGHBOURS
-    found: dict[Motion, _Mode] = {}
+    found: dict[Motion, Mode] = {}
     best = -np.inf
     for motion in waiting:  # grows on the way
         if motion in found:
             continue
-        found[motion] = solved = problem.solve(motion, coefficients, levels)
-        coefficients = solved.coefficients
-        levels = solved.levels
-        best = max(best, solved.evidence)
-        if solved.evidence > best + np.log(NEGLIGIBLE):
+        found[motion] = mode = _find_mode_given(motion, counts, prior, *near)
+        near = mode.coefficients, mode.levels
+        best = max(best, mode.evidence)
+        if mode.evidence > best + np.log(NEGLIGIBLE):
             waiting += neighbours.get(motion, [])
-    kept = [item for item in found.items() if item[1].evidence > best + np.log(NEGLIGIBLE)]
-    likely, modes = zip(*kept, strict=True)
-    weight = softmax([item.evidence for item in modes])
-    mode = weight @ np.stack([item.coefficients for item in modes])
-    apart = np.stack([item.coefficients for item in modes]) - mode
-    covariance = np.einsum("n,nij->ij", weight, np.stack([item.covariance for item in modes]))
-    shock, walk = (weight @ np.stack([item.levels for item in modes])).reshape(rows, 2).T
+    kept = {motion: mode for motion, mode in found.items() if mode.evidence > best + np.log(NEGLIGIBLE)}
+    return _average(kept, design, row)
+
+
+def _average(modes: Mapping[Motion, Mode], design: FloatArray, row: IntArray) -> RegressionPosterior:
+    """Average the modes given motions by their evidence."""
+    motions = tuple(modes)
+    evidence = [mode.evidence for mode in modes.values()]
+    weight = softmax(evidence)
+    coefficients, levels, covariance, response = (
+        np.stack([mode[place] for mode in modes.values()]) for place in range(4)
+    )
+    mean = weight @ coefficients
+    apart = coefficients - mean
+    shock, walk = (weight @ levels).reshape(-1, 2).T
     return RegressionPosterior(
-        mode=mode,
-        covariance=covariance + (apart.T * weight) @ apart,
-        size=float(1 / (weight @ [1 / motion.size for motion in likely])),
-        log_mean=_clipped(design @ mode + (shock + walk)[row]),
-        log_evidence=float(logsumexp([item.evidence for item in modes])),
+        mode=mean,
+        covariance=np.tensordot(weight, covariance, 1) + (apart.T * weight) @ apart,
+        size=float(1 / (weight @ [1 / motion.size for motion in motions])),
+        log_mean=np.clip(design @ mean + (shock + walk)[row], *LOG_MEAN_RANGE),
+        log_evidence=float(logsumexp(evidence)),
         shock=shock,
         walk=walk,
-        response=np.einsum("n,nrc->rc", weight, np.stack([item.response for item in modes])),
-        motion=likely[int(weight.argmax())],
-        motions=likely,
-        future=forecast_level(likely, [item.end for item in modes], weight),
+        response=np.tensordot(weight, response, 1).reshape(len(shock), 2, -1).sum(1),
+        motion=motions[int(weight.argmax())],
+        motions=motions,
+        future=forecast_level(motions, [mode.last_levels() for mode in modes.values()], weight),
     )
 
 
-class _Mode(NamedTuple):
-    """Mode of the posterior given a motion."""
+class Mode(NamedTuple):
+    """Mode of a log posterior, and what is known of it there."""
 
     coefficients: FloatArray
+    """``(C,)``."""
     levels: FloatArray
-    """``(2 R,)`` shock and walk of each row in turn."""
+    """``(2 R,)`` two levels of each row in turn."""
     covariance: FloatArray
+    """``(C, C)``."""
     response: FloatArray
+    """``(2 R, C)`` change of the levels per change of a coefficient."""
+    factor: FloatArray
+    """Cholesky factor of the levels' precision, a lower band."""
     evidence: float
-    end: LevelEnd
+    """Log marginal likelihood, up to the density of the prior."""
+
+    def last_levels(self) -> LevelEnd:
+        """Return both levels of the last row."""
+        spread, _ = dpbtrs(self.factor, np.eye(len(self.levels), 2, 2 - len(self.levels)), lower=1)
+        return LevelEnd(self.levels[-2:], spread[-2:], self.response[-2:])
+
+
+class Quadratic(NamedTuple):
+    """Gaussian log density of coefficients and levels: prior precisions, and gradients where all are 0."""
+
+    precision: FloatArray
+    """``(C, C)`` of the coefficients."""
+    joint: FloatArray
+    """``(C, 2 R)`` precision that joins both."""
+    band: FloatArray
+    """Precision of the levels as a lower band, ``(3 or 5, 2 R)``."""
+    pull: FloatArray
+    """``(C,)`` gradient of the coefficients."""
+    level_pull: FloatArray | float
+    """``(2 R,)`` gradient of the levels."""
+
+
+class Counts(NamedTuple):
+    """Negative-binomial units on a calendar of ``R`` rows."""
+
+    units: FloatArray
+    """``(R,)``; 0 where unknown."""
+    design: FloatArray
+    """``(R, C)``; 0 where units are unknown."""
+    known: FloatArray
+    """``(R,)`` 1 where units are known, else 0."""
+    levels: Sequence[int]
+    """Which of the two levels of a row its log mean has."""
+
+    @staticmethod
+    def on_calendar(units: FloatArray, design: FloatArray, row: IntArray, rows: int, levels: Sequence[int]) -> Counts:
+        """Return units ``(D,)`` and their design ``(D, C)`` on a calendar."""
+        every = np.zeros((rows, design.shape[1]))
+        every[row] = design
+        known = np.bincount(row, minlength=rows).astype(float)
+        return Counts(np.bincount(row, units, rows).astype(float), every, known, levels)
+
+    def log_mean(self, coefficients: FloatArray, levels: FloatArray) -> FloatArray:
+        """Return the log mean ``(R,)``, clipped."""
+        level = sum(levels[place::2] for place in self.levels)
+        return np.asarray(np.clip(self.design @ coefficients + level, *LOG_MEAN_RANGE))
+
+    def find_mode(self, size: float, prior: Quadratic, coefficients: FloatArray, levels: FloatArray) -> Mode:
+        """Find the mode of a log posterior, which is concave, by Newton's method from a start."""
+        right = np.empty((len(coefficients) + 1, len(levels)))
+        for _ in range(NEWTON_STEPS):
+            expected = np.exp(self.log_mean(coefficients, levels))
+            spread = 1 + expected / size
+            gradient = self.known * (self.units - expected) / spread
+            weight = self.known * expected * (1 + self.units / size) / spread**2
+            weighted = weight * self.design.T
+            curved = prior.band.copy()
+            curved[1, 0::2] += weight * (len(self.levels) - 1)
+            right[:-1] = prior.joint
+            right[-1] = prior.level_pull - times_band(prior.band, levels) - coefficients @ prior.joint
+            for level in self.levels:
+                curved[0, level::2] += weight
+                right[:, level::2] += np.vstack([weighted, gradient])
+            factor, _ = dpbtrf(curved, lower=1)
+            solved, _ = dpbtrs(factor, right.T, lower=1)
+            information = weighted @ self.design + prior.precision - right[:-1] @ solved[:, :-1]
+            uphill = gradient @ self.design + prior.pull - prior.precision @ coefficients - prior.joint @ levels
+            step = np.linalg.solve(information, uphill - right[:-1] @ solved[:, -1])
+            moved = solved[:, -1] - solved[:, :-1] @ step
+            share = min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), float(np.abs(moved).max()), LAST_STEP))
+            coefficients = coefficients + share * step
+            levels = levels + share * moved
+            if uphill @ step + right[-1] @ moved < LAST_RISE:
+                break
+        expected = np.exp(self.log_mean(coefficients, levels))
+        evidence = self.known @ log_probability(self.units, expected, size) - np.log(factor[0]).sum()
+        evidence -= np.linalg.slogdet(information)[1] / 2
+        return Mode(coefficients, levels, np.linalg.inv(information), -solved[:, :-1], factor, float(evidence))
 
 
 def level_precision(motion: Motion, rows: int) -> FloatArray:
@@ -234,18 +324,11 @@ def level_precision(motion: Motion, rows: int) -> FloatArray:
     band[0, [0, -2]] = 1 if rows > 1 else 1 - motion.memory**2
     band[2, 0:-2:2] = -motion.memory
     walk = band[:, 1::2]
-    if motion.smooth:  # its second differences, and the slope at its end
-        walk[0, :-1] += 1
-        walk[0, 1:] += 4
-        walk[0, 2:] += 1
+    change = (1, -2, 1) if motion.smooth else (1, -1)  # of a walk that is 0 after the last row
+    for (here, one), (there, two) in itertools.combinations_with_replacement(enumerate(change), 2):
+        walk[2 * (there - here), here : here + min(rows + 2 - len(change), rows - there)] += one * two
+    if motion.smooth:
         walk[0, -1] += (motion.walk_sd / SLOPE_SD) ** 2
-        walk[2, :-1] -= 2
-        walk[2, 1:-1] -= 2
-        walk[4, :-2] += 1
-    else:
-        walk[0] += 2
-        walk[0, 0] -= 1
-        walk[2, :-1] -= 1
     band[:, 0::2] /= motion.shock_sd**2
     walk /= motion.walk_sd**2
     return band
@@ -262,99 +345,34 @@ def covariance_of_levels(motion: Motion, row: IntArray, rows: int) -> FloatArray
     return np.asarray(shock + motion.walk_sd**2 * turned + SLOPE_SD**2 * late * early)
 
 
-class _Problem(NamedTuple):
-    """Regression on a calendar of ``rows``, given no motion yet; see `fit_regression`."""
-
-    units: FloatArray
-    design: FloatArray
-    prior: Prior
-    row: IntArray
-    rows: int
-
-    def solve(self, motion: Motion, coefficients: FloatArray, levels: FloatArray) -> _Mode:
-        """Find the mode by Newton's method; the log posterior is concave."""
-        units = self.units
-        design = self.design
-        row = self.row
-        size = motion.size
-        band = level_precision(motion, self.rows)
-        precision = 1.0 / np.square(self.prior.sd)
-        anchor = np.where(precision > 0, self.prior.mean, 0.0)
-        columns = design.shape[1]
-        right = np.zeros((columns + 1, self.rows, 2))
-        weights = np.zeros(self.rows)
-        for _ in range(NEWTON_STEPS):
-            expected = np.exp(_clipped(design @ coefficients + (levels[0::2] + levels[1::2])[row]))
-            gradient, weight = differentiate_units(units, expected, size)
-            weighted = weight[:, None] * design
-            weights[row] = weight
-            curved = band.copy()
-            curved[0] += np.repeat(weights, 2)
-            curved[1, 0::2] = weights
-            factor, _ = dpbtrf(curved, lower=1)
-            right[:columns, row] = weighted.T[..., None]
-            ascent = -times_band(band, levels)
-            ascent.reshape(-1, 2)[row] += gradient[:, None]
-            right[columns] = ascent.reshape(-1, 2)
-            solved, _ = dpbtrs(factor, right.reshape(columns + 1, -1).T, lower=1)
-            joint = solved[0::2] + solved[1::2]
-            left = weighted.T @ joint[row]
-            information = weighted.T @ design - left[:, :columns] + np.diag(precision)
-            uphill = gradient @ design - precision * (coefficients - anchor)
-            step = np.linalg.solve(information, uphill - left[:, columns])
-            moved = solved[:, columns] - solved[:, :columns] @ step
-            share = min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), float(np.abs(moved).max()), LAST_STEP))
-            coefficients = coefficients + share * step
-            levels = levels + share * moved
-            if uphill @ step + ascent @ moved < LAST_RISE:
-                break
-        half_log_determinant = float(np.log(factor[0]).sum() + np.linalg.slogdet(information)[1] / 2)
-        last = np.zeros((2 * self.rows, 2))
-        last[-2:] = np.eye(2)
-        return _Mode(
-            coefficients=coefficients,
-            levels=levels,
-            covariance=np.linalg.inv(information),
-            response=-joint[:, :columns],
-            evidence=self.weigh(motion, band, coefficients, levels) - half_log_determinant,
-            end=LevelEnd(levels[-2:], dpbtrs(factor, last, lower=1)[0][-2:], -solved[-2:, :columns]),
-        )
-
-    def weigh(self, motion: Motion, band: FloatArray, coefficients: FloatArray, levels: FloatArray) -> float:
-        """Return the log posterior of coefficients and levels, whose prior precision is ``band``, up to a constant."""
-        log_mean = self.design @ coefficients + (levels[0::2] + levels[1::2])[self.row]
-        proper = np.isfinite(self.prior.sd)
-        away = (coefficients[proper] - self.prior.mean[proper]) / self.prior.sd[proper]
-        found = _log_likelihood(self.units, np.exp(_clipped(log_mean)), motion.size)
-        found -= 0.5 * float(away @ away + levels @ times_band(band, levels))
-        found -= float(np.log(self.prior.sd[proper]).sum() + self.rows * np.log(motion.shock_sd * motion.walk_sd))
-        found -= float(np.log(SLOPE_SD / motion.walk_sd)) if motion.smooth else 0.0
-        return found + 0.5 * float(np.log1p(-(motion.memory**2)))
-
-
-def differentiate_units(units: FloatArray, expected: FloatArray, size: float) -> tuple[FloatArray, FloatArray]:
-    """Return first and minus second derivative of the log likelihood of ``units (D,)`` with respect to the log mean."""
-    spread = 1 + expected / size
-    return (units - expected) / spread, expected * (1 + units / size) / spread**2
+def _find_mode_given(
+    motion: Motion, counts: Counts, prior: Prior, coefficients: FloatArray, levels: FloatArray
+) -> Mode:
+    """Find the mode given a motion, with its log evidence."""
+    proper = np.isfinite(prior.sd)
+    precision = 1.0 / np.square(prior.sd)
+    anchor = np.where(proper, prior.mean, 0.0)
+    band = level_precision(motion, len(levels) // 2)
+    none = np.zeros((len(anchor), len(levels)))
+    quadratic = Quadratic(np.diag(precision), none, band, precision * anchor, 0.0)
+    mode = counts.find_mode(motion.size, quadratic, coefficients, levels)
+    away = np.square(mode.coefficients - anchor) @ precision + mode.levels @ times_band(band, mode.levels)
+    density = 0.5 * np.log1p(-(motion.memory**2)) - 0.5 * away - np.log(prior.sd[proper]).sum()
+    density -= len(levels) // 2 * np.log(motion.shock_sd * motion.walk_sd)
+    density -= np.log(SLOPE_SD / motion.walk_sd) if motion.smooth else 0.0
+    return mode._replace(evidence=mode.evidence + float(density))
 
 
 def times_band(band: FloatArray, vector: FloatArray) -> FloatArray:
-    """Return the product of a symmetric matrix, of which every second band is 0, and a vector."""
-    product: FloatArray = band[0] * vector
-    for apart in range(2, len(band), 2):
-        product[apart:] += band[apart, :-apart] * vector[:-apart]
-        product[:-apart] += band[apart, :-apart] * vector[apart:]
-    return product
+    """Return the product of a symmetric matrix, given as a lower band, and a vector."""
+    return np.asarray(dsbmv(len(band) - 1, 1.0, band, vector, lower=1))
 
 
-def _clipped(log_mean: FloatArray) -> FloatArray:
-    return np.asarray(np.minimum(np.maximum(log_mean, LOG_MEAN_RANGE[0]), LOG_MEAN_RANGE[1]))
-
-
-def _log_likelihood(units: FloatArray, mean: FloatArray, size: float) -> float:
-    """Return the log likelihood without the term of ``units`` alone."""
+def log_probability(units: FloatArray, mean: FloatArray, size: float) -> FloatArray:
+    """Return the log probability of negative-binomial ``units (D,)``."""
     share = np.log1p(mean / size)
-    return float((gammaln(units + size) - gammaln(size) - size * share + units * (np.log(mean / size) - share)).sum())
+    sold = units * (np.log(mean / size) - share)
+    return np.asarray(gammaln(units + size) - gammaln(size) - gammaln(units + 1) - size * share + sold)
 
 
 def winsorise(value: FloatArray, sds: float) -> FloatArray:
