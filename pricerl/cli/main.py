@@ -53,6 +53,9 @@ COMMANDS = {
 }
 """Module and function of each command, relative to ``pricerl.cli``, imported only when the command runs."""
 
+EXTRAS = {"serve": "fastapi", "mcp": "mcp"}
+"""Commands that need the extra of their name, with a package that it brings."""
+
 HELP = f"""pricerl {__version__}: learn a daily price policy from a seller's own history
 
 usage: python main.py COMMAND [options]        pricerl COMMAND [options]
@@ -172,6 +175,8 @@ def _run(words: list[str]) -> int:
     elif name in NUMBER_FIRST and rest and rest[0][:1].isalpha():
         run, *rest = usage.with_first(rest, "--run_name")
         rest.append(run)
+    if name in EXTRAS:
+        errors.import_extra(EXTRAS[name], f'{name} needs the extra: pip install -e ".[{name}]"')
     code: int = getattr(import_module(f".{module}", "pricerl.cli"), function)(rest)
     return code
 

@@ -1,7 +1,7 @@
 """Analysis of the pairs of a price test: randomisation test and confidence sequence.
 
 **Randomisation test.** If the price had no effect, the other order of a pair would have turned the sign of its
-difference and nothing else. So the test compares the mean difference with those of all ``2^n`` turned signs (Fisher
+difference and nothing else. So the test compares the mean difference with the means of all ``2^n`` turned signs (Fisher
 1935; Rosenbaum 2002, section 2). Inverted, its limits are order statistics of the means over subsets of the pairs
 (Hartigan 1969, "Using subsample values as typical values", theorem 1).
 
@@ -42,7 +42,7 @@ Verdict = Literal["higher", "lower", "undecided", "running"]
 
 
 def pair_differences(means: FloatArray, arms: IntArray) -> FloatArray:
-    """Return the mean at the test price minus that at the regular one in each pair, ``(n,)``, of blocks ``(2 n,)``."""
+    """Return test minus regular price of each pair, ``(n,)``, from the means of blocks ``(2 n,)``."""
     signed = means * np.where(arms == TEST, 1.0, -1.0)
     return np.asarray(signed.reshape(-1, 2).sum(axis=1))
 
@@ -150,18 +150,17 @@ def analyse_pairs(
     The ``scale`` is the planned sd of a difference. If the test has ``ended``, pairs that were lost will not come.
     """
     count = len(differences)
+    final = ended or count >= planned
+    undecided: Verdict = "undecided" if final else "running"
     if count == 0:
-        return InterimAnalysis("undecided" if ended else "running", 0, float("nan"), -np.inf, np.inf, 1.0)
+        return InterimAnalysis(undecided, 0, float("nan"), -np.inf, np.inf, 1.0)
     low, high = confidence_sequence(differences, scale, ANYTIME)[-1]
     turns = list_turns(count, generator)
-    p_value = float(randomisation_p(differences[None], turns)[0])
-    final = ended or count >= planned
     if final:
         inner = randomisation_limits(differences, turns, FINAL)
         low = max(low, inner[0])
         high = min(high, inner[1])
+    p_value = float(randomisation_p(differences[None], turns)[0])
     estimate = float(differences.mean())
-    found = InterimAnalysis("undecided", count, estimate, float(low), float(high), p_value)
-    if found.proven:
-        return found._replace(verdict="higher" if estimate > 0 else "lower")
-    return found if final else found._replace(verdict="running")
+    found = InterimAnalysis(undecided, count, estimate, float(low), float(high), p_value)
+    return found._replace(verdict="higher" if estimate > 0 else "lower") if found.proven else found

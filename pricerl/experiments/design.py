@@ -26,16 +26,11 @@ class Sales:
     units: tuple[FloatArray, FloatArray]
     """Expected units at the regular and at the test price, ``(K,)`` in every posterior draw."""
     values: tuple[float, float]
-    """Worth of a unit at either price: its profit or its price, money."""
+    """Worth of a unit at either price: its profit or its price in money."""
     size: float
     """Negative-binomial size of a row's units."""
     drift: float
     """Sd of the log ratio of demand in two neighbouring blocks beyond that noise."""
-
-    @property
-    def effects(self) -> FloatArray:
-        """Expected outcome at the test price minus that at the regular one, ``(K,)``."""
-        return self.units[1] * self.values[1] - self.units[0] * self.values[0]
 
     @property
     def log_ratio(self) -> FloatArray:
@@ -59,7 +54,7 @@ class Decided(NamedTuple):
     """Decision after a test, before the test is made."""
 
     utility: float
-    """Expected utility, money."""
+    """Expected utility in money."""
     chosen: IntArray
     """``(K, 3)`` choice in every posterior draw at each of the `NODES`."""
 
@@ -81,7 +76,7 @@ class Rule(NamedTuple):
     def utility(self, weights: FloatArray, during: FloatArray | float, later: FloatArray) -> FloatArray:
         """Return the utility ``(..., N)`` of choices, -inf if unsure, with draws of ``weights (..., K)``.
 
-        The gain of the test itself is ``during (K,)``, that of the choices after it ``later (N, K)``, money.
+        The gain of the test itself is ``during (K,)``, the gain of the choices after it ``later (N, K)``, in money.
         """
         found = weights @ weigh_losses(during + later, self.loss_weight).T
         unsure = weights @ (later > 0).T < self.min_chance
@@ -95,7 +90,7 @@ def decide_after(
     """Return the best of N choices after a test has measured a log ratio ``(K,)`` of units with an error of ``sd``.
 
     The test weighs the posterior draws anew, by the likelihood of what it measures: in every draw, at three nodes
-    (Raiffa and Schlaifer 1961, preposterior analysis). Gains are those of `Rule.utility`.
+    (Raiffa and Schlaifer 1961, preposterior analysis). Gains are as in `Rule.utility`.
     """
     weights = weigh_draws(log_ratio[:, None] + sd * NODES, log_ratio, sd)
     found = rule.utility(weights, during, later)

@@ -68,9 +68,9 @@ class PriceTest:
     question: Question
     """Outcome that it compares."""
     price: float
-    """Money."""
+    """In money."""
     regular_price: float
-    """The other price, money: the current one."""
+    """The other price in money: the current one."""
     days: int
     """Days of the test, half of them at each price."""
     block: int
@@ -79,17 +79,17 @@ class PriceTest:
     """Days at the beginning of a block that do not count."""
     gain: float
     """Net value: expected utility of the time that counts with the test, its own prices charged, and with what it makes
-    the advice do, minus that without it, money. A loss counts ``decision.loss_weight`` times."""
+    the advice do, minus the same without it, in money. A loss counts ``decision.loss_weight`` times."""
     decides: Share
     """Share of plausible scenarios after which another price is advised than without the test."""
     cost: float
-    """Largest cost of the whole test, money: it costs more in one of 20 plausible scenarios."""
+    """Largest cost of the whole test in money: it costs more in one of 20 plausible scenarios."""
     worst_cost: float
-    """Cost in the worst posterior draw, money; 0 if it costs in none."""
+    """Cost in the worst posterior draw, in money; 0 if it costs in none."""
     expected_cost: float
-    """Mean cost over the posterior draws, money; negative if the test is expected to earn."""
+    """Mean cost over the posterior draws, in money; negative if the test is expected to earn."""
     uplift: Interval
-    """Measure per row at the test price minus that at the regular one, money."""
+    """Measure per row at the test price minus the same at the regular one, in money."""
     pays: bool
     """Whether it is inside the limits on days and money, and its net value matters."""
 
@@ -99,7 +99,7 @@ class Budget(NamedTuple):
 
     days: int = MOST_DAYS
     cost: float | None = None
-    """Largest cost, exceeded in one of 20 plausible scenarios, money; if absent ``decision.loss_budget``, a share of
+    """Largest cost, exceeded in one of 20 plausible scenarios, in money; if absent ``decision.loss_budget``, a share of
     what keeping the price earns in a quarter."""
 
     @property
@@ -140,29 +140,32 @@ def plan_price_test(
         question: outcome to compare; the market's measure if absent.
         budget: limits on days and money; the usual ones if absent.
         more_washout: further rows of a block that do not count.
-        current: current prices of related products of other markets, by name, money.
+        current: current prices of related products of other markets, by name, in money.
         config: how much losses count, and the loss budget; the usual ones if absent.
         consent: value of ``guardrails.test_change`` to plan with instead of the seller's.
     """
     budget = budget or Budget()
     question = question or product.market.measure
-    if question == "profit" and not product.fitted.cost.known:
-        return None
-    arms = find_arm_prices(product, current, consent)
+    arms = find_arm_prices(product, current, consent) if _is_known(product, question) else []
     if not arms:
         return None
     prices = value_prices(product, question, config or DecisionConfig(), arms, budget.counts)
     designs = list(_propose(prices, budget, more_washout))
-    fitting = [item for item in designs if _cost_of(prices, *item, budget)[1]] or designs
+    fitting = [item for item in designs if prices.fits(*item, budget)] or designs
     return max((_value_test(prices, *item, budget) for item in fitting), key=lambda item: item.test.gain, default=None)
 
 
-def remaining_value(product: Product, test: Mapping[str, Any], passed: int, config: DecisionConfig) -> float | None:
-    """Return the net value of the rest of a started test, of which some rows have ``passed``, money.
+def _is_known(product: Product, question: str) -> bool:
+    """Return whether the outcome of a test can be valued: profit needs costs."""
+    return question != "profit" or product.fitted.cost.known
 
-    It is None if costs are needed and unknown.
+
+def remaining_value(product: Product, test: Mapping[str, Any], passed: int, config: DecisionConfig) -> float | None:
+    """Return the net value, in money, of the rest of a started test, of which some rows have ``passed``.
+
+    It is unknown where costs are needed and unknown.
     """
-    if test["question"] == "profit" and not product.fitted.cost.known:
+    if not _is_known(product, test["question"]):
         return None
     design = design_of(test)
     arms = ArmPrices(*arm_prices(test), 0, 0)
@@ -183,23 +186,32 @@ class ValuedPrices:
     rows: int
     """Rows that count."""
     values: dict[float, PathValue]
-    """Values of the current price and of those of the tests, per row."""
+    """Values of the current price and of the prices of the tests, per row."""
     targets: FloatArray
-    """``(N,)`` prices that may follow, the current one first, money."""
+    """``(N,)`` prices that may follow, the current one first, in money."""
     after: FloatArray
-    """``(N, K)`` gain of them per row over keeping the price, money."""
+    """``(N, K)`` gain of them per row over keeping the price, in money."""
 
     def earned(self, price: float) -> FloatArray:
-        """Return what counts per row at one of the prices, money ``(K,)``."""
+        """Return what counts per row at one of the prices, in money ``(K,)``."""
         return np.asarray(getattr(self.values[price], self.question))
 
     def during(self, arms: ArmPrices, design: Switchback) -> FloatArray:
-        """Return what a test earns more than the current price while it lasts, money ``(K,)``."""
+        """Return what a test earns more than the current price while it lasts, in money ``(K,)``."""
         return design.rows * (self.earned(arms.price) - self.earned(arms.current)) / 2
+
+    def cost(self, arms: ArmPrices, design: Switchback) -> float:
+        """Return the largest cost of a test, in money."""
+        return max(0.0, -interval_of(self.during(arms, design)).low)
+
+    def fits(self, arms: ArmPrices, design: Switchback, budget: Budget) -> bool:
+        """Return whether a test is inside the limits on days and money."""
+        most = self.config.loss_budget * self.daily * DAYS_PER_QUARTER if budget.cost is None else budget.cost
+        return design.rows * self.product.history.step_days <= budget.days and self.cost(arms, design) <= most
 
     @cached_property
     def daily(self) -> float:
-        """Mean of what keeping the price earns per day, money; 0 if it loses."""
+        """Mean of what keeping the price earns per day, in money; 0 if it loses."""
         return max(float(self.earned(self.arms[0].current).mean()), 0.0) / self.product.history.step_days
 
     @property
@@ -209,7 +221,7 @@ class ValuedPrices:
 
     @cached_property
     def without(self) -> FloatArray:
-        """Utility of each of the prices that may follow, without a test, money ``(N,)``; -inf of unsure changes."""
+        """Utility of each of the prices that may follow, without a test, in money ``(N,)``; -inf of unsure changes."""
         weights = np.full(self.after.shape[1], 1 / self.after.shape[1])
         return self.rule.utility(weights, 0.0, self.rows * self.after)
 
@@ -251,14 +263,6 @@ def _propose(prices: ValuedPrices, budget: Budget, more: int) -> Iterator[tuple[
                     yield arms, Switchback(pairs, block, washout)
 
 
-def _cost_of(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budget: Budget) -> tuple[float, bool]:
-    """Return the largest cost of a test, money, and whether it is inside the limits on days and money."""
-    days = design.rows * prices.product.history.step_days
-    cost = max(0.0, -interval_of(prices.during(arms, design)).low)
-    limit = prices.config.loss_budget * prices.daily * DAYS_PER_QUARTER if budget.cost is None else budget.cost
-    return cost, days <= budget.days and cost <= limit
-
-
 def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budget: Budget) -> PlannedTest:
     """Return one test with its net value and its cost."""
     product = prices.product
@@ -271,7 +275,7 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
     after = decide_after(sales.log_ratio, sales.log_ratio_sd(design), during, later, prices.rule)
     gain = after.utility - float(prices.without.max())
     moves = np.abs(prices.targets[after.chosen] / prices.targets[prices.without.argmax()] - 1) >= NEAREST
-    cost, fits = _cost_of(prices, arms, design, budget)
+    fits = prices.fits(arms, design, budget)
     test = PriceTest(
         question=prices.question,
         price=arms.price,
@@ -281,7 +285,7 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
         washout=design.washout * step,
         gain=gain,
         decides=min(float((moves @ NODE_WEIGHTS).mean()), 1.0),
-        cost=cost,
+        cost=prices.cost(arms, design),
         worst_cost=max(0.0, -float(during.min())),
         expected_cost=-float(during.mean()),
         uplift=interval_of(prices.earned(arms.price) - prices.earned(arms.current)),
@@ -346,14 +350,13 @@ def plan_schedule(
 def gate_schedule(planned: PlannedTest, product: Product, seed: int, first: date | None = None) -> list[dict[str, Any]]:
     """Return the schedule of a test at the prices that pass the gate; empty if it changes a price that should count.
 
-    The ``seed`` is that of the random order of the blocks, the ``first`` day the earliest possible one if absent.
+    The ``seed`` draws the order of the blocks; the ``first`` day is the earliest possible one if absent.
     """
     step = product.history.step_days
-    earliest = product.first_day
     arms = planned.arms
-    wait = arms.wait if first is None else max(arms.wait, (first - earliest).days // step)
-    prices = (arms.current, arms.price)
-    schedule = lay_out(planned.design, seed, earliest + timedelta(days=wait * step), step, prices)
+    wait = arms.wait if first is None else max(arms.wait, (first - product.first_day).days // step)
+    begin = product.first_day + timedelta(days=wait * step)
+    schedule = lay_out(planned.design, seed, begin, step, (arms.current, arms.price))
     charged = gate_blocks(product, wait, [row["price"] for row in schedule])
     for row, price in zip(schedule, charged, strict=True):
         if not row["washout"] and not same_price(price, row["price"]):

@@ -31,9 +31,9 @@ class ArmPrices(NamedTuple):
     """Current price, and another one that the guardrails let a test charge in turn."""
 
     current: float
-    """Price of the regular arm, money."""
+    """Price of the regular arm, in money."""
     price: float
-    """Price of the test arm, money."""
+    """Price of the test arm, in money."""
     rows: int
     """Rows of a block on which the price is still on its way, the longest of both ways."""
     wait: int
@@ -51,8 +51,13 @@ def rules_of_test(product: Product, consent: float | None = None) -> Today:
     if far is None:
         return today
     step = min((1 + far) ** 2 - 1, ALMOST)
-    rise, drop = (step if limit else 0.0 for limit in (today.config.rise, today.config.drop))
-    config = replace(today.config, max_rise=rise, max_drop=drop, max_week_change=step, test_change=far)
+    config = replace(
+        today.config,
+        max_rise=step if today.config.rise else 0.0,
+        max_drop=step if today.config.drop else 0.0,
+        max_week_change=step,
+        test_change=far,
+    )
     low, high = today.log.support
     support = (min(low, today.now / (1 + far)), max(high, today.now * (1 + far)))
     return replace(today, config=config, log=today.log._replace(support=support))
@@ -65,7 +70,7 @@ def find_arm_prices(
 
     Prices beyond those tried, or that would break a relation to products that keep their prices, give way to the
     nearest ones that are neither. Those too near to the current price are left out. Products of other markets have
-    their ``current`` prices, money, by name; a ``consent`` stands for ``guardrails.test_change``.
+    their ``current`` prices in money by name; a ``consent`` stands for ``guardrails.test_change``.
     """
     today = rules_of_test(product, consent)
     if today.config.pause:
@@ -86,35 +91,34 @@ def find_arm_prices(
 
 
 def _reach(product: Product, today: Today, side: float, current: Mapping[str, float] | None) -> list[float]:
-    """Return the prices from today to the last change towards the current price times ``side``, money; empty if none.
+    """Return the prices in money from today to the last change towards the current one times ``side``, if there is any.
 
     The price reached is the nearest one that was tried, or has consent, and that no relation forbids.
     """
     kept = {**(current or {}), **product.market.preprocessor.current_prices}
     related = product.dynamics.guardrails.related
-    tried = product.history.tried_prices
     far = 1 + (today.config.test_change or 0.0)
-    lowest = min(tried[0], today.now / far)
-    highest = max(tried[1], today.now * far)
+    tried = product.history.tried_prices
     low, high = span_between(related, product.name, kept)
     step = today.config.price_step
-    last = _round_down(high, step) if math.isfinite(high) else high
     # rounded towards the current price, so that rounding makes no step too long
-    wanted = _round_up(today.now * side, step) if side < 1 else _round_down(today.now * side, step)
-    way = _walk_out(today, min(max(wanted, lowest, _round_up(low, step)), highest, last))
+    wanted = _on_grid(today.now * side, step, up=side < 1)
+    least = max(min(tried[0], today.now / far), _on_grid(low, step, up=True))
+    most = min(max(tried[1], today.now * far), _on_grid(high, step, up=False))
+    way = _walk_out(today, min(max(wanted, least), most))
     near = not way or abs(way[-1] / today.now - 1) < NEAREST or (way[-1] - today.now) * (side - 1) < 0
     return [] if near or broken_by(related, product.name, way[-1], kept) else way
 
 
 def gate_blocks(product: Product, wait: int, wanted: Sequence[float]) -> list[float]:
-    """Return the price that the gate lets pass on each row, money, after ``wait`` more rows at the current price."""
+    """Return the price that the gate lets pass on each row, in money, after ``wait`` more rows at the current price."""
     today = rules_of_test(product)
     charged = _walk(today, today.log, [today.now] * wait + list(wanted))
     return [round(price, DIGITS) for price in charged][wait:]
 
 
 def _walk(today: Today, log: PriceLog, wanted: Sequence[float]) -> Iterator[float]:
-    """Yield the price that the gate lets pass on each row after a log, money, as far as it is asked for."""
+    """Yield the price that the gate lets pass on each row after a log, in money, as far as it is asked for."""
     for price in wanted:
         now = float(log.prices[-1])
         young = days_held(log.dates, log.prices, log.step_days) < today.min_hold_days  # the gate keeps such a price
@@ -123,12 +127,12 @@ def _walk(today: Today, log: PriceLog, wanted: Sequence[float]) -> Iterator[floa
         yield charged
 
 
-def _round_up(price: float, step: float) -> float:
-    return from_steps(math.ceil(in_steps(price, step) - WHOLE), step)
-
-
-def _round_down(price: float, step: float) -> float:
-    return from_steps(math.floor(in_steps(price, step) + WHOLE), step)
+def _on_grid(price: float, step: float, up: bool) -> float:
+    """Return the next price on the grid, ``up`` or down; an infinite one as it is."""
+    if math.isinf(price):
+        return price
+    steps = in_steps(price, step)
+    return from_steps(math.ceil(steps - WHOLE) if up else math.floor(steps + WHOLE), step)
 
 
 def _walk_out(today: Today, wanted: float) -> list[float]:
@@ -143,7 +147,7 @@ def _walk_out(today: Today, wanted: float) -> list[float]:
 
 
 def _rows_to(today: Today, way: Sequence[float], target: float) -> int | None:
-    """Return the rows on the way to a price after a week at the end of another way; None if it takes too long."""
+    """Return the rows on the way to a price after a week at the end of another way, unless it takes too long."""
     log = today.log.charge(*way, *[way[-1]] * (steps_in(WEEK, today.log.step_days) - 1))
     prices = _walk(today, log, [target] * LONGEST_WAY)
     return next((rows for rows, price in enumerate(prices) if today.same(price, target)), None)

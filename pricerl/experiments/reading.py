@@ -24,7 +24,7 @@ class LostDay(NamedTuple):
 
     date: str
     price: float | None
-    """Recorded price, money; None without recorded sales."""
+    """Recorded price in money; absent without recorded sales."""
 
 
 class Reading(NamedTuple):
@@ -34,7 +34,7 @@ class Reading(NamedTuple):
     """Outcome that the test compares."""
     units: InterimAnalysis
     profit: InterimAnalysis | None
-    """None if costs are unknown."""
+    """Absent where costs are unknown."""
     lost: tuple[LostDay, ...]
     passed: int
     """Scheduled days in the file."""

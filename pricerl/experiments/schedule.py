@@ -27,7 +27,7 @@ from pricerl.guardrails.price_grid import RECORDED, same_price
 from pricerl.writing import write_text
 
 TEST = 1
-"""Arm of the test price; that of the regular price is 0."""
+"""Arm of the test price; 0 is the arm of the regular price."""
 ARMS = ("regular", "test")
 
 PROPENSITY = 0.5
@@ -61,7 +61,7 @@ class ScheduledDay(Part):
     block: Annotated[int, msgspec.Meta(ge=1)]
     arm: Literal["regular", "test"]
     price: Money
-    """Price to charge, on its way to that of the arm at the beginning of a block."""
+    """Price to charge, on its way to the arm's price at the beginning of a block."""
     washout: bool
     """Whether the day does not count."""
 
@@ -90,9 +90,9 @@ class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
     schedule_hash: Hash
     """sha256 of the schedule's CSV."""
     values: tuple[float, float]
-    """Worth of a unit at the regular and at the test price: its profit or its price, money, or 1."""
+    """Worth of a unit at the regular and at the test price: its profit or its price in money, or 1."""
     profits: tuple[float, float] | None
-    """Profit per unit at the two prices, money; None if costs are unknown."""
+    """Profit per unit at the two prices, in money; absent where costs are unknown."""
     scale: Money
     """Planned sd of the difference within a pair of blocks."""
     effect: float
@@ -100,10 +100,10 @@ class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
     power: Annotated[float, msgspec.Meta(ge=0, le=1)]
     """Probability that another price is advised after the test than without it."""
     cost: Annotated[float, msgspec.Meta(ge=0)]
-    """Cost of the whole test, money, exceeded in one of 20 plausible scenarios."""
+    """Cost of the whole test in money, exceeded in one of 20 plausible scenarios."""
     expected_cost: float
     against: Money | None = None
-    """Price of the regular arm, money, in tests of older versions that was not the regular price."""
+    """Price of the regular arm in money, in tests of older versions that was not the regular price."""
     consent: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     """Consent to prices up to this far from the regular one, as a share: ``guardrails.test_change``."""
     stop: StopTerms | None = None
@@ -134,7 +134,7 @@ class Switchback:
 
 
 def arm_prices(order: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the prices of the regular and of the test arm, money."""
+    """Return the prices of the regular and of the test arm, in money."""
     return order.get("against") or order["regular_price"], order["test_price"]
 
 
@@ -154,7 +154,7 @@ def draw_arms(pairs: int, generator: np.random.Generator) -> IntArray:
 def lay_out(
     design: Switchback, seed: int, first_day: date, step_days: int, prices: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    """Return the rows of a schedule whose order ``seed`` draws, each at the regular or the test price, money."""
+    """Return the rows of a schedule whose order ``seed`` draws, each at the regular or the test price, in money."""
     arms = draw_arms(design.pairs, np.random.default_rng(seed)).repeat(design.block).tolist()
     return [
         {
@@ -184,19 +184,19 @@ def render_plan(order: Mapping[str, Any], promised: Mapping[str, Any]) -> str:
     return json.dumps({"format": FORMAT, "order": order, "test": promised}, indent=1, allow_nan=False) + "\n"
 
 
-def plan_files(folder: Path, number: int = 1) -> tuple[Path, Path]:
+def plan_files(folder: Path, number: int) -> tuple[Path, Path]:
     """Return plan and schedule of one of the planned tests in a run's folder, the first of which has no number."""
-    first, schedule = folder / PLAN, folder / SCHEDULE
-    if number == 1:
-        return first, schedule
-    return first.with_stem(f"{first.stem}_{number}"), schedule.with_stem(f"{schedule.stem}_{number}")
+    plan, schedule = (
+        (folder / name).with_stem(f"{Path(name).stem}{f'_{number}' if number > 1 else ''}") for name in (PLAN, SCHEDULE)
+    )
+    return plan, schedule
 
 
 def write_plans(folder: Path, plans: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
     """Write the planned tests, each its order and the numbers that were promised, in place of earlier ones."""
-    earlier = Path(PLAN).stem
-    for old in (path for kind in ("json", "csv") for path in folder.glob(f"{earlier}*.{kind}")):
-        old.unlink()
+    for kind in ("json", "csv"):
+        for old in folder.glob(f"{Path(PLAN).stem}*.{kind}"):
+            old.unlink()
     for number, (order, promised) in enumerate(plans, start=1):
         plan, schedule = plan_files(folder, number)
         write_text(schedule, render_schedule(order["schedule"]))
@@ -205,7 +205,7 @@ def write_plans(folder: Path, plans: Iterable[tuple[Mapping[str, Any], Mapping[s
 
 def read_plans(folder: Path) -> list[dict[str, Any]]:
     """Return the orders of the plans in a run's folder; one that is missing or changed is refused."""
-    orders = [read_plan(*plan_files(folder))]
+    orders = [read_plan(*plan_files(folder, 1))]
     while (files := plan_files(folder, len(orders) + 1))[0].exists():
         orders.append(read_plan(*files))
     return orders
@@ -229,28 +229,24 @@ def read_plan(plan: Path, schedule: Path) -> dict[str, Any]:
     if {hash_schedule(order["schedule"]), hashlib.sha256(text).hexdigest()} != {order["schedule_hash"]}:
         changed = "is not the schedule that was planned: one of the files was changed"
         raise UsageError(f"{schedule} {changed}; {again}")
-    if wrong := _contradiction(order):
-        raise UsageError(f"{plan} contradicts itself: {wrong}; {again}")
+    if not _fits(order):
+        raise UsageError(f"{plan} contradicts itself in days, blocks, seed, prices or worth of a unit; {again}")
     return order
 
 
-def _contradiction(order: Mapping[str, Any]) -> str:
-    """Return which parts of an order contradict each other, as a clause; empty if all fit."""
+def _fits(order: Mapping[str, Any]) -> bool:
+    """Return whether the parts of an order describe one test."""
     rows = order["schedule"]
     design = design_of(order)
     prices = arm_prices(order)
     first, last = (date.fromisoformat(order[name]) for name in ("first_day", "until"))
     step = ((last - first) / max(len(rows) - 1, 1)).days
-    if len(rows) != design.rows or step not in (1, WEEK) or order["propensity"] != PROPENSITY:
-        return "the schedule has other days, blocks or chances than the test"
+    if len(rows) != design.rows or step not in (1, WEEK) or order["propensity"] != PROPENSITY or same_price(*prices):
+        return False
     planned = lay_out(design, order["seed"], first, step, prices)
-    if [{**row, "price": None} for row in rows] != [{**row, "price": None} for row in planned]:
-        return "the schedule is not that of its days and its seed"
-    spans = [prices if row["washout"] else (row["price"],) for row in planned]
-    off = [max(min(span) - row["price"], row["price"] - max(span)) for row, span in zip(rows, spans, strict=True)]
-    if max(off) > RECORDED or same_price(*prices):
-        return "the prices of the schedule are not those of the test"
     worth = {"sales": [*prices], "profit": order["profits"] or order["values"]}
-    if order["values"] != worth.get(order["question"]):
-        return f"a unit does not count as in a test of {order['question']}"
-    return ""
+    return order["values"] == worth.get(order["question"]) and all(
+        row == {**due, "price": row["price"]} and min(span) - RECORDED <= row["price"] <= max(span) + RECORDED
+        for row, due in zip(rows, planned, strict=True)
+        for span in [prices if due["washout"] else (due["price"],)]
+    )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pricerl.advice.block import reasons
@@ -17,7 +16,6 @@ from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place, what_would_change
 from pricerl.advice.sentences.verdict import find_decided
 from pricerl.advice.what_if import COSTS_UNKNOWN
-from pricerl.arrays import to_plain
 from pricerl.cli.usage import option_words
 from pricerl.errors import EXIT_OK, CheckpointError, DataError, PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
@@ -30,14 +28,12 @@ from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.jobs import PROGRAM
 from pricerl.serve.workplace import Workplace
-from pricerl.terminal import MOST_CHARACTERS, clean, shown
+from pricerl.terminal import clean
 
 Answer = dict[str, Any]
 MOST = 30
 """Most products, entries or findings of one answer."""
 NOT_ADVISED = "the advice has none; why has its reasons"
-MOST_SHOWN = 30
-"""Characters of a name by which a sentence that holds it is known; sentences shorten names."""
 AUTHOR = ContextVar("AUTHOR", default="agent")
 """Author of prepared decisions: the name of the token, if it has one."""
 
@@ -52,8 +48,6 @@ class AdvisedProduct(NamedTuple):
     """Its record in ``advice.json``."""
     f: Formatter
     place: Place
-    names: set[str]
-    """Texts of files and people that sentences about it may hold."""
 
     @classmethod
     def find(cls, workplace: Workplace, name: str, product: str) -> AdvisedProduct:
@@ -63,7 +57,7 @@ class AdvisedProduct(NamedTuple):
         document = workplace.advice_of(shop)
         (record,) = (item for item in document["products"] if item["product"] == entry["product"])
         place = Place(run=document["run"], today=document["today"])
-        return cls(shop, entry, record, formatter_of(document), place, names_of(shop))
+        return cls(shop, entry, record, formatter_of(document), place)
 
     @property
     def about(self) -> Answer:
@@ -92,36 +86,34 @@ class AgentTools:
 
     def shops(self) -> Answer:
         """Shops with their products, and the seller's files."""
-        found: list[Answer] = []
-        for name in self.workplace.shops():
-            try:
-                names = list(self.workplace.open_shop(name).newest)
-                known: Answer = {"products": len(names), "first": mark(names[:MOST])}
-            except PricerlError as error:
-                known = {"products": null(mark(f"{error}"))}
-            found.append({"shop": mark(name), **known})
+        found = [{"shop": mark(name), **self._listed(name)} for name in self.workplace.shops()]
         return {"shops": found, "files": mark(self.workplace.files())}
+
+    def _listed(self, shop: str) -> Answer:
+        try:
+            names = list(self.workplace.open_shop(shop).newest)
+        except PricerlError as error:
+            return {"products": null(mark(f"{error}"))}
+        return {"products": len(names), "first": mark(names[:MOST])}
 
     def check(self, file: str) -> Answer:
         """How a file is read: current prices, days and doubts per product, and what is left out."""
         found = self.workplace.read([file])
-        columns = [{"name": mark(item.name), "read_as": item.read_as} for item in found.columns[:MOST]]
-        products = [
-            {
-                "product": mark(item.product),
-                "current_price": item.current_price,
-                "data_quality": item.quality,
-                "report": mark(item.report[1:]),
-                "costs": item.costs,
-            }
-            for item in found.products[:MOST]
-        ]
         refused = {"refusal": mark(found.refusal)} if found.refusal else {}
         return {
             "format": found.format or "a table of days",
             "currency": found.currency or null("the file names no currency"),
-            "columns": columns,
-            "products": products,
+            "columns": [{"name": mark(item.name), "read_as": item.read_as} for item in found.columns[:MOST]],
+            "products": [
+                {
+                    "product": mark(item.product),
+                    "current_price": item.current_price,
+                    "data_quality": item.quality,
+                    "report": mark(item.report[1:]),
+                    "costs": item.costs,
+                }
+                for item in found.products[:MOST]
+            ],
             "count": len(found.products),
             "problems": mark(found.problems[:MOST]),
             **refused,
@@ -154,54 +146,51 @@ class AgentTools:
         weighed = advised.record["uplift"] or advised.record["weighed"]
         return {
             **advised.about,
-            "reasons": mark(dict(reasons(advised.record, advised.f)), advised.names),
-            "decided_by": mark(advised.record["decision"]["reasons"], advised.names),
-            "probability_better": weighed["probability_better"] if weighed else null(NOT_ADVISED),
+            "reasons": mark(dict(reasons(advised.record, advised.f))),
+            "decided_by": mark(advised.record["decision"]["reasons"]),
+            "probability_better": known(weighed and weighed["probability_better"], NOT_ADVISED),
             "elasticity": estimate(advised.record["elasticity"], "% of units per % of price"),
-            "would_change": mark(list(what_would_change(advised.record, advised.f)), advised.names),
+            "would_change": mark(list(what_would_change(advised.record, advised.f))),
         }
 
     def what_if(self, shop: str, price: float, product: str = "", unit_cost: float | None = None) -> Answer:
         """Effect per day of a price, perhaps at another unit cost, its chance to earn more, and limits that object."""
+        from pricerl.tasks.ask import ask_shop  # imports torch, which no other tool needs
+
         advised = AdvisedProduct.find(self.workplace, shop, product)
         try:
-            from pricerl.tasks.ask import ask_shop  # imports torch
-
             found = ask_shop(advised.shop, advised.record["product"], price, unit_cost).to_dict()
         except (CheckpointError, DataError) as error:
             return {**advised.about, **null(mark(str(error)))}
+        asked = {name: found[name] for name in ("price", "unit_cost", "days", "allowed", "outlooks")}
         kept, gain = ({name: item[side] for name, item in found["measures"].items()} for side in ("kept", "gain"))
         return {
             **advised.about,
-            **mark(
-                {name: found[name] for name in ("price", "unit_cost", "days", "allowed", "outlooks")}, advised.names
-            ),
+            **mark(asked),
             "keep": advised.figures(kept),
             "difference": advised.figures(gain),
-            "probability_better": null(found["unknown"]) if (better := found["probability_better"]) is None else better,
-            "limits_that_object": mark(found["objections"], advised.names),
+            "probability_better": known(found["probability_better"], found["unknown"]),
+            "limits_that_object": mark(found["objections"]),
         }
 
     def limits(self, shop: str, product: str = "") -> Answer:
         """Limits on the next price of a product."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         hard = asdict(limits_of(advised.entry, advised.shop.log.entries))
-        limits = (hard, advised.record["details"]["bounds"])
-        unset = null("no such limit is set")
-        hard, now = ({key: unset if value is None else value for key, value in values.items()} for values in limits)
-        words = mark(grounds.describe_limits(advised.record, advised.f), advised.names)
-        return {**advised.about, "hard": hard, "next": now, "words": words}
+        limits = {"hard": hard, "next": advised.record["details"]["bounds"]}
+        set_or_not = {
+            name: {key: known(value, "no such limit is set") for key, value in values.items()}
+            for name, values in limits.items()
+        }
+        words = mark(grounds.describe_limits(advised.record, advised.f))
+        return {**advised.about, **set_or_not, "words": words}
 
     def history(self, shop: str, product: str = "", last: int = 10) -> Answer:
         """Newest entries of the decision log: who decided what, when and why."""
         opened = self.workplace.open_shop(shop)
         chosen = [entry for entry in read_log(opened.log_path).entries if product in ("", entry.get("product"))]
-        names = names_of(opened)
-        return {
-            "shop": mark(shop),
-            "count": len(chosen),
-            "entries": [_logged(entry, opened, names) for entry in chosen[-max(1, min(last, MOST)) :]],
-        }
+        entries = [_logged(entry, opened) for entry in chosen[-max(1, min(last, MOST)) :]]
+        return {"shop": mark(shop), "count": len(chosen), "entries": entries}
 
     def review(self, shop: str, product: str = "") -> Answer:
         """How past advice did: days followed, totals predicted and actual."""
@@ -216,18 +205,21 @@ class AgentTools:
         opened = self.workplace.open_shop(shop)
         if (monitor := read_monitor(opened.folder.path)) is None:
             return {"shop": mark(shop), **null("pricerl watch has not run")}
-        names = names_of(opened)
-        found = [
-            {"product": mark(name), **mark(to_plain(finding), () if finding.kind == "data" else names)}
-            for name, finding in monitor.listed()[:MOST]
+        findings = [
+            {
+                "product": mark(name),
+                **{"kind": item.kind, "severity": item.severity},
+                **mark({"text": item.text, "value": item.value, "limit": item.limit, "step": item.step}),
+            }
+            for name, item in monitor.listed()[:MOST]
         ]
-        return {"shop": mark(shop), "findings": found}
+        return {"shop": mark(shop), "findings": findings}
 
     def price_test_plan(self, shop: str, product: str = "") -> Answer:
         """The price test that the advice offers, with its cost, or why there is none."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         test = advised.record["details"]["price_test"]
-        return {**advised.about, "test": mark(test, advised.names) if test else null(NOT_ADVISED)}
+        return {**advised.about, "test": mark(test) if test else null(NOT_ADVISED)}
 
     def stage_override(self, shop: str, price: float, until: str, reason: str, product: str = "") -> Answer:
         """Prepare an order to charge a price until a day (2026-01-31)."""
@@ -249,7 +241,7 @@ class AgentTools:
         known = {name: plan[name] for name in ("schedule_hash", "test_price", "expected_cost", "until")}
         made = self._stage(shop, product, "price_test", known, reason, plan["test_price"])
         names = ("first_day", "until", "regular_price", "test_price", "power", "expected_cost", "cost")
-        return {**made, **{name: plan[name] for name in names}, "plan": mark(done.stdout.splitlines(), advised.names)}
+        return {**made, **{name: plan[name] for name in names}, "plan": mark(done.stdout.splitlines())}
 
     def stage_costs(self, shop: str, unit_cost: float, reason: str, product: str = "", valid_from: str = "") -> Answer:
         """Prepare what a unit costs the seller, from a day on or always."""
@@ -257,7 +249,7 @@ class AgentTools:
         return self._stage(shop, product, "costs", given, reason)
 
     def _stage(self, shop: str, product: str, asks: Asked, given: Answer, reason: str, price: float = 0) -> Answer:
-        """Record a prepared decision, with what is expected of a price, money, or at 0 of the advised one."""
+        """Record a prepared decision, with what is expected of a price, or at 0 of the advised one."""
         advised = AdvisedProduct.find(self.workplace, shop, product)
         name = advised.record["product"]
         (*_, entry), _ = advised.shop.record(lambda shop: [draft_staged(shop, asks, name, given, AUTHOR.get(), reason)])
@@ -267,24 +259,11 @@ class AgentTools:
         return {**advised.about, **done, **run, "expected": expected}
 
 
-def names_of(shop: Shop) -> set[str]:
-    """Return the names of a shop, its products and its files, and authors and reasons of people's decisions."""
-    said = (entry[key] for entry in shop.log.entries if entry["actor"] != "pricerl" for key in ("actor", "reason"))
-    return {shop.folder.path.name, *shop.newest, *(Path(source).name for source in shop.sources), *said}
-
-
-def names_about(workplace: Workplace, given: Mapping[str, Any]) -> set[str]:
-    """Return texts of files and people that the refusal of a call may hold, what the agent gave included."""
-    shops = workplace.shops()
-    words = (text for text in map(str, given.values()) if any(map(str.isalpha, text)))
-    names = {*workplace.files(), *shops, *words}
-    return names | (names_of(workplace.open_shop(given["shop"])) if given.get("shop") in shops else set())
-
-
 def estimate(values: Sequence[float] | None, unit: str) -> Answer:
     """Return mean and 90 % limits of an estimate, or null where it needs costs."""
-    known = values and dict(zip(("mean", "low", "high"), values, strict=True))
-    return {**known, "level": 0.9, "unit": unit} if known else null(COSTS_UNKNOWN)
+    if values is None:
+        return null(COSTS_UNKNOWN)
+    return {**dict(zip(("mean", "low", "high"), values, strict=True)), "level": 0.9, "unit": unit}
 
 
 def null(reason: Any) -> Answer:
@@ -292,43 +271,35 @@ def null(reason: Any) -> Answer:
     return {"value": None, "reason": reason}
 
 
-def mark(value: Any, names: Collection[str] = ()) -> Any:
-    """Mark strings that come from files and people as data; leave out what is None.
+def known(value: Any, reason: str) -> Any:
+    """Return a value, or that it is missing for a reason."""
+    return null(reason) if value is None else value
 
-    Of sentences of ours those are marked that hold one of their ``names``; without names all strings are theirs.
-    """
+
+def mark(value: Any) -> Any:
+    """Mark every string as data, as names and texts of files and people may be in any; leave out what is None."""
     if isinstance(value, Mapping):
-        return {key: mark(item, names) for key, item in value.items() if item is not None}
+        return {key: mark(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [mark(item, names) for item in value]
-    if not isinstance(value, str):
-        return value
-    held = (text for name in names if (text := shown(name)[:MOST_SHOWN].removesuffix("…")))
-    return (
-        {"quoted": clean(value)}
-        if not names or any(text in shown(value, MOST_CHARACTERS) for text in held)
-        else clean(value)
-    )
+        return [mark(item) for item in value]
+    return {"quoted": clean(value)} if isinstance(value, str) else value
 
 
-def _logged(entry: Entry, shop: Shop, names: Collection[str]) -> Answer:
-    """Return an entry of the log; its author and reason are a person's, unless pricerl itself wrote it."""
-    product = entry.get("product")
-    about = {} if product is None else {"product": mark(product)}
-    ours = entry["actor"] == "pricerl"
+def _logged(entry: Entry, shop: Shop) -> Answer:
+    """Return an entry of the log."""
+    about = {"product": mark(entry["product"])} if entry.get("product") else {}
     return {
         **{"log_id": entry["id"], "time": entry["time"], "kind": entry["kind"], **about},
-        "by": "pricerl" if ours else mark(entry["actor"]),
-        "what": mark(content_words(entry, shop), names),
-        "why": mark(entry["reason"], names if ours else ()),
+        "by": mark(entry["actor"]),
+        "what": mark(content_words(entry, shop)),
+        "why": mark(entry["reason"]),
     }
 
 
 def _verdict(record: Mapping[str, Any], shop: Shop) -> Answer:
     """Return what a person has decided on a product, if anything, before what the advice recommends."""
-    decided = find_decided(record, PLAIN, shop.today.isoformat())
     order = {}
-    if decided is not None:
+    if (decided := find_decided(record, PLAIN, shop.today.isoformat())) is not None:
         until = decided.until or null("an approval has no last day of its own")
         order = {"decided": {"kind": decided.kind, "price": decided.price, "until": until}}
     prices = {name: record[name] for name in ("current_price", "recommended_price")}

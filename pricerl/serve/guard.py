@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,6 +19,11 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from pricerl.errors import UsageError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Addresses of this computer alone."""
 
 MOST_BYTES = 200_000_000
 """Largest upload: several files of a large shop."""
@@ -55,6 +62,9 @@ ROLES = ("viewer", "editor", "approver")
 AGENT = "agent"
 """Role that reaches the tools under ``/mcp`` and nothing else."""
 
+FEWEST_CHARACTERS = 16
+"""Fewest characters of a token that a file names."""
+
 DECISIONS = ("approve", "reject", "override", "pause", "resume", "price-test")
 """Last parts of the paths that only an approver may write to."""
 
@@ -64,7 +74,7 @@ class Keys:
     """Secrets of one server."""
 
     roles: Mapping[str, str]
-    """Role by token: that in the address, or those of the file of ``--token_file``."""
+    """Role by token: the one in the address, or each of the file of ``--token_file``."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Author in the log by token; none for the token of an address, whose decisions name their author."""
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -82,6 +92,33 @@ class Keys:
         if token := self.find(text):
             answer.set_cookie(cookie, self.keyed(token, "session"), httponly=True, samesite="strict", path="/")
         return bool(token)
+
+
+def read_keys(host: str, file: Path | None, folder: Path, role: str) -> Keys:
+    """Return the tokens of a file, or a random one of a role on this computer's own addresses."""
+    if file is None:
+        if host not in LOOPBACK:
+            raise UsageError(f"--host {host} is open to other computers: name tokens with --token_file FILE")
+        return Keys({secrets.token_urlsafe(32): role})
+    if any(folder.resolve() in place.parents for place in (file.resolve(), file.parent.resolve() / file.name)):
+        raise UsageError(f"--token_file {file} lies in the folder that is served; move it out of {folder}")
+    try:
+        lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        mode = file.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--token_file {file} cannot be read") from error
+    if mode & 0o077 and os.name != "nt":
+        raise UsageError(f"--token_file {file} is open to other users of this computer; run: chmod 600 {file}")
+    roles: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for number, (*about, token) in enumerate(lines, 1):
+        role, *name = about or ("approver",)
+        if role not in (*ROLES, AGENT) or len(token) < FEWEST_CHARACTERS:
+            form = f"ROLE NAME TOKEN, of {', '.join((*ROLES, AGENT))} and at least {FEWEST_CHARACTERS} characters"
+            raise UsageError(f"--token_file {file}, token {number}: must be {form}")
+        roles[token] = role
+        names[token] = " ".join(name) or role
+    return Keys(roles, names)
 
 
 class Connection(H11Protocol):
@@ -155,48 +192,42 @@ class Guard:
         answer = self._answer(scope) if small else refusal(scope, 413, too_large)
         await (answer or self.app)(scope, read, send_safely)
 
-    def _enter(self, scope: Scope) -> Response | None:
-        """Exchange the token in an address for the cookie, so that it leaves the address."""
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
-        if given is None or scope["path"] != "/":
-            return None
-        answer = Response(headers={"refresh": "0; url=/"})  # no redirect: it would keep the site that led here
-        known = self.keys.let_in(given[-1], answer, self.cookie)
-        return answer if known else refusal(scope, 403, "this token is not the one that pricerl serve printed")
-
     def _answer(self, scope: Scope) -> Response | None:
-        """Return why a request is not passed on, or the cookie for the token; None if it is."""
+        """Return why a request is not passed on, or the cookie for the token in an address; nothing if it may pass."""
         headers = Headers(scope=scope)
+        path = scope["path"]
+        writes = scope["method"] not in SAFE
         host = headers.get("host", "")
         if self.hosts and host not in self.hosts:
-            return refusal(scope, 421, "this host name is not that of the server; open the printed address")
-        bearer = headers.get("authorization", "").partition("Bearer ")[2]
-        if scope["method"] not in SAFE:
-            if (origin := headers.get("origin")) not in (None, f"http://{host}", f"https://{host}"):
-                return refusal(scope, 403, f"a page of another origin sent this: {origin!r}")
-            if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-                return refusal(scope, 403, "a page of another site sent this")
-        if (entered := self._enter(scope)) is not None or scope["path"] in OPEN:
-            return entered
+            return refusal(scope, 421, "this host name is not the server's; open the printed address")
+        if writes and (origin := headers.get("origin")) not in (None, f"http://{host}", f"https://{host}"):
+            return refusal(scope, 403, f"a page of another origin sent this: {origin!r}")
+        if writes and headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return refusal(scope, 403, "a page of another site sent this")
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
+        if given and path == "/":  # the token leaves the address
+            entered = Response(headers={"refresh": "0; url=/"})  # no redirect: it would keep the site that led here
+            known = self.keys.let_in(given[-1], entered, self.cookie)
+            return entered if known else refusal(scope, 403, "this token is not the one that pricerl serve printed")
+        if path in OPEN:
+            return None
         cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie, "")
         token = next((token for token in self.keys.roles if is_same(cookie, self.keys.keyed(token, "session"))), "")
+        bearer = headers.get("authorization", "").partition("Bearer ")[2]
         if bearer and not (token := self.keys.find(bearer)):
             return refusal(scope, 401, "the bearer token is wrong")
-        if not token and scope["path"].startswith(("/api/", "/mcp/")):
-            return refusal(scope, 401, "no session: open the printed address, or send the token as bearer")
         if not token:
-            return RedirectResponse("/login", 303)
+            said = "no session: open the printed address, or send the token as bearer"
+            return refusal(scope, 401, said) if is_program(path) else RedirectResponse("/login", 303)
         role = self.keys.roles[token]
-        name = self.keys.names.get(token, "")
-        scope.setdefault("state", {}).update(role=role, name=name, csrf=self.keys.keyed(token, "csrf"))
-        if role == AGENT and not f"{scope['path']}/".startswith("/mcp/"):
+        csrf = self.keys.keyed(token, "csrf")
+        scope.setdefault("state", {}).update(role=role, name=self.keys.names.get(token, ""), csrf=csrf)
+        if role == AGENT and not f"{path}/".startswith("/mcp/"):
             return refusal(scope, 403, "your token has the role agent; it reaches the tools under /mcp/ alone")
-        if scope["method"] in SAFE:
-            return None
-        if not bearer and not is_same(headers.get("x-csrf-token", ""), scope["state"]["csrf"]):
-            return refusal(scope, 403, "the header x-csrf-token is not that of this session; load the page again")
-        needed = "approver" if scope["path"].rpartition("/")[2] in DECISIONS else "editor"
-        if role != AGENT and not is_at_least(role, needed):
+        if writes and not bearer and not is_same(headers.get("x-csrf-token", ""), csrf):
+            return refusal(scope, 403, "the header x-csrf-token is not the one of this session; load the page again")
+        needed = "approver" if path.rpartition("/")[2] in DECISIONS else "editor"
+        if writes and role != AGENT and not is_at_least(role, needed):
             return refusal(scope, 403, f"your token has the role {role}; only an {needed} may do this")
         return None
 
@@ -211,8 +242,13 @@ def is_same(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
 
 
+def is_program(path: str) -> bool:
+    """Return whether a path is for programs, not for browsers."""
+    return path.startswith(("/api/", "/mcp/"))
+
+
 def refusal(scope: Scope, status: int, sentence: str) -> Response:
     """Return a refusal: JSON for programs, plain text elsewhere."""
-    if scope["path"].startswith(("/api/", "/mcp/")):
+    if is_program(scope["path"]):
         return JSONResponse({"detail": sentence}, status)
     return PlainTextResponse(f"{sentence}\n", status)

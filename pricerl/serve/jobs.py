@@ -67,16 +67,13 @@ class Job:
     async def events(self) -> AsyncIterator[str]:
         """Yield server-sent events: each line, then ``end`` with exit code and the page with the result."""
         sent = 0
-        while True:
-            ended = self.code is not None
+        while self.code is None or sent < len(self.lines):
             for line in self.lines[sent:]:
                 sent += 1
                 yield f"data: {json.dumps(line)}\n\n"
-            if ended:
-                done = {"code": self.code, "answered": self.code in ANSWERED, "leads_to": self.leads_to}
-                yield f"event: end\ndata: {json.dumps(done)}\n\n"
-                return
             await asyncio.sleep(PAUSE)
+        done = {"code": self.code, "answered": self.code in ANSWERED, "leads_to": self.leads_to}
+        yield f"event: end\ndata: {json.dumps(done)}\n\n"
 
 
 class Jobs:

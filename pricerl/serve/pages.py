@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -31,14 +31,14 @@ from pricerl.operations.shop import Shop
 from pricerl.operations.watching.monitor_document import read_monitor
 from pricerl.serve.guard import HEADERS, POLICY, is_at_least
 from pricerl.serve.rest import Names, Opened, Place
-from pricerl.serve.workplace import ONCE, address_of
+from pricerl.serve.workplace import address_of
 from pricerl.terminal import clean
 
 router = APIRouter(include_in_schema=False)
 
 REVIEW = "review.html"
-MOST_KEPT = 200
-"""Most pages that are kept in memory, of some 100 kB each."""
+OWN_FORMS = [form for form in own_forms().values() if not form.fills]
+"""Import forms that need no export of the platform."""
 FRAMED = POLICY.format(style=" '{hash}'")
 """Policy of a page that holds the report's style sheet."""
 
@@ -49,8 +49,8 @@ def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
     csrf, role, name = (getattr(request.state, key, "") for key in ("csrf", "role", "name"))
     job = request.app.state.jobs.running
     known = {"style": style, "policy": FRAMED.format(hash=style_hash()), "csrf": csrf, "named": name, "quote": quote}
-    known |= {"modes": LOOSENESS, "exact": exact}
-    known |= {"edits": is_at_least(role, "editor"), "decides": is_at_least(role, "approver"), "job": job and job.id}
+    known |= {"modes": LOOSENESS, "exact": exact, "job": job and job.id}
+    known |= {"edits": is_at_least(role, "editor"), "decides": is_at_least(role, "approver")}
     head = Markup(environment.get_template("links.html").render(known))
     return environment.get_template(template).render(**known, frame=Frame(head=head), **values)
 
@@ -58,20 +58,6 @@ def fill(request: Request, template: str, values: Mapping[str, Any]) -> str:
 def exact(text: str) -> Markup:
     """Return a name as the value of a field, unchanged; what is shown is cleaned."""
     return Markup(escape(text).encode("ascii", "xmlcharrefreplace").decode())
-
-
-def kept(request: Request, shop: Shop, make: Callable[[], str]) -> Response:
-    """Return a page of a shop as it was made before, while shop, running job, address and role are the same."""
-    pages: dict[Hashable, tuple[Shop, str]] = request.app.state.pages
-    job = request.app.state.jobs.running
-    key = (request.url.path, request.url.query, request.state.csrf, None if job is None else job.id)
-    with ONCE:
-        known = pages.get(key)
-        if known is None or known[0] is not shop:
-            if len(pages) >= MOST_KEPT:
-                pages.clear()
-            known = pages[key] = (shop, make())
-    return answer(known[1])
 
 
 def answer(html: str, status: int = 200) -> HTMLResponse:
@@ -98,15 +84,16 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
     """Show how files were read, with the columns to correct, the costs and limits to type, and the button Advise."""
     reading = place.read(names)
     products = [item.product for item in reading.products]
-    known = [{"product": products[0], **row} for row in place.costs_of(products)]
-    new = sorted({*products} - {row["product"] for row in known}, key=products.index)
+    costs = [{"product": products[0], **row} for row in place.costs_of(products)]
+    known = {row["product"] for row in costs}
+    costs += [{"product": product} for product in products if product not in known]
     shop, limits = place.limits_for(reading.files)
     values = {
         "reading": reading,
         "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
         "columns": TABLES["costs"].written,
-        "costs": [*known, *({"product": product} for product in new)],
+        "costs": costs,
         "shop": shop,
         "limits": limit_rows(limits, TYPED, reading.currency),
     }
@@ -117,12 +104,11 @@ def limit_rows(limits: Mapping[str, Any], names: Iterable[str], currency: str) -
     """Return name, meaning, value and unit of limits; percent signs mark shares."""
     settings = settings_of("data.guardrails")
     units = {**dict.fromkeys(PERCENTAGES, "%"), "min_hold_days": "days"}
-    texts = {name: settings[f"data.guardrails.{name}"].text for name in names}
-    return [(name, text, limits[name], units.get(name, currency)) for name, text in texts.items()]
+    return [(name, settings[f"data.guardrails.{name}"].text, limits[name], units.get(name, currency)) for name in names]
 
 
 class StatedList(WorkList):
-    """Work list of a shop, whose rows name the state of their product."""
+    """Work list of a shop: each row has the state of its product in its kind, which is its class, and in its note."""
 
     def __init__(self, shop: Shop, products: Iterable[Record]) -> None:
         super().__init__(products)
@@ -131,7 +117,7 @@ class StatedList(WorkList):
     def orders(
         self, links: Mapping[int, str], f: Formatter, today: str = ""
     ) -> tuple[tuple[str, str, list[Task]], ...]:
-        """Return the orders with each task's state in its kind, which is the class of its row, and its note."""
+        """Return the orders with the state of each task."""
         states = {links[place]: self.shop.state_of(product["product"]) for place, product in self.listed}
 
         def stated(task: Task) -> Task:
@@ -144,37 +130,31 @@ class StatedList(WorkList):
 @router.get("/shops/{name}")
 def show_shop(request: Request, place: Place, shop: Opened, name: str, find: str = "") -> Response:
     """Show the work list of the products that contain a text, or the page of the only product; above it the outbox."""
-    document = place.advice_of(shop)
+    document = place.advice_of(shop) | {"today": shop.today.isoformat()}
     if len(document["products"]) == 1:
         return show_product(request, place, shop, document["products"][0]["product"])
-    return kept(request, shop, lambda: _render_shop(request, shop, document, find))
-
-
-def _render_shop(request: Request, shop: Shop, document: Record, find: str) -> str:
-    name = shop.folder.path.name
     found = [product for product in document["products"] if find.casefold() in product["product"].casefold()]
     work = StatedList(shop, found)
     links = {at: f"/shops/{quote(name)}/products/{address_of(item['product'])}" for at, item in enumerate(found)}
     grades = sorted({product["decision"]["grade"] for _, product in work.listed})
     values = {**_about(shop, document), "grades": grades, "find": find}
-    return render_index(
-        {**document, "today": shop.today.isoformat()}, work, links, framed(request, "work.html", values)
-    )
+    return answer(render_index(document, work, links, framed(request, "work.html", values)))
 
 
 def _about(shop: Shop, document: Record, product: str = "") -> dict[str, Any]:
     """Return what the panels of a shop show: outbox, terms of it or of a product, and findings of the last watch."""
     path = shop.folder.path
     own = [name for name in TYPED if not product or name not in SHARED_BY_ALL]
+    f = formatter_of(document)
     return {
         "publishing": shop.publishing,
         "limited": product,
-        "limits": limit_rows(limits_on(shop.guardrails, product), own, formatter_of(document).currency),
+        "limits": limit_rows(limits_on(shop.guardrails, product), own, f.currency),
         "shop": path.name,
-        "f": formatter_of(document),
+        "f": f,
         "outbox": shop.outbox,
         "today": shop.today.isoformat(),
-        "forms": [form for form in own_forms().values() if not form.fills],
+        "forms": OWN_FORMS,
         "findings": monitor.urgent() if (monitor := read_monitor(path)) else [],
         "reviewed": (path / REVIEW).is_file(),
     }
@@ -183,38 +163,34 @@ def _about(shop: Shop, document: Record, product: str = "") -> dict[str, Any]:
 @router.get("/shops/{name}/products/{product:path}")
 def show_product(request: Request, place: Place, shop: Opened, product: str) -> Response:
     """Show the page of a product, with the slider and the forms of decisions above it."""
-    document = place.advice_of(shop)
+    document = place.advice_of(shop) | {"today": shop.today.isoformat()}
     record = place.product_of(document, product)
-    return kept(request, shop, lambda: _render_product(request, place, shop, document, record))
-
-
-def _render_product(request: Request, place: Place, shop: Shop, document: Record, product: Record) -> str:
-    entry = shop.newest.get(product["product"])
+    name = record["product"]
+    several = len(document["products"]) > 1
+    entry = shop.newest.get(name)
     values = {
-        **_about(shop, document, product["product"] if len(document["products"]) > 1 else ""),
-        "product": product,
-        "better": better_by(product["objective"], product["measure"]),
-        "address": address_of(product["product"]),
-        "order": shop.order_on(product["product"]),
-        "state": shop.state_of(product["product"]),
-        "planned": is_planned(shop, product["product"]),
+        **_about(shop, document, name if several else ""),
+        "product": record,
+        "better": better_by(record["objective"], record["measure"]),
+        "address": address_of(name),
+        "order": shop.order_on(name),
+        "state": shop.state_of(name),
+        "planned": is_planned(shop, name),
         "change": first_change(entry) if entry else None,
         "why": waits_for(entry, shop.log.entries) if entry else "",
         "advised": entry and entry["id"],
-        "until": product["days"][-1]["date"],
-        "prepared": [item for item in place.prepared(shop) if item["product"] == product["product"]],
+        "until": record["days"][-1]["date"],
+        "prepared": [item for item in place.prepared(shop) if item["product"] == name],
     }
-    document = {**document, "today": shop.today.isoformat()}
-    back = f"/shops/{quote(shop.folder.path.name)}" if len(document["products"]) > 1 else ""
-    return render_page(document, product, back, framed(request, "decide.html", values))
+    back = f"/shops/{quote(shop.folder.path.name)}" if several else ""
+    return answer(render_page(document, record, back, framed(request, "decide.html", values)))
 
 
 @router.get("/shops/{name}/history")
 def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
     rows = [(entry, entry_cells(entry, shop)[-1]) for entry in reversed(read_log(shop.log_path).entries)]
-    values = {**_about(shop, place.advice_of(shop)), "rows": rows}
-    return kept(request, shop, lambda: fill(request, "history.html", values))
+    return answer(fill(request, "history.html", {**_about(shop, place.advice_of(shop)), "rows": rows}))
 
 
 @router.get("/shops/{name}/review")
@@ -231,7 +207,7 @@ def show_review(request: Request, place: Place, shop: Opened) -> Response:
 def send_prices(shop: Opened, file: str) -> Response:
     """Send the outbox as prices.csv or in the import form of a platform, or a file that undoes it."""
     files = {PRICES: shop.outbox.render()}
-    for form in (form for form in own_forms().values() if not form.fills):
+    for form in OWN_FORMS:
         files |= shop.import_files(form)
     if file not in files:
         raise UsageError(f"there is no file {clean(file, 100)!r}; known are {', '.join(files)}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, File, Query, Request, UploadFile
@@ -103,17 +105,19 @@ class Limits(Resumption):
     force: bool = Field(False, description="Set a limit that a current price breaks.")
 
 
-def part_of_server(name: str) -> Any:
-    """Return a dependency on what the application keeps under a name."""
+def of_request(path: str) -> Any:
+    """Return a dependency on what application and `guard.Guard` keep for a request, by its path of attributes."""
 
     def find(request: Request) -> Any:
-        return getattr(request.app.state, name)
+        return attrgetter(path)(request)
 
     return Depends(find)
 
 
-Place = Annotated[Workplace, part_of_server("workplace")]
-Commands = Annotated[Jobs, part_of_server("jobs")]
+Place = Annotated[Workplace, of_request("app.state.workplace")]
+Commands = Annotated[Jobs, of_request("app.state.jobs")]
+Role = Annotated[str, of_request("state.role")]
+Author = Annotated[str, of_request("state.name")]
 
 
 def open_shop(place: Place, name: str) -> Shop:
@@ -122,15 +126,6 @@ def open_shop(place: Place, name: str) -> Shop:
 
 
 Opened = Annotated[Shop, Depends(open_shop)]
-
-
-def role_of(request: Request) -> str:
-    """Return the role of the token that a request was sent with."""
-    role: str = request.state.role
-    return role
-
-
-Role = Annotated[str, Depends(role_of)]
 
 
 def alone(place: Place) -> Iterator[None]:
@@ -185,11 +180,10 @@ def advise(place: Place, jobs: Commands, role: Role, files: Files, limits: First
         raise UsageError(f"{name} is a shop: type its limits on its page, or put them to /api/shops/{name}/limits")
     drafts.check_typed(limits or {})
     shop = name_run(files, USUAL_PRESET)
-    given = {
-        f"data.guardrails.{setting}": "null" if value is None else value for setting, value in (limits or {}).items()
-    }
-    words = ["advise", *option_words({"data.path": files, "run_name": shop, "today": place.today, **given})]
-    return {"job": jobs.start([[*words, *place.typed_words(files), *waits_of(role)]], f"/shops/{shop}").id}
+    given = [f"--data.guardrails.{setting}={json.dumps(value)}" for setting, value in (limits or {}).items()]
+    words = option_words({"data.path": files, "run_name": shop, "today": place.today})
+    words += [*given, *place.typed_words(files), *waits_of(role)]
+    return {"job": jobs.start([["advise", *words]], f"/shops/{shop}").id}
 
 
 def waits_of(role: str) -> list[str]:
@@ -198,9 +192,8 @@ def waits_of(role: str) -> list[str]:
 
 
 @router.post("/shops/{name}/week")
-def take_week(place: Place, shop: Opened, jobs: Commands, role: Role, files: Files) -> dict[str, int]:
+def take_week(place: Place, name: str, shop: Opened, jobs: Commands, role: Role, files: Files) -> dict[str, int]:
     """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export, and read its price tests."""
-    name = shop.folder.path.name
     options = option_words({"run_name": name, "data.path": place.find(files), "today": place.today})
     tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
     read = [["price-test", "read", *options]] if tested else []
@@ -209,11 +202,10 @@ def take_week(place: Place, shop: Opened, jobs: Commands, role: Role, files: Fil
 
 
 @router.post("/shops/{name}/price-test")
-def test_price(request: Request, place: Place, shop: Opened, jobs: Commands, body: PriceTest) -> dict[str, int]:
+def test_price(place: Place, name: str, shop: Opened, jobs: Commands, by: Author, body: PriceTest) -> dict[str, int]:
     """Start a step of ``pricerl price-test``."""
-    given = {"run_name": shop.folder.path.name, "product": body.product, "today": place.today}
-    by = request.state.name if body.step == "start" else None
-    options = option_words({**given, "by": by or None})
+    author = {"by": by} if by and body.step == "start" else {}
+    options = option_words({"run_name": name, "product": body.product, "today": place.today, **author})
     return {"job": jobs.start([["price-test", body.step, *options]], "").id}
 
 
@@ -272,45 +264,43 @@ def show_prepared(place: Place, shop: Opened) -> list[Entry]:
     return list(place.prepared(shop))
 
 
-def _record(request: Request, shop: Shop, draft: Callable[..., Entry], body: Decision) -> Entry:
+def _record(author: str, shop: Shop, draft: Callable[..., Entry], body: Decision) -> Entry:
     """Append a draft to the log of a shop, under its lock, and return the entry; its author is the token's name."""
-    given = body.model_dump()
-    if name := request.state.name:
-        if body.by is not None:
-            raise UsageError(f"by is the name of your token, {name}; leave it out")
-        given["by"] = name
+    if author and body.by is not None:
+        raise UsageError(f"by is the name of your token, {author}; leave it out")
+    given = {**body.model_dump(), "by": author or body.by}
     (*_, entry), _ = shop.record(lambda now: [draft(now, **given)])
     return entry
 
 
 @router.post("/shops/{name}/approve")
-def approve(request: Request, shop: Opened, body: Approval) -> Entry:
+def approve(author: Author, shop: Opened, body: Approval) -> Entry:
     """Approve the change that the newest advice recommends, or a decision that an agent prepared."""
-    return _record(request, shop, draft_approval, body)
+    return _record(author, shop, draft_approval, body)
 
 
 @router.post("/shops/{name}/reject")
-def reject(request: Request, shop: Opened, body: Rejection) -> Entry:
+def reject(author: Author, shop: Opened, body: Rejection) -> Entry:
     """Reject a decision that an agent prepared."""
-    return _record(request, shop, draft_rejection, body)
+    return _record(author, shop, draft_rejection, body)
 
 
 @router.post("/shops/{name}/override")
-def override(request: Request, shop: Opened, body: Override) -> Entry:
+def override(author: Author, shop: Opened, body: Override) -> Entry:
     """Charge a price until a day, within the hard limits."""
-    return _record(request, shop, drafts.draft_override, body)
+    return _record(author, shop, drafts.draft_override, body)
 
 
 @router.post("/shops/{name}/pause")
-def pause(request: Request, shop: Opened, body: Pause) -> Entry:
+def pause(author: Author, shop: Opened, body: Pause) -> Entry:
     """Keep the price until a day."""
-    return _record(request, shop, drafts.draft_pause, body)
+    return _record(author, shop, drafts.draft_pause, body)
 
 
 @router.post("/shops/{name}/publishing")
-def publish(request: Request, shop: Opened, role: Role, body: Publishing) -> Entry:
+def publish(author: Author, shop: Opened, role: Role, body: Publishing) -> Entry:
     """Publish advised prices at once (auto), after an approval (manual) or never (shadow); an editor may tighten it."""
-    return _record(request, shop, partial(drafts.draft_publishing, may_widen=is_at_least(role, "approver")), body)
+    return _record(author, shop, partial(drafts.draft_publishing, may_widen=is_at_least(role, "approver")), body)
 
 
 @router.get("/shops/{name}/limits")
@@ -320,12 +310,12 @@ def show_limits(shop: Opened) -> dict[str, Any]:
 
 
 @router.put("/shops/{name}/limits")
-def set_limits(request: Request, shop: Opened, role: Role, body: Limits) -> Entry:
+def set_limits(author: Author, shop: Opened, role: Role, body: Limits) -> Entry:
     """Change limits of a shop; an editor may narrow them around the current prices."""
-    return _record(request, shop, partial(drafts.draft_limits, may_widen=is_at_least(role, "approver")), body)
+    return _record(author, shop, partial(drafts.draft_limits, may_widen=is_at_least(role, "approver")), body)
 
 
 @router.post("/shops/{name}/resume")
-def resume(request: Request, shop: Opened, body: Resumption) -> Entry:
+def resume(author: Author, shop: Opened, body: Resumption) -> Entry:
     """End an override, a pause or a price test before its last day, else take back the approval."""
-    return _record(request, shop, drafts.draft_resumption, body)
+    return _record(author, shop, drafts.draft_resumption, body)

@@ -1,9 +1,11 @@
-"""Command ``serve``: the folder's shops in a browser, and under ``/api`` for programs."""
+"""Command ``serve``: the folder's shops in a browser, and under ``/api`` for programs.
+
+It needs the extra ``serve``, without which this module cannot be imported.
+"""
 
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import tempfile
 import threading
@@ -12,24 +14,24 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.datastructures import State
+from starlette.exceptions import HTTPException
 
 from pricerl import __version__
 from pricerl.cli.usage import Parser
-from pricerl.errors import EXIT_OK, PricerlError, UsageError, import_extra
+from pricerl.errors import EXIT_OK, PricerlError, UsageError
+from pricerl.serve import pages, rest
+from pricerl.serve.guard import AGENT, LOOPBACK, Connection, Guard, Keys, read_keys
+from pricerl.serve.jobs import Jobs
+from pricerl.serve.workplace import Workplace
 from pricerl.terminal import clean, print_notes, write_lines
 from pricerl.writing import explained
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI, Request, Response
-
-    from pricerl.serve.guard import Keys
-    from pricerl.serve.workplace import Workplace
-
-EXTRA = 'serve needs the extra: pip install -e ".[serve]"'
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-FEWEST_CHARACTERS = 16
-"""Fewest characters of a token that a file names."""
 
 
 def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] | None = None) -> int:
@@ -42,17 +44,18 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
     parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
     options = parser.parse_intermixed_args(words)
-    uvicorn = import_extra("uvicorn", EXTRA)
-    import_extra("fastapi", EXTRA)
-    import_extra("python_multipart", EXTRA)
-    from pricerl.serve.guard import AGENT, Connection
-    from pricerl.serve.workplace import Workplace
-
     token_file = options.token_file and Path(options.token_file).absolute()
     workplace = Workplace.enter(options.folder, options.today)
-    keys = _keys(options.host, token_file, workplace.folder, AGENT if add_tools else "approver")
-    given = {"http": Connection, "ws": "none", "log_level": "critical", "timeout_graceful_shutdown": 2}
-    server = uvicorn.Config("", host=options.host, port=options.port, **given)
+    keys = read_keys(options.host, token_file, workplace.folder, AGENT if add_tools else "approver")
+    server = uvicorn.Config(
+        "",
+        host=options.host,
+        port=options.port,
+        http=Connection,
+        ws="none",
+        log_level="critical",
+        timeout_graceful_shutdown=2,
+    )
     try:
         listening = server.bind_socket()
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer's last part waits 40 ms otherwise
@@ -62,20 +65,20 @@ def serve(words: Sequence[str], add_tools: Callable[[FastAPI, Workplace], None] 
     port = listening.getsockname()[1]
     own = options.host in LOOPBACK
     hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]") if own)
-    server.app = create_app(workplace, keys, hosts, port)
+    server.app = app = create_app(workplace, keys, hosts, port)
     address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}/"
     (minted, *_) = ("",) if token_file else keys.roles
+    entered = f"{address}?token={minted}" if minted else address
+    line = f"{workplace.folder} is served at {entered}"
     if add_tools:
-        add_tools(server.app, workplace)
+        add_tools(app, workplace)
         line = f"the tools of {workplace.folder} are at {address}mcp/{f', with the token {minted}' if minted else ''}"
-    else:
-        line = f"{workplace.folder} is served at {address}{f'?token={minted}' if minted else ''}"
     write_lines([line, "Ctrl-C ends it"], problems=True)
     if not own:
         who = f"everyone who reaches {address} and knows a token can read these shops and do what its role may"
         print_notes([f"{who}; the connection is not encrypted: put a proxy with TLS in front of it."])
     opens = own and not options.no_browser and not add_tools
-    with _opened(workplace.folder, f"{address}?token={minted}" if minted else address) if opens else nullcontext():
+    with _opened(workplace.folder, entered) if opens else nullcontext():
         uvicorn.Server(server).run([listening])
     return EXIT_OK
 
@@ -95,62 +98,21 @@ def _opened(folder: Path, address: str) -> Iterator[None]:
         page.unlink(missing_ok=True)
 
 
-def _keys(host: str, file: Path | None, folder: Path, role: str) -> Keys:
-    """Return the tokens of a file, or a random one of a role on this computer's own addresses."""
-    from pricerl.serve.guard import AGENT, ROLES, Keys
-
-    if file is None:
-        if host not in LOOPBACK:
-            raise UsageError(f"--host {host} is open to other computers: name tokens with --token_file FILE")
-        return Keys({secrets.token_urlsafe(32): role})
-    if any(folder.resolve() in place.parents for place in (file.resolve(), file.parent.resolve() / file.name)):
-        raise UsageError(f"--token_file {file} lies in the folder that is served; move it out of {folder}")
-    try:
-        lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        mode = file.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--token_file {file} cannot be read") from error
-    if mode & 0o077 and os.name != "nt":
-        raise UsageError(f"--token_file {file} is open to other users of this computer; run: chmod 600 {file}")
-    known = (*ROLES, AGENT)
-    roles: dict[str, str] = {}
-    names: dict[str, str] = {}
-    for number, (*about, token) in enumerate(lines, 1):
-        roles[token], *name = about or ("approver",)
-        names[token] = " ".join(name) or roles[token]
-        if roles[token] not in known or len(token) < FEWEST_CHARACTERS:
-            form = f"ROLE NAME TOKEN, of {', '.join(known)} and at least {FEWEST_CHARACTERS} characters"
-            raise UsageError(f"--token_file {file}, token {number}: must be {form}")
-    if not roles:
-        raise UsageError(f"--token_file {file} is empty")
-    return Keys(roles, names)
-
-
 def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: int) -> FastAPI:
     """Return the application of a folder."""
-    from fastapi import FastAPI
-    from fastapi.exceptions import RequestValidationError
-    from starlette.datastructures import State
-    from starlette.exceptions import HTTPException
-
-    from pricerl.serve import pages, rest
-    from pricerl.serve.guard import Guard
-    from pricerl.serve.jobs import Jobs
 
     @asynccontextmanager
     async def end(app: FastAPI) -> AsyncIterator[None]:
         yield
         app.state.jobs.stop()
 
-    described = "/api/openapi.json"
-    app = FastAPI(
-        title="pricerl", version=__version__, openapi_url=described, docs_url=None, redoc_url=None, lifespan=end
-    )
-    given = {"workplace": workplace, "jobs": Jobs(workplace.folder), "keys": keys, "cookie": f"pricerl-{port}"}
-    app.state = State({**given, "pages": {}})
+    about: dict[str, Any] = {"title": "pricerl", "version": __version__, "openapi_url": "/api/openapi.json"}
+    app = FastAPI(**about, docs_url=None, redoc_url=None, lifespan=end)
+    cookie = f"pricerl-{port}"  # ports of one host share cookies
+    app.state = State({"workplace": workplace, "jobs": Jobs(workplace.folder), "keys": keys, "cookie": cookie})
     app.include_router(rest.router)
     app.include_router(pages.router)
-    app.add_middleware(Guard, keys=keys, hosts=hosts, cookie=app.state.cookie)
+    app.add_middleware(Guard, keys=keys, hosts=hosts, cookie=cookie)
     for kind in (PricerlError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _explain)
     return app
@@ -158,14 +120,12 @@ def create_app(workplace: Workplace, keys: Keys, hosts: frozenset[str], port: in
 
 def _explain(request: Request, error: Any) -> Response:
     """Return an error as a sentence: JSON for programs and forms, a page for addresses."""
-    from fastapi.responses import JSONResponse
-
-    from pricerl.serve.pages import answer, fill
-
-    status = 422 if hasattr(error, "errors") else getattr(error, "status_code", 400)
-    found = error.errors() if status == 422 else ()  # what is wrong with the values of a request, all of it
-    places = (f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in found)
-    sentence = "; ".join(places) or getattr(error, "detail", str(error))
+    status = getattr(error, "status_code", 400)
+    sentence = getattr(error, "detail", str(error))
+    if isinstance(error, RequestValidationError):
+        status = 422
+        sentence = "; ".join(f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in error.errors())
     if request.method != "GET" or request.url.path.startswith("/api/"):
         return JSONResponse({"detail": clean(sentence)}, status)
-    return answer(fill(request, "refusal.html", {"title": HTTPStatus(status).phrase, "sentence": sentence}), status)
+    values = {"title": HTTPStatus(status).phrase, "sentence": sentence}
+    return pages.answer(pages.fill(request, "refusal.html", values), status)

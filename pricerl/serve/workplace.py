@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -69,7 +69,7 @@ def _read_advice(folder: Path, changed: int) -> dict[str, Any] | None:
 
 
 ONCE = threading.Lock()
-"""Held while a shop is opened or a page is made, so that each is made once for all who ask."""
+"""Held while a shop is opened, so that it is opened once for all who ask."""
 
 READING = threading.Lock()
 LONGEST_WAIT = 20.0
@@ -107,15 +107,15 @@ class Reading:
     """How files were read, before anything is trained."""
 
     files: list[str]
-    format: str
+    format: str = ""
     """Platform and report of an export; empty for a table of days with our columns."""
-    currency: str
-    columns: list[Column]
+    currency: str = ""
+    columns: list[Column] = field(default_factory=list)
     """Of the first file; empty if it is no table, or an export, whose preset knows them."""
-    products: list[ReadProduct]
-    problems: list[str]
+    products: list[ReadProduct] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     """Problems that leave products or days out."""
-    refusal: str
+    refusal: str = ""
     """Why nothing can be read; empty if something can."""
 
 
@@ -162,17 +162,17 @@ class Workplace:
     def store(self, upload: UploadFile) -> str:
         """Store an uploaded file, which replaces an earlier upload of its name.
 
-        A name of another form, and that of any other file whatever its case, is a ``UsageError``.
+        A name of another form, and the name of any other file whatever its case, is a ``UsageError``.
         """
         name = (upload.filename or "").replace("\\", "/").rpartition("/")[2]
         if not is_data(name):
             raise UsageError(f"{clean(name, 100)!r} is not the name of a file that is read; it ends in .csv or .xlsx")
         path = self.folder / name
         known = self.folder / UPLOADS
-        listed = known.read_text(encoding="utf-8").splitlines() if known.is_file() else []
-        uploads = {item for item in listed if (self.folder / item).is_file()}
-        same = {item.name for item in self.folder.iterdir() if item.name.casefold() == name.casefold()}
-        if (same or path.exists()) and not (same == {name} and name in uploads):
+        present = {item.name for item in self.folder.iterdir()}
+        uploads = present.intersection(known.read_text(encoding="utf-8").splitlines() if known.is_file() else ())
+        same = {item for item in present if item.casefold() == name.casefold()}
+        if not same <= uploads & {name} or (path.exists() and not same):
             raise UsageError(f"{name} is in the folder, and no upload brought it there; give your file another name")
         with explained(path), replacing(path) as part, part.open("wb") as file:
             shutil.copyfileobj(upload.file, file)
@@ -239,21 +239,17 @@ class Workplace:
     def read(self, names: Sequence[str]) -> Reading:
         """Read files as ``check`` does, and describe what was found or why they cannot be read."""
         files = self.find(names)
+        about: dict[str, Any] = {}
         with _one_at_a_time():
-            return self._read(files)
-
-    def _read(self, files: list[str]) -> Reading:
-        found: dict[str, Any] = {"format": "", "currency": "", "columns": [], "products": [], "problems": []}
-        refusal = ""
-        try:
-            config = self._config(files)
-            found |= self._describe(files[0], config)
-            history = self._history(files, config)
-            found |= {"currency": history.currency, "products": self._products(history, config)}
-            found["problems"] = [clean(str(problem)) for problem in history.problems]
-        except DataError as error:
-            refusal = f"{error}".replace(f"{self.folder}{os.sep}", "")
-        return Reading(files, **found, refusal=refusal)
+            try:
+                config = self._config(files)
+                about |= self._describe(files[0], config)
+                history = self._history(files, config)
+                about |= {"currency": history.currency, "products": self._products(history, config)}
+                about["problems"] = [clean(str(problem)) for problem in history.problems]
+            except DataError as error:
+                about["refusal"] = f"{error}".replace(f"{self.folder}{os.sep}", "")
+        return Reading(files, **about)
 
     def _config(self, files: Sequence[str]) -> DataConfig:
         """Return the settings of reading, with the corrected columns that the files have."""
@@ -269,8 +265,7 @@ class Workplace:
         """Return format and columns of a file."""
         (table,) = open_tables([self.folder / file])
         corrected = config.columns or {}
-        preset = None if corrected else choose_preset(table, config.preset)
-        if preset is not None:
+        if not corrected and (preset := choose_preset(table, config.preset)):
             return {"format": preset.title}
         positions, *_ = match_header(table.header, 1, corrected)
         ours = {place: name for name, place in positions.items()}
@@ -280,16 +275,10 @@ class Workplace:
     def _products(self, history: History, config: DataConfig) -> list[ReadProduct]:
         prepared = DataPreprocessor.fit(history, config)
         prices = prepared.current_prices
-        costs = CostConfig(products=self.costs_of([item.product for item in history.products]))
+        costs = CostConfig(products=self.costs_of(prepared.names))
         return [
-            ReadProduct(
-                item.product,
-                prices[item.product],
-                report.judge().quality,
-                report_lines(report),
-                describe_costs(item, costs),
-            )
-            for item, report in zip(prepared.products, prepared.reports, strict=True)
+            ReadProduct(name, prices[name], report.judge().quality, report_lines(report), describe_costs(item, costs))
+            for name, item, report in zip(prepared.names, prepared.products, prepared.reports, strict=True)
         ]
 
     def costs_of(self, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -313,8 +302,7 @@ class Workplace:
         TABLES["costs"].group(COSTS_FILE, given)
         named = {row.get("product") for row in given}
         others = [row for row in self.costs() if row.get("product") not in named]
-        kept = [*others, *(row for row in given if row.keys() & TABLES["costs"].keys())]
-        if kept:
+        if kept := [*others, *(row for row in given if row.keys() & TABLES["costs"].keys())]:
             TABLES["costs"].write(self.folder / COSTS_FILE, kept)
         else:
             (self.folder / COSTS_FILE).unlink(missing_ok=True)

@@ -72,7 +72,7 @@ def test_a_stable_shop_is_fine_and_a_lasting_drop_is_an_alarm_once(shop: Path) -
     assert findings(shop)["drift"] == "alarm"
     assert result.out.splitlines()[-1].endswith(f"written to checkpoints/seller/{ALERT_FILE} (addresses: 0)")
     sent = read_alerts(shop / "checkpoints/seller" / ALERT_FILE)
-    assert ("drift", "alarm") in [(line["kind"], line["severity"]) for line in sent]
+    assert ("drift", "alarm") in [(line.kind, line.severity) for line in sent]
     assert run(shop, *words).code == 7
     assert read_alerts(shop / "checkpoints/seller" / ALERT_FILE) == sent  # the cool-down
 
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_be_read_is_an_alarm_in_the_document_and_exit_code_3(
     result = run(shop, "watch", "seller", "--data.path", "bad.csv")
     assert result.code == 3 and result.err.startswith("error: bad.csv")
     assert findings(shop) == {"data": "alarm"} and document(shop)["generation"] is None
-    assert [line["kind"] for line in read_alerts(shop / "checkpoints/seller" / ALERT_FILE)] == ["data"]
+    assert [line.kind for line in read_alerts(shop / "checkpoints/seller" / ALERT_FILE)] == ["data"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_alerts_arrive_at_a_webhook_as_json_and_a_refusal_is_noted_without_the_a
     refused = run(shop, *given, *late)  # answered with status 500
     assert refused.code == 7 and "alert address 1 did not take the message" in refused.err
     assert SECRET not in refused.out + refused.err
-    assert [line["sent"] for line in read_alerts(shop / "checkpoints/seller" / ALERT_FILE)][-1] == 0
+    assert [line.sent for line in read_alerts(shop / "checkpoints/seller" / ALERT_FILE)][-1] == 0
 
 
 def test_an_alert_waits_for_its_cool_down_unless_it_gets_worse_or_did_not_arrive(tmp_path: Path) -> None:
@@ -210,12 +210,14 @@ def test_an_alert_waits_for_its_cool_down_unless_it_gets_worse_or_did_not_arrive
     later = NOW + timedelta(days=9)
     assert send_alerts(tmp_path, [worse, other], [works], 7, later)[0] == [worse, other]
     assert sent[-1] == Message(f"pricerl alarm: {tmp_path.name}", "alarm: data: old\nwarning: mug, data: old", "alarm")
-    assert [line["sent"] for line in read_alerts(tmp_path / ALERT_FILE)] == [0, 1, 1, 1, 1]
+    assert [line.sent for line in read_alerts(tmp_path / ALERT_FILE)] == [0, 1, 1, 1, 1]
 
 
 def test_lines_of_the_alert_file_that_are_cut_off_are_skipped(tmp_path: Path) -> None:
-    (tmp_path / ALERT_FILE).write_bytes(b'{"kind": "age"}\n[1]\n{"kind": "dr')
-    assert read_alerts(tmp_path / ALERT_FILE) == [{"kind": "age"}]
+    assert send_alerts(tmp_path, [Alert("data", "", "warning", "old")], [], 7, NOW)[1] == []
+    with (tmp_path / ALERT_FILE).open("ab") as file:
+        file.write(b'{"kind": "age"}\n[1]\n{"kind": "dr')
+    assert [line.kind for line in read_alerts(tmp_path / ALERT_FILE)] == ["data"]
 
 
 def test_the_schema_of_the_document_is_that_of_the_code() -> None:

@@ -186,8 +186,6 @@ def test_the_rest_of_a_test_has_no_value_once_demand_is_known(known_demand: Call
 def test_without_costs_only_sales_can_be_compared(
     prepare: Callable[..., Any], make_product: Callable[..., Any]
 ) -> None:
-    from pricerl.market.fitting import fit_market
-
     units = np.random.default_rng(1).poisson(400 * (TRIED / 10) ** -2.0).astype(float)
     dynamics = _product(fit_market(prepare(make_product(TRIED, units)), DemandConfig(num_draws=16)))
     assert plan_price_test(dynamics) is None
@@ -196,15 +194,9 @@ def test_without_costs_only_sales_can_be_compared(
     assert planned.sales.values == (planned.test.regular_price, planned.test.price)
 
 
-TEST = {"price": 33.9, "regular_price": 36.91, "days": 84, "block": 7, "cost": 21.0, "gain": 310.0, "pays": True}
-
-
-def test_a_test_in_words_states_length_worth_and_cost() -> None:
-    assert price_test_words(TEST, PLAIN) == [
-        "Test 33.90: 84 days, blocks of 7 days at 33.90 and at 36.91 in random order (price-test plan).",
-        "Net of its cost, it is worth 310.00 profit more within a quarter than no test.",
-        "In 19 of 20 plausible scenarios it costs at most 21.00 profit.",
-    ]
-    assert price_test_words({**TEST, "pays": False, "gain": -12.0}, PLAIN) == [
-        "No price test pays: the best one, at 33.90, would cost 12.00 profit more than it can bring this quarter."
-    ]
+def test_a_test_in_words_names_its_price_length_worth_and_cost() -> None:
+    test = {"price": 33.9, "regular_price": 36.91, "days": 84, "block": 7, "cost": 21.0, "gain": 310.0, "pays": True}
+    said = " ".join(price_test_words(test, PLAIN))
+    assert all(number in said for number in ("33.90", "36.91", "84 days", "310.00", "21.00"))
+    (refusal,) = price_test_words({**test, "pays": False, "gain": -12.0}, PLAIN)
+    assert "33.90" in refusal and "12.00" in refusal

@@ -105,10 +105,10 @@ def _supervised(dynamics: Dynamics, *entries: Entry) -> ProductAdvice:
     return advice
 
 
-def _played(order: Entry, days: int, seed: int = 0, elasticity: float = -2.0, level: float = 1.0) -> Any:
+def _played(order: Entry, days: int) -> Any:
     """Prices and units of the first days of a schedule."""
     price = np.array([row["price"] for row in order["schedule"][:days]])
-    return price, np.random.default_rng(seed).poisson(400 * level * (price / 10) ** elasticity).astype(float)
+    return price, np.random.default_rng(0).poisson(400 * (price / 10) ** -2.0).astype(float)
 
 
 def test_the_schedule_is_balanced_begins_after_the_history_and_its_hash_is_that_of_its_csv(order: Entry) -> None:
@@ -159,40 +159,49 @@ def _swap_arms(order: Entry) -> None:
             row["price"] = dict(zip(ARMS, arm_prices(order), strict=True))[row["arm"]]
 
 
-TAMPERED: dict[str, tuple[Callable[[Entry], object], str]] = {
-    "prices": (_times(1.6), "the prices of the schedule are not those of the test"),
-    "a day on the way": (lambda order: order["schedule"][0].update(price=16.0), "the prices of the schedule"),
-    "test price": (lambda order: order.update(test_price=16.0), "the prices of the schedule"),
-    "other price": (lambda order: order.update(against=9.0), "the prices of the schedule"),
-    "one price": (lambda order: order.update(test_price=order["regular_price"]), "the prices of the schedule"),
-    "consent": (lambda order: order.update(consent=1.5), "is no plan of a price test of this version .*consent"),
-    "last day": (lambda order: order.update(until="2030-01-01"), "has other days, blocks or chances than the test"),
-    "first day": (lambda order: order.update(first_day="2025-03-08"), "has other days, blocks"),
-    "shorter": (lambda order: order["schedule"].pop(), "has other days, blocks"),
-    "million blocks": (lambda order: order["schedule"][-1].update(block=10**12), "has other days, blocks"),
-    "no first block": (lambda order: [row.update(block=2) for row in order["schedule"]], "has other days, blocks"),
-    "propensity": (lambda order: order.update(propensity=0.9), "has other days, blocks or chances"),
-    "days": (_change_days, "the schedule is not that of its days and its seed"),
-    "arms": (_swap_arms, "the schedule is not that of its days and its seed"),
-    "seed": (lambda order: order.update(seed=4), "the schedule is not that of its days and its seed"),
-    "washout": (lambda order: order["schedule"][-1].update(washout=True), "the schedule is not that of its days"),
-    "question": (lambda order: order.update(question="units"), "a unit does not count as in a test of units"),
-    "sales": (lambda order: order.update(question="sales"), "a unit does not count as in a test of sales"),
-    "profits": (lambda order: order.update(profits=[1.0, 2.0]), "a unit does not count as in a test of profit"),
-    "type": (lambda order: order.update(power="high"), "is no plan of a price test of this version .*power"),
-    "no number": (lambda order: order.update(scale=float("inf")), "is no plan of a price test of this version"),
-    "negative seed": (lambda order: order.update(seed=-1), "is no plan of a price test of this version .*seed"),
-    "missing": (lambda order: order.pop("question"), "is no plan of a price test of this version .*question"),
-    "unknown": (lambda order: order.update(until_when="never"), "is no plan of a price test .*until_when"),
-    "day": (lambda order: order["schedule"][0].update(date="soon"), "is no plan of a price test of this version"),
+CONTRADICTING: dict[str, Callable[[Entry], object]] = {
+    "prices": _times(1.6),
+    "a day on the way": lambda order: order["schedule"][0].update(price=16.0),
+    "test price": lambda order: order.update(test_price=16.0),
+    "other price": lambda order: order.update(against=9.0),
+    "one price": lambda order: order.update(test_price=order["regular_price"]),
+    "last day": lambda order: order.update(until="2030-01-01"),
+    "first day": lambda order: order.update(first_day="2025-03-08"),
+    "shorter": lambda order: order["schedule"].pop(),
+    "million blocks": lambda order: order["schedule"][-1].update(block=10**12),
+    "no first block": lambda order: [row.update(block=2) for row in order["schedule"]],
+    "propensity": lambda order: order.update(propensity=0.9),
+    "days": _change_days,
+    "arms": _swap_arms,
+    "seed": lambda order: order.update(seed=4),
+    "washout": lambda order: order["schedule"][-1].update(washout=True),
+    "question": lambda order: order.update(question="units"),
+    "sales": lambda order: order.update(question="sales"),
+    "profits": lambda order: order.update(profits=[1.0, 2.0]),
+}
+MISTYPED: dict[str, Callable[[Entry], object]] = {
+    "consent": lambda order: order.update(consent=1.5),
+    "power": lambda order: order.update(power="high"),
+    "": lambda order: order.update(scale=float("inf")),
+    "seed": lambda order: order.update(seed=-1),
+    "question": lambda order: order.pop("question"),
+    "until_when": lambda order: order.update(until_when="never"),
+    "date": lambda order: order["schedule"][0].update(date="soon"),
 }
 
 
-@pytest.mark.parametrize("name", TAMPERED)
+@pytest.mark.parametrize(
+    ("tamper", "said"),
+    [
+        *((tamper, "contradicts itself") for tamper in CONTRADICTING.values()),
+        *((tamper, f"is no plan of a price test of this version .*{name}") for name, tamper in MISTYPED.items()),
+    ],
+    ids=[*CONTRADICTING, *(f"type of {name}" for name in MISTYPED)],
+)
 def test_a_plan_that_contradicts_itself_is_refused_although_its_hash_fits(
-    name: str, tmp_path: Path, order: Entry
+    tamper: Callable[[Entry], object], said: str, tmp_path: Path, order: Entry
 ) -> None:
-    changed, (tamper, said) = copy.deepcopy(order), TAMPERED[name]
+    changed = copy.deepcopy(order)
     tamper(changed)
     changed["schedule_hash"] = hash_schedule(changed["schedule"])
     (tmp_path / PLAN).write_text(json.dumps({"format": 1, "order": changed, "test": {}}))
@@ -284,10 +293,8 @@ def test_the_page_says_what_a_test_of_the_quarter_has_shown(order: Entry) -> Non
     assert find_tests([result], "product", Account("2025-03-01", 10.0)) == find_tests([result], "product", None) == ()
     proven = short._replace(limits=(3.0, 20.0), proven=True)
     first, second, third = ended_test_words(list(map(to_plain, (short, proven, proven._replace(proven=False)))), PLAIN)
-    assert "until 1 Mar 2025: +12.50 profit per day at" in first and first.endswith("too short to prove a difference.")
-    assert second.endswith(", proven (95 %: +3.00 to +20.00).") and third.endswith(
-        ", not proven (95 %: +3.00 to +20.00)."
-    )
+    assert "1 Mar 2025" in first and "+12.50" in first and "+20.00" not in first
+    assert "+3.00 to +20.00" in second and "not proven" not in second and "not proven" in third
 
 
 def test_a_measured_pair_earns_grade_a_for_the_way_to_its_better_price_and_for_staying(dynamics: Dynamics) -> None:

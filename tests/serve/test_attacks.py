@@ -173,30 +173,6 @@ def test_a_hostile_body_is_refused_with_a_sentence(attack: str, server: Server, 
     assert (folder / "checkpoints/seller/decisions.jsonl").read_bytes() == before
 
 
-NAMES = (
-    "x" * 300 + ".csv",
-    "a\0b.csv",
-    "\u202evsc.x",
-    "..",
-    "con/../..csv",
-    "guardrails.yaml.",
-    "run.csv\u2028",
-    "~.csv",
-)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_hostile_name_of_a_file_is_refused(name: str, server: Server, folder: Path) -> None:
-    before = {*folder.iterdir(), folder / ".lock"}
-    head = (
-        b'--b\r\nContent-Disposition: form-data; name="files"; filename="' + name.encode() + b'"\r\n\r\nx\r\n--b--\r\n'
-    )
-    kind = {"Content-Type": "multipart/form-data; boundary=b"}
-    answer = server.client.post("/api/files", content=head, headers=kind)
-    assert answer.status_code in (400, 422) and answer.json()["detail"], answer.text
-    assert {*folder.iterdir(), folder / ".lock"} == before
-
-
 def nested(depth: int) -> bytes:
     content = b"Report Date,Product Price,Total Sales\n"
     for _ in range(depth):
@@ -252,9 +228,7 @@ def pieces(total: int) -> Iterator[bytes]:
 FORM = "Content-Type: multipart/form-data; boundary=b"
 
 
-@pytest.mark.parametrize(
-    ("path", "most"), [("/api/files", MOST_BYTES), ("/login", MOST_TYPED), ("/api/costs", MOST_TYPED)]
-)
+@pytest.mark.parametrize(("path", "most"), [("/api/files", MOST_BYTES), ("/api/costs", MOST_TYPED)])
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_gigabyte_is_refused_before_it_has_arrived(
     path: str, most: int, announced: bool, server: Server, folder: Path
@@ -421,13 +395,3 @@ def test_files_and_costs_of_writers_at_once_are_whole(server: Server, folder: Pa
     (folder / "one.csv").unlink()
     costs = json.loads(server.client.get("/api/costs").text)
     assert {row["product"]: row["unit_cost"] for row in costs} == {f"product {at}": 1 + at for at in range(8)}
-
-
-def test_a_wrong_token_is_refused_however_often(server: Server) -> None:
-    wrong: tuple[Any, ...] = (f"{server.token}x", server.token[:-1], server.token.upper(), "", "é", "x" * 10_000)
-    for token in wrong:
-        with connect(server) as talk:
-            host = server.url.split("/")[2]
-            talk.sendall(f"GET /api/shops HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
-            found = talk.recv(2**16)
-        assert found.startswith(b"HTTP/1.1 40") and b"seller" not in found, (token[:10], found)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from browser import CHROMIUM
 from command_line import FAST, run, write_lines
-from served import served
+from served_shop import served
 
 pytest.importorskip("fastapi")
 playwright = pytest.importorskip("playwright.sync_api")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from command_line import run
-from served import served
+from served_shop import served
 
 from pricerl.operations.log.decision_log import verify
 

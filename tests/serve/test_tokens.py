@@ -15,21 +15,15 @@ from typing import Any
 from urllib.parse import urlparse
 
 import pytest
-
-pytest.importorskip("fastapi")
 import uvicorn
 from fastapi.testclient import TestClient
+from served_shop import TODAY, TOKEN, entries, program_of
 
 from pricerl.cli.main import main
 from pricerl.errors import UsageError
-from pricerl.operations.log.decision_log import verify
-from pricerl.serve.guard import Keys
-from pricerl.serve.jobs import Job, Jobs
-from pricerl.serve.server import _keys, create_app, serve
-from pricerl.serve.workplace import Workplace
-
-TODAY = "2025-04-01"
-TOKEN = "the-token-of-this-test"
+from pricerl.serve.guard import read_keys
+from pricerl.serve.jobs import Job
+from pricerl.serve.server import serve
 
 
 def run_server(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[socket.socket], None], *words: str) -> None:
@@ -54,13 +48,13 @@ def test_a_line_of_a_token_file_has_role_name_and_token(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     folder.mkdir()
     path = write_tokens(tmp_path / "tokens", f"editor ed  the second {TOKEN}1", f"viewer {TOKEN}2", "", f"{TOKEN}3")
-    keys = _keys("0.0.0.0", path, folder, "approver")
+    keys = read_keys("0.0.0.0", path, folder, "approver")
     assert keys.roles == {f"{TOKEN}1": "editor", f"{TOKEN}2": "viewer", f"{TOKEN}3": "approver"}
     assert [*keys.names.values()] == ["ed the second", "viewer", "approver"]
     for line in ("short", f"owner anna {TOKEN}"):
         write_tokens(path, line)
         with pytest.raises(UsageError, match=r"token 1: must be ROLE NAME TOKEN, .* agent and at least 16 characters"):
-            _keys("127.0.0.1", path, folder, "approver")
+            read_keys("127.0.0.1", path, folder, "approver")
 
 
 @pytest.mark.parametrize("place", ["shop/tokens.txt", "shop/below/tokens", "link to it", "link in it"])
@@ -75,16 +69,16 @@ def test_a_token_file_in_the_served_folder_is_refused(place: str, tmp_path: Path
     path = {"link to it": tmp_path / "link.txt", "link in it": folder / "link.txt"}.get(place, tmp_path / place)
     with pytest.raises(UsageError, match="lies in the folder that is served; move it out of"):
         serve([str(folder), "--token_file", str(path), "--no-browser"])
-    assert _keys("127.0.0.1", outside, folder, "approver").roles
+    assert read_keys("127.0.0.1", outside, folder, "approver").roles
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
-def test_a_token_file_that_others_may_read_is_refused(mode: int, tmp_path: Path) -> None:
+def test_a_token_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     path = write_tokens(tmp_path / "tokens.txt", f"approver {TOKEN}")
-    path.chmod(mode)
     (tmp_path / "shop").mkdir()
-    with pytest.raises(UsageError, match=rf"open to other users of this computer; run: chmod 600 {path}"):
-        serve([str(tmp_path / "shop"), "--token_file", str(path), "--no-browser"])
+    for mode in (0o640, 0o604, 0o660):
+        path.chmod(mode)
+        with pytest.raises(UsageError, match=rf"open to other users of this computer; run: chmod 600 {path}"):
+            read_keys("127.0.0.1", path, tmp_path / "shop", "approver")
 
 
 def test_the_browser_gets_the_token_by_a_page_for_this_user_alone(
@@ -119,22 +113,13 @@ def test_an_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path, monkeypa
 
 
 @pytest.fixture
-def folder(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a trained shop, in which the server works."""
-    monkeypatch.chdir(trained.parents[1])
-    return trained.parents[1]
-
-
-@pytest.fixture
 def named(folder: Path) -> TestClient:
     """A program with a token that has a name."""
-    keys = Keys({TOKEN: "approver"}, {TOKEN: "anna"})
-    app = create_app(Workplace(folder, TODAY), keys, frozenset(), 8321)
-    return TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"})
+    return program_of(folder, "approver", {TOKEN: "anna"})
 
 
 def test_the_author_of_a_decision_is_the_name_of_the_token(
-    named: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+    named: TestClient, folder: Path, started: list[list[str]]
 ) -> None:
     order = {"price": 10.5, "until": "2025-04-05", "reason": "clearance"}
     assert named.post("/api/shops/seller/override", json=order).json()["actor"] == "anna"
@@ -145,12 +130,10 @@ def test_the_author_of_a_decision_is_the_name_of_the_token(
             and refused.json()["detail"] == "by is the name of your token, anna; leave it out"
         )
     assert 'name="by"' not in named.get("/shops/seller").text
-    started: list[Any] = []
-    monkeypatch.setattr(Jobs, "start", lambda jobs, commands, leads_to: started.extend(commands) or Job(7, (), ""))
     for step in ("plan", "start"):
         named.post("/api/shops/seller/price-test", json={"step": step})
     assert [command[-1] for command in started] == [f"--today={TODAY}", "--by=anna"]
-    assert len(verify(folder / "checkpoints/seller/decisions.jsonl").entries) == 2
+    assert len(entries(folder)) == 2
 
 
 def test_an_upload_replaces_uploads_alone(named: TestClient, folder: Path) -> None:

@@ -13,7 +13,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 from pricerl.errors import UsageError, import_extra
 from pricerl.operations.watching.monitor_document import SEVERITIES, Monitor, Severity
@@ -44,6 +46,18 @@ class Alert(NamedTuple):
         """Alert on one line."""
         place = f"{self.product}, " if self.product else ""
         return f"{self.severity}: {place}{self.kind}: {self.text}"
+
+
+class SentAlert(msgspec.Struct):
+    """Line of the file of alerts."""
+
+    kind: str
+    product: str
+    severity: Severity
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
+    sent: int
+    """Channels that it reached."""
+    failed: int
 
 
 class Message(NamedTuple):
@@ -102,39 +116,31 @@ def send_page(title: str, lines: Sequence[str], page: Path, addresses: str | Non
     No address, or one that fails, is a ``UsageError``.
     """
     channels = apprise_channels(read_addresses(addresses))
-    if not channels:
-        raise UsageError(f"--send: there is no address; name a file by --alert_file, or set {ADDRESSES}")
     message = Message(clean(title), "\n".join(map(clean, lines)), "ok", page)
-    if failures := [fault for channel in channels if (fault := channel(message))]:
+    failures = [fault for channel in channels if (fault := channel(message))]
+    if not channels:
+        failures = [f"--send: there is no address; name a file by --alert_file, or set {ADDRESSES}"]
+    if failures:
         raise UsageError("; ".join(failures))
     return len(channels)
 
 
-def read_alerts(path: Path) -> list[dict[str, Any]]:
+def read_alerts(path: Path) -> list[SentAlert]:
     """Return the alerts in a file, without lines that were cut off or changed."""
     found = []
     with contextlib.suppress(OSError):
         for line in path.read_bytes().splitlines():
-            with contextlib.suppress(ValueError, RecursionError):
-                entry = json.loads(line)
-                if isinstance(entry, dict):
-                    found.append(entry)
+            with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+                found.append(msgspec.json.decode(line, type=SentAlert))
     return found
 
 
-def _is_cooling(alert: Alert, known: Sequence[dict[str, Any]], cool_down: float, now: datetime) -> bool:
-    for entry in reversed(known):
-        if (entry.get("kind"), entry.get("product")) != (alert.kind, alert.product) or alert.kind == TEST:
-            continue
-        if entry.get("failed") and not entry.get("sent"):
-            continue
-        try:
-            age = now - datetime.fromisoformat(entry["time"])
-            risen = SEVERITIES.index(alert.severity) > SEVERITIES.index(entry["severity"])
-        except (ValueError, KeyError, TypeError):
-            continue
-        return age < timedelta(days=cool_down) and not risen
-    return False
+def _is_cooling(alert: Alert, known: Sequence[SentAlert], cool_down: float, now: datetime) -> bool:
+    same = (sent for sent in reversed(known) if (sent.kind, sent.product) == (alert.kind, alert.product))
+    last = next((sent for sent in same if sent.sent or not sent.failed), None)
+    if last is None or SEVERITIES.index(alert.severity) > SEVERITIES.index(last.severity):
+        return False
+    return now - last.time < timedelta(days=cool_down)
 
 
 def read_addresses(file: str | None) -> list[str]:

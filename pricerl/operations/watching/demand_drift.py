@@ -21,7 +21,7 @@ CHANGE = 0.20
 
 LEVEL_SD = 0.006
 """Sd of the daily change of the level, in logs: a fifth of a mild season's steepest slope per month, and small enough
-for a drop to stay visible for weeks. Chosen with ``FALSE_ALARM_DAYS`` on other seeds than those of the benchmark."""
+for a drop to stay visible for weeks. Chosen with ``FALSE_ALARM_DAYS`` on other seeds than the benchmark's."""
 
 FALSE_ALARM_DAYS = {-1: 700.0, 1: 10_000.0}
 """Days between two false alarms of a drop and of a rise for which the thresholds are calculated, if the model of the

@@ -81,7 +81,7 @@ class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_monitor(folder: Path) -> Monitor | None:
-    """Return the findings of the last watch of a run's folder; None if there are none that this version reads."""
+    """Return the findings of the last watch of a run's folder, if this version can read them."""
     try:
         return msgspec.json.decode((folder / MONITOR_FILE).read_bytes(), type=Monitor)
     except (OSError, msgspec.MsgspecError, RecursionError):

@@ -105,15 +105,14 @@ def check_product(new: NewDays) -> list[Finding]:
 
 def check_delay(last_day: str, today: date, step_days: int, settings: WatchSettings) -> Finding:
     """Report data that end too long ago; a row of a week is expected when the week has passed."""
-    age = (today - date.fromisoformat(last_day)).days
-    limit = settings.late_after + (step_days if step_days > 1 else 0)
+    age = float((today - date.fromisoformat(last_day)).days)
+    limit = float(settings.late_after + (step_days if step_days > 1 else 0))
     if age < 0:
-        return Finding("data", "warning", f"the file ends on {last_day}, after today", float(age), 0.0)
-    text = f"the file ends on {last_day}, {plural(age, 'day')} ago"
-    if age <= limit:
-        return Finding("data", "ok", text, float(age), float(limit))
-    step = "Was nothing sold since then? If the shop was open and had stock, export a fresh file."
-    return Finding("data", "alarm", text, float(age), float(limit), step)
+        return Finding("data", "warning", f"the file ends on {last_day}, after today", age, 0.0)
+    late = age > limit
+    step = "Was nothing sold since then? If the shop was open and had stock, export a fresh file." if late else ""
+    text = f"the file ends on {last_day}, {plural(int(age), 'day')} ago"
+    return Finding("data", "alarm" if late else "ok", text, age, limit, step)
 
 
 def check_gaps(new: NewDays) -> Finding:

@@ -21,7 +21,7 @@ from pricerl.terminal import shown
 LATEST_DAYS = 14
 """Days at the end of the file on which a finding counts as present."""
 STRONGEST = 5.0
-"""Strongest response that explains a change of demand: its share over that of a median price, own or competitor's."""
+"""Strongest response that explains a change of demand: its share over a median price's share, own or competitor's."""
 FEWEST_EMPTY = 2
 """Fewest days without sales that suggest a stock-out, if they are twice as frequent as before."""
 SHARE_OF_CHANGE = 0.5
@@ -67,38 +67,34 @@ def find_cause(history: ProductHistory, rows: IntArray, change: float, f: Format
 
 
 def find_stop(advice: Mapping[str, Any] | None, history: ProductHistory, run: str, f: Formatter) -> Cause | None:
-    """Return that the stop rule of a product's last advice has triggered, and what to charge; None if it has not."""
+    """Return that the stop rule of a product's last advice has triggered, and what to charge, if it has."""
     products = {} if advice is None else {item["product"]: item for item in advice["products"]}
     product = products.get(history.product)
-    rule = None if product is None else product["stop_rule"]
+    rule = product and product["stop_rule"]
     if product is None or rule is None:
         return None
     after = history.dates > np.datetime64(product["data_quality"]["last_day"])
     rows = np.flatnonzero(after & history.observed)
     moved = np.array([not same_price(history.price[row], rule["price"]) for row in rows], dtype=bool)
-    if not moved[-1:].any():
-        return None  # nothing was sold yet, or the price was taken back
-    for start, end in find_runs(moved & (history.units[rows] < rule["units"])):
-        if end - start >= rule["days"]:
-            last = f.date(str(history.dates[rows[start + rule["days"] - 1]]))
-            few = f"fewer than {plural(rule['units'], 'unit')} on {plural(rule['days'], f.period)} running until {last}"
-            words = ["pricerl", "override", f"{rule['price']:.{f.price_decimals}f}", "--reason", "stop rule"]
-            words += ["--until", str(history.last_day + timedelta(days=LATEST_DAYS)), "--run_name", run]
-            words += ["--product", shown(history.product)] if len(products) > 1 else []
-            return Cause(
-                f"the stop rule has triggered, {few}",
-                f"Charge {f.price(rule['price'])} again in your shop, and record it: {shlex.join(words)}",
-            )
-    return None
+    runs = find_runs(moved & (history.units[rows] < rule["units"]))
+    first = next((start for start, end in runs if end - start >= rule["days"]), None)
+    if first is None or not moved[-1]:
+        return None  # enough was sold, or the price was taken back
+    last = f.date(str(history.dates[rows[first + rule["days"] - 1]]))
+    few = f"fewer than {plural(rule['units'], 'unit')} on {plural(rule['days'], f.period)} running until {last}"
+    words = ["pricerl", "override", f"{rule['price']:.{f.price_decimals}f}", "--reason", "stop rule"]
+    words += ["--until", str(history.last_day + timedelta(days=LATEST_DAYS)), "--run_name", run]
+    words += ["--product", shown(history.product)] if len(products) > 1 else []
+    step = f"Charge {f.price(rule['price'])} again in your shop, and record it: {shlex.join(words)}"
+    return Cause(f"the stop rule has triggered, {few}", step)
 
 
 def find_miss(record: TrackRecord | None, history: ProductHistory, f: Formatter) -> tuple[float, Cause] | None:
     """Return how far units at advised prices were from their forecast, as a share, with words and the likely cause.
 
-    None if they were inside its 90 % limits, or if no advised price was charged.
+    Nothing is returned if they were inside its 90 % limits, or if no advised price was charged.
     """
-    found = None if record is None else record.total["units"]
-    if found is None or found.inside or record is None:
+    if record is None or (found := record.total["units"]) is None or found.inside:
         return None
     change = found.actual / found.predicted - 1
     first = np.datetime64(next(day.date for day in record.days if day.outcome == "followed"))
