@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
-import json
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from pricerl.errors import UsageError
 
@@ -131,57 +129,22 @@ def write_text(path: Path, text: str) -> None:
         write_file(path, text.encode())
 
 
-# until the folder of a run needs none of them
-
-CURRENT = "current"
-MANIFEST = "manifest.json"
-PUBLISHED = "published"
-
-
-def point(link: Path, target: str) -> None:
-    """Point a symbolic link to a target, relative to its folder, in one step; it replaces a link or file of its name.
-
-    A folder of its name is removed only if copying that follows links has certainly left it. Any other, and a link that
-    cannot be written, is an ``OSError``; everything that exists is untouched then.
-    """
-    if link.is_symlink() and str(link.readlink()) == target:
+def give_name(file: Path, target: Path) -> None:
+    """Give a file a second name in one step, or a copy where there are no hard links."""
+    if is_same(file, target):
         return
-    if (is_folder := link.is_dir() and not link.is_symlink()) and not _is_copy(link, link.parent / target):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(link))
-    with replacing(link) as part:
+    with replacing(target) as part:
         part.unlink(missing_ok=True)
-        part.symlink_to(target)
-        if is_folder:
-            copied = link.with_name(f".{link.name}.old")
-            link.rename(copied)
-            shutil.rmtree(copied, ignore_errors=True)
-    sync_folder(link.parent)
+        try:
+            os.link(file, part)
+        except OSError:
+            shutil.copy2(file, part)
+    sync_folder(target.parent)
 
 
-def _is_copy(folder: Path, target: Path) -> bool:
-    """Return whether a folder is a copy of a link's target: a generation or set, or the same files as the target."""
-    if folder.name == CURRENT:
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-            return isinstance(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"], dict)
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    others = [target / path.relative_to(folder) for path in files]
-    same = (other.is_file() and hash_file(path) == hash_file(other) for path, other in zip(files, others, strict=True))
-    return bool(files) and all(same)
-
-
-def lock(file: IO[Any], shared: bool = False, waits: bool = True) -> None:
-    """Lock an open file until it is closed; readers may share it. Without ``waits`` a holder is an ``OSError``."""
-    if fcntl is not None:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if waits else fcntl.LOCK_NB))
-
-
-def take_over(files: Iterable[Path], source: Path, target: Path) -> None:
-    """Give files below ``source`` a second name, or a copy without hard links, below ``target``; existing ones stay."""
-    for path in files:
-        copy = target / path.relative_to(source)
-        if not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(path, copy)
-            except OSError:
-                shutil.copyfile(path, copy)
+def is_same(file: Path, other: Path) -> bool:
+    """Return whether two names lead to one file, or to a copy that `give_name` made of it."""
+    if not file.exists() or not other.exists() or other.is_symlink():
+        return False
+    one, two = file.stat(), other.stat()
+    return file.samefile(other) or (one.st_size, one.st_mtime_ns) == (two.st_size, two.st_mtime_ns)

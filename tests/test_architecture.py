@@ -14,7 +14,19 @@ ROOT = Path(__file__).parents[1] / "pricerl"
 FILES = sorted(ROOT.rglob("*.py"))
 
 CHAIN = (
-    *("data", "simulation", "guardrails", "market", "env", "planner", "evaluation", "decide", "experiments", "runs"),
+    *(
+        "data",
+        "shop",
+        "simulation",
+        "guardrails",
+        "market",
+        "env",
+        "planner",
+        "evaluation",
+        "decide",
+        "experiments",
+        "runs",
+    ),
     "training",
     *("advice", "operations", "tasks", "cli"),
     *("api", "__main__"),
@@ -39,7 +51,7 @@ SAC_FORBIDS = {"pandas", "gymnasium", "lightning"}
 MAY_IMPORT = {
     "sac": {"training"},
     "lightning": {"training", "cli"},
-    "pandas": {"data", "simulation", "evaluation", "advice", "operations"},
+    "pandas": {"data", "shop", "simulation", "evaluation", "advice", "operations"},
 }
 """Who may import a part or a package; everyone may import what is not listed."""
 

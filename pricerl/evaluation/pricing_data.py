@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pricerl.arrays import BoolArray
+from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.features import FEATURES
@@ -19,7 +20,6 @@ from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.problems import Problem, list_names
 from pricerl.data.reading.reader import read_rows
 from pricerl.data.row_table import TABLES
-from pricerl.data.rows import Rows
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import DESCRIPTION, PLACES
 from pricerl.env.dynamics import Dynamics

@@ -46,8 +46,8 @@ from pricerl.runs.folder import Generation, RunFolder
 from pricerl.shop.database import MODEL, Database, exists, reading, writing
 
 if TYPE_CHECKING:
+    from pricerl.data.cleaning.rows import Rows
     from pricerl.data.platforms.import_forms import ImportForm
-    from pricerl.data.rows import Rows
     from pricerl.evaluation.pricing_data import PricingData
     from pricerl.shop.days import Days
 
@@ -337,7 +337,7 @@ class Shop:
         """Write the files that are not as the shop has them, while no other command writes."""
         if not self.newest:
             return
-        if self.generation and _current(self.folder) != self.generation:
+        if self.generation and (_current(self.folder) != self.generation or not self.folder.is_shown):
             self.folder.use(Generation(self.folder.path / self.generation))
         with reading(self.log_path) as database:
             current = are_current(database, self.folder.path, self.log.entries, self.outbox)

@@ -21,7 +21,7 @@ from torch.utils import _pytree
 from pricerl.errors import CheckpointError, UsageError
 from pricerl.runs.folder import BEST, LAST, Generation, RunFolder, generation_of
 from pricerl.runs.names import USUAL_CLASSES
-from pricerl.writing import write_file
+from pricerl.writing import is_same, write_file
 
 FORMAT = 9
 """Version of the format; no other is read."""
@@ -218,8 +218,11 @@ class Checkpoint:
     @property
     def generation(self) -> Generation | None:
         """Generation that holds the file; None for a file on its own."""
-        found = generation_of(self.path.resolve())
-        return None if found is None else Generation(RunFolder.of(self.path).path / found.name)
+        if (found := generation_of(self.path)) is not None:
+            return found
+        run = RunFolder(self.path.parent)
+        known = [item for item in (run.current, *reversed(run.generations())) if item is not None]
+        return next((item for item in known if is_same(item.path / self.path.name, self.path)), None)
 
     @property
     def name(self) -> str:

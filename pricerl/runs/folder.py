@@ -3,14 +3,14 @@
 ::
 
     checkpoints/<run>/
-        current -> gen-0007            the generation in use: one link, moved in one step
-        best.ckpt, advice.csv …        links through ``current``
-        decisions.jsonl                the decision log
+        shop.db                        the shop: its days, decisions and advice
+        current                        name of the generation in use
+        best.ckpt, config.yaml …       its files, under a second name
+        advice.csv, prices.csv …       files written from the shop
         gen-0006/, gen-0007/           generations, each written by one ``fit``
             manifest.json              size and checksum of every file
             best.ckpt, last.ckpt       checkpoints
             rank-1.00000250.ckpt       states of the further processes of a checkpoint
-            published/                 sets of advice
 """
 
 from __future__ import annotations
@@ -28,19 +28,22 @@ from pathlib import Path
 
 from pricerl import writing
 from pricerl.errors import CheckpointError, UsageError
-from pricerl.writing import CURRENT, MANIFEST, PUBLISHED, explained
+from pricerl.writing import explained
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 CONFIG = "config.yaml"
 METRICS_FILE = "metrics.csv"
-LOCK = ".lock"
+CURRENT = "current"
+"""File with the name of the generation in use."""
+MANIFEST = "manifest.json"
+LOCK = ".training.lock"
 
-LATER = (MANIFEST, PUBLISHED, "wandb")
-"""Names in a generation that its manifest leaves out: advice is added later, in sets with manifests of their own."""
+LATER = (MANIFEST, "wandb")
+"""Names in a generation that its manifest leaves out."""
 
-LINKED = (*(BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt"),)
-"""Names in the folder of a run that lead through ``current``, if the generation holds them."""
+SHOWN = (BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt")
+"""Files of the current generation that have a second name in the folder of the run."""
 
 GENERATION = re.compile(r"gen-\d{4,}")
 """Names of generations."""
@@ -109,17 +112,8 @@ class Generation:
         return (self.path / LAST).exists()
 
     def take_over(self, file: Path, name: str) -> None:
-        """Give a file a second name in the generation, in one step, or a copy where there are no hard links."""
-        target = self.path / name
-        if target.exists() and target.samefile(file):
-            return
-        with writing.replacing(target) as part:
-            part.unlink(missing_ok=True)
-            try:
-                os.link(file.resolve(), part)
-            except OSError:
-                writing.write_through(part, file.read_bytes())
-        writing.sync_folder(self.path)
+        """Give a file a second name in the generation."""
+        writing.give_name(file, self.path / name)
 
     def keep_ranks(self, updates: Collection[int | None]) -> None:
         """Remove the states of further processes but those that belong to the checkpoints of these updates."""
@@ -169,26 +163,12 @@ class RunFolder:
 
     @property
     def current(self) -> Generation | None:
-        """The generation in use, if a training has ended; in a copy without links, one of the same manifest."""
-        link = self.path / CURRENT
-        if link.is_symlink():
-            return Generation(self.path / link.readlink())
-        if not (link / MANIFEST).exists():
-            return None
-        content = (link / MANIFEST).read_bytes()
-        complete = [item for item in self.generations() if item.is_complete]
-        same = [item for item in complete if (item.path / MANIFEST).read_bytes() == content]
-        return next(iter([*same, *complete[-1:]]), None)
-
-    def restore_links(self) -> None:
-        """Turn a copy that followed the links, such as one from a bucket, back into links."""
-        with explained(self.path):
-            known = self.generations()
-            copied = None if (self.path / CURRENT).is_symlink() else self.current
-            if copied is not None:
-                self.use(copied)
-            elif known and (self.path / LAST).is_file() and not (self.path / LAST).is_symlink():
-                self.show(known[-1])
+        """The generation in use, if a training has ended."""
+        path = self.path / CURRENT
+        if path.is_symlink():  # of pricerl 1.0
+            return Generation(self.path / path.readlink())
+        name = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+        return Generation(self.path / name) if GENERATION.fullmatch(name) else None
 
     def find(self, name: str | None) -> Generation:
         """Return a complete generation, by default the one before the current one; a ``UsageError`` lists them all."""
@@ -214,35 +194,32 @@ class RunFolder:
         return made
 
     def use(self, generation: Generation) -> None:
-        """Make a generation the current one; on failure the earlier one stays it."""
+        """Make a generation the current one, and give its files their names in the run's folder."""
         with explained(self.path):
-            current = self.path / CURRENT
-            if current.is_dir() and not current.is_symlink():  # a copy, which the names lead through until it goes
-                self.link(CURRENT)
-            writing.point(current, generation.name)
-            self.link(CURRENT)
+            if self.current != generation:
+                writing.write_file(self.path / CURRENT, f"{generation.name}\n".encode())
+            self._name_files(generation)
 
     def show(self, generation: Generation) -> None:
-        """Let the run's own names lead to an unfinished generation as long as there is no current one."""
+        """Show the files of an unfinished generation in the run's folder as long as there is no current one."""
         if self.current is None:
             with explained(self.path):
-                self.link(generation.name)
+                self._name_files(generation)
 
-    def link(self, through: str) -> None:
-        """Point the names of files that exist below ``through``, ``current`` or a generation, and drop dead links."""
-        for name in LINKED:
-            link = self.path / name
-            if (self.path / through / name).exists():
-                writing.point(link, f"{through}/{name}")
-            elif link.is_symlink():
-                link.unlink()
+    def _name_files(self, generation: Generation) -> None:
+        for name in SHOWN:
+            if (generation.path / name).exists():
+                writing.give_name(generation.path / name, self.path / name)
+            else:
+                (self.path / name).unlink(missing_ok=True)
 
     @property
-    def is_linked(self) -> bool:
-        """Whether the run's own names lead to all files in use and to no others; an interruption may leave some out."""
-        links = [self.path / name for name in LINKED]
-        wanted = [link for link in links if link.is_symlink() or (self.path / CURRENT / link.name).exists()]
-        return all(link.exists() for link in wanted)
+    def is_shown(self) -> bool:
+        """Whether the run's folder shows the files of the current generation; an interruption may leave some out."""
+        if (current := self.current) is None:
+            return True
+        pairs = [(current.path / name, self.path / name) for name in SHOWN]
+        return all(writing.is_same(*pair) if pair[0].exists() else not pair[1].exists() for pair in pairs)
 
     def remove_old(self, keep: int, named: Collection[str]) -> None:
         """Keep the newest ``keep`` generations and the current one whole; of others that are ``named``, the weights."""
@@ -258,28 +235,25 @@ class RunFolder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run's lock, so that no second training writes here; its holder is named in a ``UsageError``."""
+        path = self.path / LOCK
+        holder = path.with_name(".holder")
         with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / LOCK).open("a+", encoding="utf-8")
-        with file:
-            try:
-                writing.lock(file, waits=False)
-                (self.path / LOCK).stat()  # the folder may just have been removed by its last holder
-            except OSError as error:
-                file.seek(0)
-                holder = file.read(200).strip() or "another process"
-                raise UsageError(
-                    f"{self.path} is being written by {holder}; wait until it ends, or choose another --run_name"
-                ) from error
-            since = datetime.now(timezone.utc).isoformat(timespec="seconds")
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
-            file.flush()
-            try:
-                yield
-            finally:
-                file.truncate(0)
-                if {path.name for path in self.path.iterdir()} == {LOCK}:  # no training wrote anything
-                    shutil.rmtree(self.path)
-                    with contextlib.suppress(OSError):  # holds other runs
-                        self.path.parent.rmdir()
+        try:
+            with writing.locked(path, patience=0.0):
+                since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+                with explained(holder):
+                    holder.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since}\n", "utf-8")
+                try:
+                    yield
+                finally:
+                    holder.unlink(missing_ok=True)
+        except BlockingIOError as error:
+            known = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
+            remedy = "wait until it ends, or choose another --run_name"
+            raise UsageError(f"{self.path} is being written by {known}; {remedy}") from error
+        finally:
+            if {item.name for item in self.path.iterdir()} == {LOCK}:  # no training wrote anything
+                shutil.rmtree(self.path, ignore_errors=True)
+                with contextlib.suppress(OSError):  # holds other runs
+                    self.path.parent.rmdir()

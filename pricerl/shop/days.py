@@ -13,10 +13,10 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray
 from pricerl.data.cleaning.calendar import find_step_days
+from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.reading import columns
-from pricerl.data.rows import Rows
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 from pricerl.shop.database import Database
@@ -39,7 +39,7 @@ CELLS = {
 """Columns of a seller's file by those of the table ``day``."""
 
 CHANGED = "changed"
-"""What ``--accept`` names to take new values of days that were read before."""
+"""Value of ``--accept`` that takes new values of days that were read before."""
 
 SAME = 1e-9
 """Largest difference of a number that was read again, as a share: another program wrote its last digit."""
@@ -51,7 +51,7 @@ MOST_LISTED = 5
 """Most changed values that a message lists."""
 
 DAY = [columns.PRODUCT, columns.REPORT_DATE]
-"""What names a row."""
+"""Columns that identify a row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class Days:
         return replace(config, **{name: value for name, value in means.items() if getattr(config, name) == "auto"})
 
     def news(self, fresh: Rows) -> Rows:
-        """Return the rows of a file that tell something new."""
+        """Return the rows of a file that are new or have other values."""
         return replace(fresh, frame=fresh.frame[_Joined(self.frame, fresh.frame).is_new])
 
     def join(self, fresh: Rows, accepts_changes: bool) -> Rows:
@@ -132,7 +132,7 @@ class _Joined:
 
     @property
     def is_new(self) -> BoolArray:
-        """``(M,)`` whether each fresh row is of a new day, or tells something new about a known one."""
+        """``(M,)`` whether each fresh row is of a new day, or has another value of a known one."""
         found = np.ones(len(self._fresh), dtype=bool)
         both = self._at >= 0
         same = np.ones(int(both.sum()), dtype=bool)

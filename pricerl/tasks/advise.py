@@ -102,14 +102,19 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
         if trained is not None:
             remove_old_generations(run)
         print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
-        numbers = [entry["id"] for entry in written if entry["kind"] == ADVICE]
-        named = "no entry" if not numbers else f"entry {numbers[0]}"
-        named = named if len(numbers) < 2 else f"entries {numbers[0]} to {numbers[-1]}"
-        recorded = f"recorded: {named} of {shop.log_path}"
+        recorded = f"recorded: {_name_entries(written)} of {shop.log_path}"
     folder = Path(run.options.out or run.folder)
     if run.options.out:
         publication.write(folder, list(records_of(products)), after.outbox)
     return products, AdviceFiles.of(folder), after, recorded
+
+
+def _name_entries(written: Sequence[Entry]) -> str:
+    """Return the numbers of the advice among new entries."""
+    numbers = [entry["id"] for entry in written if entry["kind"] == ADVICE]
+    if not numbers:
+        return "no entry"
+    return f"entry {numbers[0]}" if len(numbers) == 1 else f"entries {numbers[0]} to {numbers[-1]}"
 
 
 def refuse_other_model(run: Run, shop: Shop) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from pricerl.errors import CheckpointError, UsageError
 from pricerl.runs.checkpoint import SAVER, Checkpoint
 from pricerl.runs.folder import BEST, LAST, METRICS_FILE, Generation, RunFolder
+from pricerl.writing import is_same
 
 GENERATION = "PRICERL_GENERATION"
 RESUMED = "PRICERL_RESUMED"
@@ -25,9 +26,6 @@ def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Ch
         raise UsageError("--resume auto finds the checkpoint; leave out --ckpt_path, or --resume")
     if RESUMED in os.environ and not is_first_process():
         return Checkpoint.read(os.environ[RESUMED]) if os.environ[RESUMED] else None
-    named = folder if given in (None, "last", "best") else RunFolder.of(Path(given))
-    with contextlib.suppress(UsageError):  # a copy that may only be read: its checkpoint is one on its own
-        named.restore_links()
     newest = folder.generations()[-1:]
     if resume is not None:
         return _last_usable(newest[0]) if newest else None
@@ -71,9 +69,9 @@ def open_generation(folder: RunFolder, resumed: Checkpoint | None, ended: bool) 
     if resumed.best_update == resumed.update:
         best = resumed.path
     unfinished = source is not None and (ended or not source.is_complete) and source.path.parent == folder.path
-    if source is None or not unfinished or not resumed.path.samefile(source.path / LAST):
+    if source is None or not unfinished or not is_same(source.path / LAST, resumed.path):
+        place = resumed.path.parent if source is None else source.path
         source = folder.start()
-        place = resumed.path.resolve().parent
         for file in (*place.glob("rank-*.ckpt"), *place.glob(METRICS_FILE)):
             source.take_over(file, file.name)
     source.take_over(resumed.path, LAST)

@@ -11,10 +11,10 @@ from command_line import seller_lines, write_lines
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.reading.reader import read_history, read_rows
-from pricerl.data.rows import Rows
 from pricerl.errors import DataError
 from pricerl.shop.database import reading, writing
 from pricerl.shop.days import Days, keep_days, read_days

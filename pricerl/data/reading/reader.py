@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pricerl.arrays import DateArray, IntArray
+from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT, History
 from pricerl.data.naming import Sources, list_sources, name_after
@@ -29,7 +30,6 @@ from pricerl.data.reading.sources.csv_file import split_rows
 from pricerl.data.reading.sources.frames import Frame, read_frame
 from pricerl.data.reading.tables import Cells, LostRow, Parsed, TextColumn, TextTable
 from pricerl.data.reading.value_checks import check_plausibility, check_values, merge_products
-from pricerl.data.rows import Rows
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 

@@ -171,7 +171,7 @@ def _plain(product: str | None) -> str | None:
 
 
 def check_row(path: Path, number: int, digest: str, line: str) -> Entry:
-    """Return the entry of a row; one that was changed, or is no entry, is a ``DataError``."""
+    """Return the entry of a row; one that was changed or is not an entry raises a ``DataError``."""
     found: Entry = {}
     with contextlib.suppress(ValueError):
         found = parse_entry(line.encode())
