@@ -94,7 +94,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   --product P; --today DAY)
 
   COMMAND --help lists its options; fit, validate and test take all of Lightning's trainer flags
-  --version, --debug (show the traceback of an error)
+  --version, --debug (show the traceback of an error), --shop postgresql://… (a team's server, also PRICERL_SHOP)
 
 exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 not enough evidence (the advice is to keep the price),
             5 bad checkpoint, 6 warning of watch, or a product has no advice,
@@ -122,6 +122,10 @@ def main(args: Sequence[str] | None = None) -> int:
         os.environ.setdefault("PYTHONSAFEPATH", "1")  # processes import nothing from a folder that may be a stranger's
     # Regressions are small: on several threads numpy's algebra only keeps cores busy. torch has ``--threads``.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if "--shop" in words[:-1]:
+        place = words.index("--shop")
+        os.environ["PRICERL_SHOP"] = words[place + 1]
+        del words[place : place + 2]
     with ended_by_signals():
         return _run_explained([word for word in words if word != "--debug"], debug="--debug" in words)
 

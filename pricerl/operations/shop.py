@@ -337,8 +337,9 @@ class Shop:
         """Write the files that are not as the shop has them, while no other command writes."""
         if not self.newest:
             return
-        if self.generation and (_current(self.folder) != self.generation or not self.folder.is_shown):
-            self.folder.use(Generation(self.folder.path / self.generation))
+        used = Generation(self.folder.path / self.generation)
+        if self.generation and used.path.is_dir() and not (self.folder.current == used and self.folder.is_shown):
+            self.folder.use(used)
         with reading(self.log_path) as database:
             current = are_current(database, self.folder.path, self.log.entries, self.outbox)
         if not current:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pricerl.data.naming import Sources, name_after
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.runs.folder import RunFolder
+from pricerl.shop.database import FILE, shops_of_server
 from pricerl.terminal import shown
 
 RUNS = Path("checkpoints")
@@ -46,9 +47,11 @@ def name_run(path: Sources | None = None, preset: str | None = None, env_id: str
 
 
 def runs_with(file: str) -> list[RunFolder]:
-    """Return the folders of the runs that hold a file, by name; a log of pricerl 1.0 is that of a shop."""
-    held = (file, *(["decisions.jsonl"] if file == "shop.db" else []))
-    return [RunFolder(path) for path in sorted(RUNS.glob("*")) if any((path / name).exists() for name in held)]
+    """Return the folders of the runs that hold a file, by name; a server or a log of pricerl 1.0 holds a shop, too."""
+    held = (file, *(["decisions.jsonl"] if file == FILE else []))
+    found = {path for path in RUNS.glob("*") if any((path / name).exists() for name in held)}
+    found |= {RUNS / name for name in (shops_of_server() if file == FILE else ())}
+    return [RunFolder(path) for path in sorted(found)]
 
 
 def needed_name(folder: Path, file: str) -> str:
@@ -68,7 +71,7 @@ def find_run(name: str | None, holding: str) -> RunFolder:
         more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
         raise UsageError(f"{RUNS} holds {len(found)} runs, {listed}{more}; name one with --run_name")
     folder = RUNS / check_name(name)
-    if not folder.is_dir():
+    if not folder.is_dir() and name not in shops_of_server():
         runs = sorted(path.name for path in RUNS.glob("*") if path.is_dir())
         raise UsageError(f"{folder} is not a folder of a run{did_you_mean(name, runs)}")
     return RunFolder(folder)

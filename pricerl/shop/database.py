@@ -22,6 +22,9 @@ ADDRESS = "PRICERL_SHOP"
 MODEL = "model"
 """Fact with the name of the generation in force."""
 
+PREFIX = "pricerl "
+"""Beginning of the name of a shop's schema on a server."""
+
 PATIENCE = 30.0
 """Seconds that a writer waits for another one."""
 
@@ -116,6 +119,15 @@ def exists(path: Path) -> bool:
         return bool(database.run("SELECT 1 FROM pg_namespace WHERE nspname = ?", (_schema_of(path),)))
 
 
+def shops_of_server() -> list[str]:
+    """Return the names of all shops on the server; none without one."""
+    if not _address():
+        return []
+    with _connected(Path(FILE)) as database:
+        found = database.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE ? ORDER BY nspname", (f"{PREFIX}%",))
+    return [name.removeprefix(PREFIX) for (name,) in found]
+
+
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[Database]:
     """Open a shop, which must exist, to read one state of it."""
@@ -164,7 +176,7 @@ def _address() -> str:
 
 def _schema_of(path: Path) -> str:
     """Return the name of a shop's schema; folders of runs have no quotation marks in their names."""
-    return f"pricerl {path.parent.name}"[:63]
+    return f"{PREFIX}{path.parent.name}"[:63]
 
 
 @contextlib.contextmanager

@@ -155,7 +155,7 @@ def shop_of(options: argparse.Namespace) -> Shop:
     """Return the shop of the run that the options name, or of the only run."""
     named = options.ckpt_path in (None, "last", "best")
     folder = find_run(options.run_name, LOG_FILE).path if named else RunFolder.of(Path(options.ckpt_path)).path
-    if not folder.is_dir():
+    if not named and not folder.is_dir():
         name = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
         raise UsageError(f"{folder} is not a folder of a run; {name}")
     return Shop.open(RunFolder(folder), options.today)
