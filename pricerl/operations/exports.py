@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +24,7 @@ from pricerl.writing import explained, refuse_folders, rewriting, write_text
 PUBLICATION = "publication"
 """Fact with what the files say about an advice as a whole."""
 EXPORTED = "exported"
-"""Fact with the names of the files, and the publication that they show."""
+"""Beginning of the fact with the names of a folder's files, and the publication that they show."""
 
 
 class Publication(NamedTuple):
@@ -69,7 +70,7 @@ class Publication(NamedTuple):
 
 def are_current(database: Database, folder: Path, entries: Sequence[Entry], outbox: Outbox) -> bool:
     """Return whether the files in a folder are those of its database, and approved costs are in costs.csv."""
-    of, names = _exported(database)
+    of, names = _exported(database, folder)
     path = folder / PRICES
     return (
         of == _hash(database)
@@ -83,7 +84,7 @@ def are_current(database: Database, folder: Path, entries: Sequence[Entry], outb
 def write_files(database: Database, folder: Path, entries: Sequence[Entry], outbox: Outbox) -> None:
     """Write the files of a shop into its folder, and approved costs into costs.csv."""
     write_costs(database, folder, entries)
-    of, names = _exported(database)
+    of, names = _exported(database, folder)
     publication = _read(database)
     if publication is None or (of == _hash(database) and all((folder / name).is_file() for name in names)):
         _write_prices(folder, outbox, publication is not None and publication.excel)
@@ -92,7 +93,7 @@ def write_files(database: Database, folder: Path, entries: Sequence[Entry], outb
     written = publication.write(folder, records, outbox)
     for name in {*names} - {*written}:
         (folder / name).unlink(missing_ok=True)
-    database.keep_fact(EXPORTED, json.dumps([_hash(database), written]))
+    database.keep_fact(_mark(folder), json.dumps([_hash(database), written]))
 
 
 def _write_prices(folder: Path, outbox: Outbox, excel: bool) -> None:
@@ -102,10 +103,15 @@ def _write_prices(folder: Path, outbox: Outbox, excel: bool) -> None:
             write_workbook(folder, outbox.table())
 
 
-def _exported(database: Database) -> tuple[str, list[str]]:
-    """Return the hash of the publication that the files show, and their names."""
-    of, names = json.loads(database.fact(EXPORTED) or '["", []]')
+def _exported(database: Database, folder: Path) -> tuple[str, list[str]]:
+    """Return the hash of the publication that a folder's files show, and their names."""
+    of, names = json.loads(database.fact(_mark(folder)) or '["", []]')
     return of, names
+
+
+def _mark(folder: Path) -> str:
+    """Return the fact's name for a folder on this computer, as several computers may share a shop."""
+    return f"{EXPORTED} {hashlib.sha256(f'{socket.gethostname()}{folder.absolute()}'.encode()).hexdigest()[:12]}"
 
 
 def _hash(database: Database) -> str:
