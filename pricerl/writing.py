@@ -95,7 +95,7 @@ def locked(path: Path, patience: float = 30.0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Add a file's name to system errors that lack one, such as those of writing to an open file."""
+    """Add a file's name to system errors that lack one, such as errors of writing to an open file."""
     try:
         yield
     except OSError as error:

@@ -74,7 +74,7 @@ FEWEST_SCATTERED = 16
 have a new deal on most."""
 
 REPEATED_SHARE = 0.10
-"""Smallest share of recent rows at one price for it to be the posted price among averages. Those of two wholesalers
+"""Smallest share of recent rows at one price for it to be the posted price among averages. Two wholesalers
 have 12 and 22 %; the most frequent of a hundred equally likely prices has 5 % of 56 days."""
 
 FEWEST_REPEATS = 3

@@ -110,7 +110,7 @@ class PricingData:
         self._advised: set[str] = set()
         self._known_name: str | None = None
         self.join: Callable[[Rows | None], Rows] | None = None
-        """Function that adds the days that the shop has read before; None without any."""
+        """Function that adds the days that the shop has read before, if any."""
 
     @property
     def layout(self) -> str:
@@ -272,7 +272,7 @@ class PricingData:
 
     @cached_property
     def _file(self) -> Rows | None:
-        """Rows of the file, read once, whether or not a checkpoint follows; None without one."""
+        """Rows of the file if there is one, read once, whether or not a checkpoint follows."""
         return None if self.path is None else read_rows(self.path, self.reading)
 
     @property

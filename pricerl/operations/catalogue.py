@@ -70,7 +70,7 @@ class Advisor:
 
     policy: Policy
     step_discount: float | None
-    """Discount of one decision in the plan that the policy competes with; None if only the policy may propose."""
+    """Discount of one decision in the plan that the policy competes with, unless only the policy may propose."""
     demand: DemandConfig
     cost: CostConfig
     reward: RewardConfig
@@ -85,7 +85,7 @@ class Advisor:
     catalogue: int
     """Number of products of the whole catalogue."""
     current: Mapping[str, float] = field(default_factory=dict)
-    """Current prices of the products that relations name, money."""
+    """Current prices of the products that relations name, in money."""
     today: date | None = None
     """The clock; the first day after each history if absent."""
     stocks: Stocks = field(default_factory=dict)
@@ -123,7 +123,7 @@ class Chunk(NamedTuple):
     advisor: Advisor
     preprocessor: DataPreprocessor
     pool: Pool | None
-    """Evidence on the elasticities of the whole catalogue; None without a pooled prior."""
+    """Evidence on the elasticities of the whole catalogue, if there is a pooled prior."""
     entries: Sequence[Entry] = ()
     """Log entries that may concern the products."""
     backtests: Mapping[str, Backtest] | None = None
@@ -131,7 +131,7 @@ class Chunk(NamedTuple):
     tested: frozenset[str] = frozenset()
     """Products to backtest, if that was not done before."""
     origin: Entry | None = None
-    """Origin of the decisions for their log entries; None if they are not recorded."""
+    """Origin of the decisions for their log entries, if they are recorded."""
     bound: Mapping[str, Bound] = MappingProxyType({})
     """Prices that relations to other products leave."""
 
@@ -196,7 +196,7 @@ def split(
     rows: Sequence[int] | None = None,
     origin: Entry | None = None,
 ) -> Iterator[Chunk]:
-    """Split a run's products, or those in some ``rows``, into chunks; the other arguments are those of `Chunk`."""
+    """Split a run's products, or those in some ``rows``, into chunks; the other arguments are as in `Chunk`."""
     advisor = Advisor.of(run)
     data = run.pricing
     tested = tested_products(data.preprocessor)
@@ -212,7 +212,7 @@ def split(
 def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised], dict[str, str]]:
     """Return the advice on products in chunks, and by product the reasons why there is none, so that its price stays.
 
-    Relations between products are kept; only the chunks concerned run again. The first error is raised if it is that of
+    Relations between products are kept; only the chunks concerned run again. The first error is raised if it concerns
     the whole catalogue.
     """
     order = {name: row for row, name in enumerate(name for chunk in chunks for name in chunk.preprocessor.names)}
@@ -241,7 +241,7 @@ def advise_chunks(chunks: Sequence[Chunk], engine: Engine) -> tuple[list[Advised
 
 
 def _prices_of(done: Iterable[tuple[Chunk, Advised | Exception]]) -> dict[str, AdvisedPrices]:
-    """Return the advised prices by product; those of products without advice must stay."""
+    """Return the advised prices by product; products without advice must keep theirs."""
     advised = {}
     for chunk, part in done:
         if isinstance(part, Exception):

@@ -280,7 +280,7 @@ def connect(name: str, threads: int) -> Cluster | None:
     """Return the connection to an engine; None for ``local``.
 
     ``dask``, ``ray`` and ``spark`` start workers on this machine, each with ``threads`` cores; with ``://HOST:PORT``
-    they are those of a cluster with this version of pricerl. An unknown engine, one out of reach, or one to which
+    they belong to a cluster with this version of pricerl. An unknown engine, one out of reach, or one to which
     calls would cross a network unencrypted, is a ``UsageError``.
     """
     kind, _, place = name.partition("://")

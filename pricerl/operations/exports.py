@@ -69,7 +69,7 @@ class Publication(NamedTuple):
 
 
 def are_current(database: Database, folder: Path, entries: Sequence[Entry], outbox: Outbox) -> bool:
-    """Return whether the files in a folder are those of its database, and approved costs are in costs.csv."""
+    """Return whether the files in a folder show its database, and approved costs are in costs.csv."""
     of, names = _exported(database, folder)
     path = folder / PRICES
     return (
@@ -120,7 +120,7 @@ def _hash(database: Database) -> str:
 
 
 def _read(database: Database) -> Publication | None:
-    """Return what a database keeps about its newest advice as a whole; None if it keeps none."""
+    """Return what a database keeps about its newest advice as a whole, if anything."""
     if not (kept := database.fact(PUBLICATION)):
         return None
     found = json.loads(kept)

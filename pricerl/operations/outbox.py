@@ -165,7 +165,7 @@ def _row_of(
 def orders_on(advice: Entry, entries: Sequence[Entry], day: str, typed: Sequence[Entry]) -> list[Order]:
     """Return all orders on the product of an advice with their status on a day, in ISO format, oldest first.
 
-    Entries of ``typed`` limits are among those of the log. A price test that the advice knew and did not follow,
+    Entries of ``typed`` limits are among the log's. A price test that the advice knew and did not follow,
     although no other order was in force, was stopped by an alarm.
     """
     currency = advice["terms"]["currency"]
@@ -181,7 +181,7 @@ def waits_for(advice: Entry, entries: Sequence[Entry]) -> str:
     """Return why an advice waits for an approval however the shop publishes; empty if it does not.
 
     A hard limit that forces a change is asked about once: not after the approval of such a change, nor if a person
-    confirmed the limit as it was typed. ``entries`` are those of the product, with those of typed limits.
+    confirmed the limit as it was typed. ``entries`` are the product's, and those that typed limits.
     """
     product = advice["product"]
     terms = advice["terms"]
@@ -202,7 +202,7 @@ def waits_for(advice: Entry, entries: Sequence[Entry]) -> str:
 
 
 def _forcing(advice: Entry) -> float:
-    """Return the hard limit that forces the change of an advice, money."""
+    """Return the hard limit that forces the change of an advice, in money."""
     limits = advice["limits"]
     return float(limits["floor"] if limits["floor"] > advice["current_price"] else limits["ceiling"])
 
@@ -239,7 +239,7 @@ def _approved(advice: Entry, entries: Sequence[Entry], day: str, why: str) -> tu
 
 
 def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
-    """Return the approval of the first change of an advice; None if a person took it back, or an advice withdrew it."""
+    """Return the approval of the first change of an advice, unless a person took it back or an advice withdrew it."""
     change = first_change(advice)
     if change is None:
         return None
@@ -257,7 +257,7 @@ def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
 
 
 def approved_change(advice: Entry, entries: Sequence[Entry]) -> ApprovedChange | None:
-    """Return the approved change of an advice as its record has it; None without an approval in force."""
+    """Return the approved change of an advice as its record has it, if an approval is in force."""
     given = approval_of(advice, entries)
     change = first_change(advice)
     if given is None or change is None:

@@ -77,7 +77,7 @@ def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter, news: S
         more = (f"{item.words} {item.step}" for item in news[1:MOST_NEWS])
         lead = [news[0].step, *more, f"{headline}.", *lead]
         headline = news[0].words
-    note = "The gain on these days is that of the prices charged, not of advice."
+    note = "The gain on these days is from the prices charged, not from advice."
     tables = (
         ("At the advised price", "These days test predictions and advice.", _rows(followed, f)),
         ("At another price", note, _rows(other, f)),

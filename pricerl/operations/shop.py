@@ -102,7 +102,7 @@ class Shop:
 
     @property
     def last(self) -> Entry | None:
-        """The advice that was recorded last; None without one."""
+        """The advice that was recorded last, if any."""
         return max(self.newest.values(), key=itemgetter("id"), default=None)
 
     @cached_property
@@ -137,7 +137,7 @@ class Shop:
         return with_typed(known, typed_since(self.last, self.log.entries))
 
     def _older_guardrails(self, advice: Entry) -> dict[str, Any]:
-        """Return the guardrails of an advice of an older version, with those of its checkpoint if it can be read."""
+        """Return the guardrails of an advice of an older version, with its checkpoint's if it can be read."""
         from pricerl.operations.log.provenance import combine  # imports torch
         from pricerl.runs.checkpoint import Checkpoint
 
@@ -198,7 +198,7 @@ class Shop:
         return [] if gone else self.sources
 
     def days(self) -> Days | None:
-        """Return all days that the shop has read; None without any."""
+        """Return all days that the shop has read, if any."""
         from pricerl.shop.days import read_days  # late, as it imports pandas
 
         if not exists(self.log_path):
@@ -215,7 +215,7 @@ class Shop:
             return json.loads(database.fact(READING) or "{}") if database.version else {}
 
     def join(self, rows: Rows, accepts_changes: bool = False) -> Rows:
-        """Return the rows of a file with all days that the shop has read before; errors are those of `Days.join`."""
+        """Return the rows of a file with all days that the shop has read before; errors are as in `Days.join`."""
         if rows.unnamed and len(self.newest) == 1:
             rows = rows.renamed(next(iter(self.newest)))
         days = self.days()
@@ -229,7 +229,7 @@ class Shop:
             return keep_days(database, rows, self.today)
 
     def advice_on(self, product: str | None) -> Entry:
-        """Return the newest advice on a product, by default the only one; errors are those of `choose_product`."""
+        """Return the newest advice on a product, by default the only one; errors are as in `choose_product`."""
         if not self.newest:
             raise DataError(str(self.log_path), ["has no advice yet; run fit or predict first"])
         return self.newest[choose_product(list(self.newest), product, "this run")]
@@ -287,13 +287,13 @@ class Shop:
         """Append entries to the log, then write the files that follow; return the entries and the new shop.
 
         Entries and records are one transaction. An interruption after it leaves older files, which the next command
-        writes again. Errors are those of `append`.
+        writes again. Errors are as in `append`.
 
         Args:
             drafts: entries without number and hashes, or a function of the shop as it is when they are recorded.
             advice: new advice as a whole, kept together with its entries.
             records: new lines of ``advice.json`` by product.
-            rows: those of the file that was read.
+            rows: rows of the file that was read.
             uses: generation that is in force from here on; the present one if absent.
         """
         day = {} if self.given_day is None else {"today": self.given_day.isoformat()}

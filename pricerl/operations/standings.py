@@ -24,10 +24,10 @@ MEASURED_DAYS = 182
 
 
 def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date | None = None) -> Account | None:
-    """Return the account of a product that is open after a history; None if the next advice opens one.
+    """Return the account of a product that is open after a history, unless the next advice opens one.
 
     An advice opens an account if none is open on its last day of data, at the price of that day, unless that was
-    doubted and was not the price in force. The last day that has ``passed`` is that of the history if absent.
+    doubted and was not the price in force. The last day that has ``passed`` is the history's if absent.
     """
     account = None
     end = history.last_day
@@ -96,7 +96,7 @@ def find_standings(
     """Return the standing of every product of a market, by name, from the entries of a log, oldest first.
 
     ``today`` is the clock's day, no earlier than the first one after each history, which it is if absent. ``bound`` has
-    the prices that relations leave, ``currency`` is that of the file, None if unknown.
+    the prices that relations leave, ``currency`` is the file's, if known.
     """
     histories = dynamics.market.preprocessor.products
     measured = find_measured(entries, histories, dynamics.market.measure)

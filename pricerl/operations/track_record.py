@@ -1,6 +1,6 @@
 """Effect of past advice: predictions compared with outcomes, and gains over the price before the first advice.
 
-The gain is that of `valuation.gains_over` in the market fitted to all days. Its interval contains the uncertainty about
+The gain is `valuation.gains_over` in the market fitted to all days. Its interval contains the uncertainty about
 the price response, the costs, and the noise of the units sold.
 """
 
@@ -75,7 +75,7 @@ def _as_advice(test: Entry, last: str) -> Entry:
 
 
 def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecord | None:
-    """Compare the predictions for a product's history with its outcomes; None if there are none."""
+    """Compare the predictions for a product's history with its outcomes, if there are any."""
     if not predictions:
         return None
     days = tuple(_track(at, entry, day, history) for at, (entry, day) in predictions.items())
@@ -142,15 +142,15 @@ class Reviewed(NamedTuple):
     dates: frozenset[str]
     """Days in ISO format; on one of several products it is one day."""
     kept_price: float | None
-    """Price before the first advice, money; None for totals of products."""
+    """Price in money before the first advice, except for totals of products."""
     tested: tuple[Tested, ...]
     """Forecasts of profit, or of sales where profit is unknown, on days that test them."""
     complete: bool
     """Whether all days test them."""
     happened: float
-    """Profit, or sales where profit is unknown, money."""
+    """Profit, or sales where profit is unknown, in money."""
     gain: Interval
-    """Gain over the kept price, money, of profit, or of sales if costs are unknown."""
+    """Gain over the kept price in money: of profit, or of sales if costs are unknown."""
     draws: FloatArray
     """Gain in every posterior draw, ``(K,)`` money."""
     to_change: bool
@@ -170,7 +170,7 @@ class Reviewed(NamedTuple):
 def review_products(market: Market, entries: Sequence[Entry], seed: int) -> list[Reviewed]:
     """Review the advice in a decision log by product, whether it was followed, and month, in this order.
 
-    The market is fitted to a history that reaches beyond the advice; the seed is that of the noise of units.
+    The market is fitted to a history that reaches beyond the advice; the seed draws the noise of units.
     """
     found = []
     for index, history in enumerate(market.preprocessor.products):
@@ -226,9 +226,9 @@ def _review(
 
 
 def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
-    """Return the sum of rows that were all followed, or all not; None if there are none.
+    """Return the sum of rows that were all followed, or all not, if there are any.
 
-    Draws of one product belong together; those of different products are independent, so that sums of draws hold for
+    Draws of one product belong together; different products' are independent, so that sums of draws hold for
     both.
     """
     parts = list(rows)
@@ -249,7 +249,7 @@ def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
 
 
 def last_advice(entries: Sequence[Entry], history: ProductHistory) -> PreviousAdvice | None:
-    """Return the last advice on the product of a history among the entries of the decision log, None without one."""
+    """Return the last advice on the product of a history among the entries of the decision log, if any."""
     for entry in reversed(entries):
         if entry["kind"] == ADVICE and entry["product"] == history.product:
             now = entry["current_price"]
@@ -280,9 +280,9 @@ def find_contradiction(entry: Entry, history: ProductHistory) -> str:
 
 
 def find_own_prices(entries: Mapping[str | None, Sequence[Entry]], history: ProductHistory) -> BoolArray | None:
-    """Return the days ``(D,)`` whose price the model set, as its last advice on each states; None if there are none.
+    """Return the days ``(D,)`` whose price the model set, as its last advice on each states, if any.
 
-    The ``entries`` of the log are those of each product.
+    The ``entries`` of the log are by product.
     They count in runs of a week or more: a seller whose own rule returns to the same few prices charges the advised
     one now and then, on days that demand chose. Days that were not observed neither count nor end a run.
     """
@@ -337,7 +337,7 @@ def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) 
 
 
 def _advised_price(entry: Entry, day: dict[str, Any], charged: float) -> float:
-    """Return the price advised for a day, money: that of the path, or the first step's, which the outbox publishes."""
+    """Return the price advised for a day in money: the path's, or the first step's, which the outbox publishes."""
     step = None if entry["source"] == "price test" else first_change(entry)
     stays = step is not None and step["date"] <= day["date"] and same_price(charged, step["price"])
     return float(step["price"] if step is not None and stays else day["price"])

@@ -38,7 +38,7 @@ class Adam(torch.optim.Adam):
                 "exp_avg_sq": torch.zeros_like(param),
             }
 
-    # Those of torch without their wrappers, which import its compiler, for more than a second, to turn it off.
+    # Methods of torch without their wrappers, which import its compiler, for more than a second, to turn it off.
     add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)
     state_dict = inspect.unwrap(torch.optim.Adam.state_dict)
     load_state_dict = inspect.unwrap(torch.optim.Adam.load_state_dict)

@@ -1,4 +1,4 @@
-"""Days of a shop: kept in its database, and joined by those of every file that is read."""
+"""Days of a shop: kept in its database, and joined by the days of every file that is read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CELLS = {
     "promotion": columns.PROMOTION,
     "in_stock": columns.IN_STOCK,
 }
-"""Columns of a seller's file by those of the table ``day``."""
+"""Columns of a seller's file by column of the table ``day``."""
 
 CHANGED = "changed"
 """Value of ``--accept`` that takes new values of days that were read before."""
@@ -87,7 +87,7 @@ class Days:
         return replace(fresh, frame=fresh.frame[_Joined(self.frame, fresh.frame).is_new])
 
     def join(self, fresh: Rows, accepts_changes: bool) -> Rows:
-        """Return all days, with those of a fresh file; blank cells of the file stay as they were known.
+        """Return all days, with a fresh file's; blank cells of the file stay as they were known.
 
         Raises:
             DataError: currency or step differ, or a day that was read before has other values, unless that is accepted.
@@ -152,7 +152,7 @@ class _Joined:
 
     @property
     def steps(self) -> tuple[int, int] | None:
-        """Days from row to row of the first product that both have twice or more, known and fresh; None of none."""
+        """Days from row to row of the first product that both have twice or more, known and fresh, if any."""
         for name in self.names:
             known, fresh = (np.sort(_days_of(frame, name)) for frame in (self._known, self._fresh))
             if min(len(known), len(fresh)) > 1:
@@ -160,7 +160,7 @@ class _Joined:
         return None
 
     def _pairs(self) -> Iterator[tuple[str, Any, Any]]:
-        """Yield each column with the numbers of known rows, and those of the fresh ones on the same days."""
+        """Yield each column with its known and its fresh values on the same days."""
         both = self._at >= 0
         for name in ASKED:
             if name in self._known and name in self._fresh:
@@ -216,7 +216,7 @@ class _Joined:
 
 
 def read_days(database: Database) -> Days | None:
-    """Return all days of a shop; None if it has read none."""
+    """Return all days of a shop, if it has read any."""
     last = database.run("SELECT name, sales, missing_days, currency FROM file ORDER BY id DESC LIMIT 1")
     if not last:
         return None

@@ -101,7 +101,7 @@ ANY = "*"
 DERIVED = {columns.UNITS: "units", columns.TOTAL_SALES: "revenue", columns.PRODUCT_PRICE: "revenue / units"}
 """Columns of every sales preset, unless it defines them itself."""
 OF_LINES = {columns.PRODUCT_PRICE: PRICE, columns.COUPONS: f"100 - 100 * revenue / ({PRICE} * units)"}
-"""Those of order lines."""
+"""Columns of order lines, likewise."""
 
 
 class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -57,7 +57,7 @@ class Log(NamedTuple):
 
 
 def by_product(entries: Iterable[Entry]) -> dict[str | None, list[Entry]]:
-    """Return the entries of each product, in their order; those of none under None."""
+    """Return the entries of each product, in their order; others under None."""
     found: dict[str | None, list[Entry]] = {}
     for entry in entries:
         found.setdefault(entry.get("product"), []).append(entry)
@@ -132,7 +132,7 @@ def append(
     """Append drafts to a log, created if absent, and return the new entries with the log as it stands after them.
 
     All or none are written. Reading, checking, calling ``drafts``, writing and ``keep``, which is called with the
-    database, the log after them and the new entries, are one transaction. Errors are those of `read_log`.
+    database, the log after them and the new entries, are one transaction. Errors are as in `read_log`.
     """
     if callable(drafts) and not exists(path):
         drafts(Log())  # its errors, before a file is made

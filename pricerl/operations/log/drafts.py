@@ -58,7 +58,7 @@ def draft_override(
     tolerance: float = orders.TOLERANCE,
     force: bool = False,
 ) -> Entry:
-    """Draft an order to charge a price, money, until a day.
+    """Draft an order to charge a price until a day.
 
     One that breaks a hard limit is a ``UsageError``, and so is one without ``force`` that differs from the current
     price by more than the share ``tolerance``, or that was never tried.
@@ -346,7 +346,7 @@ def _describe_content(entry: Entry, shop: Shop) -> str:
 
 
 def _price_before(entry: Entry, shop: Shop) -> float:
-    """Return the current price of an entry's product in its last advice before, money."""
+    """Return the current price of an entry's product in its last advice before, in money."""
     earlier = (item for item in reversed(shop.log.entries) if item["id"] < entry["id"])
     advised = (item for item in earlier if item["kind"] == orders.ADVICE and item["product"] == entry["product"])
     return float(next(advised)["current_price"])

@@ -19,7 +19,7 @@ from pricerl.experiments.schedule import PriceTestEntry, Question
 from pricerl.reasons import Reason
 
 Forecast = tuple[float, float, float] | None
-"""Mean, 5 % and 95 % limit; None if unknown."""
+"""Mean, 5 % and 95 % limit, if known."""
 
 
 class Day(Part):
@@ -41,7 +41,7 @@ class Limits(Part):
     ceiling: float | None
     price_step: Money
     lowest: Money | None
-    """Lowest next price that every guardrail allows; None if they allow none, like the highest."""
+    """Lowest next price that every guardrail allows, if any, like the highest."""
     highest: Money | None
     costs: tuple[float, float] | None = None
     """Share of the price kept after fees and cost of a unit, of which the minimum margin is made, if both are known."""
@@ -208,7 +208,7 @@ class LimitsEntry(LogEntry, tag="limits", kw_only=True):
     limits: dict[str, int | float | None]
     instead_of: dict[str, int | float | None]
     confirmed: dict[str, Money]
-    """Limit, money, by each product whose current price breaks it, which the person confirmed."""
+    """Limit in money by each product whose current price breaks it, which the person confirmed."""
 
 
 class StagedEntry(LogEntry, tag="staged", kw_only=True):
@@ -251,7 +251,7 @@ class PriceTestResultEntry(LogEntry, tag="price_test_result", kw_only=True):
     estimate: float
     """Outcome per row at the test price minus that at the regular one."""
     limits: tuple[float | None, float | None]
-    """95 % limits, valid at every look; None if infinite."""
+    """95 % limits, valid at every look, where finite."""
     p_value: Annotated[float, msgspec.Meta(ge=0, le=1)]
     lost: list[date]
     """Days that should have counted but had another price, or no recorded sales."""
@@ -273,7 +273,7 @@ class RollbackEntry(LogEntry, tag="rollback", kw_only=True):
 
 
 class RetrainEntry(LogEntry, tag="retrain", kw_only=True):
-    """Verdict on a challenger's generation instead of that of the model in use, of pricerl 1.0."""
+    """Verdict on a challenger's generation instead of the model in use, of pricerl 1.0."""
 
     generation: str
     instead_of: str

@@ -109,9 +109,9 @@ def judged_orders(
 ) -> list[Order]:
     """Return all orders on a product, oldest first, the active one refused if its price may not be charged any more.
 
-    The hard limits in force can have changed since the order. The current price is that of the last day of the data,
-    ``history_end``, and ``first_day`` is the next one that is open, both in ISO format. ``currency`` is that of the
-    file, None if unknown. ``restarts`` states how the file contradicts the one that the last advice knew; it is empty
+    The hard limits in force can have changed since the order. The current price is from the last day of the data,
+    ``history_end``, and ``first_day`` is the next one that is open, both in ISO format. ``currency`` is the file's,
+    if known. ``restarts`` states how the file contradicts the one that the last advice knew; it is empty
     if it does not. A price test that has ended is in force until the shop is back at its regular price.
     """
     currencies = {entry["id"]: entry.get("currency") for entry in entries if entry["kind"] == OVERRIDE}
@@ -142,7 +142,7 @@ def judged_orders(
 
 
 def doubt_price(price: float, current_price: float, tried: Sequence[float], tolerance: float = TOLERANCE) -> str:
-    """Return why a person must confirm an ordered price, money, as a sentence; empty if nobody need.
+    """Return why a person must confirm an ordered price in money, as a sentence; empty if nobody need.
 
     ``tried`` is the lowest and the highest price ever charged, ``tolerance`` the largest difference from the current
     price, as a share of it.

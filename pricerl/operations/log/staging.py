@@ -21,7 +21,7 @@ Asked = Literal["override", "pause", "price_test", "costs"]
 
 
 def draft_staged(shop: Shop, asks: Asked, product: str | None, given: Mapping[str, Any], by: str, reason: str) -> Entry:
-    """Draft a prepared decision, checked as if it were made now; errors are those of the decision."""
+    """Draft a prepared decision, checked as if it were made now; errors are the decision's."""
     staged = {"asks": asks, "product": shop.advice_on(product)["product"], "given": dict(given)}
     _decide(shop, staged, by, reason[:MOST_REASON])
     return drafts.typed_stamp(orders.STAGED, by, reason[:MOST_REASON]) | staged
@@ -43,7 +43,7 @@ def draft_approval(shop: Shop, product: str | None, number: int | None, by: str 
 
 
 def draft_rejection(shop: Shop, number: int, by: str | None, reason: str) -> Entry:
-    """Draft the rejection of the decision that entry ``number`` prepared; errors are those of `find_open`."""
+    """Draft the rejection of the decision that entry ``number`` prepared; errors are as in `find_open`."""
     staged = find_open(shop, number)
     return drafts.typed_stamp(orders.REJECTION, by, reason) | {"product": staged["product"], "staged": staged["id"]}
 

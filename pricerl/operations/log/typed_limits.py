@@ -1,4 +1,4 @@
-"""Limits of a shop as its log has them: those of the newest advice, and those that people typed since."""
+"""Limits of a shop as its log has them: the newest advice's, and typed ones since."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Bounds(NamedTuple):
     highest_rule: str
 
     def breaks(self, price: float) -> tuple[str, float] | None:
-        """Return setting and money of the limit that a price breaks; None if it breaks none."""
+        """Return setting and money of the limit that a price breaks, if any."""
         floor = self.limits.floor
         ceiling = self.limits.ceiling
         tolerance = slack(price, self.limits.price_step)
@@ -113,7 +113,7 @@ def limits_of(advice: Entry, entries: Iterable[Entry]) -> HardLimits:
 
 
 def refuse_change(price: float, advice: Entry, entries: Iterable[Entry], ordered: bool = False) -> str:
-    """Return which limit in force an advised price, money, breaks, or one that was ``ordered``; empty if none."""
+    """Return which limit in force an advised price in money breaks, or one that was ``ordered``; empty if none."""
     typed = typed_since(advice, entries)
     limits = limits_of(advice, typed)
     now = advice["current_price"]
@@ -141,7 +141,7 @@ def _is_wider(name: str, value: float | None, before: float | None) -> bool:
 
 
 def beyond_words(rule: str, limit: float, advice: Entry) -> str:
-    """Return that the current price of an advice breaks a hard limit, money, given by its setting."""
+    """Return that the current price of an advice breaks a hard limit in money, given by its setting."""
     digits = max(PLAIN_DIGITS, advice["terms"]["price_decimals"])
     now = advice["current_price"]
     named = f"your {name_limit(rule)} of {limit:.{digits}f}"

@@ -39,7 +39,7 @@ class Stored(msgspec.Struct):
 
 
 def find_bases(run: Run, origin: Entry) -> dict[str, str]:
-    """Hash all but log and day that each product's advice depends on; ``origin`` is that of `describe_origin`.
+    """Hash all but log and day that each product's advice depends on; ``origin`` is from `describe_origin`.
 
     Of other products only relations count, the evidence of training, and up to some number how many there are.
     """

@@ -87,7 +87,7 @@ def send_alerts(
 ) -> tuple[list[Alert], list[str]]:
     """Send alerts to all channels, write them to the run's file, and return them with the failures of channels.
 
-    Those of a kind and product that had one within ``cool_down`` days are left out. An alert that reached no channel,
+    Alerts of a kind and product that had one within ``cool_down`` days are left out. An alert that reached no channel,
     although there are some, is sent again by the next watch. The time ``now`` has a zone. A file that cannot be written
     is a ``UsageError``.
     """
