@@ -146,8 +146,9 @@ def advise(
     )
     run = run_lightning("fit", words)
     with run.held:
-        advice, files, _, _ = deliver(run)
-    return Advice(tuple(item for item in advice if isinstance(item, ProductAdvice)), files, run.formatter)
+        found = deliver(run)
+    advice = tuple(item for item in found.products if isinstance(item, ProductAdvice))
+    return Advice(advice, found.files, run.formatter)
 
 
 def load(checkpoint: str | Path) -> TrainedPolicy:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pricerl.advice.block import block_lines, wrapped
-from pricerl.advice.report.view import View
-from pricerl.advice.sentences import grounds
-from pricerl.advice.sentences.next_steps import Place
-from pricerl.advice.sentences.verdict import Record
 from pricerl.advice.what_if import answer_lines
-from pricerl.cli.commands.decisions import outbox_lines
+from pricerl.cli.answer import print_answer, score_lines
 from pricerl.cli.imports import allowed_packages
 from pricerl.cli.loading import given_settings, load_words, with_long_forms
 from pricerl.cli.usage import file_parser, with_files, with_first
-from pricerl.data.naming import choose_product
-from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING, PROBLEMS
-from pricerl.formatting import Formatter, plural
-from pricerl.operations.log.decision_log import LOG_FILE, read_log
+from pricerl.data.naming import choose_product, list_sources
+from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING
+from pricerl.operations.log.decision_log import read_log
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
-from pricerl.runs.names import needed_name
-from pricerl.tasks.advise import MOST_SUMMARIES, deliver, make_advice, records_of
+from pricerl.tasks.advise import deliver, make_advice, records_of
 from pricerl.tasks.ask import check_question, load_questions
-from pricerl.terminal import print_notes, table, write_json, write_lines
+from pricerl.tasks.standing import keep_standing
+from pricerl.terminal import write_lines
 from pricerl.training import import_lightning
 
 if TYPE_CHECKING:
@@ -59,8 +52,8 @@ def train_and_advise(words: Sequence[str]) -> int:
     return fit(with_files(words))
 
 
-def predict(words: Sequence[str]) -> int:
-    """Advise with a trained policy; settings on the command line override its checkpoint's."""
+def advise_with_policy(words: Sequence[str]) -> int:
+    """Advise as ``predict`` does where something is new."""
     return print_advice(load_words("predict", words))
 
 
@@ -114,52 +107,15 @@ def _score(run: Run) -> int:
 
 def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
-    products, files, shop, recorded = deliver(run)
-    if problems := run.pricing.problems:
-        print_notes([f"{plural(len(problems), 'problem')} in {files.table.with_name(PROBLEMS)}, such as {problems[0]}"])
-    if run.options.format == "json":
-        write_json(json.loads(files.document.read_text(encoding="utf-8")))
-    else:
-        name = needed_name(run.folder, LOG_FILE)
-        place = Place(files.report, name, today=shop.today.isoformat())
-        write_lines(block_lines(records_of(products), run.formatter, place))
-        first = list(records_of(products[:MOST_SUMMARIES]))
-        if run.options.verbose:
-            for product in first:
-                write_lines(["", *_evidence(product, run.formatter)])
-            if len(products) > MOST_SUMMARIES:
-                write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
-            write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
-        if shop.outbox.rows or shop.outbox.left_out:
-            for at, line in enumerate(outbox_lines(shop)):
-                write_lines(wrapped(line, "" if at else "Prices"))
+    products, files, shop, recorded, until = deliver(run)
+    records = list(records_of(products))
+    shown = (files, run.formatter, run.pricing.problems, recorded, run.options.format, run.options.verbose)
+    print_answer(records, shop, *shown)
+    code = EXIT_OK
     if failed := len(run.pricing.failed):
-        return EXIT_ALARM if failed > MOST_FAILED * (failed + len(products)) else EXIT_WARNING
-    unclear = all(item["decision"]["lacks_evidence"] for item in records_of(products))
-    return EXIT_NOT_ENOUGH_EVIDENCE if unclear else EXIT_OK
-
-
-def _evidence(product: Record, f: Formatter) -> list[str]:
-    """Return the scores of one product, who decided and why, and how forecasts and orders have fared."""
-    lines = [f"decided by {', then '.join(product['chain'])}: {product['reason']}"]
-    lines += [f"check the data: {reason}" for reason in product["data_quality"]["reasons"]]
-    lines += grounds.order_lines(product["orders"], f)
-    if product["track_record"] is not None:
-        lines += grounds.track_lines(product["track_record"], f)
-    if product["backtest"] is not None:
-        lines.append(grounds.judge_backtest(product["backtest"], f))
-    return [*score_lines(product, f), *(f"  {line}" for line in lines)]
-
-
-def score_lines(product: Record, formatter: Formatter) -> list[str]:
-    """Return the rules and the proposed path's value of one product."""
-    days = plural(len(product["days"]), formatter.period)
-    rows = View.of(product, formatter, Place()).baseline_rows()
-    texts = [("rule", *(cell.label.lower() for cell in rows[0][1]))]
-    for rule, cells in rows:
-        texts.append((rule, *(" ".join([cell.value, *(f"({note})" for note in cell.notes)]) for cell in cells)))
-    return [
-        f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
-        *table(texts),
-        *(f"  {line}" for line in grounds.judge_proposal(product, formatter)),
-    ]
+        code = EXIT_ALARM if failed > MOST_FAILED * (failed + len(products)) else EXIT_WARNING
+    elif all(item["decision"]["lacks_evidence"] for item in records):
+        code = EXIT_NOT_ENOUGH_EVIDENCE
+    if until is not None:
+        keep_standing(shop, list_sources(run.pricing.path), until, code)
+    return code

@@ -85,7 +85,7 @@ def write_files(database: Database, folder: Path, entries: Sequence[Entry], outb
     """Write the files of a shop into its folder, and approved costs into costs.csv."""
     write_costs(database, folder, entries)
     of, names = _exported(database, folder)
-    publication = _read(database)
+    publication = read_publication(database)
     if publication is None or (of == _hash(database) and all((folder / name).is_file() for name in names)):
         _write_prices(folder, outbox, publication is not None and publication.excel)
         return
@@ -119,7 +119,7 @@ def _hash(database: Database) -> str:
     return hashlib.sha256(known.encode()).hexdigest() if known else ""
 
 
-def _read(database: Database) -> Publication | None:
+def read_publication(database: Database) -> Publication | None:
     """Return what a database keeps about its newest advice as a whole, if anything."""
     if not (kept := database.fact(PUBLICATION)):
         return None

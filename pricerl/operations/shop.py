@@ -18,6 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pricerl.advice.files import StoredAdvice
 from pricerl.arrays import to_plain
 from pricerl.data.days import read_day
@@ -325,13 +327,17 @@ class Shop:
         return entries, after
 
     def records(self) -> dict[str, StoredAdvice]:
-        """Return the record of each product's newest advice; without those that the log has a newer entry of."""
+        """Return the record of each product's newest advice, if it has the prices of the log's entry."""
         if not self.newest:
             return {}
         with reading(self.log_path) as database:
             rows = database.run("SELECT entry, product, record FROM advice ORDER BY place, product")
-        numbers = {entry["id"] for entry in self.newest.values()}
-        return {product: StoredAdvice(product, text) for entry, product, text in rows if entry in numbers}
+        newest = {entry["id"]: entry for entry in self.newest.values()}
+        return {
+            product: StoredAdvice(product, text)
+            for number, product, text in rows
+            if number in newest and _prices_of(text) == [(day["date"], day["price"]) for day in newest[number]["days"]]
+        }
 
     def export(self) -> None:
         """Write the files that are not as the shop has them, while no other command writes."""
@@ -346,6 +352,20 @@ class Shop:
             with writing(self.log_path) as database:
                 now = replace(self, log=load(database, self.log_path, standing=True))
                 write_files(database, self.folder.path, now.log.entries, now.outbox)
+
+
+class _Record(msgspec.Struct):
+    """Prices of a product's record."""
+
+    days: list[dict[str, Any]]
+
+
+def _prices_of(text: str) -> list[tuple[str, float]]:
+    """Return day and price of each day of a record; none of a damaged one."""
+    try:
+        return [(day["date"], day["recommended_price"]) for day in msgspec.json.decode(text, type=_Record).days]
+    except (ValueError, KeyError):
+        return []
 
 
 def _current(folder: RunFolder) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from pricerl.advice.files import About, AdviceFiles, StoredAdvice, json_of
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.verdict import Record
+from pricerl.data.days import WEEK
 from pricerl.decide.decision import Approval
 from pricerl.errors import UsageError
 from pricerl.formatting import plural
@@ -27,8 +30,8 @@ from pricerl.runs.folder import RunFolder
 from pricerl.runs.run import Run
 from pricerl.terminal import print_notes
 
-MOST_SUMMARIES = 20
-"""Products whose summary is printed at most."""
+MOST_FORESEEN = 2000
+"""Products for which the days ahead are examined at most, as each takes time."""
 
 
 def make_advice(
@@ -54,11 +57,21 @@ def make_advice(
     return Advised(advice, drafts, scores, notes)
 
 
-def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFiles, Shop, str]:
-    """Advise on the products about which something is new, record it, and write the files of the advice on all.
+class Delivered(NamedTuple):
+    """Advice of a command."""
 
-    Return the advice, its files, the shop after it, and a sentence about the log entries.
-    """
+    products: Sequence[ProductAdvice | StoredAdvice]
+    files: AdviceFiles
+    shop: Shop
+    """The shop after it."""
+    recorded: str = ""
+    """A sentence about the log entries."""
+    until: date | None = None
+    """Last day through which the advice stands if nothing changes; unknown for one that was not recorded."""
+
+
+def deliver(run: Run) -> Delivered:
+    """Advise on the products about which something is new, record it, and write the files of the advice on all."""
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     on_trial = refuse_other_model(run, shop)
     entries = read_log(shop.log_path).entries
@@ -81,7 +94,7 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     products = [decided[name] for name in bases if name in decided]
     publication = describe_publication(run, origin, shop.log.head)
     if not run.is_global_zero:
-        return products, AdviceFiles.of(run.folder), shop, ""
+        return Delivered(products, AdviceFiles.of(run.folder), shop)
     after, recorded = shop, "not recorded"
     if not on_trial:
         records = {
@@ -106,7 +119,21 @@ def deliver(run: Run) -> tuple[Sequence[ProductAdvice | StoredAdvice], AdviceFil
     folder = Path(run.options.out or run.folder)
     if run.options.out:
         publication.write(folder, list(records_of(products)), after.outbox)
-    return products, AdviceFiles.of(folder), after, recorded
+    until = None if on_trial or run.command == "fit" else _stands_until(run, after, origin, bases)
+    return Delivered(products, AdviceFiles.of(folder), after, recorded, until)
+
+
+def _stands_until(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]) -> date | None:
+    """Return the last day through which all advice stands if nothing is new, at most a week after today."""
+    today = date.fromisoformat(origin["today"])
+    days = [today + timedelta(days=ahead) for ahead in range(WEEK if len(bases) <= MOST_FORESEEN else 1)]
+    early = any(product.next_day > today for product in run.pricing.preprocessor.products)
+    last = None
+    for day in days[:1] if early else days:
+        if len(find_unchanged(run, shop, {**origin, "today": day.isoformat()}, bases)) < len(bases):
+            break
+        last = day
+    return last
 
 
 def _name_entries(written: Sequence[Entry]) -> str:

@@ -113,7 +113,7 @@ def test_the_same_day_again_records_nothing(shop: Path) -> None:
 
 def test_nothing_stands_that_code_of_the_users_own_has_computed(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SavedPolicy, "__module__", "my_shop.learner")
-    assert fresh(shop, LAST + timedelta(days=2)) == set(NAMES)
+    assert fresh(shop, LAST + timedelta(days=2), "--verbose") == set(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_record_that_is_not_of_the_log_is_not_trusted(shop: Path) -> None:
 def test_an_advice_outlasts_the_days_of_a_week_of_its_quarter() -> None:
     account = {"opened": "2025-03-31", "price": 10.0}
     advice = {"account": {"account": account, "days_left": 80}}
-    calm = Stored([], None, None, {}, None)
+    calm = Stored(None, None, {}, None)
     last = date(2025, 3, 31) + timedelta(days=DAYS_PER_QUARTER - 78)
     lasts = unchanged._outlasts
     assert lasts(advice, calm, last) and not lasts(advice, calm, last + timedelta(days=1))

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
 
 class Stored(msgspec.Struct):
-    """Values of stored advice that are compared with the log and the history."""
+    """Values of stored advice that decide how long it stands."""
 
-    days: list[dict[str, Any]]
     alarm: Any
     stock: Any
     data_quality: dict[str, Any]
@@ -89,7 +88,7 @@ def find_unchanged(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]
         record = msgspec.json.decode(records[name].text, type=Stored)
         passed = max(date.fromisoformat(origin["today"]), product.next_day) - timedelta(days=product.step_days)
         lasts = ends.get(name, "") < advice["days"][0]["date"] and _outlasts(advice, record, passed)
-        if (lasts or advice["today"] == origin["today"]) and _agree(advice, record):
+        if (lasts or advice["today"] == origin["today"]) and "restarts" not in advice:
             changes: dict[str, Any] = {}
             if plan := advice.get("account"):
                 left = days_left(Account(**plan["account"]), passed)
@@ -104,12 +103,6 @@ def _has_own_code(run: Run) -> bool:
     """Return whether learner, data or demand model are a user's own, whose code may have changed."""
     used = type(run.pricing.market_config), type(run.module), type(run.data)
     return any(item.__module__.partition(".")[0] != __name__.partition(".")[0] for item in used)
-
-
-def _agree(advice: Entry, record: Stored) -> bool:
-    """Return whether a record has the prices of a log entry, which is not the first after their unit changed."""
-    prices = [(day["date"], day["recommended_price"]) for day in record.days]
-    return prices == [(day["date"], day["price"]) for day in advice["days"]] and "restarts" not in advice
 
 
 def _outlasts(advice: Entry, record: Stored, passed: date) -> bool:

@@ -1,0 +1,120 @@
+"""Command ``predict``, and the answer that it and ``fit`` print: the advice, what is charged, where the files are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from pricerl.advice.block import block_lines, wrapped
+from pricerl.advice.files import AdviceFiles
+from pricerl.advice.report.view import View
+from pricerl.advice.sentences import grounds
+from pricerl.advice.sentences.next_steps import Place
+from pricerl.advice.sentences.verdict import Record
+from pricerl.cli.commands.decisions import outbox_lines
+from pricerl.cli.usage import file_parser
+from pricerl.data.naming import list_sources
+from pricerl.data.reading.problems import Problem
+from pricerl.errors import PROBLEMS
+from pricerl.formatting import Formatter, plural
+from pricerl.operations.log.decision_log import LOG_FILE
+from pricerl.operations.shop import Shop
+from pricerl.runs.folder import BEST
+from pricerl.runs.names import RUNS, USUAL_PRESET, find_run, name_run, needed_name
+from pricerl.tasks.standing import find_standing, renew_standing
+from pricerl.terminal import print_notes, table, write_json, write_lines
+
+QUIET = {"--trainer.enable_progress_bar=false", "--trainer.enable_progress_bar=true"}
+"""Options of ``predict`` that change no advice."""
+
+MOST_SUMMARIES = 20
+"""Products whose summary is printed at most."""
+
+
+def predict(words: Sequence[str]) -> int:
+    """Advise with a trained policy; settings on the command line override its checkpoint's."""
+    if (code := _answer_standing(words)) is not None:
+        return code
+    from pricerl.cli.advise import advise_with_policy  # it imports torch
+
+    return advise_with_policy(words)
+
+
+def _answer_standing(words: Sequence[str]) -> int | None:
+    """Print the newest advice again if nothing is new, and return its exit code."""
+    options, rest = file_parser("predict", predict.__doc__).parse_known_args([word for word in words if word != "-h"])
+    plain = {"-h", "--help"}.isdisjoint(words) and {*_joined(rest)} <= QUIET and options.ckpt_path is None
+    own = RUNS / name_run(options.path, USUAL_PRESET) if options.path else None
+    if not plain or not any(RUNS.glob(f"*/{BEST}")):
+        return None
+    folder = find_run(options.run_name or (own.name if own and (own / BEST).exists() else None), BEST)
+    shop = Shop.open(folder, options.today)
+    standing = find_standing(shop, list_sources(options.path)) if shop.newest else None
+    if standing is None:
+        return None
+    products, publication, after = renew_standing(shop, standing)
+    print_notes([f"nothing is new for {plural(len(products), 'product')}: the last advice stands"])
+    records = [item.to_dict() for item in products]
+    print_answer(records, after, AdviceFiles.of(folder.path), publication.formatter, publication.problems)
+    return standing.code
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return options with their values in one word each."""
+    text = " ".join(words).replace("--trainer.enable_progress_bar ", "--trainer.enable_progress_bar=")
+    return text.split()
+
+
+def print_answer(
+    products: Sequence[Record],
+    shop: Shop,
+    files: AdviceFiles,
+    formatter: Formatter,
+    problems: Sequence[Problem],
+    recorded: str = "",
+    form: str = "text",
+    verbose: bool = False,
+) -> None:
+    """Print the advice on products, and what is charged of it."""
+    if problems:
+        print_notes([f"{plural(len(problems), 'problem')} in {files.table.with_name(PROBLEMS)}, such as {problems[0]}"])
+    if form == "json":
+        write_json(json.loads(files.document.read_text(encoding="utf-8")))
+        return
+    place = Place(files.report, needed_name(shop.folder.path, LOG_FILE), today=shop.today.isoformat())
+    write_lines(block_lines(products, formatter, place))
+    if verbose:
+        for product in products[:MOST_SUMMARIES]:
+            write_lines(["", *_evidence(product, formatter)])
+        if len(products) > MOST_SUMMARIES:
+            write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
+        write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
+    if shop.outbox.rows or shop.outbox.left_out:
+        for at, line in enumerate(outbox_lines(shop)):
+            write_lines(wrapped(line, "" if at else "Prices"))
+
+
+def _evidence(product: Record, f: Formatter) -> list[str]:
+    """Return the scores of one product, who decided and why, and how forecasts and orders have fared."""
+    lines = [f"decided by {', then '.join(product['chain'])}: {product['reason']}"]
+    lines += [f"check the data: {reason}" for reason in product["data_quality"]["reasons"]]
+    lines += grounds.order_lines(product["orders"], f)
+    if product["track_record"] is not None:
+        lines += grounds.track_lines(product["track_record"], f)
+    if product["backtest"] is not None:
+        lines.append(grounds.judge_backtest(product["backtest"], f))
+    return [*score_lines(product, f), *(f"  {line}" for line in lines)]
+
+
+def score_lines(product: Record, formatter: Formatter) -> list[str]:
+    """Return the rules and the proposed path's value of one product."""
+    days = plural(len(product["days"]), formatter.period)
+    rows = View.of(product, formatter, Place()).baseline_rows()
+    texts = [("rule", *(cell.label.lower() for cell in rows[0][1]))]
+    for rule, cells in rows:
+        texts.append((rule, *(" ".join([cell.value, *(f"({note})" for note in cell.notes)]) for cell in cells)))
+    return [
+        f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
+        *table(texts),
+        *(f"  {line}" for line in grounds.judge_proposal(product, formatter)),
+    ]

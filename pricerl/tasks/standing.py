@@ -1,0 +1,93 @@
+"""Advice that stands as nothing is new: found by hashes and days alone, without a market or a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+
+from pricerl import __version__
+from pricerl.advice.files import StoredAdvice
+from pricerl.data.naming import list_sources
+from pricerl.operations.exports import Publication, read_publication
+from pricerl.operations.shop import Shop
+from pricerl.runs.folder import BEST
+from pricerl.shop.database import reading, writing
+from pricerl.writing import hash_file
+
+STANDING = "standing"
+"""Fact with the `Standing` of the newest advice."""
+
+
+class Standing(msgspec.Struct):
+    """Everything that the newest advice on all products depends on."""
+
+    files: dict[str, str]
+    """Hash by file, in the order in which they were named."""
+    model: str
+    version: str
+    entries: int
+    """Entries of the log."""
+    day: str
+    """Day of the advice, in ISO format."""
+    until: str
+    """Last day through which it stands if nothing else changes."""
+    code: int
+    """Exit code of the command."""
+
+
+def keep_standing(shop: Shop, sources: Sequence[str], until: date, code: int) -> None:
+    """Keep what the newest advice depends on; nothing for sources that are not files."""
+    files = {source: hash_file(Path(source)) for source in sources if Path(source).is_file()}
+    if not files or len(files) < len(sources):
+        return
+    known = (files, hash_file(shop.folder.path / BEST), __version__, shop.log.head.entries)
+    found = Standing(*known, day=shop.today.isoformat(), until=until.isoformat(), code=code)
+    with writing(shop.log_path) as database:
+        database.keep_fact(STANDING, msgspec.json.encode(found).decode())
+
+
+def find_standing(shop: Shop, named: Sequence[str]) -> Standing | None:
+    """Return what the newest advice depends on if it stands today, by the files that are ``named`` or its own."""
+    with reading(shop.log_path) as database:
+        kept = database.fact(STANDING) if database.version else ""
+    if not kept or shop.waits is not None or shop.records().keys() != shop.newest.keys():
+        return None
+    found = msgspec.json.decode(kept, type=Standing)
+    sources = list_sources(named or shop.sources)
+    model = shop.folder.path / BEST
+    same = (
+        (found.version, found.entries) == (__version__, shop.log.head.entries)
+        and found.day <= shop.today.isoformat() <= found.until
+        and all(map(Path.is_file, (model, *map(Path, sources))))
+        and {source: hash_file(Path(source)) for source in sources} == found.files
+        and hash_file(model) == found.model
+    )
+    return found if same else None
+
+
+def renew_standing(shop: Shop, standing: Standing) -> tuple[list[StoredAdvice], Publication, Shop]:
+    """Return the advice as a whole and by product on this day, and the shop after its files are renewed."""
+    with reading(shop.log_path) as database:
+        publication = read_publication(database)
+    assert publication is not None
+    passed = shop.today - date.fromisoformat(standing.day)
+    products = [_later(item, passed) for item in shop.records().values()]
+    today = shop.today.isoformat()
+    if publication.about.today == today:
+        return products, publication, shop
+    publication = publication._replace(about=publication.about._replace(today=today))
+    records = {item.product: item.to_json() for item in products if item.changes}
+    _, after = shop.record([], publication, records)
+    keep_standing(after, list(standing.files), date.fromisoformat(standing.until), standing.code)
+    return products, publication, after
+
+
+def _later(item: StoredAdvice, passed: timedelta) -> StoredAdvice:
+    """Return a product's advice some days later: fewer of its quarter are left."""
+    account = item.to_dict()["account"]
+    if not passed or account is None:
+        return item
+    return item._replace(changes={"account": {**account, "days_left": max(account["days_left"] - passed.days, 0)}})

@@ -1,0 +1,78 @@
+"""A prediction about which nothing is new is printed again, without a market or a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Result, run, seller_lines, write_lines
+
+QUIET = "--trainer.enable_progress_bar=false"
+
+
+class ComputedError(Exception):
+    """The advice was computed."""
+
+
+@pytest.fixture
+def shop(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A shop whose advice was computed today; whatever would compute it again fails."""
+    folder = trained.parents[1]
+    predict(folder)
+
+    def refuse(words: object) -> int:
+        raise ComputedError
+
+    monkeypatch.setattr("pricerl.cli.advise.advise_with_policy", refuse)
+    return folder
+
+
+def predict(folder: Path, *words: str, today: str = "2025-04-01") -> Result:
+    result = run(folder, "predict", "--today", today, QUIET, *words)
+    if "ComputedError" in result.err:
+        raise ComputedError
+    assert result.code in (0, 4), result.err
+    return result
+
+
+def test_the_same_day_again_prints_the_same_answer_and_records_nothing(shop: Path) -> None:
+    before = (shop / "checkpoints/seller/advice.json").read_bytes()
+    first, second = predict(shop), predict(shop, "--data.path", "seller.csv")
+    assert first == second and "nothing is new for 1 product: the last advice stands" in first.err
+    assert (shop / "checkpoints/seller/advice.json").read_bytes() == before
+
+
+def test_a_later_day_renews_the_files_with_what_is_left_of_the_quarter(shop: Path) -> None:
+    document = shop / "checkpoints/seller/advice.json"
+    before = json.loads(document.read_text())
+    predict(shop, today="2025-04-02")
+    after = json.loads(document.read_text())
+    assert (before["today"], after["today"]) == ("2025-04-01", "2025-04-02")
+    assert after["products"][0]["days"] == before["products"][0]["days"]
+
+
+CHANGES = {
+    "a new day": lambda folder: write_lines(folder / "seller.csv", seller_lines(91)),
+    "a decision": lambda folder: run(folder, "pause", "--until", "2025-04-09", "--reason", "x"),
+    "another model": lambda folder: (folder / "checkpoints/seller/gen-0001/best.ckpt").write_bytes(b"x"),
+    "no file": lambda folder: (folder / "seller.csv").unlink(),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_whatever_is_new_is_computed(name: str, shop: Path) -> None:
+    CHANGES[name](shop)
+    with pytest.raises(ComputedError):
+        predict(shop)
+
+
+@pytest.mark.parametrize("words", [["--horizon", "7"], ["--decision.min_chance", "0.9"], ["--out", "copy"]])
+def test_settings_and_other_outputs_are_computed(words: list[str], shop: Path) -> None:
+    with pytest.raises(ComputedError):
+        predict(shop, *words)
+
+
+def test_a_week_later_the_advice_is_computed_again(shop: Path) -> None:
+    with pytest.raises(ComputedError):
+        predict(shop, today="2025-04-09")
