@@ -30,6 +30,10 @@ class DataConfig:
     date_format: str | None = None
     """strptime format of non-ISO dates, such as ``%d.%m.%Y``; None accepts unambiguous dates."""
 
+    date_order: Literal["auto", "day", "month"] = "auto"
+    """First part of dates such as 03/04/2025 in a file that does not show it; ``auto`` follows the shop's
+    earlier files, and refuses such dates without any."""
+
     decimal: Literal["auto", ".", ","] = "auto"
     """Decimal sign of numbers; ``auto`` decides per column and refuses ambiguous ones."""
 

@@ -228,6 +228,7 @@ class Shop:
         from pricerl.shop.days import keep_days
 
         with writing(self.log_path) as database:
+            database.keep_fact(READING, json.dumps(asdict(rows.config)))
             return keep_days(database, rows, self.today)
 
     def advice_on(self, product: str | None) -> Entry:

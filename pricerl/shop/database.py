@@ -37,7 +37,7 @@ MIGRATIONS = (
     CREATE INDEX entry_of ON entry (product, kind, id);
     CREATE TABLE file (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, added TEXT NOT NULL, sales TEXT NOT NULL,
-        missing_days TEXT NOT NULL, currency TEXT NOT NULL
+        missing_days TEXT NOT NULL, date_order TEXT NOT NULL, currency TEXT NOT NULL
     ) STRICT;
     CREATE TABLE product (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, category TEXT NOT NULL) STRICT;
     CREATE TABLE day (

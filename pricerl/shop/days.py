@@ -20,6 +20,7 @@ from pricerl.data.reading import columns
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 from pricerl.shop.database import Database
+from pricerl.terminal import shown
 
 CELLS = {
     "price": columns.PRODUCT_PRICE,
@@ -38,6 +39,9 @@ CELLS = {
 }
 """Columns of a seller's file by column of the table ``day``."""
 
+MEANT = ("sales", "missing_days", "date_order")
+"""Settings of the reader that the table ``file`` keeps."""
+
 CHANGED = "changed"
 """Value of ``--accept`` that takes new values of days that were read before."""
 
@@ -46,6 +50,9 @@ SAME = 1e-9
 
 ASKED = (columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS)
 """Columns whose changes are asked about; new values of others are taken."""
+
+FAR = 3.0
+"""Factor between two prices of one product that is asked about: another product, currency or unit."""
 
 MOST_LISTED = 5
 """Most changed values that a message lists."""
@@ -59,10 +66,10 @@ class Days:
     """All days that a shop has read."""
 
     frame: pd.DataFrame
-    """Rows as `Rows` has them, with the day on which each was ``read``."""
+    """Rows as `Rows` has them, with the day on which each was ``read``, and the number of the ``file``."""
     lost: Mapping[str, Any]
-    sales: str
-    missing_days: str
+    means: Mapping[str, Any]
+    """Settings of the reader as the last file was found to mean them."""
     currency: str
     source: str
     """Name of the last file."""
@@ -74,13 +81,9 @@ class Days:
 
     def rows(self, config: DataConfig) -> Rows:
         """Return the rows as if one file had all of them."""
-        frame = self.frame.drop(columns="read")
-        return Rows(self.source, frame, self._meant(config), lost=self.lost, currency=self.currency)
-
-    def _meant(self, config: DataConfig) -> DataConfig:
-        """Return settings of the reader with what the last file was found to mean."""
-        means: dict[str, Any] = {"sales": self.sales, "missing_days": self.missing_days}
-        return replace(config, **{name: value for name, value in means.items() if getattr(config, name) == "auto"})
+        frame = self.frame.drop(columns=["read", "file"])
+        auto = {name: value for name, value in self.means.items() if getattr(config, name) == "auto"}
+        return Rows(self.source, frame, replace(config, **auto), lost=self.lost, currency=self.currency)
 
     def news(self, fresh: Rows) -> Rows:
         """Return the rows of a file that are new or have other values."""
@@ -100,8 +103,9 @@ class Days:
             known, new = (STEP_WORDS[days] for days in steps)
             found = f"rows are {new}s, but the shop has {known}s; name its own shop with --run_name"
             raise DataError(fresh.source, [found])
-        if not accepts_changes and (found := joined.describe_changes()):
-            raise DataError(fresh.source, [found])
+        if not accepts_changes and (found := joined.describe_changes() or joined.describe_jump()):
+            raise DataError(fresh.source, [f"{found}; take it all the same with --accept {CHANGED}"])
+        fresh = replace(fresh, currency=fresh.currency or self.currency)
         if joined.is_whole:
             return fresh
         lost = {name: days for name, days in {**self.lost, **fresh.lost}.items() if name in joined.names}
@@ -178,7 +182,9 @@ class _Joined:
     def describe_changes(self) -> str:
         """Return which values changed of days that had ended when they were read; empty if none did."""
         both = np.flatnonzero(self._at >= 0)
-        ended = self._known[columns.REPORT_DATE].to_numpy()[both] < self._known["read"].to_numpy()[both]
+        last = self._known.groupby("file")[columns.REPORT_DATE].transform("max").to_numpy()
+        dates = self._known[columns.REPORT_DATE].to_numpy()
+        ended = ((dates < self._known["read"].to_numpy()) & (dates < last))[both]
         found: list[tuple[Any, str, float, float]] = []
         for name, known, fresh in self._pairs():
             differs = ended & (np.abs(fresh - known) > SAME * np.abs(known))
@@ -192,7 +198,17 @@ class _Joined:
             listed.append(f"{day:%Y-%m-%d}{f' of {product}' if several else ''}: {name} {was:g} → {now:g}")
         more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
         days = plural(len({at for at, *_ in found}), "day")
-        return f"{days} read before changed: {'; '.join(listed)}{more}; take the new values with --accept changed"
+        return f"{days} read before changed: {'; '.join(listed)}{more}"
+
+    def describe_jump(self) -> str:
+        """Return which product's prices are far from the known ones of other days; empty if none are."""
+        for name in {*map(str, self._fresh[columns.PRODUCT].unique())}:
+            known, fresh = (frame[frame[columns.PRODUCT] == name] for frame in (self._known, self._fresh))
+            apart = set(known[columns.REPORT_DATE]).isdisjoint(fresh[columns.REPORT_DATE])
+            was, now = (float(rows[columns.PRODUCT_PRICE].median()) for rows in (known, fresh))
+            if apart and max(was, now) > FAR * min(was, now):
+                return f"prices of {shown(name)} are near {now:g}, but were near {was:g}: is it the same product?"
+        return ""
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -204,7 +220,7 @@ class _Joined:
                 values = fresh[name].to_numpy(copy=True) if name in fresh else np.full(len(fresh), np.nan)
                 values[self._at[both][gap]] = self._known[name].to_numpy()[both][gap]
                 fresh[name] = values
-        older = self._known[~both].drop(columns="read")
+        older = self._known[~both].drop(columns=["read", "file"])
         parts = [part.assign(**{columns.PRODUCT: part[columns.PRODUCT].astype(object)}) for part in (older, fresh)]
         for part in parts:
             if columns.GROUP in part:
@@ -217,23 +233,25 @@ class _Joined:
 
 def read_days(database: Database) -> Days | None:
     """Return all days of a shop, if it has read any."""
-    last = database.run("SELECT name, sales, missing_days, currency FROM file ORDER BY id DESC LIMIT 1")
+    last = database.run("SELECT name, sales, missing_days, date_order FROM file ORDER BY id DESC LIMIT 1")
     if not last:
         return None
-    source, sales, missing_days, currency = last[0]
+    source, *means = last[0]
+    currencies = database.run("SELECT currency FROM file WHERE currency <> '' ORDER BY id DESC LIMIT 1")
     names = dict(database.run("SELECT id, name FROM product ORDER BY id"))
     groups = dict(database.run("SELECT id, category FROM product WHERE category <> ''"))
     cells = ", ".join(f"day.{name}" for name in CELLS)
     rows = database.run(
-        f"SELECT day.product, day.date, day.known, file.added, {cells} FROM day JOIN file ON day.file = file.id"
-        " ORDER BY day.product, day.date"
+        f"SELECT day.product, day.date, day.known, file.added, day.file, {cells} FROM day"
+        " JOIN file ON day.file = file.id ORDER BY day.product, day.date"
     )
-    number, dates, known, read, *values = zip(*rows, strict=True)
+    number, dates, known, read, file, *values = zip(*rows, strict=True)
     frame = pd.DataFrame(
         {
             columns.PRODUCT: pd.Categorical([names[item] for item in number], categories=[*names.values()]),
             columns.REPORT_DATE: np.array(dates, dtype="datetime64[s]"),
             "read": np.array(read, dtype="datetime64[s]"),
+            "file": file,
             **{column: np.array(cell, dtype=float) for column, cell in zip(CELLS.values(), values, strict=True)},
         }
     ).dropna(axis="columns", how="all")
@@ -244,15 +262,17 @@ def read_days(database: Database) -> Days | None:
         str(name): days.to_numpy().astype("datetime64[D]")
         for name, days in frame[missing].groupby(columns.PRODUCT, observed=True)[columns.REPORT_DATE]
     }
-    return Days(frame[~missing], lost, sales, missing_days, currency, source)
+    return Days(
+        frame[~missing], lost, dict(zip(MEANT, means, strict=True)), currencies[0][0] if currencies else "", source
+    )
 
 
 def keep_days(database: Database, rows: Rows, today: date) -> int:
     """Keep the days of a file that are new, or other ones than before, and return how many; blank cells change none."""
     config = rows.config
     (file,) = database.run("SELECT coalesce(max(id), 0) + 1 FROM file")[0]
-    about = (file, rows.source, today.isoformat(), config.sales, config.missing_days, rows.currency)
-    database.run("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?)", about)
+    about = (file, rows.source, today.isoformat(), *(getattr(config, name) for name in MEANT), rows.currency)
+    database.run("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", about)
     groups: dict[str, str] = {}
     if columns.GROUP in rows.frame:
         known = rows.frame.sort_values(columns.REPORT_DATE).groupby(columns.PRODUCT, observed=True)[columns.GROUP]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from pydoc import locate
@@ -187,4 +188,6 @@ def prepare_data(run: Run, shop: Shop) -> None:
     if (accepted := run.options.accept) not in (None, CHANGED):
         raise UsageError(f"--accept: must be {CHANGED}, found {accepted!r}")
     if (days := shop.days()) is not None and data.advises:
+        if data.reading.date_order == "auto":
+            data.reading = replace(data.reading, date_order=days.means["date_order"])
         data.join = lambda rows: days.rows(data.reading) if rows is None else days.join(rows, accepted == CHANGED)

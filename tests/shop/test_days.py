@@ -165,3 +165,41 @@ def test_the_news_of_a_file_are_its_new_and_changed_days(shop_path: Path, tmp_pa
     assert len(days.news(rows(tmp_path, LINES)).frame) == 10
     assert len(days.news(rows(tmp_path, changed(5, 2, "99.00"))).frame) == 11
     assert len(days.news(rows(tmp_path, changed(5, 3, ""))).frame) == 10
+
+
+def slashed(lines: list[str]) -> list[str]:
+    """The file with dates such as 01/31/2025."""
+    days = [line.split(",", 1) for line in lines[1:]]
+    return [lines[0], *(f"{day[5:7]}/{day[8:]}/{day[:4]},{rest}" for day, rest in days)]
+
+
+def test_a_week_that_does_not_show_the_order_of_its_dates_follows_the_files_before(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    add(path, rows(tmp_path, slashed(LINES[:30])))
+    week = write_lines(tmp_path / "week.csv", slashed([LINES[0], *LINES[32:39]]))
+    with pytest.raises(DataError, match="can be 2 Jan or 1 Feb"):
+        read_rows(week)
+    add(path, read_rows(week, DataConfig(date_order=known(path).means["date_order"])))
+    assert known(path).summary() == [("mug", 36, "2025-01-01", "2025-02-07")]
+
+
+def test_prices_far_from_the_known_ones_are_asked_about(shop_path: Path, tmp_path: Path) -> None:
+    add(shop_path, rows(tmp_path, LINES[:31]))
+    far = [LINES[0], *(f"{line[:11]}99.00,990.00,,," for line in LINES[31:])]
+    with pytest.raises(
+        DataError, match="prices of mug are near 99, but were near 10.*is it the same product.*--accept"
+    ):
+        add(shop_path, rows(tmp_path, far))
+    assert add(shop_path, rows(tmp_path, far), accepts_changes=True) == 10
+
+
+def test_the_last_day_of_a_file_may_have_been_unfinished(shop_path: Path, tmp_path: Path) -> None:
+    add(shop_path, rows(tmp_path, LINES[:11]))
+    assert add(shop_path, rows(tmp_path, changed(10, 2, "99.00"))) == 31
+
+
+def test_the_currency_stays_if_a_later_file_names_none(shop_path: Path, tmp_path: Path) -> None:
+    named = [LINES[0].replace("Product Price", "Product Price (EUR)"), *LINES[1:21]]
+    add(shop_path, rows(tmp_path, named))
+    add(shop_path, rows(tmp_path, [LINES[0], *LINES[21:]]))
+    assert known(shop_path).currency == "EUR"

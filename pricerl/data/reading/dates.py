@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -42,10 +43,15 @@ Outcome = date | str | None
 """A date, the reason why there is none, or None if the order of day and month is reported once for the column."""
 
 
-def read_dates(cells: Cells, lines: Sequence[int], date_format: str | None) -> tuple[DateArray, list[Problem]]:
-    """Return days ``(N,)``, NaT where unreadable, and problems; without ``date_format`` only clear orders are read."""
+def read_dates(
+    cells: Cells, lines: Sequence[int], date_format: str | None, usual: str = "auto"
+) -> tuple[DateArray, list[Problem]]:
+    """Return days ``(N,)``, NaT where unreadable, and problems.
+
+    Without ``date_format`` only clear orders are read, and others in the ``usual`` order of day and month, if any.
+    """
     column = TextColumn(cells)
-    order, problems = (None, []) if date_format else _decide_order(column, lines)
+    order, problems = (None, []) if date_format else _decide_order(column, lines, usual)
     outcomes = column.map(lambda text: _read_one(text.strip(), date_format, order))
     faulty = np.array([isinstance(outcome, str) for outcome in outcomes.values()], dtype=bool)
     days = [outcome if isinstance(outcome, date) else "NaT" for outcome in outcomes.values()]
@@ -56,7 +62,7 @@ def read_dates(cells: Cells, lines: Sequence[int], date_format: str | None) -> t
     return column.spread(np.array(days, dtype="datetime64[D]")), problems
 
 
-def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None, list[Problem]]:
+def _decide_order(column: TextColumn, lines: Sequence[int], usual: str) -> tuple[str | None, list[Problem]]:
     """Return whether day or month comes first, based on the values that allow only one order."""
     orders = list(column.map(_order_in).values())
     kinds = {kind: np.array([order == kind for order in orders], dtype=bool) for kind in ("day", "month", "open")}
@@ -67,6 +73,8 @@ def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None,
         found = f"{text} has the month first, {other} on line {other_line} the day; use one order"
     elif "open" not in first or len(first) > 1:
         return "month" if "month" in first else "day", []
+    elif usual != "auto":
+        return usual, []
     else:
         line, text = first["open"]
         one, two = (int(number) for number in re.split(r"\D", text)[:2])
@@ -74,6 +82,12 @@ def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None,
         if min(one, two) >= 1 and max(one, two) <= 12:
             found = f"{text} can be {one} {date(2000, two, 1):%b} or {two} {date(2000, one, 1):%b}; {_SETTING}"
     return None, [Problem(line, REPORT_DATE, found, everywhere=True)]
+
+
+def find_order(cells: Cells | None, usual: Literal["auto", "day", "month"]) -> Literal["auto", "day", "month"]:
+    """Return which of day and month comes first in a column of dates; the ``usual`` one if none of them shows it."""
+    shown = set() if cells is None else {*TextColumn(cells).map(_order_in).values()}
+    return "month" if "month" in shown else "day" if "day" in shown else usual
 
 
 def _order_in(text: str) -> str | None:

@@ -20,7 +20,7 @@ from pricerl.data.platforms.sales_reports import join_ads, sort_reports
 from pricerl.data.reading import columns
 from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.currencies import check_currencies, find_currency
-from pricerl.data.reading.dates import read_dates
+from pricerl.data.reading.dates import find_order, read_dates
 from pricerl.data.reading.header import find_vague_cost, match_header, unit_costs
 from pricerl.data.reading.numbers import NO_NAMES, is_blank, read_flags, read_number_columns
 from pricerl.data.reading.problems import Problem, name_files, refuse
@@ -81,6 +81,7 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
     table, preset, ads = sort_reports(tables, config)
     if preset is None:
         parsed = _parse_table(table, config)
+        config = replace(config, date_order=find_order(parsed.cells.get(columns.REPORT_DATE), config.date_order))
     else:
         parsed = aggregate(preset, table, config, preset.product)
         parsed = replace(parsed, frame=parsed.frame.drop(columns=[*preset.sums, PRICE], errors="ignore"))
@@ -160,7 +161,7 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
 
 
 def _read_days(texts: Sequence[str], config: DataConfig) -> DateArray:
-    return read_dates(texts, range(len(texts)), config.date_format)[0]
+    return read_dates(texts, range(len(texts)), config.date_format, config.date_order)[0]
 
 
 def _parse(
@@ -183,7 +184,7 @@ def _parse(
             frame[name], trouble = read_flags(name, cells[name], lines)
             problems += trouble
     if columns.REPORT_DATE in cells:
-        days, trouble = read_dates(cells[columns.REPORT_DATE], lines, config.date_format)
+        days, trouble = read_dates(cells[columns.REPORT_DATE], lines, config.date_format, config.date_order)
         frame[columns.REPORT_DATE] = days.astype("datetime64[s]")
         problems += trouble
     return frame, problems
