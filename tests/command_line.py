@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 
 from pricerl.cli.main import main
 from pricerl.data.days import DAY
+from pricerl.operations.log.decision_log import LOG_FILE, read_log
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -66,11 +67,17 @@ def run(folder: Path, *words: str) -> Result:
 def seller_lines(
     days: int = 90, columns: int = 6, price: float | None = None, seed: int = 1, product: str | None = None
 ) -> list[str]:
-    """CSV of a seller whose price changes every week and whose demand has elasticity -2; unit cost 4, fees 15 %."""
-    rng = np.random.default_rng(seed)
-    prices = (
-        np.repeat(rng.choice([9.5, 10.0, 10.5, 11.0], days // 7 + 1), 7)[:days] if price is None else [price] * days
-    )
+    """CSV of a seller whose price changes every week and whose demand has elasticity -2; unit cost 4, fees 15 %.
+
+    Whatever the ``days``, the first 90 are the same.
+    """
+    rng, later = np.random.default_rng(seed), np.random.default_rng(seed + 1)
+    tried = [9.5, 10.0, 10.5, 11.0]
+    if price is None:
+        weeks = [*rng.choice(tried, min(days, 90) // 7 + 1), *later.choice(tried, max(days // 7 - 12, 0))]
+    else:
+        weeks = [price] * (days // 7 + 1)
+    prices = np.repeat(weeks, 7)[:days]
     lines = [",".join((["Product"] if product else []) + HEADER[:columns])]
     for day, charged in enumerate(prices):
         units = rng.poisson(20 * (charged / 10) ** -2)
@@ -112,16 +119,26 @@ def fresh_shop(trained: Path, folder: Path) -> Path:
 
 def keep_first_entry(shop: Path) -> None:
     """Cut the log of a shop after its first entry."""
-    log = shop / "checkpoints" / "seller" / "decisions.jsonl"
-    first = log.read_bytes().splitlines(keepends=True)[0]
-    log.write_bytes(first)
-    log.with_name("decisions.head").write_text(json.dumps({"entries": 1, "hash": json.loads(first)["hash"]}))
+    (first, *_) = entries_of(shop)
+    edit(
+        shop / "checkpoints" / "seller" / LOG_FILE,
+        "DELETE FROM advice WHERE entry > 1",
+        "DELETE FROM entry WHERE id > 1",
+        "UPDATE fact SET value = '1' WHERE name = 'entries'",
+        f"UPDATE fact SET value = '{first['hash']}' WHERE name = 'hash'",
+    )
+
+
+def edit(path: Path, *statements: str) -> None:
+    """Change a database behind the back of the program."""
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
 def entries_of(shop: Path, run_name: str = "seller") -> list[dict[str, Any]]:
     """The entries in the log of a shop."""
-    log = shop / "checkpoints" / run_name / "decisions.jsonl"
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [*read_log(shop / "checkpoints" / run_name / LOG_FILE).entries]
 
 
 @contextlib.contextmanager

@@ -148,7 +148,7 @@ def trained(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def _copy(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    shutil.copytree(run_folder, folder / "checkpoints" / run_folder.name, symlinks=True)
+    shutil.copytree(run_folder, folder / "checkpoints" / run_folder.name)
     shutil.copy(run_folder.parents[1] / "seller.csv", folder)
     return folder / "checkpoints" / run_folder.name
 

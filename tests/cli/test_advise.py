@@ -41,7 +41,7 @@ def test_advise_names_run_and_product_after_the_file_and_prints_one_block(tmp_pa
     assert product["product"] == "soap nuts 2025"  # the only run is found, and the product keeps its name
     again = run(tmp_path, "advise", "next.csv", "--run_name", "soap nuts 2025", *FAST, "--verbose")
     assert again.code in (0, 4) and advised_product(tmp_path, "soap nuts 2025") == "soap nuts 2025"
-    assert "recorded: entry 3 of " in again.out and "90 % intervals contained" in again.out
+    assert "recorded: entry 2 of " in again.out and "90 % intervals contained" in again.out
 
 
 def test_the_file_of_advise_is_the_word_that_no_option_takes() -> None:

@@ -28,7 +28,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shop(held: Path, tmp_path: Path) -> Path:
-    shutil.copytree(held, tmp_path / "shop", symlinks=True)
+    shutil.copytree(held, tmp_path / "shop")
     return tmp_path / "shop"
 
 

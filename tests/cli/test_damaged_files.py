@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import random
 import shutil
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from command_line import FAST, Result, run, seller_lines, train, write_lines
+from command_line import edit as edit_database
 
 from pricerl.runs.checkpoint import read_saved, save
 
@@ -36,11 +36,11 @@ class Executed:
 
 
 def best(shop: Path) -> Path:
-    return (shop / "checkpoints/seller/best.ckpt").resolve()
+    return shop / "checkpoints/seller/gen-0001/best.ckpt"
 
 
 def last(shop: Path) -> Path:
-    return (shop / "checkpoints/seller/last.ckpt").resolve()
+    return shop / "checkpoints/seller/gen-0001/last.ckpt"
 
 
 def flip(path: Path, chance: random.Random) -> None:
@@ -103,7 +103,7 @@ def a_huge_setting(tree: dict[str, Any], chance: random.Random) -> None:
 
 
 def a_pickle(path: Path, chance: random.Random) -> None:
-    value = {"state_dict": Executed(path.parents[5] / "executed"), "pricerl": {"format": 9}}
+    value = {"state_dict": Executed(path.parents[3] / "executed"), "pricerl": {"format": 9}}
     if chance.random() < 0.5:
         torch.save(value, path)
     else:
@@ -116,10 +116,8 @@ def other_rows(tree: dict[str, Any]) -> None:
 
 
 def tamper_log(path: Path, chance: random.Random) -> None:
-    lines = path.read_text().splitlines(keepends=True)
-    entry = json.loads(lines[-1])
-    entry[chance.choice(["grade", "source", "reason", "current_price"])] = "\x1b[2Jchanged"
-    path.write_text("".join([*lines[:-1], json.dumps(entry) + "\n"]))
+    key = chance.choice(["grade", "source", "reason", "current_price"])
+    edit_database(path, f"UPDATE entry SET line = json_set(line, '$.{key}', char(27) || '[2Jchanged')")
 
 
 KEYS = ["state_dict", "global_step", "epoch", "pricerl"]
@@ -159,7 +157,7 @@ CASES: dict[str, tuple[int, list[str], Damage]] = {
     "state, a bit": (10, LAST, lambda shop, chance: flip(last(shop), chance)),
     "state, other rows": (10, LAST, lambda shop, chance: edit(last(shop), other_rows)),
     "manifest": (15, BACK, lambda shop, chance: flip(shop / RUN / "gen-0001/config.yaml", chance)),
-    "log": (15, HISTORY, lambda shop, chance: tamper_log(shop / RUN / "decisions.jsonl", chance)),
+    "log": (15, HISTORY, lambda shop, chance: tamper_log(shop / RUN / "shop.db", chance)),
     "configuration": (15, FIT, lambda shop, chance: (shop / "bad.yaml").write_text(chance.choice(YAML))),
 }
 """150 cases: their number by kind, the command that must refuse them, and the damage."""
@@ -170,7 +168,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run, and a module that leaves a trace when it is imported."""
     trained = train(tmp_path_factory.getbasetemp() / "trained")
     folder = tmp_path_factory.mktemp("shop")
-    shutil.copytree(trained, folder / "checkpoints" / "seller", symlinks=True)
+    shutil.copytree(trained, folder / "checkpoints" / "seller")
     write_lines(folder / "seller.csv", seller_lines())
     (folder / "own.yaml").write_text("secret: 1\n")
     (folder / "trace_module.py").write_text("from pathlib import Path\nPath('executed').touch()\n")
@@ -189,7 +187,7 @@ def test_damage_is_refused_and_nothing_executed(
     monkeypatch.syspath_prepend(str(tmp_path))
     chance = random.Random(kind)
     for number in range(count):
-        shutil.copytree(shop, tmp_path, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(shop, tmp_path, dirs_exist_ok=True)
         damage(tmp_path, chance)
         result: Result = run(tmp_path, *words)
         assert result.code in (2, 3, 5), (number, result)

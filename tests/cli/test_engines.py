@@ -80,7 +80,7 @@ def killed_once(mark: Path, here: int, function: Callable[[Any], Any], item: Any
 
 
 def is_closed_to_others() -> bool:
-    """Whether Dask's scheduler asks for certificates, and all of this process's ports are those of this computer."""
+    """Whether Dask's scheduler asks for certificates, and all of this process's ports are this computer's."""
     scheduler = import_module("distributed").default_client().cluster.scheduler
     found = import_module("psutil").Process().net_connections()
     ports = {connection.laddr.ip for connection in found if connection.status == "LISTEN"}
@@ -103,7 +103,7 @@ def test_a_product_that_ends_its_workers_is_a_problem_and_the_others_get_advice(
 ) -> None:
     if not ENGINES[name]:
         pytest.skip("not installed")
-    shutil.copytree(shop(8) / "before", tmp_path, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(shop(8) / "before", tmp_path, dirs_exist_ok=True)
     calls = engine.Engine.map
 
     def map_fatal(self: Any, function: Any, items: Any, size: int = 1) -> Any:
@@ -131,7 +131,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
         (folder / "before").mkdir()
         table.to_csv(folder / "before/sales.csv", index=False)
         assert run(folder / "before", "fit", *FAST, *CATALOGUE, "--decision.min_chance", "0").code == 0
-        shutil.copytree(folder / "before", folder / "after", symlinks=True)
+        shutil.copytree(folder / "before", folder / "after")
         assert predict(folder / "after").code == 0
         assert len(Shop.open(RunFolder(folder / "after/checkpoints/shop")).outbox.notes) > products / 3
         return folder
@@ -175,7 +175,7 @@ def test_every_engine_gives_the_same_files_for_any_partition(
             monkeypatch.setattr(catalogue, "CHUNK", size)
             folder = tmp_path / str(size)
             mark = folder / "kill"
-            shutil.copytree(shop(products) / "before", folder, symlinks=True)
+            shutil.copytree(shop(products) / "before", folder)
             mark.touch()
             result = predict(folder, "--engine", name)
             assert result.code == 0, result.err

@@ -1,4 +1,4 @@
-"""Three commands in a row: history, current price, limits and outbox are those of the shop, whoever reads them."""
+"""Three commands in a row: history, current price, limits and outbox are the shop's, whoever reads them."""
 
 from __future__ import annotations
 
@@ -108,15 +108,6 @@ def test_a_pause_during_an_advice_is_not_lost(shop: Path, monkeypatch: pytest.Mo
     assert product(shop)["recommended_price"] == 10.3 and prices(shop) == ["2025-04-01,10.45"]
 
 
-def test_published_names_stay_links(shop: Path) -> None:
-    folder = shop / "checkpoints/seller"
-    ok(shop, "predict", *FLOOR, "--decision.approval", "manual", *QUIET)
-    for words in (["approve"], ["report"], ["override", "10.40", *UNTIL], ["resume"]):
-        ok(shop, *words)
-        for name in ("prices.csv", "report.html", "advice.json", "advice.csv"):
-            assert (folder / name).is_symlink(), (words, name)
-
-
 def test_commands_without_a_file_read_the_last_one_again(shop: Path) -> None:
     write_lines(shop / "week.csv", later())
     ok(shop, "predict", "--data.path", "week.csv", *FLOOR, "--today", "2025-04-08", *QUIET)
@@ -130,20 +121,28 @@ def test_commands_without_a_file_read_the_last_one_again(shop: Path) -> None:
     assert entries_of(shop)[-1]["path"] == "week.csv" and entries_of(shop)[-1]["history_end"] == "2025-04-07"
 
 
-def test_a_file_that_is_gone_older_or_cut_is_refused_with_the_day_and_the_remedy(shop: Path) -> None:
+def test_a_file_that_is_older_or_cut_or_gone_joins_the_days_that_the_shop_knows(shop: Path) -> None:
+    today = ("--today", "2025-04-08", *QUIET)
     write_lines(shop / "week.csv", later())
-    ok(shop, "predict", "--data.path", "week.csv", "--today", "2025-04-08", *QUIET)
-    before = (shop / "checkpoints/seller/advice.json").read_bytes()
-    found = refused(shop, "predict", "--data.path", "seller.csv", *QUIET)
-    assert "seller.csv: ends on 2025-03-31, but the last advice knew the days up to 2025-04-07" in found
-    assert "name a newer export with --data.path" in found
-    write_lines(shop / "week.csv", [later()[0], *later()[31:]])
-    found = refused(shop, "predict", *QUIET)
-    assert "holds 67 days of seller from 2025-01-31, but the last advice knew 97 from 2025-01-01" in found
+    ok(shop, "predict", "--data.path", "week.csv", *today)
+    before = product(shop)
+    write_lines(shop / "cut.csv", [later()[0], *later()[31:]])
+    for words in (["seller.csv"], ["cut.csv"], ["week.csv"]):
+        again = ok(shop, "predict", "--data.path", *words, *today, "--verbose")
+        assert "nothing is new for 1 of 1 product" in again.err and "recorded: no entry" in again.out
     (shop / "week.csv").unlink()
-    for words in (["predict"], ["what-if", "10.60"], ["price-test", "plan"], ["retrain"], ["watch"]):
-        assert "week.csv: is gone: the last advice read it, up to 2025-04-07" in refused(shop, *words)
-    assert (shop / "checkpoints/seller/advice.json").read_bytes() == before and len(entries_of(shop)) == 2
+    ok(shop, "predict", *today)
+    ok(shop, "what-if", "10.60", *today)
+    assert product(shop) == before and len(entries_of(shop)) == 2
+
+
+def test_a_past_day_that_changed_is_refused_with_both_values_until_it_is_accepted(shop: Path) -> None:
+    write_lines(shop / "changed.csv", later(90, factor=1.02))
+    changed = ("predict", "--data.path", "changed.csv", *QUIET)
+    assert "2025-01-01: Product Price 10 → 10.2" in refused(shop, *changed), refused(shop, *changed)
+    assert len(entries_of(shop)) == 1
+    ok(shop, *changed, "--accept", "changed")
+    assert product(shop)["current_price"] == 10.2
 
 
 def test_an_old_file_gives_advice_but_no_price(shop: Path) -> None:
@@ -171,7 +170,9 @@ def test_prices_in_another_unit_end_the_account_and_earlier_orders(shop: Path) -
     assert product(shop)["account"] is not None
     ok(shop, "override", "10.60", "--until", "2025-04-30", "--reason", "x", "--today", "2025-04-08")
     write_lines(shop / "taxed.csv", later(104, factor=2.0))
-    out = ok(shop, "predict", "--data.path", "taxed.csv", "--today", "2025-04-15", *QUIET).out
+    taxed = ("predict", "--data.path", "taxed.csv", "--today", "2025-04-15", *QUIET)
+    assert "take the new values with --accept changed" in refused(shop, *taxed)
+    out = ok(shop, *taxed, "--accept", "changed").out
     found = product(shop)
     assert found["account"] is None and found["orders"][0]["status"] == "refused" and prices(shop) == []
     said = "the prices from 2025-03-11 to 2025-04-07 are 2 times those that the last advice knew"
@@ -200,11 +201,8 @@ def test_after_a_rollback_every_command_goes_on_from_the_day_and_the_price_that_
     ok(shop, "approve", *today)
     newer = prices(shop)
     assert "is not the newest advice on seller" in refused(shop, "approve", "2", *today)
-    assert "its advice and page know less than your newest file; run predict" in ok(shop, "rollback", *today).out
-    assert prices(shop) == ["2025-04-08,10.30"]
-    ok(shop, "prices", "--as", "amazon", *today)
-    undo = next(shop.glob("*undo*")).read_text(encoding="utf-8")
-    assert "10.50" in undo and "10.00" not in undo
+    replaced = "its advice is from gen-0002, which a rollback replaced; run predict"
+    assert replaced in " ".join(ok(shop, "rollback", *today).out.split()) and prices(shop) == []
     doubted = refused(shop, "override", "8.00", "--until", "2025-04-30", "--reason", "x", *today)
     assert "23.8 % below the current price of 10.5" in doubted
     ok(shop, "rollback", "--to", "gen-0002", *today)
@@ -217,16 +215,15 @@ def test_after_a_rollback_every_command_goes_on_from_the_day_and_the_price_that_
     assert prices(shop) == []
 
 
-def test_a_copy_that_followed_the_links_becomes_a_shop_again(shop: Path, tmp_path: Path) -> None:
+def test_a_copy_is_a_shop_of_its_own(shop: Path, tmp_path: Path) -> None:
     ok(shop, "predict", *FLOOR, *QUIET)
-    shutil.copytree(shop, tmp_path / "copy")
-    ok(tmp_path / "copy", "pause", *UNTIL)
-    folder = tmp_path / "copy" / "checkpoints" / "seller"
-    assert (
-        (folder / "current").is_symlink() and (folder / "prices.csv").is_symlink() and prices(tmp_path / "copy") == []
-    )
-    ok(tmp_path / "copy", "predict", *QUIET)
-    assert product(tmp_path / "copy")["orders"][0]["kind"] == "pause"
+    ok(shop, "approve")
+    before, copy = prices(shop), tmp_path / "copy"
+    shutil.copytree(shop, copy)
+    ok(copy, "pause", *UNTIL)
+    assert before == prices(shop) != prices(copy) == []
+    ok(copy, "predict", *QUIET)
+    assert product(copy)["orders"][0]["kind"] == "pause"
 
 
 def test_a_day_that_is_none_is_refused(shop: Path) -> None:

@@ -18,7 +18,7 @@ QUIET = ("--trainer.enable_progress_bar", "false")
 
 @pytest.fixture
 def shop(trained: Path, tmp_path: Path) -> Path:
-    shutil.copytree(trained, tmp_path / "checkpoints" / "seller", symlinks=True)
+    shutil.copytree(trained, tmp_path / "checkpoints" / "seller")
     return tmp_path
 
 

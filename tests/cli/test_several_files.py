@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import FAST, run, seller_lines, write_lines
+from command_line import FAST, entries_of, run, seller_lines, write_lines
 
 import pricerl
 from pricerl.cli.usage import file_parser, with_files
@@ -29,7 +29,7 @@ def test_an_ads_report_is_joined_by_every_command(tmp_path: Path, monkeypatch: p
     made = run(tmp_path, "advise", "sales.csv", "ads.csv", *FAST)
     assert made.code in (0, 4) and made.err == "" and " Lamp · 90 days" in made.out
     folder = tmp_path / "checkpoints" / "sales"
-    (entry,) = map(json.loads, (folder / "decisions.jsonl").read_text(encoding="utf-8").splitlines())
+    (entry,) = entries_of(tmp_path, "sales")
     assert entry["path"] == ["sales.csv", "ads.csv"] and len(entry["hashes"]["file"]) == 64
     assert json.loads((folder / "advice.json").read_text(encoding="utf-8"))["source"] == "sales.csv"
     assert "nothing left to do" in run(tmp_path, "fit", "--data.path=[sales.csv,ads.csv]", *FAST, "--resume=auto").out
@@ -54,7 +54,7 @@ def test_check_reads_several_files_wherever_they_stand(tmp_path: Path) -> None:
     write_lines(tmp_path / "ads.csv", [ADS_HEADER, "2025-01-01,Rug,20,3.50,1"])
     refused = run(tmp_path, "check", "sales.csv", "ads.csv")
     assert refused.code == 3 and refused.err.count("\n") == 1
-    assert "is a product of the sales report: it names 'Rug', the sales report 'Lamp'" in refused.err
+    assert "it has 'Rug' from 2025-01-01 to 2025-01-01, the sales report 'Lamp' from 2025-01-01" in refused.err
 
 
 @pytest.mark.parametrize(

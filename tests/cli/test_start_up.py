@@ -125,7 +125,7 @@ def trained_shop(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A folder with a file and a trained run."""
     folder = tmp_path_factory.mktemp("policy")
     write_lines(folder / "seller.csv", seller_lines())
-    shutil.copytree(trained_once, folder / "checkpoints" / "seller", symlinks=True)
+    shutil.copytree(trained_once, folder / "checkpoints" / "seller")
     return folder
 
 

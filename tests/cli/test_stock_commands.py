@@ -9,7 +9,7 @@ import pytest
 from command_line import FAST, run, seller_lines, write_lines
 
 TODAY = ("--today", "2025-05-01")
-"""The day after the history, so that a count without a day is that of its end."""
+"""The day after the history, so that a count without a day counts its end."""
 
 
 @pytest.mark.slow

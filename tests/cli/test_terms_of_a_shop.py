@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from advice_outputs import lowering_policy
-from command_line import FAST, Result, run, write_lines
+from command_line import FAST, Result, entries_of, run, write_lines
 
 from pricerl.operations.log.drafts import draft_limits, draft_publishing
 from pricerl.operations.shop import Shop
@@ -45,7 +45,7 @@ def newest(folder: Path) -> dict[str, Any]:
 
 def test_a_manual_shop_stays_manual_until_a_person_says_otherwise(folder: Path) -> None:
     ok(folder, "predict", "--decision.approval", "manual", *FREE, *QUIET)
-    assert [entry["kind"] for entry in shop(folder).log.entries] == ["advice", "publishing", "advice"]
+    assert [entry["kind"] for entry in entries_of(folder)] == ["advice", "publishing", "advice"]
     ok(folder, "predict", *QUIET)
     fit = ("fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, *FREE)
     ok(folder, *fit)
@@ -91,7 +91,7 @@ def test_limits_typed_and_publishing_tightened_during_an_advice_hold(
     monkeypatch.setattr(advise, "make_advice", interrupted)
     ok(folder, "predict", *FREE, *QUIET)
     monkeypatch.undo()
-    assert [entry["kind"] for entry in shop(folder).log.entries[1:]] == ["limits", "publishing", "advice"]
+    assert [entry["kind"] for entry in entries_of(folder)[1:]] == ["limits", "publishing", "advice"]
     assert (shop(folder).publishing, shop(folder).guardrails["floor"], charged(folder)) == ("manual", 9.8, [])
     ok(folder, "predict", *QUIET)
     assert newest(folder)["days"][0]["price"] == 9.8 and charged(folder) == []
