@@ -50,7 +50,7 @@ def program_of(folder: Path, role: str, names: dict[str, str] | None = None) -> 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
     """Entries of the log of the shop ``seller``."""
-    return list(verify(folder / "checkpoints/seller/decisions.jsonl").entries)
+    return list(verify(folder / "checkpoints/seller/shop.db").entries)
 
 
 @pytest.fixture

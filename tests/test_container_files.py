@@ -67,7 +67,7 @@ def test_every_night_each_shop_is_watched_and_advised(tmp_path: Path) -> None:
     for name in ("a", "b c", "no shop"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
     for name in ("a", "b c"):
-        (tmp_path / "checkpoints" / name / "decisions.jsonl").touch()
+        (tmp_path / "checkpoints" / name / "shop.db").touch()
     stubs = tmp_path / "stubs"
     stubs.mkdir()
     (stubs / "pricerl").write_text(

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from pricerl.advice.files import check_folder
 from pricerl.errors import UsageError
-from pricerl.writing import point, show_set, stage_set, write_file, write_text
+from pricerl.writing import give_name, is_same, locked, refuse_folders, write_file, write_text
 
 
 def _listing(folder: Path) -> dict[str, str]:
@@ -71,73 +70,40 @@ def test_an_error_of_writing_names_the_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def publish(out: Path, text: str = "1\n") -> None:
-    show_set(out, stage_set(out, {"advice.csv": text, "report/mug.html": text}.items()))
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("advice.csv/mine.txt", "advice.csv is a folder, where a file is to be written; rename it"),
+        ("report/mug.html/mine.txt", "mug.html is a folder, where a file is to be written; rename it"),
+        ("report", "report is a file, where a folder is needed; rename it"),
+    ],
+)
+def test_a_folder_in_the_place_of_a_file_or_the_reverse_is_refused(place: str, said: str, tmp_path: Path) -> None:
+    write_text(tmp_path / place, "mine")
+    with pytest.raises(UsageError, match=said):
+        refuse_folders(tmp_path, ["advice.csv", "report/mug.html"])
 
 
-@pytest.mark.parametrize("name", ["advice.csv", "report/mug.html"])
-def test_a_folder_of_the_users_in_the_place_of_a_published_file_is_refused_and_stays(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).mkdir(parents=True)
-    (tmp_path / name / "mine.txt").write_text("mine")
-    before = _listing(tmp_path)
-    with pytest.raises(UsageError, match=f"{name} is a folder, where a file is to be written; rename it"):
-        publish(tmp_path)
-    assert _listing(tmp_path) == before and not (tmp_path / "published").exists()
-
-
-def test_a_file_in_the_place_of_the_folder_of_pages_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "report").write_text("mine")
-    with pytest.raises(UsageError, match="report is a file, where a folder is needed; rename it"):
-        publish(tmp_path)
-    assert _listing(tmp_path) == {"report": "mine"}
-
-
-def test_folders_of_the_users_among_published_sets_stay(tmp_path: Path) -> None:
-    for name in ("2019", "2020 photos"):
-        (tmp_path / "published" / name).mkdir(parents=True)
-        (tmp_path / "published" / name / "mine.txt").write_text("mine")
-    for number in range(8):
-        publish(tmp_path, f"{number}\n")
-    assert (tmp_path / "advice.csv").read_text() == "7\n"
-    kept = sorted(path.name for path in (tmp_path / "published").iterdir())
-    assert kept == ["2019", "2020 photos", "2023", "2024", "2025", "2026", "2027", "current"]
-
-
-def test_a_set_takes_the_next_number_if_another_process_was_faster(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_second_name_follows_the_file_whether_it_is_a_link_or_a_copy(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(tmp_path)
-    monkeypatch.setattr("pricerl.writing._numbered", lambda sets: [])  # the other set came after this look
-    publish(tmp_path, "2\n")
-    assert {path.name for path in (tmp_path / "published").iterdir()} >= {"0001", "0002"}
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    old, new, name = (tmp_path / item for item in ("old", "new", "best.ckpt"))
+    write_text(old, "1")
+    write_text(new, "22")
+    for file in (old, old, new):
+        give_name(file, name)
+        assert is_same(file, name) and name.read_text() == file.read_text()
+    assert not is_same(old, name) and {path.name for path in tmp_path.iterdir()} == {"old", "new", "best.ckpt"}
 
 
-def test_a_copy_that_followed_the_links_is_published_into(tmp_path: Path) -> None:
-    publish(tmp_path / "out", "old\n")
-    shutil.copytree(tmp_path / "out", tmp_path / "copy")
-    assert not (tmp_path / "copy" / "published" / "current").is_symlink()
-    publish(tmp_path / "copy", "new\n")
-    assert (tmp_path / "copy" / "published" / "current").is_symlink()
-    assert (tmp_path / "copy" / "advice.csv").read_text() == (tmp_path / "copy/report/mug.html").read_text() == "new\n"
-
-
-@pytest.mark.parametrize("content", [{}, {"manifest.json": "{}"}, {"manifest.json": "no"}, {"mine.txt": "mine"}])
-def test_a_folder_called_current_without_our_manifest_stays(content: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "published" / "current").mkdir(parents=True)
-    for name, text in content.items():
-        (tmp_path / "published" / "current" / name).write_text(text)
-    with pytest.raises(UsageError, match=r"published/current cannot be written: it is a folder"):
-        publish(tmp_path)
-    assert _listing(tmp_path / "published" / "current") == content
-
-
-def test_a_folder_becomes_a_link_only_with_the_same_files_as_the_target(tmp_path: Path) -> None:
-    for folder in ("new", "report"):
-        write_text(tmp_path / folder / "mug.html", "page")
-    write_text(tmp_path / "report" / "mine.txt", "mine")
-    with pytest.raises(IsADirectoryError, match="it is a folder"):
-        point(tmp_path / "report", "new")
-    assert _listing(tmp_path / "report") == {"mug.html": "page", "mine.txt": "mine"}
-    (tmp_path / "report" / "mine.txt").unlink()
-    point(tmp_path / "report", "new")
-    assert (tmp_path / "report").is_symlink()
+def test_a_lock_is_held_by_one_and_released_at_its_end(tmp_path: Path) -> None:
+    with locked(tmp_path / ".lock"), pytest.raises(BlockingIOError), locked(tmp_path / ".lock", patience=0.01):
+        pass
+    with locked(tmp_path / ".lock", patience=0.01):
+        pass

@@ -107,7 +107,7 @@ class PricingData:
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
         self.found_currency = ""
         """Currency that the file names, if it does."""
-        self._advised: set[str] = set()
+        self._known: set[str] = set()
         self._known_name: str | None = None
         self.join: Callable[[Rows | None], Rows] | None = None
         """Function that adds the days that the shop has read before, if any."""
@@ -244,9 +244,9 @@ class PricingData:
     def check_products(self, trained: Sequence[str], present: Sequence[str] = ()) -> None:
         """Note costs of products that neither training nor file has; refuse limits, or nothing but costs, of such.
 
-        Limits stay of products that were advised on before.
+        Limits stay of products that the shop knows.
         """
-        self.guardrails.check_products({*trained, *present, *self._advised})
+        self.guardrails.check_products({*trained, *present, *self._known})
         skipped = (problem.product for problem in self.problems)
         print_notes(self.cost.check_products({*trained, *present, *skipped} - {""}, len(present or trained)))
 
@@ -256,10 +256,10 @@ class PricingData:
         if "preprocessor" in vars(self):
             self.preprocessor = self._marked(self.preprocessor)
 
-    def know_products(self, advised: set[str]) -> None:
-        """Keep limits of products that were ``advised`` on before, and their name if there is one: files change it."""
-        self._advised = advised
-        self._known_name = next(iter(advised)) if len(advised) == 1 else None
+    def know_products(self, known: set[str]) -> None:
+        """Keep limits of the products that the shop has ``known``, and the name of its only one: files change it."""
+        self._known = known
+        self._known_name = next(iter(known)) if len(known) == 1 else None
 
     def _marked(self, fitted: DataPreprocessor) -> DataPreprocessor:
         return fitted if self._find_own_prices is None else fitted.mark_own_prices(self._find_own_prices)

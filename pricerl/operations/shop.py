@@ -102,6 +102,15 @@ class Shop:
         """Newest advice by product."""
         return {entry["product"]: entry for entry in newest_advice(self.log.entries)}
 
+    @cached_property
+    def products(self) -> list[str]:
+        """Products that were advised on, and those whose days it has read."""
+        if not exists(self.log_path):
+            return []
+        with reading(self.log_path) as database:
+            names = database.run("SELECT name FROM product ORDER BY id") if database.version else []
+        return list(dict.fromkeys([*self.newest, *(name for (name,) in names)]))
+
     @property
     def last(self) -> Entry | None:
         """The advice that was recorded last, if any."""
@@ -218,8 +227,8 @@ class Shop:
 
     def join(self, rows: Rows, accepts_changes: bool = False) -> Rows:
         """Return the rows of a file with all days that the shop has read before; errors are as in `Days.join`."""
-        if rows.unnamed and len(self.newest) == 1:
-            rows = rows.renamed(next(iter(self.newest)))
+        if rows.unnamed and len(self.products) == 1:
+            rows = rows.renamed(*self.products)
         days = self.days()
         return rows if days is None else days.join(rows, accepts_changes)
 

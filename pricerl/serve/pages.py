@@ -87,14 +87,14 @@ def show_files(request: Request, place: Place, names: Names) -> Response:
     costs = [{"product": products[0], **row} for row in place.costs_of(products)]
     known = {row["product"] for row in costs}
     costs += [{"product": product} for product in products if product not in known]
-    shop, limits = place.limits_for(reading.files)
+    limits = place.limits_of(reading.shop)
     values = {
         "reading": reading,
         "f": Formatter(currency=reading.currency, price_decimals=price_digits(limits["price_step"], reading.currency)),
         "ours": (*REQUIRED, *OPTIONAL),
         "columns": TABLES["costs"].written,
         "costs": costs,
-        "shop": shop,
+        "shop": reading.shop if reading.shop in place.shops() else "",
         "limits": limit_rows(limits, TYPED, reading.currency),
     }
     return answer(fill(request, "files.html", values))

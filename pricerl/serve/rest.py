@@ -22,7 +22,6 @@ from pricerl.operations.log.decision_log import Entry, read_log
 from pricerl.operations.log.orders import PRICE_TEST, TOLERANCE
 from pricerl.operations.log.staging import draft_approval, draft_rejection
 from pricerl.operations.shop import Shop
-from pricerl.runs.names import USUAL_PRESET, name_run
 from pricerl.serve.guard import is_at_least
 from pricerl.serve.jobs import Jobs
 from pricerl.serve.workplace import Workplace
@@ -174,15 +173,14 @@ def type_costs(place: Place, rows: Annotated[list[Row], Body(embed=True)]) -> li
 
 @router.post("/advise")
 def advise(place: Place, jobs: Commands, role: Role, files: Files, limits: FirstLimits = None) -> dict[str, int]:
-    """Start ``pricerl advise`` on files, with the costs and columns typed here, and the limits of a shop to be made."""
-    name, _ = place.limits_for(files := place.find(files))
-    if name and limits:
-        raise UsageError(f"{name} is a shop: type its limits on its page, or put them to /api/shops/{name}/limits")
+    """Start ``pricerl advise`` on the shop of some files, with what was typed here, and limits if the shop is new."""
+    shop, typed = place.typed_words(files := place.find(files))
+    if limits and shop in place.shops():
+        raise UsageError(f"{shop} is a shop: type its limits on its page, or put them to /api/shops/{shop}/limits")
     drafts.check_typed(limits or {})
-    shop = name_run(files, USUAL_PRESET)
     given = [f"--data.guardrails.{setting}={json.dumps(value)}" for setting, value in (limits or {}).items()]
     words = option_words({"data.path": files, "run_name": shop, "today": place.today})
-    words += [*given, *place.typed_words(files), *waits_of(role)]
+    words += [*given, *typed, *waits_of(role)]
     return {"job": jobs.start([["advise", *words]], f"/shops/{shop}").id}
 
 
@@ -194,10 +192,11 @@ def waits_of(role: str) -> list[str]:
 @router.post("/shops/{name}/week")
 def take_week(place: Place, name: str, shop: Opened, jobs: Commands, role: Role, files: Files) -> dict[str, int]:
     """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export, and read its price tests."""
-    options = option_words({"run_name": name, "data.path": place.find(files), "today": place.today})
+    _, typed = place.typed_words(files := place.find(files), name)
+    options = option_words({"run_name": name, "data.path": files, "today": place.today})
     tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
     read = [["price-test", "read", *options]] if tested else []
-    advise = ["predict", *options, *place.typed_words(files), *waits_of(role)]
+    advise = ["predict", *options, *typed, *waits_of(role)]
     return {"job": jobs.start([["watch", *options], *read, advise, ["review", *options]], f"/shops/{name}").id}
 
 

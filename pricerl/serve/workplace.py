@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -24,6 +24,7 @@ from pricerl.advice.sentences.data_report import report_lines
 from pricerl.advice.sentences.next_steps import prepared_words
 from pricerl.cli.usage import option_words
 from pricerl.data.cleaning.quality import Quality
+from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.days import read_day
@@ -32,10 +33,10 @@ from pricerl.data.naming import COSTS_FILE
 from pricerl.data.platforms.sales_reports import choose_preset
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.header import check_renames, match_header
-from pricerl.data.reading.reader import read_history
+from pricerl.data.reading.reader import read_rows
 from pricerl.data.reading.sources.containers import open_tables
 from pricerl.data.row_table import TABLES
-from pricerl.errors import DataError, UsageError, did_you_mean
+from pricerl.errors import DataError, PricerlError, UsageError, did_you_mean
 from pricerl.experiments.schedule import PLAN
 from pricerl.market.cost import describe_costs
 from pricerl.operations.log.decision_log import LOG_FILE
@@ -107,6 +108,8 @@ class Reading:
     """How files were read, before anything is trained."""
 
     files: list[str]
+    shop: str = ""
+    """Name of the shop that the files belong to, or of the one that an advice makes."""
     format: str = ""
     """Platform and report of an export; empty for a table of days with our columns."""
     currency: str = ""
@@ -244,11 +247,14 @@ class Workplace:
             try:
                 config = self._config(files)
                 about |= self._describe(files[0], config)
-                history = self._history(files, config)
+                rows = self._rows(files, config)
+                about["shop"] = shop = self._find_shop(files, rows)
+                history = (self.open_shop(shop).join(rows) if shop in self.shops() else rows).clean()
                 about |= {"currency": history.currency, "products": self._products(history, config)}
                 about["problems"] = [clean(str(problem)) for problem in history.problems]
             except DataError as error:
-                about["refusal"] = f"{error}".replace(f"{self.folder}{os.sep}", "")
+                paths = [str(self.folder / name) for name in files]
+                about["refusal"] = f"{error.among(paths)}".replace(f"{self.folder}{os.sep}", "")
         return Reading(files, **about)
 
     def _config(self, files: Sequence[str]) -> DataConfig:
@@ -258,8 +264,38 @@ class Workplace:
         header = {name.strip() for table in tables for name in table.header}
         return DataConfig(columns={name: ours for name, ours in known.items() if name in header} or None)
 
-    def _history(self, files: Sequence[str], config: DataConfig) -> History:
-        return read_history([str(self.folder / name) for name in files], config)
+    def _rows(self, files: Sequence[str], config: DataConfig) -> Rows:
+        return read_rows([str(self.folder / name) for name in files], config)
+
+    def _find_shop(self, files: Sequence[str], rows: Rows) -> str:
+        """Return the name of the shop with the products of some files, else of a new one after the first file.
+
+        Rows without a product's name belong to the only shop with one product, if they join the days that it has read.
+        """
+        known = {shop: self._products_of(shop) for shop in self.shops()}
+        shared = {shop: len(products.intersection(rows.names)) for shop, products in known.items()}
+        own = name_run(files, USUAL_PRESET)
+        if own in known and (rows.unnamed or shared[own]):
+            return own
+        likely = sorted(filter(shared.get, shared), key=shared.__getitem__, reverse=True)
+        if rows.unnamed:
+            single = [shop for shop, products in known.items() if len(products) == 1]
+            likely = single if len(single) == 1 else []
+        return next((shop for shop in likely if self._takes(shop, rows)), own)
+
+    def _products_of(self, name: str) -> set[str]:
+        """Return the products of a shop; none of a new one, or one that cannot be opened, whose own page says why."""
+        with suppress(PricerlError):
+            return set(self.open_shop(name).products)
+        return set()
+
+    def _takes(self, name: str, rows: Rows) -> bool:
+        """Return whether rows join the days of a shop; changed values are a reason against it only without a name."""
+        try:
+            self.open_shop(name).join(rows, accepts_changes=not rows.unnamed)
+        except DataError:
+            return False
+        return True
 
     def _describe(self, file: str, config: DataConfig) -> dict[str, Any]:
         """Return format and columns of a file."""
@@ -281,7 +317,7 @@ class Workplace:
             for name, item, report in zip(prepared.names, prepared.products, prepared.reports, strict=True)
         ]
 
-    def costs_of(self, names: Sequence[str]) -> list[dict[str, Any]]:
+    def costs_of(self, names: Collection[str]) -> list[dict[str, Any]]:
         """Return the rows of costs.csv about the products of some files; others belong to other shops."""
         only = [None] if len(names) == 1 else []
         return [row for row in self.costs() if row.get("product") in (*names, *only)]
@@ -307,18 +343,19 @@ class Workplace:
         else:
             (self.folder / COSTS_FILE).unlink(missing_ok=True)
 
-    def limits_for(self, files: Sequence[str]) -> tuple[str, dict[str, Any]]:
-        """Return the shop of some files, empty if they are none yet, and the limits in force or the usual ones."""
-        name = name_run(files, USUAL_PRESET)
-        return (name, self.open_shop(name).guardrails) if name in self.shops() else ("", DEFAULTS)
+    def limits_of(self, name: str) -> dict[str, Any]:
+        """Return the limits in force of a shop, or the usual ones of a new shop."""
+        return self.open_shop(name).guardrails if name in self.shops() else DEFAULTS
 
-    def typed_words(self, files: Sequence[str]) -> list[str]:
-        """Return the options that name the corrected columns and costs of files."""
+    def typed_words(self, files: Sequence[str], shop: str = "") -> tuple[str, list[str]]:
+        """Return the shop of some files, unless it is given, and the options with their corrected columns and costs."""
         with _one_at_a_time():
             config = self._config(files)
-            products = self._history(files, config).products
-        costs = self.costs_of([item.product for item in products])
-        return option_words({"data.cost.products": costs or None, "data.reading.columns": config.columns})
+            rows = self._rows(files, config)
+            shop = shop or self._find_shop(files, rows)
+        known = self._products_of(shop)
+        costs = self.costs_of(known if rows.unnamed and len(known) == 1 else known.union(rows.names))
+        return shop, option_words({"data.cost.products": costs or None, "data.reading.columns": config.columns})
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.engine import CHUNK, Engine, connect
 from pricerl.operations.log.decision_log import by_product, read_log
-from pricerl.operations.log.orders import ADVICE
 from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
@@ -180,10 +179,8 @@ def prepare_data(run: Run, shop: Shop) -> None:
     if is_first_process():
         data.engine = engine = Engine.of(run)
         data.spread = partial(engine.map, size=CHUNK)
-    entries = read_log(shop.log_path).entries
-    if entries:
-        advised = {entry["product"] for entry in entries if entry["kind"] == ADVICE}
-        data.know_products(advised)  # before days are marked, which are found by the product's name
+    data.know_products({*shop.products})  # before days are marked, which are found by the product's name
+    if entries := read_log(shop.log_path).entries:
         data.mark_own_prices(partial(find_own_prices, by_product(entries)))
     if (accepted := run.options.accept) not in (None, CHANGED):
         raise UsageError(f"--accept: must be {CHANGED}, found {accepted!r}")

@@ -17,6 +17,7 @@ from pricerl.advice import files
 from pricerl.advice.report.render import render_pages
 from pricerl.advice.report.view import MOST_DAYS
 from pricerl.formatting import PLAIN, unit_digits
+from pricerl.operations.log.decision_log import verify
 
 LAST_DAY = date(2025, 1, 1) + timedelta(days=89)
 
@@ -73,12 +74,11 @@ def test_the_document_has_a_line_per_product_whatever_its_texts_hold(outputs: Pa
     pieces = files.render_files([product, odd], files.About("seller.csv", "profit"), PLAIN)
     text = "".join(piece for name, piece in pieces if name == "advice.json" and isinstance(piece, str))
     (tmp_path / "advice.json").write_text(text, encoding="utf-8", newline="")
-    known, stored = files.read_stored(tmp_path)
-    assert {**known, "products": [product, odd]} == files.read_advice(tmp_path)
-    assert [item.product for item, _ in stored] == [product["product"], odd["product"]]
-    same, other = (files.StoredAdvice(stored[at][1], changes) for at, changes in enumerate(({}, {"alarm": "now"})))
-    assert same.to_dict() == json.loads(same.to_json()) == product
-    assert other.to_dict() == json.loads(other.to_json()) == {**odd, "alarm": "now"}
+    known = files.read_advice(tmp_path)
+    assert known is not None and known["products"] == [product, odd]
+    for record, changes in ((product, {}), (odd, {"alarm": "now"})):
+        item = files.StoredAdvice(record["product"], files.json_of(record), changes)
+        assert item.to_dict() == json.loads(item.to_json()) == {**record, **changes}
 
 
 def test_the_pages_are_those_of_the_document_alone(outputs: Path) -> None:
@@ -214,11 +214,11 @@ def test_a_folder_of_the_users_in_the_place_of_the_table_is_refused_before_anyth
     mine = tmp_path / "out" / "advice.csv" / "mine.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine", encoding="utf-8")
-    log = (trained / "decisions.jsonl").read_bytes()
+    log = verify(trained / "shop.db")
     words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "seller.csv", "--out", str(tmp_path / "out")]
     refused = run(trained.parents[1], "predict", *words)
     assert refused.code == 2 and refused.err.splitlines() == [
         f"error: {mine.parent} is a folder, where a file is to be written; rename it, or choose another folder"
     ]
     assert mine.read_text() == "mine" and {*tmp_path.rglob("*")} == {mine.parents[1], mine.parent, mine}
-    assert (trained / "decisions.jsonl").read_bytes() == log
+    assert verify(trained / "shop.db") == log

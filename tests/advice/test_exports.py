@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ from command_line import run
 
 from pricerl import errors
 from pricerl.advice.exports import check_workbook, write_workbook
+from pricerl.advice.files import About
 from pricerl.errors import UsageError
-from pricerl.operations.outbox import COLUMNS
+from pricerl.formatting import Formatter
+from pricerl.operations.exports import Publication, write_files
+from pricerl.operations.log.decision_log import Head
+from pricerl.operations.outbox import COLUMNS, fill_outbox
+from pricerl.shop.database import FILE, writing
 
 
 @pytest.fixture
@@ -61,3 +67,18 @@ def test_excel_is_a_word_on_the_command_line_and_needs_its_package(
         check_workbook()
     refused = run(folder, *words)
     assert refused.code == 2 and "--excel needs xlsxwriter" in refused.err
+
+
+def test_pages_of_earlier_products_go_and_files_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = fill_outbox([], Head(), "", date(2026, 1, 1))
+    for model, names in (("1", ("001-mug.html", "002-bowl.html")), ("2", ("001-mug.html", "002-plate.html"))):
+        pages = [(f"report/{name}", f"page of {model}") for name in names]
+        monkeypatch.setattr("pricerl.operations.exports.render_files", lambda *_, pages=pages: iter(pages))
+        with writing(tmp_path / FILE) as database:
+            Publication(About("sales.csv", "balanced", model), Formatter()).keep(database, {}, {})
+            write_files(database, tmp_path, [], outbox)
+        for name in ("notes.html", "1-x.html"):
+            (tmp_path / "report" / name).touch()
+    left = sorted(path.name for path in (tmp_path / "report").iterdir())
+    assert left == ["001-mug.html", "002-plate.html", "1-x.html", "notes.html"]
+    assert (tmp_path / "report/001-mug.html").read_text() == "page of 2"

@@ -1,8 +1,7 @@
-"""The files of a report: pages of earlier products go, names are harmless, examples are what is rendered today."""
+"""The files of a report: names are harmless, examples are what is rendered today."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 from html import unescape
@@ -11,30 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pricerl.advice.files import About, AdviceFiles, render_files
 from pricerl.advice.report.render import MOST_SLUG, page_name, render_pages
 from pricerl.advice.report.view import shorten
-from pricerl.formatting import Formatter
-from pricerl.writing import show_set, stage_set
-
-MODULE = importlib.import_module("pricerl.advice.files")
-ABOUT = About("sales.csv", "balanced")
-
-
-def _pages(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    monkeypatch.setattr(MODULE, "render_pages", lambda *_: iter([(name, f"page {name}") for name in names]))
-
-
-def test_pages_of_earlier_products_go_and_files_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _pages(monkeypatch, "report/001-mug.html", "report/002-bowl.html", "report.html")
-    show_set(tmp_path, stage_set(tmp_path, render_files([], ABOUT, Formatter())))
-    for name in ("notes.html", "1-x.html", "001-x.txt"):
-        (tmp_path / "report" / name).touch()
-    _pages(monkeypatch, "report/001-mug.html", "report/002-plate.html", "report.html")
-    show_set(tmp_path, stage_set(tmp_path, render_files([], ABOUT, Formatter())))
-    assert AdviceFiles.of(tmp_path).report.read_text() == "page report.html"
-    left = sorted(path.name for path in (tmp_path / "report").iterdir())
-    assert left == ["001-mug.html", "001-x.txt", "002-plate.html", "1-x.html", "notes.html"]
 
 
 def test_long_names_are_cut_and_empty_ones_get_a_stand_in() -> None:

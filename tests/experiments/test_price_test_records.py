@@ -51,7 +51,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.reward import RewardConfig
-from pricerl.operations.log.decision_log import Entry, append, read_log, stamp
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, append, read_log, stamp
 from pricerl.operations.log.orders import orders_of
 from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_measured, find_standings, find_tests
@@ -212,7 +212,7 @@ def test_a_plan_that_contradicts_itself_is_refused_although_its_hash_fits(
 
 
 def test_the_log_takes_a_test_and_its_result(tmp_path: Path, order: Entry) -> None:
-    log = tmp_path / "decisions.jsonl"
+    log = tmp_path / LOG_FILE
     append(log, [stamp("price_test", "anna", "") | order])
     numbers = {"pairs": 6, "estimate": 1.5, "limits": [0.5, None], "p_value": 0.03, "lost": ["2025-03-08"]}
     result = {key: value for key, value in _result(order, "higher", **numbers).items() if key != "id"}

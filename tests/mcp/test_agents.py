@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import json
 import random
 import shutil
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -122,8 +124,8 @@ class Truth:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        text = (self.folder / "checkpoints" / self.shop / "decisions.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+        with contextlib.closing(sqlite3.connect(self.folder / "checkpoints" / self.shop / "shop.db")) as connection:
+            return [json.loads(line) for (line,) in connection.execute("SELECT line FROM entry ORDER BY id")]
 
     @property
     def charged(self) -> list[dict[str, str]]:

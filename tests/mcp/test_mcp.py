@@ -27,11 +27,11 @@ from served_shop import TODAY, client_of, entries, program_of
 from pricerl.errors import UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.mcp.protocol import add_tools, create_server, mcp
-from pricerl.operations.log.approved_costs import mark_cost
+from pricerl.operations.log.approved_costs import LOCK, check_cost
 from pricerl.operations.log.staging import draft_staged, open_decisions
 from pricerl.serve.guard import Keys
 from pricerl.serve.workplace import Workplace
-from pricerl.writing import lock
+from pricerl.writing import locked
 
 ORDER = {"shop": "seller", "price": 10.5, "until": "2025-04-05", "reason": "clearance"}
 Call = Callable[..., Awaitable[Any]]
@@ -167,7 +167,7 @@ def test_a_decision_is_out_of_date_after_new_advice(folder: Path) -> None:
 def test_a_cost_without_a_product_is_not_taken_for_that_of_one_of_several(folder: Path) -> None:
     (folder / "costs.csv").write_text("Unit Cost\n3\n")
     with pytest.raises(UsageError, match="every row needs a product"):
-        mark_cost(Path("checkpoints/seller"), 2, "Mug", {"unit_cost": 4.0}, only=False)
+        check_cost(Path("checkpoints/seller"), "Mug", {"unit_cost": 4.0}, only=False)
     given = {"unit_cost": 4.0, "valid_from": "2025-03-01"}
     talk(folder, lambda ask: _prepare(ask, "stage_costs", **given))
     assert run(folder, "approve", "2", "--yes").code == 0
@@ -279,8 +279,7 @@ def test_the_page_marks_what_an_agent_prepared_and_has_a_button_to_reject_it(per
 def test_a_typed_and_an_approved_cost_of_one_moment_are_both_kept(person: TestClient, folder: Path) -> None:
     """The log has the approval first; the file waits for whoever types, and takes what they typed."""
     talk(folder, lambda ask: _prepare(ask, "stage_costs", unit_cost=4.25))
-    with (folder / ".lock").open("ab") as file:
-        lock(file)
+    with locked(folder / LOCK):
         thread = threading.Thread(target=lambda: person.post("/api/shops/seller/approve", json={"number": 2}))
         thread.start()
         until = time.monotonic() + 5
@@ -298,7 +297,7 @@ def test_an_approved_cost_that_was_interrupted_is_written_by_the_next_command(
 ) -> None:
     talk(folder, lambda ask: _prepare(ask, "stage_costs", unit_cost=4.25))
     with monkeypatch.context() as patched:
-        patched.setattr("pricerl.operations.shop.write_costs", lambda *_, waits: waits and sys.exit(9))
+        patched.setattr("pricerl.operations.exports.write_costs", lambda *_: sys.exit(9))
         assert run(folder, "approve", "2", "--yes").code == 9
     assert entries(folder)[-1]["kind"] == "costs" and not (folder / "costs.csv").exists()
     assert run(folder, "history").code == 0 and "seller,4.25" in (folder / "costs.csv").read_text()

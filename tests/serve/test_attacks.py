@@ -30,9 +30,9 @@ pytest.importorskip("httpx2")
 import httpx2 as httpx
 import uvicorn
 from serve_load import MAIN, Server
+from served_shop import entries
 
 from pricerl.data.reading.sources.sizes import MAX_BYTES
-from pricerl.operations.log.decision_log import verify
 from pricerl.serve import guard
 from pricerl.serve.guard import FEWEST, MOST_BYTES, MOST_TYPED, PATIENCE
 
@@ -164,13 +164,13 @@ BODIES = {
 
 @pytest.mark.parametrize("attack", BODIES)
 def test_a_hostile_body_is_refused_with_a_sentence(attack: str, server: Server, folder: Path) -> None:
-    before = (folder / "checkpoints/seller/decisions.jsonl").read_bytes()
+    before = entries(folder)
     content = BODIES[attack].encode("latin-1")
     answer = server.client.post(
         "/api/shops/seller/override", content=content, headers={"Content-Type": "application/json"}
     )
     assert 400 <= answer.status_code < 500 and len(answer.json()["detail"]) > 10, answer.text
-    assert (folder / "checkpoints/seller/decisions.jsonl").read_bytes() == before
+    assert entries(folder) == before
 
 
 def nested(depth: int) -> bytes:
@@ -342,7 +342,6 @@ def test_a_connection_stays_open_between_long_answers(monkeypatch: pytest.Monkey
 
 def test_of_writers_at_once_one_decides_and_the_others_read_why(server: Server, folder: Path) -> None:
     """Two servers and a terminal approve the same advice: one approval, and a sentence for everyone else."""
-    log = folder / "checkpoints/seller/decisions.jsonl"
     second = Server(folder, TODAY)
     words = [sys.executable, str(MAIN), "approve", "--run_name", "seller", "--by", "terminal", "--today", TODAY]
 
@@ -367,7 +366,7 @@ def test_of_writers_at_once_one_decides_and_the_others_read_why(server: Server, 
         ends = server.client.post("/api/shops/seller/resume", json={"by": "anna"})
         assert ends.is_success, ends.text
     second.end()
-    kinds = [entry["kind"] for entry in verify(log).entries]
+    kinds = [entry["kind"] for entry in entries(folder)]
     assert kinds[-6:] == ["approval", "resume"] * 3
 
 

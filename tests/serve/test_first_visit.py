@@ -107,5 +107,5 @@ def test_a_first_visit_and_the_next_week(tmp_path: Path) -> None:
         assert "at the advised price" in get(client, "/shops/garlic/review").text
         newest = get(client, "/api/shops/garlic/products/garlic").json()
         assert newest["current_price"] == price and len(newest["track_record"]["days"]) >= 4
-        kinds = [entry["kind"] for entry in verify(folder / "checkpoints/garlic/decisions.jsonl").entries]
+        kinds = [entry["kind"] for entry in verify(folder / "checkpoints/garlic/shop.db").entries]
         assert kinds == ["advice", "approval", "resume", "approval", "advice"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -23,6 +25,8 @@ from pricerl.advice.report.work_list import WorkList
 from pricerl.errors import UsageError
 from pricerl.formatting import PLAIN
 from pricerl.mcp.tools import AgentTools
+from pricerl.operations.log.approved_costs import LOCK
+from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.serve import workplace
 from pricerl.serve.guard import Keys
 from pricerl.serve.server import serve
@@ -148,7 +152,7 @@ OUTSIDE += (
     "/api/shops/%2e%2e/history",
     "/api/reading?name=checkpoints",
     "/shops/outside",
-    "/shops/seller/decisions.jsonl",
+    "/shops/seller/shop.db",
     "/files?name=sqlite:///x.db",
 )
 
@@ -181,7 +185,7 @@ def test_an_upload_of_another_kind_is_refused(browser: TestClient, folder: Path)
         refused = browser.post("/api/files", files=[("files", (name, b"x"))])
         assert refused.status_code in (400, 422), name
         assert "is not the name of a file that is read" in refused.text, name
-    assert {path.name for path in folder.iterdir()} - {".lock"} == before
+    assert {path.name for path in folder.iterdir()} - {LOCK} == before
 
 
 def test_a_large_upload_is_refused_with_and_without_its_length(
@@ -277,8 +281,9 @@ def test_a_wrong_mapping_is_corrected_and_remembered(browser: TestClient, folder
     assert (
         again["refusal"] == "" and {"name": "Betrag Q", "read_as": "Total Sales", "corrected": True} in again["columns"]
     )
-    assert Workplace(folder).typed_words(["odd.csv"]) == ['--data.reading.columns={"Betrag Q": "Total Sales"}']
-    assert Workplace(folder).typed_words(["seller.csv"]) == []
+    corrected = ['--data.reading.columns={"Betrag Q": "Total Sales"}']
+    for file, words in (("odd.csv", corrected), ("seller.csv", [])):
+        assert Workplace(folder).typed_words([file]) == ("seller", words)
 
 
 def test_costs_are_those_that_the_commands_read(browser: TestClient, folder: Path) -> None:
@@ -293,7 +298,7 @@ def test_costs_are_those_that_the_commands_read(browser: TestClient, folder: Pat
     assert browser.put("/api/costs", json={"rows": rows}).json() == expected
     browser.put("/api/costs", json={"rows": [{"product": "seller", "unit_cost": 4.0}]})
     given = '--data.cost.products=[{"product": "seller", "unit_cost": 4.0}]'
-    assert Workplace(folder).typed_words(["seller.csv"]) == [given]
+    assert Workplace(folder).typed_words(["seller.csv"]) == ("seller", [given])
     assert "unit cost 4.00" in browser.get("/api/reading?name=seller.csv").json()["products"][0]["costs"]
 
 
@@ -455,19 +460,22 @@ def test_a_shop_whose_files_are_lost_or_damaged_gets_one_sentence_and_the_others
     folder: Path, browser: TestClient
 ) -> None:
     home = folder / "checkpoints"
-    for name in ("broken", "deep", "headless"):
-        shutil.copytree(home / "seller", home / name, symlinks=True)
-    log = home / "broken" / "decisions.jsonl"
-    log.write_bytes(log.read_bytes().replace(b'"actor"', b'"actOr"', 1))
-    (home / "headless" / "decisions.jsonl").unlink()
+    for name in ("broken", "cut", "deep", "overwritten"):
+        shutil.copytree(home / "seller", home / name)
+    forged = """UPDATE entry SET line = replace(line, '"actor"', '"actOr"') WHERE id = 1"""
+    for name, statement in (("broken", forged), ("cut", "DELETE FROM advice"), ("cut", "DELETE FROM entry")):
+        with contextlib.closing(sqlite3.connect(home / name / LOG_FILE)) as connection, connection:
+            connection.execute(statement)
+    (home / "overwritten" / LOG_FILE).write_bytes(b"x" * 5000)
     nested = b'{"format": 6, "products": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
-    (home / "deep" / "advice.json").resolve().write_bytes(nested)
+    (home / "deep" / "advice.json").write_bytes(nested)
     said = {
-        "broken": "decisions.jsonl: line 1: was changed after it was written",
+        "broken": "shop.db: entry 1: was changed after it was written",
+        "cut": "shop.db: was cut or rewritten",
         "deep": "advice.json is missing or of another version of pricerl; run predict first",
-        "headless": "decisions.jsonl: is missing; decisions.head names",
+        "overwritten": "shop.db: is damaged",
     }
-    assert browser.get("/api/shops").json() == ["broken", "deep", "headless", "seller"]
+    assert browser.get("/api/shops").json() == [*said, "seller"]
     assert all(name in browser.get("/").text for name in said) and browser.get("/shops/seller").status_code == 200
     for name, sentence in said.items():
         shown = browser.get(f"/shops/{name}")
@@ -477,6 +485,4 @@ def test_a_shop_whose_files_are_lost_or_damaged_gets_one_sentence_and_the_others
         item["shop"]["quoted"]: item["products"] for item in AgentTools(Workplace(folder, TODAY)).shops()["shops"]
     }
     assert listed["seller"] == listed["deep"] == 1
-    assert said["headless"] in listed["headless"]["reason"]["quoted"]
-    shutil.move(home / "headless", folder / "alone" / "checkpoints" / "headless")
-    assert said["headless"] in run(folder / "alone", "history").err
+    assert said["cut"] in listed["cut"]["reason"]["quoted"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from advice_outputs import lowering_policy
-from command_line import run
+from command_line import run, seller_lines, write_lines
 from fastapi.testclient import TestClient
 from served_shop import entries, program_of
 
@@ -132,7 +132,7 @@ def test_a_limit_that_the_current_price_breaks_needs_an_approver_who_confirms_it
 def test_what_an_editor_starts_waits_and_first_limits_hold_in_a_new_shop(
     folder: Path, started: list[list[str]]
 ) -> None:
-    shutil.copy(folder / "seller.csv", folder / "new.csv")
+    write_lines(folder / "new.csv", seller_lines(seed=2))
     (folder / "guardrails.yaml").write_text("data:\n  guardrails:\n    floor: 33\n", encoding="utf-8")
     body = {"files": ["new.csv"], "limits": {"floor": 8}}
     for role, waits in (("editor", True), ("approver", False)):
