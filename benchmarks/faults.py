@@ -3,7 +3,8 @@
     python benchmarks/faults.py           (the operation fails as on a full disk)
     python benchmarks/faults.py --die     (the process dies there, half of a write done)
 
-Before each, a run has published a generation, which must stay readable. Afterwards the faulted run goes on, and must be
+The writes of SQLite itself do not count. Before each fault, a run has published a generation, which must stay readable.
+Afterwards the faulted run goes on, and must be
 the undisturbed one, see survival.py.
 """
 
@@ -25,7 +26,7 @@ from runner import Option, read_options
 from survival import KINDS, differences
 
 from pricerl.cli.main import main as main_of_pricerl
-from pricerl.operations.log.decision_log import read_log
+from pricerl.operations.log.decision_log import LOG_FILE, verify
 from pricerl.runs.checkpoint import read_saved
 from pricerl.runs.folder import RunFolder
 
@@ -56,8 +57,8 @@ class Faults:
 
     def install(self) -> None:
         """Wrap the functions of this process."""
-        for name in ("replace", "rename", "link", "symlink", "mkdir"):
-            place = 1 if name in ("replace", "link", "symlink") else 0
+        for name in ("replace", "rename", "link", "mkdir"):
+            place = 1 if name in ("replace", "link") else 0
             setattr(os, name, self._wrapped(getattr(os, name), name, place))
         fsync, opened = os.fsync, io.open
 
@@ -145,12 +146,12 @@ def run_faults(dies: bool, first: int, step: int) -> int:
         before, whole = Path(place) / "before", Path(place) / "whole"
         before.mkdir()
         assert in_child(before, words)[0] in (0, 4), "the earlier run"
-        shutil.copytree(before, whole, symlinks=True)
+        shutil.copytree(before, whole)
         code, said, total = in_child(whole, [*words, "--seed_everything=1"], Faults(whole, 0, dies))
         assert code in (0, 4), said
         for at in range(first, total + 1, step):
             folder = Path(place) / f"{at}"
-            shutil.copytree(before, folder, symlinks=True)
+            shutil.copytree(before, folder)
             code, said, _ = in_child(folder, [*words, "--seed_everything=1"], Faults(folder, at, dies))
             problems = _after_fault(folder, code, said, dies)
             if code not in (0, 4):
@@ -177,7 +178,7 @@ def _after_fault(folder: Path, code: int, said: str, dies: bool) -> list[str]:
     for name in ("advice.csv", "advice.json", "report.html", "metrics.csv", "config.yaml"):
         if not (run / name).read_bytes():
             found.append(f"{name} is empty")
-    read_log(run / "decisions.jsonl")
+    verify(run / LOG_FILE)
     return found
 
 

@@ -52,7 +52,7 @@ def main() -> None:
         )
         for night in options.nights:
             for label, share in NEW.items():
-                folder = Path(shutil.copytree(first, Path(place) / f"{night} {label}", symlinks=True))
+                folder = Path(shutil.copytree(first, Path(place) / f"{night} {label}"))
                 new = set(chance.choice(names, int(np.ceil(share * len(names))), replace=False))
                 write_rows(table, {name: DAYS + 1 + night * (name in new) for name in names}, folder)
                 cost = measure([str(MAIN), "predict", f"--today={end + timedelta(days=1 + night)}", *WORDS], folder)

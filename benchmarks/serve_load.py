@@ -25,7 +25,7 @@ import httpx2
 import numpy as np
 from runner import MAIN, measure, read_options
 
-from pricerl.operations.log.decision_log import verify
+from pricerl.operations.log.decision_log import LOG_FILE, verify
 
 READERS, WRITERS = 50, 5
 PAUSES = {"read": 1.0, "write": 5.0}
@@ -120,7 +120,7 @@ def measure_load(server: Server, shop: str, seconds: float) -> dict[str, list[fl
 
 def report_load(folder: Path, shop: str, seconds: float) -> None:
     """Print the times of reads and writes, the memory of the server, and whether the log holds every write."""
-    log = folder / "checkpoints" / shop / "decisions.jsonl"
+    log = folder / "checkpoints" / shop / LOG_FILE
     before = len(verify(log).entries)
     server = Server(folder)
     print(f"{shop}: first answer after {server.start:.1f} s")
@@ -160,7 +160,7 @@ def measure_kills(folder: Path, shop: str, kills: int) -> dict[str, Any]:
             server.process.kill()
             decided.result()
         server.end(signal.SIGKILL)
-    log = list(verify(folder / "checkpoints" / shop / "decisions.jsonl").entries)
+    log = list(verify(folder / "checkpoints" / shop / LOG_FILE).entries)
     written = [entry["reason"] for entry in log if entry["reason"].startswith("decision ")]
     return {
         "kills": kills,

@@ -1,7 +1,6 @@
-"""Whether a run survives: kills at random moments, readers during publications, and the cost of saving.
+"""Whether a run survives kills at random moments, and the cost of saving.
 
     python benchmarks/survival.py kills --count 50 --kind pricing    (or planner, normalized, ranks: two processes)
-    python benchmarks/survival.py readers --publications 250
     python benchmarks/survival.py cost
 
 The benchmark of kills is an undisturbed run: weights, optimizers, generators, env, replay buffer, metrics (but for
@@ -31,7 +30,6 @@ from runner import MAIN, Option, read_options
 from pricerl.cli.main import main as main_of_pricerl
 from pricerl.runs.checkpoint import read_saved
 from pricerl.runs.folder import RunFolder
-from pricerl.writing import show_set, stage_set
 
 SMALL = [
     *("--run_name=run", "--data.num_envs=8", "--data.eval_every=100", "--trainer.max_steps=600"),
@@ -77,7 +75,8 @@ def finish(folder: Path, kind: str) -> subprocess.CompletedProcess[str]:
 
 def differences(one: Path, other: Path) -> list[str]:
     """Return what differs between the current generations of two runs, nothing if they are the same bit for bit."""
-    first, second = ((folder / "checkpoints" / "run" / "current").resolve() for folder in (one, other))
+    runs = [RunFolder(folder / "checkpoints" / "run") for folder in (one, other)]
+    first, second = (run.current.path for run in runs if run.current is not None)
     found = []
     for name in ("best.ckpt", "last.ckpt"):
         found += _compare(name, read_saved(first / name), read_saved(second / name))
@@ -85,7 +84,8 @@ def differences(one: Path, other: Path) -> list[str]:
         found += _compare(path.name, read_saved(path), read_saved(second / path.name))
     if _metrics(first) != _metrics(second):
         found.append("metrics.csv")
-    if (first / "advice.csv").exists() and (first / "advice.csv").read_bytes() != (second / "advice.csv").read_bytes():
+    advice = [run.path / "advice.csv" for run in runs]
+    if advice[0].exists() and advice[0].read_bytes() != advice[1].read_bytes():
         found.append("advice.csv")
     return found
 
@@ -129,7 +129,7 @@ def kill(process: subprocess.Popen[str], folder: Path, moment: str, longest: flo
     """Send a random signal at a moment, to the process alone or to its group, and return its name."""
     number = chance.choice([signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
     deadline = time.monotonic() + (chance.uniform(0.3, longest) if moment == "anywhere" else longest)
-    patterns = {"save": "checkpoints/run/gen-*/.*.ckpt.part", "publication": "checkpoints/run/gen-*/published/*"}
+    patterns = {"save": "checkpoints/run/gen-*/.*.ckpt.part", "publication": "checkpoints/run/.*.part"}
     while process.poll() is None and time.monotonic() < deadline:
         if moment != "anywhere" and next(folder.glob(patterns[moment]), None) is not None:
             time.sleep(chance.uniform(0, 0.02))
@@ -171,59 +171,6 @@ def run_kills(kind: str, count: int, seed: int) -> int:
     return bad
 
 
-def publish_until_killed(folder: Path, first: int) -> None:
-    """Publish sets of files, and generations that hold them, with one number in all of them."""
-    for number in range(first, 10**9):
-        run = RunFolder(folder / "run")
-        made = run.start()
-        text = f"{number} " * 20_000
-        files = {"advice.csv": text, "advice.json": text, "report.html": text}
-        show_set(made.path, stage_set(made.path, {**files, "report/1.html": text}.items()))
-        show_set(folder / "out", stage_set(folder / "out", files.items()))
-        made.complete()
-        run.use(made)
-        run.remove_old(5, ())
-
-
-def run_readers(publications: int, seed: int) -> int:
-    """Read published files while they are replaced and the publisher is killed; return the number of bad reads."""
-    chance, reads, bad, kills, number = random.Random(seed), 0, Counter[str](), 0, 0
-    seen: set[Path] = set()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        child = 0
-        while number < publications:
-            if child == 0 or os.waitpid(child, os.WNOHANG)[0]:
-                child = os.fork()
-                if child == 0:
-                    publish_until_killed(folder, number + 1)
-            dies_at = time.monotonic() + chance.uniform(0.02, 0.6)
-            while time.monotonic() < dies_at:
-                for base, pointer in ((folder / "out", "published/current"), (folder / "run", "current")):
-                    names = ("advice.csv", "advice.json", "report.html")
-                    if not all((base / name).is_symlink() for name in names):
-                        if base in seen:  # else nothing is published there yet
-                            bad["missing name"] += 1
-                        continue
-                    try:
-                        texts = {(base / name).read_text() for name in names[:1]}
-                        at = (base / pointer).resolve()
-                        texts_of_set = {(at / name).read_text() for name in names}
-                    except FileNotFoundError as error:
-                        bad[f"missing {Path(str(error.filename)).name}"] += 1
-                        continue
-                    reads += 1
-                    seen.add(base)
-                    if len(texts_of_set) > 1 or any(len(set(text.split())) > 1 for text in texts | texts_of_set):
-                        bad["mixture"] += 1
-                    number = max(number, int(texts_of_set.pop().split()[0]))
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            kills, child = kills + 1, 0
-    print(f"{number} publications, {kills} kills, {reads} reads: {sum(bad.values())} bad {dict(bad) or ''}")
-    return sum(bad.values())
-
-
 def run_cost() -> int:
     """Measure the share of saving in the training time at default settings."""
     from pricerl.training.callbacks.checkpoint import RunCheckpoint
@@ -242,10 +189,10 @@ def run_cost() -> int:
         words = ["fit", "--run_name=run", "--trainer.enable_progress_bar=false", *PLAIN[-2:]]
         main_of_pricerl(words)
         total = time.perf_counter() - started
-        sizes = [path.stat().st_size for path in Path(place).rglob("*") if path.is_file() and not path.is_symlink()]
+        sizes = {found.st_ino: found.st_size for path in Path(place).rglob("*") if (found := path.stat())}
         print(
             f"default settings: {len(spent)} saves of {1000 * np.median(spent):.0f} ms (median), {sum(spent):.2f} s of "
-            f"{total:.1f} s, {sum(spent) / total:.1%}; the run's folder holds {sum(sizes) / 1e6:.0f} MB"
+            f"{total:.1f} s, {sum(spent) / total:.1%}; the run's folder holds {sum(sizes.values()) / 1e6:.0f} MB"
         )
     return 0
 
@@ -254,15 +201,14 @@ def main() -> int:
     """Run one of the measurements."""
     options = read_options(
         __doc__,
-        commands=("kills", "readers", "cost"),
+        commands=("kills", "cost"),
         kind=Option("pricing", choices=KINDS),
         count=50,
-        publications=250,
         seed=0,
     )
     if options.command == "kills":
         return run_kills(options.kind, options.count, options.seed)
-    return run_readers(options.publications, options.seed) if options.command == "readers" else run_cost()
+    return run_cost()
 
 
 if __name__ == "__main__":

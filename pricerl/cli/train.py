@@ -30,7 +30,7 @@ from pricerl.tasks.advise import remove_old_generations
 from pricerl.tasks.imports import import_allowed
 from pricerl.tasks.load import prepare_data
 from pricerl.terminal import print_notes, write_lines
-from pricerl.training.callbacks.checkpoint import RunCheckpoint, own_saver
+from pricerl.training.callbacks.checkpoint import DurableCheckpointIO, RunCheckpoint, own_saver
 from pricerl.training.callbacks.metrics import MetricsLogger, RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.callbacks.tracking import RunTracking
@@ -56,7 +56,7 @@ def run_command(words: list[str]) -> Run:
     cli = PricingCLI(replace_options(words, ["--allow"], lambda *_: []), packages)  # no run stores what it may import
     run = cli.built
     if isinstance(run.data, PricingData):
-        prepare_data(run, Shop.read(RunFolder(run.folder)))
+        prepare_data(run, Shop.open(RunFolder(run.folder), run.options.today))
     if run.command == "fit":
         return _fit(cli)
     assert run.checkpoint is not None
@@ -225,7 +225,8 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
         changed["profiler"] = PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")
     if fitting and cli.config_init.trainer.plugins:
         plugins = cli.config_init.trainer.plugins
-        changed["plugins"] = plugins if isinstance(plugins, list) else [plugins]
+        given = plugins if isinstance(plugins, list) else [plugins]
+        changed["plugins"] = [*given, DurableCheckpointIO()]  # Lightning refuses a second writer of checkpoints
     if own_logger:
         changed["logger"] = False
     try:

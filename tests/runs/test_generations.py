@@ -1,4 +1,4 @@
-"""The folder of a run: generations, links, the lock, and names."""
+"""The folder of a run: generations, second names of files, the lock, and names of runs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,16 @@ from pricerl.runs.names import check_name
 from pricerl.writing import write_file
 
 
-def no_links(*_: object) -> None:
-    raise OSError("no hard links here")
+@pytest.fixture(params=[True, False], ids=["links", "copies"])
+def links(request, monkeypatch):
+    """Whether the file system has hard links."""
+
+    def no_link(*_: object) -> None:
+        raise OSError("no hard links here")
+
+    if not request.param:
+        monkeypatch.setattr("os.link", no_link)
+    return request.param
 
 
 def fill(run: RunFolder, text: str):
@@ -52,46 +60,52 @@ def test_names_without_a_file_in_the_new_generation_disappear(run):
     run.use(first)
     assert (run.path / "metrics.csv").exists()
     run.use(fill(run, "two"))
-    assert not (run.path / "metrics.csv").is_symlink()
+    assert not (run.path / "metrics.csv").exists()
 
 
-def test_a_copy_of_a_run_that_followed_the_links_goes_on(run, tmp_path):
-    generations = (fill(run, "one"), fill(run, "two"))
-    for made, text in zip(generations, ("one", "two"), strict=True):
-        (made.path / "report").mkdir()
-        (made.path / "report" / "mug.html").write_text(text)
-    run.use(generations[0])
+def test_a_copy_of_a_run_is_whole(run, tmp_path, links):
+    first, second = fill(run, "one"), fill(run, "two")
+    run.use(first)
+    assert (run.path / "best.ckpt").samefile(first.path / "best.ckpt") == links
     copy = RunFolder(shutil.copytree(run.path, tmp_path / "copy"))
-    copy.restore_links()
-    assert copy.current is not None and copy.current.name == "gen-0001"
+    assert copy.current == copy.generations()[0] and copy.is_shown
     for made in copy.generations():
         made.verify()
     copy.use(copy.generations()[1])
-    assert (copy.path / "report" / "mug.html").read_text() == (copy.path / "best.ckpt").read_text() == "two"
-    assert all((copy.path / name).is_symlink() for name in ("current", "report", "best.ckpt"))
+    assert copy.current.name == second.name and copy.is_shown
+    assert (copy.path / "best.ckpt").read_text() == "two" and (run.path / "best.ckpt").read_text() == "one"
 
 
-def test_a_copy_of_an_unfinished_run_goes_on(run, tmp_path):
+def test_a_run_shows_the_last_training_until_one_has_ended(run):
     made = run.start()
-    (made.path / "last.ckpt").write_text("saved")
+    for text in ("saved", "saved again"):
+        write_file(made.path / "last.ckpt", text.encode())
+        run.show(made)
+        assert run.current is None and (run.path / "last.ckpt").read_text() == text
+    run.use(fill(run, "one"))
     run.show(made)
-    copy = RunFolder(shutil.copytree(run.path, tmp_path / "copy"))
-    assert not (copy.path / "last.ckpt").is_symlink()
-    copy.restore_links()
-    assert (copy.path / "last.ckpt").readlink() == Path("gen-0001") / "last.ckpt"
+    assert (run.path / "last.ckpt").read_text() == "one"
 
 
-def test_a_file_taken_over_stays_when_the_first_is_replaced(run, monkeypatch):
+@pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt"])
+def test_a_name_that_was_lost_or_replaced_is_given_again(run, name, links):
+    run.use(fill(run, "one"))
+    for lose in (lambda path: path.unlink(), lambda path: write_file(path, b"other")):
+        lose(run.path / name)
+        assert not run.is_shown
+        run.use(run.current)
+        assert run.is_shown and (run.path / name).read_text() == "one"
+
+
+@pytest.mark.usefixtures("links")
+def test_a_file_taken_over_stays_when_the_first_is_replaced(run):
     made = run.start()
     last, best = made.path / "last.ckpt", made.path / "best.ckpt"
-    for links in (True, False):
-        write_file(last, b"one")
-        made.take_over(last, "best.ckpt")
-        made.take_over(last, "best.ckpt")
-        write_file(last, b"two")
-        assert best.read_bytes() == b"one" and sorted(made.path.iterdir()) == [best, last]
-        if links:
-            monkeypatch.setattr("os.link", no_links)
+    write_file(last, b"one")
+    made.take_over(last, "best.ckpt")
+    made.take_over(last, "best.ckpt")
+    write_file(last, b"two")
+    assert best.read_bytes() == b"one" and sorted(made.path.iterdir()) == [best, last]
 
 
 def test_states_of_processes_stay_as_long_as_their_checkpoints(run):

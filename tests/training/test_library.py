@@ -64,7 +64,7 @@ def test_a_plain_trainer_evaluates_logs_and_saves(tmp_path: Path) -> None:
     module = sac(data)
     Trainer(max_steps=40, logger=CSVLogger("logs"), **QUIET).fit(module, datamodule=data)
     assert [int(row["step"]) for row in rows(tmp_path / "logs") if row["eval/episode_return"]] == [20, 40]
-    (last,) = [path for path in (tmp_path / "checkpoints").rglob("last.ckpt") if path.is_symlink()][:1]
+    last = next((tmp_path / "checkpoints").glob("*/last.ckpt"))
     again = SACModule.load_from_checkpoint(last)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in module.state_dict().items())
 

@@ -48,13 +48,12 @@ def run(tmp_path_factory):
 
 
 def test_the_files_of_a_run_lead_to_its_generation(run):
-    links = {path.name: path.resolve() for path in run.iterdir() if path.is_symlink()}
-    generation = links.pop("current")
-    assert generation == run.resolve() / "gen-0001"
-    files = ("config.yaml", "last.ckpt", "best.ckpt", "metrics.csv", "advice.csv", "advice.json", "report.html")
-    assert set(links) == {*files, "prices.csv"}
-    assert all(path.is_file() and generation in path.parents for path in links.values())
-    assert (run / "decisions.jsonl").is_file()
+    shared = {"config.yaml", "last.ckpt", "best.ckpt", "metrics.csv"}
+    assert (run / "current").read_text() == "gen-0001\n"
+    assert all((run / name).samefile(run / "gen-0001" / name) for name in shared)
+    written = {"advice.csv", "advice.json", "report.html", "prices.csv"}
+    kept = {path.name for path in run.iterdir() if not path.name.startswith(("shop.db", "."))}
+    assert kept == {*shared, *written, "current", "gen-0001"} and (run / "shop.db").is_file()
 
 
 def test_max_steps_counts_gradient_updates(run):
