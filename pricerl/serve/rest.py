@@ -34,6 +34,7 @@ Names = Annotated[list[str], Query(alias="name")]
 Files = Annotated[list[str], Body(embed=True, min_length=1, description="Files of the folder by name.")]
 
 
+Accepted = Annotated[Literal["changed"] | None, Body(description="Take new values of days that were read before.")]
 FirstLimits = Annotated[
     dict[str, int | float | None] | None, Body(description="Limits of a shop to be made, by their settings.")
 ]
@@ -190,10 +191,12 @@ def waits_of(role: str) -> list[str]:
 
 
 @router.post("/shops/{name}/week")
-def take_week(place: Place, name: str, shop: Opened, jobs: Commands, role: Role, files: Files) -> dict[str, int]:
+def take_week(
+    place: Place, name: str, shop: Opened, jobs: Commands, role: Role, files: Files, accept: Accepted = None
+) -> dict[str, int]:
     """Start ``watch``, ``predict`` and ``review`` of a shop on a fresh export, and read its price tests."""
     _, typed = place.typed_words(files := place.find(files), name)
-    options = option_words({"run_name": name, "data.path": files, "today": place.today})
+    options = option_words({"run_name": name, "data.path": files, "today": place.today, "accept": accept})
     tested = any(entry["kind"] == PRICE_TEST for entry in shop.log.entries)
     read = [["price-test", "read", *options]] if tested else []
     advise = ["predict", *options, *typed, *waits_of(role)]

@@ -116,6 +116,11 @@ async function send(path, method, body) {
   return found;
 }
 
+/* What a form with files accepts of them. */
+function accepted(form) {
+  return form.elements.accept?.checked ? { accept: "changed" } : {};
+}
+
 /* Send a form once: its files if it drops some, what was typed before Advise, its values; show what follows, or why not. */
 async function submit(form) {
   const { api, method, next, upload } = form.dataset;
@@ -126,7 +131,7 @@ async function submit(form) {
     for (const typed of form.dataset.kind === "files" ? document.querySelectorAll("form[data-method=PUT]") : [])
       if ([...typed.elements].some((field) => field.value !== (field.defaultValue ?? field.value)))
         await send(typed.dataset.api, typed.dataset.method, valuesOf(typed));
-    const found = files && !upload ? {} : await send(upload || api, method || "POST", files ? { files } : valuesOf(form));
+    const found = files && !upload ? {} : await send(upload || api, method || "POST", files ? { files, ...accepted(form) } : valuesOf(form));
     if (found.job) follow(found.job);
     else if (files) location.assign(`/files?${files.map((name) => `name=${encodeURIComponent(name)}`).join("&")}`);
     else if (next) location.assign(next);

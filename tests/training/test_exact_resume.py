@@ -238,9 +238,7 @@ def test_a_lone_checkpoint_is_resumed_exactly(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_copy_is_resumed_exactly(
-    whole: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_is_resumed_exactly(whole: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, undisturbed = whole
     with monkeypatch.context() as patched:
         at_update(patched, 150, lambda: signal.raise_signal(signal.SIGTERM))
