@@ -129,6 +129,16 @@ def test_a_limit_that_the_current_price_breaks_needs_an_approver_who_confirms_it
     assert "no price leaves" in refused(approver.put(LIMITS, json={"limits": {"min_margin": 0.9}, "force": True}), 400)
 
 
+def test_changed_values_are_taken_by_every_step_of_a_week_that_accepts_them(
+    folder: Path, started: list[list[str]]
+) -> None:
+    body = {"files": ["seller.csv"], "accept": "changed"}
+    client = program_of(folder, "approver")
+    assert client.post("/api/shops/seller/week", json=body).status_code == 200
+    assert started and all("--accept=changed" in words for words in started)
+    assert client.post("/api/shops/seller/week", json={**body, "accept": "all"}).status_code == 422
+
+
 def test_what_an_editor_starts_waits_and_first_limits_hold_in_a_new_shop(
     folder: Path, started: list[list[str]]
 ) -> None:
