@@ -131,7 +131,7 @@ class _Joined:
 
     def _keys(self, frame: pd.DataFrame) -> Any:
         """Return a number per product and day."""
-        codes = pd.Categorical(frame[columns.PRODUCT], categories=self.names).codes.astype(np.int64)
+        codes = frame[columns.PRODUCT].cat.set_categories(self.names).cat.codes.astype(np.int64).to_numpy()
         return codes * 2**32 + frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]").astype(np.int64)
 
     @property

@@ -117,8 +117,6 @@ def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
     assert "end the test" in knowing.out and "pricerl resume --product seller" in knowing.out, knowing.err + knowing.out
     advised = run(shop, "predict", "--run_name", "seller", "--data.path", "part.csv", *sure)
     assert "end the test: pricerl resume --product seller --run_name seller" in advised.err
-    before = run(shop, "validate", "--run_name", "seller", "--data.path", "seller.csv", *sure)
-    assert before.code == 0 and "the rest of the price test" not in before.err, "it has not begun"
     read = run(shop, "price-test", "read", "seller", "--data.path", "fresh.csv", "--by", "anna")
     assert read.code == 0 and "recorded   entry 4" in read.out and "verdict    " in read.out, read.err
     assert "units   " in read.out and "lost" not in read.out
