@@ -107,7 +107,7 @@ def advise(
     >>> advice.current_price, advice.decision.grade in ("A", "B", "B-", "C", "D")
     (10.0, True)
     >>> [day.recommended_price for day in advice.days][:3]
-    [10.1, 10.1, 10.1]
+    [10.0, 10.0, 10.0]
 
     Args:
         source: the seller's file, folder or database, a list with ads reports to join, or a frame (pandas, Polars,

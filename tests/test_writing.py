@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -105,5 +106,15 @@ def test_a_second_name_follows_the_file_whether_it_is_a_link_or_a_copy(
 def test_a_lock_is_held_by_one_and_released_at_its_end(tmp_path: Path) -> None:
     with locked(tmp_path / ".lock"), pytest.raises(BlockingIOError), locked(tmp_path / ".lock", patience=0.01):
         pass
+    with locked(tmp_path / ".lock", patience=0.01):
+        pass
+
+
+def test_a_lock_may_be_released_by_another_thread(tmp_path: Path) -> None:
+    """A server enters and leaves what a request depends on in any of its threads."""
+    held = locked(tmp_path / ".lock")
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        one.submit(held.__enter__).result()
+        other.submit(held.__exit__, None, None, None).result()
     with locked(tmp_path / ".lock", patience=0.01):
         pass

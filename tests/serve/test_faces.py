@@ -241,7 +241,7 @@ def test_every_face_answers_for_the_days_of_the_newest_advice(seller: Faces) -> 
 
 
 def test_an_answer_that_cannot_be_given_says_why(seller: Faces) -> None:
-    """A file with more days than the advice knew, a checkpoint that is gone; the shop has the days of a file that is."""
+    """A file with more days than the advice knew, or no checkpoint; of a file that is gone the shop has the days."""
     file = seller.folder / "seller.csv"
     text = file.read_text(encoding="utf-8")
 
@@ -256,6 +256,7 @@ def test_an_answer_that_cannot_be_given_says_why(seller: Faces) -> None:
     assert "holds other days than the newest advice knew; run predict first" in refusal()
     file.unlink()
     assert seller.rest(10.2).status_code == 200
+    file.write_text(text, encoding="utf-8")
     for checkpoint in seller.folder.rglob("best.ckpt"):
         checkpoint.unlink()
     assert "does not exist" in refusal() and "run fit first" in refusal()
