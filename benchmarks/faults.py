@@ -4,8 +4,7 @@
     python benchmarks/faults.py --die     (the process dies there, half of a write done)
 
 The writes of SQLite itself do not count. Before each fault, a run has published a generation, which must stay readable.
-Afterwards the faulted run goes on, and must be
-the undisturbed one, see survival.py.
+Afterwards the faulted run goes on, and must be the undisturbed one, see survival.py.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def find_line_prices(values: Mapping[str, FloatArray]) -> tuple[FloatArray, floa
 def set_apart(lines: pd.DataFrame) -> tuple[BoolArray, list[str]]:
     """Return which lines ``(N,)`` are ordinary sales, and notes on the others: gifts, returns and wholesale orders."""
     returned = ((lines["units"] < 0) | (lines["revenue"] < 0)).to_numpy()
-    kept = ((lines["units"] > 0) & (lines["revenue"] > 0)).to_numpy()
+    kept = ((lines["units"] > 0) & (lines["revenue"] > 0)).to_numpy(copy=True)
     notes = []
     if number := int((~returned & ~kept).sum()):
         notes.append(f"Set apart as no sale: {plural(number, 'line')} at 0.00, such as gifts and replacements.")
