@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 from pricerl.advice.exports import PRICES, WORKBOOK, write_workbook
 from pricerl.advice.files import About, StoredAdvice, render_files
 from pricerl.data.reading.problems import Problem
+from pricerl.errors import PROBLEMS
 from pricerl.formatting import Formatter
 from pricerl.operations.log.approved_costs import unwritten, write_costs
 from pricerl.operations.log.decision_log import Entry
@@ -36,9 +37,16 @@ class Publication(NamedTuple):
     excel: bool = False
     """Whether the tables are written into a workbook, too."""
 
-    def write(self, folder: Path, records: Iterable[Mapping[str, Any] | StoredAdvice], outbox: Outbox) -> list[str]:
+    def write(
+        self,
+        folder: Path,
+        records: Iterable[Mapping[str, Any] | StoredAdvice],
+        outbox: Outbox,
+        older: Iterable[str] = (PROBLEMS,),
+    ) -> list[str]:
         """Write the files of an advice and of the outbox into a folder, made if absent, and return their names.
 
+        Files of an ``older`` advice that have no successor are removed.
         A file that cannot be written is a ``UsageError``; those before it are new then, the others old.
         """
         files = render_files(records, self.about, self.formatter, self.problems)
@@ -50,6 +58,8 @@ class Publication(NamedTuple):
                     refuse_folders(folder, [name])
                     written[name] = open_files.enter_context(rewriting(folder / name))
                 written[name].write(piece if isinstance(piece, bytes) else piece.encode())
+        for name in {*older} - {*written, PRICES}:
+            (folder / name).unlink(missing_ok=True)
         _write_prices(folder, outbox, self.excel)
         return [*written, PRICES, *([WORKBOOK] if self.excel else [])]
 
@@ -90,9 +100,7 @@ def write_files(database: Database, folder: Path, entries: Sequence[Entry], outb
         _write_prices(folder, outbox, publication is not None and publication.excel)
         return
     records = (StoredAdvice(*row) for row in database.run("SELECT product, record FROM advice ORDER BY place, product"))
-    written = publication.write(folder, records, outbox)
-    for name in {*names} - {*written}:
-        (folder / name).unlink(missing_ok=True)
+    written = publication.write(folder, records, outbox, names)
     database.keep_fact(_mark(folder), json.dumps([_hash(database), written]))
 
 

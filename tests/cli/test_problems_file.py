@@ -33,10 +33,10 @@ def test_fit_and_predict_write_the_problems_of_skipped_products(tmp_path: Path) 
         assert run(tmp_path, "predict", *words).code in (0, 4)
         assert (tmp_path / "fresh" / "problems.csv").exists() == found
     assert run(tmp_path, "predict", "--ckpt_path", str(folder / "best.ckpt"), "--out", "stored").code in (0, 4)
-    assert not (tmp_path / "stored" / "problems.csv").exists()  # whole.csv, read again, has none
+    assert (tmp_path / "stored" / "problems.csv").exists()  # shop.csv, read again: whole.csv brought no new advice
     assert json.loads((tmp_path / "stored" / "advice.json").read_text(encoding="utf-8"))["currency"] == "EUR"
     other = ("--ckpt_path", str(folder / "best.ckpt"), "--out", "other", "--data.currency", "USD")
-    for words, source in ((other, "whole.csv"), ((*other, "--data.path", "shop.csv"), "shop.csv")):
+    for words, source in ((other, "shop.csv"), ((*other, "--data.path", "shop.csv"), "shop.csv")):
         contradicted = run(tmp_path, "predict", *words)
         own = f"EUR, the currency of {source}, or be left out"
         assert contradicted.code == 2 and f"--data.currency: must be {own}, found 'USD'" in contradicted.err

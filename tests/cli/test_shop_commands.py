@@ -37,6 +37,13 @@ def test_days_are_added_in_any_order_and_twice_the_same_is_nothing(shop: Path) -
     assert advised.code in (0, 4) and " seller · 110 days, last day 20 Apr 2025" in advised.out, advised.err
 
 
+def test_a_product_of_which_no_day_can_be_read_hinders_no_other(shop: Path) -> None:
+    lines = [*seller_lines(product="seller"), *(f"Bad,2025-01-{day:02},ten,1,1,12,9" for day in range(1, 31))]
+    for _ in range(2):
+        added = add(shop, lines)
+        assert added.code == 0 and "0 new or changed days; 1 product" in added.out, added
+
+
 def test_days_may_be_added_before_the_first_advice(tmp_path: Path) -> None:
     added = add(tmp_path, seller_lines(product="Mug"))
     assert added.code == 0 and "checkpoints/more/shop.db: 90 new or changed days" in added.out
