@@ -225,8 +225,8 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
         changed["profiler"] = PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")
     if fitting and cli.config_init.trainer.plugins:
         plugins = cli.config_init.trainer.plugins
-        given = plugins if isinstance(plugins, list) else [plugins]
-        changed["plugins"] = [*given, DurableCheckpointIO()]  # Lightning refuses a second writer of checkpoints
+        # Lightning refuses a second writer of checkpoints.
+        changed["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpointIO()]
     if own_logger:
         changed["logger"] = False
     try:
