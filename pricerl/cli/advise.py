@@ -117,5 +117,5 @@ def print_advice(run: Run) -> int:
     elif all(item["decision"]["lacks_evidence"] for item in records):
         code = EXIT_NOT_ENOUGH_EVIDENCE
     if until is not None:
-        keep_standing(shop, list_sources(run.pricing.path), until, code)
+        keep_standing(shop, list_sources(run.pricing.path) or shop.sources, until, code)
     return code

@@ -1,4 +1,4 @@
-"""Command ``predict``, and the answer that it and ``fit`` print: the advice, what is charged, where the files are."""
+"""The answer that ``predict`` and ``fit`` print: the advice, what is charged, where the files are."""
 
 from __future__ import annotations
 
@@ -12,57 +12,16 @@ from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
 from pricerl.cli.commands.decisions import outbox_lines
-from pricerl.cli.usage import file_parser
-from pricerl.data.naming import list_sources
 from pricerl.data.reading.problems import Problem
 from pricerl.errors import PROBLEMS
 from pricerl.formatting import Formatter, plural
 from pricerl.operations.log.decision_log import LOG_FILE
 from pricerl.operations.shop import Shop
-from pricerl.runs.folder import BEST
-from pricerl.runs.names import RUNS, USUAL_PRESET, find_run, name_run, needed_name
-from pricerl.tasks.standing import find_standing, renew_standing
+from pricerl.runs.names import needed_name
 from pricerl.terminal import print_notes, table, write_json, write_lines
-
-QUIET = {"--trainer.enable_progress_bar=false", "--trainer.enable_progress_bar=true"}
-"""Options of ``predict`` that change no advice."""
 
 MOST_SUMMARIES = 20
 """Products whose summary is printed at most."""
-
-
-def predict(words: Sequence[str]) -> int:
-    """Advise with a trained policy; settings on the command line override its checkpoint's."""
-    if (code := _answer_standing(words)) is not None:
-        return code
-    from pricerl.cli.advise import advise_with_policy  # it imports torch
-
-    return advise_with_policy(words)
-
-
-def _answer_standing(words: Sequence[str]) -> int | None:
-    """Print the newest advice again if nothing is new, and return its exit code."""
-    options, rest = file_parser("predict", predict.__doc__).parse_known_args([word for word in words if word != "-h"])
-    plain = {"-h", "--help"}.isdisjoint(words) and {*_joined(rest)} <= QUIET and options.ckpt_path is None
-    own = RUNS / name_run(options.path, USUAL_PRESET) if options.path else None
-    if not plain or not any(RUNS.glob(f"*/{BEST}")):
-        return None
-    folder = find_run(options.run_name or (own.name if own and (own / BEST).exists() else None), BEST)
-    shop = Shop.open(folder, options.today)
-    standing = find_standing(shop, list_sources(options.path)) if shop.newest else None
-    if standing is None:
-        return None
-    products, publication, after = renew_standing(shop, standing)
-    print_notes([f"nothing is new for {plural(len(products), 'product')}: the last advice stands"])
-    records = [item.to_dict() for item in products]
-    print_answer(records, after, AdviceFiles.of(folder.path), publication.formatter, publication.problems)
-    return standing.code
-
-
-def _joined(words: Sequence[str]) -> list[str]:
-    """Return options with their values in one word each."""
-    text = " ".join(words).replace("--trainer.enable_progress_bar ", "--trainer.enable_progress_bar=")
-    return text.split()
 
 
 def print_answer(

@@ -28,7 +28,7 @@ COMMANDS = {
     "fit": "advise:fit",
     "validate": "advise:validate",
     "test": "advise:test",
-    "predict": "answer:predict",
+    "predict": "predict:predict",
     "what-if": "advise:what_if",
     "override": "commands.decisions:override",
     "pause": "commands.decisions:pause",

@@ -162,9 +162,9 @@ class PricingData:
         """Go on without products for which a computation failed, given with the reason, and say so once."""
         new = sorted(failed.keys() - self.failed)
         self.failed.update(new)
-        self.problems += tuple(Problem(0, "", f"no advice, the price stays: {failed[name]}", name) for name in new)
+        self.problems += tuple(Problem(0, "", f"no new advice: {failed[name]}", name) for name in new)
         if new:
-            print_notes([f"{list_names(new)}: no advice, the price stays; {PROBLEMS} has the reasons"])
+            print_notes([f"{list_names(new)}: no new advice; {PROBLEMS} has the reasons"])
 
     @cached_property
     def pool(self) -> Pool | None:

@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import msgspec
+
 from pricerl.advice.exports import PRICES, WORKBOOK, write_workbook
 from pricerl.advice.files import About, StoredAdvice, render_files
 from pricerl.data.reading.problems import Problem
@@ -102,6 +104,31 @@ def write_files(database: Database, folder: Path, entries: Sequence[Entry], outb
     records = (StoredAdvice(*row) for row in database.run("SELECT product, record FROM advice ORDER BY place, product"))
     written = publication.write(folder, records, outbox, names)
     database.keep_fact(_mark(folder), json.dumps([_hash(database), written]))
+
+
+class _Record(msgspec.Struct):
+    """Prices of a product's record."""
+
+    days: list[dict[str, Any]]
+
+
+def _prices_of(text: str) -> list[tuple[str, float]]:
+    """Return day and price of each day of a record; none of a damaged one."""
+    try:
+        return [(day["date"], day["recommended_price"]) for day in msgspec.json.decode(text, type=_Record).days]
+    except (ValueError, KeyError):
+        return []
+
+
+def read_records(database: Database, newest: Iterable[Entry]) -> dict[str, StoredAdvice]:
+    """Return the records of the newest advice by product, if they have the prices of the log's entries."""
+    entries = {entry["id"]: entry for entry in newest}
+    rows = database.run("SELECT entry, product, record FROM advice ORDER BY place, product")
+    return {
+        product: StoredAdvice(product, text)
+        for number, product, text in rows
+        if number in entries and _prices_of(text) == [(day["date"], day["price"]) for day in entries[number]["days"]]
+    }
 
 
 def _write_prices(folder: Path, outbox: Outbox, excel: bool) -> None:

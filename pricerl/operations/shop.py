@@ -18,8 +18,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pricerl.advice.files import StoredAdvice
 from pricerl.arrays import to_plain
 from pricerl.data.days import read_day
@@ -27,7 +25,7 @@ from pricerl.data.naming import choose_product, list_sources
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of, scheduled_price
 from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError
-from pricerl.operations.exports import Publication, are_current, write_files
+from pricerl.operations.exports import Publication, are_current, read_records, write_files
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, by_product, load
 from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, orders_of
 from pricerl.operations.log.takeover import take_over
@@ -46,6 +44,7 @@ from pricerl.operations.outbox import (
 )
 from pricerl.runs.folder import Generation, RunFolder
 from pricerl.shop.database import MODEL, Database, exists, reading, writing
+from pricerl.shop.files import remember_files, were_read
 
 if TYPE_CHECKING:
     from pricerl.data.cleaning.rows import Rows
@@ -195,18 +194,27 @@ class Shop:
         return {name: form.fill(export, table) if export else form.render(table) for name, table in tables.items()}
 
     def present_sources(self) -> list[str]:
-        """Return the files of the newest advice; none if they are gone, but the shop has their days.
+        """Return the files of the newest advice; none if the shop has their days and no file has changed since.
 
         One that is gone without them is a ``DataError``.
         """
         from pricerl.data.reading.sources.containers import is_present  # late, as commands about orders read no file
 
+        if exists(self.log_path):
+            with reading(self.log_path) as database:
+                if were_read(database, self.sources):
+                    return []
         gone = [source for source in self.sources if not is_present(source)]
         if gone and self.days() is None:
             last = max(entry["history_end"] for entry in self.newest.values())
             known = f"the last advice read it, up to {last}"
             raise DataError(gone[0], [f"is gone: {known}; name a newer export with --data.path"])
         return [] if gone else self.sources
+
+    def remember(self, sources: Sequence[str]) -> None:
+        """Remember that the shop has read some files as they are."""
+        with writing(self.log_path) as database:
+            remember_files(database, sources)
 
     def days(self) -> Days | None:
         """Return all days that the shop has read, if any."""
@@ -341,13 +349,7 @@ class Shop:
         if not self.newest:
             return {}
         with reading(self.log_path) as database:
-            rows = database.run("SELECT entry, product, record FROM advice ORDER BY place, product")
-        newest = {entry["id"]: entry for entry in self.newest.values()}
-        return {
-            product: StoredAdvice(product, text)
-            for number, product, text in rows
-            if number in newest and _prices_of(text) == [(day["date"], day["price"]) for day in newest[number]["days"]]
-        }
+            return read_records(database, self.newest.values())
 
     def export(self) -> None:
         """Write the files that are not as the shop has them, while no other command writes."""
@@ -362,20 +364,6 @@ class Shop:
             with writing(self.log_path) as database:
                 now = replace(self, log=load(database, self.log_path, standing=True))
                 write_files(database, self.folder.path, now.log.entries, now.outbox)
-
-
-class _Record(msgspec.Struct):
-    """Prices of a product's record."""
-
-    days: list[dict[str, Any]]
-
-
-def _prices_of(text: str) -> list[tuple[str, float]]:
-    """Return day and price of each day of a record; none of a damaged one."""
-    try:
-        return [(day["date"], day["recommended_price"]) for day in msgspec.json.decode(text, type=_Record).days]
-    except (ValueError, KeyError):
-        return []
 
 
 def _current(folder: RunFolder) -> str:

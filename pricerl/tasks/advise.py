@@ -12,6 +12,7 @@ from pricerl.advice.files import About, AdviceFiles, StoredAdvice, json_of
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.verdict import Record
 from pricerl.data.days import WEEK
+from pricerl.data.naming import list_sources
 from pricerl.decide.decision import Approval
 from pricerl.errors import UsageError
 from pricerl.formatting import plural
@@ -75,7 +76,7 @@ def deliver(run: Run) -> Delivered:
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     on_trial = refuse_other_model(run, shop)
     entries = read_log(shop.log_path).entries
-    origin = {**describe_origin(run, day_of(run.options.today, run.pricing)), "seen": shop.log.head.entries}
+    origin = _describe_origin(run, shop)
     asked = run.configs["decision"].approval
     origin["terms"]["approval"] = asked or shop.publishing or "auto"
     bases = find_bases(run, origin)
@@ -112,6 +113,7 @@ def deliver(run: Run) -> Delivered:
                 trained,
             )
             written, after = shop.record(*given)
+        after.remember(list_sources(run.pricing.path))
         if trained is not None:
             remove_old_generations(run)
         print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
@@ -134,6 +136,13 @@ def _stands_until(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str])
             break
         last = day
     return last
+
+
+def _describe_origin(run: Run, shop: Shop) -> Entry:
+    """Return the origin of an advice; the shop's days came from the files of the newest one."""
+    origin = describe_origin(run, day_of(run.options.today, run.pricing))
+    sources = shop.sources[0] if len(shop.sources) == 1 else shop.sources
+    return {**origin, "seen": shop.log.head.entries, "path": origin["path"] or sources or None}
 
 
 def _name_entries(written: Sequence[Entry]) -> str:

@@ -72,8 +72,8 @@ def test_a_product_that_cannot_be_computed_keeps_its_price_with_a_reason(tmp_pat
         assert [item["product"] for item in document["products"]] == ["Lamp"]
         assert (folder / "problems.csv").exists()
     rows = list(csv.reader((folder / "problems.csv").read_text(encoding="utf-8").splitlines()))
-    assert rows[1] == ["", "", "Bad", "", r"no advice, the price stays: FloatingPointError('no\nfit')"]
-    assert "'Bad': no advice, the price stays; problems.csv has the reasons" in result.err
+    assert rows[1] == ["", "", "Bad", "", r"no new advice: FloatingPointError('no\nfit')"]
+    assert "'Bad': no new advice; problems.csv has the reasons" in result.err
     assert "Bad" not in (folder / "prices.csv").read_text(encoding="utf-8")
     watched = run(tmp_path, "watch", "shop", "--data.path", "shop.csv")
     assert watched.code == 6 and "Bad is not in the model" in watched.out

@@ -31,7 +31,7 @@ def test_days_are_added_in_any_order_and_twice_the_same_is_nothing(shop: Path) -
     assert shown.code == 0 and "1 entries in the decision log" in shown.out
     assert "seller 110 2025-01-01 2025-04-20 10.00 kept" in " ".join(shown.out.split())
     changed = add(shop, [header, rows[5].replace(",10.50,", ",10.60,").replace(",10.00,", ",10.10,")])
-    assert changed.code == 3 and "take the new values with --accept changed" in changed.err
+    assert changed.code == 3 and "take it all the same with --accept changed" in changed.err
     assert "1 new or changed day;" in add(shop, (shop / "more.csv").read_text().splitlines(), "--accept=changed").out
     advised = run(shop, "predict", "--data.path", "more.csv", "--today", "2025-04-21")
     assert advised.code in (0, 4) and " seller · 110 days, last day 20 Apr 2025" in advised.out, advised.err

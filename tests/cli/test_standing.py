@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import Result, run, seller_lines, write_lines
 
+from pricerl.shop.database import reading
+
 QUIET = "--trainer.enable_progress_bar=false"
 
 
@@ -76,3 +78,20 @@ def test_settings_and_other_outputs_are_computed(words: list[str], shop: Path) -
 def test_a_week_later_the_advice_is_computed_again(shop: Path) -> None:
     with pytest.raises(ComputedError):
         predict(shop, today="2025-04-09")
+
+
+def test_corrections_that_were_accepted_stay_when_no_file_is_named(trained: Path) -> None:
+    folder = trained.parents[1]
+    predict(folder)
+    lines = seller_lines()
+    cells = lines[30].split(",")
+    write_lines(folder / "fixed.csv", [*lines[:30], ",".join([*cells[:2], "99.00", *cells[3:]]), *lines[31:]])
+    assert run(folder, "add", "fixed.csv", "--accept", "changed").code == 0
+    predict(folder)
+    sales = [day for day in read_days_of(folder) if day == 99.0]
+    assert len(sales) == 1
+
+
+def read_days_of(folder: Path) -> list[float]:
+    with reading(folder / "checkpoints/seller/shop.db") as database:
+        return [sales for (sales,) in database.run("SELECT sales FROM day")]

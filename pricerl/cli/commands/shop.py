@@ -33,6 +33,7 @@ def add(words: Sequence[str]) -> int:
     shop = Shop.open(_folder(options), options.today)
     rows = shop.join(read_rows(options.path, DataConfig(**shop.reading)), options.accept == CHANGED)
     count = shop.add(rows)
+    shop.remember(options.path)
     known = [] if (days := shop.days()) is None else days.summary()
     last = max(last for *_, last in known)
     write_lines(

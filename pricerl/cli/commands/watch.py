@@ -12,6 +12,7 @@ import msgspec
 from pricerl.advice.files import read_advice
 from pricerl.cli.loading import load_words
 from pricerl.cli.usage import add_settings, config_of, file_parser, predict_command
+from pricerl.data.naming import list_sources
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
 from pricerl.formatting import sentence
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
@@ -60,6 +61,7 @@ def watch(words: Sequence[str]) -> int:
         run = load_words("watch", rest, options)
         if run.pricing.fresh is not None:
             shop.add(run.pricing.fresh)
+            shop.remember(list_sources(run.pricing.path))
         entries = read_log(folder.path / LOG_FILE).entries
         monitor = watch_run(run, entries, limits, today, read_advice(folder.path))
     except DataError as error:
