@@ -79,7 +79,7 @@ MOST_STATEMENTS = {
     "market": 331,
     "market/demand": 909,
     "mcp": 146,
-    "operations": 850,
+    "operations": 851,
     "operations/log": 638,
     "operations/watching": 315,
     "planner": 322,

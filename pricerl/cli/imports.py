@@ -1,10 +1,11 @@
-"""Configurations and packages that the words of a command name.
+"""Configurations and packages that the words of a command name, and failures of others' code.
 
 A configuration is the user's own file, or one of the package, found by its name.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import yaml
 from jsonargparse import get_loader
 
 from pricerl.cli.usage import CONFIG_OPTIONS, option_values
-from pricerl.errors import UsageError, did_you_mean
-from pricerl.tasks.imports import OWN
+from pricerl.errors import EXIT_BUG, EXIT_USAGE, UsageError, did_you_mean
+from pricerl.tasks.imports import OWN, is_allowed
 
 SHIPPED = Path(__file__).parents[1] / "configs"
 """Folder of the configurations in the package; the one of this name in a checkout is a link to it."""
@@ -65,3 +66,33 @@ def allowed_packages(words: Sequence[str]) -> tuple[str, ...]:
         if not all(part.isidentifier() for part in name.split(".")):
             raise UsageError(f"--allow: must be the name of a package such as my_package, found {name!r}")
     return tuple(dict.fromkeys((*OWN, *given)))
+
+
+REFUSING = ("callbacks", "loggers", "profilers", "plugins", "accelerators", "strategies", "trainer", "utilities")
+"""Parts of ``lightning.pytorch`` and ``lightning.fabric`` whose errors concern the settings they were given."""
+
+
+def explain_failure(error: BaseException, words: Sequence[str]) -> tuple[str, int] | None:
+    """Return a line and the exit code for an exception of somebody else's making; a bug in pricerl has none.
+
+    An exception belongs to an allowed package if the innermost frame outside pricerl and the libraries is in it.
+    """
+    while isinstance(error, ValueError) and error.__cause__ is not None:  # jsonargparse's, about a constructor's
+        error = error.__cause__
+    walked = [
+        (frame, str(frame.f_globals.get("__name__", "")), line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = allowed_packages(words)[len(OWN) :]
+    for frame, module, line in reversed(walked):
+        if is_allowed(module, own):
+            what = str(error).partition("\n")[0] or "without a message"
+            function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # Python 3.10 has no qualified names
+            place = f"{module}.{function} ({frame.f_code.co_filename}:{line})"
+            return f"error in {place}: {type(error).__name__}: {what}", EXIT_BUG
+    parts = walked[-1][1].split(".")
+    if parts[:2] == ["torch", "distributed"]:
+        return "error: another process of this training has ended; go on with fit --ckpt_path last", EXIT_BUG
+    if parts[0] == "lightning" and (isinstance(error, ImportError) or (parts[2:3] and parts[2] in REFUSING)):
+        return f"error: trainer: {' '.join(str(error).split())}", EXIT_USAGE
+    return None

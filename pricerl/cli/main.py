@@ -28,7 +28,7 @@ COMMANDS = {
     "fit": "advise:fit",
     "validate": "advise:validate",
     "test": "advise:test",
-    "predict": "predict:predict",
+    "predict": "standing:predict",
     "what-if": "advise:what_if",
     "override": "commands.decisions:override",
     "pause": "commands.decisions:pause",
@@ -147,7 +147,7 @@ def _run_explained(words: list[str], debug: bool) -> int:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # the disk is full
             place = error.filename or "the output"
             return _fail(f"{place} cannot be written: {error.strerror}", errors.EXIT_USAGE, debug)
-        from pricerl.cli.failures import explain_failure  # needed for others' failures alone
+        from pricerl.cli.imports import explain_failure  # needed for others' failures alone
 
         if (explained := explain_failure(error, words)) is not None:
             return _fail(*explained, debug, head="")

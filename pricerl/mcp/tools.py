@@ -20,7 +20,7 @@ from pricerl.cli.usage import option_words
 from pricerl.errors import EXIT_OK, CheckpointError, DataError, PricerlError, UsageError
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import PLAIN, Formatter
-from pricerl.operations.log.decision_log import Entry, read_log
+from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.drafts import content_words
 from pricerl.operations.log.staging import Asked, draft_staged
 from pricerl.operations.log.typed_limits import limits_of
@@ -188,7 +188,7 @@ class AgentTools:
     def history(self, shop: str, product: str = "", last: int = 10) -> Answer:
         """Newest entries of the decision log: who decided what, when and why."""
         opened = self.workplace.open_shop(shop)
-        chosen = [entry for entry in read_log(opened.log_path).entries if product in ("", entry.get("product"))]
+        chosen = [entry for entry in opened.entries() if product in ("", entry.get("product"))]
         entries = [_logged(entry, opened) for entry in chosen[-max(1, min(last, MOST)) :]]
         return {"shop": mark(shop), "count": len(chosen), "entries": entries}
 

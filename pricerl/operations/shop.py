@@ -26,7 +26,7 @@ from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of, scheduled_price
 from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError
 from pricerl.operations.exports import Publication, are_current, read_records, write_files
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, by_product, load
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, by_product, load, read_log
 from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, orders_of
 from pricerl.operations.log.takeover import take_over
 from pricerl.operations.log.typed_limits import DEFAULTS, combined_settings, typed_since, with_typed
@@ -95,6 +95,10 @@ class Shop:
     def log_path(self) -> Path:
         """Path of the decision log."""
         return self.folder.path / LOG_FILE
+
+    def entries(self) -> Sequence[Entry]:
+        """Return all entries of the log up to this state, advice that later advice replaced included."""
+        return read_log(self.log_path).entries[: self.log.head.entries]
 
     @cached_property
     def newest(self) -> dict[str, Entry]:

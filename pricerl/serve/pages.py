@@ -22,7 +22,6 @@ from pricerl.data.row_table import TABLES
 from pricerl.errors import UsageError
 from pricerl.formatting import Formatter, better_by, price_digits
 from pricerl.guardrails.config import PERCENTAGES, SHARED_BY_ALL
-from pricerl.operations.log.decision_log import read_log
 from pricerl.operations.log.drafts import LOOSENESS, entry_cells
 from pricerl.operations.log.staging import is_planned
 from pricerl.operations.log.typed_limits import TYPED, limits_on
@@ -189,7 +188,7 @@ def show_product(request: Request, place: Place, shop: Opened, product: str) -> 
 @router.get("/shops/{name}/history")
 def show_history(request: Request, place: Place, shop: Opened) -> Response:
     """Show the decision log, the newest entry first."""
-    rows = [(entry, entry_cells(entry, shop)[-1]) for entry in reversed(read_log(shop.log_path).entries)]
+    rows = [(entry, entry_cells(entry, shop)[-1]) for entry in reversed(shop.entries())]
     return answer(fill(request, "history.html", {**_about(shop, place.advice_of(shop)), "rows": rows}))
 
 

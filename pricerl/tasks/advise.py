@@ -105,14 +105,8 @@ def deliver(run: Run) -> Delivered:
         }
         with stage("writing the report"):
             trained = run.generation if run.command == "fit" else None
-            given = (
-                lambda now: [*_publish_as(now, asked), *advised.drafts],
-                publication,
-                records,
-                run.pricing.fresh,
-                trained,
-            )
-            written, after = shop.record(*given)
+            about = (publication, records, run.pricing.fresh, trained)
+            written, after = shop.record(lambda now: [*_publish_as(now, asked), *advised.drafts], *about)
         after.remember(list_sources(run.pricing.path))
         if trained is not None:
             remove_old_generations(run)

@@ -29,6 +29,8 @@ from pricerl.operations.log.decision_log import (
     verify,
 )
 from pricerl.operations.log.takeover import take_over
+from pricerl.operations.shop import Shop
+from pricerl.runs.folder import RunFolder
 
 NASTY = {
     "line breaks": "one\ntwo\r\nthree\u2028four\u0085five",
@@ -192,6 +194,12 @@ def test_concurrent_writers_lose_and_break_nothing(tmp_path: Path) -> None:
     assert len(entries) == 4 * 6 * 2
     for first, second in zip(entries[::2], entries[1::2], strict=True):
         assert first["actor"] == second["actor"] and second["reason"] == "pair"
+
+
+def test_the_entries_of_a_shop_end_with_its_state_while_others_write(log: Path) -> None:
+    shop = Shop.read(RunFolder(log.parent))
+    append(log, [note()])
+    assert [entry["id"] for entry in shop.entries()] == [1, 2, 3, 4]
 
 
 def test_a_log_that_is_a_folder_or_absent_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from pricerl.cli.failures import explain_failure
+from pricerl.cli.imports import explain_failure
 from pricerl.errors import EXIT_BUG, UsageError
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.devices import ReplicatedStrategy, choose_strategy, count_devices

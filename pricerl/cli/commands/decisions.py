@@ -18,7 +18,7 @@ from pricerl.errors import EXIT_OK, UsageError, did_you_mean
 from pricerl.experiments.schedule import read_plans
 from pricerl.formatting import Formatter, plural
 from pricerl.operations.log import drafts, orders
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
+from pricerl.operations.log.decision_log import LOG_FILE, Entry
 from pricerl.operations.log.staging import draft_approval, draft_rejection, find_open, is_staged
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
@@ -214,11 +214,11 @@ def history(words: Sequence[str]) -> int:
     parser.add_argument("--product", help="this product only")
     options = parser.parse_args(words)
     shop = shop_of(options)
-    found = read_log(shop.log_path)
+    found = shop.entries()
     if options.product is not None:
-        advised = dict.fromkeys(entry["product"] for entry in found.entries if entry["kind"] == orders.ADVICE)
+        advised = dict.fromkeys(entry["product"] for entry in found if entry["kind"] == orders.ADVICE)
         choose_product(list(advised), options.product, "this run")
-    shown_entries = [entry for entry in found.entries if options.product in (None, entry.get("product"))]
+    shown_entries = [entry for entry in found if options.product in (None, entry.get("product"))]
     heads = table([drafts.entry_cells(entry, shop) for entry in shown_entries], numbers=False)
     reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
     write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
