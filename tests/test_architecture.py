@@ -62,7 +62,7 @@ MOST_STATEMENTS = {
     "advice": 395,
     "advice/report": 389,
     "advice/sentences": 444,
-    "cli": 663,
+    "cli": 661,
     "cli/commands": 546,
     "data": 508,
     "data/cleaning": 672,

@@ -171,7 +171,7 @@ def _run(words: list[str]) -> int:
     module, _, function = COMMANDS[name].partition(":")
     from pricerl.cli import settings_help, usage  # --version needs no parsers
 
-    if module == "advise" and name != "what-if" and (topics := settings_help.topics_in(rest)):
+    if module in ("advise", "standing") and name != "what-if" and (topics := settings_help.topics_in(rest)):
         write_lines(settings_help.help_lines(name, topics[-1]))
         return errors.EXIT_OK
     if name in RUN_FIRST:

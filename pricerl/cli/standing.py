@@ -30,8 +30,6 @@ def predict(words: Sequence[str]) -> int:
 
 def _answer_standing(words: Sequence[str]) -> int | None:
     """Print the newest advice again if nothing is new, and return its exit code."""
-    if any(word == "-h" or word.startswith("--help") for word in words):
-        return None
     options, rest = file_parser("predict", predict.__doc__).parse_known_args(words)
     plain = {*_joined(rest)} <= QUIET and options.ckpt_path is None
     own = RUNS / name_run(options.path, USUAL_PRESET) if options.path else None
