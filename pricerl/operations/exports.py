@@ -13,12 +13,12 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from pricerl.advice.exports import PRICES, WORKBOOK, write_workbook
+from pricerl.advice.exports import DOCUMENT, PRICES, WORKBOOK, write_workbook
 from pricerl.advice.files import About, StoredAdvice, render_files
 from pricerl.data.reading.problems import Problem
 from pricerl.errors import PROBLEMS
 from pricerl.formatting import Formatter
-from pricerl.operations.log.approved_costs import unwritten, write_costs
+from pricerl.operations.log.approved_costs import write_costs
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.outbox import Outbox
 from pricerl.shop.database import Database
@@ -27,7 +27,7 @@ from pricerl.writing import explained, refuse_folders, rewriting, write_text
 PUBLICATION = "publication"
 """Fact with what the files say about an advice as a whole."""
 EXPORTED = "exported"
-"""Beginning of the fact with the names of a folder's files, and the publication that they show."""
+"""Beginning of the fact with a folder's files, the publication that they show, and when they were written."""
 
 
 class Publication(NamedTuple):
@@ -80,8 +80,8 @@ class Publication(NamedTuple):
         database.keep_fact(PUBLICATION, json.dumps(kept))
 
 
-def are_current(database: Database, folder: Path, entries: Sequence[Entry], outbox: Outbox) -> bool:
-    """Return whether the files in a folder show its database, and approved costs are in costs.csv."""
+def are_current(database: Database, folder: Path, outbox: Outbox) -> bool:
+    """Return whether the files in a folder show its database; ``prices.csv`` is written last."""
     of, names = _exported(database, folder)
     path = folder / PRICES
     return (
@@ -89,7 +89,6 @@ def are_current(database: Database, folder: Path, entries: Sequence[Entry], outb
         and all((folder / name).is_file() for name in names)
         and path.is_file()
         and path.read_bytes() == outbox.render().encode()
-        and not unwritten(database, entries)
     )
 
 
@@ -103,7 +102,7 @@ def write_files(database: Database, folder: Path, entries: Sequence[Entry], outb
         return
     records = (StoredAdvice(*row) for row in database.run("SELECT product, record FROM advice ORDER BY place, product"))
     written = publication.write(folder, records, outbox, names)
-    database.keep_fact(_mark(folder), json.dumps([_hash(database), written]))
+    database.keep_fact(_mark(folder), json.dumps([_hash(database), written, _time_of(folder)]))
 
 
 class _Record(msgspec.Struct):
@@ -139,9 +138,18 @@ def _write_prices(folder: Path, outbox: Outbox, excel: bool) -> None:
 
 
 def _exported(database: Database, folder: Path) -> tuple[str, list[str]]:
-    """Return the hash of the publication that a folder's files show, and their names."""
-    of, names = json.loads(database.fact(_mark(folder)) or '["", []]')
-    return of, names
+    """Return the hash of the publication that a folder's files show, and their names.
+
+    The hash is empty if the files were written otherwise: a backup that is put in place knows older ones.
+    """
+    of, names, time = json.loads(database.fact(_mark(folder)) or '["", [], 0]')
+    return of if time == _time_of(folder) else "", names
+
+
+def _time_of(folder: Path) -> int:
+    """Return when the document of an advice was written, nanoseconds; 0 without one."""
+    path = folder / DOCUMENT
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def _mark(folder: Path) -> str:

@@ -189,13 +189,12 @@ def waits_for(advice: Entry, entries: Sequence[Entry]) -> str:
         return ""
     if rule := terms.get("forced"):
         limit = _forcing(advice)
-        approved = _approvals(entry for entry in entries if entry.get("product") == product)
-        asked = (entry for entry in entries if entry["id"] in approved and entry["terms"].get("forced") == rule)
-        agreed = [
-            *map(_forcing, asked),
-            *(item["confirmed"].get(product, 0.0) for item in entries if item["kind"] == LIMITS),
-        ]
-        if not any(same_price(limit, other) for other in agreed):
+        own = [entry for entry in entries if entry.get("product") == product]
+        approved = _approvals(own)
+        asked = [entry for entry in own if entry["id"] in approved and entry["terms"].get("forced") == rule]
+        words = [approved[entry["id"]][1] for entry in asked if same_price(limit, _forcing(entry))]
+        confirmed = (item["confirmed"].get(product, 0.0) for item in entries if item["kind"] == LIMITS)
+        if not any([*words[-1:], *(same_price(limit, other) for other in confirmed)]):
             return f"{beyond_words(rule, limit, advice)}; approve the change, or change the limit"
     editor = "waits for an approval, as an editor asked for this advice"
     return f"the change to {change['price']:g} {editor}" if terms.get("waits") else ""
@@ -207,11 +206,11 @@ def _forcing(advice: Entry) -> float:
     return float(limits["floor"] if limits["floor"] > advice["current_price"] else limits["ceiling"])
 
 
-def _approvals(entries: Iterable[Entry]) -> dict[int, Entry]:
-    """Return the approvals of a product that nobody took back, given its entries, by the advice that they approve."""
+def _approvals(entries: Iterable[Entry]) -> dict[int, tuple[Entry, bool]]:
+    """Return the last approval of each advice on a product, given its entries, and whether nobody took it back."""
     own = list(entries)
     ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
-    return {entry["approves"]: entry for entry in own if entry["kind"] == APPROVAL and entry["id"] not in ended}
+    return {entry["approves"]: (entry, entry["id"] not in ended) for entry in own if entry["kind"] == APPROVAL}
 
 
 def _scheduled(schedule: Sequence[tuple[str, float]], advice: Entry, day: str) -> Row | None:
@@ -245,14 +244,14 @@ def approval_of(advice: Entry, entries: Sequence[Entry]) -> Entry | None:
         return None
     own = [entry for entry in entries if entry.get("product") == advice["product"]]
     given = _approvals(own)
-    given = {number: entry for number, entry in given.items() if same_price(entry["price"], change["price"])}
     for other in reversed(own):
         if other["kind"] == ADVICE and generation_of(other) == generation_of(advice):
             again = first_change(advice if other["id"] == advice.get("id") else other)
             if again is None or not same_price(again["price"], change["price"]):
                 break
             if other["id"] in given:
-                return given[other["id"]]
+                approval, holds = given[other["id"]]
+                return approval if holds else None
     return None
 
 

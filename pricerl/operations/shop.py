@@ -1,7 +1,7 @@
 """The shop: the one state that every command opens, and the only writer of its log and its files.
 
-A shop is the folder of a run with its database. Its state is the decision log, the generation in force and today; the
-sources, settings, limits, the current price and the newest advice follow from them, and so do its files.
+A shop is the folder of a run with its database. Its state is the decision log, the generation in force and today; all
+else follows from them, and so do its files.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -24,7 +24,7 @@ from pricerl.data.days import read_day
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of, scheduled_price
-from pricerl.errors import CheckpointError, DataError, PricerlError, UsageError
+from pricerl.errors import DataError, PricerlError, UsageError
 from pricerl.operations.exports import Publication, are_current, read_records, write_files
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, by_product, load, read_log
 from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, orders_of
@@ -75,21 +75,26 @@ class Shop:
         ``today`` is the value of ``--today``; one that is no day is a ``UsageError``, a broken log a ``DataError``.
         """
         day = None if today is None else read_day(today)
-        shop = cls.read(folder, day)
-        with contextlib.suppress(OSError, UsageError):  # a folder that may only be read
-            shop.export()
+        with _state_of(folder) as database:
+            shop = cls._of(folder, day, database)
+            current = database is None or shop._is_exported(database)
+        if not current:
+            with contextlib.suppress(OSError, UsageError):  # a folder that may only be read
+                shop.export()
         return shop
 
     @classmethod
     def read(cls, folder: RunFolder, day: date | None = None) -> Shop:
         """Return the state of a shop without writing anything."""
-        path = folder.path / LOG_FILE
-        take_over(path)
-        if not exists(path):
-            return cls(folder, Log(), _current(folder), day)
-        with reading(path) as database:
-            log = load(database, path, standing=True)
-            return cls(folder, log, database.fact(MODEL) if log.entries else "", day)
+        with _state_of(folder) as database:
+            return cls._of(folder, day, database)
+
+    @classmethod
+    def _of(cls, folder: RunFolder, day: date | None, database: Database | None) -> Shop:
+        if database is None:
+            return cls(folder, Log(), "" if folder.current is None else folder.current.name, day)
+        log = load(database, folder.path / LOG_FILE, standing=True)
+        return cls(folder, log, database.fact(MODEL) if log.entries else "", day)
 
     @property
     def log_path(self) -> Path:
@@ -144,22 +149,10 @@ class Shop:
         """Settings of the guardrails in force, whatever generation advised last; none before the first advice."""
         if self.last is None:
             return {}
+        known = {**DEFAULTS, **self.last.get("settings", {}).get("data", {}).get("guardrails", {})}  # of pricerl 1.0
         if "guardrails" in self.last["terms"]:
-            known = combined_settings(list(self.newest.values()))
-        else:
-            known = {**DEFAULTS, **self._older_guardrails(self.last)}
+            known = combined_settings(list(self.newest.values()), self.log.entries)
         return with_typed(known, typed_since(self.last, self.log.entries))
-
-    def _older_guardrails(self, advice: Entry) -> dict[str, Any]:
-        """Return the guardrails of an advice of an older version, with its checkpoint's if it can be read."""
-        from pricerl.operations.log.provenance import combine  # imports torch
-        from pricerl.runs.checkpoint import Checkpoint
-
-        stored: dict[str, Any] = {}
-        with contextlib.suppress(CheckpointError):
-            stored = Checkpoint.read(self.folder.path / str(advice["checkpoint"])).settings
-        found: dict[str, Any] = combine(stored, advice["settings"]).get("data", {}).get("guardrails", {})
-        return found
 
     @property
     def lasting(self) -> dict[str, Any]:
@@ -187,15 +180,12 @@ class Shop:
         return fill_outbox(self.log.entries, self.log.head, self.generation, self.today)
 
     def import_files(self, form: ImportForm, export: Path | None = None) -> dict[str, str]:
-        """Return the prices that hold today in a platform's form, and those charged until now, by names of files.
-
-        The form has no column for a day, so prices of later days wait for it. Some need the seller's product export.
-        """
+        """Return today's prices in a platform's form, and those until now, by names of files; later ones wait."""
         rows = tuple(row for row in self.outbox.rows if row.date <= self.today.isoformat())
         before = tuple(row._replace(price=self.newest[row.product]["current_price"]) for row in rows)
         found = {form.file: rows, form.undo: before}
-        tables = {name: self.outbox._replace(rows=prices).table() for name, prices in found.items()}
-        return {name: form.fill(export, table) if export else form.render(table) for name, table in tables.items()}
+        tables = ((name, self.outbox._replace(rows=prices).table()) for name, prices in found.items())
+        return {name: form.fill(export, table) if export else form.render(table) for name, table in tables}
 
     def present_sources(self) -> list[str]:
         """Return the files of the newest advice; none if the shop has their days and no file has changed since.
@@ -321,14 +311,16 @@ class Shop:
             uses: generation that is in force from here on; the present one if absent.
         """
         day = {} if self.given_day is None else {"today": self.given_day.isoformat()}
+        generation = ""
 
         def dated(log: Log) -> list[Entry]:
             made = drafts(replace(self, log=log)) if callable(drafts) else drafts
             return [{**day, **draft} for draft in made]
 
         def keep(database: Database, after: Log, entries: list[Entry]) -> None:
-            if uses is not None or not database.fact(MODEL):
-                database.keep_fact(MODEL, self.generation if uses is None else uses.name)
+            nonlocal generation
+            generation = database.fact(MODEL) or self.generation if uses is None else uses.name
+            database.keep_fact(MODEL, generation)
             if rows is not None:
                 from pricerl.shop.days import keep_days
 
@@ -340,8 +332,8 @@ class Shop:
 
         if uses is not None and advice is not None:
             uses.complete()
-        entries, _ = append(self.log_path, dated, keep)
-        after = self.read(self.folder, self.given_day)
+        entries, log = append(self.log_path, dated, keep)
+        after = Shop(self.folder, log, generation, self.given_day)
         try:
             after.export()
         except (OSError, PricerlError) as error:
@@ -355,25 +347,42 @@ class Shop:
         with reading(self.log_path) as database:
             return read_records(database, self.newest.values())
 
+    def _is_exported(self, database: Database) -> bool:
+        """Return whether all files are as the shop has them."""
+        return not self.newest or (self._is_used and are_current(database, self.folder.path, self.outbox))
+
+    @property
+    def _used(self) -> Generation:
+        return Generation(self.folder.path / self.generation)
+
+    @property
+    def _is_used(self) -> bool:
+        """Whether the folder shows the generation in force, or does not hold it, as another computer's."""
+        held = bool(self.generation) and self._used.path.is_dir()
+        return not held or (self.folder.current == self._used and self.folder.is_shown)
+
     def export(self) -> None:
-        """Write the files that are not as the shop has them, while no other command writes."""
-        if not self.newest:
-            return
-        used = Generation(self.folder.path / self.generation)
-        if self.generation and used.path.is_dir() and not (self.folder.current == used and self.folder.is_shown):
-            self.folder.use(used)
-        with reading(self.log_path) as database:
-            current = are_current(database, self.folder.path, self.log.entries, self.outbox)
-        if not current:
-            with writing(self.log_path) as database:
-                now = replace(self, log=load(database, self.log_path, standing=True))
+        """Write the files, while no other command writes, as the shop is by then."""
+        with writing(self.log_path) as database:
+            same = database.fact("hash") == self.log.head.hash
+            log = self.log if same else load(database, self.log_path, standing=True)
+            now = replace(self, log=log, generation=database.fact(MODEL))
+            if now.newest:
+                if not now._is_used:
+                    self.folder.use(now._used)
                 write_files(database, self.folder.path, now.log.entries, now.outbox)
 
 
-def _current(folder: RunFolder) -> str:
-    """Return the name of the generation in use; empty without one."""
-    current = folder.current
-    return "" if current is None else current.name
+@contextlib.contextmanager
+def _state_of(folder: RunFolder) -> Iterator[Database | None]:
+    """Open the database of a shop to read one state of it; None before its first entry."""
+    path = folder.path / LOG_FILE
+    take_over(path)
+    if not exists(path):
+        yield None
+        return
+    with reading(path) as database:
+        yield database
 
 
 def system_day() -> date:
@@ -385,4 +394,6 @@ def day_of(given: str | None, data: PricingData) -> date:
     """Return the day of ``--today``, else the clock's; a simulated seller's is the first day after their history."""
     if given is not None:
         return read_day(given)
-    return max(history.next_day for history in data.preprocessor.products) if data.path is None else system_day()
+    if data.path is None and data.join is None:
+        return max(history.next_day for history in data.preprocessor.products)
+    return system_day()

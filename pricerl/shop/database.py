@@ -91,17 +91,20 @@ class Database:
         known = self.run(f"SELECT 1 FROM {tables[0]} WHERE {tables[1]} = 'fact'{own}")
         return int(self.fact("schema")) if known else 0
 
-    def migrate(self) -> None:
-        """Bring the schema to this version."""
-        for statements in MIGRATIONS[self.version :]:
+    def migrate(self, place: Path) -> None:
+        """Bring the schema to this version; errors are as in `check_version`."""
+        if (known := self.check_version(place)) == len(MIGRATIONS):
+            return
+        for statements in MIGRATIONS[known:]:
             for statement in filter(str.strip, statements.split(";")):
                 self.run(statement)
         self.keep_fact("schema", str(len(MIGRATIONS)))
 
-    def refuse_newer(self, place: Path) -> None:
-        """Refuse a database of a newer version with a ``UsageError``."""
-        if self.version > len(MIGRATIONS):
-            raise UsageError(f"{place} is of a newer version (schema {self.version}); update pricerl to use it")
+    def check_version(self, place: Path) -> int:
+        """Return the number of the schema's version; a newer one is a ``UsageError``."""
+        if (known := self.version) > len(MIGRATIONS):
+            raise UsageError(f"{place} is of a newer version (schema {known}); update pricerl to use it")
+        return known
 
     def _translated(self, statement: str) -> str:
         """Return a statement in the dialect of the server."""
@@ -133,7 +136,7 @@ def reading(path: Path) -> Iterator[Database]:
     """Open a shop, which must exist, to read one state of it."""
     with _connected(path) as database:
         database.run("BEGIN ISOLATION LEVEL REPEATABLE READ" if _address() else "BEGIN")
-        database.refuse_newer(path)
+        database.check_version(path)
         yield database
         database.run("ROLLBACK")
 
@@ -153,8 +156,7 @@ def writing(path: Path) -> Iterator[Database]:
                 database.run(f'CREATE SCHEMA IF NOT EXISTS "{_schema_of(path)}"')
             else:
                 database.run("BEGIN IMMEDIATE")
-            database.refuse_newer(path)
-            database.migrate()
+            database.migrate(path)
             yield database
         except BaseException:
             with contextlib.suppress(Exception):
@@ -200,7 +202,7 @@ def _connect_file(path: Path, writes: bool) -> sqlite3.Connection:
     frozen = "" if writes or os.access(path.parent, os.W_OK) else "&immutable=1"
     mode = "rwc" if writes else "ro" if frozen else "rw"
     found = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}{frozen}", PATIENCE, isolation_level=None, uri=True)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON") if not frozen else ():
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON") if writes else ():
         found.execute(f"PRAGMA {pragma}")
     return found
 

@@ -114,6 +114,13 @@ def test_an_approval_that_a_person_took_back_lets_nothing_out_until_the_next_one
     assert prices(outbox(*entries, APPROVAL)) == [("mug", "2026-01-02", 10.5)]
 
 
+def test_an_approval_that_a_person_took_back_does_not_leave_an_earlier_one_of_the_same_change() -> None:
+    again = advice(STEPS, seen=2, **REQUIRED)
+    twice = (advice(STEPS, **REQUIRED), APPROVAL, again, {**APPROVAL, "approves": 3})
+    assert prices(outbox(*twice)) == [("mug", "2026-01-02", 10.5)]
+    assert outbox(*twice, {"kind": "resume", "product": "mug", "ends": 4}).rows == ()
+
+
 def test_in_shadow_mode_only_what_a_person_orders_goes_out() -> None:
     shadow = advice(STEPS, terms=terms(approval="shadow"))
     assert outbox(shadow, APPROVAL).rows == ()

@@ -159,10 +159,14 @@ def insert(database: Database, entries: Iterable[Entry], head: Head) -> None:
     database.keep_fact("hash", head.hash)
 
 
+def now() -> datetime:
+    """Return the time of the system's clock."""
+    return datetime.now(timezone.utc)
+
+
 def stamp(kind: str, actor: str, reason: str) -> Entry:
     """Return the keys common to all entries: kind, time, actor and reason."""
-    time = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return {"kind": kind, "time": time, "actor": actor, "reason": reason}
+    return {"kind": kind, "time": now().isoformat(timespec="seconds"), "actor": actor, "reason": reason}
 
 
 def _plain(product: str | None) -> str | None:

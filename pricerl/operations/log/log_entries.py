@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -305,9 +305,13 @@ AnyEntry = (
 )
 
 
+KINDS = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEntry)}
+"""Type of each kind of entry: msgspec builds the whole union anew for each entry that is converted to it."""
+
+
 def check_entry(content: Mapping[str, Any]) -> None:
     """Validate the content of an entry; a ``ValueError`` names the wrong key."""
-    msgspec.convert(content, type=AnyEntry)
+    msgspec.convert(content, type=KINDS.get(str(content.get("kind")), AnyEntry))
 
 
 def parse_entry(line: bytes) -> dict[str, Any]:

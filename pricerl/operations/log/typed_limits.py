@@ -48,14 +48,17 @@ def own_settings(config: GuardrailConfig, product: str) -> dict[str, Any]:
     return found if own is None else {**found, "products": {product: own}}
 
 
-def combined_settings(advice: Sequence[Entry]) -> dict[str, Any]:
+def combined_settings(advice: Sequence[Entry], entries: Iterable[Entry]) -> dict[str, Any]:
     """Return the settings of the guardrails of the newest ``advice`` on each product, of which there is one or more.
 
-    A product that the last file does not hold keeps the limits of its own that it had.
+    A product that the last file does not hold keeps the limits of its own that it had, and those that were typed for
+    it since, as the ``entries`` of the log have them.
     """
     products: dict[str, Any] = {}
     for entry in advice:
-        products |= (entry["terms"].get("guardrails") or {}).get("products") or {}
+        own = {"products": (entry["terms"].get("guardrails") or {}).get("products") or {}}
+        typed = (item for item in typed_since(entry, entries) if item["product"] == entry["product"])
+        products |= with_typed(own, typed)["products"]
     relations: list[Any] = []
     for entry in advice:
         relations += [item for item in entry["terms"]["relations"] if item not in relations]

@@ -1,0 +1,134 @@
+"""Planted faults: one changed line of production code each, which the simulation must find."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+
+
+class Mutant(NamedTuple):
+    """A planted fault."""
+
+    file: str
+    """Path below ``pricerl``."""
+    old: str
+    new: str
+
+
+OUTBOX = "operations/outbox.py"
+DRAFTS = "operations/log/drafts.py"
+ORDERS = "operations/log/orders.py"
+STAGING = "operations/log/staging.py"
+LIMITS = "operations/log/typed_limits.py"
+LOG = "operations/log/decision_log.py"
+SHOP = "operations/shop.py"
+EXPORTS = "operations/exports.py"
+DAYS = "shop/days.py"
+DATABASE = "shop/database.py"
+
+MUTANTS = (
+    Mutant(OUTBOX, "return max(today.isoformat(), str", "return min(today.isoformat(), str"),
+    Mutant(OUTBOX, "if order is not None and order.kind == PAUSE:", "if False and order.kind == PAUSE:"),
+    Mutant(OUTBOX, 'if followed := advice.get("order") or', 'if followed := False and advice.get("order") or'),
+    Mutant(OUTBOX, "if last_day_of(advice) < day:", "if last_day_of(advice) <= day:"),
+    Mutant(OUTBOX, "if generation and generation_of(advice) not in", "if False and generation_of(advice) not in"),
+    Mutant(OUTBOX, 'if publishing == "shadow":', 'if publishing == "never":'),
+    Mutant(OUTBOX, 'if publishing == "manual" or why:', 'if publishing == "manual":'),
+    Mutant(OUTBOX, 'if publishing == "manual" or why:', "if why:"),
+    Mutant(OUTBOX, "return next(chain(decided, advised), None)", "return next(chain(advised, decided), None)"),
+    Mutant(OUTBOX, "if row is not None:\n            why = refuse", "if False:\n            why = refuse"),
+    Mutant(OUTBOX, 'in approved and entry["terms"].get("forced") == rule]', "in approved]"),
+    Mutant(OUTBOX, 'if terms.get("waits") else ""', 'if False else ""'),
+    Mutant(OUTBOX, '(entry, entry["id"] not in ended)', "(entry, True)"),
+    Mutant(OUTBOX, "return approval if holds else None", "if holds:\n                    return approval"),
+    Mutant(OUTBOX, "if again is None or not same_price(again[", "if False and same_price(again["),
+    Mutant(OUTBOX, "and generation_of(other) == generation_of(advice):", "and other:"),
+    Mutant(OUTBOX, 'first = max(change["date"], day)\n    price', 'first = change["date"]\n    price'),
+    Mutant(OUTBOX, 'if row["date"] <= first)', 'if row["date"] >= first)'),
+    Mutant(OUTBOX, "if low is None or high is None or is_outside(price, low, high):", "if False:"),
+    Mutant(OUTBOX, 'if price == advice["current_price"]:\n        return None\n    return Row(', "return Row("),
+    Mutant(OUTBOX, "+ timedelta(days=step - 1)", "+ timedelta(days=step)"),
+    Mutant(OUTBOX, "kept.pop(name, None)", "kept.pop(leaving[0][0], None)"),
+    Mutant(OUTBOX, "if not kept[name].ordered]", "]"),
+    Mutant(OUTBOX, "row is not None and row.date <= day else", "row is not None else"),
+    Mutant(OUTBOX, "(safe_text(row.product), row.date", "(row.product, row.date"),
+    Mutant(ORDERS, 'if entry["until"] < first_day else', 'if entry["until"] <= first_day else'),
+    Mutant(ORDERS, 'else "ended" if entry["id"] in ended else', "else"),
+    Mutant(ORDERS, 'if entry is found[-1] else "replaced"', 'if entry is found[0] else "replaced"'),
+    Mutant(ORDERS, "if None not in (given, currency) and given != currency:", "if False:"),
+    Mutant(ORDERS, "elif restarts or any(", "elif restarts and any("),
+    Mutant(ORDERS, "refused = replace(order, status=", "refused = order if True else replace(order, status="),
+    Mutant(DRAFTS, "if last < first:", "if False:"),
+    Mutant(DRAFTS, 'refuse_price(draft["price"], limits_of', '"" and refuse_price(draft["price"], limits_of'),
+    Mutant(DRAFTS, "if doubt and not force:", "if False:"),
+    Mutant(DRAFTS, 'newest["id"] != advice["id"]:', "False:"),
+    Mutant(DRAFTS, "if order is not None and order.id not in (advice", "if False and order.id not in (advice"),
+    Mutant(DRAFTS, "if not may_widen and (wider := widened(", "if not may_widen and not (wider := widened("),
+    Mutant(DRAFTS, "LOOSENESS.index(mode) > LOOSENESS", "LOOSENESS.index(mode) < LOOSENESS"),
+    Mutant(DRAFTS, "if broken and not (force and may_widen):", "if broken and not (force or may_widen):"),
+    Mutant(STAGING, 'if entry.get("staged") == number:', "if False:"),
+    Mutant(STAGING, '["id"]) > first["id"]:', '["id"]) < 0:'),
+    Mutant(LIMITS, 'and entry["id"] > since]', 'and entry["id"] >= since]'),
+    Mutant(LIMITS, "return now\n    ceiling", "return found\n    ceiling"),
+    Mutant(LIMITS, "products |= with_typed(own, typed)", "products |= with_typed(own, [])"),
+    Mutant(LIMITS, 'if narrower and entry["product"] in ("", advice["product"]):', "if narrower:"),
+    Mutant(LIMITS, "walks = now < price < limits.floor", "walks = now < price"),
+    Mutant(LIMITS, "return value > before if name in", "return value < before if name in"),
+    Mutant(LOG, 'OR product IN (SELECT product FROM entry WHERE kind <> \'advice\')"""', '"""'),
+    Mutant(
+        LOG,
+        "hashlib.sha256(canonical(entry).encode())",
+        "hashlib.sha256(canonical(draft).encode())",
+    ),
+    Mutant(SHOP, "same = database.fact", "same = True or database.fact"),
+    Mutant(SHOP, "generation=database.fact(MODEL))", "generation=self.generation)"),
+    Mutant(EXPORTS, "return of if time == _time_of(folder) else", "return of if True else"),
+    Mutant(EXPORTS, "for name in {*names} - {*written}:", "for name in ():"),
+    Mutant(EXPORTS, "write_costs(database, folder, entries)\n", "\n"),
+    Mutant(EXPORTS, "and path.read_bytes() == outbox.render().encode()", "and True"),
+    Mutant(DAYS, "if not accepts_changes and (found :=", "if accepts_changes and (found :="),
+    Mutant(
+        DAYS,
+        ".to_numpy()[both] < self._known[",
+        ".to_numpy()[both] <= self._known[",
+    ),
+    Mutant(DAYS, "and self.currency != fresh.currency:", "and False:"),
+    Mutant(DAYS, "steps[0] != steps[1]:", "steps[0] == steps[1]:"),
+    Mutant(DAYS, "file = excluded.file, ", ""),
+    Mutant(DATABASE, 'database.run("BEGIN IMMEDIATE")', 'database.run("SELECT 1")'),
+)
+
+
+@contextlib.contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """Import a module with a planted fault, which must not have been imported before."""
+    path = ROOT / "pricerl" / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.file} has {mutant.old!r} {text.count(mutant.old)} times")
+    name = "pricerl." + mutant.file.removesuffix(".py").replace("/", ".")
+    code = compile(text.replace(mutant.old, mutant.new), str(path), "exec")
+
+    class Faulty(Loader):
+        def exec_module(self, module: ModuleType) -> None:
+            exec(code, module.__dict__)
+
+    class Finder(MetaPathFinder):
+        def find_spec(self, wanted: str, _: Sequence[str] | None, __: object = None) -> ModuleSpec | None:
+            return importlib.util.spec_from_loader(name, Faulty()) if wanted == name else None
+
+    finder = Finder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
