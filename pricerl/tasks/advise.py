@@ -96,7 +96,7 @@ def deliver(run: Run) -> Delivered:
     publication = describe_publication(run, origin, shop.log.head)
     if not run.is_global_zero:
         return Delivered(products, AdviceFiles.of(run.folder), shop)
-    after, recorded = shop, "not recorded"
+    after, recorded, until = shop, "not recorded", None
     if not on_trial:
         records = {
             item.product: item.to_json() if isinstance(item, StoredAdvice) else json_of(item.to_dict())
@@ -112,10 +112,11 @@ def deliver(run: Run) -> Delivered:
             remove_old_generations(run)
         print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
         recorded = f"recorded: {_name_entries(written)} of {shop.log_path}"
+        if run.command != "fit" and after.log.head.entries == shop.log.head.entries + len(written):
+            until = _stands_until(run, after, origin, bases)
     folder = Path(run.options.out or run.folder)
     if run.options.out:
         publication.write(folder, list(records_of(products)), after.outbox)
-    until = None if on_trial or run.command == "fit" else _stands_until(run, after, origin, bases)
     return Delivered(products, AdviceFiles.of(folder), after, recorded, until)
 
 

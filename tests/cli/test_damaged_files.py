@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import random
 import shutil
+import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,17 @@ def last(shop: Path) -> Path:
 def flip(path: Path, chance: random.Random) -> None:
     content = bytearray(path.read_bytes())
     content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    rewrite(path, bytes(content))
+
+
+def flip_part(path: Path, chance: random.Random) -> None:
+    """Flip a bit in the content of a part of a checkpoint."""
+    with zipfile.ZipFile(path) as archive:
+        part = chance.choice([item for item in archive.infolist() if item.file_size])
+    content = bytearray(path.read_bytes())
+    name, extra = struct.unpack_from("<HH", content, part.header_offset + 26)
+    first = part.header_offset + 30 + name + extra
+    content[first + chance.randrange(part.file_size)] ^= 1 << chance.randrange(8)
     rewrite(path, bytes(content))
 
 
@@ -145,7 +158,7 @@ BACK = ["rollback", "--run_name", "seller", "--to", "gen-0001"]
 HISTORY = ["history", "--run_name", "seller"]
 RUN = Path("checkpoints/seller")
 CASES: dict[str, tuple[int, list[str], Damage]] = {
-    "checkpoint, a bit": (30, PREDICT, lambda shop, chance: flip(best(shop), chance)),
+    "checkpoint, a bit": (30, PREDICT, lambda shop, chance: flip_part(best(shop), chance)),
     "checkpoint, cut": (10, PREDICT, lambda shop, chance: cut(best(shop), chance)),
     "checkpoint, pickle": (10, PREDICT, lambda shop, chance: a_pickle(best(shop), chance)),
     "checkpoint, NaN": (5, PREDICT, edited(spoil_weight)),
@@ -154,7 +167,7 @@ CASES: dict[str, tuple[int, list[str], Damage]] = {
     "checkpoint, key": (10, PREDICT, edited(lambda tree, chance: tree.pop(chance.choice(KEYS)))),
     "checkpoint, path": (5, PREDICT, edited(a_path)),
     "checkpoint, size": (5, PREDICT, edited(a_huge_setting)),
-    "state, a bit": (10, LAST, lambda shop, chance: flip(last(shop), chance)),
+    "state, a bit": (10, LAST, lambda shop, chance: flip_part(last(shop), chance)),
     "state, other rows": (10, LAST, lambda shop, chance: edit(last(shop), other_rows)),
     "manifest": (15, BACK, lambda shop, chance: flip(shop / RUN / "gen-0001/config.yaml", chance)),
     "log": (15, HISTORY, lambda shop, chance: tamper_log(shop / RUN / "shop.db", chance)),
