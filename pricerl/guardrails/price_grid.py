@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
-
-import numpy as np
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,17 +59,6 @@ def ending_period(endings: tuple[float, ...]) -> float:
     while period <= max(endings):
         period *= 10
     return period
-
-
-def usual_endings(prices: Sequence[float]) -> tuple[float, ...]:
-    """Return the one or two cents in which 80 % of the prices end, ascending; none if they differ or are 0."""
-    cents, count = np.unique(np.round(np.mod(prices, 1.0), 2) % 1.0, return_counts=True)
-    often = np.argsort(-count, kind="stable")
-    for number in (1, 2):
-        endings = cents[often[:number]]
-        if count[often[:number]].sum() >= 0.8 * len(prices) and endings.all():
-            return tuple(sorted(endings.tolist()))
-    return ()
 
 
 def is_multiple(price: float, price_step: float) -> bool:

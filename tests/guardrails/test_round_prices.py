@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.guardrails.price_grid import usual_endings
 from pricerl.guardrails.round_prices import (
     charms_between,
     ends_below_whole,
@@ -35,13 +34,6 @@ def test_endings_just_below_a_whole_price_are_found_at_every_size():
     prices = np.array([9.99, 9.5, 14.95, 14.87, 129, 124, 0.79, 1990])
     assert ends_below_whole(prices).tolist() == [True, False, True, False, True, False, True, True]
     np.testing.assert_allclose(whole_unit(prices), [1, 1, 1, 1, 10, 10, 0.1, 100])
-
-
-def test_usual_endings_are_the_fewest_that_cover_most_prices():
-    assert usual_endings([9.99, 12.99, 14.49, 9.99, 12.99, 19.99, 4.49, 7.99, 8.99, 6.31]) == (0.49, 0.99)
-    assert usual_endings([9.99, 8.99]) == (0.99,)
-    assert usual_endings([9.11, 8.27, 7.63, 8.92]) == ()
-    assert usual_endings([10.0, 12.0, 9.0]) == ()  # whole prices are no endings
 
 
 def test_charm_prices_in_reach_end_like_the_current_one():
