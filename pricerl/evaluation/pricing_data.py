@@ -109,6 +109,8 @@ class PricingData:
         """Currency that the file names, if it does."""
         self._known: set[str] = set()
         self._known_name: str | None = None
+        self.find_news: Callable[[Rows], Rows] | None = None
+        """Function that returns the rows of a file that are new to the shop; all are without one."""
         self.join: Callable[[Rows | None], Rows] | None = None
         """Function that adds the days that the shop has read before, if any."""
 
@@ -280,6 +282,12 @@ class PricingData:
         """Rows of the file; of a product without a name, under the one that it was advised on."""
         rows = self._file
         return rows if rows is None or not rows.unnamed or not self._known_name else rows.renamed(self._known_name)
+
+    @property
+    def unread(self) -> Rows | None:
+        """Rows of the file that the shop has not read as they are."""
+        rows = self.fresh
+        return rows if rows is None or self.find_news is None else self.find_news(rows)
 
     @cached_property
     def _history(self) -> History:

@@ -105,7 +105,7 @@ def deliver(run: Run) -> Delivered:
         }
         with stage("writing the report"):
             trained = run.generation if run.command == "fit" else None
-            about = (publication, records, run.pricing.fresh, trained)
+            about = (publication, records, run.pricing.unread, trained)
             written, after = shop.record(lambda now: [*_publish_as(now, asked), *advised.drafts], *about)
         after.remember(list_sources(run.pricing.path))
         if trained is not None:

@@ -187,4 +187,5 @@ def prepare_data(run: Run, shop: Shop) -> None:
     if (days := shop.days()) is not None and data.advises:
         if data.reading.date_order == "auto":
             data.reading = replace(data.reading, date_order=days.means["date_order"])
+        data.find_news = days.news
         data.join = lambda rows: days.rows(data.reading) if rows is None else days.join(rows, accepted == CHANGED)

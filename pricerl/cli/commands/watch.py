@@ -59,8 +59,8 @@ def watch(words: Sequence[str]) -> int:
     limits = config_of(options, WatchSettings)
     try:
         run = load_words("watch", rest, options)
-        if run.pricing.fresh is not None:
-            shop.add(run.pricing.fresh)
+        if (unread := run.pricing.unread) is not None:
+            shop.add(unread)
             shop.remember(list_sources(run.pricing.path))
         entries = read_log(folder.path / LOG_FILE).entries
         monitor = watch_run(run, entries, limits, today, read_advice(folder.path))
