@@ -18,7 +18,7 @@ from pricerl.advice.files import About, StoredAdvice, render_files
 from pricerl.data.reading.problems import Problem
 from pricerl.errors import PROBLEMS
 from pricerl.formatting import Formatter
-from pricerl.operations.log.approved_costs import write_costs
+from pricerl.operations.log.approved_costs import unwritten, write_costs
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.outbox import Outbox
 from pricerl.shop.database import Database
@@ -80,8 +80,8 @@ class Publication(NamedTuple):
         database.keep_fact(PUBLICATION, json.dumps(kept))
 
 
-def are_current(database: Database, folder: Path, outbox: Outbox) -> bool:
-    """Return whether the files in a folder show its database; ``prices.csv`` is written last."""
+def are_current(database: Database, folder: Path, entries: Sequence[Entry], outbox: Outbox) -> bool:
+    """Return whether the files in a folder show its database, and approved costs are in costs.csv."""
     of, names = _exported(database, folder)
     path = folder / PRICES
     return (
@@ -89,6 +89,7 @@ def are_current(database: Database, folder: Path, outbox: Outbox) -> bool:
         and all((folder / name).is_file() for name in names)
         and path.is_file()
         and path.read_bytes() == outbox.render().encode()
+        and not unwritten(database, entries)
     )
 
 

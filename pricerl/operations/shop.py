@@ -349,17 +349,15 @@ class Shop:
 
     def _is_exported(self, database: Database) -> bool:
         """Return whether all files are as the shop has them."""
-        return not self.newest or (self._is_used and are_current(database, self.folder.path, self.outbox))
-
-    @property
-    def _used(self) -> Generation:
-        return Generation(self.folder.path / self.generation)
+        state = (self.folder.path, self.log.entries, self.outbox)
+        return not self.newest or (self._is_used and are_current(database, *state))
 
     @property
     def _is_used(self) -> bool:
         """Whether the folder shows the generation in force, or does not hold it, as another computer's."""
-        held = bool(self.generation) and self._used.path.is_dir()
-        return not held or (self.folder.current == self._used and self.folder.is_shown)
+        used = Generation(self.folder.path / self.generation)
+        held = bool(self.generation) and used.path.is_dir()
+        return not held or (self.folder.current == used and self.folder.is_shown)
 
     def export(self) -> None:
         """Write the files, while no other command writes, as the shop is by then."""
@@ -369,7 +367,7 @@ class Shop:
             now = replace(self, log=log, generation=database.fact(MODEL))
             if now.newest:
                 if not now._is_used:
-                    self.folder.use(now._used)
+                    self.folder.use(Generation(self.folder.path / now.generation))
                 write_files(database, self.folder.path, now.log.entries, now.outbox)
 
 

@@ -26,10 +26,15 @@ def check_cost(folder: Path, product: str, given: Mapping[str, Any], only: bool)
     TABLES["costs"].group(COSTS_FILE, _merge(_path(folder), product, given, only))
 
 
+def unwritten(database: Database, entries: Sequence[Entry]) -> list[Entry]:
+    """Return the approved costs that are not yet in costs.csv."""
+    last = int(database.fact(WRITTEN) or 0)
+    return [entry for entry in entries if entry["kind"] == COSTS and entry["id"] > last]
+
+
 def write_costs(database: Database, folder: Path, entries: Sequence[Entry]) -> None:
     """Write approved costs into costs.csv; a row without a product is the only product's."""
-    last = int(database.fact(WRITTEN) or 0)
-    if not (costs := [entry for entry in entries if entry["kind"] == COSTS and entry["id"] > last]):
+    if not (costs := unwritten(database, entries)):
         return
     from pricerl.data.row_table import TABLES
 
