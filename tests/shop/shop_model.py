@@ -287,10 +287,13 @@ class Model(Facts):
                 if min(steps[0]) != min(steps[1]):
                     return "weeks"
                 break
+        last: dict[int, str] = {}
+        for (_, day), (*_, file) in self.days.items():
+            last[file] = max(day, last.get(file, ""))
         ended = (
             self.days[cell][:2] != value
             for cell, value in fresh.items()
-            if cell in self.days and cell[1] < self.days[cell][2]
+            if cell in self.days and cell[1] < min(self.days[cell][2], last[self.days[cell][3]])
         )
         return "changed" if any(ended) and not accepts else ""
 
@@ -299,5 +302,6 @@ class Model(Facts):
         found = {cell: value for cell, value in cells_of(rows).items() if self.days.get(cell, ())[:2] != value}
         if found:
             self.currency = rows.currency
-        self.days |= {cell: (*value, today) for cell, value in found.items()}
+        file = 1 + max((file for *_, file in self.days.values()), default=0)
+        self.days |= {cell: (*value, today, file) for cell, value in found.items()}
         return len(found)
