@@ -19,12 +19,12 @@ from pricerl.formatting import plural
 from pricerl.operations.catalogue import Advised, advise_chunks, split
 from pricerl.operations.engine import Engine
 from pricerl.operations.exports import Publication
-from pricerl.operations.log.decision_log import Entry, Head, by_product, read_log
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head, by_product, read_log
 from pricerl.operations.log.drafts import draft_publishing, publishing_words
 from pricerl.operations.log.orders import ADVICE, PUBLISHING
 from pricerl.operations.log.provenance import describe_origin, shorten
 from pricerl.operations.log.unchanged import find_bases, find_unchanged
-from pricerl.operations.outbox import approved_change
+from pricerl.operations.outbox import approved_change, generation_of
 from pricerl.operations.shop import Shop, day_of
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
@@ -167,8 +167,9 @@ def _publish_as(shop: Shop, asked: Approval | None) -> list[Entry]:
 
 
 def remove_old_generations(run: Run) -> None:
-    """Remove generations of the run that are not among the newest."""
-    RunFolder(run.folder).remove_old(run.options.keep, ())
+    """Remove generations of the run that are neither among the newest nor named by its log."""
+    named = {generation_of(entry) for entry in read_log(run.folder / LOG_FILE).entries}
+    RunFolder(run.folder).remove_old(run.options.keep, named)
 
 
 def records_of(products: Iterable[ProductAdvice | StoredAdvice]) -> Iterator[Record]:

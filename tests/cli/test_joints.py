@@ -229,3 +229,12 @@ def test_a_copy_is_a_shop_of_its_own(shop: Path, tmp_path: Path) -> None:
 def test_a_day_that_is_none_is_refused(shop: Path) -> None:
     for words in (["predict"], ["history"], ["watch"], ["what-if", "10"]):
         assert "--today: must be a day such as 2026-01-31, found 'now'" in refused(shop, *words, "--today", "now")
+
+
+def test_the_weights_behind_an_advice_stay_when_old_generations_go(shop: Path) -> None:
+    folder = shop / "checkpoints/seller"
+    fit = ("fit", "--run_name", "seller", "--keep", "1", "--today", "2025-04-01", *FAST, *QUIET)
+    first = entries_of(shop)[-1]["checkpoint"]
+    ok(shop, *fit)
+    assert (folder / first).exists() and not (folder / first).with_name("last.ckpt").exists()
+    ok(shop, "rollback", "--today", "2025-04-01")
