@@ -147,8 +147,7 @@ def advise(
     run = run_lightning("fit", words)
     with run.held:
         found = deliver(run)
-    advice = tuple(item for item in found.products if isinstance(item, ProductAdvice))
-    return Advice(advice, found.files, run.formatter)
+    return Advice(tuple(found.fresh), found.files, run.formatter)
 
 
 def load(checkpoint: str | Path) -> TrainedPolicy:

@@ -1,4 +1,4 @@
-"""Array types, checks of shapes and values, summaries of an estimate over its draws, and records as plain values."""
+"""Array types, checks of shapes and values, summaries of an estimate over its draws, records as plain values, bytes."""
 
 from __future__ import annotations
 
@@ -137,3 +137,25 @@ def check_finite(name: str, tensor: Tensor) -> None:
             f"{name} of shape {tuple(tensor.shape)} has {len(bad)} of {tensor.numel()} elements that are NaN or "
             f"infinite, the first at {tuple(bad[0].tolist())}"
         )
+
+
+def pack(state: Any) -> NDArray[np.uint8]:
+    """Return nested plain values and arrays as bytes ``(N,)``, which load at once however many they are."""
+    return np.frombuffer(msgspec.msgpack.encode(state, enc_hook=_pack_array), np.uint8)
+
+
+def unpack(packed: NDArray[np.uint8]) -> Any:
+    """Return what `pack` was given, with lists in place of tuples."""
+    return msgspec.msgpack.decode(packed.data, ext_hook=_unpack_array)
+
+
+def _pack_array(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    content = (value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes())
+    return msgspec.msgpack.Ext(1, msgspec.msgpack.encode(content))
+
+
+def _unpack_array(_: int, data: memoryview) -> NDArray[Any]:
+    kind, shape, content = msgspec.msgpack.decode(data)
+    return np.frombuffer(content, kind).reshape(shape).copy()

@@ -32,9 +32,9 @@ MOST_CHECKS = 2
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-def block_lines(products: Iterable[Record], f: Formatter, place: Place) -> list[str]:
+def block_lines(products: Iterable[Record] | WorkList, f: Formatter, place: Place) -> list[str]:
     """Return ``products`` of ``advice.json`` in lines of ``WIDTH`` columns: a block for one, else a line each."""
-    work = WorkList(products)
+    work = products if isinstance(products, WorkList) else WorkList(products)
     lines = _block(work.listed[0][1], f, place) if len(work) == 1 else _overview(work, f, place)
     return [part for line in map(str.rstrip, lines) for part in ([line] if cell_len(line) <= WIDTH else _folded(line))]
 

@@ -12,9 +12,10 @@ from typing import overload
 import pandas as pd
 
 from pricerl.advice.block import block_lines
-from pricerl.advice.files import COLUMNS, AdviceFiles, day_rows
+from pricerl.advice.files import COLUMNS, AdviceFiles
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.next_steps import Place
+from pricerl.advice.stored import day_rows
 from pricerl.formatting import Formatter, csv_text
 
 

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 
 from pricerl import __version__
-from pricerl.advice.exports import DOCUMENT, PRICES, REORDERS, WORKBOOK, values_of
+from pricerl.advice.exports import DOCUMENT, PRICES, REORDERS, WORKBOOK
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.report.work_list import WorkList
-from pricerl.advice.sentences.verdict import Record
+from pricerl.advice.stored import StoredAdvice, json_of
 from pricerl.data.reading.problems import Problem, problem_table
 from pricerl.decide.decision import Approval
 from pricerl.errors import PROBLEMS, UsageError
-from pricerl.formatting import PLAIN_DIGITS, Formatter, csv_text, safe_text
+from pricerl.formatting import Formatter, csv_text, safe_text
 from pricerl.writing import refuse_folders
 
-FORMAT = 7
+FORMAT = 8
 TABLE = "advice.csv"
 COLUMNS = (
     "Product,Date,Current Price,Recommended Price,Price Low,Price High,Expected Units,Units Low,Units High,"
@@ -75,48 +73,29 @@ class ReportConfig:
     """Write the tables into ``advice.xlsx``, too (extra ``excel``). The same as ``--excel``."""
 
 
-class StoredAdvice(NamedTuple):
-    """Advice on a product as the shop keeps it."""
-
-    product: str
-    text: str
-    """Its line of ``advice.json``."""
-    changes: Record = MappingProxyType({})
-    """Values that are other ones today, by key."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the product's record."""
-        return {**msgspec.json.decode(self.text), **self.changes}
-
-    def to_json(self) -> str:
-        """Return its line."""
-        return json_of(self.to_dict()) if self.changes else self.text
-
-
 def render_files(
-    products: Iterable[Record | StoredAdvice],
+    products: Iterable[StoredAdvice],
     about: About,
     formatter: Formatter,
     problems: Sequence[Problem] = (),
 ) -> Iterator[tuple[str, str | bytes]]:
     """Yield the files of an advice piece by piece, each with the file's name; memory does not grow with the pages.
 
-    The ``products`` are entries of ``advice.json``. Those with stock add their planned orders at the supplier, products
-    and files that were skipped their ``problems``.
+    Products with stock add their planned orders at the supplier, products and files that were skipped their
+    ``problems``.
     """
     head = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
     work = WorkList()
     orders = []
     yield TABLE, f"{COLUMNS}\n"
     yield DOCUMENT, f'{json_of(head)[:-1]}, "products": ['
-    for given in products:
+    for product in products:
         yield DOCUMENT, ",\n" if len(work) else "\n"
-        yield DOCUMENT, given.to_json() if isinstance(given, StoredAdvice) else json_of(given)
-        item = given.to_dict() if isinstance(given, StoredAdvice) else given
-        yield TABLE, csv_text(day_rows(item, formatter))
-        work.add(item)
-        if item["stock"] is not None:
-            orders.append((item["product"], item["stock"]["orders"]))
+        yield DOCUMENT, product.record
+        yield TABLE, product.days
+        work.add(product)
+        if product.summary.orders:
+            orders.append((product.product, product.summary.orders))
     yield DOCUMENT, "\n]}\n"
     yield from render_pages(head, work)
     if problems:
@@ -125,35 +104,10 @@ def render_files(
         yield REORDERS, _render_reorders(orders)
 
 
-def json_of(record: Record) -> str:
-    """Return JSON in one line."""
-    return json.dumps(record, ensure_ascii=False, allow_nan=False, default=float)
-
-
 def _render_reorders(planned: Sequence[tuple[str, Sequence[Any]]]) -> str:
     """Return ``reorders.csv``: one row per planned order at the supplier, from the orders of each product."""
     rows = [(safe_text(name), day, f"{units:g}", arrives) for name, orders in planned for day, units, arrives in orders]
     return csv_text([("Product", "Order On", "Units", "Arrives"), *rows])
-
-
-def day_rows(item: Record, formatter: Formatter) -> Iterator[Sequence[str]]:
-    """Yield the rows of a product in ``advice.csv``, unknown cells empty."""
-    decimals = max(PLAIN_DIGITS, formatter.price_decimals)
-    better = None if item["uplift"] is None else item["uplift"]["probability_better"]
-    for day in item["days"]:
-        prices = (item["current_price"], *(day[name] for name in ("recommended_price", "price_low", "price_high")))
-        outcomes = values_of(day)
-        conversions = [None if day[name] is None else day[name][0] for name in ("organic", "ad")]
-        yield [
-            safe_text(item["product"]),
-            day["date"],
-            *(f"{price:.{decimals}f}" for price in prices),
-            *("" if value is None else f"{value:.2f}" for value in (*outcomes, *conversions)),
-            "" if better is None else f"{better:.3f}",
-            item["decision"]["grade"],
-            item["decision"]["source"],
-            safe_text(f"{item['reason']} ({day['note']})" if day["note"] else item["reason"]),
-        ]
 
 
 def check_folder(folder: Path, role: str = "") -> None:

@@ -17,7 +17,7 @@ from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_W
 from pricerl.operations.log.decision_log import read_log
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
-from pricerl.tasks.advise import deliver, make_advice, records_of
+from pricerl.tasks.advise import deliver, make_advice
 from pricerl.tasks.ask import check_question, load_questions
 from pricerl.tasks.standing import keep_standing
 from pricerl.terminal import write_lines
@@ -54,7 +54,7 @@ def train_and_advise(words: Sequence[str]) -> int:
 
 def advise_with_policy(words: Sequence[str]) -> int:
     """Advise as ``predict`` does where something is new."""
-    return print_advice(load_words("predict", words))
+    return print_advice(load_words("predict", words, whole=False))
 
 
 def validate(words: Sequence[str]) -> int:
@@ -107,14 +107,13 @@ def _score(run: Run) -> int:
 
 def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
-    products, files, shop, recorded, until = deliver(run)
-    records = list(records_of(products))
+    _, work, files, shop, recorded, until = deliver(run)
     shown = (files, run.formatter, run.pricing.problems, recorded, run.options.format, run.options.verbose)
-    print_answer(records, shop, *shown)
+    print_answer(work, shop, *shown)
     code = EXIT_OK
     if failed := len(run.pricing.failed):
-        code = EXIT_ALARM if failed > MOST_FAILED * (failed + len(products)) else EXIT_WARNING
-    elif all(item["decision"]["lacks_evidence"] for item in records):
+        code = EXIT_ALARM if failed > MOST_FAILED * (failed + len(work)) else EXIT_WARNING
+    elif work.lacking == len(work):
         code = EXIT_NOT_ENOUGH_EVIDENCE
     if until is not None:
         keep_standing(shop, list_sources(run.pricing.path) or shop.sources, until, code)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pricerl.advice.block import block_lines, wrapped
 from pricerl.advice.files import AdviceFiles
 from pricerl.advice.report.view import View
+from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record
@@ -25,7 +26,7 @@ MOST_SUMMARIES = 20
 
 
 def print_answer(
-    products: Sequence[Record],
+    work: WorkList,
     shop: Shop,
     files: AdviceFiles,
     formatter: Formatter,
@@ -34,19 +35,19 @@ def print_answer(
     form: str = "text",
     verbose: bool = False,
 ) -> None:
-    """Print the advice on products, and what is charged of it."""
+    """Print the advice on all products of a work list, and what is charged of it."""
     if problems:
         print_notes([f"{plural(len(problems), 'problem')} in {files.table.with_name(PROBLEMS)}, such as {problems[0]}"])
     if form == "json":
         write_json(json.loads(files.document.read_text(encoding="utf-8")))
         return
     place = Place(files.report, needed_name(shop.folder.path, LOG_FILE), today=shop.today.isoformat())
-    write_lines(block_lines(products, formatter, place))
+    write_lines(block_lines(work, formatter, place))
     if verbose:
-        for product in products[:MOST_SUMMARIES]:
+        for _, product in work.listed[:MOST_SUMMARIES]:
             write_lines(["", *_evidence(product, formatter)])
-        if len(products) > MOST_SUMMARIES:
-            write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
+        if len(work) > MOST_SUMMARIES:
+            write_lines([f"… and {len(work) - MOST_SUMMARIES} more products in {files.table}"])
         write_lines([f"files: {files.table}, {files.document}, {files.report}", recorded])
     if shop.outbox.rows or shop.outbox.left_out:
         for at, line in enumerate(outbox_lines(shop)):

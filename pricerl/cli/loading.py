@@ -23,15 +23,20 @@ LONG = {"--excel": "--report.excel=true", "--verbose": "--verbose=true", "--stri
 """Short forms of options that take no value."""
 
 
-def load_words(command: str, words: Sequence[str], options: argparse.Namespace | None = None) -> Run:
-    """Load the run that a command's words and its own options name, and show the stages on a terminal."""
+def load_words(
+    command: str, words: Sequence[str], options: argparse.Namespace | None = None, whole: bool = True
+) -> Run:
+    """Load the run that a command's words and its own options name, and show the stages on a terminal.
+
+    Only a ``whole`` catalogue has the products about which nothing is new.
+    """
     given = given_settings(command, words, options)
     if given.pop("print_config", False):
         write_lines(as_yaml(load_run(given, allowed_packages(words)).settings).splitlines())
         raise SystemExit
     bar = given.get("trainer", {}).get("enable_progress_bar")
     show_stages(bar is not False and sys.stderr.isatty())
-    return load_run(given, allowed_packages(words))
+    return load_run(given, allowed_packages(words), whole)
 
 
 def given_settings(command: str, words: Sequence[str], options: argparse.Namespace | None = None) -> dict[str, Any]:

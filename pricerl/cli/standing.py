@@ -9,6 +9,7 @@ from pricerl.cli.answer import print_answer
 from pricerl.cli.usage import file_parser
 from pricerl.data.naming import list_sources
 from pricerl.formatting import plural
+from pricerl.operations.exports import read_work_list
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import BEST
 from pricerl.runs.names import RUNS, USUAL_PRESET, find_run, name_run
@@ -40,10 +41,10 @@ def _answer_standing(words: Sequence[str]) -> int | None:
     standing = find_standing(shop, list_sources(options.path)) if shop.newest else None
     if standing is None:
         return None
-    products, publication, after = renew_standing(shop, standing)
-    print_notes([f"nothing is new for {plural(len(products), 'product')}: the last advice stands"])
-    records = [item.to_dict() for item in products]
-    print_answer(records, after, AdviceFiles.of(folder.path), publication.formatter, publication.problems)
+    publication, after = renew_standing(shop, standing)
+    work = read_work_list(after.log_path)
+    print_notes([f"nothing is new for {plural(len(work), 'product')}: the last advice stands"])
+    print_answer(work, after, AdviceFiles.of(folder.path), publication.formatter, publication.problems)
     return standing.code
 
 

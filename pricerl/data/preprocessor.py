@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray
+from pricerl.arrays import BoolArray, FloatArray, pack, unpack
 from pricerl.data.cleaning.quality import ProductReport
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, WEEK
@@ -110,7 +110,8 @@ class DataPreprocessor(Reported):
         if fresh.unnamed and len(names) == 1:
             fresh = fresh.renamed(names[0])
         fresh_names = [product.product for product in fresh.products]
-        strangers = [name for name in fresh_names if name not in names]
+        places = {name: place for place, name in enumerate(names)}
+        strangers = [name for name in fresh_names if name not in places]
         if len(strangers) == len(fresh_names):
             found = f"is not in the checkpoint; it has {list_names(names)}"
             texts = [f"product {name!r} {found}{did_you_mean(name, names)}" for name in strangers]
@@ -119,7 +120,7 @@ class DataPreprocessor(Reported):
         if new != known:
             raise DataError(fresh.source, [f"rows are {new}s, the policy was trained on {known}s; run fit"])
         config = DataConfig(**trained["config"])
-        order = [names.index(name) if name in names else len(names) + crc32(name.encode()) for name in fresh_names]
+        order = [places.get(name, len(names) + crc32(name.encode())) for name in fresh_names]
         chosen = [trained["chosen"][index] if index < len(names) else None for index in order]
         fitted = cls.fit(fresh, config, chosen, numbers=order)
         for row, index in enumerate(order):
@@ -151,7 +152,10 @@ class DataPreprocessor(Reported):
         return replace(self, **chosen, scaler=self.scaler.select(products))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything as arrays and plain values; of the source only the file's name."""
+        """Return everything as arrays and plain values; of the source only the file's name.
+
+        The histories are packed, as a newer file replaces them.
+        """
         return {
             "config": {**asdict(self.config), "query": None},
             "names": list(self.names),
@@ -160,25 +164,30 @@ class DataPreprocessor(Reported):
             "gain": self.scaler.gain,
             "bias": self.scaler.bias,
             "source": Path(self.source).name,
-            "products": [_to_state(product) for product in self.products],
-            "reports": [report.to_dict() for report in self.reports],
-            "forecasts": [_to_state(forecast) for forecast in self.forecasts],
-            "train_days": list(self.train_days),
+            "history": pack(
+                {
+                    "products": [_to_state(product) for product in self.products],
+                    "reports": [report.to_dict() for report in self.reports],
+                    "forecasts": [_to_state(forecast) for forecast in self.forecasts],
+                    "train_days": self.train_days,
+                }
+            ),
         }
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any]) -> DataPreprocessor:
         """Return the preprocessor that `state_dict` described; the features are recomputed."""
-        products = tuple(ProductHistory(**_from_state(values)) for values in state["products"])
-        forecasts = tuple(PredictedSales(**_from_state(values)) for values in state["forecasts"])
+        history = unpack(state["history"])
+        products = tuple(ProductHistory(**_from_state(values)) for values in history["products"])
+        forecasts = tuple(PredictedSales(**_from_state(values)) for values in history["forecasts"])
         return cls(
             source=state["source"],
             config=DataConfig(**state["config"]),
             products=products,
-            reports=tuple(ProductReport.from_dict(values) for values in state["reports"]),
+            reports=tuple(ProductReport.from_dict(values) for values in history["reports"]),
             forecasts=forecasts,
             features=tuple(map(build_features, products, [found.past for found in forecasts])),
-            train_days=tuple(state["train_days"]),
+            train_days=tuple(history["train_days"]),
             scaler=MinMaxScaler(np.array(state["gain"]), np.array(state["bias"])),
             numbers=tuple(range(len(products))),
         )

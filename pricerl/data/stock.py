@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from typing import Any
@@ -58,9 +58,12 @@ class Stock:
     """Most money, at unit cost, in units on hand and on the way; an order beyond it is cut."""
 
 
-def find_notes(stocks: Stocks, histories: Sequence[ProductHistory]) -> list[str]:
-    """Return what is assumed about stock, and what is left out; stock of none of the products is a ``UsageError``."""
-    names = {history.product for history in histories}
+def find_notes(stocks: Stocks, histories: Sequence[ProductHistory], known: Iterable[str] = ()) -> list[str]:
+    """Return what is assumed about stock, and what is left out; stock of none of the products is a ``UsageError``.
+
+    Products that are ``known`` may have no history here.
+    """
+    names = {*known, *(history.product for history in histories)}
     strangers = TABLES["stock"].check_products(stocks, names, len(names))
     found = {STRANGE: strangers}
     for history in histories:

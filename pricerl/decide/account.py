@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -99,7 +99,7 @@ class Quarter:
             at_end=interval_of(gain),
             budget=max(-float(np.quantile(gain, TAIL_PROBABILITY)), 0.0),
             probability_loss=float((gain < -HARM * self.scale).mean()),
-            days_left=self.days_left,
+            ends=(date.fromisoformat(self.account.opened) + timedelta(days=DAYS_PER_QUARTER)).isoformat(),
             loss_weight=self.loss_weight,
         )
 

@@ -64,8 +64,10 @@ class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Loss that it stays within with 90 % confidence."""
     probability_loss: float
     """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
-    days_left: Count
-    """Days until it ends."""
+    ends: str = ""
+    """Last day of its quarter, ISO format."""
+    days_left: Count = 0
+    """Of entries of older versions: days until it ends."""
     inside_budget: bool = True
     """Of entries of older versions: whether that loss was inside a limit."""
     loss_weight: float | None = None

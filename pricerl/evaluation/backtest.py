@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Set
 from hashlib import sha256
 from math import ceil
 from typing import NamedTuple
@@ -97,7 +97,7 @@ def run_backtests(
     of a larger catalogue, ``pool`` is its evidence on elasticities.
     """
     found = {}
-    tested = tested_products(preprocessor) if tested is None else tested
+    tested = tested_products(preprocessor.names) if tested is None else tested
     for index, product in enumerate(preprocessor.products):
         if product.product not in tested:
             continue
@@ -110,10 +110,10 @@ def run_backtests(
     return found
 
 
-def tested_products(preprocessor: DataPreprocessor) -> frozenset[str]:
-    """Return the names of the products to test."""
-    wanted = min(MOST_TESTED, round(TESTED_SHARE * len(preprocessor.names)))
-    return draw_products(preprocessor.names, max(FEWEST_TESTED, wanted))
+def tested_products(names: Collection[str]) -> frozenset[str]:
+    """Return the names of the products to test, of all of a catalogue."""
+    wanted = min(MOST_TESTED, round(TESTED_SHARE * len(names)))
+    return draw_products(names, max(FEWEST_TESTED, wanted))
 
 
 def draw_products(names: Iterable[str], most: int) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -62,6 +62,10 @@ class PricingData:
     """Most products that the policy is trained and scored on; it prices the others by their description."""
     device = torch.device("cpu")
     advises = True
+    catalogue: Collection[str] = ()
+    """Names of all products of the shop and the file; without any, the history's."""
+    concerned: Collection[str] | None = None
+    """Products about which something is new, or None for all."""
 
     def __init__(
         self,
@@ -250,7 +254,8 @@ class PricingData:
         """
         self.guardrails.check_products({*trained, *present, *self._known})
         skipped = (problem.product for problem in self.problems)
-        print_notes(self.cost.check_products({*trained, *present, *skipped} - {""}, len(present or trained)))
+        known = {*trained, *present, *self.catalogue, *skipped} - {""}
+        print_notes(self.cost.check_products(known, len(self.catalogue or present or trained)))
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:
         """Mark days whose price pricerl set, as ``find`` returns them ``(D_p,)``, in this history and later ones."""

@@ -109,7 +109,7 @@ class Advisor:
             horizon=run.options.horizon,
             seed=data.seed,
             formatter=run.formatter,
-            catalogue=len(data.preprocessor.products),
+            catalogue=len(data.catalogue or data.preprocessor.products),
             current={name: price for name, price in data.preprocessor.current_prices.items() if name in related},
             today=day_of(run.options.today, data),
             stocks=data.stocks,
@@ -199,9 +199,9 @@ def split(
     """Split a run's products, or those in some ``rows``, into chunks; the other arguments are as in `Chunk`."""
     advisor = Advisor.of(run)
     data = run.pricing
-    tested = tested_products(data.preprocessor)
+    tested = tested_products(data.catalogue or data.preprocessor.names)
     own = by_product(entries)
-    wanted = range(advisor.catalogue) if rows is None else rows
+    wanted = range(len(data.preprocessor.names)) if rows is None else rows
     for first in range(0, len(wanted), CHUNK):
         part = wanted[first : first + CHUNK]
         prepared = data.preprocessor.select(part)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -14,20 +14,26 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from pricerl.advice.exports import DOCUMENT, PRICES, WORKBOOK, write_workbook
-from pricerl.advice.files import About, StoredAdvice, render_files
+from pricerl.advice.files import About, render_files
+from pricerl.advice.report.work_list import WorkList
+from pricerl.advice.stored import StoredAdvice, Summary
 from pricerl.data.reading.problems import Problem
 from pricerl.errors import PROBLEMS
 from pricerl.formatting import Formatter
 from pricerl.operations.log.approved_costs import unwritten, write_costs
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.outbox import Outbox
-from pricerl.shop.database import Database
+from pricerl.shop.database import Database, reading
 from pricerl.writing import explained, refuse_folders, rewriting, write_text
 
 PUBLICATION = "publication"
 """Fact with what the files say about an advice as a whole."""
 EXPORTED = "exported"
 """Beginning of the fact with a folder's files, the publication that they show, and when they were written."""
+
+
+Fresh = tuple[StoredAdvice, str]
+"""New advice on a product, and the last day through which it stands if nothing else changes, ISO format."""
 
 
 class Publication(NamedTuple):
@@ -42,7 +48,7 @@ class Publication(NamedTuple):
     def write(
         self,
         folder: Path,
-        records: Iterable[Mapping[str, Any] | StoredAdvice],
+        products: Iterable[StoredAdvice],
         outbox: Outbox,
         older: Iterable[str] = (PROBLEMS,),
     ) -> list[str]:
@@ -51,7 +57,7 @@ class Publication(NamedTuple):
         Files of an ``older`` advice that have no successor are removed.
         A file that cannot be written is a ``UsageError``; those before it are new then, the others old.
         """
-        files = render_files(records, self.about, self.formatter, self.problems)
+        files = render_files(products, self.about, self.formatter, self.problems)
         written: dict[str, IO[bytes]] = {}
         with explained(folder), contextlib.ExitStack() as open_files:
             for name, piece in files:
@@ -65,17 +71,19 @@ class Publication(NamedTuple):
         _write_prices(folder, outbox, self.excel)
         return [*written, PRICES, *([WORKBOOK] if self.excel else [])]
 
-    def keep(self, database: Database, records: Mapping[str, str], numbers: Mapping[str, int]) -> None:
-        """Keep the new records of products, as lines of ``advice.json``, with the numbers of their entries.
+    def keep(self, database: Database, fresh: Iterable[Fresh], numbers: Mapping[str, int]) -> None:
+        """Keep the advice as a whole, and the ``fresh`` one on some products; the other products' stays.
 
-        Both are by product, the numbers in the order of the whole advice; records of the other products stay.
+        The ``numbers`` of the newest entries are by product, in the order of the whole advice.
         """
-        rows = [(name, at, numbers[name], records[name]) for at, name in enumerate(numbers) if name in records]
-        database.run_many(
-            "INSERT INTO advice VALUES (?, ?, ?, ?) ON CONFLICT (product) DO UPDATE"
-            " SET place = excluded.place, entry = excluded.entry, record = excluded.record",
-            rows,
-        )
+        places = {name: at for at, name in enumerate(numbers)}
+        (file,) = database.run("SELECT coalesce(max(id), 0) FROM file")[0]
+        rows = [
+            (name, places[name], numbers[name], file, until, msgspec.json.encode(summary).decode(), days, record)
+            for (name, summary, days, record), until in fresh
+        ]
+        database.run_many("DELETE FROM advice WHERE product = ?", [row[:1] for row in rows])
+        database.run_many("INSERT INTO advice VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         kept = {**self._asdict(), "about": self.about._asdict(), "formatter": asdict(self.formatter)}
         database.keep_fact(PUBLICATION, json.dumps(kept))
 
@@ -101,34 +109,39 @@ def write_files(database: Database, folder: Path, entries: Sequence[Entry], outb
     if publication is None or (of == _hash(database) and all((folder / name).is_file() for name in names)):
         _write_prices(folder, outbox, publication is not None and publication.excel)
         return
-    records = (StoredAdvice(*row) for row in database.run("SELECT product, record FROM advice ORDER BY place, product"))
-    written = publication.write(folder, records, outbox, names)
+    written = publication.write(folder, read_advice(database), outbox, names)
     database.keep_fact(_mark(folder), json.dumps([_hash(database), written, _time_of(folder)]))
 
 
-class _Record(msgspec.Struct):
-    """Prices of a product's record."""
-
-    days: list[dict[str, Any]]
-
-
-def _prices_of(text: str) -> list[tuple[str, float]]:
-    """Return day and price of each day of a record; none of a damaged one."""
-    try:
-        return [(day["date"], day["recommended_price"]) for day in msgspec.json.decode(text, type=_Record).days]
-    except (ValueError, KeyError):
-        return []
+def read_advice(database: Database, texts: bool = True) -> Iterator[StoredAdvice]:
+    """Yield the newest advice on each product, perhaps without its ``texts``."""
+    columns = "days, record" if texts else "'', ''"
+    for product, summary, days, record in database.each(
+        f"SELECT product, summary, {columns} FROM advice ORDER BY place, product"
+    ):
+        yield StoredAdvice(product, msgspec.json.decode(summary, type=Summary), days, record)
 
 
-def read_records(database: Database, newest: Iterable[Entry]) -> dict[str, StoredAdvice]:
-    """Return the records of the newest advice by product, if they have the prices of the log's entries."""
-    entries = {entry["id"]: entry for entry in newest}
-    rows = database.run("SELECT entry, product, record FROM advice ORDER BY place, product")
-    return {
-        product: StoredAdvice(product, text)
-        for number, product, text in rows
-        if number in entries and _prices_of(text) == [(day["date"], day["price"]) for day in entries[number]["days"]]
-    }
+def read_work_list(path: Path) -> WorkList:
+    """Return the work list of the newest advice on all products of a shop, given the path of its database."""
+
+    def load(item: StoredAdvice) -> dict[str, Any]:
+        with reading(path) as database:
+            ((record,),) = database.run("SELECT record FROM advice WHERE product = ?", (item.product,))
+        return item._replace(record=record).to_dict()
+
+    with reading(path) as database:
+        return WorkList(read_advice(database, texts=False), load)
+
+
+def read_standing(database: Database, newest: Iterable[Entry]) -> dict[str, str]:
+    """Return the last day through which each product's ``newest`` advice stands if the shop has no newer days of it."""
+    numbers = {entry["id"] for entry in newest}
+    rows = database.run(
+        "SELECT advice.entry, advice.product, advice.stands FROM advice"
+        " LEFT JOIN product ON product.name = advice.product WHERE coalesce(product.file, 0) <= advice.file"
+    )
+    return {product: stands for number, product, stands in rows if number in numbers}
 
 
 def _write_prices(folder: Path, outbox: Outbox, excel: bool) -> None:

@@ -9,25 +9,37 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pricerl.advice.files import StoredAdvice
 from pricerl.arrays import to_plain
 from pricerl.data.days import read_day
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of, scheduled_price
 from pricerl.errors import DataError, PricerlError, UsageError
-from pricerl.operations.exports import Publication, are_current, read_records, write_files
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, Log, append, by_product, load, read_log
-from pricerl.operations.log.orders import APPROVAL, OVERRIDE, PAUSE, PRICE_TEST, orders_of
+from pricerl.operations.exports import (
+    Fresh,
+    Publication,
+    are_current,
+    write_files,
+)
+from pricerl.operations.log.decision_log import (
+    LOG_FILE,
+    Entry,
+    Log,
+    append,
+    by_product,
+    find_head,
+    load,
+    read_log,
+)
+from pricerl.operations.log.orders import APPROVAL, LIMITS, OVERRIDE, PAUSE, PRICE_TEST, orders_of
 from pricerl.operations.log.takeover import take_over
 from pricerl.operations.log.typed_limits import DEFAULTS, combined_settings, typed_since, with_typed
 from pricerl.operations.outbox import (
@@ -43,7 +55,7 @@ from pricerl.operations.outbox import (
     shop_publishing,
 )
 from pricerl.runs.folder import Generation, RunFolder
-from pricerl.shop.database import MODEL, Database, exists, reading, writing
+from pricerl.shop.database import MODEL, READING, Database, exists, reading, writing
 from pricerl.shop.files import remember_files, were_read
 
 if TYPE_CHECKING:
@@ -51,10 +63,6 @@ if TYPE_CHECKING:
     from pricerl.data.platforms.import_forms import ImportForm
     from pricerl.evaluation.pricing_data import PricingData
     from pricerl.shop.days import Days
-
-
-READING = "reading"
-"""Fact with the settings with which the files of the newest advice were read."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,13 @@ class Shop:
         log = load(database, folder.path / LOG_FILE, standing=True)
         return cls(folder, log, database.fact(MODEL) if log.entries else "", day)
 
+    def renewed(self) -> Shop:
+        """Return the shop as it is now."""
+        with _state_of(self.folder) as database:
+            if database is not None and (find_head(database), database.fact(MODEL)) == (self.log.head, self.generation):
+                return self
+        return Shop.open(self.folder, None if self.given_day is None else self.given_day.isoformat())
+
     @property
     def log_path(self) -> Path:
         """Path of the decision log."""
@@ -113,10 +128,8 @@ class Shop:
     @cached_property
     def products(self) -> list[str]:
         """Products that were advised on, and those whose days it has read."""
-        if not exists(self.log_path):
-            return []
-        with reading(self.log_path) as database:
-            names = database.run("SELECT name FROM product ORDER BY id") if database.version else []
+        with _state_of(self.folder) as database:
+            names = [] if database is None else database.run("SELECT name FROM product ORDER BY id")
         return list(dict.fromkeys([*self.newest, *(name for (name,) in names)]))
 
     @property
@@ -149,10 +162,11 @@ class Shop:
         """Settings of the guardrails in force, whatever generation advised last; none before the first advice."""
         if self.last is None:
             return {}
+        typed = [entry for entry in self.log.entries if entry["kind"] == LIMITS]
         known = {**DEFAULTS, **self.last.get("settings", {}).get("data", {}).get("guardrails", {})}  # of pricerl 1.0
         if "guardrails" in self.last["terms"]:
-            known = combined_settings(list(self.newest.values()), self.log.entries)
-        return with_typed(known, typed_since(self.last, self.log.entries))
+            known = combined_settings(list(self.newest.values()), typed)
+        return with_typed(known, typed_since(self.last, typed))
 
     @property
     def lasting(self) -> dict[str, Any]:
@@ -194,10 +208,9 @@ class Shop:
         """
         from pricerl.data.reading.sources.containers import is_present  # late, as commands about orders read no file
 
-        if exists(self.log_path):
-            with reading(self.log_path) as database:
-                if were_read(database, self.sources):
-                    return []
+        with _state_of(self.folder) as database:
+            if database is not None and were_read(database, self.sources):
+                return []
         gone = [source for source in self.sources if not is_present(source)]
         if gone and self.days() is None:
             last = max(entry["history_end"] for entry in self.newest.values())
@@ -210,22 +223,18 @@ class Shop:
         with writing(self.log_path) as database:
             remember_files(database, sources)
 
-    def days(self) -> Days | None:
-        """Return all days that the shop has read, if any."""
+    def days(self, products: Collection[str] | None = None) -> Days | None:
+        """Return the days of some products, by default of all, or None if the shop has read none at all."""
         from pricerl.shop.days import read_days  # late, as it imports pandas
 
-        if not exists(self.log_path):
-            return None
-        with reading(self.log_path) as database:
-            return read_days(database) if database.version else None
+        with _state_of(self.folder) as database:
+            return None if database is None else read_days(database, products)
 
     @property
     def reading(self) -> dict[str, Any]:
         """Settings with which the files of the newest advice were read; none before the first."""
-        if not exists(self.log_path):
-            return {}
-        with reading(self.log_path) as database:
-            return json.loads(database.fact(READING) or "{}") if database.version else {}
+        with _state_of(self.folder) as database:
+            return {} if database is None else json.loads(database.fact(READING) or "{}")
 
     def join(self, rows: Rows, accepts_changes: bool = False) -> Rows:
         """Return the rows of a file with all days that the shop has read before; errors are as in `Days.join`."""
@@ -239,7 +248,6 @@ class Shop:
         from pricerl.shop.days import keep_days
 
         with writing(self.log_path) as database:
-            database.keep_fact(READING, json.dumps(asdict(rows.config)))
             return keep_days(database, rows, self.today)
 
     def advice_on(self, product: str | None) -> Entry:
@@ -294,7 +302,7 @@ class Shop:
         self,
         drafts: Sequence[Entry] | Callable[[Shop], Sequence[Entry]],
         advice: Publication | None = None,
-        records: Mapping[str, str] = MappingProxyType({}),
+        fresh: Sequence[Fresh] = (),
         rows: Rows | None = None,
         uses: Generation | None = None,
     ) -> tuple[list[Entry], Shop]:
@@ -306,7 +314,7 @@ class Shop:
         Args:
             drafts: entries without number and hashes, or a function of the shop as it is when they are recorded.
             advice: new advice as a whole, kept together with its entries.
-            records: new lines of ``advice.json`` by product.
+            fresh: the new advice on some products.
             rows: rows of the file that was read.
             uses: generation that is in force from here on; the present one if absent.
         """
@@ -325,27 +333,19 @@ class Shop:
                 from pricerl.shop.days import keep_days
 
                 keep_days(database, rows, self.today)
-                database.keep_fact(READING, json.dumps(asdict(rows.config)))
             if advice is not None:
                 numbers = {entry["product"]: entry["id"] for entry in newest_advice(after.entries)}
-                advice.keep(database, records, numbers)
+                advice.keep(database, fresh, numbers)
 
         if uses is not None and advice is not None:
             uses.complete()
-        entries, log = append(self.log_path, dated, keep)
+        entries, log = append(self.log_path, dated, keep, self.log)
         after = Shop(self.folder, log, generation, self.given_day)
         try:
             after.export()
         except (OSError, PricerlError) as error:
             raise UsageError(f"recorded, but not yet published: {error}; the next command publishes it") from error
         return entries, after
-
-    def records(self) -> dict[str, StoredAdvice]:
-        """Return the record of each product's newest advice, if it has the prices of the log's entry."""
-        if not self.newest:
-            return {}
-        with reading(self.log_path) as database:
-            return read_records(database, self.newest.values())
 
     def _is_exported(self, database: Database) -> bool:
         """Return whether all files are as the shop has them."""
@@ -362,9 +362,10 @@ class Shop:
     def export(self) -> None:
         """Write the files, while no other command writes, as the shop is by then."""
         with writing(self.log_path) as database:
-            same = database.fact("hash") == self.log.head.hash
-            log = self.log if same else load(database, self.log_path, standing=True)
-            now = replace(self, log=log, generation=database.fact(MODEL))
+            now = self
+            if (database.fact("hash"), database.fact(MODEL)) != (self.log.head.hash, self.generation):
+                log = load(database, self.log_path, standing=True)
+                now = replace(self, log=log, generation=database.fact(MODEL))
             if now.newest:
                 if not now._is_used:
                     self.folder.use(Generation(self.folder.path / now.generation))
@@ -373,14 +374,12 @@ class Shop:
 
 @contextlib.contextmanager
 def _state_of(folder: RunFolder) -> Iterator[Database | None]:
-    """Open the database of a shop to read one state of it; None before its first entry."""
+    """Open the database of a shop to read one state of it, or None before its first one."""
     path = folder.path / LOG_FILE
     take_over(path)
-    if not exists(path):
-        yield None
-        return
-    with reading(path) as database:
-        yield database
+    with contextlib.ExitStack() as opened:
+        database = opened.enter_context(reading(path)) if exists(path) else None
+        yield database if database is not None and database.version else None
 
 
 def system_day() -> date:

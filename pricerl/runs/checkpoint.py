@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pricerl.runs.folder import BEST, LAST, Generation, RunFolder, generation_of
 from pricerl.runs.names import USUAL_CLASSES
 from pricerl.writing import is_same, write_file
 
-FORMAT = 9
+FORMAT = 10
 """Version of the format; no other is read."""
 
 REMEDY = "run fit again or name another"
@@ -61,7 +62,8 @@ def read_saved(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as file:  # torch compares no checksums
             plain = all(item.compress_type == zipfile.ZIP_STORED for item in file.infolist())
             if plain and file.testzip() is None:
-                content = torch.load(path, "cpu", weights_only=True)
+                mapped = os.name == "posix"  # Windows replaces no file that is mapped
+                content = torch.load(path, "cpu", weights_only=True, mmap=mapped)
     except OSError as error:
         why = "no permission" if isinstance(error, PermissionError) else error.strerror
         raise CheckpointError(f"{path} cannot be read: {why}") from error
@@ -109,7 +111,7 @@ class Settings(msgspec.Struct):
 class About(msgspec.Struct):
     """The run that a checkpoint belongs to."""
 
-    format: Literal[9]
+    format: Literal[10]
     version: str
     settings: Settings | None = None
     """None if the run was started from Python with objects that no command can make."""

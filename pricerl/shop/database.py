@@ -22,6 +22,9 @@ ADDRESS = "PRICERL_SHOP"
 MODEL = "model"
 """Fact with the name of the generation in force."""
 
+READING = "reading"
+"""Fact with the settings with which the last file was read."""
+
 PREFIX = "pricerl "
 """Beginning of the name of a shop's schema on a server."""
 
@@ -52,6 +55,15 @@ MIGRATIONS = (
         record TEXT NOT NULL
     ) STRICT;
     """,
+    """
+    DROP TABLE advice;
+    CREATE TABLE advice (
+        product TEXT PRIMARY KEY, place INTEGER NOT NULL, entry INTEGER NOT NULL REFERENCES entry (id),
+        file INTEGER NOT NULL, stands TEXT NOT NULL, summary TEXT NOT NULL, days TEXT NOT NULL, record TEXT NOT NULL
+    ) STRICT;
+    DELETE FROM fact WHERE name = 'publication';
+    ALTER TABLE product ADD COLUMN file INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 """Statements that bring a database from one version of its schema to the next, the first from nothing."""
 
@@ -70,9 +82,21 @@ class Database:
         found = self._connection.execute(self._translated(statement), values)
         return [] if found.description is None else found.fetchall()
 
-    def run_many(self, statement: str, rows: Iterable[Values]) -> None:
-        """Run a statement for each row of values."""
-        self._connection.cursor().executemany(self._translated(statement), rows)
+    def each(self, statement: str) -> Iterator[Any]:
+        """Return the rows of a statement, which are not held in memory at once."""
+        if not self._is_server:
+            return iter(self._connection.execute(statement))
+        return self._each_of_server(self._translated(statement))
+
+    def _each_of_server(self, statement: str) -> Iterator[Any]:
+        with self._connection.cursor("each") as cursor:
+            yield from cursor.execute(statement)
+
+    def run_many(self, statement: str, rows: Iterable[Values]) -> int:
+        """Run a statement for each row of values, and return how many rows of the database changed."""
+        cursor = self._connection.cursor()
+        cursor.executemany(self._translated(statement), rows)
+        return int(cursor.rowcount)
 
     def fact(self, name: str) -> str:
         """Return a fact about the shop; empty if it is unknown."""
@@ -202,7 +226,8 @@ def _connect_file(path: Path, writes: bool) -> sqlite3.Connection:
     frozen = "" if writes or os.access(path.parent, os.W_OK) else "&immutable=1"
     mode = "rwc" if writes else "ro" if frozen else "rw"
     found = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}{frozen}", PATIENCE, isolation_level=None, uri=True)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON") if writes else ():
+    # larger pages than usual, as most rows are long
+    for pragma in ("page_size = 16384", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")[: 4 * writes]:
         found.execute(f"PRAGMA {pragma}")
     return found
 

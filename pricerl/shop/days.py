@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,7 +23,7 @@ from pricerl.data.days import STEP_WORDS
 from pricerl.data.reading import columns
 from pricerl.errors import DataError
 from pricerl.formatting import plural
-from pricerl.shop.database import Database
+from pricerl.shop.database import READING, Database
 from pricerl.terminal import shown
 
 CELLS = {
@@ -157,11 +161,13 @@ class _Joined:
     @property
     def steps(self) -> tuple[int, int] | None:
         """Days from row to row of the first product that both have twice or more, known and fresh, if any."""
-        for name in self.names:
-            known, fresh = (np.sort(_days_of(frame, name)) for frame in (self._known, self._fresh))
-            if min(len(known), len(fresh)) > 1:
-                return find_step_days(known), find_step_days(fresh)
-        return None
+        counts = [frame[columns.PRODUCT].value_counts() for frame in (self._known, self._fresh)]
+        several = (set(count.index[count > 1]) for count in counts)
+        name = min(set.intersection(*several), key=self.names.index, default=None)
+        if name is None:
+            return None
+        known, fresh = (find_step_days(np.sort(_days_of(frame, name))) for frame in (self._known, self._fresh))
+        return known, fresh
 
     def _pairs(self) -> Iterator[tuple[str, Any, Any]]:
         """Yield each column with its known and its fresh values on the same days."""
@@ -202,12 +208,15 @@ class _Joined:
 
     def describe_jump(self) -> str:
         """Return which product's prices are far from the known ones of other days; empty if none are."""
-        for name in {*map(str, self._fresh[columns.PRODUCT].unique())}:
-            known, fresh = (frame[frame[columns.PRODUCT] == name] for frame in (self._known, self._fresh))
-            apart = set(known[columns.REPORT_DATE]).isdisjoint(fresh[columns.REPORT_DATE])
-            was, now = (float(rows[columns.PRODUCT_PRICE].median()) for rows in (known, fresh))
-            if apart and max(was, now) > FAR * min(was, now):
-                return f"prices of {shown(name)} are near {now:g}, but were near {was:g}: is it the same product?"
+        known, fresh = (
+            frame.groupby(columns.PRODUCT, observed=True)[columns.PRODUCT_PRICE].median()
+            for frame in (self._known, self._fresh)
+        )
+        met = self._known[columns.PRODUCT][self._at >= 0].unique()
+        for name in fresh.index.intersection(known.index).difference(met, sort=False):
+            was, now = float(known[name]), float(fresh[name])
+            if max(was, now) > FAR * min(was, now):
+                return f"prices of {shown(str(name))} are near {now:g}, but were near {was:g}: is it the same product?"
         return ""
 
     @cached_property
@@ -231,21 +240,27 @@ class _Joined:
         return found.sort_values(DAY, kind="stable", ignore_index=True)
 
 
-def read_days(database: Database) -> Days | None:
-    """Return all days of a shop, if it has read any."""
+def read_days(database: Database, products: Collection[str] | None = None) -> Days | None:
+    """Return the days of some products of a shop, by default of all, or None if it has read none at all."""
     last = database.run("SELECT name, sales, missing_days, date_order FROM file ORDER BY id DESC LIMIT 1")
     if not last:
         return None
     source, *means = last[0]
     currencies = database.run("SELECT currency FROM file WHERE currency <> '' ORDER BY id DESC LIMIT 1")
-    names = dict(database.run("SELECT id, name FROM product ORDER BY id"))
-    groups = dict(database.run("SELECT id, category FROM product WHERE category <> ''"))
+    about = database.run("SELECT id, name, category FROM product ORDER BY id")
+    about = [item for item in about if products is None or item[1] in products]
+    names = {number: name for number, name, _ in about}
+    groups = {number: category for number, _, category in about if category}
     cells = ", ".join(f"day.{name}" for name in CELLS)
-    rows = database.run(
+    selected = (
         f"SELECT day.product, day.date, day.known, file.added, day.file, {cells} FROM day"
-        " JOIN file ON day.file = file.id ORDER BY day.product, day.date"
+        " JOIN file ON day.file = file.id{} ORDER BY day.product, day.date"
     )
-    number, dates, known, read, file, *values = zip(*rows, strict=True)
+    if products is None:
+        rows = database.run(selected.format(""))
+    else:
+        rows = [row for number in names for row in database.run(selected.format(" WHERE day.product = ?"), (number,))]
+    number, dates, known, read, file, *values = [*zip(*rows, strict=True)] or [()] * (5 + len(CELLS))
     frame = pd.DataFrame(
         {
             columns.PRODUCT: pd.Categorical([names[item] for item in number], categories=[*names.values()]),
@@ -254,7 +269,8 @@ def read_days(database: Database) -> Days | None:
             "file": file,
             **{column: np.array(cell, dtype=float) for column, cell in zip(CELLS.values(), values, strict=True)},
         }
-    ).dropna(axis="columns", how="all")
+    )
+    frame = frame.dropna(axis="columns", how="all") if len(frame) else frame
     if groups:
         frame[columns.GROUP] = [groups.get(item) for item in number]
     missing = ~np.array(known, dtype=bool)
@@ -270,6 +286,7 @@ def read_days(database: Database) -> Days | None:
 def keep_days(database: Database, rows: Rows, today: date) -> int:
     """Keep the days of a file that are new, or other ones than before, and return how many; blank cells change none."""
     config = rows.config
+    database.keep_fact(READING, json.dumps(asdict(config)))
     (file,) = database.run("SELECT coalesce(max(id), 0) + 1 FROM file")[0]
     about = (file, rows.source, today.isoformat(), *(getattr(config, name) for name in MEANT), rows.currency)
     database.run("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", about)
@@ -278,7 +295,7 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
         known = rows.frame.sort_values(columns.REPORT_DATE).groupby(columns.PRODUCT, observed=True)[columns.GROUP]
         groups = {str(name): str(group) for name, group in known.last().dropna().items()}
     database.run_many(
-        "INSERT INTO product SELECT coalesce(max(id), 0) + 1, ?, ? FROM product WHERE true"
+        "INSERT INTO product SELECT coalesce(max(id), 0) + 1, ?, ?, 0 FROM product WHERE true"
         " ON CONFLICT (name) DO UPDATE SET category = excluded.category",
         [(name, groups.get(name, "")) for name in rows.names],
     )
@@ -286,17 +303,19 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
     newer = {name: f"coalesce(excluded.{name}, day.{name})" for name in CELLS}
     newer["known"] = "CASE WHEN excluded.known > day.known THEN excluded.known ELSE day.known END"
     names = ("product", "date", "known", *CELLS, "file")
-    database.run_many(
+    kept = (
         f"INSERT INTO day ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
         f" ON CONFLICT (product, date) DO UPDATE SET file = excluded.file, "
         f"{', '.join(f'{name} = {value}' for name, value in newer.items())}"
-        f" WHERE {' OR '.join(f'{value} IS DISTINCT FROM day.{name}' for name, value in newer.items())}",
-        ((*row, file) for row in _cells(rows, numbers)),
+        f" WHERE {' OR '.join(f'{value} IS DISTINCT FROM day.{name}' for name, value in newer.items())}"
     )
-    (new,) = database.run("SELECT count(*) FROM day WHERE file = ?", (file,))[0]
-    if not new:
+    new: Counter[int] = Counter()
+    for product, own in groupby(_cells(rows, numbers), itemgetter(0)):
+        new[product] += database.run_many(kept, ((*row, file) for row in own))
+    database.run_many("UPDATE product SET file = ? WHERE id = ?", [(file, item) for item in new if new[item]])
+    if not new.total():
         database.run("DELETE FROM file WHERE id = ?", (file,))
-    return int(new)
+    return new.total()
 
 
 def _cells(rows: Rows, numbers: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ READ = "files read"
 
 def were_read(database: Database, sources: Sequence[str]) -> bool:
     """Return whether a shop has read some files as they are."""
-    known = json.loads(database.fact(READ) or "{}") if database.version else {}
+    known = json.loads(database.fact(READ) or "{}")
     return bool(sources) and all(known.get(source, "") == _hash_of(source) != "" for source in sources)
 
 

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from pricerl.advice.files import About, AdviceFiles, StoredAdvice, json_of
+from pricerl.advice.files import About, AdviceFiles
+from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.result import ProductAdvice
-from pricerl.advice.sentences.verdict import Record
-from pricerl.data.days import WEEK
+from pricerl.advice.stored import StoredAdvice
 from pricerl.data.naming import list_sources
 from pricerl.decide.decision import Approval
 from pricerl.errors import UsageError
 from pricerl.formatting import plural
 from pricerl.operations.catalogue import Advised, advise_chunks, split
 from pricerl.operations.engine import Engine
-from pricerl.operations.exports import Publication
-from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head, by_product, read_log
+from pricerl.operations.exports import Fresh, Publication, read_advice, read_work_list
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, Head, by_product, read_log, read_own
 from pricerl.operations.log.drafts import draft_publishing, publishing_words
 from pricerl.operations.log.orders import ADVICE, PUBLISHING
 from pricerl.operations.log.provenance import describe_origin, shorten
-from pricerl.operations.log.unchanged import find_bases, find_unchanged
+from pricerl.operations.log.unchanged import find_basis, has_own_code, stands_until
 from pricerl.operations.outbox import approved_change, generation_of
 from pricerl.operations.shop import Shop, day_of
 from pricerl.progress import stage
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.run import Run
+from pricerl.shop.database import reading
 from pricerl.terminal import print_notes
-
-MOST_FORESEEN = 2000
-"""Products for which the days ahead are examined at most, as each takes time."""
 
 
 def make_advice(
@@ -61,7 +59,10 @@ def make_advice(
 class Delivered(NamedTuple):
     """Advice of a command."""
 
-    products: Sequence[ProductAdvice | StoredAdvice]
+    fresh: Sequence[ProductAdvice]
+    """Advice on the products about which something is new."""
+    work: WorkList
+    """Work list of all products."""
     files: AdviceFiles
     shop: Shop
     """The shop after it."""
@@ -73,64 +74,71 @@ class Delivered(NamedTuple):
 
 def deliver(run: Run) -> Delivered:
     """Advise on the products about which something is new, record it, and write the files of the advice on all."""
-    shop = Shop.open(RunFolder(run.folder), run.options.today)
+    shop = Shop.open(RunFolder(run.folder), run.options.today) if run.shop is None else run.shop.renewed()
+    data = run.pricing
     on_trial = refuse_other_model(run, shop)
-    entries = read_log(shop.log_path).entries
+    names = data.preprocessor.names
+    entries = read_own(shop.log_path, names)
     origin = _describe_origin(run, shop)
     asked = run.configs["decision"].approval
     origin["terms"]["approval"] = asked or shop.publishing or "auto"
-    bases = find_bases(run, origin)
-    kept = find_unchanged(run, shop, origin, bases)
-    rows = [row for row, name in enumerate(bases) if name not in kept]
+    rows = [row for row, name in enumerate(names) if data.concerned is None or name in data.concerned]
     run.module.trainer = run.data.trainer = None  # it holds env and buffer
-    run.pricing.release()
+    data.release()
     advised = make_advice(run, entries, rows, origin)
-    if kept:
-        print_notes([f"nothing is new for {len(kept):,} of {plural(len(bases), 'product')}: the last advice stands"])
-    decided: dict[str, ProductAdvice | StoredAdvice] = {**kept}
-    own = by_product(entries)
-    for item, draft in zip(advised.advice, advised.drafts, strict=True):
-        draft["basis"] = bases[item.product]
-        decided[item.product] = replace(item, approved=approved_change(draft, own.get(item.product, ())))
-    products = [decided[name] for name in bases if name in decided]
     publication = describe_publication(run, origin, shop.log.head)
-    if not run.is_global_zero:
-        return Delivered(products, AdviceFiles.of(run.folder), shop)
-    after, recorded, until = shop, "not recorded", None
-    if not on_trial:
-        records = {
-            item.product: item.to_json() if isinstance(item, StoredAdvice) else json_of(item.to_dict())
-            for item in products
-            if not isinstance(item, StoredAdvice) or item.changes
-        }
-        with stage("writing the report"):
-            trained = run.generation if run.command == "fit" else None
-            about = (publication, records, run.pricing.unread, trained)
-            written, after = shop.record(lambda now: [*_publish_as(now, asked), *advised.drafts], *about)
-        after.remember(list_sources(run.pricing.path))
-        if trained is not None:
-            remove_old_generations(run)
-        print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
-        recorded = f"recorded: {_name_entries(written)} of {shop.log_path}"
-        if run.command != "fit" and after.log.head.entries == shop.log.head.entries + len(written):
-            until = _stands_until(run, after, origin, bases)
+    fresh = list(_stored(run, advised, entries))
+    advice = advised.advice
     folder = Path(run.options.out or run.folder)
+    if on_trial or not run.is_global_zero:
+        stored = [item for item, _ in fresh]
+        if run.is_global_zero:
+            publication.write(folder, stored, shop.outbox)
+        return Delivered(advice, WorkList(stored), AdviceFiles.of(folder), shop, "not recorded")
+    with stage("writing the report"):
+        trained = run.generation if run.command == "fit" else None
+        drafts = advised.drafts
+        written, after = shop.record(
+            lambda now: [*_publish_as(now, asked), *drafts], publication, fresh, data.unread, trained
+        )
+    after.remember(list_sources(data.path))
+    if trained is not None:
+        remove_old_generations(run)
+    if kept := len(after.newest.keys() - {item.product for item in advice}) if data.concerned is not None else 0:
+        print_notes([f"nothing is new for {kept:,} of {plural(len(after.newest), 'product')}: the last advice stands"])
+    print_notes(publishing_words(entry) for entry in written if entry["kind"] == PUBLISHING)
     if run.options.out:
-        publication.write(folder, list(records_of(products)), after.outbox)
-    return Delivered(products, AdviceFiles.of(folder), after, recorded, until)
+        with reading(after.log_path) as database:
+            publication.write(folder, read_advice(database), after.outbox)
+    recorded = f"recorded: {_name_entries(written)} of {shop.log_path}"
+    alone = after.log.head.entries == shop.log.head.entries + len(written)
+    until = _stands_until(after) if run.command != "fit" and alone else None
+    return Delivered(advice, read_work_list(after.log_path), AdviceFiles.of(folder), after, recorded, until)
 
 
-def _stands_until(run: Run, shop: Shop, origin: Entry, bases: Mapping[str, str]) -> date | None:
-    """Return the last day through which all advice stands if nothing is new, at most a week after today."""
-    today = date.fromisoformat(origin["today"])
-    days = [today + timedelta(days=ahead) for ahead in range(WEEK if len(bases) <= MOST_FORESEEN else 1)]
-    early = any(product.next_day > today for product in run.pricing.preprocessor.products)
-    last = None
-    for day in days[:1] if early else days:
-        if len(find_unchanged(run, shop, {**origin, "today": day.isoformat()}, bases)) < len(bases):
-            break
-        last = day
-    return last
+def _stands_until(shop: Shop) -> date | None:
+    """Return the last day through which all advice stands if nothing is new, or None if some does not."""
+    with reading(shop.log_path) as database:
+        ((number, until),) = database.run("SELECT count(*), min(stands) FROM advice")
+    early = any(shop.today.isoformat() < entry["days"][0]["date"] for entry in shop.newest.values())
+    if number < len(shop.newest) or not until:
+        return None
+    return shop.today if early else date.fromisoformat(until)
+
+
+def _stored(run: Run, advised: Advised, entries: Sequence[Entry]) -> Iterator[Fresh]:
+    """Yield new advice as the shop keeps it, and complete its drafts."""
+    basis = find_basis(run)
+    own = by_product(entries)
+    step_days = run.pricing.preprocessor.step_days
+    related = {name for relation in run.pricing.guardrails.related for name in relation.products}
+    changing = {*basis} if has_own_code(run) else related
+    for item, draft in zip(advised.advice, advised.drafts, strict=True):
+        known = own.get(item.product, ())
+        decided = replace(item, approved=approved_change(draft, known))
+        draft["basis"] = basis[item.product]
+        until = "" if item.product in changing else stands_until(draft, item, known, step_days)
+        yield StoredAdvice.of(decided.to_dict(), run.formatter), until
 
 
 def _describe_origin(run: Run, shop: Shop) -> Entry:
@@ -170,11 +178,6 @@ def remove_old_generations(run: Run) -> None:
     """Remove generations of the run that are neither among the newest nor named by its log."""
     named = {generation_of(entry) for entry in read_log(run.folder / LOG_FILE).entries}
     RunFolder(run.folder).remove_old(run.options.keep, named)
-
-
-def records_of(products: Iterable[ProductAdvice | StoredAdvice]) -> Iterator[Record]:
-    """Yield the records of ``advice.json``."""
-    return (item.to_dict() for item in products)
 
 
 def describe_publication(run: Run, origin: Entry, head: Head) -> Publication:

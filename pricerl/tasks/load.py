@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,21 +14,25 @@ from jsonargparse import ArgumentParser
 from pricerl.advice.describe import check_horizon
 from pricerl.advice.exports import check_workbook
 from pricerl.advice.files import check_folder
+from pricerl.data.cleaning.rows import Rows
+from pricerl.data.config import DataConfig
 from pricerl.data.naming import list_sources
 from pricerl.data.stock import find_notes
 from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.engine import CHUNK, Engine, connect
-from pricerl.operations.log.decision_log import by_product, read_log
+from pricerl.operations.log.decision_log import by_product, read_own
 from pricerl.operations.log.provenance import combine
+from pricerl.operations.log.unchanged import find_due
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
+from pricerl.progress import stage
 from pricerl.runs.checkpoint import Checkpoint, lasting_settings, without_query
 from pricerl.runs.folder import BEST, RunFolder
 from pricerl.runs.names import RUNS, USUAL_CLASSES, USUAL_PRESET, check_name, find_run, name_run
 from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
-from pricerl.shop.days import CHANGED
+from pricerl.shop.days import CHANGED, Days
 from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
 from pricerl.tasks.settings import GROUPS, advice_parser, build_data, merge_settings, plain_settings, without_training
 from pricerl.terminal import print_notes
@@ -40,12 +44,13 @@ Nested = Mapping[str, Any]
 """Settings and options by their names, nested as in a configuration."""
 
 
-def load_run(given: Nested, packages: Sequence[str] = OWN) -> Run:
+def load_run(given: Nested, packages: Sequence[str] = OWN, whole: bool = True) -> Run:
     """Load the policy of a shop, with the settings and files of its newest advice where none are ``given``.
 
     Args:
         given: options and settings, such as ``{"run_name": "sales", "data": {"path": "fresh.csv"}}``.
         packages: packages that may be imported, for data and learner of a user's own.
+        whole: whether the data hold all products, or only those about which something is new.
 
     Raises:
         UsageError: a setting is wrong, or there is no such run.
@@ -72,12 +77,13 @@ def load_run(given: Nested, packages: Sequence[str] = OWN) -> Run:
         module=load_learner(checkpoint, packages),
         configs={name: built[name] for name in GROUPS},
         generation=checkpoint.generation,
+        shop=shop,
         known=shop.log.head.entries,
     )
     check_advising(run)
-    prepare_data(run, shop)
+    prepare_data(run, shop, whole)
     checkpoint.restore_data(run.pricing.restore, _state_name(kind))
-    print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products))
+    print_notes(find_notes(run.pricing.stocks, run.pricing.preprocessor.products, run.pricing.catalogue))
     return run
 
 
@@ -170,22 +176,41 @@ def check_advising(run: Run) -> None:
         check_workbook()
 
 
-def prepare_data(run: Run, shop: Shop) -> None:
+def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     """Give the data the command's engine, and what the shop knows: days, names of products, and its own prices.
 
-    Of several ranks only the first has an engine.
+    Of several ranks only the first has an engine. Unless the ``whole`` catalogue is wanted, only those products are
+    read about which something is new, and one other, so that a file with nothing but unusable ones is no error.
     """
     data = run.pricing
     if is_first_process():
         data.engine = engine = Engine.of(run)
         data.spread = partial(engine.map, size=CHUNK)
-    data.know_products({*shop.products})  # before days are marked, which are found by the product's name
-    if entries := read_log(shop.log_path).entries:
-        data.mark_own_prices(partial(find_own_prices, by_product(entries)))
     if (accepted := run.options.accept) not in (None, CHANGED):
         raise UsageError(f"--accept: must be {CHANGED}, found {accepted!r}")
-    if (days := shop.days()) is not None and data.advises:
-        if data.reading.date_order == "auto":
-            data.reading = replace(data.reading, date_order=days.means["date_order"])
+    data.know_products({*shop.products})  # before days are marked, which are found by the product's name
+    means = shop.days(()) if data.advises else None
+    if means is not None and data.reading.date_order == "auto":
+        data.reading = replace(data.reading, date_order=means.means["date_order"])
+    wanted: set[str] | None = None
+    if not whole and shop.newest and (means is not None or data.path is None):
+        with stage("reading the history"):
+            fresh = [] if data.fresh is None else data.fresh.names
+        data.catalogue = [*dict.fromkeys([*shop.products, *fresh])]
+        data.concerned = wanted = find_due(run, shop)
+        wanted = {*wanted, *fresh, *[name for name in shop.newest if name not in wanted][:1]}
+    if means is not None and (days := shop.days(wanted)) is not None:
         data.find_news = days.news
-        data.join = lambda rows: days.rows(data.reading) if rows is None else days.join(rows, accepted == CHANGED)
+        if wanted is not None and data.concerned is not None and data.fresh is not None:
+            data.concerned = {*data.concerned, *days.news(data.fresh).names}
+            wanted = {*data.concerned, *[name for name in shop.newest if name not in data.concerned][:1]}
+        data.join = partial(_join, days, data.reading, accepted == CHANGED, wanted)
+    entries = shop.entries() if wanted is None else read_own(shop.log_path, wanted)
+    if entries:
+        data.mark_own_prices(partial(find_own_prices, by_product(entries)))
+
+
+def _join(days: Days, reading: DataConfig, accepts: bool, wanted: Collection[str] | None, rows: Rows | None) -> Rows:
+    """Return the days of a shop with the rows of a file, of the ``wanted`` products if not of all."""
+    joined = days.rows(reading) if rows is None else days.join(rows, accepts)
+    return joined if wanted is None else joined.select(wanted)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import msgspec
 
 from pricerl import __version__
-from pricerl.advice.files import StoredAdvice
 from pricerl.data.naming import list_sources
-from pricerl.operations.exports import Publication, read_publication
+from pricerl.operations.exports import Publication, read_publication, read_standing
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import BEST
 from pricerl.shop.database import reading, writing
@@ -53,7 +52,8 @@ def find_standing(shop: Shop, named: Sequence[str]) -> Standing | None:
     """Return what the newest advice depends on if it stands today, by the files that are ``named`` or its own."""
     with reading(shop.log_path) as database:
         kept = database.fact(STANDING) if database.version else ""
-    if not kept or shop.waits is not None or shop.records().keys() != shop.newest.keys():
+        stands = read_standing(database, shop.newest.values()) if kept else {}
+    if not kept or shop.waits is not None or stands.keys() != shop.newest.keys():
         return None
     found = msgspec.json.decode(kept, type=Standing)
     sources = list_sources(named or shop.sources)
@@ -68,26 +68,14 @@ def find_standing(shop: Shop, named: Sequence[str]) -> Standing | None:
     return found if same else None
 
 
-def renew_standing(shop: Shop, standing: Standing) -> tuple[list[StoredAdvice], Publication, Shop]:
-    """Return the advice as a whole and by product on this day, and the shop after its files are renewed."""
+def renew_standing(shop: Shop, standing: Standing) -> tuple[Publication, Shop]:
+    """Return the advice as a whole on this day, and the shop after its files are renewed."""
     with reading(shop.log_path) as database:
         publication = read_publication(database)
     assert publication is not None
-    passed = shop.today - date.fromisoformat(standing.day)
-    products = [_later(item, passed) for item in shop.records().values()]
     today = shop.today.isoformat()
     if publication.about.today == today:
-        return products, publication, shop
+        return publication, shop
     publication = publication._replace(about=publication.about._replace(today=today))
-    records = {item.product: item.to_json() for item in products if item.changes}
-    _, after = shop.record([], publication, records)
-    keep_standing(after, list(standing.files), date.fromisoformat(standing.until), standing.code)
-    return products, publication, after
-
-
-def _later(item: StoredAdvice, passed: timedelta) -> StoredAdvice:
-    """Return a product's advice some days later: fewer of its quarter are left."""
-    account = item.to_dict()["account"]
-    if not passed or account is None:
-        return item
-    return item._replace(changes={"account": {**account, "days_left": max(account["days_left"] - passed.days, 0)}})
+    _, after = shop.record([], publication)
+    return publication, after

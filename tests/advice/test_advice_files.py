@@ -16,6 +16,7 @@ from command_line import FAST, OUTPUTS, run, seller_lines, write_lines
 from pricerl.advice import files
 from pricerl.advice.report.render import render_pages
 from pricerl.advice.report.view import MOST_DAYS
+from pricerl.advice.stored import StoredAdvice
 from pricerl.formatting import PLAIN, unit_digits
 from pricerl.operations.log.decision_log import verify
 
@@ -71,14 +72,13 @@ def test_the_document_has_a_line_per_product_whatever_its_texts_hold(outputs: Pa
     (product,) = read_outputs(outputs)[1]
     assert json.loads(line) == product
     odd = {**product, "product": "line\u2028 break\x85\n", "reason": 'say "[\n]}"'}
-    pieces = files.render_files([product, odd], files.About("seller.csv", "profit"), PLAIN)
+    stored = [StoredAdvice.of(record, PLAIN) for record in (product, odd)]
+    pieces = files.render_files(stored, files.About("seller.csv", "profit"), PLAIN)
     text = "".join(piece for name, piece in pieces if name == "advice.json" and isinstance(piece, str))
     (tmp_path / "advice.json").write_text(text, encoding="utf-8", newline="")
     known = files.read_advice(tmp_path)
     assert known is not None and known["products"] == [product, odd]
-    for record, changes in ((product, {}), (odd, {"alarm": "now"})):
-        item = files.StoredAdvice(record["product"], files.json_of(record), changes)
-        assert item.to_dict() == json.loads(item.to_json()) == {**record, **changes}
+    assert [item.to_dict() for item in stored] == [product, odd]
 
 
 def test_the_pages_are_those_of_the_document_alone(outputs: Path) -> None:

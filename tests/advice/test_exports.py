@@ -75,7 +75,7 @@ def test_pages_of_earlier_products_go_and_files_of_others_stay(tmp_path: Path, m
         pages = [(f"report/{name}", f"page of {model}") for name in names]
         monkeypatch.setattr("pricerl.operations.exports.render_files", lambda *_, pages=pages: iter(pages))
         with writing(tmp_path / FILE) as database:
-            Publication(About("sales.csv", "balanced", model), Formatter()).keep(database, {}, {})
+            Publication(About("sales.csv", "balanced", model), Formatter()).keep(database, [], {})
             write_files(database, tmp_path, [], outbox)
         for name in ("notes.html", "1-x.html"):
             (tmp_path / "report" / name).touch()

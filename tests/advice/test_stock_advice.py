@@ -19,6 +19,7 @@ from pricerl.advice.describe import advise
 from pricerl.advice.files import About, render_files
 from pricerl.advice.report.render import render_page
 from pricerl.advice.sentences.next_steps import Place, stock_lines
+from pricerl.advice.stored import StoredAdvice
 from pricerl.advice.what_if import answer_lines, ask
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
@@ -75,7 +76,7 @@ def found(market):
 
 
 def written(item):
-    files = joined(render_files([item.to_dict()], About("seller.csv", "profit"), EURO))
+    files = joined(render_files([StoredAdvice.of(item.to_dict(), EURO)], About("seller.csv", "profit"), EURO))
     return files, json.loads(files["advice.json"])
 
 

@@ -135,7 +135,7 @@ BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
     "plain safetensors": (lambda path, good: save_file({"a": torch.ones(1)}, path), "is not a checkpoint"),
     "other tree": (lambda path, good: save(path, {"a": 1}), "not a pricerl checkpoint"),
     "odd key": (lambda path, good: save(path, {"pricerl": 3}), "not a pricerl checkpoint"),
-    "no weights": (lambda path, good: save(path, {"pricerl": {"format": 9, "version": "1"}}), "not a valid"),
+    "no weights": (lambda path, good: save(path, {"pricerl": {"format": 10, "version": "1"}}), "not a valid"),
     "other format": (
         lambda path, good: save(path, {"pricerl": {"format": 99, "version": "2.0"}, "state_dict": {}}),
         "has checkpoint format 99, written by pricerl 2.0",

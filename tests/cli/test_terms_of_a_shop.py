@@ -49,7 +49,7 @@ def test_a_manual_shop_stays_manual_until_a_person_says_otherwise(folder: Path) 
     ok(folder, "predict", *QUIET)
     fit = ("fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, *FREE)
     ok(folder, *fit)
-    assert (shop(folder).publishing, charged(folder)) == ("manual", []) and newest(folder)["command"] == "fit"
+    assert (shop(folder).publishing, charged(folder)) == ("manual", []) and entries_of(folder)[-1]["command"] == "fit"
     assert newest(folder)["terms"]["approval"] == "manual"
     assert json.loads((folder / "checkpoints/seller/advice.json").read_text())["approval"] == "manual"
     looser = ok(folder, "predict", "--config", json.dumps({"decision": {"approval": "auto"}}), *QUIET)

@@ -209,12 +209,9 @@ def test_the_days_of_an_account_are_counted_from_today(build: Callable[..., Prod
     product = build()
     opened = product.history.last_day - timedelta(days=30)
     account = Account(opened.isoformat(), 10.0)
-    left = []
-    for today in (None, product.first_day - timedelta(days=9), product.first_day + timedelta(days=20)):
-        course = decide_price(_case(product, standing=Standing(today=today, account=account)))
-        assert course.account is not None
-        left.append(course.account.days_left)
-    assert left == [61, 61, 41]
+    days = (None, product.first_day - timedelta(days=9), product.first_day + timedelta(days=20))
+    cases = [_case(product, standing=Standing(today=today, account=account)) for today in days]
+    assert [case.quarter.days_left for case in cases] == [61, 61, 41]
 
 
 @pytest.mark.parametrize(

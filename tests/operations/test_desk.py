@@ -50,7 +50,7 @@ ORIGIN = {"seen": 0, "terms": {"relations": []}}
 
 
 def _chunks(advisor, prepared, *groups):
-    tested = backtest.tested_products(prepared)
+    tested = backtest.tested_products(prepared.names)
     return [Chunk(advisor, prepared.select(rows), None, (), None, tested, ORIGIN) for rows in groups]
 
 
@@ -136,7 +136,9 @@ def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(advisor
         configs={"decision": DecisionConfig()},
         options=SimpleNamespace(horizon=14, today="2025-04-01"),
         formatter=None,
-        pricing=SimpleNamespace(preprocessor=prepared, guardrails=GuardrailConfig(relations=[relation]), **settings),
+        pricing=SimpleNamespace(
+            preprocessor=prepared, catalogue=(), guardrails=GuardrailConfig(relations=[relation]), **settings
+        ),
     )
     assert Advisor.of(run).current == {item.product: item.current_price for item in (first, second)}
 
@@ -144,7 +146,7 @@ def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(advisor
 def test_of_a_large_catalogue_a_sample_is_backtested_and_its_share_keeps_the_cost_low(prepared, monkeypatch):
     def sample(count):
         names = [f"product-{number}" for number in range(count)]
-        return backtest.tested_products(SimpleNamespace(names=names))
+        return backtest.tested_products(names)
 
     assert {count: len(sample(count)) for count in (1, 8, 9, 50, 200, 1000)} == dict(
         zip((1, 8, 9, 50, 200, 1000), (1, 8, 8, 8, 20, 40), strict=True)
@@ -152,8 +154,8 @@ def test_of_a_large_catalogue_a_sample_is_backtested_and_its_share_keeps_the_cos
     places = sorted(int(name.partition("-")[2]) for name in sample(1000))
     assert 300 < sum(places) / 40 < 700 and len({place % 10 for place in places}) == 10, "no pattern of the names"
     monkeypatch.setattr(backtest, "FEWEST_TESTED", 1)
-    (tested,) = backtest.tested_products(prepared)
-    assert backtest.tested_products(prepared.select([2, 0, 1])) == {tested}
+    (tested,) = backtest.tested_products(prepared.names)
+    assert backtest.tested_products(prepared.names[::-1]) == {tested}
     small = replace(DEMAND, num_draws=8)
     assert list(run_backtests(prepared, small, CostConfig())) == [tested]
 

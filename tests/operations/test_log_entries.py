@@ -24,10 +24,10 @@ from pricerl.operations.log.decision_log import (
     stamp,
     verify,
 )
-from pricerl.operations.log.log_entries import AnyEntry, check_entry, parse_entry
+from pricerl.operations.log.log_entries import AnyEntry, parse_entry
 
 SCHEMA_FILE = Path(__file__).parents[2] / "pricerl/operations/log/decisions.schema.json"
-LINES = (Path(__file__).parent / "decisions.jsonl").read_bytes().splitlines()
+LINES = (Path(__file__).parent / "decisions.jsonl").read_text(encoding="utf-8").splitlines()
 """Advice, override and advice."""
 ORDER = {"product": "Mug", "until": "2025-04-30"}
 
@@ -44,12 +44,12 @@ def make_schema() -> dict[str, Any]:
     }
 
 
-def _seal(draft: Entry) -> bytes:
+def _seal(draft: Entry) -> str:
     """First line of a log with a hash that fits, whatever it contains."""
     entry = {"format": FORMAT, **draft, "id": 1, "previous": BEFORE_THE_FIRST}
     entry.pop("hash", None)
     digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    return json.dumps({**entry, "hash": digest}, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps({**entry, "hash": digest}, sort_keys=True, separators=(",", ":"))
 
 
 def _advice() -> Entry:
@@ -98,9 +98,9 @@ def test_the_account_of_an_entry_may_lack_budget_and_weight() -> None:
     account: Entry = {"account": opened, "target": 10.5, "proposed": True, "so_far": interval, "at_end": interval}
     account |= {"budget": 5.0, "probability_loss": 0.1, "days_left": 60}
     for known in (account, {**account, "inside_budget": False, "loss_weight": None}):
-        check_entry(parse_entry(_seal({**_advice(), "account": known})))
+        parse_entry(_seal({**_advice(), "account": known}))
     with pytest.raises(ValueError, match="budget"):
-        check_entry(parse_entry(_seal({**_advice(), "account": {**account, "budget": "5"}})))
+        parse_entry(_seal({**_advice(), "account": {**account, "budget": "5"}}))
 
 
 @pytest.mark.parametrize("name", INVALID)
@@ -108,7 +108,7 @@ def test_an_entry_that_breaks_the_schema_is_named_though_its_hash_fits(name: str
     kind, change, where = INVALID[name]
     line = _seal({**VALID[kind], **change})
     with pytest.raises(DataError, match="entry 1: is not a valid entry: ") as caught:
-        check_row(Path("shop.db"), json.loads(line)["id"], json.loads(line)["hash"], line.decode())
+        check_row(Path("shop.db"), json.loads(line)["id"], json.loads(line)["hash"], line)
     assert where in str(caught.value) and "restore it from a copy" in str(caught.value)
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
@@ -133,14 +133,13 @@ def test_what_would_break_the_schema_is_not_written(tmp_path: Path) -> None:
 
 
 def test_file_names_that_are_no_text_are_read() -> None:
-    line = canonical({**json.loads(_seal(_advice())), "path": "caf\udce9.csv"}).encode()
+    line = canonical({**json.loads(_seal(_advice())), "path": "caf\udce9.csv"})
     found = parse_entry(line)
-    check_entry(found)
     assert found["path"] == "caf\udce9.csv"
 
 
-@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"5", b"[" * 100_000, b'{"kind":' * 100_000, b"\xff"])
-def test_a_line_that_is_no_entry_is_a_value_error(line: bytes) -> None:
+@pytest.mark.parametrize("line", ["", "{", "[]", "5", "[" * 100_000, '{"kind":' * 100_000, "\ud800"])
+def test_a_line_that_is_no_entry_is_a_value_error(line: str) -> None:
     with pytest.raises(ValueError):  # any message
         parse_entry(line)
 

@@ -9,16 +9,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
 
 from pricerl.decide.account import DAYS_PER_QUARTER
-from pricerl.operations.log import unchanged
+from pricerl.decide.standing import Account
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
-from pricerl.operations.log.unchanged import Stored
+from pricerl.operations.log.unchanged import ALWAYS, stands_until
 from pricerl.training.saved_policy import SavedPolicy
 
 NAMES = ("mug", "bowl", "jug")
@@ -84,7 +84,7 @@ def computed() -> Iterator[Callable[[Path, date], tuple[list[Any], list[str]]]]:
     def compute(folder: Path, today: date) -> tuple[list[Any], list[str]]:
         whole = Path(shutil.copytree(folder, folder.parent / "whole", symlinks=True))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pricerl.tasks.advise.find_unchanged", lambda *_: {})
+            patch.setattr("pricerl.tasks.load.find_due", lambda run, _: {*run.pricing.catalogue})
             assert fresh(whole, today) == set(NAMES)
         return content(whole)
 
@@ -151,24 +151,30 @@ def test_a_new_week_of_the_quarter_and_a_new_quarter_are_computed(shop: Path) ->
         assert fresh(shop, LAST + timedelta(days=days)) == set(NAMES)
 
 
-def test_a_record_that_is_not_of_the_log_is_not_trusted(shop: Path) -> None:
+def test_a_record_of_another_entry_than_the_newest_is_not_trusted(shop: Path) -> None:
     database = shop / "checkpoints/shop" / LOG_FILE
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        ((text,),) = connection.execute("SELECT record FROM advice WHERE product = 'mug'").fetchall()
-        record = json.loads(text)
-        record["days"][0]["recommended_price"] += 0.01
-        connection.execute("UPDATE advice SET record = ? WHERE product = 'mug'", (json.dumps(record),))
+        connection.execute("UPDATE advice SET entry = 1 WHERE product = 'mug'")
     assert fresh(shop, LAST + timedelta(days=2)) == {"mug"}
 
 
 def test_an_advice_outlasts_the_days_of_a_week_of_its_quarter() -> None:
-    account = {"opened": "2025-03-31", "price": 10.0}
-    advice = {"account": {"account": account, "days_left": 80}}
-    calm = Stored(None, None, {}, None)
-    last = date(2025, 3, 31) + timedelta(days=DAYS_PER_QUARTER - 78)
-    lasts = unchanged._outlasts
-    assert lasts(advice, calm, last) and not lasts(advice, calm, last + timedelta(days=1))
-    assert not lasts(advice, calm, date(2025, 6, 30)), "its quarter is over"
-    assert lasts({}, calm, date(2025, 6, 30))
-    assert not lasts(advice, msgspec.structs.replace(calm, alarm={"days": 3}), last)
-    assert not lasts(advice, msgspec.structs.replace(calm, stock={"orders": []}), last)
+    opened = date(2025, 3, 31)
+    plan = SimpleNamespace(account=Account(opened.isoformat(), 10.0))
+    item = SimpleNamespace(alarm=None, stock=None, account=plan)
+    day = opened + timedelta(days=DAYS_PER_QUARTER - 79)
+    advice = {"today": day.isoformat(), "days": [{"date": day.isoformat()}]}
+
+    def last(entries: list[Entry] | None = None, new: Entry | None = None, **changes: Any) -> str:
+        changed: Any = SimpleNamespace(**{**vars(item), **changes})
+        return stands_until({**advice, **(new or {})}, changed, entries or [], 1)
+
+    assert last() == (day + timedelta(days=2)).isoformat(), "80 to 78 days are left at its beginning"
+    over = opened + timedelta(days=DAYS_PER_QUARTER - 3)
+    late = {"today": over.isoformat(), "days": [{"date": over.isoformat()}]}
+    assert last(new=late) == (opened + timedelta(days=DAYS_PER_QUARTER)).isoformat(), "its quarter ends"
+    assert last(account=None) == ALWAYS
+    order = {"kind": "pause", "until": day.isoformat()}
+    for found in (last(alarm={"days": 3}), last(stock={"orders": []}), last([order])):
+        assert found == day.isoformat()
+    assert last(new={"restarts": "another unit"}) == ""

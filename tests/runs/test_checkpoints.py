@@ -68,7 +68,7 @@ def test_a_checkpoint_of_an_older_format_is_refused_with_its_version(tmp_path, f
     else:  # as pricerl 1.0 wrote them
         save_file({"weight": torch.ones(2)}, path, {"pricerl": json.dumps(tree), "sha256": "0" * 64})
     with pytest.raises(
-        CheckpointError, match=r"has checkpoint format 8, written by pricerl 1\.0\.0; this version reads 9"
+        CheckpointError, match=r"has checkpoint format 8, written by pricerl 1\.0\.0; this version reads 10"
     ):
         Checkpoint.read(path)
 

@@ -248,13 +248,15 @@ NAMES = ("mug/blue", "/a//b/", "50 % off", "100%", "?q=1#x", "..", ".", "KÃ¤se â
 def test_a_product_of_any_name_keeps_its_address_whatever_stands_before_it(browser: TestClient, folder: Path) -> None:
     """Page, form, interface and slider name the product itself; its number in some file leads nowhere."""
     with contextlib.closing(sqlite3.connect(folder / "checkpoints/seller" / LOG_FILE)) as connection, connection:
-        ((entry, text),) = connection.execute("SELECT entry, record FROM advice").fetchall()
+        ((*kept, text),) = connection.execute(
+            "SELECT entry, file, stands, summary, days, record FROM advice"
+        ).fetchall()
         connection.execute("DELETE FROM advice")
         connection.execute("DELETE FROM fact WHERE name LIKE 'exported%'")
         records = [
-            (name, at, entry, json.dumps({**json.loads(text), "product": name})) for at, name in enumerate(NAMES)
+            (name, at, *kept, json.dumps({**json.loads(text), "product": name})) for at, name in enumerate(NAMES)
         ]
-        connection.executemany("INSERT INTO advice VALUES (?, ?, ?, ?)", records)
+        connection.executemany("INSERT INTO advice VALUES (?, ?, ?, ?, ?, ?, ?, ?)", records)
     listed = browser.get("/shops/seller").text
     for name in NAMES:
         address = f"/shops/seller/products/{address_of(name)}"

@@ -127,10 +127,10 @@ def render_plainly(products: Any, about: Any, *_: Any) -> Iterator[tuple[str, st
     """Yield files of an advice without sentences: a table, a document, and a page per product that was advised last."""
     products = list(products)
     yield "advice.csv", "".join(f"{item.product}\n" for item in products)
-    yield "advice.json", f"{about.config}\n" + "".join(f"{item.text}\n" for item in products)
+    yield "advice.json", f"{about.config}\n" + "".join(f"{item.record}\n" for item in products)
     for item in products:
-        if f'"{about.config}"' in item.text:
-            yield f"report/{item.product}.html", item.text
+        if f'"{about.config}"' in item.record:
+            yield f"report/{item.product}.html", item.record
 
 
 @contextlib.contextmanager

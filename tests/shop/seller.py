@@ -13,8 +13,10 @@ import pandas as pd
 from shop_model import Entry, Model
 from shop_rules import USUAL, broken_limit, lows, on_grid
 
+from pricerl.advice.stored import StoredAdvice, Summary
 from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
+from pricerl.operations.exports import Fresh
 from pricerl.operations.log.decision_log import stamp
 from pricerl.operations.shop import Shop
 
@@ -151,6 +153,12 @@ def step_down(price: float, step: float) -> float:
 def step_up(price: float, step: float) -> float:
     """Return the smallest multiple of the step from a price on."""
     return round(math.ceil(price / step - 1e-6) * step, 2)
+
+
+def stored(name: str, batch: str) -> Fresh:
+    """Made-up advice on a product as the shop keeps it."""
+    summary = Summary("keep", 0, 0.0, "C", "profit", None, [], [], lacks_evidence=False)
+    return StoredAdvice(name, summary, "", f'{{"product": "{name}", "batch": "{batch}"}}'), "9999-12-31"
 
 
 def draft_advice(

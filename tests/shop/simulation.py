@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from breaks import Break, simulated
-from seller import draft_advice
+from seller import draft_advice, stored
 from shop_model import Entry
 from world import BrokenRuleError, Command, World, demand
 
@@ -131,9 +131,9 @@ class Shopkeepers(World):
             made = draft_advice(shop, self.seller, chance, names, command, generation, batch, plain)
             if any("given" in draft["settings"] for draft in made):
                 self.held = None
-            records = {name: f'{{"product": "{name}", "batch": "{batch}"}}' for name in names}
+            fresh = [stored(name, batch) for name in names]
             about = Publication(About("sales.csv", "profit", config=batch), Formatter(currency="EUR"))
-            entries, _ = shop.record(made, about, records, None, uses)
+            entries, _ = shop.record(made, about, fresh, None, uses)
             return entries
 
         names += self.seller.some(chance, self.model)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from breaks import System, simulated
-from seller import Seller, draft_advice
+from seller import Seller, draft_advice, stored
 from shop_rules import Entry
 
 from pricerl.advice.files import About
@@ -36,9 +36,8 @@ def advise(folder: Path, names: list[str], generation: str = "gen-0001", batch: 
     uses.path.mkdir(parents=True, exist_ok=True)
     seller, chance = Seller(System().today), random.Random(1)
     made = draft_advice(shop, seller, chance, names, "fit", generation, batch, plain=True)
-    records = {name: f'{{"product": "{name}", "batch": "{batch}"}}' for name in names}
     about = Publication(About("sales.csv", "profit", config=batch), Formatter())
-    return shop.record(made, about, records, None, uses)[1]
+    return shop.record(made, about, [stored(name, batch) for name in names], None, uses)[1]
 
 
 def rollback(folder: Path, name: str) -> None:

@@ -105,7 +105,7 @@ def test_env_steps_are_warm_up_plus_one_vector_step_an_update(run):
 
 def test_a_checkpoint_describes_its_run_and_holds_no_absolute_path(run):
     about = Checkpoint.read(run / "best.ckpt").about
-    assert about["format"] == 9
+    assert about["format"] == 10
     assert about["settings"]["data"]["reward"]["preset"] == "profit"
     assert str(run).encode() not in (run / "best.ckpt").read_bytes()
 

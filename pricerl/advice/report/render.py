@@ -16,10 +16,11 @@ from markupsafe import Markup
 from pricerl.advice.report.charts import draw_figures
 from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.view import MOST_DAYS, View, shorten
-from pricerl.advice.report.work_list import MOST_PAGES, WorkList, kind_of
+from pricerl.advice.report.work_list import MOST_PAGES, WorkList
 from pricerl.advice.sentences import grounds
 from pricerl.advice.sentences.next_steps import Place, account_words, ended_test_words
 from pricerl.advice.sentences.verdict import Record
+from pricerl.advice.stored import kind_of
 from pricerl.formatting import MEASURES, Formatter
 from pricerl.terminal import clean
 

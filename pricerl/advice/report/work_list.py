@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
 from pricerl.advice.report.view import Cell, View, shorten
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Record, exception_words, find_decided, since_words
-from pricerl.formatting import MEASURES, PLAIN, Formatter
+from pricerl.advice.stored import StoredAdvice, Summary, kind_of
+from pricerl.formatting import MEASURES, Formatter
 
 MOST_PAGES = 20
 """Most products of which every one gets a page; of more, only listed ones that need a look."""
@@ -41,9 +42,16 @@ class Task(NamedTuple):
 
 
 class WorkList:
-    """Totals over many products of ``advice.json``, added one by one, and those that matter most."""
+    """Totals over many products of ``advice.json``, added one by one, and those that matter most.
 
-    def __init__(self, products: Iterable[Record] = ()) -> None:
+    Stored ones that matter are read by ``load``.
+    """
+
+    def __init__(
+        self,
+        products: Iterable[Record | StoredAdvice] = (),
+        load: Callable[[StoredAdvice], Record] = StoredAdvice.to_dict,
+    ) -> None:
         self.kinds: Counter[str] = Counter()
         """Number of products by kind."""
         self.moves: Counter[int] = Counter()
@@ -52,7 +60,10 @@ class WorkList:
         """Known gains by measure, mean and 90 % limits each."""
         self.tested: list[Sequence[Record]] = []
         """Scores of each product with a backtest."""
-        self._ranked: list[tuple[tuple[int, float, str, int], Record]] = []
+        self.lacking = 0
+        """Number of products without evidence enough for an advice."""
+        self._load = load
+        self._ranked: list[tuple[tuple[int, float, str, int], Record | StoredAdvice]] = []
         for product in products:
             self.add(product)
 
@@ -60,26 +71,25 @@ class WorkList:
         """Return the number of products."""
         return self.kinds.total()
 
-    def add(self, product: Record) -> None:
+    def add(self, product: Record | StoredAdvice) -> None:
         """Count a product, and keep it while it is one of those that matter most."""
-        kind = kind_of(product)
-        decided = find_decided(product, PLAIN)
-        change = (decided.price if decided else product["recommended_price"]) - product["current_price"]
-        gain = (product["uplift"] or {}).get(product["measure"])
-        if gain and (decided is None or decided.followed):
-            self.gains.setdefault(product["measure"], []).append(gain)
-        if product["backtest"]:
-            self.tested.append(product["backtest"]["scores"])
-        rank = KINDS.index(kind), -stake_of(product), product["decision"]["grade"], len(self)
+        found = product.summary if isinstance(product, StoredAdvice) else Summary.of(product)
+        if found.gain:
+            self.gains.setdefault(found.measure, []).append(found.gain)
+        if found.scores:
+            self.tested.append(found.scores)
+        self.lacking += found.lacks_evidence
+        rank = KINDS.index(found.kind), -found.stake, found.grade, len(self)
         insort(self._ranked, (rank, product), key=itemgetter(0))
         del self._ranked[MOST_LISTED:]
-        self.kinds[kind] += 1
-        self.moves[(change > 0) - (change < 0)] += 1
+        self.kinds[found.kind] += 1
+        self.moves[found.move] += 1
 
     @property
     def listed(self) -> list[tuple[int, Record]]:
         """Place among all products, and entry, of each of those that matter most, in the order of work."""
-        return [(place, product) for (*_, place), product in self._ranked]
+        found = ((place, product) for (*_, place), product in self._ranked)
+        return [(place, self._load(item) if isinstance(item, StoredAdvice) else item) for place, item in found]
 
     def sums(self, f: Formatter) -> list[tuple[str, list[float]]]:
         """Return the sum of the known gains of each measure with its words, mean and 90 % limits."""
@@ -104,16 +114,6 @@ class WorkList:
         return ("priority", "what to do first", tasks), ("name", "name", by_name)
 
 
-def kind_of(product: Record) -> str:
-    """Return whether a product is an exception, a change, or neither."""
-    if exception_words(product):
-        return "exception"
-    moves = any(day["recommended_price"] != product["current_price"] for day in product["days"])
-    if decided := find_decided(product, PLAIN):
-        moves = decided.price != product["current_price"]
-    return "change" if moves else "keep"
-
-
 def _task(product: Record, link: str, f: Formatter, today: str) -> Task:
     view = View.of(product, f, Place())
     decided = find_decided(product, f, today)
@@ -133,10 +133,3 @@ def _task(product: Record, link: str, f: Formatter, today: str) -> Task:
         grade=product["decision"]["grade"],
         since=since_words(product, f),
     )
-
-
-def stake_of(product: Record) -> float:
-    """Return the gain of a change, or of one that was weighed; of an exception, all that the product earns."""
-    outcome = product["keep"] if exception_words(product) else product["uplift"] or product["proposal"]["over_keep"]
-    found = outcome[product["measure"]] or outcome["sales"]
-    return float(abs(found[0]))

@@ -127,7 +127,7 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
     weight = account.get("loss_weight")
     return [
         f"Since {f.date(kept['opened'])} your prices have earned {so_far} than keeping {price} would have.",
-        f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
+        f"Expected when the quarter ends, on {f.date(account['ends'])}: {at_end}.",
         f"Worst case (90 %): {f.money(account['budget'])} less than if you had kept the price.",
         *([f"The advice avoids losses: 1 lost counts as much as {weight:.3g} gained."] if weight else []),
     ]

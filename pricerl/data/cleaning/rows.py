@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -56,6 +56,13 @@ class Rows:
         """Return the rows of the only product under another name."""
         frame = self.frame.assign(**{columns.PRODUCT: pd.Categorical([name]).repeat(len(self.frame))})
         return replace(self, frame=frame, lost=dict(zip([name], self.lost.values(), strict=False)))
+
+    def select(self, products: Collection[str]) -> Rows:
+        """Return the rows of some products."""
+        frame = self.frame[self.frame[columns.PRODUCT].isin([*products])].reset_index(drop=True)
+        left = [name for name in frame[columns.PRODUCT].cat.categories if name in products]
+        frame[columns.PRODUCT] = frame[columns.PRODUCT].cat.set_categories(left)
+        return replace(self, frame=frame, lost={name: days for name, days in self.lost.items() if name in products})
 
     def clean(self) -> History:
         """Lay the rows on calendars; a ``DataError`` if no product can be used."""

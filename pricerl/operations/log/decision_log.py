@@ -6,12 +6,12 @@ hash of the last entry, the head, are kept next to them, so that a log that was 
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import msgspec
 
 from pricerl.entry_parts import FORMAT, Count
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.log.log_entries import check_entry, parse_entry
+from pricerl.operations.log.log_entries import parse_entry, parse_standing
 from pricerl.shop.database import FILE, Database, exists, reading, writing
 
 LOG_FILE = FILE
@@ -30,6 +30,9 @@ FEWEST_DIGITS = 12
 
 BEFORE_THE_FIRST = "0" * 64
 """Previous hash of the first entry, and hash of the head of an empty log."""
+
+ADVICE_MARK = '"kind":"advice"'
+"""Part of the line of each advice, and of no other: texts inside a line have no bare quotation marks."""
 
 REMEDY = "restore it from a copy"
 
@@ -96,20 +99,37 @@ def load(database: Database, path: Path, standing: bool = False) -> Log:
     collects = gc.isenabled()
     gc.disable()  # it would take most of the time, and find nothing
     try:
-        where = STANDING if standing else ""
-        entries = [
-            check_row(path, *row) for row in database.run(f"SELECT id, hash, line FROM entry {where} ORDER BY id")
-        ]
+        rows = database.each(f"SELECT id, hash, line FROM entry {STANDING if standing else ''} ORDER BY id")
+        entries = [check_row(path, number, digest, line, standing) for number, digest, line in rows]
     finally:
         if collects:
             gc.enable()
-    head = Head(int(database.fact("entries") or 0), database.fact("hash") or BEFORE_THE_FIRST)
+    head = find_head(database)
     (kept,) = database.run("SELECT count(*), max(id) FROM entry")
     last = entries[-1]["hash"] if entries else BEFORE_THE_FIRST
     if kept != (head.entries, head.entries or None) or last != head.hash:
         found = f"{kept[0]} entries, the last one number {kept[1] or 0}, but {head.entries} were kept"
         raise DataError(str(path), [f"was cut or rewritten: it has {found}; {REMEDY}"])
     return Log(entries, head)
+
+
+def find_head(database: Database) -> Head:
+    """Return the head of the log in an open database, which has a schema."""
+    return Head(int(database.fact("entries") or 0), database.fact("hash") or BEFORE_THE_FIRST)
+
+
+def read_own(path: Path, products: Iterable[str]) -> list[Entry]:
+    """Return all entries about some products or about none, oldest first; the first wrong one is a ``DataError``."""
+    if not exists(path):
+        return []
+    found: list[Entry] = []
+    with reading(path) as database:
+        for name in (None, *products) if database.version else ():
+            rows = database.run(
+                "SELECT id, hash, line FROM entry WHERE product IS NOT DISTINCT FROM ?", (_plain(name),)
+            )
+            found += [check_row(path, *row) for row in rows]
+    return sorted(found, key=itemgetter("id"))
 
 
 def verify(path: Path) -> Log:
@@ -127,24 +147,28 @@ def verify(path: Path) -> Log:
 
 
 def append(
-    path: Path, drafts: Drafts, keep: Callable[[Database, Log, list[Entry]], object] = lambda *_: None
+    path: Path,
+    drafts: Drafts,
+    keep: Callable[[Database, Log, list[Entry]], object] = lambda *_: None,
+    known: Log = Log(),  # noqa: B008  # it is frozen
 ) -> tuple[list[Entry], Log]:
     """Append drafts to a log, created if absent, and return the new entries with the log as it stands after them.
 
     All or none are written. Reading, checking, calling ``drafts``, writing and ``keep``, which is called with the
-    database, the log after them and the new entries, are one transaction. Errors are as in `read_log`.
+    database, the log after them and the new entries, are one transaction. The log is not read again where it is the
+    ``known`` one. Errors are as in `read_log`.
     """
     if callable(drafts) and not exists(path):
         drafts(Log())  # its errors, before a file is made
     with writing(path) as database:
-        log = load(database, path, standing=True)
+        log = known if known.entries and find_head(database) == known.head else load(database, path, standing=True)
         entries: list[Entry] = []
         previous = log.head.hash
         for number, draft in enumerate(drafts(log) if callable(drafts) else drafts, log.head.entries + 1):
             entry = {**draft, "format": FORMAT, "id": number, "previous": previous}
             previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
             entries.append({**entry, "hash": previous})
-            check_entry(parse_entry(canonical(entries[-1]).encode()))
+            parse_entry(canonical(entries[-1]))
         after = Log([*log.entries, *entries], Head(log.head.entries + len(entries), previous))
         insert(database, entries, after.head)
         keep(database, after, entries)
@@ -174,21 +198,23 @@ def _plain(product: str | None) -> str | None:
     return None if product is None else product.encode("utf-8", "backslashreplace").decode()
 
 
-def check_row(path: Path, number: int, digest: str, line: str) -> Entry:
-    """Return the entry of a row; one that was changed or is not an entry raises a ``DataError``."""
-    found: Entry = {}
-    with contextlib.suppress(ValueError):
-        found = parse_entry(line.encode())
+def check_row(path: Path, number: int, digest: str, line: str, standing: bool = False) -> Entry:
+    """Return the entry of a row, or of a ``standing`` advice the keys that today's prices depend on.
+
+    One that was changed or is not an entry raises a ``DataError``.
+    """
     mark = f'"hash":"{digest}",'
-    if found.get("hash") != digest or line.count(mark) != 1 or found.get("id") != number:
+    if line.count(mark) != 1:
         why = "is not a log entry"
     elif hashlib.sha256(line.replace(mark, "").encode()).hexdigest() != digest:
         why = "was changed after it was written; its hash does not match"
     else:
         try:
-            check_entry(found)
+            found = parse_standing(line) if standing and ADVICE_MARK in line else parse_entry(line)
         except ValueError as error:
             why = f"is not a valid entry: {error}"
         else:
-            return found
+            if (found["id"], found["hash"]) == (number, digest):
+                return found
+            why = "is not a log entry"
     raise DataError(str(path), [f"entry {number}: {why}; {REMEDY}"])

@@ -65,7 +65,7 @@ def describe_origin(run: Run, today: date) -> Entry:
         "hashes": {
             "data": hash_history(data.preprocessor.products),
             "file": several if len(hashes) > 1 else next(iter(hashes), None),
-            "config": hash_settings({**run.settings, "horizon": options.horizon}),
+            "config": hash_config(run),
             "model": hash_weights(run.module.state_dict()),
         },
         "versions": current_versions(),
@@ -209,6 +209,11 @@ def hash_weights(state: Mapping[str, Any]) -> str:
 def hash_settings(settings: Mapping[str, Any]) -> str:
     """Hash settings, independent of their order."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def hash_config(run: Run) -> str:
+    """Hash the settings of a run that its advice depends on."""
+    return hash_settings({**run.settings, "horizon": run.options.horizon})
 
 
 def describe_run(run: Run) -> dict[str, Any]:
