@@ -13,8 +13,9 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from pricerl.advice.exports import DOCUMENT, PRICES, WORKBOOK, write_workbook
+from pricerl.advice.exports import DOCUMENT, PRICES, REORDERS, WORKBOOK, write_workbook
 from pricerl.advice.files import About, render_files
+from pricerl.advice.report.render import FOLDER, PAGE
 from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.stored import StoredAdvice, Summary
 from pricerl.data.reading.problems import Problem
@@ -50,11 +51,10 @@ class Publication(NamedTuple):
         folder: Path,
         products: Iterable[StoredAdvice],
         outbox: Outbox,
-        older: Iterable[str] = (PROBLEMS,),
     ) -> list[str]:
         """Write the files of an advice and of the outbox into a folder, made if absent, and return their names.
 
-        Files of an ``older`` advice that have no successor are removed.
+        Files of earlier advice that have no successor are removed, whoever wrote them.
         A file that cannot be written is a ``UsageError``; those before it are new then, the others old.
         """
         files = render_files(products, self.about, self.formatter, self.problems)
@@ -66,8 +66,8 @@ class Publication(NamedTuple):
                     refuse_folders(folder, [name])
                     written[name] = open_files.enter_context(rewriting(folder / name))
                 written[name].write(piece if isinstance(piece, bytes) else piece.encode())
-        for name in {*older} - {*written, PRICES}:
-            (folder / name).unlink(missing_ok=True)
+        for path in _optional_files(folder).difference(folder / name for name in written):
+            path.unlink(missing_ok=True)
         _write_prices(folder, outbox, self.excel)
         return [*written, PRICES, *([WORKBOOK] if self.excel else [])]
 
@@ -109,7 +109,7 @@ def write_files(database: Database, folder: Path, entries: Sequence[Entry], outb
     if publication is None or (of == _hash(database) and all((folder / name).is_file() for name in names)):
         _write_prices(folder, outbox, publication is not None and publication.excel)
         return
-    written = publication.write(folder, read_advice(database), outbox, names)
+    written = publication.write(folder, read_advice(database), outbox)
     database.keep_fact(_mark(folder), json.dumps([_hash(database), written, _time_of(folder)]))
 
 
@@ -142,6 +142,12 @@ def read_standing(database: Database, newest: Iterable[Entry]) -> dict[str, str]
         " LEFT JOIN product ON product.name = advice.product WHERE coalesce(product.file, 0) <= advice.file"
     )
     return {product: stands for number, product, stands in rows if number in numbers}
+
+
+def _optional_files(folder: Path) -> set[Path]:
+    """Return the files in a folder that an advice may have or not, by their names; others are the user's own."""
+    pages = (path for path in (folder / FOLDER).glob("*.html") if PAGE.fullmatch(path.name))
+    return {*pages, folder / PROBLEMS, folder / REORDERS, folder / WORKBOOK}
 
 
 def _write_prices(folder: Path, outbox: Outbox, excel: bool) -> None:

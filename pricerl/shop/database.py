@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ READING = "reading"
 
 PREFIX = "pricerl "
 """Beginning of the name of a shop's schema on a server."""
+
+BUSY = "another command is writing it; try again"
+PRAGMAS = ("page_size = 16384", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
+"""Settings of a file that is written: larger pages than usual, as most rows are long."""
 
 PATIENCE = 30.0
 """Seconds that a writer waits for another one."""
@@ -176,6 +181,7 @@ def writing(path: Path) -> Iterator[Database]:
         try:
             if _address():
                 database.run("BEGIN")
+                database.run(f"SET LOCAL lock_timeout = {max(round(1000 * PATIENCE), 1)}")
                 database.run("SELECT pg_advisory_xact_lock(hashtext(?))", (_schema_of(path),))
                 database.run(f'CREATE SCHEMA IF NOT EXISTS "{_schema_of(path)}"')
             else:
@@ -226,9 +232,16 @@ def _connect_file(path: Path, writes: bool) -> sqlite3.Connection:
     frozen = "" if writes or os.access(path.parent, os.W_OK) else "&immutable=1"
     mode = "rwc" if writes else "ro" if frozen else "rw"
     found = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}{frozen}", PATIENCE, isolation_level=None, uri=True)
-    # larger pages than usual, as most rows are long
-    for pragma in ("page_size = 16384", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")[: 4 * writes]:
-        found.execute(f"PRAGMA {pragma}")
+    end = time.monotonic() + PATIENCE
+    while writes:
+        try:
+            for pragma in PRAGMAS:
+                found.execute(f"PRAGMA {pragma}")
+            break
+        except sqlite3.OperationalError as error:  # SQLite itself does not wait for another one that makes the file
+            if "locked" not in str(error) or time.monotonic() >= end:
+                raise
+            time.sleep(0.01)
     return found
 
 
@@ -238,7 +251,7 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        why = "another command is writing it; try again" if "locked" in str(error) else str(error)
+        why = BUSY if "locked" in str(error) else str(error)
         raise UsageError(f"{path} cannot be used: {why}; nothing was changed") from error
     except sqlite3.DatabaseError as error:
         remedy = "restore it from a copy that pricerl backup made"
@@ -246,4 +259,5 @@ def _explained(path: Path) -> Iterator[None]:
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "psycopg":
             raise
-        raise UsageError(f"{ADDRESS}: {' '.join(str(error).split())}; nothing was changed") from error
+        why = BUSY if type(error).__name__ == "LockNotAvailable" else " ".join(str(error).split())
+        raise UsageError(f"{ADDRESS}: {why}; nothing was changed") from error

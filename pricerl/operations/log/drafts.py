@@ -132,7 +132,8 @@ def draft_price_test(
     low, high = last["tried"]
     tried = (min(low, last["current_price"] / far), max(high, last["current_price"] * far))
     for price in sorted({row["price"] for row in draft["schedule"]}):
-        if refusal := refuse_price(price, limits_of(last, shop.log.entries), "scheduled price"):
+        words = "scheduled price" if price == draft["regular_price"] else "price"
+        if refusal := refuse_price(price, limits_of(last, shop.log.entries), words):
             raise UsageError(f"{refusal}; {again}")
         doubts.append(orders.doubt_price(price, last["current_price"], tried, tolerance))
     if any(doubts) and not force:

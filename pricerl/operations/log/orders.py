@@ -71,14 +71,16 @@ def _returns(test: Entry, own: Sequence[Entry], current_price: float, history_en
     It is unless the test showed that the other price is better, a person decided on the price since, or a file that
     ends later shows a price that is not the test's. ``own`` are the product's entries, oldest first.
     """
-    over = ""
+    over = first_day = ""
     for entry in own:
-        if entry["kind"] == TEST_RESULT and entry["test"] == test["id"]:
+        if entry["kind"] == ADVICE:
+            first_day = entry["days"][0]["date"]
+        elif entry["kind"] == TEST_RESULT and entry["test"] == test["id"]:
             if entry["verdict"] == "higher":
                 return False
             over = over or min(_day_of(entry), test["until"])
         elif entry["kind"] == RESUME and entry["ends"] == test["id"]:
-            if over or _day_of(entry) > test["until"]:
+            if over or max(_day_of(entry), first_day) > test["until"]:
                 return False
             over = _day_of(entry)
     over = over or test["until"]
@@ -135,8 +137,11 @@ def judged_orders(
     elif restarts or any(order.id < number for number in contradicted):
         refusal = f"the {kind} was ordered before the prices in the file changed their unit"
     else:
-        prices = sorted({price for _, price in order.schedule} or {order.price or current_price})
-        refusal = next(filter(None, (refuse_price(price, limits, kind) for price in prices)), "")
+        refusals = (  # the regular price of a test may lie between two steps, as it was charged before
+            refuse_price(price, limits, "price" if order.schedule and price != order.price else kind)
+            for price in sorted({price for _, price in order.schedule} or {order.price or current_price})
+        )
+        refusal = next(filter(None, refusals), "")
     refused = replace(order, status="refused", refusal=refusal) if refusal else order
     return [refused if other is order else other for other in orders]
 

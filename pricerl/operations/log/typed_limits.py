@@ -127,7 +127,7 @@ def refuse_change(price: float, advice: Entry, entries: Iterable[Entry], ordered
             return f"your {named} became narrower after this advice (entry {entry['id']}); run predict"
     # a current price beyond a limit walks there in steps: the prices on its way are no breach
     walks = now < price < limits.floor or (limits.ceiling is not None and limits.ceiling < price < now)
-    return "" if walks else refuse_price(price, limits, "price")
+    return "" if walks else refuse_price(price, limits, "ordered price" if ordered else "price")
 
 
 def widened(limits: Mapping[str, float | None], before: Mapping[str, float | None]) -> list[str]:
