@@ -1,12 +1,12 @@
 """Long run of the simulated shop: commands, situations, speed; and whether it finds planted faults.
 
-    python benchmarks/shop_simulation.py --seeds 25000      (a million commands)
+    python benchmarks/shop_simulation.py --commands 1000000 (a line per 50,000, and a summary)
     python benchmarks/shop_simulation.py --mutants
     python benchmarks/shop_simulation.py --seed 7           (one seed, shrunk if it breaks a rule)
     python benchmarks/shop_simulation.py --faces 200        (against the command line)
 
 Each planted fault is imported in a child process that was forked before the shop's code was, and gets seeds until a
-rule breaks. Linux and macOS only.
+rule breaks. Linux and macOS only. With the variable PRICERL_SHOP the simulated shop lies on a PostgreSQL server.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "shop"), str(ROOT / "tests")]
 
+REPORTED = 50_000
+"""Commands after which a long run prints a line."""
+FEW = 8
+"""Most commands to which a seed shrinks."""
 MOST_SEEDS = 400
 """Seeds that a planted fault gets."""
 
@@ -30,6 +34,7 @@ MOST_SEEDS = 400
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=1000, help="number of seeds, of 40 commands each")
+    parser.add_argument("--commands", type=int, help="number of commands instead")
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--seed", type=int, help="a single seed, shrunk if it breaks a rule")
     parser.add_argument("--mutants", nargs="?", const="", help="plant faults instead, one after the other, or this one")
@@ -43,14 +48,15 @@ def main(words: Sequence[str] | None = None) -> int:
         found = [why for seed in range(options.faces) if (why := disagreements(seed))]
         print(*found[:5], f"{options.faces} seeds, {len(found)} disagree", sep="\n")
         return int(bool(found))
-    from simulation import commands_of, run, shrink
+    from simulation import COMMANDS, commands_of, run, shrink
 
     if options.seed is not None:
         commands = commands_of(options.seed)
         why = run(commands)
         print(*(shrink(commands) if why else ["nothing breaks"]), why, sep="\n")
         return int(bool(why))
-    return long_run(range(options.first, options.first + options.seeds))
+    count = options.seeds if options.commands is None else -(-options.commands // COMMANDS)
+    return long_run(range(options.first, options.first + count))
 
 
 def long_run(seeds: range) -> int:
@@ -58,11 +64,14 @@ def long_run(seeds: range) -> int:
     from situations import SITUATIONS
 
     counts: Counter[str] = Counter()
-    broken = []
+    broken: list[int] = []
     start, count = time.process_time(), 0
     for seed in seeds:
         commands = commands_of(seed)
         count += len(commands)
+        if count % REPORTED < len(commands):
+            seconds = time.process_time() - start
+            print(f"{count:9,} commands, {count / seconds:,.0f} per CPU second, {len(broken)} broken", flush=True)
         if why := run(commands, counts):
             broken.append(seed)
             print(f"seed {seed}: {why[:2000]}", flush=True)
@@ -71,7 +80,8 @@ def long_run(seeds: range) -> int:
         print(f"{counts[name]:9,} {name}")
     never = [name for name in SITUATIONS if not counts[name]]
     print(f"{len(SITUATIONS) - len(never)} of {len(SITUATIONS)} situations; never: {', '.join(never) or 'none'}")
-    print(f"{count:,} commands, {seconds:,.0f} CPU seconds, {count / seconds:,.0f} per second; {len(broken)} broken")
+    speed = f"{seconds:,.0f} CPU seconds, {count / seconds:,.0f} per second"
+    print(f"{count:,} commands, {speed}; {len(broken)} broken: {broken}")
     return int(bool(broken))
 
 
@@ -95,19 +105,20 @@ def find_mutants(wanted: str) -> int:
 
 
 def _hunt(mutant: object) -> int:
-    """Return 0 once a seed breaks a rule, 1 if none does, 2 if the fault cannot be planted."""
+    """Return 0 if a seed breaks a rule by eight commands or fewer, 1 if none does, 2 if the fault cannot be planted."""
     from mutants import Mutant, planted
 
     assert isinstance(mutant, Mutant)
     name = f"{mutant.file}: {mutant.old!r}"
     try:
         with planted(mutant):
-            from simulation import commands_of, run
+            from simulation import commands_of, run, shrink
 
             for seed in range(MOST_SEEDS):
                 if why := run(commands_of(seed)):
-                    print(f"found    {name} by seed {seed}: {' '.join(why.split())[:90]}", flush=True)
-                    return 0
+                    few = len(shrink(commands_of(seed)))
+                    print(f"found    {name} by {few} of seed {seed}: {' '.join(why.split())[:90]}", flush=True)
+                    return int(few > FEW)
         print(f"MISSED   {name}", flush=True)
         return 1
     except Exception as error:

@@ -8,9 +8,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timezone
+from functools import partial
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from unittest.mock import patch
 
+from pricerl.advice.report.render import page_name
 from pricerl.operations import exports, shop
 from pricerl.operations.log import decision_log
 from pricerl.shop import database
@@ -41,12 +45,32 @@ class System:
         self.count = 0
         self.broke = ""
         """Operation at which the break happened; empty if it has not."""
-        self.connections: list[sqlite3.Connection] = []
+        self.address = os.environ.get(database.ADDRESS, "")
+        """Address of a server that holds the shop; empty for a file."""
+        self.full: Callable[[str], Exception] = sqlite3.OperationalError
+        """Error of a database on a full disk."""
+        self.connections: list[Any] = []
+        self.reader: tuple[Path, Any] | None = None
+        """Path and connection of another process that only reads, such as a browser's."""
+        self.known: dict[tuple[int, str, str], dict[str, Any]] = {}
+        """Entries that were checked before, by their rows."""
 
     def hang_up(self) -> None:
         """Close what a process that died has left open, as its end does."""
         while self.connections:
             self.connections.pop().close()
+
+    def leave(self) -> None:
+        """Close the connection of the process that only reads."""
+        if self.reader is not None:
+            self.reader[1].close()
+            self.reader = None
+
+    def check_row(self, path: Path, *row: Any) -> dict[str, Any]:
+        """Return the entry of a row, checked once."""
+        if row not in self.known:
+            self.known[row] = check_row(path, *row)
+        return self.known[row]
 
     def plan(self, planned: Break | None, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Let the next command meet a break."""
@@ -71,7 +95,7 @@ class System:
             raise Killed
         elif found.kind == "full":
             if what.startswith("statement"):
-                raise sqlite3.OperationalError("database or disk is full")
+                raise self.full("database or disk is full")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return found.kind == "die after"
 
@@ -80,6 +104,7 @@ class System:
         return datetime.combine(self.today, time(self.hours % 24), timezone.utc)
 
 
+check_row = decision_log.check_row
 connect = sqlite3.connect
 """The way to look into a database without being broken."""
 
@@ -87,24 +112,21 @@ WRITES = ("INSERT", "CREATE", "COMMIT", "DELETE")
 """Statements that a full disk refuses."""
 
 
-def _connection_of(system: System) -> type[sqlite3.Connection]:
-    class Connection(sqlite3.Connection):
+def _connection_of(system: System, kind: type) -> Any:
+    class Connection(kind):  # type: ignore[misc]
         """Connection whose statements count as operations."""
 
-        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        def execute(self, statement: str, *values: Any) -> Any:
             planned = system.planned
-            full = planned is not None and planned.kind == "full"
-            if full and not statement.startswith(WRITES):
-                return super().execute(statement, *values)
-            if planned is None:
-                return super().execute(statement, *values)
+            if planned is None or (planned.kind == "full" and not statement.startswith(WRITES)):
+                return kind.cursor(self).execute(statement, *values)
             dies = system.meet(f"statement {statement[:6]}")
-            found = super().execute(statement, *values)
+            found = kind.cursor(self).execute(statement, *values)
             if dies:
                 raise Killed
             return found
 
-        def cursor(self, *given: Any) -> sqlite3.Cursor:
+        def cursor(self, *given: Any) -> Any:
             if system.meet("statement many"):
                 raise Killed
             return super().cursor(*given)
@@ -128,25 +150,33 @@ def render_plainly(products: Any, about: Any, *_: Any) -> Iterator[tuple[str, st
     products = list(products)
     yield "advice.csv", "".join(f"{item.product}\n" for item in products)
     yield "advice.json", f"{about.config}\n" + "".join(f"{item.record}\n" for item in products)
-    for item in products:
+    for index, item in enumerate(products):
         if f'"{about.config}"' in item.record:
-            yield f"report/{item.product}.html", item.record
+            yield f"report/{page_name(index, item.product)}", item.record
 
 
 @contextlib.contextmanager
 def simulated(system: System) -> Iterator[None]:
     """Let the shops of this process use a simulated system, without flushes to the disk."""
-    connection = _connection_of(system)
+    module: Any = sqlite3
+    if system.address:
+        module = import_module("psycopg")
+        system.full = module.errors.DiskFull
+        with module.connect(system.address) as server:
+            server.execute('DROP SCHEMA IF EXISTS "pricerl shop" CASCADE')
+    connection = _connection_of(system, module.Connection)
 
-    def connected(*given: Any, **named: Any) -> sqlite3.Connection:
-        system.connections.append(connect(*given, **named, factory=connection))
+    def connected(*given: Any, **named: Any) -> Any:
+        made = connection.connect if system.address else partial(connect, factory=connection)
+        system.connections.append(made(*given, **named))
         return system.connections[-1]
 
     with contextlib.ExitStack() as stack:
         for target, name, new in (
-            (database.sqlite3, "connect", connected),
+            (module, "connect", connected),
             (database, "PATIENCE", 0.0),
             (decision_log, "now", system.now),
+            (decision_log, "check_row", system.check_row),
             (shop, "system_day", lambda: system.today),
             (exports, "render_files", render_plainly),
             (os, "fsync", _counted(system, "flush", lambda *_: None)),
@@ -155,4 +185,5 @@ def simulated(system: System) -> Iterator[None]:
             (os, "symlink", _counted(system, "link", os.symlink)),
         ):
             stack.enter_context(patch.object(target, name, new))
+        stack.callback(system.leave)
         yield

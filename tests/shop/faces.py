@@ -67,6 +67,7 @@ def words_of(entry: dict[str, Any]) -> list[str]:
         "override": ["override", f"{entry.get('price')}", *until, *product, *by, *force],
         "pause": ["pause", *until, *product, *by],
         "resume": ["resume", *product, *by],
+        "price_test": ["price-test", "start", *product, *by, *force],
         "approval": ["approve", f"{entry.get('approves')}", *by],
     }.get(entry["kind"], [])
 

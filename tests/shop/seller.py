@@ -16,6 +16,7 @@ from shop_rules import USUAL, broken_limit, lows, on_grid
 from pricerl.advice.stored import StoredAdvice, Summary
 from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
+from pricerl.experiments.schedule import Switchback, hash_schedule, lay_out
 from pricerl.operations.exports import Fresh
 from pricerl.operations.log.decision_log import stamp
 from pricerl.operations.shop import Shop
@@ -100,6 +101,18 @@ class Seller:
         days = chance.choice((-1, 0, 1, 3, 7, 14, 30, 400))
         return name, max(price, 0.01), (self.today + days * DAY).isoformat()
 
+    def test(self, chance: random.Random, model: Model) -> Entry:
+        """Return the plan of a price test."""
+        name = self.one(chance, model)
+        advice = model.items[name].advice if name in model.items else {"current_price": 10.0, "days": []}
+        now, first = advice["current_price"], self.today
+        if advice["days"] and chance.random() < 0.9:
+            first = max(first, date.fromisoformat(advice["days"][0]["date"]))
+        first += chance.choice((-1, 0, 0, 0, 0, 2)) * DAY
+        regular = now if chance.random() < 0.9 else now + 1
+        prices = (regular, max(round(now * chance.choice((0.6, 0.92, 0.96, 1.04, 1.08, 1.3)), 2), 0.01))
+        return planned_test(name, first, prices, chance.choice((1, 2, 3)), chance.choice((1, 2)), chance.getrandbits(8))
+
     def limits(self, chance: random.Random, model: Model) -> tuple[str | None, Entry]:
         """Return limits to type, and the product that they are of; None for all."""
         known = [*model.items] or [NAMES[0]]
@@ -131,7 +144,9 @@ class Seller:
         cells = cells[: len(cells) // 2 + 1] if kind == "half" else cells
         sales = [self.sales(*cell) for cell in cells]
         if kind == "changed":
-            sales[chance.randrange(len(sales))] += 1.0
+            known = [at for at, (name, day) in enumerate(cells) if (name, day.isoformat()) in model.days]
+            is_last = known and chance.random() < 0.4
+            sales[max(known, key=lambda at: cells[at][1]) if is_last else chance.randrange(len(sales))] += 1.0
         if kind == "today":
             sales = [value / 2 if day == self.today else value for (_, day), value in zip(cells, sales, strict=True)]
         frame = pd.DataFrame(
@@ -143,6 +158,28 @@ class Seller:
             }
         )
         return Rows(f"{kind}.csv", frame, DataConfig(), currency="USD" if kind == "dollars" else "EUR"), kind
+
+
+def planned_test(name: str, first: date, prices: tuple[float, float], pairs: int, block: int, seed: int) -> Entry:
+    """Return the plan of a price test."""
+    schedule = lay_out(Switchback(pairs, block, 0), seed, first, 1, prices)
+    return {
+        **{"product": name, "first_day": schedule[0]["date"], "until": schedule[-1]["date"], "seed": seed},
+        **{"question": "profit", "regular_price": prices[0], "test_price": prices[1], "propensity": 0.5},
+        **{"schedule": schedule, "schedule_hash": hash_schedule(schedule), "values": [*prices], "profits": None},
+        **{"scale": 1.0, "effect": 0.1, "power": 0.5, "cost": 1.0, "expected_cost": 0.5, "consent": None},
+    }
+
+
+def result_of(test: Entry, chance: random.Random) -> Entry:
+    """Return the result of a price test, as a file that came during or after it may show."""
+    verdict = chance.choice(("higher", "lower", "undecided"))
+    return {
+        **stamp("price_test_result", "anna", "by proof, or at the planned end"),
+        **{name: test[name] for name in ("product", "question", "test_price", "regular_price")},
+        **{"test": test["id"], "verdict": verdict, "pairs": 1, "estimate": 0.1, "limits": [None, None]},
+        **{"p_value": 0.5, "proven": verdict != "undecided", "last_day": test["until"], "lost": []},
+    }
 
 
 def step_down(price: float, step: float) -> float:
@@ -227,8 +264,8 @@ def _draft_one(shop: Shop, seller: Seller, chance: random.Random, name: str, con
     order = shop.order_on(name) if chance.random() < 0.7 else None
     followed: Entry = {}
     if order is not None:
-        followed = {"order": order.id}
-        prices = [now if order.price is None else order.price] * len(prices)
+        followed = {"test" if order.kind == "price_test" else "order": order.id}
+        prices = [order.price_on((end + (1 + at) * DAY).isoformat(), now) for at in range(len(prices))]
     gap = 7 if chance.random() < 0.1 else 1
     days = [
         {"date": (end + (1 + gap * at) * DAY).isoformat(), "price": price, "units": None, "sales": None}

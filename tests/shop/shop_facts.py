@@ -7,9 +7,11 @@ import csv
 import io
 import itertools
 from collections.abc import Mapping
+from datetime import date
 from typing import Self
 
 from shop_rules import (
+    DAY,
     USUAL,
     Entry,
     Item,
@@ -19,6 +21,8 @@ from shop_rules import (
     lows,
     on_grid,
 )
+
+NOW = "current_price"
 
 
 class Facts:
@@ -42,6 +46,8 @@ class Facts:
         self.batch = ""
         """Name of the last advice as a whole."""
         self.generations: list[str] = []
+        self.planned: Entry = {}
+        """Price test that was planned last."""
 
     def copied(self) -> Self:
         """Return a copy that later entries leave as it is."""
@@ -69,26 +75,54 @@ class Facts:
         """Return the first day that has no price yet."""
         return max(today, str(self.items[product].advice["days"][0]["date"]))
 
-    def forbids(self, product: str, price: float) -> bool:
-        """Return whether the hard limits in force forbid a price."""
+    def forbids(self, product: str, price: float, was_charged: bool = False) -> bool:
+        """Return whether the hard limits in force forbid a price; one that was charged may lie between two steps."""
         settings = self.settings(product)
         broken = broken_limit(price, settings, self.items[product].advice["limits"]["costs"])
-        return broken is not None or not on_grid(price, settings["price_step"])
+        return broken is not None or not (was_charged or on_grid(price, settings["price_step"]))
+
+    def open_orders(self, product: str, today: str) -> list[Entry]:
+        """Return the orders that a person may end, the one that is in charge first.
+
+        A test that is over is one of kind ``return`` until its regular price is back.
+        """
+        item, day = self.items[product], self.open_day(product, today)
+        found = [item.order] if item.order is not None and not item.ended and item.order["until"] >= day else []
+        if (test := item.test) is not None:
+            if not item.stopped and test["until"] >= day:
+                found.append(test)
+            elif not found and item.returns():
+                until = str(date.fromisoformat(day) + 13 * DAY)
+                found.append({**test, "kind": "return", "price": test["regular_price"], "until": until})
+        return found
 
     def order_on(self, product: str, today: str) -> tuple[str, Entry | None]:
-        """Return whether the last order is in force, refused or over, and the order."""
+        """Return whether the last order is in force, refused, stopped by an alarm or over, and the order."""
         item = self.items[product]
-        order = item.order
-        if order is None or item.ended or order["until"] < self.open_day(product, today):
+        order, *_ = (*self.open_orders(product, today), None)
+        if order is None:
             return "over", None
-        settings = self.settings(product)
-        costs = item.advice["limits"]["costs"]
         currency = order.get("currency", item.advice["terms"]["currency"])
-        price = order.get("price", item.advice["current_price"])
-        off_grid = order["kind"] == "override" and not on_grid(price, settings["price_step"])
+        is_test, regular = order["kind"] == "price_test", order.get("regular_price")
+        prices = [row["price"] for row in order["schedule"]] if is_test else [order.get("price", item.advice[NOW])]
         other = currency != item.advice["terms"]["currency"] or order["id"] < item.restarted
-        refused = other or off_grid or broken_limit(price, settings, costs) is not None
-        return "refused" if refused else "in force", order
+        kept = order["kind"] == "pause"
+        if other or any(self.forbids(product, price, kept or price == regular) for price in prices):
+            return "refused", order
+        stopped = is_test and order["id"] <= item.advice["seen"] and item.follows is None
+        return "stopped" if stopped else "in force", order
+
+    def _scheduled(self, product: str, test: Entry, today: str) -> tuple[str, float, str, bool] | None:
+        """Return the price to charge of a test: the first one from today on that is not the current price."""
+        item, day = self.items[product], self.open_day(product, today)
+        left = [(row["date"], row["price"]) for row in test["schedule"]]
+        left = [row for row in left if row[0] >= day]
+        while left and left[0][1] == item.advice[NOW]:
+            del left[0]
+        run = list(itertools.takewhile(lambda row: row[1] == left[0][1], left))
+        if not run:
+            return None
+        return *run[0], run[-1][0] if len(run) < len(left) else item.end_of(run[-1][0]), True
 
     def _waits(self, item: Item) -> bool:
         terms = item.advice["terms"]
@@ -106,9 +140,11 @@ class Facts:
         state, order = self.order_on(product, today)
         if state == "refused" or (order is not None and order["kind"] == "pause"):
             return None
-        if order is not None:
+        if order is not None and order["kind"] == "price_test" and state == "in force":
+            return self._scheduled(product, order, today)
+        if order is not None and state == "in force":
             return day, order["price"], order["until"], True
-        stale = item.last < day or generation_of(advice) != self.generation or "order" in advice
+        stale = item.last < day or generation_of(advice) != self.generation or item.follows is not None
         if stale or change is None or self.publishing == "shadow":
             return None
         first, price = max(change["date"], day), change["price"]

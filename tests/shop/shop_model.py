@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 from datetime import date
+from operator import itemgetter
 from typing import Any
 
 from shop_facts import Facts
@@ -54,6 +55,8 @@ class Model(Facts):
             "limits": self._absorb_limits,
             "costs": self._absorb_costs,
             "rollback": self._absorb_rollback,
+            "price_test": self._absorb_test,
+            "price_test_result": self._absorb_result,
         }.get(entry["kind"], lambda *_: None)(entry, today)
         self.entries.append(entry)
 
@@ -66,6 +69,7 @@ class Model(Facts):
         if held is not None and (change is None or abs(change["price"] - held["price"]) > 1e-4):
             del item.approvals[generation]
         item.advice = entry
+        item.shown.append((entry["history_end"], entry["current_price"]))
         item.restarted = entry["id"] if entry.get("restarts") else item.restarted
         if given := entry["settings"].get("given"):
             at = (entry["terms"]["since"] + 0.5, "", given)
@@ -84,7 +88,7 @@ class Model(Facts):
         staged = self.entries[number - 1]
         if entry["kind"] != "rejection":
             demand(not self.refuses_decision(number, today), "decided what is refused", entry)
-            given = {name: entry[name] for name in ("price", "until", "unit_cost") if name in staged["given"]}
+            given = {name: entry[name] for name in staged["given"] if name != "from"}
             given |= {"from": entry["since"]} if entry.get("since") else {}
             about = (entry["kind"], entry["product"], given)
             demand(about == (staged["asks"], staged["product"], staged["given"]), "decided another", entry, staged)
@@ -98,6 +102,35 @@ class Model(Facts):
             doubted = self.doubts(entry["product"], entry["price"])
             demand(entry["forced"] == doubted, "doubted order", entry)
         item.order, item.ended = entry, False
+        item.later[entry["id"]] = entry["until"]
+
+    def _absorb_test(self, entry: Entry, today: str) -> None:
+        demand(not self.refuses_test(entry, entry["forced"], today), "price test", entry)
+        item = self.items[entry["product"]]
+        item.test, item.stopped, item.settled, item.later = entry, "", False, {}
+
+    def _absorb_result(self, entry: Entry, today: str) -> None:
+        item = self.items[entry["product"]]
+        if item.test is not None and item.test["id"] == entry["test"]:
+            item.settled = item.settled or entry["verdict"] == "higher"
+            item.stopped = item.stopped or min(today, item.test["until"])
+
+    def refuses_test(self, plan: Entry, force: bool, today: str) -> str:
+        """Return why a planned test cannot be started; empty if it can."""
+        name = plan["product"]
+        if name not in self.items:
+            return "unknown product"
+        advice = self.items[name].advice
+        if plan["first_day"] < self.open_day(name, today):
+            return "begun"
+        if abs(plan["regular_price"] - advice["current_price"]) > 1e-4:
+            return "another price"
+        prices = {row["price"] for row in plan["schedule"]}
+        if any(self.forbids(name, price, price == plan["regular_price"]) for price in prices):
+            return "limits"
+        if not force and any(self.doubts(name, price) for price in prices):
+            return "doubts"
+        return "an order is in force" if self.order_on(name, today)[0] == "in force" else ""
 
     def doubts(self, product: str, price: float) -> bool:
         """Return whether a person must confirm an ordered price."""
@@ -108,12 +141,16 @@ class Model(Facts):
 
     def _absorb_resumption(self, entry: Entry, today: str) -> None:
         item = self.items[entry["product"]]
-        _, order = self.order_on(entry["product"], today)
+        order = max(self.open_orders(entry["product"], today), key=itemgetter("id"), default=None)
         held = item.approvals.get(generation_of(item.advice))
         wanted = order or (held if item.change else None)
         demand(wanted is not None and wanted["id"] == entry["ends"], "ended what is not in force", entry)
-        if order is not None:
+        if order is not None and order["kind"] in ORDERS:
             item.ended = True
+            item.later.pop(order["id"], None)
+        elif order is not None:
+            item.settled = item.settled or order["kind"] == "return"
+            item.stopped = item.stopped or today
         else:
             item.approvals.pop(generation_of(item.advice), None)
             taken = item.agreed.get(entry["ends"])
@@ -142,7 +179,7 @@ class Model(Facts):
         if self._objects(product, item.change["price"]):
             return "limits"
         state, order = self.order_on(product, today)
-        in_force = state == "in force" and order is not None and order["id"] != advice.get("order")
+        in_force = state == "in force" and order is not None and order["id"] != item.follows
         return "an order takes precedence" if in_force else ""
 
     def _absorb_publishing(self, entry: Entry, today: str) -> None:
@@ -225,7 +262,7 @@ class Model(Facts):
             return "unknown product"
         item = self.items[product]
         held = item.change is not None and generation_of(item.advice) in item.approvals
-        return "" if held or self.order_on(product, today)[1] is not None else "nothing is in force"
+        return "" if held or self.open_orders(product, today) else "nothing is in force"
 
     def refuses_publishing(self, mode: str, actor: str) -> str:
         """Return why a way to publish cannot be chosen; empty if it can."""
@@ -239,6 +276,9 @@ class Model(Facts):
         if asks == "costs":
             known = product in self.items
             return "" if known and given["unit_cost"] <= self.items[product].advice["current_price"] else "cost"
+        if asks == "price_test":
+            is_last = given["schedule_hash"] == self.planned["schedule_hash"]
+            return self.refuses_test(self.planned, False, today) if is_last else "planned again"
         return self.refuses_order(product, given.get("price"), given["until"], False, today)
 
     def open_staged(self) -> list[int]:

@@ -49,6 +49,34 @@ class Item:
     agreed: dict[int, tuple[str, float]] = field(default_factory=dict)
     """By approval: setting and money of the limit that forced the change."""
     confirmed: set[float] = field(default_factory=set)
+    test: Entry | None = None
+    """The price test that was started last."""
+    stopped: str = ""
+    """Day on which a person or a result ended it; empty until then."""
+    settled: bool = False
+    """Whether its regular price need not come back: it was proved the worse one, or a person said so."""
+    later: dict[int, str] = field(default_factory=dict)
+    """Last days of the orders given since, by their numbers, without those that a person ended."""
+    shown: list[tuple[str, float]] = field(default_factory=list)
+    """Last day and current price of each file."""
+
+    def returns(self) -> bool:
+        """Return whether the regular price of the last test, which is over, is still to come back."""
+        test = self.test
+        if test is None or self.settled:
+            return False
+        over = self.stopped or test["until"]
+        if over < test["first_day"] or any(until > over for until in self.later.values()):
+            return False
+        tried = [row["price"] for row in test["schedule"] if row["date"] <= over]
+        found = [price for day, price in self.shown if day >= over] or tried[-1:]
+        regular = test["regular_price"]
+        return all(any(abs(price - other) < 1e-4 for other in tried if abs(other - regular) > 1e-4) for price in found)
+
+    @property
+    def follows(self) -> int | None:
+        """Number of the order or the test that the advice follows."""
+        return self.advice.get("order") or self.advice.get("test")
 
     @property
     def change(self) -> Entry | None:
@@ -58,8 +86,12 @@ class Item:
     @property
     def last(self) -> str:
         """Last day of the advice: of its last week, where rows are weeks."""
-        days = [date.fromisoformat(day["date"]) for day in self.advice["days"]]
-        return str(days[-1] + (days[1] - days[0] if len(days) > 1 else DAY) - DAY)
+        return self.end_of(self.advice["days"][-1]["date"])
+
+    def end_of(self, day: str) -> str:
+        """Return the last day of a row that begins on a day."""
+        days = [date.fromisoformat(row["date"]) for row in self.advice["days"][:2]]
+        return str(date.fromisoformat(day) + (days[1] - days[0] if len(days) > 1 else DAY) - DAY)
 
 
 def change_of(advice: Entry) -> Entry | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
-import sqlite3
 import tempfile
 import traceback
 from collections import Counter
@@ -17,12 +16,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from breaks import Break, simulated
-from seller import draft_advice, stored
+from breaks import Break, check_row, simulated
+from seller import draft_advice, result_of, stored
 from shop_model import Entry
 from world import BrokenRuleError, Command, World, demand
 
 from pricerl.advice.files import About
+from pricerl.experiments.schedule import write_plans
 from pricerl.formatting import Formatter
 from pricerl.operations.exports import Publication
 from pricerl.operations.log import drafts, staging
@@ -35,7 +35,8 @@ COMMANDS = 40
 """Commands of a seed."""
 
 WEIGHTS = {
-    **{"wait": 12, "predict": 16, "fit": 3, "rollback": 3, "override": 12, "pause": 4, "resume": 7, "approve": 9},
+    **{"wait": 12, "predict": 16, "fit": 3, "rollback": 3, "override": 12, "pause": 4, "resume": 8, "approve": 9},
+    **{"start": 9, "read": 3},
     **{"stage": 5, "decide": 5, "reject": 2, "limits": 9, "publishing": 5, "add": 3, "look": 5, "hold": 4},
     **{"copy": 1, "back_up": 1, "restore": 1},
 }
@@ -63,10 +64,13 @@ class Shopkeepers(World):
 
     def finish(self) -> None:
         """Check that the shop still works once nothing breaks any more, and that its log verifies."""
-        if not self.path.exists():
+        if not self.exists:
             return
         self.command = Command("look", 0)
         self.look(random.Random(0))
+        for row, entry in self.system.known.items():
+            demand(check_row(self.path, *row) == entry, "an entry was changed in memory", entry)
+        self.system.known.clear()
         if self.model.entries:
             log = verify(self.path)
             demand(
@@ -112,6 +116,10 @@ class Shopkeepers(World):
                 own = {**known, **((known["products"] or {}).get(name) or {})}
                 settings = model.settings(name)
                 demand({item: own[item] for item in settings} == settings, "limits of", name, own, settings)
+        for name in model.items:
+            state, order = model.order_on(name, shop.today.isoformat())
+            found = shop.order_on(name)
+            demand((found and found.id) == (order["id"] if order and state == "in force" else None), name, found, order)
         demand([entry["id"] for entry in staging.open_decisions(shop)] == model.open_staged(), "prepared decisions")
 
     def predict(self, chance: random.Random, command: str = "predict") -> None:
@@ -186,10 +194,31 @@ class Shopkeepers(World):
         refuses = self.model.refuses_resumption(name, self.today)
         self.decision(chance, lambda shop: drafts.draft_resumption(shop, name, "anna", ""), refuses)
 
+    def plan(self, chance: random.Random) -> Entry:
+        """Plan a price test in place of the last one."""
+        plan = self.model.planned = self.seller.test(chance, self.model)
+        write_plans(self.folder, [(plan, {})])
+        return plan
+
+    def start(self, chance: random.Random) -> None:
+        """Start a planned price test."""
+        plan = self.plan(chance)
+        force = chance.random() < 0.5
+        refuses = self.model.refuses_test(plan, force, self.today)
+        self.decision(chance, lambda shop: drafts.draft_price_test(shop, plan, "anna", "x", force=force), refuses)
+
+    def read(self, chance: random.Random) -> None:
+        """Read a price test that has a result, unless it was recorded before."""
+        known = {entry.get("test") for entry in self.model.entries if entry["kind"] == "price_test_result"}
+        tests = [item.test for item in self.model.items.values() if item.test and item.test["id"] not in known]
+        if tests:
+            drafted = result_of(chance.choice(tests), chance)
+            self.decision(chance, lambda _: drafted, "")
+
     def approve(self, chance: random.Random) -> None:
         """Approve the newest advice, or another entry."""
         name = self.seller.one(chance, self.model)
-        number = chance.choice((None, None, chance.randint(1, 40)))
+        number = chance.choice((None, None, 1 + int(chance.random() * (len(self.model.entries) + 2))))
         refuses: str | None = "unknown product"
         if number is not None:
             found = self.model.entries[number - 1] if number <= len(self.model.entries) else {"kind": ""}
@@ -207,12 +236,15 @@ class Shopkeepers(World):
     def stage(self, chance: random.Random) -> None:
         """Let an agent prepare a decision."""
         name, price, until = self.seller.order(chance, self.model)
-        asks = chance.choice(("override", "override", "pause", "costs"))
+        asks = chance.choice(("override", "override", "pause", "costs", "price_test"))
         cost = chance.choice((2.0, 3.5, 4.5, 99.0))
         since = {"from": self.today} if chance.random() < 0.8 else {}
-        given = {"override": {"price": price, "until": until}, "pause": {"until": until}}.get(
-            asks, {"unit_cost": cost, **since}
-        )
+        given = {"unit_cost": cost, **since}
+        if asks == "price_test":
+            plan = self.plan(chance)
+            name, given = plan["product"], {"schedule_hash": plan["schedule_hash"]}
+        elif asks != "costs":
+            given = {"until": until} | ({"price": price} if asks == "override" else {})
         refuses = self.model.refuses_staged(asks, name, given, self.today)
         self.decision(chance, lambda shop: staging.draft_staged(shop, asks, name, given, "agent", "x"), refuses)
 
@@ -260,29 +292,29 @@ class Shopkeepers(World):
         if self.command.breaks is not None and self.command.breaks.kind == "meanwhile":
             self.command = self.command._replace(breaks=None)
         outcome = self.call(do, refuses, 0, reads=True)
-        if outcome in ("killed", "refused") and self.path.exists() and not refuses and self.days_are(rows):
+        if outcome in ("killed", "refused") and self.exists and not refuses and self.days_are(rows):
             self.model.learn_days(rows, self.today)
 
     def days_are(self, rows: Any) -> bool:
         """Return whether the days of a command that was interrupted were kept."""
         before = len(self.model.days)
-        with contextlib.suppress(sqlite3.Error):
-            (found,) = self.read("SELECT max(added) || count(*) FROM day JOIN file ON file.id = day.file")[0]
+        with contextlib.suppress(self.no_table):
+            (found,) = self.rows("SELECT max(added) || count(*) FROM day JOIN file ON file.id = day.file")[0]
             again = self.model.copied()
             again.learn_days(rows, self.today)
-            return bool(found) and self.read("SELECT count(*) FROM day")[0][0] == len(again.days) != before
+            return bool(found) and self.rows("SELECT count(*) FROM day")[0][0] == len(again.days) != before
         return False
 
     def copy(self, chance: random.Random) -> None:
         """Copy the folder, and go on with the copy."""
-        if self.path.exists():
+        if self.exists and self.folder.exists():
             target = self.root / f"copy-{chance.getrandbits(30)}" / "shop"
             shutil.copytree(self.folder, target, symlinks=True)
             self.folder, self.held, self.is_copy = target, None, True
 
     def back_up(self, chance: random.Random) -> None:
         """Back the database up."""
-        if self.path.exists():
+        if self.path.exists():  # a server backs up its own shops
             target = self.root / f"backup-{chance.getrandbits(30)}.db"
             backup(self.path, target)
             self.kept = (target, self.model.copied())
@@ -290,10 +322,13 @@ class Shopkeepers(World):
     def restore(self, chance: random.Random) -> None:
         """Put a backup in the place of the database."""
         if self.kept is not None and self.kept[1].entries:
+            self.system.leave()
             for name in ("shop.db-wal", "shop.db-shm"):
                 (self.folder / name).unlink(missing_ok=True)
             shutil.copy(self.kept[0], self.path)
+            planned = self.model.planned
             self.model, self.held, self.is_fresh, self.is_restored = self.kept[1].copied(), None, False, True
+            self.model.planned = planned
             for name in self.model.generations:
                 (self.folder / name).mkdir(exist_ok=True)
         del chance

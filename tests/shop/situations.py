@@ -82,6 +82,18 @@ def _keeps_relation(step: Step) -> bool:
     return any(model.row(name, step.world.today) and name not in _rows(step) for name in model.items)
 
 
+def _standing(step: Step, kind: str, state: str) -> bool:
+    return any(order and (order["kind"], found) == (kind, state) for found, order in _orders(step))
+
+
+def _tests(step: Step, holds: Callable[[Any, list[str]], object]) -> bool:
+    """Return whether something holds of a product with a running test, given the kinds of its open orders."""
+    world = step.world
+    items = [(item, world.model.open_orders(name, world.today)) for name, item in world.model.items.items()]
+    kinds = [(item, [order["kind"] for order in orders]) for item, orders in items]
+    return bool(step.new) and any("price_test" in found and holds(item, found) for item, found in kinds)
+
+
 SITUATIONS: dict[str, Callable[[Step], bool]] = {
     "a price is charged at once": lambda step: _covers(step, "auto"),
     "a price is charged after its approval": lambda step: _covers(step, "manual"),
@@ -154,6 +166,40 @@ SITUATIONS: dict[str, Callable[[Step], bool]] = {
     "an agent's decision came too late": _refused("decide", "not open"),
     "an agent's decision is rejected": lambda step: bool(_made(step, "rejection")),
     "an agent's cost is approved": lambda step: bool(_made(step, "costs")),
+    "a price test begins": lambda step: bool(_made(step, "price_test")),
+    "a confirmed price test far away": lambda step: any(entry["forced"] for entry in _made(step, "price_test")),
+    "a price test is charged": lambda step: any(
+        row[3] and row[1] == item.test["test_price"]
+        for name, row in _rows(step).items()
+        if (item := step.world.model.items[name]).test
+        and step.world.model.order_on(name, step.world.today)[1] is item.test
+    ),
+    "an agent's price test is approved": lambda step: any("staged" in entry for entry in _made(step, "price_test")),
+    "an agent's price test was planned again": _refused("decide", "planned again"),
+    "advice follows a price test": lambda step: _advised(step, lambda entry: "test" in entry),
+    "an alarm stops a price test": lambda step: _standing(step, "price_test", "stopped"),
+    "a limit refuses a price test": lambda step: _standing(step, "price_test", "refused"),
+    "an order is above a price test": lambda step: _tests(step, lambda _, kinds: kinds[0] != "price_test"),
+    "a price test goes on after an order": lambda step: _tests(
+        step, lambda item, kinds: kinds[0] == "price_test" and item.order and item.order["id"] > item.test["id"]
+    ),
+    "a rollback during a price test": lambda step: bool(_made(step, "rollback")) and _tests(step, lambda *_: True),
+    "a person ends a price test": lambda step: _items(
+        step, lambda item: item.test and step.new[0].get("ends") == item.test["id"]
+    ),
+    "a price test is over": lambda step: _items(
+        step, lambda item: item.test and not item.stopped and item.test["until"] < step.world.today
+    ),
+    "a price test has a result": lambda step: bool(_made(step, "price_test_result")),
+    "the regular price returns after a price test": lambda step: _standing(step, "return", "in force"),
+    "a price test that is proved keeps its price": lambda step: any(
+        entry["verdict"] == "higher" for entry in _made(step, "price_test_result")
+    ),
+    "a second price test at once is refused": _refused("start", "an order is in force"),
+    "a price test of another price is refused": _refused("start", "another price"),
+    "a price test that has begun is refused": _refused("start", "begun"),
+    "a price test beyond the limits is refused": _refused("start", "limits"),
+    "a doubtful price test is refused": _refused("start", "doubts"),
     "days come a second time": lambda step: step.kind == "add" and step.outcome == "done" and not step.world.news,
     "a past day changed": _refused("add", "changed"),
     "weeks come to days": _refused("add", "weeks"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -79,15 +77,11 @@ def test_a_shop_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytes
     assert {item.name: item.read_bytes() for item in tmp_path.iterdir()} == before
 
 
-def test_a_locked_database_is_told_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "shop.db"
-    with writing(path):
-        pass
+def test_a_locked_database_is_told_in_one_sentence(shop_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pricerl.shop.database.PATIENCE", 0.0)
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(UsageError, match="another command is writing it; try again; nothing was changed"):
-            append(path, [])
+    told = pytest.raises(UsageError, match="another command is writing it; try again; nothing was changed")
+    with writing(shop_path), told:
+        append(shop_path, [])
 
 
 @pytest.mark.postgres

@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from breaks import System, simulated
-from seller import Seller, draft_advice, stored
+from seller import Seller, draft_advice, planned_test, stored
 from shop_rules import Entry
 
 from pricerl.advice.files import About
+from pricerl.errors import UsageError
 from pricerl.formatting import Formatter
 from pricerl.operations.exports import Publication
 from pricerl.operations.log import drafts
@@ -29,13 +31,16 @@ def system() -> Iterator[System]:
         yield made
 
 
-def advise(folder: Path, names: list[str], generation: str = "gen-0001", batch: str = "b1") -> Shop:
+def advise(
+    folder: Path, names: list[str], generation: str = "gen-0001", batch: str = "b1", seller: Seller | None = None
+) -> Shop:
     """Advise on products with a generation, which is in force from here on, as ``fit`` does."""
     shop = Shop.open(RunFolder(folder))
     uses = Generation(folder / generation)
     uses.path.mkdir(parents=True, exist_ok=True)
-    seller, chance = Seller(System().today), random.Random(1)
-    made = draft_advice(shop, seller, chance, names, "fit", generation, batch, plain=True)
+    made = draft_advice(
+        shop, seller or Seller(System().today), random.Random(1), names, "fit", generation, batch, plain=True
+    )
     about = Publication(About("sales.csv", "profit", config=batch), Formatter())
     return shop.record(made, about, [stored(name, batch) for name in names], None, uses)[1]
 
@@ -73,3 +78,51 @@ def test_the_files_of_a_backup_that_is_put_in_place_are_written_again(system: Sy
     shutil.copy(tmp_path / "copy.db", shop.log_path)
     Shop.open(RunFolder(folder))
     assert (folder / "advice.json").read_text(encoding="utf-8").startswith("b1")
+
+
+def test_a_copy_of_the_folder_loses_the_page_of_a_product_that_vanished_but_no_file_of_the_user(
+    system: System, tmp_path: Path
+) -> None:
+    advise(tmp_path / "shop", ["mug", "cap", "=bowl"])
+    for own in ("notes.html", "2026.html", "01-mug.html", "001-mug.txt"):
+        (tmp_path / "shop" / "report" / own).touch()
+    shutil.copytree(tmp_path / "shop", tmp_path / "copy")
+    advise(tmp_path / "copy", ["mug"], batch="b2")
+    found = sorted(path.name for path in (tmp_path / "copy" / "report").iterdir())
+    assert found == ["001-mug.html", "001-mug.txt", "01-mug.html", "2026.html", "notes.html"]
+
+
+def test_a_price_test_returns_to_a_regular_price_between_two_steps(system: System, tmp_path: Path) -> None:
+    shop = advise(tmp_path, ["mug"])
+    plan = planned_test("mug", system.today, (10.0, 10.2), 1, 1, seed=1)
+    shop = shop.record(lambda now: [drafts.draft_price_test(now, plan, "anna", "")])[1]
+    shop = shop.record(lambda now: [drafts.draft_limits(now, {"price_step": 0.03}, "anna", "")])[1]
+    system.today += timedelta(days=len(plan["schedule"]))
+    assert [(row.product, row.price) for row in Shop.open(shop.folder).outbox.rows] == [("mug", 10.0)]
+
+
+def test_a_price_test_whose_price_is_between_two_steps_is_refused(system: System, tmp_path: Path) -> None:
+    shop = advise(tmp_path, ["mug"])
+    plan = planned_test("mug", system.today, (10.0, 10.2), 1, 1, seed=0)
+    after = shop.record(lambda now: [drafts.draft_price_test(now, plan, "anna", "")])[1]
+    after = after.record(lambda now: [drafts.draft_limits(now, {"price_step": 0.05}, "anna", "")])[1]
+    assert [order.status for order in after.orders_on("mug")] == ["active"]
+    after = after.record(lambda now: [drafts.draft_limits(now, {"price_step": 0.07}, "anna", "")])[1]
+    assert [order.status for order in after.orders_on("mug")] == ["refused"]
+    after = after.record(lambda now: [drafts.draft_resumption(now, "mug", "anna", "")])[1]
+    with pytest.raises(UsageError, match="not a multiple of the price step"):
+        drafts.draft_price_test(after, plan, "anna", "")
+
+
+def test_the_end_of_a_price_test_on_its_last_day_keeps_the_price_once_a_file_shows_this_day(
+    system: System, tmp_path: Path
+) -> None:
+    plan = planned_test("mug", system.today, (10.0, 10.2), 1, 1, seed=1)
+    advise(tmp_path, ["mug"]).record(lambda now: [drafts.draft_price_test(now, plan, "anna", "")])
+    system.today += timedelta(days=1)
+    seller = Seller(system.today + timedelta(days=1))
+    seller.charged["mug"][system.today] = 10.2
+    shop = advise(tmp_path, ["mug"], "gen-0002", "b2", seller)
+    assert [order.status for order in shop.orders_on("mug")] == ["returning"]
+    shop = shop.record(lambda now: [drafts.draft_resumption(now, "mug", "anna", "")])[1]
+    assert shop.order_on("mug") is None

@@ -14,7 +14,9 @@ from mutants import MUTANTS, ROOT
 from simulation import COMMANDS, commands_of, run, shrink
 from situations import SITUATIONS
 
-SEEDS = 160
+from pricerl.shop.database import ADDRESS
+
+SEEDS = 500
 """Seeds of the default run, of 40 commands each; ``benchmarks/shop_simulation.py`` runs a million commands."""
 
 
@@ -23,6 +25,13 @@ def test_a_shop_holds_its_rules_whatever_commands_come_and_wherever_they_break()
     for seed in range(SEEDS):
         assert run(commands_of(seed), counts) == "", f"seed {seed}: {shrink(commands_of(seed))}"
     assert [name for name in SITUATIONS if not counts[name]] == []
+
+
+@pytest.mark.postgres
+def test_a_shop_on_a_server_holds_the_same_rules(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ADDRESS, server)
+    for seed in range(3):
+        assert run(commands_of(seed)) == "", f"seed {seed}"
 
 
 def test_a_seed_is_the_same_commands_again() -> None:
@@ -52,8 +61,8 @@ def test_every_planted_fault_is_a_line_of_the_code() -> None:
 
 
 @pytest.mark.slow
-def test_in_20_seeds_the_command_line_writes_the_same_prices() -> None:
-    assert [why for seed in range(20) if (why := disagreements(seed))] == []
+def test_in_200_seeds_the_command_line_writes_the_same_prices() -> None:
+    assert [why for seed in range(200) if (why := disagreements(seed))] == []
 
 
 @pytest.mark.slow
