@@ -6,7 +6,7 @@ import contextlib
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,9 @@ import pytest
 from torch import Tensor
 
 from pricerl.runs.run import Run
+
+Document = dict[str, Any]
+"""The content of an ``advice.json``."""
 
 
 class Outputs(NamedTuple):
@@ -39,12 +42,25 @@ def without_head(content: bytes) -> bytes:
     return re.sub("decision log: [^·]*·".encode(), b"", content)
 
 
+def read_document(folder: Path) -> Document:
+    """Read the ``advice.json`` of an advice."""
+    return json.loads((folder / "advice.json").read_text(encoding="utf-8"))
+
+
 def read_outputs(folder: Path) -> Outputs:
     """Read the three files of an advice."""
     with (folder / "advice.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    products = json.loads((folder / "advice.json").read_text(encoding="utf-8"))["products"]
-    return Outputs(rows, products, (folder / "report.html").read_text(encoding="utf-8"))
+    return Outputs(rows, read_document(folder)["products"], (folder / "report.html").read_text(encoding="utf-8"))
+
+
+def mapped(value: Any, change: Callable[[str, Any], Any], key: str = "") -> Any:
+    """Return a document with ``change(key, leaf)`` in the place of every leaf; those of a list have the list's key."""
+    if isinstance(value, dict):
+        return {name: mapped(item, change, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [mapped(item, change, key) for item in value]
+    return change(key, value)
 
 
 def _ask_for_the_largest_cut(observation: Tensor) -> Tensor:

@@ -66,25 +66,27 @@ parent.postMessage({name: window.name, width: innerWidth, scroll: document.docum
 """
 
 
+def _open(html: str, folder: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Open a page, written into a folder, with the browser's words."""
+    assert CHROMIUM is not None
+    page = Path(folder) / "page.html"
+    page.write_text(html, encoding="utf-8")
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder}/profile", *words, page.as_uri()]
+    return subprocess.run(command, capture_output=True, check=True, timeout=120, encoding="utf-8")
+
+
 def browse(html: str) -> tuple[str, list[str]]:
     """Open a page and return its document as the browser leaves it, and what the console said."""
-    assert CHROMIUM is not None
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "page.html"
-        page.write_text(html, encoding="utf-8")
-        words = [CHROMIUM, *FLAGS, f"--user-data-dir={folder}/profile", "--dump-dom", page.as_uri()]
-        done = subprocess.run(words, capture_output=True, check=True, timeout=120, encoding="utf-8")
+        done = _open(html, folder, "--dump-dom")
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 def count_sheets(html: str) -> int:
     """Print a page and count its sheets of paper."""
-    assert CHROMIUM is not None
     with tempfile.TemporaryDirectory() as folder:
-        page, printed = Path(folder) / "page.html", Path(folder) / "page.pdf"
-        page.write_text(html, encoding="utf-8")
-        flags = [*FLAGS, f"--user-data-dir={folder}/profile", f"--print-to-pdf={printed}", "--no-pdf-header-footer"]
-        subprocess.run([CHROMIUM, *flags, page.as_uri()], capture_output=True, check=True, timeout=120)
+        printed = Path(folder) / "page.pdf"
+        _open(html, folder, f"--print-to-pdf={printed}", "--no-pdf-header-footer")
         return len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes()))
 
 

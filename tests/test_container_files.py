@@ -14,10 +14,13 @@ import yaml
 from command_line import run
 
 from pricerl.cli.main import COMMANDS
+from pricerl.writing import write_text
 
 ROOT = Path(__file__).parents[1]
 LINES = [line.split(" ", 1) for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()]
 SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+SETUP = configparser.ConfigParser(interpolation=None)
+SETUP.read(ROOT / "setup.cfg")
 
 
 def lines(instruction: str) -> list[str]:
@@ -34,9 +37,7 @@ def test_the_image_holds_files_of_the_checkout_and_only_packages_whose_hashes_ar
     assert named == ["requirements-cpu.lock", "requirements-extras.lock"] and {*named} <= {*copied}
     (image,) = lines("FROM")
     assert re.fullmatch(rf"python:{'.'.join(build)}-slim@sha256:[0-9a-f]{{64}}", image)
-    setup = configparser.ConfigParser(interpolation=None)
-    setup.read(ROOT / "setup.cfg")
-    files = {setup["metadata"][key].removeprefix("file: ") for key in ("license_files", "long_description")}
+    files = {SETUP["metadata"][key].removeprefix("file: ") for key in ("license_files", "long_description")}
     assert files <= {*copied}
 
 
@@ -64,25 +65,16 @@ def test_every_night_each_shop_is_watched_and_advised(tmp_path: Path) -> None:
     nightly = SERVICES["nightly"]
     (folder,) = lines("WORKDIR")
     assert nightly["image"] == SERVICES["serve"]["image"] and nightly["volumes"] == [f"./shop:{folder}"]
-    for name in ("a", "b c", "no shop"):
-        (tmp_path / "checkpoints" / name).mkdir(parents=True)
-    for name in ("a", "b c"):
-        (tmp_path / "checkpoints" / name / "shop.db").touch()
+    for name in ("a/shop.db", "b c/shop.db", "no shop/file"):
+        write_text(tmp_path / "checkpoints" / name, "")
     stubs = tmp_path / "stubs"
-    stubs.mkdir()
-    (stubs / "pricerl").write_text(
-        '#!/bin/sh\nfor word; do printf "%s|" "$word"; done\necho\nexit 6\n', encoding="utf-8"
-    )
-    (stubs / "sleep").write_text(
-        '#!/bin/sh\necho "sleep $1"\n[ -e slept ] && kill $PPID\ntouch slept\n', encoding="utf-8"
-    )
+    write_text(stubs / "pricerl", '#!/bin/sh\nfor word; do printf "%s|" "$word"; done\necho\nexit 6\n')
+    write_text(stubs / "sleep", '#!/bin/sh\necho "sleep $1"\n[ -e slept ] && kill $PPID\ntouch slept\n')
     for stub in stubs.iterdir():
         stub.chmod(0o755)
     words = [*nightly["entrypoint"], *(text.replace("$$", "$") for text in nightly["command"])]
     path = f"{stubs}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        words, cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run(words, cwd=tmp_path, env={"PATH": path}, stdout=subprocess.PIPE, text=True, timeout=60)
     first, *called, _ = done.stdout.splitlines()
     assert 0 < int(first.removeprefix("sleep ")) <= 86400
     expected = [f"{name}|--run_name|{shop}|" for shop in ("a", "b c") for name in ("watch", "predict")]
@@ -92,9 +84,7 @@ def test_every_night_each_shop_is_watched_and_advised(tmp_path: Path) -> None:
 
 
 def test_the_locks_hold_everything_but_that_without_tracking_lacks_weights_and_biases() -> None:
-    setup = configparser.ConfigParser(interpolation=None)
-    setup.read(ROOT / "setup.cfg")
-    needed = {re.split(r"[\[<>=]", line)[0].replace("_", "-") for line in setup["options"]["install_requires"].split()}
+    needed = {re.split(r"[\[<>=]", line)[0].replace("_", "-") for line in SETUP["options"]["install_requires"].split()}
     locked = {
         name: set(re.findall(r"^([\w-]+)==", (ROOT / f"requirements{name}.lock").read_text(encoding="utf-8"), re.M))
         for name in ("", "-base", "-light", "-extras")

@@ -25,30 +25,22 @@ def shown() -> Iterator[None]:
     show_stages(False)
 
 
-def test_stages_are_off_at_first(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_leaves_one_line_with_its_duration_once_stages_are_shown(
+    capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
     with stage("reading"):
         pass
     assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.usefixtures("shown")
-def test_a_stage_leaves_one_line_with_its_duration(capsys: pytest.CaptureFixture[str]) -> None:
+    request.getfixturevalue("shown")
     with stage("planning the prices"):
         with stage("a part of it"):
             pass
         assert capsys.readouterr().err == ""
+    with pytest.raises(KeyError), stage("a stage that fails"):
+        raise KeyError
     with stage("the next"):
         pass
     assert re.fullmatch(r"planning the prices: 0\.\d s\nthe next: 0\.\d s\n", capsys.readouterr().err)
-
-
-@pytest.mark.usefixtures("shown")
-def test_a_failed_stage_leaves_no_line_and_the_next_one_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyError), stage("reading"):
-        raise KeyError
-    with stage("reading again"):
-        pass
-    assert capsys.readouterr().err.startswith("reading again: ")
 
 
 @pytest.mark.usefixtures("shown")
@@ -66,7 +58,7 @@ def test_fit_names_its_stages_unless_the_bar_is_turned_off(tmp_path: Path) -> No
     off = FAST.index("--trainer.enable_progress_bar")
     words = ["fit", "--data.path", "seller.csv", *FAST]
     assert run(tmp_path, *words).err == ""
-    loud = run(tmp_path, *words[: len(words) - len(FAST)], *FAST[:off], *FAST[off + 2 :], "--run_name", "other")
+    loud = run(tmp_path, *words[:3], *FAST[:off], *FAST[off + 2 :], "--run_name", "other")
     stages = [line.partition(":")[0] for line in loud.err.splitlines() if re.search(r": \d+\.\d s$", line)]
     assert stages == [
         "reading the history",

@@ -37,10 +37,7 @@ TESTS = 'pip install -e ".[test]" && python -m pytest -n 2'
 OUTSIDE = ("docs/", "tests/", "configs/", "benchmarks/")
 """Folders next to the package; the table of changes names everything else relative to the package."""
 
-WRITTEN_BY_A_RUN = {
-    *("config.yaml", "replay-0.pt", "card.md"),
-    *("guardrails.yaml", "columns.yaml", "review.html"),
-}
+WRITTEN_BY_A_RUN = {"config.yaml", "replay-0.pt", "card.md", "guardrails.yaml", "columns.yaml", "review.html"}
 """Files that the documents name and only a command makes."""
 
 
@@ -57,6 +54,11 @@ def table_rows(text: str) -> list[list[str]]:
     """Cells of every table row but the dashes below a head."""
     rows = [line.strip().strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows if set("".join(row)) - set("-: ")]
+
+
+def coded_rows(text: str) -> list[str]:
+    """First cells of table rows that begin with code, without its marks."""
+    return [row[0].strip("`") for row in table_rows(text) if row[0].startswith("`")]
 
 
 def files_named(text: str) -> set[str]:
@@ -109,11 +111,12 @@ def metric_names() -> set[str]:
     return names
 
 
-def test_the_readme_holds_the_two_commands_as_written_and_no_other_that_installs() -> None:
+def test_the_readme_holds_the_two_commands_as_written_and_nothing_installs_the_bare_name_from_an_index() -> None:
     assert [line for line in bash_lines(read("README.md")) if "install" in line] == [MAIN_JOB, TESTS]
+    assert {text: found for text in TEXTS if (found := INSTALLS_BY_NAME.findall(read(text)))} == {}
 
 
-def test_the_generated_page_of_commands_has_every_command_with_all_of_its_options() -> None:
+def test_the_generated_page_of_commands_has_every_command_with_all_of_its_options_and_every_exit_code() -> None:
     page = GENERATED["commands"]()
     heads = re.findall(r"^## (.*)$", page, re.MULTILINE)
     assert {head.split()[0] for head in heads[1:]} == set(COMMANDS)
@@ -122,12 +125,9 @@ def test_the_generated_page_of_commands_has_every_command_with_all_of_its_option
     part = page.partition("## override\n")[2].partition("\n## ")[0]
     options = {"run_name", "ckpt_path", "today", "product", "reason", "by", "until", "price", "tolerance", "force"}
     assert {row[0].strip("`-") for row in table_rows(part)[1:]} == options
-
-
-def test_the_generated_page_of_commands_explains_every_exit_code() -> None:
     codes = {str(value) for name, value in vars(errors).items() if name.startswith("EXIT_")}
     codes |= {str(128 + number) for number in SIGNALS}
-    assert {row[0] for row in table_rows(GENERATED["commands"]()) if row[0].isdigit()} == codes
+    assert {row[0] for row in table_rows(page) if row[0].isdigit()} == codes
 
 
 def test_the_generated_page_of_configurations_has_every_shipped_file_and_setting() -> None:
@@ -137,23 +137,26 @@ def test_the_generated_page_of_configurations_has_every_shipped_file_and_setting
     assert {*re.findall(r"^\| \[`configs/(.*?)`\]\(", page, re.MULTILINE)} == files
     assert all(f"`{preset}`" in page for preset in PRESETS)
     settings = {name for group in ("", *GROUPS) for name in settings_of(group)}
-    assert {row[0].strip("`") for row in table_rows(page) if row[0].startswith("`")} == settings
+    assert {*coded_rows(page)} == settings
 
 
-def test_the_page_on_the_page_explains_every_grade() -> None:
+def test_the_page_on_the_page_explains_every_grade_and_the_one_on_data_every_column_and_feature() -> None:
     first_cells = [row[0] for row in table_rows(read("docs/page.md"))]
     assert [cell for cell in first_cells if cell in Grade.__args__] == list(Grade.__args__)
+    rows = table_rows(read("docs/data.md"))
+    columns = {row[0].strip("`"): row[1] for row in rows if row[1] in ("required", "optional")}
+    assert columns == {**dict.fromkeys(REQUIRED, "required"), **dict.fromkeys(OPTIONAL, "optional")}
+    assert tuple(row[0].strip("`") for row in rows if row[0].strip("`") in FEATURES) == FEATURES
 
 
 def test_the_generated_pages_of_schemas_have_every_column_and_key() -> None:
     page = GENERATED["schemas"]() + GENERATED["log-schema"]()
     assert ", ".join(f"`{column}`" for column in COLUMNS.split(",")) in page
-    keys = {row[0].strip("`") for row in table_rows(page) if row[0].startswith("`")}
     found = set[str]()
     for place in ("advice/advice.schema.json", "operations/log/decisions.schema.json"):
         text = (PACKAGE / place).read_text(encoding="utf-8")
         json.loads(text, object_hook=lambda part: found.update(part.get("properties", ())) or part)
-    assert len(found) > 100 and not found - keys
+    assert len(found) > 100 and not found - {*coded_rows(page)}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -179,32 +182,16 @@ def test_the_classes_of_the_page_on_the_library_are_those_that_a_test_runs() -> 
     assert len(blocks) == 2 and all(block in PARTS for block in blocks)
 
 
-def test_the_architecture_names_every_package() -> None:
+def test_the_architecture_names_every_package_and_the_first_documents_stay_short() -> None:
     packages = {path.parent.relative_to(PACKAGE).parts[0] for path in PACKAGE.glob("*/__init__.py")}
     assert not [name for name in packages if f"{name}/" not in read("ARCHITECTURE.md")]
+    lines = {name: len(read(name).splitlines()) for name in ("README.md", "ARCHITECTURE.md")}
+    assert lines["README.md"] <= 110 and lines["ARCHITECTURE.md"] <= 130
 
 
-@pytest.mark.parametrize(("document", "most"), [("README.md", 110), ("ARCHITECTURE.md", 130)])
-def test_the_first_documents_stay_short(document: str, most: int) -> None:
-    assert len(read(document).splitlines()) <= most
-
-
-def test_the_table_of_the_backtest_lists_exactly_the_scores_of_a_horizon() -> None:
-    listed = [row[0].strip("`") for row in table_rows(read("docs/backtest.md")) if row[0].startswith("`")]
-    assert sorted(listed) == sorted(HorizonScore._fields)
-
-
-def test_the_table_of_metrics_lists_exactly_those_of_the_code() -> None:
-    listed = [row[0].strip("`") for row in table_rows(read("docs/metrics.md")) if row[0].startswith("`")]
-    assert len(listed) == len(set(listed))
-    assert set(listed) == metric_names()
-
-
-def test_the_page_on_data_lists_columns_and_features_of_the_code() -> None:
-    rows = table_rows(read("docs/data.md"))
-    columns = {row[0].strip("`"): row[1] for row in rows if row[1] in ("required", "optional")}
-    assert columns == {**dict.fromkeys(REQUIRED, "required"), **dict.fromkeys(OPTIONAL, "optional")}
-    assert tuple(row[0].strip("`") for row in rows if row[0].strip("`") in FEATURES) == FEATURES
+def test_the_tables_of_scores_and_metrics_list_exactly_those_of_the_code() -> None:
+    assert sorted(coded_rows(read("docs/backtest.md"))) == sorted(HorizonScore._fields)
+    assert sorted(coded_rows(read("docs/metrics.md"))) == sorted(metric_names())
 
 
 TEXTS = [*DOCUMENTS, *(str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".html"))]
@@ -212,11 +199,20 @@ INSTALLS_BY_NAME = re.compile(r"\b(?:pipx?|uvx?)\s+(?:install|run)\b[^\n`&|;]*?(
 """Installation of the bare name from an index, where anybody may take it: extras are those of the checkout or wheel."""
 
 
-def test_nothing_installs_the_bare_name_from_an_index() -> None:
-    assert {text: found for text in TEXTS if (found := INSTALLS_BY_NAME.findall(read(text)))} == {}
-
-
 def test_the_ci_script_is_executable_and_parses() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert subprocess.run(["bash", "-n", str(script)], check=False, timeout=20).returncode == 0
+
+
+NAME = re.compile(r"[\w-]+\.(csv|jsonl?|head|ya?ml|ckpt|html|parquet)|\.lock")
+TEMPLATES = {"index.html", "column_names.yaml", "tables.yaml", *(page.name for page in PACKAGE.glob("serve/*.html"))}
+"""Parts of the package that are no files of a user; the page made from the template is in the table."""
+
+
+def test_every_file_that_the_package_names_is_in_the_table_of_security() -> None:
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
+    texts = [str(node.value) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    names = {text for text in texts if NAME.fullmatch(text)} - TEMPLATES
+    assert {"best.ckpt", "decisions.jsonl", "manifest.json"} <= names
+    assert not [name for name in names if f"`{name}`" not in read("SECURITY.md")]

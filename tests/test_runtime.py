@@ -1,7 +1,5 @@
 """CPU threads, precision of products, denormal numbers, and compiled functions."""
 
-from __future__ import annotations
-
 import builtins
 import io
 import os
@@ -11,17 +9,12 @@ import torch
 
 from pricerl import runtime
 from pricerl.errors import UsageError
-from pricerl.runtime import (
-    COMPUTE,
-    CompiledFunction,
-    claim_compute,
-    usable_cores,
-)
+from pricerl.runtime import COMPUTE, CompiledFunction, claim_compute, usable_cores
 
 CGROUP = "/sys/fs/cgroup/cpu.max"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def compute_is_restored():
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     yield
@@ -31,24 +24,14 @@ def compute_is_restored():
     COMPUTE.rounds_factors = False
 
 
-def relative_error(precision):
+@pytest.mark.parametrize(("precision", "most"), [("highest", 1e-5), ("medium", 2**-8)])
+def test_products_err_no_more_than_numbers_of_their_precision_do(precision, most):
     claim_compute(1, precision)
     factors = torch.linspace(-1.0, 1.0, 256 * 256).sin().view(256, 256)
     exact = factors.double() @ factors.double().T
-    return float((factors @ factors.T - exact).abs().max() / exact.abs().max())
+    assert float((factors @ factors.T - exact).abs().max() / exact.abs().max()) < most
 
 
-@pytest.mark.usefixtures("compute_is_restored")
-def test_products_in_highest_precision_are_single_precision():
-    assert relative_error("highest") < 1e-5
-
-
-@pytest.mark.usefixtures("compute_is_restored")
-def test_products_in_medium_precision_err_no_more_than_bfloat16_does():
-    assert relative_error("medium") < 2**-8
-
-
-@pytest.mark.usefixtures("compute_is_restored")
 @pytest.mark.parametrize(
     ("precision", "capability", "flags", "rounds"),
     [
@@ -71,32 +54,22 @@ def test_factors_are_rounded_where_only_products_of_bfloat16_are_fast(
     assert COMPUTE.rounds_factors is rounds
 
 
-@pytest.mark.usefixtures("compute_is_restored")
-def test_threads_library_and_precision_are_described_in_words():
-    assert claim_compute(1, "high").startswith("1 CPU thread, matrix products by torch's default in high precision")
-
-
-@pytest.mark.usefixtures("compute_is_restored")
-def test_numbers_below_single_precisions_full_accuracy_count_as_zero():
+def test_the_claim_is_described_in_words_and_numbers_below_full_accuracy_count_as_zero():
     tiny = torch.full((64,), 1e-38)
-    claim_compute(1)
+    assert claim_compute(1, "high").startswith("1 CPU thread, matrix products by torch's default in high precision")
     assert torch.all(tiny * 0.01 == 0)
 
 
-@pytest.mark.usefixtures("compute_is_restored")
 @pytest.mark.parametrize("threads", [0, -1, 1 + (os.cpu_count() or 1)])
 def test_more_threads_than_cores_are_refused(threads):
     with pytest.raises(UsageError, match=rf"--threads must be 1 to \d+, .*; found {threads}"):
         claim_compute(threads)
 
 
-def test_the_usable_cores_are_some_of_the_machines():
-    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
-
-
 @pytest.mark.parametrize(("quota", "cores"), [("max 100000", 4), ("150000 100000", 2), ("900000 100000", 4)])
 def test_a_quota_limits_the_cores(quota, cores, monkeypatch):
     real = builtins.open
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {2, 3, 5, 7})
     monkeypatch.setattr(os.path, "exists", lambda path: path == CGROUP)

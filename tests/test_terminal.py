@@ -27,28 +27,22 @@ def test_texts_of_files_reach_the_terminal_through_one_module() -> None:
     assert {str(path.relative_to(PACKAGE)) for path in files} == PRINTERS
 
 
-def test_control_and_direction_characters_go_and_joined_emoji_stay() -> None:
+def test_control_and_direction_characters_go_and_joined_emoji_stay_in_texts_of_files_and_typed_ones() -> None:
     assert clean("abc\u202edef\u200f\x00\x1b\ufeff") == "abcdef"
     assert clean("a\r\nb\tc\u2028d") == "a b cd"
     assert clean("\x1b[2J\x9b31m\x1b]0;title\x07") == "[2J31m]0;title"
     assert clean("caf\udce9") == "caf"
     assert clean("👩\u200d🔧") == "👩\u200d🔧"
     assert len(clean("x" * 5000)) == MOST_CHARACTERS
-
-
-def test_typed_text_is_shown_on_one_line_without_marks_that_turn_it() -> None:
     assert shown("a\nb\u202ec\x00d \t e") == "a bcd e"
     assert shown("x" * 500) == "x" * 159 + "…"
     assert shown("\n\u200f ") == ""
     assert shown("caf\udce9") == "caf"
 
 
-def test_every_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_line_stays_one_line_also_of_a_problem_that_quotes_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     write_lines(["one\ntwo", "\x1b[Athree"])
     print_notes(["four\u202e\r\nfive"])
     assert capsys.readouterr() == ("one two\n[Athree\n", "note: four five\n")
-
-
-def test_a_problem_that_quotes_a_file_stays_on_its_line() -> None:
     error = DataError("a\nb.csv", ["line 1: found 'x\ny\x1b[2J'", "line 2"])
     assert str(error).split("\n") == ["a b.csv has 2 problems:", "  line 1: found 'x y[2J'", "  line 2"]

@@ -16,11 +16,6 @@ def _listing(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_text_is_written_with_the_folders_above_it(tmp_path: Path) -> None:
-    write_text(tmp_path / "a" / "b" / "one", "1\n")
-    assert _listing(tmp_path) == {str(Path("a", "b", "one")): "1\n"}
-
-
 @pytest.mark.parametrize("existing", [True, False])
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failure_leaves_the_file_as_it_was(
@@ -42,20 +37,19 @@ def test_a_failure_leaves_the_file_as_it_was(
         assert _listing(tmp_path) == before
 
 
-def test_a_folder_in_a_files_place_is_refused_and_stays(tmp_path: Path) -> None:
-    (tmp_path / "two").mkdir()
-    with pytest.raises(UsageError, match=r"two cannot be written: it is a folder; earlier files are untouched"):
-        write_text(tmp_path / "two", "2")
-    assert [path.name for path in tmp_path.iterdir()] == ["two"]
+def test_a_text_is_written_with_the_folders_above_it_and_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "one", "1\n")
+    with pytest.raises(UsageError, match=r"a cannot be written: it is a folder; earlier files are untouched"):
+        write_text(tmp_path / "a", "2")
+    assert _listing(tmp_path) == {str(Path("a", "one")): "1\n"}
 
 
-def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_folder_below_a_file_is_refused_and_one_that_does_not_exist_yet_is_accepted_and_not_made(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"--out .*file is a file; name a folder"):
         check_folder(tmp_path / "file" / "below", "--out ")
-
-
-def test_a_folder_that_does_not_exist_yet_is_accepted_and_not_made(tmp_path: Path) -> None:
     check_folder(tmp_path / "a" / "b")
     assert not (tmp_path / "a").exists()
 
@@ -103,18 +97,13 @@ def test_a_second_name_follows_the_file_whether_it_is_a_link_or_a_copy(
     assert not is_same(old, name) and {path.name for path in tmp_path.iterdir()} == {"old", "new", "best.ckpt"}
 
 
-def test_a_lock_is_held_by_one_and_released_at_its_end(tmp_path: Path) -> None:
-    with locked(tmp_path / ".lock"), pytest.raises(BlockingIOError), locked(tmp_path / ".lock", patience=0.01):
-        pass
-    with locked(tmp_path / ".lock", patience=0.01):
-        pass
-
-
-def test_a_lock_may_be_released_by_another_thread(tmp_path: Path) -> None:
+def test_a_lock_is_held_by_one_and_released_at_its_end_also_by_another_thread(tmp_path: Path) -> None:
     """A server enters and leaves what a request depends on in any of its threads."""
     held = locked(tmp_path / ".lock")
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
         one.submit(held.__enter__).result()
+        with pytest.raises(BlockingIOError), locked(tmp_path / ".lock", patience=0.01):
+            pass
         other.submit(held.__exit__, None, None, None).result()
     with locked(tmp_path / ".lock", patience=0.01):
         pass

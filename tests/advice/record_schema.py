@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import textwrap
 import types
 import typing
@@ -12,40 +13,11 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from pricerl.advice import result
 from pricerl.advice.files import FORMAT, About
 from pricerl.advice.result import PARTS, MarketFacts, ProductAdvice, ProposalChecks, Recommendation
 from pricerl.arrays import Interval
-from pricerl.data import price_setting
 from pricerl.data.cleaning import quality
-from pricerl.decide import case, decision, objections, price_path, standing
-from pricerl.evaluation import backtest, half_year, price_curves, pricing_rules, stop_rule, valuation
-from pricerl.evaluation.card import evidence_card, prior_share
-from pricerl.experiments import plan
 from pricerl.formatting import Formatter
-from pricerl.guardrails import limits_in_force
-from pricerl.market import cost
-from pricerl.market.demand import curves
-
-RECORDS = (backtest, case, cost, decision, price_path, price_setting, pricing_rules, quality)
-RECORDS += (
-    curves,
-    evidence_card,
-    half_year,
-    limits_in_force,
-    plan,
-    prior_share,
-    objections,
-    price_curves,
-    result,
-    standing,
-    stop_rule,
-    valuation,
-)
-NAMES: dict[str, Any] = {}
-"""Everything that annotations of the records name; some is imported for type checkers only."""
-for module in RECORDS:
-    NAMES |= vars(module)
 
 PLAIN = {str: "string", float: "number", int: "integer", bool: "boolean"}
 
@@ -100,8 +72,10 @@ class Schemas:
         fields: dict[str, Any] = {}
         required = []
         for kind in kinds:
-            docs = {name: text for base in reversed(kind.__mro__) for name, text in docstrings(base).items()}
-            hints = typing.get_type_hints(kind, localns=NAMES, include_extras=True)
+            own = [base for base in reversed(kind.__mro__) if base.__module__.startswith("pricerl")]
+            docs = {name: text for base in own for name, text in docstrings(base).items()}
+            names = {name: found for base in own for name, found in checked_imports(base.__module__).items()}
+            hints = typing.get_type_hints(kind, localns=names, include_extras=True)
             parameters = inspect.signature(kind).parameters
             for name in [name for name in hints if name not in skipped]:
                 fields[name] = self.of(hints[name]) | {"description": docs.get(name, "")}
@@ -110,10 +84,17 @@ class Schemas:
         return {"type": "object", "required": required, "properties": fields}
 
 
+def checked_imports(module: str) -> dict[str, Any]:
+    """Return what a module imports for type checkers only."""
+    names: dict[str, Any] = {}
+    for block in ast.parse(inspect.getsource(sys.modules[module])).body:
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
+            exec(compile(ast.Module(block.body, []), module, "exec"), names)
+    return names
+
+
 def docstrings(kind: type) -> dict[str, str]:
     """Return the docstrings under the fields of a class of our own."""
-    if not kind.__module__.startswith("pricerl"):
-        return {}
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(tree, ast.ClassDef)
     found = {}

@@ -1,24 +1,33 @@
-"""The three files of an advice: columns, dates, numbers, guardrails, safety."""
+"""The files of an advice: columns, dates, numbers, guardrails, safety, and the workbook of its tables."""
 
 from __future__ import annotations
 
 import json
 import re
+import zipfile
 from datetime import date, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
-from advice_outputs import lowering_policy, read_outputs, without_head
-from command_line import FAST, OUTPUTS, run, seller_lines, write_lines
+from advice_outputs import Document, lowering_policy, read_document, read_outputs, without_head
+from command_line import FAST, OUTPUTS, Result, run, seller_lines, write_lines
 
+from pricerl import errors
 from pricerl.advice import files
+from pricerl.advice.exports import check_workbook, write_workbook
+from pricerl.advice.files import About
 from pricerl.advice.report.render import render_pages
 from pricerl.advice.report.view import MOST_DAYS
 from pricerl.advice.stored import StoredAdvice
-from pricerl.formatting import PLAIN, unit_digits
-from pricerl.operations.log.decision_log import verify
+from pricerl.errors import UsageError
+from pricerl.formatting import PLAIN, Formatter, unit_digits
+from pricerl.operations.exports import Publication, write_files
+from pricerl.operations.log.decision_log import Head, verify
+from pricerl.operations.outbox import COLUMNS as PRICE_COLUMNS
+from pricerl.operations.outbox import fill_outbox
+from pricerl.shop.database import FILE, writing
 
 LAST_DAY = date(2025, 1, 1) + timedelta(days=89)
 
@@ -40,20 +49,23 @@ EVIL_NAMES = {
 
 
 @pytest.fixture(params=["gated", "moved"])
-def outputs(request: pytest.FixtureRequest, trained: Path, moved: Path) -> Path:
-    return trained if request.param == "gated" else moved
+def outputs(request: pytest.FixtureRequest, trained_once: Path, moved: Path) -> Path:
+    return trained_once if request.param == "gated" else moved
 
 
-def test_the_table_has_the_contracts_columns_and_a_row_a_day_after_the_history(outputs: Path) -> None:
+def predict(trained: Path, *words: str, folder: Path | None = None, file: str = "seller.csv") -> Result:
+    """Advise with the best policy of a run."""
+    chosen = ("--ckpt_path", str(trained / "best.ckpt"), "--data.path", file)
+    return run(folder or trained.parents[1], "predict", *chosen, *words)
+
+
+def test_the_table_has_the_contracts_columns_a_row_a_day_after_the_history_and_the_documents_numbers(
+    outputs: Path,
+) -> None:
     assert (outputs / "advice.csv").read_text(encoding="utf-8").splitlines()[0] == COLUMNS
-    rows = read_outputs(outputs).rows
+    rows, (product,), _ = read_outputs(outputs)
     horizon = 28 if outputs.name == "moved" else 14
     assert [row["Date"] for row in rows] == [str(LAST_DAY + timedelta(days=day + 1)) for day in range(horizon)]
-
-
-def test_the_table_and_the_document_hold_the_same_numbers(outputs: Path) -> None:
-    rows, (product,), _ = read_outputs(outputs)
-    assert len(rows) == len(product["days"])
     for row, day in zip(rows, product["days"], strict=True):
         assert row["Recommended Price"] == f"{day['recommended_price']:.2f}"
         assert row["Current Price"] == f"{product['current_price']:.2f}"
@@ -82,8 +94,7 @@ def test_the_document_has_a_line_per_product_whatever_its_texts_hold(outputs: Pa
 
 
 def test_the_pages_are_those_of_the_document_alone(outputs: Path) -> None:
-    document = json.loads((outputs / "advice.json").read_text(encoding="utf-8"))
-    assert dict(render_pages(document)) == {"report.html": (outputs / "report.html").read_text(encoding="utf-8")}
+    assert dict(render_pages(read_document(outputs))) == {"report.html": read_outputs(outputs).html}
 
 
 def test_the_report_shows_the_documents_numbers(outputs: Path) -> None:
@@ -97,8 +108,8 @@ def test_the_report_shows_the_documents_numbers(outputs: Path) -> None:
         assert units in row and PLAIN.number(day["organic"][0], 1) in row
 
 
-def test_the_report_shows_every_horizon_of_the_backtest(trained: Path) -> None:
-    _, (product,), html = read_outputs(trained)
+def test_the_report_shows_every_horizon_of_the_backtest(trained_once: Path) -> None:
+    _, (product,), html = read_outputs(trained_once)
     scores = product["backtest"]["scores"]
     assert [row["days_ahead"] for row in scores] == [1, 7, 14]
     table = html[html.index("Forecasts of the past") :]
@@ -111,33 +122,25 @@ def test_the_report_shows_every_horizon_of_the_backtest(trained: Path) -> None:
     assert "; its 90\u00a0% intervals contained " in table
 
 
-def test_texts_claim_nothing_and_show_no_programmers_words(outputs: Path) -> None:
+def test_texts_claim_nothing_and_show_no_programmers_words_and_the_report_loads_and_runs_nothing(outputs: Path) -> None:
     _, (product,), html = read_outputs(outputs)
-    texts = [product["reason"], (outputs / "advice.csv").read_text(encoding="utf-8"), _visible(html)]
+    visible = re.sub(r"<style.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL)
+    visible = " ".join(unescape(visible).split())  # also no-break spaces, so that no "100 %" hides
+    texts = [product["reason"], (outputs / "advice.csv").read_text(encoding="utf-8"), visible]
     assert [word for word in FORBIDDEN_WORDS for text in texts if word in text] == []
-
-
-def test_the_report_loads_nothing_and_runs_nothing(outputs: Path) -> None:
-    html = read_outputs(outputs).html
-    assert "http://" not in html and "https://" not in html and "style=" not in html
-    assert (
-        "<script" not in html.lower()
-        and "src=" not in html
-        and "@import" not in html
-        and html.count("url(") == html.count("url(#") == 1
-    )
+    for word in ("http://", "https://", "style=", "<script", "src=", "@import"):
+        assert word not in html.lower()
+    assert html.count("url(") == html.count("url(#") == 1
     assert "Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-" in unescape(html)
     assert len(html.encode()) < 150_000
 
 
-def test_predict_on_the_same_file_repeats_fits_advice_byte_for_byte(trained: Path, tmp_path: Path) -> None:
-    words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "seller.csv", "--out", str(tmp_path)]
-    assert run(trained.parents[1], "predict", *words).code in (0, 4)
+def test_predict_repeats_fits_advice_byte_for_byte_on_the_same_file_which_it_reads_if_none_is_named(
+    trained: Path, tmp_path: Path
+) -> None:
+    assert predict(trained, "--out", str(tmp_path)).code in (0, 4)
     for name in OUTPUTS:
         assert without_head((tmp_path / name).read_bytes()) == without_head((trained / name).read_bytes())
-
-
-def test_predict_without_a_file_reads_that_of_the_newest_advice_again(trained: Path) -> None:
     before = (trained / "advice.csv").read_bytes()
     assert run(trained.parents[1], "predict", "--out", "out").code in (0, 4)
     assert (trained.parents[1] / "out" / "advice.csv").read_bytes() == before == (trained / "advice.csv").read_bytes()
@@ -145,8 +148,8 @@ def test_predict_without_a_file_reads_that_of_the_newest_advice_again(trained: P
 
 def test_a_fresher_file_moves_the_dates(trained: Path, tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines(97))
-    words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "sales.csv", "--out", "out", "--horizon", "3"]
-    assert run(tmp_path, "predict", *words).code in (0, 4)
+    said = predict(trained, "--out", "out", "--horizon", "3", folder=tmp_path, file="sales.csv")
+    assert said.code in (0, 4)
     rows = read_outputs(tmp_path / "out").rows
     assert [row["Date"] for row in rows] == [str(LAST_DAY + timedelta(days=day)) for day in (8, 9, 10)]
 
@@ -164,37 +167,24 @@ def test_products_get_a_row_a_day_each_and_their_names_are_harmless(tmp_path: Pa
     assert len(rows) == 5 * len(products) == 5 * len(EVIL_NAMES)
     assert [row["Product"] for row in rows if row["Product"].startswith(("=", "+", "-", "@"))] == []
     assert "'=cmd()" in {row["Product"] for row in rows}
-    assert "<script" not in html and all(shown in html for shown in EVIL_NAMES.values())
-    pages = sorted((folder / "report").iterdir())
-    orders = html.split("<tbody>")[1:]
-    assert len(orders) == 2  # each order of the index links every page once
-    for order in orders:
-        assert sorted(re.findall(r'href="report/([^"]+)"', order)) == [page.name for page in pages]
-    for page, shown in zip(pages, EVIL_NAMES.values(), strict=True):
+    assert "49" not in {row["Product"] for row in rows} and all(shown in html for shown in EVIL_NAMES.values())
+    for page, shown in zip(sorted((folder / "report").iterdir()), EVIL_NAMES.values(), strict=True):
         text = page.read_text(encoding="utf-8")
-        assert "<script" not in text and shown in text and '<a href="../report.html">' in text
-    assert "49" not in {row["Product"] for row in rows}
+        assert "<script" not in html + text and shown in text
 
 
-def _visible(html: str) -> str:
-    text = re.sub(r"<style.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL)
-    return " ".join(unescape(text).split())  # also no-break spaces, so that no "100 %" hides
-
-
-def _lowered(trained: Path, out: str, *words: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
-    folder = trained.parents[1]
-    words = ("--data.path", "seller.csv", "--out", out, "--horizon", "7", *words)
+def _lowered(trained: Path, *words: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
     with lowering_policy():
-        result = run(folder, "predict", "--ckpt_path", str(trained / "best.ckpt"), *words)
+        result = predict(trained, "--out", "lowered", "--horizon", "7", *words)
     assert result.code == 0, result.err
-    rows, (product,), _ = read_outputs(folder / out)
+    rows, (product,), _ = read_outputs(trained.parents[1] / "lowered")
     return rows, product
 
 
 def test_an_unproven_change_is_no_reason_to_stay_above_the_ceiling(trained: Path) -> None:
     now = float(seller_lines()[-1].split(",")[1])
     words = ["--data.guardrails.ceiling", f"{now - 0.2:.2f}", "--decision.min_chance", "1", "--decision.min_days", "91"]
-    rows, product = _lowered(trained, "ceiling", *words)
+    rows, product = _lowered(trained, *words)
     assert float(rows[-1]["Recommended Price"]) == pytest.approx(now - 0.2)
     assert (rows[0]["Grade"], rows[0]["Source"]) == ("C", "limits")
     assert product["reason"].startswith("Lower to") and "moves to the nearest one" in product["reason"]
@@ -202,8 +192,8 @@ def test_an_unproven_change_is_no_reason_to_stay_above_the_ceiling(trained: Path
 
 def test_a_change_smaller_than_half_a_price_step_is_still_a_change(trained: Path) -> None:
     now = float(seller_lines()[-1].split(",")[1])
-    step = (now - 0.3) / 2
-    rows, product = _lowered(trained, "coarse", "--data.guardrails.price_step", f"{step}", "--decision.min_chance", "0")
+    step = f"{(now - 0.3) / 2}"
+    rows, product = _lowered(trained, "--data.guardrails.price_step", step, "--decision.min_chance", "0")
     assert float(rows[-1]["Recommended Price"]) == pytest.approx(now - 0.3, abs=0.01)
     assert product["decision"]["follow"] == "path"
 
@@ -215,10 +205,57 @@ def test_a_folder_of_the_users_in_the_place_of_the_table_is_refused_before_anyth
     mine.parent.mkdir(parents=True)
     mine.write_text("mine", encoding="utf-8")
     log = verify(trained / "shop.db")
-    words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "seller.csv", "--out", str(tmp_path / "out")]
-    refused = run(trained.parents[1], "predict", *words)
-    assert refused.code == 2 and refused.err.splitlines() == [
-        f"error: {mine.parent} is a folder, where a file is to be written; rename it, or choose another folder"
-    ]
+    refused = predict(trained, "--out", str(tmp_path / "out"))
+    assert refused.code == 2 and refused.err.startswith(f"error: {mine.parent} is a folder, where a file is to be")
     assert mine.read_text() == "mine" and {*tmp_path.rglob("*")} == {mine.parents[1], mine.parent, mine}
     assert verify(trained / "shop.db") == log
+
+
+def test_the_workbook_holds_the_numbers_of_the_advice_and_no_formula(changed: Document, tmp_path: Path) -> None:
+    changed["products"][0]["product"] = '=HYPERLINK("http://x")'
+    (tmp_path / "advice.json").write_text(json.dumps(changed))
+    written = []
+    for _ in range(2):
+        write_workbook(tmp_path, [PRICE_COLUMNS, ("=1+1", "2026-01-01", "9.50", "EUR", "2026-01-14", "0")])
+        written.append((tmp_path / "advice.xlsx").read_bytes())
+    assert written[0] == written[1]
+    with zipfile.ZipFile(tmp_path / "advice.xlsx") as book:
+        sheets = [book.read(f"xl/worksheets/sheet{number}.xml").decode() for number in (1, 2, 3, 4)]
+        assert "=HYPERLINK" in book.read("xl/sharedStrings.xml").decode()
+    assert not any("<f>" in sheet or "<hyperlink" in sheet for sheet in sheets)
+    product = changed["products"][0]
+    lengths = [len(product["days"]), len(product["baselines"])]
+    assert [sheet.count("<row ") - 1 for sheet in sheets[1:3]] == lengths
+    assert f"<v>{product['recommended_price']:.16g}</v>" in sheets[0]
+    assert f"<v>{product['days'][0]['units'][0]:.16G}</v>" in sheets[1]
+
+
+def test_excel_is_a_word_on_the_command_line_and_needs_its_package(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert predict(trained, "--out", str(tmp_path), "--excel").code in (0, 4)
+    assert (tmp_path / "advice.xlsx").read_bytes()[:2] == b"PK"
+
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(errors, "import_module", missing)
+    with pytest.raises(UsageError, match=r'pip install -e "\.\[excel\]"'):
+        check_workbook()
+    refused = predict(trained, "--out", str(tmp_path), "--excel")
+    assert refused.code == 2 and "--excel needs xlsxwriter" in refused.err
+
+
+def test_pages_of_earlier_products_go_and_files_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = fill_outbox([], Head(), "", date(2026, 1, 1))
+    for model, names in (("1", ("001-mug.html", "002-bowl.html")), ("2", ("001-mug.html", "002-plate.html"))):
+        pages = [(f"report/{name}", f"page of {model}") for name in names]
+        monkeypatch.setattr("pricerl.operations.exports.render_files", lambda *_, pages=pages: iter(pages))
+        with writing(tmp_path / FILE) as database:
+            Publication(About("sales.csv", "balanced", model), Formatter()).keep(database, [], {})
+            write_files(database, tmp_path, [], outbox)
+        for name in ("notes.html", "1-x.html"):
+            (tmp_path / "report" / name).touch()
+    left = sorted(path.name for path in (tmp_path / "report").iterdir())
+    assert left == ["001-mug.html", "002-plate.html", "1-x.html", "notes.html"]
+    assert (tmp_path / "report/001-mug.html").read_text() == "page of 2"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from advice_outputs import Document, mapped
 from browser import CHROMIUM, PRINTED_WIDTH, SMALLEST, browse, count_sheets, measure
 
 from pricerl.advice.report.render import render_pages
@@ -19,22 +20,25 @@ WIDTHS = {"desktop": 1280, "small phone": 320, "phone": 375, "large phone": 414,
 PAGE = '<!DOCTYPE html><html><head><meta name="viewport" content="width=device-width"></head><body>{}</body></html>'
 
 
-def pages_of(folder: Path, *names: str) -> dict[str, str]:
+def pages_of(document: Document, *names: str) -> dict[str, str]:
     """Pages of an advice; with names, of as many products that are called so."""
-    document = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
-    if names:
-        document["products"] = [{**document["products"][0], "product": name} for name in names]
-    return dict(render_pages(document))
+    products = [{**document["products"][0], "product": name} for name in names] or document["products"]
+    return dict(render_pages({**document, "products": products}))
 
 
-@pytest.mark.parametrize("advice", ["kept", "changed", "several", "long name"])
-def test_a_page_is_laid_out_at_every_width_without_overlaps_or_cuts(advice: str, trained: Path, moved: Path) -> None:
-    if advice in ("kept", "changed"):
-        html = pages_of(trained if advice == "kept" else moved)["report.html"]
-    elif advice == "several":
-        html = pages_of(moved, "Mug", "x" * 5000, "<b>Bowl</b>", "🧼 سلام \u202e")["report.html"]
-    else:
-        html = pages_of(moved, "W" * 5000)["report.html"]
+NAMES: dict[str, tuple[str, ...]] = {
+    "kept": (),
+    "changed": (),
+    "several": ("Mug", "x" * 5000, "<b>Bowl</b>", "🧼 سلام \u202e"),
+    "long name": ("W" * 5000,),
+}
+
+
+@pytest.mark.parametrize("advice", NAMES)
+def test_a_page_is_laid_out_at_every_width_without_overlaps_or_cuts(
+    advice: str, kept: Document, changed: Document
+) -> None:
+    html = pages_of(kept if advice == "kept" else changed, *NAMES[advice])["report.html"]
     measured = measure(html, WIDTHS)
     assert set(measured) == set(WIDTHS)
     for name, found in measured.items():
@@ -44,60 +48,47 @@ def test_a_page_is_laid_out_at_every_width_without_overlaps_or_cuts(advice: str,
     assert measured["printed"]["smallest"][0] >= SMALLEST, measured["printed"]["smallest"]
 
 
+AMOUNTS = {"price", "profit", "current_price", "recommended_price", "price_min", "price_max", "price_low", "price_high"}
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 37.0, 3e4])
 @pytest.mark.parametrize("locale", ["en_US", "de_DE", "hi_IN"])
-def test_no_label_leaves_its_chart_whatever_the_size_of_the_numbers(scale: float, locale: str, moved: Path) -> None:
-    document = json.loads((moved / "advice.json").read_text(encoding="utf-8"))
-    html = dict(render_pages(enlarged({**document, "locale": locale}, scale)))["report.html"]
+def test_no_label_leaves_its_chart_whatever_the_size_of_the_numbers(
+    scale: float, locale: str, changed: Document
+) -> None:
+    def enlarged(key: str, leaf: Any) -> Any:
+        return leaf * scale if isinstance(leaf, float) and key in AMOUNTS else leaf
+
+    html = pages_of({**mapped(changed, enlarged), "locale": locale})["report.html"]
     for name, found in measure(html, {"desktop": 1280, "printed": PRINTED_WIDTH}).items():
         assert (found["outside"], found["met"]) == ([], []), name
 
 
-def enlarged(document: dict[str, Any], scale: float) -> dict[str, Any]:
-    """The advice with all prices and amounts of its charts multiplied."""
-    product = document["products"][0]
-    details, quality = product["details"], product["data_quality"]
-    for name in ("price", "profit"):
-        for part in (details["curves"], details["own_days"]):
-            part[name] = times(part[name], scale)
-    for record, names in ((product, ("current_price", "recommended_price")), (quality, ("price_min", "price_max"))):
-        record.update({name: times(record[name], scale) for name in names})
-    for day in product["days"]:
-        day.update({name: times(day[name], scale) for name in ("recommended_price", "price_low", "price_high")})
-    return document
-
-
-def times(value: Any, scale: float) -> Any:
-    if isinstance(value, list):
-        return [times(item, scale) for item in value]
-    return None if value is None else value * scale
-
-
-def test_the_console_stays_silent(trained: Path, moved: Path) -> None:
-    for html in (*pages_of(trained).values(), *pages_of(moved, "<img src=x onerror=alert(1)>", "Mug").values()):
+def test_the_console_stays_silent_unless_the_style_sheet_is_not_the_one_that_the_pages_own_policy_allows(
+    kept: Document, changed: Document
+) -> None:
+    for html in (*pages_of(kept).values(), *pages_of(changed, "<img src=x onerror=alert(1)>", "Mug").values()):
         document, said = browse(html)
         assert said == [] and "</html>" in document
-
-
-def test_the_style_sheet_is_in_force_under_the_pages_own_policy(moved: Path) -> None:
-    html = pages_of(moved)["report.html"]
+    html = pages_of(changed)["report.html"]
     assert browse(html.replace("color-scheme: light dark", "color-scheme: dark"))[1] != []
 
 
-def test_two_weeks_of_a_product_print_on_two_sheets(trained: Path) -> None:
-    documents = [trained / "advice.json", *sorted(EXAMPLES.glob("*.json"))]
-    for path in documents:
-        assert count_sheets(dict(render_pages(json.loads(path.read_bytes())))["report.html"]) == 2, path
+def test_two_weeks_of_a_product_print_on_two_sheets(kept: Document) -> None:
+    documents = [kept, *(json.loads(path.read_bytes()) for path in EXAMPLES.glob("*.json"))]
+    assert [count_sheets(pages_of(document)["report.html"]) for document in documents] == [2] * len(documents)
     assert len(documents) > 2
     assert count_sheets(PAGE.format("<p>line</p>" * 200)) > 1
 
 
-def test_what_a_page_must_not_do_is_found() -> None:
-    wide = measure(PAGE.format('<p style="width:2000px">wide</p>' + "<p>text</p>" * 30), {"phone": 390})["phone"]
-    assert wide["scroll"] == 2008
-    over = '<p>below</p><p style="position:absolute;top:0;left:8px">above</p>'
-    assert measure(PAGE.format(over), {"desktop": 1280})["desktop"]["met"] == [["below", "above"]]
-    cut = '<p style="position:absolute;left:380px;white-space:nowrap">a text that runs off</p>'
-    assert measure(PAGE.format(cut), {"phone": 390})["phone"]["cut"] == ["a text that runs off"]
-    thin = '<p style="width:1ch;overflow-wrap:anywhere">letters</p>'
-    assert measure(PAGE.format(thin), {"phone": 390})["phone"]["squeezed"] == ["letters"]
+@pytest.mark.parametrize(
+    ("fault", "width", "body", "found"),
+    [
+        ("scroll", 390, '<p style="width:2000px">wide</p>' + "<p>text</p>" * 30, 2008),
+        ("met", 1280, '<p>below</p><p style="position:absolute;top:0;left:8px">above</p>', [["below", "above"]]),
+        ("cut", 390, '<p style="position:absolute;left:380px;white-space:nowrap">too long</p>', ["too long"]),
+        ("squeezed", 390, '<p style="width:1ch;overflow-wrap:anywhere">letters</p>', ["letters"]),
+    ],
+)
+def test_what_a_page_must_not_do_is_found(fault: str, width: int, body: str, found: Any) -> None:
+    assert measure(PAGE.format(body), {"one": width})["one"][fault] == found

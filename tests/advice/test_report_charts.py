@@ -29,18 +29,12 @@ def test_no_axis_has_more_than_a_handful_of_ticks_or_two_of_the_same_name(size: 
     assert 2 <= len(found) <= 6 and len({label for _, label in found}) == len(found)
 
 
-def test_a_higher_value_is_drawn_higher_and_what_is_outside_at_the_edge() -> None:
+def test_values_are_drawn_at_their_height_inside_a_frame_and_dots_at_one_place_once() -> None:
     frame = svg.Frame(0.0, 10.0, 0.0, 100.0)
     assert frame.y(80) < frame.y(20) and frame.x(8) > frame.x(2)
     assert (frame.y(1e9), frame.y(-5)) == (svg.TOP, svg.HEIGHT - svg.BOTTOM)
-
-
-def test_a_single_price_and_a_flat_curve_still_have_a_frame() -> None:
     frame = svg.frame_of([10.0, 10.0], [0.0, 0.0])
     assert frame.x_low < 10 < frame.x_high and frame.y_low < frame.y_high
-
-
-def test_dots_at_one_place_are_drawn_once() -> None:
     frame = svg.Frame(0.0, 10.0, 0.0, 10.0)
     assert svg.dots(frame, [1.0, 1.0, 2.0], [5.0, 5.0, 5.0]).count("h0") == 2
     assert svg.dots(frame, [], []) == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from advice_outputs import Document
 from record_schema import make_advice_schema
 
 from pricerl.advice.files import FORMAT
@@ -20,11 +20,6 @@ SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 
 def faults(document: Any) -> list[str]:
     return [error.message for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(document)]
-
-
-def read(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
-    return found
 
 
 def undescribed(schema: dict[str, Any], value: Any, place: str) -> Iterator[str]:
@@ -55,20 +50,10 @@ def test_the_file_is_the_schema_of_the_records() -> None:
     assert not stale
 
 
-def test_the_schema_is_one_and_names_the_format_that_is_written() -> None:
+def test_the_schema_is_one_names_the_format_and_describes_every_key() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["properties"]["format"]["const"] == FORMAT
 
-
-def test_real_advice_fits_the_schema_and_every_key_is_described(trained: Path, moved: Path) -> None:
-    for folder in (trained, moved):
-        document = read(folder)
-        assert faults(document) == []
-        assert list(undescribed(SCHEMA, document, "")) == []
-        assert len(document["model"]) == len(document["config"]) == 12
-
-
-def test_every_key_has_a_description() -> None:
     def bare(schema: dict[str, Any], place: str) -> Iterator[str]:
         for key, inner in schema.get("properties", {}).items():
             if not inner.get("description"):
@@ -81,27 +66,28 @@ def test_every_key_has_a_description() -> None:
     assert [*bare(SCHEMA, ""), *found] == []
 
 
-def test_every_path_is_valued_once(trained: Path, moved: Path) -> None:
-    for folder in (trained, moved):
-        product = read(folder)["products"][0]
-        rules = [row["rule"] for row in product["baselines"]]
-        assert len(rules) == len(set(rules)) and not {"keep the price", "policy (SAC)"} & set(rules)
-        keep, uplift = product["keep"], product["uplift"]
-        if uplift is None:
-            assert product["recommended"] == keep and product["decision"]["follow"] == "hold"
-        else:
-            for name in ("units", "sales", "profit"):
-                mean = product["recommended"][name][0] - keep[name][0]
-                assert uplift[name][0] == pytest.approx(mean, abs=1e-6 * abs(keep[name][0]))
+def test_real_advice_fits_the_schema_and_values_every_path_once(document: Document) -> None:
+    assert faults(document) == []
+    assert list(undescribed(SCHEMA, document, "")) == []
+    assert len(document["model"]) == len(document["config"]) == 12
+    (product,) = document["products"]
+    rules = [row["rule"] for row in product["baselines"]]
+    assert len(rules) == len(set(rules)) and not {"keep the price", "policy (SAC)"} & set(rules)
+    keep, uplift = product["keep"], product["uplift"]
+    if uplift is None:
+        assert product["recommended"] == keep and product["decision"]["follow"] == "hold"
+    else:
+        for name in ("units", "sales", "profit"):
+            mean = product["recommended"][name][0] - keep[name][0]
+            assert uplift[name][0] == pytest.approx(mean, abs=1e-6 * abs(keep[name][0]))
 
 
-def test_a_key_without_a_description_is_found(trained: Path) -> None:
-    document = read(trained)
-    document["products"][0]["details"]["curves"]["new"] = 1
-    assert list(undescribed(SCHEMA, document, "")) == ["/products/details/curves/new"]
+def test_a_key_without_a_description_is_found(kept: Document) -> None:
+    kept["products"][0]["details"]["curves"]["new"] = 1
+    assert list(undescribed(SCHEMA, kept, "")) == ["/products/details/curves/new"]
 
 
-BREAKERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+BREAKERS: dict[str, Callable[[Document], Any]] = {
     "another format": lambda document: document.update(format=1),
     "no products": lambda document: document.update(products=[]),
     "an unknown grade": lambda document: document["products"][0]["decision"].update(grade="E"),
@@ -114,7 +100,6 @@ BREAKERS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("wrong", BREAKERS)
-def test_what_is_wrong_is_found(wrong: str, trained: Path) -> None:
-    document = copy.deepcopy(read(trained))
-    BREAKERS[wrong](document)
-    assert len(faults(document)) == 1
+def test_what_is_wrong_is_found(wrong: str, kept: Document) -> None:
+    BREAKERS[wrong](kept)
+    assert len(faults(kept)) == 1

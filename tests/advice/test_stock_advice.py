@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import replace
 from datetime import date
@@ -77,7 +76,8 @@ def found(market):
 
 def written(item):
     files = joined(render_files([StoredAdvice.of(item.to_dict(), EURO)], About("seller.csv", "profit"), EURO))
-    return files, json.loads(files["advice.json"])
+    document = json.loads(files["advice.json"])
+    return files, document, block_lines(document["products"], EURO, Place())
 
 
 def charged(item):
@@ -94,25 +94,28 @@ def test_plenty_needs_no_order_now_and_is_ordered_before_it_sells_out(found):
     assert lost < 0.05 * without
 
 
-def test_a_price_is_not_lowered_before_the_delivery_that_ends_a_stock_out(found):
+def test_a_price_is_not_lowered_before_the_delivery_that_ends_a_stock_out_and_a_kept_price_awaits_it(found, market):
     item = found["scarce"]
     assert set(charged(item)[:7]) == {item.current_price}
     assert item.stock.awaited and item.stock.inbound == (("2026-01-12", 300.0),)
     assert item.stock.stock_out > 0.95 and item.stock.order_by is None
-
-
-def test_no_price_is_lowered_while_the_shelf_is_about_to_empty(found):
-    """Without stock, a lower price earns more at once."""
-    item = found["packed"]
-    assert item.stock.stock_out > 0.95 and min(charged(item)[:7]) >= item.current_price
-    assert item.proposal.prices[0] >= item.current_price
-
-
-def test_a_kept_price_awaits_the_delivery_in_words(market):
     item = advised(market, SCARCE, config=DecisionConfig(min_days=10_000))
     assert item.reason.startswith("Keep €38.17 until the 300 units of 12 Jan arrive: only")
     lines = block_lines([item.to_dict()], EURO, Place())
     assert " Keep the price   €38.17 until the 300 units of 12 Jan arrive" in lines
+
+
+def test_an_empty_shelf_gets_whole_packs_after_the_lead_time_and_no_lower_price_before(found):
+    """Without stock, a lower price earns more at once."""
+    item = found["packed"]
+    assert item.stock.stock_out > 0.95 and min(charged(item)[:7]) >= item.current_price
+    assert item.proposal.prices[0] >= item.current_price
+    stock = item.stock
+    assert stock.orders[0][:2] == ("2026-01-01", stock.order.mean)
+    for ordered, units, arrives in stock.orders:
+        assert units >= 120 and units % 24 == 0
+        assert (date.fromisoformat(arrives) - date.fromisoformat(ordered)).days == 21
+    assert stock.order.low <= stock.order.mean <= stock.order.high
 
 
 def test_leftovers_are_sold_off_within_the_limits_on_prices(found):
@@ -123,26 +126,14 @@ def test_leftovers_are_sold_off_within_the_limits_on_prices(found):
     assert item.decision.grade == "B" and item.stock.left < 400 and not item.stock.orders
 
 
-def test_a_budget_that_forbids_the_order_is_named_and_obeyed(found):
+def test_no_order_is_planned_beyond_the_budget_or_after_the_season_and_the_reason_is_named(found):
     stock = found["broke"].stock
     assert stock.no_order == "your largest order or your budget leaves no room"
     assert stock.orders and all(units * COST <= 500 for _, units, _ in stock.orders)
     assert charged(found["broke"])[0] >= found["broke"].current_price
-
-
-def test_no_order_is_planned_that_arrives_after_the_season(found):
     stock = found["late"].stock
     assert stock.no_order == "it would arrive after the season ends" and stock.orders == () and stock.order_by is None
     assert stock.lost[0] == stock.lost[1]
-
-
-def test_orders_are_whole_packs_of_at_least_the_smallest_and_arrive_after_the_lead_time(found):
-    stock = found["packed"].stock
-    assert stock.orders[0][:2] == ("2026-01-01", stock.order.mean)
-    for ordered, units, arrives in stock.orders:
-        assert units >= 120 and units % 24 == 0
-        assert (date.fromisoformat(arrives) - date.fromisoformat(ordered)).days == 21
-    assert stock.order.low <= stock.order.mean <= stock.order.high
 
 
 def test_the_gain_is_that_of_the_shelf_and_units_are_conserved(market):
@@ -165,11 +156,14 @@ def test_the_gain_is_that_of_the_shelf_and_units_are_conserved(market):
     assert (lower.earned - kept.earned).mean() * 182 == pytest.approx(float(gain), rel=1e-3)
 
 
-def test_a_path_goes_on_as_planned_only_if_it_ends_as_planned(market):
+def test_a_plan_begins_after_the_minimum_hold_and_a_path_goes_on_as_planned_only_if_it_ends_as_planned(market):
     (stock,) = plan_half_years(stocked(market, LEFTOVERS)).values()
+    now, late = stock.product.current_price, stock.path(12, wait=2)
+    assert (late[:2] == now).all() and (late[2:9] == stock.weeks[0]).all() and (late[9:] == stock.weeks[1]).all()
+    assert stock.path(200)[-1] == stock.weeks[-1]
     planned = stock.path(14)
     other = planned * 0.99
-    kept = torch.full_like(planned, stock.product.current_price)
+    kept = torch.full_like(planned, now)
     weeks = stock.weekly(torch.stack([planned, other, kept]))
     assert (weeks[:, 0] == stock.weeks).all()
     assert (weeks[2:, 1] == other[-1]).all() and (weeks[:, 2] == kept[0]).all()
@@ -177,78 +171,61 @@ def test_a_path_goes_on_as_planned_only_if_it_ends_as_planned(market):
 
 def test_no_other_orders_earn_much_more_on_the_same_prices(market, monkeypatch):
     (stock,) = plan_half_years(stocked(market, PLENTY)).values()
-    prices = stock.weeks[:, None]
+    own = type(stock)._base_stock
 
     def earned(factor):
-        own = type(stock)._base_stock
-        with monkeypatch.context() as patch:
-            patch.setattr(type(stock), "_base_stock", lambda *words: factor * own(*words))
-            return float(stock.play(prices).profit.sum(0)[..., :-1].mean())
+        monkeypatch.setattr(type(stock), "_base_stock", lambda *words: factor * own(*words))
+        return float(stock.play(stock.weeks[:, None]).profit.sum(0)[..., :-1].mean())
 
     best = earned(1.0)
     assert best > max(earned(factor) for factor in (0.5, 0.7, 3.0))
     assert best > 0.98 * max(earned(factor) for factor in (0.8, 0.9, 1.1, 1.25, 1.5, 2.0))
 
 
-def test_an_order_of_a_person_sets_the_price_and_the_stock_follows_it(market):
+def test_a_person_sets_the_price_of_products_with_stock_and_an_open_account_does_not(market):
     order = Order(1, "override", 30.0, "2026-02-01", "anna", "sale", "active")
-    item = advised(market, PLENTY, Standing(orders=(order,)))
-    assert set(charged(item)) == {30.0}
-    assert item.stock.cover < advised(market, PLENTY).stock.cover
-
-
-def test_an_open_account_leaves_products_with_stock_to_the_evidence(market):
-    item = advised(market, PLENTY, Standing(account=Account("2025-12-01", 38.17)))
-    assert item.account is None and charged(item) == charged(advised(market, PLENTY))
+    free, bound = advised(market, PLENTY), advised(market, PLENTY, Standing(orders=(order,)))
+    assert set(charged(bound)) == {30.0} and bound.stock.cover < free.stock.cover
+    open_account = advised(market, PLENTY, Standing(account=Account("2025-12-01", 38.17)))
+    assert open_account.account is None and charged(open_account) == charged(free)
 
 
 def test_every_sentence_is_short_and_none_is_certain(found):
     for item in found.values():
-        _, document = written(item)
-        product = document["products"][0]
-        lines = stock_lines(product, EURO)
+        _, document, block = written(item)
+        lines = stock_lines(document["products"][0], EURO)
         texts = [text for part in lines.values() for text in part]
         assert all(len(text.split()) <= 30 and text[0].isupper() | text[0].isdigit() for text in texts), texts
         assert not any("100 %" in text for text in texts)
-        block = block_lines(document["products"], EURO, Place())
         assert all(len(line) <= 72 for line in block)
         assert {f" {label}" for label in lines} <= {line[:12].rstrip() for line in block}
 
 
-def test_the_document_fits_its_schema_and_an_older_one_is_still_read(found):
-    for name in ("packed", "late"):
-        files, document = written(found[name])
-        assert [error.message for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(document)] == []
-        assert "<h2>Stock</h2>" in files["report.html"]
-        older = copy.deepcopy(document)
-        del older["products"][0]["stock"]
-        assert "<h2>Stock</h2>" not in render_page(older, older["products"][0])
-        assert not any(line.startswith(" Stock") for line in block_lines(older["products"], EURO, Place()))
+@pytest.mark.parametrize("name", ["packed", "late"])
+def test_the_document_fits_its_schema_and_an_older_one_is_still_read(name, found):
+    files, document, _ = written(found[name])
+    assert [error.message for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(document)] == []
+    assert "<h2>Stock</h2>" in files["report.html"]
+    del document["products"][0]["stock"]
+    assert "<h2>Stock</h2>" not in render_page(document, document["products"][0])
+    assert not any(line.startswith(" Stock") for line in block_lines(document["products"], EURO, Place()))
 
 
-def test_the_first_screen_names_price_and_order(found):
-    files, document = written(found["packed"])
+def test_the_first_screen_names_price_and_order_and_planned_orders_are_a_file_of_their_own(found):
+    files, document, block = written(found["packed"])
     units = round(document["products"][0]["stock"]["order"][0])
     assert f"; order {units} units now</h1>" in files["report.html"]
-    assert f" Order {units} units now (90" in "\n".join(block_lines(document["products"], EURO, Place()))
+    assert f" Order {units} units now (90" in "\n".join(block)
+    head, *rows = [line.split(",") for line in files["reorders.csv"].splitlines()]
+    planned = document["products"][0]["stock"]["orders"]
+    assert head == ["Product", "Order On", "Units", "Arrives"] and len(rows) == len(planned) > 0
+    assert rows[0][1:] == [planned[0][0], f"{planned[0][1]:g}", planned[0][2]]
 
 
-def test_a_plan_begins_after_the_minimum_hold(market):
-    (stock,) = plan_half_years(stocked(market, LEFTOVERS)).values()
-    now = stock.product.current_price
-    path = stock.path(12, wait=2)
-    assert (path[:2] == now).all() and (path[2:9] == stock.weeks[0]).all() and (path[9:] == stock.weeks[1]).all()
-    assert stock.path(200)[-1] == stock.weeks[-1]
-
-
-def test_a_catalogue_names_the_products_to_order(found):
+def test_a_catalogue_names_the_products_to_order_and_a_stop_rule_waits_for_units_in_stock(found):
     lines = block_lines([found["packed"].to_dict(), found["late"].to_dict()], EURO, Place())
     assert " Order for  simulated seller" in lines
-
-
-def test_a_stop_rule_waits_for_units_in_stock(found):
-    text = " ".join(" ".join(block_lines([found["leftovers"].to_dict()], EURO, Place())).split())
-    assert "on three days running with units in stock" in text
+    assert "on three days running with units in stock" in " ".join(" ".join(written(found["leftovers"])[2]).split())
 
 
 def test_a_minimum_hold_beyond_a_week_is_refused(market):
@@ -266,11 +243,3 @@ def test_what_if_keeps_the_price_as_the_advice_does_and_says_how_long_stock_last
     assert higher.cover > now.cover and now.order.mean == pytest.approx(found["packed"].stock.order.mean, rel=0.5)
     lines = answer_lines(answer, EURO)
     assert sum(" lasts about " in line and "units lost to stock-outs until" in line for line in lines) == 2
-
-
-def test_planned_orders_are_a_file_of_their_own_and_no_prices(found):
-    files, document = written(found["packed"])
-    rows = [line.split(",") for line in files["reorders.csv"].splitlines()]
-    planned = document["products"][0]["stock"]["orders"]
-    assert rows[0] == ["Product", "Order On", "Units", "Arrives"] and len(rows) == 1 + len(planned) > 1
-    assert rows[1][1:] == [planned[0][0], f"{planned[0][1]:g}", planned[0][2]]

@@ -6,9 +6,9 @@ import copy
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
+from advice_outputs import Document
 from browser import CHROMIUM, browse
 
 from pricerl.advice.block import block_lines
@@ -19,44 +19,34 @@ from pricerl.formatting import PLAIN
 
 
 @pytest.fixture
-def document(moved: Path, trained: Path) -> dict[str, Any]:
+def document(changed: Document, kept: Document) -> Document:
     """A change, a larger change, a price that stays, and a product whose alarm went off."""
-    found: dict[str, Any] = json.loads((moved / "advice.json").read_text(encoding="utf-8"))
-    change = found["products"][0]
-    kept = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"][0]
-    now = kept["current_price"]
-    kept |= {
-        "uplift": None,
-        "recommended_price": now,
-        "days": [{**day, "recommended_price": now} for day in kept["days"]],
-    }
+    (change,), (stays,) = changed["products"], kept["products"]
     large = copy.deepcopy(change)
     large["uplift"]["profit"] = [90.0, 70.0, 110.0]
     change["uplift"]["profit"] = [30.0, -10.0, 60.0]
     alarm = {"days": 3, "first_day": "2025-03-01", "last_good_price": 10.0, "sales": 1.0, "low": 5.0}
-    stopped = {**copy.deepcopy(kept), "alarm": alarm}
-    names = {"mug": kept, "Bowl": change, "plate": large, "jug": stopped}
-    return {**found, "products": [{**item, "product": name} for name, item in names.items()]}
+    names = {"mug": stays, "Bowl": change, "plate": large, "jug": {**stays, "alarm": alarm}}
+    return {**changed, "products": [{**item, "product": name} for name, item in names.items()]}
 
 
-def names_of(document: dict[str, Any], order: int) -> list[str]:
+def names_of(document: Document, order: int) -> list[str]:
     return [task.name for task in WorkList(document["products"]).orders({}, PLAIN)[order][2]]
 
 
-def test_exceptions_come_first_then_changes_by_money_then_prices_that_stay(document: dict[str, Any]) -> None:
+def test_exceptions_come_first_then_changes_by_gain_and_totals_sum_the_gains_with_their_limits(
+    document: Document,
+) -> None:
     assert names_of(document, 0) == ["jug", "plate", "Bowl", "mug"]
     assert names_of(document, 1) == ["Bowl", "jug", "mug", "plate"]
-
-
-def test_totals_count_the_work_and_sum_the_gains_with_their_limits(document: dict[str, Any]) -> None:
     totals = WorkList(document["products"]).totals(PLAIN)
     assert [value for value, _ in totals] == ["1", "2", "1", "+120.00"]
     assert totals[-1][1] == "profit per day (90 %: +60.00 to +170.00)"
 
 
-def test_a_small_gain_shows_its_possible_loss_in_list_total_and_page(document: dict[str, Any]) -> None:
+def test_a_small_gain_shows_its_possible_loss_in_list_total_and_page(document: Document) -> None:
     """Next to 150 per day without decimals, -0.33 to +1.00 would read 0 to +1."""
-    (product,) = (item for item in document["products"] if item["product"] == "Bowl")
+    product = document["products"][1]
     product["keep"]["profit"] = product["recommended"]["profit"] = [150.0, 140.0, 160.0]
     product["uplift"]["profit"] = [0.26, -0.33, 1.0]
     work = WorkList([product])
@@ -78,23 +68,27 @@ def test_a_small_gain_shows_its_possible_loss_in_list_total_and_page(document: d
     ],
 )
 def test_the_list_says_what_changed_since_the_last_advice(
-    previous: tuple[float, float] | None, words: str, document: dict[str, Any]
+    previous: tuple[float, float] | None, words: str, document: Document
 ) -> None:
     product = {**document["products"][1], "current_price": 10.0, "recommended_price": 9.5}
-    grade = product["decision"]["grade"]
     product["previous"] = None
     if previous is not None:
-        last = {"entry": 1, "current_price": previous[0], "recommended_price": previous[1], "grade": grade}
-        product["previous"] = last
-    (task,) = WorkList([product]).orders({}, PLAIN)[0][2]
-    assert task.since == words
+        current, advised = previous
+        grade = product["decision"]["grade"]
+        product["previous"] = {"entry": 1, "current_price": current, "recommended_price": advised, "grade": grade}
+    assert since(product) == words
     if previous is not None:
         product["previous"]["grade"] = "D"
-        assert WorkList([product]).orders({}, PLAIN)[0][2][0].since == f"{words}; grade D before"
+        assert since(product) == f"{words}; grade D before"
+
+
+def since(product: Document) -> str:
+    (task,) = WorkList([product]).orders({}, PLAIN)[0][2]
+    return task.since
 
 
 def test_of_many_products_only_those_that_need_a_look_get_a_page_and_the_others_on_demand(
-    document: dict[str, Any],
+    document: Document,
 ) -> None:
     kept = document["products"][0]
     document["products"] += [{**kept, "product": f"kept {number}"} for number in range(MOST_PAGES)]
@@ -102,14 +96,14 @@ def test_of_many_products_only_those_that_need_a_look_get_a_page_and_the_others_
     assert sorted(pages) == ["report.html", "report/002-bowl.html", "report/003-plate.html", "report/004-jug.html"]
     index = pages["report.html"]
     assert "pricerl report --product NAME" in index and "<script" not in index
-    for link in re.findall(r'href="([^"]+)"', index):
-        assert link in pages
+    orders = [re.findall(r'href="([^"]+)"', order) for order in index.split("<tbody>")[1:]]
+    assert [sorted(links) for links in orders] == 2 * [sorted(pages.keys() - {"report.html"})]
     name, page = page_of(document, "kept 3")
     assert name == "report/008-kept-3.html" and "<bdi>kept 3</bdi>" in page and 'href="../report.html"' in page
     assert page_of(document, "plate") == ("report/003-plate.html", pages["report/003-plate.html"])
 
 
-def with_stakes(document: dict[str, Any], number: int) -> dict[str, Any]:
+def with_stakes(document: Document, number: int) -> Document:
     """As many changes, of which later ones gain more, after the four products."""
     change = document["products"][1]
     more = [
@@ -119,7 +113,9 @@ def with_stakes(document: dict[str, Any], number: int) -> dict[str, Any]:
     return {**document, "products": [*document["products"], *more]}
 
 
-def test_the_hundred_products_that_matter_most_are_listed_and_the_others_counted(document: dict[str, Any]) -> None:
+def test_the_hundred_products_that_matter_most_are_listed_and_the_others_counted_on_page_and_terminal(
+    document: Document,
+) -> None:
     many = with_stakes(document, 4 * MOST_LISTED)
     names = names_of(many, 0)
     assert names == ["jug", "plate", "Bowl", *(f"change {gain}" for gain in range(399, 302, -1))]
@@ -132,17 +128,14 @@ def test_the_hundred_products_that_matter_most_are_listed_and_the_others_counted
     assert "Less is at stake in the other 304 products" in pages["report.html"]
     assert "decide on: 404 products" in pages["report.html"]
     assert "in the other" not in dict(render_pages(document))["report.html"]
-
-
-def test_the_terminal_says_how_many_products_are_on_no_list(document: dict[str, Any]) -> None:
-    lines = block_lines(with_stakes(document, 4 * MOST_LISTED)["products"], PLAIN, Place(Path("report.html")))
+    lines = block_lines(many["products"], PLAIN, Place(Path("report.html")))
     assert " … and 90 more on the page, 304 others in advice.csv" in lines
     assert lines[0].startswith(" 404 products · 0 to raise, 402 to lower, 2 to keep")
 
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
-def test_filter_and_order_work_in_a_browser_under_the_pages_own_policy(document: dict[str, Any]) -> None:
+def test_filter_and_order_work_in_a_browser_under_the_pages_own_policy(document: Document) -> None:
     index = dict(render_pages(document))["report.html"]
     shown = """
     const seen = () => [...document.querySelectorAll('.index tbody tr')].filter(row => row.offsetParent)

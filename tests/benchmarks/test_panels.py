@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import panels
 import pytest
@@ -14,15 +12,12 @@ def test_the_panel_recovers_the_response_to_regular_prices_despite_the_chains_de
         assert found.mean == pytest.approx(chain.elasticity.mean(), abs=0.4)
 
 
-def test_a_store_alone_mistakes_deals_for_the_response_to_its_price():
+def test_a_store_alone_mistakes_deals_for_the_response_to_its_price_and_every_chain_has_its_own():
     chain = simulate_chain("promotions", 1)
     price = np.log(chain.rows["price"]).to_numpy().reshape(STORES, DAYS)
     units = np.log(chain.rows["units"].to_numpy().reshape(STORES, DAYS) + 0.5)
     own = [np.polyfit(x, y, 1)[0] for x, y in zip(price, units, strict=True)]
     assert chain.elasticity.mean() - np.mean(own) > 1
-
-
-def test_every_kind_of_chain_has_its_own_prices():
     prices = [simulate_chain(kind, 0).rows["price"].to_numpy() for kind in CHAINS]
     assert len({price.tobytes() for price in prices}) == len(CHAINS)
 

@@ -1,4 +1,4 @@
-"""The commands ``advise`` and ``init``, and ``pricerl.advise`` with a frame."""
+"""The commands ``advise`` and ``init``, ``pricerl.advise`` with a frame, and a sales and an ads report together."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from command_line import CONFIGS, FAST, run, seller_lines, write_lines
+from command_line import CONFIGS, FAST, entries_of, run, seller_lines, write_lines
+from saying import QUICK, says
 
 import pricerl
-from pricerl.cli.usage import with_files
+from pricerl.cli.usage import file_parser, with_files
 from pricerl.errors import UsageError
 
 TRIAL = {
@@ -44,21 +46,12 @@ def test_advise_names_run_and_product_after_the_file_and_prints_one_block(tmp_pa
     assert "recorded: entry 2 of " in again.out and "90 % intervals contained" in again.out
 
 
-def test_the_file_of_advise_is_the_word_that_no_option_takes() -> None:
-    assert with_files(["a.csv", "--horizon", "7", "--excel"]) == ["--horizon", "7", "--excel", "--data.path=a.csv"]
-    assert with_files(["--horizon=7", "-"]) == ["--horizon=7", "--data.path=-"]
-    with pytest.raises(UsageError, match="advise needs a FILE"):
-        with_files(["--horizon", "7"])
-
-
 def test_init_writes_the_commented_guardrails_once(tmp_path: Path) -> None:
-    made = run(tmp_path, "init")
-    assert made.code == 0 and "pricerl advise FILE --config guardrails.yaml" in made.out
+    says(tmp_path, "init", "pricerl advise FILE --config guardrails.yaml", code=0)
     written = tmp_path / "guardrails.yaml"
     assert written.read_bytes() == (CONFIGS / "guardrails.yaml").read_bytes()
     written.write_text("data: {guardrails: {floor: 9.9}}", encoding="utf-8")
-    again = run(tmp_path, "init")
-    assert again.code == 2 and "guardrails.yaml exists and stays as it is" in again.err
+    says(tmp_path, "init", "guardrails.yaml exists and stays as it is", code=2)
     assert written.read_text(encoding="utf-8") == "data: {guardrails: {floor: 9.9}}"
 
 
@@ -86,3 +79,67 @@ def test_a_frame_is_advised_on_like_its_file(tmp_path: Path, monkeypatch: pytest
     assert env.dynamics.market.preprocessor.names == ("frame",)
     with pytest.raises(UsageError, match="expected a file, folder, database or DataFrame, found dict"):
         pricerl.advise({"Report Date": []})  # type: ignore[arg-type]
+
+
+ADS_HEADER = "Date,Advertised SKU,Clicks,Spend,7 Day Total Orders (#)"
+JOINED = "Joined Amazon, Sponsored Products advertised product report (preset amazon-advertised-product) on 60 of "
+
+
+def write_shop(folder: Path) -> None:
+    """Write sales of one product, and ads of its first 60 days whose conversion alternates between 5 and 10 %."""
+    write_lines(folder / "sales.csv", seller_lines(columns=3, product="Lamp"))
+    days = np.datetime64("2025-01-01") + np.arange(60)
+    write_lines(folder / "ads.csv", [ADS_HEADER, *(f"{day},Lamp,20,3.50,{1 + at % 2}" for at, day in enumerate(days))])
+
+
+@pytest.mark.slow
+def test_an_ads_report_is_joined_by_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_shop(tmp_path)
+    made = run(tmp_path, "advise", "sales.csv", "ads.csv", *FAST)
+    assert made.code in (0, 4) and made.err == "" and " Lamp · 90 days" in made.out
+    folder = tmp_path / "checkpoints" / "sales"
+    (entry,) = entries_of(tmp_path, "sales")
+    assert entry["path"] == ["sales.csv", "ads.csv"] and len(entry["hashes"]["file"]) == 64
+    assert json.loads((folder / "advice.json").read_text(encoding="utf-8"))["source"] == "sales.csv"
+    for files in ("[sales.csv,ads.csv]", "sales.csv"):  # the shop knows the ads
+        says(tmp_path, f"fit --data.path={files} {QUICK} --resume=auto", "nothing left to do")
+    both = "--data.path sales.csv --data.path+ ads.csv"
+    says(tmp_path, f"predict {both} --verbose", "recorded: no entry")
+    says(tmp_path, f"what-if 10.20 {both}", "ad conversion %", code=0)
+    (tmp_path / "ads.csv").rename(tmp_path / "moved.csv")
+    monkeypatch.chdir(tmp_path)
+    (advice,) = pricerl.load(folder / "best.ckpt").advise(["sales.csv", "moved.csv"])
+    assert advice.product == "Lamp"
+
+
+def test_check_reads_several_files_wherever_they_stand(tmp_path: Path) -> None:
+    write_shop(tmp_path)
+    for words in ("sales.csv --verbose ads.csv", "--data.path sales.csv --data.path+=ads.csv"):
+        says(tmp_path, f"check {words}", JOINED, code=0)
+    write_lines(tmp_path / "ads.csv", [ADS_HEADER, "2025-01-01,Rug,20,3.50,1"])
+    why = "it has 'Rug' from 2025-01-01 to 2025-01-01, the sales report 'Lamp' from 2025-01-01"
+    says(tmp_path, "check sales.csv ads.csv", why, code=3)
+
+
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        (["--data.path", "a.csv", "--seed", "1", "--data.path+", "b.csv"], ["a.csv", "b.csv"]),
+        (["--data.path", "a.csv", "--data.path=[b.csv, 'c d.csv']"], ["b.csv", "c d.csv"]),
+        (["--data.path=[ab]*.csv"], ["[ab]*.csv"]),
+        (["--horizon", "7"], None),
+        (with_files(["a.csv", "--horizon", "7", "b.csv", "--excel", "c.csv"]), ["a.csv", "b.csv", "c.csv"]),
+        (with_files(["b.csv", "--data.path", "a.csv"]), ["a.csv", "b.csv"]),
+        (with_files(["--horizon=7", "-"]), ["-"]),
+    ],
+)
+def test_files_are_named_in_a_list_or_added_or_stand_where_no_option_takes_them(
+    words: list[str], files: list[str] | None
+) -> None:
+    assert file_parser("predict", None).parse_known_args(words)[0].path == files
+
+
+def test_options_of_advise_keep_their_words_and_a_file_is_needed() -> None:
+    assert with_files(["a.csv", "--horizon", "7", "--excel"]) == ["--horizon", "7", "--excel", "--data.path=a.csv"]
+    with pytest.raises(UsageError, match="advise needs a FILE"):
+        with_files(["--horizon", "7"])

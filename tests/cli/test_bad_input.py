@@ -1,10 +1,11 @@
-"""A wrong file or checkpoint: one message, the right exit code, nothing left behind, nothing lost."""
+"""A wrong file or checkpoint: one message, the right exit code, nothing lost; and the problems of some products."""
 
 from __future__ import annotations
 
+import csv
 import json
+import logging
 import os
-import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,50 +13,31 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import FAST, HEADER, OUTPUTS, Result, listing, run, seller_lines, write_lines
-from safetensors.torch import save_file
+from command_line import FAST, OUTPUTS, listing, run, seller_lines, write_lines
+from saying import QUICK, refuses, says
 
+from pricerl.market import fitting
 from pricerl.runs.checkpoint import save
+from pricerl.training import pricing_data
 
 Spoil = Callable[[Path], object]
 
 
-def _cell(lines: list[str], row: int, column: int, text: str) -> None:
-    cells = lines[row].split(",")
-    cells[column] = text
-    lines[row] = ",".join(cells)
-
-
-def _misspelt(path: Path) -> None:
-    write_lines(path, [line.replace("Product Price", "Product Prise") for line in seller_lines()])
-
-
-def _without_sales(path: Path) -> None:
-    write_lines(path, [",".join(line.split(",")[:2]) for line in seller_lines()])
-
-
 def _many_problems(path: Path) -> None:
     lines = seller_lines()
-    _cell(lines, 4, 1, "abc")
-    _cell(lines, 8, 1, "-5")
+    for row, text in ((4, "abc"), (8, "-5")):
+        day, _, *rest = lines[row].split(",")
+        lines[row] = ",".join([day, text, *rest])
     lines[11] = lines[10]
     write_lines(path, lines)
 
 
+SHORT = "fewer days than a window"
+"""A file that is enough where a shop has other days."""
 BAD_FILES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "missing": (lambda path: None, ("there is no such file",)),
     "folder": (lambda path: path.mkdir(), ("is a folder",)),
-    "empty": (lambda path: path.touch(), ("is empty",)),
-    "header only": (lambda path: write_lines(path, [",".join(HEADER)]), ("no rows",)),
-    "binary": (lambda path: path.write_bytes(bytes(range(256)) * 40), ("is not text",)),
-    "workbook": (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(900)), ("Excel",)),
-    "misspelt column": (_misspelt, ("'Product Price' is missing", "did you mean 'Product Prise'")),
-    "missing column": (_without_sales, ("'Total Sales' is missing",)),
-    "fewer days than a window": (lambda path: write_lines(path, seller_lines(3)), ("3 days", "at least 8")),
-    "no priced day": (
-        lambda path: write_lines(path, [",".join(HEADER), *(f"2025-01-{day:02d},,,,," for day in range(1, 29))]),
-        ("no day has both a price and sales",),
-    ),
+    SHORT: (lambda path: write_lines(path, seller_lines(3)), ("3 days", "at least 8")),
     "several problems": (
         _many_problems,
         (
@@ -68,18 +50,9 @@ BAD_FILES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
 }
 
 
-SHORT = ("fewer days than a window", "no priced day")
-"""Files that are enough where a shop has other days."""
-
-
 @pytest.mark.parametrize(
     ("kind", "command"),
-    [
-        (kind, name)
-        for kind in BAD_FILES
-        for name in ("check", "fit", "predict")
-        if name != "predict" or kind not in SHORT
-    ],
+    [(kind, name) for kind in BAD_FILES for name in ("check", "fit", "predict") if (kind, name) != (SHORT, "predict")],
 )
 def test_a_bad_file_gives_one_message_and_leaves_nothing(
     kind: str, command: str, trained: Path, tmp_path: Path
@@ -88,25 +61,23 @@ def test_a_bad_file_gives_one_message_and_leaves_nothing(
     spoil(tmp_path / "sales.csv")
     before = listing(tmp_path)
     words = {
-        "check": ["check", "sales.csv"],
-        "fit": ["fit", "--data.path", "sales.csv", *FAST],
-        "predict": ["predict", "--ckpt_path", str(trained / "best.ckpt"), "--data.path", "sales.csv", "--out", "new"],
+        "check": "check sales.csv",
+        "fit": f"fit --data.path sales.csv {QUICK}",
+        "predict": f"predict --ckpt_path {trained / 'best.ckpt'} --data.path sales.csv --out new",
     }
-    result = run(tmp_path, *words[command])
-    assert result.code == 3
-    assert result.out == ""
-    assert result.err.startswith("error: sales.csv")
+    result = run(tmp_path, *words[command].split())
+    assert (result.code, result.out) == (3, "") and result.err.startswith("error: sales.csv")
     assert result.err.count("error:") == 1 and "Traceback" not in result.err
     assert all(part in result.err for part in told), result.err
     assert listing(tmp_path) == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
-    path = write_lines(tmp_path / "sales.csv", seller_lines())
-    path.chmod(0)
-    result = run(tmp_path, "check", "sales.csv")
-    assert result.code == 3 and "permission" in result.err
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write every file")
+def test_a_file_and_a_folder_without_permission_are_named(trained: Path, tmp_path: Path) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines()).chmod(0)
+    says(tmp_path, "check sales.csv", "permission", code=3)
+    (tmp_path / "locked").mkdir(mode=0o500)
+    says(tmp_path, f"predict --ckpt_path {trained / 'best.ckpt'} --out locked/new", "no permission", code=2)
 
 
 def test_a_failed_fit_keeps_what_an_earlier_run_wrote(trained: Path, tmp_path: Path) -> None:
@@ -117,27 +88,16 @@ def test_a_failed_fit_keeps_what_an_earlier_run_wrote(trained: Path, tmp_path: P
     assert listing(tmp_path) == before
 
 
-def _truncate(path: Path, good: bytes) -> None:
-    path.write_bytes(good[: len(good) // 2])
-
-
-BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
-    "missing": (lambda path, good: None, "does not exist"),
-    "folder": (lambda path, good: path.mkdir(), "is a folder"),
-    "empty": (lambda path, good: path.touch(), "is not a checkpoint, or it is damaged"),
-    "text": (lambda path, good: path.write_text("hello"), "is not a checkpoint, or it is damaged"),
-    "truncated": (_truncate, "is not a checkpoint, or it is damaged"),
-    "other file of torch": (lambda path, good: torch.save({"a": 1}, path), "is not a pricerl checkpoint"),
-    "pickle": (
-        lambda path, good: path.write_bytes(pickle.dumps({"pricerl": 1})),
-        "is not a checkpoint, or it is damaged",
-    ),
-    "plain safetensors": (lambda path, good: save_file({"a": torch.ones(1)}, path), "is not a checkpoint"),
-    "other tree": (lambda path, good: save(path, {"a": 1}), "not a pricerl checkpoint"),
-    "odd key": (lambda path, good: save(path, {"pricerl": 3}), "not a pricerl checkpoint"),
-    "no weights": (lambda path, good: save(path, {"pricerl": {"format": 10, "version": "1"}}), "not a valid"),
+BAD_CHECKPOINTS: dict[str, tuple[Spoil, str]] = {
+    "missing": (lambda path: None, "does not exist"),
+    "folder": (lambda path: path.mkdir(), "is a folder"),
+    "text": (lambda path: path.write_text("hello"), "is not a checkpoint, or it is damaged"),
+    "other file of torch": (lambda path: torch.save({"a": 1}, path), "is not a pricerl checkpoint"),
+    "other tree": (lambda path: save(path, {"a": 1}), "not a pricerl checkpoint"),
+    "odd key": (lambda path: save(path, {"pricerl": 3}), "not a pricerl checkpoint"),
+    "no weights": (lambda path: save(path, {"pricerl": {"format": 10, "version": "1"}}), "not a valid"),
     "other format": (
-        lambda path, good: save(path, {"pricerl": {"format": 99, "version": "2.0"}, "state_dict": {}}),
+        lambda path: save(path, {"pricerl": {"format": 99, "version": "2.0"}, "state_dict": {}}),
         "has checkpoint format 99, written by pricerl 2.0",
     ),
 }
@@ -145,42 +105,27 @@ BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
 
 @pytest.mark.parametrize("command", ["fit", "predict"])
 @pytest.mark.parametrize("kind", BAD_CHECKPOINTS)
-def test_a_bad_checkpoint_is_named_and_nothing_starts(kind: str, command: str, trained: Path, tmp_path: Path) -> None:
+def test_a_bad_checkpoint_is_named_and_nothing_starts(kind: str, command: str, tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines())
     make, told = BAD_CHECKPOINTS[kind]
-    make(tmp_path / "bad.ckpt", (trained / "best.ckpt").read_bytes())
-    before = listing(tmp_path)
-    result = run(tmp_path, command, "--ckpt_path", "bad.ckpt", "--data.path", "sales.csv", "--out", "new")
-    assert result.code == 5
-    assert result.err.startswith("error: bad.ckpt") and told in result.err
-    assert result.err.count("\n") == 1 and result.out == ""
-    assert listing(tmp_path) == before
+    make(tmp_path / "bad.ckpt")
+    words = f"{command} --ckpt_path bad.ckpt --data.path sales.csv --out new"
+    refuses(tmp_path, words, "error: bad.ckpt", told, code=5)
 
 
 @pytest.mark.parametrize("command", ["fit", "validate", "test"])
 def test_a_checkpoint_of_another_network_is_refused(command: str, trained: Path, tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines())
-    before = listing(tmp_path)
-    words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "sales.csv", "--model.network.hidden", "[16]"]
-    result = run(tmp_path, command, *words, "--trainer.enable_progress_bar", "false")
-    assert result.code == 5
-    assert "was trained with a different network" in result.err and result.err.count("\n") == 1
-    assert listing(tmp_path) == before
+    words = f"{command} --ckpt_path {trained / 'best.ckpt'} --data.path sales.csv --model.network.hidden [16]"
+    refuses(tmp_path, f"{words} --trainer.enable_progress_bar false", "trained with a different network", code=5)
 
 
-@pytest.mark.parametrize("command", ["predict", "validate", "test"])
-def test_scoring_and_advice_need_a_checkpoint(command: str, tmp_path: Path) -> None:
-    result = run(tmp_path, command)
-    assert result.code == 2
-    assert result.err == "error: checkpoints holds no run with best.ckpt yet; start with: pricerl advise FILE\n"
-
-
-@pytest.mark.parametrize("command", ["fit", "predict"])
-def test_last_without_a_run_is_named(command: str, tmp_path: Path) -> None:
-    result = run(tmp_path, command, "--ckpt_path", "last", "--run_name", "nowhere")
-    assert result.code == 5
-    assert "checkpoints/nowhere/last.ckpt does not exist" in result.err.replace("\\", "/")
-    assert listing(tmp_path) == {}
+def test_scoring_and_advice_need_a_checkpoint_and_last_without_a_run_is_named(tmp_path: Path) -> None:
+    for command in ("predict", "validate", "test"):
+        refuses(tmp_path, command, "checkpoints holds no run with best.ckpt yet; start with: pricerl advise FILE")
+    for command in ("fit", "predict"):
+        missing = "checkpoints/nowhere/last.ckpt does not exist"
+        refuses(tmp_path, f"{command} --ckpt_path last --run_name nowhere", missing, code=5)
 
 
 def test_products_that_the_checkpoint_does_not_know_join_the_shop(trained: Path, tmp_path: Path) -> None:
@@ -194,39 +139,23 @@ def test_products_that_the_checkpoint_does_not_know_join_the_shop(trained: Path,
 
 
 @pytest.mark.parametrize("command", ["fit", "predict"])
-def test_an_out_that_is_a_file_is_refused_before_anything_starts(command: str, trained: Path, tmp_path: Path) -> None:
+def test_an_out_or_a_run_folder_that_is_a_file_is_refused_before_anything_starts(
+    command: str, trained: Path, tmp_path: Path
+) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines())
-    before = listing(tmp_path)
-    start = FAST if command == "fit" else ["--ckpt_path", str(trained / "best.ckpt")]
-    result = run(tmp_path, command, "--data.path", "sales.csv", "--out", "sales.csv", *start)
-    assert result.code == 2
-    assert result.err.startswith("error: --out ") and "is a file; name a folder" in result.err
-    assert listing(tmp_path) == before
-
-
-def test_a_run_folder_that_is_a_file_is_refused_before_training(tmp_path: Path) -> None:
+    start = QUICK if command == "fit" else f"--ckpt_path {trained / 'best.ckpt'}"
+    words = f"{command} --data.path sales.csv --out sales.csv {start}"
+    refuses(tmp_path, words, "error: --out ", "is a file; name a folder")
     (tmp_path / "checkpoints").touch()
-    result = run(tmp_path, "fit", *FAST)
-    assert result.code == 2 and "is a file; name a folder" in result.err
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_an_unwritable_out_is_refused(trained: Path, tmp_path: Path) -> None:
-    (tmp_path / "locked").mkdir(mode=0o500)
-    result = run(tmp_path, "predict", "--ckpt_path", str(trained / "best.ckpt"), "--out", "locked/new")
-    assert result.code == 2 and "no permission" in result.err
+    refuses(tmp_path, f"fit {QUICK}", "is a file; name a folder")
 
 
 def test_outputs_that_cannot_be_replaced_are_reported_and_kept(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
-    words = ["predict", "--ckpt_path", str(trained / "best.ckpt"), "--out", "out"]
-    words += ["--data.path", str(trained.parents[1] / "seller.csv")]
-    assert run(tmp_path, *words).code in (0, 4)
-    assert sorted(path.name for path in out.iterdir()) == sorted(OUTPUTS)
-    before = listing(tmp_path)
-
+    words = f"predict --ckpt_path {trained / 'best.ckpt'} --data.path {trained.parents[1] / 'seller.csv'} --out out"
+    says(tmp_path, words)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(OUTPUTS)
     opened = Path.open
 
     def refuse(self: Path, *args: Any, **options: Any) -> Any:
@@ -235,10 +164,7 @@ def test_outputs_that_cannot_be_replaced_are_reported_and_kept(
         return opened(self, *args, **options)
 
     monkeypatch.setattr(Path, "open", refuse)
-    result = run(tmp_path, *words, "--horizon", "5")
-    assert result.code == 2
-    assert "No space left on device" in result.err and "earlier files are untouched" in result.err
-    assert listing(tmp_path) == before
+    refuses(tmp_path, f"{words} --horizon 5", "No space left on device", "earlier files are untouched")
 
 
 @pytest.mark.parametrize(
@@ -252,8 +178,93 @@ def test_outputs_that_cannot_be_replaced_are_reported_and_kept(
 def test_a_value_in_place_of_settings_is_one_sentence_and_a_training_s_own_are_left_aside(
     text: str, told: str, trained: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "own.yaml").write_text(
-        f"{text}\nmodel: {{init: scratch}}\ntrainer: {{max_steps: 5}}\n", encoding="utf-8"
-    )
-    words = ["--ckpt_path", str(trained / "best.ckpt"), "--config", str(tmp_path / "own.yaml")]
-    assert run(tmp_path, "predict", *words) == Result(2, "", f"error: {told}\n")
+    write_lines(tmp_path / "own.yaml", [text, "model: {init: scratch}", "trainer: {max_steps: 5}"])
+    refuses(tmp_path, f"predict --ckpt_path {trained / 'best.ckpt'} --config own.yaml", told)
+
+
+@pytest.mark.slow
+def test_fit_and_predict_write_the_problems_of_skipped_products(tmp_path: Path) -> None:
+    header, *rows = seller_lines(product="Lamp")
+    good = [header, *(",".join([*row.split(",")[:2], f"EUR {row.split(',')[2]}", *row.split(",")[3:]]) for row in rows)]
+    bad = [f"Bad,2025-01-{day:02},EUR ten,1,1,12,9" for day in range(1, 31)]
+    write_lines(tmp_path / "shop.csv", [*good, *bad])
+    says(tmp_path, f"fit {QUICK} --data.path shop.csv --run_name shop")
+    folder = tmp_path / "checkpoints" / "shop"
+    rows = list(csv.reader((folder / "problems.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 31 and rows[1][:4] == ["92", "Product Price", "Bad", "EUR ten"]
+    assert json.loads((folder / "advice.json").read_text(encoding="utf-8"))["currency"] == "EUR"
+    write_lines(tmp_path / "whole.csv", good)
+    predict = f"predict --ckpt_path {folder / 'best.ckpt'}"
+    for file, found in (("shop.csv", True), ("whole.csv", False)):
+        says(tmp_path, f"{predict} --data.path {file} --out fresh")
+        assert (tmp_path / "fresh" / "problems.csv").exists() == found
+    says(tmp_path, f"{predict} --out stored")
+    assert (tmp_path / "stored" / "problems.csv").exists()  # shop.csv, read again: whole.csv brought no new advice
+    assert json.loads((tmp_path / "stored" / "advice.json").read_text(encoding="utf-8"))["currency"] == "EUR"
+    contradicted = "--data.currency: must be EUR, the currency of shop.csv, or be left out, found 'USD'"
+    for words in ("", " --data.path shop.csv"):
+        says(tmp_path, f"{predict} --out other --data.currency USD{words}", contradicted, code=2)
+    refused = run(tmp_path, "fit", *FAST, "--data.path", "shop.csv", "--data.reading.strict", "true")
+    assert refused.code == 3 and "has 30 problems:" in refused.err and refused.err.count("Product Price:") == 20
+    assert "… and 10 more; `check shop.csv --problems problems.csv` lists them" in refused.err
+
+
+@pytest.fixture
+def no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the market of one product have no fit."""
+    usual = fitting._fit_product
+
+    def fit(given: Any, **settings: Any) -> Any:
+        if given[0].product == "Bad":
+            raise FloatingPointError("no\nfit")
+        return usual(given, **settings)
+
+    monkeypatch.setattr(fitting, "_fit_product", fit)
+
+
+@pytest.mark.slow
+def test_a_product_that_cannot_be_computed_keeps_its_price_with_a_reason(tmp_path: Path, no_fit: None) -> None:
+    lines = [*seller_lines(product="Lamp"), *seller_lines(product="Bad")[1:]]
+    write_lines(tmp_path / "shop.csv", lines)
+    write_lines(tmp_path / "one.csv", lines[:91])
+    name = ("--run_name", "shop")
+    for command, file in (("fit", "shop.csv"), ("fit", "one.csv"), ("predict", "shop.csv")):
+        result = run(tmp_path, command, *(FAST if command == "fit" else ()), "--data.path", file, *name)
+        assert result.code == 7, result.err
+        folder = tmp_path / "checkpoints" / "shop"
+        document = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
+        assert [item["product"] for item in document["products"]] == ["Lamp"]
+        assert (folder / "problems.csv").exists()
+    rows = list(csv.reader((folder / "problems.csv").read_text(encoding="utf-8").splitlines()))
+    assert rows[1] == ["", "", "Bad", "", r"no new advice: FloatingPointError('no\nfit')"]
+    assert "'Bad': no new advice; problems.csv has the reasons" in result.err
+    assert "Bad" not in (folder / "prices.csv").read_text(encoding="utf-8")
+    watched = run(tmp_path, "watch", "shop", "--data.path", "shop.csv")
+    assert watched.code == 6 and "Bad is not in the model" in watched.out
+
+
+def test_fit_trains_on_some_products_and_advises_on_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pricerl")
+    monkeypatch.setattr(pricing_data.PricingDataModule, "most_trained", 1)
+    write_lines(tmp_path / "shop.csv", [*seller_lines(product="Lamp"), *seller_lines(product="Mug")[1:]])
+    words = [*FAST, "--data.path", "shop.csv", "--run_name", "shop", "--decision.compare_plan", "true"]
+    result = run(tmp_path, "fit", *words)
+    assert result.code in (0, 4), result.err
+    assert "fitting the market of 1 of 2 products" in caplog.text
+    document = json.loads((tmp_path / "checkpoints" / "shop" / "advice.json").read_text(encoding="utf-8"))
+    assert [item["product"] for item in document["products"]] == ["Lamp", "Mug"]
+
+
+@pytest.mark.slow
+def test_a_share_of_a_tenth_without_advice_is_a_warning(tmp_path: Path, no_fit: None) -> None:
+    names = [*(f"Lamp {number}" for number in range(9)), "Bad"]
+    header = seller_lines(product="Lamp", days=30)[0]
+    write_lines(tmp_path / "shop.csv", [header, *(row for name in names for row in seller_lines(30, product=name)[1:])])
+    assert run(tmp_path, "fit", *FAST, "--data.path", "shop.csv", "--run_name", "shop").code == 6
+
+
+def test_only_products_that_cannot_be_computed_are_an_error(tmp_path: Path, no_fit: None) -> None:
+    write_lines(tmp_path / "shop.csv", seller_lines(product="Bad"))
+    assert run(tmp_path, "fit", *FAST, "--data.path", "shop.csv").code == 1

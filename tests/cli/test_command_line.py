@@ -1,4 +1,4 @@
-"""The command line: exit codes, streams, messages."""
+"""The command line: exit codes, streams, messages, tables, and texts of files that would move the cursor."""
 
 from __future__ import annotations
 
@@ -10,11 +10,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
-from command_line import FAST, OUTPUTS, SMALL_NETWORK, listing, run, seller_lines, write_lines
+from command_line import FAST, HEADER, OUTPUTS, SMALL_NETWORK, Result, listing, run, seller_lines, write_lines
+from saying import refuses, says
 
+from pricerl.advice.report.view import RULES as WORDS
+from pricerl.advice.report.view import View
+from pricerl.advice.sentences.grounds import judge_proposal, list_alternatives
+from pricerl.advice.sentences.next_steps import Place
+from pricerl.advice.sentences.verdict import gain_words
+from pricerl.evaluation.pricing_rules import RULES
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, KEEP, POLICY
+from pricerl.formatting import PLAIN
 from pricerl.sac.replay import Transition
+from pricerl.terminal import table
 from pricerl.training.module import SACModule
 
 MAIN = Path(__file__).parents[2] / "main.py"
@@ -28,25 +39,37 @@ def test_a_users_mistake_leaves_the_process_with_one_line_on_stderr(program: lis
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "error: sales.csv: there is no such file\n")
 
 
-def test_a_full_disk_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (FULL, 2, "the output cannot be written: No space left on device"),
+        (ZeroDivisionError("here"), 1, "a bug in pricerl, please report it: ZeroDivisionError: here"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_what_a_user_or_the_machine_caused_is_no_bug_and_a_bug_is_called_one(
+    error: BaseException, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines(20))
-
-    def full(*given: object) -> list[str]:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("pricerl.cli.commands.check.report_lines", full)
+    monkeypatch.setattr("pricerl.cli.commands.check.report_lines", Mock(side_effect=error))
     result = run(tmp_path, "check", "sales.csv")
-    assert (result.code, result.err) == (2, "error: the output cannot be written: No space left on device\n")
+    assert result.code == code and result.err.endswith(f"error: {said}\n")
+    assert ("Traceback" in result.err) == (code == 1)
 
 
-def test_check_prints_the_card_of_evidence(tmp_path: Path) -> None:
+def test_check_prints_what_the_file_holds_and_if_asked_the_card_of_evidence(tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines(120))
     result = run(tmp_path, "check", "sales.csv", "--evidence")
     lines = result.out.splitlines()[result.out.splitlines().index("  evidence") + 1 :]
     verdicts = [line.split()[0] for line in lines if line[1:2].strip()]
     assert result.code == 0 and len(verdicts) == 7 and set(verdicts) <= {"PASS", "REVIEW", "FAIL"}
     assert " REVIEW     Experiment: No price was set at random or tested." in result.out
-    assert "evidence" not in run(tmp_path, "check", "sales.csv").out
+    plain = run(tmp_path, "check", "sales.csv")
+    assert (plain.code, plain.err) == (0, "") and "120" in plain.out and "costs" in plain.out
+    assert "evidence" not in plain.out
 
 
 WRONG_COMMANDS = {
@@ -56,26 +79,18 @@ WRONG_COMMANDS = {
     "check a --country XX": "country must be an ISO code such as GB",
     "fit --data.reading.country DE-XX": "country must be an ISO code such as GB",
     "check a --decimal x": "decimal must be one of 'auto', '.', ',', found 'x'",
-    "simulate --out x.csv --market lineer": "found 'lineer'; did you mean 'linear'?",
     "simulate --out x.csv --days abc": "--days: must be a whole number, found 'abc'",
     "simulate --out .": ". cannot be written: it is a folder",
-    "simulate --out x.csv --days 0": "days must be 8 to",
     "simulate --out x.csv --dayss 9": "unknown option --dayss; did you mean '--days'?",
     "fit extra": "unrecognized arguments: extra",
     "fit --nonsense 3": "unknown option --nonsense",
-    "fit --decision.account_policy true": "unknown option --decision.account_policy",
-    "fit --data.market.bandwidth 0.1": "unknown option --data.market.bandwidth",
-    "fit --report.interactive true": "unknown option --report.interactive",
     "predict --pdf": "unknown option --pdf",
     "fit --trainer.max_stepps 3": "unknown option --trainer.max_stepps; did you mean '--trainer.max_steps'?",
     "fit --data.pth x.csv": "did you mean '--data.path'?",
     "fit --trainer.max_steps abc": "--trainer.max_steps: must be a whole number, found 'abc'",
     "fit --wandb maybe": "--wandb: must be true or false, found 'maybe'",
     "fit --data.reward.preset balancd": "one of balanced, profit, revenue, upward, found 'balancd'; did you mean",
-    "fit --data.guardrails.floor 20 --data.guardrails.ceiling 10": "floor 20.0 lies above guardrails.ceiling 10.0",
     "fit --data.num_envs 0": "data.num_envs and data.eval_every must be positive",
-    "fit --model.algorithm.gamma 2": "gamma must be at least 0 and below 1",
-    "fit --data.reading.window 0": "window must be 1 to 365 days",
     "fit --decision.min_chance 3": "decision.min_chance must lie between 0 and 1",
     "fit --decision.min_days 0": "decision.min_days must be at least 1",
     "fit --horizon 0": "--horizon: must be 1 to 365 days, found 0",
@@ -84,6 +99,9 @@ WRONG_COMMANDS = {
     "fit --locale de_DEE": "--locale: must be a locale such as en_US or de_DE, found 'de_DEE'; did you mean 'de_DE'?",
     "fit --data.currency euro": "--data.currency: must be an ISO 4217 code such as EUR, or empty, found 'euro'; did",
     "predict --ckpt_path": "--ckpt_path: expected one argument",
+    "fit --allow no/package": "--allow: must be the name of a package such as my_package, found 'no/package'",
+    "fit --allow absent_package.x": "there is no module 'absent_package'; correct its name, install it or put",
+    "fit --config '{allow: foreign}'": "unknown option --allow",
     "what-if 20 --data GymDataModule": "--data: Unable to load config 'GymDataModule'",
     "fit --config nosuch.yaml": "--config nosuch.yaml cannot be read: No such file or directory",
     "fit --config .": "--config . cannot be read: Is a directory",
@@ -92,11 +110,7 @@ WRONG_COMMANDS = {
 
 @pytest.mark.parametrize("words", WRONG_COMMANDS)
 def test_a_wrong_command_is_answered_with_one_line_and_nothing_starts(words: str, tmp_path: Path) -> None:
-    result = run(tmp_path, *words.split())
-    assert result.code == 2
-    assert result.err.startswith("error: ") and result.err.count("\n") == 1
-    assert WRONG_COMMANDS[words] in result.err
-    assert result.out == "" and listing(tmp_path) == {}
+    refuses(tmp_path, words, WRONG_COMMANDS[words])
 
 
 WRONG_CONFIGS = {
@@ -107,6 +121,10 @@ WRONG_CONFIGS = {
     "- 1\n- 2\n": "--config run.yaml must hold settings",
     "hello": "--config run.yaml must hold settings",
     "\x00\x01": "--config run.yaml is not valid YAML",
+    "data: !!python/object/apply:pathlib.Path.touch [[executed]]\n": "--config run.yaml is not valid YAML",
+    "!!python/object/apply:os.system ['touch executed']\n": "--config run.yaml is not valid YAML",
+    "data: {reading: *unknown}\n": "--config run.yaml is not valid YAML",
+    "data: 3\n": "data must hold settings such as 'data: {...}', found 3",
     "trainer:\n  max_steps: many\n": "--trainer.max_steps: must be a whole number, found 'many'",
     "data:\n  guardrails:\n    floor: 20\n    ceiling: 10\n": "guardrails.floor 20.0 lies above guardrails.ceiling",
 }
@@ -115,30 +133,7 @@ WRONG_CONFIGS = {
 @pytest.mark.parametrize("text", WRONG_CONFIGS)
 def test_a_wrong_configuration_is_answered_with_one_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
-    result = run(tmp_path, "fit", "--config", "run.yaml")
-    assert result.code == 2
-    assert result.err.count("\n") == 1 and WRONG_CONFIGS[text] in result.err
-    assert list(listing(tmp_path)) == ["run.yaml"]
-
-
-FOREIGN_CLASSES = [
-    "trainer:\n  callbacks:\n    - class_path: foreign.Thing\n",
-    "trainer:\n  callbacks: foreign.Thing\n",
-    "trainer:\n  logger:\n    class_path: foreign.Thing\n",
-    "trainer:\n  logger: foreign.Thing\n",
-    "trainer:\n  strategy:\n    class_path: foreign.Thing\n",
-]
-
-
-@pytest.mark.parametrize("text", FOREIGN_CLASSES)
-def test_a_configuration_imports_no_foreign_class(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "foreign.py").write_text("raise SystemExit('imported')\n")
-    (tmp_path / "run.yaml").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    result = run(tmp_path, "fit", "--config", "run.yaml")
-    assert result.code == 2
-    assert "foreign.Thing is not imported without --allow foreign" in result.err
-    assert "foreign" not in sys.modules
+    refuses(tmp_path, "fit --config run.yaml", WRONG_CONFIGS[text])
 
 
 @pytest.mark.slow
@@ -153,19 +148,6 @@ def test_lightnings_own_classes_are_allowed(tmp_path: Path) -> None:
 def test_debug_shows_the_traceback_and_its_absence_hides_it(tmp_path: Path) -> None:
     assert "Traceback" in run(tmp_path, "--debug", "check", "sales.csv").err
     assert "Traceback" not in run(tmp_path, "check", "sales.csv").err
-
-
-def test_a_commands_help_is_no_error(tmp_path: Path) -> None:
-    for command in ("check", "simulate", "fit", "what-if", "override", "pause", "approve", "history", "audit"):
-        result = run(tmp_path, command, "--help")
-        assert result.code == 0 and "usage" in result.out
-
-
-def test_check_prints_what_the_file_holds_on_stdout_alone(tmp_path: Path) -> None:
-    write_lines(tmp_path / "sales.csv", seller_lines())
-    result = run(tmp_path, "check", "sales.csv")
-    assert (result.code, result.err) == (0, "")
-    assert "90" in result.out and "costs" in result.out
 
 
 def test_simulate_writes_a_file_that_check_accepts_and_its_truth(tmp_path: Path) -> None:
@@ -189,45 +171,15 @@ def test_fit_says_nothing_on_stderr_without_the_bar_and_results_on_stdout(tmp_pa
 
 
 def test_predict_finds_the_best_checkpoint_of_a_named_run(trained: Path, tmp_path: Path) -> None:
-    folder = trained.parents[1]
-    words = ["--data.path", "seller.csv", "--out", str(tmp_path)]
-    by_name = run(folder, "predict", "--ckpt_path", "best", "--run_name", "seller", *words)
-    assert by_name.code in (0, 4), by_name.err
+    words = f"predict --ckpt_path best --run_name seller --data.path seller.csv --out {tmp_path}"
+    says(trained.parents[1], words)
     assert (tmp_path / "advice.csv").read_bytes() == (trained / "advice.csv").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        ("--data.nope", "unknown option --data.nope; did you"),
-        ("--horizon", "--horizon: must be a whole number"),
-    ],
-)
-def test_a_mistyped_option_is_not_blamed_on_the_checkpoint(
-    option: str, message: str, trained: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "own.yaml").write_text("horizon: 7\n")
-    words = ["--run_name", "seller", "--config", str(tmp_path / "own.yaml"), option, "abc"]
-    result = run(trained.parents[1], "predict", *words)
-    assert (result.code, result.out) == (2, "") and result.err.startswith(f"error: {message}")
 
 
 @pytest.mark.parametrize("command", ["validate", "test"])
 def test_scores_are_printed_for_a_checkpoint(command: str, trained: Path, tmp_path: Path) -> None:
-    result = run(tmp_path, command, "--ckpt_path", str(trained / "best.ckpt"))
-    assert result.code == 0
-    assert "eval/episode_return" in result.out + result.err
+    says(tmp_path, f"{command} --ckpt_path {trained / 'best.ckpt'}", "eval/episode_return", code=0)
     assert listing(tmp_path) == {}
-
-
-def test_a_bug_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*args: object) -> None:
-        raise ZeroDivisionError("somewhere")
-
-    monkeypatch.setattr("pricerl.cli.commands.check.read_history", broken)
-    result = run(tmp_path, "check", "sales.csv")
-    assert result.code == 1
-    assert result.err.endswith("error: a bug in pricerl, please report it: ZeroDivisionError: somewhere\n")
 
 
 def _interrupt_after(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
@@ -270,15 +222,6 @@ def test_ctrl_c_before_the_first_update_promises_nothing(tmp_path: Path, monkeyp
     assert not list(tmp_path.iterdir()), "an empty generation is removed"
 
 
-def test_ctrl_c_outside_a_training_is_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*args: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("pricerl.cli.commands.check.read_history", interrupted)
-    result = run(tmp_path, "check", "sales.csv")
-    assert (result.code, result.err) == (130, "error: interrupted\n")
-
-
 @pytest.mark.slow
 def test_a_real_ctrl_c_ends_the_process_with_130(tmp_path: Path) -> None:
     words = [*SMALL_NETWORK, "--trainer.max_steps", "1000000", "--trainer.enable_progress_bar", "false"]
@@ -292,3 +235,102 @@ def test_a_real_ctrl_c_ends_the_process_with_130(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "last.ckpt is saved" in err
+
+
+def test_every_rule_planner_and_the_policy_stand_in_one_table_with_the_numbers_of_the_document(
+    trained_once: Path,
+) -> None:
+    printed = says(trained_once.parents[1], f"validate --ckpt_path {trained_once / 'best.ckpt'}", code=0)
+    lines = printed.splitlines()
+    (product,) = json.loads((trained_once / "advice.json").read_text(encoding="utf-8"))["products"]
+    policy, draws = product["proposal"], product["num_draws"]
+    assert (len(policy["prices"]), draws) == (14, 16)
+    for row in list_alternatives(product):
+        rule = WORDS.get(row["rule"], row["rule"])
+        (line,) = [line for line in lines if line.startswith(f"  {rule} ")]
+        better = "–" if row["probability_better"] is None else f"{round(row['probability_better'] * draws)} of {draws}"
+        mean, low, high = row["outcome"]["profit"]
+        digits = View.of(product, PLAIN, Place()).digits["profit"]
+        assert line.endswith(f"{better}") and PLAIN.span(low, high, digits) in line
+        assert line.removeprefix(f"  {rule} ").split()[:2] == [PLAIN.price(row["price"]), PLAIN.money(mean, digits)]
+    assert {row["rule"] for row in list_alternatives(product)} == {KEEP, *RULES, BEST_FOR_OBJECTIVE, POLICY}
+    assert all(f"  {line}" in lines for line in judge_proposal(product, PLAIN))
+    assert f"charged again: {gain_words(policy['over_log']['profit'], PLAIN)}." in printed
+
+
+def test_a_table_aligns_numbers_to_the_right_and_words_to_the_left() -> None:
+    rows = [("rule", "price"), ("keep", "9.50"), ("median price", "10.00")]
+    assert table(rows) == ["  rule          price", "  keep           9.50", "  median price  10.00"]
+    assert table([("a", "b", "c"), ("aa", "bb", "")], numbers=False) == ["  a   b   c", "  aa  bb"]
+
+
+ESCAPE = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp\u2066\u200f"
+"""Clears the screen, sets the window's title, colours, and reverses what follows."""
+
+NAME = f"Mug {ESCAPE}"
+FOLDER = f"run {ESCAPE}"
+BEST = f"checkpoints/{FOLDER}/best.ckpt"
+RUN = ("--ckpt_path", BEST)
+DATA = ("--data.path", "seller.csv", "--trainer.enable_progress_bar", "false")
+
+
+def harmless(result: Result) -> bool:
+    """Whether both streams of a command hold nothing but printable characters and line ends."""
+    return all(char.isprintable() or char == "\n" for char in result.out + result.err)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose name, and whose product's name, are hostile."""
+    folder = tmp_path_factory.mktemp("hostile")
+    write_lines(folder / "seller.csv", seller_lines(product=NAME))
+    result = run(folder, "fit", *DATA, "--run_name", "run", *FAST)
+    assert result.code in (0, 4), result.err
+    assert harmless(result) and "Mug" in result.out
+    (folder / "checkpoints" / "run").rename(folder / "checkpoints" / FOLDER)
+    return folder
+
+
+ORDER = ("--until", "2025-05-01", "--reason", f"{ESCAPE}x", "--by", ESCAPE)
+COMMANDS = {
+    "check": ("check", "seller.csv"),
+    "validate": ("validate", *RUN, *DATA),
+    "predict": ("predict", *RUN, *DATA),
+    "what-if": ("what-if", *RUN, *DATA, "--price", "10"),
+    "override": ("override", *RUN, "--price", "10", *ORDER),
+    "pause": ("pause", *RUN, *ORDER),
+    "history": ("history", *RUN),
+    "audit verify": ("audit", "verify", *RUN),
+    "an unknown product": ("what-if", *RUN, *DATA, "--price", "10", "--product", f"Bowl{ESCAPE}"),
+    "an unknown run": ("history", "--run_name", f"other{ESCAPE}"),
+    "an unknown command": (f"fit{ESCAPE}",),
+    "an unknown option": ("predict", *RUN, f"--data.{ESCAPE}", "1"),
+    "an absent file": ("check", f"{ESCAPE}.csv"),
+    "an absent checkpoint": ("predict", "--ckpt_path", f"{ESCAPE}.ckpt"),
+    "a wrong value": ("predict", *RUN, *DATA, "--horizon", ESCAPE),
+    "a wrong setting": ("predict", *RUN, *DATA, "--config", json.dumps({"data": {"reading": {"country": ESCAPE}}})),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_and_no_message_prints_control_or_direction_characters(command: str, shop: Path) -> None:
+    result = run(shop, *COMMANDS[command])
+    mistaken = command.startswith(("a ", "an "))
+    assert harmless(result) and result.code in ((2, 3, 5) if mistaken else (0, 4)), result
+    assert result.err.startswith("error: ") if mistaken else result.out
+
+
+@pytest.mark.parametrize("place", ["header", "cell", "date", "product twice"])
+def test_no_problem_of_a_file_prints_control_or_direction_characters(place: str, tmp_path: Path) -> None:
+    lines = seller_lines(product=NAME)
+    if place == "header":
+        lines[0] = lines[0].replace(HEADER[1], f"Product Prise{ESCAPE}")
+    elif place == "product twice":
+        lines.append(lines[-1])
+    else:
+        cells = lines[5].split(",")
+        cells[1 if place == "date" else 3] = f"abc{ESCAPE}"
+        lines[5] = ",".join(cells)
+    write_lines(tmp_path / f"file {ESCAPE[:3]}.csv", lines)
+    result = run(tmp_path, "check", f"file {ESCAPE[:3]}.csv")
+    assert result.code == 3 and harmless(result), repr(result.err)

@@ -1,29 +1,31 @@
-"""Every shipped configuration runs through the real command line and gives advice."""
+"""Every shipped configuration runs through the real command line and gives advice; Weights & Biases on top."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
+import wandb
 import yaml
-from command_line import CONFIGS, FAST, OUTPUTS, Result, run
+from command_line import CONFIGS, FAST, OUTPUTS, run
+from lightning.pytorch.loggers import WandbLogger
+from saying import QUICK, says
 
 from pricerl.cli.imports import find_config, shipped_names
 from pricerl.cli.parse import PricingCLI
+from pricerl.cli.settings_help import GROUPS, settings_of
 from pricerl.market.reward import RewardConfig
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.training.callbacks.tracking import RunTracking, TrackingConfig
 
 SHIPPED = sorted(path for path in CONFIGS.glob("*.yaml") if path.name != "sweep.yaml")
 WITHOUT_ACCOUNT = ("WANDB_API_KEY", "WANDB_MODE")
-Fit = Callable[[str], tuple[Result, Path]]
-
-
-QUICK = ("default",)
-"""Configurations that the default test run trains with."""
 
 
 def _advice(folder: Path) -> dict[str, object]:
@@ -33,53 +35,34 @@ def _advice(folder: Path) -> dict[str, object]:
     return document
 
 
-@pytest.fixture(scope="module")
-def fit_shipped(tmp_path_factory: pytest.TempPathFactory) -> Fit:
-    """Return the result and the folder of a shipped configuration's run, trained once."""
-
-    @cache
-    def fit(name: str) -> tuple[Result, Path]:
-        folder = tmp_path_factory.mktemp(name)
-        return run(
-            folder, "fit", "--config", str(CONFIGS / f"{name}.yaml"), *FAST, "--verbose", "--wandb", "false"
-        ), folder
-
-    return fit
-
-
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow, id=path.stem)
+        pytest.param(path, marks=() if path.stem == "default" else pytest.mark.slow, id=path.stem)
         for path in SHIPPED
         if path.stem != "policy"  # it trains the network that ships, and advises nobody
     ],
 )
-def test_a_shipped_configuration_trains_and_advises(path: Path, fit_shipped: Fit) -> None:
-    result, folder = fit_shipped(path.stem)
-    assert result.code in (0, 4), result.err
+def test_a_shipped_configuration_trains_and_advises(path: Path, tmp_path: Path) -> None:
+    says(tmp_path, f"fit --config {path} {QUICK} --wandb false")
     preset = yaml.safe_load(path.read_text()).get("data", {}).get("reward", {}).get("preset", "profit")
-    assert _advice(folder)["objective"] == preset
+    assert _advice(tmp_path)["objective"] == preset
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) for name in ("profit", "revenue", "upward")]
 )
 def test_a_variant_counts_after_the_defaults_too(name: str, tmp_path: Path) -> None:
-    words = ["--config", str(CONFIGS / "default.yaml"), "--config", str(CONFIGS / f"{name}.yaml")]
-    result = run(tmp_path, "fit", *words, *FAST, "--wandb", "false")
-    assert result.code in (0, 4), result.err
+    says(tmp_path, f"fit --config default --config {name} {QUICK} --wandb false")
     assert _advice(tmp_path)["objective"] == name
 
 
 @pytest.mark.slow
 def test_guardrails_stand_beside_another_configuration_and_a_checkpoint_keeps_them(tmp_path: Path) -> None:
-    words = ["--config", str(CONFIGS / "quickstart.yaml"), "--config", str(CONFIGS / "guardrails.yaml"), *FAST]
-    result = run(tmp_path, "fit", *words, "--data.guardrails.products", "{simulated seller: {pause: true}}")
-    assert result.code in (0, 4), result.err
+    paused = "--data.guardrails.products '{simulated seller: {pause: true}}'"
+    says(tmp_path, f"fit --config quickstart --config guardrails {QUICK} {paused}")
     checkpoint = ["--ckpt_path", "checkpoints/quickstart/best.ckpt", "--out", "out"]
-    paused = run(tmp_path, "predict", *checkpoint)
-    assert " Why        The product is paused" in paused.out
+    assert " Why        The product is paused" in run(tmp_path, "predict", *checkpoint).out
     (tmp_path / "fresh.yaml").write_text("data: {guardrails: {products: {simulated seller: {max_rise: 0.02}}}}")
     assert "is paused" not in run(tmp_path, "predict", *checkpoint, "--config", "fresh.yaml").out
     (tmp_path / "wrong.yaml").write_text("data: {guardrails: {products: {simulated seler: {}, Lamp: {}}}}")
@@ -95,10 +78,8 @@ def test_a_configuration_is_found_by_name_in_any_folder(tmp_path: Path) -> None:
     for name in ("profit", "profit.yaml", "configs/profit.yaml"):
         assert Path(find_config(name)).read_text() == (CONFIGS / "profit.yaml").read_text()
     (tmp_path / "quickstart.yaml").write_text("data: {reward: {preset: nonsense}}")
-    own = run(tmp_path, "fit", "--config", "quickstart.yaml")
-    assert own.code == 2 and "found 'nonsense'" in own.err  # a file of one's own comes first
-    unknown = run(tmp_path, "fit", "--config", "defualt")
-    assert unknown.code == 2 and unknown.err.endswith("No such file or directory; did you mean 'default'?\n")
+    says(tmp_path, "fit --config quickstart.yaml", "found 'nonsense'", code=2)  # a file of one's own comes first
+    says(tmp_path, "fit --config defualt", "No such file or directory; did you mean 'default'?", code=2)
     assert find_config("../cli/x") == "../cli/x"
 
 
@@ -113,17 +94,14 @@ def test_losses_weigh_in_the_reward_as_in_the_decision(tmp_path: Path, monkeypat
 
 @pytest.mark.slow
 def test_upward_is_judged_by_its_own_objective_and_prints_what_that_costs(tmp_path: Path) -> None:
-    words = [*FAST, "--decision.compare_plan", "true", "--verbose", "--wandb", "false"]
-    result = run(tmp_path, "fit", "--config", str(CONFIGS / "upward.yaml"), *words)
-    assert result.code in (0, 4)
-    assert "better by the objective upward in " in " ".join(result.out.split())
-    assert "highest expected profit" in result.out
+    words = f"{QUICK} --decision.compare_plan true --verbose --wandb false"
+    said = says(tmp_path, f"fit --config upward {words}", "highest expected profit")
+    assert "better by the objective upward in " in " ".join(said.split())
 
 
 def test_a_runs_own_configuration_trains_it_again(trained: Path, tmp_path: Path) -> None:
     shutil.copy(trained.parents[1] / "seller.csv", tmp_path)
-    result = run(tmp_path, "fit", "--config", str(trained / "config.yaml"), "--run_name", "two")
-    assert result.code in (0, 4), result.err
+    says(tmp_path, f"fit --config {trained / 'config.yaml'} --run_name two")
     assert (trained / "advice.csv").read_bytes() == (tmp_path / "checkpoints" / "two" / "advice.csv").read_bytes()
 
 
@@ -136,9 +114,73 @@ def test_weights_and_biases_without_a_key_works_offline_and_asks_nothing(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr("builtins.input", lambda *args: pytest.fail("asked for something"))
-    result = run(
-        tmp_path, "fit", "--config", str(CONFIGS / "default.yaml"), "--wandb", "true", "--run_name", "w", *FAST
-    )
-    assert result.code in (0, 4), result.err
+    says(tmp_path, f"fit --config default --wandb true --run_name w {QUICK}")
     assert list((tmp_path / "checkpoints" / "w").glob("gen-*/wandb/offline-run-*"))
     assert sys.modules["wandb"].run is None, "a later training in this process would go on with the run"
+
+
+ROOT = Path(__file__).parents[2]
+PENDULUM = ("--data.env_id=Pendulum-v1", "--model.algorithm.warmup_steps=300", "--trainer.enable_progress_bar=false")
+
+
+def test_the_sweep_names_known_settings_and_a_folder_per_run() -> None:
+    sweep = yaml.safe_load((ROOT / "configs" / "sweep.yaml").read_text(encoding="utf-8"))
+    known = {name for group in ("", *GROUPS) for name in settings_of(group)}
+    assert {*sweep["parameters"]} <= known
+    assert any('--run_name "sweep-$WANDB_RUN_ID"' in word for word in sweep["command"])
+    assert sweep["metric"]["name"] == "eval/profit_uplift"
+
+
+def test_settings_come_before_the_environment_and_it_before_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_PROJECT", "WANDB_MODE", "WANDB_DIR", "WANDB_NAME", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+
+    def made(config: TrackingConfig, resumed: Checkpoint | None = None) -> dict[str, object]:
+        logger: WandbLogger = RunTracking(config, tmp_path / "shop" / "gen-0001", resumed, {}, "eval/x").logger
+        return logger._wandb_init
+
+    usual = made(TrackingConfig())
+    assert (usual["project"], usual["name"], usual["mode"], usual["id"]) == ("pricerl", "shop", "offline", None)
+    monkeypatch.setenv("WANDB_PROJECT", "mine")
+    assert made(TrackingConfig())["project"] == "mine"
+    assert made(TrackingConfig(project="own"))["project"] == "own"
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    resumed = Checkpoint(tmp_path, {"callbacks": {"RunTracking": {"id": "0123abcd"}}})
+    assert (made(TrackingConfig())["mode"], made(TrackingConfig(), resumed)["id"]) == ("online", "0123abcd")
+
+
+@pytest.mark.parametrize("words", [FAST, PENDULUM], ids=["seller", "environment"])
+def test_training_that_diverges_sends_one_alert_and_keeps_its_folder(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = MagicMock()
+    monkeypatch.setattr(wandb, "run", service)  # a run in progress, which the logger takes
+    short = ("--trainer.max_steps=50", "--run_name", "w", "--wandb", "true", "--model.algorithm.critic_lr", "1e30")
+    done = run(tmp_path, "fit", *words, *short)
+    assert done.code == 1, done.err
+    ((title, text), level) = service.alert.call_args
+    assert (title, level) == ("training diverged", {"level": "ERROR"})
+    assert text.startswith("training stopped at update") and "Lower model.algorithm.critic_lr" in text
+    service.finish.assert_called_once_with(exit_code=1)
+    assert (tmp_path / "checkpoints" / "w" / "gen-0001" / "config.yaml").exists()
+
+
+@pytest.mark.slow
+def test_a_training_logs_settings_metrics_and_checkpoint_and_its_resumption_is_the_same_run(tmp_path: Path) -> None:
+    known = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    known |= {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    words = [*PENDULUM, "--data.eval_every=20", "--data.eval_episodes=1", "--run_name=w", "--wandb=true"]
+    for steps, more in (("20", []), ("40", ["--ckpt_path", "last"])):
+        command = [sys.executable, str(ROOT / "main.py"), "fit", *words, "--trainer.max_steps", steps, *more]
+        done = subprocess.run(command, cwd=tmp_path, env=known, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    folder = tmp_path / "checkpoints" / "w"
+    runs = sorted(folder.glob("gen-*/wandb/offline-run-*"))
+    (name,) = {path.name.rpartition("-")[2] for path in runs}
+    assert len(runs) == 2 and Checkpoint.read(folder / "last.ckpt").content["callbacks"]["RunTracking"] == {"id": name}
+    (written,) = runs[-1].glob("*.wandb")
+    content = written.read_bytes()
+    assert all(word.encode() in content for word in ("eval/episode_return", "warmup_steps", f"policy-{name}"))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 from pathlib import Path
 
 import pytest
-from command_line import FAST, SHARED, Result, run, seller_lines, write_lines
+from command_line import FAST, SHARED, run, seller_lines, write_lines
+from saying import QUICK, says
 
 from pricerl.runs.checkpoint import Checkpoint
 
@@ -39,26 +39,19 @@ def costs_of(shop: Path, name: str = "sales") -> dict[str, str]:
 
 
 def commands_in(text: str) -> list[str]:
-    """Commands that a block prints."""
-    return re.findall(r"^ +(pricerl .*)$", text, re.MULTILINE)
-
-
-def paste(shop: Path, command: str) -> Result:
-    return run(shop, *shlex.split(command)[1:])
+    """Commands that a block prints, without the name of the program."""
+    return re.findall(r"^ +pricerl (.*)$", text, re.MULTILINE)
 
 
 def test_the_commands_of_a_hold_for_lack_of_costs_end_it_as_they_are_printed(shop: Path) -> None:
-    again = run(shop, "predict", "--today", "2025-03-02")
-    init, predict = commands_in(again.out)
-    assert (init, predict) == ("pricerl init", "pricerl predict --costs costs.csv")
-    made = paste(shop, init)
-    assert made.code == 0 and "costs.csv lists your products." in made.out
+    init, predict = commands_in(says(shop, "predict --today 2025-03-02"))
+    assert (init, predict) == ("init", "predict --costs costs.csv")
+    says(shop, init, "costs.csv lists your products.", code=0)
     template = shop / "costs.csv"
     assert template.read_text(encoding="utf-8").splitlines()[1:] == ["Mug,,,,", "Tea cup,,,,"]
-    assert "nothing is given for 'Mug', 'Tea cup'" in paste(shop, predict).err
+    assert "nothing is given for 'Mug', 'Tea cup'" in run(shop, *predict.split()).err
     template.write_text(template.read_text(encoding="utf-8").replace(",,,,", ",4,,15,"), encoding="utf-8")
-    ended = paste(shop, predict)
-    assert ended.code in (0, 4) and "costs.csv" not in ended.out
+    assert "costs.csv" not in says(shop, predict)
     assert all(
         "unit cost 4.00 (±0.00)" in words and "fees 15 % of the price" in words for words in costs_of(shop).values()
     )
@@ -68,7 +61,7 @@ def test_one_product_says_so_in_its_block_and_on_its_page(tmp_path: Path) -> Non
     write_lines(tmp_path / "mug.csv", seller_lines(60, columns=3))
     out = run(tmp_path, "advise", "mug.csv", "--today", "2025-03-02", *FAST).out
     assert "into costs.csv" in out and "data.cost" not in out
-    assert commands_in(out)[:2] == ["pricerl init", "pricerl predict --costs costs.csv"]
+    assert commands_in(out)[:2] == ["init", "predict --costs costs.csv"]
     page = (tmp_path / "checkpoints" / "mug" / "report.html").read_text(encoding="utf-8").split("<body>")[1]
     assert "pricerl init" in page and "pricerl predict --costs costs.csv" in page and "data.cost" not in page
 
@@ -76,19 +69,18 @@ def test_one_product_says_so_in_its_block_and_on_its_page(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_the_costs_of_the_last_day_are_used_stored_and_needed_no_more(shop: Path) -> None:
     write_lines(shop / "costs.csv", COSTS)
-    made = run(shop, "fit", "--data.path", "sales.csv", "--costs", "costs.csv", *FAST)
-    assert made.code in (0, 4), made.err
+    says(shop, f"fit --data.path sales.csv --costs costs.csv {QUICK}")
     words = costs_of(shop)
     assert "fees 15 % of the price (±0), unit cost 4.50 (±0.00)" in words["Mug"]
     assert "fees 10 % of the price (±0), unit cost 3.00 (±0.00)" in words["Tea cup"]
     stored = Checkpoint.read(shop / "checkpoints" / "sales" / "best.ckpt").settings["data"]["cost"]["products"]
     assert stored[1] == {"product": "Mug", "unit_cost": 4.5, "from": "2025-02-01"}
     (shop / "costs.csv").unlink()
-    assert run(shop, "predict").code in (0, 4) and costs_of(shop) == words
+    says(shop, "predict")
+    assert costs_of(shop) == words
     write_lines(shop / "costs.csv", ["Product,Unit Cost", "Mug,5"])
-    answer = run(shop, "what-if", "10", "--product", "Mug", "--costs", "costs.csv")
-    assert answer.code == 0 and "would earn more in" in answer.out and "profit" in answer.out
-    assert run(shop, "predict", "--costs", "costs.csv").code in (0, 4)
+    says(shop, "what-if 10 --product Mug --costs costs.csv", "would earn more in", "profit", code=0)
+    says(shop, "predict --costs costs.csv")
     assert "unit cost 5.00" in costs_of(shop)["Mug"] and costs_of(shop)["Tea cup"].startswith("unknown")  # all replaced
 
 
@@ -101,12 +93,11 @@ def test_a_wrong_file_is_refused_before_training(shop: Path) -> None:
         "  line 3, From: 'yesterday' is not a date; write it like 2025-03-01 or 1234.50",
     ]
     write_lines(shop / "costs.csv", ["Product,Unit Cost", "Mgu,4"])
-    for command in (["predict"], ["advise", "sales.csv", *FAST]):
-        unknown = run(shop, *command, "--costs", "costs.csv")
+    for command in ("predict", f"advise sales.csv {QUICK}"):
+        unknown = run(shop, *f"{command} --costs costs.csv".split())
         assert unknown.code == 2 and "the history has no product 'Mgu'; did you mean 'Mug'?" in unknown.err
-    missing = run(shop, "predict", "--costs", "cost.csv")
-    assert missing.code == 3 and "cost.csv: there is no such file; did you mean 'costs.csv'?" in missing.err
-    assert run(shop, "predict", "--costs").code == 2
+    says(shop, "predict --costs cost.csv", "cost.csv: there is no such file; did you mean 'costs.csv'?", code=3)
+    says(shop, "predict --costs", code=2)
 
 
 def test_init_lists_the_products_of_a_file_and_overwrites_nothing(tmp_path: Path) -> None:
@@ -116,17 +107,15 @@ def test_init_lists_the_products_of_a_file_and_overwrites_nothing(tmp_path: Path
     ]
     write_lines(tmp_path / "export.csv", [header, *rows])
     (tmp_path / "guardrails.yaml").write_text("mine", encoding="utf-8")
-    made = run(tmp_path, "init", "export.csv")
-    assert made.code == 0 and "guardrails.yaml exists and stays as it is" in made.out
+    says(tmp_path, "init export.csv", "guardrails.yaml exists and stays as it is", code=0)
     table = tmp_path / "costs.csv"
     assert table.read_text(encoding="utf-8") == (
         "Product,Unit Cost,From,Fees (% of the price),Fixed Cost\nMug,4.25,,,\nBowl,,,,\n"
     )
     table.write_text("mine", encoding="utf-8")
-    again = run(tmp_path, "init", "export.csv")
-    assert again.code == 2 and "costs.csv exists and stays as it is; use it with --costs costs.csv" in again.err
+    says(tmp_path, "init export.csv", "costs.csv exists and stays as it is; use it with --costs costs.csv", code=2)
     assert table.read_text(encoding="utf-8") == (tmp_path / "guardrails.yaml").read_text(encoding="utf-8") == "mine"
-    assert run(tmp_path, "init", "none.csv").code == 3
+    says(tmp_path, "init none.csv", code=3)
 
 
 @pytest.mark.slow

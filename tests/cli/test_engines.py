@@ -88,6 +88,15 @@ def is_closed_to_others() -> bool:
     return ports == {"127.0.0.1"} and scheduler.address.startswith("tls://127.0.0.1:") and not routes
 
 
+def wrap_chunks(monkeypatch: pytest.MonkeyPatch, wrapped: Callable[..., Any], map_: Any = engine.Engine.map) -> None:
+    """Let an engine call a function with the work of a chunk and the chunk, instead of that work."""
+
+    def map_wrapped(self: Any, function: Any, items: Any, size: int = 1) -> Any:
+        return map_(self, partial(wrapped, function) if function is Chunk.run else function, items, size)
+
+    monkeypatch.setattr(engine.Engine, "map", map_wrapped)
+
+
 def fatal_to(product: str, here: int, function: Callable[[Any], Any], item: Any) -> Any:
     """End the worker that gets a product."""
     if product in item.preprocessor.names:
@@ -104,13 +113,7 @@ def test_a_product_that_ends_its_workers_is_a_problem_and_the_others_get_advice(
     if not ENGINES[name]:
         pytest.skip("not installed")
     shutil.copytree(shop(8) / "before", tmp_path, dirs_exist_ok=True)
-    calls = engine.Engine.map
-
-    def map_fatal(self: Any, function: Any, items: Any, size: int = 1) -> Any:
-        fatal = partial(fatal_to, "product-2", os.getpid(), function) if function is Chunk.run else function
-        return calls(self, fatal, items, size)
-
-    monkeypatch.setattr(engine.Engine, "map", map_fatal)
+    wrap_chunks(monkeypatch, partial(fatal_to, "product-2", os.getpid()))
     monkeypatch.setattr(catalogue, "CHUNK", 3)
     with two_workers(name):
         result = predict(tmp_path, "--engine", name)
@@ -152,25 +155,14 @@ def read(folder: Path) -> dict[str, bytes]:
     return {file: (folder / "checkpoints/shop" / file).read_bytes() for file in FILES}
 
 
-@pytest.mark.parametrize(
-    ("name", "products"),
-    [
-        pytest.param("dask", 8, marks=pytest.mark.slow),
-        *(pytest.param(name, 50, marks=pytest.mark.slow) for name in ENGINES),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENGINES)
 def test_every_engine_gives_the_same_files_for_any_partition(
-    name: str, products: int, shop: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, shop: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not ENGINES[name]:
         pytest.skip("not installed")
-    calls = engine.Engine.map
-
-    def map_killing(self: Any, function: Any, items: Any, size: int = 1) -> Any:
-        killing = partial(killed_once, mark, os.getpid(), function) if function is Chunk.run else function
-        return calls(self, killing, items, size)
-
-    monkeypatch.setattr(engine.Engine, "map", map_killing)
+    products = 50
     with two_workers(name):
         for size in (products, ceil(products / 7), 1):
             monkeypatch.setattr(catalogue, "CHUNK", size)
@@ -178,6 +170,7 @@ def test_every_engine_gives_the_same_files_for_any_partition(
             mark = folder / "kill"
             shutil.copytree(shop(products) / "before", folder)
             mark.touch()
+            wrap_chunks(monkeypatch, partial(killed_once, mark, os.getpid()))
             result = predict(folder, "--engine", name)
             assert result.code == 0, result.err
             assert name != "dask" or is_closed_to_others()

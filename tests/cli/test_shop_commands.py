@@ -1,4 +1,4 @@
-"""The commands about a shop's database: add, shop and backup; and a log of pricerl 1.0 that becomes one."""
+"""The commands about a whole shop: add, shop, backup, retrain and review; and a log of pricerl 1.0 that becomes one."""
 
 from __future__ import annotations
 
@@ -6,62 +6,56 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import Result, fresh_shop, run, seller_lines, write_lines
+from command_line import run, seller_lines, write_lines
+from saying import says
+
+from pricerl.operations.log.drafts import draft_limits, draft_publishing
+from pricerl.operations.shop import Shop
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.folder import BEST, RunFolder
 
 DB = Path("checkpoints", "seller", "shop.db")
 
 
-@pytest.fixture
-def shop(trained_once: Path, tmp_path: Path) -> Path:
-    """A folder with a run of its own, one advice in its log, and 90 days."""
-    return fresh_shop(trained_once, tmp_path)
-
-
-def add(shop: Path, lines: list[str], *words: str) -> Result:
-    write_lines(shop / "more.csv", lines)
-    return run(shop, "add", "more.csv", *words)
-
-
 def test_days_are_added_in_any_order_and_twice_the_same_is_nothing(shop: Path) -> None:
     header, *rows = seller_lines(110)
+    more = shop / "more.csv"
     for part, told in ((rows[100:], "10 new or changed days"), (rows[80:104], "10 new"), (rows, "0 new")):
-        added = add(shop, [header, *part])
-        assert added.code == 0 and told in added.out and "1 product, up to 2025-04-20" in added.out, added
-    shown = run(shop, "shop")
-    assert shown.code == 0 and "1 entries in the decision log" in shown.out
-    assert "seller 110 2025-01-01 2025-04-20 10.00 kept" in " ".join(shown.out.split())
-    changed = add(shop, [header, rows[5].replace(",10.50,", ",10.60,").replace(",10.00,", ",10.10,")])
-    assert changed.code == 3 and "take it all the same with --accept changed" in changed.err
-    assert "1 new or changed day;" in add(shop, (shop / "more.csv").read_text().splitlines(), "--accept=changed").out
-    advised = run(shop, "predict", "--data.path", "more.csv", "--today", "2025-04-21")
-    assert advised.code in (0, 4) and " seller · 110 days, last day 20 Apr 2025" in advised.out, advised.err
+        write_lines(more, [header, *part])
+        says(shop, "add more.csv", told, "1 product, up to 2025-04-20", code=0)
+    shown = says(shop, "shop", "1 entries in the decision log", code=0)
+    assert "seller 110 2025-01-01 2025-04-20 10.00 kept" in " ".join(shown.split())
+    write_lines(more, [header, rows[5].replace(",10.50,", ",10.60,").replace(",10.00,", ",10.10,")])
+    assert "take it all the same with --accept changed" in run(shop, "add", "more.csv").err
+    says(shop, "add more.csv --accept=changed", "1 new or changed day;", code=0)
+    says(shop, "predict --data.path more.csv --today 2025-04-21", " seller · 110 days, last day 20 Apr 2025")
 
 
 def test_a_product_of_which_no_day_can_be_read_hinders_no_other(shop: Path) -> None:
     lines = [*seller_lines(product="seller"), *(f"Bad,2025-01-{day:02},ten,1,1,12,9" for day in range(1, 31))]
+    write_lines(shop / "more.csv", lines)
     for _ in range(2):
-        added = add(shop, lines)
-        assert added.code == 0 and "0 new or changed days; 1 product" in added.out, added
+        says(shop, "add more.csv", "0 new or changed days; 1 product", code=0)
 
 
 def test_days_may_be_added_before_the_first_advice(tmp_path: Path) -> None:
-    added = add(tmp_path, seller_lines(product="Mug"))
-    assert added.code == 0 and "checkpoints/more/shop.db: 90 new or changed days" in added.out
-    assert "Mug 90 2025-01-01 2025-03-31" in " ".join(run(tmp_path, "shop").out.split())
-    assert add(tmp_path, ["Report Date,Product Price", "yesterday,1"]).code == 3
+    write_lines(tmp_path / "more.csv", seller_lines(product="Mug"))
+    says(tmp_path, "add more.csv", "checkpoints/more/shop.db: 90 new or changed days", code=0)
+    assert "Mug 90 2025-01-01 2025-03-31" in " ".join(says(tmp_path, "shop").split())
+    write_lines(tmp_path / "more.csv", ["Report Date,Product Price", "yesterday,1"])
+    assert run(tmp_path, "add", "more.csv").code == 3
 
 
-def test_a_backup_is_a_whole_shop(shop: Path, tmp_path: Path) -> None:
-    assert run(shop, "pause", "--until", "2025-04-30", "--reason", "x").code == 0
-    made = run(shop, "backup", "copy.db")
-    assert made.code == 0 and made.out.startswith("copy.db: 2 entries, last hash ")
-    assert "copy.db exists; name a new file" in run(shop, "backup", "copy.db").err
-    assert run(shop, "resume").code == 0
-    assert "copy.db: unbroken, 2 entries" in run(shop, "audit", "verify", "copy.db").out
-    before = run(shop, "history").out
+def test_a_backup_is_a_whole_shop(shop: Path) -> None:
+    says(shop, "pause --until 2025-04-30 --reason x")
+    assert says(shop, "backup copy.db", code=0).startswith("copy.db: 2 entries, last hash ")
+    says(shop, "backup copy.db", "copy.db exists; name a new file", code=2)
+    says(shop, "resume")
+    says(shop, "audit verify copy.db", "copy.db: unbroken, 2 entries", code=0)
+    says(shop, "history", "ended")
     shutil.copy(shop / "copy.db", shop / DB)
-    assert "ended" in before and "ended" not in run(shop, "history").out
-    assert run(shop, "predict").code in (0, 4)
+    assert "ended" not in says(shop, "history")
+    says(shop, "predict")
 
 
 def test_a_log_of_an_older_version_is_taken_over_by_the_first_command(tmp_path: Path) -> None:
@@ -73,3 +67,29 @@ def test_a_log_of_an_older_version_is_taken_over_by_the_first_command(tmp_path: 
     assert first.code == second.code == 0 and first.out == second.out != ""
     assert f"entries of {folder.relative_to(tmp_path)}/decisions.jsonl were taken over into {DB}" in first.err
     assert second.err == "" and run(tmp_path, "audit", "verify").code == 0
+
+
+@pytest.mark.slow
+def test_a_retraining_is_a_fit_with_the_kept_settings_and_the_new_days(shop: Path) -> None:
+    folder = RunFolder(shop / "checkpoints" / "seller")
+    state = Shop.open(folder)
+    state.record([draft_publishing(state, "manual", "anna", ""), draft_limits(state, {"floor": 1.25}, "anna", "")])
+    write_lines(shop / "fresh.csv", seller_lines(150))
+    says(shop, "retrain seller --data.path fresh.csv --trainer.enable_progress_bar false")
+    assert folder.current is not None and folder.current.name == "gen-0002"
+    assert (folder.path / BEST).samefile(folder.path / "gen-0002" / BEST)
+    (advice,) = Shop.open(folder).newest.values()
+    assert advice["history_end"] == seller_lines(150)[-1].split(",")[0]
+    assert (advice["terms"]["approval"], advice["terms"]["guardrails"]) == ("manual", {"floor": 1.25})
+    made, before = (Checkpoint.read(folder.find(name).path / BEST) for name in ("gen-0002", "gen-0001"))
+    assert made.about["limits"] == before.about["limits"]
+    says(shop, "rollback seller", code=0)
+    assert folder.current.name == "gen-0001"
+
+
+def test_a_review_compares_past_advice_with_what_happened(shop: Path) -> None:
+    write_lines(shop / "fresh.csv", seller_lines(150))
+    says(shop, "review seller --data.path fresh.csv", "2025-04", code=0)
+    assert (shop / "checkpoints/seller/review.html").exists()
+    write_lines(shop / "fresh.csv", seller_lines())
+    says(shop, "review seller --data.path fresh.csv", "no day of the file had been advised on before", code=3)

@@ -1,13 +1,15 @@
-"""Stock at the command line: ``--stock`` is kept, carried forward and replaced, and refused where it cannot count."""
+"""Stock at the command line: it is kept, carried forward, replaced and ordered, and refused where it cannot count."""
 
 from __future__ import annotations
 
 import json
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import FAST, inside, run, seller_lines, write_lines
+from saying import QUICK, says
 
 from pricerl.advice.block import block_lines
 from pricerl.advice.report.render import render_page
@@ -30,6 +32,13 @@ def stocks(shop: Path, *words: str) -> list[Stock | None]:
     return [product.stock for product in loaded.pricing.market.products]
 
 
+def advice(shop: Path) -> dict[str, Any]:
+    """The newest advice of the only run."""
+    (path,) = shop.glob("checkpoints/*/advice.json")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
 @pytest.mark.slow
 def test_the_newest_stock_is_kept_carried_forward_and_replaced(tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", LINES)
@@ -37,8 +46,7 @@ def test_the_newest_stock_is_kept_carried_forward_and_replaced(tmp_path: Path) -
         tmp_path / "stock.csv", ["Product,In Stock,Inbound,Arrives,Lead Time", "Mug,400,300,2025-03-12,3 weeks"]
     )
     day = ["--today", "2025-03-02"]
-    made = run(tmp_path, "fit", "--data.path", "sales.csv", "--stock", "stock.csv", *day, *FAST)
-    assert made.code in (0, 4), made.err
+    says(tmp_path, f"fit --data.path sales.csv --stock stock.csv {' '.join([*day, *FAST])}")
     (tmp_path / "stock.csv").unlink()
     assert stocks(tmp_path, *day) == [MUG, None]
     write_lines(tmp_path / "new.csv", ["Product,Available", "Bowl,70", "Jar,2"])
@@ -75,18 +83,15 @@ def test_stock_that_cannot_count_is_refused_before_training(tmp_path: Path, word
 
 
 def test_stock_without_a_unit_cost_is_left_out_with_a_reason_and_other_stock_counts(tmp_path: Path) -> None:
-    blank = [f"{line}," for line in LINES[:61]]
-    known = [f"{line},4" for line in LINES[61:]]
-    lines = [f"{LINES[0]},Unit Cost", *blank[1:], *known]
+    lines = [f"{LINES[0]},Unit Cost", *(f"{line},{'4' if line.startswith('Bowl') else ''}" for line in LINES[1:])]
     cut = [",".join(cells[:4] + cells[5:]) for cells in (line.split(",") for line in lines)]  # without Total Profit
     write_lines(tmp_path / "sales.csv", cut)
     write_lines(tmp_path / "stock.csv", ["Product,In Stock,Lead Time", "Mug,400,14", "Bowl,70,14"])
     made = run(tmp_path, "advise", "sales.csv", "--stock", "stock.csv", *FAST)
     assert made.code in (0, 4), made.err
-    remedy = "is left out: orders need its unit cost; fill in costs.csv (pricerl init), and add --costs costs.csv"
     assert "unit cost" not in made.err
-    (folder,) = tmp_path.glob("checkpoints/*")
-    document = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
+    remedy = "is left out: orders need its unit cost; fill in costs.csv (pricerl init), and add --costs costs.csv"
+    document = advice(tmp_path)
     mug, bowl = document["products"]
     assert mug["stock"] is None and f"stock {remedy}" in mug["data_quality"]["reasons"]
     assert bowl["stock"]["on_hand"] == 70 and not any("unit cost" in why for why in bowl["data_quality"]["reasons"])
@@ -105,3 +110,26 @@ def test_the_daily_column_of_units_gives_the_stock_and_censors_as_before(tmp_pat
     (history,) = data.preprocessor.products
     assert history.in_stock is not None and history.in_stock.tolist() == [at % 41 != 40 for at in range(60)]
     assert not history.observed[40] and history.observed.sum() == 59
+
+
+@pytest.mark.slow
+def test_price_and_order_follow_the_newest_stock(tmp_path: Path) -> None:
+    today = "--today 2025-05-01"  # the day after the history, so that a count without a day counts its end
+    write_lines(tmp_path / "sales.csv", seller_lines(120, product="Mug"))
+    write_lines(tmp_path / "costs.csv", ["Product,Unit Cost", "Mug,4.00"])
+    terms = "Lead Time,Storage Fee,Smallest Order,Pack Size"
+    write_lines(tmp_path / "stock.csv", [f"Product,In Stock,{terms}", "Mug,10,3 weeks,0.05,24,12"])
+    made = says(tmp_path, f"advise sales.csv --costs costs.csv --stock stock.csv {today} {QUICK}")
+    scarce = advice(tmp_path)["products"][0]["stock"]
+    assert scarce["on_hand"] == 10 and scarce["order"][0] >= 24 and scarce["order"][0] % 12 == 0
+    assert f" Order {scarce['order'][0]:.0f} units now" in made and "\n Stock      10 units on hand" in made
+
+    write_lines(tmp_path / "stock.csv", [f"Product,In Stock,{terms}", "Mug,5000,3 weeks,0.05,24,12"])
+    says(tmp_path, f"predict --stock stock.csv {today}")
+    plenty = advice(tmp_path)["products"][0]["stock"]
+    assert plenty["no_order"] == "a later order is early enough" and plenty["cover"] is None
+    assert "Order" not in (tmp_path / "checkpoints/sales/prices.csv").read_text()
+
+    approved = run(tmp_path, "approve")
+    assert approved.code in (0, 2), approved.err  # 2 if the price is kept
+    assert advice(tmp_path)["products"][0]["stock"] == plenty

@@ -33,8 +33,8 @@ def find_names() -> dict[str, list[str]]:
 
 
 def _find_options(command: str) -> list[str]:
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
-        main([command, "--help"])
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main([command, "--help"]) == 0
     usage = out.getvalue().split("\noptions:")[-1]
     settings = settings_of("data") if "--config" in usage else {}
     return sorted({*re.findall(r"(?<![\w-])--([a-z][\w.-]*)", usage), *settings})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -15,6 +14,7 @@ import jsonschema
 import msgspec
 import pytest
 from command_line import run, seller_lines, write_lines
+from saying import says
 
 from pricerl.operations.watching.alerts import ADDRESSES, ALERT_FILE, Alert, Message, read_alerts, send_alerts
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor
@@ -25,11 +25,10 @@ SECRET = "hunter2secret"
 
 
 @pytest.fixture
-def shop(trained: Path, tmp_path: Path) -> Path:
-    """A folder with a copy of the trained run and a file of 60 more days."""
-    shutil.copytree(trained, tmp_path / "checkpoints" / "seller")
-    write_lines(tmp_path / "fresh.csv", seller_lines(150))
-    return tmp_path
+def shop(shop: Path) -> Path:
+    """A folder with a run and a file of 60 more days."""
+    write_lines(shop / "fresh.csv", seller_lines(150))
+    return shop
 
 
 def dropped(lines: list[str], first: int, share: float) -> list[str]:
@@ -48,6 +47,10 @@ def document(folder: Path) -> dict[str, Any]:
     return content
 
 
+def alerts(folder: Path) -> list[Any]:
+    return read_alerts(folder / "checkpoints/seller" / ALERT_FILE)
+
+
 def findings(folder: Path) -> dict[str, str]:
     content = document(folder)
     items = [*content["findings"], *(item for product in content["products"] for item in product["findings"])]
@@ -56,31 +59,27 @@ def findings(folder: Path) -> dict[str, str]:
 
 def test_a_stable_shop_is_fine_and_a_lasting_drop_is_an_alarm_once(shop: Path) -> None:
     write_lines(shop / "fresh.csv", seller_lines(139))
-    result = run(shop, "watch", "seller", "--data.path", "fresh.csv", "--today", "2025-05-20")
-    assert result.code == 0, result.out + result.err
+    says(shop, "watch seller --data.path fresh.csv --today 2025-05-20", code=0)
     content = document(shop)
     assert content["severity"] == "ok" and content["products"][0]["new_days"] == 49
     assert not (shop / "checkpoints/seller" / ALERT_FILE).exists()
     write_lines(shop / "fresh.csv", dropped(seller_lines(150), 140, 0.4))
-    words = ("watch", "--data.path", "fresh.csv", "--today", "2025-05-31")
-    result = run(shop, *words)
-    assert result.code == 7, result.out + result.err
-    first, step, command = result.out.splitlines()[:3]
-    assert first.startswith("Demand fell by about") and first.endswith("price and stock in the file do not explain it.")
-    assert "Ask for new advice" in step and command.startswith(
-        "  pricerl predict --run_name=seller --data.path=fresh.csv"
-    )
+    words = "watch --data.path fresh.csv --today 2025-05-31"
+    result = says(shop, words, code=7)
+    first, step, command = result.splitlines()[:3]
+    assert first.startswith("Demand fell by about") and "Ask for new advice" in step
+    assert command.startswith("  pricerl predict --run_name=seller --data.path=fresh.csv")
     assert findings(shop)["drift"] == "alarm"
-    assert result.out.splitlines()[-1].endswith(f"written to checkpoints/seller/{ALERT_FILE} (addresses: 0)")
-    sent = read_alerts(shop / "checkpoints/seller" / ALERT_FILE)
+    assert result.splitlines()[-1].endswith(f"written to checkpoints/seller/{ALERT_FILE} (addresses: 0)")
+    sent = alerts(shop)
     assert ("drift", "alarm") in [(line.kind, line.severity) for line in sent]
-    assert run(shop, *words).code == 7
-    assert read_alerts(shop / "checkpoints/seller" / ALERT_FILE) == sent  # the cool-down
+    says(shop, words, code=7)
+    assert alerts(shop) == sent  # the cool-down
 
 
 def test_late_data_are_reported(shop: Path) -> None:
-    result = run(shop, "watch", "seller", "--data.path", "fresh.csv", "--today", "2025-09-01", "--format", "json")
-    assert result.code == 7 and json.loads(result.out) == document(shop)
+    printed = says(shop, "watch seller --data.path fresh.csv --today 2025-09-01 --format json", code=7)
+    assert json.loads(printed) == document(shop)
     assert findings(shop) == {"data": "alarm"}
 
 
@@ -89,71 +88,13 @@ def test_a_file_that_cannot_be_read_is_an_alarm_in_the_document_and_exit_code_3(
     result = run(shop, "watch", "seller", "--data.path", "bad.csv")
     assert result.code == 3 and result.err.startswith("error: bad.csv")
     assert findings(shop) == {"data": "alarm"} and document(shop)["generation"] is None
-    assert [line.kind for line in read_alerts(shop / "checkpoints/seller" / ALERT_FILE)] == ["data"]
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["seller", "--data.path", "fresh.csv", "--today", "soon"], "--today: must be a day such as 2026-01-31"),
-        (["seller", "--alert_file", "none.txt", "--test-alert"], "--alert_file: none.txt cannot be read"),
-        (["seler", "--data.path", "fresh.csv"], "did you mean 'seller'?"),
-    ],
-)
-def test_a_wrong_option_is_one_sentence(shop: Path, words: list[str], message: str) -> None:
-    result = run(shop, "watch", *words)
-    assert result.code == 2 and message in result.err and result.err.count("\n") == 1
-
-
-@pytest.fixture
-def received() -> Iterator[list[tuple[str, str]]]:
-    """Messages that arrive at ``pricerltest://``."""
-    apprise = pytest.importorskip("apprise")
-    messages: list[tuple[str, str]] = []
-
-    @apprise.decorators.notify(on="pricerltest")
-    def take(body: str, title: str, notify_type: object, *rest: object, **more: object) -> bool:
-        messages.append((title, body))
-        messages.extend(("attached", item.name) for item in more.get("attach") or ())  # type: ignore[attr-defined]
-        return "refuse" not in body
-
-    yield messages
-    apprise.plugins.N_MGR.remove("pricerltest")
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # apprise imports a module that Python 3.13 has removed
-def test_a_test_alert_arrives_and_no_address_is_written_anywhere(
-    shop: Path, received: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(ADDRESSES, f"pricerltest://{SECRET}")
-    result = run(shop, "watch", "seller", "--test-alert")
-    assert result.code == 0, result.err
-    assert received == [("pricerl ok: seller", "ok: test: this is a test: alerts arrive here")]
-    monkeypatch.setenv(ADDRESSES, f"nonsense://{SECRET}")
-    wrong = run(shop, "watch", "seller", "--test-alert")
-    assert wrong.code == 2 and "alert address 1 is not one that apprise knows" in wrong.err
-    texts = [path.read_bytes() for path in (shop / "checkpoints").rglob("*") if path.is_file()]
-    assert not any(SECRET.encode() in text for text in [*texts, result.out.encode(), wrong.err.encode()])
-    assert b"nonsense" not in b"".join(texts)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as above
-def test_an_advice_is_sent_with_its_page(
-    shop: Path, received: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lacks = run(shop, "report", "seller", "--send")
-    assert lacks.code == 2 and "--send: there is no address; name a file by --alert_file" in lacks.err
-    monkeypatch.setenv(ADDRESSES, "pricerltest://")
-    result = run(shop, "report", "seller", "--send")
-    assert (result.code, result.out.splitlines()[-1]) == (0, "sent to 1 address"), result.err
-    (title, body), attached = received
-    assert title == "pricerl: seller" and "days, last day" in body and "profit per day" in body
-    assert attached == ("attached", "report.html")
+    assert [line.kind for line in alerts(shop)] == ["data"]
 
 
 @pytest.fixture
 def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Address of a local server, and the JSON that it receives."""
+    """Address of a local server that takes two messages and refuses others, and the JSON that it receives."""
+    pytest.importorskip("apprise")
     bodies: list[dict[str, Any]] = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -173,25 +114,43 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         thread.join()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as above
-def test_alerts_arrive_at_a_webhook_as_json_and_a_refusal_is_noted_without_the_address(
-    shop: Path, webhook: tuple[str, list[dict[str, Any]]]
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # apprise imports a module that Python 3.13 has removed
+def test_alerts_arrive_at_a_webhook_and_a_refusal_is_noted_and_no_address_is_written_anywhere(
+    shop: Path, webhook: tuple[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("apprise")
     address, bodies = webhook
     write_lines(shop / "addresses.txt", ["# our chat", address])
-    given = ("watch", "seller", "--alert_file", "addresses.txt")
-    assert run(shop, *given, "--test-alert").code == 0
-    late = ("--data.path", "fresh.csv", "--today", "2025-09-01", "--cool_down", "0")
-    assert run(shop, *given, *late).code == 7
+    given = "watch seller --alert_file addresses.txt"
+    late = f"{given} --data.path fresh.csv --today 2025-09-01 --cool_down 0"
+    printed = says(shop, f"{given} --test-alert", code=0) + says(shop, late, code=7)
     first, second = ({key: body[key] for key in ("title", "message", "type")} for body in bodies)
     test = {"title": "pricerl ok: seller", "message": "ok: test: this is a test: alerts arrive here", "type": "info"}
     assert first == test and (second["title"], second["type"]) == ("pricerl alarm: seller", "failure")
     assert second["message"].startswith("alarm: data: the file ends on 2025-05-30, 94 days ago")
-    refused = run(shop, *given, *late)  # answered with status 500
-    assert refused.code == 7 and "alert address 1 did not take the message" in refused.err
-    assert SECRET not in refused.out + refused.err
-    assert [line.sent for line in read_alerts(shop / "checkpoints/seller" / ALERT_FILE)][-1] == 0
+    refused = run(shop, *late.split())
+    assert (
+        refused.code == 7 and "alert address 1 did not take the message" in refused.err and alerts(shop)[-1].sent == 0
+    )
+    monkeypatch.setenv(ADDRESSES, f"nonsense://{SECRET}")
+    printed += says(shop, "watch seller --test-alert", "alert address 1 is not one that apprise knows", code=2)
+    assert SECRET not in printed + refused.out + refused.err
+    written = b"".join(path.read_bytes() for path in (shop / "checkpoints").rglob("*") if path.is_file())
+    assert SECRET.encode() not in written and b"nonsense" not in written
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as above
+def test_an_advice_is_sent_with_its_page(
+    shop: Path, webhook: tuple[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = run(shop, "report", "seller", "--send")
+    assert lacking.code == 2 and "--send: there is no address; name a file by --alert_file" in lacking.err
+    address, bodies = webhook
+    monkeypatch.setenv(ADDRESSES, address)
+    assert says(shop, "report seller --send", code=0).splitlines()[-1] == "sent to 1 address"
+    (body,) = bodies
+    assert body["title"] == "pricerl: seller"
+    assert "days, last day" in body["message"] and "profit per day" in body["message"]
+    assert [item["filename"] for item in body["attachments"]] == ["report.html"]
 
 
 def test_an_alert_waits_for_its_cool_down_unless_it_gets_worse_or_did_not_arrive(tmp_path: Path) -> None:
@@ -211,14 +170,11 @@ def test_an_alert_waits_for_its_cool_down_unless_it_gets_worse_or_did_not_arrive
     later = NOW + timedelta(days=9)
     assert send_alerts(tmp_path, [worse, other], [works], 7, later)[0] == [worse, other]
     assert sent[-1] == Message(f"pricerl alarm: {tmp_path.name}", "alarm: data: old\nwarning: mug, data: old", "alarm")
-    assert [line.sent for line in read_alerts(tmp_path / ALERT_FILE)] == [0, 1, 1, 1, 1]
-
-
-def test_lines_of_the_alert_file_that_are_cut_off_are_skipped(tmp_path: Path) -> None:
-    assert send_alerts(tmp_path, [Alert("data", "", "warning", "old")], [], 7, NOW)[1] == []
+    before = read_alerts(tmp_path / ALERT_FILE)
+    assert [line.sent for line in before] == [0, 1, 1, 1, 1]
     with (tmp_path / ALERT_FILE).open("ab") as file:
-        file.write(b'{"kind": "age"}\n[1]\n{"kind": "dr')
-    assert [line.kind for line in read_alerts(tmp_path / ALERT_FILE)] == ["data"]
+        file.write(b'{"kind": "age"}\n[1]\n{"kind": "dr')  # cut off
+    assert read_alerts(tmp_path / ALERT_FILE) == before
 
 
 def test_the_schema_of_the_document_is_that_of_the_code() -> None:

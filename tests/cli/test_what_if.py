@@ -15,7 +15,6 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits_in_force import refuse_price
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
@@ -33,11 +32,11 @@ def _product(market: Market, **guardrails: Any) -> Product:
     return Product(Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig()), 0)
 
 
-def _objections(price: float, product: Product) -> list[str]:
-    return [item.why for item in find_objections(price, product, product.market.preprocessor.current_prices)]
+def _objections(price: float, product: Product) -> tuple[Any, ...]:
+    return tuple(find_objections(price, product, product.market.preprocessor.current_prices))
 
 
-def test_the_answer_is_the_known_markets(varied: Market) -> None:
+def test_the_answer_is_the_known_markets_and_its_lines_name_prices_scenarios_and_differences(varied: Market) -> None:
     answer = ask(_product(varied), 12.0, 14)
     found = answer.measures
     units = 20 * 1.2**-2
@@ -47,6 +46,11 @@ def test_the_answer_is_the_known_markets(varied: Market) -> None:
     assert found["profit"][0].mean == pytest.approx((12 - 6) * units, rel=1e-3)
     assert set(found) == {"units", "sales", "profit"}  # conversions were never reported
     assert answer.probability_better == 1.0 and answer.product.current_price == 10.0
+    lines = answer_lines(answer, PLAIN)
+    assert lines[0] == "product: 12.00 instead of 10.00"
+    assert "at 12.00" in lines[1] and "keeping 10.00" in lines[1]
+    assert any(line.startswith("  profit ") and "+3.3" in line for line in lines)
+    assert any("would earn more in" in line and "plausible scenarios" in line for line in lines)
 
 
 def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Market) -> None:
@@ -81,48 +85,26 @@ def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Ma
 def test_every_guardrail_that_objects_is_named(
     price: float, guardrails: dict[str, Any], said: str, nearest: float, varied: Market
 ) -> None:
-    product = _product(varied, **guardrails)
-    found = find_objections(price, product, product.market.preprocessor.current_prices)
+    found = _objections(price, _product(varied, **guardrails))
     assert (*said.split(": "), nearest) in {(item.rule, item.why, item.nearest) for item in found}
+
+
+def test_a_price_that_the_policy_could_reach_meets_no_objection_but_a_young_price_asks_to_wait(
+    varied: Market, known_demand: Callable[..., Market]
+) -> None:
+    assert [_objections(price, _product(varied)) for price in (9.5, 9.9, 10.1, 10.5)] == [()] * 4
+    (said,) = _objections(10.4, _product(known_demand(np.array([10.0] * 59 + [10.2]))))
+    assert said.why == "the current price has been charged for 1 of at least 3 days"
 
 
 @pytest.mark.parametrize("step", [0.01, 0.05, 1.0])
 def test_the_next_allowed_price_is_on_the_grid_and_within_every_limit(step: float, varied: Market) -> None:
     """5 % below 10.50 is 9.975, which no shop can charge."""
     product = _product(varied, price_step=step, max_drop=0.0325, min_margin=0.385)
-    current = product.market.preprocessor.current_prices
     for price in (7.0, 9.66, 9.777, 12.0):
-        (nearest,) = {item.nearest for item in find_objections(price, product, current)}
+        (nearest,) = {item.nearest for item in _objections(price, product)}
         assert nearest is not None and round(nearest / step, 6) == round(nearest / step)
-        assert nearest == ask(product, price, 3).allowed and not find_objections(nearest, product, current)
-
-
-@pytest.mark.parametrize("price", [9.5, 9.9, 10.1, 10.5])
-def test_a_price_that_the_policy_could_reach_meets_no_objection(price: float, varied: Market) -> None:
-    assert _objections(price, _product(varied)) == []
-
-
-def test_a_young_price_asks_to_wait(known_demand: Callable[..., Market]) -> None:
-    young = known_demand(np.array([10.0] * 59 + [10.2]))
-    (said,) = _objections(10.4, _product(young))
-    assert said == "the current price has been charged for 1 of at least 3 days"
-
-
-@pytest.mark.parametrize(
-    ("price", "guardrails", "said"),
-    [
-        (5.9, {}, "is below the floor of 6 "),
-        (10.4, {"ceiling": 10.2}, "is above the ceiling of 10.2"),
-        (10.403, {}, "is not a multiple of the price step of 0.01"),
-        (12.0, {}, ""),
-    ],
-)
-def test_a_price_that_no_order_can_set_is_told_apart(
-    price: float, guardrails: dict[str, Any], said: str, varied: Market
-) -> None:
-    product = _product(varied, **guardrails)
-    refusal = refuse_price(price, product.hard_limits)
-    assert ask(product, price, 3).objections and said in refusal and bool(said) == bool(refusal)
+        assert nearest == ask(product, price, 3).allowed and not _objections(nearest, product)
 
 
 def test_the_hard_limits_are_those_of_the_projection(varied: Market) -> None:
@@ -132,39 +114,35 @@ def test_the_hard_limits_are_those_of_the_projection(varied: Market) -> None:
     assert _product(varied).hard_limits.ceiling is None
 
 
-def test_the_lines_name_prices_markets_and_differences(varied: Market) -> None:
-    lines = answer_lines(ask(_product(varied), 12.0, 14), PLAIN)
-    assert lines[0] == "product: 12.00 instead of 10.00"
-    assert "at 12.00" in lines[1] and "keeping 10.00" in lines[1]
-    assert any(line.startswith("  profit ") and "+3.3" in line for line in lines)
-    assert any("would earn more in" in line and "plausible scenarios" in line for line in lines)
+@pytest.fixture
+def pair(fitted: Callable[..., Market]) -> Market:
+    """A market of two products."""
+    return fitted(SellerConfig(days=90, units=30.0, products=2, seed=5), DemandConfig(num_draws=16))
 
 
-def test_relations_object_and_name_the_price_that_they_leave(fitted: Callable[..., Market]) -> None:
-    market = fitted(SellerConfig(days=90, units=30.0, products=2, seed=5), DemandConfig(num_draws=16))
-    now = {item.product: item.current_price for item in market.preprocessor.products}
+def test_relations_object_and_name_the_price_that_they_leave(pair: Market) -> None:
+    now = {item.product: item.current_price for item in pair.preprocessor.products}
     small, large = sorted(now, key=lambda name: now[name])
     index = list(now).index(large)
     relation = {"kind": "size_order", "products": [small, large]}
     rails = {"relations": [relation], "max_change": 0.9, "max_week_change": 0.9, "support_margin": 0.9}
-    held = _product(market, **rails)
+    held = _product(pair, **rails)
     low = round(0.97 * now[small], 2)
     answer = ask(Product(held.dynamics, index), low, 14)
     assert answer.objections[-1] == (
         f"{small} at {now[small]:.10g} would cost more than the larger {large} at {low:.10g}"
     )
     assert answer.allowed == pytest.approx(now[small])
-    alone = ask(_product(market.select([index]), **rails), low, 14, now)
+    alone = ask(_product(pair.select([index]), **rails), low, 14, now)
     assert (alone.objections, alone.allowed) == (answer.objections, answer.allowed)
     dearer = ask(Product(held.dynamics, index), round(1.03 * now[large], 2), 14).objections
     assert not any("would cost more" in text for text in dearer)
 
 
-def test_a_line_of_one_price_leaves_only_its_price(fitted: Callable[..., Market]) -> None:
-    market = fitted(SellerConfig(days=90, units=30.0, products=2, seed=5), DemandConfig(num_draws=16))
-    first, second = market.preprocessor.products
+def test_a_line_of_one_price_leaves_only_its_price(pair: Market) -> None:
+    first, second = pair.preprocessor.products
     relation = {"kind": "one_price", "products": [first.product, second.product]}
-    answer = ask(_product(market, relations=[relation]), round(1.03 * first.current_price, 2), 14)
+    answer = ask(_product(pair, relations=[relation]), round(1.03 * first.current_price, 2), 14)
     assert answer.objections[-1].startswith(f"{first.product} at ")
     assert answer.allowed in (first.current_price, second.current_price)
     assert f"nearest price within all limits: {PLAIN.price(answer.allowed)}" in answer_lines(answer, PLAIN)[-1]

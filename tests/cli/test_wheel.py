@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -51,24 +52,23 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.slow
-def test_the_wheel_alone_runs_the_commands_of_the_readme(program: str, tmp_path: Path) -> None:
+def test_the_wheel_alone_holds_every_configuration_and_runs_the_commands_of_the_readme(
+    program: str, tmp_path: Path
+) -> None:
+    names = "from pricerl.cli.imports import shipped_names; print(*shipped_names())"
+    assert call(tmp_path, str(Path(program).with_name("python")), "-c", names).stdout.split() == shipped_names()
     blocks = re.findall(r"^```bash\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     lines = [line.rpartition("&& ")[2] for block in blocks for line in block.splitlines()]
     lines = [line.removeprefix("python main.py ").removeprefix("pricerl ") for line in lines if "pytest" not in line]
     assert "fit --config configs/quickstart.yaml" in lines and len(lines) > 2
     write_lines(tmp_path / "orders.csv", seller_lines())
     write_lines(tmp_path / "costs.csv", ["product,unit_cost", "orders,4"])
-    write_lines(tmp_path / "fresh.csv", seller_lines(97))
+    header, *days = seller_lines(104)
+    write_lines(tmp_path / "fresh.csv", [header, *days[:97]])
+    write_lines(tmp_path / "week.csv", [header, *days[97:]])
     for line in lines:
-        words = [*line.split(), *(FAST if line.split()[0] in ("fit", "advise") else [])]
-        done = call(tmp_path, program, *words)
+        words = shlex.split(line, comments=True)
+        done = call(tmp_path, program, *words, *(FAST if words[0] in ("fit", "advise") else []))
         stands = re.search("keeps the price|covers the days until", done.stderr)
         assert done.returncode in (0, 4, 7) or stands, f"{line}: {done.stderr}"
         assert "Traceback" not in done.stderr
-
-
-@pytest.mark.slow
-def test_the_wheel_holds_every_configuration(program: str) -> None:
-    python = str(Path(program).parent / "python")
-    code = "from pricerl.cli.imports import shipped_names; print(*shipped_names())"
-    assert call(Path(program).parent, python, "-c", code).stdout.split() == shipped_names()

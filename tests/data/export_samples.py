@@ -31,45 +31,53 @@ class Line(NamedTuple):
         return self.units * self.price
 
 
-def price_of(sku: str, day: int) -> float:
-    """Return the price of a product on a day: two prices, which take turns."""
-    _, low, high = SHOP[sku]
-    return low if day // 6 % 2 else high
-
-
-def units_of(sku: str, day: int) -> int:
-    """Return the units of a product sold on a day, from 1 to 5."""
-    return 1 + (day * 7 + len(sku)) % 5
-
-
 def base_rows() -> Iterator[tuple[datetime, str, int, float]]:
-    """Yield day, SKU, units and price of the whole history."""
+    """Yield day, SKU, units from 1 to 5 and price, of two that take turns, of the whole history."""
     for day in range(DAYS):
-        for sku in SHOP:
-            yield FIRST_DAY + timedelta(days=day), sku, units_of(sku, day), price_of(sku, day)
+        for sku, (_, low, high) in SHOP.items():
+            yield FIRST_DAY + timedelta(days=day), sku, 1 + (day * 7 + len(sku)) % 5, low if day // 6 % 2 else high
+
+
+def days() -> list[Line]:
+    """Return what each product sold on each day as one line."""
+    return [Line(0, day, sku, SHOP[sku][0], units, price) for day, sku, units, price in base_rows()]
 
 
 def order_lines() -> list[Line]:
     """Return the same as order lines: the first unit of a day in an order of its own, the others in a second one."""
     lines = []
-    for number, (day, sku, units, price) in enumerate(base_rows()):
-        parts = [1, units - 1] if units > 1 else [1]
-        for part, count in enumerate(parts):
-            time = day + timedelta(hours=9 + part * 5, minutes=number % 60, seconds=7)
-            lines.append(Line(1000 + 2 * number + part, time, sku, SHOP[sku][0], count, price))
+    for number, line in enumerate(days()):
+        for part, count in enumerate([1, line.units - 1] if line.units > 1 else [1]):
+            time = line.time + timedelta(hours=9 + part * 5, minutes=number % 60, seconds=7)
+            lines.append(line._replace(number=1000 + 2 * number + part, time=time, units=count))
     return lines
+
+
+def orders() -> list[tuple[int, datetime, list[Line]]]:
+    """Return the order lines as orders of one or two products: number, time and lines."""
+    by_time: dict[datetime, list[Line]] = {}
+    for line in order_lines():
+        by_time.setdefault(line.time.replace(minute=0), []).append(line)
+    return [(number, time, lines) for number, (time, lines) in enumerate(by_time.items(), 1001)]
+
+
+def comma(value: float) -> str:
+    """Return money with a decimal comma and points between thousands."""
+    return f"{value:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+def row_of(cells: str, line: Line, **more: object) -> Row:
+    """Return a row from ``column: format`` pairs between semicolons; formats name fields of the line or ``more``."""
+    fields = {**line._asdict(), "money": line.money, **more}
+    return {name: form.format(**fields) for name, form in (cell.split(": ", 1) for cell in cells.split("; "))}
 
 
 def write_table(names: str, rows: Sequence[Row], separator: str = ",") -> str:
     """Return a table as text, from a header separated by commas; cells that a row does not name are blank."""
-    header = names.split(",")
     out = io.StringIO()
-    writer = csv.writer(out, delimiter=separator, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
-        stray = set(row) - set(header)
-        assert not stray, stray
-        writer.writerow([row.get(name, "") for name in header])
+    writer = csv.DictWriter(out, names.split(","), delimiter=separator, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return out.getvalue()
 
 
@@ -104,79 +112,51 @@ AMAZON_ORDERS = (
     "shipping-price,shipping-tax,gift-wrap-price,gift-wrap-tax,item-promotion-discount,ship-promotion-discount,"
     "ship-city,ship-state,ship-postal-code,ship-country,promotion-ids"
 )
+AMAZON_LINE = (
+    "amazon-order-id: 112-{number}; purchase-date: {time:%Y-%m-%dT%H:%M:%S}+00:00; sales-channel: Amazon.com; "
+    "product-name: {name}; sku: {sku}; asin: B0{sku}; item-status: Shipped; quantity: {units}; currency: USD; "
+    "item-price: {money:.2f}; order-status: Shipped"
+)
 
 
-def _amazon_rows() -> list[Row]:
-    rows: list[Row] = []
-    for at, line in enumerate(order_lines()):
-        discount = "2.00" if at == 3 else ""
-        rows.append(
-            {
-                "amazon-order-id": f"112-{line.number}",
-                "purchase-date": f"{line.time:%Y-%m-%dT%H:%M:%S}+00:00",
-                "order-status": "Shipped" if at % 9 else "Shipped - Delivered to Buyer",
-                "sales-channel": "Amazon.com",
-                "product-name": line.name,
-                "sku": line.sku,
-                "asin": "B0" + line.sku,
-                "item-status": "Shipped",
-                "quantity": line.units,
-                "currency": "USD",
-                "item-price": f"{line.money:.2f}",
-                "item-promotion-discount": discount,
-            }
-        )
+def _amazon_orders(header: str) -> Sample:
+    rows = [row_of(AMAZON_LINE, line) for line in order_lines()]
+    for row in rows[::9]:
+        row["order-status"] = "Shipped - Delivered to Buyer"
+    rows[3]["item-promotion-discount"] = "2.00"
     cancelled = {"order-status": "Cancelled", "item-status": "Cancelled", "quantity": 0, "item-price": ""}
     rows.insert(4, rows[0] | cancelled)
     rows.insert(9, {**rows[0], "order-status": "Pending", "item-status": "Unshipped", "item-price": "", "currency": ""})
     rows.insert(12, {**rows[0], "sales-channel": "Non-Amazon", "item-price": "0.0"})
-    return rows
+    return Sample("amazon-all-orders", write_table(header, rows, "\t"), coupons=2.0)
 
 
-@sample
-def amazon_all_orders() -> Sample:
-    return Sample("amazon-all-orders", write_table(AMAZON_ORDERS, _amazon_rows(), "\t"), coupons=2.0)
+def _amazon_days(sessions: str, *others: str) -> Sample:
+    both = [f"{name}{buyers}" for name in ("Ordered Product Sales", "Units Ordered") for buyers in ("", " - B2B")]
+    cells = "; ".join(
+        [
+            "Date: {time:%m/%d/%y}",
+            *map("{}: {}".format, both, ["${money:,.2f}", "$0.00", "{units}", "0"]),
+            "Total Order Items: {units}; Total Order Items - B2B: 0",
+            *(f"{name}: 99.89%" for name in others),
+            f"{sessions}: {{visits:,}}",
+        ]
+    )
+    rows = [row_of(cells, line, visits=line.units * 1000) for line in days() if line.sku == "MUG-1"]
+    return Sample("amazon-sales-and-traffic", write_table(",".join(rows[0]), rows), "mug")
 
 
-@sample
-def amazon_all_orders_with_business() -> Sample:
-    header = AMAZON_ORDERS + ",is-business-order,purchase-order-number,price-designation"
-    return Sample("amazon-all-orders", write_table(header, _amazon_rows(), "\t"), coupons=2.0)
-
-
-AMAZON_DAYS = ["Ordered Product Sales", "Units Ordered", "Total Order Items"]
-
-
-def _amazon_days(sessions: str, others: Sequence[str]) -> str:
-    header = ["Date", *(name for base in AMAZON_DAYS for name in (base, f"{base} - B2B")), *others, sessions]
-    rows: list[Row] = [
-        {
-            "Date": f"{day:%m/%d/%y}",
-            "Ordered Product Sales": f"${units * price:,.2f}",
-            "Ordered Product Sales - B2B": "$0.00",
-            "Units Ordered": units,
-            "Units Ordered - B2B": 0,
-            "Total Order Items": units,
-            "Total Order Items - B2B": 0,
-            **dict.fromkeys(others, "99.89%"),
-            sessions: f"{units * 1000:,}",
-        }
-        for day, sku, units, price in base_rows()
-        if sku == "MUG-1"
-    ]
-    return write_table(",".join(header), rows)
-
-
-@sample
-def amazon_sales_and_traffic() -> Sample:
-    others = ["Featured Offer (Buy Box) Percentage", "Order Item Session Percentage", "Unit Session Percentage"]
-    return Sample("amazon-sales-and-traffic", _amazon_days("Sessions - Total", others), "mug")
-
-
-@sample
-def amazon_sales_and_traffic_before_2022() -> Sample:
-    return Sample("amazon-sales-and-traffic", _amazon_days("Sessions", ["Buy Box Percentage"]), "mug")
-
+SHARES = ("Featured Offer (Buy Box) Percentage", "Order Item Session Percentage", "Unit Session Percentage")
+SAMPLES.update(
+    {
+        "amazon_all_orders": lambda: _amazon_orders(AMAZON_ORDERS),
+        "amazon_all_orders_with_business": lambda: _amazon_orders(
+            AMAZON_ORDERS + ",is-business-order,purchase-order-number,price-designation"
+        ),
+        "amazon_sales_and_traffic": lambda: _amazon_days("Sessions - Total", *SHARES),
+        "amazon_sales_and_traffic_before_2022": lambda: _amazon_days("Sessions", "Buy Box Percentage"),
+    }
+)
 
 AMAZON_PAYMENTS = (
     "date/time,settlement id,type,order id,sku,description,quantity,marketplace,account type,fulfillment,order city,"
@@ -197,39 +177,6 @@ PREAMBLE = [
 ]
 
 
-def _payments(names: Sequence[str], order: str, stamp: Callable[[datetime], str], money: Callable[[float], str]) -> str:
-    date, settlement, kind, number, sku, description, quantity, sales, rebates, total = names
-    rows: list[Row] = []
-    for at, line in enumerate(order_lines()):
-        rebate = -2.0 if at == 5 else 0.0
-        rows.append(
-            {
-                date: stamp(line.time),
-                settlement: "18174059732",
-                kind: order,
-                number: f"112-{line.number}",
-                sku: line.sku,
-                description: line.name,
-                quantity: line.units,
-                sales: money(line.money),
-                rebates: money(rebate),
-                total: money(line.money * 0.7),
-            }
-        )
-    refund = {**rows[0], kind: "Refund" if order == "Order" else "Erstattung", sales: money(-18.0)}
-    transfer = {date: rows[0][date], settlement: "1", kind: "Transfer", description: "To account", total: money(-900.5)}
-    return write_table(AMAZON_PAYMENTS if order == "Order" else GERMAN_PAYMENTS, [*rows, refund, transfer])
-
-
-@sample
-def amazon_payments() -> Sample:
-    names = "date/time,settlement id,type,order id,sku,description,quantity,product sales,promotional rebates,total"
-    table = _payments(
-        names.split(","), "Order", lambda time: f"{time:%b} {time.day}, {time:%Y %I:%M:%S %p} PDT", "{:,.2f}".format
-    )
-    return Sample("amazon-payments", "\n".join([*PREAMBLE, table]), coupons=2.0)
-
-
 GERMAN_PAYMENTS = (
     "Datum/Uhrzeit,Abrechnungsnummer,Typ,Bestellnummer,SKU,Beschreibung,Menge,Marketplace,Versand,Ort der Bestellung,"
     "Bundesland,Postleitzahl,Steuererhebungsmodell,Umsätze,Produktumsatzsteuer,Gutschrift für Versandkosten,"
@@ -237,17 +184,36 @@ GERMAN_PAYMENTS = (
 )
 
 
+def _payments(header: str, cells: str, refund: str, money: Callable[[float], str], *above: str) -> Sample:
+    rows = []
+    for at, line in enumerate(order_lines()):
+        rebate = money(-2.0 if at == 5 else 0.0)
+        rows.append(row_of(cells, line, sales=money(line.money), rebate=rebate, total=money(line.money * 0.7)))
+    date, settlement, kind, _, _, description, _, sales, _, total = rows[0]
+    transfer = {date: rows[0][date], settlement: "1", kind: "Transfer", description: "To account", total: money(-900.5)}
+    text = write_table(header, [*rows, {**rows[0], kind: refund, sales: money(-18.0)}, transfer])
+    return Sample("amazon-payments", "\n".join([*above, text]), coupons=2.0)
+
+
+@sample
+def amazon_payments() -> Sample:
+    cells = (
+        "date/time: {time:%b} {time.day}, {time:%Y %I:%M:%S %p} PDT; settlement id: 18174059732; type: Order; "
+        "order id: 112-{number}; sku: {sku}; description: {name}; quantity: {units}; product sales: {sales}; "
+        "promotional rebates: {rebate}; total: {total}"
+    )
+    return _payments(AMAZON_PAYMENTS, cells, "Refund", "{:,.2f}".format, *PREAMBLE)
+
+
 @sample
 def amazon_payments_in_german() -> Sample:
-    names = "Datum/Uhrzeit,Abrechnungsnummer,Typ,Bestellnummer,SKU,Beschreibung,Menge,Umsätze,Rabatte aus Werbeaktionen"
-    table = _payments(
-        [*names.split(","), "Gesamt"],
-        "Bestellung",
-        lambda time: f"{time:%d.%m.%Y %H:%M:%S} UTC",
-        lambda value: f"{value:,.2f}".translate(str.maketrans(",.", ".,")),
+    cells = (
+        "Datum/Uhrzeit: {time:%d.%m.%Y %H:%M:%S} UTC; Abrechnungsnummer: 18174059732; Typ: Bestellung; "
+        "Bestellnummer: 112-{number}; SKU: {sku}; Beschreibung: {name}; Menge: {units}; Umsätze: {sales}; "
+        "Rabatte aus Werbeaktionen: {rebate}; Gesamt: {total}"
     )
     above = '"Alle Beträge in Euro, sofern nicht anders gekennzeichnet"'
-    return Sample("amazon-payments", f"{above}\n{table}", coupons=2.0)
+    return _payments(GERMAN_PAYMENTS, cells, "Erstattung", comma, above)
 
 
 SHOPIFY_ORDERS = (
@@ -268,68 +234,54 @@ SHOPIFY_LATER = (
 )
 
 
-def _shopify_orders(header: str, sku: bool) -> str:
+SHOPIFY_LINE = (
+    "Email: buyer@example.com; Lineitem quantity: {units}; Lineitem name: {name}; Lineitem price: {price:.2f}; "
+    "Lineitem sku: {sku}"
+)
+
+
+def _shopify_orders(header: str, **cells: str) -> str:
     rows: list[Row] = []
-    by_time: dict[datetime, list[Line]] = {}
-    for line in order_lines():
-        by_time.setdefault(line.time.replace(minute=0), []).append(line)
-    for number, (time, lines) in enumerate(by_time.items(), 1001):
-        for at, line in enumerate(lines):
-            row: dict[str, object] = {
-                "Name": f"#{number}",
-                "Email": "buyer@example.com",
-                "Created at": f"{time:%Y-%m-%d %H:%M:%S} -0400",
-                "Lineitem quantity": line.units,
-                "Lineitem name": line.name,
-                "Lineitem price": f"{line.price:.2f}",
-                "Lineitem sku": line.sku if sku else "",
-            }
-            if "Lineitem discount" in header:
-                row["Lineitem discount"] = "0.00"
-            if at == 0:  # order-level cells are blank on later lines
-                row |= {"Financial Status": "paid", "Currency": "USD", "Total": "99.00", "Vendor": "Studio"}
-            rows.append(row)
+    for number, time, lines in orders():
+        order: Row = {"Name": f"#{number}", "Created at": f"{time:%Y-%m-%d %H:%M:%S} -0400"}
+        rows += [{**row_of(SHOPIFY_LINE, line), **order, **cells} for line in lines]
+        # Order-level cells are blank on later lines.
+        rows[-len(lines)] |= {"Financial Status": "paid", "Currency": "USD", "Total": "99.00", "Vendor": "Studio"}
     cancelled = {**rows[0], "Name": "#1", "Cancelled at": "2024-09-21 10:00:00 -0400", "Financial Status": "voided"}
     refunded = {**rows[0], "Name": "#2", "Financial Status": "refunded"}
     later = {**rows[1], "Name": "#2", "Financial Status": ""}
     return write_table(header, [*rows, cancelled, refunded, later])
 
 
-@sample
-def shopify_orders() -> Sample:
-    return Sample("shopify-orders", _shopify_orders(SHOPIFY_ORDERS + SHOPIFY_LATER, sku=True))
+def _shopify_days(cells: str, key: str = "sku") -> Sample:
+    rows = [row_of(cells, line) for line in days()]
+    return Sample("shopify-sales-by-product", write_table(",".join(rows[0]), rows), key)
 
 
-@sample
-def shopify_orders_of_older_version() -> Sample:
-    return Sample("shopify-orders", _shopify_orders(SHOPIFY_ORDERS, sku=False), "name")
-
-
-def _shopify_days(header: str, cells: str) -> str:
-    rows: list[Row] = []
-    for day, sku, units, price in base_rows():
-        money = f"{units * price:.2f}"
-        row = {"day": f"{day:%Y-%m-%d}", "title": SHOP[sku][0], "sku": sku, "units": units, "money": money, "0": "0.00"}
-        rows.append({name: row[cell] for name, cell in zip(header.split(","), cells.split(), strict=True)})
-    return write_table(header, rows)
-
-
-@sample
-def shopify_sales_by_product() -> Sample:
-    header = "Day,Product title,Net items sold,Gross sales,Discounts,Returns,Net sales,Taxes,Total sales"
-    return Sample("shopify-sales-by-product", _shopify_days(header, "day title units money 0 0 money 0 money"), "name")
-
-
-@sample
-def shopify_sales_by_variant() -> Sample:
-    header = "Day,Product title,Product variant SKU,Net items sold,Gross sales,Discounts,Returns,Net sales,Taxes"
-    return Sample("shopify-sales-by-product", _shopify_days(header, "day title sku units money 0 0 money 0"))
-
-
-@sample
-def shopify_sales_by_product_before_2024() -> Sample:
-    header = "day,product_title,variant_sku,net_quantity,gross_sales,discounts,returns,net_sales,taxes,total_sales"
-    return Sample("shopify-sales-by-product", _shopify_days(header, "day title sku units money 0 0 money 0 money"))
+SAMPLES.update(
+    {
+        "shopify_orders": lambda: Sample(
+            "shopify-orders", _shopify_orders(SHOPIFY_ORDERS + SHOPIFY_LATER, **{"Lineitem discount": "0.00"})
+        ),
+        "shopify_orders_of_older_version": lambda: Sample(
+            "shopify-orders", _shopify_orders(SHOPIFY_ORDERS, **{"Lineitem sku": ""}), "name"
+        ),
+        "shopify_sales_by_product": lambda: _shopify_days(
+            "Day: {time:%Y-%m-%d}; Product title: {name}; Net items sold: {units}; Gross sales: {money:.2f}; "
+            "Discounts: 0.00; Returns: 0.00; Net sales: {money:.2f}; Taxes: 0.00; Total sales: {money:.2f}",
+            "name",
+        ),
+        "shopify_sales_by_variant": lambda: _shopify_days(
+            "Day: {time:%Y-%m-%d}; Product title: {name}; Product variant SKU: {sku}; Net items sold: {units}; "
+            "Gross sales: {money:.2f}; Discounts: 0.00; Returns: 0.00; Net sales: {money:.2f}; Taxes: 0.00"
+        ),
+        "shopify_sales_by_product_before_2024": lambda: _shopify_days(
+            "day: {time:%Y-%m-%d}; product_title: {name}; variant_sku: {sku}; net_quantity: {units}; "
+            "gross_sales: {money:.2f}; discounts: 0.00; returns: 0.00; net_sales: {money:.2f}; taxes: 0.00; "
+            "total_sales: {money:.2f}"
+        ),
+    }
+)
 
 
 ADS = (
@@ -342,18 +294,9 @@ ADS = (
 
 
 def ads_report(sku: str = "MUG-1", day: str = "Sep {}, 2024") -> str:
-    rows: list[Row] = [
-        {
-            "Date": day.format(20 + at // 2),
-            "Currency": "USD",
-            "Campaign Name": f"Campaign {at % 2}",
-            "Advertised SKU": sku,
-            "Advertised ASIN": "B0" + sku,
-            "Clicks": 10 + at % 2 * 30,
-            "Click-Thru Rate (CTR)": "2.50%",
-            "Spend": "$1,000.25",
-            "7 Day Total Orders (#)": at % 2 * 2,
-        }
-        for at in range(20)
-    ]
+    shared = {"Currency": "USD", "Advertised SKU": sku, "Advertised ASIN": "B0" + sku, "Spend": "$1,000.25"}
+    rows: list[Row] = []
+    for at in range(20):
+        counts = {"Clicks": 10 + at % 2 * 30, "7 Day Total Orders (#)": at % 2 * 2, "Click-Thru Rate (CTR)": "2.50%"}
+        rows.append({"Date": day.format(20 + at // 2), "Campaign Name": f"Campaign {at % 2}", **shared, **counts})
     return write_table(ADS, rows)

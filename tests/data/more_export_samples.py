@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from export_samples import SAMPLES, SHOP, Line, Row, Sample, base_rows, order_lines, sample, write_table
+from export_samples import SAMPLES, Row, Sample, days, order_lines, row_of, sample, write_table
 
 __all__ = ["SAMPLES"]
 
@@ -19,44 +19,35 @@ WOO_PLUGIN = (
 )
 
 
-def _woo_orders(header: str, revenue: str) -> str:
-    rows: list[Row] = [
-        {
-            "Date": f"{line.time:%Y-%m-%d %H:%M:%S}",
-            "Order #": line.number,
-            "Status": "completed" if line.number % 3 else "processing",
-            "Product(s)": f"{line.units}× {line.name}",
-            "Items sold": line.units,
-            revenue: f"{line.money:.2f}",
-        }
-        for line in order_lines()
-    ]
-    return write_table(header, [*rows, {**rows[0], "Status": "cancelled"}, {**rows[1], "Status": "failed"}])
+def _woo_orders(header: str, revenue: str) -> Sample:
+    cells = "Date: {time:%Y-%m-%d %H:%M:%S}; Order #: {number}; Product(s): {units}× {name}; Items sold: {units}"
+    rows = [row_of(f"{cells}; {revenue}: {{money:.2f}}; Status: completed", line) for line in order_lines()]
+    for row in rows[2::3]:
+        row["Status"] = "processing"
+    text = write_table(header, [*rows, {**rows[0], "Status": "cancelled"}, {**rows[1], "Status": "failed"}])
+    return Sample("woocommerce-orders", text, "name")
 
 
-@sample
-def woocommerce_orders() -> Sample:
-    return Sample("woocommerce-orders", _woo_orders(WOO_ORDERS, "Net sales"), "name")
-
-
-@sample
-def woocommerce_orders_by_mail() -> Sample:
-    return Sample("woocommerce-orders", _woo_orders(WOO_ORDERS_BY_MAIL, "N. Revenue"), "name")
+SAMPLES.update(
+    {
+        "woocommerce_orders": lambda: _woo_orders(WOO_ORDERS, "Net sales"),
+        "woocommerce_orders_by_mail": lambda: _woo_orders(WOO_ORDERS_BY_MAIL, "N. Revenue"),
+    }
+)
 
 
 @sample
 def woocommerce_order_export() -> Sample:
     rows: list[Row] = []
     for line in order_lines():
-        first = not rows or rows[-1]["Order Number"] != line.number // 2
-        order = {"Order Status": "Completed", "Order Date": f"{line.time:%Y-%m-%d %H:%M}"} if first else {}
-        cells = {"SKU": line.sku, "Item Name": line.name, "Quantity (- Refund)": line.units, "Item Cost": line.price}
-        rows.append({"Order Number": line.number // 2, **order, **cells})
-    return Sample("woocommerce-order-export", write_table(WOO_PLUGIN, [*rows, _plugin_draft()]))
-
-
-def _plugin_draft() -> Row:
-    return {"Order Number": 9, "Order Status": "Pending payment", "Order Date": "2024-09-21 10:00", "SKU": "MUG-1"}
+        order: Row = {"Order Number": line.number // 2}
+        if not rows or rows[-1]["Order Number"] != order["Order Number"]:
+            order |= {"Order Status": "Completed", "Order Date": f"{line.time:%Y-%m-%d %H:%M}"}
+        rows.append(
+            order | row_of("SKU: {sku}; Item Name: {name}; Quantity (- Refund): {units}; Item Cost: {price}", line)
+        )
+    draft = {"Order Number": 9, "Order Status": "Pending payment", "Order Date": "2024-09-21 10:00", "SKU": "MUG-1"}
+    return Sample("woocommerce-order-export", write_table(WOO_PLUGIN, [*rows, draft]))
 
 
 ETSY_ITEMS = (
@@ -68,34 +59,22 @@ ETSY_ITEMS = (
 ETSY_LATER = ",InPerson Discount,InPerson Location,VAT Paid by Buyer,SKU"
 
 
-def _etsy_items(header: str, sku: bool) -> str:
-    rows: list[Row] = []
-    for at, line in enumerate(order_lines()):
-        discount = 3.0 if at == 7 else 0.0
-        row: dict[str, object] = {
-            "Sale Date": f"{line.time:%m/%d/%y}",
-            "Item Name": line.name,
-            "Quantity": line.units,
-            "Price": f"{line.price:.2f}",
-            "Discount Amount": f"{discount:.2f}",
-            "Item Total": f"{line.money:.2f}",
-            "Currency": "USD",
-            "Transaction ID": 5031352290 + at,
-            "Listing ID": line.sku if not sku else 4347345198,
-        }
-        rows.append(row | ({"SKU": line.sku} if sku else {}))
-    return write_table(header, rows)
+def _etsy_items(header: str, product: str) -> Sample:
+    cells = (
+        "Sale Date: {time:%m/%d/%y}; Item Name: {name}; Quantity: {units}; Price: {price:.2f}; Discount Amount: 0.00; "
+        f"Item Total: {{money:.2f}}; Currency: USD; Transaction ID: {{at}}; Listing ID: 4347345198; {product}: {{sku}}"
+    )
+    rows = [row_of(cells, line, at=5031352290 + at) for at, line in enumerate(order_lines())]
+    rows[7]["Discount Amount"] = "3.00"
+    return Sample("etsy-sold-order-items", write_table(header, rows), coupons=3.0)
 
 
-@sample
-def etsy_sold_order_items() -> Sample:
-    return Sample("etsy-sold-order-items", _etsy_items(ETSY_ITEMS + ETSY_LATER, sku=True), coupons=3.0)
-
-
-@sample
-def etsy_sold_order_items_of_older_version() -> Sample:
-    return Sample("etsy-sold-order-items", _etsy_items(ETSY_ITEMS, sku=False), coupons=3.0)
-
+SAMPLES.update(
+    {
+        "etsy_sold_order_items": lambda: _etsy_items(ETSY_ITEMS + ETSY_LATER, "SKU"),
+        "etsy_sold_order_items_of_older_version": lambda: _etsy_items(ETSY_ITEMS, "Listing ID"),
+    }
+)
 
 ETSY_ORDERS = (
     "Sale Date,Order ID,Buyer User ID,Full Name,First Name,Last Name,Number of Items,Payment Method,Date Shipped,"
@@ -108,20 +87,13 @@ ETSY_ORDERS = (
 
 @sample
 def etsy_sold_orders() -> Sample:
-    rows: list[Row] = [
-        {
-            "Sale Date": f"{line.time:%m/%d/%Y}",
-            "Order ID": line.number,
-            "Number of Items": line.units,
-            "Currency": "EUR",
-            "Order Value": f"{line.money:,.2f}",
-            "Discount Amount": "0.00",
-            "Order Total": f"{line.money + 5:,.2f}",
-            "Status": "Shipped" if line.number % 4 else "",
-            "SKU": line.sku,
-        }
-        for line in order_lines()
-    ]
+    cells = (
+        "Sale Date: {time:%m/%d/%Y}; Order ID: {number}; Number of Items: {units}; Currency: EUR; "
+        "Order Value: {money:,.2f}; Discount Amount: 0.00; Order Total: {paid:,.2f}; Status: Shipped; SKU: {sku}"
+    )
+    rows = [row_of(cells, line, paid=line.money + 5) for line in order_lines()]
+    for row in rows[3::4]:
+        row["Status"] = ""
     return Sample("etsy-sold-orders", write_table(ETSY_ORDERS, [*rows, {**rows[0], "Status": "Canceled"}]))
 
 
@@ -147,23 +119,18 @@ EBAY_ORDERS = (
 
 @sample
 def ebay_orders() -> Sample:
-    rows: list[Row] = []
-    for at, line in enumerate(order_lines()):
-        row: dict[str, object] = {
-            "Sales Record Number": at + 1,
-            "Order Number": f"04-{line.number}",
-            "Item Number": 110000000000 + len(line.sku),
-            "Item Title": line.name,
-            "Custom Label": line.sku,
-            "Quantity": line.units,
-            "Sold For": f"${line.price:,.2f}",
-            "Total Price": f"${line.money + 5:,.2f}",
-            "Sale Date": f"{line.time:%b-%d-%y %H:%M:%S}",
-        }
-        if at == 6:  # an order of two items has a line of its own, and no date on the items
-            rows.append({**row, "Item Number": "", "Item Title": "", "Custom Label": "", "Sold For": ""})
-            row["Sale Date"] = ""
-        rows.append(row)
+    cells = (
+        "Sales Record Number: {at}; Order Number: 04-{number}; Item Number: {item}; Item Title: {name}; "
+        "Custom Label: {sku}; Quantity: {units}; Sold For: ${price:,.2f}; Total Price: ${paid:,.2f}; "
+        "Sale Date: {time:%b-%d-%y %H:%M:%S}"
+    )
+    rows = [
+        row_of(cells, line, at=at, item=110000000000 + len(line.sku), paid=line.money + 5)
+        for at, line in enumerate(order_lines(), 1)
+    ]
+    # An order of two items has a line of its own, and no date on the items.
+    rows.insert(6, {**rows[6], "Item Number": "", "Item Title": "", "Custom Label": "", "Sold For": ""})
+    rows[7]["Sale Date"] = ""
     header, *lines = write_table(EBAY_ORDERS, rows).splitlines()
     padding = "," * EBAY_ORDERS.count(",")
     footer = ["", f'{len(rows)},"record(s) downloaded, from Sep-20-24 00:00:00"', "Seller ID : studio"]
@@ -182,39 +149,24 @@ EBAY_SALES = (
 
 @sample
 def ebay_sales_record() -> Sample:
-    rows: list[Row] = [
-        {
-            "Sales Record Number": at + 1,
-            "User Id": "buyer",
-            "Item ID": 110000000000,
-            "Item Title": line.name,
-            "Quantity": line.units,
-            "Sale Price": f"${line.price:,.2f}",
-            "Sale Date": f"{line.time:%b-%d-%y}",
-            "Custom Label": line.sku,
-        }
-        for at, line in enumerate(order_lines())
-    ]
+    cells = (
+        "Sales Record Number: {at}; User Id: buyer; Item ID: 110000000000; Item Title: {name}; Quantity: {units}; "
+        "Sale Price: ${price:,.2f}; Sale Date: {time:%b-%d-%y}; Custom Label: {sku}"
+    )
+    rows = [row_of(cells, line, at=at) for at, line in enumerate(order_lines(), 1)]
     text = write_table(EBAY_SALES, rows)
     return Sample("ebay-sales-record", f"{text}\n\n{len(rows)},record(s) downloaded\nSeller ID: studio\n")
 
 
 @sample
 def ga4_items() -> Sample:
-    header = "Date,Item ID,Item name,Items viewed,Items purchased,Item revenue"
-    rows: list[Row] = [
-        {
-            "Date": f"{day:%Y%m%d}",
-            "Item ID": sku,
-            "Item name": SHOP[sku][0],
-            "Items viewed": units * 25,
-            "Items purchased": units,
-            "Item revenue": round(units * price, 2),
-        }
-        for day, sku, units, price in base_rows()
-    ]
+    cells = (
+        "Date: {time:%Y%m%d}; Item ID: {sku}; Item name: {name}; Items viewed: {views}; Items purchased: {units}; "
+        "Item revenue: {money}"
+    )
+    rows = [row_of(cells, line, views=line.units * 25) for line in days()]
     rule = "# ----------------------------------------"
-    first, *lines = write_table(header, rows).splitlines()
+    first, *lines = write_table(",".join(rows[0]), rows).splitlines()
     above = [rule, "# Free form 1", "# Studio - GA4", "# 20240920-20241013", rule, ""]
     return Sample("ga4-items", "\n".join([*above, first, ",,,9000,360,99999,Grand total", *lines, ""]))
 
@@ -230,22 +182,11 @@ WALMART = (
 
 @sample
 def walmart_orders() -> Sample:
-    rows: list[Row] = [
-        {
-            "PO#": 1057929300000 + line.number,
-            "Order#": 4830000000000 + line.number,
-            "Order Date": f"{line.time:%Y-%m-%d}",
-            "Line#": 1,
-            "UPC": "012345678905",
-            "Status": "Delivered" if line.number % 2 else "Shipped",
-            "Item Description": line.name,
-            "Qty": line.units,
-            "SKU": line.sku,
-            "Item Cost": line.price,
-            "Tax": 1.44,
-        }
-        for line in order_lines()
-    ]
+    cells = (
+        "PO#: 105792930{number}; Order#: 483000000{number}; Order Date: {time:%Y-%m-%d}; Line#: 1; UPC: 012345678905; "
+        "Status: Shipped; Item Description: {name}; Qty: {units}; SKU: {sku}; Item Cost: {price}; Tax: 1.44"
+    )
+    rows = [row_of(cells, line) | ({"Status": "Delivered"} if line.number % 2 else {}) for line in order_lines()]
     return Sample("walmart-orders", write_table(WALMART, [*rows, {**rows[0], "Status": "Cancelled"}]))
 
 
@@ -262,29 +203,19 @@ TIKTOK = (
 )
 
 
-def _tiktok(line: Line) -> Row:
-    return {
-        "Order ID": f"576461{line.number}\t",
-        "Order Status": "Completed",
-        "SKU ID": "1729\t",
-        "Seller SKU": line.sku,
-        "Product Name": line.name,
-        "Quantity": line.units,
-        "SKU Unit Original Price": f"{line.price + 2:.2f}",
-        "SKU Subtotal Before Discount": f"{line.money:.2f}",
-        "SKU Platform Discount": "1.00",
-        "SKU Seller Discount": f"{line.units:.2f}",
-        "SKU Subtotal After Discount": f"{line.money - 1 - line.units:.2f}",
-        "Created Time": f"{line.time:%m/%d/%Y %I:%M:%S %p}\t",
-    }
-
-
 @sample
 def tiktok_orders() -> Sample:
+    cells = (
+        "Order ID: 576461{number}\t; Order Status: Completed; SKU ID: 1729\t; Seller SKU: {sku}; Product Name: {name}; "
+        "Quantity: {units}; SKU Unit Original Price: {original:.2f}; SKU Subtotal Before Discount: {money:.2f}; "
+        "SKU Platform Discount: 1.00; SKU Seller Discount: {units:.2f}; SKU Subtotal After Discount: {paid:.2f}; "
+        "Created Time: {time:%m/%d/%Y %I:%M:%S %p}\t"
+    )
     names = {"Order ID": "Platform unique order ID.", "Order Status": "Order status.", "Quantity": "SKU sold quantity."}
-    rows = [names, *map(_tiktok, order_lines())]
-    text = write_table(TIKTOK, [*rows, {**rows[1], "Order Status": "Canceled"}])
-    return Sample("tiktok-orders", text, coupons=sum(line.units for line in order_lines()))
+    lines = order_lines()
+    rows = [row_of(cells, line, original=line.price + 2, paid=line.money - 1 - line.units) for line in lines]
+    text = write_table(TIKTOK, [names, *rows, {**rows[0], "Order Status": "Canceled"}])
+    return Sample("tiktok-orders", text, coupons=sum(line.units for line in lines))
 
 
 SQUARE = (
@@ -297,53 +228,34 @@ SQUARE_LATER = (
 )
 
 
-def _square(header: str) -> str:
-    rows: list[Row] = [
-        {
-            "Date": f"{line.time:%Y-%m-%d}",
-            "Time": f"{line.time:%H:%M:%S}",
-            "Time Zone": "Eastern Time (US & Canada)",
-            "Item": line.name,
-            "Qty": f"{line.units}.0",
-            "SKU": line.sku,
-            "Gross Sales": f"${line.money:,.2f}",
-            "Discounts": "$0.00",
-            "Net Sales": f"${line.money:,.2f}",
-            "Transaction ID": line.number,
-            "Event Type": "Payment",
-        }
-        for line in order_lines()
-    ]
+def _square(header: str) -> Sample:
+    cells = (
+        "Date: {time:%Y-%m-%d}; Time: {time:%H:%M:%S}; Time Zone: Eastern Time (US & Canada); Item: {name}; "
+        "Qty: {units}.0; SKU: {sku}; Gross Sales: ${money:,.2f}; Discounts: $0.00; Net Sales: ${money:,.2f}; "
+        "Transaction ID: {number}; Event Type: Payment"
+    )
+    rows = [row_of(cells, line) for line in order_lines()]
     refund = {**rows[0], "Qty": "-1.0", "Gross Sales": "-$18.00", "Net Sales": "-$18.00", "Event Type": "Refund"}
-    return write_table(header, [*rows, refund])
+    return Sample("square-items", write_table(header, [*rows, refund]))
 
 
-@sample
-def square_items() -> Sample:
-    return Sample("square-items", _square(SQUARE))
-
-
-@sample
-def square_items_of_2026() -> Sample:
-    return Sample("square-items", _square(SQUARE + SQUARE_LATER))
+SAMPLES.update(
+    {
+        "square_items": lambda: _square(SQUARE),
+        "square_items_of_2026": lambda: _square(SQUARE + SQUARE_LATER),
+    }
+)
 
 
 @sample
 def kaufland_sales() -> Sample:
-    header = "date_inserted,order_number,id_order_unit,ean,offer_id,price,cancel_status,return_status"
-    rows: list[Row] = [
-        {
-            "date_inserted": f"{line.time:%Y-%m-%d %H:%M:%S}",
-            "order_number": f"A{line.number}",
-            "id_order_unit": f"U{line.number}{unit}",
-            "ean": 4006381333931,
-            "offer_id": line.sku,
-            "price": round(line.price * 100),
-            "cancel_status": "not_cancelled",
-            "return_status": "not_returned",
-        }
-        for line in order_lines()
-        for unit in range(line.units)
+    cells = (
+        "date_inserted: {time:%Y-%m-%d %H:%M:%S}; order_number: A{number}; id_order_unit: U{number}{unit}; "
+        "ean: 4006381333931; offer_id: {sku}; price: {cents:.0f}; cancel_status: not_cancelled; "
+        "return_status: not_returned"
+    )
+    rows = [
+        row_of(cells, line, unit=unit, cents=line.price * 100) for line in order_lines() for unit in range(line.units)
     ]
-    rows.append(rows[0] | {"cancel_status": "cancelled"})
-    return Sample("kaufland-sales", write_table(header, rows, ";"))
+    text = write_table(",".join(rows[0]), [*rows, rows[0] | {"cancel_status": "cancelled"}], ";")
+    return Sample("kaufland-sales", text)

@@ -17,6 +17,14 @@ from pricerl.errors import DataError, UsageError
 
 ADS_TITLE = "Amazon, Sponsored Products advertised product report"
 ORDERS = SAMPLES["amazon_all_orders"]().text
+ROWS = [f"{day:%Y-%m-%d},{sku},{price},{units * price}" for day, sku, units, price in base_rows()]
+HISTORY = ["Report Date,Product,Product Price,Total Sales", *ROWS]
+GOOGLE = [
+    *["Shopping products", '"20 September 2024 - 29 September 2024"'],
+    "Day,Item ID,Currency code,Clicks,Impr.,CTR,Cost,Conversions",
+    *[f"2024-09-{20 + at},MUG-1,EUR,50,900,5.00%,12.40,2.00" for at in range(10)],
+    'Total: Account,--,--,500,"9,000",5.00%,124.00,20.00',
+]
 
 
 def write_texts(folder: Path, *texts: str) -> list[Path]:
@@ -37,25 +45,30 @@ def refusal(folder: Path, *texts: str) -> str:
     return str(caught.value).removeprefix(f"{folder}/")
 
 
-def test_ads_report_gives_the_conversion_of_ads_by_product_and_day(tmp_path: Path) -> None:
-    history = read_texts(tmp_path, ads_report(), ORDERS)
+def halves(text: str) -> list[str]:
+    """Return a table as two, which have two rows in common."""
+    header, *rows = text.splitlines()
+    return ["\n".join([header, *part]) for part in (rows[:12], rows[10:])]
+
+
+JOINED = {
+    "amazon": [ads_report(), ORDERS],
+    "by item where the SKU is unknown": [ORDERS, ads_report().replace(",MUG-1,B0MUG-1,", ",OTHER,MUG-1,")],
+    "to history columns": ["\n".join(HISTORY), ads_report()],
+    "google, with its title and totals": [SAMPLES["shopify_orders"]().text, "\n".join(GOOGLE)],
+    "dated files": [ORDERS, *halves(ads_report())],
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_ads_report_gives_the_conversion_of_ads_by_product_and_day(name: str, tmp_path: Path) -> None:
+    history = read_texts(tmp_path, *JOINED[name])
     mug, sofa = history.products
     np.testing.assert_allclose(mug.ad[:10], 100 * 2 / 50)
     assert np.isnan(sofa.ad).all()
-    lines = "\n".join(report_lines(history.reports[0]))
-    assert "(preset amazon-advertised-product) on 10 of 48 rows, ad cost 20,005.00." in lines
-
-
-def test_ads_report_is_joined_by_item_where_its_sku_is_unknown(tmp_path: Path) -> None:
-    ads = ads_report().replace(",MUG-1,B0MUG-1,", ",OTHER,MUG-1,")
-    history = read_texts(tmp_path, ORDERS, ads)
-    np.testing.assert_allclose(history.products[0].ad[:10], 4.0)
-
-
-def test_ads_report_is_joined_to_a_file_of_history_columns(tmp_path: Path) -> None:
-    lines = [f"{day:%Y-%m-%d},{sku},{price},{units * price}" for day, sku, units, price in base_rows()]
-    history = read_texts(tmp_path, "\n".join(["Report Date,Product,Product Price,Total Sales", *lines]), ads_report())
-    np.testing.assert_allclose(history.products[0].ad[:10], 4.0)
+    if name == "amazon":
+        cost = "(preset amazon-advertised-product) on 10 of 48 rows, ad cost 20,005.00."
+        assert cost in "\n".join(report_lines(history.reports[0]))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +84,7 @@ def test_an_ads_report_of_other_products_or_days_is_refused(ads: str, theirs: st
     assert refusal(tmp_path, ORDERS, ads) == f"export_1.csv: {ADS_TITLE}: {words}"
 
 
-def test_a_file_of_unknown_columns_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_unknown_columns_or_ads_without_sales_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, ORDERS, "Date,Clicks,Weather\n2024-09-20,3,rain\n").startswith("export_1.csv: is neither ")
     lacking = refusal(tmp_path, ORDERS, ads_report().replace("Spend", "Money", 1))
     assert f"looks like {ADS_TITLE}, but has no column 'Spend'" in lacking
@@ -80,16 +93,11 @@ def test_a_file_of_unknown_columns_is_refused(tmp_path: Path) -> None:
     assert "export_1.csv has other columns than " in other
     misspelt = refusal(tmp_path, sales.replace("Total Sales", "Totl Sales"), ads_report())
     assert misspelt.startswith("export_0.csv: line 1: column 'Total Sales' is missing; did you mean 'Totl Sales'?")
+    assert "has no sales; name it together with a sales report" in refusal(tmp_path, ads_report())
 
 
 def test_dated_files_of_a_list_are_read_as_one_and_lines_are_named_with_their_files(tmp_path: Path) -> None:
-    header, *rows = ads_report().splitlines()
-    halves = ["\n".join([header, *part]) for part in (rows[:12], rows[10:])]
-    history = read_texts(tmp_path, ORDERS, *halves)
-    np.testing.assert_allclose(history.products[0].ad[:10], 4.0)
-    lines = [f"{day:%Y-%m-%d},{sku},{price},{units * price}" for day, sku, units, price in base_rows()]
-    head = "Report Date,Product,Product Price,Total Sales"
-    texts = ["\n".join([head, *lines[:20]]), "\n".join([head, *lines[20:30]]), "\n".join([head, *lines[30:]])]
+    texts = ["\n".join([HISTORY[0], *part]) for part in (ROWS[:20], ROWS[20:30], ROWS[30:])]
     paths = write_texts(tmp_path, *texts)
     assert [len(item.dates) for item in read_history(paths).products] == [24, 24]
     (deep := tmp_path / "early").mkdir()
@@ -108,16 +116,3 @@ def test_the_command_that_lists_the_problems_names_all_files(tmp_path: Path) -> 
         read_history(paths)
     with pytest.raises(UsageError, match="must name at least one file"):
         read_history([])
-
-
-def test_ads_report_alone_is_refused(tmp_path: Path) -> None:
-    assert "has no sales; name it together with a sales report" in refusal(tmp_path, ads_report())
-
-
-def test_google_ads_report_is_read_with_its_title_and_totals(tmp_path: Path) -> None:
-    rows = [f"2024-09-{20 + at},MUG-1,EUR,50,900,5.00%,12.40,2.00" for at in range(10)]
-    header = "Day,Item ID,Currency code,Clicks,Impr.,CTR,Cost,Conversions"
-    totals = 'Total: Account,--,--,500,"9,000",5.00%,124.00,20.00'
-    ads = "\n".join(["Shopping products", '"20 September 2024 - 29 September 2024"', header, *rows, totals])
-    history = read_texts(tmp_path, SAMPLES["shopify_orders"]().text, ads)
-    np.testing.assert_allclose(history.products[0].ad[:10], 4.0)

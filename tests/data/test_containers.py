@@ -1,4 +1,4 @@
-"""Every container of the same rows gives the same history."""
+"""Files, folders, frames and databases of the same rows give the same history; what cannot be read is refused."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources import containers, sizes
 from pricerl.data.reading.sources.frames import write_frame
 from pricerl.data.reading.sources.typed_files import to_text
-from pricerl.errors import DataError, UsageError
+from pricerl.errors import EXIT_BAD_DATA, DataError, UsageError
 
 DAYS = [datetime.date(2025, 1, 1) + datetime.timedelta(day) for day in range(20)]
-ROWS = [(day, round(10 + at % 3 + 0.05, 2), (10 + at % 3 + 0.05) * (at + 2), "Café") for at, day in enumerate(DAYS)]
-ROWS = [(day, price, round(sales, 2), name) for day, price, sales, name in ROWS]
+ROWS = [(day, 10.05 + at % 3, round((10.05 + at % 3) * (at + 2), 2), "Café") for at, day in enumerate(DAYS)]
 HEADER = ("Report Date", "Product Price", "Total Sales", "Product")
 FRAME = pd.DataFrame(ROWS, columns=list(HEADER))
 
@@ -76,7 +75,10 @@ FILES: dict[str, Callable[[], bytes]] = {
     "semicolon.csv": lambda: csv_of(separator=";", decimal=",").encode(),
     "tab.tsv": lambda: csv_of(separator="\t").encode(),
     "pipe.txt": lambda: csv_of(separator="|").encode(),
+    "old mac.csv": lambda: csv_of().replace("\n", "\r").encode(),
+    "windows.csv": lambda: csv_of(separator=";").replace("\n", "\r\n").encode("utf-8-sig"),
     "utf16.csv": lambda: csv_of().encode("utf-16"),
+    "utf16le.csv": lambda: ("\ufeff" + csv_of()).encode("utf-16-le"),
     "cp1252.csv": lambda: csv_of().encode("cp1252"),
     "sales.csv.gz": lambda: gzip.compress(csv_of().encode()),
     "sales.zip": lambda: zip_of({"deep/sales.csv": csv_of().encode(), "__MACOSX/x": b"\0"}),
@@ -103,14 +105,22 @@ def check_equal(history: History) -> None:
 def refuse(path: Path | str, config: DataConfig | None = None) -> str:
     with pytest.raises(DataError) as caught:
         read_history(path, config)
+    assert caught.value.exit_code == EXIT_BAD_DATA
     return str(caught.value)
+
+
+def refuse_file(path: Path, data: bytes) -> str:
+    path.write_bytes(data)
+    return refuse(path)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_of_any_format_gives_the_same_history(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(FILES[name]())
-    check_equal(read_history(path))
+    history = read_history(path)
+    check_equal(history)
+    assert any("Windows-1252" in note for note in history.reports[0].notes) == (name == "cp1252.csv")
 
 
 def write_months(folder: Path, *parts: list[tuple[object, ...]]) -> None:
@@ -129,11 +139,15 @@ def test_dated_files_are_read_as_one_and_rows_in_common_once(pattern: str, tmp_p
     )
 
 
-def test_dated_files_of_several_formats_are_read_as_one(tmp_path: Path) -> None:
-    write_months(tmp_path, ROWS[:8])
-    (tmp_path / "sales-02.jsonl").write_bytes(json_of(ROWS[8:14]))
-    (tmp_path / "sales-03.parquet").write_bytes(parquet_of(FRAME[14:]))
-    check_equal(read_history(tmp_path))
+def test_dated_files_may_have_several_formats_folders_and_orders_of_columns(tmp_path: Path) -> None:
+    parts = {"csv": csv_of(ROWS[:6]).encode(), "jsonl": json_of(ROWS[6:11]), "parquet": parquet_of(FRAME[11:15])}
+    parts["txt"] = FRAME.iloc[15:, ::-1].to_csv(index=False).encode()
+    for ending, data in parts.items():
+        (tmp_path / ending).mkdir()
+        (tmp_path / ending / "sales").write_bytes(data)
+    history = read_history(f"{tmp_path}/*/sales")
+    check_equal(history)
+    assert history.reports[0].notes[0] == "4 files were read as one: csv/sales to txt/sales."
 
 
 def test_contradicting_rows_of_two_files_are_named_with_their_files(tmp_path: Path) -> None:
@@ -147,7 +161,6 @@ def test_files_of_two_reports_in_a_folder_are_refused(tmp_path: Path) -> None:
     write_months(tmp_path, ROWS)
     (tmp_path / "stock.csv").write_text("Item,Stock\nA,3\n", encoding="utf-8")
     assert "stock.csv has other columns than sales-01.csv" in refuse(tmp_path)
-    assert "there is no such file" in refuse(f"{tmp_path}/*.txt")
 
 
 @pytest.mark.parametrize("column", ["Product", "Report Date"])
@@ -193,15 +206,6 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_read(name: str, 
     assert f"{name}: {finding}" in refuse(tmp_path)  # as many as can be read
 
 
-def test_files_of_one_name_in_several_folders_are_all_read(tmp_path: Path) -> None:
-    for month, rows in {"01": ROWS[:8], "02": ROWS[8:]}.items():
-        (tmp_path / month).mkdir()
-        (tmp_path / month / "sales.csv").write_text(csv_of(rows), encoding="utf-8")
-    history = read_history(f"{tmp_path}/*/sales.csv")
-    check_equal(history)
-    assert history.reports[0].notes[0] == "2 files were read as one: 01/sales.csv to 02/sales.csv."
-
-
 MIXED = FRAME.astype({"Product Price": object})
 MIXED.loc[3, "Product Price"] = str(MIXED.loc[3, "Product Price"])
 FRAMES = {
@@ -221,19 +225,6 @@ def test_a_frame_gives_the_same_history(name: str, tmp_path: Path) -> None:
     check_equal(read_history(tmp_path / "frame.csv"))
 
 
-def test_what_is_no_source_is_refused() -> None:
-    with pytest.raises(UsageError, match="expected a file, folder, database or DataFrame, found int"):
-        read_history(5)
-    with pytest.raises(DataError, match="has no rows"):
-        read_history(FRAME[:0])
-
-
-def test_columns_of_files_may_have_another_order(tmp_path: Path) -> None:
-    write_months(tmp_path, ROWS[:8])
-    FRAME.iloc[8:, ::-1].to_csv(tmp_path / "sales-02.csv", index=False)
-    check_equal(read_history(tmp_path))
-
-
 def test_standard_input_is_read_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     containers._read_stdin.cache_clear()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(csv_of().encode())))
@@ -242,26 +233,13 @@ def test_standard_input_is_read_once_for_all(monkeypatch: pytest.MonkeyPatch) ->
     containers._read_stdin.cache_clear()
 
 
-def test_sheets_that_do_not_show_which_to_read_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "sales.xlsx"
-    path.write_bytes(workbook_of({"North": SHEET, "South": SHEET}))
-    assert "has several sheets ('North', 'South')" in refuse(path)
-
-
-def test_problems_of_a_sheet_have_its_row_numbers(tmp_path: Path) -> None:
-    path = tmp_path / "sales.xlsx"
-    path.write_bytes(workbook_of({"S": [[], ["Export of May"], [], list(HEADER), *map(list, ROWS[:9]), [ROWS[9][0]]]}))
-    rows = [[day, -price, sales, name] for day, price, sales, name in ROWS[:1]]
-    path.write_bytes(workbook_of({"S": [[], ["Export of May"], [], list(HEADER), *rows, *map(list, ROWS[1:])]}))
-    assert refuse(path).endswith("line 5, Product Price: must be positive, found -10.05")
-
-
-def test_problems_of_json_lines_have_their_lines(tmp_path: Path) -> None:
-    path = tmp_path / "sales.jsonl"
-    path.write_bytes(json_of(ROWS[:9]).replace(b"10.05", b"-1.50", 1) + b"\n\nnot json\n")
-    assert "line 11: is not a JSON object" in refuse(path)
-    path.write_bytes(json_of(ROWS[:9]).replace(b"10.05", b"-1.50", 1))
-    assert refuse(path).endswith("line 1, Product Price: must be positive, found -1.50")
+def test_problems_are_named_by_the_lines_of_json_and_the_rows_of_a_sheet(tmp_path: Path) -> None:
+    rows = json_of(ROWS[:9]).replace(b"10.05", b"-1.50", 1)
+    assert "line 11: is not a JSON object" in refuse_file(tmp_path / "a.jsonl", rows + b"\n\nnot json\n")
+    assert refuse_file(tmp_path / "a.jsonl", rows).endswith("line 1, Product Price: must be positive, found -1.50")
+    sheet: list[list[object]] = [[], ["Export of May"], [], *SHEET[:1], [DAYS[0], -10.05, 20, "Café"], *SHEET[2:]]
+    data = workbook_of({"S": sheet})
+    assert refuse_file(tmp_path / "a.xlsx", data).endswith("line 5, Product Price: must be positive, found -10.05")
 
 
 @pytest.mark.parametrize(
@@ -270,42 +248,106 @@ def test_problems_of_json_lines_have_their_lines(tmp_path: Path) -> None:
         ("a.gz", lambda: gzip.compress(csv_of().encode())[:-9], "is not a whole compressed file"),
         ("a.zip", lambda: zip_of({"a.csv": b"1", "b.csv": b"2"}), "zip archive of 2 files ('a.csv', 'b.csv')"),
         ("a.zip", lambda: zip_of({"a.csv": csv_of().encode()})[:-30], "is not a whole zip archive"),
-        ("a.parquet", lambda: parquet_of(FRAME)[:200], "is not a whole Parquet file"),
         ("a.parquet", lambda: parquet_of(FRAME[:0]), "has no rows"),
         ("a.jsonl", lambda: json_of(ROWS[:3]) + b'\n{"Product": "\\ud800"}', "line 4: is not a JSON object"),
         ("a.xlsx", lambda: zip_of({"[Content_Types].xml": b"<x/>"}), "is not an Excel workbook that can be read"),
         ("a.xlsx", lambda: workbook_of({"S": []}), "is empty"),
+        ("a.xlsx", lambda: workbook_of({"North": SHEET, "South": SHEET}), "has several sheets ('North', 'South')"),
     ],
 )
 def test_a_damaged_container_is_refused(name: str, data: Callable[[], bytes], words: str, tmp_path: Path) -> None:
-    path = tmp_path / name
-    path.write_bytes(data())
-    assert words in refuse(path)
+    assert words in refuse_file(tmp_path / name, data())
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lambda data: zip_of({"a.csv": data})])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        *[(data, "is empty") for data in (b"  \n\n", b",,,\n,,,\n")],
+        (b"Report Date,Product Price,Total Sales\n", "has a header but no rows"),
+        *[(data, "binary data") for data in (b"Report Date\0\x01\x02", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")],
+        (b"PK\x03\x04rest of a workbook", "Excel workbook"),
+        (b"PAR1rest", "Parquet"),
+        (b"\x1f\x8b\x08rest", "compressed"),
+        *[(data, "is not text") for data in (b"Report Date,\x81\x8d\n", b"\xff\xfeR")],
+        (csv_of().replace("2025-01-03,", '2025-01-03,"').encode(), "line 4: malformed quotes or cells"),
+    ],
+)
+def test_a_csv_file_that_is_no_table_is_refused(data: bytes, words: str, tmp_path: Path) -> None:
+    assert words in refuse_file(tmp_path / "a.csv", data)
+
+
+def test_what_is_no_file_that_can_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "is a folder without files" in refuse(tmp_path)
+    assert "there is no such file" in refuse(tmp_path / "nowhere" / "sales.csv")
+    assert "there is no such file" in refuse(f"{tmp_path}/*.txt")
+    assert "no such file" in refuse(f"{tmp_path}/a\0b.csv")
+    assert "cannot be read" in refuse(tmp_path / ("a" * 400))
+    assert "not a regular file" in refuse("/dev/zero")
+    write_months(tmp_path, ROWS)
+    assert refuse(tmp_path / "sale-01.csv").endswith("there is no such file; did you mean 'sales-01.csv'?")
+    with pytest.raises(UsageError, match="expected a file, folder, database or DataFrame, found int"):
+        read_history(5)
+    with pytest.raises(DataError, match="has no rows"):
+        read_history(FRAME[:0])
+
+    def forbid(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", forbid)
+    assert "ask for read permission" in refuse(tmp_path / "sales-01.csv")
+
+
+def test_files_above_a_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_months(tmp_path, ROWS)
+    for limit, value, words in (
+        ("MAX_ROWS", 9, "more than 9 rows"),
+        ("MAX_COLUMNS", 3, "has 4 columns"),
+        ("MAX_BYTES", 100, "too large"),
+    ):
+        monkeypatch.setattr(sizes, limit, value)
+        assert words in refuse(tmp_path / "sales-01.csv")
+
+
+def test_trailing_blank_cells_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(csv_of().replace("Café", "Café,,", 4), encoding="utf-8")
+    check_equal(read_history(tmp_path / "a.csv"))
+
+
+def test_line_numbers_are_those_of_the_users_own_file(problems: Callable[..., tuple[str, ...]]) -> None:
+    lines = ["Report Date,Product Price,Total Sales,Memo", "2025-01-01,10,20,", "", '2025-01-02,10,20,"two', 'lines"']
+    lines += [",,,", "2025-01-03,-1,20,", "2025-01-04,10,20,", "2025-01-05,10,x,"]
+    assert problems(lines) == (
+        "line 7, Product Price: must be positive, found -1",
+        "line 9, Total Sales: must be a number, found 'x'",
+    )
+
+
+UNPACKED: list[Callable[[bytes], bytes]] = [
+    gzip.compress,
+    lambda data: zip_of({"a.csv": data}),
+    lambda data: zip_of({"[Content_Types].xml": data}),
+]
+
+
+@pytest.mark.parametrize("pack", UNPACKED)
 def test_a_file_that_is_too_large_unpacked_is_refused(
     pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sizes, "MAX_BYTES", 2**20)
-    path = tmp_path / "bomb"
-    path.write_bytes(pack(b"a,b\n" * 2**20))
-    assert path.stat().st_size < 2**20
-    assert "more than 1 MiB unpacked" in refuse(path)
-    path.write_bytes(zip_of({"[Content_Types].xml": b"0" * 2**21}))
-    assert "more than 1 MiB unpacked" in refuse(path)
+    data = pack(b"a,b\n" * 2**20)
+    assert len(data) < 2**20
+    assert "more than 1 MiB unpacked" in refuse_file(tmp_path / "bomb", data)
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, lambda data: zip_of({"a.csv": data})])
+@pytest.mark.parametrize("pack", [bytes, *UNPACKED[:2]])
 def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused_on_the_way(
     pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
     monkeypatch.setattr(sizes, "FREE_BYTES", 2**21)
     monkeypatch.setattr(sizes, "check_bytes", lambda source, size, state: seen.append(size))
-    path = tmp_path / "bomb.gz"
-    path.write_bytes(gzip.compress(pack(bytes(2**25))))
-    assert refuse(path).endswith("unpacks to more than 100 times its size; unpack it yourself")
+    found = refuse_file(tmp_path / "bomb.gz", gzip.compress(pack(bytes(2**25))))
+    assert found.endswith("unpacks to more than 100 times its size; unpack it yourself")
     assert max(seen) <= 2**22 + 2**20
 
 
@@ -326,16 +368,12 @@ def test_the_result_of_a_query_gives_the_same_history(driver: str, tmp_path: Pat
     assert "there is no database file" in refuse(url, config)
     engine = sqlalchemy.create_engine(url)
     with engine.begin() as connection:
-        connection.execute(
-            sqlalchemy.text(
-                'create table sales ("Report Date" date, "Product Price" double precision, '
-                '"Total Sales" decimal(18, 2), "Product" varchar)'
-            )
+        columns = (
+            '"Report Date" date, "Product Price" double precision, "Total Sales" decimal(18, 2), "Product" varchar'
         )
-        connection.execute(
-            sqlalchemy.text("insert into sales values (:day, :price, :sales, :name)"),
-            [{"day": str(day), "price": price, "sales": sales, "name": name} for day, price, sales, name in ROWS],
-        )
+        connection.exec_driver_sql(f"create table sales ({columns})")
+        rows = [(str(day), *others) for day, *others in ROWS]
+        connection.exec_driver_sql("insert into sales values (?, ?, ?, ?)", rows)
     engine.dispose()
     check_equal(read_history(url, config))
     for table in ("sales", "main.sales"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -114,30 +115,22 @@ WITHOUT_CENTS = ("kaufland_sales", "bol_invoice_specification", "order_lines_in_
 """Samples without a decimal point: one with cents, the others with decimal commas of their own."""
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("name", SAMPLES)
-def test_variant_of_an_export_has_the_history_of_its_shop(name: str, variant: str, tmp_path: Path) -> None:
+def check_edited(name: str, text: str, folder: Path) -> None:
     sample = SAMPLES[name]()
-    text = VARIANTS[variant](sample.text)
     assert text != sample.text or name in WITHOUT_CENTS
-    check_export(sample._replace(text=text), tmp_path)
+    check_export(sample._replace(text=text), folder)
 
 
-@pytest.mark.parametrize("variant", RARE)
-@pytest.mark.parametrize("name", SEVERAL)
-def test_rare_variant_of_an_export_has_the_history_of_its_shop(name: str, variant: str, tmp_path: Path) -> None:
-    sample = SAMPLES[name]()
-    text = RARE[variant](sample.text)
-    assert text != sample.text
-    check_export(sample._replace(text=text), tmp_path)
+@pytest.mark.parametrize(
+    ("name", "variant"), [*itertools.product(SAMPLES, VARIANTS), *itertools.product(SEVERAL, RARE)]
+)
+def test_variant_of_an_export_has_the_history_of_its_shop(name: str, variant: str, tmp_path: Path) -> None:
+    check_edited(name, (VARIANTS | RARE)[variant](SAMPLES[name]().text), tmp_path)
 
 
 @pytest.mark.parametrize("name", FIRST_CELLS)
 def test_newest_orders_may_come_first(name: str, tmp_path: Path) -> None:
-    sample = SAMPLES[name]()
-    text = edit(sample.text, newest_first(FIRST_CELLS[name]))
-    assert text != sample.text
-    check_export(sample._replace(text=text), tmp_path)
+    check_edited(name, edit(SAMPLES[name]().text, newest_first(FIRST_CELLS[name])), tmp_path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
@@ -149,16 +142,13 @@ def test_encoding_of_an_export_does_not_matter(name: str, encoding: str, tmp_pat
 
 def test_column_of_its_own_sign_in_an_export_with_decimal_points_is_read(tmp_path: Path) -> None:
     text = re.sub(r",(16|18|1249|1349)\.(\d\d),", r',"\1,\2",', SAMPLES["shopify_orders"]().text)
-    assert ',"1349,50",' in text
-    assert ",0.00\n" in text.replace(",,", "") or ",0.00," in text
-    check_export(SAMPLES["shopify_orders"]()._replace(text=text), tmp_path)
+    assert ',"1349,50",' in text and ",0.00," in text
+    check_edited("shopify_orders", text, tmp_path)
 
 
 def test_names_with_accents_as_characters_of_their_own_are_known(tmp_path: Path) -> None:
-    sample = SAMPLES["mercadolibre_sales"]()
-    text = unicodedata.normalize("NFD", sample.text)
-    assert text != sample.text
-    check_export(sample._replace(text=text), tmp_path)
+    text = unicodedata.normalize("NFD", SAMPLES["mercadolibre_sales"]().text)
+    check_edited("mercadolibre_sales", text, tmp_path)
 
 
 REFUSED = [preset for preset in own_presets() if preset.grain == "period" or not preset.sums or preset.kind == "ads"]
@@ -178,22 +168,14 @@ LONG = [preset for preset in own_presets() if len(preset.header) > 5]
 
 
 @pytest.mark.parametrize("preset", LONG, ids=lambda preset: preset.name)
-def test_export_without_one_of_its_columns_is_named_or_another_report(preset: Preset) -> None:
+def test_export_without_one_of_its_columns_is_named_with_it_and_its_download(preset: Preset) -> None:
+    others = 0
     for missing in preset.header:
         header = [name for name in preset.header if name != missing]
-        try:
-            other = choose_preset(table_of("export.csv", header, [["1"]] * len(header)), "auto")
-        except DataError as error:
-            assert len(error.problems) == 1
-            assert re.match("looks like .+, but has no column '.+'; download it with all columns: ", error.problems[0])
-        else:
-            assert other is not None
-            assert set(other.header) < set(header) | set(preset.names)
-
-
-def test_missing_column_is_named_with_the_export(tmp_path: Path) -> None:
-    text = SAMPLES["shopify_orders"]().text.replace("Lineitem price", "Pris", 1)
-    assert refusal(tmp_path, text) == (
-        "looks like Shopify, Orders export, but has no column 'Lineitem price'; "
-        "download it with all columns: Shopify admin > Orders > Export, plain CSV file"
-    )
+        with pytest.raises(DataError) as caught:
+            choose_preset(table_of("export.csv", header, [["1"]] * len(header)), "auto")
+        (problem,) = caught.value.problems
+        assert re.match("looks like .+, but has no column '.+'; download it with all columns: ", problem)
+        named = f"looks like {preset.title}, but has no column {missing!r}; download it with all columns: "
+        others += problem != named + preset.download
+    assert others == (4 if preset.name == "walmart-item-sales" else 0)  # closer to Walmart's other reports

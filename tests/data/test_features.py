@@ -63,11 +63,6 @@ def test_supplied_forecast_is_used_only_where_asked_and_present(product: Product
     np.testing.assert_array_equal(own, column(build_features(supplied), "sales_mean_7"))
 
 
-def test_trend_is_zero_without_sales(product: ProductHistory) -> None:
-    features = build_features(replace(product, sales=np.zeros(30)))
-    assert (column(features, "sales_trend") == 0).all()
-
-
 @pytest.mark.parametrize("days", [1, 2, 7, 8, 9])
 def test_shifted_mean_of_few_days(days: int) -> None:
     values = np.arange(1.0, days + 1)

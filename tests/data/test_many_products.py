@@ -5,10 +5,12 @@ from __future__ import annotations
 import cProfile
 import pstats
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pricerl.arrays import FloatArray
 from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.cleaning.zero_sales import improbable_runs
 from pricerl.data.config import DataConfig
@@ -39,25 +41,23 @@ def check(frame: pd.DataFrame) -> None:
     assert check_plausibility(parsed, DataConfig()) == []
 
 
-def count_calls(work: Callable[[pd.DataFrame], object], products: int) -> int:
-    """Return how many calls of functions the second work on a catalogue makes."""
-    frame = catalogue(products)
-    work(frame)
+def judge_runs(units: FloatArray) -> None:
+    improbable_runs(units, np.ones(len(units), dtype=bool), Segments([len(units)]))
+
+
+def count_calls(work: Callable[[Any], object], on: Any) -> int:
+    """Return how many calls of functions the second round of the work makes."""
+    work(on)
     with cProfile.Profile() as profile:
-        work(frame)
+        work(on)
     return pstats.Stats(profile).total_calls
 
 
 def test_more_products_are_checked_in_as_many_calls() -> None:
-    few, many = (count_calls(check, products) for products in (80, 800))
+    few, many = (count_calls(check, catalogue(products)) for products in (80, 800))
     assert many - few < 10 * (800 - 80)
 
 
 def test_zero_sales_runs_are_judged_in_as_many_calls_however_many_there_are() -> None:
-    def judge(runs: int) -> int:
-        units = np.tile([3.0, 2.0, 4.0, 0.0], runs)
-        with cProfile.Profile() as profile:
-            improbable_runs(units, np.ones(len(units), dtype=bool), Segments([len(units)]))
-        return pstats.Stats(profile).total_calls
-
-    assert judge(20) == judge(200)
+    few, many = (count_calls(judge_runs, np.tile([3.0, 2.0, 4.0, 0.0], runs)) for runs in (20, 200))
+    assert few == many

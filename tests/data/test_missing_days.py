@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from fixture_types import Daily, Problems, Read
 
 from pricerl.data.cleaning.calendar import fill_prices
 from pricerl.data.cleaning.missing_days import find_missing_days
@@ -17,9 +18,6 @@ from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError
 from pricerl.simulation.seller import SellerConfig, simulate
 
-Daily = Callable[..., list[str]]
-Read = Callable[..., History]
-Problems = Callable[..., tuple[str, ...]]
 Choice = Callable[[pd.DataFrame], np.ndarray]
 
 
@@ -67,12 +65,6 @@ def test_the_setting_overrides_what_the_pattern_suggests() -> None:
         DataConfig(missing_days="none")  # type: ignore[arg-type]
 
 
-def test_steady_sales_do_not_turn_a_missing_day_into_zero(read: Read, daily: Daily) -> None:
-    lines = daily(["10,20", "11,11"] * 60)
-    del lines[40]
-    assert read(lines).reports[0].missing_days == 1
-
-
 def test_a_gap_too_long_for_chance_stays_unknown() -> None:
     frame = seller(3.0, sold)
     days = pd.to_datetime(frame["Report Date"])
@@ -81,7 +73,12 @@ def test_a_gap_too_long_for_chance_stays_unknown() -> None:
     assert set(missing) >= {f"2025-05-{day:02}" for day in range(1, 21)} and len(missing) < 25
 
 
-def test_closed_weekdays_are_no_evidence() -> None:
+def test_a_day_without_a_row_among_steady_sales_is_missing_and_closed_weekdays_are_no_evidence(
+    read: Read, daily: Daily
+) -> None:
+    lines = daily(["10,20", "11,11"] * 60)
+    del lines[40]
+    assert read(lines).reports[0].missing_days == 1
     open_days = seller(50.0, lambda frame: pd.to_datetime(frame["Report Date"]).dt.day_of_week.to_numpy() < 5)
     report = clean(open_days).reports[0]
     assert report.missing_days == 104 and not any("without a row" in note for note in report.notes)
@@ -89,6 +86,7 @@ def test_closed_weekdays_are_no_evidence() -> None:
 
 def test_a_day_without_a_row_of_any_of_many_products_is_not_covered() -> None:
     frame = seller(1.0, sold, products=20)
+    assert all(product.observed.all() for product in clean(frame).products)
     history = clean(frame[frame["Report Date"] != "2025-05-05"])
     for product in history.products:
         assert not product.observed[product.dates == np.datetime64("2025-05-05")].any()
@@ -113,10 +111,8 @@ def test_a_product_that_rarely_sells_is_read_from_a_list_of_sales(read: Read, pr
     assert pd.to_datetime(thin["Report Date"]).diff().dt.days.median() >= 5
     history = clean(thin)
     assert history.reports[0].missing_days == 0 and (history.products[0].units > 0).sum() == len(thin)
-    spaced = [
-        "Report Date,Product Price,Total Sales",
-        *(f"2025-{m:02}-{d:02},10,500" for m in range(1, 9) for d in (1, 11, 21)),
-    ]
+    dates = [f"2025-{month:02}-{day}" for month in range(1, 9) for day in ("01", "11", "21")]
+    spaced = ["Report Date,Product Price,Total Sales", *(f"{date},10,500" for date in dates)]
     assert "set --data.reading.missing_days zero" in problems(spaced)[0]
     assert len(read(spaced, DataConfig(missing_days="zero")).products[0].dates) == 233
     assert "10 days apart" in problems(spaced, DataConfig(missing_days="unknown"))[0]

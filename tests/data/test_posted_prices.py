@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from shops.platform_orders import PLATFORMS, write_orders
 from test_order_lines import line, shopify
 from test_presets import read_text, refusal
@@ -99,31 +99,23 @@ def test_simulated_order_export_has_the_prices_and_units_of_its_seller(platform:
     assert "wholesale order" in notes(history) and "at 0.00, such as gifts" in notes(history)
 
 
-def test_revenue_and_profit_of_the_market_are_those_after_a_steady_coupon(tmp_path: Path) -> None:
-    def market(discount: float) -> Any:
-        orders = [
-            [line("A", 3 + (day % 6 > 2), 10.0 - (day % 6 > 2), Lineitem_discount=discount * 3)] for day in range(28)
-        ]
-        history = read_text(tmp_path, shopify(*orders))
-        costs = CostConfig(unit_cost=4.0, share_kept=0.9)
-        return fit_market(DataPreprocessor.fit(history, DataConfig()), cost=costs, conversions=False)
-
-    def outcome(market: Any) -> tuple[float, float, float]:
-        import torch
-
-        zero = torch.zeros(1, dtype=torch.long)
-        day = market.average_day(torch.tensor([10.0]), zero, zero + market.mean_draw)
-        return tuple(float(value) for value in day[:3])  # type: ignore[return-value]
-
-    fitted = market(2.0)
-    paid = float(fitted.share_paid[0])
-    units, sales, profit = outcome(fitted)
-    assert paid == pytest.approx(0.8, abs=0.03)
+@pytest.mark.parametrize(("discount", "share"), [(2.0, 0.8), (0.0, 1.0)])
+def test_revenue_and_profit_of_the_market_are_those_after_a_steady_coupon(
+    discount: float, share: float, tmp_path: Path
+) -> None:
+    cuts = (np.arange(28) % 6 > 2).astype(int)
+    orders = [[line("A", 3 + cut, 10.0 - cut, Lineitem_discount=discount * 3)] for cut in cuts.tolist()]
+    data = DataPreprocessor.fit(read_text(tmp_path, shopify(*orders)), DataConfig())
+    market = fit_market(data, cost=CostConfig(unit_cost=4.0, share_kept=0.9), conversions=False)
+    paid = float(market.share_paid[0])
+    cost = market.products[0].cost
+    zero = torch.zeros(1, dtype=torch.long)
+    day = market.average_day(torch.tensor([10.0]), zero, zero + market.mean_draw)
+    units, sales, profit = (float(value) for value in day[:3])
+    assert paid == pytest.approx(share, abs=0.03 if discount else 1e-6)
     assert sales == pytest.approx(units * 10.0 * paid, rel=1e-5)
-    cost = fitted.products[0].cost
     assert profit == pytest.approx(0.9 * sales - 4.0 * units - cost.fixed_cost.mean(), rel=1e-4)
     assert cost.mean_margin(10.0) == pytest.approx(0.9 * paid * 10.0 - 4.0)
-    assert outcome(market(0.0))[1] == pytest.approx(10.0 * outcome(market(0.0))[0], rel=1e-6)
     assert cost.counted("sales").price_kept.tolist() == pytest.approx([paid] * len(cost.share_kept))
 
 
@@ -146,10 +138,7 @@ def test_total_of_a_line_is_what_buyers_paid(tmp_path: Path) -> None:
 
 
 def test_total_above_units_at_their_price_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path, order_lines(23.8)) == (
-        "Total: is above quantity × unit price on 100% of lines; does it hold taxes, shipping or orders? "
-        "Leave the column out, or rename it"
-    )
+    assert refusal(tmp_path, order_lines(23.8)).startswith("Total: is above quantity × unit price on 100% of lines; ")
 
 
 def test_table_of_days_with_names_of_order_lines_stays_one(tmp_path: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from fixture_types import Shared
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.config import DataConfig
@@ -25,7 +24,6 @@ from pricerl.market.fitting import fit_market
 from pricerl.planner.rollout import hold_left
 from pricerl.reasons import Reason
 
-Lines = list[str]
 DAILY = DataConfig()
 REGULAR = DataConfig(current_price="regular")
 
@@ -37,10 +35,19 @@ def averages(posted: FloatArray, seed: int = 0, bulk: float = 0.7) -> FloatArray
     return np.round(np.where(generator.random(len(posted)) < bulk, paid, posted), 4)
 
 
-def test_a_posted_price_that_changed_yesterday_is_in_force(
-    daily: Callable[..., Lines], read: Callable[..., History]
-) -> None:
-    product = read(daily(["9.99,99.90"] * 39 + ["10.49,104.90"])).products[0]
+def file_of(prices: FloatArray, units: FloatArray) -> list[str]:
+    """Lines of a file with a row per day from 2025-01-01."""
+    days = np.datetime64("2025-01-01", "D") + np.arange(len(prices))
+    rows = [f"{day},{price},{price * count:.6f}" for day, price, count in zip(days, prices, units, strict=True)]
+    return ["Report Date,Product Price,Total Sales", *rows]
+
+
+def read(lines: list[str], config: DataConfig = DAILY) -> History:
+    return history_from_text("\n".join(lines), "sales.csv", config)
+
+
+def test_a_posted_price_that_changed_yesterday_is_in_force() -> None:
+    product = read(file_of(np.repeat([9.99, 10.49], [39, 1]), np.full(40, 10))).products[0]
     assert product.in_force is None and product.current_price == 10.49
 
 
@@ -52,47 +59,50 @@ def test_a_posted_price_that_changed_yesterday_is_in_force(
         np.round(np.random.default_rng(3).uniform(8, 12, 120), 2),
         np.repeat(np.round(np.random.default_rng(4).uniform(8, 12, 12), 4), 10),
         np.tile([10.0, 10.0, 10.0, 10.0, 10.0, 12.0, 12.0], 12),
+        np.round(20 * np.exp(0.1 * np.random.default_rng(0).normal(size=200)), 2),
     ],
-    ids=["price test", "fine price test", "new price every day", "fractions of a cent", "dearer weekends"],
+    ids=["price test", "fine price test", "new price every day", "fractions of a cent", "dearer weekends", "repricer"],
 )
 def test_posted_prices_are_in_force_as_recorded(prices: FloatArray) -> None:
     assert find_prices_in_force(prices) is None
+
+
+def found_in_force(prices: FloatArray, **given: Any) -> FloatArray:
+    found = find_prices_in_force(prices, **given)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("digits", [4, 2])
 def test_the_repeated_price_is_in_force_among_averages(digits: int) -> None:
     prices = np.round(averages(np.full(120, 2.95)), digits)
     prices[-1] = 5.08
-    found = find_prices_in_force(prices)
-    assert found is not None and (found[20:] == 2.95).all()
+    assert (found_in_force(prices)[20:] == 2.95).all()
 
 
 def test_a_new_posted_price_is_in_force_after_about_two_weeks() -> None:
-    found = find_prices_in_force(averages(np.repeat([2.55, 2.95], 60)))
-    assert found is not None and found[59] == 2.55
+    found = found_in_force(averages(np.repeat([2.55, 2.95], 60)))
+    assert found[59] == 2.55
     assert 3 <= np.argmax(found[60:] == 2.95) <= 21 and (found[85:] == 2.95).all()
 
 
 def test_the_median_is_in_force_if_no_average_repeats() -> None:
     prices = averages(np.full(120, 2.95), bulk=1.0)
     prices[-1] = 5.08
-    found = find_prices_in_force(prices)
-    assert found is not None
-    assert found[-1] == pytest.approx(2.95, rel=0.03) and round(found[-1], 2) == found[-1]
+    last = found_in_force(prices)[-1]
+    assert last == pytest.approx(2.95, rel=0.03) and round(last, 2) == last
 
 
 def test_the_price_in_force_depends_on_no_later_day() -> None:
     prices = averages(np.repeat([2.55, 2.95], 60))
-    whole, part = find_prices_in_force(prices), find_prices_in_force(prices[:80])
-    assert whole is not None and part is not None
-    np.testing.assert_array_equal(whole[:80], part)
+    np.testing.assert_array_equal(found_in_force(prices)[:80], found_in_force(prices[:80]))
 
 
 def test_a_day_without_a_price_keeps_the_one_in_force_and_counts_for_none() -> None:
     prices = averages(np.full(120, 2.95))
     prices[::2] = np.nan
-    found = find_prices_in_force(prices)
-    assert found is not None and np.isfinite(found).all()
+    found = found_in_force(prices)
+    assert np.isfinite(found).all()
     np.testing.assert_array_equal(found[2::2], found[1:-1:2])
 
 
@@ -115,46 +125,33 @@ def test_the_regular_price_is_in_force_in_a_store_with_deals(
     end: list[float], current: float, weekly: bool, reported: bool
 ) -> None:
     prices, deal = high_low(end, weekly)
-    found = find_prices_in_force(prices, 7 if weekly else 1, deal if reported else None)
-    assert found is not None and found[-1] == current
+    found = found_in_force(prices, step_days=7 if weekly else 1, promotion=deal if reported else None)
+    assert found[-1] == current
     np.testing.assert_array_equal(found, np.where(deal, 2.69, prices))
 
 
 def test_a_fall_that_outlasts_every_deal_is_in_force() -> None:
     prices, _ = high_low([2.69, 1.99, 1.99, 1.99])
-    found = find_prices_in_force(prices)
-    assert found is not None and found[-1] == 1.99
+    assert found_in_force(prices)[-1] == 1.99
 
 
 def test_averages_of_promoted_rows_do_not_count() -> None:
     deal = np.arange(120) % 12 >= 5
     prices = averages(np.where(deal, 1.99, 2.95), bulk=0.5)
-    found = find_prices_in_force(prices, promotion=deal)
-    assert found is not None and (found[20:] == 2.95).all()
+    assert (found_in_force(prices, promotion=deal)[20:] == 2.95).all()
 
 
-def test_a_repricer_has_its_last_price_in_force() -> None:
-    prices = np.round(20 * np.exp(0.1 * np.random.default_rng(0).normal(size=200)), 2)
-    assert find_prices_in_force(prices) is None
-
-
-def deal_file() -> str:
-    """Text of a file of a store with deals that ends in one."""
+def deal_file() -> list[str]:
+    """Lines of a file of a store with deals that ends in one."""
     prices, deal = high_low([2.69, 1.99])
-    units = np.random.default_rng(6).poisson(np.where(deal, 40, 20))
-    days = np.datetime64("2025-01-01", "D") + np.arange(len(prices))
-    rows = [f"{day},{price},{price * count:.2f}" for day, price, count in zip(days, prices, units, strict=True)]
-    return "\n".join(["Report Date,Product Price,Total Sales", *rows])
+    return file_of(prices, np.random.default_rng(6).poisson(np.where(deal, 40, 20)))
 
 
 def test_first_days_have_the_price_that_was_in_force_without_the_later_ones() -> None:
-    text = deal_file()
     days = 140  # before the first fall returned often enough for a store with deals
-    whole = history_from_text(text, "sales.csv", DAILY).products[0]
-    early = history_from_text("\n".join(text.splitlines()[: days + 1]), "sales.csv", DAILY).products[0]
+    whole, early, few = (read(deal_file()[:end]).products[0] for end in (None, days + 1, 29))
     for count in (14, 28, days):
         np.testing.assert_array_equal(whole.first_days(count).prices_in_force, early.first_days(count).prices_in_force)
-    few = history_from_text("\n".join(text.splitlines()[:29]), "sales.csv", DAILY).products[0]
     np.testing.assert_array_equal(whole.first_days(28).prices_in_force, few.prices_in_force)
     assert (whole.first_days(28).prices_in_force != whole.prices_in_force[:28]).any()
 
@@ -163,7 +160,7 @@ def test_first_days_have_the_price_that_was_in_force_without_the_later_ones() ->
 def test_the_price_of_the_last_row_is_kept_until_the_seller_confirms_one_of_two(
     setting: Any, current: float, shown: int
 ) -> None:
-    history = history_from_text(deal_file(), "sales.csv", DataConfig(current_price=setting))
+    history = read(deal_file(), DataConfig(current_price=setting))
     assert history.products[0].current_price == current
     doubt = Reason("price_differs", {"last": 1.99, "in_force": 2.69, "deal": True})
     assert history.reports[0].doubts.count(doubt) == shown
@@ -172,11 +169,10 @@ def test_the_price_of_the_last_row_is_kept_until_the_seller_confirms_one_of_two(
 
 @pytest.mark.parametrize(("told", "doubts"), [("no", 0), ("yes", 1), ("", 1)])
 def test_promotion_no_in_the_last_row_is_the_answer(told: str, doubts: int) -> None:
-    header, *rows = deal_file().splitlines()
+    header, *rows = deal_file()
     for others in ("no", ""):  # a column that reports no other deal, and one that holds the answer alone
         cells = [others] * (len(rows) - 7) + [told] * 7
-        lines = [f"{header},Promotion", *(f"{row},{cell}" for row, cell in zip(rows, cells, strict=True))]
-        history = history_from_text("\n".join(lines), "sales.csv", DAILY)
+        history = read([f"{header},Promotion", *(f"{row},{cell}" for row, cell in zip(rows, cells, strict=True))])
         found = history.products[0]
         asked = [doubt for doubt in history.reports[0].doubts if doubt.code == "price_differs"]
         assert found.current_price == 1.99 and len(asked) == bool(found.price_doubt) == doubts
@@ -187,11 +183,7 @@ def averaged() -> DataPreprocessor:
     """A history of averages around 2.95 whose last row has 5.08, read from a file."""
     prices = averages(np.full(120, 2.95))
     prices[-1] = 5.08
-    units = np.random.default_rng(5).poisson(20, 120)
-    days = np.datetime64("2025-01-01", "D") + np.arange(120)
-    rows = [f"{day},{price},{price * count:.6f}" for day, price, count in zip(days, prices, units, strict=True)]
-    text = "\n".join(["Report Date,Product Price,Total Sales", *rows])
-    return DataPreprocessor.fit(history_from_text(text, "sales.csv", REGULAR), REGULAR)
+    return DataPreprocessor.fit(read(file_of(prices, np.random.default_rng(5).poisson(20, 120)), REGULAR), REGULAR)
 
 
 def test_a_low_last_row_of_averages_is_called_an_average(averaged: DataPreprocessor) -> None:
@@ -230,7 +222,7 @@ def test_features_hold_the_price_in_force_and_scaled_prices_reach_every_average(
         ("woolballs.csv", 23.5, 23.5),
     ],
 )
-def test_current_prices_of_real_files(name: str, last: float, current: float, shared: Callable[[str], Path]) -> None:
+def test_current_prices_of_real_files(name: str, last: float, current: float, shared: Shared) -> None:
     product: ProductHistory = read_history(shared(name), REGULAR).products[0]
     assert (product.price[-1], product.current_price) == (last, current)
     assert replace(product, asks=True).current_price == last

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
+from fixture_types import Daily, Problems, Read
 from more_export_samples import SAMPLES
 
 from pricerl.data.config import DataConfig
-from pricerl.data.history import History
-
-Daily = Callable[..., list[str]]
-Read = Callable[..., History]
-Problems = Callable[..., tuple[str, ...]]
 
 HEADER = "Report Date,Product,Product Price,Total Sales"
 STRICT = DataConfig(strict=True)
@@ -36,13 +30,10 @@ def test_the_day_of_a_ragged_row_is_unknown_and_the_row_is_reported(
     assert product.product == "sales" and len(product.dates) == 60
     np.testing.assert_array_equal(np.flatnonzero(~product.observed), [10])
     (problem,) = history.problems
-    text = (
-        f"line 12: has {found} cells where the header has 3; 2025-01-11 counts as unknown; check quotes and separators"
-    )
-    assert str(problem) == text
-    note = "Wrong number of cells or no product: 1 row, whose day counts as unknown. check FILE lists them."
-    assert history.reports[0].notes[0] == note
-    assert problems(lines, STRICT) == (text,)
+    text = f"line 12: has {found} cells where the header has 3; 2025-01-11 counts as unknown; check quotes and"
+    assert str(problem).startswith(text)
+    assert history.reports[0].notes[0].startswith("Wrong number of cells or no product: 1 row")
+    assert problems(lines, STRICT) == (str(problem),)
 
 
 def test_a_ragged_row_touches_its_own_product_only(read: Read, shop: list[str]) -> None:
@@ -75,19 +66,13 @@ def test_a_ragged_day_is_no_day_without_a_sale_in_a_list_of_sales(read: Read, da
     assert np.flatnonzero(~product.observed).tolist() == [10] and product.units[19] == 0
 
 
-@pytest.mark.parametrize(
-    ("row", "words"),
-    [
-        ("2025-01-1", "line 12: has 1 cell where the header has 4, and its day is not clear"),
-        ("Total,,1200", "line 12: has 3 cells where the header has 4, and its day is not clear"),
-    ],
-)
+@pytest.mark.parametrize(("row", "cells"), [("2025-01-1", "1 cell"), ("Total,,1200", "3 cells")])
 def test_a_row_whose_day_and_product_are_not_clear_refuses_the_file(
-    problems: Problems, shop: list[str], row: str, words: str
+    problems: Problems, shop: list[str], row: str, cells: str
 ) -> None:
     shop[11] = row
     (found,) = problems(shop)
-    assert found.startswith(words)
+    assert found.startswith(f"line 12: has {cells} where the header has 4, and its day is not clear")
 
 
 def test_a_product_is_skipped_if_only_the_day_of_its_row_is_not_clear(read: Read, shop: list[str]) -> None:

@@ -2,58 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
+from fixture_types import Shared
 from observation_windows import every_window
 
 from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import read_history
 
-Shared = Callable[[str], Path]
+
+@pytest.fixture
+def soapnuts(shared: Shared) -> History:
+    return read_history(shared("soapnuts.csv"), DataConfig())
 
 
-def test_soapnuts_report_counts_the_days_of_the_file(shared: Shared) -> None:
-    report = read_history(shared("soapnuts.csv"), DataConfig()).reports[0]
+def test_soapnuts_report_counts_the_days_of_the_file(soapnuts: History) -> None:
+    report = soapnuts.reports[0]
     assert (report.rows, report.history_rows, report.history_days, report.future_days) == (163, 132, 132, 31)
     assert (report.priced_days, report.distinct_prices) == (120, 36)
     assert (report.zero_sale_days, report.blank_price_days, report.refund_days) == (12, 12, 1)
     assert (report.first_day, report.last_day) == ("2024-08-13", "2024-12-22")
     assert (report.price_min, report.price_max) == (10.35, 18.0)
     assert (report.missing_days, report.dropped_leading_days, report.gap_days) == (0, 0, 0)
-    assert report.sales_measure == "revenue"
-    assert report.whole_unit_share == 1.0
-    assert report.judge().quality == "PASS"
+    assert (report.sales_measure, report.whole_unit_share, report.judge().quality) == ("revenue", 1.0, "PASS")
 
 
-def test_soapnuts_forecast_has_no_skill_and_is_not_used(shared: Shared) -> None:
-    data = DataPreprocessor.fit(read_history(shared("soapnuts.csv"), DataConfig()), DataConfig())
+def test_soapnuts_forecast_has_no_skill_and_is_not_used(soapnuts: History) -> None:
+    data = DataPreprocessor.fit(soapnuts, DataConfig())
     report = data.reports[0]
     assert report.forecast_errors["supplied"] > report.forecast_errors["mean_7"]
     assert report.forecast_used == data.forecasts[0].source == "mean_7"
 
 
-def test_soapnuts_refund_day_is_excluded_from_demand_and_its_profit_is_kept(shared: Shared) -> None:
-    product = read_history(shared("soapnuts.csv"), DataConfig()).products[0]
-    day = int(np.flatnonzero(product.dates == np.datetime64("2024-11-24"))[0])
-    assert not product.observed[day] and not product.profit_known[day]
-    assert product.profit[day] == -35.94
-    assert product.sales[day] == pytest.approx(product.sales[day - 7 : day].mean())
-    assert (~product.observed).sum() == 1
-
-
-def test_soapnuts_blank_day_sold_nothing_at_the_carried_price(shared: Shared) -> None:
-    product = read_history(shared("soapnuts.csv"), DataConfig()).products[0]
-    day = int(np.flatnonzero(product.dates == np.datetime64("2024-12-07"))[0])
-    assert (product.price[day], product.sales[day], product.units[day]) == (15.55, 0.0, 0.0)
-    assert product.observed[day] and product.profit_known[day]
-
-
-def test_soapnuts_future_has_only_the_forecast(shared: Shared) -> None:
-    product = read_history(shared("soapnuts.csv"), DataConfig()).products[0]
+def test_soapnuts_has_a_refund_days_without_a_price_and_forecasts_of_its_future(soapnuts: History) -> None:
+    product = soapnuts.products[0]
+    (refund,) = np.flatnonzero(~product.observed)
+    assert str(product.dates[refund]) == "2024-11-24" and not product.profit_known[refund]
+    assert product.profit[refund] == -35.94
+    assert product.sales[refund] == pytest.approx(product.sales[refund - 7 : refund].mean())
+    (blank,) = np.flatnonzero(product.dates == np.datetime64("2024-12-07"))
+    assert (product.price[blank], product.sales[blank], product.units[blank]) == (15.55, 0.0, 0.0)
+    assert product.observed[blank] and product.profit_known[blank]
     assert str(product.future_dates[0]) == "2024-12-23" and str(product.future_dates[-1]) == "2025-01-22"
     assert product.future_predicted[0] == pytest.approx(99.77747507)
     assert np.isfinite(product.future_predicted).all()

@@ -1,33 +1,25 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
+from fixture_types import Daily, Problems, Read
 
 from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.cleaning.sales_unit import find_kind, find_measures
 from pricerl.data.config import DataConfig
-from pricerl.data.history import History
-
-Daily = Callable[..., list[str]]
-Read = Callable[..., History]
 
 PRICES = (9.95, 10.45, 11.25, 12.85)
 
 
-def test_revenue_is_found_and_units_are_whole(read: Read, daily: Daily) -> None:
-    cells = [f"{PRICES[day % 4]},{round(PRICES[day % 4] * (day % 5 + 1), 2)}" for day in range(20)]
-    history = read(daily(cells))
-    assert history.reports[0].sales_measure == "revenue" and history.reports[0].whole_unit_share == 1.0
-    assert history.products[0].units.tolist() == [day % 5 + 1 for day in range(20)]
-
-
-def test_units_are_found_and_become_revenue(read: Read, daily: Daily) -> None:
-    history = read(daily([f"{PRICES[day % 4]},{day % 5 + 1}" for day in range(20)]))
-    product = history.products[0]
-    assert history.reports[0].sales_measure == "units"
-    assert product.units.tolist() == [day % 5 + 1 for day in range(20)]
+@pytest.mark.parametrize("measure", ["revenue", "units"])
+def test_revenue_and_units_are_recognised(read: Read, daily: Daily, measure: str) -> None:
+    days = [(PRICES[day % 4], day % 5 + 1) for day in range(20)]
+    history = read(
+        daily([f"{price},{round(price * sold, 2) if measure == 'revenue' else sold}" for price, sold in days])
+    )
+    product, report = history.products[0], history.reports[0]
+    assert (report.sales_measure, report.whole_unit_share) == (measure, 1.0)
+    assert product.units.tolist() == [sold for _, sold in days]
     np.testing.assert_allclose(product.sales, product.units * product.price)
 
 
@@ -40,10 +32,8 @@ def test_forecast_follows_the_measure_of_the_sales(read: Read, daily: Daily) -> 
 
 
 def test_setting_overrides_the_numbers(read: Read, daily: Daily) -> None:
-    lines = daily(["2.00,6"] * 10)
-    assert read(lines, DataConfig(sales="revenue")).products[0].units[0] == 3
-    assert read(lines, DataConfig(sales="units")).products[0].units[0] == 6
-    assert read(lines, DataConfig(sales="units")).products[0].sales[0] == 12
+    revenue, units = (read(daily(["2.00,6"] * 10), DataConfig(sales=kind)).products[0] for kind in ("revenue", "units"))
+    assert (revenue.units[0], units.units[0], units.sales[0]) == (3, 6, 12)
 
 
 def test_doubtful_sales_are_revenue_with_fractional_units_and_a_note(read: Read, daily: Daily) -> None:
@@ -62,9 +52,7 @@ def test_price_rounded_to_cents_still_gives_whole_units() -> None:
     assert measure.kind == "revenue" and measure.whole_share > 0.99
 
 
-def test_cheap_product_whose_sales_can_be_units_is_refused(
-    problems: Callable[..., tuple[str, ...]], daily: Daily
-) -> None:
+def test_cheap_product_whose_sales_can_be_units_is_refused(problems: Problems, daily: Daily) -> None:
     (problem,) = problems(daily([f"0.5,{1 + day}" for day in range(25)]))
     assert "can be units sold in packs as well as revenue; set --data.reading.sales" in problem
     assert find_kind(np.full(20, 0.5), np.arange(1.0, 21.0), np.full(20, np.nan), "auto") == "revenue"
@@ -73,8 +61,7 @@ def test_cheap_product_whose_sales_can_be_units_is_refused(
 def test_units_column_wins(read: Read, daily: Daily) -> None:
     header = "Report Date,Product Price,Total Sales,Units"
     discounted = read(daily(["10,27,3"] * 9 + ["10,27,"], header))
-    assert discounted.products[0].units[:9].tolist() == [3.0] * 9
-    assert discounted.products[0].units[9] == 3.0  # whole, as the reported units are
+    assert discounted.products[0].units.tolist() == [3.0] * 10  # whole, as the reported units are
     assert discounted.reports[0].sales_measure == "revenue"
     pieces = read(daily([f"10,{10 * day},{10 * day}" for day in range(1, 11)], header))
     assert pieces.reports[0].sales_measure == "units"

@@ -16,21 +16,16 @@ def rows(num_days: int, seed: int = 0) -> np.ndarray:
     return values
 
 
-def test_training_range_maps_to_0_and_1() -> None:
-    features = rows(20)
-    scaled = MinMaxScaler.fit([features]).transform(features, 0)
-    sales = FEATURES.index("sales")
-    assert scaled.dtype == np.float32
-    assert (scaled[:, sales].min(), scaled[:, sales].max()) == (0.0, 1.0)
-
-
-def test_values_outside_the_training_range_are_clipped() -> None:
+def test_training_range_maps_to_0_and_1_and_values_outside_are_clipped() -> None:
     scaler = MinMaxScaler.fit([rows(20)])
+    scaled = scaler.transform(rows(20), 0)
+    sales = scaled[:, FEATURES.index("sales")]
+    assert scaled.dtype == np.float32 and (sales.min(), sales.max()) == (0.0, 1.0)
     assert scaler.transform(np.full((1, F), -99.0), 0).max() == 0.0
     assert scaler.transform(np.full((1, F), 99.0), 0).min() == 1.0
 
 
-def test_constant_column_becomes_one_half() -> None:
+def test_constant_column_or_single_row_becomes_one_half() -> None:
     features = rows(20)
     profit, momentum = FEATURES.index("profit"), FEATURES.index("price_momentum")
     features[:, profit] = 12.5
@@ -38,6 +33,8 @@ def test_constant_column_becomes_one_half() -> None:
     scaler = MinMaxScaler.fit([features])
     assert (scaler.gain[0, profit], scaler.bias[0, profit]) == (0.0, 0.5)
     assert (scaler.transform(rows(5, 1), 0)[:, [profit, momentum]] == 0.5).all()
+    free = [i for i, name in enumerate(FEATURES) if name not in ("day_of_week", "month")]
+    assert (MinMaxScaler.fit([rows(1)]).transform(rows(1), 0)[:, free] == 0.5).all()
 
 
 def test_bounds_of_prices_exceed_the_tried_ones() -> None:
@@ -50,12 +47,6 @@ def test_bounds_of_prices_exceed_the_tried_ones() -> None:
     constant = MinMaxScaler.fit([features])
     assert constant.transform(features, 0)[:, price] == pytest.approx(0.5)
     assert constant.bounds(0, "price") == pytest.approx((9.0, 11.0)), "moves of a price that never varied are seen"
-
-
-def test_one_row_is_enough() -> None:
-    scaled = MinMaxScaler.fit([rows(1)]).transform(rows(1), 0)
-    free = [i for i, name in enumerate(FEATURES) if name not in ("day_of_week", "month")]
-    assert (scaled[:, free] == 0.5).all()
 
 
 def test_calendar_features_have_their_own_bounds() -> None:

@@ -1,29 +1,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from fixture_types import Daily, Lines, Problems, Read, Write
 
 from pricerl.cli.commands.check import check
 from pricerl.data.config import DataConfig
-from pricerl.data.history import History
 from pricerl.errors import DataError
-
-Daily = Callable[..., list[str]]
-Read = Callable[..., History]
-Problems = Callable[..., tuple[str, ...]]
 
 HEADER = "Report Date,Product Price,Total Sales,Product"
 STRICT = DataConfig(strict=True)
 
 
 @pytest.fixture
-def three(daily: Daily) -> Callable[[list[str]], list[str]]:
+def three(daily: Daily) -> Daily:
     """Return a file of two good products and one with the given cells of price and sales."""
 
-    def make(cells: list[str]) -> list[str]:
+    def make(cells: Lines) -> Lines:
         good = [row for name in "AB" for row in daily([f"10,20,{name}", f"11,22,{name}"] * 10, HEADER)[1:]]
         return [HEADER, *good, *daily([f"{cell},Bad" for cell in cells], HEADER)[1:]]
 
@@ -40,7 +34,7 @@ def three(daily: Daily) -> Callable[[list[str]], list[str]]:
     ],
 )
 def test_a_product_that_cannot_be_used_is_skipped_and_reported(
-    read: Read, problems: Problems, three: Callable[[list[str]], list[str]], cells: list[str], words: str
+    read: Read, problems: Problems, three: Daily, cells: Lines, words: str
 ) -> None:
     history = read(three(cells))
     assert [item.product for item in history.products] == ["A", "B"]
@@ -50,7 +44,7 @@ def test_a_product_that_cannot_be_used_is_skipped_and_reported(
     assert problems(three(cells), STRICT)[0].startswith(words)
 
 
-def test_a_repeated_day_skips_its_product(read: Read, three: Callable[[list[str]], list[str]]) -> None:
+def test_a_repeated_day_skips_its_product(read: Read, three: Daily) -> None:
     lines = three(["10,20"] * 12)
     history = read([*lines, lines[-1]])
     assert len(history.products) == 2 and "is already on line 53" in str(history.problems[0])
@@ -61,13 +55,16 @@ def test_a_problem_of_the_whole_file_skips_nothing(problems: Problems) -> None:
     assert "set --data.reading.date_format" in problems([HEADER, *dated])[0]
 
 
-def test_a_file_without_a_usable_product_is_refused(problems: Problems, daily: Daily) -> None:
-    lines = daily(["10,0,A"] * 9, HEADER) + daily(["10,0,B"] * 9, HEADER)[1:]
-    assert len(problems(lines)) == 2
+def test_every_product_of_a_file_without_a_usable_one_is_named_with_what_it_lacks(
+    problems: Problems, daily: Daily
+) -> None:
+    short, unsold = problems(daily(["10,20,Short"] * 5, HEADER) + daily(["10,0,Unsold"] * 10, HEADER)[1:])
+    assert short.startswith("product 'Short': 5 days of history")
+    assert unsold.startswith("product 'Unsold': no day has both a price and sales")
 
 
 def test_check_writes_all_problems_and_shows_twenty(
-    write: Callable[..., Path], three: Callable[[list[str]], list[str]], capsys: pytest.CaptureFixture[str]
+    write: Write, three: Daily, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(three([f"=cell {day},{'9' * 200}x" for day in range(20)]))
     out = path.with_name("problems.csv")
@@ -83,11 +80,10 @@ def test_check_writes_all_problems_and_shows_twenty(
 
 
 def test_of_many_products_twenty_are_reported_in_full_and_all_if_asked(
-    write: Callable[..., Path], daily: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+    write: Write, daily: Daily, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    header, *rows = daily(["10,20", "11,22"] * 20)
-    lines = [f"{header},Product", *(f"{row},P{number}" for number in range(23) for row in rows)]
-    file = str(write(lines))
+    rows = [row for number in range(23) for row in daily([f"10,20,P{number}", f"11,22,P{number}"] * 20)[1:]]
+    file = str(write([HEADER, *rows]))
     check([file])
     shown = capsys.readouterr().out
     assert shown.count("  costs  ") == 20 and "3 more products, a line each; check --verbose prints" in shown

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
+from fixture_types import Daily, Problems, Read
 
-from pricerl.data.config import DataConfig
-from pricerl.data.history import History
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.errors import DataError
 
-Problems = Callable[..., tuple[str, ...]]
-Daily = Callable[..., list[str]]
+PRODUCTS = "Report Date,Product Price,Total Sales,Product"
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "rule"),
+    ("cells", "column", "words"),
     [
-        *((column, value, "positive") for column in ("Product Price", "Competitor Price") for value in ("-3", "0")),
-        ("Organic Conversion Percentage", "-1", "not negative"),
-        ("Ad Conversion Percentage", "-0.5", "not negative"),
-        ("Units", "-2", "not negative"),
-        ("Unit Cost", "-3", "not negative"),
+        *((f"{price},20,1", "Product Price", f"must be positive, found {price}") for price in ("-3", "0")),
+        *((f"10,20,{price}", "Competitor Price", f"must be positive, found {price}") for price in ("-3", "0")),
+        ("10,20,-1", "Organic Conversion Percentage", "must not be negative, found -1"),
+        ("10,20,-0.5", "Ad Conversion Percentage", "must not be negative, found -0.5"),
+        ("10,20,-2", "Units", "must not be negative, found -2"),
+        ("10,20,-3", "Unit Cost", "must not be negative, found -3"),
     ],
 )
 def test_values_outside_their_range_are_refused(
-    problems: Problems, daily: Daily, column: str, value: str, rule: str
+    problems: Problems, daily: Daily, cells: str, column: str, words: str
 ) -> None:
-    optional = "Memo" if column == "Product Price" else column
-    cells = f"{value},20,1" if column == "Product Price" else f"10,20,{value}"
-    found = problems(daily(["10,20,1", cells, *["10,20,1"] * 8], f"Report Date,Product Price,Total Sales,{optional}"))
-    words = "must be positive" if rule == "positive" else "must not be negative"
-    assert found == (f"line 3, {column}: {words}, found {value}",)
+    header = f"Report Date,Product Price,Total Sales,{'Memo' if column == 'Product Price' else column}"
+    assert problems(daily(["10,20,1", cells, *["10,20,1"] * 8], header)) == (f"line 3, {column}: {words}",)
 
 
-def test_price_of_zero_without_sales_is_blank(read: Callable[..., History], daily: Daily) -> None:
+def test_price_of_zero_without_sales_is_blank(read: Read, daily: Daily) -> None:
     history = read(daily(["10,20", "0,0", "0,", *["10,20"] * 8]))
     assert history.products[0].price[1:3].tolist() == [10.0, 10.0]
     assert history.reports[0].notes[0] == "Product Price is 0 on 2 rows without sales; read as blank."
@@ -44,8 +38,7 @@ def test_price_of_zero_without_sales_is_blank(read: Callable[..., History], dail
 
 
 def test_many_blank_products_are_refused(problems: Problems, daily: Daily) -> None:
-    cells = ["10,20,A", *["10,20,"] * 3, *["10,20,A"] * 8]
-    found = problems(daily(cells, "Report Date,Product Price,Total Sales,Product"))
+    found = problems(daily(["10,20,A", *["10,20,"] * 3, *["10,20,A"] * 8], PRODUCTS))
     assert found == tuple(f"line {line}, Product: is blank; every row needs a product" for line in (3, 4, 5))
 
 
@@ -67,36 +60,24 @@ def test_every_problem_of_a_file_is_reported_at_once(problems: Problems, daily: 
     )
 
 
-def test_no_sale_at_all_is_refused(problems: Problems, daily: Daily) -> None:
-    assert problems(daily(["10,0"] * 10)) == ("no day has both a price and sales; at least one is needed",)
-    assert problems(daily([",20"] * 10)) == ("no day has both a price and sales; at least one is needed",)
-
-
-def test_short_history_is_refused_with_its_length(problems: Problems, daily: Daily) -> None:
-    assert problems(daily(["10,20"] * 5))[0].startswith("5 days of history; at least 8 are needed")
-    assert problems(daily(["10,20"]))[0].startswith("1 day of history")
-
-
-def test_eight_days_are_enough(read: Callable[..., History], daily: Daily) -> None:
-    assert len(read(daily(["10,20"] * 8)).products[0].dates) == 8
-
-
-def test_products_without_history_are_all_named(problems: Problems, daily: Daily) -> None:
-    header = "Report Date,Product Price,Total Sales,Product"
-    lines = daily(["10,20,Good"] * 10, header)
-    lines += daily(["10,20,Short"] * 5, header)[1:] + daily(["10,0,Unsold"] * 10, header)[1:]
-    found = problems(lines, DataConfig(strict=True))
-    assert found[0].startswith("product 'Short': 5 days of history")
-    assert found[1].startswith("product 'Unsold': no day has both a price and sales")
-    assert len(found) == 2
-
-
-def test_products_keep_the_order_of_the_file_and_their_own_calendars(
-    read: Callable[..., History], daily: Daily
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["10,0"] * 10, "no day has both a price and sales; at least one is needed"),
+        ([",20"] * 10, "no day has both a price and sales; at least one is needed"),
+        (["10,20"] * 5, "5 days of history; at least 8 are needed"),
+        (["10,20"], "1 day of history"),
+    ],
+)
+def test_a_history_that_is_too_short_or_without_sales_is_refused(
+    problems: Problems, daily: Daily, cells: list[str], words: str
 ) -> None:
-    header = "Report Date,Product Price,Total Sales,Product"
-    lines = daily(["10,20,Wool"] * 10, header) + daily(["7,14,Ash"] * 20, header)[1:]
-    history = read(lines)
+    (problem,) = problems(daily(cells))
+    assert problem.startswith(words)
+
+
+def test_products_keep_the_order_of_the_file_and_their_own_calendars(read: Read, daily: Daily) -> None:
+    history = read(daily(["10,20,Wool"] * 10, PRODUCTS) + daily(["7,14,Ash"] * 20, PRODUCTS)[1:])
     assert [(product.product, len(product.dates)) for product in history.products] == [("Wool", 10), ("Ash", 20)]
     np.testing.assert_array_equal(history.products[1].price, np.full(20, 7.0))
 

@@ -61,9 +61,9 @@ def build(known_demand: Callable[..., Market]) -> Callable[..., Product]:
     return product
 
 
-def _case(product: Product, target: float = 10.0, **changes: Any) -> Case:
+def _case(product: Product, target: float = 10.0, by: Any = "planner", **changes: Any) -> Case:
     def propose(product: Product, horizon: int) -> Proposed:
-        return Proposed("planner", approach_path(target, product, horizon))
+        return Proposed(by, approach_path(target, product, horizon))
 
     return Case(product, propose, DecisionConfig(), HORIZON, **changes)
 
@@ -118,50 +118,37 @@ def test_the_policy_proposes_unless_it_is_behind_the_plan_by_more_than_the_margi
 def test_a_proposal_under_way_at_the_horizon_is_weighed_by_its_whole_quarter(build: Callable[..., Product]) -> None:
     """After 14 days it has come to 11.04 of 12.00, where a quarter earns 0.8 % less."""
     product = build(max_change=0.02, support_margin=0.5)
-
-    def propose(product: Product, horizon: int) -> Proposed:
-        return Proposed("policy", approach_path(12.0, product, horizon))
-
-    assert decide_price(Case(product, propose, DecisionConfig(), HORIZON)).aimed_by == "policy"
+    assert decide_price(_case(product, 12.0, by="policy")).aimed_by == "policy"
 
 
-def test_a_decider_is_one_line_in_the_list(build: Callable[..., Product], monkeypatch: pytest.MonkeyPatch) -> None:
-    def follow_moon(case: Case, course: Course) -> Course:
-        return course.overruled((10.2,) * case.horizon, course.decision)
-
-    product = build()
-    assert decide_price(_case(product)).prices != pytest.approx((10.2,) * HORIZON)
-    monkeypatch.setattr(chain, "DECIDERS", (*chain.DECIDERS[:-1], follow_moon, chain.DECIDERS[-1]))
-    assert decide_price(_case(product)).prices == pytest.approx((10.2,) * HORIZON)
-
-
-def test_the_last_gate_stops_what_a_decider_lets_through(
-    build: Callable[..., Product], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("decided", "charged"), [(10.2, 10.2), (8.0, 9.9)])
+def test_a_decider_is_one_line_in_the_list_and_the_last_gate_stops_what_it_lets_through(
+    decided: float, charged: float, build: Callable[..., Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def double(case: Case, course: Course) -> Course:
-        return course.overruled((20.0,) * case.horizon, course.decision)
+    def follow_moon(case: Case, course: Course) -> Course:
+        return course.overruled((decided,) * case.horizon, course.decision)
 
-    monkeypatch.setattr(chain, "DECIDERS", (*chain.DECIDERS[:-1], double, chain.DECIDERS[-1]))
-    course = decide_price(_case(build(ceiling=10.3)))
-    assert max(course.prices) == 10.3 and set(course.path.price.tolist()) == {
-        float(torch.tensor(price)) for price in course.prices
-    }
+    product = build(floor=9.9)
+    assert min(decide_price(_case(product)).prices) > 10.2
+    monkeypatch.setattr(chain, "DECIDERS", (*chain.DECIDERS[:-1], follow_moon, chain.DECIDERS[-1]))
+    course = decide_price(_case(product))
+    assert course.prices == (charged,) * HORIZON
+    assert course.path.price.tolist() == pytest.approx(course.prices)
 
 
-@pytest.mark.parametrize("days_ago", [None, 30], ids=["first advice", "open account"])
+@pytest.mark.parametrize("is_open", [False, True], ids=["first advice", "open account"])
 @pytest.mark.parametrize(
     ("guardrails", "step"),
     [({}, 10.5), ({"max_change": 0.2, "max_week_change": 0.3}, 10.5), ({"max_change": 0.02}, 10.2)],
     ids=["default limits", "wide limits", "narrow limits"],
 )
 def test_grade_b_minus_is_one_change_of_at_most_five_percent(
-    guardrails: dict[str, Any], step: float, days_ago: int | None, build: Callable[..., Product]
+    guardrails: dict[str, Any], step: float, is_open: bool, build: Callable[..., Product]
 ) -> None:
     product = build(LOW, **guardrails)
-    account = None
-    if days_ago is not None:
-        account = Account((product.history.last_day - timedelta(days=days_ago)).isoformat(), 10.0)
-    course = decide_price(_case(product, 12.0, standing=Standing(account=account)))
+    opened = (product.history.last_day - timedelta(days=30)).isoformat()
+    standing = Standing(account=Account(opened, 10.0) if is_open else None)
+    course = decide_price(_case(product, 12.0, standing=standing))
     assert (course.decision.grade, course.decision.follow) == ("B-", "step")
     assert set(course.prices) - {10.0} == {step}
 

@@ -15,8 +15,6 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.market import Market
 
 PRICES = np.tile([9.0, 10.0, 11.0, 10.0, 9.5, 10.0, 10.5, 10.0, 9.0, 11.0, 10.0, 10.0], 10)
-
-
 Known = Callable[..., Market]
 
 
@@ -43,8 +41,7 @@ def advised(market: Market, preset: Any, direction: float) -> ProductAdvice:
 def test_the_change_that_brings_more_revenue_is_advised_without_costs(
     shop: Known, elasticity: float, direction: float, word: str
 ) -> None:
-    market = shop(elasticity)
-    advice = advised(market, "revenue", direction)
+    advice = advised(shop(elasticity), "revenue", direction)
     assert advice.reason.startswith(f"{word} to") and advice.uplift is not None
     assert "revenue per day" in advice.reason and "profit" not in advice.reason
     assert advice.uplift.profit is None and advice.uplift.probability_better == 1.0
@@ -53,8 +50,7 @@ def test_the_change_that_brings_more_revenue_is_advised_without_costs(
 
 @pytest.mark.parametrize(("elasticity", "direction"), [(-2.0, 1.0), (-0.5, -1.0)])
 def test_the_change_that_costs_revenue_is_not_followed(shop: Known, elasticity: float, direction: float) -> None:
-    market = shop(elasticity)
-    advice = advised(market, "revenue", direction)
+    advice = advised(shop(elasticity), "revenue", direction)
     assert advice.proposal.over_keep.sales.mean < 0
     assert (advice.recommended_price - advice.current_price) * direction <= 0
 
@@ -73,11 +69,8 @@ def test_a_cut_that_brings_revenue_and_loses_profit_is_followed_for_revenue_alon
 def test_every_comparison_is_in_revenue(shop: Known) -> None:
     advice = advised(shop(-2.0), "revenue", -1.0)
     now = advice.current_price
-    assert (
-        advice.market.measure == "sales"
-        and advice.market.raising is not None
-        and advice.market.raising.probability_better == 0.0
-    )
+    assert advice.market.measure == "sales" and advice.market.raising is not None
+    assert advice.market.raising.probability_better == 0.0
     assert advice.details is not None and advice.details.curves.sales is not None
     assert advice.details.beyond == "below" and advice.details.curves.profit is None
     assert "planner, profit alone" not in {row.rule for row in advice.checks.baselines}

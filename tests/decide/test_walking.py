@@ -75,15 +75,12 @@ def test_a_price_beyond_a_hard_limit_walks_there_and_each_day_says_so(
     advice = _advise(varied, **limits)
     assert _prices(advice) == pytest.approx(way)
     assert (advice.decision.follow, advice.decision.source, advice.decision.grade) == ("limit", "limits", "C")
-    assert (
-        advice.decision.reasons == (Reason("keep_not_allowed"),) and f"then in steps to {way[-1]:.2f}" in advice.reason
-    )
+    assert advice.decision.reasons == (Reason("keep_not_allowed"),)
+    assert f"then in steps to {way[-1]:.2f}" in advice.reason
     (target,) = limits.values()
     notes = [day.note for day in advice.days]
     arrived = way.index(target)
-    assert notes[:arrived] == [f"on the way to {target:.2f} ({rule})"] * arrived and notes[arrived:] == [""] * (
-        14 - arrived
-    )
+    assert notes == [f"on the way to {target:.2f} ({rule})"] * arrived + [""] * (14 - arrived)
     assert rule in {edit.rule for edit in advice.guardrails} and "conflict" not in {e.rule for e in advice.guardrails}
     said = describe_limits(advice.to_dict(), PLAIN)
     assert said.startswith("The current price, 10.00, lies beyond a hard limit") and f"to {target:.2f} in" in said
@@ -101,12 +98,20 @@ def test_a_way_longer_than_the_advice_goes_on_in_the_next_one(varied: Market) ->
 
 
 @pytest.mark.parametrize(
-    "limits", [{"floor": 12.0, "max_rise": 0.0}, {"floor": 12.0, "price_ladder": (9.0, 13.0)}, {"min_margin": 0.9}]
+    ("limits", "source"),
+    [
+        ({"floor": 12.0, "max_rise": 0.0}, "manual"),
+        ({"floor": 12.0, "price_ladder": (9.0, 13.0)}, "manual"),
+        ({"min_margin": 0.9}, "manual"),
+        ({"floor": 12.0, "pause": True}, "hold"),
+    ],
 )
-def test_limits_that_no_walk_can_meet_keep_the_price_with_grade_d(limits: dict[str, Any], varied: Market) -> None:
+def test_a_pause_and_limits_that_no_walk_can_meet_keep_the_price(
+    limits: dict[str, Any], source: str, varied: Market
+) -> None:
     advice = _advise(varied, **limits)
-    assert set(_prices(advice)) == {10.0} and (advice.decision.grade, advice.decision.source) == ("D", "manual")
-    assert {day.note for day in advice.days} == {""}
+    assert set(_prices(advice)) == {10.0} and {day.note for day in advice.days} == {""}
+    assert (advice.decision.grade, advice.decision.source) == ("D" if source == "manual" else "C", source)
 
 
 def test_a_weekday_without_any_history_is_named_and_not_forecast(varied: Market) -> None:
@@ -121,11 +126,6 @@ def _is_open(day: DayAdvice) -> bool:
     return date.fromisoformat(day.date).weekday() != 6
 
 
-def test_a_pause_comes_before_the_walk(varied: Market) -> None:
-    advice = _advise(varied, floor=12.0, pause=True)
-    assert set(_prices(advice)) == {10.0} and {day.note for day in advice.days} == {""}
-
-
 def test_without_steps_a_price_goes_inside_at_once(varied: Market) -> None:
     assert _prices(_advise(varied, action="absolute", floor=10.8))[-1] >= 10.8
 
@@ -136,19 +136,11 @@ def test_a_walk_that_waits_for_the_week_is_no_conflict(shop: Callable[..., Marke
     assert advice.decision.source == "limits" and "conflict" not in {edit.rule for edit in advice.guardrails}
 
 
-def test_the_planner_walks_as_well(varied: Market) -> None:
+def test_planner_and_env_walk_like_the_gate(varied: Market) -> None:
     dynamics = Dynamics(varied, RewardConfig(), GuardrailConfig(floor=12.0), EnvConfig())
     plan = plan_dynamically(dynamics, 0.97**3)
-    assert not plan.notes
-    state = dynamics.start(*(value[:1] for value in dynamics.history.latest()))
-    price = plan(state)
-    assert price.tolist() == pytest.approx([10.5])
-
-
-def test_env_and_gate_walk_alike_in_every_draw(varied: Market) -> None:
-    dynamics = Dynamics(varied, RewardConfig(), GuardrailConfig(floor=12.0), EnvConfig())
-    product, last = dynamics.history.latest()
-    state, charged = dynamics.start(product, last), []
+    state, charged = dynamics.start(*dynamics.history.latest()), []
+    assert not plan.notes and plan(state).tolist() == pytest.approx([10.5])
     for action in (-1.0, 0.0, 1.0, -1.0, 1.0):
         price = dynamics.decide(state, torch.full((1,), action))
         state, _ = dynamics.advance(state, price, dynamics.days_per_step, None)

@@ -1,8 +1,9 @@
-"""The site builds without a warning, its commands parse, its blocks run as written, and it stays short."""
+"""The site builds without a warning and stays short, its blocks and examples run, and its drawings are true."""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import re
 import shlex
@@ -14,11 +15,14 @@ from itertools import dropwhile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from command_line import run, write_lines
 
 from pricerl.cli import loading, parse, usage
+from pricerl.decide.chain import DECIDERS
+from pricerl.market.demand.averaging import BIASES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -160,9 +164,8 @@ def test_every_command_of_a_page_parses(page: str, desk: Path) -> None:
 
 @pytest.mark.usefixtures("only_parses")
 def test_a_command_that_does_not_parse_is_found(desk: Path) -> None:
-    text = (
-        "```bash\nX=1 pricerl fit --horizons 3 > out && pricerl watch --dat x\n```\n```console\n$ pricerl pause\n```\n"
-    )
+    text = "```bash\nX=1 pricerl fit --horizons 3 > out && pricerl watch --dat x\n```\n"
+    text += "```console\n$ pricerl pause\n```\n"
     assert commands(text) == [["pause"], ["fit", "--horizons", "3"], ["watch", "--dat", "x"]]
     assert [run(desk, *words).code for words in commands(text)] == [2, 2, 2]
 
@@ -187,12 +190,10 @@ def test_the_counter_of_sentences_leaves_out_tables_code_and_headings() -> None:
     assert [words_in(sentence) for sentence in sentences(text)] == [3, 2, 2, 1, 2]
 
 
-def test_the_pages_hold_no_more_words_than_a_reader_can_take() -> None:
-    assert sum(len((ROOT / page).read_text(encoding="utf-8").split()) for page in PAGES) <= MOST_WORDS
-
-
-def test_sentences_are_short() -> None:
-    found = [sentence for page in PAGES for sentence in sentences((ROOT / page).read_text(encoding="utf-8"))]
+def test_the_pages_hold_no_more_words_than_a_reader_can_take_in_short_sentences() -> None:
+    texts = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES]
+    assert sum(len(text.split()) for text in texts) <= MOST_WORDS
+    found = [sentence for text in texts for sentence in sentences(text)]
     assert sum(map(words_in, found)) / len(found) <= MOST_WORDS_PER_SENTENCE
 
 
@@ -227,14 +228,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     path = os.pathsep.join([str(tools), os.environ["PATH"]])
     places = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PATH": path, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
-    assert _run(["pricerl", "advise", "sales.csv"], folder, environment)[0] == 0
+    subprocess.run(["pricerl", "advise", "sales.csv"], cwd=folder, env=environment, check=True, timeout=1800)
     return folder, environment
-
-
-def _run(words: list[str], folder: Path, environment: dict[str, str], text: str = "") -> tuple[int, str]:
-    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 1800}
-    done = subprocess.run(words, cwd=folder, env=environment, input=text, check=False, **options)
-    return done.returncode, done.stdout
 
 
 @pytest.mark.slow
@@ -244,5 +239,72 @@ def test_the_blocks_of_a_page_run_as_written(page: str, shop: tuple[Path, dict[s
     if not blocks(text, "bash") and not blocks(text, "python"):
         pytest.skip("no block runs")
     shutil.copytree(shop[0], folder := tmp_path / "shop", symlinks=True)
-    code, output = _run([sys.executable, "-c", RUNNER], folder, shop[1], text)
-    assert code == 0, output[-4000:]
+    words = [sys.executable, "-c", RUNNER]
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 1800}
+    done = subprocess.run(words, cwd=folder, env=shop[1], input=text, check=False, **options)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+CONCEPTS = (DOCS / "concepts.md").read_text(encoding="utf-8")
+DRAWINGS = re.findall(r"^!\[.+\]\((images/[a-z]+\.svg)\)$", CONCEPTS, re.MULTILINE)
+
+
+def words_of(drawing: str, kind: str = "") -> list[str]:
+    """Texts of a drawing in order, of one class or of all."""
+    texts = ElementTree.parse(DOCS / drawing).iter("{http://www.w3.org/2000/svg}text")
+    return [text.text or "" for text in texts if kind in text.get("class", "")]
+
+
+def test_the_drawing_of_deciders_has_all_of_them_in_their_order() -> None:
+    names = [decider.__name__ for decider in DECIDERS]
+    assert words_of("images/deciders.svg", "name") == ["proposal", *names]
+
+
+def test_every_concept_has_a_drawing_with_a_title_two_schemes_of_colours_and_none_outside_of_them() -> None:
+    assert len(DRAWINGS) == len(re.findall("^## ", CONCEPTS, re.MULTILINE)) == 5
+    for drawing in DRAWINGS:
+        style, _, rest = (DOCS / drawing).read_text(encoding="utf-8").partition("</style>")
+        assert "<title>" in style and "@media (prefers-color-scheme: dark)" in style, drawing
+        assert words_of(drawing) and not re.search(r"#[0-9a-f]{3,6}\b", rest), drawing
+
+
+def test_the_table_of_biases_is_that_of_the_code() -> None:
+    rows = re.findall(
+        r"^\| `([a-z ]+)` \|.*\| (-?[\d.]+) \| ([\d.]+) \|$", (DOCS / "method.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert {kind: (float(mean), float(sd)) for kind, mean, sd in rows} == BIASES
+
+
+EXAMPLES = DOCS / "examples"
+PRINTED = {
+    "quarter": r"advice: [\d.]+ per day",
+    "catalogue": r"product-40",
+    "price_test": r"proven",
+    "demand_model": r"faithful: ",
+    "gymnasium_run": r"return -\d+; the video is in videos/",
+}
+"""What each example prints at its end."""
+NEEDED = {"catalogue": ("distributed",), "gymnasium_run": ("pygame", "moviepy")}
+"""Packages that an example needs in addition to those of pricerl."""
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_an_example_is_a_notebook_of_texts_and_code(name: str) -> None:
+    text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    cells = re.split(r"^# %%", text, flags=re.MULTILINE)[1:]
+    texts = [cell for cell in cells if cell.startswith(" [markdown]")]
+    assert len(texts) >= 2 and len(cells) > len(texts)
+    assert all(ast.parse(cell.partition("\n")[2]) for cell in cells if cell not in texts)
+    assert all(re.fullmatch(r" \[markdown\]\n(#[^\n]*\n)+\n*", cell) for cell in texts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PRINTED)
+def test_an_example_runs(name: str, tmp_path: Path) -> None:
+    if lacking := [package for package in NEEDED.get(name, ()) if find_spec(package) is None]:
+        pytest.skip(f"needs {', '.join(lacking)}")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "SDL_VIDEODRIVER": "dummy"}
+    command = [sys.executable, str(EXAMPLES / f"{name}.py")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert re.search(PRINTED[name], done.stdout), done.stdout

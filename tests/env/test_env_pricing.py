@@ -24,8 +24,6 @@ SELLER = SellerConfig(days=130, units=30.0)
 TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)
 SMALL = DemandConfig(num_draws=8)
 QUIET = EnvConfig(noise=False)
-FREE = GuardrailConfig(max_week_change=0.5, min_change=0.0, support_margin=0.9)
-"""Only the cap on one change binds."""
 
 
 @pytest.fixture(scope="module")
@@ -46,26 +44,18 @@ def random_actions(num_steps, num_rows, seed=0):
     return torch.rand(num_steps, num_rows, 1, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def test_the_env_passes_gymnasiums_own_checks(market):
-    check_env(gymnasium.make(ENV_ID, market=market).unwrapped)
-
-
-def test_spaces_are_boxes_of_168_observations_and_one_action(market):
-    env = PricingEnv(market)
+def test_gymnasium_makes_both_envs_by_name_with_boxes_of_168_observations_and_one_action(market):
+    env = gymnasium.make(ENV_ID, market=market).unwrapped
+    assert isinstance(env, PricingEnv)
+    check_env(env)
     assert env.observation_space == gymnasium.spaces.Box(0, 1, (168,), np.float32)
     assert env.action_space == gymnasium.spaces.Box(-1, 1, (1,), np.float32)
-    rows = PricingVectorEnv(5, market)
+    register_envs()
+    rows = gymnasium.make_vec(ENV_ID, num_envs=5, market=market).unwrapped
+    assert isinstance(rows, ArrayVectorEnv) and rows.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     assert rows.single_observation_space == env.observation_space
     assert rows.single_action_space == env.action_space
     assert rows.observation_space.shape == (5, 168) and rows.action_space.shape == (5, 1)
-
-
-def test_gymnasium_makes_both_envs_by_name(market):
-    assert isinstance(gymnasium.make(ENV_ID, market=market).unwrapped, PricingEnv)
-    rows = gymnasium.make_vec(ENV_ID, num_envs=3, market=market)
-    assert isinstance(rows.unwrapped, ArrayVectorEnv) and rows.num_envs == 3
-    register_envs()
-    assert rows.unwrapped.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
 
 
 @pytest.mark.parametrize(
@@ -187,25 +177,6 @@ def test_different_draws_expect_different_units(market):
     assert info["expected_units"].unique().numel() == 8
 
 
-def test_action_zero_keeps_the_price(market):
-    env = PricingEnv(market)
-    _, start = env.reset(seed=2)
-    assert [env.step(one(0.0))[4]["price"] for _ in range(5)] == [start["price"]] * 5
-
-
-@pytest.mark.parametrize(("action", "factor"), [(1.0, 1.05), (-1.0, 0.95), (0.5, 1.025)])
-def test_a_full_action_moves_the_price_by_the_largest_change(known_demand, action, factor):
-    env = PricingEnv(known_demand(price=10.0), guardrails=FREE, starts="latest")
-    env.reset(seed=0)
-    assert env.step(one(action))[4]["price"] == pytest.approx(10 * factor, abs=0.0051)
-
-
-def test_a_limit_that_binds_stops_a_full_action(known_demand):
-    env = PricingEnv(known_demand(price=10.0), guardrails=GuardrailConfig(ceiling=10.2), starts="latest")
-    env.reset(seed=0)
-    assert [env.step(one(1.0))[4]["price"] for _ in range(3)] == pytest.approx([10.2] * 3)
-
-
 def test_a_price_stays_for_the_days_of_the_hold(known_demand):
     env = PricingEnv(known_demand(price=10.0), guardrails=GuardrailConfig(min_hold_days=4), starts="latest")
     env.reset(seed=0)
@@ -238,30 +209,22 @@ def test_rows_keep_to_their_own_products(trio):
     torch.testing.assert_close(price, torch.tensor(last, dtype=torch.float32).expand(4, 3))
 
 
-def test_random_starts_visit_every_product_and_only_training_days(trio):
-    rows = PricingVectorEnv(500, trio)
-    rows.reset(seed=0)
-    history = rows.dynamics.history
-    index = rows.state.day - history.first_day[rows.state.product]
-    assert rows.state.product.unique().tolist() == [0, 1, 2]
-    assert rows.state.draw.unique().tolist() == list(range(8))
-    assert (int(index.min()), int(index.max())) == (13, trio.preprocessor.train_days[0] - 1)
-
-
-@pytest.mark.parametrize(("starts", "first"), [("holdout", 109), ("latest", 129)])
-def test_a_chosen_product_is_kept_wherever_episodes_start(trio, starts, first):
-    assert trio.preprocessor.train_days[1] == 110
-    rows = PricingVectorEnv(300, trio, starts=starts)
-    rows.reset(seed=0, options={"product": 1})
-    index = rows.state.day - rows.dynamics.history.first_day[1]
-    assert rows.state.product.unique().tolist() == [1]
-    assert (int(index.min()), int(index.max())) == (first, 129)
-
-
-def test_the_mean_market_is_drawn_where_asked_for(market):
-    rows = PricingVectorEnv(20, market, draws="mean")
-    rows.reset(seed=0)
-    assert rows.state.draw.unique().tolist() == [market.mean_draw]
+@pytest.mark.parametrize(
+    ("settings", "options", "products", "days", "draws"),
+    [
+        ({}, {}, [0, 1, 2], (13, 109), list(range(8))),
+        ({"starts": "holdout"}, {"product": 1}, [1], (109, 129), list(range(8))),
+        ({"starts": "latest", "draws": "mean"}, {"product": 1}, [1], (129, 129), [8]),
+    ],
+)
+def test_episodes_start_where_they_may_and_keep_a_chosen_product(trio, settings, options, products, days, draws):
+    assert trio.preprocessor.train_days == (110, 110, 110) and trio.mean_draw == 8
+    rows = PricingVectorEnv(500, trio, **settings)
+    rows.reset(seed=0, options=options)
+    index = rows.state.day - rows.dynamics.history.first_day[rows.state.product]
+    assert rows.state.product.unique().tolist() == products
+    assert rows.state.draw.unique().tolist() == draws
+    assert (int(index.min()), int(index.max())) == days
 
 
 def test_the_last_observation_of_an_episode_is_the_final_observation(market):

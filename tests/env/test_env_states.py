@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 from saved_states import as_saved
-from shops.sellers import ShopConfig
 
 from pricerl.data.config import DataConfig
 from pricerl.data.days import DAY
@@ -23,7 +22,6 @@ SMALL = DemandConfig(num_draws=8)
 SELLERS = {
     "one": SellerConfig(days=130, units=30.0),
     "several": SellerConfig(days=130, units=30.0, products=3, seed=5),
-    "memory": ShopConfig(market="reference", days=730, units=80.0),
 }
 TRAILING = GuardrailConfig(max_above_median=0.1)
 CASES = {
@@ -31,8 +29,6 @@ CASES = {
     "absolute": ("one", None, EnvConfig(horizon=9, action="absolute")),
     "several products": ("several", None, EnvConfig(horizon=9)),
     "not described": ("several", None, EnvConfig(horizon=9, describe=False)),
-    "described": ("one", None, EnvConfig(horizon=9, describe=True)),
-    "reference price": ("memory", None, EnvConfig(horizon=9)),
     "trail": ("several", TRAILING, EnvConfig(horizon=9)),
     "no noise": ("one", None, EnvConfig(horizon=9, noise=False)),
     "weekly": ("weekly", TRAILING, EnvConfig(horizon=3)),
@@ -83,12 +79,7 @@ def assert_same(found, expected):
         assert torch.equal(one, other) and one.stride() == other.stride(), index
 
 
-@pytest.mark.parametrize("rows", [1, 5])
-@pytest.mark.parametrize("steps", [0, 2, 7])
-@pytest.mark.parametrize("case", CASES)
-def test_a_restored_env_continues_bit_by_bit(case, steps, rows, find_market):
-    seller, guardrails, config = CASES[case]
-    market = find_market(seller)
+def assert_continues(market, rows, steps, guardrails=None, config=None):
     env, other = (PricingVectorEnv(rows, market, guardrails=guardrails, config=config) for _ in range(2))
     assert (env.dynamics.limits.max_above_median is not None) == (guardrails is TRAILING)
     env.reset(seed=1)
@@ -100,20 +91,20 @@ def test_a_restored_env_continues_bit_by_bit(case, steps, rows, find_market):
     assert_same(walk(other, 12, seed=3), walk(env, 12, seed=3))
 
 
-def test_the_seller_with_a_memory_has_one(find_market):
-    assert find_market("memory").remembers
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("steps", [0, 2, 7])
+@pytest.mark.parametrize("case", CASES)
+def test_a_restored_env_continues_bit_by_bit(case, steps, rows, find_market):
+    seller, guardrails, config = CASES[case]
+    market = find_market(seller)
+    assert market.remembers
+    assert_continues(market, rows, steps, guardrails, config)
 
 
 @pytest.mark.compiler
 @pytest.mark.slow
 def test_a_compiled_env_continues_bit_by_bit(find_market):
-    config = EnvConfig(horizon=9, compile=True)
-    env, other = (PricingVectorEnv(5, find_market("several"), config=config) for _ in range(2))
-    env.reset(seed=1)
-    walk(env, 4, seed=2)
-    other.reset(seed=8)
-    assert other.load_state_dict(as_saved(env.state_dict()))
-    assert_same(walk(other, 12, seed=3), walk(env, 12, seed=3))
+    assert_continues(find_market("several"), rows=5, steps=4, config=EnvConfig(horizon=9, compile=True))
 
 
 def test_a_state_is_a_copy_and_can_be_loaded_before_the_first_reset(find_market):

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import gymnasium
 import numpy as np
 import pytest
@@ -77,12 +75,9 @@ def test_the_policy_sees_the_observation_of_its_own_row():
     assert scores.episode_return.tolist() == expected
 
 
-def test_a_time_limit_ends_the_episode():
-    scores = score_returns(half, "returns/Lengths-v0", {"max_episode_steps": 4}, [3, 9], "cpu")
-    assert scores.episode_length.tolist() == [3, 4] and scores.episode_return.tolist() == [1.5, 2.0]
-
-
-def test_an_environment_without_a_time_limit_is_cut(monkeypatch):
+def test_a_time_limit_ends_the_episode_which_is_cut_where_there_is_none(monkeypatch):
+    found = score_returns(half, "returns/Lengths-v0", {"max_episode_steps": 4}, [3, 9], "cpu")
+    assert found.episode_length.tolist() == [3, 4] and found.episode_return.tolist() == [1.5, 2.0]
     assert scores.MAX_STEPS == 10_000
     monkeypatch.setattr(scores, "MAX_STEPS", 25)
     cut = score_returns(half, "returns/Endless-v0", None, [0, 1], "cpu")
@@ -92,10 +87,10 @@ def test_an_environment_without_a_time_limit_is_cut(monkeypatch):
 
 
 def test_no_seeds_give_empty_scores():
-    scores = score_returns(half, "returns/Lengths-v0", None, [], "cpu")
-    assert [part.shape for part in scores] == [(0,), (0,)]
+    none = score_returns(half, "returns/Lengths-v0", None, [], "cpu")
+    assert [part.shape for part in none] == [(0,), (0,)]
     whole = score_returns(half, "returns/Lengths-v0", None, range(2, 4), "cpu")
-    assert torch.cat([scores.episode_length, whole.episode_length]).tolist() == [2, 3]
+    assert torch.cat([none.episode_length, whole.episode_length]).tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("sizes", [[1] * 18, [5, 13], [17, 1], [0, 18]])

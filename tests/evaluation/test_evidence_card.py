@@ -1,6 +1,4 @@
-"""The card of evidence, on histories whose faults were put there."""
-
-from __future__ import annotations
+"""The card of evidence and the regression that it refits nothing with, on histories whose faults were put there."""
 
 from dataclasses import replace
 
@@ -13,7 +11,7 @@ from pricerl.evaluation.card.evidence_card import draw_card
 from pricerl.evaluation.card.placebos import find_placebos
 from pricerl.evaluation.card.prior_share import find_prior_share, own_precision, redraw
 from pricerl.evaluation.valuation import elasticity_at
-from pricerl.evaluation.working_fit import fit_demand
+from pricerl.evaluation.working_fit import find_entangled, find_price_shares, fit_demand
 from pricerl.market.demand.priors import StatedPrior, Tabulated, log_normal_prior
 from pricerl.market.fitting import fit_market
 
@@ -23,6 +21,27 @@ DAYS = 364
 def prices(rng, hold=5, spread=0.1):
     """Random prices around 10 that each stay for some days."""
     return np.round(10 * np.exp(np.repeat(rng.normal(0, spread, -(-DAYS // hold)), hold)[:DAYS]), 2)
+
+
+def fitted_to(prepare, product):
+    return fit_market(prepare(product), cost=CostConfig(unit_cost=4.0, share_kept=1.0), conversions=False).products[0]
+
+
+def card_of(product, fitted, tested=False):
+    """The lines of the card by their question."""
+    return {line.question: line for line in draw_card(fit_demand(product), product, fitted, tested)}
+
+
+def verdicts_of(card):
+    return {question: line.verdict for question, line in card.items()}
+
+
+def led(make_product, response=0.0, units=40):
+    """A product whose price follows the demand of the day before."""
+    rng = np.random.default_rng(1)
+    demand = rng.normal(0, 0.3, DAYS)
+    price = np.round(10 * np.exp(0.1 * np.append(0, demand[:-1]) + rng.normal(0, 0.02, DAYS)), 2)
+    return make_product(price, rng.poisson(units * np.exp(demand + response * np.log(price / 10))).astype(float))
 
 
 def test_a_history_without_faults_passes_every_placebo(make_product):
@@ -35,14 +54,10 @@ def test_a_history_without_faults_passes_every_placebo(make_product):
 
 
 def test_a_price_that_follows_yesterdays_demand_explains_the_sales_before_it(make_product, prepare):
-    rng = np.random.default_rng(1)
-    demand = rng.normal(0, 0.3, DAYS)
-    price = np.round(10 * np.exp(0.1 * np.append(0, demand[:-1]) + rng.normal(0, 0.02, DAYS)), 2)
-    product = make_product(price, rng.poisson(40 * np.exp(demand)))
+    product = led(make_product)
     found = find_placebos(fit_demand(product))
     assert found.lead > 4 and found.lead_spread > 0.3
-    fitted = replace(fitted_to(prepare, product), follows=0.0)
-    card = {line.question: line for line in draw_card(fit_demand(product), product, fitted, False)}
+    card = card_of(product, replace(fitted_to(prepare, product), follows=0.0))
     assert card["next price"].verdict == "FAIL" and card["next price"].spread == found.lead_spread
     assert card["next price"].finding.endswith(f"The elasticity is uncertain by {found.lead_spread:.1f} more.")
     assert {line.spread for line in card.values() if line.verdict != "FAIL"} == {0.0}
@@ -78,11 +93,10 @@ def test_a_price_that_moves_with_the_season_alone_cannot_be_tested(make_product)
 def test_sales_that_follow_from_the_price_without_chance_cannot_be_tested(units, make_product, prepare):
     price = prices(np.random.default_rng(6))
     product = make_product(price, np.round(units * (price / 10) ** -2.0))
-    fit = fit_demand(product)
-    assert find_placebos(fit) is None
-    card = draw_card(fit, product, fit_market(prepare(product), conversions=False).products[0], False)
-    assert len(card) == 7 and "FAIL" not in {line.verdict for line in card}
-    assert sum("sales are few" in line.finding for line in card) == 1
+    assert find_placebos(fit_demand(product)) is None
+    card = card_of(product, fit_market(prepare(product), conversions=False).products[0])
+    assert len(card) == 7 and "FAIL" not in verdicts_of(card).values()
+    assert sum("sales are few" in line.finding for line in card.values()) == 1
 
 
 @pytest.mark.parametrize("others", [log_normal_prior(-2.2, 1.5), log_normal_prior(-4.0, 1.5)])
@@ -93,17 +107,13 @@ def test_draws_under_another_prior_are_those_of_its_posterior(others):
     mean = (own * others.mean + likelihood * 1.0) / (own + likelihood)
     quantiles = norm.ppf((np.arange(4000) + 0.5) / 4000)
     found = redraw(prior, -np.exp(mean + quantiles / np.sqrt(own + likelihood)))
-    names = ("weaker", "stronger", "flatter", "steeper")
-    drawn = {
-        name: mean + quantiles[index] / np.sqrt(own + likelihood) for name, index in zip(names, found, strict=True)
-    }
-    for name, power in (("weaker", 0.8), ("stronger", 1.25)):
+    weaker, stronger, flatter, steeper = (mean + quantiles[index] / np.sqrt(own + likelihood) for index in found)
+    for drawn, power in ((weaker, 0.8), (stronger, 1.25)):
         precision = power * own + likelihood
-        assert drawn[name].mean() == pytest.approx((power * own * others.mean + likelihood) / precision, abs=0.005)
-        assert drawn[name].std() == pytest.approx(precision**-0.5, rel=0.02)
+        assert drawn.mean() == pytest.approx((power * own * others.mean + likelihood) / precision, abs=0.005)
+        assert drawn.std() == pytest.approx(precision**-0.5, rel=0.02)
     shift = 0.6745 * others.sd * own / (own + likelihood)
-    assert drawn["steeper"].mean() - mean == pytest.approx(shift, abs=0.005)
-    assert mean - drawn["flatter"].mean() == pytest.approx(shift, abs=0.005)
+    assert [steeper.mean() - mean, mean - flatter.mean()] == pytest.approx([shift, shift], abs=0.005)
 
 
 def test_a_pooled_prior_shifts_like_any_other():
@@ -115,25 +125,17 @@ def test_a_pooled_prior_shifts_like_any_other():
     assert StatedPrior(table).log_density(at, 0.3) == pytest.approx(StatedPrior(plain).log_density(at - 0.3), abs=1e-3)
 
 
-def fitted_to(prepare, product):
-    return fit_market(prepare(product), cost=CostConfig(unit_cost=4.0, share_kept=1.0), conversions=False).products[0]
-
-
-def test_three_sales_in_180_days_leave_the_prior_as_it_is(make_product, prepare):
+def test_three_sales_or_a_single_price_leave_the_prior_as_it_is(make_product, prepare):
     units = np.zeros(180)
     units[[20, 90, 150]] = 1
     product = make_product(np.repeat([10.0, 11.0, 10.0], 60), units)
     fitted = fitted_to(prepare, product)
     assert find_prior_share(fit_demand(product), product, fitted) > 0.9
-    card = draw_card(fit_demand(product), product, fitted, False)
-    assert [line.question for line in card if line.verdict == "FAIL"] == ["prior share"]
-    assert "does not show how buyers react" in next(line.finding for line in card if line.verdict == "FAIL")
-
-
-def test_a_single_price_has_no_place_among_elasticities(make_product, prepare):
-    product = make_product(10.0, np.random.default_rng(5).poisson(8, 90).astype(float))
-    card = draw_card(fit_demand(product), product, fitted_to(prepare, product), False)
-    verdicts = {line.question: line.verdict for line in card}
+    card = card_of(product, fitted)
+    assert [name for name, verdict in verdicts_of(card).items() if verdict == "FAIL"] == ["prior share"]
+    assert "does not show how buyers react" in card["prior share"].finding
+    single = make_product(10.0, np.random.default_rng(5).poisson(8, 90).astype(float))
+    verdicts = verdicts_of(card_of(single, fitted_to(prepare, single)))
     assert verdicts["published elasticities"] == "REVIEW" and verdicts["prior share"] == "FAIL"
 
 
@@ -147,28 +149,23 @@ def test_a_year_of_varied_prices_leaves_little_of_the_prior(make_product, prepar
     elasticity = elasticity_at(fitted, product.current_price)
     _, _, flatter, steeper = (elasticity[draws].mean() for draws in redraw(fitted.prior, elasticity))
     assert flatter > elasticity.mean() > steeper
-    card = draw_card(fit_demand(product), product, fitted, False)
-    verdicts = {line.question: line.verdict for line in card}
+    card = card_of(product, fitted)
+    verdicts = verdicts_of(card)
     assert len(card) == 7 and verdicts["prior share"] == "PASS" and verdicts["experiment"] == "REVIEW"
-    assert "FAIL" not in verdicts.values() and all(bool(line.remedy) == (line.verdict != "PASS") for line in card)
-    assert {line.question: line.verdict for line in draw_card(fit_demand(product), product, fitted, True)}[
-        "experiment"
-    ] == "PASS"
+    assert "FAIL" not in verdicts.values()
+    assert all(bool(line.remedy) == (line.verdict != "PASS") for line in card.values())
+    assert card_of(product, fitted, tested=True)["experiment"].verdict == "PASS"
     assert find_prior_share(fit_demand(product), product, replace(fitted, prior=None)) is None
 
 
 def test_a_proven_rule_is_a_finding_and_fails_no_question(make_product, known_demand):
-    rng = np.random.default_rng(1)
-    demand = rng.normal(0, 0.3, DAYS)
-    price = np.round(10 * np.exp(0.1 * np.append(0, demand[:-1]) + rng.normal(0, 0.02, DAYS)), 2)
-    product = make_product(price, rng.poisson(60 * np.exp(demand + 0.5 * np.log(price / 10))).astype(float))
-    fit = fit_demand(product)
+    product = led(make_product, 0.5, 60)
     fitted = replace(known_demand().products[0], price_setting="repricer", bias=(3.0, 0.5))
     for follows, verdict in ((0.0, "FAIL"), (0.1, "REVIEW")):
-        lines = {line.question: line for line in draw_card(fit, product, replace(fitted, follows=follows), False)}
+        lines = card_of(product, replace(fitted, follows=follows))
         assert {lines[name].verdict for name in ("next price", "who set the prices")} == {verdict}
     assert "It rises 0.1 % per 1 % of demand".lower() in lines["who set the prices"].finding
-    assert f"an elasticity of {fit.elasticity - 3:.1f}" in lines["published elasticities"].finding
+    assert f"an elasticity of {fit_demand(product).elasticity - 3:.1f}" in lines["published elasticities"].finding
 
 
 def test_only_own_prices_that_vary_inform_about_the_elasticity(make_product):
@@ -179,3 +176,22 @@ def test_only_own_prices_that_vary_inform_about_the_elasticity(make_product):
     assert own_precision(make_product(price, np.full(116, 20.0)), 5.0) == 0
     by_hand = 56 * (np.log(1.1) / 2) ** 2 * 20 / (1 + 20 / 5)  # variance of log units: 1 / mean + 1 / size
     assert own_precision(varied, 5.0) == pytest.approx(by_hand)
+
+
+def history_of(make_product, season=0.0, noise=0.06):
+    """Random prices that follow a season of 90 days, elasticity -2."""
+    rng = np.random.default_rng(0)
+    wave = np.sin(2 * np.pi * np.arange(DAYS) / 90)
+    price = np.round(10 * np.exp(rng.normal(0, noise, DAYS) + season * wave), 2)
+    units = rng.poisson(40 * (price / 10) ** -2.0 * np.exp(season * wave))
+    return make_product(price, units.astype(float))
+
+
+def test_the_share_of_a_cause_is_what_the_others_leave_of_the_price_which_is_entangled_with_it_at_most(make_product):
+    still, turning = (find_price_shares(fit_demand(history_of(make_product, season))) for season in (0.0, 0.15))
+    assert list(still) == ["weekday", "season"] and still["season"] < 0.1
+    assert turning["season"] == pytest.approx(0.15**2 / 2 / (0.15**2 / 2 + 0.06**2), abs=0.05)
+    assert turning["weekday"] < 0.03
+    assert find_entangled(fit_demand(history_of(make_product, 0.15, noise=0.001))) == "season"
+    assert find_entangled(fit_demand(history_of(make_product, 0.15))) == ""
+    assert find_entangled(fit_demand(make_product(np.full(60, 10.0), np.full(60, 5.0)))) == ""

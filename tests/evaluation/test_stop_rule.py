@@ -58,14 +58,11 @@ def test_days_before_the_change_and_closed_days_do_not_count() -> None:
     assert find_stop_rule(late, [10.0] * 14, 10.0, OPEN) is None
 
 
-def test_two_weekly_rows_make_a_run_of_two() -> None:
+def test_two_weekly_rows_make_a_run_of_two_and_the_words_name_price_units_and_days() -> None:
     rule = find_stop_rule(sales(200.0)[:, :2], [11.0] * 2, 10.0, OPEN[:2])
     assert rule is not None and rule.days == 2
     weekly = stop_rule_clause({"price": 10.0, "units": 170, "days": 2}, Formatter(step_days=7))
     assert weekly == "to 10.00 if fewer than 170 units are sold on two weeks running"
-
-
-def test_the_rule_in_words_names_price_units_and_days() -> None:
     words = stop_rule_clause({"price": 30.37, "units": 25, "days": 3}, PLAIN)
     assert words == "to 30.37 if fewer than 25 units are sold on three days running"
     none = stop_rule_clause({"price": 30.37, "units": 1, "days": 7}, PLAIN)

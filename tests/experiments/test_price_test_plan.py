@@ -11,7 +11,6 @@ from scipy.stats import norm
 
 from pricerl.advice.sentences.next_steps import price_test_words
 from pricerl.decide.decision import DecisionConfig
-from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.valuation import value_paths
@@ -23,7 +22,6 @@ from pricerl.guardrails.gate import pass_gate
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
-from pricerl.market.reward import RewardConfig
 from pricerl.planner.constant_price import candidate_prices
 from pricerl.simulation.seller import SellerConfig
 
@@ -31,7 +29,7 @@ TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 
 
 def _product(market: Market, **guardrails: Any) -> Product:
-    return Product(Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig()), 0)
+    return Product(Dynamics(market, guardrails=GuardrailConfig(**guardrails)), 0)
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +82,10 @@ def test_a_price_that_would_break_a_relation_gives_way_to_the_nearest_that_does_
     assert _others(ordered) == {*(price for price in small if price < 10), 10.3}
     assert _others(Product(ordered.dynamics, 1)) == {*(price for price in large if price > 10.3), 10.0}
     planned = plan_price_test(ordered, "sales", Budget(182, 1e9))
-    assert planned is not None and planned.test.price <= 10.3
+    assert planned.test.price <= 10.3
 
 
-def test_prices_of_other_markets_count_and_a_line_of_one_price_has_no_test(two_sizes: Market) -> None:
+def test_prices_of_other_markets_count_in_orders_lines_and_multipacks(two_sizes: Market) -> None:
     alone = _relate(two_sizes.select([0]), "size_order")
     assert max(_others(alone)) > 10.3
     assert max(_others(alone, {"L": 10.3})) == 10.3
@@ -95,40 +93,30 @@ def test_prices_of_other_markets_count_and_a_line_of_one_price_has_no_test(two_s
     assert max(_others(alone, {"L": 10.1})) < 10  # 10.10 is too near to distinguish
     line = _relate(two_sizes.select([0]), "one_price")
     assert find_arm_prices(line, {"L": 10.0}) == [] and plan_price_test(line, current={"L": 10.0}) is None
-
-
-def test_a_multipack_bounds_the_test_of_its_single_from_below(two_sizes: Market) -> None:
     packed = _relate(two_sizes, "multipack", count=2)
     assert min(_others(packed)) < 9.7
-    alone = _relate(two_sizes.select([0]), "multipack", count=2)
-    assert min(_others(alone, {"L": 19.47})) == 9.74
+    assert min(_others(_relate(two_sizes.select([0]), "multipack", count=2), {"L": 19.47})) == 9.74
 
 
 def test_the_plan_is_short_and_wide_and_pays_only_inside_its_limits(fitted_product: Product) -> None:
     planned = plan_price_test(fitted_product, "profit", Budget(cost=1e9))
-    assert planned is not None
     test, design = planned.test, planned.design
     assert test.days == design.rows == 2 * design.pairs * design.block == 28
     assert test.block % 7 == 0 and test.washout >= 1 and design.pairs >= 2 and 0 <= test.decides <= 1
     assert test.cost <= test.worst_cost and test.expected_cost <= test.worst_cost
     assert 0.02 <= abs(test.price / test.regular_price - 1) <= 0.1
-    assert planned.fits and test.pays == (test.gain >= 0.001 * 91 * float(_kept(fitted_product)))
+    (kept,) = value_paths(fitted_product, fitted_product.money([[fitted_product.current_price] * 28]))
+    assert planned.fits and test.pays == (test.gain >= 0.001 * 91 * kept.profit.mean())
     short = plan_price_test(fitted_product, "profit", Budget(14, 1e9))
-    assert short is not None and not short.fits and not short.test.pays
+    assert not short.fits and not short.test.pays
     capped = plan_price_test(fitted_product, "profit", Budget(cost=0.0))
-    assert capped is not None and (capped.test.cost == 0 or not capped.test.pays)
-
-
-def _kept(product: Product) -> float:
-    (value,) = value_paths(product, product.money([product.current_price])[:, None].expand(-1, 28))
-    return float(value.profit.mean())
+    assert capped.test.cost == 0 or not capped.test.pays
 
 
 def test_the_net_value_is_that_of_the_quarter_with_the_test_minus_that_without_it(fitted_product: Product) -> None:
     """Recomputed draw by draw: the test's own days at their prices, then the price that the weighed draws prefer."""
     config = DecisionConfig(loss_weight=3.0, min_chance=0.0)
     planned = plan_price_test(fitted_product, "profit", Budget(cost=1e9), config=config)
-    assert planned is not None
     test, now = planned.test, fitted_product.current_price
     targets = [now, *candidate_prices(fitted_product)[::20].tolist()]
     paths = fitted_product.money([test.price, *targets])[:, None].expand(-1, 28)
@@ -146,16 +134,19 @@ def test_the_net_value_is_that_of_the_quarter_with_the_test_minus_that_without_i
     assert test.gain == pytest.approx(total / len(ratio) - without, rel=1e-3, abs=1e-3)
 
 
-def test_where_demand_is_known_a_test_only_costs(known_demand: Callable[..., Market]) -> None:
+def test_where_demand_is_known_a_test_and_the_rest_of_it_only_cost(known_demand: Callable[..., Market]) -> None:
     """Elasticity -2 and unit cost 6: the best price is 12, and no draw doubts it, so that only waiting costs."""
-    planned = plan_price_test(_product(known_demand(TRIED)), "profit", Budget(cost=1e9))
-    assert planned is not None
+    product = _product(known_demand(TRIED))
+    planned = plan_price_test(product, "profit", Budget(cost=1e9))
     test = planned.test
     earned = {at: (at - 6) * 20 * (at / 10) ** -2 for at in (test.price, test.regular_price)}
     assert test.uplift.mean == pytest.approx(earned[test.price] - earned[test.regular_price], rel=0.02)
     lost = (earned[test.regular_price] - earned[test.price]) / 2
     assert test.expected_cost == pytest.approx(lost * test.days, rel=0.05)
     assert test.gain < 0 and not test.pays
+    order = make_order(planned, gate_schedule(planned, product, 0), product, 0)
+    whole, half = (remaining_value(product, order, passed, DecisionConfig()) for passed in (0, 14))
+    assert whole == pytest.approx(planned.test.gain, rel=0.05) and whole < half < 0
 
 
 def test_consent_lets_a_test_jump_beyond_steps_and_prices_tried_but_not_beyond_hard_limits(
@@ -173,24 +164,11 @@ def test_consent_lets_a_test_jump_beyond_steps_and_prices_tried_but_not_beyond_h
     assert max(arms.price for arms in wider) == 11.0
 
 
-def test_the_rest_of_a_test_has_no_value_once_demand_is_known(known_demand: Callable[..., Market]) -> None:
-    product = _product(known_demand(TRIED))
-    planned = plan_price_test(product, "profit", Budget(cost=1e9))
-    assert planned is not None
-    schedule = gate_schedule(planned, product, 0)
-    order = make_order(planned, schedule, product, 0)
-    whole, half = (remaining_value(product, order, passed, DecisionConfig()) for passed in (0, 14))
-    assert whole == pytest.approx(planned.test.gain, rel=0.05) and whole < half < 0
-
-
-def test_without_costs_only_sales_can_be_compared(
-    prepare: Callable[..., Any], make_product: Callable[..., Any]
-) -> None:
-    units = np.random.default_rng(1).poisson(400 * (TRIED / 10) ** -2.0).astype(float)
-    dynamics = _product(fit_market(prepare(make_product(TRIED, units)), DemandConfig(num_draws=16)))
-    assert plan_price_test(dynamics) is None
-    planned = plan_price_test(dynamics, "sales", Budget(cost=1e9))
-    assert planned is not None and planned.test.question == "sales"
+def test_without_costs_only_sales_can_be_compared(two_sizes: Market) -> None:
+    product = _product(two_sizes)
+    assert plan_price_test(product) is None
+    planned = plan_price_test(product, "sales", Budget(cost=1e9))
+    assert planned.test.question == "sales"
     assert planned.sales.values == (planned.test.regular_price, planned.test.price)
 
 

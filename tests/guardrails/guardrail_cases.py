@@ -91,6 +91,7 @@ def faults(price: object, case: Case) -> list[str]:
     week, median, (low, high) = prices[-7], np.median(prices[-28:]), case.log.support
     lowest, highest = hard_limits(case)
     step = walking_step(case)
+    near = 1e-3 * config.price_step + 1e-6 * price
     broken = {
         "pause": config.pause,
         "min_hold_days": (prices[-config.min_hold_days :] != now).any(),
@@ -102,8 +103,8 @@ def faults(price: object, case: Case) -> list[str]:
         "support": not min(low, now, highest) - slack <= price <= max(high, now, lowest) + slack,
         "median": config.max_above_median is not None
         and price > max(median * (1 + config.max_above_median), now) + slack,
-        "menu": not _on_menu(price, config),
-        "min_change": _allowed_now(case) and abs(price - now) < config.min_change * now - slack,
+        "menu": len(_prices_between(price - near, price + near, config)) == 0,
+        "min_change": lowest * 1.0001 < now < highest * 0.9999 and abs(price - now) < config.min_change * now - slack,
     }
     return [name for name, is_broken in broken.items() if is_broken]
 
@@ -187,20 +188,3 @@ def _prices_between(low: float, high: float, config: GuardrailConfig) -> np.ndar
         apart = [np.abs((prices - ending + 0.5) % 1 - 0.5) for ending in config.charm_endings]
         prices = prices[np.min(apart, axis=0) < 1e-6 * prices.clip(1)]
     return prices[(prices >= low) & (prices <= high)]
-
-
-def _on_menu(price: float, config: GuardrailConfig) -> bool:
-    steps = price / config.price_step
-    if abs(steps - round(steps)) > 1e-3 + 1e-6 * steps:
-        return False
-    if config.price_ladder is not None:
-        return min(abs(price - rung) for rung in config.price_ladder) < 1e-4 * price
-    if config.charm_endings is not None:
-        return min(abs((price - ending + 0.5) % 1 - 0.5) for ending in config.charm_endings) < 1e-3
-    return True
-
-
-def _allowed_now(case: Case) -> bool:
-    """Whether floor, ceiling, advertised price and margin let the current price stay, with room to spare."""
-    lowest, highest = hard_limits(case)
-    return lowest * 1.0001 < case.now < highest * 0.9999

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from guardrail_cases import FIRST_DAY, RUBBISH, draw_case, draw_config, faults
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pricerl.errors import NonFiniteError
 from pricerl.guardrails import gate
@@ -41,29 +38,56 @@ def rules(result: Gated) -> list[str]:
     return [edit.rule for edit in result.edits]
 
 
+FREE = {"min_hold_days": 1, "max_week_change": 0.5}
+WEEKLY = {"max_week_change": 0.05, "min_change": 0.0}
+MEDIAN = {"max_above_median": 0.02, "min_change": 0.0}
+CHARM = {"charm_endings": (0.99,), "min_change": 0.0}
+LADDER = {"price_ladder": (9.6, 10.2)}
+NEW = log_of(*[9.9] * 20, 10.0)
+RAISED = log_of(*[9.8] * 24, *[10.5] * 6)
+TRIED = steady(support=(9.7, 10.2))
+CHEAP = steady(0.52, support=(0.001, 1.0))
+GAPS = PriceLog(FIRST_DAY + np.array([0, 1, 2, 20, 21]), np.array([9.0, 9.0, 9.0, 9.9, 9.9]), WIDE)
+FAR = {"max_above_median": 0.1, "max_week_change": 0.5}
+BEYOND = {10.0: 10.0, 10.4: 10.0, 9.6: 9.6}
+"""A price beyond a soft limit is not forced back, but goes no further."""
+ABSOLUTE = PriceLog(*log_of(*[9.0] * 29, 10.0)[:2], (8.0, 15.0), moves_in_steps=False)
+
+
 @pytest.mark.parametrize(
-    ("proposed", "price", "rule", "why", "limits"),
+    ("proposed", "price", "rule", "why", "limits", "log"),
     [
-        (11.0, 10.5, "max_change", "at most 5 % above the current price", {}),
-        (9.0, 9.5, "max_change", "at most 5 % below the current price", {}),
-        (11.0, 10.3, "max_rise", "at most 3 % above the current price", {"max_rise": 0.03}),
-        (9.0, 9.8, "max_drop", "at most 2 % below the current price", {"max_drop": 0.02}),
-        (9.6, 9.8, "floor", "at least 9.8", {"floor": 9.8}),
-        (10.4, 10.2, "ceiling", "at most 10.2", {"ceiling": 10.2}),
-        (9.6, 9.9, "min_advertised_price", "at least 9.9", {"min_advertised_price": 9.9}),
-        (10.4, 10.2, "max_above_median", "at most 2 % above 10, its median of 28 days", {"max_above_median": 0.02}),
-        (10.2, 10.25, "price_ladder", "the nearest price that may be charged", {"price_ladder": (9.75, 10.25)}),
-        (10.2, 9.99, "charm_endings", "the nearest price that may be charged", {"charm_endings": (0.99,)}),
-        (10.234, 10.23, "price_step", "the nearest price that may be charged", {}),
-        (10.05, 10.0, "min_change", "smaller than 1 %", {}),
-        (10.3, 10.0, "pause", "the product is paused", {"pause": True}),
+        (11.0, 10.5, "max_change", "at most 5 % above the current price", {}, steady()),
+        (9.0, 9.5, "max_change", "at most 5 % below the current price", {}, steady()),
+        (11.0, 10.3, "max_rise", "at most 3 % above the current price", {"max_rise": 0.03}, steady()),
+        (9.0, 9.8, "max_drop", "at most 2 % below the current price", {"max_drop": 0.02}, steady()),
+        (9.6, 9.8, "floor", "at least 9.8", {"floor": 9.8}, steady()),
+        (10.4, 10.2, "ceiling", "at most 10.2", {"ceiling": 10.2}, steady()),
+        (9.6, 9.9, "min_advertised_price", "at least 9.9", {"min_advertised_price": 9.9}, steady()),
+        (10.4, 10.2, "max_above_median", "at most 2 % above 10, its median of 28 days", MEDIAN, steady()),
+        (10.9, 10.78, "max_week_change", "at most 10 % from 9.8, the price of 7 days before", {}, RAISED),
+        (10.4, 10.2, "support_margin", "near the prices that were tried", {}, TRIED),
+        (9.6, 9.7, "support_margin", "near the prices that were tried", {}, TRIED),
+        (
+            10.2,
+            10.25,
+            "price_ladder",
+            "the nearest price that may be charged",
+            {"price_ladder": (9.75, 10.25)},
+            steady(),
+        ),
+        (10.2, 9.99, "charm_endings", "the nearest price that may be charged", CHARM, steady()),
+        (10.234, 10.23, "price_step", "the nearest price that may be charged", {}, steady()),
+        (0.001, 0.5, "price_step", "a price is at least one price step", {"price_step": 0.5}, CHEAP),
+        (10.05, 10.0, "min_change", "smaller than 1 %", {}, steady()),
+        (10.3, 10.0, "min_hold_days", "the current price has been charged for 1 of at least 3 days", {}, NEW),
+        (10.3, 10.0, "pause", "the product is paused", {"pause": True}, steady()),
     ],
 )
 def test_each_rule_edits_and_says_so(
-    proposed: float, price: float, rule: str, why: str, limits: dict[str, object]
+    proposed: float, price: float, rule: str, why: str, limits: dict[str, object], log: PriceLog
 ) -> None:
-    limits = {"min_change": 0.0, **limits} if rule == "charm_endings" else limits
-    result = gated(proposed, **limits)
+    result = gated(proposed, log, **limits)
     assert result == Gated(pytest.approx(price), (Edit(rule, proposed, pytest.approx(price), why),))
 
 
@@ -79,41 +103,6 @@ def test_a_margin_that_no_price_can_earn_keeps_the_price_and_names_it() -> None:
     result = gated(10.3, costs=UnitCosts(0.5, 1.0, known=True), min_margin=0.5)
     assert result.price == 10.0 and rules(result) == ["conflict"]
     assert "min_margin asks for at least inf" in result.edits[0].why
-
-
-def test_a_price_is_at_least_one_price_step() -> None:
-    result = gated(0.001, steady(0.52, support=(0.001, 1.0)), price_step=0.5)
-    assert result == Gated(0.5, (Edit("price_step", 0.001, 0.5, "a price is at least one price step"),))
-
-
-@pytest.mark.parametrize(("proposed", "price"), [(10.4, 10.2), (9.6, 9.7)])
-def test_the_support_box_holds_a_price_near_those_tried(proposed: float, price: float) -> None:
-    result = gated(proposed, steady(support=(9.7, 10.2)))
-    assert result.price == pytest.approx(price) and rules(result) == ["support_margin"]
-    assert result.edits[0].why == "near the prices that were tried"
-
-
-@pytest.mark.parametrize(
-    ("log", "limits"),
-    [
-        (steady(support=(5.0, 9.0)), {}),
-        (log_of(*[8.0] * 26, *[10.0] * 4), {}),
-        (log_of(*[8.0] * 24, *[10.0] * 6), {"max_above_median": 0.1, "max_week_change": 0.5}),
-    ],
-)
-def test_a_price_beyond_a_soft_limit_is_not_forced_back_but_goes_no_further(
-    log: PriceLog, limits: dict[str, float]
-) -> None:
-    assert gated(10.0, log, **limits) == Gated(10.0, ())
-    assert gated(10.4, log, **limits).price == 10.0
-    assert gated(9.6, log, **limits).price == 9.6
-
-
-FREE = {"min_hold_days": 1, "max_week_change": 0.5}
-WEEKLY = {"max_week_change": 0.05, "min_change": 0.0}
-MEDIAN = {"max_above_median": 0.02, "min_change": 0.0}
-LADDER = {"price_ladder": (9.6, 10.2)}
-ABSOLUTE = PriceLog(*log_of(*[9.0] * 29, 10.0)[:2], (8.0, 15.0), moves_in_steps=False)
 
 
 @pytest.mark.parametrize(
@@ -134,8 +123,9 @@ ABSOLUTE = PriceLog(*log_of(*[9.0] * 29, 10.0)[:2], (8.0, 15.0), moves_in_steps=
         ("until its hold is over", log_of(10.0, 10.0, 10.0), {}, {10.3: 10.3}),
         ("a walk goes beyond prices tried", steady(support=(9.0, 10.2)), {"floor": 12.0}, {10.0: 10.5}),
         ("prices tried start no walk", steady(support=(9.0, 10.2)), {}, {10.0: 10.0}),
-        ("a walk waits for the hold", log_of(*[9.9] * 20, 10.0), {"floor": 12.0}, {10.0: 10.0}),
+        ("a walk waits for the hold", NEW, {"floor": 12.0}, {10.3: 10.0}),
         ("a walk waits for a pause", steady(), {"floor": 12.0, "pause": True}, {10.0: 10.0}),
+        ("integers and extreme numbers are prices", steady(), {}, {11: 10.5, 1e308: 10.5, 5e-324: 9.5}),
         ("prices below 1", steady(0.5), {"ceiling": 0.6, "max_above_median": 0.2}, {0.48: 0.48}),
         ("a ceiling near 1", steady(1.0), {"ceiling": 1.05}, {1.2: 1.05}),
         ("a floor below 1", steady(1.0), {"floor": 0.95}, {0.5: 0.95}),
@@ -144,6 +134,15 @@ ABSOLUTE = PriceLog(*log_of(*[9.0] * 29, 10.0)[:2], (8.0, 15.0), moves_in_steps=
         ("the lower of two equally near ones", steady(), {"price_ladder": (10.0, 10.5)}, {10.25: 10.0}),
         ("a limit demands a small change", steady(), {"floor": 10.05}, {10.0: 10.05}),
         ("just the smallest change is made", steady(20.0), {}, {20.2: 20.2, 20.19: 20.0}),
+        ("a gap counts as days at the price before", GAPS, {"min_hold_days": 1}, {10.2: 9.9}),
+        ("but not as days of the price after it", GAPS, {}, {9.6: 9.9}),
+        ("a new price is held", log_of(*[9.9] * 20, *[10.0] * 2), {}, {10.3: 10.0}),
+        ("for three days", log_of(*[9.9] * 20, *[10.0] * 3), {}, {10.3: 10.3}),
+        ("a pause says nothing of a price that nobody moves", steady(), {"pause": True}, {10.0: 10.0}),
+        ("neither does a hold", NEW, {}, {10.0: 10.0}),
+        ("beyond prices tried, no further", steady(support=(5.0, 9.0)), {}, BEYOND),
+        ("beyond the week cap, no further", log_of(*[8.0] * 26, *[10.0] * 4), {}, BEYOND),
+        ("beyond the median, no further", log_of(*[8.0] * 24, *[10.0] * 6), FAR, BEYOND),
         ("absolute actions ignore the past", ABSOLUTE, {"max_above_median": 0.0}, {14.0: 14.0}),
         ("but not the prices tried", ABSOLUTE, {}, {17.0: 15.0, 5.0: 8.0}),
         ("these are hard then", ABSOLUTE._replace(prices=np.full(30, 20.0)), {}, {20.0: 15.0}),
@@ -154,29 +153,9 @@ def test_a_proposal_leaves_as_the_price_that_the_rules_allow(
     fact: str, log: PriceLog, limits: dict[str, object], prices: dict[float, float]
 ) -> None:
     for proposed, price in prices.items():
-        assert gated(proposed, log, **limits).price == price, fact
-
-
-def test_the_week_cap_says_from_which_price() -> None:
-    result = gated(10.9, log_of(*[9.8] * 24, *[10.5] * 6))
-    assert result.price == 10.78 and rules(result) == ["max_week_change"]
-    assert result.edits[0].why == "at most 10 % from 9.8, the price of 7 days before"
-
-
-def test_gaps_in_the_log_count_as_days_at_the_price_before() -> None:
-    dates = FIRST_DAY + np.array([0, 1, 2, 20, 21])
-    log = PriceLog(dates, np.array([9.0, 9.0, 9.0, 9.9, 9.9]), WIDE)
-    assert gated(10.2, log, min_hold_days=1).price == 9.9
-    assert rules(gated(9.6, log)) == ["min_hold_days"]
-
-
-@pytest.mark.parametrize(("age", "price"), [(1, 10.0), (2, 10.0), (3, 10.3), (4, 10.3)])
-def test_a_new_price_stays_for_the_minimum_hold(age: int, price: float) -> None:
-    result = gated(10.3, log_of(*[9.9] * 20, *[10.0] * age))
-    assert result.price == price
-    if age < 3:
-        why = f"the current price has been charged for {age} of at least 3 days"
-        assert result.edits == (Edit("min_hold_days", 10.3, 10.0, why),)
+        result = gated(proposed, log, **limits)
+        assert result.price == price, fact
+        assert proposed != price or result.edits == (), fact
 
 
 def test_the_hold_comes_before_the_floor_is_reached() -> None:
@@ -210,26 +189,26 @@ def test_a_lower_limit_below_another_is_told_in_order_too() -> None:
 @pytest.mark.parametrize(
     ("limits", "why"),
     [
-        ({"floor": 12.0, "max_rise": 0.0}, "floor asks for at least 12, max_rise for at most 10; the current price"),
+        ({"floor": 12.0, "max_rise": 0.0}, "floor asks for at least 12, max_rise for at most 10"),
         (
             {"ceiling": 9.0, "max_drop": 0.02, "price_ladder": (8.0, 10.1)},
-            "max_drop asks for at least 9.8, ceiling for at most 9; the current price",
+            "max_drop asks for at least 9.8, ceiling for at most 9",
         ),
         ({"price_ladder": (8.0, 12.0)}, "price_ladder has no price between 9.5 (max_change) and 10.5 (max_change)"),
-        ({"charm_endings": (0.7,)}, "charm_endings has no price between 9.5 (max_change) and"),
+        (
+            {"charm_endings": (0.7,), "max_drop": 0.02},
+            "charm_endings has no price between 9.8 (max_drop) and 10.5 (max_change)",
+        ),
+        (
+            {"floor": 10.205, "ceiling": 10.205},
+            "price_step has no price between 10.205 (floor) and 10.205 (ceiling)",
+        ),
     ],
 )
 def test_limits_that_leave_no_price_keep_it_and_name_both(limits: dict[str, object], why: str) -> None:
-    limits = {"max_drop": 0.02, **limits} if "charm_endings" in limits else limits
-    why = why.replace("9.5 (max_change) and", "9.8 (max_drop) and 10.5 (max_change)") if "charm" in why else why
     result = gated(10.2, **limits)
     assert result.price == 10.0 and result.edits[-1].rule == "conflict"
-    assert result.edits[-1].why.startswith(why)
-    assert result.edits[-1].why.endswith("; the current price is kept, and someone should look")
-
-
-def test_a_conflict_is_told_even_where_nothing_else_was_proposed() -> None:
-    assert rules(gated(10.0, floor=12.0, max_rise=0.0))[-1] == "conflict"
+    assert result.edits[-1].why == f"{why}; the current price is kept, and someone should look"
 
 
 @pytest.mark.parametrize("proposed", [9.0, 10.0, 10.2, 12.0, 13.0])
@@ -274,16 +253,6 @@ def test_a_conflict_is_told_where_the_limits_come_back_to_the_current_price() ->
     assert rules(result) == ["floor", "max_rise", "conflict"] and result.edits[-1].before == result.price == 10.0
 
 
-def test_limits_that_meet_between_two_prices_leave_none() -> None:
-    result = gated(10.2, floor=10.205, ceiling=10.205)
-    assert result.price == 10.0
-    assert result.edits[-1].why.startswith("price_step has no price between 10.205 (floor) and 10.205 (ceiling)")
-
-
-def test_what_keeps_a_price_that_nobody_moves_is_not_told() -> None:
-    assert gated(10.0, pause=True) == gated(10.0, log_of(*[9.9] * 20, 10.0)) == Gated(10.0, ())
-
-
 def test_edits_and_what_passed_cannot_be_changed_afterwards() -> None:
     result = gated(11.0)
     with pytest.raises(FrozenInstanceError):
@@ -294,8 +263,7 @@ def test_edits_and_what_passed_cannot_be_changed_afterwards() -> None:
 
 def test_single_precision_on_a_limit_counts_as_on_it() -> None:
     price = float(np.float32(49.99))
-    assert gated(price, steady(49.0), ceiling=49.99).price == 49.99
-    assert rules(gated(price, steady(49.0), ceiling=49.99)) == []
+    assert gated(price, steady(49.0), ceiling=49.99) == Gated(49.99, ())
     assert gated(float(np.float32(12.1)), steady(12.1)) == Gated(12.1, ())
 
 
@@ -349,6 +317,8 @@ def test_where_no_price_is_known_none_leaves(log: PriceLog | None) -> None:
         (log_of(), "IndexError"),
         (None, "AttributeError"),
         (log_of(*[10.0] * 9, support=(None, 12.0)), "TypeError"),
+        (steady(support=(float("nan"), 11.0)), "no number"),
+        (steady(support=(9.0, float("nan"))), "no number"),
     ],
 )
 def test_a_broken_log_keeps_the_price_and_says_what_is_wrong(log: PriceLog | None, why: str) -> None:
@@ -386,50 +356,22 @@ def test_a_day_more_is_charged_at_the_end_of_the_log() -> None:
     assert log.dates.tolist() == (FIRST_DAY + np.arange(3)).tolist() and log.support == WIDE
 
 
-@settings(max_examples=80, deadline=None)
-@given(
-    proposed=st.one_of(st.floats(), st.floats(9, 11), st.integers(), st.none(), st.text(max_size=5), st.booleans()),
-    seed=st.integers(0, 10**6),
+@pytest.mark.parametrize(
+    ("price", "expected"),
+    [
+        (9.0, {"support_margin": 9.5, "floor": 9.9, "max_change": 9.5}),
+        (9.99, {"min_change": 10.0}),
+        (10.0, {}),
+        (10.6, {"ceiling": 10.5, "max_change": 10.5}),
+        (12.0, {"support_margin": 11.5, "ceiling": 10.5, "max_change": 10.5, "max_week_change": 11.0}),
+    ],
 )
-def test_whatever_is_proposed_a_price_inside_the_limits_leaves(proposed: object, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    case = draw_case(rng, draw_config(rng, 10.0), 10.0)._replace(proposed=proposed)
-    result = pass_gate(proposed, case.now, case.log, case.costs, case.config)
-    assert faults(result.price, case) == []
-
-
-def test_a_rule_objects_to_what_the_gate_changes_and_to_nothing_that_it_lets_through() -> None:
-    rng, moved = np.random.default_rng(2), 0
-    for _ in range(700):
-        case = draw_case(rng, draw_config(rng, 10.0), 10.0)
-        if not is_price(case.proposed):
-            continue
-        result = pass_gate(case.proposed, case.now, case.log, case.costs, case.config)
-        rules = Today(case.now, case.log, case.costs, case.config)
-        if result.edits:
-            objections = {edit.rule for edit in rules.objections(case.proposed)}
-            assert objections, case
-            assert result.edits[0].rule in {*objections, "conflict"}, case
-        if result.price != case.now:
-            assert list(rules.objections(result.price)) == [], case
-            moved += 1
-    assert moved > 120, moved
-
-
-@pytest.mark.parametrize("price", [9.0, 9.4, 9.99, 10.0, 10.6, 12.0])
-def test_every_rule_speaks_for_itself(price: float) -> None:
-    log, limits = steady(10.0, support=(9.5, 11.5)), {"ceiling": 10.5, "floor": 9.9}
-    said = list(Today(10.0, log, NO_COSTS, GuardrailConfig(**limits)).objections(price))
-    expected = {
-        9.0: {"support_margin": 9.5, "floor": 9.9, "max_change": 9.5},
-        9.4: {"support_margin": 9.5, "floor": 9.9, "max_change": 9.5},
-        9.99: {"min_change": 10.0},
-        10.0: {},
-        10.6: {"ceiling": 10.5, "max_change": 10.5},
-        12.0: {"support_margin": 11.5, "ceiling": 10.5, "max_change": 10.5, "max_week_change": 11.0},
-    }[price]
-    assert {edit.rule: pytest.approx(edit.after) for edit in said} == expected
-    assert list(expected) == [edit.rule for edit in said] and all(edit.before == price for edit in said)
+def test_every_rule_speaks_for_itself(price: float, expected: dict[str, float]) -> None:
+    limits = GuardrailConfig(ceiling=10.5, floor=9.9)
+    said = list(Today(10.0, steady(support=(9.5, 11.5)), NO_COSTS, limits).objections(price))
+    assert [(edit.rule, edit.before, pytest.approx(edit.after)) for edit in said] == [
+        (rule, price, after) for rule, after in expected.items()
+    ]
 
 
 def test_a_rule_that_allows_no_price_objects_to_all() -> None:
@@ -438,9 +380,11 @@ def test_a_rule_that_allows_no_price_objects_to_all() -> None:
     assert (said.rule, said.after) == ("min_margin", np.inf)
 
 
-def check_many(count: int, seed: int) -> float:
-    """Decide random cases; return seconds."""
-    rng, started = np.random.default_rng(seed), time.perf_counter()
+@pytest.mark.parametrize(("count", "seed"), [(1_000, 0), pytest.param(100_000, 1, marks=pytest.mark.slow)])
+def test_random_prices_leave_inside_the_limits_and_rules_object_to_what_the_gate_changes_alone(
+    count: int, seed: int
+) -> None:
+    rng, moved = np.random.default_rng(seed), 0
     configs = [(draw_config(rng, around), around) for around in np.exp(rng.uniform(0, 6, 400))]
     for index in range(count):
         case = draw_case(rng, *configs[index % len(configs)])
@@ -452,16 +396,15 @@ def check_many(count: int, seed: int) -> float:
             continue
         again = pass_gate(result.price, case.now, case.log, case.costs, case.config)
         assert again.price == pytest.approx(result.price, rel=1e-12), "what has passed passes unchanged"
-    return time.perf_counter() - started
-
-
-def test_no_price_leaves_the_limits_in_a_thousand_random_cases() -> None:
-    check_many(1_000, seed=0)
-
-
-@pytest.mark.slow
-def test_no_price_leaves_the_limits_in_a_hundred_thousand_random_cases() -> None:
-    check_many(100_000, seed=1)
+        today = Today(case.now, case.log, case.costs, case.config)
+        if result.edits:
+            objections = {edit.rule for edit in today.objections(case.proposed)}
+            assert objections, case
+            assert result.edits[0].rule in {*objections, "conflict"}, case
+        if result.price != case.now:
+            assert list(today.objections(result.price)) == [], case
+            moved += 1
+    assert moved > count // 6, moved
 
 
 @pytest.mark.parametrize(("now", "beyond"), [(10.0, ()), (12.0, ("support_margin",)), (8.0, ("support_margin",))])
@@ -470,9 +413,3 @@ def test_the_limits_in_force_name_the_soft_rules_that_the_current_price_is_beyon
 ) -> None:
     log = steady(now, support=(9.0, 11.0))
     assert Today(now, log, NO_COSTS, GuardrailConfig()).describe().beyond == beyond
-
-
-@pytest.mark.parametrize("support", [(float("nan"), 11.0), (9.0, float("nan"))])
-def test_one_limit_that_is_no_number_is_enough_to_keep_the_price(support: tuple[float, float]) -> None:
-    result = gated(10.3, steady(support=support))
-    assert result.price == 10.0 and "no number" in result.edits[0].why

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 from guardrail_cases import draw_case, draw_config, faults
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.gate import is_price, pass_gate
+from pricerl.guardrails.gate import pass_gate
 from pricerl.guardrails.limits import GuardedProduct, RecentPrices, UnitCosts, price_limits, support_box
 from pricerl.guardrails.projection import feasible_band, lasting_band, price_box, project, spread_prices, waits_for_pace
 
@@ -18,15 +16,6 @@ CENT = 0.01
 INF = float("inf")
 WIDE = (0.01, 1e6)
 NO_COSTS = UnitCosts(1.0, 0.0, known=False)
-prices = st.integers(100, 100_000).map(lambda cents: cents / 100)
-configs = st.builds(
-    GuardrailConfig,
-    max_change=st.sampled_from([0.02, 0.05, 0.2]),
-    max_week_change=st.sampled_from([0.05, 0.1, 0.3]),
-    min_change=st.sampled_from([0.0, 0.01]),
-    price_step=st.sampled_from([0.01, 0.05, 0.5, 0.99]),
-)
-proposals = st.one_of(st.floats(width=32), st.sampled_from([float("nan"), INF, -INF, 0.0, -1.0, 1e38]))
 
 
 def column(value):
@@ -48,36 +37,6 @@ def decided(proposal, now=10.0, week_ago=None, config=None, **bounds):
     week_ago = now if week_ago is None else column(week_ago)
     band = feasible_band(limits(config, **bounds), RecentPrices(now, week_ago, None))
     return float(project(column(proposal), now, band)), bool(band.feasible)
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    proposal=proposals,
-    now=prices,
-    drift=st.floats(0.8, 1.25),
-    bounds=st.tuples(prices, prices, prices, prices),
-    config=configs,
-)
-def test_no_proposal_leaves_the_limits(proposal, now, drift, bounds, config):
-    floor, low, high, ceiling = sorted(bounds)
-    week_ago = now * drift
-    price, feasible = decided(proposal, now, week_ago, config, floor=floor, ceiling=ceiling, low=low, high=high)
-    assert np.isfinite(price)
-    if not feasible:
-        assert price == np.float32(now)
-        return
-    slack = 1e-6 * price + 2e-4 * config.price_step
-    if now < floor * 0.9999:
-        assert now < price <= ceiling + slack
-    elif now > ceiling * 1.0001:
-        assert floor - slack <= price < now
-    else:
-        assert floor - slack <= price <= ceiling + slack
-    assert abs(price - now) <= config.max_change * now + slack
-    assert abs(price - week_ago) <= max(config.max_week_change * week_ago, abs(now - week_ago)) + slack
-    assert min(low, now) - slack <= price <= max(high, now) + slack
-    steps = price / config.price_step
-    assert price == np.float32(now) or abs(steps - round(steps)) < 1e-6 * steps + 1e-3
 
 
 NAN = float("nan")
@@ -202,19 +161,14 @@ def test_limits_that_leave_a_price_are_reachable_and_others_are_not():
         assert price_limits([GuardedProduct(config, WIDE, costs)]).reachable.tolist() == [expected], config
 
 
-def test_every_price_in_cents_survives_limits_of_its_own_value_unchanged():
+def test_every_price_in_cents_survives_limits_of_its_own_value_and_a_box_beyond_it_unchanged():
     price = (torch.arange(1, 200_001, dtype=torch.float64) / 100).float()
-    config = GuardrailConfig(min_change=0.0)
-    bounds = limits(config)._replace(floor=price, ceiling=price, support_low=price, support_high=price)
-    band = feasible_band(bounds, RecentPrices(price, price, None))
-    assert band.feasible.all()
-    assert torch.equal(project(price, price, band), price)
-
-
-def test_a_price_beyond_the_box_is_never_pushed_by_rounding():
-    price = (torch.arange(1000, 200_001, dtype=torch.float64) / 100).float()
-    band = feasible_band(limits(low=1e5, high=2e5), RecentPrices(price, price, None))
-    assert torch.equal(project(price, price, band), price)
+    tight = limits(GuardrailConfig(min_change=0.0))
+    tight = tight._replace(floor=price, ceiling=price, support_low=price, support_high=price)
+    for bounds in (tight, limits(low=1e5, high=2e5)):
+        band = feasible_band(bounds, RecentPrices(price, price, None))
+        assert band.feasible.all()
+        assert torch.equal(project(price, price, band), price)
 
 
 def test_the_support_box_reaches_ten_percent_beyond_the_central_prices():
@@ -227,29 +181,6 @@ def test_the_support_box_reaches_ten_percent_beyond_the_central_prices():
 def test_the_price_box_has_no_step_caps():
     band = price_box(limits(floor=7.0, low=5.0, high=20.0, ceiling=15.0), column(10.0))
     assert (float(band.low), float(band.high)) == (7.0, 15.0)
-
-
-def test_the_price_goes_no_further_above_its_trailing_price():
-    config = GuardrailConfig(max_above_median=0.02)
-    for trailing, highest in ((10.0, 10.2), (9.0, 10.0), (20.0, 10.5)):
-        band = feasible_band(limits(config), RecentPrices(column(10.0), column(10.0), column(trailing)))
-        assert float(project(column(11.0), column(10.0), band)) == pytest.approx(highest)
-
-
-def test_rows_of_one_batch_follow_the_limits_of_their_own_products():
-    configs = [
-        GuardrailConfig(),
-        GuardrailConfig(max_rise=0.02),
-        GuardrailConfig(price_ladder=(9.5, 10.3)),
-        GuardrailConfig(charm_endings=(0.49,)),
-        GuardrailConfig(min_change=0.05),
-        GuardrailConfig(max_above_median=0.03),
-    ]
-    table = price_limits([GuardedProduct(config, WIDE, NO_COSTS) for config in configs])
-    now = torch.full((6,), 10.0)
-    band = feasible_band(table.rows(torch.tensor([5, 4, 3, 2, 1, 0])), RecentPrices(now, now, now))
-    price = project(torch.full((6,), 10.45), now, band)
-    assert price.tolist() == pytest.approx([10.3, 10.0, 10.49, 10.3, 10.2, 10.45])
 
 
 def test_settings_that_all_products_share_stay_plain_numbers():
@@ -296,33 +227,6 @@ def test_a_current_price_beyond_the_prices_tried_stays_an_alternative():
     assert torch.equal(project(now, now, band), now) and float(project(now - 0.5, now, band)) == 16.3
 
 
-def check_many(count, configs_drawn, seed):
-    """Project random proposals in one batch of many products; return how many prices changed."""
-    rng = np.random.default_rng(seed)
-    drawn = [(draw_config(rng, around), around) for around in np.exp(rng.uniform(0, 6, configs_drawn))]
-    drawn = [(replace(config, min_hold_days=1, pause=False), around) for config, around in drawn]
-    drawn = [(config, around) for config, around in drawn if config.price_step == CENT]
-    product = rng.integers(0, len(drawn), count)
-    cases = [draw_case(rng, *drawn[index]) for index in product]
-    proposals = [case.proposed if is_price(case.proposed) else float("nan") for case in cases]
-
-    def batch(values):
-        return [torch.tensor(column, dtype=torch.float32) for column in zip(*values, strict=True)]
-
-    fixed = price_limits([GuardedProduct(case.config, case.log.support, case.costs) for case in cases])
-    past = [(case.now, case.log.prices[-7], np.median(case.log.prices[-28:])) for case in cases]
-    now, week, median = batch(past)
-    bounds = price_limits([GuardedProduct(config, WIDE, NO_COSTS) for config, _ in drawn])
-    own = {name: getattr(fixed, name) for name in ("floor", "ceiling", "support_low", "support_high", "reachable")}
-    band = feasible_band(bounds.rows(torch.as_tensor(product))._replace(**own), RecentPrices(now, week, median))
-    charged = project(torch.tensor(proposals, dtype=torch.float32), now, band)
-    assert torch.equal(charged[~band.feasible], now[~band.feasible])
-    found = [check_one(case, price, start) for case, price, start in zip(cases, charged, now, strict=True)]
-    apart = sum(not agreed for _, agreed in found)
-    assert apart <= count // 10_000, "only limits that lie on the edge of a rounding"
-    return sum(moved for moved, _ in found)
-
-
 def check_one(case, charged, start):
     """Hold a charged price against every limit; return whether it is a new one, and whether the gate charges it too."""
     price = case.now if charged == start else float(charged)
@@ -335,10 +239,32 @@ def check_one(case, charged, start):
     return price != case.now, True
 
 
-def test_what_a_batch_of_random_products_is_charged_obeys_every_limit_and_passes_the_gate():
-    assert check_many(3_000, 300, seed=0) > 1_000
-
-
-@pytest.mark.slow
-def test_a_hundred_thousand_prices_of_a_batch_obey_every_limit_and_pass_the_gate():
-    assert check_many(100_000, 1_000, seed=1) > 30_000
+@pytest.mark.parametrize(
+    ("count", "step", "configs_drawn", "seed"),
+    [
+        *((1_000, step, 300, 0) for step in (CENT, 0.05, 0.5, 0.99)),
+        pytest.param(100_000, CENT, 1_000, 1, marks=pytest.mark.slow),
+    ],
+)
+def test_what_a_batch_of_random_products_is_charged_obeys_every_limit_and_passes_the_gate(
+    count, step, configs_drawn, seed
+):
+    rng = np.random.default_rng(seed)
+    drawn = [(draw_config(rng, around), around) for around in np.exp(rng.uniform(0, 6, configs_drawn))]
+    drawn = [(replace(config, min_hold_days=1, pause=False), around) for config, around in drawn]
+    drawn = [(config, around) for config, around in drawn if config.price_step == step]
+    product = rng.integers(0, len(drawn), count)
+    cases = [draw_case(rng, *drawn[index]) for index in product]
+    proposals = [case.proposed if isinstance(case.proposed, float) else NAN for case in cases]
+    past = [(case.now, case.log.prices[-7], np.median(case.log.prices[-28:])) for case in cases]
+    now, week, median = torch.tensor(np.array(past), dtype=torch.float32).T
+    fixed = price_limits([GuardedProduct(case.config, case.log.support, case.costs) for case in cases])
+    bounds = price_limits([GuardedProduct(config, WIDE, NO_COSTS) for config, _ in drawn])
+    own = {name: getattr(fixed, name) for name in ("floor", "ceiling", "support_low", "support_high", "reachable")}
+    band = feasible_band(bounds.rows(torch.as_tensor(product))._replace(**own), RecentPrices(now, week, median))
+    charged = project(torch.tensor(proposals, dtype=torch.float32), now, band)
+    assert torch.equal(charged[~band.feasible], now[~band.feasible])
+    found = [check_one(case, price, start) for case, price, start in zip(cases, charged, now, strict=True)]
+    apart = sum(not agreed for _, agreed in found)
+    assert apart <= count // 10_000, "only limits that lie on the edge of a rounding"
+    assert sum(moved for moved, _ in found) > 0.3 * count

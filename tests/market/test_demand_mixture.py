@@ -41,6 +41,11 @@ def history(log_demand, current_price=PRICE, days=400, units=50.0, seed=0):
     return bin_prices(x, rng.poisson(units * np.exp(log_demand(x))).astype(float), np.ones(days))
 
 
+def posterior(bins, seed=0):
+    (curves,) = draw_curves(bins, PRIOR, PRICE, np.random.default_rng(seed))
+    return curves
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_curve_passes_through_the_current_price_and_never_rises(family):
     curves = draw_prior(600, PRIOR, np.random.default_rng(0))
@@ -78,11 +83,11 @@ def test_a_history_shows_at_which_round_price_demand_falls():
     x = np.log(np.tile([13.0, 13.99, 14.5, 14.99, 15.5, 16.0], 60) / PRICE)
     units = np.random.default_rng(0).poisson(80 * np.exp(-1.5 * x - 0.3 * (x > np.log(15 / PRICE))))
     bins = bin_prices(x, units.astype(float), np.ones(360), np.log(rounds.price / PRICE))
-    (curves,) = draw_curves(replace(bins, rounds=rounds), PRIOR, PRICE, np.random.default_rng(0))
+    curves = posterior(replace(bins, rounds=rounds))
     assert (curves.jump_at == 15).mean() > 0.95
     assert (LARGEST_JUMP * curves.shares[:, 2]).mean() == pytest.approx(0.3, abs=0.06)
     smooth = bin_prices(x, np.round(80 * np.exp(-1.5 * x)), np.ones(360), np.log(rounds.price / PRICE))
-    (curves,) = draw_curves(replace(smooth, rounds=rounds), PRIOR, PRICE, np.random.default_rng(0))
+    curves = posterior(replace(smooth, rounds=rounds))
     jump = np.where(np.isfinite(curves.jump_at), LARGEST_JUMP * curves.shares[:, 2], 0)
     assert jump.mean() < 0.05
 
@@ -99,27 +104,22 @@ def test_every_family_is_in_the_prior_alike():
     assert (np.bincount(drawn.family) == NUM_CURVES // len(FAMILIES)).all()
 
 
-def test_a_price_that_never_varied_leaves_the_prior():
-    bins = bin_prices(np.zeros(200), np.full(200, 40.0), np.ones(200))
-    (curves,) = draw_curves(bins, PRIOR, PRICE, np.random.default_rng(0))
-    assert curves.standardized.mean() == pytest.approx(0, abs=0.12) and curves.standardized.std() == pytest.approx(
-        1, abs=0.12
-    )
-    assert np.bincount(curves.family, minlength=len(FAMILIES)).min() > 50
-
-
-def test_no_trust_leaves_the_prior_whatever_was_sold():
+def test_a_price_that_never_varied_and_a_history_without_trust_leave_the_prior():
+    never_varied = bin_prices(np.zeros(200), np.full(200, 40.0), np.ones(200))
     x = np.linspace(-0.2, 0.2, 100)
-    bins = bin_prices(x, 50 * np.exp(-6 * x), np.ones(100))
-    (curves,) = draw_curves(replace(bins, weight=np.zeros(1)), PRIOR, PRICE, np.random.default_rng(0))
-    assert curves.standardized.mean() == pytest.approx(0, abs=0.12)
+    steep = bin_prices(x, 50 * np.exp(-6 * x), np.ones(100))
+    for bins in (never_varied, replace(steep, weight=np.zeros(1))):
+        curves = posterior(bins)
+        assert curves.standardized.mean() == pytest.approx(0, abs=0.12)
+        assert curves.standardized.std() == pytest.approx(1, abs=0.12)
+        assert np.bincount(curves.family, minlength=len(FAMILIES)).min() > 50
 
 
 @pytest.mark.parametrize("family", ["constant", "linear", "logit", "kinked"])
 def test_many_sales_find_the_true_curve_at_the_prices_tried(family):
     truth = one_curve(family, 2.6, (0.9, 0.5, 0.0))
     bins = history(lambda x: truth.at(np.sort(x), PRICE)[0][np.argsort(np.argsort(x))], units=400.0)
-    (curves,) = draw_curves(bins, PRIOR, PRICE, np.random.default_rng(1))
+    curves = posterior(bins, seed=1)
     tried = np.linspace(-0.2, 0.2, 9)
     found, true = curves.at(tried, PRICE), truth.at(tried, PRICE)
     np.testing.assert_allclose(found.mean(0), true[0], atol=0.03)
@@ -130,7 +130,7 @@ def test_the_interval_narrows_as_sales_grow():
     widths = []
     for units in (2.0, 20.0, 200.0):
         bins = history(lambda x: -2 * x, units=units)
-        (curves,) = draw_curves(bins, PRIOR, PRICE, np.random.default_rng(0))
+        curves = posterior(bins)
         widths.append(curves.at(np.array([0.0, 0.1]), PRICE)[:, 1].std())
     assert widths[0] > 1.5 * widths[1] and widths[1] > widths[2]
 

@@ -22,6 +22,12 @@ def seller(simulated):
     return simulated(SELLERS[0]).products[0]
 
 
+@pytest.fixture
+def silent(seller):
+    """A seller whose file has no profits."""
+    return replace(seller, profit_known=np.zeros(len(seller.dates), dtype=bool))
+
+
 @pytest.mark.parametrize("config", SELLERS, ids=lambda config: config.market)
 def test_decoded_costs_lie_within_four_sds_of_the_truth(simulated, config):
     _, truth = simulate(config)
@@ -53,32 +59,19 @@ def test_costs_are_known_from_fifteen_profit_days_on(seller, profit_days, known)
     assert (cost.known, cost.profit_days) == (known, profit_days)
 
 
-def test_unknown_costs_ask_for_the_unit_cost(seller):
-    silent = replace(seller, profit_known=np.zeros(len(seller.dates), dtype=bool))
-    assert "fill in costs.csv (pricerl init)" in describe_costs(silent, CostConfig())
-
-
 def test_supplied_values_win_over_decoded_ones(seller):
     cost = decode(seller, CostConfig(unit_cost=3.5, share_kept=0.8, fixed_cost=2.0))
     for draws, value in ((cost.unit_cost, 3.5), (cost.share_kept, 0.8), (cost.fixed_cost, 2.0)):
         assert np.all(draws == value)
 
 
-def test_the_unit_cost_of_the_file_makes_costs_known_and_yields_to_the_config(make_product):
-    product = make_product(10.0, np.full(8, 5.0), unit_cost=4.0)
-    from_file, from_config = decode(product), decode(product, CostConfig(unit_cost=3.0))
-    assert from_file.known and np.all(from_file.unit_cost == 4.0)
-    assert np.all(from_config.unit_cost == 3.0)
-
-
-def test_fees_are_known_from_profits_or_from_the_seller_alone(seller):
-    silent = replace(seller, profit_known=np.zeros(len(seller.dates), dtype=bool))
+def test_fees_are_known_from_profits_or_from_the_seller_alone(seller, silent):
     assert decode(seller).fees_known and decode(silent, CostConfig(share_kept=0.8)).fees_known
     assert not decode(silent).fees_known and not decode(silent, CostConfig(unit_cost=3.0)).fees_known
+    assert "fill in costs.csv (pricerl init)" in describe_costs(silent, CostConfig())
 
 
-def test_a_fixed_cost_is_given_or_shown_by_profits_and_zero_otherwise(seller):
-    silent = replace(seller, profit_known=np.zeros(len(seller.dates), dtype=bool))
+def test_a_fixed_cost_is_given_or_shown_by_profits_and_zero_otherwise(seller, silent):
     given = CostConfig(unit_cost=3.0, share_kept=0.85)
     for product in (silent, replace(seller, profit=-seller.profit)):  # no profit, or one that no costs explain
         for config in (given, CostConfig()):
@@ -120,31 +113,11 @@ def test_a_loss_every_day_is_explained_by_its_costs(make_product):
     assert cost.known and cost.unit_cost.mean() == pytest.approx(12, rel=0.1)
 
 
-def test_a_history_that_sold_nothing_still_has_finite_costs(make_product):
-    reported = np.ones(30, dtype=bool)
-    cost = decode(make_product(10.0, np.zeros(30), profit=np.full(30, -2.0), profit_known=reported))
-    assert np.isfinite([cost.share_kept, cost.unit_cost, cost.fixed_cost]).all()
-
-
-@pytest.mark.parametrize(
-    ("values", "word"),
-    [
-        ({"unit_cost": -1.0}, "unit_cost"),
-        ({"unit_cost": float("inf")}, "unit_cost"),
-        ({"share_kept": 0.4}, "share_kept"),
-        ({"fixed_cost": float("nan")}, "fixed_cost"),
-    ],
-)
-def test_an_impossible_supplied_cost_is_refused_by_name(values, word):
-    with pytest.raises(UsageError, match=f"cost.{word} must"):
-        CostConfig(**values)
-
-
-@pytest.mark.parametrize("profit", [0.0, 5.0, 1e-9, 1e9])
-def test_a_profit_that_never_varies_is_no_crash(make_product, profit):
-    product = make_product(10.0, np.full(60, 7.0), profit=np.full(60, profit), profit_known=np.ones(60, dtype=bool))
-    costs = decode_cost(product, CostConfig(), 16, np.random.default_rng(0))
-    assert np.isfinite(costs.share_kept).all() and (costs.unit_cost >= 0).all()
+@pytest.mark.parametrize(("units", "profit"), [(0.0, -2.0), (7.0, 0.0), (7.0, 5.0), (7.0, 1e-9), (7.0, 1e9)])
+def test_a_profit_that_never_varies_gives_finite_costs(make_product, units, profit):
+    known = np.ones(60, dtype=bool)
+    cost = decode(make_product(10.0, np.full(60, units), profit=np.full(60, profit), profit_known=known), num_draws=16)
+    assert np.isfinite([cost.share_kept, cost.unit_cost, cost.fixed_cost]).all() and (cost.unit_cost >= 0).all()
 
 
 @pytest.mark.parametrize("share", [0.8, 0.51, 0.3])
@@ -160,6 +133,10 @@ def test_draws_are_the_first_of_all_proposals_inside_the_truncation(share):
 
 def dated(start, **costs):
     return {"product": "mug", "from": start, **costs}
+
+
+def rows(start="2025-01-01", **costs):
+    return {"products": [dated(start, **costs)]}
 
 
 @pytest.fixture
@@ -178,7 +155,7 @@ def test_the_row_in_force_on_the_last_day_of_the_history_counts(mug):
     config = CostConfig(products=[dated("2025-02-10", unit_cost=6.5), dated("2025-01-01", unit_cost=4.5)])
     assert np.all(decode(mug, config).unit_cost == 6.5)
     assert np.all(decode(mug.first_days(30), config).unit_cost == 4.5)
-    later = CostConfig(products=[dated("2025-03-02", unit_cost=9.0)])
+    later = CostConfig(**rows("2025-03-02", unit_cost=9.0))
     assert np.all(decode(replace(mug, unit_cost=3.0), later).unit_cost == 3.0)  # not yet in force
 
 
@@ -189,52 +166,50 @@ def test_a_cost_of_the_product_wins_over_that_of_all_products_and_that_over_the_
     assert np.all(costs.unit_cost == 5.0) and np.all(costs.share_kept == 0.9)
     assert costs.known and costs.fees_known
     assert np.all(decode(column, CostConfig(unit_cost=4.0)).unit_cost == 4.0)
-    assert np.all(decode(column).unit_cost == 3.0)
+    assert np.all(decode(column).unit_cost == 3.0) and decode(column).known
     assert np.all(decode(column, CostConfig(products=[{"unit_cost": 5.0}])).unit_cost == 5.0)  # the only product
 
 
-def test_a_blank_cell_of_a_later_row_keeps_the_earlier_cost(mug):
-    rows = [dated("2025-01-01", unit_cost=4.0, share_kept=0.8), dated("2025-01-31", unit_cost=6.0)]
-    costs = decode(mug, CostConfig(products=rows))
-    assert np.all(costs.unit_cost == 6.0) and np.all(costs.share_kept == 0.8)
-
-
 def test_a_known_change_of_the_unit_cost_leaves_the_decoded_fees_right(mug):
-    rows = [dated("2025-01-01", unit_cost=4.0), dated("2025-01-31", unit_cost=6.0)]
-    by_day, constant = decode(mug, CostConfig(products=rows)), decode(mug, CostConfig(unit_cost=6.0))
+    changes = [dated("2025-01-01", unit_cost=4.0), dated("2025-01-31", unit_cost=6.0)]
+    by_day, constant = decode(mug, CostConfig(products=changes)), decode(mug, CostConfig(unit_cost=6.0))
     assert by_day.share_kept.mean() == pytest.approx(0.8, abs=0.005)
     assert by_day.fixed_cost.mean() == pytest.approx(5.0, abs=2.0)
     assert abs(constant.share_kept.mean() - 0.8) > 0.02
 
 
-def test_known_costs_of_every_kind_leave_nothing_to_decode(mug):
-    rows = [dated("2025-01-01", unit_cost=4.0, share_kept=0.8, fixed_cost=5.0), dated("2025-01-31", unit_cost=6.0)]
-    costs = decode(mug, CostConfig(products=rows))
+def test_known_costs_leave_nothing_to_decode_and_a_blank_cell_of_a_later_row_keeps_the_earlier_one(mug):
+    changes = [dated("2025-01-01", unit_cost=4.0, share_kept=0.8, fixed_cost=5.0), dated("2025-01-31", unit_cost=6.0)]
+    costs = decode(mug, CostConfig(products=changes))
     assert {*costs.unit_cost, *costs.share_kept, *costs.fixed_cost} == {6.0, 0.8, 5.0}
 
 
 def test_a_fixed_cost_of_a_product_is_money_per_day_for_weekly_rows_too(mug):
     weekly = replace(mug, dates=mug.dates[0] + 7 * np.arange(60), step_days=7)
-    assert np.all(decode(weekly, CostConfig(products=[dated("2025-01-01", fixed_cost=2.0)])).fixed_cost == 14.0)
+    assert np.all(decode(weekly, CostConfig(**rows(fixed_cost=2.0))).fixed_cost == 14.0)
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"),
+    ("values", "words"),
     [
-        ([dated("2025-01-01", unit_cost=-1.0)], "row 1, Unit Cost: must be 0 or more, found -1.0"),
-        ([dated("2025-01-01", unit_cost="6")], "row 1, Unit Cost: must be a finite number, found '6'"),
-        ([dated("1.1.2025", unit_cost=1.0)], "row 1, From: must be a day such as 2025-03-01, found '1.1.2025'"),
-        ([dated("20250101", unit_cost=1.0)], "found '20250101'"),
-        ([dated("2025-01-01", unit_costs=1.0)], "row 1, unit_costs: is not known; did you mean 'unit_cost'"),
-        ([dated("2025-01-01", share_kept=0.4)], "Share Kept: must lie between 0.5 and 1, found 0.4"),
-        ([dated("2025-01-01", unit_cost=1.0)] * 2, "row 2: product and first day repeat row 1; keep one"),
-        ([{"unit_cost": 1.0}, dated("2025-01-01", unit_cost=1.0)], "row 1, Product: is blank"),
-        ([6.2], "must list rows such as"),
+        ({"unit_cost": -1.0}, "cost.unit_cost must"),
+        ({"unit_cost": float("inf")}, "cost.unit_cost must"),
+        ({"share_kept": 0.4}, "cost.share_kept must"),
+        ({"fixed_cost": float("nan")}, "cost.fixed_cost must"),
+        (rows(unit_cost=-1.0), "row 1, Unit Cost: must be 0 or more, found -1.0"),
+        (rows(unit_cost="6"), "row 1, Unit Cost: must be a finite number, found '6'"),
+        (rows("1.1.2025", unit_cost=1.0), "row 1, From: must be a day such as 2025-03-01, found '1.1.2025'"),
+        (rows("20250101", unit_cost=1.0), "found '20250101'"),
+        (rows(unit_costs=1.0), "row 1, unit_costs: is not known; did you mean 'unit_cost'"),
+        (rows(share_kept=0.4), "Share Kept: must lie between 0.5 and 1, found 0.4"),
+        ({"products": [dated("2025-01-01", unit_cost=1.0)] * 2}, "row 2: product and first day repeat row 1; keep one"),
+        ({"products": [{"unit_cost": 1.0}, dated("2025-01-01", unit_cost=1.0)]}, "row 1, Product: is blank"),
+        ({"products": [6.2]}, "must list rows such as"),
     ],
 )
-def test_an_impossible_row_of_costs_is_refused_with_its_place(rows, words):
+def test_an_impossible_cost_is_refused_with_its_place(values, words):
     with pytest.raises(UsageError, match=words):
-        CostConfig(products=rows)
+        CostConfig(**values)
 
 
 def test_costs_of_unknown_products_are_noted_and_refused_only_if_no_other_product_has_any():

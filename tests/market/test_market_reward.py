@@ -63,41 +63,23 @@ def compressed(value):
     return 30 * asinh(value / 30)
 
 
-def test_balanced_reward_matches_a_hand_computed_day():
-    lost = 0.4 * squashed(-1.5) + 0.15 * squashed(-0.5) + 0.15 * squashed(-2.0)
-    expected = lost + 0.3 * compressed(1.2) - 0.1 * squashed(0.5) - 0.5 * squashed(0.8)
-    assert reward(**BAD_DAY) == pytest.approx(expected, abs=1e-5)
+BALANCED = 0.4 * squashed(-1.5) + 0.15 * squashed(-0.5) + 0.15 * squashed(-2.0)
+BALANCED += 0.3 * compressed(1.2) - 0.1 * squashed(0.5) - 0.5 * squashed(0.8)
+UPWARD = 0.4 * squashed(-0.2 / 0.2) + 0.3 * squashed(0.1 / 0.4)
+UPWARD += 0.15 * squashed(-0.15 / 0.5) + 0.15 * squashed(-0.3 / 0.25) - squashed(0.8)
 
 
-def test_profit_reward_matches_a_hand_computed_day():
-    assert reward(RewardConfig("profit"), **BAD_DAY) == pytest.approx(compressed(1.2), abs=1e-5)
-
-
-def test_upward_reward_matches_a_hand_computed_day():
-    terms = 0.4 * squashed(-0.2 / 0.2) + 0.3 * squashed(0.1 / 0.4)
-    terms += 0.15 * squashed(-0.15 / 0.5) + 0.15 * squashed(-0.3 / 0.25)
-    assert reward(RewardConfig("upward"), **BAD_DAY) == pytest.approx(terms - squashed(0.8), abs=1e-5)
+@pytest.mark.parametrize(
+    ("preset", "expected"), [("balanced", BALANCED), ("profit", compressed(1.2)), ("upward", UPWARD)]
+)
+def test_the_reward_matches_a_hand_computed_day(preset, expected):
+    assert reward(RewardConfig(preset), **BAD_DAY) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_day_at_the_reference_earns_nothing(preset):
-    assert reward(RewardConfig(preset)) == 0
-
-
-CHANGED = {
-    "sales_weight": 0.7,
-    "price_weight": 0.6,
-    "organic_weight": 0.4,
-    "ad_weight": 0.4,
-    "drop_weight": 0.9,
-    "exploration": 0.3,
-    "loss_weight": 1.0,
-}
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_fills_every_field_left_open(preset):
+def test_a_day_at_the_reference_earns_nothing_in_any_preset(preset):
     assert RewardConfig(preset).resolved() == PRESETS[preset]
+    assert reward(RewardConfig(preset)) == 0
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -133,13 +115,9 @@ def test_a_gain_of_one_percent_counts_a_tenth_of_a_unit():
     ("name", "inside", "outside"),
     [("sales_ratio", 0.96, 0.94), ("organic_ratio", 0.91, 0.89), ("ad_ratio", 0.91, 0.89)],
 )
-def test_a_loss_inside_its_tolerance_costs_nothing_and_beyond_it_something(name, inside, outside):
+def test_a_loss_beyond_its_tolerance_costs_something_and_an_excess_earns_nothing_in_balanced(name, inside, outside):
     assert reward(**{name: inside}) == 0
     assert reward(**{name: outside}) < -0.01
-
-
-@pytest.mark.parametrize("name", ["sales_ratio", "organic_ratio", "ad_ratio"])
-def test_an_excess_of_sales_or_conversions_earns_nothing_in_balanced(name):
     assert reward(**{name: 1.5}) == 0
     assert reward(RewardConfig("upward"), **{name: 1.5}) > 0.1
 
@@ -155,16 +133,27 @@ def test_squashing_keeps_small_terms_and_the_order_of_large_ones():
     assert large[1] > large[0] + 0.01
 
 
-def test_an_unknown_preset_is_refused_with_the_list_and_a_guess():
-    with pytest.raises(
-        UsageError, match=r"one of balanced, profit, revenue, upward, found 'balance'; did you mean 'balanced'"
-    ):
-        RewardConfig(preset="balance")
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"preset": "balance"}, "one of balanced, profit, revenue, upward, found 'balance'; did you mean 'balanced'"),
+        ({"loss_weight": float("nan")}, r"reward\.loss_weight must"),
+    ],
+)
+def test_an_impossible_setting_is_refused_by_name(setting, message):
+    with pytest.raises(UsageError, match=message):
+        RewardConfig(**setting)
 
 
-def test_an_impossible_setting_is_refused_by_name():
-    with pytest.raises(UsageError, match=r"reward\.loss_weight must"):
-        RewardConfig(loss_weight=float("nan"))
+CHANGED = {
+    "sales_weight": 0.7,
+    "price_weight": 0.6,
+    "organic_weight": 0.4,
+    "ad_weight": 0.4,
+    "drop_weight": 0.9,
+    "exploration": 0.3,
+    "loss_weight": 1.0,
+}
 
 
 @pytest.mark.parametrize("name", CHANGED)

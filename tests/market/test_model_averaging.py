@@ -1,4 +1,7 @@
-"""The regressions of one history are averaged by evidence; how its prices were set decides which there are."""
+"""The regressions of one history are averaged by evidence; how its prices were set decides which there are.
+
+A repricer's rule is read from the history where it is proven, and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from elasticities import elasticities
 
 from pricerl.data.costs import CostConfig
 from pricerl.data.price_setting import classify_prices
@@ -19,11 +23,17 @@ DEEPER, STEP = -1.2, 0.2
 """Further elasticity of a deal with respect to its depth, and its step."""
 
 
-def elasticity_of(prepare, product, price):
-    market = fit_market(prepare(product), DemandConfig(num_draws=200), CostConfig(), conversions=False).products[0]
-    at = np.log(price) + np.array([-0.03, 0.03])
-    values = np.stack([np.interp(at, market.log_grid, row) for row in market.units.log_value])
-    return market, (values[:, 1] - values[:, 0]) / 0.06
+def elasticities_of(prepare, products, truth, price=None):
+    """Kinds of price setting, in how many 90 % intervals the true elasticity lies, and all draws, ``(shops, draws)``.
+
+    The elasticity is that at ``price``, else at the last price of a shop.
+    """
+    config = DemandConfig(num_draws=200)
+    fits = [fit_market(prepare(product), config, CostConfig(), conversions=False).products[0] for product in products]
+    prices = [price or product.price[-1] for product in products]
+    draws = np.array([elasticities(fit, at, 0.97, 1.03) for fit, at in zip(fits, prices, strict=True)])
+    low, high = np.quantile(draws, [0.05, 0.95], axis=1)
+    return {fit.price_setting for fit in fits}, ((low <= truth) & (truth <= high)).sum(), draws
 
 
 def deal_shop(seed, elasticity=-1.5):
@@ -34,7 +44,7 @@ def deal_shop(seed, elasticity=-1.5):
     x = regular + np.where(deal, np.log(rng.choice([0.7, 0.8, 0.9], 8)[np.arange(DAYS) // 30]), 0.0)
     price = np.round(20 * np.exp(x), 2)
     mean = 30 * np.exp(elasticity * x + (DEEPER * (x - regular) + STEP) * deal)
-    return price, rng.poisson(mean * rng.gamma(10, 0.1, DAYS)).astype(float), 20 * np.exp(regular[-1])
+    return price, rng.poisson(mean * rng.gamma(10, 0.1, DAYS)).astype(float)
 
 
 def repriced_shop(seed, elasticity=-3.0):
@@ -56,22 +66,15 @@ def advised_shop(make_product, seed, days=60, swing=0.08, elasticity=-3.0):
 
 
 def test_deals_do_not_steepen_the_response_to_the_regular_price(make_product, prepare):
-    covered, found = [], []
-    for seed in range(8):
-        price, units, now = deal_shop(seed)
-        market, elasticity = elasticity_of(prepare, make_product(price, units), now)
-        low, high = np.quantile(elasticity, [0.05, 0.95])
-        covered.append(low <= -1.5 <= high)
-        found.append(elasticity.mean())
-        assert market.price_setting == "promotions"
-    assert sum(covered) >= 7 and np.mean(found) > -2.4, "a slope over all days is about -3.5"
+    kinds, covered, draws = elasticities_of(prepare, [make_product(*deal_shop(seed)) for seed in range(8)], -1.5)
+    assert kinds == {"promotions"} and covered >= 7
+    assert draws.mean() > -2.4, "a slope over all days is about -3.5"
 
 
 def test_a_repricer_that_follows_demand_leaves_a_wide_posterior(make_product, prepare):
-    for seed in range(4):
-        market, elasticity = elasticity_of(prepare, make_product(*repriced_shop(seed)), 20.0)
-        low, high = np.quantile(elasticity, [0.05, 0.95])
-        assert market.price_setting == "repricer" and low <= -3.0 <= high and elasticity.std() > 0.5
+    shops = [make_product(*repriced_shop(seed)) for seed in range(4)]
+    kinds, covered, draws = elasticities_of(prepare, shops, -3.0, 20.0)
+    assert kinds == {"repricer"} and covered == 4 and draws.std(1).min() > 0.5
 
 
 def test_the_information_of_a_biased_history_is_that_of_its_bias(make_product):
@@ -83,17 +86,12 @@ def test_the_information_of_a_biased_history_is_that_of_its_bias(make_product):
 
 @pytest.mark.slow
 def test_own_prices_tighten_the_posterior_of_a_repricer_around_the_truth(make_product, prepare):
-    covered, widths = [], []
-    for seed in range(8):
-        product, own = advised_shop(make_product, seed)
-        market, elasticity = elasticity_of(prepare, replace(product, own_price=own), 20.0)
-        _, unmarked = elasticity_of(prepare, product, 20.0)
-        low, high = np.quantile(elasticity, [0.05, 0.95])
-        covered.append(low <= -3.0 <= high)
-        widths.append((elasticity.std(), unmarked.std()))
-        assert market.price_setting == "repricer"
-    marked, unmarked = np.mean(widths, axis=0)
-    assert sum(covered) >= 6 and marked < 0.75 * unmarked and unmarked > 0.8
+    shops = [advised_shop(make_product, seed) for seed in range(8)]
+    marked = [replace(product, own_price=own) for product, own in shops]
+    kinds, covered, draws = elasticities_of(prepare, marked, -3.0, 20.0)
+    unmarked = elasticities_of(prepare, [product for product, _ in shops], -3.0, 20.0)[-1].std(1).mean()
+    assert kinds == {"repricer"} and covered >= 6
+    assert draws.std(1).mean() < 0.75 * unmarked and unmarked > 0.8
 
 
 def test_many_own_prices_do_not_hide_a_repricer(make_product):
@@ -103,8 +101,7 @@ def test_many_own_prices_do_not_hide_a_repricer(make_product):
 
 
 def test_kept_regular_prices_do_not_hide_promotions(make_product):
-    price, units, _ = deal_shop(0)
-    product = make_product(price, units, own_price=np.arange(DAYS) % 30 < 23)
+    product = make_product(*deal_shop(0), own_price=np.arange(DAYS) % 30 < 23)
     assert fit_parts(product, DemandSettings())[0].kind == "promotions"
 
 
@@ -175,15 +172,9 @@ def persistent_shop(make_product, seed, days=60, elasticity=-3.0):
 
 
 def test_a_kept_price_of_a_repricer_shows_no_response(make_product, prepare):
-    covered, widths = [], []
-    for seed in range(8):
-        product = persistent_shop(make_product, seed)
-        market, elasticity = elasticity_of(prepare, product, float(product.price[-1]))
-        low, high = np.quantile(elasticity, [0.05, 0.95])
-        covered.append(low <= -3.0 <= high)
-        widths.append(elasticity.std())
-        assert market.price_setting == "repricer"
-    assert sum(covered) >= 7 and np.mean(widths) > 0.8
+    shops = [persistent_shop(make_product, seed) for seed in range(8)]
+    kinds, covered, draws = elasticities_of(prepare, shops, -3.0)
+    assert kinds == {"repricer"} and covered >= 7 and draws.std(1).mean() > 0.8
 
 
 def test_a_history_without_own_prices_is_unchanged(make_product):
@@ -202,12 +193,59 @@ def test_weights_are_probabilities(make_product):
 
 
 def test_noise_of_a_regular_price_that_hardly_moves_is_no_elasticity(make_product, prepare):
-    for seed in range(4):
-        rng = np.random.default_rng(seed)
-        regular = np.repeat([20.0, 20.2, 20.1, 20.2], 50)
-        deal = np.arange(DAYS) % 30 >= 23
+    regular = np.repeat([20.0, 20.2, 20.1, 20.2], 50)
+    deal = np.arange(DAYS) % 30 >= 23
+    price = np.round(np.where(deal, 0.8, 1.0) * regular, 2)
+    shops = []
+    for rng in map(np.random.default_rng, range(4)):
         level = np.repeat(rng.normal(0, 0.15, 4), 50)
-        price = np.round(np.where(deal, 0.8, 1.0) * regular, 2)
-        units = rng.poisson(80 * np.exp(level + 0.6 * deal)).astype(float)
-        _, elasticity = elasticity_of(prepare, make_product(price, units), 20.2)
-        assert -6 < elasticity.mean() < -0.5
+        shops.append(make_product(price, rng.poisson(80 * np.exp(level + 0.6 * deal)).astype(float)))
+    means = elasticities_of(prepare, shops, -3.0, 20.2)[-1].mean(1)
+    assert means.min() > -6 and means.max() < -0.5
+
+
+RULE_DAYS, ELASTICITY, STRENGTH = 210, -3.0, 0.5
+WEEKDAY = np.array([-0.2, -0.15, -0.1, 0.0, 0.1, 0.25, 0.1])
+
+
+def ruled_shop(make_product, kind, seed=3):
+    """Demand has weekdays and shocks that last; the price follows both, a rival, or the weekdays alone."""
+    rng = np.random.default_rng(seed)
+    shock, rival = 0.2 * wander(rng), 0.12 * wander(rng)
+    weekday = np.resize(WEEKDAY, RULE_DAYS)
+    rest = rng.normal(0, 0.06, RULE_DAYS)
+    moved = {
+        "follows": STRENGTH * (shock + weekday) + rest,
+        "follows a day later": STRENGTH * np.roll(shock + weekday, 1) + rest,
+        "rival": rival + rest / 3,
+        "weekdays": STRENGTH * weekday + rest,
+        "shocks": STRENGTH * shock + rest,
+    }
+    x = moved[kind]
+    units = rng.poisson(15 * np.exp(ELASTICITY * x + shock + weekday + 0.5 * rival * (kind == "rival")))
+    return make_product(np.round(20 * np.exp(x), 2), units.astype(float))
+
+
+def wander(rng, memory=0.75):
+    found = rng.normal(size=RULE_DAYS)
+    for day in range(1, RULE_DAYS):
+        found[day] = memory * found[day - 1] + np.sqrt(1 - memory**2) * found[day]
+    return found
+
+
+@pytest.mark.parametrize("kind", ["follows", "follows a day later"])
+def test_a_proven_rule_gives_the_elasticity_that_the_regression_misses(make_product, kind):
+    setting, parts, _ = fit_parts(ruled_shop(make_product, kind), DemandSettings())
+    (part,) = parts
+    assert setting.kind == "repricer" and setting.follows == pytest.approx(STRENGTH, abs=0.1)
+    assert part.posterior.mode[1] == pytest.approx(ELASTICITY, abs=0.6)
+    bias, sd = part.data.bias
+    assert bias > 0.7, "the plain slope is too flat"
+    assert 0.2 < sd < 1.0
+
+
+@pytest.mark.parametrize("kind", ["rival", "weekdays", "shocks"])
+def test_without_proof_the_wide_bias_stays(make_product, kind):
+    setting, parts, _ = fit_parts(ruled_shop(make_product, kind), DemandSettings())
+    assert setting.kind == "repricer" and not setting.follows
+    assert {part.data.bias for part in parts} == {BIASES["repricer"]}

@@ -19,6 +19,7 @@ from pricerl.market.demand.priors import log_normal_prior, settings_of_prior
 from pricerl.market.fitting import find_priors, fit_market
 
 SETTINGS = DemandConfig().resolved()
+GENERAL = log_normal_prior(SETTINGS.prior_elasticity, SETTINGS.prior_elasticity_sd)
 
 
 def _pool(elasticities, error=0.2):
@@ -53,23 +54,19 @@ def test_two_kinds_of_products_give_a_prior_with_two_peaks():
 def test_a_product_does_not_count_in_its_own_prior():
     pool = _pool([*[-2.0] * 10, -8.0], 0.1)
     without = Pool({name: item for name, item in pool.evidence.items() if name != "p10"}, SETTINGS).prior("p10")
-    general = log_normal_prior(SETTINGS.prior_elasticity, SETTINGS.prior_elasticity_sd)
-    beyond = float(ndtr((general.mean - np.log(6.0)) / general.sd))
-    assert _probability(pool.prior("p10"), -40.0, -6.0) == pytest.approx(
-        beyond, rel=0.1
-    )  # none of the others' is there
+    beyond = float(ndtr((GENERAL.mean - np.log(6.0)) / GENERAL.sd))
+    own = _probability(pool.prior("p10"), -40.0, -6.0)
+    assert own == pytest.approx(beyond, rel=0.1), "none of the others' is there"
     assert _probability(without, -40.0, -6.0) < 0.4 * beyond
 
 
 def test_the_pool_gives_way_to_a_product_that_disagrees():
-    shares = [
-        _probability(
-            Pool({**_pool([-1.4] * 12).evidence, "own": Evidence(own, 1.0)}, SETTINGS).prior("own"), -1.8, -1.1
-        )
-        for own in (-1.4, -3.0, -4.0, -5.0)
-    ]
-    general = log_normal_prior(SETTINGS.prior_elasticity, SETTINGS.prior_elasticity_sd)
-    alone = float(np.diff(ndtr((np.log([1.1, 1.8]) - general.mean) / general.sd))[0])
+    others = _pool([-1.4] * 12).evidence
+    shares = []
+    for own in (-1.4, -3.0, -4.0, -5.0):
+        prior = Pool({**others, "own": Evidence(own, 1.0)}, SETTINGS).prior("own")
+        shares.append(_probability(prior, -1.8, -1.1))
+    alone = float(np.diff(ndtr((np.log([1.1, 1.8]) - GENERAL.mean) / GENERAL.sd))[0])
     assert shares == sorted(shares, reverse=True) and shares[0] > 0.7 and shares[-1] < alone + 0.1
 
 

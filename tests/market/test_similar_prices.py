@@ -11,6 +11,7 @@ from pricerl.evaluation.valuation import expect_days
 from pricerl.guardrails.round_prices import rounds_between
 from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.curves import shape_curves
+from pricerl.market.demand.models import fit_mixture
 from pricerl.market.fitting import fit_market
 from pricerl.market.similar_prices import DailyValues, fit_curves
 from pricerl.simulation.seller import SellerConfig, simulate
@@ -19,33 +20,36 @@ from pricerl.simulation.true_demand import expected_units
 SMALL = DemandConfig(num_draws=16)
 RICH_SELLERS = [
     SellerConfig(market=market, days=1000, units=200.0, seed=seed)
-    for market, seed in (("constant", 1), ("constant", 2), ("linear", 1), ("linear", 2))
+    for market, seed in (("constant", 1), ("constant", 2), ("linear", 1), ("linear", 2), ("logit", 1))
 ]
 
 
-def random_history(make_product, days=120, elasticity=-2.0, seed=0, **changes):
-    rng = np.random.default_rng(seed)
+def random_history(make_product, days=120, elasticity=-2.0):
+    rng = np.random.default_rng(0)
     price = np.repeat(np.exp(rng.uniform(-0.2, 0.2, days // 5)) * 10, 5).round(2)
-    return make_product(price, rng.poisson(30 * (price / 10) ** elasticity), **changes)
+    return make_product(price, rng.poisson(30 * (price / 10) ** elasticity))
 
 
-def odd_histories(make_product):
-    steady = np.full(60, 9.0)
-    spiked = steady.copy()
-    spiked[[20, 40]] = 5000.0
-    return {
-        "one day": make_product(10.0, [4.0]),
-        "one price": make_product(10.0, steady),
-        "nothing sold": make_product(10.0, np.zeros(60)),
-        "two spikes": make_product(10.0, spiked),
-        "one sale": make_product([10.0] * 29 + [30.0], [0.0] * 29 + [1.0]),
-        "price of cents": make_product([0.01] * 20 + [0.02] * 20, np.full(40, 3.0)),
-    }
+STEADY = np.full(60, 9.0)
+ODD_HISTORIES = {
+    "one day": (10.0, [4.0]),
+    "one price": (10.0, STEADY),
+    "nothing sold": (10.0, 0 * STEADY),
+    "two spikes": (10.0, np.where(np.isin(np.arange(60), [20, 40]), 5000.0, STEADY)),
+    "one sale": ([10.0] * 29 + [30.0], [0.0] * 29 + [1.0]),
+    "price of cents": ([0.01] * 20 + [0.02] * 20, np.full(40, 3.0)),
+}
 
 
-def slopes(market, product=0):
-    logs = market.log_curves[product, :, :, 0].double()
-    grid = market.products[product].log_grid
+def mean_day(market, price):
+    """An average day of the only product at each price, in the posterior mean."""
+    rows = torch.zeros(len(price), dtype=torch.long)
+    return market.average_day(price, rows, rows + market.mean_draw)
+
+
+def slopes(market):
+    logs = market.log_curves[0, :, :, 0].double()
+    grid = market.products[0].log_grid
     falls = np.log(rounds_between(*np.exp(grid[[0, -1]])))
     smooth = np.histogram(falls, grid)[0] == 0  # demand may fall at once in the other intervals
     smooth &= np.diff(grid) > 1e-6
@@ -58,7 +62,10 @@ def slopes(market, product=0):
     ids=lambda seller: seller.market,
 )
 def test_demand_falls_when_price_rises_in_every_draw(fitted, seller):
-    assert slopes(fitted(seller, DemandConfig())).max() <= 1e-3
+    market = fitted(seller, DemandConfig())
+    assert slopes(market).max() <= 1e-3
+    values = market.products[0].units.log_value
+    assert values.shape == (256, 97) and np.isfinite(values).all() and (np.diff(values, axis=1) <= 1e-9).all()
 
 
 def test_demand_falls_with_price_even_where_the_history_says_the_opposite(make_product, prepare):
@@ -66,9 +73,9 @@ def test_demand_falls_with_price_even_where_the_history_says_the_opposite(make_p
     assert slopes(market).max() <= 1e-3
 
 
-@pytest.mark.parametrize("name", ["one day", "one price", "nothing sold", "two spikes", "one sale", "price of cents"])
-def test_an_odd_history_still_gives_a_finite_falling_market(make_product, prepare, name):
-    product = odd_histories(make_product)[name]
+@pytest.mark.parametrize(("price", "units"), ODD_HISTORIES.values(), ids=ODD_HISTORIES)
+def test_an_odd_history_still_gives_a_finite_falling_market(make_product, prepare, price, units):
+    product = make_product(price, units)
     log_price = np.log(product.price)
     grid = np.linspace(log_price.min() - 0.3, log_price.max() + 0.3, 33)
     age = np.arange(len(product.price))[::-1].astype(float)
@@ -80,17 +87,26 @@ def test_an_odd_history_still_gives_a_finite_falling_market(make_product, prepar
     assert all(value.isfinite().all() for value in vars(market).values() if isinstance(value, torch.Tensor))
 
 
-@pytest.mark.parametrize("size", [300.0, 3000.0])
-def test_spikes_are_left_out_of_the_curve_and_raise_the_level_by_at_most_tenfold_days(make_product, prepare, size):
-    clean = random_history(make_product)
-    units = clean.units.copy()
-    units[[30, 77]] = size
-    plain, spiked = (fit_market(prepare(item), SMALL).products[0] for item in (clean, replace(clean, units=units)))
+@pytest.fixture
+def compared(make_product, prepare):
+    """Return the markets of a clean history and of the same one whose units are multiplied, and the change of level."""
+
+    def fit(factor):
+        clean = random_history(make_product)
+        histories = clean, replace(clean, units=clean.units * factor)
+        plain, changed = (fit_market(prepare(item), SMALL).products[0] for item in histories)
+        return plain, changed, changed.units.log_value.mean(0) - plain.units.log_value.mean(0)
+
+    return fit
+
+
+@pytest.mark.parametrize("size", [10.0, 100.0])
+def test_spikes_are_left_out_of_the_curve_and_raise_the_level_by_at_most_tenfold_days(compared, size):
+    plain, spiked, difference = compared(np.where(np.isin(np.arange(120), [30, 77]), size, 1))
     assert (plain.units.outliers, spiked.units.outliers) == (0, 2)
-    middle = np.abs(plain.log_grid - np.log(10)) < 0.15
-    difference = (spiked.units.log_value.mean(0) - plain.units.log_value.mean(0))[middle]
-    assert np.abs(difference - difference.mean()).max() < 0.03
-    assert difference.mean() == pytest.approx(np.log(1 + 2 * 9 / len(units)), abs=0.05)
+    middle = difference[np.abs(plain.log_grid - np.log(10)) < 0.15]
+    assert np.abs(middle - middle.mean()).max() < 0.03
+    assert middle.mean() == pytest.approx(np.log(1 + 2 * 9 / 120), abs=0.05)
     assert spiked.weekday == pytest.approx(plain.weekday, abs=0.1)
 
 
@@ -104,20 +120,14 @@ def test_days_with_a_sale_are_no_outliers_where_most_days_have_none(make_product
     assert 0.5 * rate < at_ten < 2 * rate
 
 
-def test_a_bulk_order_in_the_last_weeks_counts_like_one_long_ago(make_product, prepare):
-    clean = random_history(make_product)
-    units = clean.units.copy()
-    units[-10] *= 50
-    plain, spiked = (fit_market(prepare(item), SMALL).products[0] for item in (clean, replace(clean, units=units)))
-    level, usual = (item.units.log_value[:, len(item.log_grid) // 2].mean() for item in (spiked, plain))
-    assert level == pytest.approx(usual + np.log(1 + 9 / len(units)), abs=0.1)
+def test_a_bulk_order_in_the_last_weeks_counts_like_one_long_ago(compared):
+    _, _, difference = compared(np.where(np.arange(120) == 110, 50, 1))
+    assert difference[len(difference) // 2] == pytest.approx(np.log(1 + 9 / 120), abs=0.1)
 
 
-def test_last_weeks_that_all_sold_more_are_a_new_level(make_product, prepare):
-    clean = random_history(make_product)
-    units = clean.units * np.where(np.arange(120) < 92, 1, 2)
-    plain, risen = (fit_market(prepare(item), SMALL).products[0] for item in (clean, replace(clean, units=units)))
-    assert risen.units.log_value.mean() - plain.units.log_value.mean() == pytest.approx(np.log(2), abs=0.25)
+def test_last_weeks_that_all_sold_more_are_a_new_level(compared):
+    _, _, difference = compared(np.where(np.arange(120) < 92, 1, 2))
+    assert difference.mean() == pytest.approx(np.log(2), abs=0.25)
 
 
 def test_weeks_without_a_usable_day_at_the_end_leave_the_level_finite(make_product, prepare):
@@ -132,8 +142,7 @@ def test_the_mean_curve_is_close_to_the_truth_after_much_data(fitted, seller):
     _, truth = simulate(seller)
     market = fitted(seller, SMALL)
     price = torch.linspace(0.86, 1.16, 13) * truth["current_price"]
-    rows = torch.zeros(len(price), dtype=torch.long)
-    found = market.average_day(price, rows, rows + market.mean_draw).expected_units.numpy()
+    found = mean_day(market, price).expected_units.numpy()
     error = np.log(found / expected_units(truth, price.numpy()))
     assert np.abs(error - error.mean()).max() < 0.075, "the stated bias of the history, 0.1, is 0.015 of it"
     assert abs(error.mean()) < 0.2, "the level follows the last four weeks"
@@ -170,6 +179,18 @@ def test_the_same_seed_gives_the_same_market_and_another_seed_another(simulated)
     assert not torch.equal(first.log_curves, other.log_curves)
 
 
+def test_a_demand_model_of_ones_own_is_a_function_that_the_settings_pass(simulated):
+    def mine(product, log_grid, config, rng):
+        demand = fit_mixture(product, log_grid, config, rng)
+        return replace(demand, curves=replace(demand.curves, log_value=-2 * log_grid + np.zeros((config.num_draws, 1))))
+
+    class Mine(DemandConfig):
+        model = staticmethod(mine)
+
+    market = fit_market(simulated(SellerConfig(days=90)), Mine(num_draws=8)).products[0]
+    np.testing.assert_allclose(np.diff(market.units.log_value) / np.diff(market.log_grid), -2, rtol=1e-6)
+
+
 def test_weekday_factors_are_recovered(make_product, prepare):
     pattern = np.array([0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3])
     units = np.random.default_rng(3).poisson(100 * np.tile(pattern, 40))
@@ -182,33 +203,27 @@ def test_conversions_fall_with_the_price_as_they_did_in_the_history(make_product
     history = random_history(make_product, days=200)
     organic = 12.0 * (history.price / 10) ** -1.5
     market = fit_market(prepare(replace(history, organic=organic, ad=organic / 2)), SMALL)
-    rows = torch.zeros(2, dtype=torch.long)
-    response = market.average_day(torch.tensor([9.0, 11.0]), rows, rows + market.mean_draw)
+    response = mean_day(market, torch.tensor([9.0, 11.0]))
     assert response.organic.tolist() == pytest.approx([12 * 0.9**-1.5, 12 * 1.1**-1.5], rel=0.05)
     assert response.ad.tolist() == pytest.approx([6 * 0.9**-1.5, 6 * 1.1**-1.5], rel=0.05)
 
 
-def test_a_conversion_never_reported_is_zero_at_every_price(make_product, prepare):
-    market = fit_market(prepare(random_history(make_product)), SMALL)
-    rows = torch.zeros(3, dtype=torch.long)
-    response = market.average_day(torch.tensor([7.0, 10.0, 13.0]), rows, rows)
-    assert response.organic.tolist() == pytest.approx([0, 0, 0], abs=1e-9)
-    assert response.ad.tolist() == pytest.approx([0, 0, 0], abs=1e-9)
-    assert market.products[0].organic is None and market.products[0].ad is None
-
-
-def test_conversions_never_exceed_one_hundred_percent(make_product, prepare):
+@pytest.mark.parametrize(("reported", "missing"), [("organic", "ad"), ("ad", "organic")])
+def test_conversions_never_reported_are_zero_and_others_never_exceed_one_hundred_percent(
+    make_product, prepare, reported, missing
+):
     history = random_history(make_product)
-    market = fit_market(prepare(replace(history, organic=np.full(len(history.price), 99.0))), SMALL)
-    rows = torch.zeros(1, dtype=torch.long)
-    assert market.average_day(torch.tensor([4.0]), rows, rows).organic.item() == 100.0
+    market = fit_market(prepare(replace(history, **{reported: np.full(len(history.price), 99.0)})), SMALL)
+    response = mean_day(market, torch.tensor([4.0, 10.0, 13.0]))
+    assert getattr(response, reported)[0] == 100.0
+    assert getattr(response, missing).tolist() == pytest.approx([0, 0, 0], abs=1e-9)
+    assert getattr(market.products[0], missing) is None
 
 
 def test_interpolation_is_exact_for_a_constant_elasticity(known_demand):
     market = known_demand(price=np.linspace(8, 12, 60), elasticity=-1.7)
     price = torch.linspace(4.0, 20.0, 101)
-    rows = torch.zeros(101, dtype=torch.long)
-    response = market.average_day(price, rows, rows)
+    response = mean_day(market, price)
     units = 20 * (price / 10) ** -1.7
     torch.testing.assert_close(response.expected_units, units, rtol=1e-4, atol=0)
     torch.testing.assert_close(response.profit, (price - 6) * units, rtol=1e-4, atol=1e-3)

@@ -1,4 +1,4 @@
-"""Entries of the log: their schema is the one that is shipped, and a line that breaks it is named."""
+"""Entries of the log: their schema is the one that is shipped, a line that breaks it is named, and hashes tell."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, get_args
 import jsonschema
 import msgspec
 import pytest
+import torch
 
 from pricerl.entry_parts import FORMAT
 from pricerl.errors import DataError
@@ -25,10 +26,10 @@ from pricerl.operations.log.decision_log import (
     verify,
 )
 from pricerl.operations.log.log_entries import AnyEntry, parse_entry
+from pricerl.operations.log.provenance import combine, differing, hash_settings, hash_weights
 
 SCHEMA_FILE = Path(__file__).parents[2] / "pricerl/operations/log/decisions.schema.json"
-LINES = (Path(__file__).parent / "decisions.jsonl").read_text(encoding="utf-8").splitlines()
-"""Advice, override and advice."""
+SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 ORDER = {"product": "Mug", "until": "2025-04-30"}
 
 
@@ -52,12 +53,8 @@ def _seal(draft: Entry) -> str:
     return json.dumps({**entry, "hash": digest}, sort_keys=True, separators=(",", ":"))
 
 
-def _advice() -> Entry:
-    return parse_entry(LINES[0])
-
-
 VALID: dict[str, Entry] = {
-    "advice": _advice(),
+    "advice": parse_entry((Path(__file__).parent / "decisions.jsonl").read_text(encoding="utf-8").splitlines()[0]),
     "override": {**stamp("override", "anna", "x"), **ORDER, "price": 9.5, "currency": ""},
     "pause": {**stamp("pause", "anna", "x"), **ORDER},
     "approval": {**stamp("approval", "anna", ""), "product": "Mug", "approves": 1, "date": "2025-04-01", "price": 9.5},
@@ -88,8 +85,7 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("kind", VALID)
 def test_entries_of_every_kind_obey_the_shipped_schema(kind: str) -> None:
-    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator(schema).validate(json.loads(_seal(VALID[kind])))
+    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(_seal(VALID[kind])))
 
 
 def test_the_account_of_an_entry_may_lack_budget_and_weight() -> None:
@@ -98,9 +94,9 @@ def test_the_account_of_an_entry_may_lack_budget_and_weight() -> None:
     account: Entry = {"account": opened, "target": 10.5, "proposed": True, "so_far": interval, "at_end": interval}
     account |= {"budget": 5.0, "probability_loss": 0.1, "days_left": 60}
     for known in (account, {**account, "inside_budget": False, "loss_weight": None}):
-        parse_entry(_seal({**_advice(), "account": known}))
+        parse_entry(_seal({**VALID["advice"], "account": known}))
     with pytest.raises(ValueError, match="budget"):
-        parse_entry(_seal({**_advice(), "account": {**account, "budget": "5"}}))
+        parse_entry(_seal({**VALID["advice"], "account": {**account, "budget": "5"}}))
 
 
 @pytest.mark.parametrize("name", INVALID)
@@ -111,14 +107,13 @@ def test_an_entry_that_breaks_the_schema_is_named_though_its_hash_fits(name: str
         check_row(Path("shop.db"), json.loads(line)["id"], json.loads(line)["hash"], line)
     assert where in str(caught.value) and "restore it from a copy" in str(caught.value)
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
-    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     if name != "a time that is none":  # the checker of times is an extra package
-        assert not jsonschema.Draft202012Validator(schema, format_checker=checker).is_valid(json.loads(line))
+        assert not jsonschema.Draft202012Validator(SCHEMA, format_checker=checker).is_valid(json.loads(line))
 
 
 def test_the_shipped_schema_is_the_one_of_the_types() -> None:
     """A stale file is written anew, and the test fails once."""
-    stale = json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) != make_schema()
+    stale = make_schema() != SCHEMA
     if stale:
         SCHEMA_FILE.write_text(json.dumps(make_schema(), indent=1) + "\n", encoding="utf-8")
     assert not stale
@@ -133,7 +128,7 @@ def test_what_would_break_the_schema_is_not_written(tmp_path: Path) -> None:
 
 
 def test_file_names_that_are_no_text_are_read() -> None:
-    line = canonical({**json.loads(_seal(_advice())), "path": "caf\udce9.csv"})
+    line = canonical({**json.loads(_seal(VALID["advice"])), "path": "caf\udce9.csv"})
     found = parse_entry(line)
     assert found["path"] == "caf\udce9.csv"
 
@@ -144,10 +139,26 @@ def test_a_line_that_is_no_entry_is_a_value_error(line: str) -> None:
         parse_entry(line)
 
 
+def test_hashes_distinguish_weights_and_settings_in_any_order() -> None:
+    weights = {"layer": torch.ones(3, 2)}
+    before = hash_weights(weights)
+    assert before == hash_weights({"layer": torch.ones(3, 2)}) and len(before) == 64
+    assert hash_weights({"layer": weights["layer"] + 1e-6}) != before
+    assert hash_settings({"floor": 1.0, "seed": 0}) == hash_settings({"seed": 0, "floor": 1.0})
+    assert hash_settings({"floor": 1.0, "seed": 0}) != hash_settings({"floor": None, "seed": 0})
+
+
+def test_differences_and_their_combination_are_inverse() -> None:
+    stored = {"seed_everything": 0, "data": {"floor": None, "step": 0.01}}
+    now = {"seed_everything": 1, "data": {"floor": 9.0, "step": 0.01}}
+    assert differing(now, stored) == {"seed_everything": 1, "data": {"floor": 9.0}}
+    assert combine(stored, differing(now, stored)) == now and stored["seed_everything"] == 0
+
+
 @pytest.mark.slow
 def test_20_000_advices_of_14_days_are_read_whole(tmp_path: Path) -> None:
     path = tmp_path / LOG_FILE
-    draft = {key: value for key, value in _advice().items() if key not in ("id", "previous", "hash")}
+    draft = {key: value for key, value in VALID["advice"].items() if key not in ("id", "previous", "hash")}
     append(path, [draft] * 20_000)
     log = verify(path)
     assert len(log.entries) == 20_000 and log.entries[-1]["previous"] == log.entries[-2]["hash"]

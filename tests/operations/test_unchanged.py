@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-import sqlite3
-from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from command_line import FAST, Result, run, seller_lines, write_lines
+from command_line import FAST, Result, edit, run, seller_lines, write_lines
 
 from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.decide.standing import Account
@@ -77,31 +74,19 @@ def shop(advised: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(advised, tmp_path / "shop", symlinks=True))
 
 
-@pytest.fixture
-def computed() -> Iterator[Callable[[Path, date], tuple[list[Any], list[str]]]]:
-    """Function that advises on all products of a copy of a shop, whatever is new, and returns the content."""
-
-    def compute(folder: Path, today: date) -> tuple[list[Any], list[str]]:
-        whole = Path(shutil.copytree(folder, folder.parent / "whole", symlinks=True))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pricerl.tasks.load.find_due", lambda run, _: {*run.pricing.catalogue})
-            assert fresh(whole, today) == set(NAMES)
-        return content(whole)
-
-    yield compute
-
-
 def test_a_night_computes_the_products_with_new_rows_and_keeps_what_the_whole_computation_returns(
-    shop: Path, computed
+    shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_rows(shop, {**dict.fromkeys(NAMES, 91), "jug": 92})
-    before = newest(shop)
-    night = LAST + timedelta(days=3)
-    expected = computed(shop, night)
+    before, night = newest(shop), LAST + timedelta(days=3)
+    whole = Path(shutil.copytree(shop, shop.parent / "whole", symlinks=True))
+    with monkeypatch.context() as patched:
+        patched.setattr("pricerl.tasks.load.find_due", lambda run, _: {*run.pricing.catalogue})
+        assert fresh(whole, night) == set(NAMES)
     result = predict(shop, night)
     assert {name for name, entry in newest(shop).items() if entry != before[name]} == {"jug"}
     assert "nothing is new for 2 of 3 products: the last advice stands" in result.err
-    assert content(shop) == expected
+    assert content(shop) == content(whole)
 
 
 def test_the_same_day_again_records_nothing(shop: Path) -> None:
@@ -152,9 +137,7 @@ def test_a_new_week_of_the_quarter_and_a_new_quarter_are_computed(shop: Path) ->
 
 
 def test_a_record_of_another_entry_than_the_newest_is_not_trusted(shop: Path) -> None:
-    database = shop / "checkpoints/shop" / LOG_FILE
-    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE advice SET entry = 1 WHERE product = 'mug'")
+    edit(shop / "checkpoints/shop" / LOG_FILE, "UPDATE advice SET entry = 1 WHERE product = 'mug'")
     assert fresh(shop, LAST + timedelta(days=2)) == {"mug"}
 
 

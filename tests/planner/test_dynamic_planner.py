@@ -28,8 +28,13 @@ def trio(fitted):
 
 
 def _latest(dynamics):
-    product, last = dynamics.history.latest()
-    return dynamics.start(product, last)
+    return dynamics.start(*dynamics.history.latest())
+
+
+def _planned(market, discount=DISCOUNT, action="step", **guardrails):
+    """Return the plan of a market under guardrails, and its latest state."""
+    dynamics = Dynamics(market, RewardConfig("profit"), GuardrailConfig(**guardrails), EnvConfig(action=action))
+    return plan_dynamically(dynamics, discount), _latest(dynamics)
 
 
 def _alone(dynamics, product):
@@ -44,23 +49,18 @@ def _alone(dynamics, product):
     return Dynamics(own, RewardConfig("balanced"))
 
 
-def test_products_planned_together_get_the_plans_they_get_alone(trio):
-    together = plan_dynamically(trio, DISCOUNT)(_latest(trio))
-    for product in range(3):
-        alone = _alone(trio, product)
-        price = float(plan_dynamically(alone, DISCOUNT)(_latest(alone)))
-        assert price == float(together[product])
-
-
-def test_a_product_is_compared_with_its_plan_as_alone(trio):
+def test_products_planned_and_compared_together_get_what_they_get_alone(trio):
     def policy(observation):
         return 0.3 * observation[:, :1] - 0.1
 
-    together = PlanBenchmark(plan_dynamically(trio, DISCOUNT), DISCOUNT).compare(policy)
+    plan = plan_dynamically(trio, DISCOUNT)
+    prices = plan(_latest(trio))
+    compared = PlanBenchmark(plan, DISCOUNT).compare(policy)
     for product in range(3):
-        alone = _alone(trio, product)
-        compared = PlanBenchmark(plan_dynamically(alone, DISCOUNT), DISCOUNT, catalogue=3).compare(policy)
-        assert float(compared.advantage) == pytest.approx(float(together.advantage[product]), abs=1e-6)
+        own = plan_dynamically(_alone(trio, product), DISCOUNT)
+        assert float(own(_latest(own.dynamics))) == float(prices[product])
+        advantage = PlanBenchmark(own, DISCOUNT, catalogue=3).compare(policy).advantage
+        assert float(advantage) == pytest.approx(float(compared.advantage[product]), abs=1e-6)
 
 
 def test_no_other_price_is_worth_more_than_the_plans(trio):
@@ -75,36 +75,30 @@ def test_no_other_price_is_worth_more_than_the_plans(trio):
 
 
 def test_an_absolute_action_may_go_to_the_best_price_at_once(known_demand):
-    dynamics = Dynamics(
-        known_demand(10.0), RewardConfig("profit"), GuardrailConfig(support_margin=0.5), EnvConfig(action="absolute")
-    )
-    price = plan_dynamically(dynamics, 0.97)(_latest(dynamics))
-    assert float(price) == pytest.approx(float(best_constant_price(dynamics).price), rel=0.02)
+    plan, state = _planned(known_demand(10.0), 0.97, "absolute", support_margin=0.5)
+    assert float(plan(state)) == pytest.approx(float(best_constant_price(plan.dynamics).price), rel=0.02)
 
 
 def test_where_no_price_is_allowed_the_plan_keeps_the_price_and_says_so(known_demand):
-    dynamics = Dynamics(known_demand(10.0), RewardConfig("profit"), GuardrailConfig(ceiling=5.0))
-    plan, state = plan_dynamically(dynamics, DISCOUNT), _latest(dynamics)
+    plan, state = _planned(known_demand(10.0), ceiling=5.0)
     assert plan(state).tolist() == state.price.tolist()
-    assert plan.notes == (
-        "product: the planner finds no allowed price within one step (data.guardrails), so it keeps the price",
-    )
+    (note,) = plan.notes
+    assert note.startswith("product: ") and "no allowed price" in note
 
 
 def test_rewards_that_are_not_finite_are_replaced_by_the_best_constant_price(known_demand):
-    dynamics = Dynamics(known_demand(10.0), RewardConfig("profit"), GuardrailConfig(support_margin=0.5))
-    dynamics.market.memory_loss.fill_(float("inf"))
-    dynamics.market.memory_gain.fill_(float("inf"))
-    plan, state = plan_dynamically(dynamics, DISCOUNT), _latest(dynamics)
-    assert plan.notes[0].endswith("rewards of the plan are not finite, so the best constant price replaces it")
+    market = known_demand(10.0)
+    for memory in (market.memory_loss, market.memory_gain):
+        memory.fill_(float("inf"))
+    plan, state = _planned(market, support_margin=0.5)
+    assert "not finite, so the best constant price" in plan.notes[0]
     assert float(plan(state)) == pytest.approx(10.5), "the largest rise towards 12.00"
 
 
 def test_changes_finer_than_the_grid_lead_to_the_best_constant_price(known_demand):
-    tiny = GuardrailConfig(support_margin=0.9, max_change=0.002, min_change=0.0, price_step=0.001)
-    dynamics = Dynamics(known_demand(10.0), RewardConfig("profit"), tiny)
-    plan, state = plan_dynamically(dynamics, DISCOUNT), _latest(dynamics)
-    assert "too coarse for changes of at most 0.20 %" in plan.notes[0].replace("%", " %").replace("  ", " ")
+    tiny = {"support_margin": 0.9, "max_change": 0.002, "min_change": 0.0, "price_step": 0.001}
+    plan, state = _planned(known_demand(10.0), **tiny)
+    assert "too coarse for changes of at most 0.20" in plan.notes[0]
     assert float(plan(state)) == pytest.approx(10.02)
 
 
@@ -118,10 +112,6 @@ def test_the_plan_measured_against_itself_gains_nothing(trio):
 
 def test_shares_of_a_comparison_are_its_rows(trio):
     plan = plan_dynamically(trio, DISCOUNT)
-
-    def policy(observation):
-        return torch.ones(len(observation), 1)
-
     whole = PlanBenchmark(plan, DISCOUNT).start
     parts = [PlanBenchmark(plan, DISCOUNT, (rank, 2)).start for rank in range(2)]
     assert torch.equal(torch.stack([part.draw for part in parts], 1).flatten(), whole.draw)
@@ -131,14 +121,11 @@ def test_shares_of_a_comparison_are_its_rows(trio):
 
 def test_on_a_price_ladder_the_plan_climbs_to_the_best_rung(known_demand):
     rungs = (9.6, 10.0, 10.4, 10.9, 11.4, 11.9, 12.4)
-    dynamics = Dynamics(
-        known_demand(10.0), RewardConfig("profit"), GuardrailConfig(support_margin=0.5, price_ladder=rungs)
-    )
-    plan, state = plan_dynamically(dynamics, DISCOUNT), _latest(dynamics)
+    plan, state = _planned(known_demand(10.0), support_margin=0.5, price_ladder=rungs)
     charged = []
     for _ in range(12):
         price = plan(state)
-        state, _ = dynamics.advance(state, price, dynamics.days_per_step, None)
+        state, _ = plan.dynamics.advance(state, price, plan.dynamics.days_per_step, None)
         charged.append(round(float(price), 2))
     assert set(charged) <= set(rungs) and charged[0] == 10.4
     assert charged[-1] == 11.9, "the rung next to the best price, 12.00"

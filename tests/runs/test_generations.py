@@ -46,21 +46,14 @@ def run(tmp_path: Path) -> RunFolder:
 
 def test_the_names_in_a_run_lead_to_the_generation_in_use(run):
     first, second = fill(run, "one"), fill(run, "two")
-    run.use(first)
-    assert (run.path / "best.ckpt").read_text() == "one"
-    run.use(second)
-    assert (run.path / "best.ckpt").read_text() == "two"
-    assert (first.path / "best.ckpt").read_text() == "one", "an earlier generation stays as it was"
-    assert [item.name for item in run.generations()] == ["gen-0001", "gen-0002"]
-
-
-def test_names_without_a_file_in_the_new_generation_disappear(run):
-    first = fill(run, "one")
     (first.path / "metrics.csv").write_text("step\n")
     run.use(first)
-    assert (run.path / "metrics.csv").exists()
-    run.use(fill(run, "two"))
-    assert not (run.path / "metrics.csv").exists()
+    assert (run.path / "best.ckpt").read_text() == "one" and (run.path / "metrics.csv").exists()
+    run.use(second)
+    assert (run.path / "best.ckpt").read_text() == "two"
+    assert not (run.path / "metrics.csv").exists(), "the new generation has no such file"
+    assert (first.path / "best.ckpt").read_text() == "one", "an earlier generation stays as it was"
+    assert [item.name for item in run.generations()] == ["gen-0001", "gen-0002"]
 
 
 def test_a_copy_of_a_run_is_whole(run, tmp_path, links):
@@ -121,11 +114,10 @@ def test_states_of_processes_stay_as_long_as_their_checkpoints(run):
 def test_a_damaged_generation_does_not_verify(run, damage):
     made = fill(run, "one")
     made.verify()
-    save = made.path / "best.ckpt"
     if damage == "change":
-        save.write_text("two")
+        (made.path / "best.ckpt").write_text("two")
     elif damage == "remove":
-        save.unlink()
+        (made.path / "best.ckpt").unlink()
     else:
         (made.path / "manifest.json").write_text('{"files": {"../../outside": {"sha256": ""}}}')
     with pytest.raises(CheckpointError, match="damaged"):
@@ -143,18 +135,15 @@ def test_old_generations_go_but_the_weights_behind_decisions_stay(run):
     made[1].verify()
 
 
-@pytest.mark.parametrize("path", ["best.ckpt", "gen-0003/best.ckpt"])
-def test_the_run_of_a_checkpoint_is_found_from_every_path(path):
-    assert RunFolder.of(Path("checkpoints/shop") / path).path == Path("checkpoints/shop")
-
-
-def test_a_run_named_like_a_generation_is_found_from_every_path(tmp_path):
-    run = RunFolder(tmp_path / "gen-2024")
+@pytest.mark.parametrize("name", ["shop", "gen-2024"])
+def test_the_run_of_a_checkpoint_is_found_from_every_path_though_it_be_named_like_a_generation(tmp_path, name):
+    run = RunFolder(tmp_path / name)
     made = fill(run, "one")
     run.use(made)
     for path in (run.path / "best.ckpt", made.path / "best.ckpt"):
         assert RunFolder.of(path) == run and Checkpoint(path, {}).generation == made
         assert Checkpoint(path, {}).name.startswith("gen-0001/")
+    assert RunFolder.of(Path("checkpoints/shop/gen-0003/best.ckpt")).path == Path("checkpoints/shop")
 
 
 @pytest.mark.parametrize("name", ["sales-balanced", "Läden 2025", "a", "HalfCheetah-v4", "x+y=z,1@2"])

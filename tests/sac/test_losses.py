@@ -19,54 +19,42 @@ from pricerl.sac.losses import (
     value_bounds,
 )
 
-NEXT_Q = tensor([[4.0, 8.0], [6.0, 2.0]])
 
-
-def test_td_target_is_reward_plus_discounted_smallest_soft_value():
-    target = td_target(tensor([1.0, 2.0]), tensor([0.5, 0.5]), NEXT_Q, tensor([1.0, -1.0]), tensor(0.5))
-    assert target.tolist() == [1.0 + 0.5 * (4.0 - 0.5), 2.0 + 0.5 * (2.0 + 0.5)]
-
-
-def test_td_target_after_termination_is_the_reward():
-    target = td_target(tensor([1.0, 2.0]), torch.zeros(2), NEXT_Q, tensor([1.0, -1.0]), tensor(0.5))
-    assert target.tolist() == [1.0, 2.0]
+def test_td_target_is_reward_plus_discounted_smallest_soft_value_and_the_reward_alone_after_termination():
+    next_q = tensor([[4.0, 8.0, 9.0], [6.0, 2.0, 9.0]])
+    target = td_target(tensor([1.0, 2.0, 3.0]), tensor([0.5, 0.5, 0.0]), next_q, tensor([1.0, -1.0, 1.0]), tensor(0.5))
+    assert target.tolist() == [1.0 + 0.5 * (4.0 - 0.5), 2.0 + 0.5 * (2.0 + 0.5), 3.0]
 
 
 def test_td_target_is_clamped_to_the_bounds():
-    target = td_target(tensor([-9.0, 9.0]), torch.zeros(2), NEXT_Q, torch.zeros(2), tensor(0.5), bounds=(-1.0, 3.0))
+    next_q = torch.zeros(2, 2)
+    target = td_target(tensor([-9.0, 9.0]), torch.zeros(2), next_q, torch.zeros(2), tensor(0.5), bounds=(-1.0, 3.0))
     assert target.tolist() == [-1.0, 3.0]
 
 
 def test_no_gradient_flows_through_td_target():
-    inputs = [tensor([1.0, 2.0], requires_grad=True) for _ in range(3)]
-    next_q = NEXT_Q.clone().requires_grad_()
-    alpha = tensor(0.5, requires_grad=True)
-    assert not td_target(inputs[0], inputs[1], next_q, inputs[2], alpha).requires_grad
+    reward, discount, log_prob = (tensor([1.0, 2.0], requires_grad=True) for _ in range(3))
+    next_q, alpha = torch.ones(2, 2, requires_grad=True), tensor(0.5, requires_grad=True)
+    assert not td_target(reward, discount, next_q, log_prob, alpha).requires_grad
 
 
-def test_critic_loss_is_half_the_squared_error_summed_over_critics():
-    loss = critic_loss(tensor([[1.0, 2.0], [3.0, 5.0]]), tensor([1.0, 4.0]))
-    assert loss.item() == 0.5 * ((0 + 4) / 2 + (4 + 1) / 2)
-
-
-def test_critic_loss_gradient_is_the_error_over_the_batch_size():
+def test_critic_loss_is_half_the_squared_error_summed_over_critics_and_its_gradient_the_error_over_the_batch_size():
     q = tensor([[1.0, 2.0], [3.0, 5.0]], requires_grad=True)
     target = tensor([1.0, 4.0], requires_grad=True)
-    critic_loss(q, target).backward()
+    loss = critic_loss(q, target)
+    loss.backward()
+    assert loss.item() == 0.5 * ((0 + 4) / 2 + (4 + 1) / 2)
     assert q.grad.tolist() == [[0.0, -1.0], [1.0, 0.5]]
     assert target.grad is None
 
 
-def test_actor_loss_weighs_log_prob_against_the_smallest_value():
-    loss = actor_loss(tensor([1.0, 3.0]), tensor([[2.0, 4.0], [3.0, 1.0]]), tensor(0.5))
-    assert loss.item() == ((0.5 * 1 - 2) + (0.5 * 3 - 1)) / 2
-
-
-def test_actor_loss_holds_alpha_constant_and_follows_only_the_smallest_value():
+def test_actor_loss_weighs_log_prob_by_a_constant_alpha_against_the_smallest_value_alone():
     log_prob = tensor([1.0, 3.0], requires_grad=True)
     q = tensor([[2.0, 4.0], [3.0, 1.0]], requires_grad=True)
     alpha = tensor(0.5, requires_grad=True)
-    actor_loss(log_prob, q, alpha).backward()
+    loss = actor_loss(log_prob, q, alpha)
+    loss.backward()
+    assert loss.item() == ((0.5 * 1 - 2) + (0.5 * 3 - 1)) / 2
     assert log_prob.grad.tolist() == [0.25, 0.25]
     assert q.grad.tolist() == [[-0.5, 0.0], [0.0, -0.5]]
     assert alpha.grad is None
@@ -74,51 +62,22 @@ def test_actor_loss_holds_alpha_constant_and_follows_only_the_smallest_value():
 
 @pytest.mark.parametrize(("log_prob", "gradient"), [([1.0, 2.0], 1.0), ([4.0, 2.0], -2.0), ([2.0, 2.0], 0.0)])
 def test_descent_lowers_alpha_above_the_target_entropy_and_raises_it_below(log_prob, gradient):
-    log_alpha = tensor(math.log(2.0), requires_grad=True)
-    loss = temperature_loss(log_alpha, tensor(log_prob), target_entropy=-2.0)
+    log_alpha, log_prob = tensor(math.log(2.0), requires_grad=True), tensor(log_prob, requires_grad=True)
+    loss = temperature_loss(log_alpha, log_prob, target_entropy=-2.0)
     loss.backward()
     assert loss.item() == pytest.approx(gradient)
     assert log_alpha.grad.item() == pytest.approx(gradient)
+    assert log_prob.grad is None, "the policy is held constant"
 
 
-def test_temperature_loss_holds_the_policy_constant():
-    log_prob = tensor([1.0, 2.0], requires_grad=True)
-    temperature_loss(tensor(0.0, requires_grad=True), log_prob, -2.0).backward()
-    assert log_prob.grad is None
-
-
-def test_gradients_agree_with_finite_differences():
-    torch.manual_seed(0)
-
-    def draw(*shape):
-        return torch.randn(shape, dtype=torch.float64, requires_grad=True)
-
-    half = tensor(0.5, dtype=torch.float64)
-    assert gradcheck(lambda q: critic_loss(q, torch.ones(4, dtype=torch.float64)), (draw(3, 4),))
-    assert gradcheck(lambda log_prob, q: actor_loss(log_prob, q, half), (draw(4), draw(3, 4)))
-    assert gradcheck(lambda log_alpha: temperature_loss(log_alpha, torch.ones(4), -2.0), (draw(),))
-    assert gradcheck(tanh_gaussian_log_prob, (draw(4, 2), draw(4, 2), draw(4, 2)))
-
-
-def test_log_prob_of_the_centre_is_that_of_the_gaussian():
-    zero = torch.zeros(1, 1)
-    assert tanh_gaussian_log_prob(zero, zero, zero).item() == pytest.approx(-0.5 * math.log(2 * math.pi))
-
-
-def test_log_prob_agrees_with_the_transformed_distribution():
+def test_log_prob_agrees_with_the_transformed_distribution_and_its_gradient_with_finite_differences():
     torch.manual_seed(0)
     mean, log_std = torch.randn(2, 64, 3, dtype=torch.float64)
     pre_tanh = mean + log_std.exp() * torch.randn(64, 3, dtype=torch.float64)
     expected = TransformedDistribution(Independent(Normal(mean, log_std.exp()), 1), TanhTransform(cache_size=1))
     action = expected.transforms[0](pre_tanh)
     torch.testing.assert_close(tanh_gaussian_log_prob(pre_tanh, mean, log_std), expected.log_prob(action))
-
-
-def test_density_over_all_actions_integrates_to_one():
-    action = torch.linspace(-1, 1, 20_001, dtype=torch.float64)[1:-1]
-    pre_tanh = torch.atanh(action)[:, None]
-    log_prob = tanh_gaussian_log_prob(pre_tanh, torch.full_like(pre_tanh, 0.3), torch.full_like(pre_tanh, -0.5))
-    assert torch.trapezoid(log_prob.exp(), action).item() == pytest.approx(1.0, abs=1e-4)
+    assert gradcheck(tanh_gaussian_log_prob, [value[:4].requires_grad_() for value in (pre_tanh, mean, log_std)])
 
 
 @pytest.mark.parametrize("pre_tanh", [-20.0, 20.0, 1e4])
@@ -163,20 +122,15 @@ def test_value_bounds_refuse_impossible_arguments(arguments):
         value_bounds(*arguments)
 
 
-def test_polyak_update_moves_by_tau():
+@pytest.mark.parametrize(("tau", "moved"), [(0.25, (2.0, -2.0)), (1.0, (5.0, 4.0))])
+def test_polyak_update_moves_by_tau(tau, moved):
     target, source = nn.Linear(1, 1), nn.Linear(1, 1)
     with torch.no_grad():
         target.weight.fill_(1.0), target.bias.fill_(-4.0)
         source.weight.fill_(5.0), source.bias.fill_(4.0)
-    polyak_update(target, source, 0.25)
-    assert (target.weight.item(), target.bias.item()) == (2.0, -2.0)
+    polyak_update(target, source, tau)
+    assert (target.weight.item(), target.bias.item()) == moved
     assert (source.weight.item(), source.bias.item()) == (5.0, 4.0)
-
-
-def test_polyak_update_with_tau_one_copies():
-    target, source = nn.Linear(7, 5), nn.Linear(7, 5)
-    polyak_update(target, source, 1.0)
-    assert torch.equal(target.weight, source.weight)
 
 
 def test_polyak_update_copies_buffers():
@@ -188,10 +142,9 @@ def test_polyak_update_copies_buffers():
 
 
 def test_polyak_update_refuses_modules_built_differently():
-    with pytest.raises(ValueError, match="must have the same structure"):
-        polyak_update(nn.Linear(1, 1), nn.Linear(2, 1), 0.5)
-    with pytest.raises(ValueError, match="must have the same structure"):
-        polyak_update(nn.Linear(1, 1), nn.Linear(1, 1, bias=False), 0.5)
+    for source in (nn.Linear(2, 1), nn.Linear(1, 1, bias=False)):
+        with pytest.raises(ValueError, match="must have the same structure"):
+            polyak_update(nn.Linear(1, 1), source, 0.5)
 
 
 @pytest.mark.parametrize("tau", [0.0, 1.5, math.nan])

@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from bare_module import BareModule
 from torch import tensor
 
-from pricerl.errors import UsageError
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.losses import categorical_loss, hl_gauss
 from pricerl.sac.normalized import MOMENTUM, BatchNorm, NormalizedAgent, NormalizedCritic
@@ -175,11 +174,6 @@ def test_processes_average_their_statistics_after_the_step_of_the_critics(monkey
         monkeypatch.setattr(name, lambda tensors: [value.zero_() for value in tensors])
     together.update(make_batch())
     assert all(not value.any() for value in agent.statistics), "they are those of the message"
-
-
-def test_settings_that_these_critics_do_not_read_are_refused():
-    with pytest.raises(UsageError, match="normalized must be off with residual, critic_dropout or value_bounds, which"):
-        NetworkConfig(normalized=True)
 
 
 @pytest.mark.slow

@@ -61,36 +61,19 @@ def test_rows_come_out_as_they_went_in():
     assert set(number.tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
 
 
-def test_the_newest_overwrite_the_oldest():
-    buffer = filled(5, 3, 4)
-    assert stored_rewards(buffer) == [20.0, 30.0, 40.0, 50.0, 60.0]
-    assert buffer.rows()[:, 1].tolist() == [-2.0, -3.0, -4.0, -5.0, -6.0]
-    assert (len(buffer), buffer.added) == (5, 7)
-
-
-def test_of_more_rows_than_the_capacity_the_last_ones_stay():
-    assert stored_rewards(filled(3, 8)) == [50.0, 60.0, 70.0]
-    assert stored_rewards(filled(3, 2, 9)) == [80.0, 90.0, 100.0]
-
-
 @settings(deadline=None, max_examples=60)
 @given(capacity=st.integers(1, 7), counts=st.lists(st.integers(0, 20), max_size=5))
-def test_adding_in_batches_equals_adding_one_by_one(capacity, counts):
-    in_batches, one_by_one = filled(capacity, *counts), filled(capacity, *[1] * sum(counts))
-    assert stored_rewards(in_batches) == stored_rewards(one_by_one)
-    assert in_batches.added == one_by_one.added == sum(counts)
-    assert len(in_batches) == min(capacity, sum(counts))
-    if len(in_batches):
-        assert torch.equal(in_batches.sample(16).reward, one_by_one.sample(16).reward)
-
-
-def test_length_counts_up_to_the_capacity():
-    buffer = filled(4)
-    assert len(buffer) == 0
-    buffer.add(numbered(0, 3))
-    assert len(buffer) == 3
-    buffer.add(numbered(3, 1))
-    assert len(buffer) == 4
+def test_a_buffer_holds_the_newest_rows_and_samples_do_not_depend_on_how_they_came(capacity, counts):
+    buffer, one_by_one = filled(capacity, *counts), filled(capacity, *[1] * sum(counts))
+    size = min(capacity, sum(counts))
+    newest = numbered(sum(counts) - size, size)
+    assert (len(buffer), buffer.added) == (size, sum(counts))
+    assert (
+        buffer.rows()[:, 1:4].tolist()
+        == torch.stack([newest.observation[:, 1], newest.action[:, 0], newest.reward], dim=1).tolist()
+    )
+    if size:
+        assert torch.equal(buffer.sample(16).reward, one_by_one.sample(16).reward)
 
 
 def test_a_buffer_keeps_copies():
@@ -104,11 +87,14 @@ def test_a_buffer_keeps_copies():
     assert saved[:, 3].tolist() == [0.0, 10.0, 20.0]
 
 
-def test_sampling_is_uniform_over_what_is_held():
-    rewards = filled(50, 10).sample(20_000).reward
-    shares = torch.bincount((rewards / 10).long(), minlength=10) / 20_000
-    assert len(shares) == 10
-    assert (shares - 0.1).abs().max() < 0.01
+@pytest.mark.parametrize(("source", "first"), [(filled(50, 5), 0), (filled(5, 7), 2)], ids=["all", "the newest"])
+def test_sampling_is_uniform_over_what_is_held_and_was_restored(source, first):
+    restored = filled(50)
+    restore(restored, source)
+    for buffer in (source, restored):
+        shares = torch.bincount((buffer.sample(20_000).reward / 10).long(), minlength=first + 5) / 20_000
+        assert len(shares) == first + 5 and shares[:first].sum() == 0
+        assert (shares[first:] - 0.2).abs().max() < 0.02
 
 
 def test_same_seed_gives_the_same_samples_whatever_else_draws():
@@ -180,13 +166,6 @@ def test_another_capacity_keeps_the_newest_and_then_continues_exactly(capacity, 
         assert torch.equal(again.sample(16).reward, changed.sample(16).reward)
 
 
-def test_a_restored_buffer_samples_uniformly():
-    buffer = filled(8)
-    restore(buffer, filled(5, 7))
-    shares = torch.bincount((buffer.sample(20_000).reward / 10).long(), minlength=7) / 20_000
-    assert shares[:2].sum() == 0 and (shares[2:] - 0.2).abs().max() < 0.02
-
-
 @pytest.mark.parametrize("shape", [(2, 9), (7,)])
 def test_rows_that_do_not_fit_are_refused_and_change_nothing(shape):
     buffer = filled(5, 4)
@@ -199,10 +178,6 @@ def test_a_generator_of_another_device_is_not_taken_over():
     buffer = filled(5, seed=4)
     restore(buffer, filled(5, 5), generator_state=torch.zeros(16, dtype=torch.uint8))
     assert torch.equal(buffer.sample(16).reward, filled(5, 5, seed=4).sample(16).reward)
-
-
-def test_memory_is_what_the_docstring_says():
-    assert ReplayBuffer(1000, observation_dim=84, action_dim=1).nbytes == 4 * 1000 * (2 * 84 + 1 + 2)
 
 
 def test_rows_of_any_float_type_are_stored_as_float32_without_their_gradients():
@@ -225,12 +200,18 @@ def test_samples_are_contiguous_copies(batch_size):
 
 
 @pytest.mark.parametrize("counts", [(3,), (5, 4), (12,)])
-def test_a_memory_mapped_buffer_gives_the_samples_of_one_in_memory(tmp_path, counts):
+def test_a_memory_mapped_buffer_gives_the_samples_of_one_in_memory_and_can_be_restored_from_it(tmp_path, counts):
     in_memory, mapped = filled(5, *counts, seed=3), filled(5, *counts, seed=3, memory_limit=0, folder=tmp_path)
     assert mapped.is_memory_mapped and not in_memory.is_memory_mapped
     assert mapped.nbytes == in_memory.nbytes == 5 * ROW_BYTES
     for batch, other in zip(mapped.sample_many(3, 4), in_memory.sample_many(3, 4), strict=True):
         assert all(torch.equal(field, expected) for field, expected in zip(batch, other, strict=True))
+    again, back = filled(5, 2, memory_limit=0, folder=tmp_path), filled(5, seed=4)
+    restore(again, in_memory)
+    restore(back, again)
+    again.add(numbered(30, 5))
+    assert torch.equal(back.rows(), in_memory.rows())
+    assert torch.equal(back.sample(16).reward, in_memory.sample(16).reward)
 
 
 def test_only_more_bytes_than_the_limit_are_mapped(tmp_path):
@@ -239,20 +220,15 @@ def test_only_more_bytes_than_the_limit_are_mapped(tmp_path):
     assert not filled(5, folder=tmp_path).is_memory_mapped
 
 
-def test_a_mapped_buffer_leaves_no_file_behind_even_while_it_lives(tmp_path):
-    buffer = filled(5, 5, memory_limit=0, folder=tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    assert len(buffer.sample(3).reward) == 3
-
-
 def test_a_temporary_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"missing: cannot make .* of 140 bytes here .*environment variable TMPDIR"):
         filled(5, memory_limit=0, folder=tmp_path / "missing")
 
 
-def test_a_mapped_file_goes_with_the_buffer(tmp_path):
+def test_a_mapped_file_has_no_name_and_goes_with_the_buffer(tmp_path):
     maps = Path("/proc/self/maps")
     buffer = filled(5, 5, memory_limit=0, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == [] and len(buffer.sample(3).reward) == 3
     assert not maps.exists() or str(tmp_path) in maps.read_text()
     del buffer
     gc.collect()
@@ -261,31 +237,9 @@ def test_a_mapped_file_goes_with_the_buffer(tmp_path):
 
 def test_too_little_disk_space_is_reported_before_a_file_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(replay.shutil, "disk_usage", lambda folder: DiskUsage(10_000_000, 9_999_000, 1_000))
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(UsageError, match=r"28,000,000 bytes on disk and 1,000 .* model.algorithm.buffer_capacity"):
         filled(1_000_000, memory_limit=0, folder=tmp_path)
-    assert str(error.value) == (
-        f"{tmp_path}: the replay buffer needs 28,000,000 bytes on disk and 1,000 bytes are free; choose a smaller "
-        "model.algorithm.buffer_capacity, or another folder with the environment variable TMPDIR"
-    )
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_sparse_file_of_ten_million_transitions_takes_no_room_until_filled(tmp_path):
-    if replay.shutil.disk_usage(tmp_path).free < 2 * 10_000_000 * ROW_BYTES:
-        pytest.skip("the disk has too little room")
-    buffer = filled(10_000_000, 4, memory_limit=2**20, folder=tmp_path)
-    assert buffer.nbytes == 280_000_000 and len(buffer) == 4
-    assert set(buffer.sample(64).reward.tolist()) == {0.0, 10.0, 20.0, 30.0}
-
-
-@pytest.mark.parametrize("counts", [(3,), (5,), (3, 4)])
-def test_rows_go_from_memory_to_file_and_back(tmp_path, counts):
-    source, mapped, back = filled(5, *counts), filled(5, 2, memory_limit=0, folder=tmp_path), filled(5, seed=4)
-    restore(mapped, source)
-    restore(back, mapped)
-    mapped.add(numbered(30, 5))
-    assert torch.equal(back.rows(), source.rows())
-    assert torch.equal(back.sample(16).reward, source.sample(16).reward)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

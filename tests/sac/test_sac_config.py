@@ -49,6 +49,7 @@ def test_a_missing_target_entropy_is_minus_the_number_of_actions():
         ({"num_critics": 0}, "num_critics"),
         ({"small_init": 0.0}, "small_init must be above 0"),
         ({"log_std_min": 2.0}, "log_std_min must be below log_std_max"),
+        ({"normalized": True}, "normalized must be off with residual, critic_dropout or value_bounds"),
     ],
 )
 def test_impossible_network_settings_are_named(settings, message):

@@ -1,13 +1,19 @@
-"""SAC on bandits whose best action is known."""
+"""SAC on bandits whose best action is known, its optimizer, and critics that see a truth which the actor does not."""
+
+from __future__ import annotations
+
+import math
 
 import pytest
 import torch
 from bare_module import BareModule
+from torch import Tensor, nn
 
 from pricerl.runtime import COMPUTE
 from pricerl.sac.agent import SACAgent, held_constant
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.losses import value_bounds
+from pricerl.sac.optimizer import Adam
 from pricerl.sac.replay import ReplayBuffer, Transition
 
 OBSERVATION_DIM, ROWS, BATCH = 3, 64, 64
@@ -15,7 +21,8 @@ PLAIN = NetworkConfig(
     hidden=(32, 32), input_normalization=False, layer_norm=False, residual=False, value_bounds=False, small_init=1.0
 )
 FULL = NetworkConfig(hidden=(32, 32))
-NOISY = NetworkConfig(hidden=(32, 32), actor_dropout=0.1, critic_dropout=0.1)
+VISIBLE, PRIVILEGED, MANY = 3, 2, 256
+O_DIM = VISIBLE + PRIVILEGED
 RATES = {"actor_lr": 3e-3, "critic_lr": 3e-3, "alpha_lr": 1e-2}
 
 
@@ -96,17 +103,6 @@ def test_actor_critics_and_target_network_share_their_input_statistics_and_nothi
     assert not torch.equal(agent.target_critic.head.weight, agent.critic.head.weight)
 
 
-def test_gradients_are_averaged_before_they_are_used(monkeypatch):
-    averaged = Learner(FULL)
-    averaged.collect(prefers_three_tenths, random=True)
-    before = [value.clone() for value in averaged.agent.parameters() if value.requires_grad]
-    monkeypatch.setattr("bare_module.average", lambda tensors: [value.zero_() for value in tensors])
-    averaged.module.averages = True
-    averaged.module.update(averaged.buffer.sample(BATCH))
-    after = [value for value in averaged.agent.parameters() if value.requires_grad]
-    assert all(map(torch.equal, before, after))
-
-
 def test_critics_held_constant_get_no_gradient_of_the_actors_loss_and_learn_afterwards():
     learner = Learner(FULL)
     learner.collect(prefers_three_tenths, random=True)
@@ -124,11 +120,7 @@ def test_critics_held_constant_get_no_gradient_of_the_actors_loss_and_learn_afte
     ("network", "settings"),
     [
         (PLAIN, {"max_grad_norm": 0.0}),
-        pytest.param(
-            NetworkConfig(hidden=(32, 32), num_critics=5, actor_dropout=0.1, critic_dropout=0.1),
-            {},
-            marks=pytest.mark.slow,
-        ),
+        (NetworkConfig(hidden=(32, 32), num_critics=5, actor_dropout=0.1, critic_dropout=0.1), {}),
     ],
     ids=["plain", "five critics with dropout"],
 )
@@ -146,3 +138,66 @@ def test_compiled_updates_give_the_numbers_of_plain_ones(network, settings):
         runs.append(torch.tensor([[*row.values()] for row in metrics]))
     assert not any(loss.graph.failed for loss in module._compiled.values()) and len(module._compiled) == 3
     torch.testing.assert_close(runs[1], runs[0], rtol=1e-4, atol=1e-5)
+
+
+def weights() -> list[nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((3, 4), (4,), ())]
+
+
+@pytest.mark.parametrize("max_norm", [0.0, 0.5, 1e3])
+def test_a_step_is_that_of_torch_with_clipped_gradients(max_norm: float) -> None:
+    ours, theirs = weights(), weights()
+    optimizer, reference = Adam(ours, lr=0.1, max_norm=max_norm), torch.optim.Adam(theirs, lr=0.1)
+    for step in range(1, 4):
+        gradients = [step * torch.ones_like(param) for param in ours]
+        for own, param, gradient in zip(ours, theirs, gradients, strict=True):
+            own.grad, param.grad = gradient, gradient.clone()
+        expected_norm = nn.utils.clip_grad_norm_(theirs, max_norm or math.inf)
+        assert (expected_norm > max_norm) == (max_norm < 1.0)
+        reference.step()
+        optimizer.step()
+        torch.testing.assert_close(optimizer.grad_norm, expected_norm)
+    for param, expected in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(param, expected)
+        for name, value in optimizer.state[param].items():
+            torch.testing.assert_close(value, reference.state[expected][name])
+
+
+@pytest.fixture
+def informed() -> SACAgent:
+    """Return an agent that has seen observations of unequal scales."""
+    torch.manual_seed(0)
+    network = NetworkConfig(hidden=(16, 16), value_bounds=False, small_init=1.0)
+    made = SACAgent(O_DIM, 1, SACConfig(), network, privileged_dim=PRIVILEGED)
+    made.observe(torch.randn(MANY, O_DIM) * torch.arange(1.0, O_DIM + 1))
+    return made
+
+
+def with_another_truth(observation: Tensor) -> Tensor:
+    """Return observations whose privileged columns differ."""
+    return torch.cat([observation[:, :VISIBLE], torch.randn(len(observation), PRIVILEGED)], 1)
+
+
+def test_the_policy_does_not_depend_on_the_privileged_columns_which_may_be_missing(informed: SACAgent) -> None:
+    observation = torch.randn(MANY, O_DIM)
+    policy = torch.cat(informed.actor(observation))
+    assert torch.equal(torch.cat(informed.actor(with_another_truth(observation))), policy)
+    assert torch.equal(torch.cat(informed.actor(observation[:, :VISIBLE])), policy)
+    assert informed.act(observation, deterministic=True).std() > 0.01
+
+
+def test_an_update_learns_a_reward_that_only_the_truth_explains(informed: SACAgent) -> None:
+    module, seen = BareModule(informed), []
+    for _ in range(150):
+        observation, action = torch.randn(MANY, O_DIM), 2 * torch.rand(MANY, 1) - 1
+        reward = observation[:, -1]
+        batch = Transition(observation, action, reward, torch.zeros(MANY), observation)
+        seen.append(float(module.update(batch)["critic_loss"]))
+    assert seen[-1] < 0.1 * seen[0]
+
+
+@pytest.mark.parametrize("columns", [VISIBLE - 1, VISIBLE + 1, O_DIM + 1])
+def test_other_numbers_of_columns_are_refused(informed: SACAgent, columns: int) -> None:
+    with pytest.raises(ValueError, match="observation must have shape"):
+        informed.act(torch.randn(MANY, columns))

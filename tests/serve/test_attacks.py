@@ -7,7 +7,6 @@ import concurrent.futures
 import contextlib
 import gzip
 import http.client
-import json
 import re
 import shutil
 import socket
@@ -27,7 +26,6 @@ from command_line import run, seller_lines
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx2")
-import httpx2 as httpx
 import uvicorn
 from serve_load import MAIN, Server
 from served_shop import entries
@@ -102,6 +100,7 @@ def reads_at_once(server: Server) -> None:
     assert time.monotonic() - begun < 2
 
 
+LIST, UPLOAD = "GET /api/shops HTTP/1.1", "POST /api/files HTTP/1.1"
 RAW = {
     "a path upwards": ("GET /../../etc/passwd HTTP/1.1", (), (303, 404)),
     "an encoded path upwards": ("GET /shops/%2e%2e%2f%2e%2e%2fetc HTTP/1.1", (), (303, 400, 404)),
@@ -109,19 +108,15 @@ RAW = {
     "a path of bytes": ("GET /shops/\xff\xfe HTTP/1.1", (), (400, 404)),
     "another scheme": ("GET file:///etc/passwd HTTP/1.1", (), (303, 400, 404)),
     "another host in the line": ("GET http://evil.example/api/shops HTTP/1.1", (), (303, 400, 404, 421)),
-    "two hosts": ("GET /api/shops HTTP/1.1", ("Host: evil.example",), (400, 421)),
-    "a long head": ("GET /api/shops HTTP/1.1", (f"X: {'x' * 1_000_000}",), (0, 400)),
-    "two lengths": ("POST /api/files HTTP/1.1", ("Content-Length: 5", "Content-Length: 6"), (400,)),
-    "a negative length": ("POST /api/files HTTP/1.1", ("Content-Length: -1",), (400, 413)),
-    "a length and chunks": (
-        "POST /api/files HTTP/1.1",
-        ("Content-Length: 5", "Transfer-Encoding: chunked"),
-        (400, 422),
-    ),
+    "two hosts": (LIST, ("Host: evil.example",), (400, 421)),
+    "a long head": (LIST, (f"X: {'x' * 1_000_000}",), (0, 400)),
+    "two lengths": (UPLOAD, ("Content-Length: 5", "Content-Length: 6"), (400,)),
+    "a negative length": (UPLOAD, ("Content-Length: -1",), (400, 413)),
+    "a length and chunks": (UPLOAD, ("Content-Length: 5", "Transfer-Encoding: chunked"), (400, 422)),
     "no method": ("\x00\x01 / HTTP/1.1", (), (400,)),
     "another protocol": ("\x16\x03\x01\x02", (), (400,)),
     "a socket of the web": (
-        "GET /api/shops HTTP/1.1",
+        LIST,
         ("Connection: Upgrade, close", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA=="),
         (200, 400, 426),
     ),
@@ -166,9 +161,8 @@ BODIES = {
 def test_a_hostile_body_is_refused_with_a_sentence(attack: str, server: Server, folder: Path) -> None:
     before = entries(folder)
     content = BODIES[attack].encode("latin-1")
-    answer = server.client.post(
-        "/api/shops/seller/override", content=content, headers={"Content-Type": "application/json"}
-    )
+    kind = {"Content-Type": "application/json"}
+    answer = server.client.post("/api/shops/seller/override", content=content, headers=kind)
     assert 400 <= answer.status_code < 500 and len(answer.json()["detail"]) > 10, answer.text
     assert entries(folder) == before
 
@@ -283,34 +277,29 @@ def test_slow_clients_end_and_keep_nobody_waiting(server: Server) -> None:
     refused = head_of(server, "POST", "/api/files", "Content-Length: 1000000000", "")
     kinds = (b"", half_head, half_body, refused)
     begun = time.monotonic()
-    held = [(kind, connect(server, 0.001)) for kind in kinds for _ in range(60)]
-    for kind, talk in held:
-        talk.sendall(kind)
-    answers: dict[socket.socket, bytes] = {talk: b"" for _, talk in held}
-    waiting = {talk for _, talk in held}
-    while waiting and time.monotonic() - begun < 4 * PATIENCE:
-        reads_at_once(server)
-        for talk in list(waiting):
-            try:
-                piece = talk.recv(2**16)
-                answers[talk] += piece
-                if not piece:
-                    waiting.remove(talk)
-            except TimeoutError:
-                pass
-            except ConnectionError:
-                waiting.remove(talk)
-        for kind, talk in held[::7]:
-            if talk in waiting and kind:
-                try:
+
+    def hold(place: int) -> bytes:
+        kind, found = kinds[place % 4], b""
+        with connect(server, 1) as talk, contextlib.suppress(ConnectionError):
+            talk.sendall(kind)
+            while time.monotonic() - begun < 4 * PATIENCE:
+                with contextlib.suppress(TimeoutError):
+                    if not (piece := talk.recv(2**16)):
+                        break
+                    found += piece
+                    continue
+                if kind and place % 7 == 0:
                     talk.sendall(b"x")
-                except ConnectionError:
-                    waiting.discard(talk)
-    assert not waiting
-    for kind, talk in held:
-        talk.close()
-        sentence = b"larger than 200 MB" if kind == refused else f"less than {FEWEST} bytes".encode()
-        assert sentence in answers[talk], (kind, answers[talk])
+        return found
+
+    with concurrent.futures.ThreadPoolExecutor(240) as pool:
+        held = [pool.submit(hold, place) for place in range(240)]
+        while not all(talk.done() for talk in held):
+            reads_at_once(server)
+    assert time.monotonic() - begun < 4 * PATIENCE
+    for place, talk in enumerate(held):
+        sentence = b"larger than 200 MB" if kinds[place % 4] == refused else f"less than {FEWEST} bytes".encode()
+        assert sentence in talk.result(), (kinds[place % 4], talk.result())
 
 
 def test_a_connection_stays_open_between_long_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,15 +329,20 @@ def test_a_connection_stays_open_between_long_answers(monkeypatch: pytest.Monkey
     thread.join()
 
 
-def test_of_writers_at_once_one_decides_and_the_others_read_why(server: Server, folder: Path) -> None:
-    """Two servers and a terminal approve the same advice: one approval, and a sentence for everyone else."""
+@pytest.fixture(scope="module")
+def pair(server: Server, folder: Path) -> Iterator[tuple[Server, Server]]:
+    """Two servers of the folder."""
     second = Server(folder, TODAY)
+    yield server, second
+    second.end()
+
+
+def test_of_writers_at_once_one_decides_and_the_others_read_why(pair: tuple[Server, Server], folder: Path) -> None:
+    """Two servers and a terminal approve the same advice: one approval, and a sentence for everyone else."""
     words = [sys.executable, str(MAIN), "approve", "--run_name", "seller", "--by", "terminal", "--today", TODAY]
 
-    def send(place: int) -> tuple[bool, str]:
-        one = (server, second)[place % 2]
-        with httpx.Client(base_url=one.url, headers=one.client.headers, timeout=60) as client:
-            answer = client.post("/api/shops/seller/approve", json={"by": f"browser {place}"})
+    def approve(place: int) -> tuple[bool, str]:
+        answer = pair[place % 2].client.post("/api/shops/seller/approve", json={"by": f"browser {place}"})
         return answer.is_success, "" if answer.is_success else answer.json()["detail"]
 
     def type_it(_: int) -> tuple[bool, str]:
@@ -360,37 +354,31 @@ def test_of_writers_at_once_one_decides_and_the_others_read_why(server: Server, 
         with concurrent.futures.ThreadPoolExecutor(10) as pool:
             terminal = pool.submit(type_it, 0)
             time.sleep(0.5)
-            answers = [*pool.map(send, range(8)), terminal.result()]
+            answers = [*pool.map(approve, range(8)), terminal.result()]
         assert [done for done, _ in answers].count(True) == 1
         assert all("was approved before, by " in why for done, why in answers if not done), answers
-        ends = server.client.post("/api/shops/seller/resume", json={"by": "anna"})
+        ends = pair[0].client.post("/api/shops/seller/resume", json={"by": "anna"})
         assert ends.is_success, ends.text
-    second.end()
     kinds = [entry["kind"] for entry in entries(folder)]
     assert kinds[-6:] == ["approval", "resume"] * 3
 
 
-def test_files_and_costs_of_writers_at_once_are_whole(server: Server, folder: Path) -> None:
+def test_files_and_costs_of_writers_at_once_are_whole(pair: tuple[Server, Server], folder: Path) -> None:
     """Uploads of one name leave one of them, and costs typed by several people are all kept."""
-    second = Server(folder, TODAY)
     large = ["\n".join([*seller_lines(), *[letter * 1000] * 5000]).encode() for letter in "abcdefgh"]
 
     def upload(place: int) -> int:
-        one = (server, second)[place % 2]
-        with httpx.Client(base_url=one.url, headers=one.client.headers, timeout=60) as client:
-            return int(client.post("/api/files", files=[("files", ("one.csv", large[place]))]).status_code)
+        named = ("files", ("one.csv", large[place]))
+        return int(pair[place % 2].client.post("/api/files", files=[named]).status_code)
 
     def type_costs(place: int) -> int:
-        one = (server, second)[place % 2]
         rows = [{"product": f"product {place}", "unit_cost": 1 + place}]
-        with httpx.Client(base_url=one.url, headers=one.client.headers, timeout=60) as client:
-            return int(client.put("/api/costs", json={"rows": rows}).status_code)
+        return int(pair[place % 2].client.put("/api/costs", json={"rows": rows}).status_code)
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert [*pool.map(upload, range(8))] == [200] * 8
         assert (folder / "one.csv").read_bytes() in large
         assert [*pool.map(type_costs, range(8))] == [200] * 8
-    second.end()
     (folder / "one.csv").unlink()
-    costs = json.loads(server.client.get("/api/costs").text)
+    costs = pair[0].client.get("/api/costs").json()
     assert {row["product"]: row["unit_cost"] for row in costs} == {f"product {at}": 1 + at for at in range(8)}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +16,8 @@ from command_line import FAST, SHARED, run
 from fastapi.testclient import TestClient
 from served_shop import TODAY, program_of
 
-pytest.importorskip("mcp")
-from mcp.client import Client
-
 from pricerl.advice.what_if import answer_lines
-from pricerl.mcp.protocol import create_server
+from pricerl.mcp.tools import AgentTools
 from pricerl.serve.workplace import Workplace, address_of
 from pricerl.tasks.ask import load_questions
 
@@ -91,17 +86,10 @@ class Faces(NamedTuple):
         given = {"price": price, **({} if unit_cost is None else {"unit_cost": unit_cost})}
         return self.page.get(f"/api/shops/{self.shop}/what-if/{address_of(self.record['product'])}", params=given)
 
-    def tools(self, questions: Sequence[tuple[float, float | None]]) -> list[dict[str, Any]]:
-        """Answers of the tool for agents."""
-
-        async def talk() -> list[dict[str, Any]]:
-            async with Client(create_server(Workplace(self.folder, TODAY))) as client:
-                given = {"shop": self.shop, "product": self.record["product"]}
-                asked = [{**given, "price": price, "unit_cost": cost} for price, cost in questions]
-                found = [await client.call_tool("what_if", item) for item in asked]
-                return [json.loads(item.content[0].text) for item in found]  # type: ignore[union-attr]
-
-        return asyncio.run(talk())
+    def tool(self, price: float, unit_cost: float | None = None) -> dict[str, Any]:
+        """Answer of the tool for agents."""
+        tools = AgentTools(Workplace(self.folder, TODAY))
+        return tools.what_if(self.shop, price, self.record["product"], unit_cost)
 
 
 def in_node(program: str, given: Any) -> Any:
@@ -131,7 +119,7 @@ def compare(faces: Faces, count: int, seed: int = 0) -> None:
     answers = [terminal.ask(faces.record["product"], *item) for item in asked]
     exact = [answer.to_dict() for answer in answers]
     assert [faces.rest(*item).json() for item in asked] == json.loads(json.dumps(exact))
-    for answer, told in zip(exact, faces.tools(asked), strict=True):
+    for answer, told in zip(exact, [faces.tool(*item) for item in asked], strict=True):
         for name in ("profit", "sales", "units"):
             for side, key in (("kept", "keep"), ("gain", "difference")):
                 figure = told[key][name]
@@ -164,11 +152,8 @@ def compare_slider(faces: Faces) -> None:
         assert found["measures"].keys() == exact["measures"].keys() & {"units", "sales", "profit"}
         for name, effect in found["measures"].items():
             for side, values in effect.items():
-                known = exact["measures"][name][side]
-                assert [f"{value:.2f}" for value in values] == [f"{value:.2f}" for value in known], (
-                    found["price"],
-                    name,
-                )
+                known = [f"{value:.2f}" for value in exact["measures"][name][side]]
+                assert [f"{value:.2f}" for value in values] == known, (found["price"], name)
 
 
 @pytest.fixture
@@ -213,10 +198,8 @@ def test_the_page_does_not_object_to_the_advised_price_and_names_no_setting(sell
     record["details"]["objections"] = [young]
     record["recommended_price"], other = record["details"]["curves"]["price"][3:5]
     seen = in_node(SLIDER, {"product": record, "answer": {}, "typed": [("typed", str(other))]})["seen"]
-    assert [shown["objections"] for shown in seen] == [
-        [],
-        ["charged for 1 of 3 days", "The next allowed price is 10.00"],
-    ]
+    objected = ["charged for 1 of 3 days", "The next allowed price is 10.00"]
+    assert [shown["objections"] for shown in seen] == [[], objected]
 
 
 def test_another_unit_cost_changes_the_profit_by_the_units(seller: Faces) -> None:
@@ -248,7 +231,7 @@ def test_an_answer_that_cannot_be_given_says_why(seller: Faces) -> None:
     def refusal() -> str:
         answer = seller.rest(10.2)
         assert answer.status_code == 400
-        (tool,) = seller.tools([(10.2, None)])
+        tool = seller.tool(10.2)
         assert tool["value"] is None and tool["reason"] == {"quoted": answer.json()["detail"]}
         return str(answer.json()["detail"])
 

@@ -93,17 +93,6 @@ def test_a_typed_limit_changes_that_limit_alone_and_binds_at_once(approver: Test
     assert "floor 9.8 instead of none" in run(folder, "history").out
 
 
-def test_a_narrower_limit_on_changes_holds_an_advice_back_until_the_next(approver: TestClient) -> None:
-    approver.put(LIMITS, json={"limits": {"max_change": 0.02}})
-    assert charged(approver) == (
-        [],
-        "seller: no price, your largest change became narrower after this advice (entry 3); run predict",
-    )
-    order = {"price": 10.5, "until": "2025-04-05", "reason": "x"}
-    assert approver.post("/api/shops/seller/override", json=order).status_code == 200
-    assert charged(approver)[0] == [10.5]
-
-
 WIDER = ({"ceiling": 21}, {"ceiling": None}, {"max_change": 0.06}, {"min_hold_days": 1}, {"max_week_change": 0.2})
 WIDER += ({"price_step": 0.001}, {"floor": 9, "max_change": 0.5})
 

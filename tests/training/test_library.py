@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import pickle
 import re
 import runpy
@@ -18,6 +17,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
+from small_runs import PENDULUM, SMALL, rows
 
 import pricerl
 from pricerl.errors import CheckpointError, UsageError
@@ -35,7 +35,7 @@ from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
 QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
-SMALL = SACConfig(batch_size=16, warmup_steps=40)
+FEW = SACConfig(batch_size=16, warmup_steps=40)
 
 
 def pricing() -> PricingDataModule:
@@ -43,14 +43,12 @@ def pricing() -> PricingDataModule:
     return PricingDataModule(seller=seller, market=market, num_envs=8, eval_every=20)
 
 
+def pendulum() -> GymDataModule:
+    return GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+
+
 def sac(data: PricingDataModule | GymDataModule) -> SACModule:
-    return SACModule(data.task, SMALL, NetworkConfig(hidden=(16, 16)), compile="off")
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    (path,) = folder.rglob("metrics.csv")
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return SACModule(data.task, FEW, NetworkConfig(hidden=(16, 16)), compile="off")
 
 
 @pytest.fixture(autouse=True)
@@ -60,10 +58,12 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_plain_trainer_evaluates_logs_and_saves(tmp_path: Path) -> None:
-    data = GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    data = pendulum()
     module = sac(data)
     Trainer(max_steps=40, logger=CSVLogger("logs"), **QUIET).fit(module, datamodule=data)
-    assert [int(row["step"]) for row in rows(tmp_path / "logs") if row["eval/episode_return"]] == [20, 40]
+    assert [
+        int(row["step"]) for row in rows(next((tmp_path / "logs").rglob("metrics.csv"))) if row["eval/episode_return"]
+    ] == [20, 40]
     last = next((tmp_path / "checkpoints").glob("*/last.ckpt"))
     again = SACModule.load_from_checkpoint(last)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in module.state_dict().items())
@@ -82,7 +82,7 @@ def test_own_stopping_and_checkpoints_survive_next_to_those_of_the_run(tmp_path:
 
 
 def test_a_module_that_is_no_off_policy_module_is_refused(tmp_path: Path) -> None:
-    data = GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    data = pendulum()
     with pytest.raises(UsageError, match=r"BoringModel must be a subclass of pricerl.training.off_policy.OffPolicyM"):
         Trainer(max_steps=20, logger=False, **QUIET).fit(BoringModel(), datamodule=data)
     assert not list(tmp_path.iterdir())
@@ -93,12 +93,12 @@ def test_the_first_lines_of_the_page_on_the_library_run_as_written(tmp_path: Pat
     text = (Path(__file__).parents[2] / "docs" / "library.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```python\n(from lightning.*?)^```", text, re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
-    exec(block.replace("SACModule(data.task)", "SACModule(data.task, SMALL)"), names | {"SMALL": SMALL}, names)
+    exec(block.replace("SACModule(data.task)", "SACModule(data.task, FEW)"), names | {"FEW": FEW}, names)
     assert isinstance(names["again"], SACModule)
 
 
 def test_a_strategy_that_averages_no_gradients_is_refused_with_several_processes() -> None:
-    data = GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    data = pendulum()
     module, own = sac(data), [RunMetrics()]
     for strategy, world_size in ((DDPStrategy(), 1), (ReplicatedStrategy(), 2)):
         trainer = SimpleNamespace(world_size=world_size, strategy=strategy, callbacks=own, checkpoint_callbacks=[])
@@ -114,7 +114,7 @@ def test_the_notebook_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     script = Path(__file__).parents[2] / "docs" / "examples" / "notebook.py"
     names = runpy.run_path(str(script))
     assert "eval/over_plan" in capsys.readouterr().out and names["action"].shape == (1, 1)
-    assert any(row["lr-Adam"] for row in rows(tmp_path / "logs"))
+    assert any(row["lr-Adam"] for row in rows(next((tmp_path / "logs").rglob("metrics.csv"))))
 
 
 @pytest.mark.slow
@@ -130,7 +130,7 @@ def test_td3_swings_the_pendulum_up() -> None:
 @pytest.mark.parametrize("name", ["gym", "pricing"])
 @pytest.mark.filterwarnings("ignore")
 def test_a_checkpoint_of_a_plain_trainer_is_loaded_and_used_by_commands(name: str, tmp_path: Path) -> None:
-    data = pricing() if name == "pricing" else GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    data = pricing() if name == "pricing" else pendulum()
     module = sac(data)
     Trainer(max_steps=20, logger=False, **QUIET).fit(module, datamodule=data)
     folder = Path("checkpoints") / data.run_name
@@ -145,7 +145,7 @@ def test_a_checkpoint_of_a_plain_trainer_is_loaded_and_used_by_commands(name: st
 
 @pytest.mark.filterwarnings("ignore")
 def test_epochs_are_those_of_the_data() -> None:
-    data = GymDataModule("Pendulum-v1", eval_every=40, eval_episodes=1)
+    data = pendulum()
     with pytest.raises(UsageError, match=r"trainer\.val_check_interval 0\.5 is not supported: .*data\.eval_every"):
         Trainer(max_steps=40, logger=False, val_check_interval=0.5, **QUIET).fit(sac(data), datamodule=data)
 
@@ -170,8 +170,8 @@ def test_settings_are_hyperparameters_and_hold_no_classes_of_a_users_own() -> No
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_checkpoint_of_an_own_module_says_how_to_read_it() -> None:
-    data = GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
-    module = OwnModule(data.task, algorithm=SMALL, network=NetworkConfig(hidden=(16, 16)), compile="off")
+    data = pendulum()
+    module = OwnModule(data.task, algorithm=FEW, network=NetworkConfig(hidden=(16, 16)), compile="off")
     Trainer(max_steps=20, logger=False, **QUIET).fit(module, datamodule=data)
     path = "checkpoints/Pendulum-v1/best.ckpt"
     with pytest.raises(CheckpointError, match=r"stores no settings: .* load it with load_from_checkpoint"):
@@ -180,15 +180,15 @@ def test_a_checkpoint_of_an_own_module_says_how_to_read_it() -> None:
     assert torch.equal(OwnModule.load_from_checkpoint(path).policy(seen), module.policy(seen))
 
 
+@pytest.mark.filterwarnings(r"ignore:\s+``instantiate_classes``")  # Lightning's
 @pytest.mark.parametrize("name", ["gym", "pricing"])
 def test_a_policy_is_loaded_and_asked_in_three_lines(name: str, tmp_path: Path) -> None:
-    gym = ["--data.env_id", "Pendulum-v1", "--data.eval_every", "20", "--data.eval_episodes", "1"]
-    gym += ["--model.network.hidden", "[16,16]", "--model.algorithm.warmup_steps", "40", "--trainer.max_steps", "20"]
-    words = [*gym, "--trainer.enable_progress_bar", "false"] if name == "gym" else FAST
-    assert run(tmp_path, "fit", *words, "--run_name", "run").code in (0, 4)
+    words = [*PENDULUM, *SMALL] if name == "gym" else [*FAST, "--run_name", "run"]
+    assert run(tmp_path, "fit", *words).code in (0, 4)
     trained = pricerl.load("checkpoints/run/best.ckpt")
     observation = torch.zeros(2, trained.checkpoint.content["hyper_parameters"]["task"]["observation_dim"])
-    assert trained.policy(observation).shape == (2, 1)
+    module = SACModule.load_from_checkpoint("checkpoints/run/best.ckpt", map_location="cpu")
+    assert torch.equal(trained.policy(observation), module.policy(observation))
     assert b"pricerl.training" not in pickle.dumps(trained.policy)  # other processes load it without Lightning
 
 

@@ -1,19 +1,23 @@
-"""A collector whose state was saved continues bit by bit, in a new process as in the old one."""
+"""A collector whose state was saved continues bit by bit, in a new process as in the old one.
 
+The state of the global generators is complete: after a restore, all of them repeat their numbers.
+"""
+
+import random
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from gymnasium.spaces import flatdim
+from lightning.pytorch import LightningModule
 from saved_states import as_saved
 
-from pricerl.env.config import EnvConfig
-from pricerl.env.pricing import PricingVectorEnv
 from pricerl.errors import NonFiniteError
-from pricerl.market.demand.config import DemandConfig
-from pricerl.sac.agent import SACAgent
-from pricerl.sac.config import NetworkConfig, ReplayConfig, SACConfig
-from pricerl.simulation.seller import SellerConfig
+from pricerl.sac.config import ReplayConfig
 from pricerl.training.collector import Collector
+from pricerl.training.datamodule import random_state, restore_random_state
+from pricerl.training.off_policy import OffPolicyModule
 
 CONFIG = ReplayConfig(buffer_capacity=50, warmup_steps=12, batch_size=8)
 
@@ -77,50 +81,20 @@ class Learner:
         self.returns.append(returns.clone())
 
 
-class Networks(Learner):
-    """The stochastic policy of SAC."""
-
-    def __init__(self, env):
-        super().__init__()
-        size = flatdim(env.single_observation_space)
-        self.agent = SACAgent(size, flatdim(env.single_action_space), SACConfig(), NetworkConfig(hidden=(16,)))
-
-    def act(self, observation):
-        return self.agent.act(observation)
-
-
 def restored(env, collector, seed=99):
     """A new collector with the state of another, and whether it is exact."""
     new = Collector(env, CONFIG, seed)
     return new, new.load_state_dict(as_saved(collector.state_dict()))
 
 
-def follow(collector, steps, learner=None):
+def follow(collector, steps):
     """What a run sees of its collector in ``steps`` turns of two vector steps."""
-    learner, found = learner or Learner(), []
+    learner, found = Learner(), []
     for _ in range(steps):
         collector.collect(learner, 2)
         found += [collector.counts(), repr(collector.last_return), repr(collector.mean_price)]
         found += [field.tolist() for field in collector.buffer.sample(8)]
     return [*found, collector.buffer.rows().tolist(), [(stride, seen.tolist()) for stride, seen in learner.seen]]
-
-
-@pytest.mark.parametrize("steps", [1, 4, 9])
-def test_a_policy_of_networks_continues_bit_by_bit(steps, fitted):
-    market = fitted(SellerConfig(days=130, units=30.0), DemandConfig(num_draws=8))
-    env, other = (PricingVectorEnv(5, market, config=EnvConfig(horizon=9)) for _ in range(2))
-    torch.manual_seed(0)
-    learner = Networks(env)
-    collector = Collector(env, CONFIG, 1)
-    collector.warm_up(learner)
-    collector.collect(learner, steps)
-    new, exact = restored(other, collector)
-    found = []
-    for each in (collector, new):
-        learner.seen.clear()
-        torch.manual_seed(7)
-        found.append(follow(each, 8, learner))
-    assert exact and found[0] == found[1]
 
 
 def test_learners_see_the_discounted_return_of_every_row_since_its_episode_began():
@@ -236,3 +210,53 @@ def test_every_start_anew_is_another():
     third, _ = restored(Walk(), second, seed=1)
     starts = [each._observation.tolist() for each in (first, second, third)]
     assert starts[0] != starts[1] != starts[2] != starts[0]
+
+
+def draw():
+    """Draw normal numbers, which numpy and Python make in pairs and keep the second of."""
+    drawn = [*torch.randn(3).tolist(), *np.random.standard_normal(3), *np.random.randint(99, size=3)]
+    if torch.cuda.is_available():
+        drawn += torch.randn(3, device="cuda").tolist()
+    return [*drawn, random.gauss(0, 1), random.random()]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_restored_generators_repeat_their_numbers(before):
+    for _ in range(before):  # one normal number leaves a second one waiting
+        draw()
+    state = as_saved(random_state())
+    expected = draw()
+    assert draw() != expected
+    restore_random_state(state)
+    assert draw() == expected
+
+
+def test_states_of_absent_gpus_are_skipped(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    state = random_state() | {"cuda": [torch.zeros(16, dtype=torch.uint8)]}
+    expected = draw()
+    restore_random_state(state)
+    assert draw() == expected
+
+
+class Evaluated(OffPolicyModule):
+    def __init__(self):
+        LightningModule.__init__(self)
+        self.evaluation = None
+
+    trainer = SimpleNamespace(strategy=None, state=SimpleNamespace(fn="fit"))
+
+    def log_dict(self, metrics, **options):
+        self.logged = {name: float(value) for name, value in metrics.compute().items()}
+
+
+Evaluated.__abstractmethods__ = frozenset()
+
+
+def test_an_evaluation_does_not_move_the_training_stream():
+    module, state = Evaluated(), random_state()
+    expected = draw()
+    restore_random_state(state)
+    module.validation_step(lambda learner: {"drawn": torch.tensor(draw()[:3])}, 0)
+    assert module.logged == {"eval/drawn": pytest.approx(sum(expected[:3]) / 3)}
+    assert draw() == expected

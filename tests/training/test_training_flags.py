@@ -1,11 +1,14 @@
-"""Lightning's ordinary habits: every Trainer flag works or is refused in one line, and callbacks find the metrics."""
+"""Lightning's ordinary habits: every Trainer flag works or is refused in one line, and callbacks find the metrics.
+
+Of what is inside Lightning the package takes one undocumented name, and nothing private.
+"""
 
 from __future__ import annotations
 
-import csv
+import ast
 import inspect
-import time
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,25 +16,22 @@ import torch
 from command_line import listing, run
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
+from small_runs import METRICS, PENDULUM, SMALL, rows
 
-SMALL = [
-    *("--data.env_id", "Pendulum-v1", "--data.eval_every", "20", "--data.eval_episodes", "1", "--run_name", "run"),
-    *("--model.network.hidden", "[16,16]", "--model.algorithm.warmup_steps", "40"),
-    *("--model.algorithm.batch_size", "16", "--trainer.max_steps", "40", "--trainer.enable_progress_bar", "false"),
-]
+FORTY = [*PENDULUM, *SMALL, "--trainer.max_steps", "40"]
 WORKS = ""
 
 FLAGS: dict[str, dict[str, str]] = {
     "accelerator": {"cpu": WORKS, "tpu": "accelerator auto uses the devices of this machine"},
-    "strategy": {
-        "auto": WORKS,
-        "ddp": WORKS,
-        "fsdp": "strategy must be one of",
-        "deepspeed": "strategy must be one of",
-    },
+    "strategy": {"auto": WORKS, "ddp": WORKS, "fsdp": "strategy must be one of auto, ddp"},
     "devices": {"1": WORKS, "-3": "trainer: "},
     "num_nodes": {"1": WORKS},
-    "precision": {"32": WORKS, "bf16-mixed": WORKS, "16-mixed": "must be one of 32", "64-true": "must be one of 32"},
+    "precision": {
+        "32": WORKS,
+        "bf16-mixed": WORKS,
+        "16-mixed": "must be one of 32",
+        "bf16-true": "32-true, bf16-mixed",
+    },
     "logger": {"{class_path: CSVLogger, init_args: {save_dir: logs}}": WORKS, "false": WORKS},
     "callbacks": {"LearningRateMonitor": WORKS, "Nothing": "there is no class Nothing"},
     "fast_dev_run": {"true": WORKS},
@@ -103,65 +103,50 @@ def determinism_is_restored() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore")
 def test_a_flag_works_or_is_refused_in_one_line(flag: str, value: str, tmp_path: Path) -> None:
     given = ["--trainer.callbacks", value] if flag == "callbacks" else [f"--trainer.{flag}={value}"]
-    result = run(tmp_path, "fit", *SMALL, *given)
+    result = run(tmp_path, "fit", *FORTY, *given)
     if refusal := FLAGS[flag][value]:
         assert result.code == 2, result.err
-        assert refusal in result.err and result.err.count("\n") == 1 and listing(tmp_path) == {}
+        assert result.err.startswith("error: ") and refusal in result.err and result.err.count("\n") == 1
+        assert listing(tmp_path) == {}
     else:
         assert result.code == 0, result.err
         assert "best.ckpt" in result.out or flag in ("fast_dev_run", "enable_checkpointing", "limit_val_batches")
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "checkpoints" / "run" / "metrics.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.mark.parametrize(("every", "updates"), [(20, [20, 40]), (10, [10, 20, 30, 40]), (40, [40]), (0, [])])
-def test_log_every_n_steps_counts_updates(every: int, updates: list[int], tmp_path: Path) -> None:
-    assert run(tmp_path, "fit", *SMALL, "--trainer.log_every_n_steps", str(every)).code == 0
-    found = rows(tmp_path)
-    assert [int(row["step"]) for row in found if row.get("train/alpha")] == updates
-    assert [int(row["step"]) for row in found if row["eval/episode_return"]] == [20, 40]
+@pytest.mark.parametrize(
+    ("flag", "logged", "evaluated"),
+    [
+        ("log_every_n_steps=20", [20, 40], [20, 40]),
+        ("log_every_n_steps=10", [10, 20, 30, 40], [20, 40]),
+        ("log_every_n_steps=40", [40], [20, 40]),
+        ("log_every_n_steps=0", [], [20, 40]),
+        ("check_val_every_n_epoch=2", [], [40]),
+        ("max_epochs=1", [], [20]),
+    ],
+)
+def test_flags_count_updates_and_evaluations(
+    flag: str, logged: list[int], evaluated: list[int], tmp_path: Path
+) -> None:
+    assert run(tmp_path, "fit", *FORTY, f"--trainer.{flag}").code == 0
+    found = rows(tmp_path / METRICS)
+    assert [int(row["step"]) for row in found if row.get("train/alpha")] == logged
+    assert [int(row["step"]) for row in found if row["eval/episode_return"]] == evaluated
     assert all(float(row["updates"]) == float(row["step"]) for row in found)
 
 
-def test_evaluations_may_skip_epochs(tmp_path: Path) -> None:
-    assert run(tmp_path, "fit", *SMALL, "--trainer.check_val_every_n_epoch", "2").code == 0
-    assert [int(row["step"]) for row in rows(tmp_path) if row["eval/episode_return"]] == [40]
-
-
-def test_max_epochs_counts_evaluations(tmp_path: Path) -> None:
-    assert run(tmp_path, "fit", *SMALL, "--trainer.max_epochs", "1").code == 0
-    assert rows(tmp_path)[-1]["step"] == "20"
-
-
 def test_a_profiler_writes_its_table_to_the_run(tmp_path: Path) -> None:
-    assert run(tmp_path, "fit", *SMALL, "--trainer.profiler", "simple").code == 0
+    assert run(tmp_path, "fit", *FORTY, "--trainer.profiler", "simple").code == 0
     table = (tmp_path / "checkpoints" / "run" / "fit-profile.txt").read_text(encoding="utf-8")
     assert "training_step" in table
 
 
-def recorded(hook: Callable[..., None], times: list[float]) -> Callable[..., None]:
-    """Return a hook that records when it is called."""
-
-    def call(*arguments: object) -> None:
-        times.append(time.monotonic())
-        hook(*arguments)
-
-    return call
-
-
-def test_a_limit_of_time_ends_a_run_before_its_next_evaluation(tmp_path: Path) -> None:
+def test_a_limit_of_time_ends_a_run_before_its_next_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--trainer.max_time", "00:00:00:01", "--trainer.max_steps", "-1", "--data.eval_every", "1000000"]
-    begun: list[float] = []
-    with pytest.MonkeyPatch.context() as patch:
-        for hook in ("on_train_start", "on_train_end"):
-            patch.setattr(Timer, hook, recorded(getattr(Timer, hook), begun))
-        assert run(tmp_path, "fit", *SMALL, *words).code == 0
-    start, end = begun
-    assert end - start >= 1.0
-    assert int(rows(tmp_path)[-1]["step"]) < 1_000_000
+    timers: list[Timer] = []
+    monkeypatch.setattr(Timer, "on_fit_end", lambda self, *_: timers.append(self))
+    assert run(tmp_path, "fit", *FORTY, *words).code == 0
+    assert timers[0].time_elapsed() >= 1.0
+    assert int(rows(tmp_path / METRICS)[-1]["step"]) < 1_000_000
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -172,8 +157,9 @@ def test_callbacks_find_metrics_rates_and_the_number_of_the_update(tmp_path: Pat
     words += ["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.monitor", "train/critic_loss"]
     words += ["--trainer.callbacks.dirpath", "own", "--trainer.callbacks.filename", "{step}"]
     words += ["--trainer.callbacks.save_top_k=-1", "--model.algorithm.final_lr_share", "0.5"]
-    assert run(tmp_path, "fit", *SMALL, *words).code == 0
-    found = rows(tmp_path)
+    words += ["--trainer.callbacks+=Timer", "--trainer.callbacks.duration", "00:00:10:00"]
+    assert run(tmp_path, "fit", *FORTY, *words).code == 0
+    found = rows(tmp_path / METRICS)
     assert max(int(row["step"]) for row in found) == 20, "alpha falls, so that its second evaluation is no better"
     rates = {int(row["step"]): float(row["lr-Adam"]) for row in found if row["lr-Adam"]}
     assert set(rates) == {0, 9, 10, 19} and rates[19] < rates[9] < rates[0], "epochs begin at 0 and 10"
@@ -200,12 +186,40 @@ def test_a_setting_that_lightning_refuses_while_it_runs_is_one_line(
     monkeypatch.setattr("lightning.pytorch.callbacks.device_stats_monitor._PSUTIL_AVAILABLE", False)
     words, message = UNAVAILABLE[case]
     options = [word if number % 2 else f"--trainer.{word}" for number, word in enumerate(words)]
-    result = run(tmp_path, "fit", *SMALL, *options)
+    result = run(tmp_path, "fit", *FORTY, *options)
     assert result.code == 2 and message in result.err, result.err
     assert result.err.splitlines()[-1].startswith("error: trainer: ") and "bug" not in result.err
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_timer_is_a_callback_as_others_are(tmp_path: Path) -> None:
-    words = ["--trainer.callbacks", "Timer", "--trainer.callbacks.duration", "00:00:10:00"]
-    assert run(tmp_path, "fit", *SMALL, *words).code == 0
+PACKAGE = Path(__file__).parents[2] / "pricerl"
+SOURCES = sorted(path for folder in ("training", "cli") for path in (PACKAGE / folder).rglob("*.py"))
+UNDOCUMENTED = "fit_loop.epoch_loop.manual_optimization.optim_step_progress"
+"""Counters of optimizer steps, through which `OffPolicyModule.count_updates` sets ``trainer.global_step``."""
+
+NAMED_TUPLE = ("_asdict", "_fields", "_replace")
+"""Public, whatever they are called."""
+
+
+def private_names(path: Path) -> list[str]:
+    """Private names of a file that it imports from Lightning or reads from others than ``self``, ``cls`` or torch."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lightning"):
+            names += [name.name for name in node.names]
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls", "torch", "os"):
+            names.append(node.attr)
+    return [name for name in names if re.match("_(?!_)", name) and name not in NAMED_TUPLE]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_no_private_name_of_lightning_is_used(path: Path) -> None:
+    assert private_names(path) == []
+
+
+def test_the_undocumented_name_is_where_this_version_of_lightning_has_it() -> None:
+    progress: object = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    for name in UNDOCUMENTED.split("."):
+        assert hasattr(progress, name), f"Lightning has moved {name} of trainer.{UNDOCUMENTED}: change count_updates"
+        progress = getattr(progress, name)
+    users = [path.name for path in SOURCES if "optim_step_progress" in path.read_text(encoding="utf-8")]
+    assert users == ["off_policy.py"]

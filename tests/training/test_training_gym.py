@@ -1,6 +1,5 @@
 """SAC in Gymnasium environments through the real command line."""
 
-import csv
 from pathlib import Path
 
 import gymnasium
@@ -9,15 +8,10 @@ import pytest
 import torch
 import yaml
 from command_line import CONFIGS, listing, run
+from small_runs import METRICS, PENDULUM, SMALL, rows
 
 from pricerl.runs.checkpoint import Checkpoint, read_saved
 
-PENDULUM = ["--data.env_id", "Pendulum-v1"]
-SMALL = [
-    *("--model.network.hidden", "[16,16]", "--model.algorithm.batch_size", "32", "--data.eval_episodes", "2"),
-    *("--model.algorithm.warmup_steps", "40", "--trainer.max_steps", "20", "--data.eval_every", "20"),
-    *("--trainer.enable_progress_bar", "false", "--run_name", "run"),
-]
 VARIANTS = sorted({path.name for path in (CONFIGS / "gym").glob("*.yaml")} - {"learning.yaml"})
 """Configurations of any environment."""
 
@@ -44,11 +38,6 @@ class Spoiled(gymnasium.Env):
 gymnasium.register("pricerl-tests/Spoiled-v0", Spoiled)
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "checkpoints" / "run" / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_shipped_variant_trains_and_can_be_scored(variant, tmp_path):
     configs = ["--config", str(CONFIGS / "gym" / "sac.yaml"), "--config", str(CONFIGS / "gym" / variant)]
@@ -62,7 +51,7 @@ def test_every_shipped_variant_trains_and_can_be_scored(variant, tmp_path):
     scored = run(tmp_path, "test", "--ckpt_path", str(folder / "best.ckpt"), "--trainer.enable_progress_bar", "false")
     assert scored.code == 0, scored.err
     (line,) = [line for line in scored.out.splitlines() if line.startswith("eval/episode_return")]
-    assert float(line.split()[1]) == pytest.approx(float(rows(tmp_path)[-1]["eval/episode_return"]), abs=1e-3)
+    assert float(line.split()[1]) == pytest.approx(float(rows(tmp_path / METRICS)[-1]["eval/episode_return"]), abs=1e-3)
 
 
 def test_a_run_goes_on_with_other_evaluations(tmp_path):
@@ -93,18 +82,17 @@ def test_an_environment_is_one_line_of_its_class_or_of_its_id_with_the_same_defa
     assert saved["class"] == saved["plain"] == saved["words"]
 
 
-def test_a_resumed_run_takes_up_counters_and_replay_buffer(tmp_path):
-    assert run(tmp_path, "fit", *PENDULUM, *SMALL, "--data.num_envs", "2").code == 0
-    result = run(
-        tmp_path, "fit", *PENDULUM, *SMALL, "--data.num_envs", "2", "--trainer.max_steps", "30", "--ckpt_path", "last"
-    )
+def test_a_resumed_run_takes_up_counters_metrics_and_replay_buffer(tmp_path):
+    words = [*PENDULUM, *SMALL, "--data.num_envs", "2"]
+    assert run(tmp_path, "fit", *words).code == 0
+    result = run(tmp_path, "fit", *words, "--trainer.max_steps", "30", "--ckpt_path", "last")
     assert result.code == 0, result.err
     assert "statistical, not exact" in result.err and "episodes start anew" in result.err
-    last = rows(tmp_path)[-1]
-    assert float(last["updates"]) == 30.0
-    assert float(last["env_steps"]) == 40 + 2 * 30
-    saved = read_saved(tmp_path / "checkpoints" / "run" / "last.ckpt")["GymDataModule"]
-    assert len(saved["process"]["collector"]["buffer"]["rows"]) == 40 + 2 * 30
+    counts = [(float(row["updates"]), float(row["env_steps"])) for row in rows(tmp_path / METRICS)]
+    assert counts[-1] == (30.0, 40 + 2 * 30) and (20.0, 40 + 2 * 20) in counts, "earlier rows are kept"
+    saved = read_saved(tmp_path / "checkpoints" / "run" / "last.ckpt")
+    assert saved["global_step"] == 30
+    assert len(saved["GymDataModule"]["process"]["collector"]["buffer"]["rows"]) == 40 + 2 * 30
 
 
 def test_the_input_statistics_of_a_run_lie_in_its_checkpoint(tmp_path):
@@ -117,7 +105,7 @@ def test_the_input_statistics_of_a_run_lie_in_its_checkpoint(tmp_path):
 def test_updates_per_env_step_follow_utd_ratio(tmp_path):
     words = ["--model.algorithm.utd_ratio", "4"]
     assert run(tmp_path, "fit", *PENDULUM, *SMALL, *words).code == 0
-    assert float(rows(tmp_path)[-1]["env_steps"]) == pytest.approx(40 + 20 / 4, abs=2)
+    assert float(rows(tmp_path / METRICS)[-1]["env_steps"]) == pytest.approx(40 + 20 / 4, abs=2)
     optimizers = Checkpoint.read(tmp_path / "checkpoints" / "run" / "last.ckpt").content["optimizer_states"]
     critic, actor, _ = (float(next(iter(state["state"].values()))["step"]) for state in optimizers)
     assert (critic, actor) == (20.0, 20.0)
@@ -126,13 +114,13 @@ def test_updates_per_env_step_follow_utd_ratio(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--data.env_id", "Pendulun-v1"], "Pendulum-v1"),
         (["--data.env_id", "CartPole-v1"], "Discrete"),
         (["--data.env_id", "nowhere:Some-v0"], "nowhere"),
         ([*PENDULUM, "--data.path", "sales.csv"], "unknown option --data.path"),
         ([*PENDULUM, "--data.eval_episodes", "0"], "data.eval_episodes must be positive, found 0"),
         ([*PENDULUM, "--trainer.accelerator", "gpu"], "gpu" if not torch.cuda.is_available() else ""),
         ([*PENDULUM, "--model.algorithm.actor_horizon", "8"], "actor_horizon must be 0 for Pendulum-v1, whose steps"),
+        ([*PENDULUM, "--seed_everything", "true"], "--seed_everything: must be a whole number, found 'True'"),
         ([*PENDULUM, "--model.compile", "perhaps"], "must be one of auto, off, on"),
         ([*PENDULUM, "--model.network.block", "simba"], "unknown option --model.network.block"),
         ([*PENDULUM, "--model.algorithm.actor_interval", "4"], "unknown option --model.algorithm.actor_interval"),
@@ -153,15 +141,18 @@ def test_an_environment_that_returns_nan_is_named_and_nothing_good_is_lost(tmp_p
     assert "pricerl-tests/Spoiled-v0" in result.err and "reward" in result.err and "70" in result.err
 
 
-def test_a_run_that_diverges_names_update_loss_and_the_last_good_checkpoint(tmp_path):
-    words = ["--data.env_id", "pricerl-tests/Spoiled-v0", "--data.env_settings", '{"bad": 1e38}']
-    result = run(tmp_path, "fit", *words, *SMALL, "--trainer.max_steps", "60")
-    last = Path("checkpoints", "run", "gen-0001", "last.ckpt")
+def test_a_run_that_diverges_names_update_loss_and_the_last_good_checkpoint_and_leaves_an_earlier_run(tmp_path):
+    words = ["--data.env_id", "pricerl-tests/Spoiled-v0", *SMALL]
+    assert run(tmp_path, "fit", *words).code == 0
+    earlier = {name: (tmp_path / "checkpoints" / "run" / name).read_bytes() for name in ("best.ckpt", "last.ckpt")}
+    result = run(tmp_path, "fit", *words, "--data.env_settings", '{"bad": 1e38}', "--trainer.max_steps", "60")
+    last = Path("checkpoints", "run", "gen-0002", "last.ckpt")
     assert result.code == 1, result.err
     assert "training stopped at update" in result.err and "train/critic_loss is inf" in result.err
     assert f"the last good checkpoint is {last}, of update" in result.err
     saved = Checkpoint.read(tmp_path / last).content
     assert all(value.isfinite().all() for value in saved["state_dict"].values())
+    assert all((tmp_path / "checkpoints" / "run" / name).read_bytes() == kept for name, kept in earlier.items())
 
 
 def test_predict_has_nothing_to_say_about_an_environment(tmp_path):
@@ -177,19 +168,6 @@ def test_sac_swings_the_pendulum_up_and_keeps_it_there(tmp_path):
     words += ["--trainer.enable_progress_bar", "false", "--data.eval_every", "19000", "--data.eval_episodes", "100"]
     result = run(tmp_path, "fit", *words)
     assert result.code == 0, result.err
-    last = rows(tmp_path)[-1]
+    last = rows(tmp_path / METRICS)[-1]
     assert float(last["env_steps"]) == 20_000
     assert float(last["eval/episode_return"]) > -175, "about -150 upright, below -1000 where nothing was learned"
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--trainer.accelerator", "tpu"], "--trainer.accelerator auto uses the devices of this machine"),
-        (["--trainer.accelerator", "cpu", "--trainer.devices=-3"], "should be an int > 0"),
-    ],
-)
-def test_a_device_that_is_absent_is_one_message(words, told, tmp_path):
-    result = run(tmp_path, "fit", *PENDULUM, *SMALL, *words)
-    assert result.code == 2
-    assert result.err.startswith("error: trainer: ") and told in result.err and result.err.count("\n") == 1

@@ -46,13 +46,10 @@ def test_a_forecast_no_better_than_the_mean_is_judged_so(errors: tuple[float, ..
     assert judge_backtest(backtest_of(*errors), PLAIN) == said
 
 
-def test_intervals_that_are_too_narrow_show_their_coverage() -> None:
+def test_narrow_intervals_show_their_coverage_and_the_work_list_on_how_many_products_forecasts_were_tested() -> None:
     assert judge_backtest(backtest_of(0.4, 0.4, coverage=0.5), PLAIN).endswith(
         "its 90 % intervals contained 10 of 20 days."
     )
-
-
-def test_the_work_list_says_on_how_many_products_forecasts_were_tested() -> None:
     tested = [backtest_of(0.4, 0.4, 0.4)["scores"], backtest_of(0.6, coverage=0.8)["scores"]]
     assert judge_backtests(tested, 2000, PLAIN) == (
         "The forecast was tested on 2 of 2,000 products, a random sample; its 90 % intervals contained 35 of 40 days."

@@ -11,11 +11,10 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from advising import advise_on, moving
 from command_line import run
-from torch import Tensor
 
 from pricerl.advice.block import block_lines
-from pricerl.advice.describe import advise
 from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.render import render_page
 from pricerl.advice.report.view import View
@@ -23,17 +22,13 @@ from pricerl.advice.report.work_list import WorkList, kind_of
 from pricerl.advice.sentences import answers, data_report, grounds, next_steps, verdict
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import Decided
-from pricerl.data.history import ProductHistory
-from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.decision import DecisionConfig
-from pricerl.env.dynamics import Dynamics
 from pricerl.formatting import PLAIN
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.market.cost import CostConfig
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.fitting import fit_market
 from pricerl.market.market import Market
-from pricerl.market.reward import RewardConfig
 from pricerl.reasons import Code, Reason
 
 NONSENSE = "Go back now: no price, stock (data.x) plausible scenarios · Track record)."
@@ -85,10 +80,6 @@ def nonsense(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return garble
 
 
-def _raising(observation: Tensor) -> Tensor:
-    return observation.new_ones(len(observation), 1)
-
-
 KNOWN = CostConfig(unit_cost=4.0, share_kept=0.9)
 CASES: dict[str, tuple[tuple[float, ...], CostConfig, dict[str, Any], dict[str, Any]]] = {
     "raised": ((9.0, 10.0, 10.5, 11.0, 10.0), KNOWN, {}, {}),
@@ -102,27 +93,13 @@ CASES: dict[str, tuple[tuple[float, ...], CostConfig, dict[str, Any], dict[str, 
 }
 
 
-@pytest.fixture
-def open_shop(
-    make_product: Callable[..., ProductHistory], prepare: Callable[..., DataPreprocessor]
-) -> Callable[..., Market]:
+def open_shop(make_product: Callable[..., Any], prepare: Callable[..., Any], prices: Any, costs: CostConfig) -> Market:
     """Return a market of elasticity -2 with some prices in turn."""
-
-    def build(prices: tuple[float, ...], costs: CostConfig) -> Market:
-        price = np.tile(np.repeat(prices, 7), 12)[:84]
-        units = np.random.default_rng(4).poisson(20 * (price / 10) ** -2).astype(float)
-        prepared = prepare(make_product(price, units))
-        doubted = replace(prepared.reports[0], doubts=(Reason("long_gaps", {"days": 20}),))
-        return fit_market(replace(prepared, reports=(doubted,)), DemandConfig(num_draws=16), costs, 0)
-
-    return build
-
-
-def decided(market: Market, limits: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of an advice."""
-    dynamics = Dynamics(market, RewardConfig(), GuardrailConfig(**limits))
-    (advice,) = advise(_raising, dynamics, DecisionConfig(**settings), 14, {})
-    return advice.to_dict()
+    price = np.tile(np.repeat(prices, 7), 12)[:84]
+    units = np.random.default_rng(4).poisson(20 * (price / 10) ** -2).astype(float)
+    prepared = prepare(make_product(price, units))
+    doubted = replace(prepared.reports[0], doubts=(Reason("long_gaps", {"days": 20}),))
+    return fit_market(replace(prepared, reports=(doubted,)), DemandConfig(num_draws=16), costs, 0)
 
 
 def without_words(record: dict[str, Any]) -> dict[str, Any]:
@@ -150,14 +127,15 @@ def shown(record: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_nonsense_changes_no_decision_no_command_and_no_badge(
-    case: str, open_shop: Callable[..., Market], nonsense: Callable[[], None]
+    case: str, make_product: Callable[..., Any], prepare: Callable[..., Any], nonsense: Callable[[], None]
 ) -> None:
     prices, costs, limits, settings = CASES[case]
-    market = open_shop(prices, costs)
-    plain = decided(market, limits, settings)
+    given: dict[str, Any] = {"config": DecisionConfig(**settings), "limits": GuardrailConfig(**limits)}
+    market = open_shop(make_product, prepare, prices, costs)
+    plain = advise_on(market, moving(1.0), **given).to_dict()
     seen = shown(plain)
     nonsense()
-    garbled_record = decided(market, limits, settings)
+    garbled_record = advise_on(market, moving(1.0), **given).to_dict()
     assert garbled_record["reason"] != plain["reason"] and garbled_record["decision"]["why"] == NONSENSE
     assert without_words(garbled_record) == without_words(plain)
     assert shown(garbled_record) == seen
@@ -170,13 +148,14 @@ def test_nonsense_changes_no_exit_code_and_no_price(trained: Path, nonsense: Cal
     folder = trained.parents[1]
     words = ("predict", "--data.path", "seller.csv", "--run_name", trained.name, "--horizon", "7")
     plain = run(folder, *words)
-    prices = (trained / "prices.csv").read_text(encoding="utf-8")
+    prices = prices_in(trained)
     nonsense()
     said = run(folder, *words[:-1], "8")
-    assert said.code == plain.code
-    assert [line.split(",")[:3] for line in (trained / "prices.csv").read_text(encoding="utf-8").splitlines()] == [
-        line.split(",")[:3] for line in prices.splitlines()
-    ]
+    assert said.code == plain.code and prices_in(trained) == prices
+
+
+def prices_in(folder: Path) -> list[list[str]]:
+    return [line.split(",")[:3] for line in (folder / "prices.csv").read_text(encoding="utf-8").splitlines()]
 
 
 def test_every_reason_has_words_and_no_others_have() -> None:

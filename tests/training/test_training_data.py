@@ -1,4 +1,7 @@
-"""The pooled prior of a catalogue stays in its checkpoint, so that a part of the catalogue gets the same markets."""
+"""A checkpoint brings the forecasts of its history and the pooled prior of its catalogue.
+
+A part of the catalogue gets the same markets, and what made the forecasts is not needed again.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ import pandas as pd
 import pytest
 import torch
 
+from pricerl.data.config import DataConfig
+from pricerl.data.forecasters import FORECASTERS, SalesForecast
+from pricerl.errors import UsageError
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Pool
 from pricerl.market.fitting import find_pool
@@ -18,6 +24,7 @@ from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.training.pricing_data import PricingDataModule
 
 MARKET = DemandConfig(num_draws=8)
+READING = DataConfig(forecaster="weekday_mean")
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +92,33 @@ def test_training_sees_a_sample_that_stays_when_others_come_and_go(
 def test_without_enough_products_a_checkpoint_holds_no_evidence() -> None:
     data = PricingDataModule(seller=SellerConfig(days=60), market=MARKET)
     assert data.state_dict()["evidence"] == {} and data.pool is None
+
+
+def foresee(sales: np.ndarray, days: int, week: int) -> SalesForecast:
+    return SalesForecast(sales.copy(), np.full(days, 7.0))
+
+
+def refuse(sales: np.ndarray, days: int, week: int) -> SalesForecast:
+    raise UsageError("the package is absent")
+
+
+def test_a_trained_history_is_used_where_the_forecasters_package_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    seller = SellerConfig(days=60)
+    monkeypatch.setitem(FORECASTERS, "weekday_mean", foresee)
+    trained = PricingDataModule(reading=READING, seller=seller)
+    trained.setup("fit")
+    state = trained.state_dict()
+
+    monkeypatch.setitem(FORECASTERS, "weekday_mean", refuse)
+    later = PricingDataModule(reading=READING, seller=seller)
+    later.setup("predict")
+    later.load_state_dict(state)
+    (forecast,) = later.preprocessor.forecasts
+    assert forecast.source == "weekday_mean" and (forecast.future == 7).all()
+    np.testing.assert_array_equal(later.preprocessor.features[0], trained.preprocessor.features[0])
+
+
+def test_training_is_refused_before_it_starts_where_the_package_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORECASTERS, "weekday_mean", refuse)
+    with pytest.raises(UsageError, match="the package is absent"):
+        PricingDataModule(reading=READING, seller=SellerConfig(days=60)).setup("fit")

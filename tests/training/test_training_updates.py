@@ -1,14 +1,21 @@
-"""Lightning's gradient hooks and mixed precision."""
+"""Lightning's gradient hooks, mixed precision, and the decision whether a run compiles its updates."""
 
 from collections import Counter
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.callbacks import Timer
 
 from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.replay import Transition
 from pricerl.simulation.seller import SellerConfig
+from pricerl.training.algorithm import TaskSpec
+from pricerl.training.devices import ReplicatedStrategy
 from pricerl.training.module import SACModule
+from pricerl.training.off_policy import COMPILE_FROM, COMPILE_FROM_SECONDS
 from pricerl.training.pricing_data import PricingDataModule
 
 
@@ -61,12 +68,6 @@ def train(hooks, precision="32-true", compile="off", updates=100, horizon=0, kin
     trainer = Trainer(accelerator="cpu", max_steps=updates, max_epochs=-1, precision=precision, callbacks=hooks, **off)
     trainer.fit(module, data)
     return module
-
-
-@pytest.fixture
-def instant_compiler(monkeypatch):
-    """A compiler that returns the function itself."""
-    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
 
 
 @pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
@@ -144,3 +145,128 @@ def test_gradient_hooks_do_not_change_the_weights():
 
 def test_mixed_precision_applies_to_updates_only_and_keeps_no_cast_of_changed_weights():
     assert train([], "bf16-mixed").found == (True, False)
+
+
+def learner(left, mode="auto", world_size=1, **settings):
+    """A module that is about to make ``left`` updates."""
+    module = SACModule(TaskSpec(2, 1), **{"network": NetworkConfig(hidden=(4,)), **settings}, compile=mode)
+    module._trainer = SimpleNamespace(
+        world_size=world_size,
+        global_rank=0,
+        max_steps=left + 5,
+        global_step=5,
+        ckpt_path="last.ckpt",
+        callbacks=[],
+        datamodule=SimpleNamespace(actor_horizon=0),
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        lr_scheduler_configs=[],
+    )
+    return module
+
+
+def start(module):
+    module.trainer.optimizers = module.configure_optimizers()
+    if module.trainer.world_size > 1:
+        module.trainer.strategy = ReplicatedStrategy()
+    module.on_train_start()
+    module.on_train_batch_start(None, 0)
+
+
+def make_a_step(module):
+    """Start, and let the critics make a step."""
+    start(module)
+    batch = Transition(*(torch.rand(3, *shape) for shape in ((2,), (1,), (), (), (2,))))
+    return module.descend(module.trainer.optimizers[0], module.agent.critic_loss, batch)
+
+
+@pytest.fixture
+def instant_compiler(monkeypatch):
+    """A compiler that returns the function itself."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_compiled_step_leaves_its_gradients_which_ranks_average_before_it(world_size, instant_compiler, monkeypatch):
+    module, messages = learner(10, "on", world_size=world_size), []
+    before = torch.nn.utils.parameters_to_vector(module.agent.critic.parameters())
+    monkeypatch.setattr("pricerl.training.off_policy.average", messages.append)
+    make_a_step(module)
+    gradients = [value.grad for value in module.agent.critic.parameters()]
+    assert all(value.any() for value in gradients) and all(
+        value.grad is None for value in module.agent.actor.parameters()
+    )
+    assert [[id(value) for value in message] for message in messages] == [[*map(id, gradients)]] * (world_size - 1)
+    assert not torch.equal(torch.nn.utils.parameters_to_vector(module.agent.critic.parameters()), before)
+
+
+AHEAD = SACConfig(actor_horizon=2)
+
+
+@pytest.mark.parametrize(
+    ("left", "settings", "seconds", "compiles"),
+    [
+        (1, {"mode": "on"}, None, True),
+        (1, {"mode": "on", "algorithm": AHEAD}, None, True),
+        (COMPILE_FROM, {"mode": "off"}, None, False),
+        (COMPILE_FROM, {}, None, True),
+        (COMPILE_FROM - 1, {}, None, False),
+        (-6, {}, None, True),  # no limit
+        (COMPILE_FROM, {"world_size": 2}, None, False),
+        (COMPILE_FROM, {"algorithm": AHEAD}, None, False),
+        (COMPILE_FROM, {}, 3, False),
+        (-6, {}, COMPILE_FROM_SECONDS - 1, False),
+        (COMPILE_FROM, {}, 301, True),
+        (-6, {}, 301, True),
+    ],
+)
+def test_auto_compiles_long_runs_in_one_process_without_gradients_of_the_market(left, settings, seconds, compiles):
+    module = learner(left, **settings)
+    module.trainer.callbacks = [Timer(timedelta(seconds=seconds))] if seconds else []
+    assert module.compiles is compiles
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_resumed_run_is_compiled_if_it_was_before(before, instant_compiler):
+    first, saved = learner(COMPILE_FROM if before else 1), {}
+    start(first)
+    first.on_save_checkpoint(saved)
+    assert saved == {"updates_are_compiled": before}, "known before the first update, as after it"
+    if before:
+        make_a_step(first)
+    first.on_save_checkpoint(saved)
+    assert saved == {"updates_are_compiled": before}
+    for left in (1, COMPILE_FROM):
+        resumed = learner(left)
+        resumed.on_load_checkpoint(saved)
+        assert resumed.compiles is before
+    opposite = learner(1, "off" if before else "on")
+    opposite.on_load_checkpoint(saved)
+    assert opposite.compiles is not before, "an order on the command line holds"
+
+
+def test_a_failed_compilation_is_not_tried_again_on_resume(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, **_: None)
+    module, saved = learner(COMPILE_FROM), {}
+    with pytest.warns(UserWarning, match="updates run uncompiled"):
+        make_a_step(module)
+    module.on_save_checkpoint(saved)
+    assert saved == {"updates_are_compiled": False}
+
+
+@pytest.mark.parametrize("max_steps", [-1, 50])
+def test_learning_rates_of_the_configuration_replace_restored_ones(max_steps):
+    module = learner(
+        max_steps - 5, algorithm=SACConfig(critic_lr=5e-4, actor_lr=4e-4, alpha_lr=3e-4, final_lr_share=1.0)
+    )
+    start(module)
+    for optimizer in module.trainer.optimizers:
+        optimizer.param_groups[0]["lr"].fill_(0.7)  # that of the optimizer's state
+    module.on_train_batch_start(None, 0)
+    rates = [float(optimizer.param_groups[0]["lr"]) for optimizer in module.trainer.optimizers]
+    assert rates == pytest.approx([5e-4, 4e-4, 3e-4])
+
+
+def test_a_resumed_decay_goes_on_from_its_step():
+    module = learner(5, algorithm=SACConfig(critic_lr=1e-3, final_lr_share=0.5))
+    start(module)
+    assert float(module.trainer.optimizers[0].param_groups[0]["lr"]) == pytest.approx(0.75e-3), "update 5 of 10"
