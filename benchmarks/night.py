@@ -1,7 +1,7 @@
 """Cost of a night's ``predict`` on a catalogue in which no, few or all products have new rows.
 
     python benchmarks/night.py --products 100 --nights 1 40
-    python benchmarks/night.py --products 130 --copies 770
+    python benchmarks/night.py --products 130 --copies 770 --days 100 --nights 1
 
 A simulated catalogue is trained on once and advised a day later, when all products have a new row, so that the
 accounts of the quarter are open. Each night, that many days later, a copy of the shop advises on no new rows, another
@@ -27,12 +27,11 @@ from pricerl.operations.log.decision_log import append, load
 from pricerl.shop.database import FILE, Database, writing
 from pricerl.simulation.seller import SellerConfig, simulate
 
-DAYS = 365
 NEW = {"none": 0.0, "2 %": 0.02, "all": 1.0}
 """Shares of products with new rows."""
 FEW = 20
 """Products with new rows where products are copies."""
-WORDS = ("--trainer.enable_progress_bar=false", "--threads=1")
+WORDS = ("--trainer.enable_progress_bar=false",)
 
 
 def write_rows(table: pd.DataFrame, days: dict[str, int], folder: Path) -> None:
@@ -74,20 +73,20 @@ def _copy_rows(database: Database, entries: list[dict[str, Any]], copies: int) -
 
 
 def main() -> None:
-    options = read_options(__doc__, products=100, nights=[1, 40], copies=1)
-    table = simulate(SellerConfig(days=DAYS + 1 + max(options.nights), products=options.products))[0]
+    options = read_options(__doc__, products=100, nights=[1, 40], copies=1, days=365)
+    table = simulate(SellerConfig(days=options.days + 1 + max(options.nights), products=options.products))[0]
     dates = pd.to_datetime(table["Report Date"])
     table["Day"] = (dates - dates.min()).dt.days
-    end = dates.min().date() + timedelta(days=DAYS)
+    end = dates.min().date() + timedelta(days=options.days)
     names = list(table["Product"].unique())
     chance = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as place:
         first = Path(place) / "first"
         first.mkdir()
-        write_rows(table, dict.fromkeys(names, DAYS), first)
+        write_rows(table, dict.fromkeys(names, options.days), first)
         training = ("--run_name=shop", "--trainer.max_steps=20", "--data.eval_every=20")
         measure([str(MAIN), "fit", "--data.path=shop.csv", f"--today={end}", *training, *WORDS], first)
-        write_rows(table, dict.fromkeys(names, DAYS + 1), first)
+        write_rows(table, dict.fromkeys(names, options.days + 1), first)
         measure([str(MAIN), "predict", f"--today={end + timedelta(days=1)}", *WORDS], first)
         if options.copies > 1:
             multiply(first / "checkpoints/shop" / FILE, options.copies)
@@ -100,9 +99,13 @@ def main() -> None:
             for label, share in shares.items():
                 folder = Path(shutil.copytree(first, Path(place) / f"{night} {label}"))
                 new = set(chance.choice(names, int(np.ceil(share * len(names))), replace=False))
-                write_rows(table, {name: DAYS + 1 + night * (name in new) for name in names}, folder)
+                write_rows(table, {name: options.days + 1 + night * (name in new) for name in names}, folder)
                 if options.copies > 1:
-                    rows = table[table["Product"].isin(new) & (table["Day"] > DAYS) & (table["Day"] <= DAYS + night)]
+                    rows = table[
+                        table["Product"].isin(new)
+                        & (table["Day"] > options.days)
+                        & (table["Day"] <= options.days + night)
+                    ]
                     rows.drop(columns="Day").to_csv(folder / "new.csv", index=False)
                 words = ("--data.path=new.csv",) if options.copies > 1 and new else ()
                 day = f"--today={end + timedelta(days=1 + night)}"
