@@ -79,7 +79,7 @@ MOST_STATEMENTS = {
     "market": 331,
     "market/demand": 909,
     "mcp": 146,
-    "operations": 862,
+    "operations": 866,
     "operations/log": 641,
     "operations/watching": 315,
     "planner": 322,

@@ -74,14 +74,14 @@ class Publication(NamedTuple):
     def keep(self, database: Database, fresh: Iterable[Fresh], numbers: Mapping[str, int]) -> None:
         """Keep the advice as a whole, and the ``fresh`` one on some products; the other products' stays.
 
-        The ``numbers`` of the newest entries are by product, in the order of the whole advice.
+        The ``numbers`` of the newest entries are by product. A product stays in its place in the order of all.
         """
-        places = {name: at for at, name in enumerate(numbers)}
+        places: dict[str, int] = dict(database.run("SELECT product, place FROM advice"))
         (file,) = database.run("SELECT coalesce(max(id), 0) FROM file")[0]
-        rows = [
-            (name, places[name], numbers[name], file, until, msgspec.json.encode(summary).decode(), days, record)
-            for (name, summary, days, record), until in fresh
-        ]
+        rows = []
+        for (name, summary, days, record), until in fresh:
+            place = places.setdefault(name, len(places))
+            rows.append((name, place, numbers[name], file, until, msgspec.json.encode(summary).decode(), days, record))
         database.run_many("DELETE FROM advice WHERE product = ?", [row[:1] for row in rows])
         database.run_many("INSERT INTO advice VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         kept = {**self._asdict(), "about": self.about._asdict(), "formatter": asdict(self.formatter)}

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pricerl.decide.decision import Approval
@@ -72,8 +73,9 @@ class Outbox(NamedTuple):
 
 
 def newest_advice(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the newest advice on each product, in the order of their first one."""
-    return list({entry["product"]: entry for entry in entries if entry["kind"] == ADVICE}.values())
+    """Return the newest advice on each product, the oldest of them first."""
+    newest = {entry["product"]: entry for entry in entries if entry["kind"] == ADVICE}
+    return sorted(newest.values(), key=itemgetter("id"))
 
 
 def open_day(advice: Entry, today: date) -> str:
@@ -121,7 +123,7 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
         elif row is not None:
             rows.append(row)
     kept, broken = _keep_relations(rows, newest)
-    terms: Entry = newest[0]["terms"] if newest else {"currency": "", "price_decimals": PLAIN_DIGITS}
+    terms: Entry = newest[-1]["terms"] if newest else {"currency": "", "price_decimals": PLAIN_DIGITS}
     decimals = max(PLAIN_DIGITS, terms["price_decimals"])
     return Outbox(tuple(kept), (*left_out, *broken), head, terms["currency"], decimals)
 

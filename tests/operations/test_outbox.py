@@ -102,7 +102,7 @@ CHARGED: dict[str, tuple[list[dict[str, Any]], dict[str, tuple[int, float]]]] = 
     "an order after a rollback": ([ADVICE, NEWER, ORDER], {"mug": (1, 9.6)}),
     "the newest advice on each product": (
         [ADVICE, BOWL, advice(STEPS[1:], seen=2)],
-        {"mug": (1, 10.5), "bowl": (2, 10.5)},
+        {"bowl": (2, 10.5), "mug": (1, 10.5)},
     ),
     "a line of one price, approved whole": (
         [*BOTH, APPROVAL, {**APPROVAL, "product": "bowl", "approves": 2}],

@@ -8,6 +8,7 @@ import io
 import itertools
 from collections.abc import Mapping
 from datetime import date
+from operator import itemgetter
 from typing import Self
 
 from shop_rules import (
@@ -219,8 +220,11 @@ class Facts:
         text = io.StringIO(newline="")
         write = csv.writer(text, lineterminator="\r\n").writerow
         write(("Product", "Date", "Price", "Currency", "Last Day", "Decision Log"))
-        currency = next(iter(self.items.values())).advice["terms"]["currency"]
+        newest = sorted((item.advice for item in self.items.values()), key=itemgetter("id"))
+        currency = newest[-1]["terms"]["currency"]
         mark = self.entries[-1]["hash"][:12]
-        for name, (day, price, last, _) in self.rows(today).items():
+        rows = self.rows(today)
+        for name in (advice["product"] for advice in newest if advice["product"] in rows):
+            day, price, last, _ = rows[name]
             write((f"'{name}" if name.startswith("=") else name, day, f"{price:.2f}", currency, last, mark))
         return text.getvalue()
