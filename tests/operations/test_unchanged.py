@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from command_line import FAST, Result, edit, run, seller_lines, write_lines
 
+from pricerl.cli.loading import load_words
 from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.decide.standing import Account
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
@@ -87,6 +88,14 @@ def test_a_night_computes_the_products_with_new_rows_and_keeps_what_the_whole_co
     assert {name for name, entry in newest(shop).items() if entry != before[name]} == {"jug"}
     assert "nothing is new for 2 of 3 products: the last advice stands" in result.err
     assert content(shop) == content(whole)
+
+
+def test_only_products_with_something_new_are_read_and_one_other(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rows(shop, {**dict.fromkeys(NAMES, 91), "jug": 92})
+    monkeypatch.chdir(shop)
+    data = load_words("predict", ["--today", (LAST + timedelta(days=3)).isoformat()], whole=False).pricing
+    assert data.concerned == {"jug"} and set(data.preprocessor.names) == {"mug", "jug"}
+    assert {*data.catalogue} == {*NAMES}, "the number of all decides what is computed of one"
 
 
 def test_the_same_day_again_records_nothing(shop: Path) -> None:
