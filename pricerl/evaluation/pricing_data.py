@@ -38,6 +38,9 @@ from pricerl.progress import stage
 from pricerl.simulation.seller import SellerConfig, simulated_history
 from pricerl.terminal import print_notes
 
+NO_ADVICE = "no new advice: "
+"""Beginning of the problem of a product for which a computation failed."""
+
 
 class PricingData:
     """History of a seller's file, the market fitted to it, and the plan in that market, each made at first use.
@@ -66,6 +69,8 @@ class PricingData:
     """Names of all products of the shop and the file; without any, the history's."""
     concerned: Collection[str] | None = None
     """Products about which something is new, or None for all."""
+    known_problems: Sequence[Problem] = ()
+    """Problems of the files that were read for the newest advice, which stay as long as no file is read."""
 
     def __init__(
         self,
@@ -168,7 +173,7 @@ class PricingData:
         """Go on without products for which a computation failed, given with the reason, and say so once."""
         new = sorted(failed.keys() - self.failed)
         self.failed.update(new)
-        self.problems += tuple(Problem(0, "", f"no new advice: {failed[name]}", name) for name in new)
+        self.problems += tuple(Problem(0, "", f"{NO_ADVICE}{failed[name]}", name) for name in new)
         if new:
             print_notes([f"{list_names(new)}: no new advice; {PROBLEMS} has the reasons"])
 
@@ -309,7 +314,8 @@ class PricingData:
         if self.path is None and self.join is None:
             return simulated_history(self.seller, self.reading)
         history = self._history
-        self.problems = history.problems
+        kept = () if self.path else (item for item in self.known_problems if not item.text.startswith(NO_ADVICE))
+        self.problems = tuple(sorted({*history.problems, *kept}))
         self.found_currency = history.currency
         self._check_currency(history.source)
         return history

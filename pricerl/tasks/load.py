@@ -21,6 +21,7 @@ from pricerl.data.stock import find_notes
 from pricerl.errors import UsageError
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.engine import CHUNK, Engine, connect
+from pricerl.operations.exports import read_publication
 from pricerl.operations.log.decision_log import by_product, read_own
 from pricerl.operations.log.provenance import combine
 from pricerl.operations.log.unchanged import find_due
@@ -32,6 +33,7 @@ from pricerl.runs.folder import BEST, RunFolder
 from pricerl.runs.names import RUNS, USUAL_CLASSES, USUAL_PRESET, check_name, find_run, name_run
 from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
+from pricerl.shop.database import reading
 from pricerl.shop.days import CHANGED, Days
 from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
 from pricerl.tasks.settings import GROUPS, advice_parser, build_data, merge_settings, plain_settings, without_training
@@ -189,6 +191,10 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     if (accepted := run.options.accept) not in (None, CHANGED):
         raise UsageError(f"--accept: must be {CHANGED}, found {accepted!r}")
     data.know_products({*shop.products})  # before days are marked, which are found by the product's name
+    if shop.newest:
+        with reading(shop.log_path) as database:
+            publication = read_publication(database)
+        data.known_problems = publication.problems if publication else ()
     means = shop.days(()) if data.advises else None
     if means is not None and data.reading.date_order == "auto":
         data.reading = replace(data.reading, date_order=means.means["date_order"])

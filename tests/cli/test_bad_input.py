@@ -193,13 +193,16 @@ def test_fit_and_predict_write_the_problems_of_skipped_products(tmp_path: Path) 
     rows = list(csv.reader((folder / "problems.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 31 and rows[1][:4] == ["92", "Product Price", "Bad", "EUR ten"]
     assert json.loads((folder / "advice.json").read_text(encoding="utf-8"))["currency"] == "EUR"
-    write_lines(tmp_path / "whole.csv", good)
     predict = f"predict --ckpt_path {folder / 'best.ckpt'}"
+    says(tmp_path, f"{predict} --out stored")
+    kept = tmp_path / "stored" / "problems.csv"  # the shop has read shop.csv
+    assert kept.read_bytes() == (folder / "problems.csv").read_bytes()
+    write_lines(tmp_path / "whole.csv", good)
     for file, found in (("shop.csv", True), ("whole.csv", False)):
         says(tmp_path, f"{predict} --data.path {file} --out fresh")
         assert (tmp_path / "fresh" / "problems.csv").exists() == found
     says(tmp_path, f"{predict} --out stored")
-    assert (tmp_path / "stored" / "problems.csv").exists()  # shop.csv, read again: whole.csv brought no new advice
+    assert not kept.exists()  # whole.csv, which was read last, has none
     assert json.loads((tmp_path / "stored" / "advice.json").read_text(encoding="utf-8"))["currency"] == "EUR"
     contradicted = "--data.currency: must be EUR, the currency of shop.csv, or be left out, found 'USD'"
     for words in ("", " --data.path shop.csv"):
