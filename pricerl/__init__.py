@@ -40,5 +40,6 @@ class _EnvRegistrar(MetaPathFinder):
 
 if "gymnasium" in sys.modules:
     import_module("pricerl.env")
-else:  # light commands do without it
+else:  # light commands do without it; one finder remains however often this module is loaded
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__qualname__ != _EnvRegistrar.__qualname__]
     sys.meta_path.insert(0, _EnvRegistrar())

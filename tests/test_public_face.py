@@ -77,3 +77,10 @@ def test_an_environment_takes_a_history_or_the_name_of_its_file(shop: Path) -> N
     by_history = pricerl.make_env(pricerl.read_history(shop / "sales.csv")).dynamics.market
     assert by_name.preprocessor.products[0].price.tolist() == by_history.preprocessor.products[0].price.tolist()
     assert pricerl.make_env().dynamics.market.preprocessor.source == "simulated seller"
+
+
+def test_a_module_that_is_loaded_twice_registers_the_environments_once() -> None:
+    code = "import sys, importlib, pricerl; importlib.reload(pricerl); del sys.modules['pricerl']; import pricerl"
+    code += "; import gymnasium; assert gymnasium.spec('pricerl/Pricing-v1')"
+    code += "; assert sum(type(item).__name__ == '_EnvRegistrar' for item in sys.meta_path) == 1"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=60).returncode == 0
