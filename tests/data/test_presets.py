@@ -96,7 +96,7 @@ def test_rows_that_do_not_count_are_in_the_notes(tmp_path: Path) -> None:
 
 REFUSED = [
     ("walmart_orders", "Delivered", "Lost", "{}, Status: 'Lost' is not a known status; list it in keep or drop"),
-    ("etsy_sold_orders", ",EUR,", ",USD,", "Currency: has 2 currencies: EUR (85 rows), USD (1 row"),
+    ("etsy_sold_orders", ",EUR,", ",USD,", "Currency: has 2 currencies: EUR (85 rows), USD (1 row);"),
     (
         "woocommerce_orders",
         f"1× {MUG}",

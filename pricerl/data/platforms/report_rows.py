@@ -57,7 +57,7 @@ def count_sales(preset: Preset, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[
             problems += trouble
     counts = _count_currencies(preset, rows)
     if len(counts) > 1:
-        listed = ", ".join(f"{name} ({count:,} rows)" for name, count in counts.most_common(4))
+        listed = ", ".join(f"{name} ({plural(count, 'row')})" for name, count in counts.most_common(4))
         found = f"has {len(counts)} currencies: {listed}; export each currency on its own"
         problems.append(Problem(0, str(preset.currency), found))
     return rows, notes, problems
