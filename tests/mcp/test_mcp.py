@@ -122,6 +122,7 @@ def test_nothing_follows_from_a_prepared_decision_until_a_person_approves_it(fol
     for wrong in ({"price": 99}, {"until": "2024-01-01"}, {"until": "soon"}, {"shop": "../seller"}, {"reason": " "}):
         assert isinstance(ask("stage_override", **{**ORDER, **wrong}), str), wrong
     assert "Unit Cost" in ask("stage_costs", shop="seller", unit_cost=-1, reason="invoice")
+    assert "reason: must be a text" in ask("stage_costs", shop="seller", unit_cost=4.25, reason=" ")
     assert [entry["kind"] for entry in entries(folder)] == ["advice", "staged", "staged", "staged"]
     assert prices.read_text().splitlines()[1:] == rows and not (folder / "costs.csv").exists()
 

@@ -21,7 +21,9 @@ Asked = Literal["override", "pause", "price_test", "costs"]
 
 
 def draft_staged(shop: Shop, asks: Asked, product: str | None, given: Mapping[str, Any], by: str, reason: str) -> Entry:
-    """Draft a prepared decision, checked as if it were made now; errors are the decision's."""
+    """Draft a prepared decision, checked as if it were made now; errors are the decision's, and a missing reason."""
+    if not shown(reason):
+        raise UsageError("reason: must be a text, found nothing")
     staged = {"asks": asks, "product": shop.advice_on(product)["product"], "given": dict(given)}
     _decide(shop, staged, by, reason[:MOST_REASON])
     return drafts.typed_stamp(orders.STAGED, by, reason[:MOST_REASON]) | staged
