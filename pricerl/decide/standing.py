@@ -154,6 +154,15 @@ def active_of(orders: Iterable[Order]) -> Order | None:
     return next((order for order in orders if order.status in IN_FORCE), None)
 
 
+def blocking_of(orders: Iterable[Order]) -> Order | None:
+    """Return the order that keeps a price test from starting: one in force, or an override or pause that waits.
+
+    One that a limit refuses waits until the limit changes, and suspends a test until then.
+    """
+    own = ("refused", "price_test")
+    return next((order for order in orders if order.is_open and (order.status, order.kind) != own), None)
+
+
 Outcome = Literal["followed", "not followed", "not observed"]
 
 

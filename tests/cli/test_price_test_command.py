@@ -5,13 +5,28 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from command_line import CERTAIN, FAST, entries_of, fresh_shop, keep_first_entry, run, seller_lines, write_lines
+from command_line import (
+    CERTAIN,
+    FAST,
+    Result,
+    entries_of,
+    fresh_shop,
+    keep_first_entry,
+    run,
+    seller_lines,
+    write_lines,
+)
 from saying import says
 
+from pricerl.cli.commands import price_tests
+from pricerl.cli.price_test_words import reading_lines
 from pricerl.experiments.schedule import PLAN as PLAN_FILE
 from pricerl.experiments.schedule import SCHEDULE, hash_schedule, render_schedule
 
@@ -67,7 +82,7 @@ def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
     for file, content in zip(files, before, strict=True):
         file.write_bytes(content)
     says(shop, "price-test start seller --by anna", "(entry 2 of", "later advice follows the schedule", code=0)
-    says(shop, "price-test start seller", "a price test of seller until", "end it with resume first", code=2)
+    says(shop, "price-test start seller", "the price test of seller until", "end it with resume first", code=2)
     says(shop, "history", "price_test")
 
     says(shop, f"{READ} seller.csv", "the test goes on", code=0)
@@ -82,9 +97,26 @@ def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
     says(shop, f"{READ} part.csv {sure}", "end the test", "pricerl resume --product seller")
     advised = run(shop, *f"predict --run_name seller --data.path part.csv {sure}".split())
     assert "end the test: pricerl resume --product seller --run_name seller" in advised.err
-    read = says(shop, f"{READ} fresh.csv --by anna", "recorded   entry 4", "verdict    ", "units   ", code=0)
-    assert "lost" not in read and "recorded" not in says(shop, f"{READ} fresh.csv")
+    read, second = read_at_once(shop, "price-test", "read", "seller", "--data.path", "fresh.csv", "--by", "anna")
+    assert read.code == 0 and "recorded   entry 4" in read.out and "verdict    " in read.out, read.err
+    assert second.code == 0 and "recorded" not in second.out and len(entries_of(shop)) == 4, second.err
+    assert "units   " in read.out and "lost" not in read.out
+    assert "recorded" not in says(shop, f"{READ} fresh.csv")
     says(shop, "audit verify", code=0)
+
+
+def read_at_once(shop: Path, *words: str) -> tuple[Result, Result]:
+    """Read a test while another person, who has looked at the log before, reads it, too."""
+    first = []
+
+    def lines(*given: Any) -> Iterator[str]:
+        with patch.object(price_tests, "reading_lines", reading_lines):
+            first.append(run(shop, *words))
+        return reading_lines(*given)
+
+    with patch.object(price_tests, "reading_lines", lines):
+        second = run(shop, *words)
+    return first[0], second
 
 
 @pytest.fixture(scope="module")

@@ -130,7 +130,9 @@ class Model(Facts):
             return "limits"
         if not force and any(self.doubts(name, price) for price in prices):
             return "doubts"
-        return "an order is in force" if self.order_on(name, today)[0] == "in force" else ""
+        state, order = self.order_on(name, today)
+        waits = state == "refused" and order is not None and order["kind"] in ORDERS
+        return "an order is in force" if waits or state == "in force" else ""
 
     def doubts(self, product: str, price: float) -> bool:
         """Return whether a person must confirm an ordered price."""

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from typing import Any, NamedTuple
 
 from pricerl.cli.commands.decisions import outbox_lines
@@ -16,6 +17,7 @@ from pricerl.cli.price_test_words import plan_lines, rank_cells, reading_lines, 
 from pricerl.cli.usage import Parser, file_parser
 from pricerl.data.days import read_day
 from pricerl.data.naming import choose_product
+from pricerl.decide.standing import blocking_of
 from pricerl.env.product import Product
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError
 from pricerl.experiments.plan import (
@@ -124,9 +126,9 @@ def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, list[P
 
 
 def _search(options: argparse.Namespace, run: Run, products: list[Product], first: date | None) -> list[_Found]:
-    """Return the best test of every product without an order in force, the largest net value first."""
+    """Return the best test of every product on which one may start, the largest net value first."""
     shop = Shop.open(RunFolder(run.folder), run.options.today)
-    free = [product for product in products if len(products) == 1 or shop.order_on(product.name) is None]
+    free = [product for product in products if len(products) == 1 or not blocking_of(shop.orders_on(product.name))]
     if not free:
         raise UsageError("every product of the file has a test or another order in force; end one with resume first")
     found = list[_Found]()
@@ -189,13 +191,20 @@ def read(words: Sequence[str]) -> int:
         if running and reading.passed:
             worth = remaining_value(named[test["product"]], test, reading.passed, run.configs["decision"])
             write_lines([] if worth is None else worth_lines(worth, test["product"], run.folder.name, run.formatter))
-        recorded = any(entry["kind"] == TEST_RESULT and entry.get("test") == test["id"] for entry in entries)
-        if not running and not recorded:
-            draft = stamp(TEST_RESULT, actor_of(options.by), "by proof, or at the planned end")
-            (*_, entry), after = shop.record([draft | _result(test, reading)])
-            done = f"entry {entry['id']} of {shop.log_path}; the test has ended, and predict advises with its days"
-            write_lines([f"  recorded   {done}", *outbox_lines(after)])
+        draft = partial(_draft_result, test, reading, options.by)
+        if not running and draft(shop):
+            written, after = shop.record(draft)
+            for entry in written:
+                done = f"entry {entry['id']} of {shop.log_path}; the test has ended, and predict advises with its days"
+                write_lines([f"  recorded   {done}", *outbox_lines(after)])
     return EXIT_OK
+
+
+def _draft_result(test: Entry, reading: Reading, by: str | None, shop: Shop) -> list[Entry]:
+    """Draft the result of a test, unless a shop's log has it."""
+    known = (entry["test"] for entry in shop.log.entries if entry["kind"] == TEST_RESULT)
+    about = TEST_RESULT, actor_of(by), "by proof, or at the planned end"
+    return [] if test["id"] in known else [stamp(*about) | _result(test, reading)]
 
 
 def _result(test: Entry, reading: Reading) -> Entry:

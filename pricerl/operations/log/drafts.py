@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 from pricerl.data.days import read_day
 from pricerl.decide.decision import Approval
+from pricerl.decide.standing import blocking_of
 from pricerl.errors import NotAllowedError, UsageError
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits_in_force import name_limit, refuse_price
@@ -138,9 +139,10 @@ def draft_price_test(
         doubts.append(orders.doubt_price(price, last["current_price"], tried, tolerance))
     if any(doubts) and not force:
         raise UsageError(f"the scheduled price of {next(filter(None, doubts))}; add --force if you mean it, or {again}")
-    if (order := shop.order_on(product)) is not None:
-        kind = order.kind.replace("_", " ")
-        raise UsageError(f"a {kind} of {shown(product)} until {order.until} is in force; end it with resume first")
+    if (order := blocking_of(shop.orders_on(product))) is not None:
+        what = f"{order.kind.replace('_', ' ')} of {shown(product)} until {order.until}"
+        why = f"waits, as {order.refusal}" if order.refusal else "is in force"
+        raise UsageError(f"the {what} {why}; end it with resume first")
     return draft | {"forced": any(doubts)}
 
 
