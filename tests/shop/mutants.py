@@ -81,7 +81,11 @@ MUTANTS = (
     Mutant(OUTBOX, 'or test.id > advice["seen"]', 'or test.id <= advice["seen"]'),
     Mutant(OUTBOX, "left[at][1] != price), len", "at > changes[0]), len"),
     Mutant(DRAFTS, 'if draft["first_day"] < first:', "if False:"),
-    Mutant(DRAFTS, "(order := shop.order_on(product)) is not None:", "(order := shop.order_on(product)) is ...:"),
+    Mutant(
+        DRAFTS,
+        "(order := blocking_of(shop.orders_on(product))) is not None:",
+        "(order := blocking_of(shop.orders_on(product))) is ...:",
+    ),
     Mutant(STAGING, 'if entry.get("staged") == number:', "if False:"),
     Mutant(STAGING, '["id"]) > first["id"]:', '["id"]) < 0:'),
     Mutant(LIMITS, 'and entry["id"] > since]', 'and entry["id"] >= since]'),
