@@ -20,7 +20,7 @@ def pricerl(line: str) -> str:
 
 # %% [markdown]
 # A shop whose prices followed its demand: it charged more when it sold more. Such a history hides how buyers react to
-# the price, so the advice is to keep it, and a test is worth its cost.
+# the price, so a test is worth its cost if the seller consents to a price 10 % away.
 
 # %%
 generator = np.random.default_rng(4)
@@ -51,7 +51,7 @@ with Path("sales.csv").open("w") as file:
 
 # %%
 print(pricerl(f"advise sales.csv --today {first_day}"))
-print(pricerl(f"price-test plan sales --max_days 182 --today {first_day}"))
+print(pricerl(f"price-test plan sales --max_days 182 --data.guardrails.test_change 0.1 --today {first_day}"))
 
 # %%
 print(pricerl(f"price-test start sales --today {first_day}"))

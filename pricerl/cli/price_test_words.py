@@ -8,9 +8,10 @@ from typing import Any
 
 from pricerl.advice.sentences.next_steps import losing_test_words
 from pricerl.data.days import WEEK
+from pricerl.decide.account import DAYS_PER_QUARTER
 from pricerl.env.product import Product
 from pricerl.experiments.analysis import ANYTIME, FINAL, InterimAnalysis
-from pricerl.experiments.plan import PlannedTest, PriceTest
+from pricerl.experiments.plan import MATTERS, PlannedTest, PriceTest
 from pricerl.experiments.reading import Reading
 from pricerl.experiments.schedule import arm_prices
 from pricerl.formatting import Formatter, plural, unit_digits
@@ -38,7 +39,7 @@ def plan_lines(planned: PlannedTest, order: Mapping[str, Any], draws: int, f: Fo
     blocks = f"{planned.design.pairs} pairs of blocks of {test.block} days"
     return [
         f"{shown(order['product'])}: {_against(test.price, test.regular_price, f)}, {days}",
-        f"  worth      {f.money(test.gain)} within a quarter, net of its cost, over deciding now",
+        f"  worth      {f.money(test.gain)} within {_time_of(planned)}, net of its cost, over deciding now",
         f"  cost       at most {f.money(test.cost)} in 19 of 20 plausible scenarios, {worst}; {expected}",
         f"  expected   another price than without the test in {f.percent(test.decides, 0)} of plausible scenarios",
         f"  design     {blocks} in random order, {washout}",
@@ -63,7 +64,10 @@ def refusal_lines(product: Product, planned: PlannedTest | None, question: str |
         against = f"{_against(test.price, test.regular_price, f)}, {plural(test.days, 'day')}"
         why = f"no price test pays; the best one: {against}, for up to {f.money(test.cost)}"
         more = "more" if test.gain >= 0 else "less"
-        remedy = f"within a quarter it is worth {f.money(abs(test.gain))} {more} than deciding now"
+        remedy = f"within {_time_of(planned)} it is worth {f.money(abs(test.gain))} {more} than deciding now"
+        if test.gain >= 0:
+            few = f"; below {f.money(planned.matters)} ({f.percent(MATTERS, 1)} of earnings) it is not worth the work"
+            remedy += few if planned.fits else ", but --max_days or --max_cost (else decision.loss_budget) allows less"
     return [f"{shown(product.name)}: {why}", f"  {remedy}"]
 
 
@@ -98,6 +102,11 @@ def worth_lines(value: float, product: str, run: str, f: Formatter) -> list[str]
         return [f"  rest       worth {f.money(value)}, net of its cost"]
     why, command = losing_test_words(value, product, run, f)
     return [f"  rest       {why}", f"             {command}"]
+
+
+def _time_of(planned: PlannedTest) -> str:
+    """Return the time in which a test and what follows it count."""
+    return "a quarter" if planned.counts <= DAYS_PER_QUARTER else plural(planned.counts, "day")
 
 
 def _verdict(test: Entry, found: InterimAnalysis, f: Formatter) -> str:

@@ -119,6 +119,10 @@ class PlannedTest:
     test: PriceTest
     fits: bool
     """Whether it is inside the limits on days and money."""
+    counts: int
+    """Days in which it and what follows it count."""
+    matters: float
+    """Smallest net value that is worth its work, in money."""
 
 
 def plan_price_test(
@@ -276,6 +280,7 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
     gain = after.utility - float(prices.without.max())
     moves = np.abs(prices.targets[after.chosen] / prices.targets[prices.without.argmax()] - 1) >= NEAREST
     fits = prices.fits(arms, design, budget)
+    matters = MATTERS * prices.daily * prices.rows * step
     test = PriceTest(
         question=prices.question,
         price=arms.price,
@@ -289,9 +294,9 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
         worst_cost=max(0.0, -float(during.min())),
         expected_cost=-float(during.mean()),
         uplift=interval_of(prices.earned(arms.price) - prices.earned(arms.current)),
-        pays=fits and gain >= MATTERS * prices.daily * prices.rows * step,
+        pays=fits and gain >= matters,
     )
-    return PlannedTest(arms, design, sales, test, fits)
+    return PlannedTest(arms, design, sales, test, fits, prices.rows * step, matters)
 
 
 def _unit_values(product: Product, question: Question, arms: ArmPrices) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from scipy.stats import norm
 
 from pricerl.advice.sentences.next_steps import price_test_words
+from pricerl.cli.price_test_words import refusal_lines
 from pricerl.decide.decision import DecisionConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
@@ -178,3 +180,27 @@ def test_a_test_in_words_names_its_price_length_worth_and_cost() -> None:
     assert all(number in said for number in ("33.90", "36.91", "84 days", "310.00", "21.00"))
     (refusal,) = price_test_words({**test, "pays": False, "gain": -12.0}, PLAIN)
     assert "33.90" in refusal and "12.00" in refusal
+
+
+@pytest.mark.parametrize(
+    ("changes", "gain", "said"),
+    [
+        ({}, 36.82, "within 364 days it is worth 36.82 more than deciding now; below 73.20 (0.1 % of earnings) it is"),
+        (
+            {"fits": False},
+            90.0,
+            "worth 90.00 more than deciding now, but --max_days or --max_cost (else decision.loss_",
+        ),
+        ({"counts": 91}, -84.93, "within a quarter it is worth 84.93 less than deciding now"),
+    ],
+    ids=["too little", "too dear", "less than nothing"],
+)
+def test_a_test_that_does_not_pay_is_refused_with_the_reason(
+    fitted_product: Product, changes: dict[str, Any], gain: float, said: str
+) -> None:
+    planned = plan_price_test(fitted_product, "profit", Budget(182, 1e9))
+    assert planned is not None and planned.counts == 364
+    assert planned.test.pays == (planned.fits and planned.test.gain >= planned.matters)
+    planned = replace(planned, matters=73.2, fits=True, test=replace(planned.test, gain=gain, pays=False))
+    _, remedy = refusal_lines(fitted_product, replace(planned, **changes), None, PLAIN)
+    assert said in remedy and ("work" in remedy) == (not changes)
