@@ -78,11 +78,12 @@ def render_files(
     about: About,
     formatter: Formatter,
     problems: Sequence[Problem] = (),
+    note: str = "",
 ) -> Iterator[tuple[str, str | bytes]]:
     """Yield the files of an advice piece by piece, each with the file's name; memory does not grow with the pages.
 
     Products with stock add their planned orders at the supplier, products and files that were skipped their
-    ``problems``.
+    ``problems``. Pages begin with the ``note``, if there is one.
     """
     head = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
     work = WorkList()
@@ -97,7 +98,7 @@ def render_files(
         if product.summary.orders:
             orders.append((product.product, product.summary.orders))
     yield DOCUMENT, "\n]}\n"
-    yield from render_pages(head, work)
+    yield from render_pages(head, work, note)
     if problems:
         yield PROBLEMS, problem_table(problems)
     if orders:

@@ -23,14 +23,17 @@ from pricerl.errors import PROBLEMS
 from pricerl.formatting import Formatter
 from pricerl.operations.log.approved_costs import unwritten, write_costs
 from pricerl.operations.log.decision_log import Entry
-from pricerl.operations.outbox import Outbox
-from pricerl.shop.database import Database, reading
+from pricerl.operations.log.orders import ADVICE
+from pricerl.operations.outbox import Outbox, generation_of
+from pricerl.shop.database import MODEL, Database, reading
 from pricerl.writing import explained, refuse_folders, rewriting, write_text
 
 PUBLICATION = "publication"
 """Fact with what the files say about an advice as a whole."""
 EXPORTED = "exported"
 """Beginning of the fact with a folder's files, the publication that they show, and when they were written."""
+REPLACED = "A rollback has replaced the model of this advice: its prices are not charged any more. Run pricerl predict."
+"""Sentence at the top of its pages."""
 
 
 Fresh = tuple[StoredAdvice, str]
@@ -51,13 +54,15 @@ class Publication(NamedTuple):
         folder: Path,
         products: Iterable[StoredAdvice],
         outbox: Outbox,
+        note: str = "",
     ) -> list[str]:
         """Write the files of an advice and of the outbox into a folder, made if absent, and return their names.
 
-        Files of earlier advice that have no successor are removed, whoever wrote them.
-        A file that cannot be written is a ``UsageError``; those before it are new then, the others old.
+        Pages begin with the ``note``, if there is one. Files of earlier advice that have no successor are removed,
+        whoever wrote them. One that cannot be written raises a ``UsageError``; those before it
+        are new then, the others old.
         """
-        files = render_files(products, self.about, self.formatter, self.problems)
+        files = render_files(products, self.about, self.formatter, self.problems, note)
         written: dict[str, IO[bytes]] = {}
         with explained(folder), contextlib.ExitStack() as open_files:
             for name, piece in files:
@@ -93,7 +98,7 @@ def are_current(database: Database, folder: Path, entries: Sequence[Entry], outb
     of, names = _exported(database, folder)
     path = folder / PRICES
     return (
-        of == _hash(database)
+        of == _hash(database, entries)
         and all((folder / name).is_file() for name in names)
         and path.is_file()
         and path.read_bytes() == outbox.render().encode()
@@ -106,11 +111,11 @@ def write_files(database: Database, folder: Path, entries: Sequence[Entry], outb
     write_costs(database, folder, entries)
     of, names = _exported(database, folder)
     publication = read_publication(database)
-    if publication is None or (of == _hash(database) and all((folder / name).is_file() for name in names)):
+    if publication is None or (of == _hash(database, entries) and all((folder / name).is_file() for name in names)):
         _write_prices(folder, outbox, publication is not None and publication.excel)
         return
-    written = publication.write(folder, read_advice(database), outbox)
-    database.keep_fact(_mark(folder), json.dumps([_hash(database), written, _time_of(folder)]))
+    written = publication.write(folder, read_advice(database), outbox, _note(database, entries))
+    database.keep_fact(_mark(folder), json.dumps([_hash(database, entries), written, _time_of(folder)]))
 
 
 def read_advice(database: Database, texts: bool = True) -> Iterator[StoredAdvice]:
@@ -177,9 +182,16 @@ def _mark(folder: Path) -> str:
     return f"{EXPORTED} {hashlib.sha256(f'{socket.gethostname()}{folder.absolute()}'.encode()).hexdigest()[:12]}"
 
 
-def _hash(database: Database) -> str:
+def _hash(database: Database, entries: Sequence[Entry]) -> str:
     known = database.fact(PUBLICATION)
-    return hashlib.sha256(known.encode()).hexdigest() if known else ""
+    return hashlib.sha256(f"{known}{_note(database, entries)}".encode()).hexdigest() if known else ""
+
+
+def _note(database: Database, entries: Sequence[Entry]) -> str:
+    """Return what the pages say of an advice whose generation is not in force any more; empty for others."""
+    used = database.fact(MODEL)
+    last = next((generation_of(entry) for entry in reversed(entries) if entry["kind"] == ADVICE), "")
+    return REPLACED if used and last not in (used, "") else ""
 
 
 def read_publication(database: Database) -> Publication | None:

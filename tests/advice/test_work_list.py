@@ -103,6 +103,12 @@ def test_of_many_products_only_those_that_need_a_look_get_a_page_and_the_others_
     assert page_of(document, "plate") == ("report/003-plate.html", pages["report/003-plate.html"])
 
 
+def test_every_page_begins_with_a_note_on_the_whole_advice(document: Document) -> None:
+    alone = {**document, "products": document["products"][:1]}
+    for pages in (dict(render_pages(item, note="Not <charged>.")) for item in (document, alone)):
+        assert all('<body><p class="lead">Not &lt;charged&gt;.</p>' in page for page in pages.values())
+
+
 def with_stakes(document: Document, number: int) -> Document:
     """As many changes, of which later ones gain more, after the four products."""
     change = document["products"][1]

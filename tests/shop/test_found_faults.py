@@ -16,6 +16,7 @@ from shop_rules import Entry
 from pricerl.advice.files import About
 from pricerl.errors import UsageError
 from pricerl.formatting import Formatter
+from pricerl.operations import exports
 from pricerl.operations.exports import Publication
 from pricerl.operations.log import drafts
 from pricerl.operations.shop import Shop
@@ -69,6 +70,20 @@ def test_a_command_that_writes_files_late_writes_those_of_the_generation_in_forc
     assert (tmp_path / "prices.csv").read_bytes() == before
 
 
+def test_pages_say_that_a_rollback_has_replaced_their_advice_until_the_next_one(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    usual = exports.render_files
+    monkeypatch.setattr(exports, "render_files", lambda *given: notes.append(given[-1]) or usual(*given))
+    advise(tmp_path, ["mug"])
+    advise(tmp_path, ["mug"], "gen-0002", "b2")
+    rollback(tmp_path, "gen-0001")
+    Shop.open(RunFolder(tmp_path))
+    advise(tmp_path, ["mug"], "gen-0001", "b3")
+    assert notes == ["", "", exports.REPLACED, ""]
+
+
 def test_the_files_of_a_backup_that_is_put_in_place_are_written_again(system: System, tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     shop = advise(folder, ["mug"])
@@ -112,6 +127,18 @@ def test_a_price_test_whose_price_is_between_two_steps_is_refused(system: System
     after = after.record(lambda now: [drafts.draft_resumption(now, "mug", "anna", "")])[1]
     with pytest.raises(UsageError, match="not a multiple of the price step"):
         drafts.draft_price_test(after, plan, "anna", "")
+
+
+def test_no_price_test_starts_while_an_override_waits_for_a_limit(system: System, tmp_path: Path) -> None:
+    shop, until = advise(tmp_path, ["mug"]), str(system.today + timedelta(days=20))
+    shop = shop.record(lambda now: [drafts.draft_override(now, "mug", until, "anna", "sale", 9.6)])[1]
+    shop = shop.record(lambda now: [drafts.draft_limits(now, {"floor": 9.8}, "anna", "")])[1]
+    plan = planned_test("mug", system.today, (10.0, 10.2), 1, 1, seed=0)
+    with pytest.raises(UsageError, match=r"the override of mug until .* waits, as the override of 9.6 is below the fl"):
+        drafts.draft_price_test(shop, plan, "anna", "")
+    shop = shop.record(lambda now: [drafts.draft_resumption(now, "mug", "anna", "")])[1]
+    shop = shop.record(lambda now: [drafts.draft_price_test(now, plan, "anna", "")])[1]
+    assert [order.status for order in shop.orders_on("mug")] == ["ended", "active"]
 
 
 def test_the_end_of_a_price_test_on_its_last_day_keeps_the_price_once_a_file_shows_this_day(

@@ -51,21 +51,23 @@ class Frame(NamedTuple):
 FILE = Frame()
 
 
-def render_pages(document: Record, work: WorkList | None = None) -> Iterator[tuple[str, str]]:
+def render_pages(document: Record, work: WorkList | None = None, note: str = "") -> Iterator[tuple[str, str]]:
     """Yield path and HTML of one page, or of a page for each product that needs a look and, last, of their index.
 
     The ``document`` needs no ``products`` if the work list of all is given; its memory does not grow with their number.
+    Each page begins with the ``note``, if there is one.
     """
+    frame = FILE._replace(top=Markup('<p class="lead">{}</p>').format(note)) if note else FILE
     work = WorkList(document["products"]) if work is None else work
     if len(work) == 1:
-        yield INDEX, render_page(document, work.listed[0][1])
+        yield INDEX, render_page(document, work.listed[0][1], frame=frame)
         return
     links = {}
     for index, product in work.listed:
         if len(work) <= MOST_PAGES or kind_of(product) != "keep":
             links[index] = f"{FOLDER}/{page_name(index, product['product'])}"
-            yield links[index], render_page(document, product, f"../{INDEX}")
-    yield INDEX, render_index(document, work, links)
+            yield links[index], render_page(document, product, f"../{INDEX}", frame)
+    yield INDEX, render_index(document, work, links, frame)
 
 
 def render_index(document: Record, work: WorkList, links: Mapping[int, str], frame: Frame = FILE) -> str:
