@@ -51,6 +51,10 @@ def start_from(path: Path, agent: SACAgent, network: NetworkConfig, layout: str)
     if changed := [name for name in wanted if stored.get(name) != wanted[name]]:
         return f"model.network.{changed[0]} is {stored.get(changed[0])} there"
     whole = agent.state_dict()
-    agent.load_state_dict({name: value.expand_as(whole[name]) for name, value in weights.items()}, strict=False)
+    try:
+        weights = {name: value.expand_as(whole[name]) for name, value in weights.items()}
+    except (KeyError, RuntimeError):  # a module of one's own has replaced a part
+        return "they are of another network"
+    agent.load_state_dict(weights, strict=False)
     agent.target_critic.load_state_dict(agent.critic.state_dict())
     return ""

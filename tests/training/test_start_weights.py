@@ -76,6 +76,8 @@ def test_weights_of_other_observations_or_networks_do_not_fit_and_a_missing_file
     assert start_from(SHIPPED, agent, network, "other") == "they read other observations"
     wide = NetworkConfig(hidden=(64,))
     assert start_from(SHIPPED, agent, wide, data.layout) == "model.network.hidden is [256, 256] there"
+    agent.actor.head = torch.nn.Linear(8, 2)
+    assert start_from(SHIPPED, agent, network, data.layout) == "they are of another network"
     with pytest.raises(UsageError, match=r"model.init: .*absent is no file of weights"):
         start_from(tmp_path / "absent", agent, network, data.layout)
     module = SACModule(data.task, SACConfig(warmup_steps=64, batch_size=16, actor_horizon=0), wide)
