@@ -65,7 +65,7 @@ MOST_STATEMENTS = {
     "cli": 664,
     "cli/commands": 549,
     "data": 510,
-    "data/cleaning": 676,
+    "data/cleaning": 689,
     "data/platforms": 479,
     "data/reading": 822,
     "data/reading/sources": 472,

@@ -117,7 +117,7 @@ class PricingData:
         self.found_currency = ""
         """Currency that the file names, if it does."""
         self._known: set[str] = set()
-        self._known_name: str | None = None
+        self._name: Callable[[Rows], Rows] | None = None
         self.find_news: Callable[[Rows], Rows] | None = None
         """Function that returns the rows of a file that are new to the shop; all are without one."""
         self.join: Callable[[Rows | None], Rows] | None = None
@@ -268,10 +268,10 @@ class PricingData:
         if "preprocessor" in vars(self):
             self.preprocessor = self._marked(self.preprocessor)
 
-    def know_products(self, known: set[str]) -> None:
-        """Keep limits of the products that the shop has ``known``, and the name of its only one: files change it."""
-        self._known = known
-        self._known_name = next(iter(known)) if len(known) == 1 else None
+    def know_products(self, known: set[str], name: Callable[[Rows], Rows]) -> None:
+        """Keep limits of the products that the shop has ``known``, and its ``name`` of each product of a file."""
+        self._known, self._name = known, name
+        self.__dict__.pop("fresh", None)
 
     def _marked(self, fitted: DataPreprocessor) -> DataPreprocessor:
         return fitted if self._find_own_prices is None else fitted.mark_own_prices(self._find_own_prices)
@@ -287,11 +287,10 @@ class PricingData:
         """Rows of the file if there is one, read once, whether or not a checkpoint follows."""
         return None if self.path is None else read_rows(self.path, self.reading)
 
-    @property
+    @cached_property
     def fresh(self) -> Rows | None:
-        """Rows of the file; of a product without a name, under the one that it was advised on."""
-        rows = self._file
-        return rows if rows is None or not rows.unnamed or not self._known_name else rows.renamed(self._known_name)
+        """Rows of the file, under the names that the shop has for their products."""
+        return self._file if self._file is None or self._name is None else self._name(self._file)
 
     @property
     def unread(self) -> Rows | None:

@@ -23,12 +23,7 @@ from pricerl.data.naming import choose_product, list_sources
 from pricerl.decide.decision import Approval
 from pricerl.decide.standing import Order, active_of, scheduled_price
 from pricerl.errors import DataError, PricerlError, UsageError
-from pricerl.operations.exports import (
-    Fresh,
-    Publication,
-    are_current,
-    write_files,
-)
+from pricerl.operations.exports import Fresh, Publication, are_current, write_files
 from pricerl.operations.log.decision_log import (
     LOG_FILE,
     Entry,
@@ -236,10 +231,15 @@ class Shop:
         with _state_of(self.folder) as database:
             return {} if database is None else json.loads(database.fact(READING) or "{}")
 
+    def named(self, rows: Rows, accepted: Collection[str] = ()) -> Rows:
+        """Return the rows of a file under the shop's names of their products; errors are as in `name_rows`."""
+        from pricerl.shop.names import name_rows
+
+        with _state_of(self.folder) as database:
+            return rows if database is None else name_rows(database, rows, self.products, accepted)
+
     def join(self, rows: Rows, accepts_changes: bool = False) -> Rows:
         """Return the rows of a file with all days that the shop has read before; errors are as in `Days.join`."""
-        if rows.unnamed and len(self.products) == 1:
-            rows = rows.renamed(*self.products)
         days = self.days()
         return rows if days is None else days.join(rows, accepts_changes)
 

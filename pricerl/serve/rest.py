@@ -34,7 +34,13 @@ Names = Annotated[list[str], Query(alias="name")]
 Files = Annotated[list[str], Body(embed=True, min_length=1, description="Files of the folder by name.")]
 
 
-Accepted = Annotated[Literal["changed"] | None, Body(description="Take new values of days that were read before.")]
+Accepted = Annotated[
+    Literal["changed", "renamed", "new", "changed,renamed", "changed,new"] | None,
+    Body(
+        description="changed takes new values of days that were read before; renamed joins products under new names to "
+        "those that they look like, new keeps both."
+    ),
+]
 FirstLimits = Annotated[
     dict[str, int | float | None] | None, Body(description="Limits of a shop to be made, by their settings.")
 ]

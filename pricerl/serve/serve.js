@@ -118,7 +118,9 @@ async function send(path, method, body) {
 
 /* What a form with files accepts of them. */
 function accepted(form) {
-  return form.elements.accept?.checked ? { accept: "changed" } : {};
+  const answers = [...form.querySelectorAll("input[name=accept]:checked, select[name=accept]")].map((field) => field.value);
+  const accept = answers.filter(Boolean).join(",");
+  return accept ? { accept } : {};
 }
 
 /* Send a form once: its files if it drops some, what was typed before Advise, its values; show what follows, or why not. */

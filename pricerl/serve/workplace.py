@@ -47,6 +47,7 @@ from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import NAME, RUNS, USUAL_PRESET, find_run, name_run, runs_with
 from pricerl.shop.database import reading
+from pricerl.shop.names import NEW
 from pricerl.terminal import clean
 from pricerl.writing import explained, replacing, write_text
 
@@ -249,7 +250,8 @@ class Workplace:
                 about |= self._describe(files[0], config)
                 rows = self._rows(files, config)
                 about["shop"] = shop = self._find_shop(files, rows)
-                history = (self.open_shop(shop).join(rows) if shop in self.shops() else rows).clean()
+                opened = self.open_shop(shop) if shop in self.shops() else None
+                history = (opened.join(opened.named(rows)) if opened else rows).clean()
                 about |= {"currency": history.currency, "products": self._products(history, config)}
                 about["problems"] = [clean(str(problem)) for problem in history.problems]
             except DataError as error:
@@ -273,7 +275,7 @@ class Workplace:
         Rows without a product's name belong to the only shop with one product, if they join the days that it has read.
         """
         known = {shop: self._products_of(shop) for shop in self.shops()}
-        shared = {shop: len(products.intersection(rows.names)) for shop, products in known.items()}
+        shared = {shop: len(products.intersection(self._named(shop, rows).names)) for shop, products in known.items()}
         own = name_run(files, USUAL_PRESET)
         if own in known and (rows.unnamed or shared[own]):
             return own
@@ -289,10 +291,16 @@ class Workplace:
             return set(self.open_shop(name).products)
         return set()
 
+    def _named(self, name: str, rows: Rows) -> Rows:
+        """Return the rows under a shop's names of their products, without a question; as they are if it has none."""
+        with suppress(PricerlError):
+            return self.open_shop(name).named(rows, {NEW})
+        return rows
+
     def _takes(self, name: str, rows: Rows) -> bool:
         """Return whether rows join the days of a shop; changed values are a reason against it only without a name."""
         try:
-            self.open_shop(name).join(rows, accepts_changes=not rows.unnamed)
+            self.open_shop(name).join(self._named(name, rows), accepts_changes=not rows.unnamed)
         except DataError:
             return False
         return True

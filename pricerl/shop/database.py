@@ -26,6 +26,9 @@ MODEL = "model"
 READING = "reading"
 """Fact with the settings with which the last file was read."""
 
+ALIASES = "names in files"
+"""Fact with the shop's name of each product by another name that files have for it."""
+
 PREFIX = "pricerl "
 """Beginning of the name of a shop's schema on a server."""
 

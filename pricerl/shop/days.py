@@ -17,13 +17,13 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray
 from pricerl.data.cleaning.calendar import find_step_days
-from pricerl.data.cleaning.rows import Rows
+from pricerl.data.cleaning.rows import DAY, Rows
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.reading import columns
 from pricerl.errors import DataError
 from pricerl.formatting import plural
-from pricerl.shop.database import READING, Database
+from pricerl.shop.database import ALIASES, READING, Database
 from pricerl.terminal import shown
 
 CELLS = {
@@ -60,9 +60,6 @@ FAR = 3.0
 
 MOST_LISTED = 5
 """Most changed values that a message lists."""
-
-DAY = [columns.PRODUCT, columns.REPORT_DATE]
-"""Columns that identify a row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,10 +280,17 @@ def read_days(database: Database, products: Collection[str] | None = None) -> Da
     )
 
 
+def known_names(database: Database) -> dict[str, str]:
+    """Return the shop's name of each product by another name that files have for it."""
+    return dict(json.loads(database.fact(ALIASES) or "{}"))
+
+
 def keep_days(database: Database, rows: Rows, today: date) -> int:
     """Keep the days of a file that are new, or other ones than before, and return how many; blank cells change none."""
     config = rows.config
     database.keep_fact(READING, json.dumps(asdict(config)))
+    if rows.aliases:
+        database.keep_fact(ALIASES, json.dumps({**known_names(database), **rows.aliases}))
     (file,) = database.run("SELECT coalesce(max(id), 0) + 1 FROM file")[0]
     about = (file, rows.source, today.isoformat(), *(getattr(config, name) for name in MEANT), rows.currency)
     database.run("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", about)

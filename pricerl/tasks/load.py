@@ -35,6 +35,7 @@ from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
 from pricerl.shop.database import reading
 from pricerl.shop.days import CHANGED, Days
+from pricerl.shop.names import read_accepted
 from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
 from pricerl.tasks.settings import GROUPS, advice_parser, build_data, merge_settings, plain_settings, without_training
 from pricerl.terminal import print_notes
@@ -188,9 +189,9 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     if is_first_process():
         data.engine = engine = Engine.of(run)
         data.spread = partial(engine.map, size=CHUNK)
-    if (accepted := run.options.accept) not in (None, CHANGED):
-        raise UsageError(f"--accept: must be {CHANGED}, found {accepted!r}")
-    data.know_products({*shop.products})  # before days are marked, which are found by the product's name
+    accepted = read_accepted(run.options.accept)
+    # before days are marked, which are found by the product's name
+    data.know_products({*shop.products}, partial(shop.named, accepted=accepted))
     if shop.newest:
         with reading(shop.log_path) as database:
             publication = read_publication(database)
@@ -210,7 +211,7 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
         if wanted is not None and data.concerned is not None and data.fresh is not None:
             data.concerned = {*data.concerned, *days.news(data.fresh).names}
             wanted = {*data.concerned, *[name for name in shop.newest if name not in data.concerned][:1]}
-        data.join = partial(_join, days, data.reading, accepted == CHANGED, wanted)
+        data.join = partial(_join, days, data.reading, CHANGED in accepted, wanted)
     entries = shop.entries() if wanted is None else read_own(shop.log_path, wanted)
     if entries:
         data.mark_own_prices(partial(find_own_prices, by_product(entries)))

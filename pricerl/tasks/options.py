@@ -12,7 +12,11 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
         "Data and settings in which a resumed run may differ: history, data.reward and so on, separated by commas.",
         None,
     ),
-    "accept": ("Differences of a file to accept: changed takes new values of days that were read before.", None),
+    "accept": (
+        "Answers about a file, separated by commas: changed takes new values of days that were read before; renamed "
+        "joins products under new names to those that they look like, new keeps both.",
+        None,
+    ),
     "keep": ("Generations of the run to keep whole; of older ones the weights behind decisions stay.", 5),
     "wandb": ("Log the training to Weights & Biases; offline without a key.", False),
     "threads": (

@@ -31,6 +31,22 @@ def test_days_are_added_in_any_order_and_twice_the_same_is_nothing(shop: Path) -
     says(shop, "predict --data.path more.csv --today 2025-04-21", " seller · 110 days, last day 20 Apr 2025")
 
 
+def test_a_product_under_a_new_name_is_asked_about_until_it_is_joined(shop: Path) -> None:
+    write_lines(shop / "more.csv", seller_lines(110, product="Mug"))
+    advise = ("predict", "--data.path", "more.csv", "--today", "2025-04-21")
+    for words in (advise, ("watch", *advise[1:]), ("add", "more.csv")):
+        asked = run(shop, *words)
+        assert (
+            asked.code == 3 and "Mug is new and looks like seller (same price and sales on 28 of 28 days)" in asked.err
+        )
+    assert run(shop, *advise, "--accept", "old").code == 2
+    advised = run(shop, *advise, "--accept", "renamed")
+    assert advised.code in (0, 4) and " seller · 110 days" in advised.out, advised.err
+    assert "note: Mug is joined to seller, the name that the shop keeps" in advised.err
+    week = [seller_lines(1, product="Mug")[0], *seller_lines(117, product="Mug")[111:]]
+    assert "7 new or changed days; 1 product, up to 2025-04-27" in add(shop, week).out
+
+
 def test_a_product_of_which_no_day_can_be_read_hinders_no_other(shop: Path) -> None:
     lines = [*seller_lines(product="seller"), *(f"Bad,2025-01-{day:02},ten,1,1,12,9" for day in range(1, 31))]
     write_lines(shop / "more.csv", lines)

@@ -66,14 +66,17 @@ def test_an_editor_tightens_publishing_and_only_an_approver_loosens_it(folder: P
     assert "publishing: auto → manual" in run(folder, "history").out
 
 
+WAY = r'<option value="(shadow|manual|auto)">'
+
+
 def test_the_page_names_the_way_of_publishing_and_offers_what_the_role_may_choose(folder: Path) -> None:
     for role, offered in (("viewer", []), ("editor", ["shadow", "manual"]), ("approver", ["shadow", "manual"])):
         page = program_of(folder, role).get("/shops/seller").text
         assert "Advised prices: <b>at once, within the limits</b> (auto)" in page
-        assert re.findall(r'<option value="(\w+)">', page) == offered
+        assert re.findall(WAY, page) == offered
         assert ('name="force"> Set it though' in page) == (role == "approver")
     program_of(folder, "editor").post(PUBLISHING, json={"mode": "manual"})
-    assert re.findall(r'<option value="(\w+)">', program_of(folder, "editor").get("/shops/seller").text) == ["shadow"]
+    assert re.findall(WAY, program_of(folder, "editor").get("/shops/seller").text) == ["shadow"]
 
 
 def test_a_typed_limit_changes_that_limit_alone_and_binds_at_once(approver: TestClient, folder: Path) -> None:
@@ -126,6 +129,10 @@ def test_changed_values_are_taken_by_every_step_of_a_week_that_accepts_them(
     assert client.post("/api/shops/seller/week", json=body).status_code == 200
     assert started and all("--accept=changed" in words for words in started)
     assert client.post("/api/shops/seller/week", json={**body, "accept": "all"}).status_code == 422
+    assert client.post("/api/shops/seller/week", json={**body, "accept": "changed,renamed"}).status_code == 200
+    assert "--accept=changed,renamed" in started[-1]
+    page = client.get("/shops/seller").text
+    assert 'name="accept" value="changed"' in page and page.count('<option value="renamed">') == 1
 
 
 def test_what_an_editor_starts_waits_and_first_limits_hold_in_a_new_shop(

@@ -16,6 +16,7 @@ from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import RUNS, USUAL_PRESET, check_name, name_run, runs_with
 from pricerl.shop.database import backup, exists
+from pricerl.tasks.options import RUN_OPTIONS
 from pricerl.terminal import shown, table, write_lines
 
 
@@ -24,14 +25,17 @@ def add(words: Sequence[str]) -> int:
     from pricerl.data.config import DataConfig  # imports pandas, as the next ones
     from pricerl.data.reading.reader import read_rows
     from pricerl.shop.days import CHANGED
+    from pricerl.shop.names import read_accepted
 
     parser = Parser(prog="pricerl add", description=add.__doc__)
     parser.add_argument("path", nargs="+", metavar="FILE", help="the seller's file, and ads reports to join to it")
     add_run(parser)
-    parser.add_argument("--accept", choices=[CHANGED], help="take new values of days that were read before")
+    parser.add_argument("--accept", help=str(RUN_OPTIONS["accept"][0]))
     options = parser.parse_intermixed_args(words)
+    accepted = read_accepted(options.accept)
     shop = Shop.open(_folder(options), options.today)
-    rows = shop.join(read_rows(options.path, DataConfig(**shop.reading)), options.accept == CHANGED)
+    fresh = shop.named(read_rows(options.path, DataConfig(**shop.reading)), accepted)
+    rows = shop.join(fresh, CHANGED in accepted)
     count = shop.add(rows)
     shop.remember(options.path)
     known = [] if (days := shop.days()) is None else days.summary()

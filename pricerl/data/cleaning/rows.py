@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,12 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem
+
+DAY = [columns.PRODUCT, columns.REPORT_DATE]
+"""Columns that identify a row."""
+
+SUMMED = (columns.TOTAL_SALES, columns.UNITS, columns.TOTAL_PROFIT, columns.AD_SPEND)
+"""Columns whose values add up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +46,8 @@ class Rows:
     """ISO 4217 code of the prices; empty if the file names none."""
     unnamed: bool = False
     """Whether the file names no product, so that its only one has the name of the file."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """The shop's name by the file's of each product that was renamed."""
 
     @property
     def names(self) -> list[str]:
@@ -52,10 +62,25 @@ class Rows:
                 return find_step_days(np.sort(rows[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")))
         return 1
 
-    def renamed(self, name: str) -> Rows:
-        """Return the rows of the only product under another name."""
-        frame = self.frame.assign(**{columns.PRODUCT: pd.Categorical([name]).repeat(len(self.frame))})
-        return replace(self, frame=frame, lost=dict(zip([name], self.lost.values(), strict=False)))
+    def renamed(self, names: Mapping[str, str]) -> Rows:
+        """Return the rows with other names of some products; days of products that become one are summed."""
+        known = self.frame[columns.PRODUCT].cat.categories
+        if names.keys().isdisjoint(known):
+            return self
+        new = [names.get(name, name) for name in known]
+        places = {name: place for place, name in enumerate(dict.fromkeys(new))}
+        codes: Any = np.array([places[name] for name in new])[self.frame[columns.PRODUCT].cat.codes]
+        frame = self.frame.assign(**{columns.PRODUCT: pd.Categorical.from_codes(codes, pd.Index([*places]))})
+        if len(places) < len(new):
+            twice = frame.duplicated(DAY, keep=False)
+            each = (
+                frame[twice].sort_values(columns.TOTAL_SALES).groupby(DAY, observed=True)
+            )  # most sales have the price
+            total = partial(pd.Series.sum, min_count=1)
+            how: Any = {name: total if name in SUMMED else "last" for name in frame if name not in DAY}
+            summed = each.agg(how).reset_index()
+            frame = pd.concat([frame[~twice], summed]).sort_values(DAY, ignore_index=True)
+        return replace(self, frame=frame, lost={names.get(name, name): days for name, days in self.lost.items()})
 
     def select(self, products: Collection[str]) -> Rows:
         """Return the rows of some products."""

@@ -118,7 +118,7 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
         currency=parsed.currency or find_currency(parsed.cells, parsed.names),
         unnamed=columns.PRODUCT not in parsed.cells and list(products.cat.categories) == [UNNAMED_PRODUCT],
     )
-    return found.renamed(name_after(table.source)) if found.unnamed else found
+    return found.renamed({UNNAMED_PRODUCT: name_after(table.source)}) if found.unnamed else found
 
 
 def _set_aside(problems: Iterable[Problem], lines: Sequence[int], products: pd.Series) -> list[Problem] | None:

@@ -1,0 +1,197 @@
+"""Names of products: one that comes under a new name in a later file is asked about once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pricerl.data.cleaning.rows import Rows
+from pricerl.data.days import STEP_WORDS, WEEK
+from pricerl.data.reading import columns
+from pricerl.errors import DataError, UsageError
+from pricerl.formatting import plural
+from pricerl.shop.database import Database
+from pricerl.shop.days import CHANGED, FAR, MOST_LISTED, known_names
+from pricerl.terminal import print_notes, shown
+
+RENAMED = "renamed"
+"""Value of ``--accept`` that joins products under new names to those that they look like."""
+
+NEW = "new"
+"""Value of ``--accept`` that keeps products under new names next to those that they look like."""
+
+WINDOW = 28
+"""Rows, at the end of what the shop has, that are compared."""
+
+LEAST_SAME = 0.8
+"""Smallest share of a new product's days on which a known one has the same price and sales."""
+
+LEAST_INFORMATION = 10.0
+"""Least information in nats of equal days: another product with the same prices and spread of sales has one such run in
+20,000."""
+
+NEAR = 1.03
+"""Largest factor between two price levels that count as one."""
+
+RARE = 0.05
+"""Largest chance with which a product is missing from a file, if its days with rows come by chance, that is noticed."""
+
+VALUES = ["day", "price", "sales"]
+"""Columns by which two days are equal."""
+
+LEVEL = {
+    "first": ("day", "min"),
+    "last": ("day", "max"),
+    "rows": ("day", "size"),
+    "price": ("price", "median"),
+    "sales": ("sales", "sum"),
+}
+"""Summary of a product's days."""
+
+Alike = tuple[str, str, str]
+"""Name in the file, name in the shop, and why they look like one product."""
+
+
+def read_accepted(text: str | None) -> set[str]:
+    """Return the answers of ``--accept``; unknown ones, and two to one question, are a ``UsageError``."""
+    found = {*(text or "").split(",")} - {""}
+    if found - {CHANGED, RENAMED, NEW} or {RENAMED, NEW} <= found:
+        known = f"{CHANGED}, {RENAMED}, {NEW}, {CHANGED},{RENAMED} or {CHANGED},{NEW}"
+        raise UsageError(f"--accept: must be {known}, found {text!r}")
+    return found
+
+
+def name_rows(database: Database, rows: Rows, products: Sequence[str], accepted: Collection[str]) -> Rows:
+    """Return the rows of a file under the names that the shop has for their ``products``.
+
+    The only product of a file without names is the only one of the shop.
+
+    Raises:
+        DataError: a new product looks like one that the file lacks, and neither answer is ``accepted``.
+    """
+    if rows.unnamed and len(products) == 1:
+        return rows.renamed(dict.fromkeys(rows.names, *products))
+    rows = rows.renamed(known_names(database))
+    strangers = {*rows.names}.difference(products)
+    present = {*rows.names, *rows.lost, *(problem.product for problem in rows.skipped)}
+    missing = [name for name in products if name not in present]
+    alike = _find_alike(database, rows, strangers, missing) if strangers and missing and NEW not in accepted else []
+    if not alike:
+        return rows
+    if RENAMED not in accepted:
+        listed = [f"{shown(new)} is new and looks like {shown(old)} ({why})" for new, old, why in alike[:MOST_LISTED]]
+        more = f" and {len(alike) - MOST_LISTED} more" if len(alike) > MOST_LISTED else ""
+        asked = "the same product? join it under the shop's name" if len(alike) == 1 else "the same products? join them"
+        text = f"{'; '.join(listed)}{more}: {asked} with --accept {RENAMED}, or keep both with --accept {NEW}"
+        raise DataError(rows.source, [text])
+    print_notes(f"{shown(new)} is joined to {shown(old)}, the name that the shop keeps" for new, old, _ in alike)
+    aliases = {new: old for new, old, _ in alike}
+    return replace(rows.renamed(aliases), aliases=aliases)
+
+
+def _find_alike(database: Database, rows: Rows, strangers: Collection[str], missing: Sequence[str]) -> list[Alike]:
+    """Return the new products of a file that look like products of the shop that it lacks."""
+    new = rows.frame[rows.frame[columns.PRODUCT].isin([*strangers])]
+    cells = (new[name] for name in (columns.PRODUCT, columns.REPORT_DATE, columns.PRODUCT_PRICE, columns.TOTAL_SALES))
+    fresh = _days_of(zip(*cells, strict=True), "new")
+    ends = "SELECT max((SELECT max(date) FROM day WHERE day.product = product.id)) FROM product"
+    dates = rows.frame[columns.REPORT_DATE]
+    first, last, end = _numbers([dates.min(), dates.max(), database.run(ends)[0][0] or "1970-01-01"]).tolist()
+    span = Span(first, last, end, step := rows.step_days)
+    until = min(span.last, span.end)
+    window = np.array([until - WINDOW * step, until]).astype("datetime64[D]").astype(str).tolist()
+    selected = (
+        "SELECT product.name, day.date, day.price, day.sales FROM product JOIN day ON day.product = product.id"
+        " WHERE product.name = ? AND day.date > ? AND day.date <= ? AND day.known = 1"
+    )
+    known = _days_of((row for name in missing for row in database.run(selected, (name, *window))), "old")
+    found = _find_equal(fresh[fresh["day"] > until - WINDOW * step], known, STEP_WORDS[step])
+    taken = {name for new, old, _ in found for name in (new, old)}
+    return found + _find_following(fresh[~fresh["new"].isin(taken)], known[~known["old"].isin(taken)], span)
+
+
+class Span(NamedTuple):
+    """Days since 1970-01-01 of a file and a shop."""
+
+    first: int
+    last: int
+    end: int
+    """Last day that the shop has."""
+    step: int
+    """Days from row to row."""
+
+
+def _numbers(dates: Any) -> Any:
+    """Return dates as days since 1970-01-01."""
+    return pd.to_datetime(pd.Series(dates)).to_numpy().astype("datetime64[D]").astype(np.int64)
+
+
+def _days_of(found: Iterable[Any], name: str) -> pd.DataFrame:
+    """Return days with product, price and sales as a frame, whose values are equal if they print alike."""
+    frame = pd.DataFrame(found, columns=[name, *VALUES])
+    return frame.assign(
+        day=_numbers(frame["day"]),
+        price=frame["price"].astype(float).round(6),
+        sales=frame["sales"].astype(float).round(6),
+    )
+
+
+def _find_equal(fresh: pd.DataFrame, known: pd.DataFrame, word: str) -> list[Alike]:
+    """Return the new products that have price and sales of a known one on most of the days that both could have."""
+    fresh = fresh.dropna()
+    times = (fresh.groupby(["new", *own])["day"].transform("size") for own in ((), VALUES[1:]))
+    fresh = fresh.assign(nats=np.log(next(times) / next(times)))
+    unique = [frame.drop_duplicates(VALUES, keep=False) for frame in (fresh, known)]
+    met = unique[0].merge(unique[1], on=VALUES).value_counts(["new", "old"])
+    pairs = met[met > 1].index.to_frame(index=False)
+    ends = known.groupby("old")["day"].agg(["min", "max"])
+    both = pairs.merge(fresh, on="new").merge(known, how="left", on=["old", "day"], suffixes=("", "_known"))
+    both = both.merge(ends, on="old")
+    both = both[both["day"].between(both["min"], both["max"])]
+    same = (both["price"] == both["price_known"]) & (both["sales"] == both["sales_known"])
+    both = both.assign(same=same, nats=both["nats"] * same)
+    rated = both.groupby(["new", "old"]).agg(days=("same", "size"), same=("same", "sum"), nats=("nats", "sum"))
+    rated = rated[(rated["same"] >= LEAST_SAME * rated["days"]) & (rated["nats"] >= LEAST_INFORMATION)].reset_index()
+    best = rated.sort_values("nats", ascending=False, kind="stable").drop_duplicates("new").drop_duplicates("old")
+    listed = best[["new", "old", "same", "days"]].to_numpy().tolist()
+    return [(new, old, f"same price and sales on {same} of {plural(days, word)}") for new, old, same, days in listed]
+
+
+def _find_following(fresh: pd.DataFrame, known: pd.DataFrame, span: Span) -> list[Alike]:
+    """Return the new products that begin where a known one ends, with its level of prices, as no other one does.
+
+    A known product has ended if its rows were so regular that the file would have some. If more have ended than new
+    ones begin, the file has only some of the products.
+    """
+    reach = WEEK + span.step
+    old = known.groupby("old").agg(**LEVEL).sort_values("price")
+    absent = (span.last - np.maximum(old["last"], span.first - span.step)) / span.step
+    regular = old["rows"] / ((span.end - old["first"]) / span.step + 2)
+    old = old[(old["last"] > span.end - reach) & ((1 - regular) ** absent < RARE)]
+    early = fresh["day"] < fresh.groupby("new")["day"].transform("min") + WINDOW * span.step
+    new = fresh[early].groupby("new").agg(**LEVEL).sort_values("price")
+    new = new[(new["first"] >= span.end) & (new["first"] < max(span.first, span.end) + reach)]
+    if span.last <= span.end or not 0 < len(old) <= len(new):
+        return []
+    at, others = (_only_near(*pair) for pair in ((new["price"], old["price"]), (old["price"], new["price"])))
+    pairs = [(row, old_row) for row, old_row in enumerate(at.tolist()) if old_row >= 0 and others[old_row] == row]
+    found = []
+    for row, old_row in pairs:
+        begins, ended = new.iloc[row], old.iloc[old_row]
+        level = begins["sales"] / (min(span.last, begins["first"] + WINDOW * span.step) - begins["first"] + span.step)
+        was = ended["sales"] / (span.end - ended["first"] + span.step)
+        if 0 < max(level, was) < FAR * min(level, was):
+            first, last = np.array([begins["first"], ended["last"]]).astype("datetime64[D]")
+            why = f"same level of prices and sales; one ends on {last}, the other begins on {first}"
+            found.append((str(begins.name), str(ended.name), why))
+    return found
+
+
+def _only_near(prices: pd.Series, others: pd.Series) -> Any:
+    """Return the place ``(N,)`` of the only one of the ``others``, in order, near each price; -1 if none or several."""
+    low = np.searchsorted(others, prices / NEAR)
+    return np.where(np.searchsorted(others, prices * NEAR, side="right") - low == 1, low, -1)
