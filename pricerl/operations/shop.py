@@ -232,11 +232,14 @@ class Shop:
             return {} if database is None else json.loads(database.fact(READING) or "{}")
 
     def named(self, rows: Rows, accepted: Collection[str] = ()) -> Rows:
-        """Return the rows of a file under the shop's names of their products; errors are as in `name_rows`."""
+        """Return a file's rows under the shop's names, with orders of other files; errors are as in `name_rows`."""
         from pricerl.shop.names import name_rows
+        from pricerl.shop.orders import join_orders
 
         with _state_of(self.folder) as database:
-            return rows if database is None else name_rows(database, rows, self.products, accepted)
+            if database is None:
+                return rows
+            return join_orders(database, name_rows(database, rows, self.products, accepted))
 
     def join(self, rows: Rows, accepts_changes: bool = False) -> Rows:
         """Return the rows of a file with all days that the shop has read before; errors are as in `Days.join`."""

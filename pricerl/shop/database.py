@@ -72,6 +72,12 @@ MIGRATIONS = (
     DELETE FROM fact WHERE name = 'publication';
     ALTER TABLE product ADD COLUMN file INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE edge (
+        date TEXT NOT NULL, product INTEGER NOT NULL REFERENCES product (id), number TEXT NOT NULL,
+        units REAL NOT NULL, sales REAL NOT NULL, PRIMARY KEY (date, product, number)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 """Statements that bring a database from one version of its schema to the next, the first from nothing."""
 

@@ -24,6 +24,7 @@ from pricerl.data.reading import columns
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 from pricerl.shop.database import ALIASES, READING, Database
+from pricerl.shop.orders import keep_orders
 from pricerl.terminal import shown
 
 CELLS = {
@@ -104,7 +105,8 @@ class Days:
             known, new = (STEP_WORDS[days] for days in steps)
             found = f"rows are {new}s, but the shop has {known}s; name its own shop with --run_name"
             raise DataError(fresh.source, [found])
-        if not accepts_changes and (found := joined.describe_changes() or joined.describe_jump()):
+        parts = fresh.orders.parts if fresh.orders else ()
+        if not accepts_changes and (found := joined.describe_changes(parts) or joined.describe_jump()):
             raise DataError(fresh.source, [f"{found}; take it all the same with --accept {CHANGED}"])
         fresh = replace(fresh, currency=fresh.currency or self.currency)
         if joined.is_whole:
@@ -182,12 +184,12 @@ class _Joined:
                 blank = ~np.isfinite(self._fresh[name].to_numpy()[self._at[both]]) if name in self._fresh else True
                 yield name, known & blank
 
-    def describe_changes(self) -> str:
-        """Return which values changed of days that had ended when they were read; empty if none did."""
+    def describe_changes(self, parts: Collection[Any] = ()) -> str:
+        """Return which values changed of days, but not ``parts``, that had ended when read; empty if none did."""
         both = np.flatnonzero(self._at >= 0)
         last = self._known.groupby("file")[columns.REPORT_DATE].transform("max").to_numpy()
         dates = self._known[columns.REPORT_DATE].to_numpy()
-        ended = ((dates < self._known["read"].to_numpy()) & (dates < last))[both]
+        ended = ((dates < self._known["read"].to_numpy()) & (dates < last) & ~np.isin(dates, [*parts]))[both]
         found: list[tuple[Any, str, float, float]] = []
         for name, known, fresh in self._pairs():
             differs = ended & (np.abs(fresh - known) > SAME * np.abs(known))
@@ -304,6 +306,7 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
         [(name, groups.get(name, "")) for name in rows.names],
     )
     numbers = {name: number for number, name in database.run("SELECT id, name FROM product")}
+    keep_orders(database, rows, numbers)
     newer = {name: f"coalesce(excluded.{name}, day.{name})" for name in CELLS}
     newer["known"] = "CASE WHEN excluded.known > day.known THEN excluded.known ELSE day.known END"
     names = ("product", "date", "known", *CELLS, "file")

@@ -17,6 +17,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import History
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.tables import Orders
 
 DAY = [columns.PRODUCT, columns.REPORT_DATE]
 """Columns that identify a row."""
@@ -46,6 +47,7 @@ class Rows:
     """ISO 4217 code of the prices; empty if the file names none."""
     unnamed: bool = False
     """Whether the file names no product, so that its only one has the name of the file."""
+    orders: Orders | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     """The shop's name by the file's of each product that was renamed."""
 
@@ -80,7 +82,9 @@ class Rows:
             how: Any = {name: total if name in SUMMED else "last" for name in frame if name not in DAY}
             summed = each.agg(how).reset_index()
             frame = pd.concat([frame[~twice], summed]).sort_values(DAY, ignore_index=True)
-        return replace(self, frame=frame, lost={names.get(name, name): days for name, days in self.lost.items()})
+        lost = {names.get(name, name): days for name, days in self.lost.items()}
+        orders = self.orders and self.orders._replace(lines=self.orders.lines.replace({"product": dict(names)}))
+        return replace(self, frame=frame, lost=lost, orders=orders)
 
     def select(self, products: Collection[str]) -> Rows:
         """Return the rows of some products."""

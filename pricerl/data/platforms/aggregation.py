@@ -25,7 +25,7 @@ from pricerl.data.reading.dates import read_days
 from pricerl.data.reading.numbers import is_blank, read_number_columns, read_texts
 from pricerl.data.reading.problems import FILE_STEP, KEEP, Problem, refuse
 from pricerl.data.reading.ragged_rows import check_share, find_lost
-from pricerl.data.reading.tables import Parsed, RaggedRow, TextColumn, TextTable
+from pricerl.data.reading.tables import Orders, Parsed, RaggedRow, TextColumn, TextTable
 from pricerl.formatting import plural
 
 LARGEST_SHARE_ABOVE = 0.1
@@ -86,7 +86,21 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
         read += f" Columns: {', '.join(names.values())}."
     notes = [*table.notes, read, *notes, *remarked, *remarks, *filter(None, [preset.caution])]
     currency = find_code(preset, rows, names)
-    return Parsed(frame.reset_index(drop=True), frame.index.to_list(), notes, lost=lost, currency=currency)
+    orders = _find_orders(preset.order if preset.has_lines else None, every, lines)
+    return Parsed(
+        frame.reset_index(drop=True), frame.index.to_list(), notes, lost=lost, currency=currency, orders=orders
+    )
+
+
+def _find_orders(column: str | None, every: pd.DataFrame, lines: pd.DataFrame) -> Orders | None:
+    """Return the orders of an export on its first and last day if it has the column of their numbers."""
+    if column is None or column not in every:
+        return None
+    numbers = every[column].astype(str).str.strip()
+    edges = lines[lines["day"].isin([lines["day"].min(), lines["day"].max()])]
+    edges = edges.assign(product=edges["product"].astype(str), number=numbers[edges.index])
+    summed = edges.groupby(["product", "day", "number"], as_index=False)[["units", "revenue"]].sum()
+    return Orders(summed, {*numbers})
 
 
 def _without_footer(preset: Preset, table: TextTable) -> TextTable:

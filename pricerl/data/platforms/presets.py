@@ -161,6 +161,7 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fill_down: FillDown | None = None
     split: Split | None = None
     date: Dates | None = None
+    order: str | None = None
     product: tuple[str, ...] = ()
     product_pattern: str | None = None
     currency: str | None = None
@@ -199,7 +200,7 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         names: list[str | None] = [*self.header, *self.product, *(rule.column for rule in self.status), *self.skip]
         names += [name for expression in self.expressions().values() for name in expression.columns]
         names += [rule.column for rule in (self.date, self.split) if rule]
-        names += [self.currency]
+        names += [self.currency, self.order]
         if self.fill_down:
             names += [self.fill_down.by, *self.fill_down.columns]
         if self.order_discount:

@@ -115,6 +115,7 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
         skipped=tuple(aside),
         lost=unknown_days,
         problems=tuple(name_files({*lost, *table.unread}, table.files)),
+        orders=parsed.orders,
         currency=parsed.currency or find_currency(parsed.cells, parsed.names),
         unnamed=columns.PRODUCT not in parsed.cells and list(products.cat.categories) == [UNNAMED_PRODUCT],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -78,6 +78,17 @@ class LostRow(NamedTuple):
     remedy: str
 
 
+class Orders(NamedTuple):
+    """Orders on the first and the last day of a file, of which another file may have other ones."""
+
+    lines: pd.DataFrame
+    """Units and revenue by product, day and number."""
+    numbers: Collection[str]
+    """Numbers of all orders in the file, cancelled ones included."""
+    parts: Collection[Any] = ()
+    """Days of the file of which earlier files had perhaps a part."""
+
+
 @dataclass(frozen=True, eq=False)
 class Parsed:
     """Columns of a history as numbers and dates, before they are checked."""
@@ -107,6 +118,9 @@ class Parsed:
 
     currency: str = ""
     """ISO 4217 code in the currency column of an export, or in the name of its column of prices; empty without any."""
+
+    orders: Orders | None = None
+    """Orders of an export that has their numbers."""
 
 
 def text_frame(names: Sequence[Any], columns: Iterable[Cells]) -> pd.DataFrame:
