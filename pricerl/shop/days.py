@@ -189,7 +189,7 @@ class _Joined:
         both = np.flatnonzero(self._at >= 0)
         last = self._known.groupby("file")[columns.REPORT_DATE].transform("max").to_numpy()
         dates = self._known[columns.REPORT_DATE].to_numpy()
-        ended = ((dates < self._known["read"].to_numpy()) & (dates < last) & ~np.isin(dates, [*parts]))[both]
+        ended = (~np.isin(dates, [*parts]) & (dates < self._known["read"].to_numpy()) & (dates < last))[both]
         found: list[tuple[Any, str, float, float]] = []
         for name, known, fresh in self._pairs():
             differs = ended & (np.abs(fresh - known) > SAME * np.abs(known))

@@ -44,7 +44,9 @@ def join_orders(database: Database, rows: Rows) -> Rows:
     count = known[at_end]["number"].nunique()
     days = sorted({f"{day:%Y-%m-%d}" for _, day in others.index})
     note = f"{plural(count, 'order')} of earlier files on {' and '.join(days)} that this one lacks: counted, too."
-    return replace(rows, frame=rows.frame.assign(**(rows.frame[AMOUNTS] + more).round(6)), notes=(*rows.notes, note))
+    frame = rows.frame.assign(**(rows.frame[AMOUNTS] + more).round(6))
+    frame.loc[more.any(axis=1), [columns.PRODUCT_PRICE, columns.COUPONS]] = np.nan  # as the part that was read first
+    return replace(rows, frame=frame, notes=(*rows.notes, note))
 
 
 def keep_orders(database: Database, rows: Rows, numbers: Mapping[str, int]) -> None:

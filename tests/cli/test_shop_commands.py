@@ -31,6 +31,20 @@ def test_days_are_added_in_any_order_and_twice_the_same_is_nothing(shop: Path) -
     says(shop, "predict --data.path more.csv --today 2025-04-21", " seller · 110 days, last day 20 Apr 2025")
 
 
+def test_two_parts_of_a_day_are_joined_by_the_numbers_of_their_orders(tmp_path: Path) -> None:
+    header = "amazon-order-id,purchase-date,order-status,sku,asin,quantity,item-price,currency"
+    lines = [f"{at},2025-03-0{max(at - 4, 1)},Shipped,mug,B0,1,{10 + at},EUR" for at in range(1, 10)]
+    for part, told in (
+        (lines[:6], "2 new"),
+        (lines[3:], "3 new"),
+        (lines[:6], "0 new"),
+    ):
+        write_lines(tmp_path / "more.csv", [header, *part])
+        says(tmp_path, "add more.csv", f"{told} or changed days")
+    days = Shop.read(RunFolder(tmp_path / DB.parents[1] / "more")).days()
+    assert days is not None and days.frame["Units"].tolist() == [5, 1, 1, 1, 1]
+
+
 def test_a_product_under_a_new_name_is_asked_about_until_it_is_joined(shop: Path) -> None:
     write_lines(shop / "more.csv", seller_lines(110, product="Mug"))
     advise = ("predict", "--data.path", "more.csv", "--today", "2025-04-21")
@@ -44,7 +58,8 @@ def test_a_product_under_a_new_name_is_asked_about_until_it_is_joined(shop: Path
     assert advised.code in (0, 4) and " seller · 110 days" in advised.out, advised.err
     assert "note: Mug is joined to seller, the name that the shop keeps" in advised.err
     week = [seller_lines(1, product="Mug")[0], *seller_lines(117, product="Mug")[111:]]
-    assert "7 new or changed days; 1 product, up to 2025-04-27" in add(shop, week).out
+    write_lines(shop / "more.csv", week)
+    says(shop, "add more.csv", "7 new or changed days; 1 product, up to 2025-04-27")
 
 
 def test_a_product_of_which_no_day_can_be_read_hinders_no_other(shop: Path) -> None:
