@@ -233,7 +233,7 @@ class Shop:
 
     def named(self, rows: Rows, accepted: Collection[str] = ()) -> Rows:
         """Return a file's rows under the shop's names, with orders of other files; errors are as in `name_rows`."""
-        from pricerl.shop.names import name_rows
+        from pricerl.shop.names import name_rows  # late, as both import pandas
         from pricerl.shop.orders import join_orders
 
         with _state_of(self.folder) as database:
@@ -248,10 +248,13 @@ class Shop:
 
     def add(self, rows: Rows) -> int:
         """Keep the days of a file that are new, or other ones than before, and return how many."""
-        from pricerl.shop.days import keep_days
-
         with writing(self.log_path) as database:
-            return keep_days(database, rows, self.today)
+            return self._keep_days(database, rows)
+
+    def _keep_days(self, database: Database, rows: Rows) -> int:
+        from pricerl.shop.days import keep_days  # late, as it imports pandas
+
+        return keep_days(database, rows, self.today)
 
     def advice_on(self, product: str | None) -> Entry:
         """Return the newest advice on a product, by default the only one; errors are as in `choose_product`."""
@@ -333,9 +336,7 @@ class Shop:
             generation = database.fact(MODEL) or self.generation if uses is None else uses.name
             database.keep_fact(MODEL, generation)
             if rows is not None:
-                from pricerl.shop.days import keep_days
-
-                keep_days(database, rows, self.today)
+                self._keep_days(database, rows)
             if advice is not None:
                 numbers = {entry["product"]: entry["id"] for entry in newest_advice(after.entries)}
                 advice.keep(database, fresh, numbers)
