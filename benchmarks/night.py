@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -43,7 +44,8 @@ def multiply(path: Path, copies: int) -> None:
     """Copy the products of a shop with their days and their newest advice, up to ``copies`` of each in all."""
     with writing(path) as database:
         newest = {entry["product"]: entry for entry in load(database, path).entries}
-    drafts = ({**newest[name], "product": f"{name} {copy}"} for copy in range(1, copies) for name in newest)
+    ((usual, _),) = Counter(entry["basis"] for entry in newest.values()).most_common(1)  # a tenth is tested, no copy is
+    drafts = ({**newest[name], "product": f"{name} {at}", "basis": usual} for at in range(1, copies) for name in newest)
     for key in ("id", "hash", "previous", "format"):
         for entry in newest.values():
             entry.pop(key)

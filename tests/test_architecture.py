@@ -65,7 +65,7 @@ MOST_STATEMENTS = {
     "cli": 664,
     "cli/commands": 552,
     "data": 510,
-    "data/cleaning": 691,
+    "data/cleaning": 688,
     "data/platforms": 487,
     "data/reading": 822,
     "data/reading/sources": 472,

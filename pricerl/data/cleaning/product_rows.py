@@ -146,13 +146,6 @@ def codes_of(products: pd.Series) -> IntArray:
     return np.asarray(products.array.codes).astype(np.int64)
 
 
-def first_rows(codes: IntArray, flags: BoolArray) -> dict[int, int]:
-    """Return the first of the flagged rows ``(N,)`` of each product that has any, by its code, in order of codes."""
-    rows = np.flatnonzero(flags)
-    found, place = np.unique(codes[rows], return_index=True)
-    return dict(zip(found.tolist(), rows[place].tolist(), strict=True))
-
-
 def highest_other(codes: IntArray, values: FloatArray) -> FloatArray:
     """Return the highest of the other values of each row's product ``(N,)``, ``-inf`` without another row."""
     order = np.lexsort((values, codes))
