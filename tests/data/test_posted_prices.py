@@ -155,7 +155,7 @@ def test_returns_of_a_list_lower_neither_units_nor_price(tmp_path: Path) -> None
     (item,) = history.products
     assert set(item.units) == {4.0} and set(item.price) == {10.0}
     assert "Set apart: 1 line with returns, 2.5% of revenue." in notes(history)
-    assert "Columns: Date, Quantity, Item, Unit Price." in notes(history)
+    assert "Columns: Date, Quantity, Item, Unit Price, Order ID." in notes(history)
 
 
 def test_an_export_that_holds_its_lines_twice_is_refused(tmp_path: Path) -> None:
