@@ -226,7 +226,7 @@ class World:
         for number, digest, line in lines:
             entry = json.loads(line)
             demand((entry["id"], entry["hash"]) == (number, digest), "row", number)
-            self.model.absorb(entry, self.acting)
+            self.model.absorb(entry, str(entry.get("today") or entry["time"][:10]))  # of another command, too
         facts = dict(self.rows("SELECT name, value FROM fact")) if self.model.entries else {}
         if self.model.entries:
             demand(facts["model"] == self.model.generation, "generation", facts["model"], self.model.generation)
