@@ -66,8 +66,8 @@ class AccountPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
     ends: str = ""
     """Last day of its quarter, ISO format."""
-    days_left: Count = 0
-    """Of entries of older versions: days until it ends."""
+    days_left: Count | None = None
+    """Of entries of older versions: days until it ends; None in others."""
     inside_budget: bool = True
     """Of entries of older versions: whether that loss was inside a limit."""
     loss_weight: float | None = None
