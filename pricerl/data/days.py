@@ -28,6 +28,12 @@ RECENT_DAYS = 28
 """Four weeks: long enough to outlast a promotion, short enough to follow the seller."""
 
 
+def day_texts(dates: Any) -> list[str]:
+    """Return dates ``(N,)`` of any precision as days in ISO format."""
+    found: list[str] = np.datetime_as_string(np.asarray(dates, dtype="datetime64[D]")).tolist()
+    return found
+
+
 def steps_in(days: int, step_days: int) -> int:
     """Return the number of rows that cover a number of days, at least one, for rows ``step_days`` apart."""
     return max(1, -(-days // step_days))

@@ -59,8 +59,7 @@ class Publication(NamedTuple):
         """Write the files of an advice and of the outbox into a folder, made if absent, and return their names.
 
         Pages begin with the ``note``, if there is one. Files of earlier advice that have no successor are removed,
-        whoever wrote them. One that cannot be written raises a ``UsageError``; those before it
-        are new then, the others old.
+        whoever wrote them. One that cannot be written raises a ``UsageError``; those before it are new then.
         """
         files = render_files(products, self.about, self.formatter, self.problems, note)
         written: dict[str, IO[bytes]] = {}

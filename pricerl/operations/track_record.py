@@ -14,7 +14,7 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, Interval, interval_of
 from pricerl.data.cleaning.calendar import find_runs
-from pricerl.data.days import WEEK, steps_in
+from pricerl.data.days import WEEK, day_texts, steps_in
 from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import Check, Outcome, Overruled, PreviousAdvice, TrackDay, TrackRecord
 from pricerl.evaluation.valuation import gains_over
@@ -51,7 +51,7 @@ def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predi
     An entry counts only if its price on its last day of data matches the history: in force, or in the row itself. The
     schedule of a price test counts as advice without a forecast, until a person ends the test or predict follows it.
     """
-    place = {date: at for at, date in enumerate(np.datetime_as_string(history.dates).tolist())}
+    place = {date: at for at, date in enumerate(day_texts(history.dates))}
     found: list[tuple[int, Entry]] = []
     own = [entry for entry in entries if entry.get("product") == history.product]
     ends = {entry["ends"]: entry.get("today") or entry["time"][:10] for entry in own if entry["kind"] == RESUME}

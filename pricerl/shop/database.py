@@ -33,6 +33,8 @@ PREFIX = "pricerl "
 """Beginning of the name of a shop's schema on a server."""
 
 BUSY = "another command is writing it; try again"
+"""Why a command has to wait for another one."""
+
 PRAGMAS = ("page_size = 16384", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 """Settings of a file that is written: larger pages than usual, as most rows are long."""
 

@@ -19,7 +19,7 @@ from pricerl.arrays import BoolArray
 from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.rows import DAY, Rows
 from pricerl.data.config import DataConfig
-from pricerl.data.days import STEP_WORDS
+from pricerl.data.days import STEP_WORDS, day_texts
 from pricerl.data.reading import columns
 from pricerl.errors import DataError
 from pricerl.formatting import plural
@@ -328,7 +328,7 @@ def keep_days(database: Database, rows: Rows, today: date) -> int:
 def _cells(rows: Rows, numbers: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
     """Yield product, date, whether it could be read, and the cells of each row."""
     frame = rows.frame
-    dates = np.datetime_as_string(frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")).tolist()
+    dates = day_texts(frame[columns.REPORT_DATE])
     blank: list[float | None] = [None] * len(frame)
     cells = [
         [None if value != value else value for value in frame[name].astype(float).tolist()] if name in frame else blank
@@ -337,5 +337,5 @@ def _cells(rows: Rows, numbers: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
     for name, day, *values in zip(frame[columns.PRODUCT].astype(str), dates, *cells, strict=True):
         yield numbers[name], day, 1, *values
     for name, days in rows.lost.items():
-        for day in np.datetime_as_string(np.asarray(days, dtype="datetime64[D]")).tolist():
+        for day in day_texts(days):
             yield numbers[name], day, 0, *[None] * len(CELLS)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pricerl.data.cleaning.rows import DAY, Rows
+from pricerl.data.days import day_texts
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
 from pricerl.shop.database import Database
@@ -17,16 +18,12 @@ AMOUNTS = [columns.UNITS, columns.TOTAL_SALES]
 """Columns to which orders of other files are added."""
 
 
-def _days_of(lines: pd.DataFrame) -> list[str]:
-    """Return the day of each line as the database has it."""
-    return np.datetime_as_string(lines["day"].to_numpy().astype("datetime64[D]")).tolist()  # type: ignore[no-any-return]
-
-
 def join_orders(database: Database, rows: Rows) -> Rows:
     """Return the rows of a file with the orders on its first and last day that only other files have."""
     if rows.orders is None:
         return rows
-    dates, days = rows.frame[columns.REPORT_DATE], _days_of(rows.orders.lines)
+    dates = rows.frame[columns.REPORT_DATE]
+    days = day_texts(rows.orders.lines["day"])
     ends = [min(days), max(days)]
     selected = (
         "SELECT product.name, edge.date, number, units, sales FROM edge JOIN product ON edge.product = product.id"
@@ -53,7 +50,8 @@ def keep_orders(database: Database, rows: Rows, numbers: Mapping[str, int]) -> N
     """Keep the orders on the first and last day of a file, and none of days in between, which it has as a whole."""
     if rows.orders is None:
         return
-    lines, days = rows.orders.lines, _days_of(rows.orders.lines)
+    lines = rows.orders.lines
+    days = day_texts(lines["day"])
     database.run("DELETE FROM edge WHERE date > ? AND date < ?", [min(days), max(days)])
     cells = zip(days, *(lines[name].tolist() for name in ("product", "number", "units", "revenue")), strict=True)
     kept = (

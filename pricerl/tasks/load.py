@@ -199,18 +199,22 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
     means = shop.days(()) if data.advises else None
     if means is not None and data.reading.date_order == "auto":
         data.reading = replace(data.reading, date_order=means.means["date_order"])
+
+    def with_another(names: Collection[str]) -> set[str]:
+        return {*names, *[name for name in shop.newest if name not in names][:1]}
+
     wanted: set[str] | None = None
     if not whole and shop.newest and (means is not None or data.path is None):
         with stage("reading the history"):
             fresh = [] if data.fresh is None else data.fresh.names
         data.catalogue = [*dict.fromkeys([*shop.products, *fresh])]
-        data.concerned = wanted = find_due(run, shop)
-        wanted = {*wanted, *fresh, *[name for name in shop.newest if name not in wanted][:1]}
+        data.concerned = find_due(run, shop)
+        wanted = with_another({*data.concerned, *fresh})
     if means is not None and (days := shop.days(wanted)) is not None:
         data.find_news = days.news
         if wanted is not None and data.concerned is not None and data.fresh is not None:
             data.concerned = {*data.concerned, *days.news(data.fresh).names}
-            wanted = {*data.concerned, *[name for name in shop.newest if name not in data.concerned][:1]}
+            wanted = with_another(data.concerned)
         data.join = partial(_join, days, data.reading, CHANGED in accepted, wanted)
     entries = shop.entries() if wanted is None else read_own(shop.log_path, wanted)
     if entries:

@@ -28,11 +28,11 @@ INDEX = "report.html"
 FOLDER = "report"
 """Folder of the pages, next to the index."""
 
-PAGE = re.compile(r"(\d{3}|[1-9]\d{3,})-[a-z0-9-]{1,40}\.html")
-"""Names of the pages, as `page_name` makes them."""
-
 MOST_SLUG = 40
 """Most characters of a product's name in a file name."""
+
+PAGE = re.compile(rf"(\d{{3}}|[1-9]\d{{3,}})-[a-z0-9-]{{1,{MOST_SLUG}}}\.html")
+"""Names of the pages, as `page_name` makes them."""
 
 
 class Frame(NamedTuple):

@@ -75,9 +75,8 @@ class Rows:
         frame = self.frame.assign(**{columns.PRODUCT: pd.Categorical.from_codes(codes, pd.Index([*places]))})
         if len(places) < len(new):
             twice = frame.duplicated(DAY, keep=False)
-            each = (
-                frame[twice].sort_values(columns.TOTAL_SALES).groupby(DAY, observed=True)
-            )  # most sales have the price
+            # the name with the most sales gives the price
+            each = frame[twice].sort_values(columns.TOTAL_SALES).groupby(DAY, observed=True)
             total = partial(pd.Series.sum, min_count=1)
             how: Any = {name: total if name in SUMMED else "last" for name in frame if name not in DAY}
             summed = each.agg(how).reset_index()
