@@ -256,7 +256,7 @@ def test_a_work_list_of_hostile_names_is_filtered_and_leads_to_its_products(
     with visiting(chromium, tmp_path, size) as visit:
         visit.page.goto(f"{visit.page.url}shops/many")
         visit.look("Tea cup", "dlo", HOSTILE[0], picture="list" if size == "desktop" else "")
-        visit.page.get_by_label("Product").fill("tea")
-        visit.page.get_by_label("Product").press("Enter")
+        visit.page.get_by_role("searchbox", name="Product").fill("tea")
+        visit.page.get_by_role("searchbox", name="Product").press("Enter")
         visit.page.get_by_role("link", name="Tea cup").first.click()
         visit.look("Tea cup", "What if", "All products")
