@@ -16,10 +16,10 @@ from unittest.mock import patch
 import pricerl
 from pricerl import errors
 from pricerl.advice.files import COLUMNS
-from pricerl.cli.imports import SHIPPED
 from pricerl.cli.main import COMMANDS, HELP
 from pricerl.cli.settings_help import GROUPS, settings_of
 from pricerl.cli.usage import Parser
+from pricerl.tasks.configs import SHIPPED
 
 PACKAGE = Path(pricerl.__file__).parent
 REFERENCE = "reference"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pricerl.advice.collection import Advice
 from pricerl.advice.result import ProductAdvice
 from pricerl.cli.advise import run_lightning
-from pricerl.cli.usage import option_words
+from pricerl.cli.loading import nested_settings
 from pricerl.data.config import DataConfig
 from pricerl.data.costs import CostConfig
 from pricerl.data.history import History
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from pricerl.env.dynamics import Dynamics
     from pricerl.planner.rollout import Policy
     from pricerl.runs.run import Run
-
-QUIET = {"trainer.enable_progress_bar": False}
 
 
 @dataclass(frozen=True)
@@ -125,27 +123,21 @@ def advise(
         A sequence with one advice per product. ``table()`` returns the rows of ``advice.csv`` as a frame, ``report()``
         the path of the page, which notebooks show; printing it gives the text of the command line.
     """
-    usual: dict[str, Any] = {}
+    usual: dict[str, Any] = {"trainer.enable_progress_bar": False}
     if isinstance(source, Frame):
         run_name = check_name(run_name or "frame")
         write_frame(source, path := RUNS / run_name / f"{run_name}.csv")
-        source = str(path)
-        usual = {"data.reading.decimal": "."}
-    words = option_words(
-        {
-            **QUIET,
-            "data.path": source if isinstance(source, (str, Path)) else list_sources(source) or None,
-            "data.reward.preset": preset,
-            "trainer.max_steps": max_steps,
-            "seed_everything": seed,
-            "horizon": horizon,
-            "run_name": run_name,
-            **usual,
-            **(settings or {}),
-        }
-    )
-    run = run_lightning("fit", words)
-    with run.held:
+        source = path
+        usual["data.reading.decimal"] = "."
+    usual |= {
+        "data.path": list_sources(source) or None,
+        "data.reward.preset": preset,
+        "trainer.max_steps": max_steps,
+        "seed_everything": seed,
+        "horizon": horizon,
+        "run_name": run_name,
+    }
+    with run_lightning("fit", *nested_settings({**usual, **(settings or {})})) as run:
         found = deliver(run)
     return Advice(tuple(found.fresh), found.files, run.formatter)
 

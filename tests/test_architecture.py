@@ -58,12 +58,12 @@ MAY_IMPORT = {
 MAX_FILES = 12
 MAX_FILE_LINES = 400
 MOST_STATEMENTS = {
-    ".": 349,
+    ".": 348,
     "advice": 408,
     "advice/report": 382,
     "advice/sentences": 444,
-    "cli": 664,
-    "cli/commands": 552,
+    "cli": 616,
+    "cli/commands": 555,
     "data": 512,
     "data/cleaning": 688,
     "data/platforms": 487,
@@ -83,13 +83,13 @@ MOST_STATEMENTS = {
     "operations/log": 644,
     "operations/watching": 315,
     "planner": 322,
-    "runs": 305,
+    "runs": 301,
     "sac": 404,
     "serve": 487,
     "shop": 375,
     "simulation": 119,
-    "tasks": 331,
-    "training": 589,
+    "tasks": 364,
+    "training": 568,
     "training/callbacks": 267,
 }
 """Budget of statements in the functions of each folder, without its subfolders: what it holds, and raising one needs a

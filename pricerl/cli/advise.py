@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from pricerl.advice.what_if import answer_lines
 from pricerl.cli.answer import print_answer, score_lines
-from pricerl.cli.imports import allowed_packages
-from pricerl.cli.loading import given_settings, load_words, with_long_forms
+from pricerl.cli.loading import given_settings, load_words, long_words
 from pricerl.cli.usage import file_parser, with_files, with_first
 from pricerl.data.naming import choose_product, list_sources
 from pricerl.errors import EXIT_ALARM, EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, EXIT_WARNING
@@ -19,9 +18,9 @@ from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
 from pricerl.tasks.advise import deliver, make_advice
 from pricerl.tasks.ask import check_question, load_questions
+from pricerl.tasks.configs import Nested, Placed
 from pricerl.tasks.standing import keep_standing
 from pricerl.terminal import write_lines
-from pricerl.training import import_lightning
 
 if TYPE_CHECKING:
     from pricerl.runs.run import Run
@@ -34,10 +33,9 @@ MOST_SCORED = 10
 """Products whose scores are printed at most."""
 
 
-def fit(words: Sequence[str]) -> int:
+def fit(words: Sequence[str], kept: Sequence[Placed] = ()) -> int:
     """Train a policy, evaluate it, and advise with its best weights."""
-    run = run_lightning("fit", words)
-    with run.held:
+    with run_lightning("fit", *long_words(words), kept) as run:
         if run.nothing_left:
             assert run.checkpoint is not None
             ended = f"{run.checkpoint.path} has ended at update {run.checkpoint.update:,}"
@@ -59,12 +57,12 @@ def advise_with_policy(words: Sequence[str]) -> int:
 
 def validate(words: Sequence[str]) -> int:
     """Print the scores of a trained policy on the held-out days, next to the rules."""
-    return _score(run_lightning("validate", words))
+    return _score("validate", words)
 
 
 def test(words: Sequence[str]) -> int:
     """Print the scores of a trained policy on the held-out days, as ``validate`` does."""
-    return _score(run_lightning("test", words))
+    return _score("test", words)
 
 
 def what_if(words: Sequence[str]) -> int:
@@ -75,26 +73,26 @@ def what_if(words: Sequence[str]) -> int:
     parser.add_argument("--product", help="product, if the file has several")
     options, rest = parser.parse_known_args(with_first(words, "--price"))
     check_question(price := options.price, options.unit_cost)
-    questions = load_questions(given_settings("what-if", rest, options), allowed_packages(rest))
+    questions = load_questions(*given_settings("what-if", rest, options))
     name = choose_product(questions.run.pricing.preprocessor.names, options.product, "the file")
     write_lines(answer_lines(questions.ask(name, price, options.unit_cost), questions.run.formatter))
     return EXIT_OK
 
 
-def run_lightning(name: str, words: Sequence[str]) -> Run:
-    """Run a command by `pricerl.cli.train.run_command`, without Lightning's log lines."""
+def run_lightning(
+    command: str, given: Sequence[str] | Nested, packages: Sequence[str], kept: Sequence[Placed] = ()
+) -> AbstractContextManager[Run]:
+    """Run a command by `pricerl.cli.train.run_command`."""
     warnings.filterwarnings("ignore", module="lightning")
-    import_lightning()  # before anything else imports it, and more of it
-    from pricerl.cli.train import run_command  # it needs Lightning
+    from pricerl.cli.train import run_command  # it imports Lightning
 
-    for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
-        logging.getLogger(logger).setLevel(logging.ERROR)
-    return run_command([name, *with_long_forms(words)])
+    return run_command(command, given, packages, kept)
 
 
-def _score(run: Run) -> int:
+def _score(command: str, words: Sequence[str]) -> int:
     """Print the scores of a run, and of a seller's products."""
-    write_lines(f"{score:<22} {value:>12.4f}" for score, value in sorted(run.scores.items()))
+    with run_lightning(command, *long_words(words)) as run:
+        write_lines(f"{score:<22} {value:>12.4f}" for score, value in sorted(run.scores.items()))
     if not run.advises or not run.is_global_zero:
         return EXIT_OK
     shop = Shop.open(RunFolder(run.folder), run.options.today)
@@ -108,8 +106,8 @@ def _score(run: Run) -> int:
 def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
     _, work, files, shop, recorded, until = deliver(run)
-    shown = (files, run.formatter, run.pricing.problems, recorded, run.options.format, run.options.verbose)
-    print_answer(work, shop, *shown)
+    options = run.options
+    print_answer(work, shop, files, run.formatter, run.pricing.problems, recorded, options.format, options.verbose)
     code = EXIT_OK
     if failed := len(run.pricing.failed):
         code = EXIT_ALARM if failed > MOST_FAILED * (failed + len(work)) else EXIT_WARNING

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from pricerl.cli.imports import allowed_packages, read_config
-from pricerl.cli.usage import CONFIG_OPTIONS, option_values, option_words, replace_options
+from jsonargparse import Namespace
+
+from pricerl.cli.usage import option_words, take_options
 from pricerl.data.days import read_day
 from pricerl.data.row_table import TABLES
 from pricerl.operations import shop
+from pricerl.operations.log.provenance import combine
 from pricerl.progress import show_stages
 from pricerl.runs.run import Run
+from pricerl.tasks.configs import as_yaml, read_config
+from pricerl.tasks.imports import allowed_packages
 from pricerl.tasks.load import load_run
-from pricerl.tasks.settings import advice_parser, as_yaml, check_groups, explained, without_training
+from pricerl.tasks.settings import advice_parser, check_given, explained
 from pricerl.terminal import print_notes, write_lines
 
 LONG = {"--excel": "--report.excel=true", "--verbose": "--verbose=true", "--strict": "--data.reading.strict=true"}
@@ -30,29 +34,29 @@ def load_words(
 
     Only a ``whole`` catalogue has the products about which nothing is new.
     """
-    given = given_settings(command, words, options)
+    given, packages = given_settings(command, words, options)
     if given.pop("print_config", False):
-        write_lines(as_yaml(load_run(given, allowed_packages(words)).settings).splitlines())
+        write_lines(as_yaml(load_run(given, packages).settings).splitlines())
         raise SystemExit
     bar = given.get("trainer", {}).get("enable_progress_bar")
     show_stages(bar is not False and sys.stderr.isatty())
-    return load_run(given, allowed_packages(words), whole)
+    return load_run(given, packages, whole)
 
 
-def given_settings(command: str, words: Sequence[str], options: argparse.Namespace | None = None) -> dict[str, Any]:
-    """Return the settings that words and options name, nested; a wrong one is a ``UsageError``."""
+def given_settings(
+    command: str, words: Sequence[str], options: argparse.Namespace | None = None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the settings that words and options name, nested, and the packages that the words allow.
 
-    def take_config(option: str, name: str) -> list[str]:
-        return [option, as_yaml(without_training(read_config(name)))]
-
+    A wrong one is a ``UsageError``.
+    """
     parser = advice_parser()
-    typed = with_long_forms(replace_options(words, ["--allow"], lambda *_: []))
+    typed, packages = long_words(words)
     with explained(parser, hint=f" (see {command} --help)"):
-        found = parser.parse_args(replace_options(typed, CONFIG_OPTIONS, take_config), defaults=False)
-    given: dict[str, Any] = found.as_dict()
+        given: dict[str, Any] = parser.parse_args(typed, defaults=False).as_dict()
     given.pop("config", None)
-    check_groups(parser, given)
-    return given if options is None else add_own(given, options)
+    check_given(parser, given)
+    return given if options is None else add_own(given, options), packages
 
 
 def add_own(given: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
@@ -62,16 +66,37 @@ def add_own(given: dict[str, Any], options: argparse.Namespace) -> dict[str, Any
     return {**given, **own, **path}
 
 
-def with_long_forms(words: Sequence[str]) -> list[str]:
-    """Return a command's words with settings in place of their short forms.
+def long_words(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return a command's words with settings in place of their short forms, and the packages that it may import."""
+    taken, rest = take_options(words, "--allow", "--costs", "--stock")
+    days, _ = take_options(rest, "--today")
+    costs, stock, today = (found[-1] if found else None for found in (taken["costs"], taken["stock"], days["today"]))
+    rest += option_words(read_tables(costs, stock, today))
+    return [LONG.get(word, word) for word in rest], allowed_packages(taken["allow"])
 
-    The rows of ``--costs`` and ``--stock`` are settings; their blank days are yesterday.
-    """
 
-    def read(option: str, path: str) -> list[str]:
-        today = read_day(given[-1]) if (given := option_values(words, "--today")) else shop.system_day()
-        rows, notes = TABLES[option[2:]].read(path, {} if option == "--costs" else {"as_of": str(today - timedelta(1))})
-        print_notes(notes)
-        return option_words({"data.cost.products" if option == "--costs" else "data.stock": rows})
+def nested_settings(named: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return settings other than None, by their command-line names, as a tree, and the packages that they allow."""
+    given = {name: value for name, value in named.items() if value is not None}
+    allowed = given.pop("allow", "")
+    config = read_config(given.pop("config")) if "config" in given else {}
+    tables = read_tables(given.pop("costs", None), given.pop("stock", None), given.get("today"))
+    nested = Namespace(given | tables).as_dict()  # type: ignore[no-untyped-call]
+    return combine(nested, config), allowed_packages([allowed] if allowed else [])
 
-    return [LONG.get(word, word) for word in replace_options(words, ("--costs", "--stock"), read)]
+
+def read_tables(costs: str | None, stock: str | None, today: str | None) -> dict[str, Any]:
+    """Return the rows of tables of costs and stock as settings; blank days of the stock are yesterday."""
+    rows = {}
+    if costs:
+        rows["data.cost.products"] = _read_table("costs", costs, {})
+    if stock:
+        day = shop.system_day() if today is None else read_day(today)
+        rows["data.stock"] = _read_table("stock", stock, {"as_of": str(day - timedelta(1))})
+    return rows
+
+
+def _read_table(name: str, path: str, usual: Mapping[str, str]) -> list[dict[str, Any]]:
+    rows, notes = TABLES[name].read(path, usual)
+    print_notes(notes)
+    return rows

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from pricerl import __version__, errors
+from pricerl.cli import settings_help, usage
 from pricerl.progress import show_stages
 from pricerl.terminal import write_lines
 
@@ -122,10 +123,6 @@ def main(args: Sequence[str] | None = None) -> int:
         os.environ.setdefault("PYTHONSAFEPATH", "1")  # processes import nothing from a folder that may be a stranger's
     # Regressions are small: on several threads numpy's algebra only keeps cores busy. torch has ``--threads``.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if "--shop" in words[:-1]:
-        place = words.index("--shop")
-        os.environ["PRICERL_SHOP"] = words[place + 1]
-        del words[place : place + 2]
     with ended_by_signals():
         return _run_explained([word for word in words if word != "--debug"], debug="--debug" in words)
 
@@ -147,7 +144,7 @@ def _run_explained(words: list[str], debug: bool) -> int:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # the disk is full
             place = error.filename or "the output"
             return _fail(f"{place} cannot be written: {error.strerror}", errors.EXIT_USAGE, debug)
-        from pricerl.cli.imports import explain_failure  # needed for others' failures alone
+        from pricerl.cli.failures import explain_failure  # needed for others' failures alone
 
         if (explained := explain_failure(error, words)) is not None:
             return _fail(*explained, debug, head="")
@@ -159,6 +156,9 @@ def _run_explained(words: list[str], debug: bool) -> int:
 
 
 def _run(words: list[str]) -> int:
+    taken, words = usage.take_options(words, "--shop")
+    if taken["shop"]:
+        os.environ["PRICERL_SHOP"] = taken["shop"][-1]
     if not words or words[0] in ("-h", "--help", "help"):
         write_lines(HELP.splitlines())
         return errors.EXIT_OK if words else errors.EXIT_USAGE
@@ -169,8 +169,6 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         raise errors.UsageError(f"unknown command {name!r}{errors.did_you_mean(name, COMMANDS)} (see --help)")
     module, _, function = COMMANDS[name].partition(":")
-    from pricerl.cli import settings_help, usage  # --version needs no parsers
-
     if module in ("advise", "standing") and name != "what-if" and (topics := settings_help.topics_in(rest)):
         write_lines(settings_help.help_lines(name, topics[-1]))
         return errors.EXIT_OK

@@ -7,22 +7,21 @@ and SAC by default, are chosen before it parses, so that their settings are plai
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from pydoc import locate
 from typing import Any
 
-import yaml
+import lightning
 from jsonargparse import set_parsing_settings
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from pricerl.advice.files import check_folder
-from pricerl.cli.imports import read_config, read_configs
 from pricerl.cli.loading import add_own
-from pricerl.cli.usage import CONFIG_OPTIONS, file_parser, option_values, replace_options
+from pricerl.cli.usage import file_parser, take_options
 from pricerl.errors import UsageError
 from pricerl.operations.log.provenance import combine
 from pricerl.operations.shop import Shop
@@ -32,18 +31,38 @@ from pricerl.runs.folder import RunFolder
 from pricerl.runs.names import RUNS, USUAL_CLASSES, check_name, name_run
 from pricerl.runs.run import Run
 from pricerl.runtime import claim_compute
-from pricerl.tasks.imports import GYM_CLASS, find_class, import_environment, refuse_paths
-from pricerl.tasks.load import check_advising, find_checkpoint
+from pricerl.tasks.configs import (
+    Nested,
+    Placed,
+    TrainingConfig,
+    as_yaml,
+    named_classes,
+    read_config,
+    without_classes,
+    without_training,
+)
+from pricerl.tasks.imports import find_class, import_environment, refuse_paths
+from pricerl.tasks.load import check_advising, find_checkpoint, stored_settings
 from pricerl.tasks.options import SCRATCH_STEPS, TRAINER_DEFAULTS
-from pricerl.tasks.settings import GROUPS, add_options, explained, without_class, without_training
+from pricerl.tasks.settings import GROUPS, add_options, explained, merge_settings
 from pricerl.terminal import write_lines
 from pricerl.training.callbacks.tracking import TrackingConfig
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.off_policy import OffPolicyModule
 from pricerl.training.run import find_resumed
 
+BASES = {"model": OffPolicyModule, "data": ReplayDataModule}
+"""Base class of each group's classes."""
+
 OWN_CONFIGS: dict[str, type] = {**GROUPS, "tracking": TrackingConfig}
 """Groups of settings outside model, data and trainer."""
+
+LINKS = (
+    ("data.task", "model.task", "instantiate"),
+    ("seed_everything", "data.seed", "parse"),
+    ("decision.loss_weight", "data.reward.loss_weight", "parse"),
+)
+"""Settings and the arguments that they set, with the moment at which they do."""
 
 REPLAY = "batches are sampled from a replay buffer"
 
@@ -70,24 +89,35 @@ PARSERS: dict[tuple[object, ...], LightningArgumentParser] = {}
 
 
 class PricingCLI(LightningCLI):
-    """LightningCLI that parses a command, its name and options, and builds data and module without training.
+    """LightningCLI that parses the options or settings of a command, and builds data and module without training.
 
-    Only ``packages`` may be imported.
+    Args:
+        command: ``fit``, ``validate`` or ``test``.
+        given: its options, or its settings as a configuration holds them.
+        packages: packages that may be imported.
+        kept: settings that come before the shop's and the given ones, each with its place for a message.
     """
 
-    def __init__(self, words: list[str], packages: Sequence[str]) -> None:
-        self.command, *given = words
+    def __init__(
+        self, command: str, given: Sequence[str] | Nested, packages: Sequence[str], kept: Sequence[Placed] = ()
+    ) -> None:
+        self.command = command
         self.packages = packages
-        self.given: Checkpoint | None = None
+        self.checkpoint: Checkpoint | None = None
         self.shop: Shop | None = None
-        self.stored: list[str] = []
-        self.words, named = take_classes(given, packages)
-        own_data = "data" in named
-        if self.command != "fit":
-            self.given, self.shop = find_checkpoint(_named_run(self.words))
-            self.stored, stored_classes = take_classes(self.given.words, packages, self._place)
-            named = {**stored_classes, **named}
-        self.classes = {**USUAL_CLASSES, **named}
+        self.place = ""
+        self.kept = kept
+        self.options, sources = _take_sources(given)
+        if command != "fit":
+            self.checkpoint, self.shop = find_checkpoint(reduce(combine, map(without_training, sources), {}))
+            self.place = f"{self.checkpoint.path}: "
+            self.kept = [(self.place, stored_settings(self.checkpoint))]
+        stored = [(place, named_classes([settings])) for place, settings in self.kept]
+        self.classes = dict(USUAL_CLASSES)
+        for place, classes in [*stored, ("", named_classes(sources))]:
+            for group, path in classes.items():
+                self.classes[group] = find_class(path, packages, place or f"--{group}: ", BASES[group])
+        own_data = self.classes["data"] != USUAL_CLASSES["data"]
         super().__init__(
             OffPolicyModule,
             ReplayDataModule,
@@ -96,15 +126,21 @@ class PricingCLI(LightningCLI):
             seed_everything_default=0,
             parser_kwargs={
                 "exit_on_error": False,
-                "prog": f"pricerl {self.command}",
+                "prog": f"pricerl {command}",
                 "description": None,
                 "print_config": None,
             },
-            args=self.words,
+            args=self.options,
             run=False,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
         )
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """Return an empty parser, which finds configurations by their names."""
+        parser = self.parser_class(**kwargs)
+        parser.add_argument("-c", "--config", action=TrainingConfig)
+        return parser
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
@@ -124,30 +160,32 @@ class PricingCLI(LightningCLI):
         """Add the run's options, and link seed and weight of losses to the data, their dimensions to the model."""
         add_options(parser, OWN_CONFIGS)
         known = parser.get_defaults()
-        if "model.task" in known:
-            parser.link_arguments("data.task", "model.task", apply_on="instantiate")
-        if "data.seed" in known:
-            parser.link_arguments("seed_everything", "data.seed")
-        if "data.reward.preset" in known:
-            parser.link_arguments("decision.loss_weight", "data.reward.loss_weight")
+        for source, target, moment in LINKS:
+            if target in known:
+                parser.link_arguments(source, target, apply_on=moment)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse the command, with a given checkpoint's settings as defaults."""
+        """Parse the command on top of the settings of a given checkpoint, or of those that its shop keeps to."""
+        kept = [(place, without_classes(settings)) for place, settings in self.kept]
+        if self.checkpoint is not None:
+            self.checkpoint.check_settings(parser.get_defaults().as_dict())
+        self.config = self._parse(merge_settings(parser, kept))
         if self.command == "fit":
-            self.config = self._parse(self.words)
-            folder = RunFolder(self._run_folder(self.config))
-            self.shop = Shop.read(folder)
+            self.shop = Shop.read(RunFolder(self._run_folder(self.config)))
             if lasting := self.shop.lasting:
-                self.config = self._parse(["--config", json.dumps(lasting), *self.words])
-        elif self.given is not None:
-            self.given.check_settings(parser.get_defaults().as_dict())
-            self._parse(self.stored, self._place)
-            self.config = self._parse([*self.stored, *self.words])
+                self.config = self._parse(merge_settings(parser, [*kept, ("", lasting)]))
         if self.config.pop("print_config"):
             write_lines(self.dump_yaml().splitlines())
             raise SystemExit
         if self.shop is not None and self.command == "fit":
-            self.given = find_resumed(self.shop.folder, self.config.ckpt_path, self.config.resume)
+            self.checkpoint = find_resumed(self.shop.folder, self.config.ckpt_path, self.config.resume)
+
+    def _parse(self, kept: Any) -> Any:
+        """Parse what was given on top of other settings."""
+        with explained(self.parser, hint=f" (see {self.command} --help)"):
+            if isinstance(self.options, list):
+                return self.parser.parse_args(self.options, kept)
+            return self.parser.parse_object(self.options, kept)
 
     def _run_folder(self, options: Any) -> Path:
         """Return the folder of the run named by the options, or else by environment or file and preset."""
@@ -156,15 +194,6 @@ class PricingCLI(LightningCLI):
         data = options.data
         preset = data.reward.preset if "reward" in data else self.classes["data"].rpartition(".")[2]
         return RUNS / name_run(data.get("path"), preset, data.get("env_id"))
-
-    def _parse(self, words: list[str], place: str = "") -> Any:
-        with explained(self.parser, place, f" (see {self.command} --help)"):
-            return self.parser.parse_args(words)
-
-    @property
-    def _place(self) -> str:
-        """The checkpoint whose stored settings a command begins with, for a message about one of them."""
-        return "" if self.given is None or self.command == "fit" else f"{self.given.path}: "
 
     def before_instantiate_classes(self) -> None:
         """Claim the processor, and show the stages of the command unless the progress bar is turned off."""
@@ -176,20 +205,18 @@ class PricingCLI(LightningCLI):
         """Build the run's data and module, refuse an invalid command, and restore the checkpoint."""
         assert self.shop is not None
         data = self.config.data
-        if self._place and not any(word.startswith("--data.env_settings") for word in self.words):
-            refuse_paths(data.get("env_settings"), self._place)
-        import_environment(data.get("env_id"), data.get("env_settings"), self.packages, self._place)
+        if self.place and not any(word.startswith("--data.env_settings") for word in self.options):
+            refuse_paths(data.get("env_settings"), self.place)
+        import_environment(data.get("env_id"), data.get("env_settings"), self.packages, self.place)
         self.config_init = self.parser.instantiate(self.config)
-        self.datamodule = self.config_init.data
-        self.model = self.config_init.model
         self.built = Run(
             command=self.command,
             folder=self.shop.folder.path,
             options=self.config,
             settings=lasting_settings(self.dump()),
-            checkpoint=self.given,
-            data=self.datamodule,
-            module=self.model,
+            checkpoint=self.checkpoint,
+            data=self.config_init.data,
+            module=self.config_init.model,
             configs={name: self.config_init[name] for name in OWN_CONFIGS},
             known=self.shop.log.head.entries if self.command == "fit" else 0,
         )
@@ -198,8 +225,8 @@ class PricingCLI(LightningCLI):
         elif self.command == "fit":
             check_folder(self.built.folder, "the run's folder ")
         check_trainer(self.config.trainer)
-        if self.given is not None:
-            self.given.restore_weights(self.model)
+        if self.checkpoint is not None:
+            self.checkpoint.restore_weights(self.built.module)
 
     def dump(self) -> Any:
         """Return all settings as plain values; those parsed before are not validated again."""
@@ -210,54 +237,23 @@ class PricingCLI(LightningCLI):
 
     def dump_yaml(self) -> str:
         """Return all settings as a configuration, with the version of Lightning above."""
-        header, *_ = self.parser.dump_header or [""]
-        return f"# {header}\n{yaml.safe_dump(self.dump(), sort_keys=False, allow_unicode=True)}"
+        return f"# lightning.pytorch=={lightning.__version__}\n{as_yaml(self.dump())}"
 
 
-def _named_run(words: Sequence[str]) -> dict[str, Any]:
-    """Return the options and settings in a command's words and configurations by which its run is found."""
-    options, _ = file_parser("", None).parse_known_args(words)
-    given: dict[str, Any] = {}
-    for config in read_configs(words):
-        given = combine(given, without_training(config))
-    return add_own(given, options)
+def _take_sources(given: Sequence[str] | Nested) -> tuple[Any, list[dict[str, Any]]]:
+    """Return options or settings without the classes of model and data, and what names these classes and the run.
 
-
-def take_classes(words: Sequence[str], packages: Collection[str], place: str = "") -> tuple[list[str], dict[str, str]]:
-    """Return a command's words without the classes that they choose for model and data, and their paths by group.
-
-    Settings of a class, ``init_args`` in a configuration, become settings of its group. The setting ``env_id`` alone
-    chooses the data of a Gymnasium environment. A configuration that cannot be read, or a class that is unknown or in
-    none of the ``packages`` that may be imported, is a ``UsageError``, which begins with the ``place`` of the words.
+    That is all configurations in their order, then the options.
     """
-    named: dict[str, Any] = {}
-    env_ids: list[Any] = option_values(words, "--data.env_id")
-
-    def take_config(option: str, name: str) -> list[str]:
-        settings = read_config(name)
-        for group in [group for group in USUAL_CLASSES if group in settings]:
-            found = {"class_path": settings[group]} if isinstance(settings[group], str) else settings[group]
-            if not isinstance(found, Mapping):
-                raise UsageError(f"{group} must hold settings such as '{group}: {{...}}', found {found!r:.40}")
-            settings[group] = plain = without_class(found)
-            named.update({group: found["class_path"]} if "class_path" in found else {})
-            env_ids.append(plain.get("env_id"))
-        return [option, yaml.safe_dump(settings, default_flow_style=True, sort_keys=False, width=math.inf)]
-
-    def take_option(option: str, value: str) -> list[str]:
-        named[option.removeprefix("--").removesuffix(".class_path")] = value
-        return []
-
-    kept = replace_options(words, CONFIG_OPTIONS, take_config)
-    choices = [f"--{group}{ending}" for group in USUAL_CLASSES for ending in ("", ".class_path")]
-    kept = replace_options(kept, choices, take_option)
-    kept = [word.replace(".init_args.", ".", 1) if word.startswith("--") else word for word in kept]
-    if any(env_id is not None for env_id in env_ids):
-        named.setdefault("data", GYM_CLASS)
-    bases = {"model": OffPolicyModule, "data": ReplayDataModule}
-    return kept, {
-        group: find_class(str(name), packages, place or f"--{group}: ", bases[group]) for group, name in named.items()
-    }
+    if isinstance(given, Mapping):
+        return without_classes(given), [dict(given)]
+    chosen, rest = take_options(given, "--model", "--model.class_path", "--data", "--data.class_path")
+    named, _ = take_options(rest, "--config", "-c", "--data.env_id")
+    options, _ = file_parser("", None).parse_known_args(rest)
+    classes = {group: {"class_path": path} for group in BASES for path in chosen[group] + chosen[f"{group}.class_path"]}
+    ids = [{"data": {"env_id": env_id}} for env_id in named["data.env_id"]]
+    sources = [*map(read_config, named["config"] + named["c"]), classes, *ids, add_own({}, options)]
+    return [word.replace(".init_args.", ".", 1) if word.startswith("--") else word for word in rest], sources
 
 
 def check_trainer(trainer: Any) -> None:

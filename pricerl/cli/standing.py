@@ -16,9 +16,6 @@ from pricerl.runs.names import RUNS, USUAL_PRESET, find_run, name_run
 from pricerl.tasks.standing import find_standing, renew_standing
 from pricerl.terminal import print_notes
 
-QUIET = {"--trainer.enable_progress_bar=false", "--trainer.enable_progress_bar=true"}
-"""Options of ``predict`` that change no advice."""
-
 
 def predict(words: Sequence[str]) -> int:
     """Advise with a trained policy; settings on the command line override its checkpoint's."""
@@ -31,8 +28,10 @@ def predict(words: Sequence[str]) -> int:
 
 def _answer_standing(words: Sequence[str]) -> int | None:
     """Print the newest advice again if nothing is new, and return its exit code."""
-    options, rest = file_parser("predict", predict.__doc__).parse_known_args(words)
-    plain = {*_joined(rest)} <= QUIET and options.ckpt_path is None
+    parser = file_parser("predict", predict.__doc__)
+    parser.add_argument("--trainer.enable_progress_bar")  # changes no advice
+    options, others = parser.parse_known_args(words)
+    plain = not others and options.ckpt_path is None
     own = RUNS / name_run(options.path, USUAL_PRESET) if options.path else None
     if not plain or not any(RUNS.glob(f"*/{BEST}")):
         return None
@@ -46,9 +45,3 @@ def _answer_standing(words: Sequence[str]) -> int | None:
     print_notes([f"nothing is new for {plural(len(work), 'product')}: the last advice stands"])
     print_answer(work, after, AdviceFiles.of(folder.path), publication.formatter, publication.problems)
     return standing.code
-
-
-def _joined(words: Sequence[str]) -> list[str]:
-    """Return options with their values in one word each."""
-    text = " ".join(words).replace("--trainer.enable_progress_bar ", "--trainer.enable_progress_bar=")
-    return text.split()

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
-from pricerl.cli.imports import allowed_packages
 from pricerl.cli.parse import PricingCLI
-from pricerl.cli.usage import replace_options
 from pricerl.data.stock import find_notes
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError, signals_handled
 from pricerl.evaluation.pricing_data import PricingData
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
-from pricerl.operations.log.orders import RETRAIN
 from pricerl.operations.log.provenance import describe_run, differing, fingerprint, other_versions
+from pricerl.operations.outbox import generation_of
 from pricerl.operations.shop import Shop
 from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.folder import BEST, CONFIG, LAST, METRICS_FILE, Generation, RunFolder
 from pricerl.runs.run import Run
 from pricerl.tasks.advise import remove_old_generations
+from pricerl.tasks.configs import Nested, Placed
 from pricerl.tasks.imports import import_allowed
 from pricerl.tasks.load import prepare_data
 from pricerl.terminal import print_notes, write_lines
@@ -49,16 +48,28 @@ PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": Ad
 """Profilers by name; each writes its table to the run's folder, as Lightning's log lines are not shown."""
 
 
-def run_command(words: list[str]) -> Run:
-    """Run ``fit``, ``validate`` or ``test``, and return the run with the weights to advise with."""
-    packages = allowed_packages(words)
+@contextmanager
+def run_command(
+    command: str, given: Sequence[str] | Nested, packages: Sequence[str], kept: Sequence[Placed] = ()
+) -> Iterator[Run]:
+    """Run ``fit``, ``validate`` or ``test``, and yield the run with the weights to advise with.
+
+    `PricingCLI` documents the arguments. A training locks the run until its advice is published.
+    """
+    for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
+        logging.getLogger(logger).setLevel(logging.ERROR)
     import_allowed(packages)
-    cli = PricingCLI(replace_options(words, ["--allow"], lambda *_: []), packages)  # no run stores what it may import
+    cli = PricingCLI(command, given, packages, kept)
     run = cli.built
     if isinstance(run.data, PricingData):
         prepare_data(run, Shop.open(RunFolder(run.folder), run.options.today))
-    if run.command == "fit":
-        return _fit(cli)
+    with _fitted(cli) if command == "fit" else nullcontext(_score(cli)) as done:
+        yield done
+
+
+def _score(cli: PricingCLI) -> Run:
+    """Evaluate the weights of a checkpoint on its data."""
+    run = cli.built
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data.load_state_dict, type(run.data).__qualname__)
     if run.advises:
@@ -70,35 +81,36 @@ def run_command(words: list[str]) -> Run:
     return replace(run, scores=scores, is_global_zero=trainer.is_global_zero)
 
 
-def _fit(cli: PricingCLI) -> Run:
+@contextmanager
+def _fitted(cli: PricingCLI) -> Iterator[Run]:
     """Train in a new generation or the resumed one, then load the best weights."""
     run = cli.built
     if run.options.keep < 1:
         raise UsageError(f"--keep must be 1 or more, found {run.options.keep}")
     folder = RunFolder(run.folder)
+    writes = not run.options.trainer.fast_dev_run
     written: list[Generation] = []
-    with ExitStack() as stack:
-        if is_first_process() and not run.options.trainer.fast_dev_run:
-            stack.enter_context(folder.locked())
-        stack.enter_context(caught_sigterm(written))
-        _check_data(run, folder)
+    with folder.locked() if writes and is_first_process() else nullcontext(), caught_sigterm(written):
+        _check_data(run)
         resumed = run.checkpoint
         ended = resumed is not None and has_nothing_left(resumed, run.options.trainer.max_steps)
-        if ended and (resumed is None or resumed.generation is None or is_delivered(resumed.generation, run.advises)):
-            return replace(run, nothing_left=True)
+        if resumed is not None and ended and is_delivered(resumed.generation, run.advises):
+            yield replace(run, nothing_left=True)
+            return
         try:
-            if not run.options.trainer.fast_dev_run:
+            if writes:
                 generation, resumed = open_generation(folder, resumed, ended)
                 run = replace(run, generation=generation, checkpoint=resumed)
                 written.append(generation)
-            return replace(_train(cli, run, ended), held=stack.pop_all())
+            run = _train(cli, run, ended)
         except BaseException as error:
             if written and is_first_process() and not isinstance(error, NonFiniteError):
                 written[0].discard()
             raise
+        yield run
 
 
-def _check_data(run: Run, folder: RunFolder) -> None:
+def _check_data(run: Run) -> None:
     """Refuse data that cannot be trained on, or that differ from the resumed run's."""
     if run.advises:
         run.pricing.check_products(run.pricing.preprocessor.names)
@@ -139,22 +151,18 @@ def _names(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield name
 
 
-def is_delivered(generation: Generation, advises: bool) -> bool:
+def is_delivered(generation: Generation | None, advises: bool) -> bool:
     """Return whether nothing is left to publish of a run that has ended: neither its generation nor its advice.
 
     A seller's advice is recorded last of all. A generation that a rollback has replaced was once the current one.
     """
+    if generation is None or not generation.is_complete:
+        return generation is None
     folder = RunFolder(generation.path.parent)
     entries = read_log(folder.path / LOG_FILE).entries
-    current = folder.current
-    if not generation.is_complete:
-        return False
-    if any(entry["kind"] == RETRAIN and entry["generation"] == generation.name for entry in entries):
-        return True
-    if advises:
-        return any(Path(entry.get("checkpoint") or "").parts[:1] == (generation.name,) for entry in entries)
-    replaced = any(entry.get("instead_of") == generation.name for entry in entries)
-    return replaced or (current is not None and current.number >= generation.number)
+    named = {name for item in entries for name in (generation_of(item), item.get("generation"), item.get("instead_of"))}
+    used = not advises and folder.current is not None and folder.current.number >= generation.number
+    return used or generation.name in named
 
 
 def wants_details(run: Run) -> bool:
@@ -193,40 +201,38 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
         remove_old_generations(run)
         write_lines(_summarize(trainer, run))
         return run
-    for path in (run.generation.path / BEST, run.generation.path / LAST):
-        if path.exists():
-            checkpoint = Checkpoint.read(path)
-            checkpoint.restore_weights(run.module)
-            return replace(run, checkpoint=checkpoint)
-    return run
+    if not run.generation.is_saved:
+        return run
+    best = run.generation.path / BEST
+    checkpoint = Checkpoint.read(best if best.exists() else run.generation.path / LAST)
+    checkpoint.restore_weights(run.module)
+    return replace(run, checkpoint=checkpoint)
 
 
 def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
     """Return the Trainer with loggers and callbacks for the run's generation."""
     wanted = cli.config.trainer
     generation = run.generation
-    resumed = run.checkpoint
     fitting = run.command == "fit"
-    monitor = f"eval/{cli.datamodule.monitor}"
+    monitor = f"eval/{run.data.monitor}"
     own_logger = wanted.logger in (None, True)
     logged = generation.path if fitting and generation is not None and own_logger else None
-    tracking: list[RunTracking] = []
+    tracking = []
     if logged is not None and cli.config.wandb:
-        tracking = [RunTracking(run.configs["tracking"], logged, resumed, run.settings, monitor)]
+        tracking = [RunTracking(run.configs["tracking"], logged, run.checkpoint, run.settings, monitor)]
     callbacks: list[Any] = [metrics := RunMetrics(), *tracking]
     if wanted.enable_progress_bar is not False:
         callbacks.append(TrainingBar(metrics, wants_details(run)))
     if fitting and generation is not None and wanted.enable_checkpointing is not False:
         callbacks.append(RunCheckpoint(monitor, generation, describe_run(run)))
     cli.trainer_defaults["callbacks"] = callbacks
-    strategy = choose_strategy(cli.config_init.trainer.strategy, wanted.devices, wanted.num_nodes)
-    changed: dict[str, Any] = {"strategy": strategy}
+    built = cli.config_init.trainer
+    changed: dict[str, Any] = {"strategy": choose_strategy(built.strategy, wanted.devices, wanted.num_nodes)}
     if isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run:
         changed["profiler"] = PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")
-    if fitting and cli.config_init.trainer.plugins:
-        plugins = cli.config_init.trainer.plugins
-        # Lightning refuses a second writer of checkpoints.
-        changed["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), DurableCheckpointIO()]
+    if fitting and built.plugins:  # Lightning refuses a second writer of checkpoints
+        given = built.plugins if isinstance(built.plugins, list) else [built.plugins]
+        changed["plugins"] = [*given, DurableCheckpointIO()]
     if own_logger:
         changed["logger"] = False
     try:
@@ -236,7 +242,7 @@ def build_trainer(cli: PricingCLI, run: Run) -> Trainer:
         hint = "; --trainer.accelerator auto uses the devices of this machine" if absent else ""
         raise UsageError(f"trainer: {' '.join(str(error).split())}{hint}") from error
     if logged is not None:
-        trainer.loggers = [MetricsLogger(logged, resumed), *(item.logger for item in tracking)]
+        trainer.loggers = [MetricsLogger(logged, run.checkpoint), *(item.logger for item in tracking)]
     return trainer
 
 

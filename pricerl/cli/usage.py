@@ -6,9 +6,8 @@ import argparse
 import contextlib
 import json
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +20,6 @@ from pricerl.tasks.settings_errors import explain_usage
 
 FLAGS = ("--excel", "--verbose", "--strict", "--print_config", "-h", "--help")
 """Options that take no value."""
-
-CONFIG_OPTIONS = ("--config", "-c")
 
 READING: tuple[str, Mapping[str, Any]] = ("data.reading", {"columns": dict[str, str], "strict": bool})
 """Group of the settings of reading, and which of them are written as JSON."""
@@ -39,34 +36,20 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
 
 
-def option_values(words: Sequence[str], *names: str) -> list[str]:
-    """Return the values of all options ``name value`` and ``name=value``, in order."""
-    values = []
-    for word, following in zip_longest(words, words[1:]):
-        name, _, value = word.partition("=")
-        if name in names and value:
-            values.append(value)
-        elif word in names and following is not None:
-            values.append(following)
-    return values
-
-
-def replace_options(words: Sequence[str], names: Collection[str], new: Callable[[str, str], list[str]]) -> list[str]:
-    """Return a command's words with other ones instead of each option of some names and its value."""
-    replaced: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        name, equals, value = word.partition("=")
-        following = value if equals else next(rest, None) if name in names else None
-        replaced += [word] if name not in names or following is None else new(name, following)
-    return replaced
+def take_options(words: Sequence[str], *names: str) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the values of some options by their names without dashes, in order, and the other words."""
+    parser = Parser(prog="pricerl", add_help=False, allow_abbrev=False)
+    for name in names:
+        parser.add_argument(name, dest=name.lstrip("-"), action="append", default=[])
+    found, rest = parser.parse_known_args(words)
+    return vars(found), rest
 
 
 def with_first(words: Sequence[str], option: str) -> list[str]:
     """Return a command's words with a value in the first place as an option's, such as ``--price``."""
     if not words or words[0].startswith("--") or words[0] == "-h":
         return list(words)
-    if named := option_values(words[1:], option):
+    if named := take_options(words[1:], option)[0][option.lstrip("-")]:
         raise UsageError(f"{option}: found two values, {words[0]} in the first place and {named[0]}; give one")
     return [f"{option}={words[0]}", *words[1:]]
 
@@ -75,11 +58,9 @@ def with_files(words: Sequence[str]) -> list[str]:
     """Return a command's words with its files, the words that no option takes, as ``--data.path``."""
     files: list[str] = []
     others: list[str] = []
-    taken = False
-    for word in words:
-        option = word.startswith("-") and word != "-"
-        (others if option or taken else files).append(word)
-        taken = option and "=" not in word and word not in FLAGS
+    for before, word in zip(["", *words], words, strict=False):
+        is_value = before.startswith("-") and "=" not in before and before not in ("-", *FLAGS)
+        (others if is_value or (word.startswith("-") and word != "-") else files).append(word)
     named = any(word.partition("=")[0].rstrip("+") == "--data.path" for word in words)
     if not files and not named:
         raise UsageError("advise needs a FILE, the seller's export (fit --config quickstart shows a simulated seller)")

@@ -199,14 +199,6 @@ class Checkpoint:
                 raise CheckpointError(f"{self.path}: {fault}; run fit again or name another")
 
     @property
-    def words(self) -> list[str]:
-        """The settings as options of a command, before the user's own: file and query come from the user."""
-        settings = self.settings
-        named = settings["data"].get("class_path", "PricingDataModule")
-        typed = {"data": {"path": None, "reading": {"query": None}}} if named.endswith("PricingDataModule") else {}
-        return ["--config", json.dumps(settings), "--config", json.dumps(typed)]  # in whatever form the file set them
-
-    @property
     def update(self) -> int:
         """Number of gradient updates made."""
         return int(self.content["global_step"])

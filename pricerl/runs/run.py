@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,8 +45,6 @@ class Run:
     """Whether ``fit`` was to resume a training that has ended."""
     is_global_zero: bool = True
     """Whether this process prints and writes."""
-    held: ExitStack = field(default_factory=ExitStack)
-    """The run's lock and the signals that are caught; close it when the command ends."""
 
     @property
     def home(self) -> Path:

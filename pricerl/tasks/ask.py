@@ -13,8 +13,9 @@ from pricerl.errors import DataError, UsageError
 from pricerl.operations.log.orders import ADVICE, LIMITS, positive_price
 from pricerl.operations.shop import Shop
 from pricerl.runs.folder import RunFolder
+from pricerl.tasks.configs import Nested
 from pricerl.tasks.imports import OWN
-from pricerl.tasks.load import Nested, load_run
+from pricerl.tasks.load import load_run
 
 
 def check_question(price: float, unit_cost: float | None) -> None:

@@ -28,6 +28,15 @@ _ever_allowed: set[str] = set(OWN)
 """Packages allowed by any command of this process: the parser's list is global, and each command renews it."""
 
 
+def allowed_packages(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the packages that a command may import: pricerl, Lightning and what ``--allow`` names, in order."""
+    names = [name.strip() for value in given for name in value.split(",")]
+    for name in names:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise UsageError(f"--allow: must be the name of a package such as my_package, found {name!r}")
+    return tuple(dict.fromkeys((*OWN, *names)))
+
+
 def import_allowed(packages: Sequence[str]) -> None:
     """Let the parser import only the given packages, and import them, so that they can register what they add."""
     _ever_allowed.update(packages)

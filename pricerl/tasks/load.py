@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,15 +36,13 @@ from pricerl.runtime import claim_compute
 from pricerl.shop.database import reading
 from pricerl.shop.days import CHANGED, Days
 from pricerl.shop.names import read_accepted
+from pricerl.tasks.configs import Nested, named_classes, without_classes, without_training
 from pricerl.tasks.imports import GYM_CLASS, OWN, find_class, import_allowed
-from pricerl.tasks.settings import GROUPS, advice_parser, build_data, merge_settings, plain_settings, without_training
+from pricerl.tasks.settings import GROUPS, advice_parser, build_data, merge_settings, plain_settings
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.run import is_first_process
 from pricerl.training.saved_policy import SavedPolicy
-
-Nested = Mapping[str, Any]
-"""Settings and options by their names, nested as in a configuration."""
 
 
 def load_run(given: Nested, packages: Sequence[str] = OWN, whole: bool = True) -> Run:
@@ -141,16 +139,20 @@ def _own_class(path: str, checkpoint: Checkpoint, packages: Sequence[str]) -> An
     return locate(find_class(path, packages, f"{checkpoint.path}: "))
 
 
+def stored_settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the settings of a checkpoint as a configuration holds them; file and query are the user's."""
+    plain = without_query(without_classes(checkpoint.settings))
+    plain["data"] = {name: value for name, value in plain["data"].items() if name != "path"}
+    classes = named_classes([checkpoint.settings])
+    return {**plain, **{group: {**plain[group], "class_path": path} for group, path in classes.items()}}
+
+
 def _kept_settings(checkpoint: Checkpoint, shop: Shop, given: Nested) -> dict[str, Any]:
     """Return the settings of the checkpoint and of the advice in force, which an advice keeps to."""
-    stored = without_training(checkpoint.settings)
-    reward = dict(stored["data"].get("reward", {}))
+    kept = without_training(stored_settings(checkpoint))
+    reward = dict(kept["data"].get("reward", {}))
     if (weight := reward.pop("loss_weight", None)) is not None:  # of a plain Trainer's run, which has no decision
-        stored = {
-            **combine({"decision": {"loss_weight": weight}}, stored),
-            "data": {**stored["data"], "reward": reward},
-        }
-    kept = combine(stored, {"data": {"path": None, "reading": {"query": None}}})
+        kept = combine({"decision": {"loss_weight": weight}}, {**kept, "data": {**kept["data"], "reward": reward}})
     generation = checkpoint.generation
     if generation is None or generation.name == shop.generation:
         kept = combine(kept, without_query(shop.settings))

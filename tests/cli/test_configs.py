@@ -17,11 +17,11 @@ from command_line import CONFIGS, FAST, OUTPUTS, run
 from lightning.pytorch.loggers import WandbLogger
 from saying import QUICK, says
 
-from pricerl.cli.imports import find_config, shipped_names
 from pricerl.cli.parse import PricingCLI
 from pricerl.cli.settings_help import GROUPS, settings_of
 from pricerl.market.reward import RewardConfig
 from pricerl.runs.checkpoint import Checkpoint
+from pricerl.tasks.configs import find_config, shipped_names
 from pricerl.training.callbacks.tracking import RunTracking, TrackingConfig
 
 SHIPPED = sorted(path for path in CONFIGS.glob("*.yaml") if path.name != "sweep.yaml")
@@ -85,10 +85,10 @@ def test_a_configuration_is_found_by_name_in_any_folder(tmp_path: Path) -> None:
 
 def test_losses_weigh_in_the_reward_as_in_the_decision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    cli = PricingCLI(["fit", "--decision.loss_weight", "4"], ())
+    cli = PricingCLI("fit", ["--decision.loss_weight", "4"], ())
     cli.before_instantiate_classes()
     cli.instantiate_classes()
-    reward = cli.datamodule.reward.resolved()
+    reward = cli.built.data.reward.resolved()
     assert reward.loss_weight == cli.config_init.decision.loss_weight == 4.0 != RewardConfig().loss_weight
 
 

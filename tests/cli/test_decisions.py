@@ -16,6 +16,7 @@ from saying import QUICK, says
 from pricerl.arrays import unpack
 from pricerl.cli.advise import run_lightning
 from pricerl.cli.loading import load_words
+from pricerl.tasks.imports import OWN
 
 QUIET = "--trainer.enable_progress_bar false --verbose"
 BEST = "checkpoints/seller/best.ckpt"
@@ -321,9 +322,8 @@ def test_every_command_marks_the_days_at_advised_prices(shop: Path, monkeypatch:
     own = loaded.pricing.market.preprocessor.products[0].own_price
     assert own is not None and own.nonzero()[0].tolist() == list(range(90, 98))
     _predict(shop, data="later.csv")
-    fresh = run_lightning("fit", [*given, "--run_name", "seller", *FAST])
-    assert fresh.checkpoint is not None
-    fresh.held.close()
+    with run_lightning("fit", [*given, "--run_name", "seller", *FAST], OWN) as fresh:
+        assert fresh.checkpoint is not None
     history = fresh.checkpoint.content["PricingDataModule"]["preprocessor"]["history"]
     (stored,) = unpack(history.numpy())["products"]
     assert stored["own_price"].tolist() == own.tolist()

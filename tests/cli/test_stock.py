@@ -15,7 +15,7 @@ from pricerl.advice.block import block_lines
 from pricerl.advice.report.render import render_page
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.cli.advise import run_lightning
-from pricerl.cli.loading import load_words
+from pricerl.cli.loading import load_words, long_words
 from pricerl.data.stock import Stock
 from pricerl.formatting import Formatter
 
@@ -104,7 +104,9 @@ def test_the_daily_column_of_units_gives_the_stock_and_censors_as_before(tmp_pat
     write_lines(tmp_path / "sales.csv", [f"{seller_lines(1)[0]},In Stock", *rows])
     write_lines(tmp_path / "stock.csv", ["Lead Time in Weeks", "2"])
     with inside(tmp_path):
-        data = run_lightning("fit", ["--data.path", "sales.csv", "--stock", "stock.csv", *FAST]).pricing
+        given = long_words(["--data.path", "sales.csv", "--stock", "stock.csv", *FAST])
+        with run_lightning("fit", *given) as made:
+            data = made.pricing
     (product,) = data.market.products
     assert product.stock == Stock(40.0 - 59 % 41, (0.0,) * 6)
     (history,) = data.preprocessor.products

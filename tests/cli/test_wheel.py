@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from command_line import FAST, seller_lines, write_lines
 
-from pricerl.cli.imports import shipped_names
+from pricerl.tasks.configs import shipped_names
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("pricerl", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
@@ -55,7 +55,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_wheel_alone_holds_every_configuration_and_runs_the_commands_of_the_readme(
     program: str, tmp_path: Path
 ) -> None:
-    names = "from pricerl.cli.imports import shipped_names; print(*shipped_names())"
+    names = "from pricerl.tasks.configs import shipped_names; print(*shipped_names())"
     assert call(tmp_path, str(Path(program).with_name("python")), "-c", names).stdout.split() == shipped_names()
     blocks = re.findall(r"^```bash\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     lines = [line.rpartition("&& ")[2] for block in blocks for line in block.splitlines()]

@@ -101,14 +101,14 @@ def parsed(parser: Any, words: Any = None, namespace: Any = None) -> None:
 def parsed_in_part(parser: Any, words: Any = None, namespace: Any = None) -> Any:
     """Parse the options of a command that hands the others to ``predict``, and end it."""
     options, rest = argparse.ArgumentParser.parse_known_args(parser, words, namespace)
-    if parser.prog == "pricerl ":  # looks for a run only
+    if parser.prog.strip() == "pricerl":  # looks for some options only
         return options, rest
     loading.given_settings("predict", rest)
     raise SystemExit
 
 
-def parsed_run(cli: Any, words: list[str], place: str = "", real: Any = parse.PricingCLI._parse) -> None:
-    real(cli, cli.words)
+def parsed_run(cli: Any, kept: Any, real: Any = parse.PricingCLI._parse) -> None:
+    real(cli, kept)
     raise SystemExit
 
 
@@ -149,7 +149,7 @@ def only_parses(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(usage.Parser, name, parsed_in_part)
     monkeypatch.setattr(loading, "load_run", lambda *_: sys.exit())
     monkeypatch.setattr(parse.PricingCLI, "_parse", parsed_run)
-    stored = SimpleNamespace(words=[], path="", check_settings=lambda usual: None)
+    stored = SimpleNamespace(settings={"data": {}}, path="", check_settings=lambda usual: None)
     monkeypatch.setattr(parse, "find_checkpoint", lambda given: (stored, None))
 
 

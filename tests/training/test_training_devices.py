@@ -13,7 +13,7 @@ from bare_module import BareModule
 from gymnasium.spaces import flatdim
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from pricerl.cli.imports import explain_failure
+from pricerl.cli.failures import explain_failure
 from pricerl.env.pricing import PricingVectorEnv, default_market
 from pricerl.errors import EXIT_BUG, UsageError
 from pricerl.sac.agent import SACAgent

@@ -14,6 +14,8 @@ from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.export import write_policy
 from pricerl.runs.folder import BEST, RunFolder
 from pricerl.runs.names import find_run
+from pricerl.tasks.configs import without_training
+from pricerl.tasks.load import stored_settings
 from pricerl.tasks.settings import advice_parser, build_data, merge_settings
 from pricerl.terminal import write_lines
 from pricerl.training.saved_policy import SavedPolicy
@@ -47,7 +49,7 @@ def _export_weights(folder: RunFolder, out: str | None) -> int:
     """Write the weights of a run's best save, from which other trainings may start."""
     checkpoint = Checkpoint.read("best", folder.path)
     parser = advice_parser()
-    built = parser.instantiate(merge_settings(parser, [("", checkpoint.settings)]))
+    built = parser.instantiate(merge_settings(parser, [("", without_training(stored_settings(checkpoint)))]))
     path = Path(out or folder.path) / "policy.safetensors"
     SavedPolicy(checkpoint).write_weights(path, build_data(PricingData, built).layout)
     write_lines([f"{path}"])

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pricerl.advice.exports import DOCUMENT
 from pricerl.advice.files import read_advice
-from pricerl.cli.imports import SHIPPED
 from pricerl.cli.usage import READING, Parser, add_settings, config_of
 from pricerl.data.config import DataConfig
 from pricerl.data.naming import COSTS_FILE
@@ -16,6 +15,7 @@ from pricerl.data.reading.reader import read_history
 from pricerl.data.row_table import TABLES
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.runs.names import find_run, runs_with
+from pricerl.tasks.configs import SHIPPED
 from pricerl.terminal import write_lines
 from pricerl.writing import write_text
 
