@@ -68,7 +68,7 @@ MOST_STATEMENTS = {
     "data/cleaning": 688,
     "data/platforms": 487,
     "data/reading": 822,
-    "data/reading/sources": 472,
+    "data/reading/sources": 443,
     "decide": 479,
     "env": 545,
     "env/stock": 63,

@@ -118,14 +118,6 @@ SMALLER: dict[str, tuple[bytes, str, int, str]] = {
         2**20,
         "is a JSON list of more than 1 MiB; write",
     ),
-    "line.csv": (b"a," * 1000, "LONGEST_LINE", 1000, "line 1: is a row of more than 1,000 characters; check quotes"),
-    "record.csv": (b'a,b\n"\n' + b"\n" * 1000, "LONGEST_LINE", 1000, "line 2: is a row of more than 1,000 characters"),
-    "lines.csv": (
-        b"a,b\n" + b"\r" * 1000,
-        "MAX_LINES",
-        1000,
-        "has 1,001 lines; at most 1,000 are read; split the file",
-    ),
     "wide rows.csv": (
         b"a,b\n" + b"1,2\n" * 100 + (b"1," * 999 + b"\n") * 10,
         "MAX_SINGLE_CELLS",

@@ -69,20 +69,16 @@ def _open(source: str, query: str | None) -> TextTable:
         return read_query(source, query)
     if source == STANDARD_INPUT:
         return _open_bytes(_read_stdin(), "standard input")
-    path = Path(source)
     with _named(source):
         files = _files(source)
-        if not files and path.is_dir():
-            raise DataError(source, ["is a folder without files"])
         if not files:
-            return _open_bytes(_read_file(source, path), source)
+            return _open_bytes(_read_file(source, Path(source)), source)
         tables = {}
         unread = {}
         for name, file in files.items():
             try:
                 with _named(str(file)):
-                    table = _open_bytes(_read_file(str(file), file), str(file))
-                tables[name] = _add_partitions(table, name)
+                    tables[name] = _add_partitions(_open_bytes(_read_file(str(file), file), str(file)), name)
             except DataError as error:
                 unread[name] = "; ".join(error.problems)
         return join_files(source, tables, unread)
@@ -123,19 +119,18 @@ def _add_partitions(table: TextTable, name: str) -> TextTable:
     known = {fold(column) for column in table.header}
     pairs = [unquote(part).partition("=") for part in name.split("/")[:-1]]
     added = {key: "" if value == _NO_VALUE else value for key, mark, value in pairs if mark and fold(key) not in known}
-    columns: list[Cells] = [cells for _, cells in table.frame.items()]
-    columns += [as_categorical([value]).repeat(len(table.frame)) for value in added.values()]
+    repeated = (as_categorical([value]).repeat(len(table.frame)) for value in added.values())
+    columns: list[Cells] = [*(cells for _, cells in table.frame.items()), *repeated]
     ragged = tuple(row._replace(cells=(*row.cells, *added.values())) for row in table.ragged)
     return replace(table, frame=text_frame([*table.header, *added], columns), ragged=ragged) if added else table
 
 
 def _read_file(source: str, path: Path) -> bytes:
     if not path.is_file():
-        if path.exists():
-            raise DataError(source, ["is not a regular file; name a file or folder"])
-        folder = path.parent
-        neighbours = [entry.name for entry in folder.iterdir() if entry.is_file()] if folder.is_dir() else []
-        raise DataError(source, [f"there is no such file{did_you_mean(path.name, neighbours)}"])
+        neighbours = [entry.name for entry in path.parent.glob("*") if entry.is_file()]
+        absent = f"there is no such file{did_you_mean(path.name, neighbours)}"
+        other = "is a folder without files" if path.is_dir() else "is not a regular file; name a file or folder"
+        raise DataError(source, [other if path.exists() else absent])
     check_bytes(source, path.stat().st_size)
     return path.read_bytes()
 
@@ -205,51 +200,52 @@ def join_files(
     if len(bad) >= len(tables):
         refuse(source, bad)
     first = next(iter(tables.values()))
+    places = {name: _places(first.header, part) for name, part in tables.items()}
+    if strangers := [name for name, found in places.items() if not found]:
+        others = f"has other columns than {[*first.files, *tables][0]}; read files of one report together"
+        raise DataError(source, [f"{name} {others}" for name in strangers])
     files: list[str] = []
     frames: list[pd.DataFrame] = []
     lines: list[IntArray] = []
     ragged: list[RaggedRow] = []
-    problems = []
     for name, part in tables.items():
         shift = (len(files) + (not part.files)) * FILE_STEP
         files += part.files or [name]
-        if (places := _places(first.header, part)) is None:
-            problems.append(f"{name} has other columns than {files[0]}; read files of one report together")
-            continue
-        frames.append(part.frame.iloc[:, places].set_axis(range(len(places)), axis=1))
+        frames.append(part.frame.iloc[:, places[name]].set_axis(range(len(first.header)), axis=1))
         lines.append(shift + np.asarray(part.lines))
         ragged += [row._replace(line=shift + row.line) for row in part.ragged]
-    if problems:
-        raise DataError(source, problems)
     check_size(source, sum(map(len, frames)), len(first.header))
     columns = [pd.api.types.union_categoricals([part[at] for part in frames]) for at in frames[0]]
     owner = np.repeat(np.arange(len(frames)), [len(part) for part in frames])
     frame = text_frame(list(frames[0]), columns)
     copy = frame.groupby([*frame, owner], observed=True, sort=False).cumcount()  # number of a row's copy in its file
     kept = ~frame.assign(copy=copy).duplicated().to_numpy()
-    notes = [f"{plural(len(files), 'file')} were read as one: {files[0]} to {files[-1]}."] if len(files) > 1 else []
-    if unread:
-        of = f"{len(unread)} of {plural(len(files) + len(unread), 'file')}"
-        notes.append(f"Skipped, as they cannot be read: {of} ({list_names(unread)}). check FILE lists the problems.")
-    notes += [f"Rows that files have in common, read once: {(~kept).sum()}."] if not kept.all() else []
+    of = f"{len(unread)} of {plural(len(files) + len(unread), 'file')}"
+    skipped = f"Skipped, as they cannot be read: {of} ({list_names(unread)}). check FILE lists the problems."
+    notes = {
+        f"{plural(len(files), 'file')} were read as one: {files[0]} to {files[-1]}.": len(files) > 1,
+        skipped: bool(unread),
+        f"Rows that files have in common, read once: {(~kept).sum()}.": not kept.all(),
+    }
+    noted = [text for text, holds in notes.items() if holds]
     return TextTable(
         frame[kept].reset_index(drop=True).set_axis(list(first.header), axis=1),
         source,
         ";" if any(part.separator == ";" for part in tables.values()) else first.separator,
         np.concatenate(lines)[kept].tolist(),
         first.header_line + (not first.files) * FILE_STEP,
-        tuple(dict.fromkeys(chain(notes, *(part.notes for part in tables.values())))),
+        tuple(dict.fromkeys(chain(noted, *(part.notes for part in tables.values())))),
         tuple(ragged),
         tuple(files),
         (*bad, *chain.from_iterable(part.unread for part in tables.values())),
     )
 
 
-def _places(names: Sequence[str], table: TextTable) -> list[int] | None:
-    """Return the place of each name in a table, or None if it has other columns."""
+def _places(names: Sequence[str], table: TextTable) -> list[int]:
+    """Return the place of each name in a table; nothing if it has other columns."""
     own = list(map(fold, table.header))
     wanted = list(map(fold, names))
     if own == wanted:
         return list(range(len(own)))
     same = len(set(own)) == len(own) and set(own) == set(wanted)
-    return [own.index(name) for name in wanted] if same else None
+    return [own.index(name) for name in wanted] if same else []

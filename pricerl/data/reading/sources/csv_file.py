@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -78,8 +79,6 @@ def _is_utf8(data: bytes) -> bool:
 
 def split_rows(data: bytes, source: str, notes: tuple[str, ...] = ()) -> TextTable:
     """Split the text of a file, in UTF-8, into cells, or raise a ``DataError`` if it has none or too much."""
-    if len(data) > sizes.MAX_LINES and (lines := data.count(b"\n") + data.count(b"\r")) > sizes.MAX_LINES:
-        raise DataError(source, [f"has {lines:,} lines; at most {sizes.MAX_LINES:,} are read; split the file"])
     separator = _sniff_separator(data[:HEAD_BYTES].decode(errors="ignore"))
     return replace(split_records(_records(data, separator, source), source, separator, data), notes=notes)
 
@@ -93,8 +92,6 @@ def split_records(records: Iterator[Record], source: str, separator: str = ",", 
     header = first[at]
     names = [cell.strip() for cell in header.cells]
     check_size(source, 0, len(names))
-    if data is not None and len(data) > sizes.MAX_CELLS:
-        check_size(source, data.count(b"\n"), len(names))  # before they take memory
     found = read_fast(data, separator, header.after, len(names)) if data is not None else None
     columns, lines, ragged = found or _read_exactly(chain(first[at + 1 :], records), len(names), source)
     check_size(source, len(lines), len(names))
@@ -130,24 +127,13 @@ def _find_header(rows: Sequence[Sequence[str]]) -> int:
 def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:
     """Yield the records that are not blank."""
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
+    lines = iter(partial(text.readline, sizes.LONGEST_LINE), "")  # a longer one is cut into ragged rows
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     start = 1
-    size = 0
     num_cells = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal size
-        while line := text.readline(sizes.LONGEST_LINE):
-            size += len(line)
-            if size >= sizes.LONGEST_LINE:
-                longest = f"{sizes.LONGEST_LINE:,} characters"
-                raise DataError(source, [f"line {start}: is a row of more than {longest}; check quotes and line ends"])
-            yield line
-
-    reader = csv.reader(lines(), delimiter=separator, strict=True)
     try:
         for cells in reader:
             after = reader.line_num + 1
-            size = 0
             num_cells += len(cells)
             check_cells(source, num_cells, sizes.MAX_SINGLE_CELLS)
             if any(cell.strip() for cell in cells):

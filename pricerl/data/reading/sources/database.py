@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def read_query(url: str, query: str | None) -> TextTable:
 
     Raises:
         DataError: the database cannot be opened, or the query fails.
-        UsageError: there is no query, or SQLAlchemy or the driver is not installed.
+        UsageError: there is no query, the URL is no database's, or SQLAlchemy or the driver is not installed.
     """
     remedy = 'reading databases needs SQLAlchemy and the database\'s driver: pip install -e ".[sql]"'
     if query is None:
@@ -46,18 +47,14 @@ def read_query(url: str, query: str | None) -> TextTable:
     try:
         address = alchemy.make_url(url)
         engine = _open_read_only(alchemy, address, url)
-    except (alchemy.exc.NoSuchModuleError, ImportError) as error:
+    except (alchemy.exc.ArgumentError, ImportError) as error:
         raise UsageError(f"{error}; {remedy}") from error
-    except alchemy.exc.ArgumentError as error:
-        raise DataError(url, [f"is not the URL of a database: {error}"]) from None
     try:
         with engine.connect().execution_options(stream_results=True) as connection:
             statement = alchemy.text(query)
             if name := re.fullmatch(r"(?:(\w+)\.)?(\w+)", query.strip()):
                 statement = alchemy.select(alchemy.text("*")).select_from(alchemy.table(name[2], schema=name[1]))
             result = connection.execute(statement)
-            if not result.returns_rows:
-                raise DataError(url, ["the query returns no rows; it must select them"])
             names: list[str] = list(result.keys())
             columns: list[list[str]] = [[] for _ in names]
             while rows := result.fetchmany(10_000):
@@ -89,9 +86,8 @@ def _open_read_only(alchemy: Any, address: Any, url: str) -> Any:
 
     def restrict(connection: Any, _: Any) -> None:
         if kind in _READ_ONLY:
-            cursor = connection.cursor()
-            cursor.execute(_READ_ONLY[kind])
-            cursor.close()
+            with closing(connection.cursor()) as cursor:
+                cursor.execute(_READ_ONLY[kind])
             connection.commit()
         if kind == "sqlite":
             # no other file is opened, or made by "vacuum into"

@@ -20,9 +20,8 @@ MAX_CELLS = 150_000_000
 """Cells of a table that is read by column: each different text is held once."""
 MAX_SINGLE_CELLS = 40_000_000
 """Cells of a table that is read cell by cell: workbooks, JSON, queries, and CSV with rows of other widths."""
-MAX_LINES = 2 * MAX_ROWS
 LONGEST_LINE = 2**24
-"""Bytes of a line of JSON, characters of a record of CSV."""
+"""Bytes of a line of JSON, characters of a line of CSV."""
 LONGEST_LIST = 2**26
 """Bytes of a JSON list, which is parsed at once."""
 LONGEST_CELL = 131_072

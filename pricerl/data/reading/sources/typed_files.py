@@ -21,7 +21,7 @@ from pricerl.data.reading.sources import sizes
 from pricerl.data.reading.sources.csv_file import Record, split_records
 from pricerl.data.reading.sources.sizes import check_bytes, check_size
 from pricerl.data.reading.sources.workbooks import read_sheets
-from pricerl.data.reading.tables import Cells, TextTable, as_categorical, text_frame
+from pricerl.data.reading.tables import Cells, TextTable, text_frame
 from pricerl.errors import DataError
 
 MOST_PROBLEMS = 100_000
@@ -92,8 +92,7 @@ def read_parquet(data: bytes, source: str) -> TextTable:
         about = pyarrow.parquet.read_metadata(io.BytesIO(data))
         check_size(source, about.num_rows, about.num_columns)
         schema = about.schema.to_arrow_schema()
-        is_text = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string)
-        texts = [field.name for field in schema if any(fits(field.type) for fits in is_text)]
+        texts = [field.name for field in schema if field.type in (pa.string(), pa.binary(), pa.large_string())]
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data), read_dictionary=texts)  # repeated texts are held once
         check_bytes(source, _unpacked_bytes(pyarrow.parquet.ParquetFile(io.BytesIO(data))), " unpacked")
         return table_of_arrow(source, schema, lambda at: file.read([schema[at].name]).column(0))
@@ -133,9 +132,7 @@ def _unpacked_bytes(file: Any) -> int:
 
 def _texts_of(column: pa.ChunkedArray, source: str, name: str) -> pd.Categorical[Any]:
     """Return the texts of a pyarrow column, each different value converted once; none may be too long."""
-    if pa.types.is_null(column.type):
-        return as_categorical([""] * len(column))
-    if pa.types.is_float32(column.type) or pa.types.is_float16(column.type):
+    if column.type in (pa.null(), pa.float16(), pa.float32()):
         column = column.cast(pa.string())  # in the digits that such a number has
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
@@ -146,8 +143,7 @@ def _texts_of(column: pa.ChunkedArray, source: str, name: str) -> pd.Categorical
         raise DataError(source, [f"{name}: {found}"])
     codes, known = pd.factorize(np.array(values, dtype=object))
     rows = encoded.indices.cast(pa.int32()).fill_null(len(values) - 1).to_numpy()
-    texts = pd.Categorical.from_codes(codes.astype(np.int32)[rows], categories=pd.Index(known))
-    return texts.remove_unused_categories()
+    return pd.Categorical.from_codes(codes.astype(np.int32)[rows], pd.Index(known)).remove_unused_categories()
 
 
 def starts_json(text: bytes) -> bool:

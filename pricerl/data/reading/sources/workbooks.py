@@ -57,11 +57,8 @@ def answer() -> None:
         cells = sum((sheet.end[0] + 1) * (sheet.end[1] + 1) for sheet in sheets.values() if sheet.end)
         found = f"it spans {cells:,} cells, of which at most {MAX_SINGLE_CELLS:,} are read"
         if cells <= MAX_SINGLE_CELLS:
-            found = {name: [*filter(_has_cell, enumerate(it.iter_rows(), 1))] for name, it in sheets.items()}
+            rows = {name: enumerate(sheet.iter_rows(), 1) for name, sheet in sheets.items()}
+            found = {name: [row for row in rows[name] if any(cell != "" for cell in row[1])] for name in sheets}
     except (CalamineError, ValueError, OSError) as error:
         found = str(error)
     sys.stdout.buffer.write(pickle.dumps(found))
-
-
-def _has_cell(row: tuple[int, list[Any]]) -> bool:
-    return any(cell != "" for cell in row[1])
