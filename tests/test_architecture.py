@@ -66,7 +66,7 @@ MOST_STATEMENTS = {
     "cli/commands": 555,
     "data": 512,
     "data/cleaning": 688,
-    "data/platforms": 487,
+    "data/platforms": 447,
     "data/reading": 822,
     "data/reading/sources": 443,
     "decide": 479,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -25,7 +27,7 @@ from pricerl.data.reading.dates import read_days
 from pricerl.data.reading.numbers import is_blank, read_number_columns, read_texts
 from pricerl.data.reading.problems import FILE_STEP, KEEP, Problem, refuse
 from pricerl.data.reading.ragged_rows import check_share, find_lost
-from pricerl.data.reading.tables import Orders, Parsed, RaggedRow, TextColumn, TextTable
+from pricerl.data.reading.tables import Orders, Parsed, TextColumn, TextTable
 from pricerl.formatting import plural
 
 LARGEST_SHARE_ABOVE = 0.1
@@ -51,24 +53,23 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
     places = [table.header.index(cell) for cell in names.values()]
     every = table.frame.iloc[:, places].set_axis(list(names), axis=1).set_axis(pd.Index(table.lines), axis=0)
     nothing = f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale"
+    table = _without_footer(preset, table)
     rows, notes, problems = count_sales(preset, every)
     rows, unlisted = split_cells(preset.split, rows)
-    problems += unlisted
-    if not problems and not len(rows):
-        problems = [Problem(0, "", nothing)]
-    named, trouble = name_products(preset, products, rows)
-    table = _without_footer(preset, table)
-    if problems := [*check_share(table), *problems, *trouble]:
-        refuse(table.source, problems, table.files)
-    values, problems = _read_values(preset, rows, config, table.separator)
+    named, unnamed = name_products(preset, products, rows)
+    values, unread = _read_values(preset, rows, config, table.separator)
     rule = preset.date
     dates = rows[rule.column]
-    days, trouble, remarks = read_days(dates, rows.index.to_list(), rule, config)
-    if problems := [*problems, *(problem._replace(column=rule.column) for problem in trouble)]:
+    days, undated, remarks = read_days(dates, rows.index.to_list(), rule, config)
+    undated = [problem._replace(column=rule.column) for problem in undated]
+    problems = [*check_share(table), *problems, *unlisted, *unnamed, *unread, *undated]
+    if not problems and not len(rows):
+        problems = [Problem(0, "", nothing)]
+    if not problems and config.suspicious == "refuse":
+        problems = _find_copies(table, rows.index, days)
+    if problems:
         renamed = [problem._replace(column=names.get(problem.column, problem.column)) for problem in problems]
         refuse(table.source, renamed, table.files)
-    if config.suspicious == "refuse" and (copies := _find_copies(table, rows.index, days)):
-        refuse(table.source, copies, table.files)
     date = table.header.index(names[rule.column])
     lost = find_lost(table, date, None, dates, lambda texts: read_days(texts, range(len(texts)), rule, config)[0])
     lines = pd.DataFrame({"product": named, "day": days, **values}, index=rows.index)
@@ -81,14 +82,15 @@ def aggregate(preset: Preset, table: TextTable, config: DataConfig, products: Se
         lines = lines[kept]
     frame, remarked = _group(preset, lines)
     counted = f"{plural(len(rows), preset.grain)} of {plural(lines['product'].nunique(), 'product')}"
-    read = f"Read as {preset.title} (preset {preset.name}): {counted}."
-    if preset.name == ORDER_LINES:
-        read += f" Columns: {', '.join(names.values())}."
-    notes = [*table.notes, read, *notes, *remarked, *remarks, *filter(None, [preset.caution])]
-    currency = find_code(preset, rows, names)
-    orders = _find_orders(preset.order if preset.has_lines else None, every, lines)
+    listed = f" Columns: {', '.join(names.values())}." if preset.name == ORDER_LINES else ""
+    read = f"Read as {preset.title} (preset {preset.name}): {counted}.{listed}"
     return Parsed(
-        frame.reset_index(drop=True), frame.index.to_list(), notes, lost=lost, currency=currency, orders=orders
+        frame.reset_index(drop=True),
+        frame.index.to_list(),
+        [*table.notes, read, *notes, *remarked, *remarks, *filter(None, [preset.caution])],
+        lost=lost,
+        currency=find_code(preset, rows, names),
+        orders=_find_orders(preset.order if preset.has_lines else None, every, lines),
     )
 
 
@@ -105,13 +107,13 @@ def _find_orders(column: str | None, every: pd.DataFrame, lines: pd.DataFrame) -
 
 def _without_footer(preset: Preset, table: TextTable) -> TextTable:
     """Return a table without the ragged rows around each file's rows that belong to the export."""
-    lines = np.asarray(table.lines)
-    ragged: list[RaggedRow] = []
-    for file in {row.line // FILE_STEP for row in table.ragged}:
-        rows = lines[lines // FILE_STEP == file]
-        found = [row for row in table.ragged if row.line // FILE_STEP == file]
-        around = [row for row in found if len(rows) and not rows[0] < row.line < rows[-1]]
-        ragged += [row for row in found if row not in around or len(around) > preset.footer]
+
+    def is_inside(line: int) -> bool:
+        at = bisect_left(table.lines, line)
+        return [near // FILE_STEP for near in table.lines[max(at - 1, 0) : at + 1]] == 2 * [line // FILE_STEP]
+
+    around = Counter(row.line // FILE_STEP for row in table.ragged if not is_inside(row.line))
+    ragged = (row for row in table.ragged if is_inside(row.line) or around[row.line // FILE_STEP] > preset.footer)
     return replace(table, ragged=tuple(ragged))
 
 
@@ -145,8 +147,12 @@ def _read_values(
     none = np.zeros(len(rows))
     numbers = {name: np.where(np.isnan(cells := numbers.get(name, none)), 0.0, cells) for name in every}
     text = f"is blank in a row that counts as a sale; {preset.title}, always fills it"
-    for name in (name for name in used if name in present and name not in preset.optional):
-        problems += [Problem(int(line), name, text) for line in rows.index[choose_rows(rows[name], is_blank)]]
+    problems += [
+        Problem(int(line), name, text)
+        for name in used
+        if name in present and name not in preset.optional
+        for line in rows.index[choose_rows(rows[name], is_blank)]
+    ]
     values = {name: expression(numbers) for name, expression in expressions.items()}
     if problems or preset.kind != "sales":
         return values, problems
@@ -171,19 +177,20 @@ def _find_decimal(cells: Mapping[str, pd.Series], usual: str | None) -> str:
 
 
 def _group(preset: Preset, lines: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the sums of lines per product and day, next to the columns of a history, and notes.
+    """Return the columns of a history per product and day, of ads with the sums themselves, and notes.
 
     The index is the line of the first row of each.
     """
     groups = lines.groupby(["product", "day"], observed=True).ngroup().to_numpy().astype(np.int64)
     first = np.unique(groups, return_index=True)[1]
-    sums: dict[str, FloatArray] = {}
-    for name, values in lines.drop(columns=["product", "day"]).items():
-        sums[str(name)] = np.asarray(np.round(np.bincount(groups, values), DECIMALS), dtype=np.float64)
+    amounts = lines.drop(columns=["product", "day"])
+    sums: dict[str, FloatArray] = {
+        str(name): np.asarray(np.round(np.bincount(groups, values), DECIMALS), dtype=np.float64)
+        for name, values in amounts.items()
+    }
     notes = []
     if PRICE in sums:
-        medians = find_medians(lines[PRICE].to_numpy(), lines["units"].to_numpy(), groups)
-        sums[PRICE] = np.round(medians, DECIMALS)
+        sums[PRICE] = find_medians(lines[PRICE].to_numpy(), lines["units"].to_numpy(), groups).round(DECIMALS)
         notes = note_prices(lines, sums[PRICE][groups])
     derived = {name: np.round(expression(sums), DECIMALS) for name, expression in preset.derived().items()}
     if (price := derived.get(columns.PRODUCT_PRICE)) is not None:
@@ -192,4 +199,5 @@ def _group(preset: Preset, lines: pd.DataFrame) -> tuple[pd.DataFrame, list[str]
         derived[columns.COUPONS] *= derived[columns.COUPONS] >= LEAST_COUPONS
     named = lines["product"].cat.remove_unused_categories()
     keys = {columns.PRODUCT: named.iloc[first], columns.REPORT_DATE: lines["day"].iloc[first]}
-    return pd.DataFrame({**keys, **sums, **derived}, index=lines.index[first]), notes
+    kept = sums if preset.kind == "ads" else {}
+    return pd.DataFrame({**keys, **kept, **derived}, index=lines.index[first]), notes

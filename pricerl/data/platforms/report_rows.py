@@ -22,39 +22,34 @@ from pricerl.data.reading.columns import fold, fold_product
 from pricerl.data.reading.currencies import split_currency
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
-from pricerl.data.reading.tables import as_categorical
+from pricerl.data.reading.tables import TextColumn, as_categorical
 from pricerl.formatting import plural
 
 
 def choose_rows(cells: pd.Series, choose: Callable[[str], object]) -> BoolArray:
     """Return the rows ``(N,)`` whose cell is chosen; each different text is judged once."""
-    known = cells.array
-    chosen = np.array([bool(choose(str(text))) for text in known.categories], dtype=bool)
-    return chosen[known.codes] if len(chosen) else np.zeros(len(cells), dtype=bool)
+    column = TextColumn(cells)
+    return np.asarray(column.spread(np.array([choose(text) for text in column.texts.to_pylist()], dtype=bool)))
 
 
 def _count(cells: pd.Series) -> Counter[str]:
     """Return the number of rows by text, without spaces around it."""
     numbers = cells.value_counts(sort=False)
-    found: Counter[str] = Counter()
-    for text, number in numbers[numbers > 0].items():
-        found[str(text).strip()] += int(number)
-    return found
+    summed = numbers[numbers > 0].groupby(lambda text: str(text).strip(), sort=False).sum()
+    return Counter({str(text): int(number) for text, number in summed.items()})
 
 
 def count_sales(preset: Preset, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[Problem]]:
     """Return the rows that count as sales, notes on the others, and problems of status and currency."""
-    for column, pattern in preset.skip.items():
-        if column in rows:
-            rows = rows[~choose_rows(rows[column], re.compile(pattern, re.IGNORECASE).search)]
+    for column in rows.columns.intersection(list(preset.skip)):
+        rows = rows[~choose_rows(rows[column], re.compile(preset.skip[column], re.IGNORECASE).search)]
     rows = _fill_down(preset.fill_down, rows)
     notes = []
     problems = []
-    for rule in preset.status:
-        if rule.column in rows:
-            rows, remarks, trouble = _apply_status(preset, rule, rows)
-            notes += remarks
-            problems += trouble
+    for rule in (rule for rule in preset.status if rule.column in rows):
+        rows, remarks, trouble = _apply_status(preset, rule, rows)
+        notes += remarks
+        problems += trouble
     counts = _count_currencies(preset, rows)
     if len(counts) > 1:
         listed = ", ".join(f"{name} ({plural(count, 'row')})" for name, count in counts.most_common(4))
@@ -90,9 +85,11 @@ def _apply_status(preset: Preset, rule: Status, rows: pd.DataFrame) -> tuple[pd.
         for text in left
         if ANY not in rule.drop and not drop(text)
     ]
-    notes = _describe(left, "not counted as sales", rule)
     unpaid = _count(cells[choose_rows(cells, _matcher(rule.unpaid)) & counted])
-    notes += _describe(unpaid, "not paid yet and counted as demand", rule)
+    notes = [
+        *_describe(left, "not counted as sales", rule),
+        *_describe(unpaid, "not paid yet and counted as demand", rule),
+    ]
     return rows[counted], notes, problems
 
 

@@ -38,23 +38,17 @@ def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> tuple[TextT
         DataError: the tables are not one sales report and its ads reports.
     """
     setting = presets.NONE if config.preset == presets.AUTO and config.columns else config.preset
-    chosen: dict[str, Preset | None] = {}
-    parts: dict[str, dict[str, TextTable]] = {}
+    parts: dict[str, tuple[Preset | None, dict[str, TextTable]]] = {}
     for table in tables:
         preset = choose_preset(table, setting)
-        name = preset.name if preset else ""
-        chosen[name] = preset
-        parts.setdefault(name, {})[table.source] = table
-    sales: list[tuple[TextTable, Preset | None]] = []
-    ads: list[Report] = []
-    for name, files in parts.items():
-        preset = chosen[name]
-        first = next(iter(files))
-        table = files[first] if len(files) == 1 else join_files(first, files)
-        if preset is not None and preset.kind == "ads":
-            ads.append((table, preset))
-        else:
-            sales.append((table, preset))
+        _, files = parts.setdefault(preset.name if preset else "", (preset, {}))
+        files[table.source] = table
+    reports = [
+        (join_files(next(iter(files)), files) if len(files) > 1 else next(iter(files.values())), preset)
+        for preset, files in parts.values()
+    ]
+    ads = [(table, preset) for table, preset in reports if preset is not None and preset.kind == "ads"]
+    sales = [(table, preset) for table, preset in reports if preset is None or preset.kind != "ads"]
     if not sales:
         text = f"{ads[0][1].title}, has no sales; name it together with a sales report of the same products and days"
         refuse(ads[0][0].source, [text])
@@ -114,11 +108,12 @@ def _find_order_lines(table: TextTable) -> Preset | None:
 
 def _refuse_part(table: TextTable) -> None:
     """Raise a ``DataError`` if a header has nearly all columns of a preset, such as one with columns removed."""
-    near = []
-    for preset in presets.own_presets():
-        missing = presets.find_missing(preset, table.header)
-        if len(preset.header) - len(missing) >= max(LEAST_PART * len(preset.header), LEAST_COLUMNS):
-            near.append((missing, preset))
+    found = [(presets.find_missing(preset, table.header), preset) for preset in presets.own_presets()]
+    near = [
+        (missing, preset)
+        for missing, preset in found
+        if len(preset.header) - len(missing) >= max(LEAST_PART * len(preset.header), LEAST_COLUMNS)
+    ]
     if near:
         missing, best = min(near, key=lambda part: len(part[0]))
         named = " and ".join(map(repr, missing))
