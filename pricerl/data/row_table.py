@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -81,15 +82,16 @@ class Column(msgspec.Struct, frozen=True):
     old: bool = False
     """Whether it is read, but written no longer."""
 
-    def find_fault(self, value: Any) -> str:
-        """Return what is wrong with a value; empty if it is right or absent."""
+    def find_fault(self, value: Any, row: Row = MappingProxyType({})) -> str:
+        """Return what is wrong with a value in its row; empty if it is right or absent."""
         if value is None:
             return ""
         form, fits = KINDS[self.kind]
         if not fits(value):
             return f"must be {form}, found {value!r}"
         if self.kind != "number":
-            return ""
+            early = self.after in row and value <= str(row[self.after])
+            return f"{value} is not after {row[self.after]}, the day of the count; correct or clear it" if early else ""
         span = f"be {self.low:g} or more" if self.high == math.inf else f"lie between {self.low:g} and {self.high:g}"
         span = f"be 0 or lie between {self.least:g} and {self.high:g}" if self.least else span
         right = self.low <= value <= self.high and not 0 < value < self.least
@@ -118,13 +120,11 @@ class RowTable(NamedTuple):
         named = any("product" in row for row in rows)
         for row, line in zip(rows, lines, strict=True):
             for key, value in row.items():
-                column = self.columns.get(key, Column(str(key)))
-                fault = column.find_fault(value)
-                if key not in self.columns:
-                    fault = f"is not known{did_you_mean(str(key), self.columns)}"
-                elif column.after in row and value and str(value) <= str(row[column.after]):
-                    fault = f"{value} is not after {row[column.after]}, the day of the count; correct or clear it"
-                problems += [Problem(line, column.name, fault)] if fault else []
+                column = self.columns.get(key)
+                fault = (
+                    column.find_fault(value, row) if column else f"is not known{did_you_mean(str(key), self.columns)}"
+                )
+                problems += [Problem(line, column.name if column else str(key), fault)] if fault else []
             start = str(row.get("product")), str(row.get("from"))
             if row and named and row.get("product") is None:
                 problems.append(Problem(line, PRODUCT, "is blank; every row needs a product"))
@@ -138,10 +138,9 @@ class RowTable(NamedTuple):
 
         Fees become the share kept, as the market has it.
         """
-        known = rows or ()
-        if not all(isinstance(row, dict) for row in known):
+        if not all(isinstance(row, dict) for row in rows or ()):
             raise UsageError(f"{setting} must list rows such as {{product: Mug, {self.keys()[0]}: 6}}")
-        known = list(map(_with_fees, known))
+        known = list(map(_with_fees, rows or ()))
         if problems := self.check(known, range(1, len(known) + 1)):
             raise UsageError(f"{setting}: {'; '.join(map(str, problems))}".replace("line ", "row "))
         found: dict[str, list[Row]] = {}
@@ -182,7 +181,7 @@ class RowTable(NamedTuple):
         doubtful = {item.line for item in problems}
         amounts = [key for key in self.keys() if key in places]
         texts = {self.columns[key].name: [_UNIT.sub("", text) for text in cells[key]] for key in amounts}
-        numbers, unreadable = read_number_columns(texts, lines, "auto", table.separator)
+        numbers, unread = read_number_columns(texts, lines, "auto", table.separator)
         for key in amounts:
             column = header[places[key]] if key == "lead_days" else ""
             units = [1.0 if key == "fees" else _unit(text, column) for text in cells[key]]
@@ -190,11 +189,11 @@ class RowTable(NamedTuple):
             values[key] = [None if math.isnan(value) else value for value in scaled.tolist()]
         found = [{key: values[key][at] for key in values if values[key][at] is not None} for at in range(len(lines))]
         rows = [_with_fees({**usual, **row}) if row else row for row in found]
-        problems += [*unreadable, *(item for item in self.check(rows, lines) if item.line not in doubtful)]
+        wrong = [item for item in self.check(rows, lines) if item.line not in doubtful]
         names = {self.columns[key].name: header[place] for key, place in places.items()}
-        problems += check_currencies(texts, lines, names, table.header_line)
+        mixed = check_currencies(texts, lines, names, table.header_line)
         ragged = f"as many cells as the header, {len(header)}, are needed; a decimal comma needs quotes"
-        problems += [Problem(row.line, "", ragged) for row in table.ragged]
+        problems += [*unread, *wrong, *mixed, *(Problem(row.line, "", ragged) for row in table.ragged)]
         if problems:
             remedy = "write it like 2025-03-01 or 1234.50"
             raise DataError(path, [_SETTING.sub(remedy, str(problem)) for problem in sorted(problems)])
@@ -207,20 +206,21 @@ class RowTable(NamedTuple):
     def _match(self, header: Sequence[str], line: int) -> tuple[dict[str, int], list[str], list[Problem]]:
         """Return the place of each column by key, a note on those ignored, and the problems of the header."""
         forms = [{fold(cell), fold(split_currency(cell).name), fold(_REMARK.sub("", cell))} for cell in header]
-        places: dict[str, int] = {}
-        problems = []
-        for key, column in self.columns.items():
-            names = map(fold, (column.name, *column.others, *_NAMES.get(column.name, ())))
-            found = [place for name in names for place, own in enumerate(forms) if name in own]
-            if found:
-                places[key] = found[0]
-            if len({*found}) > 1 and not column.several:
-                problems.append(f"several columns can be {column.name!r}; keep one")
+        named = {key: (it.name, *it.others, *_NAMES.get(it.name, ())) for key, it in self.columns.items()}
+        found = {
+            key: [place for name in map(fold, names) for place, own in enumerate(forms) if name in own]
+            for key, names in named.items()
+        }
+        places = {key: fitting[0] for key, fitting in found.items() if fitting}
+        doubtful = [key for key, fitting in found.items() if len({*fitting}) > 1 and not self.columns[key].several]
+        problems = [f"several columns can be {self.columns[key].name!r}; keep one" for key in doubtful]
         absent = {fold(column.name): column.name for key, column in self.columns.items() if key not in places}
         unused = [cell for place, cell in enumerate(header) if cell and place not in places.values()]
-        for cell in unused:
-            for meant in get_close_matches(fold(cell), absent, 1, MISSPELT):
-                problems.append(f"column {cell!r} is not known; did you mean {absent[meant]!r}?")
+        problems += [
+            f"column {cell!r} is not known; did you mean {absent[meant]!r}?"
+            for cell in unused
+            for meant in get_close_matches(fold(cell), absent, 1, MISSPELT)
+        ]
         if not problems and places.keys().isdisjoint(self.keys()):
             needed = self.columns[self.keys()[0]].name
             problems.append(f"column {needed!r} is missing; the header has: {', '.join(header[:12])}")

@@ -106,8 +106,8 @@ def find_stock(stocks: Stocks, history: ProductHistory) -> tuple[Stock | None, l
         return None, ["is left out: more was sold since its count than it had; give a newer --stock"]
     if days_left > MOST_WEEKS * WEEK and terms.pop("leftover_value", None) is not None:
         remarks.append(f"has a Leftover Value, which counts at a Season End within {MOST_WEEKS} weeks only")
-    given: dict[str, Any] = {item.name: terms[item.name] for item in fields(Stock) if item.name in terms}
-    given |= {
+    given: dict[str, Any] = {
+        **{item.name: terms[item.name] for item in fields(Stock) if item.name in terms},
         "on_hand": on_hand,
         "inbound": tuple(arriving[1:]),
         "due": tuple(sorted(days.items())),
