@@ -67,7 +67,7 @@ MOST_STATEMENTS = {
     "data": 501,
     "data/cleaning": 688,
     "data/platforms": 447,
-    "data/reading": 822,
+    "data/reading": 783,
     "data/reading/sources": 443,
     "decide": 479,
     "env": 545,

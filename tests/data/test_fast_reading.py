@@ -85,5 +85,5 @@ def test_a_column_of_texts_ignores_categories_that_no_row_has() -> None:
     cells = pd.Series(pd.Categorical(["1", "x", "2"])).drop(1)
     column = TextColumn(cells)
     bad = np.array(column.texts.to_pylist()) == "x"
-    assert len(column.rows(bad)) == 0 and column.find_problems("c", [2, 4], bad, str) == []
+    assert len(column.rows(bad)) == 0 and column.find_problems("c", [2, 4], {"x": "is bad"}) == []
     assert column.text_of(1) == "2"

@@ -63,16 +63,16 @@ def check_calendar(parsed: Parsed, setting: Setting) -> list[Problem]:
         usual = np.median(gaps[gaps > 0]) if gaps.any() else 1
         if usual < LARGEST_DAILY_SPACING or steps[place] > 1:
             continue
-        remedy = "export one row per day, or one per week with all dates on one weekday"
-        only = f"if the file has a row only for days with a sale, set {SETTING} zero"
-        text = f"rows{whose} are {usual:g} days apart (median); {remedy}; {only}"
+        text = (
+            f"rows{whose} are {usual:g} days apart (median); export one row per day, or one per week with all dates on "
+            f"one weekday; if the file has a row only for days with a sale, set {SETTING} zero"
+        )
         regular = len(gaps) >= FEWEST_STEPS and gaps.std() < LARGEST_VARIATION * gaps.mean()
         kind = problems if setting != "zero" and regular else apart
         kind.append(Problem(0, columns.REPORT_DATE, text, name))
     problems += _check_steps(steps, segments.sizes, names)
-    meaning: str = setting
-    if apart and setting == "auto" and {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns):
-        meaning = find_missing_days(frame.iloc[dated], setting).meaning
+    unclear = apart and setting == "auto" and {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns)
+    meaning = find_missing_days(frame.iloc[dated], setting).meaning if unclear else setting
     return problems if meaning == "zero" else [*problems, *apart]
 
 
@@ -81,8 +81,8 @@ def _unusual_products(days: DateArray, segments: Segments) -> BoolArray:
     steps = np.diff(days, prepend=days[:1]).astype(np.int64)
     steps[segments.starts] = 1  # from product to product
     wide = segments.count(steps >= LARGEST_DAILY_SPACING)
-    impossible = segments.any((steps == 0) | (steps > LONGEST_GAP_DAYS))
-    return np.asarray(impossible | ((2 * wide >= segments.sizes - 1) & (wide > 0)))
+    far_apart = (2 * wide >= segments.sizes - 1) & (wide > 0)
+    return np.asarray(far_apart | segments.any((steps == 0) | (steps > LONGEST_GAP_DAYS)))
 
 
 def _check_steps(steps: IntArray, sizes: IntArray, names: Sequence[str]) -> list[Problem]:

@@ -134,9 +134,9 @@ def check_currencies(
         clashes = [_find_clash(list(chain(*mentions.values())))]
     problems = []
     for one, other in filter(None, clashes):
-        place = f" in {one.column}" if one.column != other.column and not one.in_header else ""
-        place += f" on line {one.line}" if one.line else ""
-        text = f"{other.text} and {one.text}{place} are two currencies; convert all amounts to one"
+        column = f" in {one.column}" if one.column != other.column and not one.in_header else ""
+        first = f"{one.text}{column} on line {one.line}" if one.line else f"{one.text}{column}"
+        text = f"{other.text} and {first} are two currencies; convert all amounts to one"
         problems.append(Problem(other.line, other.column, text, everywhere=True))
     return problems
 

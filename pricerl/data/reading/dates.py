@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
@@ -53,13 +54,12 @@ def read_dates(
     column = TextColumn(cells)
     order, problems = (None, []) if date_format else _decide_order(column, lines, usual)
     outcomes = column.map(lambda text: _read_one(text.strip(), date_format, order))
-    faulty = np.array([isinstance(outcome, str) for outcome in outcomes.values()], dtype=bool)
     days = [outcome if isinstance(outcome, date) else "NaT" for outcome in outcomes.values()]
-    found = column.find_problems(REPORT_DATE, lines, faulty, lambda text: str(outcomes[text]))
+    reasons = {text: outcome for text, outcome in outcomes.items() if isinstance(outcome, str)}
+    found = column.find_problems(REPORT_DATE, lines, reasons)
     if len(found) == len(lines) > FEWEST_UNREADABLE:
         found = [found[0]._replace(text=f"{found[0].text}; nor is any other cell of the column", everywhere=True)]
-    problems += found
-    return column.spread(np.array(days, dtype="datetime64[D]")), problems
+    return column.spread(np.array(days, dtype="datetime64[D]")), [*problems, *found]
 
 
 def _decide_order(column: TextColumn, lines: Sequence[int], usual: str) -> tuple[str | None, list[Problem]]:
@@ -136,13 +136,15 @@ def _calendar_day(text: str, year: str, month: int, day: str, time: str | None) 
 @cache
 def _months() -> dict[str, int]:
     """Return the number of each month by its names and abbreviations in six languages, where they agree."""
-    found: dict[str, set[int]] = {}
-    for language in ("en", "de", "fr", "es", "it", "pt"):
-        for width in ("wide", "abbreviated"):
-            for form in ("format", "stand-alone"):
-                for number, name in get_month_names(width, form, language).items():
-                    found.setdefault(name.casefold().rstrip("."), set()).add(number)
-    return {name: numbers.pop() for name, numbers in found.items() if len(numbers) == 1} | {"sept": 9}
+    found = {
+        (name.casefold().rstrip("."), number)
+        for language in ("en", "de", "fr", "es", "it", "pt")
+        for width in ("wide", "abbreviated")
+        for form in ("format", "stand-alone")
+        for number, name in get_month_names(width, form, language).items()
+    }
+    meanings = Counter(name for name, _ in found)
+    return {name: number for name, number in found if meanings[name] == 1} | {"sept": 9}
 
 
 _STAMP = (
@@ -167,8 +169,8 @@ def read_days(
     parts = pc.extract_regex(column.texts, _STAMP)
     timed = np.asarray(parts.is_valid())
     dates = pc.if_else(parts.is_valid(), pc.struct_field(parts, "date"), pc.utf8_trim_whitespace(column.texts))
-    known = pd.Index(dates.to_pandas().unique())
-    places = known.get_indexer(pd.Index(dates.to_pandas()))[column.codes]
+    codes, known = pd.factorize(dates.to_pandas())
+    places = codes[column.codes]
     used = known[np.unique(places)]
     fitting = [form for form in rule.formats if all(_read_form(text, form) for text in used)]
     chosen = config.date_format or (fitting[0] if len(fitting) == 1 else None)

@@ -53,12 +53,11 @@ def check_renames(renames: Mapping[str, str]) -> None:
     """Raise a ``UsageError`` unless the values of ``renames`` are different known columns."""
     known = _KNOWN.values()
     counts = Counter(renames.values())
+    strange = [ours for ours in renames.values() if ours not in known]
     problems = [
-        f"columns: {ours!r} is no column of ours{did_you_mean(str(ours), known)}"
-        for ours in renames.values()
-        if ours not in known
+        *(f"columns: {ours!r} is no column of ours{did_you_mean(str(ours), known)}" for ours in strange),
+        *(f"columns: {ours!r} stands for several columns" for ours, count in counts.items() if count > 1),
     ]
-    problems += [f"columns: {ours!r} stands for several columns" for ours, count in counts.items() if count > 1]
     if problems:
         raise UsageError("; ".join(problems))
 
@@ -78,13 +77,11 @@ def match_header(
     folded = {place: fold(name) for place, name in names.items()}
     first = {name: place for place, name in reversed(folded.items())}
     renamed = {fold(theirs): ours for theirs, ours in (renames or {}).items()}
-    positions = {_KNOWN[name]: place for name, place in first.items() if name in _KNOWN}
-    positions |= {renamed[name]: place for name, place in first.items() if name in renamed}
-    others: dict[str, list[int]] = {}
-    for place, cell in names.items():
-        alias = _find_column(cell)
-        if alias is not None and alias not in positions and place not in positions.values():
-            others.setdefault(alias, []).append(place)
+    known = {_KNOWN[name]: place for name, place in first.items() if name in _KNOWN}
+    positions = known | {renamed[name]: place for name, place in first.items() if name in renamed}
+    free = {place: _find_column(cell) for place, cell in names.items() if place not in positions.values()}
+    meant = [name for name in free.values() if name and name not in positions]
+    others = {name: [place for place, alias in free.items() if alias == name] for name in meant}
     ambiguous = {name: places for name, places in others.items() if len({folded[place] for place in places}) > 1}
     aliases = {name: places[0] for name, places in others.items() if name not in ambiguous}
     positions |= aliases
@@ -94,28 +91,24 @@ def match_header(
     close = {cell: get_close_matches(fold(cell), absent, 1, 0.85) for cell in unknown if len(cell) <= 100}
     misspelt = {cell: absent[found[0]] for cell, found in close.items() if found}
     twice = [names[place] for place in names if first[folded[place]] != place]
-    texts = [f"column {cell!r} appears more than once; keep one" for cell in twice]
-    texts += [
-        f"column {theirs!r}, named by data.reading.columns, is missing{did_you_mean(theirs, unknown)}"
-        for theirs in renames or {}
-        if fold(theirs) not in first
-    ]
-    for name, places in ambiguous.items():
-        listed = " and ".join(repr(names[place]) for place in places)
-        texts.append(f"columns {listed} can both be {name!r}; set --data.reading.columns or remove one")
+    listed = {name: " and ".join(repr(names[place]) for place in places) for name, places in ambiguous.items()}
     header = f"; the header has: {', '.join(cell.strip() for cell in cells[:12])}"
+    lost = [theirs for theirs in renames or {} if fold(theirs) not in first]
     lacking = [name for name in absent.values() if name in columns.REQUIRED]
-    texts += [f"column {name!r} is missing{did_you_mean(name, unknown) or header}" for name in lacking]
-    texts += [
-        f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [name])}"
-        for cell, name in misspelt.items()
-        if name not in columns.REQUIRED
+    odd = {cell: name for cell, name in misspelt.items() if name not in columns.REQUIRED}
+    problems = [
+        *(f"column {cell!r} appears more than once; keep one" for cell in twice),
+        *(f"column {name!r}, named by data.reading.columns, is missing{did_you_mean(name, unknown)}" for name in lost),
+        *(f"columns {two} can both be {it!r}; set --data.reading.columns or remove one" for it, two in listed.items()),
+        *(f"column {name!r} is missing{did_you_mean(name, unknown) or header}" for name in lacking),
+        *(f"column {it!r} is not known; rename or remove it{did_you_mean(it, [name])}" for it, name in odd.items()),
     ]
-    notes = [f"Column {names[place]!r} was read as {name}." for name, place in aliases.items()]
-    for cell in (cell for cell in unknown if cell not in misspelt):
-        why = "not known" if fold(cell) not in _KNOWN else "another by the setting"
-        notes.append(f"Column {cell!r} is {why} and was ignored.")
-    return positions, notes, [Problem(line, "", text) for text in texts]
+    ignored = {cell: "another by the setting" if fold(cell) in _KNOWN else "not known" for cell in unknown}
+    notes = [
+        *(f"Column {names[place]!r} was read as {name}." for name, place in aliases.items()),
+        *(f"Column {cell!r} is {why} and was ignored." for cell, why in ignored.items() if cell not in misspelt),
+    ]
+    return positions, notes, [Problem(line, "", text) for text in problems]
 
 
 ADS = frozenset(("clicks", "impressions", "spend", "acos", "roas", "cpc", "ctr", "klicks", "impressionen"))

@@ -6,7 +6,6 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -21,15 +20,15 @@ NO_NAMES = frozenset({"", "#N/A", "-", "–", "—"})
 """Cells without a name: a product may be called None or NA."""
 BLANK_WORDS = frozenset({*map(str.casefold, NO_NAMES), "na", "n/a", "nan", "null", "none", "not stocked"})
 
-_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _THOUSANDS_SPACE = re.compile(r"(?<=\d)[\s'’](?=\d{3}(?!\d))")
 _SIGN_SPACE = re.compile(r"^([+-])\s+")
 _SIGNED = r"[+-]?(?:(?:\d+|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?"
 _LAKHS = r"[+-]?[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d*)?"
 """Indian grouping, such as 1,23,456.00."""
+_INFINITE = r"[+-]?(?i:inf(?:inity)?)"
 _PATTERNS = {
-    ".": re.compile("|".join([_SIGNED.format(decimal=r"\.", group=","), _LAKHS])),
-    ",": re.compile(_SIGNED.format(decimal=",", group=r"\.")),
+    ".": re.compile("|".join([_SIGNED.format(decimal=r"\.", group=","), _LAKHS, _INFINITE])),
+    ",": re.compile("|".join([_SIGNED.format(decimal=",", group=r"\."), _INFINITE])),
 }
 _SIGN_INSIDE = re.compile(r"(?P<whole>[+-]?\d+)\s?[$€£¥₹]\s?(?P<cents>\d{1,2})")
 """A currency sign in place of the decimal sign, such as 12€50."""
@@ -67,8 +66,6 @@ def read_number(text: str) -> tuple[float | None, float | None]:
     if bare.startswith("(") and bare.endswith(")"):
         bare = "-" + bare[1:-1].strip()
     bare = _SIGN_SPACE.sub(r"\1", _THOUSANDS_SPACE.sub("", bare))
-    if _INFINITE.fullmatch(bare):
-        return float(bare), float(bare)
     point = float(bare.replace(",", "")) if _PATTERNS["."].fullmatch(bare) else None
     comma = float(bare.replace(".", "").replace(",", ".")) if _PATTERNS[","].fullmatch(bare) else None
     return point, comma
@@ -110,16 +107,16 @@ def read_number_columns(
         point, comma, blank = readings[name]
         sign: str | None = decimal
         if decimal == "auto":
-            doubt = doubt_point
-            if "open point" in kinds[name]:  # after whole numbers of three digits, a lone 1.234 may be the next size
-                doubt |= column.rows(match_texts(column.texts, r"^\s*[1-9][0-9]{2}\s*$")).size > 0
-                doubt |= not has_point and _is_open_throughout(column, point, comma)
+            # after whole numbers of three digits, a lone 1.234 may be the next size
+            has_hundreds = column.rows(match_texts(column.texts, r"^\s*[1-9][0-9]{2}\s*$")).size > 0
+            doubt = doubt_point or has_hundreds or (not has_point and _is_open_throughout(column, point, comma))
             sign, undecided = _decide(kinds[name], doubt)
             problems += [Problem(undecided[0], name, undecided[1], everywhere=True)] if undecided else []
         picked = {".": point, ",": comma, None: np.full_like(point, math.nan)}[sign]
         unreadable = ~blank & np.isnan(picked) & ((sign is not None) | (np.isnan(point) & np.isnan(comma)))
         values[name] = column.spread(picked)
-        problems += column.find_problems(name, lines, unreadable, partial(_explain, sign=sign))
+        bad = column.texts.filter(pa.array(unreadable)).to_pylist()
+        problems += column.find_problems(name, lines, {text: _explain(text, sign) for text in bad})
     return values, problems
 
 
@@ -192,7 +189,7 @@ def read_flags(name: str, cells: Cells, lines: Sequence[int]) -> tuple[FloatArra
 
     column = TextColumn(cells)
     found = column.map(read)
-    faulty = np.array([value is None for value in found.values()], dtype=bool)
     expected = "yes, no or the units in stock" if is_stock else "yes, no, 1 or 0"
-    problems = column.find_problems(name, lines, faulty, lambda text: f"must be {expected}, found {quote(text)}")
-    return column.spread(np.array(list(found.values()), dtype=np.float64)), problems
+    reasons = {text: f"must be {expected}, found {quote(text)}" for text, value in found.items() if value is None}
+    values = np.array(list(found.values()), dtype=np.float64)
+    return column.spread(values), column.find_problems(name, lines, reasons)

@@ -145,8 +145,7 @@ def settle(parsed: Parsed, summed: bool) -> tuple[BoolArray, dict[str, DateArray
         product = names[0] if len(known) != 1 and names else "".join(known)
         owner = product if len(used) > 1 else ""
         if np.isnat(row.day):
-            text = f"{row.finding}, and its day is not clear; {row.remedy}"
-            unclear.append(Problem(row.line, "", text, owner))
+            unclear.append(Problem(row.line, "", f"{row.finding}, and its day is not clear; {row.remedy}", owner))
             continue
         there = set() if summed else set(products[dates == row.day])
         for name in [product] if product else [name for name in used if name not in there]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import DateArray, IntArray
 from pricerl.data.cleaning.rows import Rows
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT, History
 from pricerl.data.naming import Sources, list_sources, name_after
 from pricerl.data.platforms.aggregation import aggregate
-from pricerl.data.platforms.presets import PRICE
 from pricerl.data.platforms.sales_reports import join_ads, sort_reports
 from pricerl.data.reading import columns
 from pricerl.data.reading.calendar_checks import check_calendar
@@ -84,7 +82,6 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
         config = replace(config, date_order=find_order(parsed.cells.get(columns.REPORT_DATE), config.date_order))
     else:
         parsed = aggregate(preset, table, config, preset.product)
-        parsed = replace(parsed, frame=parsed.frame.drop(columns=[*preset.sums, PRICE], errors="ignore"))
         config = replace(config, sales="revenue")
         if preset.lists_sales_only and config.missing_days == "auto":
             config = replace(config, missing_days="zero")
@@ -93,26 +90,30 @@ def _rows_of(tables: Sequence[TextTable], config: DataConfig) -> Rows:
     frame = parsed.frame
     blanked = _blank_zero_prices(frame)
     merged, alike = merge_products(parsed)
-    problems = {*parsed.problems, *alike, *check_values(parsed), *check_plausibility(parsed, config)}
-    problems |= set() if alike else {*check_calendar(parsed, config.missing_days)}
-    problems |= {*check_currencies(parsed.cells, parsed.lines, parsed.names, table.header_line)}
     kept, unknown_days, lost, unclear = settle(parsed, summed=preset is not None)
-    problems |= {*unclear}
+    problems = {
+        *parsed.problems,
+        *alike,
+        *check_values(parsed),
+        *check_plausibility(parsed, config),
+        *(() if alike else check_calendar(parsed, config.missing_days)),
+        *check_currencies(parsed.cells, parsed.lines, parsed.names, table.header_line),
+        *unclear,
+    }
     every = {*problems, *lost, *table.unread}
     products = frame[columns.PRODUCT]
     skipped = _set_aside(problems, parsed.lines, products) if problems else []
     usable = frame[~products.isin([problem.product for problem in skipped or ()]).to_numpy() & kept]
     if skipped is None or (config.strict and every) or not len(usable):
         refuse(table.source, every, table.files)
-    aside = name_files(skipped, table.files)
-    rows = f"{plural(len(lost), 'row')}, whose day counts as unknown. check FILE lists them."
-    ragged = [f"Wrong number of cells or no product: {rows}"] if lost else []
+    unknown = f"{plural(len(lost), 'row')}, whose day counts as unknown. check FILE lists them."
+    ragged = [f"Wrong number of cells or no product: {unknown}"] if lost else []
     found = Rows(
         source=table.source,
         frame=usable,
         config=config,
         notes=(*ragged, *parsed.notes, *blanked, *merged),
-        skipped=tuple(aside),
+        skipped=tuple(name_files(skipped, table.files)),
         lost=unknown_days,
         problems=tuple(name_files({*lost, *table.unread}, table.files)),
         orders=parsed.orders,
@@ -155,14 +156,13 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     too_many = check_share(table)
     lost: list[LostRow] = []
     if date is not None and not too_many:
-        lost = find_lost(table, date, product, cells[columns.REPORT_DATE], partial(_read_days, config=config))
+        read = partial(read_dates, date_format=config.date_format, usual=config.date_order)
+        lost = find_lost(
+            table, date, product, cells[columns.REPORT_DATE], lambda texts: read(texts, range(len(texts)))[0]
+        )
     names = {name: header[position] for name, position in positions.items()}
     problems += [*too_many, *unreadable]
     return Parsed(frame, table.lines, [*sums, *table.notes, *ignored], problems, lost, cells, names, table.frame)
-
-
-def _read_days(texts: Sequence[str], config: DataConfig) -> DateArray:
-    return read_dates(texts, range(len(texts)), config.date_format, config.date_order)[0]
 
 
 def _parse(
@@ -174,12 +174,18 @@ def _parse(
     frame = pd.DataFrame(values, index=pd.RangeIndex(len(lines)), copy=False)
     frame[columns.PRODUCT] = pd.Categorical([UNNAMED_PRODUCT]).repeat(len(lines))
     if columns.PRODUCT in cells:
-        frame[columns.PRODUCT], blank = _read_names(cells[columns.PRODUCT], NO_NAMES.__contains__)
-        problems += [Problem(lines[row], columns.PRODUCT, "is blank; every row needs a product") for row in blank]
+        column = TextColumn(cells[columns.PRODUCT])
+        stripped = [text.strip() for text in column.texts.to_pylist()]
+        merged, names = pd.factorize(np.array(stripped, dtype=object))
+        codes, order = pd.factorize(column.spread(merged))  # categories in their order of first appearance
+        frame[columns.PRODUCT] = pd.Categorical.from_codes(codes, categories=pd.Index(names[order].tolist()))
+        blank = np.array([name in NO_NAMES for name in stripped], dtype=bool)
+        text = "is blank; every row needs a product"
+        problems += [Problem(lines[row], columns.PRODUCT, text) for row in column.rows(blank)]
     if columns.GROUP in cells:
-        groups, blank = _read_names(cells[columns.GROUP], is_blank)
-        groups[blank] = np.nan
-        frame[columns.GROUP] = groups.remove_unused_categories()
+        column = TextColumn(cells[columns.GROUP])
+        groups = [None if is_blank(text) else text.strip() for text in column.texts.to_pylist()]
+        frame[columns.GROUP] = pd.Categorical(column.spread(np.array(groups, dtype=object)))
     for name in columns.FLAGS:
         if name in cells:
             frame[name], trouble = read_flags(name, cells[name], lines)
@@ -189,16 +195,6 @@ def _parse(
         frame[columns.REPORT_DATE] = days.astype("datetime64[s]")
         problems += trouble
     return frame, problems
-
-
-def _read_names(cells: Cells, lacks_name: Callable[[str], bool]) -> tuple[pd.Categorical, IntArray]:
-    """Return the names in a column, categories in their order of first appearance, and the rows without one."""
-    column = TextColumn(cells)
-    stripped = [text.strip() for text in column.texts.to_pylist()]
-    blank = np.array([lacks_name(name) for name in stripped], dtype=bool)
-    merged, names = pd.factorize(np.array(stripped, dtype=object))
-    codes, order = pd.factorize(column.spread(merged))
-    return pd.Categorical.from_codes(codes, categories=pd.Index(names[order].tolist())), column.rows(blank)
 
 
 def _blank_zero_prices(frame: pd.DataFrame) -> tuple[str, ...]:

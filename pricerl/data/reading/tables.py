@@ -125,9 +125,7 @@ class Parsed:
 
 def text_frame(names: Sequence[Any], columns: Iterable[Cells]) -> pd.DataFrame:
     """Return a frame of categorical columns of text, whose names may repeat."""
-    frame = pd.DataFrame(dict(enumerate(map(as_categorical, columns))))
-    frame.columns = pd.Index(list(names), dtype=object)
-    return frame
+    return pd.DataFrame(dict(enumerate(map(as_categorical, columns)))).set_axis(pd.Index(names, dtype=object), axis=1)
 
 
 def as_categorical(cells: Cells) -> pd.Categorical[Any]:
@@ -172,11 +170,9 @@ class TextColumn:
         found = {kind: self.rows(marked) for kind, marked in kinds.items()}
         return {kind: (lines[int(rows[0])], self.text_of(int(rows[0]))) for kind, rows in found.items() if len(rows)}
 
-    def find_problems(
-        self, column: str, lines: Sequence[int], marked: BoolArray, explain: Callable[[str], str]
-    ) -> list[Problem]:
-        """Return a problem per row whose text is marked, ``marked (U,)``; ``explain`` returns finding and remedy."""
-        rows = self.rows(marked)
-        texts = {int(code): self.texts[int(code)].as_py() for code in np.unique(self.codes[rows])}
-        reasons = {code: (explain(text), "", quote(text)) for code, text in texts.items()}
-        return [Problem(lines[int(row)], column, *reasons[int(self.codes[row])]) for row in rows]
+    def find_problems(self, column: str, lines: Sequence[int], reasons: Mapping[str, str]) -> list[Problem]:
+        """Return a problem per row whose text has a reason, which is finding and remedy."""
+        rows = self.rows(np.asarray(pc.is_in(self.texts, pa.array(list(reasons), type=pa.large_string()))))
+        texts = self.texts.take(pa.array(self.codes[rows])).to_pylist()
+        places = zip(rows.tolist(), texts, strict=True)
+        return [Problem(lines[row], column, reasons[text], "", quote(text)) for row, text in places]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.cleaning.product_rows import codes_of, highest_other, order_rows
@@ -29,8 +30,8 @@ from pricerl.data.cleaning.tax_turns import check_tax_turns
 from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold_product
-from pricerl.data.reading.problems import KEEP, Problem
-from pricerl.data.reading.tables import Parsed, TextColumn, match_texts
+from pricerl.data.reading.problems import KEEP, Problem, quote
+from pricerl.data.reading.tables import Parsed, TextColumn
 
 _LARGEST = columns.LARGEST_NUMBER
 _PRICES = (columns.PRODUCT_PRICE, columns.COMPETITOR_PRICE)
@@ -50,19 +51,14 @@ RULES: list[tuple[str, tuple[str, ...], Any, Any]] = [
 def check_values(parsed: Parsed) -> list[Problem]:
     """Return a problem per cell outside its range, from all columns at once."""
     frame = parsed.frame
-    problems = []
-    for name in frame.columns.intersection([*columns.NUMERIC, columns.REPORT_DATE], sort=False):
-        broken: dict[int, str] = {}
-        for rule, names, low, high in RULES:
-            if name in names:
-                rows = np.flatnonzero((frame[name] < low) | (frame[name] >= high))
-                broken = dict.fromkeys(rows.tolist(), rule) | broken
-        if broken:
-            column = TextColumn(parsed.cells[name] if name in parsed.cells else list(map(str, frame[name])))
-            for row, rule in broken.items():
-                found = column.text_of(row)
-                problems.append(Problem(parsed.lines[row], name, f"{rule}, found {found}", "", found))
-    return problems
+    broken: dict[tuple[str, int], Problem] = {}
+    for rule, names, low, high in reversed(RULES):  # the first one that a cell breaks is written last
+        for name in frame.columns.intersection(list(names), sort=False):
+            cells = pd.Series(parsed.cells.get(name, frame[name]))
+            for row in np.flatnonzero((frame[name] < low) | (frame[name] >= high)).tolist():
+                found = quote(str(cells.iloc[row]))
+                broken[name, row] = Problem(parsed.lines[row], name, f"{rule}, found {found}", "", found)
+    return list(broken.values())
 
 
 def merge_products(parsed: Parsed) -> tuple[list[str], list[Problem]]:
@@ -75,21 +71,16 @@ def merge_products(parsed: Parsed) -> tuple[list[str], list[Problem]]:
     others = np.flatnonzero(kept != np.arange(len(kept)))
     if not len(others):
         return [], []
+    written = {code: f"{names.categories[code]!r} and {names.categories[kept[code]]!r}" for code in others}
+    found = {code: f"{pair} differ in case, spaces or Unicode form only;" for code, pair in written.items()}
     twice = pd.DataFrame({"product": folded[codes], "day": frame.get(columns.REPORT_DATE)}).duplicated().to_numpy()
-    notes = []
-    problems = []
-    for code in others:
-        pair = f"{names.categories[code]!r} and {names.categories[kept[code]]!r}"
-        found = f"{pair} differ in case, spaces or Unicode form only;"
-        rows = np.flatnonzero(np.isin(codes, (code, kept[code])) & twice)
-        if len(rows):
-            text = f"{found} write one product alike, or rename one of two"
-            problems.append(Problem(parsed.lines[int(rows[0])], columns.PRODUCT, text, everywhere=True))
-        notes.append(f"Products {found} read as one.")
-    if problems:
-        return [], problems
+    rows = {code: np.flatnonzero(np.isin(codes, (code, kept[code])) & twice) for code in others}
+    lines = {code: parsed.lines[int(rows[code][0])] for code in others if len(rows[code])}
+    if lines:
+        texts = {code: f"{found[code]} write one product alike, or rename one of two" for code in lines}
+        return [], [Problem(lines[code], columns.PRODUCT, texts[code], everywhere=True) for code in lines]
     frame[columns.PRODUCT] = pd.Categorical.from_codes(kept[codes], dtype=names.dtype).remove_unused_categories()
-    return notes, []
+    return [f"Products {text} read as one." for text in found.values()], []
 
 
 def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
@@ -99,14 +90,14 @@ def check_plausibility(parsed: Parsed, config: DataConfig) -> list[Problem]:
     remedy = "is a percentage, but this column is money; is it another column?"
     for name in (name for name in columns.MONEY if name in parsed.cells):
         column = TextColumn(parsed.cells[name])
-        marked = match_texts(column.texts, "%")
-        problems += column.find_problems(name, parsed.lines, marked, lambda text: f"{text.strip()} {remedy}")
+        marked = column.texts.filter(pc.match_substring(column.texts, "%")).to_pylist()
+        problems += column.find_problems(name, parsed.lines, {text: f"{text.strip()} {remedy}" for text in marked})
     if config.suspicious == "keep" or not set(columns.REQUIRED) <= set(frame.columns):
         return problems
     rows = frame.reindex(columns=list(_NAMES)).set_axis(list(_NAMES.values()), axis=1).assign(line=parsed.lines)
     keys = rows[["line", "product"]]
     order = order_rows(codes_of(rows["product"]), rows["day"].to_numpy())
-    for name in frame.columns.intersection([columns.PRODUCT_PRICE, columns.COMPETITOR_PRICE], sort=False):
+    for name in frame.columns.intersection(list(_PRICES), sort=False):
         problems += _price_typos(name, keys.assign(price=frame[name]).iloc[order])
     for name in frame.columns.intersection(list(columns.CONVERSIONS), sort=False):
         problems += _mixed_shares(name, keys.assign(value=frame[name])[frame[name] > 0])
@@ -165,8 +156,9 @@ def _price_typos(name: str, rows: pd.DataFrame) -> list[Problem]:
         (line, odd), (near_line, near) = pair if first.iloc[place] else pair[::-1]
         factor = f"{odd / near:.3g} times" if odd > near else f"1/{near / odd:.3g} of"
         found = f"{odd:.10g} is {factor} {near:.10g} on line {near_line:.0f}"
-        text = f"{found}; is a decimal sign or the currency wrong? Otherwise, {KEEP}"
-        problems.append(Problem(int(line), name, text))
+        problems.append(
+            Problem(int(line), name, f"{found}; is a decimal sign or the currency wrong? Otherwise, {KEEP}")
+        )
     return problems
 
 
@@ -242,8 +234,8 @@ def _check_amounts(sold: pd.DataFrame, parsed: Parsed, config: DataConfig) -> li
         problems += _contradictions(sold[units > 0], are_units)
     elif not are_units:
         whole_units = fits_units(price, sales)
-        problems += _taxed_rows(sold, whole_units) or _moved_points(sold, whole_units, limit)
-        problems += _coarse_sales(sold) if config.sales == "auto" else []
+        odd = _taxed_rows(sold, whole_units) or _moved_points(sold, whole_units, limit)
+        problems += [*odd, *(_coarse_sales(sold) if config.sales == "auto" else ())]
     far = sold[(sold["units"] > FARTHEST * limit) & (sold["units"] > BULK) & (limit > 0)]
     text = f"{{sales:.10g}} is above {FARTHEST:.0f} times any other day of the product; {KEEP}"
     problems += _report(columns.TOTAL_SALES, far, text)
@@ -308,8 +300,7 @@ def _contradictions(sold: pd.DataFrame, are_units: bool) -> list[Problem]:
 
 def _one_if_most(problems: list[Problem], sold: pd.DataFrame) -> list[Problem]:
     """Return the first of problems of different products for the whole file if they concern most, else all."""
-    most = 2 * len(problems) > sold["product"].nunique()
-    return [problems[0]._replace(everywhere=True)] if most else problems
+    return [problems[0]._replace(everywhere=True)] if 2 * len(problems) > sold["product"].nunique() else problems
 
 
 def _two_levels(sold: pd.DataFrame, plain: BoolArray, level: BoolArray, mixed: bool, found: str) -> list[Problem]:
@@ -323,8 +314,8 @@ def _two_levels(sold: pd.DataFrame, plain: BoolArray, level: BoolArray, mixed: b
     when = next((text for text, span in spans.items() if level[span].mean() >= MOSTLY), "")
     if not (mixed or when):
         return []
-    text = f"{found}{when}, but not so on line {whole['line'].iloc[0]}"
-    text += f"; is tax, or a discount, in the price or the sales alone on some days? Otherwise, {KEEP}"
+    remedy = f"is tax, or a discount, in the price or the sales alone on some days? Otherwise, {KEEP}"
+    text = f"{found}{when}, but not so on line {whole['line'].iloc[0]}; {remedy}"
     return [Problem(int(taxed["line"].iloc[0]), columns.TOTAL_SALES, text, everywhere=True)]
 
 
@@ -356,8 +347,7 @@ def _moved_points(sold: pd.DataFrame, whole: BoolArray, limit: FloatArray) -> li
 
     ``whole (N,)`` are the rows that fit whole units, ``limit (N,)`` the most units on any other day of the product.
     """
-    codes = codes_of(sold["product"])
-    least = sold["units"].where(whole).groupby(codes).transform("min")
+    least = sold["units"].where(whole).groupby(codes_of(sold["product"])).transform("min")
     sold = sold.assign(whole=whole, limit=limit, least=least)
     usual = (_count(sold) >= FEWEST_SOLD) & (_share(sold["whole"], sold) >= MOSTLY)
     rows = sold[usual & (~whole | (sold["units"] > FAR * limit))]
@@ -372,6 +362,6 @@ def _moved_points(sold: pd.DataFrame, whole: BoolArray, limit: FloatArray) -> li
         large = whole & tens & (count > FAR * factor / 10 * rows["limit"]) & (count / factor <= rows["limit"])
         for marked, times in ((small, f"1/{factor} of"), (large, f"{factor} times")):
             found = f"{{sales:.10g}} at a price of {{price:.10g}} is {times} what other days suggest"
-            text = f"{found}; is the decimal sign wrong? Otherwise, {KEEP}"
-            problems += _report(columns.TOTAL_SALES, rows[marked], text)
+            remedy = f"is the decimal sign wrong? Otherwise, {KEEP}"
+            problems += _report(columns.TOTAL_SALES, rows[marked], f"{found}; {remedy}")
     return problems
