@@ -104,16 +104,14 @@ def run_backtests(
         latest = max(steps_ahead(product.step_days))
         origins = choose_origins(len(product.dates), preprocessor.config.window, latest)
         forecasts = forecast_units(preprocessor, index, origins, demand, cost, seed, pool)
-        scores = score_forecasts(product, forecasts)
-        if scores:
+        if scores := score_forecasts(product, forecasts):
             found[product.product] = Backtest(len(origins), scores)
     return found
 
 
 def tested_products(names: Collection[str]) -> frozenset[str]:
     """Return the names of the products to test, of all of a catalogue."""
-    wanted = min(MOST_TESTED, round(TESTED_SHARE * len(names)))
-    return draw_products(names, max(FEWEST_TESTED, wanted))
+    return draw_products(names, max(FEWEST_TESTED, min(MOST_TESTED, round(TESTED_SHARE * len(names)))))
 
 
 def draw_products(names: Iterable[str], most: int) -> frozenset[str]:
@@ -152,8 +150,7 @@ def forecast_units(
         days = origin + np.array(steps_ahead(product.step_days)) - 1
         day = days[days < len(product.dates)]
         prior = None if pool is None else pool.with_history(product.first_days(origin)).prior(product.product)
-        known = preprocessor.first_days(index, origin)
-        market = fit_market(known, demand, cost, seed, conversions=False, priors=[prior])
+        market = fit_market(preprocessor.first_days(index, origin), demand, cost, seed, False, [prior])
         parts.append(Forecasts(np.full_like(day, origin), day, *predict_units(market, product, day, generator)))
     return Forecasts(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
@@ -172,11 +169,7 @@ def score_forecasts(product: ProductHistory, forecasts: Forecasts) -> tuple[Hori
         error_mean_7 = _wape(mean_7, units)
         supplied = product.predicted[day] / product.price[day]
         given = np.isfinite(supplied)
-        rival = None
-        skill = None
-        if units[given].sum() > 0:
-            rival = _wape(supplied[given], units[given])
-            skill = _skill(_wape(mean[given], units[given]), rival)
+        rival = _wape(supplied[given], units[given]) if units[given].sum() > 0 else None
         scores.append(
             HorizonScore(
                 days_ahead=steps * product.step_days,
@@ -185,7 +178,7 @@ def score_forecasts(product: ProductHistory, forecasts: Forecasts) -> tuple[Hori
                 wape_mean_7=error_mean_7,
                 coverage=float(((units >= low) & (units <= high)).mean()),
                 wape_supplied=rival,
-                skill_supplied=skill,
+                skill_supplied=None if rival is None else _skill(_wape(mean[given], units[given]), rival),
                 skill=_skill(error, error_mean_7),
             )
         )

@@ -113,22 +113,21 @@ class PricingData:
         """Engine of the command, if there is one, and its function that makes the calls of fits."""
         self.backtests: Mapping[str, Backtest] | None = None
         """Backtests of the products by name, where validation or test has computed them."""
-        self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
         self.found_currency = ""
         """Currency that the file names, if it does."""
-        self._known: set[str] = set()
-        self._name: Callable[[Rows], Rows] | None = None
+        self.known_products: Collection[str] = ()
+        """Products of the shop, whose limits are no mistake although neither training nor file has them."""
+        self.find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
+        self.rename: Callable[[Rows], Rows] | None = None
         self.find_news: Callable[[Rows], Rows] | None = None
-        """Function that returns the rows of a file that are new to the shop; all are without one."""
         self.join: Callable[[Rows | None], Rows] | None = None
-        """Function that adds the days that the shop has read before, if any."""
+        """Of a shop: its own days ``(D_p,)`` of a history, and a file's rows renamed, if new, and with earlier days."""
 
     @property
     def layout(self) -> str:
         """Columns of an observation, for actions that are steps; empty for others, and without a description."""
-        env = self.env_config
-        columns = FEATURES, DESCRIPTION, PLACES, self.reading.window
-        return json.dumps(columns) if env.describe and env.action == "step" else ""
+        known = self.env_config.describe and self.env_config.action == "step"
+        return json.dumps((FEATURES, DESCRIPTION, PLACES, self.reading.window)) if known else ""
 
     @cached_property
     def preprocessor(self) -> DataPreprocessor:
@@ -145,8 +144,7 @@ class PricingData:
         """The market of the products that the policy is trained and scored on, fitted at first use."""
         drawn = draw_products(self.preprocessor.names, self.most_trained)
         rows = [row for row, name in enumerate(self.preprocessor.names) if name in drawn]
-        whole = len(rows) == len(self.preprocessor.names)
-        return self.market if whole else self.fit(self.preprocessor.select(rows))
+        return self.market if len(rows) == len(self.preprocessor.names) else self.fit(self.preprocessor.select(rows))
 
     def fit(self, prepared: DataPreprocessor) -> Market:
         """Fit the market of some of the products; those for which that fails are left out, unless all are."""
@@ -193,17 +191,15 @@ class PricingData:
 
     def plan(self, step_discount: float) -> DynamicPlan:
         """Return the plan of the products trained on, for the discount of one decision, solved once."""
-        dynamics = self.dynamics
-        if self._plan is None or self._plan.dynamics is not dynamics:
+        if self._plan is None:
             with stage("planning the prices"):
-                self._plan = plan_dynamically(dynamics, step_discount)
+                self._plan = plan_dynamically(self.dynamics, step_discount)
         return self._plan
 
     def benchmark(self, step_discount: float, share: tuple[int, int] = (0, 1)) -> PlanBenchmark:
         """Return the plan with its rewards, or a share of them, for the discount of one decision."""
-        plan = self.plan(step_discount)
-        if self._benchmark is None or self._benchmark.plan is not plan or self._benchmark.share != share:
-            self._benchmark = PlanBenchmark(plan, step_discount, share)
+        if self._benchmark is None or self._benchmark.share != share:
+            self._benchmark = PlanBenchmark(self.plan(step_discount), step_discount, share)
         return self._benchmark
 
     @property
@@ -257,24 +253,12 @@ class PricingData:
 
         Limits stay of products that the shop knows.
         """
-        self.guardrails.check_products({*trained, *present, *self._known})
-        skipped = (problem.product for problem in self.problems)
-        known = {*trained, *present, *self.catalogue, *skipped} - {""}
+        self.guardrails.check_products({*trained, *present, *self.known_products})
+        known = {*trained, *present, *self.catalogue, *(problem.product for problem in self.problems)} - {""}
         print_notes(self.cost.check_products(known, len(self.catalogue or present or trained)))
 
-    def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:
-        """Mark days whose price pricerl set, as ``find`` returns them ``(D_p,)``, in this history and later ones."""
-        self._find_own_prices = find
-        if "preprocessor" in vars(self):
-            self.preprocessor = self._marked(self.preprocessor)
-
-    def know_products(self, known: set[str], name: Callable[[Rows], Rows]) -> None:
-        """Keep limits of the products that the shop has ``known``, and its ``name`` of each product of a file."""
-        self._known, self._name = known, name
-        self.__dict__.pop("fresh", None)
-
     def _marked(self, fitted: DataPreprocessor) -> DataPreprocessor:
-        return fitted if self._find_own_prices is None else fitted.mark_own_prices(self._find_own_prices)
+        return fitted if self.find_own_prices is None else fitted.mark_own_prices(self.find_own_prices)
 
     def _check_currency(self, source: str) -> None:
         """Raise a ``UsageError`` if the setting contradicts the currency of the file, or of a checkpoint's history."""
@@ -283,14 +267,14 @@ class PricingData:
             raise UsageError(f"--data.currency: must be {own}, found {self.currency!r}")
 
     @cached_property
-    def _file(self) -> Rows | None:
+    def file(self) -> Rows | None:
         """Rows of the file if there is one, read once, whether or not a checkpoint follows."""
         return None if self.path is None else read_rows(self.path, self.reading)
 
     @cached_property
     def fresh(self) -> Rows | None:
         """Rows of the file, under the names that the shop has for their products."""
-        return self._file if self._file is None or self._name is None else self._name(self._file)
+        return self.file if self.file is None or self.rename is None else self.rename(self.file)
 
     @property
     def unread(self) -> Rows | None:

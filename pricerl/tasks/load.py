@@ -193,7 +193,8 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
         data.spread = partial(engine.map, size=CHUNK)
     accepted = read_accepted(run.options.accept)
     # before days are marked, which are found by the product's name
-    data.know_products({*shop.products}, partial(shop.named, accepted=accepted))
+    data.known_products = {*shop.products}
+    data.rename = partial(shop.named, accepted=accepted)
     if shop.newest:
         with reading(shop.log_path) as database:
             publication = read_publication(database)
@@ -220,7 +221,7 @@ def prepare_data(run: Run, shop: Shop, whole: bool = True) -> None:
         data.join = partial(_join, days, data.reading, CHANGED in accepted, wanted)
     entries = shop.entries() if wanted is None else read_own(shop.log_path, wanted)
     if entries:
-        data.mark_own_prices(partial(find_own_prices, by_product(entries)))
+        data.find_own_prices = partial(find_own_prices, by_product(entries))
 
 
 def _join(days: Days, reading: DataConfig, accepts: bool, wanted: Collection[str] | None, rows: Rows | None) -> Rows:

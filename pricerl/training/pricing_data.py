@@ -56,7 +56,7 @@ class PricingDataModule(PricingData, ReplayDataModule):
         """Dimensions and reward bounds for the networks; a file is read for the days from row to row."""
         low, high = self.reward.resolved().bounds()
         env = self.env_config
-        days = env.days_per_step(self.guardrails, 1 if self.fresh is None else self.fresh.step_days)
+        days = env.days_per_step(self.guardrails, 1 if self.file is None else self.file.step_days)
         return TaskSpec(self.reading.window * env.num_features, 1, low * days, high * days, days)
 
     def release(self) -> None:

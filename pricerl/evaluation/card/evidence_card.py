@@ -93,12 +93,14 @@ def draw_card(fit: WorkingFit, history: ProductHistory, fitted: ProductMarket, t
     spreads = {}
     if placebos is not None:
         spreads = {"next price": placebos.lead_spread, "shifted prices": placebos.shifted_spread}
-    lines = []
-    for name, (level, words, remedy) in found.items():
-        spread = spreads.get(name, 0.0) if VERDICTS[level] == "FAIL" else 0.0
-        finding = sentence(f"{words}. {WIDENED.format(spread=spread)}" if spread else words)
-        lines.append(CardLine(name, VERDICTS[level], finding, sentence(remedy) if level else "", spread))
-    return tuple(lines)
+    return tuple(_write_line(name, *finding, spreads.get(name, 0.0)) for name, finding in found.items())
+
+
+def _write_line(question: str, level: int, words: str, remedy: str, spread: float) -> CardLine:
+    """Return a line of the card; only a FAIL has a spread."""
+    if VERDICTS[level] != "FAIL" or not spread:
+        return CardLine(question, VERDICTS[level], sentence(words), sentence(remedy) if level else "")
+    return CardLine(question, "FAIL", sentence(f"{words}. {WIDENED.format(spread=spread)}"), sentence(remedy), spread)
 
 
 def describe_rule(follows: float) -> str:
