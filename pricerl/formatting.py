@@ -124,9 +124,9 @@ class Formatter:
         return f"{sign}{before}{group_ends.sub(group, whole)}{point if fraction else ''}{fraction}{after}"
 
 
-def counted(share: float, num_draws: int) -> str:
+def counted(share: float | None, num_draws: int) -> str:
     """Return a share of posterior draws as a count, such as ``61 of 64``."""
-    return f"{round(share * num_draws)} of {num_draws}"
+    return UNKNOWN if share is None else f"{round(share * num_draws)} of {num_draws}"
 
 
 def better_by(objective: str | None, measure: str = "profit") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
@@ -10,6 +11,7 @@ from pricerl.advice.report.work_list import WorkList
 from pricerl.advice.sentences import grounds, next_steps, verdict
 from pricerl.advice.sentences.next_steps import Place
 from pricerl.advice.sentences.verdict import SCENARIO, WRITE_COSTS, Record
+from pricerl.decide.standing import IN_FORCE
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import Formatter, plural, sentence
 from pricerl.terminal import shown
@@ -63,139 +65,121 @@ def _filled(head: str, words: Sequence[str], gap: str) -> list[str]:
     return lines
 
 
-def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
+def _block(product: Record, f: Formatter, place: Place) -> list[str]:
     quality = product["data_quality"]
     span = f"{plural(quality['history_days'], f.period)}, last {f.period} {f.date(quality['last_day'])}"
-    yield from _heading(shown(product["product"]), span, f"grade {product['decision']['grade']}")
-    yield from _verdict(product, f, place)
     _, order, limits = verdict.stock_words(product, f)
-    if order:
-        yield f" {order.capitalize()}{limits}"
-    yield from ("", *_comparison(product, f), "")
-    if place.is_late(product):
-        yield from wrapped(next_steps.late_words(product, f), "Too old")
-    for label, text in reasons(product, f):
-        yield from wrapped(text, label)
-    yield ""
-    yield from wrapped(f"open {place.report}", "Next")
-    for command in _commands(product, f, place):
-        yield from wrapped(command)
+    late = {"Too old": next_steps.late_words(product, f)} if place.is_late(product) else {}
+    parts = [*late.items(), *reasons(product, f), ("", ""), ("Next", f"open {place.report}")]
+    parts += [("", command) for command in _commands(product, f, place)]
+    return [
+        *_heading(shown(product["product"]), span, f"grade {product['decision']['grade']}"),
+        *_verdict(product, f, place),
+        *([f" {order.capitalize()}{limits}"] if order else []),
+        "",
+        *_comparison(product, f),
+        "",
+        *(line for label, text in parts for line in wrapped(text, label)),
+    ]
 
 
-def _commands(product: Record, f: Formatter, place: Place) -> Iterator[str]:
-    """Yield the commands that may be next."""
+def _commands(product: Record, f: Formatter, place: Place) -> list[str]:
+    """Return the commands that may be next."""
+    commands = []
     if verdict.find_decided(product, f):
-        yield f"pricerl resume{place.option}"
+        commands = [f"pricerl resume{place.option}"]
     elif next_steps.may_approve(product, place):
-        yield f"pricerl approve{place.option}"
-        yield next_steps.pause_command(product, place)
-    yield from next_steps.cost_commands(product, place.option)
-    yield from (command for _, command in next_steps.confirm_steps(product, place.option))
-    asked = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
-    if product.get("weighed") is not None:
-        asked = product["settled_price"]
-    if f.price(asked) != f.price(product["current_price"]):
-        yield f"pricerl what-if {asked:.{f.price_decimals}f}{place.option}"
+        commands = [f"pricerl approve{place.option}", next_steps.pause_command(product, place)]
+    commands += next_steps.cost_commands(product, place.option)
+    commands += [command for _, command in next_steps.confirm_steps(product, place.option)]
+    best = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
+    asked = best if product.get("weighed") is None else product["settled_price"]
+    same = f.price(asked) == f.price(product["current_price"])
+    return commands if same else [*commands, f"pricerl what-if {asked:.{f.price_decimals}f}{place.option}"]
 
 
-def _heading(name: str, about: str, end: str) -> Iterator[str]:
-    """Yield a name, shortened if it must be, with a text after it, one at the right end, and a rule below."""
-    about = f" · {about}"
-    room = max(SHORTEST_NAME, WIDTH - 4 - cell_len(about) - cell_len(end))
-    name = name if cell_len(name) <= room else _fitted(name, room).rstrip()
-    gap = max(1, WIDTH - 3 - cell_len(name) - cell_len(about) - cell_len(end))
-    yield f" {name}{about}{' ' * gap}{end}"
-    yield " " + "─" * (WIDTH - 3)
+def _heading(name: str, about: str, end: str) -> list[str]:
+    """Return a name, shortened if it must be, with a text after it, one at the right end, and a rule below."""
+    room = max(SHORTEST_NAME, WIDTH - 7 - cell_len(about) - cell_len(end))
+    start = f" {_fitted(name, min(room, cell_len(name))).rstrip()} · {about}"
+    return [set_cell_size(start, max(cell_len(start) + 1, WIDTH - 2 - cell_len(end))) + end, " " + "─" * (WIDTH - 3)]
 
 
-def _verdict(product: Record, f: Formatter, place: Place) -> Iterator[str]:
+def _verdict(product: Record, f: Formatter, place: Place) -> list[str]:
     if decided := verdict.find_decided(product, f, place.today):
-        yield f" {''.join(decided.words)}"
-        return
+        return [f" {''.join(decided.words)}"]
     now = product["current_price"]
     new = product["recommended_price"]
-    first_day = place.change_day(product)
-    if first_day is None:
-        yield f" Keep the price   {f.price(now)}{verdict.stock_words(product, f)[0]}"
-        return
-    size = f.percent(new / now - 1, plus="+")
-    first = f.weekday_date(first_day)
-    yield f" {'Raise' if new > now else 'Lower'} the price  {f.price(now)} → {f.price(new)} ({size})  on {first}"
-    steps = (day for day in product["days"] if day["recommended_price"] not in (now, new))
-    later = next((day for day in steps if day["date"] > first_day), None)
-    if later is not None:
-        when = f.weekday_date(later["date"])
-        yield f" then             {f.price(later['recommended_price'])} on {when}, if sales hold"
+    first = place.change_day(product)
+    if first is None:
+        return [f" Keep the price   {f.price(now)}{verdict.stock_words(product, f)[0]}"]
+    change = f"{f.price(now)} → {f.price(new)} ({f.percent(new / now - 1, plus='+')})  on {f.weekday_date(first)}"
+    later = [
+        f" then             {f.price(day['recommended_price'])} on {f.weekday_date(day['date'])}, if sales hold"
+        for day in product["days"]
+        if day["recommended_price"] not in (now, new) and day["date"] > first
+    ]
+    return [f" {verdict.verb_of(product)} the price  {change}", *later[:1]]
 
 
 def _comparison(product: Record, f: Formatter) -> Iterator[str]:
     """Yield profit, sales and units per day at both prices; the label names the currency of amounts."""
     kept = product["keep"]
     change = verdict.compared(product)
-    money = f", {f.currency}" if f.currency else ""
     decided = verdict.find_decided(product, f)
     new = "planned" if product.get("stock") else f"at {f.price(product['settled_price'])}"
     if decided and not decided.followed:
         new = "advised"
     elif product["uplift"] is not None:
         new = "change"
-    rows = [("", "keep", *((new, "difference (90 %)") if change else ()))]
-    for name in ("profit", "sales", "units"):
-        if kept[name] is None:
-            continue
+    rows = [["", "keep", *([new, "difference (90 %)"] if change else [])]]
+    for name in [name for name in verdict.MEASURED if kept[name] is not None]:
         means = [side[name][0] for side in (kept, *(change or ()))]
         digits = f.compared_digits(name, means, change and change[1][name])
-        cells = [f"{name} per {f.period}{'' if name == 'units' else money}"]
-        cells += [f.number(mean, digits) for mean in means[:2]]
+        money = f", {f.currency}" if f.currency and name != "units" else ""
+        rows.append([f"{name} per {f.period}{money}", *(f.number(mean, digits) for mean in means[:2])])
         if change is not None:
             gain, low, high = change[1][name]
-            cells.append(f"{f.number(gain, digits, '+')}{f.limits(low, high, digits, '+')}")
-        rows.append(tuple(cells))
+            rows[-1].append(f"{f.number(gain, digits, '+')}{f.limits(low, high, digits, '+')}")
     width, *widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for label, *cells in rows:
         padded = (" " * (room - cell_len(cell)) + cell for cell, room in zip(cells, widths, strict=True))
         yield "   ".join(["  " + set_cell_size(label, width), *padded])
 
 
-def reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
-    """Yield label and text of certainty, reasons, limits, order and doubts about the data."""
+def reasons(product: Record, f: Formatter) -> list[tuple[str, str]]:
+    """Return label and text of certainty, reasons, limits, order and doubts about the data."""
     decision = product["decision"]
     uplift = product["uplift"]
+    sure = " ".join(line for line in verdict.certainty_words(product, f)[2] if line != SCENARIO)
     if uplift is not None and uplift["probability_better"] is not None:
-        yield "Certainty", f"{verdict.scenario_words(uplift, product)}; {verdict.tested_words(product, f)}"
-    elif sure := [line for line in verdict.certainty_words(product, f)[2] if line != SCENARIO]:
-        yield "Certainty", " ".join(sure)
+        sure = f"{verdict.scenario_words(uplift, product)}; {verdict.tested_words(product, f)}"
     stated = product.get("weighed") is not None or decision["grade"] in ("A", "B", "B-")
     why = ["" if stated else verdict.why_words(product, f), verdict.demand_words(product, f)]
-    yield "Why", " ".join(sentence(text) for text in why if text)
-    yield "Limits", grounds.edit_words(product, f)
-    if product.get("stock") is not None:
-        yield from ((label, " ".join(lines)) for label, lines in next_steps.stock_lines(product, f).items())
-    if verdict.is_before_fixed(product):
-        yield "Profits", "before fixed costs, as none is known"
-    if product["stop_rule"] is not None:
-        yield "Go back", next_steps.stop_rule_clause(product["stop_rule"], f, product.get("stock"))
-    if decision["follow"] == "hold":
-        costs = [f"{WRITE_COSTS}."] if next_steps.cost_commands(product) else []
-        if helps := [*costs, *next_steps.what_would_change(product, f)]:
-            yield "To decide", " ".join(helps)
-    for order in product["orders"]:
-        if order["status"] == "active":
-            price = "price kept" if order["price"] is None else f.price(order["price"])
-            given = f"until {f.date(order['until'])}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
-            yield "Your order", f"{'price test' if order['schedule'] else price} {given}"
-        elif order["status"] == "returning":
-            yield "Your order", f"the price test has ended: back to the regular price, {f.price(order['price'])}"
-    yield from (("Your order", line) for line in grounds.order_lines(product["orders"], f))
-    if product["track_record"] is not None:
-        yield "So far", " ".join(grounds.track_lines(product["track_record"], f)[:2])
-    if product["account"] is not None:
-        yield "Quarter", " ".join(next_steps.account_words(product["account"], f, product["measure"]))
-    yield from (("Proposal", line) for line in grounds.proposer_lines(product, f) if decision["grade"] != "D")
+    stock = next_steps.stock_lines(product, f) if product.get("stock") else {}
+    rule = product["stop_rule"]
+    helps = [f"{WRITE_COSTS}."] if next_steps.cost_commands(product) else []
+    helps += next_steps.what_would_change(product, f) if decision["follow"] == "hold" else []
+    proposer = grounds.proposer_lines(product, f) if decision["grade"] != "D" else []
     doubts = grounds.list_doubts(product)
     if len(doubts) > MOST_CHECKS:
         doubts[MOST_CHECKS:] = [f"{len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"]
-    yield from (("Check", text) for text in [next_steps.contradiction_words(product), *doubts] if text)
+    parts = [
+        ("Certainty", [sure]),
+        ("Why", [" ".join(sentence(text) for text in why if text)]),
+        ("Limits", [grounds.edit_words(product, f)]),
+        *((label, [" ".join(lines)]) for label, lines in stock.items()),
+        ("Profits", ["before fixed costs, as none is known"] if verdict.is_before_fixed(product) else []),
+        ("Go back", [next_steps.stop_rule_clause(rule, f, product.get("stock"))] if rule else []),
+        ("To decide", [" ".join(helps)]),
+        ("Your order", grounds.order_lines(product["orders"], f, IN_FORCE)),
+        ("Your order", grounds.order_lines(product["orders"], f)),
+        ("So far", [" ".join(grounds.track_lines(product["track_record"], f)[:2])]),
+        ("Quarter", [" ".join(next_steps.account_words(product["account"], f, product["measure"]))]),
+        ("Proposal", proposer),
+        ("Check", [next_steps.contradiction_words(product), *doubts]),
+    ]
+    return [(label, text) for label, texts in parts for text in texts if text]
 
 
 def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
@@ -203,20 +187,7 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
     listed = [product for _, product in work.listed]
     about = f"{work.moves[1]} to raise, {work.moves[-1]} to lower, {work.moves[0]} to keep"
     yield from _heading(plural(len(work), "product"), about, "grade")
-    rows = [("", "", f"gain per {f.period} (90 %)", "")]
-    for product in listed[:MOST_PRODUCTS]:
-        now = product["current_price"]
-        decided = verdict.find_decided(product, f, place.today)
-        new = decided.price if decided else product["recommended_price"]
-        change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
-        gain = None if product["uplift"] is None else product["uplift"][product["measure"]]
-        earned = verdict.exception_words(product)
-        if decided and not decided.followed and not earned:
-            earned = f"your {decided.kind.replace('_', ' ')}{decided.words[2]}"
-        elif gain is not None and not earned:
-            digits = f.money_digits(*gain)
-            earned = f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}"
-        rows.append((shown(product["product"]), change, earned, f"{product['decision']['grade']:<2}"))
+    rows = [("", "", f"gain per {f.period} (90 %)", ""), *(_row(item, f, place) for item in listed[:MOST_PRODUCTS])]
     changes, gains = (max(cell_len(row[column]) for row in rows) for column in (1, 2))
     room = max(SHORTEST_NAME, WIDTH - 9 - changes - gains)
     for name, change, earned, grade in rows:
@@ -225,19 +196,35 @@ def _overview(work: WorkList, f: Formatter, place: Place) -> Iterator[str]:
     if len(listed) > MOST_PRODUCTS:
         others = f", {len(work) - len(listed)} others in advice.csv" if len(work) > len(listed) else ""
         yield f" … and {len(listed) - MOST_PRODUCTS} more on the page{others}"
-    yield ""
-    for words, total in work.sums(f):
-        yield from wrapped(f.estimate(total, f" {words}", "+"), "Together")
-    if names := [shown(item["product"]) for item in listed if verdict.stock_words(item, f)[1]]:
-        yield from wrapped(
-            ", ".join([*names[:MOST_PRODUCTS], *(["…"] if len(names) > MOST_PRODUCTS else [])]), "Order for"
-        )
-    yield from wrapped(f"open {place.report}", "Next")
-    for command in next(filter(None, (next_steps.cost_commands(item, place.option) for item in listed)), ()):
-        yield from wrapped(command)
-    first = next((item for item in listed if next_steps.may_approve(item, place)), None)
-    if first is not None:
-        yield from wrapped(f"pricerl approve{place._replace(product=first['product']).options}")
+    names = [shown(item["product"]) for item in listed if verdict.stock_words(item, f)[1]]
+    names[MOST_PRODUCTS:] = ["…"] if len(names) > MOST_PRODUCTS else []
+    commands = next(filter(None, (next_steps.cost_commands(item, place.option) for item in listed)), [])
+    waiting = (item["product"] for item in listed if next_steps.may_approve(item, place))
+    parts = [
+        ("", ""),
+        *(("Together", f.estimate(total, f" {words}", "+")) for words, total in work.sums(f)),
+        *([("Order for", ", ".join(names))] if names else []),
+        ("Next", f"open {place.report}"),
+        *(("", command) for command in commands),
+        *(("", f"pricerl approve{place._replace(product=name).options}") for name in itertools.islice(waiting, 1)),
+    ]
+    yield from (line for label, text in parts for line in wrapped(text, label))
+
+
+def _row(product: Record, f: Formatter, place: Place) -> tuple[str, str, str, str]:
+    """Return name, change, gain and grade of a product; a reason to look at it takes the place of the gain."""
+    now = product["current_price"]
+    decided = verdict.find_decided(product, f, place.today)
+    new = decided.price if decided else product["recommended_price"]
+    change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
+    gain = verdict.gain_of(product)
+    earned = verdict.exception_words(product)
+    if decided and not decided.followed and not earned:
+        earned = f"your {decided.kind.replace('_', ' ')}{decided.words[2]}"
+    elif gain is not None and not earned:
+        digits = f.money_digits(*gain)
+        earned = f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}"
+    return shown(product["product"]), change, earned, f"{product['decision']['grade']:<2}"
 
 
 def _fitted(text: str, room: int) -> str:

@@ -39,7 +39,6 @@ from pricerl.evaluation.forecast import PathForecast, forecast_path
 from pricerl.evaluation.half_year import plan_half_years
 from pricerl.evaluation.price_curves import draw_curves, list_own_days, spread_shown
 from pricerl.evaluation.pricing_rules import compare_baselines
-from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.stop_rule import find_stop_rule
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
@@ -88,9 +87,8 @@ def advise(
     stocked = plan_half_years(dynamics)
     advice = []
     for index, name in enumerate(dynamics.market.preprocessor.names):
-        standing = standings.get(name, FIRST)
-        shelf = stocked.get(index)
-        case = Case(Product(dynamics, index), proposer.propose, config, steps, standing, seed, shelf)
+        product = Product(dynamics, index)
+        case = Case(product, proposer.propose, config, steps, standings.get(name, FIRST), seed, stocked.get(index))
         advice.append(_describe(case, decide_price(case), backtests.get(name), current, formatter))
     return advice
 
@@ -108,12 +106,9 @@ def _describe(
     product = case.product
     model = course.own
     path = model.proposed.path.price
-    own, keep, log = case.value_all(with_rivals(product, path))
+    own = case.value(path)
     forecast = _forecast(case, course)
-    stop_rule = None
-    if forecast is not None:
-        trades = np.array([product.fitted.trades_on[day.weekday()] for day in case.days], bool)
-        stop_rule = find_stop_rule(forecast.sampled_units, course.prices, product.current_price, trades)
+    trades = np.array([product.fitted.trades_on[day.weekday()] for day in case.days], bool)
     asked = course.gated.asked
     advice = ProductAdvice(
         product=product.name,
@@ -124,8 +119,7 @@ def _describe(
         proposal=ProposedPath(
             prices=tuple(map(money, path.tolist())),
             outcome=own.outcome(),
-            over_keep=own.over(keep),
-            over_log=own.over(log),
+            over_keep=own.over(case.keep),
             policy_over_plan=model.proposed.over_plan,
         ),
         market=_market_facts(case, course),
@@ -136,7 +130,9 @@ def _describe(
             card=case.card,
         ),
         data_quality=_judge_data(case, f),
-        stop_rule=stop_rule,
+        stop_rule=None
+        if forecast is None
+        else find_stop_rule(forecast.sampled_units, course.prices, product.current_price, trades),
         account=course.account,
         tests=case.standing.tests,
         asked_price=None if asked is None else money(asked),
@@ -149,8 +145,9 @@ def _describe(
         stock=None if case.stocked is None else case.stocked.look_ahead(course.path.price),
     )
     planned = plan_price_test(product, current=current, config=case.config) if model.decision.unsure else None
-    test = None if planned is None else planned.test
-    details = gather_details(product, model.path.price.cpu().double().numpy(), test, current)
+    details = gather_details(
+        product, model.path.price.cpu().double().numpy(), None if planned is None else planned.test, current
+    )
     return replace(advice, reason=explain(advice.to_dict(), f), details=details)
 
 
@@ -169,7 +166,6 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
     product = case.product
     now = product.current_price
     fitted = product.fitted
-    recommended = np.log(course.recommends(now))
     return MarketFacts(
         num_draws=product.market.num_draws,
         measure=product.market.measure,
@@ -177,14 +173,12 @@ def _market_facts(case: Case, course: Course) -> MarketFacts:
         elasticity=interval_of(elasticity_at(fitted, now)),
         raising=would_raising_pay(product.counted, now),
         break_even=find_break_even(fitted, now),
-        effective_days=float(np.interp(recommended, fitted.log_grid, fitted.units.effective_days)),
         costs=fitted.cost.describe(),
         fixed_known=fitted.cost.fixed_known,
         price_setting=fitted.price_setting,
         bias=fitted.bias,
         yearly_season=fitted.ahead.yearly_season,
         season_of=fitted.ahead.season_of,
-        bias_shown_by=0 if fitted.prior is None else fitted.prior.bias.products,
         cost_means=CostMeans(*fitted.cost.means) if fitted.cost.known else None,
     )
 
@@ -195,7 +189,6 @@ def _forecast(case: Case, course: Course) -> PathForecast | None:
 
 def _recommend(case: Case, course: Course, forecast: PathForecast | None, f: Formatter) -> Recommendation:
     held = course.decision.follow == "hold"
-    unsure = held and course.decision.unsure
     value = case.value(course.path.price)
     return Recommendation(
         recommended_price=money(course.recommends(case.product.current_price)),
@@ -204,7 +197,7 @@ def _recommend(case: Case, course: Course, forecast: PathForecast | None, f: For
         recommended=None if forecast is None else value.outcome(),
         uplift=None if forecast is None or held else value.over(case.keep),
         days=tuple(_day_rows(case, course, forecast, f)),
-        weighed=case.value(course.aim.price).over(case.keep) if unsure else None,
+        weighed=case.value(course.aim.price).over(case.keep) if held and course.decision.unsure else None,
     )
 
 
@@ -212,39 +205,40 @@ def _day_rows(case: Case, course: Course, forecast: PathForecast | None, f: Form
     """Yield the rows of the next days; unknown values stay None, and all of them without a forecast."""
     fitted = case.product.fitted
     order = course.order
-    known = {"units": True, "sales": True, "profit": fitted.cost.known}
-    known |= {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
-    walking = _walking_notes(case.product, course.prices, f)
+    conversions = [name for name in ("organic", "ad") if getattr(fitted, name) is not None]
+    known = ["units", "sales", *(["profit"] if fitted.cost.known else []), *conversions]
+    way = _way_to_limit(case.product, course.prices, f)
     for row, (day, price) in enumerate(zip(case.days, course.prices, strict=True)):
-        date = day.isoformat()
-        notes = []
-        values: dict[str, Interval | None] = dict.fromkeys(known)
+        trades = fitted.trades_on[day.weekday()]
+        values: dict[str, Interval | None] = dict.fromkeys(("units", "sales", "profit", "organic", "ad"))
         sd = None
-        if not fitted.trades_on[day.weekday()]:
-            notes.append(f"no {get_day_names(locale='en')[day.weekday()]} was ever recorded")
-        elif forecast is not None:
-            values |= {name: Interval(*getattr(forecast, name)[:, row].tolist()) for name in known if known[name]}
+        if trades and forecast is not None:
+            values |= {name: Interval(*getattr(forecast, name)[:, row].tolist()) for name in known}
             units, sales, profit = forecast.market_sd[:, row].tolist()
             sd = units, sales, profit if fitted.cost.known else None
-        if walking[row]:
-            notes.append(walking[row])
-        if not course.known:
-            notes.append("not forecast: outside tried prices")
-        if order is not None and date > order.until:
-            notes.append(f"after the {order.kind.replace('_', ' ')} ends on {f.date(order.until)}")
+        ended = order is not None and day.isoformat() > order.until
+        notes = [
+            "" if trades else f"no {get_day_names(locale='en')[day.weekday()]} was ever recorded",
+            way.get(price, ""),
+            "" if course.known else "not forecast: outside tried prices",
+            f"after the {order.kind.replace('_', ' ')} ends on {f.date(order.until)}" if order and ended else "",
+        ]
         low = money(float(course.path.low[row]))
         high = money(float(course.path.high[row]))
-        yield DayAdvice(date, money(price), low, high, **values, note="; ".join(notes), market_sd=sd)
+        note = "; ".join(filter(None, notes))
+        yield DayAdvice(day.isoformat(), money(price), low, high, **values, note=note, market_sd=sd)
 
 
-def _walking_notes(product: Product, prices: Sequence[float], formatter: Formatter) -> list[str]:
-    """Return a note for each day on which a path is on its way to a hard limit more than one step away."""
+def _way_to_limit(product: Product, prices: Sequence[float], formatter: Formatter) -> dict[float, str]:
+    """Return a note for each price on the way of a path to a hard limit more than one step away."""
     today = product.today
     target = today.hard_limit if today.walks else today.now
-    moves = any(abs(price - target) < abs(today.now - target) for price in prices)
-    note = f"on the way to {formatter.price(target)} ({today.hard_rule})" if moves else ""
-    inside = [today.same(price, target) or (price > target) != (today.now > target) for price in prices]
-    return ["" if arrived else note for arrived in inside]
+    if not any(abs(price - target) < abs(today.now - target) for price in prices):
+        return {}
+    note = f"on the way to {formatter.price(target)} ({today.hard_rule})"
+    return {
+        price: note for price in prices if not today.same(price, target) and (price > target) == (today.now > target)
+    }
 
 
 def gather_details(
@@ -255,14 +249,15 @@ def gather_details(
 ) -> Details:
     """Return the data of one product, whose recommended prices are ``path (H,)``, in money; ``current`` as in `ask`."""
     curves = draw_curves(product, spread_shown(product, path), len(path))
-    charged = {**product.market.preprocessor.current_prices, **(current or {})}
     return Details(
         curves=curves,
         own_days=list_own_days(product, curves),
         bounds=product.today.describe(),
         beyond=curves.beyond(product.market.measure, *product.history.tried_prices),
         price_test=price_test,
-        objections=object_along(curves.price, product, charged),
+        objections=object_along(
+            curves.price, product, {**product.market.preprocessor.current_prices, **(current or {})}
+        ),
     )
 
 

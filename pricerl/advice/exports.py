@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pricerl.advice.sentences.verdict import Record
+from pricerl.advice.sentences.verdict import Record, gain_of
 from pricerl.errors import import_extra
 from pricerl.writing import rewriting
 
@@ -26,11 +26,10 @@ ROW = (
 
 def _flat_row(product: Record) -> list[Any]:
     """Return a product of ``advice.json`` as a row: first day, prices, gain per day of its measure with 90 % limits."""
-    uplift = product["uplift"] or {}
-    gain = zip(("gain", "gain_low", "gain_high"), uplift.get(product["measure"]) or (None,) * 3, strict=True)
-    better = uplift.get("probability_better")
-    known = {**product, **product["decision"], **dict(gain), "date": product["days"][0]["date"]}
-    return [{**known, "probability_better": better}[name] for name in ROW]
+    gain = zip(("gain", "gain_low", "gain_high"), gain_of(product) or (None,) * 3, strict=True)
+    better = {"probability_better": None, **(product["uplift"] or {})}
+    known = {**better, **product, **product["decision"], **dict(gain), "date": product["days"][0]["date"]}
+    return [known[name] for name in ROW]
 
 
 def check_workbook() -> Any:
@@ -62,14 +61,19 @@ def _sheets(document: Record) -> Iterator[tuple[str, list[Sequence[Any]]]]:
     """Yield name and rows of each sheet, the header first."""
     products = document["products"]
     limits = [f"{name.capitalize()}{end}" for name in OUTCOMES for end in ("", " Low", " High")]
+    days = (
+        (item["product"], day["date"], day["recommended_price"], *values_of(day), day["note"])
+        for item in products
+        for day in item["days"]
+    )
+    rules = (
+        (item["product"], row["rule"], row["price"], *values_of(row["outcome"]))
+        for item in products
+        for row in item["baselines"]
+    )
     yield "Products", [[name.replace("_", " ").title() for name in ROW], *map(_flat_row, products)]
-    days: list[Sequence[Any]] = [("Product", "Date", "Price", *limits, "Note")]
-    rules: list[Sequence[Any]] = [("Product", "Rule", "Price", *limits)]
-    for product in products:
-        name = product["product"]
-        days += [(name, day["date"], day["recommended_price"], *values_of(day), day["note"]) for day in product["days"]]
-        rules += [(name, row["rule"], row["price"], *values_of(row["outcome"])) for row in product["baselines"]]
-    yield from (("Days", days), ("Rules", rules))
+    yield "Days", [("Product", "Date", "Price", *limits, "Note"), *days]
+    yield "Rules", [("Product", "Rule", "Price", *limits), *rules]
 
 
 def values_of(outcome: Record) -> list[float | None]:

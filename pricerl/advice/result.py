@@ -95,8 +95,6 @@ class ProposedPath:
     """Outcome of the path."""
     over_keep: Uplift
     """Uplift over keeping the price."""
-    over_log: Uplift
-    """Uplift over repeating the seller's latest prices."""
     policy_over_plan: PolicyOverPlan | None = None
     """Comparison that decided who proposes, or None if only the policy may."""
 
@@ -124,8 +122,6 @@ class MarketFacts:
     """Whether a slightly higher price than the current one earns more, or None if costs are unknown."""
     break_even: BreakEven
     """Cost at which neither a higher nor a lower price than the current one earns more; known without costs, too."""
-    effective_days: float
-    """Effective days at prices similar to the recommended one."""
     costs: str
     """Costs in force, in words."""
     objective: str = ""
@@ -144,8 +140,6 @@ class MarketFacts:
     one."""
     season_of: SeasonSource | None = None
     """Whether the product's own history shows that season, or only other products of the seller do."""
-    bias_shown_by: int = 0
-    """Number of other products whose price changes on advice count in these."""
 
 
 @dataclass(frozen=True)

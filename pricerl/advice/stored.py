@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pricerl.advice.exports import values_of
-from pricerl.advice.sentences.verdict import Record, exception_words, find_decided
+from pricerl.advice.sentences.verdict import Record, exception_words, find_decided, gain_of
 from pricerl.formatting import PLAIN, PLAIN_DIGITS, Formatter, csv_text, safe_text
 
 
@@ -37,16 +37,16 @@ class Summary(msgspec.Struct, array_like=True, frozen=True):
         """Return the summary of an entry of ``products`` in ``advice.json``."""
         decided = find_decided(product, PLAIN)
         change = (decided.price if decided else product["recommended_price"]) - product["current_price"]
-        gain = (product["uplift"] or {}).get(product["measure"])
-        excepted = bool(exception_words(product))
-        outcome = product["keep"] if excepted else product["uplift"] or product["proposal"]["over_keep"]
+        gain = gain_of(product)
+        kept = product["keep"] if exception_words(product) else None
+        outcome = kept or product["uplift"] or product["proposal"]["over_keep"]
         return cls(
             kind=kind_of(product),
             move=(change > 0) - (change < 0),
             stake=float(abs((outcome[product["measure"]] or outcome["sales"])[0])),
             grade=product["decision"]["grade"],
             measure=product["measure"],
-            gain=list(gain) if gain and (decided is None or decided.followed) else None,
+            gain=gain if gain and (decided is None or decided.followed) else None,
             scores=list((product["backtest"] or {}).get("scores", ())),
             orders=list((product.get("stock") or {}).get("orders", ())),
             lacks_evidence=product["decision"]["lacks_evidence"],
@@ -66,8 +66,7 @@ class StoredAdvice(NamedTuple):
     @classmethod
     def of(cls, product: Record, formatter: Formatter) -> StoredAdvice:
         """Return an entry of ``products`` in ``advice.json`` as it is kept."""
-        days = csv_text(day_rows(product, formatter))
-        return cls(product["product"], Summary.of(product), days, json_of(product))
+        return cls(product["product"], Summary.of(product), csv_text(day_rows(product, formatter)), json_of(product))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the product's entry of ``products``."""
@@ -79,10 +78,9 @@ def kind_of(product: Record) -> str:
     """Return whether a product is an ``exception``, a ``change``, or neither: ``keep``."""
     if exception_words(product):
         return "exception"
-    moves = any(day["recommended_price"] != product["current_price"] for day in product["days"])
-    if decided := find_decided(product, PLAIN):
-        moves = decided.price != product["current_price"]
-    return "change" if moves else "keep"
+    decided = find_decided(product, PLAIN)
+    prices = [decided.price] if decided else [day["recommended_price"] for day in product["days"]]
+    return "change" if any(price != product["current_price"] for price in prices) else "keep"
 
 
 def json_of(record: Record) -> str:

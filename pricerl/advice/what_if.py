@@ -55,11 +55,14 @@ class Answer(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; an unknown one is None or left out, and ``unknown`` says why."""
-        product = self.product
-        values = {name: value for name, value in self._asdict().items() if name != "product"}
-        named = {"product": product.name, "current_price": product.current_price, "num_draws": product.market.num_draws}
-        unknown = COSTS_UNKNOWN if self.probability_better is None else ""
-        return {**named, **to_plain(values), "unknown": unknown}
+        values = {name: to_plain(value) for name, value in self._asdict().items() if name != "product"}
+        return {
+            "product": self.product.name,
+            "current_price": self.product.current_price,
+            "num_draws": self.product.market.num_draws,
+            **values,
+            "unknown": COSTS_UNKNOWN if self.probability_better is None else "",
+        }
 
 
 @dataclass(frozen=True)
@@ -93,23 +96,26 @@ def ask(product: Product, price: float, horizon: int, current: Mapping[str, floa
     stocked = plan_half_years(product.dynamics, [product.index]).get(product.index)
     asked, kept = value_paths(product, paths) if stocked is None else stocked.value(paths)
     outlooks = () if stocked is None else tuple(stocked.look_ahead(path) for path in paths)
-    pairs = {name: (getattr(asked, name), getattr(kept, name)) for name in ("units", "sales", "profit")}
-    if not asked.costs_known:
-        del pairs["profit"]
-    for name in ("organic", "ad") if stocked is None else ():
-        if getattr(product.fitted, name) is not None:
-            there, here = (getattr(expect_path(product, path), name).double().mean(1).cpu().numpy() for path in paths)
-            pairs[f"{name} conversion %"] = there, here
-    measures = {
-        name: Effect(*(Interval(*map(short, interval_of(draws))) for draws in (there, here, there - here)))
-        for name, (there, here) in pairs.items()
-    }
-    better = asked.over(kept).probability_better
+    known = ("units", "sales", *(["profit"] if asked.costs_known else []))
+    pairs = {name: [getattr(value, name) for value in (asked, kept)] for name in known}
+    shown = [name for name in ("organic", "ad") if stocked is None and getattr(product.fitted, name) is not None]
+    days = [expect_path(product, path) for path in paths] if shown else []
+    for name in shown:
+        pairs[f"{name} conversion %"] = [getattr(item, name).double().mean(1).cpu().numpy() for item in days]
     prices = {**product.market.preprocessor.current_prices, **(current or {})}
-    objections = tuple(item.why for item in find_objections(price, product, prices))
-    days = steps if stocked is None else stocked.stock.season_end * WEEK // product.history.step_days
-    allowed = nearest_chargeable(price, product, prices)
-    return Answer(product, price, days, measures, better, objections, allowed, outlooks)
+    return Answer(
+        product=product,
+        price=price,
+        days=steps if stocked is None else stocked.stock.season_end * WEEK // product.history.step_days,
+        measures={
+            name: Effect(*(Interval(*map(short, interval_of(draws))) for draws in (there, here, there - here)))
+            for name, (there, here) in pairs.items()
+        },
+        probability_better=asked.over(kept).probability_better,
+        objections=tuple(item.why for item in find_objections(price, product, prices)),
+        allowed=nearest_chargeable(price, product, prices),
+        outlooks=outlooks,
+    )
 
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
@@ -123,16 +129,19 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     if answer.probability_better is not None:
         objective = answer.product.dynamics.reward.objective
         better = better_words(answer.probability_better, market.num_draws, objective, market.measure)
-    objections = [f"  outside a limit: {text}" for text in answer.objections] or ["  within all limits"]
-    if answer.objections:
-        objections.append(f"  the nearest price within all limits: {formatter.price(answer.allowed)}")
+    nearest = f"  the nearest price within all limits: {formatter.price(answer.allowed)}"
+    objections = [*(f"  outside a limit: {text}" for text in answer.objections), nearest]
     cost = "" if answer.unit_cost is None else f", if a unit costs {formatter.price(answer.unit_cost)}"
-    title = f"{answer.product.name}: {asked} instead of {now}{cost}"
-    stock = [
-        f"  stock at {shown}: {_stock_words(outlook, formatter)}"
-        for shown, outlook in zip((asked, now), answer.outlooks, strict=False)
+    return [
+        f"{answer.product.name}: {asked} instead of {now}{cost}",
+        *table(rows),
+        f"  {better}",
+        *(
+            f"  stock at {at}: {_stock_words(item, formatter)}"
+            for at, item in zip((asked, now), answer.outlooks, strict=False)
+        ),
+        *(objections if answer.objections else ["  within all limits"]),
     ]
-    return [title, *table(rows), f"  {better}", *stock, *objections]
 
 
 def _stock_words(outlook: StockOutlook, f: Formatter) -> str:
@@ -147,7 +156,8 @@ def _cells(name: str, asked: Interval, kept: Interval, difference: Interval, f: 
     money = name in ("sales", "profit")
     digits = f.compared_digits("sales" if money else "units", (asked.mean, kept.mean), difference)
     show = f.money if money else f.number
-    mean, low, high = difference
-    change = f"{show(mean, digits, '+')}{f.limits(low, high, digits, '+')}" if any(difference) else "no change"
-    shown = (f"{show(side.mean, digits)}{f.limits(side.low, side.high, digits)}" for side in (asked, kept))
-    return (name, *shown, change)
+    shown = [
+        f"{show(side.mean, digits, plus)}{f.limits(side.low, side.high, digits, plus)}"
+        for side, plus in ((asked, ""), (kept, ""), (difference, "+"))
+    ]
+    return (name, *shown) if any(difference) else (name, *shown[:2], "no change")

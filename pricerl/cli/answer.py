@@ -59,8 +59,7 @@ def _evidence(product: Record, f: Formatter) -> list[str]:
     lines = [f"decided by {', then '.join(product['chain'])}: {product['reason']}"]
     lines += [f"check the data: {reason}" for reason in product["data_quality"]["reasons"]]
     lines += grounds.order_lines(product["orders"], f)
-    if product["track_record"] is not None:
-        lines += grounds.track_lines(product["track_record"], f)
+    lines += grounds.track_lines(product["track_record"], f)
     if product["backtest"] is not None:
         lines.append(grounds.judge_backtest(product["backtest"], f))
     return [*score_lines(product, f), *(f"  {line}" for line in lines)]

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
+
 from pricerl.decide.case import Case, Course, PolicyOverPlan, Proposed
 from pricerl.decide.decision import Decision, DecisionConfig
 from pricerl.decide.evidence import aim_for_quarter, follow_measured_pair, weigh_evidence
@@ -20,7 +22,6 @@ from pricerl.decide.price_path import GatedPath, approach_path, plan_paths, prop
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.half_year import StockedProduct
-from pricerl.evaluation.scores import with_rivals
 from pricerl.planner.plan_benchmark import Comparison, PlanBenchmark
 from pricerl.planner.rollout import Policy, WatchedPolicy
 from pricerl.reasons import Reason
@@ -55,7 +56,7 @@ def _plan_stock(case: Case, stocked: StockedProduct) -> Proposed:
     """Return the planner's path for a shelf that may empty; it begins when the minimum hold of the last change ends."""
     held = approach_path(case.product.current_price, case.product, case.horizon)
     price = stocked.path(case.horizon, held.limits.wait)
-    stocked.value(with_rivals(case.product, price))  # at once, since each is needed
+    stocked.value(torch.stack([price, case.kept]))  # at once, since both are needed
     return Proposed("planner", held._replace(price=price, low=price, high=price, asked=price))
 
 

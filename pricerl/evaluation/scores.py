@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -115,17 +115,10 @@ def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0,
     rows = []
     for index, path in zip(product.tolist(), paths, strict=True):
         item = Product(dynamics, index)
-        own, keep = value_paths(item, with_rivals(item, path)[:2])
+        own, keep = value_paths(item, torch.stack([path, torch.full_like(path, item.current_price)]))
         gain = own.earned - keep.earned
         rows.append([*interval_of(gain), float((gain > 0).mean()), value_at_risk(gain)])
     return PathScores(*paths.new_tensor(rows).T)
-
-
-def with_rivals(product: Product, path: Tensor) -> Tensor:
-    """Return a path ``(H,)``, the constant current price and the seller's latest prices, repeated, ``(3, H)`` money."""
-    history = product.history
-    replayed = path.new_tensor(np.resize(history.price[-len(path) :], len(path)))
-    return torch.stack([path, torch.full_like(path, history.current_price), replayed])
 
 
 class ReturnScores(NamedTuple):
@@ -149,8 +142,7 @@ def score_returns(
     episode_length = torch.zeros(len(seeds), dtype=torch.int64, device=device)
     if not seeds:
         return ReturnScores(episode_return, episode_length)
-    env = GymVectorEnv(env_id, len(seeds), device, settings)
-    try:
+    with closing(GymVectorEnv(env_id, len(seeds), device, settings)) as env:
         observation, _ = env.reset(seed=list(seeds))
         running = torch.ones(len(seeds), dtype=torch.bool, device=device)
         for _ in range(env.max_episode_steps or MAX_STEPS):
@@ -162,6 +154,4 @@ def score_returns(
             running &= ~(terminated | truncated)
             if not running.any():
                 break
-    finally:
-        env.close()
     return ReturnScores(episode_return, episode_length)

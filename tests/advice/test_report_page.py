@@ -222,7 +222,7 @@ def test_unknown_costs_show_no_profit_and_say_what_helps(changed: Document) -> N
     policy = product["proposal"]
     for outcome in (product["keep"], product["recommended"], policy["outcome"]):
         outcome["profit"] = None
-    for uplift in (product["uplift"], policy["over_keep"], policy["over_log"]):
+    for uplift in (product["uplift"], policy["over_keep"]):
         uplift |= {"profit": None, "probability_better": None, "cvar": None}
     product["details"]["curves"]["profit"], product["details"]["price_test"] = None, None
     product["days"] = [{**day, "profit": None} for day in product["days"]]

@@ -20,7 +20,7 @@ from pricerl.decide.price_path import approach_path
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.evaluation.price_curves import PriceCurves, draw_curves
-from pricerl.evaluation.scores import score_paths, with_rivals
+from pricerl.evaluation.scores import score_paths
 from pricerl.evaluation.valuation import (
     elasticity_at,
     expect_path,
@@ -54,32 +54,18 @@ def remembering(fitted):
     return fitted(ShopConfig(market="reference", days=200, units=30.0, seed=2), DemandConfig())
 
 
-def rivals(dynamics, path, index=0):
-    """The uplifts of a path over keeping the price and over the seller's own last prices."""
+def over_keep(dynamics, path, index=0):
+    """Return the value of a path and its uplift over keeping the price."""
     product = Product(dynamics, index)
-    own, keep, log = value_paths(product, with_rivals(product, path))
-    return own, own.over(keep), own.over(log)
+    own, keep = value_paths(product, torch.stack([path, torch.full_like(path, product.current_price)]))
+    return own, own.over(keep)
 
 
-def test_a_path_is_valued_against_the_prices_of_the_last_days_and_against_the_current_price(known_demand):
-    dynamics = logged(known_demand, np.repeat([10.0, 12.0, 10.0], [53, 4, 3]))
-    own, over_keep, over_log = rivals(dynamics, torch.full((7,), 12.0))
+def test_a_path_is_valued_against_the_current_price(known_demand):
+    own, gain = over_keep(logged(known_demand, np.repeat([10.0, 12.0, 10.0], [53, 4, 3])), torch.full((7,), 12.0))
     assert own.outcome().profit.mean == pytest.approx(PROFIT_AT_TWELVE, rel=1e-3)
-    assert over_keep.profit.mean == pytest.approx(PROFIT_AT_TWELVE - PROFIT_AT_TEN, rel=1e-2)
-    assert over_log.profit.mean == pytest.approx(3 / 7 * (PROFIT_AT_TWELVE - PROFIT_AT_TEN), rel=1e-2)
-    assert over_log.probability_better == over_keep.probability_better == 1.0
-
-
-def test_replaying_the_log_gains_nothing_over_it_and_a_horizon_longer_than_the_history_repeats_it(known_demand):
-    prices = np.repeat([10.0, 12.0, 9.0, 10.0], 15)
-    _, over_keep, over_log = rivals(logged(known_demand, prices), torch.tensor(prices[-28:], dtype=torch.float32))
-    assert over_log.profit.mean == 0 and over_log.probability_better == 0
-    assert over_keep.profit.mean != 0
-    prices = np.repeat([10.0, 12.0], 15)
-    dynamics = logged(lambda price: known_demand(price=price, num_days=30), prices)
-    own, _, over_log = rivals(dynamics, torch.full((60,), 12.0))
-    replayed = own.outcome().profit.mean - over_log.profit.mean
-    assert replayed == pytest.approx(0.5 * (PROFIT_AT_TEN + PROFIT_AT_TWELVE), rel=1e-3)
+    assert gain.profit.mean == pytest.approx(PROFIT_AT_TWELVE - PROFIT_AT_TEN, rel=1e-2)
+    assert gain.probability_better == 1.0
 
 
 def test_paths_meet_the_same_posterior_draws(fitted):
@@ -182,9 +168,9 @@ def test_every_products_path_is_scored_as_one_alone(fitted):
         price = dynamics.decide(state, climb(state.observation)[:, 0])
         state, _ = dynamics.advance(state, price, dynamics.days_per_step, None)
         path += [price] * dynamics.days_per_step
-    _, over_keep, _ = rivals(dynamics, torch.stack(path[:28], 1)[1], 1)
-    assert scores.policy_gain_mean.tolist()[1] == pytest.approx(over_keep.profit.mean, rel=1e-4)
-    assert scores.policy_gain_cvar.tolist()[1] == pytest.approx(over_keep.cvar, rel=1e-4)
+    _, gain = over_keep(dynamics, torch.stack(path[:28], 1)[1], 1)
+    assert scores.policy_gain_mean.tolist()[1] == pytest.approx(gain.profit.mean, rel=1e-4)
+    assert scores.policy_gain_cvar.tolist()[1] == pytest.approx(gain.cvar, rel=1e-4)
 
 
 def test_a_rank_without_a_product_scores_none(known_demand):

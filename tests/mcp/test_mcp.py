@@ -145,7 +145,7 @@ def test_a_price_test_starts_as_it_was_prepared(folder: Path, ask: Ask) -> None:
     assert run(folder, "price-test", "plan", "seller", *words).code == 0
     shop = Workplace(folder, TODAY).open_shop("seller")
     (plan,) = read_plans(shop.folder.path)
-    given = {"schedule_hash": plan["schedule_hash"]}
+    given = {name: plan[name] for name in ("schedule_hash", "test_price", "expected_cost", "until")}
     shop.record(lambda shop: [draft_staged(shop, "price_test", None, given, "agent", "to know")])
     assert run(folder, "price-test", "plan", "seller", *words, "--test_seed", "1").code == 0
     assert "was planned again since" in run(folder, "approve", "2", "--yes").err

@@ -65,14 +65,11 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     """Draw a curve with its band over the prices, and dots for the recorded days."""
     details = product["details"]
     quality = product["data_quality"]
-    own = details["own_days"]
-    prices = details["curves"]["price"]
-    curve = details["curves"][what]
+    prices, curve = (details["curves"][name] for name in ("price", what))
     mean, low, high = zip(*curve, strict=True)
     days = _days_as_of_now(what, product)
     values = [value for _, value in days]
-    bottom, top = _reach(values, low, high)
-    frame = svg.frame_of(prices, [bottom, top])
+    frame = svg.frame_of(prices, _reach(values, low, high))
     parts = [
         svg.grey(frame, prices[0], quality["price_min"], "not tried"),
         svg.grey(frame, quality["price_max"], prices[-1], "not tried"),
@@ -84,7 +81,7 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     ]
     word = MEASURES.get(what, what)
     ends = [f"{outcome_words(what, curve[end], f)} at {f.price(prices[end])}" for end in (0, -1)]
-    level = ", at today's season and level of demand" if own.get("level") else ""
+    level = ", at today's season and level of demand" if details["own_days"].get("level") else ""
     dotted = f" Dots: {len(values)} of your {f.period}s{level}." if values else ""
     words = (
         f"Line: expected {word} per {f.period}, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} Dotted: "
@@ -105,24 +102,22 @@ def _days_as_of_now(what: str, product: Record) -> list[tuple[float, float]]:
     """Return price and value of each recorded day, its units over the level of demand of the day."""
     own = product["details"]["own_days"]
     levels = own.get("level") or [1.0] * len(own["price"])
-    found = []
-    for price, sold, profit, level in zip(own["price"], own["units"], own["profit"], levels, strict=True):
-        units = sold / level
-        if what != "profit":
-            found.append((price, units if what == "units" else price * units))
-        elif profit is not None:
-            margin = product["cost_means"]["share_kept"] * price - product["cost_means"]["unit_cost"]
-            found.append((price, profit + margin * (units - sold)))
-    return found
+    days = list(zip(own["price"], own["units"], own["profit"], levels, strict=True))
+    if what != "profit":
+        return [(price, (1 if what == "units" else price) * (sold / level)) for price, sold, _, level in days]
+    kept, cost = product["cost_means"].values()
+    return [
+        (price, profit + (kept * price - cost) * (sold / level - sold))
+        for price, sold, profit, level in days
+        if profit is not None
+    ]
 
 
 def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
     """Return the range shown: the band, and the dots within 3 ranges of the middle 80 % from the median."""
-    near: list[float] = []
-    if values:
-        small, middle, large = np.quantile(values, [0.1, 0.5, 0.9])
-        reach = max(3 * (large - small), 1e-9)
-        near = [value for value in values if middle - reach <= value <= middle + reach]
+    small, middle, large = np.quantile(values or low, [0.1, 0.5, 0.9])
+    reach = max(3 * (large - small), 1e-9)
+    near = [value for value in values if middle - reach <= value <= middle + reach]
     return min([*low, *near]), max([*high, *near])
 
 
@@ -150,10 +145,11 @@ def _by_day(
     """Draw the last days of the history, then the days ``ahead`` in the advice: line, lower and upper limit."""
     own = product["details"]["own_days"]
     sold = what == "units"
-    start = _ordinal(product["days"][0]["date"])
-    past = {(_ordinal(day) - start) // f.step_days: value for day, value in zip(own["date"], own[what], strict=True)}
-    days = [day for day in past if day >= -MOST_PAST_DAYS]
-    values = [past[day] for day in days]
+    start = datetime.date.fromisoformat(product["days"][0]["date"])
+    past = [(datetime.date.fromisoformat(day) - start).days // f.step_days for day in own["date"]]
+    shown = {day: value for day, value in zip(past, own[what], strict=True) if day >= -MOST_PAST_DAYS}
+    days = list(shown)
+    values = list(shown.values())
     at = [index for index, triple in enumerate(ahead) if triple is not None]
     mean, low, high = ([triple[place] for triple in ahead if triple is not None] for place in range(3))
     frame = svg.frame_of([-MOST_PAST_DAYS, len(ahead)], [*([0.0] if sold else []), *low, *high, *values])
@@ -169,15 +165,9 @@ def _by_day(
         parts.append(svg.text(frame.x(0) + GAP, LABEL_Y, "ahead", "start", "mark"))
     # Ticks are sparse enough for their labels not to overlap.
     every = 14 if len(ahead) <= 21 else 14 * -(-(len(ahead) + MOST_PAST_DAYS) // 70)
-    ticks = [
-        (float(day), f.day_of_month(datetime.date.fromordinal(start + day * f.step_days).isoformat()))
-        for day in range(-42, len(ahead), every)
-    ]
+    dates = {day: start + datetime.timedelta(day * f.step_days) for day in range(-42, len(ahead), every)}
+    ticks = [(float(day), f.day_of_month(date.isoformat())) for day, date in dates.items()]
     parts.append(svg.axes(frame, ticks, f.period.capitalize(), f))
     name = "units" if sold else "prices"
     title = f"{what.capitalize()}, last weeks and next {f.period}s"
     return Figure(name, title, svg.chart(name, f"{what.capitalize()} by {f.period}", words, parts), legend)
-
-
-def _ordinal(day: str) -> int:
-    return datetime.date.fromisoformat(day).toordinal()

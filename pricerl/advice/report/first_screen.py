@@ -29,7 +29,6 @@ def lay_out(view: View) -> dict[str, Any]:
     late = view.place.is_late(view.product)
     columns, rows = _table(view)
     return {
-        "context": _context(view),
         "headline": _headline(view),
         "lead": _lead(view),
         "badges": _badges(view),
@@ -44,43 +43,33 @@ def lay_out(view: View) -> dict[str, Any]:
     }
 
 
-def _context(view: View) -> str:
-    days = view.product["days"]
-    first, last = (view.f.date(days[end]["date"]) for end in (0, -1))
-    past = plural(view.product["data_quality"]["history_days"], view.f.period)
-    return f"advice for {first}{'' if first == last else f' to {last}'} · from {past} of your sales"
-
-
 def _headline(view: View) -> Line:
     product = view.product
     if view.decided is not None:
         verb, charged, *rest = view.decided.words
         return verb, charged, "".join(rest)
-    price = view.f.price
-    now = product["current_price"]
-    new = product["recommended_price"]
+    now, new = (view.f.price(product[name]) for name in ("current_price", "recommended_price"))
     until, order, _ = verdict.stock_words(product, view.f)
     order = f"; {order}" if order else ""
-    if (day := view.change_day) is None:
+    if view.change_day is None:
         until = until or (" for now" if product["decision"]["lacks_evidence"] else "")
-        return "Keep the price at ", price(now), f"{until}{order}"
-    verb = "Raise" if new > now else "Lower"
-    return f"{verb} the price from {price(now)} to ", price(new), f" on {view.f.weekday_date(day)}{order}"
+        return "Keep the price at ", now, f"{until}{order}"
+    start = f"{verdict.verb_of(product)} the price from {now} to "
+    return start, new, f" on {view.f.weekday_date(view.change_day)}{order}"
 
 
 def _lead(view: View) -> Line:
     """Return the gain that is expected, or why the price is kept."""
     product = view.product
     f = view.f
-    measure = product["measure"]
-    per = f"{MEASURES[measure]} per {f.period}"
-    gain = None if view.change_day is None or product["uplift"] is None else product["uplift"][measure]
+    per = f"{MEASURES[product['measure']]} per {f.period}"
+    gain = None if view.change_day is None else verdict.gain_of(product)
     if gain is None:
         if (weighed := product.get("weighed")) is None:
             return sentence(verdict.why_words(product, f)), "", ""
-        _, low, high = weighed[measure]
+        least, most = (f.money(end, plus="+") for end in weighed[product["measure"]][1:])
         start = f"Your history does not decide: going to {f.price(product['settled_price'])} could bring "
-        return start, f"{f.money(low, plus='+')} to {f.money(high, plus='+')} {per}", "."
+        return start, f"{least} to {most} {per}", "."
     mean, low, high = gain
     start = f"{_later(view)}We expect about "
     if view.decided is not None and not view.decided.followed:
@@ -109,12 +98,12 @@ def _badges(view: View) -> list[Badge]:
     decision = product["decision"]
     quality = product["data_quality"]["quality"]
     about = ORDERED.get(view.decided.kind if view.decided else decision["source"], BADGES[decision["grade"]])
-    badges = [(decision["grade"], about)]
-    if product["guardrails"]:
-        badges.append(("", "held back by your limits"))
-    if quality != "PASS":
-        badges.append(("", f"check your data: {quality}"))
-    return [*badges, ("", "nothing is changed until you do it")]
+    return [
+        (decision["grade"], about),
+        *([("", "held back by your limits")] if product["guardrails"] else []),
+        *([("", f"check your data: {quality}")] if quality != "PASS" else []),
+        ("", "nothing is changed until you do it"),
+    ]
 
 
 def _table(view: View) -> tuple[list[str], list[Row]]:
@@ -122,25 +111,25 @@ def _table(view: View) -> tuple[list[str], list[Row]]:
     product = view.product
     price = view.f.price
     keep = product["keep"]
+    labels = {name: name.capitalize() for name in verdict.MEASURED if keep[name] is not None}
+    if verdict.is_before_fixed(product):
+        labels["profit"] = "Profit before fixed costs"
+    if product["measure"] == "sales":
+        labels["sales"] = "Revenue"
+    kept = f"keep {price(product['current_price'])}"
     change = verdict.compared(product)
+    if change is None or not any(change[1]["units"]):
+        return [kept], [(label, [view.cell(name, keep)]) for name, label in labels.items()]
     new = price(product["recommended_price"])
     verb = "charge" if view.decided is None or view.decided.followed else "advised"
     column = f"{verb} {new}" if price(product["days"][-1]["recommended_price"]) == new else "as advised"
     if product["uplift"] is None:
         column = "follow the plan" if product.get("stock") else f"go to {price(product['settled_price'])}"
-    changed = change is not None and any(change[1]["units"])
-    before_fixed = verdict.is_before_fixed(product)
     rows = []
-    for name in ("profit", "sales", "units"):
-        if keep[name] is None:
-            continue
-        cells = [view.cell(name, keep)]
-        if change is not None and changed:
-            both = [view.cell(name, outcome)._replace(notes=()) for outcome in (keep, change[0])]
-            cells = [*both, view.cell(name, change[1], "+")]
-        label = "Revenue" if name == product["measure"] == "sales" else name.capitalize()
-        rows.append((f"{label} before fixed costs" if name == "profit" and before_fixed else label, cells))
-    return [f"keep {price(product['current_price'])}", *([column, "difference (90 %)"] if changed else [])], rows
+    for name, label in labels.items():
+        both = [view.cell(name, outcome)._replace(notes=()) for outcome in (keep, change[0])]
+        rows.append((label, [*both, view.cell(name, change[1], "+")]))
+    return [kept, column, "difference (90 %)"], rows
 
 
 def _why(view: View) -> list[str]:
@@ -165,15 +154,16 @@ def _steps(view: View) -> list[Step]:
     contradiction = next_steps.contradiction_words(product)
     doubts = [(contradiction, "")] if contradiction else []
     if view.change_day is None:
-        helps = [*next_steps.confirm_steps(product, option)]
-        helps += [(line, "") for line in next_steps.what_would_change(product, f)]
-        if product.get("weighed") is not None:
-            price = f"{product['settled_price']:.{f.price_decimals}f}"
-            helps.append((f"See what {price} could bring", f"pricerl what-if {price}{view.place.options}"))
-        if commands := next_steps.cost_commands(product, option):
-            headings = ("List your products in costs.csv", f"{WRITE_COSTS}, and ask again")
-            return [*doubts, *helps, *zip(headings, commands, strict=True)]
-        return [*doubts, *helps, (again, predict)]
+        price = f"{product['settled_price']:.{f.price_decimals}f}"
+        see = (f"See what {price} could bring", f"pricerl what-if {price}{view.place.options}")
+        headings = ("List your products in costs.csv", f"{WRITE_COSTS}, and ask again")
+        return [
+            *doubts,
+            *next_steps.confirm_steps(product, option),
+            *((line, "") for line in next_steps.what_would_change(product, f)),
+            *([] if product.get("weighed") is None else [see]),
+            *(list(zip(headings, next_steps.cost_commands(product, option), strict=False)) or [(again, predict)]),
+        ]
     change = f"Set {f.price(product['recommended_price'])} in your shop on {f.weekday_date(view.change_day)}"
     hold = plural(max(product["details"]["bounds"]["min_hold_days"], 1), "day")
     last = "Look again after two weeks: sales are too few, or not forecast, for a stop rule."

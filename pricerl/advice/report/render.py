@@ -112,9 +112,9 @@ def render_page(document: Record, product: Record, back: str = "", frame: Frame 
         "skill": grounds.judge_backtest(product["backtest"], f) if product["backtest"] else "",
         "season": grounds.season_words(product, f),
         "to_do": grounds.list_remedies(product),
-        "track": grounds.track_lines(product["track_record"], f)[1:] if product["track_record"] else [],
+        "track": grounds.track_lines(product["track_record"], f)[1:],
         "quarter": [
-            *(account_words(product["account"], f, product["measure"]) if product["account"] else []),
+            *account_words(product["account"], f, product["measure"]),
             *ended_test_words(product.get("tests", ()), f),
         ],
         "card": product.get("card", ()),

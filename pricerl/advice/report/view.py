@@ -68,10 +68,8 @@ class View:
         """Choose digits by the largest expected number of each measure; three digits are enough for an estimate."""
         outcomes = [product["keep"], product["recommended"] or product["keep"], *product["days"]]
         gains = product["uplift"] or product.get("weighed") or {}
-        digits = {}
-        for name in ("units", "sales", "profit"):
-            means = [outcome[name][0] for outcome in outcomes if outcome[name] is not None]
-            digits[name] = f.compared_digits(name, means, gains.get(name), THREE_DIGITS)
+        means = {name: [item[name][0] for item in outcomes if item[name]] for name in ("units", "sales", "profit")}
+        digits = {name: f.compared_digits(name, means[name], gains.get(name), THREE_DIGITS) for name in means}
         page = PageFormatter(f.locale, f.currency, f.price_decimals, f.step_days, digits[product["measure"]])
         return cls(product, page, digits, place)
 
@@ -91,10 +89,8 @@ class View:
         known = [name for name in (*self.digits, "organic", "ad") if any(day[name] is not None for day in days)]
         rows = []
         for day in days:
-            limits: tuple[str, ...] = ()
-            if self.change_day is not None:
-                limits = self._limits(day["price_low"], day["price_high"], self.f.price_decimals)
-            price = Cell("Price", self.f.price(day["recommended_price"]), limits)
+            limits = self._limits(day["price_low"], day["price_high"], self.f.price_decimals)
+            price = Cell("Price", self.f.price(day["recommended_price"]), () if self.change_day is None else limits)
             cells = [price, *(self.cell(name, day) for name in known)]
             rows.append((self.f.weekday_date(day["date"]), day["note"], cells))
         return rows
@@ -118,16 +114,17 @@ class View:
 
     def baseline_rows(self) -> list[Row]:
         """Return every rule with its price, its gain and the scenarios in which it beats keeping the price."""
-        rows = []
-        for row in list_alternatives(self.product):
-            share = row["probability_better"]
-            cells = [
-                Cell("Price", self.f.price(row["price"])),
-                self.cell(self.product["measure"], row["outcome"]),
-                Cell("Beats keeping", UNKNOWN if share is None else counted(share, self.product["num_draws"])),
-            ]
-            rows.append((RULES.get(rule := str(row["rule"]), rule), cells))
-        return rows
+        return [
+            (
+                RULES.get(str(row["rule"]), str(row["rule"])),
+                [
+                    Cell("Price", self.f.price(row["price"])),
+                    self.cell(self.product["measure"], row["outcome"]),
+                    Cell("Beats keeping", counted(row["probability_better"], self.product["num_draws"])),
+                ],
+            )
+            for row in list_alternatives(self.product)
+        ]
 
     def backtest_rows(self) -> list[list[Cell]]:
         """Return a row per horizon of the backtest."""

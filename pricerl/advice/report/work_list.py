@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pricerl.advice.report.view import Cell, View, shorten
 from pricerl.advice.sentences.next_steps import Place
-from pricerl.advice.sentences.verdict import Record, exception_words, find_decided, since_words
+from pricerl.advice.sentences.verdict import Record, exception_words, gain_of, since_words, verb_of
 from pricerl.advice.stored import StoredAdvice, Summary, kind_of
 from pricerl.formatting import MEASURES, Formatter
 
@@ -115,20 +115,18 @@ class WorkList:
 
 
 def _task(product: Record, link: str, f: Formatter, today: str) -> Task:
-    view = View.of(product, f, Place())
-    decided = find_decided(product, f, today)
-    now = product["current_price"]
-    new = product["recommended_price"]
+    view = View.of(product, f, Place(today=today))
+    decided = view.decided
     measure = product["measure"]
-    verb = "Keep" if view.change_day is None else "Raise to" if new > now else "Lower to"
-    gain = (product["uplift"] or {}).get(measure) if decided is None or decided.followed else None
+    verb = "Keep" if view.change_day is None else f"{verb_of(product)} to"
+    gain = gain_of(product) if decided is None or decided.followed else None
     return Task(
         name=shorten(product["product"]),
         link=link,
         kind=kind_of(product),
-        verdict="".join(decided.words) if decided else f"{verb} {f.price(new)}",
+        verdict="".join(decided.words) if decided else f"{verb} {f.price(product['recommended_price'])}",
         note=exception_words(product),
-        now=f.price(now),
+        now=f.price(product["current_price"]),
         gain=view.cell(measure, {measure: gain}, "+"),
         grade=product["decision"]["grade"],
         since=since_words(product, f),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pricerl.advice.sentences.answers import LOOK, REMEDIES
 from pricerl.advice.sentences.verdict import Record, codes_of, gain_words, scenario_words, shops_of
@@ -10,9 +10,13 @@ from pricerl.arrays import LIMIT_SDS
 from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
 from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence, unit_digits
 from pricerl.guardrails.limits_in_force import name_limit
+from pricerl.terminal import shown
 
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
+
+ENDED = ("expired", "refused")
+"""Statuses of orders that are not followed any more."""
 
 BADGES = {
     "A": "measured in your price test",
@@ -37,8 +41,8 @@ SOURCES = {
 def list_remedies(product: Record) -> list[tuple[str, str]]:
     """Return every reason for doubt about the data with its remedy."""
     quality = product["data_quality"]
-    remedies = (REMEDIES.get(finding["code"], LOOK) for finding in quality["findings"])
-    return list(zip(quality["reasons"], remedies, strict=True))
+    pairs = zip(quality["findings"], quality["reasons"], strict=True)
+    return [(reason, REMEDIES.get(finding["code"], LOOK)) for finding, reason in pairs]
 
 
 def list_doubts(product: Record) -> list[str]:
@@ -65,9 +69,9 @@ def beyond_tried(product: Record, f: Formatter) -> str:
 def list_alternatives(product: Record) -> list[Record]:
     """Return keeping the price, the other rules and the proposed path of an entry of ``products`` as table rows."""
     path = product["proposal"]
+    rule = PLANNER if product["decision"]["proposed_by"] == "planner" else POLICY
     better = path["over_keep"]["probability_better"]
     keep = {"rule": KEEP, "price": product["current_price"], "outcome": product["keep"], "probability_better": None}
-    rule = PLANNER if product["decision"]["proposed_by"] == "planner" else POLICY
     own = {"rule": rule, "price": path["prices"][-1], "outcome": path["outcome"], "probability_better": better}
     return [keep, *product["baselines"], own]
 
@@ -80,34 +84,31 @@ def proposer_lines(product: Record, f: Formatter) -> list[str]:
         return ["SAC's policy returns no finite price, so dynamic programming proposes this path."]
     decision = product["decision"]
     names = ["SAC's policy", "dynamic programming"]
-    path = "another path, worth less in a quarter" if decision["source"] == "planner" else "this path"
+    path = "this path"
     if decision["proposed_by"] == "planner":
         names.reverse()
-        path, gain = "this path", -gain
+        gain = -gain
+    elif decision["source"] == "planner":
+        path = "another path, worth less in a quarter"
     size = f"{f.percent(abs(gain), 2)} {'less' if gain > 0 else 'more'}" if abs(gain) >= 5e-5 else "as much"
-    what = MEASURES[product["measure"]]
-    if product.get("objective"):
-        what = f"by the objective {product['objective']}, as a share of {what}"
-    error = f.percent(found["error"], 2)
-    return [sentence(f"{names[0]} proposes {path}; {names[1]} earns {size} {what} (standard error {error})")]
+    by = f"by the objective {product['objective']}, as a share of " if product.get("objective") else ""
+    what = f"{by}{MEASURES[product['measure']]} (standard error {f.percent(found['error'], 2)})"
+    return [sentence(f"{names[0]} proposes {path}; {names[1]} earns {size} {what}")]
 
 
 def judge_proposal(product: Record, f: Formatter) -> list[str]:
-    """Return how the proposed path compares with keeping the price and with the seller's latest prices."""
+    """Return how the proposed path compares with keeping the price, and who proposes it."""
     measure = product["measure"]
     over_keep = product["proposal"]["over_keep"]
     proposer = product["decision"]["proposed_by"]
-    origin = proposer_lines(product, f)
     if (gain := over_keep[measure]) is None:
-        return [f"The {proposer} cannot be compared with keeping the price, because costs are unknown.", *origin]
-    mean, low, _ = gain
-    over_log = gain_words(product["proposal"]["over_log"][measure], f, measure)
-    verdict = "is better" if low > 0 else "is not shown to be better" if mean > 0 else "is not better"
+        unknown = f"The {proposer} cannot be compared with keeping the price, because costs are unknown."
+        return [unknown, *proposer_lines(product, f)]
+    verdict = "is better" if gain[1] > 0 else "is not shown to be better" if gain[0] > 0 else "is not better"
     return [
         f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. "
         f"It {scenario_words(over_keep, product)}.",
-        f"Compared with your own last prices, charged again: {over_log}.",
-        *origin,
+        *proposer_lines(product, f),
     ]
 
 
@@ -116,12 +117,15 @@ def prior_words(product: Record, f: Formatter) -> list[str]:
     if (prior := product.get("prior")) is None:
         return []
     low, high = (f.number(value, 1) for value in prior["elasticity"])
-    words = [f"Other assumptions on {shops_of(prior)} give elasticities of {low} to {high}."]
-    if (better := prior["probability_better"]) is not None:
-        least, most = (counted(value, product["num_draws"]) for value in better)
-        words.append(f"The change weighed is then better in {least} to {most} plausible scenarios.")
-        words.append(f"The decision {'stays the same' if prior['same_decision'] else 'changes under one of them'}.")
-    return words
+    moves = f"Other assumptions on {shops_of(prior)} give elasticities of {low} to {high}."
+    if prior["probability_better"] is None:
+        return [moves]
+    least, most = (counted(value, product["num_draws"]) for value in prior["probability_better"])
+    return [
+        moves,
+        f"The change weighed is then better in {least} to {most} plausible scenarios.",
+        f"The decision {'stays the same' if prior['same_decision'] else 'changes under one of them'}.",
+    ]
 
 
 def bias_words(product: Record, f: Formatter) -> list[str]:
@@ -170,82 +174,87 @@ def judge_backtests(tested: Sequence[Sequence[Record]], number: int, f: Formatte
     return f"{words}; {_coverage_words([row for scores in tested for row in scores], f)}"
 
 
-def order_lines(orders: Sequence[Record], f: Formatter) -> list[str]:
-    """Return one line per order that has expired or is refused."""
-    lines = []
-    for order in orders:
-        if order["status"] in ("expired", "refused"):
-            what = "keep the price" if order["price"] is None else f.price(order["price"])
-            about = f"entry {order['id']} by {order['actor']} ({what} until {f.date(order['until'])})"
-            ends = "has expired" if order["status"] == "expired" else f"is not followed: {order['refusal']}"
-            lines.append(f"The {order['kind'].replace('_', ' ')} of {about} {ends}.")
-    return lines
+def order_lines(orders: Sequence[Record], f: Formatter, statuses: Collection[str] = ENDED) -> list[str]:
+    """Return one line per order of some ``statuses``: those that have expired or are refused, or those in force."""
+    return [_order_words(order, f) for order in orders if order["status"] in statuses]
 
 
-def track_lines(record: Record, f: Formatter) -> list[str]:
-    """Return predictions, outcomes and coverage of a ``track_record`` of ``advice.json``."""
+def _order_words(order: Record, f: Formatter) -> str:
+    price = f.price(order["price"])
+    until = f"until {f.date(order['until'])}"
+    if order["status"] == "returning":
+        return f"the price test has ended: back to the regular price, {price}"
+    if order["status"] == "active":
+        what = "price test" if order["schedule"] else "price kept" if order["price"] is None else price
+        return f"{what} {until}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
+    about = f"entry {order['id']} by {order['actor']} ({'keep the price' if order['price'] is None else price} {until})"
+    ends = "has expired" if order["status"] == "expired" else f"is not followed: {order['refusal']}"
+    return f"The {order['kind'].replace('_', ' ')} of {about} {ends}."
+
+
+def track_lines(record: Record | None, f: Formatter) -> list[str]:
+    """Return predictions, outcomes and coverage of a ``track_record`` of ``advice.json``; none without one."""
+    if record is None:
+        return []
     days = record["days"]
-    passed = plural(len(days), f"advised {f.period}")
     blank = sum(day["outcome"] == "not observed" for day in days)
     unseen = f", {blank} without recorded sales" if blank else ""
-    lines = [f"{passed} passed, {record['followed']} at the advised price{unseen}."]
-    if held := [f"{name} {inside} of {tested}" for name, (inside, tested) in record["inside"].items() if tested]:
-        lines.append(f"Inside the 90 % interval: {', '.join(held)}.")
-    for name, check in record["total"].items():
-        if check is None:
-            continue
-        tested = record["inside"][name][1]
-        predicted, low, high, actual = (check[key] / tested for key in ("predicted", "low", "high", "actual"))
-        units = name == "units"
-        digits = unit_digits(predicted, actual) if units else f.money_digits(predicted, actual)
-        said, got = ((f.number if units else f.money)(value, digits) for value in (predicted, actual))
-        limits = f.limits(low, high, digits, label="90 %: ")
-        where = "inside" if check["inside"] else "outside"
-        lines.append(f"{name.capitalize()} per {f.period}: predicted {said}{limits}, actual {got}, {where}.")
+    held = [f"{name} {inside} of {tested}" for name, (inside, tested) in record["inside"].items() if tested]
     off = [
         f"{f.date(day['date'])} ({f.price(day['advised_price'])} advised, {f.price(day['charged_price'])} charged)"
         for day in days
         if day["outcome"] == "not followed"
     ]
-    if off:
-        more = f" and {len(off) - MOST_DAYS} more" if len(off) > MOST_DAYS else ""
-        lines.append(f"Not followed, so no test of the forecast: {', '.join(off[:MOST_DAYS])}{more}.")
-    if (found := record["overruled"]) is not None:
-        lines.append(
-            f"On {plural(found['days'], f.period)} the model's price was not charged: it wanted "
-            f"{f.price(found['model_price'])} on average, {f.price(found['charged_price'])} was charged."
-        )
-        expected = found["model_profit"]
-        actual = found["actual_profit"]
-        if expected is not None and actual is not None:
-            gap = f.money(actual - expected, plus="+")
-            lines.append(
-                f"Profit per {f.period} was {f.money(actual)}; the model expected {f.money(expected)} ({gap})."
-            )
-    return lines
+    more = f" and {len(off) - MOST_DAYS} more" if len(off) > MOST_DAYS else ""
+    return [
+        f"{plural(len(days), f'advised {f.period}')} passed, {record['followed']} at the advised price{unseen}.",
+        *([f"Inside the 90 % interval: {', '.join(held)}."] if held else []),
+        *(_total_words(name, check, record["inside"][name][1], f) for name, check in record["total"].items() if check),
+        *([f"Not followed, so no test of the forecast: {', '.join(off[:MOST_DAYS])}{more}."] if off else []),
+        *(_overruled_words(record["overruled"], f) if record["overruled"] else []),
+    ]
+
+
+def _total_words(name: str, check: Record, tested: int, f: Formatter) -> str:
+    """Return prediction and outcome of units, sales or profit, as means over the days ``tested``."""
+    predicted, low, high, actual = (check[key] / tested for key in ("predicted", "low", "high", "actual"))
+    units = name == "units"
+    digits = unit_digits(predicted, actual) if units else f.money_digits(predicted, actual)
+    said, got = ((f.number if units else f.money)(value, digits) for value in (predicted, actual))
+    limits = f.limits(low, high, digits, label="90 %: ")
+    where = "inside" if check["inside"] else "outside"
+    return f"{name.capitalize()} per {f.period}: predicted {said}{limits}, actual {got}, {where}."
+
+
+def _overruled_words(found: Record, f: Formatter) -> list[str]:
+    """Return what the model wanted and expected on days on which another price was charged."""
+    charged = (
+        f"On {plural(found['days'], f.period)} the model's price was not charged: it wanted "
+        f"{f.price(found['model_price'])} on average, {f.price(found['charged_price'])} was charged."
+    )
+    if found["model_profit"] is None or found["actual_profit"] is None:
+        return [charged]
+    gap = f.money(found["actual_profit"] - found["model_profit"], plus="+")
+    profit = f"Profit per {f.period} was {f.money(found['actual_profit'])}"
+    return [charged, f"{profit}; the model expected {f.money(found['model_profit'])} ({gap})."]
 
 
 def edit_words(product: Record, f: Formatter) -> str:
     """Return which limits delay the change beyond the first day, else what the limits changed, else their sizes."""
     new = product["recommended_price"]
-    details = product["details"]
-    bounds = details["bounds"]
+    bounds = product["details"]["bounds"]
     starts = next((day["date"] for day in product["days"] if day["recommended_price"] == new), "")
-    why = "; ".join(item["why"] for item in details["objections"] if item["low"] <= new <= item["high"])
+    why = "; ".join(it["why"] for it in product["details"]["objections"] if it["low"] <= new <= it["high"])
     if why and starts > product["days"][0]["date"] and new != product["current_price"]:
         return f"the change waits until {f.weekday_date(starts)}: {why}"
     if edits := product["guardrails"]:
-        edit = edits[0]
+        edit, *others = edits
         asked = "" if edit["before"] is None else f"{f.price(edit['before'])} became {f.price(edit['after'])}: "
-        more = f" (and {plural(len(edits) - 1, 'more change')})" if len(edits) > 1 else ""
+        more = f" (and {plural(len(others), 'more change')})" if others else ""
         return f"{asked}{edit['why']}{more}"
-    known = [
-        f"{percent_of(bounds[name], f)} per {span}"
-        for name, span in (("max_rise", "change"), ("max_week_change", "week"))
-        if bounds[name]
-    ]
-    if bounds["min_hold_days"] >= 2:
-        known.append(f"a change every {bounds['min_hold_days']} days")
+    spans = {"change": bounds["max_rise"], "week": bounds["max_week_change"]}
+    known = [f"{percent_of(limit, f)} per {span}" for span, limit in spans.items() if limit]
+    known += [f"a change every {bounds['min_hold_days']} days"] if bounds["min_hold_days"] >= 2 else []
     return f"none reached (at most {', '.join(known)})" if known else "none reached"
 
 
@@ -264,9 +273,9 @@ def describe_limits(product: Record, f: Formatter) -> str:
             "in the largest steps that the limits on changes allow."
         )
     ends = (f"{f.price(bounds[end])} ({name_limit(bounds[f'{end}_rule'])})" for end in ("lowest", "highest"))
-    text = f"The next price lies between {' and '.join(ends)}"
-    if bounds["beyond"]:
-        text += f"; the current price lies beyond {' and '.join(map(name_limit, bounds['beyond']))} and may stay"
+    beyond = " and ".join(map(name_limit, bounds["beyond"]))
+    stays = f"; the current price lies beyond {beyond} and may stay" if beyond else ""
+    text = f"The next price lies between {' and '.join(ends)}{stays}"
     days = plural(bounds["min_hold_days"], "day")
     if bounds["max_rise"] is None:
         return f"{text}. Each price stays at least {days}."

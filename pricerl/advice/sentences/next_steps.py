@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from pricerl.advice.sentences.grounds import season_words
-from pricerl.advice.sentences.verdict import Record, codes_of, find_decided, outcome_words
+from pricerl.advice.sentences.verdict import MEASURED, Record, codes_of, find_decided, gain_of, outcome_words
 from pricerl.formatting import MEASURES, PLAIN, Formatter, plural, sentence
 from pricerl.terminal import shown
 
 COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven"}
 """Words for the usual lengths of runs."""
-
-MEASURED = ("profit", "sales", "units")
-"""Measures of a change, in their order."""
 
 Step = tuple[str, str]
 """Something to do, without a mark at its end, and the command for it; or sentences and no command."""
@@ -78,11 +76,12 @@ def late_words(product: Record, f: Formatter) -> str:
 
 def contradiction_words(product: Record) -> str:
     """Return how a history contradicts the last advice, and what follows, as sentences; empty if it does not."""
-    found = (product.get("previous") or {}).get("contradiction")
-    if not found:
+    if not (found := (product.get("previous") or {}).get("contradiction")):
         return ""
-    ends = "The account of the quarter begins anew, and earlier orders have ended."
-    return f"{sentence(found)} Was a tax, the currency or the unit changed? {ends} If not, correct the file."
+    return (
+        f"{sentence(found)} Was a tax, the currency or the unit changed? The account of the quarter begins anew, and "
+        "earlier orders have ended. If not, correct the file."
+    )
 
 
 def stop_rule_clause(rule: Record, f: Formatter, stock: Record | None = None) -> str:
@@ -115,8 +114,10 @@ def losing_test_words(value: float, product: str, run: str, f: Formatter) -> tup
     return why, f"pricerl resume --product {shlex.quote(product)} --run_name {shlex.quote(run)}"
 
 
-def account_words(account: Record, f: Formatter, measure: str = "profit") -> list[str]:
+def account_words(account: Record | None, f: Formatter, measure: str = "profit") -> list[str]:
     """Return an ``account`` of ``advice.json`` as sentences: what prices earned, what is expected and risked."""
+    if account is None:
+        return []
     kept = account["account"]
     mean, low, high = account["so_far"]
     digits = f.money_digits(mean, low, high)
@@ -135,43 +136,49 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
 
 def ended_test_words(tests: Sequence[Record], f: Formatter) -> list[str]:
     """Return what the ``tests`` of ``advice.json`` have shown, a sentence each; their days count in the account."""
-    sentences = []
-    for test in tests:
-        low, high = test["limits"]
-        price = f.price(test["price"])
-        digits = f.money_digits(test["estimate"], low, high)
-        shown = f"{f.money(test['estimate'], digits, '+')} {MEASURES[test['question']]} per {f.period} at {price}"
-        proof = f"{'' if test['proven'] else 'not '}proven (95 %: {f.span(low, high, digits, '+')})"
-        if low is None or high is None:
-            proof = "too short to prove a difference"
-        about = f"The test of {price} against {f.price(test['against'])} until {f.date(test['last_day'])}"
-        sentences.append(f"{about}: {shown}, {proof}.")
-    return sentences
+    return [_ended_words(test, f) for test in tests]
+
+
+def _ended_words(test: Record, f: Formatter) -> str:
+    low, high = test["limits"]
+    price = f.price(test["price"])
+    digits = f.money_digits(test["estimate"], low, high)
+    shown = f"{f.money(test['estimate'], digits, '+')} {MEASURES[test['question']]} per {f.period} at {price}"
+    proof = f"{'' if test['proven'] else 'not '}proven (95 %: {f.span(low, high, digits, '+')})"
+    if low is None or high is None:
+        proof = "too short to prove a difference"
+    return f"The test of {price} against {f.price(test['against'])} until {f.date(test['last_day'])}: {shown}, {proof}."
 
 
 def stock_lines(product: Record, f: Formatter) -> dict[str, list[str]]:
     """Return sentences on orders, on the units on hand, and on the weeks ahead of a product with stock."""
     stock = product["stock"]
-    order = [f"Nothing now: {stock['no_order']}."] if stock["no_order"] else []
-    for ordered, units, arrives in stock["orders"][:1]:
-        order.append(f"Order {plural(round(units), 'unit')} on {f.date(ordered)}, to arrive on {f.date(arrives)}.")
-    if stock["order_by"] is not None:
-        order.append(f"Latest day to order before you probably sell out: {f.date(stock['order_by'])}.")
+    first = [
+        f"Order {plural(round(units), 'unit')} on {f.date(ordered)}, to arrive on {f.date(arrives)}."
+        for ordered, units, arrives in stock["orders"][:1]
+    ]
+    by = (
+        [f"Latest day to order before you probably sell out: {f.date(stock['order_by'])}."] if stock["order_by"] else []
+    )
     lasts = "are enough" if stock["cover"] is None else f"last about {f.number(stock['cover'], 1)} weeks"
-    on_hand = [f"{plural(round(stock['on_hand']), 'unit')} on hand {lasts}."]
-    if coming := [f"{f.number(units, 0)} on {f.day_of_month(day)}" for day, units in stock["inbound"]]:
-        on_hand.append(f"On the way: {', '.join(coming)}.")
+    coming = ", ".join(f"{f.number(units, 0)} on {f.day_of_month(day)}" for day, units in stock["inbound"])
     chance = "more than 99 %" if stock["stock_out"] > 0.99 else f.percent(stock["stock_out"], 0)
-    on_hand.append(f"Chance of a stock-out before an order of today can arrive: {chance}.")
     mean, most = (f.money(value, f.money_digits(*stock["cash"])) for value in stock["cash"])
     lost, without, left = (f.number(units, 0) for units in (*stock["lost"], stock["left"]))
-    ahead = [
-        season_words(product, f),
-        f"Units lost to stock-outs until {f.date(stock['ends'])}: {lost}; without orders {without}.",
-        f"Money in stock, at unit cost: {mean} on average, {most} at most.",
-        f"Profit: {f.estimate(stock['profit'])}. Units left at the end: {left}.",
-    ]
-    return {"Reorder": order, "Stock": on_hand, "Ahead": ahead}
+    return {
+        "Reorder": [*([f"Nothing now: {stock['no_order']}."] if stock["no_order"] else []), *first, *by],
+        "Stock": [
+            f"{plural(round(stock['on_hand']), 'unit')} on hand {lasts}.",
+            *([f"On the way: {coming}."] if coming else []),
+            f"Chance of a stock-out before an order of today can arrive: {chance}.",
+        ],
+        "Ahead": [
+            season_words(product, f),
+            f"Units lost to stock-outs until {f.date(stock['ends'])}: {lost}; without orders {without}.",
+            f"Money in stock, at unit cost: {mean} on average, {most} at most.",
+            f"Profit: {f.estimate(stock['profit'])}. Units left at the end: {left}.",
+        ],
+    }
 
 
 def what_would_change(product: Record, f: Formatter) -> list[str]:
@@ -189,13 +196,10 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
 
 def confirm_steps(product: Record, option: str = "") -> list[Step]:
     """Return how to confirm a doubtful current price, each with its command; empty where none is asked for."""
-    if "confirm_price" not in codes_of(product["decision"]["reasons"]):
-        return []
     command = "pricerl predict --data.reading.current_price"
-    return [
-        ("Confirm the price in force", f"{command} regular{option}"),
-        ("Or confirm the price of the last row", f"{command} last{option}"),
-    ]
+    steps = {"Confirm the price in force": "regular", "Or confirm the price of the last row": "last"}
+    asked = "confirm_price" in codes_of(product["decision"]["reasons"])
+    return [(step, f"{command} {which}{option}") for step, which in steps.items() if asked]
 
 
 def cost_commands(product: Record, option: str = "") -> list[str]:
@@ -228,10 +232,8 @@ def _gains_at(product: Record, price: float) -> dict[str, list[float]] | None:
     gains = curves.get("gain")
     if not gains or not prices[0] <= price <= prices[-1]:
         return None
-    right = min(bisect_right(prices, price), len(prices) - 1)
-    share = (price - prices[right - 1]) / (prices[right] - prices[right - 1])
-    pairs = {name: zip(gains[name][right - 1], gains[name][right], strict=True) for name in MEASURED if gains[name]}
-    return {name: [left + share * (other - left) for left, other in found] for name, found in pairs.items()}
+    found = {name: zip(*gains[name], strict=True) for name in MEASURED if gains[name]}
+    return {name: [float(np.interp(price, prices, ends)) for ends in three] for name, three in found.items()}
 
 
 def prepared_words(staged: Record, product: Record, f: Formatter) -> list[str]:
@@ -239,28 +241,22 @@ def prepared_words(staged: Record, product: Record, f: Formatter) -> list[str]:
     given = staged["given"]
     now = f.price(product["current_price"])
     until = f" until {f.date(given['until'])}" if "until" in given else ""
-    measure = product["measure"]
-    per_day = f" {MEASURES[measure]} per {f.period}"
+    what = MEASURES[product["measure"]]
+    per_day = f" {what} per {f.period}"
     if staged["asks"] == "override":
-        gain = (_gains_at(product, given["price"]) or {}).get(measure)
-        effect = f"{f.estimate(gain, per_day, '+')} against keeping {now}" if gain else "Its effect is unknown"
-        does = f"Charge {f.price(given['price'])}{until}"
-    elif staged["asks"] == "pause":
-        gain = product["uplift"] and product["uplift"][measure]
-        effect = f"Gives up {f.estimate(gain, per_day, '+') if gain else 'nothing'}"
-        does = f"Keep {now}{until}"
-    elif staged["asks"] == "price_test":
-        cost = given.get("expected_cost")
-        effect = "Its cost is in the plan" if cost is None else f"Costs {f.money(cost)} {MEASURES[measure]}"
-        tested = f.price(given["test_price"]) if "test_price" in given else "the planned price"
-        does = f"Test {tested} against {now}{until}"
-    else:
-        before = product.get("cost_means")
-        effect = "No cost is known until now"
-        does = f"A unit costs {f.price(given['unit_cost'])}"
-        if before:
-            dearer = (given["unit_cost"] - before["unit_cost"]) * product["keep"]["units"][0]
-            effect = f"{f.money(-dearer, plus='+')}{per_day} in the forecasts"
-            does += f" instead of {f.price(before['unit_cost'])}"
-        does += f" from {f.date(given['from'])} on" if "from" in given else ""
-    return [f"{effect}.", f"{does}."]
+        gain = (_gains_at(product, given["price"]) or {}).get(product["measure"])
+        effect = f"{f.estimate(gain, per_day, '+')} against keeping {now}." if gain else "Its effect is unknown."
+        return [effect, f"Charge {f.price(given['price'])}{until}."]
+    if staged["asks"] == "pause":
+        gain = gain_of(product)
+        return [f"Gives up {f.estimate(gain, per_day, '+') if gain else 'nothing'}.", f"Keep {now}{until}."]
+    if staged["asks"] == "price_test":
+        cost = f"Costs {f.money(given['expected_cost'])} {what}."
+        return [cost, f"Test {f.price(given['test_price'])} against {now}{until}."]
+    cost = f.price(given["unit_cost"])
+    since = f" from {f.date(given['from'])} on" if "from" in given else ""
+    if not (before := product.get("cost_means")):
+        return ["No cost is known until now.", f"A unit costs {cost}{since}."]
+    dearer = (given["unit_cost"] - before["unit_cost"]) * product["keep"]["units"][0]
+    effect = f"{f.money(-dearer, plus='+')}{per_day} in the forecasts."
+    return [effect, f"A unit costs {cost} instead of {f.price(before['unit_cost'])}{since}."]

@@ -5,7 +5,7 @@ They are made from an entry of ``products`` of ``advice.json``; no claim is stro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pricerl.advice.sentences.answers import UNTESTED
@@ -16,6 +16,9 @@ CLEAR = 0.9
 """Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
 
 SCENARIO = "Each scenario is one way that demand and costs may be, given your history."
+
+MEASURED = ("profit", "sales", "units")
+"""Measures of a change, in their order."""
 
 WRITE_COSTS = "Write what a unit costs you, and your fees in percent of the price, into costs.csv"
 
@@ -42,13 +45,12 @@ class Decided(NamedTuple):
 def find_decided(product: Record, f: Formatter, today: str = "") -> Decided | None:
     """Return what a person has decided on a product, as it holds today, the first day of the advice if empty."""
     order = next((order for order in product["orders"] if order["status"] in IN_FORCE), None)
-    approved = product.get("approved")
     if order is None:
-        if approved is None:
+        if (approved := product.get("approved")) is None:
             return None
-        price = approved["price"]
-        words = "You charge ", f.price(price), f" from {f.weekday_date(approved['date'])}", ", as advised and approved"
-        return Decided("approval", price, "", price, followed=True, words=words)
+        time = f" from {f.weekday_date(approved['date'])}"
+        words = "You charge ", f.price(approved["price"]), time, ", as advised and approved"
+        return Decided("approval", approved["price"], "", approved["price"], followed=True, words=words)
     followed = product["decision"]["source"] in ("override", "manual", "price test") and product["model"] is not None
     advised = (product["model"] if followed else product)["recommended_price"]
     day = today or product["days"][0]["date"]
@@ -76,22 +78,32 @@ def outcome_words(name: str, values: Sequence[float], f: Formatter, plus: str = 
     return f"{f.number(mean, digits, plus)}{f.limits(low, high, digits, plus, '90 %: ')}"
 
 
+def gain_of(product: Record) -> list[float] | None:
+    """Return the known gain of the advised change by its measure, mean and 90 % limits."""
+    gain: list[float] | None = (product["uplift"] or {}).get(product["measure"])
+    return gain
+
+
+def verb_of(product: Record) -> str:
+    """Return in which direction the advised price differs, as a verb."""
+    return "Raise" if product["recommended_price"] > product["current_price"] else "Lower"
+
+
 def explain(product: Record, f: Formatter) -> str:
     """Return the recommendation and its reasons in short sentences, the ``reason`` of an entry of ``products``."""
     decision = product["decision"]
     _, order, limits = stock_words(product, f)
     stated = decision["follow"] == "hold" or "untested" in codes_of(decision["reasons"])
+    costs = break_even_words(product, f) if product["raising"] is None else []
     sentences = [
         _verdict(product, f),
         sentence(f"{order}{limits}") if order else "",
         "" if stated else sentence(decision["why"]),
         *_expectation(product, f),
         sentence(demand_words(product, f) or "charge another price for two weeks to learn its effect"),
+        *([*costs, f"{WRITE_COSTS}."] if costs else []),
+        sentence(UNTESTED) if decision["grade"] in ("B", "B-") else "",
     ]
-    if product["raising"] is None and (words := break_even_words(product, f)):
-        sentences += [*words, f"{WRITE_COSTS}."]
-    if decision["grade"] in ("B", "B-"):
-        sentences.append(sentence(UNTESTED))
     return " ".join(filter(None, sentences))
 
 
@@ -102,8 +114,8 @@ def _verdict(product: Record, f: Formatter) -> str:
     if follow == "hold":
         return sentence(f"Keep {f.price(now)}{stock_words(product, f)[0]}: {why_words(product, f)}")
     first = next(day["date"] for day in product["days"] if day["recommended_price"] != now)
-    verb = "Raise" if new > now else "Lower"
-    change = f"{verb} to {f.price(new)} on {f.weekday_date(first)} ({f.percent(new / now - 1, plus='+')})"
+    size = f.percent(new / now - 1, plus="+")
+    change = f"{verb_of(product)} to {f.price(new)} on {f.weekday_date(first)} ({size})"
     ends = {"limit": product["days"][-1]["recommended_price"], "path": product["settled_price"]}
     last = f.price(ends.get(follow, new))
     return f"{change}." if last == f.price(new) else f"{change}, then in steps to {last}."
@@ -111,32 +123,36 @@ def _verdict(product: Record, f: Formatter) -> str:
 
 def stock_words(product: Record, f: Formatter) -> tuple[str, str, str]:
     """Return until which delivery a price is kept, after a space, what to order now, and its limits; empty if none."""
-    stock = product.get("stock") or {"awaited": False, "no_order": "no stock is known"}
-    until = order = limits = ""
+    if not (stock := product.get("stock")):
+        return "", "", ""
+    until = ""
     if stock["awaited"]:
         arrives, units = stock["inbound"][0]
         until = f" until the {plural(round(units), 'unit')} of {f.day_of_month(arrives)} arrive"
-    if not stock["no_order"]:
-        units, low, high = stock["order"]
-        order = f"order {plural(round(units), 'unit')} now"
-        limits = f.limits(low, high, 0, label="90 %: ")
-    return until, order, limits
+    if stock["no_order"]:
+        return until, "", ""
+    units, low, high = stock["order"]
+    return until, f"order {plural(round(units), 'unit')} now", f.limits(low, high, 0, label="90 %: ")
 
 
-def _expectation(product: Record, f: Formatter) -> Iterator[str]:
-    """Yield the gain of the change that is advised, or of the one that was weighed."""
+def _expectation(product: Record, f: Formatter) -> list[str]:
+    """Return the gain of the change that is advised, or of the one that was weighed."""
     decision = product["decision"]
-    uplift = product["uplift"]
     measure = product["measure"]
+    weighed = product.get("weighed")
     if decision["follow"] == "hold":
-        if (weighed := product.get("weighed")) is not None:
-            yield f"Expected of {f.price(product['settled_price'])}: {gain_words(weighed[measure], f, measure)}."
-    elif uplift is not None and (gain := uplift[measure]) is not None:
-        forced = decision["source"] == "limits" and gain[0] < 0
-        start = f"The limits cost {MEASURES[measure]}" if forced else "Expected"
-        yield f"{start}: {gain_words(gain, f, measure)}; it {scenario_words(uplift, product)}."
-        if measure == "sales" and uplift["profit"] is not None:
-            yield f"Effect on profit: {gain_words(uplift['profit'], f)}."
+        price = f.price(product["settled_price"])
+        return [] if weighed is None else [f"Expected of {price}: {gain_words(weighed[measure], f, measure)}."]
+    if (gain := gain_of(product)) is None:
+        return []
+    uplift = product["uplift"]
+    forced = decision["source"] == "limits" and gain[0] < 0
+    start = f"The limits cost {MEASURES[measure]}" if forced else "Expected"
+    effect = measure == "sales" and uplift["profit"] is not None
+    return [
+        f"{start}: {gain_words(gain, f, measure)}; it {scenario_words(uplift, product)}.",
+        *([f"Effect on profit: {gain_words(uplift['profit'], f)}."] if effect else []),
+    ]
 
 
 def shops_of(prior: Record) -> str:
@@ -245,14 +261,12 @@ def codes_of(reasons: Iterable[Record]) -> set[str]:
 
 def compared(product: Record) -> tuple[Record, Record] | None:
     """Return outcome and gain of the change that is advised or, where its uncertainty keeps the price, was weighed."""
-    gain = product["uplift"]
-    if gain is not None:
-        return product["recommended"], gain
+    if product["uplift"] is not None:
+        return product["recommended"], product["uplift"]
     if (gain := product.get("weighed")) is None:
         return None
-    known = [name for name in ("units", "sales", "profit") if gain[name] is not None]
-    means = {name: product["keep"][name][0] + gain[name][0] for name in known}
-    return {name: [mean, mean, mean] for name, mean in means.items()}, gain
+    known = [name for name in MEASURED if gain[name] is not None]
+    return {name: [product["keep"][name][0] + gain[name][0]] * 3 for name in known}, gain
 
 
 def exception_words(product: Record) -> str:
@@ -274,9 +288,9 @@ def since_words(product: Record, f: Formatter) -> str:
     if (last := product.get("previous")) is None:
         return "new"
     now, before, advised = map(f.price, (product["current_price"], last["current_price"], last["recommended_price"]))
-    words = "as before" if advised == f.price(product["recommended_price"]) else f"{advised} advised before"
-    if now != before:
-        words = f"{'followed' if now == advised else f'not followed ({advised})'}: {before} to {now}"
+    words = f"{'followed' if now == advised else f'not followed ({advised})'}: {before} to {now}"
+    if now == before:
+        words = "as before" if advised == f.price(product["recommended_price"]) else f"{advised} advised before"
     return words if last["grade"] == product["decision"]["grade"] else f"{words}; grade {last['grade']} before"
 
 

@@ -42,7 +42,7 @@ def _outcome(profit: float) -> DailyOutcome:
 
 
 def _policy(mean: float, over_keep: Uplift = UPLIFT) -> ProposedPath:
-    return ProposedPath((10.5, 12.0), _outcome(mean), over_keep, UPLIFT)
+    return ProposedPath((10.5, 12.0), _outcome(mean), over_keep)
 
 
 def _advice(decision: Decision, **changes: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _advice(decision: Decision, **changes: Any) -> dict[str, Any]:
         reason="",
         keep=_outcome(50.0),
         proposal=_policy(52.5),
-        market=MarketFacts(64, "profit", Interval(-2.0, -3.0, -1.0), raising, break_even, 44.4, costs=""),
+        market=MarketFacts(64, "profit", Interval(-2.0, -3.0, -1.0), raising, break_even, costs=""),
         checks=ProposalChecks((), backtest=None),
         data_quality={"distinct_prices": 4},
     )
