@@ -42,17 +42,15 @@ def write_workbook(folder: Path, prices: Sequence[Sequence[str]]) -> None:
 
     Texts are never formulas or links. A ``UsageError`` says that xlsxwriter is not installed.
     """
-    document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
     created = datetime.datetime(2000, 1, 1)  # the time of creation would make the same advice different files
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with rewriting(folder / WORKBOOK) as file, check_workbook().Workbook(file, options) as book:
         book.set_properties({"created": created})
         bold = book.add_format({"bold": True})
-        for name, rows in [*_sheets(document), ("Prices", prices)]:
+        for name, rows in [*_sheets(json.loads((folder / DOCUMENT).read_bytes())), ("Prices", prices)]:
             sheet = book.add_worksheet(name)
             for number, row in enumerate(rows):
-                cells = ["" if cell is None else cell for cell in row]
-                sheet.write_row(number, 0, cells, None if number else bold)
+                sheet.write_row(number, 0, ["" if cell is None else cell for cell in row], None if number else bold)
             sheet.freeze_panes(1, 0)
             sheet.autofit()
 

@@ -94,13 +94,12 @@ def day_rows(item: Record, formatter: Formatter) -> Iterator[Sequence[str]]:
     better = None if item["uplift"] is None else item["uplift"]["probability_better"]
     for day in item["days"]:
         prices = (item["current_price"], *(day[name] for name in ("recommended_price", "price_low", "price_high")))
-        outcomes = values_of(day)
         conversions = [None if day[name] is None else day[name][0] for name in ("organic", "ad")]
         yield [
             safe_text(item["product"]),
             day["date"],
             *(f"{price:.{decimals}f}" for price in prices),
-            *("" if value is None else f"{value:.2f}" for value in (*outcomes, *conversions)),
+            *("" if value is None else f"{value:.2f}" for value in (*values_of(day), *conversions)),
             "" if better is None else f"{better:.3f}",
             item["decision"]["grade"],
             item["decision"]["source"],

@@ -80,9 +80,9 @@ class Questions:
         if name not in self.fitted:
             self.fitted[name] = data.fit(data.preprocessor.select([data.preprocessor.names.index(name)]))
         market = self.fitted[name] if unit_cost is None else self.fitted[name].at_unit_cost(unit_cost)
-        product = Product(data.build_dynamics(market), 0)
         horizon = self.horizons.get(name, self.run.options.horizon)
-        return ask(product, price, horizon, data.preprocessor.current_prices)._replace(unit_cost=unit_cost)
+        answer = ask(Product(data.build_dynamics(market), 0), price, horizon, data.preprocessor.current_prices)
+        return answer._replace(unit_cost=unit_cost)
 
 
 def ask(product: Product, price: float, horizon: int, current: Mapping[str, float] | None = None) -> Answer:
@@ -90,9 +90,8 @@ def ask(product: Product, price: float, horizon: int, current: Mapping[str, floa
 
     The ``current`` prices belong to other markets' products, in money, to which relations may lead.
     """
-    now = product.current_price
     steps = steps_in(horizon, product.history.step_days)
-    paths = product.money([price, now])[:, None].expand(2, steps)
+    paths = product.money([price, product.current_price])[:, None].expand(2, steps)
     stocked = plan_half_years(product.dynamics, [product.index]).get(product.index)
     asked, kept = value_paths(product, paths) if stocked is None else stocked.value(paths)
     outlooks = () if stocked is None else tuple(stocked.look_ahead(path) for path in paths)

@@ -265,5 +265,7 @@ def plan_half_years(dynamics: Dynamics, products: Collection[int] | None = None)
     for wanted in plan_prices(state, plan).exp():
         weeks.append(shelf.allow(state, wanted, wanted)[0])
         state = state._replace(prices=torch.cat([state.prices[1:], weeks[-1][None]]))
-    planned = zip(rows, torch.stack(weeks, 1), strict=True)
-    return {index: StockedProduct(Product(dynamics, index), stocks[index], shelf, row) for index, row in planned}
+    return {
+        index: StockedProduct(Product(dynamics, index), stocks[index], shelf, prices)
+        for index, prices in zip(rows, torch.stack(weeks, 1), strict=True)
+    }

@@ -241,8 +241,11 @@ class PricingData:
         self.evidence = {}
         if keep_evidence and (kept := stored.get("evidence")):
             known = set(trained["names"])
-            groups = {product.product: product.group for product in fitted.products if product.product in known}
-            self.evidence = {name: NO_EVIDENCE._replace(group=group) for name, group in groups.items()}
+            self.evidence = {
+                item.product: NO_EVIDENCE._replace(group=item.group)
+                for item in fitted.products
+                if item.product in known
+            }
             self.evidence |= {name: Evidence(*item) for name, item in kept.items()}
         self.backtests = None
         self.__dict__.pop("pool", None)

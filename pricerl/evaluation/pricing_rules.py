@@ -151,8 +151,12 @@ def compare_baselines(
     limits = product.dynamics.limits.rows(product.rows(len(asked)))
     prices = project(asked, now, lasting_band(limits, now))
     keep, *values = value_all(torch.cat([now[:1, None].expand(-1, days), approach_prices(prices, product, days)]))
-    rows = []
-    for rule, price, value in zip(rules, prices.double().tolist(), values, strict=True):
-        better = None if (value.units == keep.units).all() else value.over(keep).probability_better
-        rows.append(BaselineRow(rule, round(price, 4), value.outcome(), better))
-    return rows
+    return [
+        BaselineRow(
+            rule=rule,
+            price=round(price, 4),
+            outcome=value.outcome(),
+            probability_better=None if (value.units == keep.units).all() else value.over(keep).probability_better,
+        )
+        for rule, price, value in zip(rules, prices.double().tolist(), values, strict=True)
+    ]

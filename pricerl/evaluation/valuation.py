@@ -76,12 +76,11 @@ class PathValue:
 
     def over(self, other: PathValue) -> Uplift:
         """Return the uplift over another path, valued in the same posterior draws."""
-        units = interval_of(self.units - other.units)
-        sales = interval_of(self.sales - other.sales)
-        profit = interval_of(self.profit - other.profit) if self.costs_known else None
+        names = ("units", "sales", "profit")
+        gain = replace(self, **{name: getattr(self, name) - getattr(other, name) for name in names})
         if self.measure == "profit" and not self.costs_known:
-            return Uplift(units, sales, None, None, None)
-        return Uplift(units, sales, profit, self.beats(other), value_at_risk(self.earned - other.earned))
+            return Uplift(**vars(gain.outcome()), probability_better=None, cvar=None)
+        return Uplift(**vars(gain.outcome()), probability_better=self.beats(other), cvar=value_at_risk(gain.earned))
 
     def beats(self, other: PathValue) -> float:
         """Return the share of the posterior draws in which this path is worth more by the objective."""

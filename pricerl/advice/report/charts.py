@@ -90,12 +90,11 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     )
     name = "demand" if what == "units" else what
     title = f"{word.capitalize()} per {f.period}"
-    drawn = svg.chart(name, f"{title} by price", words, parts)
     caption = (
         f"Dots: your {f.period}s{level}. Line: the average {f.period}, band: its 90 % limits. Hatched: never tried."
         f"{ASIDE.get(product.get('price_setting', ''), '')}"
     )
-    return Figure(name, f"{title} at each price", drawn, caption)
+    return Figure(name, f"{title} at each price", svg.chart(name, f"{title} by price", words, parts), caption)
 
 
 def _days_as_of_now(what: str, product: Record) -> list[tuple[float, float]]:

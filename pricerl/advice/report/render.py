@@ -73,9 +73,13 @@ def render_pages(document: Record, work: WorkList | None = None, note: str = "")
 def render_index(document: Record, work: WorkList, links: Mapping[int, str], frame: Frame = FILE) -> str:
     """Render the index of several products, with the addresses of their pages by their place."""
     f = formatter_of(document)
-    option = Place(run=document.get("run", "")).option
-    tested = grounds.judge_backtests(work.tested, len(work), f)
-    values = {"list": work, "f": f, "links": links, "option": option, "tested": tested}
+    values = {
+        "list": work,
+        "f": f,
+        "links": links,
+        "option": Place(run=document.get("run", "")).option,
+        "tested": grounds.judge_backtests(work.tested, len(work), f),
+    }
     return fill_template("index.html", document, values, frame)
 
 
@@ -139,10 +143,14 @@ def formatter_of(document: Record) -> Formatter:
 def fill_template(template: str, document: Record, values: dict[str, Any], frame: Frame = FILE) -> str:
     """Fill a template of this folder; its content security policy allows the page's own style sheet, nothing else."""
     environment, style = page_environment()
-    policy = frame.policy.format(hash=style_hash())
-    file = str(document["source"]).replace("\\", "/").rpartition("/")[2]
     return environment.get_template(template).render(
-        **values, per=formatter_of(document).period, about=document, file=file, style=style, policy=policy, frame=frame
+        **values,
+        per=formatter_of(document).period,
+        about=document,
+        file=str(document["source"]).replace("\\", "/").rpartition("/")[2],
+        style=style,
+        policy=frame.policy.format(hash=style_hash()),
+        frame=frame,
     )
 
 

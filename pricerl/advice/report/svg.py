@@ -76,16 +76,20 @@ def chart(name: str, title: str, text_alternative: str, parts: Sequence[str]) ->
 
 def axes(frame: Frame, x_ticks: Sequence[tuple[float, str]], x_title: str, f: Formatter) -> str:
     """Draw both axes with ticks, and the title of the lower one."""
-    parts = [f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>']
-    for value, label in number_ticks(frame.y_low, frame.y_high, f):
-        y = frame.y(value)
-        parts.append(f'<path class="axis" d="M{LEFT - 4} {y}H{LEFT}"/>')
-        parts.append(text(LEFT - 6, y + 3.5, label, "end", "tick"))
-    for value, label in x_ticks:
-        x = frame.x(value)
-        parts.append(f'<path class="axis" d="M{x} {HEIGHT - BOTTOM}v4"/>')
-        parts.append(text(x, HEIGHT - BOTTOM + 18, label, "middle", "tick"))
-    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, x_title, "middle", "tick"))
+    rows = [(frame.y(value), label) for value, label in number_ticks(frame.y_low, frame.y_high, f)]
+    columns = [(frame.x(value), label) for value, label in x_ticks]
+    parts = [
+        f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>',
+        *(
+            f'<path class="axis" d="M{LEFT - 4} {y}H{LEFT}"/>{text(LEFT - 6, y + 3.5, name, "end", "tick")}'
+            for y, name in rows
+        ),
+        *(
+            f'<path class="axis" d="M{x} {HEIGHT - BOTTOM}v4"/>{text(x, HEIGHT - BOTTOM + 18, name, "middle", "tick")}'
+            for x, name in columns
+        ),
+        text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, x_title, "middle", "tick"),
+    ]
     return "".join(parts)
 
 

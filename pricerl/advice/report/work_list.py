@@ -88,13 +88,17 @@ class WorkList:
     @property
     def listed(self) -> list[tuple[int, Record]]:
         """Place among all products, and entry, of each of those that matter most, in the order of work."""
-        found = ((place, product) for (*_, place), product in self._ranked)
-        return [(place, self._load(item) if isinstance(item, StoredAdvice) else item) for place, item in found]
+        return [
+            (place, self._load(item) if isinstance(item, StoredAdvice) else item) for (*_, place), item in self._ranked
+        ]
 
     def sums(self, f: Formatter) -> list[tuple[str, list[float]]]:
         """Return the sum of the known gains of each measure with its words, mean and 90 % limits."""
-        known = [(words, self.gains[measure]) for measure, words in MEASURES.items() if measure in self.gains]
-        return [(f"{words} per {f.period}", [*map(sum, zip(*gains, strict=True))]) for words, gains in known]
+        return [
+            (f"{words} per {f.period}", [*map(sum, zip(*self.gains[measure], strict=True))])
+            for measure, words in MEASURES.items()
+            if measure in self.gains
+        ]
 
     def totals(self, f: Formatter) -> list[tuple[str, str]]:
         """Return totals with their labels."""
