@@ -240,8 +240,7 @@ def recognise(header: Sequence[str]) -> Preset | None:
 @cache
 def own_presets() -> tuple[Preset, ...]:
     """Return the presets of the package, by name."""
-    folder = Path(__file__).with_name("presets")
-    return tuple(read_preset(path) for path in sorted(folder.glob("*.yaml")))
+    return tuple(map(read_preset, sorted(Path(__file__).with_name("presets").glob("*.yaml"))))
 
 
 def find_preset(name: str) -> Preset:

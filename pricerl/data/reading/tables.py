@@ -174,5 +174,7 @@ class TextColumn:
         """Return a problem per row whose text has a reason, which is finding and remedy."""
         rows = self.rows(np.asarray(pc.is_in(self.texts, pa.array(list(reasons), type=pa.large_string()))))
         texts = self.texts.take(pa.array(self.codes[rows])).to_pylist()
-        places = zip(rows.tolist(), texts, strict=True)
-        return [Problem(lines[row], column, reasons[text], "", quote(text)) for row, text in places]
+        return [
+            Problem(lines[row], column, reasons[text], "", quote(text))
+            for row, text in zip(rows.tolist(), texts, strict=True)
+        ]

@@ -173,8 +173,9 @@ def _open_packed(data: bytes, source: str, depth: int, packed: int) -> TextTable
                 files = [item for item in members if not item.filename.startswith(("__MACOSX/", "."))]
                 if len(files) != 1:
                     listed = ", ".join(repr(item.filename) for item in files[:5]) or "none"
-                    found = f"is a zip archive of {len(files)} files ({listed})"
-                    raise DataError(source, [f"{found}; one is needed: unpack it"])
+                    raise DataError(
+                        source, [f"is a zip archive of {len(files)} files ({listed}); one is needed: unpack it"]
+                    )
                 unpacked.writelines(unpack(source, [archive.open(files[0])], packed))
     except (zipfile.BadZipFile, EOFError, OSError, zlib.error):
         raise DataError(source, [f"is not a whole {kind}; export or copy it again"]) from None

@@ -167,16 +167,14 @@ def read_json(text: bytes, source: str) -> TextTable:
             if len(problems) == MOST_PROBLEMS:
                 break
             continue
-        for name, cell in row.items():
-            column = columns.setdefault(name, [])
-            column += [""] * (len(lines) - len(column))
-            column.append(cell)
+        columns |= {name: [""] * len(lines) for name in row if name not in columns}
+        for name, column in columns.items():
+            column.append(row.get(name, ""))
         lines.append(line)
         check_size(source, len(lines), len(columns), sizes.MAX_SINGLE_CELLS)
     if problems:
         refuse(source, problems)
-    full = [column + [""] * (len(lines) - len(column)) for column in columns.values()]
-    return table_of(source, list(columns), full, lines=lines)
+    return table_of(source, list(columns), list(columns.values()), lines=lines)
 
 
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str)
