@@ -27,8 +27,8 @@ from command_line import run, seller_lines
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx2")
 import uvicorn
-from serve_load import MAIN, Server
 from served_shop import entries
+from server_process import MAIN, Server
 
 from pricerl.data.reading.sources.sizes import MAX_BYTES
 from pricerl.serve import guard
