@@ -108,6 +108,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {by_folded[close[0]]!r}?" if close else ""
 
 
+def check_settings(group: str, settings: object, rules: Mapping[str, tuple[bool, str]]) -> None:
+    """Raise a ``UsageError`` that names all settings that break their rules: whether each is kept, and its words."""
+    broken = {name: words for name, (kept, words) in rules.items() if not kept}
+    if faults := [f"{group}{name} must {words}, found {getattr(settings, name)!r}" for name, words in broken.items()]:
+        raise UsageError("; ".join(faults))
+
+
 def import_extra(module: str, remedy: str) -> Any:
     """Import a module of an optional package; if it is missing, raise a ``UsageError`` with the remedy."""
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pricerl.arrays import is_number
 from pricerl.data.naming import describe_strangers
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import UsageError, check_settings, did_you_mean
 from pricerl.guardrails.price_grid import (
     EVERY_STEP,
     WHOLE,
@@ -122,13 +122,13 @@ class GuardrailConfig:
     """Relations between the prices of several products: ``size_order``, ``multipack`` and ``one_price``."""
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name in LISTS and isinstance(value, list):
-                value = tuple(value)
-                object.__setattr__(self, item.name, value)
-            if not (value is None and item.default is None) and (wanted := _wanted(item.name, value)):
-                raise UsageError(f"guardrails.{item.name} must {wanted}, found {value!r}")
+        for name in LISTS:
+            if isinstance(prices := getattr(self, name), list):
+                object.__setattr__(self, name, tuple(prices))
+        given = {item.name: getattr(self, item.name) for item in fields(self)}
+        absent = [item.name for item in fields(self) if item.default is None and given[item.name] is None]
+        wanted = {name: _wanted(name, value) for name, value in given.items() if name not in absent}
+        check_settings("guardrails.", self, {name: (not words, words) for name, words in wanted.items()})
         _check_crossings(self)
         _check_menu(self)
         _ = self.related

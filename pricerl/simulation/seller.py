@@ -18,7 +18,7 @@ from pricerl.data.features import shifted_mean
 from pricerl.data.history import History
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import UsageError, check_settings, did_you_mean
 from pricerl.simulation.true_demand import ShopRanges, add_best_price, draw_truth, expected_units
 from pricerl.simulation.varied import add_effects, draw_kind, lift_by_memory
 from pricerl.writing import write_text
@@ -78,14 +78,13 @@ class SellerConfig:
         if self.market not in self.markets:
             close = did_you_mean(str(self.market), self.markets)
             raise UsageError(f"market must be one of {', '.join(self.markets)}, found {self.market!r}{close}")
-        limits = [
-            (FEWEST_DAYS <= self.days <= MOST_DAYS, f"days must be {FEWEST_DAYS} to {MOST_DAYS:,}, found {self.days}"),
-            (0 < self.units <= MOST_UNITS, f"units must be above 0 and at most {MOST_UNITS:,.0f}, found {self.units}"),
-            (1 <= self.products <= MOST_PRODUCTS, f"products must be 1 to {MOST_PRODUCTS:,}, found {self.products}"),
-            (self.seed >= 0, f"seed must be 0 or more, found {self.seed}"),
-        ]
-        if problems := [text for holds, text in limits if not holds]:
-            raise UsageError("; ".join(problems))
+        rules = {
+            "days": (FEWEST_DAYS <= self.days <= MOST_DAYS, f"be {FEWEST_DAYS} to {MOST_DAYS:,}"),
+            "units": (0 < self.units <= MOST_UNITS, f"be above 0 and at most {MOST_UNITS:,.0f}"),
+            "products": (1 <= self.products <= MOST_PRODUCTS, f"be 1 to {MOST_PRODUCTS:,}"),
+            "seed": (self.seed >= 0, "be 0 or more"),
+        }
+        check_settings("", self, rules)
         read_day(self.start, "start")
 
     @property
@@ -208,9 +207,10 @@ def draw_conversions(
     """Draw percentages of organic and advertised visitors who buy, ``(D,)`` each; ``reach (D,)`` lifts the latter."""
     units = truth["parameters"]["units"]
     appeal = np.sqrt(expected_units(truth, price) / units)
-    drawn = []
-    for rate in (ORGANIC_RATE * appeal, AD_RATE * appeal * reach):
+
+    def draw(rate: FloatArray) -> FloatArray:
         visitors = 1 + generator.poisson(units / ORGANIC_RATE, len(rate))
         buyers = generator.binomial(visitors, np.clip(rate, 0.0, 1.0))
-        drawn.append(np.round(100 * buyers / visitors, 2))
-    return drawn[0], drawn[1]
+        return np.round(100 * buyers / visitors, 2)
+
+    return draw(ORGANIC_RATE * appeal), draw(AD_RATE * appeal * reach)

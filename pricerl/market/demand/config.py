@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pricerl.data.price_setting import Kind
-from pricerl.errors import UsageError
+from pricerl.errors import check_settings
 from pricerl.market.demand.priors import (
     INFORMED,
     NO_ROUND_PRICES,
@@ -82,16 +82,12 @@ class DemandConfig(CommonSettings):
 
     def __post_init__(self) -> None:
         rules = {
-            **{name: (getattr(self, name) > 0, "positive") for name in POSITIVE},
-            "num_draws": (0 < self.num_draws <= MOST_DRAWS, f"1 to {MOST_DRAWS:,}"),
-            "prior_informed": (0 <= self.prior_informed < 1, "at least 0 and below 1"),
-            "prior_elasticity": (self.prior_elasticity is None or self.prior_elasticity < 0, "below 0"),
+            **{name: (getattr(self, name) > 0, "be positive") for name in POSITIVE},
+            "num_draws": (0 < self.num_draws <= MOST_DRAWS, f"be 1 to {MOST_DRAWS:,}"),
+            "prior_informed": (0 <= self.prior_informed < 1, "be at least 0 and below 1"),
+            "prior_elasticity": (self.prior_elasticity is None or self.prior_elasticity < 0, "be below 0"),
         }
-        faults = [
-            f"{name} must be {rule}, found {getattr(self, name)}" for name, (kept, rule) in rules.items() if not kept
-        ]
-        if faults:
-            raise UsageError("; ".join(f"data.market.{fault}" for fault in faults))
+        check_settings("data.market.", self, rules)
 
     def resolved(self, step_days: int = 1, kind: Kind = "plain") -> DemandSettings:
         """Return the settings of a product by the days of its rows and the way its prices were set."""
