@@ -250,9 +250,16 @@ def value_prices(
     paths = product.money(tested + targets)[:, None].expand(-1, WEEKS * 7 // step)
     values = value_paths(product, paths)
     after = np.stack([getattr(value, question) for value in values[len(tested) :]])
-    by_price = dict(zip(tested, values, strict=False))
-    about = (product, question, config, tuple(arms), days // step)
-    return ValuedPrices(*about, by_price, np.array(targets), after - after[0])
+    return ValuedPrices(
+        product=product,
+        question=question,
+        config=config,
+        arms=tuple(arms),
+        rows=days // step,
+        values=dict(zip(tested, values, strict=False)),
+        targets=np.array(targets),
+        after=after - after[0],
+    )
 
 
 def _propose(prices: ValuedPrices, budget: Budget, more: int) -> Iterator[tuple[ArmPrices, Switchback]]:
@@ -301,10 +308,8 @@ def _value_test(prices: ValuedPrices, arms: ArmPrices, design: Switchback, budge
 
 def _unit_values(product: Product, question: Question, arms: ArmPrices) -> tuple[float, float]:
     """Return what a unit counts at the two prices of a test: its profit at the mean costs, or its price."""
-    if question == "sales":
-        return arms.current, arms.price
     cost = product.fitted.cost
-    return cost.mean_margin(arms.current), cost.mean_margin(arms.price)
+    return arms[:2] if question == "sales" else (cost.mean_margin(arms.current), cost.mean_margin(arms.price))
 
 
 def _washout(prices: ValuedPrices, arms: ArmPrices, block: int) -> int:
@@ -319,11 +324,8 @@ def _washout(prices: ValuedPrices, arms: ArmPrices, block: int) -> int:
     reaction = abs(math.log(tested / regular))
     excess = float(memory.loss.mean()) * abs(math.log(arms.price / arms.current))
     most = max(block // 2, least)
-    for washout in range(least, most):
-        left = excess * np.mean(kept ** np.arange(washout - arms.rows, block - arms.rows))
-        if left <= CARRY_OVER * reaction:
-            return washout
-    return most
+    left = (excess * np.mean(kept ** np.arange(first - arms.rows, block - arms.rows)) for first in range(least, most))
+    return next((least + more for more, effect in enumerate(left) if effect <= CARRY_OVER * reaction), most)
 
 
 def _drift(prices: ValuedPrices, design: Switchback, size: float) -> float:
@@ -363,11 +365,9 @@ def gate_schedule(planned: PlannedTest, product: Product, seed: int, first: date
     begin = product.first_day + timedelta(days=wait * step)
     schedule = lay_out(planned.design, seed, begin, step, (arms.current, arms.price))
     charged = gate_blocks(product, wait, [row["price"] for row in schedule])
-    for row, price in zip(schedule, charged, strict=True):
-        if not row["washout"] and not same_price(price, row["price"]):
-            return []
-        row["price"] = price
-    return schedule
+    rows = list(zip(schedule, charged, strict=True))
+    kept = all(row["washout"] or same_price(price, row["price"]) for row, price in rows)
+    return [{**row, "price": price} for row, price in rows] if kept else []
 
 
 def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Product, seed: int) -> dict[str, Any]:

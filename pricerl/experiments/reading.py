@@ -94,17 +94,16 @@ def _match(test: Mapping[str, Any], history: ProductHistory) -> tuple[_Blocks, l
     design = design_of(test)
     row_of = {str(day): row for row, day in enumerate(history.dates)}
     known = history.observed if history.in_stock is None else history.observed & history.in_stock
-    rows = [row_of.get(day["date"], -1) for day in test["schedule"]]
-    counts = list[bool]()
-    lost = list[LostDay]()
-    for row, day in zip(rows, test["schedule"], strict=True):
-        due = row >= 0 and not day["washout"]
-        good = due and bool(known[row]) and same_price(history.price[row], day["price"])
-        if due and not good:
-            lost.append(LostDay(day["date"], float(history.price[row]) if known[row] else None))
-        counts.append(good)
-    kept = np.array(counts).reshape(-1, design.block)
-    place = np.array(rows).reshape(kept.shape)
+    days = [(row_of.get(day["date"], -1), day) for day in test["schedule"]]
+    good = [known[row] and same_price(history.price[row], day["price"]) for row, day in days]
+    due = [row >= 0 and not day["washout"] for row, day in days]
+    lost = [
+        LostDay(day["date"], float(history.price[row]) if known[row] else None)
+        for (row, day), counts, is_due in zip(days, good, due, strict=True)
+        if is_due and not counts
+    ]
+    kept = (np.array(good) & due).reshape(-1, design.block)
+    place = np.array([row for row, _ in days]).reshape(kept.shape)
     enough = (place[:, -1] >= 0) & (kept.sum(axis=1) >= FEWEST_SHARE * design.kept)
     arms = np.array([ARMS.index(day["arm"]) for day in test["schedule"][:: design.block]])
     return _Blocks(place, kept, arms, enough.reshape(-1, 2).all(axis=1)), lost
