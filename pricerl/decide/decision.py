@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pricerl.arrays import LOSS_WEIGHT
 from pricerl.data.cleaning.quality import LARGEST_ZERO_SHARE, MIN_USABLE_DAYS
-from pricerl.errors import UsageError
+from pricerl.errors import check_settings
 from pricerl.reasons import Code, Reason
 
 if TYPE_CHECKING:
@@ -84,15 +84,14 @@ class DecisionConfig:
     the shop so far if absent, and auto in a new one; another value changes the shop's."""
 
     def __post_init__(self) -> None:
-        for name in ("min_chance", "claim_chance", "loss_budget", "policy_margin"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
-        if not 1 <= self.loss_weight < float("inf"):
-            raise UsageError(f"decision.loss_weight must be a number of at least 1, found {self.loss_weight}")
-        if self.min_days < 1:
-            raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
-        if self.kill_days < 0:
-            raise UsageError(f"decision.kill_days must be 0 (off) or more, found {self.kill_days}")
+        shares = ("min_chance", "claim_chance", "loss_budget", "policy_margin")
+        rules = {
+            **{name: (0 <= getattr(self, name) <= 1, "lie between 0 and 1") for name in shares},
+            "loss_weight": (1 <= self.loss_weight < math.inf, "be a number of at least 1"),
+            "min_days": (self.min_days >= 1, "be at least 1"),
+            "kill_days": (self.kill_days >= 0, "be 0 (off) or more"),
+        }
+        check_settings("decision.", self, rules)
 
 
 class Limits(NamedTuple):
@@ -199,20 +198,23 @@ class Decision:
 
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Return the decision of the first rule that applies. A hold never keeps a price that the limits forbid."""
-    if evidence.paused:
-        decision = keep_price(Reason("paused"))
-    elif not evidence.limits.feasible:
-        decision = replace(_hold("D", Reason("no_price_allowed")), source="manual")
-    elif evidence.hold_lasts:
-        decision = keep_price(Reason("hold_outlasts"))
-    elif not evidence.limits.movable:
-        decision = keep_price(Reason("no_other_price"))
-    else:
-        decision = _weigh(evidence, config)
-        if decision.follow == "hold" and not evidence.limits.keep_allowed:
-            reasons = (Reason("keep_not_allowed"), *(decision.reasons if evidence.failed else ()))
-            decision = Decision("limit", "C", "limits", False, reasons)
+    rules = (
+        (evidence.paused, keep_price(Reason("paused"))),
+        (not evidence.limits.feasible, replace(_hold("D", Reason("no_price_allowed")), source="manual")),
+        (evidence.hold_lasts, keep_price(Reason("hold_outlasts"))),
+        (not evidence.limits.movable, keep_price(Reason("no_other_price"))),
+    )
+    decision = next((found for applies, found in rules if applies), None) or _weigh_inside(evidence, config)
     return replace(decision, proposed_by=evidence.proposed_by)
+
+
+def _weigh_inside(evidence: Evidence, config: DecisionConfig) -> Decision:
+    """Apply the rules on evidence, and then the limits to a hold."""
+    decision = _weigh(evidence, config)
+    if decision.follow != "hold" or evidence.limits.keep_allowed:
+        return decision
+    reasons = (Reason("keep_not_allowed"), *(decision.reasons if evidence.failed else ()))
+    return Decision("limit", "C", "limits", False, reasons)
 
 
 def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
@@ -247,20 +249,19 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
 
 def _missing(evidence: Evidence, config: DecisionConfig) -> Reason | None:
     """Return why nothing can be estimated, or None if something can."""
-    if evidence.aimed_by == "policy" and not evidence.familiar:
-        return Reason("unfamiliar_price")
-    if evidence.distinct_prices < 2:
-        return Reason("one_price")
-    if evidence.usable_days < config.min_days:
-        return Reason("too_few_days", {"usable": evidence.usable_days, "needed": config.min_days})
-    if evidence.sold_days < FEWEST_SOLD:
-        return Reason("too_few_sold", {"sold": evidence.sold_days, "needed": FEWEST_SOLD})
-    if config.min_chance == 0:
-        return None
-    if evidence.entangled_with:
-        return Reason("entangled", {"cause": evidence.entangled_with})
+    few_days = Reason("too_few_days", {"usable": evidence.usable_days, "needed": config.min_days})
+    few_sold = Reason("too_few_sold", {"sold": evidence.sold_days, "needed": FEWEST_SOLD})
+    gated = config.min_chance > 0
     zeros = evidence.unlikely_zeros
-    return zeros.reason if zeros is not None and zeros.share > LARGEST_ZERO_SHARE else None
+    rules = (
+        (evidence.aimed_by == "policy" and not evidence.familiar, Reason("unfamiliar_price")),
+        (evidence.distinct_prices < 2, Reason("one_price")),
+        (evidence.usable_days < config.min_days, few_days),
+        (evidence.sold_days < FEWEST_SOLD, few_sold),
+        (gated and evidence.entangled_with, Reason("entangled", {"cause": evidence.entangled_with})),
+        (gated and zeros and zeros.share > LARGEST_ZERO_SHARE, zeros and zeros.reason),
+    )
+    return next((reason for applies, reason in rules if applies), None)
 
 
 def _settle(evidence: Evidence) -> Decision | None:

@@ -33,17 +33,17 @@ FAMILIAR = 1.10
 
 def follow_measured_pair(case: Case, course: Course) -> Course | None:
     """Lead from the worse price of a pair that a price test measured to the better one."""
-    if not at_worse_price(case):
+    pair = worse_of(case)
+    if pair is None:
         return None
-    assert case.standing.measured is not None
-    path = approach_path(case.standing.measured.better, case.product, case.horizon)
+    path = approach_path(pair.better, case.product, case.horizon)
     return replace(course, proposed=course.proposed._replace(path=path), aim=path, path=path)
 
 
-def at_worse_price(case: Case) -> bool:
-    """Return whether the current price is the worse one of a measured pair."""
+def worse_of(case: Case) -> MeasuredPair | None:
+    """Return the measured pair of which the current price is the worse one, if there is one."""
     pair = case.standing.measured
-    return pair is not None and same_price(case.product.current_price, pair.worse)
+    return pair if pair is not None and same_price(case.product.current_price, pair.worse) else None
 
 
 def aim_for_quarter(case: Case, course: Course) -> Course | None:
@@ -53,7 +53,7 @@ def aim_for_quarter(case: Case, course: Course) -> Course | None:
     price is worth more than the current one.
     """
     proposed = course.proposed
-    if proposed.failed or case.config.min_chance == 0 or at_worse_price(case) or case.stocked is not None:
+    if proposed.failed or case.config.min_chance == 0 or worse_of(case) or case.stocked is not None:
         return None
     path = proposed.path.price
     if path[-1] != path[-1 - case.product.dynamics.days_per_step :][0]:  # it goes on after the horizon
@@ -82,15 +82,14 @@ def vary_prior(case: Case, course: Course) -> PriorPart | None:
     evidence = _find_evidence(case, course, course.aim, value, gain)
     decision = decide(evidence, case.config)
     elasticity = elasticity_at(fitted, case.product.current_price)
-    means = []
-    others = []
-    for draws in redraw(fitted.prior, elasticity):
-        path, keep = value.draw_again(draws), case.keep.draw_again(draws)
-        means.append(float(elasticity[draws].mean()))
-        utility = case.quarter.weigh(gain[draws])
-        others.append(replace(evidence, probability_better=path.beats(keep), utility=utility))
-    chances = [other.probability_better for other in others]
-    found = [decide(other, case.config) for other in others]
+    redrawn = list(redraw(fitted.prior, elasticity))
+    means = [float(elasticity[draws].mean()) for draws in redrawn]
+    chances = [value.draw_again(draws).beats(case.keep.draw_again(draws)) for draws in redrawn]
+    utilities = [case.quarter.weigh(gain[draws]) for draws in redrawn]
+    found = [
+        decide(replace(evidence, probability_better=chance, utility=utility), case.config)
+        for chance, utility in zip(chances, utilities, strict=True)
+    ]
     return PriorPart(
         share=share,
         alone=evidence.prior_alone,
@@ -128,13 +127,11 @@ def _parts_of(case: Case, path: PricePath) -> list[PricePath]:
     even = now * (1 + change * torch.arange(1, NUM_STEPS + 1, device=now.device) / NUM_STEPS)
     furthest = now * (1 + LARGEST_STEP * change.sign())
     targets = torch.cat([even.new_tensor(charms_between(*sorted([float(now), float(furthest)]))), even])
-    found = []
-    for stop in dict.fromkeys(path.price.tolist()):
-        found.append(path.price.clamp(min(float(now), stop), max(float(now), stop)))
-    for row in approach_prices(targets, case.product, case.horizon):
-        if (moves := row != now).any():
-            moves &= ((path.price - now) * change > 0).cumsum(0) > 0  # a plan may wait, such as for a delivery
-            found.append(torch.where(moves, row[row != now][0], now))
+    stops = dict.fromkeys(path.price.tolist())
+    found = [path.price.clamp(min(float(now), stop), max(float(now), stop)) for stop in stops]
+    begun = ((path.price - now) * change > 0).cumsum(0) > 0  # a plan may wait, such as for a delivery
+    ways = [row for row in approach_prices(targets, case.product, case.horizon) if (row != now).any()]
+    found += [torch.where((way != now) & begun, way[way != now][0], now) for way in ways]
     return [path._replace(price=price, low=price, high=price, asked=price) for price in found]
 
 
@@ -190,8 +187,7 @@ def _cause_of_bias(market: ProductMarket) -> Reasons:
     """Return the rule that the price follows, or else who set it if that biases the elasticity."""
     if market.follows:
         return (Reason("follows_demand", {"percent": market.follows}),)
-    code = SET_BY.get(market.price_setting)
-    return () if code is None else (Reason(code),)
+    return (Reason(SET_BY[market.price_setting]),) if market.price_setting in SET_BY else ()
 
 
 def _is_step(path: list[float], now: float) -> bool:

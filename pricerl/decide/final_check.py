@@ -10,7 +10,7 @@ from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_pa
 from pricerl.env.product import Product
 from pricerl.guardrails.gate import pass_gate
 from pricerl.guardrails.limits_in_force import refuse_price
-from pricerl.guardrails.today import DIGITS, Edit
+from pricerl.guardrails.today import Edit
 from pricerl.reasons import Reason
 
 ROUNDING = 1.01
@@ -20,26 +20,22 @@ ROUNDING = 1.01
 def gate_path(product: Product, path: PricePath) -> GatedPath:
     """Pass each day's price through the gate, given the days before; the edits of the proposed price name the rules."""
     today = product.today
-    log = today.log
-    costs = today.costs
-    config = today.config
     edits: list[DayEdit] = []
     asked: float | None = None
     prices: list[float] = []
     last: tuple[Edit, ...] = ()
     for price, proposal in zip(path.price.tolist(), path.asked.tolist(), strict=True):
-        gated = pass_gate(price, log.prices[-1], log, costs, config)
+        gated = pass_gate(price, today)
         explained = gated.edits
         if not explained and proposal != price:
-            wanted = pass_gate(proposal, log.prices[-1], log, costs, config)
-            if abs(wanted.price - gated.price) <= ROUNDING * config.price_step:
+            wanted = pass_gate(proposal, today)
+            if abs(wanted.price - gated.price) <= ROUNDING * today.config.price_step:
                 explained = tuple(edit for edit in wanted.edits if edit.rule != "price_step")
         if explained and asked is None:
             asked = proposal
-        log = log.charge(gated.price)
-        for edit in explained if explained != last else ():
-            before = None if edit.before is None else round(edit.before, DIGITS)
-            edits.append(DayEdit(edit.rule, before, round(edit.after, DIGITS), edit.why, str(log.dates[-1])))
+        today = today.charge(gated.price)
+        if explained != last:
+            edits += [DayEdit.on(str(today.log.dates[-1]), edit) for edit in explained]
         last = explained
         prices.append(gated.price)
     return GatedPath(tuple(prices), asked, tuple(edits))
@@ -52,8 +48,7 @@ def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:
     reason = Reason("limits_undo_change")
     if gated.edits:
         reason = Reason("limit", {"rule": gated.edits[-1].rule, "why": gated.edits[-1].why})
-    held = replace(decision, follow="hold", grade="C", source="hold", lacks_evidence=False, unsure=False)
-    return replace(held, reasons=(reason,))
+    return replace(keep_price(reason), gated=decision.gated, proposed_by=decision.proposed_by)
 
 
 def publish(case: Case, course: Course) -> Course:
@@ -76,11 +71,9 @@ def publish(case: Case, course: Course) -> Course:
         open_now = case.standing.account is not None and case.stocked is None and case.config.min_chance > 0
         account = case.quarter.describe(path.price) if open_now else None
         return replace(course, decision=decision, path=path, gated=gated, account=account)
-    refused = replace(decision, grade="C", lacks_evidence=False, unsure=False)
-    if aim.limits.keep_allowed:
-        refused = replace(refused, follow="hold", source="hold", reasons=(Reason("not_worth_change"),))
-    else:
-        refused = replace(refused, follow="limit", source="limits", reasons=(Reason("keep_not_allowed"),))
+    to_limit = Decision("limit", "C", "limits", False, (Reason("keep_not_allowed"),))
+    refused = keep_price(Reason("not_worth_change")) if aim.limits.keep_allowed else to_limit
+    refused = replace(refused, gated=decision.gated, proposed_by=decision.proposed_by)
     return publish(case, replace(course, decision=refused))
 
 
@@ -94,10 +87,10 @@ def pass_gate_last(case: Case, course: Course) -> Course | None:
         decision = keep_price(Reason("order_refused", {"entry": order.id, "why": why}))
         kept = course.overruled((product.current_price,) * case.horizon, decision)
         return replace(kept, order=None) if why else None
-    log = product.today.log
+    today = product.today
     for price in course.prices:
-        log = log.charge(pass_gate(price, log.prices[-1], log, product.today.costs, product.today.config).price)
-    passed = tuple(log.prices[-case.horizon :].tolist())
+        today = today.charge(pass_gate(price, today).price)
+    passed = tuple(today.log.prices[-case.horizon :].tolist())
     if passed == course.prices:
         return None
     gated = replace(course.gated, prices=passed)

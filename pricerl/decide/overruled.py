@@ -14,7 +14,7 @@ from pricerl.decide.final_check import gate_path
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_path
 from pricerl.decide.standing import Alarm, Order, active_of
 from pricerl.guardrails.price_grid import is_outside, same_price
-from pricerl.guardrails.today import DIGITS
+from pricerl.guardrails.today import Edit
 from pricerl.reasons import Reason
 
 SOURCES: dict[str, Source] = {"override": "override", "pause": "manual", "price_test": "price test"}
@@ -29,15 +29,15 @@ def stop_model(case: Case, course: Course) -> Course | None:
     if alarm is None:
         return None
     path, gated = _approach(case, alarm.last_good_price)
-    objection = _object_to(case, path, alarm.last_good_price)
-    if objection:
+    reasons = [Reason("model_stopped", alarm._asdict())]
+    if objection := _object_to(case, path, alarm.last_good_price):
         path, gated = _approach(case, product.current_price)
-    reasons = (Reason("model_stopped", alarm._asdict()), *objection)
+        reasons.append(objection)
     moves = any(price != product.current_price for price in gated.prices)
-    decision = Decision("path" if moves else "hold", "C", "hold", False, reasons)
+    decision = Decision("path" if moves else "hold", "C", "hold", False, tuple(reasons))
     if moves and objection:
-        reasons = (*reasons, Reason("keep_not_allowed"))
-        decision = replace(decision, follow="limit", source="limits", reasons=reasons)
+        reasons.append(Reason("keep_not_allowed"))
+        decision = Decision("limit", "C", "limits", False, tuple(reasons))
     stopped = course.overruled(gated.prices, decision, course.gated.asked, gated.edits)
     return replace(stopped, aim=path, alarm=alarm)
 
@@ -48,25 +48,24 @@ def _approach(case: Case, target: float) -> tuple[PricePath, GatedPath]:
     return gated.onto(path), gated
 
 
-def _object_to(case: Case, path: PricePath, target: float) -> Reasons:
-    """Return why the way back to the last good price is not taken; empty if it is."""
+def _object_to(case: Case, path: PricePath, target: float) -> Reason | None:
+    """Return why the way back to the last good price is not taken, or None if it is."""
     product = case.product
     last = float(path.price[-1])
     now = product.current_price
     if same_price(target, now):
-        return (Reason("at_last_good_price"),)
+        return Reason("at_last_good_price")
     if same_price(last, now) or abs(last - target) >= abs(now - target):
-        return (Reason("no_price_closer"),)
+        return Reason("no_price_closer")
     lowest = float(path.price[path.price != case.kept].min())
     if product.counted.cost.mean_margin(lowest) <= 0:
-        return (Reason("sold_at_no_margin", {"price": lowest}),)
+        return Reason("sold_at_no_margin", {"price": lowest})
     if case.quarter.prefers(path.price):
-        return ()
+        return None
     back = case.value(path.price)
     gain = float((back.earned - case.keep.earned).mean())
-    market = product.market
-    counted = {"share": back.beats(case.keep), "num_draws": market.num_draws, "measure": market.measure}
-    return (Reason("back_does_not_pay", {"gain": gain, **counted}),)
+    about = {"num_draws": product.market.num_draws, "measure": product.market.measure}
+    return Reason("back_does_not_pay", {"gain": gain, "share": back.beats(case.keep), **about})
 
 
 def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alarm | None:
@@ -103,13 +102,15 @@ def obey_order(case: Case, course: Course) -> Course | None:
     product = case.product
     now = product.current_price
     prices = case.settle([order.price_on(day.isoformat(), now) for day in case.days])
-    own = course.decision
     reasons = [
         Reason(
             "test_ended" if order.status == "returning" else "order",
             {"entry": order.id, "kind": order.kind, "actor": order.actor, "until": order.until, "text": order.reason},
         ),
-        Reason("model_alone", {"price": course.recommends(now), "grade": own.grade, "source": own.source}),
+        Reason(
+            "model_alone",
+            {"price": course.recommends(now), "grade": course.decision.grade, "source": course.decision.source},
+        ),
     ]
     lowest, highest = product.history.tried_prices
     untried = order.price is not None and any(is_outside(price, lowest, highest) for price in prices)
@@ -135,27 +136,23 @@ def keep_relations(case: Case, course: Course) -> Course | None:
     bound = case.standing.bound
     if bound is None:
         return None
-    now = product.current_price
-    reasons = [Reason("relation", {"why": bound.why})]
-    prices = case.settle(bound.prices)
-    moves = any(price != now for price in prices)
-    path = product.money(prices)
+    wanted = case.settle(bound.prices)
+    path = product.money(wanted)
     gated = gate_path(product, course.path._replace(price=path, asked=path))
+    moves = any(price != product.current_price for price in wanted)
+    objection: Reasons = ()
     if not bool((path == product.money(gated.prices)).all()):
-        moves = False
-        reasons.append(Reason("own_limits_forbid"))
+        objection = (Reason("own_limits_forbid"),)
     elif moves and course.decision.gated and not case.quarter.prefers(path):
-        moves = False
-        reasons.append(Reason("relation_does_not_pay"))
-    decision = replace(course.decision, reasons=tuple(reasons))
-    if not moves:
-        prices = (now,) * case.horizon
-        decision = keep_price(*reasons)
-    before = course.prices
-    edits = course.gated.edits
-    first = next((row for row in range(case.horizon) if not same_price(before[row], prices[row])), None)
-    if first is not None:
-        old = round(before[first], DIGITS)
-        new = round(prices[first], DIGITS)
-        edits = (*edits, DayEdit("relations", old, new, bound.why, case.days[first].isoformat()))
-    return course.overruled(prices, decision, course.gated.asked, edits)
+        objection = (Reason("relation_does_not_pay"),)
+    reasons = (Reason("relation", {"why": bound.why}), *objection)
+    follows = moves and not objection
+    prices = wanted if follows else (product.current_price,) * case.horizon
+    decision = replace(course.decision, reasons=reasons) if follows else keep_price(*reasons)
+    days = zip(course.prices, prices, case.days, strict=True)
+    edits = [
+        DayEdit.on(day.isoformat(), Edit("relations", before, after, bound.why))
+        for before, after, day in days
+        if not same_price(before, after)
+    ]
+    return course.overruled(prices, decision, course.gated.asked, (*course.gated.edits, *edits[:1]))

@@ -15,7 +15,7 @@ from pricerl.decide.decision import Limits
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.product import Product
 from pricerl.env.state import State
-from pricerl.guardrails.today import Edit
+from pricerl.guardrails.today import DIGITS, Edit
 from pricerl.planner.dynamic_planner import DynamicPlan
 from pricerl.planner.rollout import Policy, Proposal, hold_left, propose_by, roll_path, starts
 
@@ -41,6 +41,12 @@ class DayEdit(Edit):
 
     date: str
     """Day, ISO format."""
+
+    @classmethod
+    def on(cls, day: str, edit: Edit) -> DayEdit:
+        """Return an edit of the price of a day, both prices rounded as reported."""
+        before = None if edit.before is None else round(edit.before, DIGITS)
+        return cls(edit.rule, before, round(edit.after, DIGITS), edit.why, day)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Product:
         dates = history.dates[-back:].astype("datetime64[D]")
         prices = history.prices_in_force[-back:]
         log = PriceLog(dates, prices, guarded.support, in_steps, history.step_days)
-        return Today(float(log.prices[-1]), log, guarded.costs, guarded.config)
+        return Today(log, guarded.costs, guarded.config)
 
     @property
     def hard_limits(self) -> HardLimits:

@@ -10,10 +10,9 @@ from typing import NamedTuple
 from pricerl.data.days import WEEK, steps_in
 from pricerl.env.product import Product
 from pricerl.guardrails.gate import pass_gate
-from pricerl.guardrails.limits import days_held
 from pricerl.guardrails.price_grid import WHOLE, from_steps, in_steps
 from pricerl.guardrails.relations import broken_by, span_between
-from pricerl.guardrails.today import DIGITS, PriceLog, Today
+from pricerl.guardrails.today import DIGITS, Today
 
 LONGEST_WAY = 12
 """Most rows on the way from one price of a test to the other: four steps under the default hold and weekly limit."""
@@ -113,17 +112,16 @@ def _reach(product: Product, today: Today, side: float, current: Mapping[str, fl
 def gate_blocks(product: Product, wait: int, wanted: Sequence[float]) -> list[float]:
     """Return the price that the gate lets pass on each row, in money, after ``wait`` more rows at the current price."""
     today = rules_of_test(product)
-    charged = _walk(today, today.log, [today.now] * wait + list(wanted))
+    charged = _walk(today, [today.now] * wait + list(wanted))
     return [round(price, DIGITS) for price in charged][wait:]
 
 
-def _walk(today: Today, log: PriceLog, wanted: Sequence[float]) -> Iterator[float]:
-    """Yield the price that the gate lets pass on each row after a log, in money, as far as it is asked for."""
+def _walk(today: Today, wanted: Sequence[float]) -> Iterator[float]:
+    """Yield the price that the gate lets pass on each row, in money, as far as it is asked for."""
     for price in wanted:
-        now = float(log.prices[-1])
-        young = days_held(log.dates, log.prices, log.step_days) < today.min_hold_days  # the gate keeps such a price
-        charged = now if young or price == now else pass_gate(price, now, log, today.costs, today.config).price
-        log = log.charge(charged)
+        stays = today.too_young() or price == today.now  # the gate keeps a young price, too, but takes longer
+        charged = today.now if stays else pass_gate(price, today).price
+        today = today.charge(charged)
         yield charged
 
 
@@ -138,7 +136,7 @@ def _on_grid(price: float, step: float, up: bool) -> float:
 def _walk_out(today: Today, wanted: float) -> list[float]:
     """Return the prices of the days from now to the last change towards a price; empty if there is none in time."""
     prices = list[float]()
-    for price in _walk(today, today.log, [wanted] * (LONGEST_WAIT + LONGEST_WAY)):
+    for price in _walk(today, [wanted] * (LONGEST_WAIT + LONGEST_WAY)):
         prices.append(price)
         wait = next((row for row, price in enumerate(prices) if price != today.now), len(prices))
         if wait >= LONGEST_WAIT or len(prices) - wait >= LONGEST_WAY or today.same(price, wanted):
@@ -148,6 +146,6 @@ def _walk_out(today: Today, wanted: float) -> list[float]:
 
 def _rows_to(today: Today, way: Sequence[float], target: float) -> int | None:
     """Return the rows on the way to a price after a week at the end of another way, unless it takes too long."""
-    log = today.log.charge(*way, *[way[-1]] * (steps_in(WEEK, today.log.step_days) - 1))
-    prices = _walk(today, log, [target] * LONGEST_WAY)
+    there = today.charge(*way, *[way[-1]] * (steps_in(WEEK, today.log.step_days) - 1))
+    prices = _walk(there, [target] * LONGEST_WAY)
     return next((rows for rows, price in enumerate(prices) if today.same(price, target)), None)

@@ -14,9 +14,6 @@ from typing import TypeGuard
 import numpy as np
 
 from pricerl.errors import NonFiniteError
-from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits import UnitCosts
-from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.guardrails.today import NEAREST, PAUSED, Edit, PriceLog, Today
 
 
@@ -28,34 +25,21 @@ class Gated:
     edits: tuple[Edit, ...] = ()
 
 
-def pass_gate(
-    proposed: object, current_price: object, log: PriceLog, costs: UnitCosts, config: GuardrailConfig
-) -> Gated:
-    """Return the proposed price, else the nearest one that every rule allows, else the current price.
+def pass_gate(proposed: object, today: Today) -> Gated:
+    """Return the price, of any type, proposed for the day after the log, else the nearest that every rule allows.
 
-    Args:
-        proposed: value proposed for the day after the log ends, of any type.
-        current_price: price of the log's last day.
-        log: recent prices.
-        costs: costs for the margin rule.
-        config: the product's own limits, ``GuardrailConfig.of``.
-
-    Returns:
-        A positive, finite price. On any error it is the current price, or the last one of the log if that is invalid.
+    On any error it is the current price, or the last valid one of the log.
 
     Raises:
-        NonFiniteError: neither the current price nor the log contains a valid price to keep.
+        NonFiniteError: the log contains no valid price to keep.
     """
-    now = _price_to_keep(current_price, log)
+    now = _last_price(today.log)
     try:
-        if not is_price(current_price):
-            why = "the current price is no price; the last one charged is kept"
-            return Gated(now, (Edit("finite", None, now, why),))
         if not is_price(proposed):
             why = "the proposal is no positive, finite number; the current price is kept"
             return Gated(now, (Edit("finite", None, now, why),))
-        _check_log(log, now)
-        gated = apply_rules(Today(now, log, costs, config), float(proposed))
+        _check_log(today.log)
+        gated = apply_rules(today, float(proposed))
         if not is_price(gated.price):
             raise ValueError(f"the rules made {gated.price} of it")
         return gated
@@ -73,19 +57,14 @@ def is_price(value: object) -> TypeGuard[float]:
         return False
 
 
-def _price_to_keep(current_price: object, log: PriceLog) -> float:
-    if is_price(current_price):
-        return float(current_price)
+def _last_price(log: PriceLog) -> float:
     try:
-        charged = [float(price) for price in log.prices if is_price(price)]
-    except Exception:  # an invalid log
-        charged = []
-    if not charged:
-        raise NonFiniteError("guardrails: neither the current price nor the price log holds a positive, finite price")
-    return charged[-1]
+        return next(float(price) for price in np.ravel(log.prices)[::-1] if is_price(price))
+    except Exception:  # an invalid log, or one without a price
+        raise NonFiniteError("guardrails: the price log holds no positive, finite price") from None
 
 
-def _check_log(log: PriceLog, now: float) -> None:
+def _check_log(log: PriceLog) -> None:
     prices = np.asarray(log.prices)
     dates = np.asarray(log.dates)
     if prices.shape != dates.shape or prices.ndim != 1:
@@ -94,8 +73,6 @@ def _check_log(log: PriceLog, now: float) -> None:
         raise ValueError("the price log holds something that is no price")
     if not (np.diff(dates) > np.timedelta64(0, "D")).all():
         raise ValueError("the dates of the price log do not ascend")
-    if abs(prices[-1] - now) > FLOAT32_SLACK * now:
-        raise ValueError(f"the price log ends at {prices[-1]:g}, not at the current price, {now:g}")
 
 
 def apply_rules(today: Today, proposed: float) -> Gated:
@@ -123,9 +100,7 @@ def apply_rules(today: Today, proposed: float) -> Gated:
 def _clip(today: Today, price: float) -> tuple[tuple[Edit, ...], float]:
     """Clip a price to one bound after the other; the result satisfies all of them unless they conflict."""
     edits: list[Edit] = []
-    if today.is_step(price):
-        return (), price
-    for bound in today.bounds:
+    for bound in () if today.is_step(price) else today.bounds:
         clipped = bound.nearest(price)
         if not today.same(clipped, price) and math.isfinite(clipped):
             edits.append(Edit(bound.rule, price, clipped, today.explain(bound)))

@@ -87,8 +87,7 @@ class PriceLimits(NamedTuple):
     def rows(self, product: Tensor) -> PriceLimits:
         """Pick the limits of each row's product ``(B,)``, once per episode."""
         menu = None if self.menu is None else MenuRows(*(values[product] for values in self.menu))
-        values: dict[str, Any] = self._asdict()
-        own: dict[str, Any] = {name: value[product] for name, value in values.items() if isinstance(value, Tensor)}
+        own: dict[str, Any] = {name: item[product] for name, item in self._asdict().items() if isinstance(item, Tensor)}
         return self._replace(**own, menu=menu)
 
     def change(self, action: Tensor) -> Tensor:

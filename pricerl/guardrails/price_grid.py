@@ -27,17 +27,13 @@ class PriceMenu(NamedTuple):
     """Ascending."""
     period: int
 
-    def below(self, high: float) -> float:
-        """Return the last allowed price at or below ``high``, in price steps; -inf if a ladder has none."""
-        if not self.period:
-            return max((point for point in self.points if point <= high), default=-math.inf)
-        if math.isinf(high):
-            return high
-        return max(point + self.period * math.floor((high - point) / self.period) for point in self.points)
-
     def above(self, low: float) -> float:
         """Return the first allowed price at or above ``low``, in price steps; infinite if a ladder has none."""
-        return -PriceMenu(tuple(-point for point in self.points), self.period).below(-low)
+        if not self.period:
+            return min((point for point in self.points if point >= low), default=math.inf)
+        if math.isinf(low):
+            return low
+        return min(point + self.period * math.ceil((low - point) / self.period) for point in self.points)
 
 
 EVERY_STEP = PriceMenu((0,), 1)
@@ -92,16 +88,14 @@ def slack(price: Number, price_step: float) -> Number:
 
 RECORDED = 5e-4
 """Largest difference that rounding in records and files explains: half a thousandth of the unit of money. This and the
-next two limits on it are far below the smallest change of a price."""
-OF_STEP = 0.05
-"""Largest such difference as a share of the price step."""
+next limit on it are far below the smallest change of a price."""
 OF_PRICE = 1e-3
 """Largest such difference as a share of the price."""
 
 
-def same_price(price: float, other: float, price_step: float = 0.01) -> bool:
+def same_price(price: float, other: float) -> bool:
     """Return whether two prices, in money, differ only by the rounding of single precision, records and files."""
-    return abs(price - other) <= FLOAT32_SLACK * abs(other) + min(RECORDED, OF_STEP * price_step, OF_PRICE * abs(other))
+    return abs(price - other) <= FLOAT32_SLACK * abs(other) + min(RECORDED, OF_PRICE * abs(other))
 
 
 def is_outside(price: float, low: float, high: float) -> bool:

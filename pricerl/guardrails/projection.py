@@ -29,22 +29,17 @@ def feasible_band(limits: PriceLimits, recent: RecentPrices) -> PriceBand:
     A current price beyond a soft limit may stay or move inward: the end of a promotion is no reason to change it again.
     Beyond a hard limit it must move inside, and be the largest step towards it if one step does not reach.
     """
-    low = limits.floor
-    high = limits.ceiling
-    soft_low = limits.support_low
-    soft_high = limits.support_high
+    hard, soft = False, True
+    lows = {hard: limits.floor, soft: limits.support_low}
+    highs = {hard: limits.ceiling, soft: limits.support_high}
     for rule in MOVING:
         lowest, highest = rule.bounds(limits, recent)
-        if lowest is not None and rule.soft:
-            soft_low = torch.maximum(soft_low, lowest)
-        elif lowest is not None:
-            low = torch.maximum(low, lowest)
-        if highest is not None and rule.soft:
-            soft_high = torch.minimum(soft_high, highest)
-        elif highest is not None:
-            high = torch.minimum(high, highest)
-    low = torch.maximum(low, torch.minimum(soft_low, recent.current))
-    high = torch.minimum(high, torch.maximum(soft_high, recent.current))
+        if lowest is not None:
+            lows[rule.soft] = torch.maximum(lows[rule.soft], lowest)
+        if highest is not None:
+            highs[rule.soft] = torch.minimum(highs[rule.soft], highest)
+    low = torch.maximum(lows[hard], torch.minimum(lows[soft], recent.current))
+    high = torch.minimum(highs[hard], torch.maximum(highs[soft], recent.current))
     return _on_grid(low, high, recent.current, limits, walks=True)
 
 
@@ -78,13 +73,16 @@ def project(proposal: Tensor, current_price: Tensor, band: PriceBand) -> Tensor:
 
 def nearest_allowed(price: Tensor, band: PriceBand) -> Tensor:
     """Return the price on the grid or menu inside the band that is nearest to ``price (B,)``, in money."""
-    limits = band.limits
+    return torch.minimum(torch.maximum(nearest_on_grid(price, band.limits), band.low), band.high)
+
+
+def nearest_on_grid(price: Tensor, limits: PriceLimits) -> Tensor:
+    """Return the price on the grid or menu that is nearest to ``price (B,)``, in money; ties go to the lower one."""
     nearest = steps = in_steps(price, limits.price_step)
-    if limits.menu is not None:  # ties go to the lower one
+    if limits.menu is not None:
         below, above = _neighbours(steps, steps, limits.menu)
         nearest = torch.where(steps - below <= above - steps, below, above)
-    allowed = from_steps(torch.round(nearest), limits.price_step)
-    return torch.minimum(torch.maximum(allowed, band.low), band.high)
+    return from_steps(torch.round(nearest), limits.price_step)
 
 
 def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:

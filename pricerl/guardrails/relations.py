@@ -44,12 +44,18 @@ class Relation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return why prices of the products, in money in their order, break the relation; empty if they do not."""
         for (one, first), (other, second) in pairwise(zip(self.products, prices, strict=True)):
             slack = FLOAT32_SLACK * max(abs(first), abs(second)) * self.count
-            if self.kind == "size_order" and not first <= second + slack:
-                return f"{one} at {first:.10g} would cost more than the larger {other} at {second:.10g}"
-            if self.kind == "multipack" and not second <= self.count * first + slack:
-                return f"{other} at {second:.10g} would cost more than {self.count} times {one} at {first:.10g}"
-            if self.kind == "one_price" and not abs(first - second) <= slack:
-                return f"{one} at {first:.10g} and {other} at {second:.10g} would no longer have one price"
+            low = f"{one} at {first:.10g}"
+            high = f"{other} at {second:.10g}"
+            holds, broken = {
+                "size_order": (first <= second + slack, f"{low} would cost more than the larger {high}"),
+                "multipack": (
+                    second <= self.count * first + slack,
+                    f"{high} would cost more than {self.count} times {low}",
+                ),
+                "one_price": (abs(first - second) <= slack, f"{low} and {high} would no longer have one price"),
+            }[self.kind]
+            if not holds:
+                return broken
         return ""
 
 
@@ -92,10 +98,8 @@ def resolve(relations: Sequence[Relation], advised: Mapping[str, AdvisedPrices])
     takes its smallest change if all its products move from one price to the same side, else the products of a broken
     relation keep their prices. Products that are absent are left out.
     """
-    bound: dict[str, Bound] = {}
-    for item in relations:
-        if item.kind == "one_price":
-            bound |= _share_smallest_change(item, advised)
+    lines = [_share_smallest_change(item, advised) for item in relations if item.kind == "one_price"]
+    bound = {name: found for line in lines for name, found in line.items()}
     while True:
         now = {name: bound[name].prices if name in bound else item.prices for name, item in advised.items()}
         held = next((found for found in (_hold(item, advised, now) for item in relations) if found), None)

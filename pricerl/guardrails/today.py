@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import DateArray, FloatArray
-from pricerl.data.days import DAY, RECENT_DAYS, WEEK, steps_in
+from pricerl.data.days import DAY, RECENT_DAYS, steps_in
 from pricerl.guardrails.config import LISTS, PERCENTAGES, GuardrailConfig
 from pricerl.guardrails.limits import (
     FIXED,
@@ -25,10 +25,11 @@ from pricerl.guardrails.limits import (
     days_held,
     intersect_fixed,
     price_limits,
+    recent_prices,
 )
 from pricerl.guardrails.limits_in_force import LimitsInForce
-from pricerl.guardrails.price_grid import EVERY_STEP, from_steps, in_steps, slack
-from pricerl.guardrails.projection import feasible_band, price_box, waits_for_pace
+from pricerl.guardrails.price_grid import slack
+from pricerl.guardrails.projection import feasible_band, nearest_on_grid, price_box, waits_for_pace
 
 DIGITS = 4
 """Decimal places of reported prices: a hundredth of a cent."""
@@ -65,11 +66,6 @@ class PriceLog(NamedTuple):
     step_days: int = 1
     """Days from row to row."""
 
-    def charge(self, *prices: float) -> PriceLog:
-        """Return the log with one more day, or week, at each of some ``prices``."""
-        dates = self.dates[-1] + np.arange(1, len(prices) + 1) * (self.step_days * DAY)
-        return self._replace(dates=np.append(self.dates, dates), prices=np.append(self.prices, prices))
-
 
 class Bound(NamedTuple):
     """One rule's lowest and highest price, in money."""
@@ -105,23 +101,28 @@ class Band(NamedTuple):
 class Today:
     """Rules for the next price of one product."""
 
-    now: float
-    """Price of the log's last day, in money."""
     log: PriceLog
     costs: UnitCosts
     config: GuardrailConfig
     """The product's own limits, ``GuardrailConfig.of``."""
+
+    @property
+    def now(self) -> float:
+        """Price of the log's last day, in money."""
+        return float(self.log.prices[-1])
+
+    def charge(self, *prices: float) -> Today:
+        """Return the rules one more day, or week, later per price in money, after these were charged."""
+        dates = self.log.dates[-1] + np.arange(1, len(prices) + 1) * (self.log.step_days * DAY)
+        charged = np.append(self.log.prices, prices)
+        return replace(self, log=self.log._replace(dates=np.append(self.log.dates, dates), prices=charged))
 
     def objections(self, price: float) -> Iterator[Edit]:
         """Yield each rule's objection to a price, in money, on the next day: an edit to the nearest that it allows."""
         moves = not self.same(price, self.now)
         if moves and self.config.pause:
             yield Edit("pause", price, self.now, PAUSED)
-        if self.is_step(price):
-            if why := self.too_young():
-                yield Edit("min_hold_days", price, self.now, why)
-            return
-        for bound in self.bounds:
+        for bound in () if self.is_step(price) else self.bounds:
             nearest = bound.nearest(price)
             if not self.same(nearest, price):
                 yield Edit(bound.rule, price, nearest, self.explain(bound))
@@ -153,15 +154,10 @@ class Today:
             walks_to=round(self.hard_limit, DIGITS) if self.walks else None,
         )
 
-    @cached_property
+    @property
     def recent(self) -> RecentPrices:
-        """Past prices used by the moving rules; the first price holds before the log begins."""
-        step = self.log.step_days
-        dates = self.log.dates[-1] - np.arange(steps_in(RECENT_DAYS, step) - 1, -1, -1) * (step * DAY)
-        position = np.searchsorted(self.log.dates, dates, "right") - 1
-        trail = self.log.prices[np.maximum(position, 0)]
-        middle = np.sort(trail)[len(trail) // 2 - 1 :][:2]
-        return RecentPrices(self.now, float(trail[-steps_in(WEEK, step)]), float(middle.mean()))
+        """Past prices used by the moving rules."""
+        return RecentPrices(*(price.item() for price in self._recent))
 
     @cached_property
     def band(self) -> Band:
@@ -278,12 +274,7 @@ class Today:
 
     def on_grid(self, price: float) -> float:
         """Return the price on the grid or menu nearest to one, in money; ties go to the lower one of a menu."""
-        menu = self.config.menu
-        steps = in_steps(price, self.config.price_step)
-        below = menu.below(steps)
-        above = menu.above(steps)
-        nearest = np.rint(steps) if menu == EVERY_STEP else below if steps - below <= above - steps else above
-        return float(from_steps(nearest, self.config.price_step))
+        return float(nearest_on_grid(self._tensor(price), self._limits))
 
     @cached_property
     def _limits(self) -> PriceLimits:
@@ -292,8 +283,12 @@ class Today:
 
     @cached_property
     def _recent(self) -> RecentPrices:
-        """The recent prices as a batch of one."""
-        return RecentPrices(*map(self._tensor, self.recent))
+        """The same as a batch of one; the first price holds before the log begins."""
+        step = self.log.step_days
+        dates = self.log.dates[-1] - np.arange(steps_in(RECENT_DAYS, step) - 1, -1, -1) * (step * DAY)
+        position = np.searchsorted(self.log.dates, dates, "right") - 1
+        trail = torch.as_tensor(self.log.prices[np.maximum(position, 0)])[:, None]
+        return recent_prices(trail, trail, step)
 
     def _tensor(self, price: float) -> Tensor:
         return torch.tensor([price], dtype=torch.float64)

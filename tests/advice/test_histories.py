@@ -264,7 +264,7 @@ def test_a_decision_lasts_at_least_a_week_of_the_calendar_and_the_hold_is_over_a
     today = Product(weekly, 0).today
     assert today.too_young() == ""
     assert float(today.recent.week_ago) == today.now
-    assert str(today.log.charge(10.0).dates[-1]) == str(today.log.dates[-1] + 7 * DAY)
+    assert str(today.charge(10.0).log.dates[-1]) == str(today.log.dates[-1] + 7 * DAY)
     history, row = weekly.market.preprocessor.products[0], torch.tensor([0])
     state = weekly.start(row, weekly.history.num_days - 1, row)
     months = weekly._dates(state, 9)[2, :, 0]

@@ -24,7 +24,7 @@ from pricerl.env.product import Product
 from pricerl.evaluation.forecast import forecast_path
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.gate import Gated
-from pricerl.guardrails.today import Edit
+from pricerl.guardrails.today import Edit, Today
 from pricerl.market.market import Market
 from pricerl.market.reward import RewardConfig
 from pricerl.reasons import Reason
@@ -197,8 +197,8 @@ def _predict(trained: Path, out: str, *words: str) -> dict[str, Any]:
 
 
 def test_nothing_bypasses_the_gate(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(proposed: object, now: float, *rest: object) -> Gated:
-        return Gated(now, (Edit("fault", None, now, "nothing passes today"),))
+    def refuse(proposed: object, today: Today) -> Gated:
+        return Gated(today.now, (Edit("fault", None, today.now, "nothing passes today"),))
 
     monkeypatch.setattr(final_check, "pass_gate", refuse)
     product = _predict(trained, "refused")

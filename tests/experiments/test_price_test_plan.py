@@ -47,10 +47,10 @@ def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_product: Pr
         wanted = [way.price] * 7 + [way.current] * 7
         charged = gate_blocks(fitted_product, way.wait, wanted)
         assert charged[way.rows : 7] == wanted[way.rows : 7] and charged[7 + way.rows :] == wanted[7 + way.rows :]
-        log = today.log
+        day = today
         for price in [way.current] * way.wait + charged:
-            assert pass_gate(price, log.prices[-1], log, today.costs, today.config).price == pytest.approx(price)
-            log = log.charge(price)
+            assert pass_gate(price, day).price == pytest.approx(price)
+            day = day.charge(price)
 
 
 def test_no_price_has_a_way_between_tight_limits_or_when_paused(known_demand: Callable[..., Market]) -> None:

@@ -11,6 +11,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.gate import pass_gate
 from pricerl.guardrails.limits import GuardedProduct, RecentPrices, UnitCosts, price_limits, support_box
 from pricerl.guardrails.projection import feasible_band, lasting_band, price_box, project, spread_prices, waits_for_pace
+from pricerl.guardrails.today import Today
 
 CENT = 0.01
 INF = float("inf")
@@ -231,7 +232,7 @@ def check_one(case, charged, start):
     """Hold a charged price against every limit; return whether it is a new one, and whether the gate charges it too."""
     price = case.now if charged == start else float(charged)
     assert faults(price, case) == [], (price, case)
-    passed = pass_gate(price, case.now, case.log, case.costs, case.config)
+    passed = pass_gate(price, Today(case.log, case.costs, case.config))
     assert faults(passed.price, case) == [], (passed, case)
     if passed.price != pytest.approx(price, rel=3e-7):
         return price != case.now, False
