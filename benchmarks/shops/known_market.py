@@ -45,9 +45,16 @@ def known_market(
         low, high = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
         log_grid = np.linspace(np.log(low), np.log(high), KNOWN_GRID)
         log_units = np.log(np.maximum(units(np.exp(log_grid)), 1e-9))[None]
-        curves = CurveDraws(log_units, np.full(len(log_grid), np.inf), 1.0, POISSON_SIZE, 0)
+        curves = CurveDraws(log_units, np.full(len(log_grid), np.inf), POISSON_SIZE)
         posterior = CostPosterior(share, unit_cost, fixed, known=True, profit_days=0)
         fitted.append(
-            ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior, memory)
+            ProductMarket(
+                log_grid=log_grid,
+                units=curves,
+                weekday=np.ones(7),
+                trades_on=np.ones(7, dtype=bool),
+                cost=posterior,
+                memory=memory,
+            )
         )
     return assemble(preprocessor, fitted)

@@ -25,10 +25,10 @@ from pricerl.training.pricing_data import PricingDataModule
 
 def fit_faithful(product, log_grid, settings, rng):
     posterior = fit_mixture(product, log_grid, settings, rng)
-    log_units = posterior.curves.log_value  # (K, G): draws by prices
+    log_units = posterior.units.log_value  # (K, G): draws by prices
     now = np.abs(log_grid - np.log(product.current_price)).argmin()
     halved = (log_units + log_units[:, now : now + 1]) / 2
-    return replace(posterior, curves=replace(posterior.curves, log_value=halved))
+    return replace(posterior, units=replace(posterior.units, log_value=halved))
 
 
 class Faithful(DemandConfig):

@@ -71,7 +71,7 @@ class WorkingFit:
 def fit_demand(history: ProductHistory) -> WorkingFit:
     """Fit the demand regression to the observed days of a history."""
     settings = DemandSettings()
-    days, posterior, _ = fit_demand_regression(gather_covariates(history).keep(history.observed), settings)
+    days, posterior = fit_demand_regression(gather_covariates(history).keep(history.observed), settings)
     mean = np.exp(posterior.log_mean)
     alone = posterior.without_prior([1], price_prior(days, settings))
     information = max(1 / alone.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-12)

@@ -74,8 +74,15 @@ class CostPosterior:
         if measure == "profit":
             return self
         none = np.zeros_like(self.unit_cost)
-        known = dict.fromkeys(("known", "fees_known", "fixed_known"), True)
-        return replace(self, share_kept=none + 1, unit_cost=none, fixed_cost=none, **known)
+        return replace(
+            self,
+            share_kept=none + 1,
+            unit_cost=none,
+            fixed_cost=none,
+            known=True,
+            fees_known=True,
+            fixed_known=True,
+        )
 
     def at_unit_cost(self, unit_cost: float) -> CostPosterior:
         """Return the same fees and fixed cost with a known cost of a unit, in money."""

@@ -21,7 +21,6 @@ from pricerl.data.stock import Stocks, find_stock
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market.cost import decode_cost
 from pricerl.market.demand.config import GRID_SIZE, DemandConfig
-from pricerl.market.demand.curves import CurveDraws, DemandPosterior
 from pricerl.market.demand.models import fit_mixture
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
 from pricerl.market.demand.priors import Tabulated, find_own_price, find_round_prices, settings_of_prior
@@ -127,40 +126,23 @@ def _fit_product(
     settings = replace(settings, own_price=find_own_price(product, costs, config.prior_informed))
     demand = (config.model or fit_mixture)(product, log_grid, settings, rng)
 
-    def fit_conversion(percent: FloatArray) -> CurveDraws | None:
+    def fit_conversion(percent: FloatArray) -> FloatArray | None:
         reported = usable & np.isfinite(percent)
         if not conversions or reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
             return None
         known = DailyValues(np.log(product.price), np.nan_to_num(percent), age).keep(reported)
-        smooth = fit_curves(known, even, config.for_conversions(), rng)
         point = np.searchsorted(even, log_grid - 0.5 * (even[1] - even[0]))  # both sides of an edge are one point
-        return replace(smooth, log_value=smooth.log_value[:, point], effective_days=smooth.effective_days[point])
+        return fit_curves(known, even, config.for_conversions(), rng)[:, point]
 
     return ProductMarket(
+        **vars(demand),
         log_grid=log_grid,
-        units=demand.curves,
         organic=fit_conversion(product.organic),
         ad=fit_conversion(product.ad),
-        weekday=demand.weekday,
         trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
         cost=costs,
-        memory=demand.memory,
-        holiday=demand.holiday,
-        price_setting=demand.kind,
-        follows=demand.follows,
-        bias=demand.bias,
-        past=_past_demand(demand, np.log(product.price), log_grid),
-        ahead=demand.ahead,
         edges=edges,
-        prior=demand.prior,
     )
-
-
-def _past_demand(demand: DemandPosterior, log_price: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Return demand of each day over the curves' demand at the same log price, ``(D,)`` each."""
-    expected = np.exp(demand.curves.log_value).mean(0)
-    at_regular, at_price = (np.interp(place, log_grid, expected) for place in (np.log(demand.regular), log_price))
-    return np.asarray(demand.past * at_regular / at_price)
 
 
 def _price_grids(low: float, high: float, size: int, edges: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -193,12 +175,12 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
     def with_mean(draws: FloatArray) -> FloatArray:
         return np.concatenate([draws, draws.mean(0, keepdims=True)])
 
-    curves = []
-    for item in products:
-        unreported = np.full_like(item.units.log_value, -np.inf)
-        logs = [unreported if part is None else part.log_value for part in (item.units, item.organic, item.ad)]
-        values = np.stack([with_mean(np.exp(part)) for part in logs], axis=-1)
-        curves.append(np.log(np.maximum(values, MIN_VALUE)))
+    unreported = np.full_like(products[0].units.log_value, -np.inf)
+    logs = [
+        [unreported if part is None else part for part in (item.units.log_value, item.organic, item.ad)]
+        for item in products
+    ]
+    values = [np.stack([with_mean(np.exp(part)) for part in parts], axis=-1) for parts in logs]
     none = np.zeros(len(products[0].cost.share_kept))
     memories = [item.memory or PriceMemory(none, none) for item in products]
     return Market(
@@ -208,7 +190,7 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         upper_edge=stack([item.edges[1] for item in products]),
         log_price_low=stack([item.log_grid[0] for item in products]),
         log_step=stack([item.log_grid[1] - item.log_grid[0] for item in products]),
-        log_curves=stack(curves),
+        log_curves=stack([np.log(np.maximum(value, MIN_VALUE)) for value in values]),
         weekday=stack([item.weekday for item in products]),
         holiday=stack([item.holiday for item in products]),
         ahead=stack([item.ahead.path for item in products]),

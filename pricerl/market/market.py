@@ -13,12 +13,9 @@ from torch import Tensor
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.preprocessor import DataPreprocessor
-from pricerl.data.price_setting import Kind
 from pricerl.data.stock import Stock
 from pricerl.market.cost import CostPosterior, Measure
-from pricerl.market.demand.curves import CurveDraws, DemandAhead
-from pricerl.market.demand.priors import StatedPrior
-from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.demand.curves import DemandPosterior
 
 NO_EDGE = 1e30
 """Money above any price, in place of an edge that a product lacks."""
@@ -73,38 +70,20 @@ class MarketRows(NamedTuple):
         return self.share_kept * sales - self.unit_cost * units - self.fixed_cost
 
 
-@dataclass(frozen=True)
-class ProductMarket:
+@dataclass(frozen=True, kw_only=True)
+class ProductMarket(DemandPosterior):
     """One product's fitted market in numpy, for reports and checks."""
 
     log_grid: FloatArray
     """``(G,)`` log prices of the curves."""
-    units: CurveDraws
-    """Demand of an average weekday."""
-    organic: CurveDraws | None
-    ad: CurveDraws | None
-    weekday: FloatArray
-    """``(7,)`` demand of each weekday over the average."""
+    organic: FloatArray | None = None
+    """``(K, G)`` log conversion in percent, like that from advertising; None where it was never reported."""
+    ad: FloatArray | None = None
     trades_on: BoolArray
     """``(7,)`` weekdays on which the history has any recorded day."""
     cost: CostPosterior
-    memory: PriceMemory | None = None
-    """Reference-price effect, or None if there is none."""
-    holiday: FloatArray = field(default_factory=lambda: np.ones(3))
-    """``(3,)`` demand by day type over an ordinary day's; see ``data.day_types``."""
-    price_setting: Kind = "plain"
-    """How the prices of the history were set."""
-    follows: float = 0.0
-    """Log rise of a repricer's price per log demand, by a proven rule; 0 for none."""
-    bias: tuple[float, float] | None = None
-    """Prior mean and sd of the bias of the elasticity that this brings; None for no bias."""
-    ahead: DemandAhead = field(default_factory=DemandAhead)
-    past: FloatArray | None = None
-    """``(D,)`` demand of each day over an average one of today at the same price: by season, level and covariates."""
     edges: FloatArray = field(default_factory=lambda: np.full(2, NO_EDGE))
     """``(2,)`` prices at which demand may fall at once, in money, ascending; there the grid has two points."""
-    prior: StatedPrior | None = None
-    """Prior of the elasticity; None where the demand model states none."""
     stock: Stock | None = None
     """Stock and terms of supply as the seller knows them, or None if nothing about them is known."""
 

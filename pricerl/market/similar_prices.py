@@ -20,13 +20,11 @@ from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import YEARLY_HARMONICS
 from pricerl.market.demand.curves import (
     LOWEST_LEVEL,
-    CurveDraws,
     closeness,
-    effective_days,
     recency_of,
     shape_curves,
 )
-from pricerl.market.demand.regression import LAST_STEP, LOG_MEAN_RANGE, SIZE_RANGE, find_inliers, winsorise
+from pricerl.market.demand.regression import LAST_STEP, LOG_MEAN_RANGE, find_inliers, winsorise
 
 NEWTON_STEPS = 12
 STEP_RANGE = (-2.0, 2.0)
@@ -87,20 +85,17 @@ class Trend(NamedTuple):
 
 def fit_curves(
     days: DailyValues, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
-) -> CurveDraws:
-    """Draw ``K`` falling, finite curves ``(K, G)`` from usable days, at least one, without outliers; oldest first."""
+) -> FloatArray:
+    """Draw falling, finite log curves ``(K, G)`` from usable days, oldest first, at least one, without outliers."""
     trend = _find_trend(days, log_grid, settings)
     provisional = replace(days, value=winsorise(days.value, settings.outlier_sds))
     expected, _, likeliest = _expected(provisional, trend, log_grid, trend.prior_mean)
     inliers = find_inliers(days.value, expected, settings.outlier_sds)
     days = days.keep(inliers)
     trend = trend.keep(inliers)
-    expected, dispersion, likeliest = _expected(days, trend, log_grid, likeliest)
+    _, dispersion, likeliest = _expected(days, trend, log_grid, likeliest)
     log_value = _draw_curves(days, trend, likeliest, dispersion, settings.num_draws, rng)
-    excess = float(np.mean((days.value - expected) ** 2 - expected))
-    size = float(np.clip(float(np.mean(expected**2)) / max(excess, 1e-6), *SIZE_RANGE))
-    shaped = shape_curves(log_value, trend.kernel.sum(0), log_grid)
-    return CurveDraws(shaped, effective_days(trend.kernel), dispersion, size, int((~inliers).sum()))
+    return shape_curves(log_value, trend.kernel.sum(0), log_grid)
 
 
 def _draw_curves(

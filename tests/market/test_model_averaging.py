@@ -78,7 +78,7 @@ def test_a_repricer_that_follows_demand_leaves_a_wide_posterior(make_product, pr
 
 
 def test_the_information_of_a_biased_history_is_that_of_its_bias(make_product):
-    _, parts, _ = fit_parts(make_product(*repriced_shop(0)), DemandSettings())
+    _, parts = fit_parts(make_product(*repriced_shop(0)), DemandSettings())
     for part in parts:
         free = part.posterior.without_prior([1], price_prior(part.data, DemandSettings()))
         assert free.covariance[1, 1] ** -1 - 0.01 == pytest.approx(0.25, abs=0.05), "a bias of sd 2"
@@ -119,7 +119,7 @@ def test_every_history_has_a_bias_unless_pricerl_set_all_its_prices(make_product
     rng = np.random.default_rng(3)
     price = np.round(20 * np.exp(rng.uniform(-0.1, 0.1, 20).repeat(10)), 2)
     product = make_product(price, rng.poisson(20 * (price / 20) ** -2.0).astype(float), own_price=np.full(DAYS, own))
-    setting, parts, _ = fit_parts(product, DemandSettings())
+    setting, parts = fit_parts(product, DemandSettings())
     assert setting.kind == "plain"
     assert {part.data.bias for part in parts} == {None if own else BIASES["plain"]}
 
@@ -188,7 +188,7 @@ def test_a_history_without_own_prices_is_unchanged(make_product):
 
 def test_weights_are_probabilities(make_product):
     price = np.round(10 * np.exp(np.repeat(np.random.default_rng(3).uniform(-0.2, 0.2, 50), 4)), 2)
-    _, parts, _ = fit_parts(make_product(price, np.full(200, 40.0)), DemandSettings())
+    _, parts = fit_parts(make_product(price, np.full(200, 40.0)), DemandSettings())
     assert len(parts) == 2 and sum(part.weight for part in parts) == pytest.approx(1)
 
 
@@ -235,7 +235,7 @@ def wander(rng, memory=0.75):
 
 @pytest.mark.parametrize("kind", ["follows", "follows a day later"])
 def test_a_proven_rule_gives_the_elasticity_that_the_regression_misses(make_product, kind):
-    setting, parts, _ = fit_parts(ruled_shop(make_product, kind), DemandSettings())
+    setting, parts = fit_parts(ruled_shop(make_product, kind), DemandSettings())
     (part,) = parts
     assert setting.kind == "repricer" and setting.follows == pytest.approx(STRENGTH, abs=0.1)
     assert part.posterior.mode[1] == pytest.approx(ELASTICITY, abs=0.6)
@@ -246,6 +246,6 @@ def test_a_proven_rule_gives_the_elasticity_that_the_regression_misses(make_prod
 
 @pytest.mark.parametrize("kind", ["rival", "weekdays", "shocks"])
 def test_without_proof_the_wide_bias_stays(make_product, kind):
-    setting, parts, _ = fit_parts(ruled_shop(make_product, kind), DemandSettings())
+    setting, parts = fit_parts(ruled_shop(make_product, kind), DemandSettings())
     assert setting.kind == "repricer" and not setting.follows
     assert {part.data.bias for part in parts} == {BIASES["repricer"]}

@@ -115,15 +115,15 @@ class Part(NamedTuple):
         return DealResponse(self.window, drawn)
 
 
-def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceSetting, list[Part], int]:
-    """Return how the prices were set, the weighted regressions that this allows, and the number of outliers."""
+def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceSetting, list[Part]]:
+    """Return how the prices were set, and the weighted regressions that this allows."""
     observed = product.observed
     setting = product.setting
     pooled = settings.pooled
     first = _candidates(product, setting, pooled)[0]
     no_season = first.season.none if first.season else NO_SEASON
     everything = gather_covariates(product, first)
-    data, posterior, outliers = fit_demand_regression(everything.keep(observed), settings)
+    data, posterior = fit_demand_regression(everything.keep(observed), settings)
     frequent = setting.kind == "plain" and setting.changes >= FOLLOWING_CHANGES
     if frequent and _follows_demand(data, posterior, ~product.own_days[data.row]):
         setting = setting._replace(kind="repricer")
@@ -138,10 +138,7 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     fitted: list[Part] = []
     for terms in candidates:
         if terms != first:
-            if (terms.window, terms.follows) != (first.window, first.follows):  # other columns, too
-                everything = gather_covariates(product, terms)
-                first = terms
-            everything = everything.with_priors(terms)
+            everything = gather_covariates(product, terms)
             data = everything.keep(observed).keep(inliers)
             posterior = regress(data, settings, posterior)
         whole = Part(posterior.log_evidence, data, everything, posterior, terms.window)
@@ -150,7 +147,7 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
             fitted += split if rule is None else split[:1]  # the rule was found without buyers' memory
     weights = softmax([part.weight for part in fitted])
     parts = [part._replace(weight=float(weight)) for part, weight in zip(fitted, weights, strict=True)]
-    return setting, parts, outliers
+    return setting, parts
 
 
 def _find_rule(everything: RegressionData, data: RegressionData, posterior: RegressionPosterior) -> PriceRule | None:
@@ -190,11 +187,10 @@ def _candidates(
     bias = mean + sd * common.mean, sd * common.sd
     if hidden and setting.kind in ("plain", "promotions"):
         bias = bias[0] + hidden, float(np.hypot(bias[1], hidden))
-    if setting.promoted and setting.kind != "repricer":
-        windows = deal_windows(product.step_days)
-        return [Terms(window, bias, season=season) for window in windows]
-    window = 0 if product.promotion is not None else None
-    return [Terms(window, bias, setting.kind == "repricer", season)]
+    follows = setting.kind == "repricer"
+    reported = None if product.promotion is None else 0
+    windows = deal_windows(product.step_days) if setting.promoted and not follows else [reported]
+    return [Terms(window, bias, follows, season) for window in windows]
 
 
 def bias_of(setting: PriceSetting, step_days: int) -> tuple[float, float]:
@@ -240,10 +236,8 @@ def _follows_demand(data: RegressionData, posterior: RegressionPosterior, tested
     return bool(slope > FOLLOWING_T * error)
 
 
-def fit_demand_regression(
-    data: RegressionData, settings: DemandSettings
-) -> tuple[RegressionData, RegressionPosterior, int]:
-    """Fit the regression twice, the second time without outliers; return days kept, posterior and number of outliers.
+def fit_demand_regression(data: RegressionData, settings: DemandSettings) -> tuple[RegressionData, RegressionPosterior]:
+    """Fit the regression twice, the second time without outliers; return the days kept and the posterior.
 
     Groups of days by their optional flags, such as promotions, are winsorised around their own median.
     """
@@ -258,9 +252,9 @@ def fit_demand_regression(
     first = regress(replace(data, units=units), settings)
     inliers = find_inliers(data.units, np.exp(first.log_mean), settings.outlier_sds)
     if inliers.all() and (units == data.units).all():
-        return data, first, 0
+        return data, first
     kept = data.keep(inliers)
-    return kept, regress(kept, settings, first), int((~inliers).sum())
+    return kept, regress(kept, settings, first)
 
 
 def regress(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ BIAS = "bias"
 SEASON = "yearly_wave"
 """Name of the covariates of the yearly season."""
 HOLIDAY_TYPES = {"day_before_holiday": DAY_BEFORE, "holiday": HOLIDAY}
-"""Covariates by the day types of ``data.day_types``."""
+"""Covariates by the day types of ``data.day_types``, ascending from 1."""
 
 PRIORS = {
     WEEKDAY: (0.0, 0.5),
@@ -97,6 +97,9 @@ class Terms(NamedTuple):
     pricerl began there, and demand is slow to change."""
     season: SeasonPrior | None = None
     """Season of the seller's other products; without one, a yearly season needs a year."""
+
+
+NO_TERMS = Terms()
 
 
 class Covariate(NamedTuple):
@@ -163,15 +166,6 @@ class RegressionData:
             optional=tuple(name for name in self.optional if name != left_out),
         )
 
-    def with_priors(self, terms: Terms) -> RegressionData:
-        """Return the data with the priors of other terms that have the same columns."""
-        mean = self.prior.mean.copy()
-        sd = self.prior.sd.copy()
-        if terms.bias is not None and BIAS in self.names:
-            column = self.names.index(BIAS)
-            mean[column], sd[column] = terms.bias
-        return replace(self, prior=Prior(mean, sd))
-
     @property
     def design(self) -> FloatArray:
         """Columns 1, log price, squared log regular price and the covariates, ``(D, 3 + C)``, prices over a median.
@@ -190,9 +184,9 @@ class RegressionData:
         found = zip(self.names, self.prior.mean.tolist(), self.prior.sd.tolist(), strict=True)
         return next(((mean, sd) for name, mean, sd in found if name == BIAS), None)
 
-    def past_multiplier(self, elasticity: float, coefficients: FloatArray, names: Collection[str]) -> FloatArray:
-        """Return each day's demand over that ahead ``(D,)``, by some covariates and the response to discounts."""
-        chosen = np.isin(self.names, [*names])
+    def past_multiplier(self, elasticity: float, coefficients: FloatArray) -> FloatArray:
+        """Return each day's demand over that ahead ``(D,)``, by covariates but bias and the response to discounts."""
+        chosen = np.array([name != BIAS for name in self.names], dtype=bool)
         log_ratio = (self.covariates[:, chosen] - self.ahead[chosen]) @ coefficients[chosen]
         return np.asarray(np.exp(log_ratio + elasticity * (self.log_price - self.regular)))
 
@@ -209,23 +203,19 @@ class RegressionData:
         return dict(zip(self.optional, last, strict=True))
 
 
-def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> RegressionData:
+def gather_covariates(product: ProductHistory, terms: Terms = NO_TERMS) -> RegressionData:
     """Collect the covariates of all days: calendar, prices, advertising, and `optional_covariates`.
 
     Lagged units are excluded: next to a level that moves, their coefficient is biased downwards (Nickell 1981), and
     the price's with it. With promotions there is no reference price: both describe what a passing discount does.
     """
-    terms = terms or Terms()
     age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
     recent = age <= max(RECENT_DAYS - 1, age.min())
     log_price = np.log(product.price)
-    deals: list[Covariate] = []
-    regular = log_price
-    if terms.window is not None:
-        regular, deals = deal_covariates(product, log_price, terms.window)
+    regular, deals = (log_price, []) if terms.window is None else deal_covariates(product, log_price, terms.window)
     optional = optional_covariates(product, deals, terms.season)
-    permanent = [*_weekdays(product), *_past_prices(product, log_price, terms), *_advertising(product, recent)]
-    found = [*permanent, *optional]
+    prices = _past_prices(product, log_price, terms)
+    found = [*_weekdays(product), *prices, *_advertising(product, recent), *optional]
     return RegressionData(
         log_price=log_price,
         regular=regular,
@@ -352,15 +342,17 @@ def optional_covariates(
         taken = np.log(1 - product.coupons)
         found.append(Covariate("coupons", taken, float(taken[-recent:].mean()), *PRIORS["coupons"]))
     types = day_types(product.dates, product.holidays)
-    for name, day_type in HOLIDAY_TYPES.items():
-        if (product.observed & (types == day_type)).sum() >= FEWEST_HOLIDAYS:
-            found.append(Covariate(name, (types == day_type).astype(np.float64), 0.0, *PRIORS["holiday"]))
+    found += [
+        Covariate(name, (types == day_type).astype(np.float64), 0.0, *PRIORS["holiday"])
+        for name, day_type in HOLIDAY_TYPES.items()
+        if (product.observed & (types == day_type)).sum() >= FEWEST_HOLIDAYS
+    ]
     if season is not None or shows_a_year(product):
         dates = product.dates.astype(np.int64)
         ahead = yearly_waves(dates[-1] + product.step_days * np.arange(1, 1 + AHEAD_ROWS)).mean(0)
         priors = len(ahead) * [PRIORS[SEASON]] if season is None else zip(season.mean, season.sd, strict=True)
-        for wave, later, prior in zip(yearly_waves(dates).T, ahead.tolist(), priors, strict=True):
-            found.append(Covariate(SEASON, wave, later, *prior))
+        waves = zip(yearly_waves(dates).T, ahead.tolist(), priors, strict=True)
+        found += [Covariate(SEASON, wave, later, *prior) for wave, later, prior in waves]
     return [covariate for covariate in found if np.ptp(covariate.values[product.observed]) > 0]
 
 
@@ -387,7 +379,4 @@ def _is_answer(product: ProductHistory, competitor: FloatArray) -> bool:
 
 def holiday_factors(effects: Mapping[str, float]) -> FloatArray:
     """Return demand by day type over an ordinary day's, ``(3,)``, from the coefficients by covariate."""
-    factors = np.ones(1 + len(HOLIDAY_TYPES))
-    for name, day_type in HOLIDAY_TYPES.items():
-        factors[day_type] = np.exp(effects.get(name, 0.0))
-    return factors
+    return np.array([1.0, *(np.exp(effects.get(name, 0.0)) for name in HOLIDAY_TYPES)])

@@ -35,18 +35,14 @@ MAX_LEVEL_SD = 2.0
 
 @dataclass(frozen=True)
 class CurveDraws:
-    """Posterior draws of an expected value by price, for one product and one quantity."""
+    """Posterior draws of expected units by price."""
 
     log_value: FloatArray
-    """``(K, G)`` log of the expected value on the grid."""
+    """``(K, G)`` log of the expected units on the grid."""
     effective_days: FloatArray
     """``(G,)`` effective number of days at similar prices: ``(sum w)^2 / sum w^2`` (Kish), at most ``sum w``."""
-    dispersion: float
-    """Variance over mean of a day's value around its expectation."""
     size: float
     """Negative-binomial size ``r``: variance ``= m + m^2 / r``."""
-    outliers: int
-    """Number of days excluded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,25 +61,23 @@ class DemandAhead:
     """Response to deals; None where the model has none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DemandPosterior:
     """Posterior of one product's demand."""
 
-    curves: CurveDraws
+    units: CurveDraws
     """Draws of an average weekday's units, at the level of the days ahead."""
     weekday: FloatArray
     """``(7,)`` demand of each weekday over the average."""
-    past: FloatArray
-    """``(D,)`` demand of each day, at its regular price, over that ahead."""
-    regular: FloatArray
-    """``(D,)`` regular price of each day, in money."""
+    past: FloatArray | None = None
+    """``(D,)`` demand of each day over an average one of today at the same price: by season, level and covariates."""
     ahead: DemandAhead = field(default_factory=DemandAhead)
     memory: PriceMemory | None = None
-    """Reference-price effect; None where the model has none."""
+    """Reference-price effect, or None if there is none."""
     holiday: FloatArray = field(default_factory=lambda: np.ones(3))
     """``(3,)`` demand by day type over an ordinary day's; see ``data.day_types``."""
-    kind: Kind = "plain"
-    """How the prices were set, which decides what may be claimed."""
+    price_setting: Kind = "plain"
+    """How the prices of the history were set, which decides what may be claimed."""
     follows: float = 0.0
     """Log rise of a repricer's price per log demand, by a proven rule; 0 for none."""
     bias: tuple[float, float] | None = None

@@ -8,11 +8,11 @@ from itertools import groupby
 
 import numpy as np
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.history import ProductHistory
 from pricerl.market.demand.averaging import Part, fit_parts, price_prior
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import BIAS, DEAL_DEPTH_NAME, PRICE_TERMS, SEASON, holiday_factors, shows_a_year
+from pricerl.market.demand.covariates import DEAL_DEPTH_NAME, PRICE_TERMS, SEASON, holiday_factors, shows_a_year
 from pricerl.market.demand.curves import (
     MAX_LEVEL_SD,
     CurveDraws,
@@ -50,7 +50,7 @@ def fit_mixture(
     if settings.pooled is not None:  # the curves have it; the regressions must not exclude another elasticity
         elasticity, sd = settings_of_prior(settings.pooled.mean, max(settings.pooled.sd, LOG_SD))
         stage = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd)
-    setting, parts, outliers = fit_parts(product, stage)
+    setting, parts = fit_parts(product, stage)
     likeliest = max(parts, key=lambda part: part.weight)
     data = likeliest.data
     posterior = likeliest.posterior
@@ -72,18 +72,20 @@ def fit_mixture(
     ahead = _demand_ahead(parts, likeliest, "product" if shows_a_year(product) else "catalogue")
     size = 1 / (1 / posterior.size + ahead.shock.variance)
     log_value = np.concatenate(log_units) + np.log(lift)
-    past = everything.past_multiplier(posterior.mode[1], effects, {*everything.names} - {BIAS})
-    past *= np.exp(posterior.level)
+    expected = np.exp(log_value).mean(0)
+    at_regular, at_price = (
+        np.interp(np.log(price), log_grid, expected) for price in (np.exp(everything.regular), product.price)
+    )
+    past = everything.past_multiplier(posterior.mode[1], effects)
     return DemandPosterior(
-        curves=CurveDraws(log_value, known, posterior.dispersion(data.units), size, outliers),
+        units=CurveDraws(log_value, known, size),
         weekday=data.weekday_factors(effects),
-        regular=np.exp(everything.regular),
         memory=PriceMemory(gain, loss, product.step_days),
         holiday=holiday_factors(data.effects(effects)),
-        kind=setting.kind,
+        price_setting=setting.kind,
         follows=setting.follows,
         bias=data.bias,
-        past=past / (lift * np.exp(posterior.future.mean)),
+        past=past * np.exp(posterior.level) / (lift * np.exp(posterior.future.mean)) * at_regular / at_price,
         ahead=replace(ahead, deals=likeliest.draw_deals(settings.num_draws, np.log(deal_lift / lift), deal_sd, rng)),
         prior=prior,
     )
@@ -112,18 +114,20 @@ def _lifts_by_outliers(product: ProductHistory, part: Part) -> tuple[float, floa
     deal = part.everything.log_price < part.everything.regular
     if product.promotion is not None:
         deal |= product.promotion
-    lifts = [1.0, 1.0]
-    spread = 0.0
-    for kind, days in enumerate((product.observed & ~deal, product.observed & deal)):
-        if not (alike := days & fitted).any():
-            continue
+
+    def lift_on(days: BoolArray) -> tuple[float, float]:
+        alike = days & fitted
+        if not alike.any():
+            return 1.0, 0.0
         due = np.where(fitted, expected, expected[alike].mean())[days]  # a fit may be far off for an outlier's price
         sold = np.minimum(product.units[days], LARGEST_OUTLIER * due)
         ratio = (sold.sum() + LIFT_PRIOR) / (due.sum() + LIFT_PRIOR)
-        lifts[kind] = float(np.clip(ratio, 1 / LARGEST_LIFT, LARGEST_LIFT))
-        if kind:
-            spread = float(np.mean(((sold - due) / due) ** 2 - 1 / due)) - 1 / part.posterior.size
-    return lifts[0], lifts[1], float(np.sqrt(np.log1p(np.clip(spread, 0.0, 1.0))))
+        spread = float(np.mean(((sold - due) / due) ** 2 - 1 / due)) - 1 / part.posterior.size
+        return float(np.clip(ratio, 1 / LARGEST_LIFT, LARGEST_LIFT)), spread
+
+    lift, _ = lift_on(product.observed & ~deal)
+    deal_lift, spread = lift_on(product.observed & deal)
+    return lift, deal_lift, float(np.sqrt(np.log1p(np.clip(spread, 0.0, 1.0))))
 
 
 def _regular_prices(drawn: tuple[Part, int]) -> bytes:
@@ -146,16 +150,14 @@ def _draw_log_units(
     the curves have that prior already, and shapes in place of the curvature. What the regression learns from deals,
     through the prior of their further slope, is added as a Gaussian.
     """
-    linked = []
-    free = []
-    multipliers = []
-    for part, _ in drawn:
-        data = part.data
-        prior = price_prior(data, settings)
-        linked.append(part.posterior.without_prior([1], prior))
-        free.append(part.posterior.without_prior([1, *data.places(DEAL_DEPTH_NAME)], prior))
-        log_multiplier = (data.covariates - data.ahead) @ free[-1].mode[PRICE_TERMS:] + _level_of(part)
-        multipliers.append(np.exp(log_multiplier + free[-1].mode[1] * (data.log_price - data.regular)))
+    data = drawn[0][0].data  # of the same days as all others
+    priors = [price_prior(part.data, settings) for part, _ in drawn]
+    linked = [part.posterior.without_prior([1], prior) for (part, _), prior in zip(drawn, priors, strict=True)]
+    free = [
+        part.posterior.without_prior([1, *part.data.places(DEAL_DEPTH_NAME)], prior)
+        for (part, _), prior in zip(drawn, priors, strict=True)
+    ]
+    multipliers = [_multiplier_of(part, item) for (part, _), item in zip(drawn, free, strict=True)]
     log_current = np.log(current_price)
     edges = np.log(settings.rounds.price) - log_current
     bins = bin_prices(data.regular - log_current, data.units, np.stack(multipliers), edges)
@@ -178,14 +180,20 @@ def _draw_log_units(
         chosen = curves.take(np.resize(rng.permutation(len(curves.family)), count))
         future = part.posterior.future
         ahead = np.concatenate([[1.0, 0.0, 0.0], part.data.ahead]) + future.response
-        level_sd = float(np.sqrt(ahead @ part.posterior.covariance @ ahead + future.variance))
-        level_sd = min(level_sd, MAX_LEVEL_SD)
+        level_sd = min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead + future.variance)), MAX_LEVEL_SD)
         log_demand = chosen.at(np.append(bins.x, log_grid - log_current), current_price)
         tried, at_grid = np.split(log_demand, [len(bins.x)], axis=1)
         level = np.log(max(data.units.sum(), 0.5) / (np.exp(tried) @ exposure)) + rng.normal(size=count) * level_sd
         level += future.mean - level_sd**2 / 2
         found.append(level[:, None] + at_grid)
     return found
+
+
+def _multiplier_of(part: Part, free: RegressionPosterior) -> FloatArray:
+    """Return the demand of each day over that ahead at its regular price ``(D,)``, by a posterior without priors."""
+    data = part.data
+    log_multiplier = (data.covariates - data.ahead) @ free.mode[PRICE_TERMS:] + _level_of(part)
+    return np.asarray(np.exp(log_multiplier + free.mode[1] * (data.log_price - data.regular)))
 
 
 def _elasticity_information(posterior: RegressionPosterior) -> float:

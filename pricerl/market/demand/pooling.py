@@ -106,7 +106,7 @@ def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence
         return unknown
     prior = DemandSettings(prior_elasticity=settings.prior_elasticity, prior_elasticity_sd=LOOSE_SD)
     everything = gather_covariates(product, Terms(bias=bias_of(product.setting, product.step_days)))
-    data, posterior, _ = fit_demand_regression(everything.keep(product.observed), prior)
+    data, posterior = fit_demand_regression(everything.keep(product.observed), prior)
     if len(data.units) < len(posterior.mode) // 2 or not data.units.any():
         return unknown
     unknown = unknown._replace(season=_find_season(data, posterior, price_prior(data, prior)))
@@ -155,6 +155,8 @@ class Pool:
     """Settings whose prior elasticity and sd are the general prior."""
     own: Mapping[str, Evidence] = field(default_factory=dict)
     """Evidence on products that came later, which counts for themselves only."""
+    _levels: dict[str, _Level] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Densities that were asked for so far, by group; the catalogue's under an empty name."""
 
     def prior(self, product: str) -> Tabulated | None:
         """Return the prior that the other products imply, or None if fewer than ``FEWEST_POOLED`` have evidence."""
@@ -213,10 +215,9 @@ class Pool:
         """Return what all products but one show of the common part of the bias."""
         own = self.evidence.get(without, NO_EVIDENCE)
         precision, weighted, count = self._common
-        precision -= own.precision
-        weighted -= own.precision * own.common
-        sd = (COMMON_SHARE / precision + 1 - COMMON_SHARE) ** 0.5
-        return CommonBias(COMMON_SHARE**0.5 * weighted / precision, sd, count - (own.precision > 0))
+        left = precision - own.precision
+        mean = COMMON_SHARE**0.5 * (weighted - own.precision * own.common) / left
+        return CommonBias(mean, (COMMON_SHARE / left + 1 - COMMON_SHARE) ** 0.5, count - (own.precision > 0))
 
     def with_history(self, product: ProductHistory) -> Pool:
         """Return the pool with the evidence of another history of a product, such as its first days."""
@@ -247,11 +248,6 @@ class Pool:
         weight = np.exp(-0.5 * ((self._eta[:, None] - self._eta) / SMALLEST_SPREAD) ** 2)
         return np.asarray(weight / weight.sum(0))
 
-    @cached_property
-    def _levels(self) -> dict[str, _Level]:
-        """Densities that were asked for so far, by group; the catalogue's under an empty name."""
-        return {}
-
     def _level(self, group: str) -> _Level:
         """Return the density of a group, or of the catalogue, by expectation maximisation from the wider one."""
         if group not in self._levels:
@@ -260,9 +256,9 @@ class Pool:
             known = sorted(name for name, item in self.evidence.items() if item.known and group in ("", item.group))
             known = known[:: -(-len(known) // MOST_POOLED) or 1]
             precision, weighted, _ = self._common
-            items = (self.evidence[name] for name in known)
             corrected = [
-                item._replace(elasticity=item.elasticity + item.slope * weighted / precision) for item in items
+                item._replace(elasticity=item.elasticity + item.slope * weighted / precision)
+                for item in map(self.evidence.__getitem__, known)
             ]
             likelihood = _likelihood(corrected, self._eta)
             density = start

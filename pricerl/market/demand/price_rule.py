@@ -95,16 +95,11 @@ def find_price_rule(history: RegressionData, data: RegressionData, size: float) 
         return None
     size = float(np.clip(size, *SIZE_RANGE))
     lagged = [_Problem.gather(history, data, size, lag) for lag in LAGS]
-    tied, best = max(((item, item.search(item.begin())) for item in lagged), key=lambda pair: pair[1].evidence)
+    tied, best = max(((item, item.search(item.begin())) for item in lagged), key=_evidence_of)
     scheduled = tied._replace(schedule=_find_schedule(tied.rest_of(best)))
-    jumped = scheduled.search(best)
-    if jumped.evidence > best.evidence:
-        tied = scheduled
-        best = jumped
+    tied, best = max((tied, best), (scheduled, scheduled.search(best)), key=_evidence_of)
     free = tied._replace(tied=False)
-    if not free.weekdays_agree(best):
-        return None
-    if best.evidence - tied._replace(follows=False).search(best).evidence < PROOF:
+    if not free.weekdays_agree(best) or best.evidence - tied._replace(follows=False).search(best).evidence < PROOF:
         return None
     unrelated = free._replace(follows=False)
     plain = unrelated.search(best)
@@ -288,6 +283,10 @@ class _Problem(NamedTuple):
         mean = float(weight @ grid)
         proven = mean > PROOF * np.sqrt(weight @ np.square(grid - mean))
         return bool(proven and distance[-1] < LARGEST_DISAGREEMENT)
+
+
+def _evidence_of(searched: tuple[_Problem, _Mode]) -> float:
+    return searched[1].evidence
 
 
 def _strength_of(at: FloatArray) -> float:

@@ -140,11 +140,9 @@ class OwnPrice(NamedTuple):
 def find_own_price(product: ProductHistory, cost: CostPosterior, informed: float) -> OwnPrice | None:
     """Return the evidence of the seller's latest regular price, if costs are known and no repricer sets it."""
     chosen = product.observed & ~product.own_days
-    if not cost.known or informed == 0 or not chosen.any():
+    if not cost.known or informed == 0 or not chosen.any() or product.setting.kind == "repricer":
         return None
     log_price = np.log(product.prices_in_force[chosen])
-    if product.setting.kind == "repricer":
-        return None
     if product.setting.promoted:
         log_price = regular_prices(log_price, deal_windows(product.step_days)[-1])
     price = float(np.exp(log_price[-1]))

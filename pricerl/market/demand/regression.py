@@ -146,11 +146,6 @@ class RegressionPosterior:
         posterior = -0.5 * (mode @ np.linalg.solve(covariance, mode) + np.linalg.slogdet(covariance)[1])
         return float(posterior + np.log(prior.sd).sum() + 0.5 * np.square(prior.mean / prior.sd).sum())
 
-    def dispersion(self, units: FloatArray) -> float:
-        """Return Pearson's variance over mean of ``units (D,)``, at least 1."""
-        mean = np.exp(self.log_mean)
-        return max(1.0, float(((units - mean) ** 2 / mean).mean()))
-
 
 def fit_regression(
     units: FloatArray,
@@ -185,13 +180,11 @@ def fit_regression(
     found: dict[Motion, Mode] = {}
     best = -np.inf
     for motion in waiting:  # grows on the way
-        if motion in found:
-            continue
         found[motion] = mode = _find_mode_given(motion, counts, prior, *near)
         near = mode.coefficients, mode.levels
         best = max(best, mode.evidence)
         if mode.evidence > best + np.log(NEGLIGIBLE):
-            waiting += neighbours.get(motion, [])
+            waiting += [other for other in neighbours.get(motion, []) if other not in waiting]
     kept = {motion: mode for motion, mode in found.items() if mode.evidence > best + np.log(NEGLIGIBLE)}
     return _average(kept, design, row)
 
